@@ -1,0 +1,32 @@
+"""Masked autoencoders for multi-channel physiological signals (ECG, PPG, EEG) in JAX.
+
+The rooms, and who may import whom (an arrow reads "may import"; tests/test_rooms.py enforces it)::
+
+    main -> experiment -> training -> objectives, models -> signals
+                       -> figures  -> signals
+                       -> data     -> signals
+
+* ``signals``     pure signal processing: wavelets, patches, resampling, channel names.
+* ``data``        recordings on disk (or synthesised) -> batches of host NumPy arrays.
+* ``models``      Flax modules; no loss, no data, no random masks inside.
+* ``objectives``  masks and losses: pure functions of arrays and keys.
+* ``training``    optimiser, mesh, checkpoints, metrics and the one loop.
+* ``figures``     arrays -> matplotlib pictures.
+* ``experiment``  the one door from a ConfigDict to frozen dataclasses and built parts.
+* ``main``        the command line.
+
+Letters used for shapes everywhere:
+
+====  ===========================================  ====  =====================================
+B     batch                                        W     time columns (L / patch_samples)
+M     channels (leads, sensors)                    H     frequency rows (S / patch_scales)
+L     samples                                      K     visible columns
+C     wavelet planes (signal and differences)      D     width of a token
+S     scales of the wavelet bank, high to low      N     tokens a channel (W * H)
+====  ===========================================  ====  =====================================
+
+Signals are channel first, ``signal: [B, M, L]``. Masks of hidden columns are 1 (or True) where
+something is **hidden**; masks of channels are True where the channel is **present**.
+"""
+
+__version__ = "0.1.0"

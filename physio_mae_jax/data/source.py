@@ -1,0 +1,51 @@
+"""What a collection of recordings looks like to the pipeline, wherever it comes from."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Protocol
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordingInfo:
+    """What is known of a recording before its samples are read.
+
+    Attributes:
+        record_id: unique in its source; used in every message about the recording.
+        subject_id: the person; splits never put one subject on both sides.
+        channel_names: canonical names (``signals.channels``), in the order ``read`` returns them.
+        sampling_rate_hz: samples a second, the same for all channels of the recording.
+        num_samples: length in samples at that rate.
+    """
+
+    record_id: str
+    subject_id: str
+    channel_names: tuple[str, ...]
+    sampling_rate_hz: float
+    num_samples: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration in seconds."""
+        return self.num_samples / self.sampling_rate_hz
+
+
+class SignalSource(Protocol):
+    """A random-access collection of recordings; picklable, so that worker processes can read."""
+
+    @property
+    def recordings(self) -> Sequence[RecordingInfo]:
+        """Describe every recording; index i here is index i of ``read``."""
+        ...
+
+    def read(self, index: int, start: int, stop: int) -> np.ndarray:
+        """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].
+
+        Values are those of the file (physical units where it gives them), NaN included: judging
+        them is the pipeline's work.
+
+        Raises:
+            DataError: the file cannot be read or no longer matches its description.
+        """
+        ...
