@@ -1,0 +1,131 @@
+"""From recordings to batches: Grain for training, a fixed list for validation."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import grain
+import numpy as np
+
+from physio_mae_jax.data.windows import Example, WindowReader
+from physio_mae_jax.errors import ConfigError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LoaderConfig:
+    """How batches are made.
+
+    Attributes:
+        batch_size: examples a step, over all processes.
+        seed: of order and crops.
+        num_threads: threads that read ahead in each process.
+        process_index, process_count: which share of each batch this process makes.
+    """
+
+    batch_size: int
+    seed: int
+    num_threads: int = 8
+    process_index: int = 0
+    process_count: int = 1
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or self.batch_size % self.process_count:
+            raise ConfigError(
+                f"batch_size is {self.batch_size}; it must be a positive multiple of the "
+                f"{self.process_count} processes."
+            )
+
+    @property
+    def local_batch_size(self) -> int:
+        """Examples a step that this process makes."""
+        return self.batch_size // self.process_count
+
+
+class _RecordingSlots:
+    """One entry for each window's length of recording: long recordings come up more often."""
+
+    def __init__(self, slots: np.ndarray) -> None:
+        self._slots = slots
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def __getitem__(self, index: int) -> int:
+        return int(self._slots[index])
+
+
+class _RandomCrop(grain.transforms.RandomMap):
+    """Reads a window at a random start; every start is equally likely."""
+
+    def __init__(self, reader: WindowReader) -> None:
+        self._reader = reader
+
+    def random_map(self, element: int, rng: np.random.Generator) -> Example:
+        start = int(rng.integers(self._reader.num_starts(element)))
+        return self._reader.read(element, start)
+
+
+def num_windows(reader: WindowReader, recording: int) -> int:
+    """Return how many windows lie end to end in a recording."""
+    length = reader.config.num_samples
+    return (reader.num_starts(recording) - 1) // length + 1
+
+
+def training_batches(
+    reader: WindowReader, recordings: Sequence[int], config: LoaderConfig
+) -> grain.DatasetIterator:
+    """Yield batches of random windows without end; the iterator's state can be checkpointed.
+
+    The order is one shuffle over all processes, then each takes every n-th example, so a batch
+    holds the same examples however many processes make it.
+
+    Yields:
+        Entries of ``WindowReader.read`` with a leading axis of ``local_batch_size``.
+    """
+    counts = [num_windows(reader, recording) for recording in recordings]
+    slots = np.repeat(np.asarray(recordings, np.int64), counts)
+    dataset = (
+        grain.MapDataset.source(_RecordingSlots(slots))
+        .seed(config.seed)
+        .shuffle()
+        .repeat()
+        .random_map(_RandomCrop(reader))[config.process_index :: config.process_count]
+        .batch(config.local_batch_size, drop_remainder=True)
+    )
+    options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)
+    return iter(dataset.to_iter_dataset(options))
+
+
+def validation_batches(
+    reader: WindowReader, recordings: Sequence[int], config: LoaderConfig, max_windows: int
+) -> list[Example]:
+    """Read the held-out windows, the same ones every time.
+
+    Args:
+        reader: of the source.
+        recordings: held-out recordings.
+        config: batch size and the share of this process.
+        max_windows: at most so many, spread evenly over all windows end to end.
+
+    Returns:
+        Batches as in training plus 'weight' [B] float32: 0 on the copies that fill the last one,
+        so that every process has as many batches.
+    """
+    length = reader.config.num_samples
+    places = [(r, n * length) for r in recordings for n in range(num_windows(reader, r))]
+    chosen = np.unique(np.linspace(0, len(places) - 1, min(max_windows, len(places))).astype(int))
+    # Drawn in a seeded order, so that a batch mixes subjects.
+    chosen = np.random.default_rng(config.seed).permutation(chosen)
+    num_batches = -(-len(chosen) // config.batch_size)
+    padded = np.resize(chosen, num_batches * config.batch_size)
+    weight = (np.arange(len(padded)) < len(chosen)).astype(np.float32)
+    mine = slice(config.process_index, None, config.process_count)
+    examples = [
+        reader.read(*places[place]) | {"weight": share}
+        for place, share in zip(padded[mine], weight[mine], strict=True)
+    ]
+    size = config.local_batch_size
+    return [_stack(examples[i : i + size]) for i in range(0, len(examples), size)]
+
+
+def _stack(examples: Sequence[Example]) -> Example:
+    return {name: np.stack([example[name] for example in examples]) for name in examples[0]}

@@ -1,0 +1,296 @@
+"""The door from a ConfigDict to typed settings and built parts; nothing past it reads a config."""
+
+import dataclasses
+import difflib
+import logging
+import platform
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from importlib import metadata
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import jax
+import numpy as np
+from ml_collections import ConfigDict
+
+from physio_mae_jax.data.checks import check_recordings
+from physio_mae_jax.data.folder import open_folder
+from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
+from physio_mae_jax.data.source import SignalSource
+from physio_mae_jax.data.splits import split_by_subject
+from physio_mae_jax.data.synthetic import CohortConfig, SyntheticCohort
+from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.figures.curves import draw_scale_weights
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.objectives.losses import scale_weights
+from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.signals.wavelet import WaveletConfig, wavelet_bank
+from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.loop import LoopConfig, PretrainRun
+from physio_mae_jax.training.optimizer import (
+    OptimizerConfig,
+    learning_rate_schedule,
+    make_optimizer,
+)
+from physio_mae_jax.training.sharding import check_batch_size, make_mesh
+from physio_mae_jax.training.step import PretrainTask
+
+_LOG = logging.getLogger(__name__)
+
+SOURCES = ("synthetic", "folder")
+
+_Settings = TypeVar("_Settings")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where recordings come from and which are used.
+
+    Attributes:
+        source: 'synthetic' or 'folder'.
+        path: the folder; for 'folder' only.
+        manifest: its manifest, '' for <path>/manifest.json or files that describe themselves.
+        channels: names separated by commas, in the model's order; '' for all of them.
+        missing_channels: a recording without a channel is an 'error', or gets a 'mask'.
+        on_invalid: an unusable recording is an 'error', or is left out ('skip') and reported.
+        held_out_fraction: share of the subjects held out for validation.
+        split_seed: of that choice.
+        max_held_out_windows: windows evaluated on, at most.
+        num_threads: that read ahead.
+        cohort: settings of the synthetic cohort.
+    """
+
+    source: str
+    path: str
+    manifest: str
+    channels: str
+    missing_channels: str
+    on_invalid: str
+    held_out_fraction: float
+    split_seed: int
+    max_held_out_windows: int
+    num_threads: int
+    cohort: Mapping[str, Any]
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("source", SOURCES),
+            ("missing_channels", ("error", "mask")),
+            ("on_invalid", ("error", "skip")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ConfigError(
+                    f"data.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
+                )
+        if not 0 < self.held_out_fraction < 1:
+            raise ConfigError(
+                f"data.held_out_fraction is {self.held_out_fraction}; it must lie between 0 and 1."
+            )
+        if self.source == "folder" and not self.path:
+            raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
+
+
+def parse_argument(text: str, choices: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Read what follows the colon of ``--config=file.py:name=value,name=value``.
+
+    Args:
+        text: that part, may be empty.
+        choices: the allowed values of each name, the first being its default.
+
+    Returns:
+        A value for each name.
+
+    Raises:
+        ConfigError: an unknown name or value.
+    """
+    values = {name: allowed[0] for name, allowed in choices.items()}
+    for item in filter(None, (text or "").split(",")):
+        name, _, value = item.partition("=")
+        if name not in choices:
+            raise ConfigError(
+                f"config argument {item!r} is not known; write name=value with a name of "
+                f"{', '.join(choices)}."
+            )
+        if value not in choices[name]:
+            raise ConfigError(
+                f"config argument {name}={value!r} is not known; choose one of "
+                f"{', '.join(choices[name])}."
+            )
+        values[name] = value
+    return values
+
+
+def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
+    """Check every setting, open and check the data, and build the parts of a run.
+
+    Args:
+        config: as ``configs/pretrain.py`` makes it.
+        workdir: made if absent; settings are written into it.
+
+    Raises:
+        UserError: anything a user can mend, before anything is compiled.
+    """
+    num_devices = config.num_devices or jax.device_count()
+    if num_devices > jax.device_count():
+        raise ConfigError(
+            f"num_devices={num_devices}, but this machine offers {jax.device_count()}; lower it "
+            "or set 0 for all."
+        )
+    check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
+    data = _settings(DataConfig, "data", config.data)
+    loop = _settings(LoopConfig, "loop", config.loop)
+    objective = _settings(ObjectiveConfig, "objective", config.objective)
+    optimizer = _settings(OptimizerConfig, "optimizer", config.optimizer)
+    model = _model_settings(config)
+    objective.check_against(model)
+    schedule = learning_rate_schedule(optimizer, loop.num_steps)
+    wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
+    workdir = artifacts.prepare_workdir(workdir)
+    reader, training, held_out = _open_data(data, model)
+    loader = LoaderConfig(
+        batch_size=config.batch_size,
+        seed=config.seed,
+        num_threads=data.num_threads,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
+    contract = {
+        "model": dataclasses.asdict(model),
+        "objective": dataclasses.asdict(objective),
+        "window": dataclasses.asdict(reader.config) | {"normalisation": "z-score, clipped to 10"},
+    }
+    if jax.process_index() == 0:
+        _describe_run(workdir, config, contract, objective, model)
+    return PretrainRun(
+        workdir=workdir,
+        task=PretrainTask(
+            model=MaskedAutoencoder(model),
+            objective=objective,
+            optimizer=make_optimizer(optimizer, loop.num_steps),
+            learning_rate=schedule,
+            accumulation_steps=config.accumulation_steps,
+            seed=config.seed,
+        ),
+        loop=loop,
+        mesh=make_mesh(num_devices),
+        batch_size=config.batch_size,
+        training=training_batches(reader, training, loader),
+        validation=validation_batches(reader, held_out, loader, data.max_held_out_windows),
+        recordings=reader.source.recordings,
+        channels=reader.config.channels,
+        contract=contract,
+    )
+
+
+def _settings(kind: type[_Settings], section: str, values: Mapping[str, Any]) -> _Settings:
+    """Make a settings dataclass of a config section, naming keys that do not belong."""
+    known = [field.name for field in dataclasses.fields(cast(Any, kind))]
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{section}.{name} is not a setting.{hint}")
+    return kind(**values)
+
+
+def _model_settings(config: ConfigDict) -> MaeConfig:
+    num_samples = config.window_seconds * config.sampling_rate_hz
+    if config.window_seconds <= 0 or config.sampling_rate_hz <= 0:
+        raise ConfigError(
+            f"window_seconds={config.window_seconds} and sampling_rate_hz="
+            f"{config.sampling_rate_hz} must both be above 0."
+        )
+    if abs(num_samples - round(num_samples)) > 1e-6:
+        raise ConfigError(
+            f"window_seconds={config.window_seconds} at sampling_rate_hz={config.sampling_rate_hz} "
+            f"is {num_samples:g} samples, not a whole number; change one of them."
+        )
+    values = dict(config.model)
+    values["wavelet"] = _settings(WaveletConfig, "model.wavelet", config.model.wavelet)
+    values |= {
+        "sampling_rate_hz": float(config.sampling_rate_hz),
+        "num_samples": round(num_samples),
+    }
+    return _settings(MaeConfig, "model", values)
+
+
+def _open_data(data: DataConfig, model: MaeConfig) -> tuple[WindowReader, list[int], list[int]]:
+    """Open the source, check its recordings, and split it by subject."""
+    source: SignalSource
+    if data.source == "synthetic":
+        source = SyntheticCohort(_settings(CohortConfig, "data.cohort", data.cohort))
+    else:
+        source = open_folder(data.path, data.manifest or None)
+    names = [name for name in data.channels.split(",") if name.strip()]
+    channels = tuple(canonical_name(name) for name in names) or source.recordings[0].channel_names
+    window = WindowConfig(
+        channels=channels,
+        sampling_rate_hz=model.sampling_rate_hz,
+        num_samples=model.num_samples,
+    )
+    usable = list(range(len(source.recordings)))
+    if data.source == "folder":
+        usable, report = check_recordings(
+            source,
+            min_seconds=window.seconds,
+            channels=channels,
+            missing_channels=data.missing_channels,
+            on_invalid=data.on_invalid,
+            progress=jax.process_index() == 0,
+        )
+        _LOG.info("%s", report.summary())
+    training, held_out = split_by_subject(
+        source.recordings, usable, data.held_out_fraction, data.split_seed
+    )
+    _LOG.info(
+        "%d recordings to train on, %d of other subjects held out; channels %s",
+        len(training),
+        len(held_out),
+        ", ".join(channels),
+    )
+    return WindowReader(source, window), training, held_out
+
+
+def _describe_run(
+    workdir: Path,
+    config: ConfigDict,
+    contract: Mapping[str, Any],
+    objective: ObjectiveConfig,
+    model: MaeConfig,
+) -> None:
+    """Write config.json and the picture of the scale weights."""
+    packages = ("physio_mae_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
+    artifacts.write_json(
+        workdir / "config.json",
+        {
+            "command": shlex.join(sys.argv),
+            "config": config.to_dict(),
+            "contract": contract,
+            "devices": [str(device) for device in jax.devices()],
+            "versions": {"python": platform.python_version()}
+            | {package: _version(package) for package in packages},
+        },
+    )
+    bank = wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
+    weights = scale_weights(
+        np.asarray(bank.frequencies_hz),
+        band_hz=objective.band_hz,
+        edge_octaves=objective.band_edge_octaves,
+        floor=objective.band_floor,
+        tilt=objective.scale_tilt,
+    )
+    artifacts.write_figure(
+        workdir / "figures" / "scale_weights.png", draw_scale_weights(bank.frequencies_hz, weights)
+    )
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed as a package"

@@ -1,0 +1,43 @@
+"""Pictures of numbers: learning curves and the weights of the scalogram loss."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+
+
+def draw_learning_curves(records: Sequence[Mapping[str, float | str]]) -> Figure:
+    """Draw training losses and held-out errors from the records of metrics.jsonl."""
+    figure = Figure(figsize=(13, 3.8), layout="constrained")
+    losses, waveform, scalogram = figure.subplots(1, 3)
+    training = [r for r in records if r["phase"] == "train"]
+    for name in ("loss", "scalogram_loss", "waveform_loss"):
+        losses.plot([r["step"] for r in training], [r[name] for r in training], label=name)
+    losses.set_title("training loss")
+    held_out = [r for r in records if r["phase"] == "validation"]
+    for axes, domain in ((waveform, "waveform"), (scalogram, "scalogram")):
+        for guess, style in (("model", "o-"), ("mean", "--"), ("line", ":")):
+            label = {"model": "model", "mean": "mean of the visible", "line": "straight line"}[
+                guess
+            ]
+            steps = [r["step"] for r in held_out]
+            axes.plot(steps, [r[f"{domain}/{guess}"] for r in held_out], style, label=label)
+        axes.set_title(f"held-out {domain} error, hidden columns")
+    for axes in (losses, waveform, scalogram):
+        axes.set_xlabel("step")
+        axes.legend(fontsize=8)
+        axes.grid(alpha=0.3)
+    return figure
+
+
+def draw_scale_weights(frequencies_hz: np.ndarray, weights: np.ndarray) -> Figure:
+    """Draw the weight of each scalogram row in the loss against its frequency."""
+    figure = Figure(figsize=(6, 3.2), layout="constrained")
+    axes = figure.subplots()
+    axes.semilogx(frequencies_hz, weights, "o-", markersize=3)
+    axes.axhline(1.0, color="0.6", linewidth=0.8)
+    axes.set_xlabel("centre frequency of the scale (Hz)")
+    axes.set_ylabel("weight in the loss (mean 1)")
+    axes.set_title("Scale weights of the scalogram loss")
+    axes.grid(alpha=0.3, which="both")
+    return figure

@@ -1,0 +1,56 @@
+"""Command line: ``python -m physio_mae_jax.main --config=configs/pretrain.py --workdir=DIR``."""
+
+import logging
+import sys
+from pathlib import Path
+
+from absl import app, flags
+from absl import logging as absl_logging
+from ml_collections import config_flags
+
+from physio_mae_jax.errors import UserError
+
+_LOG = logging.getLogger("physio_mae_jax")
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "A file of configs/, with ':name=value,…' for its arguments.", lock_config=True
+)
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for all that the run writes.")
+
+
+def main(argv: list[str]) -> None:
+    """Build what the config describes and run it."""
+    if len(argv) > 1:
+        raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
+    _set_up_logging()
+    # Heavy imports wait until the flags are known to be right.
+    from physio_mae_jax.experiment import build_pretraining
+    from physio_mae_jax.training.loop import pretrain
+
+    run = build_pretraining(_CONFIG.value, Path(str(_WORKDIR.value)))
+    pretrain(run)
+    _LOG.info("done; everything is in %s", run.workdir)
+
+
+def _set_up_logging() -> None:
+    """Show our own lines at INFO and those of the libraries from WARNING on."""
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    _LOG.addHandler(handler)
+    _LOG.setLevel(logging.INFO)
+    _LOG.propagate = False
+
+
+def run_command_line() -> None:
+    """Run ``main``; what a user can mend is told in one line, without a traceback."""
+    flags.mark_flags_as_required(["config", "workdir"])
+    try:
+        app.run(main)
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    run_command_line()

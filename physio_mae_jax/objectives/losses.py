@@ -1,0 +1,94 @@
+"""Weights of the scalogram loss, and the masked losses of both domains (spec.md §7)."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+
+def scale_weights(
+    frequencies_hz: np.ndarray,
+    *,
+    band_hz: tuple[float, float],
+    edge_octaves: float,
+    floor: float,
+    tilt: float,
+) -> np.ndarray:
+    """Weigh the rows of a scalogram by how much physiology they carry.
+
+    Two factors, then a division by their mean, so that the loss keeps its size:
+
+    * band: 1 inside ``band_hz``, ``floor`` outside, joined by half a cosine in log frequency that
+      is ``edge_octaves`` wide and centred on each end of the band, as the half-power points of a
+      filter are. It takes weight from drift below and from muscle noise above.
+    * tilt: frequency ** tilt. Energy of physiological signals falls with frequency, so without
+      it the slow rows rule the loss (defect D10); 1 would make a 1/f signal count alike in all
+      rows and give the noise at the top as much say as the heart beat.
+
+    Args:
+        frequencies_hz: [S] centre frequencies.
+        band_hz: (low, high) of the physiological band.
+        edge_octaves: width of each edge, > 0.
+        floor: weight outside the band, in [0, 1].
+        tilt: exponent, 0 for none.
+
+    Returns:
+        [S] float32 with mean 1.
+    """
+    octave = np.log2(frequencies_hz)
+    low, high = np.log2(band_hz)
+    inside = np.minimum(octave - low, high - octave) / edge_octaves
+    edge = 0.5 + 0.5 * np.sin(np.pi * np.clip(inside, -0.5, 0.5))
+    weights = (floor + (1 - floor) * edge) * frequencies_hz**tilt
+    return (weights / weights.mean()).astype(np.float32)
+
+
+def pixel_weights(
+    scale_weight: np.ndarray, plane_weight: np.ndarray, patch_scales: int, patch_samples: int
+) -> np.ndarray:
+    """Combine weights of scales and planes into one weight for each number of a patch.
+
+    The sum over a patch of weight × squared error is the loss of that token: the mean over
+    (pf, pt) in each plane, times the plane's weight, summed over planes (spec.md §7).
+
+    Args:
+        scale_weight: [S].
+        plane_weight: [C].
+        patch_scales: pf.
+        patch_samples: pt.
+
+    Returns:
+        [H, C · pf · pt] float32.
+    """
+    rows = scale_weight.reshape(-1, 1, patch_scales, 1)
+    weights = rows * plane_weight.reshape(1, -1, 1, 1) / (patch_scales * patch_samples)
+    weights = np.broadcast_to(weights, (*weights.shape[:3], patch_samples))
+    return weights.reshape(rows.shape[0], -1).astype(np.float32)
+
+
+def channel_mean(values: jax.Array, channel_mask: jax.Array) -> jax.Array:
+    """Average [B, M, …] over everything but the examples, present channels only: [B].
+
+    An example without any present channel gives 0.
+    """
+    per_channel = values.reshape(*channel_mask.shape, -1).mean(axis=-1)
+    present = channel_mask.astype(per_channel.dtype)
+    return (per_channel * present).sum(axis=1) / jnp.maximum(present.sum(axis=1), 1)
+
+
+def scalogram_error(
+    predicted: jax.Array, target: jax.Array, weights: jax.Array, channel_mask: jax.Array
+) -> jax.Array:
+    """Return each example's weighted squared error of predicted patches: [B].
+
+    Args:
+        predicted, target: [B, M, P, H, C · pf · pt], hidden columns only.
+        weights: [H, C · pf · pt] from ``pixel_weights``.
+        channel_mask: [B, M] bool, True = present.
+    """
+    per_token = (jnp.square(predicted - target) * weights).sum(axis=-1)
+    return channel_mean(per_token, channel_mask)
+
+
+def waveform_error(predicted: jax.Array, target: jax.Array, channel_mask: jax.Array) -> jax.Array:
+    """Return each example's mean squared error of predicted samples [B, M, P, pt]: [B]."""
+    return channel_mean(jnp.square(predicted - target), channel_mask)

@@ -1,0 +1,106 @@
+"""Files that describe a run, each written beside its place and renamed."""
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from matplotlib.figure import Figure
+
+from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.errors import UserError
+from physio_mae_jax.objectives.pretraining import Params
+
+
+def prepare_workdir(workdir: Path) -> Path:
+    """Make the folder of a run and prove that it can be written to.
+
+    Raises:
+        UserError: it cannot.
+    """
+    workdir = workdir.absolute()
+    probe = workdir / ".write_test"
+    try:
+        workdir.mkdir(parents=True, exist_ok=True)
+        probe.write_bytes(bytes(4096))
+        probe.unlink()
+    except OSError as error:
+        raise UserError(
+            f"cannot write to the work folder {workdir}: {error.strerror}; choose another one with "
+            "--workdir=DIR."
+        ) from error
+    return workdir
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, path)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write a JSON file whole or not at all."""
+    write_text(path, json.dumps(content, indent=2) + "\n")
+
+
+def write_figure(path: Path, figure: Figure) -> None:
+    """Write a PNG whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(path.name + ".tmp")
+    figure.savefig(temporary, format="png", dpi=110)
+    os.replace(temporary, path)
+
+
+def parameter_table(params: Params) -> str:
+    """List every parameter array with shape and count, and the totals of each part."""
+    rows = []
+    totals: dict[str, int] = {}
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        names = [str(getattr(key, "key", key)) for key in path]
+        size = int(np.prod(leaf.shape))
+        rows.append(f"{'/'.join(names):<58} {leaf.shape!s:<22} {size:>12,}")
+        totals[names[0]] = totals.get(names[0], 0) + size
+    summary = [f"{part:<81} {count:>12,}" for part, count in totals.items()]
+    total = f"{'total':<81} {sum(totals.values()):>12,}"
+    return "\n".join([*rows, "", *summary, total]) + "\n"
+
+
+def parameter_summary(params: Params) -> str:
+    """Say on one line how many parameters a model has and where they are."""
+    counts = {
+        part: sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
+        for part, tree in params.items()
+    }
+    parts = ", ".join(f"{part} {count / 1e6:.2f} M" for part, count in counts.items())
+    return f"{sum(counts.values()) / 1e6:.2f} M parameters ({parts})"
+
+
+def describe_batch(
+    batch: Mapping[str, np.ndarray], recordings: Sequence[RecordingInfo], sampling_rate_hz: float
+) -> list[dict[str, Any]]:
+    """Describe each window of a host batch, so that it can be found in the data again.
+
+    Args:
+        batch: entries of ``data.windows.WindowReader.read``, stacked.
+        recordings: of the source the batch came from.
+        sampling_rate_hz: of the windows.
+    """
+    return [
+        {
+            "recording": recordings[int(recording)].record_id,
+            "subject": recordings[int(recording)].subject_id,
+            "start_seconds": int(start) / sampling_rate_hz,
+            "channels_present": present.tolist(),
+            "finite": bool(np.isfinite(signal).all()),
+            "minimum": signal.min(axis=-1).tolist(),
+            "maximum": signal.max(axis=-1).tolist(),
+        }
+        for recording, start, present, signal in zip(
+            batch["recording"], batch["start"], batch["channel_mask"], batch["signal"], strict=True
+        )
+    ]

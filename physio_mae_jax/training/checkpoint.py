@@ -1,0 +1,124 @@
+"""Checkpoints of everything a run needs to go on: the one file that knows Orbax."""
+
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import grain
+import jax
+import orbax.checkpoint as ocp
+from jax.sharding import Mesh
+
+from physio_mae_jax.errors import UserError
+from physio_mae_jax.training.sharding import replicated
+from physio_mae_jax.training.step import TrainState
+
+
+class Checkpoints:
+    """Numbered checkpoints in one folder; number n holds the state after n steps.
+
+    A checkpoint is written beside its place and renamed, so one that was cut short is never
+    taken for a whole one.
+    """
+
+    def __init__(self, directory: Path, keep: int) -> None:
+        self.directory = directory.absolute()
+        self._manager = ocp.CheckpointManager(
+            self.directory,
+            options=ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=True),
+        )
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.wait()
+        except UserError:
+            # An error already on its way says more than this one, which it may have caused.
+            if error is None:
+                raise
+        finally:
+            self._manager.close()
+
+    @property
+    def latest_step(self) -> int | None:
+        """Number of the newest whole checkpoint; None where there is none."""
+        return self._manager.latest_step()
+
+    def save(
+        self,
+        step: int,
+        state: TrainState,
+        iterator: grain.DatasetIterator,
+        contract: dict[str, Any],
+    ) -> None:
+        """Begin to save; training may go on while it is written.
+
+        Args:
+            step: steps done.
+            state: of the training.
+            iterator: positioned at the batch of the next step.
+            contract: JSON-able description of the model and its input.
+
+        Raises:
+            UserError: this or the previous save could not be written.
+        """
+        if step == self.latest_step:
+            return
+        args = ocp.args.Composite(
+            state=ocp.args.StandardSave(state),
+            data=grain.checkpoint.CheckpointSave(iterator),
+            contract=ocp.args.JsonSave(contract),
+        )
+        self._reporting_failure(lambda: self._manager.save(step, args=args))
+
+    def wait(self) -> None:
+        """Block until the save under way is complete; raises as ``save`` does."""
+        self._reporting_failure(self._manager.wait_until_finished)
+
+    def contract(self) -> dict[str, Any]:
+        """Read the contract of the newest checkpoint."""
+        restored = self._manager.restore(
+            self.latest_step, args=ocp.args.Composite(contract=ocp.args.JsonRestore())
+        )
+        return restored["contract"]
+
+    def restore(
+        self, abstract: TrainState, mesh: Mesh, iterator: grain.DatasetIterator
+    ) -> TrainState:
+        """Load the newest checkpoint onto a mesh and set the iterator to its place.
+
+        Args:
+            abstract: shapes and types of the state, as ``jax.eval_shape`` gives them.
+            mesh: may have another number of devices than the one saved from.
+            iterator: fresh; it is moved to the batch of the next step.
+        """
+        sharding = replicated(mesh)
+        target = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), abstract
+        )
+        restored = self._manager.restore(
+            self.latest_step,
+            args=ocp.args.Composite(
+                state=ocp.args.StandardRestore(target),
+                data=grain.checkpoint.CheckpointRestore(iterator),
+            ),
+        )
+        return restored["state"]
+
+    def _reporting_failure(self, action: Any) -> None:
+        try:
+            action()
+        except (OSError, ValueError) as error:
+            last = self.latest_step
+            raise UserError(
+                f"could not write a checkpoint to {self.directory}: {str(error)[:300]}. The last "
+                f"whole one is of step {last}. Free some space or choose another --workdir, then "
+                "run the same command again: it resumes."
+            ) from error

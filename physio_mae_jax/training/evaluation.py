@@ -1,0 +1,84 @@
+"""Held-out errors and the arrays of a reconstruction picture."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from physio_mae_jax.objectives.pretraining import (
+    Batch,
+    Params,
+    draw_mask,
+    forward,
+    reconstruction_target,
+)
+from physio_mae_jax.signals.patches import join_patches
+from physio_mae_jax.training.sharding import put_batch
+from physio_mae_jax.training.step import Metrics, PretrainTask
+
+# Held-out masks are the same at every evaluation and in every run, so that figures compare.
+_EVALUATION_SEED = 20_240
+
+EvaluationStep = Callable[[Params, Batch, jax.Array], Metrics]
+
+
+def evaluate(
+    step: EvaluationStep, params: Params, batches: Sequence[dict[str, Any]], mesh: Mesh
+) -> dict[str, float]:
+    """Average the errors of ``objectives.pretraining.held_out_errors`` over held-out windows.
+
+    Also gives '<domain>/explained', the share of the mean baseline's error that the model removes.
+    """
+    totals: dict[str, float] = {}
+    for number, batch in enumerate(batches):
+        key = jax.random.fold_in(jax.random.key(_EVALUATION_SEED), number)
+        for name, value in jax.device_get(step(params, put_batch(batch, mesh), key)).items():
+            totals[name] = totals.get(name, 0.0) + float(value)
+    weight = totals.pop("weight")
+    errors = {name: total / weight for name, total in totals.items()}
+    for domain in ("waveform", "scalogram"):
+        errors[f"{domain}/explained"] = 1 - errors[f"{domain}/model"] / errors[f"{domain}/mean"]
+    return errors
+
+
+def reconstruct(task: PretrainTask, params: Params, batch: Batch) -> dict[str, jax.Array]:
+    """Reconstruct the windows of a batch for a picture.
+
+    Returns:
+        'signal' and 'predicted' [B, M, L] (predicted: NaN on visible columns), 'hidden' [B, W],
+        'scalogram', 'seen_scalogram' and 'predicted_scalogram' [B, M, S, L], the plane of the
+        signal itself; the last is the truth with its hidden columns replaced by predictions.
+    """
+    cfg = task.model.config
+    size = batch["signal"].shape[0]
+    mask = draw_mask(jax.random.key(_EVALUATION_SEED), size, cfg, task.objective)
+    result = forward(task.model, task.objective, params, batch, mask)
+    every = jnp.broadcast_to(jnp.arange(cfg.num_columns), (size, cfg.num_columns))
+    truth = reconstruction_target(cfg, batch["signal"], every)
+    seen = reconstruction_target(cfg, result.seen_signal, every)
+
+    def place(columns: jax.Array, values: jax.Array) -> jax.Array:
+        return jax.vmap(lambda full, ids, part: full.at[:, ids].set(part))(
+            columns, mask.hidden_ids, values
+        )
+
+    def plane(boxes: jax.Array) -> jax.Array:
+        return join_patches(boxes, cfg.wavelet.num_planes, cfg.patch_scales)[:, :, 0]
+
+    waveform = place(jnp.full_like(truth.waveform, jnp.nan), result.predicted.waveform)
+    return {
+        "signal": batch["signal"],
+        "predicted": waveform.reshape(batch["signal"].shape),
+        "hidden": mask.hidden,
+        "scalogram": plane(truth.patches),
+        "seen_scalogram": plane(seen.patches),
+        "predicted_scalogram": plane(place(truth.patches, result.predicted.patches)),
+    }
+
+
+def first_examples(batch: dict[str, Any], count: int) -> dict[str, np.ndarray]:
+    """Take the first examples of a host batch."""
+    return {name: np.asarray(values)[:count] for name, values in batch.items()}

@@ -1,0 +1,140 @@
+"""What a person sees of a run: a progress line, metrics.jsonl and TensorBoard events."""
+
+import json
+import logging
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+_LOG = logging.getLogger(__name__)
+
+
+class Reporter:
+    """Writes the metrics of a run; in a process that is not the first it stays silent."""
+
+    def __init__(
+        self, workdir: Path, *, first_step: int, num_steps: int, batch_size: int, active: bool
+    ) -> None:
+        """Open the files of a run that begins after ``first_step`` steps.
+
+        Lines of an earlier run past that step are dropped: they will be written again.
+        """
+        self._num_steps = num_steps
+        self._batch_size = batch_size
+        self._active = active
+        self._clock = _StepClock(first_step)
+        if not active:
+            return
+        self._path = workdir / "metrics.jsonl"
+        _drop_lines_after(self._path, first_step)
+        self._file = self._path.open("a", encoding="utf-8")
+        self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
+        self._bar = tqdm(
+            total=num_steps,
+            initial=first_step,
+            unit="step",
+            dynamic_ncols=True,
+            disable=not sys.stderr.isatty(),
+        )
+
+    def __enter__(self) -> "Reporter":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._active:
+            self._bar.close()
+            self._events.close()
+            self._file.close()
+
+    def advance(self, step: int) -> None:
+        """Move the progress bar to ``step`` steps done."""
+        if self._active:
+            self._bar.update(step - self._bar.n)
+
+    def training(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Write the metrics of training step ``step`` (1 for the first)."""
+        seconds = self._clock.seconds_per_step(step)
+        metrics = dict(metrics)
+        line = (
+            f"step {step}/{self._num_steps}  loss {metrics['loss']:.4f}  "
+            f"scalogram {metrics['scalogram_loss']:.4f}  waveform {metrics['waveform_loss']:.4f}"
+        )
+        if seconds is not None:  # unknown for the first step, which compiles
+            metrics["samples_per_second"] = self._batch_size / seconds
+            remaining = tqdm.format_interval((self._num_steps - step) * seconds)
+            line += f"  {metrics['samples_per_second']:.1f} samples/s  ETA {remaining}"
+        self._write(step, "train", metrics)
+        self._say(line)
+
+    def evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Write held-out errors after ``step`` steps, model beside baselines."""
+        self._write(step, "validation", metrics)
+        for domain in ("waveform", "scalogram"):
+            self._say(
+                f"step {step}  held-out {domain} error on hidden columns: "
+                f"model {metrics[f'{domain}/model']:.4f}, "
+                f"mean of the visible {metrics[f'{domain}/mean']:.4f}, "
+                f"straight line {metrics[f'{domain}/line']:.4f}"
+            )
+        self._clock.restart(step)
+
+    def _write(self, step: int, phase: str, metrics: Mapping[str, float]) -> None:
+        if not self._active:
+            return
+        record = {"step": step, "phase": phase, "time": round(time.time(), 3), **metrics}
+        self._file.write(json.dumps(record) + "\n")
+        self._file.flush()
+        for name, value in metrics.items():
+            self._events.add_scalar(f"{phase}/{name}", value, step)
+
+    def _say(self, line: str) -> None:
+        if not self._active:
+            return
+        if self._bar.disable:
+            _LOG.info("%s", line)
+        else:
+            self._bar.write(line, file=sys.stderr)
+
+
+class _StepClock:
+    """Mean time of the steps since it was last asked, compilation and evaluations left out."""
+
+    def __init__(self, first_step: int) -> None:
+        self._step = first_step
+        self._since: float | None = None
+
+    def restart(self, step: int) -> None:
+        self._step, self._since = step, time.perf_counter()
+
+    def seconds_per_step(self, step: int) -> float | None:
+        now, since, steps = time.perf_counter(), self._since, step - self._step
+        self._step, self._since = step, now
+        return None if since is None or steps < 1 else (now - since) / steps
+
+
+def _drop_lines_after(path: Path, step: int) -> None:
+    """Keep the whole lines of ``path`` up to ``step``, replacing the file in one move."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            record = json.loads(line)
+        except json.JSONDecodeError:  # cut short when the run was killed
+            continue
+        if record["step"] <= step:
+            kept.append(line + "\n")
+    temporary = path.with_suffix(".tmp")
+    temporary.write_text("".join(kept), encoding="utf-8")
+    os.replace(temporary, path)

@@ -1,0 +1,32 @@
+"""Eight CPU devices, a compile cache, parsed absl flags, and the folder of real signals."""
+
+import os
+from pathlib import Path
+
+import jax
+import pytest
+from absl import flags
+
+jax.config.update("jax_platforms", "cpu")
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update(
+    "jax_compilation_cache_dir",
+    os.environ.get(
+        "JAX_COMPILATION_CACHE_DIR", str(Path.home() / ".cache" / "physio_mae_jax" / "tests")
+    ),
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+jax.config.update("jax_numpy_rank_promotion", "allow")
+# Grain reads a flag that only app.run would have parsed.
+flags.FLAGS.mark_as_parsed()
+
+REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Return the folder of real signals and reference vectors, or skip aloud."""
+    folder = Path(os.environ.get("PHYSIO_MAE_SHARED", REPOSITORY.parent / "shared"))
+    if not (folder / "data").is_dir():
+        pytest.skip(f"needs real signals; {folder} is absent (set PHYSIO_MAE_SHARED)")
+    return folder

@@ -1,0 +1,163 @@
+"""The transform against float64 references written from the formulas."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy import integrate
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.signals import wavelet
+from physio_mae_jax.signals.wavelet import WaveletConfig
+
+
+def ricker(time: np.ndarray, scale: float) -> np.ndarray:
+    """Evaluate the Ricker wavelet (spec.md §1.5) in float64."""
+    amplitude = 2 / (np.sqrt(3 * scale) * np.pi**0.25)
+    return amplitude * (1 - (time / scale) ** 2) * np.exp(-((time / scale) ** 2) / 2)
+
+
+def relative_error(ours: np.ndarray, reference: np.ndarray) -> float:
+    return float(np.linalg.norm(np.asarray(ours) - reference) / np.linalg.norm(reference))
+
+
+def band_limited_noise(seconds: float, rate: float, highest_hz: float) -> np.ndarray:
+    """Sum sinusoids below ``highest_hz``, the same at every rate."""
+    rng = np.random.default_rng(3)
+    time = np.arange(round(seconds * rate)) / rate
+    frequency, phase = rng.uniform(0.3, highest_hz, 40), rng.uniform(0, 6.28, 40)
+    return np.sin(2 * np.pi * frequency[:, None] * time + phase[:, None]).sum(axis=0)
+
+
+@pytest.mark.parametrize("rate", [100.0, 125.0, 250.0, 500.0])
+def test_transform_equals_direct_correlation_in_float64(rate: float) -> None:
+    signal = band_limited_noise(6.0, rate, 40.0)
+    config = WaveletConfig(num_scales=24, difference_planes=False)
+    bank = wavelet.wavelet_bank(config, rate, len(signal))
+    ours = wavelet.coefficients(jnp.asarray(signal, jnp.float32)[None, None], config, rate)
+    padded = np.pad(signal, bank.padding, mode="reflect")
+    for row, frequency in enumerate(bank.frequencies_hz):
+        scale = np.sqrt(2) * rate / (2 * np.pi * frequency)
+        if scale < 1.5:
+            continue  # narrower than the samples resolve; see the band-limit test
+        kernel = ricker(np.arange(-bank.padding, bank.padding + 1.0), scale)
+        reference = np.correlate(padded, kernel, mode="valid")
+        assert relative_error(ours[0, 0, 0, row], reference) < 1e-4
+
+
+@pytest.mark.parametrize("rate", [100.0, 125.0, 250.0, 500.0])
+def test_narrow_wavelets_are_those_of_the_band_limited_signal(rate: float) -> None:
+    """Every row, the finest too, equals the integral over the continuous signal."""
+    config = WaveletConfig(num_scales=8, difference_planes=False)
+    frequency_hz, phase = 30.0, 0.4
+    time = np.arange(round(4 * rate)) / rate
+    signal = np.sin(2 * np.pi * frequency_hz * time + phase)
+    ours = wavelet.coefficients(jnp.asarray(signal, jnp.float32)[None, None], config, rate)
+    bank = wavelet.wavelet_bank(config, rate, len(signal))
+    middle = len(time) // 2
+    for row, centre_hz in enumerate(bank.frequencies_hz[:4]):
+        scale = np.sqrt(2) * rate / (2 * np.pi * centre_hz)
+        gain, _ = integrate.quad(
+            lambda t, s=scale: float(ricker(np.asarray(t), s)) * np.cos(2 * np.pi * 30 * t / rate),
+            -8 * scale,
+            8 * scale,
+            limit=200,
+        )
+        np.testing.assert_allclose(ours[0, 0, 0, row, middle], gain * signal[middle], atol=3e-3)
+
+
+def test_same_physiology_at_every_rate() -> None:
+    """Scales in Hz: the normalised scalogram of one signal agrees between 100 and 500 Hz."""
+    config = WaveletConfig(num_scales=32, difference_planes=False)
+    low, high = (
+        wavelet.scalogram(jnp.asarray(band_limited_noise(8, r, 35.0))[None, None], config, r)
+        for r in (100.0, 500.0)
+    )
+    inside = slice(250, 550)
+    assert (
+        relative_error(high[0, 0, 0, :, ::5][:, inside], np.asarray(low)[0, 0, 0][:, inside]) < 0.01
+    )
+
+
+def test_a_constant_gives_nothing_and_a_sine_peaks_at_its_own_row() -> None:
+    config = WaveletConfig(num_scales=48, difference_planes=False)
+    constant = wavelet.coefficients(jnp.full((1, 1, 1000), 3.0), config, 100.0)
+    assert np.abs(constant).max() < 2e-3
+    time = np.arange(1000) / 100
+    for frequency_hz in (1.0, 5.0, 20.0):
+        sine = jnp.asarray(np.sin(2 * np.pi * frequency_hz * time), jnp.float32)
+        planes = wavelet.coefficients(sine[None, None], config, 100.0)[0, 0, 0]
+        frequencies = wavelet.wavelet_bank(config, 100.0, 1000).frequencies_hz
+        # Unit-energy wavelets of scale s gain sqrt(s): the peak lies at sqrt(2.5) / s, not at
+        # the spectral peak sqrt(2) / s.
+        peak_hz = frequencies[np.argmax(planes[:, 300:700].std(axis=1))] * np.sqrt(2.5 / 2)
+        assert abs(np.log2(peak_hz / frequency_hz)) < 0.1
+
+
+@pytest.mark.parametrize("num_scales", [16, 64])
+@pytest.mark.parametrize("num_samples", [500, 1000])
+def test_bank_in_samples_follows_the_original(num_scales: int, num_samples: int) -> None:
+    config = WaveletConfig(bank="samples", num_scales=num_scales, difference_planes=False)
+    bank = wavelet.wavelet_bank(config, 100.0, num_samples)
+    if num_scales == 64:  # spec.md §1.4: float32(63.1) · 10 truncates to an even 630
+        assert bank.kernels.shape[1] == (630 if num_samples == 1000 else 501)
+    signal = np.random.default_rng(0).normal(size=num_samples)
+    ours = wavelet.coefficients(jnp.asarray(signal, jnp.float32)[None, None], config, 100.0)
+    length = bank.kernels.shape[1]
+    padded = np.pad(signal, length // 2)
+    time = np.arange(length) - (length - 1) / 2
+    for row in range(1, num_scales):
+        reference = np.correlate(padded, ricker(time, row + 0.1), mode="valid")[:num_samples]
+        assert relative_error(ours[0, 0, 0, row], reference) < 1e-4
+
+
+def test_difference_planes_follow_the_formula() -> None:
+    signal = np.random.default_rng(1).normal(size=50).astype(np.float32)
+    planes = wavelet.difference_planes(jnp.asarray(signal), WaveletConfig())
+    first = np.diff(signal, prepend=signal[0])
+    second = np.diff(np.pad(signal, 1, mode="edge"), n=2)
+    np.testing.assert_allclose(planes, np.stack([signal, first, second]), atol=1e-6)
+
+
+def test_normalisation_is_over_scales_and_time_with_unbiased_deviation() -> None:
+    values = np.random.default_rng(2).normal(3, 5, (2, 3, 4, 50)).astype(np.float32)
+    ours = wavelet.normalise_planes(values, wavelet.plane_statistics(jnp.asarray(values)))
+    mean = values.mean(axis=(2, 3), keepdims=True)
+    deviation = values.std(axis=(2, 3), keepdims=True, ddof=1)
+    np.testing.assert_allclose(ours, (values - mean) / deviation, atol=2e-6)
+
+
+@pytest.mark.parametrize("bank", ["hz", "samples"])
+def test_padding_changes_nothing_in_front_of_it(bank: str) -> None:
+    config = WaveletConfig(bank=bank, num_scales=12, lowest_frequency_hz=0.8)
+    rng = np.random.default_rng(4)
+    signal = jnp.asarray(rng.normal(size=(2, 2, 400)), jnp.float32)
+    garbage = jnp.asarray(rng.normal(5, 9, size=(2, 2, 100)), jnp.float32)
+    padded = jnp.concatenate([signal, garbage], axis=-1)
+    alone = wavelet.scalogram(signal, config, 100.0)
+    within = wavelet.scalogram(padded, config, 100.0, jnp.array([400, 400]))
+    np.testing.assert_allclose(within[..., :400], alone, atol=2e-4)
+
+
+def test_impossible_banks_name_the_setting() -> None:
+    with pytest.raises(ConfigError, match="highest_frequency_hz is 60"):
+        wavelet.wavelet_bank(WaveletConfig(highest_frequency_hz=60.0), 100.0, 1000)
+    with pytest.raises(ConfigError, match="lengthen the window"):
+        wavelet.wavelet_bank(WaveletConfig(), 100.0, 200)
+    with pytest.raises(ConfigError, match="choose one of hz, samples"):
+        WaveletConfig(bank="morlet")
+
+
+def test_suggested_frequency_is_accepted() -> None:
+    with pytest.raises(ConfigError) as caught:
+        wavelet.wavelet_bank(WaveletConfig(), 100.0, 200)
+    suggestion = float(str(caught.value).split("set the frequency to ")[1].split(" Hz")[0])
+    wavelet.wavelet_bank(WaveletConfig(lowest_frequency_hz=suggestion), 100.0, 200)
+
+
+def test_transform_is_differentiable_and_jittable() -> None:
+    config = WaveletConfig(num_scales=8, lowest_frequency_hz=1.0)
+    gradient = jax.jit(jax.grad(lambda x: wavelet.scalogram(x, config, 100.0).sum()))(
+        jnp.ones((1, 1, 300)).at[0, 0, 100].set(2.0)
+    )
+    assert np.isfinite(gradient).all()
