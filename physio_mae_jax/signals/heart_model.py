@@ -318,4 +318,4 @@ def pulse_wave(
     return sum(
         (gaussian_train(c, w, heights[None] * h, num_samples, sampling_rate_hz)[0])
         for c, w, h in waves
-    )  # pyright: ignore[reportReturnType]
+    )

@@ -1,0 +1,287 @@
+"""A synthetic cohort with ground truth, so that everything runs without any download.
+
+Each recording has twelve ECG leads, a PPG and one EEG channel of one subject. A subject keeps a
+resting heart rate, a breathing rate, a pulse transit time, a heart axis and wave shapes over all
+recordings; a recording has a rhythm and noise of its own. The rhythms and their shares are in
+``RHYTHMS``. Everything follows from ``CohortConfig.seed`` and the numbers of subject and
+recording, in any order of reading and in every process. Units: mV, arbitrary for the PPG, uV for
+the EEG. The waveforms are those of ``signals.heart_model`` and ``signals.noise_model``.
+"""
+
+import dataclasses
+import threading
+from typing import Any
+
+import numpy as np
+from scipy.spatial.transform import Rotation
+
+from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.signals import heart_model as heart
+from physio_mae_jax.signals import noise_model
+from physio_mae_jax.signals.channels import TWELVE_LEADS
+
+CHANNELS = (*TWELVE_LEADS, "PPG", "EEG")
+# Share of the recordings with each rhythm.
+RHYTHMS = {
+    "sinus": 0.60,
+    "atrial_fibrillation": 0.12,
+    "ventricular_ectopy": 0.12,
+    "bradycardia": 0.08,
+    "tachycardia": 0.08,
+}
+# I and II stay on: the four limb leads derived from them would fail with them.
+_MAY_DROP_OUT = ("V1", "V2", "V3", "V4", "V5", "V6", "PPG")
+# Streams of random numbers that must not disturb each other.
+_SUBJECT, _RHYTHM, _BEATS, _NOISE, _DROPOUT = range(5)
+_CACHED_RECORDINGS = 256
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CohortConfig:
+    """Size and seed of a cohort.
+
+    Attributes:
+        num_subjects: people.
+        recordings_per_subject: recordings of each.
+        seconds: length of a recording.
+        sampling_rate_hz: of all channels; the same seed gives the same beats at every rate.
+        seed: of everything.
+        noise_level: 1 for clinical noise and drop-outs, 0 for none.
+    """
+
+    num_subjects: int = 64
+    recordings_per_subject: int = 2
+    seconds: float = 60.0
+    sampling_rate_hz: float = 100.0
+    seed: int = 0
+    noise_level: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, least in (
+            ("num_subjects", 1),
+            ("recordings_per_subject", 1),
+            ("seconds", 2.0),
+            ("sampling_rate_hz", 50.0),
+            ("seed", 0),
+            ("noise_level", 0.0),
+        ):
+            if not getattr(self, name) >= least:
+                raise ConfigError(
+                    f"data.cohort.{name} is {getattr(self, name)}; it must be at least {least}."
+                )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordingTruth:
+    """What a synthetic recording was made from.
+
+    Attributes:
+        rhythm: a key of ``RHYTHMS``.
+        heart_rate_bpm: 60 / mean RR of the beats within the recording.
+        respiration_rate_hz: breaths a second.
+        pulse_transit_time_seconds: from an R peak to the foot of its pulse, where the tangent at
+            the steepest rise meets the baseline.
+        r_peak_seconds: [n] peaks of the main ventricular wave.
+        pulse_foot_seconds: [n] feet of the pulses.
+        beat_is_ectopic: [n] True for premature ventricular beats.
+        dropouts: (channel, start, stop) in seconds, where the channel is flat.
+    """
+
+    rhythm: str
+    heart_rate_bpm: float
+    respiration_rate_hz: float
+    pulse_transit_time_seconds: float
+    r_peak_seconds: np.ndarray
+    pulse_foot_seconds: np.ndarray
+    beat_is_ectopic: np.ndarray
+    dropouts: tuple[tuple[str, float, float], ...]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Subject:
+    heart_rate_bpm: float
+    respiration_rate_hz: float
+    pulse_transit_time_seconds: float
+    atrial: heart.DipoleWaves
+    ventricular: heart.DipoleWaves
+    ectopic: heart.DipoleWaves
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Plan:
+    """All of a recording that does not depend on the sampling rate."""
+
+    subject: _Subject
+    respiration: heart.Respiration
+    beats: heart.Beats
+    truth: RecordingTruth
+
+
+class SyntheticCohort:
+    """A ``SignalSource`` that makes its recordings when they are read."""
+
+    def __init__(self, config: CohortConfig) -> None:
+        self.config = config
+        self.recordings = [
+            RecordingInfo(
+                record_id=f"synthetic_s{subject:03d}_r{recording}",
+                subject_id=f"s{subject:03d}",
+                channel_names=CHANNELS,
+                sampling_rate_hz=config.sampling_rate_hz,
+                num_samples=round(config.seconds * config.sampling_rate_hz),
+            )
+            for subject in range(config.num_subjects)
+            for recording in range(config.recordings_per_subject)
+        ]
+        self._made: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def read(self, index: int, start: int, stop: int) -> np.ndarray:
+        """Return samples [start, stop) of a recording: float32 [14, stop - start]."""
+        with self._lock:
+            made = self._made.get(index)
+        if made is None:
+            made = self._render(index)
+            with self._lock:
+                if len(self._made) >= _CACHED_RECORDINGS:
+                    self._made.pop(next(iter(self._made)))
+                self._made[index] = made
+        return made[:, start:stop].copy()
+
+    def truth(self, index: int) -> RecordingTruth:
+        """Return what a recording was made from."""
+        return self._plan(index).truth
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"config": self.config}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__init__(state["config"])  # type: ignore[misc]
+
+    def _rng(self, index: int, stream: int) -> np.random.Generator:
+        subject, recording = divmod(index, self.config.recordings_per_subject)
+        key = (subject, 0 if stream == _SUBJECT else recording, stream)
+        return np.random.default_rng([self.config.seed, *key])
+
+    def _plan(self, index: int) -> _Plan:
+        subject = _draw_subject(self._rng(index, _SUBJECT))
+        rng = self._rng(index, _RHYTHM)
+        rhythm = str(rng.choice(list(RHYTHMS), p=list(RHYTHMS.values())))
+        respiration = heart.Respiration(
+            rate_hz=subject.respiration_rate_hz, phase=rng.uniform(0, 2 * np.pi)
+        )
+        seconds = self.config.seconds
+        beats = _draw_beats(self._rng(index, _BEATS), rhythm, subject, respiration, seconds)
+        inside = (beats.r_peak_seconds >= 0) & (beats.r_peak_seconds < seconds)
+        peaks = beats.r_peak_seconds[inside]
+        dropouts: tuple[tuple[str, float, float], ...] = ()
+        if self.config.noise_level > 0:
+            dropouts = _draw_dropouts(self._rng(index, _DROPOUT), seconds)
+        truth = RecordingTruth(
+            rhythm=rhythm,
+            heart_rate_bpm=float(60 / beats.rr_seconds[inside].mean()),
+            respiration_rate_hz=subject.respiration_rate_hz,
+            pulse_transit_time_seconds=subject.pulse_transit_time_seconds,
+            r_peak_seconds=peaks,
+            pulse_foot_seconds=peaks + subject.pulse_transit_time_seconds,
+            beat_is_ectopic=beats.is_ectopic[inside],
+            dropouts=dropouts,
+        )
+        return _Plan(subject=subject, respiration=respiration, beats=beats, truth=truth)
+
+    def _render(self, index: int) -> np.ndarray:
+        plan = self._plan(index)
+        rate, level = self.config.sampling_rate_hz, self.config.noise_level
+        length = self.recordings[index].num_samples
+        rng = self._rng(index, _NOISE)
+        breath = plan.respiration.at(np.arange(length) / rate)
+        leads = heart.independent_leads(_dipole(plan, rng, length, rate)) * (1 + 0.04 * breath)
+        leads += level * noise_model.electrode_noise(rng, len(leads), length, rate)
+        leads += level * 0.03 * breath
+        ppg = _pulse(plan, length, rate) * (1 + 0.08 * breath) + 0.10 * breath
+        ppg += level * 0.5 * noise_model.motion_bursts(rng, length, rate, 1.0)
+        ppg += level * 0.01 * rng.normal(size=length)
+        eeg = noise_model.eeg(rng, length, rate)
+        signals = np.concatenate([heart.twelve_leads(leads), ppg[None], eeg[None]])
+        for channel, begin, end in plan.truth.dropouts:
+            row, first = CHANNELS.index(channel), round(begin * rate)
+            signals[row, first : round(end * rate)] = signals[row, first]
+        return signals.astype(np.float32)
+
+
+def _draw_subject(rng: np.random.Generator) -> _Subject:
+    turned = Rotation.from_euler("zyx", rng.normal(0, (12, 8, 8)), degrees=True)
+    focus = heart.ECTOPIC_FOCI[rng.integers(len(heart.ECTOPIC_FOCI))]
+    return _Subject(
+        heart_rate_bpm=rng.uniform(55, 88),
+        respiration_rate_hz=rng.uniform(0.15, 0.35),
+        pulse_transit_time_seconds=rng.uniform(0.15, 0.35),
+        atrial=heart.vary_waves(rng, heart.ATRIAL, turned),
+        ventricular=heart.vary_waves(rng, heart.VENTRICULAR, turned),
+        ectopic=heart.vary_waves(rng, focus, turned),
+    )
+
+
+def _draw_beats(
+    rng: np.random.Generator,
+    rhythm: str,
+    subject: _Subject,
+    respiration: heart.Respiration,
+    seconds: float,
+) -> heart.Beats:
+    rate_bpm = {
+        "bradycardia": rng.uniform(38, 50),
+        "tachycardia": rng.uniform(105, 140),
+        "atrial_fibrillation": rng.uniform(75, 115),
+    }.get(rhythm, subject.heart_rate_bpm)
+    mean_rr = 60 / rate_bpm
+    if rhythm == "atrial_fibrillation":
+        times = heart.fibrillation_times(rng, seconds, mean_rr)
+        return heart.make_beats(times, np.zeros(times.size, bool), mean_rr)
+    # Breathing moves the rate less when it is high: the vagus has withdrawn.
+    depth = rng.uniform(0.03, 0.10) * min(1.0, 70 / rate_bpm) ** 2
+    times = heart.sinus_times(
+        rng, seconds, mean_rr, respiration, respiratory_depth=depth, slow_depth=0.6 * depth
+    )
+    ectopic = np.zeros(times.size, bool)
+    if rhythm == "ventricular_ectopy":
+        times, ectopic = heart.add_ectopy(rng, times, seconds, share=0.12)
+    return heart.make_beats(times, ectopic, mean_rr)
+
+
+def _draw_dropouts(
+    rng: np.random.Generator, seconds: float
+) -> tuple[tuple[str, float, float], ...]:
+    dropouts = []
+    for _ in range(rng.poisson(0.4 * seconds / 60)):
+        length = rng.uniform(0.5, min(3.0, seconds / 2))
+        begin = rng.uniform(0, seconds - length)
+        dropouts.append((str(rng.choice(_MAY_DROP_OUT)), float(begin), float(begin + length)))
+    return tuple(dropouts)
+
+
+def _dipole(plan: _Plan, rng: np.random.Generator, length: int, rate: float) -> np.ndarray:
+    """Sum the dipoles [3, L] of atria and ventricles over all beats."""
+    beats, subject = plan.beats, plan.subject
+    peaks, rr = beats.r_peak_seconds, beats.repolarisation_rr_seconds
+    kinds = [(subject.ventricular, ~beats.is_ectopic), (subject.ectopic, beats.is_ectopic)]
+    if plan.truth.rhythm != "atrial_fibrillation":
+        kinds.append((subject.atrial, ~beats.is_ectopic))
+    track = np.zeros((3, length))
+    for waves, which in kinds:
+        ones = np.ones(int(which.sum()))
+        track += heart.dipole_track(waves, peaks[which], rr[which], ones, length, rate)
+    if plan.truth.rhythm == "atrial_fibrillation":
+        # f-waves are best seen in V1 and II: to the front and the feet.
+        waves_hz = noise_model.band_noise(rng, length, rate, (4.0, 9.0))
+        track += 0.035 * np.array([[0.2], [0.7], [-0.9]]) * waves_hz
+    return track
+
+
+def _pulse(plan: _Plan, length: int, rate: float) -> np.ndarray:
+    """Draw the pulse [L]; a premature beat ejects less, the one after its pause more."""
+    beats = plan.beats
+    filling = np.clip(beats.rr_seconds / beats.mean_rr_seconds, 0.4, 1.5)
+    feet = beats.r_peak_seconds + plan.subject.pulse_transit_time_seconds
+    return heart.pulse_wave(feet, beats.rr_seconds, filling**0.8, length, rate)

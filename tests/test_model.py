@@ -1,0 +1,178 @@
+"""Laws of the autoencoder: what may and what may not change its output."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.mae import Decoder, MaskedAutoencoder, pool_tokens
+from tests.factories import random_batch, random_mask, random_params, tiny_model
+
+MODEL = tiny_model()
+
+
+@pytest.fixture(scope="module")
+def params() -> Any:
+    return random_params(MODEL)
+
+
+def encode(params: Any, batch: dict[str, Any], model: MaskedAutoencoder = MODEL, **kw: Any) -> Any:
+    return model.apply({"params": params}, **batch, method="encode", **kw)
+
+
+def reconstruct(params: Any, batch: dict[str, Any], model: MaskedAutoencoder = MODEL) -> Any:
+    mask = random_mask(len(batch["signal"]))
+    return model.apply(
+        {"params": params}, **batch, visible_ids=mask.visible_ids, hidden_ids=mask.hidden_ids
+    )
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5, 12])
+def test_unshuffle_puts_every_token_of_every_channel_in_its_place(channels: int) -> None:
+    """Defect D1: a token's own column and channel are written into it and read back."""
+    width, rows, columns = MODEL.config.decoder_width, MODEL.config.num_rows, 20
+    mask = random_mask(3)
+    decoder = Decoder(MODEL.config)
+    place = jnp.stack(
+        jnp.broadcast_arrays(
+            jnp.arange(channels)[None, :, None, None] + 1.0,
+            mask.visible_ids[:, None, :, None] + 1.0,
+            jnp.arange(rows)[None, None, None, :] + 1.0,
+        ),
+        axis=-1,
+    )
+    visible = jnp.pad(place, [(0, 0)] * 4 + [(0, width - 3)])
+    restored, variables = decoder.init_with_output(
+        jax.random.key(0),
+        visible,
+        mask.visible_ids,
+        mask.hidden_ids,
+        method=lambda module, *args: module._restore_order(*args),
+    )
+    token = variables["params"]["mask_token"]
+    for example in range(3):
+        for column in range(columns):
+            got = restored[example, :, column]
+            if mask.hidden[example, column]:
+                np.testing.assert_array_equal(got, jnp.broadcast_to(token, got.shape))
+            else:
+                assert (got[..., 0] == jnp.arange(channels)[:, None] + 1).all()
+                assert (got[..., 1] == column + 1).all()
+                assert (got[..., 2] == jnp.arange(rows) + 1).all()
+
+
+@pytest.mark.parametrize("attention", ["factorized", "joint"])
+def test_an_absent_channel_changes_no_output(attention: str) -> None:
+    model = tiny_model(decoder_attention=attention)
+    params = random_params(model)
+    batch = random_batch(2, 4)
+    without = {name: values[:, jnp.array([0, 2])] for name, values in batch.items()}
+    batch["channel_mask"] = batch["channel_mask"].at[:, jnp.array([1, 3])].set(False)
+    batch["signal"] = batch["signal"].at[:, 1].set(1e6)
+    for with_absent, alone in zip(
+        reconstruct(params, batch, model), reconstruct(params, without, model), strict=True
+    ):
+        np.testing.assert_allclose(with_absent[:, jnp.array([0, 2])], alone, atol=2e-4)
+    pooled = pool_tokens(encode(params, batch, model), batch["channel_mask"])
+    expected = pool_tokens(encode(params, without, model), without["channel_mask"])
+    np.testing.assert_allclose(pooled, expected, atol=1e-5)
+
+
+def test_a_lone_channel_among_absent_ones_equals_a_single_channel(params: Any) -> None:
+    batch = random_batch(2, 3)
+    alone = {name: values[:, :1] for name, values in batch.items()}
+    batch["channel_mask"] = batch["channel_mask"].at[:, 1:].set(False)
+    np.testing.assert_allclose(
+        encode(params, batch)[:, :1], encode(params, alone), atol=1e-5, rtol=1e-4
+    )
+
+
+def test_padding_at_the_end_changes_no_output(params: Any) -> None:
+    short = tiny_model(num_samples=300)
+    cut = params | {"tokenizer": params["tokenizer"] | {}}
+    cut["tokenizer"]["position"] = params["tokenizer"]["position"][:15]
+    batch = random_batch(2, 3)
+    columns = jnp.array([15, 15])
+    padded = encode(params, batch, num_valid_columns=columns)
+    alone_batch = batch | {"signal": batch["signal"][..., :300]}
+    alone = encode(cut, alone_batch, short)
+    np.testing.assert_allclose(padded[:, :, :15], alone, atol=1e-3)
+    np.testing.assert_allclose(
+        pool_tokens(padded, batch["channel_mask"], columns),
+        pool_tokens(alone, batch["channel_mask"]),
+        atol=1e-4,
+    )
+
+
+def test_channels_exchange_only_what_they_are_given(params: Any) -> None:
+    """With the order of the channels the output's order changes, and nothing else."""
+    batch = random_batch(2, 3)
+    order = jnp.array([2, 0, 1])
+    moved = {name: values[:, order] for name, values in batch.items()}
+    np.testing.assert_allclose(
+        encode(params, moved), encode(params, batch)[:, order], atol=1e-5, rtol=1e-4
+    )
+    changed = batch | {"signal": batch["signal"].at[:, 2].multiply(-1.0)}
+    difference = jnp.abs(encode(params, changed) - encode(params, batch)).max(axis=(0, 2, 3, 4))
+    assert (difference > 1e-3).all(), "channel attention passes nothing"
+
+
+def test_channel_identity_tells_channels_apart(params: Any) -> None:
+    batch = random_batch(1, 2)
+    renamed = batch | {"channel_ids": batch["channel_ids"] + 3}
+    assert jnp.abs(encode(params, renamed) - encode(params, batch)).max() > 1e-3
+    anonymous = tiny_model(channel_identity=False)
+    nameless = random_params(anonymous)
+    np.testing.assert_array_equal(
+        encode(nameless, renamed, anonymous), encode(nameless, batch, anonymous)
+    )
+
+
+def test_only_visible_columns_are_embedded(params: Any) -> None:
+    """Latents of visible columns ignore what is put in hidden ones once it is bridged."""
+    mask = random_mask(2)
+    latents = encode(params, random_batch(2, 2), visible_ids=mask.visible_ids)
+    assert latents.shape == (2, 2, 5, 4, 32)
+
+
+def test_scan_equals_remat_and_bfloat16_comes_close(params: Any) -> None:
+    batch = random_batch(2, 3)
+    plain = reconstruct(params, batch)
+
+    def loss(values: Any, remat: str) -> jax.Array:
+        result = reconstruct(values, batch, tiny_model(remat=remat))
+        return jnp.square(result.patches).mean() + jnp.square(result.waveform).mean()
+
+    expected = jax.jit(jax.grad(loss), static_argnums=1)(params, "none")
+    for remat in ("matmuls", "full"):
+        gradient = jax.jit(jax.grad(loss), static_argnums=1)(params, remat)
+        for ours, theirs in zip(jax.tree.leaves(gradient), jax.tree.leaves(expected), strict=True):
+            np.testing.assert_allclose(
+                ours, theirs, atol=1e-4 * float(jnp.abs(theirs).max()) + 1e-7
+            )
+    low = reconstruct(params, batch, tiny_model(compute_dtype="bfloat16"))
+    error = jnp.linalg.norm(low.patches - plain.patches) / jnp.linalg.norm(plain.patches)
+    assert 0 < error < 3e-2
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"num_samples": 410}, "whole number of columns"),
+        ({"patch_scales": 5}, "not a multiple of model.patch_scales=5"),
+        ({"num_heads": 5}, "model.width=32 is not divisible by model.num_heads=5"),
+        ({"decoder_num_heads": 16}, "heads of an even size"),
+        ({"remat": "some"}, "choose one of none, matmuls, full"),
+        ({"attention_implementation": "cudnn"}, "bfloat16 only"),
+        (
+            {"attention_implementation": "cudnn", "compute_dtype": "bfloat16", "num_heads": 8},
+            "multiple of 8",
+        ),
+    ],
+)
+def test_impossible_shapes_are_refused_with_the_way_out(changes: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        tiny_model(**changes)
