@@ -1,9 +1,10 @@
 """Joining what a file says of itself with what the manifest says: pure functions, no disk."""
 
+import contextlib
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,33 @@ from physio_mae_jax.signals.channels import canonical_name, unknown_channel_mess
 
 # Clocks and printed rates round; a larger difference is another rate.
 RATE_TOLERANCE = 1e-3
+
+
+class UnreadableError(DataError):
+    """A file whose content is broken, as opposed to one that is described wrongly."""
+
+
+@contextlib.contextmanager
+def naming(path: Path, expected: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
+    """Turn the errors that a format's library raises inside the block into one naming the file.
+
+    Args:
+        path: the file.
+        expected: what the file should have been, for the message.
+        errors: what the library raises on broken files.
+
+    Raises:
+        UnreadableError: in place of one of ``errors``; a DataError passes as it is.
+    """
+    try:
+        yield
+    except DataError:
+        raise
+    except errors as error:
+        raise UnreadableError(
+            f"{path} cannot be read ({type(error).__name__}: {str(error)[:300]}); expected "
+            f"{expected}. Write or copy it again, or leave it out of the folder or manifest."
+        ) from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,7 +58,6 @@ class FileFacts:
         member: npz member that holds the signal.
         members: names of all npz members, for messages.
         csv_columns: columns of a CSV file that hold the channels, from 0.
-        table: the signal array, where describing the file meant reading it.
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
     """
 
@@ -43,7 +70,6 @@ class FileFacts:
     member: str | None = None
     members: tuple[str, ...] = ()
     csv_columns: tuple[int, ...] | None = None
-    table: np.ndarray | None = None
     loaded_bytes: int = 0
 
 
@@ -63,6 +89,7 @@ class FileRecords:
         subjects: person of each record, None where unknown.
         member: npz member that holds the signal.
         csv_columns: columns of a CSV file that hold the stored channels.
+        loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
     """
 
     path: Path
@@ -76,6 +103,7 @@ class FileRecords:
     subjects: tuple[str | None, ...]
     member: str | None
     csv_columns: tuple[int, ...] | None
+    loaded_bytes: int
 
 
 def missing_facts(facts: FileFacts, entry: Entry) -> list[str]:
@@ -124,6 +152,8 @@ def resolve(facts: FileFacts, entry: Entry, path: Path, relative: Path) -> FileR
         )
     sizes = dict(zip(axes, facts.shape, strict=True))
     names, columns = pick_channels(entry, facts.channels, str(path))
+    if not all(name.strip() for name in names):
+        raise DataError(f"{path} has a channel without a name; name them in 'channels'.")
     named = names if facts.channels is None else facts.channels
     if len(named) != sizes.get("channel", 1):
         raise DataError(
@@ -145,6 +175,7 @@ def resolve(facts: FileFacts, entry: Entry, path: Path, relative: Path) -> FileR
         subjects=_subjects(facts, entry, num_records, path, relative),
         member=facts.member,
         csv_columns=facts.csv_columns,
+        loaded_bytes=facts.loaded_bytes,
     )
 
 
@@ -199,7 +230,11 @@ def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: i
     Returns:
         float32 [M, stop - start], a copy. Values beyond float32 become infinite.
     """
-    take = {"record": record, "sample": slice(start, stop), "channel": slice(None)}
+    take: dict[str, int | slice] = {
+        "record": record,
+        "sample": slice(start, stop),
+        "channel": slice(None),
+    }
     part = array[tuple(take[axis] for axis in axes)]
     left = [axis for axis in axes if axis != "record"]
     if "channel" not in left:
@@ -213,12 +248,12 @@ def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: i
 def lacks(facts: FileFacts, missing: Sequence[str]) -> str:
     """Word what a file does not say of itself."""
     shape = f" (shape {facts.shape})" if facts.shape is not None else ""
-    inside = f" (members: {', '.join(facts.members)})" if facts.members else ""
+    inside = f" (members: {', '.join(facts.members[:12])})" if facts.members else ""
     words = {
         "array": "which member holds the signal: 'array'",
         "sampling_rate_hz": "its rate: 'sampling_rate_hz'",
         "channels": "the names of its channels: 'channels'",
-        "axes": "which axis is which: 'axes', such as [\"sample\", \"channel\"]",
+        "axes": 'which axis is which: \'axes\', such as ["sample", "channel"]',
     }
     return f"does not say {' nor '.join(words[key] for key in missing)}{shape}{inside}"
 
@@ -278,4 +313,3 @@ def _subjects(
 def _check_count(what: str, values: Sequence[str], num_records: int, path: Path) -> None:
     if len(values) != num_records:
         raise DataError(f"{path} has {len(values)} {what} for {num_records} records.")
-

@@ -45,7 +45,6 @@ left out), any of the defaults above, and
 import dataclasses
 import difflib
 import json
-import math
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -173,9 +172,10 @@ def subject_of_file(entry: Entry, relative: Path) -> str | None:
         return match.group(1)
     if entry.subjects is not None:
         if relative.stem not in entry.subjects:
+            hint = did_you_mean(relative.stem, entry.subjects)
             raise DataError(
                 f"{entry.label}: 'subjects' has no {relative.stem!r} (file {relative}); it has "
-                f"{', '.join(list(entry.subjects)[:10])}.{did_you_mean(relative.stem, entry.subjects)}"
+                f"{', '.join(list(entry.subjects)[:10])}.{hint}"
             )
         return entry.subjects[relative.stem]
     return entry.subject
@@ -208,7 +208,9 @@ def _matches(folder: Path, entry: Entry) -> list[Path]:
 
 def _parse_entry(raw: object, defaults: Mapping[str, Any], label: str) -> Entry:
     if not isinstance(raw, dict):
-        raise DataError(f'{label} must be an object such as {{"file": "*.npz"}}, found {_show(raw)}.')
+        raise DataError(
+            f'{label} must be an object such as {{"file": "*.npz"}}, found {_show(raw)}.'
+        )
     _refuse_unknown_keys(raw, _ENTRY_KEYS, label)
     fields: dict[str, Any] = {**defaults, **raw}
     file = _parse_file(fields.get("file"), label)
@@ -244,15 +246,15 @@ def _parse_file(value: object, label: str) -> str:
     return value
 
 
-def _parse_rate(value: object, label: str) -> float:
+def _parse_rate(value: Any, label: str) -> float:
     number = isinstance(value, int | float) and not isinstance(value, bool)
     # The bound keeps integers of hundreds of digits from overflowing float().
-    if not number or not 0 < value < 1e12 or not math.isfinite(value):  # type: ignore[operator]
+    if not number or not 0 < value < 1e12:
         raise DataError(
             f"{label}: 'sampling_rate_hz' must be a number of samples a second above 0, "
             f"found {_show(value)}."
         )
-    return float(value)  # type: ignore[arg-type]
+    return float(value)
 
 
 def _parse_channels(value: object, label: str) -> tuple[tuple[str, str], ...]:
@@ -270,10 +272,10 @@ def _parse_channels(value: object, label: str) -> tuple[tuple[str, str], ...]:
     return tuple((source.strip(), used.strip()) for source, used in pairs)
 
 
-def _parse_axes(value: object, label: str) -> tuple[str, ...]:
+def _parse_axes(value: Any, label: str) -> tuple[str, ...]:
     valid = isinstance(value, list) and all(isinstance(axis, str) for axis in value)
-    if valid and len(set(value)) == len(value) and set(value) <= set(AXES) and "sample" in value:  # type: ignore[arg-type]
-        return tuple(value)  # type: ignore[arg-type]
+    if valid and len(set(value)) == len(value) and set(value) <= set(AXES) and "sample" in value:
+        return tuple(value)
     raise DataError(
         f"{label}: 'axes' must list each axis of the array once, of {', '.join(AXES)} and with "
         f'sample, such as ["sample", "channel"]; found {_show(value)}.'

@@ -1,28 +1,230 @@
-"""Reading recordings from .npy, .npz, .csv and WFDB files: the only code that knows the formats.
+"""One reader for each format of recordings: .npy, .npz, .csv and WFDB.
 
 A reader has three parts. ``probe`` finds out what a file says of itself, without its samples where
-the format allows. ``load`` returns the whole stored array of a format that has to be read as a
-whole; it is None for a format that is read in place. ``read`` takes one stretch from a file.
+the format allows it. ``load`` returns the whole stored array of a format that has to be read as a
+whole; it is None for a format that is read in place. ``read`` takes one stretch from a file, given
+what ``load`` returned.
 
 Nothing is ever unpickled: arrays of objects are refused.
 """
 
-import collections
-import contextlib
-import functools
 import math
 import tokenize
-import warnings
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.csv_table import read_table
-from physio_mae_jax.data.layout import FileFacts, FileRecords, cut
+from physio_mae_jax.data.csv_table import load_csv, probe_csv
+from physio_mae_jax.data.layout import FileFacts, FileRecords, UnreadableError, cut, naming
 from physio_mae_jax.data.manifest import Entry
+from physio_mae_jax.data.wfdb_record import probe_wfdb, read_wfdb
 from physio_mae_jax.errors import DataError
 
+# Spellings under which an npz may say what its manifest entry leaves out.
+_SIGNAL_MEMBERS = ("X", "signal")
+_CHANNEL_MEMBERS = ("channels", "channel_names")
+_RATE_MEMBERS = ("fs", "sampling_rate_hz")
+_SUBJECT_MEMBERS = ("subject", "subject_id", "patient_id")
+_RECORD_MEMBERS = ("record", "record_id", "rec")
+
+_NPY = "an array of numbers written by numpy.save"
+_NPZ = "an archive written by numpy.savez"
+# What numpy, zipfile and zlib raise on broken files; RuntimeError is an encrypted archive.
+_ERRORS = (
+    OSError,
+    EOFError,
+    ValueError,
+    TypeError,
+    KeyError,
+    SyntaxError,
+    OverflowError,
+    MemoryError,
+    RuntimeError,
+    UserWarning,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
+
+
+class Reader(NamedTuple):
+    """How a format is probed, loaded and read."""
+
+    probe: Callable[[Path, Entry], FileFacts]
+    load: Callable[[FileRecords], np.ndarray] | None
+    read: Callable[[FileRecords, np.ndarray | None, int, int, int], np.ndarray]
+
+
+def reader_of(path: Path) -> Reader:
+    """Return the reader of a file by the ending of its name.
+
+    Raises:
+        DataError: no reader for such files.
+    """
+    suffix = path.suffix.lower()
+    if suffix in READERS:
+        return READERS[suffix]
+    hint = " A WFDB record is listed by its header, .hea." if suffix == ".dat" else ""
+    raise DataError(
+        f"{path}: files ending in {suffix!r} cannot be read; known are {', '.join(READERS)}.{hint}"
+    )
+
+
+def _probe_npy(path: Path, entry: Entry) -> FileFacts:
+    with naming(path, _NPY, _ERRORS), path.open("rb") as file:
+        return FileFacts(shape=_array_header(file, path.stat().st_size, str(path)))
+
+
+def _read_npy(
+    records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
+) -> np.ndarray:
+    with naming(records.path, _NPY, _ERRORS):
+        # Opened anew each time: thousands of maps held open would use up the file handles.
+        array = np.load(records.path, mmap_mode="r", allow_pickle=False)
+        return _read_loaded(records, array, record, start, stop)
+
+
+def _probe_npz(path: Path, entry: Entry) -> FileFacts:
+    with naming(path, _NPZ, _ERRORS), zipfile.ZipFile(path) as archive:
+        names = [name.removesuffix(".npy") for name in archive.namelist()]
+        member = _choose(entry.array, _SIGNAL_MEMBERS, names, "array", entry, path)
+        if member is None:
+            return FileFacts(shape=None, members=tuple(names))
+        info = archive.getinfo(f"{member}.npy")
+        with archive.open(info) as file:
+            shape = _array_header(file, info.file_size, f"{path}, member {member!r}")
+
+        def texts(stated: str | None, spellings: Sequence[str], key: str) -> Any:
+            name = _choose(stated, spellings, names, key, entry, path)
+            return None if name is None else _small_member(archive, name)
+
+        rate = texts(None, _RATE_MEMBERS, "sampling_rate_hz")
+        return FileFacts(
+            shape=shape,
+            channels=texts(None, _CHANNEL_MEMBERS, "channels"),
+            sampling_rate_hz=None if rate is None else _single_rate(rate, path),
+            subjects=texts(entry.subject_array, _SUBJECT_MEMBERS, "subject_array"),
+            record_keys=texts(entry.record_array, _RECORD_MEMBERS, "record_array"),
+            member=member,
+            members=tuple(names),
+            loaded_bytes=info.file_size,
+        )
+
+
+def _load_npz(records: FileRecords) -> np.ndarray:
+    with (
+        naming(records.path, _NPZ, _ERRORS),
+        np.load(records.path, allow_pickle=False) as archive,
+    ):
+        return archive[records.member]
+
+
+def _load_csv(records: FileRecords) -> np.ndarray:
+    return load_csv(records.path, records.csv_columns or ())
+
+
+def _read_loaded(
+    records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
+) -> np.ndarray:
+    assert loaded is not None
+    if loaded.shape != records.shape:
+        raise UnreadableError(
+            f"{records.path} changed: its array had shape {records.shape} when it was opened and "
+            f"has {loaded.shape} now."
+        )
+    signal = cut(loaded, records.axes, record, start, stop)
+    if records.columns == tuple(range(len(signal))):
+        return signal
+    return signal[list(records.columns)]
+
+
+def _read_wfdb(
+    records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
+) -> np.ndarray:
+    return read_wfdb(records.path, records.columns, start, stop)
+
+
+READERS = {
+    ".npy": Reader(_probe_npy, None, _read_npy),
+    ".npz": Reader(_probe_npz, _load_npz, _read_loaded),
+    ".csv": Reader(probe_csv, _load_csv, _read_loaded),
+    ".hea": Reader(probe_wfdb, None, _read_wfdb),
+}
+
+
+def _array_header(file: IO[bytes], size: int, where: str) -> tuple[int, ...]:
+    """Read the shape in an npy header, and check that numbers of that size can follow."""
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"npy format version {version}")
+    if dtype.kind not in "fiu":
+        raise DataError(
+            f"{where} is an array of {dtype}; a signal is real numbers, float or integer (arrays "
+            "of objects are never unpickled). Save it again with array.astype('float32')."
+        )
+    expected = file.tell() + math.prod(shape) * dtype.itemsize
+    if any(n < 0 for n in shape) or size != expected:
+        raise UnreadableError(
+            f"{where} is broken: shape {shape} of {dtype} takes {expected} bytes, it has {size}. "
+            "Write or copy it again, or leave it out of the folder or manifest."
+        )
+    return tuple(int(n) for n in shape)
+
+
+def _choose(
+    stated: str | None,
+    spellings: Sequence[str],
+    names: Sequence[str],
+    key: str,
+    entry: Entry,
+    path: Path,
+) -> str | None:
+    """Return the npz member that the manifest states, else the one of a usual spelling."""
+    if stated is not None:
+        if stated in names:
+            return stated
+        raise DataError(
+            f"{entry.label}: {path} has no member {stated!r}; it has {', '.join(names) or 'none'}."
+        )
+    found = [name for name in spellings if name in names]
+    if len(found) > 1:
+        raise DataError(
+            f"{path} has {' and '.join(found)}, each of which may say {key!r}; say it in a "
+            "manifest, or keep one of them."
+        )
+    return found[0] if found else None
+
+
+def _small_member(archive: zipfile.ZipFile, name: str) -> tuple[str, ...]:
+    with archive.open(f"{name}.npy") as file:
+        try:
+            values = np.lib.format.read_array(file, allow_pickle=False)
+        except ValueError as error:
+            raise DataError(
+                f"{archive.filename}, member {name!r}: {error}. Write it as numbers or text, such "
+                "as numpy.array(values, dtype=str)."
+            ) from error
+    if values.dtype.kind == "S":
+        values = np.char.decode(values, "utf-8")
+    return tuple(str(value) for value in values.ravel().tolist())
+
+
+def _single_rate(values: tuple[str, ...], path: Path) -> float:
+    try:
+        rates_hz = {float(value) for value in values}
+    except ValueError:
+        rates_hz = set()
+    if len(rates_hz) != 1:
+        raise DataError(
+            f"{path}: its sampling rate reads {', '.join(values)[:80] or 'nothing'}; one number of "
+            "samples a second is expected."
+        )
+    return rates_hz.pop()

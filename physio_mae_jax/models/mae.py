@@ -82,6 +82,28 @@ class Stack(nn.Module):
         return layer_norm("norm", cfg.dtype)(tokens)
 
 
+def restore_order(
+    visible: jax.Array, mask_token: jax.Array, visible_ids: jax.Array, hidden_ids: jax.Array
+) -> jax.Array:
+    """Put visible columns back in order of time, the mask token in every hidden place.
+
+    Every channel is restored by itself; mixing the channels' axes here is defect D1.
+
+    Args:
+        visible: [B, M, K, H, D].
+        mask_token: [D].
+        visible_ids: [B, K].
+        hidden_ids: [B, W - K], the other columns.
+
+    Returns:
+        [B, M, W, H, D].
+    """
+    batch, channels, _, rows, width = visible.shape
+    hidden = jnp.broadcast_to(mask_token, (batch, channels, hidden_ids.shape[1], rows, width))
+    order = jnp.argsort(jnp.concatenate([visible_ids, hidden_ids], axis=1), axis=1)
+    return patches.take_columns(jnp.concatenate([visible, hidden], axis=2), order, axis=2)
+
+
 class Decoder(nn.Module):
     """Put mask tokens where columns are hidden, mix, and predict them (spec.md §6)."""
 
@@ -101,7 +123,8 @@ class Decoder(nn.Module):
         visible = nn.Dense(
             cfg.decoder_width, dtype=cfg.dtype, kernel_init=linear_init, name="embed"
         )(latents)
-        tokens = self._restore_order(visible, visible_ids, hidden_ids)
+        mask_token = self.param("mask_token", nn.initializers.normal(0.02), (cfg.decoder_width,))
+        tokens = restore_order(visible, mask_token.astype(cfg.dtype), visible_ids, hidden_ids)
         position = self.param(
             "position",
             nn.initializers.normal(0.02),
@@ -121,22 +144,6 @@ class Decoder(nn.Module):
             cfg.patch_size, dtype=cfg.dtype, kernel_init=linear_init, name="patch_head"
         )(tokens)
         return Reconstruction(boxes.astype(jnp.float32), self._waveform(tokens))
-
-    def _restore_order(
-        self, visible: jax.Array, visible_ids: jax.Array, hidden_ids: jax.Array
-    ) -> jax.Array:
-        """Return [B, M, W, H, Dd] in order of time, a learned mask token in each hidden place.
-
-        Every channel is restored by itself; mixing the channels' axes here is defect D1.
-        """
-        cfg = self.config
-        mask_token = self.param("mask_token", nn.initializers.normal(0.02), (cfg.decoder_width,))
-        batch, channels, _, rows, width = visible.shape
-        hidden = jnp.broadcast_to(
-            mask_token.astype(cfg.dtype), (batch, channels, hidden_ids.shape[1], rows, width)
-        )
-        order = jnp.argsort(jnp.concatenate([visible_ids, hidden_ids], axis=1), axis=1)
-        return patches.take_columns(jnp.concatenate([visible, hidden], axis=2), order, axis=2)
 
     def _waveform(self, tokens: jax.Array) -> jax.Array:
         """Predict the samples of each column from its H rows: [B, M, P, H, Dd] -> [B, M, P, pt]."""

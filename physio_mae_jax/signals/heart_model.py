@@ -10,7 +10,6 @@ Not modelled: ST changes, conduction blocks, retrograde P waves, pulse shapes th
 """
 
 import dataclasses
-from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial.transform import Rotation
@@ -311,11 +310,9 @@ def pulse_wave(
     """
     systolic = pulse_foot_seconds + 2 * _SYSTOLIC_WIDTH_SECONDS
     stretch = np.sqrt(rr_seconds)
-    waves: Sequence[tuple[np.ndarray, np.ndarray, float]] = (
-        (systolic, np.full_like(systolic, _SYSTOLIC_WIDTH_SECONDS), 1.0),
-        *((systolic + s * stretch, w * stretch, height) for s, w, height in _LATER_PULSE_WAVES),
-    )
-    return sum(
-        (gaussian_train(c, w, heights[None] * h, num_samples, sampling_rate_hz)[0])
-        for c, w, h in waves
-    )
+    widths = np.full_like(systolic, _SYSTOLIC_WIDTH_SECONDS)
+    pulse = gaussian_train(systolic, widths, heights[None], num_samples, sampling_rate_hz)
+    for delay, width, height in _LATER_PULSE_WAVES:
+        centres, scaled = systolic + delay * stretch, height * heights[None]
+        pulse += gaussian_train(centres, width * stretch, scaled, num_samples, sampling_rate_hz)
+    return pulse[0]

@@ -1,0 +1,42 @@
+# Sourced by the other launch scripts: makes .venv once, and again only when requirements change.
+# It sets PYTHON to the interpreter inside. Use another one than the default by PYTHON_BASE=….
+
+repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cd "$repository"
+
+find_python() {
+    local candidate
+    for candidate in ${PYTHON_BASE:-python3.13 python3.12 python3.11 python3 python}; do
+        if "$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$candidate"
+            return
+        fi
+    done
+    echo "error: Python 3.11 or newer is needed and was not found; install it, or name it with" \
+        "PYTHON_BASE=/path/to/python3" >&2
+    return 1
+}
+
+# prepare_environment REQUIREMENTS…: install the files into .venv unless just those are there.
+prepare_environment() {
+    local venv="${VENV:-$repository/.venv}" base stamp wanted file arguments=()
+    base="$(find_python)" || return 1
+    stamp="$venv/.installed"
+    wanted="$("$base" -V; cat "$@")"
+    PYTHON="$venv/bin/python"
+    if [[ -x "$PYTHON" ]] && [[ "$(cat "$stamp" 2>/dev/null)" == "$wanted"* ]]; then
+        return
+    fi
+    echo "installing into $venv (once; a few minutes)" >&2
+    "$base" -m venv "$venv" || {
+        echo "error: cannot make $venv; on Debian and Ubuntu: apt install python3-venv" >&2
+        return 1
+    }
+    for file in "$@"; do arguments+=(-r "$file"); done
+    "$PYTHON" -m pip install --quiet --disable-pip-version-check "${arguments[@]}" || {
+        echo "error: pip could not install the requirements; see its message above" >&2
+        return 1
+    }
+    # Last of all, so that an interrupted installation is taken up again.
+    printf '%s' "$wanted" >"$stamp"
+}

@@ -1,0 +1,288 @@
+"""Checking every recording once before training, so that bad data fails in the first minute."""
+
+import dataclasses
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from tqdm import tqdm
+
+from physio_mae_jax.data.source import RecordingInfo, SignalSource
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.signals.channels import (
+    canonical_name,
+    select_channels,
+    unknown_channel_message,
+)
+
+_SHOWN = 5
+# 64 MiB of float32 at a time, so that a record of days does not have to fit in memory.
+_VALUES_A_READ = 2**24
+
+UNREADABLE = "unreadable"
+EMPTY = "empty"
+TOO_SHORT = "too short"
+MISSING_CHANNEL = "missing channel"
+NOT_FINITE = "NaN or Inf"
+FLAT = "flat"
+
+_WAYS_OUT = {
+    UNREADABLE: "write or copy the file again",
+    EMPTY: "remove the file or list the others in the manifest",
+    TOO_SHORT: "shorten the windows with --config.data.window_seconds=...",
+    MISSING_CHANNEL: (
+        "choose channels that all have with --config.data.channels=..., or hide what is missing "
+        "with --config.data.missing_channels=mask"
+    ),
+    NOT_FINITE: "fill or cut out the gaps in the file",
+    FLAT: "no wanted channel of it ever changes: check the sensor, or list the others",
+}
+
+
+@runtime_checkable
+class HasFiles(Protocol):
+    """A source that can name the file of a recording."""
+
+    def file_of(self, index: int) -> str:
+        """Return the path of the file that holds recording ``index``."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Why a recording cannot be used.
+
+    Attributes:
+        index: of the recording in its source.
+        record_id: of the recording.
+        file: that holds it; empty where the source has no files.
+        reason: one of the reasons of this module.
+        detail: what was found, with counts and places.
+    """
+
+    index: int
+    record_id: str
+    file: str
+    reason: str
+    detail: str
+
+    def __str__(self) -> str:
+        """Word the problem on one line."""
+        place = f" ({self.file})" if self.file and self.file not in self.detail else ""
+        return f"{self.record_id}{place}: {self.detail}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class CheckReport:
+    """What a check found.
+
+    Attributes:
+        num_checked: recordings of the source.
+        problems: the first problem of each recording that has one.
+    """
+
+    num_checked: int
+    problems: tuple[Problem, ...]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """Number of recordings for each reason."""
+        return dict(Counter(problem.reason for problem in self.problems))
+
+    @property
+    def num_kept(self) -> int:
+        """Recordings without a problem."""
+        return self.num_checked - len(self.problems)
+
+    def summary(self) -> str:
+        """Word the report in a few lines: how many are used and the first ones left out."""
+        head = f"{self.num_kept} of {self.num_checked} recordings are used"
+        if not self.problems:
+            return head + "."
+        reasons = ", ".join(f"{count} {reason}" for reason, count in self.counts.items())
+        return f"{head}; left out: {reasons}.\n{_first_lines(self.problems)}"
+
+
+def check_recordings(
+    source: SignalSource,
+    *,
+    min_seconds: float,
+    channels: Sequence[str],
+    missing_channels: str,
+    on_invalid: str,
+    progress: bool,
+) -> tuple[list[int], CheckReport]:
+    """Read every recording once and decide which can be used.
+
+    A recording is refused if it cannot be read, is empty or shorter than ``min_seconds``, lacks a
+    wanted channel ("error") or all of them ("mask"), or if its wanted channels have NaN or Inf or
+    are all constant. Channels that are not wanted are not judged.
+
+    Args:
+        source: any source of recordings.
+        min_seconds: length of a training window, seconds.
+        channels: names of the wanted channels; none means all that a recording has.
+        missing_channels: whether a recording that has only some of them is refused.
+        on_invalid: "error" raises if a recording is refused; "skip" leaves it out.
+        progress: show a bar on stderr, if that is a terminal.
+
+    Returns:
+        The indices of the recordings to use, ascending, and what was found.
+
+    Raises:
+        ConfigError: ``missing_channels`` or ``on_invalid`` is neither of its two values.
+        DataError: a wanted channel is in no recording at all, a recording is refused under
+            "error", or every recording is refused.
+    """
+    _refuse_other_than(missing_channels, ("error", "mask"), "data.missing_channels")
+    _refuse_other_than(on_invalid, ("error", "skip"), "data.on_invalid")
+    _refuse_unknown_channels(source.recordings, channels)
+    rows = [_wanted_rows(info, channels) for info in source.recordings]
+    problems: dict[int, Problem] = {}
+    for index, info in enumerate(source.recordings):
+        found = _judge_description(info, rows[index], channels, min_seconds, missing_channels)
+        if found:
+            problems[index] = _problem(source, index, *found)
+    if problems and on_invalid == "error":
+        # Before the samples are read: this may take minutes and could not save the run.
+        raise DataError(_refusal(list(problems.values()), len(source.recordings)))
+    shown = progress and sys.stderr.isatty()
+    for index in tqdm(range(len(rows)), "Checking recordings", disable=not shown, leave=False):
+        if index not in problems and (found := _judge_samples(source, index, rows[index])):
+            problems[index] = _problem(source, index, *found)
+    ordered = tuple(problems[index] for index in sorted(problems))
+    if ordered and (on_invalid == "error" or len(ordered) == len(rows)):
+        raise DataError(_refusal(ordered, len(rows)))
+    report = CheckReport(num_checked=len(rows), problems=ordered)
+    return [index for index in range(len(rows)) if index not in problems], report
+
+
+def _refuse_other_than(value: str, choices: Sequence[str], key: str) -> None:
+    if value not in choices:
+        raise ConfigError(f"{key} is {value!r}; choose {' or '.join(map(repr, choices))}.")
+
+
+def _refuse_unknown_channels(infos: Sequence[RecordingInfo], wanted: Sequence[str]) -> None:
+    if not infos:
+        raise DataError("the data set has no recordings.")
+    present = list(dict.fromkeys(name for info in infos for name in info.channel_names))
+    known = {canonical_name(name) for name in present}
+    for name in wanted:
+        if canonical_name(name) not in known:
+            where = f"any of the {len(infos)} recordings of this data set"
+            raise DataError(
+                f"{unknown_channel_message(name, present, where)} "
+                "Choose others with --config.data.channels=..."
+            )
+
+
+def _wanted_rows(info: RecordingInfo, wanted: Sequence[str]) -> list[int]:
+    if not wanted:
+        return list(range(len(info.channel_names)))
+    found = select_channels(wanted, info.channel_names, f"recording {info.record_id}")
+    return [row for row in found if row is not None]
+
+
+def _judge_description(
+    info: RecordingInfo,
+    rows: Sequence[int],
+    wanted: Sequence[str],
+    min_seconds: float,
+    missing_channels: str,
+) -> tuple[str, str] | None:
+    """Return (reason, detail) if what is known without reading refuses the recording."""
+    if info.num_samples == 0:
+        return EMPTY, "it has no samples"
+    # The slack is for the rounding of seconds = samples / rate alone, far below a sample.
+    if info.seconds < min_seconds * (1 - 1e-9):
+        return TOO_SHORT, (
+            f"it lasts {info.seconds:.6g} s ({info.num_samples} samples at "
+            f"{info.sampling_rate_hz:g} Hz); a window takes {min_seconds:g} s"
+        )
+    if len(rows) < len(wanted) and (missing_channels == "error" or not rows):
+        present = set(map(canonical_name, info.channel_names))
+        name = next(n for n in wanted if canonical_name(n) not in present)
+        return MISSING_CHANNEL, unknown_channel_message(name, info.channel_names, "it").rstrip(".")
+    return None
+
+
+def _judge_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tuple[str, str] | None:
+    """Return (reason, detail) if the samples refuse the recording."""
+    info = source.recordings[index]
+    num_bad = np.zeros((2, len(rows)), np.int64)
+    first_bad = np.full(len(rows), -1, np.int64)
+    first_value, changes = None, np.zeros(len(rows), bool)
+    try:
+        for start, signal in _stretches(source, index, rows):
+            finite = np.isfinite(signal)
+            if not finite.all():
+                num_bad[0] += np.isnan(signal).sum(axis=1)
+                num_bad[1] += np.isinf(signal).sum(axis=1)
+                new = (first_bad < 0) & ~finite.all(axis=1)
+                first_bad[new] = start + np.argmin(finite[new], axis=1)
+            first_value = signal[:, :1] if first_value is None else first_value
+            changes |= (signal != first_value).any(axis=1)
+    except DataError as error:
+        return UNREADABLE, str(error)
+    if num_bad.any():
+        return NOT_FINITE, _word_not_finite(info, rows, num_bad, first_bad)
+    if not changes.any():
+        assert first_value is not None
+        names = ", ".join(info.channel_names[row] for row in rows)
+        return FLAT, f"constant from end to end: {names} = {first_value[0, 0]:g}"
+    return None
+
+
+def _stretches(
+    source: SignalSource, index: int, rows: Sequence[int]
+) -> Iterator[tuple[int, np.ndarray]]:
+    info = source.recordings[index]
+    step = max(1, _VALUES_A_READ // len(info.channel_names))
+    for start in range(0, info.num_samples, step):
+        signal = source.read(index, start, min(start + step, info.num_samples))
+        yield start, signal[list(rows)]
+
+
+def _word_not_finite(
+    info: RecordingInfo, rows: Sequence[int], num_bad: np.ndarray, first_bad: np.ndarray
+) -> str:
+    words = []
+    for i in np.flatnonzero(num_bad.any(axis=0)).tolist():
+        counts = [f"{n} {what}" for n, what in zip(num_bad[:, i], ("NaN", "Inf"), strict=True) if n]
+        words.append(
+            f"channel {info.channel_names[rows[i]]} has {' and '.join(counts)} in "
+            f"{info.num_samples} samples, the first at sample {first_bad[i]} "
+            f"({first_bad[i] / info.sampling_rate_hz:.6g} s)"
+        )
+    return "; ".join(words)
+
+
+def _problem(source: SignalSource, index: int, reason: str, detail: str) -> Problem:
+    return Problem(
+        index=index,
+        record_id=source.recordings[index].record_id,
+        file=source.file_of(index) if isinstance(source, HasFiles) else "",
+        reason=reason,
+        detail=detail,
+    )
+
+
+def _refusal(problems: Sequence[Problem], num_checked: int) -> str:
+    reasons = list(dict.fromkeys(problem.reason for problem in problems))
+    ways = [f"  {reason}: {_WAYS_OUT[reason]}" for reason in reasons]
+    if len(problems) < num_checked:
+        ways.append("  any: leave such recordings out with --config.data.on_invalid=skip")
+    every = "every one" if len(problems) == num_checked else f"{len(problems)}"
+    return (
+        f"{every} of {num_checked} recordings cannot be used:\n{_first_lines(problems)}\n"
+        "Ways out:\n" + "\n".join(ways)
+    )
+
+
+def _first_lines(problems: Sequence[Problem]) -> str:
+    lines = [f"  {problem}" for problem in problems[:_SHOWN]]
+    if len(problems) > _SHOWN:
+        lines.append(f"  ... and {len(problems) - _SHOWN} more")
+    return "\n".join(lines)

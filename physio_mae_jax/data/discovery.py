@@ -1,0 +1,223 @@
+"""Finding the recordings of a folder that has no manifest, and drafting one for it."""
+
+import dataclasses
+import itertools
+import json
+import logging
+import re
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from physio_mae_jax.data.layout import FileFacts, UnreadableError, lacks, missing_facts
+from physio_mae_jax.data.manifest import MANIFEST_NAME, NPZ_FIELDS, Entry
+from physio_mae_jax.data.readers import READERS, reader_of
+from physio_mae_jax.errors import DataError
+
+_LOG = logging.getLogger(__name__)
+_FILL_IN = "?"
+_SHOWN = 5
+_WALKED = 2000
+_MOST_CHANNELS = 64
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A file that may hold recordings, and what it says of itself.
+
+    Attributes:
+        path: the file.
+        entry: an entry that says nothing but the file's name.
+        facts: what the file says; None where it cannot be read.
+        missing: manifest fields that it lacks.
+        error: why it cannot be read; empty where it can.
+    """
+
+    path: Path
+    entry: Entry
+    facts: FileFacts | None
+    missing: tuple[str, ...] = ()
+    error: str = ""
+
+
+def find_candidates(folder: Path) -> list[Candidate]:
+    """Probe every file directly in ``folder`` that has the ending of a known format.
+
+    Raises:
+        DataError: there is none; the message names sub-folders that have some.
+    """
+    children = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    paths = [p for p in children if p.is_file() and p.suffix.lower() in READERS]
+    hint = sub_folder_hint(folder)
+    if not paths:
+        raise DataError(
+            f"{folder} has no recordings: no file ends in {', '.join(READERS)}."
+            f"{hint or ' Give the folder that holds the recordings.'}"
+        )
+    if hint:
+        _LOG.info("%s:%s", folder, hint)
+    return [probe_file(path, Entry(label=f"file {path.name}", file=path.name)) for path in paths]
+
+
+def probe_file(path: Path, entry: Entry) -> Candidate:
+    """Find out what a file says of itself; a broken file is returned as such.
+
+    Args:
+        path: the file.
+        entry: its manifest entry.
+
+    Raises:
+        DataError: no reader for such files, or the entry asks for what the file has not.
+    """
+    reader = reader_of(path)
+    _refuse_foreign_fields(path, entry)
+    try:
+        facts = reader.probe(path, entry)
+    except UnreadableError as error:
+        return Candidate(path=path, entry=entry, facts=None, error=str(error))
+    missing = tuple(missing_facts(facts, entry))
+    return Candidate(path=path, entry=entry, facts=facts, missing=missing)
+
+
+def self_described(folder: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Return the candidates if every one describes itself (or is broken, for others to judge).
+
+    Raises:
+        DataError: some do not; the message names them, what they lack, and drafts a manifest.
+    """
+    mute = [c for c in candidates if c.missing]
+    if not mute:
+        return list(candidates)
+    lines = [f"  {c.path.name} {lacks(c.facts, c.missing)}" for c in mute[:_SHOWN] if c.facts]
+    if len(mute) > _SHOWN:
+        lines.append(f"  ... and {len(mute) - _SHOWN} more")
+    draft = json.dumps(draft_of(candidates), indent=2)
+    # One line for each list of names, or twelve leads would fill the screen.
+    draft = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", draft)
+    if len(draft) > 4000:
+        draft = draft[:4000] + "\n..."
+    raise DataError(
+        f"{folder} has {len(mute)} of {len(candidates)} files that do not describe themselves:\n"
+        + "\n".join(lines)
+        + f"\nWrite {folder / MANIFEST_NAME} (or point the manifest setting to a file elsewhere). "
+        f"A draft, in which every {_FILL_IN!r} is to be filled in, 'axes' to be checked and "
+        f"entries that are no recordings to be deleted:\n{draft}"
+        f"\n{sub_folder_hint(folder).strip()}".rstrip()
+    )
+
+
+def draft_manifest(path: str | Path) -> dict[str, Any]:
+    """Draft a manifest for the files directly in a folder.
+
+    Args:
+        path: the folder.
+
+    Returns:
+        The content for ``manifest.json``. What no file says is "?", to be filled in.
+
+    Raises:
+        DataError: the folder does not exist or holds no files of known formats.
+    """
+    return draft_of(find_candidates(existing_folder(path)))
+
+
+def existing_folder(path: str | Path) -> Path:
+    """Return ``path`` with ``~`` expanded, absolute.
+
+    Raises:
+        DataError: it does not exist, is no folder, or cannot be listed.
+    """
+    folder = Path(path).expanduser().absolute()
+    try:
+        if folder.is_dir():
+            next(folder.iterdir(), None)
+            return folder
+        found = folder.is_file()
+    except (OSError, ValueError) as error:
+        raise DataError(f"folder {str(path)!r} cannot be listed: {error}.") from error
+    if found:
+        raise DataError(f"{folder} is a file; give the folder that holds it, {folder.parent}.")
+    parent = next((p for p in folder.parents if p.is_dir()), folder)
+    raise DataError(
+        f"folder {folder} does not exist (the part {parent} does); expected a folder of recordings "
+        f"({', '.join(READERS)}). Correct the path given for the data."
+    )
+
+
+def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """Draft a manifest: one entry for files that are alike, by a glob where one fits."""
+    alike: dict[str, list[Candidate]] = defaultdict(list)
+    for candidate in candidates:
+        fields = _draft_fields(candidate)
+        tail = _name_tail(candidate.path)
+        alike[json.dumps([tail, fields])].append(candidate)
+    names = [candidate.path.name for candidate in candidates]
+    recordings: list[dict[str, Any]] = []
+    for key, group in alike.items():
+        tail, fields = json.loads(key)
+        members = [candidate.path.name for candidate in group]
+        if len(members) > 1 and [n for n in names if n.endswith(tail)] == members:
+            recordings.append({"file": f"*{tail}", **fields})
+        else:
+            recordings.extend({"file": name, **fields} for name in members)
+    return {"recordings": recordings}
+
+
+def _refuse_foreign_fields(path: Path, entry: Entry) -> None:
+    suffix = path.suffix.lower()
+    for key in NPZ_FIELDS:
+        if getattr(entry, key) is not None and suffix != ".npz":
+            raise DataError(f"{entry.label}: {key!r} names a member of an .npz; {path} is none.")
+    if entry.axes is not None and suffix in (".csv", ".hea"):
+        raise DataError(
+            f"{entry.label}: 'axes' is for arrays; the format of {path} fixes its axes already."
+        )
+
+
+def _draft_fields(candidate: Candidate) -> dict[str, Any]:
+    facts, missing = candidate.facts, candidate.missing
+    if facts is None or not missing:
+        return {}
+    fields: dict[str, Any] = {}
+    if facts.shape is None:
+        fields["array"] = _FILL_IN
+    elif facts.member is not None:
+        fields["array"] = facts.member
+    if facts.sampling_rate_hz is None:
+        fields["sampling_rate_hz"] = _FILL_IN
+    shape = facts.shape or ()
+    # Far fewer channels than samples is the rule, so two long axes are records and samples.
+    one_channel = len(shape) < 2 or (len(shape) == 2 and min(shape) > _MOST_CHANNELS)
+    if facts.channels is None:
+        count = 1 if one_channel else min(shape[-2:])
+        fields["channels"] = [_FILL_IN] * min(count, _MOST_CHANNELS)
+    if len(shape) > 1 and facts.axes is None:
+        pair = ["channel", "sample"] if shape[-2] <= shape[-1] else ["sample", "channel"]
+        leading = ["record"] if len(shape) == 3 else []
+        fields["axes"] = ["record", "sample"] if one_channel else leading + pair
+    return fields
+
+
+def _name_tail(path: Path) -> str:
+    """Return what files of one kind share at the end: ``_Signals.csv``, else ``.csv``."""
+    match = re.search(r"_[A-Za-z]+$", path.stem)
+    return (match.group(0) if match else "") + path.suffix
+
+
+def sub_folder_hint(folder: Path) -> str:
+    """Word how to reach the recordings of sub-folders; empty where they have none."""
+    found: dict[str, str] = {}
+    for child in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
+        # Enough to word a hint; a whole disk below would take minutes to walk.
+        for path in itertools.islice(child.rglob("*"), _WALKED):
+            if path.suffix.lower() in READERS:
+                found.setdefault(child.name, path.suffix.lower())
+    if not found:
+        return ""
+    name, suffix = next(iter(found.items()))
+    return (
+        f" Its sub-folders {', '.join(f'{name}/' for name in found)} are not read without a "
+        "manifest; to use their files give such a folder, or list them in "
+        f'{folder / MANIFEST_NAME}, such as {{"recordings": [{{"file": "{name}/**/*{suffix}"}}]}}.'
+    )

@@ -1,0 +1,204 @@
+"""A folder of recordings as a ``SignalSource``.
+
+With a manifest (see ``manifest``) its entries are read. Without one every file directly in the
+folder that ends in a known format must describe itself:
+
+* WFDB (``.hea``), by its header;
+* ``.npz`` with the signal in ``X`` or ``signal``, ``channels``, ``fs`` or ``sampling_rate_hz``, and
+  perhaps ``subject`` (``subject_id``, ``patient_id``) and ``record`` (``record_id``, ``rec``);
+* ``.csv`` with a header and a time column in seconds.
+
+If one of them does not, nothing is guessed: the error names it and drafts a manifest. So a folder
+that mixes signals with other tables needs a manifest that lists the signals.
+
+A recording's id is the file's path in the folder without its ending, followed by ``/<id>`` where
+the file holds several.
+"""
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.data.array_cache import ArrayCache
+from physio_mae_jax.data.discovery import (
+    draft_manifest,
+    existing_folder,
+    find_candidates,
+    probe_file,
+    self_described,
+    sub_folder_hint,
+)
+from physio_mae_jax.data.layout import FileRecords, UnreadableError, resolve
+from physio_mae_jax.data.manifest import (
+    MANIFEST_NAME,
+    expand_entries,
+    load_manifest,
+)
+from physio_mae_jax.data.readers import reader_of
+from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.errors import DataError
+
+__all__ = ["FolderSource", "draft_manifest", "open_folder"]
+
+_LOG = logging.getLogger(__name__)
+_CACHE_BYTES = 2 * 1024**3
+_SHOWN = 5
+
+
+class FolderSource:
+    """Recordings of a folder, read at random; a ``SignalSource`` safe to share between threads.
+
+    ``.npy`` and WFDB are read in place. Arrays of ``.npz`` and ``.csv`` are loaded whole and the
+    last used ones kept, 2 GiB in all for each process.
+    """
+
+    def __init__(self, folder: Path, files: Sequence[FileRecords]) -> None:
+        """Lay out the recordings of files that are described already; see ``open_folder``.
+
+        Raises:
+            DataError: two recordings have one id.
+        """
+        self.folder = folder
+        self._files = tuple(files)
+        self._cache = ArrayCache(_CACHE_BYTES)
+        self._places = tuple((f, r) for f in files for r in range(len(f.subjects)))
+        self._recordings = tuple(_info(folder, f, r) for f, r in self._places)
+        self._refuse_duplicate_ids()
+
+    @property
+    def recordings(self) -> Sequence[RecordingInfo]:
+        """Describe every recording; index i here is index i of ``read``."""
+        return self._recordings
+
+    def file_of(self, index: int) -> str:
+        """Return the path of the file that holds recording ``index``."""
+        return str(self._places[index][0].path)
+
+    def read(self, index: int, start: int, stop: int) -> np.ndarray:
+        """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].
+
+        Raises:
+            DataError: the stretch is not inside the recording, the file cannot be read, or it
+                changed since the folder was opened.
+        """
+        file, record = self._places[index]
+        if not 0 <= start <= stop <= file.num_samples:
+            raise DataError(
+                f"samples [{start}, {stop}) of recording {self._recordings[index].record_id} were "
+                f"asked for; it has {file.num_samples}."
+            )
+        if start == stop:
+            return np.zeros((len(file.channel_names), 0), np.float32)
+        reader = reader_of(file.path)
+        load = reader.load
+        loaded = None
+        if load is not None:
+            key = (file.path, file.member, file.csv_columns)
+            loaded = self._cache.get(key, lambda: load(file))
+        return reader.read(file, loaded, record, start, stop)
+
+    def _refuse_duplicate_ids(self) -> None:
+        files_of: dict[str, set[str]] = defaultdict(set)
+        counts = Counter(info.record_id for info in self._recordings)
+        for index, info in enumerate(self._recordings):
+            files_of[info.record_id].add(self.file_of(index))
+        for record_id, count in counts.items():
+            if count > 1:
+                raise DataError(
+                    f"record id {record_id!r} occurs {count} times "
+                    f"({', '.join(sorted(files_of[record_id]))}); rename a file, or list only one "
+                    "of them in the manifest."
+                )
+
+
+def open_folder(
+    path: str | Path,
+    manifest_path: str | Path | None = None,
+    *,
+    skip_unreadable: bool = False,
+) -> FolderSource:
+    """Open a folder of recordings; every file is described now, samples are read later.
+
+    Args:
+        path: the folder.
+        manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
+        skip_unreadable: leave out broken files with a warning instead of raising.
+
+    Raises:
+        DataError: the folder or manifest is missing, a file is not described or is broken, or
+            manifest and files contradict each other.
+    """
+    folder = existing_folder(path)
+    manifest = Path(manifest_path).expanduser() if manifest_path else folder / MANIFEST_NAME
+    if manifest_path or manifest.exists():
+        hint = ""
+        entries = expand_entries(folder, load_manifest(manifest))
+        candidates = [probe_file(path, entry) for path, entry in entries]
+    else:
+        candidates = self_described(folder, find_candidates(folder))
+        hint = sub_folder_hint(folder)
+    broken = [c.error for c in candidates if c.facts is None]
+    if broken and (not skip_unreadable or len(broken) == len(candidates)):
+        raise UnreadableError(_word_broken(folder, broken, len(candidates)) + hint)
+    for error in broken:
+        _LOG.warning("Left out: %s", error)
+    files = [
+        resolve(c.facts, c.entry, c.path, c.path.relative_to(folder))
+        for c in candidates
+        if c.facts is not None
+    ]
+    source = FolderSource(folder, files)
+    _log_what_was_found(folder, files, source.recordings)
+    return source
+
+
+def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
+    record_id = file.path.relative_to(folder).with_suffix("").as_posix()
+    if file.record_keys is not None:
+        record_id = f"{record_id}/{file.record_keys[record]}"
+    return RecordingInfo(
+        record_id=record_id,
+        subject_id=file.subjects[record] or record_id,
+        channel_names=file.channel_names,
+        sampling_rate_hz=file.sampling_rate_hz,
+        num_samples=file.num_samples,
+    )
+
+
+def _word_broken(folder: Path, broken: Sequence[str], num_files: int) -> str:
+    if num_files == 1:
+        return broken[0]
+    lines = [f"  {error}" for error in broken[:_SHOWN]]
+    if len(broken) > _SHOWN:
+        lines.append(f"  ... and {len(broken) - _SHOWN} more")
+    return f"{folder}: {len(broken)} of {num_files} files cannot be read:\n" + "\n".join(lines)
+
+
+def _log_what_was_found(
+    folder: Path, files: Sequence[FileRecords], recordings: Sequence[RecordingInfo]
+) -> None:
+    if not recordings:
+        raise DataError(f"{folder}: its {len(files)} files hold no recordings.")
+    _LOG.info("%s: %d recordings in %d files.", folder, len(recordings), len(files))
+    unknown = sum(subject is None for file in files for subject in file.subjects)
+    if unknown:
+        _LOG.warning(
+            "%s: %d of %d recordings name no subject, so each counts as a subject of its own and "
+            "splits cannot keep a person's recordings together. If people occur more than once, "
+            "say who is who in the manifest: 'subject_pattern', 'subjects' or 'subject_array'.",
+            folder,
+            unknown,
+            len(recordings),
+        )
+    loaded_bytes = sum(file.loaded_bytes for file in files)
+    if loaded_bytes > _CACHE_BYTES:
+        _LOG.warning(
+            "%s: its .npz and .csv take %.1f GiB and %.1f GiB are kept in memory, so files are "
+            "loaded again and again; convert them to .npy, which is read in place.",
+            folder,
+            loaded_bytes / 1024**3,
+            _CACHE_BYTES / 1024**3,
+        )
