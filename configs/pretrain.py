@@ -10,7 +10,7 @@ Arguments after the colon, the first of each being the default:
                upstream  the published width (768 × 12, decoder 512 × 8); one large GPU
                debug     two steps of a toy, to see that everything runs
     data       synthetic     made here, nothing to download: 12-lead ECG, PPG, EEG
-               folder        your own recordings: --config.data.path=DIR (README.md, "Your own data")
+               folder        your own recordings: --config.data.path=DIR, see README.md
                bidmc         the BIDMC set (ECG and PPG) in $PHYSIO_MAE_DATA/bidmc
                ptbxl_subset  z-scored PTB-XL records, one npz, in $PHYSIO_MAE_DATA/ptbxl_subset
     attention  xla    anywhere
@@ -123,9 +123,11 @@ def _defaults() -> ConfigDict:
 def _tiny(config: ConfigDict) -> None:
     config.batch_size = 16
     config.window_seconds = 10.0
+    config.data.channels = "II,V2,PPG"
     config.data.max_held_out_windows = 96
     config.data.num_threads = 2
     config.model.patch_samples = 20
+    config.model.patch_scales = 16
     config.model.wavelet.num_scales = 32
     config.model.width = 96
     config.model.depth = 4
@@ -137,10 +139,10 @@ def _tiny(config: ConfigDict) -> None:
     config.model.compute_dtype = "float32"
     config.optimizer.peak_learning_rate = 2e-3
     config.optimizer.warmup_steps = 50
-    config.loop.num_steps = 500
+    config.loop.num_steps = 300
     config.loop.log_every_steps = 25
-    config.loop.evaluate_every_steps = 250
-    config.loop.checkpoint_every_steps = 250
+    config.loop.evaluate_every_steps = 150
+    config.loop.checkpoint_every_steps = 150
 
 
 def _upstream(config: ConfigDict) -> None:

@@ -148,6 +148,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
     optimizer = _settings(OptimizerConfig, "optimizer", config.optimizer)
     model = _model_settings(config)
     objective.check_against(model)
+    _check_attention(model)
     schedule = learning_rate_schedule(optimizer, loop.num_steps)
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     workdir = artifacts.prepare_workdir(workdir)
@@ -219,13 +220,23 @@ def _model_settings(config: ConfigDict) -> MaeConfig:
     return _settings(MaeConfig, "model", values)
 
 
+def _check_attention(model: MaeConfig) -> None:
+    if model.attention_implementation == "cudnn" and jax.default_backend() != "gpu":
+        raise ConfigError(
+            "model.attention_implementation is 'cudnn', which needs an NVIDIA GPU, but JAX runs on "
+            f"{jax.default_backend()!r} here; set it to 'xla', or install jax[cuda13] (README.md)."
+        )
+
+
 def _open_data(data: DataConfig, model: MaeConfig) -> tuple[WindowReader, list[int], list[int]]:
     """Open the source, check its recordings, and split it by subject."""
     source: SignalSource
     if data.source == "synthetic":
         source = SyntheticCohort(_settings(CohortConfig, "data.cohort", data.cohort))
     else:
-        source = open_folder(data.path, data.manifest or None)
+        source = open_folder(
+            data.path, data.manifest or None, skip_unreadable=data.on_invalid == "skip"
+        )
     names = [name for name in data.channels.split(",") if name.strip()]
     channels = tuple(canonical_name(name) for name in names) or source.recordings[0].channel_names
     window = WindowConfig(

@@ -70,7 +70,7 @@ BAD = {
         broken(1, 250, 3, np.nan),
         r"r1: channel PPG has 3 NaN in 1000 samples, the first at sample 250 \(2\.5 s\)",
     ),
-    checks.TOO_SHORT: (good(499), r"r1: it lasts 4\.99 s .*(?s:.*)--config\.data\.window_seconds"),
+    checks.TOO_SHORT: (good(499), r"r1: it lasts 4\.99 s .*(?s:.*)--config\.window_seconds"),
     checks.EMPTY: (good(0), "r1: it has no samples"),
     checks.FLAT: (np.full((2, 1000), 3.0, np.float32), "r1: constant .* II, PPG = 3"),
     checks.UNREADABLE: (DataError("x.npz cannot be read"), r"r1: x\.npz cannot be read"),

@@ -31,7 +31,7 @@ FLAT = "flat"
 _WAYS_OUT = {
     UNREADABLE: "write or copy the file again",
     EMPTY: "remove the file or list the others in the manifest",
-    TOO_SHORT: "shorten the windows with --config.data.window_seconds=...",
+    TOO_SHORT: "shorten the windows with --config.window_seconds=...",
     MISSING_CHANNEL: (
         "choose channels that all have with --config.data.channels=..., or hide what is missing "
         "with --config.data.missing_channels=mask"

@@ -1,5 +1,7 @@
 """Brain rhythms and the disturbances of sensors, as seeded random processes."""
 
+import functools
+
 import numpy as np
 from scipy import signal as scipy_signal
 
@@ -28,11 +30,16 @@ def band_noise(
     high = min(band_hz[1], 0.49 * sampling_rate_hz)
     if high <= band_hz[0]:
         return np.zeros(num_samples)
-    sections = scipy_signal.butter(
-        2, (band_hz[0], high), "bandpass", fs=sampling_rate_hz, output="sos"
+    noise = scipy_signal.sosfilt(
+        _band_pass(band_hz[0], high, sampling_rate_hz), rng.normal(size=num_samples)
     )
-    noise = scipy_signal.sosfilt(sections, rng.normal(size=num_samples))
     return noise / noise.std()
+
+
+@functools.lru_cache(maxsize=64)
+def _band_pass(low_hz: float, high_hz: float, sampling_rate_hz: float) -> np.ndarray:
+    """Design a filter; kept, since the design takes longer than its use."""
+    return scipy_signal.butter(2, (low_hz, high_hz), "bandpass", fs=sampling_rate_hz, output="sos")
 
 
 def slow_envelope(

@@ -28,6 +28,7 @@ class Reporter:
         self._num_steps = num_steps
         self._batch_size = batch_size
         self._active = active
+        self._first_step = first_step
         self._clock = _StepClock(first_step)
         if not active:
             return
@@ -65,12 +66,14 @@ class Reporter:
     def training(self, step: int, metrics: Mapping[str, float]) -> None:
         """Write the metrics of training step ``step`` (1 for the first)."""
         seconds = self._clock.seconds_per_step(step)
+        if step == self._first_step + 1:  # it compiles, and says nothing of the others
+            seconds = None
         metrics = dict(metrics)
         line = (
             f"step {step}/{self._num_steps}  loss {metrics['loss']:.4f}  "
             f"scalogram {metrics['scalogram_loss']:.4f}  waveform {metrics['waveform_loss']:.4f}"
         )
-        if seconds is not None:  # unknown for the first step, which compiles
+        if seconds is not None:
             metrics["samples_per_second"] = self._batch_size / seconds
             remaining = tqdm.format_interval((self._num_steps - step) * seconds)
             line += f"  {metrics['samples_per_second']:.1f} samples/s  ETA {remaining}"

@@ -1,0 +1,281 @@
+"""Laws of the training step and of the loop: devices, accumulation, resuming, non-finite losses."""
+
+import json
+import os
+import signal
+
+import jax
+import numpy as np
+import pytest
+
+from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
+from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.loop import LoopConfig, PretrainRun, pretrain
+from physio_mae_jax.training.optimizer import (
+    OptimizerConfig,
+    decayed,
+    learning_rate_schedule,
+    make_optimizer,
+)
+from physio_mae_jax.training.sharding import check_batch_size, make_mesh, put_batch, replicated
+from physio_mae_jax.training.step import (
+    PretrainTask,
+    compile_train_step,
+    evaluation_step,
+    init_state,
+    train_step,
+)
+from tests.factories import ArraySource, random_batch, tiny_model
+
+NUM_STEPS = 6
+
+
+def _task(accumulation_steps=1, **changes):
+    config = OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=1)
+    return PretrainTask(
+        model=tiny_model(depth=1, width=16, **changes),
+        objective=ObjectiveConfig(),
+        optimizer=make_optimizer(config, NUM_STEPS),
+        learning_rate=learning_rate_schedule(config, NUM_STEPS),
+        accumulation_steps=accumulation_steps,
+        seed=0,
+    )
+
+
+def _two_steps(task, num_devices, batch):
+    mesh = make_mesh(num_devices)
+    state = jax.jit(lambda: init_state(task), out_shardings=replicated(mesh))()
+    step = compile_train_step(task, mesh)
+    for _ in range(2):
+        state, metrics = step(state, put_batch(batch, mesh))
+    return jax.device_get(state.params), jax.device_get(metrics)
+
+
+def _assert_close(ours, theirs, tolerance):
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, atol=tolerance)
+
+
+def _batch():
+    batch = {name: np.array(value) for name, value in random_batch(8, 3).items()}
+    batch["channel_mask"][3, 1] = False
+    return batch
+
+
+def test_eight_devices_update_as_one_does():
+    one, one_metrics = _two_steps(_task(), 1, _batch())
+    eight, eight_metrics = _two_steps(_task(), 8, _batch())
+    assert eight_metrics["loss"] == pytest.approx(one_metrics["loss"], rel=1e-5)
+    assert eight_metrics["gradient_norm"] == pytest.approx(one_metrics["gradient_norm"], rel=1e-4)
+    _assert_close(one, eight, 2e-5)
+
+
+def test_accumulated_micro_batches_update_as_the_whole_batch():
+    whole, whole_metrics = _two_steps(_task(), 2, _batch())
+    parts, parts_metrics = _two_steps(_task(accumulation_steps=4), 2, _batch())
+    assert parts_metrics["loss"] == pytest.approx(whole_metrics["loss"], rel=1e-5)
+    _assert_close(whole, parts, 2e-5)
+
+
+def test_a_bad_batch_changes_nothing_and_halts_for_good():
+    task = _task()
+    step = jax.jit(lambda state, batch: train_step(task, state, batch))
+    before = jax.jit(lambda: init_state(task))()
+    bad = _batch()
+    bad["signal"][0, 0, 0] = np.nan
+    after, metrics = step(before, bad)
+    assert metrics["halted"]
+    still, metrics = step(after, _batch())
+    assert metrics["halted"]
+    for state in (after, still):
+        assert state.step == 0
+        jax.tree.map(np.testing.assert_array_equal, state.params, before.params)
+        jax.tree.map(np.testing.assert_array_equal, state.opt_state, before.opt_state)
+
+
+def test_windows_of_weight_0_do_not_count_in_an_evaluation():
+    task = _task()
+    params = jax.jit(lambda: init_state(task))().params
+    measure = jax.jit(lambda batch: evaluation_step(task, params, batch, jax.random.key(0)))
+    batch = _batch() | {"weight": np.array([1, 1, 1, 1, 1, 0, 0, 0], np.float32)}
+    changed = {name: value.copy() for name, value in batch.items()}
+    changed["signal"][5:] *= 3
+    ours, theirs = jax.device_get((measure(batch), measure(changed)))
+    assert ours["weight"] == 5
+    for name in ours:
+        assert ours[name] == pytest.approx(theirs[name], rel=1e-6)
+
+
+def test_weight_decay_spares_biases_norms_positions_and_tokens():
+    params = jax.eval_shape(lambda: init_state(_task())).params
+    names = {
+        "/".join(key.key for key in path): on
+        for path, on in jax.tree_util.tree_leaves_with_path(decayed(params))
+    }
+    assert names["encoder/blocks/mlp/expand/kernel"]
+    assert names["tokenizer/wavelet_projection/kernel"]
+    spared = [name for name, on in names.items() if not on]
+    assert {name.rsplit("/")[-1] for name in spared} == {
+        "bias", "scale", "position", "mask_token", "embedding",
+    }  # fmt: skip
+
+
+def test_schedule_rises_to_the_peak_and_falls_to_the_end():
+    config = OptimizerConfig(peak_learning_rate=1e-3, end_learning_rate=1e-5, warmup_steps=10)
+    rate = learning_rate_schedule(config, 100)
+    assert rate(0) == 0
+    assert float(rate(5)) == pytest.approx(5e-4)
+    assert float(rate(10)) == pytest.approx(1e-3)
+    assert float(rate(55)) == pytest.approx((1e-3 + 1e-5) / 2)
+    assert float(rate(100)) == pytest.approx(1e-5)
+    with pytest.raises(ConfigError, match="warmup_steps=100"):
+        learning_rate_schedule(OptimizerConfig(peak_learning_rate=1, warmup_steps=100), 100)
+
+
+def test_batch_size_must_divide_over_devices_and_accumulation():
+    check_batch_size(16, 2, 8)
+    with pytest.raises(ConfigError, match=r"batch_size=12 .* 8 devices .* for example 8"):
+        check_batch_size(12, 1, 8)
+
+
+class _Hooked:
+    """A training iterator that calls ``hook(step, batch)`` on what it yields."""
+
+    def __init__(self, iterator, hook):
+        self._iterator, self._hook, self._step = iterator, hook, 0
+
+    def __next__(self):
+        batch = next(self._iterator)
+        self._step += 1
+        self._hook(self._step, batch)
+        return batch
+
+    def __getattr__(self, name):
+        return getattr(self._iterator, name)
+
+
+def _run(workdir, hook=None, **loop):
+    rng = np.random.default_rng(0)
+    source = ArraySource([rng.normal(size=(2, 900)).cumsum(1) for _ in range(6)], ("II", "PPG"))
+    window = WindowConfig(channels=("II", "PPG"), sampling_rate_hz=100.0, num_samples=400)
+    reader = WindowReader(source, window)
+    loader = LoaderConfig(batch_size=4, seed=0, num_threads=1)
+    training = training_batches(reader, [0, 1, 2, 3], loader)
+    settings = {"log_every_steps": 1, "evaluate_every_steps": 3, "checkpoint_every_steps": 2}
+    return PretrainRun(
+        workdir=workdir,
+        task=_task(),
+        loop=LoopConfig(**({"num_steps": NUM_STEPS} | settings | loop)),
+        mesh=make_mesh(2),
+        batch_size=4,
+        training=_Hooked(training, hook) if hook else training,
+        validation=validation_batches(reader, [4, 5], loader, 4),
+        recordings=source.recordings,
+        channels=window.channels,
+        contract={"model": {"width": 16}, "window": {"channels": ["II", "PPG"]}},
+    )
+
+
+def _records(workdir):
+    lines = (workdir / "metrics.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    for record in records:
+        record.pop("time")
+        record.pop("samples_per_second", None)
+    return records
+
+
+def _final_state(workdir):
+    run = _run(workdir)
+    abstract = jax.eval_shape(lambda: init_state(run.task))
+    with Checkpoints(workdir / "checkpoints", 3) as checkpoints:
+        assert checkpoints.latest_step == NUM_STEPS
+        return checkpoints.restore(abstract, run.mesh, run.training)
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(tmp_path_factory):
+    workdir = tmp_path_factory.mktemp("uninterrupted")
+    errors = pretrain(_run(workdir))
+    return workdir, errors
+
+
+def _assert_as_uninterrupted(workdir, errors, uninterrupted):
+    reference, reference_errors = uninterrupted
+    assert errors == reference_errors
+    assert _records(workdir) == _records(reference)
+    jax.tree.map(
+        np.testing.assert_array_equal,
+        jax.device_get(_final_state(workdir)),
+        jax.device_get(_final_state(reference)),
+    )
+
+
+def test_a_run_writes_metrics_events_figures_parameters_and_checkpoints(uninterrupted):
+    workdir, errors = uninterrupted
+    steps = [r["step"] for r in _records(workdir) if r["phase"] == "train"]
+    assert steps == list(range(1, NUM_STEPS + 1))
+    assert {"waveform/model", "waveform/mean", "waveform/line", "scalogram/model"} <= set(errors)
+    for name in ("reconstruction_0000003.png", "reconstruction_0000006.png", "learning_curves.png"):
+        assert (workdir / "figures" / name).read_bytes().startswith(b"\x89PNG")
+    assert list((workdir / "tensorboard").iterdir())
+    assert "decoder/mask_token" in (workdir / "parameters.txt").read_text()
+    kept = sorted(path.name for path in (workdir / "checkpoints").iterdir())
+    assert kept == ["2", "4", "6"]
+
+
+def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(tmp_path, uninterrupted):
+    def stop_at_3(step, batch):
+        if step == 3:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    with pytest.raises(UserError, match=r"SIGTERM after step 3; the checkpoint is written"):
+        pretrain(_run(tmp_path, stop_at_3))
+    errors = pretrain(_run(tmp_path))
+    _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
+
+
+def test_crashed_between_checkpoints_and_resumed_equals_uninterrupted(tmp_path, uninterrupted):
+    def crash_at_6(step, batch):
+        if step == 6:
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        pretrain(_run(tmp_path, crash_at_6))
+    with (tmp_path / "metrics.jsonl").open("a") as file:
+        file.write('{"step": 5, "phase": "tra')  # the line that was being written
+    # What a kill during a save leaves behind must not be taken for a checkpoint.
+    (tmp_path / "checkpoints" / "5.orbax-checkpoint-tmp" / "state").mkdir(parents=True)
+    errors = pretrain(_run(tmp_path))
+    _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
+
+
+def test_non_finite_loss_saves_the_state_before_it_and_names_the_windows(tmp_path, uninterrupted):
+    def poison_4(step, batch):
+        if step == 4:
+            batch["signal"][0, 0, 7] = np.inf
+
+    with pytest.raises(UserError, match=r"step 4 gave .* not finite"):
+        pretrain(_run(tmp_path, poison_4))
+    report = json.loads((tmp_path / "non_finite_step_4_process_0.json").read_text())
+    assert [window["finite"] for window in report["windows"]] == [False, True, True, True]
+    assert report["windows"][0]["recording"].startswith("record")
+    # With the batch mended the run goes on from the state before it, as if nothing had been.
+    errors = pretrain(_run(tmp_path))
+    _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
+
+
+def test_a_finished_run_is_not_trained_further_and_other_settings_are_refused(uninterrupted):
+    workdir, errors = uninterrupted
+    before = (workdir / "metrics.jsonl").read_bytes()
+    assert pretrain(_run(workdir)) == errors
+    assert (workdir / "metrics.jsonl").read_bytes() == before
+    other = _run(workdir)
+    other.contract["model"] = {"width": 32}
+    with pytest.raises(ConfigError, match=r"model\.width: 16 there, 32 here"):
+        pretrain(other)
+    with pytest.raises(ConfigError, match="holds step 6, beyond num_steps=3"):
+        pretrain(_run(workdir, num_steps=3))
