@@ -42,11 +42,30 @@ def _set_up_logging() -> None:
     _LOG.propagate = False
 
 
+def _parse_flags(argv: list[str]) -> list[str]:
+    """Parse the flags; wrong ones, and what a config file refuses, become a ``UserError``."""
+    try:
+        rest = flags.FLAGS(argv)
+        _CONFIG.value.keys()  # a config file that could not be read says so only when used
+        return rest
+    except (flags.Error, KeyError, AttributeError, OSError, ValueError, TypeError) as error:
+        raise UserError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Word an error of the config flags without the tracebacks they put into its text."""
+    text = str(error.args[0] if error.args else error)
+    said = " ".join(text.rsplit("Error: ", 1)[-1].replace("\\n", " ").replace("\\'", "'").split())
+    if isinstance(error, KeyError | AttributeError):
+        return f"a --config.… flag names no setting of this config: {said}"
+    return said
+
+
 def run_command_line() -> None:
     """Run ``main``; what a user can mend is told in one line, without a traceback."""
     flags.mark_flags_as_required(["config", "workdir"])
     try:
-        app.run(main)
+        app.run(main, flags_parser=_parse_flags)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

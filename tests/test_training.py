@@ -137,7 +137,7 @@ def test_schedule_rises_to_the_peak_and_falls_to_the_end():
 
 def test_batch_size_must_divide_over_devices_and_accumulation():
     check_batch_size(16, 2, 8)
-    with pytest.raises(ConfigError, match=r"batch_size=12 .* 8 devices .* for example 8"):
+    with pytest.raises(ConfigError, match=r"batch_size=12 .* 8 devices .* for example 16"):
         check_batch_size(12, 1, 8)
 
 

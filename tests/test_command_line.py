@@ -1,0 +1,161 @@
+"""Every preset resolves, counts and traces; the debug preset runs; wrong input is told early."""
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.experiment import build_pretraining
+from physio_mae_jax.training.artifacts import parameter_summary
+from physio_mae_jax.training.loop import pretrain
+from physio_mae_jax.training.step import init_state, train_step
+
+REPOSITORY = Path(__file__).parent.parent
+PRETRAIN = runpy.run_path(str(REPOSITORY / "configs" / "pretrain.py"))
+TWELVE = "I,II,III,aVR,aVL,aVF,V1,V2,V3,V4,V5,V6"
+
+
+def config_of(argument, **changes):
+    config = PRETRAIN["get_config"](argument)
+    config.num_devices = 1
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def build(argument, workdir, **changes):
+    return build_pretraining(config_of(argument, **changes), workdir)
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Eight recordings of 12 s at 125 Hz, with channel names of PhysioNet."""
+    path = tmp_path / "recordings"
+    path.mkdir()
+    rng = np.random.default_rng(0)
+    for number in range(8):
+        np.savez(
+            path / f"r{number}.npz",
+            signal=rng.normal(size=(2, 1500)).cumsum(axis=1).astype(np.float32),
+            channels=np.array(["MLII", "PLETH"]),
+            fs=125.0,
+            subject=f"p{number}",
+        )
+    return path
+
+
+@pytest.mark.parametrize(
+    ("preset", "millions"), [("tiny", 0.9), ("base", 56), ("upstream", 140), ("debug", 0.06)]
+)
+def test_every_preset_traces_a_step_of_the_size_it_claims(preset, millions, tmp_path):
+    run = build(f"preset={preset}", tmp_path, **{"data.max_held_out_windows": 2})
+    abstract = jax.eval_shape(lambda: init_state(run.task))
+    count = sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6
+    assert count == pytest.approx(millions, rel=0.1), parameter_summary(abstract.params)
+    shape = (run.batch_size, len(run.channels))
+    samples = run.task.model.config.num_samples
+    batch = {
+        "signal": jax.ShapeDtypeStruct((*shape, samples), np.float32),
+        "channel_mask": jax.ShapeDtypeStruct(shape, bool),
+        "channel_ids": jax.ShapeDtypeStruct(shape, np.int32),
+    }
+    _, metrics = jax.eval_shape(lambda s, b: train_step(run.task, s, b), abstract, batch)
+    assert metrics["loss"].shape == ()
+
+
+def test_two_steps_on_synthetic_data(tmp_path):
+    errors = pretrain(build("preset=debug", tmp_path))
+    assert np.isfinite(list(errors.values())).all()
+
+
+def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
+    workdir = tmp_path / "run"
+    run = build("preset=debug,data=folder", workdir, **{"data.path": str(folder)})
+    assert run.channels == ("II", "PPG")
+    assert np.isfinite(list(pretrain(run).values())).all()
+
+
+@pytest.mark.parametrize(
+    ("data", "channels"), [("bidmc", "II,PPG"), ("ptbxl_subset", TWELVE)]
+)  # fmt: skip
+def test_two_steps_on_real_data(data, channels, shared, tmp_path, monkeypatch):
+    monkeypatch.setenv("PHYSIO_MAE_DATA", str(shared / "data"))
+    run = build(f"preset=debug,data={data}", tmp_path)
+    assert ",".join(run.channels) == channels
+    assert np.isfinite(list(pretrain(run).values())).all()
+
+
+WRONG = {
+    "window": ({"window_seconds": 6.1}, r"window of 610 samples .* set window_seconds to 6"),
+    "fraction": ({"window_seconds": 6.001}, r"600\.1 samples, not a whole number"),
+    "heads": ({"model.num_heads": 3}, r"model\.width=32 is not divisible by model\.num_heads=3"),
+    "devices": ({"num_devices": 64}, r"num_devices=64, but this machine offers 8"),
+    "batch": ({"num_devices": 8, "batch_size": 12}, r"batch_size=12 is not a multiple of 8"),
+    "scales": ({"model.patch_scales": 5}, r"num_scales=32 is not a multiple"),
+    "mask": ({"objective.mask_ratio": 0.99}, r"leaves 0 of 30 columns visible"),
+    "planes": ({"objective.plane_weights": (1.0,)}, r"plane_weights has 1 entries"),
+    "nyquist": ({"model.wavelet.highest_frequency_hz": 80.0}, r"highest_frequency_hz.*80"),
+    "warm-up": ({"optimizer.warmup_steps": 5}, r"warmup_steps=5"),
+    "channel": ({"data.channels": "II,XYZ"}, r"'XYZ'"),
+    "source": ({"data.source": "web"}, r"data\.source is 'web'"),
+    "cudnn": (
+        {"model.attention_implementation": "cudnn", "model.compute_dtype": "bfloat16"},
+        r"needs an NVIDIA GPU",
+    ),
+    "steps": ({"loop.num_steps": 0}, r"num_steps"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_settings_are_refused_before_anything_is_compiled(name, tmp_path):
+    changes, message = WRONG[name]
+    config = config_of("preset=debug")
+    config.update_from_flattened_dict(changes)
+    with pytest.raises(UserError, match=message):
+        build_pretraining(config, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("argument", "message"),
+    [
+        ("preset=huge", r"preset='huge' is not known; choose one of tiny, base"),
+        ("size=3", r"'size=3' is not known; write name=value with a name of preset, data"),
+    ],
+)
+def test_wrong_config_arguments_name_the_choices(argument, message):
+    with pytest.raises(ConfigError, match=message):
+        PRETRAIN["get_config"](argument)
+
+
+def run_main(*arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "physio_mae_jax.main", *arguments],
+        cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--config=configs/pretrain.py:preset=huge"], "preset='huge' is not known"),
+        (
+            ["--config=configs/pretrain.py:data=folder", "--config.data.path=/no/such/place"],
+            "/no/such/place",
+        ),
+        (
+            ["--config=configs/pretrain.py", "--config.optimiser.peak_learning_rate=1"],
+            "optimiser",
+        ),
+        (["--config=configs/none.py"], "configs/none.py"),
+    ],
+)
+def test_the_command_line_tells_what_is_wrong_in_one_line(arguments, message, tmp_path):
+    result = run_main(*arguments, f"--workdir={tmp_path / 'run'}")
+    assert result.returncode != 0
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+    assert not (tmp_path / "run" / "config.json").exists()
