@@ -4,6 +4,7 @@ import json
 import os
 import signal
 
+import grain
 import jax
 import numpy as np
 import pytest
@@ -141,10 +142,11 @@ def test_batch_size_must_divide_over_devices_and_accumulation():
         check_batch_size(12, 1, 8)
 
 
-class _Hooked:
+class _Hooked(grain.DatasetIterator):
     """A training iterator that calls ``hook(step, batch)`` on what it yields."""
 
     def __init__(self, iterator, hook):
+        super().__init__()
         self._iterator, self._hook, self._step = iterator, hook, 0
 
     def __next__(self):
@@ -153,8 +155,11 @@ class _Hooked:
         self._hook(self._step, batch)
         return batch
 
-    def __getattr__(self, name):
-        return getattr(self._iterator, name)
+    def get_state(self):
+        return self._iterator.get_state()
+
+    def set_state(self, state):
+        self._iterator.set_state(state)
 
 
 def _run(workdir, hook=None, **loop):
