@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from physio_mae_jax.data.checks import check_recordings
+from physio_mae_jax.data.checks import check_recordings, refuse_unknown_channels
 from physio_mae_jax.data.folder import open_folder
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.data.source import SignalSource
@@ -255,6 +255,8 @@ def _open_data(data: DataConfig, model: MaeConfig) -> tuple[WindowReader, list[i
             progress=jax.process_index() == 0,
         )
         _LOG.info("%s", report.summary())
+    else:
+        refuse_unknown_channels(source.recordings, channels)
     training, held_out = split_by_subject(
         source.recordings, usable, data.held_out_fraction, data.split_seed
     )

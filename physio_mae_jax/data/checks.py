@@ -138,7 +138,7 @@ def check_recordings(
     """
     _refuse_other_than(missing_channels, ("error", "mask"), "data.missing_channels")
     _refuse_other_than(on_invalid, ("error", "skip"), "data.on_invalid")
-    _refuse_unknown_channels(source.recordings, channels)
+    refuse_unknown_channels(source.recordings, channels)
     rows = [_wanted_rows(info, channels) for info in source.recordings]
     problems: dict[int, Problem] = {}
     for index, info in enumerate(source.recordings):
@@ -164,7 +164,12 @@ def _refuse_other_than(value: str, choices: Sequence[str], key: str) -> None:
         raise ConfigError(f"{key} is {value!r}; choose {' or '.join(map(repr, choices))}.")
 
 
-def _refuse_unknown_channels(infos: Sequence[RecordingInfo], wanted: Sequence[str]) -> None:
+def refuse_unknown_channels(infos: Sequence[RecordingInfo], wanted: Sequence[str]) -> None:
+    """Refuse a wanted channel that no recording has.
+
+    Raises:
+        DataError: naming the channel and those nearest to it, or that there are no recordings.
+    """
     if not infos:
         raise DataError("the data set has no recordings.")
     present = list(dict.fromkeys(name for info in infos for name in info.channel_names))

@@ -9,14 +9,13 @@ the EEG. The waveforms are those of ``signals.heart_model`` and ``signals.noise_
 """
 
 import dataclasses
-import threading
-from typing import Any
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
+from physio_mae_jax.data.array_cache import ArrayCache
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.signals import heart_model as heart
 from physio_mae_jax.signals import noise_model
 from physio_mae_jax.signals.channels import TWELVE_LEADS
@@ -34,7 +33,7 @@ RHYTHMS = {
 _MAY_DROP_OUT = ("V1", "V2", "V3", "V4", "V5", "V6", "PPG")
 # Streams of random numbers that must not disturb each other.
 _SUBJECT, _RHYTHM, _BEATS, _NOISE, _DROPOUT = range(5)
-_CACHED_RECORDINGS = 256
+_CACHE_BYTES = 256 * 1024**2
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -134,30 +133,25 @@ class SyntheticCohort:
             for subject in range(config.num_subjects)
             for recording in range(config.recordings_per_subject)
         ]
-        self._made: dict[int, np.ndarray] = {}
-        self._lock = threading.Lock()
+        self._cache = ArrayCache(_CACHE_BYTES)
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
-        """Return samples [start, stop) of a recording: float32 [14, stop - start]."""
-        with self._lock:
-            made = self._made.get(index)
-        if made is None:
-            made = self._render(index)
-            with self._lock:
-                if len(self._made) >= _CACHED_RECORDINGS:
-                    self._made.pop(next(iter(self._made)))
-                self._made[index] = made
-        return made[:, start:stop].copy()
+        """Return samples [start, stop) of a recording: float32 [14, stop - start].
+
+        Raises:
+            DataError: the stretch is not inside the recording.
+        """
+        info = self.recordings[index]
+        if not 0 <= start <= stop <= info.num_samples:
+            raise DataError(
+                f"samples [{start}, {stop}) of recording {info.record_id} were asked for; it has "
+                f"{info.num_samples}."
+            )
+        return self._cache.get(index, lambda: self._render(index))[:, start:stop].copy()
 
     def truth(self, index: int) -> RecordingTruth:
         """Return what a recording was made from."""
         return self._plan(index).truth
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {"config": self.config}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__init__(state["config"])  # type: ignore[misc]
 
     def _rng(self, index: int, stream: int) -> np.random.Generator:
         subject, recording = divmod(index, self.config.recordings_per_subject)
