@@ -153,6 +153,10 @@ class SyntheticCohort:
         """Return what a recording was made from."""
         return self._plan(index).truth
 
+    def __reduce__(self) -> tuple[type["SyntheticCohort"], tuple[CohortConfig]]:
+        """Pickle the settings alone: all else follows from them."""
+        return (SyntheticCohort, (self.config,))
+
     def _rng(self, index: int, stream: int) -> np.random.Generator:
         subject, recording = divmod(index, self.config.recordings_per_subject)
         key = (subject, 0 if stream == _SUBJECT else recording, stream)
