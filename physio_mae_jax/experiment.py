@@ -166,7 +166,8 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
         "window": dataclasses.asdict(reader.config) | {"normalisation": "z-score, clipped to 10"},
     }
     if jax.process_index() == 0:
-        _describe_run(workdir, config, contract, objective, model)
+        with artifacts.telling_a_full_disk(workdir):
+            _describe_run(workdir, config, contract, objective, model)
     return PretrainRun(
         workdir=workdir,
         task=PretrainTask(

@@ -35,6 +35,9 @@ def main(argv: list[str]) -> None:
 def _set_up_logging() -> None:
     """Show our own lines at INFO and those of the libraries from WARNING on."""
     absl_logging.set_verbosity(absl_logging.WARNING)
+    # What the threads of Orbax raise reaches us and is told once; they would print it many times.
+    absl_logging.get_absl_handler().addFilter(lambda record: record.filename != "future.py")
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     _LOG.addHandler(handler)

@@ -1,5 +1,6 @@
 """Laws of the training step and of the loop: devices, accumulation, resuming, non-finite losses."""
 
+import errno
 import json
 import os
 import signal
@@ -13,6 +14,7 @@ from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validat
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import LoopConfig, PretrainRun, pretrain
 from physio_mae_jax.training.optimizer import (
@@ -269,6 +271,23 @@ def test_non_finite_loss_saves_the_state_before_it_and_names_the_windows(tmp_pat
     assert [window["finite"] for window in report["windows"]] == [False, True, True, True]
     assert report["windows"][0]["recording"].startswith("record")
     # With the batch mended the run goes on from the state before it, as if nothing had been.
+    errors = pretrain(_run(tmp_path))
+    _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
+
+
+def test_a_full_disk_is_told_and_the_run_goes_on_from_the_last_checkpoint(
+    tmp_path, uninterrupted, monkeypatch
+):
+    def full(source, target):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def fill_the_disk_at_3(step, batch):
+        if step == 3:
+            monkeypatch.setattr(artifacts.os, "replace", full)
+
+    with pytest.raises(UserError, match=r"cannot write to .*: No space left on device"):
+        pretrain(_run(tmp_path, fill_the_disk_at_3))
+    monkeypatch.undo()
     errors = pretrain(_run(tmp_path))
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 

@@ -1,8 +1,10 @@
 """Files that describe a run, each written beside its place and renamed."""
 
+import contextlib
+import errno
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +35,21 @@ def prepare_workdir(workdir: Path) -> Path:
             "--workdir=DIR."
         ) from error
     return workdir
+
+
+@contextlib.contextmanager
+def telling_a_full_disk(workdir: Path) -> Iterator[None]:
+    """Turn the errors of a disk that is full or was taken away into a ``UserError``."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        raise UserError(
+            f"cannot write to {workdir}: {error.strerror}. Free some space or choose another "
+            "--workdir, then run the same command again: it goes on from the newest whole "
+            "checkpoint."
+        ) from error
 
 
 def write_text(path: Path, text: str) -> None:

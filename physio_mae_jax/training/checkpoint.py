@@ -116,9 +116,10 @@ class Checkpoints:
         try:
             action()
         except (OSError, ValueError) as error:
-            last = self.latest_step
+            full = "No space left on device"
+            reason = full if full in str(error) else str(error)[:300]
             raise UserError(
-                f"could not write a checkpoint to {self.directory}: {str(error)[:300]}. The last "
-                f"whole one is of step {last}. Free some space or choose another --workdir, then "
+                f"could not write a checkpoint to {self.directory}: {reason}. The last whole one "
+                f"is of step {self.latest_step}. Free some space or choose another --workdir, then "
                 "run the same command again: it resumes."
             ) from error

@@ -107,10 +107,13 @@ def pretrain(run: PretrainRun) -> dict[str, float]:
         The held-out errors after the last step.
 
     Raises:
-        UserError: a loss is not finite, a file cannot be written, or the run was asked to stop;
-            in each case a checkpoint has been written to go on from.
+        UserError: a loss is not finite or the run was asked to stop, and a checkpoint has been
+            written to go on from; or the disk is full, and the last checkpoint is whole.
     """
-    with Checkpoints(run.workdir / "checkpoints", run.loop.keep_checkpoints) as checkpoints:
+    with (
+        artifacts.telling_a_full_disk(run.workdir),
+        Checkpoints(run.workdir / "checkpoints", run.loop.keep_checkpoints) as checkpoints,
+    ):
         state, first_step = _start(run, checkpoints)
         with (
             Reporter(
