@@ -11,6 +11,7 @@ from ml_collections import config_flags
 from physio_mae_jax.errors import UserError
 
 _LOG = logging.getLogger("physio_mae_jax")
+_ORBAX_FILES = ("future.py", "async_checkpointer.py", "checkpoint_manager.py")
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "A file of configs/, with ':name=value,…' for its arguments.", lock_config=True
@@ -36,7 +37,7 @@ def _set_up_logging() -> None:
     """Show our own lines at INFO and those of the libraries from WARNING on."""
     absl_logging.set_verbosity(absl_logging.WARNING)
     # What the threads of Orbax raise reaches us and is told once; they would print it many times.
-    absl_logging.get_absl_handler().addFilter(lambda record: record.filename != "future.py")
+    absl_logging.get_absl_handler().addFilter(lambda record: record.filename not in _ORBAX_FILES)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
