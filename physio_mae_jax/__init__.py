@@ -5,6 +5,7 @@ The rooms, and who may import whom (an arrow reads "may import"; tests/test_room
     main -> experiment -> training -> objectives, models -> signals
                        -> figures  -> signals
                        -> data     -> signals
+    inference -> training, objectives, models -> signals
 
 * ``signals``     pure signal processing: wavelets, patches, resampling, channel names.
 * ``data``        recordings on disk (or synthesised) -> batches of host NumPy arrays.
@@ -12,6 +13,7 @@ The rooms, and who may import whom (an arrow reads "may import"; tests/test_room
 * ``objectives``  masks and losses: pure functions of arrays and keys.
 * ``training``    optimiser, mesh, checkpoints, metrics and the one loop.
 * ``figures``     arrays -> matplotlib pictures.
+* ``inference``   trained models in use: weights of the original PyTorch code.
 * ``experiment``  the one door from a ConfigDict to frozen dataclasses and built parts.
 * ``main``        the command line.
 

@@ -13,6 +13,7 @@ ROOMS = {
     "models": {"signals"},
     "objectives": {"signals", "models"},
     "training": {"signals", "models", "objectives", "figures", "data"},
+    "inference": {"signals", "models", "objectives", "training"},
 }
 # A library -> the only places that may import it (a folder or a module of the package).
 LIBRARIES = {
