@@ -1,6 +1,7 @@
 """Imported v3 weights give what the original gives, and a state dict that does not fit is told."""
 
 import json
+from pathlib import Path
 
 import jax
 import jax.numpy as jnp
@@ -8,12 +9,14 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.inference.positions import resize_columns
 from physio_mae_jax.inference.torch_import import import_state_dict
 from physio_mae_jax.objectives.losses import scalogram_error, waveform_error
 from physio_mae_jax.objectives.masking import mask_from_noise
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, loss_pixel_weights
 from physio_mae_jax.signals import patches, wavelet
 
+FILES = Path(__file__).parent / "data" / "torch"
 TOLERANCE = 1e-4
 
 
@@ -168,6 +171,32 @@ def test_another_number_of_heads_is_noticed(small):
     state, config = small
     with pytest.raises(DataError, match=r"rope_encoder\.inv_freq is \(2,\), not \(4,\)"):
         import_state_dict(state, config | {"num_heads": 1})
+
+
+@pytest.mark.parametrize("num_columns", [7, 10, 16, 25])
+def test_positions_are_stretched_as_pytorch_does(num_columns):
+    with np.load(FILES / "positions.npz") as file:
+        table = file["table"].reshape(3, 10, 4).swapaxes(0, 1)
+        wanted = file[f"to_{num_columns}"].reshape(3, num_columns, 4).swapaxes(0, 1)
+    np.testing.assert_allclose(resize_columns(table, num_columns), wanted, atol=1e-5)
+
+
+def test_weights_of_another_window_length_are_imported_with_stretched_positions(small):
+    state, config = small
+    _, short = import_state_dict(state, config)
+    model, long = import_state_dict(state, config | {"signal_len": 100})
+    assert model.config.num_columns == 5
+    np.testing.assert_allclose(
+        long["tokenizer"]["position"], resize_columns(short["tokenizer"]["position"], 5)
+    )
+    assert long["decoder"]["position"].shape == (5, 2, 4)
+
+
+def test_a_table_of_no_whole_number_of_columns_is_refused(small):
+    state, config = small
+    state["pos_embed"] = np.zeros((1, 7, 8), np.float32)
+    with pytest.raises(DataError, match=r"pos_embed is \(1, 7, 8\), not \(1, 6, 8\)"):
+        import_state_dict(state, config)
 
 
 def test_a_config_that_lacks_a_size_is_told(small):

@@ -4,6 +4,7 @@ Only NumPy arrays come in here: how a checkpoint file becomes a mapping of array
 of this module. Names and layouts of the original are those of spec.md §§2-6.
 """
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,9 +12,12 @@ import jax
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.inference.positions import resize_columns
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.signals.wavelet import WaveletConfig
+
+_LOG = logging.getLogger(__name__)
 
 Params = dict[str, Any]  # a nested dict of arrays, as linen makes it
 
@@ -46,8 +50,10 @@ def import_state_dict(
         config: the original's constructor arguments ``signal_len``, ``cwt_scales``, ``embed_dim``,
             ``depth``, ``num_heads``, ``decoder_embed_dim``, ``decoder_depth``,
             ``decoder_num_heads``, ``patch_size_time``, ``patch_size_freq``, and ``use_diff``
-            (default False). ``sampling_rate_hz`` (default 100) only names the wavelets'
-            frequencies. Others, such as ``mask_ratio``, shape no weight and are not read.
+            (default False). Another ``signal_len`` than the weights were trained with stretches
+            the tables of positions (``positions.resize_columns``). ``sampling_rate_hz`` (default
+            100) only names the wavelets' frequencies. Others, such as ``mask_ratio``, shape no
+            weight and are not read.
 
     Returns:
         The model, with the original's linear wavelet bank, joint decoder and no channel
@@ -115,6 +121,11 @@ class _Weights:
         else:
             return array
         return np.zeros(shape, np.float32)
+
+    def size(self, name: str, axis: int, default: int) -> int:
+        """Return the length of an array along an axis; ``default`` where there is no such."""
+        array = self._arrays.get(name)
+        return default if array is None or array.ndim <= axis else max(array.shape[axis], 1)
 
     def linear(self, name: str, size_in: int, size_out: int, bias: bool = True) -> Params:
         """Take a linear layer, [out, in] in PyTorch and [in, out] here."""
@@ -204,9 +215,20 @@ def _account_for_buffers(weights: _Weights, cfg: MaeConfig) -> None:
 
 
 def _position(weights: _Weights, name: str, cfg: MaeConfig, width: int) -> np.ndarray:
-    """Take a table of positions, rows before columns there and columns before rows here."""
-    table = weights.take(name, 1, cfg.num_rows * cfg.num_columns, width)
-    return table.reshape(cfg.num_rows, cfg.num_columns, width).swapaxes(0, 1)
+    """Take a table of positions, rows before columns there and columns before rows here.
+
+    One of another length is resized to the window's.
+    """
+    num_columns = weights.size(name, axis=1, default=cfg.num_rows * cfg.num_columns) // cfg.num_rows
+    table = weights.take(name, 1, cfg.num_rows * num_columns, width)
+    table = table.reshape(cfg.num_rows, num_columns, width).swapaxes(0, 1)
+    if num_columns != cfg.num_columns:
+        _LOG.info(
+            "%s: stretched from %d to %d columns; the weights were trained on windows of %d "
+            "samples, not %d.", name, num_columns, cfg.num_columns,
+            num_columns * cfg.patch_samples, cfg.num_samples,
+        )  # fmt: skip
+    return resize_columns(table, cfg.num_columns)
 
 
 def _encoder_block(weights: _Weights, name: str, width: int) -> Params:
