@@ -113,10 +113,8 @@ WRONG = {
 @pytest.mark.parametrize("name", WRONG)
 def test_wrong_settings_are_refused_before_anything_is_compiled(name, tmp_path):
     changes, message = WRONG[name]
-    config = config_of("preset=debug")
-    config.update_from_flattened_dict(changes)
     with pytest.raises(UserError, match=message):
-        build_pretraining(config, tmp_path)
+        build("preset=debug", tmp_path, **changes)
 
 
 @pytest.mark.parametrize(

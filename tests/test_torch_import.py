@@ -74,9 +74,9 @@ def test_latents_of_visible_columns_are_the_originals(case):
     reference = case.arrays["latent_masked"]
     rows = latents.shape[3]
     # The original keeps visible columns by rank of their noise, with the rows of each together.
-    rank = jnp.argsort(case.arrays["noise"], axis=1)[:, : latents.shape[2]]
-    order = jnp.argsort(jnp.argsort(rank, axis=1), axis=1) if rows > 1 else None
-    if order is not None:
+    if rows > 1:
+        rank = jnp.argsort(case.arrays["noise"], axis=1)[:, : latents.shape[2]]
+        order = jnp.argsort(jnp.argsort(rank, axis=1), axis=1)
         latents = jnp.take_along_axis(latents, order[:, None, :, None, None], axis=2)
     assert relative_error(latents.reshape(reference.shape), reference) < TOLERANCE
 
@@ -192,10 +192,12 @@ def test_weights_of_another_window_length_are_imported_with_stretched_positions(
     assert long["decoder"]["position"].shape == (5, 2, 4)
 
 
-def test_a_table_of_no_whole_number_of_columns_is_refused(small):
+@pytest.mark.parametrize(("found", "wanted"), [(7, 6), (1, 2), (0, 2)])
+def test_a_table_of_no_whole_number_of_columns_is_refused(small, found, wanted):
     state, config = small
-    state["pos_embed"] = np.zeros((1, 7, 8), np.float32)
-    with pytest.raises(DataError, match=r"pos_embed is \(1, 7, 8\), not \(1, 6, 8\)"):
+    state["pos_embed"] = np.zeros((1, found, 8), np.float32)
+    message = rf"pos_embed is \(1, {found}, 8\), not \(1, {wanted}, 8\)"
+    with pytest.raises(DataError, match=message):
         import_state_dict(state, config)
 
 

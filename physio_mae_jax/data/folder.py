@@ -85,11 +85,7 @@ class FolderSource:
                 changed since the folder was opened.
         """
         file, record = self._places[index]
-        if not 0 <= start <= stop <= file.num_samples:
-            raise DataError(
-                f"samples [{start}, {stop}) of recording {self._recordings[index].record_id} were "
-                f"asked for; it has {file.num_samples}."
-            )
+        self._recordings[index].refuse_outside(start, stop)
         if start == stop:
             return np.zeros((len(file.channel_names), 0), np.float32)
         reader = reader_of(file.path)

@@ -6,6 +6,8 @@ from typing import Protocol
 
 import numpy as np
 
+from physio_mae_jax.errors import DataError
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordingInfo:
@@ -29,6 +31,14 @@ class RecordingInfo:
     def seconds(self) -> float:
         """Duration in seconds."""
         return self.num_samples / self.sampling_rate_hz
+
+    def refuse_outside(self, start: int, stop: int) -> None:
+        """Raise a DataError unless samples [start, stop) lie inside the recording."""
+        if not 0 <= start <= stop <= self.num_samples:
+            raise DataError(
+                f"samples [{start}, {stop}) of recording {self.record_id} were asked for; it has "
+                f"{self.num_samples}."
+            )
 
 
 class SignalSource(Protocol):

@@ -15,7 +15,7 @@ from scipy.spatial.transform import Rotation
 
 from physio_mae_jax.data.array_cache import ArrayCache
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.signals import heart_model as heart
 from physio_mae_jax.signals import noise_model
 from physio_mae_jax.signals.channels import TWELVE_LEADS
@@ -141,12 +141,7 @@ class SyntheticCohort:
         Raises:
             DataError: the stretch is not inside the recording.
         """
-        info = self.recordings[index]
-        if not 0 <= start <= stop <= info.num_samples:
-            raise DataError(
-                f"samples [{start}, {stop}) of recording {info.record_id} were asked for; it has "
-                f"{info.num_samples}."
-            )
+        self.recordings[index].refuse_outside(start, stop)
         return self._cache.get(index, lambda: self._render(index))[:, start:stop].copy()
 
     def truth(self, index: int) -> RecordingTruth:

@@ -125,7 +125,7 @@ class _Weights:
     def size(self, name: str, axis: int, default: int) -> int:
         """Return the length of an array along an axis; ``default`` where there is no such."""
         array = self._arrays.get(name)
-        return default if array is None or array.ndim <= axis else max(array.shape[axis], 1)
+        return default if array is None or array.ndim <= axis else array.shape[axis]
 
     def linear(self, name: str, size_in: int, size_out: int, bias: bool = True) -> Params:
         """Take a linear layer, [out, in] in PyTorch and [in, out] here."""
@@ -219,7 +219,8 @@ def _position(weights: _Weights, name: str, cfg: MaeConfig, width: int) -> np.nd
 
     One of another length is resized to the window's.
     """
-    num_columns = weights.size(name, axis=1, default=cfg.num_rows * cfg.num_columns) // cfg.num_rows
+    num_tokens = weights.size(name, axis=1, default=cfg.num_rows * cfg.num_columns)
+    num_columns = max(1, num_tokens // cfg.num_rows)
     table = weights.take(name, 1, cfg.num_rows * num_columns, width)
     table = table.reshape(cfg.num_rows, num_columns, width).swapaxes(0, 1)
     if num_columns != cfg.num_columns:

@@ -28,7 +28,6 @@ class Reporter:
         self._num_steps = num_steps
         self._batch_size = batch_size
         self._active = active
-        self._first_step = first_step
         self._clock = _StepClock(first_step)
         if not active:
             return
@@ -66,8 +65,6 @@ class Reporter:
     def training(self, step: int, metrics: Mapping[str, float]) -> None:
         """Write the metrics of training step ``step`` (1 for the first)."""
         seconds = self._clock.seconds_per_step(step)
-        if step == self._first_step + 1:  # it compiles, and says nothing of the others
-            seconds = None
         metrics = dict(metrics)
         line = (
             f"step {step}/{self._num_steps}  loss {metrics['loss']:.4f}  "
@@ -114,11 +111,14 @@ class _StepClock:
     """Mean time of the steps since it was last asked, compilation and evaluations left out."""
 
     def __init__(self, first_step: int) -> None:
+        self._first_step = first_step
         self._step = first_step
         self._since: float | None = None
 
     def restart(self, step: int) -> None:
-        self._step, self._since = step, time.perf_counter()
+        # Nothing is timed from before the first step of a run: that one compiles.
+        self._step = step
+        self._since = time.perf_counter() if step > self._first_step else None
 
     def seconds_per_step(self, step: int) -> float | None:
         now, since, steps = time.perf_counter(), self._since, step - self._step
