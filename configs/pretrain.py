@@ -1,10 +1,16 @@
-"""Pre-train CWT-MAE-RoPE v3 by masked reconstruction.
+"""Pre-train CWT-MAE-RoPE, of any version, by masked reconstruction.
 
     python -m physio_mae_jax.main --config=configs/pretrain.py:preset=tiny,data=synthetic \
         --workdir=runs/first
 
 Arguments after the colon, the first of each being the default:
 
+    model      v3           factorized attention, waveform and wavelet tokens, tubelet masks
+               v1           all channels in one sequence, wavelet tokens, random masks
+               v2           one channel, low-rank layers, otherwise as v1
+               contrastive  v3 that also aligns two modalities of a window (PPG and ECG)
+               v1_upstream, v2_upstream, v3_upstream: what the original's code does, where that
+                            differs from its README
     preset     tiny      0.9 M parameters, 10 s windows; minutes on two CPU cores
                base      56 M parameters, 30 s windows; one GPU
                upstream  the published width (768 × 12, decoder 512 × 8); one large GPU
@@ -13,6 +19,10 @@ Arguments after the colon, the first of each being the default:
                folder        your own recordings: --config.data.path=DIR, see README.md
                bidmc         the BIDMC set (ECG and PPG) in $PHYSIO_MAE_DATA/bidmc
                ptbxl_subset  z-scored PTB-XL records, one npz, in $PHYSIO_MAE_DATA/ptbxl_subset
+    mask       default      tubelet for v3, random for v1 and v2
+               random_rows  other columns in each frequency row (without the waveform branch)
+               time_scale   whole columns and whole frequency rows
+               channels     tubelet, and a quarter of the channels whole
     attention  xla    anywhere
                cudnn  NVIDIA GPUs, with a bfloat16 preset
 
@@ -27,8 +37,18 @@ from ml_collections import ConfigDict
 from physio_mae_jax.experiment import parse_argument
 
 ARGUMENTS = {
+    "model": (
+        "v3",
+        "v1",
+        "v2",
+        "contrastive",
+        "v1_upstream",
+        "v2_upstream",
+        "v3_upstream",
+    ),
     "preset": ("tiny", "base", "upstream", "debug"),
     "data": ("synthetic", "folder", "bidmc", "ptbxl_subset"),
+    "mask": ("default", "random_rows", "time_scale", "channels"),
     "attention": ("xla", "cudnn"),
 }
 _MANIFESTS = Path(__file__).parent / "manifests"
@@ -41,6 +61,8 @@ def get_config(argument: str = "") -> ConfigDict:
     config.model.attention_implementation = chosen["attention"]
     _PRESETS[chosen["preset"]](config)
     _DATA[chosen["data"]](config)
+    _MODELS[chosen["model"]](config, chosen["preset"])
+    _MASKS[chosen["mask"]](config)
     return config
 
 
@@ -80,8 +102,19 @@ def _defaults() -> ConfigDict:
     config.model.decoder_width = 256
     config.model.decoder_depth = 4
     config.model.decoder_num_heads = 4
-    config.model.decoder_attention = "factorized"  # 'joint': all tokens at once, far dearer
+    config.model.encoder_attention = "factorized"  # 'joint': all tokens at once, far dearer
+    config.model.decoder_attention = "factorized"
+    config.model.channel_attention = True
+    config.model.channel_smoothing = True  # along time, before attention across channels
+    config.model.mlp_rank_ratio = 0.0  # 0: full matrices
+    config.model.attention_rank_ratio = 0.0
+    config.model.class_token = False  # joint attention only
+    config.model.rotary_positions = "column"  # 'token': place in the list, as v1 and v2 had it
+    config.model.waveform_branch = True  # raw samples beside wavelets
+    config.model.convolutional_stem = "none"  # 'normalised': two convolutions before the patches
+    config.model.waveform_head_norm = True
     config.model.channel_identity = True  # a learned vector for each channel name
+    config.model.decoder_channel_identity = False
     config.model.attention_implementation = "xla"
     config.model.remat = "full"  # 'none' is faster where memory allows
     config.model.compute_dtype = "bfloat16"
@@ -93,14 +126,27 @@ def _defaults() -> ConfigDict:
     config.model.wavelet.difference_planes = True
 
     config.objective = ConfigDict()
-    config.objective.mask_ratio = 0.75
+    config.objective.mask = ConfigDict()
+    config.objective.mask.kind = "tubelet"
+    config.objective.mask.ratio = 0.75
+    config.objective.mask.row_ratio = 0.25  # of frequency rows, by mask=time_scale
+    config.objective.mask.channel_drop = 0.0  # share of the channels hidden whole
     config.objective.mask_before_wavelet = True  # False: wavelets leak what is hidden
     config.objective.waveform_weight = 1.0
+    config.objective.waveform_columns = "hidden"  # or 'all'
     config.objective.plane_weights = (1.0, 0.5, 0.1)
     config.objective.band_hz = (0.5, 50.0)  # physiology; half weight at its ends
     config.objective.band_edge_octaves = 1.0
     config.objective.band_floor = 0.1
     config.objective.scale_tilt = 0.5
+
+    config.contrastive = ConfigDict()
+    config.contrastive.weight = 0.0  # above 0: align the two channels of data.channels
+    config.contrastive.view = "masked"  # 'whole': a second pass over all tokens
+    config.contrastive.same_subject_negatives = False
+    config.contrastive.temperature = 0.07
+    config.contrastive.temperature_is_learned = False
+    config.contrastive.projection_width = 256
 
     config.optimizer = ConfigDict()
     config.optimizer.peak_learning_rate = 3e-4  # as given: never scaled by batch or devices
@@ -146,14 +192,18 @@ def _tiny(config: ConfigDict) -> None:
 
 
 def _upstream(config: ConfigDict) -> None:
+    _published_width(config)
+    config.optimizer.peak_learning_rate = 1.5e-4
+    config.optimizer.warmup_steps = 5_000
+    config.loop.num_steps = 100_000
+
+
+def _published_width(config: ConfigDict) -> None:
     config.model.width = 768
     config.model.num_heads = 12
     config.model.decoder_width = 512
     config.model.decoder_depth = 8
     config.model.decoder_num_heads = 16
-    config.optimizer.peak_learning_rate = 1.5e-4
-    config.optimizer.warmup_steps = 5_000
-    config.loop.num_steps = 100_000
 
 
 def _debug(config: ConfigDict) -> None:
@@ -197,6 +247,106 @@ def _named_folder(config: ConfigDict, name: str) -> None:
     config.data.manifest = str(_MANIFESTS / f"{name}.json")
 
 
+def _joint(config: ConfigDict, preset: str) -> None:
+    """Set what v1 and v2 have in common."""
+    if preset == "base":
+        _published_width(config)
+    model, objective = config.model, config.objective
+    model.encoder_attention = "joint"
+    model.decoder_attention = "joint"
+    model.class_token = True
+    model.waveform_branch = False
+    model.waveform_head_norm = False
+    objective.mask.kind = "random"
+    objective.waveform_weight = 0.0  # the scalogram only
+    objective.plane_weights = (1 / 3, 1 / 3, 1 / 3)
+
+
+def _v2(config: ConfigDict, preset: str) -> None:
+    _joint(config, preset)
+    config.model.mlp_rank_ratio = 0.37  # 42 M at the published width
+    config.model.attention_rank_ratio = 0.37
+    config.data.channels = config.data.channels.split(",")[0]
+
+
+def _contrastive(config: ConfigDict, preset: str) -> None:
+    if config.data.source == "synthetic" or config.data.channels == "II,PPG":
+        config.data.channels = "PPG,II"
+    config.contrastive.weight = 1.0
+    if preset == "tiny":
+        config.batch_size = 32
+
+
+def _as_in_code(config: ConfigDict) -> None:
+    """Set what all versions of the original's code have in common."""
+    config.model.wavelet.bank = "samples"
+    config.model.channel_identity = False
+    config.model.decoder_attention = "joint"
+    config.objective.mask_before_wavelet = False
+    config.objective.band_floor = 1.0  # with the tilt: all scales alike
+    config.objective.scale_tilt = 0.0
+
+
+def _joint_upstream(config: ConfigDict, preset: str, patch_samples: int) -> None:
+    _joint(config, preset)
+    _as_in_code(config)
+    config.model.rotary_positions = "token"
+    config.model.mlp_rank_ratio = 0.5
+    config.objective.waveform_weight = 1.0
+    config.objective.waveform_columns = "all"
+    if preset == "upstream":
+        config.model.patch_samples = patch_samples
+        config.model.patch_scales = 4
+
+
+def _v1_upstream(config: ConfigDict, preset: str) -> None:
+    _joint_upstream(config, preset, patch_samples=25)
+    config.model.convolutional_stem = "normalised"
+
+
+def _v2_upstream(config: ConfigDict, preset: str) -> None:
+    _joint_upstream(config, preset, patch_samples=50)
+    config.data.channels = config.data.channels.split(",")[0]
+
+
+def _v3_upstream(config: ConfigDict, preset: str) -> None:
+    _contrastive(config, preset)
+    _as_in_code(config)
+    if preset == "base":
+        _published_width(config)
+    config.contrastive.view = "whole"
+    config.contrastive.same_subject_negatives = True
+
+
+def _random_rows(config: ConfigDict) -> None:
+    config.objective.mask.kind = "random_rows"
+    config.model.waveform_branch = False
+
+
+def _time_scale(config: ConfigDict) -> None:
+    config.objective.mask.kind = "time_scale"
+
+
+def _channels(config: ConfigDict) -> None:
+    config.objective.mask.channel_drop = 0.25
+    config.model.decoder_channel_identity = True
+
+
+_MODELS = {
+    "v1": _joint,
+    "v2": _v2,
+    "v3": lambda config, preset: None,
+    "contrastive": _contrastive,
+    "v1_upstream": _v1_upstream,
+    "v2_upstream": _v2_upstream,
+    "v3_upstream": _v3_upstream,
+}
+_MASKS = {
+    "default": lambda config: None,
+    "random_rows": _random_rows,
+    "time_scale": _time_scale,
+    "channels": _channels,
+}
 _PRESETS = {"tiny": _tiny, "base": lambda config: None, "upstream": _upstream, "debug": _debug}
 _DATA = {
     "synthetic": lambda config: None,

@@ -25,9 +25,12 @@ from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.figures.curves import draw_scale_weights
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
-from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.objectives.masking import MaskConfig
+from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.wavelet import WaveletConfig, wavelet_bank
 from physio_mae_jax.training import artifacts
@@ -144,7 +147,8 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
     data = _settings(DataConfig, "data", config.data)
     loop = _settings(LoopConfig, "loop", config.loop)
-    objective = _settings(ObjectiveConfig, "objective", config.objective)
+    objective = _objective_settings(config.objective)
+    contrastive = _settings(ContrastiveConfig, "contrastive", config.contrastive)
     optimizer = _settings(OptimizerConfig, "optimizer", config.optimizer)
     model = _model_settings(config)
     objective.check_against(model)
@@ -153,6 +157,11 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     workdir = artifacts.prepare_workdir(workdir)
     reader, training, held_out = _open_data(data, model)
+    if contrastive.weight and len(reader.config.channels) != NUM_MODALITIES:
+        raise ConfigError(
+            f"contrastive.weight={contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
+            f"data.channels gives {', '.join(reader.config.channels)}; name two, or set it to 0."
+        )
     loader = LoaderConfig(
         batch_size=config.batch_size,
         seed=config.seed,
@@ -163,6 +172,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
     contract = {
         "model": dataclasses.asdict(model),
         "objective": dataclasses.asdict(objective),
+        "contrastive": dataclasses.asdict(contrastive),
         "window": dataclasses.asdict(reader.config) | {"normalisation": "z-score, clipped to 10"},
     }
     if jax.process_index() == 0:
@@ -171,8 +181,9 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
     return PretrainRun(
         workdir=workdir,
         task=PretrainTask(
-            model=MaskedAutoencoder(model),
+            model=_build_model(model, contrastive),
             objective=objective,
+            contrastive=contrastive if contrastive.weight else None,
             optimizer=make_optimizer(optimizer, loop.num_steps),
             learning_rate=schedule,
             accumulation_steps=config.accumulation_steps,
@@ -198,6 +209,23 @@ def _settings(kind: type[_Settings], section: str, values: Mapping[str, Any]) ->
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"{section}.{name} is not a setting.{hint}")
     return kind(**values)
+
+
+def _objective_settings(config: ConfigDict) -> ObjectiveConfig:
+    values = dict(config)
+    values["mask"] = _settings(MaskConfig, "objective.mask", config.mask)
+    return _settings(ObjectiveConfig, "objective", values)
+
+
+def _build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
+    if not contrastive.weight:
+        return MaskedAutoencoder(cfg)
+    return ContrastiveAutoencoder(
+        cfg,
+        contrastive.projection_width,
+        contrastive.temperature,
+        contrastive.temperature_is_learned,
+    )
 
 
 def _model_settings(config: ConfigDict) -> MaeConfig:

@@ -9,7 +9,7 @@ import numpy as np
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
-from physio_mae_jax.objectives.masking import ColumnMask, tubelet_mask
+from physio_mae_jax.objectives.masking import Mask, column_mask
 from physio_mae_jax.signals.wavelet import WaveletConfig
 
 
@@ -41,9 +41,9 @@ def random_batch(batch: int, channels: int, samples: int = 400, seed: int = 0) -
     }
 
 
-def random_mask(batch: int, columns: int = 20, seed: int = 1, ratio: float = 0.75) -> ColumnMask:
+def random_mask(batch: int, columns: int = 20, seed: int = 1, ratio: float = 0.75) -> Mask:
     """Draw a tubelet mask."""
-    return tubelet_mask(jax.random.key(seed), batch, columns, ratio)
+    return column_mask(jax.random.uniform(jax.random.key(seed), (batch, columns)), ratio)
 
 
 def random_params(model: MaskedAutoencoder, seed: int = 2) -> Any:

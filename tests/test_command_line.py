@@ -96,7 +96,7 @@ WRONG = {
     "devices": ({"num_devices": 64}, r"num_devices=64, but this machine offers 8"),
     "batch": ({"num_devices": 8, "batch_size": 12}, r"batch_size=12 is not a multiple of 8"),
     "scales": ({"model.patch_scales": 5}, r"num_scales=32 is not a multiple"),
-    "mask": ({"objective.mask_ratio": 0.99}, r"leaves 0 of 30 columns visible"),
+    "mask": ({"objective.mask.ratio": 0.99}, r"leaves 0 of 30 columns visible"),
     "planes": ({"objective.plane_weights": (1.0,)}, r"plane_weights has 1 entries"),
     "nyquist": ({"model.wavelet.highest_frequency_hz": 80.0}, r"highest_frequency_hz.*80"),
     "warm-up": ({"optimizer.warmup_steps": 5}, r"warmup_steps=5"),

@@ -14,6 +14,7 @@ from physio_mae_jax.objectives.losses import (
     scalogram_error,
     waveform_error,
 )
+from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import (
     ObjectiveConfig,
     forward,
@@ -54,7 +55,8 @@ def test_weighted_error_is_the_sum_over_planes_of_means() -> None:
     planes = np.array([1.0, 0.5, 0.1], np.float32)
     scales = rng.uniform(0.5, 1.5, 16).astype(np.float32)
     present = jnp.array([[True, True, False], [True, True, True]])
-    ours = scalogram_error(predicted, target, pixel_weights(scales, planes, 4, 20), present)
+    counted = jnp.broadcast_to(present[:, :, None, None], (2, 3, 5, 4)).astype(jnp.float32)
+    ours = scalogram_error(predicted, target, pixel_weights(scales, planes, 4, 20), counted)
     square = ((predicted - target) ** 2).reshape(2, 3, 5, 4, 3, 4, 20)
     weighted = square * scales.reshape(4, 1, 4, 1)
     per_token = (weighted.mean(axis=(-2, -1)) * planes).sum(axis=-1)
@@ -65,24 +67,26 @@ def test_weighted_error_is_the_sum_over_planes_of_means() -> None:
 def test_loss_ignores_visible_columns_and_absent_channels() -> None:
     batch, mask = random_batch(3, 2), random_mask(3)
     cfg = MODEL.config
-    truth = reconstruction_target(cfg, batch["signal"], mask.hidden_ids)
-    visible = np.repeat(~np.asarray(mask.hidden), cfg.patch_samples, axis=1)[:, None]
-    changed = reconstruction_target(cfg, jnp.where(visible, 7.0, batch["signal"]), mask.hidden_ids)
+    truth = reconstruction_target(cfg, batch["signal"], mask.predicted_ids)
+    visible = np.repeat(~np.asarray(mask.hidden_columns), cfg.patch_samples, axis=1)[:, None]
+    changed = reconstruction_target(
+        cfg, jnp.where(visible, 7.0, batch["signal"]), mask.predicted_ids
+    )
     np.testing.assert_array_equal(changed.waveform, truth.waveform)
-    absent = batch["channel_mask"].at[:, 1].set(False)
+    counted = jnp.ones(truth.waveform.shape[:-1]).at[:, 1].set(0)
     guess = truth.waveform.at[:, 1].add(100.0)
-    assert (waveform_error(guess, truth.waveform, absent) == 0).all()
+    assert (waveform_error(guess, truth.waveform, counted) == 0).all()
 
 
 def test_loss_takes_no_gradient_from_visible_samples_of_the_truth(params: Any) -> None:
     """The waveform loss with a fixed prediction depends on hidden samples of the truth alone."""
     batch, mask = random_batch(2, 2), random_mask(2)
-    hidden = np.repeat(np.asarray(mask.hidden), MODEL.config.patch_samples, axis=1)
+    hidden = np.repeat(np.asarray(mask.hidden_columns), MODEL.config.patch_samples, axis=1)
 
     def loss(signal: jax.Array) -> jax.Array:
-        target = reconstruction_target(MODEL.config, signal, mask.hidden_ids)
+        target = reconstruction_target(MODEL.config, signal, mask.predicted_ids)
         guess = jnp.zeros_like(target.waveform)
-        return waveform_error(guess, target.waveform, batch["channel_mask"]).sum()
+        return waveform_error(guess, target.waveform, jnp.ones(guess.shape[:-1])).sum()
 
     gradient = np.abs(jax.grad(loss)(batch["signal"])).max(axis=1)
     assert (gradient[~hidden] == 0).all()
@@ -92,7 +96,7 @@ def test_loss_takes_no_gradient_from_visible_samples_of_the_truth(params: Any) -
 def test_bridged_wavelets_see_nothing_hidden_and_plain_ones_do(params: Any) -> None:
     """Defect D9: what is hidden must not reach the prediction through a long wavelet."""
     batch, mask = random_batch(2, 2), random_mask(2)
-    hidden = np.repeat(np.asarray(mask.hidden), MODEL.config.patch_samples, axis=1)[:, None]
+    hidden = np.repeat(np.asarray(mask.hidden_columns), MODEL.config.patch_samples, axis=1)[:, None]
     other = batch | {"signal": jnp.where(hidden, -batch["signal"], batch["signal"])}
 
     def change(objective: ObjectiveConfig) -> float:
@@ -127,8 +131,8 @@ def test_baselines_are_what_they_say(params: Any) -> None:
 
 def test_impossible_objectives_are_refused() -> None:
     with pytest.raises(ConfigError, match="between 0 and 1"):
-        ObjectiveConfig(mask_ratio=1.0)
+        MaskConfig(ratio=1.0)
     with pytest.raises(ConfigError, match="leaves 0 of 20 columns visible"):
-        ObjectiveConfig(mask_ratio=0.99).check_against(MODEL.config)
+        ObjectiveConfig(mask=MaskConfig(ratio=0.99)).check_against(MODEL.config)
     with pytest.raises(ConfigError, match="2 entries"):
         ObjectiveConfig(plane_weights=(1.0, 0.5)).check_against(MODEL.config)

@@ -1,6 +1,5 @@
-"""Imported v3 weights give what the original gives, and a state dict that does not fit is told."""
+"""A state dict that does not fit is told, and every kind that fits finds its model."""
 
-import json
 from pathlib import Path
 
 import jax
@@ -11,89 +10,8 @@ import pytest
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.positions import resize_columns
 from physio_mae_jax.inference.torch_import import import_state_dict
-from physio_mae_jax.objectives.losses import scalogram_error, waveform_error
-from physio_mae_jax.objectives.masking import mask_from_noise
-from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, loss_pixel_weights
-from physio_mae_jax.signals import patches, wavelet
 
 FILES = Path(__file__).parent / "data" / "torch"
-TOLERANCE = 1e-4
-
-
-def relative_error(ours, reference):
-    return np.linalg.norm(np.asarray(ours) - reference) / np.linalg.norm(reference)
-
-
-class Case:
-    """A reference case with its imported model."""
-
-    def __init__(self, path):
-        self.arrays = np.load(path)
-        self.config = json.loads(str(self.arrays["config"]))
-        state = {k[2:]: self.arrays[k] for k in self.arrays.files if k.startswith("p/")}
-        self.model, self.params = import_state_dict(state, self.config)
-        self.signal = jnp.asarray(self.arrays["x"])
-        batch, channels, _ = self.signal.shape
-        self.batch = {
-            "signal": self.signal,
-            "channel_mask": jnp.ones((batch, channels), bool),
-            "channel_ids": jnp.zeros((batch, channels), jnp.int32),
-        }
-        self.mask = mask_from_noise(jnp.asarray(self.arrays["noise"]), self.config["mask_ratio"])
-
-    def apply(self, *arguments, **options):
-        return self.model.apply(
-            {"params": self.params}, *self.batch.values(), *arguments, **options
-        )
-
-
-@pytest.fixture(scope="module", params=["v3_m1", "v3_m3_onerow"])
-def case(request, shared):
-    return Case(shared / "golden" / f"{request.param}.npz")
-
-
-def test_scalogram_is_the_originals(case):
-    cfg = case.model.config
-    ours = wavelet.scalogram(case.signal, cfg.wavelet, cfg.sampling_rate_hz)
-    assert relative_error(ours, case.arrays["scalogram"]) < TOLERANCE
-
-
-def in_original_order(tokens):
-    """Order [B, M, K, H, D] as the original does: channel, then row, then column."""
-    batch, _, _, _, width = tokens.shape
-    return tokens.swapaxes(2, 3).reshape(batch, -1, width)
-
-
-def test_latents_of_whole_windows_are_the_originals(case):
-    latents = case.apply(method="encode")
-    assert relative_error(in_original_order(latents), case.arrays["latent_unmasked"]) < TOLERANCE
-
-
-def test_latents_of_visible_columns_are_the_originals(case):
-    latents = case.apply(case.mask.visible_ids, method="encode")
-    reference = case.arrays["latent_masked"]
-    rows = latents.shape[3]
-    # The original keeps visible columns by rank of their noise, with the rows of each together.
-    if rows > 1:
-        rank = jnp.argsort(case.arrays["noise"], axis=1)[:, : latents.shape[2]]
-        order = jnp.argsort(jnp.argsort(rank, axis=1), axis=1)
-        latents = jnp.take_along_axis(latents, order[:, None, :, None, None], axis=2)
-    assert relative_error(latents.reshape(reference.shape), reference) < TOLERANCE
-
-
-def test_mask_predictions_and_losses_are_the_originals(case):
-    if "loss" not in case.arrays.files:
-        pytest.skip("no reference: the original un-shuffles more than one channel wrongly (D1)")
-    cfg = case.model.config
-    rows, columns = cfg.num_rows, cfg.num_columns
-    hidden = np.repeat(np.asarray(case.mask.hidden)[:, None], rows, axis=1)
-    np.testing.assert_array_equal(hidden.reshape(len(hidden), -1), case.arrays["mask"] == 1)
-    every = jnp.broadcast_to(jnp.arange(columns), case.mask.hidden.shape)
-    predicted = case.apply(case.mask.visible_ids, case.mask.hidden_ids, every)
-    boxes = predicted.patches.swapaxes(2, 3).reshape(case.arrays["pred_spec"].shape)
-    assert relative_error(boxes, case.arrays["pred_spec"]) < TOLERANCE
-    waveform = predicted.waveform.reshape(case.arrays["pred_time"].shape)
-    assert relative_error(waveform, case.arrays["pred_time"]) < TOLERANCE
 
 
 @pytest.fixture
@@ -187,7 +105,8 @@ def test_weights_of_another_window_length_are_imported_with_stretched_positions(
     model, long = import_state_dict(state, config | {"signal_len": 100})
     assert model.config.num_columns == 5
     np.testing.assert_allclose(
-        long["tokenizer"]["position"], resize_columns(short["tokenizer"]["position"], 5)
+        long["encoder"]["tokenizer"]["position"],
+        resize_columns(short["encoder"]["tokenizer"]["position"], 5),
     )
     assert long["decoder"]["position"].shape == (5, 2, 4)
 
@@ -206,32 +125,3 @@ def test_a_config_that_lacks_a_size_is_told(small):
     del config["cwt_scales"]
     with pytest.raises(ConfigError, match="lacks cwt_scales"):
         import_state_dict(state, config)
-
-
-def test_loss_parts_are_the_originals(shared):
-    case = Case(shared / "golden" / "v3_m1.npz")
-    objective = ObjectiveConfig(
-        mask_ratio=case.config["mask_ratio"],
-        mask_before_wavelet=False,
-        plane_weights=tuple(case.config["diff_loss_weight"]),
-        band_floor=1.0,  # one weight for all scales: the original has none (spec.md §7)
-        scale_tilt=0.0,
-    )
-    result = forward(case.model, objective, case.params, case.batch, case.mask)
-    weights = jnp.asarray(loss_pixel_weights(case.model.config, objective))
-    present = case.batch["channel_mask"]
-    scalogram_loss = scalogram_error(
-        result.predicted.patches, result.target.patches, weights, present
-    ).mean()
-    # The original z-scores here the very signal it was given; our windows arrive z-scored.
-    signal = np.asarray(case.signal)
-    scored = (signal - signal.mean(-1, keepdims=True)) / signal.std(-1, ddof=1, keepdims=True)
-    columns = patches.signal_columns(np.clip(scored, -10, 10), case.model.config.patch_samples)
-    target = patches.take_columns(columns, case.mask.hidden_ids, axis=2)
-    waveform_loss = waveform_error(result.predicted.waveform, target, present).mean()
-    for ours, theirs in (
-        (scalogram_loss, "loss_spec"),
-        (waveform_loss, "loss_time"),
-        (scalogram_loss + waveform_loss, "loss"),
-    ):
-        assert float(ours) == pytest.approx(float(case.arrays[theirs]), rel=TOLERANCE)

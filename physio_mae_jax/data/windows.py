@@ -46,6 +46,8 @@ class WindowReader:
         self.source = source
         self.config = config
         self._channel_ids = np.asarray([channel_id(name) for name in config.channels], np.int32)
+        subjects = [info.subject_id for info in source.recordings]
+        self._subjects = np.unique(subjects, return_inverse=True)[1].astype(np.int32)
 
     def num_starts(self, recording: int) -> int:
         """Return how many places a window can begin at, at the model's rate."""
@@ -70,7 +72,8 @@ class WindowReader:
         Returns:
             'signal' [M, L] float32 z-scored and clipped to ±10; 'channel_mask' [M] bool, False
             where the recording lacks the channel or it is flat in this window; 'channel_ids' [M]
-            int32; 'recording' and 'start' int32, by which a report can name the window.
+            int32; 'subject' int32, the same number for all windows of a subject; 'recording' and
+            'start' int32, by which a report can name the window.
 
         Raises:
             DataError: a value in the window is not finite.
@@ -87,6 +90,7 @@ class WindowReader:
             "signal": signal,
             "channel_mask": varies,
             "channel_ids": self._channel_ids,
+            "subject": self._subjects[recording],
             "recording": np.int32(recording),
             "start": np.int32(start),
         }

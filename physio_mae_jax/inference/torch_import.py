@@ -1,92 +1,170 @@
-"""Weights of the original PyTorch CWT-MAE v3 as parameters of our model, every key accounted for.
+"""Weights of the original PyTorch CWT-MAE as a model of ours, every key accounted for.
 
-Only NumPy arrays come in here: how a checkpoint file becomes a mapping of arrays is not the matter
-of this module. Names and layouts of the original are those of spec.md §§2-6.
+Only NumPy arrays come in here: how a checkpoint file becomes a mapping of arrays is the matter of
+``inference.torch_file``. What a state dict holds, its names tell: which version, whether there is
+a decoder, the wrapper of contrastive training, or a head of fine-tuning.
 """
 
-import logging
 from collections.abc import Mapping
 from typing import Any
 
+import flax.linen as nn
 import jax
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference.positions import resize_columns
+from physio_mae_jax.inference import torch_layout
+from physio_mae_jax.inference.torch_weights import Params, Weights
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.signals.wavelet import WaveletConfig
 
-_LOG = logging.getLogger(__name__)
-
-Params = dict[str, Any]  # a nested dict of arrays, as linen makes it
-
-# What wrappers put before each name: data parallelism, graph compilation, the contrastive model.
-_PREFIXES = ("module.", "_orig_mod.", "encoder.")
-_MLP_RATIO = 4
-_SHOWN = 8
+# What wrappers put before each name: data parallelism, graph compilation, the contrastive model,
+# the fine-tuned classifier.
+_PREFIXES = ("module.", "_orig_mod.", "encoder_model.", "encoder.")
 # Name in the original's constructor -> name in MaeConfig.
-_SIZES = {
+_ENCODER_SIZES = {
     "signal_len": "num_samples",
     "patch_size_time": "patch_samples",
     "patch_size_freq": "patch_scales",
     "embed_dim": "width",
     "depth": "depth",
     "num_heads": "num_heads",
+}
+_DECODER_SIZES = {
     "decoder_embed_dim": "decoder_width",
     "decoder_depth": "decoder_depth",
     "decoder_num_heads": "decoder_num_heads",
 }
+# A decoder that is not there has these sizes; it is never run.
+_NO_DECODER = {"decoder_width": 2, "decoder_depth": 1, "decoder_num_heads": 1}
+_RANK_RATIO = 0.5
+_TEMPERATURE = 0.07
 
 
 def import_state_dict(
     state_dict: Mapping[str, np.ndarray], config: Mapping[str, Any]
-) -> tuple[MaskedAutoencoder, Params]:
-    """Turn a state dict of the original v3 into a model of ours and its parameters.
+) -> tuple[nn.Module, Params]:
+    """Turn a state dict of the original v1, v2 or v3 into a model of ours and its parameters.
 
     Args:
         state_dict: arrays by name in PyTorch's layout, with or without the prefixes ``module.``,
-            ``_orig_mod.`` and ``encoder.``.
+            ``_orig_mod.``, ``encoder.`` and ``encoder_model.``.
         config: the original's constructor arguments ``signal_len``, ``cwt_scales``, ``embed_dim``,
-            ``depth``, ``num_heads``, ``decoder_embed_dim``, ``decoder_depth``,
-            ``decoder_num_heads``, ``patch_size_time``, ``patch_size_freq``, and ``use_diff``
-            (default False). Another ``signal_len`` than the weights were trained with stretches
-            the tables of positions (``positions.resize_columns``). ``sampling_rate_hz`` (default
-            100) only names the wavelets' frequencies. Others, such as ``mask_ratio``, shape no
-            weight and are not read.
+            ``depth``, ``num_heads``, ``patch_size_time``, ``patch_size_freq``, with a decoder also
+            ``decoder_embed_dim``, ``decoder_depth``, ``decoder_num_heads``. Read where given:
+            ``use_diff`` (v3; default False), ``mlp_rank_ratio`` (v1, v2; default 0.5),
+            ``arcface_s`` and ``arcface_m`` (default 30 and 0.5), ``temperature`` (default 0.07),
+            ``sampling_rate_hz`` (default 100; it only names the wavelets' frequencies),
+            ``version`` ('v1' or 'v2', which names and sizes cannot tell apart; only where the
+            decoder puts the class token differs, see below). Another
+            ``signal_len`` than the weights were trained with stretches the tables of positions
+            (``positions.resize_columns``). Others, such as ``mask_ratio``, shape no weight and
+            are not read.
 
     Returns:
-        The model, with the original's linear wavelet bank, joint decoder and no channel
-        identities, and its float32 parameters.
+        The model and its float32 parameters: a ``ContrastiveAutoencoder`` where the state dict
+        has ``proj_head.*``, a ``Classifier`` where it has ``head.*``, else a
+        ``MaskedAutoencoder``; one without a decoder has parameters for ``encode`` and
+        ``features`` only. All with the original's linear wavelet bank, joint decoder and no
+        channel identities. Without a ``version``, weights of v1 or v2 act as v2's on one
+        channel and as v1's on several.
 
     Raises:
         ConfigError: an argument is missing, or they fit no model.
         DataError: weights are missing, are left over or have another shape; all are listed.
     """
-    model = MaskedAutoencoder(_model_config(config))
-    weights = _Weights(_without_prefixes(state_dict))
-    params = _parameters(weights, model.config)
+    weights = Weights(_without_prefixes(state_dict))
+    names = weights.names()
+    has_decoder = any(name.startswith("decoder_") for name in names)
+    cfg = _model_config(config, names, has_decoder)
+    params: Params = {"encoder": torch_layout.encoder(weights, cfg)}
+    if has_decoder:
+        params["decoder"] = torch_layout.decoder(weights, cfg)
+    model: nn.Module = MaskedAutoencoder(cfg)
+    if any(name.startswith("proj_head.") for name in names):
+        width = weights.size("proj_head.2.weight", axis=0, default=256)
+        params = {
+            "autoencoder": params,
+            "projection": torch_layout.projection(weights, cfg.width, width),
+        }
+        temperature = float(config.get("temperature", _TEMPERATURE))
+        model = ContrastiveAutoencoder(cfg, width, temperature)
+    elif any(name.startswith("head.") for name in names) and not has_decoder:
+        head = _head_config(weights, config)
+        params |= torch_layout.classification_head(weights, cfg, head)
+        model = Classifier(cfg, head)
     weights.refuse_problems()
     return model, jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, np.float32), params)
 
 
-def _model_config(config: Mapping[str, Any]) -> MaeConfig:
-    missing = [name for name in (*_SIZES, "cwt_scales") if name not in config]
+def _model_config(config: Mapping[str, Any], names: set[str], has_decoder: bool) -> MaeConfig:
+    sizes = _ENCODER_SIZES | (_DECODER_SIZES if has_decoder else {})
+    missing = [name for name in (*sizes, "cwt_scales") if name not in config]
     if missing:
         raise ConfigError(
             f"the config of the state dict lacks {', '.join(missing)}; give the arguments that "
             "the original model was made with."
         )
+    values: dict[str, Any] = {ours: config[theirs] for theirs, ours in sizes.items()}
+    values |= {} if has_decoder else _NO_DECODER
+    joint = "cls_token" in names
+    if joint:
+        stem = any(name.startswith("patch_embed.proj.0.") for name in names)
+        values |= {
+            "encoder_attention": "joint",
+            "class_token": True,
+            "rotary_positions": "token",
+            "decoder_class_position": _class_position(config.get("version")),
+            "mlp_rank_ratio": float(config.get("mlp_rank_ratio", _RANK_RATIO)),
+            "waveform_branch": False,
+            "waveform_head_norm": False,
+            "convolutional_stem": "folded" if stem else "none",
+        }
     return MaeConfig(
         sampling_rate_hz=float(config.get("sampling_rate_hz", 100.0)),
         wavelet=WaveletConfig(
             bank="samples",
             num_scales=config["cwt_scales"],
-            difference_planes=bool(config.get("use_diff", False)),
+            # v1 and v2 always have the planes of differences.
+            difference_planes=joint or bool(config.get("use_diff", False)),
         ),
         decoder_attention="joint",
         channel_identity=False,
-        **{ours: config[theirs] for theirs, ours in _SIZES.items()},
+        **values,
+    )
+
+
+def _class_position(version: str | None) -> str:
+    choices = {None: "one_channel", "v1": "never", "v2": "always"}
+    if version not in choices:
+        raise ConfigError(
+            f"version={version!r} does not fit weights with a class token; give 'v1' or 'v2'."
+        )
+    return choices[version]
+
+
+def _head_config(weights: Weights, config: Mapping[str, Any]) -> HeadConfig:
+    """Read the kind and sizes of a head from the weights that make it."""
+    names = weights.names()
+    kind, output = "linear", "head.1.weight"
+    num_blocks = len([name for name in names if name.endswith(".net.0.weight")])
+    if "head.reasoning_tokens" in names:
+        kind, output = "reasoning", "head.classifier.weight"
+    elif num_blocks:
+        kind, output = "residual_mlp", f"head.{5 + num_blocks}.weight"
+    arcface = "arcface_head.weight" in names
+    return HeadConfig(
+        kind=kind,
+        num_classes=weights.size("arcface_head.weight" if arcface else output, 0, default=1),
+        num_queries=weights.size("head.reasoning_tokens", 1, default=16),
+        hidden_width=weights.size("head.1.weight", 0, default=512),
+        num_blocks=num_blocks or 2,
+        arcface=arcface,
+        arcface_scale=float(config.get("arcface_s", 30.0)),
+        arcface_margin=float(config.get("arcface_m", 0.5)),
     )
 
 
@@ -101,186 +179,3 @@ def _without_prefixes(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndar
             raise DataError(f"two weights of the state dict are named {name!r} without prefixes.")
         stripped[name] = np.asarray(value)
     return stripped
-
-
-class _Weights:
-    """Arrays by name, each taken once; what does not fit is collected and told together."""
-
-    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
-        self._arrays = dict(arrays)
-        self._missing: list[str] = []
-        self._misshapen: list[str] = []
-
-    def take(self, name: str, *shape: int) -> np.ndarray:
-        """Return the array ``name``; zeros of ``shape`` where it is missing or shaped otherwise."""
-        array = self._arrays.pop(name, None)
-        if array is None:
-            self._missing.append(name)
-        elif array.shape != shape:
-            self._misshapen.append(f"{name} is {array.shape}, not {shape}")
-        else:
-            return array
-        return np.zeros(shape, np.float32)
-
-    def size(self, name: str, axis: int, default: int) -> int:
-        """Return the length of an array along an axis; ``default`` where there is no such."""
-        array = self._arrays.get(name)
-        return default if array is None or array.ndim <= axis else array.shape[axis]
-
-    def linear(self, name: str, size_in: int, size_out: int, bias: bool = True) -> Params:
-        """Take a linear layer, [out, in] in PyTorch and [in, out] here."""
-        layer = {"kernel": self.take(f"{name}.weight", size_out, size_in).T}
-        return layer | ({"bias": self.take(f"{name}.bias", size_out)} if bias else {})
-
-    def patch_projection(self, name: str, size_out: int, *kernel: int) -> Params:
-        """Take a convolution whose kernel [in, …] equals its stride as the linear layer it is."""
-        weight = self.take(f"{name}.weight", size_out, *kernel).reshape(size_out, -1)
-        return {"kernel": weight.T, "bias": self.take(f"{name}.bias", size_out)}
-
-    def norm(self, name: str, width: int) -> Params:
-        """Take a LayerNorm."""
-        return {
-            "scale": self.take(f"{name}.weight", width),
-            "bias": self.take(f"{name}.bias", width),
-        }
-
-    def attention(self, name: str, width: int) -> Params:
-        """Take an attention layer with a fused query, key and value."""
-        return {
-            "qkv": self.linear(f"{name}.qkv", width, 3 * width, bias=False),
-            "output": self.linear(f"{name}.proj", width, width),
-        }
-
-    def mlp(self, name: str, width: int) -> Params:
-        """Take the two linear layers of an MLP."""
-        return {
-            "expand": self.linear(f"{name}.0", width, _MLP_RATIO * width),
-            "contract": self.linear(f"{name}.3", _MLP_RATIO * width, width),
-        }
-
-    def refuse_problems(self) -> None:
-        """Raise a DataError that lists all that was missing, misshapen or never taken."""
-        problems = {
-            "missing": self._missing,
-            "of another shape than the config asks for": self._misshapen,
-            "that this model has no place for": sorted(self._arrays),
-        }
-        lines = [f"  {len(some)} {what}: {_first(some)}" for what, some in problems.items() if some]
-        if lines:
-            raise DataError(
-                "the state dict does not fit a CWT-MAE v3 of this config; weights\n"
-                + "\n".join(lines)
-                + "\nCheck the config against the one the weights were trained with."
-            )
-
-
-def _first(names: list[str]) -> str:
-    rest = f", … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + rest
-
-
-def _parameters(weights: _Weights, cfg: MaeConfig) -> Params:
-    planes = cfg.wavelet.num_planes
-    _account_for_buffers(weights, cfg)
-    return {
-        "tokenizer": {
-            "position": _position(weights, "pos_embed", cfg, cfg.width),
-            "wavelet_projection": weights.patch_projection(
-                "patch_embed.proj", cfg.width, planes, cfg.patch_scales, cfg.patch_samples
-            ),
-            "wavelet_norm": weights.norm("patch_embed.norm", cfg.width),
-            "waveform_projection": weights.patch_projection(
-                "raw_patch_embed.proj", cfg.width, 1, cfg.patch_samples
-            ),
-            "waveform_norm": weights.norm("raw_patch_embed.norm", cfg.width),
-        },
-        "encoder": {
-            "blocks": _stacked(
-                _encoder_block(weights, f"blocks.{i}", cfg.width) for i in range(cfg.depth)
-            ),
-            "norm": weights.norm("norm", cfg.width),
-        },
-        "decoder": _decoder(weights, cfg),
-    }
-
-
-def _account_for_buffers(weights: _Weights, cfg: MaeConfig) -> None:
-    """Take what the original keeps beside its weights, which we compute or configure.
-
-    The length of a rotary table tells the number of heads, which no weight's shape does.
-    """
-    weights.take("rope_encoder.inv_freq", cfg.width // cfg.num_heads // 2)
-    weights.take("rope_decoder.inv_freq", cfg.decoder_width // cfg.decoder_num_heads // 2)
-    weights.take("channel_loss_weights", 1, 1, 1, cfg.wavelet.num_planes)
-
-
-def _position(weights: _Weights, name: str, cfg: MaeConfig, width: int) -> np.ndarray:
-    """Take a table of positions, rows before columns there and columns before rows here.
-
-    One of another length is resized to the window's.
-    """
-    num_tokens = weights.size(name, axis=1, default=cfg.num_rows * cfg.num_columns)
-    num_columns = max(1, num_tokens // cfg.num_rows)
-    table = weights.take(name, 1, cfg.num_rows * num_columns, width)
-    table = table.reshape(cfg.num_rows, num_columns, width).swapaxes(0, 1)
-    if num_columns != cfg.num_columns:
-        _LOG.info(
-            "%s: stretched from %d to %d columns; the weights were trained on windows of %d "
-            "samples, not %d.", name, num_columns, cfg.num_columns,
-            num_columns * cfg.patch_samples, cfg.num_samples,
-        )  # fmt: skip
-    return resize_columns(table, cfg.num_columns)
-
-
-def _encoder_block(weights: _Weights, name: str, width: int) -> Params:
-    return {
-        "time_norm": weights.norm(f"{name}.norm_time", width),
-        "time_attention": weights.attention(f"{name}.time_attn", width),
-        "channel_norm": weights.norm(f"{name}.norm_channel", width),
-        "channel_attention": weights.attention(f"{name}.channel_attn", width),
-        "smoothing": {
-            "kernel": weights.take(f"{name}.temporal_smooth.weight", width, 1, 3)[:, 0].T,
-            "bias": weights.take(f"{name}.temporal_smooth.bias", width),
-        },
-        "mlp_norm": weights.norm(f"{name}.norm_mlp", width),
-        "mlp": weights.mlp(f"{name}.mlp", width),
-    }
-
-
-def _decoder_block(weights: _Weights, name: str, width: int) -> Params:
-    return {
-        "time_norm": weights.norm(f"{name}.norm1", width),
-        "time_attention": weights.attention(f"{name}.attn", width),
-        "mlp_norm": weights.norm(f"{name}.norm2", width),
-        "mlp": weights.mlp(f"{name}.mlp", width),
-    }
-
-
-def _decoder(weights: _Weights, cfg: MaeConfig) -> Params:
-    width, rows = cfg.decoder_width, cfg.num_rows
-    # [out, in, H, 1] there; here one linear layer over the H rows of a column, row by row.
-    reducer = weights.take("time_reducer.0.weight", width, width, rows, 1)[..., 0]
-    return {
-        "embed": weights.linear("decoder_embed", cfg.width, width),
-        "mask_token": weights.take("mask_token", 1, 1, width).reshape(width),
-        "position": _position(weights, "decoder_pos_embed", cfg, width),
-        "stack": {
-            "blocks": _stacked(
-                _decoder_block(weights, f"decoder_blocks.{i}", width)
-                for i in range(cfg.decoder_depth)
-            ),
-            "norm": weights.norm("decoder_norm", width),
-        },
-        "patch_head": weights.linear("decoder_pred_spec", width, cfg.patch_size),
-        "time_reducer": {
-            "kernel": reducer.transpose(2, 1, 0).reshape(rows * width, width),
-            "bias": weights.take("time_reducer.0.bias", width),
-        },
-        "time_norm": weights.norm("time_reducer.2", width),
-        "time_head": weights.linear("time_pred", width, cfg.patch_samples),
-    }
-
-
-def _stacked(blocks: Any) -> Params:
-    """Stack the parameters of blocks on a leading axis, as the scanned model wants them."""
-    return jax.tree.map(lambda *leaves: np.stack(leaves), *blocks)

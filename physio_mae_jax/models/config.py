@@ -1,14 +1,21 @@
 """Shape and numerics of a masked autoencoder, checked before anything is compiled."""
 
 import dataclasses
+from typing import Literal
 
 import jax.numpy as jnp
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.signals.wavelet import WaveletConfig
 
+AttentionImplementation = Literal["xla", "cudnn"]
+
 _CHOICES = {
+    "encoder_attention": ("factorized", "joint"),
     "decoder_attention": ("factorized", "joint"),
+    "rotary_positions": ("column", "token"),
+    "decoder_class_position": ("always", "never", "one_channel"),
+    "convolutional_stem": ("none", "normalised", "folded"),
     "attention_implementation": ("xla", "cudnn"),
     "remat": ("none", "matmuls", "full"),
     "compute_dtype": ("float32", "bfloat16"),
@@ -27,8 +34,25 @@ class MaeConfig:
         patch_scales: scales a frequency row (pf).
         width, depth, num_heads: of the encoder.
         decoder_width, decoder_depth, decoder_num_heads: of the decoder.
-        decoder_attention: 'factorized' (time, then channels) or 'joint' (all tokens at once).
-        channel_identity: add a learned vector for the name of each channel.
+        encoder_attention, decoder_attention: 'factorized' (time, then channels) or 'joint' (all
+            tokens of all channels in one sequence).
+        channel_attention: False leaves out attention across channels.
+        channel_smoothing: False leaves out the smoothing in time before it.
+        mlp_rank_ratio, attention_rank_ratio: of the encoder's linear layers, their rank as a share
+            of the smaller side (spec.md §4, "tensorized"); 0 for full matrices.
+        class_token: put one learned token in front of a joint sequence.
+        decoder_class_position: whether the decoder adds a position to that token. The original v1
+            never does, v2 always; 'one_channel' does for inputs of one channel, which is right
+            for weights of either, v2 having one channel only and v1 being made for several.
+        rotary_positions: a token turns by its 'column', that is its time, or, as in the original
+            v1 and v2, by its place in the list of 'token's, row after row.
+        waveform_branch: add raw samples to the wavelet tokens.
+        convolutional_stem: 'normalised' puts two 3 × 3 convolutions, each with a group
+            normalisation, before the patches; 'folded' has none of these, as weights of the
+            original need, whose batch normalisation is part of the convolution once trained.
+        waveform_head_norm: normalise within the head that predicts samples.
+        channel_identity: add a learned vector for the name of each channel to the tokens.
+        decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
         attention_implementation: of attention over time, 'xla' or 'cudnn' (bfloat16 on a GPU).
         remat: what the backward pass recomputes: 'none', 'matmuls' (all but them) or 'full'.
         compute_dtype: 'float32' or 'bfloat16'; parameters are float32 always.
@@ -45,9 +69,21 @@ class MaeConfig:
     decoder_width: int
     decoder_depth: int
     decoder_num_heads: int
+    encoder_attention: str = "factorized"
     decoder_attention: str = "factorized"
+    channel_attention: bool = True
+    channel_smoothing: bool = True
+    mlp_rank_ratio: float = 0.0
+    attention_rank_ratio: float = 0.0
+    class_token: bool = False
+    decoder_class_position: str = "always"
+    rotary_positions: str = "column"
+    waveform_branch: bool = True
+    convolutional_stem: str = "none"
+    waveform_head_norm: bool = True
     channel_identity: bool = True
-    attention_implementation: str = "xla"
+    decoder_channel_identity: bool = False
+    attention_implementation: AttentionImplementation = "xla"
     remat: str = "none"
     compute_dtype: str = "float32"
 
@@ -65,10 +101,29 @@ class MaeConfig:
                 raise ConfigError(
                     f"model.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
                 )
+        self._check_variant()
         if self.attention_implementation == "cudnn" and self.compute_dtype != "bfloat16":
             raise ConfigError(
                 "model.attention_implementation is 'cudnn', which computes in bfloat16 only; set "
                 "model.compute_dtype to 'bfloat16' or model.attention_implementation to 'xla'."
+            )
+
+    def _check_variant(self) -> None:
+        for name in ("mlp_rank_ratio", "attention_rank_ratio"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ConfigError(
+                    f"model.{name} is {getattr(self, name)}; it must lie in [0, 1], 0 for full "
+                    "matrices."
+                )
+        if self.class_token and "factorized" in (self.encoder_attention, self.decoder_attention):
+            raise ConfigError(
+                "model.class_token=True needs one sequence to stand in front of; set "
+                "model.encoder_attention and model.decoder_attention to 'joint', or it to False."
+            )
+        if self.convolutional_stem != "none" and self.width % 4:
+            raise ConfigError(
+                f"model.width={self.width} is not divisible by 4, as the channels of "
+                f"model.convolutional_stem={self.convolutional_stem!r} must be; change one of them."
             )
 
     def _check_patches(self) -> None:
@@ -107,6 +162,11 @@ class MaeConfig:
     def num_rows(self) -> int:
         """H, frequency rows of a column."""
         return self.wavelet.num_scales // self.patch_scales
+
+    @property
+    def num_tokens(self) -> int:
+        """N = H · W, tokens of a channel."""
+        return self.num_rows * self.num_columns
 
     @property
     def patch_size(self) -> int:

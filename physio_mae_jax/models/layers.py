@@ -1,13 +1,13 @@
-"""Attention with rotary positions, MLP and the factorized block (spec.md §§3-4)."""
+"""Attention with rotary positions, MLP, low-rank layers and the block (spec.md §§3-4)."""
 
 from collections.abc import Callable
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-AttentionImplementation = Literal["xla", "cudnn"]
+from physio_mae_jax.models.config import AttentionImplementation
 
 _ROTARY_BASE = 10_000.0
 _NORM_EPSILON = 1e-5
@@ -45,12 +45,54 @@ def rotate(heads: jax.Array, rotation: Rotation) -> jax.Array:
     return rotated.astype(heads.dtype)
 
 
+class LowRankDense(nn.Module):
+    """A linear layer whose matrix is a product of two thin ones (spec.md §4, "tensorized").
+
+    The rank is ``rank_ratio`` times the smaller side, 32 at least; the first factor has no bias.
+    """
+
+    features: int
+    rank_ratio: float
+    dtype: jnp.dtype
+    use_bias: bool = True
+
+    @nn.compact
+    def __call__(self, values: jax.Array) -> jax.Array:
+        """Map [..., D] to [..., features]."""
+        init = nn.initializers.xavier_uniform()
+        rank = low_rank(values.shape[-1], self.features, self.rank_ratio)
+        inner = nn.Dense(rank, use_bias=False, dtype=self.dtype, kernel_init=init, name="reduce")
+        outer = nn.Dense(
+            self.features,
+            use_bias=self.use_bias,
+            dtype=self.dtype,
+            kernel_init=init,
+            name="restore",
+        )
+        return outer(inner(values))
+
+
+def low_rank(size_in: int, size_out: int, rank_ratio: float) -> int:
+    """Return the rank of a low-rank layer (spec.md §4)."""
+    return max(32, int(min(size_in, size_out) * rank_ratio))
+
+
+def _linear(
+    features: int, rank_ratio: float, dtype: jnp.dtype, name: str, use_bias: bool = True
+) -> nn.Module:
+    """Make a linear layer, of low rank unless ``rank_ratio`` is 0."""
+    if rank_ratio:
+        return LowRankDense(features, rank_ratio, dtype, use_bias, name=name)
+    return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=linear_init, name=name)
+
+
 class Attention(nn.Module):
     """Multi-head self-attention, fused by ``jax.nn.dot_product_attention``."""
 
     num_heads: int
     dtype: jnp.dtype
     implementation: AttentionImplementation = "xla"
+    rank_ratio: float = 0.0
 
     @nn.compact
     def __call__(
@@ -58,24 +100,27 @@ class Attention(nn.Module):
         tokens: jax.Array,
         rotation: Rotation | None = None,
         key_mask: jax.Array | None = None,
-        num_keys: jax.Array | None = None,
     ) -> jax.Array:
         """Attend over T.
 
         Args:
             tokens: [B, T, D].
             rotation: angles for queries and keys; None for no position.
-            key_mask: [B, T] bool, False = never attended to.
-            num_keys: [B] int, only the first so many keys are attended to.
+            key_mask: [B, T] bool, False = never attended to; None for all True.
         """
         width = tokens.shape[-1]
-        qkv = nn.Dense(
-            3 * width, use_bias=False, dtype=self.dtype, kernel_init=linear_init, name="qkv"
-        )(tokens)
+        qkv = _linear(3 * width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
         heads = qkv.reshape(*tokens.shape[:-1], 3, self.num_heads, width // self.num_heads)
         query, key, value = heads[..., 0, :, :], heads[..., 1, :, :], heads[..., 2, :, :]
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
+        num_keys = None
+        if key_mask is not None and self.implementation == "cudnn":
+            # The fused kernel takes masks of even lengths only, but a number of leading keys for
+            # any; the order of keys is free, so those to attend to are put in front.
+            order = jnp.argsort(~key_mask, axis=1, stable=True)[:, :, None, None]
+            key, value = (jnp.take_along_axis(array, order, axis=1) for array in (key, value))
+            num_keys, key_mask = key_mask.sum(axis=1, dtype=jnp.int32), None
         mixed = jax.nn.dot_product_attention(
             query,
             key,
@@ -84,25 +129,22 @@ class Attention(nn.Module):
             key_value_seq_lengths=num_keys,
             implementation=self.implementation,
         )
-        return nn.Dense(width, dtype=self.dtype, kernel_init=linear_init, name="output")(
-            mixed.reshape(tokens.shape)
-        )
+        return _linear(width, self.rank_ratio, self.dtype, "output")(mixed.reshape(tokens.shape))
 
 
 class Mlp(nn.Module):
     """Two linear layers with an exact GELU between, four times as wide inside."""
 
     dtype: jnp.dtype
+    rank_ratio: float = 0.0
 
     @nn.compact
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """Map [..., D] to [..., D]."""
         width = tokens.shape[-1]
-        hidden = nn.Dense(4 * width, dtype=self.dtype, kernel_init=linear_init, name="expand")(
-            tokens
-        )
+        hidden = _linear(4 * width, self.rank_ratio, self.dtype, "expand")(tokens)
         hidden = nn.gelu(hidden, approximate=False)
-        return nn.Dense(width, dtype=self.dtype, kernel_init=linear_init, name="contract")(hidden)
+        return _linear(width, self.rank_ratio, self.dtype, "contract")(hidden)
 
 
 class TemporalSmoothing(nn.Module):
@@ -137,99 +179,100 @@ def layer_norm(name: str, dtype: jnp.dtype) -> nn.LayerNorm:
     return nn.LayerNorm(epsilon=_NORM_EPSILON, dtype=dtype, name=name)
 
 
-class FactorizedBlock(nn.Module):
-    """Attention over time, then over channels, then an MLP (spec.md §4, v3)."""
+class BlockSettings(NamedTuple):
+    """What the blocks of a stack are made of.
+
+    Attributes:
+        num_heads: of both attentions.
+        dtype: of the computation.
+        attention_implementation: of the attention within a sequence.
+        mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
+        channel_attention: attend across channels.
+        channel_smoothing: smooth along time before that.
+    """
 
     num_heads: int
     dtype: jnp.dtype
-    time_attention: AttentionImplementation
+    attention_implementation: AttentionImplementation = "xla"
+    mlp_rank_ratio: float = 0.0
+    attention_rank_ratio: float = 0.0
+    channel_attention: bool = True
+    channel_smoothing: bool = True
+
+
+class Block(nn.Module):
+    """Attention within each sequence, then across sequences, then an MLP (spec.md §4).
+
+    With a sequence for each channel this is the factorized block of v3. With the tokens of all
+    channels in one sequence there is nothing to exchange, and it is the joint block of v1, of v2
+    and of the original decoder.
+    """
+
+    settings: BlockSettings
 
     @nn.compact
     def __call__(
         self,
         tokens: jax.Array,
         rotation: Rotation,
-        channel_mask: jax.Array,
-        num_valid_columns: jax.Array | None,
+        sequence_mask: jax.Array,
+        token_mask: jax.Array | None,
     ) -> tuple[jax.Array, None]:
-        """Mix [B, M, K, H, D].
+        """Mix [B, M, K, R, D]: M sequences of K places in time with R tokens each.
 
         Args:
-            tokens: K columns of H frequency rows for each of M channels.
-            rotation: angles for the K · H tokens of a channel, [B, K · H, d / 2].
-            channel_mask: [B, M] bool, True = present. Absent channels reach no other channel.
-            num_valid_columns: [B] columns at the front that hold signal; None = all.
+            tokens: [B, M, K, R, D].
+            rotation: angles for the K · R tokens of a sequence, [B, K · R, d / 2].
+            sequence_mask: [B, M] bool, True = present. Absent sequences reach no other one.
+            token_mask: [B, K, R] bool, False = padding, the same for all sequences; None = all
+                are valid.
 
         Returns:
             (tokens, None): the form ``nn.scan`` wants of a carry.
         """
-        batch, channels, columns, rows, width = tokens.shape
-        sequences = tokens.reshape(batch * channels, columns * rows, width)
-        num_keys = None
-        if num_valid_columns is not None:
-            num_keys = jnp.repeat(num_valid_columns * rows, channels)
-        attend = Attention(self.num_heads, self.dtype, self.time_attention, name="time_attention")
-        mixed = attend(
-            layer_norm("time_norm", self.dtype)(sequences),
-            Rotation(*(jnp.repeat(angle, channels, axis=0) for angle in rotation)),
-            num_keys=num_keys,
+        cfg = self.settings
+        batch, sequences, places, rows, width = tokens.shape
+        flat = tokens.reshape(batch * sequences, places * rows, width)
+        key_mask = None
+        if token_mask is not None:
+            key_mask = jnp.repeat(token_mask.reshape(batch, -1), sequences, axis=0)
+        mixed = self._attention("time_attention", cfg.attention_implementation)(
+            layer_norm("time_norm", cfg.dtype)(flat),
+            Rotation(*(jnp.repeat(angle, sequences, axis=0) for angle in rotation)),
+            key_mask,
         )
         tokens = tokens + mixed.reshape(tokens.shape)
-        if channels > 1:
-            tokens = tokens + self._across_channels(tokens, channel_mask, num_valid_columns)
-        normed = layer_norm("mlp_norm", self.dtype)(tokens)
-        return tokens + Mlp(self.dtype, name="mlp")(normed), None
+        if sequences > 1 and cfg.channel_attention:
+            tokens = tokens + self._across_channels(tokens, sequence_mask, token_mask)
+        normed = layer_norm("mlp_norm", cfg.dtype)(tokens)
+        return tokens + Mlp(cfg.dtype, cfg.mlp_rank_ratio, name="mlp")(normed), None
+
+    def _attention(self, name: str, implementation: AttentionImplementation) -> Attention:
+        cfg = self.settings
+        return Attention(
+            cfg.num_heads, cfg.dtype, implementation, cfg.attention_rank_ratio, name=name
+        )
 
     def _across_channels(
-        self, tokens: jax.Array, channel_mask: jax.Array, num_valid_columns: jax.Array | None
+        self, tokens: jax.Array, channel_mask: jax.Array, token_mask: jax.Array | None
     ) -> jax.Array:
-        """Return what each channel receives from the others at the same place, [B, M, K, H, D]."""
-        batch, channels, columns, rows, width = tokens.shape
-        if num_valid_columns is not None:
-            valid = jnp.arange(columns) < num_valid_columns[:, None]
-            tokens = tokens * valid[:, None, :, None, None].astype(tokens.dtype)
-        smooth = TemporalSmoothing(self.dtype, name="smoothing")(tokens)
-        places = smooth.reshape(batch, channels, columns * rows, width).swapaxes(1, 2)
-        places = layer_norm("channel_norm", self.dtype)(places)
+        """Return what each channel receives from the others at the same place, [B, M, K, R, D]."""
+        cfg = self.settings
+        batch, channels, places, rows, width = tokens.shape
+        if token_mask is not None:
+            tokens = tokens * token_mask[:, None, :, :, None].astype(tokens.dtype)
+        if cfg.channel_smoothing:
+            tokens = TemporalSmoothing(cfg.dtype, name="smoothing")(tokens)
+        meeting = tokens.reshape(batch, channels, places * rows, width).swapaxes(1, 2)
+        meeting = layer_norm("channel_norm", cfg.dtype)(meeting)
         # XLA, not cuDNN: sequences of a dozen channels are too short for the fused kernel to pay.
-        attend = Attention(self.num_heads, self.dtype, "xla", name="channel_attention")
-        mixed = attend(
-            places.reshape(-1, channels, width),
-            key_mask=jnp.repeat(channel_mask, columns * rows, axis=0),
+        mixed = self._attention("channel_attention", "xla")(
+            meeting.reshape(-1, channels, width),
+            key_mask=jnp.repeat(channel_mask, places * rows, axis=0),
         )
-        mixed = mixed.reshape(batch, columns * rows, channels, width).swapaxes(1, 2)
+        mixed = mixed.reshape(batch, places * rows, channels, width).swapaxes(1, 2)
         # One channel has nothing to exchange, so a lone channel among absent ones must come out
         # as if they were not there: where M = 1 the branch is skipped.
         exchanges = channel_mask.sum(axis=1) > 1
         mixed = mixed * exchanges[:, None, None, None].astype(mixed.dtype)
         return mixed.reshape(tokens.shape)
-
-
-class JointBlock(nn.Module):
-    """Attention over all tokens of all channels in one sequence, then an MLP (spec.md §4)."""
-
-    num_heads: int
-    dtype: jnp.dtype
-    time_attention: AttentionImplementation
-
-    @nn.compact
-    def __call__(
-        self,
-        tokens: jax.Array,
-        rotation: Rotation,
-        channel_mask: jax.Array,
-        num_valid_columns: jax.Array | None,
-    ) -> tuple[jax.Array, None]:
-        """Mix [B, M, K, H, D]; arguments as in ``FactorizedBlock``, all columns valid."""
-        del num_valid_columns  # only decoders are joint, and they see full windows
-        batch, channels, columns, rows, width = tokens.shape
-        sequence = tokens.reshape(batch, channels * columns * rows, width)
-        attend = Attention(self.num_heads, self.dtype, self.time_attention, name="time_attention")
-        mixed = attend(
-            layer_norm("time_norm", self.dtype)(sequence),
-            Rotation(*(jnp.tile(angle, (1, channels, 1)) for angle in rotation)),
-            key_mask=jnp.repeat(channel_mask, columns * rows, axis=1),
-        )
-        tokens = tokens + mixed.reshape(tokens.shape)
-        normed = layer_norm("mlp_norm", self.dtype)(tokens)
-        return tokens + Mlp(self.dtype, name="mlp")(normed), None

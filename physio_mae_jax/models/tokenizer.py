@@ -10,6 +10,43 @@ from physio_mae_jax.signals import patches, wavelet
 from physio_mae_jax.signals.channels import VOCABULARY
 
 
+class ConvolutionalStem(nn.Module):
+    """Two 3 × 3 convolutions over a scalogram before it is cut into patches (spec.md §2, v1).
+
+    Where the original normalises by batch, this normalises by example, so that neither the other
+    examples of a batch nor the number of devices matter.
+    """
+
+    width: int
+    normalised: bool
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, scalogram: jax.Array, num_valid: jax.Array | None) -> jax.Array:
+        """Map [B, M, C, S, L] to [B, M, width / 2, S, L]; zeros past ``num_valid`` [B] samples."""
+        batch, channels, planes, scales, samples = scalogram.shape
+        maps = scalogram.reshape(-1, planes, scales, samples).transpose(0, 2, 3, 1)
+        valid = jnp.ones((len(maps), 1, samples, 1), bool)
+        if num_valid is not None:
+            inside = jnp.arange(samples) < jnp.repeat(num_valid, channels)[:, None]
+            valid = inside[:, None, :, None]
+        maps = maps.astype(self.dtype)
+        for number, features in enumerate((self.width // 4, self.width // 2)):
+            maps = nn.Conv(
+                features,
+                (3, 3),
+                use_bias=not self.normalised,
+                dtype=self.dtype,
+                kernel_init=convolution_init,
+                name=f"convolution_{number}",
+            )(jnp.where(valid, maps, 0))
+            if self.normalised:
+                norm = nn.GroupNorm(num_groups=1, dtype=self.dtype, name=f"norm_{number}")
+                maps = norm(maps, mask=jnp.broadcast_to(valid, maps.shape))
+            maps = nn.gelu(maps, approximate=False)
+        return maps.transpose(0, 3, 1, 2).reshape(batch, channels, -1, scales, samples)
+
+
 class Tokenizer(nn.Module):
     """Embed columns: wavelet patches plus the waveform, broadcast over rows (spec.md §2)."""
 
@@ -26,27 +63,25 @@ class Tokenizer(nn.Module):
         """Embed the columns ``column_ids`` [B, K] (None: all) of [B, M, L] as [B, M, K, H, D]."""
         cfg = self.config
         num_valid = None if num_valid_columns is None else num_valid_columns * cfg.patch_samples
-        scalogram = wavelet.scalogram(signal, cfg.wavelet, cfg.sampling_rate_hz, num_valid)
-        boxes = patches.scalogram_patches(
-            scalogram, cfg.patch_scales, cfg.patch_samples, column_ids
-        )
-        columns = patches.signal_columns(_z_score(signal, num_valid), cfg.patch_samples)
+        maps = wavelet.scalogram(signal, cfg.wavelet, cfg.sampling_rate_hz, num_valid)
+        if cfg.convolutional_stem != "none":
+            normalised = cfg.convolutional_stem == "normalised"
+            maps = ConvolutionalStem(cfg.width, normalised, cfg.dtype, name="stem")(maps, num_valid)
+        boxes = patches.scalogram_patches(maps, cfg.patch_scales, cfg.patch_samples, column_ids)
+        tokens = self._project("wavelet", boxes)
+        if cfg.waveform_branch:
+            columns = patches.signal_columns(z_score(signal, num_valid), cfg.patch_samples)
+            if column_ids is not None:
+                columns = patches.take_columns(columns, column_ids, axis=2)
+            tokens = tokens + self._project("waveform", columns)[:, :, :, None]
         position = self.param(
             "position", nn.initializers.normal(0.02), (cfg.num_columns, cfg.num_rows, cfg.width)
         )[None]
         if column_ids is not None:
-            columns = patches.take_columns(columns, column_ids, axis=2)
             position = jnp.take(position[0], column_ids, axis=0)
-        tokens = self._project("wavelet", boxes) + self._project("waveform", columns)[:, :, :, None]
         tokens = tokens + position[:, None].astype(cfg.dtype)
         if cfg.channel_identity:
-            identity = nn.Embed(
-                len(VOCABULARY),
-                cfg.width,
-                embedding_init=nn.initializers.normal(0.02),
-                name="channel",
-            )(channel_ids)
-            tokens = tokens + identity[:, :, None, None].astype(cfg.dtype)
+            tokens = tokens + channel_identity(channel_ids, cfg.width, cfg.dtype, "channel")
         return tokens
 
     def _project(self, name: str, values: jax.Array) -> jax.Array:
@@ -58,7 +93,13 @@ class Tokenizer(nn.Module):
         return layer_norm(f"{name}_norm", cfg.dtype)(projected)
 
 
-def _z_score(signal: jax.Array, num_valid: jax.Array | None) -> jax.Array:
+def channel_identity(channel_ids: jax.Array, width: int, dtype: jnp.dtype, name: str) -> jax.Array:
+    """Look up the learned vector of each channel's name: [B, M] -> [B, M, 1, 1, D]."""
+    table = nn.Embed(len(VOCABULARY), width, embedding_init=nn.initializers.normal(0.02), name=name)
+    return table(channel_ids)[:, :, None, None].astype(dtype)
+
+
+def z_score(signal: jax.Array, num_valid: jax.Array | None) -> jax.Array:
     """Normalise [B, M, L] over its valid samples: unbiased deviation, floor 1e-5 (spec.md §2)."""
     valid = jnp.ones((1, signal.shape[-1]), bool)
     if num_valid is not None:

@@ -65,30 +65,35 @@ def pixel_weights(
     return weights.reshape(rows.shape[0], -1).astype(np.float32)
 
 
-def channel_mean(values: jax.Array, channel_mask: jax.Array) -> jax.Array:
-    """Average [B, M, …] over everything but the examples, present channels only: [B].
+def example_mean(values: jax.Array, weight: jax.Array) -> jax.Array:
+    """Average [B, …] over everything but the examples, each value counting by its weight: [B].
 
-    An example without any present channel gives 0.
+    An example whose weights are all 0 gives 0.
     """
-    per_channel = values.reshape(*channel_mask.shape, -1).mean(axis=-1)
-    present = channel_mask.astype(per_channel.dtype)
-    return (per_channel * present).sum(axis=1) / jnp.maximum(present.sum(axis=1), 1)
+    axes = tuple(range(1, values.ndim))
+    total = weight.sum(axis=axes)
+    return (values * weight).sum(axis=axes) / jnp.where(total > 0, total, 1.0)
 
 
 def scalogram_error(
-    predicted: jax.Array, target: jax.Array, weights: jax.Array, channel_mask: jax.Array
+    predicted: jax.Array, target: jax.Array, weights: jax.Array, token_weight: jax.Array
 ) -> jax.Array:
     """Return each example's weighted squared error of predicted patches: [B].
 
     Args:
-        predicted, target: [B, M, P, H, C · pf · pt], hidden columns only.
+        predicted, target: [B, M, P, H, C · pf · pt].
         weights: [H, C · pf · pt] from ``pixel_weights``.
-        channel_mask: [B, M] bool, True = present.
+        token_weight: [B, M, P, H], 0 for tokens that do not count.
     """
     per_token = (jnp.square(predicted - target) * weights).sum(axis=-1)
-    return channel_mean(per_token, channel_mask)
+    return example_mean(per_token, token_weight)
 
 
-def waveform_error(predicted: jax.Array, target: jax.Array, channel_mask: jax.Array) -> jax.Array:
-    """Return each example's mean squared error of predicted samples [B, M, P, pt]: [B]."""
-    return channel_mean(jnp.square(predicted - target), channel_mask)
+def waveform_error(predicted: jax.Array, target: jax.Array, column_weight: jax.Array) -> jax.Array:
+    """Return each example's mean squared error of predicted samples: [B].
+
+    Args:
+        predicted, target: [B, M, P, pt].
+        column_weight: [B, M, P], 0 for columns that do not count.
+    """
+    return example_mean(jnp.square(predicted - target).mean(axis=-1), column_weight)

@@ -1,49 +1,186 @@
-"""Which time columns a model may see. Masks are made here from keys and handed to the model."""
+"""Which tokens a model may see. Masks are made here from keys or noise and handed to the model.
 
+Kinds of masks over the W columns of H frequency rows of M channels:
+
+* tubelet: whole time columns, the same for all channels (spec.md §5, v3);
+* random_rows: in each frequency row other columns, the same for all channels;
+* time_scale: whole time columns and, in those that stay, whole frequency rows;
+* random: any token of any channel, for joint encoders (spec.md §5, v1 and v2).
+
+Any of them but the last can also drop whole channels.
+"""
+
+import dataclasses
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.config import MaeConfig
 
-class ColumnMask(NamedTuple):
-    """Split of the W time columns of each example; the same for all its channels and scales.
+KINDS = ("tubelet", "random_rows", "time_scale", "random")
+# Rounding such as 100 · (1 - 0.9) = 9.999… must not lose a token.
+_ROUNDING = 1e-9
 
-    Both lists of ids are in ascending order, so that neighbours in a list are neighbours in time
-    (the original code kept visible columns in random order, defect D4).
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class MaskConfig:
+    """Choice of the mask.
 
     Attributes:
-        visible_ids: [B, K] columns the encoder sees.
-        hidden_ids: [B, W - K] columns to predict.
-        hidden: [B, W] bool, True = hidden.
+        kind: one of ``KINDS``.
+        ratio: share hidden of what ``kind`` hides: columns, or tokens.
+        row_ratio: share of the frequency rows hidden by 'time_scale'.
+        channel_drop: share of the channels hidden whole, rounded down; one always stays.
+    """
+
+    kind: str = "tubelet"
+    ratio: float = 0.75
+    row_ratio: float = 0.25
+    channel_drop: float = 0.0
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ConfigError(
+                f"objective.mask.kind is {self.kind!r}; choose one of {', '.join(KINDS)}."
+            )
+        for name in ("ratio", "row_ratio"):
+            if not 0 < getattr(self, name) < 1:
+                raise ConfigError(
+                    f"objective.mask.{name} is {getattr(self, name)}; it must lie between 0 and 1."
+                )
+        if not 0 <= self.channel_drop < 1:
+            raise ConfigError(
+                f"objective.mask.channel_drop is {self.channel_drop}; it must lie in [0, 1)."
+            )
+
+    def check_against(self, model: MaeConfig) -> None:
+        """Raise a ConfigError where this mask does not fit the model."""
+        if (self.kind == "random") != (model.encoder_attention == "joint"):
+            fitting = "random" if model.encoder_attention == "joint" else ", ".join(KINDS[:3])
+            raise ConfigError(
+                f"objective.mask.kind={self.kind!r} does not fit "
+                f"model.encoder_attention={model.encoder_attention!r}, which takes {fitting}; "
+                "change one of them."
+            )
+        if self.kind == "random_rows" and model.waveform_branch:
+            raise ConfigError(
+                "objective.mask.kind='random_rows' leaves every column visible in some row, and "
+                "the waveform branch would show its samples; set model.waveform_branch to False."
+            )
+        if self.channel_drop and (self.kind == "random" or not model.decoder_channel_identity):
+            raise ConfigError(
+                f"objective.mask.channel_drop={self.channel_drop} needs a factorized encoder and "
+                "model.decoder_channel_identity=True, by which the decoder knows which channel it "
+                "is to predict."
+            )
+        total = model.num_tokens if self.kind == "random" else model.num_columns
+        visible = num_visible(total, self.ratio)
+        if not 1 <= visible < total:
+            raise ConfigError(
+                f"objective.mask.ratio={self.ratio} leaves {visible} of {total} columns visible; "
+                "at least one must be visible and one hidden. Change it, or make columns shorter "
+                "(model.patch_samples)."
+            )
+        rows = num_visible(model.num_rows, self.row_ratio)
+        if self.kind == "time_scale" and not 1 <= rows < model.num_rows:
+            raise ConfigError(
+                f"objective.mask.row_ratio={self.row_ratio} leaves {rows} of {model.num_rows} "
+                "frequency rows visible; at least one must be visible and one hidden."
+            )
+
+
+class Mask(NamedTuple):
+    """What is visible of each example, and what is to be predicted.
+
+    Attributes:
+        visible_ids: in a form of ``models.mae``.
+        predicted_ids: [B, P] the columns with anything to predict; None for all W.
+        hidden_columns: [B, W] bool, True where nothing at all is visible of any channel.
+        scored: [B, M, P, H] bool, True = hidden, so that its prediction counts; M may be 1 for
+            all channels alike. None where all of the predicted columns is.
+        dropped_channels: [B, M] bool, True = hidden whole; None for none.
     """
 
     visible_ids: jax.Array
-    hidden_ids: jax.Array
-    hidden: jax.Array
+    predicted_ids: jax.Array | None
+    hidden_columns: jax.Array
+    scored: jax.Array | None = None
+    dropped_channels: jax.Array | None = None
 
 
-def num_visible_columns(num_columns: int, mask_ratio: float) -> int:
-    """Return K = floor(W (1 - mask_ratio)) (spec.md §5)."""
-    # The small term undoes rounding such as 100 · (1 - 0.9) = 9.999….
-    return int(num_columns * (1 - mask_ratio) + 1e-9)
+def num_visible(total: int, ratio: float) -> int:
+    """Return floor(total (1 - ratio)) (spec.md §5)."""
+    return int(total * (1 - ratio) + _ROUNDING)
 
 
-def mask_from_noise(noise: jax.Array, mask_ratio: float) -> ColumnMask:
-    """Hide the columns with the largest noise (spec.md §5).
+def draw_mask(
+    key: jax.Array, batch: int, num_channels: int, model: MaeConfig, config: MaskConfig
+) -> Mask:
+    """Draw the masks of a batch."""
+    key, row_key, channel_key = jax.random.split(key, 3)
+    columns = model.num_columns
+    if config.kind == "random":
+        noise = jax.random.uniform(key, (batch, num_channels * model.num_tokens))
+        return token_mask(noise, config.ratio, model)
+    if config.kind == "random_rows":
+        noise = jax.random.uniform(key, (batch, model.num_rows, columns))
+        mask = row_mask(noise, config.ratio)
+    elif config.kind == "time_scale":
+        noise = jax.random.uniform(key, (batch, columns))
+        row_noise = jax.random.uniform(row_key, (batch, model.num_rows))
+        mask = time_scale_mask(noise, row_noise, config)
+    else:
+        mask = column_mask(jax.random.uniform(key, (batch, columns)), config.ratio)
+    if config.channel_drop:
+        count = int(num_channels * config.channel_drop + _ROUNDING)
+        noise = jax.random.uniform(channel_key, (batch, num_channels))
+        dropped = jnp.argsort(jnp.argsort(noise, axis=1), axis=1) < count
+        mask = mask._replace(dropped_channels=dropped)
+    return mask
 
-    Args:
-        noise: [B, W], one number a column, shared by all channels (tubelets).
-        mask_ratio: share of the columns to hide.
+
+def column_mask(noise: jax.Array, ratio: float) -> Mask:
+    """Hide the columns with the largest noise [B, W], the same for all channels (tubelets).
+
+    Ids are in ascending order, so that neighbours in the list are neighbours in time (the
+    original keeps visible columns in random order, defect D4).
     """
-    num_visible = num_visible_columns(noise.shape[-1], mask_ratio)
+    visible, hidden, is_hidden = _split(noise, ratio)
+    return Mask(visible, hidden, is_hidden)
+
+
+def row_mask(noise: jax.Array, ratio: float) -> Mask:
+    """Hide in each row the columns with the largest noise [B, H, W]."""
+    rows = noise.shape[1]
+    visible, _, is_hidden = _split(noise, ratio)
+    ids = visible * rows + jnp.arange(rows)[:, None]
+    scored = is_hidden.swapaxes(1, 2)[:, None]
+    return Mask(ids.swapaxes(1, 2), None, is_hidden.all(axis=1), scored)
+
+
+def time_scale_mask(noise: jax.Array, row_noise: jax.Array, config: MaskConfig) -> Mask:
+    """Hide the columns with the largest noise [B, W] and rows with the largest [B, H]."""
+    rows = row_noise.shape[1]
+    visible, _, hidden_column = _split(noise, config.ratio)
+    visible_rows, _, hidden_row = _split(row_noise, config.row_ratio)
+    ids = visible[:, :, None] * rows + visible_rows[:, None, :]
+    scored = hidden_column[:, :, None] | hidden_row[:, None, :]
+    return Mask(ids, None, hidden_column, scored[:, None])
+
+
+def token_mask(noise: jax.Array, ratio: float, model: MaeConfig) -> Mask:
+    """Hide the tokens with the largest noise [B, M · H · W], channel by channel, row by row."""
+    visible, _, is_hidden = _split(noise, ratio)
+    grid = is_hidden.reshape(len(noise), -1, model.num_rows, model.num_columns)
+    return Mask(visible, None, grid.all(axis=(1, 2)), grid.swapaxes(2, 3))
+
+
+def _split(noise: jax.Array, ratio: float) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Split the last axis by rank of its noise: kept ids, other ids, and who is not kept."""
+    count = num_visible(noise.shape[-1], ratio)
     order = jnp.argsort(noise, axis=-1)
-    visible_ids = jnp.sort(order[:, :num_visible], axis=-1)
-    hidden_ids = jnp.sort(order[:, num_visible:], axis=-1)
     rank = jnp.argsort(order, axis=-1)
-    return ColumnMask(visible_ids, hidden_ids, rank >= num_visible)
-
-
-def tubelet_mask(key: jax.Array, batch: int, num_columns: int, mask_ratio: float) -> ColumnMask:
-    """Hide whole time columns at random: all channels, all scales alike."""
-    return mask_from_noise(jax.random.uniform(key, (batch, num_columns)), mask_ratio)
+    kept, others = jnp.split(order, [count], axis=-1)
+    return jnp.sort(kept, axis=-1), jnp.sort(others, axis=-1), rank >= count

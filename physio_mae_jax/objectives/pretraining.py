@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -10,18 +10,36 @@ import numpy as np
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.mae import MaskedAutoencoder, Reconstruction
+from physio_mae_jax.models.decoder import Reconstruction
+from physio_mae_jax.models.tokenizer import z_score
 from physio_mae_jax.objectives.losses import (
     pixel_weights,
     scale_weights,
     scalogram_error,
     waveform_error,
 )
-from physio_mae_jax.objectives.masking import ColumnMask, num_visible_columns, tubelet_mask
+from physio_mae_jax.objectives.masking import Mask, MaskConfig
 from physio_mae_jax.signals import patches, wavelet
 
 Params = Any  # a nested dict of arrays, as linen makes it
 Batch = dict[str, jax.Array]  # see data.pipeline for its entries
+
+
+class MaskedModel(Protocol):
+    """A ``MaskedAutoencoder`` or what wraps one and is called as it is."""
+
+    @property
+    def config(self) -> MaeConfig:
+        """Return the settings of the autoencoder."""
+        ...
+
+    def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
+        """Run a method of the model, as linen does."""
+        ...
+
+    def init(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Make the variables, as linen does."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -29,19 +47,23 @@ class ObjectiveConfig:
     """What is hidden and how errors are weighed.
 
     Attributes:
-        mask_ratio: share of the time columns hidden.
+        mask: which tokens are hidden.
         mask_before_wavelet: True computes the encoder's scalogram from the signal with its hidden
             columns bridged by straight lines, so that no wavelet reaches into what is hidden.
             False transforms the whole signal, as the original does; coarse wavelets then show
             the encoder up to 13 hidden columns (defect D9).
-        waveform_weight: of the time-domain loss against the scalogram loss.
+        waveform_weight: of the time-domain loss against the scalogram loss; 0 for none.
+        waveform_columns: the time-domain loss counts 'hidden' columns, those of which more than
+            half is hidden, or 'all'.
         plane_weights: of signal, first and second difference; as many as the wavelet has planes.
-        band_hz, band_edge_octaves, band_floor, scale_tilt: see ``losses.scale_weights``.
+        band_hz, band_edge_octaves, band_floor, scale_tilt: see ``losses.scale_weights``; a floor
+            of 1 and a tilt of 0 weigh all scales alike.
     """
 
-    mask_ratio: float = 0.75
+    mask: MaskConfig = dataclasses.field(default_factory=MaskConfig)
     mask_before_wavelet: bool = True
     waveform_weight: float = 1.0
+    waveform_columns: str = "hidden"
     plane_weights: tuple[float, ...] = (1.0, 0.5, 0.1)
     band_hz: tuple[float, float] = (0.5, 50.0)
     band_edge_octaves: float = 1.0
@@ -49,9 +71,13 @@ class ObjectiveConfig:
     scale_tilt: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 < self.mask_ratio < 1:
+        if self.waveform_columns not in ("hidden", "all"):
             raise ConfigError(
-                f"objective.mask_ratio is {self.mask_ratio}; it must lie between 0 and 1."
+                f"objective.waveform_columns is {self.waveform_columns!r}; choose hidden or all."
+            )
+        if self.waveform_weight < 0:
+            raise ConfigError(
+                f"objective.waveform_weight is {self.waveform_weight}; it must be 0 or above."
             )
         if not 0 < self.band_hz[0] < self.band_hz[1]:
             raise ConfigError(
@@ -65,13 +91,7 @@ class ObjectiveConfig:
 
     def check_against(self, model: MaeConfig) -> None:
         """Raise a ConfigError where this objective does not fit the model's shape."""
-        num_visible = num_visible_columns(model.num_columns, self.mask_ratio)
-        if not 1 <= num_visible < model.num_columns:
-            raise ConfigError(
-                f"objective.mask_ratio={self.mask_ratio} leaves {num_visible} of "
-                f"{model.num_columns} columns visible; at least one must be visible and one "
-                "hidden. Change it, or make columns shorter (model.patch_samples)."
-            )
+        self.mask.check_against(model)
         if len(self.plane_weights) != model.wavelet.num_planes:
             raise ConfigError(
                 f"objective.plane_weights has {len(self.plane_weights)} entries, but "
@@ -81,10 +101,12 @@ class ObjectiveConfig:
 
 
 class Forward(NamedTuple):
-    """Prediction and truth of the hidden columns, in the units of the losses."""
+    """Prediction and truth of P columns, in the units of the losses, and what counts of them."""
 
     predicted: Reconstruction
     target: Reconstruction
+    token_weight: jax.Array  # [B, M, P, H]
+    column_weight: jax.Array  # [B, M, P]
     seen_signal: jax.Array  # [B, M, L] what the encoder's wavelets saw
 
 
@@ -103,53 +125,69 @@ def loss_pixel_weights(model: MaeConfig, objective: ObjectiveConfig) -> np.ndarr
     return pixel_weights(weights, planes, model.patch_scales, model.patch_samples)
 
 
-def draw_mask(
-    key: jax.Array, batch: int, model: MaeConfig, objective: ObjectiveConfig
-) -> ColumnMask:
-    """Draw the hidden columns of a batch."""
-    return tubelet_mask(key, batch, model.num_columns, objective.mask_ratio)
-
-
 def forward(
-    model: MaskedAutoencoder,
-    objective: ObjectiveConfig,
-    params: Params,
-    batch: Batch,
-    mask: ColumnMask,
+    model: MaskedModel, objective: ObjectiveConfig, params: Params, batch: Batch, mask: Mask
 ) -> Forward:
-    """Predict the hidden columns of a batch and cut out their truth."""
+    """Predict what a mask hides of a batch and cut out its truth."""
     cfg = model.config
-    signal = jnp.where(batch["channel_mask"][:, :, None], batch["signal"], 0.0)
+    present = batch["channel_mask"]
+    signal = jnp.where(present[:, :, None], batch["signal"], 0.0)
     seen = signal
     if objective.mask_before_wavelet:
-        seen = patches.fill_hidden_columns(signal, mask.hidden, cfg.patch_samples)
+        seen = patches.fill_hidden_columns(signal, mask.hidden_columns, cfg.patch_samples)
+    if objective.waveform_columns == "all":
+        mask = predicting_all(mask, cfg)
     predicted: Any = model.apply(
         {"params": params},
         seen,
-        batch["channel_mask"],
+        present,
         batch["channel_ids"],
         mask.visible_ids,
-        mask.hidden_ids,
+        mask.predicted_ids,
+        mask.dropped_channels,
     )
-    return Forward(predicted, reconstruction_target(cfg, signal, mask.hidden_ids), seen)
+    target = reconstruction_target(cfg, signal, mask.predicted_ids)
+    target = target._replace(waveform=_waveform(cfg, standardised(signal), mask.predicted_ids))
+    counted = present[:, :, None, None]
+    hidden = counted if mask.scored is None else counted & mask.scored
+    token_weight = jnp.broadcast_to(hidden, target.patches.shape[:-1]).astype(jnp.float32)
+    if objective.waveform_columns == "all":
+        column_weight = jnp.broadcast_to(present[:, :, None], target.waveform.shape[:-1])
+    else:
+        column_weight = token_weight.mean(axis=-1) > 0.5
+    return Forward(predicted, target, token_weight, column_weight.astype(jnp.float32), seen)
+
+
+def predicting_all(mask: Mask, cfg: MaeConfig) -> Mask:
+    """Return a mask with every column to predict, those that were before still scored."""
+    if mask.predicted_ids is None:
+        return mask
+    hidden = mask.hidden_columns[:, None, :, None]
+    scored = jnp.broadcast_to(hidden, (len(hidden), 1, cfg.num_columns, cfg.num_rows))
+    return mask._replace(predicted_ids=None, scored=scored)
 
 
 def reconstruction_target(
-    cfg: MaeConfig, signal: jax.Array, column_ids: jax.Array
+    cfg: MaeConfig, signal: jax.Array, column_ids: jax.Array | None
 ) -> Reconstruction:
-    """Cut the truth of columns [B, P] from z-scored signals [B, M, L]."""
+    """Cut the truth of columns [B, P] (None: all) from z-scored signals [B, M, L]."""
     scalogram = wavelet.scalogram(signal, cfg.wavelet, cfg.sampling_rate_hz)
     boxes = patches.scalogram_patches(scalogram, cfg.patch_scales, cfg.patch_samples, column_ids)
+    return Reconstruction(boxes, _waveform(cfg, signal, column_ids))
+
+
+def standardised(signal: jax.Array) -> jax.Array:
+    """Z-score each channel of [B, M, L] and clip to ±10, the target of the waveform loss (§7)."""
+    return jnp.clip(z_score(signal, None), -10.0, 10.0)
+
+
+def _waveform(cfg: MaeConfig, signal: jax.Array, column_ids: jax.Array | None) -> jax.Array:
     columns = patches.signal_columns(signal, cfg.patch_samples)
-    return Reconstruction(boxes, patches.take_columns(columns, column_ids, axis=2))
+    return columns if column_ids is None else patches.take_columns(columns, column_ids, axis=2)
 
 
 def pretraining_loss(
-    model: MaskedAutoencoder,
-    objective: ObjectiveConfig,
-    params: Params,
-    batch: Batch,
-    mask: ColumnMask,
+    model: MaskedModel, objective: ObjectiveConfig, params: Params, batch: Batch, mask: Mask
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Return the loss of a batch and its two parts.
 
@@ -158,36 +196,38 @@ def pretraining_loss(
         objective: weights.
         params: of the model.
         batch: 'signal' [B, M, L] z-scored, 'channel_mask' [B, M], 'channel_ids' [B, M].
-        mask: hidden columns.
+        mask: what is hidden.
 
     Returns:
         Scalar loss; {'loss', 'scalogram_loss', 'waveform_loss'} scalars.
     """
-    result = forward(model, objective, params, batch, mask)
-    weights = jnp.asarray(loss_pixel_weights(model.config, objective))
-    present = batch["channel_mask"]
+    return reconstruction_loss(
+        model.config, objective, forward(model, objective, params, batch, mask)
+    )
+
+
+def reconstruction_loss(
+    cfg: MaeConfig, objective: ObjectiveConfig, result: Forward
+) -> tuple[jax.Array, dict[str, jax.Array]]:
+    """Return what ``pretraining_loss`` does, of a prediction made already."""
+    weights = jnp.asarray(loss_pixel_weights(cfg, objective))
+    predicted, target = result.predicted, result.target
     scalogram_loss = scalogram_error(
-        result.predicted.patches, result.target.patches, weights, present
+        predicted.patches, target.patches, weights, result.token_weight
     ).mean()
-    waveform_loss = waveform_error(
-        result.predicted.waveform, result.target.waveform, present
-    ).mean()
+    waveform_loss = waveform_error(predicted.waveform, target.waveform, result.column_weight).mean()
     loss = scalogram_loss + objective.waveform_weight * waveform_loss
-    parts = {"loss": loss, "scalogram_loss": scalogram_loss, "waveform_loss": waveform_loss}
-    return loss, parts
+    return loss, {"loss": loss, "scalogram_loss": scalogram_loss, "waveform_loss": waveform_loss}
 
 
 def held_out_errors(
-    model: MaskedAutoencoder,
-    objective: ObjectiveConfig,
-    params: Params,
-    batch: Batch,
-    mask: ColumnMask,
+    model: MaskedModel, objective: ObjectiveConfig, params: Params, batch: Batch, mask: Mask
 ) -> dict[str, jax.Array]:
-    """Compare the model with two honest baselines on the hidden columns, per example.
+    """Compare the model with two honest baselines on what is hidden, per example.
 
-    The baselines are the mean of what is visible, and straight lines between visible samples.
-    Both are also transformed to scalograms and brought to the target's units.
+    The baselines are the mean of the visible columns, and straight lines between their samples;
+    where every column is visible in part, both take the whole signal of those columns. Both are
+    also transformed to scalograms and brought to the target's units.
 
     Returns:
         {'<domain>/<model|mean|line>': [B]} weighted squared errors, domain 'waveform' or
@@ -195,30 +235,38 @@ def held_out_errors(
     """
     cfg = model.config
     result = forward(model, objective, params, batch, mask)
+    if objective.waveform_columns == "all":
+        mask = predicting_all(mask, cfg)
     signal = jnp.where(batch["channel_mask"][:, :, None], batch["signal"], 0.0)
-    line = patches.fill_hidden_columns(signal, mask.hidden, cfg.patch_samples)
-    columns = patches.signal_columns(signal, cfg.patch_samples)
-    visible = patches.take_columns(columns, mask.visible_ids, axis=2)
-    mean = jnp.broadcast_to(visible.mean(axis=(2, 3))[..., None], signal.shape)
     statistics = wavelet.plane_statistics(
         wavelet.coefficients(signal, cfg.wavelet, cfg.sampling_rate_hz)
     )
+    waveforms = _baselines(standardised(signal), mask, cfg)
     guesses = {"model": result.predicted}
-    for name, baseline in (("mean", mean), ("line", line)):
+    for name, baseline in _baselines(signal, mask, cfg).items():
         planes = wavelet.coefficients(baseline, cfg.wavelet, cfg.sampling_rate_hz)
         planes = wavelet.normalise_planes(planes, statistics)
         guesses[name] = Reconstruction(
-            patches.scalogram_patches(planes, cfg.patch_scales, cfg.patch_samples, mask.hidden_ids),
-            patches.take_columns(
-                patches.signal_columns(baseline, cfg.patch_samples), mask.hidden_ids, axis=2
+            patches.scalogram_patches(
+                planes, cfg.patch_scales, cfg.patch_samples, mask.predicted_ids
             ),
+            _waveform(cfg, waveforms[name], mask.predicted_ids),
         )
     weights = jnp.asarray(loss_pixel_weights(cfg, objective))
-    present = batch["channel_mask"]
     errors = {}
     for name, guess in guesses.items():
-        errors[f"waveform/{name}"] = waveform_error(guess.waveform, result.target.waveform, present)
+        errors[f"waveform/{name}"] = waveform_error(
+            guess.waveform, result.target.waveform, result.column_weight
+        )
         errors[f"scalogram/{name}"] = scalogram_error(
-            guess.patches, result.target.patches, weights, present
+            guess.patches, result.target.patches, weights, result.token_weight
         )
     return errors
+
+
+def _baselines(signal: jax.Array, mask: Mask, cfg: MaeConfig) -> dict[str, jax.Array]:
+    """Guess whole signals [B, M, L] from their visible columns."""
+    visible = jnp.repeat(~mask.hidden_columns, cfg.patch_samples, axis=1)[:, None]
+    mean = (signal * visible).sum(axis=-1, keepdims=True) / visible.sum(axis=-1, keepdims=True)
+    line = patches.fill_hidden_columns(signal, mask.hidden_columns, cfg.patch_samples)
+    return {"mean": jnp.broadcast_to(mean, signal.shape), "line": line}

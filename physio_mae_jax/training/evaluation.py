@@ -5,14 +5,13 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax.sharding import Mesh
 
 from physio_mae_jax.objectives.pretraining import (
     Batch,
     Params,
-    draw_mask,
     forward,
+    predicting_all,
     reconstruction_target,
 )
 from physio_mae_jax.signals.patches import join_patches
@@ -53,32 +52,36 @@ def reconstruct(task: PretrainTask, params: Params, batch: Batch) -> dict[str, j
         signal itself; the last is the truth with its hidden columns replaced by predictions.
     """
     cfg = task.model.config
-    size = batch["signal"].shape[0]
-    mask = draw_mask(jax.random.key(_EVALUATION_SEED), size, cfg, task.objective)
-    result = forward(task.model, task.objective, params, batch, mask)
-    every = jnp.broadcast_to(jnp.arange(cfg.num_columns), (size, cfg.num_columns))
-    truth = reconstruction_target(cfg, batch["signal"], every)
-    seen = reconstruction_target(cfg, result.seen_signal, every)
+    windows, channels = batch["channel_mask"].shape
+    examples = task.examples(batch)
+    per_window = len(examples["signal"]) // windows
+    # All examples of a window are drawn with the same mask.
+    mask = task.mask(jax.random.key(_EVALUATION_SEED), first_examples(examples, windows))
+    mask = jax.tree.map(lambda values: jnp.repeat(values, per_window, axis=0), mask)
+    mask = predicting_all(mask, cfg)
+    result = forward(task.model, task.objective, params, examples, mask)
+    truth = reconstruction_target(cfg, examples["signal"], None)
+    seen = reconstruction_target(cfg, result.seen_signal, None)
 
-    def place(columns: jax.Array, values: jax.Array) -> jax.Array:
-        return jax.vmap(lambda full, ids, part: full.at[:, ids].set(part))(
-            columns, mask.hidden_ids, values
-        )
+    def by_window(values: jax.Array) -> jax.Array:
+        return values.reshape(windows, channels, *values.shape[2:])
 
     def plane(boxes: jax.Array) -> jax.Array:
-        return join_patches(boxes, cfg.wavelet.num_planes, cfg.patch_scales)[:, :, 0]
+        return by_window(join_patches(boxes, cfg.wavelet.num_planes, cfg.patch_scales)[:, :, 0])
 
-    waveform = place(jnp.full_like(truth.waveform, jnp.nan), result.predicted.waveform)
+    hidden = result.token_weight[..., None] > 0
+    drawn = result.column_weight[..., None] > 0
+    waveform = jnp.where(drawn, result.predicted.waveform, jnp.nan)
     return {
         "signal": batch["signal"],
         "predicted": waveform.reshape(batch["signal"].shape),
-        "hidden": mask.hidden,
+        "hidden": mask.hidden_columns[::per_window],
         "scalogram": plane(truth.patches),
         "seen_scalogram": plane(seen.patches),
-        "predicted_scalogram": plane(place(truth.patches, result.predicted.patches)),
+        "predicted_scalogram": plane(jnp.where(hidden, result.predicted.patches, truth.patches)),
     }
 
 
-def first_examples(batch: dict[str, Any], count: int) -> dict[str, np.ndarray]:
-    """Take the first examples of a host batch."""
-    return {name: np.asarray(values)[:count] for name, values in batch.items()}
+def first_examples(batch: dict[str, Any], count: int) -> dict[str, Any]:
+    """Take the first examples of a batch."""
+    return {name: values[:count] for name, values in batch.items()}

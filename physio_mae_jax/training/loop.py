@@ -24,6 +24,7 @@ from physio_mae_jax.training.interrupts import StopRequest
 from physio_mae_jax.training.reporter import Reporter
 from physio_mae_jax.training.sharding import put_batch, replicated
 from physio_mae_jax.training.step import (
+    MODEL_INPUTS,
     PretrainTask,
     TrainState,
     compile_evaluation_step,
@@ -174,7 +175,7 @@ def _steps(
 
 
 def _model_inputs(batch: HostBatch) -> HostBatch:
-    return {name: batch[name] for name in ("signal", "channel_mask", "channel_ids")}
+    return {name: batch[name] for name in MODEL_INPUTS}
 
 
 def _start(run: PretrainRun, checkpoints: Checkpoints) -> tuple[TrainState, int]:

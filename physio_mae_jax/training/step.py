@@ -10,18 +10,26 @@ import optax
 from flax import struct
 from jax.sharding import Mesh
 
-from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.objectives.contrastive import (
+    ContrastiveConfig,
+    contrastive_pretraining_loss,
+    split_modalities,
+)
+from physio_mae_jax.objectives.masking import Mask, draw_mask
 from physio_mae_jax.objectives.pretraining import (
     Batch,
+    MaskedModel,
     ObjectiveConfig,
     Params,
-    draw_mask,
     held_out_errors,
     pretraining_loss,
 )
 from physio_mae_jax.training.sharding import along_batch, replicated
 
 Metrics = dict[str, jax.Array]
+
+# What of a batch goes to the device: the rest names its windows for reports.
+MODEL_INPUTS = ("signal", "channel_mask", "channel_ids", "subject")
 
 
 class TrainState(struct.PyTreeNode):
@@ -43,29 +51,50 @@ class TrainState(struct.PyTreeNode):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainTask:
-    """What a step needs besides its state: fixed for a run."""
+    """What a step needs besides its state: fixed for a run.
 
-    model: MaskedAutoencoder
+    With ``contrastive`` the model is a ``ContrastiveAutoencoder`` and each window of two
+    modalities becomes two examples; without, a window is an example.
+    """
+
+    model: MaskedModel
     objective: ObjectiveConfig
+    contrastive: ContrastiveConfig | None = None
     optimizer: optax.GradientTransformation
     learning_rate: optax.Schedule
     accumulation_steps: int
     seed: int
 
+    def examples(self, batch: Batch) -> Batch:
+        """Return the examples that the model is given of a batch of windows."""
+        return batch if self.contrastive is None else split_modalities(batch)
+
+    def mask(self, key: jax.Array, examples: Batch) -> Mask:
+        """Draw the masks of a batch of examples."""
+        size, channels = examples["channel_mask"].shape
+        return draw_mask(key, size, channels, self.model.config, self.objective.mask)
+
+    def loss(self, params: Params, examples: Batch, mask: Mask) -> tuple[jax.Array, Metrics]:
+        """Return the loss of examples and its parts."""
+        if self.contrastive is None:
+            return pretraining_loss(self.model, self.objective, params, examples, mask)
+        return contrastive_pretraining_loss(
+            self.model, self.objective, self.contrastive, params, examples, mask
+        )
+
 
 def init_state(task: PretrainTask) -> TrainState:
     """Initialise parameters and optimizer; jit it with shardings, or ``jax.eval_shape`` it."""
-    cfg = task.model.config
     # Two channels, since the channel branch makes no parameters for one.
-    shape = (1, 2)
-    mask = draw_mask(jax.random.key(0), 1, cfg, task.objective)
+    shape = (1, 2 if task.contrastive is None else 1)
+    examples = {
+        "signal": jnp.zeros((*shape, task.model.config.num_samples)),
+        "channel_mask": jnp.ones(shape, bool),
+        "channel_ids": jnp.zeros(shape, jnp.int32),
+    }
+    mask = task.mask(jax.random.key(0), examples)
     params = task.model.init(
-        jax.random.key(task.seed),
-        jnp.zeros((*shape, cfg.num_samples)),
-        jnp.ones(shape, bool),
-        jnp.zeros(shape, jnp.int32),
-        mask.visible_ids,
-        mask.hidden_ids,
+        jax.random.key(task.seed), *examples.values(), mask.visible_ids, mask.predicted_ids
     )["params"]
     return TrainState(
         step=jnp.zeros((), jnp.int32),
@@ -79,8 +108,8 @@ def train_step(task: PretrainTask, state: TrainState, batch: Batch) -> tuple[Tra
     """Make one update.
 
     Returns:
-        The new state; float32 scalars 'loss', 'scalogram_loss', 'waveform_loss', 'gradient_norm',
-        'learning_rate', and bool 'halted'.
+        The new state; the parts of ``PretrainTask.loss``, 'gradient_norm' and 'learning_rate' as
+        float32 scalars, and bool 'halted'.
     """
     key = jax.random.fold_in(jax.random.key(task.seed), state.step)
     gradient, metrics = _mean_gradient(task, state.params, batch, key)
@@ -108,22 +137,23 @@ def _mean_gradient(
     task: PretrainTask, params: Params, batch: Batch, key: jax.Array
 ) -> tuple[Params, Metrics]:
     """Average gradient and losses over the micro-batches of a batch."""
-    signal = batch["signal"]
-    mask = draw_mask(key, signal.shape[0], task.model.config, task.objective)
-    inputs = {name: batch[name] for name in ("signal", "channel_mask", "channel_ids")}
-    differentiate = jax.grad(pretraining_loss, argnums=2, has_aux=True)
+    examples = task.examples({name: batch[name] for name in MODEL_INPUTS})
+    mask = task.mask(key, examples)
+    differentiate = jax.grad(task.loss, has_aux=True)
     if task.accumulation_steps == 1:
-        return differentiate(task.model, task.objective, params, inputs, mask)
+        return differentiate(params, examples, mask)
 
     def add_micro_batch(total: Any, micro: Any) -> tuple[Any, None]:
-        result = differentiate(task.model, task.objective, params, *micro)
+        result = differentiate(params, *micro)
         return jax.tree.map(jnp.add, total, result), None
 
+    windows = batch["signal"].shape[0]
     micro_batches = jax.tree.map(
-        lambda values: _split_interleaved(values, task.accumulation_steps), (inputs, mask)
+        lambda values: _split_interleaved(values, windows, task.accumulation_steps),
+        (examples, mask),
     )
     shapes = jax.eval_shape(
-        lambda first: differentiate(task.model, task.objective, params, *first),
+        lambda first: differentiate(params, *first),
         jax.tree.map(lambda values: values[0], micro_batches),
     )
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
@@ -131,12 +161,15 @@ def _mean_gradient(
     return jax.tree.map(lambda values: values / task.accumulation_steps, total)
 
 
-def _split_interleaved(values: jax.Array, parts: int) -> jax.Array:
-    """Split [B, …] into [parts, B / parts, …], micro-batch i taking every parts-th example.
+def _split_interleaved(values: jax.Array, windows: int, parts: int) -> jax.Array:
+    """Split [B, …] into [parts, B / parts, …], micro-batch i taking every parts-th window.
 
-    Contiguous parts would lie on a few devices each; interleaved ones stay where they are.
+    Contiguous parts would lie on a few devices each; interleaved ones stay where they are. The
+    examples of a window stay together.
     """
-    return jnp.moveaxis(values.reshape(-1, parts, *values.shape[1:]), 1, 0)
+    rest = values.shape[1:]
+    by_window = values.reshape(windows // parts, parts, -1, *rest)
+    return jnp.moveaxis(by_window, 1, 0).reshape(parts, -1, *rest)
 
 
 def evaluation_step(task: PretrainTask, params: Params, batch: Batch, key: jax.Array) -> Metrics:
@@ -146,10 +179,12 @@ def evaluation_step(task: PretrainTask, params: Params, batch: Batch, key: jax.A
         The entries of ``held_out_errors`` as sums weighted by batch['weight'], and 'weight',
         their number.
     """
-    mask = draw_mask(key, batch["signal"].shape[0], task.model.config, task.objective)
-    errors = held_out_errors(task.model, task.objective, params, batch, mask)
-    sums = {name: (values * batch["weight"]).sum() for name, values in errors.items()}
-    return sums | {"weight": batch["weight"].sum()}
+    examples = task.examples(batch)
+    mask = task.mask(key, examples)
+    errors = held_out_errors(task.model, task.objective, params, examples, mask)
+    weight = examples["weight"]
+    sums = {name: (values * weight).sum() for name, values in errors.items()}
+    return sums | {"weight": weight.sum()}
 
 
 def compile_train_step(

@@ -1,0 +1,127 @@
+"""Arrays of a PyTorch state dict by name, each taken once, in the layouts of our layers."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.models.layers import low_rank
+
+Params = dict[str, Any]  # a nested dict of arrays, as linen makes it
+
+_MLP_RATIO = 4
+_SHOWN = 8
+
+
+class Weights:
+    """Arrays by name, each taken once; what does not fit is collected and told together."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
+        self._arrays = dict(arrays)
+        self._missing: list[str] = []
+        self._misshapen: list[str] = []
+
+    def take(self, name: str, *shape: int) -> np.ndarray:
+        """Return the array ``name``; zeros of ``shape`` where it is missing or shaped otherwise."""
+        array = self._arrays.pop(name, None)
+        if array is None:
+            self._missing.append(name)
+        elif array.shape != shape:
+            self._misshapen.append(f"{name} is {array.shape}, not {shape}")
+        else:
+            return array
+        return np.zeros(shape, np.float32)
+
+    def size(self, name: str, axis: int, default: int) -> int:
+        """Return the length of an array along an axis; ``default`` where there is no such."""
+        array = self._arrays.get(name)
+        return default if array is None or array.ndim <= axis else array.shape[axis]
+
+    def linear(self, name: str, size_in: int, size_out: int, bias: bool = True) -> Params:
+        """Take a linear layer, [out, in] in PyTorch and [in, out] here."""
+        layer = {"kernel": self.take(f"{name}.weight", size_out, size_in).T}
+        return layer | ({"bias": self.take(f"{name}.bias", size_out)} if bias else {})
+
+    def patch_projection(self, name: str, size_out: int, *kernel: int) -> Params:
+        """Take a convolution whose kernel [in, …] equals its stride as the linear layer it is."""
+        weight = self.take(f"{name}.weight", size_out, *kernel).reshape(size_out, -1)
+        return {"kernel": weight.T, "bias": self.take(f"{name}.bias", size_out)}
+
+    def norm(self, name: str, width: int) -> Params:
+        """Take a LayerNorm."""
+        return {
+            "scale": self.take(f"{name}.weight", width),
+            "bias": self.take(f"{name}.bias", width),
+        }
+
+    def attention(self, name: str, width: int) -> Params:
+        """Take an attention layer with a fused query, key and value."""
+        return {
+            "qkv": self.linear(f"{name}.qkv", width, 3 * width, bias=False),
+            "output": self.linear(f"{name}.proj", width, width),
+        }
+
+    def low_rank(self, name: str, size_in: int, size_out: int, rank_ratio: float) -> Params:
+        """Take a linear layer made of two factors, V and U of spec.md §4."""
+        rank = low_rank(size_in, size_out, rank_ratio)
+        return {
+            "reduce": self.linear(f"{name}.v", size_in, rank, bias=False),
+            "restore": self.linear(f"{name}.u", rank, size_out),
+        }
+
+    def mlp(self, name: str, width: int, rank_ratio: float = 0.0) -> Params:
+        """Take the two linear layers of an MLP, of low rank unless ``rank_ratio`` is 0."""
+        inner = _MLP_RATIO * width
+        if rank_ratio:
+            return {
+                "expand": self.low_rank(f"{name}.0", width, inner, rank_ratio),
+                "contract": self.low_rank(f"{name}.3", inner, width, rank_ratio),
+            }
+        return {
+            "expand": self.linear(f"{name}.0", width, inner),
+            "contract": self.linear(f"{name}.3", inner, width),
+        }
+
+    def query_attention(self, name: str, width: int, num_heads: int) -> Params:
+        """Take an ``nn.MultiheadAttention``, its three projections apart and by head here."""
+        kernels = np.split(self.take(f"{name}.in_proj_weight", 3 * width, width), 3)
+        biases = np.split(self.take(f"{name}.in_proj_bias", 3 * width), 3)
+        parts: Params = {
+            part: {
+                "kernel": kernel.T.reshape(width, num_heads, -1),
+                "bias": bias.reshape(num_heads, -1),
+            }
+            for part, kernel, bias in zip(("query", "key", "value"), kernels, biases, strict=True)
+        }
+        out = self.linear(f"{name}.out_proj", width, width)
+        parts["out"] = {"kernel": out["kernel"].reshape(num_heads, -1, width), "bias": out["bias"]}
+        return {"attention": parts}
+
+    def names(self) -> set[str]:
+        """Return the names not taken yet."""
+        return set(self._arrays)
+
+    def drop(self, name: str) -> None:
+        """Account for an array that carries nothing we need."""
+        self._arrays.pop(name, None)
+
+    def refuse_problems(self) -> None:
+        """Raise a DataError that lists all that was missing, misshapen or never taken."""
+        problems = {
+            "missing": self._missing,
+            "of another shape than the config asks for": self._misshapen,
+            "that this model has no place for": sorted(self._arrays),
+        }
+        lines = [f"  {len(some)} {what}: {_first(some)}" for what, some in problems.items() if some]
+        if lines:
+            raise DataError(
+                "the state dict does not fit the CWT-MAE of this config; weights\n"
+                + "\n".join(lines)
+                + "\nCheck the config against the one the weights were trained with."
+            )
+
+
+def _first(names: list[str]) -> str:
+    rest = f", … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + rest

@@ -1,0 +1,94 @@
+"""Single-tower contrastive model: one autoencoder for every modality, and a projection."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.decoder import Reconstruction
+from physio_mae_jax.models.layers import convolution_init
+from physio_mae_jax.models.mae import MaskedAutoencoder, pool_tokens
+
+
+class Projection(nn.Module):
+    """Map pooled latents to the space where modalities meet (spec.md §7, v3 contrastive)."""
+
+    width: int
+    temperature: float
+    temperature_is_learned: bool
+
+    @nn.compact
+    def __call__(self, pooled: jax.Array) -> jax.Array:
+        """Map [B, D] to [B, E]: unit vectors over the square root of the temperature.
+
+        So the inner product of two of them is their cosine over the temperature, a logit.
+        """
+        hidden = nn.Dense(pooled.shape[-1], kernel_init=convolution_init, name="expand")(pooled)
+        hidden = nn.gelu(hidden, approximate=False)
+        projected = nn.Dense(self.width, kernel_init=convolution_init, name="contract")(hidden)
+        norm = jnp.linalg.norm(projected, axis=-1, keepdims=True)
+        scale = jnp.asarray(self.temperature**-0.5)
+        if self.temperature_is_learned:
+            # Kept above 1/100, below which single pairs rule the loss (Radford et al. 2021).
+            log_scale = self.param("log_scale", nn.initializers.constant(jnp.log(scale)), ())
+            scale = jnp.exp(jnp.minimum(log_scale, jnp.log(10.0)))
+        return projected / jnp.maximum(norm, 1e-12) * scale
+
+
+class ContrastiveAutoencoder(nn.Module):
+    """A masked autoencoder of single channels that also embeds them in a common space.
+
+    Every example has one channel; which modality it is, shared weights must find out, with the
+    help of the channel's identity if the autoencoder has one.
+    """
+
+    config: MaeConfig
+    projection_width: int = 256
+    temperature: float = 0.07
+    temperature_is_learned: bool = False
+
+    def setup(self) -> None:
+        """Name the two parts."""
+        self.autoencoder = MaskedAutoencoder(self.config)
+        self.projection = Projection(
+            self.projection_width, self.temperature, self.temperature_is_learned
+        )
+
+    def __call__(
+        self,
+        signal: jax.Array,
+        channel_mask: jax.Array,
+        channel_ids: jax.Array,
+        visible_ids: jax.Array,
+        predicted_ids: jax.Array | None = None,
+        dropped_channels: jax.Array | None = None,
+    ) -> Reconstruction:
+        """Do what the autoencoder does, and embed each example from what is visible of it."""
+        predicted, latents = self.autoencoder.reconstruct(
+            signal, channel_mask, channel_ids, visible_ids, predicted_ids, dropped_channels
+        )
+        return predicted._replace(embedding=self.projection(pool_tokens(latents, channel_mask)))
+
+    def embed(
+        self, signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array
+    ) -> jax.Array:
+        """Embed whole examples: [B, E] as of ``Projection``."""
+        return self.projection(self.features(signal, channel_mask, channel_ids))
+
+    def features(
+        self,
+        signal: jax.Array,
+        channel_mask: jax.Array,
+        channel_ids: jax.Array,
+        *,
+        num_valid_columns: jax.Array | None = None,
+        train: bool = False,
+    ) -> jax.Array:
+        """Return the mean token in front of the projection, as ``MaskedAutoencoder.features``."""
+        return self.autoencoder.features(
+            signal,
+            channel_mask,
+            channel_ids,
+            num_valid_columns=num_valid_columns,
+            train=train,
+        )

@@ -1,0 +1,176 @@
+"""The decoder: mask tokens where nothing is visible, a stack, and the heads of both domains."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.layers import (
+    BlockSettings,
+    convolution_init,
+    layer_norm,
+    linear_init,
+)
+from physio_mae_jax.models.stack import (
+    Stack,
+    join_channels,
+    joint_positions,
+    place_tokens,
+    split_channels,
+)
+from physio_mae_jax.models.tokenizer import channel_identity
+from physio_mae_jax.signals import patches
+
+
+class Reconstruction(NamedTuple):
+    """What is predicted for P columns.
+
+    Attributes:
+        patches: [B, M, P, H, C · pf · pt] normalised scalogram, float32.
+        waveform: [B, M, P, pt] z-scored samples, float32.
+        embedding: [B, E] of the whole example, from models that make one; else None.
+    """
+
+    patches: jax.Array
+    waveform: jax.Array
+    embedding: jax.Array | None = None
+
+
+class Heads(nn.Module):
+    """Predict scalogram patches and samples from tokens (spec.md §6.2-6.3)."""
+
+    config: MaeConfig
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> Reconstruction:
+        """Map tokens [B, M, P, H, Dd] to both predictions."""
+        cfg = self.config
+        boxes = nn.Dense(cfg.patch_size, dtype=cfg.dtype, kernel_init=linear_init, name="patch")(
+            tokens
+        )
+        rows = tokens.reshape(*tokens.shape[:3], -1)
+        column = nn.Dense(
+            cfg.decoder_width, dtype=cfg.dtype, kernel_init=convolution_init, name="time_reducer"
+        )(rows)
+        column = nn.gelu(column, approximate=False)
+        if cfg.waveform_head_norm:
+            column = layer_norm("time_norm", cfg.dtype)(column)
+        samples = nn.Dense(
+            cfg.patch_samples, dtype=cfg.dtype, kernel_init=linear_init, name="time"
+        )(column)
+        return Reconstruction(boxes.astype(jnp.float32), samples.astype(jnp.float32))
+
+
+class Decoder(nn.Module):
+    """Put mask tokens where nothing is visible, mix, and predict columns (spec.md §6)."""
+
+    config: MaeConfig
+
+    @nn.compact
+    def __call__(
+        self,
+        latents: jax.Array,
+        channel_mask: jax.Array,
+        channel_ids: jax.Array,
+        visible_ids: jax.Array,
+        predicted_ids: jax.Array | None,
+        dropped_channels: jax.Array | None,
+    ) -> Reconstruction:
+        """Predict the columns ``predicted_ids`` [B, P] (None: all) from latents.
+
+        ``latents`` and ``visible_ids`` are as ``models.mae`` has them; of ``dropped_channels``
+        [B, M] nothing is visible.
+        """
+        cfg = self.config
+        embedded = nn.Dense(
+            cfg.decoder_width, dtype=cfg.dtype, kernel_init=linear_init, name="embed"
+        )(latents)
+        mask_token = self.param("mask_token", nn.initializers.normal(0.02), (cfg.decoder_width,))
+        mask_token = mask_token.astype(cfg.dtype)
+        front = embedded[:, :1] if cfg.class_token else None
+        visible = embedded[:, 1:] if cfg.class_token else embedded
+        tokens = restore_grid(visible, visible_ids, mask_token, channel_mask.shape[1], cfg)
+        if dropped_channels is not None:
+            tokens = jnp.where(dropped_channels[:, :, None, None, None], mask_token, tokens)
+        position = self.param(
+            "position",
+            nn.initializers.normal(0.02),
+            (cfg.num_columns, cfg.num_rows, cfg.decoder_width),
+        )
+        tokens = tokens + position.astype(cfg.dtype)
+        if cfg.decoder_channel_identity:
+            tokens = tokens + channel_identity(channel_ids, cfg.decoder_width, cfg.dtype, "channel")
+        tokens = self._mix(tokens, front, channel_mask)
+        if predicted_ids is not None:
+            tokens = patches.take_columns(tokens, predicted_ids, axis=2)
+        return Heads(cfg, name="heads")(tokens)
+
+    def _mix(
+        self, tokens: jax.Array, front: jax.Array | None, channel_mask: jax.Array
+    ) -> jax.Array:
+        """Mix the whole grid [B, M, W, H, Dd], with the class token [B, 1, Dd] if there is one."""
+        cfg = self.config
+        batch, _, columns, rows, _ = tokens.shape
+        settings = BlockSettings(
+            num_heads=cfg.decoder_num_heads,
+            dtype=cfg.dtype,
+            attention_implementation=cfg.attention_implementation,
+        )
+        stack = Stack(settings, cfg.decoder_depth, cfg.remat, name="stack")
+        if cfg.decoder_attention == "factorized":
+            positions = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))
+            return stack(tokens, positions, channel_mask)
+        sequence = join_channels(tokens)
+        ids = jnp.broadcast_to(jnp.arange(sequence.shape[1]), sequence.shape[:2])
+        token_mask = jnp.repeat(channel_mask, cfg.num_tokens, axis=1)
+        if front is not None:
+            front = self._place_class_token(front, channel_mask.shape[1])
+            sequence = jnp.concatenate([front, sequence], axis=1)
+            token_mask = jnp.pad(token_mask, [(0, 0), (1, 0)], constant_values=True)
+        mixed = stack(
+            sequence[:, None, :, None],
+            joint_positions(ids, cfg)[:, :, None],
+            jnp.ones((batch, 1), bool),
+            token_mask[:, :, None],
+        )[:, 0, :, 0]
+        return split_channels(mixed if front is None else mixed[:, 1:], rows, columns)
+
+    def _place_class_token(self, token: jax.Array, num_channels: int) -> jax.Array:
+        """Add its position to the class token [B, 1, Dd], if this model does that."""
+        cfg = self.config
+        position = self.param("class_position", nn.initializers.normal(0.02), (cfg.decoder_width,))
+        adds = {"always": True, "never": False, "one_channel": num_channels == 1}
+        return token + position.astype(cfg.dtype) if adds[cfg.decoder_class_position] else token
+
+
+def restore_grid(
+    visible: jax.Array,
+    visible_ids: jax.Array,
+    mask_token: jax.Array,
+    num_channels: int,
+    cfg: MaeConfig,
+) -> jax.Array:
+    """Put visible tokens back in their places, the mask token in all others.
+
+    Args:
+        visible: [B, M, K, R, D], or [B, T, D] of a joint encoder.
+        visible_ids: their places, in the forms of ``models.mae``.
+        mask_token: [D].
+        num_channels: M.
+        cfg: gives the size of the grid.
+
+    Returns:
+        [B, M, W, H, D].
+    """
+    batch = len(visible)
+    if cfg.encoder_attention == "joint":
+        total = num_channels * cfg.num_tokens
+        sequence = place_tokens(visible[:, None], visible_ids, mask_token, total)[:, 0]
+        return split_channels(sequence, cfg.num_rows, cfg.num_columns)
+    if visible_ids.ndim == 2:
+        return place_tokens(visible, visible_ids, mask_token, cfg.num_columns)
+    flat = visible.reshape(batch, num_channels, -1, visible.shape[-1])
+    grid = place_tokens(flat, visible_ids.reshape(batch, -1), mask_token, cfg.num_tokens)
+    return grid.reshape(batch, num_channels, cfg.num_columns, cfg.num_rows, -1)

@@ -1,0 +1,126 @@
+"""The encoder: tokens laid out in sequences, of each channel or of all, and mixed."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.layers import BlockSettings
+from physio_mae_jax.models.stack import (
+    Stack,
+    join_channels,
+    joint_positions,
+    split_channels,
+)
+from physio_mae_jax.models.tokenizer import Tokenizer
+from physio_mae_jax.signals import patches
+
+
+class Encoder(nn.Module):
+    """Tokenizer and stack; see ``models.mae`` for the forms of ``visible_ids``."""
+
+    config: MaeConfig
+
+    def setup(self) -> None:
+        """Name the parts."""
+        cfg = self.config
+        self.tokenizer = Tokenizer(cfg)
+        settings = BlockSettings(
+            num_heads=cfg.num_heads,
+            dtype=cfg.dtype,
+            attention_implementation=cfg.attention_implementation,
+            mlp_rank_ratio=cfg.mlp_rank_ratio,
+            attention_rank_ratio=cfg.attention_rank_ratio,
+            channel_attention=cfg.channel_attention,
+            channel_smoothing=cfg.channel_smoothing,
+        )
+        self.stack = Stack(settings, cfg.depth, cfg.remat)
+        if cfg.class_token:
+            self.class_token = self.param("class_token", nn.initializers.normal(0.02), (cfg.width,))
+
+    def __call__(
+        self,
+        signal: jax.Array,
+        channel_mask: jax.Array,
+        channel_ids: jax.Array,
+        visible_ids: jax.Array | None,
+        num_valid_columns: jax.Array | None,
+    ) -> jax.Array:
+        """Encode what is visible; arguments and result as of ``MaskedAutoencoder.encode``."""
+        signal = jnp.where(channel_mask[:, :, None], signal, 0.0)
+        if self.config.encoder_attention == "joint":
+            tokens = self.tokenizer(signal, None, channel_ids, num_valid_columns)
+            return self._joint(tokens, channel_mask, visible_ids, num_valid_columns)
+        whole_columns = visible_ids if visible_ids is not None and visible_ids.ndim == 2 else None
+        tokens = self.tokenizer(signal, whole_columns, channel_ids, num_valid_columns)
+        return self._factorized(tokens, channel_mask, visible_ids, num_valid_columns)
+
+    def grid(
+        self,
+        signal: jax.Array,
+        channel_mask: jax.Array,
+        channel_ids: jax.Array,
+        num_valid_columns: jax.Array | None = None,
+    ) -> jax.Array:
+        """Encode whole windows: latents [B, M, W, H, D] of any encoder, without a class token."""
+        cfg = self.config
+        latents = self(signal, channel_mask, channel_ids, None, num_valid_columns)
+        if cfg.encoder_attention == "factorized":
+            return latents
+        patches_only = latents[:, 1:] if cfg.class_token else latents
+        return split_channels(patches_only, cfg.num_rows, cfg.num_columns)
+
+    def _factorized(
+        self,
+        tokens: jax.Array,
+        channel_mask: jax.Array,
+        visible_ids: jax.Array | None,
+        num_valid_columns: jax.Array | None,
+    ) -> jax.Array:
+        """Mix a sequence for each channel: [B, M, K, R, D]."""
+        cfg = self.config
+        batch, channels, columns, rows, width = tokens.shape
+        if visible_ids is None:
+            positions = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))
+        elif visible_ids.ndim == 2:
+            positions = jnp.broadcast_to(visible_ids[:, :, None], (batch, columns, rows))
+        else:
+            positions = visible_ids // cfg.num_rows
+            flat = tokens.reshape(batch, channels, columns * rows, width)
+            taken = patches.take_columns(flat, visible_ids.reshape(batch, -1), axis=2)
+            tokens = taken.reshape(batch, channels, *visible_ids.shape[1:], width)
+        token_mask = None
+        if num_valid_columns is not None:
+            token_mask = positions < num_valid_columns[:, None, None]
+        return self.stack(tokens, positions, channel_mask, token_mask)
+
+    def _joint(
+        self,
+        tokens: jax.Array,
+        channel_mask: jax.Array,
+        visible_ids: jax.Array | None,
+        num_valid_columns: jax.Array | None,
+    ) -> jax.Array:
+        """Mix all channels in one sequence: [B, T, D], the class token's latent in front."""
+        cfg = self.config
+        sequence = join_channels(tokens)
+        batch, total, width = sequence.shape
+        if visible_ids is None:
+            ids = jnp.broadcast_to(jnp.arange(total), (batch, total))
+        else:
+            ids = visible_ids
+            sequence = patches.take_columns(sequence, ids, axis=1)
+        token_mask = jnp.take_along_axis(channel_mask, ids // cfg.num_tokens, axis=1)
+        if num_valid_columns is not None:
+            token_mask &= ids % cfg.num_columns < num_valid_columns[:, None]
+        if cfg.class_token:
+            front = jnp.broadcast_to(self.class_token.astype(cfg.dtype), (batch, 1, width))
+            sequence = jnp.concatenate([front, sequence], axis=1)
+            token_mask = jnp.pad(token_mask, [(0, 0), (1, 0)], constant_values=True)
+        mixed = self.stack(
+            sequence[:, None, :, None],
+            joint_positions(ids, cfg)[:, :, None],
+            jnp.ones((batch, 1), bool),
+            token_mask[:, :, None],
+        )
+        return mixed[:, 0, :, 0]

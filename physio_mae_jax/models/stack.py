@@ -1,0 +1,109 @@
+"""A stack of blocks over token sequences, and the ways to lay tokens out in sequences."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.layers import Block, BlockSettings, layer_norm, rotary_rotation
+
+# What is kept of a block's forward pass for its backward pass.
+_REMAT_POLICIES = {
+    "matmuls": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "full": jax.checkpoint_policies.nothing_saveable,
+}
+
+
+class Stack(nn.Module):
+    """``depth`` blocks scanned over stacked parameters, and a final LayerNorm."""
+
+    settings: BlockSettings
+    depth: int
+    remat: str
+
+    @nn.compact
+    def __call__(
+        self,
+        tokens: jax.Array,
+        positions: jax.Array,
+        sequence_mask: jax.Array,
+        token_mask: jax.Array | None = None,
+    ) -> jax.Array:
+        """Mix [B, M, K, R, D].
+
+        Args:
+            tokens: M sequences of K · R tokens.
+            positions: [B, K, R] by which tokens turn (spec.md §3).
+            sequence_mask: [B, M] bool, see ``layers.Block``.
+            token_mask: [B, K, R] bool, see ``layers.Block``.
+        """
+        head_dim = tokens.shape[-1] // self.settings.num_heads
+        rotation = rotary_rotation(positions.reshape(len(positions), -1), head_dim)
+        block = Block
+        if self.remat != "none":
+            block = nn.remat(Block, prevent_cse=False, policy=_REMAT_POLICIES[self.remat])
+        # One compiled block serves all layers; its parameters carry a leading axis of layers.
+        blocks = nn.scan(
+            block,
+            variable_axes={"params": 0},
+            split_rngs={"params": True},
+            in_axes=nn.broadcast,
+            length=self.depth,
+        )(self.settings, name="blocks")
+        tokens, _ = blocks(tokens, rotation, sequence_mask, token_mask)
+        return layer_norm("norm", self.settings.dtype)(tokens)
+
+
+def join_channels(tokens: jax.Array) -> jax.Array:
+    """Lay [B, M, W, H, D] out as one sequence [B, M · H · W, D], channel by channel, row by row."""
+    return tokens.swapaxes(2, 3).reshape(len(tokens), -1, tokens.shape[-1])
+
+
+def split_channels(sequence: jax.Array, num_rows: int, num_columns: int) -> jax.Array:
+    """Invert ``join_channels``."""
+    batch, _, width = sequence.shape
+    return sequence.reshape(batch, -1, num_rows, num_columns, width).swapaxes(2, 3)
+
+
+def joint_positions(token_ids: jax.Array, cfg: MaeConfig) -> jax.Array:
+    """Return the rotary position of each token of a joint sequence, the class token's in front.
+
+    Args:
+        token_ids: [B, T] places in ``join_channels``' order.
+        cfg: says whether tokens turn by column or by place within their channel.
+
+    Returns:
+        [B, T] or, with a class token, [B, 1 + T].
+    """
+    within = token_ids % cfg.num_tokens
+    positions = within if cfg.rotary_positions == "token" else within % cfg.num_columns
+    if cfg.class_token:
+        positions = jnp.pad(positions + 1, [(0, 0), (1, 0)])
+    return positions
+
+
+def place_tokens(
+    visible: jax.Array, ids: jax.Array, filler: jax.Array, num_places: int
+) -> jax.Array:
+    """Put visible tokens in their places and a filler in all others.
+
+    Args:
+        visible: [B, M, K, …, D]; every channel is placed by itself (mixing them is defect D1).
+        ids: [B, K] the place of each, all different.
+        filler: [D].
+        num_places: N.
+
+    Returns:
+        [B, M, N, …, D].
+    """
+    num_visible = visible.shape[2]
+    filling = jnp.broadcast_to(filler.astype(visible.dtype), visible[:, :, :1].shape)
+    # Place n takes visible token source[n]; the filler comes last. A gather, since scattering
+    # whole tokens is slower.
+    source = jax.vmap(
+        lambda row: jnp.full(num_places, num_visible).at[row].set(jnp.arange(num_visible))
+    )(ids)
+    together = jnp.concatenate([visible, filling], axis=2)
+    return jax.vmap(lambda row, places: jnp.take(row, places, axis=1, mode="clip"))(
+        together, source
+    )
