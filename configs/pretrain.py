@@ -34,7 +34,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from physio_mae_jax.experiment import parse_argument
+from physio_mae_jax.settings import parse_argument
 
 ARGUMENTS = {
     "model": (
@@ -69,6 +69,7 @@ def get_config(argument: str = "") -> ConfigDict:
 def _defaults() -> ConfigDict:
     """Return the settings of the preset 'base' on synthetic data."""
     config = ConfigDict()
+    config.task = "pretrain"
     config.seed = 0
     config.num_devices = 0  # 0: all there are
     config.batch_size = 64  # windows a step, over all devices and accumulation steps

@@ -1,15 +1,15 @@
 """The door from a ConfigDict to typed settings and built parts; nothing past it reads a config."""
 
 import dataclasses
-import difflib
+import json
 import logging
 import platform
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 import jax
 import numpy as np
@@ -24,16 +24,18 @@ from physio_mae_jax.data.synthetic import CohortConfig, SyntheticCohort
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.figures.curves import draw_scale_weights
+from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
-from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
+from physio_mae_jax.settings import DataConfig, model_settings, objective_settings, typed
 from physio_mae_jax.signals.channels import canonical_name
-from physio_mae_jax.signals.wavelet import WaveletConfig, wavelet_bank
+from physio_mae_jax.signals.wavelet import wavelet_bank
 from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import LoopConfig, PretrainRun
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
@@ -41,91 +43,17 @@ from physio_mae_jax.training.optimizer import (
     make_optimizer,
 )
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
-from physio_mae_jax.training.step import PretrainTask
+from physio_mae_jax.training.step import PretrainTask, init_params
 
 _LOG = logging.getLogger(__name__)
 
-SOURCES = ("synthetic", "folder")
 
-_Settings = TypeVar("_Settings")
+class OpenedData(NamedTuple):
+    """Readable recordings, and the indices of those to train on and of those held out."""
 
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Where recordings come from and which are used.
-
-    Attributes:
-        source: 'synthetic' or 'folder'.
-        path: the folder; for 'folder' only.
-        manifest: its manifest, '' for <path>/manifest.json or files that describe themselves.
-        channels: names separated by commas, in the model's order; '' for all of them.
-        missing_channels: a recording without a channel is an 'error', or gets a 'mask'.
-        on_invalid: an unusable recording is an 'error', or is left out ('skip') and reported.
-        held_out_fraction: share of the subjects held out for validation.
-        split_seed: of that choice.
-        max_held_out_windows: windows evaluated on, at most.
-        num_threads: that read ahead.
-        cohort: settings of the synthetic cohort.
-    """
-
-    source: str
-    path: str
-    manifest: str
-    channels: str
-    missing_channels: str
-    on_invalid: str
-    held_out_fraction: float
-    split_seed: int
-    max_held_out_windows: int
-    num_threads: int
-    cohort: Mapping[str, Any]
-
-    def __post_init__(self) -> None:
-        for name, choices in (
-            ("source", SOURCES),
-            ("missing_channels", ("error", "mask")),
-            ("on_invalid", ("error", "skip")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(
-                    f"data.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
-                )
-        if not 0 < self.held_out_fraction < 1:
-            raise ConfigError(
-                f"data.held_out_fraction is {self.held_out_fraction}; it must lie between 0 and 1."
-            )
-        if self.source == "folder" and not self.path:
-            raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
-
-
-def parse_argument(text: str, choices: Mapping[str, Sequence[str]]) -> dict[str, str]:
-    """Read what follows the colon of ``--config=file.py:name=value,name=value``.
-
-    Args:
-        text: that part, may be empty.
-        choices: the allowed values of each name, the first being its default.
-
-    Returns:
-        A value for each name.
-
-    Raises:
-        ConfigError: an unknown name or value.
-    """
-    values = {name: allowed[0] for name, allowed in choices.items()}
-    for item in filter(None, (text or "").split(",")):
-        name, _, value = item.partition("=")
-        if name not in choices:
-            raise ConfigError(
-                f"config argument {item!r} is not known; write name=value with a name of "
-                f"{', '.join(choices)}."
-            )
-        if value not in choices[name]:
-            raise ConfigError(
-                f"config argument {name}={value!r} is not known; choose one of "
-                f"{', '.join(choices[name])}."
-            )
-        values[name] = value
-    return values
+    reader: WindowReader
+    training: list[int]
+    held_out: list[int]
 
 
 def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
@@ -145,18 +73,18 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
             "or set 0 for all."
         )
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
-    data = _settings(DataConfig, "data", config.data)
-    loop = _settings(LoopConfig, "loop", config.loop)
-    objective = _objective_settings(config.objective)
-    contrastive = _settings(ContrastiveConfig, "contrastive", config.contrastive)
-    optimizer = _settings(OptimizerConfig, "optimizer", config.optimizer)
-    model = _model_settings(config)
+    data = typed(DataConfig, "data", config.data)
+    loop = typed(LoopConfig, "loop", config.loop)
+    objective = objective_settings(config.objective)
+    contrastive = typed(ContrastiveConfig, "contrastive", config.contrastive)
+    optimizer = typed(OptimizerConfig, "optimizer", config.optimizer)
+    model = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
     objective.check_against(model)
     _check_attention(model)
     schedule = learning_rate_schedule(optimizer, loop.num_steps)
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     workdir = artifacts.prepare_workdir(workdir)
-    reader, training, held_out = _open_data(data, model)
+    reader, training, held_out = open_data(data, model)
     if contrastive.weight and len(reader.config.channels) != NUM_MODALITIES:
         raise ConfigError(
             f"contrastive.weight={contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
@@ -181,7 +109,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
     return PretrainRun(
         workdir=workdir,
         task=PretrainTask(
-            model=_build_model(model, contrastive),
+            model=build_model(model, contrastive),
             objective=objective,
             contrastive=contrastive if contrastive.weight else None,
             optimizer=make_optimizer(optimizer, loop.num_steps),
@@ -200,24 +128,70 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
     )
 
 
-def _settings(kind: type[_Settings], section: str, values: Mapping[str, Any]) -> _Settings:
-    """Make a settings dataclass of a config section, naming keys that do not belong."""
-    known = [field.name for field in dataclasses.fields(cast(Any, kind))]
-    for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{section}.{name} is not a setting.{hint}")
-    return kind(**values)
+def build_retrieval(config: ConfigDict, workdir: Path) -> RetrievalRun:
+    """Open the data of a contrastive run as it was split, and load its encoder.
+
+    Args:
+        config: as ``configs/retrieval.py`` makes it.
+        workdir: made if absent.
+
+    Raises:
+        UserError: there is no such run, or it was not contrastive.
+    """
+    settings = typed(
+        RetrievalConfig,
+        "config",
+        {n: config[n] for n in config if n not in ("task", "run", "data_path")},
+    )
+    trained = _read_run(config.run)
+    data = dict(trained["data"])
+    if config.data_path:
+        data["path"] = config.data_path
+    model = model_settings(trained["model"], trained["window_seconds"], trained["sampling_rate_hz"])
+    contrastive = typed(ContrastiveConfig, "contrastive", trained["contrastive"])
+    objective = objective_settings(trained["objective"])
+    if not contrastive.weight:
+        raise ConfigError(
+            f"the run in {config.run} was not contrastive (contrastive.weight=0), so its model "
+            "aligns nothing; train one with --config=configs/pretrain.py:model=contrastive."
+        )
+    built = build_model(model, contrastive)
+    untrained = jax.jit(
+        lambda: init_params(built, objective.mask, trained["seed"], num_channels=1)
+    )()
+    with Checkpoints(Path(config.run) / "checkpoints", keep=None) as checkpoints:
+        params = checkpoints.params(jax.eval_shape(lambda: untrained))
+    opened = open_data(typed(DataConfig, "data", data), model)
+    source = opened.reader.source
+    return RetrievalRun(
+        workdir=artifacts.prepare_workdir(workdir),
+        config=settings,
+        model=cast(ContrastiveAutoencoder, built),
+        encoders={"trained": params, "untrained": untrained},
+        reader=opened.reader,
+        held_out=opened.held_out,
+        true_delay_seconds=(
+            (lambda i: source.truth(i).pulse_transit_time_seconds)
+            if isinstance(source, SyntheticCohort)
+            else None
+        ),
+        description={"run": str(config.run), "data": data["path"] or data["source"]},
+    )
 
 
-def _objective_settings(config: ConfigDict) -> ObjectiveConfig:
-    values = dict(config)
-    values["mask"] = _settings(MaskConfig, "objective.mask", config.mask)
-    return _settings(ObjectiveConfig, "objective", values)
+def _read_run(folder: str) -> dict[str, Any]:
+    """Read the settings that a run was started with."""
+    path = Path(folder) / "config.json"
+    if not folder or not path.is_file():
+        raise ConfigError(
+            f"config.run={folder!r} is not the work folder of a run ({path} is absent); give one "
+            "with --config.run=DIR."
+        )
+    return json.loads(path.read_text(encoding="utf-8"))["config"]
 
 
-def _build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
+def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
+    """Make the model that these settings train."""
     if not contrastive.weight:
         return MaskedAutoencoder(cfg)
     return ContrastiveAutoencoder(
@@ -228,40 +202,11 @@ def _build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
     )
 
 
-def _model_settings(config: ConfigDict) -> MaeConfig:
-    num_samples = config.window_seconds * config.sampling_rate_hz
-    if config.window_seconds <= 0 or config.sampling_rate_hz <= 0:
-        raise ConfigError(
-            f"window_seconds={config.window_seconds} and sampling_rate_hz="
-            f"{config.sampling_rate_hz} must both be above 0."
-        )
-    if abs(num_samples - round(num_samples)) > 1e-6:
-        raise ConfigError(
-            f"window_seconds={config.window_seconds} at sampling_rate_hz={config.sampling_rate_hz} "
-            f"is {num_samples:g} samples, not a whole number; change one of them."
-        )
-    values = dict(config.model)
-    values["wavelet"] = _settings(WaveletConfig, "model.wavelet", config.model.wavelet)
-    values |= {
-        "sampling_rate_hz": float(config.sampling_rate_hz),
-        "num_samples": round(num_samples),
-    }
-    return _settings(MaeConfig, "model", values)
-
-
-def _check_attention(model: MaeConfig) -> None:
-    if model.attention_implementation == "cudnn" and jax.default_backend() != "gpu":
-        raise ConfigError(
-            "model.attention_implementation is 'cudnn', which needs an NVIDIA GPU, but JAX runs on "
-            f"{jax.default_backend()!r} here; set it to 'xla', or install jax[cuda13] (README.md)."
-        )
-
-
-def _open_data(data: DataConfig, model: MaeConfig) -> tuple[WindowReader, list[int], list[int]]:
+def open_data(data: DataConfig, model: MaeConfig) -> OpenedData:
     """Open the source, check its recordings, and split it by subject."""
     source: SignalSource
     if data.source == "synthetic":
-        source = SyntheticCohort(_settings(CohortConfig, "data.cohort", data.cohort))
+        source = SyntheticCohort(typed(CohortConfig, "data.cohort", data.cohort))
     else:
         source = open_folder(
             data.path, data.manifest or None, skip_unreadable=data.on_invalid == "skip"
@@ -295,7 +240,15 @@ def _open_data(data: DataConfig, model: MaeConfig) -> tuple[WindowReader, list[i
         len(held_out),
         ", ".join(channels),
     )
-    return WindowReader(source, window), training, held_out
+    return OpenedData(WindowReader(source, window), training, held_out)
+
+
+def _check_attention(model: MaeConfig) -> None:
+    if model.attention_implementation == "cudnn" and jax.default_backend() != "gpu":
+        raise ConfigError(
+            "model.attention_implementation is 'cudnn', which needs an NVIDIA GPU, but JAX runs on "
+            f"{jax.default_backend()!r} here; set it to 'xla', or install jax[cuda13] (README.md)."
+        )
 
 
 def _describe_run(

@@ -25,12 +25,16 @@ def main(argv: list[str]) -> None:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     _set_up_logging()
     # Heavy imports wait until the flags are known to be right.
-    from physio_mae_jax.experiment import build_pretraining
+    from physio_mae_jax import experiment
+    from physio_mae_jax.inference.retrieval import retrieve
     from physio_mae_jax.training.loop import pretrain
 
-    run = build_pretraining(_CONFIG.value, Path(str(_WORKDIR.value)))
-    pretrain(run)
-    _LOG.info("done; everything is in %s", run.workdir)
+    config, workdir = _CONFIG.value, Path(str(_WORKDIR.value))
+    if config.task == "retrieval":
+        retrieve(experiment.build_retrieval(config, workdir))
+    else:
+        pretrain(experiment.build_pretraining(config, workdir))
+    _LOG.info("done; everything is in %s", workdir.absolute())
 
 
 def _set_up_logging() -> None:

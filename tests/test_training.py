@@ -63,7 +63,9 @@ def _assert_close(ours, theirs, tolerance):
 
 
 def _batch():
-    batch = {name: np.array(value) for name, value in random_batch(8, 3).items()}
+    batch = {name: np.array(value) for name, value in random_batch(8, 3).items()} | {
+        "subject": np.arange(8)
+    }
     batch["channel_mask"][3, 1] = False
     return batch
 

@@ -1,6 +1,7 @@
 """One model-ready window out of one recording."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -115,3 +116,31 @@ class WindowReader:
                 f"{(first + sample) / info.sampling_rate_hz:.3f} s; mend the file or leave the "
                 "recording out with --config.data.on_invalid=skip."
             )
+
+
+def spread_windows(
+    reader: WindowReader, recordings: Sequence[int], max_per_subject: int, margin: int = 0
+) -> list[tuple[int, int]]:
+    """Choose windows end to end, at most so many of each subject, spread evenly.
+
+    Args:
+        reader: of the source.
+        recordings: indices in it; those too short for one window are left out.
+        max_per_subject: windows of a subject.
+        margin: samples left free at both ends of a recording.
+
+    Returns:
+        (recording, start) of each window, in order.
+    """
+    length = reader.config.num_samples
+    places: dict[str, list[tuple[int, int]]] = {}
+    for recording in recordings:
+        starts = range(margin, reader.num_starts(recording) - margin, length)
+        subject = reader.source.recordings[recording].subject_id
+        places.setdefault(subject, []).extend((recording, start) for start in starts)
+    chosen = []
+    for windows in places.values():
+        count = min(max_per_subject, len(windows))
+        ids = np.linspace(0, len(windows) - 1, count).astype(int)
+        chosen += [windows[i] for i in ids]
+    return chosen

@@ -10,6 +10,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
 from physio_mae_jax.errors import UserError
+from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.training.sharding import replicated
 from physio_mae_jax.training.step import TrainState
 
@@ -21,7 +22,7 @@ class Checkpoints:
     taken for a whole one.
     """
 
-    def __init__(self, directory: Path, keep: int) -> None:
+    def __init__(self, directory: Path, keep: int | None) -> None:
         self.directory = directory.absolute()
         self._manager = ocp.CheckpointManager(
             self.directory,
@@ -111,6 +112,32 @@ class Checkpoints:
             ),
         )
         return restored["state"]
+
+    def params(self, abstract: Params) -> Params:
+        """Load only the parameters of the newest checkpoint, onto the first device.
+
+        Args:
+            abstract: their shapes and types, as ``jax.eval_shape`` gives them.
+
+        Raises:
+            UserError: there is no checkpoint.
+        """
+        if self.latest_step is None:
+            raise UserError(f"{self.directory} holds no whole checkpoint; name a run that has one.")
+        sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        target = jax.tree.map(
+            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), abstract
+        )
+        arguments = ocp.checkpoint_utils.construct_restore_args({"params": target})
+        restored = self._manager.restore(
+            self.latest_step,
+            args=ocp.args.Composite(
+                state=ocp.args.PyTreeRestore(
+                    {"params": target}, restore_args=arguments, partial_restore=True
+                )
+            ),
+        )
+        return restored["state"]["params"]
 
     def _reporting_failure(self, action: Any) -> None:
         try:

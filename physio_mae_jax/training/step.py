@@ -15,7 +15,7 @@ from physio_mae_jax.objectives.contrastive import (
     contrastive_pretraining_loss,
     split_modalities,
 )
-from physio_mae_jax.objectives.masking import Mask, draw_mask
+from physio_mae_jax.objectives.masking import Mask, MaskConfig, draw_mask
 from physio_mae_jax.objectives.pretraining import (
     Batch,
     MaskedModel,
@@ -85,23 +85,29 @@ class PretrainTask:
 
 def init_state(task: PretrainTask) -> TrainState:
     """Initialise parameters and optimizer; jit it with shardings, or ``jax.eval_shape`` it."""
-    # Two channels, since the channel branch makes no parameters for one.
-    shape = (1, 2 if task.contrastive is None else 1)
-    examples = {
-        "signal": jnp.zeros((*shape, task.model.config.num_samples)),
-        "channel_mask": jnp.ones(shape, bool),
-        "channel_ids": jnp.zeros(shape, jnp.int32),
-    }
-    mask = task.mask(jax.random.key(0), examples)
-    params = task.model.init(
-        jax.random.key(task.seed), *examples.values(), mask.visible_ids, mask.predicted_ids
-    )["params"]
+    params = init_params(
+        task.model, task.objective.mask, task.seed, 2 if task.contrastive is None else 1
+    )
     return TrainState(
         step=jnp.zeros((), jnp.int32),
         params=params,
         opt_state=task.optimizer.init(params),
         halted=jnp.zeros((), bool),
     )
+
+
+def init_params(model: MaskedModel, mask: MaskConfig, seed: int, num_channels: int) -> Params:
+    """Make the parameters of a model for windows of one channel or of several (2 will do)."""
+    shape, cfg = (1, num_channels), model.config
+    drawn = draw_mask(jax.random.key(0), 1, num_channels, cfg, mask)
+    return model.init(
+        jax.random.key(seed),
+        jnp.zeros((*shape, cfg.num_samples)),
+        jnp.ones(shape, bool),
+        jnp.zeros(shape, jnp.int32),
+        drawn.visible_ids,
+        drawn.predicted_ids,
+    )["params"]
 
 
 def train_step(task: PretrainTask, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:

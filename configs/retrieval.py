@@ -1,0 +1,24 @@
+"""Find the ECG that belongs to a PPG, and back, among windows of subjects never trained on.
+
+    python -m physio_mae_jax.main --config=configs/retrieval.py --config.run=runs/contrastive \
+        --workdir=runs/contrastive_retrieval
+
+The run is one of ``configs/pretrain.py:model=contrastive``; its data, split and windows are used.
+Written: retrieval.json, retrieval.md and figures/retrieval.png.
+"""
+
+from ml_collections import ConfigDict
+
+
+def get_config() -> ConfigDict:
+    """Return every setting of a retrieval."""
+    config = ConfigDict()
+    config.task = "retrieval"
+    config.run = ""  # the work folder of a contrastive pre-training
+    config.data_path = ""  # of its recordings, where they have moved
+    config.max_windows_per_subject = 40  # end to end, spread evenly over the recordings
+    config.batch_size = 64
+    config.shift_seconds = 0.4  # PPG is slid so far either way to find its delay after the ECG
+    config.shift_step_seconds = 0.02
+    config.shift_windows = 8  # a recording
+    return config
