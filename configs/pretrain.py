@@ -88,6 +88,7 @@ def _defaults() -> ConfigDict:
     config.data.split_seed = 0
     config.data.max_held_out_windows = 256
     config.data.num_threads = 8
+    config.data.tempo_range = (1.0, 1.0)  # (0.6, 1.6): played at such speeds, to vary heart rates
     config.data.cohort = ConfigDict()  # of data=synthetic
     config.data.cohort.num_subjects = 64
     config.data.cohort.recordings_per_subject = 2
@@ -274,6 +275,7 @@ def _contrastive(config: ConfigDict, preset: str) -> None:
     if config.data.source == "synthetic" or config.data.channels == "II,PPG":
         config.data.channels = "PPG,II"
     config.contrastive.weight = 1.0
+    config.data.tempo_range = (0.6, 1.6)
     if preset == "tiny":
         config.batch_size = 32
 
@@ -316,6 +318,7 @@ def _v3_upstream(config: ConfigDict, preset: str) -> None:
     if preset == "base":
         _published_width(config)
     config.contrastive.view = "whole"
+    config.data.tempo_range = (1.0, 1.0)
     config.contrastive.same_subject_negatives = True
 
 

@@ -18,7 +18,6 @@ def get_config() -> ConfigDict:
     config.data_path = ""  # of its recordings, where they have moved
     config.max_windows_per_subject = 40  # end to end, spread evenly over the recordings
     config.batch_size = 64
-    config.shift_seconds = 0.4  # PPG is slid so far either way to find its delay after the ECG
-    config.shift_step_seconds = 0.02
-    config.shift_windows = 8  # a recording
+    config.probe_recordings = 300  # of training, for the pulse transit time of synthetic data
+    config.probe_windows = 4  # of each recording
     return config

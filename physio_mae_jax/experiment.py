@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -24,13 +24,14 @@ from physio_mae_jax.data.synthetic import CohortConfig, SyntheticCohort
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.figures.curves import draw_scale_weights
+from physio_mae_jax.inference.probe import ProbeConfig, ProbeRun, read_labels
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
-from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
+from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
 from physio_mae_jax.settings import DataConfig, model_settings, objective_settings, typed
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.wavelet import wavelet_bank
@@ -94,6 +95,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
         batch_size=config.batch_size,
         seed=config.seed,
         num_threads=data.num_threads,
+        tempo_range=(data.tempo_range[0], data.tempo_range[1]),
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
@@ -143,40 +145,88 @@ def build_retrieval(config: ConfigDict, workdir: Path) -> RetrievalRun:
         "config",
         {n: config[n] for n in config if n not in ("task", "run", "data_path")},
     )
-    trained = _read_run(config.run)
-    data = dict(trained["data"])
-    if config.data_path:
-        data["path"] = config.data_path
-    model = model_settings(trained["model"], trained["window_seconds"], trained["sampling_rate_hz"])
-    contrastive = typed(ContrastiveConfig, "contrastive", trained["contrastive"])
-    objective = objective_settings(trained["objective"])
-    if not contrastive.weight:
+    past = open_run(config.run, config.data_path)
+    if not isinstance(past.model, ContrastiveAutoencoder):
         raise ConfigError(
             f"the run in {config.run} was not contrastive (contrastive.weight=0), so its model "
             "aligns nothing; train one with --config=configs/pretrain.py:model=contrastive."
         )
-    built = build_model(model, contrastive)
-    untrained = jax.jit(
-        lambda: init_params(built, objective.mask, trained["seed"], num_channels=1)
-    )()
-    with Checkpoints(Path(config.run) / "checkpoints", keep=None) as checkpoints:
-        params = checkpoints.params(jax.eval_shape(lambda: untrained))
-    opened = open_data(typed(DataConfig, "data", data), model)
+    opened = open_data(past.data, past.model.config)
     source = opened.reader.source
     return RetrievalRun(
         workdir=artifacts.prepare_workdir(workdir),
         config=settings,
-        model=cast(ContrastiveAutoencoder, built),
-        encoders={"trained": params, "untrained": untrained},
+        model=past.model,
+        encoders=past.encoders,
         reader=opened.reader,
+        training=opened.training,
         held_out=opened.held_out,
         true_delay_seconds=(
             (lambda i: source.truth(i).pulse_transit_time_seconds)
             if isinstance(source, SyntheticCohort)
             else None
         ),
-        description={"run": str(config.run), "data": data["path"] or data["source"]},
+        description={"run": str(config.run), "data": past.data.path or past.data.source},
     )
+
+
+def build_probe(config: ConfigDict, workdir: Path) -> ProbeRun:
+    """Open labelled recordings and the encoder of a pre-training run.
+
+    Args:
+        config: as ``configs/probe.py`` makes it.
+        workdir: made if absent.
+
+    Raises:
+        UserError: there is no such run, or the labels do not fit the recordings.
+    """
+    settings = typed(
+        ProbeConfig,
+        "config",
+        {n: config[n] for n in config if n not in ("task", "run", "data_path")},
+    )
+    past = open_run(config.run, config.data_path)
+    opened = open_data(past.data, past.model.config)
+    return ProbeRun(
+        workdir=artifacts.prepare_workdir(workdir),
+        config=settings,
+        model=past.model,
+        encoders=past.encoders,
+        reader=opened.reader,
+        labels=read_labels(Path(past.data.path), settings, len(opened.reader.source.recordings)),
+        description={"run": str(config.run), "data": past.data.path},
+    )
+
+
+class PastRun(NamedTuple):
+    """A pre-training run to look at: its model, before and after, and its data."""
+
+    model: MaskedModel
+    encoders: dict[str, Params]  # 'trained' and 'untrained'
+    data: DataConfig
+
+
+def open_run(folder: str, data_path: str) -> PastRun:
+    """Build the model of a run again and load its newest checkpoint.
+
+    Args:
+        folder: work folder of the run.
+        data_path: of its recordings if they have moved or others are meant, else ''.
+    """
+    settings = _read_run(folder)
+    data = dict(settings["data"]) | ({"path": data_path} if data_path else {})
+    cfg = model_settings(
+        settings["model"], settings["window_seconds"], settings["sampling_rate_hz"]
+    )
+    contrastive = typed(ContrastiveConfig, "contrastive", settings["contrastive"])
+    mask = objective_settings(settings["objective"]).mask
+    model = build_model(cfg, contrastive)
+    channels = 1 if contrastive.weight else 2
+    untrained = jax.jit(lambda: init_params(model, mask, settings["seed"], channels))()
+    with Checkpoints(Path(folder) / "checkpoints", keep=None) as checkpoints:
+        trained = checkpoints.params(jax.eval_shape(lambda: untrained))
+    encoders = {"trained": trained, "untrained": untrained}
+    return PastRun(model, encoders, typed(DataConfig, "data", data))
 
 
 def _read_run(folder: str) -> dict[str, Any]:
@@ -222,7 +272,7 @@ def open_data(data: DataConfig, model: MaeConfig) -> OpenedData:
     if data.source == "folder":
         usable, report = check_recordings(
             source,
-            min_seconds=window.seconds,
+            min_seconds=window.seconds * data.tempo_range[1],
             channels=channels,
             missing_channels=data.missing_channels,
             on_invalid=data.on_invalid,

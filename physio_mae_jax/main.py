@@ -26,12 +26,15 @@ def main(argv: list[str]) -> None:
     _set_up_logging()
     # Heavy imports wait until the flags are known to be right.
     from physio_mae_jax import experiment
+    from physio_mae_jax.inference.probe import probe
     from physio_mae_jax.inference.retrieval import retrieve
     from physio_mae_jax.training.loop import pretrain
 
     config, workdir = _CONFIG.value, Path(str(_WORKDIR.value))
     if config.task == "retrieval":
         retrieve(experiment.build_retrieval(config, workdir))
+    elif config.task == "probe":
+        probe(experiment.build_probe(config, workdir))
     else:
         pretrain(experiment.build_pretraining(config, workdir))
     _LOG.info("done; everything is in %s", workdir.absolute())

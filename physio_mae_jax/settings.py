@@ -31,6 +31,7 @@ class DataConfig:
         split_seed: of that choice.
         max_held_out_windows: windows evaluated on, at most.
         num_threads: that read ahead.
+        tempo_range: see ``data.pipeline.LoaderConfig``.
         cohort: settings of the synthetic cohort.
     """
 
@@ -44,6 +45,7 @@ class DataConfig:
     split_seed: int
     max_held_out_windows: int
     num_threads: int
+    tempo_range: tuple[float, float]
     cohort: Mapping[str, Any]
 
     def __post_init__(self) -> None:

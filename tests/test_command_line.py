@@ -62,6 +62,7 @@ def test_every_preset_traces_a_step_of_the_size_it_claims(preset, millions, tmp_
         "signal": jax.ShapeDtypeStruct((*shape, samples), np.float32),
         "channel_mask": jax.ShapeDtypeStruct(shape, bool),
         "channel_ids": jax.ShapeDtypeStruct(shape, np.int32),
+        "subject": jax.ShapeDtypeStruct(shape[:1], np.int32),
     }
     _, metrics = jax.eval_shape(lambda s, b: train_step(run.task, s, b), abstract, batch)
     assert metrics["loss"].shape == ()
@@ -121,7 +122,7 @@ def test_wrong_settings_are_refused_before_anything_is_compiled(name, tmp_path):
     ("argument", "message"),
     [
         ("preset=huge", r"preset='huge' is not known; choose one of tiny, base"),
-        ("size=3", r"'size=3' is not known; write name=value with a name of preset, data"),
+        ("size=3", r"'size=3' is not known; write name=value with a name of model, preset, data"),
     ],
 )
 def test_wrong_config_arguments_name_the_choices(argument, message):

@@ -120,8 +120,8 @@ def test_weight_decay_spares_biases_norms_positions_and_tokens():
         "/".join(key.key for key in path): on
         for path, on in jax.tree_util.tree_leaves_with_path(decayed(params))
     }
-    assert names["encoder/blocks/mlp/expand/kernel"]
-    assert names["tokenizer/wavelet_projection/kernel"]
+    assert names["encoder/stack/blocks/mlp/expand/kernel"]
+    assert names["encoder/tokenizer/wavelet_projection/kernel"]
     spared = [name for name, on in names.items() if not on]
     assert {name.rsplit("/")[-1] for name in spared} == {
         "bias", "scale", "position", "mask_token", "embedding",

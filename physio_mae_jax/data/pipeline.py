@@ -18,12 +18,15 @@ class LoaderConfig:
         batch_size: examples a step, over all processes.
         seed: of order and crops.
         num_threads: threads that read ahead in each process.
+        tempo_range: (slowest, fastest) at which recordings are played in training, in steps of
+            0.05 and all channels of a window alike; 1 is as recorded. Varies the heart rate.
         process_index, process_count: which share of each batch this process makes.
     """
 
     batch_size: int
     seed: int
     num_threads: int = 8
+    tempo_range: tuple[float, float] = (1.0, 1.0)
     process_index: int = 0
     process_count: int = 1
 
@@ -34,10 +37,19 @@ class LoaderConfig:
                 f"{self.process_count} processes."
             )
 
+        if not 0.25 <= self.tempo_range[0] <= 1 <= self.tempo_range[1] <= 4:
+            raise ConfigError(
+                f"data.tempo_range is {self.tempo_range}; it must be (slowest, fastest) with 0.25 "
+                "≤ slowest ≤ 1 ≤ fastest ≤ 4."
+            )
+
     @property
     def local_batch_size(self) -> int:
         """Examples a step that this process makes."""
         return self.batch_size // self.process_count
+
+
+_TEMPO_STEP = 0.05
 
 
 class _RecordingSlots:
@@ -54,14 +66,17 @@ class _RecordingSlots:
 
 
 class _RandomCrop(grain.transforms.RandomMap):
-    """Reads a window at a random start; every start is equally likely."""
+    """Reads a window at a random tempo and start; every one is equally likely."""
 
-    def __init__(self, reader: WindowReader) -> None:
+    def __init__(self, reader: WindowReader, tempo_range: tuple[float, float]) -> None:
         self._reader = reader
+        steps = [round(bound / _TEMPO_STEP) for bound in tempo_range]
+        self._tempos = np.arange(steps[0], steps[1] + 1) * _TEMPO_STEP
 
     def random_map(self, element: int, rng: np.random.Generator) -> Example:
-        start = int(rng.integers(self._reader.num_starts(element)))
-        return self._reader.read(element, start)
+        tempo = float(rng.choice(self._tempos)) if len(self._tempos) > 1 else 1.0
+        start = int(rng.integers(self._reader.num_starts(element, tempo)))
+        return self._reader.read(element, start, tempo)
 
 
 def num_windows(reader: WindowReader, recording: int) -> int:
@@ -88,7 +103,9 @@ def training_batches(
         .seed(config.seed)
         .shuffle()
         .repeat()
-        .random_map(_RandomCrop(reader))[config.process_index :: config.process_count]
+        .random_map(_RandomCrop(reader, config.tempo_range))[
+            config.process_index :: config.process_count
+        ]
         .batch(config.local_batch_size, drop_remainder=True)
     )
     options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)

@@ -50,25 +50,30 @@ class WindowReader:
         subjects = [info.subject_id for info in source.recordings]
         self._subjects = np.unique(subjects, return_inverse=True)[1].astype(np.int32)
 
-    def num_starts(self, recording: int) -> int:
-        """Return how many places a window can begin at, at the model's rate."""
+    def num_starts(self, recording: int, tempo: float = 1.0) -> int:
+        """Return how many places a window can begin at, at the model's rate and a tempo."""
         info = self.source.recordings[recording]
-        change = RateChange.between(info.sampling_rate_hz, self.config.sampling_rate_hz)
-        starts = change.length_after(info.num_samples) - self.config.num_samples + 1
+        starts = self._change(info, tempo).length_after(info.num_samples)
+        starts -= self.config.num_samples - 1
         if starts < 1:
             raise DataError(
                 f"recording {info.record_id!r} lasts {info.seconds:.2f} s, less than the window "
-                f"of {self.config.seconds:.2f} s; shorten --config.window_seconds or leave it out "
-                "with --config.data.on_invalid=skip."
+                f"of {self.config.seconds * tempo:.2f} s; shorten --config.window_seconds or leave "
+                "it out with --config.data.on_invalid=skip."
             )
         return starts
 
-    def read(self, recording: int, start: int) -> Example:
+    def _change(self, info: RecordingInfo, tempo: float) -> RateChange:
+        source_hz = round(info.sampling_rate_hz * tempo, 4)
+        return RateChange.between(source_hz, self.config.sampling_rate_hz)
+
+    def read(self, recording: int, start: int, tempo: float = 1.0) -> Example:
         """Read, resample and normalise one window.
 
         Args:
             recording: index in the source.
-            start: first sample at the model's rate, in [0, num_starts).
+            start: first sample at the model's rate and the tempo, in [0, num_starts).
+            tempo: how many times as fast the recording is played, all channels alike.
 
         Returns:
             'signal' [M, L] float32 z-scored and clipped to ±10; 'channel_mask' [M] bool, False
@@ -81,7 +86,7 @@ class WindowReader:
         """
         info = self.source.recordings[recording]
         length = self.config.num_samples
-        change = RateChange.between(info.sampling_rate_hz, self.config.sampling_rate_hz)
+        change = self._change(info, tempo)
         first, last, offset = change.source_span(start, length, info.num_samples)
         raw = self._select(self.source.read(recording, first, last), info)
         self._check_finite(raw, info, first)
@@ -93,7 +98,7 @@ class WindowReader:
             "channel_ids": self._channel_ids,
             "subject": self._subjects[recording],
             "recording": np.int32(recording),
-            "start": np.int32(start),
+            "start": np.int32(start * tempo),
         }
 
     def _select(self, raw: np.ndarray, info: RecordingInfo) -> np.ndarray:

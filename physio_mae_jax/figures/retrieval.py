@@ -1,4 +1,4 @@
-"""Pictures of a retrieval: recalls beside chance, and how agreement falls as the PPG slides."""
+"""Pictures of a retrieval: recalls beside chance, and the delays that a probe reads."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,13 +10,15 @@ _COLOURS = {"trained": "C3", "untrained": "C0"}
 
 
 def draw_retrieval(results: Mapping[str, Any]) -> Figure:
-    """Draw recall@1 of both directions and all pools, and the mean profile of sliding.
+    """Draw recall@1 of both directions and all pools, and predicted against true delays.
 
     Args:
         results: of ``inference.retrieval.retrieve``.
     """
-    figure = Figure(figsize=(11, 4), layout="constrained")
-    recall, slide = figure.subplots(1, 2)
+    delays = {e: results[e]["delay"] for e in _COLOURS if "delay" in results[e]}
+    figure = Figure(figsize=(11 if delays else 6.5, 4), layout="constrained")
+    axes = figure.subplots(1, 2 if delays else 1, squeeze=False)[0]
+    recall = axes[0]
     directions = [name for name in results["trained"] if " to " in name]
     pools = list(results["trained"][directions[0]])
     labels = [f"{direction}\n{pool}" for direction in directions for pool in pools]
@@ -29,13 +31,17 @@ def draw_retrieval(results: Mapping[str, Any]) -> Figure:
     recall.set_xticks(places, labels, fontsize=8)
     recall.set_ylabel("recall@1")
     recall.legend()
-    for encoder, colour in _COLOURS.items():
-        delay = results[encoder]["delay"]
-        if delay["profiles"]:
-            profiles = np.asarray(delay["profiles"])
-            slide.plot(delay["shift_seconds"], profiles.mean(axis=0), color=colour, label=encoder)
-            slide.plot(delay["shift_seconds"], profiles.T, color=colour, alpha=0.15, lw=0.8)
-    slide.set_xlabel("PPG taken later by (s)")
-    slide.set_ylabel("cosine with the ECG")
-    slide.set_title("agreement as the PPG slides, each held-out recording", fontsize=9)
+    for encoder, delay in delays.items():
+        axes[1].plot(
+            delay["true_seconds"],
+            delay["predicted_seconds"],
+            "o",
+            color=_COLOURS[encoder],
+            label=f"{encoder}, r = {delay['correlation']:.2f}",
+        )
+    if delays:
+        axes[1].axline((0.2, 0.2), slope=1, color="grey", lw=0.8)
+        axes[1].set_xlabel("pulse transit time, truth (s)")
+        axes[1].set_ylabel("linear probe of the frozen encoder (s)")
+        axes[1].legend()
     return figure

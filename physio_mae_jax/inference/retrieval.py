@@ -5,9 +5,8 @@ its own match, the windows of all subjects ('all'), of other subjects only ('acr
 same subject only ('within', where only the timing of beats helps). The encoder before training
 and chance are measured beside it.
 
-Sliding the PPG against the ECG until they agree best also tells the delay between them. It is
-relative to the delay that the model learned as usual; where the truth is known, on synthetic
-data, both are compared.
+On synthetic data, where it is known, ``inference.delay`` asks the same encoders for the pulse
+transit time.
 """
 
 import dataclasses
@@ -21,6 +20,7 @@ import numpy as np
 
 from physio_mae_jax.data.windows import WindowReader, spread_windows
 from physio_mae_jax.figures.retrieval import draw_retrieval
+from physio_mae_jax.inference.delay import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
 from physio_mae_jax.training import artifacts
@@ -40,15 +40,14 @@ class RetrievalConfig:
     Attributes:
         max_windows_per_subject: queries, at most.
         batch_size: windows encoded at a time.
-        shift_seconds, shift_step_seconds: range to either side, and step, of sliding the PPG.
-        shift_windows: windows of each recording that are slid.
+        probe_recordings, probe_windows: training recordings that the probe of the pulse transit
+            time is fitted to, and windows of each recording.
     """
 
     max_windows_per_subject: int
     batch_size: int
-    shift_seconds: float
-    shift_step_seconds: float
-    shift_windows: int
+    probe_recordings: int
+    probe_windows: int
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,6 +60,7 @@ class RetrievalRun:
         model: of the run.
         encoders: parameters by name, 'trained' and 'untrained'.
         reader: of windows with two channels.
+        training: recordings trained on.
         held_out: recordings of subjects never trained on.
         true_delay_seconds: of a recording, from ECG to PPG; None where it is not known.
         description: of the run and its data, for the report.
@@ -71,6 +71,7 @@ class RetrievalRun:
     model: ContrastiveAutoencoder
     encoders: dict[str, Params]
     reader: WindowReader
+    training: Sequence[int]
     held_out: Sequence[int]
     true_delay_seconds: Callable[[int], float] | None
     description: dict[str, Any]
@@ -100,13 +101,46 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
             }
             for i in range(NUM_MODALITIES)
         }
-        results[encoder]["delay"] = _delays(run, embed, params)
+        if run.true_delay_seconds is not None:
+            results[encoder]["delay"] = delay_probe(run, params)
     artifacts.write_json(run.workdir / "retrieval.json", results)
     text = retrieval_table(results)
     artifacts.write_text(run.workdir / "retrieval.md", text)
     artifacts.write_figure(run.workdir / "figures" / "retrieval.png", draw_retrieval(results))
     _LOG.info("\n%s", text)
     return results
+
+
+def delay_probe(run: RetrievalRun, params: Params) -> dict[str, Any]:
+    """Ask an encoder for the delays of held-out recordings, see ``inference.delay``."""
+    assert run.true_delay_seconds is not None
+    columns = jax.jit(lambda params, batch: _column_latents(run.model, params, batch))
+    stride = max(1, len(run.training) // run.config.probe_recordings)
+    sets = []
+    for recordings in (run.training[::stride], run.held_out):
+        latents = []
+        for recording in recordings:
+            last = run.reader.num_starts(recording) - 1
+            starts = np.linspace(0, last, run.config.probe_windows).astype(int)
+            batch = _stacked([run.reader.read(recording, int(start)) for start in starts])
+            latents.append(np.asarray(columns(params, batch)))
+        delays = np.asarray([run.true_delay_seconds(recording) for recording in recordings])
+        sets += [np.stack(latents), delays]
+    return dict(probe_delay(sets[0], sets[1], sets[2], sets[3]))
+
+
+def _column_latents(model: ContrastiveAutoencoder, params: Params, batch: Any) -> jax.Array:
+    """Encode both modalities, the mean of the rows of each column: [B, 2, W, D] float32."""
+    one = split_modalities(batch)
+    latents: Any = model.apply(
+        {"params": params}, one["signal"], one["channel_mask"], one["channel_ids"], method="grid"
+    )
+    rows = latents.astype(jax.numpy.float32).mean(axis=3)
+    return rows.reshape(-1, NUM_MODALITIES, *rows.shape[2:])
+
+
+def _stacked(windows: Sequence[Any]) -> dict[str, np.ndarray]:
+    return {name: np.stack([window[name] for window in windows]) for name in MODEL_INPUTS}
 
 
 def rank_metrics(similarity: np.ndarray, subjects: np.ndarray, pool: str) -> dict[str, float]:
@@ -150,73 +184,9 @@ def _embed_all(
     for start in range(0, len(windows), size):
         chunk = list(windows[start : start + size])
         chunk += [chunk[-1]] * (size - len(chunk))  # one shape, compiled once
-        batch = {name: np.stack([window[name] for window in chunk]) for name in MODEL_INPUTS}
-        parts.append(np.asarray(embed(params, batch)).reshape(size, NUM_MODALITIES, -1))
+        parts.append(np.asarray(embed(params, _stacked(chunk))).reshape(size, NUM_MODALITIES, -1))
     embedded = np.concatenate(parts)[: len(windows)]
     return embedded / np.linalg.norm(embedded, axis=-1, keepdims=True)
-
-
-def _delays(
-    run: RetrievalRun, embed: Callable[[Params, Any], jax.Array], params: Params
-) -> dict[str, Any]:
-    """Slide the PPG of each held-out recording against its ECG until they agree best."""
-    cfg, rate = run.config, run.reader.config.sampling_rate_hz
-    step = max(1, round(cfg.shift_step_seconds * rate))
-    reach = int(cfg.shift_seconds * rate) // step * step
-    shifts = np.arange(-reach, reach + 1, step)
-    found, truth, curves = [], [], []
-    for recording in run.held_out:
-        places = spread_windows(run.reader, [recording], cfg.shift_windows, margin=reach)
-        if not places:
-            continue
-        profile = np.mean(
-            [_agreement(run, embed, params, recording, start, shifts) for _, start in places], 0
-        )
-        curves.append(profile.tolist())
-        found.append(float(peak_position(profile) * step - reach) / rate)
-        if run.true_delay_seconds is not None:
-            truth.append(float(run.true_delay_seconds(recording)))
-    result: dict[str, Any] = {
-        "shift_seconds": (shifts / rate).tolist(),
-        "profiles": curves,
-        "delay_seconds": found,
-    }
-    if truth:
-        error = np.asarray(found) - np.mean(found) - (np.asarray(truth) - np.mean(truth))
-        varies = len(set(found)) > 1 and len(set(truth)) > 1
-        result |= {
-            "true_delay_seconds": truth,
-            "correlation": float(np.corrcoef(found, truth)[0, 1]) if varies else 0.0,
-            "mean_absolute_error_seconds": float(np.abs(error).mean()),
-            "spread_of_truth_seconds": float(np.abs(np.asarray(truth) - np.mean(truth)).mean()),
-        }
-    return result
-
-
-def _agreement(
-    run: RetrievalRun,
-    embed: Callable[[Params, Any], jax.Array],
-    params: Params,
-    recording: int,
-    start: int,
-    shifts: np.ndarray,
-) -> np.ndarray:
-    """Compare the ECG at ``start`` with the PPG at each shift from it: cosines [n]."""
-    ppg = run.reader.config.channels.index("PPG")
-    windows = [run.reader.read(recording, start + int(shift)) for shift in shifts]
-    embedded = _embed_all(embed, params, windows, len(windows))
-    here = embedded[len(shifts) // 2, 1 - ppg]
-    return embedded[:, ppg] @ here
-
-
-def peak_position(profile: np.ndarray) -> float:
-    """Return where a sampled curve is highest, refined by a parabola through its neighbours."""
-    top = int(np.argmax(profile))
-    if not 0 < top < len(profile) - 1:
-        return float(top)
-    before, here, after = profile[top - 1 : top + 2]
-    curvature = before - 2 * here + after
-    return top if curvature == 0 else top + 0.5 * (before - after) / curvature
 
 
 def retrieval_table(results: dict[str, Any]) -> str:
@@ -244,12 +214,11 @@ def retrieval_table(results: dict[str, Any]) -> str:
                     f"| {direction} | {pool}, {count:.0f} | {encoder} | {recalls} | {rank} |"
                 )
     for encoder in ("trained", "untrained"):
-        delay = results[encoder]["delay"]
-        if "correlation" in delay:
+        if delay := results[encoder].get("delay"):
             lines.append(
-                f"\nDelay of the pulse, {encoder}: correlation with the truth "
-                f"{delay['correlation']:.2f}, mean absolute error "
+                f"\nPulse transit time of held-out recordings, {encoder}: correlation with the "
+                f"truth {delay['correlation']:.2f}, mean absolute error "
                 f"{1e3 * delay['mean_absolute_error_seconds']:.0f} ms where guessing the mean "
-                f"gives {1e3 * delay['spread_of_truth_seconds']:.0f} ms."
+                f"gives {1e3 * delay['guessing_error_seconds']:.0f} ms."
             )
     return "\n".join(lines) + "\n"

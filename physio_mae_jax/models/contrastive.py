@@ -75,6 +75,10 @@ class ContrastiveAutoencoder(nn.Module):
         """Embed whole examples: [B, E] as of ``Projection``."""
         return self.projection(self.features(signal, channel_mask, channel_ids))
 
+    def grid(self, signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array) -> jax.Array:
+        """Return the latents of whole examples, [B, 1, W, H, D]."""
+        return self.autoencoder.encoder.grid(signal, channel_mask, channel_ids)
+
     def features(
         self,
         signal: jax.Array,

@@ -114,22 +114,40 @@ class Attention(nn.Module):
         query, key, value = heads[..., 0, :, :], heads[..., 1, :, :], heads[..., 2, :, :]
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
-        num_keys = None
-        if key_mask is not None and self.implementation == "cudnn":
-            # The fused kernel takes masks of even lengths only, but a number of leading keys for
-            # any; the order of keys is free, so those to attend to are put in front.
-            order = jnp.argsort(~key_mask, axis=1, stable=True)[:, :, None, None]
-            key, value = (jnp.take_along_axis(array, order, axis=1) for array in (key, value))
-            num_keys, key_mask = key_mask.sum(axis=1, dtype=jnp.int32), None
-        mixed = jax.nn.dot_product_attention(
-            query,
-            key,
-            value,
-            mask=None if key_mask is None else key_mask[:, None, None, :],
-            key_value_seq_lengths=num_keys,
-            implementation=self.implementation,
-        )
+        attend = _fused if self.implementation == "cudnn" else _plain
+        mixed = attend(query, key, value, key_mask)
         return _linear(width, self.rank_ratio, self.dtype, "output")(mixed.reshape(tokens.shape))
+
+
+def _plain(
+    query: jax.Array, key: jax.Array, value: jax.Array, key_mask: jax.Array | None
+) -> jax.Array:
+    """Attend among [B, T, h, d] by XLA."""
+    mask = None if key_mask is None else key_mask[:, None, None, :]
+    return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="xla")
+
+
+def _fused(
+    query: jax.Array, key: jax.Array, value: jax.Array, key_mask: jax.Array | None
+) -> jax.Array:
+    """Attend among [B, T, h, d] by cuDNN, which trains on even T only and dislikes masks."""
+    batch, length = query.shape[:2]
+    num_keys = None
+    if key_mask is not None:
+        # It takes a number of leading keys instead of a mask; the order of keys is free, so
+        # those to attend to are put in front.
+        order = jnp.argsort(~key_mask, axis=1, stable=True)[:, :, None, None]
+        key, value = (jnp.take_along_axis(array, order, axis=1) for array in (key, value))
+        num_keys = key_mask.sum(axis=1, dtype=jnp.int32)
+    elif length % 2:
+        num_keys = jnp.full(batch, length, jnp.int32)
+    if length % 2:
+        even = [(0, 0), (0, 1), (0, 0), (0, 0)]
+        query, key, value = (jnp.pad(array, even) for array in (query, key, value))
+    mixed = jax.nn.dot_product_attention(
+        query, key, value, key_value_seq_lengths=num_keys, implementation="cudnn"
+    )
+    return mixed[:, :length]
 
 
 class Mlp(nn.Module):
