@@ -1,0 +1,196 @@
+"""Versions, masks and attention layouts: what they share and where they must agree."""
+
+import dataclasses
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from configs.pretrain import ARGUMENTS, get_config
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.heads import Classifier, HeadConfig
+from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.objectives.masking import (
+    MaskConfig,
+    draw_mask,
+    row_mask,
+    time_scale_mask,
+    token_mask,
+)
+from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
+from physio_mae_jax.settings import model_settings, objective_settings
+from physio_mae_jax.training.step import init_params
+from tests.factories import random_batch, tiny_model
+
+JOINT = {
+    "encoder_attention": "joint",
+    "decoder_attention": "joint",
+    "class_token": True,
+    "waveform_branch": False,
+    "waveform_head_norm": False,
+}
+
+
+def settings(argument):
+    config = get_config(argument)
+    model = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
+    return model, objective_settings(config.objective)
+
+
+@pytest.mark.parametrize(
+    ("argument", "millions"),
+    [("model=v1", 85), ("model=v2", 42), ("model=v3", 55), ("model=v3_upstream", 143.9 - 0.8)],
+)
+def test_sizes_are_those_the_readme_of_the_original_claims(argument, millions):
+    """v1 and v2: the encoder, v3: encoder and decoder; v3_upstream: as counted in its code."""
+    cfg, objective = settings(f"preset=base,{argument}")
+    params = jax.eval_shape(lambda: init_params(MaskedAutoencoder(cfg), objective.mask, 0, 2))
+    if argument in ("model=v1", "model=v2"):
+        params = params["encoder"]
+    count = sum(leaf.size for leaf in jax.tree.leaves(params)) / 1e6
+    assert count == pytest.approx(millions, rel=0.03)
+
+
+@pytest.mark.parametrize("version", [v for v in ARGUMENTS["model"] if v != "contrastive"])
+@pytest.mark.parametrize("channels", [1, 3])
+def test_every_version_learns_from_any_number_of_channels(version, channels):
+    cfg, objective = settings(f"preset=debug,model={version}")
+    objective.check_against(cfg)
+    model = MaskedAutoencoder(dataclasses.replace(cfg, depth=1))
+    batch = random_batch(2, channels, cfg.num_samples)
+    mask = draw_mask(jax.random.key(0), 2, channels, cfg, objective.mask)
+    params = init_params(model, objective.mask, 0, 2)
+    gradient = jax.jit(jax.grad(lambda p: pretraining_loss(model, objective, p, batch, mask)[0]))(
+        params
+    )
+    norms = [float(jnp.abs(leaf).max()) for leaf in jax.tree.leaves(gradient)]
+    assert np.isfinite(norms).all()
+    assert max(norms) > 0
+
+
+@pytest.mark.parametrize("kind", ["random_rows", "time_scale", "channels"])
+def test_other_masks_run_and_score_what_is_hidden(kind):
+    cfg, objective = settings(f"preset=debug,mask={kind}")
+    objective.check_against(cfg)
+    model, batch = MaskedAutoencoder(cfg), random_batch(2, 4, cfg.num_samples)
+    mask = draw_mask(jax.random.key(0), 2, 4, cfg, objective.mask)
+    result = forward(model, objective, init_params(model, objective.mask, 0, 2), batch, mask)
+    assert np.isfinite(result.predicted.patches).all()
+    assert result.token_weight.sum() > 0
+
+
+def test_random_rows_keep_as_many_columns_in_each_row():
+    mask = row_mask(jax.random.uniform(jax.random.key(0), (3, 4, 20)), 0.75)
+    assert mask.visible_ids.shape == (3, 5, 4)
+    assert (np.asarray(mask.visible_ids) % 4 == np.arange(4)).all()
+    assert (np.diff(mask.visible_ids, axis=1) > 0).all()
+    shown = ~np.asarray(mask.scored)[:, 0].reshape(3, -1)
+    for example in range(3):
+        assert set(np.flatnonzero(shown[example])) == set(np.ravel(mask.visible_ids[example]))
+
+
+def test_time_scale_masks_hide_whole_columns_and_rows():
+    keys = jax.random.split(jax.random.key(0))
+    config = MaskConfig(kind="time_scale", ratio=0.75, row_ratio=0.5)
+    noise, rows = jax.random.uniform(keys[0], (2, 20)), jax.random.uniform(keys[1], (2, 4))
+    mask = time_scale_mask(noise, rows, config)
+    assert mask.visible_ids.shape == (2, 5, 2)
+    shown = ~np.asarray(mask.scored)[:, 0]
+    assert (shown.sum(axis=2).max(axis=1) == 2).all()
+    assert (shown.any(axis=2).sum(axis=1) == 5).all()
+
+
+def test_random_tokens_cover_every_channel_row_by_row():
+    cfg = tiny_model().config
+    mask = token_mask(jax.random.uniform(jax.random.key(0), (2, 3 * 80)), 0.75, cfg)
+    shown = ~np.asarray(mask.scored)  # [B, M, W, H]
+    flat = shown.swapaxes(2, 3).reshape(2, -1)
+    for example in range(2):
+        np.testing.assert_array_equal(np.flatnonzero(flat[example]), mask.visible_ids[example])
+
+
+def test_a_dropped_channel_reaches_nothing_but_its_own_score():
+    model = tiny_model(decoder_channel_identity=True)
+    objective = ObjectiveConfig(mask=MaskConfig(channel_drop=0.5))
+    batch = random_batch(2, 2)
+    mask = draw_mask(jax.random.key(0), 2, 2, model.config, objective.mask)
+    assert (mask.dropped_channels.sum(axis=1) == 1).all()
+    params = init_params(model, objective.mask, 0, 2)
+    predict = jax.jit(lambda b: forward(model, objective, params, b, mask).predicted.patches)
+    dropped = mask.dropped_channels[:, :, None]
+    other = batch | {"signal": jnp.where(dropped, -batch["signal"], batch["signal"])}
+    np.testing.assert_array_equal(predict(batch), predict(other))
+
+
+def test_an_absent_channel_changes_nothing_in_a_joint_sequence():
+    model = tiny_model(**JOINT)
+    params = init_params(model, MaskConfig(kind="random"), 0, 2)
+    batch = random_batch(2, 3)
+    without = {name: values[:, jnp.array([0, 2])] for name, values in batch.items()}
+    batch["channel_mask"] = batch["channel_mask"].at[:, 1].set(False)
+    batch["signal"] = batch["signal"].at[:, 1].set(1e6)
+    features = jax.jit(lambda b: model.apply({"params": params}, **b, method="features"))
+    np.testing.assert_allclose(features(batch), features(without), atol=1e-5)
+
+
+def test_low_rank_layers_are_smaller():
+    full = init_params(tiny_model(width=128), MaskConfig(), 0, 2)
+    thin = init_params(
+        tiny_model(width=128, mlp_rank_ratio=0.25, attention_rank_ratio=0.25), MaskConfig(), 0, 2
+    )
+    count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree["encoder"]["stack"]))  # noqa: E731
+    assert count(thin) < 0.6 * count(full)
+
+
+def test_the_stem_sees_nothing_behind_the_end_of_a_signal():
+    model = tiny_model(convolutional_stem="normalised")
+    params = init_params(model, MaskConfig(), 0, 2)
+    batch = random_batch(2, 2)
+    valid = jnp.array([12, 12])
+    other = batch | {"signal": batch["signal"].at[:, :, 240:].set(50.0)}
+
+    def features(b):
+        return model.apply({"params": params}, **b, method="features", num_valid_columns=valid)
+
+    np.testing.assert_allclose(features(batch), features(other), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"class_token": True}, "needs one sequence"),
+        ({"mlp_rank_ratio": 1.5}, r"mlp_rank_ratio is 1\.5"),
+        ({"rotary_positions": "time"}, "choose one of column, token"),
+    ],
+)
+def test_variants_that_make_no_sense_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        tiny_model(**changes)
+
+
+@pytest.mark.parametrize(
+    ("mask", "changes", "message"),
+    [
+        ({"kind": "random"}, {}, "takes tubelet, random_rows, time_scale"),
+        ({"kind": "tubelet"}, JOINT, "takes random"),
+        ({"kind": "random_rows"}, {}, r"set model\.waveform_branch to False"),
+        ({"channel_drop": 0.5}, {}, "decoder_channel_identity=True"),
+    ],
+)
+def test_masks_that_do_not_fit_the_model_are_refused(mask, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        MaskConfig(**mask).check_against(tiny_model(**changes).config)
+
+
+@pytest.mark.parametrize("kind", ["linear", "reasoning", "residual_mlp"])
+def test_heads_read_only_channels_that_are_present(kind):
+    head = HeadConfig(kind=kind, num_classes=3, num_queries=4, hidden_width=16)
+    model = Classifier(tiny_model(depth=1).config, head)
+    batch = random_batch(2, 3)
+    batch["channel_mask"] = batch["channel_mask"].at[:, 1].set(False)
+    params = jax.jit(model.init)(jax.random.key(0), **batch)
+    classify = jax.jit(lambda b: model.apply(params, **b))
+    other = batch | {"signal": batch["signal"].at[:, 1].multiply(-3.0)}
+    assert classify(batch).shape == (2, 3)
+    np.testing.assert_allclose(classify(batch), classify(other), atol=1e-5)
