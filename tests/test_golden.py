@@ -70,11 +70,6 @@ class Case:
             scale_tilt=0.0,
         )
 
-    def loss_parts(self):
-        return pretraining_loss(
-            self.model, self.objective(), self.params, self.batch(), self.mask()
-        )[1]
-
     def apply(self, *arguments, **options):
         return self.model.apply({"params": self.params}, *arguments, **options)
 
