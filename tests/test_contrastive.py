@@ -105,7 +105,7 @@ def test_the_probe_reads_a_delay_that_is_there_and_none_that_is_not():
 def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("contrastive")
     config = pretrain_config.get_config("model=contrastive,preset=debug")
-    config.batch_size, config.accumulation_steps = 16, 2
+    config.num_devices, config.accumulation_steps = 1, 2
     pretrain(experiment.build_pretraining(config, workdir))
     return workdir
 

@@ -160,3 +160,25 @@ def test_one_subject_alone_cannot_be_split():
 def test_batch_must_divide_over_processes():
     with pytest.raises(ConfigError, match="multiple of the 3 processes"):
         LoaderConfig(batch_size=4, seed=0, process_count=3)
+
+
+def test_tempo_plays_all_channels_faster_alike():
+    time = np.arange(2_000) / 100
+    source = ArraySource(
+        [np.stack([np.sin(2 * np.pi * time), np.cos(2 * np.pi * time)])], ("I", "II")
+    )
+    window = WindowConfig(channels=("I", "II"), sampling_rate_hz=100.0, num_samples=400)
+    reader = WindowReader(source, window)
+    assert reader.num_starts(0, 2.0) == 1_000 - 400 + 1
+    faster = reader.read(0, 100, 2.0)
+    assert faster["start"] == 200
+    inner = slice(20, 380)
+    wanted = np.sin(2 * np.pi * 2 * np.arange(100, 500) / 100)
+    assert np.corrcoef(faster["signal"][0, inner], wanted[inner])[0, 1] > 0.999
+    slower = reader.read(0, 0, 0.5)["signal"]
+    assert np.corrcoef(slower[1, inner], np.cos(np.pi * np.arange(400) / 100)[inner])[0, 1] > 0.999
+
+
+def test_tempos_out_of_range_are_refused():
+    with pytest.raises(ConfigError, match=r"data\.tempo_range is \(1\.2, 1\.5\)"):
+        LoaderConfig(batch_size=4, seed=0, tempo_range=(1.2, 1.5))
