@@ -1,7 +1,6 @@
 """The door from a ConfigDict to typed settings and built parts; nothing past it reads a config."""
 
 import dataclasses
-import json
 import logging
 import platform
 import shlex
@@ -24,19 +23,16 @@ from physio_mae_jax.data.synthetic import CohortConfig, SyntheticCohort
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.figures.curves import draw_scale_weights
-from physio_mae_jax.inference.probe import ProbeConfig, ProbeRun, read_labels
-from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
-from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
+from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
 from physio_mae_jax.settings import DataConfig, model_settings, objective_settings, typed
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.wavelet import wavelet_bank
 from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import LoopConfig, PretrainRun
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
@@ -44,7 +40,7 @@ from physio_mae_jax.training.optimizer import (
     make_optimizer,
 )
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
-from physio_mae_jax.training.step import PretrainTask, init_params
+from physio_mae_jax.training.step import PretrainTask
 
 _LOG = logging.getLogger(__name__)
 
@@ -128,116 +124,6 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
         channels=reader.config.channels,
         contract=contract,
     )
-
-
-def build_retrieval(config: ConfigDict, workdir: Path) -> RetrievalRun:
-    """Open the data of a contrastive run as it was split, and load its encoder.
-
-    Args:
-        config: as ``configs/retrieval.py`` makes it.
-        workdir: made if absent.
-
-    Raises:
-        UserError: there is no such run, or it was not contrastive.
-    """
-    settings = typed(
-        RetrievalConfig,
-        "config",
-        {n: config[n] for n in config if n not in ("task", "run", "data_path")},
-    )
-    past = open_run(config.run, config.data_path)
-    if not isinstance(past.model, ContrastiveAutoencoder):
-        raise ConfigError(
-            f"the run in {config.run} was not contrastive (contrastive.weight=0), so its model "
-            "aligns nothing; train one with --config=configs/pretrain.py:model=contrastive."
-        )
-    opened = open_data(past.data, past.model.config)
-    source = opened.reader.source
-    return RetrievalRun(
-        workdir=artifacts.prepare_workdir(workdir),
-        config=settings,
-        model=past.model,
-        encoders=past.encoders,
-        reader=opened.reader,
-        training=opened.training,
-        held_out=opened.held_out,
-        true_delay_seconds=(
-            (lambda i: source.truth(i).pulse_transit_time_seconds)
-            if isinstance(source, SyntheticCohort)
-            else None
-        ),
-        description={"run": str(config.run), "data": past.data.path or past.data.source},
-    )
-
-
-def build_probe(config: ConfigDict, workdir: Path) -> ProbeRun:
-    """Open labelled recordings and the encoder of a pre-training run.
-
-    Args:
-        config: as ``configs/probe.py`` makes it.
-        workdir: made if absent.
-
-    Raises:
-        UserError: there is no such run, or the labels do not fit the recordings.
-    """
-    settings = typed(
-        ProbeConfig,
-        "config",
-        {n: config[n] for n in config if n not in ("task", "run", "data_path")},
-    )
-    past = open_run(config.run, config.data_path)
-    opened = open_data(past.data, past.model.config)
-    return ProbeRun(
-        workdir=artifacts.prepare_workdir(workdir),
-        config=settings,
-        model=past.model,
-        encoders=past.encoders,
-        reader=opened.reader,
-        labels=read_labels(Path(past.data.path), settings, len(opened.reader.source.recordings)),
-        description={"run": str(config.run), "data": past.data.path},
-    )
-
-
-class PastRun(NamedTuple):
-    """A pre-training run to look at: its model, before and after, and its data."""
-
-    model: MaskedModel
-    encoders: dict[str, Params]  # 'trained' and 'untrained'
-    data: DataConfig
-
-
-def open_run(folder: str, data_path: str) -> PastRun:
-    """Build the model of a run again and load its newest checkpoint.
-
-    Args:
-        folder: work folder of the run.
-        data_path: of its recordings if they have moved or others are meant, else ''.
-    """
-    settings = _read_run(folder)
-    data = dict(settings["data"]) | ({"path": data_path} if data_path else {})
-    cfg = model_settings(
-        settings["model"], settings["window_seconds"], settings["sampling_rate_hz"]
-    )
-    contrastive = typed(ContrastiveConfig, "contrastive", settings["contrastive"])
-    mask = objective_settings(settings["objective"]).mask
-    model = build_model(cfg, contrastive)
-    channels = 1 if contrastive.weight else 2
-    untrained = jax.jit(lambda: init_params(model, mask, settings["seed"], channels))()
-    with Checkpoints(Path(folder) / "checkpoints", keep=None) as checkpoints:
-        trained = checkpoints.params(jax.eval_shape(lambda: untrained))
-    encoders = {"trained": trained, "untrained": untrained}
-    return PastRun(model, encoders, typed(DataConfig, "data", data))
-
-
-def _read_run(folder: str) -> dict[str, Any]:
-    """Read the settings that a run was started with."""
-    path = Path(folder) / "config.json"
-    if not folder or not path.is_file():
-        raise ConfigError(
-            f"config.run={folder!r} is not the work folder of a run ({path} is absent); give one "
-            "with --config.run=DIR."
-        )
-    return json.loads(path.read_text(encoding="utf-8"))["config"]
 
 
 def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:

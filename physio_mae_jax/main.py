@@ -24,19 +24,24 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     _set_up_logging()
-    # Heavy imports wait until the flags are known to be right.
-    from physio_mae_jax import experiment
-    from physio_mae_jax.inference.probe import probe
-    from physio_mae_jax.inference.retrieval import retrieve
-    from physio_mae_jax.training.loop import pretrain
-
+    # Heavy imports wait until the flags are known to be right, and each task has
+    # its own: scikit-learn alone takes seconds.
     config, workdir = _CONFIG.value, Path(str(_WORKDIR.value))
-    if config.task == "retrieval":
-        retrieve(experiment.build_retrieval(config, workdir))
-    elif config.task == "probe":
-        probe(experiment.build_probe(config, workdir))
+    if config.task == "pretrain":
+        from physio_mae_jax.experiment import build_pretraining
+        from physio_mae_jax.training.loop import pretrain
+
+        pretrain(build_pretraining(config, workdir))
+    elif config.task == "retrieval":
+        from physio_mae_jax.inference.retrieval import retrieve
+        from physio_mae_jax.past_run import build_retrieval
+
+        retrieve(build_retrieval(config, workdir))
     else:
-        pretrain(experiment.build_pretraining(config, workdir))
+        from physio_mae_jax.inference.probe import probe
+        from physio_mae_jax.past_run import build_probe
+
+        probe(build_probe(config, workdir))
     _LOG.info("done; everything is in %s", workdir.absolute())
 
 

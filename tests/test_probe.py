@@ -7,7 +7,7 @@ import pytest
 
 from configs import pretrain as pretrain_config
 from configs import probe as probe_config
-from physio_mae_jax import experiment
+from physio_mae_jax import experiment, past_run
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.probe import probe
 from physio_mae_jax.training.loop import pretrain
@@ -63,7 +63,7 @@ def settings(run, **changes):
 
 
 def test_a_label_that_is_in_the_signal_is_found_and_one_that_is_not_is_not(run, tmp_path):
-    result = probe(experiment.build_probe(settings(run), tmp_path))
+    result = probe(past_run.build_probe(settings(run), tmp_path))
     for encoder in ("trained", "untrained"):
         assert result[encoder]["auroc"]["pulse"] > 0.9
         assert result[encoder]["auroc"]["chance"] < 0.9
@@ -74,4 +74,4 @@ def test_a_label_that_is_in_the_signal_is_found_and_one_that_is_not_is_not(run, 
 
 def test_labels_that_are_not_there_are_named(run, tmp_path):
     with pytest.raises(DataError, match=r"has no array y_super .*it has X, label"):
-        experiment.build_probe(settings(run, label_array="y_super"), tmp_path)
+        past_run.build_probe(settings(run, label_array="y_super"), tmp_path)

@@ -1,6 +1,7 @@
 """Linear probe: what labels can be read off frozen features by logistic regression."""
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -15,6 +16,7 @@ from sklearn.preprocessing import StandardScaler
 
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.inference.batches import map_windows
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
 from physio_mae_jax.training import artifacts
 
@@ -99,11 +101,13 @@ def probe(run: ProbeRun) -> dict[str, Any]:
     indices = np.flatnonzero(known)
     results: dict[str, Any] = dict(run.description)
     extract = jax.jit(
-        lambda params, *inputs: run.model.apply({"params": params}, *inputs, method="features")
+        lambda params, batch: run.model.apply({"params": params}, **batch, method="features")
     )
     windows = [run.reader.read(int(index), 0) for index in indices]
     for name, params in run.encoders.items():
-        features = _features(extract, params, windows, run.config.batch_size)
+        features = map_windows(
+            functools.partial(extract, params), windows, _INPUTS, run.config.batch_size
+        )
         results[name] = linear_probe(
             features, run.labels.labels[indices], run.labels.folds[indices], run
         )
@@ -155,14 +159,3 @@ def linear_probe(
         "num_train": int((train | validation).sum()),
         "num_test": int(test.sum()),
     }
-
-
-def _features(extract: Any, params: Params, windows: Sequence[Any], size: int) -> np.ndarray:
-    """Extract [N, D] from windows, a batch at a time."""
-    parts = []
-    for start in range(0, len(windows), size):
-        chunk = list(windows[start : start + size])
-        chunk += [chunk[-1]] * (size - len(chunk))  # one shape, compiled once
-        inputs = [np.stack([window[name] for window in chunk]) for name in _INPUTS]
-        parts.append(np.asarray(extract(params, *inputs)))
-    return np.concatenate(parts)[: len(windows)]

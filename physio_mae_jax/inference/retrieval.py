@@ -10,6 +10,7 @@ transit time.
 """
 
 import dataclasses
+import functools
 import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +21,7 @@ import numpy as np
 
 from physio_mae_jax.data.windows import WindowReader, spread_windows
 from physio_mae_jax.figures.retrieval import draw_retrieval
+from physio_mae_jax.inference.batches import map_windows, stack_windows
 from physio_mae_jax.inference.delay import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
@@ -93,7 +95,10 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
     }
     embed = jax.jit(lambda params, batch: _embed(run.model, params, batch))
     for encoder, params in run.encoders.items():
-        embedded = _embed_all(embed, params, windows, run.config.batch_size)
+        embedded = map_windows(
+            functools.partial(embed, params), windows, MODEL_INPUTS, run.config.batch_size
+        )
+        embedded /= np.linalg.norm(embedded, axis=-1, keepdims=True)
         results[encoder] = {
             f"{names[i]} to {names[1 - i]}": {
                 pool: rank_metrics(embedded[:, i] @ embedded[:, 1 - i].T, subjects, pool)
@@ -122,7 +127,9 @@ def delay_probe(run: RetrievalRun, params: Params) -> dict[str, Any]:
         for recording in recordings:
             last = run.reader.num_starts(recording) - 1
             starts = np.linspace(0, last, run.config.probe_windows).astype(int)
-            batch = _stacked([run.reader.read(recording, int(start)) for start in starts])
+            batch = stack_windows(
+                [run.reader.read(recording, int(start)) for start in starts], MODEL_INPUTS
+            )
             latents.append(np.asarray(columns(params, batch)))
         delays = np.asarray([run.true_delay_seconds(recording) for recording in recordings])
         sets += [np.stack(latents), delays]
@@ -137,10 +144,6 @@ def _column_latents(model: ContrastiveAutoencoder, params: Params, batch: Any) -
     )
     rows = latents.astype(jax.numpy.float32).mean(axis=3)
     return rows.reshape(-1, NUM_MODALITIES, *rows.shape[2:])
-
-
-def _stacked(windows: Sequence[Any]) -> dict[str, np.ndarray]:
-    return {name: np.stack([window[name] for window in windows]) for name in MODEL_INPUTS}
 
 
 def rank_metrics(similarity: np.ndarray, subjects: np.ndarray, pool: str) -> dict[str, float]:
@@ -174,19 +177,6 @@ def _embed(model: ContrastiveAutoencoder, params: Params, batch: Any) -> jax.Arr
     one = split_modalities(batch)
     inputs = one["signal"], one["channel_mask"], one["channel_ids"]
     return cast(jax.Array, model.apply({"params": params}, *inputs, method="embed"))
-
-
-def _embed_all(
-    embed: Callable[[Params, Any], jax.Array], params: Params, windows: Sequence[Any], size: int
-) -> np.ndarray:
-    """Embed both modalities of windows: [N, 2, E] unit vectors."""
-    parts = []
-    for start in range(0, len(windows), size):
-        chunk = list(windows[start : start + size])
-        chunk += [chunk[-1]] * (size - len(chunk))  # one shape, compiled once
-        parts.append(np.asarray(embed(params, _stacked(chunk))).reshape(size, NUM_MODALITIES, -1))
-    embedded = np.concatenate(parts)[: len(windows)]
-    return embedded / np.linalg.norm(embedded, axis=-1, keepdims=True)
 
 
 def retrieval_table(results: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from physio_mae_jax.models.layers import (
 from physio_mae_jax.models.stack import (
     Stack,
     join_channels,
-    joint_positions,
+    mix_joint,
     place_tokens,
     split_channels,
 )
@@ -127,14 +127,7 @@ class Decoder(nn.Module):
         token_mask = jnp.repeat(channel_mask, cfg.num_tokens, axis=1)
         if front is not None:
             front = self._place_class_token(front, channel_mask.shape[1])
-            sequence = jnp.concatenate([front, sequence], axis=1)
-            token_mask = jnp.pad(token_mask, [(0, 0), (1, 0)], constant_values=True)
-        mixed = stack(
-            sequence[:, None, :, None],
-            joint_positions(ids, cfg)[:, :, None],
-            jnp.ones((batch, 1), bool),
-            token_mask[:, :, None],
-        )[:, 0, :, 0]
+        mixed = mix_joint(stack, sequence, ids, token_mask, front, cfg)
         return split_channels(mixed if front is None else mixed[:, 1:], rows, columns)
 
     def _place_class_token(self, token: jax.Array, num_channels: int) -> jax.Array:

@@ -9,7 +9,7 @@ from physio_mae_jax.models.layers import BlockSettings
 from physio_mae_jax.models.stack import (
     Stack,
     join_channels,
-    joint_positions,
+    mix_joint,
     split_channels,
 )
 from physio_mae_jax.models.tokenizer import Tokenizer
@@ -113,14 +113,7 @@ class Encoder(nn.Module):
         token_mask = jnp.take_along_axis(channel_mask, ids // cfg.num_tokens, axis=1)
         if num_valid_columns is not None:
             token_mask &= ids % cfg.num_columns < num_valid_columns[:, None]
+        front = None
         if cfg.class_token:
             front = jnp.broadcast_to(self.class_token.astype(cfg.dtype), (batch, 1, width))
-            sequence = jnp.concatenate([front, sequence], axis=1)
-            token_mask = jnp.pad(token_mask, [(0, 0), (1, 0)], constant_values=True)
-        mixed = self.stack(
-            sequence[:, None, :, None],
-            joint_positions(ids, cfg)[:, :, None],
-            jnp.ones((batch, 1), bool),
-            token_mask[:, :, None],
-        )
-        return mixed[:, 0, :, 0]
+        return mix_joint(self.stack, sequence, ids, token_mask, front, cfg)

@@ -82,6 +82,39 @@ def joint_positions(token_ids: jax.Array, cfg: MaeConfig) -> jax.Array:
     return positions
 
 
+def mix_joint(
+    stack: Stack,
+    sequence: jax.Array,
+    ids: jax.Array,
+    token_mask: jax.Array,
+    class_token: jax.Array | None,
+    cfg: MaeConfig,
+) -> jax.Array:
+    """Mix the tokens of all channels in one sequence.
+
+    Args:
+        stack: of blocks.
+        sequence: [B, T, D].
+        ids: [B, T] places of the tokens in ``join_channels``' order.
+        token_mask: [B, T] bool, False = never attended to.
+        class_token: [B, 1, D] to put in front, where ``cfg`` has one; else None.
+        cfg: says how tokens turn.
+
+    Returns:
+        [B, T, D], or [B, 1 + T, D] with a class token.
+    """
+    if class_token is not None:
+        sequence = jnp.concatenate([class_token, sequence], axis=1)
+        token_mask = jnp.pad(token_mask, [(0, 0), (1, 0)], constant_values=True)
+    mixed = stack(
+        sequence[:, None, :, None],
+        joint_positions(ids, cfg)[:, :, None],
+        jnp.ones((len(sequence), 1), bool),
+        token_mask[:, :, None],
+    )
+    return mixed[:, 0, :, 0]
+
+
 def place_tokens(
     visible: jax.Array, ids: jax.Array, filler: jax.Array, num_places: int
 ) -> jax.Array:

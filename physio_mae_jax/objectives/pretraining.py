@@ -107,6 +107,7 @@ class Forward(NamedTuple):
     target: Reconstruction
     token_weight: jax.Array  # [B, M, P, H]
     column_weight: jax.Array  # [B, M, P]
+    predicted_ids: jax.Array | None  # [B, P] the columns; None for all
     seen_signal: jax.Array  # [B, M, L] what the encoder's wavelets saw
 
 
@@ -155,7 +156,14 @@ def forward(
         column_weight = jnp.broadcast_to(present[:, :, None], target.waveform.shape[:-1])
     else:
         column_weight = token_weight.mean(axis=-1) > 0.5
-    return Forward(predicted, target, token_weight, column_weight.astype(jnp.float32), seen)
+    return Forward(
+        predicted,
+        target,
+        token_weight,
+        column_weight.astype(jnp.float32),
+        mask.predicted_ids,
+        seen,
+    )
 
 
 def predicting_all(mask: Mask, cfg: MaeConfig) -> Mask:
@@ -235,8 +243,6 @@ def held_out_errors(
     """
     cfg = model.config
     result = forward(model, objective, params, batch, mask)
-    if objective.waveform_columns == "all":
-        mask = predicting_all(mask, cfg)
     signal = jnp.where(batch["channel_mask"][:, :, None], batch["signal"], 0.0)
     statistics = wavelet.plane_statistics(
         wavelet.coefficients(signal, cfg.wavelet, cfg.sampling_rate_hz)
@@ -248,9 +254,9 @@ def held_out_errors(
         planes = wavelet.normalise_planes(planes, statistics)
         guesses[name] = Reconstruction(
             patches.scalogram_patches(
-                planes, cfg.patch_scales, cfg.patch_samples, mask.predicted_ids
+                planes, cfg.patch_scales, cfg.patch_samples, result.predicted_ids
             ),
-            _waveform(cfg, waveforms[name], mask.predicted_ids),
+            _waveform(cfg, waveforms[name], result.predicted_ids),
         )
     weights = jnp.asarray(loss_pixel_weights(cfg, objective))
     errors = {}
