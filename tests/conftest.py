@@ -3,11 +3,22 @@
 import os
 from pathlib import Path
 
-import jax
 import pytest
+
+# Before JAX is imported, and for the processes that tests start: less optimisation, as compiling
+# takes most of the time; and patience where eight virtual devices wait for each other on two cores.
+if os.environ.get("JAX_PLATFORMS", "cpu") == "cpu":
+    os.environ["XLA_FLAGS"] = (
+        "--xla_backend_optimization_level=1 "
+        "--xla_cpu_collective_call_warn_stuck_timeout_seconds=120 "
+        "--xla_cpu_collective_call_terminate_timeout_seconds=300 " + os.environ.get("XLA_FLAGS", "")
+    )
+
+import jax
 from absl import flags
 
-jax.config.update("jax_platforms", "cpu")
+# JAX_PLATFORMS=cuda runs the tests that need a GPU, which are skipped otherwise.
+jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS", "cpu"))
 jax.config.update("jax_num_cpu_devices", 8)
 jax.config.update(
     "jax_compilation_cache_dir",
