@@ -9,7 +9,7 @@ import warnings
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -130,3 +130,67 @@ def _wfdb() -> Any:
         warnings.filterwarnings("ignore", message="The inplace keyword")
         import wfdb
     return wfdb
+
+
+class WholeRecord(NamedTuple):
+    """A record read from its first sample to its last."""
+
+    signal: np.ndarray  # [M, n] float32 in physical units, NaN where the file says so
+    channels: tuple[str, ...]  # as spelled in the header
+    units: tuple[str, ...]
+    sampling_rate_hz: float
+    comments: tuple[str, ...]
+
+
+def read_whole_record(path: Path) -> WholeRecord:
+    """Read all of a record and prove its samples against the checksums of its header.
+
+    Args:
+        path: the header.
+
+    Raises:
+        UnreadableError: the header is broken, a signal file is missing, cut short or altered, or
+            there are no samples.
+    """
+    try:
+        record = _wfdb().rdrecord(str(path.with_suffix("")), physical=False)
+        _check_sums(path, record)
+    except _ERRORS:
+        # Parsing the header again, to say what is wrong, is dear: only where something is.
+        probe_wfdb(path, Entry(label=str(path), file=path.name))
+        with naming(path, _EXPECTED, _ERRORS):
+            raise
+    if not record.sig_len:
+        raise UnreadableError(f"{path} says that the record has 0 samples; leave it out.")
+    return WholeRecord(
+        signal=np.ascontiguousarray(record.dac(return_res=32).T, dtype=np.float32),
+        channels=tuple(record.sig_name),
+        units=tuple(unit or "" for unit in record.units),
+        sampling_rate_hz=float(record.fs),
+        comments=tuple(record.comments or ()),
+    )
+
+
+def _check_sums(path: Path, record: Any) -> None:
+    if not record.checksum or any(value is None for value in record.checksum):
+        return
+    found = record.d_signal.astype(np.int64).sum(axis=0) % 65536
+    for name, stated, sum_found in zip(record.sig_name, record.checksum, found, strict=True):
+        # Headers have them signed or unsigned.
+        if int(stated) % 65536 != int(sum_found):
+            raise UnreadableError(
+                f"{path}: the samples of signal {name!r} have the checksum {int(sum_found)}, its "
+                f"header says {int(stated) % 65536}; the file was altered or damaged. Copy it "
+                "again from where it came from."
+            )
+
+
+def read_annotations(path: Path) -> list[tuple[int, str]]:
+    """Read a WFDB annotation file: (sample, symbol) of each annotation, in order.
+
+    Raises:
+        UnreadableError: the file is broken.
+    """
+    with naming(path, "WFDB annotations", _ERRORS):
+        found = _wfdb().rdann(str(path.with_suffix("")), path.suffix.lstrip("."))
+        return [(int(s), str(c)) for s, c in zip(found.sample, found.symbol, strict=True)]

@@ -1,0 +1,386 @@
+"""The tfds builder of every data set: plan shards, have them written, move them into place.
+
+Shards are written into ``<root>/<name>[/<variant>]/.preparing-<version>``, where an interrupted
+run leaves those that are whole for the next. Only when all are there does the data set appear,
+under its version, in one move.
+"""
+
+import contextlib
+import dataclasses
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from physio_mae_jax.data import prepared_index
+from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
+from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.preparation.examples import features
+from physio_mae_jax.preparation.executors import Executor, in_processes
+from physio_mae_jax.preparation.recording import Layout, RecordRef, refuse_duplicates
+from physio_mae_jax.preparation.report import PreparationReport, first_refusals
+from physio_mae_jax.preparation.shards import (
+    UNREADABLE,
+    Refusal,
+    ShardSummary,
+    ShardTask,
+    read_summary,
+    write_whole,
+)
+
+Progress = Callable[[ShardSummary], None]
+
+_LOCK = ".lock"
+_WHOLE = "whole"
+
+_SHARD_BYTES = 16 * 2**20  # of source
+_LEAST_SHARDS = 8
+_MOST_SHARDS = 1024
+
+
+class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # type: ignore[call-arg]
+    """Base of the builders; ``builder_of`` makes one for a layout."""
+
+    VERSION = tfds.core.Version("1.0.0")
+    layout: Layout
+
+    def __init__(
+        self,
+        *,
+        source: Path,
+        executor: Executor | None = None,
+        on_invalid: str = "error",
+        progress: Progress = lambda summary: None,
+        **options: Any,
+    ) -> None:
+        """Create a builder.
+
+        Args:
+            source: the raw folder.
+            executor: who writes the shards; this process where not given.
+            on_invalid: recordings that are of no use are an 'error', or left out ('skip').
+            progress: called after each shard.
+            **options: of ``tfds.core.DatasetBuilder``, such as ``data_dir``.
+
+        Raises:
+            ConfigError: ``on_invalid`` is neither of its values.
+        """
+        if on_invalid not in ("error", "skip"):
+            raise ConfigError(f"on_invalid is {on_invalid!r}; choose error or skip.")
+        self._source = source.expanduser().absolute()
+        self._executor = executor or in_processes(1)
+        self._on_invalid = on_invalid
+        self._progress = progress
+        super().__init__(**options)
+
+    def _info(self) -> tfds.core.DatasetInfo:
+        layout = self.layout
+        return tfds.core.DatasetInfo(
+            builder=self,
+            description=layout.description,
+            features=features(layout.tasks),
+            homepage=layout.homepage or None,
+            citation=layout.citation or None,
+            license=layout.license or None,
+        )
+
+    def _as_dataset(self, *args: Any, **options: Any) -> Any:
+        raise NotImplementedError("use as_data_source: TensorFlow is not needed here")
+
+    def prepare(self, overwrite: bool = False) -> PreparationReport:
+        """Prepare the data set, going on from an interrupted attempt.
+
+        Args:
+            overwrite: replace the data set that is there, once the new one is whole.
+
+        Returns:
+            What was kept, left out and found.
+
+        Raises:
+            DataError: the source is not what the layout expects, or recordings of it are of no
+                use and ``on_invalid`` is 'error'; nothing of the data set is visible then.
+            UserError: the data set is there already, another process is preparing it, or the
+                disk is full.
+        """
+        folder = Path(self.data_dir)
+        if folder.exists() and not overwrite:
+            raise UserError(
+                f"{folder} exists already; use it, or prepare it again with --overwrite."
+            )
+        try:
+            with _locked(folder.parent / f".preparing-{self.version}") as staging:
+                report = self._write_data_set(staging, folder)
+            shutil.rmtree(staging)
+            return report
+        except OSError as error:
+            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, None):
+                raise
+            raise UserError(
+                f"cannot write to {folder.parent}: {error}. Free some space or choose another "
+                "--out, then run the same command again: it goes on where it was."
+            ) from error
+
+    def download_and_prepare(self, **options: Any) -> None:
+        """Prepare the data set, as tfds calls it; ``options`` are not needed."""
+        if not Path(self.data_dir).exists():
+            self.prepare()
+
+    def _download_and_prepare(self, *args: Any, **options: Any) -> None:
+        raise NotImplementedError("prepare writes the data set")
+
+    def _write_data_set(self, staging: Path, folder: Path) -> PreparationReport:
+        tasks, summaries, seconds = self._write_shards(staging)
+        records, refusals = _join(summaries)
+        report = PreparationReport(
+            records=records,
+            refusals=refusals,
+            seconds=seconds,
+            source_bytes=sum(summary.source_bytes for summary in summaries),
+            example_bytes=sum(summary.num_bytes for summary in summaries),
+        )
+        self._refuse_invalid(tasks, summaries, report)
+        whole = staging / _WHOLE
+        shutil.rmtree(whole, ignore_errors=True)
+        whole.mkdir()
+        for task in tasks:
+            _link(task.path, whole / task.path.name)
+        _write_description(whole, _contract(self.layout, records), records, report)
+        self._write_info(whole, summaries)
+        _replace_folder(whole, folder)
+        return report
+
+    def _write_info(self, folder: Path, summaries: Sequence[ShardSummary]) -> None:
+        """Write what tfds needs to open the data set without this class."""
+        info = self._info()
+        info.set_file_format("array_record")
+        split = tfds.core.SplitInfo(
+            name=prepared_index.SPLIT_NAME,
+            shard_lengths=[summary.num_examples for summary in summaries],
+            num_bytes=sum(summary.num_bytes for summary in summaries),
+            filename_template=self._filename_template(folder),
+        )
+        info.set_splits(tfds.core.splits.SplitDict([split]))
+        info.write_to_directory(folder)
+
+    def _filename_template(self, folder: Path) -> Any:
+        return tfds.core.ShardedFileTemplate(
+            data_dir=folder,
+            dataset_name=self.name,
+            split=prepared_index.SPLIT_NAME,
+            filetype_suffix="array_record",
+        )
+
+    def _write_shards(self, staging: Path) -> tuple[list[ShardTask], list[ShardSummary], float]:
+        """Write what is not there yet; return tasks and summaries in order, and seconds spent."""
+        tasks = self._plan(staging)
+        expected = {name for t in tasks for name in (t.path.name, t.summary_path.name)}
+        for path in staging.iterdir():
+            if path.is_file() and path.name not in expected and path.name != _LOCK:
+                path.unlink()
+        done = {task.path: summary for task in tasks if (summary := read_summary(task))}
+        for summary in done.values():
+            self._progress(summary)
+        begun = time.perf_counter()
+        missing = [task for task in tasks if task.path not in done]
+        for task, summary in self._executor(missing):
+            done[task.path] = summary
+            self._progress(summary)
+        seconds = time.perf_counter() - begun if missing else 0.0
+        return tasks, [done[task.path] for task in tasks], seconds
+
+    def _plan(self, staging: Path) -> list[ShardTask]:
+        refs = list(self.layout.find(self._source))
+        refuse_duplicates(refs, str(self._source))
+        if not refs:
+            raise DataError(f"{self._source} holds no recordings of {self.name}.")
+        groups = _divide(refs, self._source)
+        template = self._filename_template(staging)
+        return [
+            ShardTask(
+                layout=self.layout,
+                source=self._source,
+                refs=tuple(group),
+                path=staging
+                / Path(template.sharded_filepath(shard_index=number, num_shards=len(groups))).name,
+                fingerprint=_fingerprint(self.layout, self._source, group),
+            )
+            for number, group in enumerate(groups)
+        ]
+
+    def _refuse_invalid(
+        self,
+        tasks: Sequence[ShardTask],
+        summaries: Sequence[ShardSummary],
+        report: PreparationReport,
+    ) -> None:
+        if not report.refusals or (self._on_invalid == "skip" and report.records):
+            return
+        for task, summary in zip(tasks, summaries, strict=True):
+            # Tried again next time: the file may have been copied anew, or the disk been away.
+            if any(refusal.reason == UNREADABLE for refusal in summary.refusals):
+                task.summary_path.unlink(missing_ok=True)
+        total = len(report.records) + len(report.refusals)
+        way_out = (
+            "Mend them and run the same command again, or leave them out with --on_invalid=skip; "
+            "what is prepared already is kept."
+            if report.records
+            else "Check --source and the name of the data set."
+        )
+        raise DataError(
+            f"{len(report.refusals)} of {total} recordings of {self._source} cannot be used:\n"
+            f"{first_refusals(report.refusals)}\n{way_out}"
+        )
+
+
+def builder_of(layout: Layout) -> type[RecordingBuilder]:
+    """Make the tfds builder class of a layout."""
+    configs = [tfds.core.BuilderConfig(name=layout.variant)] if layout.variant else []
+    return type(
+        "".join(part.capitalize() for part in layout.name.split("_")),
+        (RecordingBuilder,),
+        {
+            "__doc__": layout.description,
+            "name": layout.name,
+            "layout": layout,
+            "VERSION": tfds.core.Version(layout.version),
+            "BUILDER_CONFIGS": configs,
+        },
+        skip_registration=True,
+    )
+
+
+@contextlib.contextmanager
+def _locked(staging: Path) -> Iterator[Path]:
+    """Make a folder and hold it for this process alone."""
+    staging.mkdir(parents=True, exist_ok=True)
+    with (staging / _LOCK).open("w") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise UserError(
+                f"another process is preparing {staging.parent}; wait for it, or choose another "
+                "--out."
+            ) from error
+        yield staging
+
+
+def _replace_folder(new: Path, folder: Path) -> None:
+    """Move a folder to its place; what was there goes only once the new one is."""
+    old = folder.with_name(f".replaced-{folder.name}")
+    shutil.rmtree(old, ignore_errors=True)
+    if folder.exists():
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _divide(refs: Sequence[RecordRef], source: Path) -> list[list[RecordRef]]:
+    """Divide recordings into shards by the bytes of their files, in order."""
+    sizes = np.array([max(1, _source_bytes(ref, source)) for ref in refs])
+    count = min(len(refs), max(_LEAST_SHARDS, min(_MOST_SHARDS, int(sizes.sum() // _SHARD_BYTES))))
+    ends = np.cumsum(sizes)
+    number = np.minimum((ends - sizes / 2) * count // ends[-1], count - 1).astype(int)
+    groups: dict[int, list[RecordRef]] = {}
+    for ref, group in zip(refs, number, strict=True):
+        groups.setdefault(int(group), []).append(ref)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _source_bytes(ref: RecordRef, source: Path) -> int:
+    total = 0
+    for name in ref.files:
+        with contextlib.suppress(OSError):
+            total += (source / name).stat().st_size
+    return total
+
+
+def _fingerprint(layout: Layout, source: Path, refs: Sequence[RecordRef]) -> str:
+    """Hash what the shard is made from: layout, ids, details, sizes and times of the files."""
+    digest = hashlib.sha256()
+    digest.update(repr((layout.name, layout.variant, layout.version)).encode())
+    for ref in refs:
+        digest.update(repr(dataclasses.astuple(ref)).encode())
+        for name in ref.files:
+            with contextlib.suppress(OSError):
+                status = (source / name).stat()
+                digest.update(repr((name, status.st_size, status.st_mtime_ns)).encode())
+    return digest.hexdigest()
+
+
+def _join(
+    summaries: Sequence[ShardSummary],
+) -> tuple[list[PreparedRecord], list[Refusal]]:
+    """Count the examples of the records through all shards."""
+    records: list[PreparedRecord] = []
+    refusals: list[Refusal] = []
+    first = 0
+    for summary in summaries:
+        records += [
+            dataclasses.replace(record, first_example=first + record.first_example)
+            for record in summary.records
+        ]
+        refusals += summary.refusals
+        first += summary.num_examples
+    return records, refusals
+
+
+def _contract(layout: Layout, records: Sequence[PreparedRecord]) -> PreparedContract:
+    units: dict[str, set[str]] = {}
+    content = hashlib.sha256()
+    for record in records:
+        for channel, unit in zip(record.channels, record.units, strict=True):
+            units.setdefault(channel, set()).add(unit)
+        content.update(repr((record.record_id, record.subject_id, record.block_hashes)).encode())
+    for channel, found in units.items():
+        if len(found) > 1:
+            raise DataError(
+                f"channel {channel} of {layout.name} is in {' and '.join(sorted(found))}; one unit "
+                "is needed. Prepare the recordings of each unit apart."
+            )
+    return PreparedContract(
+        name=layout.name,
+        variant=layout.variant,
+        version=layout.version,
+        channels={channel: found.pop() for channel, found in units.items()},
+        sampling_rates_hz=sorted({record.sampling_rate_hz for record in records}),
+        tasks=[dataclasses.asdict(task) for task in layout.tasks],
+        filters=layout.filters,
+        num_recordings=len(records),
+        num_subjects=len({record.subject_id for record in records}),
+        content_hash=content.hexdigest(),
+        license=layout.license,
+        homepage=layout.homepage,
+        citation=layout.citation,
+    )
+
+
+def _write_description(
+    folder: Path,
+    contract: PreparedContract,
+    records: Sequence[PreparedRecord],
+    report: PreparationReport,
+) -> None:
+    write_whole(folder / prepared_index.INDEX_FILE, "".join(r.to_line() for r in records))
+    write_whole(folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
+    write_whole(folder / "report.md", f"# {contract.name}\n\n{report.table()}")
+    write_whole(
+        folder / prepared_index.CONTRACT_FILE,
+        json.dumps(dataclasses.asdict(contract), indent=2) + "\n",
+    )
+
+
+def _link(path: Path, target: Path) -> None:
+    """Put a file at a second place without copying it, where the file system can."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)

@@ -1,0 +1,36 @@
+"""Every data set that can be prepared, by name and variant."""
+
+import difflib
+from collections.abc import Callable, Mapping
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.preparation.layouts.mitbih import MitBih
+from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
+from physio_mae_jax.preparation.recording import Layout
+
+# The first variant of a data set is the one meant where none is named.
+LAYOUTS: Mapping[str, Mapping[str, Callable[[], Layout]]] = {
+    "ptbxl": {"100hz": PtbXl, "500hz": lambda: PtbXl(500)},
+    "mitbih": {"": MitBih},
+}
+
+
+def layout_of(name: str) -> Layout:
+    """Return the layout of 'name' or 'name/variant'.
+
+    Raises:
+        ConfigError: there is none; the message names those that there are.
+    """
+    base, _, variant = name.partition("/")
+    if base not in LAYOUTS:
+        near = difflib.get_close_matches(base, LAYOUTS, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"data set {base!r} is not known; choose one of {', '.join(LAYOUTS)}.{hint} "
+            "'folder' prepares recordings of your own."
+        )
+    variants = LAYOUTS[base]
+    if variant and variant not in variants:
+        known = ", ".join(f"{base}/{v}" for v in variants if v) or base
+        raise ConfigError(f"data set {name!r} is not known; there is {known}.")
+    return variants[variant or next(iter(variants))]()

@@ -1,0 +1,96 @@
+"""A recording as tfds examples.
+
+Each example is one stretch of one recording, so that a window of a long recording is read without
+the rest of it. It is whole in itself: ids, channels, units, rate and labels are in each.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow_datasets as tfds
+
+from physio_mae_jax.preparation.recording import LabelTask, Recording, RecordRef
+
+SEGMENT_SECONDS = 60.0
+
+_BYTES = tfds.features.Encoding.BYTES
+
+
+def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
+    """Describe an example; ``labels_known`` is 0 where the source has no answer of a task."""
+    parts: dict[str, Any] = {
+        "record_id": tfds.features.Text(doc="Unique in the data set."),
+        "subject_id": tfds.features.Text(doc="The person."),
+        "signal": tfds.features.Tensor(
+            shape=(None, None),
+            dtype=np.float32,
+            encoding=_BYTES,
+            doc="[channel, sample] in physical units; NaN where the source has no sample.",
+        ),
+        "channels": tfds.features.Text(doc="Names of the rows of the signal, comma separated."),
+        "units": tfds.features.Text(doc="Their units, comma separated."),
+        "sampling_rate_hz": tfds.features.Tensor(shape=(1,), dtype=np.float64, encoding=_BYTES),
+        "start_sample": tfds.features.Scalar(np.int64, doc="Of this stretch in the recording."),
+    }
+    for task in tasks:
+        if task.level == "recording":
+            parts[f"labels_{task.name}"] = tfds.features.Tensor(
+                shape=(len(task.classes),), dtype=np.int8, encoding=_BYTES, doc=task.description
+            )
+            parts[f"labels_{task.name}_known"] = tfds.features.Scalar(np.int64)
+        else:
+            parts[f"marks_{task.name}"] = tfds.features.Tensor(
+                shape=(None, 3),
+                dtype=np.int64,
+                encoding=_BYTES,
+                doc="[start, stop, class] in samples of the recording, of marks that begin here.",
+            )
+    return tfds.features.FeaturesDict(parts)
+
+
+def segment_samples(sampling_rate_hz: float) -> int:
+    """Return how many samples an example holds, the last of a recording excepted."""
+    return max(1, round(SEGMENT_SECONDS * sampling_rate_hz))
+
+
+def examples_of(
+    ref: RecordRef, recording: Recording, tasks: Sequence[LabelTask]
+) -> list[dict[str, Any]]:
+    """Cut a recording into examples of ``features``; one at least."""
+    length, total = segment_samples(recording.sampling_rate_hz), recording.signal.shape[1]
+    shared: dict[str, Any] = {
+        "record_id": ref.record_id,
+        "subject_id": ref.subject_id,
+        "channels": ",".join(recording.channels),
+        "units": ",".join(recording.units),
+        "sampling_rate_hz": np.array([recording.sampling_rate_hz]),
+    }
+    for task in (task for task in tasks if task.level == "recording"):
+        labels = recording.labels.get(task.name)
+        shared[f"labels_{task.name}_known"] = int(labels is not None)
+        shared[f"labels_{task.name}"] = (
+            np.zeros(len(task.classes), np.int8) if labels is None else labels
+        )
+    examples = []
+    for start in range(0, total, length):
+        example = dict(shared)
+        example["start_sample"] = start
+        example["signal"] = np.ascontiguousarray(
+            recording.signal[:, start : start + length], np.float32
+        )
+        for task in (task for task in tasks if task.level != "recording"):
+            example[f"marks_{task.name}"] = _marks_between(
+                recording, task.name, start, start + length
+            )
+        examples.append(example)
+    return examples
+
+
+def _marks_between(recording: Recording, task: str, start: int, stop: int) -> np.ndarray:
+    """Return the marks that begin in [start, stop) as [E, 3] int64."""
+    marks = recording.marks.get(task)
+    if marks is None:
+        return np.zeros((0, 3), np.int64)
+    table = np.stack([marks.start, marks.stop, marks.label.astype(np.int64)], axis=1)
+    return table[(marks.start >= start) & (marks.start < stop)]

@@ -1,0 +1,86 @@
+"""Who writes the shards: this process, processes of this machine, or Apache Beam."""
+
+import concurrent.futures
+import multiprocessing
+from collections.abc import Callable, Iterator, Sequence
+
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.preparation.shards import ShardSummary, ShardTask, read_summary, write_shard
+
+Executor = Callable[[Sequence[ShardTask]], Iterator[tuple[ShardTask, ShardSummary]]]
+
+
+def in_processes(num_workers: int) -> Executor:
+    """Write with so many processes; with one, in this process.
+
+    Raises:
+        ConfigError: fewer than one.
+    """
+    if num_workers < 1:
+        raise ConfigError(f"--workers={num_workers}; at least one is needed.")
+
+    def run(tasks: Sequence[ShardTask]) -> Iterator[tuple[ShardTask, ShardSummary]]:
+        if num_workers == 1 or len(tasks) == 1:
+            yield from ((task, write_shard(task)) for task in tasks)
+            return
+        # Not forked: JAX and the libraries below have threads by now.
+        context = multiprocessing.get_context("spawn")
+        pool = concurrent.futures.ProcessPoolExecutor(
+            min(num_workers, len(tasks)), mp_context=context
+        )
+        try:
+            waiting = {pool.submit(write_shard, task): task for task in tasks}
+            for done in concurrent.futures.as_completed(waiting):
+                yield waiting[done], done.result()
+        finally:
+            # Shards under way are given up; those that are whole are found by the next run.
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    return run
+
+
+def by_beam(runner: str, options: Sequence[str]) -> Executor:
+    """Write with Apache Beam.
+
+    The workers must see the source folder and the output folder under the paths given, on a
+    shared file system.
+
+    Args:
+        runner: name of a Beam runner, such as 'DirectRunner', 'FlinkRunner' or 'SparkRunner'.
+        options: its flags, such as '--flink_master=host:8081'.
+
+    Raises:
+        ConfigError: Apache Beam is not installed.
+    """
+    try:
+        import apache_beam as beam
+    except ImportError as error:
+        raise ConfigError(
+            f"--beam_runner={runner!r} needs Apache Beam; install it with "
+            "pip install apache-beam, or leave the flag out to use the cores of this machine."
+        ) from error
+
+    def run(tasks: Sequence[ShardTask]) -> Iterator[tuple[ShardTask, ShardSummary]]:
+        settings = beam.options.pipeline_options.PipelineOptions([f"--runner={runner}", *options])
+        with beam.Pipeline(options=settings) as pipeline:
+            (
+                pipeline
+                | "shards" >> beam.Create(list(tasks))
+                # Without it a runner may keep all shards on one worker.
+                | "spread" >> beam.Reshuffle()
+                | "write" >> beam.Map(_write_and_forget)
+            )
+        for task in tasks:
+            summary = read_summary(task)
+            if summary is None:
+                raise DataError(
+                    f"Beam runner {runner!r} ended without {task.path}; its workers must see the "
+                    "output folder under the same path as this process."
+                )
+            yield task, summary
+
+    return run
+
+
+def _write_and_forget(task: ShardTask) -> None:
+    write_shard(task)

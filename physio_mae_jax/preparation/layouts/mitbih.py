@@ -1,0 +1,100 @@
+"""The MIT-BIH Arrhythmia Database (Moody and Mark 2001) with beats in the classes of AAMI EC57."""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from physio_mae_jax.data.wfdb_record import read_annotations, read_whole_record
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.recording import (
+    LabelTask,
+    Layout,
+    Marks,
+    Recording,
+    RecordRef,
+    require_file,
+)
+from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.signals.units import canonical_unit
+
+CLASSES = ("N", "S", "V", "F", "Q")
+_CLASS_OF = {
+    **dict.fromkeys("NLRej", "N"),
+    **dict.fromkeys("AaJS", "S"),
+    **dict.fromkeys("VE", "V"),
+    "F": "F",
+    **dict.fromkeys("/fQ", "Q"),
+}
+# The inter-patient division of de Chazal et al. 2004; records of paced beats belong to neither.
+_SETS = {
+    "DS1": (
+        "101 106 108 109 112 114 115 116 118 119 122 124 201 203 205 207 208 209 215 220 223 230"
+    ),
+    "DS2": (
+        "100 103 105 111 113 117 121 123 200 202 210 212 213 214 219 221 222 228 231 232 233 234"
+    ),
+    "paced": "102 104 107 217",
+}
+_SET_OF = {record: name for name, records in _SETS.items() for record in records.split()}
+# Two records of one man, on both sides of the usual division: splits by subject part them.
+_SUBJECT_OF = {"202": "201"}
+_PERSON = re.compile(r"\s*(\d+|-1)\s+([MF])\b")
+
+
+@dataclasses.dataclass(frozen=True)
+class MitBih(Layout):
+    """Layout of MIT-BIH: WFDB records and their ``.atr`` annotations in one folder."""
+
+    name = "mitbih"
+    description = "MIT-BIH Arrhythmia Database: two-channel ECGs of half an hour, every beat named."
+    homepage = "https://physionet.org/content/mitdb/"
+    citation = "Moody and Mark, The impact of the MIT-BIH Arrhythmia Database, 2001"
+    license = "ODC-BY 1.0"
+    tasks = (
+        LabelTask(
+            name="beat",
+            classes=CLASSES,
+            level="event",
+            exclusive=True,
+            description="AAMI class of each beat, at its annotated sample.",
+        ),
+    )
+
+    def find(self, source: Path) -> Sequence[RecordRef]:
+        """List the headers of the folder, see ``Layout``."""
+        headers = sorted(source.glob("*.hea"))
+        if not headers:
+            raise DataError(f"{source} holds no WFDB headers (.hea); give the folder of MIT-BIH.")
+        return [
+            RecordRef(
+                record_id=path.stem,
+                subject_id=_SUBJECT_OF.get(path.stem, path.stem),
+                files=(f"{path.stem}.hea", f"{path.stem}.dat", f"{path.stem}.atr"),
+            )
+            for path in headers
+        ]
+
+    def read(self, source: Path, ref: RecordRef) -> Recording:
+        """Read a record and its beats, see ``Layout``."""
+        record = read_whole_record(source / ref.files[0])
+        annotations = read_annotations(require_file(source / ref.files[2], "beat annotations"))
+        beats = [
+            (sample, sample + 1, CLASSES.index(_CLASS_OF[symbol]))
+            for sample, symbol in annotations
+            if symbol in _CLASS_OF
+        ]
+        attributes: dict[str, Any] = {"set": _SET_OF.get(ref.record_id, "other")}
+        if record.comments and (person := _PERSON.match(record.comments[0])):
+            if person[1] != "-1":
+                attributes["age"] = float(person[1])
+            attributes["sex"] = {"M": "male", "F": "female"}[person[2]]
+        return Recording(
+            signal=record.signal,
+            channels=tuple(canonical_name(name) for name in record.channels),
+            units=tuple(canonical_unit(unit) for unit in record.units),
+            sampling_rate_hz=record.sampling_rate_hz,
+            marks={"beat": Marks.of(beats)},
+            attributes=attributes,
+        )

@@ -1,0 +1,217 @@
+"""What a raw data set consists of: recordings with labels, and the layout that finds them."""
+
+import abc
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+
+LabelLevel = Literal["recording", "event", "interval"]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LabelTask:
+    """A question that a data set has answers to.
+
+    Attributes:
+        name: of the task, such as 'superclass'.
+        classes: names, in the order of the labels.
+        level: whether a recording, an event (a beat) or an interval (a sleep stage) is labelled.
+        exclusive: True where exactly one class holds, False where any number may.
+        description: one sentence.
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    level: LabelLevel = "recording"
+    exclusive: bool = False
+    description: str = ""
+
+    def encode(self, names: Sequence[str]) -> np.ndarray:
+        """Return the labels [K] int8 of a recording that the classes ``names`` hold for.
+
+        Raises:
+            DataError: a name is not a class of this task.
+        """
+        labels = np.zeros(len(self.classes), np.int8)
+        for name in names:
+            if name not in self.classes:
+                raise DataError(
+                    f"label {name!r} is not a class of task {self.name!r} "
+                    f"({', '.join(self.classes)})."
+                )
+            labels[self.classes.index(name)] = 1
+        return labels
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Marks:
+    """Labelled places of a recording, in samples of its signal.
+
+    Attributes:
+        start, stop: [E] int64; of an event ``stop`` is ``start + 1``.
+        label: [E] int16, index of the class.
+    """
+
+    start: np.ndarray
+    stop: np.ndarray
+    label: np.ndarray
+
+    @classmethod
+    def of(cls, marks: Sequence[tuple[int, int, int]]) -> "Marks":
+        """Make marks of (start, stop, label) triples, in ascending order."""
+        table = np.asarray(sorted(marks), np.int64).reshape(-1, 3)
+        return cls(start=table[:, 0], stop=table[:, 1], label=table[:, 2].astype(np.int16))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RecordRef:
+    """A recording that a layout found but has not read: small and picklable.
+
+    Attributes:
+        record_id: unique in the data set.
+        subject_id: the person.
+        files: that hold it, relative to the source folder.
+        details: what the layout needs to read it, such as a row of a table.
+    """
+
+    record_id: str
+    subject_id: str
+    files: tuple[str, ...]
+    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A recording as read, nothing filtered and nothing filled in.
+
+    Attributes:
+        signal: [M, n] float32 in ``units``, NaN where the source marks samples as invalid.
+        channels: canonical names [M].
+        units: [M], '' where the source names none.
+        sampling_rate_hz: of all channels.
+        labels: [K] int8 for each task of level 'recording'; a task may be left out where the
+            source has no answer.
+        marks: for each task of level 'event' or 'interval'.
+        attributes: what else is known, such as age, sex and fold: texts and numbers.
+        conversions: what was done to the samples, one sentence each.
+    """
+
+    signal: np.ndarray
+    channels: tuple[str, ...]
+    units: tuple[str, ...]
+    sampling_rate_hz: float
+    labels: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    marks: Mapping[str, Marks] = dataclasses.field(default_factory=dict)
+    attributes: Mapping[str, str | float | int | bool] = dataclasses.field(default_factory=dict)
+    conversions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.signal.ndim != 2 or len(self.signal) != len(self.channels):
+            raise DataError(
+                f"a signal of shape {self.signal.shape} was given {len(self.channels)} channel "
+                f"names ({', '.join(self.channels)}); one row a channel is expected."
+            )
+        if len(set(self.channels)) != len(self.channels):
+            raise DataError(f"channel names are not unique: {', '.join(self.channels)}.")
+
+
+class Layout(abc.ABC):
+    """How a data set lies on disk; picklable, since worker processes read with it.
+
+    A subclass says the following as class attributes or properties.
+    """
+
+    @property
+    @abc.abstractmethod
+    def name(self) -> str:
+        """Name of the data set, one word."""
+
+    @property
+    def variant(self) -> str:
+        """Which of several ways to prepare it; '' where there is one only."""
+        return ""
+
+    @property
+    def version(self) -> str:
+        """Version of what is made of the source, 'a.b.c'; to be raised when that changes."""
+        return "1.0.0"
+
+    @property
+    def tasks(self) -> tuple[LabelTask, ...]:
+        """What is labelled."""
+        return ()
+
+    @property
+    def expected_channels(self) -> tuple[str, ...]:
+        """Channels whose absence from a recording is reported."""
+        return ()
+
+    @property
+    def filters(self) -> str:
+        """What was done to the samples before they came here."""
+        return "as recorded"
+
+    @property
+    @abc.abstractmethod
+    def description(self) -> str:
+        """One sentence."""
+
+    @property
+    def homepage(self) -> str:
+        """Where the data set comes from."""
+        return ""
+
+    @property
+    def citation(self) -> str:
+        """What to cite."""
+        return ""
+
+    @property
+    def license(self) -> str:
+        """Of the data."""
+        return ""
+
+    @abc.abstractmethod
+    def find(self, source: Path) -> Sequence[RecordRef]:
+        """List the recordings of a source folder, from its tables and headers alone.
+
+        Raises:
+            DataError: the folder does not have this layout, a table is broken, an id occurs twice
+                or tables contradict each other.
+        """
+
+    @abc.abstractmethod
+    def read(self, source: Path, ref: RecordRef) -> Recording:
+        """Read one recording.
+
+        Raises:
+            DataError: its files are missing, cut short, altered or contradict the header.
+        """
+
+
+def refuse_duplicates(refs: Sequence[RecordRef], where: str) -> None:
+    """Raise a DataError where two recordings bear one id."""
+    seen: dict[str, RecordRef] = {}
+    for ref in refs:
+        if ref.record_id in seen:
+            raise DataError(
+                f"{where}: record id {ref.record_id!r} occurs twice ({', '.join(ref.files)} and "
+                f"{', '.join(seen[ref.record_id].files)}); every recording needs an id of its own."
+            )
+        seen[ref.record_id] = ref
+
+
+def require_file(path: Path, what: str) -> Path:
+    """Return ``path`` if it is a file.
+
+    Raises:
+        DataError: it is not; the message says what it should have been.
+    """
+    if path.is_file():
+        return path
+    raise DataError(f"{path} is missing; expected {what}. Check --source.")

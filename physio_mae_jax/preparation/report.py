@@ -1,0 +1,142 @@
+"""What a preparation kept, what it left out and why, and what it found: for people and programs."""
+
+import dataclasses
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from typing import Any
+
+from physio_mae_jax.data.prepared_index import PreparedRecord
+from physio_mae_jax.preparation.shards import Refusal
+from physio_mae_jax.signals import quality
+
+_SHOWN = 5
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PreparationReport:
+    """The outcome of a preparation.
+
+    Attributes:
+        records: kept.
+        refusals: left out.
+        seconds: spent writing in this run.
+        source_bytes: read, in this run or before.
+        example_bytes: of the examples before compression.
+    """
+
+    records: Sequence[PreparedRecord]
+    refusals: Sequence[Refusal]
+    seconds: float
+    source_bytes: int
+    example_bytes: int
+
+    @property
+    def num_subjects(self) -> int:
+        """People of the kept recordings."""
+        return len({record.subject_id for record in self.records})
+
+    def finding_counts(self) -> dict[str, dict[str, int]]:
+        """Count kept recordings, channels and seconds for each kind of finding."""
+        counts: dict[str, dict[str, int]] = {}
+        for kind in quality.KINDS:
+            found = [(r, f) for r in self.records for f in r.findings if f["kind"] == kind]
+            if found:
+                counts[kind] = {
+                    "recordings": len({record.record_id for record, _ in found}),
+                    "channels": len(found),
+                    "seconds": round(sum(f["num_samples"] / r.sampling_rate_hz for r, f in found)),
+                }
+        return counts
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything but what ``recordings.jsonl`` says of each recording anyway."""
+        return {
+            "kept": len(self.records),
+            "subjects": self.num_subjects,
+            "hours": sum(r.num_samples / r.sampling_rate_hz for r in self.records) / 3600,
+            "left_out": [dataclasses.asdict(refusal) for refusal in self.refusals],
+            "findings": self.finding_counts(),
+            "conversions": dict(Counter(c for r in self.records for c in r.conversions)),
+        }
+
+    def table(self) -> str:
+        """Write the report as Markdown that also reads well in a terminal."""
+        hours = sum(r.num_samples / r.sampling_rate_hz for r in self.records) / 3600
+        total = len(self.records) + len(self.refusals)
+        lines = [
+            f"{len(self.records)} of {total} recordings kept: {self.num_subjects} subjects, "
+            f"{hours:.2f} hours.",
+            "",
+            *_table(("left out because", "recordings", "such as"), self._refusal_rows()),
+            *_table(("found in what was kept", "recordings", "channels", "seconds", "such as"),
+                    self._finding_rows()),
+            *_table(("converted", "recordings"), self._conversion_rows()),
+        ]  # fmt: skip
+        return "\n".join(lines).rstrip() + "\n"
+
+    def _refusal_rows(self) -> list[tuple[str, ...]]:
+        by_reason: dict[str, list[Refusal]] = defaultdict(list)
+        for refusal in self.refusals:
+            by_reason[refusal.reason].append(refusal)
+        return [
+            (reason, str(len(some)), f"{some[0].record_id}: {some[0].detail}")
+            for reason, some in by_reason.items()
+        ]
+
+    def _finding_rows(self) -> list[tuple[str, ...]]:
+        rows = []
+        for kind, counts in self.finding_counts().items():
+            record, found = next(
+                (r, f) for r in self.records for f in r.findings if f["kind"] == kind
+            )
+            where = f"{record.record_id} {found['channel']}"
+            if found["runs"]:
+                where += f" from {found['runs'][0][0] / record.sampling_rate_hz:.1f} s"
+            if found["detail"]:
+                where += f" ({found['detail']})"
+            rows.append((kind, *(str(value) for value in counts.values()), where))
+        return rows
+
+    def _conversion_rows(self) -> list[tuple[str, ...]]:
+        counts = Counter(c for r in self.records for c in r.conversions)
+        return [(what, str(count)) for what, count in counts.most_common()]
+
+
+def first_refusals(refusals: Sequence[Refusal]) -> str:
+    """Word the first refusals, a line each."""
+    lines = [f"  {refusal.record_id}: {refusal.detail}" for refusal in refusals[:_SHOWN]]
+    if len(refusals) > _SHOWN:
+        lines.append(f"  ... and {len(refusals) - _SHOWN} more")
+    return "\n".join(lines)
+
+
+def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:
+    """Write a Markdown table with columns of even width; nothing where there are no rows."""
+    if not rows:
+        return []
+    table = [header, *([_cell(value) for value in row] for row in rows)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(header))]
+
+    def line(row: Sequence[str]) -> str:
+        return "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
+
+    rule = "| " + " | ".join("-" * width for width in widths) + " |"
+    return [line(table[0]), rule, *(line(row) for row in table[1:]), ""]
+
+
+def _cell(value: str) -> str:
+    text = " ".join(value.replace("|", "/").split())
+    return text if len(text) <= 100 else text[:97] + "..."
+
+
+def describe_rate(num_records: int, source_bytes: int, seconds: float, num_workers: int) -> str:
+    """Word the throughput of a run."""
+    if seconds <= 0 or not num_records:
+        return "everything was prepared before"
+    rate = num_records / seconds
+    megabytes = source_bytes / 1e6 / seconds
+    return (
+        f"{num_records} recordings in {seconds:.1f} s: {rate:.1f} recordings/s and "
+        f"{megabytes:.1f} MB/s of source, or {rate / num_workers:.1f} and "
+        f"{megabytes / num_workers:.1f} for each of {num_workers} workers"
+    )

@@ -1,0 +1,255 @@
+"""Writing some recordings of a data set as one array_record file, whole or not at all."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from array_record.python import array_record_module
+from tensorflow_datasets.core import example_serializer
+
+from physio_mae_jax.data.fingerprints import block_hashes
+from physio_mae_jax.data.prepared_index import PreparedRecord
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.examples import examples_of, features, segment_samples
+from physio_mae_jax.preparation.recording import Layout, Recording, RecordRef
+from physio_mae_jax.signals import quality
+
+UNREADABLE = "cannot be read"
+EMPTY = "no samples"
+DEAD = "no channel ever changes"
+_RUNS_KEPT = 1_000
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardTask:
+    """One file to write; picklable, for worker processes and other machines.
+
+    Attributes:
+        layout: that reads the recordings.
+        source: the raw folder.
+        refs: the recordings.
+        path: of the file; ``path + '.json'`` will say what it holds.
+        fingerprint: of all that the shard is made from; a shard of another one is written anew.
+    """
+
+    layout: Layout
+    source: Path
+    refs: tuple[RecordRef, ...]
+    path: Path
+    fingerprint: str
+
+    @property
+    def summary_path(self) -> Path:
+        """The file beside the shard, written last: where it exists the shard is whole."""
+        return self.path.with_name(self.path.name + ".json")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Refusal:
+    """A recording that is not in the prepared data set.
+
+    Attributes:
+        record_id: of the recording.
+        files: that hold it.
+        reason: one of the reasons of this module.
+        detail: what was found.
+    """
+
+    record_id: str
+    files: tuple[str, ...]
+    reason: str
+    detail: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ShardSummary:
+    """What a shard holds.
+
+    Attributes:
+        num_examples, num_bytes: of the file, before compression.
+        source_bytes: read for it.
+        records: whose ``first_example`` counts from the start of the shard.
+        refusals: recordings left out.
+    """
+
+    num_examples: int
+    num_bytes: int
+    source_bytes: int
+    records: tuple[PreparedRecord, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def write_shard(task: ShardTask) -> ShardSummary:
+    """Write the shard of a task, or return what it holds if it is there already.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if (done := read_summary(task)) is not None:
+        return done
+    partial = task.path.with_name(f".partial-{os.getpid()}-{task.path.name}")
+    partial.unlink(missing_ok=True)
+    try:
+        summary = _write(task, partial)
+        _flush_to_disk(partial)
+        os.replace(partial, task.path)
+    except RuntimeError as error:
+        # What the writer raises where the disk is full or gone.
+        raise OSError(f"cannot write {task.path}: {error}") from error
+    finally:
+        partial.unlink(missing_ok=True)
+    content = dataclasses.asdict(summary) | {"fingerprint": task.fingerprint}
+    write_whole(task.summary_path, json.dumps(content))
+    return summary
+
+
+def read_summary(task: ShardTask) -> ShardSummary | None:
+    """Return what a shard holds; None where it is not whole."""
+    try:
+        values = json.loads(task.summary_path.read_text(encoding="utf-8"))
+        if values["fingerprint"] != task.fingerprint or not task.path.is_file():
+            return None
+    except (OSError, ValueError, KeyError):
+        return None
+    return ShardSummary(
+        num_examples=values["num_examples"],
+        num_bytes=values["num_bytes"],
+        source_bytes=values["source_bytes"],
+        records=tuple(PreparedRecord.from_line(json.dumps(row)) for row in values["records"]),
+        refusals=tuple(
+            Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
+        ),
+    )
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a text file under a temporary name, make sure it is on disk, and rename it."""
+    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
+    with partial.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(partial, path)
+
+
+def _write(task: ShardTask, path: Path) -> ShardSummary:
+    spec = features(task.layout.tasks)
+    serializer = example_serializer.ExampleSerializer(spec.get_serialized_info())
+    writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1")
+    records: list[PreparedRecord] = []
+    refusals: list[Refusal] = []
+    num_examples = num_bytes = source_bytes = 0
+    try:
+        for ref, recording in _readable(task, refusals):
+            examples = examples_of(ref, recording, task.layout.tasks)
+            for example in examples:
+                serialized = serializer.serialize_example(spec.encode_example(example))
+                writer.write(serialized)
+                num_bytes += len(serialized)
+            records.append(_describe(ref, recording, task.layout, num_examples, len(examples)))
+            num_examples += len(examples)
+    finally:
+        writer.close()
+    for ref in task.refs:
+        source_bytes += sum(_size(task.source / name) for name in ref.files)
+    return ShardSummary(
+        num_examples=num_examples,
+        num_bytes=num_bytes,
+        source_bytes=source_bytes,
+        records=tuple(records),
+        refusals=tuple(refusals),
+    )
+
+
+def _readable(task: ShardTask, refusals: list[Refusal]) -> Iterator[tuple[RecordRef, Recording]]:
+    """Read the recordings one after another, adding those that are of no use to ``refusals``."""
+    for ref in task.refs:
+
+        def refuse(reason: str, detail: str, ref: RecordRef = ref) -> None:
+            refusals.append(
+                Refusal(record_id=ref.record_id, files=ref.files, reason=reason, detail=detail)
+            )
+
+        try:
+            recording = task.layout.read(task.source, ref)
+        except DataError as error:
+            refuse(UNREADABLE, str(error))
+            continue
+        except Exception as error:
+            # One broken file of thousands must not end the work; it is reported like the others.
+            refuse(UNREADABLE, f"{', '.join(ref.files)}: {type(error).__name__}: {error}")
+            continue
+        if recording.signal.shape[1] == 0:
+            refuse(EMPTY, f"{', '.join(ref.files)} holds no samples")
+        elif not _changes(recording):
+            refuse(DEAD, f"{', '.join(ref.files)}: every channel is constant or missing")
+        else:
+            yield ref, recording
+
+
+def _changes(recording: Recording) -> bool:
+    for values in recording.signal:
+        finite = values[(values == values) & (abs(values) != float("inf"))]
+        if len(finite) > 1 and finite.min() < finite.max():
+            return True
+    return False
+
+
+def _describe(
+    ref: RecordRef, recording: Recording, layout: Layout, first_example: int, num_examples: int
+) -> PreparedRecord:
+    found = quality.judge(
+        recording.signal,
+        recording.channels,
+        recording.units,
+        recording.sampling_rate_hz,
+        expected=layout.expected_channels,
+    )
+    return PreparedRecord(
+        record_id=ref.record_id,
+        subject_id=ref.subject_id,
+        first_example=first_example,
+        num_examples=num_examples,
+        segment_samples=segment_samples(recording.sampling_rate_hz),
+        num_samples=recording.signal.shape[1],
+        sampling_rate_hz=recording.sampling_rate_hz,
+        channels=recording.channels,
+        units=recording.units,
+        labels={task: labels.nonzero()[0].tolist() for task, labels in recording.labels.items()},
+        marks={
+            task: [
+                [int(start), int(stop), int(label)]
+                for start, stop, label in zip(marks.start, marks.stop, marks.label, strict=True)
+            ]
+            for task, marks in recording.marks.items()
+        },
+        attributes=dict(recording.attributes),
+        findings=[_finding(found_one) for found_one in found],
+        conversions=list(recording.conversions),
+        block_hashes=block_hashes(recording.signal, recording.sampling_rate_hz),
+    )
+
+
+def _finding(found: quality.Finding) -> dict[str, Any]:
+    # Missing samples decide where windows may lie, so all their runs are kept.
+    runs = found.runs if found.kind == quality.NOT_FINITE else found.runs[:_RUNS_KEPT]
+    return {
+        "kind": found.kind,
+        "channel": found.channel,
+        "num_runs": len(found.runs),
+        "num_samples": found.num_samples,
+        "runs": [list(run) for run in runs],
+        "detail": found.detail,
+    }
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.is_file() else 0
+
+
+def _flush_to_disk(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

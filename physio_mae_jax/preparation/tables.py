@@ -1,0 +1,47 @@
+"""Reading the tables that describe recordings: every cell as text, every needed column named."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+from physio_mae_jax.errors import DataError
+
+
+def read_table(path: Path, needed: Sequence[str], delimiter: str = ",") -> list[dict[str, str]]:
+    """Read a table with a header.
+
+    Args:
+        path: of the file, UTF-8.
+        needed: columns that it must have.
+        delimiter: between cells.
+
+    Returns:
+        A dictionary of stripped texts for each row, '' for empty cells.
+
+    Raises:
+        DataError: the file cannot be read, lacks a needed column, or a row has other cells than
+            the header.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.reader(file, delimiter=delimiter)
+            header = [name.strip() for name in next(reader, [])]
+            missing = [name for name in needed if name not in header]
+            if missing:
+                raise DataError(
+                    f"{path} lacks the column {', '.join(map(repr, missing))}; it has "
+                    f"{', '.join(header) or 'none'}."
+                )
+            rows = []
+            for line, cells in enumerate(reader, start=2):
+                if not cells:
+                    continue
+                if len(cells) != len(header):
+                    raise DataError(
+                        f"{path}, row {line}: {len(cells)} cells where the header has "
+                        f"{len(header)} columns; the file is damaged or cut short."
+                    )
+                rows.append(dict(zip(header, map(str.strip, cells), strict=True)))
+    except (OSError, UnicodeError, csv.Error) as error:
+        raise DataError(f"{path} cannot be read as a table: {error}.") from error
+    return rows

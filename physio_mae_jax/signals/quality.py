@@ -1,0 +1,205 @@
+"""What is wrong with a recording: runs of missing, constant, clipped or implausible samples.
+
+Findings are facts about samples; nothing is mended, removed or filled in here. Thresholds are in
+physical units and seconds, so that they mean the same at every sampling rate.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import signal as scipy_signal
+
+from physio_mae_jax.signals.channels import ECG_CHANNELS
+
+NOT_FINITE = "missing samples"
+FLAT = "flat line"
+CLIPPED = "clipping"
+OUT_OF_RANGE = "out of range"
+HEART_RATE = "implausible heart rate"
+MISSING = "missing channel"
+KINDS = (NOT_FINITE, FLAT, CLIPPED, OUT_OF_RANGE, HEART_RATE, MISSING)
+
+_FLAT_SECONDS = 1.0
+# Temperature, sweat and saturation may rightly stay on one printed value for long.
+_SLOW = ("TEMP", "EDA", "SPO2")
+_SLOW_FLAT_SECONDS = 120.0
+_CLIPPED_RUN_SAMPLES = 4
+_CLIPPED_RUN_SECONDS = 0.02
+_CLIPPED_TOTAL_SECONDS = 0.1
+# (lowest, highest) that a body and an electrode can give, offset of the electrode included.
+_LIMITS = {
+    ("ECG", "mV"): (-20.0, 20.0),
+    ("EEG", "uV"): (-2_000.0, 2_000.0),
+    ("ABP", "mmHg"): (-30.0, 350.0),
+    ("TEMP", "degC"): (15.0, 45.0),
+    ("EDA", "uS"): (0.0, 100.0),
+    ("SPO2", "%"): (0.0, 100.0),
+}
+_HEART_RATE_BPM = (25.0, 240.0)
+_HEART_RATE_SECONDS = 5.0
+_HEART_RATE_JUDGED_SECONDS = 120.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Finding:
+    """Something wrong with one channel of a recording.
+
+    Attributes:
+        kind: one of ``KINDS``.
+        channel: its name.
+        runs: (start, stop) samples; empty where the whole channel is meant.
+        detail: a value that says how wrong.
+    """
+
+    kind: str
+    channel: str
+    runs: tuple[tuple[int, int], ...] = ()
+    detail: str = ""
+
+    @property
+    def num_samples(self) -> int:
+        """Samples in the runs."""
+        return sum(stop - start for start, stop in self.runs)
+
+
+def judge(
+    signal: np.ndarray,
+    channels: Sequence[str],
+    units: Sequence[str],
+    sampling_rate_hz: float,
+    expected: Sequence[str] = (),
+) -> list[Finding]:
+    """Find what is wrong with a recording.
+
+    Args:
+        signal: [M, n] float32.
+        channels: canonical names [M].
+        units: [M].
+        sampling_rate_hz: samples a second.
+        expected: channels that it should have.
+
+    Returns:
+        Findings, at most one of a kind for each channel; empty for a good recording.
+    """
+    findings = [
+        Finding(kind=MISSING, channel=name) for name in expected if name not in set(channels)
+    ]
+    for values, name, unit in zip(signal, channels, units, strict=True):
+        findings += _judge_channel(values, name, unit, sampling_rate_hz)
+    rate = _heart_rate_finding(signal, channels, sampling_rate_hz)
+    return findings if rate is None else [*findings, rate]
+
+
+def runs_of(condition: np.ndarray, least: int = 1) -> list[tuple[int, int]]:
+    """Return (start, stop) of each run of at least ``least`` True in [n] bool."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], condition.astype(np.int8), [0]])))
+    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2) if b - a >= least]
+
+
+def constant_runs(values: np.ndarray, least: int) -> list[tuple[int, int]]:
+    """Return (start, stop) of each run of at least ``least`` equal finite samples."""
+    same = np.diff(values) == 0
+    return [(start, stop + 1) for start, stop in runs_of(same, max(1, least - 1))]
+
+
+def _judge_channel(
+    values: np.ndarray, name: str, unit: str, sampling_rate_hz: float
+) -> list[Finding]:
+    findings = []
+
+    def found(kind: str, runs: list[tuple[int, int]], detail: str = "") -> None:
+        if runs:
+            findings.append(Finding(kind=kind, channel=name, runs=tuple(runs), detail=detail))
+
+    finite = np.isfinite(values)
+    found(NOT_FINITE, runs_of(~finite))
+    if not finite.any():
+        return findings
+    seconds = _SLOW_FLAT_SECONDS if name in _SLOW else _FLAT_SECONDS
+    flat = constant_runs(values, max(2, round(seconds * sampling_rate_hz)))
+    found(FLAT, flat)
+    low, high = float(values[finite].min()), float(values[finite].max())
+    if low < high and name not in _SLOW:
+        found(CLIPPED, _clipped_runs(values, low, high, flat, sampling_rate_hz))
+    limits = _LIMITS.get((_kind_of(name), unit))
+    if limits is not None and (low < limits[0] or high > limits[1]):
+        with np.errstate(invalid="ignore"):
+            outside = (values < limits[0]) | (values > limits[1])
+        found(OUT_OF_RANGE, runs_of(outside), f"{low:g} to {high:g} {unit}")
+    return findings
+
+
+def _clipped_runs(
+    values: np.ndarray,
+    low: float,
+    high: float,
+    flat: Sequence[tuple[int, int]],
+    sampling_rate_hz: float,
+) -> list[tuple[int, int]]:
+    """Return the plateaus at either rail that are no flat lines, if they add up."""
+    least = max(_CLIPPED_RUN_SAMPLES, round(_CLIPPED_RUN_SECONDS * sampling_rate_hz))
+    runs = sorted(runs_of(values == low, least) + runs_of(values == high, least))
+    runs = [run for run in runs if not any(a <= run[0] and run[1] <= b for a, b in flat)]
+    total = sum(stop - start for start, stop in runs)
+    return runs if total >= _CLIPPED_TOTAL_SECONDS * sampling_rate_hz else []
+
+
+def _kind_of(name: str) -> str:
+    if name in ECG_CHANNELS:
+        return "ECG"
+    return "EEG" if name.upper().startswith("EEG") else name
+
+
+def _heart_rate_finding(
+    signal: np.ndarray, channels: Sequence[str], sampling_rate_hz: float
+) -> Finding | None:
+    """Judge the rate of the first channel that shows heart beats."""
+    for values, name in zip(signal, channels, strict=True):
+        kind = "ECG" if name in ECG_CHANNELS else name
+        if kind not in ("ECG", "PPG"):
+            continue
+        judged = values[: round(_HEART_RATE_JUDGED_SECONDS * sampling_rate_hz)]
+        if len(judged) < _HEART_RATE_SECONDS * sampling_rate_hz or not np.isfinite(judged).all():
+            continue
+        if np.ptp(judged) == 0:
+            continue
+        rate = heart_rate_bpm(judged, kind, sampling_rate_hz)
+        if rate is not None and _HEART_RATE_BPM[0] <= rate <= _HEART_RATE_BPM[1]:
+            return None
+        found = "no beats" if rate is None else f"{rate:.0f} beats a minute"
+        return Finding(kind=HEART_RATE, channel=name, detail=found)
+    return None
+
+
+def heart_rate_bpm(values: np.ndarray, kind: str, sampling_rate_hz: float) -> float | None:
+    """Estimate the heart rate of an ECG or PPG.
+
+    A plausibility check, not a beat detector: the median interval of the peaks of the band-passed
+    slope energy (ECG; after Pan and Tompkins 1985) or of the band-passed pulse (PPG).
+
+    Args:
+        values: [n] finite, not constant, at least a few seconds.
+        kind: 'ECG' or 'PPG'.
+        sampling_rate_hz: at least 25.
+
+    Returns:
+        Beats a minute; None where fewer than three peaks stand out.
+    """
+    band_hz = (5.0, 15.0) if kind == "ECG" else (0.5, 5.0)
+    if sampling_rate_hz < 2.5 * band_hz[1]:
+        band_hz = (band_hz[0], 0.4 * sampling_rate_hz)
+    sections = scipy_signal.butter(2, band_hz, "bandpass", fs=sampling_rate_hz, output="sos")
+    filtered = scipy_signal.sosfiltfilt(sections, values - values.mean())
+    if kind == "ECG":
+        width = max(1, round(0.12 * sampling_rate_hz))
+        filtered = np.convolve(np.gradient(filtered) ** 2, np.ones(width) / width, mode="same")
+    strength = np.percentile(filtered, 98) - np.percentile(filtered, 20)
+    peaks, _ = scipy_signal.find_peaks(
+        filtered,
+        distance=max(1, round(0.22 * sampling_rate_hz)),
+        prominence=0.3 * strength if strength > 0 else None,
+    )
+    if len(peaks) < 3:
+        return None
+    return float(60 * sampling_rate_hz / np.median(np.diff(peaks)))

@@ -1,0 +1,37 @@
+"""Units of signals: one spelling each, and exact conversions between those of one quantity."""
+
+# Spellings of one unit -> ours. 'NU' (normalised units) and the like name no unit.
+_UNITS = {
+    "mv": "mV",
+    "millivolt": "mV",
+    "uv": "uV",
+    "µv": "uV",
+    "μv": "uV",
+    "microvolt": "uV",
+    "v": "V",
+    "mmhg": "mmHg",
+    "degc": "degC",
+    "°c": "degC",
+    "us": "uS",
+    "µs": "uS",
+    "μs": "uS",
+    "%": "%",
+    "nu": "",
+    "nd": "",
+    "pm": "",
+    "adu": "adu",
+    "g": "g",
+    "": "",
+}
+_FACTORS = {("uV", "mV"): 1e-3, ("V", "mV"): 1e3, ("mV", "uV"): 1e3, ("V", "uV"): 1e6}
+
+
+def canonical_unit(unit: str) -> str:
+    """Return the usual spelling of a unit; one not known here is returned stripped."""
+    stripped = unit.strip()
+    return _UNITS.get(stripped.lower(), stripped)
+
+
+def unit_factor(unit: str, wanted: str) -> float | None:
+    """Return what ``unit`` is multiplied by to become ``wanted``; None where nothing is right."""
+    return 1.0 if unit == wanted else _FACTORS.get((unit, wanted))
