@@ -17,7 +17,9 @@ Arguments after the colon, the first of each being the default:
                debug     two steps of a toy, to see that everything runs
     data       synthetic     made here, nothing to download: 12-lead ECG, PPG, EEG
                folder        your own recordings: --config.data.path=DIR, see README.md
-               bidmc         the BIDMC set (ECG and PPG) in $PHYSIO_MAE_DATA/bidmc
+               ptbxl, bidmc, mimic3, wesad, mitbih, cinc2017, sleep_edf, stress_predict, bonn
+                             sets prepared into $PHYSIO_MAE_DATA by physio_mae_jax.prepare; several
+                             at once, as ptbxl+bidmc, also of different channels
                ptbxl_subset  z-scored PTB-XL records, one npz, in $PHYSIO_MAE_DATA/ptbxl_subset
     mask       default      tubelet for v3, random for v1 and v2
                random_rows  other columns in each frequency row (without the waveform branch)
@@ -47,20 +49,28 @@ ARGUMENTS = {
         "v3_upstream",
     ),
     "preset": ("tiny", "base", "upstream", "debug"),
-    "data": ("synthetic", "folder", "bidmc", "ptbxl_subset"),
+    "data": (
+        "synthetic",
+        "folder",
+        *("ptbxl", "bidmc", "mimic3", "wesad", "mitbih", "cinc2017", "sleep_edf"),
+        *("stress_predict", "bonn", "ptbxl_subset"),
+    ),
     "mask": ("default", "random_rows", "time_scale", "channels"),
     "attention": ("xla", "cudnn"),
 }
-_MANIFESTS = Path(__file__).parent / "manifests"
+# Sets that may also lie under the root as they are collected, one npz each.
+_RAW = {
+    name: Path(__file__).parent / "manifests" / f"{name}.json" for name in ("bidmc", "ptbxl_subset")
+}
 
 
 def get_config(argument: str = "") -> ConfigDict:
     """Return every setting of a pre-training run."""
-    chosen = parse_argument(argument, ARGUMENTS)
+    chosen = parse_argument(argument, ARGUMENTS, several="data")
     config = _defaults()
     config.model.attention_implementation = chosen["attention"]
     _PRESETS[chosen["preset"]](config)
-    _DATA[chosen["data"]](config)
+    _choose_data(config, chosen["data"])
     _MODELS[chosen["model"]](config, chosen["preset"])
     _MASKS[chosen["mask"]](config)
     return config
@@ -78,21 +88,32 @@ def _defaults() -> ConfigDict:
     config.window_seconds = 30.0
 
     config.data = ConfigDict()
-    config.data.source = "synthetic"
-    config.data.path = ""
+    config.data.sets = "synthetic"  # 'ptbxl:2+bidmc:1': several, with weights
+    config.data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # where prepared sets are
+    config.data.path = ""  # of sets=folder
     config.data.manifest = ""  # '': DIR/manifest.json, or files that describe themselves
-    config.data.channels = "I,II,V2,PPG"  # order the model sees; '': those of the first recording
+    config.data.raw_manifests = ConfigDict({name: str(path) for name, path in _RAW.items()})
+    config.data.channels = "I,II,V2,PPG"  # names or a policy; '': whatever each recording has
     config.data.missing_channels = "error"  # or 'mask': recordings may lack some of them
     config.data.on_invalid = "error"  # or 'skip': leave out NaN, short or broken recordings
-    config.data.held_out_fraction = 0.1  # of the subjects
+    config.data.band_hz = (0.0, 0.0)  # (0.5, 40.0): band-passed before normalising
+    config.data.split = "random=|0.1|"  # of the subjects; see physio_mae_jax/data/splits.py
     config.data.split_seed = 0
     config.data.max_held_out_windows = 256
     config.data.num_threads = 8
     config.data.tempo_range = (1.0, 1.0)  # (0.6, 1.6): played at such speeds, to vary heart rates
+    config.data.augment = ConfigDict()  # in deviations; see physio_mae_jax/signals/augment.py
+    config.data.augment.noise = 0.0
+    config.data.augment.drift = 0.0
+    config.data.augment.mains = 0.0
+    config.data.augment.channel_drop = 0.0
+    config.data.augment.time_mask = 0.0
     config.data.cohort = ConfigDict()  # of data=synthetic
     config.data.cohort.num_subjects = 64
     config.data.cohort.recordings_per_subject = 2
     config.data.cohort.seconds = 60.0
+    config.data.cohort.sampling_rate_hz = 100.0
+    config.data.cohort.noise_level = 1.0
     config.data.cohort.seed = 0
 
     config.model = ConfigDict()
@@ -225,28 +246,35 @@ def _debug(config: ConfigDict) -> None:
     config.loop.checkpoint_every_steps = 2
 
 
-def _folder(config: ConfigDict) -> None:
-    config.data.source = "folder"
-    config.data.channels = ""
+# Channels of each data set, and the longest window its recordings allow, in seconds.
+_SETS = {
+    "synthetic": (None, None),
+    "folder": ("", None),
+    "ptbxl": ("12_lead", 10.0),
+    "ptbxl_subset": ("12_lead", 10.0),
+    "bidmc": ("II,PPG", None),
+    "mimic3": ("ecg_ppg", None),
+    "wesad": ("", None),
+    "mitbih": ("", None),  # pairs of leads differ by record
+    "cinc2017": ("I", 9.0),
+    "sleep_edf": ("EEG_FPZ_CZ,EEG_PZ_OZ", None),
+    "stress_predict": ("PPG,EDA,ACC_X,ACC_Y,ACC_Z", None),
+    "bonn": ("EEG", 20.0),
+}
 
 
-def _bidmc(config: ConfigDict) -> None:
-    _named_folder(config, "bidmc")
-    config.data.channels = "II,PPG"
-
-
-def _ptbxl_subset(config: ConfigDict) -> None:
-    _named_folder(config, "ptbxl_subset")
-    config.data.channels = "I,II,III,aVR,aVL,aVF,V1,V2,V3,V4,V5,V6"
-    if config.window_seconds > 10.0:  # its records last ten seconds
-        config.window_seconds = 10.0
+def _choose_data(config: ConfigDict, names: str) -> None:
+    """Name the data sets and choose channels and windows that they have."""
+    chosen = names.split("+")
+    config.data.sets = names
+    channels, _ = _SETS[names] if len(chosen) == 1 else ("", None)
+    if channels is not None:
+        config.data.channels = channels
+    bounds = [_SETS[name][1] for name in chosen]
+    longest = min((bound for bound in bounds if bound), default=config.window_seconds)
+    if config.window_seconds > longest:
+        config.window_seconds = longest
         config.model.patch_samples = 25
-
-
-def _named_folder(config: ConfigDict, name: str) -> None:
-    _folder(config)
-    config.data.path = str(Path(os.environ.get("PHYSIO_MAE_DATA", "data")) / name)
-    config.data.manifest = str(_MANIFESTS / f"{name}.json")
 
 
 def _joint(config: ConfigDict, preset: str) -> None:
@@ -272,7 +300,7 @@ def _v2(config: ConfigDict, preset: str) -> None:
 
 
 def _contrastive(config: ConfigDict, preset: str) -> None:
-    if config.data.source == "synthetic" or config.data.channels == "II,PPG":
+    if config.data.sets == "synthetic" or config.data.channels == "II,PPG":
         config.data.channels = "PPG,II"
     config.contrastive.weight = 1.0
     config.data.tempo_range = (0.6, 1.6)
@@ -352,9 +380,3 @@ _MASKS = {
     "channels": _channels,
 }
 _PRESETS = {"tiny": _tiny, "base": lambda config: None, "upstream": _upstream, "debug": _debug}
-_DATA = {
-    "synthetic": lambda config: None,
-    "folder": _folder,
-    "bidmc": _bidmc,
-    "ptbxl_subset": _ptbxl_subset,
-}

@@ -15,7 +15,9 @@ def get_config() -> ConfigDict:
     config = ConfigDict()
     config.task = "retrieval"
     config.run = ""  # the work folder of a contrastive pre-training
-    config.data_path = ""  # of its recordings, where they have moved
+    config.sets = ""  # data sets to retrieve in; '': those of the run
+    config.root = ""  # where they are; '': where the run found them
+    config.path = ""  # of sets=folder
     config.max_windows_per_subject = 40  # end to end, spread evenly over the recordings
     config.batch_size = 64
     config.probe_recordings = 300  # of training, for the pulse transit time of synthetic data

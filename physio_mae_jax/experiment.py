@@ -1,26 +1,21 @@
 """The door from a ConfigDict to typed settings and built parts; nothing past it reads a config."""
 
 import dataclasses
-import logging
 import platform
 import shlex
 import sys
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from physio_mae_jax.data.checks import check_recordings, refuse_unknown_channels
-from physio_mae_jax.data.folder import open_folder
+from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.opening import open_data, require_part
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
-from physio_mae_jax.data.source import SignalSource
-from physio_mae_jax.data.splits import split_by_subject
-from physio_mae_jax.data.synthetic import CohortConfig, SyntheticCohort
-from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.figures.curves import draw_scale_weights
 from physio_mae_jax.models.config import MaeConfig
@@ -29,8 +24,12 @@ from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
-from physio_mae_jax.settings import DataConfig, model_settings, objective_settings, typed
-from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.settings import (
+    data_settings,
+    model_settings,
+    objective_settings,
+    typed,
+)
 from physio_mae_jax.signals.wavelet import wavelet_bank
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.loop import LoopConfig, PretrainRun
@@ -41,16 +40,6 @@ from physio_mae_jax.training.optimizer import (
 )
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 from physio_mae_jax.training.step import PretrainTask
-
-_LOG = logging.getLogger(__name__)
-
-
-class OpenedData(NamedTuple):
-    """Readable recordings, and the indices of those to train on and of those held out."""
-
-    reader: WindowReader
-    training: list[int]
-    held_out: list[int]
 
 
 def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
@@ -70,7 +59,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
             "or set 0 for all."
         )
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
-    data = typed(DataConfig, "data", config.data)
+    data = data_settings(config.data)
     loop = typed(LoopConfig, "loop", config.loop)
     objective = objective_settings(config.objective)
     contrastive = typed(ContrastiveConfig, "contrastive", config.contrastive)
@@ -81,17 +70,22 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
     schedule = learning_rate_schedule(optimizer, loop.num_steps)
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     workdir = artifacts.prepare_workdir(workdir)
-    reader, training, held_out = open_data(data, model)
-    if contrastive.weight and len(reader.config.channels) != NUM_MODALITIES:
+    primary = jax.process_index() == 0
+    opened = open_data(data, model.sampling_rate_hz, model.num_samples, progress=primary)
+    training = require_part(opened, "train", data)
+    held_out = require_part(opened, "validation", data)
+    if contrastive.weight and opened.reader.config.num_channels != NUM_MODALITIES:
         raise ConfigError(
             f"contrastive.weight={contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
-            f"data.channels gives {', '.join(reader.config.channels)}; name two, or set it to 0."
+            f"data.channels gives {', '.join(opened.contract.channels)}; name two, or set it to 0."
         )
     loader = LoaderConfig(
         batch_size=config.batch_size,
         seed=config.seed,
         num_threads=data.num_threads,
-        tempo_range=(data.tempo_range[0], data.tempo_range[1]),
+        tempo_range=data.tempo_range,
+        augment=data.augment,
+        set_weights=opened.set_weights,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
@@ -99,11 +93,13 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
         "model": dataclasses.asdict(model),
         "objective": dataclasses.asdict(objective),
         "contrastive": dataclasses.asdict(contrastive),
-        "window": dataclasses.asdict(reader.config) | {"normalisation": "z-score, clipped to 10"},
+        "input": opened.contract.to_json(),
+        "split": {"rule": opened.split.rule, "hash": opened.split.hash},
     }
-    if jax.process_index() == 0:
+    if primary:
         with artifacts.telling_a_full_disk(workdir):
             _describe_run(workdir, config, contract, objective, model)
+            artifacts.write_json(workdir / "split.json", opened.split.to_json())
     return PretrainRun(
         workdir=workdir,
         task=PretrainTask(
@@ -118,11 +114,12 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
         loop=loop,
         mesh=make_mesh(num_devices),
         batch_size=config.batch_size,
-        training=training_batches(reader, training, loader),
-        validation=validation_batches(reader, held_out, loader, data.max_held_out_windows),
-        recordings=reader.source.recordings,
-        channels=reader.config.channels,
+        training=training_batches(opened.reader, training, loader),
+        validation=validation_batches(opened.reader, held_out, loader, data.max_held_out_windows),
+        recordings=opened.source.recordings,
+        channels=lambda recording: opened.reader.plan(recording).channels,
         contract=contract,
+        trained_on=TrainingRecord.of(opened.source, training),
     )
 
 
@@ -136,47 +133,6 @@ def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
         contrastive.temperature,
         contrastive.temperature_is_learned,
     )
-
-
-def open_data(data: DataConfig, model: MaeConfig) -> OpenedData:
-    """Open the source, check its recordings, and split it by subject."""
-    source: SignalSource
-    if data.source == "synthetic":
-        source = SyntheticCohort(typed(CohortConfig, "data.cohort", data.cohort))
-    else:
-        source = open_folder(
-            data.path, data.manifest or None, skip_unreadable=data.on_invalid == "skip"
-        )
-    names = [name for name in data.channels.split(",") if name.strip()]
-    channels = tuple(canonical_name(name) for name in names) or source.recordings[0].channel_names
-    window = WindowConfig(
-        channels=channels,
-        sampling_rate_hz=model.sampling_rate_hz,
-        num_samples=model.num_samples,
-    )
-    usable = list(range(len(source.recordings)))
-    if data.source == "folder":
-        usable, report = check_recordings(
-            source,
-            min_seconds=window.seconds * data.tempo_range[1],
-            channels=channels,
-            missing_channels=data.missing_channels,
-            on_invalid=data.on_invalid,
-            progress=jax.process_index() == 0,
-        )
-        _LOG.info("%s", report.summary())
-    else:
-        refuse_unknown_channels(source.recordings, channels)
-    training, held_out = split_by_subject(
-        source.recordings, usable, data.held_out_fraction, data.split_seed
-    )
-    _LOG.info(
-        "%d recordings to train on, %d of other subjects held out; channels %s",
-        len(training),
-        len(held_out),
-        ", ".join(channels),
-    )
-    return OpenedData(WindowReader(source, window), training, held_out)
 
 
 def _check_attention(model: MaeConfig) -> None:

@@ -17,6 +17,9 @@ _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "A file of configs/, with ':name=value,…' for its arguments.", lock_config=True
 )
 _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for all that the run writes.")
+_STRICT = flags.DEFINE_bool(
+    "strict", False, "Refuse to judge a model on anything that it was trained on."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -36,12 +39,12 @@ def main(argv: list[str]) -> None:
         from physio_mae_jax.inference.retrieval import retrieve
         from physio_mae_jax.past_run import build_retrieval
 
-        retrieve(build_retrieval(config, workdir))
+        retrieve(build_retrieval(config, workdir, strict=_STRICT.value))
     else:
         from physio_mae_jax.inference.probe import probe
         from physio_mae_jax.past_run import build_probe
 
-        probe(build_probe(config, workdir))
+        probe(build_probe(config, workdir, strict=_STRICT.value))
     _LOG.info("done; everything is in %s", workdir.absolute())
 
 

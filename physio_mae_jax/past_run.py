@@ -1,103 +1,132 @@
 """The door to runs that are over: from a ConfigDict and a work folder to what examines them."""
 
 import json
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
 from ml_collections import ConfigDict
 
+from physio_mae_jax.data.contamination import (
+    ContaminationReport,
+    TrainingRecord,
+    check_contamination,
+)
+from physio_mae_jax.data.labels import recording_labels
+from physio_mae_jax.data.opening import DataConfig, OpenedData, open_data, require_part
+from physio_mae_jax.data.sets import JoinedSource
+from physio_mae_jax.data.splits import PARTS
 from physio_mae_jax.data.synthetic import SyntheticCohort
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment import build_model, open_data
-from physio_mae_jax.inference.probe import ProbeConfig, ProbeRun, read_labels
+from physio_mae_jax.experiment import build_model
+from physio_mae_jax.inference.probe import ProbeConfig, ProbeRun
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
-from physio_mae_jax.settings import DataConfig, model_settings, objective_settings, typed
+from physio_mae_jax.settings import data_settings, model_settings, objective_settings, typed
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.step import init_params
 
 
-def build_retrieval(config: ConfigDict, workdir: Path) -> RetrievalRun:
+def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> RetrievalRun:
     """Open the data of a contrastive run as it was split, and load its encoder.
 
     Args:
         config: as ``configs/retrieval.py`` makes it.
         workdir: made if absent.
+        strict: refuse to judge on what was trained on.
 
     Raises:
         UserError: there is no such run, or it was not contrastive.
     """
     settings = typed(RetrievalConfig, "config", _own_settings(config))
-    past = open_run(config.run, config.data_path)
+    past = open_run(config.run, _moved(config))
     if not isinstance(past.model, ContrastiveAutoencoder):
         raise ConfigError(
             f"the run in {config.run} was not contrastive (contrastive.weight=0), so its model "
             "aligns nothing; train one with --config=configs/pretrain.py:model=contrastive."
         )
-    opened = open_data(past.data, past.model.config)
-    source = opened.reader.source
+    opened = past.open()
+    held_out = require_part(opened, "validation", past.data)
+    report = check_contamination(past.trained_on, opened.source, held_out, strict=strict)
     return RetrievalRun(
         workdir=artifacts.prepare_workdir(workdir),
         config=settings,
         model=past.model,
         encoders=past.encoders,
         reader=opened.reader,
-        training=opened.training,
-        held_out=opened.held_out,
-        true_delay_seconds=(
-            (lambda i: source.truth(i).pulse_transit_time_seconds)
-            if isinstance(source, SyntheticCohort)
-            else None
-        ),
-        description={"run": str(config.run), "data": past.data.path or past.data.source},
+        training=opened.parts["train"],
+        held_out=held_out,
+        true_delay_seconds=_true_delay(opened.source),
+        description=past.describe(report),
     )
 
 
-def build_probe(config: ConfigDict, workdir: Path) -> ProbeRun:
+def build_probe(config: ConfigDict, workdir: Path, *, strict: bool) -> ProbeRun:
     """Open labelled recordings and the encoder of a pre-training run.
 
     Args:
         config: as ``configs/probe.py`` makes it.
         workdir: made if absent.
+        strict: refuse to judge on what was trained on.
 
     Raises:
-        UserError: there is no such run, or the labels do not fit the recordings.
+        UserError: there is no such run, or its data has no such labels.
     """
     settings = typed(ProbeConfig, "config", _own_settings(config))
-    past = open_run(config.run, config.data_path)
-    opened = open_data(past.data, past.model.config)
+    past = open_run(config.run, _moved(config) | {"split": config.split})
+    opened = past.open()
+    for part in PARTS:
+        require_part(opened, part, past.data)
+    source = opened.source
+    report = check_contamination(past.trained_on, source, opened.parts["test"], strict=strict)
     return ProbeRun(
         workdir=artifacts.prepare_workdir(workdir),
         config=settings,
         model=past.model,
         encoders=past.encoders,
         reader=opened.reader,
-        labels=read_labels(Path(past.data.path), settings, len(opened.reader.source.recordings)),
-        description={"run": str(config.run), "data": past.data.path},
+        parts=opened.parts,
+        labels=recording_labels(source, range(len(source.recordings)), settings.label_task),
+        description=past.describe(report),
     )
 
 
 class PastRun(NamedTuple):
     """A pre-training run to look at: its model, before and after, and its data."""
 
+    folder: str
     model: MaskedModel
     encoders: dict[str, Params]  # 'trained' and 'untrained'
     data: DataConfig
+    trained_on: TrainingRecord
+
+    def open(self) -> OpenedData:
+        """Open the data, divided as the settings say."""
+        cfg = self.model.config
+        return open_data(self.data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)
+
+    def describe(self, contamination: ContaminationReport) -> dict[str, Any]:
+        """Return what a report says of the run and its data."""
+        return {
+            "run": self.folder,
+            "data": self.data.sets,
+            "split": self.data.split,
+            "contamination": contamination.to_json(),
+        }
 
 
-def open_run(folder: str, data_path: str) -> PastRun:
+def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
     """Build the model of a run again and load its newest checkpoint.
 
     Args:
         folder: work folder of the run.
-        data_path: of its recordings if they have moved or others are meant, else ''.
+        changes: of its data settings, where data has moved or others are meant.
     """
     settings = _read_run(folder)
-    data = dict(settings["data"]) | ({"path": data_path} if data_path else {})
     cfg = model_settings(
         settings["model"], settings["window_seconds"], settings["sampling_rate_hz"]
     )
@@ -108,8 +137,23 @@ def open_run(folder: str, data_path: str) -> PastRun:
     untrained = jax.jit(lambda: init_params(model, mask, settings["seed"], channels))()
     with Checkpoints(Path(folder) / "checkpoints", keep=None) as checkpoints:
         trained = checkpoints.params(jax.eval_shape(lambda: untrained))
+        trained_on = checkpoints.trained_on()
     encoders = {"trained": trained, "untrained": untrained}
-    return PastRun(model, encoders, typed(DataConfig, "data", data))
+    data = data_settings(settings["data"] | changes)
+    return PastRun(folder, model, encoders, data, trained_on)
+
+
+def _true_delay(source: JoinedSource) -> Callable[[int], float] | None:
+    """Return the delay from ECG to PPG of a recording, where it was synthesised."""
+    origin, _ = source.origin(0)
+    if not isinstance(origin, SyntheticCohort):
+        return None
+    return lambda index: origin.truth(source.origin(index)[1]).pulse_transit_time_seconds
+
+
+def _moved(config: ConfigDict) -> dict[str, Any]:
+    """Return what a task says of where the run's data is now, '' meaning as it was."""
+    return {name: config[name] for name in ("sets", "root", "path") if config[name]}
 
 
 def _read_run(folder: str) -> dict[str, Any]:
@@ -125,4 +169,5 @@ def _read_run(folder: str) -> dict[str, Any]:
 
 def _own_settings(config: ConfigDict) -> dict[str, Any]:
     """Return a task's settings but those that say which run it looks at."""
-    return {name: config[name] for name in config if name not in ("task", "run", "data_path")}
+    others = ("task", "run", "sets", "root", "path", "split")
+    return {name: config[name] for name in config if name not in others}

@@ -9,12 +9,17 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from physio_mae_jax.errors import UserError
+from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.preparation.builder import builder_of
 from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
+from physio_mae_jax.preparation.download import download
 from physio_mae_jax.preparation.executors import by_beam, in_processes
+from physio_mae_jax.preparation.layouts.folder import open_own_folder, write_draft
+from physio_mae_jax.preparation.recording import Layout
 from physio_mae_jax.preparation.report import describe_rate
 from physio_mae_jax.preparation.shards import ShardSummary
+
+OWN_FILES = "folder"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -37,6 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _prepare(options: argparse.Namespace) -> None:
+    _check(options)
+    if options.download:
+        _download(options)
+    if options.draft_manifest:
+        print(write_draft(options.source, options.manifest))
+        return
     executor = (
         by_beam(options.beam_runner, options.beam_option)
         if options.beam_runner
@@ -47,7 +58,7 @@ def _prepare(options: argparse.Namespace) -> None:
         def show(summary: ShardSummary) -> None:
             bar.update(len(summary.records) + len(summary.refusals))
 
-        builder = builder_of(layout_of(options.name))(
+        builder = builder_of(_layout(options))(
             source=options.source,
             data_dir=options.out.expanduser().absolute(),
             executor=executor,
@@ -60,6 +71,47 @@ def _prepare(options: argparse.Namespace) -> None:
     print(f"{rate}.\nwritten: {builder.data_dir}")
 
 
+def _check(options: argparse.Namespace) -> None:
+    """Refuse flags that have no meaning together."""
+    own = options.data_set == OWN_FILES
+    for flag in ("name", "manifest", "draft_manifest"):
+        if getattr(options, flag) and not own:
+            raise ConfigError(
+                f"--{flag} is for files of your own, 'folder'; data set {options.data_set!r} needs "
+                "none."
+            )
+    if own and not options.name and not options.draft_manifest:
+        raise ConfigError("'folder' needs a name for the data set, such as --name=my_ecgs.")
+    if options.out is None and not options.draft_manifest:
+        raise ConfigError("--out is missing; give the folder of all prepared data sets.")
+    if options.download_header and not options.download:
+        raise ConfigError("--download_header has no meaning without --download.")
+
+
+def _layout(options: argparse.Namespace) -> Layout:
+    if options.data_set == OWN_FILES:
+        return open_own_folder(
+            options.name, options.source, options.manifest, (*LAYOUTS, OWN_FILES)
+        )
+    return layout_of(options.data_set)
+
+
+def _download(options: argparse.Namespace) -> None:
+    needed = ("*",) if options.data_set == OWN_FILES else _layout(options).needed_files
+    with tqdm(
+        desc="downloading", unit="B", unit_scale=True, disable=not sys.stderr.isatty()
+    ) as bar:
+        summary = download(
+            options.download,
+            options.source.expanduser().absolute(),
+            needed,
+            headers=options.download_header,
+            num_workers=options.download_workers,
+            progress=bar.update,
+        )
+    print(summary)
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m physio_mae_jax.prepare",
@@ -67,9 +119,13 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         epilog="An interrupted run is taken up by the same command.",
     )
     names = [f"{name}/{v}" if v else name for name, variants in LAYOUTS.items() for v in variants]
-    parser.add_argument("name", metavar="NAME", help=f"one of {', '.join(names)}")
+    parser.add_argument(
+        "data_set",
+        metavar="DATA_SET",
+        help=f"one of {', '.join(names)}; or {OWN_FILES}, for files of your own",
+    )
     parser.add_argument("--source", type=Path, required=True, help="folder of the raw data set")
-    parser.add_argument("--out", type=Path, required=True, help="folder of all prepared data sets")
+    parser.add_argument("--out", type=Path, help="folder of all prepared data sets")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (all cores)"
     )
@@ -86,6 +142,30 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument(
         "--beam_option", action="append", default=[], help="a flag of the runner; may be repeated"
     )
+    own = parser.add_argument_group(f"files of your own ({OWN_FILES})")
+    own.add_argument("--name", default="", help="of the data set: small letters, digits and _")
+    own.add_argument("--manifest", type=Path, help="of the files (manifest.json in the source)")
+    own.add_argument(
+        "--draft_manifest",
+        action="store_true",
+        help="write a draft of the manifest to be filled in, and stop",
+    )
+    server = parser.add_argument_group("download")
+    server.add_argument(
+        "--download",
+        default="",
+        metavar="URL",
+        help="fetch what is missing in the source from the folder at a URL, such as "
+        "https://physionet.org/files/ptb-xl/1.0.3/, which must have a SHA256SUMS.txt",
+    )
+    server.add_argument(
+        "--download_header",
+        action="append",
+        default=[],
+        metavar="'NAME: VALUE'",
+        help="a header to send, such as 'Authorization: Basic ...'; may be repeated",
+    )
+    server.add_argument("--download_workers", type=int, default=4, help="files at a time (4)")
     return parser.parse_args(arguments)
 
 

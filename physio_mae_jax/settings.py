@@ -5,73 +5,27 @@ import difflib
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
+from physio_mae_jax.data.opening import DataConfig
+from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.signals.augment import AugmentConfig
 from physio_mae_jax.signals.wavelet import WaveletConfig
-
-SOURCES = ("synthetic", "folder")
 
 _Settings = TypeVar("_Settings")
 
 
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class DataConfig:
-    """Where recordings come from and which are used.
-
-    Attributes:
-        source: 'synthetic' or 'folder'.
-        path: the folder; for 'folder' only.
-        manifest: its manifest, '' for <path>/manifest.json or files that describe themselves.
-        channels: names separated by commas, in the model's order; '' for all of them.
-        missing_channels: a recording without a channel is an 'error', or gets a 'mask'.
-        on_invalid: an unusable recording is an 'error', or is left out ('skip') and reported.
-        held_out_fraction: share of the subjects held out for validation.
-        split_seed: of that choice.
-        max_held_out_windows: windows evaluated on, at most.
-        num_threads: that read ahead.
-        tempo_range: see ``data.pipeline.LoaderConfig``.
-        cohort: settings of the synthetic cohort.
-    """
-
-    source: str
-    path: str
-    manifest: str
-    channels: str
-    missing_channels: str
-    on_invalid: str
-    held_out_fraction: float
-    split_seed: int
-    max_held_out_windows: int
-    num_threads: int
-    tempo_range: tuple[float, float]
-    cohort: Mapping[str, Any]
-
-    def __post_init__(self) -> None:
-        for name, choices in (
-            ("source", SOURCES),
-            ("missing_channels", ("error", "mask")),
-            ("on_invalid", ("error", "skip")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(
-                    f"data.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
-                )
-        if not 0 < self.held_out_fraction < 1:
-            raise ConfigError(
-                f"data.held_out_fraction is {self.held_out_fraction}; it must lie between 0 and 1."
-            )
-        if self.source == "folder" and not self.path:
-            raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
-
-
-def parse_argument(text: str, choices: Mapping[str, Sequence[str]]) -> dict[str, str]:
+def parse_argument(
+    text: str, choices: Mapping[str, Sequence[str]], several: str = ""
+) -> dict[str, str]:
     """Read what follows the colon of ``--config=file.py:name=value,name=value``.
 
     Args:
         text: that part, may be empty.
         choices: the allowed values of each name, the first being its default.
+        several: the name that also takes several of its values, joined by +.
 
     Returns:
         A value for each name.
@@ -87,10 +41,12 @@ def parse_argument(text: str, choices: Mapping[str, Sequence[str]]) -> dict[str,
                 f"config argument {item!r} is not known; write name=value with a name of "
                 f"{', '.join(choices)}."
             )
-        if value not in choices[name]:
+        given = value.split("+") if name == several else [value]
+        if not set(given) <= set(choices[name]):
+            joined = ", or several joined by +" if name == several else ""
             raise ConfigError(
                 f"config argument {name}={value!r} is not known; choose one of "
-                f"{', '.join(choices[name])}."
+                f"{', '.join(choices[name])}{joined}."
             )
         values[name] = value
     return values
@@ -105,6 +61,16 @@ def typed(kind: type[_Settings], section: str, values: Mapping[str, Any]) -> _Se
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"{section}.{name} is not a setting.{hint}")
     return kind(**values)
+
+
+def data_settings(section: Mapping[str, Any]) -> DataConfig:
+    """Make the data settings of their config section."""
+    values = dict(section)
+    values["augment"] = typed(AugmentConfig, "data.augment", section["augment"])
+    values["cohort"] = typed(CohortConfig, "data.cohort", section["cohort"])
+    for name in ("band_hz", "tempo_range"):
+        values[name] = tuple(section[name])
+    return typed(DataConfig, "data", values)
 
 
 def objective_settings(section: Mapping[str, Any]) -> ObjectiveConfig:

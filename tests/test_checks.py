@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.data import checks
+from physio_mae_jax.data.channel_plan import ChannelPlanner
 from physio_mae_jax.data.checks import CheckReport, check_recordings
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, DataError
@@ -33,6 +34,9 @@ class Recordings:
             for i, (signal, names) in enumerate(zip(self.signals, self.names, strict=True))
         ]
 
+    def file_of(self, index: int) -> str:
+        return ""
+
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         if isinstance(self.signals[index], Exception):
             raise self.signals[index]
@@ -51,7 +55,7 @@ def source_of(*signals: object, names: tuple[str, ...] = ("II", "PPG")) -> Recor
 def run(source: Recordings, **changes: Any) -> tuple[list[int], CheckReport]:
     settings: dict[str, Any] = {
         "min_seconds": 5.0,
-        "channels": ("II", "PPG"),
+        "planner": ChannelPlanner("II,PPG"),
         "missing_channels": "error",
         "on_invalid": "error",
         "progress": False,
@@ -110,11 +114,11 @@ def test_inf_is_counted_apart_and_across_stretches(monkeypatch: pytest.MonkeyPat
 
 def test_only_wanted_channels_are_judged() -> None:
     source = source_of(broken(1, 0, 1000, np.nan))
-    assert run(source, channels=("II",))[0] == [0]
+    assert run(source, planner=ChannelPlanner("II"))[0] == [0]
     # One channel that never changes is left to the model; all of them are not.
     assert run(source_of(broken(1, 0, 1000, 1.0)))[0] == [0]
     with pytest.raises(DataError, match="constant"):
-        run(source_of(broken(1, 0, 1000, 1.0)), channels=("PPG",))
+        run(source_of(broken(1, 0, 1000, 1.0)), planner=ChannelPlanner("PPG"))
 
 
 def test_missing_channel_is_refused_masked_or_left_out() -> None:
@@ -127,13 +131,14 @@ def test_missing_channel_is_refused_masked_or_left_out() -> None:
     assert run(source, missing_channels="mask")[0] == [0, 1]
     assert run(source, on_invalid="skip")[0] == [0]
     # Masking cannot help a recording that has none of the wanted channels.
-    assert run(source, channels=("PPG",), missing_channels="mask", on_invalid="skip")[0] == [0]
+    pulse = {"planner": ChannelPlanner("PPG"), "missing_channels": "mask"}
+    assert run(source, **pulse, on_invalid="skip")[0] == [0]
 
 
 @pytest.mark.parametrize("mode", [{}, {"missing_channels": "mask", "on_invalid": "skip"}])
 def test_a_channel_that_no_recording_has_is_always_an_error(mode: dict) -> None:
     with pytest.raises(DataError, match=r"'PGG' is not in any of the 1 .* Did you mean PPG\?"):
-        run(source_of(good()), channels=("II", "PGG"), **mode)
+        run(source_of(good()), planner=ChannelPlanner("II,PGG"), **mode)
 
 
 def test_nothing_left_is_an_error() -> None:

@@ -56,7 +56,7 @@ def test_every_preset_traces_a_step_of_the_size_it_claims(preset, millions, tmp_
     abstract = jax.eval_shape(lambda: init_state(run.task))
     count = sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6
     assert count == pytest.approx(millions, rel=0.1), parameter_summary(abstract.params)
-    shape = (run.batch_size, len(run.channels))
+    shape = (run.batch_size, len(run.channels(0)))
     samples = run.task.model.config.num_samples
     batch = {
         "signal": jax.ShapeDtypeStruct((*shape, samples), np.float32),
@@ -76,7 +76,7 @@ def test_two_steps_on_synthetic_data(tmp_path):
 def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
     workdir = tmp_path / "run"
     run = build("preset=debug,data=folder", workdir, **{"data.path": str(folder)})
-    assert run.channels == ("II", "PPG")
+    assert run.channels(0) == ("II", "PPG")
     assert np.isfinite(list(pretrain(run).values())).all()
 
 
@@ -86,7 +86,7 @@ def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
 def test_two_steps_on_real_data(data, channels, shared, tmp_path, monkeypatch):
     monkeypatch.setenv("PHYSIO_MAE_DATA", str(shared / "data"))
     run = build(f"preset=debug,data={data}", tmp_path)
-    assert ",".join(run.channels) == channels
+    assert ",".join(run.channels(0)) == channels
     assert np.isfinite(list(pretrain(run).values())).all()
 
 
@@ -102,7 +102,10 @@ WRONG = {
     "nyquist": ({"model.wavelet.highest_frequency_hz": 80.0}, r"highest_frequency_hz.*80"),
     "warm-up": ({"optimizer.warmup_steps": 5}, r"warmup_steps=5"),
     "channel": ({"data.channels": "II,XYZ"}, r"'XYZ'"),
-    "source": ({"data.source": "web"}, r"data\.source is 'web'"),
+    "set": ({"data.sets": "web"}, r"data set 'web' is not in .*prepare web --source"),
+    "weights": ({"data.sets": "ptbxl:1+bidmc"}, r"give every set a weight"),
+    "split": ({"data.split": "random=0.1"}, r"split rule 'random=0\.1' is not understood"),
+    "validation": ({"data.split": "random=||"}, r"leaves no recordings for validation"),
     "cudnn": (
         {"model.attention_implementation": "cudnn", "model.compute_dtype": "bfloat16"},
         r"needs an NVIDIA GPU",

@@ -1,13 +1,19 @@
 """Laws of what feeds the model: resampling, normalising, windows, splits and batches."""
 
+import dataclasses
+import itertools
+
 import numpy as np
 import pytest
 
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
-from physio_mae_jax.data.splits import split_by_subject
+from physio_mae_jax.data.sets import JoinedSource
+from physio_mae_jax.data.stretches import window_starts
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.signals.preprocess import RateChange, resample, z_score
+from physio_mae_jax.signals.augment import AugmentConfig, augment
+from physio_mae_jax.signals.channels import channel_id
+from physio_mae_jax.signals.preprocess import BandPass, RateChange, resample, z_score
 from tests.factories import ArraySource
 
 
@@ -16,8 +22,13 @@ def _recordings(lengths, channels=2, seed=0):
     return [rng.normal(size=(channels, length)).cumsum(axis=1) for length in lengths]
 
 
-def _reader(arrays, channels=("II", "PPG"), wanted=("II", "PPG"), rate=100.0, samples=100, **kw):
-    window = WindowConfig(channels=wanted, sampling_rate_hz=100.0, num_samples=samples)
+def _reader(arrays, channels=("II", "PPG"), wanted="II,PPG", rate=100.0, samples=100, **kw):
+    window = WindowConfig(
+        channels=wanted,
+        num_channels=len(wanted.split(",")),
+        sampling_rate_hz=100.0,
+        num_samples=samples,
+    )
     return WindowReader(ArraySource(arrays, channels, rate, **kw), window)
 
 
@@ -63,7 +74,7 @@ def test_z_score_clips_an_artefact_at_10_deviations():
 
 def test_window_orders_channels_and_marks_the_missing_one_absent():
     (signal,) = _recordings([300])
-    example = _reader([signal], wanted=("PPG", "V1", "II")).read(0, 40)
+    example = _reader([signal], wanted="PPG,V1,II").read(0, 40)
     assert example["channel_mask"].tolist() == [True, False, True]
     np.testing.assert_allclose(example["signal"][0], z_score(signal[1:, 40:140])[0][0], atol=1e-5)
     assert not example["signal"][1].any()
@@ -80,7 +91,7 @@ def test_nan_in_a_window_names_recording_channel_and_time():
 
 def test_short_recording_is_refused_with_both_lengths():
     with pytest.raises(DataError, match=r"lasts 0\.99 s, less than the window of 1\.00 s"):
-        _reader(_recordings([99])).num_starts(0)
+        _reader(_recordings([99])).starts(0)
 
 
 def test_every_start_comes_up_and_long_recordings_more_often():
@@ -139,24 +150,6 @@ def test_validation_reads_each_window_once_and_weighs_the_filling_0():
     assert weight.tolist() == [1, 1, 1, 1, 1, 0, 0, 0]
 
 
-def test_no_subject_is_on_both_sides():
-    subjects = [f"s{i // 3}" for i in range(60)]
-    source = ArraySource(_recordings([10] * 60), ("II", "PPG"), subjects=subjects)
-    for seed in range(5):
-        training, held_out = split_by_subject(source.recordings, range(60), 0.2, seed)
-        ours = {subjects[i] for i in training}
-        theirs = {subjects[i] for i in held_out}
-        assert not ours & theirs
-        assert len(theirs) == 4
-        assert sorted([*training, *held_out]) == list(range(60))
-
-
-def test_one_subject_alone_cannot_be_split():
-    source = ArraySource(_recordings([10, 10]), ("II", "PPG"), subjects=["a", "a"])
-    with pytest.raises(DataError, match=r"1 subject \(a\)"):
-        split_by_subject(source.recordings, [0, 1], 0.1, 0)
-
-
 def test_batch_must_divide_over_processes():
     with pytest.raises(ConfigError, match="multiple of the 3 processes"):
         LoaderConfig(batch_size=4, seed=0, process_count=3)
@@ -167,9 +160,9 @@ def test_tempo_plays_all_channels_faster_alike():
     source = ArraySource(
         [np.stack([np.sin(2 * np.pi * time), np.cos(2 * np.pi * time)])], ("I", "II")
     )
-    window = WindowConfig(channels=("I", "II"), sampling_rate_hz=100.0, num_samples=400)
+    window = WindowConfig(channels="I,II", num_channels=2, sampling_rate_hz=100.0, num_samples=400)
     reader = WindowReader(source, window)
-    assert reader.num_starts(0, 2.0) == 1_000 - 400 + 1
+    assert len(reader.starts(0, 2.0)) == 1_000 - 400 + 1
     faster = reader.read(0, 100, 2.0)
     assert faster["start"] == 200
     inner = slice(20, 380)
@@ -182,3 +175,113 @@ def test_tempo_plays_all_channels_faster_alike():
 def test_tempos_out_of_range_are_refused():
     with pytest.raises(ConfigError, match=r"data\.tempo_range is \(1\.2, 1\.5\)"):
         LoaderConfig(batch_size=4, seed=0, tempo_range=(1.2, 1.5))
+
+
+@pytest.mark.parametrize("rate", [100.0, 250.0, 64.0, 173.61])
+def test_windows_begin_wherever_no_gap_reaches_and_nowhere_else(rate):
+    """Against the plain rule: a start is good if what it reads holds no missing sample."""
+    change, length, total = RateChange.between(rate, 100.0), 50, round(rate * 9)
+    rng = np.random.default_rng(int(rate))
+    gaps = [(int(a), int(a + rng.integers(1, 40))) for a in rng.integers(0, total - 40, 2)]
+    gap = np.zeros(total, bool)
+    for start, stop in gaps:
+        gap[start:stop] = True
+    good = []
+    for start in range(change.length_after(total) - length + 1):
+        first, last, _ = change.source_span(start, length, total)
+        if not gap[first:last].any():
+            good.append(start)
+    starts = window_starts(total, gaps, change, length)
+    assert [starts[i] for i in range(len(starts))] == good
+    ends = starts.end_to_end(length)
+    assert set(ends) <= set(good)
+    assert all(b - a >= length for a, b in itertools.pairwise(ends))
+
+
+def test_windows_keep_clear_of_gaps_of_wanted_channels_only():
+    (signal,) = _recordings([1_000])
+    signal[1, 400:450] = np.nan
+    source = ArraySource([signal], ("II", "PPG"))
+    source.recordings[0] = dataclasses.replace(source.recordings[0], gaps=((1, 400, 450),))
+    for wanted, count in (("II", 901), ("II,PPG", 301 + 451)):
+        window = WindowConfig(
+            channels=wanted, num_channels=2, sampling_rate_hz=100.0, num_samples=100
+        )
+        reader = WindowReader(source, window)
+        starts = reader.starts(0)
+        assert len(starts) == count
+        for number in (0, count // 2, count - 1):
+            assert np.isfinite(reader.read(0, starts[number])["signal"]).all()
+
+
+def test_a_band_pass_of_a_window_is_that_of_the_whole_recording():
+    (signal,) = _recordings([6_000])
+    source = ArraySource([signal], ("II", "PPG"))
+    settings = {"channels": "II,PPG", "num_channels": 2, "sampling_rate_hz": 100.0}
+    reader = WindowReader(source, WindowConfig(**settings, num_samples=500, band_hz=(0.5, 40.0)))
+    whole = BandPass(0.5, 40.0, 100.0).apply(signal.astype(np.float32))
+    for start in (0, 2_000, 5_500):
+        expected, _ = z_score(whole[:, start : start + 500])
+        difference = reader.read(0, start)["signal"] - expected
+        assert np.abs(difference).max() < 0.02
+
+
+def test_recordings_with_fewer_channels_are_padded_with_absent_ones():
+    one, two = _recordings([300], channels=1), _recordings([300], channels=2)
+    joined = JoinedSource([ArraySource(one, ("PPG",)), ArraySource(two, ("I", "V1"))], [[0], [0]])
+    window = WindowConfig(channels="", num_channels=2, sampling_rate_hz=100.0, num_samples=100)
+    reader = WindowReader(joined, window)
+    assert reader.read(0, 0)["channel_mask"].tolist() == [True, False]
+    assert reader.read(0, 0)["channel_ids"].tolist() == [channel_id("PPG"), 0]
+    assert reader.read(1, 0)["channel_ids"].tolist() == [channel_id("I"), channel_id("V1")]
+
+
+def test_a_mixture_keeps_its_weights_and_its_order_over_processes():
+    rng = np.random.default_rng(0)
+    sources = [ArraySource([rng.normal(size=(1, 900)) for _ in range(n)], ("I",)) for n in (6, 2)]
+    for source, name in zip(sources, "ab", strict=True):
+        source.recordings = [dataclasses.replace(r, data_set=name) for r in source.recordings]
+    joined = JoinedSource(sources, [range(6), range(2)])
+    window = WindowConfig(channels="I", num_channels=1, sampling_rate_hz=100.0, num_samples=100)
+    reader = WindowReader(joined, window)
+
+    def batches(index, count, number=60):
+        config = LoaderConfig(
+            batch_size=4,
+            seed=1,
+            num_threads=2,
+            set_weights={"a": 1.0, "b": 3.0},
+            process_index=index,
+            process_count=count,
+        )
+        iterator = training_batches(reader, range(8), config)
+        return [next(iterator) for _ in range(number)]
+
+    recordings = np.concatenate([batch["recording"] for batch in batches(0, 1)])
+    assert (recordings >= 6).mean() == pytest.approx(0.75, abs=0.02)
+    for whole, first, second in zip(
+        *(batches(*p, 5) for p in ((0, 1), (0, 2), (1, 2))), strict=True
+    ):
+        np.testing.assert_array_equal(whole["signal"][0::2], first["signal"])
+        np.testing.assert_array_equal(whole["signal"][1::2], second["signal"])
+
+
+def test_augmented_windows_stay_normalised_and_follow_from_the_generator_alone():
+    signal, _ = z_score(_recordings([500], channels=3)[0])
+    present = np.array([True, True, False])
+    config = AugmentConfig(noise=0.3, drift=0.5, mains=0.2, channel_drop=0.5, time_mask=0.2)
+    first = augment(signal, present, 250.0, config, np.random.default_rng(4))
+    again = augment(signal, present, 250.0, config, np.random.default_rng(4))
+    np.testing.assert_array_equal(first[0], again[0])
+    for seed in range(30):
+        changed, left = augment(signal, present, 250.0, config, np.random.default_rng(seed))
+        assert left.any()
+        assert not left[2]
+        assert not changed[~left].any()
+        np.testing.assert_allclose(changed[left].std(axis=1, ddof=1), 1.0, atol=1e-4)
+
+
+def test_no_augmentation_changes_nothing():
+    assert AugmentConfig().is_off
+    with pytest.raises(ConfigError, match=r"data\.augment\.channel_drop is 1\.5"):
+        AugmentConfig(channel_drop=1.5)

@@ -10,6 +10,7 @@ ROOMS = {
     "signals": set(),
     "figures": {"signals"},
     "data": {"signals"},
+    "preparation": {"signals", "data"},
     "models": {"signals"},
     "objectives": {"signals", "models"},
     "training": {"signals", "models", "objectives", "figures", "data"},
@@ -17,7 +18,9 @@ ROOMS = {
 }
 # Between the command line and the rooms; only they know of each other.
 DOORS = tuple(
-    f"{name}{end}" for name in ("main", "experiment", "past_run", "settings") for end in ("", ".py")
+    f"{name}{end}"
+    for name in ("main", "prepare", "experiment", "past_run", "settings")
+    for end in ("", ".py")
 )
 # A library -> the only places that may import it (a folder or a module of the package).
 LIBRARIES = {
@@ -30,7 +33,10 @@ LIBRARIES = {
     "pandas": {"data"},
     "tensorflow": set(),
     "torch": set(),
-    "pickle": {"inference/torch_file.py"},
+    "tensorflow_datasets": {"preparation", "data/prepared.py"},
+    "array_record": {"preparation"},
+    "apache_beam": {"preparation/executors.py"},
+    "pickle": {"data/restricted_pickle.py", "inference/torch_file.py"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -10,6 +10,7 @@ import jax
 import numpy as np
 import pytest
 
+from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, UserError
@@ -169,7 +170,9 @@ class _Hooked(grain.DatasetIterator):
 def _run(workdir, hook=None, **loop):
     rng = np.random.default_rng(0)
     source = ArraySource([rng.normal(size=(2, 900)).cumsum(1) for _ in range(6)], ("II", "PPG"))
-    window = WindowConfig(channels=("II", "PPG"), sampling_rate_hz=100.0, num_samples=400)
+    window = WindowConfig(
+        channels="II,PPG", num_channels=2, sampling_rate_hz=100.0, num_samples=400
+    )
     reader = WindowReader(source, window)
     loader = LoaderConfig(batch_size=4, seed=0, num_threads=1)
     training = training_batches(reader, [0, 1, 2, 3], loader)
@@ -183,8 +186,9 @@ def _run(workdir, hook=None, **loop):
         training=_Hooked(training, hook) if hook else training,
         validation=validation_batches(reader, [4, 5], loader, 4),
         recordings=source.recordings,
-        channels=window.channels,
+        channels=lambda recording: ("II", "PPG"),
         contract={"model": {"width": 16}, "window": {"channels": ["II", "PPG"]}},
+        trained_on=TrainingRecord.of(source, [0, 1, 2, 3]),
     )
 
 

@@ -9,13 +9,10 @@ from typing import Protocol, runtime_checkable
 import numpy as np
 from tqdm import tqdm
 
+from physio_mae_jax.data.channel_plan import ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.signals.channels import (
-    canonical_name,
-    select_channels,
-    unknown_channel_message,
-)
+from physio_mae_jax.signals.channels import unknown_channel_message
 
 _SHOWN = 5
 # 64 MiB of float32 at a time, so that a record of days does not have to fit in memory.
@@ -109,21 +106,23 @@ def check_recordings(
     source: SignalSource,
     *,
     min_seconds: float,
-    channels: Sequence[str],
+    planner: ChannelPlanner,
     missing_channels: str,
     on_invalid: str,
     progress: bool,
 ) -> tuple[list[int], CheckReport]:
-    """Read every recording once and decide which can be used.
+    """Decide which recordings can be used, reading each once where its quality is not known yet.
 
     A recording is refused if it cannot be read, is empty or shorter than ``min_seconds``, lacks a
     wanted channel ("error") or all of them ("mask"), or if its wanted channels have NaN or Inf or
-    are all constant. Channels that are not wanted are not judged.
+    are all constant. Channels that are not wanted are not judged. Only the samples of sources with
+    files are read: a prepared data set was judged when it was prepared, and windows keep clear of
+    its gaps.
 
     Args:
         source: any source of recordings.
         min_seconds: length of a training window, seconds.
-        channels: names of the wanted channels; none means all that a recording has.
+        planner: says which channels are wanted.
         missing_channels: whether a recording that has only some of them is refused.
         on_invalid: "error" raises if a recording is refused; "skip" leaves it out.
         progress: show a bar on stderr, if that is a terminal.
@@ -138,18 +137,20 @@ def check_recordings(
     """
     _refuse_other_than(missing_channels, ("error", "mask"), "data.missing_channels")
     _refuse_other_than(on_invalid, ("error", "skip"), "data.on_invalid")
-    refuse_unknown_channels(source.recordings, channels)
-    rows = [_wanted_rows(info, channels) for info in source.recordings]
+    refuse_unknown_channels(source.recordings, planner)
     problems: dict[int, Problem] = {}
+    rows: list[Sequence[int]] = []
     for index, info in enumerate(source.recordings):
-        found = _judge_description(info, rows[index], channels, min_seconds, missing_channels)
+        wanted, found = _judge_description(info, planner, min_seconds, missing_channels)
+        rows.append(wanted)
         if found:
             problems[index] = _problem(source, index, *found)
     if problems and on_invalid == "error":
         # Before the samples are read: this may take minutes and could not save the run.
         raise DataError(_refusal(list(problems.values()), len(source.recordings)))
     shown = progress and sys.stderr.isatty()
-    for index in tqdm(range(len(rows)), "Checking recordings", disable=not shown, leave=False):
+    to_read = range(len(rows) if isinstance(source, HasFiles) else 0)
+    for index in tqdm(to_read, "Checking recordings", disable=not shown, leave=False):
         if index not in problems and (found := _judge_samples(source, index, rows[index])):
             problems[index] = _problem(source, index, *found)
     ordered = tuple(problems[index] for index in sorted(problems))
@@ -164,18 +165,21 @@ def _refuse_other_than(value: str, choices: Sequence[str], key: str) -> None:
         raise ConfigError(f"{key} is {value!r}; choose {' or '.join(map(repr, choices))}.")
 
 
-def refuse_unknown_channels(infos: Sequence[RecordingInfo], wanted: Sequence[str]) -> None:
-    """Refuse a wanted channel that no recording has.
+def refuse_unknown_channels(infos: Sequence[RecordingInfo], planner: ChannelPlanner) -> None:
+    """Refuse a channel wanted by name that no recording has and none can be made of.
 
     Raises:
         DataError: naming the channel and those nearest to it, or that there are no recordings.
     """
     if not infos:
         raise DataError("the data set has no recordings.")
+    if not planner.names_channels:
+        return
+    plans = [planner.plan(info) for info in infos]
+    found = {name for plan in plans for name in set(plan.channels) - set(plan.missing)}
     present = list(dict.fromkeys(name for info in infos for name in info.channel_names))
-    known = {canonical_name(name) for name in present}
-    for name in wanted:
-        if canonical_name(name) not in known:
+    for name in plans[0].channels:
+        if name not in found:
             where = f"any of the {len(infos)} recordings of this data set"
             raise DataError(
                 f"{unknown_channel_message(name, present, where)} "
@@ -183,34 +187,44 @@ def refuse_unknown_channels(infos: Sequence[RecordingInfo], wanted: Sequence[str
             )
 
 
-def _wanted_rows(info: RecordingInfo, wanted: Sequence[str]) -> list[int]:
-    if not wanted:
-        return list(range(len(info.channel_names)))
-    found = select_channels(wanted, info.channel_names, f"recording {info.record_id}")
-    return [row for row in found if row is not None]
-
-
 def _judge_description(
-    info: RecordingInfo,
-    rows: Sequence[int],
-    wanted: Sequence[str],
-    min_seconds: float,
-    missing_channels: str,
-) -> tuple[str, str] | None:
-    """Return (reason, detail) if what is known without reading refuses the recording."""
+    info: RecordingInfo, planner: ChannelPlanner, min_seconds: float, missing_channels: str
+) -> tuple[Sequence[int], tuple[str, str] | None]:
+    """Return the wanted rows, and (reason, detail) if what is known refuses the recording."""
     if info.num_samples == 0:
-        return EMPTY, "it has no samples"
+        return (), (EMPTY, "it has no samples")
+    try:
+        plan = planner.plan(info)
+    except DataError as error:
+        return (), (MISSING_CHANNEL, str(error).rstrip("."))
+    rows = plan.montage.sources
     # The slack is for the rounding of seconds = samples / rate alone, far below a sample.
     if info.seconds < min_seconds * (1 - 1e-9):
-        return TOO_SHORT, (
+        return rows, (
+            TOO_SHORT,
             f"it lasts {info.seconds:.6g} s ({info.num_samples} samples at "
-            f"{info.sampling_rate_hz:g} Hz); a window takes {min_seconds:g} s"
+            f"{info.sampling_rate_hz:g} Hz); a window takes {min_seconds:g} s",
         )
-    if len(rows) < len(wanted) and (missing_channels == "error" or not rows):
-        present = set(map(canonical_name, info.channel_names))
-        name = next(n for n in wanted if canonical_name(n) not in present)
-        return MISSING_CHANNEL, unknown_channel_message(name, info.channel_names, "it").rstrip(".")
-    return None
+    if plan.missing and (missing_channels == "error" or not rows):
+        detail = unknown_channel_message(plan.missing[0], info.channel_names, "it")
+        return rows, (MISSING_CHANNEL, detail.rstrip("."))
+    return rows, _judge_gaps(info, rows, min_seconds)
+
+
+def _judge_gaps(
+    info: RecordingInfo, rows: Sequence[int], min_seconds: float
+) -> tuple[str, str] | None:
+    """Return (reason, detail) if the stretches between known gaps are all too short."""
+    needed = set(rows)
+    edges, at, longest = sorted((a, b) for row, a, b in info.gaps if row in needed), 0, 0
+    for start, stop in [*edges, (info.num_samples, info.num_samples)]:
+        longest, at = max(longest, start - at), max(at, stop)
+    if longest / info.sampling_rate_hz >= min_seconds * (1 - 1e-9):
+        return None
+    return TOO_SHORT, (
+        f"its longest stretch without a missing sample lasts "
+        f"{longest / info.sampling_rate_hz:.6g} s; a window takes {min_seconds:g} s"
+    )
 
 
 def _judge_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tuple[str, str] | None:

@@ -1,31 +1,20 @@
 """Reading .csv recordings: a header line with channel names, then one line a sample.
 
-The delimiter is whichever of comma, semicolon and tab the header has most of. A time column in
-seconds (``Time [s]``, ``time``, ``t``, ``timestamp`` ...) gives the rate and must be uniform; a
-time column of another unit is left out. Empty cells are NaN; empty lines at the end are left out.
+The delimiter is whichever of comma, semicolon and tab the header has most of. ``time_column`` says
+what becomes of columns of time. Empty cells are NaN; empty lines at the end are left out.
 """
 
 import csv
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.layout import (
-    RATE_TOLERANCE,
-    FileFacts,
-    UnreadableError,
-    naming,
-    pick_channels,
-)
+from physio_mae_jax.data.layout import FileFacts, UnreadableError, naming
 from physio_mae_jax.data.manifest import Entry
+from physio_mae_jax.data.time_column import float32, time_and_channels, uniform_rate_hz
 from physio_mae_jax.errors import DataError
 
-_SECONDS = re.compile(
-    r"(?:(?i:time|timestamps?|seconds?)|t)[ _]*(?:[\[(]?(?i:s|secs?|seconds?)[\])]?)?"
-)
-_OTHER_TIME = re.compile(r"(?i:time|timestamps?)\b.*")
 _EXPECTED = "a table of numbers with a line of column names"
 # pandas and csv raise subclasses of ValueError for text, ragged lines and undecodable bytes.
 _ERRORS = (OSError, ValueError, csv.Error, OverflowError)
@@ -45,24 +34,17 @@ def probe_csv(path: Path, entry: Entry) -> FileFacts:
     """
     with naming(path, _EXPECTED, _ERRORS):
         header, _ = _header(path)
-    times = [i for i, name in enumerate(header) if _SECONDS.fullmatch(name)]
-    left_out = {i for i, name in enumerate(header) if _OTHER_TIME.fullmatch(name) or not name}
-    columns = [i for i in range(len(header)) if i not in left_out and i not in times]
-    if not columns:
-        raise DataError(f"{path} has no channels; its columns are {', '.join(header)}.")
-    names = [header[i] for i in columns]
-    _, picked = pick_channels(entry, names, str(path))
-    columns = [columns[i] for i in picked]
-    table = _read_columns(path, [*times[:1], *columns])
+    time, columns = time_and_channels(header, entry, path)
+    table = _read_columns(path, [*([] if time is None else [time]), *columns])
     rate = None
-    if times and len(table) > 1:
+    if time is not None and len(table) > 1:
         rate = uniform_rate_hz(table[:, 0], str(path), entry.sampling_rate_hz)
     return FileFacts(
         shape=(len(table), len(columns)),
         axes=("sample", "channel"),
         channels=tuple(header[i] for i in columns),
         sampling_rate_hz=rate,
-        csv_columns=tuple(columns),
+        stored_columns=columns,
         loaded_bytes=4 * len(table) * len(columns),
     )
 
@@ -73,98 +55,7 @@ def load_csv(path: Path, columns: Sequence[int]) -> np.ndarray:
     Raises:
         UnreadableError: as ``probe_csv``.
     """
-    return _float32(_read_columns(path, columns))
-
-
-def uniform_rate_hz(times_s: np.ndarray, where: str, stated_hz: float | None = None) -> float:
-    """Infer the sampling rate from a column of times.
-
-    Every time must lie on the grid of one rate within 1e-3 of a step, besides the rounding of
-    its printed digits. Rounding may exceed a step: BIDMC prints five digits, so that from 100 s
-    on 125 Hz reads 100.00, 100.01, 100.02, 100.02. It does not add up as a lost sample does.
-
-    Args:
-        times_s: [n] seconds, n of at least two.
-        where: what the file is called in an error.
-        stated_hz: the rate by the manifest, tried first.
-
-    Returns:
-        Samples a second: the stated rate or a whole number where the times lie on its grid, else
-        the mean rate.
-
-    Raises:
-        UnreadableError: a time is missing, or the times are not uniform.
-    """
-    if not np.isfinite(times_s).all():
-        line = int(np.argmin(np.isfinite(times_s))) + 2
-        raise UnreadableError(f"{where}, line {line}: the time column has no number there.")
-    num_steps = len(times_s) - 1
-    mean_step_s = float(times_s[-1] - times_s[0]) / num_steps
-    if mean_step_s <= 0:
-        raise UnreadableError(f"{where}: the times do not ascend, but end at {times_s[-1]:g} s.")
-    rounding_s = 0.5 * _printed_resolution(times_s)
-    if stated_hz is not None and _off_grid(times_s, 1.0 / stated_hz, rounding_s) is None:
-        return stated_hz
-    if rounding_s.min() >= 0.25 * mean_step_s:
-        # Digits as coarse as the steps could hide a lost sample (0.1, 0.2, 0.4 may be 7.5 Hz), so
-        # without a stated rate they are taken at their word.
-        rounding_s = np.zeros_like(rounding_s)
-    mean_hz = 1.0 / mean_step_s
-    whole_hz = float(round(mean_hz))
-    if whole_hz > 0 and _off_grid(times_s, 1.0 / whole_hz, rounding_s) is None:
-        return whole_hz
-    # Its ends are rounded too. Half a step at most, or a lost sample would pass.
-    bound_s = np.minimum(rounding_s + rounding_s[-1], 0.49 * mean_step_s)
-    worst = _off_grid(times_s, mean_step_s, bound_s)
-    if worst is None:
-        return mean_hz
-    raise UnreadableError(
-        f"{where}, line {worst + 2}: the time column is not uniform; it reads "
-        f"{times_s[worst]:.9g} s where {mean_hz:.6g} samples a second, its mean, would be at "
-        f"{times_s[0] + worst * mean_step_s:.9g} s. Resample the file to a uniform grid, fill "
-        "gaps, or split it at them; if the times are only printed coarsely, state their "
-        "'sampling_rate_hz' in a manifest."
-    )
-
-
-def _off_grid(times_s: np.ndarray, step_s: float, rounding_s: np.ndarray) -> int | None:
-    """Return the index of the time farthest off the grid, None if all are on it."""
-    offset_s = times_s - times_s[0] - np.arange(len(times_s)) * step_s
-    bound_s = rounding_s * 1.001 + RATE_TOLERANCE * step_s
-    # The first time is rounded as well, so the grid may start anywhere that suits all times.
-    start_s = 0.5 * ((offset_s - bound_s).max() + (offset_s + bound_s).min())
-    excess_s = np.abs(offset_s - start_s) - bound_s
-    worst = int(np.argmax(excess_s))
-    return worst if excess_s[worst] > 0 else None
-
-
-def _printed_resolution(times_s: np.ndarray) -> np.ndarray:
-    """Return the worth of the last printed digit of each time, [n] seconds.
-
-    Programs print a fixed number of decimals or of significant digits; either is recognised by
-    all times being whole multiples of their last digit.
-    """
-    size = np.maximum(np.abs(times_s), np.finfo(float).tiny)
-    exponent = np.where(times_s == 0, -np.inf, np.floor(np.log10(size)))
-    fixed = significant = np.zeros(len(times_s))
-    for decimals in range(10):
-        if _are_multiples(times_s, np.full(len(times_s), 10.0**-decimals)):
-            fixed = np.full(len(times_s), 10.0**-decimals)
-            break
-    for digits in range(1, 13):
-        last = 10.0 ** np.where(np.isinf(exponent), 0.0, exponent - digits + 1)
-        if _are_multiples(times_s, last):
-            significant = np.where(np.isinf(exponent), 0.0, last)
-            break
-    coarser = significant > fixed
-    # A few round numbers prove nothing: 0.98, 0.99, 1 has two decimals rather than two digits.
-    return np.where(coarser, significant, fixed) if coarser.sum() >= 20 else fixed
-
-
-def _are_multiples(values: np.ndarray, unit: np.ndarray) -> bool:
-    scaled = values / unit
-    # Beyond 1e12 a float has too few digits left to tell.
-    return bool((np.abs(scaled) < 1e12).all() and (np.abs(scaled - np.round(scaled)) < 1e-2).all())
+    return float32(_read_columns(path, columns))
 
 
 def _header(path: Path) -> tuple[list[str], str]:
@@ -240,9 +131,3 @@ def _is_number(cell: str) -> bool:
     except ValueError:
         return False
     return True
-
-
-def _float32(values: np.ndarray) -> np.ndarray:
-    # Beyond float32 becomes infinite, which the check of the recordings reports.
-    with np.errstate(over="ignore"):
-        return values.astype(np.float32)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from physio_mae_jax.data.layout import FileFacts, UnreadableError, lacks, missing_facts
-from physio_mae_jax.data.manifest import MANIFEST_NAME, NPZ_FIELDS, Entry
+from physio_mae_jax.data.manifest import MANIFEST_NAME, Entry, expand_entries, load_manifest
 from physio_mae_jax.data.readers import READERS, reader_of
 from physio_mae_jax.errors import DataError
 
@@ -20,6 +20,10 @@ _FILL_IN = "?"
 _SHOWN = 5
 _WALKED = 2000
 _MOST_CHANNELS = 64
+
+
+class UndescribedError(DataError):
+    """Files that do not describe themselves and need a manifest."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -39,6 +43,28 @@ class Candidate:
     facts: FileFacts | None
     missing: tuple[str, ...] = ()
     error: str = ""
+
+
+def described_files(
+    folder: Path, manifest_path: str | Path | None = None
+) -> tuple[list[Candidate], str]:
+    """Probe the files that a manifest lists, or those of a folder that has none.
+
+    Args:
+        folder: as ``existing_folder`` returns it.
+        manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
+
+    Returns:
+        The files, broken ones too, and a hint at files of sub-folders that are not among them.
+
+    Raises:
+        DataError: the manifest or a file of it is missing, or a file is not described.
+    """
+    manifest = Path(manifest_path).expanduser() if manifest_path else folder / MANIFEST_NAME
+    if manifest_path or manifest.exists():
+        entries = expand_entries(folder, load_manifest(manifest))
+        return [probe_file(path, entry) for path, entry in entries], ""
+    return self_described(folder, find_candidates(folder)), sub_folder_hint(folder)
 
 
 def find_candidates(folder: Path) -> list[Candidate]:
@@ -84,7 +110,8 @@ def self_described(folder: Path, candidates: Sequence[Candidate]) -> list[Candid
     """Return the candidates if every one describes itself (or is broken, for others to judge).
 
     Raises:
-        DataError: some do not; the message names them, what they lack, and drafts a manifest.
+        UndescribedError: some do not; the message names them, what they lack, and drafts a
+            manifest.
     """
     mute = [c for c in candidates if c.missing]
     if not mute:
@@ -92,12 +119,10 @@ def self_described(folder: Path, candidates: Sequence[Candidate]) -> list[Candid
     lines = [f"  {c.path.name} {lacks(c.facts, c.missing)}" for c in mute[:_SHOWN] if c.facts]
     if len(mute) > _SHOWN:
         lines.append(f"  ... and {len(mute) - _SHOWN} more")
-    draft = json.dumps(draft_of(candidates), indent=2)
-    # One line for each list of names, or twelve leads would fill the screen.
-    draft = re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", draft)
+    draft = format_draft(draft_of(candidates))
     if len(draft) > 4000:
         draft = draft[:4000] + "\n..."
-    raise DataError(
+    raise UndescribedError(
         f"{folder} has {len(mute)} of {len(candidates)} files that do not describe themselves:\n"
         + "\n".join(lines)
         + f"\nWrite {folder / MANIFEST_NAME} (or point the manifest setting to a file elsewhere). "
@@ -120,6 +145,13 @@ def draft_manifest(path: str | Path) -> dict[str, Any]:
         DataError: the folder does not exist or holds no files of known formats.
     """
     return draft_of(find_candidates(existing_folder(path)))
+
+
+def format_draft(draft: dict[str, Any]) -> str:
+    """Write a manifest as JSON for people."""
+    text = json.dumps(draft, indent=2)
+    # One line for each list of names, or twelve leads would fill the screen.
+    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
 
 
 def existing_folder(path: str | Path) -> Path:
@@ -166,10 +198,10 @@ def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
 
 def _refuse_foreign_fields(path: Path, entry: Entry) -> None:
     suffix = path.suffix.lower()
-    for key in NPZ_FIELDS:
-        if getattr(entry, key) is not None and suffix != ".npz":
+    for key in entry.members:
+        if suffix != ".npz":
             raise DataError(f"{entry.label}: {key!r} names a member of an .npz; {path} is none.")
-    if entry.axes is not None and suffix in (".csv", ".hea"):
+    if entry.axes is not None and suffix in (".csv", ".parquet", ".edf", ".hea"):
         raise DataError(
             f"{entry.label}: 'axes' is for arrays; the format of {path} fixes its axes already."
         )

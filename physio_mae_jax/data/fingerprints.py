@@ -43,6 +43,11 @@ def block_hashes(signal: np.ndarray, sampling_rate_hz: float) -> list[int]:
     return hashes
 
 
+def identity_hash(description: str) -> int:
+    """Hash the description of a recording that is made rather than recorded."""
+    return _hash(description.encode())
+
+
 def text_hash(text: str) -> str:
     """Return a short hash of a text, for files that name other files."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

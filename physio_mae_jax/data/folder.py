@@ -3,10 +3,10 @@
 With a manifest (see ``manifest``) its entries are read. Without one every file directly in the
 folder that ends in a known format must describe itself:
 
-* WFDB (``.hea``), by its header;
+* WFDB (``.hea``) and ``.edf``, by their headers;
 * ``.npz`` with the signal in ``X`` or ``signal``, ``channels``, ``fs`` or ``sampling_rate_hz``, and
   perhaps ``subject`` (``subject_id``, ``patient_id``) and ``record`` (``record_id``, ``rec``);
-* ``.csv`` with a header and a time column in seconds.
+* ``.csv`` with a header, and ``.parquet``, with a time column in seconds.
 
 If one of them does not, nothing is guessed: the error names it and drafts a manifest. So a folder
 that mixes signals with other tables needs a manifest that lists the signals.
@@ -23,20 +23,8 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.array_cache import ArrayCache
-from physio_mae_jax.data.discovery import (
-    draft_manifest,
-    existing_folder,
-    find_candidates,
-    probe_file,
-    self_described,
-    sub_folder_hint,
-)
+from physio_mae_jax.data.discovery import described_files, draft_manifest, existing_folder
 from physio_mae_jax.data.layout import FileRecords, UnreadableError, resolve
-from physio_mae_jax.data.manifest import (
-    MANIFEST_NAME,
-    expand_entries,
-    load_manifest,
-)
 from physio_mae_jax.data.readers import reader_of
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
@@ -51,8 +39,8 @@ _SHOWN = 5
 class FolderSource:
     """Recordings of a folder, read at random; a ``SignalSource`` safe to share between threads.
 
-    ``.npy`` and WFDB are read in place. Arrays of ``.npz`` and ``.csv`` are loaded whole and the
-    last used ones kept, 2 GiB in all for each process.
+    ``.npy``, EDF and WFDB are read in place. Arrays of ``.npz``, ``.csv`` and ``.parquet`` are
+    loaded whole and the last used ones kept, 2 GiB in all for each process.
     """
 
     def __init__(self, folder: Path, files: Sequence[FileRecords]) -> None:
@@ -92,7 +80,7 @@ class FolderSource:
         load = reader.load
         loaded = None
         if load is not None:
-            key = (file.path, file.member, file.csv_columns)
+            key = (file.path, file.member, file.stored_columns)
             loaded = self._cache.get(key, lambda: load(file))
         return reader.read(file, loaded, record, start, stop)
 
@@ -128,14 +116,7 @@ def open_folder(
             manifest and files contradict each other.
     """
     folder = existing_folder(path)
-    manifest = Path(manifest_path).expanduser() if manifest_path else folder / MANIFEST_NAME
-    if manifest_path or manifest.exists():
-        hint = ""
-        entries = expand_entries(folder, load_manifest(manifest))
-        candidates = [probe_file(path, entry) for path, entry in entries]
-    else:
-        candidates = self_described(folder, find_candidates(folder))
-        hint = sub_folder_hint(folder)
+    candidates, hint = described_files(folder, manifest_path)
     broken = [c.error for c in candidates if c.facts is None]
     if broken and (not skip_unreadable or len(broken) == len(candidates)):
         raise UnreadableError(_word_broken(folder, broken, len(candidates)) + hint)
@@ -151,17 +132,37 @@ def open_folder(
     return source
 
 
+def record_id_of(folder: Path, file: FileRecords, record: int) -> str:
+    """Return the id of a record of a file, see the docstring of the module."""
+    stem = file.path.relative_to(folder).with_suffix("").as_posix()
+    return stem if file.record_keys is None else f"{stem}/{file.record_keys[record]}"
+
+
 def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
-    record_id = file.path.relative_to(folder).with_suffix("").as_posix()
-    if file.record_keys is not None:
-        record_id = f"{record_id}/{file.record_keys[record]}"
+    record_id = record_id_of(folder, file, record)
     return RecordingInfo(
         record_id=record_id,
         subject_id=file.subjects[record] or record_id,
         channel_names=file.channel_names,
         sampling_rate_hz=file.sampling_rate_hz,
         num_samples=file.num_samples,
+        data_set=folder.name,
     )
+
+
+def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None:
+    """Say aloud that recordings name no subject, where some do not."""
+    subjects = [subject for file in files for subject in file.subjects]
+    unknown = sum(subject is None for subject in subjects)
+    if unknown:
+        _LOG.warning(
+            "%s: %d of %d recordings name no subject, so each counts as a subject of its own and "
+            "splits cannot keep a person's recordings together. If people occur more than once, "
+            "say who is who in the manifest: 'subject_pattern', 'subjects' or 'subject_array'.",
+            folder,
+            unknown,
+            len(subjects),
+        )
 
 
 def _word_broken(folder: Path, broken: Sequence[str], num_files: int) -> str:
@@ -179,21 +180,12 @@ def _log_what_was_found(
     if not recordings:
         raise DataError(f"{folder}: its {len(files)} files hold no recordings.")
     _LOG.info("%s: %d recordings in %d files.", folder, len(recordings), len(files))
-    unknown = sum(subject is None for file in files for subject in file.subjects)
-    if unknown:
-        _LOG.warning(
-            "%s: %d of %d recordings name no subject, so each counts as a subject of its own and "
-            "splits cannot keep a person's recordings together. If people occur more than once, "
-            "say who is who in the manifest: 'subject_pattern', 'subjects' or 'subject_array'.",
-            folder,
-            unknown,
-            len(recordings),
-        )
+    warn_of_unknown_subjects(folder, files)
     loaded_bytes = sum(file.loaded_bytes for file in files)
     if loaded_bytes > _CACHE_BYTES:
         _LOG.warning(
-            "%s: its .npz and .csv take %.1f GiB and %.1f GiB are kept in memory, so files are "
-            "loaded again and again; convert them to .npy, which is read in place.",
+            "%s: its .npz, .csv and .parquet take %.1f GiB and %.1f GiB are kept in memory, so "
+            "files are loaded again and again; convert them to .npy, which is read in place.",
             folder,
             loaded_bytes / 1024**3,
             _CACHE_BYTES / 1024**3,

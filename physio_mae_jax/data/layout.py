@@ -57,8 +57,11 @@ class FileFacts:
         record_keys: the id of each record.
         member: npz member that holds the signal.
         members: names of all npz members, for messages.
-        csv_columns: columns of a CSV file that hold the channels, from 0.
+        units: of the channels, as spelled in the file.
+        stored_columns: columns of a table, or signals of an EDF file, that hold the channels of
+            ``shape``, from 0; None where all do.
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
+        companions: names of files beside it that hold its samples.
     """
 
     shape: tuple[int, ...] | None
@@ -69,8 +72,10 @@ class FileFacts:
     record_keys: tuple[str, ...] | None = None
     member: str | None = None
     members: tuple[str, ...] = ()
-    csv_columns: tuple[int, ...] | None = None
+    units: tuple[str, ...] | None = None
+    stored_columns: tuple[int, ...] | None = None
     loaded_bytes: int = 0
+    companions: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,7 +93,9 @@ class FileRecords:
         record_keys: id of each record inside the file; None where the file is one record.
         subjects: person of each record, None where unknown.
         member: npz member that holds the signal.
-        csv_columns: columns of a CSV file that hold the stored channels.
+        units: of the channels [M] as the file spells them, else what the manifest says.
+        stored_columns: columns of a table, or signals of an EDF file, that hold the channels of
+            ``shape``; None where all do.
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
     """
 
@@ -102,7 +109,8 @@ class FileRecords:
     record_keys: tuple[str, ...] | None
     subjects: tuple[str | None, ...]
     member: str | None
-    csv_columns: tuple[int, ...] | None
+    units: tuple[str, ...]
+    stored_columns: tuple[int, ...] | None
     loaded_bytes: int
 
 
@@ -174,7 +182,8 @@ def resolve(facts: FileFacts, entry: Entry, path: Path, relative: Path) -> FileR
         record_keys=keys,
         subjects=_subjects(facts, entry, num_records, path, relative),
         member=facts.member,
-        csv_columns=facts.csv_columns,
+        units=_units(facts, entry, columns),
+        stored_columns=facts.stored_columns,
         loaded_bytes=facts.loaded_bytes,
     )
 
@@ -285,6 +294,12 @@ def _agreed_rate(facts: FileFacts, entry: Entry, path: Path) -> float:
             "correct 'sampling_rate_hz' or leave it out."
         )
     return rate
+
+
+def _units(facts: FileFacts, entry: Entry, columns: Sequence[int]) -> tuple[str, ...]:
+    if facts.units is not None:
+        return tuple(facts.units[column] for column in columns)
+    return (entry.units or "",) * len(columns)
 
 
 def _record_keys(facts: FileFacts, num_records: int, path: Path) -> tuple[str, ...]:

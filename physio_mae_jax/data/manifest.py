@@ -29,6 +29,9 @@ Fields of the whole, which are the defaults of every entry:
 * ``units``             text for people; nothing is converted.
 * ``recordings``        the list of entries.
 
+* ``label_names``, ``fold_array``, ``attribute_arrays``  see below; the latter two are defaults of
+  entries whose file ends in .npz.
+
 Fields of an entry: ``file`` (a path in the folder, or a glob; ``**`` descends, hidden files are
 left out), any of the defaults above, and
 
@@ -40,21 +43,52 @@ left out), any of the defaults above, and
 * the subject, by one of ``subject`` (its name), ``subject_array`` (npz member, one value a
   record), ``subject_pattern`` (regular expression; its one group, searched in the path, is the
   subject) and ``subjects`` (object: file name without ending -> subject).
+
+Fields that only ``python -m physio_mae_jax.prepare folder`` reads, such as
+``"label_array": "y", "label_names": ["normal", "AF"], "attribute_arrays": {"age": "age"}``:
+
+* the label, by one of ``label`` (the class of the whole file), ``labels`` (object: file name
+  without ending -> class) and ``label_array`` (npz member): one class a record, as text or whole
+  number; or a matrix [records, K] of 0 and 1 where any number of K classes may hold. Empty
+  text, NaN and negative numbers say that there is no answer for the record.
+* ``label_names``     list of all classes, in order; ``label_names_array`` is an npz member with
+  the same. A matrix needs one of them. Of whole numbers, n then means the n-th name, from 0.
+* ``fold_array``      npz member with the fold of each record; a subject must be in one fold.
+* ``attribute_arrays``  object: attribute (such as ``age``, ``sex``) -> npz member with its value
+  for each record. Empty text and NaN say that it is not known.
 """
 
 import dataclasses
-import difflib
 import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from physio_mae_jax.data.labelling import (
+    LABELLING_FIELDS,
+    LABELLING_MEMBERS,
+    Labelling,
+    parse_labelling,
+)
+from physio_mae_jax.data.manifest_values import (
+    check_pattern,
+    did_you_mean,
+    parse_axes,
+    parse_by_stem,
+    parse_channels,
+    parse_file,
+    parse_name,
+    parse_rate,
+    parse_text,
+    refuse_unknown_keys,
+    show,
+)
 from physio_mae_jax.errors import DataError
 
 MANIFEST_NAME = "manifest.json"
-AXES = ("record", "channel", "sample")
 _DEFAULTS = ("sampling_rate_hz", "channels", "units")
+_LABELLING_DEFAULTS = ("label_names", "fold_array", "attribute_arrays")
 _SUBJECT_FIELDS = ("subject", "subject_array", "subject_pattern", "subjects")
 NPZ_FIELDS = ("array", "record_array", "subject_array")
 
@@ -76,6 +110,7 @@ class Entry:
         record_array: npz member with the id of each record.
         subject_pattern: regular expression with one group, searched in the relative path.
         subjects: file stem -> person.
+        labelling: labels, folds and attributes.
     """
 
     label: str
@@ -90,9 +125,20 @@ class Entry:
     record_array: str | None = None
     subject_pattern: str | None = None
     subjects: Mapping[str, str] | None = None
+    labelling: Labelling = dataclasses.field(default_factory=Labelling)
+
+    @property
+    def members(self) -> dict[str, str]:
+        """Fields that name members of an npz -> what they say."""
+        parts = ((self, NPZ_FIELDS), (self.labelling, LABELLING_MEMBERS))
+        said = {key: getattr(part, key) for part, keys in parts for key in keys}
+        return {key: str(value) for key, value in said.items() if value is not None}
 
 
-_ENTRY_KEYS = tuple(f.name for f in dataclasses.fields(Entry) if f.name != "label")
+_ENTRY_KEYS = (
+    *(f.name for f in dataclasses.fields(Entry) if f.name not in ("label", "labelling")),
+    *LABELLING_FIELDS,
+)
 
 
 def load_manifest(path: Path) -> tuple[Entry, ...]:
@@ -119,15 +165,16 @@ def parse_manifest(content: object, where: str) -> tuple[Entry, ...]:
         DataError: a key is unknown, or a value is not what the module's docstring describes.
     """
     if not isinstance(content, dict):
-        raise DataError(f"{where} must be a JSON object with 'recordings', found {_show(content)}.")
-    _refuse_unknown_keys(content, (*_DEFAULTS, "recordings"), where)
+        raise DataError(f"{where} must be a JSON object with 'recordings', found {show(content)}.")
+    refuse_unknown_keys(content, (*_DEFAULTS, *_LABELLING_DEFAULTS, "recordings"), where)
     listed = content.get("recordings")
     if not isinstance(listed, list) or not listed:
         raise DataError(
             f"{where}: 'recordings' must be a list of entries such as "
-            f'[{{"file": "*.npz"}}], found {_show(listed)}.'
+            f'[{{"file": "*.npz"}}], found {show(listed)}.'
         )
-    defaults = {key: content[key] for key in _DEFAULTS if key in content}
+    known = (*_DEFAULTS, *_LABELLING_DEFAULTS)
+    defaults = {key: content[key] for key in known if key in content}
     return tuple(_parse_entry(raw, defaults, f"{where}, entry {i}") for i, raw in enumerate(listed))
 
 
@@ -181,12 +228,6 @@ def subject_of_file(entry: Entry, relative: Path) -> str | None:
     return entry.subject
 
 
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Word a hint at the known names nearest to ``name``; empty where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=2)
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-
-
 def _matches(folder: Path, entry: Entry) -> list[Path]:
     literal = folder / entry.file
     try:
@@ -209,116 +250,46 @@ def _matches(folder: Path, entry: Entry) -> list[Path]:
 def _parse_entry(raw: object, defaults: Mapping[str, Any], label: str) -> Entry:
     if not isinstance(raw, dict):
         raise DataError(
-            f'{label} must be an object such as {{"file": "*.npz"}}, found {_show(raw)}.'
+            f'{label} must be an object such as {{"file": "*.npz"}}, found {show(raw)}.'
         )
-    _refuse_unknown_keys(raw, _ENTRY_KEYS, label)
+    refuse_unknown_keys(raw, _ENTRY_KEYS, label)
     fields: dict[str, Any] = {**defaults, **raw}
-    file = _parse_file(fields.get("file"), label)
+    file = parse_file(fields.get("file"), label)
     label = f"{label} ({file!r})"
     given = [key for key in _SUBJECT_FIELDS if key in raw]
     if len(given) > 1:
         raise DataError(f"{label} gives the subject twice, by {' and '.join(given)}; keep one.")
     if "subject" in fields:
-        fields["subject"] = _parse_name(fields["subject"], "subject", label)
+        fields["subject"] = parse_name(fields["subject"], "subject", label)
     for key in ("units", *NPZ_FIELDS, "subject_pattern"):
-        if key in fields and (not isinstance(fields[key], str) or not fields[key]):
-            raise DataError(f"{label}: {key!r} must be a text, found {_show(fields[key])}.")
+        if key in fields:
+            fields[key] = parse_text(fields[key], key, label)
     if "subject_pattern" in fields:
-        _check_pattern(fields["subject_pattern"], label)
+        check_pattern(fields["subject_pattern"], label)
+    if "subjects" in fields:
+        fields["subjects"] = parse_by_stem(fields["subjects"], "subjects", "subject", label)
     for key, parse in (
-        ("sampling_rate_hz", _parse_rate),
-        ("channels", _parse_channels),
-        ("axes", _parse_axes),
-        ("subjects", _parse_subjects),
+        ("sampling_rate_hz", parse_rate),
+        ("channels", parse_channels),
+        ("axes", parse_axes),
     ):
         if key in fields:
             fields[key] = parse(fields[key], label)
-    return Entry(**{**fields, "file": file, "label": label})
+    fields = {key: value for key, value in fields.items() if key not in LABELLING_FIELDS}
+    labelling = _parse_labelling(raw, defaults, file, label)
+    return Entry(**{**fields, "file": file, "label": label, "labelling": labelling})
 
 
-def _parse_file(value: object, label: str) -> str:
-    if not isinstance(value, str) or not value.strip() or "\0" in value:
-        raise DataError(f"{label}: 'file' must be a path or glob, found {_show(value)}.")
-    if Path(value).is_absolute() or ".." in Path(value).parts:
-        raise DataError(
-            f"{label}: file {value!r} must be relative to the folder and stay inside it."
-        )
-    return value
-
-
-def _parse_rate(value: Any, label: str) -> float:
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    # The bound keeps integers of hundreds of digits from overflowing float().
-    if not number or not 0 < value < 1e12:
-        raise DataError(
-            f"{label}: 'sampling_rate_hz' must be a number of samples a second above 0, "
-            f"found {_show(value)}."
-        )
-    return float(value)
-
-
-def _parse_channels(value: object, label: str) -> tuple[tuple[str, str], ...]:
-    pairs = list(value.items()) if isinstance(value, dict) else value
-    if isinstance(value, list):
-        pairs = [(name, name) for name in value]
-    if not isinstance(pairs, list) or not pairs:
-        raise DataError(
-            f'{label}: \'channels\' must be a list such as ["I", "II"] or an object '
-            f"{{name in the file: name to use}}, found {_show(value)}."
-        )
-    for name in (name for pair in pairs for name in pair):
-        if not isinstance(name, str) or not name.strip() or name == "?":
-            raise DataError(f"{label}: {_show(name)} in 'channels' is not the name of a channel.")
-    return tuple((source.strip(), used.strip()) for source, used in pairs)
-
-
-def _parse_axes(value: Any, label: str) -> tuple[str, ...]:
-    valid = isinstance(value, list) and all(isinstance(axis, str) for axis in value)
-    if valid and len(set(value)) == len(value) and set(value) <= set(AXES) and "sample" in value:
-        return tuple(value)
-    raise DataError(
-        f"{label}: 'axes' must list each axis of the array once, of {', '.join(AXES)} and with "
-        f'sample, such as ["sample", "channel"]; found {_show(value)}.'
+def _parse_labelling(
+    raw: Mapping[str, Any], defaults: Mapping[str, Any], file: str, label: str
+) -> Labelling:
+    npz = file.lower().endswith(".npz")
+    return parse_labelling(
+        {key: raw[key] for key in LABELLING_FIELDS if key in raw},
+        {
+            key: defaults[key]
+            for key in _LABELLING_DEFAULTS
+            if key in defaults and (npz or key not in LABELLING_MEMBERS)
+        },
+        label,
     )
-
-
-def _parse_subjects(value: object, label: str) -> dict[str, str]:
-    if not isinstance(value, dict) or not value:
-        raise DataError(
-            f"{label}: 'subjects' must be an object {{file name without ending: subject}}, "
-            f"found {_show(value)}."
-        )
-    return {stem: _parse_name(name, f"subjects[{stem!r}]", label) for stem, name in value.items()}
-
-
-def _parse_name(value: object, key: str, label: str) -> str:
-    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise DataError(f"{label}: {key} must be a text or whole number, found {_show(value)}.")
-    return str(value)
-
-
-def _check_pattern(pattern: str, label: str) -> None:
-    try:
-        groups = re.compile(pattern).groups
-    except (re.error, OverflowError, RecursionError) as error:
-        raise DataError(f"{label}: subject_pattern {pattern!r} is not valid: {error}.") from error
-    if groups != 1:
-        raise DataError(
-            f"{label}: subject_pattern {pattern!r} has {groups} groups; it needs exactly one, "
-            r"around the subject, such as '(p\d+)_'."
-        )
-
-
-def _refuse_unknown_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    known = tuple(known)
-    for key in given:
-        if key not in known:
-            raise DataError(
-                f"{where}: unknown key {key!r}; known are {', '.join(known)}."
-                f"{did_you_mean(key, known)}"
-            )
-
-
-def _show(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

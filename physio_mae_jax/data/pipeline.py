@@ -1,13 +1,14 @@
 """From recordings to batches: Grain for training, a fixed list for validation."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import grain
 import numpy as np
 
 from physio_mae_jax.data.windows import Example, WindowReader
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.signals.augment import AugmentConfig, augment
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,6 +21,9 @@ class LoaderConfig:
         num_threads: threads that read ahead in each process.
         tempo_range: (slowest, fastest) at which recordings are played in training, in steps of
             0.05 and all channels of a window alike; 1 is as recorded. Varies the heart rate.
+        augment: disturbances in training.
+        set_weights: how often windows of each data set come up, relative to each other; without
+            any, a data set comes up as its share of the recorded time.
         process_index, process_count: which share of each batch this process makes.
     """
 
@@ -27,6 +31,8 @@ class LoaderConfig:
     seed: int
     num_threads: int = 8
     tempo_range: tuple[float, float] = (1.0, 1.0)
+    augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
+    set_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     process_index: int = 0
     process_count: int = 1
 
@@ -36,7 +42,6 @@ class LoaderConfig:
                 f"batch_size is {self.batch_size}; it must be a positive multiple of the "
                 f"{self.process_count} processes."
             )
-
         if not 0.25 <= self.tempo_range[0] <= 1 <= self.tempo_range[1] <= 4:
             raise ConfigError(
                 f"data.tempo_range is {self.tempo_range}; it must be (slowest, fastest) with 0.25 "
@@ -68,21 +73,23 @@ class _RecordingSlots:
 class _RandomCrop(grain.transforms.RandomMap):
     """Reads a window at a random tempo and start; every one is equally likely."""
 
-    def __init__(self, reader: WindowReader, tempo_range: tuple[float, float]) -> None:
+    def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
         self._reader = reader
-        steps = [round(bound / _TEMPO_STEP) for bound in tempo_range]
+        self._augment = config.augment
+        steps = [round(bound / _TEMPO_STEP) for bound in config.tempo_range]
         self._tempos = np.arange(steps[0], steps[1] + 1) * _TEMPO_STEP
 
     def random_map(self, element: int, rng: np.random.Generator) -> Example:
         tempo = float(rng.choice(self._tempos)) if len(self._tempos) > 1 else 1.0
-        start = int(rng.integers(self._reader.num_starts(element, tempo)))
-        return self._reader.read(element, start, tempo)
-
-
-def num_windows(reader: WindowReader, recording: int) -> int:
-    """Return how many windows lie end to end in a recording."""
-    length = reader.config.num_samples
-    return (reader.num_starts(recording) - 1) // length + 1
+        starts = self._reader.starts(element, tempo)
+        window = self._reader.read(element, starts[int(rng.integers(len(starts)))], tempo)
+        if self._augment.is_off:
+            return window
+        rate = self._reader.config.sampling_rate_hz
+        signal, present = augment(
+            window["signal"], window["channel_mask"], rate, self._augment, rng
+        )
+        return window | {"signal": signal, "channel_mask": present}
 
 
 def training_batches(
@@ -96,20 +103,35 @@ def training_batches(
     Yields:
         Entries of ``WindowReader.read`` with a leading axis of ``local_batch_size``.
     """
-    counts = [num_windows(reader, recording) for recording in recordings]
-    slots = np.repeat(np.asarray(recordings, np.int64), counts)
     dataset = (
-        grain.MapDataset.source(_RecordingSlots(slots))
-        .seed(config.seed)
-        .shuffle()
-        .repeat()
-        .random_map(_RandomCrop(reader, config.tempo_range))[
-            config.process_index :: config.process_count
-        ]
+        _shuffled_recordings(reader, recordings, config)
+        .random_map(_RandomCrop(reader, config))[config.process_index :: config.process_count]
         .batch(config.local_batch_size, drop_remainder=True)
     )
     options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)
     return iter(dataset.to_iter_dataset(options))
+
+
+def _shuffled_recordings(
+    reader: WindowReader, recordings: Sequence[int], config: LoaderConfig
+) -> grain.MapDataset:
+    """Name a recording for each window, without end; long recordings come up more often."""
+
+    def endless(some: Sequence[int]) -> grain.MapDataset:
+        counts = [len(reader.starts(r).end_to_end(reader.config.num_samples)) for r in some]
+        slots = np.repeat(np.asarray(some, np.int64), counts)
+        return grain.MapDataset.source(_RecordingSlots(slots)).seed(config.seed).shuffle().repeat()
+
+    if not config.set_weights:
+        return endless(recordings)
+    by_set: dict[str, list[int]] = {}
+    for recording in recordings:
+        by_set.setdefault(reader.source.recordings[recording].data_set, []).append(recording)
+    mixed = grain.MapDataset.mix(
+        [endless(some) for some in by_set.values()],
+        weights=[config.set_weights[name] for name in by_set],
+    )
+    return mixed.seed(config.seed)
 
 
 def validation_batches(
@@ -128,7 +150,7 @@ def validation_batches(
         so that every process has as many batches.
     """
     length = reader.config.num_samples
-    places = [(r, n * length) for r in recordings for n in range(num_windows(reader, r))]
+    places = [(r, start) for r in recordings for start in reader.starts(r).end_to_end(length)]
     chosen = np.unique(np.linspace(0, len(places) - 1, min(max_windows, len(places))).astype(int))
     # Drawn in a seeded order, so that a batch mixes subjects.
     chosen = np.random.default_rng(config.seed).permutation(chosen)

@@ -52,17 +52,15 @@ class PreparedRecord:
     conversions: Sequence[str]
     block_hashes: Sequence[int]
 
-    def to_line(self) -> str:
-        """Write as a line of ``recordings.jsonl``."""
-        return json.dumps(dataclasses.asdict(self), separators=(",", ":")) + "\n"
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of a line of ``recordings.jsonl``."""
+        return dict(vars(self))
 
     @classmethod
-    def from_line(cls, line: str) -> "PreparedRecord":
-        """Read a line of ``recordings.jsonl``."""
-        values = json.loads(line)
-        values["channels"] = tuple(values["channels"])
-        values["units"] = tuple(values["units"])
-        return cls(**values)
+    def from_json(cls, values: Mapping[str, Any]) -> "PreparedRecord":
+        """Invert ``to_json``."""
+        names = {"channels": tuple(values["channels"]), "units": tuple(values["units"])}
+        return cls(**{**values, **names})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -137,7 +135,7 @@ def read_index(folder: Path) -> list[PreparedRecord]:
     path = folder / INDEX_FILE
     try:
         with path.open(encoding="utf-8") as file:
-            return [PreparedRecord.from_line(line) for line in file]
+            return [PreparedRecord.from_json(json.loads(line)) for line in file]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise _broken(path, error) from error
 

@@ -1,4 +1,4 @@
-"""One reader for each format of recordings: .npy, .npz, .csv and WFDB.
+"""One reader for each format of recordings: .npy, .npz, .csv, .parquet, EDF and WFDB.
 
 A reader has three parts. ``probe`` finds out what a file says of itself, without its samples where
 the format allows it. ``load`` returns the whole stored array of a format that has to be read as a
@@ -9,9 +9,7 @@ Nothing is ever unpickled: arrays of objects are refused.
 """
 
 import math
-import tokenize
 import zipfile
-import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -19,8 +17,11 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 
 from physio_mae_jax.data.csv_table import load_csv, probe_csv
+from physio_mae_jax.data.edf_record import probe_edf, read_edf
 from physio_mae_jax.data.layout import FileFacts, FileRecords, UnreadableError, cut, naming
 from physio_mae_jax.data.manifest import Entry
+from physio_mae_jax.data.npz_member import NPZ_ERRORS, NPZ_EXPECTED, member_values
+from physio_mae_jax.data.parquet_table import load_parquet, probe_parquet
 from physio_mae_jax.data.wfdb_record import probe_wfdb, read_wfdb
 from physio_mae_jax.errors import DataError
 
@@ -32,23 +33,6 @@ _SUBJECT_MEMBERS = ("subject", "subject_id", "patient_id")
 _RECORD_MEMBERS = ("record", "record_id", "rec")
 
 _NPY = "an array of numbers written by numpy.save"
-_NPZ = "an archive written by numpy.savez"
-# What numpy, zipfile and zlib raise on broken files; RuntimeError is an encrypted archive.
-_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    KeyError,
-    SyntaxError,
-    OverflowError,
-    MemoryError,
-    RuntimeError,
-    UserWarning,
-    tokenize.TokenError,
-    zipfile.BadZipFile,
-    zlib.error,
-)
 
 
 class Reader(NamedTuple):
@@ -75,21 +59,21 @@ def reader_of(path: Path) -> Reader:
 
 
 def _probe_npy(path: Path, entry: Entry) -> FileFacts:
-    with naming(path, _NPY, _ERRORS), path.open("rb") as file:
+    with naming(path, _NPY, NPZ_ERRORS), path.open("rb") as file:
         return FileFacts(shape=_array_header(file, path.stat().st_size, str(path)))
 
 
 def _read_npy(
     records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
 ) -> np.ndarray:
-    with naming(records.path, _NPY, _ERRORS):
+    with naming(records.path, _NPY, NPZ_ERRORS):
         # Opened anew each time: thousands of maps held open would use up the file handles.
         array = np.load(records.path, mmap_mode="r", allow_pickle=False)
         return _read_loaded(records, array, record, start, stop)
 
 
 def _probe_npz(path: Path, entry: Entry) -> FileFacts:
-    with naming(path, _NPZ, _ERRORS), zipfile.ZipFile(path) as archive:
+    with naming(path, NPZ_EXPECTED, NPZ_ERRORS), zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
         member = _choose(entry.array, _SIGNAL_MEMBERS, names, "array", entry, path)
         if member is None:
@@ -100,7 +84,7 @@ def _probe_npz(path: Path, entry: Entry) -> FileFacts:
 
         def texts(stated: str | None, spellings: Sequence[str], key: str) -> Any:
             name = _choose(stated, spellings, names, key, entry, path)
-            return None if name is None else _small_member(archive, name)
+            return None if name is None else _texts(archive, name)
 
         rate = texts(None, _RATE_MEMBERS, "sampling_rate_hz")
         return FileFacts(
@@ -117,14 +101,18 @@ def _probe_npz(path: Path, entry: Entry) -> FileFacts:
 
 def _load_npz(records: FileRecords) -> np.ndarray:
     with (
-        naming(records.path, _NPZ, _ERRORS),
+        naming(records.path, NPZ_EXPECTED, NPZ_ERRORS),
         np.load(records.path, allow_pickle=False) as archive,
     ):
         return archive[records.member]
 
 
 def _load_csv(records: FileRecords) -> np.ndarray:
-    return load_csv(records.path, records.csv_columns or ())
+    return load_csv(records.path, records.stored_columns or ())
+
+
+def _load_parquet(records: FileRecords) -> np.ndarray:
+    return load_parquet(records.path, records.stored_columns or ())
 
 
 def _read_loaded(
@@ -148,10 +136,20 @@ def _read_wfdb(
     return read_wfdb(records.path, records.columns, start, stop)
 
 
+def _read_edf(
+    records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
+) -> np.ndarray:
+    assert records.stored_columns is not None
+    columns = [records.stored_columns[i] for i in records.columns]
+    return read_edf(records.path, columns, records.num_samples, start, stop)
+
+
 READERS = {
     ".npy": Reader(_probe_npy, None, _read_npy),
     ".npz": Reader(_probe_npz, _load_npz, _read_loaded),
     ".csv": Reader(probe_csv, _load_csv, _read_loaded),
+    ".parquet": Reader(probe_parquet, _load_parquet, _read_loaded),
+    ".edf": Reader(probe_edf, None, _read_edf),
     ".hea": Reader(probe_wfdb, None, _read_wfdb),
 }
 
@@ -203,18 +201,8 @@ def _choose(
     return found[0] if found else None
 
 
-def _small_member(archive: zipfile.ZipFile, name: str) -> tuple[str, ...]:
-    with archive.open(f"{name}.npy") as file:
-        try:
-            values = np.lib.format.read_array(file, allow_pickle=False)
-        except ValueError as error:
-            raise DataError(
-                f"{archive.filename}, member {name!r}: {error}. Write it as numbers or text, such "
-                "as numpy.array(values, dtype=str)."
-            ) from error
-    if values.dtype.kind == "S":
-        values = np.char.decode(values, "utf-8")
-    return tuple(str(value) for value in values.ravel().tolist())
+def _texts(archive: zipfile.ZipFile, name: str) -> tuple[str, ...]:
+    return tuple(str(value) for value in member_values(archive, name).ravel().tolist())
 
 
 def _single_rate(values: tuple[str, ...], path: Path) -> float:

@@ -1,8 +1,8 @@
 """What a collection of recordings looks like to the pipeline, wherever it comes from."""
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,6 +19,10 @@ class RecordingInfo:
         channel_names: canonical names (``signals.channels``), in the order ``read`` returns them.
         sampling_rate_hz: samples a second, the same for all channels of the recording.
         num_samples: length in samples at that rate.
+        data_set: name of the set it belongs to; subjects of two sets are two people.
+        units: of the channels; empty where the source says nothing of units.
+        gaps: (row, start, stop) stretches of samples that are not finite, known beforehand.
+        attributes: what else the source says, such as fold, age and sex.
     """
 
     record_id: str
@@ -26,6 +30,15 @@ class RecordingInfo:
     channel_names: tuple[str, ...]
     sampling_rate_hz: float
     num_samples: int
+    data_set: str = ""
+    units: tuple[str, ...] = ()
+    gaps: tuple[tuple[int, int, int], ...] = ()
+    attributes: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def subject_key(self) -> str:
+        """The person, told from those of other data sets."""
+        return f"{self.data_set}:{self.subject_id}" if self.data_set else self.subject_id
 
     @property
     def seconds(self) -> float:

@@ -1,43 +1,268 @@
-"""Division of recordings into training and held-out ones, never through a subject."""
+"""Division of recordings into parts, never through a subject.
 
-from collections.abc import Sequence
+A rule says how, in one line::
+
+    random=|0.1|0.2              a tenth of the subjects to validate on, a fifth to test on
+    fold=1-8|9|10                by an attribute of the recordings: values, ranges, commas
+    set=DS1|0.2|DS2 -shared      a fifth of the training subjects to validate on; whoever has
+                                 recordings in an earlier part is left out of a later one
+    subject=|0.2|S05             leave one subject out; an empty first part takes all others
+    kfold=5:2                    five folds by subject: test on fold 2, validate on fold 3
+
+Several data sets: ``ptbxl: fold=1-8|9|10; mitbih: set=DS1|0.2|DS2 -shared; random=|0.1|``, the
+last one for all that are not named. A rule may also be the path of a ``split.json`` that an
+earlier run wrote.
+"""
+
+import dataclasses
+import json
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from physio_mae_jax.data.fingerprints import text_hash
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.errors import DataError
+from physio_mae_jax.errors import ConfigError, DataError
+
+PARTS = ("train", "validation", "test")
+_SHOWN = 5
+_WAY_OUT = "see the rules in physio_mae_jax/data/splits.py, such as 'random=|0.1|0.1'."
 
 
-def split_by_subject(
-    recordings: Sequence[RecordingInfo],
-    indices: Sequence[int],
-    held_out_fraction: float,
-    seed: int,
-) -> tuple[list[int], list[int]]:
-    """Hold out a share of the subjects.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Split:
+    """Which subjects belong to which part.
+
+    Attributes:
+        rule: by which it was made.
+        parts: subject keys (``RecordingInfo.subject_key``) of each of ``PARTS``, sorted.
+    """
+
+    rule: str
+    parts: Mapping[str, tuple[str, ...]]
+
+    def __post_init__(self) -> None:
+        for i, first in enumerate(PARTS):
+            for second in PARTS[i + 1 :]:
+                shared = sorted(set(self.parts[first]) & set(self.parts[second]))
+                if shared:
+                    raise DataError(
+                        f"split {self.rule!r} puts {len(shared)} subjects both into {first} and "
+                        f"into {second} ({', '.join(shared[:_SHOWN])}); what is learned of a "
+                        "person must not be tested on the same person. Change the rule or file."
+                    )
+
+    @property
+    def hash(self) -> str:
+        """Short hash of who is where; equal for equal divisions, whatever the rule."""
+        return text_hash(json.dumps({part: list(self.parts[part]) for part in PARTS}))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the content of a ``split.json``."""
+        parts = {part: list(self.parts[part]) for part in PARTS}
+        return {"rule": self.rule, "parts": parts, "hash": self.hash}
+
+    def divide(
+        self, recordings: Sequence[RecordingInfo], indices: Sequence[int]
+    ) -> dict[str, list[int]]:
+        """Return the indices of each part, in the given order; others belong to no part."""
+        part_of = {key: part for part in PARTS for key in self.parts[part]}
+        divided: dict[str, list[int]] = {part: [] for part in PARTS}
+        for index in indices:
+            part = part_of.get(recordings[index].subject_key)
+            if part is not None:
+                divided[part].append(index)
+        return divided
+
+
+def make_split(
+    recordings: Sequence[RecordingInfo], indices: Sequence[int], rule: str, seed: int
+) -> Split:
+    """Divide the subjects of recordings.
 
     Args:
-        recordings: all recordings of a source.
-        indices: those to divide.
-        held_out_fraction: share of the subjects held out; at least one is, and one is not.
-        seed: of the choice, which depends on nothing else but the subjects' ids.
-
-    Returns:
-        (training, held-out) indices, each in the given order.
+        recordings: all of a source.
+        indices: those to divide; the division depends on nothing but them, rule and seed.
+        rule: see the module's docstring.
+        seed: of what is drawn.
 
     Raises:
-        DataError: there are fewer than two subjects.
+        ConfigError: the rule is not understood.
+        DataError: a subject would be in two parts, a recording lacks the attribute, a listed
+            value does not occur, or a file of a split was altered.
     """
-    subjects = sorted({recordings[i].subject_id for i in indices})
-    if len(subjects) < 2:
+    if rule.strip().endswith(".json"):
+        return read_split(Path(rule.strip()))
+    rules = _rules_by_data_set(rule)
+    by_set: dict[str, list[RecordingInfo]] = {}
+    for index in indices:
+        by_set.setdefault(recordings[index].data_set, []).append(recordings[index])
+    for name in rules:
+        if name and name not in by_set:
+            raise ConfigError(
+                f"split {rule!r} speaks of data set {name!r}; the data is {', '.join(by_set)}."
+            )
+    parts: dict[str, set[str]] = {part: set() for part in PARTS}
+    for name, infos in by_set.items():
+        if name not in rules and "" not in rules:
+            raise ConfigError(f"split {rule!r} has no rule for data set {name!r}; {_WAY_OUT}")
+        for part, keys in _apply(rules.get(name, rules.get("", "")), infos, seed).items():
+            parts[part] |= keys
+    return Split(rule=rule, parts={part: tuple(sorted(parts[part])) for part in PARTS})
+
+
+def read_split(path: Path) -> Split:
+    """Read a ``split.json``.
+
+    Raises:
+        DataError: it cannot be read, was altered after it was written, or its parts overlap.
+    """
+    try:
+        content = json.loads(path.expanduser().read_text(encoding="utf-8"))
+        parts = {part: tuple(content["parts"][part]) for part in PARTS}
+        rule, stated = str(content["rule"]), content["hash"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(
-            f"the data has {len(subjects)} subject ({', '.join(subjects)}), so none can be held "
-            "out for validation; add recordings of others, or give each recording its subject in "
-            "the manifest."
+            f"split {path} cannot be read ({type(error).__name__}: {error}); give a split.json "
+            "that a run wrote, or a rule."
+        ) from error
+    split = Split(rule=rule, parts=parts)
+    if split.hash != stated:
+        raise DataError(
+            f"split {path} was altered: its parts have the hash {split.hash}, it says {stated}. "
+            "Make it again with the rule."
         )
-    num_held_out = min(max(1, round(len(subjects) * held_out_fraction)), len(subjects) - 1)
-    chosen = np.random.default_rng(seed).permutation(len(subjects))[:num_held_out]
-    held_out = {subjects[i] for i in chosen}
-    training = [i for i in indices if recordings[i].subject_id not in held_out]
-    validation = [i for i in indices if recordings[i].subject_id in held_out]
-    return training, validation
+    return split
+
+
+def _rules_by_data_set(text: str) -> dict[str, str]:
+    rules = {}
+    for item in filter(None, (part.strip() for part in text.split(";"))):
+        name, colon, rest = item.partition(":")
+        # 'kfold=5:2' has a colon too, but after its equals sign.
+        named = bool(colon) and "=" not in name
+        rules[name.strip() if named else ""] = (rest if named else item).strip()
+    if not rules:
+        raise ConfigError(f"the split rule is empty; {_WAY_OUT}")
+    return rules
+
+
+def _apply(rule: str, infos: Sequence[RecordingInfo], seed: int) -> dict[str, set[str]]:
+    """Divide the subjects of one data set by one rule."""
+    drop_shared = rule.endswith("-shared")
+    name, equals, rest = rule.removesuffix("-shared").strip().partition("=")
+    name = name.strip()
+    keys = sorted({info.subject_key for info in infos})
+    if len(keys) < 2:
+        raise DataError(
+            f"the data has {len(keys)} subject ({', '.join(keys)}), so none can be held out; add "
+            "recordings of others, or give each recording its subject in the manifest."
+        )
+    if equals and name == "kfold":
+        return _k_folds(rest, keys, rule, seed)
+    slots = [slot.strip() for slot in rest.split("|")]
+    if not equals or len(slots) != len(PARTS):
+        raise ConfigError(f"split rule {rule!r} is not understood; {_WAY_OUT}")
+    if name == "random":
+        return _random(slots, keys, rule, seed)
+    return _by_attribute(name, slots, infos, rule, seed, drop_shared)
+
+
+def _random(slots: Sequence[str], keys: Sequence[str], rule: str, seed: int) -> dict[str, set[str]]:
+    shares = [_share(slot, rule) if slot else 0.0 for slot in slots[1:]]
+    if slots[0] or sum(shares) >= 1:
+        raise ConfigError(
+            f"split rule {rule!r}: write random=|validation|test with shares that leave some "
+            "subjects to train on."
+        )
+    drawn = [keys[i] for i in np.random.default_rng(seed).permutation(len(keys))]
+    parts, used = {}, 0
+    for part, share in zip(PARTS[1:], shares, strict=True):
+        # At least one where any is wanted, and at least one left over to train on.
+        count = min(max(1, round(len(keys) * share)), len(keys) - 1 - used) if share else 0
+        parts[part] = set(drawn[used : used + count])
+        used += count
+    return {"train": set(drawn[used:]), **parts}
+
+
+def _k_folds(text: str, keys: Sequence[str], rule: str, seed: int) -> dict[str, set[str]]:
+    match = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", text)
+    count, chosen = (int(match[1]), int(match[2])) if match else (0, 0)
+    if count < 3 or chosen >= count or count > len(keys):
+        raise ConfigError(
+            f"split rule {rule!r}: write kfold=K:i with 3 ≤ K ≤ {len(keys)} subjects and i from 0 "
+            "to K - 1."
+        )
+    order = np.random.default_rng(seed).permutation(len(keys))
+    fold_of = {keys[i]: place % count for place, i in enumerate(order)}
+    validated = (chosen + 1) % count
+    return {
+        "train": {key for key, fold in fold_of.items() if fold not in (chosen, validated)},
+        "validation": {key for key, fold in fold_of.items() if fold == validated},
+        "test": {key for key, fold in fold_of.items() if fold == chosen},
+    }
+
+
+def _by_attribute(
+    name: str,
+    slots: Sequence[str],
+    infos: Sequence[RecordingInfo],
+    rule: str,
+    seed: int,
+    drop_shared: bool,
+) -> dict[str, set[str]]:
+    values = [_attribute(info, name, rule) for info in infos]
+    share = _share(slots[1], rule) if _is_share(slots[1]) else 0.0
+    listed = [_expand(slots[0]), set() if share else _expand(slots[1]), _expand(slots[2])]
+    for value in sorted(set().union(*listed) - set(values)):
+        raise DataError(
+            f"split rule {rule!r} lists {name} {value!r}, which no recording has; there is "
+            f"{', '.join(sorted(set(values))[:20])}."
+        )
+    if not slots[0]:
+        listed[0] = set(values) - listed[1] - listed[2]
+    parts = {
+        part: {info.subject_key for info, v in zip(infos, values, strict=True) if v in wanted}
+        for part, wanted in zip(PARTS, listed, strict=True)
+    }
+    if drop_shared:
+        parts["validation"] -= parts["train"]
+        parts["test"] -= parts["train"] | parts["validation"]
+    if share:
+        drawn = _random(["", slots[1], ""], sorted(parts["train"]), rule, seed)
+        parts |= {"train": drawn["train"], "validation": drawn["validation"]}
+    return parts
+
+
+def _attribute(info: RecordingInfo, name: str, rule: str) -> str:
+    if name == "subject":
+        return info.subject_id
+    if name not in info.attributes:
+        known = ", ".join(["subject", *info.attributes])
+        raise DataError(
+            f"split rule {rule!r}: recording {info.record_id} of {info.data_set or 'the data'} has "
+            f"no attribute {name!r}; it has {known}."
+        )
+    return str(info.attributes[name])
+
+
+def _expand(text: str) -> set[str]:
+    """Read '1-8,10' as a set of values."""
+    values: set[str] = set()
+    for item in filter(None, (part.strip() for part in text.split(","))):
+        span = re.fullmatch(r"(\d+)-(\d+)", item)
+        values |= {str(n) for n in range(int(span[1]), int(span[2]) + 1)} if span else {item}
+    return values
+
+
+def _is_share(text: str) -> bool:
+    return bool(re.fullmatch(r"0?\.\d+", text))
+
+
+def _share(text: str, rule: str) -> float:
+    if not _is_share(text) or float(text) <= 0:
+        raise ConfigError(f"split rule {rule!r}: {text!r} is no share between 0 and 1.")
+    return float(text)

@@ -9,11 +9,13 @@ the EEG. The waveforms are those of ``signals.heart_model`` and ``signals.noise_
 """
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from physio_mae_jax.data.array_cache import ArrayCache
+from physio_mae_jax.data.fingerprints import identity_hash
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.signals import heart_model as heart
@@ -129,11 +131,17 @@ class SyntheticCohort:
                 channel_names=CHANNELS,
                 sampling_rate_hz=config.sampling_rate_hz,
                 num_samples=round(config.seconds * config.sampling_rate_hz),
+                data_set="synthetic",
+                units=(*["mV"] * len(TWELVE_LEADS), "", "uV"),
             )
             for subject in range(config.num_subjects)
             for recording in range(config.recordings_per_subject)
         ]
         self._cache = ArrayCache(_CACHE_BYTES)
+
+    def block_hashes(self, index: int) -> Sequence[int]:
+        """Return a hash of what the recording follows from, without making it."""
+        return [identity_hash(f"{self.config}/{index}")]
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of a recording: float32 [14, stop - start].

@@ -71,6 +71,8 @@ def probe_wfdb(path: Path, entry: Entry) -> FileFacts:
             axes=("sample", "channel"),
             channels=tuple(names) if names and all(names) else None,
             sampling_rate_hz=float(header.fs),
+            units=tuple(unit or "" for unit in header.units),
+            companions=tuple(dict.fromkeys(header.file_name)),
         )
 
 
@@ -82,7 +84,7 @@ def read_wfdb(path: Path, columns: Sequence[int], start: int, stop: int) -> np.n
     Raises:
         UnreadableError: the record is broken, or shorter than its header said.
     """
-    with naming(path, _EXPECTED, _ERRORS):
+    with naming(path, _EXPECTED, _ERRORS), np.errstate(over="ignore"):
         record = _wfdb().rdrecord(
             str(path.with_suffix("")),
             sampfrom=start,
@@ -145,6 +147,10 @@ class WholeRecord(NamedTuple):
 def read_whole_record(path: Path) -> WholeRecord:
     """Read all of a record and prove its samples against the checksums of its header.
 
+    Not proven are signals of several samples a frame, whose checksum is that of the samples
+    before they are averaged, and those whose header has a 0 in place of the checksum, as that of
+    CinC 2017 does.
+
     Args:
         path: the header.
 
@@ -155,15 +161,19 @@ def read_whole_record(path: Path) -> WholeRecord:
     try:
         record = _wfdb().rdrecord(str(path.with_suffix("")), physical=False)
         _check_sums(path, record)
+        physical = record.dac(return_res=32) if record.sig_len else None
     except _ERRORS:
         # Parsing the header again, to say what is wrong, is dear: only where something is.
         probe_wfdb(path, Entry(label=str(path), file=path.name))
         with naming(path, _EXPECTED, _ERRORS):
             raise
-    if not record.sig_len:
+    if physical is None:
         raise UnreadableError(f"{path} says that the record has 0 samples; leave it out.")
+    # Gains near zero: what is beyond float32 becomes infinite, as in ``cut``.
+    with np.errstate(over="ignore"):
+        signal = np.ascontiguousarray(physical.T, dtype=np.float32)
     return WholeRecord(
-        signal=np.ascontiguousarray(record.dac(return_res=32).T, dtype=np.float32),
+        signal=signal,
         channels=tuple(record.sig_name),
         units=tuple(unit or "" for unit in record.units),
         sampling_rate_hz=float(record.fs),
@@ -175,9 +185,12 @@ def _check_sums(path: Path, record: Any) -> None:
     if not record.checksum or any(value is None for value in record.checksum):
         return
     found = record.d_signal.astype(np.int64).sum(axis=0) % 65536
-    for name, stated, sum_found in zip(record.sig_name, record.checksum, found, strict=True):
+    frames = record.samps_per_frame or [1] * len(found)
+    for name, stated, sum_found, count in zip(
+        record.sig_name, record.checksum, found, frames, strict=True
+    ):
         # Headers have them signed or unsigned.
-        if int(stated) % 65536 != int(sum_found):
+        if stated and (count or 1) == 1 and int(stated) % 65536 != int(sum_found):
             raise UnreadableError(
                 f"{path}: the samples of signal {name!r} have the checksum {int(sum_found)}, its "
                 f"header says {int(stated) % 65536}; the file was altered or damaged. Copy it "

@@ -1,38 +1,41 @@
 """One model-ready window out of one recording."""
 
 import dataclasses
-from collections.abc import Sequence
+import functools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
+from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
-from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.signals.channels import channel_id, select_channels
-from physio_mae_jax.signals.preprocess import RateChange, resample, z_score
+from physio_mae_jax.data.stretches import Starts, window_starts
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.preprocess import BandPass, RateChange, resample, z_score
 
 Example = dict[str, Any]  # NumPy arrays and scalars, see WindowReader.read
+NORMALISATION = "z-score of each channel over the window, clipped to 10 deviations"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WindowConfig:
-    """What the model is given: the input contract.
+    """What the model is given.
 
     Attributes:
-        channels: names in the model's order.
+        channels: policy, list or '' as of ``data.channel_plan.ChannelPlanner``.
+        num_channels: M; windows of recordings with fewer are padded with absent ones.
+        units: of channels that are to be in one, by canonical name.
         sampling_rate_hz: rate every recording is brought to.
         num_samples: L, length of a window at that rate.
+        band_hz: (low, high) of a band-pass before normalising; None for none.
     """
 
-    channels: tuple[str, ...]
+    channels: str
+    num_channels: int
+    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
     sampling_rate_hz: float
     num_samples: int
-
-    def __post_init__(self) -> None:
-        if not self.channels or len(set(self.channels)) != len(self.channels):
-            raise ConfigError(
-                f"data.channels is {self.channels}; it must name one channel or more, each once."
-            )
+    band_hz: tuple[float, float] | None = None
 
     @property
     def seconds(self) -> float:
@@ -46,20 +49,32 @@ class WindowReader:
     def __init__(self, source: SignalSource, config: WindowConfig) -> None:
         self.source = source
         self.config = config
-        self._channel_ids = np.asarray([channel_id(name) for name in config.channels], np.int32)
-        subjects = [info.subject_id for info in source.recordings]
-        self._subjects = np.unique(subjects, return_inverse=True)[1].astype(np.int32)
+        self._planner = ChannelPlanner(config.channels, config.units)
+        self._band = BandPass(*config.band_hz, config.sampling_rate_hz) if config.band_hz else None
+        keys = [info.subject_key for info in source.recordings]
+        self._subjects = np.unique(keys, return_inverse=True)[1].astype(np.int32)
 
-    def num_starts(self, recording: int, tempo: float = 1.0) -> int:
-        """Return how many places a window can begin at, at the model's rate and a tempo."""
+    def plan(self, recording: int) -> ChannelPlan:
+        """Return which channels the windows of a recording have; padding is not among them."""
+        return self._planner.plan(self.source.recordings[recording])
+
+    def starts(self, recording: int, tempo: float = 1.0) -> Starts:
+        """Return every place a window can begin at, at the model's rate and a tempo.
+
+        Raises:
+            DataError: the recording, or every stretch between its gaps, is shorter than a window.
+        """
         info = self.source.recordings[recording]
-        starts = self._change(info, tempo).length_after(info.num_samples)
-        starts -= self.config.num_samples - 1
-        if starts < 1:
+        needed = set(self.plan(recording).montage.sources)
+        gaps = tuple((start, stop) for row, start, stop in info.gaps if row in needed)
+        change = self._change(info, tempo)
+        starts = _starts(info.num_samples, gaps, change, self.config.num_samples)
+        if not len(starts):
+            between = " between its gaps" if gaps else ""
             raise DataError(
-                f"recording {info.record_id!r} lasts {info.seconds:.2f} s, less than the window "
-                f"of {self.config.seconds * tempo:.2f} s; shorten --config.window_seconds or leave "
-                "it out with --config.data.on_invalid=skip."
+                f"recording {info.record_id!r} lasts {info.seconds:.2f} s{between}, less than the "
+                f"window of {self.config.seconds * tempo:.2f} s; shorten --config.window_seconds "
+                "or leave it out with --config.data.on_invalid=skip."
             )
         return starts
 
@@ -68,11 +83,11 @@ class WindowReader:
         return RateChange.between(source_hz, self.config.sampling_rate_hz)
 
     def read(self, recording: int, start: int, tempo: float = 1.0) -> Example:
-        """Read, resample and normalise one window.
+        """Read, resample, filter and normalise one window.
 
         Args:
             recording: index in the source.
-            start: first sample at the model's rate and the tempo, in [0, num_starts).
+            start: first sample at the model's rate and the tempo, one of ``starts``.
             tempo: how many times as fast the recording is played, all channels alike.
 
         Returns:
@@ -87,61 +102,85 @@ class WindowReader:
         info = self.source.recordings[recording]
         length = self.config.num_samples
         change = self._change(info, tempo)
-        first, last, offset = change.source_span(start, length, info.num_samples)
-        raw = self._select(self.source.read(recording, first, last), info)
-        self._check_finite(raw, info, first)
-        resampled = resample(raw, change)[:, offset : offset + length]
+        margin = self._band.margin_samples if self._band else 0
+        before, after = self._context(info, change, start, margin)
+        first, last, offset = change.source_span(
+            start - before, length + before + after, info.num_samples
+        )
+        plan = self.plan(recording)
+        raw = plan.montage.apply(self.source.read(recording, first, last))
+        self._check_finite(raw, info, first, plan)
+        resampled = resample(raw, change)[:, offset : offset + length + before + after]
+        if self._band:
+            resampled = self._band.apply(resampled)[:, before : before + length]
         signal, varies = z_score(resampled)
         return {
-            "signal": signal,
-            "channel_mask": varies,
-            "channel_ids": self._channel_ids,
+            "signal": self._padded(signal),
+            "channel_mask": self._padded(varies),
+            "channel_ids": self._padded(plan.ids),
             "subject": self._subjects[recording],
             "recording": np.int32(recording),
             "start": np.int32(start * tempo),
         }
 
-    def _select(self, raw: np.ndarray, info: RecordingInfo) -> np.ndarray:
-        """Order the wanted channels; one that is missing is all zero, hence flat, hence absent."""
-        where = f"recording {info.record_id!r}"
-        places = select_channels(self.config.channels, info.channel_names, where)
-        selected = np.zeros((len(places), raw.shape[1]), raw.dtype)
-        for row, place in enumerate(places):
-            if place is not None:
-                selected[row] = raw[place]
-        return selected
+    def _context(
+        self, info: RecordingInfo, change: RateChange, start: int, margin: int
+    ) -> tuple[int, int]:
+        """Say how many samples a filter may see before and after a window, at the model's rate."""
+        length = self.config.num_samples
+        total = change.length_after(info.num_samples)
+        before, after = min(margin, start), max(0, min(margin, total - start - length))
+        for _, gap_start, gap_stop in info.gaps if margin else ():
+            first, last, _ = change.source_span(
+                start - before, length + before + after, info.num_samples
+            )
+            if gap_start < last and gap_stop > first:
+                return 0, 0  # rarely, and simpler than to stop just at the gap
+        return before, after
 
-    def _check_finite(self, raw: np.ndarray, info: RecordingInfo, first: int) -> None:
+    def _padded(self, values: np.ndarray) -> np.ndarray:
+        """Fill [m, …] up to [M, …] with zeros: False, the unknown channel, or a flat signal."""
+        missing = self.config.num_channels - len(values)
+        return np.pad(values, [(0, missing), *[(0, 0)] * (values.ndim - 1)]) if missing else values
+
+    def _check_finite(
+        self, raw: np.ndarray, info: RecordingInfo, first: int, plan: ChannelPlan
+    ) -> None:
         bad = ~np.isfinite(raw)
         if bad.any():
             channel, sample = np.argwhere(bad)[0]
             raise DataError(
                 f"recording {info.record_id!r} holds {bad.sum()} values that are not finite, the "
-                f"first in channel {self.config.channels[channel]!r} at "
+                f"first in channel {plan.channels[channel]!r} at "
                 f"{(first + sample) / info.sampling_rate_hz:.3f} s; mend the file or leave the "
                 "recording out with --config.data.on_invalid=skip."
             )
 
 
+@functools.lru_cache(maxsize=65_536)
+def _starts(
+    num_samples: int, gaps: tuple[tuple[int, int], ...], change: RateChange, length: int
+) -> Starts:
+    return window_starts(num_samples, gaps, change, length)
+
+
 def spread_windows(
-    reader: WindowReader, recordings: Sequence[int], max_per_subject: int, margin: int = 0
+    reader: WindowReader, recordings: Sequence[int], max_per_subject: int
 ) -> list[tuple[int, int]]:
     """Choose windows end to end, at most so many of each subject, spread evenly.
 
     Args:
         reader: of the source.
-        recordings: indices in it; those too short for one window are left out.
+        recordings: indices in it.
         max_per_subject: windows of a subject.
-        margin: samples left free at both ends of a recording.
 
     Returns:
         (recording, start) of each window, in order.
     """
-    length = reader.config.num_samples
     places: dict[str, list[tuple[int, int]]] = {}
     for recording in recordings:
-        starts = range(margin, reader.num_starts(recording) - margin, length)
-        subject = reader.source.recordings[recording].subject_id
+        starts = reader.starts(recording).end_to_end(reader.config.num_samples)
+        subject = reader.source.recordings[recording].subject_key
         places.setdefault(subject, []).extend((recording, start) for start in starts)
     chosen = []
     for windows in places.values():

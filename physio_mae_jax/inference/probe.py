@@ -5,7 +5,7 @@ import functools
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,8 +14,8 @@ from sklearn.metrics import roc_auc_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from physio_mae_jax.data.labels import RecordingLabels
 from physio_mae_jax.data.windows import WindowReader
-from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.batches import map_windows
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
 from physio_mae_jax.training import artifacts
@@ -28,22 +28,10 @@ _INPUTS = ("signal", "channel_mask", "channel_ids")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ProbeConfig:
-    """Where labels are and how recordings are divided; see ``configs/probe.py``."""
+    """What is read off; see ``configs/probe.py``."""
 
-    label_array: str
-    label_names_array: str
-    fold_array: str
-    validation_fold: int
-    test_fold: int
+    label_task: str
     batch_size: int
-
-
-class Labels(NamedTuple):
-    """Labels [N, K] of 0, 1 or other for unknown, fold [N] and names [K]."""
-
-    labels: np.ndarray
-    folds: np.ndarray
-    names: Sequence[str]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -52,11 +40,12 @@ class ProbeRun:
 
     Attributes:
         workdir: absolute folder of what is written.
-        config: division and sizes.
+        config: task and sizes.
         model: with a method ``features``.
         encoders: parameters by name.
         reader: of windows; the first one of each recording is used.
-        labels: of the recordings.
+        parts: indices of the recordings of 'train', 'validation' and 'test'.
+        labels: of all recordings of the source.
         description: for the report.
     """
 
@@ -65,57 +54,32 @@ class ProbeRun:
     model: MaskedModel
     encoders: dict[str, Params]
     reader: WindowReader
-    labels: Labels
+    parts: dict[str, list[int]]
+    labels: RecordingLabels
     description: dict[str, Any]
-
-
-def read_labels(folder: Path, config: ProbeConfig, num_recordings: int) -> Labels:
-    """Read labels and folds from the one npz file of a folder.
-
-    Raises:
-        DataError: there is no such file, it lacks an array, or has another number of recordings.
-    """
-    files = sorted(folder.glob("*.npz"))
-    if len(files) != 1:
-        raise DataError(f"{folder} holds {len(files)} npz files; labels are read from exactly one.")
-    names = (config.label_array, config.fold_array, config.label_names_array)
-    with np.load(files[0], allow_pickle=False) as file:
-        missing = [name for name in names if name not in file.files]
-        if missing:
-            raise DataError(
-                f"{files[0]} has no array {', '.join(missing)} (it has {', '.join(file.files)}); "
-                "name the right ones with --config.label_array and so on."
-            )
-        labels, folds, classes = (file[name] for name in names)
-    if len(labels) != num_recordings or len(folds) != num_recordings:
-        raise DataError(
-            f"{files[0]} labels {len(labels)} recordings with {len(folds)} folds, but "
-            f"{num_recordings} were opened."
-        )
-    return Labels(labels, folds, [str(name) for name in classes])
 
 
 def probe(run: ProbeRun) -> dict[str, Any]:
     """Fit and judge a probe of each encoder, write probe.json, and return it."""
-    known = np.isin(run.labels.labels, (0, 1)).all(axis=1)
-    indices = np.flatnonzero(known)
+    labels = run.labels
+    used = labels.known if labels.exclusive else labels.known & labels.values.any(axis=1)
+    parts = {part: [i for i in some if used[i]] for part, some in run.parts.items()}
+    indices = [index for some in parts.values() for index in some]
+    part_of = np.repeat(list(parts), [len(some) for some in parts.values()])
     results: dict[str, Any] = dict(run.description)
     extract = jax.jit(
         lambda params, batch: run.model.apply({"params": params}, **batch, method="features")
     )
-    windows = [run.reader.read(int(index), 0) for index in indices]
+    windows = [run.reader.read(index, run.reader.starts(index)[0]) for index in indices]
     for name, params in run.encoders.items():
         features = map_windows(
             functools.partial(extract, params), windows, _INPUTS, run.config.batch_size
         )
-        results[name] = linear_probe(
-            features, run.labels.labels[indices], run.labels.folds[indices], run
-        )
+        results[name] = linear_probe(features, labels.values[indices], part_of, labels.classes)
         _LOG.info(
-            "%s: macro AUROC %.4f on fold %d (%d recordings)",
+            "%s: macro AUROC %.4f (%d test recordings)",
             name,
             results[name]["macro_auroc"],
-            run.config.test_fold,
             results[name]["num_test"],
         )
     artifacts.write_json(run.workdir / "probe.json", results)
@@ -123,22 +87,20 @@ def probe(run: ProbeRun) -> dict[str, Any]:
 
 
 def linear_probe(
-    features: np.ndarray, labels: np.ndarray, folds: np.ndarray, run: ProbeRun
+    features: np.ndarray, labels: np.ndarray, part_of: np.ndarray, classes: Sequence[str]
 ) -> dict[str, Any]:
     """Fit one logistic regression a class; choose its strength on validation; judge on test.
 
     Args:
         features: [N, D].
         labels: [N, K] of 0 and 1.
-        folds: [N].
-        run: says which folds are which.
+        part_of: [N] 'train', 'validation' or 'test'.
+        classes: [K] names.
 
     Returns:
         'macro_auroc', 'auroc' by class, 'strength', 'num_train', 'num_test'.
     """
-    test = folds == run.config.test_fold
-    validation = folds == run.config.validation_fold
-    train = ~test & ~validation
+    train, validation, test = (part_of == part for part in ("train", "validation", "test"))
 
     def scores(strength: float, fitted: np.ndarray, judged: np.ndarray) -> list[float]:
         values = []
@@ -154,7 +116,7 @@ def linear_probe(
     final = scores(best, train | validation, test)
     return {
         "macro_auroc": float(np.mean(final)),
-        "auroc": dict(zip(run.labels.names, final, strict=True)),
+        "auroc": dict(zip(classes, final, strict=True)),
         "strength": best,
         "num_train": int((train | validation).sum()),
         "num_test": int(test.sum()),

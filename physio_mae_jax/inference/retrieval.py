@@ -86,7 +86,7 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
     windows = [window for window in windows if window["channel_mask"].all()]
     subjects = np.asarray([int(window["subject"]) for window in windows])
     _LOG.info("%d windows of %d subjects never trained on", len(windows), len(set(subjects)))
-    names = run.reader.config.channels
+    names = run.reader.plan(run.held_out[0]).channels
     results: dict[str, Any] = {
         "num_windows": len(windows),
         "num_subjects": len(set(subjects.tolist())),
@@ -125,10 +125,10 @@ def delay_probe(run: RetrievalRun, params: Params) -> dict[str, Any]:
     for recordings in (run.training[::stride], run.held_out):
         latents = []
         for recording in recordings:
-            last = run.reader.num_starts(recording) - 1
-            starts = np.linspace(0, last, run.config.probe_windows).astype(int)
+            starts = run.reader.starts(recording)
+            chosen = np.linspace(0, len(starts) - 1, run.config.probe_windows).astype(int)
             batch = stack_windows(
-                [run.reader.read(recording, int(start)) for start in starts], MODEL_INPUTS
+                [run.reader.read(recording, starts[int(i)]) for i in chosen], MODEL_INPUTS
             )
             latents.append(np.asarray(columns(params, batch)))
         delays = np.asarray([run.true_delay_seconds(recording) for recording in recordings])

@@ -18,7 +18,6 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import tensorflow_datasets as tfds
 
 from physio_mae_jax.data import prepared_index
@@ -26,7 +25,8 @@ from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.examples import features
 from physio_mae_jax.preparation.executors import Executor, in_processes
-from physio_mae_jax.preparation.recording import Layout, RecordRef, refuse_duplicates
+from physio_mae_jax.preparation.plan import plan_shards
+from physio_mae_jax.preparation.recording import Layout
 from physio_mae_jax.preparation.report import PreparationReport, first_refusals
 from physio_mae_jax.preparation.shards import (
     UNREADABLE,
@@ -41,10 +41,6 @@ Progress = Callable[[ShardSummary], None]
 
 _LOCK = ".lock"
 _WHOLE = "whole"
-
-_SHARD_BYTES = 16 * 2**20  # of source
-_LEAST_SHARDS = 8
-_MOST_SHARDS = 1024
 
 
 class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # type: ignore[call-arg]
@@ -181,7 +177,14 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
 
     def _write_shards(self, staging: Path) -> tuple[list[ShardTask], list[ShardSummary], float]:
         """Write what is not there yet; return tasks and summaries in order, and seconds spent."""
-        tasks = self._plan(staging)
+        template = self._filename_template(staging)
+        tasks = plan_shards(
+            self.layout,
+            self._source,
+            lambda number, count: Path(
+                template.sharded_filepath(shard_index=number, num_shards=count)
+            ),
+        )
         expected = {name for t in tasks for name in (t.path.name, t.summary_path.name)}
         for path in staging.iterdir():
             if path.is_file() and path.name not in expected and path.name != _LOCK:
@@ -196,25 +199,6 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             self._progress(summary)
         seconds = time.perf_counter() - begun if missing else 0.0
         return tasks, [done[task.path] for task in tasks], seconds
-
-    def _plan(self, staging: Path) -> list[ShardTask]:
-        refs = list(self.layout.find(self._source))
-        refuse_duplicates(refs, str(self._source))
-        if not refs:
-            raise DataError(f"{self._source} holds no recordings of {self.name}.")
-        groups = _divide(refs, self._source)
-        template = self._filename_template(staging)
-        return [
-            ShardTask(
-                layout=self.layout,
-                source=self._source,
-                refs=tuple(group),
-                path=staging
-                / Path(template.sharded_filepath(shard_index=number, num_shards=len(groups))).name,
-                fingerprint=_fingerprint(self.layout, self._source, group),
-            )
-            for number, group in enumerate(groups)
-        ]
 
     def _refuse_invalid(
         self,
@@ -283,39 +267,6 @@ def _replace_folder(new: Path, folder: Path) -> None:
     shutil.rmtree(old, ignore_errors=True)
 
 
-def _divide(refs: Sequence[RecordRef], source: Path) -> list[list[RecordRef]]:
-    """Divide recordings into shards by the bytes of their files, in order."""
-    sizes = np.array([max(1, _source_bytes(ref, source)) for ref in refs])
-    count = min(len(refs), max(_LEAST_SHARDS, min(_MOST_SHARDS, int(sizes.sum() // _SHARD_BYTES))))
-    ends = np.cumsum(sizes)
-    number = np.minimum((ends - sizes / 2) * count // ends[-1], count - 1).astype(int)
-    groups: dict[int, list[RecordRef]] = {}
-    for ref, group in zip(refs, number, strict=True):
-        groups.setdefault(int(group), []).append(ref)
-    return [groups[key] for key in sorted(groups)]
-
-
-def _source_bytes(ref: RecordRef, source: Path) -> int:
-    total = 0
-    for name in ref.files:
-        with contextlib.suppress(OSError):
-            total += (source / name).stat().st_size
-    return total
-
-
-def _fingerprint(layout: Layout, source: Path, refs: Sequence[RecordRef]) -> str:
-    """Hash what the shard is made from: layout, ids, details, sizes and times of the files."""
-    digest = hashlib.sha256()
-    digest.update(repr((layout.name, layout.variant, layout.version)).encode())
-    for ref in refs:
-        digest.update(repr(dataclasses.astuple(ref)).encode())
-        for name in ref.files:
-            with contextlib.suppress(OSError):
-                status = (source / name).stat()
-                digest.update(repr((name, status.st_size, status.st_mtime_ns)).encode())
-    return digest.hexdigest()
-
-
 def _join(
     summaries: Sequence[ShardSummary],
 ) -> tuple[list[PreparedRecord], list[Refusal]]:
@@ -369,7 +320,8 @@ def _write_description(
     records: Sequence[PreparedRecord],
     report: PreparationReport,
 ) -> None:
-    write_whole(folder / prepared_index.INDEX_FILE, "".join(r.to_line() for r in records))
+    lines = (json.dumps(record.to_json(), separators=(",", ":")) + "\n" for record in records)
+    write_whole(folder / prepared_index.INDEX_FILE, "".join(lines))
     write_whole(folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
     write_whole(folder / "report.md", f"# {contract.name}\n\n{report.table()}")
     write_whole(

@@ -4,14 +4,29 @@ import difflib
 from collections.abc import Callable, Mapping
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.preparation.layouts.bidmc import Bidmc
+from physio_mae_jax.preparation.layouts.bonn import Bonn
+from physio_mae_jax.preparation.layouts.cinc2017 import Cinc2017
+from physio_mae_jax.preparation.layouts.mimic3 import Mimic3Waveform
+from physio_mae_jax.preparation.layouts.mimic_perform import MimicPerform
 from physio_mae_jax.preparation.layouts.mitbih import MitBih
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
+from physio_mae_jax.preparation.layouts.sleep_edf import SleepEdf
+from physio_mae_jax.preparation.layouts.stress_predict import StressPredict
+from physio_mae_jax.preparation.layouts.wesad import Wesad
 from physio_mae_jax.preparation.recording import Layout
 
 # The first variant of a data set is the one meant where none is named.
 LAYOUTS: Mapping[str, Mapping[str, Callable[[], Layout]]] = {
     "ptbxl": {"100hz": PtbXl, "500hz": lambda: PtbXl(500)},
     "mitbih": {"": MitBih},
+    "bidmc": {"csv": Bidmc, "wfdb": lambda: Bidmc("wfdb")},
+    "mimic3": {"waveform": Mimic3Waveform, "perform": MimicPerform},
+    "wesad": {"chest": Wesad, "wrist": lambda: Wesad("wrist"), "e4": lambda: Wesad("e4")},
+    "stress_predict": {"npz": StressPredict, "e4": lambda: StressPredict("e4")},
+    "cinc2017": {"": Cinc2017},
+    "sleep_edf": {"": SleepEdf},
+    "bonn": {"npz": Bonn, "txt": lambda: Bonn("txt")},
 }
 
 

@@ -157,6 +157,11 @@ class Layout(abc.ABC):
         return "as recorded"
 
     @property
+    def needed_files(self) -> tuple[str, ...]:
+        """Globs of the files that ``--download`` fetches; '*' also stands for slashes."""
+        return ("*",)
+
+    @property
     @abc.abstractmethod
     def description(self) -> str:
         """One sentence."""

@@ -101,7 +101,11 @@ def write_shard(task: ShardTask) -> ShardSummary:
         raise OSError(f"cannot write {task.path}: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
-    content = dataclasses.asdict(summary) | {"fingerprint": task.fingerprint}
+    content = vars(summary) | {
+        "records": [record.to_json() for record in summary.records],
+        "refusals": [vars(refusal) for refusal in summary.refusals],
+        "fingerprint": task.fingerprint,
+    }
     write_whole(task.summary_path, json.dumps(content))
     return summary
 
@@ -118,7 +122,7 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
         num_examples=values["num_examples"],
         num_bytes=values["num_bytes"],
         source_bytes=values["source_bytes"],
-        records=tuple(PreparedRecord.from_line(json.dumps(row)) for row in values["records"]),
+        records=tuple(PreparedRecord.from_json(row) for row in values["records"]),
         refusals=tuple(
             Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
         ),
@@ -141,7 +145,7 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
     writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1")
     records: list[PreparedRecord] = []
     refusals: list[Refusal] = []
-    num_examples = num_bytes = source_bytes = 0
+    num_examples = num_bytes = 0
     try:
         for ref, recording in _readable(task, refusals):
             examples = examples_of(ref, recording, task.layout.tasks)
@@ -153,8 +157,9 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
             num_examples += len(examples)
     finally:
         writer.close()
-    for ref in task.refs:
-        source_bytes += sum(_size(task.source / name) for name in ref.files)
+    # Many recordings may share one file.
+    names = {name for ref in task.refs for name in ref.files}
+    source_bytes = sum(_size(task.source / name) for name in names)
     return ShardSummary(
         num_examples=num_examples,
         num_bytes=num_bytes,
@@ -221,8 +226,10 @@ def _describe(
         labels={task: labels.nonzero()[0].tolist() for task, labels in recording.labels.items()},
         marks={
             task: [
-                [int(start), int(stop), int(label)]
-                for start, stop, label in zip(marks.start, marks.stop, marks.label, strict=True)
+                list(mark)
+                for mark in zip(
+                    marks.start.tolist(), marks.stop.tolist(), marks.label.tolist(), strict=True
+                )
             ]
             for task, marks in recording.marks.items()
         },

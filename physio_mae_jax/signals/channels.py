@@ -5,6 +5,7 @@ appended to: a changed order would silently re-label the channels of a trained c
 """
 
 import difflib
+import re
 from collections.abc import Sequence
 
 from physio_mae_jax.errors import DataError
@@ -43,6 +44,8 @@ VOCABULARY = (
 
 # ECG leads, and an ECG of unknown lead.
 ECG_CHANNELS = (*TWELVE_LEADS, "ECG")
+# Chest leads of monitors, of unknown or modified place.
+_MONITOR_LEAD = re.compile(r"V|MCL\d?")
 _ANY_ECG = ("II", "ECG", "I", "V5", "V2", "V1", "III", "aVF", "aVL", "aVR", "V3", "V4", "V6")
 
 # Sets of channels by name. Of alternatives the first that a recording has is taken.
@@ -70,7 +73,6 @@ _ALIASES = {
     "mliii": "III",
     "ml5": "V5",
     "mv1": "V1",
-    "art": "ABP",
     "eeg fpz-cz": "EEG_FPZ_CZ",
     "eeg pz-oz": "EEG_PZ_OZ",
     "eog horizontal": "EOG",
@@ -89,6 +91,12 @@ def canonical_name(name: str) -> str:
     """Return the canonical spelling of a channel; a name not known here is returned stripped."""
     stripped = name.strip().rstrip(",").rstrip()  # BIDMC's headers have commas after names
     return _CANONICAL.get(stripped.lower(), stripped)
+
+
+def is_ecg(name: str) -> bool:
+    """Say whether a channel is an electrocardiogram, modified chest leads included."""
+    canonical = canonical_name(name)
+    return canonical in ECG_CHANNELS or _MONITOR_LEAD.fullmatch(canonical.upper()) is not None
 
 
 def channel_id(name: str) -> int:
@@ -129,32 +137,6 @@ def wanted_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise DataError(f"channels {wanted!r} names one channel twice ({', '.join(names)}).")
     return names
-
-
-def select_channels(wanted: Sequence[str], present: Sequence[str], where: str) -> list[int | None]:
-    """Find each wanted channel among the present ones, by canonical name.
-
-    Args:
-        wanted: names, in the order the model shall see them.
-        present: names of the channels that a recording has, in its order.
-        where: what the recording is called in an error.
-
-    Returns:
-        For each wanted name its index in ``present``, or None where the recording lacks it.
-
-    Raises:
-        DataError: two present channels bear the same canonical name and it is wanted.
-    """
-    names = [canonical_name(name) for name in present]
-    indices: list[int | None] = []
-    for name in map(canonical_name, wanted):
-        if names.count(name) > 1:
-            raise DataError(
-                f"{where} has {names.count(name)} channels named {name!r} "
-                f"({', '.join(present)}); rename them in the manifest."
-            )
-        indices.append(names.index(name) if name in names else None)
-    return indices
 
 
 def unknown_channel_message(name: str, present: Sequence[str], where: str) -> str:

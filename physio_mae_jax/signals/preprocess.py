@@ -1,12 +1,14 @@
 """Host-side preparation of one window: resampling and normalising (NumPy and SciPy)."""
 
 import dataclasses
+import functools
+import math
 from fractions import Fraction
 
 import numpy as np
 from scipy import signal as scipy_signal
 
-from physio_mae_jax.errors import DataError
+from physio_mae_jax.errors import ConfigError, DataError
 
 # Below this share of its own magnitude a deviation is rounding noise: the window is flat.
 _FLAT_RELATIVE = 1e-6
@@ -14,6 +16,8 @@ _FLAT_RELATIVE = 1e-6
 Z_SCORE_LIMIT = 10.0
 # Half length of the polyphase filter in units of max(up, down); scipy's default window design.
 _FILTER_HALF_LENGTH = 10
+# Periods of the lower edge after which the band-pass has forgotten what was before.
+_SETTLING_PERIODS = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,7 +54,9 @@ class RateChange:
             samples begin at ``offset``. ``first`` lies on a point common to both grids, so the
             result is that of resampling the whole recording.
         """
-        margin = 0 if self.up == self.down else 2 * _FILTER_HALF_LENGTH * max(self.up, self.down)
+        if self.up == self.down:
+            return start, min(num_samples, start + length), 0
+        margin = 2 * _FILTER_HALF_LENGTH * max(self.up, self.down)
         margin_source = -(-margin // self.up)
         first_block = max(0, start * self.down // self.up - margin_source) // self.down
         first = first_block * self.down
@@ -66,14 +72,58 @@ def resample(samples: np.ndarray, change: RateChange) -> np.ndarray:
         change: ratio of the rates.
 
     Returns:
-        [M, ceil(n up / down)] float32; the ends are continued by their edge values.
+        [M, ceil(n up / down)] float32; the ends are continued by their edge values, and a
+        constant stays one.
     """
     if change.up == change.down:
         return samples.astype(np.float32, copy=False)
+    # The filter's phases differ in gain by up to 1e-3; what it makes of ones is that gain.
+    with_ones = np.vstack([samples.astype(np.float64), np.ones(samples.shape[-1])])
     resampled = scipy_signal.resample_poly(
-        samples.astype(np.float64), change.up, change.down, axis=-1, padtype="edge"
+        with_ones, change.up, change.down, axis=-1, padtype="edge"
     )
-    return resampled.astype(np.float32)
+    return (resampled[:-1] / resampled[-1]).astype(np.float32)
+
+
+@dataclasses.dataclass(frozen=True)
+class BandPass:
+    """Zero-phase Butterworth band-pass of fourth order, forward and backward.
+
+    Attributes:
+        low_hz, high_hz: half-power points of one direction.
+        sampling_rate_hz: of the signals it is given.
+    """
+
+    low_hz: float
+    high_hz: float
+    sampling_rate_hz: float
+
+    def __post_init__(self) -> None:
+        if not 0 < self.low_hz < self.high_hz < self.sampling_rate_hz / 2:
+            raise ConfigError(
+                f"the band-pass of {self.low_hz:g} to {self.high_hz:g} Hz must lie between 0 and "
+                f"half the sampling rate, {self.sampling_rate_hz / 2:g} Hz."
+            )
+
+    @property
+    def margin_samples(self) -> int:
+        """Context on each side after which more would change a window by less than 1e-3."""
+        return math.ceil(_SETTLING_PERIODS / self.low_hz * self.sampling_rate_hz)
+
+    def apply(self, signal: np.ndarray) -> np.ndarray:
+        """Filter [M, n] float32 along its last axis."""
+        sections = _sections(self.low_hz, self.high_hz, self.sampling_rate_hz)
+        # The ends are continued by at most the signal itself, however short it is.
+        reach = min(self.margin_samples, signal.shape[-1] - 1)
+        filtered = scipy_signal.sosfiltfilt(
+            sections, signal.astype(np.float64), axis=-1, padlen=reach
+        )
+        return filtered.astype(np.float32)
+
+
+@functools.lru_cache(maxsize=16)
+def _sections(low_hz: float, high_hz: float, sampling_rate_hz: float) -> np.ndarray:
+    return scipy_signal.butter(2, (low_hz, high_hz), "bandpass", fs=sampling_rate_hz, output="sos")
 
 
 def z_score(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import signal as scipy_signal
 
-from physio_mae_jax.signals.channels import ECG_CHANNELS
+from physio_mae_jax.signals.channels import is_ecg
 
 NOT_FINITE = "missing samples"
 FLAT = "flat line"
@@ -21,11 +21,12 @@ MISSING = "missing channel"
 KINDS = (NOT_FINITE, FLAT, CLIPPED, OUT_OF_RANGE, HEART_RATE, MISSING)
 
 _FLAT_SECONDS = 1.0
-# Temperature, sweat and saturation may rightly stay on one printed value for long.
-_SLOW = ("TEMP", "EDA", "SPO2")
+# Temperature, sweat and saturation, and a wrist at rest, may stay on one printed value for long.
+_SLOW = ("TEMP", "EDA", "SPO2", "ACC_X", "ACC_Y", "ACC_Z")
 _SLOW_FLAT_SECONDS = 120.0
-_CLIPPED_RUN_SAMPLES = 4
-_CLIPPED_RUN_SECONDS = 0.02
+# A rail is reached again and again; the peak of a smooth wave once or twice.
+_CLIPPED_RUNS = 3
+_CLIPPED_RUN_SAMPLES = 3
 _CLIPPED_TOTAL_SECONDS = 0.1
 # (lowest, highest) that a body and an electrode can give, offset of the electrode included.
 _LIMITS = {
@@ -33,7 +34,8 @@ _LIMITS = {
     ("EEG", "uV"): (-2_000.0, 2_000.0),
     ("ABP", "mmHg"): (-30.0, 350.0),
     ("TEMP", "degC"): (15.0, 45.0),
-    ("EDA", "uS"): (0.0, 100.0),
+    # Below 0 by what a low-pass filter undershoots where a sensor comes off.
+    ("EDA", "uS"): (-0.2, 100.0),
     ("SPO2", "%"): (0.0, 100.0),
 }
 _HEART_RATE_BPM = (25.0, 240.0)
@@ -94,7 +96,8 @@ def judge(
 def runs_of(condition: np.ndarray, least: int = 1) -> list[tuple[int, int]]:
     """Return (start, stop) of each run of at least ``least`` True in [n] bool."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], condition.astype(np.int8), [0]])))
-    return [(int(a), int(b)) for a, b in edges.reshape(-1, 2) if b - a >= least]
+    runs = edges.reshape(-1, 2)
+    return [(start, stop) for start, stop in runs[runs[:, 1] - runs[:, 0] >= least].tolist()]
 
 
 def constant_runs(values: np.ndarray, least: int) -> list[tuple[int, int]]:
@@ -138,15 +141,16 @@ def _clipped_runs(
     sampling_rate_hz: float,
 ) -> list[tuple[int, int]]:
     """Return the plateaus at either rail that are no flat lines, if they add up."""
-    least = max(_CLIPPED_RUN_SAMPLES, round(_CLIPPED_RUN_SECONDS * sampling_rate_hz))
+    least = _CLIPPED_RUN_SAMPLES
     runs = sorted(runs_of(values == low, least) + runs_of(values == high, least))
     runs = [run for run in runs if not any(a <= run[0] and run[1] <= b for a, b in flat)]
     total = sum(stop - start for start, stop in runs)
-    return runs if total >= _CLIPPED_TOTAL_SECONDS * sampling_rate_hz else []
+    many = len(runs) >= _CLIPPED_RUNS and total >= _CLIPPED_TOTAL_SECONDS * sampling_rate_hz
+    return runs if many else []
 
 
 def _kind_of(name: str) -> str:
-    if name in ECG_CHANNELS:
+    if is_ecg(name):
         return "ECG"
     return "EEG" if name.upper().startswith("EEG") else name
 
@@ -156,7 +160,7 @@ def _heart_rate_finding(
 ) -> Finding | None:
     """Judge the rate of the first channel that shows heart beats."""
     for values, name in zip(signal, channels, strict=True):
-        kind = "ECG" if name in ECG_CHANNELS else name
+        kind = _kind_of(name)
         if kind not in ("ECG", "PPG"):
             continue
         judged = values[: round(_HEART_RATE_JUDGED_SECONDS * sampling_rate_hz)]

@@ -9,6 +9,7 @@ import jax
 import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
+from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.training.sharding import replicated
@@ -58,6 +59,7 @@ class Checkpoints:
         state: TrainState,
         iterator: grain.DatasetIterator,
         contract: dict[str, Any],
+        trained_on: TrainingRecord,
     ) -> None:
         """Begin to save; training may go on while it is written.
 
@@ -66,6 +68,7 @@ class Checkpoints:
             state: of the training.
             iterator: positioned at the batch of the next step.
             contract: JSON-able description of the model and its input.
+            trained_on: hashes of what the state was trained on.
 
         Raises:
             UserError: this or the previous save could not be written.
@@ -76,6 +79,7 @@ class Checkpoints:
             state=ocp.args.StandardSave(state),
             data=grain.checkpoint.CheckpointSave(iterator),
             contract=ocp.args.JsonSave(contract),
+            trained_on=ocp.args.JsonSave(trained_on.to_json()),
         )
         self._reporting_failure(lambda: self._manager.save(step, args=args))
 
@@ -85,10 +89,17 @@ class Checkpoints:
 
     def contract(self) -> dict[str, Any]:
         """Read the contract of the newest checkpoint."""
+        return self._json("contract")
+
+    def trained_on(self) -> TrainingRecord:
+        """Read the hashes of what the newest checkpoint was trained on."""
+        return TrainingRecord.from_json(self._json("trained_on"))
+
+    def _json(self, name: str) -> dict[str, Any]:
         restored = self._manager.restore(
-            self.latest_step, args=ocp.args.Composite(contract=ocp.args.JsonRestore())
+            self.latest_step, args=ocp.args.Composite(**{name: ocp.args.JsonRestore()})
         )
-        return restored["contract"]
+        return restored[name]
 
     def restore(
         self, abstract: TrainState, mesh: Mesh, iterator: grain.DatasetIterator

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.figures.curves import draw_learning_curves
@@ -75,8 +76,9 @@ class PretrainRun:
         training: iterator over batches of this process.
         validation: held-out batches of this process.
         recordings: of the source, by which batches name their windows.
-        channels: of the windows.
+        channels: of the windows of a recording.
         contract: JSON-able description kept with each checkpoint.
+        trained_on: hashes of the training recordings, kept with each checkpoint.
     """
 
     workdir: Path
@@ -87,8 +89,9 @@ class PretrainRun:
     training: grain.DatasetIterator
     validation: Sequence[HostBatch]
     recordings: Sequence[RecordingInfo]
-    channels: tuple[str, ...]
+    channels: Callable[[int], tuple[str, ...]]
     contract: dict[str, Any]
+    trained_on: TrainingRecord
 
 
 @dataclasses.dataclass(frozen=True)
@@ -164,7 +167,7 @@ def _steps(
             reporter.evaluation(step, errors)
             _draw(run, draw, state, step)
         if saving or stop.signal_name:
-            checkpoints.save(step, state, run.training, run.contract)
+            checkpoints.save(step, state, run.training, run.contract, run.trained_on)
         if stop.signal_name and not last:
             checkpoints.wait()
             raise UserError(
@@ -248,6 +251,7 @@ def _stop_on_non_finite(
         state.replace(halted=jax.numpy.zeros_like(state.halted)),
         run.training,
         run.contract,
+        run.trained_on,
     )
     checkpoints.wait()
     path = run.workdir / f"non_finite_step_{done.step}_process_{jax.process_index()}.json"
@@ -269,14 +273,16 @@ def _draw(run: PretrainRun, draw: Any, state: TrainState, step: int) -> None:
         return
     window = first_examples(run.validation[0], 1)
     params = jax.tree.map(lambda leaf: leaf.addressable_data(0), state.params)
+    channels = run.channels(int(window["recording"][0]))
     arrays = {k: np.asarray(v)[0] for k, v in draw(params, _model_inputs(window)).items()}
+    arrays = {k: v if k == "hidden" else v[: len(channels)] for k, v in arrays.items()}
     cfg = run.task.model.config
     bank = wavelet_bank(cfg.wavelet, cfg.sampling_rate_hz, cfg.num_samples)
     info = run.recordings[int(window["recording"][0])]
     start_seconds = int(window["start"][0]) / cfg.sampling_rate_hz
     picture = ReconstructedWindow(
         title=f"{info.record_id}, held out, from {start_seconds:.1f} s, after step {step}",
-        channels=run.channels,
+        channels=channels,
         sampling_rate_hz=cfg.sampling_rate_hz,
         frequencies_hz=bank.frequencies_hz,
         **arrays,

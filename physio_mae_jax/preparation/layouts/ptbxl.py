@@ -78,6 +78,11 @@ class PtbXl(Layout):
         """'100hz' or '500hz'."""
         return f"{self.sampling_rate_hz}hz"
 
+    @property
+    def needed_files(self) -> tuple[str, ...]:
+        """The two tables and the records of this rate."""
+        return ("ptbxl_database.csv", "scp_statements.csv", f"records{self.sampling_rate_hz}/*")
+
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the rows of the database, see ``Layout``."""
         database = require_file(source / "ptbxl_database.csv", "the database of PTB-XL")

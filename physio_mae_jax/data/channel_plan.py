@@ -1,0 +1,93 @@
+"""Which channels of each recording a model is given, and how they are made."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.channels import POLICIES, canonical_name, channel_id, wanted_channels
+from physio_mae_jax.signals.montage import Montage, plan_montage
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class ChannelPlan:
+    """Channels of the windows of a recording.
+
+    Attributes:
+        channels: canonical names [m], in the model's order.
+        ids: [m] int32 of the names.
+        montage: how they are made of the recording's rows; absent ones have no terms.
+    """
+
+    channels: tuple[str, ...]
+    ids: np.ndarray
+    montage: Montage
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Channels that the recording lacks and that cannot be derived."""
+        return tuple(
+            name for name, terms in zip(self.channels, self.montage.rows, strict=True) if not terms
+        )
+
+
+class ChannelPlanner:
+    """Plans the channels of recordings; those of alike ones are planned once."""
+
+    def __init__(self, wanted: str, units: Mapping[str, str] | None = None) -> None:
+        """Create a planner.
+
+        Args:
+            wanted: a policy of ``signals.channels.POLICIES``, names separated by commas, or ''
+                for whatever each recording has.
+            units: of channels that are to be in one, by canonical name.
+        """
+        self.wanted = wanted
+        self._units = dict(units or {})
+        self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], ChannelPlan] = {}
+
+    @property
+    def names_channels(self) -> bool:
+        """True where single channels are asked for by name, so that one may be missing."""
+        return bool(self.wanted.strip()) and self.wanted.strip() not in POLICIES
+
+    def plan(self, info: RecordingInfo) -> ChannelPlan:
+        """Plan the channels of a recording.
+
+        Raises:
+            DataError: nothing that is wanted is there, two rows bear one name, or a row is in a
+                unit of another quantity.
+        """
+        key = (info.channel_names, info.units)
+        if key not in self._plans:
+            self._plans[key] = self._make(info)
+        return self._plans[key]
+
+    def _make(self, info: RecordingInfo) -> ChannelPlan:
+        present = tuple(canonical_name(name) for name in info.channel_names)
+        where = f"recording {info.record_id!r}"
+        try:
+            channels = wanted_channels(self.wanted, present)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+        montage = plan_montage(
+            channels,
+            info.channel_names,
+            where,
+            wanted_units=[self._units.get(name, "") for name in channels],
+            present_units=info.units,
+        )
+        ids = np.asarray([channel_id(name) for name in channels], np.int32)
+        return ChannelPlan(channels, ids, montage)
+
+
+def common_units(infos: Sequence[RecordingInfo]) -> dict[str, str]:
+    """Return the unit of each channel that has one, the first that is met."""
+    units: dict[str, str] = {}
+    for info in infos:
+        for name, unit in zip(info.channel_names, info.units, strict=False):
+            if unit:
+                units.setdefault(canonical_name(name), unit)
+    return units

@@ -1,0 +1,175 @@
+"""What a model was trained on, in hashes, and whether it is judged on any of it.
+
+Hashes say no name and hold no sample, so they may travel with a model whose data may not.
+"""
+
+import base64
+import dataclasses
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+
+from physio_mae_jax.data.fingerprints import block_hashes, subject_hash
+from physio_mae_jax.data.source import SignalSource
+from physio_mae_jax.errors import DataError
+
+_LOG = logging.getLogger(__name__)
+_SHOWN = 5
+
+
+@runtime_checkable
+class HasBlockHashes(Protocol):
+    """A source that knows the hashes of its recordings without reading them."""
+
+    def block_hashes(self, index: int) -> Sequence[int]:
+        """Return ``data.fingerprints.block_hashes`` of a recording."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class TrainingRecord:
+    """Hashes of what was trained on.
+
+    Attributes:
+        subjects: [n] uint64, sorted, of ``fingerprints.subject_hash``.
+        blocks: [k] uint64, sorted, of ``fingerprints.block_hashes``.
+    """
+
+    subjects: np.ndarray
+    blocks: np.ndarray
+
+    @classmethod
+    def of(cls, source: SignalSource, indices: Sequence[int]) -> "TrainingRecord":
+        """Hash recordings of a source, reading those whose hashes it does not know."""
+        return cls(
+            _sorted(_subject(source, index) for index in indices),
+            _sorted(value for index in indices for value in hashes_of(source, index)),
+        )
+
+    def joined(self, other: "TrainingRecord") -> "TrainingRecord":
+        """Return what either was trained on, for a model that is trained further."""
+        return TrainingRecord(
+            np.union1d(self.subjects, other.subjects), np.union1d(self.blocks, other.blocks)
+        )
+
+    def to_json(self) -> dict[str, str]:
+        """Write as text, eight bytes a hash."""
+        return {
+            name: base64.b64encode(getattr(self, name).astype("<u8").tobytes()).decode()
+            for name in ("subjects", "blocks")
+        }
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, str]) -> "TrainingRecord":
+        """Invert ``to_json``."""
+        subjects, blocks = (
+            np.frombuffer(base64.b64decode(content[name]), "<u8").astype(np.uint64)
+            for name in ("subjects", "blocks")
+        )
+        return cls(subjects, blocks)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ContaminationReport:
+    """What of an evaluation was trained on.
+
+    Attributes:
+        num_recordings, num_subjects: judged on.
+        subjects: keys of those trained on.
+        recordings: ids of those with a block of samples trained on.
+    """
+
+    num_recordings: int
+    num_subjects: int
+    subjects: tuple[str, ...]
+    recordings: tuple[str, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """True where nothing was trained on."""
+        return not self.subjects and not self.recordings
+
+    def line(self) -> str:
+        """Word the report on one line."""
+        if self.is_clean:
+            return (
+                f"contamination: none of {self.num_subjects} subjects and {self.num_recordings} "
+                "recordings was trained on."
+            )
+        return (
+            f"CONTAMINATION: {len(self.subjects)} of {self.num_subjects} subjects"
+            f"{_such_as(self.subjects)} and the samples of {len(self.recordings)} of "
+            f"{self.num_recordings} recordings{_such_as(self.recordings)} were trained on; these "
+            "figures say little about new people."
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the report for a file."""
+        return dataclasses.asdict(self) | {"line": self.line()}
+
+
+def check_contamination(
+    trained_on: TrainingRecord, source: SignalSource, indices: Sequence[int], *, strict: bool
+) -> ContaminationReport:
+    """Look for what was trained on among recordings to judge on, and say what is found.
+
+    Args:
+        trained_on: of the model.
+        source: of the recordings.
+        indices: those to judge on.
+        strict: refuse rather than report.
+
+    Raises:
+        DataError: ``strict``, and something was trained on.
+    """
+    infos = source.recordings
+    subjects = {infos[i].subject_key: _subject(source, i) for i in indices}
+    known = np.isin(_array(subjects.values()), trained_on.subjects)
+    report = ContaminationReport(
+        num_recordings=len(indices),
+        num_subjects=len(subjects),
+        subjects=tuple(key for key, hit in zip(subjects, known, strict=True) if hit),
+        recordings=tuple(
+            infos[i].record_id
+            for i in indices
+            if np.isin(_array(hashes_of(source, i)), trained_on.blocks).any()
+        ),
+    )
+    if report.is_clean:
+        _LOG.info("%s", report.line())
+    elif strict:
+        raise DataError(
+            f"{report.line()} Judge on other recordings, or leave out --strict to go on with this "
+            "warning in every report."
+        )
+    else:
+        _LOG.warning("%s", report.line())
+    return report
+
+
+def _subject(source: SignalSource, index: int) -> int:
+    info = source.recordings[index]
+    return subject_hash(info.data_set, info.subject_id)
+
+
+def hashes_of(source: SignalSource, index: int) -> Sequence[int]:
+    """Return the block hashes of a recording, reading it where the source does not know them."""
+    if isinstance(source, HasBlockHashes):
+        return source.block_hashes(index)
+    info = source.recordings[index]
+    return block_hashes(source.read(index, 0, info.num_samples), info.sampling_rate_hz)
+
+
+def _array(values: Iterable[int]) -> np.ndarray:
+    return np.fromiter(values, np.uint64)
+
+
+def _sorted(values: Iterable[int]) -> np.ndarray:
+    return np.unique(_array(values))
+
+
+def _such_as(names: Sequence[str]) -> str:
+    more = ", …" if len(names) > _SHOWN else ""
+    return f" ({', '.join(names[:_SHOWN])}{more})" if names else ""

@@ -1,0 +1,103 @@
+"""What a manifest says of labels, folds and attributes: fields of its entries, for preparation.
+
+Training on a folder has no use for them; ``preparation.layouts.folder`` has.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+from physio_mae_jax.data.manifest_values import parse_by_stem, parse_name, parse_text, show
+from physio_mae_jax.errors import DataError
+
+_SOURCES = ("label", "labels", "label_array")
+_NAMES = ("label_names", "label_names_array")
+# Fields that name members of an npz.
+LABELLING_MEMBERS = ("label_array", "label_names_array", "fold_array", "attribute_arrays")
+FOLD = "fold"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Labelling:
+    """What is known of the recordings of an entry besides their samples; None where nothing is.
+
+    Attributes:
+        label: class of every record of the file.
+        labels: file stem -> class.
+        label_array: npz member with the class or classes of each record.
+        label_names: every class, in order.
+        label_names_array: npz member with the same.
+        fold_array: npz member with the fold of each record.
+        attribute_arrays: attribute -> npz member with its value for each record.
+    """
+
+    label: str | None = None
+    labels: Mapping[str, str] | None = None
+    label_array: str | None = None
+    label_names: tuple[str, ...] | None = None
+    label_names_array: str | None = None
+    fold_array: str | None = None
+    attribute_arrays: Mapping[str, str] | None = None
+
+
+LABELLING_FIELDS = tuple(field.name for field in dataclasses.fields(Labelling))
+
+
+def parse_labelling(given: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> Labelling:
+    """Check the fields of an entry.
+
+    Args:
+        given: those of the entry.
+        defaults: those of the whole manifest.
+        where: what the entry is called in an error.
+
+    Raises:
+        DataError: a value is not what the docstring of ``manifest`` describes, or two fields say
+            the same.
+    """
+    for group, what in ((_SOURCES, "label"), (_NAMES, "names of the classes")):
+        said = [key for key in group if key in given]
+        if len(said) > 1:
+            raise DataError(f"{where} gives the {what} twice, by {' and '.join(said)}; keep one.")
+    fields = {**defaults, **given}
+    if "label_names_array" in given:
+        fields.pop("label_names", None)
+    if "label" in fields:
+        fields["label"] = parse_name(fields["label"], "label", where).strip()
+    if "labels" in fields:
+        fields["labels"] = parse_by_stem(fields["labels"], "labels", "label", where)
+    if "label_names" in fields:
+        fields["label_names"] = _parse_names(fields["label_names"], where)
+    for key in ("label_array", "label_names_array", "fold_array"):
+        if key in fields:
+            fields[key] = parse_text(fields[key], key, where)
+    if "attribute_arrays" in fields:
+        fields["attribute_arrays"] = _parse_attributes(fields["attribute_arrays"], where)
+        if FOLD in fields["attribute_arrays"] and "fold_array" in fields:
+            raise DataError(f"{where} gives the fold twice, by fold_array and attribute_arrays.")
+    if "label_names_array" in given and "label_array" not in given:
+        raise DataError(f"{where}: 'label_names_array' names the classes of a 'label_array'.")
+    return Labelling(**fields)
+
+
+def _parse_names(value: Any, where: str) -> tuple[str, ...]:
+    valid = isinstance(value, list) and value and all(isinstance(name, str) for name in value)
+    names = tuple(name.strip() for name in value) if valid else ()
+    if not names or not all(names) or "?" in names or len(set(names)) < len(names):
+        raise DataError(
+            f'{where}: \'label_names\' must list each class once, such as ["normal", "AF"]; '
+            f"found {show(value)}."
+        )
+    return names
+
+
+def _parse_attributes(value: Any, where: str) -> dict[str, str]:
+    if not isinstance(value, dict) or not value or not all(name.strip() for name in value):
+        raise DataError(
+            f"{where}: 'attribute_arrays' must be an object {{attribute: npz member}}, found "
+            f"{show(value)}."
+        )
+    return {
+        name.strip(): parse_text(member, f"attribute_arrays[{name!r}]", where)
+        for name, member in value.items()
+    }

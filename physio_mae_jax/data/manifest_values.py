@@ -1,0 +1,125 @@
+"""Checks of the single values of a manifest: each returns the value, or says what it should be."""
+
+import difflib
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from physio_mae_jax.errors import DataError
+
+AXES = ("record", "channel", "sample")
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Word a hint at the known names nearest to ``name``; empty where none is near."""
+    near = difflib.get_close_matches(name, list(known), n=2)
+    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
+
+
+def parse_file(value: object, label: str) -> str:
+    """Check the path or glob of an entry."""
+    if not isinstance(value, str) or not value.strip() or "\0" in value:
+        raise DataError(f"{label}: 'file' must be a path or glob, found {show(value)}.")
+    if Path(value).is_absolute() or ".." in Path(value).parts:
+        raise DataError(
+            f"{label}: file {value!r} must be relative to the folder and stay inside it."
+        )
+    return value
+
+
+def parse_rate(value: Any, label: str) -> float:
+    """Check a number of samples a second."""
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    # The bound keeps integers of hundreds of digits from overflowing float().
+    if not number or not 0 < value < 1e12:
+        raise DataError(
+            f"{label}: 'sampling_rate_hz' must be a number of samples a second above 0, "
+            f"found {show(value)}."
+        )
+    return float(value)
+
+
+def parse_channels(value: object, label: str) -> tuple[tuple[str, str], ...]:
+    """Return (name in the file, name to use) pairs."""
+    pairs = list(value.items()) if isinstance(value, dict) else value
+    if isinstance(value, list):
+        pairs = [(name, name) for name in value]
+    if not isinstance(pairs, list) or not pairs:
+        raise DataError(
+            f'{label}: \'channels\' must be a list such as ["I", "II"] or an object '
+            f"{{name in the file: name to use}}, found {show(value)}."
+        )
+    for name in (name for pair in pairs for name in pair):
+        if not isinstance(name, str) or not name.strip() or name == "?":
+            raise DataError(f"{label}: {show(name)} in 'channels' is not the name of a channel.")
+    return tuple((source.strip(), used.strip()) for source, used in pairs)
+
+
+def parse_axes(value: Any, label: str) -> tuple[str, ...]:
+    """Check the meaning of the axes of an array."""
+    valid = isinstance(value, list) and all(isinstance(axis, str) for axis in value)
+    if valid and len(set(value)) == len(value) and set(value) <= set(AXES) and "sample" in value:
+        return tuple(value)
+    raise DataError(
+        f"{label}: 'axes' must list each axis of the array once, of {', '.join(AXES)} and with "
+        f'sample, such as ["sample", "channel"]; found {show(value)}.'
+    )
+
+
+def parse_text(value: object, key: str, label: str) -> str:
+    """Check a text that must not be empty."""
+    if not isinstance(value, str) or not value:
+        raise DataError(f"{label}: {key!r} must be a text, found {show(value)}.")
+    return value
+
+
+def parse_by_stem(value: object, key: str, meaning: str, label: str) -> dict[str, str]:
+    """Check an object that says something of each file by its name."""
+    if not isinstance(value, dict) or not value:
+        raise DataError(
+            f"{label}: {key!r} must be an object {{file name without ending: {meaning}}}, "
+            f"found {show(value)}."
+        )
+    return {stem: parse_name(name, f"{key}[{stem!r}]", label) for stem, name in value.items()}
+
+
+def parse_name(value: object, key: str, label: str) -> str:
+    """Return a text or whole number as text."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
+        raise DataError(f"{label}: {key} must be a text or whole number, found {show(value)}.")
+    return str(value)
+
+
+def check_pattern(pattern: str, label: str) -> None:
+    """Refuse what is no regular expression with one group."""
+    try:
+        with warnings.catch_warnings():
+            # What is to mean something else one day, such as '[[a-z]', is not what was meant.
+            warnings.simplefilter("error", FutureWarning)
+            groups = re.compile(pattern).groups
+    except (re.error, OverflowError, RecursionError, FutureWarning) as error:
+        raise DataError(f"{label}: subject_pattern {pattern!r} is not valid: {error}.") from error
+    if groups != 1:
+        raise DataError(
+            f"{label}: subject_pattern {pattern!r} has {groups} groups; it needs exactly one, "
+            r"around the subject, such as '(p\d+)_'."
+        )
+
+
+def refuse_unknown_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    """Refuse keys that mean nothing, with the nearest that do."""
+    known = tuple(known)
+    for key in given:
+        if key not in known:
+            raise DataError(
+                f"{where}: unknown key {key!r}; known are {', '.join(known)}."
+                f"{did_you_mean(key, known)}"
+            )
+
+
+def show(value: object) -> str:
+    """Word a value for a message, in 80 characters at most."""
+    text = repr(value)
+    return text if len(text) <= 80 else text[:77] + "..."

@@ -1,0 +1,198 @@
+"""Opening data: from names of sets to readable windows, checked and divided by subject."""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from physio_mae_jax.data.channel_plan import ChannelPlanner, common_units
+from physio_mae_jax.data.checks import check_recordings
+from physio_mae_jax.data.contract import InputContract, conversion_notes
+from physio_mae_jax.data.sets import JoinedSource, open_set, parse_set_names
+from physio_mae_jax.data.source import SignalSource
+from physio_mae_jax.data.splits import PARTS, Split, make_split
+from physio_mae_jax.data.synthetic import CohortConfig
+from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.signals.augment import AugmentConfig
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where recordings come from and which are used.
+
+    Attributes:
+        sets: names of data sets, see ``data.sets``.
+        root: the folder of prepared data sets.
+        path, manifest: of the data set 'folder'.
+        raw_manifests: manifests of sets that may lie unprepared under ``root``.
+        channels: a policy ('12_lead', 'ecg_ppg', 'ppg_only', 'ecg_only', 'default_5ch'), names
+            separated by commas, or '' for whatever each recording has.
+        missing_channels: a recording without a named channel is an 'error', or gets a 'mask'.
+        on_invalid: an unusable recording is an 'error', or is left out ('skip') and reported.
+        band_hz: (low, high) of a band-pass before normalising; (0, 0) for none.
+        split: rule or file by which subjects are divided, see ``data.splits``.
+        split_seed: of what the rule draws.
+        max_held_out_windows: windows evaluated on in training, at most.
+        num_threads: that read ahead.
+        tempo_range: see ``data.pipeline.LoaderConfig``.
+        augment: disturbances in training.
+        cohort: of the data set 'synthetic'.
+    """
+
+    sets: str
+    root: str
+    path: str
+    manifest: str
+    raw_manifests: Mapping[str, str]
+    channels: str
+    missing_channels: str
+    on_invalid: str
+    band_hz: tuple[float, float]
+    split: str
+    split_seed: int
+    max_held_out_windows: int
+    num_threads: int
+    tempo_range: tuple[float, float]
+    augment: AugmentConfig
+    cohort: CohortConfig
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("missing_channels", ("error", "mask")),
+            ("on_invalid", ("error", "skip")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ConfigError(
+                    f"data.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
+                )
+        parse_set_names(self.sets)
+        if "folder" in self.set_names and not self.path:
+            raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
+
+    @property
+    def set_names(self) -> tuple[str, ...]:
+        """Names of the data sets, with their variants."""
+        return tuple(name.name for name in parse_set_names(self.sets))
+
+
+class OpenedData(NamedTuple):
+    """Readable recordings, the indices of each part, and what the model is given of them.
+
+    Attributes:
+        source: of all usable recordings.
+        reader: of their windows.
+        parts: indices of the recordings of 'train', 'validation' and 'test'.
+        split: which subjects are where.
+        contract: of the windows.
+        set_weights: how often each data set comes up in training; empty for as it is.
+    """
+
+    source: JoinedSource
+    reader: WindowReader
+    parts: dict[str, list[int]]
+    split: Split
+    contract: InputContract
+    set_weights: dict[str, float]
+
+
+def open_data(
+    data: DataConfig, sampling_rate_hz: float, num_samples: int, *, progress: bool
+) -> OpenedData:
+    """Open all data sets, check their recordings, and divide them by subject.
+
+    Args:
+        data: which.
+        sampling_rate_hz, num_samples: of the model's windows.
+        progress: show bars on stderr, if that is a terminal.
+
+    Raises:
+        UserError: a data set is missing or damaged, a recording cannot be used and that is an
+            error, or no split can be made.
+    """
+    planner = ChannelPlanner(data.channels)
+    seconds = num_samples / sampling_rate_hz
+    sources, indices, weights = [], [], {}
+    for item in parse_set_names(data.sets):
+        source = _open(item.name, data)
+        usable, report = check_recordings(
+            source,
+            min_seconds=seconds * data.tempo_range[1],
+            planner=planner,
+            missing_channels=data.missing_channels,
+            on_invalid=data.on_invalid,
+            progress=progress,
+        )
+        _LOG.info("%s: %s", item.name, report.summary())
+        sources.append(source)
+        indices.append(usable)
+        if item.weight is not None:
+            weights[source.recordings[0].data_set] = item.weight
+    joined = JoinedSource(sources, indices)
+    units = common_units(joined.recordings)
+    planner = ChannelPlanner(data.channels, units)
+    plans = [planner.plan(info) for info in joined.recordings]
+    window = WindowConfig(
+        channels=data.channels,
+        num_channels=max(len(plan.channels) for plan in plans),
+        units=units,
+        sampling_rate_hz=sampling_rate_hz,
+        num_samples=num_samples,
+        band_hz=data.band_hz if any(data.band_hz) else None,
+    )
+    for note in conversion_notes(joined.recordings, plans, window):
+        _LOG.info("%s", note)
+    every = range(len(joined.recordings))
+    split = make_split(joined.recordings, every, data.split, data.split_seed)
+    parts = split.divide(joined.recordings, every)
+    channels = tuple(dict.fromkeys(name for plan in plans for name in plan.channels))
+    contract = InputContract.of(window, channels, _filters(sources))
+    _say_parts(parts, channels, split)
+    return OpenedData(joined, WindowReader(joined, window), parts, split, contract, weights)
+
+
+def _open(name: str, data: DataConfig) -> SignalSource:
+    return open_set(
+        name,
+        root=data.root,
+        folder=data.path,
+        manifest=data.manifest,
+        raw_manifests=data.raw_manifests,
+        cohort=data.cohort,
+        skip_unreadable=data.on_invalid == "skip",
+    )
+
+
+def _filters(sources: Sequence[SignalSource]) -> dict[str, str]:
+    """Return what is known of how each data set was filtered before it came here."""
+    found = {}
+    for source in sources:
+        contract: Any = getattr(source, "contract", None)
+        found[source.recordings[0].data_set] = contract.filters if contract else "not known"
+    return found
+
+
+def _say_parts(parts: Mapping[str, Sequence[int]], channels: Sequence[str], split: Split) -> None:
+    sizes = ", ".join(
+        f"{part} {len(parts[part])} recordings of {len(split.parts[part])} subjects"
+        for part in PARTS
+        if parts[part]
+    )
+    _LOG.info("split %s: %s; channels %s", split.hash, sizes, ", ".join(channels))
+
+
+def require_part(opened: OpenedData, part: str, data: DataConfig) -> list[int]:
+    """Return the recordings of a part.
+
+    Raises:
+        ConfigError: the split leaves it empty.
+    """
+    if not opened.parts[part]:
+        raise ConfigError(
+            f"data.split={data.split!r} leaves no recordings for {part}; see the rules in "
+            f"{Path(__file__).with_name('splits.py').name}, such as 'random=|0.1|0.1'."
+        )
+    return opened.parts[part]

@@ -1,0 +1,104 @@
+"""Checksum lists such as PhysioNet's SHA256SUMS.txt: the files of a data set and their proof."""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path, PurePosixPath
+
+from physio_mae_jax.errors import DataError
+
+CHECKSUM_LIST = "SHA256SUMS.txt"
+PARTIAL_SUFFIX = ".part"
+# As sha256sum writes them; the star is said of files read as binary.
+_LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
+_DRIVE = re.compile(r"[A-Za-z]:")
+
+
+def parse_checksums(content: bytes, where: str) -> dict[str, str]:
+    """Read a checksum list: lines '<sha256>  <relative path>'.
+
+    Args:
+        content: of the list, UTF-8.
+        where: what the list is called in an error.
+
+    Returns:
+        Path, relative to the list and inside its folder -> checksum in small letters.
+
+    Raises:
+        DataError: a line is not of this form, a path leads out of the folder or two of them
+            cannot be there together, or nothing is listed.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is not a checksum list: it is not UTF-8 ({error}).") from error
+    checksums: dict[str, str] = {}
+    for number, line in enumerate(text.splitlines(), start=1):
+        if not line.strip():
+            continue
+        match = _LINE.fullmatch(line.rstrip())
+        if match is None:
+            raise DataError(
+                f"{where}, line {number} reads {line.strip()[:80]!r}; '<sha256>  <path>' is "
+                "expected. Is the URL that of the files, and are they free to all?"
+            )
+        name = _safe_name(match[2], f"{where}, line {number}")
+        checksum = match[1].lower()
+        if checksums.setdefault(name, checksum) != checksum:
+            raise DataError(f"{where}, line {number}: {name!r} is listed with two checksums.")
+    checksums.pop(CHECKSUM_LIST, None)
+    if not checksums:
+        raise DataError(f"{where} lists no files.")
+    _refuse_collisions(checksums, where)
+    return checksums
+
+
+def choose(checksums: Mapping[str, str], needed: Sequence[str], where: str) -> dict[str, str]:
+    """Keep the files whose path matches a glob; '*' also stands for slashes.
+
+    Raises:
+        DataError: a glob matches nothing.
+    """
+    for pattern in needed:
+        if not any(fnmatchcase(name, pattern) for name in checksums):
+            raise DataError(
+                f"{where} lists nothing like {pattern!r}, which this data set needs; it lists "
+                f"{', '.join(list(checksums)[:5])} ... Is it the URL of this data set?"
+            )
+    return {
+        name: checksum
+        for name, checksum in checksums.items()
+        if any(fnmatchcase(name, pattern) for pattern in needed)
+    }
+
+
+def sha256_of(path: Path) -> str:
+    """Return the checksum of a file, in small letters."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _safe_name(name: str, where: str) -> str:
+    """Return a path in its shortest spelling, refusing those that leave their folder."""
+    path = PurePosixPath(name)
+    odd = not name.isprintable() or "\\" in name or _DRIVE.match(name)
+    if path.is_absolute() or not path.parts or ".." in path.parts or odd:
+        raise DataError(
+            f"{where}: the path {name[:80]!r} is refused; it must be relative and stay inside the "
+            "folder."
+        )
+    return path.as_posix()
+
+
+def _refuse_collisions(names: Mapping[str, str], where: str) -> None:
+    """Refuse files that are folders of others, or are named like their unfinished copies."""
+    for name in names:
+        for parent in PurePosixPath(name).parents:
+            if parent.as_posix() in names:
+                raise DataError(f"{where}: {parent} is listed as a file and as a folder.")
+        if name + PARTIAL_SUFFIX in names:
+            raise DataError(
+                f"{where}: {name + PARTIAL_SUFFIX} is named as the unfinished copy of {name}; "
+                "fetch the files by other means."
+            )

@@ -1,0 +1,279 @@
+"""The BIDMC PPG and Respiration Dataset (Pimentel et al. 2016): 53 recordings of eight minutes.
+
+Form 'csv' is PhysioNet's folder ``bidmc_csv``, form 'wfdb' the records beside it. Several of them
+are of one person, whom the source names by the id of MIMIC-II. Two people marked the breaths
+independently. Their samples are counted from 1 in the CSV files, which MATLAB wrote, and from 0 in
+WFDB annotations; marks count from 0. CSV files name no units: ECG leads are in mV and pressures in
+mmHg there, as in the WFDB headers, PLETH and RESP have none.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.data.csv_table import load_csv, probe_csv
+from physio_mae_jax.data.layout import UnreadableError, naming
+from physio_mae_jax.data.manifest import Entry
+from physio_mae_jax.data.wfdb_record import read_whole_record
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.wfdb_header import read_header
+from physio_mae_jax.preparation.layouts.wfdb_notes import read_notes
+from physio_mae_jax.preparation.recording import (
+    LabelTask,
+    Layout,
+    Marks,
+    Recording,
+    RecordRef,
+    require_file,
+)
+from physio_mae_jax.preparation.tables import read_table
+from physio_mae_jax.signals.channels import canonical_name, is_ecg
+from physio_mae_jax.signals.units import canonical_unit
+
+ANNOTATORS = ("annotator_1", "annotator_2")
+_RATE_HZ = 125.0
+_BREATH_COLUMNS = ("breaths ann1 [signal sample no]", "breaths ann2 [signal sample no]")
+_NUMERICS = {
+    "HR": "heart_rate_bpm",
+    "RESP": "respiration_rate_bpm",
+    "SpO2": "spo2_percent",
+}
+_PRESSURES = ("ABP", "ART", "CVP", "PAP", "ICP")
+_SUBJECT = re.compile(r"\bs\d{5}\b")
+_NOTE = re.compile(r"ann(?:otator)?[ _]?([12])")
+_SEXES = {"M": "male", "F": "female"}
+
+
+@dataclasses.dataclass(frozen=True)
+class Bidmc(Layout):
+    """Layout of BIDMC, form 'csv' or 'wfdb'; the source may be ``bidmc_csv`` or its parent."""
+
+    form: str = "csv"
+
+    name = "bidmc"
+    description = "BIDMC: eight minutes of ECG, PPG and respiration in intensive care."
+    homepage = "https://physionet.org/content/bidmc/"
+    citation = "Pimentel et al., Toward a robust estimation of respiratory rate, 2017"
+    license = "ODC-BY 1.0"
+    expected_channels = ("II", "PPG", "RESP")
+    tasks = (
+        LabelTask(
+            name="breath",
+            classes=ANNOTATORS,
+            level="event",
+            exclusive=True,
+            description="A breath in the impedance signal, by who marked it.",
+        ),
+    )
+
+    @property
+    def variant(self) -> str:
+        """'csv' or 'wfdb'."""
+        return self.form
+
+    def find(self, source: Path) -> Sequence[RecordRef]:
+        """List the recordings, see ``Layout``."""
+        return _find_tables(source) if self.form == "csv" else _find_records(source)
+
+    def read(self, source: Path, ref: RecordRef) -> Recording:
+        """Read a recording with its breaths and mean numerics, see ``Layout``."""
+        return _read_tables(source, ref) if self.form == "csv" else _read_record(source, ref)
+
+
+def _find_tables(source: Path) -> list[RecordRef]:
+    inner = source / "bidmc_csv"
+    folder = inner if inner.is_dir() else source
+    refs = []
+    for path in sorted(folder.glob("bidmc_*_Signals.csv")):
+        record_id = path.name.removesuffix("_Signals.csv")
+        fixed = _read_fixed(folder / f"{record_id}_Fix.txt", record_id)
+        ends = ("Signals.csv", "Fix.txt", "Numerics.csv", "Breaths.csv")
+        files = [(folder / f"{record_id}_{end}").relative_to(source).as_posix() for end in ends]
+        refs.append(
+            RecordRef(
+                record_id=record_id,
+                subject_id=fixed["MIMIC II matched wdb ID"],
+                files=tuple(files),
+                details=_person(fixed.get("Age"), fixed.get("Gender"), fixed.get("Location")),
+            )
+        )
+    if not refs:
+        raise DataError(
+            f"{folder} holds no files such as bidmc_01_Signals.csv; give the folder bidmc_csv or "
+            "its parent, or prepare 'bidmc/wfdb'."
+        )
+    return refs
+
+
+def _read_fixed(path: Path, record_id: str) -> dict[str, str]:
+    """Read the lines 'name: value' of a file that begins with the id of its recording."""
+    require_file(path, "age, sex and subject of the recording")
+    with naming(path, "lines such as 'Age: 65'", (OSError, ValueError)):
+        first, *lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
+    pairs = (line.partition(":") for line in lines)
+    fixed = {name.strip(): value.strip() for name, colon, value in pairs if colon}
+    if first.strip() != record_id:
+        raise DataError(f"{path} is of {first.strip()!r}; {record_id!r} is expected by its name.")
+    if not _SUBJECT.fullmatch(fixed.get("MIMIC II matched wdb ID", "")):
+        raise DataError(
+            f"{path} names the subject {fixed.get('MIMIC II matched wdb ID', '')!r}; a line such "
+            "as 'MIMIC II matched wdb ID: s01241' is expected. Copy the file again."
+        )
+    return fixed
+
+
+def _person(age: str | None, sex: str | None, location: str | None) -> dict[str, str | float]:
+    """Return what is known; ages are numbers, or '90+'."""
+    person: dict[str, str | float] = {}
+    if age and age.lower() != "nan":
+        person["age"] = float(age) if age.isdecimal() else age
+    if sex in _SEXES:
+        person["sex"] = _SEXES[sex]
+    if location and location.lower() != "nan":
+        person["location"] = location
+    return person
+
+
+def _read_tables(source: Path, ref: RecordRef) -> Recording:
+    signals, _, numerics, breaths = (source / name for name in ref.files)
+    facts = probe_csv(
+        signals, Entry(label=str(signals), file=signals.name, sampling_rate_hz=_RATE_HZ)
+    )
+    assert facts.channels is not None
+    assert facts.stored_columns is not None
+    if facts.sampling_rate_hz != _RATE_HZ:
+        raise UnreadableError(
+            f"{signals} has {facts.sampling_rate_hz or 0:g} samples a second by its times; "
+            f"{_RATE_HZ:g} are expected. Copy it again."
+        )
+    samples = load_csv(signals, facts.stored_columns)
+    rows = read_table(require_file(breaths, "breaths of two annotators"), _BREATH_COLUMNS)
+    marks = [
+        (sample - 1, label)
+        for line, row in enumerate(rows, start=2)
+        for label, column in enumerate(_BREATH_COLUMNS)
+        if (sample := _sample(row[column], f"{breaths}, line {line}")) is not None
+    ]
+    table = read_table(require_file(numerics, "numerics of a monitor"), tuple(_NUMERICS))
+    values = {
+        name: [_number(row[name], f"{numerics}, line {i}") for i, row in enumerate(table, start=2)]
+        for name in _NUMERICS
+    }
+    channels = tuple(canonical_name(name) for name in facts.channels)
+    return Recording(
+        signal=np.ascontiguousarray(samples.T),
+        channels=channels,
+        units=tuple(_unit(name) for name in channels),
+        sampling_rate_hz=_RATE_HZ,
+        marks={"breath": _breaths(marks, len(samples), breaths)},
+        attributes={**ref.details, **_means(values)},
+    )
+
+
+def _unit(name: str) -> str:
+    if is_ecg(name):
+        return "mV"
+    return "mmHg" if name in _PRESSURES else ""
+
+
+def _number(text: str, where: str) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        raise DataError(
+            f"{where} has {text[:40]!r} where a number is expected; copy the file again."
+        ) from None
+
+
+def _sample(text: str, where: str) -> int | None:
+    """Read a sample number; None where the column of the other annotator is longer."""
+    value = _number(text, where)
+    if math.isnan(value):
+        return None
+    if not value.is_integer():
+        raise DataError(f"{where} has {text!r} where the number of a sample is expected.")
+    return int(value)
+
+
+def _means(values: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, float]:
+    """Return the mean of each series of numerics, missing values left out."""
+    means = {}
+    for name, series in values.items():
+        finite = np.asarray(series, np.float64)
+        finite = finite[np.isfinite(finite)]
+        if len(finite):
+            means[_NUMERICS[name]] = float(finite.mean())
+    return means
+
+
+def _breaths(marks: Sequence[tuple[int, int]], num_samples: int, path: Path) -> Marks:
+    """Make marks of (sample, annotator) pairs."""
+    for sample, _ in marks:
+        if not 0 <= sample < num_samples:
+            raise UnreadableError(
+                f"{path} has a breath at sample {sample}, counted from 0, of a recording of "
+                f"{num_samples}; take both files from one version of BIDMC."
+            )
+    return Marks.of([(sample, sample + 1, label) for sample, label in marks])
+
+
+def _find_records(source: Path) -> list[RecordRef]:
+    refs = []
+    # Headers that end in 'n' are of numerics.
+    for path in sorted(p for p in source.glob("bidmc*.hea") if re.fullmatch(r"bidmc\d+", p.stem)):
+        comments = " ".join(read_header(path).comments)
+        subject = _SUBJECT.search(comments)
+        if subject is None:
+            raise DataError(
+                f"{path} does not say who the recording is of; a comment with an id of MIMIC-II "
+                "such as '<source>: .../matched/s01241/' is expected. Prepare 'bidmc/csv' instead."
+            )
+        fields = dict(re.findall(r"<(age|sex|location)>:\s*([^\s<]+)", comments))
+        refs.append(
+            RecordRef(
+                record_id=path.stem,
+                subject_id=subject[0],
+                files=(path.name, f"{path.stem}.dat", f"{path.stem}.breath", f"{path.stem}n.hea"),
+                details=_person(fields.get("age"), fields.get("sex"), fields.get("location")),
+            )
+        )
+    if not refs:
+        raise DataError(
+            f"{source} holds no headers such as bidmc01.hea; give the folder of BIDMC's records, "
+            "or prepare 'bidmc/csv'."
+        )
+    return refs
+
+
+def _read_record(source: Path, ref: RecordRef) -> Recording:
+    header, _, breaths, numerics = (source / name for name in ref.files)
+    record = read_whole_record(header)
+    marks: dict[str, Marks] = {}
+    if breaths.is_file():
+        found = []
+        for sample, note in read_notes(breaths):
+            annotator = _NOTE.fullmatch(note.lower())
+            if annotator is None:
+                raise UnreadableError(
+                    f"{breaths}: the annotation at sample {sample} has the note {note!r}; 'ann1' "
+                    "or 'ann2' is expected. Copy the file again, or take it away to have no marks."
+                )
+            found.append((sample, int(annotator[1]) - 1))
+        marks["breath"] = _breaths(found, record.signal.shape[1], breaths)
+    means: dict[str, float] = {}
+    if numerics.is_file():
+        minutes = read_whole_record(numerics)
+        series = dict(zip((n.strip(" ,") for n in minutes.channels), minutes.signal, strict=True))
+        means = _means({name: series[name] for name in _NUMERICS if name in series})
+    return Recording(
+        signal=record.signal,
+        channels=tuple(canonical_name(name) for name in record.channels),
+        units=tuple(canonical_unit(unit) for unit in record.units),
+        sampling_rate_hz=record.sampling_rate_hz,
+        marks=marks,
+        attributes={**ref.details, **means},
+    )

@@ -1,0 +1,248 @@
+"""Recordings of the Empatica E4 wristband, and channels of several rates on one grid.
+
+The export of Empatica Connect is a folder of one CSV file a sensor: the first line is the start in
+seconds since 1970 (UTC), the second the samples a second, then one line a sample. BVP (64 Hz) has
+no unit, EDA (4 Hz) is in uS, TEMP (4 Hz) in degC, ACC (32 Hz, x y z) in 1/64 g (``info.txt`` of
+the export).
+"""
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.data.layout import UnreadableError, naming
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.recording import Recording, RecordRef, require_file
+from physio_mae_jax.signals.preprocess import RateChange, resample
+
+ACC_COUNTS_PER_G = 64
+ACC_CONVERSION = f"ACC_X, ACC_Y, ACC_Z: counts divided by {ACC_COUNTS_PER_G} are g"
+E4_CHANNELS = ("PPG", "EDA", "TEMP", "ACC_X", "ACC_Y", "ACC_Z")
+# Sensor -> channels, unit, samples a second, and what a value is divided by.
+E4_SENSORS: dict[str, tuple[tuple[str, ...], str, float, int]] = {
+    "BVP": (("PPG",), "", 64.0, 1),
+    "EDA": (("EDA",), "uS", 4.0, 1),
+    "TEMP": (("TEMP",), "degC", 4.0, 1),
+    "ACC": (("ACC_X", "ACC_Y", "ACC_Z"), "g", 32.0, ACC_COUNTS_PER_G),
+}
+# Of a sample; epochs in float64 are good to far less at any rate of the E4.
+_SHIFT_TOLERANCE = 1e-3
+_SUBJECT = re.compile(r"(S\d+)(?:_E4_Data)?")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Track:
+    """One channel at its own rate.
+
+    Attributes:
+        name: canonical.
+        values: [n].
+        sampling_rate_hz: of the values.
+        unit: of the values.
+        start_s: time of the first value.
+    """
+
+    name: str
+    values: np.ndarray
+    sampling_rate_hz: float
+    unit: str
+    start_s: float = 0.0
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Joined:
+    """Channels on one grid.
+
+    Attributes:
+        signal: [M, n] float32.
+        sampling_rate_hz: the highest of the channels.
+        start_s: time of the first sample.
+        cut_s: most that any channel lost at the start and at the end, seconds.
+        conversions: what was done, one sentence for each channel.
+    """
+
+    signal: np.ndarray
+    sampling_rate_hz: float
+    start_s: float
+    cut_s: tuple[float, float]
+    conversions: tuple[str, ...]
+
+
+def sensor_tracks(
+    sensor: str, values: np.ndarray, rate_hz: float, start_s: float, where: str
+) -> list[Track]:
+    """Make tracks of what a sensor of the E4 recorded.
+
+    Args:
+        sensor: of ``E4_SENSORS``.
+        values: [n] or [n, k], as exported.
+        rate_hz: samples a second.
+        start_s: time of the first sample.
+        where: what the source is called in an error.
+
+    Raises:
+        UnreadableError: there are no values, or not one column for each axis of the sensor.
+    """
+    names, unit, _, divisor = E4_SENSORS[sensor]
+    table = values.reshape(len(values), -1) if values.ndim else values.reshape(0, 1)
+    if not len(table) or table.shape[1] != len(names) or table.dtype.kind not in "iuf":
+        raise UnreadableError(
+            f"{where}: {sensor} has shape {values.shape} of {values.dtype}; samples in "
+            f"{len(names)} columns are expected. Copy the file again."
+        )
+    return [
+        Track(
+            name=name,
+            values=column / divisor,
+            sampling_rate_hz=rate_hz,
+            unit=unit,
+            start_s=start_s,
+        )
+        for name, column in zip(names, table.T, strict=True)
+    ]
+
+
+def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
+    """Bring channels to the highest of their rates and to the stretch that all of them cover.
+
+    A slower channel is resampled by a low-pass polyphase filter, up to its last sample and no
+    further. Where channels start at different times, each is cut at its sample nearest to the
+    latest start: at most half a sample of the common rate from it.
+
+    Args:
+        tracks: of one recording, one at least.
+        where: what the recording is called in an error.
+
+    Raises:
+        UnreadableError: there is no stretch that all channels cover.
+        DataError: the rates have no ratio of whole numbers.
+    """
+    rate_hz = max(track.sampling_rate_hz for track in tracks)
+    start_s = max(track.start_s for track in tracks)
+    rows = [_at_rate(track, rate_hz) for track in tracks]
+    late = [(start_s - track.start_s) * rate_hz for track in tracks]
+    skipped = [round(samples) for samples in late]
+    lengths = [len(row) - skip for row, skip in zip(rows, skipped, strict=True)]
+    least = min(lengths)
+    if least <= 0:
+        raise UnreadableError(
+            f"{where}: channels {tracks[lengths.index(least)].name} and "
+            f"{tracks[skipped.index(0)].name} have no time in common; check the times of their "
+            "start, or leave the recording out."
+        )
+    conversions = []
+    for i, track in enumerate(tracks):
+        if track.sampling_rate_hz != rate_hz:
+            change = f"{track.sampling_rate_hz:g} to {rate_hz:g} Hz"
+            conversions.append(f"{track.name}: {change} by a low-pass polyphase filter")
+        if abs(late[i] - skipped[i]) > _SHIFT_TOLERANCE:
+            conversions.append(f"{track.name}: moved by less than a sample onto the common grid")
+        if skipped[i] or lengths[i] > least:
+            conversions.append(f"{track.name}: cut to the stretch that all channels cover")
+    return Joined(
+        signal=np.stack(
+            [row[skip : skip + least] for row, skip in zip(rows, skipped, strict=True)]
+        ),
+        sampling_rate_hz=rate_hz,
+        start_s=start_s,
+        cut_s=(max(skipped) / rate_hz, (max(lengths) - least) / rate_hz),
+        conversions=tuple(conversions),
+    )
+
+
+def _at_rate(track: Track, rate_hz: float) -> np.ndarray:
+    """Resample a track, [n] float32; nothing is made up after its last sample."""
+    change = RateChange.between(track.sampling_rate_hz, rate_hz)
+    resampled = resample(track.values[None], change)[0]
+    return resampled[: (len(track.values) - 1) * change.up // change.down + 1]
+
+
+def find_exports(source: Path) -> list[RecordRef]:
+    """List the folders that hold a ``BVP.csv``, at any depth.
+
+    The subject is the nearest folder named 'S' and digits, with or without '_E4_Data', else the
+    name of the folder; two sessions of a subject are two recordings.
+
+    Raises:
+        DataError: there is no such folder.
+    """
+    refs = []
+    for path in sorted(source.rglob("BVP.csv")):
+        folder = path.parent.relative_to(source)
+        parts = [_SUBJECT.fullmatch(part) for part in reversed((source.name, *folder.parts))]
+        subject = next((match[1] for match in parts if match), path.parent.name)
+        refs.append(
+            RecordRef(
+                record_id=folder.as_posix() if folder.parts else source.name,
+                subject_id=subject,
+                files=tuple((folder / f"{sensor}.csv").as_posix() for sensor in E4_SENSORS),
+            )
+        )
+    if not refs:
+        raise DataError(
+            f"{source} holds no exports of an Empatica E4: no folder in it has a BVP.csv. Unpack "
+            "the .zip files that it may hold, or check --source."
+        )
+    return refs
+
+
+def read_export(source: Path, ref: RecordRef) -> Joined:
+    """Read the sensors of an export and join them, channels as in ``E4_CHANNELS``.
+
+    Raises:
+        DataError: a file is missing.
+        UnreadableError: a file is broken, or the sensors have no time in common.
+    """
+    tracks = []
+    for sensor, name in zip(E4_SENSORS, ref.files, strict=True):
+        path = require_file(source / name, f"the {sensor} of an Empatica E4")
+        values, rate_hz, start_s = _read_sensor(path, len(E4_SENSORS[sensor][0]))
+        tracks += sensor_tracks(sensor, values, rate_hz, start_s, str(path))
+    return join_tracks(tracks, str(source / ref.files[0]))
+
+
+def e4_recording(joined: Joined, **more: Any) -> Recording:
+    """Make a recording of channels joined in the order of ``E4_CHANNELS``.
+
+    Args:
+        joined: by ``join_tracks`` of what ``sensor_tracks`` made.
+        **more: marks and attributes of the recording.
+    """
+    attributes = {
+        "cut_at_start_s": joined.cut_s[0],
+        "cut_at_end_s": joined.cut_s[1],
+        **more.pop("attributes", {}),
+    }
+    return Recording(
+        signal=joined.signal,
+        channels=E4_CHANNELS,
+        units=tuple(unit for names, unit, *_ in E4_SENSORS.values() for _ in names),
+        sampling_rate_hz=joined.sampling_rate_hz,
+        conversions=(*joined.conversions, ACC_CONVERSION),
+        attributes=attributes,
+        **more,
+    )
+
+
+def _read_sensor(path: Path, num_columns: int) -> tuple[np.ndarray, float, float]:
+    """Return values [n, num_columns], samples a second and start in seconds."""
+    expected = f"start, samples a second and then samples, in {num_columns} columns"
+    with naming(path, expected, (OSError, ValueError)):
+        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+        if len(lines) < 3:
+            raise ValueError(f"it has {len(lines)} lines")
+        if "" in lines:
+            raise ValueError(f"line {lines.index('') + 1} is empty")
+        table = np.loadtxt(lines, delimiter=",", comments=None, ndmin=2)
+    starts, rates, values = table[0], table[1], table[2:]
+    same = (starts == starts[0]).all() and (rates == rates[0]).all()
+    if table.shape[1] != num_columns or not same or not np.isfinite(starts[0]) or not rates[0] > 0:
+        raise UnreadableError(
+            f"{path} begins with {lines[0]!r} and {lines[1]!r}; expected {expected}. Export the "
+            "recording again, or leave it out."
+        )
+    return values, float(rates[0]), float(starts[0])

@@ -1,0 +1,323 @@
+"""A user's own files: whatever ``data.folder`` reads, with labels where the manifest has some.
+
+The manifest (``data.manifest``) says what the files do not say themselves; its fields for labels,
+folds and attributes become the task 'label' and the attributes of the recordings.
+"""
+
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.data.array_cache import ArrayCache
+from physio_mae_jax.data.discovery import (
+    Candidate,
+    UndescribedError,
+    described_files,
+    draft_manifest,
+    existing_folder,
+    format_draft,
+)
+from physio_mae_jax.data.folder import record_id_of, warn_of_unknown_subjects
+from physio_mae_jax.data.labelling import FOLD
+from physio_mae_jax.data.layout import FileRecords, UnreadableError, resolve
+from physio_mae_jax.data.manifest import MANIFEST_NAME
+from physio_mae_jax.data.readers import reader_of
+from physio_mae_jax.data.wfdb_record import read_whole_record
+from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.preparation.layouts.folder_labels import (
+    Answers,
+    answers_of,
+    label_task,
+    refuse_subjects_in_two_folds,
+    refuse_unused_labels,
+)
+from physio_mae_jax.preparation.recording import LabelTask, Layout, Recording, RecordRef
+from physio_mae_jax.signals.units import canonical_unit
+
+_NAME = re.compile(r"[a-z][a-z0-9_]*")
+# A longer text, or one with commas, tells how the samples came about rather than their unit.
+_LONGEST_UNIT = 12
+_CACHE_BYTES = 2**30
+# For each process: a file of thousands of records is loaded once for all of them.
+_CACHE = ArrayCache(_CACHE_BYTES)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FolderLayout(Layout):
+    """Layout of a user's own files; ``open_own_folder`` makes it.
+
+    Attributes:
+        set_name: name of the data set.
+        label_tasks: the task 'label', or none.
+        processing: what the manifest says of the samples.
+        found: the recordings; they do not travel to other processes, which are told theirs.
+    """
+
+    set_name: str
+    label_tasks: tuple[LabelTask, ...] = ()
+    processing: str = ""
+    found: tuple[RecordRef, ...] = dataclasses.field(default=(), repr=False, compare=False)
+
+    description = "Recordings of one's own, prepared from a folder."
+
+    @property
+    def name(self) -> str:
+        """Name of the data set."""
+        return self.set_name
+
+    @property
+    def tasks(self) -> tuple[LabelTask, ...]:
+        """The task 'label' where the manifest has labels."""
+        return self.label_tasks
+
+    @property
+    def filters(self) -> str:
+        """What was done to the samples, as far as the manifest tells."""
+        return self.processing or "not known"
+
+    def find(self, source: Path) -> Sequence[RecordRef]:
+        """Return the recordings that ``open_own_folder`` found, see ``Layout``."""
+        return self.found
+
+    def read(self, source: Path, ref: RecordRef) -> Recording:
+        """Read a recording, see ``Layout``."""
+        details = ref.details
+        if "broken" in details:
+            raise UnreadableError(details["broken"])
+        described: FileRecords = details["file"]
+        file = dataclasses.replace(described, path=source / described.path)
+        labels = details["labels"]
+        return Recording(
+            signal=_read_whole(file, details["record"]),
+            channels=file.channel_names,
+            units=tuple(_unit(unit) for unit in file.units),
+            sampling_rate_hz=file.sampling_rate_hz,
+            labels={task.name: task.encode(labels) for task in self.tasks if labels is not None},
+            attributes=details["attributes"],
+        )
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the recordings behind: with each shard they would be sent anew."""
+        return self.__dict__ | {"found": ()}
+
+
+def open_own_folder(
+    name: str, source: Path, manifest_path: Path | None = None, taken: Sequence[str] = ()
+) -> FolderLayout:
+    """Probe the files of a folder and describe its recordings.
+
+    Args:
+        name: of the data set that is made of them.
+        source: the folder.
+        manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
+        taken: names of other data sets.
+
+    Raises:
+        ConfigError: the name is not a word, or that of another data set.
+        DataError: a file is not described, or manifest and files contradict each other.
+    """
+    if not _NAME.fullmatch(name):
+        raise ConfigError(
+            f"--name={name!r}: the name of a data set is a word of small letters, digits and "
+            "underscores that begins with a letter, such as --name=my_ecgs."
+        )
+    if name in taken:
+        raise ConfigError(f"--name={name!r} is the name of another data set; choose another.")
+    folder = existing_folder(source)
+    try:
+        candidates, _ = described_files(folder, manifest_path)
+    except UndescribedError as error:
+        raise DataError(
+            f"{error}\nThe same command with --draft_manifest writes this draft to a file."
+        ) from error
+    files = {
+        c.path: resolve(c.facts, c.entry, c.path, c.path.relative_to(folder))
+        for c in candidates
+        if c.facts is not None
+    }
+    for file in files.values():
+        _check_names(file)
+    warn_of_unknown_subjects(folder, list(files.values()))
+    _refuse_unused_labels(candidates)
+    answers = {c.path: answers_of(files[c.path], c.entry) for c in candidates if c.path in files}
+    task = label_task(list(answers.values()))
+    return FolderLayout(
+        set_name=name,
+        label_tasks=(task,) if task else (),
+        processing=_processing(candidates),
+        found=tuple(_references(folder, candidates, files, answers, task)),
+    )
+
+
+def write_draft(source: Path, manifest_path: Path | None = None) -> str:
+    """Write a draft of a manifest for the files directly in a folder.
+
+    Args:
+        source: the folder.
+        manifest_path: where to; else ``manifest.json`` in the folder.
+
+    Returns:
+        What was written where, and what is to be done about it.
+
+    Raises:
+        UserError: there is one already, or it cannot be written.
+        DataError: the folder holds no files of known formats.
+    """
+    path = (manifest_path or source / MANIFEST_NAME).expanduser().absolute()
+    existing = f"{path} exists already and is left as it is; edit it, or move it away for a draft."
+    if path.exists():
+        raise UserError(existing)
+    draft = draft_manifest(source)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(format_draft(draft) + "\n")
+    except FileExistsError as error:
+        raise UserError(existing) from error
+    except OSError as error:
+        raise UserError(
+            f"the draft cannot be written to {path}: {error.strerror}. Name another file with "
+            "--manifest."
+        ) from error
+    open_fields = sorted(
+        {key for entry in draft["recordings"] for key, value in entry.items() if _is_open(value)}
+    )
+    todo = (
+        f"Fill in every '?' ({', '.join(open_fields)}), check 'axes' and delete entries that are "
+        "no recordings"
+        if open_fields
+        else "The files describe themselves, so there is nothing to fill in"
+    )
+    return (
+        f"written: {path}\n{todo}. Add who is who ('subject_pattern', 'subjects' or "
+        "'subject_array') and, if there are any, labels; physio_mae_jax/data/manifest.py "
+        "describes all fields. Then run the same command without --draft_manifest."
+    )
+
+
+def _is_open(value: Any) -> bool:
+    return value == "?" or (isinstance(value, list) and "?" in value)
+
+
+def _references(
+    folder: Path,
+    candidates: Sequence[Candidate],
+    files: Mapping[Path, FileRecords],
+    answers: Mapping[Path, Answers],
+    task: LabelTask | None,
+) -> list[RecordRef]:
+    """List every record of every file; a file that cannot be probed counts as one."""
+    refs = []
+    for candidate in candidates:
+        path = candidate.path
+        relative = path.relative_to(folder)
+        if candidate.facts is None:
+            stem = relative.with_suffix("").as_posix()
+            details = {"broken": candidate.error}
+            names: tuple[str, ...] = (relative.as_posix(),)
+            refs.append(RecordRef(record_id=stem, subject_id=stem, files=names, details=details))
+            continue
+        names = tuple(
+            (relative.parent / name).as_posix()
+            for name in (relative.name, *candidate.facts.companions)
+        )
+        classes = task.classes if task else ()
+        refs += _records_of_file(folder, files[path], answers[path], names, classes)
+    refuse_subjects_in_two_folds(
+        [
+            (ref.subject_id, ref.record_id, ref.details["attributes"][FOLD])
+            for ref in refs
+            if FOLD in ref.details.get("attributes", {})
+        ]
+    )
+    return refs
+
+
+def _records_of_file(
+    folder: Path,
+    file: FileRecords,
+    known: Answers,
+    names: tuple[str, ...],
+    classes: tuple[str, ...],
+) -> list[RecordRef]:
+    # Of each record only what reading it takes: ids and subjects of all would be sent with it.
+    short = dataclasses.replace(
+        file, path=file.path.relative_to(folder), record_keys=None, subjects=()
+    )
+    refs = []
+    for record, subject in enumerate(file.subjects):
+        record_id = record_id_of(folder, file, record)
+        details = {
+            "file": short,
+            "record": record,
+            "labels": known.labels[record],
+            # Part of what a shard is made from: among other classes a label is another one.
+            "classes": classes,
+            "attributes": known.attributes[record],
+        }
+        refs.append(
+            RecordRef(
+                record_id=record_id,
+                subject_id=subject or record_id,
+                files=names,
+                details=details,
+            )
+        )
+    return refs
+
+
+def _read_whole(file: FileRecords, record: int) -> np.ndarray:
+    """Read all samples of one record as float32 [M, num_samples]."""
+    if file.path.suffix.lower() == ".hea":
+        # Proves the samples against the checksums of the header.
+        signal = read_whole_record(file.path).signal[list(file.columns)]
+        if signal.shape[1] != file.num_samples:
+            raise UnreadableError(
+                f"{file.path} changed: it had {file.num_samples} samples when it was opened."
+            )
+        return signal
+    if file.num_samples == 0:
+        return np.zeros((len(file.channel_names), 0), np.float32)
+    reader = reader_of(file.path)
+    loaded = None if reader.load is None else _load(file, reader.load)
+    return reader.read(file, loaded, record, 0, file.num_samples)
+
+
+def _load(file: FileRecords, load: Callable[[FileRecords], np.ndarray]) -> np.ndarray:
+    """Load the stored array of a file; kept where other records of it will be asked for."""
+    if "record" not in file.axes:
+        return load(file)
+    try:
+        status = file.path.stat()
+    except OSError as error:
+        raise UnreadableError(f"{file.path} cannot be read: {error.strerror}.") from error
+    version = (status.st_size, status.st_mtime_ns)
+    return _CACHE.get((file.path, version, file.member), lambda: load(file))
+
+
+def _check_names(file: FileRecords) -> None:
+    names = file.channel_names
+    if len(set(names)) < len(names) or any("," in name for name in names):
+        raise DataError(
+            f"{file.path} has the channels {'; '.join(names)}; names must be unique and without "
+            "commas. Rename them in the manifest's 'channels'."
+        )
+
+
+def _refuse_unused_labels(candidates: Sequence[Candidate]) -> None:
+    entries = {id(c.entry): c.entry for c in candidates if c.entry.labelling.labels is not None}
+    for key, entry in entries.items():
+        refuse_unused_labels(entry, [c.path.stem for c in candidates if id(c.entry) == key])
+
+
+def _unit(text: str) -> str:
+    return canonical_unit(text) if len(text) <= _LONGEST_UNIT and "," not in text else ""
+
+
+def _processing(candidates: Sequence[Candidate]) -> str:
+    """Join the texts under 'units' that name no unit."""
+    texts = [c.entry.units for c in candidates if c.entry.units]
+    return "; ".join(dict.fromkeys(text for text in texts if not _unit(text)))

@@ -1,0 +1,241 @@
+"""The MIMIC PERform datasets (Charlton et al. 2022): PPG, ECG and respiration out of MIMIC-III.
+
+Both published forms are read: a folder of ``mimic_perform_af_001_data.csv`` and ``..._fix.txt``,
+and one ``mimic_perform_af_data.mat`` for a data set. Where a data set is there in both, the CSV
+files are taken. ECG is in mV, PPG and respiration have no unit. The names of the files of the AF
+dataset say the rhythm; the training and testing datasets have no such label.
+"""
+
+import dataclasses
+import functools
+import re
+import zlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.data.csv_table import load_csv, probe_csv
+from physio_mae_jax.data.layout import UnreadableError, naming
+from physio_mae_jax.data.manifest import Entry
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.recording import (
+    LabelTask,
+    Layout,
+    Recording,
+    RecordRef,
+    refuse_duplicates,
+    require_file,
+)
+from physio_mae_jax.signals.channels import canonical_name
+
+CLASSES = ("non_af", "af")
+_CSV = re.compile(r"(mimic_perform_(\w+?))_\d+_data\.csv")
+_MAT = re.compile(r"(mimic_perform_(\w+?))_data\.mat")
+# Fields of an element of the .mat file -> channel and unit.
+_SIGNALS = {
+    "ppg": ("PPG", ""),
+    "ekg": ("ECG", "mV"),
+    "imp": ("RESP", ""),
+    "resp": ("RESP", ""),
+    "abp": ("ABP", "mmHg"),
+}
+_UNITS = dict(_SIGNALS.values())
+_ERRORS = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, zlib.error)
+
+
+@dataclasses.dataclass(frozen=True)
+class MimicPerform(Layout):
+    """Layout of the MIMIC PERform datasets, one or several in a folder."""
+
+    name = "mimic3"
+    variant = "perform"
+    description = "MIMIC PERform: PPG, ECG and respiration, with and without atrial fibrillation."
+    homepage = "https://ppg-beats.readthedocs.io/en/latest/datasets/mimic_perform_af/"
+    citation = "Charlton et al., Detecting beats in the photoplethysmogram, 2022"
+    license = "ODbL 1.0"
+    expected_channels = ("PPG", "ECG")
+    tasks = (
+        LabelTask(
+            name="rhythm",
+            classes=CLASSES,
+            exclusive=True,
+            description="Whether the recording is of atrial fibrillation, by the name of its file.",
+        ),
+    )
+
+    def find(self, source: Path) -> Sequence[RecordRef]:
+        """List the recordings of both forms, see ``Layout``."""
+        refs = []
+        in_csv = set()
+        for path in sorted(source.rglob("mimic_perform_*_data.csv")):
+            if match := _CSV.fullmatch(path.name):
+                in_csv.add(match[1])
+                refs.append(_ref_of_table(path, source, match[2]))
+        for path in sorted(source.rglob("mimic_perform_*_data.mat")):
+            match = _MAT.fullmatch(path.name)
+            if match and match[1] not in in_csv:
+                refs += _refs_of_mat(path, source, match)
+        if not refs:
+            raise DataError(
+                f"{source} holds no files such as mimic_perform_af_001_data.csv or "
+                "mimic_perform_af_data.mat; unpack what was downloaded there, or check --source."
+            )
+        refuse_duplicates(refs, str(source))
+        return refs
+
+    def read(self, source: Path, ref: RecordRef) -> Recording:
+        """Read a recording, see ``Layout``."""
+        path = source / ref.files[0]
+        if path.suffix == ".csv":
+            signal, channels, rate_hz = _read_table(path, ref.details["sampling_rate_hz"])
+        else:
+            signal, channels, rate_hz = _read_element(path, ref.details["element"])
+        rhythm = ref.details["rhythm"]
+        return Recording(
+            signal=signal,
+            channels=channels,
+            units=tuple(_UNITS.get(name, "") for name in channels),
+            sampling_rate_hz=rate_hz,
+            labels={"rhythm": self.tasks[0].encode([rhythm])} if rhythm else {},
+            attributes={key: ref.details[key] for key in ("original_record", "group")},
+        )
+
+
+def _ref_of_table(path: Path, source: Path, data_set: str) -> RecordRef:
+    record_id = path.name.removesuffix("_data.csv")
+    fix = require_file(path.with_name(f"{record_id}_fix.txt"), "subject and rate of the recording")
+    with naming(fix, "lines such as 'Sampling frequency: 125 Hz'", (OSError, ValueError)):
+        pairs = (line.partition(":") for line in fix.read_text(encoding="utf-8-sig").splitlines())
+        fixed = {name.strip(): value.strip() for name, colon, value in pairs if colon}
+        rate_hz = float(fixed.get("Sampling frequency", "").removesuffix("Hz"))
+    return _ref(
+        record_id,
+        fixed.get("Original Subject ID", ""),
+        data_set,
+        fix,
+        (path.relative_to(source).as_posix(), fix.relative_to(source).as_posix()),
+        {
+            "sampling_rate_hz": rate_hz,
+            "original_record": fixed.get("Original Recording ID", ""),
+            "group": fixed.get("Group", ""),
+        },
+    )
+
+
+def _refs_of_mat(path: Path, source: Path, match: re.Match[str]) -> list[RecordRef]:
+    refs = []
+    for number, element in enumerate(_elements(path), start=1):
+        fix = element.get("fix") if isinstance(element, dict) else None
+        fixed = fix if isinstance(fix, dict) else {}
+        refs.append(
+            _ref(
+                f"{match[1]}_{number:03d}",
+                _text(fixed.get("subj_id")),
+                match[2],
+                path,
+                (path.relative_to(source).as_posix(),),
+                {
+                    "element": number - 1,
+                    "original_record": _text(fixed.get("rec_id")),
+                    "group": _text(fixed.get("group")),
+                },
+            )
+        )
+    return refs
+
+
+def _text(value: Any) -> str:
+    """Write an id that MATLAB keeps as text or number; '' for an empty matrix."""
+    return str(value) if isinstance(value, str | int | float) else ""
+
+
+def _ref(
+    record_id: str,
+    subject: str,
+    data_set: str,
+    where: Path,
+    files: tuple[str, ...],
+    details: Mapping[str, Any],
+) -> RecordRef:
+    if not subject:
+        raise DataError(
+            f"{where} does not name the subject of {record_id}; 'Original Subject ID: ...' in "
+            "..._fix.txt, or fix.subj_id in a .mat file, is expected. Download the file again."
+        )
+    rhythm = data_set if data_set in CLASSES else ""
+    return RecordRef(
+        record_id=record_id,
+        subject_id=subject,
+        files=files,
+        details={**details, "rhythm": rhythm},
+    )
+
+
+def _read_table(path: Path, rate_hz: float) -> tuple[np.ndarray, tuple[str, ...], float]:
+    """Return signal [M, n], channels [M] and rate of a CSV file."""
+    facts = probe_csv(path, Entry(label=str(path), file=path.name, sampling_rate_hz=rate_hz))
+    assert facts.channels is not None
+    assert facts.stored_columns is not None
+    if facts.sampling_rate_hz != rate_hz:
+        raise UnreadableError(
+            f"{path} has {facts.sampling_rate_hz or 0:g} samples a second by its times, its "
+            f"..._fix.txt says {rate_hz:g}; take both from one download."
+        )
+    signal = np.ascontiguousarray(load_csv(path, facts.stored_columns).T)
+    return signal, tuple(canonical_name(name) for name in facts.channels), rate_hz
+
+
+def _read_element(path: Path, index: int) -> tuple[np.ndarray, tuple[str, ...], float]:
+    """Return signal [M, n], channels [M] and rate of an element of a .mat file."""
+    element = _elements(path)[index]
+    where = f"{path}, data({index + 1})"
+    parts: dict[str, np.ndarray] = {}
+    rates = set()
+    for key, (channel, _) in _SIGNALS.items():
+        part = element.get(key)
+        if not isinstance(part, dict):  # an empty matrix where it was not recorded
+            continue
+        with naming(
+            path,
+            f"numbers in data({index + 1}).{key}.v and .fs",
+            (ValueError, TypeError, LookupError),
+        ):
+            parts[channel] = np.atleast_1d(np.asarray(part["v"], np.float32))
+            rates.add(float(part["fs"]))
+    lengths = {values.shape for values in parts.values()}
+    if len(lengths) != 1 or len(rates) != 1 or len(next(iter(lengths))) != 1:
+        raise UnreadableError(
+            f"{where} has signals {', '.join(parts) or 'none'} of shapes "
+            f"{', '.join(map(str, sorted(lengths)))} at {', '.join(map(str, sorted(rates)))} Hz; "
+            "one length and one rate are expected. Download the file again."
+        )
+    return np.stack(list(parts.values())), tuple(parts), rates.pop()
+
+
+def _elements(path: Path) -> list[Any]:
+    status = path.stat()
+    return _load_mat(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=1)
+def _load_mat(path: Path, changed_ns: int, size: int) -> list[Any]:
+    """Load the elements of 'data', kept for the next recording of the same file."""
+    from scipy import io  # A fifth of a second, paid by those who have .mat files.
+
+    with naming(path, "a .mat file of MATLAB 5 to 7.2 with a struct array 'data'", _ERRORS):
+        try:
+            data = io.loadmat(path, simplify_cells=True, variable_names=["data"]).get("data")
+        except NotImplementedError as error:
+            raise DataError(
+                f"{path} is a MATLAB 7.3 file (HDF5), which is not read; save it in MATLAB with "
+                "save(..., '-v7'), or use the CSV files of the data set."
+            ) from error
+        elements = data if isinstance(data, list) else [data]
+        if not all(isinstance(element, dict) for element in elements):
+            raise UnreadableError(
+                f"{path} has no struct array 'data'; take the .mat file of MIMIC PERform as it is "
+                "published."
+            )
+        return elements

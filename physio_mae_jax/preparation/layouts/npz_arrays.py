@@ -1,0 +1,40 @@
+"""The members of an ``.npz`` file that holds many recordings, kept for the next of them."""
+
+import functools
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.data.layout import naming
+from physio_mae_jax.preparation.recording import require_file
+
+# NumPy parses the header of a member as Python, so a damaged one can raise nearly anything.
+_ERRORS = (Exception,)
+
+
+def load_npz(path: Path, what: str) -> Mapping[str, np.ndarray]:
+    """Return all members of a file, from memory if it was the last one asked for.
+
+    Args:
+        path: of the file.
+        what: it should be, for the message where it is missing.
+
+    Raises:
+        DataError: the file is missing.
+        UnreadableError: it is damaged, cut short, or holds objects other than arrays.
+    """
+    status = require_file(path, what).stat()
+    return _load(path, status.st_mtime_ns, status.st_size)
+
+
+@functools.lru_cache(maxsize=1)
+def _load(path: Path, changed_ns: int, size: int) -> Mapping[str, np.ndarray]:
+    """Load a file; time and size of its last change tell it from what it was before."""
+    # Opened here: of a damaged file NumPy would leave the handle open.
+    with naming(path, "an .npz file of arrays", _ERRORS), path.open("rb") as file:
+        members = np.load(file)
+        arrays = {name: members[name] for name in members.files}
+    for array in arrays.values():
+        array.flags.writeable = False
+    return arrays

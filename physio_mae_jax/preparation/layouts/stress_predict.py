@@ -1,0 +1,132 @@
+"""The Stress-Predict Dataset (Iqbal et al. 2022): an Empatica E4 during tasks and rest.
+
+Of its form 'npz', one collected file, label ``k`` holds for second ``k`` since the start of the
+BVP. The form 'e4', the folders that the device exported, has no labels.
+"""
+
+import dataclasses
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.data.layout import UnreadableError
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.empatica import (
+    E4_CHANNELS,
+    E4_SENSORS,
+    Joined,
+    e4_recording,
+    find_exports,
+    join_tracks,
+    read_export,
+    sensor_tracks,
+)
+from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
+from physio_mae_jax.preparation.layouts.runs import label_marks
+from physio_mae_jax.preparation.recording import LabelTask, Layout, Marks, Recording, RecordRef
+
+CLASSES = ("baseline", "stress")
+_NO_LABEL = -1
+_NPZ = "stress_predict_e4.npz"
+_SUBJECT = re.compile(r"(S\d+)_BVP")
+
+
+@dataclasses.dataclass(frozen=True)
+class StressPredict(Layout):
+    """Layout of Stress-Predict, form 'npz' or 'e4'; all channels at 64 Hz."""
+
+    form: str = "npz"
+
+    name = "stress_predict"
+    description = "Stress-Predict: wrist PPG, EDA, temperature and motion under stress and at rest."
+    homepage = "https://github.com/italha-d/Stress-Predict-Dataset"
+    citation = "Iqbal et al., Stress monitoring using wearable sensors: Stress-Predict, 2022"
+    license = "MIT"
+    expected_channels = E4_CHANNELS
+
+    @property
+    def variant(self) -> str:
+        """'npz' or 'e4'."""
+        return self.form
+
+    @property
+    def tasks(self) -> tuple[LabelTask, ...]:
+        """Stress or not, where the form has labels."""
+        task = LabelTask(
+            name="stress",
+            classes=CLASSES,
+            level="interval",
+            exclusive=True,
+            description="A stressful task, or rest.",
+        )
+        return (task,) if self.form == "npz" else ()
+
+    def find(self, source: Path) -> Sequence[RecordRef]:
+        """List the subjects, see ``Layout``."""
+        if self.form == "e4":
+            return find_exports(source)
+        arrays = _arrays(source / _NPZ)
+        subjects = sorted(match[1] for name in arrays if (match := _SUBJECT.fullmatch(name)))
+        if not subjects:
+            raise DataError(
+                f"{source / _NPZ} has no member such as 'S01_BVP'; it has {', '.join(arrays)}."
+            )
+        return [
+            RecordRef(record_id=subject, subject_id=subject, files=(_NPZ,)) for subject in subjects
+        ]
+
+    def read(self, source: Path, ref: RecordRef) -> Recording:
+        """Read a subject, see ``Layout``."""
+        if self.form == "e4":
+            joined = read_export(source, ref)
+            return e4_recording(joined, attributes={"start_epoch_s": joined.start_s})
+        path = source / _NPZ
+        arrays = _arrays(path)
+        where = f"{path}, subject {ref.record_id}"
+
+        def member(name: str) -> np.ndarray:
+            if f"{ref.record_id}_{name}" not in arrays:
+                raise DataError(f"{path} lacks the member '{ref.record_id}_{name}'.")
+            return arrays[f"{ref.record_id}_{name}"]
+
+        starts_s = {sensor: _number(member(f"{sensor}_t0"), where) for sensor in E4_SENSORS}
+        tracks = [
+            track
+            for sensor, (_, _, rate_hz, _) in E4_SENSORS.items()
+            for track in sensor_tracks(sensor, member(sensor), rate_hz, starts_s[sensor], where)
+        ]
+        joined = join_tracks(tracks, where)
+        marks = _marks(member("label1hz"), joined, starts_s["BVP"], where)
+        return e4_recording(joined, marks=marks, attributes={"start_epoch_s": joined.start_s})
+
+
+def _arrays(path: Path) -> Mapping[str, np.ndarray]:
+    return load_npz(path, "the collected recordings; for E4 exports prepare 'stress_predict/e4'")
+
+
+def _number(value: np.ndarray, where: str) -> float:
+    if value.shape != () or not np.isfinite(value):
+        raise UnreadableError(f"{where}: a start reads {value}; seconds since 1970 are expected.")
+    return float(value)
+
+
+def _marks(labels: np.ndarray, joined: Joined, start_s: float, where: str) -> dict[str, Marks]:
+    """Make marks of labels [seconds] that begin at ``start_s``; none where there are no labels."""
+    if not np.isin(labels, (_NO_LABEL, *range(len(CLASSES)))).all():
+        raise UnreadableError(
+            f"{where}: labels {', '.join(map(str, np.unique(labels)))}; expected 1 (stress), 0 "
+            "(baseline) and -1 (none)."
+        )
+    if (labels == _NO_LABEL).all():
+        return {}
+    marks = label_marks(
+        labels,
+        label_rate_hz=1.0,
+        offset_s=start_s - joined.start_s,
+        sampling_rate_hz=joined.sampling_rate_hz,
+        num_samples=joined.signal.shape[1],
+        left_out=_NO_LABEL,
+    )
+    return {"stress": marks}

@@ -1,0 +1,79 @@
+"""Dividing the recordings of a source into shards: the same ones each time, changed ones anew."""
+
+import contextlib
+import dataclasses
+import hashlib
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.recording import Layout, RecordRef, refuse_duplicates
+from physio_mae_jax.preparation.shards import ShardTask
+
+_SHARD_BYTES = 16 * 2**20  # of source
+_LEAST_SHARDS = 8
+_MOST_SHARDS = 1024
+
+
+def plan_shards(
+    layout: Layout, source: Path, path_of: Callable[[int, int], Path]
+) -> list[ShardTask]:
+    """Divide the recordings of a source into shards, in order and by the bytes of their files.
+
+    Args:
+        layout: of the source.
+        source: the raw folder.
+        path_of: from the number of a shard and how many there are to its file.
+
+    Raises:
+        DataError: there are no recordings, or two bear one id.
+    """
+    refs = list(layout.find(source))
+    refuse_duplicates(refs, str(source))
+    if not refs:
+        raise DataError(f"{source} holds no recordings of {layout.name}.")
+    groups = _divide(refs, source)
+    return [
+        ShardTask(
+            layout=layout,
+            source=source,
+            refs=tuple(group),
+            path=path_of(number, len(groups)),
+            fingerprint=_fingerprint(layout, source, group),
+        )
+        for number, group in enumerate(groups)
+    ]
+
+
+def _divide(refs: Sequence[RecordRef], source: Path) -> list[list[RecordRef]]:
+    sizes = np.array([max(1, _source_bytes(ref, source)) for ref in refs])
+    count = min(len(refs), max(_LEAST_SHARDS, min(_MOST_SHARDS, int(sizes.sum() // _SHARD_BYTES))))
+    ends = np.cumsum(sizes)
+    number = np.minimum((ends - sizes / 2) * count // ends[-1], count - 1).astype(int)
+    groups: dict[int, list[RecordRef]] = {}
+    for ref, group in zip(refs, number, strict=True):
+        groups.setdefault(int(group), []).append(ref)
+    return [groups[key] for key in sorted(groups)]
+
+
+def _source_bytes(ref: RecordRef, source: Path) -> int:
+    total = 0
+    for name in ref.files:
+        with contextlib.suppress(OSError):
+            total += (source / name).stat().st_size
+    return total
+
+
+def _fingerprint(layout: Layout, source: Path, refs: Sequence[RecordRef]) -> str:
+    """Hash what the shard is made from: layout, ids, details, sizes and times of the files."""
+    digest = hashlib.sha256()
+    digest.update(repr((layout.name, layout.variant, layout.version)).encode())
+    for ref in refs:
+        digest.update(repr(dataclasses.astuple(ref)).encode())
+        for name in ref.files:
+            with contextlib.suppress(OSError):
+                status = (source / name).stat()
+                digest.update(repr((name, status.st_size, status.st_mtime_ns)).encode())
+    return digest.hexdigest()

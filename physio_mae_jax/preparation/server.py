@@ -1,0 +1,219 @@
+"""Files of a web server by urllib, with errors that say what to do and which may pass."""
+
+import contextlib
+import http.client
+import re
+import socket
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from physio_mae_jax import __version__
+from physio_mae_jax.errors import ConfigError, DataError, UserError
+
+_TIMEOUT_S = 30.0
+_BLOCK_BYTES = 2**18
+_MOST_LIST_BYTES = 2**28
+_HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*([^\r\n]+)")
+_CONTENT_RANGE = re.compile(r"bytes (\d+)-")
+_TRANSIENT_STATUS = (408, 425, 429)
+
+
+class TransientError(Exception):
+    """A failure that another attempt may not meet."""
+
+
+class Response:
+    """The body of an answer.
+
+    Attributes:
+        start: place in the file of the first byte.
+        expected_bytes: length of the file up to the last byte that will come; None if not said.
+    """
+
+    def __init__(self, raw: Any, asked_start: int) -> None:
+        """Take over an open answer to a request for the bytes from ``asked_start``.
+
+        Raises:
+            TransientError: the server sends another part of the file.
+        """
+        self._raw = raw
+        self.start = 0
+        if raw.status == http.client.PARTIAL_CONTENT:
+            said = _CONTENT_RANGE.match(raw.headers.get("Content-Range", ""))
+            if said is None or int(said[1]) != asked_start:
+                raise TransientError("the server answered with another part of the file")
+            self.start = asked_start
+        length = raw.headers.get("Content-Length", "")
+        self.expected_bytes = self.start + int(length) if length.isdecimal() else None
+
+    def read_block(self) -> bytes:
+        """Return the next bytes; none at the end.
+
+        Raises:
+            TransientError: the connection broke.
+        """
+        with _transient():
+            return bytes(self._raw.read(_BLOCK_BYTES))
+
+
+class Server:
+    """A folder on a web server."""
+
+    def __init__(self, url: str, headers: Sequence[str] = ()) -> None:
+        """Prepare requests; proxies are those of the environment.
+
+        Args:
+            url: of the folder, http or https.
+            headers: 'Name: value' texts to send, to this server alone.
+
+        Raises:
+            ConfigError: the URL or a header is not valid.
+        """
+        self._base = _checked_url(url)
+        self._headers = [_parse_header(text) for text in headers]
+        self._opener = urllib.request.build_opener(_Redirects(self._headers))
+
+    def url_of(self, name: str) -> str:
+        """Return the URL of a file."""
+        return f"{self._base}/{urllib.parse.quote(name)}"
+
+    def read(self, name: str) -> bytes:
+        """Return a small file whole.
+
+        Raises:
+            TransientError: another attempt may succeed.
+            DataError: the server does not have it or does not give it.
+            UserError: the server cannot be reached.
+        """
+        with self.open(name) as response:
+            assert response is not None
+            blocks, size = [], 0
+            while block := response.read_block():
+                blocks.append(block)
+                size += len(block)
+                if size > _MOST_LIST_BYTES:
+                    raise DataError(f"{self.url_of(name)} is too long for a list of files.")
+            if response.expected_bytes is not None and size < response.expected_bytes:
+                raise TransientError("the connection ended early")
+            return b"".join(blocks)
+
+    @contextlib.contextmanager
+    def open(self, name: str, start: int = 0) -> Iterator[Response | None]:
+        """Ask for a file from byte ``start`` on; None where it has no more bytes.
+
+        Raises:
+            As ``read``.
+        """
+        url = self.url_of(name)
+        request = urllib.request.Request(
+            url, headers={"User-Agent": f"physio_mae_jax/{__version__}"}
+        )
+        for key, value in self._headers:
+            request.add_unredirected_header(key, value)
+        if start:
+            request.add_header("Range", f"bytes={start}-")
+        try:
+            with _transient():
+                raw = self._opener.open(request, timeout=_TIMEOUT_S)
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not start:
+                    raise _refusal(url, error) from error
+            yield None
+            return
+        with raw:
+            yield Response(raw, start)
+
+
+class _Redirects(urllib.request.HTTPRedirectHandler):
+    """Follows redirects, and tells the user's headers to no other server."""
+
+    def __init__(self, headers: Sequence[tuple[str, str]]) -> None:
+        self._headers = headers
+
+    def redirect_request(self, req: Any, *args: Any) -> urllib.request.Request | None:
+        request = super().redirect_request(req, *args)
+        if request is not None and _origin(request.full_url) == _origin(req.full_url):
+            for key, value in self._headers:
+                request.add_unredirected_header(key, value)
+        return request
+
+
+@contextlib.contextmanager
+def _transient() -> Iterator[None]:
+    """Tell failures of the connection that may pass from those that will not."""
+    try:
+        yield
+    except urllib.error.HTTPError:
+        raise
+    except (OSError, http.client.HTTPException) as error:
+        reason = error.reason if isinstance(error, urllib.error.URLError) else error
+        if isinstance(reason, socket.gaierror) and reason.errno != socket.EAI_AGAIN:
+            raise UserError(
+                f"the server of --download cannot be found ({reason.strerror}); correct the URL, "
+                "or set the proxy of this network in the environment (https_proxy)."
+            ) from error
+        if isinstance(reason, ssl.SSLCertVerificationError):
+            raise UserError(
+                f"the certificate of the server is not trusted ({reason.verify_message}); correct "
+                "the URL, or name the certificates of this network in SSL_CERT_FILE."
+            ) from error
+        raise TransientError(f"{type(reason).__name__}: {reason}") from error
+
+
+def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
+    """Word an answer of the server that is an error."""
+    code = error.code
+    if code in (http.client.NOT_FOUND, http.client.GONE):
+        return DataError(
+            f"{url} does not exist on the server ({code}); give the URL of the folder in which "
+            "the files and SHA256SUMS.txt lie, such as https://physionet.org/files/ptb-xl/1.0.3/."
+        )
+    if code in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+        return DataError(
+            f"{url} is not given to everyone ({code}): data of credentialed access needs an "
+            "account that has signed its terms of use. Say who you are with "
+            "--download_header='Authorization: Basic ...' (base64 of user:password)."
+        )
+    if code >= 500 or code in _TRANSIENT_STATUS:
+        return TransientError(f"the server answers {code} {error.reason}")
+    return DataError(f"{url}: the server answers {code} {error.reason}.")
+
+
+def _checked_url(url: str) -> str:
+    try:
+        parts = urllib.parse.urlsplit(url)
+        valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
+    except ValueError:
+        valid = False
+    if not valid or not url.isprintable() or " " in url or parts.query or parts.fragment:
+        raise ConfigError(
+            f"--download={url!r}: the http or https URL of a folder is expected, such as "
+            "https://physionet.org/files/ptb-xl/1.0.3/."
+        )
+    if parts.username is not None:
+        raise ConfigError(
+            "--download names a user in its URL; give --download_header='Authorization: Basic ...' "
+            "(base64 of user:password) instead."
+        )
+    return url.rstrip("/")
+
+
+def _parse_header(text: str) -> tuple[str, str]:
+    match = _HEADER.fullmatch(text.strip())
+    if match is None:
+        # Not shown: it may be a secret.
+        raise ConfigError(
+            "--download_header is not of the form 'Name: value', such as 'Authorization: Basic "
+            "...'."
+        )
+    return match[1], match[2]
+
+
+def _origin(url: str) -> tuple[str, str]:
+    parts = urllib.parse.urlsplit(url)
+    return parts.scheme, parts.netloc

@@ -1,0 +1,111 @@
+"""Disturbances that a recording could have had, added to normalised windows in training.
+
+No sign is flipped and no channel takes another's place: a lead has a name and a polarity
+(defect D14). Amplitudes are in deviations of the channel.
+"""
+
+import dataclasses
+
+import numpy as np
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.signals.preprocess import z_score
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AugmentConfig:
+    """Which disturbances, each drawn anew for every window; 0 for none.
+
+    Attributes:
+        noise: largest deviation of white noise.
+        drift: largest amplitude of a slow wave of 0.05 to 0.5 Hz in each channel.
+        mains: largest amplitude of hum at 50 or 60 Hz (where the sampling rate shows it).
+        channel_drop: probability that a channel is absent; one that is present always stays.
+        time_mask: largest share of the window blanked, in one stretch of all channels.
+    """
+
+    noise: float = 0.0
+    drift: float = 0.0
+    mains: float = 0.0
+    channel_drop: float = 0.0
+    time_mask: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            value = getattr(self, field.name)
+            most = 1.0 if field.name in ("channel_drop", "time_mask") else 10.0
+            if not 0 <= value < most:
+                raise ConfigError(
+                    f"data.augment.{field.name} is {value}; it must be in [0, {most})."
+                )
+
+    @property
+    def is_off(self) -> bool:
+        """True where nothing is ever changed."""
+        return not any(getattr(self, field.name) for field in dataclasses.fields(self))
+
+
+def augment(
+    signal: np.ndarray,
+    present: np.ndarray,
+    sampling_rate_hz: float,
+    config: AugmentConfig,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Disturb a window.
+
+    Args:
+        signal: [M, L] float32, z-scored.
+        present: [M] bool, channels that hold a signal.
+        sampling_rate_hz: samples a second.
+        config: how much.
+        rng: draws everything; the same one gives the same result.
+
+    Returns:
+        The disturbed window, z-scored again, and which channels are present.
+    """
+    channels, samples = signal.shape
+    time = np.arange(samples) / sampling_rate_hz
+    disturbed = signal.astype(np.float64)
+    if config.noise:
+        strength = rng.uniform(0, config.noise, (channels, 1))
+        disturbed += strength * rng.standard_normal(signal.shape)
+    if config.drift:
+        disturbed += _waves(rng, channels, time, (0.05, 0.5), config.drift)
+    if config.mains:
+        hum_hz = (50.0, 60.0)[int(rng.integers(2))]
+        # Above half the sampling rate an anti-aliasing filter would have removed it.
+        if hum_hz < sampling_rate_hz / 2:
+            disturbed += _waves(rng, channels, time, (hum_hz, hum_hz), config.mains)
+    if config.time_mask:
+        length = int(samples * rng.uniform(0, config.time_mask))
+        start = int(rng.integers(samples - length + 1))
+        disturbed[:, start : start + length] = 0.0
+    if config.channel_drop:
+        present = _dropped(present, np.less(rng.uniform(size=channels), config.channel_drop), rng)
+    normalised, varies = z_score(disturbed)
+    present = present & varies
+    return np.where(present[:, None], normalised, np.float32(0)), present
+
+
+def _waves(
+    rng: np.random.Generator,
+    channels: int,
+    time: np.ndarray,
+    band_hz: tuple[float, float],
+    amplitude: float,
+) -> np.ndarray:
+    """Draw a sine for each channel, [M, L]."""
+    frequency = rng.uniform(*band_hz, (channels, 1))
+    phase = rng.uniform(0, 2 * np.pi, (channels, 1))
+    strength = rng.uniform(0, amplitude, (channels, 1))
+    return strength * np.sin(2 * np.pi * frequency * time + phase)
+
+
+def _dropped(present: np.ndarray, drop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Take channels away, all but one at most."""
+    left = present & ~drop
+    if present.any() and not left.any():
+        left = np.zeros_like(present)
+        left[rng.choice(np.flatnonzero(present))] = True
+    return left

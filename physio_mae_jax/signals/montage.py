@@ -1,0 +1,120 @@
+"""How the channels a model wants are made of those a recording has: found, derived, converted.
+
+Only what is exact is done: another name of the same electrode, a unit of the same quantity, and
+the limb leads that follow from two others by Einthoven's and Goldberger's equations. All else is
+absent, and a model is told so.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.signals.units import unit_factor
+
+# III = II - I; aVR = -(I + II) / 2; aVL = I - II / 2; aVF = II - I / 2 and their inversions.
+_DERIVED: dict[str, tuple[tuple[tuple[str, float], ...], ...]] = {
+    "I": ((("II", 1.0), ("III", -1.0)),),
+    "II": ((("I", 1.0), ("III", 1.0)),),
+    "III": ((("II", 1.0), ("I", -1.0)),),
+    "aVR": ((("I", -0.5), ("II", -0.5)),),
+    "aVL": ((("I", 1.0), ("II", -0.5)),),
+    "aVF": ((("II", 1.0), ("I", -0.5)),),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Montage:
+    """A linear map from the rows of a recording to the channels wanted.
+
+    Attributes:
+        rows: for each wanted channel its (row, factor) terms; empty where it is absent.
+        notes: what is done beside picking rows, one sentence each.
+    """
+
+    rows: tuple[tuple[tuple[int, float], ...], ...]
+    notes: tuple[str, ...]
+
+    @property
+    def sources(self) -> tuple[int, ...]:
+        """Rows of the recording that are needed, ascending."""
+        return tuple(sorted({row for terms in self.rows for row, _ in terms}))
+
+    def apply(self, signal: np.ndarray) -> np.ndarray:
+        """Map [M, n] to [wanted, n] float32; absent channels are all zero."""
+        made = np.zeros((len(self.rows), signal.shape[1]), np.float32)
+        for channel, terms in enumerate(self.rows):
+            for row, factor in terms:
+                made[channel] += signal[row] if factor == 1.0 else np.float32(factor) * signal[row]
+        return made
+
+
+def plan_montage(
+    wanted: Sequence[str],
+    present: Sequence[str],
+    where: str,
+    *,
+    wanted_units: Sequence[str] = (),
+    present_units: Sequence[str] = (),
+) -> Montage:
+    """Say how the wanted channels are made.
+
+    Args:
+        wanted: canonical names in the model's order.
+        present: names of the recording's rows, as spelled there.
+        where: what the recording is called in an error.
+        wanted_units: of ``wanted``; '' takes any. Not given: any.
+        present_units: of ``present``; '' is not known. Not given: not known.
+
+    Raises:
+        DataError: two rows bear one wanted name, or a row is in a unit of another quantity.
+    """
+    names = [canonical_name(name) for name in present]
+    units_wanted = list(wanted_units) or [""] * len(wanted)
+    units_present = list(present_units) or [""] * len(present)
+    rows, notes = [], []
+    for name, unit in zip(map(canonical_name, wanted), units_wanted, strict=True):
+        if names.count(name) > 1:
+            raise DataError(
+                f"{where} has {names.count(name)} channels named {name!r} "
+                f"({', '.join(present)}); rename them in the manifest."
+            )
+        terms, note = _terms(name, names)
+        converted = []
+        for row, factor in terms:
+            change = _conversion(units_present[row], unit, present[row], where)
+            if change != 1.0:
+                notes.append(f"{name}: {units_present[row]} × {change:g} = {unit}")
+            converted.append((row, factor * change))
+        rows.append(tuple(converted))
+        if note:
+            notes.append(note)
+    return Montage(rows=tuple(rows), notes=tuple(dict.fromkeys(notes)))
+
+
+def _terms(name: str, names: Sequence[str]) -> tuple[list[tuple[int, float]], str]:
+    """Find a channel among names, or derive it; return its terms and what to say of it."""
+    if name in names:
+        return [(names.index(name), 1.0)], ""
+    for formula in _DERIVED.get(name, ()):
+        if all(names.count(source) == 1 for source, _ in formula):
+            words = " ".join(f"{factor:+g} {source}" for source, factor in formula)
+            return [
+                (names.index(source), factor) for source, factor in formula
+            ], f"{name} = {words}"
+    return [], ""
+
+
+def _conversion(unit: str, wanted: str, name: str, where: str) -> float:
+    """Return the factor between units; 1 where one of them is not known."""
+    if not unit or not wanted:
+        return 1.0
+    factor = unit_factor(unit, wanted)
+    if factor is None:
+        raise DataError(
+            f"{where}: channel {name!r} is in {unit}, the model expects {wanted}, which is another "
+            "quantity; check the channel's name and unit."
+        )
+    return factor

@@ -1,0 +1,91 @@
+"""What was trained on is recognised, under whatever name it comes back."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+from physio_mae_jax.data.contamination import TrainingRecord, check_contamination
+from physio_mae_jax.data.fingerprints import block_hashes, subject_hash
+from physio_mae_jax.errors import DataError
+from tests.factories import ArraySource
+
+
+def source_of(arrays, subjects, channels=("II", "PPG"), data_set="set"):
+    source = ArraySource(arrays, channels, subjects=subjects)
+    source.recordings = [dataclasses.replace(r, data_set=data_set) for r in source.recordings]
+    return source
+
+
+def noise(seed, channels=2, samples=3000):
+    return np.random.default_rng(seed).normal(size=(channels, samples))
+
+
+def check(trained_on, source, strict=False):
+    return check_contamination(trained_on, source, range(len(source.recordings)), strict=strict)
+
+
+@pytest.fixture
+def trained_on():
+    source = source_of([noise(0), noise(1)], ["anna", "ben"])
+    return TrainingRecord.of(source, [0, 1])
+
+
+def test_other_people_are_clean(trained_on):
+    report = check(trained_on, source_of([noise(2)], ["carl"]), strict=True)
+    assert report.is_clean
+    assert report.line() == ("contamination: none of 1 subjects and 1 recordings was trained on.")
+
+
+def test_a_subject_trained_on_is_named_also_with_new_samples(trained_on):
+    report = check(trained_on, source_of([noise(3), noise(4)], ["anna", "dora"]))
+    assert report.subjects == ("set:anna",)
+    assert not report.recordings
+    assert "CONTAMINATION: 1 of 2 subjects (set:anna)" in report.line()
+
+
+def test_the_same_id_in_another_data_set_is_another_person(trained_on):
+    assert check(trained_on, source_of([noise(3)], ["anna"], data_set="other")).is_clean
+
+
+@pytest.mark.parametrize(
+    "copy",
+    [
+        lambda signal: (signal, ("II", "PPG")),
+        lambda signal: (signal[:1], ("V1",)),  # one channel, renamed
+        lambda signal: (np.concatenate([noise(9, 1), signal[1:]]), ("I", "PPG")),
+        lambda signal: (signal[:, :1500], ("II", "PPG")),  # cut short
+    ],
+)
+def test_samples_trained_on_are_recognised_under_other_names(trained_on, copy):
+    signal, channels = copy(noise(1))
+    other = source_of([signal, noise(5)[: len(signal)]], ["x", "y"], channels, "another")
+    report = check(trained_on, other)
+    assert report.recordings == ("record0",)
+    assert not report.subjects
+
+
+def test_strict_refuses(trained_on):
+    with pytest.raises(DataError, match=r"CONTAMINATION: 1 of 1 subjects .*leave out --strict"):
+        check(trained_on, source_of([noise(0)], ["anna"]), strict=True)
+
+
+def test_constant_and_missing_samples_prove_nothing():
+    signal = np.zeros((2, 3000), np.float32)
+    signal[1, 100] = np.nan
+    assert block_hashes(signal[:1], 100.0) == []
+    assert len(block_hashes(signal[1:], 100.0)) == 0
+    assert len(block_hashes(noise(0).astype(np.float32), 100.0)) == 6
+    assert len(block_hashes(noise(0)[:, :500].astype(np.float32), 100.0)) == 2
+
+
+def test_a_record_survives_json_and_joins(trained_on):
+    again = TrainingRecord.from_json(json.loads(json.dumps(trained_on.to_json())))
+    np.testing.assert_array_equal(again.subjects, trained_on.subjects)
+    np.testing.assert_array_equal(again.blocks, trained_on.blocks)
+    more = TrainingRecord.of(source_of([noise(7)], ["eve"]), [0]).joined(again)
+    assert set(more.subjects.tolist()) == {
+        subject_hash("set", name) for name in ("anna", "ben", "eve")
+    }
+    assert len(more.blocks) == 18
