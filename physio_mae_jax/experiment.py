@@ -1,6 +1,7 @@
 """The door from a ConfigDict to typed settings and built parts; nothing past it reads a config."""
 
 import dataclasses
+import logging
 import platform
 import shlex
 import sys
@@ -41,6 +42,8 @@ from physio_mae_jax.training.optimizer import (
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 from physio_mae_jax.training.step import PretrainTask
 
+_LOG = logging.getLogger(__name__)
+
 
 def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
     """Check every setting, open and check the data, and build the parts of a run.
@@ -73,7 +76,12 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
     primary = jax.process_index() == 0
     opened = open_data(data, model.sampling_rate_hz, model.num_samples, progress=primary)
     training = require_part(opened, "train", data)
-    held_out = require_part(opened, "validation", data)
+    held_out = opened.parts["validation"]
+    if not held_out and primary:
+        _LOG.warning(
+            "data.split=%r holds nothing out: errors are measured on what is trained on.",
+            data.split,
+        )
     if contrastive.weight and opened.reader.config.num_channels != NUM_MODALITIES:
         raise ConfigError(
             f"contrastive.weight={contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
@@ -115,7 +123,10 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
         mesh=make_mesh(num_devices),
         batch_size=config.batch_size,
         training=training_batches(opened.reader, training, loader),
-        validation=validation_batches(opened.reader, held_out, loader, data.max_held_out_windows),
+        validation=validation_batches(
+            opened.reader, held_out or training, loader, data.max_held_out_windows
+        ),
+        held_out=bool(held_out),
         recordings=opened.source.recordings,
         channels=lambda recording: opened.reader.plan(recording).channels,
         contract=contract,

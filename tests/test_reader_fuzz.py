@@ -66,8 +66,8 @@ CHANGE = st.tuples(
     st.binary(min_size=1, max_size=8) | st.sampled_from(VALUES).map(str.encode),
 )
 CHANGES = st.lists(CHANGE, min_size=1, max_size=2)
-EXAMPLES = int(os.environ.get("PHYSIO_MAE_FUZZ", "120"))
-FUZZ = settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES <= 120, database=None)
+EXAMPLES = int(os.environ.get("PHYSIO_MAE_FUZZ", "200"))
+FUZZ = settings(max_examples=EXAMPLES, deadline=None, derandomize=EXAMPLES <= 200, database=None)
 
 
 def changed(data: bytes, changes: Sequence[tuple[str, float, int, bytes]]) -> bytes:
@@ -242,6 +242,42 @@ def test_any_member_of_an_archive_is_read_or_refused(changes: Any, member: str) 
             read_everything(folder)
 
 
+def test_characters_that_do_not_exist(tmp_path: Path) -> None:
+    """numpy takes any four bytes for a character, and Python then fails wherever it is used."""
+    for code in (0x110000, 0x7FFFFFFF, 0xD800):
+        names = np.array(["II", "PPG", "RESP"])
+        names.view(np.uint32)[0] = code
+        np.savez(tmp_path / "a.npz", X=SIGNAL, channels=names, fs=100)
+        with pytest.raises(DataError, match=r"member 'channels' is broken: it holds characters"):
+            open_folder(tmp_path)
+    big_endian = np.array(["II", "PPG", "RESP"]).astype(">U4")
+    np.savez(tmp_path / "a.npz", X=SIGNAL, channels=big_endian, fs=100)
+    assert open_folder(tmp_path).recordings[0].channel_names == NAMES
+
+
+def test_gains_near_zero(tmp_path: Path) -> None:
+    write_wfdb(tmp_path, "a", SIGNAL)
+    header = (tmp_path / "a.hea").read_text(encoding="utf-8")
+    (tmp_path / "a.hea").write_text(header.replace("1000.0", "1e-310"), encoding="utf-8")
+    source = open_folder(tmp_path)
+    assert np.isinf(source.read(0, 0, 60)).any()
+
+
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (("0", "1e300", "2e300"), "line 4: the time column reads 2e.300; seconds, at most 1e.12"),
+        (("0", "1e-320", "2e-320"), "the times do not ascend"),
+        (("-1e308", "0", "1e308"), "seconds, at most"),
+    ],
+)
+def test_times_beyond_reason(cells: Sequence[str], message: str, tmp_path: Path) -> None:
+    lines = "".join(f"{cell},1\n" for cell in cells)
+    (tmp_path / "a.csv").write_text(f"time,II\n{lines}", encoding="utf-8")
+    with pytest.raises(DataError, match=rf"a\.csv.*{message}"):
+        open_folder(tmp_path)
+
+
 MANIFEST = b"""{"sampling_rate_hz": 100, "channels": ["I", "II"], "units": "mV",
  "label_names": ["a", "b"], "fold_array": "f", "attribute_arrays": {"age": "age"},
  "recordings": [
@@ -262,6 +298,13 @@ def test_any_manifest_is_understood_or_refused(changes: Any) -> None:
             (folder / name).touch()
         with contextlib.suppress(DataError):
             expand_entries(folder, load_manifest(path))
+
+
+def test_patterns_that_may_mean_something_else_one_day(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").touch()
+    write_manifest(tmp_path, {"file": "a.csv", "subject_pattern": "([[:alpha:]]+)_"})
+    with pytest.raises(DataError, match=r"subject_pattern .* is not valid: Possible nested set"):
+        load_manifest(tmp_path / "manifest.json")
 
 
 SUMS = b"".join(b"%064x  records/%d.dat\n" % (i, i) for i in range(9)) + b"a" * 64 + b" *LICENSE\n"

@@ -185,6 +185,7 @@ def _run(workdir, hook=None, **loop):
         batch_size=4,
         training=_Hooked(training, hook) if hook else training,
         validation=validation_batches(reader, [4, 5], loader, 4),
+        held_out=True,
         recordings=source.recordings,
         channels=lambda recording: ("II", "PPG"),
         contract={"model": {"width": 16}, "window": {"channels": ["II", "PPG"]}},

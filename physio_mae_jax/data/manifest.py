@@ -1,7 +1,7 @@
 """Describing a folder of recordings: the manifest, a small JSON file beside the signals.
 
-Files that say everything themselves (WFDB, CSV with a time column, npz with ``channels`` and
-``fs``) need none. For the others one full example, ``<folder>/manifest.json``::
+Files that say everything themselves (WFDB, EDF, CSV and parquet with a time column, npz with
+``channels`` and ``fs``) need none. For the others one full example, ``<folder>/manifest.json``::
 
     {
       "sampling_rate_hz": 100,

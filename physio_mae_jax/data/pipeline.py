@@ -55,19 +55,31 @@ class LoaderConfig:
 
 
 _TEMPO_STEP = 0.05
+_EPOCHS = 2**31  # more than anybody trains
 
 
-class _RecordingSlots:
-    """One entry for each window's length of recording: long recordings come up more often."""
+class _EndlessSlots:
+    """One entry for each window's length of recording, in another order in each epoch.
 
-    def __init__(self, slots: np.ndarray) -> None:
+    Not ``grain``'s shuffle, which takes a millisecond for each index of a small data set.
+    """
+
+    def __init__(self, slots: np.ndarray, seed: int) -> None:
         self._slots = slots
+        self._seed = seed
+        self._orders: dict[int, np.ndarray] = {}
 
     def __len__(self) -> int:
-        return len(self._slots)
+        return len(self._slots) * _EPOCHS
 
     def __getitem__(self, index: int) -> int:
-        return int(self._slots[index])
+        epoch, place = divmod(index, len(self._slots))
+        order = self._orders.get(epoch)
+        if order is None:
+            order = np.random.default_rng((self._seed, epoch)).permutation(len(self._slots))
+            # Threads that read ahead may be in the next epoch, no further.
+            self._orders = {epoch - 1: self._orders.get(epoch - 1, order), epoch: order}
+        return int(self._slots[order[place]])
 
 
 class _RandomCrop(grain.transforms.RandomMap):
@@ -120,10 +132,10 @@ def _shuffled_recordings(
     def endless(some: Sequence[int]) -> grain.MapDataset:
         counts = [len(reader.starts(r).end_to_end(reader.config.num_samples)) for r in some]
         slots = np.repeat(np.asarray(some, np.int64), counts)
-        return grain.MapDataset.source(_RecordingSlots(slots)).seed(config.seed).shuffle().repeat()
+        return grain.MapDataset.source(_EndlessSlots(slots, config.seed))
 
     if not config.set_weights:
-        return endless(recordings)
+        return endless(recordings).seed(config.seed)
     by_set: dict[str, list[int]] = {}
     for recording in recordings:
         by_set.setdefault(reader.source.recordings[recording].data_set, []).append(recording)

@@ -57,7 +57,7 @@ class PreparedSource:
         parts = [self._segment(record, number) for number in range(first, last + 1)]
         whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         offset = first * record.segment_samples
-        return np.array(whole[:, start - offset : stop - offset])
+        return whole[:, start - offset : stop - offset]
 
     def block_hashes(self, index: int) -> Sequence[int]:
         """Return ``data.fingerprints.block_hashes`` of a recording without reading it."""

@@ -8,6 +8,7 @@ A rule says how, in one line::
                                  recordings in an earlier part is left out of a later one
     subject=|0.2|S05             leave one subject out; an empty first part takes all others
     kfold=5:2                    five folds by subject: test on fold 2, validate on fold 3
+    none                         everything is trained on
 
 Several data sets: ``ptbxl: fold=1-8|9|10; mitbih: set=DS1|0.2|DS2 -shared; random=|0.1|``, the
 last one for all that are not named. A rule may also be the path of a ``split.json`` that an
@@ -156,10 +157,13 @@ def _apply(rule: str, infos: Sequence[RecordingInfo], seed: int) -> dict[str, se
     name, equals, rest = rule.removesuffix("-shared").strip().partition("=")
     name = name.strip()
     keys = sorted({info.subject_key for info in infos})
+    if rule == "none":
+        return {"train": set(keys)}
     if len(keys) < 2:
         raise DataError(
             f"the data has {len(keys)} subject ({', '.join(keys)}), so none can be held out; add "
-            "recordings of others, or give each recording its subject in the manifest."
+            "recordings of others, give each recording its subject in the manifest, or train on "
+            "everything with the split rule 'none'."
         )
     if equals and name == "kfold":
         return _k_folds(rest, keys, rule, seed)

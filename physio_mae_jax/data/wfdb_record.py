@@ -161,7 +161,9 @@ def read_whole_record(path: Path) -> WholeRecord:
     try:
         record = _wfdb().rdrecord(str(path.with_suffix("")), physical=False)
         _check_sums(path, record)
-        physical = record.dac(return_res=32) if record.sig_len else None
+        # Gains near zero: what is beyond float32 becomes infinite, as in ``cut``.
+        with np.errstate(over="ignore"):
+            physical = record.dac(return_res=32) if record.sig_len else None
     except _ERRORS:
         # Parsing the header again, to say what is wrong, is dear: only where something is.
         probe_wfdb(path, Entry(label=str(path), file=path.name))
@@ -169,11 +171,8 @@ def read_whole_record(path: Path) -> WholeRecord:
             raise
     if physical is None:
         raise UnreadableError(f"{path} says that the record has 0 samples; leave it out.")
-    # Gains near zero: what is beyond float32 becomes infinite, as in ``cut``.
-    with np.errstate(over="ignore"):
-        signal = np.ascontiguousarray(physical.T, dtype=np.float32)
     return WholeRecord(
-        signal=signal,
+        signal=np.ascontiguousarray(physical.T, dtype=np.float32),
         channels=tuple(record.sig_name),
         units=tuple(unit or "" for unit in record.units),
         sampling_rate_hz=float(record.fs),

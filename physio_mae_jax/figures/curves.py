@@ -7,22 +7,23 @@ from matplotlib.figure import Figure
 
 
 def draw_learning_curves(records: Sequence[Mapping[str, float | str]]) -> Figure:
-    """Draw training losses and held-out errors from the records of metrics.jsonl."""
+    """Draw training losses and errors on hidden columns from the records of metrics.jsonl."""
     figure = Figure(figsize=(13, 3.8), layout="constrained")
     losses, waveform, scalogram = figure.subplots(1, 3)
     training = [r for r in records if r["phase"] == "train"]
     for name in ("loss", "scalogram_loss", "waveform_loss"):
         losses.plot([r["step"] for r in training], [r[name] for r in training], label=name)
     losses.set_title("training loss")
-    held_out = [r for r in records if r["phase"] == "validation"]
+    judged = [r for r in records if r["phase"] != "train"]
+    name = "held-out" if all(r["phase"] == "validation" for r in judged) else "trained-on"
     for axes, domain in ((waveform, "waveform"), (scalogram, "scalogram")):
         for guess, style in (("model", "o-"), ("mean", "--"), ("line", ":")):
             label = {"model": "model", "mean": "mean of the visible", "line": "straight line"}[
                 guess
             ]
-            steps = [r["step"] for r in held_out]
-            axes.plot(steps, [r[f"{domain}/{guess}"] for r in held_out], style, label=label)
-        axes.set_title(f"held-out {domain} error, hidden columns")
+            steps = [r["step"] for r in judged]
+            axes.plot(steps, [r[f"{domain}/{guess}"] for r in judged], style, label=label)
+        axes.set_title(f"{name} {domain} error, hidden columns")
     for axes in (losses, waveform, scalogram):
         axes.set_xlabel("step")
         axes.legend(fontsize=8)

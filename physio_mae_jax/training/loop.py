@@ -74,7 +74,8 @@ class PretrainRun:
         mesh: of devices.
         batch_size: examples a step.
         training: iterator over batches of this process.
-        validation: held-out batches of this process.
+        validation: batches of this process to measure errors on.
+        held_out: False where those are of recordings trained on, since none are held out.
         recordings: of the source, by which batches name their windows.
         channels: of the windows of a recording.
         contract: JSON-able description kept with each checkpoint.
@@ -88,6 +89,7 @@ class PretrainRun:
     batch_size: int
     training: grain.DatasetIterator
     validation: Sequence[HostBatch]
+    held_out: bool
     recordings: Sequence[RecordingInfo]
     channels: Callable[[int], tuple[str, ...]]
     contract: dict[str, Any]
@@ -108,7 +110,7 @@ def pretrain(run: PretrainRun) -> dict[str, float]:
     """Train from the newest checkpoint in the work folder, or from the start.
 
     Returns:
-        The held-out errors after the last step.
+        The errors after the last step.
 
     Raises:
         UserError: a loss is not finite or the run was asked to stop, and a checkpoint has been
@@ -146,7 +148,7 @@ def _steps(
     errors: dict[str, float] = {}
     if first_step == 0:
         errors = evaluate(measure, state.params, run.validation, run.mesh)
-        reporter.evaluation(0, errors)
+        reporter.evaluation(0, errors, run.held_out)
     before: _Dispatched | None = None
     for step in range(first_step + 1, run.loop.num_steps + 1):
         iterator_state = run.training.get_state()
@@ -164,7 +166,7 @@ def _steps(
             before = None
         if evaluating:
             errors = evaluate(measure, state.params, run.validation, run.mesh)
-            reporter.evaluation(step, errors)
+            reporter.evaluation(step, errors, run.held_out)
             _draw(run, draw, state, step)
         if saving or stop.signal_name:
             checkpoints.save(step, state, run.training, run.contract, run.trained_on)
@@ -280,8 +282,9 @@ def _draw(run: PretrainRun, draw: Any, state: TrainState, step: int) -> None:
     bank = wavelet_bank(cfg.wavelet, cfg.sampling_rate_hz, cfg.num_samples)
     info = run.recordings[int(window["recording"][0])]
     start_seconds = int(window["start"][0]) / cfg.sampling_rate_hz
+    known = "held out" if run.held_out else "trained on"
     picture = ReconstructedWindow(
-        title=f"{info.record_id}, held out, from {start_seconds:.1f} s, after step {step}",
+        title=f"{info.record_id}, {known}, from {start_seconds:.1f} s, after step {step}",
         channels=channels,
         sampling_rate_hz=cfg.sampling_rate_hz,
         frequencies_hz=bank.frequencies_hz,

@@ -77,12 +77,13 @@ class Reporter:
         self._write(step, "train", metrics)
         self._say(line)
 
-    def evaluation(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Write held-out errors after ``step`` steps, model beside baselines."""
-        self._write(step, "validation", metrics)
+    def evaluation(self, step: int, metrics: Mapping[str, float], held_out: bool) -> None:
+        """Write errors after ``step`` steps, model beside baselines."""
+        self._write(step, "validation" if held_out else "trained_on", metrics)
+        name = "held-out" if held_out else "trained-on (nothing is held out)"
         for domain in ("waveform", "scalogram"):
             self._say(
-                f"step {step}  held-out {domain} error on hidden columns: "
+                f"step {step}  {name} {domain} error on hidden columns: "
                 f"model {metrics[f'{domain}/model']:.4f}, "
                 f"mean of the visible {metrics[f'{domain}/mean']:.4f}, "
                 f"straight line {metrics[f'{domain}/line']:.4f}"
