@@ -21,5 +21,6 @@ def get_config() -> ConfigDict:
     config.path = ""  # of sets=folder
     config.split = "fold=1-8|9|10"  # strength of the regularisation on the second, test on the last
     config.label_task = "superclass"
+    config.require_label = True  # leave out recordings of no class, as the PTB-XL benchmark does
     config.batch_size = 64
     return config

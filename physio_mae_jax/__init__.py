@@ -6,16 +6,18 @@ The rooms, and who may import whom (an arrow reads "may import"; tests/test_room
                        -> figures  -> signals
                        -> data     -> signals
     inference -> training, objectives, models -> signals
+    prepare -> preparation -> data -> signals
 
 * ``signals``     pure signal processing: wavelets, patches, resampling, channel names.
 * ``data``        recordings on disk (or synthesised) -> batches of host NumPy arrays.
+* ``preparation`` raw data sets -> prepared ones of array_record files.
 * ``models``      Flax modules; no loss, no data, no random masks inside.
 * ``objectives``  masks and losses: pure functions of arrays and keys.
 * ``training``    optimiser, mesh, checkpoints, metrics and the one loop.
 * ``figures``     arrays -> matplotlib pictures.
 * ``inference``   trained models in use: weights of the original PyTorch code.
 * ``experiment``  the one door from a ConfigDict to frozen dataclasses and built parts.
-* ``main``        the command line.
+* ``main``        the command line; ``prepare``, that of raw data sets.
 
 Letters used for shapes everywhere:
 

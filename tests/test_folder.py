@@ -16,10 +16,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from physio_mae_jax.data.array_cache import ArrayCache
-from physio_mae_jax.data.csv_table import uniform_rate_hz
-from physio_mae_jax.data.folder import FolderSource, draft_manifest, open_folder
-from physio_mae_jax.data.manifest import parse_manifest
+from physio_mae_jax.data.formats.array_cache import ArrayCache
+from physio_mae_jax.data.formats.csv_table import uniform_rate_hz
+from physio_mae_jax.data.formats.folder import FolderSource, draft_manifest, open_folder
+from physio_mae_jax.data.formats.manifest import parse_manifest
 from physio_mae_jax.errors import DataError
 
 MANIFESTS = Path(__file__).parent.parent / "configs" / "manifests"

@@ -11,8 +11,8 @@ import pandas
 import pytest
 
 from physio_mae_jax import prepare
-from physio_mae_jax.data import readers
-from physio_mae_jax.data.manifest import parse_manifest
+from physio_mae_jax.data.formats import readers
+from physio_mae_jax.data.formats.manifest import parse_manifest
 from physio_mae_jax.data.prepared_index import read_contract, read_index
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.catalogue import LAYOUTS

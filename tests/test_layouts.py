@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import io as scipy_io
 
-from physio_mae_jax.data.layout import UnreadableError
+from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
 from physio_mae_jax.preparation.layouts.wfdb_header import read_header

@@ -138,9 +138,17 @@ def test_processes_write_what_one_does(source, tmp_path):
 
 def run_command(source, out, *arguments, **options):
     return subprocess.run(
-        [sys.executable, "-m", "physio_mae_jax.prepare", "ptbxl", f"--source={source}", f"--out={out}", "--workers=1", *arguments],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=120, check=False, **options,
-    )  # fmt: skip
+        [
+            *(sys.executable, "-m", "physio_mae_jax.prepare", "ptbxl"),
+            *(f"--source={source}", f"--out={out}", "--workers=1", *arguments),
+        ],
+        cwd=REPOSITORY,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+        **options,
+    )
 
 
 def test_the_command_prepares_says_what_it_kept_and_refuses_to_do_it_twice(source, tmp_path):
@@ -159,13 +167,17 @@ def test_killed_midway_it_leaves_nothing_visible_and_goes_on(source, tmp_path):
     """SIGKILL at several moments; the result is that of an undisturbed run."""
     prepare(source, tmp_path / "whole")
     out = tmp_path / "killed"
+    staging = out / "ptbxl" / "100hz" / ".preparing-1.0.0"
     for shards_before_the_kill in (0, 0, 2):
         process = subprocess.Popen(
             [sys.executable, "-c", SLOW, str(source), str(out)], cwd=REPOSITORY
         )
-        staging = out / "ptbxl" / "100hz" / ".preparing-1.0.0"
         wait_for(staging.is_dir, process)
-        wait_for(lambda: len(list(staging.glob("*.json"))) >= shards_before_the_kill, process)
+
+        def enough(count=shards_before_the_kill):
+            return len(list(staging.glob("*.json"))) >= count
+
+        wait_for(enough, process)
         process.send_signal(signal.SIGKILL)
         process.wait()
         assert find_prepared(out, "ptbxl") is None

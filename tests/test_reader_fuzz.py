@@ -24,8 +24,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physio_mae_jax.data.folder import open_folder
-from physio_mae_jax.data.manifest import expand_entries, load_manifest
+from physio_mae_jax.data.formats.folder import open_folder
+from physio_mae_jax.data.formats.manifest import expand_entries, load_manifest
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.checksums import parse_checksums
 from physio_mae_jax.preparation.layouts.folder import open_own_folder

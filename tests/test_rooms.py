@@ -36,7 +36,9 @@ LIBRARIES = {
     "tensorflow_datasets": {"preparation", "data/prepared.py"},
     "array_record": {"preparation"},
     "apache_beam": {"preparation/executors.py"},
-    "pickle": {"data/restricted_pickle.py", "inference/torch_file.py"},
+    "pickle": {"data/restricted_pickle.py"},
+    "pyarrow": {"data"},
+    "edfio": {"data", "preparation"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -12,9 +12,9 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from physio_mae_jax.data.folder import draft_manifest, open_folder
-from physio_mae_jax.data.manifest import Entry
-from physio_mae_jax.data.readers import reader_of
+from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
+from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.errors import DataError
 from tests.test_folder import whole, write_manifest
 

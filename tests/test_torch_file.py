@@ -31,7 +31,7 @@ def test_an_npz_is_read_as_it_is(tmp_path):
 
 
 def test_a_whole_model_is_refused_by_the_name_of_its_class():
-    with pytest.raises(DataError, match=r"names torch\.nn\.modules.* save the state dict alone"):
+    with pytest.raises(DataError, match=r"names torch\.nn\.modules.* Save the state dict alone"):
         read_state_dict(FILES / "whole_model.pth")
 
 
@@ -54,7 +54,7 @@ def write_archive(path, content, **members):
 def test_a_pickle_that_would_run_a_command_is_refused_and_runs_nothing(tmp_path):
     trace = tmp_path / "was_here"
     content = pickle.dumps({"w": _Hostile((os.system, (f"touch {trace}",)))})
-    with pytest.raises(DataError, match=r"names (posix|nt)\.system, .* is not called"):
+    with pytest.raises(DataError, match=r"names (posix|nt)\.system, .*nothing of the file was run"):
         read_state_dict(write_archive(tmp_path / "bad.pth", content))
     content = pickle.dumps({"w": _Hostile((eval, (f"open({str(trace)!r}, 'w')",)))})
     with pytest.raises(DataError, match=r"names builtins\.eval"):

@@ -13,7 +13,7 @@ from typing import IO, Any
 
 import numpy as np
 
-from physio_mae_jax.data.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.layout import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a pickle of dictionaries, lists, texts, numbers and NumPy arrays of numbers"

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.contamination import hashes_of
-from physio_mae_jax.data.folder import open_folder
+from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.synthetic import CohortConfig, SyntheticCohort

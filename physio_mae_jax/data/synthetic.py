@@ -14,8 +14,8 @@ from collections.abc import Sequence
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from physio_mae_jax.data.array_cache import ArrayCache
 from physio_mae_jax.data.fingerprints import identity_hash
+from physio_mae_jax.data.formats.array_cache import ArrayCache
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.signals import heart_model as heart

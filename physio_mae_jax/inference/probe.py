@@ -31,6 +31,7 @@ class ProbeConfig:
     """What is read off; see ``configs/probe.py``."""
 
     label_task: str
+    require_label: bool
     batch_size: int
 
 
@@ -62,7 +63,9 @@ class ProbeRun:
 def probe(run: ProbeRun) -> dict[str, Any]:
     """Fit and judge a probe of each encoder, write probe.json, and return it."""
     labels = run.labels
-    used = labels.known if labels.exclusive else labels.known & labels.values.any(axis=1)
+    used = labels.known
+    if run.config.require_label:
+        used = used & labels.values.any(axis=1)
     parts = {part: [i for i in some if used[i]] for part, some in run.parts.items()}
     indices = [index for some in parts.values() for index in some]
     part_of = np.repeat(list(parts), [len(some) for some in parts.values()])

@@ -9,7 +9,6 @@ import collections
 import dataclasses
 import io
 import math
-import pickle
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
+from physio_mae_jax.data.restricted_pickle import RestrictedUnpickler
 from physio_mae_jax.errors import DataError
 
 # Where training programs put the weights in a checkpoint that holds more than them.
@@ -140,30 +140,13 @@ class _TorchArchive:
         return self._archive.read(name)
 
 
-class _Unpickler(pickle.Unpickler):
-    """Builds containers, numbers, text and NumPy arrays; every other name is an error."""
+class _Unpickler(RestrictedUnpickler):
+    """Builds containers, numbers, text and the arrays it refers to; other names are errors."""
 
     def __init__(self, path: Path, data: bytes, storage: Callable[[Any], np.ndarray]) -> None:
-        super().__init__(io.BytesIO(data))
-        self._path = path
+        advice = "Save the state dict alone: torch.save(model.state_dict(), path)."
+        super().__init__(io.BytesIO(data), path, _KNOWN, advice)
         self._storage = storage
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return what stands for a name of the pickle."""
-        if module == "torch" and name in _DTYPES:
-            return _StorageType(_DTYPES[name])
-        known: dict[tuple[str, str], Any] = {
-            ("collections", "OrderedDict"): collections.OrderedDict,
-            ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-            ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-            ("torch", "Size"): tuple,
-        }
-        if (module, name) not in known:
-            raise DataError(
-                f"{self._path} names {module}.{name}, which is not part of weights and is not "
-                "called; save the state dict alone: torch.save(model.state_dict(), path)."
-            )
-        return known[module, name]
 
     def persistent_load(self, pid: Any) -> np.ndarray:
         """Return the array that the pickle refers to."""
@@ -189,3 +172,12 @@ def _rebuild_tensor(
 
 def _rebuild_parameter(tensor: np.ndarray, *_: Any) -> np.ndarray:
     return tensor
+
+
+_KNOWN: Mapping[tuple[str, str], Any] = {
+    ("collections", "OrderedDict"): collections.OrderedDict,
+    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
+    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
+    ("torch", "Size"): tuple,
+    **{("torch", name): _StorageType(dtype) for name, dtype in _DTYPES.items()},
+}

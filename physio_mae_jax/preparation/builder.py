@@ -25,7 +25,7 @@ from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.examples import features
 from physio_mae_jax.preparation.executors import Executor, in_processes
-from physio_mae_jax.preparation.plan import plan_shards
+from physio_mae_jax.preparation.plan import plan_shards, source_bytes
 from physio_mae_jax.preparation.recording import Layout
 from physio_mae_jax.preparation.report import PreparationReport, first_refusals
 from physio_mae_jax.preparation.shards import (
@@ -140,7 +140,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             records=records,
             refusals=refusals,
             seconds=seconds,
-            source_bytes=sum(summary.source_bytes for summary in summaries),
+            source_bytes=source_bytes(self._source, [ref for t in tasks for ref in t.refs]),
             example_bytes=sum(summary.num_bytes for summary in summaries),
         )
         self._refuse_invalid(tasks, summaries, report)

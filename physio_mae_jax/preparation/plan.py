@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -48,7 +49,7 @@ def plan_shards(
 
 
 def _divide(refs: Sequence[RecordRef], source: Path) -> list[list[RecordRef]]:
-    sizes = np.array([max(1, _source_bytes(ref, source)) for ref in refs])
+    sizes = _source_bytes(refs, source)
     count = min(len(refs), max(_LEAST_SHARDS, min(_MOST_SHARDS, int(sizes.sum() // _SHARD_BYTES))))
     ends = np.cumsum(sizes)
     number = np.minimum((ends - sizes / 2) * count // ends[-1], count - 1).astype(int)
@@ -58,12 +59,19 @@ def _divide(refs: Sequence[RecordRef], source: Path) -> list[list[RecordRef]]:
     return [groups[key] for key in sorted(groups)]
 
 
-def _source_bytes(ref: RecordRef, source: Path) -> int:
-    total = 0
-    for name in ref.files:
+def _source_bytes(refs: Sequence[RecordRef], source: Path) -> np.ndarray:
+    """Return the bytes of each recording, those of a shared file in equal parts; 1 at least."""
+    uses = Counter(name for ref in refs for name in ref.files)
+    share: dict[str, float] = {}
+    for name, count in uses.items():
         with contextlib.suppress(OSError):
-            total += (source / name).stat().st_size
-    return total
+            share[name] = (source / name).stat().st_size / count
+    return np.array([max(1.0, sum(share.get(name, 0.0) for name in ref.files)) for ref in refs])
+
+
+def source_bytes(source: Path, refs: Sequence[RecordRef]) -> int:
+    """Return the bytes of all files of some recordings, each file once."""
+    return round(float(_source_bytes(refs, source).sum())) if refs else 0
 
 
 def _fingerprint(layout: Layout, source: Path, refs: Sequence[RecordRef]) -> str:

@@ -20,7 +20,7 @@ class PreparationReport:
         records: kept.
         refusals: left out.
         seconds: spent writing in this run.
-        source_bytes: read, in this run or before.
+        source_bytes: of the files of all recordings.
         example_bytes: of the examples before compression.
     """
 

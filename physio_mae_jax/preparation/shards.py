@@ -70,14 +70,12 @@ class ShardSummary:
 
     Attributes:
         num_examples, num_bytes: of the file, before compression.
-        source_bytes: read for it.
         records: whose ``first_example`` counts from the start of the shard.
         refusals: recordings left out.
     """
 
     num_examples: int
     num_bytes: int
-    source_bytes: int
     records: tuple[PreparedRecord, ...]
     refusals: tuple[Refusal, ...]
 
@@ -121,7 +119,6 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
     return ShardSummary(
         num_examples=values["num_examples"],
         num_bytes=values["num_bytes"],
-        source_bytes=values["source_bytes"],
         records=tuple(PreparedRecord.from_json(row) for row in values["records"]),
         refusals=tuple(
             Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
@@ -157,13 +154,9 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
             num_examples += len(examples)
     finally:
         writer.close()
-    # Many recordings may share one file.
-    names = {name for ref in task.refs for name in ref.files}
-    source_bytes = sum(_size(task.source / name) for name in names)
     return ShardSummary(
         num_examples=num_examples,
         num_bytes=num_bytes,
-        source_bytes=source_bytes,
         records=tuple(records),
         refusals=tuple(refusals),
     )
@@ -251,10 +244,6 @@ def _finding(found: quality.Finding) -> dict[str, Any]:
         "runs": [list(run) for run in runs],
         "detail": found.detail,
     }
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.is_file() else 0
 
 
 def _flush_to_disk(path: Path) -> None:

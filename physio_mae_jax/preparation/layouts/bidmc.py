@@ -15,10 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.csv_table import load_csv, probe_csv
-from physio_mae_jax.data.layout import UnreadableError, naming
-from physio_mae_jax.data.manifest import Entry
-from physio_mae_jax.data.wfdb_record import read_whole_record
+from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
+from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.wfdb_header import read_header
 from physio_mae_jax.preparation.layouts.wfdb_notes import read_notes

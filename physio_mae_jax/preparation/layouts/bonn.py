@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.layout import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import (

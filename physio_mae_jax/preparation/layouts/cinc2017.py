@@ -10,8 +10,8 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from physio_mae_jax.data.layout import UnreadableError, naming
-from physio_mae_jax.data.wfdb_record import read_whole_record
+from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.wfdb_header import read_header
 from physio_mae_jax.preparation.recording import (

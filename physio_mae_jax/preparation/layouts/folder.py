@@ -1,7 +1,7 @@
-"""A user's own files: whatever ``data.folder`` reads, with labels where the manifest has some.
+"""A user's own files: what ``data.formats.folder`` reads, with labels where there are some.
 
-The manifest (``data.manifest``) says what the files do not say themselves; its fields for labels,
-folds and attributes become the task 'label' and the attributes of the recordings.
+The manifest (``data.formats.manifest``) says what the files do not say themselves; its fields for
+labels, folds and attributes become the task 'label' and the attributes of the recordings.
 """
 
 import dataclasses
@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.array_cache import ArrayCache
-from physio_mae_jax.data.discovery import (
+from physio_mae_jax.data.formats.array_cache import ArrayCache
+from physio_mae_jax.data.formats.discovery import (
     Candidate,
     UndescribedError,
     described_files,
@@ -21,12 +21,12 @@ from physio_mae_jax.data.discovery import (
     existing_folder,
     format_draft,
 )
-from physio_mae_jax.data.folder import record_id_of, warn_of_unknown_subjects
-from physio_mae_jax.data.labelling import FOLD
-from physio_mae_jax.data.layout import FileRecords, UnreadableError, resolve
-from physio_mae_jax.data.manifest import MANIFEST_NAME
-from physio_mae_jax.data.readers import reader_of
-from physio_mae_jax.data.wfdb_record import read_whole_record
+from physio_mae_jax.data.formats.folder import record_id_of, warn_of_unknown_subjects
+from physio_mae_jax.data.formats.labelling import FOLD
+from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError, resolve
+from physio_mae_jax.data.formats.manifest import MANIFEST_NAME
+from physio_mae_jax.data.formats.readers import reader_of
+from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.layouts.folder_labels import (
     Answers,
@@ -193,7 +193,7 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
     )
     return (
         f"written: {path}\n{todo}. Add who is who ('subject_pattern', 'subjects' or "
-        "'subject_array') and, if there are any, labels; physio_mae_jax/data/manifest.py "
+        "'subject_array') and, if there are any, labels; physio_mae_jax/data/formats/manifest.py "
         "describes all fields. Then run the same command without --draft_manifest."
     )
 

@@ -1,4 +1,4 @@
-"""Labels, folds and attributes of a user's own files, as ``data.manifest`` describes them."""
+"""Labels, folds and attributes of a user's own files (see ``data.formats.manifest``)."""
 
 import dataclasses
 import math
@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.labelling import FOLD, Labelling
-from physio_mae_jax.data.layout import FileRecords
-from physio_mae_jax.data.manifest import Entry
-from physio_mae_jax.data.npz_member import read_member
+from physio_mae_jax.data.formats.labelling import FOLD, Labelling
+from physio_mae_jax.data.formats.layout import FileRecords
+from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.npz_member import read_member
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import LabelTask
 

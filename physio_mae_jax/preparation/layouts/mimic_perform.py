@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.csv_table import load_csv, probe_csv
-from physio_mae_jax.data.layout import UnreadableError, naming
-from physio_mae_jax.data.manifest import Entry
+from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
+from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
     LabelTask,

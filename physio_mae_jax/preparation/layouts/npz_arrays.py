@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.layout import naming
+from physio_mae_jax.data.formats.layout import naming
 from physio_mae_jax.preparation.recording import require_file
 
 # NumPy parses the header of a member as Python, so a damaged one can raise nearly anything.

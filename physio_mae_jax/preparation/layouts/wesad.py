@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.layout import UnreadableError
+from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.data.restricted_pickle import read_pickled_arrays
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import (

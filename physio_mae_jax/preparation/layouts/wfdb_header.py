@@ -8,7 +8,7 @@ import dataclasses
 import re
 from pathlib import Path
 
-from physio_mae_jax.data.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.layout import UnreadableError, naming
 
 _EXPECTED = "a WFDB header"
 _RATE_UNLESS_STATED_HZ = 250.0

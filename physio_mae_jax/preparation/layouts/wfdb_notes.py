@@ -6,7 +6,7 @@ https://physionet.org/physiotools/wag/annot-5.htm.
 
 from pathlib import Path
 
-from physio_mae_jax.data.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.layout import UnreadableError, naming
 
 # Codes above those of annotations: what follows a word is of the annotation before it.
 _SKIP, _NUMBER, _SUBTYPE, _CHANNEL, _NOTE = 59, 60, 61, 62, 63

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.layout import FileFacts, UnreadableError, naming
-from physio_mae_jax.data.manifest import Entry
-from physio_mae_jax.data.time_column import float32, time_and_channels, uniform_rate_hz
+from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming
+from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.time_column import float32, time_and_channels, uniform_rate_hz
 from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a table of numbers with a line of column names"

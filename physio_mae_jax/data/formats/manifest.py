@@ -65,13 +65,13 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.labelling import (
+from physio_mae_jax.data.formats.labelling import (
     LABELLING_FIELDS,
     LABELLING_MEMBERS,
     Labelling,
     parse_labelling,
 )
-from physio_mae_jax.data.manifest_values import (
+from physio_mae_jax.data.formats.manifest_values import (
     check_pattern,
     did_you_mean,
     parse_axes,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.manifest import Entry, subject_of_file
+from physio_mae_jax.data.formats.manifest import Entry, subject_of_file
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
 

@@ -22,10 +22,10 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.array_cache import ArrayCache
-from physio_mae_jax.data.discovery import described_files, draft_manifest, existing_folder
-from physio_mae_jax.data.layout import FileRecords, UnreadableError, resolve
-from physio_mae_jax.data.readers import reader_of
+from physio_mae_jax.data.formats.array_cache import ArrayCache
+from physio_mae_jax.data.formats.discovery import described_files, draft_manifest, existing_folder
+from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError, resolve
+from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.layout import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 
 NPZ_EXPECTED = "an archive written by numpy.savez"

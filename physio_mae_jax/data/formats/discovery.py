@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.layout import FileFacts, UnreadableError, lacks, missing_facts
-from physio_mae_jax.data.manifest import MANIFEST_NAME, Entry, expand_entries, load_manifest
-from physio_mae_jax.data.readers import READERS, reader_of
+from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, lacks, missing_facts
+from physio_mae_jax.data.formats.manifest import MANIFEST_NAME, Entry, expand_entries, load_manifest
+from physio_mae_jax.data.formats.readers import READERS, reader_of
 from physio_mae_jax.errors import DataError
 
 _LOG = logging.getLogger(__name__)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.layout import RATE_TOLERANCE, UnreadableError, pick_channels
-from physio_mae_jax.data.manifest import Entry
+from physio_mae_jax.data.formats.layout import RATE_TOLERANCE, UnreadableError, pick_channels
+from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.errors import DataError
 
 _SECONDS = re.compile(

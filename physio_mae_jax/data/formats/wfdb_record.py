@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.layout import FileFacts, UnreadableError, cut, naming
-from physio_mae_jax.data.manifest import Entry
+from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, cut, naming
+from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a WFDB header and the signal files it names"

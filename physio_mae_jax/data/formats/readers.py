@@ -16,13 +16,13 @@ from typing import IO, Any, NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.csv_table import load_csv, probe_csv
-from physio_mae_jax.data.edf_record import probe_edf, read_edf
-from physio_mae_jax.data.layout import FileFacts, FileRecords, UnreadableError, cut, naming
-from physio_mae_jax.data.manifest import Entry
-from physio_mae_jax.data.npz_member import NPZ_ERRORS, NPZ_EXPECTED, member_values
-from physio_mae_jax.data.parquet_table import load_parquet, probe_parquet
-from physio_mae_jax.data.wfdb_record import probe_wfdb, read_wfdb
+from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
+from physio_mae_jax.data.formats.edf_record import probe_edf, read_edf
+from physio_mae_jax.data.formats.layout import FileFacts, FileRecords, UnreadableError, cut, naming
+from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.npz_member import NPZ_ERRORS, NPZ_EXPECTED, member_values
+from physio_mae_jax.data.formats.parquet_table import load_parquet, probe_parquet
+from physio_mae_jax.data.formats.wfdb_record import probe_wfdb, read_wfdb
 from physio_mae_jax.errors import DataError
 
 # Spellings under which an npz may say what its manifest entry leaves out.

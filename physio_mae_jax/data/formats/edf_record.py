@@ -13,9 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.layout import FileFacts, UnreadableError, naming, pick_channels
-from physio_mae_jax.data.manifest import Entry
-from physio_mae_jax.data.time_column import float32
+from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming, pick_channels
+from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.time_column import float32
 from physio_mae_jax.errors import DataError
 
 _EXPECTED = "an EDF header and the samples that it describes"
