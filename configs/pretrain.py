@@ -36,7 +36,7 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from physio_mae_jax.settings import parse_argument
+from physio_mae_jax.experiment.settings import parse_argument
 
 ARGUMENTS = {
     "model": (

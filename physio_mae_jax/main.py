@@ -31,18 +31,18 @@ def main(argv: list[str]) -> None:
     # its own: scikit-learn alone takes seconds.
     config, workdir = _CONFIG.value, Path(str(_WORKDIR.value))
     if config.task == "pretrain":
-        from physio_mae_jax.experiment import build_pretraining
+        from physio_mae_jax.experiment.pretraining import build_pretraining
         from physio_mae_jax.training.loop import pretrain
 
         pretrain(build_pretraining(config, workdir))
     elif config.task == "retrieval":
+        from physio_mae_jax.experiment.past_run import build_retrieval
         from physio_mae_jax.inference.retrieval import retrieve
-        from physio_mae_jax.past_run import build_retrieval
 
         retrieve(build_retrieval(config, workdir, strict=_STRICT.value))
     else:
+        from physio_mae_jax.experiment.past_run import build_probe
         from physio_mae_jax.inference.probe import probe
-        from physio_mae_jax.past_run import build_probe
 
         probe(build_probe(config, workdir, strict=_STRICT.value))
     _LOG.info("done; everything is in %s", workdir.absolute())

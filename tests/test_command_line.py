@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.experiment import build_pretraining
+from physio_mae_jax.experiment.pretraining import build_pretraining
 from physio_mae_jax.training.artifacts import parameter_summary
 from physio_mae_jax.training.loop import pretrain
 from physio_mae_jax.training.step import init_state, train_step

@@ -8,8 +8,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from configs import pretrain as pretrain_config
 from configs import retrieval as retrieval_config
-from physio_mae_jax import experiment, past_run
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment import past_run, pretraining
 from physio_mae_jax.inference.delay import probe_delay
 from physio_mae_jax.inference.retrieval import rank_metrics, retrieve
 from physio_mae_jax.objectives.contrastive import allowed_negatives, info_nce, split_modalities
@@ -106,7 +106,7 @@ def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("contrastive")
     config = pretrain_config.get_config("model=contrastive,preset=debug")
     config.num_devices, config.accumulation_steps = 1, 2
-    pretrain(experiment.build_pretraining(config, workdir))
+    pretrain(pretraining.build_pretraining(config, workdir))
     return workdir
 
 
@@ -130,4 +130,4 @@ def test_wrong_runs_are_told(trained, tmp_path):
     config = pretrain_config.get_config("model=contrastive,preset=debug")
     config.data.channels = "I,II,PPG"
     with pytest.raises(ConfigError, match="name two"):
-        experiment.build_pretraining(config, tmp_path)
+        pretraining.build_pretraining(config, tmp_path)

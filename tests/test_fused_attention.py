@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 
 from configs.pretrain import get_config
+from physio_mae_jax.experiment.settings import model_settings, objective_settings
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import draw_mask
 from physio_mae_jax.objectives.pretraining import forward, pretraining_loss
-from physio_mae_jax.settings import model_settings, objective_settings
 from physio_mae_jax.training.step import init_params
 from tests.factories import random_batch
 

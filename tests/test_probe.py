@@ -7,8 +7,8 @@ import pytest
 
 from configs import pretrain as pretrain_config
 from configs import probe as probe_config
-from physio_mae_jax import experiment, past_run
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.experiment import past_run, pretraining
 from physio_mae_jax.inference.probe import probe
 from physio_mae_jax.preparation.builder import builder_of
 from physio_mae_jax.preparation.layouts.folder import open_own_folder
@@ -53,7 +53,7 @@ def run(tmp_path_factory):
     config.data.root, config.data.split = str(folder), "fold=0-2|0.2|3"
     config.num_devices, config.model.channel_identity = 1, False
     workdir = folder / "run"
-    pretrain(experiment.build_pretraining(config, workdir))
+    pretrain(pretraining.build_pretraining(config, workdir))
     return workdir
 
 

@@ -17,16 +17,12 @@ ROOMS = {
     "inference": {"signals", "models", "objectives", "training", "figures", "data"},
 }
 # Between the command line and the rooms; only they know of each other.
-DOORS = tuple(
-    f"{name}{end}"
-    for name in ("main", "prepare", "experiment", "past_run", "settings")
-    for end in ("", ".py")
-)
+DOORS = tuple(f"{name}{end}" for name in ("main", "prepare", "experiment") for end in ("", ".py"))
 # A library -> the only places that may import it (a folder or a module of the package).
 LIBRARIES = {
     "orbax": {"training/checkpoint.py"},
     "grain": {"data", "training"},
-    "ml_collections": {"experiment.py", "past_run.py", "main.py"},
+    "ml_collections": {"experiment", "main.py"},
     "absl": {"main.py"},
     "matplotlib": {"figures", "training/artifacts.py"},
     "wfdb": {"data"},

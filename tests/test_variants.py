@@ -9,6 +9,7 @@ import pytest
 
 from configs.pretrain import ARGUMENTS, get_config
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.settings import model_settings, objective_settings
 from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import (
@@ -19,7 +20,6 @@ from physio_mae_jax.objectives.masking import (
     token_mask,
 )
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
-from physio_mae_jax.settings import model_settings, objective_settings
 from physio_mae_jax.training.step import init_params
 from tests.factories import random_batch, tiny_model
 

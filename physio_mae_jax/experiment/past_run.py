@@ -1,4 +1,4 @@
-"""The door to runs that are over: from a ConfigDict and a work folder to what examines them."""
+"""Runs that are over: from a ConfigDict and a work folder to what examines them."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -19,13 +19,18 @@ from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.splits import PARTS
 from physio_mae_jax.data.synthetic import SyntheticCohort
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment import build_model
+from physio_mae_jax.experiment.pretraining import build_model
+from physio_mae_jax.experiment.settings import (
+    data_settings,
+    model_settings,
+    objective_settings,
+    typed,
+)
 from physio_mae_jax.inference.probe import ProbeConfig, ProbeRun
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
-from physio_mae_jax.settings import data_settings, model_settings, objective_settings, typed
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.step import init_params

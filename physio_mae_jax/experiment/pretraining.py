@@ -1,4 +1,4 @@
-"""The door from a ConfigDict to typed settings and built parts; nothing past it reads a config."""
+"""From a ConfigDict to everything that a pre-training run is made of."""
 
 import dataclasses
 import logging
@@ -18,6 +18,12 @@ from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.opening import open_data, require_part
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.settings import (
+    data_settings,
+    model_settings,
+    objective_settings,
+    typed,
+)
 from physio_mae_jax.figures.curves import draw_scale_weights
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
@@ -25,12 +31,6 @@ from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
-from physio_mae_jax.settings import (
-    data_settings,
-    model_settings,
-    objective_settings,
-    typed,
-)
 from physio_mae_jax.signals.wavelet import wavelet_bank
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.loop import LoopConfig, PretrainRun
