@@ -32,9 +32,9 @@ def main(argv: list[str]) -> None:
     config, workdir = _CONFIG.value, Path(str(_WORKDIR.value))
     if config.task == "pretrain":
         from physio_mae_jax.experiment.pretraining import build_pretraining
-        from physio_mae_jax.training.loop import pretrain
+        from physio_mae_jax.training.loop import train
 
-        pretrain(build_pretraining(config, workdir))
+        train(build_pretraining(config, workdir))
     elif config.task == "retrieval":
         from physio_mae_jax.experiment.past_run import build_retrieval
         from physio_mae_jax.inference.retrieval import retrieve

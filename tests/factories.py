@@ -1,5 +1,6 @@
 """Small models, batches and sources that many tests use."""
 
+import json
 from typing import Any
 
 import jax
@@ -11,6 +12,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import Mask, column_mask
 from physio_mae_jax.signals.wavelet import WaveletConfig
+from physio_mae_jax.training.loop import TrainingRun, train
 
 
 def tiny_model(**changes: Any) -> MaskedAutoencoder:
@@ -88,3 +90,11 @@ class ArraySource:
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return a slice as float32."""
         return self._arrays[index][:, start:stop].astype(np.float32)
+
+
+def train_and_judge(run: TrainingRun) -> dict[str, float]:
+    """Train, and return the last errors that were reported."""
+    train(run)
+    lines = (run.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    judged = [r for r in map(json.loads, lines) if r["phase"] != "train"][-1]
+    return {name: value for name, value in judged.items() if "/" in name}

@@ -13,8 +13,8 @@ import pytest
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.experiment.pretraining import build_pretraining
 from physio_mae_jax.training.artifacts import parameter_summary
-from physio_mae_jax.training.loop import pretrain
-from physio_mae_jax.training.step import init_state, train_step
+from physio_mae_jax.training.pretrain_step import train_step
+from tests.factories import train_and_judge
 
 REPOSITORY = Path(__file__).parent.parent
 PRETRAIN = runpy.run_path(str(REPOSITORY / "configs" / "pretrain.py"))
@@ -54,30 +54,30 @@ def folder(tmp_path):
 )
 def test_every_preset_traces_a_step_of_the_size_it_claims(preset, millions, tmp_path):
     run = build(f"preset={preset}", tmp_path, **{"data.max_held_out_windows": 2})
-    abstract = jax.eval_shape(lambda: init_state(run.task))
+    abstract = jax.eval_shape(run.job.init_state)
     count = sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6
     assert count == pytest.approx(millions, rel=0.1), parameter_summary(abstract.params)
-    shape = (run.batch_size, len(run.channels(0)))
-    samples = run.task.model.config.num_samples
+    shape = (run.batch_size, len(run.job.channels(0)))
+    samples = run.job.task.model.config.num_samples
     batch = {
         "signal": jax.ShapeDtypeStruct((*shape, samples), np.float32),
         "channel_mask": jax.ShapeDtypeStruct(shape, bool),
         "channel_ids": jax.ShapeDtypeStruct(shape, np.int32),
         "subject": jax.ShapeDtypeStruct(shape[:1], np.int32),
     }
-    _, metrics = jax.eval_shape(lambda s, b: train_step(run.task, s, b), abstract, batch)
+    _, metrics = jax.eval_shape(lambda s, b: train_step(run.job.task, s, b), abstract, batch)
     assert metrics["loss"].shape == ()
 
 
 def test_two_steps_on_synthetic_data(tmp_path):
-    errors = pretrain(build("preset=debug", tmp_path))
+    errors = train_and_judge(build("preset=debug", tmp_path))
     assert np.isfinite(list(errors.values())).all()
 
 
 def test_two_steps_with_nothing_held_out_say_so(tmp_path):
     run = build("preset=debug", tmp_path, **{"data.split": "none"})
-    assert not run.held_out
-    pretrain(run)
+    assert not run.job.held_out
+    train_and_judge(run)
     lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["phase"] for line in lines} == {"train", "trained_on"}
     assert json.loads((tmp_path / "split.json").read_text())["parts"]["validation"] == []
@@ -86,8 +86,8 @@ def test_two_steps_with_nothing_held_out_say_so(tmp_path):
 def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
     workdir = tmp_path / "run"
     run = build("preset=debug,data=folder", workdir, **{"data.path": str(folder)})
-    assert run.channels(0) == ("II", "PPG")
-    assert np.isfinite(list(pretrain(run).values())).all()
+    assert run.job.channels(0) == ("II", "PPG")
+    assert np.isfinite(list(train_and_judge(run).values())).all()
 
 
 @pytest.mark.parametrize(
@@ -96,8 +96,8 @@ def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
 def test_two_steps_on_real_data(data, channels, shared, tmp_path, monkeypatch):
     monkeypatch.setenv("PHYSIO_MAE_DATA", str(shared / "data"))
     run = build(f"preset=debug,data={data}", tmp_path)
-    assert ",".join(run.channels(0)) == channels
-    assert np.isfinite(list(pretrain(run).values())).all()
+    assert ",".join(run.job.channels(0)) == channels
+    assert np.isfinite(list(train_and_judge(run).values())).all()
 
 
 WRONG = {

@@ -13,7 +13,7 @@ from physio_mae_jax.experiment import past_run, pretraining
 from physio_mae_jax.inference.delay import probe_delay
 from physio_mae_jax.inference.retrieval import rank_metrics, retrieve
 from physio_mae_jax.objectives.contrastive import allowed_negatives, info_nce, split_modalities
-from physio_mae_jax.training.loop import pretrain
+from physio_mae_jax.training.loop import train
 from tests.factories import random_batch
 
 
@@ -106,7 +106,7 @@ def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("contrastive")
     config = pretrain_config.get_config("model=contrastive,preset=debug")
     config.num_devices, config.accumulation_steps = 1, 2
-    pretrain(pretraining.build_pretraining(config, workdir))
+    train(pretraining.build_pretraining(config, workdir))
     return workdir
 
 

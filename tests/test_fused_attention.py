@@ -15,7 +15,7 @@ from physio_mae_jax.experiment.settings import model_settings, objective_setting
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import draw_mask
 from physio_mae_jax.objectives.pretraining import forward, pretraining_loss
-from physio_mae_jax.training.step import init_params
+from physio_mae_jax.training.pretrain_step import init_params
 from tests.factories import random_batch
 
 VERSIONS = ("v1", "v2", "v3", "v1_upstream", "v2_upstream", "v3_upstream")

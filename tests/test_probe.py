@@ -12,7 +12,7 @@ from physio_mae_jax.experiment import past_run, pretraining
 from physio_mae_jax.inference.probe import probe
 from physio_mae_jax.preparation.builder import builder_of
 from physio_mae_jax.preparation.layouts.folder import open_own_folder
-from physio_mae_jax.training.loop import pretrain
+from physio_mae_jax.training.loop import train
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,7 @@ def run(tmp_path_factory):
     config.data.root, config.data.split = str(folder), "fold=0-2|0.2|3"
     config.num_devices, config.model.channel_identity = 1, False
     workdir = folder / "run"
-    pretrain(pretraining.build_pretraining(config, workdir))
+    train(pretraining.build_pretraining(config, workdir))
     return workdir
 
 

@@ -17,22 +17,23 @@ from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.loop import LoopConfig, PretrainRun, pretrain
+from physio_mae_jax.training.loop import LoopConfig, TrainingRun
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
     decayed,
     learning_rate_schedule,
     make_optimizer,
 )
-from physio_mae_jax.training.sharding import check_batch_size, make_mesh, put_batch, replicated
-from physio_mae_jax.training.step import (
+from physio_mae_jax.training.pretrain_job import PretrainJob
+from physio_mae_jax.training.pretrain_step import (
     PretrainTask,
     compile_train_step,
     evaluation_step,
     init_state,
     train_step,
 )
-from tests.factories import ArraySource, random_batch, tiny_model
+from physio_mae_jax.training.sharding import check_batch_size, make_mesh, put_batch, replicated
+from tests.factories import ArraySource, random_batch, tiny_model, train_and_judge
 
 NUM_STEPS = 6
 
@@ -177,17 +178,25 @@ def _run(workdir, hook=None, **loop):
     loader = LoaderConfig(batch_size=4, seed=0, num_threads=1)
     training = training_batches(reader, [0, 1, 2, 3], loader)
     settings = {"log_every_steps": 1, "evaluate_every_steps": 3, "checkpoint_every_steps": 2}
-    return PretrainRun(
+    task, mesh = _task(), make_mesh(2)
+    job = PretrainJob(
         workdir=workdir,
-        task=_task(),
-        loop=LoopConfig(**({"num_steps": NUM_STEPS} | settings | loop)),
-        mesh=make_mesh(2),
-        batch_size=4,
-        training=_Hooked(training, hook) if hook else training,
+        task=task,
+        mesh=mesh,
         validation=validation_batches(reader, [4, 5], loader, 4),
         held_out=True,
         recordings=source.recordings,
         channels=lambda recording: ("II", "PPG"),
+    )
+    return TrainingRun(
+        workdir=workdir,
+        job=job,
+        loop=LoopConfig(**({"num_steps": NUM_STEPS} | settings | loop)),
+        mesh=mesh,
+        batch_size=4,
+        training=_Hooked(training, hook) if hook else training,
+        recordings=source.recordings,
+        sampling_rate_hz=100.0,
         contract={"model": {"width": 16}, "window": {"channels": ["II", "PPG"]}},
         trained_on=TrainingRecord.of(source, [0, 1, 2, 3]),
     )
@@ -204,7 +213,7 @@ def _records(workdir):
 
 def _final_state(workdir):
     run = _run(workdir)
-    abstract = jax.eval_shape(lambda: init_state(run.task))
+    abstract = jax.eval_shape(run.job.init_state)
     with Checkpoints(workdir / "checkpoints", 3) as checkpoints:
         assert checkpoints.latest_step == NUM_STEPS
         return checkpoints.restore(abstract, run.mesh, run.training)
@@ -213,7 +222,7 @@ def _final_state(workdir):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("uninterrupted")
-    errors = pretrain(_run(workdir))
+    errors = train_and_judge(_run(workdir))
     return workdir, errors
 
 
@@ -247,8 +256,8 @@ def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(tmp_path, uninterr
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(UserError, match=r"SIGTERM after step 3; the checkpoint is written"):
-        pretrain(_run(tmp_path, stop_at_3))
-    errors = pretrain(_run(tmp_path))
+        train_and_judge(_run(tmp_path, stop_at_3))
+    errors = train_and_judge(_run(tmp_path))
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 
 
@@ -258,12 +267,12 @@ def test_crashed_between_checkpoints_and_resumed_equals_uninterrupted(tmp_path, 
             raise RuntimeError("power cut")
 
     with pytest.raises(RuntimeError, match="power cut"):
-        pretrain(_run(tmp_path, crash_at_6))
+        train_and_judge(_run(tmp_path, crash_at_6))
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 5, "phase": "tra')  # the line that was being written
     # What a kill during a save leaves behind must not be taken for a checkpoint.
     (tmp_path / "checkpoints" / "5.orbax-checkpoint-tmp" / "state").mkdir(parents=True)
-    errors = pretrain(_run(tmp_path))
+    errors = train_and_judge(_run(tmp_path))
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 
 
@@ -273,12 +282,12 @@ def test_non_finite_loss_saves_the_state_before_it_and_names_the_windows(tmp_pat
             batch["signal"][0, 0, 7] = np.inf
 
     with pytest.raises(UserError, match=r"step 4 gave .* not finite"):
-        pretrain(_run(tmp_path, poison_4))
+        train_and_judge(_run(tmp_path, poison_4))
     report = json.loads((tmp_path / "non_finite_step_4_process_0.json").read_text())
     assert [window["finite"] for window in report["windows"]] == [False, True, True, True]
     assert report["windows"][0]["recording"].startswith("record")
     # With the batch mended the run goes on from the state before it, as if nothing had been.
-    errors = pretrain(_run(tmp_path))
+    errors = train_and_judge(_run(tmp_path))
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 
 
@@ -293,20 +302,20 @@ def test_a_full_disk_is_told_and_the_run_goes_on_from_the_last_checkpoint(
             monkeypatch.setattr(artifacts.os, "replace", full)
 
     with pytest.raises(UserError, match=r"cannot write to .*: No space left on device"):
-        pretrain(_run(tmp_path, fill_the_disk_at_3))
+        train_and_judge(_run(tmp_path, fill_the_disk_at_3))
     monkeypatch.undo()
-    errors = pretrain(_run(tmp_path))
+    errors = train_and_judge(_run(tmp_path))
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 
 
 def test_a_finished_run_is_not_trained_further_and_other_settings_are_refused(uninterrupted):
     workdir, errors = uninterrupted
     before = (workdir / "metrics.jsonl").read_bytes()
-    assert pretrain(_run(workdir)) == errors
+    assert train_and_judge(_run(workdir)) == errors
     assert (workdir / "metrics.jsonl").read_bytes() == before
     other = _run(workdir)
     other.contract["model"] = {"width": 32}
     with pytest.raises(ConfigError, match=r"model\.width: 16 there, 32 here"):
-        pretrain(other)
+        train_and_judge(other)
     with pytest.raises(ConfigError, match="holds step 6, beyond num_steps=3"):
-        pretrain(_run(workdir, num_steps=3))
+        train_and_judge(_run(workdir, num_steps=3))

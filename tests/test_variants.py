@@ -20,7 +20,7 @@ from physio_mae_jax.objectives.masking import (
     token_mask,
 )
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
-from physio_mae_jax.training.step import init_params
+from physio_mae_jax.training.pretrain_step import init_params
 from tests.factories import random_batch, tiny_model
 
 JOINT = {

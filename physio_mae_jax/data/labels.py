@@ -8,6 +8,7 @@ import numpy as np
 
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import JoinedSource
+from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.errors import DataError
 
 
@@ -41,24 +42,18 @@ def recording_labels(source: JoinedSource, indices: Sequence[int], task: str) ->
     Raises:
         DataError: a data set is not prepared, lacks the task or has other classes.
     """
-    found: dict[str, Mapping[str, Any]] = {}
+    found: dict[int, Mapping[str, Any]] = {}
     labels: list[Sequence[int] | None] = []
     for index in indices:
         origin, place = source.origin(index)
-        if not isinstance(origin, PreparedSource):
-            raise DataError(
-                f"{source.recordings[index].data_set or 'the data'} has no labels, since it is not "
-                "a prepared data set; prepare it with python -m physio_mae_jax.prepare, a folder "
-                "of your own with 'labels' in its manifest."
-            )
-        if origin.contract.name not in found:
-            found[origin.contract.name] = _task_of(origin, task)
+        description = found.setdefault(id(origin), task_of(origin, task))
+        if description["level"] != "recording":
+            raise DataError(f"task {task!r} labels {description['level']}s, not whole recordings.")
+        assert isinstance(origin, PreparedSource)
         labels.append(origin.records[place].labels.get(task))
     classes = {tuple(description["classes"]) for description in found.values()}
     if len(classes) != 1:
-        raise DataError(
-            f"task {task!r} has other classes in each of {', '.join(found)}; judge them apart."
-        )
+        raise DataError(f"task {task!r} has other classes in each data set; judge them apart.")
     names = classes.pop()
     values = np.zeros((len(labels), len(names)), np.int8)
     for row, held in zip(values, labels, strict=True):
@@ -73,11 +68,16 @@ def recording_labels(source: JoinedSource, indices: Sequence[int], task: str) ->
     )
 
 
-def _task_of(source: PreparedSource, task: str) -> Mapping[str, Any]:
-    description = source.contract.task(task)
-    if description["level"] != "recording":
+def task_of(source: SignalSource, task: str) -> Mapping[str, Any]:
+    """Return the description of a task: 'classes', 'level' and 'exclusive'.
+
+    Raises:
+        DataError: the source is no prepared data set, or has no such task.
+    """
+    if not isinstance(source, PreparedSource):
+        name = source.recordings[0].data_set or "the data"
         raise DataError(
-            f"task {task!r} of {source.contract.name} labels {description['level']}s, not whole "
-            "recordings."
+            f"{name} has no labels, since it is not a prepared data set; prepare it with "
+            "python -m physio_mae_jax.prepare, a folder of your own with labels in its manifest."
         )
-    return description
+    return source.contract.task(task)

@@ -58,7 +58,7 @@ _TEMPO_STEP = 0.05
 _EPOCHS = 2**31  # more than anybody trains
 
 
-class _EndlessSlots:
+class EndlessSlots:
     """One entry for each window's length of recording, in another order in each epoch.
 
     Not ``grain``'s shuffle, which takes a millisecond for each index of a small data set.
@@ -95,13 +95,19 @@ class _RandomCrop(grain.transforms.RandomMap):
         tempo = float(rng.choice(self._tempos)) if len(self._tempos) > 1 else 1.0
         starts = self._reader.starts(element, tempo)
         window = self._reader.read(element, starts[int(rng.integers(len(starts)))], tempo)
-        if self._augment.is_off:
-            return window
-        rate = self._reader.config.sampling_rate_hz
-        signal, present = augment(
-            window["signal"], window["channel_mask"], rate, self._augment, rng
-        )
-        return window | {"signal": signal, "channel_mask": present}
+        return disturbed(window, self._augment, self._reader.config.sampling_rate_hz, rng)
+
+
+def disturbed(
+    window: Example, config: AugmentConfig, sampling_rate_hz: float, rng: np.random.Generator
+) -> Example:
+    """Add the disturbances of training to a window of ``WindowReader.read``."""
+    if config.is_off:
+        return window
+    signal, present = augment(
+        window["signal"], window["channel_mask"], sampling_rate_hz, config, rng
+    )
+    return window | {"signal": signal, "channel_mask": present}
 
 
 def training_batches(
@@ -132,7 +138,7 @@ def _shuffled_recordings(
     def endless(some: Sequence[int]) -> grain.MapDataset:
         counts = [len(reader.starts(r).end_to_end(reader.config.num_samples)) for r in some]
         slots = np.repeat(np.asarray(some, np.int64), counts)
-        return grain.MapDataset.source(_EndlessSlots(slots, config.seed))
+        return grain.MapDataset.source(EndlessSlots(slots, config.seed))
 
     if not config.set_weights:
         return endless(recordings).seed(config.seed)
@@ -175,8 +181,9 @@ def validation_batches(
         for place, share in zip(padded[mine], weight[mine], strict=True)
     ]
     size = config.local_batch_size
-    return [_stack(examples[i : i + size]) for i in range(0, len(examples), size)]
+    return [stack(examples[i : i + size]) for i in range(0, len(examples), size)]
 
 
-def _stack(examples: Sequence[Example]) -> Example:
+def stack(examples: Sequence[Example]) -> Example:
+    """Stack the entries of windows on a leading axis."""
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}

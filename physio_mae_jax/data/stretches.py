@@ -30,6 +30,11 @@ class Starts:
         stretch = int(np.searchsorted(ends, number, side="right"))
         return int(self.first[stretch] + number - (ends[stretch] - self.count[stretch]))
 
+    def hold(self, start: int) -> bool:
+        """Say whether a window may begin there."""
+        stretch = int(np.searchsorted(self.first, start, side="right")) - 1
+        return stretch >= 0 and bool(start < self.first[stretch] + self.count[stretch])
+
     def end_to_end(self, length: int) -> list[int]:
         """Return starts of windows of ``length`` that lie end to end within each stretch."""
         return [

@@ -33,7 +33,7 @@ from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.step import init_params
+from physio_mae_jax.training.pretrain_step import init_params
 
 
 def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> RetrievalRun:
@@ -141,7 +141,7 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
     channels = 1 if contrastive.weight else 2
     untrained = jax.jit(lambda: init_params(model, mask, settings["seed"], channels))()
     with Checkpoints(Path(folder) / "checkpoints", keep=None) as checkpoints:
-        trained = checkpoints.params(jax.eval_shape(lambda: untrained))
+        trained = checkpoints.parts({"params": jax.eval_shape(lambda: untrained)})["params"]
         trained_on = checkpoints.trained_on()
     encoders = {"trained": trained, "untrained": untrained}
     data = data_settings(settings["data"] | changes)

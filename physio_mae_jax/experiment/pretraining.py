@@ -33,19 +33,20 @@ from physio_mae_jax.objectives.losses import scale_weights
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
 from physio_mae_jax.signals.wavelet import wavelet_bank
 from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.loop import LoopConfig, PretrainRun
+from physio_mae_jax.training.loop import LoopConfig, TrainingRun
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
     learning_rate_schedule,
     make_optimizer,
 )
+from physio_mae_jax.training.pretrain_job import PretrainJob
+from physio_mae_jax.training.pretrain_step import PretrainTask
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
-from physio_mae_jax.training.step import PretrainTask
 
 _LOG = logging.getLogger(__name__)
 
 
-def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
+def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     """Check every setting, open and check the data, and build the parts of a run.
 
     Args:
@@ -108,7 +109,8 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
         with artifacts.telling_a_full_disk(workdir):
             _describe_run(workdir, config, contract, objective, model)
             artifacts.write_json(workdir / "split.json", opened.split.to_json())
-    return PretrainRun(
+    mesh = make_mesh(num_devices)
+    job = PretrainJob(
         workdir=workdir,
         task=PretrainTask(
             model=build_model(model, contrastive),
@@ -119,16 +121,23 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> PretrainRun:
             accumulation_steps=config.accumulation_steps,
             seed=config.seed,
         ),
-        loop=loop,
-        mesh=make_mesh(num_devices),
-        batch_size=config.batch_size,
-        training=training_batches(opened.reader, training, loader),
+        mesh=mesh,
         validation=validation_batches(
             opened.reader, held_out or training, loader, data.max_held_out_windows
         ),
         held_out=bool(held_out),
         recordings=opened.source.recordings,
         channels=lambda recording: opened.reader.plan(recording).channels,
+    )
+    return TrainingRun(
+        workdir=workdir,
+        job=job,
+        loop=loop,
+        mesh=mesh,
+        batch_size=config.batch_size,
+        training=training_batches(opened.reader, training, loader),
+        recordings=opened.source.recordings,
+        sampling_rate_hz=model.sampling_rate_hz,
         contract=contract,
         trained_on=TrainingRecord.of(opened.source, training),
     )

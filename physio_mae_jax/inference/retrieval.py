@@ -26,7 +26,7 @@ from physio_mae_jax.inference.delay import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
 from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.step import MODEL_INPUTS
+from physio_mae_jax.training.pretrain_step import MODEL_INPUTS
 
 _LOG = logging.getLogger(__name__)
 

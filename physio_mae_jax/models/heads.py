@@ -13,7 +13,7 @@ from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.models.layers import layer_norm
 from physio_mae_jax.models.mae import pool_tokens
 
-HEADS = ("linear", "reasoning", "residual_mlp")
+HEADS = ("linear", "attention", "reasoning", "residual_mlp")
 
 _xavier = nn.initializers.xavier_uniform()
 
@@ -23,8 +23,9 @@ class HeadConfig:
     """Choice of the head.
 
     Attributes:
-        kind: 'linear' (mean token, LayerNorm, linear), 'reasoning' (learned queries that attend
-            to the tokens, then to each other) or 'residual_mlp' (that of the original v2).
+        kind: 'linear' (mean token, LayerNorm, linear), 'attention' (the same over a mean weighted
+            by a learned query in each head), 'reasoning' (learned queries that attend to the
+            tokens, then to each other) or 'residual_mlp' (that of the original v2).
         num_classes: outputs.
         num_queries: of the reasoning head.
         dropout_rate: within the reasoning head, in training.
@@ -112,6 +113,24 @@ class ReasoningHead(nn.Module):
         return nn.Dense(self.num_outputs, kernel_init=_xavier, name="output")(decided)
 
 
+class AttentionPool(nn.Module):
+    """A mean of the tokens in which each head has weights of its own, by a learned query."""
+
+    num_heads: int
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array, token_mask: jax.Array) -> jax.Array:
+        """Map tokens [B, T, D] with their mask [B, T] to [B, D] float32."""
+        batch, count, width = tokens.shape
+        tokens = layer_norm("norm", jnp.dtype("float32"))(tokens.astype(jnp.float32))
+        # Starts at zero: the plain mean.
+        scores = nn.Dense(self.num_heads, kernel_init=nn.initializers.zeros, name="query")(tokens)
+        scores = jnp.where(token_mask[:, :, None], scores, -jnp.inf)
+        weights = jax.nn.softmax(scores, axis=1)
+        heads = tokens.reshape(batch, count, self.num_heads, -1)
+        return jnp.einsum("bth,bthd->bhd", weights, heads).reshape(batch, width)
+
+
 class ResidualMlpHead(nn.Module):
     """LayerNorm, a projection, residual MLP blocks, LayerNorm, a linear layer (v2, no queries)."""
 
@@ -186,6 +205,8 @@ class Classifier(nn.Module):
         elif head.kind == "residual_mlp":
             self.head = ResidualMlpHead(num_outputs, head.hidden_width, head.num_blocks)
         else:
+            if head.kind == "attention":
+                self.pool = AttentionPool(cfg.num_heads)
             self.norm = layer_norm("norm", jnp.dtype("float32"))
             if not head.arcface:
                 self.head = nn.Dense(num_outputs, kernel_init=_xavier)
@@ -203,19 +224,29 @@ class Classifier(nn.Module):
     ) -> jax.Array:
         """Return what the head makes of a window: [B, D] with ArcFace, else the logits."""
         latents = self.encoder.grid(signal, channel_mask, channel_ids, num_valid_columns)
+        tokens = latents.reshape(len(latents), -1, latents.shape[-1])
         if self.head_config.kind == "reasoning":
-            token_mask = jnp.repeat(channel_mask, self.config.num_tokens, axis=1)
-            if num_valid_columns is not None:
-                valid = jnp.arange(self.config.num_columns) < num_valid_columns[:, None]
-                valid = jnp.repeat(valid, self.config.num_rows, axis=1)
-                token_mask &= jnp.tile(valid, (1, channel_mask.shape[1]))
-            tokens = latents.reshape(len(latents), -1, latents.shape[-1])
-            return self.head(tokens, token_mask, train)
-        pooled = pool_tokens(latents, channel_mask, num_valid_columns)
+            return self.head(tokens, self._token_mask(channel_mask, num_valid_columns), train)
+        if self.head_config.kind == "attention":
+            pooled = self.pool(tokens, self._token_mask(channel_mask, num_valid_columns))
+        else:
+            pooled = pool_tokens(latents, channel_mask, num_valid_columns)
         if self.head_config.kind == "residual_mlp":
             return self.head(pooled)
         normed = self.norm(pooled)
         return normed if self.head_config.arcface else self.head(normed)
+
+    def _token_mask(
+        self, channel_mask: jax.Array, num_valid_columns: jax.Array | None
+    ) -> jax.Array:
+        """Say which of the tokens [B, M · W · H] hold signal."""
+        cfg = self.config
+        token_mask = jnp.repeat(channel_mask, cfg.num_tokens, axis=1)
+        if num_valid_columns is None:
+            return token_mask
+        valid = jnp.arange(cfg.num_columns) < num_valid_columns[:, None]
+        valid = jnp.repeat(valid, cfg.num_rows, axis=1)
+        return token_mask & jnp.tile(valid, (1, channel_mask.shape[1]))
 
     def __call__(
         self,

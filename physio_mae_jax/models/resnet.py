@@ -295,6 +295,6 @@ BASELINES = {
 }
 
 
-def make_baseline(config: ResNetConfig) -> ConvolutionalBaseline:
-    """Make the network that a configuration describes."""
-    return _NETWORKS[config.architecture](config)
+def make_baseline(config: ResNetConfig, name: str | None = None) -> ConvolutionalBaseline:
+    """Make the network that a configuration describes, with a name inside another module."""
+    return _NETWORKS[config.architecture](config, name=name)

@@ -11,9 +11,8 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.errors import UserError
-from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.training.sharding import replicated
-from physio_mae_jax.training.step import TrainState
+from physio_mae_jax.training.state import TrainState
 
 
 class Checkpoints:
@@ -56,31 +55,33 @@ class Checkpoints:
     def save(
         self,
         step: int,
-        state: TrainState,
-        iterator: grain.DatasetIterator,
+        state: Any,
         contract: dict[str, Any],
         trained_on: TrainingRecord,
+        iterator: grain.DatasetIterator | None = None,
     ) -> None:
         """Begin to save; training may go on while it is written.
 
         Args:
             step: steps done.
-            state: of the training.
-            iterator: positioned at the batch of the next step.
+            state: arrays, all that is needed to go on or to use the model.
             contract: JSON-able description of the model and its input.
             trained_on: hashes of what the state was trained on.
+            iterator: positioned at the batch of the next step; None where nobody will go on.
 
         Raises:
             UserError: this or the previous save could not be written.
         """
         if step == self.latest_step:
             return
-        args = ocp.args.Composite(
-            state=ocp.args.StandardSave(state),
-            data=grain.checkpoint.CheckpointSave(iterator),
-            contract=ocp.args.JsonSave(contract),
-            trained_on=ocp.args.JsonSave(trained_on.to_json()),
-        )
+        items = {
+            "state": ocp.args.StandardSave(state),
+            "contract": ocp.args.JsonSave(contract),
+            "trained_on": ocp.args.JsonSave(trained_on.to_json()),
+        }
+        if iterator is not None:
+            items["data"] = grain.checkpoint.CheckpointSave(iterator)
+        args = ocp.args.Composite(**items)
         self._reporting_failure(lambda: self._manager.save(step, args=args))
 
     def wait(self) -> None:
@@ -124,14 +125,14 @@ class Checkpoints:
         )
         return restored["state"]
 
-    def params(self, abstract: Params) -> Params:
-        """Load only the parameters of the newest checkpoint, onto the first device.
+    def parts(self, abstract: dict[str, Any]) -> dict[str, Any]:
+        """Load some entries of the newest checkpoint's state only, onto the first device.
 
         Args:
-            abstract: their shapes and types, as ``jax.eval_shape`` gives them.
+            abstract: entry -> shapes and types, as ``jax.eval_shape`` gives them.
 
         Raises:
-            UserError: there is no checkpoint.
+            UserError: there is no checkpoint, or it has other arrays.
         """
         if self.latest_step is None:
             raise UserError(f"{self.directory} holds no whole checkpoint; name a run that has one.")
@@ -139,16 +140,14 @@ class Checkpoints:
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), abstract
         )
-        arguments = ocp.checkpoint_utils.construct_restore_args({"params": target})
+        arguments = ocp.checkpoint_utils.construct_restore_args(target)
         restored = self._manager.restore(
             self.latest_step,
             args=ocp.args.Composite(
-                state=ocp.args.PyTreeRestore(
-                    {"params": target}, restore_args=arguments, partial_restore=True
-                )
+                state=ocp.args.PyTreeRestore(target, restore_args=arguments, partial_restore=True)
             ),
         )
-        return restored["state"]["params"]
+        return restored["state"]
 
     def _reporting_failure(self, action: Any) -> None:
         try:

@@ -15,8 +15,8 @@ from physio_mae_jax.objectives.pretraining import (
     reconstruction_target,
 )
 from physio_mae_jax.signals.patches import join_patches
+from physio_mae_jax.training.pretrain_step import Metrics, PretrainTask
 from physio_mae_jax.training.sharding import put_batch
-from physio_mae_jax.training.step import Metrics, PretrainTask
 
 # Held-out masks are the same at every evaluation and in every run, so that figures compare.
 _EVALUATION_SEED = 20_240

@@ -1,9 +1,9 @@
-"""The one loop: batch -> step -> metrics of the step before -> evaluation -> checkpoint."""
+"""The one loop: batch -> step -> metrics of the step before -> judgement -> checkpoint."""
 
 import dataclasses
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,23 +15,13 @@ from jax.sharding import Mesh
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.figures.curves import draw_learning_curves
-from physio_mae_jax.figures.reconstruction import ReconstructedWindow, draw_reconstruction
-from physio_mae_jax.signals.wavelet import wavelet_bank
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.evaluation import evaluate, first_examples, reconstruct
 from physio_mae_jax.training.interrupts import StopRequest
+from physio_mae_jax.training.job import Job
 from physio_mae_jax.training.reporter import Reporter
-from physio_mae_jax.training.sharding import put_batch, replicated
-from physio_mae_jax.training.step import (
-    MODEL_INPUTS,
-    PretrainTask,
-    TrainState,
-    compile_evaluation_step,
-    compile_train_step,
-    init_state,
-)
+from physio_mae_jax.training.sharding import put_batch
+from physio_mae_jax.training.state import Metrics, TrainState
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,7 +35,7 @@ class LoopConfig:
     Attributes:
         num_steps: updates in all.
         log_every_steps, evaluate_every_steps, checkpoint_every_steps: intervals; the last step is
-            always logged, evaluated, drawn and saved.
+            always logged, judged and saved.
         keep_checkpoints: newest so many stay on disk.
     """
 
@@ -64,34 +54,30 @@ class LoopConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainRun:
-    """Everything built that a pre-training run is made of.
+class TrainingRun:
+    """Everything built that a training is made of.
 
     Attributes:
         workdir: absolute folder of all that the run writes.
-        task: model, objective and optimizer.
+        job: what is trained.
         loop: intervals.
         mesh: of devices.
         batch_size: examples a step.
         training: iterator over batches of this process.
-        validation: batches of this process to measure errors on.
-        held_out: False where those are of recordings trained on, since none are held out.
         recordings: of the source, by which batches name their windows.
-        channels: of the windows of a recording.
+        sampling_rate_hz: of the windows.
         contract: JSON-able description kept with each checkpoint.
         trained_on: hashes of the training recordings, kept with each checkpoint.
     """
 
     workdir: Path
-    task: PretrainTask
+    job: Job
     loop: LoopConfig
     mesh: Mesh
     batch_size: int
     training: grain.DatasetIterator
-    validation: Sequence[HostBatch]
-    held_out: bool
     recordings: Sequence[RecordingInfo]
-    channels: Callable[[int], tuple[str, ...]]
+    sampling_rate_hz: float
     contract: dict[str, Any]
     trained_on: TrainingRecord
 
@@ -101,16 +87,16 @@ class _Dispatched:
     """A step under way on the device, and what is needed should it turn out to be the last."""
 
     step: int
-    metrics: dict[str, jax.Array]
+    metrics: Metrics
     batch: HostBatch
     iterator_state: Any
 
 
-def pretrain(run: PretrainRun) -> dict[str, float]:
+def train(run: TrainingRun) -> TrainState:
     """Train from the newest checkpoint in the work folder, or from the start.
 
     Returns:
-        The errors after the last step.
+        The state after the last step.
 
     Raises:
         UserError: a loss is not finite or the run was asked to stop, and a checkpoint has been
@@ -135,57 +121,56 @@ def pretrain(run: PretrainRun) -> dict[str, float]:
 
 
 def _steps(
-    run: PretrainRun,
+    run: TrainingRun,
     checkpoints: Checkpoints,
     reporter: Reporter,
     stop: StopRequest,
     state: TrainState,
     first_step: int,
-) -> dict[str, float]:
-    take_step = compile_train_step(run.task, run.mesh)
-    measure = compile_evaluation_step(run.task, run.mesh)
-    draw = jax.jit(lambda params, batch: reconstruct(run.task, params, batch))
-    errors: dict[str, float] = {}
-    if first_step == 0:
-        errors = evaluate(measure, state.params, run.validation, run.mesh)
-        reporter.evaluation(0, errors, run.held_out)
+) -> TrainState:
+    take_step = run.job.compile_step(run.mesh)
+    judgement = run.job.judge(state, 0) if first_step == 0 else None
+    reporter.judgement(0, judgement)
+    if run.job.is_over(first_step):
+        return state
     before: _Dispatched | None = None
     for step in range(first_step + 1, run.loop.num_steps + 1):
         iterator_state = run.training.get_state()
         batch = next(run.training)
-        state, metrics = take_step(state, put_batch(_model_inputs(batch), run.mesh))
+        inputs = {name: batch[name] for name in run.job.inputs}
+        state, metrics = take_step(state, put_batch(inputs, run.mesh))
         # The device works on this step while the host reads the one before.
         if before is not None:
             _settle(run, checkpoints, reporter, state, before)
         before = _Dispatched(step, metrics, batch, iterator_state)
         last = step == run.loop.num_steps
-        evaluating = last or step % run.loop.evaluate_every_steps == 0
+        judging = last or step % run.loop.evaluate_every_steps == 0
         saving = last or step % run.loop.checkpoint_every_steps == 0
-        if evaluating or saving or stop.signal_name:
+        if judging or saving or stop.signal_name:
             _settle(run, checkpoints, reporter, state, before)
             before = None
-        if evaluating:
-            errors = evaluate(measure, state.params, run.validation, run.mesh)
-            reporter.evaluation(step, errors, run.held_out)
-            _draw(run, draw, state, step)
-        if saving or stop.signal_name:
-            checkpoints.save(step, state, run.training, run.contract, run.trained_on)
-        if stop.signal_name and not last:
+        if judging:
+            judgement = run.job.judge(state, step)
+            reporter.judgement(step, judgement)
+            if jax.process_index() == 0:
+                run.job.draw_progress()
+            last = last or run.job.is_over(step)
+        if saving or last or stop.signal_name:
+            checkpoints.save(step, state, run.contract, run.trained_on, run.training)
+        if last:
+            break
+        if stop.signal_name:
             checkpoints.wait()
             raise UserError(
                 f"stopped by {stop.signal_name} after step {step}; the checkpoint is written. Run "
                 "the same command again to go on from there."
             )
-    return errors or evaluate(measure, state.params, run.validation, run.mesh)
+    return state
 
 
-def _model_inputs(batch: HostBatch) -> HostBatch:
-    return {name: batch[name] for name in MODEL_INPUTS}
-
-
-def _start(run: PretrainRun, checkpoints: Checkpoints) -> tuple[TrainState, int]:
+def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int]:
     """Restore the newest checkpoint or initialise; return the state and the steps done."""
-    abstract = jax.eval_shape(lambda: init_state(run.task))
+    abstract = jax.eval_shape(run.job.init_state)
     summary = artifacts.parameter_summary(abstract.params)
     _LOG.info("%s on %d %s device(s)", summary, run.mesh.size, jax.default_backend())
     if jax.process_index() == 0:
@@ -194,8 +179,7 @@ def _start(run: PretrainRun, checkpoints: Checkpoints) -> tuple[TrainState, int]
         )
     step = checkpoints.latest_step
     if step is None:
-        init = jax.jit(lambda: init_state(run.task), out_shardings=replicated(run.mesh))
-        return init(), 0
+        return run.job.start(run.mesh), 0
     _check_contract(checkpoints, run.contract)
     if step > run.loop.num_steps:
         raise ConfigError(
@@ -224,42 +208,42 @@ def _check_contract(checkpoints: Checkpoints, contract: dict[str, Any]) -> None:
 
 
 def _settle(
-    run: PretrainRun,
+    run: TrainingRun,
     checkpoints: Checkpoints,
     reporter: Reporter,
     state: TrainState,
     done: _Dispatched,
 ) -> None:
     """Read the metrics of a step: report them, or stop the run where they are not finite."""
-    metrics = jax.device_get(done.metrics)
-    if metrics.pop("halted"):
+    fetched = jax.device_get(done.metrics)
+    halted = fetched.pop("halted")
+    metrics = {name: float(value) for name, value in fetched.items()}
+    if halted:
         _stop_on_non_finite(run, checkpoints, state, done, metrics)
     reporter.advance(done.step)
     if done.step % run.loop.log_every_steps == 0 or done.step in (1, run.loop.num_steps):
-        reporter.training(done.step, {name: float(value) for name, value in metrics.items()})
+        reporter.training(done.step, metrics, run.job.losses_in_words(metrics))
 
 
 def _stop_on_non_finite(
-    run: PretrainRun,
+    run: TrainingRun,
     checkpoints: Checkpoints,
     state: TrainState,
     done: _Dispatched,
-    metrics: dict[str, np.ndarray],
+    metrics: dict[str, float],
 ) -> None:
     """Save the state before the bad step, positioned at its batch, and describe that batch."""
     run.training.set_state(done.iterator_state)
     checkpoints.save(
         done.step - 1,
         state.replace(halted=jax.numpy.zeros_like(state.halted)),
-        run.training,
         run.contract,
         run.trained_on,
+        run.training,
     )
     checkpoints.wait()
     path = run.workdir / f"non_finite_step_{done.step}_process_{jax.process_index()}.json"
-    windows = artifacts.describe_batch(
-        done.batch, run.recordings, run.task.model.config.sampling_rate_hz
-    )
+    windows = artifacts.describe_batch(done.batch, run.recordings, run.sampling_rate_hz)
     numbers = {name: str(value) for name, value in metrics.items()}
     artifacts.write_json(path, {"step": done.step, "metrics": numbers, "windows": windows})
     raise UserError(
@@ -267,31 +251,3 @@ def _stop_on_non_finite(
         f"before it is saved as step {done.step - 1}; its windows are described in {path}. Look "
         "at them, or lower optimizer.peak_learning_rate, then run the same command again."
     )
-
-
-def _draw(run: PretrainRun, draw: Any, state: TrainState, step: int) -> None:
-    """Write the pictures of this step and the learning curves so far."""
-    if jax.process_index() != 0:
-        return
-    window = first_examples(run.validation[0], 1)
-    params = jax.tree.map(lambda leaf: leaf.addressable_data(0), state.params)
-    channels = run.channels(int(window["recording"][0]))
-    arrays = {k: np.asarray(v)[0] for k, v in draw(params, _model_inputs(window)).items()}
-    arrays = {k: v if k == "hidden" else v[: len(channels)] for k, v in arrays.items()}
-    cfg = run.task.model.config
-    bank = wavelet_bank(cfg.wavelet, cfg.sampling_rate_hz, cfg.num_samples)
-    info = run.recordings[int(window["recording"][0])]
-    start_seconds = int(window["start"][0]) / cfg.sampling_rate_hz
-    known = "held out" if run.held_out else "trained on"
-    picture = ReconstructedWindow(
-        title=f"{info.record_id}, {known}, from {start_seconds:.1f} s, after step {step}",
-        channels=channels,
-        sampling_rate_hz=cfg.sampling_rate_hz,
-        frequencies_hz=bank.frequencies_hz,
-        **arrays,
-    )
-    folder = run.workdir / "figures"
-    artifacts.write_figure(folder / f"reconstruction_{step:07d}.png", draw_reconstruction(picture))
-    lines = (run.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    records = [json.loads(line) for line in lines]
-    artifacts.write_figure(folder / "learning_curves.png", draw_learning_curves(records))

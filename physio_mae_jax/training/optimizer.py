@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 import jax
+import numpy as np
 import optax
 
 from physio_mae_jax.errors import ConfigError
@@ -68,8 +69,18 @@ def decayed(params: Any) -> Any:
     )
 
 
-def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTransformation:
-    """Build the optimizer for a run of ``num_steps``."""
+def make_optimizer(
+    config: OptimizerConfig, num_steps: int, multipliers: Any = None
+) -> optax.GradientTransformation:
+    """Build the optimizer for a run of ``num_steps``.
+
+    Args:
+        config: of AdamW.
+        num_steps: of the run.
+        multipliers: of the learning rate of each parameter, see ``depth_multipliers``; None for
+            one rate.
+    """
+    scaling = [] if multipliers is None else [scale_updates(multipliers)]
     return optax.chain(
         optax.clip_by_global_norm(config.clip_norm),
         optax.adamw(
@@ -79,4 +90,48 @@ def make_optimizer(config: OptimizerConfig, num_steps: int) -> optax.GradientTra
             weight_decay=config.weight_decay,
             mask=decayed,
         ),
+        *scaling,
+    )
+
+
+def depth_multipliers(
+    params: Any, layer_decay: float, num_blocks: int, frozen_blocks: int = -1
+) -> Any:
+    """Say by how much the learning rate of each parameter is multiplied, by its depth.
+
+    The head trains at the full rate, block i of the encoder at ``layer_decay`` to the power
+    ``num_blocks - i``, what comes before the blocks at the power ``num_blocks + 1`` (Clark et al.
+    2020; the original meant to, and gave every parameter the same rate, defect D3).
+
+    Args:
+        params: of a model whose encoder is under 'encoder', with its blocks stacked on a leading
+            axis under 'encoder/stack/blocks'.
+        layer_decay: 1 for one rate.
+        num_blocks: of the encoder.
+        frozen_blocks: -1 trains everything, 0 keeps what comes before the blocks as it is, k also
+            the first k blocks, ``num_blocks`` all of the encoder.
+
+    Returns:
+        An array or scalar for each parameter, by which its update is multiplied.
+    """
+    block = layer_decay ** (num_blocks - np.arange(num_blocks, dtype=np.float32))
+    block[: max(0, frozen_blocks)] = 0.0
+    before = layer_decay ** (num_blocks + 1) if frozen_blocks < 0 else 0.0
+    after = 1.0 if frozen_blocks < num_blocks else 0.0
+
+    def multiplier(path: tuple[Any, ...], leaf: Any) -> np.ndarray:
+        names = [str(getattr(key, "key", key)) for key in path]
+        if names[0] != "encoder":
+            return np.asarray(1.0, np.float32)
+        if names[1:3] == ["stack", "blocks"]:
+            return block.reshape(-1, *[1] * (leaf.ndim - 1))
+        return np.asarray(after if names[1] == "stack" else before, np.float32)
+
+    return jax.tree_util.tree_map_with_path(multiplier, params)
+
+
+def scale_updates(multipliers: Any) -> optax.GradientTransformation:
+    """Multiply each update, weight decay included: 0 leaves a parameter as it is."""
+    return optax.stateless(
+        lambda updates, params: jax.tree.map(lambda u, m: u * m, updates, multipliers)
     )

@@ -12,6 +12,8 @@ from types import TracebackType
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from physio_mae_jax.training.judgement import Judgement
+
 _LOG = logging.getLogger(__name__)
 
 
@@ -62,14 +64,11 @@ class Reporter:
         if self._active:
             self._bar.update(step - self._bar.n)
 
-    def training(self, step: int, metrics: Mapping[str, float]) -> None:
-        """Write the metrics of training step ``step`` (1 for the first)."""
+    def training(self, step: int, metrics: Mapping[str, float], losses: str) -> None:
+        """Write the metrics of training step ``step`` (1 for the first), its losses in words."""
         seconds = self._clock.seconds_per_step(step)
         metrics = dict(metrics)
-        line = (
-            f"step {step}/{self._num_steps}  loss {metrics['loss']:.4f}  "
-            f"scalogram {metrics['scalogram_loss']:.4f}  waveform {metrics['waveform_loss']:.4f}"
-        )
+        line = f"step {step}/{self._num_steps}  {losses}"
         if seconds is not None:
             metrics["samples_per_second"] = self._batch_size / seconds
             remaining = tqdm.format_interval((self._num_steps - step) * seconds)
@@ -77,17 +76,12 @@ class Reporter:
         self._write(step, "train", metrics)
         self._say(line)
 
-    def evaluation(self, step: int, metrics: Mapping[str, float], held_out: bool) -> None:
-        """Write errors after ``step`` steps, model beside baselines."""
-        self._write(step, "validation" if held_out else "trained_on", metrics)
-        name = "held-out" if held_out else "trained-on (nothing is held out)"
-        for domain in ("waveform", "scalogram"):
-            self._say(
-                f"step {step}  {name} {domain} error on hidden columns: "
-                f"model {metrics[f'{domain}/model']:.4f}, "
-                f"mean of the visible {metrics[f'{domain}/mean']:.4f}, "
-                f"straight line {metrics[f'{domain}/line']:.4f}"
-            )
+    def judgement(self, step: int, judgement: Judgement | None) -> None:
+        """Write what a look at the model after ``step`` steps gave."""
+        if judgement is not None:
+            self._write(step, judgement.phase, judgement.metrics)
+            for line in judgement.lines:
+                self._say(line)
         self._clock.restart(step)
 
     def _write(self, step: int, phase: str, metrics: Mapping[str, float]) -> None:

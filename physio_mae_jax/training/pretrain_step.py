@@ -1,4 +1,4 @@
-"""The training step: a pure function of state and batch, and the state it carries."""
+"""The step of pre-training: a pure function of state and batch."""
 
 import dataclasses
 from collections.abc import Callable
@@ -7,7 +7,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import optax
-from flax import struct
 from jax.sharding import Mesh
 
 from physio_mae_jax.objectives.contrastive import (
@@ -25,28 +24,10 @@ from physio_mae_jax.objectives.pretraining import (
     pretraining_loss,
 )
 from physio_mae_jax.training.sharding import along_batch, replicated
-
-Metrics = dict[str, jax.Array]
+from physio_mae_jax.training.state import Metrics, TrainState, advance
 
 # What of a batch goes to the device: the rest names its windows for reports.
 MODEL_INPUTS = ("signal", "channel_mask", "channel_ids", "subject")
-
-
-class TrainState(struct.PyTreeNode):
-    """All that a step changes.
-
-    Attributes:
-        step: int32, updates done.
-        params: of the model, float32.
-        opt_state: of the optimizer.
-        halted: bool; set by a loss or gradient that is not finite. The update that caused it and
-            all later ones leave everything else as it was.
-    """
-
-    step: jax.Array
-    params: Params
-    opt_state: Any
-    halted: jax.Array
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -88,12 +69,7 @@ def init_state(task: PretrainTask) -> TrainState:
     params = init_params(
         task.model, task.objective.mask, task.seed, 2 if task.contrastive is None else 1
     )
-    return TrainState(
-        step=jnp.zeros((), jnp.int32),
-        params=params,
-        opt_state=task.optimizer.init(params),
-        halted=jnp.zeros((), bool),
-    )
+    return TrainState.start(params, task.optimizer)
 
 
 def init_params(model: MaskedModel, mask: MaskConfig, seed: int, num_channels: int) -> Params:
@@ -119,24 +95,9 @@ def train_step(task: PretrainTask, state: TrainState, batch: Batch) -> tuple[Tra
     """
     key = jax.random.fold_in(jax.random.key(task.seed), state.step)
     gradient, metrics = _mean_gradient(task, state.params, batch, key)
-    gradient_norm = optax.tree.norm(gradient)
-    updates, opt_state = task.optimizer.update(gradient, state.opt_state, state.params)
-    updated = TrainState(
-        step=state.step + 1,
-        params=optax.apply_updates(state.params, updates),
-        opt_state=opt_state,
-        halted=jnp.zeros((), bool),
-    )
-    finite = jnp.isfinite(metrics["loss"]) & jnp.isfinite(gradient_norm)
-    halted = state.halted | ~finite
-    kept = state.replace(halted=halted)
-    state = jax.tree.map(lambda new, old: jnp.where(halted, old, new), updated, kept)
-    metrics |= {
-        "gradient_norm": gradient_norm,
-        "learning_rate": jnp.asarray(task.learning_rate(kept.step), jnp.float32),
-        "halted": halted,
-    }
-    return state, metrics
+    rate = jnp.asarray(task.learning_rate(state.step), jnp.float32)
+    state, outcome = advance(state, task.optimizer, gradient, metrics["loss"])
+    return state, metrics | outcome | {"learning_rate": rate}
 
 
 def _mean_gradient(

@@ -1,0 +1,48 @@
+"""What the loop trains, as it sees it: ``pretrain_job.PretrainJob`` or ``supervised_job``'s."""
+
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from jax.sharding import Mesh
+
+from physio_mae_jax.training.judgement import Judgement
+from physio_mae_jax.training.state import Metrics, TrainState
+
+Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
+
+
+class Job(Protocol):
+    """One kind of training; its parts are pure but for ``judge`` and ``draw_progress``."""
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Entries of a batch that go to the devices."""
+        ...
+
+    def init_state(self) -> TrainState:
+        """Make a state; traceable, for its shapes."""
+        ...
+
+    def start(self, mesh: Mesh) -> TrainState:
+        """Make the state that a new run begins with, on the devices of a mesh."""
+        ...
+
+    def compile_step(self, mesh: Mesh) -> Step:
+        """Compile the update; the state passed in is donated."""
+        ...
+
+    def judge(self, state: TrainState, step: int) -> Judgement | None:
+        """Look at the model after ``step`` steps, and write pictures; None where not yet."""
+        ...
+
+    def is_over(self, step: int) -> bool:
+        """Say whether training ends after ``step`` steps, there being nothing more to gain."""
+        ...
+
+    def draw_progress(self) -> None:
+        """Draw the metrics reported so far."""
+        ...
+
+    def losses_in_words(self, metrics: dict[str, float]) -> str:
+        """Word the losses of a step."""
+        ...

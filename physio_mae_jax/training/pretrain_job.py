@@ -1,0 +1,140 @@
+"""Pre-training as the loop sees it: the step, held-out errors, and pictures."""
+
+import dataclasses
+import functools
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+
+from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.figures.curves import draw_learning_curves
+from physio_mae_jax.figures.reconstruction import ReconstructedWindow, draw_reconstruction
+from physio_mae_jax.signals.wavelet import wavelet_bank
+from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.evaluation import evaluate, first_examples, reconstruct
+from physio_mae_jax.training.job import Step
+from physio_mae_jax.training.judgement import Judgement
+from physio_mae_jax.training.loop import HostBatch
+from physio_mae_jax.training.pretrain_step import (
+    MODEL_INPUTS,
+    PretrainTask,
+    compile_evaluation_step,
+    compile_train_step,
+    init_state,
+)
+from physio_mae_jax.training.sharding import replicated
+from physio_mae_jax.training.state import TrainState
+
+_DOMAINS = ("waveform", "scalogram")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class PretrainJob:
+    """Pre-train an autoencoder; a ``loop.Job``.
+
+    Attributes:
+        workdir: absolute folder of the pictures.
+        task: model, objective and optimizer.
+        mesh: of devices.
+        validation: batches of this process to measure errors on.
+        held_out: False where those are of recordings trained on, since none are held out.
+        recordings: of the source, by which batches name their windows.
+        channels: of the windows of a recording.
+    """
+
+    workdir: Path
+    task: PretrainTask
+    mesh: Mesh
+    validation: Sequence[HostBatch]
+    held_out: bool
+    recordings: Sequence[RecordingInfo]
+    channels: Callable[[int], tuple[str, ...]]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Entries of a batch that go to the devices."""
+        return MODEL_INPUTS
+
+    def init_state(self) -> TrainState:
+        """Make a new state."""
+        return init_state(self.task)
+
+    def start(self, mesh: Mesh) -> TrainState:
+        """Make a new state on the devices of a mesh."""
+        return jax.jit(self.init_state, out_shardings=replicated(mesh))()
+
+    def compile_step(self, mesh: Mesh) -> Step:
+        """Compile the update."""
+        return compile_train_step(self.task, mesh)
+
+    def losses_in_words(self, metrics: dict[str, float]) -> str:
+        """Word the losses of a step."""
+        return (
+            f"loss {metrics['loss']:.4f}  scalogram {metrics['scalogram_loss']:.4f}  "
+            f"waveform {metrics['waveform_loss']:.4f}"
+        )
+
+    def judge(self, state: TrainState, step: int) -> Judgement:
+        """Measure errors beside those of the baselines; draw a window and the curves so far."""
+        errors = evaluate(self._measure, state.params, self.validation, self.mesh)
+        if step and jax.process_index() == 0:
+            self._draw(state, step)
+        name = "held-out" if self.held_out else "trained-on (nothing is held out)"
+        lines = [
+            f"step {step}  {name} {domain} error on hidden columns: "
+            f"model {errors[f'{domain}/model']:.4f}, "
+            f"mean of the visible {errors[f'{domain}/mean']:.4f}, "
+            f"straight line {errors[f'{domain}/line']:.4f}"
+            for domain in _DOMAINS
+        ]
+        return Judgement("validation" if self.held_out else "trained_on", errors, lines)
+
+    def is_over(self, step: int) -> bool:
+        """Return False: every step is made."""
+        return False
+
+    def draw_progress(self) -> None:
+        """Draw the learning curves from metrics.jsonl."""
+        lines = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        records = [json.loads(line) for line in lines]
+        artifacts.write_figure(
+            self.workdir / "figures" / "learning_curves.png", draw_learning_curves(records)
+        )
+
+    @functools.cached_property
+    def _measure(self) -> Any:
+        return compile_evaluation_step(self.task, self.mesh)
+
+    @functools.cached_property
+    def _reconstruct(self) -> Any:
+        return jax.jit(lambda params, batch: reconstruct(self.task, params, batch))
+
+    def _draw(self, state: TrainState, step: int) -> None:
+        window = first_examples(self.validation[0], 1)
+        inputs = {name: window[name] for name in MODEL_INPUTS}
+        params = jax.tree.map(lambda leaf: leaf.addressable_data(0), state.params)
+        recording = int(window["recording"][0])
+        channels = self.channels(recording)
+        arrays = {k: np.asarray(v)[0] for k, v in self._reconstruct(params, inputs).items()}
+        arrays = {k: v if k == "hidden" else v[: len(channels)] for k, v in arrays.items()}
+        cfg = self.task.model.config
+        bank = wavelet_bank(cfg.wavelet, cfg.sampling_rate_hz, cfg.num_samples)
+        info = self.recordings[recording]
+        start_seconds = int(window["start"][0]) / cfg.sampling_rate_hz
+        known = "held out" if self.held_out else "trained on"
+        picture = ReconstructedWindow(
+            title=f"{info.record_id}, {known}, from {start_seconds:.1f} s, after step {step}",
+            channels=channels,
+            sampling_rate_hz=cfg.sampling_rate_hz,
+            frequencies_hz=bank.frequencies_hz,
+            **arrays,
+        )
+        folder = self.workdir / "figures"
+        artifacts.write_figure(
+            folder / f"reconstruction_{step:07d}.png", draw_reconstruction(picture)
+        )

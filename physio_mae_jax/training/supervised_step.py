@@ -1,0 +1,171 @@
+"""The step of learning from labels: a pure function of state and batch."""
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax.sharding import Mesh
+
+from physio_mae_jax.objectives.supervised import (
+    SupervisedConfig,
+    TaskKind,
+    mix_windows,
+    supervised_losses,
+)
+from physio_mae_jax.training.sharding import along_batch, replicated
+from physio_mae_jax.training.state import Metrics, Params, TrainState, advance
+
+Batch = Mapping[str, jax.Array]
+
+# What of a batch goes to the device.
+SUPERVISED_INPUTS = ("signal", "channel_mask", "channel_ids", "target")
+_ENCODER = "encoder"
+
+
+class SupervisedModel(Protocol):
+    """A model of labelled windows: ``models.heads.Classifier`` or a convolutional one."""
+
+    def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
+        """Return logits [B, K] of (signal, channel_mask, channel_ids), as linen does."""
+        ...
+
+    def init(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
+        """Make the variables, as linen does."""
+        ...
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SupervisedTask:
+    """What a step needs besides its state: fixed for a run.
+
+    Attributes:
+        model: of logits.
+        kind: of the task.
+        objective: of the loss.
+        class_weights: [K].
+        margin_on_labels: the model puts a margin on the right class in training (ArcFace), so it
+            is told the labels.
+        frozen_encoder: parameters under 'encoder' are not differentiated.
+        average_decay: of the average of the parameters; 0 keeps none.
+        optimizer, learning_rate, seed: of the run.
+    """
+
+    model: SupervisedModel
+    kind: TaskKind
+    objective: SupervisedConfig
+    class_weights: np.ndarray
+    margin_on_labels: bool
+    frozen_encoder: bool
+    average_decay: float
+    optimizer: optax.GradientTransformation
+    learning_rate: optax.Schedule
+    seed: int
+
+
+def supervised_step(
+    task: SupervisedTask, state: TrainState, batch: Batch
+) -> tuple[TrainState, Metrics]:
+    """Make one update.
+
+    Args:
+        task: fixed for the run.
+        state: before.
+        batch: entries of ``SUPERVISED_INPUTS``: signal [B, M, L], channel_mask [B, M],
+            channel_ids [B, M], target [B, K].
+
+    Returns:
+        The state after; 'loss', 'gradient_norm', 'learning_rate' float32 and 'halted' bool.
+    """
+    key = jax.random.fold_in(jax.random.key(task.seed), state.step)
+    trained, fixed = _divide(task, state.params)
+
+    def mean_loss(trained: Params) -> tuple[jax.Array, Any]:
+        return _loss(task, trained | fixed, state.model_state, batch, key)
+
+    (loss, model_state), gradient = jax.value_and_grad(mean_loss, has_aux=True)(trained)
+    # The optimizer sees every parameter; those not differentiated have no gradient.
+    gradient = gradient | jax.tree.map(jnp.zeros_like, fixed)
+    rate = jnp.asarray(task.learning_rate(state.step), jnp.float32)
+    state, outcome = advance(
+        state,
+        task.optimizer,
+        gradient,
+        loss,
+        model_state=model_state,
+        average_decay=task.average_decay,
+    )
+    return state, {"loss": loss, "learning_rate": rate} | outcome
+
+
+def _divide(task: SupervisedTask, params: Params) -> tuple[Params, Params]:
+    """Divide the parameters into those differentiated and the others."""
+    if not task.frozen_encoder:
+        return params, {}
+    trained = {name: part for name, part in params.items() if name != _ENCODER}
+    return trained, {_ENCODER: params[_ENCODER]}
+
+
+def _loss(
+    task: SupervisedTask, params: Params, model_state: Any, batch: Batch, key: jax.Array
+) -> tuple[jax.Array, Any]:
+    """Return the mean loss of a batch, and what the model keeps beside its parameters."""
+    mix_key, dropout_key = jax.random.split(key)
+    signal, target = batch["signal"], batch["target"]
+    if task.objective.mixup:
+        signal, target = mix_windows(
+            mix_key, signal, batch["channel_mask"], target, task.objective.mixup
+        )
+    labels = jnp.argmax(target, axis=-1) if task.margin_on_labels else None
+    logits, changed = task.model.apply(
+        {"params": params, **model_state},
+        signal,
+        batch["channel_mask"],
+        batch["channel_ids"],
+        labels=labels,
+        train=True,
+        rngs={"dropout": dropout_key},
+        mutable=list(model_state),
+    )
+    losses = supervised_losses(
+        logits, target, task.kind, jnp.asarray(task.class_weights), task.objective
+    )
+    return losses.mean(), changed
+
+
+def predict(task: SupervisedTask, params: Params, model_state: Any, batch: Batch) -> jax.Array:
+    """Return the logits [B, K] float32 of windows."""
+    logits: Any = task.model.apply(
+        {"params": params, **model_state},
+        batch["signal"],
+        batch["channel_mask"],
+        batch["channel_ids"],
+        train=False,
+    )
+    return logits
+
+
+def compile_supervised_step(
+    task: SupervisedTask, mesh: Mesh
+) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
+    """Jit ``supervised_step`` over a mesh; the state passed in is donated."""
+    return jax.jit(
+        lambda state, batch: supervised_step(task, state, batch),
+        in_shardings=(replicated(mesh), along_batch(mesh)),
+        out_shardings=replicated(mesh),
+        donate_argnums=0,
+    )
+
+
+def compile_prediction(
+    task: SupervisedTask, mesh: Mesh
+) -> Callable[[Params, Any, Batch], jax.Array]:
+    """Jit ``predict`` over a mesh."""
+    return jax.jit(
+        lambda params, model_state, batch: predict(task, params, model_state, batch),
+        in_shardings=(replicated(mesh), replicated(mesh), along_batch(mesh)),
+        out_shardings=replicated(mesh),
+    )
