@@ -35,6 +35,11 @@ def main(argv: list[str]) -> None:
         from physio_mae_jax.training.loop import train
 
         train(build_pretraining(config, workdir))
+    elif config.task == "finetune":
+        from physio_mae_jax.evaluation.trained import finetune
+        from physio_mae_jax.experiment.finetuning import build_finetuning
+
+        finetune(build_finetuning(config, workdir, strict=_STRICT.value))
     elif config.task == "retrieval":
         from physio_mae_jax.experiment.past_run import build_retrieval
         from physio_mae_jax.inference.retrieval import retrieve

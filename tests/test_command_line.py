@@ -54,7 +54,7 @@ def folder(tmp_path):
 )
 def test_every_preset_traces_a_step_of_the_size_it_claims(preset, millions, tmp_path):
     run = build(f"preset={preset}", tmp_path, **{"data.max_held_out_windows": 2})
-    abstract = jax.eval_shape(run.job.init_state)
+    abstract = jax.eval_shape(run.job.init_state, jax.random.key(0))
     count = sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6
     assert count == pytest.approx(millions, rel=0.1), parameter_summary(abstract.params)
     shape = (run.batch_size, len(run.job.channels(0)))

@@ -35,7 +35,7 @@ def outcome(version, channels, implementation, dtype):
     plain = dataclasses.replace(
         model.config, attention_implementation="xla", compute_dtype="float32"
     )
-    params = init_params(MaskedAutoencoder(plain), objective.mask, 0, 2)
+    params = init_params(MaskedAutoencoder(plain), objective.mask, jax.random.key(0), 2)
 
     # Batch and mask are arguments, or XLA would fold the whole transform at compile time.
     @jax.jit

@@ -46,13 +46,12 @@ def _task(accumulation_steps=1, **changes):
         optimizer=make_optimizer(config, NUM_STEPS),
         learning_rate=learning_rate_schedule(config, NUM_STEPS),
         accumulation_steps=accumulation_steps,
-        seed=0,
     )
 
 
 def _two_steps(task, num_devices, batch):
     mesh = make_mesh(num_devices)
-    state = jax.jit(lambda: init_state(task), out_shardings=replicated(mesh))()
+    state = jax.jit(lambda: init_state(task, jax.random.key(0)), out_shardings=replicated(mesh))()
     step = compile_train_step(task, mesh)
     for _ in range(2):
         state, metrics = step(state, put_batch(batch, mesh))
@@ -90,7 +89,7 @@ def test_accumulated_micro_batches_update_as_the_whole_batch():
 def test_a_bad_batch_changes_nothing_and_halts_for_good():
     task = _task()
     step = jax.jit(lambda state, batch: train_step(task, state, batch))
-    before = jax.jit(lambda: init_state(task))()
+    before = jax.jit(lambda: init_state(task, jax.random.key(0)))()
     bad = _batch()
     bad["signal"][0, 0, 0] = np.nan
     after, metrics = step(before, bad)
@@ -105,7 +104,7 @@ def test_a_bad_batch_changes_nothing_and_halts_for_good():
 
 def test_windows_of_weight_0_do_not_count_in_an_evaluation():
     task = _task()
-    params = jax.jit(lambda: init_state(task))().params
+    params = jax.jit(lambda: init_state(task, jax.random.key(0)))().params
     measure = jax.jit(lambda batch: evaluation_step(task, params, batch, jax.random.key(0)))
     batch = _batch() | {"weight": np.array([1, 1, 1, 1, 1, 0, 0, 0], np.float32)}
     changed = {name: value.copy() for name, value in batch.items()}
@@ -117,7 +116,7 @@ def test_windows_of_weight_0_do_not_count_in_an_evaluation():
 
 
 def test_weight_decay_spares_biases_norms_positions_and_tokens():
-    params = jax.eval_shape(lambda: init_state(_task())).params
+    params = jax.eval_shape(lambda: init_state(_task(), jax.random.key(0))).params
     names = {
         "/".join(key.key for key in path): on
         for path, on in jax.tree_util.tree_leaves_with_path(decayed(params))
@@ -194,6 +193,7 @@ def _run(workdir, hook=None, **loop):
         loop=LoopConfig(**({"num_steps": NUM_STEPS} | settings | loop)),
         mesh=mesh,
         batch_size=4,
+        seed=0,
         training=_Hooked(training, hook) if hook else training,
         recordings=source.recordings,
         sampling_rate_hz=100.0,
@@ -213,7 +213,7 @@ def _records(workdir):
 
 def _final_state(workdir):
     run = _run(workdir)
-    abstract = jax.eval_shape(run.job.init_state)
+    abstract = jax.eval_shape(run.job.init_state, jax.random.key(0))
     with Checkpoints(workdir / "checkpoints", 3) as checkpoints:
         assert checkpoints.latest_step == NUM_STEPS
         return checkpoints.restore(abstract, run.mesh, run.training)

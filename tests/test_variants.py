@@ -45,7 +45,9 @@ def settings(argument):
 def test_sizes_are_those_the_readme_of_the_original_claims(argument, millions):
     """v1 and v2: the encoder, v3: encoder and decoder; v3_upstream: as counted in its code."""
     cfg, objective = settings(f"preset=base,{argument}")
-    params = jax.eval_shape(lambda: init_params(MaskedAutoencoder(cfg), objective.mask, 0, 2))
+    params = jax.eval_shape(
+        lambda: init_params(MaskedAutoencoder(cfg), objective.mask, jax.random.key(0), 2)
+    )
     if argument in ("model=v1", "model=v2"):
         params = params["encoder"]
     count = sum(leaf.size for leaf in jax.tree.leaves(params)) / 1e6
@@ -60,7 +62,7 @@ def test_every_version_learns_from_any_number_of_channels(version, channels):
     model = MaskedAutoencoder(dataclasses.replace(cfg, depth=1))
     batch = random_batch(2, channels, cfg.num_samples)
     mask = draw_mask(jax.random.key(0), 2, channels, cfg, objective.mask)
-    params = init_params(model, objective.mask, 0, 2)
+    params = init_params(model, objective.mask, jax.random.key(0), 2)
     gradient = jax.jit(jax.grad(lambda p: pretraining_loss(model, objective, p, batch, mask)[0]))(
         params
     )
@@ -75,7 +77,9 @@ def test_other_masks_run_and_score_what_is_hidden(kind):
     objective.check_against(cfg)
     model, batch = MaskedAutoencoder(cfg), random_batch(2, 4, cfg.num_samples)
     mask = draw_mask(jax.random.key(0), 2, 4, cfg, objective.mask)
-    result = forward(model, objective, init_params(model, objective.mask, 0, 2), batch, mask)
+    result = forward(
+        model, objective, init_params(model, objective.mask, jax.random.key(0), 2), batch, mask
+    )
     assert np.isfinite(result.predicted.patches).all()
     assert result.token_weight.sum() > 0
 
@@ -116,7 +120,7 @@ def test_a_dropped_channel_reaches_nothing_but_its_own_score():
     batch = random_batch(2, 2)
     mask = draw_mask(jax.random.key(0), 2, 2, model.config, objective.mask)
     assert (mask.dropped_channels.sum(axis=1) == 1).all()
-    params = init_params(model, objective.mask, 0, 2)
+    params = init_params(model, objective.mask, jax.random.key(0), 2)
     predict = jax.jit(lambda b: forward(model, objective, params, b, mask).predicted.patches)
     dropped = mask.dropped_channels[:, :, None]
     other = batch | {"signal": jnp.where(dropped, -batch["signal"], batch["signal"])}
@@ -125,7 +129,7 @@ def test_a_dropped_channel_reaches_nothing_but_its_own_score():
 
 def test_an_absent_channel_changes_nothing_in_a_joint_sequence():
     model = tiny_model(**JOINT)
-    params = init_params(model, MaskConfig(kind="random"), 0, 2)
+    params = init_params(model, MaskConfig(kind="random"), jax.random.key(0), 2)
     batch = random_batch(2, 3)
     without = {name: values[:, jnp.array([0, 2])] for name, values in batch.items()}
     batch["channel_mask"] = batch["channel_mask"].at[:, 1].set(False)
@@ -135,9 +139,12 @@ def test_an_absent_channel_changes_nothing_in_a_joint_sequence():
 
 
 def test_low_rank_layers_are_smaller():
-    full = init_params(tiny_model(width=128), MaskConfig(), 0, 2)
+    full = init_params(tiny_model(width=128), MaskConfig(), jax.random.key(0), 2)
     thin = init_params(
-        tiny_model(width=128, mlp_rank_ratio=0.25, attention_rank_ratio=0.25), MaskConfig(), 0, 2
+        tiny_model(width=128, mlp_rank_ratio=0.25, attention_rank_ratio=0.25),
+        MaskConfig(),
+        jax.random.key(0),
+        2,
     )
     count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree["encoder"]["stack"]))  # noqa: E731
     assert count(thin) < 0.6 * count(full)
@@ -145,7 +152,7 @@ def test_low_rank_layers_are_smaller():
 
 def test_the_stem_sees_nothing_behind_the_end_of_a_signal():
     model = tiny_model(convolutional_stem="normalised")
-    params = init_params(model, MaskConfig(), 0, 2)
+    params = init_params(model, MaskConfig(), jax.random.key(0), 2)
     batch = random_batch(2, 2)
     valid = jnp.array([12, 12])
     other = batch | {"signal": batch["signal"].at[:, :, 240:].set(50.0)}

@@ -4,11 +4,12 @@ import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from physio_mae_jax.data.channel_plan import ChannelPlanner, common_units
 from physio_mae_jax.data.checks import check_recordings
 from physio_mae_jax.data.contract import InputContract, conversion_notes
+from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import JoinedSource, open_set, parse_set_names
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import PARTS, Split, make_split
@@ -89,6 +90,7 @@ class OpenedData(NamedTuple):
         split: which subjects are where.
         contract: of the windows.
         set_weights: how often each data set comes up in training; empty for as it is.
+        content_hashes: of each prepared data set.
     """
 
     source: JoinedSource
@@ -97,6 +99,7 @@ class OpenedData(NamedTuple):
     split: Split
     contract: InputContract
     set_weights: dict[str, float]
+    content_hashes: dict[str, str]
 
 
 def open_data(
@@ -151,7 +154,9 @@ def open_data(
     channels = tuple(dict.fromkeys(name for plan in plans for name in plan.channels))
     contract = InputContract.of(window, channels, _filters(sources))
     _say_parts(parts, channels, split)
-    return OpenedData(joined, WindowReader(joined, window), parts, split, contract, weights)
+    return OpenedData(
+        joined, WindowReader(joined, window), parts, split, contract, weights, _hashes(sources)
+    )
 
 
 def _open(name: str, data: DataConfig) -> SignalSource:
@@ -170,9 +175,18 @@ def _filters(sources: Sequence[SignalSource]) -> dict[str, str]:
     """Return what is known of how each data set was filtered before it came here."""
     found = {}
     for source in sources:
-        contract: Any = getattr(source, "contract", None)
-        found[source.recordings[0].data_set] = contract.filters if contract else "not known"
+        name = source.recordings[0].data_set
+        found[name] = source.contract.filters if isinstance(source, PreparedSource) else "not known"
     return found
+
+
+def _hashes(sources: Sequence[SignalSource]) -> dict[str, str]:
+    """Return the content hash of each prepared data set."""
+    return {
+        source.contract.name: source.contract.content_hash
+        for source in sources
+        if isinstance(source, PreparedSource)
+    }
 
 
 def _say_parts(parts: Mapping[str, Sequence[int]], channels: Sequence[str], split: Split) -> None:

@@ -139,7 +139,9 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
     mask = objective_settings(settings["objective"]).mask
     model = build_model(cfg, contrastive)
     channels = 1 if contrastive.weight else 2
-    untrained = jax.jit(lambda: init_params(model, mask, settings["seed"], channels))()
+    untrained = jax.jit(lambda key: init_params(model, mask, key, channels))(
+        jax.random.key(settings["seed"])
+    )
     with Checkpoints(Path(folder) / "checkpoints", keep=None) as checkpoints:
         trained = checkpoints.parts({"params": jax.eval_shape(lambda: untrained)})["params"]
         trained_on = checkpoints.trained_on()

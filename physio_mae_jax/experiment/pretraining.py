@@ -2,11 +2,7 @@
 
 import dataclasses
 import logging
-import platform
-import shlex
-import sys
 from collections.abc import Mapping
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +14,11 @@ from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.opening import open_data, require_part
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.environment import (
+    check_attention,
+    count_devices,
+    describe_environment,
+)
 from physio_mae_jax.experiment.settings import (
     data_settings,
     model_settings,
@@ -56,12 +57,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     Raises:
         UserError: anything a user can mend, before anything is compiled.
     """
-    num_devices = config.num_devices or jax.device_count()
-    if num_devices > jax.device_count():
-        raise ConfigError(
-            f"num_devices={num_devices}, but this machine offers {jax.device_count()}; lower it "
-            "or set 0 for all."
-        )
+    num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
     data = data_settings(config.data)
     loop = typed(LoopConfig, "loop", config.loop)
@@ -70,7 +66,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     optimizer = typed(OptimizerConfig, "optimizer", config.optimizer)
     model = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
     objective.check_against(model)
-    _check_attention(model)
+    check_attention(model)
     schedule = learning_rate_schedule(optimizer, loop.num_steps)
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     workdir = artifacts.prepare_workdir(workdir)
@@ -119,7 +115,6 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
             optimizer=make_optimizer(optimizer, loop.num_steps),
             learning_rate=schedule,
             accumulation_steps=config.accumulation_steps,
-            seed=config.seed,
         ),
         mesh=mesh,
         validation=validation_batches(
@@ -135,6 +130,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
         loop=loop,
         mesh=mesh,
         batch_size=config.batch_size,
+        seed=config.seed,
         training=training_batches(opened.reader, training, loader),
         recordings=opened.source.recordings,
         sampling_rate_hz=model.sampling_rate_hz,
@@ -155,14 +151,6 @@ def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
     )
 
 
-def _check_attention(model: MaeConfig) -> None:
-    if model.attention_implementation == "cudnn" and jax.default_backend() != "gpu":
-        raise ConfigError(
-            "model.attention_implementation is 'cudnn', which needs an NVIDIA GPU, but JAX runs on "
-            f"{jax.default_backend()!r} here; set it to 'xla', or install jax[cuda13] (README.md)."
-        )
-
-
 def _describe_run(
     workdir: Path,
     config: ConfigDict,
@@ -171,18 +159,7 @@ def _describe_run(
     model: MaeConfig,
 ) -> None:
     """Write config.json and the picture of the scale weights."""
-    packages = ("physio_mae_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
-    artifacts.write_json(
-        workdir / "config.json",
-        {
-            "command": shlex.join(sys.argv),
-            "config": config.to_dict(),
-            "contract": contract,
-            "devices": [str(device) for device in jax.devices()],
-            "versions": {"python": platform.python_version()}
-            | {package: _version(package) for package in packages},
-        },
-    )
+    artifacts.write_json(workdir / "config.json", describe_environment(config, contract))
     bank = wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     weights = scale_weights(
         np.asarray(bank.frequencies_hz),
@@ -194,10 +171,3 @@ def _describe_run(
     artifacts.write_figure(
         workdir / "figures" / "scale_weights.png", draw_scale_weights(bank.frequencies_hz, weights)
     )
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed as a package"

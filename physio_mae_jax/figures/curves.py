@@ -42,3 +42,21 @@ def draw_scale_weights(frequencies_hz: np.ndarray, weights: np.ndarray) -> Figur
     axes.set_title("Scale weights of the scalogram loss")
     axes.grid(alpha=0.3, which="both")
     return figure
+
+
+def draw_supervised_curves(
+    records: Sequence[Mapping[str, float | str]], metric_name: str
+) -> Figure:
+    """Draw the training loss and a validation metric from the records of metrics.jsonl."""
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    losses, metric = figure.subplots(1, 2)
+    training = [r for r in records if r["phase"] == "train"]
+    losses.plot([r["step"] for r in training], [r["loss"] for r in training])
+    losses.set_title("training loss")
+    judged = [r for r in records if r["phase"] == "validation"]
+    metric.plot([r["step"] for r in judged], [r[metric_name] for r in judged], "o-")
+    metric.set_title(f"validation {metric_name.replace('_', ' ')}")
+    for axes in (losses, metric):
+        axes.set_xlabel("step")
+        axes.grid(alpha=0.3)
+    return figure

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, Protocol
 
+import jax
 from jax.sharding import Mesh
 
 from physio_mae_jax.training.judgement import Judgement
@@ -19,11 +20,11 @@ class Job(Protocol):
         """Entries of a batch that go to the devices."""
         ...
 
-    def init_state(self) -> TrainState:
+    def init_state(self, key: jax.Array) -> TrainState:
         """Make a state; traceable, for its shapes."""
         ...
 
-    def start(self, mesh: Mesh) -> TrainState:
+    def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
         """Make the state that a new run begins with, on the devices of a mesh."""
         ...
 

@@ -63,6 +63,7 @@ class TrainingRun:
         loop: intervals.
         mesh: of devices.
         batch_size: examples a step.
+        seed: of the parameters and of every step.
         training: iterator over batches of this process.
         recordings: of the source, by which batches name their windows.
         sampling_rate_hz: of the windows.
@@ -75,6 +76,7 @@ class TrainingRun:
     loop: LoopConfig
     mesh: Mesh
     batch_size: int
+    seed: int
     training: grain.DatasetIterator
     recordings: Sequence[RecordingInfo]
     sampling_rate_hz: float
@@ -170,7 +172,7 @@ def _steps(
 
 def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int]:
     """Restore the newest checkpoint or initialise; return the state and the steps done."""
-    abstract = jax.eval_shape(run.job.init_state)
+    abstract = jax.eval_shape(run.job.init_state, jax.random.key(run.seed))
     summary = artifacts.parameter_summary(abstract.params)
     _LOG.info("%s on %d %s device(s)", summary, run.mesh.size, jax.default_backend())
     if jax.process_index() == 0:
@@ -179,7 +181,7 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int]
         )
     step = checkpoints.latest_step
     if step is None:
-        return run.job.start(run.mesh), 0
+        return run.job.start(jax.random.key(run.seed), run.mesh), 0
     _check_contract(checkpoints, run.contract)
     if step > run.loop.num_steps:
         raise ConfigError(

@@ -60,13 +60,13 @@ class PretrainJob:
         """Entries of a batch that go to the devices."""
         return MODEL_INPUTS
 
-    def init_state(self) -> TrainState:
+    def init_state(self, key: jax.Array) -> TrainState:
         """Make a new state."""
-        return init_state(self.task)
+        return init_state(self.task, key)
 
-    def start(self, mesh: Mesh) -> TrainState:
+    def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
         """Make a new state on the devices of a mesh."""
-        return jax.jit(self.init_state, out_shardings=replicated(mesh))()
+        return jax.jit(self.init_state, out_shardings=replicated(mesh))(key)
 
     def compile_step(self, mesh: Mesh) -> Step:
         """Compile the update."""

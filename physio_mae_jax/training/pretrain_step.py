@@ -44,7 +44,6 @@ class PretrainTask:
     optimizer: optax.GradientTransformation
     learning_rate: optax.Schedule
     accumulation_steps: int
-    seed: int
 
     def examples(self, batch: Batch) -> Batch:
         """Return the examples that the model is given of a batch of windows."""
@@ -64,20 +63,18 @@ class PretrainTask:
         )
 
 
-def init_state(task: PretrainTask) -> TrainState:
+def init_state(task: PretrainTask, key: jax.Array) -> TrainState:
     """Initialise parameters and optimizer; jit it with shardings, or ``jax.eval_shape`` it."""
-    params = init_params(
-        task.model, task.objective.mask, task.seed, 2 if task.contrastive is None else 1
-    )
-    return TrainState.start(params, task.optimizer)
+    params = init_params(task.model, task.objective.mask, key, 2 if task.contrastive is None else 1)
+    return TrainState.start(key, params, task.optimizer)
 
 
-def init_params(model: MaskedModel, mask: MaskConfig, seed: int, num_channels: int) -> Params:
+def init_params(model: MaskedModel, mask: MaskConfig, key: jax.Array, num_channels: int) -> Params:
     """Make the parameters of a model for windows of one channel or of several (2 will do)."""
     shape, cfg = (1, num_channels), model.config
     drawn = draw_mask(jax.random.key(0), 1, num_channels, cfg, mask)
     return model.init(
-        jax.random.key(seed),
+        key,
         jnp.zeros((*shape, cfg.num_samples)),
         jnp.ones(shape, bool),
         jnp.zeros(shape, jnp.int32),
@@ -93,8 +90,7 @@ def train_step(task: PretrainTask, state: TrainState, batch: Batch) -> tuple[Tra
         The new state; the parts of ``PretrainTask.loss``, 'gradient_norm' and 'learning_rate' as
         float32 scalars, and bool 'halted'.
     """
-    key = jax.random.fold_in(jax.random.key(task.seed), state.step)
-    gradient, metrics = _mean_gradient(task, state.params, batch, key)
+    gradient, metrics = _mean_gradient(task, state.params, batch, state.step_key())
     rate = jnp.asarray(task.learning_rate(state.step), jnp.float32)
     state, outcome = advance(state, task.optimizer, gradient, metrics["loss"])
     return state, metrics | outcome | {"learning_rate": rate}

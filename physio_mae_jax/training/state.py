@@ -16,6 +16,8 @@ class TrainState(struct.PyTreeNode):
 
     Attributes:
         step: int32, updates done.
+        key: data of the random key that every step's own is folded from. Carried here rather than
+            compiled in, so that runs that differ in their seed share a compiled step.
         params: of the model, float32.
         opt_state: of the optimizer.
         halted: bool; set by a loss or gradient that is not finite. The update that caused it and
@@ -26,6 +28,7 @@ class TrainState(struct.PyTreeNode):
     """
 
     step: jax.Array
+    key: jax.Array
     params: Params
     opt_state: Any
     halted: jax.Array
@@ -35,20 +38,26 @@ class TrainState(struct.PyTreeNode):
     @classmethod
     def start(
         cls,
+        key: jax.Array,
         params: Params,
         optimizer: optax.GradientTransformation,
         model_state: Any = None,
         keeps_average: bool = False,
     ) -> "TrainState":
-        """Begin with some parameters."""
+        """Begin with a random key and some parameters."""
         return cls(
             step=jnp.zeros((), jnp.int32),
+            key=jax.random.key_data(key),
             params=params,
             opt_state=optimizer.init(params),
             halted=jnp.zeros((), bool),
             model_state=model_state or {},
             average=jax.tree.map(jnp.copy, params) if keeps_average else {},
         )
+
+    def step_key(self) -> jax.Array:
+        """Return the random key of the next step."""
+        return jax.random.fold_in(jax.random.wrap_key_data(self.key), self.step)
 
     @property
     def best_params(self) -> Params:
@@ -85,6 +94,7 @@ def advance(
     keep = jnp.minimum(average_decay, (1 + step) / (10 + step))
     updated = TrainState(
         step=step,
+        key=state.key,
         params=params,
         opt_state=opt_state,
         halted=jnp.zeros((), bool),

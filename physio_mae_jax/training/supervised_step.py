@@ -51,7 +51,7 @@ class SupervisedTask:
             is told the labels.
         frozen_encoder: parameters under 'encoder' are not differentiated.
         average_decay: of the average of the parameters; 0 keeps none.
-        optimizer, learning_rate, seed: of the run.
+        optimizer, learning_rate: of the run.
     """
 
     model: SupervisedModel
@@ -63,7 +63,6 @@ class SupervisedTask:
     average_decay: float
     optimizer: optax.GradientTransformation
     learning_rate: optax.Schedule
-    seed: int
 
 
 def supervised_step(
@@ -80,7 +79,7 @@ def supervised_step(
     Returns:
         The state after; 'loss', 'gradient_norm', 'learning_rate' float32 and 'halted' bool.
     """
-    key = jax.random.fold_in(jax.random.key(task.seed), state.step)
+    key = state.step_key()
     trained, fixed = _divide(task, state.params)
 
     def mean_loss(trained: Params) -> tuple[jax.Array, Any]:

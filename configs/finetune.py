@@ -1,0 +1,124 @@
+"""Every setting of learning from labels: a pre-trained encoder, one from scratch, or a ResNet.
+
+    python -m physio_mae_jax.main --config=configs/finetune.py:data=ptbxl \
+        --config.start=runs/ptbxl --workdir=runs/ptbxl_superclass
+
+Arguments after the colon, ``name=value`` separated by commas:
+
+    model    mae            our encoder: of the run --config.start, else from scratch
+             resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
+    preset   tiny, base, upstream, debug   of an encoder from scratch, as in configs/pretrain.py
+    data     ptbxl, ptbxl_subset, mitbih, stress_predict, bonn, cinc2017, sleep_edf, wesad, mimic3
+             prepared sets, each with a task and a split of its own below
+    attention  xla, cudnn   of an encoder from scratch
+
+Validation chooses the model, its calibration and its thresholds; test is read once, at the end.
+Written: evaluation.json, evaluation.md, figures/, predictions/, split.json and the best model.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.pretrain import ARGUMENTS as PRETRAINING_ARGUMENTS
+from configs.pretrain import get_config as pretraining_config
+from physio_mae_jax.experiment.settings import parse_argument
+
+# Task, split, channels, seconds of a window (0: of the encoder), classes that count.
+_TASKS = {
+    "ptbxl": ("superclass", "fold=1-8|9|10", "12_lead", 0.0, ""),
+    "ptbxl_subset": ("label", "fold=1-7|8|9", "12_lead", 0.0, ""),
+    "mitbih": ("beat", "set=DS1|0.2|DS2 -shared", "", 3.0, "N,S,V,F"),
+    "stress_predict": ("stress", "random=|0.2|0.2", "PPG,EDA,ACC_X,ACC_Y,ACC_Z", 0.0, ""),
+    "bonn": ("set", "random=|0.2|0.2", "EEG", 0.0, ""),
+    "cinc2017": ("rhythm", "random=|0.2|0.2", "I", 0.0, ""),
+    "sleep_edf": ("stage", "random=|0.2|0.2", "EEG_FPZ_CZ,EEG_PZ_OZ", 0.0, ""),
+    "wesad": ("affect", "random=|0.2|0.2", "", 0.0, "baseline,stress,amusement"),
+    "mimic3": ("rhythm", "random=|0.2|0.2", "ecg_ppg", 0.0, ""),
+}
+ARGUMENTS = {
+    "model": ("mae", "resnet1d_wang", "xresnet1d101"),
+    "preset": PRETRAINING_ARGUMENTS["preset"],
+    "data": tuple(_TASKS),
+    "attention": PRETRAINING_ARGUMENTS["attention"],
+}
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """Return every setting of a fine-tuning."""
+    chosen = parse_argument(argument, ARGUMENTS)
+    scratch = pretraining_config(
+        f"preset={chosen['preset']},data={chosen['data']},attention={chosen['attention']}"
+    )
+    config = ConfigDict()
+    config.task = "finetune"
+    config.seed = 0
+    config.num_devices = 0  # 0: all there are
+    config.batch_size = 64
+    config.start = ""  # work folder of the run whose encoder is taken; '': from scratch
+    config.weights = ""  # a .pth or .npz of the original instead, see weights_config
+    config.weights_config = ""  # JSON file with the arguments of its constructor
+    config.architecture = chosen["model"]
+    config.sampling_rate_hz = scratch.sampling_rate_hz  # of an encoder from scratch or a ResNet
+    config.window_seconds = scratch.window_seconds
+    config.model = scratch.model  # of an encoder from scratch
+
+    task, split, channels, seconds, classes = _TASKS[chosen["data"]]
+    config.data = scratch.data
+    config.data.split = split
+    config.data.channels = channels
+    config.data.missing_channels = "mask"
+    config.data.num_threads = 4
+    config.units = ConfigDict()
+    config.units.task = task  # of the data set, or 'attribute:age' to predict a number
+    config.units.classes = classes  # '': all
+    config.units.require_label = True  # leave out recordings of no class, as benchmarks do
+    config.units.max_windows = 16  # of a recording, that its prediction is averaged over
+    config.units.event_position = 0.5  # of a beat in its window
+    config.units.stretch_step = 1.0  # windows of a state begin so many windows apart
+    config.unit_seconds = seconds  # length of the windows; 0: that of the encoder
+    config.label_fraction = 1.0  # of the training subjects
+    config.balanced_sampling = False
+
+    config.head = ConfigDict()
+    config.head.kind = "linear"  # attention, reasoning, residual_mlp
+    config.head.num_queries = 16
+    config.head.dropout_rate = 0.2
+    config.head.arcface = False
+    config.head.arcface_scale = 30.0
+    config.head.arcface_margin = 0.5
+
+    config.objective = ConfigDict()
+    config.objective.focal_gamma = 0.0
+    config.objective.label_smoothing = 0.0
+    config.objective.balance = "none"  # inverse, effective
+    config.objective.mixup = 0.0
+
+    config.optimizer = ConfigDict()
+    config.optimizer.peak_learning_rate = 1e-3
+    config.optimizer.end_learning_rate = 1e-6
+    config.optimizer.warmup_steps = 50
+    config.optimizer.weight_decay = 0.05
+    config.optimizer.clip_norm = 3.0
+    config.optimizer.beta1 = 0.9
+    config.optimizer.beta2 = 0.999
+    config.layer_decay = 0.75  # of the learning rate from one block to the one before it
+    config.frozen_blocks = -1  # 0: the embedding is kept as it is; k: and so many blocks
+    config.average_decay = 0.0  # 0.99: of an average of the parameters, which is then judged
+
+    config.loop = ConfigDict()
+    config.loop.num_steps = 600
+    config.loop.log_every_steps = 25
+    config.loop.evaluate_every_steps = 50
+    config.loop.checkpoint_every_steps = 200
+    config.loop.keep_checkpoints = 1
+    config.patience = 6  # looks without a better validation before training ends; 0: never
+
+    config.evaluation = ConfigDict()
+    config.evaluation.threshold_beta = 1.0  # F-beta by which thresholds are chosen
+    config.evaluation.num_replicates = 1000  # of the bootstrap by subject
+    config.evaluation.least_positives = 10  # classes with fewer are marked as rare
+    if chosen["preset"] == "debug":
+        config.batch_size, config.loop.num_steps = 8, 4
+        config.loop.evaluate_every_steps = config.loop.log_every_steps = 2
+        config.loop.checkpoint_every_steps, config.optimizer.warmup_steps = 2, 1
+        config.evaluation.num_replicates = 50
+    return config

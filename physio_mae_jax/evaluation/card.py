@@ -1,0 +1,129 @@
+"""The evaluation card: report, JSON and pictures of an evaluation in a folder."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.evaluation import curves
+from physio_mae_jax.evaluation.card_text import render
+from physio_mae_jax.evaluation.decisions import Decisions
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.reading import judged_part
+from physio_mae_jax.evaluation.results import Comparison, Evaluation, plain
+from physio_mae_jax.figures import evaluation as figures
+from physio_mae_jax.training import artifacts
+
+
+def write_card(
+    folder: Path,
+    *,
+    title: str,
+    evaluations: Mapping[str, Evaluation],
+    predictions: Mapping[str, Predictions],
+    decisions: Decisions,
+    context: Mapping[str, Any],
+    comparisons: Sequence[Comparison] = (),
+) -> Path:
+    """Write figures/*.png, evaluation.json and evaluation.md, each whole or not at all.
+
+    The report is written last, so that where it stands all that it names does too.
+
+    Args:
+        folder: of the card; made where it is not there.
+        title: what was judged on what.
+        evaluations: by part: 'test', 'validation' or both.
+        predictions: of the same parts; those of the test are drawn, or of validation where there
+            is no test.
+        decisions: chosen on validation.
+        context: how it came about, for people and as JSON: 'command' (text), 'versions', 'device',
+            'data' (hashes by name), 'split' (rule and hash), 'contamination'
+            (``ContaminationReport.line``), 'checkpoint', 'seeds'. What is missing is said to be;
+            what is there besides is shown too.
+        comparisons: of ``evaluation.compare``.
+
+    Returns:
+        the path of the report.
+
+    Raises:
+        DataError: there is no evaluation, or the predictions are not those that were judged.
+    """
+    if not evaluations or set(evaluations) - {"test", "validation"}:
+        raise DataError(
+            f"a card is of 'test', 'validation' or both, not of {list(evaluations) or 'nothing'}."
+        )
+    part = judged_part(evaluations)
+    judged, drawn = evaluations[part], predictions.get(part)
+    if drawn is None or (judged.num_units, judged.classes) != (drawn.num_units, drawn.classes):
+        given = f"those of {drawn.num_units} units of {drawn.classes}" if drawn else "none"
+        raise DataError(
+            f"the card draws predictions of {part}, judged on {judged.num_units} units of "
+            f"{judged.classes}, but was given {given}."
+        )
+    pictures = _write_pictures(folder, drawn, judged, decisions, part)
+    content = {
+        "title": title,
+        "evaluations": evaluations,
+        "comparisons": comparisons,
+        "decisions": decisions.to_json(),
+        "context": context,
+    }
+    artifacts.write_json(folder / "evaluation.json", plain(content))
+    text = render(
+        title=title,
+        evaluations=evaluations,
+        decisions=decisions,
+        context=context,
+        comparisons=comparisons,
+        pictures=pictures,
+    )
+    artifacts.write_text(folder / "evaluation.md", text)
+    return folder / "evaluation.md"
+
+
+def _write_pictures(
+    folder: Path, predictions: Predictions, judged: Evaluation, decisions: Decisions, part: str
+) -> list[str]:
+    """Draw a part, leaving out pictures that would be empty; return their names in the folder."""
+    who = f"{part}, {judged.num_units:,} units of {judged.num_subjects:,} subjects"
+    if judged.kind == "regression":
+        quantities = curves.agreements(predictions, judged)
+        drawn = {
+            "scatter": figures.draw_scatter(quantities, f"Prediction and truth: {who}"),
+            "bland_altman": figures.draw_bland_altman(quantities, f"Agreement: {who}"),
+        }
+    else:
+        exclusive = judged.kind == "multiclass"
+        confusion = figures.draw_confusion(
+            *curves.confusion_table(judged),
+            labels=("truth", "decided") if exclusive else ("", ""),
+            title=f"Decisions: {who}",
+            parts=() if exclusive else (2,),
+        )
+        drawn = _draw_curves(predictions, judged, decisions, who) | {"confusion": confusion}
+    for name, figure in drawn.items():
+        artifacts.write_figure(folder / "figures" / f"{name}.png", figure)
+    return [f"figures/{name}.png" for name in drawn]
+
+
+def _draw_curves(
+    predictions: Predictions, judged: Evaluation, decisions: Decisions, who: str
+) -> dict[str, Any]:
+    shown = curves.shown_classes(judged)
+    if not shown:
+        return {}
+    present = sum(not row.is_absent for row in judged.by_class)
+    if len(shown) < present:
+        who += f"\n({len(shown)} of {present} classes, those with the most positives)"
+    roc = curves.roc_curves(predictions, judged)
+    precision_recall = curves.precision_recall_curves(predictions, judged)
+    reliability = curves.reliabilities(predictions, decisions, judged)
+    return {
+        "roc": figures.draw_roc(*roc, f"ROC: {who}"),
+        "precision_recall": figures.draw_precision_recall(
+            *precision_recall, f"Precision and recall: {who}"
+        ),
+        "reliability": figures.draw_reliability(
+            reliability, f"Calibration (bins of 5 units or more): {who}"
+        ),
+    }

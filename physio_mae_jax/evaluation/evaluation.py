@@ -1,0 +1,279 @@
+"""Judge predictions: figures with intervals, rare classes marked, subgroups, paired comparisons.
+
+Three habits of the field make figures look better than they are, and none is possible here.
+Thresholds chosen on what is judged: they come with the ``Decisions`` of validation. Macro averages
+that rest on classes with a handful of positives, or that silently drop them: both averages are
+given. Intervals that take the windows of a person for people: subjects are resampled.
+"""
+
+import dataclasses
+import functools
+from collections.abc import Mapping
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.evaluation import measures, metrics
+from physio_mae_jax.evaluation.bootstrap import (
+    Estimate,
+    check_pair,
+    interval,
+    paired_difference,
+    replicate,
+    stratum_of,
+    varies,
+)
+from physio_mae_jax.evaluation.decisions import Decisions, uncalibrated_probabilities
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.results import (
+    CalibrationResult,
+    ClassResult,
+    Comparison,
+    Evaluation,
+)
+from physio_mae_jax.evaluation.subgroups import judge_subgroups, num_unknown
+
+# Nothing varies among fewer, see ``bootstrap.varies``.
+_LEAST_SUBJECTS = 2
+
+
+def evaluate(
+    test: Predictions,
+    decisions: Decisions,
+    *,
+    num_replicates: int = 1000,
+    seed: int = 0,
+    least_positives: int = 10,
+) -> Evaluation:
+    """Judge a model on people it has not seen.
+
+    Args:
+        test: what is judged.
+        decisions: chosen on the validation of the same model.
+        num_replicates: of the bootstrap.
+        seed: of the bootstrap.
+        least_positives: a class with fewer positive or fewer negative units is rare; where a
+            subgroup has fewer of a class, the class is left out of its average.
+
+    Raises:
+        DataError: decisions are of another kind or of other classes.
+    """
+    decisions.check(test)
+    present, frequent = (
+        measures.judged_classes(test, 1),
+        measures.judged_classes(test, least_positives),
+    )
+    figures = _measure(test, decisions, num_replicates, seed)
+    return Evaluation(
+        kind=test.kind,
+        classes=test.classes,
+        main_metric=measures.MAIN_METRICS[test.kind],
+        num_units=test.num_units,
+        num_subjects=len(np.unique(test.subjects)),
+        num_subjects_decided_on=decisions.num_shared_subjects(test),
+        overall=figures.averages(test, present) | figures.wholes(),
+        overall_frequent={} if frequent.all() else figures.averages(test, frequent),
+        by_class=tuple(
+            _class_result(test, k, not frequent[k], figures) for k in range(len(test.classes))
+        ),
+        calibration=_calibration(test, decisions, present),
+        confusion=_confusion(test, decisions),
+        subgroups=judge_subgroups(
+            test, num_replicates=num_replicates, seed=seed, least_positives=least_positives
+        ),
+        num_unknown=num_unknown(test),
+        num_replicates=num_replicates,
+        seed=seed,
+        least_positives=least_positives,
+    )
+
+
+def compare(
+    evaluated: Mapping[str, Predictions],
+    reference: str,
+    *,
+    num_replicates: int = 1000,
+    seed: int = 0,
+    least_positives: int = 10,
+) -> tuple[Comparison, ...]:
+    """Compare models with one of them on the same units and replicates.
+
+    The main metric needs no thresholds, so no decisions are asked for. Intervals are not widened
+    for the number of comparisons.
+
+    Args:
+        evaluated: predictions by the name of the model.
+        reference: one of the names.
+        num_replicates, seed, least_positives: of ``evaluate``.
+
+    Returns:
+        Of each other model the difference over all classes and, where some are rare, without them.
+
+    Raises:
+        DataError: the reference is not there, or predictions are not of the same units.
+    """
+    if reference not in evaluated:
+        raise DataError(f"no model {reference!r} to compare with; there is {', '.join(evaluated)}.")
+    base = evaluated[reference]
+    name = measures.MAIN_METRICS[base.kind]
+    sets = {name: measures.judged_classes(base, 1)}
+    if not (frequent := measures.judged_classes(base, least_positives)).all():
+        sets[f"{name} without rare classes"] = frequent
+    found = []
+    for other, predictions in evaluated.items():
+        if other == reference:
+            continue
+        check_pair(predictions, base)
+        for words, classes in sets.items():
+            metric = functools.partial(measures.main_metric, classes=classes)
+            ones = np.ones(base.num_units)
+            difference = paired_difference(
+                metric, predictions, base, num_replicates=num_replicates, seed=seed
+            )
+            comparison = Comparison(
+                name=other,
+                reference=reference,
+                metric=words,
+                value=float(metric(predictions, ones)),
+                reference_value=float(metric(base, ones)),
+                difference=difference,
+            )
+            found.append(comparison)
+    return tuple(found)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Figures:
+    """Values of all units and of every replicate, by name.
+
+    Attributes:
+        class_points, class_draws: [1, K] and [R, K].
+        whole_points, whole_draws: [1] and [R].
+        has_interval: False where resampling changes nothing.
+    """
+
+    class_points: Mapping[str, np.ndarray]
+    class_draws: Mapping[str, np.ndarray]
+    whole_points: Mapping[str, np.ndarray]
+    whole_draws: Mapping[str, np.ndarray]
+    has_interval: bool
+
+    def averages(self, predictions: Predictions, classes: np.ndarray) -> dict[str, Estimate]:
+        """Average over classes [K] bool: each metric, in a regression only what can be averaged."""
+        names = {name: f"macro_{name}" for name in self.class_points}
+        if predictions.kind == "multiclass":
+            names["sensitivity"] = "balanced_accuracy"
+        elif predictions.kind == "regression":
+            several = len(predictions.classes) > 1
+            names = {name: name for name in names if name == "mae" or not several}
+        return {
+            words: self._estimate(
+                metrics.macro(self.class_draws[name], classes),
+                metrics.macro(self.class_points[name], classes),
+            )
+            for name, words in names.items()
+        }
+
+    def wholes(self) -> dict[str, Estimate]:
+        """Return the metrics of whole units."""
+        return {
+            name: self._estimate(self.whole_draws[name], point)
+            for name, point in self.whole_points.items()
+        }
+
+    def of_class(self, k: int, has_interval: bool) -> dict[str, Estimate]:
+        """Return the metrics of one class."""
+        return {
+            name: self._estimate(self.class_draws[name][:, k], point[:, k], has_interval)
+            for name, point in self.class_points.items()
+        }
+
+    def _estimate(
+        self, drawn: np.ndarray, point: np.ndarray, has_interval: bool = True
+    ) -> Estimate:
+        if not (has_interval and self.has_interval):
+            return Estimate(float(point[0]))
+        return interval(drawn, float(point[0]))
+
+
+def _measure(
+    predictions: Predictions, decisions: Decisions, num_replicates: int, seed: int
+) -> _Figures:
+    of_classes = measures.class_measure(predictions, decisions)
+    of_wholes = measures.unit_measure(predictions, decisions)
+    strata = stratum_of(predictions)
+    drawn = replicate(
+        lambda weights: of_classes(weights) | of_wholes(weights),
+        predictions.subjects,
+        strata,
+        num_replicates=num_replicates,
+        seed=seed,
+    )
+    ones = np.ones((1, predictions.num_units))
+    class_points, whole_points = of_classes(ones), of_wholes(ones)
+    return _Figures(
+        class_points=class_points,
+        class_draws={name: drawn[name] for name in class_points},
+        whole_points=whole_points,
+        whole_draws={name: drawn[name] for name in whole_points},
+        has_interval=varies(strata),
+    )
+
+
+def _class_result(predictions: Predictions, k: int, rare: bool, figures: _Figures) -> ClassResult:
+    name = predictions.classes[k]
+    if predictions.kind == "regression":
+        return ClassResult(name=name, rare=rare, metrics=figures.of_class(k, True))
+    positive = predictions.targets[:, k] == 1
+    subjects = [len(np.unique(predictions.subjects[side])) for side in (positive, ~positive)]
+    return ClassResult(
+        name=name,
+        num_positives=int(positive.sum()),
+        num_negatives=int((~positive).sum()),
+        num_positive_subjects=subjects[0],
+        num_negative_subjects=subjects[1],
+        rare=rare,
+        metrics=figures.of_class(k, min(subjects) >= _LEAST_SUBJECTS),
+    )
+
+
+def _calibration(
+    predictions: Predictions, decisions: Decisions, present: np.ndarray
+) -> tuple[CalibrationResult, ...]:
+    """Return the whole first, then every class."""
+    if predictions.kind == "regression":
+        return ()
+    sides = [
+        measures.calibration_measure(probabilities, predictions.targets, predictions.kind)
+        for probabilities in (
+            uncalibrated_probabilities(predictions),
+            decisions.probabilities(predictions.logits),
+        )
+    ]
+    names = list(predictions.classes)
+    if predictions.kind == "multiclass":
+        names.append("decided class")
+    elif present.any():
+        names.append("mean of classes")
+        for rows in sides:
+            held = [row for row, there in zip(rows, present, strict=True) if there]
+            rows.append({n: float(np.mean([row[n] for row in held])) for n in held[0]})
+    found = [
+        CalibrationResult(name=name, before=before, after=after)
+        for name, before, after in zip(names, *sides, strict=True)
+    ]
+    return (*found[len(predictions.classes) :], *found[: len(predictions.classes)])
+
+
+def _confusion(predictions: Predictions, decisions: Decisions) -> tuple[tuple[int, ...], ...]:
+    if predictions.kind == "regression":
+        return ()
+    decided = decisions.decide(decisions.probabilities(predictions.logits))
+    ones = np.ones(predictions.num_units)
+    if predictions.kind == "multiclass":
+        table = metrics.confusion_matrix(decided, predictions.targets, ones)
+    else:
+        n = metrics.Counts.of(decided, predictions.targets, ones)
+        columns = (n.true_positive, n.false_negative, n.false_positive, n.true_negative)
+        table = np.stack(columns, axis=1)
+    return tuple(tuple(round(value) for value in row) for row in table.tolist())

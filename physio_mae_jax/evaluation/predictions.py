@@ -1,0 +1,228 @@
+"""What a model said of units, and what is true of them."""
+
+import dataclasses
+import os
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+
+KINDS = ("multilabel", "multiclass", "regression")
+_FIELDS = ("kind", "classes", "unit_ids", "subjects", "logits", "targets")
+_ATTRIBUTE = "attribute."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class Predictions:
+    """What a model said of U units in K classes, and what is true.
+
+    Attributes:
+        kind: 'multilabel', 'multiclass' or 'regression'.
+        classes: [K] names; of the targets in a regression.
+        unit_ids: [U] str, each once: what is judged, a recording or a window.
+        subjects: [U] str, the person each unit is of.
+        logits: [U, K] float64. Multilabel: log-odds of each class. Multiclass: log-probabilities
+            up to a constant of the unit. Regression: predictions in the units of the targets.
+        targets: [U, K] float64. Multilabel: 0 or 1. Multiclass: one-hot. Regression: values.
+        attributes: [U] each, of str or float64, such as 'sex' and 'age' (years); '' or NaN where
+            not known.
+
+    Raises:
+        DataError: shapes disagree, a number is not finite, or targets are not of the kind.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    unit_ids: np.ndarray
+    subjects: np.ndarray
+    logits: np.ndarray
+    targets: np.ndarray
+    attributes: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        converted = {
+            "classes": tuple(str(name) for name in self.classes),
+            "unit_ids": _texts("unit_ids", self.unit_ids),
+            "subjects": _texts("subjects", self.subjects),
+            "logits": _numbers("logits", self.logits),
+            "targets": _numbers("targets", self.targets),
+            "attributes": {n: _attribute(n, values) for n, values in self.attributes.items()},
+        }
+        for name, value in converted.items():
+            object.__setattr__(self, name, value)
+        self._check_shapes()
+        self._check_values()
+
+    @property
+    def num_units(self) -> int:
+        """U."""
+        return len(self.unit_ids)
+
+    def only(self, units: np.ndarray) -> "Predictions":
+        """Return some of the units.
+
+        Args:
+            units: [U] bool, or indices.
+        """
+        return dataclasses.replace(
+            self,
+            **{n: getattr(self, n)[units] for n in ("unit_ids", "subjects", "logits", "targets")},
+            attributes={name: values[units] for name, values in self.attributes.items()},
+        )
+
+    def save(self, path: Path) -> None:
+        """Write an npz file whole or not at all, of plain arrays without pickles."""
+        arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in _FIELDS}
+        arrays |= {f"{_ATTRIBUTE}{name}": values for name, values in self.attributes.items()}
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(path.name + ".tmp")
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, **arrays)
+        os.replace(temporary, path)
+
+    @classmethod
+    def load(cls, path: Path) -> "Predictions":
+        """Read what ``save`` wrote.
+
+        Raises:
+            DataError: the file is not such a file, or its content is not right.
+        """
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {name: file[name] for name in file.files}
+            content = {name: arrays[name] for name in _FIELDS}
+        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            raise DataError(
+                f"predictions {path} cannot be read ({type(error).__name__}: {error}); give an "
+                ".npz that Predictions.save wrote."
+            ) from error
+        attributes = {
+            name.removeprefix(_ATTRIBUTE): values
+            for name, values in arrays.items()
+            if name.startswith(_ATTRIBUTE)
+        }
+        content |= {"kind": str(content["kind"]), "classes": tuple(content["classes"].tolist())}
+        return cls(**content, attributes=attributes)
+
+    def _check_shapes(self) -> None:
+        if self.kind not in KINDS:
+            raise DataError(f"predictions of kind {self.kind!r}; choose one of {', '.join(KINDS)}.")
+        least = 2 if self.kind == "multiclass" else 1
+        if len(self.classes) < least or len(set(self.classes)) != len(self.classes):
+            raise DataError(
+                f"classes {self.classes}: {self.kind} needs at least {least}, each once."
+            )
+        if not self.num_units:
+            raise DataError("predictions of no unit at all cannot be judged.")
+        by_unit = {"subjects": self.subjects, **self.attributes}
+        for name, values in by_unit.items():
+            if values.shape != self.unit_ids.shape:
+                raise DataError(
+                    f"{name} has shape {list(values.shape)}, expected {list(self.unit_ids.shape)}: "
+                    "one value a unit."
+                )
+        wanted = (self.num_units, len(self.classes))
+        for name in ("logits", "targets"):
+            if getattr(self, name).shape != wanted:
+                raise DataError(
+                    f"{name} has shape {list(getattr(self, name).shape)}, expected {list(wanted)}: "
+                    f"{wanted[0]} units, {wanted[1]} classes."
+                )
+
+    def _check_values(self) -> None:
+        ids, counts = np.unique(self.unit_ids, return_counts=True)
+        if (counts > 1).any():
+            raise DataError(
+                f"unit {ids[counts > 1][0]!r} occurs {counts.max()} times; each may be judged once."
+            )
+        if (self.subjects == "").any():
+            unit = self.unit_ids[self.subjects == ""][0]
+            raise DataError(f"unit {unit!r} has no subject; name the person, or the unit itself.")
+        for name in ("logits", "targets"):
+            self._refuse(name, ~np.isfinite(getattr(self, name)), "is not finite")
+        if self.kind != "regression":
+            self._refuse("targets", ~np.isin(self.targets, (0.0, 1.0)), "is neither 0 nor 1")
+        if self.kind == "multiclass" and (self.targets.sum(axis=1) != 1).any():
+            unit = int(np.flatnonzero(self.targets.sum(axis=1) != 1)[0])
+            raise DataError(
+                f"targets of unit {self.unit_ids[unit]!r} name {self.targets[unit].sum():g} classes"
+                "; multiclass needs exactly one (one-hot), or make it multilabel."
+            )
+
+    def _refuse(self, name: str, bad: np.ndarray, what: str) -> None:
+        if bad.any():
+            unit, k = np.argwhere(bad)[0]
+            raise DataError(
+                f"{name} of unit {self.unit_ids[unit]!r}, class {self.classes[k]!r} {what} "
+                f"({getattr(self, name)[unit, k]}); so are {bad.sum() - 1} others."
+            )
+
+
+def aggregate_windows(
+    unit_of_window: np.ndarray, window_logits: np.ndarray, num_units: int
+) -> np.ndarray:
+    """Average the logits of the windows of each unit.
+
+    Args:
+        unit_of_window: [W] integers from 0 to ``num_units`` - 1.
+        window_logits: [W, K], finite.
+        num_units: U.
+
+    Returns:
+        [U, K] float64.
+
+    Raises:
+        DataError: shapes disagree, a number is out of range or not finite, or a unit has no window.
+    """
+    units, logits = np.asarray(unit_of_window), _numbers("window_logits", window_logits)
+    if logits.ndim != 2 or units.shape != logits.shape[:1] or units.dtype.kind not in "iu":
+        raise DataError(
+            f"window_logits has shape {list(logits.shape)} and unit_of_window {units.dtype} "
+            f"{list(units.shape)}; expected [W, K] and integers [W]."
+        )
+    if len(units) and not 0 <= units.min() <= units.max() < num_units:
+        raise DataError(f"unit_of_window goes beyond 0 to {num_units - 1}.")
+    if not np.isfinite(logits).all():
+        window, k = np.argwhere(~np.isfinite(logits))[0]
+        raise DataError(f"window_logits[{window}, {k}] is {logits[window, k]}, not finite.")
+    counts = np.bincount(units, minlength=num_units)
+    if (counts == 0).any():
+        missing = np.flatnonzero(counts == 0)
+        raise DataError(
+            f"{len(missing)} of {num_units} units have no window, the first is unit {missing[0]}; "
+            "leave them out of what is judged, and say so."
+        )
+    sums = [np.bincount(units, column, minlength=num_units) for column in logits.T]
+    return np.stack(sums, axis=1) / counts[:, None]
+
+
+def _texts(name: str, values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    texts = array.dtype.kind == "U" or (
+        array.dtype.kind == "O" and all(isinstance(value, str) for value in array.ravel())
+    )
+    if array.ndim != 1 or not (texts or array.dtype.kind in "iu"):
+        raise DataError(f"{name} is {array.dtype} {list(array.shape)}, expected names [U].")
+    return array.astype(str)
+
+
+def _numbers(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.array(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"{name} are not all numbers: {error}.") from error
+
+
+def _attribute(name: str, values: Any) -> np.ndarray:
+    array = np.asarray(values)
+    if array.dtype.kind in "biuf":
+        return array.astype(np.float64)
+    if array.dtype.kind == "O":
+        array = np.asarray(["" if value is None else str(value) for value in array.ravel()])
+    if array.dtype.kind != "U":
+        raise DataError(f"attribute {name!r} is {array.dtype}, expected text or numbers.")
+    return array

@@ -1,0 +1,75 @@
+"""Metrics of regressions from weighted units; shapes as in ``metrics``.
+
+``predicted`` and ``true`` are [U], giving [...], or [U, K] of several targets, giving [..., K], in
+the units of the targets.
+"""
+
+import numpy as np
+
+from physio_mae_jax.evaluation.weighting import mean, ratio
+
+# A variance that is this share of the mean square, or less, is one of rounding errors.
+_ROUNDING = 1e-12
+_TWO_SIDED_95 = 1.959963984540054
+
+
+def mean_absolute_error(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean of |predicted - true|."""
+    return mean(np.abs(predicted - true), weights)
+
+
+def root_mean_squared_error(
+    predicted: np.ndarray, true: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
+    """Return the root of the mean of (predicted - true)²."""
+    return np.sqrt(mean((predicted - true) ** 2, weights))
+
+
+def r2(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return 1 - squared error / squared distance of the truth to its mean; NaN if it is constant.
+
+    The mean is that of the units judged, which no model knows: 0 is a strong constant guess.
+    """
+    error = mean((predicted - true) ** 2, weights)
+    return 1 - ratio(error, _variance(true, weights))
+
+
+def pearson_r(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the linear correlation; NaN where either is constant."""
+    p, t = _centred(predicted), _centred(true)
+    covariance = mean(p * t, weights) - mean(p, weights) * mean(t, weights)
+    product = _variance(predicted, weights) * _variance(true, weights)
+    return np.clip(ratio(covariance, np.sqrt(product)), -1, 1)[()]
+
+
+def bias(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the mean of predicted - true."""
+    return mean(predicted - true, weights)
+
+
+def limits_of_agreement(
+    predicted: np.ndarray, true: np.ndarray, weights: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return bias ∓ 1.96 standard deviations of the error (Bland and Altman 1986).
+
+    Several units of a subject count as if they were of several subjects. NaN for a single unit.
+    """
+    total = weights.sum(axis=-1)
+    total = total[..., None] if predicted.ndim > 1 else total
+    variance = _variance(predicted - true, weights, constant=0.0)
+    spread = np.sqrt(ratio(variance * total, np.maximum(total - 1, 0)))
+    middle = bias(predicted, true, weights)
+    return middle - _TWO_SIDED_95 * spread, middle + _TWO_SIDED_95 * spread
+
+
+def _centred(values: np.ndarray) -> np.ndarray:
+    """Take off the plain mean, so that little is lost when squares are subtracted."""
+    return values - values.mean(axis=0)
+
+
+def _variance(values: np.ndarray, weights: np.ndarray, constant: float = np.nan) -> np.ndarray:
+    """Return the variance, and ``constant`` where it is that of rounding errors."""
+    centred = _centred(values)
+    square = mean(centred**2, weights)
+    variance = square - mean(centred, weights) ** 2
+    return np.where(variance > _ROUNDING * square, variance, constant)[()]

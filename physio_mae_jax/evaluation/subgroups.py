@@ -1,0 +1,110 @@
+"""Units judged apart, by sex and by age, each group on replicates of its own people."""
+
+import functools
+import re
+from collections.abc import Iterator
+
+import numpy as np
+
+from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation.bootstrap import Estimate, interval, replicate, stratum_of, varies
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.results import SubgroupResult
+
+# From (years) and the name of each bin; a bin ends where the next one starts.
+AGE_BINS = ((0.0, "<40"), (40.0, "40-60"), (60.0, "60-80"), (80.0, "≥80"))
+_UNKNOWN = ("", "nan", "none", "null", "unknown", "?", "n/a")
+# '63', '63.5', '>89' (as the rules on privacy have it), '89+', '063Y' (as DICOM has it).
+_AGE = re.compile(r"[>≥]?=?\s*(\d+(?:\.\d+)?)\s*(?:\+|y|years)?", re.IGNORECASE)
+
+
+def judge_subgroups(
+    predictions: Predictions, *, num_replicates: int, seed: int, least_positives: int
+) -> tuple[SubgroupResult, ...]:
+    """Judge every subgroup by the main metric, see ``evaluation.evaluate``."""
+    found = []
+    for attribute, name, units in subgroups(predictions):
+        group = predictions.only(units)
+        chosen = measures.judged_classes(group, least_positives)
+        positives: list[int] = []
+        if group.kind != "regression":
+            positives = group.targets.sum(axis=0).astype(int).tolist()
+        result = SubgroupResult(
+            attribute=attribute,
+            name=name,
+            num_units=group.num_units,
+            num_subjects=len(np.unique(group.subjects)),
+            num_positives=dict(zip(group.classes, positives, strict=False)),
+            left_out=tuple(np.asarray(group.classes)[~chosen].tolist()),
+            estimate=_estimate(group, chosen, num_replicates, seed),
+        )
+        found.append(result)
+    return tuple(found)
+
+
+def _estimate(group: Predictions, classes: np.ndarray, num_replicates: int, seed: int) -> Estimate:
+    if not classes.any():
+        return Estimate(float("nan"))
+    metric = functools.partial(measures.main_metric, group, classes=classes)
+    point = float(metric(np.ones(group.num_units)))
+    strata = stratum_of(group)
+    if not varies(strata):
+        return Estimate(point)
+    drawn = replicate(
+        lambda weights: {"main": metric(weights)},
+        group.subjects,
+        strata,
+        num_replicates=num_replicates,
+        seed=seed,
+    )
+    return interval(drawn["main"], point)
+
+
+def subgroups(predictions: Predictions) -> Iterator[tuple[str, str, np.ndarray]]:
+    """Yield attribute, name and units [U] bool of every subgroup with units in it.
+
+    Attributes that predictions do not have are left out, and so are units without a value.
+    """
+    for attribute, read in (("sex", _sexes), ("age", _ages)):
+        if attribute in predictions.attributes:
+            values, names = read(predictions.attributes[attribute])
+            for name in names:
+                if (values == name).any():
+                    yield attribute, name, values == name
+
+
+def num_unknown(predictions: Predictions) -> dict[str, int]:
+    """Count the units without a readable value of each attribute that subgroups are made by."""
+    counts = {}
+    for attribute, read in (("sex", _sexes), ("age", _ages)):
+        if attribute in predictions.attributes:
+            values, _ = read(predictions.attributes[attribute])
+            counts[attribute] = int((values == "").sum())
+    return counts
+
+
+def read_age(text: str) -> float:
+    """Return years of '63', '63.5', '>89', '89+' or '063Y', and NaN of anything else."""
+    match = _AGE.fullmatch(text.strip())
+    return float(match[1]) if match else float("nan")
+
+
+def _sexes(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    texts = [value.strip() for value in _texts(values)]
+    known = np.asarray(["" if text.lower() in _UNKNOWN else text for text in texts], str)
+    return known, sorted(set(known.tolist()) - {""})
+
+
+def _ages(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    years = values if values.dtype.kind == "f" else [read_age(text) for text in values.tolist()]
+    years = np.asarray(years, np.float64)
+    names = [name for _, name in AGE_BINS]
+    place = np.searchsorted([start for start, _ in AGE_BINS], years, side="right") - 1
+    known = np.isfinite(years) & (years >= 0)
+    return np.where(known, np.asarray(names)[place], ""), names
+
+
+def _texts(values: np.ndarray) -> list[str]:
+    if values.dtype.kind == "f":
+        return ["" if np.isnan(value) else f"{value:g}" for value in values]
+    return [str(value) for value in values]

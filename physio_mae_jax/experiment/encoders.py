@@ -1,0 +1,106 @@
+"""Encoders to begin with: of a pre-training run or of the original's weights, for any window."""
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.past_run import open_run
+from physio_mae_jax.inference.positions import resize_columns
+from physio_mae_jax.inference.torch_file import read_state_dict
+from physio_mae_jax.inference.torch_import import import_state_dict
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.objectives.pretraining import Params
+
+_LOG = logging.getLogger(__name__)
+
+
+class StartingEncoder(NamedTuple):
+    """An encoder to begin with.
+
+    Attributes:
+        config: of the autoencoder it was part of, for the window wanted.
+        params: of the encoder.
+        trained_on: hashes of what it was trained on; none where that is not known.
+        origin: where it comes from, for reports.
+    """
+
+    config: MaeConfig
+    params: Params
+    trained_on: TrainingRecord
+    origin: str
+
+
+def encoder_of_run(folder: str, num_samples: int | None) -> StartingEncoder:
+    """Load the encoder of a pre-training run, its positions fitted to another window if need be.
+
+    Args:
+        folder: work folder of the run.
+        num_samples: of the windows it will see; None for those it was trained on.
+
+    Raises:
+        UserError: there is no such run or checkpoint, or the window is no whole number of columns.
+    """
+    past = open_run(folder, {})
+    params = past.encoders["trained"]
+    if isinstance(past.model, ContrastiveAutoencoder):
+        params = params["autoencoder"]
+    return _fitted(past.model.config, params["encoder"], past.trained_on, folder, num_samples)
+
+
+def encoder_of_file(path: str, config_path: str, num_samples: int | None) -> StartingEncoder:
+    """Load the encoder of weights of the original.
+
+    Args:
+        path: of a .pth or .npz file.
+        config_path: of a JSON file with the arguments of the original's constructor.
+        num_samples: of the windows it will see; None for those it was trained on.
+
+    Raises:
+        UserError: a file is missing or broken, or the weights do not fit the arguments.
+    """
+    try:
+        arguments = json.loads(Path(config_path).expanduser().read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"weights_config={config_path!r} cannot be read ({error}); give a JSON file with the "
+            "arguments of the constructor that made the weights, such as signal_len."
+        ) from error
+    model: Any
+    model, params = import_state_dict(read_state_dict(path), arguments)
+    tree = params["autoencoder"] if isinstance(model, ContrastiveAutoencoder) else params
+    nothing = TrainingRecord(np.zeros(0, np.uint64), np.zeros(0, np.uint64))
+    return _fitted(model.config, tree["encoder"], nothing, path, num_samples)
+
+
+def _fitted(
+    config: MaeConfig,
+    params: Params,
+    trained_on: TrainingRecord,
+    origin: str,
+    num_samples: int | None,
+) -> StartingEncoder:
+    if num_samples is not None and num_samples != config.num_samples:
+        fitted = dataclasses.replace(config, num_samples=num_samples)
+        tokenizer = dict(params["tokenizer"])
+        tokenizer["position"] = resize_columns(
+            np.asarray(tokenizer["position"]), fitted.num_columns
+        )
+        _LOG.info(
+            "positions of %s are stretched from %d to %d columns",
+            *(origin, config.num_columns, fitted.num_columns),
+        )
+        params, config = {**params, "tokenizer": tokenizer}, fitted
+    leaves = jax.tree.leaves(params)
+    _LOG.info(
+        "%d arrays, %.2f M parameters of the encoder come from %s",
+        *(len(leaves), sum(leaf.size for leaf in leaves) / 1e6, origin),
+    )
+    return StartingEncoder(config, params, trained_on, origin)

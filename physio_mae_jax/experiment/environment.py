@@ -1,0 +1,58 @@
+"""The machine that a run is for, and the description of both in config.json."""
+
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.config import MaeConfig
+
+_PACKAGES = ("physio_mae_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
+
+
+def count_devices(wanted: int) -> int:
+    """Return how many devices a run uses; 0 wanted means all there are.
+
+    Raises:
+        ConfigError: there are fewer.
+    """
+    if wanted > jax.device_count():
+        raise ConfigError(
+            f"num_devices={wanted}, but this machine offers {jax.device_count()}; lower it or set "
+            "0 for all."
+        )
+    return wanted or jax.device_count()
+
+
+def check_attention(model: MaeConfig) -> None:
+    """Raise a ConfigError where the model asks for attention that this machine has not."""
+    if model.attention_implementation == "cudnn" and jax.default_backend() != "gpu":
+        raise ConfigError(
+            "model.attention_implementation is 'cudnn', which needs an NVIDIA GPU, but JAX runs on "
+            f"{jax.default_backend()!r} here; set it to 'xla', or install jax[cuda13] (README.md)."
+        )
+
+
+def describe_environment(config: ConfigDict, contract: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a run's config.json: settings, contract, command, versions, devices."""
+    return {
+        "command": shlex.join(sys.argv),
+        "config": config.to_dict(),
+        "contract": dict(contract),
+        "devices": [str(device) for device in jax.devices()],
+        "versions": {"python": platform.python_version()}
+        | {package: _version(package) for package in _PACKAGES},
+    }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed as a package"

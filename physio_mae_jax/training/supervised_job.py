@@ -1,0 +1,200 @@
+"""Learning from labels as the loop sees it: the step, validation, and the best model so far."""
+
+import dataclasses
+import functools
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.units import Units
+from physio_mae_jax.data.windows import WindowReader
+from physio_mae_jax.figures.curves import draw_supervised_curves
+from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.job import Step
+from physio_mae_jax.training.judgement import Judgement
+from physio_mae_jax.training.prediction import average_by_unit, predict_windows
+from physio_mae_jax.training.sharding import replicated
+from physio_mae_jax.training.state import Params, TrainState
+from physio_mae_jax.training.supervised_step import (
+    SUPERVISED_INPUTS,
+    SupervisedTask,
+    compile_prediction,
+    compile_supervised_step,
+)
+
+_ENCODER = "encoder"
+BEST = "best"
+
+
+@dataclasses.dataclass
+class BestSoFar:
+    """After which step a model was best, and its metric; every process keeps the same."""
+
+    step: int = 0
+    value: float = -math.inf
+
+    @classmethod
+    def read(cls, path: Path) -> "BestSoFar":
+        """Read what an earlier run wrote, if any did."""
+        if not path.is_file():
+            return cls()
+        content = json.loads(path.read_text(encoding="utf-8"))
+        return cls(int(content["step"]), float(content["value"]))
+
+    def is_beaten_by(self, value: float) -> bool:
+        """Say whether a value is better; one that is not a number is not."""
+        return value > self.value
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SupervisedJob:
+    """Train a classifier or regressor; a ``job.Job``.
+
+    Attributes:
+        workdir: absolute folder; its folder 'best' keeps the model best on validation.
+        task: model, loss and optimizer.
+        mesh: of devices.
+        window_shape: (M, L) of the windows.
+        encoder: parameters that the encoder begins with; None for new ones.
+        reader: of windows.
+        validation: units by which the best model is chosen.
+        metric: from logits [U, K] and targets [U, K] to what is to grow.
+        metric_name: of it.
+        batch_size: windows predicted at a time.
+        num_threads: that read ahead.
+        patience_steps: training ends where nothing has got better for so long; 0 for never.
+        contract, trained_on: kept with the best model.
+    """
+
+    workdir: Path
+    task: SupervisedTask
+    mesh: Mesh
+    window_shape: tuple[int, int]
+    encoder: Params | None
+    reader: WindowReader
+    validation: Units
+    metric: Callable[[np.ndarray, np.ndarray], float]
+    metric_name: str
+    batch_size: int
+    num_threads: int
+    patience_steps: int
+    contract: dict[str, Any]
+    trained_on: TrainingRecord
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Entries of a batch that go to the devices."""
+        return SUPERVISED_INPUTS
+
+    def init_state(self, key: jax.Array) -> TrainState:
+        """Make a new state."""
+        channels, samples = self.window_shape
+        keys = jax.random.split(key)
+        # Two examples: a batch normalisation divides by one less than there are.
+        variables = self.task.model.init(
+            {"params": keys[0], "dropout": keys[1]},
+            jnp.zeros((2, channels, samples)),
+            jnp.ones((2, channels), bool),
+            jnp.zeros((2, channels), jnp.int32),
+        )
+        model_state = {name: part for name, part in variables.items() if name != "params"}
+        return TrainState.start(
+            key,
+            variables["params"],
+            self.task.optimizer,
+            model_state,
+            keeps_average=self.task.average_decay > 0,
+        )
+
+    def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
+        """Make a new state on the devices of a mesh, with the encoder that is given."""
+        state = jax.jit(self.init_state, out_shardings=replicated(mesh))(key)
+        if self.encoder is None:
+            return state
+        encoder = jax.device_put(self.encoder, replicated(mesh))
+        average = state.average
+        if average:
+            average = average | {_ENCODER: jax.tree.map(jnp.copy, encoder)}
+        return state.replace(params=state.params | {_ENCODER: encoder}, average=average)
+
+    def compile_step(self, mesh: Mesh) -> Step:
+        """Compile the update."""
+        return compile_supervised_step(self.task, mesh)
+
+    def losses_in_words(self, metrics: dict[str, float]) -> str:
+        """Word the loss of a step."""
+        return f"loss {metrics['loss']:.4f}"
+
+    def predict(self, params: Params, model_state: Any, units: Units) -> np.ndarray:
+        """Predict units: logits [U, K] float64, averaged over the windows of each."""
+        windows = predict_windows(
+            lambda batch: self._predict(params, model_state, batch),
+            self.reader,
+            units,
+            self.mesh,
+            self.batch_size,
+            self.num_threads,
+        )
+        return average_by_unit(windows, units)
+
+    @functools.cached_property
+    def _predict(self) -> Any:
+        return compile_prediction(self.task, self.mesh)
+
+    def judge(self, state: TrainState, step: int) -> Judgement | None:
+        """Measure the model on validation, and keep it if it is the best so far."""
+        if step == 0:
+            return None
+        logits = self.predict(state.best_params, state.model_state, self.validation)
+        value = self.metric(logits, self.validation.targets)
+        if self.best.is_beaten_by(value):
+            self._keep(state, step, value)
+        line = (
+            f"step {step}  validation {self.metric_name} {value:.4f}, best {self.best.value:.4f} "
+            f"after step {self.best.step}"
+        )
+        return Judgement("validation", {self.metric_name: value, "best": self.best.value}, [line])
+
+    def is_over(self, step: int) -> bool:
+        """Say whether nothing has got better for as long as patience goes."""
+        return bool(self.patience_steps) and step - self.best.step >= self.patience_steps
+
+    @functools.cached_property
+    def best(self) -> "BestSoFar":
+        """The model kept as the best, also by an earlier run in the same folder."""
+        return BestSoFar.read(self._metric_path)
+
+    @property
+    def _metric_path(self) -> Path:
+        return self.workdir / BEST / "metric.json"
+
+    def best_model(self, abstract: TrainState) -> tuple[Params, Any]:
+        """Load the parameters that were best on validation, and what the model keeps beside."""
+        wanted = {"params": abstract.params, "model_state": abstract.model_state}
+        with Checkpoints(self.workdir / BEST, keep=1) as checkpoints:
+            loaded = checkpoints.parts(wanted)
+        return loaded["params"], loaded["model_state"]
+
+    def _keep(self, state: TrainState, step: int, value: float) -> None:
+        with Checkpoints(self.workdir / BEST, keep=1) as checkpoints:
+            model = {"params": state.best_params, "model_state": state.model_state}
+            checkpoints.save(step, model, self.contract, self.trained_on)
+        self.best.step, self.best.value = step, value
+        if jax.process_index() == 0:
+            content = {"step": step, "metric": self.metric_name, "value": value}
+            artifacts.write_json(self._metric_path, content)
+
+    def draw_progress(self) -> None:
+        """Draw loss and validation metric from metrics.jsonl."""
+        lines = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        figure = draw_supervised_curves([json.loads(line) for line in lines], self.metric_name)
+        artifacts.write_figure(self.workdir / "figures" / "learning_curves.png", figure)

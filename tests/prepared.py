@@ -1,0 +1,98 @@
+"""Small prepared data sets with signals and labels that are known."""
+
+import dataclasses
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.preparation.builder import builder_of
+from physio_mae_jax.preparation.recording import LabelTask, Layout, Marks, Recording, RecordRef
+
+
+@dataclasses.dataclass(frozen=True)
+class MadeUp(Layout):
+    """Recordings that are given."""
+
+    set_name: str
+    made_tasks: tuple[LabelTask, ...]
+    recordings: tuple[tuple[str, str, Recording], ...]  # id, subject, recording
+
+    description = "Made up."
+
+    @property
+    def name(self) -> str:
+        return self.set_name
+
+    @property
+    def tasks(self) -> tuple[LabelTask, ...]:
+        return self.made_tasks
+
+    def find(self, source: Path) -> Sequence[RecordRef]:
+        return [RecordRef(record_id=r, subject_id=s, files=()) for r, s, _ in self.recordings]
+
+    def read(self, source: Path, ref: RecordRef) -> Recording:
+        return next(found for name, _, found in self.recordings if name == ref.record_id)
+
+
+def prepare_made_up(
+    root: Path, name: str, tasks: Sequence[LabelTask], recordings: Sequence[tuple[str, str, Any]]
+) -> Path:
+    """Prepare recordings under ``root``; return the folder of the data set."""
+    layout = MadeUp(name, tuple(tasks), tuple(recordings))
+    builder = builder_of(layout)(source=root, data_dir=root)
+    builder.prepare()
+    return Path(builder.data_dir)
+
+
+CLASSES = LabelTask(name="wave", classes=("slow", "fast"), exclusive=True)
+BEATS = LabelTask(name="beat", classes=("N", "V"), level="event", exclusive=True)
+STATES = LabelTask(name="state", classes=("rest", "work"), level="interval", exclusive=True)
+FLAGS = LabelTask(name="flags", classes=("a", "b", "c"))
+
+
+def waves(root: Path, name: str = "waves", people: int = 24, seconds: int = 12) -> Path:
+    """Prepare sines of 1 or 4 Hz in noise: every person has two recordings of one kind.
+
+    Tasks: 'wave' (the kind), 'flags' (a = fast, b by chance, c never but once), 'beat' (an event
+    each second, V where its number is even) and 'state' (halves of the recording). Attributes:
+    fold (1 to 4), age (20 to 80, higher where fast), sex.
+    """
+    rng = np.random.default_rng(0)
+    rate, samples = 100.0, seconds * 100
+    time = np.arange(samples) / rate
+    recordings = []
+    for person in range(people):
+        fast = person % 2
+        for visit in range(2):
+            phase = rng.uniform(0, 2 * np.pi)
+            wave = np.sin(2 * np.pi * (1 + 3 * fast) * time + phase)
+            signal = np.stack([wave, -wave]) + 0.3 * rng.normal(size=(2, samples))
+            half = samples // 2
+            flags = np.array([fast, rng.random() < 0.5, person == 0], np.int8)
+            recordings.append(
+                (
+                    f"p{person}_{visit}",
+                    f"p{person}",
+                    Recording(
+                        signal=signal.astype(np.float32),
+                        channels=("II", "PPG"),
+                        units=("mV", ""),
+                        sampling_rate_hz=rate,
+                        labels={"wave": np.eye(2, dtype=np.int8)[fast], "flags": flags},
+                        marks={
+                            "beat": Marks.of(
+                                [(s * 100, s * 100 + 1, s % 2) for s in range(seconds)]
+                            ),
+                            "state": Marks.of([(0, half, 0), (half, samples, 1)]),
+                        },
+                        attributes={
+                            "fold": person // 2 % 4 + 1,
+                            "age": float(20 + person + 30 * fast),
+                            "sex": ("male", "female")[person % 3 == 0],
+                        },
+                    ),
+                )
+            )
+    return prepare_made_up(root, name, (CLASSES, FLAGS, BEATS, STATES), recordings)

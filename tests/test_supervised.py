@@ -1,0 +1,250 @@
+"""Losses of labels, mixing, class weights, and learning rates by depth: against plain formulas."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.heads import ArcFace, Classifier, HeadConfig
+from physio_mae_jax.objectives.supervised import (
+    SupervisedConfig,
+    class_weights,
+    mix_windows,
+    supervised_losses,
+)
+from physio_mae_jax.training.optimizer import (
+    OptimizerConfig,
+    decayed,
+    depth_multipliers,
+    make_optimizer,
+)
+from tests.factories import random_batch, tiny_model
+
+PLAIN = SupervisedConfig()
+
+
+def one_hot(labels, count):
+    return jnp.asarray(np.eye(count, dtype=np.float32)[labels])
+
+
+def arrays(seed, rows=7, classes=4):
+    rng = np.random.default_rng(seed)
+    return jnp.asarray(rng.normal(size=(rows, classes)) * 3, jnp.float32), rng
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(0, 3), st.floats(0, 0.5))
+def test_binary_losses_are_the_formula(seed, gamma, smoothing):
+    logits, rng = arrays(seed)
+    targets = rng.integers(0, 2, logits.shape).astype(np.float64)
+    weights = rng.uniform(0.5, 3, 4)
+    config = SupervisedConfig(focal_gamma=gamma, label_smoothing=smoothing)
+    ours = supervised_losses(
+        logits, jnp.asarray(targets), "multilabel", jnp.asarray(weights), config
+    )
+    p = 1 / (1 + np.exp(-np.asarray(logits, np.float64)))
+    y = targets * (1 - smoothing) + smoothing / 2
+    terms = -y * weights * (1 - p) ** gamma * np.log(p) - (1 - y) * p**gamma * np.log(1 - p)
+    np.testing.assert_allclose(ours, terms.mean(axis=1), rtol=2e-4, atol=1e-5)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 1000), st.floats(0, 3), st.floats(0, 0.5))
+def test_categorical_losses_are_the_formula(seed, gamma, smoothing):
+    logits, rng = arrays(seed)
+    labels = rng.integers(0, 4, 7)
+    weights = rng.uniform(0.5, 3, 4)
+    config = SupervisedConfig(focal_gamma=gamma, label_smoothing=smoothing)
+    ours = supervised_losses(logits, one_hot(labels, 4), "multiclass", jnp.asarray(weights), config)
+    exact = np.asarray(logits, np.float64)
+    p = np.exp(exact) / np.exp(exact).sum(axis=1, keepdims=True)
+    y = np.eye(4)[labels] * (1 - smoothing) + smoothing / 4
+    expected = -(y * (1 - p) ** gamma * np.log(p)).sum(axis=1) * weights[labels]
+    np.testing.assert_allclose(ours, expected, rtol=2e-4, atol=1e-5)
+
+
+def test_plain_cross_entropy_is_that_of_optax():
+    logits, rng = arrays(0)
+    labels = rng.integers(0, 4, 7)
+    ours = supervised_losses(logits, one_hot(labels, 4), "multiclass", jnp.ones(4), PLAIN)
+    theirs = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.asarray(labels))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-5)
+
+
+def test_losses_and_gradients_stay_finite_at_extreme_logits():
+    logits = jnp.asarray([[200.0, -200.0], [-200.0, 200.0]])
+    for kind, targets in (("multilabel", [[0.0, 1.0], [1.0, 1.0]]), ("multiclass", np.eye(2))):
+        for gamma in (0.0, 2.0):
+            config = SupervisedConfig(focal_gamma=gamma, label_smoothing=0.1)
+
+            def total(values, kind=kind, targets=targets, config=config):
+                return supervised_losses(
+                    values, jnp.asarray(targets), kind, jnp.ones(2), config
+                ).sum()
+
+            value, gradient = jax.value_and_grad(total)(logits)
+            assert np.isfinite(value)
+            assert np.isfinite(gradient).all()
+
+
+def test_numbers_cost_their_squared_error():
+    ours = supervised_losses(
+        jnp.asarray([[1.0], [3.0]]), jnp.asarray([[0.0], [1.0]]), "regression", jnp.ones(1), PLAIN
+    )
+    assert ours.tolist() == [1.0, 4.0]
+
+
+def test_inverse_weights_make_classes_count_alike():
+    labels = np.repeat([0, 1, 2], [80, 15, 5])
+    weights = class_weights(np.eye(3)[labels], "multiclass", "inverse")
+    totals = np.bincount(labels) * weights
+    np.testing.assert_allclose(totals, totals[0], rtol=1e-6)
+    assert weights[labels].mean() == pytest.approx(1, rel=1e-6)
+    effective = class_weights(np.eye(3)[labels], "multiclass", "effective")
+    assert 1 < effective[2] / effective[0] <= weights[2] / weights[0] + 1e-6
+    multi = np.array([[1, 0], [0, 0], [0, 0], [0, 1], [1, 0]])
+    np.testing.assert_allclose(class_weights(multi, "multilabel", "inverse"), [1.5, 4.0])
+    assert class_weights(np.eye(3)[[0, 1]], "multiclass", "inverse")[2] == 1
+    assert class_weights(multi, "multilabel", "none").tolist() == [1, 1]
+
+
+def test_mixed_windows_and_targets_are_the_same_mixture():
+    rng = np.random.default_rng(0)
+    signal = jnp.asarray(rng.normal(size=(8, 2, 16)), jnp.float32)
+    present = jnp.ones((8, 2), bool)
+    targets = one_hot(np.arange(8), 8)
+    mixed, soft = mix_windows(jax.random.key(3), signal, present, targets, 0.4)
+    np.testing.assert_allclose(mixed, jnp.einsum("bk,kml->bml", soft, signal), atol=1e-5)
+    np.testing.assert_allclose(soft.sum(axis=1), 1, atol=1e-6)
+    share = float(soft.max())
+    assert 0.5 < share < 1
+
+
+def test_windows_with_other_channels_are_not_mixed():
+    signal = jnp.ones((4, 2, 8))
+    present = jnp.asarray([[True, True], [True, False], [False, True], [False, False]])
+    targets = one_hot(np.arange(4), 4)
+    mixed, soft = mix_windows(jax.random.key(0), signal, present, targets, 0.4)
+    np.testing.assert_array_equal(mixed, signal)
+    np.testing.assert_array_equal(soft, targets)
+
+
+@pytest.mark.parametrize("margin", [0.2, 0.5])
+def test_arcface_turns_the_right_class_away_by_the_margin(margin):
+    rng = np.random.default_rng(1)
+    features = jnp.asarray(rng.normal(size=(200, 16)), jnp.float32)
+    module = ArcFace(5, 30.0, margin)
+    params = module.init(jax.random.key(0), features)
+    labels = jnp.asarray(rng.integers(0, 5, 200))
+    plain, turned = module.apply(params, features), module.apply(params, features, labels)
+    angle = np.arccos(np.clip(np.asarray(plain, np.float64) / 30, -1, 1))
+    right = np.eye(5, dtype=bool)[np.asarray(labels)]
+    np.testing.assert_allclose(turned[~right], plain[~right], atol=1e-5)
+    expected = 30 * np.cos(angle[right] + margin)
+    # Past pi - m the angle cannot be enlarged; there a straight line goes on falling.
+    inside = angle[right] < np.pi - margin
+    np.testing.assert_allclose(turned[right][inside], expected[inside], atol=2e-3)
+    assert (turned[right] < plain[right]).all()
+
+
+def test_arcface_falls_steadily_with_the_angle_of_the_right_class():
+    module = ArcFace(2, 30.0, 0.5)
+    params = {"params": {"classes": jnp.asarray([[1.0, 0.0], [0.0, 1.0]])}}
+    angles = np.linspace(0.01, np.pi - 0.01, 400)
+    features = jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    logits = module.apply(params, features, jnp.zeros(400, int))[:, 0]
+    assert (np.diff(logits) < 1e-4).all()
+    gradient = jax.grad(lambda f: module.apply(params, f, jnp.zeros(400, int))[:, 0].sum())(
+        features
+    )
+    assert np.isfinite(gradient).all()
+
+
+def classifier(head="linear"):
+    cfg = tiny_model(depth=3).config
+    model = Classifier(cfg, HeadConfig(kind=head, num_classes=2))
+    batch = random_batch(2, 2, cfg.num_samples)
+    return model, model.init(jax.random.key(0), *batch.values())["params"], batch
+
+
+def test_learning_rates_really_decay_with_depth():
+    """Constant gradients under plain descent: each step is the learning rate of its parameter."""
+    _, params, _ = classifier()
+    multipliers = depth_multipliers(params, 0.5, num_blocks=3)
+    optimizer = make_optimizer(
+        OptimizerConfig(peak_learning_rate=0.1, end_learning_rate=0.1, weight_decay=0.0),
+        10,
+        multipliers,
+    )
+    ones = jax.tree.map(jnp.ones_like, params)
+    updates, _ = optimizer.update(ones, optimizer.init(params), params)
+    blocks = updates["encoder"]["stack"]["blocks"]["mlp"]["expand"]["kernel"]
+    np.testing.assert_allclose(
+        -np.asarray(blocks)[:, 0, 0], 0.1 * np.array([0.125, 0.25, 0.5]), rtol=1e-3
+    )
+    tokenizer = updates["encoder"]["tokenizer"]["position"]
+    np.testing.assert_allclose(-np.asarray(tokenizer).ravel()[0], 0.1 * 0.0625, rtol=1e-3)
+    np.testing.assert_allclose(-np.asarray(updates["head"]["kernel"]).ravel()[0], 0.1, rtol=1e-3)
+
+
+@pytest.mark.parametrize("frozen", [0, 2, 3])
+def test_frozen_parts_do_not_move_whatever_the_weight_decay(frozen):
+    _, params, _ = classifier()
+    optimizer = make_optimizer(
+        OptimizerConfig(peak_learning_rate=0.1, weight_decay=0.5),
+        10,
+        depth_multipliers(params, 0.75, 3, frozen),
+    )
+    ones = jax.tree.map(jnp.ones_like, params)
+    updates, _ = optimizer.update(ones, optimizer.init(params), params)
+    moved = jax.tree.map(lambda u: np.abs(np.asarray(u)).max() > 0, updates)
+    assert not any(jax.tree.leaves(moved["encoder"]["tokenizer"]))
+    blocks = updates["encoder"]["stack"]["blocks"]["mlp"]["expand"]["bias"]
+    still = [not np.abs(np.asarray(block)).max() for block in blocks]
+    assert still == [i < frozen for i in range(3)]
+    assert all(jax.tree.leaves(moved["encoder"]["stack"]["norm"])) == (frozen < 3)
+    assert all(jax.tree.leaves(moved["head"]))
+
+
+def test_weight_decay_leaves_norms_biases_and_positions_alone():
+    _, params, _ = classifier()
+    flags = decayed(params)
+    assert not flags["encoder"]["tokenizer"]["position"]
+    assert not flags["encoder"]["stack"]["norm"]["scale"]
+    assert flags["head"]["kernel"]
+    assert not flags["head"]["bias"]
+
+
+@pytest.mark.parametrize("head", ["linear", "attention", "reasoning", "residual_mlp"])
+def test_heads_do_not_read_absent_channels(head):
+    model, params, batch = classifier(head)
+    mask = batch["channel_mask"].at[:, 1].set(False)
+    first = model.apply({"params": params}, batch["signal"], mask, batch["channel_ids"])
+    changed = batch["signal"].at[:, 1].set(7.0)
+    second = model.apply({"params": params}, changed, mask, batch["channel_ids"])
+    np.testing.assert_allclose(first, second, atol=1e-6)
+    one = model.apply(
+        {"params": params}, batch["signal"][:, :1], mask[:, :1], batch["channel_ids"][:, :1]
+    )
+    np.testing.assert_allclose(first, one, atol=1e-5)
+
+
+def test_attention_pooling_starts_as_the_mean():
+    model, params, batch = classifier("attention")
+    linear = Classifier(model.config, HeadConfig(kind="linear", num_classes=2))
+    assert model.apply({"params": params}, *batch.values()).shape == (2, 2)
+    assert not np.asarray(params["pool"]["query"]["kernel"]).any()
+    assert linear.head_config.kind == "linear"
+
+
+def test_wrong_settings_are_told():
+    with pytest.raises(ConfigError, match=r"objective\.balance is 'even'"):
+        SupervisedConfig(balance="even")
+    with pytest.raises(ConfigError, match=r"objective\.label_smoothing is 1\.0"):
+        SupervisedConfig(label_smoothing=1.0)
+    with pytest.raises(ConfigError, match=r"objective\.mixup is -1"):
+        SupervisedConfig(mixup=-1)
