@@ -20,24 +20,13 @@ from ml_collections import ConfigDict
 
 from configs.pretrain import ARGUMENTS as PRETRAINING_ARGUMENTS
 from configs.pretrain import get_config as pretraining_config
+from configs.tasks import TASKS, add_task
 from physio_mae_jax.experiment.settings import parse_argument
 
-# Task, split, channels, seconds of a window (0: of the encoder), classes that count.
-_TASKS = {
-    "ptbxl": ("superclass", "fold=1-8|9|10", "12_lead", 0.0, ""),
-    "ptbxl_subset": ("label", "fold=1-7|8|9", "12_lead", 0.0, ""),
-    "mitbih": ("beat", "set=DS1|0.2|DS2 -shared", "", 3.0, "N,S,V,F"),
-    "stress_predict": ("stress", "random=|0.2|0.2", "PPG,EDA,ACC_X,ACC_Y,ACC_Z", 0.0, ""),
-    "bonn": ("set", "random=|0.2|0.2", "EEG", 0.0, ""),
-    "cinc2017": ("rhythm", "random=|0.2|0.2", "I", 0.0, ""),
-    "sleep_edf": ("stage", "random=|0.2|0.2", "EEG_FPZ_CZ,EEG_PZ_OZ", 0.0, ""),
-    "wesad": ("affect", "random=|0.2|0.2", "", 0.0, "baseline,stress,amusement"),
-    "mimic3": ("rhythm", "random=|0.2|0.2", "ecg_ppg", 0.0, ""),
-}
 ARGUMENTS = {
     "model": ("mae", "resnet1d_wang", "xresnet1d101"),
     "preset": PRETRAINING_ARGUMENTS["preset"],
-    "data": tuple(_TASKS),
+    "data": tuple(TASKS),
     "attention": PRETRAINING_ARGUMENTS["attention"],
 }
 
@@ -61,21 +50,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.window_seconds = scratch.window_seconds
     config.model = scratch.model  # of an encoder from scratch
 
-    task, split, channels, seconds, classes = _TASKS[chosen["data"]]
-    config.data = scratch.data
-    config.data.split = split
-    config.data.channels = channels
-    config.data.missing_channels = "mask"
-    config.data.num_threads = 4
-    config.units = ConfigDict()
-    config.units.task = task  # of the data set, or 'attribute:age' to predict a number
-    config.units.classes = classes  # '': all
-    config.units.require_label = True  # leave out recordings of no class, as benchmarks do
-    config.units.max_windows = 16  # of a recording, that its prediction is averaged over
-    config.units.event_position = 0.5  # of a beat in its window
-    config.units.stretch_step = 1.0  # windows of a state begin so many windows apart
-    config.unit_seconds = seconds  # length of the windows; 0: that of the encoder
-    config.label_fraction = 1.0  # of the training subjects
+    add_task(config, chosen["data"], scratch.data)
     config.balanced_sampling = False
 
     config.head = ConfigDict()
@@ -112,10 +87,6 @@ def get_config(argument: str = "") -> ConfigDict:
     config.loop.keep_checkpoints = 1
     config.patience = 6  # looks without a better validation before training ends; 0: never
 
-    config.evaluation = ConfigDict()
-    config.evaluation.threshold_beta = 1.0  # F-beta by which thresholds are chosen
-    config.evaluation.num_replicates = 1000  # of the bootstrap by subject
-    config.evaluation.least_positives = 10  # classes with fewer are marked as rare
     if chosen["preset"] == "debug":
         config.batch_size, config.loop.num_steps = 8, 4
         config.loop.evaluate_every_steps = config.loop.log_every_steps = 2

@@ -45,11 +45,16 @@ def main(argv: list[str]) -> None:
         from physio_mae_jax.inference.retrieval import retrieve
 
         retrieve(build_retrieval(config, workdir, strict=_STRICT.value))
-    else:
-        from physio_mae_jax.experiment.past_run import build_probe
-        from physio_mae_jax.inference.probe import probe
+    elif config.method == "head":
+        from physio_mae_jax.evaluation.trained import judge_trained
+        from physio_mae_jax.experiment.trained import build_trained
 
-        probe(build_probe(config, workdir, strict=_STRICT.value))
+        judge_trained(build_trained(config, workdir, strict=_STRICT.value))
+    else:
+        from physio_mae_jax.evaluation.frozen import judge_frozen
+        from physio_mae_jax.experiment.frozen import build_frozen
+
+        judge_frozen(build_frozen(config, workdir, strict=_STRICT.value))
     _LOG.info("done; everything is in %s", workdir.absolute())
 
 

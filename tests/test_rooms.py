@@ -15,6 +15,9 @@ ROOMS = {
     "objectives": {"signals", "models"},
     "training": {"signals", "models", "objectives", "figures", "data"},
     "inference": {"signals", "models", "objectives", "training", "figures", "data"},
+    "evaluation": {
+        *("signals", "models", "objectives", "training", "inference", "figures", "data"),
+    },
 }
 # Between the command line and the rooms; only they know of each other.
 DOORS = tuple(f"{name}{end}" for name in ("main", "prepare", "experiment") for end in ("", ".py"))
@@ -25,6 +28,7 @@ LIBRARIES = {
     "ml_collections": {"experiment", "main.py"},
     "absl": {"main.py"},
     "matplotlib": {"figures", "training/artifacts.py"},
+    "sklearn": {"inference", "evaluation"},
     "wfdb": {"data"},
     "pandas": {"data"},
     "tensorflow": set(),

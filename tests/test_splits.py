@@ -9,7 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.data.splits import PARTS, Split, make_split, read_split
+from physio_mae_jax.data.splits import (
+    PARTS,
+    Split,
+    divide_leaking,
+    is_leaking,
+    make_split,
+    read_split,
+)
 from physio_mae_jax.errors import ConfigError, DataError
 
 
@@ -70,6 +77,30 @@ def test_folds_go_by_their_numbers():
     assert divided(infos, "fold=1,3||5-6")["train"] == [0, 2]
 
 
+def test_a_share_is_drawn_from_the_part_before_it():
+    infos = recordings([f"s{i}" for i in range(20)], fold=[1] * 10 + [9] * 10)
+    parts = divided(infos, "fold=1|9|0.3")
+    assert parts["train"] == list(range(10))
+    assert len(parts["test"]) == 3
+    assert sorted(parts["validation"] + parts["test"]) == list(range(10, 20))
+    both = divided(infos, "fold=1|0.2|0.5")
+    assert (len(both["train"]), len(both["validation"]), len(both["test"])) == (8, 1, 1)
+    with pytest.raises(DataError, match=r"draws test from validation, which has 0 subjects"):
+        divided(infos, "fold=1||0.5")
+
+
+def test_a_leaky_division_is_of_units_and_for_labelled_tasks_only():
+    parts = divide_leaking(50, "leaky=|0.2|0.3", seed=1)
+    assert [len(parts[part]) for part in PARTS] == [25, 10, 15]
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(50))
+    assert is_leaking("leaky=|0.2|0.3")
+    assert not is_leaking("random=|0.2|0.3")
+    with pytest.raises(ConfigError, match=r"write leaky=\|0.1\|0.2"):
+        divide_leaking(50, "leaky=|0.2|", seed=1)
+    with pytest.raises(ConfigError, match=r"divides windows and not people"):
+        divided(recordings(["a", "b", "c"]), "leaky=|0.2|0.3")
+
+
 def test_every_fold_is_tested_once():
     infos = recordings([f"s{i % 11}" for i in range(40)])
     tested = [i for fold in range(4) for i in divided(infos, f"kfold=4:{fold}")["test"]]
@@ -113,7 +144,7 @@ def test_each_data_set_has_its_rule_and_equal_ids_are_other_people():
 WRONG = {
     "": (ConfigError, "rule is empty"),
     "random=0.1": (ConfigError, "not understood"),
-    "random=0.8|0.1|0.1": (ConfigError, r"write random=\|validation\|test"),
+    "random=0.8|0.1|0.1": (ConfigError, r"as in random=\|0.1\|0.2"),
     "random=|2|": (ConfigError, "'2' is no share"),
     "kfold=2:0": (ConfigError, "write kfold=K:i"),
     "kfold=5:5": (ConfigError, "write kfold=K:i"),

@@ -4,11 +4,14 @@ A rule says how, in one line::
 
     random=|0.1|0.2              a tenth of the subjects to validate on, a fifth to test on
     fold=1-8|9|10                by an attribute of the recordings: values, ranges, commas
+    fold=1-8|9|0.5               half of the subjects of fold 9 to test on
     set=DS1|0.2|DS2 -shared      a fifth of the training subjects to validate on; whoever has
                                  recordings in an earlier part is left out of a later one
     subject=|0.2|S05             leave one subject out; an empty first part takes all others
     kfold=5:2                    five folds by subject: test on fold 2, validate on fold 3
     none                         everything is trained on
+    leaky=|0.1|0.2               windows at random, whoever they are of: wrong on purpose, only for
+                                 labelled tasks, to show how much it feigns
 
 Several data sets: ``ptbxl: fold=1-8|9|10; mitbih: set=DS1|0.2|DS2 -shared; random=|0.1|``, the
 last one for all that are not named. A rule may also be the path of a ``split.json`` that an
@@ -30,6 +33,7 @@ from physio_mae_jax.errors import ConfigError, DataError
 
 PARTS = ("train", "validation", "test")
 _SHOWN = 5
+_LEAKY = "leaky"
 _WAY_OUT = "see the rules in physio_mae_jax/data/splits.py, such as 'random=|0.1|0.1'."
 
 
@@ -139,6 +143,28 @@ def read_split(path: Path) -> Split:
     return split
 
 
+def is_leaking(rule: str) -> bool:
+    """Return whether a rule divides units and not people, see ``divide_leaking``."""
+    return rule.strip().partition("=")[0].strip() == _LEAKY
+
+
+def divide_leaking(num_units: int, rule: str, seed: int) -> dict[str, np.ndarray]:
+    """Divide units at random, whoever they are of, by a rule ``leaky=|validation|test``.
+
+    Returns:
+        Ascending indices of each part.
+
+    Raises:
+        ConfigError: the rule is not understood.
+    """
+    names = [str(place) for place in range(num_units)]
+    slots = [slot.strip() for slot in rule.partition("=")[2].split("|")]
+    if len(slots) != len(PARTS) or not all(slots[1:]):
+        raise ConfigError(f"split rule {rule!r} is not understood; write leaky=|0.1|0.2.")
+    parts = _random(slots, names, rule, seed)
+    return {part: np.sort(np.asarray([int(n) for n in parts[part]], np.int64)) for part in PARTS}
+
+
 def _rules_by_data_set(text: str) -> dict[str, str]:
     rules = {}
     for item in filter(None, (part.strip() for part in text.split(";"))):
@@ -165,6 +191,11 @@ def _apply(rule: str, infos: Sequence[RecordingInfo], seed: int) -> dict[str, se
             "recordings of others, give each recording its subject in the manifest, or train on "
             "everything with the split rule 'none'."
         )
+    if name == _LEAKY:
+        raise ConfigError(
+            f"split rule {rule!r} divides windows and not people; only fine-tuning and evaluation "
+            "of labelled windows know it, to show how much that feigns."
+        )
     if equals and name == "kfold":
         return _k_folds(rest, keys, rule, seed)
     slots = [slot.strip() for slot in rest.split("|")]
@@ -179,8 +210,8 @@ def _random(slots: Sequence[str], keys: Sequence[str], rule: str, seed: int) -> 
     shares = [_share(slot, rule) if slot else 0.0 for slot in slots[1:]]
     if slots[0] or sum(shares) >= 1:
         raise ConfigError(
-            f"split rule {rule!r}: write random=|validation|test with shares that leave some "
-            "subjects to train on."
+            f"split rule {rule!r}: shares of validation and test, as in random=|0.1|0.2, that "
+            "leave some to train on."
         )
     drawn = [keys[i] for i in np.random.default_rng(seed).permutation(len(keys))]
     parts, used = {}, 0
@@ -219,8 +250,7 @@ def _by_attribute(
     drop_shared: bool,
 ) -> dict[str, set[str]]:
     values = [_attribute(info, name, rule) for info in infos]
-    share = _share(slots[1], rule) if _is_share(slots[1]) else 0.0
-    listed = [_expand(slots[0]), set() if share else _expand(slots[1]), _expand(slots[2])]
+    listed = [set() if _is_share(slot) else _expand(slot) for slot in slots]
     for value in sorted(set().union(*listed) - set(values)):
         raise DataError(
             f"split rule {rule!r} lists {name} {value!r}, which no recording has; there is "
@@ -235,9 +265,15 @@ def _by_attribute(
     if drop_shared:
         parts["validation"] -= parts["train"]
         parts["test"] -= parts["train"] | parts["validation"]
-    if share:
-        drawn = _random(["", slots[1], ""], sorted(parts["train"]), rule, seed)
-        parts |= {"train": drawn["train"], "validation": drawn["validation"]}
+    for before, part, slot in zip(PARTS, PARTS[1:], slots[1:], strict=False):
+        if _is_share(slot):
+            if len(parts[before]) < 2:
+                raise DataError(
+                    f"split rule {rule!r} draws {part} from {before}, which has "
+                    f"{len(parts[before])} subjects; two at least are needed."
+                )
+            drawn = _random(["", slot, ""], sorted(parts[before]), rule, seed)
+            parts |= {before: drawn["train"], part: drawn["validation"]}
     return parts
 
 

@@ -69,17 +69,19 @@ def render(
 
 
 def _headline(part: str, judged: Evaluation) -> str:
-    rare = sum(row.rare for row in judged.by_class)
+    rare = sum(row.rare and not row.is_absent for row in judged.by_class)
+    count = _num_averaged(judged)
+    of = "" if count == len(judged.classes) else f"{count} of "
     more = ""
-    if rare and judged.main_metric in judged.overall_frequent:
+    if judged.main_metric in judged.overall_frequent:
         without = interval(judged.overall_frequent[judged.main_metric], judged.kind)
-        more = f" Without {rare} rare {_several(judged)}: {without}."
+        more = f" Without {rare} rare {_several(judged, rare)}: {without}."
     averaged = judged.kind == "regression" and len(judged.classes) > 1
     name = words(judged.main_metric) + " (average over targets)" * averaged
     return (
         f"**{name} {interval(judged.main, judged.kind)}** on {part}: "
         f"{judged.num_units:,} units of {judged.num_subjects:,} subjects, "
-        f"{len(judged.classes)} {_several(judged)}.{more}"
+        f"{of}{len(judged.classes)} {_several(judged, len(judged.classes))}.{more}"
     )
 
 
@@ -105,8 +107,8 @@ def _parts(
 def _overall(evaluations: Mapping[str, Evaluation], part: str) -> str:
     judged = evaluations[part]
     frequent = sum(not row.rare for row in judged.by_class)
-    averaged = sum(judged.kind == "regression" or not row.is_absent for row in judged.by_class)
-    header = ["", f"{part}, {averaged} {_several(judged)}"]
+    count = _num_averaged(judged)
+    header = ["", f"{part}, {count} {_several(judged, count)}"]
     if judged.overall_frequent:
         header.append(f"{part}, {frequent} without the rare*")
     others = [other for other in evaluations if other != part]
@@ -258,6 +260,10 @@ def _held(value: Any) -> str:
     return escape(str(value))
 
 
+def _num_averaged(judged: Evaluation) -> int:
+    return sum(judged.kind == "regression" or not row.is_absent for row in judged.by_class)
+
+
 def _marks(row: ClassResult, judged: Evaluation) -> str:
     few = min(row.num_positive_subjects, row.num_negative_subjects) < judged.least_positives
     return "\\*" if row.rare else "†" if few else ""
@@ -267,9 +273,9 @@ def _one(judged: Evaluation) -> str:
     return {"multilabel": "label", "multiclass": "class", "regression": "target"}[judged.kind]
 
 
-def _several(judged: Evaluation) -> str:
+def _several(judged: Evaluation, count: int) -> str:
     one = _one(judged)
-    return one if len(judged.classes) == 1 else "classes" if one == "class" else f"{one}s"
+    return one if count == 1 else "classes" if one == "class" else f"{one}s"
 
 
 def _picture(name: str) -> str:

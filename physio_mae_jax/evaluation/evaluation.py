@@ -59,10 +59,7 @@ def evaluate(
         DataError: decisions are of another kind or of other classes.
     """
     decisions.check(test)
-    present, frequent = (
-        measures.judged_classes(test, 1),
-        measures.judged_classes(test, least_positives),
-    )
+    present, frequent = _classes(test, least_positives)
     figures = _measure(test, decisions, num_replicates, seed)
     return Evaluation(
         kind=test.kind,
@@ -72,7 +69,7 @@ def evaluate(
         num_subjects=len(np.unique(test.subjects)),
         num_subjects_decided_on=decisions.num_shared_subjects(test),
         overall=figures.averages(test, present) | figures.wholes(),
-        overall_frequent={} if frequent.all() else figures.averages(test, frequent),
+        overall_frequent=({} if (frequent == present).all() else figures.averages(test, frequent)),
         by_class=tuple(
             _class_result(test, k, not frequent[k], figures) for k in range(len(test.classes))
         ),
@@ -116,8 +113,9 @@ def compare(
         raise DataError(f"no model {reference!r} to compare with; there is {', '.join(evaluated)}.")
     base = evaluated[reference]
     name = measures.MAIN_METRICS[base.kind]
-    sets = {name: measures.judged_classes(base, 1)}
-    if not (frequent := measures.judged_classes(base, least_positives)).all():
+    present, frequent = _classes(base, least_positives)
+    sets = {name: present}
+    if (frequent != present).any():
         sets[f"{name} without rare classes"] = frequent
     found = []
     for other, predictions in evaluated.items():
@@ -218,6 +216,14 @@ def _measure(
         whole_draws={name: drawn[name] for name in whole_points},
         has_interval=varies(strata),
     )
+
+
+def _classes(predictions: Predictions, least: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return the classes [K] bool that can be judged, and those of them that are not rare."""
+    present = measures.judged_classes(predictions, 1)
+    if predictions.kind == "regression":
+        return present, present
+    return present, measures.judged_classes(predictions, least)
 
 
 def _class_result(predictions: Predictions, k: int, rare: bool, figures: _Figures) -> ClassResult:

@@ -136,29 +136,29 @@ class Predictions:
     def _check_values(self) -> None:
         ids, counts = np.unique(self.unit_ids, return_counts=True)
         if (counts > 1).any():
-            raise DataError(
-                f"unit {ids[counts > 1][0]!r} occurs {counts.max()} times; each may be judged once."
-            )
+            unit, count = str(ids[counts > 1][0]), counts[counts > 1][0]
+            raise DataError(f"unit {unit!r} occurs {count} times; each may be judged once.")
         if (self.subjects == "").any():
-            unit = self.unit_ids[self.subjects == ""][0]
+            unit = str(self.unit_ids[self.subjects == ""][0])
             raise DataError(f"unit {unit!r} has no subject; name the person, or the unit itself.")
-        for name in ("logits", "targets"):
-            self._refuse(name, ~np.isfinite(getattr(self, name)), "is not finite")
+        for field in ("logits", "targets"):
+            self._refuse(field, ~np.isfinite(getattr(self, field)), "is not finite")
         if self.kind != "regression":
             self._refuse("targets", ~np.isin(self.targets, (0.0, 1.0)), "is neither 0 nor 1")
-        if self.kind == "multiclass" and (self.targets.sum(axis=1) != 1).any():
-            unit = int(np.flatnonzero(self.targets.sum(axis=1) != 1)[0])
+        held = self.targets.sum(axis=1)
+        if self.kind == "multiclass" and (held != 1).any():
+            first = int(np.flatnonzero(held != 1)[0])
             raise DataError(
-                f"targets of unit {self.unit_ids[unit]!r} name {self.targets[unit].sum():g} classes"
-                "; multiclass needs exactly one (one-hot), or make it multilabel."
+                f"targets of unit {str(self.unit_ids[first])!r} name {held[first]:g} classes; "
+                "multiclass needs exactly one (one-hot), or make it multilabel."
             )
 
     def _refuse(self, name: str, bad: np.ndarray, what: str) -> None:
         if bad.any():
-            unit, k = np.argwhere(bad)[0]
+            first, k = np.argwhere(bad)[0]
             raise DataError(
-                f"{name} of unit {self.unit_ids[unit]!r}, class {self.classes[k]!r} {what} "
-                f"({getattr(self, name)[unit, k]}); so are {bad.sum() - 1} others."
+                f"{name} of unit {str(self.unit_ids[first])!r}, class {self.classes[k]!r} {what} "
+                f"({getattr(self, name)[first, k]}); {bad.sum()} values in all."
             )
 
 

@@ -83,7 +83,7 @@ class Evaluation:
         num_subjects_decided_on: of them, those that thresholds were chosen on; 0 in a fair test.
         overall: metrics averaged over all classes that have positives and negatives, and metrics
             of whole units.
-        overall_frequent: averages without the rare classes; empty where no class is rare.
+        overall_frequent: averages without the rare classes; empty where that leaves out none.
         by_class: of each class.
         calibration: the whole first, then each class; empty in a regression.
         confusion: [K][K] units by truth (row) and decision of a multiclass task; otherwise [K][4],

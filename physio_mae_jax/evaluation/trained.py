@@ -15,12 +15,12 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation import metrics
 from physio_mae_jax.evaluation.card import write_card
 from physio_mae_jax.evaluation.decisions import Decisions, fit_decisions
-from physio_mae_jax.evaluation.evaluation import evaluate
+from physio_mae_jax.evaluation.evaluation import compare, evaluate
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.loop import TrainingRun, train
-from physio_mae_jax.training.supervised_job import SupervisedJob
+from physio_mae_jax.training.supervised_job import SupervisedJob, load_best
 
 _LOG = logging.getLogger(__name__)
 # What of a recording's attributes subgroups are made of.
@@ -78,7 +78,9 @@ def finetune(run: FinetuneRun) -> Evaluation:
         "best on validation after step %d: %s %.4f; now judged on test",
         *(run.job.best.step, run.job.metric_name, run.job.best.value),
     )
-    params, model_state = run.job.best_model(jax.eval_shape(run.job.init_state, jax.random.key(0)))
+    params, model_state = load_best(
+        run.training.workdir, run.job.task.model, run.job.window_shape, run.job.mesh
+    )
 
     def predict(units: Units) -> np.ndarray:
         logits = run.job.predict(params, model_state, units)
@@ -92,12 +94,46 @@ def finetune(run: FinetuneRun) -> Evaluation:
     return judge(run.training.workdir, predictions, run.config, context)
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainedRun:
+    """A model that was fine-tuned before, and units to judge it on.
+
+    Attributes:
+        workdir: absolute folder of the card.
+        predict: from units to logits [U, K].
+        source: of the recordings.
+        units: to judge.
+        decisions: that were chosen on the validation of its training.
+        config: of the evaluation.
+        context: for the card.
+    """
+
+    workdir: Path
+    predict: Callable[[Units], np.ndarray]
+    source: JoinedSource
+    units: Units
+    decisions: Decisions
+    config: EvaluationConfig
+    context: dict[str, Any]
+
+
+def judge_trained(run: TrainedRun) -> Evaluation:
+    """Judge a model with the thresholds that came with it."""
+    predictions = unit_predictions(run.source, run.units, run.predict(run.units))
+    return judge(
+        run.workdir, {"test": predictions}, run.config, run.context, decisions=run.decisions
+    )
+
+
 def judge(
     workdir: Path,
     predictions: Mapping[str, Predictions],
     config: EvaluationConfig,
     context: Mapping[str, Any],
+    *,
     decisions: Decisions | None = None,
+    others: Mapping[str, Predictions] | None = None,
+    name: str = "this model",
 ) -> Evaluation:
     """Choose thresholds on validation, judge test, and write both with their predictions.
 
@@ -107,6 +143,8 @@ def judge(
         config: of the evaluation.
         context: for the card; its 'title' is the headline.
         decisions: chosen before; None to choose them on validation now.
+        others: predictions of the same test by other models, which this one is compared with.
+        name: of this model among them.
     """
     if decisions is None:
         decisions = fit_decisions(predictions["validation"], config.threshold_beta)
@@ -119,6 +157,12 @@ def judge(
         )
         for part, some in predictions.items()
     }
+    comparisons = compare(
+        {name: predictions["test"], **(others or {})},
+        name,
+        num_replicates=config.num_replicates,
+        least_positives=config.least_positives,
+    )
     if jax.process_index() == 0:
         for part, some in predictions.items():
             some.save(workdir / "predictions" / f"{part}.npz")
@@ -130,6 +174,7 @@ def judge(
             predictions=predictions,
             decisions=decisions,
             context=context,
+            comparisons=comparisons,
         )
     return results["test"]
 

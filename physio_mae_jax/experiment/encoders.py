@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingRecord
@@ -17,6 +18,7 @@ from physio_mae_jax.inference.torch_file import read_state_dict
 from physio_mae_jax.inference.torch_import import import_state_dict
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.objectives.pretraining import Params
 
 _LOG = logging.getLogger(__name__)
@@ -78,6 +80,14 @@ def encoder_of_file(path: str, config_path: str, num_samples: int | None) -> Sta
     tree = params["autoencoder"] if isinstance(model, ContrastiveAutoencoder) else params
     nothing = TrainingRecord(np.zeros(0, np.uint64), np.zeros(0, np.uint64))
     return _fitted(model.config, tree["encoder"], nothing, path, num_samples)
+
+
+def untrained_like(config: MaeConfig, num_channels: int, seed: int) -> Params:
+    """Make parameters of an encoder that has seen nothing; one channel needs fewer of them."""
+    signal = jnp.zeros((1, num_channels, config.num_samples))
+    shape = (1, num_channels)
+    inputs = (signal, jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32), None, None)
+    return jax.jit(lambda key: Encoder(config).init(key, *inputs))(jax.random.key(seed))["params"]
 
 
 def _fitted(

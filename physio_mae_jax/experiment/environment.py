@@ -5,6 +5,7 @@ import shlex
 import sys
 from collections.abc import Mapping
 from importlib import metadata
+from pathlib import Path
 from typing import Any
 
 import jax
@@ -12,6 +13,7 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.training import artifacts
 
 _PACKAGES = ("physio_mae_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
 
@@ -46,9 +48,36 @@ def describe_environment(config: ConfigDict, contract: Mapping[str, Any]) -> dic
         "config": config.to_dict(),
         "contract": dict(contract),
         "devices": [str(device) for device in jax.devices()],
-        "versions": {"python": platform.python_version()}
-        | {package: _version(package) for package in _PACKAGES},
+        "versions": _versions(),
     }
+
+
+def _versions() -> dict[str, str]:
+    packages = {package: _version(package) for package in _PACKAGES}
+    return {"python": platform.python_version()} | packages
+
+
+def how_it_came_about() -> dict[str, Any]:
+    """Return command, versions and devices for an evaluation card."""
+    return {
+        "command": shlex.join(["python", "-m", "physio_mae_jax.main", *sys.argv[1:]]),
+        "versions": _versions(),
+        "device": ", ".join(sorted({device.device_kind for device in jax.devices()})),
+    }
+
+
+def describe_run(
+    config: ConfigDict, workdir: Path, contract: Mapping[str, Any], split: Mapping[str, Any]
+) -> None:
+    """Write config.json and split.json, if this is the process that writes.
+
+    Raises:
+        UserError: the disk is full.
+    """
+    if jax.process_index() == 0:
+        with artifacts.telling_a_full_disk(workdir):
+            artifacts.write_json(workdir / "config.json", describe_environment(config, contract))
+            artifacts.write_json(workdir / "split.json", dict(split))
 
 
 def _version(package: str) -> str:

@@ -13,10 +13,8 @@ from physio_mae_jax.data.contamination import (
     TrainingRecord,
     check_contamination,
 )
-from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.opening import DataConfig, OpenedData, open_data, require_part
 from physio_mae_jax.data.sets import JoinedSource
-from physio_mae_jax.data.splits import PARTS
 from physio_mae_jax.data.synthetic import SyntheticCohort
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.pretraining import build_model
@@ -26,7 +24,6 @@ from physio_mae_jax.experiment.settings import (
     objective_settings,
     typed,
 )
-from physio_mae_jax.inference.probe import ProbeConfig, ProbeRun
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
@@ -70,36 +67,6 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
     )
 
 
-def build_probe(config: ConfigDict, workdir: Path, *, strict: bool) -> ProbeRun:
-    """Open labelled recordings and the encoder of a pre-training run.
-
-    Args:
-        config: as ``configs/probe.py`` makes it.
-        workdir: made if absent.
-        strict: refuse to judge on what was trained on.
-
-    Raises:
-        UserError: there is no such run, or its data has no such labels.
-    """
-    settings = typed(ProbeConfig, "config", _own_settings(config))
-    past = open_run(config.run, _moved(config) | {"split": config.split})
-    opened = past.open()
-    for part in PARTS:
-        require_part(opened, part, past.data)
-    source = opened.source
-    report = check_contamination(past.trained_on, source, opened.parts["test"], strict=strict)
-    return ProbeRun(
-        workdir=artifacts.prepare_workdir(workdir),
-        config=settings,
-        model=past.model,
-        encoders=past.encoders,
-        reader=opened.reader,
-        parts=opened.parts,
-        labels=recording_labels(source, range(len(source.recordings)), settings.label_task),
-        description=past.describe(report),
-    )
-
-
 class PastRun(NamedTuple):
     """A pre-training run to look at: its model, before and after, and its data."""
 
@@ -131,7 +98,7 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
         folder: work folder of the run.
         changes: of its data settings, where data has moved or others are meant.
     """
-    settings = _read_run(folder)
+    settings = read_run(folder)
     cfg = model_settings(
         settings["model"], settings["window_seconds"], settings["sampling_rate_hz"]
     )
@@ -163,7 +130,7 @@ def _moved(config: ConfigDict) -> dict[str, Any]:
     return {name: config[name] for name in ("sets", "root", "path") if config[name]}
 
 
-def _read_run(folder: str) -> dict[str, Any]:
+def read_run(folder: str) -> dict[str, Any]:
     """Read the settings that a run was started with."""
     path = Path(folder) / "config.json"
     if not folder or not path.is_file():
@@ -176,5 +143,5 @@ def _read_run(folder: str) -> dict[str, Any]:
 
 def _own_settings(config: ConfigDict) -> dict[str, Any]:
     """Return a task's settings but those that say which run it looks at."""
-    others = ("task", "run", "sets", "root", "path", "split")
+    others = ("task", "run", "sets", "root", "path")
     return {name: config[name] for name in config if name not in others}

@@ -2,9 +2,7 @@
 
 import dataclasses
 import logging
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import jax
 import numpy as np
@@ -17,7 +15,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.environment import (
     check_attention,
     count_devices,
-    describe_environment,
+    describe_run,
 )
 from physio_mae_jax.experiment.settings import (
     data_settings,
@@ -101,10 +99,9 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
         "input": opened.contract.to_json(),
         "split": {"rule": opened.split.rule, "hash": opened.split.hash},
     }
+    describe_run(config, workdir, contract, opened.split.to_json())
     if primary:
-        with artifacts.telling_a_full_disk(workdir):
-            _describe_run(workdir, config, contract, objective, model)
-            artifacts.write_json(workdir / "split.json", opened.split.to_json())
+        _draw_scale_weights(workdir, objective, model)
     mesh = make_mesh(num_devices)
     job = PretrainJob(
         workdir=workdir,
@@ -151,15 +148,7 @@ def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
     )
 
 
-def _describe_run(
-    workdir: Path,
-    config: ConfigDict,
-    contract: Mapping[str, Any],
-    objective: ObjectiveConfig,
-    model: MaeConfig,
-) -> None:
-    """Write config.json and the picture of the scale weights."""
-    artifacts.write_json(workdir / "config.json", describe_environment(config, contract))
+def _draw_scale_weights(workdir: Path, objective: ObjectiveConfig, model: MaeConfig) -> None:
     bank = wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     weights = scale_weights(
         np.asarray(bank.frequencies_hz),

@@ -1,6 +1,7 @@
 """Pictures of an evaluation: curves, decisions, calibration, agreement of measurements."""
 
 import dataclasses
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ _POINTS, _LINE = "#0072b2", "0.25"
 _MAX_NUMBERS = 20
 _SHORT_NAME = 11
 _MANY_POINTS = 3_000
+# Inches that a letter needs for each point of its size.
+_LETTER = 0.0085
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -113,26 +116,31 @@ def draw_confusion(
     """
     few = [len(names) <= _MAX_NUMBERS for names in (rows, columns)]
     numbered = all(few)
-    width = 2.6 + (0.95 if few[1] else 0.2) * len(columns)
-    height = 1.9 + (0.62 if few[0] else 0.2 if few[1] else 0.16) * len(rows)
-    figure = Figure(figsize=(width, height), layout="constrained")
+    sizes = [9 if small else 6 for small in few]
+    rows, columns = (
+        [_shown(name, 30 if numbered else 60) for name in names] for names in (rows, columns)
+    )
+    longest = [max(map(len, "\n".join(names).split("\n"))) for names in (rows, columns)]
+    turn = 0 if few[1] and longest[1] <= _SHORT_NAME else 90
+    # The table keeps its size however long the names beside it are.
+    width = 1.7 + _LETTER * sizes[0] * longest[0] + (0.95 if few[1] else 0.2) * len(columns)
+    height = 1.4 + (0.62 if few[0] else 0.2 if few[1] else 0.16) * len(rows)
+    height += _LETTER * sizes[1] * longest[1] if turn else 0.3
+    figure = Figure(figsize=(max(5.2, width), height), layout="constrained")
+    figure.suptitle(title, fontsize=10)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (i, j), share in np.ndenumerate(shares) if numbered else ():
         text = f"{share:.0%}\n{counts[i, j]:,}" if np.isfinite(share) else "–"
         colour = "white" if share > 0.6 else "0.15"
         axes.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
-    sizes = [9 if small else 6 for small in few]
-    longest = max(len(line) for name in columns for line in name.split("\n"))
-    turn = 0 if few[1] and longest <= _SHORT_NAME else 90
     axes.set_xticks(range(len(columns)), columns, rotation=turn, fontsize=sizes[1])
     axes.set_yticks(range(len(rows)), rows, fontsize=sizes[0])
     for column in parts:
         axes.axvline(column - 0.5, color="white", linewidth=6)
     axes.set_ylabel(labels[0])
     axes.set_xlabel(labels[1])
-    axes.set_title(title, fontsize=10)
-    figure.colorbar(image, ax=axes, label="share of the truth", shrink=0.9)
+    figure.colorbar(image, ax=axes, label="share of the truth", aspect=30)
     return figure
 
 
@@ -146,7 +154,7 @@ def draw_reliability(panels: Sequence[tuple[str, Reliability, Reliability]], tit
     figure, grid = _panels(len(panels), title, 3.1, 3.6)
     for axes, (name, before, after) in zip(grid, panels, strict=False):
         _draw_bins(axes, before, after)
-        axes.set_title(f"{name}\nECE {before.error:.3f} → {after.error:.3f}", fontsize=9)
+        axes.set_title(f"{_shown(name)}\nECE {before.error:.3f} → {after.error:.3f}", fontsize=9)
         axes.set_ylabel("share of positives")
         axes.set_xlabel("probability")
     lines, names = grid[0].get_legend_handles_labels()
@@ -166,7 +174,7 @@ def draw_scatter(quantities: Sequence[Agreement], title: str) -> Figure:
         axes.set_xlim(low - margin, high + margin)
         axes.set_ylim(low - margin, high + margin)
         axes.set_aspect("equal")
-        axes.set_title(f"{quantity.name}\n{quantity.note}", fontsize=9)
+        axes.set_title(f"{_shown(quantity.name)}\n{quantity.note}", fontsize=9)
         axes.set_xlabel("truth")
         axes.set_ylabel("prediction")
     return figure
@@ -183,7 +191,7 @@ def draw_bland_altman(quantities: Sequence[Agreement], title: str) -> Figure:
             if np.isfinite(value):
                 axes.axhline(value, color=_AFTER, linewidth=1.1, linestyle=style)
         axes.set_title(
-            f"{quantity.name}\nbias {quantity.bias:.3g}, limits {quantity.low:.3g} to "
+            f"{_shown(quantity.name)}\nbias {quantity.bias:.3g}, limits {quantity.low:.3g} to "
             f"{quantity.high:.3g}",
             fontsize=9,
         )
@@ -205,11 +213,16 @@ def _square(title: str) -> tuple[Figure, Axes]:
 
 
 def _draw_curves(axes: Axes, curves: Sequence[Curve], macro: Curve | None, what: str) -> None:
-    for curve, colour in zip(curves, _COLOURS, strict=False):
-        axes.plot(curve.x, curve.y, color=colour, linewidth=1.2, label=curve.label)
+    lines = [
+        axes.plot(curve.x, curve.y, color=colour, linewidth=1.2)[0]
+        for curve, colour in zip(curves, _COLOURS, strict=False)
+    ]
     if macro is not None:
-        axes.plot(macro.x, macro.y, color="black", linewidth=2.2, label=macro.label)
+        lines += axes.plot(macro.x, macro.y, color="black", linewidth=2.2)
+    # Named here: of lines that name themselves, '_x' would be left out.
     axes.legend(
+        lines,
+        [_shown(curve.label, 40) for curve in (*curves, *([] if macro is None else [macro]))],
         title=what,
         loc="center left",
         bbox_to_anchor=(1.02, 0.5),
@@ -262,3 +275,9 @@ def _draw_points(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
         axes.hexbin(x, y, gridsize=50, cmap="Blues", norm=norm, mincnt=1, linewidths=0.1)
     else:
         axes.plot(x, y, "o", color=_POINTS, markersize=3, alpha=0.35, markeredgewidth=0)
+
+
+def _shown(name: str, length: int = 30) -> str:
+    """Return a name as Matplotlib shows it as it is: no formulas, long ones on several lines."""
+    lines = [textwrap.fill(line, length) for line in name.split("\n")]
+    return "\n".join(lines).replace("$", r"\$")

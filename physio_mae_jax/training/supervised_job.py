@@ -26,9 +26,11 @@ from physio_mae_jax.training.sharding import replicated
 from physio_mae_jax.training.state import Params, TrainState
 from physio_mae_jax.training.supervised_step import (
     SUPERVISED_INPUTS,
+    SupervisedModel,
     SupervisedTask,
     compile_prediction,
     compile_supervised_step,
+    init_variables,
 )
 
 _ENCODER = "encoder"
@@ -97,19 +99,10 @@ class SupervisedJob:
 
     def init_state(self, key: jax.Array) -> TrainState:
         """Make a new state."""
-        channels, samples = self.window_shape
-        keys = jax.random.split(key)
-        # Two examples: a batch normalisation divides by one less than there are.
-        variables = self.task.model.init(
-            {"params": keys[0], "dropout": keys[1]},
-            jnp.zeros((2, channels, samples)),
-            jnp.ones((2, channels), bool),
-            jnp.zeros((2, channels), jnp.int32),
-        )
-        model_state = {name: part for name, part in variables.items() if name != "params"}
+        params, model_state = init_variables(self.task.model, key, self.window_shape)
         return TrainState.start(
             key,
-            variables["params"],
+            params,
             self.task.optimizer,
             model_state,
             keeps_average=self.task.average_decay > 0,
@@ -148,7 +141,7 @@ class SupervisedJob:
 
     @functools.cached_property
     def _predict(self) -> Any:
-        return compile_prediction(self.task, self.mesh)
+        return compile_prediction(self.task.model, self.mesh)
 
     def judge(self, state: TrainState, step: int) -> Judgement | None:
         """Measure the model on validation, and keep it if it is the best so far."""
@@ -177,13 +170,6 @@ class SupervisedJob:
     def _metric_path(self) -> Path:
         return self.workdir / BEST / "metric.json"
 
-    def best_model(self, abstract: TrainState) -> tuple[Params, Any]:
-        """Load the parameters that were best on validation, and what the model keeps beside."""
-        wanted = {"params": abstract.params, "model_state": abstract.model_state}
-        with Checkpoints(self.workdir / BEST, keep=1) as checkpoints:
-            loaded = checkpoints.parts(wanted)
-        return loaded["params"], loaded["model_state"]
-
     def _keep(self, state: TrainState, step: int, value: float) -> None:
         with Checkpoints(self.workdir / BEST, keep=1) as checkpoints:
             model = {"params": state.best_params, "model_state": state.model_state}
@@ -198,3 +184,18 @@ class SupervisedJob:
         lines = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
         figure = draw_supervised_curves([json.loads(line) for line in lines], self.metric_name)
         artifacts.write_figure(self.workdir / "figures" / "learning_curves.png", figure)
+
+
+def load_best(
+    workdir: Path, model: SupervisedModel, window_shape: tuple[int, int], mesh: Mesh
+) -> tuple[Params, Any]:
+    """Load the parameters that were best on validation, and what the model keeps beside them.
+
+    Raises:
+        UserError: there is no such checkpoint, or it is of another model.
+    """
+    shapes = jax.eval_shape(lambda: init_variables(model, jax.random.key(0), window_shape))
+    with Checkpoints(workdir / BEST, keep=1) as checkpoints:
+        loaded = checkpoints.parts({"params": shapes[0], "model_state": shapes[1]})
+    loaded = jax.device_put(loaded, replicated(mesh))
+    return loaded["params"], loaded["model_state"]

@@ -135,9 +135,26 @@ def _loss(
     return losses.mean(), changed
 
 
-def predict(task: SupervisedTask, params: Params, model_state: Any, batch: Batch) -> jax.Array:
+def init_variables(
+    model: SupervisedModel, key: jax.Array, window_shape: tuple[int, int]
+) -> tuple[Params, Any]:
+    """Make the parameters of a model of windows (M, L), and what it keeps beside them."""
+    channels, samples = window_shape
+    keys = jax.random.split(key)
+    # Two examples: a batch normalisation divides by one less than there are.
+    variables = model.init(
+        {"params": keys[0], "dropout": keys[1]},
+        jnp.zeros((2, channels, samples)),
+        jnp.ones((2, channels), bool),
+        jnp.zeros((2, channels), jnp.int32),
+    )
+    kept = {name: part for name, part in variables.items() if name != "params"}
+    return variables["params"], kept
+
+
+def predict(model: SupervisedModel, params: Params, model_state: Any, batch: Batch) -> jax.Array:
     """Return the logits [B, K] float32 of windows."""
-    logits: Any = task.model.apply(
+    logits: Any = model.apply(
         {"params": params, **model_state},
         batch["signal"],
         batch["channel_mask"],
@@ -160,11 +177,11 @@ def compile_supervised_step(
 
 
 def compile_prediction(
-    task: SupervisedTask, mesh: Mesh
+    model: SupervisedModel, mesh: Mesh
 ) -> Callable[[Params, Any, Batch], jax.Array]:
     """Jit ``predict`` over a mesh."""
     return jax.jit(
-        lambda params, model_state, batch: predict(task, params, model_state, batch),
+        lambda params, model_state, batch: predict(model, params, model_state, batch),
         in_shardings=(replicated(mesh), replicated(mesh), along_batch(mesh)),
         out_shardings=replicated(mesh),
     )

@@ -1,0 +1,64 @@
+"""Judge a model that is there: one that was fine-tuned, or what can be read off its features.
+
+    python -m physio_mae_jax.main --config=configs/evaluate.py:method=head \
+        --config.run=runs/ptbxl_superclass --config.sets=georgia --config.part=all --workdir=...
+    python -m physio_mae_jax.main --config=configs/evaluate.py:method=probe,data=ptbxl \
+        --config.run=runs/ptbxl --workdir=...
+
+Arguments after the colon, ``name=value`` separated by commas:
+
+    method   head      a fine-tuned run with the thresholds of its validation, on its test part or
+                       on other data
+             probe     linear model on the features of a pre-training run, or of the original's
+                       weights, beside those of an untrained encoder
+             knn       the same by nearest neighbours
+    data     as of configs/finetune.py, for probe and knn
+    preset   as of configs/pretrain.py; the window of features=wavelets
+
+Written: evaluation.json, evaluation.md, figures/ and predictions/. Whoever the model was trained on
+is reported as contamination, and refused with --strict.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.finetune import ARGUMENTS as FINETUNING_ARGUMENTS
+from configs.pretrain import get_config as pretraining_config
+from configs.tasks import add_evaluation, add_task
+from physio_mae_jax.experiment.settings import parse_argument
+
+ARGUMENTS = {
+    "method": ("head", "probe", "knn"),
+    "data": FINETUNING_ARGUMENTS["data"],
+    "preset": FINETUNING_ARGUMENTS["preset"],
+}
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """Return every setting of an evaluation."""
+    chosen = parse_argument(argument, ARGUMENTS)
+    config = ConfigDict()
+    config.task = "evaluate"
+    config.method = chosen["method"]
+    config.num_devices = 0  # 0: all there are
+    config.batch_size = 64
+    config.run = ""  # work folder of a fine-tuning (head) or of a pre-training (probe, knn)
+    if chosen["method"] == "head":
+        config.sets = ""  # prepared data sets; '': those of the run
+        config.root = ""  # where they are; '': where the run found them
+        config.path = ""  # of sets=folder
+        config.split = ""  # '': that of the run
+        config.part = "test"  # train, validation, test; all: whatever the split says
+        config.num_threads = 4
+        add_evaluation(config)
+        return config
+    config.seed = 0  # of the untrained encoder and of the fraction of labels
+    config.features = "trained,untrained"  # the first is judged, the others are compared with it
+    config.refit = False  # fit again on training and validation once the strength is chosen
+    config.weights = ""  # a .pth or .npz of the original instead of a run
+    config.weights_config = ""  # JSON file with the arguments of its constructor
+    scratch = pretraining_config(f"preset={chosen['preset']},data={chosen['data']}")
+    config.sampling_rate_hz = scratch.sampling_rate_hz  # of features=wavelets alone
+    config.window_seconds = scratch.window_seconds
+    config.model = scratch.model
+    add_task(config, chosen["data"], scratch.data)
+    return config

@@ -1,0 +1,50 @@
+"""Labelled tasks of the data sets, each with a split that is fair, for the other configs."""
+
+from ml_collections import ConfigDict
+
+# Task, split, channels, seconds of a window (0: of the encoder), classes that count.
+TASKS = {
+    "ptbxl": ("superclass", "fold=1-8|9|10", "12_lead", 0.0, ""),
+    "ptbxl_subset": ("label", "fold=1-8|9|0.5", "12_lead", 0.0, ""),
+    "mitbih": ("beat", "set=DS1|0.2|DS2 -shared", "", 3.0, "N,S,V,F"),
+    "stress_predict": ("stress", "random=|0.2|0.2", "PPG,EDA,ACC_X,ACC_Y,ACC_Z", 0.0, ""),
+    "bonn": ("set", "random=|0.2|0.2", "EEG", 0.0, ""),
+    "cinc2017": ("rhythm", "random=|0.2|0.2", "I", 0.0, ""),
+    "sleep_edf": ("stage", "random=|0.2|0.2", "EEG_FPZ_CZ,EEG_PZ_OZ", 0.0, ""),
+    "wesad": ("affect", "random=|0.2|0.2", "", 0.0, "baseline,stress,amusement"),
+    "mimic3": ("rhythm", "random=|0.2|0.2", "ecg_ppg", 0.0, ""),
+}
+
+
+def add_task(config: ConfigDict, name: str, data: ConfigDict) -> None:
+    """Give a config the sections ``data``, ``units`` and ``evaluation`` of a labelled task.
+
+    Args:
+        config: to add to.
+        name: of ``TASKS``.
+        data: the section of ``configs/pretrain.py``, of the same data.
+    """
+    task, split, channels, seconds, classes = TASKS[name]
+    config.data = data
+    config.data.split = split
+    config.data.channels = channels
+    config.data.missing_channels = "mask"
+    config.data.num_threads = 4
+    config.units = ConfigDict()
+    config.units.task = task  # of the data set, or 'attribute:age' to predict a number
+    config.units.classes = classes  # '': all
+    config.units.require_label = True  # leave out recordings of no class, as benchmarks do
+    config.units.max_windows = 16  # of a recording, that its prediction is averaged over
+    config.units.event_position = 0.5  # of a beat in its window
+    config.units.stretch_step = 1.0  # windows of a state begin so many windows apart
+    config.unit_seconds = seconds  # length of the windows; 0: that of the encoder
+    config.label_fraction = 1.0  # of the training subjects
+    add_evaluation(config)
+
+
+def add_evaluation(config: ConfigDict) -> None:
+    """Give a config the section ``evaluation``."""
+    config.evaluation = ConfigDict()
+    config.evaluation.threshold_beta = 1.0  # F-beta by which thresholds are chosen
+    config.evaluation.num_replicates = 1000  # of the bootstrap by subject
+    config.evaluation.least_positives = 10  # classes with fewer are marked as rare

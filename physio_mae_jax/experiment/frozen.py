@@ -1,0 +1,123 @@
+"""From a ConfigDict to the judgement of features that stay as they are."""
+
+from pathlib import Path
+
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.evaluation.frozen import (
+    Extract,
+    FrozenRun,
+    encoder_extractor,
+    wavelet_extractor,
+)
+from physio_mae_jax.evaluation.readout import readout_of
+from physio_mae_jax.evaluation.trained import EvaluationConfig
+from physio_mae_jax.experiment.classifiers import Beginning, beginning_of_encoder
+from physio_mae_jax.experiment.encoders import untrained_like
+from physio_mae_jax.experiment.environment import count_devices, describe_run
+from physio_mae_jax.experiment.labelled import (
+    LabelledData,
+    card_context,
+    open_labelled,
+)
+from physio_mae_jax.experiment.settings import model_settings, typed
+from physio_mae_jax.signals.wavelet import WaveletConfig, wavelet_bank
+from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.sharding import check_batch_size, make_mesh
+
+# What features are of.
+TRAINED, UNTRAINED, WAVELETS = "trained", "untrained", "wavelets"
+FEATURES = (TRAINED, UNTRAINED, WAVELETS)
+
+
+def build_frozen(
+    config: ConfigDict,
+    workdir: Path,
+    *,
+    strict: bool,
+    beginning: Beginning | None = None,
+    data: LabelledData | None = None,
+) -> FrozenRun:
+    """Open labelled data and what extracts features of it.
+
+    Args:
+        config: as ``configs/evaluate.py:method=probe`` or ``knn`` makes it.
+        workdir: made if absent.
+        strict: refuse to judge on what the encoder was trained on.
+        beginning, data: of these settings, where they are at hand already.
+
+    Raises:
+        UserError: anything a user can mend.
+    """
+    num_devices = count_devices(config.num_devices)
+    check_batch_size(config.batch_size, 1, num_devices)
+    readout_of(config.method)
+    names = [name.strip() for name in config.features.split(",") if name.strip()]
+    for name in names:
+        if name not in FEATURES:
+            raise ConfigError(
+                f"features names {name!r}; choose of {', '.join(FEATURES)}, the first one being "
+                "judged and the others compared with it."
+            )
+    if not names:
+        raise ConfigError("features is empty; name what is judged, such as trained.")
+    evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
+    beginning = beginning or _seen(config, names)
+    workdir = artifacts.prepare_workdir(workdir)
+    data = data or open_labelled(config, beginning.sampling_rate_hz, beginning.num_samples)
+    data = data.with_fraction(config.label_fraction, config.seed)
+    seen = data.learned_from(beginning.start.trained_on if beginning.start else None)
+    contamination = data.contamination(seen, strict=strict)
+    mesh = make_mesh(num_devices)
+    describe_run(config, workdir, data.contract(), data.split)
+    return FrozenRun(
+        workdir=workdir,
+        extractors={
+            name: _extractor(name, config, beginning, data.num_channels, mesh) for name in names
+        },
+        method=config.method,
+        refit=config.refit,
+        source=data.opened.source,
+        reader=data.opened.reader,
+        units=data.units,
+        mesh=mesh,
+        batch_size=config.batch_size,
+        num_threads=config.data.num_threads,
+        config=evaluation,
+        context=card_context(config, data, contamination)
+        | {
+            "seeds": {"untrained encoder": config.seed, "split": config.data.split_seed},
+            "label fraction": config.label_fraction,
+            "checkpoint": config.run or config.weights or "none",
+            "features": ", ".join(names),
+        },
+    )
+
+
+def _seen(config: ConfigDict, names: list[str]) -> Beginning:
+    """Return the encoder whose features are judged, or the window of those without one."""
+    if names != [WAVELETS]:
+        return beginning_of_encoder(
+            config.run, config.weights, config.weights_config, config.unit_seconds
+        )
+    seconds = config.unit_seconds or config.window_seconds
+    model = model_settings(config.model, seconds, config.sampling_rate_hz)
+    return Beginning(model.sampling_rate_hz, model.num_samples, model, None)
+
+
+def _extractor(
+    name: str, config: ConfigDict, beginning: Beginning, num_channels: int, mesh: Mesh
+) -> Extract:
+    """Return what makes features of windows."""
+    encoder = beginning.config
+    assert encoder is not None
+    if name == WAVELETS:
+        bank = typed(WaveletConfig, "model.wavelet", config.model.wavelet)
+        wavelet_bank(bank, encoder.sampling_rate_hz, encoder.num_samples)
+        return wavelet_extractor(bank, encoder.sampling_rate_hz, mesh)
+    if name == UNTRAINED:
+        return encoder_extractor(encoder, untrained_like(encoder, num_channels, config.seed), mesh)
+    assert beginning.start is not None
+    return encoder_extractor(encoder, beginning.start.params, mesh)

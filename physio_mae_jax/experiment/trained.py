@@ -1,0 +1,178 @@
+"""From a ConfigDict to the judgement of a model that was fine-tuned before."""
+
+import dataclasses
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax.sharding import Mesh
+from ml_collections import ConfigDict
+
+from physio_mae_jax.data.contamination import check_contamination
+from physio_mae_jax.data.opening import OpenedData, open_data, require_part
+from physio_mae_jax.data.splits import PARTS, is_leaking
+from physio_mae_jax.data.units import UnitConfig, Units, find_units
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.evaluation.decisions import Decisions
+from physio_mae_jax.evaluation.trained import EvaluationConfig, TrainedRun
+from physio_mae_jax.experiment.classifiers import MAE, build_model
+from physio_mae_jax.experiment.environment import (
+    check_attention,
+    count_devices,
+    how_it_came_about,
+)
+from physio_mae_jax.experiment.past_run import read_run
+from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.signals.wavelet import WaveletConfig
+from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.prediction import average_by_unit, predict_windows
+from physio_mae_jax.training.sharding import check_batch_size, make_mesh
+from physio_mae_jax.training.supervised_job import BEST, load_best
+from physio_mae_jax.training.supervised_step import compile_prediction
+
+EVERYONE = "all"
+
+
+def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> TrainedRun:
+    """Load a fine-tuned model with its decisions, and open what it is to be judged on.
+
+    Args:
+        config: as ``configs/evaluate.py:method=head`` makes it.
+        workdir: made if absent.
+        strict: refuse to judge on what the model was trained on.
+
+    Raises:
+        UserError: there is no such run, it was not finished, or data cannot be opened.
+    """
+    num_devices = count_devices(config.num_devices)
+    check_batch_size(config.batch_size, 1, num_devices)
+    evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
+    past = ConfigDict(read_run(config.run))
+    if past.task != "finetune":
+        raise ConfigError(
+            f"the run in {config.run} was of task {past.task!r} and has no head; judge its "
+            "features with --config=configs/evaluate.py:method=probe, or fine-tune it."
+        )
+    decisions = _decisions_of(config.run)
+    with Checkpoints(Path(config.run) / BEST, keep=None) as checkpoints:
+        contract, seen = checkpoints.contract(), checkpoints.trained_on()
+    opened, units = _open_judged(config, past, contract)
+    judged = np.unique(units.recording).tolist()
+    contamination = check_contamination(seen, opened.source, judged, strict=strict)
+    workdir = artifacts.prepare_workdir(workdir)
+    predict = _prediction(config, past.architecture, contract, opened, make_mesh(num_devices))
+    return TrainedRun(
+        workdir=workdir,
+        predict=predict,
+        source=opened.source,
+        units=units,
+        decisions=decisions,
+        config=evaluation,
+        context=_context(config, past, opened, contamination.line()),
+    )
+
+
+def _open_judged(
+    config: ConfigDict, past: ConfigDict, contract: Mapping[str, Any]
+) -> tuple[OpenedData, Units]:
+    """Open the data of the run, or other data, and find the units to judge in the run's classes."""
+    if config.part not in (*PARTS, EVERYONE):
+        raise ConfigError(f"part is {config.part!r}; choose one of {', '.join(PARTS)}, all.")
+    changes = {name: config[name] for name in ("sets", "root", "path", "split") if config[name]}
+    if config.part == EVERYONE:
+        changes["split"] = "none"
+    data = data_settings(past.data.to_dict() | changes)
+    if is_leaking(data.split):
+        raise ConfigError(
+            f"data.split={data.split!r} leaks, and a run by it is no result that could be judged "
+            "again; judge it on other data with --config.sets and --config.split."
+        )
+    window = contract["input"]
+    opened = open_data(
+        data,
+        window["sampling_rate_hz"],
+        window["num_samples"],
+        progress=jax.process_index() == 0,
+    )
+    channels = opened.reader.config.num_channels
+    if past.architecture != MAE and channels != window["num_channels"]:
+        raise ConfigError(
+            f"{past.architecture} was trained on {window['num_channels']} channels, but the data "
+            f"has {channels}; it takes no other number."
+        )
+    part = "train" if config.part == EVERYONE else config.part
+    settings = {
+        field.name: contract["units"][field.name] for field in dataclasses.fields(UnitConfig)
+    }
+    if contract["units"]["kind"] != "regression":
+        # In the order of the outputs, though the data may know more classes.
+        settings["classes"] = ",".join(contract["units"]["names"])
+    recordings = require_part(opened, part, data)
+    return opened, find_units(opened.source, opened.reader, recordings, UnitConfig(**settings))
+
+
+def _prediction(
+    config: ConfigDict,
+    architecture: str,
+    contract: Mapping[str, Any],
+    opened: OpenedData,
+    mesh: Mesh,
+) -> Callable[[Units], np.ndarray]:
+    """Load the model; return what predicts units with it."""
+    encoder = None
+    if architecture == MAE:
+        wavelet = WaveletConfig(**contract["model"]["wavelet"])
+        encoder = MaeConfig(**dict(contract["model"]) | {"wavelet": wavelet})
+        check_attention(encoder)
+    num_outputs = len(contract["units"]["names"])
+    model, _ = build_model(architecture, encoder, contract["head"], num_outputs)
+    window = contract["input"]
+    shape = (window["num_channels"], window["num_samples"])
+    params, model_state = load_best(Path(config.run), model, shape, mesh)
+    compiled = compile_prediction(model, mesh)
+    mean, deviation = (np.asarray(contract["targets"][name]) for name in ("mean", "deviation"))
+
+    def predict(units: Units) -> np.ndarray:
+        windows = predict_windows(
+            lambda batch: compiled(params, model_state, batch),
+            opened.reader,
+            units,
+            mesh,
+            config.batch_size,
+            config.num_threads,
+        )
+        return average_by_unit(windows, units) * deviation + mean
+
+    return predict
+
+
+def _decisions_of(run: str) -> Decisions:
+    path = Path(run) / "decisions.json"
+    if not path.is_file():
+        raise ConfigError(
+            f"the run in {run} has no decisions.json, so it was not finished; run its command "
+            "again, it resumes."
+        )
+    return Decisions.from_json(json.loads(path.read_text(encoding="utf-8")))
+
+
+def _context(
+    config: ConfigDict, past: ConfigDict, opened: OpenedData, contamination: str
+) -> dict[str, Any]:
+    """Return what the card says beside the figures."""
+    sets = config.sets or past.data.sets
+    return {
+        "title": f"{past.units.task} on {sets}, {config.part}",
+        **how_it_came_about(),
+        "data": opened.content_hashes,
+        "split": {"rule": opened.split.rule, "hash": opened.split.hash, "part": config.part},
+        "contamination": contamination,
+        "seeds": {"training": past.seed, "split": past.data.split_seed},
+        "checkpoint": config.run,
+        "model": past.architecture,
+    }
