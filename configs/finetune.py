@@ -82,10 +82,10 @@ def get_config(argument: str = "") -> ConfigDict:
     config.loop = ConfigDict()
     config.loop.num_steps = 600
     config.loop.log_every_steps = 25
-    config.loop.evaluate_every_steps = 50
+    config.loop.evaluate_every_steps = 25
     config.loop.checkpoint_every_steps = 200
     config.loop.keep_checkpoints = 1
-    config.patience = 6  # looks without a better validation before training ends; 0: never
+    config.patience = 10  # looks without a better validation before training ends; 0: never
 
     if chosen["preset"] == "debug":
         config.batch_size, config.loop.num_steps = 8, 4

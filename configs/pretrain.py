@@ -48,7 +48,7 @@ ARGUMENTS = {
         "v2_upstream",
         "v3_upstream",
     ),
-    "preset": ("tiny", "base", "upstream", "debug"),
+    "preset": ("tiny", "small", "base", "upstream", "debug"),
     "data": (
         "synthetic",
         "folder",
@@ -212,6 +212,22 @@ def _tiny(config: ConfigDict) -> None:
     config.loop.log_every_steps = 25
     config.loop.evaluate_every_steps = 150
     config.loop.checkpoint_every_steps = 150
+
+
+def _small(config: ConfigDict) -> None:
+    _tiny(config)
+    config.batch_size = 128
+    config.data.num_threads = 8
+    config.model.width = 256
+    config.model.depth = 8
+    config.model.num_heads = 4
+    config.model.decoder_width = 128
+    config.model.compute_dtype = "bfloat16"
+    config.optimizer.peak_learning_rate = 1e-3
+    config.optimizer.warmup_steps = 150
+    config.loop.num_steps = 3_500
+    config.loop.log_every_steps = 100
+    config.loop.evaluate_every_steps = config.loop.checkpoint_every_steps = 500
 
 
 def _upstream(config: ConfigDict) -> None:
@@ -379,4 +395,10 @@ _MASKS = {
     "time_scale": _time_scale,
     "channels": _channels,
 }
-_PRESETS = {"tiny": _tiny, "base": lambda config: None, "upstream": _upstream, "debug": _debug}
+_PRESETS = {
+    "tiny": _tiny,
+    "small": _small,
+    "base": lambda config: None,
+    "upstream": _upstream,
+    "debug": _debug,
+}

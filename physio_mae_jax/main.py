@@ -45,6 +45,11 @@ def main(argv: list[str]) -> None:
         from physio_mae_jax.inference.retrieval import retrieve
 
         retrieve(build_retrieval(config, workdir, strict=_STRICT.value))
+    elif config.task == "compare":
+        from physio_mae_jax.evaluation.comparison import compare_models
+        from physio_mae_jax.experiment.comparison import build_comparison
+
+        compare_models(build_comparison(config, workdir, strict=_STRICT.value))
     elif config.method == "head":
         from physio_mae_jax.evaluation.trained import judge_trained
         from physio_mae_jax.experiment.trained import build_trained

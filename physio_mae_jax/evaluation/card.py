@@ -14,6 +14,8 @@ from physio_mae_jax.evaluation.results import Comparison, Evaluation, plain
 from physio_mae_jax.figures import evaluation as figures
 from physio_mae_jax.training import artifacts
 
+_REPORT = "evaluation.md"
+
 
 def write_card(
     folder: Path,
@@ -77,8 +79,13 @@ def write_card(
         comparisons=comparisons,
         pictures=pictures,
     )
-    artifacts.write_text(folder / "evaluation.md", text)
-    return folder / "evaluation.md"
+    artifacts.write_text(folder / _REPORT, text)
+    return folder / _REPORT
+
+
+def is_judged(folder: Path) -> bool:
+    """Say whether a folder holds a whole card."""
+    return (folder / _REPORT).is_file()
 
 
 def _write_pictures(

@@ -113,7 +113,8 @@ class SupervisedJob:
         state = jax.jit(self.init_state, out_shardings=replicated(mesh))(key)
         if self.encoder is None:
             return state
-        encoder = jax.device_put(self.encoder, replicated(mesh))
+        # Copied, since a step takes over the memory of its state, and others may begin with it too.
+        encoder = jax.tree.map(jnp.copy, jax.device_put(self.encoder, replicated(mesh)))
         average = state.average
         if average:
             average = average | {_ENCODER: jax.tree.map(jnp.copy, encoder)}

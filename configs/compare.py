@@ -1,0 +1,88 @@
+"""Compare models on one labelled task: kinds of models × shares of the labels × seeds.
+
+    python -m physio_mae_jax.main --config=configs/compare.py:data=ptbxl --config.run=runs/ptbxl \
+        --workdir=runs/ptbxl_compared
+
+Argument after the colon: ``data=``, as of configs/finetune.py.
+
+Rows, each with its own settings, which --config.<row>.… changes:
+
+    pretrained        the encoder of --config.run, fine-tuned
+    scratch           the same architecture without its training
+    resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
+    probe, knn        logistic regression and nearest neighbours on the encoder's features
+    untrained_probe   the probe on features of an encoder that has seen nothing
+    wavelets          the probe on the mean and spread of wavelet power: no model at all
+
+All rows see the same windows, split, units and labels. Each entry has a folder with its own card;
+what is done is not done again, so the same command resumes, and more rows, fractions or seeds may
+be added later. Written at the end: comparison.md, comparison.json and figures/comparison.png.
+"""
+
+from collections.abc import Sequence
+
+from ml_collections import ConfigDict
+
+from configs.evaluate import get_config as evaluation_config
+from configs.finetune import ARGUMENTS as FINETUNING_ARGUMENTS
+from configs.finetune import get_config as finetuning_config
+from configs.pretrain import get_config as pretraining_config
+from configs.tasks import add_task
+from physio_mae_jax.experiment.settings import parse_argument
+
+ARGUMENTS = {"data": FINETUNING_ARGUMENTS["data"], "preset": FINETUNING_ARGUMENTS["preset"]}
+FINETUNED = {
+    "pretrained": "mae",
+    "scratch": "mae",
+    "resnet1d_wang": "resnet1d_wang",
+    "xresnet1d101": "xresnet1d101",
+}
+FROZEN = {
+    "probe": ("probe", "trained"),
+    "knn": ("knn", "trained"),
+    "untrained_probe": ("probe", "untrained"),
+    "wavelets": ("probe", "wavelets"),
+}
+# Said once for all rows, or by what the row is.
+_SAID_ELSEWHERE = (
+    *("data", "units", "unit_seconds", "evaluation", "label_fraction", "seed"),
+    *("start", "run", "weights", "weights_config"),
+    *("model", "sampling_rate_hz", "window_seconds"),  # those of the encoder of the run
+)
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """Return every setting of a comparison."""
+    chosen = parse_argument(argument, ARGUMENTS)
+    config = ConfigDict()
+    config.task = "compare"
+    config.run = ""  # work folder of the pre-training
+    config.rows = ",".join((*FINETUNED, *FROZEN))  # the others are compared with the first one
+    config.fractions = "0.1,1"  # of the training subjects
+    config.seeds = "0,1,2"  # of subjects drawn, of what begins at random, of the order of data
+    config.num_workers = 1  # processes that run entries at the same time, also on one GPU
+    config.report = True  # False: run entries only, as one of many jobs on a shared folder
+    scratch = pretraining_config(f"preset={chosen['preset']},data={chosen['data']}")
+    add_task(config, chosen["data"], scratch.data)
+    del config.label_fraction
+    for name, model in FINETUNED.items():
+        config[name] = finetuning_config(f"model={model},{_text(chosen)}")
+        _drop(config[name], _SAID_ELSEWHERE)
+    for name, (method, features) in FROZEN.items():
+        config[name] = evaluation_config(f"method={method},{_text(chosen)}")
+        config[name].features = features
+        kept = ("model",) if features == "wavelets" else ()
+        _drop(config[name], [name for name in _SAID_ELSEWHERE if name not in kept])
+    for name in ("resnet1d_wang", "xresnet1d101"):
+        config[name].optimizer.peak_learning_rate = 5e-3
+    return config
+
+
+def _text(chosen: dict[str, str]) -> str:
+    return ",".join(f"{name}={value}" for name, value in chosen.items())
+
+
+def _drop(row: ConfigDict, names: Sequence[str]) -> None:
+    for name in names:
+        if name in row:
+            del row[name]

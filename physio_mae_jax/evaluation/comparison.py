@@ -1,0 +1,109 @@
+"""Kinds of models × shares of the labels × seeds, run one by one and laid side by side."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.errors import UserError
+from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation.card import is_judged
+from physio_mae_jax.evaluation.comparison_text import render
+from physio_mae_jax.evaluation.markdown import words
+from physio_mae_jax.evaluation.results import plain
+from physio_mae_jax.evaluation.summary import Cell, Compared, ComparedEntry, summarise
+from physio_mae_jax.figures.comparison import Series, draw_comparison
+from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.entries import Entry, run_entries, run_workers
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ComparisonRun:
+    """Everything that a comparison is made of.
+
+    Attributes:
+        workdir: absolute folder.
+        compared: every entry, those of the reference row first.
+        entries: what does each, in the same order.
+        title: of the report.
+        num_workers: processes that run entries.
+        reports: whether the report is written at the end.
+        num_replicates: of the bootstrap.
+        describe: returns command, versions and devices for the report; a function, as asking for
+            devices takes hold of them, which are the workers' until they are done.
+    """
+
+    workdir: Path
+    compared: tuple[ComparedEntry, ...]
+    entries: tuple[Entry, ...]
+    title: str
+    num_workers: int
+    reports: bool
+    num_replicates: int
+    describe: Callable[[], Mapping[str, Any]]
+
+
+def compare_models(run: ComparisonRun) -> None:
+    """Run what is not done yet, then write comparison.json, comparison.md and their figure.
+
+    Raises:
+        UserError: a worker failed, or another process is still at an entry.
+    """
+    names = [entry.name for entry in run.entries]
+    do_all(run.workdir, run.entries, run.num_workers)
+    if not run.reports:
+        return
+    require_done(run.workdir, names)
+    compared = [Compared.read(run.workdir, entry) for entry in run.compared]
+    cells = summarise(compared, num_replicates=run.num_replicates)
+    series = _series(cells)
+    metric = words(measures.MAIN_METRICS[compared[0].predictions.kind])
+    figure = draw_comparison(series, metric, run.title)
+    artifacts.write_figure(run.workdir / "figures" / "comparison.png", figure)
+    how = run.describe()
+    content = {"title": run.title, "how": how, "cells": cells, "shared": compared[0].context}
+    artifacts.write_json(run.workdir / "comparison.json", plain(content))
+    text = render(run.title, cells, compared[0], how)
+    artifacts.write_text(run.workdir / "comparison.md", text)
+    _LOG.info("the table is in %s", run.workdir / "comparison.md")
+
+
+def do_all(workdir: Path, entries: Sequence[Entry], num_workers: int) -> None:
+    """Run entries in this process or in several; each is done where its card is."""
+    if num_workers == 1:
+        run_entries(workdir, entries, is_judged)
+        return
+    flags = ["--config.num_workers=1", "--config.report=False"]
+    run_workers(
+        workdir,
+        num_workers,
+        flags,
+        lambda: sum(is_judged(workdir / entry.name) for entry in entries),
+    )
+
+
+def require_done(workdir: Path, names: Sequence[str]) -> None:
+    """Raise a UserError where an entry is not done, as another process is at it."""
+    missing = [name for name in names if not is_judged(workdir / name)]
+    if missing:
+        raise UserError(
+            f"{len(missing)} of {len(names)} entries are not done yet, such as {missing[0]}: "
+            "another process is at them. Run the same command again when it has ended."
+        )
+
+
+def _series(cells: Sequence[Cell]) -> list[Series]:
+    rows = dict.fromkeys(cell.row for cell in cells)
+    return [
+        Series(
+            label=row,
+            fractions=np.asarray([cell.fraction for cell in cells if cell.row == row]),
+            values=[np.asarray(list(c.values.values())) for c in cells if c.row == row],
+        )
+        for row in rows
+    ]

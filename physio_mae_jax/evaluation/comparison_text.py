@@ -1,0 +1,67 @@
+"""The report of a comparison in Markdown."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation.bootstrap import Estimate
+from physio_mae_jax.evaluation.markdown import bullets, escape, interval, number, table, words
+from physio_mae_jax.evaluation.summary import Cell, Compared
+
+
+def render(title: str, cells: Sequence[Cell], first: Compared, how: Mapping[str, Any]) -> str:
+    """Write the report in Markdown."""
+    kind = first.predictions.kind
+    metric = words(measures.MAIN_METRICS[kind])
+    seeds = sorted({seed for cell in cells for seed in cell.values})
+    reference = cells[0].row
+    sections = [f"# {escape(title)}"]
+    for fraction in dict.fromkeys(cell.fraction for cell in cells):
+        shown = [cell for cell in cells if cell.fraction == fraction]
+        sections.append(f"## {fraction:.0%} of the training subjects")
+        sections.append(_cells_table(shown, kind, metric, reference))
+    subjects = len(np.unique(first.predictions.subjects))
+    notes = [
+        f"Test: {first.predictions.num_units:,} units of {subjects:,} subjects, the same for all.",
+        f"Each figure is a mean over seeds {', '.join(map(str, seeds))}; ± is their standard "
+        "deviation, brackets hold the 95 % interval over test subjects (1 model in each seed, "
+        "resampled together, so differences are paired).",
+        "Intervals are not widened for the number of rows.",
+        "Model, calibration and thresholds of every entry were chosen on its validation part.",
+        escape(str(first.context.get("contamination", "contamination: not stated"))),
+    ]
+    sections += [bullets(notes), "![comparison](figures/comparison.png)"]
+    split = first.context.get("split", {})
+    facts = [(escape(k), escape(str(v))) for k, v in {**how, "split": split}.items()]
+    sections += ["## How to reproduce it", table(("", ""), facts)]
+    return "\n\n".join(sections) + "\n"
+
+
+def _cells_table(cells: Sequence[Cell], kind: str, metric: str, reference: str) -> str:
+    more = list(cells[0].more)
+    header = [
+        "model",
+        f"{metric}, mean ± s.d.",
+        "95 % interval",
+        f"difference to {escape(reference)}",
+        *map(words, more),
+    ]
+    rows = []
+    for cell in cells:
+        rows.append(
+            [
+                escape(cell.row),
+                f"{number(cell.mean.value)} ± {number(cell.deviation)}",
+                interval(cell.mean, kind),
+                "" if cell.difference is None else _signed(cell.difference),
+                *(number(cell.more[name]) for name in more),
+            ]
+        )
+    return table(header, rows)
+
+
+def _signed(difference: Estimate) -> str:
+    shown = number(difference.value, "+.3f")
+    return f"{shown} [{number(difference.low, '+.3f')}, {number(difference.high, '+.3f')}]"

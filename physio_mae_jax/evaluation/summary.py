@@ -1,0 +1,151 @@
+"""What several models reached on the same units: means over seeds, and paired differences."""
+
+import dataclasses
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation.bootstrap import (
+    Estimate,
+    check_pair,
+    interval,
+    replicate,
+    stratum_of,
+)
+from physio_mae_jax.evaluation.predictions import Predictions
+
+# Shown beside the main metric, where a kind of task has them.
+_MORE = ("macro_average_precision", "macro_f1", "accuracy", "rmse", "pearson_r")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ComparedEntry:
+    """One model: a row of the table, a share of the labels, a seed."""
+
+    row: str
+    fraction: float
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Its folder."""
+        return f"{self.row}/labels_{self.fraction:g}/seed_{self.seed}"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Compared:
+    """What an entry left behind.
+
+    Attributes:
+        entry: which one.
+        predictions: of test.
+        figures: values on test by the name of the metric.
+        context: of its card.
+    """
+
+    entry: ComparedEntry
+    predictions: Predictions
+    figures: Mapping[str, float]
+    context: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, workdir: Path, entry: ComparedEntry) -> "Compared":
+        """Read the folder of an entry that is done."""
+        folder = workdir / entry.name
+        card = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+        overall = card["evaluations"]["test"]["overall"]
+        return cls(
+            entry=entry,
+            predictions=Predictions.load(folder / "predictions" / "test.npz"),
+            figures={
+                name: float("nan") if held["value"] is None else held["value"]
+                for name, held in overall.items()
+            },
+            context=card["context"],
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Cell:
+    """A row at one share of the labels, over its seeds.
+
+    Attributes:
+        row, fraction: which.
+        values: of the main metric, by seed.
+        mean: of the main metric over seeds, with an interval over subjects.
+        deviation: among seeds; NaN of a single one.
+        more: means of other metrics.
+        difference: of the mean to that of the reference row, on the same replicates; None of the
+            reference itself.
+    """
+
+    row: str
+    fraction: float
+    values: Mapping[int, float]
+    mean: Estimate
+    deviation: float
+    more: Mapping[str, float]
+    difference: Estimate | None
+
+
+def summarise(compared: Sequence[Compared], *, num_replicates: int, seed: int = 0) -> list[Cell]:
+    """Average over seeds and resample people, the same ones for every model.
+
+    Args:
+        compared: of the same units; the first one's row is the reference.
+        num_replicates, seed: of the bootstrap.
+
+    Raises:
+        DataError: they are not of the same units.
+    """
+    first = compared[0].predictions
+    groups: dict[tuple[str, float], list[Compared]] = {}
+    for one in compared:
+        check_pair(one.predictions, first)
+        groups.setdefault((one.entry.row, one.entry.fraction), []).append(one)
+
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
+        return {str(key): _mean_metric(group, weights) for key, group in groups.items()}
+
+    points = measure(np.ones((1, first.num_units)))
+    drawn = replicate(
+        measure, first.subjects, stratum_of(first), num_replicates=num_replicates, seed=seed
+    )
+    reference = compared[0].entry.row
+    cells = []
+    for (row, fraction), group in groups.items():
+        key, other = str((row, fraction)), str((reference, fraction))
+        difference = None
+        if row != reference:
+            difference = interval(
+                drawn[key] - drawn[other], float((points[key] - points[other])[0])
+            )
+        cells.append(_cell(group, interval(drawn[key], float(points[key][0])), difference))
+    return cells
+
+
+def _mean_metric(group: Sequence[Compared], weights: np.ndarray) -> np.ndarray:
+    """Return the main metric averaged over seeds, [R, U] -> [R]."""
+    return np.mean([measures.main_metric(one.predictions, weights) for one in group], axis=0)
+
+
+def _cell(group: Sequence[Compared], mean: Estimate, difference: Estimate | None) -> Cell:
+    ones = np.ones(group[0].predictions.num_units)
+    values = {one.entry.seed: float(measures.main_metric(one.predictions, ones)) for one in group}
+    return Cell(
+        row=group[0].entry.row,
+        fraction=group[0].entry.fraction,
+        values=values,
+        mean=mean,
+        deviation=float(np.std(list(values.values()), ddof=1)) if len(values) > 1 else np.nan,
+        more={
+            name: float(np.mean([one.figures[name] for one in group]))
+            for name in _MORE
+            if name in group[0].figures
+        },
+        difference=difference,
+    )

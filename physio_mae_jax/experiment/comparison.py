@@ -1,0 +1,139 @@
+"""From a ConfigDict to a comparison of models."""
+
+import functools
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ml_collections import ConfigDict
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.evaluation.comparison import ComparisonRun
+from physio_mae_jax.evaluation.frozen import judge_frozen
+from physio_mae_jax.evaluation.summary import ComparedEntry
+from physio_mae_jax.evaluation.trained import EvaluationConfig, finetune
+from physio_mae_jax.experiment.classifiers import MAE, Beginning, beginning_of_encoder
+from physio_mae_jax.experiment.environment import how_it_came_about
+from physio_mae_jax.experiment.finetuning import build_finetuning
+from physio_mae_jax.experiment.frozen import TRAINED, build_frozen
+from physio_mae_jax.experiment.labelled import LabelledData, open_labelled
+from physio_mae_jax.experiment.many import check_workers, keep_settings
+from physio_mae_jax.experiment.settings import typed
+from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.entries import Entry
+
+# Rows that begin with the weights of --config.run; the others begin with nothing.
+_PRETRAINED = "pretrained"
+_SHARED = ("data", "units", "unit_seconds", "evaluation")
+# They say how much of the table is made, and by whom, not what stands in it.
+_MAY_DIFFER = ("rows", "fractions", "seeds", "num_workers", "report")
+
+
+def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> ComparisonRun:
+    """List the entries of a comparison; data and encoder are opened when the first one runs.
+
+    Args:
+        config: as ``configs/compare.py`` makes it.
+        workdir: made if absent; settings are written into it.
+        strict: refuse to judge on what the encoder was pre-trained on.
+
+    Raises:
+        UserError: a setting is wrong, or the folder holds a comparison by other settings.
+    """
+    rows = _listed(config, "rows", str)
+    known = [name for name in config if "batch_size" in _section(config, name)]
+    for row in rows:
+        if row not in known:
+            raise ConfigError(f"rows names {row!r}; choose of {', '.join(known)}.")
+    fractions, seeds = _listed(config, "fractions", float), _listed(config, "seeds", int)
+    evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
+    check_workers(config.num_workers)
+    workdir = artifacts.prepare_workdir(workdir)
+    keep_settings(config, workdir, (*_MAY_DIFFER, *(row for row in known if row not in rows)))
+    materials = _Materials(config)
+    compared = [
+        ComparedEntry(row=row, fraction=fraction, seed=seed)
+        for row in rows
+        for fraction in fractions
+        for seed in seeds
+    ]
+    return ComparisonRun(
+        workdir=workdir,
+        compared=tuple(compared),
+        entries=tuple(Entry(one.name, _doing(materials, one, strict)) for one in compared),
+        title=f"{config.units.task} on {config.data.sets}: models compared",
+        num_workers=config.num_workers,
+        reports=config.report,
+        num_replicates=evaluation.num_replicates,
+        describe=how_it_came_about,
+    )
+
+
+class _Materials:
+    """What all entries of this process share, opened when it is first wanted."""
+
+    def __init__(self, config: ConfigDict) -> None:
+        self.config = config
+
+    @functools.cached_property
+    def encoder(self) -> Beginning:
+        """The encoder of the run, for the window that all rows see."""
+        return beginning_of_encoder(self.config.run, "", "", self.config.unit_seconds)
+
+    @functools.cached_property
+    def data(self) -> LabelledData:
+        """All units of the task."""
+        return open_labelled(self.config, self.encoder.sampling_rate_hz, self.encoder.num_samples)
+
+
+def _doing(materials: _Materials, entry: ComparedEntry, strict: bool) -> Callable[[Path], Any]:
+    """Return what does one entry in its folder."""
+
+    def run(folder: Path) -> None:
+        row = _row_settings(materials.config, entry)
+        begun, data = materials.encoder, materials.data
+        if "method" in row:
+            if row.features == TRAINED:
+                row.run = materials.config.run
+            else:
+                begun = begun._replace(start=None)
+            judge_frozen(build_frozen(row, folder, strict=strict, beginning=begun, data=data))
+            return
+        if entry.row == _PRETRAINED:
+            row.start = materials.config.run
+        else:
+            encoder = begun.config if row.architecture == MAE else None
+            begun = begun._replace(config=encoder, start=None)
+        finetune(build_finetuning(row, folder, strict=strict, beginning=begun, data=data))
+
+    return run
+
+
+def _row_settings(config: ConfigDict, entry: ComparedEntry) -> ConfigDict:
+    """Return the settings of one entry, as configs/finetune.py or configs/evaluate.py has them."""
+    row = config[entry.row].copy_and_resolve_references()
+    row.unlock()
+    for name in _SHARED:
+        row[name] = config[name]
+    row.label_fraction, row.seed = entry.fraction, entry.seed
+    row.start = row.run = row.weights = row.weights_config = ""
+    return row
+
+
+def _section(config: ConfigDict, name: str) -> Any:
+    return config[name] if isinstance(config[name], ConfigDict) else {}
+
+
+def _listed(config: ConfigDict, name: str, kind: Callable[[str], Any]) -> list[Any]:
+    """Read a comma-separated setting, each value once."""
+    texts = [text.strip() for text in str(config[name]).split(",") if text.strip()]
+    try:
+        values = list(dict.fromkeys(kind(text) for text in texts))
+    except ValueError as error:
+        raise ConfigError(f"{name} is {config[name]!r}: {error}; write such as '0,1,2'.") from error
+    if not values:
+        raise ConfigError(f"{name} is empty; name one at least.")
+    if kind is float and not all(0 < value <= 1 and math.isfinite(value) for value in values):
+        raise ConfigError(f"{name} is {config[name]!r}; shares must be above 0 and at most 1.")
+    return values

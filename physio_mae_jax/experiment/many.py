@@ -1,0 +1,67 @@
+"""What configs of many runs below one folder have in common."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.training import artifacts
+
+_SHOWN = 5
+
+
+def check_workers(num_workers: int) -> None:
+    """Refuse a number of workers that cannot be, and a cluster of which each would do the same.
+
+    Raises:
+        ConfigError: as said.
+    """
+    if num_workers < 1:
+        raise ConfigError(f"num_workers is {num_workers}; 1 at least.")
+    if jax.distributed.is_initialized():
+        raise ConfigError(
+            "many small runs need no jax.distributed cluster: start each process on its own, with "
+            "--config.report=False and the same --workdir on a file system that all see."
+        )
+
+
+def keep_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]) -> None:
+    """Write the settings into the folder of many runs, or refuse to go on there with others.
+
+    Args:
+        config: all settings.
+        workdir: folder of the runs.
+        may_differ: sections and settings that say nothing of what was done there so far.
+
+    Raises:
+        ConfigError: the folder was begun with other settings.
+    """
+    path = workdir / "settings.json"
+    every = json.loads(config.to_json_best_effort())
+    now = {name: value for name, value in every.items() if name not in may_differ}
+    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    common = [name for name in now if name in before]
+    if common:
+        changed = [name for key in common for name in _differing(before[key], now[key], key)]
+        if changed:
+            more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
+            raise ConfigError(
+                f"{workdir} was begun with other settings of {', '.join(changed[:_SHOWN])}{more} "
+                f"({path}); what is done there would not be comparable. Give those again, or "
+                "another --workdir."
+            )
+    artifacts.write_json(path, before | now)
+
+
+def _differing(one: Any, two: Any, name: str) -> list[str]:
+    """Return the dotted names of what differs."""
+    if not (isinstance(one, dict) and isinstance(two, dict)):
+        return [] if one == two else [name]
+    found = []
+    for key in dict.fromkeys((*one, *two)):
+        found += _differing(one.get(key), two.get(key), f"{name}.{key}")
+    return found
