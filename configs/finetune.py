@@ -7,7 +7,7 @@ Arguments after the colon, ``name=value`` separated by commas:
 
     model    mae            our encoder: of the run --config.start, else from scratch
              resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
-    preset   tiny, base, upstream, debug   of an encoder from scratch, as in configs/pretrain.py
+    preset   tiny, small, base, upstream, debug   as in configs/pretrain.py, of one from scratch
     data     ptbxl, ptbxl_subset, mitbih, stress_predict, bonn, cinc2017, sleep_edf, wesad, mimic3
              prepared sets, each with a task and a split of its own below
     attention  xla, cudnn   of an encoder from scratch

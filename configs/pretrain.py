@@ -12,6 +12,7 @@ Arguments after the colon, the first of each being the default:
                v1_upstream, v2_upstream, v3_upstream: what the original's code does, where that
                             differs from its README
     preset     tiny      0.9 M parameters, 10 s windows; minutes on two CPU cores
+               small     9 M parameters, 10 s windows; one GPU, or part of one
                base      56 M parameters, 30 s windows; one GPU
                upstream  the published width (768 × 12, decoder 512 × 8); one large GPU
                debug     two steps of a toy, to see that everything runs
@@ -222,6 +223,7 @@ def _small(config: ConfigDict) -> None:
     config.model.depth = 8
     config.model.num_heads = 4
     config.model.decoder_width = 128
+    config.model.remat = "full"  # labelled windows are encoded whole: 17 GiB without, at batch 64
     config.model.compute_dtype = "bfloat16"
     config.optimizer.peak_learning_rate = 1e-3
     config.optimizer.warmup_steps = 150

@@ -50,6 +50,11 @@ def main(argv: list[str]) -> None:
         from physio_mae_jax.experiment.comparison import build_comparison
 
         compare_models(build_comparison(config, workdir, strict=_STRICT.value))
+    elif config.task == "loso":
+        from physio_mae_jax.evaluation.leave_one_out import leave_one_out
+        from physio_mae_jax.experiment.leave_one_out import build_leave_one_out
+
+        leave_one_out(build_leave_one_out(config, workdir, strict=_STRICT.value))
     elif config.method == "head":
         from physio_mae_jax.evaluation.trained import judge_trained
         from physio_mae_jax.experiment.trained import build_trained

@@ -199,6 +199,11 @@ def _left_out(group: SubgroupResult) -> str:
 
 
 def _decisions(decisions: Decisions, least_positives: int) -> str:
+    if decisions.num_folds:
+        return (
+            f"In each of {decisions.num_folds} folds calibration and thresholds were chosen on the "
+            "validation of that fold; they stand in its own card."
+        )
     beta = f"F{decisions.beta:g}"
     lines = [f"On {decisions.num_units:,} units of {len(decisions.subjects):,} subjects."]
     if decisions.kind == "multiclass":

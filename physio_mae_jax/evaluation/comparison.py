@@ -8,16 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.errors import UserError
 from physio_mae_jax.evaluation import measures
-from physio_mae_jax.evaluation.card import is_judged
 from physio_mae_jax.evaluation.comparison_text import render
 from physio_mae_jax.evaluation.markdown import words
 from physio_mae_jax.evaluation.results import plain
 from physio_mae_jax.evaluation.summary import Cell, Compared, ComparedEntry, summarise
+from physio_mae_jax.evaluation.working import do_all, require_done
 from physio_mae_jax.figures.comparison import Series, draw_comparison
 from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.entries import Entry, run_entries, run_workers
+from physio_mae_jax.training.entries import Entry
 
 _LOG = logging.getLogger(__name__)
 
@@ -55,7 +54,7 @@ def compare_models(run: ComparisonRun) -> None:
         UserError: a worker failed, or another process is still at an entry.
     """
     names = [entry.name for entry in run.entries]
-    do_all(run.workdir, run.entries, run.num_workers)
+    do_all(run.workdir, lambda: run.entries, run.num_workers)
     if not run.reports:
         return
     require_done(run.workdir, names)
@@ -71,30 +70,6 @@ def compare_models(run: ComparisonRun) -> None:
     text = render(run.title, cells, compared[0], how)
     artifacts.write_text(run.workdir / "comparison.md", text)
     _LOG.info("the table is in %s", run.workdir / "comparison.md")
-
-
-def do_all(workdir: Path, entries: Sequence[Entry], num_workers: int) -> None:
-    """Run entries in this process or in several; each is done where its card is."""
-    if num_workers == 1:
-        run_entries(workdir, entries, is_judged)
-        return
-    flags = ["--config.num_workers=1", "--config.report=False"]
-    run_workers(
-        workdir,
-        num_workers,
-        flags,
-        lambda: sum(is_judged(workdir / entry.name) for entry in entries),
-    )
-
-
-def require_done(workdir: Path, names: Sequence[str]) -> None:
-    """Raise a UserError where an entry is not done, as another process is at it."""
-    missing = [name for name in names if not is_judged(workdir / name)]
-    if missing:
-        raise UserError(
-            f"{len(missing)} of {len(names)} entries are not done yet, such as {missing[0]}: "
-            "another process is at them. Run the same command again when it has ended."
-        )
 
 
 def _series(cells: Sequence[Cell]) -> list[Series]:

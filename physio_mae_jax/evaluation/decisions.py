@@ -43,6 +43,7 @@ class Decisions:
         num_units: of validation.
         num_positives: [K] units of validation in each class; a threshold chosen on few is a guess.
         subjects: hashes (``data.fingerprints.text_hash``) of the subjects of validation, sorted.
+        num_folds: of which each decided on its own, see ``pooling``; 0 of one model.
     """
 
     kind: str
@@ -56,6 +57,7 @@ class Decisions:
     num_units: int = 0
     num_positives: tuple[int, ...] = ()
     subjects: tuple[str, ...] = ()
+    num_folds: int = 0
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Return calibrated probabilities, [U, K] -> [U, K].

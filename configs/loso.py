@@ -1,0 +1,27 @@
+"""Leave one subject out: as many fine-tunings as there are people, each judged on one of them.
+
+    python -m physio_mae_jax.main --config=configs/loso.py:data=wesad --config.start=runs/wesad \
+        --workdir=runs/wesad_loso
+
+Arguments after the colon and all settings are those of configs/finetune.py, but the split: one
+person is tested on, a share of the others validates (it chooses model, calibration and thresholds
+of that fold), the rest is trained on. What is done is not done again, so the same command resumes.
+Written: a folder with a card for each person; evaluation.json, evaluation.md and figures/ of all
+people together; subjects.md and subjects.json, person by person.
+"""
+
+from ml_collections import ConfigDict
+
+from configs.finetune import get_config as finetuning_config
+
+
+def get_config(argument: str = "") -> ConfigDict:
+    """Return every setting of leaving one subject out."""
+    config = finetuning_config(argument or "data=wesad")
+    config.task = "loso"
+    del config.data.split
+    config.validation_share = 0.2  # of the other subjects
+    config.subjects = ""  # 'S02,S05': only these folds; '': everyone with a label of the task
+    config.num_workers = 1  # processes that run folds at the same time, also on one GPU
+    config.report = True  # False: run folds only, as one of many jobs on a shared folder
+    return config

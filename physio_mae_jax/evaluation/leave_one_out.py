@@ -1,0 +1,155 @@
+"""Folds of one subject each: run one by one, then judged together and person by person."""
+
+import dataclasses
+import json
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation.card import write_card
+from physio_mae_jax.evaluation.decisions import Decisions
+from physio_mae_jax.evaluation.evaluation import evaluate
+from physio_mae_jax.evaluation.markdown import escape, number, table, words
+from physio_mae_jax.evaluation.pooling import pool
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.results import Evaluation, plain
+from physio_mae_jax.evaluation.trained import EvaluationConfig
+from physio_mae_jax.evaluation.working import do_all, require_done
+from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.entries import Entry
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class LeaveOneOutRun:
+    """Everything that leaving one subject out is made of.
+
+    Attributes:
+        workdir: absolute folder.
+        list_folds: returns what does each fold; its name is the subject's.
+        num_workers: processes that run folds.
+        reports: whether the report is written at the end.
+        config: of the evaluation.
+        title: of the card.
+        describe: returns what the card says beside the figures.
+    """
+
+    workdir: Path
+    list_folds: Callable[[], Sequence[Entry]]
+    num_workers: int
+    reports: bool
+    config: EvaluationConfig
+    title: str
+    describe: Callable[[], Mapping[str, Any]]
+
+
+def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
+    """Run the folds that are not done yet, then write the card of all and the table of people.
+
+    Raises:
+        UserError: a worker failed, or another process is still at a fold.
+    """
+    do_all(run.workdir, run.list_folds, run.num_workers)
+    if not run.reports:
+        return None
+    names = [entry.name for entry in run.list_folds()]
+    require_done(run.workdir, names)
+    folds = {name: _Fold.read(run.workdir / name) for name in names}
+    predictions, decisions = pool([(fold.predictions, fold.decisions) for fold in folds.values()])
+    result = evaluate(
+        predictions,
+        decisions,
+        num_replicates=run.config.num_replicates,
+        least_positives=run.config.least_positives,
+    )
+    context = {
+        **run.describe(),
+        "data": next(iter(folds.values())).context["data"],
+        "contamination": _contamination([fold.context for fold in folds.values()]),
+        "folds": len(folds),
+    }
+    write_card(
+        run.workdir,
+        title=run.title,
+        evaluations={"test": result},
+        predictions={"test": predictions},
+        decisions=decisions,
+        context=context,
+    )
+    _write_people(run.workdir, run.title, folds)
+    metric = words(result.main_metric)
+    _LOG.info("%s %.4f of %d subjects together", metric, result.main.value, len(folds))
+    return result
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Fold:
+    """What a fold left behind: the test person's predictions, and figures of the fold's card."""
+
+    predictions: Predictions
+    decisions: Decisions
+    figures: Mapping[str, float]
+    context: Mapping[str, Any]
+
+    @classmethod
+    def read(cls, folder: Path) -> "_Fold":
+        card = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
+        overall = card["evaluations"]["test"]["overall"]
+        return cls(
+            predictions=Predictions.load(folder / "predictions" / "test.npz"),
+            decisions=Decisions.from_json(
+                json.loads((folder / "decisions.json").read_text(encoding="utf-8"))
+            ),
+            figures={
+                name: float("nan") if held["value"] is None else float(held["value"])
+                for name, held in overall.items()
+            },
+            context=card["context"],
+        )
+
+
+def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:
+    """Return the line of a fold that is not clean, if there is one."""
+    lines = [str(context["contamination"]) for context in contexts]
+    bad = [line for line in lines if line.startswith("CONTAMINATION")]
+    if bad:
+        return f"{bad[0]} So it is in {len(bad)} of {len(lines)} folds."
+    return f"contamination: none of {len(lines)} subjects was trained on in its own fold."
+
+
+def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None:
+    """Write what each person's model reached on that person, and mean and deviation over them."""
+    kind = next(iter(folds.values())).predictions.kind
+    names = list(next(iter(folds.values())).figures)
+    if not names:
+        raise DataError("the folds hold no figure at all.")
+    values = np.asarray([[fold.figures[name] for name in names] for fold in folds.values()])
+    known = [column[np.isfinite(column)] for column in values.T]
+    means = [float(column.mean()) if len(column) else float("nan") for column in known]
+    spread = [float(column.std(ddof=1)) if len(column) > 1 else float("nan") for column in known]
+    content = {
+        "title": title,
+        "subjects": {name: fold.figures for name, fold in folds.items()},
+        "mean": dict(zip(names, means, strict=True)),
+        "deviation": dict(zip(names, spread, strict=True)),
+    }
+    artifacts.write_json(workdir / "subjects.json", plain(content))
+    rows = [
+        [escape(name), f"{fold.predictions.num_units:,}", *map(number, row)]
+        for (name, fold), row in zip(folds.items(), values, strict=True)
+    ]
+    both = [f"{number(m)} ± {number(s)}" for m, s in zip(means, spread, strict=True)]
+    rows.append(["mean ± s.d. over subjects", "", *both])
+    note = (
+        f"{words(measures.MAIN_METRICS[kind])} and the rest of each person alone, by the model "
+        "that never saw that person; a dash where a person lacks a class. The card of all together "
+        "is evaluation.md; it ranks units of different people by models of different folds."
+    )
+    shown = table(["subject", "units", *map(words, names)], rows)
+    artifacts.write_text(workdir / "subjects.md", f"# {escape(title)}\n\n{shown}\n\n{note}\n")
