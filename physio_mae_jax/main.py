@@ -5,13 +5,12 @@ import sys
 from pathlib import Path
 
 from absl import app, flags
-from absl import logging as absl_logging
 from ml_collections import config_flags
 
+from physio_mae_jax.command_line import parse_flags, set_up_logging
 from physio_mae_jax.errors import UserError
 
 _LOG = logging.getLogger("physio_mae_jax")
-_ORBAX_FILES = ("future.py", "async_checkpointer.py", "checkpoint_manager.py")
 
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "A file of configs/, with ':name=value,…' for its arguments.", lock_config=True
@@ -26,7 +25,7 @@ def main(argv: list[str]) -> None:
     """Build what the config describes and run it."""
     if len(argv) > 1:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
-    _set_up_logging()
+    set_up_logging()
     # Heavy imports wait until the flags are known to be right, and each task has
     # its own: scikit-learn alone takes seconds.
     config, workdir = _CONFIG.value, Path(str(_WORKDIR.value))
@@ -68,43 +67,11 @@ def main(argv: list[str]) -> None:
     _LOG.info("done; everything is in %s", workdir.absolute())
 
 
-def _set_up_logging() -> None:
-    """Show our own lines at INFO and those of the libraries from WARNING on."""
-    absl_logging.set_verbosity(absl_logging.WARNING)
-    # What the threads of Orbax raise reaches us and is told once; they would print it many times.
-    absl_logging.get_absl_handler().addFilter(lambda record: record.filename not in _ORBAX_FILES)
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
-    handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
-    _LOG.addHandler(handler)
-    _LOG.setLevel(logging.INFO)
-    _LOG.propagate = False
-
-
-def _parse_flags(argv: list[str]) -> list[str]:
-    """Parse the flags; wrong ones, and what a config file refuses, become a ``UserError``."""
-    try:
-        rest = flags.FLAGS(argv)
-        _CONFIG.value.keys()  # a config file that could not be read says so only when used
-        return rest
-    except (flags.Error, KeyError, AttributeError, OSError, ValueError, TypeError) as error:
-        raise UserError(_reason(error)) from error
-
-
-def _reason(error: Exception) -> str:
-    """Word an error of the config flags without the tracebacks they put into its text."""
-    text = str(error.args[0] if error.args else error)
-    said = " ".join(text.rsplit("Error: ", 1)[-1].replace("\\n", " ").replace("\\'", "'").split())
-    if isinstance(error, KeyError | AttributeError):
-        return f"a --config.… flag names no setting of this config: {said}"
-    return said
-
-
 def run_command_line() -> None:
     """Run ``main``; what a user can mend is told in one line, without a traceback."""
     flags.mark_flags_as_required(["config", "workdir"])
     try:
-        app.run(main, flags_parser=_parse_flags)
+        app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(2)

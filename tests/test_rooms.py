@@ -19,14 +19,19 @@ ROOMS = {
         *("signals", "models", "objectives", "training", "inference", "figures", "data"),
     },
 }
+ROOMS["measurement"] = {"signals", "models", "objectives", "training"}
 # Between the command line and the rooms; only they know of each other.
-DOORS = tuple(f"{name}{end}" for name in ("main", "prepare", "experiment") for end in ("", ".py"))
+DOORS = tuple(
+    f"{name}{end}"
+    for name in ("main", "prepare", "benchmark", "command_line", "experiment")
+    for end in ("", ".py")
+)
 # A library -> the only places that may import it (a folder or a module of the package).
 LIBRARIES = {
     "orbax": {"training/checkpoint.py"},
     "grain": {"data", "training"},
-    "ml_collections": {"experiment", "main.py"},
-    "absl": {"main.py"},
+    "ml_collections": {"experiment", "main.py", "benchmark.py"},
+    "absl": {"main.py", "benchmark.py", "command_line.py"},
     "matplotlib": {"figures", "training/artifacts.py"},
     "sklearn": {"inference", "evaluation"},
     "wfdb": {"data"},

@@ -29,7 +29,7 @@ from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.signals.wavelet import WaveletConfig, coefficients
 from physio_mae_jax.training.prediction import average_by_unit, predict_windows
-from physio_mae_jax.training.sharding import along_batch, replicated
+from physio_mae_jax.training.sharding import along_batch, on_mesh, replicated
 
 _LOG = logging.getLogger(__name__)
 
@@ -124,7 +124,7 @@ def encoder_extractor(config: MaeConfig, params: Any, mesh: Mesh) -> Extract:
         return pool_tokens(latents, batch["channel_mask"])
 
     compiled = jax.jit(
-        extract,
+        on_mesh(extract, mesh),
         in_shardings=(replicated(mesh), along_batch(mesh)),
         out_shardings=replicated(mesh),
     )
@@ -144,4 +144,6 @@ def wavelet_extractor(config: WaveletConfig, sampling_rate_hz: float, mesh: Mesh
         present = jnp.where(batch["channel_mask"][:, :, None, None], described, 0.0)
         return present.reshape(len(present), -1)
 
-    return jax.jit(extract, in_shardings=along_batch(mesh), out_shardings=replicated(mesh))
+    return jax.jit(
+        on_mesh(extract, mesh), in_shardings=along_batch(mesh), out_shardings=replicated(mesh)
+    )

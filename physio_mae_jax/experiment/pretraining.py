@@ -59,14 +59,9 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
     data = data_settings(config.data)
     loop = typed(LoopConfig, "loop", config.loop)
-    objective = objective_settings(config.objective)
-    contrastive = typed(ContrastiveConfig, "contrastive", config.contrastive)
-    optimizer = typed(OptimizerConfig, "optimizer", config.optimizer)
-    model = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
-    objective.check_against(model)
+    task = build_task(config)
+    model, objective = task.model.config, task.objective
     check_attention(model)
-    schedule = learning_rate_schedule(optimizer, loop.num_steps)
-    wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     workdir = artifacts.prepare_workdir(workdir)
     primary = jax.process_index() == 0
     opened = open_data(data, model.sampling_rate_hz, model.num_samples, progress=primary)
@@ -77,9 +72,9 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
             "data.split=%r holds nothing out: errors are measured on what is trained on.",
             data.split,
         )
-    if contrastive.weight and opened.reader.config.num_channels != NUM_MODALITIES:
+    if task.contrastive and opened.reader.config.num_channels != NUM_MODALITIES:
         raise ConfigError(
-            f"contrastive.weight={contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
+            f"contrastive.weight={task.contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
             f"data.channels gives {', '.join(opened.contract.channels)}; name two, or set it to 0."
         )
     loader = LoaderConfig(
@@ -95,7 +90,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     contract = {
         "model": dataclasses.asdict(model),
         "objective": dataclasses.asdict(objective),
-        "contrastive": dataclasses.asdict(contrastive),
+        "contrastive": config.contrastive.to_dict(),
         "input": opened.contract.to_json(),
         "split": {"rule": opened.split.rule, "hash": opened.split.hash},
     }
@@ -105,14 +100,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     mesh = make_mesh(num_devices)
     job = PretrainJob(
         workdir=workdir,
-        task=PretrainTask(
-            model=build_model(model, contrastive),
-            objective=objective,
-            contrastive=contrastive if contrastive.weight else None,
-            optimizer=make_optimizer(optimizer, loop.num_steps),
-            learning_rate=schedule,
-            accumulation_steps=config.accumulation_steps,
-        ),
+        task=task,
         mesh=mesh,
         validation=validation_batches(
             opened.reader, held_out or training, loader, data.max_held_out_windows
@@ -133,6 +121,29 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
         sampling_rate_hz=model.sampling_rate_hz,
         contract=contract,
         trained_on=TrainingRecord.of(opened.source, training),
+    )
+
+
+def build_task(config: ConfigDict) -> PretrainTask:
+    """Make all that a step needs besides its state; no data is opened.
+
+    Raises:
+        ConfigError: a setting is out of range or contradicts another one.
+    """
+    objective = objective_settings(config.objective)
+    contrastive = typed(ContrastiveConfig, "contrastive", config.contrastive)
+    optimizer = typed(OptimizerConfig, "optimizer", config.optimizer)
+    model = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
+    objective.check_against(model)
+    # Made here to be checked: the bank refuses frequencies that a window cannot show.
+    wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
+    return PretrainTask(
+        model=build_model(model, contrastive),
+        objective=objective,
+        contrastive=contrastive if contrastive.weight else None,
+        optimizer=make_optimizer(optimizer, config.loop.num_steps),
+        learning_rate=learning_rate_schedule(optimizer, config.loop.num_steps),
+        accumulation_steps=config.accumulation_steps,
     )
 
 

@@ -12,11 +12,13 @@ Two banks of wavelets:
 import dataclasses
 import functools
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import PartitionSpec
 from scipy import fft as scipy_fft
 
 from physio_mae_jax.errors import ConfigError
@@ -190,10 +192,30 @@ def transform(
     num_samples = planes.shape[-1]
     extended = _extend(planes.astype(jnp.float32), bank, num_valid)
     fft_length = scipy_fft.next_fast_len(extended.shape[-1], real=True)
-    response = jnp.asarray(np.conj(np.fft.rfft(bank.kernels, fft_length)).astype(np.complex64))
-    spectrum = jnp.fft.rfft(extended, fft_length)[..., None, :] * response
-    # The circular correlation wraps around only past the first L outputs.
-    return jnp.fft.irfft(spectrum, fft_length)[..., :num_samples]
+    response = np.conj(np.fft.rfft(bank.kernels, fft_length)).astype(np.complex64)
+
+    def correlate(rows: jax.Array) -> jax.Array:
+        spectrum = jnp.fft.rfft(rows, fft_length)[..., None, :] * jnp.asarray(response)
+        # The circular correlation wraps around only past the first L outputs.
+        return jnp.fft.irfft(spectrum, fft_length)[..., :num_samples]
+
+    return _each_device_its_own(correlate, extended)
+
+
+def _each_device_its_own(
+    function: Callable[[jax.Array], jax.Array], values: jax.Array
+) -> jax.Array:
+    """Apply a function of examples [B, …], each device to those that it holds.
+
+    The compiler does not divide an FFT over the examples of a batch: it would gather all of them
+    on every device. So it is told to, where the caller has named its mesh (``jax.set_mesh``, or
+    ``jax.sharding.use_abstract_mesh`` within a traced function).
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.size == 1 or len(values) % mesh.size:
+        return function(values)
+    split = PartitionSpec(mesh.axis_names)
+    return jax.shard_map(function, mesh=mesh, in_specs=split, out_specs=split)(values)
 
 
 def _extend(planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None) -> jax.Array:

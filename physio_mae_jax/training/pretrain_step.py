@@ -1,6 +1,7 @@
 """The step of pre-training: a pure function of state and batch."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,7 @@ from physio_mae_jax.objectives.pretraining import (
     held_out_errors,
     pretraining_loss,
 )
-from physio_mae_jax.training.sharding import along_batch, replicated
+from physio_mae_jax.training.sharding import along_batch, on_mesh, replicated
 from physio_mae_jax.training.state import Metrics, TrainState, advance
 
 # What of a batch goes to the device: the rest names its windows for reports.
@@ -155,7 +156,7 @@ def compile_train_step(
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Jit ``train_step`` over a mesh; the state passed in is donated."""
     return jax.jit(
-        lambda state, batch: train_step(task, state, batch),
+        on_mesh(functools.partial(train_step, task), mesh),
         in_shardings=(replicated(mesh), along_batch(mesh)),
         out_shardings=replicated(mesh),
         donate_argnums=0,
@@ -167,7 +168,7 @@ def compile_evaluation_step(
 ) -> Callable[[Params, Batch, jax.Array], Metrics]:
     """Jit ``evaluation_step`` over a mesh."""
     return jax.jit(
-        lambda params, batch, key: evaluation_step(task, params, batch, key),
+        on_mesh(functools.partial(evaluation_step, task), mesh),
         in_shardings=(replicated(mesh), along_batch(mesh), replicated(mesh)),
         out_shardings=replicated(mesh),
     )

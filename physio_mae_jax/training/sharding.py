@@ -1,6 +1,8 @@
 """The device mesh: batches split along 'data', parameters replicated."""
 
-from typing import Any
+import functools
+from collections.abc import Callable
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
@@ -8,6 +10,9 @@ from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 from physio_mae_jax.errors import ConfigError
 
 DATA_AXIS = "data"
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
 
 
 def make_mesh(num_devices: int | None = None) -> Mesh:
@@ -27,6 +32,17 @@ def replicated(mesh: Mesh) -> NamedSharding:
 def along_batch(mesh: Mesh) -> NamedSharding:
     """Split the first axis over the devices."""
     return NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+
+
+def on_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_Arguments, _Result]:
+    """Let a function that is to be jitted know its mesh, as ``signals.wavelet`` asks for."""
+
+    @functools.wraps(function)
+    def knowing(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+        with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
+            return function(*args, **kwargs)
+
+    return knowing
 
 
 def put_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:

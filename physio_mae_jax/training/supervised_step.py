@@ -1,6 +1,7 @@
 """The step of learning from labels: a pure function of state and batch."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from physio_mae_jax.objectives.supervised import (
     mix_windows,
     supervised_losses,
 )
-from physio_mae_jax.training.sharding import along_batch, replicated
+from physio_mae_jax.training.sharding import along_batch, on_mesh, replicated
 from physio_mae_jax.training.state import Metrics, Params, TrainState, advance
 
 Batch = Mapping[str, jax.Array]
@@ -169,7 +170,7 @@ def compile_supervised_step(
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Jit ``supervised_step`` over a mesh; the state passed in is donated."""
     return jax.jit(
-        lambda state, batch: supervised_step(task, state, batch),
+        on_mesh(functools.partial(supervised_step, task), mesh),
         in_shardings=(replicated(mesh), along_batch(mesh)),
         out_shardings=replicated(mesh),
         donate_argnums=0,
@@ -181,7 +182,7 @@ def compile_prediction(
 ) -> Callable[[Params, Any, Batch], jax.Array]:
     """Jit ``predict`` over a mesh."""
     return jax.jit(
-        lambda params, model_state, batch: predict(model, params, model_state, batch),
+        on_mesh(functools.partial(predict, model), mesh),
         in_shardings=(replicated(mesh), replicated(mesh), along_batch(mesh)),
         out_shardings=replicated(mesh),
     )

@@ -1,0 +1,135 @@
+"""Command line: ``python -m physio_mae_jax.benchmark --config=configs/pretrain.py:preset=base``.
+
+One JSON line a case. Timings are medians over repeats, on inputs that take turns, and of work that
+is done: what is waited for is the result and not the call.
+"""
+
+import dataclasses
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+from absl import app, flags
+from ml_collections import config_flags
+
+from physio_mae_jax.command_line import parse_flags, set_up_logging
+from physio_mae_jax.errors import ConfigError, UserError
+
+_LOG = logging.getLogger("physio_mae_jax")
+_SHOWN = 10
+
+_CONFIG = config_flags.DEFINE_config_file(
+    "config", None, "configs/pretrain.py, with ':name=value,…' for its arguments.", lock_config=True
+)
+_CASES = flags.DEFINE_list(
+    "cases",
+    ["train", "features", "wavelets"],
+    "Of train, features, wavelets, pipeline (data).",
+)
+_CHANNELS = flags.DEFINE_integer("channels", 12, "Channels of a window.")
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Repeats of each timing.")
+_PLAN = flags.DEFINE_list("plan", [], "Sizes of cards in GiB, such as 24,40,80: what would fit?")
+_PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the training step.")
+_OUT = flags.DEFINE_string("out", None, "File that the lines are also added to.")
+
+
+def main(argv: list[str]) -> None:
+    """Measure what the flags ask for."""
+    if len(argv) > 1:
+        raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
+    set_up_logging()
+    from physio_mae_jax.experiment.benchmarking import build_bench
+    from physio_mae_jax.experiment.environment import how_it_came_about
+    from physio_mae_jax.measurement.cases import CASES, describe_machine, with_utilisation
+
+    for name in _CASES.value:
+        if name not in CASES:
+            raise ConfigError(f"cases names {name!r}; choose of {', '.join(CASES)}.")
+    bench = build_bench(
+        _CONFIG.value, _CHANNELS.value, _REPEATS.value, with_data="pipeline" in _CASES.value
+    )
+    common = {
+        "batch_size": bench.batch_size,
+        "channels": bench.num_channels,
+        "samples": bench.model.num_samples,
+        "repeats": bench.repeats,
+        "versions": how_it_came_about()["versions"],
+    }
+    if _PLAN.value:
+        _plan(bench, [_gib(text) for text in _PLAN.value])
+        return
+    if _PROFILE.value:
+        _profile(bench, Path(_PROFILE.value))
+        return
+    machine = describe_machine(bench)
+    for name in _CASES.value:
+        _print(with_utilisation(CASES[name](bench), machine) | machine | common)
+
+
+def _print(result: dict[str, Any]) -> None:
+    line = json.dumps({name: _rounded(value) for name, value in result.items()})
+    print(line, flush=True)
+    if _OUT.value:
+        with Path(_OUT.value).open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(held) for name, held in value.items()}
+    return float(f"{value:.4g}") if isinstance(value, float) else value
+
+
+def _plan(bench: Any, cards_gib: list[float]) -> None:
+    """Say which batch fits which card, of the step as it is compiled for this machine's devices."""
+    from physio_mae_jax.measurement.cases import planned_step_gib
+    from physio_mae_jax.measurement.planning import USABLE_SHARE, plan_batches
+
+    _LOG.info("planning compiles the step for several batches and runs none of them")
+    fits, (constant, each) = plan_batches(
+        lambda batch: planned_step_gib(dataclasses.replace(bench, batch_size=batch)), cards_gib
+    )
+    for fit in fits:
+        _print({"plan_card_gib": fit.card_gib, "batch_size": fit.batch_size,
+                "planned_gib": fit.planned_gib})  # fmt: skip
+    _LOG.info(
+        "a constant %.2f GiB and %.3f GiB a window; %.0f %% of a card is counted as usable",
+        *(constant, each, 100 * USABLE_SHARE),
+    )
+
+
+def _profile(bench: Any, folder: Path) -> None:
+    from physio_mae_jax.measurement.cases import resident_step
+    from physio_mae_jax.measurement.profile import profile_calls
+
+    times = profile_calls(resident_step(bench).step, folder)
+    total = sum(milliseconds for _, milliseconds in times)
+    _LOG.info("a step takes %.2f ms of device time; the trace is in %s", total, folder)
+    for name, milliseconds in times[:_SHOWN]:
+        _print({"operation": name, "ms": milliseconds, "share": milliseconds / total})
+
+
+def _gib(text: str) -> float:
+    try:
+        size = float(text)
+    except ValueError as error:
+        raise ConfigError(f"plan names a card of {text!r} GiB; write such as 24,40,80.") from error
+    if size <= 0:
+        raise ConfigError(f"plan names a card of {size:g} GiB; it must have some memory.")
+    return size
+
+
+def run_command_line() -> None:
+    """Run ``main``; what a user can mend is told in one line, without a traceback."""
+    flags.mark_flag_as_required("config")
+    try:
+        app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    run_command_line()

@@ -1,0 +1,44 @@
+"""What the command lines with a ``--config`` have in common."""
+
+import logging
+from typing import Any
+
+from absl import flags
+from absl import logging as absl_logging
+
+from physio_mae_jax.errors import UserError
+
+_LOG = logging.getLogger("physio_mae_jax")
+_ORBAX_FILES = ("future.py", "async_checkpointer.py", "checkpoint_manager.py")
+
+
+def set_up_logging() -> None:
+    """Show our own lines at INFO and those of the libraries from WARNING on."""
+    absl_logging.set_verbosity(absl_logging.WARNING)
+    # What the threads of Orbax raise reaches us and is told once; they would print it many times.
+    absl_logging.get_absl_handler().addFilter(lambda record: record.filename not in _ORBAX_FILES)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    _LOG.addHandler(handler)
+    _LOG.setLevel(logging.INFO)
+    _LOG.propagate = False
+
+
+def parse_flags(argv: list[str], config: flags.FlagHolder[Any]) -> list[str]:
+    """Parse the flags; wrong ones, and what a config file refuses, become a ``UserError``."""
+    try:
+        rest = flags.FLAGS(argv)
+        config.value.keys()  # a config file that could not be read says so only when used
+        return rest
+    except (flags.Error, KeyError, AttributeError, OSError, ValueError, TypeError) as error:
+        raise UserError(_reason(error)) from error
+
+
+def _reason(error: Exception) -> str:
+    """Word an error of the config flags without the tracebacks they put into its text."""
+    text = str(error.args[0] if error.args else error)
+    said = " ".join(text.rsplit("Error: ", 1)[-1].replace("\\n", " ").replace("\\'", "'").split())
+    if isinstance(error, KeyError | AttributeError):
+        return f"a --config.… flag names no setting of this config: {said}"
+    return said

@@ -1,0 +1,86 @@
+"""From a ConfigDict of pre-training to what is measured of it."""
+
+import functools
+import math
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from physio_mae_jax.data.opening import open_data, require_part
+from physio_mae_jax.data.pipeline import LoaderConfig, training_batches
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.environment import check_attention, count_devices
+from physio_mae_jax.experiment.pretraining import build_task
+from physio_mae_jax.experiment.settings import data_settings
+from physio_mae_jax.measurement.cases import Bench
+from physio_mae_jax.measurement.flops import Seen
+from physio_mae_jax.objectives.masking import Mask
+from physio_mae_jax.training.pretrain_step import PretrainTask
+from physio_mae_jax.training.sharding import check_batch_size, make_mesh
+
+
+def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_data: bool) -> Bench:
+    """Build what is measured; no file is opened unless ``with_data``.
+
+    Args:
+        config: as ``configs/pretrain.py`` makes it.
+        num_channels: M of the windows.
+        repeats: of every timing.
+        with_data: real batches are measured too, of all channels that the data has.
+
+    Raises:
+        UserError: a setting is wrong, or the data cannot be opened.
+    """
+    if num_channels < 1 or repeats < 1:
+        raise ConfigError(f"channels={num_channels} and repeats={repeats} must be 1 at least.")
+    num_devices = count_devices(config.num_devices)
+    check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
+    task = build_task(config)
+    check_attention(task.model.config)
+    batches = None
+    if with_data:
+        batches, num_channels = _real_batches(config, task)
+    return Bench(
+        task=task,
+        mesh=make_mesh(num_devices),
+        batch_size=config.batch_size,
+        num_channels=num_channels,
+        seen=seen_by(task, num_channels),
+        repeats=repeats,
+        batches=batches,
+    )
+
+
+def seen_by(task: PretrainTask, num_channels: int) -> Seen:
+    """Return how much of a window the masks of a task leave."""
+    cfg = task.model.config
+    examples = {"channel_mask": jax.ShapeDtypeStruct((1, num_channels), bool)}
+    drawn: Mask = jax.eval_shape(task.mask, jax.random.key(0), examples)
+    count = math.prod(drawn.visible_ids.shape[1:])
+    predicted = cfg.num_columns if drawn.predicted_ids is None else drawn.predicted_ids.shape[1]
+    if cfg.encoder_attention == "joint":
+        return Seen(count / num_channels, cfg.num_columns, predicted)
+    if drawn.visible_ids.ndim == 2:
+        return Seen(count * cfg.num_rows, count, predicted)
+    return Seen(count, cfg.num_columns, predicted)
+
+
+def _real_batches(
+    config: ConfigDict, task: PretrainTask
+) -> tuple[Callable[[], Iterator[Mapping[str, Any]]], int]:
+    """Open the data as training does."""
+    data, cfg = data_settings(config.data), task.model.config
+    opened = open_data(data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)
+    loader = LoaderConfig(
+        batch_size=config.batch_size,
+        seed=config.seed,
+        num_threads=data.num_threads,
+        tempo_range=data.tempo_range,
+        augment=data.augment,
+        set_weights=opened.set_weights,
+    )
+    training = require_part(opened, "train", data)
+    dataset = training_batches(opened.reader, training, loader)
+    return functools.partial(iter, dataset), opened.reader.config.num_channels

@@ -1,0 +1,1 @@
+"""How fast and how large: operations counted, steps timed, memory planned."""
