@@ -32,6 +32,7 @@ _CHANNELS = flags.DEFINE_integer("channels", 12, "Channels of a window.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Repeats of each timing.")
 _PLAN = flags.DEFINE_list("plan", [], "Sizes of cards in GiB, such as 24,40,80: what would fit?")
 _PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the training step.")
+_LABEL = flags.DEFINE_string("label", "", "Name of this case in the lines.")
 _OUT = flags.DEFINE_string("out", None, "File that the lines are also added to.")
 
 
@@ -51,6 +52,7 @@ def main(argv: list[str]) -> None:
         _CONFIG.value, _CHANNELS.value, _REPEATS.value, with_data="pipeline" in _CASES.value
     )
     common = {
+        "label": _LABEL.value,
         "batch_size": bench.batch_size,
         "channels": bench.num_channels,
         "samples": bench.model.num_samples,
