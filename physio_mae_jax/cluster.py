@@ -4,16 +4,18 @@ Nothing else in the package starts or ends ``jax.distributed``. A start that fai
 process that went on alone would train a run of its own in the same work folder.
 """
 
+import contextlib
 import dataclasses
 import logging
 import os
+import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
 import jax
 
-from physio_mae_jax.errors import ConfigError, LostPeer
+from physio_mae_jax.errors import ConfigError, LostPeer, UserError
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,6 +23,12 @@ CLUSTERS = ("auto", "none", "slurm", "tpu")
 _SLURM_STEP = ("SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
 # A process that sends no sign of life for so long is taken for dead, and the others end.
 _HEARTBEAT_SECONDS = 60
+# How gloo, NCCL and JAX's own service word that the other end is gone.
+_LOST = re.compile(
+    r"gloo|nccl|connection (reset|closed|refused)|socket closed|heartbeat|unavailable|"
+    r"deadline.exceeded|barrier|coordination",
+    re.IGNORECASE,
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -92,16 +100,14 @@ def join(config: ClusterConfig, environment: Mapping[str, str] = os.environ) -> 
         _refuse_a_share(config)
         return
     where = config.coordinator or f"the coordinator that {kind} names"
-    by_hand = {
-        "coordinator_address": config.coordinator,
-        "num_processes": config.num_processes,
-        "process_id": config.process_id,
-        # Else a SLURM or MPI that happens to be around would have its say.
-        "cluster_detection_method": "deactivate",
-    }
+    by_hand = bool(config.coordinator)
     try:
         jax.distributed.initialize(
-            **(by_hand if config.coordinator else {}),
+            coordinator_address=config.coordinator or None,
+            num_processes=config.num_processes if by_hand else None,
+            process_id=config.process_id if by_hand else None,
+            # Else a SLURM or MPI that happens to be around would have its say.
+            cluster_detection_method="deactivate" if by_hand else None,
             initialization_timeout=config.timeout_seconds,
             heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
         )
@@ -144,6 +150,21 @@ def _refuse_missing(config: ClusterConfig, kind: str, environment: Mapping[str, 
             f"{wanted} processes were started, but JAX knows of {jax.process_count()}; do they all "
             "see the same devices?"
         )
+
+
+@contextlib.contextmanager
+def telling_a_lost_peer() -> Iterator[None]:
+    """Turn the errors of a connection that another process left behind into a ``LostPeer``."""
+    try:
+        yield
+    except (jax.errors.JaxRuntimeError, ValueError, RuntimeError) as error:
+        if not is_joined() or isinstance(error, UserError) or not _LOST.search(str(error)):
+            raise
+        raise LostPeer(
+            f"process {jax.process_index()} lost another process of the run: "
+            f"{' '.join(str(error).split())[:200]} The first error in the logs of the others is "
+            "the cause. Start all processes again: they go on from the newest whole checkpoint."
+        ) from error
 
 
 def leave(status: int) -> NoReturn:

@@ -52,7 +52,8 @@ def main(argv: list[str]) -> None:
         )
     )
     workdir = Path(str(_WORKDIR.value)).absolute()
-    _run(_CONFIG.value, workdir)
+    with cluster.telling_a_lost_peer():
+        _run(_CONFIG.value, workdir)
     _LOG.info("done; everything is in %s", workdir)
 
 

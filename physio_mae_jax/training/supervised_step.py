@@ -16,7 +16,7 @@ from physio_mae_jax.objectives.supervised import (
     mix_windows,
     supervised_losses,
 )
-from physio_mae_jax.training.sharding import along_batch, replicated
+from physio_mae_jax.training.sharding import along_batch, keep_by_size, replicated
 from physio_mae_jax.training.state import Metrics, Params, TrainState, advance
 
 Batch = Mapping[str, jax.Array]
@@ -168,10 +168,15 @@ def compile_supervised_step(
     task: SupervisedTask, mesh: Mesh
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Jit ``supervised_step`` over a mesh; the state passed in is donated."""
+
+    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+        state, metrics = supervised_step(task, state, batch)
+        return keep_by_size(state, mesh), metrics
+
     return jax.jit(
-        lambda state, batch: supervised_step(task, state, batch),
-        in_shardings=(replicated(mesh), along_batch(mesh)),
-        out_shardings=replicated(mesh),
+        step,
+        in_shardings=(None, along_batch(mesh)),
+        out_shardings=(None, replicated(mesh)),
         donate_argnums=0,
     )
 
@@ -182,6 +187,6 @@ def compile_prediction(
     """Jit ``predict`` over a mesh."""
     return jax.jit(
         lambda params, model_state, batch: predict(model, params, model_state, batch),
-        in_shardings=(replicated(mesh), replicated(mesh), along_batch(mesh)),
+        in_shardings=(None, None, along_batch(mesh)),
         out_shardings=replicated(mesh),
     )
