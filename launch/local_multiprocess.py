@@ -21,7 +21,6 @@ from collections.abc import Sequence
 from pathlib import Path
 
 INTERRUPTED = 75  # of physio_mae_jax.errors.Interrupted
-GRACE_SECONDS = 30  # that the others get once one has failed
 _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
@@ -50,6 +49,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cpu_devices", type=int, default=1, help="of each process, without GPUs")
     parser.add_argument("--gpus_per_process", type=int, default=0)
     parser.add_argument("--restarts", type=int, default=3)
+    parser.add_argument("--grace", type=float, default=30, help="seconds, once one has failed")
     parser.add_argument("flags", nargs="+", help="-- and the flags of physio_mae_jax.main")
     options = parser.parse_args(arguments)
     if options.processes < 1 or options.cpu_devices < 1:
@@ -75,7 +75,7 @@ def _run_once(options: argparse.Namespace, stopping: threading.Event) -> int:
         failed = [p.returncode for p in processes if p.poll() not in (None, 0)]
         if failed and not first_failure:
             first_failure = _as_shell(failed[0])
-            deadline = time.monotonic() + GRACE_SECONDS
+            deadline = time.monotonic() + options.grace
         if time.monotonic() > deadline:
             for process in processes:
                 process.kill()

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import sys
+import threading
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
@@ -23,6 +24,7 @@ CLUSTERS = ("auto", "none", "slurm", "tpu")
 _SLURM_STEP = ("SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
 # A process that sends no sign of life for so long is taken for dead, and the others end.
 _HEARTBEAT_SECONDS = 60
+_CHECK = "Are all processes started, and can they reach that address and port?"
 # How gloo, NCCL and JAX's own service word that the other end is gone.
 _LOST = re.compile(
     r"gloo|nccl|connection (reset|closed|refused)|socket closed|heartbeat|unavailable|"
@@ -101,6 +103,12 @@ def join(config: ClusterConfig, environment: Mapping[str, str] = os.environ) -> 
         return
     where = config.coordinator or f"the coordinator that {kind} names"
     by_hand = bool(config.coordinator)
+    # training.interrupts sees to it; this one would swallow the signals.
+    jax.config.update("jax_enable_preemption_service", False)
+    # JAX's own end to waiting is a crash without a word that helps.
+    patience = threading.Timer(config.timeout_seconds, _give_up, (where, config.timeout_seconds))
+    patience.daemon = True
+    patience.start()
     try:
         jax.distributed.initialize(
             coordinator_address=config.coordinator or None,
@@ -108,22 +116,29 @@ def join(config: ClusterConfig, environment: Mapping[str, str] = os.environ) -> 
             process_id=config.process_id if by_hand else None,
             # Else a SLURM or MPI that happens to be around would have its say.
             cluster_detection_method="deactivate" if by_hand else None,
-            initialization_timeout=config.timeout_seconds,
+            initialization_timeout=config.timeout_seconds + 60,
             heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
         )
     except (ValueError, KeyError) as error:
         raise ConfigError(f"--cluster={kind}, but there is none here: {error}") from error
     except RuntimeError as error:
-        raise LostPeer(
-            f"could not join {where} within {config.timeout_seconds} s: {str(error)[:300]} Are "
-            "all processes started, and can they reach that address and port?"
-        ) from error
+        raise LostPeer(f"could not join {where}: {str(error)[:300]} {_CHECK}") from error
+    finally:
+        patience.cancel()
     _LOG.info(
         "process %d of %d, %d of %d devices",
         *(jax.process_index(), jax.process_count()),
         *(jax.local_device_count(), jax.device_count()),
     )
     _refuse_missing(config, kind, environment)
+
+
+def _give_up(where: str, seconds: int) -> None:
+    print(
+        f"error: could not join {where} within {seconds} s (--cluster_timeout). {_CHECK}",
+        file=sys.stderr,
+    )
+    leave(LostPeer.status)
 
 
 def is_joined() -> bool:

@@ -19,12 +19,12 @@ from physio_mae_jax.training.reporter import drop_lines_after
 
 _LOG = logging.getLogger(__name__)
 
-STEP, INPUT, SAVING = "step_seconds", "input_seconds", "saving_seconds"
+STEP, INPUT, SAVING, JUDGING = "step_seconds", "input_seconds", "saving_seconds", "judging_seconds"
 _TIMES = (STEP, INPUT, SAVING)
 _MEMORY = ("memory_gib", "device_memory_gib")
 # A process lags where its data takes so many times as long as that of the median process, and
-# longer by this share of a step at least.
-_LAG_FACTOR, _LAG_SHARE = 2.0, 0.1
+# longer by this share of a step and so many seconds at least.
+_LAG_FACTOR, _LAG_SHARE, _LAG_SECONDS = 2.0, 0.1, 0.05
 _GIB = 2**30
 
 
@@ -39,18 +39,20 @@ class HostMeter:
 
     def __init__(self, workdir: Path, first_step: int) -> None:
         self._path = workdir / "hosts.jsonl"
-        self._seconds = dict.fromkeys(_TIMES, 0.0)
-        self._steps = 0
+        self._restart(first_step)
         if jax.process_index() == 0:
             drop_lines_after(self._path, first_step)
 
+    def _restart(self, step: int) -> None:
+        self._step, self._since = step, time.perf_counter()
+        self._spent = dict.fromkeys((INPUT, SAVING, JUDGING), 0.0)
+
     @contextlib.contextmanager
     def timing(self, what: str) -> Iterator[None]:
-        """Count the time within as STEP, INPUT or SAVING; a step holds its input, no save."""
+        """Count the time within as INPUT, SAVING or JUDGING; the last two are no part of a step."""
         begun = time.perf_counter()
         yield
-        self._seconds[what] += time.perf_counter() - begun
-        self._steps += what == STEP
+        self._spent[what] += time.perf_counter() - begun
 
     def report(self, step: int, batch: Mapping[str, Any]) -> None:
         """Gather the figures of all processes, which must all call this; write and judge them.
@@ -59,13 +61,14 @@ class HostMeter:
             step: steps done.
             batch: the host batch of this process in that step.
         """
-        own = [self._seconds[name] / max(1, self._steps) for name in _TIMES]
+        spent, steps = self._spent, step - self._step
+        stepping = time.perf_counter() - self._since - spent[SAVING] - spent[JUDGING]
+        own = [stepping / steps, spent[INPUT] / steps, spent[SAVING] / steps]
         own += [_process_memory() / _GIB, _device_memory() / _GIB]
         order = order_hash(batch, jax.process_index() * len(batch["recording"]))
         halves = np.array([order >> 32, order & 0xFFFFFFFF], np.uint32)
         figures, orders = multihost_utils.process_allgather((np.asarray(own, np.float32), halves))
-        self._seconds = dict.fromkeys(_TIMES, 0.0)
-        self._steps = 0
+        self._restart(step)
         if jax.process_index() == 0:
             self._write(step, figures.reshape(-1, len(own)), orders.reshape(-1, 2))
 
@@ -89,7 +92,7 @@ def lagging(step_seconds: list[float], input_seconds: list[float]) -> str:
     if (
         len(input_seconds) < 2
         or input_seconds[worst] < _LAG_FACTOR * others
-        or excess < _LAG_SHARE * step_seconds[worst]
+        or excess < max(_LAG_SECONDS, _LAG_SHARE * step_seconds[worst])
     ):
         return ""
     return (

@@ -18,7 +18,7 @@ from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, Stopped, UserError
 from physio_mae_jax.training import artifacts, integrity
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.hosts import INPUT, SAVING, STEP, HostMeter
+from physio_mae_jax.training.hosts import INPUT, JUDGING, SAVING, HostMeter
 from physio_mae_jax.training.interrupts import StopRequest
 from physio_mae_jax.training.job import Job
 from physio_mae_jax.training.profiling import Profiler
@@ -141,6 +141,7 @@ def train(run: TrainingRun) -> TrainState:
     with contextlib.ExitStack() as stack:
         stack.enter_context(artifacts.telling_a_full_disk(run.workdir))
         watchdog = stack.enter_context(Watchdog(run.loop.stall_seconds))
+        stop = stack.enter_context(StopRequest(run.mesh))
         if jax.process_index() == 0:
             integrity.tidy(folder)
         # The others must not look for the newest checkpoint before.
@@ -159,7 +160,7 @@ def train(run: TrainingRun) -> TrainState:
             checkpoints=checkpoints,
             reporter=stack.enter_context(reporter),
             meter=HostMeter(run.workdir, first_step),
-            stop=stack.enter_context(StopRequest()),
+            stop=stop,
             watchdog=watchdog,
             profiler=stack.enter_context(profiler),
             first_step=first_step,
@@ -179,19 +180,18 @@ def _steps(run: TrainingRun, tools: _Tools, state: TrainState) -> TrainState:
         last = step == run.loop.num_steps
         judging = last or step % run.loop.evaluate_every_steps == 0
         saving = last or step % run.loop.checkpoint_every_steps == 0
-        with tools.meter.timing(STEP):
-            batch, inputs = _next_batch(run, tools, step)
-            tools.watchdog.doing(f"step {step}, which all processes take together")
-            with tools.profiler.step(step):
-                state, metrics = take_step(state, inputs)
-            # The device works on this step while the host reads the one before.
-            if before is not None:
-                _settle(run, tools, state, before)
-            before = _Dispatched(step, metrics, batch)
-            stopping = tools.stop.is_due(step)
-            if judging or saving or stopping:
-                _settle(run, tools, state, before)
-                before = None
+        batch, inputs = _next_batch(run, tools, step)
+        tools.watchdog.doing(f"step {step}, which all processes take together")
+        with tools.profiler.step(step):
+            state, metrics = take_step(state, inputs)
+        # The device works on this step while the host reads the one before.
+        if before is not None:
+            _settle(run, tools, state, before)
+        before = _Dispatched(step, metrics, batch)
+        stopping = tools.stop.is_due()
+        if judging or saving or stopping:
+            _settle(run, tools, state, before)
+            before = None
         if judging:
             _judge(run, tools, state, step)
             last = last or run.job.is_over(step)
@@ -202,7 +202,7 @@ def _steps(run: TrainingRun, tools: _Tools, state: TrainState) -> TrainState:
         if stopping:
             tools.checkpoints.wait()
             raise Stopped(
-                f"stopped by {tools.stop.signal_name} after step {step}; the checkpoint is "
+                f"stopped by {tools.stop.reason} after step {step}; the checkpoint is "
                 "written. Run the same command again to go on from there."
             )
     return state
@@ -221,9 +221,10 @@ def _next_batch(
 def _judge(run: TrainingRun, tools: _Tools, state: TrainState, step: int) -> None:
     """Look at the model after ``step`` steps, and report it."""
     tools.watchdog.doing(f"the judgement after step {step}")
-    tools.reporter.judgement(step, run.job.judge(state, step))
-    if step and jax.process_index() == 0:
-        run.job.draw_progress()
+    with tools.meter.timing(JUDGING):
+        tools.reporter.judgement(step, run.job.judge(state, step))
+        if step and jax.process_index() == 0:
+            run.job.draw_progress()
 
 
 def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int, Progress]:
