@@ -118,6 +118,12 @@ class _Tools(NamedTuple):
     first_step: int
     progress: Progress
 
+    def wait_for_save(self) -> None:
+        """Block until the save under way is complete, in every process."""
+        self.checkpoints.wait()
+        # A launcher that sees one process end may end those that still write.
+        multihost_utils.sync_global_devices("saved")
+
     def save(self, run: TrainingRun, state: TrainState, step: int) -> None:
         """Begin to save the state after ``step`` steps."""
         self.watchdog.doing(f"the save of step {step}")
@@ -200,7 +206,7 @@ def _steps(run: TrainingRun, tools: _Tools, state: TrainState) -> TrainState:
         if last:
             break
         if stopping:
-            tools.checkpoints.wait()
+            tools.wait_for_save()
             raise Stopped(
                 f"stopped by {tools.stop.reason} after step {step}; the checkpoint is "
                 "written. Run the same command again to go on from there."
@@ -279,7 +285,7 @@ def _stop_on_non_finite(
 ) -> None:
     """Save the state before the bad step, positioned at its batch, and describe that batch."""
     tools.save(run, state.replace(halted=jax.numpy.zeros_like(state.halted)), done.step - 1)
-    tools.checkpoints.wait()
+    tools.wait_for_save()
     path = run.workdir / f"non_finite_step_{done.step}_process_{jax.process_index()}.json"
     windows = artifacts.describe_batch(done.batch, run.recordings, run.sampling_rate_hz)
     numbers = {name: str(value) for name, value in metrics.items()}
