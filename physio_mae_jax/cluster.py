@@ -8,7 +8,6 @@ import contextlib
 import dataclasses
 import logging
 import os
-import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,7 +15,7 @@ from typing import NoReturn
 
 import jax
 
-from physio_mae_jax.errors import ConfigError, LostPeer, UserError
+from physio_mae_jax.errors import ConfigError, LostPeer, tells_of_a_lost_peer
 
 _LOG = logging.getLogger(__name__)
 
@@ -25,12 +24,6 @@ _SLURM_STEP = ("SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
 # A process that sends no sign of life for so long is taken for dead, and the others end.
 _HEARTBEAT_SECONDS = 60
 _CHECK = "Are all processes started, and can they reach that address and port?"
-# How gloo, NCCL and JAX's own service word that the other end is gone.
-_LOST = re.compile(
-    r"gloo|nccl|connection (reset|closed|refused)|socket closed|heartbeat|unavailable|"
-    r"deadline.exceeded|barrier|coordination",
-    re.IGNORECASE,
-)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -173,7 +166,7 @@ def telling_a_lost_peer() -> Iterator[None]:
     try:
         yield
     except (jax.errors.JaxRuntimeError, ValueError, RuntimeError) as error:
-        if not is_joined() or isinstance(error, UserError) or not _LOST.search(str(error)):
+        if not is_joined() or not tells_of_a_lost_peer(error):
             raise
         raise LostPeer(
             f"process {jax.process_index()} lost another process of the run: "

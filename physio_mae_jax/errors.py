@@ -4,6 +4,8 @@ Each has the exit status of the command line. Launchers start a run again where 
 75 (the EX_TEMPFAIL of sysexits.h) or by a signal, and leave it be after any other.
 """
 
+import re
+
 
 class UserError(ValueError):
     """A wrong setting or wrong data; the message names it, what was expected and the way out."""
@@ -31,3 +33,16 @@ class Stopped(Interrupted):
 
 class LostPeer(Interrupted):
     """Another process of the run, or the way to it, is gone."""
+
+
+# How gloo, NCCL and JAX's own service word that the other end is gone.
+_LOST = re.compile(
+    r"gloo|nccl|connection (reset|closed|refused)|socket closed|heartbeat|unavailable|"
+    r"deadline.exceeded|barrier|coordination",
+    re.IGNORECASE,
+)
+
+
+def tells_of_a_lost_peer(error: BaseException) -> bool:
+    """Say whether an error of a library comes of another process that is gone."""
+    return not isinstance(error, UserError) and bool(_LOST.search(str(error)))

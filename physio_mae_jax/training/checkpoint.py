@@ -10,7 +10,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
-from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.errors import ConfigError, UserError, tells_of_a_lost_peer
 from physio_mae_jax.training.integrity import find_damage, write_checksums
 from physio_mae_jax.training.progress import Progress
 from physio_mae_jax.training.sharding import by_size
@@ -45,6 +45,9 @@ class Checkpoints:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None and jax.process_count() > 1:
+            # The others may never come to the barriers within; this process ends without them.
+            return
         try:
             self.wait()
         except UserError:
@@ -194,6 +197,8 @@ class Checkpoints:
         try:
             action()
         except (OSError, ValueError) as error:
+            if tells_of_a_lost_peer(error):
+                raise
             full = "No space left on device"
             reason = full if full in str(error) else str(error)[:300]
             raise UserError(

@@ -187,7 +187,7 @@ def _steps(run: TrainingRun, tools: _Tools, state: TrainState) -> TrainState:
         judging = last or step % run.loop.evaluate_every_steps == 0
         saving = last or step % run.loop.checkpoint_every_steps == 0
         batch, inputs = _next_batch(run, tools, step)
-        tools.watchdog.doing(f"step {step}, which all processes take together")
+        tools.watchdog.doing(f"step {step}, which all processes take together", patience=1.5)
         with tools.profiler.step(step):
             state, metrics = take_step(state, inputs)
         # The device works on this step while the host reads the one before.

@@ -25,6 +25,7 @@ class Watchdog:
         self._limit = limit_seconds
         self._end = end
         self._work, self._since = "the start of training", time.monotonic()
+        self._patience = 1.0
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
 
@@ -41,14 +42,21 @@ class Watchdog:
         self._over.set()
         self._thread.join()
 
-    def doing(self, work: str) -> None:
-        """Say what is begun now, in words that follow 'in'."""
+    def doing(self, work: str, patience: float = 1.0) -> None:
+        """Say what is begun now.
+
+        Args:
+            work: in words that follow 'in'.
+            patience: of the limit; above 1 for what waits for other processes, so that the one that
+                they wait for speaks first.
+        """
+        self._patience = patience
         self._work, self._since = work, time.monotonic()
 
     def _watch(self) -> None:
         while not self._over.wait(min(1.0, self._limit / 4)):
             work, waited = self._work, time.monotonic() - self._since
-            if waited > self._limit:
+            if waited > self._limit * self._patience:
                 _LOG.error(
                     "stuck in %s for %.0f s (loop.stall_seconds=%g). Where all processes say so, "
                     "look for one that ended, in its log, or for a network that is gone; where one "
@@ -57,6 +65,5 @@ class Watchdog:
                     *(work, waited, self._limit),
                 )
                 faulthandler.dump_traceback(sys.__stderr__ or sys.stderr)
-                logging.shutdown()
                 self._end(Interrupted.status)
                 return
