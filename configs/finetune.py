@@ -41,6 +41,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.task = "finetune"
     config.seed = 0
     config.num_devices = 0  # 0: all there are
+    config.fsdp = 1  # devices that share one copy of parameters and moments, for large models
     config.batch_size = 64
     config.start = ""  # work folder of the run whose encoder is taken; '': from scratch
     config.weights = ""  # a .pth or .npz of the original instead, see weights_config
@@ -85,6 +86,9 @@ def get_config(argument: str = "") -> ConfigDict:
     config.loop.evaluate_every_steps = 25
     config.loop.checkpoint_every_steps = 200
     config.loop.keep_checkpoints = 1
+    config.loop.stall_seconds = 1800.0  # a step, a wait for data or a save this long: give up
+    config.loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
+    config.loop.profile_num_steps = 5
     config.patience = 10  # looks without a better validation before training ends; 0: never
 
     if chosen["preset"] == "debug":

@@ -83,6 +83,7 @@ def _defaults() -> ConfigDict:
     config.task = "pretrain"
     config.seed = 0
     config.num_devices = 0  # 0: all there are
+    config.fsdp = 1  # devices that share one copy of parameters and moments, for large models
     config.batch_size = 64  # windows a step, over all devices and accumulation steps
     config.accumulation_steps = 1  # micro-batches a step; divides memory, not the result
     config.sampling_rate_hz = 100.0  # recordings of another rate are resampled
@@ -187,6 +188,9 @@ def _defaults() -> ConfigDict:
     config.loop.evaluate_every_steps = 1_000
     config.loop.checkpoint_every_steps = 1_000
     config.loop.keep_checkpoints = 3
+    config.loop.stall_seconds = 1800.0  # a step, a wait for data or a save this long: give up
+    config.loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
+    config.loop.profile_num_steps = 5
     return config
 
 

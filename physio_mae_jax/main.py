@@ -2,11 +2,15 @@
 
 import logging
 import sys
+import traceback
 from pathlib import Path
+from typing import NoReturn
 
 from absl import app, flags
-from ml_collections import config_flags
+from ml_collections import ConfigDict, config_flags
 
+from physio_mae_jax import cluster
+from physio_mae_jax.cluster import CLUSTERS, ClusterConfig
 from physio_mae_jax.command_line import parse_flags, set_up_logging
 from physio_mae_jax.errors import UserError
 
@@ -19,6 +23,17 @@ _WORKDIR = flags.DEFINE_string("workdir", None, "Folder for all that the run wri
 _STRICT = flags.DEFINE_bool(
     "strict", False, "Refuse to judge a model on anything that it was trained on."
 )
+_CLUSTER = flags.DEFINE_enum(
+    "cluster", "auto", CLUSTERS, "What started the processes of this run; 'none': a run of one."
+)
+_COORDINATOR = flags.DEFINE_string(
+    "coordinator", "", "HOST:PORT of process 0, where no cluster that JAX knows says it."
+)
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", -1, "With --coordinator: of this run.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", -1, "With --coordinator: of this one, from 0.")
+_CLUSTER_TIMEOUT = flags.DEFINE_integer(
+    "cluster_timeout", 300, "Seconds that the processes wait for each other at the start."
+)
 
 
 def main(argv: list[str]) -> None:
@@ -26,9 +41,25 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     set_up_logging()
+    cluster.join(
+        ClusterConfig(
+            kind=_CLUSTER.value,
+            coordinator=_COORDINATOR.value,
+            num_processes=_NUM_PROCESSES.value,
+            process_id=_PROCESS_ID.value,
+            timeout_seconds=_CLUSTER_TIMEOUT.value,
+        )
+    )
+    workdir = Path(str(_WORKDIR.value)).absolute()
+    with cluster.telling_a_lost_peer():
+        _run(_CONFIG.value, workdir)
+    _LOG.info("done; everything is in %s", workdir)
+
+
+def _run(config: ConfigDict, workdir: Path) -> None:
+    """Do the task of a config."""
     # Heavy imports wait until the flags are known to be right, and each task has
     # its own: scikit-learn alone takes seconds.
-    config, workdir = _CONFIG.value, Path(str(_WORKDIR.value))
     if config.task == "pretrain":
         from physio_mae_jax.experiment.pretraining import build_pretraining
         from physio_mae_jax.training.loop import train
@@ -64,7 +95,6 @@ def main(argv: list[str]) -> None:
         from physio_mae_jax.experiment.frozen import build_frozen
 
         judge_frozen(build_frozen(config, workdir, strict=_STRICT.value))
-    _LOG.info("done; everything is in %s", workdir.absolute())
 
 
 def run_command_line() -> None:
@@ -74,7 +104,16 @@ def run_command_line() -> None:
         app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+        _end(error.status)
+    except Exception:
+        traceback.print_exc()
+        _end(1)
+
+
+def _end(status: int) -> NoReturn:
+    if cluster.is_joined():
+        cluster.leave(status)
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -51,11 +51,9 @@ def labelled_training_batches(
     dataset = (
         grain.MapDataset.source(EndlessSlots(slots, config.seed))
         .seed(config.seed)
-        .random_map(_RandomUnitWindow(reader, units, config))[
-            config.process_index :: config.process_count
-        ]
+        .random_map(_RandomUnitWindow(reader, units, config))
         .batch(config.local_batch_size, drop_remainder=True)
-    )
+    )[config.process_index :: config.process_count]
     options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)
     return iter(dataset.to_iter_dataset(options))
 

@@ -115,17 +115,17 @@ def training_batches(
 ) -> grain.DatasetIterator:
     """Yield batches of random windows without end; the iterator's state can be checkpointed.
 
-    The order is one shuffle over all processes, then each takes every n-th example, so a batch
-    holds the same examples however many processes make it.
+    The order is one shuffle over all processes, and of each batch process p makes the p-th part,
+    so a batch holds the same examples at the same places however many processes make it.
 
     Yields:
         Entries of ``WindowReader.read`` with a leading axis of ``local_batch_size``.
     """
     dataset = (
         _shuffled_recordings(reader, recordings, config)
-        .random_map(_RandomCrop(reader, config))[config.process_index :: config.process_count]
+        .random_map(_RandomCrop(reader, config))
         .batch(config.local_batch_size, drop_remainder=True)
-    )
+    )[config.process_index :: config.process_count]
     options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)
     return iter(dataset.to_iter_dataset(options))
 
@@ -175,13 +175,12 @@ def validation_batches(
     num_batches = -(-len(chosen) // config.batch_size)
     padded = np.resize(chosen, num_batches * config.batch_size)
     weight = (np.arange(len(padded)) < len(chosen)).astype(np.float32)
-    mine = slice(config.process_index, None, config.process_count)
-    examples = [
-        reader.read(*places[place]) | {"weight": share}
-        for place, share in zip(padded[mine], weight[mine], strict=True)
-    ]
     size = config.local_batch_size
-    return [stack(examples[i : i + size]) for i in range(0, len(examples), size)]
+    firsts = range(config.process_index * size, len(padded), config.batch_size)
+    return [
+        stack([reader.read(*places[padded[i]]) | {"weight": weight[i]} for i in range(f, f + size)])
+        for f in firsts
+    ]
 
 
 def stack(examples: Sequence[Example]) -> Example:

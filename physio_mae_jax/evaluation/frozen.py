@@ -29,7 +29,7 @@ from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.signals.wavelet import WaveletConfig, coefficients
 from physio_mae_jax.training.prediction import average_by_unit, predict_windows
-from physio_mae_jax.training.sharding import along_batch, on_mesh, replicated
+from physio_mae_jax.training.sharding import along_batch, on_mesh, put, replicated
 
 _LOG = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ def encoder_extractor(config: MaeConfig, params: Any, mesh: Mesh) -> Extract:
         in_shardings=(replicated(mesh), along_batch(mesh)),
         out_shardings=replicated(mesh),
     )
-    return functools.partial(compiled, jax.device_put(params, replicated(mesh)))
+    return functools.partial(compiled, put(params, replicated(mesh)))
 
 
 def wavelet_extractor(config: WaveletConfig, sampling_rate_hz: float, mesh: Mesh) -> Extract:

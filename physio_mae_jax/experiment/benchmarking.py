@@ -18,7 +18,7 @@ from physio_mae_jax.measurement.cases import Bench
 from physio_mae_jax.measurement.flops import Seen
 from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.training.pretrain_step import PretrainTask
-from physio_mae_jax.training.sharding import check_batch_size, make_mesh
+from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 
 
 def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_data: bool) -> Bench:
@@ -36,6 +36,7 @@ def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_dat
     if num_channels < 1 or repeats < 1:
         raise ConfigError(f"channels={num_channels} and repeats={repeats} must be 1 at least.")
     num_devices = count_devices(config.num_devices)
+    check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
     task = build_task(config)
     check_attention(task.model.config)
@@ -44,7 +45,7 @@ def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_dat
         batches, num_channels = _real_batches(config, task)
     return Bench(
         task=task,
-        mesh=make_mesh(num_devices),
+        mesh=make_mesh(num_devices, config.fsdp),
         batch_size=config.batch_size,
         num_channels=num_channels,
         seen=seen_by(task, num_channels),

@@ -19,15 +19,20 @@ _PACKAGES = ("physio_mae_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoi
 
 
 def count_devices(wanted: int) -> int:
-    """Return how many devices a run uses; 0 wanted means all there are.
+    """Return how many devices a run uses, of all its processes; 0 wanted means all there are.
 
     Raises:
-        ConfigError: there are fewer.
+        ConfigError: there are fewer, or some processes would be left without any.
     """
     if wanted > jax.device_count():
         raise ConfigError(
             f"num_devices={wanted}, but this machine offers {jax.device_count()}; lower it or set "
             "0 for all."
+        )
+    if wanted and jax.process_count() > 1 and wanted != jax.device_count():
+        raise ConfigError(
+            f"num_devices={wanted}, but the {jax.process_count()} processes have "
+            f"{jax.device_count()}; set 0, and start fewer processes to use fewer."
         )
     return wanted or jax.device_count()
 

@@ -19,7 +19,7 @@ from physio_mae_jax.experiment.labelled import LabelledData, card_context, open_
 from physio_mae_jax.experiment.settings import data_settings, typed
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
-from physio_mae_jax.training.sharding import check_batch_size, make_mesh
+from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 from physio_mae_jax.training.supervised_job import SupervisedJob
 
 
@@ -43,6 +43,7 @@ def build_finetuning(
         UserError: anything a user can mend, before anything is compiled.
     """
     num_devices = count_devices(config.num_devices)
+    check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, 1, num_devices)
     loop = typed(LoopConfig, "loop", config.loop)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
@@ -57,7 +58,7 @@ def build_finetuning(
     mean, deviation = data.standard()
     training = standardised(data.units["train"], mean, deviation)
     metric_name, metric = selection_metric(data.kind)
-    mesh = make_mesh(num_devices)
+    mesh = make_mesh(num_devices, config.fsdp)
     job = SupervisedJob(
         workdir=workdir,
         task=task,

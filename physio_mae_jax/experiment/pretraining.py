@@ -40,7 +40,7 @@ from physio_mae_jax.training.optimizer import (
 )
 from physio_mae_jax.training.pretrain_job import PretrainJob
 from physio_mae_jax.training.pretrain_step import PretrainTask
-from physio_mae_jax.training.sharding import check_batch_size, make_mesh
+from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 
 _LOG = logging.getLogger(__name__)
 
@@ -56,6 +56,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
         UserError: anything a user can mend, before anything is compiled.
     """
     num_devices = count_devices(config.num_devices)
+    check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
     data = data_settings(config.data)
     loop = typed(LoopConfig, "loop", config.loop)
@@ -97,7 +98,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     describe_run(config, workdir, contract, opened.split.to_json())
     if primary:
         _draw_scale_weights(workdir, objective, model)
-    mesh = make_mesh(num_devices)
+    mesh = make_mesh(num_devices, config.fsdp)
     job = PretrainJob(
         workdir=workdir,
         task=task,

@@ -1,6 +1,7 @@
 """What is measured: a training step, features, wavelets, the input pipeline."""
 
 import dataclasses
+import functools
 import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -29,7 +30,14 @@ from physio_mae_jax.training.pretrain_step import (
     compile_train_step,
     init_state,
 )
-from physio_mae_jax.training.sharding import along_batch, put_batch, replicated
+from physio_mae_jax.training.sharding import (
+    along_batch,
+    by_size,
+    initialise,
+    on_mesh,
+    put_batch,
+    replicated,
+)
 
 # Distinct inputs that take turns, so that nothing is measured on what is in a cache.
 _NUM_INPUTS = 4
@@ -126,8 +134,13 @@ def resident_step(bench: Bench) -> ResidentStep:
 
 def planned_step_gib(bench: Bench) -> float:
     """Return what the compiled training step plans to hold on a device; nothing is run."""
-    key = jax.eval_shape(lambda: jax.random.key(0))
-    state = jax.eval_shape(lambda key: init_state(bench.task, key), key)
+    state = jax.eval_shape(functools.partial(init_state, bench.task), jax.random.key(0))
+    places = by_size(state, bench.mesh)
+    state = jax.tree.map(
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+        state,
+        places,
+    )
     shape, samples = (bench.batch_size, bench.num_channels), bench.model.num_samples
     batch = {
         "signal": jax.ShapeDtypeStruct((*shape, samples), jnp.float32),
@@ -139,8 +152,8 @@ def planned_step_gib(bench: Bench) -> float:
 
 
 def _new_state(bench: Bench) -> Any:
-    init = jax.jit(lambda key: init_state(bench.task, key), out_shardings=replicated(bench.mesh))
-    return init(jax.random.key(0))
+    init = functools.partial(init_state, bench.task)
+    return initialise(init, jax.random.key(0), bench.mesh)
 
 
 def _compiled_step(bench: Bench, state: Any, batch: Any) -> jax.stages.Compiled:
@@ -179,7 +192,11 @@ def measure_features(bench: Bench) -> dict[str, Any]:
     sharding = (replicated(bench.mesh), along_batch(bench.mesh))
     batches = [{name: batch[name] for name in inputs} for batch in batches]
     begun = time.perf_counter()
-    compiled = jax.jit(extract, in_shardings=sharding).lower(params, batches[0]).compile()
+    compiled = (
+        jax.jit(on_mesh(extract, bench.mesh), in_shardings=sharding)
+        .lower(params, batches[0])
+        .compile()
+    )
     seconds = time.perf_counter() - begun
     timing = time_calls(lambda n: compiled(params, batches[n % _NUM_INPUTS]), bench.repeats)
     operations = flops.feature_operations(bench.model, bench.num_channels)
@@ -194,7 +211,11 @@ def measure_features(bench: Bench) -> dict[str, Any]:
 def measure_wavelets(bench: Bench) -> dict[str, Any]:
     """Time the normalised scalogram of a batch, written to memory in full."""
     cfg = bench.model
-    transform = jax.jit(lambda signal: wavelet.scalogram(signal, cfg.wavelet, cfg.sampling_rate_hz))
+    transform = jax.jit(
+        on_mesh(
+            lambda signal: wavelet.scalogram(signal, cfg.wavelet, cfg.sampling_rate_hz), bench.mesh
+        )
+    )
     signals = [random_batch(bench, seed)["signal"] for seed in range(_NUM_INPUTS)]
     timing = time_calls(lambda n: transform(signals[n % _NUM_INPUTS]), bench.repeats)
     operations = flops.wavelet_operations(cfg, bench.num_channels)

@@ -4,6 +4,7 @@ import contextlib
 import errno
 import json
 import os
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,8 @@ def prepare_workdir(workdir: Path) -> Path:
         UserError: it cannot.
     """
     workdir = workdir.absolute()
-    probe = workdir / ".write_test"
+    # Of a name of its own: other processes of the run do the same at the same time.
+    probe = workdir / f".write_test_{socket.gethostname()}_{os.getpid()}"
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         probe.write_bytes(bytes(4096))

@@ -1,32 +1,39 @@
 """Checkpoints of everything a run needs to go on: the one file that knows Orbax."""
 
+import json
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import grain
 import jax
 import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
-from physio_mae_jax.errors import UserError
-from physio_mae_jax.training.sharding import replicated
+from physio_mae_jax.errors import ConfigError, UserError, tells_of_a_lost_peer
+from physio_mae_jax.training.integrity import find_damage, write_checksums
+from physio_mae_jax.training.progress import Progress
+from physio_mae_jax.training.sharding import by_size
 from physio_mae_jax.training.state import TrainState
 
 
 class Checkpoints:
     """Numbered checkpoints in one folder; number n holds the state after n steps.
 
-    A checkpoint is written beside its place and renamed, so one that was cut short is never
-    taken for a whole one.
+    A checkpoint is written beside its place, with its checksums, and renamed, so one that was cut
+    short is never taken for a whole one.
     """
 
     def __init__(self, directory: Path, keep: int | None) -> None:
         self.directory = directory.absolute()
+        self._saving = -1
         self._manager = ocp.CheckpointManager(
             self.directory,
-            options=ocp.CheckpointManagerOptions(max_to_keep=keep, enable_async_checkpointing=True),
+            options=ocp.CheckpointManagerOptions(
+                max_to_keep=keep,
+                enable_async_checkpointing=True,
+                async_options=ocp.AsyncOptions(post_finalization_callback=self._write_checksums),
+            ),
         )
 
     def __enter__(self) -> "Checkpoints":
@@ -38,6 +45,9 @@ class Checkpoints:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
+        if error is not None and jax.process_count() > 1:
+            # The others may never come to the barriers within; this process ends without them.
+            return
         try:
             self.wait()
         except UserError:
@@ -58,7 +68,7 @@ class Checkpoints:
         state: Any,
         contract: dict[str, Any],
         trained_on: TrainingRecord,
-        iterator: grain.DatasetIterator | None = None,
+        progress: Progress | None = None,
     ) -> None:
         """Begin to save; training may go on while it is written.
 
@@ -67,7 +77,7 @@ class Checkpoints:
             state: arrays, all that is needed to go on or to use the model.
             contract: JSON-able description of the model and its input.
             trained_on: hashes of what the state was trained on.
-            iterator: positioned at the batch of the next step; None where nobody will go on.
+            progress: of the data; None where nobody will go on.
 
         Raises:
             UserError: this or the previous save could not be written.
@@ -79,9 +89,12 @@ class Checkpoints:
             "contract": ocp.args.JsonSave(contract),
             "trained_on": ocp.args.JsonSave(trained_on.to_json()),
         }
-        if iterator is not None:
-            items["data"] = grain.checkpoint.CheckpointSave(iterator)
+        if progress is not None:
+            items["progress"] = ocp.args.JsonSave(progress.to_json())
         args = ocp.args.Composite(**items)
+        # The callback is told no step; the save before is over once this one begins.
+        self.wait()
+        self._saving = step
         self._reporting_failure(lambda: self._manager.save(step, args=args))
 
     def wait(self) -> None:
@@ -92,9 +105,33 @@ class Checkpoints:
         """Read the contract of the newest checkpoint."""
         return self._json("contract")
 
+    def refuse_other(self, contract: dict[str, Any]) -> None:
+        """Refuse to go on with another model or another kind of input than the checkpoint's.
+
+        Raises:
+            ConfigError: they differ; it names where.
+        """
+        # Through JSON, as the saved one went, so that tuples compare equal to lists.
+        ours, saved = json.loads(json.dumps(contract)), self.contract()
+        different = [
+            f"{section}.{name}: {saved[section].get(name)!r} there, {value!r} here"
+            for section, values in ours.items()
+            for name, value in values.items()
+            if saved.get(section, {}).get(name) != value
+        ]
+        if different:
+            raise ConfigError(
+                f"{self.directory} holds a run of other settings ({'; '.join(different)}); use "
+                "those, or another --workdir."
+            )
+
     def trained_on(self) -> TrainingRecord:
         """Read the hashes of what the newest checkpoint was trained on."""
         return TrainingRecord.from_json(self._json("trained_on"))
+
+    def progress(self) -> Progress:
+        """Read how far into the data the newest checkpoint is."""
+        return Progress(**self._json("progress"))
 
     def _json(self, name: str) -> dict[str, Any]:
         restored = self._manager.restore(
@@ -102,26 +139,21 @@ class Checkpoints:
         )
         return restored[name]
 
-    def restore(
-        self, abstract: TrainState, mesh: Mesh, iterator: grain.DatasetIterator
-    ) -> TrainState:
-        """Load the newest checkpoint onto a mesh and set the iterator to its place.
+    def restore(self, abstract: TrainState, mesh: Mesh) -> TrainState:
+        """Load the state of the newest checkpoint onto a mesh.
 
         Args:
             abstract: shapes and types of the state, as ``jax.eval_shape`` gives them.
             mesh: may have another number of devices than the one saved from.
-            iterator: fresh; it is moved to the batch of the next step.
         """
-        sharding = replicated(mesh)
         target = jax.tree.map(
-            lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), abstract
+            lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+            abstract,
+            by_size(abstract, mesh),
         )
         restored = self._manager.restore(
             self.latest_step,
-            args=ocp.args.Composite(
-                state=ocp.args.StandardRestore(target),
-                data=grain.checkpoint.CheckpointRestore(iterator),
-            ),
+            args=ocp.args.Composite(state=ocp.args.StandardRestore(target)),
         )
         return restored["state"]
 
@@ -132,11 +164,17 @@ class Checkpoints:
             abstract: entry -> shapes and types, as ``jax.eval_shape`` gives them.
 
         Raises:
-            UserError: there is no checkpoint, or it has other arrays.
+            UserError: there is no checkpoint, it is damaged, or it has other arrays.
         """
         if self.latest_step is None:
             raise UserError(f"{self.directory} holds no whole checkpoint; name a run that has one.")
-        sharding = jax.sharding.SingleDeviceSharding(jax.devices()[0])
+        damage = find_damage(self.directory / str(self.latest_step))
+        if damage:
+            raise UserError(
+                f"the checkpoint {self.directory / str(self.latest_step)} is damaged: {damage}. "
+                "Move it away to use the one before, or name another run."
+            )
+        sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), abstract
         )
@@ -149,10 +187,18 @@ class Checkpoints:
         )
         return restored["state"]
 
+    def _write_checksums(self) -> None:
+        """Write checksums into the checkpoint being saved, before it is renamed."""
+        if jax.process_index() == 0:
+            for folder in self.directory.glob(f"{self._saving}.orbax-checkpoint-tmp*"):
+                write_checksums(folder)
+
     def _reporting_failure(self, action: Any) -> None:
         try:
             action()
         except (OSError, ValueError) as error:
+            if tells_of_a_lost_peer(error):
+                raise
             full = "No space left on device"
             reason = full if full in str(error) else str(error)[:300]
             raise UserError(

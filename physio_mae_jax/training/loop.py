@@ -1,27 +1,32 @@
 """The one loop: batch -> step -> metrics of the step before -> judgement -> checkpoint."""
 
+import contextlib
 import dataclasses
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import grain
 import jax
 import numpy as np
+from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.errors import ConfigError, Stopped, UserError
+from physio_mae_jax.training import artifacts, integrity
 from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.hosts import INPUT, JUDGING, SAVING, HostMeter
 from physio_mae_jax.training.interrupts import StopRequest
 from physio_mae_jax.training.job import Job
+from physio_mae_jax.training.profiling import Profiler
+from physio_mae_jax.training.progress import Progress, resume_data
 from physio_mae_jax.training.reporter import Reporter
-from physio_mae_jax.training.sharding import put_batch
+from physio_mae_jax.training.sharding import FSDP_AXIS, put_batch
 from physio_mae_jax.training.state import Metrics, TrainState
+from physio_mae_jax.training.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
 
@@ -37,6 +42,10 @@ class LoopConfig:
         log_every_steps, evaluate_every_steps, checkpoint_every_steps: intervals; the last step is
             always logged, judged and saved.
         keep_checkpoints: newest so many stay on disk.
+        stall_seconds: a wait for data, for a step, a judgement or a save longer than this ends the
+            process; compiling belongs to the first step.
+        profile_at_step: record a profile from this step on; 0 for only where SIGUSR1 asks for it.
+        profile_num_steps: in a profile.
     """
 
     num_steps: int
@@ -44,12 +53,17 @@ class LoopConfig:
     evaluate_every_steps: int
     checkpoint_every_steps: int
     keep_checkpoints: int = 3
+    stall_seconds: float = 1800.0
+    profile_at_step: int = 0
+    profile_num_steps: int = 5
 
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
-            if getattr(self, field.name) < 1:
+            least = 0 if field.name == "profile_at_step" else 1
+            if getattr(self, field.name) < least:
                 raise ConfigError(
-                    f"{field.name} is {getattr(self, field.name)}; it must be at least 1."
+                    f"loop.{field.name} is {getattr(self, field.name)}; it must be at least "
+                    f"{least}."
                 )
 
 
@@ -84,94 +98,143 @@ class TrainingRun:
     trained_on: TrainingRecord
 
 
-@dataclasses.dataclass(frozen=True)
-class _Dispatched:
-    """A step under way on the device, and what is needed should it turn out to be the last."""
+class _Dispatched(NamedTuple):
+    """A step under way on the device, and what is needed should it turn out to be bad."""
 
     step: int
     metrics: Metrics
     batch: HostBatch
-    iterator_state: Any
+
+
+class _Tools(NamedTuple):
+    """What attends the loop, each with one purpose; ``progress`` is of the first step."""
+
+    checkpoints: Checkpoints
+    reporter: Reporter
+    meter: HostMeter
+    stop: StopRequest
+    watchdog: Watchdog
+    profiler: Profiler
+    first_step: int
+    progress: Progress
+
+    def wait_for_save(self) -> None:
+        """Block until the save under way is complete, in every process."""
+        self.checkpoints.wait()
+        # A launcher that sees one process end may end those that still write.
+        multihost_utils.sync_global_devices("saved")
+
+    def save(self, run: TrainingRun, state: TrainState, step: int) -> None:
+        """Begin to save the state after ``step`` steps."""
+        self.watchdog.doing(f"the save of step {step}")
+        progress = self.progress.after(step - self.first_step)
+        with self.meter.timing(SAVING):
+            self.checkpoints.save(step, state, run.contract, run.trained_on, progress)
 
 
 def train(run: TrainingRun) -> TrainState:
-    """Train from the newest checkpoint in the work folder, or from the start.
+    """Train from the newest whole checkpoint in the work folder, or from the start.
 
     Returns:
         The state after the last step.
 
     Raises:
-        UserError: a loss is not finite or the run was asked to stop, and a checkpoint has been
-            written to go on from; or the disk is full, and the last checkpoint is whole.
+        Stopped: the run was asked to stop, and a checkpoint has been written to go on from.
+        UserError: a loss is not finite, and the state before it is saved; or the disk is full, and
+            the last checkpoint is whole.
     """
-    with (
-        artifacts.telling_a_full_disk(run.workdir),
-        Checkpoints(run.workdir / "checkpoints", run.loop.keep_checkpoints) as checkpoints,
-    ):
-        state, first_step = _start(run, checkpoints)
-        with (
-            Reporter(
-                run.workdir,
-                first_step=first_step,
-                num_steps=run.loop.num_steps,
-                batch_size=run.batch_size,
-                active=jax.process_index() == 0,
-            ) as reporter,
-            StopRequest() as stop,
-        ):
-            return _steps(run, checkpoints, reporter, stop, state, first_step)
+    folder = run.workdir / "checkpoints"
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(artifacts.telling_a_full_disk(run.workdir))
+        watchdog = stack.enter_context(Watchdog(run.loop.stall_seconds))
+        stop = stack.enter_context(StopRequest(run.mesh))
+        if jax.process_index() == 0:
+            integrity.tidy(folder)
+        # The others must not look for the newest checkpoint before.
+        multihost_utils.sync_global_devices("checkpoints are tidy")
+        checkpoints = stack.enter_context(Checkpoints(folder, run.loop.keep_checkpoints))
+        state, first_step, progress = _start(run, checkpoints)
+        reporter = Reporter(
+            run.workdir,
+            first_step=first_step,
+            num_steps=run.loop.num_steps,
+            batch_size=run.batch_size,
+            active=jax.process_index() == 0,
+        )
+        profiler = Profiler(run.workdir, run.loop.profile_at_step, run.loop.profile_num_steps)
+        tools = _Tools(
+            checkpoints=checkpoints,
+            reporter=stack.enter_context(reporter),
+            meter=HostMeter(run.workdir, first_step),
+            stop=stop,
+            watchdog=watchdog,
+            profiler=stack.enter_context(profiler),
+            first_step=first_step,
+            progress=progress,
+        )
+        return _steps(run, tools, state)
 
 
-def _steps(
-    run: TrainingRun,
-    checkpoints: Checkpoints,
-    reporter: Reporter,
-    stop: StopRequest,
-    state: TrainState,
-    first_step: int,
-) -> TrainState:
+def _steps(run: TrainingRun, tools: _Tools, state: TrainState) -> TrainState:
     take_step = run.job.compile_step(run.mesh)
-    judgement = run.job.judge(state, 0) if first_step == 0 else None
-    reporter.judgement(0, judgement)
-    if run.job.is_over(first_step):
+    if tools.first_step == 0:
+        _judge(run, tools, state, 0)
+    if run.job.is_over(tools.first_step):
         return state
     before: _Dispatched | None = None
-    for step in range(first_step + 1, run.loop.num_steps + 1):
-        iterator_state = run.training.get_state()
-        batch = next(run.training)
-        inputs = {name: batch[name] for name in run.job.inputs}
-        state, metrics = take_step(state, put_batch(inputs, run.mesh))
-        # The device works on this step while the host reads the one before.
-        if before is not None:
-            _settle(run, checkpoints, reporter, state, before)
-        before = _Dispatched(step, metrics, batch, iterator_state)
+    for step in range(tools.first_step + 1, run.loop.num_steps + 1):
         last = step == run.loop.num_steps
         judging = last or step % run.loop.evaluate_every_steps == 0
         saving = last or step % run.loop.checkpoint_every_steps == 0
-        if judging or saving or stop.signal_name:
-            _settle(run, checkpoints, reporter, state, before)
+        batch, inputs = _next_batch(run, tools, step)
+        tools.watchdog.doing(f"step {step}, which all processes take together", patience=1.5)
+        with tools.profiler.step(step):
+            state, metrics = take_step(state, inputs)
+        # The device works on this step while the host reads the one before.
+        if before is not None:
+            _settle(run, tools, state, before)
+        before = _Dispatched(step, metrics, batch)
+        stopping = tools.stop.is_due()
+        if judging or saving or stopping:
+            _settle(run, tools, state, before)
             before = None
         if judging:
-            judgement = run.job.judge(state, step)
-            reporter.judgement(step, judgement)
-            if jax.process_index() == 0:
-                run.job.draw_progress()
+            _judge(run, tools, state, step)
             last = last or run.job.is_over(step)
-        if saving or last or stop.signal_name:
-            checkpoints.save(step, state, run.contract, run.trained_on, run.training)
+        if saving or last or stopping:
+            tools.save(run, state, step)
         if last:
             break
-        if stop.signal_name:
-            checkpoints.wait()
-            raise UserError(
-                f"stopped by {stop.signal_name} after step {step}; the checkpoint is written. Run "
-                "the same command again to go on from there."
+        if stopping:
+            tools.wait_for_save()
+            raise Stopped(
+                f"stopped by {tools.stop.reason} after step {step}; the checkpoint is "
+                "written. Run the same command again to go on from there."
             )
     return state
 
 
-def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int]:
-    """Restore the newest checkpoint or initialise; return the state and the steps done."""
+def _next_batch(
+    run: TrainingRun, tools: _Tools, step: int
+) -> tuple[HostBatch, dict[str, jax.Array]]:
+    """Read the batch of a step; return it as it is on this host, and its inputs on the devices."""
+    tools.watchdog.doing(f"the wait for the data of step {step}")
+    with tools.meter.timing(INPUT):
+        batch = next(run.training)
+        return batch, put_batch({name: batch[name] for name in run.job.inputs}, run.mesh)
+
+
+def _judge(run: TrainingRun, tools: _Tools, state: TrainState, step: int) -> None:
+    """Look at the model after ``step`` steps, and report it."""
+    tools.watchdog.doing(f"the judgement after step {step}")
+    with tools.meter.timing(JUDGING):
+        tools.reporter.judgement(step, run.job.judge(state, step))
+        if step and jax.process_index() == 0:
+            run.job.draw_progress()
+
+
+def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int, Progress]:
+    """Restore the newest checkpoint or initialise; return state, steps done, and the data's."""
     abstract = jax.eval_shape(run.job.init_state, jax.random.key(run.seed))
     summary = artifacts.parameter_summary(abstract.params)
     _LOG.info("%s on %d %s device(s)", summary, run.mesh.size, jax.default_backend())
@@ -179,71 +242,50 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int]
         artifacts.write_text(
             run.workdir / "parameters.txt", artifacts.parameter_table(abstract.params)
         )
+    progress = Progress(
+        examples=0,
+        batch_size=run.batch_size,
+        processes=jax.process_count(),
+        devices=run.mesh.size,
+        fsdp=run.mesh.shape[FSDP_AXIS],
+    )
     step = checkpoints.latest_step
     if step is None:
-        return run.job.start(jax.random.key(run.seed), run.mesh), 0
-    _check_contract(checkpoints, run.contract)
+        return run.job.start(jax.random.key(run.seed), run.mesh), 0, progress
+    checkpoints.refuse_other(run.contract)
     if step > run.loop.num_steps:
         raise ConfigError(
             f"{checkpoints.directory} holds step {step}, beyond num_steps={run.loop.num_steps}; "
             "raise num_steps or choose another --workdir."
         )
     _LOG.info("resuming from step %d in %s", step, checkpoints.directory)
-    return checkpoints.restore(abstract, run.mesh, run.training), step
+    progress = resume_data(run.training, checkpoints.progress(), progress)
+    return checkpoints.restore(abstract, run.mesh), step, progress
 
 
-def _check_contract(checkpoints: Checkpoints, contract: dict[str, Any]) -> None:
-    """Refuse to go on with another model or another kind of input than the checkpoint's."""
-    # Through JSON, as the saved one went, so that tuples compare equal to lists.
-    ours, saved = json.loads(json.dumps(contract)), checkpoints.contract()
-    different = [
-        f"{section}.{name}: {saved[section].get(name)!r} there, {value!r} here"
-        for section, values in ours.items()
-        for name, value in values.items()
-        if saved.get(section, {}).get(name) != value
-    ]
-    if different:
-        raise ConfigError(
-            f"{checkpoints.directory} holds a run of other settings ({'; '.join(different)}); "
-            "use those, or another --workdir."
-        )
-
-
-def _settle(
-    run: TrainingRun,
-    checkpoints: Checkpoints,
-    reporter: Reporter,
-    state: TrainState,
-    done: _Dispatched,
-) -> None:
+def _settle(run: TrainingRun, tools: _Tools, state: TrainState, done: _Dispatched) -> None:
     """Read the metrics of a step: report them, or stop the run where they are not finite."""
     fetched = jax.device_get(done.metrics)
     halted = fetched.pop("halted")
     metrics = {name: float(value) for name, value in fetched.items()}
     if halted:
-        _stop_on_non_finite(run, checkpoints, state, done, metrics)
-    reporter.advance(done.step)
+        _stop_on_non_finite(run, tools, state, done, metrics)
+    tools.reporter.advance(done.step)
     if done.step % run.loop.log_every_steps == 0 or done.step in (1, run.loop.num_steps):
-        reporter.training(done.step, metrics, run.job.losses_in_words(metrics))
+        tools.reporter.training(done.step, metrics, run.job.losses_in_words(metrics))
+        tools.meter.report(done.step, done.batch)
 
 
 def _stop_on_non_finite(
     run: TrainingRun,
-    checkpoints: Checkpoints,
+    tools: _Tools,
     state: TrainState,
     done: _Dispatched,
     metrics: dict[str, float],
 ) -> None:
     """Save the state before the bad step, positioned at its batch, and describe that batch."""
-    run.training.set_state(done.iterator_state)
-    checkpoints.save(
-        done.step - 1,
-        state.replace(halted=jax.numpy.zeros_like(state.halted)),
-        run.contract,
-        run.trained_on,
-        run.training,
-    )
-    checkpoints.wait()
+    tools.save(run, state.replace(halted=jax.numpy.zeros_like(state.halted)), done.step - 1)
+    tools.wait_for_save()
     path = run.workdir / f"non_finite_step_{done.step}_process_{jax.process_index()}.json"
     windows = artifacts.describe_batch(done.batch, run.recordings, run.sampling_rate_hz)
     numbers = {name: str(value) for name, value in metrics.items()}

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.source import RecordingInfo
@@ -27,7 +26,7 @@ from physio_mae_jax.training.pretrain_step import (
     compile_train_step,
     init_state,
 )
-from physio_mae_jax.training.sharding import replicated
+from physio_mae_jax.training.sharding import along_batch, initialise, put_batch, replicated
 from physio_mae_jax.training.state import TrainState
 
 _DOMAINS = ("waveform", "scalogram")
@@ -66,7 +65,7 @@ class PretrainJob:
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
         """Make a new state on the devices of a mesh."""
-        return jax.jit(self.init_state, out_shardings=replicated(mesh))(key)
+        return initialise(self.init_state, key, mesh)
 
     def compile_step(self, mesh: Mesh) -> Step:
         """Compile the update."""
@@ -82,7 +81,7 @@ class PretrainJob:
     def judge(self, state: TrainState, step: int) -> Judgement:
         """Measure errors beside those of the baselines; draw a window and the curves so far."""
         errors = evaluate(self._measure, state.params, self.validation, self.mesh)
-        if step and jax.process_index() == 0:
+        if step:
             self._draw(state, step)
         name = "held-out" if self.held_out else "trained-on (nothing is held out)"
         lines = [
@@ -112,16 +111,22 @@ class PretrainJob:
 
     @functools.cached_property
     def _reconstruct(self) -> Any:
-        return jax.jit(lambda params, batch: reconstruct(self.task, params, batch))
+        return jax.jit(
+            lambda params, batch: reconstruct(self.task, params, first_examples(batch, 1)),
+            in_shardings=(None, along_batch(self.mesh)),
+            out_shardings=replicated(self.mesh),
+        )
 
     def _draw(self, state: TrainState, step: int) -> None:
-        window = first_examples(self.validation[0], 1)
+        """Draw a window; all processes compute, since each may hold a part of the parameters."""
+        window = self.validation[0]
         inputs = {name: window[name] for name in MODEL_INPUTS}
-        params = jax.tree.map(lambda leaf: leaf.addressable_data(0), state.params)
+        arrays = jax.device_get(self._reconstruct(state.params, put_batch(inputs, self.mesh)))
+        if jax.process_index():
+            return
         recording = int(window["recording"][0])
         channels = self.channels(recording)
-        arrays = {k: np.asarray(v)[0] for k, v in self._reconstruct(params, inputs).items()}
-        arrays = {k: v if k == "hidden" else v[: len(channels)] for k, v in arrays.items()}
+        arrays = {k: v[0] if k == "hidden" else v[0][: len(channels)] for k, v in arrays.items()}
         cfg = self.task.model.config
         bank = wavelet_bank(cfg.wavelet, cfg.sampling_rate_hz, cfg.num_samples)
         info = self.recordings[recording]

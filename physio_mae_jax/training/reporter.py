@@ -34,7 +34,7 @@ class Reporter:
         if not active:
             return
         self._path = workdir / "metrics.jsonl"
-        _drop_lines_after(self._path, first_step)
+        drop_lines_after(self._path, first_step)
         self._file = self._path.open("a", encoding="utf-8")
         self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
         self._bar = tqdm(
@@ -121,7 +121,7 @@ class _StepClock:
         return None if since is None or steps < 1 else (now - since) / steps
 
 
-def _drop_lines_after(path: Path, step: int) -> None:
+def drop_lines_after(path: Path, step: int) -> None:
     """Keep the whole lines of ``path`` up to ``step``, replacing the file in one move."""
     if not path.exists():
         return

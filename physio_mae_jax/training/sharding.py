@@ -1,26 +1,40 @@
-"""The device mesh: batches split along 'data', parameters replicated."""
+"""The device mesh: batches split over all devices, the state whole on each or cut along 'fsdp'."""
 
 import functools
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
 import jax
+import numpy as np
 from jax.sharding import AxisType, Mesh, NamedSharding, PartitionSpec
 
 from physio_mae_jax.errors import ConfigError
 
 DATA_AXIS = "data"
+FSDP_AXIS = "fsdp"
+# Arrays of fewer elements stay whole: gathering them would cost more than they take.
+_SMALLEST_CUT = 2**14
+
+_State = TypeVar("_State")
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-def make_mesh(num_devices: int | None = None) -> Mesh:
-    """Lay the devices (all of them, or the first ``num_devices``) along one axis, 'data'."""
+def make_mesh(num_devices: int | None = None, fsdp: int = 1) -> Mesh:
+    """Lay the devices out as ('data', 'fsdp').
+
+    Args:
+        num_devices: the first so many; None for all.
+        fsdp: devices that share one copy of the state; 1 gives each its own.
+    """
     devices = jax.devices()[:num_devices]
     # Auto: the default, Explicit, refuses the gathers of masked columns.
     return jax.make_mesh(
-        (len(devices),), (DATA_AXIS,), axis_types=(AxisType.Auto,), devices=devices
+        (len(devices) // fsdp, fsdp),
+        (DATA_AXIS, FSDP_AXIS),
+        axis_types=(AxisType.Auto, AxisType.Auto),
+        devices=devices,
     )
 
 
@@ -30,8 +44,62 @@ def replicated(mesh: Mesh) -> NamedSharding:
 
 
 def along_batch(mesh: Mesh) -> NamedSharding:
-    """Split the first axis over the devices."""
-    return NamedSharding(mesh, PartitionSpec(DATA_AXIS))
+    """Split the first axis over all devices."""
+    return NamedSharding(mesh, PartitionSpec((DATA_AXIS, FSDP_AXIS)))
+
+
+def by_size(tree: Any, mesh: Mesh) -> Any:
+    """Say where each array of a state, or of parameters, is kept.
+
+    Large ones are cut along their longest axis that the 'fsdp' devices divide, small ones and those
+    that nothing divides are whole on each device. An optimizer's moments are shaped like the
+    parameters, so they are cut like them.
+
+    Args:
+        tree: of arrays or their shapes.
+        mesh: of devices.
+
+    Returns:
+        A tree of shardings.
+    """
+    parts = mesh.shape[FSDP_AXIS]
+
+    def place(leaf: Any) -> NamedSharding:
+        axes = [axis for axis, size in enumerate(leaf.shape) if size % parts == 0]
+        if parts == 1 or not axes or leaf.size < _SMALLEST_CUT:
+            return replicated(mesh)
+        longest = max(axes, key=lambda axis: leaf.shape[axis])
+        return NamedSharding(mesh, PartitionSpec(*[None] * longest, FSDP_AXIS))
+
+    return jax.tree.map(place, tree)
+
+
+def initialise(init: Callable[[jax.Array], _State], key: jax.Array, mesh: Mesh) -> _State:
+    """Make a state where ``by_size`` keeps it, nowhere whole."""
+    shapes = jax.eval_shape(init, key)
+    return jax.jit(init, out_shardings=by_size(shapes, mesh))(key)
+
+
+def keep_by_size(state: _State, mesh: Mesh) -> _State:
+    """Within a compiled function: leave a state where ``by_size`` keeps it."""
+    return jax.lax.with_sharding_constraint(state, by_size(state, mesh))
+
+
+def put(tree: Any, shardings: Any) -> Any:
+    """Put arrays that every process has onto the devices, each device its part.
+
+    Args:
+        tree: of arrays that this process can read.
+        shardings: one for all, or a tree of them.
+    """
+    if isinstance(shardings, NamedSharding):
+        shardings = jax.tree.map(lambda _: shardings, tree)
+
+    def spread(leaf: Any, sharding: NamedSharding) -> jax.Array:
+        values = np.asarray(leaf)
+        return jax.make_array_from_callback(values.shape, sharding, lambda index: values[index])
+
+    return jax.tree.map(spread, tree, shardings)
 
 
 def on_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_Arguments, _Result]:
@@ -52,6 +120,19 @@ def put_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
         name: jax.make_array_from_process_local_data(sharding, values)
         for name, values in batch.items()
     }
+
+
+def check_devices(num_devices: int, fsdp: int) -> None:
+    """Refuse a mesh that cannot be laid out.
+
+    Raises:
+        ConfigError: 'fsdp' does not divide the devices.
+    """
+    if fsdp < 1 or num_devices % fsdp:
+        raise ConfigError(
+            f"fsdp={fsdp} does not divide the {num_devices} devices; use 1 to keep the parameters "
+            "whole on each, or a divisor."
+        )
 
 
 def check_batch_size(batch_size: int, accumulation_steps: int, num_devices: int) -> None:

@@ -22,7 +22,7 @@ from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.job import Step
 from physio_mae_jax.training.judgement import Judgement
 from physio_mae_jax.training.prediction import average_by_unit, predict_windows
-from physio_mae_jax.training.sharding import replicated
+from physio_mae_jax.training.sharding import by_size, initialise, put, replicated
 from physio_mae_jax.training.state import Params, TrainState
 from physio_mae_jax.training.supervised_step import (
     SUPERVISED_INPUTS,
@@ -110,11 +110,12 @@ class SupervisedJob:
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
         """Make a new state on the devices of a mesh, with the encoder that is given."""
-        state = jax.jit(self.init_state, out_shardings=replicated(mesh))(key)
+        state = initialise(self.init_state, key, mesh)
         if self.encoder is None:
             return state
-        # Copied, since a step takes over the memory of its state, and others may begin with it too.
-        encoder = jax.tree.map(jnp.copy, jax.device_put(self.encoder, replicated(mesh)))
+        # Copied by ``put``: a step takes over the memory of its state, and others may begin with
+        # the same encoder.
+        encoder = put(self.encoder, by_size(self.encoder, mesh))
         average = state.average
         if average:
             average = average | {_ENCODER: jax.tree.map(jnp.copy, encoder)}
@@ -198,5 +199,5 @@ def load_best(
     shapes = jax.eval_shape(lambda: init_variables(model, jax.random.key(0), window_shape))
     with Checkpoints(workdir / BEST, keep=1) as checkpoints:
         loaded = checkpoints.parts({"params": shapes[0], "model_state": shapes[1]})
-    loaded = jax.device_put(loaded, replicated(mesh))
+    loaded = put(loaded, replicated(mesh))
     return loaded["params"], loaded["model_state"]

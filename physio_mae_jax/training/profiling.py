@@ -1,0 +1,64 @@
+"""Profiles of some steps for TensorBoard, at a step known beforehand or when a signal comes."""
+
+import contextlib
+import logging
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType, TracebackType
+from typing import Any
+
+import jax
+
+_LOG = logging.getLogger(__name__)
+
+
+class Profiler:
+    """While entered, SIGUSR1 has this process record its next steps.
+
+    The profile is below 'profile/process_<p>' of the work folder.
+    """
+
+    def __init__(self, workdir: Path, at_step: int, num_steps: int) -> None:
+        """Record ``num_steps`` steps each time, the first time at ``at_step`` (0: never)."""
+        self._folder = workdir / "profile" / f"process_{jax.process_index()}"
+        self._at_step = at_step
+        self._num_steps = num_steps
+        self._asked = False
+        self._ends_at: int | None = None
+        self._previous: Any = None
+
+    def __enter__(self) -> "Profiler":
+        self._previous = signal.signal(signal.SIGUSR1, self._ask)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        signal.signal(signal.SIGUSR1, self._previous)
+        self._stop()
+
+    @contextlib.contextmanager
+    def step(self, step: int) -> Iterator[None]:
+        """Surround the dispatch of a step."""
+        # The loop has read the results of a step when it begins the one after the next.
+        if self._ends_at is not None and step > self._ends_at + 1:
+            self._stop()
+        if self._ends_at is None and (self._asked or step == self._at_step):
+            self._asked = False
+            self._ends_at = step + self._num_steps - 1
+            jax.profiler.start_trace(str(self._folder))
+        with jax.profiler.StepTraceAnnotation("train", step_num=step):
+            yield
+
+    def _stop(self) -> None:
+        if self._ends_at is not None:
+            jax.profiler.stop_trace()
+            _LOG.info("the profile up to step %d is in %s", self._ends_at, self._folder)
+            self._ends_at = None
+
+    def _ask(self, number: int, frame: FrameType | None) -> None:
+        self._asked = True
