@@ -1,5 +1,6 @@
 """The device mesh: batches split along 'data', parameters replicated."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import jax
@@ -10,9 +11,14 @@ from physio_mae_jax.errors import ConfigError
 DATA_AXIS = "data"
 
 
-def make_mesh(num_devices: int | None = None) -> Mesh:
-    """Lay the devices (all of them, or the first ``num_devices``) along one axis, 'data'."""
-    devices = jax.devices()[:num_devices]
+def make_mesh(num_devices: int | None = None, among: Sequence[jax.Device] | None = None) -> Mesh:
+    """Lay devices (all of them, or the first ``num_devices``) along one axis, 'data'.
+
+    Args:
+        num_devices: how many.
+        among: which; None for those of all processes.
+    """
+    devices = (jax.devices() if among is None else among)[:num_devices]
     # Auto: the default, Explicit, refuses the gathers of masked columns.
     return jax.make_mesh(
         (len(devices),), (DATA_AXIS,), axis_types=(AxisType.Auto,), devices=devices

@@ -1,0 +1,201 @@
+"""The encoder of a pre-trained model, for signals of one's own."""
+
+import functools
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from physio_mae_jax.data.channel_plan import KnownChannels
+from physio_mae_jax.data.source import SignalSource
+from physio_mae_jax.data.windows import WindowConfig
+from physio_mae_jax.inference import preparing
+from physio_mae_jax.inference.engine import Engine, EngineConfig
+from physio_mae_jax.inference.given import Description, recordings_of
+from physio_mae_jax.inference.program import OUTPUTS, EncodingPrograms, Output
+from physio_mae_jax.inference.report import EncodingReport
+from physio_mae_jax.inference.trained import TrainedModel, load_checkpoint
+from physio_mae_jax.training.sharding import check_batch_size, make_mesh
+
+
+class Encoded(NamedTuple):
+    """Embeddings of some recordings.
+
+    Attributes:
+        embeddings: as ``Encoder.encode`` returns them.
+        report: what was done to the recordings before.
+    """
+
+    embeddings: Any
+    report: EncodingReport
+
+
+class Encoder:
+    """Turns signals of any rate, length and choice of known channels into embeddings.
+
+    An encoder never changes, so one may be shared by threads, and its copies are itself.
+    """
+
+    def __init__(
+        self, trained: TrainedModel, *, batch_size: int = 32, num_devices: int | None = None
+    ) -> None:
+        """Put the encoder of a model on the devices of this process.
+
+        Args:
+            trained: the model.
+            batch_size: windows encoded at a time, over all devices.
+            num_devices: how many to use; None for all.
+
+        Raises:
+            ConfigError: the batch cannot be divided among the devices.
+        """
+        mesh = make_mesh(num_devices, jax.local_devices())
+        check_batch_size(batch_size, 1, mesh.size)
+        self.trained = trained
+        self.batch_size = batch_size
+        self.programs = EncodingPrograms.of(
+            trained.contract.model,
+            trained.autoencoder_params["encoder"],
+            mesh,
+            channels_alone=trained.contract.channels_alone,
+        )
+
+    @classmethod
+    def from_checkpoint(cls, path: str | Path, **settings: Any) -> "Encoder":
+        """Load the encoder of a pre-training run.
+
+        Args:
+            path: work folder of the run.
+            **settings: of the constructor.
+
+        Raises:
+            UserError: there is no whole checkpoint of a pre-training.
+        """
+        return cls(load_checkpoint(path), **settings)
+
+    def __deepcopy__(self, memo: Any) -> "Encoder":
+        return self
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Names of the channels it knows."""
+        return self.trained.contract.input.channels
+
+    @property
+    def width(self) -> int:
+        """D, length of an embedding."""
+        return self.programs.config.width
+
+    @property
+    def num_compilations(self) -> int:
+        """Programs compiled so far, one for each shape of batch."""
+        return len(self.programs.compiled)
+
+    @functools.cached_property
+    def window(self) -> WindowConfig:
+        """The windows it takes, of whatever channels a recording has."""
+        given = self.trained.contract.input
+        return WindowConfig(
+            channels="",
+            num_channels=given.num_channels,
+            units=given.units,
+            sampling_rate_hz=given.sampling_rate_hz,
+            num_samples=given.num_samples,
+            band_hz=given.band_hz,
+        )
+
+    def describe(self) -> str:
+        """Say in words what it takes, what it does with it, and what comes out."""
+        return preparing.describe(self.trained, self.programs.config)
+
+    def encode(self, signal: Any, **settings: Any) -> Any:
+        """Return embeddings; arguments as of ``encode_with_report``."""
+        return self.encode_with_report(signal, **settings).embeddings
+
+    def encode_with_report(
+        self,
+        signal: Any,
+        *,
+        sampling_rate_hz: float | Sequence[float] | None = None,
+        channels: Any = None,
+        units: str | Sequence[str] = "",
+        gain: Any = None,
+        output: Output = "pooled",
+        overlap: float = 0.5,
+        derive_leads: bool = False,
+        unknown_channels: str = "error",
+        on_invalid: str = "error",
+        names: Sequence[str] | None = None,
+    ) -> Encoded:
+        """Encode recordings, and say what was done to them.
+
+        Each channel is resampled, cut into windows and normalised as in training. A recording
+        longer than a window gets overlapping windows, in whose mean every stretch of time counts
+        the same; a shorter one is padded, and the padding masked.
+
+        Args:
+            signal: numbers [M, n] of one recording, [B, M, n] of several, [n] of one channel, a
+                frame with a column for each channel, or a list of recordings of any lengths.
+            sampling_rate_hz: samples a second; of a list, one for all or one each.
+            channels: a name for each row, in any order and spelling known to
+                ``signals.channels``; of a list, one list of names for all or one each.
+            units: of the channels, or one for all; '' where not known.
+            gain: counts in one unit, where samples are a converter's counts.
+            output: 'pooled', 'channels', 'columns' or 'tokens', see below.
+            overlap: share of a window that the next one also covers, in [0, 1).
+            derive_leads: add limb leads that follow from two others and that the model knows.
+            unknown_channels: a channel the model does not know is an 'error', or is left out
+                ('leave_out') and reported.
+            on_invalid: NaN, or a recording too short, is an 'error'; or windows that hold NaN are
+                left out ('skip') and reported, and a recording without any gives NaN.
+            names: of the recordings, for the report.
+
+        Returns:
+            Float32 embeddings: 'pooled' [B, D]; 'channels' [B, M, D], rows as in
+            ``report.channels``, NaN where a channel is never present; 'columns' [B, W, D] for each
+            column of time; 'tokens' [B, M, W, H, D]. The last three of a list of recordings are
+            lists of arrays without B.
+
+        Raises:
+            UserError: something is missing, unknown or broken; the message says the way out.
+        """
+        preparing.check_choices(output, OUTPUTS, overlap, unknown_channels, on_invalid)
+        description = Description(
+            sampling_rate_hz=sampling_rate_hz,
+            channels=channels,
+            units=units,
+            gain=gain,
+            names=names,
+        )
+        recordings = recordings_of(signal, description)
+        preparing.check_known(recordings, self.channels, unknown_channels)
+        engine = self.engine(recordings, output, overlap=overlap, derive_leads=derive_leads)
+        prepared = preparing.prepare(engine, recordings, self.window, on_invalid)
+        collected = engine.encode(prepared.plans)
+        rows, report = preparing.finish(prepared, collected, self.programs.config, output)
+        stacked = output == "pooled" or not isinstance(signal, list | tuple)
+        return Encoded(np.stack(rows) if stacked else rows, report)
+
+    def engine(
+        self,
+        source: SignalSource,
+        output: Output,
+        *,
+        overlap: float = 0.5,
+        derive_leads: bool = False,
+        num_threads: int | None = None,
+    ) -> Engine:
+        """Return what encodes recordings of any source; see ``encode_with_report``."""
+        columns = self.programs.config.num_columns
+        config = EngineConfig(
+            window=self.window,
+            output=output,
+            hop_columns=max(1, round(columns * (1 - overlap))),
+            batch_size=self.batch_size,
+            num_threads=num_threads or min(8, os.cpu_count() or 1),
+        )
+        planner = KnownChannels(self.channels, self.window.units, derive=derive_leads)
+        return Engine(source, planner, self.programs, config)
