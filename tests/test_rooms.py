@@ -33,12 +33,14 @@ LIBRARIES = {
     "pandas": {"data"},
     "tensorflow": set(),
     "torch": set(),
-    "tensorflow_datasets": {"preparation", "data/prepared.py"},
-    "array_record": {"preparation"},
+    "tensorflow_datasets": {"preparation", "data/prepared.py", "data/feature_files.py"},
+    "array_record": {"preparation", "data/feature_files.py"},
     "apache_beam": {"preparation/executors.py"},
     "pickle": {"data/restricted_pickle.py"},
     "pyarrow": {"data"},
     "edfio": {"data", "preparation"},
+    "safetensors": {"inference/pretrained.py"},
+    "huggingface_hub": {"inference/pretrained.py"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

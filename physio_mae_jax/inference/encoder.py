@@ -14,10 +14,13 @@ from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.windows import WindowConfig
 from physio_mae_jax.inference import preparing
 from physio_mae_jax.inference.engine import Engine, EngineConfig
+from physio_mae_jax.inference.export import PLATFORMS, export_encoder
 from physio_mae_jax.inference.given import Description, recordings_of
+from physio_mae_jax.inference.model_card import Card
+from physio_mae_jax.inference.pretrained import load_model, save_model
 from physio_mae_jax.inference.program import OUTPUTS, EncodingPrograms, Output
 from physio_mae_jax.inference.report import EncodingReport
-from physio_mae_jax.inference.trained import TrainedModel, load_checkpoint
+from physio_mae_jax.inference.trained import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 
 
@@ -76,6 +79,49 @@ class Encoder:
         """
         return cls(load_checkpoint(path), **settings)
 
+    @classmethod
+    def from_pretrained(
+        cls, name: str | Path, *, allow_hub: bool = False, **settings: Any
+    ) -> "Encoder":
+        """Load what ``save_pretrained`` wrote; no code of the files is run.
+
+        Args:
+            name: a folder, or, with ``allow_hub``, an 'owner/name' of the Hugging Face hub.
+            allow_hub: fetch it from there if there is no such folder.
+            **settings: of the constructor.
+
+        Raises:
+            UserError: a file is missing, damaged or of something else.
+        """
+        return cls(load_model(name, allow_hub=allow_hub), **settings)
+
+    def save_pretrained(
+        self,
+        folder: str | Path,
+        *,
+        licence: str = "",
+        intended_use: str = "",
+        evaluation: str = "",
+    ) -> Path:
+        """Write weights, contract and a card into a folder, to be shared.
+
+        Args:
+            folder: made if absent.
+            licence, intended_use, evaluation: for the card, see ``model_card.Card``.
+        """
+        card = Card(licence=licence, intended_use=intended_use, evaluation=evaluation)
+        return save_model(self.trained, folder, card)
+
+    def export(
+        self,
+        path: str | Path,
+        *,
+        num_channels: int | None = None,
+        platforms: Sequence[str] = PLATFORMS,
+    ) -> Path:
+        """Write a program that JAX alone can run; arguments as of ``export.export_encoder``."""
+        return export_encoder(self.trained, path, num_channels=num_channels, platforms=platforms)
+
     def __deepcopy__(self, memo: Any) -> "Encoder":
         return self
 
@@ -93,6 +139,11 @@ class Encoder:
     def num_compilations(self) -> int:
         """Programs compiled so far, one for each shape of batch."""
         return len(self.programs.compiled)
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """A hash of its weights and contract."""
+        return fingerprint_of(self.trained)
 
     @functools.cached_property
     def window(self) -> WindowConfig:
@@ -162,7 +213,6 @@ class Encoder:
         Raises:
             UserError: something is missing, unknown or broken; the message says the way out.
         """
-        preparing.check_choices(output, OUTPUTS, overlap, unknown_channels, on_invalid)
         description = Description(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,
@@ -170,25 +220,34 @@ class Encoder:
             gain=gain,
             names=names,
         )
-        recordings = recordings_of(signal, description)
-        preparing.check_known(recordings, self.channels, unknown_channels)
-        engine = self.engine(recordings, output, overlap=overlap, derive_leads=derive_leads)
-        prepared = preparing.prepare(engine, recordings, self.window, on_invalid)
-        collected = engine.encode(prepared.plans)
-        rows, report = preparing.finish(prepared, collected, self.programs.config, output)
+        rows, report = self.encode_source(
+            recordings_of(signal, description),
+            output=output,
+            overlap=overlap,
+            derive_leads=derive_leads,
+            unknown_channels=unknown_channels,
+            on_invalid=on_invalid,
+        )
         stacked = output == "pooled" or not isinstance(signal, list | tuple)
         return Encoded(np.stack(rows) if stacked else rows, report)
 
-    def engine(
+    def encode_source(
         self,
         source: SignalSource,
-        output: Output,
         *,
+        output: Output = "pooled",
         overlap: float = 0.5,
         derive_leads: bool = False,
+        unknown_channels: str = "error",
+        on_invalid: str = "error",
         num_threads: int | None = None,
-    ) -> Engine:
-        """Return what encodes recordings of any source; see ``encode_with_report``."""
+    ) -> tuple[list[np.ndarray], EncodingReport]:
+        """Encode every recording of a source; arguments as of ``encode_with_report``.
+
+        Gaps of the recordings must be known. ``num_threads`` read ahead; None for one a core.
+        """
+        preparing.check_choices(output, OUTPUTS, overlap, unknown_channels, on_invalid)
+        preparing.check_known(source, self.channels, unknown_channels)
         columns = self.programs.config.num_columns
         config = EngineConfig(
             window=self.window,
@@ -198,4 +257,7 @@ class Encoder:
             num_threads=num_threads or min(8, os.cpu_count() or 1),
         )
         planner = KnownChannels(self.channels, self.window.units, derive=derive_leads)
-        return Engine(source, planner, self.programs, config)
+        engine = Engine(source, planner, self.programs, config)
+        prepared = preparing.prepare(engine, source, self.window, on_invalid)
+        collected = engine.encode(prepared.plans)
+        return preparing.finish(prepared, collected, self.programs.config, output)

@@ -1,7 +1,12 @@
 """A pre-trained model as a run left it, loaded by what its checkpoint says of itself."""
 
+import hashlib
+import json
 from pathlib import Path
 from typing import NamedTuple
+
+import jax
+import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.errors import UserError
@@ -56,6 +61,21 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
         params = checkpoints.parts({"params": contract.abstract_params()})["params"]
         trained_on = checkpoints.trained_on()
     return TrainedModel(contract, params, trained_on, str(path))
+
+
+def fingerprint_of(trained: TrainedModel) -> str:
+    """Hash the weights and the contract of a model."""
+    found = hashlib.sha256(json.dumps(trained.contract.to_json(), sort_keys=True).encode())
+    for name, values in sorted(named_arrays(trained.params).items()):
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(values).tobytes())
+    return found.hexdigest()
+
+
+def named_arrays(params: Params) -> dict[str, np.ndarray]:
+    """Return the arrays of parameters by their path, such as 'encoder/stack/norm/scale'."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {"/".join(str(key.key) for key in path): np.asarray(leaf) for path, leaf in leaves}
 
 
 def _checkpoint_folder(path: Path) -> Path:

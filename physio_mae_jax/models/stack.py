@@ -38,7 +38,7 @@ class Stack(nn.Module):
             token_mask: [B, K, R] bool, see ``layers.Block``.
         """
         head_dim = tokens.shape[-1] // self.settings.num_heads
-        rotation = rotary_rotation(positions.reshape(len(positions), -1), head_dim)
+        rotation = rotary_rotation(positions.reshape(positions.shape[0], -1), head_dim)
         block = Block
         if self.remat != "none":
             block = nn.remat(Block, prevent_cse=False, policy=_REMAT_POLICIES[self.remat])
@@ -56,7 +56,7 @@ class Stack(nn.Module):
 
 def join_channels(tokens: jax.Array) -> jax.Array:
     """Lay [B, M, W, H, D] out as one sequence [B, M · H · W, D], channel by channel, row by row."""
-    return tokens.swapaxes(2, 3).reshape(len(tokens), -1, tokens.shape[-1])
+    return tokens.swapaxes(2, 3).reshape(tokens.shape[0], -1, tokens.shape[-1])
 
 
 def split_channels(sequence: jax.Array, num_rows: int, num_columns: int) -> jax.Array:
@@ -109,7 +109,7 @@ def mix_joint(
     mixed = stack(
         sequence[:, None, :, None],
         joint_positions(ids, cfg)[:, :, None],
-        jnp.ones((len(sequence), 1), bool),
+        jnp.ones((sequence.shape[0], 1), bool),
         token_mask[:, :, None],
     )
     return mixed[:, 0, :, 0]
