@@ -27,7 +27,7 @@ LIBRARIES = {
     "grain": {"data", "training"},
     "ml_collections": {"experiment", "main.py"},
     "absl": {"main.py"},
-    "matplotlib": {"figures", "training/artifacts.py"},
+    "matplotlib": {"figures", "training/artifacts.py", "inference/embedding_map.py"},
     "sklearn": {"inference", "evaluation"},
     "wfdb": {"data"},
     "pandas": {"data"},

@@ -17,6 +17,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.settings import typed
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.features import FeatureConfig, FeatureRun, process_share
+from physio_mae_jax.inference.settings import EncodingSettings
 from physio_mae_jax.training import artifacts
 
 _LOG = logging.getLogger(__name__)
@@ -45,7 +46,11 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
         _LOG.info("labels of task %s: %s", task.task, ", ".join(task.classes))
     return FeatureRun(
         workdir=artifacts.prepare_workdir(workdir),
-        config=typed(FeatureConfig, "features", config.features.to_dict()),
+        config=FeatureConfig(
+            format=config.format,
+            recordings_per_shard=config.recordings_per_shard,
+            encoding=typed(EncodingSettings, "encoding", config.encoding.to_dict()),
+        ),
         encoder=encoder,
         source=joined,
         parts=_parts(config, joined),
@@ -74,7 +79,7 @@ def _encoder(config: ConfigDict) -> Encoder:
 
 
 def _sources(config: ConfigDict) -> list[SignalSource]:
-    skip = config.features.on_invalid == "skip"
+    skip = config.encoding.on_invalid == "skip"
     files = [name.strip() for name in config.data.files.split(",") if name.strip()]
     if files:
         return [open_files(files, skip_unreadable=skip)]

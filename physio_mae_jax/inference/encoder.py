@@ -12,14 +12,23 @@ import numpy as np
 from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.windows import WindowConfig
+from physio_mae_jax.figures.attention import AttendedWindow
+from physio_mae_jax.figures.reconstruction import ReconstructedWindow
 from physio_mae_jax.inference import preparing
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
 from physio_mae_jax.inference.given import Description, recordings_of
+from physio_mae_jax.inference.inspection import (
+    attend_window,
+    hidden_columns,
+    one_window,
+    reconstruct_window,
+)
 from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.pretrained import load_model, save_model
-from physio_mae_jax.inference.program import OUTPUTS, EncodingPrograms, Output
+from physio_mae_jax.inference.program import EncodingPrograms
 from physio_mae_jax.inference.report import EncodingReport
+from physio_mae_jax.inference.settings import EncodingSettings
 from physio_mae_jax.inference.trained import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 
@@ -174,12 +183,8 @@ class Encoder:
         channels: Any = None,
         units: str | Sequence[str] = "",
         gain: Any = None,
-        output: Output = "pooled",
-        overlap: float = 0.5,
-        derive_leads: bool = False,
-        unknown_channels: str = "error",
-        on_invalid: str = "error",
         names: Sequence[str] | None = None,
+        **settings: Any,
     ) -> Encoded:
         """Encode recordings, and say what was done to them.
 
@@ -195,14 +200,9 @@ class Encoder:
                 ``signals.channels``; of a list, one list of names for all or one each.
             units: of the channels, or one for all; '' where not known.
             gain: counts in one unit, where samples are a converter's counts.
-            output: 'pooled', 'channels', 'columns' or 'tokens', see below.
-            overlap: share of a window that the next one also covers, in [0, 1).
-            derive_leads: add limb leads that follow from two others and that the model knows.
-            unknown_channels: a channel the model does not know is an 'error', or is left out
-                ('leave_out') and reported.
-            on_invalid: NaN, or a recording too short, is an 'error'; or windows that hold NaN are
-                left out ('skip') and reported, and a recording without any gives NaN.
             names: of the recordings, for the report.
+            **settings: of ``settings.EncodingSettings``: output='pooled', overlap=0.5,
+                derive_leads=False, unknown_channels='error', on_invalid='error'.
 
         Returns:
             Float32 embeddings: 'pooled' [B, D]; 'channels' [B, M, D], rows as in
@@ -213,6 +213,7 @@ class Encoder:
         Raises:
             UserError: something is missing, unknown or broken; the message says the way out.
         """
+        choices = EncodingSettings(**settings)
         description = Description(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,
@@ -220,44 +221,83 @@ class Encoder:
             gain=gain,
             names=names,
         )
-        rows, report = self.encode_source(
-            recordings_of(signal, description),
-            output=output,
-            overlap=overlap,
-            derive_leads=derive_leads,
-            unknown_channels=unknown_channels,
-            on_invalid=on_invalid,
-        )
-        stacked = output == "pooled" or not isinstance(signal, list | tuple)
+        rows, report = self.encode_source(recordings_of(signal, description), choices)
+        stacked = choices.output == "pooled" or not isinstance(signal, list | tuple)
         return Encoded(np.stack(rows) if stacked else rows, report)
 
     def encode_source(
-        self,
-        source: SignalSource,
-        *,
-        output: Output = "pooled",
-        overlap: float = 0.5,
-        derive_leads: bool = False,
-        unknown_channels: str = "error",
-        on_invalid: str = "error",
-        num_threads: int | None = None,
+        self, source: SignalSource, settings: EncodingSettings
     ) -> tuple[list[np.ndarray], EncodingReport]:
-        """Encode every recording of a source; arguments as of ``encode_with_report``.
-
-        Gaps of the recordings must be known. ``num_threads`` read ahead; None for one a core.
-        """
-        preparing.check_choices(output, OUTPUTS, overlap, unknown_channels, on_invalid)
-        preparing.check_known(source, self.channels, unknown_channels)
+        """Encode every recording of a source whose gaps are known, each as ``encode`` does."""
+        known = self.channels
+        preparing.check_known(source, known, settings.unknown_channels)
         columns = self.programs.config.num_columns
         config = EngineConfig(
             window=self.window,
-            output=output,
-            hop_columns=max(1, round(columns * (1 - overlap))),
+            output=settings.output,
+            hop_columns=max(1, round(columns * (1 - settings.overlap))),
             batch_size=self.batch_size,
-            num_threads=num_threads or min(8, os.cpu_count() or 1),
+            num_threads=settings.num_threads or min(8, os.cpu_count() or 1),
         )
-        planner = KnownChannels(self.channels, self.window.units, derive=derive_leads)
+        planner = KnownChannels(known, self.window.units, derive=settings.derive_leads)
         engine = Engine(source, planner, self.programs, config)
-        prepared = preparing.prepare(engine, source, self.window, on_invalid)
+        prepared = preparing.prepare(engine, source, self.window, settings.on_invalid)
         collected = engine.encode(prepared.plans)
-        return preparing.finish(prepared, collected, self.programs.config, output)
+        return preparing.finish(prepared, collected, self.programs.config, settings.output)
+
+    def reconstruct(
+        self,
+        signal: Any,
+        *,
+        hidden_seconds: Sequence[tuple[float, float]] | None = None,
+        hidden_ratio: float = 0.75,
+        seed: int = 0,
+        start_seconds: float = 0.0,
+        **description: Any,
+    ) -> ReconstructedWindow:
+        """Hide stretches of a window on all channels alike, and let the model redraw them.
+
+        Args:
+            signal: one recording, as of ``encode_with_report``.
+            hidden_seconds: (start, stop) of what is hidden, from the start of the window, widened
+                to whole columns; None for columns at random.
+            hidden_ratio, seed: the share of columns hidden at random.
+            start_seconds: of the window in the recording.
+            **description: sampling_rate_hz, channels, units, gain, names, as there.
+
+        Returns:
+            Arrays, which ``figures.reconstruction.draw_reconstruction`` draws.
+
+        Raises:
+            UserError: as there, or there is no such window.
+        """
+        given = Description(**description)
+        inspected = one_window(self.trained, self.window, signal, given, start_seconds)
+        hidden = hidden_columns(self.programs.config, hidden_seconds, hidden_ratio, seed)
+        return reconstruct_window(self.trained, inspected, hidden)
+
+    def attention(
+        self,
+        signal: Any,
+        *,
+        layer: int | None = None,
+        start_seconds: float = 0.0,
+        **description: Any,
+    ) -> AttendedWindow:
+        """Say what the encoder attends to in a window, over time, bands and channels.
+
+        Args:
+            signal: one recording, as of ``encode_with_report``.
+            layer: of the encoder, negative ones from the last; None for the mean of all.
+            start_seconds: of the window in the recording.
+            **description: sampling_rate_hz, channels, units, gain, names, as there.
+
+        Returns:
+            Arrays, which ``figures.attention.draw_attention`` draws.
+
+        Raises:
+            UserError: as there, or there is no such window or layer.
+        """
+        given = Description(**description)
+        inspected = one_window(self.trained, self.window, signal, given, start_seconds)
+        return attend_window(self.trained, inspected, layer)

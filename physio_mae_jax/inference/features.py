@@ -31,6 +31,7 @@ from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.report import REJECTED, EncodingReport
+from physio_mae_jax.inference.settings import EncodingSettings
 from physio_mae_jax.training import artifacts
 
 _LOG = logging.getLogger(__name__)
@@ -43,20 +44,17 @@ class FeatureConfig:
     Attributes:
         format: 'npz', 'parquet' or 'array_record'.
         recordings_per_shard: rows of a file; what is lost at most by an interruption.
-        overlap, derive_leads, unknown_channels, on_invalid: see ``Encoder.encode_with_report``.
-        num_threads: that read ahead.
+        encoding: of each recording, pooled.
     """
 
     format: str
     recordings_per_shard: int
-    overlap: float
-    derive_leads: bool
-    unknown_channels: str
-    on_invalid: str
-    num_threads: int
+    encoding: EncodingSettings
 
     def __post_init__(self) -> None:
         format_of(self.format)
+        if self.encoding.output != "pooled":
+            raise ConfigError(f"output is {self.encoding.output!r}; a table holds 'pooled' ones.")
         if self.recordings_per_shard < 1:
             raise ConfigError(
                 f"recordings_per_shard is {self.recordings_per_shard}; at least 1 is needed."
@@ -142,7 +140,7 @@ def _shards(run: FeatureRun) -> list[_Shard]:
     size, count = run.config.recordings_per_shard, len(run.source.recordings)
     number_of_shards = -(-count // size)
     settings = dataclasses.asdict(run.config) | {"encoder": run.encoder.fingerprint}
-    settings.pop("num_threads")
+    settings["encoding"].pop("num_threads")
     shards = []
     for number in range(number_of_shards):
         indices = range(number * size, min(count, (number + 1) * size))
@@ -165,20 +163,12 @@ def _shards(run: FeatureRun) -> list[_Shard]:
 def _make(run: FeatureRun, shard: _Shard) -> EncodingReport | None:
     """Encode the recordings of a shard and write them; None where none can be read."""
     config = run.config
-    scanned = ScannedRecordings(
-        run.source, shard.indices, skip_unreadable=config.on_invalid == "skip"
-    )
+    skip = config.encoding.on_invalid == "skip"
+    scanned = ScannedRecordings(run.source, shard.indices, skip_unreadable=skip)
     report, table = None, None
     rejected = dict(scanned.unreadable)
     if scanned.indices:
-        rows, report = run.encoder.encode_source(
-            scanned,
-            overlap=config.overlap,
-            derive_leads=config.derive_leads,
-            unknown_channels=config.unknown_channels,
-            on_invalid=config.on_invalid,
-            num_threads=config.num_threads,
-        )
+        rows, report = run.encoder.encode_source(scanned, config.encoding)
         table, empty = _table(run, scanned.indices, np.stack(rows))
         texts = {note.recording: note.text for note in report.of(REJECTED)}
         rejected |= {name: texts.get(name, "no window of it varies") for name in empty}

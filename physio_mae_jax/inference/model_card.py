@@ -75,7 +75,9 @@ the model on what it was trained on. Split `{trained.contract.split.get("rule", 
 
 ## Intended use
 
-{card.intended_use or _NOT_SAID} Not a medical device: nothing here was tested for diagnosis or care.
+{card.intended_use or _NOT_SAID}
+
+Not a medical device: nothing here was tested for diagnosis or care.
 
 ## Licence
 

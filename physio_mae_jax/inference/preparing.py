@@ -9,7 +9,7 @@ from physio_mae_jax.data.channel_plan import ChannelPlan
 from physio_mae_jax.data.contract import rate_note
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
-from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.collected import Collected
 from physio_mae_jax.inference.engine import Engine, Plan
 from physio_mae_jax.inference.given import reordering
@@ -27,25 +27,6 @@ from physio_mae_jax.inference.report import (
 from physio_mae_jax.inference.trained import TrainedModel
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
-
-
-def check_choices(
-    output: str,
-    outputs: Sequence[str],
-    overlap: float,
-    unknown_channels: str,
-    on_invalid: str,
-) -> None:
-    """Raise a ConfigError for a choice that is not one."""
-    for name, value, choices in (
-        ("output", output, outputs),
-        ("unknown_channels", unknown_channels, ("error", "leave_out")),
-        ("on_invalid", on_invalid, ("error", "skip")),
-    ):
-        if value not in choices:
-            raise ConfigError(f"{name} is {value!r}; choose one of {', '.join(choices)}.")
-    if not 0 <= overlap < 1:
-        raise ConfigError(f"overlap is {overlap}; it must lie in [0, 1).")
 
 
 def check_known(source: SignalSource, known: Sequence[str], unknown_channels: str) -> None:

@@ -5,7 +5,13 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.layers import Block, BlockSettings, layer_norm, rotary_rotation
+from physio_mae_jax.models.layers import (
+    ATTENTION,
+    Block,
+    BlockSettings,
+    layer_norm,
+)
+from physio_mae_jax.models.rotary import rotary_rotation
 
 # What is kept of a block's forward pass for its backward pass.
 _REMAT_POLICIES = {
@@ -45,7 +51,7 @@ class Stack(nn.Module):
         # One compiled block serves all layers; its parameters carry a leading axis of layers.
         blocks = nn.scan(
             block,
-            variable_axes={"params": 0},
+            variable_axes={"params": 0, ATTENTION: 0},
             split_rngs={"params": True},
             in_axes=nn.broadcast,
             length=self.depth,
