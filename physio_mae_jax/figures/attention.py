@@ -50,7 +50,7 @@ def draw_attention(window: AttendedWindow, max_channels: int = 3) -> Figure:
     extra = window.between is not None
     figure = Figure(figsize=(13 + 4 * extra, 0.9 + 3.6 * count), layout="constrained")
     figure.suptitle(f"attention: {window.title}")
-    grid = figure.add_gridspec(2 * count, 1 + extra, width_ratios=[3, 1][: 1 + extra])
+    grid = figure.add_gridspec(2 * count, 1 + extra, width_ratios=[5, 2][: 1 + extra])
     # One colour range for all, so that channels compare.
     columns = window.received.mean(axis=2)
     limits = float(columns[:count].min()), float(columns[:count].max())
@@ -62,7 +62,7 @@ def draw_attention(window: AttendedWindow, max_channels: int = 3) -> Figure:
         _draw_scalogram(figure.add_subplot(grid[2 * row + 1, 0]), window, row)
     figure.colorbar(shading, ax=waveforms, label="received (1 = all alike)", pad=0.01)
     if window.between is not None:
-        _draw_between(figure, figure.add_subplot(grid[:, 1]), window.channels, window.between)
+        _draw_between(figure, figure.add_subplot(grid[:2, 1]), window.channels, window.between)
     return figure
 
 
@@ -111,4 +111,4 @@ def _draw_between(
     axes.set_yticks(places, channels)
     axes.set_xlabel("attends to")
     axes.set_title("between channels", fontsize=10)
-    figure.colorbar(image, ax=axes, label="share of attention", shrink=0.6, location="bottom")
+    figure.colorbar(image, ax=axes, label="share of attention")

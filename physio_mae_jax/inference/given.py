@@ -10,7 +10,7 @@ from typing import Any, Protocol, cast, runtime_checkable
 
 import numpy as np
 
-from physio_mae_jax.data.arrays import ArrayRecordings, gaps_of
+from physio_mae_jax.data.arrays import ArrayRecordings, absent_rows, gaps_of
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name
@@ -66,14 +66,17 @@ def recordings_of(signal: Any, description: Description) -> ArrayRecordings:
     names = list(description.names or (f"recording {i}" for i in range(len(signals))))
     if len(names) != len(signals):
         raise DataError(f"{len(names)} names are given for {len(signals)} recordings.")
-    arrays, infos, gains = [], [], []
+    arrays, infos, gains, absent = [], [], [], []
     for one, rate, wanted, name in zip(signals, rates, channels, names, strict=True):
         array, labels = _oriented(one, wanted, name)
         units = _spread(description.units, len(labels), "units", name)
         gain = _gain(description.gain, len(labels), name)
         _check_counts(array, units, gain, name)
+        gaps = gaps_of(array)
+        missing = absent_rows(gaps, array.shape[1])
         arrays.append(array)
         gains.append(gain)
+        absent.append(missing)
         infos.append(
             RecordingInfo(
                 record_id=name,
@@ -83,10 +86,10 @@ def recordings_of(signal: Any, description: Description) -> ArrayRecordings:
                 num_samples=array.shape[1],
                 # Counts and the like say nothing of the quantity.
                 units=tuple(_physical_unit(unit) for unit in units),
-                gaps=gaps_of(array),
+                gaps=tuple(gap for gap in gaps if gap[0] not in missing),
             )
         )
-    return ArrayRecordings(arrays, infos, gains)
+    return ArrayRecordings(arrays, infos, gains, absent)
 
 
 def _separated(signal: Any) -> list[Any]:
@@ -230,8 +233,14 @@ def _physical_unit(unit: str) -> str:
     return "" if canonical_unit(unit) == COUNTS else canonical_unit(unit)
 
 
+def renaming(given: Sequence[str]) -> str:
+    """Say which names are read as others; '' where none is, but for capital letters."""
+    read = [(name, canonical_name(name)) for name in given]
+    return ", ".join(f"{name} is {own}" for name, own in read if name.lower() != own.lower())
+
+
 def reordering(given: Sequence[str], used: Sequence[str]) -> str:
-    """Say how channels are renamed and put in another order; '' where they are not."""
-    picked = [name for name in given if canonical_name(name) in used]
-    own = [name for name in used if name in {canonical_name(g) for g in given}]
+    """Say in which order channels are given to the model; '' where it is theirs."""
+    picked = [canonical_name(name) for name in given if canonical_name(name) in used]
+    own = [name for name in used if name in picked]
     return "" if picked == own else f"{', '.join(picked)} -> {', '.join(own)}"

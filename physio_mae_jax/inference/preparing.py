@@ -12,13 +12,14 @@ from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.collected import Collected
 from physio_mae_jax.inference.engine import Engine, Plan
-from physio_mae_jax.inference.given import reordering
+from physio_mae_jax.inference.given import renaming, reordering
 from physio_mae_jax.inference.program import Output
 from physio_mae_jax.inference.report import (
     CONVERTED,
     MASKED,
     PADDED,
     REJECTED,
+    RENAMED,
     REORDERED,
     RESAMPLED,
     EncodingReport,
@@ -57,6 +58,8 @@ class Prepared(NamedTuple):
         used: of each, how its channels are made.
         plans: of those that can be encoded.
         notes: of what will be done.
+        window: of the model.
+        on_invalid: what becomes of those that cannot be encoded.
     """
 
     infos: Sequence[RecordingInfo]
@@ -65,6 +68,7 @@ class Prepared(NamedTuple):
     plans: Sequence[Plan]
     notes: list[Note]
     window: WindowConfig
+    on_invalid: str
 
 
 def prepare(
@@ -92,7 +96,7 @@ def prepare(
             continue
         plans.append(plan)
         notes += _notes(info, channel_plan, plan, window)
-    return Prepared(source.recordings, channels, used, plans, notes, window)
+    return Prepared(source.recordings, channels, used, plans, notes, window, on_invalid)
 
 
 def _rows(info: RecordingInfo, plan: ChannelPlan) -> tuple[str, ...]:
@@ -118,8 +122,10 @@ def _notes(
 ) -> list[Note]:
     found: list[tuple[str, str]] = []
     change = rate_note(info.sampling_rate_hz, window.sampling_rate_hz)
+    names = renaming(info.channel_names)
     order = reordering(info.channel_names, channels.channels)
-    found += [(RESAMPLED, change)] * bool(change) + [(REORDERED, order)] * bool(order)
+    for kind, text in ((RESAMPLED, change), (RENAMED, names), (REORDERED, order)):
+        found += [(kind, text)] * bool(text)
     found += [(CONVERTED, note) for note in channels.montage.notes]
     if window.band_hz:
         low, high = window.band_hz
@@ -151,7 +157,11 @@ def _left_out(info: RecordingInfo, plan: Plan) -> list[str]:
 def finish(
     prepared: Prepared, collected: Sequence[Collected], config: MaeConfig, output: Output
 ) -> tuple[list[np.ndarray], EncodingReport]:
-    """Return the embedding of each recording, and the report."""
+    """Return the embedding of each recording, and the report.
+
+    Raises:
+        DataError: no channel of a recording ever varies, and that is an error.
+    """
     by_recording = {
         plan.recording: found for plan, found in zip(prepared.plans, collected, strict=True)
     }
@@ -162,6 +172,11 @@ def finish(
         if found is None:
             found = Collected.empty(output, len(used.channels), 1, config)
         else:
+            if not found.windows[0] and prepared.on_invalid == "error":
+                raise DataError(
+                    f"{info.record_id}: no channel of it ever varies ({', '.join(used.channels)}); "
+                    "check the sensor, or get NaN for such recordings with on_invalid='skip'."
+                )
             texts = _flat(found, used.channels)
             notes += [Note(kind, text, info.record_id) for kind, text in texts]
         values = found.mean()
@@ -193,7 +208,7 @@ def _flat(found: Collected, channels: Sequence[str]) -> list[tuple[str, str]]:
     """Say which channels were masked, and which windows left out, for not varying."""
     total = int(found.windows.sum())
     notes = [
-        (MASKED, f"{name}, constant in {count} of {total} windows")
+        (MASKED, f"{name}, constant or missing in {count} of {total} windows")
         for name, count in zip(channels, found.flat.tolist(), strict=True)
         if count
     ]

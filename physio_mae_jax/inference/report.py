@@ -4,9 +4,10 @@ import dataclasses
 from collections.abc import Iterable
 from typing import NamedTuple
 
-RESAMPLED, REORDERED, CONVERTED = "resampled", "reordered", "converted"
+RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
+CONVERTED = "converted"
 MASKED, PADDED, REJECTED = "masked", "padded", "rejected"
-KINDS = (RESAMPLED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED)
+KINDS = (RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED)
 _SHOWN = 3
 
 
@@ -51,17 +52,18 @@ class EncodingReport:
     def lines(self) -> list[str]:
         """Word the report, each thing once."""
         count = len(self.recordings)
+        windows = "window" if self.num_windows == 1 else "windows"
         lines = [
             f"{'recordings':<11}{count} of {_duration(self.seconds)} in all, "
-            f"{self.num_windows} windows of {self.window_seconds:g} s"
+            f"{self.num_windows} {windows} of {self.window_seconds:g} s"
         ]
         for kind in KINDS:
             texts = _grouped(self.of(kind), count)
             lines += [
-                f"{kind if number == 0 else '':<11}{text}"
-                for number, text in enumerate(texts or ["nothing"])
+                f"{kind if number == 0 else '':<11}{text}" for number, text in enumerate(texts)
             ]
-        return lines
+        nothing = [kind for kind in KINDS if not self.of(kind)]
+        return [*lines, f"{'nothing':<11}{', '.join(nothing)}"] if nothing else lines
 
     def __str__(self) -> str:
         """Return the lines as one text."""
