@@ -57,8 +57,8 @@ def _joint_params(contract: ModelContract) -> Any:
 
 
 def encoder(**changes: Any) -> Encoder:
-    """Put an untrained model to use."""
-    return Encoder(untrained(**changes), batch_size=16)
+    """Put an untrained model to use, on one device."""
+    return Encoder(untrained(**changes), batch_size=16, num_devices=1)
 
 
 def write_run(folder: Path) -> Path:

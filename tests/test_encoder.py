@@ -1,6 +1,7 @@
 """Embeddings of one's own signals: laws, shapes, reports, and what is refused."""
 
 import functools
+import tracemalloc
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +19,7 @@ from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.evaluation.frozen import encoder_extractor
 from physio_mae_jax.inference import Encoder
 from physio_mae_jax.inference.program import batch_bucket, channel_bucket
+from physio_mae_jax.inference.throughput import measure_arrays, measure_files
 from physio_mae_jax.inference.tiling import tile
 from physio_mae_jax.training.prediction import average_by_unit, predict_windows
 from physio_mae_jax.training.sharding import make_mesh
@@ -193,27 +195,31 @@ def test_nothing_is_compiled_twice():
     try:
         for seconds in (4, 5, 9, 12, 30):
             made.encode(beats(seconds, 100), sampling_rate_hz=100, channels=LEADS)
-        assert made.num_compilations == 2  # batches of up to 8 windows, one a device, and of 16
+        assert made.num_compilations == 5  # batches of 1, 2, 4, 8 and 16 windows
         made.encode(beats(30, 250)[:2], sampling_rate_hz=250, channels=LEADS[:2])
-        assert made.num_compilations == 3
+        assert made.num_compilations == 6
         before = len(compiled)
         for rate_hz in (100, 500):
             made.encode([beats(6, rate_hz)] * 7, sampling_rate_hz=rate_hz, channels=LEADS)
-        assert made.num_compilations == 3
+        assert made.num_compilations == 6
         assert len(compiled) == before
     finally:
         jax.monitoring.clear_event_listeners()
 
 
-def test_batches_are_split_over_all_devices(made):
-    assert made.programs.mesh.size == 8
+def test_batches_are_split_over_all_devices_and_that_changes_nothing(made):
+    spread = Encoder(made.trained, batch_size=16)
+    assert spread.programs.mesh.size == 8
+    arguments = {"sampling_rate_hz": 100, "channels": LEADS}
+    signal = beats(30, 100)
+    ALIKE(spread.encode(signal, **arguments), made.encode(signal, **arguments))
     batch = {
-        "signal": np.zeros((16, 1, 400), np.float32),
-        "channel_mask": np.ones((16, 1), bool),
-        "channel_ids": np.ones((16, 1), np.int32),
+        "signal": np.zeros((16, 3, 400), np.float32),
+        "channel_mask": np.ones((16, 3), bool),
+        "channel_ids": np.ones((16, 3), np.int32),
         "column_weight": np.ones((16, 20), np.float32),
     }
-    assert len(made.programs.run(batch, "pooled").sharding.device_set) == 8
+    assert len(spread.programs.run(batch, "pooled").sharding.device_set) == 8
 
 
 def test_buckets():
@@ -257,23 +263,34 @@ def test_what_cannot_be_encoded_is_nan_if_wanted(made):
 
 
 def test_an_hour_takes_the_memory_of_some_batches(made):
-    """The windows alone of an hour of 12 leads would be 69 MB, as they are read."""
-    import tracemalloc
-
-    signal = np.broadcast_to(beats(60, 250, leads=12)[None], (60, 12, 15000))
-    hour = np.ascontiguousarray(signal.swapaxes(0, 1).reshape(12, -1), np.float32)
-    names = list(made.channels[:12])
+    """As float32 windows the hour would take three times what is allowed here."""
+    hour = np.tile(beats(60, 250, leads=3).astype(np.float32), 60)
     tracemalloc.start()
-    found, report = made.encode_with_report(hour, sampling_rate_hz=250, channels=names)
+    found, report = made.encode_with_report(
+        hour, sampling_rate_hz=250, channels=LEADS, overlap=0.25
+    )
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert report.num_windows == 1799
+    assert report.num_windows == 1200
     assert np.isfinite(found).all()
-    assert peak < 25e6
+    assert 3 * peak < 1200 * 3 * 400 * 4
+
+
+def test_throughput_is_measured_of_arrays_and_files(made, tmp_path):
+    signal = beats(5, 125, leads=2).astype(np.float32)
+    for number in range(3):
+        path = tmp_path / f"{number}.npz"
+        np.savez(path, signal=signal, channels=["II", "PLETH"], fs=125.0, subject=str(number))
+    found = measure_files(made, sorted(map(str, tmp_path.iterdir())), repeats=1)
+    assert (found.recordings, found.windows) == (3, 6)
+    found = measure_arrays(
+        made, channels=LEADS, seconds=4, sampling_rate_hz=100, num_recordings=4, repeats=1
+    )
+    assert str(found).endswith("(4 recordings, 4 windows, %.2f s, cpu)" % found.seconds)
 
 
 def test_it_is_loaded_by_the_checkpoint_alone(tmp_path, made):
-    loaded = Encoder.from_checkpoint(write_run(tmp_path / "run"), batch_size=16)
+    loaded = Encoder.from_checkpoint(write_run(tmp_path / "run"), batch_size=16, num_devices=1)
     signal = beats(5, 100)
     wanted = made.encode(signal, sampling_rate_hz=100, channels=LEADS)
     found = loaded.encode(signal, sampling_rate_hz=100, channels=LEADS)

@@ -7,8 +7,8 @@ import numpy as np
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.signals.quality import runs_of
 
-# 64 MiB of float32 at a time, so that a mapped file of days does not have to fit in memory.
-_SAMPLES_A_READ = 2**24
+# 4 MiB of float32 at a time, so that a mapped file of days does not have to fit in memory.
+_VALUES_A_READ = 2**20
 
 
 class ArrayRecordings:
@@ -55,7 +55,7 @@ def gaps_of(array: np.ndarray) -> tuple[tuple[int, int, int], ...]:
     """Find (row, start, stop) of stretches of [M, n] that are not finite, cut where it is long."""
     if array.dtype.kind != "f":
         return ()
-    step = max(1, _SAMPLES_A_READ // max(1, len(array)))
+    step = max(1, _VALUES_A_READ // max(1, len(array)))
     found: list[tuple[int, int, int]] = []
     for begin in range(0, array.shape[1], step):
         missing = ~np.isfinite(array[:, begin : begin + step])
