@@ -264,11 +264,11 @@ def test_what_cannot_be_encoded_is_nan_if_wanted(made):
 
 def test_an_hour_takes_the_memory_of_some_batches(made):
     """As float32 windows the hour would take three times what is allowed here."""
+    arguments = {"sampling_rate_hz": 250, "channels": LEADS, "overlap": 0.25}
     hour = np.tile(beats(60, 250, leads=3).astype(np.float32), 60)
+    made.encode(hour[:, :15_000], **arguments)  # what compiling takes is not counted
     tracemalloc.start()
-    found, report = made.encode_with_report(
-        hour, sampling_rate_hz=250, channels=LEADS, overlap=0.25
-    )
+    found, report = made.encode_with_report(hour, **arguments)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert report.num_windows == 1200
@@ -286,7 +286,7 @@ def test_throughput_is_measured_of_arrays_and_files(made, tmp_path):
     found = measure_arrays(
         made, channels=LEADS, seconds=4, sampling_rate_hz=100, num_recordings=4, repeats=1
     )
-    assert str(found).endswith("(4 recordings, 4 windows, %.2f s, cpu)" % found.seconds)
+    assert str(found).endswith(f"(4 recordings, 4 windows, {found.seconds:.2f} s, cpu)")
 
 
 def test_it_is_loaded_by_the_checkpoint_alone(tmp_path, made):

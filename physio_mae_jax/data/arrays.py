@@ -7,8 +7,8 @@ import numpy as np
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.signals.quality import runs_of
 
-# 4 MiB of float32 at a time, so that a mapped file of days does not have to fit in memory.
-_VALUES_A_READ = 2**20
+# 1 MiB of float32 at a time, so that a mapped file of days does not have to fit in memory.
+_VALUES_A_READ = 2**18
 
 
 class ArrayRecordings:
