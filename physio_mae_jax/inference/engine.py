@@ -6,8 +6,8 @@ Beside the embeddings themselves, memory holds some batches of windows, however 
 """
 
 import dataclasses
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -125,18 +125,8 @@ class Engine:
             self._readers[key] = WindowReader(self._source, window, self._planner)
         return self._readers[key]
 
-    def encode(
-        self, plans: Sequence[Plan], progress: Callable[[int], Any] = lambda count: None
-    ) -> list[Collected]:
-        """Encode recordings.
-
-        Args:
-            plans: of the recordings.
-            progress: is told of every batch how many windows it had.
-
-        Returns:
-            What was collected of each.
-        """
+    def encode(self, plans: Sequence[Plan]) -> list[Collected]:
+        """Encode recordings; returns what was collected of each."""
         cfg = self._programs.config
         collected = {
             plan.recording: Collected.empty(
@@ -150,7 +140,6 @@ class Engine:
             pending.append((places, batch, self._programs.run(batch, self._config.output)))
             if len(pending) > 1:
                 self._collect(collected, *pending.pop(0))
-            progress(len(places))
         for last in pending:
             self._collect(collected, *last)
         return [collected[plan.recording] for plan in plans]
