@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingRecord
@@ -16,6 +17,7 @@ from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.model_contract import ModelContract
+from physio_mae_jax.training.pretrain_step import init_params
 from tests.factories import random_params, tiny_model
 
 WINDOW_SECONDS, RATE_HZ = 4.0, 100.0
@@ -49,11 +51,8 @@ def untrained(**changes: Any) -> TrainedModel:
 
 
 def _joint_params(contract: ModelContract) -> Any:
-    import jax
-
-    from physio_mae_jax.training.pretrain_step import init_params
-
-    return init_params(contract.build(), contract.objective.mask, jax.random.key(0), 2)
+    mask = contract.objective.mask
+    return jax.jit(lambda key: init_params(contract.build(), mask, key, 2))(jax.random.key(0))
 
 
 def encoder(**changes: Any) -> Encoder:

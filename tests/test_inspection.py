@@ -47,17 +47,15 @@ def test_attention_adds_up_and_is_drawn(made):
     window = made.attention(beats(9, 250), start_seconds=4.5, **GIVEN)
     assert window.received.shape == (3, 20, 4)
     assert window.received.mean() == pytest.approx(1, abs=1e-4)
-    if window.between is not None:
+    meet = (
+        made.programs.config.encoder_attention == "factorized" and not made.programs.channels_alone
+    )
+    assert (window.between is not None) == meet
+    if meet:
+        assert window.between.shape == (3, 3)
         np.testing.assert_allclose(window.between.sum(axis=1), 1, atol=1e-4)
     assert window.title == "recording 0, from 4.5 s, mean of all layers"
     assert len(draw_attention(window).axes) >= 6
-
-
-def test_channels_attend_to_each_other_only_where_they_meet():
-    signal = beats(5, 250)
-    assert encoder().attention(signal, **GIVEN).between.shape == (3, 3)
-    for changes in (JOINT, {"input": {"num_channels": 1}}):
-        assert encoder(**changes).attention(signal, **GIVEN).between is None
 
 
 def test_layers_are_told_apart():

@@ -50,8 +50,8 @@ def shared_data() -> Path | None:
     return folder if folder.is_dir() else None
 
 
-def write_record(path: Path, names: list[str], rate_hz: float) -> None:
-    signal = beats(30, rate_hz, leads=len(names)).T
+def write_record(path: Path, names: list[str], rate_hz: float, seconds: float) -> None:
+    signal = beats(seconds, rate_hz, leads=len(names)).T
     path.parent.mkdir(parents=True)
     wfdb.wrsamp(
         path.name,
@@ -66,8 +66,8 @@ def write_record(path: Path, names: list[str], rate_hz: float) -> None:
 
 def make_up(raw: Path) -> None:
     """Write files that are read as those of the chapter are."""
-    write_record(raw / "ptb-xl/records500/00000/00001_hr", list(TWELVE_LEADS), 500)
-    write_record(raw / "mitbih/114", ["V5", "MLII"], 360)
+    write_record(raw / "ptb-xl/records500/00000/00001_hr", list(TWELVE_LEADS), 500, 10)
+    write_record(raw / "mitbih/114", ["V5", "MLII"], 360, 80)
     (raw / "bidmc").mkdir()
     table = {" PLETH": beats(20, 125)[0], " II": beats(20, 125)[1]}
     frame = pd.DataFrame({"Time [s]": np.arange(2500) / 125, **table})
