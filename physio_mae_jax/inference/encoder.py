@@ -140,11 +140,6 @@ class Encoder:
         return self.trained.contract.input.channels
 
     @property
-    def width(self) -> int:
-        """D, length of an embedding."""
-        return self.programs.config.width
-
-    @property
     def num_compilations(self) -> int:
         """Programs compiled so far, one for each shape of batch."""
         return len(self.programs.compiled)
@@ -188,9 +183,8 @@ class Encoder:
     ) -> Encoded:
         """Encode recordings, and say what was done to them.
 
-        Each channel is resampled, cut into windows and normalised as in training. A recording
-        longer than a window gets overlapping windows, in whose mean every stretch of time counts
-        the same; a shorter one is padded, and the padding masked.
+        Each channel is resampled, cut into windows and normalised as in training. In the mean of
+        overlapping windows every stretch of time counts the same; padding is masked.
 
         Args:
             signal: numbers [M, n] of one recording, [B, M, n] of several, [n] of one channel, a
@@ -230,7 +224,8 @@ class Encoder:
     ) -> tuple[list[np.ndarray], EncodingReport]:
         """Encode every recording of a source whose gaps are known, each as ``encode`` does."""
         known = self.channels
-        preparing.check_known(source, known, settings.unknown_channels)
+        if settings.unknown_channels == "error":
+            preparing.check_known(source, known)
         columns = self.programs.config.num_columns
         config = EngineConfig(
             window=self.window,

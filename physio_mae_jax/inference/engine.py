@@ -98,6 +98,11 @@ class Engine:
         info, window = self._source.recordings[recording], self._config.window
         pt = self._programs.config.patch_samples
         channels = len(self.channel_plan(recording).channels)
+        if not channels:
+            raise DataError(
+                f"{info.record_id!r} has no channel that the model knows: it has "
+                f"{', '.join(info.channel_names)}."
+            )
         change = RateChange.between(info.sampling_rate_hz, window.sampling_rate_hz)
         total = change.length_after(info.num_samples) // pt
         if not total or info.num_samples < 2:

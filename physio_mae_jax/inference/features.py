@@ -218,7 +218,7 @@ def _write_index(
     """Say what all shards hold together; every process would write the same."""
     kind, held = run.config.format, [int(summary["num_rows"]) for summary in summaries]
     rejected = {name: why for summary in summaries for name, why in summary["rejected"].items()}
-    about, _ = _table(run, [], np.zeros((0, run.encoder.width), np.float32))
+    about, _ = _table(run, [], np.zeros((0, run.encoder.programs.config.width), np.float32))
     with artifacts.telling_a_full_disk(run.workdir):
         if kind == "array_record":
             describe_for_tfds(run.workdir, about, held)

@@ -56,7 +56,7 @@ def one_window(
     """
     recordings = recordings_of(signal, description)
     known = trained.contract.input.channels
-    check_known(recordings, known, "error")
+    check_known(recordings, known)
     if len(recordings.recordings) != 1:
         raise DataError(
             f"{len(recordings.recordings)} recordings are given; one at a time is looked at."

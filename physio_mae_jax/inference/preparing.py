@@ -28,25 +28,29 @@ from physio_mae_jax.inference.report import (
 from physio_mae_jax.inference.trained import TrainedModel
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
+from physio_mae_jax.signals.montage import Montage
+
+_NO_CHANNELS = ChannelPlan((), np.zeros(0, np.int32), Montage(rows=(), notes=()))
 
 
-def check_known(source: SignalSource, known: Sequence[str], unknown_channels: str) -> None:
+def check_known(source: SignalSource, known: Sequence[str]) -> None:
     """Refuse channels that the model has not seen, and offer those of names near to them.
 
     Raises:
-        DataError: a channel is not known, or, where such are left out, none is.
+        DataError: a channel is not known.
     """
     for info in source.recordings:
-        unknown = [name for name in info.channel_names if canonical_name(name) not in known]
-        if len(unknown) < len(info.channel_names) and unknown_channels == "leave_out":
-            continue
-        if unknown:
-            where = "what this encoder was trained on"
-            raise DataError(
-                f"{info.record_id}: {unknown_channel_message(unknown[0], known, where)} Name it as "
-                "one of these if it is the same, or leave such channels out with "
-                "unknown_channels='leave_out'."
-            )
+        for name in info.channel_names:
+            if canonical_name(name) not in known:
+                raise DataError(_unknown(info, name, known))
+
+
+def _unknown(info: RecordingInfo, name: str, known: Sequence[str]) -> str:
+    message = unknown_channel_message(name, known, "what this encoder was trained on")
+    return (
+        f"{info.record_id}: {message} Name it as one of these if it is the same, or leave such "
+        "channels out with unknown_channels='leave_out'."
+    )
 
 
 class Prepared(NamedTuple):
@@ -80,23 +84,24 @@ def prepare(
         DataError: ``on_invalid`` is 'error' and a recording holds values that are not finite, or
             cannot be encoded.
     """
-    plans, used, channels, notes = [], [], [], []
+    plans, used, notes = [], [], []
     for index, info in enumerate(source.recordings):
-        channel_plan = engine.channel_plan(index)
-        used.append(channel_plan)
-        channels.append(_rows(info, channel_plan))
-        if on_invalid == "error":
-            _refuse_gaps(info)
+        channels = _NO_CHANNELS
         try:
+            channels = engine.channel_plan(index)
+            if on_invalid == "error":
+                _refuse_gaps(info, channels)
             plan = engine.plan(index)
         except DataError as error:
             if on_invalid == "error":
                 raise
             notes.append(Note(REJECTED, f"whole: {error}", info.record_id))
-            continue
-        plans.append(plan)
-        notes += _notes(info, channel_plan, plan, window)
-    return Prepared(source.recordings, channels, used, plans, notes, window, on_invalid)
+        else:
+            plans.append(plan)
+            notes += _notes(info, channels, plan, window)
+        used.append(channels)
+    rows = [_rows(info, channels) for info, channels in zip(source.recordings, used, strict=True)]
+    return Prepared(source.recordings, rows, used, plans, notes, window, on_invalid)
 
 
 def _rows(info: RecordingInfo, plan: ChannelPlan) -> tuple[str, ...]:
@@ -105,11 +110,12 @@ def _rows(info: RecordingInfo, plan: ChannelPlan) -> tuple[str, ...]:
     return (*info.channel_names, *(name for name in plan.channels if name not in given))
 
 
-def _refuse_gaps(info: RecordingInfo) -> None:
-    if not info.gaps:
+def _refuse_gaps(info: RecordingInfo, channels: ChannelPlan) -> None:
+    gaps = [gap for gap in info.gaps if gap[0] in channels.montage.sources]
+    if not gaps:
         return
-    row, start, _ = info.gaps[0]
-    count = sum(stop - begin for _, begin, stop in info.gaps)
+    row, start, _ = gaps[0]
+    count = sum(stop - begin for _, begin, stop in gaps)
     raise DataError(
         f"{info.record_id} holds {count} values that are not finite, the first in channel "
         f"{info.channel_names[row]!r} at {start / info.sampling_rate_hz:.3f} s; mend it, or leave "
