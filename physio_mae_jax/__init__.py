@@ -15,7 +15,7 @@ The rooms, and who may import whom (an arrow reads "may import"; tests/test_room
 * ``objectives``  masks and losses: pure functions of arrays and keys.
 * ``training``    optimiser, mesh, checkpoints, metrics and the one loop.
 * ``figures``     arrays -> matplotlib pictures.
-* ``inference``   trained models in use: weights of the original PyTorch code.
+* ``inference``   trained models in use: embeddings, sharing, export, the original's weights.
 * ``experiment``  the one door from a ConfigDict to frozen dataclasses and built parts.
 * ``main``        the command line; ``prepare``, that of raw data sets.
 

@@ -70,6 +70,11 @@ def _run(config: ConfigDict, workdir: Path) -> None:
         from physio_mae_jax.experiment.finetuning import build_finetuning
 
         finetune(build_finetuning(config, workdir, strict=_STRICT.value))
+    elif config.task == "features":
+        from physio_mae_jax.experiment.features import build_features
+        from physio_mae_jax.inference.features import extract_features
+
+        extract_features(build_features(config, workdir))
     elif config.task == "retrieval":
         from physio_mae_jax.experiment.past_run import build_retrieval
         from physio_mae_jax.inference.retrieval import retrieve

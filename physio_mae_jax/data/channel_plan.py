@@ -68,10 +68,7 @@ class ChannelPlanner:
     def _make(self, info: RecordingInfo) -> ChannelPlan:
         present = tuple(canonical_name(name) for name in info.channel_names)
         where = f"recording {info.record_id!r}"
-        try:
-            channels = wanted_channels(self.wanted, present)
-        except DataError as error:
-            raise DataError(f"{where}: {error}") from error
+        channels = self._channels(present, where)
         montage = plan_montage(
             channels,
             info.channel_names,
@@ -82,6 +79,12 @@ class ChannelPlanner:
         ids = np.asarray([channel_id(name) for name in channels], np.int32)
         return ChannelPlan(channels, ids, montage)
 
+    def _channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
+        try:
+            return wanted_channels(self.wanted, present)
+        except DataError as error:
+            raise DataError(f"{where}: {error}") from error
+
 
 def common_units(infos: Sequence[RecordingInfo]) -> dict[str, str]:
     """Return the unit of each channel that has one, the first that is met."""
@@ -91,3 +94,29 @@ def common_units(infos: Sequence[RecordingInfo]) -> dict[str, str]:
             if unit:
                 units.setdefault(canonical_name(name), unit)
     return units
+
+
+class KnownChannels(ChannelPlanner):
+    """Plans whatever a recording has of the channels that a model knows, always in one order."""
+
+    def __init__(
+        self, known: Sequence[str], units: Mapping[str, str] | None = None, *, derive: bool = False
+    ) -> None:
+        """Create a planner.
+
+        Args:
+            known: canonical names.
+            units: of channels that are to be in one, by canonical name.
+            derive: add the limb leads that follow from others.
+        """
+        super().__init__("", units)
+        self._known = sorted(known, key=lambda name: (channel_id(name), name))
+        self._derive = derive
+
+    def _channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
+        """Choose among canonical names, whatever their order."""
+        if not self._derive:
+            return tuple(name for name in self._known if name in present)
+        montage = plan_montage(self._known, present, where)
+        rows = zip(self._known, montage.rows, strict=True)
+        return tuple(name for name, terms in rows if terms)

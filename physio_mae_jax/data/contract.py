@@ -78,14 +78,22 @@ def conversion_notes(
             notes[f"{name}: {note}"] = None
         if plan.missing:
             notes[f"{name}: {', '.join(plan.missing)} missing in some recordings, masked"] = None
-        rate, wanted = info.sampling_rate_hz, window.sampling_rate_hz
-        if rate > wanted:
-            notes[f"{name}: resampled from {rate:g} to {wanted:g} Hz"] = None
-        elif rate < wanted:
-            notes[
-                f"{name}: resampled from {rate:g} to {wanted:g} Hz; it holds nothing above "
-                f"{rate / 2:g} Hz, and the model was given all up to {wanted / 2:g} Hz of others"
-            ] = None
+        change = rate_note(info.sampling_rate_hz, window.sampling_rate_hz)
+        if change:
+            notes[f"{name}: resampled {change}"] = None
     if window.band_hz:
         notes[f"band-passed {window.band_hz[0]:g} to {window.band_hz[1]:g} Hz"] = None
     return list(notes)
+
+
+def rate_note(given_hz: float, wanted_hz: float) -> str:
+    """Say what becomes of the sampling rate; '' where it stays."""
+    if given_hz == wanted_hz:
+        return ""
+    change = f"from {given_hz:g} to {wanted_hz:g} Hz"
+    if given_hz > wanted_hz:
+        return change
+    return (
+        f"{change}; it holds nothing above {given_hz / 2:g} Hz, and the model was given all up to "
+        f"{wanted_hz / 2:g} Hz of others"
+    )

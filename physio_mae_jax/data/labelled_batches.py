@@ -1,13 +1,13 @@
 """From labelled units to batches: drawn at random to train on, in order to judge."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import grain
 import numpy as np
 
 from physio_mae_jax.data.pipeline import EndlessSlots, LoaderConfig, disturbed, stack
+from physio_mae_jax.data.read_ahead import read_ahead
 from physio_mae_jax.data.units import Units
 from physio_mae_jax.data.windows import Example, WindowReader
 
@@ -85,11 +85,5 @@ def judged_batches(
         return stack(windows + [windows[-1]] * (batch_size - len(windows)))
 
     batches = [places[i : i + batch_size] for i in range(0, len(places), batch_size)]
-    with ThreadPoolExecutor(max(1, num_threads)) as pool:
-        waiting = [pool.submit(read, batch) for batch in batches[:num_threads]]
-        for number, batch in enumerate(batches):
-            ready = waiting.pop(0).result()
-            following = number + max(1, num_threads)
-            if following < len(batches):
-                waiting.append(pool.submit(read, batches[following]))
-            yield ready, len(batch)
+    for batch, entries in read_ahead(read, batches, num_threads):
+        yield entries, len(batch)

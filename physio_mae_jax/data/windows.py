@@ -46,10 +46,13 @@ class WindowConfig:
 class WindowReader:
     """Reads windows of any recording of a source as the model wants them."""
 
-    def __init__(self, source: SignalSource, config: WindowConfig) -> None:
+    def __init__(
+        self, source: SignalSource, config: WindowConfig, planner: ChannelPlanner | None = None
+    ) -> None:
+        """Read windows of a source; ``planner`` is one of ``config`` unless another is given."""
         self.source = source
         self.config = config
-        self._planner = ChannelPlanner(config.channels, config.units)
+        self._planner = planner or ChannelPlanner(config.channels, config.units)
         self._band = BandPass(*config.band_hz, config.sampling_rate_hz) if config.band_hz else None
         keys = [info.subject_key for info in source.recordings]
         self._subjects = np.unique(keys, return_inverse=True)[1].astype(np.int32)

@@ -24,8 +24,8 @@ from physio_mae_jax.evaluation.trained import (
     selection_metric,
     unit_predictions,
 )
+from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.signals.wavelet import WaveletConfig, coefficients
 from physio_mae_jax.training.prediction import average_by_unit, predict_windows
@@ -111,16 +111,9 @@ def unit_features(run: FrozenRun, extract: Extract, units: Units) -> np.ndarray:
 
 def encoder_extractor(config: MaeConfig, params: Any, mesh: Mesh) -> Extract:
     """Compile an encoder's mean token [B, D] float32 of windows, over a mesh."""
-    module = Encoder(config)
 
     def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
-        latents: Any = module.apply(
-            {"params": params},
-            batch["signal"],
-            batch["channel_mask"],
-            batch["channel_ids"],
-            method="grid",
-        )
+        latents = encode_windows(config, params, batch, channels_alone=False)
         return pool_tokens(latents, batch["channel_mask"])
 
     compiled = jax.jit(

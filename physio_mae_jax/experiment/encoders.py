@@ -12,10 +12,10 @@ import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.past_run import open_run
 from physio_mae_jax.inference.positions import resize_columns
 from physio_mae_jax.inference.torch_file import read_state_dict
 from physio_mae_jax.inference.torch_import import import_state_dict
+from physio_mae_jax.inference.trained import load_checkpoint
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.encoder import Encoder
@@ -50,11 +50,11 @@ def encoder_of_run(folder: str, num_samples: int | None) -> StartingEncoder:
     Raises:
         UserError: there is no such run or checkpoint, or the window is no whole number of columns.
     """
-    past = open_run(folder, {})
-    params = past.encoders["trained"]
-    if isinstance(past.model, ContrastiveAutoencoder):
-        params = params["autoencoder"]
-    return _fitted(past.model.config, params["encoder"], past.trained_on, folder, num_samples)
+    if not folder:
+        raise ConfigError("no run is named; give the work folder of one with --config.run=DIR.")
+    trained = load_checkpoint(folder)
+    params = trained.autoencoder_params["encoder"]
+    return _fitted(trained.contract.model, params, trained.trained_on, folder, num_samples)
 
 
 def encoder_of_file(path: str, config_path: str, num_samples: int | None) -> StartingEncoder:

@@ -17,7 +17,6 @@ from physio_mae_jax.data.opening import DataConfig, OpenedData, open_data, requi
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.synthetic import SyntheticCohort
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.pretraining import build_model
 from physio_mae_jax.experiment.settings import (
     data_settings,
     model_settings,
@@ -30,6 +29,7 @@ from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.model_contract import build_model
 from physio_mae_jax.training.pretrain_step import init_params
 
 

@@ -1,6 +1,5 @@
 """From a ConfigDict to everything that a pre-training run is made of."""
 
-import dataclasses
 import logging
 from pathlib import Path
 
@@ -25,14 +24,13 @@ from physio_mae_jax.experiment.settings import (
 )
 from physio_mae_jax.figures.curves import draw_scale_weights
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
-from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
-from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
+from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.signals.wavelet import wavelet_bank
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
+from physio_mae_jax.training.model_contract import ModelContract, build_model
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
     learning_rate_schedule,
@@ -88,13 +86,13 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
-    contract = {
-        "model": dataclasses.asdict(model),
-        "objective": dataclasses.asdict(objective),
-        "contrastive": config.contrastive.to_dict(),
-        "input": opened.contract.to_json(),
-        "split": {"rule": opened.split.rule, "hash": opened.split.hash},
-    }
+    contract = ModelContract(
+        model=model,
+        objective=objective,
+        contrastive=typed(ContrastiveConfig, "contrastive", config.contrastive),
+        input=opened.contract,
+        split={"rule": opened.split.rule, "hash": opened.split.hash},
+    ).to_json()
     describe_run(config, workdir, contract, opened.split.to_json())
     if primary:
         _draw_scale_weights(workdir, objective, model)
@@ -145,18 +143,6 @@ def build_task(config: ConfigDict) -> PretrainTask:
         optimizer=make_optimizer(optimizer, config.loop.num_steps),
         learning_rate=learning_rate_schedule(optimizer, config.loop.num_steps),
         accumulation_steps=config.accumulation_steps,
-    )
-
-
-def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
-    """Make the model that these settings train."""
-    if not contrastive.weight:
-        return MaskedAutoencoder(cfg)
-    return ContrastiveAutoencoder(
-        cfg,
-        contrastive.projection_width,
-        contrastive.temperature,
-        contrastive.temperature_is_learned,
     )
 
 

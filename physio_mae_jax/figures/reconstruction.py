@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
@@ -90,27 +91,53 @@ def _draw_scalograms(figure: Figure, grid: GridSpec, window: ReconstructedWindow
     for column, (name, values, veiled) in enumerate(panels):
         axes = figure.add_subplot(grid[2 * row + 1, column])
         axes_row.append(axes)
-        image = axes.pcolormesh(
-            np.linspace(0, window.seconds, values.shape[2] + 1),
-            _edges(window.frequencies_hz),
-            np.abs(values[row]),
-            cmap=_MAP,
-            vmin=0,
-            vmax=limit,
-            rasterized=True,
+        image = draw_scalogram(
+            axes, values[row], window.frequencies_hz, window.seconds, limit=limit
         )
         if veiled:
             for span in window.hidden_spans():
                 axes.axvspan(*span, color="white", alpha=0.88, linewidth=0)
-        axes.set_yscale("log")
         axes.set_title(f"{window.channels[row]}: {name}", fontsize=9)
         axes.set_xlabel("time (s)")
-        axes.set_ylabel("frequency (Hz)")
-        axes.set_yticks(_ticks(window.frequencies_hz))
-        axes.set_yticks([], minor=True)
-        axes.yaxis.set_major_formatter("{x:g}")
     if image is not None:
         figure.colorbar(image, ax=axes_row, label="|coefficient|", pad=0.01)
+
+
+def draw_scalogram(
+    axes: Axes,
+    values: np.ndarray,
+    frequencies_hz: np.ndarray,
+    seconds: float,
+    *,
+    limit: float | None = None,
+    cmap: str = _MAP,
+) -> QuadMesh:
+    """Draw the size of coefficients [S, L] over time and frequency.
+
+    Args:
+        axes: to draw on.
+        values: coefficients.
+        frequencies_hz: [S] of the rows, high to low.
+        seconds: duration.
+        limit: end of the colour range; None for the 99th percentile.
+        cmap: name of the colour map.
+    """
+    largest = limit or float(np.percentile(np.abs(values), 99)) or 1.0
+    image = axes.pcolormesh(
+        np.linspace(0, seconds, values.shape[1] + 1),
+        _edges(frequencies_hz),
+        np.abs(values),
+        cmap=cmap,
+        vmin=0,
+        vmax=largest,
+        rasterized=True,
+    )
+    axes.set_yscale("log")
+    axes.set_ylabel("frequency (Hz)")
+    axes.set_yticks(_ticks(frequencies_hz))
+    axes.set_yticks([], minor=True)
+    axes.yaxis.set_major_formatter("{x:g}")
+    return image
 
 
 def _edges(centres: np.ndarray) -> np.ndarray:

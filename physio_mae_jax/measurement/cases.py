@@ -11,6 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.measurement import flops
 from physio_mae_jax.measurement.collectives import count_collectives
 from physio_mae_jax.measurement.timing import (
@@ -180,9 +181,7 @@ def measure_features(bench: Bench) -> dict[str, Any]:
     inputs = ("signal", "channel_mask", "channel_ids")
 
     def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
-        latents: Any = encoder.apply(
-            {"params": params}, *(batch[name] for name in inputs), method="grid"
-        )
+        latents = encode_windows(bench.model, params, batch, channels_alone=False)
         return pool_tokens(latents, batch["channel_mask"])
 
     first = [batches[0][name] for name in inputs]
@@ -211,13 +210,13 @@ def measure_features(bench: Bench) -> dict[str, Any]:
 def measure_wavelets(bench: Bench) -> dict[str, Any]:
     """Time the normalised scalogram of a batch, written to memory in full."""
     cfg = bench.model
-    transform = jax.jit(
-        on_mesh(
-            lambda signal: wavelet.scalogram(signal, cfg.wavelet, cfg.sampling_rate_hz), bench.mesh
-        )
-    )
+
+    def transform(signal: jax.Array) -> jax.Array:
+        return wavelet.scalogram(signal, cfg.wavelet, cfg.sampling_rate_hz)
+
+    compiled = jax.jit(on_mesh(transform, bench.mesh))
     signals = [random_batch(bench, seed)["signal"] for seed in range(_NUM_INPUTS)]
-    timing = time_calls(lambda n: transform(signals[n % _NUM_INPUTS]), bench.repeats)
+    timing = time_calls(lambda n: compiled(signals[n % _NUM_INPUTS]), bench.repeats)
     operations = flops.wavelet_operations(cfg, bench.num_channels)
     return {"case": "wavelets", **_rates(bench, timing, operations, utilisation=False)}
 

@@ -1,4 +1,4 @@
-"""Attention with rotary positions, MLP, low-rank layers and the block (spec.md §§3-4)."""
+"""Attention, MLP, low-rank layers and the block (spec.md §4)."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,41 +8,15 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.config import AttentionImplementation
+from physio_mae_jax.models.rotary import Rotation, rotate
 
-_ROTARY_BASE = 10_000.0
 _NORM_EPSILON = 1e-5
+ATTENTION = "attention"  # the collection of what is attended to, see ``Attention``
 
 # Linear layers: normal of deviation .02 cut at two deviations (spec.md §8).
 linear_init = nn.initializers.truncated_normal(0.02)
 # Layers that were convolutions keep the uniform ±1/sqrt(fan in) of spec.md §8.
 convolution_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
-
-
-class Rotation(NamedTuple):
-    """Rotary angles of a token sequence, ready to apply: [B, T, d / 2] float32 each."""
-
-    cos: jax.Array
-    sin: jax.Array
-
-
-def rotary_rotation(positions: jax.Array, head_dim: int) -> Rotation:
-    """Compute rotary angles (Su et al. 2021; spec.md §3).
-
-    Args:
-        positions: [B, T] place of each token, here its time column.
-        head_dim: d, even.
-    """
-    exponent = jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim
-    angles = positions[..., None].astype(jnp.float32) * _ROTARY_BASE**-exponent
-    return Rotation(jnp.cos(angles), jnp.sin(angles))
-
-
-def rotate(heads: jax.Array, rotation: Rotation) -> jax.Array:
-    """Rotate [B, T, h, d] by its angles; first half against second half, not interleaved."""
-    first, second = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
-    cos, sin = rotation.cos[:, :, None, :], rotation.sin[:, :, None, :]
-    rotated = jnp.concatenate([first * cos - second * sin, second * cos + first * sin], axis=-1)
-    return rotated.astype(heads.dtype)
 
 
 class LowRankDense(nn.Module):
@@ -87,12 +61,17 @@ def _linear(
 
 
 class Attention(nn.Module):
-    """Multi-head self-attention, fused by ``jax.nn.dot_product_attention``."""
+    """Multi-head self-attention, fused by ``jax.nn.dot_product_attention``.
+
+    Where the collection ``ATTENTION`` is mutable, it also keeps who attends to whom there, averaged
+    over heads: 'pairs' [B, T, T] for each query and key, or 'received' [B, T] for each key alone.
+    """
 
     num_heads: int
     dtype: jnp.dtype
     implementation: AttentionImplementation = "xla"
     rank_ratio: float = 0.0
+    keeps: str = "received"
 
     @nn.compact
     def __call__(
@@ -114,9 +93,29 @@ class Attention(nn.Module):
         query, key, value = heads[..., 0, :, :], heads[..., 1, :, :], heads[..., 2, :, :]
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
+        if self.is_mutable_collection(ATTENTION):
+            weights = _weights(query, key, key_mask)
+            kept = weights if self.keeps == "pairs" else _received(weights, key_mask)
+            self.sow(ATTENTION, self.keeps, kept)
         attend = _fused if self.implementation == "cudnn" else _plain
         mixed = attend(query, key, value, key_mask)
         return _linear(width, self.rank_ratio, self.dtype, "output")(mixed.reshape(tokens.shape))
+
+
+def _weights(query: jax.Array, key: jax.Array, key_mask: jax.Array | None) -> jax.Array:
+    """Return the weight of each key for each query, averaged over heads: [B, T, T] float32."""
+    logits = jnp.einsum("bqhd,bkhd->bhqk", query, key).astype(jnp.float32)
+    if key_mask is not None:
+        logits = jnp.where(key_mask[:, None, None, :], logits, -jnp.inf)
+    return jax.nn.softmax(logits * query.shape[-1] ** -0.5).mean(axis=1)
+
+
+def _received(weights: jax.Array, query_mask: jax.Array | None) -> jax.Array:
+    """Average weights [B, T, T] over the queries that count: [B, T]."""
+    if query_mask is None:
+        return weights.mean(axis=1)
+    counted = query_mask.astype(jnp.float32)
+    return jnp.einsum("bq,bqk->bk", counted, weights) / counted.sum(axis=1, keepdims=True)
 
 
 def _plain(
@@ -265,10 +264,12 @@ class Block(nn.Module):
         normed = layer_norm("mlp_norm", cfg.dtype)(tokens)
         return tokens + Mlp(cfg.dtype, cfg.mlp_rank_ratio, name="mlp")(normed), None
 
-    def _attention(self, name: str, implementation: AttentionImplementation) -> Attention:
+    def _attention(
+        self, name: str, implementation: AttentionImplementation, keeps: str = "received"
+    ) -> Attention:
         cfg = self.settings
         return Attention(
-            cfg.num_heads, cfg.dtype, implementation, cfg.attention_rank_ratio, name=name
+            cfg.num_heads, cfg.dtype, implementation, cfg.attention_rank_ratio, keeps, name=name
         )
 
     def _across_channels(
@@ -284,7 +285,7 @@ class Block(nn.Module):
         meeting = tokens.reshape(batch, channels, places * rows, width).swapaxes(1, 2)
         meeting = layer_norm("channel_norm", cfg.dtype)(meeting)
         # XLA, not cuDNN: sequences of a dozen channels are too short for the fused kernel to pay.
-        mixed = self._attention("channel_attention", "xla")(
+        mixed = self._attention("channel_attention", "xla", "pairs")(
             meeting.reshape(-1, channels, width),
             key_mask=jnp.repeat(channel_mask, places * rows, axis=0),
         )

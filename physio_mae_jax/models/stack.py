@@ -5,7 +5,13 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.layers import Block, BlockSettings, layer_norm, rotary_rotation
+from physio_mae_jax.models.layers import (
+    ATTENTION,
+    Block,
+    BlockSettings,
+    layer_norm,
+)
+from physio_mae_jax.models.rotary import rotary_rotation
 
 # What is kept of a block's forward pass for its backward pass.
 _REMAT_POLICIES = {
@@ -38,14 +44,14 @@ class Stack(nn.Module):
             token_mask: [B, K, R] bool, see ``layers.Block``.
         """
         head_dim = tokens.shape[-1] // self.settings.num_heads
-        rotation = rotary_rotation(positions.reshape(len(positions), -1), head_dim)
+        rotation = rotary_rotation(positions.reshape(positions.shape[0], -1), head_dim)
         block = Block
         if self.remat != "none":
             block = nn.remat(Block, prevent_cse=False, policy=_REMAT_POLICIES[self.remat])
         # One compiled block serves all layers; its parameters carry a leading axis of layers.
         blocks = nn.scan(
             block,
-            variable_axes={"params": 0},
+            variable_axes={"params": 0, ATTENTION: 0},
             split_rngs={"params": True},
             in_axes=nn.broadcast,
             length=self.depth,
@@ -56,7 +62,7 @@ class Stack(nn.Module):
 
 def join_channels(tokens: jax.Array) -> jax.Array:
     """Lay [B, M, W, H, D] out as one sequence [B, M · H · W, D], channel by channel, row by row."""
-    return tokens.swapaxes(2, 3).reshape(len(tokens), -1, tokens.shape[-1])
+    return tokens.swapaxes(2, 3).reshape(tokens.shape[0], -1, tokens.shape[-1])
 
 
 def split_channels(sequence: jax.Array, num_rows: int, num_columns: int) -> jax.Array:
@@ -109,7 +115,7 @@ def mix_joint(
     mixed = stack(
         sequence[:, None, :, None],
         joint_positions(ids, cfg)[:, :, None],
-        jnp.ones((len(sequence), 1), bool),
+        jnp.ones((sequence.shape[0], 1), bool),
         token_mask[:, :, None],
     )
     return mixed[:, 0, :, 0]

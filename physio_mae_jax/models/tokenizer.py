@@ -26,7 +26,7 @@ class ConvolutionalStem(nn.Module):
         """Map [B, M, C, S, L] to [B, M, width / 2, S, L]; zeros past ``num_valid`` [B] samples."""
         batch, channels, planes, scales, samples = scalogram.shape
         maps = scalogram.reshape(-1, planes, scales, samples).transpose(0, 2, 3, 1)
-        valid = jnp.ones((len(maps), 1, samples, 1), bool)
+        valid = jnp.ones((maps.shape[0], 1, samples, 1), bool)
         if num_valid is not None:
             inside = jnp.arange(samples) < jnp.repeat(num_valid, channels)[:, None]
             valid = inside[:, None, :, None]

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
@@ -175,6 +176,33 @@ def token_mask(noise: jax.Array, ratio: float, model: MaeConfig) -> Mask:
     visible, _, is_hidden = _split(noise, ratio)
     grid = is_hidden.reshape(len(noise), -1, model.num_rows, model.num_columns)
     return Mask(visible, None, grid.all(axis=(1, 2)), grid.swapaxes(2, 3))
+
+
+def chosen_columns_mask(hidden: np.ndarray, num_channels: int, model: MaeConfig) -> Mask:
+    """Hide columns that are given, for one example.
+
+    Args:
+        hidden: [W] bool, True = hidden, of all channels.
+        num_channels: M.
+        model: says in which form its encoder wants it.
+
+    Raises:
+        ConfigError: all columns are hidden, or none.
+    """
+    if hidden.all() or not hidden.any():
+        raise ConfigError(
+            f"{int(hidden.sum())} of {len(hidden)} columns of "
+            f"{model.patch_samples / model.sampling_rate_hz:g} s are hidden; at least one must be "
+            "hidden and one visible."
+        )
+    visible, others = np.flatnonzero(~hidden), np.flatnonzero(hidden)
+    if model.encoder_attention == "factorized":
+        return Mask(*(jnp.asarray(values)[None] for values in (visible, others, hidden)))
+    rows = np.arange(num_channels * model.num_rows)
+    ids = (rows[:, None] * model.num_columns + visible).ravel()
+    shape = (1, num_channels, model.num_columns, model.num_rows)
+    scored = np.broadcast_to(hidden[:, None], shape)
+    return Mask(jnp.asarray(ids)[None], None, jnp.asarray(hidden)[None], jnp.asarray(scored))
 
 
 def _split(noise: jax.Array, ratio: float) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -7,8 +7,11 @@ import jax
 import jax.numpy as jnp
 from jax.sharding import Mesh
 
+from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.objectives.pretraining import (
     Batch,
+    MaskedModel,
+    ObjectiveConfig,
     Params,
     forward,
     predicting_all,
@@ -44,27 +47,53 @@ def evaluate(
 
 
 def reconstruct(task: PretrainTask, params: Params, batch: Batch) -> dict[str, jax.Array]:
-    """Reconstruct the windows of a batch for a picture.
+    """Reconstruct the windows of a batch for a picture, with the masks of evaluations.
+
+    Returns:
+        What ``redraw`` does.
+    """
+    windows = batch["signal"].shape[0]
+    examples = task.examples(batch)
+    per_window = examples["signal"].shape[0] // windows
+    # All examples of a window are drawn with the same mask.
+    mask = task.mask(jax.random.key(_EVALUATION_SEED), first_examples(examples, windows))
+    mask = jax.tree.map(lambda values: jnp.repeat(values, per_window, axis=0), mask)
+    shape = windows, batch["signal"].shape[1]
+    return redraw(task.model, task.objective, params, examples, mask, shape)
+
+
+def redraw(
+    model: MaskedModel,
+    objective: ObjectiveConfig,
+    params: Params,
+    examples: Batch,
+    mask: Mask,
+    shape: tuple[int, int],
+) -> dict[str, jax.Array]:
+    """Reconstruct what a mask hides, as the arrays of a picture.
+
+    Args:
+        model: the autoencoder.
+        objective: says what its encoder sees of hidden columns.
+        params: of the model.
+        examples: 'signal', 'channel_mask' and 'channel_ids' of B windows, or of their M channels
+            one by one.
+        mask: of the examples.
+        shape: (B, M).
 
     Returns:
         'signal' and 'predicted' [B, M, L] (predicted: NaN on visible columns), 'hidden' [B, W],
         'scalogram', 'seen_scalogram' and 'predicted_scalogram' [B, M, S, L], the plane of the
         signal itself; the last is the truth with its hidden columns replaced by predictions.
     """
-    cfg = task.model.config
-    windows, channels = batch["channel_mask"].shape
-    examples = task.examples(batch)
-    per_window = len(examples["signal"]) // windows
-    # All examples of a window are drawn with the same mask.
-    mask = task.mask(jax.random.key(_EVALUATION_SEED), first_examples(examples, windows))
-    mask = jax.tree.map(lambda values: jnp.repeat(values, per_window, axis=0), mask)
+    cfg = model.config
     mask = predicting_all(mask, cfg)
-    result = forward(task.model, task.objective, params, examples, mask)
+    result = forward(model, objective, params, examples, mask)
     truth = reconstruction_target(cfg, examples["signal"], None)
     seen = reconstruction_target(cfg, result.seen_signal, None)
 
     def by_window(values: jax.Array) -> jax.Array:
-        return values.reshape(windows, channels, *values.shape[2:])
+        return values.reshape(*shape, *values.shape[2:])
 
     def plane(boxes: jax.Array) -> jax.Array:
         return by_window(join_patches(boxes, cfg.wavelet.num_planes, cfg.patch_scales)[:, :, 0])
@@ -72,9 +101,10 @@ def reconstruct(task: PretrainTask, params: Params, batch: Batch) -> dict[str, j
     hidden = result.token_weight[..., None] > 0
     drawn = result.column_weight[..., None] > 0
     waveform = jnp.where(drawn, result.predicted.waveform, jnp.nan)
+    per_window = mask.hidden_columns.shape[0] // shape[0]
     return {
-        "signal": batch["signal"],
-        "predicted": waveform.reshape(batch["signal"].shape),
+        "signal": by_window(examples["signal"]),
+        "predicted": waveform.reshape(*shape, cfg.num_samples),
         "hidden": mask.hidden_columns[::per_window],
         "scalogram": plane(truth.patches),
         "seen_scalogram": plane(seen.patches),

@@ -1,7 +1,7 @@
 """The device mesh: batches split over all devices, the state whole on each or cut along 'fsdp'."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -21,14 +21,19 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 
-def make_mesh(num_devices: int | None = None, fsdp: int = 1) -> Mesh:
-    """Lay the devices out as ('data', 'fsdp').
+def make_mesh(
+    num_devices: int | None = None,
+    fsdp: int = 1,
+    among: Sequence[jax.Device] | None = None,
+) -> Mesh:
+    """Lay devices out as ('data', 'fsdp').
 
     Args:
         num_devices: the first so many; None for all.
         fsdp: devices that share one copy of the state; 1 gives each its own.
+        among: which; None for those of all processes.
     """
-    devices = jax.devices()[:num_devices]
+    devices = (jax.devices() if among is None else among)[:num_devices]
     # Auto: the default, Explicit, refuses the gathers of masked columns.
     return jax.make_mesh(
         (len(devices) // fsdp, fsdp),

@@ -16,6 +16,7 @@ the file holds several.
 """
 
 import logging
+import os
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -23,13 +24,21 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.array_cache import ArrayCache
-from physio_mae_jax.data.formats.discovery import described_files, draft_manifest, existing_folder
+from physio_mae_jax.data.formats.discovery import (
+    Candidate,
+    described_files,
+    draft_manifest,
+    existing_folder,
+    probe_file,
+    self_described,
+)
 from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError, resolve
+from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 
-__all__ = ["FolderSource", "draft_manifest", "open_folder"]
+__all__ = ["FolderSource", "draft_manifest", "open_files", "open_folder"]
 
 _LOG = logging.getLogger(__name__)
 _CACHE_BYTES = 2 * 1024**3
@@ -117,6 +126,29 @@ def open_folder(
     """
     folder = existing_folder(path)
     candidates, hint = described_files(folder, manifest_path)
+    return _open(folder, candidates, hint, skip_unreadable)
+
+
+def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) -> FolderSource:
+    """Open files that describe themselves, wherever they are.
+
+    Recordings are named by their path below the folder that holds all of them.
+
+    Raises:
+        DataError: a file is missing, does not describe itself or is broken.
+    """
+    files = [Path(path).expanduser().absolute() for path in paths]
+    missing = [path for path in files if not path.is_file()]
+    if missing or not files:
+        raise DataError(f"{missing[0]} is no file." if missing else "no files are named.")
+    folder = Path(os.path.commonpath([path.parent for path in files]))
+    candidates = [probe_file(path, Entry(label=f"file {path}", file=path.name)) for path in files]
+    return _open(folder, self_described(folder, candidates), "", skip_unreadable)
+
+
+def _open(
+    folder: Path, candidates: Sequence[Candidate], hint: str, skip_unreadable: bool
+) -> FolderSource:
     broken = [c.error for c in candidates if c.facts is None]
     if broken and (not skip_unreadable or len(broken) == len(candidates)):
         raise UnreadableError(_word_broken(folder, broken, len(candidates)) + hint)

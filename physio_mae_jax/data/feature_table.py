@@ -1,0 +1,64 @@
+"""Embeddings of recordings with their ids, labels and parts, as one table."""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+TEXTS = ("record_id", "subject_id", "data_set", "split")
+_LABEL = "label_"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
+class FeatureTable:
+    """Embeddings of recordings, and what is known of these.
+
+    Attributes:
+        embedding: [n, D] float32.
+        record_id, subject_id, data_set, split: [n] texts; split is '' where nothing is divided.
+        labels: task -> [n, K] int8, 1 where a class holds, -1 where it is not known.
+        classes: task -> names [K].
+        contract: of the encoder and its input.
+    """
+
+    embedding: np.ndarray
+    record_id: np.ndarray
+    subject_id: np.ndarray
+    data_set: np.ndarray
+    split: np.ndarray
+    labels: Mapping[str, np.ndarray]
+    classes: Mapping[str, Sequence[str]]
+    contract: Mapping[str, Any]
+
+    def __len__(self) -> int:
+        return len(self.embedding)
+
+    def columns(self) -> dict[str, np.ndarray]:
+        """Return every column by its name in a file."""
+        texts = {name: getattr(self, name) for name in TEXTS}
+        labels = {f"{_LABEL}{task}": values for task, values in self.labels.items()}
+        return {"embedding": self.embedding, **texts, **labels}
+
+    @classmethod
+    def of(cls, columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> "FeatureTable":
+        """Invert ``columns``, with 'classes' and 'contract' in ``about``."""
+        labels = {
+            name.removeprefix(_LABEL): np.asarray(values, np.int8)
+            for name, values in columns.items()
+            if name.startswith(_LABEL)
+        }
+        texts: dict[str, Any] = {name: np.asarray(columns[name], str) for name in TEXTS}
+        embedding = np.asarray(columns["embedding"], np.float32)
+        return cls(embedding=embedding, labels=labels, **texts, **about)
+
+    @classmethod
+    def joined(cls, tables: Sequence["FeatureTable"]) -> "FeatureTable":
+        """Put tables of the same columns one after the other."""
+        parts = [table.columns() for table in tables]
+        together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        return cls.of(together, tables[0].about())
+
+    def about(self) -> dict[str, Any]:
+        """Return what is the same for all rows."""
+        return {"classes": dict(self.classes), "contract": dict(self.contract)}

@@ -1,0 +1,130 @@
+"""From a ConfigDict to an extraction of features."""
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+from ml_collections import ConfigDict
+
+from physio_mae_jax.data.formats.folder import open_files
+from physio_mae_jax.data.labels import recording_labels
+from physio_mae_jax.data.prepared import PreparedSource
+from physio_mae_jax.data.sets import JoinedSource, open_set, parse_set_names
+from physio_mae_jax.data.source import SignalSource
+from physio_mae_jax.data.splits import make_split
+from physio_mae_jax.data.synthetic import CohortConfig
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.settings import typed
+from physio_mae_jax.inference.encoder import Encoder
+from physio_mae_jax.inference.features import FeatureConfig, FeatureRun, process_share
+from physio_mae_jax.inference.settings import EncodingSettings
+from physio_mae_jax.training import artifacts
+
+_LOG = logging.getLogger(__name__)
+SAME_AS_RUN = "run"
+
+
+def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
+    """Load an encoder and open what it is to encode.
+
+    Args:
+        config: as ``configs/features.py`` makes it.
+        workdir: made if absent.
+
+    Raises:
+        UserError: anything a user can mend.
+    """
+    encoder = _encoder(config)
+    sources = _sources(config)
+    joined = JoinedSource(sources, [range(len(source.recordings)) for source in sources])
+    process_index, process_count = process_share(config.process_index, config.process_count)
+    labels = [
+        recording_labels(joined, range(len(joined.recordings)), task)
+        for task in _tasks(config.labels, sources)
+    ]
+    for task in labels:
+        _LOG.info("labels of task %s: %s", task.task, ", ".join(task.classes))
+    return FeatureRun(
+        workdir=artifacts.prepare_workdir(workdir),
+        config=FeatureConfig(
+            format=config.format,
+            recordings_per_shard=config.recordings_per_shard,
+            encoding=typed(EncodingSettings, "encoding", config.encoding.to_dict()),
+        ),
+        encoder=encoder,
+        source=joined,
+        parts=_parts(config, joined),
+        labels=labels,
+        content_hashes={
+            source.contract.name: source.contract.content_hash
+            for source in sources
+            if isinstance(source, PreparedSource)
+        },
+        process_index=process_index,
+        process_count=process_count,
+    )
+
+
+def _encoder(config: ConfigDict) -> Encoder:
+    if bool(config.run) == bool(config.pretrained):
+        raise ConfigError(
+            f"run={config.run!r} and pretrained={config.pretrained!r}: name either the work folder "
+            "of a pre-training, with --config.run=DIR, or what save_pretrained wrote, with "
+            "--config.pretrained=DIR."
+        )
+    settings = {"batch_size": config.batch_size, "num_devices": config.num_devices or None}
+    if config.run:
+        return Encoder.from_checkpoint(config.run, **settings)
+    return Encoder.from_pretrained(config.pretrained, **settings)
+
+
+def _sources(config: ConfigDict) -> list[SignalSource]:
+    skip = config.encoding.on_invalid == "skip"
+    files = [name.strip() for name in config.data.files.split(",") if name.strip()]
+    if files:
+        return [open_files(files, skip_unreadable=skip)]
+    if not config.data.sets:
+        raise ConfigError(
+            "nothing to encode is named; give --config.data.sets=NAME of prepared data, "
+            "--config.data.sets=folder with --config.data.path=DIR, or --config.data.files=A,B."
+        )
+    return [
+        open_set(
+            item.name,
+            root=config.data.root,
+            folder=config.data.path,
+            manifest=config.data.manifest,
+            raw_manifests={},
+            cohort=CohortConfig(),
+            skip_unreadable=skip,
+        )
+        for item in parse_set_names(config.data.sets)
+    ]
+
+
+def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:
+    """Return the tasks named, or all that label whole recordings of every data set alike."""
+    if labels:
+        return [name.strip() for name in labels.split(",") if name.strip()]
+    found: list[dict[str, tuple[str, ...]]] = []
+    for source in sources:
+        tasks = source.contract.tasks if isinstance(source, PreparedSource) else ()
+        found.append(
+            {task["name"]: tuple(task["classes"]) for task in tasks if task["level"] == "recording"}
+        )
+    return [name for name in found[0] if all(f.get(name) == found[0][name] for f in found)]
+
+
+def _parts(config: ConfigDict, source: JoinedSource) -> dict[int, str]:
+    """Return the part of each recording, by a rule or as the encoder's run divided subjects."""
+    rule = config.data.split
+    if not rule:
+        return {}
+    if rule == SAME_AS_RUN:
+        if not config.run:
+            raise ConfigError(f"data.split={rule!r} needs --config.run, whose split is meant.")
+        rule = str(Path(config.run) / "split.json")
+    every = range(len(source.recordings))
+    split = make_split(source.recordings, every, rule, config.data.split_seed)
+    divided = split.divide(source.recordings, every)
+    return {index: part for part, indices in divided.items() for index in indices}

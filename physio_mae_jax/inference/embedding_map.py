@@ -1,0 +1,61 @@
+"""Laying a table of embeddings out in a plane."""
+
+import numpy as np
+from matplotlib.figure import Figure
+from sklearn.decomposition import PCA
+
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.figures.embedding_map import draw_points
+
+METHODS = ("pca", "umap")
+
+
+def draw_map(
+    embeddings: np.ndarray, groups: np.ndarray, *, method: str = "pca", title: str = ""
+) -> Figure:
+    """Draw embeddings as points coloured by group.
+
+    Args:
+        embeddings: [N, D].
+        groups: [N] a name or number for each.
+        method: 'pca', or 'umap' where umap-learn is installed.
+        title: of the picture.
+    """
+    points, axes = project(embeddings, method)
+    return draw_points(points, np.asarray(groups), axes, title)
+
+
+def project(embeddings: np.ndarray, method: str) -> tuple[np.ndarray, tuple[str, str]]:
+    """Return points [N, 2] and what their coordinates are.
+
+    Raises:
+        ConfigError: an unknown method, or umap-learn is not installed.
+        DataError: fewer than three embeddings, or some are not finite.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"method is {method!r}; choose one of {', '.join(METHODS)}.")
+    if embeddings.ndim != 2 or len(embeddings) < 3 or not np.isfinite(embeddings).all():
+        raise DataError(
+            f"embeddings of shape {embeddings.shape} cannot be laid out; at least three finite "
+            "rows [N, D] are needed (recordings that were rejected are rows of NaN)."
+        )
+    centred = embeddings - embeddings.mean(axis=0)
+    scaled = centred / np.maximum(embeddings.std(axis=0), 1e-6)
+    if method == "umap":
+        return _umap(scaled), ("UMAP 1", "UMAP 2")
+    found = PCA(2, random_state=0).fit(scaled)
+    first, second = (
+        f"component {i + 1} ({100 * share:.0f} % of variance)"
+        for i, share in enumerate(found.explained_variance_ratio_)
+    )
+    return found.transform(scaled), (first, second)
+
+
+def _umap(scaled: np.ndarray) -> np.ndarray:
+    try:
+        from umap import UMAP
+    except ImportError as error:
+        raise ConfigError(
+            "method='umap' needs umap-learn; install it with pip install umap-learn, or use 'pca'."
+        ) from error
+    return np.asarray(UMAP(random_state=0).fit_transform(scaled))

@@ -1,0 +1,202 @@
+"""Encoding recordings of any length: windows in, one embedding of each recording out.
+
+Windows are cut by ``data.windows.WindowReader``, so that they are resampled, filtered and
+normalised as in training. They are read ahead by threads and encoded in batches of few shapes.
+Beside the embeddings themselves, memory holds some batches of windows, however long a recording.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
+from physio_mae_jax.data.read_ahead import read_ahead
+from physio_mae_jax.data.source import SignalSource
+from physio_mae_jax.data.windows import Example, WindowConfig, WindowReader
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.inference.collected import Collected
+from physio_mae_jax.inference.program import (
+    EncodingPrograms,
+    Output,
+    batch_bucket,
+    channel_bucket,
+)
+from physio_mae_jax.inference.tiling import Tiling, tile
+from physio_mae_jax.signals.preprocess import RateChange
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EngineConfig:
+    """How recordings are encoded.
+
+    Attributes:
+        window: of the model; its number of channels is not used.
+        output: what is wanted of a recording.
+        hop_columns: from one window to the next.
+        batch_size: windows encoded at a time, a multiple of the devices.
+        num_threads: that read ahead.
+    """
+
+    window: WindowConfig
+    output: Output
+    hop_columns: int
+    batch_size: int
+    num_threads: int
+
+
+class Plan(NamedTuple):
+    """The windows of a recording.
+
+    Attributes:
+        recording: index in the source.
+        reader: of its windows.
+        tiling: which they are.
+        num_channels: of the recording, not padded.
+    """
+
+    recording: int
+    reader: WindowReader
+    tiling: Tiling
+    num_channels: int
+
+
+class _Place(NamedTuple):
+    plan: Plan
+    column: int
+
+
+class Engine:
+    """Encodes recordings of a source."""
+
+    def __init__(
+        self,
+        source: SignalSource,
+        planner: ChannelPlanner,
+        programs: EncodingPrograms,
+        config: EngineConfig,
+    ) -> None:
+        self._source = source
+        self._planner = planner
+        self._programs = programs
+        self._config = config
+        self._readers: dict[tuple[int, int], WindowReader] = {}
+
+    def channel_plan(self, recording: int) -> ChannelPlan:
+        """Say how the channels of a recording are made; DataError where two are the same."""
+        return self._planner.plan(self._source.recordings[recording])
+
+    def plan(self, recording: int) -> Plan:
+        """Lay windows over a recording; one shorter than a window gets one that is not full.
+
+        Raises:
+            DataError: no channel is known, it is shorter than a column, or no stretch between its
+                gaps is as long as a window.
+        """
+        info, window = self._source.recordings[recording], self._config.window
+        pt = self._programs.config.patch_samples
+        channels = len(self.channel_plan(recording).channels)
+        if not channels:
+            raise DataError(
+                f"{info.record_id!r} has no channel that the model knows: it has "
+                f"{', '.join(info.channel_names)}."
+            )
+        change = RateChange.between(info.sampling_rate_hz, window.sampling_rate_hz)
+        total = change.length_after(info.num_samples) // pt
+        if not total or info.num_samples < 2:
+            raise DataError(
+                f"{info.record_id!r} lasts {info.seconds:.4g} s ({info.num_samples} samples), less "
+                f"than the {pt / window.sampling_rate_hz:g} s of the shortest piece that can be "
+                "encoded."
+            )
+        num_columns = min(total, window.num_samples // pt)
+        reader = self._reader(num_columns * pt, channel_bucket(channels))
+        starts = reader.starts(recording)
+        tiling = tile(starts, total, num_columns, self._config.hop_columns, pt)
+        if not len(tiling.columns):
+            raise DataError(
+                f"{info.record_id!r} has no whole window of {window.seconds:g} s between its gaps."
+            )
+        return Plan(recording, reader, tiling, channels)
+
+    def _reader(self, num_samples: int, num_channels: int) -> WindowReader:
+        key = (num_samples, num_channels)
+        if key not in self._readers:
+            window = dataclasses.replace(
+                self._config.window, num_samples=num_samples, num_channels=num_channels
+            )
+            self._readers[key] = WindowReader(self._source, window, self._planner)
+        return self._readers[key]
+
+    def encode(self, plans: Sequence[Plan]) -> list[Collected]:
+        """Encode recordings; returns what was collected of each."""
+        cfg = self._programs.config
+        collected = {
+            plan.recording: Collected.empty(
+                self._config.output, plan.num_channels, len(plan.tiling.coverage), cfg
+            )
+            for plan in plans
+        }
+        pending: list[tuple[Sequence[_Place], Mapping[str, np.ndarray], jax.Array]] = []
+        for places, batch in read_ahead(self._read, self._batches(plans), self._config.num_threads):
+            # Fetched one batch late, so that the device works while the next one is read.
+            pending.append((places, batch, self._programs.run(batch, self._config.output)))
+            if len(pending) > 1:
+                self._collect(collected, *pending.pop(0))
+        for last in pending:
+            self._collect(collected, *last)
+        return [collected[plan.recording] for plan in plans]
+
+    def _batches(self, plans: Sequence[Plan]) -> Iterator[Sequence[_Place]]:
+        """Group windows by the shape that they are padded to."""
+        groups: dict[tuple[int, bool], list[Plan]] = {}
+        for plan in plans:
+            shape = plan.reader.config.num_channels, self._is_short(plan)
+            groups.setdefault(shape, []).append(plan)
+        for group in groups.values():
+            places = [_Place(plan, int(c)) for plan in group for c in plan.tiling.columns]
+            for start in range(0, len(places), self._config.batch_size):
+                yield places[start : start + self._config.batch_size]
+
+    def _is_short(self, plan: Plan) -> bool:
+        return plan.reader.config.num_samples < self._config.window.num_samples
+
+    def _read(self, places: Sequence[_Place]) -> dict[str, np.ndarray]:
+        """Read a batch of windows and fill it up with copies of the last one."""
+        examples = [self._window(place) for place in places]
+        size = batch_bucket(len(places), self._config.batch_size, self._programs.mesh.size)
+        examples += [examples[-1]] * (size - len(examples))
+        return {name: np.stack([e[name] for e in examples]) for name in examples[0]}
+
+    def _window(self, place: _Place) -> Example:
+        plan, column = place
+        cfg = self._programs.config
+        example = plan.reader.read(plan.recording, column * cfg.patch_samples)
+        missing = cfg.num_columns - plan.tiling.num_columns
+        window = {
+            "signal": np.pad(example["signal"], [(0, 0), (0, missing * cfg.patch_samples)]),
+            "channel_mask": example["channel_mask"],
+            "channel_ids": example["channel_ids"],
+            "column_weight": np.pad(plan.tiling.weights(column), (0, missing)).astype(np.float32),
+        }
+        if missing:
+            window["num_valid_columns"] = np.int32(plan.tiling.num_columns)
+        return window
+
+    def _collect(
+        self,
+        collected: Mapping[int, Collected],
+        places: Sequence[_Place],
+        batch: Mapping[str, np.ndarray],
+        encoded: jax.Array,
+    ) -> None:
+        values = np.asarray(encoded)
+        for row, (plan, column) in enumerate(places):
+            collected[plan.recording].add(
+                values[row],
+                batch["channel_mask"][row, : plan.num_channels],
+                column,
+                batch["column_weight"][row, : plan.tiling.num_columns],
+            )

@@ -1,0 +1,113 @@
+"""An encoder as a StableHLO program that JAX alone can run, on CPU, CUDA and TPU.
+
+The weights are part of the program, so that the file is all that is needed, and
+``jax.export.deserialize(content).call(signal, channel_mask, channel_ids)`` all that is to do. It
+takes windows that are ready; how to make them is in the JSON file beside it.
+"""
+
+import dataclasses
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from jax import export
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.inference.program import encode_windows
+from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.models.mae import pool_tokens
+from physio_mae_jax.signals.channels import channel_id
+from physio_mae_jax.training import artifacts
+
+PLATFORMS = ("cpu", "cuda", "tpu")
+
+
+def export_encoder(
+    trained: TrainedModel,
+    path: str | Path,
+    *,
+    num_channels: int | None = None,
+    platforms: Sequence[str] = PLATFORMS,
+) -> Path:
+    """Write the encoder as a program for batches of any size.
+
+    Args:
+        trained: the model.
+        path: of the file; ``path + '.json'`` says how it is called.
+        num_channels: M of its windows; None for that of training.
+        platforms: what it shall run on.
+
+    Returns:
+        The path.
+
+    Raises:
+        ConfigError: an unknown platform.
+    """
+    for platform in platforms:
+        if platform not in PLATFORMS:
+            raise ConfigError(
+                f"platform {platform!r} is not known; choose of {', '.join(PLATFORMS)}."
+            )
+    place = Path(path).expanduser()
+    channels = num_channels or trained.contract.input.num_channels
+    exported = _exported(trained, channels, platforms)
+    artifacts.prepare_workdir(place.parent)
+    with artifacts.telling_a_full_disk(place.parent):
+        partial = place.with_name(f"{place.name}.tmp")
+        partial.write_bytes(exported.serialize())
+        os.replace(partial, place)
+        artifacts.write_json(
+            place.with_name(f"{place.name}.json"), _calling(trained, channels, platforms)
+        )
+    return place
+
+
+def _exported(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> export.Exported:
+    config = dataclasses.replace(
+        # Fused attention is a kernel of one platform; the program is for all.
+        trained.contract.model,
+        remat="none",
+        attention_implementation="xla",
+    )
+    params = trained.autoencoder_params["encoder"]
+    alone = trained.contract.channels_alone
+
+    def embed(signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array) -> jax.Array:
+        batch = {"signal": signal, "channel_mask": channel_mask, "channel_ids": channel_ids}
+        latents = encode_windows(config, params, batch, channels_alone=alone)
+        return pool_tokens(latents, channel_mask)
+
+    (batch,) = export.symbolic_shape("b")
+    shapes = (
+        jax.ShapeDtypeStruct((batch, channels, config.num_samples), jnp.float32),
+        jax.ShapeDtypeStruct((batch, channels), jnp.bool_),
+        jax.ShapeDtypeStruct((batch, channels), jnp.int32),
+    )
+    return export.export(jax.jit(embed), platforms=tuple(platforms))(*shapes)
+
+
+def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> dict[str, Any]:
+    """Say what the program takes and gives."""
+    contract = trained.contract
+    length = contract.input.num_samples
+    return {
+        "call": "jax.export.deserialize(open(path, 'rb').read()).call(signal, mask, ids)",
+        "platforms": list(platforms),
+        "inputs": {
+            "signal": f"float32 [b, {channels}, {length}], {contract.input.normalisation}",
+            "channel_mask": f"bool [b, {channels}], True where a channel is present and varies",
+            "channel_ids": f"int32 [b, {channels}], see channel_ids below",
+        },
+        "output": f"float32 [b, {contract.model.width}]",
+        "channel_ids": {name: channel_id(name) for name in contract.input.channels},
+        "input_contract": contract.input.to_json(),
+    }
+
+
+def read_calling(path: str | Path) -> dict[str, Any]:
+    """Read the JSON file beside an exported program."""
+    return json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))

@@ -1,0 +1,213 @@
+"""Looking into an encoder: what it makes of hidden stretches, and what it attends to."""
+
+import dataclasses
+import functools
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physio_mae_jax.data.channel_plan import KnownChannels
+from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.figures.attention import AttendedWindow
+from physio_mae_jax.figures.reconstruction import ReconstructedWindow
+from physio_mae_jax.inference.given import Description, recordings_of
+from physio_mae_jax.inference.preparing import check_known
+from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.encoder import Encoder
+from physio_mae_jax.models.layers import ATTENTION
+from physio_mae_jax.models.stack import split_channels
+from physio_mae_jax.objectives.masking import chosen_columns_mask, num_visible
+from physio_mae_jax.signals import wavelet
+from physio_mae_jax.training.evaluation import redraw
+
+_INPUTS = ("signal", "channel_mask", "channel_ids")
+
+
+class Inspected(NamedTuple):
+    """One window of a recording, ready for the model.
+
+    Attributes:
+        batch: 'signal' [1, M, L], 'channel_mask' and 'channel_ids' [1, M].
+        channels: names, in the model's order.
+        title: which recording, from where.
+    """
+
+    batch: dict[str, np.ndarray]
+    channels: tuple[str, ...]
+    title: str
+
+
+def one_window(
+    trained: TrainedModel,
+    window: WindowConfig,
+    signal: Any,
+    description: Description,
+    start_seconds: float,
+) -> Inspected:
+    """Cut a whole window out of one recording.
+
+    Raises:
+        DataError: there is none from ``start_seconds`` on, or something is wrong with the signal.
+    """
+    recordings = recordings_of(signal, description)
+    known = trained.contract.input.channels
+    check_known(recordings, known)
+    if len(recordings.recordings) != 1:
+        raise DataError(
+            f"{len(recordings.recordings)} recordings are given; one at a time is looked at."
+        )
+    info = recordings.recordings[0]
+    planner = KnownChannels(known, window.units)
+    names = planner.plan(info).channels
+    reader = WindowReader(recordings, dataclasses.replace(window, num_channels=len(names)), planner)
+    start = round(start_seconds * window.sampling_rate_hz)
+    if not reader.starts(0).hold(start):
+        raise DataError(
+            f"{info.record_id} has no whole window of {window.seconds:g} s from "
+            f"{start_seconds:g} s on: it lasts {info.seconds:g} s, and windows keep clear of "
+            "values that are not finite."
+        )
+    example = reader.read(0, start)
+    batch = {name: example[name][None] for name in _INPUTS}
+    return Inspected(batch, names, f"{info.record_id}, from {start_seconds:g} s")
+
+
+def reconstruct_window(
+    trained: TrainedModel, inspected: Inspected, hidden: np.ndarray
+) -> ReconstructedWindow:
+    """Hide columns [W] bool of a window and predict them.
+
+    Raises:
+        ConfigError: all columns are hidden, or none.
+    """
+    model, contract = trained.autoencoder, trained.contract
+    alone, channels = contract.channels_alone, len(inspected.channels)
+    examples = _one_by_one(inspected.batch) if alone else inspected.batch
+    mask = chosen_columns_mask(hidden, 1 if alone else channels, model.config)
+    if alone:
+        mask = jax.tree.map(lambda values: jnp.repeat(values, channels, axis=0), mask)
+    arrays = _redraw(
+        model, contract.objective, trained.autoencoder_params, examples, mask, (1, channels)
+    )
+    bank = _bank(model.config)
+    return ReconstructedWindow(
+        title=inspected.title,
+        channels=inspected.channels,
+        sampling_rate_hz=model.config.sampling_rate_hz,
+        frequencies_hz=bank.frequencies_hz,
+        **{name: np.asarray(values)[0] for name, values in arrays.items()},
+    )
+
+
+_redraw = jax.jit(redraw, static_argnames=("model", "objective", "shape"))
+
+
+def hidden_columns(
+    config: MaeConfig, spans: Sequence[tuple[float, float]] | None, ratio: float, seed: int
+) -> np.ndarray:
+    """Return which columns [W] are hidden: those that spans touch, or a share at random.
+
+    Args:
+        config: of the model.
+        spans: (start, stop) in seconds from the start of the window; None for a share.
+        ratio: the share.
+        seed: of the choice.
+
+    Raises:
+        ConfigError: a span is outside the window.
+    """
+    columns, hidden = config.num_columns, np.zeros(config.num_columns, bool)
+    if spans is None:
+        count = columns - num_visible(columns, ratio)
+        hidden[np.random.default_rng(seed).permutation(columns)[:count]] = True
+        return hidden
+    column_seconds = config.patch_samples / config.sampling_rate_hz
+    for start, stop in spans:
+        if not 0 <= start < stop <= columns * column_seconds + 1e-9:
+            raise ConfigError(
+                f"hidden_seconds has ({start:g}, {stop:g}); (start, stop) within the window of "
+                f"{columns * column_seconds:g} s is meant."
+            )
+        # The slack is for the rounding of seconds alone, far below a sample.
+        hidden[int(start / column_seconds + 1e-6) : int(np.ceil(stop / column_seconds - 1e-6))] = 1
+    return hidden
+
+
+def attend_window(trained: TrainedModel, inspected: Inspected, layer: int | None) -> AttendedWindow:
+    """Ask an encoder what it attends to in a window.
+
+    Args:
+        trained: the model.
+        inspected: the window.
+        layer: of the encoder, negative ones counted from the last; None for the mean of all.
+
+    Raises:
+        ConfigError: there is no such layer.
+    """
+    config = dataclasses.replace(trained.contract.model, remat="none")
+    if layer is not None and not -config.depth <= layer < config.depth:
+        raise ConfigError(f"layer is {layer}; the encoder has {config.depth}, from 0 on.")
+    alone = trained.contract.channels_alone
+    examples = _one_by_one(inspected.batch) if alone else inspected.batch
+    params = trained.autoencoder_params["encoder"]
+    received, between = _attended(config, params, examples)
+
+    def of_layer(values: jax.Array) -> np.ndarray:
+        return np.asarray(values.mean(axis=0) if layer is None else values[layer])
+
+    signal = jnp.asarray(inspected.batch["signal"])
+    scalogram = wavelet.scalogram(signal, config.wavelet, config.sampling_rate_hz)
+    which = "mean of all layers" if layer is None else f"layer {layer % config.depth}"
+    shape = (len(inspected.channels), config.num_columns, config.num_rows)
+    return AttendedWindow(
+        title=f"{inspected.title}, {which}",
+        channels=inspected.channels,
+        sampling_rate_hz=config.sampling_rate_hz,
+        frequencies_hz=_bank(config).frequencies_hz,
+        signal=np.asarray(signal[0]),
+        scalogram=np.asarray(scalogram[0, :, 0]),
+        received=of_layer(received).reshape(shape),
+        between=None if between is None else of_layer(between),
+    )
+
+
+@functools.partial(jax.jit, static_argnames=("config",))
+def _attended(
+    config: MaeConfig, params: Any, batch: Mapping[str, np.ndarray]
+) -> tuple[jax.Array, jax.Array | None]:
+    """Return, for each layer, attention received and attention between channels.
+
+    Returns:
+        [depth, M, W, H], 1 where a token gets what it would if all got the same; [depth, M, M]
+        from each row's channel to each column's, None where channels exchange nothing.
+    """
+    inputs = [jnp.asarray(batch[name]) for name in _INPUTS]
+    _, kept = Encoder(config).apply({"params": params}, *inputs, None, None, mutable=[ATTENTION])
+    blocks = kept[ATTENTION]["stack"]["blocks"]
+    (received,) = blocks["time_attention"]["received"]
+    if config.encoder_attention == "joint":
+        received = received[..., 1:] if config.class_token else received
+        grid = split_channels(
+            received.reshape(config.depth, -1, 1), config.num_rows, config.num_columns
+        )[..., 0]
+        return grid * grid[0].size, None
+    grid = received.reshape(config.depth, -1, config.num_columns, config.num_rows)
+    between = None
+    if "channel_attention" in blocks and inputs[1].shape[1] > 1:
+        (pairs,) = blocks["channel_attention"]["pairs"]
+        between = pairs.mean(axis=1)
+    return grid * config.num_tokens, between
+
+
+def _one_by_one(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Make of one window with M channels M windows with one."""
+    return {name: values.reshape(-1, 1, *values.shape[2:]) for name, values in batch.items()}
+
+
+def _bank(config: MaeConfig) -> wavelet.WaveletBank:
+    return wavelet.wavelet_bank(config.wavelet, config.sampling_rate_hz, config.num_samples)

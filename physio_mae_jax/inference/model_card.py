@@ -1,0 +1,85 @@
+"""The card of a shared model: what it is, what it was trained on, and what it is not for."""
+
+import dataclasses
+from collections.abc import Mapping
+
+import numpy as np
+
+from physio_mae_jax.data.fingerprints import text_hash
+from physio_mae_jax.inference.trained import TrainedModel
+
+_NOT_SAID = "Not said."
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Card:
+    """What only people know of a model.
+
+    Attributes:
+        licence: of the weights, as its SPDX name.
+        intended_use: what it is for.
+        evaluation: how good it was, on what; Markdown, such as the text of an evaluation.md.
+    """
+
+    licence: str = ""
+    intended_use: str = ""
+    evaluation: str = ""
+
+
+def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: Card) -> str:
+    """Write the card as Markdown with the front matter that the Hugging Face hub reads."""
+    given, model = trained.contract.input, trained.contract.model
+    seconds = given.num_samples / given.sampling_rate_hz
+    sets = "\n".join(f"* {name}: {what}" for name, what in given.filters.items()) or _NOT_SAID
+    subjects = trained.trained_on
+    front = ["library_name: physio_mae_jax", "tags: [physiological-signals, jax]"]
+    if card.licence:
+        front.insert(0, f"license: {card.licence.lower()}")
+    size = sum(array.size for array in arrays.values())
+    front_matter = "\n".join(front)
+    return f"""---
+{front_matter}
+---
+# A masked autoencoder of physiological signals
+
+{size / 1e6:.2f} M parameters, embeddings of {model.width} numbers. Loaded without running any code
+of this folder:
+
+```python
+from physio_mae_jax.inference import Encoder
+
+encoder = Encoder.from_pretrained("this/folder")
+embedding = encoder.encode(signal, sampling_rate_hz=500, channels=["I", "II"])
+```
+
+## Input
+
+Channels it knows: {", ".join(given.channels)}. Windows of {seconds:g} s at
+{given.sampling_rate_hz:g} Hz, {given.normalisation}; other rates, lengths, orders and subsets of
+channels are brought to that, and a report says how.
+
+## Training data
+
+How each data set was filtered before:
+
+{sets}
+
+Subjects: {len(subjects.subjects)}, hash {text_hash(subjects.to_json()["subjects"])}. Hashes of all
+subjects and of their samples are in config.json, so that an evaluation can tell whether it judges
+the model on what it was trained on. Split `{trained.contract.split.get("rule", "")}`, hash
+{trained.contract.split.get("hash", "")}.
+
+## Evaluation
+
+{card.evaluation or _NOT_SAID}
+
+## Intended use
+
+{card.intended_use or _NOT_SAID}
+
+Not a medical device: nothing here was tested for diagnosis or care.
+
+## Licence
+
+{card.licence or _NOT_SAID}
+"""

@@ -1,0 +1,165 @@
+"""A model as a folder to share: weights (safetensors), what they are (JSON), and a card.
+
+Neither file can hold code, and both are checked before anything is made of them: the weights
+against the hash in the description, their names and shapes against the model it describes.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import safetensors
+import safetensors.numpy
+
+from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.inference.model_card import Card, render_card
+from physio_mae_jax.inference.trained import TrainedModel, named_arrays
+from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.model_contract import ModelContract
+
+WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "config.json", "README.md"
+FORMAT = "physio_mae_jax/1"
+_SHOWN = 3
+
+
+def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
+    """Write a model into a folder, each file whole or not at all, the description last.
+
+    Args:
+        trained: the model.
+        folder: made if absent.
+        card: what people should know of it.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: it cannot be written to.
+    """
+    place = artifacts.prepare_workdir(Path(folder).expanduser())
+    arrays = {n: np.ascontiguousarray(a) for n, a in named_arrays(trained.params).items()}
+    weights = safetensors.numpy.save(arrays, {"format": FORMAT})
+    description = {
+        "format": FORMAT,
+        "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()},
+        "contract": trained.contract.to_json(),
+        "trained_on": trained.trained_on.to_json(),
+        # Its name only: where it lay says something of whose machine that was.
+        "origin": Path(trained.origin).name,
+        "versions": {name: metadata.version(name) for name in ("jax", "flax")},
+    }
+    with artifacts.telling_a_full_disk(place):
+        partial = place / f"{WEIGHTS}.tmp"
+        partial.write_bytes(weights)
+        os.replace(partial, place / WEIGHTS)
+        artifacts.write_text(place / CARD, render_card(trained, arrays, card))
+        artifacts.write_json(place / DESCRIPTION, description)
+    return place
+
+
+def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
+    """Load a model that ``save_model`` wrote. No code of its files is run.
+
+    Args:
+        name: a folder, or, with ``allow_hub``, an 'owner/name' of the Hugging Face hub.
+        allow_hub: fetch it from there if there is no such folder.
+
+    Raises:
+        DataError: it is not there, of another kind, or damaged; the message names the file.
+    """
+    folder = Path(name).expanduser()
+    if not folder.is_dir():
+        folder = _from_hub(str(name)) if allow_hub else _not_there(folder)
+    description = _description(folder / DESCRIPTION)
+    contract = ModelContract.from_json(description["contract"], str(folder / DESCRIPTION))
+    arrays = _weights(folder / WEIGHTS, description["weights"])
+    params = _tree(arrays, contract, folder / WEIGHTS)
+    return TrainedModel(
+        contract, params, TrainingRecord.from_json(description["trained_on"]), str(name)
+    )
+
+
+def _not_there(folder: Path) -> Path:
+    raise DataError(
+        f"{folder} is not a folder; give one that save_pretrained wrote. A model of the Hugging "
+        "Face hub, 'owner/name', is fetched with allow_hub=True only. A run of one's own is loaded "
+        "by Encoder.from_checkpoint."
+    )
+
+
+def _from_hub(name: str) -> Path:
+    try:
+        from huggingface_hub import snapshot_download
+    except ImportError as error:
+        raise ConfigError(
+            f"allow_hub=True for {name!r} needs huggingface_hub; install it with pip install "
+            "huggingface_hub, or download the three files yourself and give their folder."
+        ) from error
+    try:
+        return Path(snapshot_download(name, allow_patterns=[WEIGHTS, DESCRIPTION, CARD]))
+    except Exception as error:  # of huggingface_hub and what it uses: a dozen kinds
+        raise DataError(
+            f"{name!r} cannot be fetched ({type(error).__name__}: {str(error)[:300]}); check the "
+            "name and the connection, or download its files and give their folder."
+        ) from error
+
+
+def _description(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path} cannot be read ({error}); copy the folder again.") from error
+    known = isinstance(content, dict) and content.get("format") == FORMAT
+    if not known or {"weights", "contract", "trained_on"} - content.keys():
+        found = content.get("format", "none") if isinstance(content, dict) else "none"
+        raise DataError(
+            f"{path} describes no model of this program: its format is {found!r}, {FORMAT!r} is "
+            "expected. Weights of the original are read by inference.torch_file."
+        )
+    return content
+
+
+def _weights(path: Path, about: Mapping[str, str]) -> dict[str, np.ndarray]:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise DataError(f"{path} cannot be read ({error}); copy the folder again.") from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != about["sha256"]:
+        raise DataError(
+            f"{path} is damaged or of another model: its SHA-256 is {found[:16]}…, "
+            f"{about['sha256'][:16]}… is expected; copy the folder again."
+        )
+    try:
+        return safetensors.numpy.load(content)
+    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        raise DataError(f"{path} is not a safetensors file ({error}); copy it again.") from error
+
+
+def _tree(arrays: Mapping[str, np.ndarray], contract: ModelContract, path: Path) -> Any:
+    """Put arrays in their places, refusing any that is missing, too many or of another shape."""
+    leaves, tree = jax.tree_util.tree_flatten_with_path(contract.abstract_params())
+    expected = {"/".join(str(key.key) for key in place): leaf for place, leaf in leaves}
+    wrong = [f"{name} is missing" for name in expected if name not in arrays]
+    wrong += [f"{name} is not of this model" for name in arrays if name not in expected]
+    wrong += [
+        f"{name} is {arrays[name].dtype}{list(arrays[name].shape)}, not {leaf.dtype}"
+        f"{list(leaf.shape)}"
+        for name, leaf in expected.items()
+        if name in arrays and (arrays[name].shape != leaf.shape or arrays[name].dtype != leaf.dtype)
+    ]
+    if wrong:
+        more = f" and {len(wrong) - _SHOWN} more" if len(wrong) > _SHOWN else ""
+        raise DataError(
+            f"{path} does not hold the model that {DESCRIPTION} beside it describes: "
+            f"{'; '.join(wrong[:_SHOWN])}{more}. Use both files of one save_pretrained."
+        )
+    return jax.tree_util.tree_unflatten(tree, [jnp.asarray(arrays[name]) for name in expected])

@@ -1,0 +1,91 @@
+"""What was done to recordings before they were encoded."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import NamedTuple
+
+RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
+CONVERTED = "converted"
+MASKED, PADDED, REJECTED = "masked", "padded", "rejected"
+KINDS = (RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED)
+_SHOWN = 3
+
+
+class Note(NamedTuple):
+    """One thing that was done.
+
+    Attributes:
+        kind: one of ``KINDS``.
+        text: what, in words.
+        recording: to which.
+    """
+
+    kind: str
+    text: str
+    recording: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncodingReport:
+    """What became of the recordings of a call; ``print`` shows it.
+
+    Attributes:
+        recordings: names, in the order of the embeddings.
+        channels: names of the rows of each: as given, derived ones behind them.
+        seconds: of them together.
+        num_windows: encoded.
+        window_seconds: length of a window.
+        notes: what was done, to which recording.
+    """
+
+    recordings: tuple[str, ...]
+    channels: tuple[tuple[str, ...], ...]
+    seconds: float
+    num_windows: int
+    window_seconds: float
+    notes: tuple[Note, ...]
+
+    def of(self, kind: str) -> tuple[Note, ...]:
+        """Return the notes of one of ``KINDS``."""
+        return tuple(note for note in self.notes if note.kind == kind)
+
+    def lines(self) -> list[str]:
+        """Word the report, each thing once."""
+        count = len(self.recordings)
+        windows = "window" if self.num_windows == 1 else "windows"
+        lines = [
+            f"{'recordings':<11}{count} of {_duration(self.seconds)} in all, "
+            f"{self.num_windows} {windows} of {self.window_seconds:g} s"
+        ]
+        for kind in KINDS:
+            texts = _grouped(self.of(kind), count)
+            lines += [
+                f"{kind if number == 0 else '':<11}{text}" for number, text in enumerate(texts)
+            ]
+        nothing = [kind for kind in KINDS if not self.of(kind)]
+        return [*lines, f"{'nothing':<11}{', '.join(nothing)}"] if nothing else lines
+
+    def __str__(self) -> str:
+        """Return the lines as one text."""
+        return "\n".join(self.lines())
+
+
+def _grouped(notes: Iterable[Note], num_recordings: int) -> list[str]:
+    """Say each text once, and of which recordings where not of all."""
+    by_text: dict[str, list[str]] = {}
+    for note in notes:
+        by_text.setdefault(note.text, []).append(note.recording)
+    lines = []
+    for text, names in by_text.items():
+        if len(set(names)) == num_recordings:
+            lines.append(text)
+            continue
+        shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
+        lines.append(f"{text} ({len(names)} of {num_recordings} recordings: {shown})")
+    return lines
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:.6g} s"
+    return f"{seconds / 60:.1f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,42 @@
+"""How recordings are encoded, whatever they are."""
+
+import dataclasses
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.inference.program import OUTPUTS, Output
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncodingSettings:
+    """Choices of a caller.
+
+    Attributes:
+        output: 'pooled', 'channels', 'columns' or 'tokens', see ``Encoder.encode_with_report``.
+        overlap: share of a window that the next one also covers, in [0, 1).
+        derive_leads: add limb leads that follow from two others and that the model knows.
+        unknown_channels: a channel that the model does not know is an 'error', or is left out
+            ('leave_out') and reported.
+        on_invalid: NaN, or a recording too short, is an 'error'; or windows that hold NaN are left
+            out ('skip') and reported, and a recording without any other gives NaN.
+        num_threads: that read ahead; 0 for one a core, eight at most.
+    """
+
+    output: Output = "pooled"
+    overlap: float = 0.5
+    derive_leads: bool = False
+    unknown_channels: str = "error"
+    on_invalid: str = "error"
+    num_threads: int = 0
+
+    def __post_init__(self) -> None:
+        for name, choices in (
+            ("output", OUTPUTS),
+            ("unknown_channels", ("error", "leave_out")),
+            ("on_invalid", ("error", "skip")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ConfigError(
+                    f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
+                )
+        if not 0 <= self.overlap < 1:
+            raise ConfigError(f"overlap is {self.overlap}; it must lie in [0, 1).")

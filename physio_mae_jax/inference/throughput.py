@@ -1,0 +1,146 @@
+"""How many recordings a second an encoder embeds: of arrays in memory, and from files.
+
+python -m physio_mae_jax.inference.throughput --run=runs/first --channels=I,II,V1 --seconds=10
+python -m physio_mae_jax.inference.throughput --run=runs/first --files '/raw/*.hea'
+"""
+
+import argparse
+import glob
+import sys
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import numpy as np
+
+from physio_mae_jax.data.formats.folder import open_files
+from physio_mae_jax.data.scanned import ScannedRecordings
+from physio_mae_jax.data.sets import JoinedSource
+from physio_mae_jax.errors import UserError
+from physio_mae_jax.inference.encoder import Encoder
+from physio_mae_jax.inference.settings import EncodingSettings
+
+
+class Throughput(NamedTuple):
+    """What was measured, compiling left out.
+
+    Attributes:
+        recordings: encoded each time.
+        windows: of these.
+        seconds: of the fastest repetition, of reading too.
+        device: on which.
+    """
+
+    recordings: int
+    windows: int
+    seconds: float
+    device: str
+
+    def __str__(self) -> str:
+        """Word it on one line."""
+        return (
+            f"{self.recordings / self.seconds:.1f} recordings/s, "
+            f"{self.windows / self.seconds:.1f} windows/s ({self.recordings} recordings, "
+            f"{self.windows} windows, {self.seconds:.2f} s, {self.device})"
+        )
+
+
+def measure_arrays(
+    encoder: Encoder,
+    *,
+    channels: Sequence[str],
+    seconds: float,
+    sampling_rate_hz: float,
+    num_recordings: int,
+    repeats: int = 3,
+) -> Throughput:
+    """Encode noise, preparation of the windows included.
+
+    Args:
+        encoder: to measure.
+        channels: names, as many as the recordings shall have.
+        seconds, sampling_rate_hz: of each recording.
+        num_recordings: encoded together.
+        repeats: the fastest of so many counts.
+    """
+    shape = (num_recordings, len(channels), round(seconds * sampling_rate_hz))
+    signal = np.random.default_rng(0).normal(size=shape).astype(np.float32)
+
+    def encode() -> tuple[int, int]:
+        report = encoder.encode_with_report(
+            signal, sampling_rate_hz=sampling_rate_hz, channels=list(channels)
+        ).report
+        return num_recordings, report.num_windows
+
+    return _fastest(encode, repeats)
+
+
+def measure_files(
+    encoder: Encoder, paths: Sequence[str], *, num_threads: int = 0, repeats: int = 3
+) -> Throughput:
+    """Encode files from opening them to their embeddings; channels not known are left out."""
+    settings = EncodingSettings(
+        unknown_channels="leave_out", on_invalid="skip", num_threads=num_threads
+    )
+
+    def encode() -> tuple[int, int]:
+        source = open_files(paths)
+        joined = JoinedSource([source], [range(len(source.recordings))])
+        scanned = ScannedRecordings(joined, range(len(joined.recordings)), skip_unreadable=True)
+        _, report = encoder.encode_source(scanned, settings)
+        return len(report.recordings), report.num_windows
+
+    return _fastest(encode, repeats)
+
+
+def _fastest(encode: Callable[[], tuple[int, int]], repeats: int) -> Throughput:
+    recordings, windows = encode()  # compiles
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        encode()
+        times.append(time.perf_counter() - begin)
+    return Throughput(recordings, windows, min(times), jax.devices()[0].device_kind)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Measure what the flags say; return the exit status."""
+    options = _parse(arguments)
+    try:
+        encoder = Encoder.from_checkpoint(options.run, batch_size=options.batch_size)
+        if options.files:
+            paths = [path for pattern in options.files for path in sorted(glob.glob(pattern))]
+            print(measure_files(encoder, paths, repeats=options.repeats))
+            return 0
+        print(
+            measure_arrays(
+                encoder,
+                channels=options.channels.split(","),
+                seconds=options.seconds,
+                sampling_rate_hz=options.sampling_rate_hz,
+                num_recordings=options.recordings,
+                repeats=options.repeats,
+            )
+        )
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def _parse(arguments: Sequence[str] | None) -> Any:
+    parser = argparse.ArgumentParser(prog="python -m physio_mae_jax.inference.throughput")
+    parser.add_argument("--run", required=True, help="work folder of a pre-training")
+    parser.add_argument("--files", nargs="*", help="files or patterns; none: noise in memory")
+    parser.add_argument("--channels", default="I,II,V1", help="of the noise")
+    parser.add_argument("--seconds", type=float, default=10.0, help="of the noise")
+    parser.add_argument("--sampling_rate_hz", type=float, default=500.0, help="of the noise")
+    parser.add_argument("--recordings", type=int, default=64, help="of the noise")
+    parser.add_argument("--batch_size", type=int, default=32)
+    parser.add_argument("--repeats", type=int, default=3)
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

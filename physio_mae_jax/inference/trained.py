@@ -1,0 +1,89 @@
+"""A pre-trained model as a run left it, loaded by what its checkpoint says of itself."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import NamedTuple
+
+import jax
+import numpy as np
+
+from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.errors import UserError
+from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.objectives.pretraining import Params
+from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.model_contract import ModelContract
+
+
+class TrainedModel(NamedTuple):
+    """A pre-trained model.
+
+    Attributes:
+        contract: what it is and what it takes.
+        params: of ``contract.build()``.
+        trained_on: hashes of what it was trained on.
+        origin: where it was loaded from, for reports.
+    """
+
+    contract: ModelContract
+    params: Params
+    trained_on: TrainingRecord
+    origin: str
+
+    @property
+    def autoencoder(self) -> MaskedAutoencoder:
+        """The autoencoder, without a projection that may be around it."""
+        return MaskedAutoencoder(self.contract.model)
+
+    @property
+    def autoencoder_params(self) -> Params:
+        """Parameters of ``autoencoder``."""
+        wrapped = isinstance(self.contract.build(), ContrastiveAutoencoder)
+        return self.params["autoencoder"] if wrapped else self.params
+
+
+def load_checkpoint(path: str | Path) -> TrainedModel:
+    """Load the newest checkpoint of a pre-training run.
+
+    Args:
+        path: work folder of the run, or its folder of checkpoints.
+
+    Raises:
+        UserError: there is no whole checkpoint of a pre-training there.
+    """
+    folder = _checkpoint_folder(Path(path).expanduser())
+    with Checkpoints(folder, keep=None) as checkpoints:
+        if checkpoints.latest_step is None:
+            raise UserError(f"{folder} holds no whole checkpoint; name a run that has one.")
+        contract = ModelContract.from_json(checkpoints.contract(), f"the checkpoint in {folder}")
+        params = checkpoints.parts({"params": contract.abstract_params()})["params"]
+        trained_on = checkpoints.trained_on()
+    return TrainedModel(contract, params, trained_on, str(path))
+
+
+def fingerprint_of(trained: TrainedModel) -> str:
+    """Hash the weights and the contract of a model."""
+    found = hashlib.sha256(json.dumps(trained.contract.to_json(), sort_keys=True).encode())
+    for name, values in sorted(named_arrays(trained.params).items()):
+        found.update(name.encode())
+        found.update(np.ascontiguousarray(values).tobytes())
+    return found.hexdigest()
+
+
+def named_arrays(params: Params) -> dict[str, np.ndarray]:
+    """Return the arrays of parameters by their path, such as 'encoder/stack/norm/scale'."""
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    return {"/".join(str(key.key) for key in path): np.asarray(leaf) for path, leaf in leaves}
+
+
+def _checkpoint_folder(path: Path) -> Path:
+    for folder in (path / "checkpoints", path):
+        if folder.is_dir() and any(child.name.isdigit() for child in folder.iterdir()):
+            return folder
+    found = "is not there" if not path.exists() else "holds no checkpoints"
+    raise UserError(
+        f"{path} {found}; name the work folder of a pre-training run, such as runs/first. What "
+        "save_pretrained wrote is loaded by Encoder.from_pretrained."
+    )

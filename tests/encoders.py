@@ -1,0 +1,85 @@
+"""Untrained encoders with the contract of trained ones, and signals to give them."""
+
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contract import InputContract
+from physio_mae_jax.data.windows import NORMALISATION
+from physio_mae_jax.inference import Encoder
+from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.objectives.contrastive import ContrastiveConfig
+from physio_mae_jax.objectives.masking import MaskConfig
+from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.signals.channels import TWELVE_LEADS
+from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.model_contract import ModelContract
+from physio_mae_jax.training.pretrain_step import init_params
+from tests.factories import random_params, tiny_model
+
+WINDOW_SECONDS, RATE_HZ = 4.0, 100.0
+
+
+def untrained(**changes: Any) -> TrainedModel:
+    """Make a model of 4 s windows at 100 Hz that claims to know ECG and PPG."""
+    input_changes = changes.pop("input", {})
+    model = tiny_model(**changes)
+    given = {
+        "channels": (*TWELVE_LEADS, "PPG"),
+        "num_channels": 12,
+        "units": {"I": "mV", "II": "mV"},
+        "sampling_rate_hz": RATE_HZ,
+        "num_samples": 400,
+        "band_hz": None,
+        "normalisation": NORMALISATION,
+        "filters": {"made_up": "as recorded"},
+    }
+    joint = changes.get("encoder_attention") == "joint"
+    contract = ModelContract(
+        model=model.config,
+        objective=ObjectiveConfig(mask=MaskConfig(kind="random" if joint else "tubelet")),
+        contrastive=ContrastiveConfig(),
+        input=InputContract(**given | input_changes),
+        split={"rule": "random=|0.1|", "hash": "0"},
+    )
+    seen = TrainingRecord(np.arange(3, dtype=np.uint64), np.arange(5, dtype=np.uint64))
+    params = random_params(model) if not joint else _joint_params(contract)
+    return TrainedModel(contract, params, seen, "made/up")
+
+
+def _joint_params(contract: ModelContract) -> Any:
+    mask = contract.objective.mask
+    return jax.jit(lambda key: init_params(contract.build(), mask, key, 2))(jax.random.key(0))
+
+
+def encoder(**changes: Any) -> Encoder:
+    """Put an untrained model to use, on one device."""
+    return Encoder(untrained(**changes), batch_size=16, num_devices=1)
+
+
+def write_run(folder: Path) -> Path:
+    """Write the checkpoint of an untrained model as a run would."""
+    model = untrained()
+    with Checkpoints(folder / "checkpoints", keep=1) as checkpoints:
+        checkpoints.save(1, {"params": model.params}, model.contract.to_json(), model.trained_on)
+    return folder
+
+
+def beats(seconds: float, rate_hz: float, leads: int = 3, seed: int = 0) -> np.ndarray:
+    """Sample a heart beat of 72 a minute, the same at any rate: [leads, n]."""
+    time = np.arange(round(seconds * rate_hz)) / rate_hz
+    phase = (time * 1.2) % 1.0
+    rng = np.random.default_rng(seed)
+    places, widths = np.array([0.2, 0.36, 0.4, 0.44, 0.65]), np.array([25, 12, 12, 12, 45]) / 1e3
+    heights = rng.normal([0.15, -0.1, 1.0, -0.2, 0.3], 0.1, size=(leads, 5))
+    waves = np.exp(-0.5 * ((phase[:, None] - places) / widths / 1.2) ** 2)
+    return heights @ waves.T
+
+
+def cosine(first: np.ndarray, second: np.ndarray) -> float:
+    """Return the cosine between two embeddings."""
+    first, second = first.ravel(), second.ravel()
+    return float(first @ second / np.linalg.norm(first) / np.linalg.norm(second))

@@ -1,0 +1,189 @@
+"""Models saved to be shared, and exported programs: exact, checked, and without code."""
+
+import json
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+import safetensors.numpy
+
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.inference import Encoder
+from physio_mae_jax.inference.export import read_calling
+from physio_mae_jax.signals.preprocess import z_score
+from tests.encoders import beats, encoder
+
+LEADS = ["I", "II", "V1"]
+
+
+@pytest.fixture(scope="module")
+def made():
+    return encoder()
+
+
+@pytest.fixture
+def saved(made, tmp_path):
+    return made.save_pretrained(
+        tmp_path / "shared", licence="CC-BY-4.0", intended_use="Studies.", evaluation="AUROC 0.9"
+    )
+
+
+def test_what_is_saved_is_loaded_as_it_was(made, saved):
+    loaded = Encoder.from_pretrained(saved, batch_size=16, num_devices=1)
+    arguments = {"sampling_rate_hz": 250, "channels": LEADS}
+    np.testing.assert_array_equal(
+        loaded.encode(beats(5, 250), **arguments), made.encode(beats(5, 250), **arguments)
+    )
+    assert loaded.fingerprint == made.fingerprint
+    assert loaded.trained.trained_on.to_json() == made.trained.trained_on.to_json()
+
+
+def test_the_card_says_what_people_and_the_hub_ask_for(saved):
+    card = (saved / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlicense: cc-by-4.0\n")
+    for text in ("Subjects: 3, hash", "AUROC 0.9", "Studies.", "made_up: as recorded", "PPG"):
+        assert text in card
+
+
+def test_nothing_of_the_machine_is_in_the_files(saved):
+    assert json.loads((saved / "config.json").read_text())["origin"] == "up"
+    assert sorted(path.name for path in saved.iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+def change_description(folder, **changes):
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def rewrite(folder, arrays):
+    """Write other weights, with the hash that fits them."""
+    import hashlib
+
+    content = safetensors.numpy.save(arrays)
+    (folder / "model.safetensors").write_bytes(content)
+    about = {"file": "model.safetensors", "sha256": hashlib.sha256(content).hexdigest()}
+    change_description(folder, weights=about)
+
+
+def without_one(folder):
+    arrays = safetensors.numpy.load_file(folder / "model.safetensors")
+    arrays.pop("encoder/stack/norm/scale")
+    rewrite(folder, arrays)
+
+
+def of_another_shape(folder):
+    arrays = safetensors.numpy.load_file(folder / "model.safetensors")
+    rewrite(folder, arrays | {"encoder/stack/norm/scale": np.ones(7, np.float32)})
+
+
+@pytest.mark.parametrize(
+    ("harm", "message"),
+    [
+        (lambda f: damage(f / "model.safetensors"), r"model\.safetensors is damaged .* SHA-256"),
+        (lambda f: (f / "model.safetensors").unlink(), r"model\.safetensors cannot be read"),
+        (lambda f: (f / "config.json").unlink(), r"config\.json cannot be read"),
+        (lambda f: (f / "config.json").write_text("{"), r"config\.json cannot be read"),
+        (lambda f: (f / "config.json").write_text("[1]"), "its format is 'none'"),
+        (lambda f: change_description(f, format="bert"), "its format is 'bert'"),
+        (lambda f: change_description(f, contract={}), "not the contract of a pre-trained"),
+        (without_one, "encoder/stack/norm/scale is missing"),
+        (of_another_shape, r"norm/scale is float32\[7\], not float32\[32\]"),
+    ],
+)
+def test_a_damaged_or_foreign_file_is_refused_by_name(saved, harm, message):
+    harm(saved)
+    with pytest.raises(DataError, match=message):
+        Encoder.from_pretrained(saved)
+
+
+def test_a_pickle_is_not_run(saved, tmp_path):
+    trap = tmp_path / "trap"
+    pickled = f"cposix\nsystem\n(S'touch {trap}'\ntR.".encode()
+    (saved / "model.safetensors").write_bytes(pickled)
+    with pytest.raises(DataError, match="damaged"):
+        Encoder.from_pretrained(saved)
+    assert not trap.exists()
+
+
+def test_the_hub_is_asked_only_if_allowed(tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="allow_hub=True only"):
+        Encoder.from_pretrained("owner/model")
+    monkeypatch.setitem(sys.modules, "huggingface_hub", None)
+    with pytest.raises(ConfigError, match="pip install huggingface_hub"):
+        Encoder.from_pretrained("owner/model", allow_hub=True)
+
+
+def test_a_model_of_the_hub_is_loaded_like_a_folder(made, saved, monkeypatch):
+    import types
+
+    hub = types.SimpleNamespace(snapshot_download=lambda name, allow_patterns: str(saved))
+    monkeypatch.setitem(sys.modules, "huggingface_hub", hub)
+    loaded = Encoder.from_pretrained("owner/model", allow_hub=True, batch_size=16, num_devices=1)
+    assert loaded.fingerprint == made.fingerprint
+
+
+ALONE = """
+import sys
+
+class OnlyJax:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in {
+            "physio_mae_jax", "flax", "optax", "orbax", "grain", "sklearn", "pandas", "safetensors"
+        }:
+            raise ImportError(name)
+
+sys.meta_path.insert(0, OnlyJax())
+import jax.export
+import numpy as np
+
+with open("encoder.stablehlo", "rb") as file:
+    program = jax.export.deserialize(bytearray(file.read()))
+given = np.load("given.npz")
+for size in (1, 3):
+    found = program.call(*(given[name][:size] for name in ("signal", "mask", "ids")))
+    np.testing.assert_allclose(found, given["wanted"][:size], atol=1e-5)
+print(program.platforms)
+"""
+
+
+def test_an_exported_program_runs_where_there_is_only_jax(made, tmp_path):
+    path = made.export(tmp_path / "encoder.stablehlo", num_channels=3)
+    signals = np.stack([beats(4, 100, seed=i) for i in range(3)])
+    ids = read_calling(path)["channel_ids"]
+    np.savez(
+        tmp_path / "given.npz",
+        signal=np.stack([z_score(signal)[0] for signal in signals]),
+        mask=np.ones((3, 3), bool),
+        ids=np.tile(np.array([ids[name] for name in LEADS], np.int32), (3, 1)),
+        wanted=made.encode(signals, sampling_rate_hz=100, channels=LEADS),
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", ALONE], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "('cpu', 'cuda', 'tpu')"
+
+
+@pytest.mark.parametrize("changes", [{}, {"encoder_attention": "joint", "waveform_branch": False}])
+def test_a_program_takes_batches_of_any_size(changes, tmp_path):
+    path = encoder(**changes).export(tmp_path / "program", num_channels=2, platforms=("cpu",))
+    program = jax.export.deserialize(bytearray(path.read_bytes()))
+    assert [aval.shape[1:] for aval in program.in_avals] == [(2, 400), (2,), (2,)]
+    assert str(program.in_avals[0].shape[0]) == "b"
+
+
+def test_an_unknown_platform_is_named(made, tmp_path):
+    with pytest.raises(ConfigError, match="'npu' is not known; choose of cpu, cuda, tpu"):
+        made.export(tmp_path / "program", platforms=("npu",))
