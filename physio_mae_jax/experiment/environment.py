@@ -14,6 +14,8 @@ from ml_collections import ConfigDict
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.loop import check_contract
 
 _PACKAGES = ("physio_mae_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
 
@@ -72,8 +74,13 @@ def describe_run(
     """Write config.json and split.json, if this is the process that writes.
 
     Raises:
-        UserError: the disk is full.
+        UserError: the disk is full, or the folder holds a run of another contract, whose own
+            description must stay.
     """
+    checkpoints = workdir / "checkpoints"
+    if checkpoints.is_dir():
+        with Checkpoints(checkpoints, keep=None) as held:
+            check_contract(held, dict(contract))
     if jax.process_index() == 0:
         with artifacts.telling_a_full_disk(workdir):
             artifacts.write_json(workdir / "config.json", describe_environment(config, contract))

@@ -182,7 +182,7 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int]
     step = checkpoints.latest_step
     if step is None:
         return run.job.start(jax.random.key(run.seed), run.mesh), 0
-    _check_contract(checkpoints, run.contract)
+    check_contract(checkpoints, run.contract)
     if step > run.loop.num_steps:
         raise ConfigError(
             f"{checkpoints.directory} holds step {step}, beyond num_steps={run.loop.num_steps}; "
@@ -192,12 +192,18 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int]
     return checkpoints.restore(abstract, run.mesh, run.training), step
 
 
-def _check_contract(checkpoints: Checkpoints, contract: dict[str, Any]) -> None:
-    """Refuse to go on with another model or another kind of input than the checkpoint's."""
+def check_contract(checkpoints: Checkpoints, contract: dict[str, Any]) -> None:
+    """Refuse to go on with another model or another kind of input than the checkpoint's.
+
+    Raises:
+        ConfigError: there is a checkpoint, of another contract.
+    """
+    if checkpoints.latest_step is None:
+        return
     # Through JSON, as the saved one went, so that tuples compare equal to lists.
     ours, saved = json.loads(json.dumps(contract)), checkpoints.contract()
     different = [
-        f"{section}.{name}: {saved[section].get(name)!r} there, {value!r} here"
+        f"{section}.{name}: {saved.get(section, {}).get(name)!r} there, {value!r} here"
         for section, values in ours.items()
         for name, value in values.items()
         if saved.get(section, {}).get(name) != value
