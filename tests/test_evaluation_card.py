@@ -18,6 +18,7 @@ from physio_mae_jax.evaluation.evaluation import compare, evaluate
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.reading import doubts
 from physio_mae_jax.figures.evaluation import draw_roc
+from physio_mae_jax.training import artifacts
 
 REPLICATES = 60
 CLEAN = "contamination: none of 90 subjects and 100 recordings was trained on."
@@ -313,6 +314,26 @@ def test_cards_are_whole(tmp_path, kind, shares, pictures):
     assert "nan" not in text
 
 
+def test_a_card_shows_the_learning_curves_and_the_comparisons_there_are(tmp_path):
+    predictions, decisions, evaluations = judged()
+    test = predictions["test"]
+    noise = np.random.default_rng(0).normal(size=test.logits.shape)
+    worse = dataclasses.replace(test, logits=test.logits + 3 * noise)
+    artifacts.write_text(tmp_path / "figures" / "learning_curves.png", "a picture")
+    text = write_card(
+        tmp_path,
+        title="A model",
+        evaluations=evaluations,
+        predictions=predictions,
+        decisions=decisions,
+        context=CONTEXT,
+        comparisons=compare({"a": test, "b": worse}, "a", num_replicates=REPLICATES),
+    ).read_text(encoding="utf-8")
+    assert "![learning curves](figures/learning_curves.png)" in text
+    rows = re.findall(r"^\| b \| a \| (.*?) \| .* \| (-0\.\d+) \[.*\] \|", text, re.MULTILINE)
+    assert [name for name, _ in rows] == ["macro AUROC", "macro AUROC without rare classes"]
+
+
 def test_a_card_begins_with_its_doubts():
     bad = "CONTAMINATION: 3 of 90 subjects (a, b, c) and the samples of 0 of 100 recordings"
     assert report().split("\n")[2].startswith("**macro AUROC")
@@ -343,6 +364,8 @@ def test_a_card_marks_the_rare_and_says_where_thresholds_come_from():
     assert "Without 1 rare label:" in text
     assert "## Decisions, chosen on validation" in text
     assert re.search(r"^\| class_4 \|.*a guess: too few \|$", text, re.MULTILINE)
+    two = report("multiclass", (0.6, 0.4))
+    assert "class_1 is decided where it reaches its threshold, else class_0." in two
 
 
 def test_names_cannot_break_the_tables(tmp_path):
