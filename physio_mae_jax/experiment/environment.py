@@ -11,13 +11,14 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from physio_mae_jax import __version__
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import check_contract
 
-_PACKAGES = ("physio_mae_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
 
 
 def count_devices(wanted: int) -> int:
@@ -55,8 +56,8 @@ def describe_environment(config: ConfigDict, contract: Mapping[str, Any]) -> dic
 
 
 def _versions() -> dict[str, str]:
-    packages = {package: _version(package) for package in _PACKAGES}
-    return {"python": platform.python_version()} | packages
+    packages = {package: metadata.version(package) for package in _PACKAGES}
+    return {"python": platform.python_version(), "physio_mae_jax": __version__} | packages
 
 
 def how_it_came_about() -> dict[str, Any]:
@@ -85,10 +86,3 @@ def describe_run(
         with artifacts.telling_a_full_disk(workdir):
             artifacts.write_json(workdir / "config.json", describe_environment(config, contract))
             artifacts.write_json(workdir / "split.json", dict(split))
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed as a package"
