@@ -59,8 +59,13 @@ def pretrained(waves_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """Return the work folder of two steps of pre-training on the training waves."""
     from physio_mae_jax.experiment.pretraining import build_pretraining
     from physio_mae_jax.training.loop import train
+    from physio_mae_jax.training.pretrain_job import PretrainJob
     from tests.runs import pretraining_config
 
     workdir = tmp_path_factory.mktemp("pretrained")
-    train(build_pretraining(pretraining_config(waves_root), workdir))
+    with pytest.MonkeyPatch.context() as patch:
+        # Nobody looks at its pictures, which take longer than its steps.
+        patch.setattr(PretrainJob, "judge", lambda self, state, step: None)
+        patch.setattr(PretrainJob, "draw_progress", lambda self: None)
+        train(build_pretraining(pretraining_config(waves_root), workdir))
     return workdir

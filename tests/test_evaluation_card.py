@@ -285,9 +285,9 @@ def test_models_are_compared_in_pairs():
         ("multilabel", (0.5, 0.3, 0.01), {"roc", "precision_recall", "reliability", "confusion"}),
         ("multilabel", (0.3,), {"roc", "precision_recall", "reliability", "confusion"}),
         ("multilabel", (0.0,), {"confusion"}),
-        ("multilabel", (0.2,) * 25, {"roc", "precision_recall", "reliability", "confusion"}),
+        ("multilabel", (0.2,) * 21, {"roc", "precision_recall", "reliability", "confusion"}),
         ("multiclass", (0.6, 0.4), {"roc", "precision_recall", "reliability", "confusion"}),
-        ("multiclass", (0.04,) * 25, {"roc", "precision_recall", "reliability", "confusion"}),
+        ("multiclass", (0.04,) * 21, {"roc", "precision_recall", "reliability", "confusion"}),
         ("regression", (1, 1), {"scatter", "bland_altman"}),
     ],
 )

@@ -9,7 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physio_mae_jax.evaluation.trained import finetune, judge_trained
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.trained import finetune
 from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.past_run import open_run
 from physio_mae_jax.experiment.trained import build_trained
@@ -18,7 +19,7 @@ from physio_mae_jax.inference.torch_import import import_state_dict
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import train
 from physio_mae_jax.training.sharding import put_batch
-from physio_mae_jax.training.supervised_job import load_best
+from physio_mae_jax.training.supervised_job import SupervisedJob, load_best
 from tests.factories import small_state_dict
 from tests.runs import HookedIterator, finetuning_config, head_config, read_json, reported
 
@@ -75,7 +76,11 @@ def test_another_window_stretches_the_positions_alone(
     assert "are stretched from 30 to 15 columns" in caplog.text
 
 
-def test_resumed_equals_uninterrupted_up_to_its_early_end(waves_root, pretrained, tmp_path):
+def test_resumed_equals_uninterrupted_up_to_its_early_end(
+    waves_root, pretrained, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(SupervisedJob, "draw_progress", lambda self: None)
+
     def crash_at_14(step, batch):
         if step == 14:
             raise RuntimeError("power cut")
@@ -157,7 +162,6 @@ def test_a_frozen_encoder_stays_bit_for_bit_as_it_came(waves_root, pretrained, t
     ("changes", "rates"),
     [
         ({"layer_decay": 0.5}, (0.25, 0.5, 1.0)),
-        ({"layer_decay": 1.0}, (1.0, 1.0, 1.0)),
         ({"layer_decay": 0.5, "frozen_blocks": 0}, (0.0, 0.5, 1.0)),
         # What was never trained has nothing to be careful with.
         ({"layer_decay": 0.5, "start": ""}, (1.0, 1.0, 1.0)),
@@ -215,9 +219,8 @@ def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog)
 def test_a_convolutional_baseline_is_trained_and_judged_again(waves_root, tmp_path):
     """Its running statistics are no parameters: they must be kept beside them."""
     changes = {"architecture": "resnet1d_wang", "loop.num_steps": 12, "average_decay": 0.0}
-    evaluation = finetune(build(waves_root, tmp_path / "run", **changes))
-    assert evaluation.main.value > 0.9
-    again = judge_trained(
-        build_trained(head_config(tmp_path / "run"), tmp_path / "again", strict=True)
-    )
-    assert again.to_json() == evaluation.to_json()
+    run = build(waves_root, tmp_path / "run", **changes)
+    assert finetune(run).main.value > 0.9
+    again = build_trained(head_config(tmp_path / "run"), tmp_path / "again", strict=True)
+    judged = Predictions.load(tmp_path / "run" / "predictions" / "test.npz")
+    np.testing.assert_array_equal(again.predict(run.units["test"]), judged.logits)
