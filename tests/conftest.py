@@ -41,3 +41,31 @@ def shared() -> Path:
     if not (folder / "data").is_dir():
         pytest.skip(f"needs real signals; {folder} is absent (set PHYSIO_MAE_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def waves_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with the prepared data set 'waves'."""
+    # What these import takes seconds, and most tests need none of it.
+    from tests.prepared import waves
+
+    root = tmp_path_factory.mktemp("waves")
+    waves(root)
+    return root
+
+
+@pytest.fixture(scope="session")
+def pretrained(waves_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the work folder of two steps of pre-training on the training waves."""
+    from physio_mae_jax.experiment.pretraining import build_pretraining
+    from physio_mae_jax.training.loop import train
+    from physio_mae_jax.training.pretrain_job import PretrainJob
+    from tests.runs import pretraining_config
+
+    workdir = tmp_path_factory.mktemp("pretrained")
+    with pytest.MonkeyPatch.context() as patch:
+        # Nobody looks at its pictures, which take longer than its steps.
+        patch.setattr(PretrainJob, "judge", lambda self, state, step: None)
+        patch.setattr(PretrainJob, "draw_progress", lambda self: None)
+        train(build_pretraining(pretraining_config(waves_root), workdir))
+    return workdir

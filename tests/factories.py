@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import Mask, column_mask
@@ -98,3 +99,58 @@ def train_and_judge(run: TrainingRun) -> dict[str, float]:
     lines = (run.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     judged = [r for r in map(json.loads, lines) if r["phase"] != "train"][-1]
     return {name: value for name, value in judged.items() if "/" in name}
+
+
+def predictions(
+    logits: Any, targets: Any, subjects: Any = None, kind: str = "multilabel"
+) -> Predictions:
+    """Make predictions of units 'u0', 'u1', …, each of a person of its own unless told."""
+    logits, targets = np.asarray(logits, float), np.asarray(targets, float)
+    names = [f"u{i}" for i in range(len(logits))]
+    return Predictions(
+        kind=kind,
+        classes=tuple(f"class {k}" for k in range(logits.shape[1])),
+        unit_ids=np.asarray(names),
+        subjects=np.asarray(names if subjects is None else [str(s) for s in subjects]),
+        logits=logits,
+        targets=targets,
+    )
+
+
+def small_state_dict() -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """Make a state dict of random numbers with the shapes of a small v3, and its config."""
+    config = {
+        "signal_len": 60, "cwt_scales": 4, "patch_size_time": 20, "patch_size_freq": 2,
+        "embed_dim": 8, "depth": 1, "num_heads": 2, "decoder_embed_dim": 4, "decoder_depth": 1,
+        "decoder_num_heads": 1, "use_diff": False,
+    }  # fmt: skip
+    shapes = {
+        "pos_embed": (1, 6, 8), "mask_token": (1, 1, 4), "decoder_pos_embed": (1, 6, 4),
+        "channel_loss_weights": (1, 1, 1, 1), "rope_encoder.inv_freq": (2,),
+        "rope_decoder.inv_freq": (2,), "patch_embed.proj.weight": (8, 1, 2, 20),
+        "patch_embed.proj.bias": (8,), "raw_patch_embed.proj.weight": (8, 1, 20),
+        "raw_patch_embed.proj.bias": (8,), "decoder_embed.weight": (4, 8),
+        "decoder_embed.bias": (4,), "decoder_pred_spec.weight": (40, 4),
+        "decoder_pred_spec.bias": (40,), "time_reducer.0.weight": (4, 4, 2, 1),
+        "time_reducer.0.bias": (4,), "time_pred.weight": (20, 4), "time_pred.bias": (20,),
+        "blocks.0.temporal_smooth.weight": (8, 1, 3), "blocks.0.temporal_smooth.bias": (8,),
+    }  # fmt: skip
+    norms = {
+        "patch_embed.norm": 8, "raw_patch_embed.norm": 8, "norm": 8, "decoder_norm": 4,
+        "time_reducer.2": 4, "blocks.0.norm_time": 8, "blocks.0.norm_channel": 8,
+        "blocks.0.norm_mlp": 8, "decoder_blocks.0.norm1": 4, "decoder_blocks.0.norm2": 4,
+    }  # fmt: skip
+    for name, width in norms.items():
+        shapes |= {f"{name}.weight": (width,), f"{name}.bias": (width,)}
+    for block, attentions, width in (
+        ("blocks.0", ("time_attn", "channel_attn"), 8),
+        ("decoder_blocks.0", ("attn",), 4),
+    ):
+        for name in attentions:
+            shapes[f"{block}.{name}.qkv.weight"] = (3 * width, width)
+            shapes[f"{block}.{name}.proj.weight"] = (width, width)
+            shapes[f"{block}.{name}.proj.bias"] = (width,)
+        shapes |= {f"{block}.mlp.0.weight": (4 * width, width), f"{block}.mlp.0.bias": (4 * width,)}
+        shapes |= {f"{block}.mlp.3.weight": (width, 4 * width), f"{block}.mlp.3.bias": (width,)}
+    rng = np.random.default_rng(0)
+    return {k: rng.normal(size=s).astype(np.float32) for k, s in shapes.items()}, config

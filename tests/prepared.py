@@ -55,44 +55,44 @@ FLAGS = LabelTask(name="flags", classes=("a", "b", "c"))
 def waves(root: Path, name: str = "waves", people: int = 24, seconds: int = 12) -> Path:
     """Prepare sines of 1 or 4 Hz in noise: every person has two recordings of one kind.
 
-    Tasks: 'wave' (the kind), 'flags' (a = fast, b by chance, c never but once), 'beat' (an event
-    each second, V where its number is even) and 'state' (halves of the recording). Attributes:
-    fold (1 to 4), age (20 to 80, higher where fast), sex.
+    Tasks: 'wave' (the kind), 'flags' (a = fast, b by chance, c of one person), 'beat' (an event
+    each second, every other one a V with a spike) and 'state' (halves of the recording, with a
+    tremor in that of 'work'). Attributes: fold (1 to 4), visit (0 or 1), sex, age (20 to 73,
+    higher where fast).
     """
     rng = np.random.default_rng(0)
-    rate, samples = 100.0, seconds * 100
-    time = np.arange(samples) / rate
-    recordings = []
-    for person in range(people):
-        fast = person % 2
-        for visit in range(2):
-            phase = rng.uniform(0, 2 * np.pi)
-            wave = np.sin(2 * np.pi * (1 + 3 * fast) * time + phase)
-            signal = np.stack([wave, -wave]) + 0.3 * rng.normal(size=(2, samples))
-            half = samples // 2
-            flags = np.array([fast, rng.random() < 0.5, person == 0], np.int8)
-            recordings.append(
-                (
-                    f"p{person}_{visit}",
-                    f"p{person}",
-                    Recording(
-                        signal=signal.astype(np.float32),
-                        channels=("II", "PPG"),
-                        units=("mV", ""),
-                        sampling_rate_hz=rate,
-                        labels={"wave": np.eye(2, dtype=np.int8)[fast], "flags": flags},
-                        marks={
-                            "beat": Marks.of(
-                                [(s * 100, s * 100 + 1, s % 2) for s in range(seconds)]
-                            ),
-                            "state": Marks.of([(0, half, 0), (half, samples, 1)]),
-                        },
-                        attributes={
-                            "fold": person // 2 % 4 + 1,
-                            "age": float(20 + person + 30 * fast),
-                            "sex": ("male", "female")[person % 3 == 0],
-                        },
-                    ),
-                )
-            )
+    recordings = [
+        (f"p{person}_{visit}", f"p{person}", _wave(person, visit, seconds, rng))
+        for person in range(people)
+        for visit in range(2)
+    ]
     return prepare_made_up(root, name, (CLASSES, FLAGS, BEATS, STATES), recordings)
+
+
+def _wave(person: int, visit: int, seconds: int, rng: np.random.Generator) -> Recording:
+    rate, samples, fast = 100.0, seconds * 100, person % 2
+    half, time = samples // 2, np.arange(samples) / rate
+    wave = np.sin(2 * np.pi * (1 + 3 * fast) * time + rng.uniform(0, 2 * np.pi))
+    signal = np.stack([wave, -wave]) + 0.3 * rng.normal(size=(2, samples))
+    signal[0] += 3 * np.exp(-(((time % 2 - 1) / 0.05) ** 2))
+    signal[1, half:] += np.sin(2 * np.pi * 12 * time[half:])
+    return Recording(
+        signal=signal.astype(np.float32),
+        channels=("II", "PPG"),
+        units=("mV", ""),
+        sampling_rate_hz=rate,
+        labels={
+            "wave": np.eye(2, dtype=np.int8)[fast],
+            "flags": np.array([fast, rng.random() < 0.5, person == 0], np.int8),
+        },
+        marks={
+            "beat": Marks.of([(s * 100, s * 100 + 1, s % 2) for s in range(seconds)]),
+            "state": Marks.of([(0, half, 0), (half, samples, 1)]),
+        },
+        attributes={
+            "fold": person // 2 % 4 + 1,
+            "visit": visit,
+            "sex": ("male", "female")[person % 3 == 0],
+            "age": float(20 + person + 30 * fast),
+        },
+    )

@@ -6,7 +6,12 @@ import itertools
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
+from physio_mae_jax.data.pipeline import (
+    EndlessSlots,
+    LoaderConfig,
+    training_batches,
+    validation_batches,
+)
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.stretches import window_starts
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
@@ -121,6 +126,19 @@ def test_two_processes_together_make_the_batch_of_one():
     for whole, first, second in zip(batches(0, 1), batches(0, 2), batches(1, 2), strict=True):
         np.testing.assert_array_equal(whole["signal"][0::2], first["signal"])
         np.testing.assert_array_equal(whole["signal"][1::2], second["signal"])
+
+
+def test_the_order_of_training_does_not_depend_on_the_order_of_asking():
+    """Threads that read ahead ask in any order, of small data sets for several epochs at once."""
+    slots = np.arange(10, 17)
+    in_order = [EndlessSlots(slots, 3)[index] for index in range(70)]
+    for epoch in range(10):
+        assert sorted(in_order[7 * epoch : 7 * epoch + 7]) == slots.tolist()
+    assert len({tuple(in_order[7 * epoch : 7 * epoch + 7]) for epoch in range(10)}) > 8
+    for seed in range(5):
+        asked = EndlessSlots(slots, 3)
+        order = np.random.default_rng(seed).permutation(70).tolist()
+        assert {index: asked[index] for index in order} == dict(enumerate(in_order))
 
 
 def test_iterator_state_goes_on_with_the_same_batches():

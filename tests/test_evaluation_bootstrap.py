@@ -1,39 +1,19 @@
-"""Intervals resample people and keep every class; decisions come from validation and are sane."""
+"""Intervals resample people, whole, and keep every class; differences are paired."""
 
 import functools
-import inspect
-import json
 import tracemalloc
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import expit, ndtr
+from scipy.special import ndtr
 
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import bootstrap, measures, metrics
-from physio_mae_jax.evaluation.decisions import (
-    Decisions,
-    fit_decisions,
-    uncalibrated_probabilities,
-)
+from physio_mae_jax.evaluation.decisions import fit_decisions
 from physio_mae_jax.evaluation.evaluation import evaluate
-from physio_mae_jax.evaluation.predictions import Predictions
-
-
-def predictions(logits, targets, subjects=None, kind="multilabel", **more):
-    logits, targets = np.asarray(logits, float), np.asarray(targets, float)
-    names = [f"u{i}" for i in range(len(logits))]
-    return Predictions(
-        kind=kind,
-        classes=tuple(f"class {k}" for k in range(logits.shape[1])),
-        unit_ids=names,
-        subjects=names if subjects is None else [str(s) for s in subjects],
-        logits=logits,
-        targets=targets,
-        **more,
-    )
+from tests.factories import predictions
 
 
 @st.composite
@@ -126,7 +106,7 @@ def clustered(rng, num_subjects, units_each, effect=1.0):
 def auroc_interval(subjects, positive, scores, seed):
     subjects = np.array([f"{s:04}" for s in subjects])
     strata = bootstrap.strata(positive[:, None], subjects)
-    weights = bootstrap.multiplicities(subjects, strata, 300, seed)
+    weights = bootstrap.multiplicities(subjects, strata, 200, seed)
     point = metrics.auroc(scores, positive, np.ones(len(scores)))
     return bootstrap.interval(metrics.auroc(scores, positive, weights), float(point))
 
@@ -136,14 +116,14 @@ def test_intervals_hold_the_truth_where_units_of_a_person_agree():
     truth = ndtr(1.2 / np.sqrt(2 * (1 + 1)))
     rng = np.random.default_rng(5)
     by_subject, by_unit = [], []
-    for seed in range(250):
+    for seed in range(150):
         subjects, positive, scores = clustered(rng, 120, 5)
         for held, people in ((by_subject, subjects), (by_unit, np.arange(len(scores)))):
             found = auroc_interval(people, positive, scores, seed)
             assert found.low <= found.value <= found.high
             held.append(found.low <= truth <= found.high)
-    # 40 positive people of 120: about 93 %; three standard errors of 250 trials are 5 %.
-    assert 0.88 < np.mean(by_subject) < 0.985
+    # 40 positive people of 120: about 93 %; three standard errors of 150 trials are 6 %.
+    assert 0.87 < np.mean(by_subject) < 0.99
     assert np.mean(by_unit) < 0.8
 
 
@@ -201,150 +181,3 @@ def test_an_undefined_replicate_leaves_no_interval():
     assert np.isnan(bootstrap.interval(np.array([]), 0.2).high)
     found = bootstrap.interval(np.arange(1001.0), 500.0)
     assert (found.value, found.low, found.high) == (500, 25, 975)
-
-
-def miscalibrated(seed, count=1500, num_classes=3):
-    """Multilabel predictions, too sure of themselves and shifted."""
-    rng = np.random.default_rng(seed)
-    true_odds = rng.normal(size=(count, num_classes)) * 1.5 - np.arange(num_classes)
-    targets = (rng.random(true_odds.shape) < expit(true_odds)) * 1.0
-    return predictions(2.5 * true_odds + 1.5, targets)
-
-
-@pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
-def test_calibration_helps_on_others_and_keeps_every_order(kind):
-    sides = [miscalibrated(0), miscalibrated(1)]
-    if kind == "multiclass":
-        for i, rng in enumerate(map(np.random.default_rng, (0, 1))):
-            odds = rng.normal(size=(1500, 3)) * 1.5
-            targets = np.eye(3)[np.argmax(odds + rng.gumbel(size=odds.shape), axis=1)]
-            sides[i] = predictions(3 * odds, targets, kind="multiclass")
-    validation, test = sides
-    decisions = fit_decisions(validation)
-    before, after = uncalibrated_probabilities(test), decisions.probabilities(test.logits)
-    ones = np.ones(test.num_units)
-    for k in range(3):
-        for equal_mass in (False, True):
-            errors = [
-                metrics.expected_calibration_error(
-                    p[:, k], test.targets[:, k], ones, equal_mass=equal_mass
-                )
-                for p in (before, after)
-            ]
-            assert errors[1] < 0.5 * errors[0]
-        if kind == "multilabel":
-            order = np.argsort(test.logits[:, k])
-            assert (np.diff(after[order, k]) >= 0).all()
-            assert decisions.slopes[k] == pytest.approx(1 / 2.5, rel=0.25)
-    if kind == "multiclass":
-        assert decisions.temperature == pytest.approx(3, rel=0.1)
-        np.testing.assert_array_equal(np.argmax(before, axis=1), np.argmax(after, axis=1))
-        assert not decisions.thresholds
-        np.testing.assert_array_equal(
-            decisions.decide(after), np.eye(3)[np.argmax(test.logits, axis=1)]
-        )
-
-
-def test_a_class_ranked_the_wrong_way_round_is_not_turned():
-    validation = miscalibrated(0)
-    decisions = fit_decisions(predictions(-validation.logits, validation.targets))
-    assert min(decisions.slopes) > 0
-
-
-def test_separated_classes_give_finite_decisions():
-    targets = np.eye(2)[np.arange(40) % 2]
-    for kind in ("multilabel", "multiclass"):
-        decisions = fit_decisions(predictions(targets * 300 - 100, targets, kind=kind))
-        assert np.isfinite([*decisions.slopes, *decisions.intercepts, decisions.temperature]).all()
-        decided = decisions.decide(decisions.probabilities(targets * 300 - 100))
-        np.testing.assert_array_equal(decided, targets)
-
-
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32 - 1), st.integers(5, 60), st.sampled_from([0.5, 1.0, 2.0]))
-def test_no_threshold_does_better_on_validation(seed, count, beta):
-    rng = np.random.default_rng(seed)
-    logits = rng.integers(-3, 4, (count, 1)) * 1.0
-    targets = (rng.random((count, 1)) < expit(logits)) * 1.0
-    targets[:2, 0] = 0, 1
-    validation = predictions(logits, targets)
-    decisions = fit_decisions(validation, beta)
-    probabilities = decisions.probabilities(logits)
-
-    def score(decided):
-        true = (decided * targets).sum()
-        return (1 + beta**2) * true / (beta**2 * targets.sum() + decided.sum() or 1)
-
-    found = score(decisions.decide(probabilities))
-    assert found >= max(score(probabilities >= p) for p in np.unique(probabilities)) - 1e-12
-
-
-def test_two_exclusive_classes_have_one_threshold():
-    rng = np.random.default_rng(0)
-    rare = rng.random(400) < 0.1
-    targets = np.stack([~rare, rare], axis=1) * 1.0
-    logits = targets * 1.5 + rng.normal(size=(400, 2)) + [3.0, 0.0]
-    decisions = fit_decisions(predictions(logits, targets, kind="multiclass"))
-    assert sum(decisions.thresholds) == pytest.approx(1)
-    decided = decisions.decide(decisions.probabilities(logits))
-    assert (decided.sum(axis=1) == 1).all()
-    most_probable = np.eye(2)[np.argmax(logits, axis=1)]
-    f1 = [metrics.f1(d[:, 1], targets[:, 1], np.ones(400)) for d in (decided, most_probable)]
-    assert f1[0] > f1[1]
-
-
-@pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
-def test_classes_that_validation_lacks_stay_undecided(kind):
-    rng = np.random.default_rng(0)
-    targets = np.eye(4)[rng.integers(2, size=50)]
-    if kind == "multilabel":
-        targets[:, 3] = 1
-    decisions = fit_decisions(predictions(rng.normal(size=(50, 4)), targets, kind=kind))
-    assert decisions.undecided == ("class 2", "class 3")
-    if kind == "multilabel":
-        assert decisions.thresholds[2:] == (0.5, 0.5)
-        assert decisions.slopes[2:] == (1, 1)
-        assert decisions.intercepts[2:] == (0, 0)
-    one = fit_decisions(predictions(np.zeros((3, 2)), [[1, 0]] * 3, kind=kind))
-    assert one.undecided == ("class 0", "class 1")
-    assert one.thresholds == (0.5, 0.5)
-    assert one.temperature == 1
-
-
-def test_decisions_never_see_the_test():
-    assert list(inspect.signature(fit_decisions).parameters) == ["validation", "beta"]
-    assert "validation" not in inspect.signature(evaluate).parameters
-    validation, test = miscalibrated(0), miscalibrated(1)
-    decisions = fit_decisions(validation)
-    before = decisions.to_json()
-    evaluate(test, decisions, num_replicates=5)
-    assert decisions.to_json() == before
-    assert decisions.num_shared_subjects(test) == test.num_units
-    others = predictions(test.logits, test.targets, subjects=[f"new {i}" for i in range(1500)])
-    assert decisions.num_shared_subjects(others) == 0
-
-
-def test_decisions_come_back_from_json():
-    for validation in (miscalibrated(0), two_models(0)[0]):
-        decisions = fit_decisions(validation, beta=2.0)
-        again = Decisions.from_json(json.loads(json.dumps(decisions.to_json(), allow_nan=False)))
-        assert again == decisions
-    with pytest.raises(DataError, match="no decisions"):
-        Decisions.from_json({"kind": "multilabel", "colour": 3})
-    with pytest.raises(DataError, match="no decisions"):
-        Decisions.from_json([])
-    with pytest.raises(DataError, match="beta"):
-        fit_decisions(miscalibrated(0), beta=0)
-
-
-def test_decisions_of_other_classes_are_refused():
-    with pytest.raises(DataError, match="are not for predictions"):
-        evaluate(two_models(0)[0], fit_decisions(miscalibrated(0)))
-
-
-def test_a_regression_has_nothing_to_decide():
-    numbers = np.random.default_rng(0).normal(size=(20, 1))
-    decisions = fit_decisions(predictions(numbers, numbers, kind="regression"))
-    assert (decisions.thresholds, decisions.slopes, decisions.undecided) == ((), (), ())
-    with pytest.raises(DataError, match="no probabilities"):
-        decisions.probabilities(numbers)

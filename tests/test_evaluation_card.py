@@ -1,6 +1,7 @@
 """Evaluations mark what is weak in them, and cards say it before anything else."""
 
 import dataclasses
+import functools
 import json
 import re
 
@@ -11,11 +12,13 @@ from sklearn.metrics import roc_auc_score
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import curves, subgroups
 from physio_mae_jax.evaluation.card import write_card
+from physio_mae_jax.evaluation.card_text import render
 from physio_mae_jax.evaluation.decisions import Decisions, fit_decisions
 from physio_mae_jax.evaluation.evaluation import compare, evaluate
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.reading import doubts
 from physio_mae_jax.figures.evaluation import draw_roc
+from physio_mae_jax.training import artifacts
 
 REPLICATES = 60
 CLEAN = "contamination: none of 90 subjects and 100 recordings was trained on."
@@ -31,7 +34,10 @@ CONTEXT = {
 }
 
 
-def simulate(seed, count=400, kind="multilabel", shares=(0.5, 0.3, 0.2, 0.1, 0.01), people=300):
+SHARES = (0.5, 0.3, 0.2, 0.1, 0.01)
+
+
+def simulate(seed, count=400, kind="multilabel", shares=SHARES, people=300):
     """Predictions with sex and age; people of one seed are not those of another."""
     rng = np.random.default_rng(seed)
     shares = np.asarray(shares)
@@ -59,8 +65,9 @@ def simulate(seed, count=400, kind="multilabel", shares=(0.5, 0.3, 0.2, 0.1, 0.0
     )
 
 
-def judged(kind="multilabel", **more):
-    validation, test = simulate(1, kind=kind, **more), simulate(2, kind=kind, **more)
+@functools.cache
+def judged(kind="multilabel", shares=SHARES):
+    validation, test = (simulate(seed, kind=kind, shares=shares) for seed in (1, 2))
     decisions = fit_decisions(validation)
     found = {
         part: evaluate(some, decisions, num_replicates=REPLICATES)
@@ -69,16 +76,29 @@ def judged(kind="multilabel", **more):
     return {"test": test, "validation": validation}, decisions, found
 
 
-def write(folder, kind="multilabel", context=CONTEXT, parts=("test", "validation"), **more):
-    predictions, decisions, evaluations = judged(kind, **more)
+def write(folder, kind="multilabel", shares=SHARES):
+    predictions, decisions, evaluations = judged(kind, shares)
     return write_card(
         folder,
         title="A model",
-        evaluations={part: evaluations[part] for part in parts},
+        evaluations=evaluations,
         predictions=predictions,
         decisions=decisions,
-        context=context,
+        context=CONTEXT,
     ).read_text(encoding="utf-8")
+
+
+def report(kind="multilabel", shares=SHARES, context=CONTEXT, parts=("test", "validation")):
+    """Return the text of a card, without its pictures."""
+    _, decisions, evaluations = judged(kind, shares)
+    return render(
+        title="A model",
+        evaluations={part: evaluations[part] for part in parts},
+        decisions=decisions,
+        context=context,
+        comparisons=(),
+        pictures=(),
+    )
 
 
 def test_averages_are_shown_with_and_without_rare_classes():
@@ -101,7 +121,7 @@ def test_averages_are_shown_with_and_without_rare_classes():
         assert sum(counts) == 400
 
 
-def test_a_class_without_positives_is_named_and_in_no_average(tmp_path):
+def test_a_class_without_positives_is_named_and_in_no_average():
     predictions, decisions, _ = judged(shares=(0.5, 0.3, 0.0))
     result = evaluate(predictions["test"], decisions, num_replicates=REPLICATES)
     assert result.by_class[2].is_absent
@@ -111,10 +131,26 @@ def test_a_class_without_positives_is_named_and_in_no_average(tmp_path):
     assert np.isfinite(result.main.low)
     # Leaving out the rare leaves out no more than is absent anyway.
     assert result.overall_frequent == {}
-    text = write(tmp_path, shares=(0.5, 0.3, 0.0))
+    text = report(shares=(0.5, 0.3, 0.0))
     assert "2 of 3 labels" in text
     assert "In no average, for want of positives or negatives: class_2." in text
     assert "not chosen" in text
+
+
+def test_too_few_negatives_make_a_class_rare_as_too_few_positives_do():
+    predictions, decisions, _ = judged(shares=(0.5, 0.3, 0.3, 0.3))
+    targets = predictions["test"].targets.copy()
+    targets[:, 1:] = 1
+    targets[:9, 1] = 0
+    targets[:10, 2] = 0
+    test = dataclasses.replace(predictions["test"], targets=targets)
+    result = evaluate(test, decisions, num_replicates=REPLICATES)
+    assert [row.num_negatives for row in result.by_class][1:] == [9, 10, 0]
+    assert [row.rare for row in result.by_class] == [False, True, False, True]
+    assert [row.is_absent for row in result.by_class] == [False, False, False, True]
+    areas = [row.metrics["auroc"].value for row in result.by_class]
+    assert result.main.value == pytest.approx(np.mean(areas[:3]))
+    assert result.overall_frequent["macro_auroc"].value == pytest.approx((areas[0] + areas[2]) / 2)
 
 
 def test_the_order_of_units_changes_nothing():
@@ -249,9 +285,9 @@ def test_models_are_compared_in_pairs():
         ("multilabel", (0.5, 0.3, 0.01), {"roc", "precision_recall", "reliability", "confusion"}),
         ("multilabel", (0.3,), {"roc", "precision_recall", "reliability", "confusion"}),
         ("multilabel", (0.0,), {"confusion"}),
-        ("multilabel", [0.2] * 25, {"roc", "precision_recall", "reliability", "confusion"}),
+        ("multilabel", (0.2,) * 21, {"roc", "precision_recall", "reliability", "confusion"}),
         ("multiclass", (0.6, 0.4), {"roc", "precision_recall", "reliability", "confusion"}),
-        ("multiclass", [0.04] * 25, {"roc", "precision_recall", "reliability", "confusion"}),
+        ("multiclass", (0.04,) * 21, {"roc", "precision_recall", "reliability", "confusion"}),
         ("regression", (1, 1), {"scatter", "bland_altman"}),
     ],
 )
@@ -278,36 +314,58 @@ def test_cards_are_whole(tmp_path, kind, shares, pictures):
     assert "nan" not in text
 
 
-def test_a_card_begins_with_its_doubts(tmp_path):
+def test_a_card_shows_the_learning_curves_and_the_comparisons_there_are(tmp_path):
+    predictions, decisions, evaluations = judged()
+    test = predictions["test"]
+    noise = np.random.default_rng(0).normal(size=test.logits.shape)
+    worse = dataclasses.replace(test, logits=test.logits + 3 * noise)
+    artifacts.write_text(tmp_path / "figures" / "learning_curves.png", "a picture")
+    text = write_card(
+        tmp_path,
+        title="A model",
+        evaluations=evaluations,
+        predictions=predictions,
+        decisions=decisions,
+        context=CONTEXT,
+        comparisons=compare({"a": test, "b": worse}, "a", num_replicates=REPLICATES),
+    ).read_text(encoding="utf-8")
+    assert "![learning curves](figures/learning_curves.png)" in text
+    rows = re.findall(r"^\| b \| a \| (.*?) \| .* \| (-0\.\d+) \[.*\] \|", text, re.MULTILINE)
+    assert [name for name, _ in rows] == ["macro AUROC", "macro AUROC without rare classes"]
+
+
+def test_a_card_begins_with_its_doubts():
     bad = "CONTAMINATION: 3 of 90 subjects (a, b, c) and the samples of 0 of 100 recordings"
-    assert write(tmp_path).split("\n")[2].startswith("**macro AUROC")
-    text = write(tmp_path, context=CONTEXT | {"contamination": bad})
+    assert report().split("\n")[2].startswith("**macro AUROC")
+    text = report(context=CONTEXT | {"contamination": bad})
     assert text.split("\n")[2] == f"> **{bad}**"
     assert text.count(bad) == 1
     unchecked = {name: held for name, held in CONTEXT.items() if name != "contamination"}
-    assert "Contamination was not checked" in write(tmp_path, context=unchecked).split("\n")[2]
-    alone = write(tmp_path, parts=("validation",))
+    assert "Contamination was not checked" in report(context=unchecked).split("\n")[2]
+    alone = report(parts=("validation",))
     assert "No test was judged" in alone.split("\n")[2]
     predictions, decisions, _ = judged()
     result = evaluate(predictions["validation"], decisions, num_replicates=5)
     assert "Thresholds were chosen on" in doubts({"test": result}, CONTEXT)[0]
 
 
-def test_a_card_says_what_it_was_not_told(tmp_path):
-    text = write(tmp_path, context={"split rule": "x", "split hash": "y"})
+def test_a_card_says_what_it_was_not_told():
+    text = report(context={"split rule": "x", "split hash": "y"})
     for name in ("versions", "device", "data", "checkpoint", "seeds"):
         assert f"| {name} | not stated |" in text
     assert "| split | not stated |" not in text
     assert "    not stated" in text
 
 
-def test_a_card_marks_the_rare_and_says_where_thresholds_come_from(tmp_path):
-    text = write(tmp_path)
+def test_a_card_marks_the_rare_and_says_where_thresholds_come_from():
+    text = report()
     assert re.search(r"^\| class_4\\\* \|", text, re.MULTILINE)
     assert not re.search(r"^\| class_0(\\\*|†) \|", text, re.MULTILINE)
     assert "Without 1 rare label:" in text
     assert "## Decisions, chosen on validation" in text
     assert re.search(r"^\| class_4 \|.*a guess: too few \|$", text, re.MULTILINE)
+    two = report("multiclass", (0.6, 0.4))
+    assert "class_1 is decided where it reaches its threshold, else class_0." in two
 
 
 def test_names_cannot_break_the_tables(tmp_path):
@@ -341,7 +399,7 @@ def test_a_card_of_other_predictions_is_refused(tmp_path):
 
 def test_pictures_show_the_most_frequent_classes():
     shares = np.linspace(0.1, 0.5, 12)
-    predictions, _, evaluations = judged(shares=shares)
+    predictions, _, evaluations = judged(shares=tuple(shares))
     lines, average = curves.roc_curves(predictions["test"], evaluations["test"])
     positives = predictions["test"].targets.sum(axis=0)
     shown = curves.shown_classes(evaluations["test"])

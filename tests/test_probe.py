@@ -1,91 +1,168 @@
-"""The linear probe of a run on labelled recordings."""
-
-import json
+"""What is read off features that stay as they are: a label that is there, and none that is not."""
 
 import numpy as np
 import pytest
+from sklearn.metrics import roc_auc_score
 
-from configs import pretrain as pretrain_config
-from configs import probe as probe_config
-from physio_mae_jax.errors import DataError
-from physio_mae_jax.experiment import past_run, pretraining
-from physio_mae_jax.inference.probe import probe
-from physio_mae_jax.preparation.builder import builder_of
-from physio_mae_jax.preparation.layouts.folder import open_own_folder
-from physio_mae_jax.training.loop import train
+from physio_mae_jax.errors import DataError, UserError
+from physio_mae_jax.evaluation.frozen import judge_frozen, read_off, unit_features
+from physio_mae_jax.evaluation.readout import METHODS
+from physio_mae_jax.evaluation.trained import selection_metric
+from physio_mae_jax.experiment.frozen import build_frozen
+from tests.prepared import waves
+from tests.runs import judging_config, read_json
+
+FLAGS = {"units.task": "flags", "units.classes": "a,b", "units.require_label": False}
+SHORT = {"unit_seconds": 3.0}
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """A run of two steps on 120 recordings; the first label is whether they hold a signal."""
-    folder = tmp_path_factory.mktemp("labelled")
-    rng = np.random.default_rng(0)
-    pulse = rng.random(120) < 0.5
-    wave = np.sin(np.arange(700) / 100 * 2 * np.pi) * pulse[:, None]
-    signal = wave[:, None] + rng.normal(size=(120, 2, 700)) * 0.3
-    labels = np.stack([pulse, rng.random(120) < 0.5], axis=1).astype(np.int8)
-    labels[7] = -1
-    raw = folder / "raw"
-    raw.mkdir()
-    np.savez(
-        raw / "all.npz",
-        X=signal.astype(np.float32),
-        label=labels,
-        names=np.array(["pulse", "chance"]),
-        fold=np.arange(120) % 4,
-        who=np.arange(120),
+def crowd(tmp_path_factory):
+    """The waves of 96 people, so that an area by chance is near a half."""
+    root = tmp_path_factory.mktemp("crowd")
+    waves(root, people=96)
+    return root
+
+
+def build(root, workdir, method="probe", strict=True, **changes):
+    return build_frozen(judging_config(root, method, **changes), workdir, strict=strict)
+
+
+def read(root, workdir, method, **changes):
+    """Read a label off wavelet features, without a card: predictions, and what was chosen."""
+    run = build(root, workdir, method, features="wavelets", **changes)
+    extract = run.extractors["wavelets"]
+    return read_off(run, {p: unit_features(run, extract, units) for p, units in run.units.items()})
+
+
+def test_a_label_in_the_signal_is_found_and_one_by_chance_is_not(crowd, pretrained, tmp_path):
+    changes = FLAGS | {"run": str(pretrained), "features": "trained,untrained,wavelets"}
+    run = build(crowd, tmp_path, strict=False, **changes)
+    evaluation = judge_frozen(run)
+    inside, chance = (row.metrics["auroc"] for row in evaluation.by_class)
+    assert inside.value > 0.95
+    assert 0.3 < chance.value < 0.7
+    assert chance.low < 0.5 < chance.high
+    content = read_json(tmp_path / "evaluation.json")
+    assert content["evaluations"]["test"] == evaluation.to_json()
+    compared = content["comparisons"]
+    assert [row["name"] for row in compared] == ["untrained", "wavelets"]
+    assert {row["reference"] for row in compared} == {"trained"}
+    assert {row["reference_value"] for row in compared} == {evaluation.main.value}
+    assert content["context"]["method"].startswith("probe, strength C = ")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_wavelets_read_classes_and_numbers(waves_root, tmp_path, method):
+    predictions, _ = read(waves_root, tmp_path, method, **{"units.task": "state"} | SHORT)
+    test = predictions["test"]
+    assert (test.logits.argmax(axis=1) == test.targets.argmax(axis=1)).mean() > 0.9
+    predictions, _ = read(waves_root, tmp_path, method, **{"units.task": "attribute:age"})
+    test = predictions["test"]
+    guess = np.abs(test.targets - test.targets.mean()).mean()
+    assert np.abs(test.logits - test.targets).mean() < 0.7 * guess
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_neighbours_and_probes_find_no_label_by_chance(crowd, tmp_path, method):
+    test = read(crowd, tmp_path, method, **FLAGS)[0]["test"]
+    inside, chance = (roc_auc_score(test.targets[:, k], test.logits[:, k]) for k in range(2))
+    assert inside > 0.95
+    assert 0.3 < chance < 0.7
+
+
+def made_up(kind, seed=0):
+    """Features and targets of three parts, the first feature telling the target."""
+    rng = np.random.default_rng(seed)
+    features, targets = {}, {}
+    for part, count in (("train", 60), ("validation", 30), ("test", 20)):
+        features[part] = rng.normal(size=(count, 5))
+        sure = features[part][:, 0] + rng.normal(size=count)
+        if kind == "multiclass":
+            targets[part] = np.eye(3)[np.digitize(sure, [-0.5, 0.5])]
+        elif kind == "multilabel":
+            targets[part] = np.stack([sure > 0, rng.random(count) < 0.5], axis=1) * 1.0
+        else:
+            targets[part] = sure[:, None]
+    return features, targets
+
+
+@pytest.mark.parametrize("kind", ["multiclass", "multilabel", "regression"])
+@pytest.mark.parametrize("method", METHODS)
+def test_the_test_has_no_say_and_a_refit_changes_the_test_alone(method, kind):
+    features, targets = made_up(kind)
+    metric = selection_metric(kind)[1]
+
+    def readout(targets, refit):
+        return METHODS[method](features, targets, kind, metric, refit=refit)
+
+    plain, again = readout(targets, False), readout(targets, True)
+    other = made_up(kind, seed=1)[1]["test"]
+    for refit, before in ((False, plain), (True, again)):
+        after = readout(targets | {"test": other}, refit)
+        assert after.chosen == before.chosen
+        for part in ("validation", "test"):
+            np.testing.assert_array_equal(after.logits[part], before.logits[part])
+    assert again.chosen == plain.chosen
+    np.testing.assert_array_equal(again.logits["validation"], plain.logits["validation"])
+    assert np.abs(again.logits["test"] - plain.logits["test"]).max() > 1e-3
+
+
+def test_a_refit_is_asked_for_by_a_setting(waves_root, tmp_path):
+    plain, again = (
+        read(waves_root, tmp_path, "probe", refit=refit, **{"units.task": "attribute:age"})[0]
+        for refit in (False, True)
     )
-    entry = {
-        "file": "all.npz",
-        "array": "X",
-        "axes": ["record", "channel", "sample"],
-        "subject_array": "who",
-        "label_array": "label",
-        "label_names_array": "names",
-        "fold_array": "fold",
-    }
-    manifest = {"sampling_rate_hz": 100, "channels": ["I", "II"], "recordings": [entry]}
-    (raw / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    layout = open_own_folder("pulses", raw, None, ())
-    builder_of(layout)(source=raw, data_dir=folder).prepare()
-    config = pretrain_config.get_config("preset=debug")
-    config.data.sets, config.data.channels = "pulses", ""
-    config.data.root, config.data.split = str(folder), "fold=0-2|0.2|3"
-    config.num_devices, config.model.channel_identity = 1, False
-    workdir = folder / "run"
-    train(pretraining.build_pretraining(config, workdir))
-    return workdir
+    np.testing.assert_array_equal(again["validation"].logits, plain["validation"].logits)
+    assert np.abs(again["test"].logits - plain["test"].logits).max() > 0.01
 
 
-def settings(run, **changes):
-    config = probe_config.get_config()
-    config.run, config.batch_size, config.label_task = str(run), 16, "label"
-    config.split, config.require_label = "fold=0-1|2|3", False
-    for name, value in changes.items():
-        config[name] = value
-    return config
+def test_testing_on_who_was_trained_on_is_reported_and_refused_if_strict(
+    waves_root, pretrained, tmp_path
+):
+    changes = {"run": str(pretrained), "features": "trained", "data.split": "fold=3|4|1-2"}
+    words = "CONTAMINATION: 12 of 12 subjects"
+    run = build(waves_root, tmp_path / "open", strict=False, **changes)
+    assert run.context["contamination"].startswith(words)
+    with pytest.raises(DataError, match=words):
+        build(waves_root, tmp_path / "strict", strict=True, **changes)
+    assert not (tmp_path / "strict" / "config.json").exists()
 
 
-def test_a_label_that_is_in_the_signal_is_found_and_one_that_is_not_is_not(run, tmp_path):
-    result = probe(past_run.build_probe(settings(run), tmp_path, strict=True))
-    for encoder in ("trained", "untrained"):
-        assert result[encoder]["auroc"]["pulse"] > 0.9
-        assert result[encoder]["auroc"]["chance"] < 0.9
-        assert result[encoder]["num_test"] == 29
-    written = json.loads((tmp_path / "probe.json").read_text(encoding="utf-8"))
-    assert written["trained"]["macro_auroc"] == result["trained"]["macro_auroc"]
+def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
+    changes = {
+        "features": "wavelets",
+        "data.split": "leaky=|0.25|0.25",
+        "units.task": "beat",
+    } | SHORT
+    with pytest.raises(DataError, match="CONTAMINATION"):
+        build(waves_root, tmp_path / "strict", "knn", strict=True, **changes)
+    judge_frozen(build(waves_root, tmp_path / "open", "knn", strict=False, **changes))
+    title, _, doubt, *_ = (tmp_path / "open" / "evaluation.md").read_text("utf-8").split("\n")
+    assert title == "# beat on waves (LEAKY SPLIT)"
+    assert doubt.startswith("> **CONTAMINATION: 24 of 24 subjects")
+    split = read_json(tmp_path / "open" / "split.json")
+    assert split["rule"] == "leaky=|0.25|0.25"
+    assert sum(map(len, split["units"].values())) == 48 * 9
 
 
-def test_labels_that_are_not_there_are_named(run, tmp_path):
-    config = settings(run, label_task="superclass")
-    with pytest.raises(DataError, match=r"'pulses' has no task 'superclass'; it has label"):
-        past_run.build_probe(config, tmp_path, strict=False)
-
-
-def test_testing_on_who_was_trained_on_is_reported_and_refused_if_strict(run, tmp_path):
-    config = settings(run, split="fold=3|2|0-1")
-    report = past_run.build_probe(config, tmp_path, strict=False).description["contamination"]
-    assert len(report["recordings"]) == pytest.approx(0.8 * 60, abs=10)
-    assert len(report["recordings"]) == len(report["subjects"])
-    with pytest.raises(DataError, match=r"CONTAMINATION: \d+ of 60 subjects"):
-        past_run.build_probe(config, tmp_path, strict=True)
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"units.task": "superclass"}, r"'waves' has no task 'superclass'; it has wave, flags, be"),
+        (
+            {"features": "wavelets,fourier"},
+            r"features names 'fourier'; choose of trained, untrained, wavelets",
+        ),
+        ({"features": ""}, r"features is empty; name what is judged"),
+        ({"method": "forest"}, r"method='forest' is not known; choose one of head, probe, knn"),
+        ({"features": "trained"}, r"config\.json is absent"),
+        (
+            {"features": "trained", "run": "runs/a", "weights": "b.pth"},
+            r"one encoder too many: that of the run 'runs/a' and that of the weights 'b\.pth'",
+        ),
+    ],
+)
+def test_what_is_not_there_is_named_with_what_there_is(waves_root, tmp_path, changes, message):
+    with pytest.raises(UserError, match=message):
+        build(waves_root, tmp_path, **{"features": "wavelets"} | changes)

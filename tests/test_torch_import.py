@@ -10,6 +10,7 @@ import pytest
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.positions import resize_columns
 from physio_mae_jax.inference.torch_import import import_state_dict
+from tests.factories import small_state_dict
 
 FILES = Path(__file__).parent / "data" / "torch"
 
@@ -17,41 +18,7 @@ FILES = Path(__file__).parent / "data" / "torch"
 @pytest.fixture
 def small():
     """A state dict of random numbers with the shapes of a small v3, and its config."""
-    config = {
-        "signal_len": 60, "cwt_scales": 4, "patch_size_time": 20, "patch_size_freq": 2,
-        "embed_dim": 8, "depth": 1, "num_heads": 2, "decoder_embed_dim": 4, "decoder_depth": 1,
-        "decoder_num_heads": 1, "use_diff": False,
-    }  # fmt: skip
-    shapes = {
-        "pos_embed": (1, 6, 8), "mask_token": (1, 1, 4), "decoder_pos_embed": (1, 6, 4),
-        "channel_loss_weights": (1, 1, 1, 1), "rope_encoder.inv_freq": (2,),
-        "rope_decoder.inv_freq": (2,), "patch_embed.proj.weight": (8, 1, 2, 20),
-        "patch_embed.proj.bias": (8,), "raw_patch_embed.proj.weight": (8, 1, 20),
-        "raw_patch_embed.proj.bias": (8,), "decoder_embed.weight": (4, 8),
-        "decoder_embed.bias": (4,), "decoder_pred_spec.weight": (40, 4),
-        "decoder_pred_spec.bias": (40,), "time_reducer.0.weight": (4, 4, 2, 1),
-        "time_reducer.0.bias": (4,), "time_pred.weight": (20, 4), "time_pred.bias": (20,),
-        "blocks.0.temporal_smooth.weight": (8, 1, 3), "blocks.0.temporal_smooth.bias": (8,),
-    }  # fmt: skip
-    norms = {
-        "patch_embed.norm": 8, "raw_patch_embed.norm": 8, "norm": 8, "decoder_norm": 4,
-        "time_reducer.2": 4, "blocks.0.norm_time": 8, "blocks.0.norm_channel": 8,
-        "blocks.0.norm_mlp": 8, "decoder_blocks.0.norm1": 4, "decoder_blocks.0.norm2": 4,
-    }  # fmt: skip
-    for name, width in norms.items():
-        shapes |= {f"{name}.weight": (width,), f"{name}.bias": (width,)}
-    for block, attentions, width in (
-        ("blocks.0", ("time_attn", "channel_attn"), 8),
-        ("decoder_blocks.0", ("attn",), 4),
-    ):
-        for name in attentions:
-            shapes[f"{block}.{name}.qkv.weight"] = (3 * width, width)
-            shapes[f"{block}.{name}.proj.weight"] = (width, width)
-            shapes[f"{block}.{name}.proj.bias"] = (width,)
-        shapes |= {f"{block}.mlp.0.weight": (4 * width, width), f"{block}.mlp.0.bias": (4 * width,)}
-        shapes |= {f"{block}.mlp.3.weight": (width, 4 * width), f"{block}.mlp.3.bias": (width,)}
-    rng = np.random.default_rng(0)
-    return {k: rng.normal(size=s).astype(np.float32) for k, s in shapes.items()}, config
+    return small_state_dict()
 
 
 def test_parameters_have_the_shapes_the_model_asks_for(small):

@@ -5,7 +5,6 @@ import json
 import os
 import signal
 
-import grain
 import jax
 import numpy as np
 import pytest
@@ -34,6 +33,7 @@ from physio_mae_jax.training.pretrain_step import (
 )
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh, put_batch, replicated
 from tests.factories import ArraySource, random_batch, tiny_model, train_and_judge
+from tests.runs import HookedIterator, reported
 
 NUM_STEPS = 6
 
@@ -147,26 +147,6 @@ def test_batch_size_must_divide_over_devices_and_accumulation():
         check_batch_size(12, 1, 8)
 
 
-class _Hooked(grain.DatasetIterator):
-    """A training iterator that calls ``hook(step, batch)`` on what it yields."""
-
-    def __init__(self, iterator, hook):
-        super().__init__()
-        self._iterator, self._hook, self._step = iterator, hook, 0
-
-    def __next__(self):
-        batch = next(self._iterator)
-        self._step += 1
-        self._hook(self._step, batch)
-        return batch
-
-    def get_state(self):
-        return self._iterator.get_state()
-
-    def set_state(self, state):
-        self._iterator.set_state(state)
-
-
 def _run(workdir, hook=None, **loop):
     rng = np.random.default_rng(0)
     source = ArraySource([rng.normal(size=(2, 900)).cumsum(1) for _ in range(6)], ("II", "PPG"))
@@ -194,21 +174,12 @@ def _run(workdir, hook=None, **loop):
         mesh=mesh,
         batch_size=4,
         seed=0,
-        training=_Hooked(training, hook) if hook else training,
+        training=HookedIterator(training, hook) if hook else training,
         recordings=source.recordings,
         sampling_rate_hz=100.0,
         contract={"model": {"width": 16}, "window": {"channels": ["II", "PPG"]}},
         trained_on=TrainingRecord.of(source, [0, 1, 2, 3]),
     )
-
-
-def _records(workdir):
-    lines = (workdir / "metrics.jsonl").read_text().splitlines()
-    records = [json.loads(line) for line in lines]
-    for record in records:
-        record.pop("time")
-        record.pop("samples_per_second", None)
-    return records
 
 
 def _final_state(workdir):
@@ -229,7 +200,7 @@ def uninterrupted(tmp_path_factory):
 def _assert_as_uninterrupted(workdir, errors, uninterrupted):
     reference, reference_errors = uninterrupted
     assert errors == reference_errors
-    assert _records(workdir) == _records(reference)
+    assert reported(workdir) == reported(reference)
     jax.tree.map(
         np.testing.assert_array_equal,
         jax.device_get(_final_state(workdir)),
@@ -239,7 +210,7 @@ def _assert_as_uninterrupted(workdir, errors, uninterrupted):
 
 def test_a_run_writes_metrics_events_figures_parameters_and_checkpoints(uninterrupted):
     workdir, errors = uninterrupted
-    steps = [r["step"] for r in _records(workdir) if r["phase"] == "train"]
+    steps = [r["step"] for r in reported(workdir) if r["phase"] == "train"]
     assert steps == list(range(1, NUM_STEPS + 1))
     assert {"waveform/model", "waveform/mean", "waveform/line", "scalogram/model"} <= set(errors)
     for name in ("reconstruction_0000003.png", "reconstruction_0000006.png", "learning_curves.png"):

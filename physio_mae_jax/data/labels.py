@@ -56,9 +56,17 @@ def recording_labels(source: JoinedSource, indices: Sequence[int], task: str) ->
         raise DataError(f"task {task!r} has other classes in each data set; judge them apart.")
     names = classes.pop()
     values = np.zeros((len(labels), len(names)), np.int8)
-    for row, held in zip(values, labels, strict=True):
-        row[list(held or ())] = 1
     exclusive = all(description["exclusive"] for description in found.values())
+    for index, row, held in zip(indices, values, labels, strict=True):
+        if held is None:
+            continue
+        check_classes(held, names, task, source, index)
+        if exclusive and len(held) != 1:
+            raise DataError(
+                f"recording {source.recordings[index].record_id!r} is of {len(held)} classes of "
+                f"task {task!r}, which exclude each other; mend its labels and prepare it again."
+            )
+        row[list(held)] = 1
     return RecordingLabels(
         task=task,
         classes=names,
@@ -66,6 +74,19 @@ def recording_labels(source: JoinedSource, indices: Sequence[int], task: str) ->
         values=values,
         known=np.asarray([held is not None for held in labels], bool),
     )
+
+
+def check_classes(
+    labels: Sequence[int], classes: Sequence[str], task: str, source: JoinedSource, index: int
+) -> None:
+    """Raise a DataError where a label of a recording is the number of no class."""
+    for label in labels:
+        if not 0 <= label < len(classes):
+            raise DataError(
+                f"recording {source.recordings[index].record_id!r} has label {label} of task "
+                f"{task!r}, whose {len(classes)} classes are numbered from 0; mend its labels and "
+                "prepare it again."
+            )
 
 
 def task_of(source: SignalSource, task: str) -> Mapping[str, Any]:

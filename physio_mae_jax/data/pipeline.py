@@ -56,6 +56,7 @@ class LoaderConfig:
 
 _TEMPO_STEP = 0.05
 _EPOCHS = 2**31  # more than anybody trains
+_ORDERS_KEPT = 3
 
 
 class EndlessSlots:
@@ -74,12 +75,16 @@ class EndlessSlots:
 
     def __getitem__(self, index: int) -> int:
         epoch, place = divmod(index, len(self._slots))
+        return int(self._slots[self._order(epoch)[place]])
+
+    def _order(self, epoch: int) -> np.ndarray:
         order = self._orders.get(epoch)
         if order is None:
             order = np.random.default_rng((self._seed, epoch)).permutation(len(self._slots))
-            # Threads that read ahead may be in the next epoch, no further.
-            self._orders = {epoch - 1: self._orders.get(epoch - 1, order), epoch: order}
-        return int(self._slots[order[place]])
+            # Threads read ahead, of small data sets in several epochs at once; they may ask in any
+            # order and replace what others have kept, so an order that is gone is made again.
+            self._orders = dict([*self._orders.items(), (epoch, order)][-_ORDERS_KEPT:])
+        return order
 
 
 class _RandomCrop(grain.transforms.RandomMap):

@@ -11,7 +11,12 @@ from typing import Any, Literal
 
 import numpy as np
 
-from physio_mae_jax.data.labels import RecordingLabels, recording_labels, task_of
+from physio_mae_jax.data.labels import (
+    RecordingLabels,
+    check_classes,
+    recording_labels,
+    task_of,
+)
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.stretches import Starts
@@ -130,6 +135,8 @@ def _of_classes(units: Units, config: UnitConfig) -> Units:
     if not wanted:
         return units
     for name in wanted:
+        if wanted.count(name) > 1:
+            raise ConfigError(f"units.classes names {name!r} twice.")
         if name not in units.classes:
             raise ConfigError(
                 f"units.classes names {name!r}; task {config.task!r} has "
@@ -253,6 +260,8 @@ def _marks(
         )
     names = classes.pop()
     table = np.asarray(places, np.int64).reshape(-1, 5)
+    for recording, label in set(zip(table[:, 0].tolist(), table[:, 4].tolist(), strict=True)):
+        check_classes([label], names, config.task, source, recording)
     return Units(
         kind="multiclass",
         classes=names,

@@ -15,6 +15,8 @@ from physio_mae_jax.figures import evaluation as figures
 from physio_mae_jax.training import artifacts
 
 _REPORT = "evaluation.md"
+# Of the training that the model judged comes from, where it was in the same folder.
+_LEARNING_CURVES = "figures/learning_curves.png"
 
 
 def write_card(
@@ -63,6 +65,8 @@ def write_card(
             f"{judged.classes}, but was given {given}."
         )
     pictures = _write_pictures(folder, drawn, judged, decisions, part)
+    if (folder / _LEARNING_CURVES).is_file():
+        pictures.append(_LEARNING_CURVES)
     content = {
         "title": title,
         "evaluations": evaluations,

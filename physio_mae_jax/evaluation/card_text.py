@@ -210,6 +210,9 @@ def _decisions(decisions: Decisions, least_positives: int) -> str:
         lines[0] += f" Temperature {decisions.temperature:.3g}."
         if not decisions.thresholds:
             lines[0] += " The most probable class is decided."
+        else:
+            first, second = map(escape, decisions.classes)
+            lines[0] += f" {second} is decided where it reaches its threshold, else {first}."
     rows = []
     for k, name in enumerate(decisions.classes):
         row = [escape(name), f"{decisions.num_positives[k]:,}"]
@@ -243,7 +246,11 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
         for c in comparisons
     ]
     header = ["model", "reference", "metric", "model's", "reference's", "difference", "share ≤ 0"]
-    return table(header, rows)
+    note = (
+        "The difference is the model's figure minus the reference's, both on the same replicates; "
+        "the last column is the share of replicates where it is 0 or less."
+    )
+    return f"{table(header, rows)}\n\n{note}"
 
 
 def _reproduction(context: Mapping[str, Any]) -> str:

@@ -47,7 +47,10 @@ def number(value: float, digits: str = ".3f") -> str:
 
 
 def words(name: str) -> str:
-    """Name a metric for people."""
+    """Name a metric for people; what follows a space is words already."""
+    name, space, more = name.partition(" ")
+    if more:
+        return words(name) + space + more
     start, _, rest = name.partition("_")
     if start == "macro":
         return f"macro {words(rest)}"

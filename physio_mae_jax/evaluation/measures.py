@@ -41,7 +41,7 @@ def judged_classes(predictions: Predictions, least: int) -> np.ndarray:
     if predictions.kind == "regression":
         return np.full(len(predictions.classes), predictions.num_units >= least)
     positives = predictions.targets.sum(axis=0)
-    return positives >= least
+    return np.minimum(positives, predictions.num_units - positives) >= least
 
 
 def main_metric(

@@ -59,7 +59,8 @@ def reading(judged: Evaluation) -> str:
         "seeds or other hospitals. An interval of no width at a bound, such as 1.000, is a limit "
         "of the bootstrap and no certainty.",
         "A dash is a figure that is not defined, such as the precision of a class that was never "
-        "decided; no number is put in its place, and averages over it are not defined either.",
+        "decided; no number is put in its place, and averages over it are not defined either. A "
+        "figure without an interval is not defined in some replicate.",
     ]
     if judged.kind == "regression":
         return bullets([*lines, "Limits of agreement are those of Bland and Altman (1986)."])

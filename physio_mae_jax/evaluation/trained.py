@@ -42,7 +42,8 @@ class EvaluationConfig:
     least_positives: int = 10
 
     def __post_init__(self) -> None:
-        for name, least in (("threshold_beta", 0.01), ("num_replicates", 10)):
+        leasts = {"threshold_beta": 0.01, "num_replicates": 10, "least_positives": 1}
+        for name, least in leasts.items():
             if getattr(self, name) < least:
                 raise ConfigError(f"evaluation.{name} is {getattr(self, name)}; {least} at least.")
 

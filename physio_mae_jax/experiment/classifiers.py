@@ -10,9 +10,13 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax.data.units import Units
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.encoders import StartingEncoder, encoder_of_file, encoder_of_run
+from physio_mae_jax.experiment.encoders import (
+    StartingEncoder,
+    encoder_of_file,
+    encoder_of_run,
+)
 from physio_mae_jax.experiment.environment import check_attention
-from physio_mae_jax.experiment.settings import model_settings, typed
+from physio_mae_jax.experiment.settings import model_settings, typed, whole_samples
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.convolutional_classifier import ConvolutionalClassifier
 from physio_mae_jax.models.heads import Classifier, HeadConfig
@@ -60,19 +64,18 @@ def choose_beginning(config: ConfigDict) -> Beginning:
             f"architecture is {config.architecture!r}; choose one of "
             f"{', '.join((MAE, *BASELINES))}."
         )
-    begins = [name for name in ("start", "weights") if config[name]]
-    if len(begins) > 1 or (begins and config.architecture != MAE):
-        raise ConfigError(
-            f"{' and '.join(begins)} with architecture {config.architecture!r}: one encoder to "
-            f"begin with, of architecture {MAE!r}, is meant."
-        )
-    if begins:
+    if config.start or config.weights:
+        if config.architecture != MAE:
+            raise ConfigError(
+                f"architecture {config.architecture!r} has no encoder to begin with; leave out "
+                f"start and weights, or choose architecture {MAE!r}."
+            )
         return beginning_of_encoder(
             config.start, config.weights, config.weights_config, config.unit_seconds
         )
     seconds = config.unit_seconds or config.window_seconds
     if config.architecture != MAE:
-        samples = round(seconds * config.sampling_rate_hz)
+        samples = whole_samples(seconds, config.sampling_rate_hz)
         return Beginning(config.sampling_rate_hz, samples, None, None)
     model = model_settings(config.model, seconds, config.sampling_rate_hz)
     check_attention(model)
@@ -90,18 +93,17 @@ def beginning_of_encoder(
         window_seconds: that it is to see; 0 for what it was trained on.
 
     Raises:
-        UserError: there is no such encoder, or it cannot be fitted to the window.
+        UserError: there is no such encoder, there are two, or it cannot be fitted to the window.
     """
-
-    def load(num_samples: int | None) -> StartingEncoder:
-        if run or not weights:
-            return encoder_of_run(run, num_samples)
-        return encoder_of_file(weights, weights_config, num_samples)
-
-    start = load(None)
-    if window_seconds:
-        wanted = round(window_seconds * start.config.sampling_rate_hz)
-        start = start if wanted == start.config.num_samples else load(wanted)
+    if run and weights:
+        raise ConfigError(
+            f"there is one encoder too many: that of the run {run!r} and that of the weights "
+            f"{weights!r}; leave out one of them."
+        )
+    if weights:
+        start = encoder_of_file(weights, weights_config, window_seconds)
+    else:
+        start = encoder_of_run(run, window_seconds)
     check_attention(start.config)
     return Beginning(start.config.sampling_rate_hz, start.config.num_samples, start.config, start)
 
@@ -142,27 +144,21 @@ def build_task(
     """
     objective = typed(SupervisedConfig, "objective", config.objective)
     optimizer = typed(OptimizerConfig, "optimizer", config.optimizer)
+    _check_learning(config, beginning, units.kind)
     model, contract = build_model(
         config.architecture, beginning.config, config.head, units.targets.shape[1]
     )
     multipliers = None
     if beginning.config is not None:
-        _check_encoder_settings(config, beginning.depth)
         shapes = _shapes(model, num_channels, beginning.num_samples)
         decay = config.layer_decay if beginning.start else 1.0
         multipliers = depth_multipliers(shapes, decay, beginning.depth, config.frozen_blocks)
-    arcface = bool(config.head.arcface) and beginning.config is not None
-    if arcface and (units.kind != "multiclass" or objective.mixup):
-        raise ConfigError(
-            "head.arcface=True puts a margin on the one right class: it needs a task of exclusive "
-            "classes and objective.mixup=0."
-        )
     task = SupervisedTask(
         model=model,
         kind=units.kind,
         objective=objective,
         class_weights=class_weights(units.targets, units.kind, objective.balance),
-        margin_on_labels=arcface,
+        margin_on_labels=bool(config.head.arcface),
         frozen_encoder=bool(beginning.depth) and config.frozen_blocks == beginning.depth,
         average_decay=config.average_decay,
         optimizer=make_optimizer(optimizer, config.loop.num_steps, multipliers),
@@ -171,11 +167,29 @@ def build_task(
     return task, contract
 
 
-def _check_encoder_settings(config: ConfigDict, depth: int) -> None:
-    if not -1 <= config.frozen_blocks <= depth or not 0 < config.layer_decay <= 1:
+def _check_learning(config: ConfigDict, beginning: Beginning, kind: str) -> None:
+    """Refuse settings that are out of range, contradict each other or would change nothing."""
+    depth, objective = beginning.depth, config.objective
+    if depth and not (-1 <= config.frozen_blocks <= depth and 0 < config.layer_decay <= 1):
         raise ConfigError(
             f"frozen_blocks={config.frozen_blocks} must be from -1 to {depth}, the encoder's "
             f"blocks, and layer_decay={config.layer_decay} in (0, 1]."
+        )
+    if not 0 <= config.average_decay < 1:
+        raise ConfigError(f"average_decay is {config.average_decay}; it must be in [0, 1).")
+    if config.head.arcface and (not depth or kind != "multiclass" or objective.mixup):
+        raise ConfigError(
+            "head.arcface=True puts a margin on the one right class: it needs the architecture "
+            f"{MAE!r}, a task of exclusive classes and objective.mixup=0."
+        )
+    of_classes = (
+        *(objective.focal_gamma, objective.label_smoothing, objective.balance != "none"),
+        config.balanced_sampling,
+    )
+    if kind == "regression" and any(of_classes):
+        raise ConfigError(
+            f"task {config.units.task!r} is a number and no class: leave out "
+            "objective.focal_gamma, label_smoothing and balance, and balanced_sampling."
         )
 
 

@@ -12,6 +12,7 @@ import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.settings import whole_samples
 from physio_mae_jax.inference.positions import resize_columns
 from physio_mae_jax.inference.torch_file import read_state_dict
 from physio_mae_jax.inference.torch_import import import_state_dict
@@ -40,12 +41,12 @@ class StartingEncoder(NamedTuple):
     origin: str
 
 
-def encoder_of_run(folder: str, num_samples: int | None) -> StartingEncoder:
+def encoder_of_run(folder: str, window_seconds: float) -> StartingEncoder:
     """Load the encoder of a pre-training run, its positions fitted to another window if need be.
 
     Args:
         folder: work folder of the run.
-        num_samples: of the windows it will see; None for those it was trained on.
+        window_seconds: of the windows it will see; 0 for those it was trained on.
 
     Raises:
         UserError: there is no such run or checkpoint, or the window is no whole number of columns.
@@ -54,16 +55,16 @@ def encoder_of_run(folder: str, num_samples: int | None) -> StartingEncoder:
         raise ConfigError("no run is named; give the work folder of one with --config.run=DIR.")
     trained = load_checkpoint(folder)
     params = trained.autoencoder_params["encoder"]
-    return _fitted(trained.contract.model, params, trained.trained_on, folder, num_samples)
+    return _fitted(trained.contract.model, params, trained.trained_on, folder, window_seconds)
 
 
-def encoder_of_file(path: str, config_path: str, num_samples: int | None) -> StartingEncoder:
+def encoder_of_file(path: str, config_path: str, window_seconds: float) -> StartingEncoder:
     """Load the encoder of weights of the original.
 
     Args:
         path: of a .pth or .npz file.
         config_path: of a JSON file with the arguments of the original's constructor.
-        num_samples: of the windows it will see; None for those it was trained on.
+        window_seconds: of the windows it will see; 0 for those it was trained on.
 
     Raises:
         UserError: a file is missing or broken, or the weights do not fit the arguments.
@@ -79,7 +80,7 @@ def encoder_of_file(path: str, config_path: str, num_samples: int | None) -> Sta
     model, params = import_state_dict(read_state_dict(path), arguments)
     tree = params["autoencoder"] if isinstance(model, ContrastiveAutoencoder) else params
     nothing = TrainingRecord(np.zeros(0, np.uint64), np.zeros(0, np.uint64))
-    return _fitted(model.config, tree["encoder"], nothing, path, num_samples)
+    return _fitted(model.config, tree["encoder"], nothing, path, window_seconds)
 
 
 def untrained_like(config: MaeConfig, num_channels: int, seed: int) -> Params:
@@ -95,9 +96,12 @@ def _fitted(
     params: Params,
     trained_on: TrainingRecord,
     origin: str,
-    num_samples: int | None,
+    window_seconds: float,
 ) -> StartingEncoder:
-    if num_samples is not None and num_samples != config.num_samples:
+    num_samples = config.num_samples
+    if window_seconds:
+        num_samples = whole_samples(window_seconds, config.sampling_rate_hz)
+    if num_samples != config.num_samples:
         fitted = dataclasses.replace(config, num_samples=num_samples)
         tokenizer = dict(params["tokenizer"])
         tokenizer["position"] = resize_columns(

@@ -11,11 +11,13 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
+from physio_mae_jax import __version__
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.checkpoint import Checkpoints
 
-_PACKAGES = ("physio_mae_jax", "jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
 
 
 def count_devices(wanted: int) -> int:
@@ -58,8 +60,8 @@ def describe_environment(config: ConfigDict, contract: Mapping[str, Any]) -> dic
 
 
 def _versions() -> dict[str, str]:
-    packages = {package: _version(package) for package in _PACKAGES}
-    return {"python": platform.python_version()} | packages
+    packages = {package: metadata.version(package) for package in _PACKAGES}
+    return {"python": platform.python_version(), "physio_mae_jax": __version__} | packages
 
 
 def how_it_came_about() -> dict[str, Any]:
@@ -77,16 +79,14 @@ def describe_run(
     """Write config.json and split.json, if this is the process that writes.
 
     Raises:
-        UserError: the disk is full.
+        UserError: the disk is full, or the folder holds a run of another contract, whose own
+            description must stay.
     """
+    checkpoints = workdir / "checkpoints"
+    if checkpoints.is_dir():
+        with Checkpoints(checkpoints, keep=None) as held:
+            held.refuse_other(dict(contract))
     if jax.process_index() == 0:
         with artifacts.telling_a_full_disk(workdir):
             artifacts.write_json(workdir / "config.json", describe_environment(config, contract))
             artifacts.write_json(workdir / "split.json", dict(split))
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "not installed as a package"

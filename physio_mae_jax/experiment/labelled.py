@@ -105,7 +105,7 @@ def open_labelled(config: ConfigDict, sampling_rate_hz: float, num_samples: int)
 
     Raises:
         UserError: data cannot be opened; a part has no recordings or no labels; a class is in no
-            training unit; or validation has but one class.
+            training unit or in all; or validation has but one class.
     """
     data = data_settings(config.data)
     settings = typed(UnitConfig, "units", config.units)
@@ -156,10 +156,11 @@ def _check_classes(units: Mapping[str, Units], task: str, rule: str) -> None:
     if units["train"].kind == "regression":
         return
     for name, count in zip(units["train"].classes, _positives(units["train"]), strict=True):
-        if not count:
+        if not 0 < count < len(units["train"]):
             raise ConfigError(
-                f"class {name!r} of task {task!r} is in no training recording of split {rule!r}; "
-                "leave it out with --config.units.classes=..., or divide otherwise."
+                f"class {name!r} of task {task!r} is in {'every' if count else 'no'} training unit "
+                f"of split {rule!r}, so there is nothing to learn; leave it out with "
+                "--config.units.classes=..., or divide otherwise."
             )
     for part in PARTS[1:]:
         counts = _positives(units[part])

@@ -58,7 +58,7 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
         workdir=artifacts.prepare_workdir(workdir),
         config=settings,
         model=past.model,
-        encoders=past.encoders,
+        encoders={"trained": past.trained, "untrained": past.untrained()},
         reader=opened.reader,
         training=opened.parts["train"],
         held_out=held_out,
@@ -68,11 +68,21 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
 
 
 class PastRun(NamedTuple):
-    """A pre-training run to look at: its model, before and after, and its data."""
+    """A pre-training run to look at: its model, before and after, and its data.
+
+    Attributes:
+        folder: of the run.
+        model: that it trained.
+        trained: parameters of its newest checkpoint.
+        untrained: makes those that it began with.
+        data: of its settings.
+        trained_on: hashes of what it was trained on.
+    """
 
     folder: str
     model: MaskedModel
-    encoders: dict[str, Params]  # 'trained' and 'untrained'
+    trained: Params
+    untrained: Callable[[], Params]
     data: DataConfig
     trained_on: TrainingRecord
 
@@ -97,8 +107,16 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
     Args:
         folder: work folder of the run.
         changes: of its data settings, where data has moved or others are meant.
+
+    Raises:
+        UserError: there is no such run, or it was no pre-training.
     """
     settings = read_run(folder)
+    if settings["task"] != "pretrain":
+        raise ConfigError(
+            f"the run in {folder} was of task {settings['task']!r}; name the work folder of a "
+            "pre-training."
+        )
     cfg = model_settings(
         settings["model"], settings["window_seconds"], settings["sampling_rate_hz"]
     )
@@ -106,15 +124,16 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
     mask = objective_settings(settings["objective"]).mask
     model = build_model(cfg, contrastive)
     channels = 1 if contrastive.weight else 2
-    untrained = jax.jit(lambda key: init_params(model, mask, key, channels))(
-        jax.random.key(settings["seed"])
-    )
+
+    def untrained() -> Params:
+        key = jax.random.key(settings["seed"])
+        return jax.jit(lambda key: init_params(model, mask, key, channels))(key)
+
     with Checkpoints(Path(folder) / "checkpoints", keep=None) as checkpoints:
-        trained = checkpoints.parts({"params": jax.eval_shape(lambda: untrained)})["params"]
+        trained = checkpoints.parts({"params": jax.eval_shape(untrained)})["params"]
         trained_on = checkpoints.trained_on()
-    encoders = {"trained": trained, "untrained": untrained}
     data = data_settings(settings["data"] | changes)
-    return PastRun(folder, model, encoders, data, trained_on)
+    return PastRun(folder, model, trained, untrained, data, trained_on)
 
 
 def _true_delay(source: JoinedSource) -> Callable[[int], float] | None:

@@ -84,6 +84,19 @@ def model_settings(
     section: Mapping[str, Any], window_seconds: float, sampling_rate_hz: float
 ) -> MaeConfig:
     """Make the model of its config section and the window it sees."""
+    values = dict(section)
+    values["wavelet"] = typed(WaveletConfig, "model.wavelet", section["wavelet"])
+    values["sampling_rate_hz"] = float(sampling_rate_hz)
+    values["num_samples"] = whole_samples(window_seconds, sampling_rate_hz)
+    return typed(MaeConfig, "model", values)
+
+
+def whole_samples(window_seconds: float, sampling_rate_hz: float) -> int:
+    """Return the samples of a window.
+
+    Raises:
+        ConfigError: there is none, or no whole number.
+    """
     num_samples = window_seconds * sampling_rate_hz
     if window_seconds <= 0 or sampling_rate_hz <= 0:
         raise ConfigError(
@@ -95,7 +108,4 @@ def model_settings(
             f"window_seconds={window_seconds} at sampling_rate_hz={sampling_rate_hz} is "
             f"{num_samples:g} samples, not a whole number; change one of them."
         )
-    values = dict(section)
-    values["wavelet"] = typed(WaveletConfig, "model.wavelet", section["wavelet"])
-    values |= {"sampling_rate_hz": float(sampling_rate_hz), "num_samples": round(num_samples)}
-    return typed(MaeConfig, "model", values)
+    return round(num_samples)

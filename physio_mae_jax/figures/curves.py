@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+_WORDS = {"macro_auroc": "macro AUROC", "minus_mae": "minus mean absolute error (deviations)"}
 
 
 def draw_learning_curves(records: Sequence[Mapping[str, float | str]]) -> Figure:
@@ -55,8 +58,9 @@ def draw_supervised_curves(
     losses.set_title("training loss")
     judged = [r for r in records if r["phase"] == "validation"]
     metric.plot([r["step"] for r in judged], [r[metric_name] for r in judged], "o-")
-    metric.set_title(f"validation {metric_name.replace('_', ' ')}")
+    metric.set_title(f"validation: {_WORDS.get(metric_name, metric_name)}")
     for axes in (losses, metric):
         axes.set_xlabel("step")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
     return figure

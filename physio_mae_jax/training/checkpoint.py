@@ -109,12 +109,14 @@ class Checkpoints:
         """Refuse to go on with another model or another kind of input than the checkpoint's.
 
         Raises:
-            ConfigError: they differ; it names where.
+            ConfigError: there is a checkpoint and they differ; it names where.
         """
+        if self.latest_step is None:
+            return
         # Through JSON, as the saved one went, so that tuples compare equal to lists.
         ours, saved = json.loads(json.dumps(contract)), self.contract()
         different = [
-            f"{section}.{name}: {saved[section].get(name)!r} there, {value!r} here"
+            f"{section}.{name}: {saved.get(section, {}).get(name)!r} there, {value!r} here"
             for section, values in ours.items()
             for name, value in values.items()
             if saved.get(section, {}).get(name) != value

@@ -38,8 +38,11 @@ class OptimizerConfig:
                 f"optimizer.peak_learning_rate={self.peak_learning_rate} must be above 0 and "
                 f"optimizer.end_learning_rate={self.end_learning_rate} not below."
             )
-        if self.clip_norm <= 0:
-            raise ConfigError(f"optimizer.clip_norm is {self.clip_norm}; it must be above 0.")
+        if self.clip_norm <= 0 or self.weight_decay < 0:
+            raise ConfigError(
+                f"optimizer.clip_norm={self.clip_norm} must be above 0 and "
+                f"optimizer.weight_decay={self.weight_decay} not below."
+            )
 
 
 def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:

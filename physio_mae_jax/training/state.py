@@ -100,7 +100,8 @@ def advance(
         halted=jnp.zeros((), bool),
         model_state=state.model_state if model_state is None else model_state,
         average=jax.tree.map(
-            lambda mean, new: keep * mean + (1 - keep) * new,
+            # In this form the average of what does not move is that, to the last bit.
+            lambda mean, new: mean + (1 - keep) * (new - mean),
             state.average,
             params if state.average else {},
         ),

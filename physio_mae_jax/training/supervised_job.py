@@ -157,7 +157,7 @@ class SupervisedJob:
             f"step {step}  validation {self.metric_name} {value:.4f}, best {self.best.value:.4f} "
             f"after step {self.best.step}"
         )
-        return Judgement("validation", {self.metric_name: value, "best": self.best.value}, [line])
+        return Judgement("validation", {self.metric_name: value}, [line])
 
     def is_over(self, step: int) -> bool:
         """Say whether nothing has got better for as long as patience goes."""

@@ -1,0 +1,182 @@
+"""Fine-tuning from its settings to its card: it learns, and says where a figure is not fair."""
+
+import json
+
+import numpy as np
+import pytest
+
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.trained import finetune, judge_trained
+from physio_mae_jax.experiment.finetuning import build_finetuning
+from physio_mae_jax.experiment.trained import build_trained
+from tests.prepared import waves
+from tests.runs import finetuning_config, head_config, read_json, reported
+
+TASKS = {
+    "wave": {},
+    "beat": {"loop.evaluate_every_steps": 30},
+    "state": {},
+    "flags": {"units.classes": "a,b", "units.require_label": False, "num_devices": 2},
+    "attribute:age": {},
+}
+
+
+@pytest.fixture(scope="module")
+def fine_tuned(waves_root, pretrained, tmp_path_factory):
+    """Return a function from a task to the work folder and the evaluation of its one run."""
+    finished = {}
+
+    def run_of(task):
+        if task not in finished:
+            workdir = tmp_path_factory.mktemp("fine_tuned")
+            config = finetuning_config(
+                waves_root, start=str(pretrained), **{"units.task": task}, **TASKS[task]
+            )
+            finished[task] = workdir, finetune(build_finetuning(config, workdir, strict=True))
+        return finished[task]
+
+    return run_of
+
+
+@pytest.mark.parametrize(
+    ("task", "least"), [("wave", 0.95), ("beat", 0.8), ("state", 0.9), ("flags", 0.95)]
+)
+def test_classes_are_learned_of_people_never_seen(fine_tuned, task, least):
+    workdir, evaluation = fine_tuned(task)
+    # Of the two flags the first is in the signal; every other task is on both of its classes.
+    assert evaluation.by_class[0].metrics["auroc"].value > least
+    assert evaluation.num_subjects == 6
+    assert evaluation.num_subjects_decided_on == 0
+    written = read_json(workdir / "evaluation.json")
+    assert written["evaluations"]["test"] == evaluation.to_json()
+    assert "contamination: none of 6 subjects" in (workdir / "evaluation.md").read_text()
+
+
+def test_numbers_are_learned_in_their_own_unit(fine_tuned):
+    workdir, evaluation = fine_tuned("attribute:age")
+    test = Predictions.load(workdir / "predictions" / "test.npz")
+    guess = np.abs(test.targets - test.targets.mean()).mean()
+    assert guess > 10  # years
+    assert evaluation.overall["mae"].value < 0.7 * guess
+    assert evaluation.overall["pearson_r"].value > 0.7
+
+
+def test_the_model_judged_is_the_one_best_on_validation(fine_tuned):
+    workdir, _ = fine_tuned("beat")
+    looks = {r["step"]: r["macro_auroc"] for r in reported(workdir, "validation")}
+    assert sorted(looks) == [30, 60]
+    best = max(looks, key=lambda step: looks[step])
+    assert read_json(workdir / "best" / "metric.json") == {
+        "step": best, "metric": "macro_auroc", "value": looks[best],
+    }  # fmt: skip
+    content = read_json(workdir / "evaluation.json")
+    assert content["context"]["best step"] == best
+    validation = content["evaluations"]["validation"]["overall"]["macro_auroc"]["value"]
+    assert validation == pytest.approx(looks[best], abs=1e-12)
+
+
+@pytest.mark.parametrize("task", ["wave", "attribute:age"])
+def test_a_model_judged_again_gives_its_own_figures(fine_tuned, task, tmp_path):
+    workdir, evaluation = fine_tuned(task)
+    again = judge_trained(build_trained(head_config(workdir), tmp_path, strict=True))
+    assert again.to_json() == evaluation.to_json()
+    ours, theirs = (Predictions.load(f / "predictions" / "test.npz") for f in (tmp_path, workdir))
+    for field in ("unit_ids", "subjects", "logits", "targets"):
+        np.testing.assert_array_equal(getattr(ours, field), getattr(theirs, field))
+
+
+def test_a_model_is_not_judged_on_what_it_was_trained_on(fine_tuned, tmp_path):
+    workdir, _ = fine_tuned("wave")
+    config = head_config(workdir, part="train")
+    context = build_trained(config, tmp_path / "open", strict=False).context
+    assert context["contamination"].startswith("CONTAMINATION: 12 of 12 subjects")
+    assert "the samples of 24 of 24 recordings" in context["contamination"]
+    with pytest.raises(DataError, match="CONTAMINATION: 12 of 12 subjects"):
+        build_trained(config, tmp_path / "strict", strict=True)
+    assert not (tmp_path / "strict").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"part": "dev"}, r"part is 'dev'; choose one of train, validation, test, all"),
+        ({"split": "leaky=|0.1|0.2"}, r"leaks, and a run by it is no result"),
+        ({"split": "fold=1-3|4|"}, r"leaves no recordings for test"),
+    ],
+)
+def test_what_cannot_be_judged_is_told(fine_tuned, tmp_path, changes, message):
+    workdir, _ = fine_tuned("wave")
+    with pytest.raises(ConfigError, match=message):
+        build_trained(head_config(workdir, **changes), tmp_path, strict=False)
+
+
+def test_a_finished_run_is_not_replaced(waves_root, pretrained, fine_tuned):
+    """What a folder says of the run in it stays, whatever else is begun there by mistake."""
+    finished, _ = fine_tuned("wave")
+    swapped = {"start": str(pretrained), "units.classes": "fast,slow"}
+    for workdir, changes, message in (
+        (finished, swapped, r"units\.classes: '' there, 'fast,slow' here"),
+        (pretrained, {}, r"units\.task: None there, 'wave' here"),
+    ):
+        described = (workdir / "config.json").read_bytes()
+        with pytest.raises(ConfigError, match=message):
+            build_finetuning(finetuning_config(waves_root, **changes), workdir, strict=True)
+        assert (workdir / "config.json").read_bytes() == described
+
+
+def test_samples_are_known_under_another_name(fine_tuned, tmp_path):
+    workdir, _ = fine_tuned("wave")
+    waves(tmp_path, name="renamed")
+    config = head_config(workdir, sets="renamed", root=str(tmp_path), part="all")
+    context = build_trained(config, tmp_path / "judged", strict=False).context
+    assert context["contamination"].startswith(
+        "CONTAMINATION: 0 of 24 subjects and the samples of 24 of 48 recordings"
+    )
+
+
+def test_what_the_encoder_was_pretrained_on_counts_too(waves_root, pretrained, tmp_path):
+    changes = {"start": str(pretrained), "data.split": "fold=3|4|1-2"}
+    config = finetuning_config(waves_root, **changes)
+    with pytest.raises(DataError, match="CONTAMINATION: 12 of 12 subjects"):
+        build_finetuning(config, tmp_path / "strict", strict=True)
+    run = build_finetuning(config, tmp_path / "open", strict=False)
+    assert run.context["contamination"].startswith("CONTAMINATION: 12 of 12 subjects")
+    from_scratch = finetuning_config(waves_root, **changes | {"start": ""})
+    run = build_finetuning(from_scratch, tmp_path / "scratch", strict=True)
+    assert run.context["contamination"].startswith("contamination: none of 12 subjects")
+
+
+def test_a_patient_in_two_parts_is_refused(waves_root, fine_tuned, tmp_path):
+    workdir, _ = fine_tuned("wave")
+    split = read_json(workdir / "split.json")
+    moved = split["parts"]["train"][3]
+    split["parts"]["test"].append(moved)
+    planted = tmp_path / "split.json"
+    planted.write_text(json.dumps(split), encoding="utf-8")
+    config = finetuning_config(waves_root, **{"data.split": str(planted)})
+    with pytest.raises(DataError, match=f"both into train and into test .*{moved}"):
+        build_finetuning(config, tmp_path / "run", strict=False)
+
+
+def test_recordings_of_a_patient_in_two_parts_are_refused(waves_root, tmp_path):
+    config = finetuning_config(waves_root, **{"data.split": "visit=0|0.2|1"})
+    with pytest.raises(DataError, match=r"\d+ subjects both into train and into test"):
+        build_finetuning(config, tmp_path, strict=False)
+
+
+def test_a_share_of_the_labels_is_one_of_the_people(waves_root, tmp_path):
+    runs = [
+        build_finetuning(
+            finetuning_config(waves_root, label_fraction=fraction), tmp_path / name, strict=True
+        )
+        for name, fraction in (("all", 1.0), ("half", 0.5))
+    ]
+    whole, half = (run.units["train"] for run in runs)
+    assert whole.targets.sum(axis=0).tolist() == [12, 12]
+    assert half.targets.sum(axis=0).tolist() == [6, 6]
+    # Who is left out may be judged on later: nothing was learned of them.
+    assert [len(run.training.trained_on.subjects) for run in runs] == [12, 6]
+    for part in ("validation", "test"):
+        np.testing.assert_array_equal(runs[0].units[part].ids, runs[1].units[part].ids)
+    assert runs[1].context["label fraction"] == 0.5

@@ -1,0 +1,150 @@
+"""What a fine-tuning cannot do, it says before anything is compiled, with the way out."""
+
+import json
+
+import pytest
+
+from configs.finetune import get_config
+from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.experiment.finetuning import build_finetuning
+from physio_mae_jax.experiment.trained import build_trained
+from tests.prepared import waves
+from tests.runs import finetuning_config, head_config
+
+
+def refuse(root, workdir, message, **changes):
+    with pytest.raises(UserError, match=message):
+        build_finetuning(finetuning_config(root, **changes), workdir, strict=False)
+
+
+WRONG = {
+    "two beginnings": (
+        {"start": "runs/a", "weights": "b.pth"},
+        r"one encoder too many: that of the run 'runs/a' and that of the weights 'b.pth'",
+    ),
+    "no run": ({"start": "/none"}, r"/none/config\.json is absent"),
+    "no arguments": ({"weights": "b.pth"}, r"weights_config='' cannot be read .*; give a JSON"),
+    "architecture": ({"architecture": "vit"}, r"'vit'; choose one of mae, resnet1d_wang"),
+    "nothing to begin with": (
+        {"architecture": "resnet1d_wang", "start": "runs/a"},
+        r"architecture 'resnet1d_wang' has no encoder to begin with",
+    ),
+    "head": ({"head.kind": "mlp"}, r"head\.kind is 'mlp'; choose one of linear, attention"),
+    "queries": ({"head.num_queries": 0}, r"head\.num_queries is 0"),
+    "dropout": ({"head.dropout_rate": 1.0}, r"head\.dropout_rate is 1\.0"),
+    "margin": ({"head.arcface_margin": 2.0}, r"head\.arcface_margin=2\.0 \(radians\)"),
+    "margin on flags": (
+        {"head.arcface": True, "units.task": "flags", "units.classes": "a,b"},
+        r"head\.arcface=True .* needs .* a task of exclusive classes",
+    ),
+    "margin on mixed": (
+        {"head.arcface": True, "objective.mixup": 0.4},
+        r"head\.arcface=True .* and objective\.mixup=0",
+    ),
+    "margin on a baseline": (
+        {"head.arcface": True, "architecture": "resnet1d_wang"},
+        r"head\.arcface=True .* needs the architecture 'mae'",
+    ),
+    "focus on a number": (
+        {"units.task": "attribute:age", "objective.focal_gamma": 2.0},
+        r"task 'attribute:age' is a number and no class: leave out objective\.focal_gamma",
+    ),
+    "average": ({"average_decay": 1.0}, r"average_decay is 1\.0"),
+    "patience": ({"patience": -1}, r"patience is -1"),
+    "frozen": ({"frozen_blocks": 2}, r"frozen_blocks=2 must be from -1 to 1"),
+    "layer decay": ({"layer_decay": 0.0}, r"layer_decay=0\.0 in \(0, 1\]"),
+    "weight decay": ({"optimizer.weight_decay": -0.1}, r"optimizer\.weight_decay=-0\.1"),
+    "warm-up": ({"optimizer.warmup_steps": 60}, r"warmup_steps=60 .* below num_steps=60"),
+    "replicates": ({"evaluation.num_replicates": 3}, r"evaluation\.num_replicates is 3; 10"),
+    "rare": ({"evaluation.least_positives": 0}, r"evaluation\.least_positives is 0; 1"),
+    "share": ({"label_fraction": 0.0}, r"label_fraction is 0\.0"),
+    "batch": ({"batch_size": 7, "num_devices": 2}, r"batch_size=7 is not a multiple of 2"),
+    "columns": ({"unit_seconds": 3.1}, r"window of 310 samples .* set window_seconds to 3"),
+    "samples": (
+        {"unit_seconds": 3.001, "architecture": "resnet1d_wang"},
+        r"window_seconds=3\.001 .* is 300\.1 samples, not a whole number",
+    ),
+    "negative window": ({"unit_seconds": -3.0}, r"window_seconds=-3\.0 .* above 0"),
+    "short window": ({"unit_seconds": 1.0}, r"lowest_frequency_hz=0\.5 reaches 2\.26 s"),
+    "long window": ({"unit_seconds": 18.0}, r"it lasts 12 s .* a window takes 18 s"),
+    "task": ({"units.task": "kind"}, r"no task 'kind'; it has wave, flags, beat, state"),
+    "attribute": ({"units.task": "attribute:height"}, r"none of 24 recordings has a label"),
+    "class": ({"units.classes": "slow,quick"}, r"names 'quick'; task 'wave' has slow, fast"),
+    "class twice": ({"units.classes": "slow,fast,slow"}, r"names 'slow' twice"),
+    "class of nobody": (
+        {"units.task": "flags", "data.split": "fold=2|3|4"},
+        r"class 'c' of task 'flags' is in no training unit of split 'fold=2\|3\|4'",
+    ),
+    "class of everybody": (
+        {"units.classes": "slow"},
+        r"class 'slow' of task 'wave' is in every training unit",
+    ),
+    "one class to validate on": (
+        {"data.split": "subject=|p0|p1"},
+        r"validation .* has one class only \(slow 2, fast 0\), so no model can be chosen on it",
+    ),
+    "nobody to validate on": ({"data.split": "random=||0.2"}, r"no recordings for validation"),
+    "no labels": (
+        {"data.sets": "synthetic", "data.split": "random=|0.2|0.2"},
+        r"synthetic has no labels, since it is not a prepared data set",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_wrong_settings_are_refused_before_anything_is_compiled(name, waves_root, tmp_path):
+    changes, message = WRONG[name]
+    refuse(waves_root, tmp_path, message, **changes)
+
+
+def test_wrong_arguments_name_the_choices():
+    with pytest.raises(ConfigError, match=r"data='web' is not known; choose one of ptbxl, ptbxl_"):
+        get_config("data=web")
+
+
+DAMAGED = {
+    "no class": ("labels", {"wave": [2]}, "wave", r"has label 2 of task 'wave', whose 2 classes"),
+    "negative": ("labels", {"wave": [-1]}, "wave", r"has label -1 of task 'wave'"),
+    "both": ("labels", {"wave": [0, 1]}, "wave", r"is of 2 classes of task 'wave', which exclude"),
+    "neither": ("labels", {"wave": []}, "wave", r"is of 0 classes of task 'wave'"),
+    "beat": ("marks", {"beat": [[600, 601, 5]]}, "beat", r"has label 5 of task 'beat', whose 2 cl"),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_labels_out_of_range_are_named_with_their_recording(name, tmp_path):
+    kind, labels, task, message = DAMAGED[name]
+    index = waves(tmp_path) / "recordings.jsonl"
+    lines = index.read_text(encoding="utf-8").splitlines()
+    record = json.loads(lines[3])
+    record[kind] |= labels
+    lines[3] = json.dumps(record)
+    index.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    wrong = f"recording '{record['record_id']}' {message}"
+    refuse(tmp_path, tmp_path / "run", wrong, **{"units.task": task})
+
+
+@pytest.fixture
+def unfinished(waves_root, tmp_path):
+    """The work folder of a fine-tuning that was built and stopped there."""
+    build_finetuning(finetuning_config(waves_root), tmp_path / "unfinished", strict=True)
+    return tmp_path / "unfinished"
+
+
+def test_an_encoder_comes_of_a_pretraining_only(waves_root, unfinished, tmp_path):
+    message = r"was of task 'finetune'; name the work folder of a pre-training"
+    refuse(waves_root, tmp_path / "run", message, start=str(unfinished))
+
+
+def test_only_a_finished_run_is_judged_again(unfinished, tmp_path):
+    for run, message in (
+        (unfinished, r"has no decisions\.json, so it was not finished; run its command again"),
+        ("/none", r"/none/config\.json is absent"),
+    ):
+        with pytest.raises(ConfigError, match=message):
+            build_trained(head_config(run), tmp_path / "card", strict=True)
+
+
+def test_a_pretraining_has_no_head_to_judge(pretrained, tmp_path):
+    with pytest.raises(ConfigError, match=r"of task 'pretrain' and has no head; .*method=probe"):
+        build_trained(head_config(pretrained), tmp_path, strict=True)

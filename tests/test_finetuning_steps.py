@@ -1,0 +1,226 @@
+"""What a fine-tuning begins with and what its steps change: resuming, averages, frozen parts."""
+
+import dataclasses
+import json
+import logging
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.trained import finetune
+from physio_mae_jax.experiment.finetuning import build_finetuning
+from physio_mae_jax.experiment.past_run import open_run
+from physio_mae_jax.experiment.trained import build_trained
+from physio_mae_jax.inference.positions import resize_columns
+from physio_mae_jax.inference.torch_import import import_state_dict
+from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.loop import train
+from physio_mae_jax.training.sharding import put_batch
+from physio_mae_jax.training.supervised_job import SupervisedJob, load_best
+from tests.factories import small_state_dict
+from tests.runs import HookedIterator, finetuning_config, head_config, read_json, reported
+
+# Judged often, and over after ten steps without a better validation.
+IMPATIENT = {"loop.evaluate_every_steps": 5, "loop.checkpoint_every_steps": 10, "patience": 2}
+
+
+def build(root, workdir, **changes):
+    return build_finetuning(finetuning_config(root, **changes), workdir, strict=True)
+
+
+@pytest.fixture(scope="module")
+def encoder(pretrained):
+    """The encoder of the pre-training run, for windows of 6 s."""
+    return open_run(str(pretrained), {}).trained["encoder"]
+
+
+def assert_same(ours, theirs):
+    jax.tree.map(np.testing.assert_array_equal, jax.device_get(ours), jax.device_get(theirs))
+
+
+def final_state(run):
+    abstract = jax.eval_shape(run.job.init_state, jax.random.key(0))
+    with Checkpoints(run.training.workdir / "checkpoints", 1) as checkpoints:
+        step = checkpoints.latest_step
+        return step, checkpoints.restore(abstract, run.job.mesh, run.training.training)
+
+
+def test_an_encoder_comes_whole_and_that_is_said(waves_root, pretrained, encoder, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    run = build(waves_root, tmp_path, start=str(pretrained), unit_seconds=6.0)
+    assert_same(run.job.encoder, encoder)
+    leaves = jax.tree.leaves(encoder)
+    millions = sum(leaf.size for leaf in leaves) / 1e6
+    line = (
+        f"{len(leaves)} arrays, {millions:.2f} M parameters of the encoder come from {pretrained}"
+    )
+    assert caplog.text.count(line) == 1
+
+
+def test_another_window_stretches_the_positions_alone(
+    waves_root, pretrained, encoder, tmp_path, caplog
+):
+    caplog.set_level(logging.INFO)
+    run = build(waves_root, tmp_path, start=str(pretrained), unit_seconds=3.0)
+    assert run.job.window_shape == (2, 300)
+    ours, theirs = dict(run.job.encoder), dict(encoder)
+    tokenizers = dict(ours.pop("tokenizer")), dict(theirs.pop("tokenizer"))
+    ours_at, theirs_at = (tokenizer.pop("position") for tokenizer in tokenizers)
+    assert_same(ours, theirs)
+    assert_same(*tokenizers)
+    assert len(theirs_at) == 30
+    np.testing.assert_array_equal(ours_at, resize_columns(np.asarray(theirs_at), 15))
+    assert "are stretched from 30 to 15 columns" in caplog.text
+
+
+def test_resumed_equals_uninterrupted_up_to_its_early_end(
+    waves_root, pretrained, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(SupervisedJob, "draw_progress", lambda self: None)
+
+    def crash_at_14(step, batch):
+        if step == 14:
+            raise RuntimeError("power cut")
+
+    def run_in(workdir, hook=None):
+        run = build(waves_root, workdir, start=str(pretrained), **IMPATIENT)
+        if hook:
+            hooked = HookedIterator(run.training.training, hook)
+            run = dataclasses.replace(
+                run, training=dataclasses.replace(run.training, training=hooked)
+            )
+        train(run.training)
+        return run
+
+    whole = run_in(tmp_path / "whole")
+    with pytest.raises(RuntimeError, match="power cut"):
+        run_in(tmp_path / "cut", crash_at_14)
+    resumed = run_in(tmp_path / "cut")
+    looks = reported(tmp_path / "whole", "validation")
+    best = read_json(tmp_path / "whole" / "best" / "metric.json")
+    # It ended early: after two looks without anything better, long before step 60.
+    assert looks[-1]["step"] == best["step"] + 10 < 60
+    assert max(look["macro_auroc"] for look in looks) == best["value"]
+    assert reported(tmp_path / "cut") == reported(tmp_path / "whole")
+    assert read_json(tmp_path / "cut" / "best" / "metric.json") == best
+    states = [final_state(run) for run in (whole, resumed)]
+    assert states[0][0] == looks[-1]["step"]
+    assert_same(states[1], states[0])
+    # Once over it stays over.
+    train(build(waves_root, tmp_path / "cut", start=str(pretrained), **IMPATIENT).training)
+    assert reported(tmp_path / "cut") == reported(tmp_path / "whole")
+
+
+def take_steps(run, count):
+    """Take some steps; return the states before the first and after each."""
+    step = run.job.compile_step(run.job.mesh)
+    state = run.job.start(jax.random.key(0), run.job.mesh)
+    states = [jax.device_get(state)]
+    for _ in range(count):
+        batch = next(run.training.training)
+        inputs = {name: batch[name] for name in run.job.inputs}
+        state, _ = step(state, put_batch(inputs, run.job.mesh))
+        states.append(jax.device_get(state))
+    return states
+
+
+def test_the_average_is_that_of_all_steps_and_is_what_is_kept(waves_root, pretrained, tmp_path):
+    run = build(waves_root, tmp_path, start=str(pretrained))
+    states = take_steps(run, 4)
+    average = states[0].params
+    assert_same(states[0].average, average)
+    for number, state in enumerate(states[1:], start=1):
+        keep = min(0.9, (1 + number) / (10 + number))
+        average = jax.tree.map(
+            lambda mean, new, keep=keep: keep * mean + (1 - keep) * new, average, state.params
+        )
+        jax.tree.map(
+            lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7),
+            state.average,
+            average,
+        )
+    run.job.judge(states[-1], 4)
+    kept, _ = load_best(tmp_path, run.job.task.model, run.job.window_shape, run.job.mesh)
+    assert_same(kept, states[-1].average)
+
+
+def test_a_frozen_encoder_stays_bit_for_bit_as_it_came(waves_root, pretrained, tmp_path):
+    run = build(waves_root, tmp_path, start=str(pretrained), frozen_blocks=1)
+    before, *_, after = take_steps(run, 3)
+    assert_same(before.params["encoder"], run.job.encoder)
+    assert_same(after.params["encoder"], run.job.encoder)
+    assert_same(after.average["encoder"], run.job.encoder)
+    for name in ("head", "norm"):
+        moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before.params, after.params)[name]
+        assert all(distance > 0 for distance in jax.tree.leaves(moved))
+
+
+@pytest.mark.parametrize(
+    ("changes", "rates"),
+    [
+        ({"layer_decay": 0.5}, (0.25, 0.5, 1.0)),
+        ({"layer_decay": 0.5, "frozen_blocks": 0}, (0.0, 0.5, 1.0)),
+        # What was never trained has nothing to be careful with.
+        ({"layer_decay": 0.5, "start": ""}, (1.0, 1.0, 1.0)),
+    ],
+)
+def test_the_settings_decide_the_learning_rates(waves_root, pretrained, tmp_path, changes, rates):
+    """Adam's steps on constant gradients are the learning rates; embedding, block, after it."""
+    run = build(waves_root, tmp_path, **{"start": str(pretrained)} | changes)
+    shapes = jax.eval_shape(run.job.init_state, jax.random.key(0)).params
+    # Parameters of 0 do not decay.
+    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
+    ones = jax.tree.map(jnp.ones_like, zeros)
+    optimizer = run.job.task.optimizer
+
+    @jax.jit
+    def second_update():
+        _, state = optimizer.update(ones, optimizer.init(zeros), zeros)
+        return optimizer.update(ones, state, zeros)[0]
+
+    updates = second_update()
+    encoder = updates["encoder"]
+    full = run.job.task.learning_rate(1)
+    parts = (encoder["tokenizer"], encoder["stack"]["blocks"], encoder["stack"]["norm"])
+    for part, rate in zip(parts, rates, strict=True):
+        for leaf in jax.tree.leaves(part):
+            np.testing.assert_allclose(leaf, -rate * full, rtol=1e-3)
+    for leaf in jax.tree.leaves((updates["head"], updates["norm"])):
+        np.testing.assert_allclose(leaf, -full, rtol=1e-3)
+
+
+def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
+    state, arguments = small_state_dict()
+    np.savez(tmp_path / "weights.npz", **state)
+    (tmp_path / "arguments.json").write_text(json.dumps(arguments), encoding="utf-8")
+    run = build(
+        waves_root,
+        tmp_path / "run",
+        weights=str(tmp_path / "weights.npz"),
+        weights_config=str(tmp_path / "arguments.json"),
+        **{"loop.num_steps": 6},
+    )
+    _, imported = import_state_dict(state, arguments)
+    assert_same(run.job.encoder["stack"], imported["encoder"]["stack"])
+    assert "arrays, 0.00 M parameters of the encoder come from" in caplog.text
+    assert run.context["contamination"].startswith("contamination: none")
+    before = run.job.encoder
+    train(run.training)
+    _, after = final_state(run)
+    assert all(record["loss"] > 0 for record in reported(tmp_path / "run", "train"))
+    moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before, after.params["encoder"])
+    assert max(jax.tree.leaves(moved)) > 0
+
+
+def test_a_convolutional_baseline_is_trained_and_judged_again(waves_root, tmp_path):
+    """Its running statistics are no parameters: they must be kept beside them."""
+    changes = {"architecture": "resnet1d_wang", "loop.num_steps": 12, "average_decay": 0.0}
+    run = build(waves_root, tmp_path / "run", **changes)
+    assert finetune(run).main.value > 0.9
+    again = build_trained(head_config(tmp_path / "run"), tmp_path / "again", strict=True)
+    judged = Predictions.load(tmp_path / "run" / "predictions" / "test.npz")
+    np.testing.assert_array_equal(again.predict(run.units["test"]), judged.logits)
