@@ -93,7 +93,8 @@ class Attention(nn.Module):
         query, key, value = heads[..., 0, :, :], heads[..., 1, :, :], heads[..., 2, :, :]
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
-        if self.is_mutable_collection(ATTENTION):
+        # While parameters are made every collection may be written to, and none is asked for.
+        if self.is_mutable_collection(ATTENTION) and not self.is_initializing():
             weights = _weights(query, key, key_mask)
             kept = weights if self.keeps == "pairs" else _received(weights, key_mask)
             self.sow(ATTENTION, self.keeps, kept)

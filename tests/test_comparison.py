@@ -1,0 +1,154 @@
+"""Comparisons of models, and one subject left out at a time, from configs to reports."""
+
+import pytest
+
+from configs import compare as compare_config
+from configs import loso as loso_config
+from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.evaluation.comparison import compare_models
+from physio_mae_jax.evaluation.leave_one_out import leave_one_out
+from physio_mae_jax.experiment.comparison import build_comparison
+from physio_mae_jax.experiment.leave_one_out import build_leave_one_out
+from tests.runs import SPLIT, read_json
+
+ROWS = "pretrained,scratch,wavelets"
+
+
+def on_waves(config, root, **changes):
+    config.data.sets, config.data.root, config.data.channels = "waves", str(root), "II,PPG"
+    config.units.task, config.evaluation.num_replicates = "wave", 50
+    config.update_from_flattened_dict(changes)
+    return config
+
+
+def comparison(root, run, **changes):
+    config = compare_config.get_config("preset=debug")
+    for name in ("pretrained", "scratch", "wavelets"):
+        config[name].num_devices = 1
+    wanted = {"run": str(run), "rows": ROWS, "fractions": "1", "seeds": "0", "data.split": SPLIT}
+    return on_waves(config, root, **wanted | changes)
+
+
+def compare(config, folder):
+    compare_models(build_comparison(config, folder, strict=True))
+
+
+@pytest.fixture(scope="module")
+def compared(waves_root, pretrained, tmp_path_factory):
+    """A comparison that is done."""
+    folder = tmp_path_factory.mktemp("compared")
+    compare(comparison(waves_root, pretrained), folder)
+    return folder
+
+
+def test_every_row_is_judged_on_the_same_units(compared):
+    content = read_json(compared / "comparison.json")
+    assert [cell["row"] for cell in content["cells"]] == ROWS.split(",")
+    first, *others = content["cells"]
+    assert first["difference"] is None
+    for cell in others:
+        difference = cell["mean"]["value"] - first["mean"]["value"]
+        assert cell["difference"]["value"] == pytest.approx(difference)
+        card = read_json(compared / cell["row"] / "labels_1/seed_0/evaluation.json")
+        overall = card["evaluations"]["test"]["overall"]
+        assert overall["macro_auroc"]["value"] == pytest.approx(cell["values"]["0"])
+    assert content["cells"][2]["mean"]["value"] > 0.9  # slow and fast differ in their wavelets
+    text = (compared / "comparison.md").read_text(encoding="utf-8")
+    assert all(f"| {row} |" in text for row in ROWS.split(","))
+    assert (compared / "figures/comparison.png").is_file()
+
+
+def test_rows_begin_as_they_say(compared):
+    settings = {
+        row: read_json(compared / row / "labels_1/seed_0/config.json")
+        for row in ("pretrained", "scratch")
+    }
+    assert settings["pretrained"]["config"]["start"]
+    assert not settings["scratch"]["config"]["start"]
+    # The same architecture and window, though nothing in the row says so.
+    assert settings["pretrained"]["contract"]["model"] == settings["scratch"]["contract"]["model"]
+
+
+def test_what_is_done_stays_and_more_may_be_added(compared, waves_root, pretrained):
+    report = compared / "scratch/labels_1/seed_0/evaluation.md"
+    before = report.stat().st_mtime_ns
+    config = comparison(waves_root, pretrained, rows=f"{ROWS},untrained_probe")
+    config.untrained_probe.num_devices = 1
+    compare(config, compared)
+    assert report.stat().st_mtime_ns == before
+    assert len(read_json(compared / "comparison.json")["cells"]) == 4
+
+
+def test_other_settings_in_the_same_folder_are_refused(compared, waves_root, pretrained):
+    config = comparison(waves_root, pretrained)
+    config.scratch.batch_size = 4
+    with pytest.raises(ConfigError, match=r"other settings of scratch\.batch_size"):
+        build_comparison(config, compared, strict=True)
+
+
+def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, monkeypatch):
+    config = comparison(waves_root, pretrained, rows="wavelets", seeds="1")
+    run = build_comparison(config, compared, strict=True)
+    monkeypatch.setattr("physio_mae_jax.evaluation.working.run_entries", lambda *_: None)
+    with pytest.raises(UserError, match=r"1 of 1 entries are not done yet, such as wavelets"):
+        compare_models(run)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"rows": "pretrained,resnet"}, r"rows names 'resnet'; choose of knn, pretrained"),
+        ({"rows": ""}, "rows is empty"),
+        ({"fractions": "0.1,2"}, "above 0 and at most 1"),
+        ({"fractions": "a"}, "could not convert"),
+        ({"num_workers": 0}, "num_workers is 0"),
+    ],
+)
+def test_wrong_settings_are_refused_before_anything_is_opened(tmp_path, changes, message):
+    config = comparison(tmp_path / "no data", tmp_path / "no run", **changes)
+    with pytest.raises(ConfigError, match=message):
+        build_comparison(config, tmp_path, strict=True)
+
+
+def leaving_out(root, **changes):
+    config = loso_config.get_config("preset=debug")
+    config.num_devices, config.average_decay, config.unit_seconds = 1, 0.9, 3.0
+    config.optimizer.peak_learning_rate, config.optimizer.warmup_steps = 3e-3, 5
+    config.loop.num_steps = config.loop.log_every_steps = 60
+    config.loop.evaluate_every_steps = config.loop.checkpoint_every_steps = 60
+    return on_waves(config, root, **changes)
+
+
+def test_each_subject_is_judged_by_a_model_that_never_saw_it(waves_root, tmp_path):
+    config = leaving_out(waves_root, subjects="p0,p1,p2", **{"units.task": "state"})
+    result = leave_one_out(build_leave_one_out(config, tmp_path, strict=True))
+    assert result.num_subjects == 3
+    assert result.main.value > 0.8
+    people = read_json(tmp_path / "subjects.json")
+    assert list(people["subjects"]) == ["p0", "p1", "p2"]
+    for name in people["subjects"]:
+        split = read_json(tmp_path / name / "split.json")
+        assert split["parts"]["test"] == [f"waves:{name}"]
+        assert f"waves:{name}" not in split["parts"]["train"] + split["parts"]["validation"]
+    card = read_json(tmp_path / "evaluation.json")
+    assert card["context"]["contamination"].startswith("contamination: none of 3 subjects")
+    folds = [read_json(tmp_path / name / "evaluation.json") for name in people["subjects"]]
+    units = [fold["evaluations"]["test"]["num_units"] for fold in folds]
+    assert card["evaluations"]["test"]["num_units"] == sum(units)
+    again = leave_one_out(build_leave_one_out(config, tmp_path, strict=True))
+    assert again.to_json() == result.to_json()
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "message"),
+    [
+        ({"subjects": "nobody"}, DataError, "subjects names 'nobody', who has no label"),
+        ({"validation_share": 1.5}, ConfigError, "validation_share is 1.5"),
+        ({"data.sets": "a+b"}, ConfigError, "one data set at a time"),
+    ],
+)
+def test_leaving_out_refuses(waves_root, tmp_path, changes, error, message):
+    with pytest.raises(error, match=message):
+        leave_one_out(
+            build_leave_one_out(leaving_out(waves_root, **changes), tmp_path, strict=True)
+        )
