@@ -12,7 +12,7 @@ import pytest
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
-from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
@@ -290,6 +290,15 @@ def test_a_finished_run_is_not_trained_further_and_other_settings_are_refused(un
         train_and_judge(other)
     with pytest.raises(ConfigError, match="holds step 6, beyond num_steps=3"):
         train_and_judge(_run(workdir, num_steps=3))
+
+
+def test_data_that_is_gone_is_told_in_one_line(tmp_path):
+    def unplug_at_2(step, batch):
+        if step == 2:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/mnt/records/r1.npy")
+
+    with pytest.raises(DataError, match=r"data of step 2 cannot be read.*No such file.*r1\.npy"):
+        train_and_judge(_run(tmp_path, unplug_at_2))
 
 
 def test_a_damaged_newest_checkpoint_is_passed_over_and_the_end_is_the_same(

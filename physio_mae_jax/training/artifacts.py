@@ -25,18 +25,23 @@ def prepare_workdir(workdir: Path) -> Path:
         UserError: it cannot.
     """
     workdir = workdir.absolute()
-    # Of a name of its own: other processes of the run do the same at the same time.
-    probe = workdir / f".write_test_{socket.gethostname()}_{os.getpid()}"
     try:
         workdir.mkdir(parents=True, exist_ok=True)
-        probe.write_bytes(bytes(4096))
-        probe.unlink()
+        try_to_write(workdir)
     except OSError as error:
         raise UserError(
             f"cannot write to the work folder {workdir}: {error.strerror}; choose another one with "
             "--workdir=DIR."
         ) from error
     return workdir
+
+
+def try_to_write(folder: Path) -> None:
+    """Write a file into a folder and remove it again; raises an OSError if that cannot be done."""
+    # Of a name of its own: other processes of the run do the same at the same time.
+    probe = folder / f".write_test_{socket.gethostname()}_{os.getpid()}"
+    probe.write_bytes(bytes(4096))
+    probe.unlink()
 
 
 @contextlib.contextmanager

@@ -11,6 +11,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.errors import ConfigError, UserError, tells_of_a_lost_peer
+from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.integrity import find_damage, write_checksums
 from physio_mae_jax.training.progress import Progress
 from physio_mae_jax.training.sharding import by_size
@@ -94,6 +95,8 @@ class Checkpoints:
         args = ocp.args.Composite(**items)
         # The callback is told no step; the save before is over once this one begins.
         self.wait()
+        # Of several processes, Orbax would let the others wait five minutes for one that cannot.
+        self._reporting_failure(lambda: artifacts.try_to_write(self.directory))
         self._saving = step
         self._reporting_failure(lambda: self._manager.save(step, args=args))
 
