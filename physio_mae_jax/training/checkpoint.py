@@ -1,5 +1,7 @@
 """Checkpoints of everything a run needs to go on: the one file that knows Orbax."""
 
+import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -10,7 +12,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
-from physio_mae_jax.errors import UserError
+from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.training.sharding import replicated
 from physio_mae_jax.training.state import TrainState
 
@@ -160,3 +162,42 @@ class Checkpoints:
                 f"is of step {self.latest_step}. Free some space or choose another --workdir, then "
                 "run the same command again: it resumes."
             ) from error
+
+
+def saved_contract(directory: Path) -> dict[str, Any] | None:
+    """Read the contract of the newest whole checkpoint of a folder; None where there is none.
+
+    Unlike ``Checkpoints`` it neither makes the folder nor waits for other processes.
+    """
+    steps = [int(path.name) for path in directory.glob("*") if path.name.isdigit()]
+    if not steps:
+        return None
+    path = directory / str(max(steps)) / "contract" / "metadata"
+    try:
+        contract: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # a damaged one is told by whoever loads it
+    return contract
+
+
+def refuse_other_contract(
+    directory: Path, saved: dict[str, Any], contract: Mapping[str, Any]
+) -> None:
+    """Refuse to go on with another model or another kind of input than a checkpoint's.
+
+    Raises:
+        ConfigError: they differ; it names where.
+    """
+    # Through JSON, as the saved one went, so that tuples compare equal to lists.
+    ours = json.loads(json.dumps(contract))
+    different = [
+        f"{section}.{name}: {saved.get(section, {}).get(name)!r} there, {value!r} here"
+        for section, values in ours.items()
+        for name, value in values.items()
+        if saved.get(section, {}).get(name) != value
+    ]
+    if different:
+        raise ConfigError(
+            f"{directory} holds a run of other settings ({'; '.join(different)}); use those, or "
+            "another --workdir."
+        )

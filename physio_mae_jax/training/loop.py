@@ -1,7 +1,6 @@
 """The one loop: batch -> step -> metrics of the step before -> judgement -> checkpoint."""
 
 import dataclasses
-import json
 import logging
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +15,7 @@ from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.checkpoint import Checkpoints, refuse_other_contract
 from physio_mae_jax.training.interrupts import StopRequest
 from physio_mae_jax.training.job import Job
 from physio_mae_jax.training.reporter import Reporter
@@ -182,7 +181,7 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int]
     step = checkpoints.latest_step
     if step is None:
         return run.job.start(jax.random.key(run.seed), run.mesh), 0
-    check_contract(checkpoints, run.contract)
+    refuse_other_contract(checkpoints.directory, checkpoints.contract(), run.contract)
     if step > run.loop.num_steps:
         raise ConfigError(
             f"{checkpoints.directory} holds step {step}, beyond num_steps={run.loop.num_steps}; "
@@ -190,29 +189,6 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int]
         )
     _LOG.info("resuming from step %d in %s", step, checkpoints.directory)
     return checkpoints.restore(abstract, run.mesh, run.training), step
-
-
-def check_contract(checkpoints: Checkpoints, contract: dict[str, Any]) -> None:
-    """Refuse to go on with another model or another kind of input than the checkpoint's.
-
-    Raises:
-        ConfigError: there is a checkpoint, of another contract.
-    """
-    if checkpoints.latest_step is None:
-        return
-    # Through JSON, as the saved one went, so that tuples compare equal to lists.
-    ours, saved = json.loads(json.dumps(contract)), checkpoints.contract()
-    different = [
-        f"{section}.{name}: {saved.get(section, {}).get(name)!r} there, {value!r} here"
-        for section, values in ours.items()
-        for name, value in values.items()
-        if saved.get(section, {}).get(name) != value
-    ]
-    if different:
-        raise ConfigError(
-            f"{checkpoints.directory} holds a run of other settings ({'; '.join(different)}); "
-            "use those, or another --workdir."
-        )
 
 
 def _settle(
