@@ -15,7 +15,7 @@ from physio_mae_jax import __version__
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.checkpoint import refuse_other_contract, saved_contract
 
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
 
@@ -83,9 +83,9 @@ def describe_run(
             description must stay.
     """
     checkpoints = workdir / "checkpoints"
-    if checkpoints.is_dir():
-        with Checkpoints(checkpoints, keep=None) as held:
-            held.refuse_other(dict(contract))
+    saved = saved_contract(checkpoints)
+    if saved is not None:
+        refuse_other_contract(checkpoints, saved, contract)
     if jax.process_index() == 0:
         with artifacts.telling_a_full_disk(workdir):
             artifacts.write_json(workdir / "config.json", describe_environment(config, contract))

@@ -1,6 +1,7 @@
 """Checkpoints of everything a run needs to go on: the one file that knows Orbax."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -108,28 +109,6 @@ class Checkpoints:
         """Read the contract of the newest checkpoint."""
         return self._json("contract")
 
-    def refuse_other(self, contract: dict[str, Any]) -> None:
-        """Refuse to go on with another model or another kind of input than the checkpoint's.
-
-        Raises:
-            ConfigError: there is a checkpoint and they differ; it names where.
-        """
-        if self.latest_step is None:
-            return
-        # Through JSON, as the saved one went, so that tuples compare equal to lists.
-        ours, saved = json.loads(json.dumps(contract)), self.contract()
-        different = [
-            f"{section}.{name}: {saved.get(section, {}).get(name)!r} there, {value!r} here"
-            for section, values in ours.items()
-            for name, value in values.items()
-            if saved.get(section, {}).get(name) != value
-        ]
-        if different:
-            raise ConfigError(
-                f"{self.directory} holds a run of other settings ({'; '.join(different)}); use "
-                "those, or another --workdir."
-            )
-
     def trained_on(self) -> TrainingRecord:
         """Read the hashes of what the newest checkpoint was trained on."""
         return TrainingRecord.from_json(self._json("trained_on"))
@@ -211,3 +190,42 @@ class Checkpoints:
                 f"is of step {self.latest_step}. Free some space or choose another --workdir, then "
                 "run the same command again: it resumes."
             ) from error
+
+
+def saved_contract(directory: Path) -> dict[str, Any] | None:
+    """Read the contract of the newest whole checkpoint of a folder; None where there is none.
+
+    Unlike ``Checkpoints`` it neither makes the folder nor waits for other processes.
+    """
+    steps = [int(path.name) for path in directory.glob("*") if path.name.isdigit()]
+    if not steps:
+        return None
+    path = directory / str(max(steps)) / "contract" / "metadata"
+    try:
+        contract: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None  # a damaged one is told by whoever loads it
+    return contract
+
+
+def refuse_other_contract(
+    directory: Path, saved: dict[str, Any], contract: Mapping[str, Any]
+) -> None:
+    """Refuse to go on with another model or another kind of input than a checkpoint's.
+
+    Raises:
+        ConfigError: they differ; it names where.
+    """
+    # Through JSON, as the saved one went, so that tuples compare equal to lists.
+    ours = json.loads(json.dumps(contract))
+    different = [
+        f"{section}.{name}: {saved.get(section, {}).get(name)!r} there, {value!r} here"
+        for section, values in ours.items()
+        for name, value in values.items()
+        if saved.get(section, {}).get(name) != value
+    ]
+    if different:
+        raise ConfigError(
+            f"{directory} holds a run of other settings ({'; '.join(different)}); use those, or "
+            "another --workdir."
+        )

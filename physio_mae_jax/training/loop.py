@@ -17,7 +17,7 @@ from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, DataError, Stopped, UserError
 from physio_mae_jax.training import artifacts, integrity
-from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.checkpoint import Checkpoints, refuse_other_contract
 from physio_mae_jax.training.hosts import INPUT, JUDGING, SAVING, HostMeter
 from physio_mae_jax.training.interrupts import StopRequest
 from physio_mae_jax.training.job import Job
@@ -258,7 +258,7 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int,
     step = checkpoints.latest_step
     if step is None:
         return run.job.start(jax.random.key(run.seed), run.mesh), 0, progress
-    checkpoints.refuse_other(run.contract)
+    refuse_other_contract(checkpoints.directory, checkpoints.contract(), run.contract)
     if step > run.loop.num_steps:
         raise ConfigError(
             f"{checkpoints.directory} holds step {step}, beyond num_steps={run.loop.num_steps}; "
