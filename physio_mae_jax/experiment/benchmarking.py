@@ -9,10 +9,10 @@ import jax
 from ml_collections import ConfigDict
 
 from physio_mae_jax.data.opening import open_data, require_part
-from physio_mae_jax.data.pipeline import LoaderConfig, training_batches
+from physio_mae_jax.data.pipeline import training_batches
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.environment import check_attention, count_devices
-from physio_mae_jax.experiment.pretraining import build_task
+from physio_mae_jax.experiment.pretraining import build_task, loader_settings
 from physio_mae_jax.experiment.settings import data_settings
 from physio_mae_jax.measurement.cases import Bench
 from physio_mae_jax.measurement.flops import Seen
@@ -74,14 +74,6 @@ def _real_batches(
     """Open the data as training does."""
     data, cfg = data_settings(config.data), task.model.config
     opened = open_data(data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)
-    loader = LoaderConfig(
-        batch_size=config.batch_size,
-        seed=config.seed,
-        num_threads=data.num_threads,
-        tempo_range=data.tempo_range,
-        augment=data.augment,
-        set_weights=opened.set_weights,
-    )
     training = require_part(opened, "train", data)
-    dataset = training_batches(opened.reader, training, loader)
+    dataset = training_batches(opened.reader, training, loader_settings(config, opened))
     return functools.partial(iter, dataset), opened.reader.config.num_channels

@@ -8,7 +8,7 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import TrainingRecord
-from physio_mae_jax.data.opening import open_data, require_part
+from physio_mae_jax.data.opening import OpenedData, open_data, require_part
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.environment import (
@@ -76,16 +76,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
             f"contrastive.weight={task.contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
             f"data.channels gives {', '.join(opened.contract.channels)}; name two, or set it to 0."
         )
-    loader = LoaderConfig(
-        batch_size=config.batch_size,
-        seed=config.seed,
-        num_threads=data.num_threads,
-        tempo_range=data.tempo_range,
-        augment=data.augment,
-        set_weights=opened.set_weights,
-        process_index=jax.process_index(),
-        process_count=jax.process_count(),
-    )
+    loader = loader_settings(config, opened)
     contract = ModelContract(
         model=model,
         objective=objective,
@@ -120,6 +111,21 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
         sampling_rate_hz=model.sampling_rate_hz,
         contract=contract,
         trained_on=TrainingRecord.of(opened.source, training),
+    )
+
+
+def loader_settings(config: ConfigDict, opened: OpenedData) -> LoaderConfig:
+    """Say how batches of open data are made, and which share of them this process makes."""
+    data = data_settings(config.data)
+    return LoaderConfig(
+        batch_size=config.batch_size,
+        seed=config.seed,
+        num_threads=data.num_threads,
+        tempo_range=data.tempo_range,
+        augment=data.augment,
+        set_weights=opened.set_weights,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
     )
 
 
