@@ -73,7 +73,7 @@ def one_device():
     return _three_steps(1, 1)
 
 
-@pytest.mark.parametrize(("devices", "fsdp"), [(2, 1), (4, 1), (2, 2), (4, 2), (8, 8)])
+@pytest.mark.parametrize(("devices", "fsdp"), [(2, 1), (4, 2), (8, 8)])
 def test_losses_are_those_of_one_device(devices, fsdp, one_device):
     losses, params, held = _three_steps(devices, fsdp)
     np.testing.assert_allclose(losses, one_device[0], rtol=1e-6)

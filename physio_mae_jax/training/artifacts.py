@@ -14,7 +14,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.errors import UserError
+from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.objectives.pretraining import Params
 
 
@@ -56,6 +56,18 @@ def telling_a_full_disk(workdir: Path) -> Iterator[None]:
             f"cannot write to {workdir}: {error.strerror}. Free some space or choose another "
             "--workdir, then run the same command again: it goes on from the newest whole "
             "checkpoint."
+        ) from error
+
+
+@contextlib.contextmanager
+def telling_lost_data(step: int) -> Iterator[None]:
+    """Turn an error of reading the data of a step into a ``DataError``."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"the data of step {step} cannot be read: {error}. Is its disk or network drive still "
+            "there? Run the same command again: it goes on from the newest whole checkpoint."
         ) from error
 
 

@@ -15,7 +15,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.errors import ConfigError, DataError, Stopped, UserError
+from physio_mae_jax.errors import ConfigError, Stopped, UserError
 from physio_mae_jax.training import artifacts, integrity
 from physio_mae_jax.training.checkpoint import Checkpoints, refuse_other_contract
 from physio_mae_jax.training.hosts import INPUT, JUDGING, SAVING, HostMeter
@@ -219,14 +219,8 @@ def _next_batch(
 ) -> tuple[HostBatch, dict[str, jax.Array]]:
     """Read the batch of a step; return it as it is on this host, and its inputs on the devices."""
     tools.watchdog.doing(f"the wait for the data of step {step}")
-    with tools.meter.timing(INPUT):
-        try:
-            batch = next(run.training)
-        except OSError as error:
-            raise DataError(
-                f"the data of step {step} cannot be read: {error}. Is its disk or network drive "
-                "still there? Run the same command again: it goes on from the newest checkpoint."
-            ) from error
+    with tools.meter.timing(INPUT), artifacts.telling_lost_data(step):
+        batch = next(run.training)
         return batch, put_batch({name: batch[name] for name in run.job.inputs}, run.mesh)
 
 
