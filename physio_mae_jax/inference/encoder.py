@@ -64,7 +64,7 @@ class Encoder:
         Raises:
             ConfigError: the batch cannot be divided among the devices.
         """
-        mesh = make_mesh(num_devices, jax.local_devices())
+        mesh = make_mesh(num_devices, among=jax.local_devices())
         check_batch_size(batch_size, 1, mesh.size)
         self.trained = trained
         self.batch_size = batch_size
