@@ -20,7 +20,9 @@ ROOMS = {
     },
 }
 # Between the command line and the rooms; only they know of each other.
-DOORS = tuple(f"{name}{end}" for name in ("main", "prepare", "experiment") for end in ("", ".py"))
+DOORS = tuple(
+    f"{name}{end}" for name in ("main", "prepare", "cluster", "experiment") for end in ("", ".py")
+)
 # A library -> the only places that may import it (a folder or a module of the package).
 LIBRARIES = {
     "orbax": {"training/checkpoint.py"},
