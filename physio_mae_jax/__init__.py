@@ -17,7 +17,8 @@ The rooms, and who may import whom (an arrow reads "may import"; tests/test_room
 * ``figures``     arrays -> matplotlib pictures.
 * ``inference``   trained models in use: embeddings, sharing, export, the original's weights.
 * ``experiment``  the one door from a ConfigDict to frozen dataclasses and built parts.
-* ``main``        the command line; ``prepare``, that of raw data sets.
+* ``main``        the command line; ``prepare``, that of raw data sets; ``cluster``, where ``main``
+                  joins the processes of a run.
 
 Letters used for shapes everywhere:
 

@@ -23,7 +23,7 @@ ROOMS = {
 # Between the command line and the rooms; only they know of each other.
 DOORS = tuple(
     f"{name}{end}"
-    for name in ("main", "prepare", "benchmark", "command_line", "experiment")
+    for name in ("main", "prepare", "benchmark", "command_line", "cluster", "experiment")
     for end in ("", ".py")
 )
 # A library -> the only places that may import it (a folder or a module of the package).

@@ -122,7 +122,10 @@ class _StepClock:
 
 
 def drop_lines_after(path: Path, step: int) -> None:
-    """Keep the whole lines of ``path`` up to ``step``, replacing the file in one move."""
+    """Keep the whole lines of ``path`` up to ``step``, replacing the file in one move.
+
+    Of step 0 none are kept: a run from the start looks at the untrained model again.
+    """
     if not path.exists():
         return
     kept = []
@@ -131,7 +134,7 @@ def drop_lines_after(path: Path, step: int) -> None:
             record = json.loads(line)
         except json.JSONDecodeError:  # cut short when the run was killed
             continue
-        if record["step"] <= step:
+        if step and record["step"] <= step:
             kept.append(line + "\n")
     temporary = path.with_suffix(".tmp")
     temporary.write_text("".join(kept), encoding="utf-8")
