@@ -58,6 +58,11 @@ def test_the_stratum_of_a_subject_is_its_rarest_class():
     assert len(set().union(*groups)) == 4
 
 
+def test_resampling_changes_something_where_a_stratum_has_two_people():
+    assert not bootstrap.varies(np.array([0, 1, 2]))
+    assert bootstrap.varies(np.array([0, 1, 1]))
+
+
 def test_plain_resampling_would_lose_the_rare_class():
     """The reason for strata: 3 positives of 200 are lost in one replicate of twenty."""
     targets = (np.arange(200) < 3)[:, None] * 1

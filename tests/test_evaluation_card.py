@@ -250,7 +250,20 @@ def test_bins_of_age_start_at_their_name():
     assert subgroups.num_unknown(predictions) == {"age": 3}
 
 
-def test_one_person_has_no_interval(tmp_path):
+def test_a_class_of_two_people_has_an_interval_and_one_of_one_has_none():
+    predictions, decisions, _ = judged(shares=(0.5, 0.3, 0.2))
+    test = predictions["test"]
+    people = np.unique(test.subjects)
+    targets = test.targets.copy()
+    targets[:, 1] = np.isin(test.subjects, people[:2])
+    targets[:, 2] = test.subjects == people[5]
+    result = evaluate(dataclasses.replace(test, targets=targets), decisions, num_replicates=50)
+    assert [row.num_positive_subjects for row in result.by_class][1:] == [2, 1]
+    areas = [row.metrics["auroc"] for row in result.by_class]
+    assert [np.isfinite(area.low) for area in areas] == [True, True, False]
+
+
+def test_one_person_has_no_interval():
     predictions, decisions, _ = judged()
     test = dataclasses.replace(predictions["test"], subjects=np.full(400, "the only one"))
     result = evaluate(test, decisions, num_replicates=REPLICATES)

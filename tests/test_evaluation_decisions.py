@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.optimize import minimize
 from scipy.special import expit
 
 from physio_mae_jax.errors import DataError
@@ -77,6 +78,28 @@ def test_no_calibration_near_by_is_likelier_on_validation(kind):
             moved = value * factor if name == "temperature" else tuple(v * factor for v in value)
             if moved and (kind == "multiclass") == (name == "temperature"):
                 assert cost(dataclasses.replace(found, **{name: moved})) > cost(found)
+
+
+def test_calibration_on_few_is_held_back_by_the_stated_prior():
+    """Log-odds a · l + b of least cost, with a Gaussian of variance 10 around a = 1 and b = 0."""
+    rng = np.random.default_rng(3)
+    logits = rng.normal(size=12) * 2
+    targets = (np.arange(12) % 3 == 0) * 1.0
+
+    def cost(parameters):
+        odds = parameters[0] * logits + parameters[1]
+        likelihood = np.where(targets == 1, expit(odds), expit(-odds))
+        return ((parameters - [1, 0]) ** 2).sum() / 20 - np.log(likelihood).sum()
+
+    best = minimize(cost, [1.0, 0.0], method="Nelder-Mead", options={"xatol": 1e-6}).x
+    found = fit_decisions(predictions(logits[:, None], targets[:, None]))
+    np.testing.assert_allclose([*found.slopes, *found.intercepts], best, atol=2e-3)
+
+
+def test_who_reaches_a_threshold_is_decided():
+    for kind, classes, decided in (("multilabel", 1, [[1]]), ("multiclass", 2, [[0, 1]])):
+        decisions = Decisions(kind=kind, classes=("a", "b")[:classes], thresholds=(0.5,) * classes)
+        assert decisions.decide(np.full((1, classes), 0.5)).tolist() == decided
 
 
 def test_a_class_ranked_the_wrong_way_round_is_not_turned():

@@ -16,10 +16,11 @@ from physio_mae_jax.experiment.past_run import open_run
 from physio_mae_jax.experiment.trained import build_trained
 from physio_mae_jax.inference.positions import resize_columns
 from physio_mae_jax.inference.torch_import import import_state_dict
+from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import train
 from physio_mae_jax.training.sharding import put_batch
-from physio_mae_jax.training.supervised_job import SupervisedJob, load_best
+from physio_mae_jax.training.supervised_job import load_best
 from tests.factories import small_state_dict
 from tests.runs import HookedIterator, finetuning_config, head_config, read_json, reported
 
@@ -35,6 +36,12 @@ def build(root, workdir, **changes):
 def encoder(pretrained):
     """The encoder of the pre-training run, for windows of 6 s."""
     return open_run(str(pretrained), {}).trained["encoder"]
+
+
+@pytest.fixture
+def no_pictures(monkeypatch):
+    """Nobody looks at them, and they take longer than the steps."""
+    monkeypatch.setattr(artifacts, "write_figure", lambda path, figure: None)
 
 
 def assert_same(ours, theirs):
@@ -76,11 +83,8 @@ def test_another_window_stretches_the_positions_alone(
     assert "are stretched from 30 to 15 columns" in caplog.text
 
 
-def test_resumed_equals_uninterrupted_up_to_its_early_end(
-    waves_root, pretrained, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(SupervisedJob, "draw_progress", lambda self: None)
-
+@pytest.mark.usefixtures("no_pictures")
+def test_resumed_equals_uninterrupted_up_to_its_early_end(waves_root, pretrained, tmp_path):
     def crash_at_14(step, batch):
         if step == 14:
             raise RuntimeError("power cut")
@@ -192,6 +196,7 @@ def test_the_settings_decide_the_learning_rates(waves_root, pretrained, tmp_path
         np.testing.assert_allclose(leaf, -full, rtol=1e-3)
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     state, arguments = small_state_dict()
@@ -216,6 +221,7 @@ def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog)
     assert max(jax.tree.leaves(moved)) > 0
 
 
+@pytest.mark.usefixtures("no_pictures")
 def test_a_convolutional_baseline_is_trained_and_judged_again(waves_root, tmp_path):
     """Its running statistics are no parameters: they must be kept beside them."""
     changes = {"architecture": "resnet1d_wang", "loop.num_steps": 12, "average_decay": 0.0}
