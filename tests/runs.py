@@ -31,6 +31,8 @@ def finetuning_config(root: Path, **changes: Any) -> ConfigDict:
     config.optimizer.peak_learning_rate, config.optimizer.warmup_steps = 3e-3, 5
     config.loop.num_steps = config.loop.log_every_steps = 60
     config.loop.evaluate_every_steps = config.loop.checkpoint_every_steps = 60
+    for name in config.data.augment:  # what disturbs is learned to be ignored in more steps only
+        config.data.augment[name] = 0.0
     config.update_from_flattened_dict(changes)
     return config
 

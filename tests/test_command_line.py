@@ -133,7 +133,7 @@ def test_wrong_settings_are_refused_before_anything_is_compiled(name, tmp_path):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("preset=huge", r"preset='huge' is not known; choose one of tiny, base"),
+        ("preset=huge", r"preset='huge' is not known; choose one of tiny, small"),
         ("size=3", r"'size=3' is not known; write name=value with a name of model, preset, data"),
     ],
 )

@@ -22,7 +22,7 @@ WRONG = {
         {"start": "runs/a", "weights": "b.pth"},
         r"one encoder too many: that of the run 'runs/a' and that of the weights 'b.pth'",
     ),
-    "no run": ({"start": "/none"}, r"/none/config\.json is absent"),
+    "no run": ({"start": "/none"}, r"/none is not there; name the work folder of a pre-training"),
     "no arguments": ({"weights": "b.pth"}, r"weights_config='' cannot be read .*; give a JSON"),
     "architecture": ({"architecture": "vit"}, r"'vit'; choose one of mae, resnet1d_wang"),
     "nothing to begin with": (
@@ -132,7 +132,7 @@ def unfinished(waves_root, tmp_path):
 
 
 def test_an_encoder_comes_of_a_pretraining_only(waves_root, unfinished, tmp_path):
-    message = r"was of task 'finetune'; name the work folder of a pre-training"
+    message = r"unfinished holds no checkpoints; name the work folder of a pre-training"
     refuse(waves_root, tmp_path / "run", message, start=str(unfinished))
 
 

@@ -52,7 +52,7 @@ def final_state(run):
     abstract = jax.eval_shape(run.job.init_state, jax.random.key(0))
     with Checkpoints(run.training.workdir / "checkpoints", 1) as checkpoints:
         step = checkpoints.latest_step
-        return step, checkpoints.restore(abstract, run.job.mesh, run.training.training)
+        return step, checkpoints.restore(abstract, run.job.mesh)
 
 
 def test_an_encoder_comes_whole_and_that_is_said(waves_root, pretrained, encoder, tmp_path, caplog):

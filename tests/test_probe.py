@@ -156,7 +156,7 @@ def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
         ),
         ({"features": ""}, r"features is empty; name what is judged"),
         ({"method": "forest"}, r"method='forest' is not known; choose one of head, probe, knn"),
-        ({"features": "trained"}, r"config\.json is absent"),
+        ({"features": "trained"}, r"no run is named; give the work folder of one"),
         (
             {"features": "trained", "run": "runs/a", "weights": "b.pth"},
             r"one encoder too many: that of the run 'runs/a' and that of the weights 'b\.pth'",
