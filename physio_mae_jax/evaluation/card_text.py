@@ -7,6 +7,7 @@ from typing import Any
 from physio_mae_jax.evaluation.decisions import Decisions
 from physio_mae_jax.evaluation.markdown import (
     escape,
+    facts,
     interval,
     number,
     signed,
@@ -261,15 +262,7 @@ def _reproduction(context: Mapping[str, Any]) -> str:
         # 'split rule' and 'split hash' state the split as well as one entry 'split' does.
         if name not in _ELSEWHERE and not any(f"{held} ".startswith(f"{name} ") for held in shown):
             shown[name] = "not stated"
-    return f"{block}\n\n{table(['', ''], [[escape(n), _held(held)] for n, held in shown.items()])}"
-
-
-def _held(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{escape(str(name))} {_held(held)}" for name, held in value.items())
-    if isinstance(value, list | tuple):
-        return ", ".join(_held(held) for held in value)
-    return escape(str(value))
+    return f"{block}\n\n{table(['', ''], [[escape(n), facts(held)] for n, held in shown.items()])}"
 
 
 def _num_averaged(judged: Evaluation) -> int:

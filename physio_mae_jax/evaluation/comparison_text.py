@@ -7,7 +7,15 @@ import numpy as np
 
 from physio_mae_jax.evaluation import measures
 from physio_mae_jax.evaluation.bootstrap import Estimate
-from physio_mae_jax.evaluation.markdown import bullets, escape, interval, number, table, words
+from physio_mae_jax.evaluation.markdown import (
+    bullets,
+    escape,
+    facts,
+    interval,
+    number,
+    table,
+    words,
+)
 from physio_mae_jax.evaluation.summary import Cell, Compared
 
 
@@ -34,8 +42,8 @@ def render(title: str, cells: Sequence[Cell], first: Compared, how: Mapping[str,
     ]
     sections += [bullets(notes), "![comparison](figures/comparison.png)"]
     split = first.context.get("split", {})
-    facts = [(escape(k), escape(str(v))) for k, v in {**how, "split": split}.items()]
-    sections += ["## How to reproduce it", table(("", ""), facts)]
+    rows = [(escape(name), facts(held)) for name, held in {**how, "split": split}.items()]
+    sections += ["## How to reproduce it", table(("", ""), rows)]
     return "\n\n".join(sections) + "\n"
 
 

@@ -28,7 +28,7 @@ from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.signals.wavelet import WaveletConfig, coefficients
-from physio_mae_jax.training.prediction import average_by_unit, predict_windows
+from physio_mae_jax.training.prediction import predict_units
 from physio_mae_jax.training.sharding import along_batch, on_mesh, put, replicated
 
 _LOG = logging.getLogger(__name__)
@@ -105,8 +105,7 @@ def read_off(
 
 def unit_features(run: FrozenRun, extract: Extract, units: Units) -> np.ndarray:
     """Return features [U, D] float64, averaged over the windows of each unit."""
-    windows = predict_windows(extract, run.reader, units, run.mesh, run.batch_size, run.num_threads)
-    return average_by_unit(windows, units)
+    return predict_units(extract, run.reader, units, run.mesh, run.batch_size, run.num_threads)
 
 
 def encoder_extractor(config: MaeConfig, params: Any, mesh: Mesh) -> Extract:

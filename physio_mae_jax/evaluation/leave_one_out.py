@@ -14,9 +14,9 @@ from physio_mae_jax.evaluation import measures
 from physio_mae_jax.evaluation.card import write_card
 from physio_mae_jax.evaluation.decisions import Decisions
 from physio_mae_jax.evaluation.evaluation import evaluate
+from physio_mae_jax.evaluation.judged import Judged, read_judged
 from physio_mae_jax.evaluation.markdown import escape, number, table, words
 from physio_mae_jax.evaluation.pooling import pool
-from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import Evaluation, plain
 from physio_mae_jax.evaluation.trained import EvaluationConfig
 from physio_mae_jax.evaluation.working import do_all, require_done
@@ -89,29 +89,15 @@ def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Fold:
-    """What a fold left behind: the test person's predictions, and figures of the fold's card."""
+class _Fold(Judged):
+    """What a fold left behind, and the decisions of its validation."""
 
-    predictions: Predictions
     decisions: Decisions
-    figures: Mapping[str, float]
-    context: Mapping[str, Any]
 
     @classmethod
     def read(cls, folder: Path) -> "_Fold":
-        card = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-        overall = card["evaluations"]["test"]["overall"]
-        return cls(
-            predictions=Predictions.load(folder / "predictions" / "test.npz"),
-            decisions=Decisions.from_json(
-                json.loads((folder / "decisions.json").read_text(encoding="utf-8"))
-            ),
-            figures={
-                name: float("nan") if held["value"] is None else float(held["value"])
-                for name, held in overall.items()
-            },
-            context=card["context"],
-        )
+        content = json.loads((folder / "decisions.json").read_text(encoding="utf-8"))
+        return cls(decisions=Decisions.from_json(content), **vars(read_judged(folder)))
 
 
 def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:

@@ -2,7 +2,8 @@
 
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from physio_mae_jax.evaluation.bootstrap import Estimate
 
@@ -72,3 +73,12 @@ def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
 def bullets(lines: Iterable[str]) -> str:
     """Write a list, an item a line."""
     return "\n".join(f"* {line}" for line in lines)
+
+
+def facts(value: Any) -> str:
+    """Write a value of a card's context, which may be a mapping or a list, on one line."""
+    if isinstance(value, Mapping):
+        return ", ".join(f"{escape(str(name))} {facts(held)}" for name, held in value.items())
+    if isinstance(value, list | tuple):
+        return ", ".join(facts(held) for held in value)
+    return escape(str(value))

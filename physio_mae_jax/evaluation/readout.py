@@ -55,10 +55,7 @@ def read_linearly(
     fitted = {c: _fit_linear(scaled["train"], targets["train"], kind, c) for c in _STRENGTHS}
     logits = {c: model(scaled["validation"]) for c, model in fitted.items()}
     best = max(_STRENGTHS, key=lambda c: metric(logits[c], targets["validation"]))
-    final = fitted[best]
-    if refit:
-        both = [np.concatenate([part["train"], part["validation"]]) for part in (scaled, targets)]
-        final = _fit_linear(both[0], both[1], kind, best)
+    final = _fit_linear(*_joined(scaled, targets), kind, best) if refit else fitted[best]
     return Readout(
         {"validation": logits[best], "test": final(scaled["test"])}, f"strength C = {best:g}"
     )
@@ -79,6 +76,17 @@ def _fit_linear(
         return lambda some: model.decision_function(some)
     models = [_logistic(strength).fit(features, column) for column in targets.T]
     return lambda some: np.stack([model.decision_function(some) for model in models], axis=1)
+
+
+def _joined(
+    features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Put training and validation together."""
+    parts = ("train", "validation")
+    return (
+        np.concatenate([features[part] for part in parts]),
+        np.concatenate([targets[part] for part in parts]),
+    )
 
 
 def _logistic(strength: float) -> Any:
@@ -108,10 +116,8 @@ def read_by_neighbours(
         scaled["train"], targets["train"], scaled["validation"], kind, counts
     )
     best = max(counts, key=lambda k: metric(logits[k], targets["validation"]))
-    known = [scaled["train"], targets["train"]]
-    if refit:
-        known = [np.concatenate([part["train"], part["validation"]]) for part in (scaled, targets)]
-    final = _neighbour_logits(known[0], known[1], scaled["test"], kind, [best])[best]
+    known = _joined(scaled, targets) if refit else (scaled["train"], targets["train"])
+    final = _neighbour_logits(*known, scaled["test"], kind, [best])[best]
     return Readout({"validation": logits[best], "test": final}, f"{best} neighbours")
 
 

@@ -1,10 +1,8 @@
 """What several models reached on the same units: means over seeds, and paired differences."""
 
 import dataclasses
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,7 +14,7 @@ from physio_mae_jax.evaluation.bootstrap import (
     replicate,
     stratum_of,
 )
-from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.judged import Judged, read_judged
 
 # Shown beside the main metric, where a kind of task has them.
 _MORE = ("macro_average_precision", "macro_f1", "accuracy", "rmse", "pearson_r")
@@ -37,36 +35,19 @@ class ComparedEntry:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Compared:
+class Compared(Judged):
     """What an entry left behind.
 
     Attributes:
         entry: which one.
-        predictions: of test.
-        figures: values on test by the name of the metric.
-        context: of its card.
     """
 
     entry: ComparedEntry
-    predictions: Predictions
-    figures: Mapping[str, float]
-    context: Mapping[str, Any]
 
     @classmethod
     def read(cls, workdir: Path, entry: ComparedEntry) -> "Compared":
         """Read the folder of an entry that is done."""
-        folder = workdir / entry.name
-        card = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-        overall = card["evaluations"]["test"]["overall"]
-        return cls(
-            entry=entry,
-            predictions=Predictions.load(folder / "predictions" / "test.npz"),
-            figures={
-                name: float("nan") if held["value"] is None else held["value"]
-                for name, held in overall.items()
-            },
-            context=card["context"],
-        )
+        return cls(entry=entry, **vars(read_judged(workdir / entry.name)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -86,7 +86,7 @@ class _Folds:
 
     def entries(self) -> list[Entry]:
         """List the folds, one for each subject that is wanted and has a label."""
-        there = self._subjects_with_labels()
+        there = self._subjects_with_labels
         wanted = [name.strip() for name in self.config.subjects.split(",") if name.strip()]
         for name in wanted or there:
             if name not in there:
@@ -101,6 +101,7 @@ class _Folds:
                 )
         return [Entry(name, self._doing(name)) for name in wanted or there]
 
+    @functools.cached_property
     def _subjects_with_labels(self) -> list[str]:
         data, begun = self._data("none"), self.beginning
         opened = open_data(data, begun.sampling_rate_hz, begun.num_samples, progress=False)

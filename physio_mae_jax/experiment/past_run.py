@@ -17,20 +17,12 @@ from physio_mae_jax.data.opening import DataConfig, OpenedData, open_data, requi
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.synthetic import SyntheticCohort
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.settings import (
-    data_settings,
-    model_settings,
-    objective_settings,
-    typed,
-)
+from physio_mae_jax.experiment.settings import data_settings, typed
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
+from physio_mae_jax.inference.trained import load_checkpoint
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
-from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
 from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.model_contract import build_model
-from physio_mae_jax.training.pretrain_step import init_params
 
 
 def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> RetrievalRun:
@@ -117,23 +109,19 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
             f"the run in {folder} was of task {settings['task']!r}; name the work folder of a "
             "pre-training."
         )
-    cfg = model_settings(
-        settings["model"], settings["window_seconds"], settings["sampling_rate_hz"]
-    )
-    contrastive = typed(ContrastiveConfig, "contrastive", settings["contrastive"])
-    mask = objective_settings(settings["objective"]).mask
-    model = build_model(cfg, contrastive)
-    channels = 1 if contrastive.weight else 2
+    loaded = load_checkpoint(folder)
 
     def untrained() -> Params:
-        key = jax.random.key(settings["seed"])
-        return jax.jit(lambda key: init_params(model, mask, key, channels))(key)
+        return jax.jit(loaded.contract.new_params)(jax.random.key(settings["seed"]))
 
-    with Checkpoints(Path(folder) / "checkpoints", keep=None) as checkpoints:
-        trained = checkpoints.parts({"params": jax.eval_shape(untrained)})["params"]
-        trained_on = checkpoints.trained_on()
-    data = data_settings(settings["data"] | changes)
-    return PastRun(folder, model, trained, untrained, data, trained_on)
+    return PastRun(
+        folder=folder,
+        model=loaded.contract.build(),
+        trained=loaded.params,
+        untrained=untrained,
+        data=data_settings(settings["data"] | changes),
+        trained_on=loaded.trained_on,
+    )
 
 
 def _true_delay(source: JoinedSource) -> Callable[[int], float] | None:

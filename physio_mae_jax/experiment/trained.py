@@ -26,11 +26,10 @@ from physio_mae_jax.experiment.environment import (
 )
 from physio_mae_jax.experiment.past_run import read_run
 from physio_mae_jax.experiment.settings import data_settings, typed
-from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.signals.wavelet import WaveletConfig
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.prediction import average_by_unit, predict_windows
+from physio_mae_jax.training.model_contract import model_of_json
+from physio_mae_jax.training.prediction import predict_units
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 from physio_mae_jax.training.supervised_job import BEST, load_best
 from physio_mae_jax.training.supervised_step import compile_prediction
@@ -126,8 +125,7 @@ def _prediction(
     """Load the model; return what predicts units with it."""
     encoder = None
     if architecture == MAE:
-        wavelet = WaveletConfig(**contract["model"]["wavelet"])
-        encoder = MaeConfig(**dict(contract["model"]) | {"wavelet": wavelet})
+        encoder = model_of_json(contract["model"])
         check_attention(encoder)
     num_outputs = len(contract["units"]["names"])
     model, _ = build_model(architecture, encoder, contract["head"], num_outputs)
@@ -138,7 +136,7 @@ def _prediction(
     mean, deviation = (np.asarray(contract["targets"][name]) for name in ("mean", "deviation"))
 
     def predict(units: Units) -> np.ndarray:
-        windows = predict_windows(
+        logits = predict_units(
             lambda batch: compiled(params, model_state, batch),
             opened.reader,
             units,
@@ -146,7 +144,7 @@ def _prediction(
             config.batch_size,
             config.num_threads,
         )
-        return average_by_unit(windows, units) * deviation + mean
+        return logits * deviation + mean
 
     return predict
 

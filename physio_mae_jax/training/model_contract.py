@@ -16,7 +16,7 @@ from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.masking import MaskConfig
-from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig
+from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
 from physio_mae_jax.signals.wavelet import WaveletConfig
 from physio_mae_jax.training.pretrain_step import init_params
 
@@ -48,13 +48,14 @@ class ModelContract:
         """Make the model."""
         return build_model(self.model, self.contrastive)
 
+    def new_params(self, key: jax.Array) -> Params:
+        """Make the parameters that training begins with."""
+        channels = 1 if self.contrastive.weight else 2
+        return init_params(self.build(), self.objective.mask, key, channels)
+
     def abstract_params(self) -> Any:
         """Return names, shapes and types of its parameters, as ``jax.eval_shape`` gives them."""
-        model, channels = self.build(), 1 if self.contrastive.weight else 2
-        mask = self.objective.mask
-        return jax.eval_shape(
-            lambda key: init_params(model, mask, key, channels), jax.random.key(0)
-        )
+        return jax.eval_shape(self.new_params, jax.random.key(0))
 
     def to_json(self) -> dict[str, Any]:
         """Return the contract for a file."""
@@ -73,7 +74,7 @@ class ModelContract:
         """
         try:
             return cls(
-                model=_model(content["model"]),
+                model=model_of_json(content["model"]),
                 objective=_objective(content["objective"]),
                 contrastive=ContrastiveConfig(**content["contrastive"]),
                 input=InputContract.from_json(content["input"]),
@@ -98,7 +99,8 @@ def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
     )
 
 
-def _model(content: Mapping[str, Any]) -> MaeConfig:
+def model_of_json(content: Mapping[str, Any]) -> MaeConfig:
+    """Read the section 'model' of a contract."""
     return MaeConfig(**{**content, "wavelet": WaveletConfig(**content["wavelet"])})
 
 

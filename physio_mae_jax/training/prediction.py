@@ -51,6 +51,19 @@ def predict_windows(
     return np.concatenate(rows).astype(np.float32)
 
 
+def predict_units(
+    predict: Callable[[dict[str, jax.Array]], jax.Array],
+    reader: WindowReader,
+    units: Units,
+    mesh: Mesh,
+    batch_size: int,
+    num_threads: int,
+) -> np.ndarray:
+    """Predict units as the mean over their windows: [U, K] float64; see ``predict_windows``."""
+    windows = predict_windows(predict, reader, units, mesh, batch_size, num_threads)
+    return average_by_unit(windows, units)
+
+
 def average_by_unit(window_logits: np.ndarray, units: Units) -> np.ndarray:
     """Average [n, K] predictions of windows over each unit: [U, K] float64."""
     totals = np.zeros((len(units), window_logits.shape[1]))

@@ -24,7 +24,7 @@ from physio_mae_jax.objectives.pretraining import (
     held_out_errors,
     pretraining_loss,
 )
-from physio_mae_jax.training.sharding import along_batch, keep_by_size, on_mesh, replicated
+from physio_mae_jax.training.sharding import along_batch, compile_update, on_mesh, replicated
 from physio_mae_jax.training.state import Metrics, TrainState, advance
 
 # What of a batch goes to the device: the rest names its windows for reports.
@@ -155,17 +155,7 @@ def compile_train_step(
     task: PretrainTask, mesh: Mesh
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Jit ``train_step`` over a mesh; the state passed in is donated."""
-
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        state, metrics = train_step(task, state, batch)
-        return keep_by_size(state, mesh), metrics
-
-    return jax.jit(
-        on_mesh(step, mesh),
-        in_shardings=(None, along_batch(mesh)),
-        out_shardings=(None, replicated(mesh)),
-        donate_argnums=0,
-    )
+    return compile_update(functools.partial(train_step, task), mesh)
 
 
 def compile_evaluation_step(

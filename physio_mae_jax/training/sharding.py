@@ -16,7 +16,7 @@ FSDP_AXIS = "fsdp"
 _SMALLEST_CUT = 2**14
 
 _State = TypeVar("_State")
-
+_Batch = TypeVar("_Batch")
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
@@ -116,6 +116,31 @@ def on_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_Ar
             return function(*args, **kwargs)
 
     return knowing
+
+
+def compile_update(
+    update: Callable[[_State, _Batch], tuple[_State, _Result]], mesh: Mesh
+) -> Callable[[_State, _Batch], tuple[_State, _Result]]:
+    """Jit a training step over a mesh: the state stays where ``by_size`` keeps it.
+
+    Args:
+        update: from a state and a batch to the next state and metrics.
+        mesh: of devices; batches are split over it, metrics are whole on each device.
+
+    Returns:
+        the compiled step; the state passed in is donated.
+    """
+
+    def step(state: _State, batch: _Batch) -> tuple[_State, _Result]:
+        state, metrics = update(state, batch)
+        return keep_by_size(state, mesh), metrics
+
+    return jax.jit(
+        on_mesh(step, mesh),
+        in_shardings=(None, along_batch(mesh)),
+        out_shardings=(None, replicated(mesh)),
+        donate_argnums=0,
+    )
 
 
 def put_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:

@@ -21,7 +21,7 @@ from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.job import Step
 from physio_mae_jax.training.judgement import Judgement
-from physio_mae_jax.training.prediction import average_by_unit, predict_windows
+from physio_mae_jax.training.prediction import predict_units
 from physio_mae_jax.training.sharding import by_size, initialise, put, replicated
 from physio_mae_jax.training.state import Params, TrainState
 from physio_mae_jax.training.supervised_step import (
@@ -131,7 +131,7 @@ class SupervisedJob:
 
     def predict(self, params: Params, model_state: Any, units: Units) -> np.ndarray:
         """Predict units: logits [U, K] float64, averaged over the windows of each."""
-        windows = predict_windows(
+        return predict_units(
             lambda batch: self._predict(params, model_state, batch),
             self.reader,
             units,
@@ -139,7 +139,6 @@ class SupervisedJob:
             self.batch_size,
             self.num_threads,
         )
-        return average_by_unit(windows, units)
 
     @functools.cached_property
     def _predict(self) -> Any:

@@ -17,7 +17,7 @@ from physio_mae_jax.objectives.supervised import (
     mix_windows,
     supervised_losses,
 )
-from physio_mae_jax.training.sharding import along_batch, keep_by_size, on_mesh, replicated
+from physio_mae_jax.training.sharding import along_batch, compile_update, on_mesh, replicated
 from physio_mae_jax.training.state import Metrics, Params, TrainState, advance
 
 Batch = Mapping[str, jax.Array]
@@ -169,17 +169,7 @@ def compile_supervised_step(
     task: SupervisedTask, mesh: Mesh
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Jit ``supervised_step`` over a mesh; the state passed in is donated."""
-
-    def step(state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-        state, metrics = supervised_step(task, state, batch)
-        return keep_by_size(state, mesh), metrics
-
-    return jax.jit(
-        on_mesh(step, mesh),
-        in_shardings=(None, along_batch(mesh)),
-        out_shardings=(None, replicated(mesh)),
-        donate_argnums=0,
-    )
+    return compile_update(functools.partial(supervised_step, task), mesh)
 
 
 def compile_prediction(
