@@ -103,6 +103,7 @@ def _defaults() -> ConfigDict:
     config.data.split_seed = 0
     config.data.max_held_out_windows = 256
     config.data.num_threads = 8
+    config.data.cache_mib = 1024  # of decoded samples kept by each process; 0: none
     config.data.tempo_range = (1.0, 1.0)  # (0.6, 1.6): played at such speeds, to vary heart rates
     config.data.augment = ConfigDict()  # in deviations; see physio_mae_jax/signals/augment.py
     config.data.augment.noise = 0.0

@@ -4,7 +4,8 @@ In the order data meets them::
 
     source           what any collection of recordings looks like
     formats          files as people have them, and a folder of them as a source
-    prepared         a prepared data set as a source (prepared_index: what it says of itself)
+    prepared         a prepared data set as a source (prepared_index: what it says of itself;
+                     sample_cache: what of it stays in memory)
     synthetic        a source that makes its recordings
     sets             sources by name, several as one
     opening          from names to readable windows, checked and divided: the door of this room

@@ -10,6 +10,7 @@ from physio_mae_jax.data.channel_plan import ChannelPlanner, common_units
 from physio_mae_jax.data.checks import check_recordings
 from physio_mae_jax.data.contract import InputContract, conversion_notes
 from physio_mae_jax.data.prepared import PreparedSource
+from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.data.sets import JoinedSource, open_set, parse_set_names
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import PARTS, Split, make_split
@@ -42,6 +43,7 @@ class DataConfig:
         tempo_range: see ``data.pipeline.LoaderConfig``.
         augment: disturbances in training.
         cohort: of the data set 'synthetic'.
+        cache_mib: decoded samples of prepared sets kept in memory by each process, at most.
     """
 
     sets: str
@@ -60,6 +62,7 @@ class DataConfig:
     tempo_range: tuple[float, float]
     augment: AugmentConfig
     cohort: CohortConfig
+    cache_mib: int = 1024  # runs of before this setting have none
 
     def __post_init__(self) -> None:
         for name, choices in (
@@ -70,6 +73,10 @@ class DataConfig:
                 raise ConfigError(
                     f"data.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
                 )
+        if self.cache_mib < 0:
+            raise ConfigError(
+                f"data.cache_mib is {self.cache_mib}; it must be 0 (keep nothing) or more MiB."
+            )
         parse_set_names(self.sets)
         if "folder" in self.set_names and not self.path:
             raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
@@ -116,11 +123,11 @@ def open_data(
         UserError: a data set is missing or damaged, a recording cannot be used and that is an
             error, or no split can be made.
     """
-    planner = ChannelPlanner(data.channels)
+    planner, cache = ChannelPlanner(data.channels), SampleCache(data.cache_mib * 2**20)
     seconds = num_samples / sampling_rate_hz
     sources, indices, weights = [], [], {}
     for item in parse_set_names(data.sets):
-        source = _open(item.name, data)
+        source = _open(item.name, data, cache)
         usable, report = check_recordings(
             source,
             min_seconds=seconds * data.tempo_range[1],
@@ -159,7 +166,7 @@ def open_data(
     )
 
 
-def _open(name: str, data: DataConfig) -> SignalSource:
+def _open(name: str, data: DataConfig, cache: SampleCache) -> SignalSource:
     return open_set(
         name,
         root=data.root,
@@ -168,6 +175,7 @@ def _open(name: str, data: DataConfig) -> SignalSource:
         raw_manifests=data.raw_manifests,
         cohort=data.cohort,
         skip_unreadable=data.on_invalid == "skip",
+        cache=cache,
     )
 
 

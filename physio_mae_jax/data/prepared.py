@@ -8,6 +8,7 @@ import numpy as np
 
 from physio_mae_jax.data import prepared_index
 from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
+from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.quality import NOT_FINITE
@@ -23,13 +24,15 @@ class PreparedSource:
         records: what the index says of each, in the order of ``recordings``.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """Open the data set in ``folder``; its samples are read later.
+    def __init__(self, folder: Path, cache: SampleCache | None = None) -> None:
+        """Open the data set in ``folder``; its samples are read later, and kept in ``cache``.
 
         Raises:
             DataError: there is none, or it is damaged.
         """
         self.folder = folder
+        self._cache = cache or SampleCache(0)
+        self._cache_name = str(folder)
         self.contract: PreparedContract = prepared_index.read_contract(folder)
         self.records: Sequence[PreparedRecord] = prepared_index.read_index(folder)
         self._examples = _open_examples(folder)
@@ -64,8 +67,16 @@ class PreparedSource:
         return self.records[index].block_hashes
 
     def _segment(self, record: PreparedRecord, number: int) -> np.ndarray:
+        key = (self._cache_name, record.first_example + number)
+        signal = self._cache.get(key)
+        if signal is None:
+            signal = self._decoded(record, key[1])
+            self._cache.add(key, signal)
+        return signal
+
+    def _decoded(self, record: PreparedRecord, example: int) -> np.ndarray:
         try:
-            record_id, signal = self._examples[record.first_example + number]
+            record_id, signal = self._examples[example]
         except Exception as error:  # of tfds, array_record and protobuf: a dozen kinds
             raise DataError(
                 f"{self.folder} is damaged: the samples of recording {record.record_id} cannot be "

@@ -15,6 +15,7 @@ import numpy as np
 from physio_mae_jax.data.contamination import hashes_of
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
+from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.synthetic import CohortConfig, SyntheticCohort
 from physio_mae_jax.errors import ConfigError
@@ -69,6 +70,7 @@ def open_set(
     raw_manifests: Mapping[str, str],
     cohort: CohortConfig,
     skip_unreadable: bool,
+    cache: SampleCache | None = None,
 ) -> SignalSource:
     """Open one data set.
 
@@ -79,6 +81,7 @@ def open_set(
         raw_manifests: sets that may lie unprepared in ``root/name``, and manifests for them.
         cohort: of 'synthetic'.
         skip_unreadable: leave out broken files of a folder with a warning instead of raising.
+        cache: keeps samples of prepared sets; without one they are decoded at every reading.
 
     Raises:
         ConfigError: there is no such data set; the message says how to prepare it.
@@ -92,7 +95,7 @@ def open_set(
         return open_folder(folder, manifest or None, skip_unreadable=skip_unreadable)
     prepared = find_prepared(Path(root).expanduser(), name)
     if prepared is not None:
-        return PreparedSource(prepared)
+        return PreparedSource(prepared, cache)
     raw = Path(root).expanduser() / name
     if name in raw_manifests and raw.is_dir():
         return open_folder(raw, raw_manifests[name], skip_unreadable=skip_unreadable)
