@@ -2,6 +2,7 @@
 
 import bisect
 import dataclasses
+import functools
 from collections.abc import Iterable
 
 import numpy as np
@@ -21,14 +22,19 @@ class Starts:
     first: np.ndarray
     count: np.ndarray
 
+    @functools.cached_property
+    def _ends(self) -> list[int]:
+        """How many starts there are up to the end of each stretch; asked for at every window."""
+        return np.cumsum(self.count).tolist()
+
     def __len__(self) -> int:
-        return int(self.count.sum())
+        return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, number: int) -> int:
         """Return start ``number`` of all."""
-        ends = np.cumsum(self.count)
-        stretch = int(np.searchsorted(ends, number, side="right"))
-        return int(self.first[stretch] + number - (ends[stretch] - self.count[stretch]))
+        stretch = bisect.bisect_right(self._ends, number)
+        last = int(self.first[stretch] + self.count[stretch])
+        return last - self._ends[stretch] + number
 
     def hold(self, start: int) -> bool:
         """Say whether a window may begin there."""

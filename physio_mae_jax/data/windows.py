@@ -68,8 +68,7 @@ class WindowReader:
             DataError: the recording, or every stretch between its gaps, is shorter than a window.
         """
         info = self.source.recordings[recording]
-        needed = set(self.plan(recording).montage.sources)
-        gaps = tuple((start, stop) for row, start, stop in info.gaps if row in needed)
+        gaps = self._gaps(recording, info) if info.gaps else ()
         change = self._change(info, tempo)
         starts = _starts(info.num_samples, gaps, change, self.config.num_samples)
         if not len(starts):
@@ -80,6 +79,11 @@ class WindowReader:
                 "or leave it out with --config.data.on_invalid=skip."
             )
         return starts
+
+    def _gaps(self, recording: int, info: RecordingInfo) -> tuple[tuple[int, int], ...]:
+        """Return the gaps of the channels that are needed."""
+        needed = self.plan(recording).montage.sources
+        return tuple((start, stop) for row, start, stop in info.gaps if row in needed)
 
     def _change(self, info: RecordingInfo, tempo: float) -> RateChange:
         source_hz = round(info.sampling_rate_hz * tempo, 4)
@@ -149,8 +153,9 @@ class WindowReader:
     def _check_finite(
         self, raw: np.ndarray, info: RecordingInfo, first: int, plan: ChannelPlan
     ) -> None:
-        bad = ~np.isfinite(raw)
-        if bad.any():
+        finite = np.isfinite(raw)
+        if not finite.all():
+            bad = ~finite
             channel, sample = np.argwhere(bad)[0]
             raise DataError(
                 f"recording {info.record_id!r} holds {bad.sum()} values that are not finite, the "

@@ -5,11 +5,16 @@ No sign is flipped and no channel takes another's place: a lead has a name and a
 """
 
 import dataclasses
+import functools
 
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.signals.preprocess import z_score
+
+# 16 MiB of float32; longer than eight windows in any case.
+_LEAST_NOISE_SAMPLES = 2**22
+_WINDOWS_OF_NOISE = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -70,7 +75,7 @@ def augment(
     disturbed = signal.astype(np.float32)
     if config.noise:
         strength = rng.uniform(0, config.noise, (channels, 1)).astype(np.float32)
-        disturbed += strength * rng.standard_normal(signal.shape).astype(np.float32)
+        disturbed += strength * _white_noise(rng, channels, samples)
     if config.drift:
         disturbed += _waves(rng, channels, time, (0.05, 0.5), config.drift)
     if config.mains:
@@ -88,6 +93,25 @@ def augment(
     present = present & varies
     normalised[~present] = 0.0
     return normalised, present
+
+
+def _white_noise(rng: np.random.Generator, channels: int, samples: int) -> np.ndarray:
+    """Draw normal noise of deviation 1, [M, L] float32 and read-only.
+
+    It is a stretch, drawn anew for every window, of one long noise: to draw every sample anew
+    took as long as all else that is done to a window.
+    """
+    size = channels * samples
+    noise = _long_noise(max(_LEAST_NOISE_SAMPLES, _WINDOWS_OF_NOISE * size))
+    start = int(rng.integers(len(noise) - size + 1))
+    return noise[start : start + size].reshape(channels, samples)
+
+
+@functools.lru_cache(maxsize=2)
+def _long_noise(size: int) -> np.ndarray:
+    noise = np.random.default_rng(0).standard_normal(size, dtype=np.float32)
+    noise.setflags(write=False)
+    return noise
 
 
 def _waves(

@@ -6,6 +6,7 @@ absent, and a model is told so.
 """
 
 import dataclasses
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -37,16 +38,21 @@ class Montage:
     rows: tuple[tuple[tuple[int, float], ...], ...]
     notes: tuple[str, ...]
 
-    @property
+    @functools.cached_property
     def sources(self) -> tuple[int, ...]:
         """Rows of the recording that are needed, ascending."""
         return tuple(sorted({row for terms in self.rows for row, _ in terms}))
 
+    @functools.cached_property
+    def _picked(self) -> np.ndarray | None:
+        """The row of each channel where all are rows of the recording as they are, else None."""
+        picked = [terms[0][0] for terms in self.rows if len(terms) == 1 and terms[0][1] == 1.0]
+        return np.asarray(picked, np.intp) if len(picked) == len(self.rows) else None
+
     def apply(self, signal: np.ndarray) -> np.ndarray:
         """Map [M, n] to [wanted, n] float32; absent channels are all zero."""
-        picked = [terms[0][0] for terms in self.rows if len(terms) == 1 and terms[0][1] == 1.0]
-        if len(picked) == len(self.rows):
-            return signal[picked]
+        if self._picked is not None:
+            return signal[self._picked]
         made = np.zeros((len(self.rows), signal.shape[1]), np.float32)
         for channel, terms in enumerate(self.rows):
             for row, factor in terms:
