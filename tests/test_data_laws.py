@@ -299,6 +299,25 @@ def test_augmented_windows_stay_normalised_and_follow_from_the_generator_alone()
         np.testing.assert_allclose(changed[left].std(axis=1, ddof=1), 1.0, atol=1e-4)
 
 
+def test_added_noise_is_white_normal_and_another_one_in_every_window_and_channel():
+    time = np.arange(2000) / 100
+    signal, present = z_score(np.sin(2 * np.pi * time) * np.ones((4, 1)))
+    config = AugmentConfig(noise=0.5)
+    noises = []
+    for seed in range(20):
+        changed, _ = augment(signal, present, 100.0, config, np.random.default_rng(seed))
+        # What is left of each channel after the signal is taken out by least squares.
+        share = (changed * signal).sum(axis=1) / (signal * signal).sum(axis=1)
+        noises.append(z_score(changed - share[:, None] * signal)[0])
+    rows = np.concatenate(noises)
+    alike = rows @ rows.T / rows.shape[1]
+    assert np.abs(alike - np.eye(len(rows))).max() < 0.12  # five deviations of chance
+    spectrum = (np.abs(np.fft.rfft(rows)) ** 2).mean(axis=0)[1:-1]
+    halves = spectrum[: len(spectrum) // 2].mean() / spectrum[len(spectrum) // 2 :].mean()
+    assert halves == pytest.approx(1, abs=0.05)
+    assert (rows**4).mean() == pytest.approx(3, abs=0.1)
+
+
 def test_no_augmentation_changes_nothing():
     assert AugmentConfig().is_off
     with pytest.raises(ConfigError, match=r"data\.augment\.channel_drop is 1\.5"):
