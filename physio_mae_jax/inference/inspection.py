@@ -17,9 +17,9 @@ from physio_mae_jax.figures.reconstruction import ReconstructedWindow
 from physio_mae_jax.inference.given import Description, recordings_of
 from physio_mae_jax.inference.preparing import check_known
 from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import Encoder
-from physio_mae_jax.models.layers import ATTENTION
 from physio_mae_jax.models.stack import split_channels
 from physio_mae_jax.objectives.masking import chosen_columns_mask, num_visible
 from physio_mae_jax.signals import wavelet

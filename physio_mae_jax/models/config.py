@@ -17,7 +17,7 @@ _CHOICES = {
     "decoder_class_position": ("always", "never", "one_channel"),
     "convolutional_stem": ("none", "normalised", "folded"),
     "attention_implementation": ("xla", "cudnn"),
-    "remat": ("none", "matmuls", "full"),
+    "remat": ("none", "matmuls", "full", "attention", "attmat"),
     "compute_dtype": ("float32", "bfloat16"),
 }
 

@@ -6,13 +6,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from physio_mae_jax.models.block import BlockSettings
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.layers import (
-    BlockSettings,
-    convolution_init,
-    layer_norm,
-    linear_init,
-)
+from physio_mae_jax.models.layers import convolution_init, gelu, layer_norm, linear_init
 from physio_mae_jax.models.stack import (
     Stack,
     join_channels,
@@ -54,7 +50,7 @@ class Heads(nn.Module):
         column = nn.Dense(
             cfg.decoder_width, dtype=cfg.dtype, kernel_init=convolution_init, name="time_reducer"
         )(rows)
-        column = nn.gelu(column, approximate=False)
+        column = gelu(column)
         if cfg.waveform_head_norm:
             column = layer_norm("time_norm", cfg.dtype)(column)
         samples = nn.Dense(

@@ -4,8 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from physio_mae_jax.models.block import BlockSettings
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.layers import BlockSettings
 from physio_mae_jax.models.stack import (
     Stack,
     join_channels,

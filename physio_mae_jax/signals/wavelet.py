@@ -12,16 +12,15 @@ Two banks of wavelets:
 import dataclasses
 import functools
 import math
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax.sharding import PartitionSpec
 from scipy import fft as scipy_fft
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.signals.own_examples import each_device_its_own
 
 # |psi| at five scales from its centre is 1e-4 of its peak, below what bfloat16 resolves.
 _RADIUS_IN_SCALES = 5.0
@@ -175,6 +174,17 @@ def difference_planes(signal: jax.Array, config: WaveletConfig) -> jax.Array:
     return jnp.stack([signal, signal - previous, following - 2 * signal + previous], axis=-2)
 
 
+def planes_of(
+    signal: jax.Array, config: WaveletConfig, num_valid: jax.Array | None = None
+) -> jax.Array:
+    """Return ``difference_planes`` [B, M, C, L] of [B, M, L], which padding does not reach."""
+    if num_valid is not None:
+        # The differences at the last valid sample must not see the padding behind it.
+        last = jnp.minimum(jnp.arange(signal.shape[-1]), num_valid[:, None] - 1)
+        signal = jnp.take_along_axis(signal, last[:, None, :], axis=-1)
+    return difference_planes(signal, config)
+
+
 def transform(
     planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None = None
 ) -> jax.Array:
@@ -190,7 +200,7 @@ def transform(
         [B, …, S, L] float32; what lies past ``num_valid`` has no meaning.
     """
     num_samples = planes.shape[-1]
-    extended = _extend(planes.astype(jnp.float32), bank, num_valid)
+    extended = extend(planes.astype(jnp.float32), bank, num_valid)
     fft_length = scipy_fft.next_fast_len(extended.shape[-1], real=True)
     response = np.conj(np.fft.rfft(bank.kernels, fft_length)).astype(np.complex64)
 
@@ -199,26 +209,10 @@ def transform(
         # The circular correlation wraps around only past the first L outputs.
         return jnp.fft.irfft(spectrum, fft_length)[..., :num_samples]
 
-    return _each_device_its_own(correlate, extended)
+    return each_device_its_own(correlate, extended)
 
 
-def _each_device_its_own(
-    function: Callable[[jax.Array], jax.Array], values: jax.Array
-) -> jax.Array:
-    """Apply a function of examples [B, …], each device to those that it holds.
-
-    The compiler does not divide an FFT over the examples of a batch: it would gather all of them
-    on every device. So it is told to, where the caller has named its mesh (``jax.set_mesh``, or
-    ``jax.sharding.use_abstract_mesh`` within a traced function).
-    """
-    mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or mesh.size == 1 or len(values) % mesh.size:
-        return function(values)
-    split = PartitionSpec(mesh.axis_names)
-    return jax.shard_map(function, mesh=mesh, in_specs=split, out_specs=split)(values)
-
-
-def _extend(planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None) -> jax.Array:
+def extend(planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None) -> jax.Array:
     """Continue [B, …, L] by ``bank.padding`` samples past both ends of what is valid."""
     padding = bank.padding
     if num_valid is None:
@@ -289,11 +283,7 @@ def coefficients(
 ) -> jax.Array:
     """Compute the wavelet planes [B, M, C, S, L] of [B, M, L], not normalised."""
     bank = wavelet_bank(config, sampling_rate_hz, signal.shape[-1])
-    if num_valid is not None:
-        # The differences at the last valid sample must not see the padding behind it.
-        last = jnp.minimum(jnp.arange(signal.shape[-1]), num_valid[:, None] - 1)
-        signal = jnp.take_along_axis(signal, last[:, None, :], axis=-1)
-    return transform(difference_planes(signal, config), bank, num_valid)
+    return transform(planes_of(signal, config, num_valid), bank, num_valid)
 
 
 def scalogram(

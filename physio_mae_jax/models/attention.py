@@ -1,0 +1,167 @@
+"""Attention within a sequence and across channels (spec.md §4)."""
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from physio_mae_jax.models.channel_kernel import MOST_CHANNELS, attend_across_channels
+from physio_mae_jax.models.config import AttentionImplementation
+from physio_mae_jax.models.layers import linear
+from physio_mae_jax.models.rotary import Rotation, rotate
+
+import os
+EXP = os.environ.get("PM_EXP", "").split(",")
+ATTENTION = "attention"  # the collection of what is attended to, see both classes
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention within a sequence, fused by ``jax.nn.dot_product_attention``.
+
+    Where the collection ``ATTENTION`` is mutable, it also keeps there how much each key receives,
+    averaged over heads and queries: 'received' [B, T].
+    """
+
+    num_heads: int
+    dtype: jnp.dtype
+    implementation: AttentionImplementation = "xla"
+    rank_ratio: float = 0.0
+
+    @nn.compact
+    def __call__(
+        self,
+        tokens: jax.Array,
+        rotation: Rotation | None = None,
+        key_mask: jax.Array | None = None,
+    ) -> jax.Array:
+        """Attend over T.
+
+        Args:
+            tokens: [B, T, D].
+            rotation: angles for queries and keys; None for no position.
+            key_mask: [B, T] bool, False = never attended to; None for all True.
+        """
+        width = tokens.shape[-1]
+        qkv = linear(3 * width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
+        query, key, value = jnp.moveaxis(_split_heads(qkv, self.num_heads), 2, 0)
+        if "qkv3" in EXP and not self.is_initializing():
+            k = self.variables["params"]["qkv"]["kernel"].astype(self.dtype)
+            query, key, value = (
+                (tokens @ part).reshape(*tokens.shape[:-1], self.num_heads, -1)
+                for part in jnp.split(k, 3, axis=1)
+            )
+        if rotation is not None:
+            query, key = rotate(query, rotation), rotate(key, rotation)
+        if _is_asked_for(self):
+            received = _received(_weights(query, key, key_mask), key_mask)
+            self.sow(ATTENTION, "received", received)
+        attend = _fused if self.implementation == "cudnn" else _plain
+        mixed = attend(query, key, value, key_mask)
+        return linear(width, self.rank_ratio, self.dtype, "output")(mixed.reshape(tokens.shape))
+
+
+class ChannelAttention(nn.Module):
+    """Multi-head self-attention across the channels of each place.
+
+    On an NVIDIA GPU ('cudnn') by the kernel of ``models.channel_kernel``. Where the collection
+    ``ATTENTION`` is mutable, it also keeps there who attends to whom, averaged over heads: 'pairs'
+    [B · T, M, M].
+    """
+
+    num_heads: int
+    dtype: jnp.dtype
+    implementation: AttentionImplementation = "xla"
+    rank_ratio: float = 0.0
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array, channel_mask: jax.Array) -> jax.Array:
+        """Attend over M.
+
+        Args:
+            tokens: [B, M, T, D].
+            channel_mask: [B, M] bool, False = never attended to.
+        """
+        channels, places, width = tokens.shape[1:]
+        qkv = linear(3 * width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
+        qkv = _split_heads(qkv, self.num_heads)
+        if self.implementation == "cudnn" and channels <= MOST_CHANNELS and "chanxla" not in EXP:
+            mixed = attend_across_channels(qkv, channel_mask)
+            if _is_asked_for(self):
+                self._keep(*_sorted_by_place(qkv, channel_mask))
+        else:
+            heads, key_mask = _sorted_by_place(qkv, channel_mask)
+            if _is_asked_for(self):
+                self._keep(heads, key_mask)
+            query, key, value = jnp.moveaxis(heads, 2, 0)
+            mixed = _plain(query, key, value, key_mask)
+            mixed = mixed.reshape(len(tokens), places, channels, -1).swapaxes(1, 2)
+        return linear(width, self.rank_ratio, self.dtype, "output")(mixed.reshape(tokens.shape))
+
+    def _keep(self, heads: jax.Array, key_mask: jax.Array) -> None:
+        self.sow(ATTENTION, "pairs", _weights(heads[:, :, 0], heads[:, :, 1], key_mask))
+
+
+def _split_heads(qkv: jax.Array, num_heads: int) -> jax.Array:
+    """Name the parts of [..., 3 · D]: [..., 3, h, d]."""
+    return qkv.reshape(*qkv.shape[:-1], 3, num_heads, -1)
+
+
+def _sorted_by_place(qkv: jax.Array, channel_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Make [B, M, T, 3, h, d] a sequence of M for each place, and its mask: [B · T, M, …]."""
+    heads = qkv.swapaxes(1, 2)
+    heads = heads.reshape(-1, *heads.shape[2:])
+    return heads, jnp.repeat(channel_mask, qkv.shape[2], axis=0)
+
+
+def _is_asked_for(module: nn.Module) -> bool:
+    """Say whether the caller wants to know who attends to whom.
+
+    While parameters are made every collection may be written to, and none is asked for.
+    """
+    return module.is_mutable_collection(ATTENTION) and not module.is_initializing()
+
+
+def _weights(query: jax.Array, key: jax.Array, key_mask: jax.Array | None) -> jax.Array:
+    """Return the weight of each key for each query, averaged over heads: [B, T, T] float32."""
+    logits = jnp.einsum("bqhd,bkhd->bhqk", query, key).astype(jnp.float32)
+    if key_mask is not None:
+        logits = jnp.where(key_mask[:, None, None, :], logits, -jnp.inf)
+    return jax.nn.softmax(logits * query.shape[-1] ** -0.5).mean(axis=1)
+
+
+def _received(weights: jax.Array, query_mask: jax.Array | None) -> jax.Array:
+    """Average weights [B, T, T] over the queries that count: [B, T]."""
+    if query_mask is None:
+        return weights.mean(axis=1)
+    counted = query_mask.astype(jnp.float32)
+    return jnp.einsum("bq,bqk->bk", counted, weights) / counted.sum(axis=1, keepdims=True)
+
+
+def _plain(
+    query: jax.Array, key: jax.Array, value: jax.Array, key_mask: jax.Array | None
+) -> jax.Array:
+    """Attend among [B, T, h, d] by XLA."""
+    mask = None if key_mask is None else key_mask[:, None, None, :]
+    return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="xla")
+
+
+def _fused(
+    query: jax.Array, key: jax.Array, value: jax.Array, key_mask: jax.Array | None
+) -> jax.Array:
+    """Attend among [B, T, h, d] by cuDNN, which trains on even T only and dislikes masks."""
+    batch, length = query.shape[:2]
+    num_keys = None
+    if key_mask is not None:
+        # It takes a number of leading keys instead of a mask; the order of keys is free, so
+        # those to attend to are put in front.
+        order = jnp.argsort(~key_mask, axis=1, stable=True)[:, :, None, None]
+        key, value = (jnp.take_along_axis(array, order, axis=1) for array in (key, value))
+        num_keys = key_mask.sum(axis=1, dtype=jnp.int32)
+    elif length % 2:
+        num_keys = jnp.full(batch, length, jnp.int32)
+    if length % 2:
+        even = [(0, 0), (0, 1), (0, 0), (0, 0)]
+        query, key, value = (jnp.pad(array, even) for array in (query, key, value))
+    mixed = jax.nn.dot_product_attention(
+        query, key, value, key_value_seq_lengths=num_keys, implementation="cudnn"
+    )
+    return mixed[:, :length]

@@ -1,0 +1,111 @@
+"""The block: attention within sequences and across them, and an MLP (spec.md §4)."""
+
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from physio_mae_jax.models.attention import Attention, ChannelAttention
+from physio_mae_jax.models.config import AttentionImplementation
+from physio_mae_jax.models.layers import Mlp, TemporalSmoothing, layer_norm
+from physio_mae_jax.models.rotary import Rotation
+
+
+class BlockSettings(NamedTuple):
+    """What the blocks of a stack are made of.
+
+    Attributes:
+        num_heads: of both attentions.
+        dtype: of the computation.
+        attention_implementation: of the attention within a sequence.
+        mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
+        channel_attention: attend across channels.
+        channel_smoothing: smooth along time before that.
+    """
+
+    num_heads: int
+    dtype: jnp.dtype
+    attention_implementation: AttentionImplementation = "xla"
+    mlp_rank_ratio: float = 0.0
+    attention_rank_ratio: float = 0.0
+    channel_attention: bool = True
+    channel_smoothing: bool = True
+
+
+class Block(nn.Module):
+    """Attention within each sequence, then across sequences, then an MLP (spec.md §4).
+
+    With a sequence for each channel this is the factorized block of v3. With the tokens of all
+    channels in one sequence there is nothing to exchange, and it is the joint block of v1, of v2
+    and of the original decoder.
+    """
+
+    settings: BlockSettings
+
+    @nn.compact
+    def __call__(
+        self,
+        tokens: jax.Array,
+        rotation: Rotation,
+        sequence_mask: jax.Array,
+        token_mask: jax.Array | None,
+    ) -> tuple[jax.Array, None]:
+        """Mix [B, M, K, R, D]: M sequences of K places in time with R tokens each.
+
+        Args:
+            tokens: [B, M, K, R, D].
+            rotation: angles for the K · R tokens of a sequence, [B, K · R, d / 2].
+            sequence_mask: [B, M] bool, True = present. Absent sequences reach no other one.
+            token_mask: [B, K, R] bool, False = padding, the same for all sequences; None = all
+                are valid.
+
+        Returns:
+            (tokens, None): the form ``nn.scan`` wants of a carry.
+        """
+        cfg = self.settings
+        batch, sequences, places, rows, width = tokens.shape
+        flat = tokens.reshape(batch * sequences, places * rows, width)
+        key_mask = None
+        if token_mask is not None:
+            key_mask = jnp.repeat(token_mask.reshape(batch, -1), sequences, axis=0)
+        mixed = Attention(
+            cfg.num_heads,
+            cfg.dtype,
+            cfg.attention_implementation,
+            cfg.attention_rank_ratio,
+            name="time_attention",
+        )(
+            layer_norm("time_norm", cfg.dtype)(flat),
+            Rotation(*(jnp.repeat(angle, sequences, axis=0) for angle in rotation)),
+            key_mask,
+        )
+        tokens = tokens + mixed.reshape(tokens.shape)
+        if sequences > 1 and cfg.channel_attention:
+            tokens = tokens + self._across_channels(tokens, sequence_mask, token_mask)
+        normed = layer_norm("mlp_norm", cfg.dtype)(tokens)
+        return tokens + Mlp(cfg.dtype, cfg.mlp_rank_ratio, name="mlp")(normed), None
+
+    def _across_channels(
+        self, tokens: jax.Array, channel_mask: jax.Array, token_mask: jax.Array | None
+    ) -> jax.Array:
+        """Return what each channel receives from the others at the same place, [B, M, K, R, D]."""
+        cfg = self.settings
+        batch, channels, places, rows, width = tokens.shape
+        if token_mask is not None:
+            tokens = tokens * token_mask[:, None, :, :, None].astype(tokens.dtype)
+        if cfg.channel_smoothing:
+            tokens = TemporalSmoothing(cfg.dtype, name="smoothing")(tokens)
+        meeting = tokens.reshape(batch, channels, places * rows, width)
+        mixed = ChannelAttention(
+            cfg.num_heads,
+            cfg.dtype,
+            cfg.attention_implementation,
+            cfg.attention_rank_ratio,
+            name="channel_attention",
+        )(layer_norm("channel_norm", cfg.dtype)(meeting), channel_mask)
+        # One channel has nothing to exchange, so a lone channel among absent ones must come out
+        # as if they were not there: where M = 1 the branch is skipped.
+        exchanges = channel_mask.sum(axis=1) > 1
+        mixed = mixed * exchanges[:, None, None, None].astype(mixed.dtype)
+        return mixed.reshape(tokens.shape)

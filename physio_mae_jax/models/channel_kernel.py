@@ -1,0 +1,185 @@
+"""Attention across channels as one GPU kernel: no transposes, no short products.
+
+At each place in time a dozen channels attend to each other. As batched products that is hundreds
+of thousands of 12 × 12 matrices, each far below the 64 × 64 tiles of a tensor core, and it needs
+queries, keys and values sorted by place first. The kernel instead takes some places at once, all
+their channels being one sequence of about 64 rows of which each attends only to the rows of its own
+place; it reads and writes the tokens where they lie.
+"""
+
+import functools
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton
+
+from physio_mae_jax.signals.own_examples import each_device_its_own
+
+# The most channels whose square of logits fits the registers of a program.
+MOST_CHANNELS = 128
+_ROWS = 64
+_Ref = Any  # memory of the device: Pallas has no public type for it
+# Finite, so that rows of nothing but absent channels stay finite too.
+_NEVER = -1e30
+
+
+class _Sizes(NamedTuple):
+    """Static sizes of a launch."""
+
+    batch: int
+    channels: int
+    places: int
+    heads: int
+    head_dim: int
+
+    @property
+    def padded_channels(self) -> int:
+        """Channels a program sees; blocks of a kernel have powers of two as sizes."""
+        return pl.next_power_of_2(self.channels)
+
+    @property
+    def places_a_program(self) -> int:
+        """Places a program attends within."""
+        return max(1, _ROWS // self.padded_channels)
+
+    @property
+    def grid(self) -> tuple[int, int, int]:
+        """Programs: examples × groups of places × heads."""
+        return self.batch, pl.cdiv(self.places, self.places_a_program), self.heads
+
+
+def attend_across_channels(
+    qkv: jax.Array, channel_mask: jax.Array, *, interpret: bool = False
+) -> jax.Array:
+    """Attend among the channels of each place.
+
+    Args:
+        qkv: [B, M, T, 3, h, d] queries, keys and values, M ≤ ``MOST_CHANNELS``.
+        channel_mask: [B, M] bool, False = never attended to.
+        interpret: run the kernel's steps one by one on any machine, for tests.
+
+    Returns:
+        [B, M, T, h, d] of the type of ``qkv``; logits and weights are float32.
+    """
+    attend = functools.partial(_attend, interpret)
+    return each_device_its_own(attend, qkv, channel_mask.astype(jnp.int32))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _attend(interpret: bool, qkv: jax.Array, present: jax.Array) -> jax.Array:
+    sizes = _Sizes(*qkv.shape[:3], *qkv.shape[4:])
+    call = pl.pallas_call(
+        functools.partial(_forward_kernel, sizes),
+        grid=sizes.grid,
+        out_shape=jax.ShapeDtypeStruct((sizes.batch, *qkv.shape[1:3], *qkv.shape[4:]), qkv.dtype),
+        compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
+        interpret=interpret,
+        name="attention_across_channels",
+    )
+    return call(qkv, present)
+
+
+def _attend_forward(
+    interpret: bool, qkv: jax.Array, present: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return _attend(interpret, qkv, present), (qkv, present)
+
+
+def _attend_backward(
+    interpret: bool, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, np.ndarray]:
+    qkv, present = kept
+    sizes = _Sizes(*qkv.shape[:3], *qkv.shape[4:])
+    call = pl.pallas_call(
+        functools.partial(_backward_kernel, sizes),
+        grid=sizes.grid,
+        out_shape=jax.ShapeDtypeStruct(qkv.shape, qkv.dtype),
+        compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
+        interpret=interpret,
+        name="attention_across_channels_gradient",
+    )
+    return call(qkv, present, gradient), np.zeros(present.shape, jax.dtypes.float0)
+
+
+_attend.defvjp(_attend_forward, _attend_backward)
+
+
+class _Tile(NamedTuple):
+    """Where the rows of a program lie: channel after channel, its places within each."""
+
+    example: jax.Array
+    channel: jax.Array  # [R, 1]
+    place: jax.Array  # [R, 1]
+    head: jax.Array
+    feature: jax.Array  # [1, d]
+    inside: jax.Array  # [R, d] bool
+
+
+def _tile(sizes: _Sizes) -> _Tile:
+    places = sizes.places_a_program
+    rows = jax.lax.broadcasted_iota(jnp.int32, (sizes.padded_channels * places, 1), 0)
+    width = pl.next_power_of_2(sizes.head_dim)
+    feature = jax.lax.broadcasted_iota(jnp.int32, (1, width), 1)
+    channel, place = rows // places, pl.program_id(1) * places + rows % places
+    inside = (channel < sizes.channels) & (place < sizes.places) & (feature < sizes.head_dim)
+    return _Tile(pl.program_id(0), channel, place, pl.program_id(2), feature, inside)
+
+
+def _load(ref: _Ref, tile: _Tile, *part: int) -> jax.Array:
+    """Read rows [R, d] of one head, of the part (0 query, 1 key, 2 value) if there are several."""
+    at = (tile.example, tile.channel, tile.place, *part, tile.head, tile.feature)
+    return triton.load(ref.at[at], mask=tile.inside, other=0.0)
+
+
+def _store(ref: _Ref, tile: _Tile, values: jax.Array, *part: int) -> None:
+    at = (tile.example, tile.channel, tile.place, *part, tile.head, tile.feature)
+    triton.store(ref.at[at], values.astype(ref.dtype), mask=tile.inside)
+
+
+def _weights(
+    query: jax.Array, key: jax.Array, present_ref: _Ref, tile: _Tile, sizes: _Sizes
+) -> jax.Array:
+    """Return the weights [R, R] float32 of each row's own place."""
+    rows, places = query.shape[0], sizes.places_a_program
+    key_row = jax.lax.broadcasted_iota(jnp.int32, (1, rows), 1)
+    key_channel = key_row // places
+    known = key_channel < sizes.channels
+    present = triton.load(present_ref.at[tile.example, key_channel], mask=known, other=0)
+    query_row = jax.lax.broadcasted_iota(jnp.int32, (rows, 1), 0)
+    attended = (query_row % places == key_row % places) & (present > 0)
+    logits = triton.dot(query, key.T) * sizes.head_dim**-0.5
+    logits = jnp.where(attended, logits, _NEVER)
+    powers = jnp.exp(logits - jnp.max(logits, axis=1, keepdims=True))
+    return powers / jnp.sum(powers, axis=1, keepdims=True)
+
+
+def _forward_kernel(
+    sizes: _Sizes, qkv_ref: _Ref, present_ref: _Ref, mixed_ref: _Ref
+) -> None:
+    tile = _tile(sizes)
+    query, key, value = (_load(qkv_ref, tile, part) for part in range(3))
+    weights = _weights(query, key, present_ref, tile, sizes)
+    _store(mixed_ref, tile, triton.dot(weights.astype(value.dtype), value))
+
+
+def _backward_kernel(
+    sizes: _Sizes,
+    qkv_ref: _Ref,
+    present_ref: _Ref,
+    gradient_ref: _Ref,
+    qkv_gradient_ref: _Ref,
+) -> None:
+    tile = _tile(sizes)
+    query, key, value = (_load(qkv_ref, tile, part) for part in range(3))
+    gradient = _load(gradient_ref, tile)
+    weights = _weights(query, key, present_ref, tile, sizes)
+    _store(qkv_gradient_ref, tile, triton.dot(weights.astype(value.dtype).T, gradient), 2)
+    of_weights = triton.dot(gradient, value.T)
+    shared = jnp.sum(of_weights * weights, axis=1, keepdims=True)
+    of_logits = weights * (of_weights - shared) * sizes.head_dim**-0.5
+    of_logits = of_logits.astype(query.dtype)
+    _store(qkv_gradient_ref, tile, triton.dot(of_logits, key), 0)
+    _store(qkv_gradient_ref, tile, triton.dot(of_logits.T, query), 1)
