@@ -27,7 +27,8 @@ Arguments after the colon, the first of each being the default:
                time_scale   whole columns and whole frequency rows
                channels     tubelet, and a quarter of the channels whole
     attention  xla    anywhere
-               cudnn  NVIDIA GPUs, with a bfloat16 preset
+               cudnn  NVIDIA GPUs, with a bfloat16 preset: attention over time by cuDNN
+               fused  the same, and attention across channels by a kernel of our own
 
 Any setting below can be overridden: ``--config.optimizer.peak_learning_rate=3e-4``.
 """
@@ -57,7 +58,7 @@ ARGUMENTS = {
         *("stress_predict", "bonn", "ptbxl_subset"),
     ),
     "mask": ("default", "random_rows", "time_scale", "channels"),
-    "attention": ("xla", "cudnn"),
+    "attention": ("xla", "cudnn", "fused"),
 }
 # Sets that may also lie under the root as they are collected, one npz each.
 _RAW = {
@@ -142,7 +143,7 @@ def _defaults() -> ConfigDict:
     config.model.channel_identity = True  # a learned vector for each channel name
     config.model.decoder_channel_identity = False
     config.model.attention_implementation = "xla"
-    config.model.remat = "full"  # 'none' is faster where memory allows
+    config.model.remat = "full"  # 'none' is faster where memory allows; 'attention' in between
     config.model.compute_dtype = "bfloat16"
     config.model.wavelet = ConfigDict()
     config.model.wavelet.bank = "hz"  # 'samples': the linear bank of the original

@@ -9,8 +9,6 @@ from physio_mae_jax.models.config import AttentionImplementation
 from physio_mae_jax.models.layers import linear
 from physio_mae_jax.models.rotary import Rotation, rotate
 
-import os
-EXP = os.environ.get("PM_EXP", "").split(",")
 ATTENTION = "attention"  # the collection of what is attended to, see both classes
 
 
@@ -43,18 +41,12 @@ class Attention(nn.Module):
         width = tokens.shape[-1]
         qkv = linear(3 * width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
         query, key, value = jnp.moveaxis(_split_heads(qkv, self.num_heads), 2, 0)
-        if "qkv3" in EXP and not self.is_initializing():
-            k = self.variables["params"]["qkv"]["kernel"].astype(self.dtype)
-            query, key, value = (
-                (tokens @ part).reshape(*tokens.shape[:-1], self.num_heads, -1)
-                for part in jnp.split(k, 3, axis=1)
-            )
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
         if _is_asked_for(self):
             received = _received(_weights(query, key, key_mask), key_mask)
             self.sow(ATTENTION, "received", received)
-        attend = _fused if self.implementation == "cudnn" else _plain
+        attend = _plain if self.implementation == "xla" else _fused
         mixed = attend(query, key, value, key_mask)
         return linear(width, self.rank_ratio, self.dtype, "output")(mixed.reshape(tokens.shape))
 
@@ -62,7 +54,7 @@ class Attention(nn.Module):
 class ChannelAttention(nn.Module):
     """Multi-head self-attention across the channels of each place.
 
-    On an NVIDIA GPU ('cudnn') by the kernel of ``models.channel_kernel``. Where the collection
+    Where it is 'fused' (NVIDIA GPUs) by the kernel of ``models.channel_kernel``. Where the collection
     ``ATTENTION`` is mutable, it also keeps there who attends to whom, averaged over heads: 'pairs'
     [B · T, M, M].
     """
@@ -83,7 +75,7 @@ class ChannelAttention(nn.Module):
         channels, places, width = tokens.shape[1:]
         qkv = linear(3 * width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
         qkv = _split_heads(qkv, self.num_heads)
-        if self.implementation == "cudnn" and channels <= MOST_CHANNELS and "chanxla" not in EXP:
+        if self.implementation == "fused" and channels <= MOST_CHANNELS:
             mixed = attend_across_channels(qkv, channel_mask)
             if _is_asked_for(self):
                 self._keep(*_sorted_by_place(qkv, channel_mask))

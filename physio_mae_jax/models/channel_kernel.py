@@ -156,9 +156,7 @@ def _weights(
     return powers / jnp.sum(powers, axis=1, keepdims=True)
 
 
-def _forward_kernel(
-    sizes: _Sizes, qkv_ref: _Ref, present_ref: _Ref, mixed_ref: _Ref
-) -> None:
+def _forward_kernel(sizes: _Sizes, qkv_ref: _Ref, present_ref: _Ref, mixed_ref: _Ref) -> None:
     tile = _tile(sizes)
     query, key, value = (_load(qkv_ref, tile, part) for part in range(3))
     weights = _weights(query, key, present_ref, tile, sizes)

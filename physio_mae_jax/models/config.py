@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.signals.wavelet import WaveletConfig
 
-AttentionImplementation = Literal["xla", "cudnn"]
+AttentionImplementation = Literal["xla", "cudnn", "fused"]
 
 _CHOICES = {
     "encoder_attention": ("factorized", "joint"),
@@ -16,8 +16,8 @@ _CHOICES = {
     "rotary_positions": ("column", "token"),
     "decoder_class_position": ("always", "never", "one_channel"),
     "convolutional_stem": ("none", "normalised", "folded"),
-    "attention_implementation": ("xla", "cudnn"),
-    "remat": ("none", "matmuls", "full", "attention", "attmat"),
+    "attention_implementation": ("xla", "cudnn", "fused"),
+    "remat": ("none", "matmuls", "full", "attention"),
     "compute_dtype": ("float32", "bfloat16"),
 }
 
@@ -53,8 +53,10 @@ class MaeConfig:
         waveform_head_norm: normalise within the head that predicts samples.
         channel_identity: add a learned vector for the name of each channel to the tokens.
         decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
-        attention_implementation: of attention over time, 'xla' or 'cudnn' (bfloat16 on a GPU).
-        remat: what the backward pass recomputes: 'none', 'matmuls' (all but them) or 'full'.
+        attention_implementation: 'xla'; 'cudnn' for attention over time (bfloat16 on an NVIDIA GPU); or
+            'fused', which adds the kernel of ``models.channel_kernel`` over channels to it.
+        remat: what the backward pass recomputes: 'none', 'matmuls' (all but them), 'attention'
+            (all but cuDNN's attention over time) or 'full'.
         compute_dtype: 'float32' or 'bfloat16'; parameters are float32 always.
     """
 
@@ -102,9 +104,10 @@ class MaeConfig:
                     f"model.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
                 )
         self._check_variant()
-        if self.attention_implementation == "cudnn" and self.compute_dtype != "bfloat16":
+        if self.attention_implementation != "xla" and self.compute_dtype != "bfloat16":
             raise ConfigError(
-                "model.attention_implementation is 'cudnn', which computes in bfloat16 only; set "
+                f"model.attention_implementation is {self.attention_implementation!r}, which computes "
+                "in bfloat16 only; set "
                 "model.compute_dtype to 'bfloat16' or model.attention_implementation to 'xla'."
             )
 
@@ -146,7 +149,7 @@ class MaeConfig:
                 f"{width_name}={width} is not divisible by {heads_name}={heads} into heads of an "
                 f"even size (rotary positions turn pairs); change one of them."
             )
-        if self.attention_implementation == "cudnn" and width // heads % 8:
+        if self.attention_implementation != "xla" and width // heads % 8:
             raise ConfigError(
                 f"{width_name}={width} over {heads_name}={heads} gives heads of {width // heads}; "
                 "cuDNN attention needs a multiple of 8. Change one of them or set "

@@ -60,7 +60,7 @@ def gelu(values: jax.Array) -> jax.Array:
 
     The two forms are never further apart than 5e-4, an eighth of a bfloat16 step at 1.
     """
-    return nn.gelu(values, approximate=values.dtype == jnp.bfloat16 and "exactgelu" not in __import__("os").environ.get("PM_EXP",""))
+    return nn.gelu(values, approximate=values.dtype == jnp.bfloat16)
 
 
 class Mlp(nn.Module):

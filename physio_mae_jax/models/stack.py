@@ -1,5 +1,7 @@
 """A stack of blocks over token sequences, and the ways to lay tokens out in sequences."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -10,16 +12,17 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import layer_norm
 from physio_mae_jax.models.rotary import rotary_rotation
 
-from physio_mae_jax.models.attention import EXP
-def _save_attention(primitive, *_, **__):
+
+def _is_fused_attention(primitive: Any, *_: Any, **__: Any) -> bool:
+    """Say whether a primitive is cuDNN's attention, whose softmax statistics have no name."""
     return primitive.name.startswith("dot_product_attention_fwd")
+
+
 # What is kept of a block's forward pass for its backward pass.
 _REMAT_POLICIES = {
     "matmuls": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
     "full": jax.checkpoint_policies.nothing_saveable,
-    "attention": _save_attention,
-    "dots": jax.checkpoint_policies.dots_saveable,
-    "attmat": jax.checkpoint_policies.save_from_both_policies(_save_attention,jax.checkpoint_policies.dots_with_no_batch_dims_saveable),
+    "attention": _is_fused_attention,
 }
 
 
@@ -58,7 +61,6 @@ class Stack(nn.Module):
             split_rngs={"params": True},
             in_axes=nn.broadcast,
             length=self.depth,
-            unroll=self.depth if "unroll" in EXP else 1,
         )(self.settings, name="blocks")
         tokens, _ = blocks(tokens, rotation, sequence_mask, token_mask)
         return layer_norm("norm", self.settings.dtype)(tokens)

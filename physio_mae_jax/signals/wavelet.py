@@ -200,7 +200,7 @@ def transform(
         [B, …, S, L] float32; what lies past ``num_valid`` has no meaning.
     """
     num_samples = planes.shape[-1]
-    extended = extend(planes.astype(jnp.float32), bank, num_valid)
+    extended = _extend(planes.astype(jnp.float32), bank, num_valid)
     fft_length = scipy_fft.next_fast_len(extended.shape[-1], real=True)
     response = np.conj(np.fft.rfft(bank.kernels, fft_length)).astype(np.complex64)
 
@@ -212,7 +212,7 @@ def transform(
     return each_device_its_own(correlate, extended)
 
 
-def extend(planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None) -> jax.Array:
+def _extend(planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None) -> jax.Array:
     """Continue [B, …, L] by ``bank.padding`` samples past both ends of what is valid."""
     padding = bank.padding
     if num_valid is None:

@@ -1,0 +1,73 @@
+"""The kernel of attention across channels, its steps run one by one, against a plain attention."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physio_mae_jax.models.channel_kernel import attend_across_channels
+from physio_mae_jax.training.sharding import along_batch, make_mesh, on_mesh
+
+SIZES = [(2, 12, 10, 2, 32), (1, 3, 5, 2, 24), (2, 2, 70, 1, 16), (1, 33, 3, 1, 8)]
+
+
+def plain(qkv, mask):
+    query, key, value = jnp.moveaxis(qkv, 3, 0)
+    logits = jnp.einsum("bmthd,bnthd->bthmn", query, key) * query.shape[-1] ** -0.5
+    logits = jnp.where(mask[:, None, None, None, :], logits, -jnp.inf)
+    return jnp.einsum("bthmn,bnthd->bmthd", jax.nn.softmax(logits), value)
+
+
+def example(batch, channels, places, heads, head_dim):
+    keys = jax.random.split(jax.random.key(0), 2)
+    qkv = jax.random.normal(keys[0], (batch, channels, places, 3, heads, head_dim))
+    gradient = jax.random.normal(keys[1], (batch, channels, places, heads, head_dim))
+    return qkv, jnp.ones((batch, channels), bool).at[0, 1].set(False), gradient
+
+
+def kernel(qkv, mask):
+    return attend_across_channels(qkv, mask, interpret=True)
+
+
+@pytest.mark.parametrize("sizes", SIZES)
+def test_kernel_equals_plain_attention_and_its_gradient(sizes):
+    qkv, mask, gradient = example(*sizes)
+    ours, our_gradient = jax.vjp(lambda values: kernel(values, mask), qkv)
+    theirs, their_gradient = jax.vjp(lambda values: plain(values, mask), qkv)
+    np.testing.assert_allclose(ours, theirs, atol=2e-6)
+    np.testing.assert_allclose(our_gradient(gradient)[0], their_gradient(gradient)[0], atol=4e-6)
+
+
+def test_what_an_absent_channel_holds_reaches_no_other():
+    qkv, mask, _ = example(2, 12, 10, 2, 32)
+    others = np.arange(12) != 1
+    changed = kernel(qkv.at[0, 1].set(1e4), mask)
+    np.testing.assert_array_equal(changed[0][others], kernel(qkv, mask)[0][others])
+
+
+def test_no_channel_at_all_stays_finite():
+    qkv, mask, gradient = example(1, 3, 5, 2, 24)
+    mixed, pull = jax.vjp(lambda values: kernel(values, jnp.zeros_like(mask)), qkv)
+    assert np.isfinite(mixed).all()
+    assert np.isfinite(pull(gradient)[0]).all()
+
+
+def test_each_device_attends_within_its_own_examples():
+    qkv, _, _ = example(8, 3, 5, 2, 16)
+    mask = jnp.ones((8, 3), bool)
+    mesh = make_mesh()
+    assert mesh.size > 1
+    split = along_batch(mesh)
+    compiled = jax.jit(on_mesh(kernel, mesh), in_shardings=split, out_shardings=split)
+    np.testing.assert_allclose(compiled(qkv, mask), kernel(qkv, mask), atol=1e-6)
+
+
+def test_kernel_lowers_for_a_gpu_without_one():
+    qkv = jax.ShapeDtypeStruct((2, 12, 100, 3, 8, 64), jnp.bfloat16)
+    mask = jax.ShapeDtypeStruct((2, 12), bool)
+
+    def total(qkv, mask):
+        return attend_across_channels(qkv, mask).astype(jnp.float32).sum()
+
+    lowered = jax.jit(jax.grad(total)).trace(qkv, mask).lower(lowering_platforms=("cuda",))
+    assert "attention_across_channels_gradient" in lowered.as_text()
