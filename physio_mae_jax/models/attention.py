@@ -54,9 +54,9 @@ class Attention(nn.Module):
 class ChannelAttention(nn.Module):
     """Multi-head self-attention across the channels of each place.
 
-    Where it is 'fused' (NVIDIA GPUs) by the kernel of ``models.channel_kernel``. Where the collection
-    ``ATTENTION`` is mutable, it also keeps there who attends to whom, averaged over heads: 'pairs'
-    [B · T, M, M].
+    Where it is 'fused' (NVIDIA GPUs), by the kernel of ``models.channel_kernel``. Where the
+    collection ``ATTENTION`` is mutable, it also keeps there who attends to whom, averaged over
+    heads: 'pairs' [B · T, M, M].
     """
 
     num_heads: int
