@@ -43,8 +43,9 @@ def check_attention(model: MaeConfig) -> None:
     """Raise a ConfigError where the model asks for attention that this machine has not."""
     if model.attention_implementation != "xla" and jax.default_backend() != "gpu":
         raise ConfigError(
-            "model.attention_implementation is 'cudnn', which needs an NVIDIA GPU, but JAX runs on "
-            f"{jax.default_backend()!r} here; set it to 'xla', or install jax[cuda13] (README.md)."
+            f"model.attention_implementation is {model.attention_implementation!r}, which needs an "
+            f"NVIDIA GPU, but JAX runs on {jax.default_backend()!r} here; set it to 'xla', or "
+            "install jax[cuda13] (README.md)."
         )
 
 

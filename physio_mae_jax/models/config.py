@@ -53,8 +53,8 @@ class MaeConfig:
         waveform_head_norm: normalise within the head that predicts samples.
         channel_identity: add a learned vector for the name of each channel to the tokens.
         decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
-        attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention over
-            time, and 'fused', which adds ``models.channel_kernel`` for that over channels.
+        attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
+            over time, and 'fused', which adds ``models.channel_kernel`` for that over channels.
         remat: what the backward pass recomputes: 'none', 'matmuls' (all but them), 'attention'
             (all but cuDNN's attention over time) or 'full'.
         compute_dtype: 'float32' or 'bfloat16'; parameters are float32 always.
@@ -107,7 +107,8 @@ class MaeConfig:
         if self.attention_implementation != "xla" and self.compute_dtype != "bfloat16":
             raise ConfigError(
                 f"model.attention_implementation is {self.attention_implementation!r}, which "
-                "computes in bfloat16 only; set model.compute_dtype to 'bfloat16' or model.attention_implementation to 'xla'."
+                "computes in bfloat16 only; set model.compute_dtype to 'bfloat16' or "
+                "model.attention_implementation to 'xla'."
             )
 
     def _check_variant(self) -> None:
