@@ -85,7 +85,7 @@ class ChannelAttention(nn.Module):
                 self._keep(heads, key_mask)
             query, key, value = jnp.moveaxis(heads, 2, 0)
             mixed = _plain(query, key, value, key_mask)
-            mixed = mixed.reshape(len(tokens), places, channels, -1).swapaxes(1, 2)
+            mixed = mixed.reshape(tokens.shape[0], places, channels, width).swapaxes(1, 2)
         return linear(width, self.rank_ratio, self.dtype, "output")(mixed.reshape(tokens.shape))
 
     def _keep(self, heads: jax.Array, key_mask: jax.Array) -> None:
