@@ -12,17 +12,39 @@ from physio_mae_jax.models.rotary import Rotation, rotate
 ATTENTION = "attention"  # the collection of what is attended to, see both classes
 
 
-class Attention(nn.Module):
-    """Multi-head self-attention within a sequence, fused by ``jax.nn.dot_product_attention``.
-
-    Where the collection ``ATTENTION`` is mutable, it also keeps there how much each key receives,
-    averaged over heads and queries: 'received' [B, T].
-    """
+class MultiHeadAttention(nn.Module):
+    """What attention within a sequence and across channels have in common: the linear layers."""
 
     num_heads: int
     dtype: jnp.dtype
     implementation: AttentionImplementation = "xla"
     rank_ratio: float = 0.0
+
+    def split_heads(self, tokens: jax.Array) -> jax.Array:
+        """Make queries, keys and values of [..., D]: [..., 3, h, d]."""
+        width = 3 * tokens.shape[-1]
+        qkv = linear(width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
+        return qkv.reshape(*tokens.shape[:-1], 3, self.num_heads, -1)
+
+    def join_heads(self, mixed: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        """Make tokens of ``shape`` [..., D] of what was mixed, [..., h, d]."""
+        return linear(shape[-1], self.rank_ratio, self.dtype, "output")(mixed.reshape(shape))
+
+    @property
+    def is_asked_for(self) -> bool:
+        """Whether the caller wants to know who attends to whom.
+
+        While parameters are made every collection may be written to, and none is asked for.
+        """
+        return self.is_mutable_collection(ATTENTION) and not self.is_initializing()
+
+
+class Attention(MultiHeadAttention):
+    """Multi-head self-attention within a sequence, fused by ``jax.nn.dot_product_attention``.
+
+    Where the collection ``ATTENTION`` is mutable, it also keeps there how much each key receives,
+    averaged over heads and queries: 'received' [B, T].
+    """
 
     @nn.compact
     def __call__(
@@ -38,31 +60,23 @@ class Attention(nn.Module):
             rotation: angles for queries and keys; None for no position.
             key_mask: [B, T] bool, False = never attended to; None for all True.
         """
-        width = tokens.shape[-1]
-        qkv = linear(3 * width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
-        query, key, value = jnp.moveaxis(_split_heads(qkv, self.num_heads), 2, 0)
+        query, key, value = jnp.moveaxis(self.split_heads(tokens), 2, 0)
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
-        if _is_asked_for(self):
+        if self.is_asked_for:
             received = _received(_weights(query, key, key_mask), key_mask)
             self.sow(ATTENTION, "received", received)
         attend = _plain if self.implementation == "xla" else _fused
-        mixed = attend(query, key, value, key_mask)
-        return linear(width, self.rank_ratio, self.dtype, "output")(mixed.reshape(tokens.shape))
+        return self.join_heads(attend(query, key, value, key_mask), tokens.shape)
 
 
-class ChannelAttention(nn.Module):
+class ChannelAttention(MultiHeadAttention):
     """Multi-head self-attention across the channels of each place.
 
     Where it is 'fused' (NVIDIA GPUs), by the kernel of ``models.channel_kernel``. Where the
     collection ``ATTENTION`` is mutable, it also keeps there who attends to whom, averaged over
     heads: 'pairs' [B · T, M, M].
     """
-
-    num_heads: int
-    dtype: jnp.dtype
-    implementation: AttentionImplementation = "xla"
-    rank_ratio: float = 0.0
 
     @nn.compact
     def __call__(self, tokens: jax.Array, channel_mask: jax.Array) -> jax.Array:
@@ -72,44 +86,28 @@ class ChannelAttention(nn.Module):
             tokens: [B, M, T, D].
             channel_mask: [B, M] bool, False = never attended to.
         """
-        channels, places, width = tokens.shape[1:]
-        qkv = linear(3 * width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
-        qkv = _split_heads(qkv, self.num_heads)
-        if self.implementation == "fused" and channels <= MOST_CHANNELS:
-            mixed = attend_across_channels(qkv, channel_mask)
-            if _is_asked_for(self):
-                self._keep(*_sorted_by_place(qkv, channel_mask))
-        else:
-            heads, key_mask = _sorted_by_place(qkv, channel_mask)
-            if _is_asked_for(self):
-                self._keep(heads, key_mask)
-            query, key, value = jnp.moveaxis(heads, 2, 0)
-            mixed = _plain(query, key, value, key_mask)
-            mixed = mixed.reshape(tokens.shape[0], places, channels, width).swapaxes(1, 2)
-        return linear(width, self.rank_ratio, self.dtype, "output")(mixed.reshape(tokens.shape))
-
-    def _keep(self, heads: jax.Array, key_mask: jax.Array) -> None:
-        self.sow(ATTENTION, "pairs", _weights(heads[:, :, 0], heads[:, :, 1], key_mask))
+        qkv = self.split_heads(tokens)
+        if self.is_asked_for:
+            (query, key, _), key_mask = _sorted_by_place(qkv, channel_mask)
+            self.sow(ATTENTION, "pairs", _weights(query, key, key_mask))
+        is_kernel = self.implementation == "fused" and tokens.shape[1] <= MOST_CHANNELS
+        attend = attend_across_channels if is_kernel else _plain_across_channels
+        return self.join_heads(attend(qkv, channel_mask), tokens.shape)
 
 
-def _split_heads(qkv: jax.Array, num_heads: int) -> jax.Array:
-    """Name the parts of [..., 3 · D]: [..., 3, h, d]."""
-    return qkv.reshape(*qkv.shape[:-1], 3, num_heads, -1)
+def _plain_across_channels(qkv: jax.Array, channel_mask: jax.Array) -> jax.Array:
+    """Attend among the channels of each place of [B, M, T, 3, h, d] by XLA: [B, M, T, h, d]."""
+    batch, channels, places = qkv.shape[:3]
+    (query, key, value), key_mask = _sorted_by_place(qkv, channel_mask)
+    mixed = _plain(query, key, value, key_mask)
+    return mixed.reshape(batch, places, channels, *mixed.shape[2:]).swapaxes(1, 2)
 
 
 def _sorted_by_place(qkv: jax.Array, channel_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Make [B, M, T, 3, h, d] a sequence of M for each place, and its mask: [B · T, M, …]."""
+    """Make [B, M, T, 3, h, d] a sequence for each place: [3, B · T, M, h, d], mask [B · T, M]."""
     heads = qkv.swapaxes(1, 2)
     heads = heads.reshape(-1, *heads.shape[2:])
-    return heads, jnp.repeat(channel_mask, qkv.shape[2], axis=0)
-
-
-def _is_asked_for(module: nn.Module) -> bool:
-    """Say whether the caller wants to know who attends to whom.
-
-    While parameters are made every collection may be written to, and none is asked for.
-    """
-    return module.is_mutable_collection(ATTENTION) and not module.is_initializing()
+    return jnp.moveaxis(heads, 2, 0), jnp.repeat(channel_mask, qkv.shape[2], axis=0)
 
 
 def _weights(query: jax.Array, key: jax.Array, key_mask: jax.Array | None) -> jax.Array:

@@ -1,15 +1,17 @@
 """The block: attention within sequences and across them, and an MLP (spec.md §4)."""
 
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.attention import Attention, ChannelAttention
+from physio_mae_jax.models.attention import Attention, ChannelAttention, MultiHeadAttention
 from physio_mae_jax.models.config import AttentionImplementation
 from physio_mae_jax.models.layers import Mlp, TemporalSmoothing, layer_norm
 from physio_mae_jax.models.rotary import Rotation
+
+_Kind = TypeVar("_Kind", bound=MultiHeadAttention)
 
 
 class BlockSettings(NamedTuple):
@@ -18,7 +20,7 @@ class BlockSettings(NamedTuple):
     Attributes:
         num_heads: of both attentions.
         dtype: of the computation.
-        attention_implementation: of the attention within a sequence.
+        attention_implementation: of both attentions, see ``MaeConfig``.
         mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
         channel_attention: attend across channels.
         channel_smoothing: smooth along time before that.
@@ -69,13 +71,7 @@ class Block(nn.Module):
         key_mask = None
         if token_mask is not None:
             key_mask = jnp.repeat(token_mask.reshape(batch, -1), sequences, axis=0)
-        mixed = Attention(
-            cfg.num_heads,
-            cfg.dtype,
-            cfg.attention_implementation,
-            cfg.attention_rank_ratio,
-            name="time_attention",
-        )(
+        mixed = self._attention(Attention, "time_attention")(
             layer_norm("time_norm", cfg.dtype)(flat),
             Rotation(*(jnp.repeat(angle, sequences, axis=0) for angle in rotation)),
             key_mask,
@@ -85,6 +81,16 @@ class Block(nn.Module):
             tokens = tokens + self._across_channels(tokens, sequence_mask, token_mask)
         normed = layer_norm("mlp_norm", cfg.dtype)(tokens)
         return tokens + Mlp(cfg.dtype, cfg.mlp_rank_ratio, name="mlp")(normed), None
+
+    def _attention(self, kind: type[_Kind], name: str) -> _Kind:
+        cfg = self.settings
+        return kind(
+            cfg.num_heads,
+            cfg.dtype,
+            cfg.attention_implementation,
+            cfg.attention_rank_ratio,
+            name=name,
+        )
 
     def _across_channels(
         self, tokens: jax.Array, channel_mask: jax.Array, token_mask: jax.Array | None
@@ -97,13 +103,9 @@ class Block(nn.Module):
         if cfg.channel_smoothing:
             tokens = TemporalSmoothing(cfg.dtype, name="smoothing")(tokens)
         meeting = tokens.reshape(batch, channels, places * rows, width)
-        mixed = ChannelAttention(
-            cfg.num_heads,
-            cfg.dtype,
-            cfg.attention_implementation,
-            cfg.attention_rank_ratio,
-            name="channel_attention",
-        )(layer_norm("channel_norm", cfg.dtype)(meeting), channel_mask)
+        mixed = self._attention(ChannelAttention, "channel_attention")(
+            layer_norm("channel_norm", cfg.dtype)(meeting), channel_mask
+        )
         # One channel has nothing to exchange, so a lone channel among absent ones must come out
         # as if they were not there: where M = 1 the branch is skipped.
         exchanges = channel_mask.sum(axis=1) > 1

@@ -8,6 +8,7 @@ place; it reads and writes the tokens where they lie.
 """
 
 import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import jax
@@ -70,15 +71,9 @@ def attend_across_channels(
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _attend(interpret: bool, qkv: jax.Array, present: jax.Array) -> jax.Array:
-    sizes = _Sizes(*qkv.shape[:3], *qkv.shape[4:])
-    call = pl.pallas_call(
-        functools.partial(_forward_kernel, sizes),
-        grid=sizes.grid,
-        out_shape=jax.ShapeDtypeStruct((sizes.batch, *qkv.shape[1:3], *qkv.shape[4:]), qkv.dtype),
-        compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
-        interpret=interpret,
-        name="attention_across_channels",
-    )
+    sizes = _sizes(qkv)
+    # The sizes are [B, M, T, h, d], and so is what comes out.
+    call = _launch(_forward_kernel, sizes, sizes, qkv.dtype, interpret, "attention_across_channels")
     return call(qkv, present)
 
 
@@ -92,19 +87,35 @@ def _attend_backward(
     interpret: bool, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, np.ndarray]:
     qkv, present = kept
-    sizes = _Sizes(*qkv.shape[:3], *qkv.shape[4:])
-    call = pl.pallas_call(
-        functools.partial(_backward_kernel, sizes),
-        grid=sizes.grid,
-        out_shape=jax.ShapeDtypeStruct(qkv.shape, qkv.dtype),
-        compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
-        interpret=interpret,
-        name="attention_across_channels_gradient",
-    )
+    name = "attention_across_channels_gradient"
+    call = _launch(_backward_kernel, _sizes(qkv), qkv.shape, qkv.dtype, interpret, name)
     return call(qkv, present, gradient), np.zeros(present.shape, jax.dtypes.float0)
 
 
 _attend.defvjp(_attend_forward, _attend_backward)
+
+
+def _sizes(qkv: jax.Array) -> _Sizes:
+    return _Sizes(*qkv.shape[:3], *qkv.shape[4:])
+
+
+def _launch(
+    kernel: Callable[..., None],
+    sizes: _Sizes,
+    shape: tuple[int, ...],
+    dtype: Any,
+    interpret: bool,
+    name: str,
+) -> Callable[..., jax.Array]:
+    """Return a kernel as a function of arrays that makes one of ``shape``."""
+    return pl.pallas_call(
+        functools.partial(kernel, sizes),
+        grid=sizes.grid,
+        out_shape=jax.ShapeDtypeStruct(tuple(shape), dtype),
+        compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
+        interpret=interpret,
+        name=name,
+    )
 
 
 class _Tile(NamedTuple):

@@ -58,7 +58,7 @@ def linear(
 def gelu(values: jax.Array) -> jax.Array:
     """Apply the GELU; in bfloat16 by its tanh form, which is a good deal faster there.
 
-    The two forms are never further apart than 5e-4, an eighth of a bfloat16 step at 1.
+    The two forms are never further apart than 5e-4, a sixteenth of a bfloat16 step at 1.
     """
     return nn.gelu(values, approximate=values.dtype == jnp.bfloat16)
 

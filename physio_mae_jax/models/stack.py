@@ -46,8 +46,8 @@ class Stack(nn.Module):
         Args:
             tokens: M sequences of K · R tokens.
             positions: [B, K, R] by which tokens turn (spec.md §3).
-            sequence_mask: [B, M] bool, see ``layers.Block``.
-            token_mask: [B, K, R] bool, see ``layers.Block``.
+            sequence_mask: [B, M] bool, see ``block.Block``.
+            token_mask: [B, K, R] bool, see ``block.Block``.
         """
         head_dim = tokens.shape[-1] // self.settings.num_heads
         rotation = rotary_rotation(positions.reshape(positions.shape[0], -1), head_dim)

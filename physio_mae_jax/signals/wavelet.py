@@ -174,17 +174,6 @@ def difference_planes(signal: jax.Array, config: WaveletConfig) -> jax.Array:
     return jnp.stack([signal, signal - previous, following - 2 * signal + previous], axis=-2)
 
 
-def planes_of(
-    signal: jax.Array, config: WaveletConfig, num_valid: jax.Array | None = None
-) -> jax.Array:
-    """Return ``difference_planes`` [B, M, C, L] of [B, M, L], which padding does not reach."""
-    if num_valid is not None:
-        # The differences at the last valid sample must not see the padding behind it.
-        last = jnp.minimum(jnp.arange(signal.shape[-1]), num_valid[:, None] - 1)
-        signal = jnp.take_along_axis(signal, last[:, None, :], axis=-1)
-    return difference_planes(signal, config)
-
-
 def transform(
     planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None = None
 ) -> jax.Array:
@@ -283,7 +272,11 @@ def coefficients(
 ) -> jax.Array:
     """Compute the wavelet planes [B, M, C, S, L] of [B, M, L], not normalised."""
     bank = wavelet_bank(config, sampling_rate_hz, signal.shape[-1])
-    return transform(planes_of(signal, config, num_valid), bank, num_valid)
+    if num_valid is not None:
+        # The differences at the last valid sample must not see the padding behind it.
+        last = jnp.minimum(jnp.arange(signal.shape[-1]), num_valid[:, None] - 1)
+        signal = jnp.take_along_axis(signal, last[:, None, :], axis=-1)
+    return transform(difference_planes(signal, config), bank, num_valid)
 
 
 def scalogram(
