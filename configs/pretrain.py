@@ -144,6 +144,7 @@ def _defaults() -> ConfigDict:
     config.model.decoder_channel_identity = False
     config.model.attention_implementation = "xla"
     config.model.remat = "full"  # 'none' is faster where memory allows; 'attention' in between
+    config.model.unroll_layers = False  # True: faster on a GPU, longer to compile
     config.model.compute_dtype = "bfloat16"
     config.model.wavelet = ConfigDict()
     config.model.wavelet.bank = "hz"  # 'samples': the linear bank of the original

@@ -69,8 +69,7 @@ def export_encoder(
 def _exported(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> export.Exported:
     config = dataclasses.replace(
         # Fused attention is a kernel of one platform; the program is for all.
-        trained.contract.model,
-        remat="none",
+        trained.contract.model.for_inference(),
         attention_implementation="xla",
     )
     params = trained.autoencoder_params["encoder"]

@@ -108,7 +108,7 @@ class EncodingPrograms:
         cls, config: MaeConfig, params: Params, mesh: Mesh, *, channels_alone: bool
     ) -> "EncodingPrograms":
         """Put an encoder on the devices."""
-        config = dataclasses.replace(config, remat="none")
+        config = config.for_inference()
         params = jax.device_put(params, replicated(mesh))
         return cls(config, params, mesh, channels_alone)
 

@@ -176,12 +176,13 @@ def _updating(compiled: jax.stages.Compiled, state: Any) -> Callable[[Any], Any]
 
 def measure_features(bench: Bench) -> dict[str, Any]:
     """Time the mean token of whole windows, as extraction computes it."""
-    encoder = Encoder(bench.model)
+    model = bench.model.for_inference()
+    encoder = Encoder(model)
     batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
     inputs = ("signal", "channel_mask", "channel_ids")
 
     def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
-        latents = encode_windows(bench.model, params, batch, channels_alone=False)
+        latents = encode_windows(model, params, batch, channels_alone=False)
         return pool_tokens(latents, batch["channel_mask"])
 
     first = [batches[0][name] for name in inputs]

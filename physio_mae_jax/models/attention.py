@@ -60,7 +60,7 @@ class Attention(MultiHeadAttention):
             rotation: angles for queries and keys; None for no position.
             key_mask: [B, T] bool, False = never attended to; None for all True.
         """
-        query, key, value = jnp.moveaxis(self.split_heads(tokens), 2, 0)
+        query, key, value = (part[:, :, 0] for part in jnp.split(self.split_heads(tokens), 3, 2))
         if rotation is not None:
             query, key = rotate(query, rotation), rotate(key, rotation)
         if self.is_asked_for:

@@ -5,6 +5,7 @@ from typing import NamedTuple, TypeVar
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.experimental.layout import Layout, with_layout_constraint
 
 from physio_mae_jax.models.attention import Attention, ChannelAttention, MultiHeadAttention
 from physio_mae_jax.models.config import AttentionImplementation
@@ -24,6 +25,8 @@ class BlockSettings(NamedTuple):
         mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
         channel_attention: attend across channels.
         channel_smoothing: smooth along time before that.
+        pin_layout: keep tokens in memory in the order of their axes. A loop over layers does; in
+            layers written out, the layout that suits one gather goes through all of them.
     """
 
     num_heads: int
@@ -33,6 +36,7 @@ class BlockSettings(NamedTuple):
     attention_rank_ratio: float = 0.0
     channel_attention: bool = True
     channel_smoothing: bool = True
+    pin_layout: bool = False
 
 
 class Block(nn.Module):
@@ -66,6 +70,8 @@ class Block(nn.Module):
             (tokens, None): the form ``nn.scan`` wants of a carry.
         """
         cfg = self.settings
+        if cfg.pin_layout:
+            tokens = with_layout_constraint(tokens, Layout(tuple(range(tokens.ndim))))
         batch, sequences, places, rows, width = tokens.shape
         flat = tokens.reshape(batch * sequences, places * rows, width)
         key_mask = None

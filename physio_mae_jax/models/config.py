@@ -55,8 +55,10 @@ class MaeConfig:
         decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
         attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
             over time, and 'fused', which adds ``models.channel_kernel`` for that over channels.
-        remat: what the backward pass recomputes: 'none', 'matmuls' (all but them), 'attention'
-            (all but cuDNN's attention over time) or 'full'.
+        remat: what the backward pass recomputes: 'none', 'matmuls' (all but products with weights
+            and fused attention), 'attention' (all but cuDNN's attention over time) or 'full'.
+        unroll_layers: write the layers out one after another instead of as a loop: faster, since
+            a loop copies what the backward pass needs, and longer to compile.
         compute_dtype: 'float32' or 'bfloat16'; parameters are float32 always.
     """
 
@@ -87,6 +89,7 @@ class MaeConfig:
     decoder_channel_identity: bool = False
     attention_implementation: AttentionImplementation = "xla"
     remat: str = "none"
+    unroll_layers: bool = False
     compute_dtype: str = "float32"
 
     def __post_init__(self) -> None:
@@ -110,6 +113,10 @@ class MaeConfig:
                 "computes in bfloat16 only; set model.compute_dtype to 'bfloat16' or "
                 "model.attention_implementation to 'xla'."
             )
+
+    def for_inference(self) -> "MaeConfig":
+        """Return the same model without what only serves the backward pass."""
+        return dataclasses.replace(self, remat="none", unroll_layers=False)
 
     def _check_variant(self) -> None:
         for name in ("mlp_rank_ratio", "attention_rank_ratio"):

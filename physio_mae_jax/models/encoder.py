@@ -33,8 +33,9 @@ class Encoder(nn.Module):
             attention_rank_ratio=cfg.attention_rank_ratio,
             channel_attention=cfg.channel_attention,
             channel_smoothing=cfg.channel_smoothing,
+            pin_layout=cfg.unroll_layers,
         )
-        self.stack = Stack(settings, cfg.depth, cfg.remat)
+        self.stack = Stack(settings, cfg.depth, cfg.remat, cfg.unroll_layers)
         if cfg.class_token:
             self.class_token = self.param("class_token", nn.initializers.normal(0.02), (cfg.width,))
 

@@ -73,9 +73,11 @@ class Mlp(nn.Module):
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """Map [..., D] to [..., D]."""
         width = tokens.shape[-1]
-        hidden = linear(4 * width, self.rank_ratio, self.dtype, "expand")(tokens)
-        hidden = gelu(hidden)
-        return linear(width, self.rank_ratio, self.dtype, "contract")(hidden)
+        # As a plain matrix: XLA joins bias and GELU to the product of two matrices only.
+        rows = tokens.reshape(-1, width)
+        hidden = gelu(linear(4 * width, self.rank_ratio, self.dtype, "expand")(rows))
+        mixed = linear(width, self.rank_ratio, self.dtype, "contract")(hidden)
+        return mixed.reshape(tokens.shape)
 
 
 class TemporalSmoothing(nn.Module):

@@ -1,16 +1,19 @@
 """A stack of blocks over token sequences, and the ways to lay tokens out in sequences."""
 
+import functools
 from typing import Any
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.block import Block, BlockSettings
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import layer_norm
 from physio_mae_jax.models.rotary import rotary_rotation
+from physio_mae_jax.signals import patches
 
 
 def _is_fused_attention(primitive: Any, *_: Any, **__: Any) -> bool:
@@ -18,20 +21,38 @@ def _is_fused_attention(primitive: Any, *_: Any, **__: Any) -> bool:
     return primitive.name.startswith("dot_product_attention_fwd")
 
 
+def _is_dear(primitive: Any, *arguments: Any, **parameters: Any) -> bool:
+    """Say whether a primitive is a product with weights, or attention as one operation."""
+    return (
+        primitive.name == "pallas_call"
+        or _is_fused_attention(primitive)
+        or jax.checkpoint_policies.dots_with_no_batch_dims_saveable(
+            primitive, *arguments, **parameters
+        )
+    )
+
+
 # What is kept of a block's forward pass for its backward pass.
 _REMAT_POLICIES = {
-    "matmuls": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+    "matmuls": _is_dear,
     "full": jax.checkpoint_policies.nothing_saveable,
     "attention": _is_fused_attention,
 }
 
 
 class Stack(nn.Module):
-    """``depth`` blocks scanned over stacked parameters, and a final LayerNorm."""
+    """``depth`` blocks over stacked parameters, and a final LayerNorm.
+
+    Attributes:
+        settings: of the blocks.
+        depth: number of blocks.
+        remat, unroll_layers: see ``MaeConfig``.
+    """
 
     settings: BlockSettings
     depth: int
     remat: str
+    unroll_layers: bool = False
 
     @nn.compact
     def __call__(
@@ -53,14 +74,19 @@ class Stack(nn.Module):
         rotation = rotary_rotation(positions.reshape(positions.shape[0], -1), head_dim)
         block = Block
         if self.remat != "none":
-            block = nn.remat(Block, prevent_cse=False, policy=_REMAT_POLICIES[self.remat])
-        # One compiled block serves all layers; its parameters carry a leading axis of layers.
+            # Within one block of code the compiler would find what is computed again to be the
+            # same as what was, and keep that; between two loops it cannot.
+            block = nn.remat(
+                Block, prevent_cse=self.unroll_layers, policy=_REMAT_POLICIES[self.remat]
+            )
+        # Parameters carry a leading axis of layers, which one compiled block serves in turn.
         blocks = nn.scan(
             block,
             variable_axes={"params": 0, ATTENTION: 0},
             split_rngs={"params": True},
             in_axes=nn.broadcast,
             length=self.depth,
+            unroll=self.depth if self.unroll_layers else 1,
         )(self.settings, name="blocks")
         tokens, _ = blocks(tokens, rotation, sequence_mask, token_mask)
         return layer_norm("norm", self.settings.dtype)(tokens)
@@ -127,6 +153,7 @@ def mix_joint(
     return mixed[:, 0, :, 0]
 
 
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
 def place_tokens(
     visible: jax.Array, ids: jax.Array, filler: jax.Array, num_places: int
 ) -> jax.Array:
@@ -149,6 +176,26 @@ def place_tokens(
         lambda row: jnp.full(num_places, num_visible).at[row].set(jnp.arange(num_visible))
     )(ids)
     together = jnp.concatenate([visible, filling], axis=2)
-    return jax.vmap(lambda row, places: jnp.take(row, places, axis=1, mode="clip"))(
-        together, source
-    )
+    return patches.take_columns(together, source, axis=2)
+
+
+def _place_forward(
+    visible: jax.Array, ids: jax.Array, filler: jax.Array, num_places: int
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    return place_tokens(visible, ids, filler, num_places), (ids, filler)
+
+
+def _place_backward(
+    num_places: int, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, np.ndarray, jax.Array]:
+    """Gather again, where the gradient of a gather would add token by token to the filler's."""
+    ids, filler = kept
+    is_filled = jax.vmap(lambda row: jnp.ones(num_places, bool).at[row].set(False))(ids)
+    is_filled = is_filled.reshape(len(ids), 1, num_places, *[1] * (gradient.ndim - 3))
+    of_filler = jnp.where(is_filled, gradient, 0).astype(jnp.float32)
+    of_filler = of_filler.sum(axis=range(gradient.ndim - 1)).astype(filler.dtype)
+    of_ids = np.zeros(ids.shape, jax.dtypes.float0)
+    return patches.take_columns(gradient, ids, axis=2), of_ids, of_filler
+
+
+place_tokens.defvjp(_place_forward, _place_backward)
