@@ -143,7 +143,7 @@ def _defaults() -> ConfigDict:
     config.model.channel_identity = True  # a learned vector for each channel name
     config.model.decoder_channel_identity = False
     config.model.attention_implementation = "xla"
-    config.model.remat = "full"  # 'none' is faster where memory allows; 'attention' in between
+    config.model.remat = "full"  # 'none' is faster where memory allows; 'elementwise' nearly so
     config.model.unroll_layers = False  # True: faster on a GPU, longer to compile
     config.model.compute_dtype = "bfloat16"
     config.model.wavelet = ConfigDict()

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physio_mae_jax.models.channel_kernel import attend_across_channels
+from physio_mae_jax.models.kernels.channel_attention import attend_across_channels
 from physio_mae_jax.training.sharding import along_batch, make_mesh, on_mesh
 
 SIZES = [(2, 12, 10, 2, 32), (1, 3, 5, 2, 24), (2, 2, 70, 1, 16), (1, 33, 3, 1, 8)]

@@ -143,7 +143,7 @@ def test_scan_equals_remat_and_bfloat16_comes_close(params: Any) -> None:
         return jnp.square(result.patches).mean() + jnp.square(result.waveform).mean()
 
     expected = jax.jit(jax.grad(loss), static_argnums=1)(params, "none")
-    for remat in ("matmuls", "full"):
+    for remat in ("elementwise", "full"):
         gradient = jax.jit(jax.grad(loss), static_argnums=1)(params, remat)
         for ours, theirs in zip(jax.tree.leaves(gradient), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(
@@ -161,7 +161,7 @@ def test_scan_equals_remat_and_bfloat16_comes_close(params: Any) -> None:
         ({"patch_scales": 5}, "not a multiple of model.patch_scales=5"),
         ({"num_heads": 5}, "model.width=32 is not divisible by model.num_heads=5"),
         ({"decoder_num_heads": 16}, "heads of an even size"),
-        ({"remat": "some"}, "choose one of none, matmuls, full"),
+        ({"remat": "some"}, "choose one of none, elementwise, full"),
         ({"attention_implementation": "cudnn"}, "bfloat16 only"),
         (
             {"attention_implementation": "cudnn", "compute_dtype": "bfloat16", "num_heads": 8},

@@ -4,9 +4,10 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.channel_kernel import MOST_CHANNELS, attend_across_channels
 from physio_mae_jax.models.config import AttentionImplementation
-from physio_mae_jax.models.layers import linear
+from physio_mae_jax.models.kernels.channel_attention import MOST_CHANNELS, attend_across_channels
+from physio_mae_jax.models.kernels.rotary import split_and_rotate
+from physio_mae_jax.models.layers import keep, linear
 from physio_mae_jax.models.rotary import Rotation, rotate
 
 ATTENTION = "attention"  # the collection of what is attended to, see both classes
@@ -60,20 +61,25 @@ class Attention(MultiHeadAttention):
             rotation: angles for queries and keys; None for no position.
             key_mask: [B, T] bool, False = never attended to; None for all True.
         """
-        query, key, value = (part[:, :, 0] for part in jnp.split(self.split_heads(tokens), 3, 2))
-        if rotation is not None:
-            query, key = rotate(query, rotation), rotate(key, rotation)
+        qkv = self.split_heads(tokens)
+        if self.implementation == "fused" and rotation is not None:
+            query, key, value = split_and_rotate(qkv, rotation)
+        else:
+            query, key, value = (part[:, :, 0] for part in jnp.split(qkv, 3, axis=2))
+            if rotation is not None:
+                query, key = rotate(query, rotation), rotate(key, rotation)
+        query, key, value = keep(query), keep(key), keep(value)
         if self.is_asked_for:
             received = _received(_weights(query, key, key_mask), key_mask)
             self.sow(ATTENTION, "received", received)
         attend = _plain if self.implementation == "xla" else _fused
-        return self.join_heads(attend(query, key, value, key_mask), tokens.shape)
+        return self.join_heads(keep(attend(query, key, value, key_mask)), tokens.shape)
 
 
 class ChannelAttention(MultiHeadAttention):
     """Multi-head self-attention across the channels of each place.
 
-    Where it is 'fused' (NVIDIA GPUs), by the kernel of ``models.channel_kernel``. Where the
+    Where it is 'fused' (NVIDIA GPUs), by the kernel of ``kernels.channel_attention``. Where the
     collection ``ATTENTION`` is mutable, it also keeps there who attends to whom, averaged over
     heads: 'pairs' [B · T, M, M].
     """
@@ -86,13 +92,13 @@ class ChannelAttention(MultiHeadAttention):
             tokens: [B, M, T, D].
             channel_mask: [B, M] bool, False = never attended to.
         """
-        qkv = self.split_heads(tokens)
+        qkv = keep(self.split_heads(tokens))
         if self.is_asked_for:
             (query, key, _), key_mask = _sorted_by_place(qkv, channel_mask)
             self.sow(ATTENTION, "pairs", _weights(query, key, key_mask))
         is_kernel = self.implementation == "fused" and tokens.shape[1] <= MOST_CHANNELS
         attend = attend_across_channels if is_kernel else _plain_across_channels
-        return self.join_heads(attend(qkv, channel_mask), tokens.shape)
+        return self.join_heads(keep(attend(qkv, channel_mask)), tokens.shape)
 
 
 def _plain_across_channels(qkv: jax.Array, channel_mask: jax.Array) -> jax.Array:

@@ -9,7 +9,7 @@ from jax.experimental.layout import Layout, with_layout_constraint
 
 from physio_mae_jax.models.attention import Attention, ChannelAttention, MultiHeadAttention
 from physio_mae_jax.models.config import AttentionImplementation
-from physio_mae_jax.models.layers import Mlp, TemporalSmoothing, layer_norm
+from physio_mae_jax.models.layers import Mlp, TemporalSmoothing, keep, layer_norm
 from physio_mae_jax.models.rotary import Rotation
 
 _Kind = TypeVar("_Kind", bound=MultiHeadAttention)
@@ -21,7 +21,7 @@ class BlockSettings(NamedTuple):
     Attributes:
         num_heads: of both attentions.
         dtype: of the computation.
-        attention_implementation: of both attentions, see ``MaeConfig``.
+        attention_implementation: of attention, norms and MLP, see ``MaeConfig``.
         mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
         channel_attention: attend across channels.
         channel_smoothing: smooth along time before that.
@@ -78,15 +78,23 @@ class Block(nn.Module):
         if token_mask is not None:
             key_mask = jnp.repeat(token_mask.reshape(batch, -1), sequences, axis=0)
         mixed = self._attention(Attention, "time_attention")(
-            layer_norm("time_norm", cfg.dtype)(flat),
+            keep(self._norm("time_norm")(flat)),
             Rotation(*(jnp.repeat(angle, sequences, axis=0) for angle in rotation)),
             key_mask,
         )
-        tokens = tokens + mixed.reshape(tokens.shape)
+        tokens = keep(tokens + mixed.reshape(tokens.shape))
         if sequences > 1 and cfg.channel_attention:
-            tokens = tokens + self._across_channels(tokens, sequence_mask, token_mask)
-        normed = layer_norm("mlp_norm", cfg.dtype)(tokens)
-        return tokens + Mlp(cfg.dtype, cfg.mlp_rank_ratio, name="mlp")(normed), None
+            tokens = keep(tokens + self._across_channels(tokens, sequence_mask, token_mask))
+        normed = keep(self._norm("mlp_norm")(tokens))
+        mlp = Mlp(cfg.dtype, cfg.mlp_rank_ratio, self._is_fused, name="mlp")
+        return tokens + mlp(normed), None
+
+    @property
+    def _is_fused(self) -> bool:
+        return self.settings.attention_implementation == "fused"
+
+    def _norm(self, name: str) -> nn.Module:
+        return layer_norm(name, self.settings.dtype, fused=self._is_fused)
 
     def _attention(self, kind: type[_Kind], name: str) -> _Kind:
         cfg = self.settings
@@ -107,10 +115,10 @@ class Block(nn.Module):
         if token_mask is not None:
             tokens = tokens * token_mask[:, None, :, :, None].astype(tokens.dtype)
         if cfg.channel_smoothing:
-            tokens = TemporalSmoothing(cfg.dtype, name="smoothing")(tokens)
+            tokens = keep(TemporalSmoothing(cfg.dtype, name="smoothing")(tokens))
         meeting = tokens.reshape(batch, channels, places * rows, width)
         mixed = self._attention(ChannelAttention, "channel_attention")(
-            layer_norm("channel_norm", cfg.dtype)(meeting), channel_mask
+            self._norm("channel_norm")(meeting), channel_mask
         )
         # One channel has nothing to exchange, so a lone channel among absent ones must come out
         # as if they were not there: where M = 1 the branch is skipped.

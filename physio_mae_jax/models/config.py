@@ -17,7 +17,7 @@ _CHOICES = {
     "decoder_class_position": ("always", "never", "one_channel"),
     "convolutional_stem": ("none", "normalised", "folded"),
     "attention_implementation": ("xla", "cudnn", "fused"),
-    "remat": ("none", "matmuls", "full", "attention"),
+    "remat": ("none", "elementwise", "full"),
     "compute_dtype": ("float32", "bfloat16"),
 }
 
@@ -54,9 +54,10 @@ class MaeConfig:
         channel_identity: add a learned vector for the name of each channel to the tokens.
         decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
         attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
-            over time, and 'fused', which adds ``models.channel_kernel`` for that over channels.
-        remat: what the backward pass recomputes: 'none', 'matmuls' (all but products with weights
-            and fused attention), 'attention' (all but cuDNN's attention over time) or 'full'.
+            over time, and 'fused', which adds ``models.kernels``: attention across channels,
+            rotary positions, norms and the GELU.
+        remat: what the backward pass recomputes: 'none', 'elementwise' (what is cheap and large:
+            the GELU, a norm) or 'full'.
         unroll_layers: write the layers out one after another instead of as a loop: faster, since
             a loop copies what the backward pass needs, and longer to compile.
         compute_dtype: 'float32' or 'bfloat16'; parameters are float32 always.

@@ -5,6 +5,10 @@ from collections.abc import Callable
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
+
+from physio_mae_jax.models.kernels.gelu import gelu_of_biased
+from physio_mae_jax.models.kernels.layer_norm import normalise_tokens
 
 _NORM_EPSILON = 1e-5
 
@@ -12,6 +16,15 @@ _NORM_EPSILON = 1e-5
 linear_init = nn.initializers.truncated_normal(0.02)
 # Layers that were convolutions keep the uniform ±1/sqrt(fan in) of spec.md §8.
 convolution_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+
+
+# What the backward pass takes up where it computes the cheap rest again (``remat='elementwise'``).
+KEPT = "kept"
+
+
+def keep(values: jax.Array) -> jax.Array:
+    """Mark values that are dear to compute again."""
+    return checkpoint_name(values, KEPT)
 
 
 class LowRankDense(nn.Module):
@@ -64,20 +77,42 @@ def gelu(values: jax.Array) -> jax.Array:
 
 
 class Mlp(nn.Module):
-    """Two linear layers with a GELU between, four times as wide inside."""
+    """Two linear layers with a GELU between, four times as wide inside.
+
+    Attributes:
+        dtype: of the computation.
+        rank_ratio: see ``linear``.
+        fused: bias and GELU by ``kernels.gelu``, on NVIDIA GPUs.
+    """
 
     dtype: jnp.dtype
     rank_ratio: float = 0.0
+    fused: bool = False
 
     @nn.compact
     def __call__(self, tokens: jax.Array) -> jax.Array:
         """Map [..., D] to [..., D]."""
         width = tokens.shape[-1]
-        # As a plain matrix: XLA joins bias and GELU to the product of two matrices only.
-        rows = tokens.reshape(-1, width)
-        hidden = gelu(linear(4 * width, self.rank_ratio, self.dtype, "expand")(rows))
-        mixed = linear(width, self.rank_ratio, self.dtype, "contract")(hidden)
-        return mixed.reshape(tokens.shape)
+        if self.fused and not self.rank_ratio:
+            hidden = FusedDenseGelu(4 * width, self.dtype, name="expand")(tokens)
+        else:
+            hidden = gelu(keep(linear(4 * width, self.rank_ratio, self.dtype, "expand")(tokens)))
+        return linear(width, self.rank_ratio, self.dtype, "contract")(hidden)
+
+
+class FusedDenseGelu(nn.Module):
+    """A linear layer and a GELU, the latter and the bias by a kernel, with linen's parameters."""
+
+    features: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """Map [B, ..., D] to [B, ..., features]."""
+        kernel = self.param("kernel", linear_init, (tokens.shape[-1], self.features))
+        bias = self.param("bias", nn.initializers.zeros, (self.features,))
+        hidden = keep(jnp.dot(tokens, kernel.astype(self.dtype)))
+        return gelu_of_biased(hidden, bias)
 
 
 class TemporalSmoothing(nn.Module):
@@ -107,6 +142,22 @@ def _uniform(bound: float) -> Callable[..., jax.Array]:
     return init
 
 
-def layer_norm(name: str, dtype: jnp.dtype) -> nn.LayerNorm:
-    """Make the LayerNorm used throughout."""
+def layer_norm(name: str, dtype: jnp.dtype, *, fused: bool = False) -> nn.Module:
+    """Make the LayerNorm used throughout; ``fused`` by a kernel, on NVIDIA GPUs."""
+    if fused:
+        return FusedLayerNorm(dtype, name=name)
     return nn.LayerNorm(epsilon=_NORM_EPSILON, dtype=dtype, name=name)
+
+
+class FusedLayerNorm(nn.Module):
+    """LayerNorm by ``kernels.layer_norm``, with the parameters of linen's."""
+
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array) -> jax.Array:
+        """Normalise [B, …, D]."""
+        features = tokens.shape[-1:]
+        scale = self.param("scale", nn.initializers.ones, features)
+        bias = self.param("bias", nn.initializers.zeros, features)
+        return normalise_tokens(tokens.astype(self.dtype), scale, bias, _NORM_EPSILON)

@@ -11,32 +11,21 @@ import numpy as np
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.block import Block, BlockSettings
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.layers import layer_norm
+from physio_mae_jax.models.layers import KEPT, layer_norm
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.signals import patches
 
 
-def _is_fused_attention(primitive: Any, *_: Any, **__: Any) -> bool:
-    """Say whether a primitive is cuDNN's attention, whose softmax statistics have no name."""
-    return primitive.name.startswith("dot_product_attention_fwd")
-
-
-def _is_dear(primitive: Any, *arguments: Any, **parameters: Any) -> bool:
-    """Say whether a primitive is a product with weights, or attention as one operation."""
-    return (
-        primitive.name == "pallas_call"
-        or _is_fused_attention(primitive)
-        or jax.checkpoint_policies.dots_with_no_batch_dims_saveable(
-            primitive, *arguments, **parameters
-        )
-    )
+def _is_dear(primitive: Any, *_: Any, **parameters: Any) -> bool:
+    """Say whether a result is marked, or cuDNN's attention, whose statistics cannot be."""
+    is_marked = primitive.name == "name" and parameters["name"] == KEPT
+    return is_marked or primitive.name.startswith("dot_product_attention_fwd")
 
 
 # What is kept of a block's forward pass for its backward pass.
 _REMAT_POLICIES = {
-    "matmuls": _is_dear,
+    "elementwise": _is_dear,
     "full": jax.checkpoint_policies.nothing_saveable,
-    "attention": _is_fused_attention,
 }
 
 
@@ -86,7 +75,8 @@ class Stack(nn.Module):
             split_rngs={"params": True},
             in_axes=nn.broadcast,
             length=self.depth,
-            unroll=self.depth if self.unroll_layers else 1,
+            # Making parameters is a loop: written out it would take a minute to compile.
+            unroll=self.depth if self.unroll_layers and not self.is_initializing() else 1,
         )(self.settings, name="blocks")
         tokens, _ = blocks(tokens, rotation, sequence_mask, token_mask)
         return layer_norm("norm", self.settings.dtype)(tokens)

@@ -8,8 +8,7 @@ place; it reads and writes the tokens where they lie.
 """
 
 import functools
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -17,12 +16,12 @@ import numpy as np
 from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
+from physio_mae_jax.models.kernels.launch import Ref, launch
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
 # The most channels whose square of logits fits the registers of a program.
 MOST_CHANNELS = 128
 _ROWS = 64
-_Ref = Any  # memory of the device: Pallas has no public type for it
 # Finite, so that rows of nothing but absent channels stay finite too.
 _NEVER = -1e30
 
@@ -73,8 +72,10 @@ def attend_across_channels(
 def _attend(interpret: bool, qkv: jax.Array, present: jax.Array) -> jax.Array:
     sizes = _sizes(qkv)
     # The sizes are [B, M, T, h, d], and so is what comes out.
-    call = _launch(_forward_kernel, sizes, sizes, qkv.dtype, interpret, "attention_across_channels")
-    return call(qkv, present)
+    outputs = [jax.ShapeDtypeStruct(tuple(sizes), qkv.dtype)]
+    name = "attention_across_channels"
+    call = launch(_forward_kernel, sizes, sizes.grid, outputs, interpret=interpret, name=name)
+    return call(qkv, present)[0]
 
 
 def _attend_forward(
@@ -87,9 +88,11 @@ def _attend_backward(
     interpret: bool, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, np.ndarray]:
     qkv, present = kept
+    sizes = _sizes(qkv)
+    outputs = [jax.ShapeDtypeStruct(qkv.shape, qkv.dtype)]
     name = "attention_across_channels_gradient"
-    call = _launch(_backward_kernel, _sizes(qkv), qkv.shape, qkv.dtype, interpret, name)
-    return call(qkv, present, gradient), np.zeros(present.shape, jax.dtypes.float0)
+    call = launch(_backward_kernel, sizes, sizes.grid, outputs, interpret=interpret, name=name)
+    return call(qkv, present, gradient)[0], np.zeros(present.shape, jax.dtypes.float0)
 
 
 _attend.defvjp(_attend_forward, _attend_backward)
@@ -97,25 +100,6 @@ _attend.defvjp(_attend_forward, _attend_backward)
 
 def _sizes(qkv: jax.Array) -> _Sizes:
     return _Sizes(*qkv.shape[:3], *qkv.shape[4:])
-
-
-def _launch(
-    kernel: Callable[..., None],
-    sizes: _Sizes,
-    shape: tuple[int, ...],
-    dtype: Any,
-    interpret: bool,
-    name: str,
-) -> Callable[..., jax.Array]:
-    """Return a kernel as a function of arrays that makes one of ``shape``."""
-    return pl.pallas_call(
-        functools.partial(kernel, sizes),
-        grid=sizes.grid,
-        out_shape=jax.ShapeDtypeStruct(tuple(shape), dtype),
-        compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
-        interpret=interpret,
-        name=name,
-    )
 
 
 class _Tile(NamedTuple):
@@ -139,19 +123,19 @@ def _tile(sizes: _Sizes) -> _Tile:
     return _Tile(pl.program_id(0), channel, place, pl.program_id(2), feature, inside)
 
 
-def _load(ref: _Ref, tile: _Tile, *part: int) -> jax.Array:
+def _load(ref: Ref, tile: _Tile, *part: int) -> jax.Array:
     """Read rows [R, d] of one head, of the part (0 query, 1 key, 2 value) if there are several."""
     at = (tile.example, tile.channel, tile.place, *part, tile.head, tile.feature)
     return triton.load(ref.at[at], mask=tile.inside, other=0.0)
 
 
-def _store(ref: _Ref, tile: _Tile, values: jax.Array, *part: int) -> None:
+def _store(ref: Ref, tile: _Tile, values: jax.Array, *part: int) -> None:
     at = (tile.example, tile.channel, tile.place, *part, tile.head, tile.feature)
     triton.store(ref.at[at], values.astype(ref.dtype), mask=tile.inside)
 
 
 def _weights(
-    query: jax.Array, key: jax.Array, present_ref: _Ref, tile: _Tile, sizes: _Sizes
+    query: jax.Array, key: jax.Array, present_ref: Ref, tile: _Tile, sizes: _Sizes
 ) -> jax.Array:
     """Return the weights [R, R] float32 of each row's own place."""
     rows, places = query.shape[0], sizes.places_a_program
@@ -167,7 +151,7 @@ def _weights(
     return powers / jnp.sum(powers, axis=1, keepdims=True)
 
 
-def _forward_kernel(sizes: _Sizes, qkv_ref: _Ref, present_ref: _Ref, mixed_ref: _Ref) -> None:
+def _forward_kernel(sizes: _Sizes, qkv_ref: Ref, present_ref: Ref, mixed_ref: Ref) -> None:
     tile = _tile(sizes)
     query, key, value = (_load(qkv_ref, tile, part) for part in range(3))
     weights = _weights(query, key, present_ref, tile, sizes)
@@ -176,10 +160,10 @@ def _forward_kernel(sizes: _Sizes, qkv_ref: _Ref, present_ref: _Ref, mixed_ref: 
 
 def _backward_kernel(
     sizes: _Sizes,
-    qkv_ref: _Ref,
-    present_ref: _Ref,
-    gradient_ref: _Ref,
-    qkv_gradient_ref: _Ref,
+    qkv_ref: Ref,
+    present_ref: Ref,
+    gradient_ref: Ref,
+    qkv_gradient_ref: Ref,
 ) -> None:
     tile = _tile(sizes)
     query, key, value = (_load(qkv_ref, tile, part) for part in range(3))

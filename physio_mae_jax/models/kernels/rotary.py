@@ -1,0 +1,158 @@
+"""Queries, keys and values taken apart and turned in one pass over memory, and back.
+
+Fused attention wants three arrays; the projection makes one. The compiler turns and cuts in five
+passes, and joins the gradients in one that reads each of them three times.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton
+
+from physio_mae_jax.models.kernels.launch import Ref, launch
+from physio_mae_jax.models.rotary import Rotation
+from physio_mae_jax.signals.own_examples import each_device_its_own
+
+_ROWS = 64  # tokens × heads that a program turns
+
+
+class _Sizes(NamedTuple):
+    sequences: int
+    tokens: int
+    heads: int
+    half: int  # of a head
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Programs: sequences × groups of tokens and heads."""
+        return self.sequences, pl.cdiv(self.tokens * self.heads, _ROWS)
+
+
+def split_and_rotate(
+    qkv: jax.Array, rotation: Rotation, *, interpret: bool = False
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Take queries, keys and values apart; turn the first two (spec.md §3).
+
+    Args:
+        qkv: [B, T, 3, h, d].
+        rotation: angles, [B, T, d / 2] each.
+        interpret: run the kernel's steps one by one on any machine, for tests.
+
+    Returns:
+        Three arrays [B, T, h, d].
+    """
+    return _split(interpret, qkv, *rotation)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
+def _split(
+    interpret: bool, qkv: jax.Array, cos: jax.Array, sin: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def split(qkv: jax.Array, cos: jax.Array, sin: jax.Array) -> tuple[jax.Array, ...]:
+        sequences, tokens, _, heads, head_dim = qkv.shape
+        sizes = _Sizes(sequences, tokens, heads, head_dim // 2)
+        part = jax.ShapeDtypeStruct((sequences, tokens, heads, head_dim), qkv.dtype)
+        name = "split_and_rotate"
+        call = launch(_split_kernel, sizes, sizes.grid, [part] * 3, interpret=interpret, name=name)
+        return tuple(call(qkv, cos, sin))
+
+    return each_device_its_own(split, qkv, cos, sin)
+
+
+def _split_forward(
+    interpret: bool, qkv: jax.Array, cos: jax.Array, sin: jax.Array
+) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+    return _split(interpret, qkv, cos, sin), (cos, sin)
+
+
+def _split_backward(
+    interpret: bool,
+    kept: tuple[jax.Array, jax.Array],
+    gradients: tuple[jax.Array, jax.Array, jax.Array],
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    def join(*arrays: jax.Array) -> jax.Array:
+        sequences, tokens, heads, head_dim = arrays[0].shape
+        sizes = _Sizes(sequences, tokens, heads, head_dim // 2)
+        shape = (sequences, tokens, 3, heads, head_dim)
+        outputs = [jax.ShapeDtypeStruct(shape, arrays[0].dtype)]
+        name = "split_and_rotate_gradient"
+        call = launch(_join_kernel, sizes, sizes.grid, outputs, interpret=interpret, name=name)
+        return call(*arrays)[0]
+
+    cos, sin = kept
+    # Angles follow from positions, which are not learned.
+    nothing = jnp.zeros_like(cos)
+    return each_device_its_own(join, *gradients, cos, sin), nothing, nothing
+
+
+_split.defvjp(_split_forward, _split_backward)
+
+
+class _Rows(NamedTuple):
+    """Where a program's tokens and heads lie, and their angles."""
+
+    sequence: jax.Array
+    token: jax.Array  # [R, 1]
+    head: jax.Array  # [R, 1]
+    feature: jax.Array  # [1, F], of a half
+    inside: jax.Array  # [R, F] bool
+    half: int
+
+    def load(self, ref: Ref, *part: int) -> tuple[jax.Array, jax.Array]:
+        """Read both halves [R, F] float32, of the part (0 query, 1 key, 2 value) if there are."""
+        first, second = (
+            triton.load(self._at(ref, part, shift), mask=self.inside, other=0.0).astype(jnp.float32)
+            for shift in (0, self.half)
+        )
+        return first, second
+
+    def store(self, ref: Ref, halves: tuple[jax.Array, jax.Array], *part: int) -> None:
+        for shift, values in zip((0, self.half), halves, strict=True):
+            at = self._at(ref, part, shift)
+            triton.store(at, values.astype(ref.dtype), mask=self.inside)
+
+    def angle(self, ref: Ref) -> jax.Array:
+        at = ref.at[self.sequence, self.token, self.feature]
+        return triton.load(at, mask=self.inside, other=0.0)
+
+    def _at(self, ref: Ref, part: tuple[int, ...], shift: int) -> Ref:
+        return ref.at[(self.sequence, self.token, *part, self.head, self.feature + shift)]
+
+
+def _rows(sizes: _Sizes) -> _Rows:
+    row = pl.program_id(1) * _ROWS + jax.lax.broadcasted_iota(jnp.int32, (_ROWS, 1), 0)
+    token, head = row // sizes.heads, row % sizes.heads
+    width = pl.next_power_of_2(sizes.half)
+    feature = jax.lax.broadcasted_iota(jnp.int32, (1, width), 1)
+    inside = (token < sizes.tokens) & (feature < sizes.half)
+    return _Rows(pl.program_id(0), token, head, feature, inside, sizes.half)
+
+
+def _turned(
+    halves: tuple[jax.Array, jax.Array], cos: jax.Array, sin: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    first, second = halves
+    return first * cos - second * sin, second * cos + first * sin
+
+
+def _split_kernel(
+    sizes: _Sizes, qkv_ref: Ref, cos_ref: Ref, sin_ref: Ref, query: Ref, key: Ref, value: Ref
+) -> None:
+    rows = _rows(sizes)
+    cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
+    rows.store(query, _turned(rows.load(qkv_ref, 0), cos, sin))
+    rows.store(key, _turned(rows.load(qkv_ref, 1), cos, sin))
+    rows.store(value, rows.load(qkv_ref, 2))
+
+
+def _join_kernel(
+    sizes: _Sizes, query: Ref, key: Ref, value: Ref, cos_ref: Ref, sin_ref: Ref, qkv_ref: Ref
+) -> None:
+    rows = _rows(sizes)
+    cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
+    rows.store(qkv_ref, _turned(rows.load(query), cos, -sin), 0)
+    rows.store(qkv_ref, _turned(rows.load(key), cos, -sin), 1)
+    rows.store(qkv_ref, rows.load(value), 2)
