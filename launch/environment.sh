@@ -1,5 +1,6 @@
 # Sourced by the other launch scripts: makes .venv once, and again only when requirements change.
-# It sets PYTHON to the interpreter inside. Use another one than the default by PYTHON_BASE=….
+# It sets PYTHON to the interpreter inside. Use another one than the default by PYTHON_BASE=…, or an
+# environment of your own, where everything is installed, by PHYSIO_MAE_PYTHON=/path/to/python.
 
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$repository"
@@ -20,6 +21,13 @@ find_python() {
 # prepare_environment REQUIREMENTS…: install the files into .venv unless just those are there.
 prepare_environment() {
     local venv="${VENV:-$repository/.venv}" base stamp wanted file arguments=()
+    if [[ -n "${PHYSIO_MAE_PYTHON:-}" ]]; then
+        PYTHON="$PHYSIO_MAE_PYTHON"
+        "$PYTHON" -c 'import flax, grain, ml_collections, orbax.checkpoint' && return
+        echo "error: PHYSIO_MAE_PYTHON=$PYTHON lacks what requirements.txt names; install that, or" \
+            "unset PHYSIO_MAE_PYTHON" >&2
+        return 1
+    fi
     base="$(find_python)" || return 1
     stamp="$venv/.installed"
     wanted="$("$base" -V; cat "$@")"

@@ -11,6 +11,7 @@ from physio_mae_jax.models.attention import Attention, ChannelAttention, MultiHe
 from physio_mae_jax.models.config import AttentionImplementation
 from physio_mae_jax.models.layers import Mlp, TemporalSmoothing, keep, layer_norm
 from physio_mae_jax.models.rotary import Rotation
+from physio_mae_jax.signals.own_examples import each_device_its_own
 
 _Kind = TypeVar("_Kind", bound=MultiHeadAttention)
 
@@ -71,7 +72,7 @@ class Block(nn.Module):
         """
         cfg = self.settings
         if cfg.pin_layout:
-            tokens = with_layout_constraint(tokens, Layout(tuple(range(tokens.ndim))))
+            tokens = each_device_its_own(_in_order_of_axes, tokens)
         batch, sequences, places, rows, width = tokens.shape
         flat = tokens.reshape(batch * sequences, places * rows, width)
         key_mask = None
@@ -125,3 +126,8 @@ class Block(nn.Module):
         exchanges = channel_mask.sum(axis=1) > 1
         mixed = mixed * exchanges[:, None, None, None].astype(mixed.dtype)
         return mixed.reshape(tokens.shape)
+
+
+def _in_order_of_axes(tokens: jax.Array) -> jax.Array:
+    """Tell the compiler to lay an array out as NumPy would."""
+    return with_layout_constraint(tokens, Layout(tuple(range(tokens.ndim))))

@@ -139,18 +139,20 @@ def info_nce(
 
     Args:
         first, second: [B, E], inner products are logits.
-        negatives: [B, B] bool, the pairs that count as different.
+        negatives: [B, B] bool, symmetric, the pairs that count as different.
         present: [B] bool, windows that count.
 
     Returns:
         Scalar loss, mean of both directions; share of windows found first, likewise.
     """
-    logits = jnp.matmul(first, second.T, precision=jax.lax.Precision.HIGHEST)
-    logits = jnp.where(negatives | jnp.eye(len(logits), dtype=bool), logits, _EXCLUDED)
+    # The right answers apart: as a diagonal of the logits they would be gathered from all devices.
+    right = (first * second).sum(axis=1)
     weight = present / jnp.maximum(present.sum(), 1)
     losses, found = [], []
-    for direction in (logits, logits.T):
-        right = jnp.diagonal(direction)
-        losses.append(((jax.nn.logsumexp(direction, axis=1) - right) * weight).sum())
-        found.append(((right >= direction.max(axis=1)) * weight).sum())
+    for asked, answers in ((first, second), (second, first)):
+        logits = jnp.matmul(asked, answers.T, precision=jax.lax.Precision.HIGHEST)
+        wrong = jnp.where(negatives, logits, _EXCLUDED)
+        total = jnp.logaddexp(right, jax.nn.logsumexp(wrong, axis=1))
+        losses.append(((total - right) * weight).sum())
+        found.append(((right >= wrong.max(axis=1)) * weight).sum())
     return (losses[0] + losses[1]) / 2, (found[0] + found[1]) / 2
