@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax
-from jax.sharding import PartitionSpec
+from jax.sharding import AxisType, PartitionSpec
 
 
 def each_device_its_own(
@@ -23,7 +23,8 @@ def each_device_its_own(
         shared: whole on every device.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    if mesh.empty or mesh.size == 1 or len(values[0]) % mesh.size:
+    is_divided = AxisType.Manual in mesh.axis_types  # by a caller: a device sees its own already
+    if mesh.empty or mesh.size == 1 or is_divided or len(values[0]) % mesh.size:
         return function(*values, *shared)
     split = PartitionSpec(mesh.axis_names)
     specs = (*[split] * len(values), *[PartitionSpec()] * len(shared))

@@ -11,6 +11,7 @@ import optax
 from jax.sharding import Mesh
 
 from physio_mae_jax.objectives.contrastive import (
+    NUM_MODALITIES,
     ContrastiveConfig,
     contrastive_pretraining_loss,
     split_modalities,
@@ -24,7 +25,13 @@ from physio_mae_jax.objectives.pretraining import (
     held_out_errors,
     pretraining_loss,
 )
-from physio_mae_jax.training.sharding import along_batch, compile_update, on_mesh, replicated
+from physio_mae_jax.training.sharding import (
+    along_batch,
+    compile_update,
+    mean_over_devices,
+    on_mesh,
+    replicated,
+)
 from physio_mae_jax.training.state import Metrics, TrainState, advance
 
 # What of a batch goes to the device: the rest names its windows for reports.
@@ -100,21 +107,31 @@ def train_step(task: PretrainTask, state: TrainState, batch: Batch) -> tuple[Tra
 def _mean_gradient(
     task: PretrainTask, params: Params, batch: Batch, key: jax.Array
 ) -> tuple[Params, Metrics]:
-    """Average gradient and losses over the micro-batches of a batch."""
+    """Average gradient and losses over the windows of a batch."""
     examples = task.examples({name: batch[name] for name in MODEL_INPUTS})
     mask = task.mask(key, examples)
+    gradient = functools.partial(_accumulated_gradient, task)
+    if task.contrastive is None:
+        return mean_over_devices(gradient, params, (examples, mask))
+    # Windows are told from those of other devices, so that the compiler must see all of them.
+    return gradient(params, (examples, mask))
+
+
+def _accumulated_gradient(
+    task: PretrainTask, params: Params, given: tuple[Batch, Mask]
+) -> tuple[Params, Metrics]:
+    """Average gradient and losses over the micro-batches of examples and their masks."""
     differentiate = jax.grad(task.loss, has_aux=True)
     if task.accumulation_steps == 1:
-        return differentiate(params, examples, mask)
+        return differentiate(params, *given)
 
     def add_micro_batch(total: Any, micro: Any) -> tuple[Any, None]:
         result = differentiate(params, *micro)
         return jax.tree.map(jnp.add, total, result), None
 
-    windows = batch["signal"].shape[0]
+    group = 1 if task.contrastive is None else NUM_MODALITIES
     micro_batches = jax.tree.map(
-        lambda values: _split_interleaved(values, windows, task.accumulation_steps),
-        (examples, mask),
+        lambda values: _split_interleaved(values, group, task.accumulation_steps), given
     )
     shapes = jax.eval_shape(
         lambda first: differentiate(params, *first),
@@ -125,14 +142,14 @@ def _mean_gradient(
     return jax.tree.map(lambda values: values / task.accumulation_steps, total)
 
 
-def _split_interleaved(values: jax.Array, windows: int, parts: int) -> jax.Array:
+def _split_interleaved(values: jax.Array, group: int, parts: int) -> jax.Array:
     """Split [B, …] into [parts, B / parts, …], micro-batch i taking every parts-th window.
 
     Contiguous parts would lie on a few devices each; interleaved ones stay where they are. The
-    examples of a window stay together.
+    ``group`` examples of a window stay together.
     """
     rest = values.shape[1:]
-    by_window = values.reshape(windows // parts, parts, -1, *rest)
+    by_window = values.reshape(-1, parts, group, *rest)
     return jnp.moveaxis(by_window, 1, 0).reshape(parts, -1, *rest)
 
 

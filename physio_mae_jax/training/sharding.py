@@ -118,6 +118,35 @@ def on_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_Ar
     return knowing
 
 
+def mean_over_devices(
+    function: Callable[[_State, _Batch], _Result], state: _State, batch: _Batch
+) -> _Result:
+    """Within a function of ``on_mesh``: let each device take its examples, and average the results.
+
+    For a function that averages over examples, of which each device has as many: so that gradients
+    are exchanged once, and not by each micro-batch, and each device runs the program it would run
+    alone. Where devices share a state the compiler divides the work instead.
+
+    Args:
+        function: of a state and examples, to sums or means of which the mean is wanted.
+        state: whole on each device.
+        batch: a tree of [B, …].
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    if mesh.empty or mesh.size == 1 or mesh.shape[FSDP_AXIS] > 1:
+        return function(state, batch)
+
+    def own(state: _State, batch: _Batch) -> _Result:
+        return jax.lax.pmean(function(state, batch), mesh.axis_names)
+
+    whole, split = PartitionSpec(), PartitionSpec(mesh.axis_names)
+    # Kernels do not say over which axes their results vary, so that is not checked.
+    averaged: _Result = jax.shard_map(
+        own, mesh=mesh, in_specs=(whole, split), out_specs=whole, check_vma=False
+    )(state, batch)
+    return averaged
+
+
 def compile_update(
     update: Callable[[_State, _Batch], tuple[_State, _Result]], mesh: Mesh
 ) -> Callable[[_State, _Batch], tuple[_State, _Result]]:
