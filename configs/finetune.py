@@ -10,7 +10,7 @@ Arguments after the colon, ``name=value`` separated by commas:
     preset   tiny, small, base, upstream, debug   as in configs/pretrain.py, of one from scratch
     data     ptbxl, ptbxl_subset, mitbih, stress_predict, bonn, cinc2017, sleep_edf, wesad, mimic3
              prepared sets, each with a task and a split of its own below
-    attention  xla, cudnn   of an encoder from scratch
+    attention  xla, cudnn, fused   of an encoder from scratch
 
 Validation chooses the model, its calibration and its thresholds; test is read once, at the end.
 Written: evaluation.json, evaluation.md, figures/, predictions/, split.json and the best model.

@@ -103,7 +103,7 @@ def _defaults() -> ConfigDict:
     config.data.split = "random=|0.1|"  # of the subjects; see physio_mae_jax/data/splits.py
     config.data.split_seed = 0
     config.data.max_held_out_windows = 256
-    config.data.num_threads = 8
+    config.data.num_threads = 2  # that read ahead; more only help a slow disk
     config.data.cache_mib = 1024  # of decoded samples kept by each process; 0: none
     config.data.tempo_range = (1.0, 1.0)  # (0.6, 1.6): played at such speeds, to vary heart rates
     config.data.augment = ConfigDict()  # in deviations; see physio_mae_jax/signals/augment.py
@@ -202,7 +202,6 @@ def _tiny(config: ConfigDict) -> None:
     config.window_seconds = 10.0
     config.data.channels = "II,V2,PPG"
     config.data.max_held_out_windows = 96
-    config.data.num_threads = 2
     config.model.patch_samples = 20
     config.model.patch_scales = 16
     config.model.wavelet.num_scales = 32
@@ -225,7 +224,6 @@ def _tiny(config: ConfigDict) -> None:
 def _small(config: ConfigDict) -> None:
     _tiny(config)
     config.batch_size = 128
-    config.data.num_threads = 8
     config.model.width = 256
     config.model.depth = 8
     config.model.num_heads = 4

@@ -29,7 +29,6 @@ def add_task(config: ConfigDict, name: str, data: ConfigDict) -> None:
     config.data.split = split
     config.data.channels = channels
     config.data.missing_channels = "mask"
-    config.data.num_threads = 4
     config.data.augment.noise = config.data.augment.drift = 0.1
     config.data.augment.channel_drop = config.data.augment.time_mask = 0.1
     config.units = ConfigDict()

@@ -4,7 +4,9 @@ One JSON line a case. Timings are medians over repeats, on inputs that take turn
 is done: what is waited for is the result and not the call.
 """
 
+import copy
 import dataclasses
+import functools
 import json
 import logging
 import sys
@@ -31,6 +33,9 @@ _CASES = flags.DEFINE_list(
 _CHANNELS = flags.DEFINE_integer("channels", 12, "Channels of a window.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Repeats of each timing.")
 _PLAN = flags.DEFINE_list("plan", [], "Sizes of cards in GiB, such as 24,40,80: what would fit?")
+_GROW = flags.DEFINE_multi_string(
+    "grow", [], "'channels=1,4,16', 'batch_size=…', 'window_seconds=…': how does the step grow?"
+)
 _PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the training step.")
 _LABEL = flags.DEFINE_string("label", "", "Name of this case in the lines.")
 _OUT = flags.DEFINE_string("out", None, "File that the lines are also added to.")
@@ -43,7 +48,12 @@ def main(argv: list[str]) -> None:
     set_up_logging()
     from physio_mae_jax.experiment.benchmarking import build_bench
     from physio_mae_jax.experiment.environment import how_it_came_about
-    from physio_mae_jax.measurement.cases import CASES, describe_machine, with_utilisation
+    from physio_mae_jax.measurement.cases import (
+        CASES,
+        bench_sizes,
+        describe_machine,
+        with_utilisation,
+    )
 
     for name in _CASES.value:
         if name not in CASES:
@@ -51,14 +61,7 @@ def main(argv: list[str]) -> None:
     bench = build_bench(
         _CONFIG.value, _CHANNELS.value, _REPEATS.value, with_data="pipeline" in _CASES.value
     )
-    common = {
-        "label": _LABEL.value,
-        "batch_size": bench.batch_size,
-        "channels": bench.num_channels,
-        "samples": bench.model.num_samples,
-        "repeats": bench.repeats,
-        "versions": how_it_came_about()["versions"],
-    }
+    common = {"label": _LABEL.value, "versions": how_it_came_about()["versions"]}
     if _PLAN.value:
         _plan(bench, [_gib(text) for text in _PLAN.value])
         return
@@ -66,8 +69,13 @@ def main(argv: list[str]) -> None:
         _profile(bench, Path(_PROFILE.value))
         return
     machine = describe_machine(bench)
+    if _GROW.value:
+        _grow(machine | common)
+        return
     for name in _CASES.value:
-        _print(with_utilisation(CASES[name](bench), machine) | machine | common)
+        _print(
+            with_utilisation(CASES[name](bench), machine) | bench_sizes(bench) | machine | common
+        )
 
 
 def _print(result: dict[str, Any]) -> None:
@@ -100,6 +108,26 @@ def _plan(bench: Any, cards_gib: list[float]) -> None:
         "a constant %.2f GiB and %.3f GiB a window; %.0f %% of a card is counted as usable",
         *(constant, each, 100 * USABLE_SHARE),
     )
+
+
+def _grow(common: dict[str, Any]) -> None:
+    """Measure the training step along each axis that was asked for."""
+    from physio_mae_jax.experiment.benchmarking import build_bench
+    from physio_mae_jax.measurement.growth import Axis, measure_growth
+
+    def build(name: str, value: float) -> Any:
+        config, channels = copy.deepcopy(_CONFIG.value), _CHANNELS.value
+        if name == "channels":
+            channels = int(value)
+        elif isinstance(config.get(name), int | float):
+            config[name] = type(config[name])(value)
+        else:
+            raise ConfigError(f"grow names {name!r}; choose channels or a number of the config.")
+        return build_bench(config, channels, _REPEATS.value, with_data=False)
+
+    for axis in [Axis.parse(text) for text in _GROW.value]:
+        for line in measure_growth(axis, functools.partial(build, axis.name)):
+            _print(line | common)
 
 
 def _profile(bench: Any, folder: Path) -> None:

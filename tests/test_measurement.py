@@ -14,7 +14,7 @@ from configs import pretrain as pretrain_config
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.benchmarking import build_bench, seen_by
 from physio_mae_jax.experiment.pretraining import build_task
-from physio_mae_jax.measurement import cases, flops
+from physio_mae_jax.measurement import cases, flops, growth
 from physio_mae_jax.measurement.collectives import count_collectives, exchanged_bytes
 from physio_mae_jax.measurement.planning import USABLE_SHARE, plan_batches
 from physio_mae_jax.measurement.profile import operation_times, profile_calls
@@ -141,19 +141,52 @@ def test_the_plan_of_a_step_grows_with_its_batch_and_runs_nothing():
     assert 0 < few < many < 100 * few
 
 
-def test_data_parallelism_exchanges_gradients_and_nothing_else():
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        # As on a GPU: micro-batches, layers written out, what is cheap computed again.
+        {"accumulation_steps": 2, "unroll_layers": True, "remat": "elementwise"},
+    ],
+)
+def test_data_parallelism_exchanges_gradients_once_and_nothing_else(changes):
     config = small()
+    for name, value in changes.items():
+        (config if name in config else config.model)[name] = value
     config.num_devices = 4
     bench = build_bench(config, num_channels=2, repeats=1, with_data=False)
     resident = cases.resident_step(bench)
     program = resident.compiled.as_text()
-    assert set(count_collectives(program)) == {"all-reduce"}
+    assert count_collectives(program) == {"all-reduce": 1}
     gradients = 4 * resident.num_parameters
     # Losses and norms go with the gradients.
     assert gradients <= exchanged_bytes(program)["all-reduce"] <= gradients * 1.05 + 4096
     one = build_bench(small(), num_channels=2, repeats=1, with_data=False)
     alone = cases.resident_step(one)
     assert count_collectives(alone.compiled.as_text()) == {}
+
+
+def test_growth_is_the_slope_in_logarithms():
+    sizes = [1, 2, 4, 8]
+    assert growth.exponent(sizes, [3 * size**1.5 for size in sizes]) == pytest.approx(1.5)
+
+
+def test_memory_of_a_step_grows_with_its_channels():
+    axis = growth.Axis.parse("channels=4,8")
+
+    def build(value):
+        return build_bench(small(), num_channels=int(value), repeats=1, with_data=False)
+
+    few, many, grown = growth.measure_growth(axis, build)
+    assert (few["value"], many["value"], grown["fitted_to"]) == (4, 8, [4, 8])
+    assert few["planned_gib"]["temporaries"] < many["planned_gib"]["temporaries"]
+    assert 0.5 < grown["memory_exponent"] < 1.5
+
+
+@pytest.mark.parametrize("text", ["channels", "channels=4", "channels=8,4", "=1,2", "channels=a,b"])
+def test_an_axis_that_cannot_be_read_is_refused(text):
+    with pytest.raises(ConfigError, match="grow="):
+        growth.Axis.parse(text)
 
 
 def test_collectives_are_read_from_a_program():

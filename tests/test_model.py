@@ -138,13 +138,14 @@ def test_scan_equals_remat_and_bfloat16_comes_close(params: Any) -> None:
     batch = random_batch(2, 3)
     plain = reconstruct(params, batch)
 
-    def loss(values: Any, remat: str) -> jax.Array:
-        result = reconstruct(values, batch, tiny_model(remat=remat))
+    def loss(values: Any, remat: str, unroll_layers: bool) -> jax.Array:
+        result = reconstruct(values, batch, tiny_model(remat=remat, unroll_layers=unroll_layers))
         return jnp.square(result.patches).mean() + jnp.square(result.waveform).mean()
 
-    expected = jax.jit(jax.grad(loss), static_argnums=1)(params, "none")
-    for remat in ("elementwise", "full"):
-        gradient = jax.jit(jax.grad(loss), static_argnums=1)(params, remat)
+    differentiate = jax.jit(jax.grad(loss), static_argnums=(1, 2))
+    expected = differentiate(params, "none", False)
+    for form in (("elementwise", False), ("full", False), ("none", True), ("elementwise", True)):
+        gradient = differentiate(params, *form)
         for ours, theirs in zip(jax.tree.leaves(gradient), jax.tree.leaves(expected), strict=True):
             np.testing.assert_allclose(
                 ours, theirs, atol=1e-4 * float(jnp.abs(theirs).max()) + 1e-7

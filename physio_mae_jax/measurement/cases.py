@@ -73,6 +73,16 @@ class Bench:
         return self.task.model.config
 
 
+def bench_sizes(bench: Bench) -> dict[str, Any]:
+    """Return what a line says of the size of what was measured."""
+    return {
+        "batch_size": bench.batch_size,
+        "channels": bench.num_channels,
+        "samples": bench.model.num_samples,
+        "repeats": bench.repeats,
+    }
+
+
 def random_batch(bench: Bench, seed: int) -> dict[str, jax.Array]:
     """Make a batch of noise on the devices: signal [B, M, L], all channels present."""
     shape = (bench.batch_size, bench.num_channels)

@@ -98,7 +98,7 @@ def lagging(step_seconds: list[float], input_seconds: list[float]) -> str:
     return (
         f"process {worst} lags: {input_seconds[worst]:.3f} s of a step of "
         f"{step_seconds[worst]:.3f} s until its batch is there, the others {others:.3f} s; look at "
-        "its disk and its CPU, or raise data.num_threads."
+        "its disk and its CPU, or raise data.cache_mib to what all data takes decoded."
     )
 
 
