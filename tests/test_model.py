@@ -127,6 +127,26 @@ def test_channel_identity_tells_channels_apart(params: Any) -> None:
     )
 
 
+def test_gradient_of_placing_is_that_of_a_product_with_the_places() -> None:
+    ids = jnp.array([[3, 0], [1, 4]])
+    keys = jax.random.split(jax.random.key(0), 3)
+    visible = jax.random.normal(keys[0], (2, 3, 2, 2, 4))
+    filler = jax.random.normal(keys[1], (4,))
+    gradient = jax.random.normal(keys[2], (2, 3, 5, 2, 4))
+
+    def by_product(visible: jax.Array, filler: jax.Array) -> jax.Array:
+        places = jax.nn.one_hot(ids, 5)
+        placed = jnp.einsum("bkn,bmkrd->bmnrd", places, visible, precision="highest")
+        empty = 1 - places.sum(axis=1)
+        return placed + empty[:, None, :, None, None] * filler
+
+    ours, our_pull = jax.vjp(lambda v, f: place_tokens(v, ids, f, 5), visible, filler)
+    theirs, their_pull = jax.vjp(by_product, visible, filler)
+    np.testing.assert_allclose(ours, theirs, atol=1e-6)
+    for our, their in zip(our_pull(gradient), their_pull(gradient), strict=True):
+        np.testing.assert_allclose(our, their, atol=1e-5)
+
+
 def test_only_visible_columns_are_embedded(params: Any) -> None:
     """Latents of visible columns ignore what is put in hidden ones once it is bridged."""
     mask = random_mask(2)

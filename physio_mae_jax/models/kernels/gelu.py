@@ -14,6 +14,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from physio_mae_jax.models.kernels.launch import Ref, launch
+from physio_mae_jax.models.kernels.tile import Tile, load_parameter
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
 _ROWS = 8  # tokens that a program holds at once
@@ -88,29 +89,6 @@ def _gelu_backward(
 _gelu.defvjp(_gelu_forward, _gelu_backward)
 
 
-class _Tile(NamedTuple):
-    """Where some tokens and features of a program lie."""
-
-    example: jax.Array
-    token: jax.Array  # [R, 1]
-    feature: jax.Array  # [1, C]
-    inside: jax.Array  # [R, C] bool
-
-    def load(self, ref: Ref) -> jax.Array:
-        at = ref.at[self.example, self.token, self.feature]
-        return triton.load(at, mask=self.inside, other=0.0).astype(jnp.float32)
-
-    def store(self, ref: Ref, values: jax.Array) -> None:
-        at = ref.at[self.example, self.token, self.feature]
-        triton.store(at, values.astype(ref.dtype), mask=self.inside)
-
-
-def _tile(sizes: _Sizes, example: jax.Array, first: jax.Array, feature: jax.Array) -> _Tile:
-    token = first + jax.lax.broadcasted_iota(jnp.int32, (_ROWS, 1), 0)
-    inside = (token < sizes.tokens) & (feature < sizes.features)
-    return _Tile(example, token, feature, inside)
-
-
 def _feature() -> jax.Array:
     return pl.program_id(2) * _COLUMNS + jax.lax.broadcasted_iota(jnp.int32, (1, _COLUMNS), 1)
 
@@ -123,15 +101,12 @@ def _sigmoid_form(values: jax.Array) -> tuple[jax.Array, jax.Array]:
     return share, factor * (1 + 3 * 0.044715 * square)
 
 
-def _load_bias(ref: Ref, feature: jax.Array, sizes: _Sizes) -> jax.Array:
-    values = triton.load(ref.at[feature], mask=feature < sizes.features, other=0.0)
-    return values.astype(jnp.float32)
-
-
 def _forward_kernel(sizes: _Sizes, hidden_ref: Ref, bias_ref: Ref, out_ref: Ref) -> None:
     feature = _feature()
-    tile = _tile(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, feature)
-    values = tile.load(hidden_ref) + _load_bias(bias_ref, feature, sizes)
+    tile = Tile.of_rows(
+        pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS, feature, (sizes.tokens, sizes.features)
+    )
+    values = tile.load(hidden_ref) + load_parameter(bias_ref, feature, sizes.features)
     tile.store(out_ref, values * _sigmoid_form(values)[0])
 
 
@@ -144,11 +119,12 @@ def _backward_kernel(
     of_bias_ref: Ref,
 ) -> None:
     feature = _feature()
-    bias = _load_bias(bias_ref, feature, sizes)
+    bias = load_parameter(bias_ref, feature, sizes.features)
     example, part = pl.program_id(0), pl.program_id(1)
 
     def take(number: jax.Array, total: jax.Array) -> jax.Array:
-        tile = _tile(sizes, example, (part * _ROUNDS + number) * _ROWS, feature)
+        first = (part * _ROUNDS + number) * _ROWS
+        tile = Tile.of_rows(example, first, _ROWS, feature, (sizes.tokens, sizes.features))
         values = tile.load(hidden_ref) + bias
         share, slope = _sigmoid_form(values)
         of_values = tile.load(gradient_ref) * share * (1 + values * (1 - share) * slope)

@@ -13,6 +13,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from physio_mae_jax.models.kernels.launch import Ref, launch
+from physio_mae_jax.models.kernels.tile import Tile, load_parameter
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
 _ROWS = 8  # tokens that a program holds at once
@@ -107,28 +108,10 @@ def _sizes(tokens: jax.Array, epsilon: float) -> _Sizes:
     return _Sizes(examples, number, features, epsilon)
 
 
-class _Rows(NamedTuple):
-    """Where some tokens of a program lie."""
-
-    example: jax.Array
-    token: jax.Array  # [R, 1]
-    feature: jax.Array  # [1, F]
-    inside: jax.Array  # [R, F] bool
-
-    def load(self, ref: Ref) -> jax.Array:
-        at = ref.at[self.example, self.token, self.feature]
-        return triton.load(at, mask=self.inside, other=0.0).astype(jnp.float32)
-
-    def store(self, ref: Ref, values: jax.Array) -> None:
-        at = ref.at[self.example, self.token, self.feature]
-        triton.store(at, values.astype(ref.dtype), mask=self.inside)
-
-
-def _rows(sizes: _Sizes, example: jax.Array, first: jax.Array) -> _Rows:
-    token = first + jax.lax.broadcasted_iota(jnp.int32, (_ROWS, 1), 0)
-    feature = _feature(sizes)
-    inside = (token < sizes.tokens) & (feature < sizes.features)
-    return _Rows(example, token, feature, inside)
+def _rows(sizes: _Sizes, example: jax.Array, first: jax.Array) -> Tile:
+    """Take whole tokens from ``first`` on."""
+    limits = (sizes.tokens, sizes.features)
+    return Tile.of_rows(example, first, _ROWS, _feature(sizes), limits)
 
 
 def _feature(sizes: _Sizes) -> jax.Array:
@@ -146,19 +129,13 @@ def _standardised(
     return centred * inverse, inverse
 
 
-def _load_parameter(ref: Ref, sizes: _Sizes) -> jax.Array:
-    """Read a parameter of each feature as [1, F] float32."""
-    feature = _feature(sizes)
-    values = triton.load(ref.at[feature], mask=feature < sizes.features, other=0.0)
-    return values.astype(jnp.float32)
-
-
 def _forward_kernel(
     sizes: _Sizes, tokens_ref: Ref, scale_ref: Ref, bias_ref: Ref, normed_ref: Ref
 ) -> None:
     rows = _rows(sizes, pl.program_id(0), pl.program_id(1) * _ROWS)
     standard, _ = _standardised(rows.load(tokens_ref), rows.inside, sizes)
-    scale, bias = _load_parameter(scale_ref, sizes), _load_parameter(bias_ref, sizes)
+    scale = load_parameter(scale_ref, rows.feature, sizes.features)
+    bias = load_parameter(bias_ref, rows.feature, sizes.features)
     rows.store(normed_ref, standard * scale + bias)
 
 
@@ -171,7 +148,8 @@ def _backward_kernel(
     of_scale_ref: Ref,
     of_bias_ref: Ref,
 ) -> None:
-    scale = _load_parameter(scale_ref, sizes)
+    feature = _feature(sizes)
+    scale = load_parameter(scale_ref, feature, sizes.features)
     example, part = pl.program_id(0), pl.program_id(1)
 
     def take(number: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
@@ -188,7 +166,6 @@ def _backward_kernel(
             of_bias + jnp.sum(gradient, axis=0, keepdims=True),
         )
 
-    feature = _feature(sizes)
     zeros = jnp.zeros(feature.shape, jnp.float32)
     of_scale, of_bias = jax.lax.fori_loop(0, _ROUNDS, take, (zeros, zeros))
     for ref, values in ((of_scale_ref, of_scale), (of_bias_ref, of_bias)):

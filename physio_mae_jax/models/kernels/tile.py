@@ -1,0 +1,48 @@
+"""A rectangle of tokens and features that a program works on."""
+
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.experimental.pallas import triton
+
+from physio_mae_jax.models.kernels.launch import Ref
+
+
+class Tile(NamedTuple):
+    """Where some features of some tokens of an array [B, N, F] lie, F being the last axis."""
+
+    example: jax.Array
+    token: jax.Array  # [R, 1]
+    feature: jax.Array  # [1, C]
+    inside: jax.Array  # [R, C] bool
+
+    @classmethod
+    def of_rows(
+        cls,
+        example: jax.Array,
+        first: jax.Array,
+        num_rows: int,
+        feature: jax.Array,
+        limits: tuple[int, int],
+    ) -> "Tile":
+        """Take ``num_rows`` tokens from ``first`` on, within ``limits`` (N, F)."""
+        token = first + jax.lax.broadcasted_iota(jnp.int32, (num_rows, 1), 0)
+        inside = (token < limits[0]) & (feature < limits[1])
+        return cls(example, token, feature, inside)
+
+    def load(self, ref: Ref) -> jax.Array:
+        """Read [R, C] as float32, 0 outside."""
+        at = ref.at[self.example, self.token, self.feature]
+        return triton.load(at, mask=self.inside, other=0.0).astype(jnp.float32)
+
+    def store(self, ref: Ref, values: jax.Array) -> None:
+        """Write [R, C], but what lies outside."""
+        at = ref.at[self.example, self.token, self.feature]
+        triton.store(at, values.astype(ref.dtype), mask=self.inside)
+
+
+def load_parameter(ref: Ref, feature: jax.Array, num_features: int) -> jax.Array:
+    """Read a parameter [F] at features [1, C] as float32."""
+    values = triton.load(ref.at[feature], mask=feature < num_features, other=0.0)
+    return values.astype(jnp.float32)
