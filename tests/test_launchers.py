@@ -14,7 +14,9 @@ from physio_mae_jax.errors import Interrupted, UserError
 LAUNCH = Path(__file__).parent.parent / "launch"
 
 
-@pytest.mark.parametrize("name", ["slurm.sbatch", "tpu_slice.sh", "pretrain.sh", "environment.sh"])
+@pytest.mark.parametrize(
+    "name", ["slurm.sbatch", "tpu_slice.sh", "pretrain.sh", "environment.sh", "scaling.sh"]
+)
 def test_scripts_are_whole_bash(name):
     subprocess.run(["bash", "-n", str(LAUNCH / name)], check=True)
 
@@ -117,3 +119,21 @@ def test_the_jobset_counts_its_pods_alike_and_ends_for_good_on_a_wrong_setting()
     assert (end["action"], end["onJobFailureReasons"]) == ("FailJobSet", ["PodFailurePolicy"])
     mounted = {mount["name"] for mount in container["volumeMounts"]}
     assert mounted == {volume["name"] for volume in pod["volumes"]}
+
+
+def test_an_environment_of_ones_own_is_used_as_it_is_or_refused(tmp_path):
+    script = tmp_path / "asks.sh"
+    script.write_text(
+        f"source {LAUNCH / 'environment.sh'}\n"
+        "prepare_environment requirements.txt && echo $PYTHON\n",
+        encoding="utf-8",
+    )
+    _program(tmp_path, "whole", "exit 0\n")
+    _program(tmp_path, "bare", "exit 1\n")
+    whole, bare = (
+        _bash(script, folder=tmp_path, PHYSIO_MAE_PYTHON=str(tmp_path / name))
+        for name in ("whole", "bare")
+    )
+    assert whole.stdout.strip() == str(tmp_path / "whole")
+    assert bare.returncode == 1
+    assert f"PHYSIO_MAE_PYTHON={tmp_path / 'bare'} lacks" in bare.stderr

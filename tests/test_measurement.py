@@ -159,8 +159,8 @@ def test_data_parallelism_exchanges_gradients_once_and_nothing_else(changes):
     program = resident.compiled.as_text()
     assert count_collectives(program) == {"all-reduce": 1}
     gradients = 4 * resident.num_parameters
-    # Losses and norms go with the gradients.
-    assert gradients <= exchanged_bytes(program)["all-reduce"] <= gradients * 1.05 + 4096
+    # Losses go with the gradients; of two that are equal, the compiler may send one.
+    assert 0.99 * gradients <= exchanged_bytes(program)["all-reduce"] <= 1.01 * gradients + 4096
     one = build_bench(small(), num_channels=2, repeats=1, with_data=False)
     alone = cases.resident_step(one)
     assert count_collectives(alone.compiled.as_text()) == {}

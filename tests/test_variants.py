@@ -38,6 +38,20 @@ def settings(argument):
     return model, objective_settings(config.objective)
 
 
+def test_fused_writes_layers_out_and_a_contrastive_batch_stays_whole():
+    fused = get_config("preset=upstream,attention=fused")
+    assert (fused.model.unroll_layers, fused.model.remat) == (True, "elementwise")
+    assert (fused.batch_size, fused.accumulation_steps) == (32, 4)
+    assert not get_config("preset=upstream").model.unroll_layers
+    # Heads of 64 where the shape is ours to choose, of 32 where it is the original's.
+    heads = {"v3": 8, "contrastive": 8, "v1": 16, "v1_upstream": 16, "v3_upstream": 16}
+    for model, count in heads.items():
+        config = get_config(f"preset=upstream,model={model}")
+        assert config.model.decoder_num_heads == count
+        is_contrastive = config.contrastive.weight > 0
+        assert config.accumulation_steps == (1 if is_contrastive else 4)
+
+
 @pytest.mark.parametrize(
     ("argument", "millions"),
     [("model=v1", 85), ("model=v2", 42), ("model=v3", 55), ("model=v3_upstream", 143.9 - 0.8)],
