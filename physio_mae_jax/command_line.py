@@ -1,8 +1,11 @@
 """What the command lines with a ``--config`` have in common."""
 
 import logging
+import os
+from pathlib import Path
 from typing import Any
 
+import jax
 from absl import flags
 from absl import logging as absl_logging
 
@@ -23,6 +26,20 @@ def set_up_logging() -> None:
     _LOG.addHandler(handler)
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
+
+
+def keep_compiled_programs() -> None:
+    """Let this run take the programs that an earlier one compiled.
+
+    They lie in ``~/.cache/physio_mae_jax/programs``; ``JAX_COMPILATION_CACHE_DIR`` names another
+    folder, ``JAX_ENABLE_COMPILATION_CACHE=false`` none. To be called once the processes of a run
+    have joined. A run of several does without: a process that finds a program would not take part
+    when the others compile it.
+    """
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and not jax.distributed.is_initialized():
+        caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+        programs = Path(caches) / "physio_mae_jax" / "programs"
+        jax.config.update("jax_compilation_cache_dir", str(programs))
 
 
 def parse_flags(argv: list[str], config: flags.FlagHolder[Any]) -> list[str]:

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict, config_flags
 
 from physio_mae_jax import cluster
 from physio_mae_jax.cluster import CLUSTERS, ClusterConfig
-from physio_mae_jax.command_line import parse_flags, set_up_logging
+from physio_mae_jax.command_line import keep_compiled_programs, parse_flags, set_up_logging
 from physio_mae_jax.errors import UserError
 
 _LOG = logging.getLogger("physio_mae_jax")
@@ -50,6 +50,7 @@ def main(argv: list[str]) -> None:
             timeout_seconds=_CLUSTER_TIMEOUT.value,
         )
     )
+    keep_compiled_programs()
     workdir = Path(str(_WORKDIR.value)).absolute()
     with cluster.telling_a_lost_peer():
         _run(_CONFIG.value, workdir)

@@ -1,6 +1,7 @@
 """Every preset resolves, counts and traces; the debug preset runs; wrong input is told early."""
 
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -170,3 +171,20 @@ def test_the_command_line_tells_what_is_wrong_in_one_line(arguments, message, tm
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_what_a_run_compiles_is_kept_where_jax_was_told_or_among_caches(named, tmp_path):
+    caches, own = tmp_path / "caches", tmp_path / "own"
+    environment = os.environ | {"XDG_CACHE_HOME": str(caches), "JAX_PLATFORMS": "cpu"}
+    environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
+    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
+    if named:
+        environment["JAX_COMPILATION_CACHE_DIR"] = str(own)
+    program = (
+        "import jax; from physio_mae_jax.command_line import keep_compiled_programs as keep\n"
+        "keep(); jax.jit(lambda x: x @ x)(jax.numpy.ones((4, 4)))"
+    )
+    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
+    assert any(own.rglob("*")) == named
+    assert any((caches / "physio_mae_jax/programs").rglob("*")) != named
