@@ -2,6 +2,7 @@
 
 import dataclasses
 import pickle
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
@@ -26,11 +27,15 @@ def root(tmp_path_factory):
 
 @pytest.fixture
 def decoded(monkeypatch):
-    """Examples in the order they are decoded in."""
-    decode, examples = PreparedSource._decoded, []
+    """Examples in the order they are decoded in, by this thread.
+
+    Threads that read ahead for an earlier test may not have ended yet.
+    """
+    decode, examples, here = PreparedSource._decoded, [], threading.get_ident()
 
     def counted(self, record, example):
-        examples.append(example)
+        if threading.get_ident() == here:
+            examples.append(example)
         return decode(self, record, example)
 
     monkeypatch.setattr(PreparedSource, "_decoded", counted)
