@@ -6,6 +6,7 @@ import multiprocessing
 import stat
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -208,3 +209,12 @@ def test_a_summary_refuses_other_units():
     other = compared("b", 0, predictions(1))
     with pytest.raises(DataError, match="differ in targets"):
         summarise([one, other], num_replicates=10)
+
+
+def test_processes_that_begin_a_folder_together_do_not_trip_over_each_other(tmp_path):
+    """They write the same settings at the same moment, each by a name of its own."""
+    config = ConfigDict({"seed": 0, "many": {str(number): number for number in range(2000)}})
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(lambda _: keep_settings(config, tmp_path, ()), range(64)))
+    assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
+    assert json.loads((tmp_path / "settings.json").read_text())["seed"] == 0

@@ -1,7 +1,6 @@
 """What a model said of units, and what is true of them."""
 
 import dataclasses
-import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.training.artifacts import whole_file
 
 KINDS = ("multilabel", "multiclass", "regression")
 _FIELDS = ("kind", "classes", "unit_ids", "subjects", "logits", "targets")
@@ -78,11 +78,8 @@ class Predictions:
         """Write an npz file whole or not at all, of plain arrays without pickles."""
         arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in _FIELDS}
         arrays |= {f"{_ATTRIBUTE}{name}": values for name, values in self.attributes.items()}
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = path.with_name(path.name + ".tmp")
-        with temporary.open("wb") as file:
+        with whole_file(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
-        os.replace(temporary, path)
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":

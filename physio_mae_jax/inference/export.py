@@ -7,7 +7,6 @@ takes windows that are ready; how to make them is in the JSON file beside it.
 
 import dataclasses
 import json
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -57,9 +56,8 @@ def export_encoder(
     exported = _exported(trained, channels, platforms)
     artifacts.prepare_workdir(place.parent)
     with artifacts.telling_a_full_disk(place.parent):
-        partial = place.with_name(f"{place.name}.tmp")
-        partial.write_bytes(exported.serialize())
-        os.replace(partial, place)
+        with artifacts.whole_file(place) as partial:
+            partial.write_bytes(exported.serialize())
         artifacts.write_json(
             place.with_name(f"{place.name}.json"), _calling(trained, channels, platforms)
         )

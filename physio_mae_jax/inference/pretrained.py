@@ -6,7 +6,6 @@ against the hash in the description, their names and shapes against the model it
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -57,9 +56,8 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
         "versions": {name: metadata.version(name) for name in ("jax", "flax")},
     }
     with artifacts.telling_a_full_disk(place):
-        partial = place / f"{WEIGHTS}.tmp"
-        partial.write_bytes(weights)
-        os.replace(partial, place / WEIGHTS)
+        with artifacts.whole_file(place / WEIGHTS) as partial:
+            partial.write_bytes(weights)
         artifacts.write_text(place / CARD, render_card(trained, arrays, card))
         artifacts.write_json(place / DESCRIPTION, description)
     return place
