@@ -16,7 +16,7 @@ from typing import Any
 from absl import app, flags
 from ml_collections import config_flags
 
-from physio_mae_jax.command_line import parse_flags, set_up_logging
+from physio_mae_jax.command_line import parse_flags, set_up_logging, take_most_of_a_gpu
 from physio_mae_jax.errors import ConfigError, UserError
 
 _LOG = logging.getLogger("physio_mae_jax")
@@ -46,6 +46,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     set_up_logging()
+    take_most_of_a_gpu()
     from physio_mae_jax.experiment.benchmarking import build_bench
     from physio_mae_jax.experiment.environment import how_it_came_about
     from physio_mae_jax.measurement.cases import (

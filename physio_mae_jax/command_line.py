@@ -28,6 +28,17 @@ def set_up_logging() -> None:
     _LOG.propagate = False
 
 
+def take_most_of_a_gpu() -> None:
+    """Let JAX have 0.92 of a GPU's memory instead of 0.75, unless it was told otherwise.
+
+    What ``benchmark --plan`` counts as usable must be there. To be called before a device is used.
+    """
+    if (
+        "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ
+    ):  # its old name, not to be given beside it
+        os.environ.setdefault("XLA_CLIENT_MEM_FRACTION", "0.92")
+
+
 def keep_compiled_programs() -> None:
     """Let this run take the programs that an earlier one compiled.
 

@@ -11,7 +11,12 @@ from ml_collections import ConfigDict, config_flags
 
 from physio_mae_jax import cluster
 from physio_mae_jax.cluster import CLUSTERS, ClusterConfig
-from physio_mae_jax.command_line import keep_compiled_programs, parse_flags, set_up_logging
+from physio_mae_jax.command_line import (
+    keep_compiled_programs,
+    parse_flags,
+    set_up_logging,
+    take_most_of_a_gpu,
+)
 from physio_mae_jax.errors import UserError
 
 _LOG = logging.getLogger("physio_mae_jax")
@@ -41,6 +46,7 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     set_up_logging()
+    take_most_of_a_gpu()
     cluster.join(
         ClusterConfig(
             kind=_CLUSTER.value,

@@ -11,8 +11,10 @@ import jax
 import numpy as np
 import pytest
 
+from physio_mae_jax.command_line import take_most_of_a_gpu
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.experiment.pretraining import build_pretraining
+from physio_mae_jax.measurement.planning import USABLE_SHARE
 from physio_mae_jax.training.artifacts import parameter_summary
 from physio_mae_jax.training.pretrain_step import train_step
 from tests.factories import train_and_judge
@@ -188,3 +190,17 @@ def test_what_a_run_compiles_is_kept_where_jax_was_told_or_among_caches(named, t
     subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
     assert any(own.rglob("*")) == named
     assert any((caches / "physio_mae_jax/programs").rglob("*")) != named
+
+
+@pytest.mark.parametrize(
+    "told", [None, "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"]
+)
+def test_a_gpu_is_taken_nearly_whole_unless_jax_was_told_otherwise(told, monkeypatch):
+    new, old = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
+    for name in (new, old):
+        monkeypatch.setenv(name, "0.4")  # so that what is set below is undone
+        if name != told:
+            monkeypatch.delenv(name)
+    take_most_of_a_gpu()
+    given = {name: float(os.environ[name]) for name in (new, old) if name in os.environ}
+    assert given == {told or new: 0.4 if told else pytest.approx(USABLE_SHARE, abs=0.05)}

@@ -90,8 +90,13 @@ def pretend_python(folder, monkeypatch, script):
 
 def test_workers_get_the_same_command_and_a_gpu_each(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
+    monkeypatch.setenv(
+        "XLA_PYTHON_CLIENT_MEM_FRACTION", "0.8"
+    )  # of old, and refused beside the new
     pretend_python(
-        tmp_path, monkeypatch, 'echo "$@" $CUDA_VISIBLE_DEVICES $XLA_PYTHON_CLIENT_MEM_FRACTION'
+        tmp_path,
+        monkeypatch,
+        'echo "$@" $CUDA_VISIBLE_DEVICES $XLA_CLIENT_MEM_FRACTION $XLA_PYTHON_CLIENT_MEM_FRACTION',
     )
     run_workers(tmp_path, 3, ["--worker"], lambda: 0)
     said = [(tmp_path / f"workers/{k}.log").read_text().split() for k in range(3)]
@@ -99,6 +104,7 @@ def test_workers_get_the_same_command_and_a_gpu_each(tmp_path, monkeypatch):
         words[:4] == ["-m", "physio_mae_jax.main", "--config=x.py", "--worker"] for words in said
     )
     assert [words[4] for words in said] == ["4", "6", "4"]
+    assert {len(words) for words in said} == {6}
     assert all(float(words[5]) == pytest.approx(0.45) for words in said)  # two share the first
 
 

@@ -91,7 +91,9 @@ def run_workers(
     workers = []
     for k, path in enumerate(logs):
         with path.open("w", encoding="utf-8") as log:
-            environment = os.environ | _share_of_gpu(k, num_workers, gpus)
+            environment = {**os.environ, **_share_of_gpu(k, num_workers, gpus)}
+            if gpus:
+                environment.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # the share's old name
             started = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment
             )
@@ -131,7 +133,7 @@ def _share_of_gpu(worker: int, num_workers: int, gpus: Sequence[str]) -> Mapping
     neighbours = -(-num_workers // len(gpus))
     return {
         "CUDA_VISIBLE_DEVICES": gpus[worker % len(gpus)],
-        "XLA_PYTHON_CLIENT_MEM_FRACTION": f"{_SHARED_MEMORY / neighbours:.3f}",
+        "XLA_CLIENT_MEM_FRACTION": f"{_SHARED_MEMORY / neighbours:.3f}",
     }
 
 
