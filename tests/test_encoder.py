@@ -1,5 +1,6 @@
 """Embeddings of one's own signals: laws, shapes, reports, and what is refused."""
 
+import dataclasses
 import functools
 import tracemalloc
 
@@ -23,7 +24,7 @@ from physio_mae_jax.inference.throughput import measure_arrays, measure_files
 from physio_mae_jax.inference.tiling import tile
 from physio_mae_jax.training.prediction import average_by_unit, predict_windows
 from physio_mae_jax.training.sharding import make_mesh
-from tests.encoders import RATE_HZ, beats, cosine, encoder, write_run
+from tests.encoders import RATE_HZ, beats, cosine, encoder, untrained, write_run
 from tests.prepared import waves
 
 LEADS = ["I", "II", "V1"]
@@ -42,6 +43,20 @@ def test_the_same_beat_at_another_rate_has_the_same_embedding(made, rate_hz):
     other = made.encode(beats(10, 100, seed=1), sampling_rate_hz=100, channels=LEADS)
     assert cosine(wanted, found) > 0.999
     assert cosine(wanted, found) > cosine(wanted, other)
+
+
+def test_a_model_trained_with_fused_attention_is_used_where_there_is_none():
+    trained = untrained(compute_dtype="bfloat16", width=32, num_heads=2)
+    signal = beats(10, 100)
+    embeddings = []
+    for changes in ({}, {"attention_implementation": "fused", "unroll_layers": True}):
+        model = dataclasses.replace(trained.contract.model, **changes)
+        contract = dataclasses.replace(trained.contract, model=model)
+        one = Encoder(trained._replace(contract=contract), num_devices=1)
+        given = {"sampling_rate_hz": 100, "channels": LEADS}
+        embeddings.append(one.encode(signal, **given))
+        one.reconstruct(signal, **given)
+    np.testing.assert_array_equal(*embeddings)
 
 
 def test_the_order_of_names_and_their_spelling_do_not_matter(made):

@@ -104,7 +104,6 @@ def beginning_of_encoder(
         start = encoder_of_file(weights, weights_config, window_seconds)
     else:
         start = encoder_of_run(run, window_seconds)
-    check_attention(start.config)
     return Beginning(start.config.sampling_rate_hz, start.config.num_samples, start.config, start)
 
 

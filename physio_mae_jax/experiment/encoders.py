@@ -98,6 +98,7 @@ def _fitted(
     origin: str,
     window_seconds: float,
 ) -> StartingEncoder:
+    config = config.for_platform(jax.default_backend())
     num_samples = config.num_samples
     if window_seconds:
         num_samples = whole_samples(window_seconds, config.sampling_rate_hz)

@@ -149,7 +149,7 @@ def attend_window(trained: TrainedModel, inspected: Inspected, layer: int | None
     Raises:
         ConfigError: there is no such layer.
     """
-    config = trained.contract.model.for_inference()
+    config = trained.autoencoder.config
     if layer is not None and not -config.depth <= layer < config.depth:
         raise ConfigError(f"layer is {layer}; the encoder has {config.depth}, from 0 on.")
     alone = trained.contract.channels_alone

@@ -108,7 +108,7 @@ class EncodingPrograms:
         cls, config: MaeConfig, params: Params, mesh: Mesh, *, channels_alone: bool
     ) -> "EncodingPrograms":
         """Put an encoder on the devices."""
-        config = config.for_inference()
+        config = config.for_inference().for_platform(mesh.devices.flat[0].platform)
         params = jax.device_put(params, replicated(mesh))
         return cls(config, params, mesh, channels_alone)
 

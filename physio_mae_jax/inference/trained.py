@@ -35,7 +35,8 @@ class TrainedModel(NamedTuple):
     @property
     def autoencoder(self) -> MaskedAutoencoder:
         """The autoencoder, without a projection that may be around it."""
-        return MaskedAutoencoder(self.contract.model)
+        here = self.contract.model.for_inference().for_platform(jax.default_backend())
+        return MaskedAutoencoder(here)
 
     @property
     def autoencoder_params(self) -> Params:

@@ -119,6 +119,16 @@ class MaeConfig:
         """Return the same model without what only serves the backward pass."""
         return dataclasses.replace(self, remat="none", unroll_layers=False)
 
+    def for_platform(self, platform: str) -> "MaeConfig":
+        """Return the same model by operations that a JAX platform ('cpu', 'gpu', 'tpu') has.
+
+        A model trained with fused attention is thereby used, or trained on, where there is none:
+        its parameters are the same, its results to rounding.
+        """
+        if platform == "gpu" or self.attention_implementation == "xla":
+            return self
+        return dataclasses.replace(self, attention_implementation="xla", unroll_layers=False)
+
     def _check_variant(self) -> None:
         for name in ("mlp_rank_ratio", "attention_rank_ratio"):
             if not 0 <= getattr(self, name) <= 1:

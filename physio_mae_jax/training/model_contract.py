@@ -45,8 +45,8 @@ class ModelContract:
         return bool(self.contrastive.weight) or self.input.num_channels == 1
 
     def build(self) -> MaskedModel:
-        """Make the model."""
-        return build_model(self.model, self.contrastive)
+        """Make the model, by operations that this machine has."""
+        return build_model(self.model.for_platform(jax.default_backend()), self.contrastive)
 
     def new_params(self, key: jax.Array) -> Params:
         """Make the parameters that training begins with."""
