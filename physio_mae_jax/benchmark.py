@@ -59,6 +59,7 @@ def main(argv: list[str]) -> None:
     for name in _CASES.value:
         if name not in CASES:
             raise ConfigError(f"cases names {name!r}; choose of {', '.join(CASES)}.")
+    axes = _axes()
     bench = build_bench(
         _CONFIG.value, _CHANNELS.value, _REPEATS.value, with_data="pipeline" in _CASES.value
     )
@@ -70,8 +71,8 @@ def main(argv: list[str]) -> None:
         _profile(bench, Path(_PROFILE.value))
         return
     machine = describe_machine(bench)
-    if _GROW.value:
-        _grow(machine | common)
+    if axes:
+        _grow(axes, machine | common)
         return
     for name in _CASES.value:
         _print(
@@ -111,22 +112,33 @@ def _plan(bench: Any, cards_gib: list[float]) -> None:
     )
 
 
-def _grow(common: dict[str, Any]) -> None:
-    """Measure the training step along each axis that was asked for."""
+def _axes() -> list[Any]:
+    """Read what --grow names; what is wrong with it is told before anything is measured."""
+    from physio_mae_jax.measurement.growth import Axis
+
+    axes = [Axis.parse(text) for text in _GROW.value]
+    for axis in axes:
+        if axis.name != "channels" and not isinstance(_CONFIG.value.get(axis.name), int | float):
+            raise ConfigError(
+                f"grow names {axis.name!r}; choose channels or a number of the config."
+            )
+    return axes
+
+
+def _grow(axes: list[Any], common: dict[str, Any]) -> None:
+    """Measure the training step along each axis."""
     from physio_mae_jax.experiment.benchmarking import build_bench
-    from physio_mae_jax.measurement.growth import Axis, measure_growth
+    from physio_mae_jax.measurement.growth import measure_growth
 
     def build(name: str, value: float) -> Any:
         config, channels = copy.deepcopy(_CONFIG.value), _CHANNELS.value
         if name == "channels":
             channels = int(value)
-        elif isinstance(config.get(name), int | float):
-            config[name] = type(config[name])(value)
         else:
-            raise ConfigError(f"grow names {name!r}; choose channels or a number of the config.")
+            config[name] = type(config[name])(value)
         return build_bench(config, channels, _REPEATS.value, with_data=False)
 
-    for axis in [Axis.parse(text) for text in _GROW.value]:
+    for axis in axes:
         for line in measure_growth(axis, functools.partial(build, axis.name)):
             _print(line | common)
 

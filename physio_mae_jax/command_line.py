@@ -33,9 +33,8 @@ def take_most_of_a_gpu() -> None:
 
     What ``benchmark --plan`` counts as usable must be there. To be called before a device is used.
     """
-    if (
-        "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ
-    ):  # its old name, not to be given beside it
+    # The old name of the share; JAX refuses both at once.
+    if "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ:
         os.environ.setdefault("XLA_CLIENT_MEM_FRACTION", "0.92")
 
 

@@ -26,8 +26,6 @@ class BlockSettings(NamedTuple):
         mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
         channel_attention: attend across channels.
         channel_smoothing: smooth along time before that.
-        pin_layout: keep tokens in memory in the order of their axes. A loop over layers does; in
-            layers written out, the layout that suits one gather goes through all of them.
     """
 
     num_heads: int
@@ -37,7 +35,6 @@ class BlockSettings(NamedTuple):
     attention_rank_ratio: float = 0.0
     channel_attention: bool = True
     channel_smoothing: bool = True
-    pin_layout: bool = False
 
 
 class Block(nn.Module):
@@ -46,9 +43,15 @@ class Block(nn.Module):
     With a sequence for each channel this is the factorized block of v3. With the tokens of all
     channels in one sequence there is nothing to exchange, and it is the joint block of v1, of v2
     and of the original decoder.
+
+    Attributes:
+        settings: what it is made of.
+        pin_layout: keep tokens in memory in the order of their axes. A loop over layers does; in
+            layers written out, the layout that suits one gather goes through all of them.
     """
 
     settings: BlockSettings
+    pin_layout: bool = False
 
     @nn.compact
     def __call__(
@@ -71,7 +74,7 @@ class Block(nn.Module):
             (tokens, None): the form ``nn.scan`` wants of a carry.
         """
         cfg = self.settings
-        if cfg.pin_layout:
+        if self.pin_layout:
             tokens = each_device_its_own(_in_order_of_axes, tokens)
         batch, sequences, places, rows, width = tokens.shape
         flat = tokens.reshape(batch * sequences, places * rows, width)

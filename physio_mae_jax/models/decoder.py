@@ -113,7 +113,6 @@ class Decoder(nn.Module):
             num_heads=cfg.decoder_num_heads,
             dtype=cfg.dtype,
             attention_implementation=cfg.attention_implementation,
-            pin_layout=cfg.unroll_layers,
         )
         stack = Stack(settings, cfg.decoder_depth, cfg.remat, cfg.unroll_layers, name="stack")
         if cfg.decoder_attention == "factorized":

@@ -33,7 +33,6 @@ class Encoder(nn.Module):
             attention_rank_ratio=cfg.attention_rank_ratio,
             channel_attention=cfg.channel_attention,
             channel_smoothing=cfg.channel_smoothing,
-            pin_layout=cfg.unroll_layers,
         )
         self.stack = Stack(settings, cfg.depth, cfg.remat, cfg.unroll_layers)
         if cfg.class_token:

@@ -77,7 +77,7 @@ class Stack(nn.Module):
             length=self.depth,
             # Making parameters is a loop: written out it would take a minute to compile.
             unroll=self.depth if self.unroll_layers and not self.is_initializing() else 1,
-        )(self.settings, name="blocks")
+        )(self.settings, self.unroll_layers, name="blocks")
         tokens, _ = blocks(tokens, rotation, sequence_mask, token_mask)
         return layer_norm("norm", self.settings.dtype)(tokens)
 

@@ -2,7 +2,6 @@
 
 import json
 import logging
-import os
 import sys
 import time
 from collections.abc import Mapping
@@ -12,6 +11,7 @@ from types import TracebackType
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
+from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.judgement import Judgement
 
 _LOG = logging.getLogger(__name__)
@@ -136,6 +136,4 @@ def drop_lines_after(path: Path, step: int) -> None:
             continue
         if step and record["step"] <= step:
             kept.append(line + "\n")
-    temporary = path.with_suffix(".tmp")
-    temporary.write_text("".join(kept), encoding="utf-8")
-    os.replace(temporary, path)
+    artifacts.write_text(path, "".join(kept))

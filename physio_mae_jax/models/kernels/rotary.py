@@ -13,7 +13,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from physio_mae_jax.models.kernels.launch import Ref, launch
-from physio_mae_jax.models.rotary import Rotation
+from physio_mae_jax.models.rotary import Rotation, turn_halves
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
 _ROWS = 64  # tokens × heads that a program turns
@@ -131,20 +131,13 @@ def _rows(sizes: _Sizes) -> _Rows:
     return _Rows(pl.program_id(0), token, head, feature, inside, sizes.half)
 
 
-def _turned(
-    halves: tuple[jax.Array, jax.Array], cos: jax.Array, sin: jax.Array
-) -> tuple[jax.Array, jax.Array]:
-    first, second = halves
-    return first * cos - second * sin, second * cos + first * sin
-
-
 def _split_kernel(
     sizes: _Sizes, qkv_ref: Ref, cos_ref: Ref, sin_ref: Ref, query: Ref, key: Ref, value: Ref
 ) -> None:
     rows = _rows(sizes)
     cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
-    rows.store(query, _turned(rows.load(qkv_ref, 0), cos, sin))
-    rows.store(key, _turned(rows.load(qkv_ref, 1), cos, sin))
+    rows.store(query, turn_halves(*rows.load(qkv_ref, 0), cos, sin))
+    rows.store(key, turn_halves(*rows.load(qkv_ref, 1), cos, sin))
     rows.store(value, rows.load(qkv_ref, 2))
 
 
@@ -153,6 +146,6 @@ def _join_kernel(
 ) -> None:
     rows = _rows(sizes)
     cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
-    rows.store(qkv_ref, _turned(rows.load(query), cos, -sin), 0)
-    rows.store(qkv_ref, _turned(rows.load(key), cos, -sin), 1)
+    rows.store(qkv_ref, turn_halves(*rows.load(query), cos, -sin), 0)
+    rows.store(qkv_ref, turn_halves(*rows.load(key), cos, -sin), 1)
     rows.store(qkv_ref, rows.load(value), 2)
