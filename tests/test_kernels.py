@@ -6,63 +6,116 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physio_mae_jax.models.kernels.gelu import gelu_of_biased
-from physio_mae_jax.models.kernels.layer_norm import normalise_tokens
+from physio_mae_jax.models.kernels.gelu import gelu_and_product
+from physio_mae_jax.models.kernels.layer_norm import add_and_normalise, normalise
 from physio_mae_jax.models.kernels.rotary import split_and_rotate
+from physio_mae_jax.models.kernels.smoothing import smooth_and_normalise
+from physio_mae_jax.models.residual import Taps
 from physio_mae_jax.models.rotary import rotary_rotation, rotate
 from physio_mae_jax.training.sharding import along_batch, make_mesh, on_mesh
 
 _EPSILON = 1e-5
 
 
+def draw(*shapes):
+    keys = jax.random.split(jax.random.key(0), len(shapes))
+    return [3 * jax.random.normal(key, shape) + 1 for key, shape in zip(keys, shapes, strict=True)]
+
+
 def norm_example(*shape):
-    keys = jax.random.split(jax.random.key(0), 4)
-    tokens, gradient = (3 * jax.random.normal(key, shape) + 1 for key in keys[:2])
-    scale, bias = (jax.random.normal(key, shape[-1:]) for key in keys[2:])
-    return (tokens, scale, bias), gradient
+    *arguments, of_passed, of_normed = draw(shape, shape[-1:], shape[-1:], shape, shape)
+    return tuple(arguments), (of_passed, of_normed)
 
 
 def kernel_norm(tokens, scale, bias):
-    return normalise_tokens(tokens, scale, bias, _EPSILON, interpret=True)
+    return normalise(tokens, scale, bias, _EPSILON, interpret=True)
 
 
 def plain_norm(tokens, scale, bias):
     norm = nn.LayerNorm(epsilon=_EPSILON, use_fast_variance=False)
-    return norm.apply({"params": {"scale": scale, "bias": bias}}, tokens)
+    return tokens, norm.apply({"params": {"scale": scale, "bias": bias}}, tokens)
+
+
+def assert_same_and_so_are_gradients(ours, theirs, arguments, gradients):
+    our, our_pull = jax.vjp(ours, *arguments)
+    their, their_pull = jax.vjp(theirs, *arguments)
+    for one, other in zip(our, their, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-5, atol=1e-6 * float(jnp.abs(other).max()))
+    for one, other in zip(our_pull(gradients), their_pull(gradients), strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-5, atol=1e-5 * float(jnp.abs(other).max()))
 
 
 # Tokens and features that fill the kernel's blocks, and some that do not.
-@pytest.mark.parametrize("shape", [(2, 3, 64, 32), (1, 7, 24), (3, 70, 96), (2, 1, 1, 5, 8)])
+SHAPES = [(2, 3, 64, 32), (1, 7, 24), (3, 70, 96), (2, 1, 1, 5, 8)]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
 def test_norm_equals_linens_and_so_do_its_gradients(shape):
-    arguments, gradient = norm_example(*shape)
-    ours, our_pull = jax.vjp(kernel_norm, *arguments)
-    theirs, their_pull = jax.vjp(plain_norm, *arguments)
-    np.testing.assert_allclose(ours, theirs, atol=3e-6)
-    for our, their in zip(our_pull(gradient), their_pull(gradient), strict=True):
-        np.testing.assert_allclose(our, their, rtol=2e-5, atol=5e-5)
+    assert_same_and_so_are_gradients(kernel_norm, plain_norm, *norm_example(*shape))
+
+
+def sum_example(*shape):
+    (tokens, scale, bias), gradients = norm_example(*shape)
+    branch, branch_bias = draw(shape[::-1], shape[-1:])
+    return (tokens, branch.reshape(shape), branch_bias, scale, bias), gradients
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sum_and_norm_equal_plain_ones_and_so_do_their_gradients(shape):
+    share = (jnp.arange(shape[0]) != 1).astype(jnp.float32)
+    arguments, gradients = sum_example(*shape)
+
+    def ours(tokens, branch, branch_bias, scale, bias):
+        given = (tokens, branch, branch_bias, share, scale, bias)
+        return add_and_normalise(*given, _EPSILON, interpret=True)
+
+    def theirs(tokens, branch, branch_bias, scale, bias):
+        shares = share.reshape(-1, *[1] * (tokens.ndim - 1))
+        return plain_norm(tokens + branch + shares * branch_bias, scale, bias)
+
+    assert_same_and_so_are_gradients(ours, theirs, arguments, gradients)
+
+
+@pytest.mark.parametrize("shape", [(2, 3, 16, 4, 32), (1, 2, 5, 3, 24), (2, 1, 1, 2, 8)])
+def test_smoothing_and_norm_equal_plain_ones_and_so_do_their_gradients(shape):
+    (tokens, scale, bias), gradients = norm_example(*shape)
+    taps, taps_bias = draw((3, shape[-1]), shape[-1:])
+
+    def ours(*arguments):
+        return smooth_and_normalise(*arguments, _EPSILON, interpret=True)
+
+    def theirs(tokens, taps, taps_bias, scale, bias):
+        smoothed = Taps(taps, taps_bias).applied_to(tokens)
+        return tokens, plain_norm(smoothed, scale, bias)[1]
+
+    arguments = (tokens, taps, taps_bias, scale, bias)
+    assert_same_and_so_are_gradients(ours, theirs, arguments, gradients)
 
 
 def test_norm_of_bfloat16_is_computed_in_float32():
     (tokens, scale, bias), _ = norm_example(2, 40, 64)
     rounded = tokens.astype(jnp.bfloat16)
-    ours = kernel_norm(rounded, scale, bias)
-    exact = plain_norm(rounded.astype(jnp.float32), scale, bias)
+    _, ours = kernel_norm(rounded, scale, bias)
+    _, exact = plain_norm(rounded.astype(jnp.float32), scale, bias)
     assert ours.dtype == jnp.bfloat16
     np.testing.assert_array_equal(ours, exact.astype(jnp.bfloat16))
 
 
-def kernel_gelu(hidden, bias):
-    return gelu_of_biased(hidden, bias, interpret=True)
+def kernel_mlp(hidden, bias, kernel):
+    return gelu_and_product(hidden, bias, kernel, interpret=True)
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 64, 512), (1, 7, 24), (2, 130, 600)])
-def test_gelu_equals_the_tanh_form_and_so_do_its_gradients(shape):
-    (hidden, _, bias), gradient = norm_example(*shape)
-    ours, our_pull = jax.vjp(kernel_gelu, hidden, bias)
-    theirs, their_pull = jax.vjp(lambda h, b: nn.gelu(h + b, approximate=True), hidden, bias)
-    np.testing.assert_allclose(ours, theirs, atol=2e-6)
-    for our, their in zip(our_pull(gradient), their_pull(gradient), strict=True):
-        np.testing.assert_allclose(our, their, rtol=2e-5, atol=1e-4)
+def test_gelu_and_product_equal_the_plain_ones_and_so_do_their_gradients(shape):
+    hidden, bias, kernel, gradient = draw(shape, shape[-1:], (shape[-1], 16), (*shape[:-1], 16))
+
+    def ours(*arguments):
+        return (kernel_mlp(*arguments),)
+
+    def theirs(hidden, bias, kernel):
+        return (nn.gelu(hidden + bias, approximate=True) @ kernel,)
+
+    assert_same_and_so_are_gradients(ours, theirs, (hidden, bias, kernel), (gradient,))
 
 
 def rotary_example(sequences, tokens, heads, head_dim):
@@ -93,22 +146,42 @@ def test_rotary_equals_plain_and_so_does_its_gradient(sizes):
 
 
 def test_each_device_works_on_its_own_examples():
-    arguments, gradient = norm_example(8, 12, 16)
+    arguments, (gradient, _) = norm_example(8, 12, 16)
+    taps = jnp.ones((3, 16))
     qkv, rotation, gradients = rotary_example(8, 10, 2, 16)
     mesh = make_mesh()
     assert mesh.size > 1
     split = along_batch(mesh)
 
-    def both(tokens, gradient, qkv, rotation, gradients):
+    def added(tokens, branch_bias):
+        share = jnp.ones(len(tokens))
+        norm = (*arguments[1:], _EPSILON)
+        return add_and_normalise(tokens, tokens, branch_bias, share, *norm, interpret=True)
+
+    def smoothed(tokens, taps):
+        norm = (*arguments[1:], _EPSILON)
+        return smooth_and_normalise(tokens, taps, arguments[1], *norm, interpret=True)
+
+    def all_of_them(tokens, gradient, qkv, rotation, gradients):
         _, pull_norm = jax.vjp(kernel_norm, tokens, *arguments[1:])
-        _, pull_gelu = jax.vjp(kernel_gelu, tokens, arguments[2])
+        _, pull_sum = jax.vjp(added, tokens, arguments[1])
+        _, pull_smoothing = jax.vjp(smoothed, tokens[:, None, :, None], taps)
+        _, pull_gelu = jax.vjp(kernel_mlp, tokens, arguments[2], jnp.eye(16))
         _, pull_rotary = jax.vjp(lambda values: kernel_rotary(values, rotation), qkv)
-        return pull_norm(gradient), pull_gelu(gradient), pull_rotary(gradients)
+        uses = (gradient, gradient)
+        smoothing_uses = tuple(values[:, None, :, None] for values in uses)
+        return (
+            pull_norm(uses),
+            pull_sum(uses),
+            pull_smoothing(smoothing_uses),
+            pull_gelu(gradient),
+            pull_rotary(gradients),
+        )
 
     given = (arguments[0], gradient, qkv, rotation, gradients)
-    compiled = jax.jit(on_mesh(both, mesh), in_shardings=split).lower(*given).compile()
+    compiled = jax.jit(on_mesh(all_of_them, mesh), in_shardings=split).lower(*given).compile()
     assert "all-gather" not in compiled.as_text()
-    alone = both(*given)
+    alone = all_of_them(*given)
     for ours, theirs in zip(jax.tree.leaves(compiled(*given)), jax.tree.leaves(alone), strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
 
@@ -116,19 +189,34 @@ def test_each_device_works_on_its_own_examples():
 # JAX 0.11 announces another compiler for such kernels.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_kernels_lower_for_a_gpu_without_one():
-    tokens = jax.ShapeDtypeStruct((2, 12, 50, 768), jnp.bfloat16)
+    tokens = jax.ShapeDtypeStruct((2, 12, 50, 4, 768), jnp.bfloat16)
     feature = jax.ShapeDtypeStruct((768,), jnp.float32)
+    taps = jax.ShapeDtypeStruct((3, 768), jnp.float32)
     qkv = jax.ShapeDtypeStruct((24, 100, 3, 12, 64), jnp.bfloat16)
     positions = jax.ShapeDtypeStruct((24, 100), jnp.int32)
 
-    def total(tokens, scale, bias, qkv, positions):
-        normed = gelu_of_biased(normalise_tokens(tokens, scale, bias, _EPSILON), bias)
+    def total(tokens, scale, bias, taps, qkv, positions):
+        norm = (scale, bias, _EPSILON)
+        tokens, normed = normalise(tokens, *norm)
+        share = jnp.ones(len(tokens), jnp.float32)
+        tokens, normed = add_and_normalise(tokens, normed, bias, share, *norm)
+        tokens, smoothed = smooth_and_normalise(tokens, taps, bias, *norm)
+        hidden = gelu_and_product(normed, bias, jnp.ones((768, 64), jnp.bfloat16))
         parts = split_and_rotate(qkv, rotary_rotation(positions, 64))
-        return sum(values.astype(jnp.float32).sum() for values in (normed, *parts))
+        return sum(
+            values.astype(jnp.float32).sum() for values in (tokens, smoothed, hidden, *parts)
+        )
 
-    compiled = jax.jit(jax.grad(total, argnums=(0, 1, 2, 3)))
-    lowered = compiled.trace(tokens, feature, feature, qkv, positions).lower(
+    compiled = jax.jit(jax.grad(total, argnums=(0, 1, 2, 3, 4)))
+    lowered = compiled.trace(tokens, feature, feature, taps, qkv, positions).lower(
         lowering_platforms=("cuda",)
     )
-    for name in ("layer_norm_gradient", "gelu_gradient", "split_and_rotate_gradient"):
+    for name in (
+        "add_and_layer_norm",
+        "layer_norm_gradient",
+        "smoothed_layer_norm_gradient",
+        "smoothing_gradient",
+        "gelu_gradient",
+        "split_and_rotate_gradient",
+    ):
         assert name in lowered.as_text()

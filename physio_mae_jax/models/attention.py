@@ -5,9 +5,11 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.config import AttentionImplementation
+from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.channel_attention import MOST_CHANNELS, attend_across_channels
 from physio_mae_jax.models.kernels.rotary import split_and_rotate
-from physio_mae_jax.models.layers import keep, linear
+from physio_mae_jax.models.layers import LinearParameters, linear
+from physio_mae_jax.models.residual import Branch
 from physio_mae_jax.models.rotary import Rotation, rotate
 
 ATTENTION = "attention"  # the collection of what is attended to, see both classes
@@ -27,9 +29,13 @@ class MultiHeadAttention(nn.Module):
         qkv = linear(width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
         return qkv.reshape(*tokens.shape[:-1], 3, self.num_heads, -1)
 
-    def join_heads(self, mixed: jax.Array, shape: tuple[int, ...]) -> jax.Array:
-        """Make tokens of ``shape`` [..., D] of what was mixed, [..., h, d]."""
-        return linear(shape[-1], self.rank_ratio, self.dtype, "output")(mixed.reshape(shape))
+    def join_heads(self, mixed: jax.Array, shape: tuple[int, ...]) -> Branch:
+        """Make what is added to tokens of ``shape`` [..., D] of what was mixed, [..., h, d]."""
+        flat = mixed.reshape(shape)
+        if self.rank_ratio:
+            return Branch(linear(shape[-1], self.rank_ratio, self.dtype, "output")(flat))
+        kernel, bias = LinearParameters(shape[-1], self.dtype, name="output")(shape[-1])
+        return Branch(jnp.dot(flat, kernel), bias)
 
     @property
     def is_asked_for(self) -> bool:
@@ -53,8 +59,8 @@ class Attention(MultiHeadAttention):
         tokens: jax.Array,
         rotation: Rotation | None = None,
         key_mask: jax.Array | None = None,
-    ) -> jax.Array:
-        """Attend over T.
+    ) -> Branch:
+        """Attend over T and return what is added to [B, T, D].
 
         Args:
             tokens: [B, T, D].
@@ -85,8 +91,11 @@ class ChannelAttention(MultiHeadAttention):
     """
 
     @nn.compact
-    def __call__(self, tokens: jax.Array, channel_mask: jax.Array) -> jax.Array:
-        """Attend over M.
+    def __call__(self, tokens: jax.Array, channel_mask: jax.Array) -> Branch:
+        """Attend over M and return what is added to tokens.
+
+        One channel has nothing to exchange, so a lone channel among absent ones comes out as if
+        they were not there: where M = 1 nobody attends at all.
 
         Args:
             tokens: [B, M, T, D].
@@ -98,15 +107,18 @@ class ChannelAttention(MultiHeadAttention):
             self.sow(ATTENTION, "pairs", _weights(query, key, key_mask))
         is_kernel = self.implementation == "fused" and tokens.shape[1] <= MOST_CHANNELS
         attend = attend_across_channels if is_kernel else _plain_across_channels
-        return self.join_heads(keep(attend(qkv, channel_mask)), tokens.shape)
+        branch = self.join_heads(keep(attend(qkv, channel_mask)), tokens.shape)
+        return branch.shared_out(channel_mask.sum(axis=1) > 1)
 
 
 def _plain_across_channels(qkv: jax.Array, channel_mask: jax.Array) -> jax.Array:
-    """Attend among the channels of each place of [B, M, T, 3, h, d] by XLA: [B, M, T, h, d]."""
+    """Do by XLA what ``attend_across_channels`` does: [B, M, T, 3, h, d] -> [B, M, T, h, d]."""
     batch, channels, places = qkv.shape[:3]
     (query, key, value), key_mask = _sorted_by_place(qkv, channel_mask)
     mixed = _plain(query, key, value, key_mask)
-    return mixed.reshape(batch, places, channels, *mixed.shape[2:]).swapaxes(1, 2)
+    mixed = mixed.reshape(batch, places, channels, *mixed.shape[2:]).swapaxes(1, 2)
+    exchanges = channel_mask.sum(axis=1) > 1
+    return mixed * exchanges[:, None, None, None, None].astype(mixed.dtype)
 
 
 def _sorted_by_place(qkv: jax.Array, channel_mask: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -9,7 +9,9 @@ from jax.experimental.layout import Layout, with_layout_constraint
 
 from physio_mae_jax.models.attention import Attention, ChannelAttention, MultiHeadAttention
 from physio_mae_jax.models.config import AttentionImplementation
-from physio_mae_jax.models.layers import Mlp, TemporalSmoothing, keep, layer_norm
+from physio_mae_jax.models.kept import keep
+from physio_mae_jax.models.layers import Mlp
+from physio_mae_jax.models.residual import Branch, ResidualNorm, TemporalSmoothing
 from physio_mae_jax.models.rotary import Rotation
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
@@ -22,7 +24,7 @@ class BlockSettings(NamedTuple):
     Attributes:
         num_heads: of both attentions.
         dtype: of the computation.
-        attention_implementation: of attention, norms and MLP, see ``MaeConfig``.
+        attention_implementation: of attention, norms, smoothing and MLP, see ``MaeConfig``.
         mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
         channel_attention: attend across channels.
         channel_smoothing: smooth along time before that.
@@ -77,19 +79,19 @@ class Block(nn.Module):
         if self.pin_layout:
             tokens = each_device_its_own(_in_order_of_axes, tokens)
         batch, sequences, places, rows, width = tokens.shape
-        flat = tokens.reshape(batch * sequences, places * rows, width)
         key_mask = None
         if token_mask is not None:
             key_mask = jnp.repeat(token_mask.reshape(batch, -1), sequences, axis=0)
-        mixed = self._attention(Attention, "time_attention")(
-            keep(self._norm("time_norm")(flat)),
+        tokens, normed = self._norm("time_norm")(tokens)
+        branch = self._attention(Attention, "time_attention")(
+            normed.reshape(batch * sequences, places * rows, width),
             Rotation(*(jnp.repeat(angle, sequences, axis=0) for angle in rotation)),
             key_mask,
         )
-        tokens = keep(tokens + mixed.reshape(tokens.shape))
         if sequences > 1 and cfg.channel_attention:
-            tokens = keep(tokens + self._across_channels(tokens, sequence_mask, token_mask))
-        normed = keep(self._norm("mlp_norm")(tokens))
+            tokens = keep(branch.added_to(tokens))
+            tokens, branch = self._across_channels(tokens, sequence_mask, token_mask)
+        tokens, normed = self._norm("mlp_norm")(tokens, branch)
         mlp = Mlp(cfg.dtype, cfg.mlp_rank_ratio, self._is_fused, name="mlp")
         return tokens + mlp(normed), None
 
@@ -97,8 +99,8 @@ class Block(nn.Module):
     def _is_fused(self) -> bool:
         return self.settings.attention_implementation == "fused"
 
-    def _norm(self, name: str) -> nn.Module:
-        return layer_norm(name, self.settings.dtype, fused=self._is_fused)
+    def _norm(self, name: str) -> ResidualNorm:
+        return ResidualNorm(self.settings.dtype, self._is_fused, name=name)
 
     def _attention(self, kind: type[_Kind], name: str) -> _Kind:
         cfg = self.settings
@@ -112,23 +114,20 @@ class Block(nn.Module):
 
     def _across_channels(
         self, tokens: jax.Array, channel_mask: jax.Array, token_mask: jax.Array | None
-    ) -> jax.Array:
-        """Return what each channel receives from the others at the same place, [B, M, K, R, D]."""
-        cfg = self.settings
+    ) -> tuple[jax.Array, Branch]:
+        """Return tokens [B, M, K, R, D], and what each receives from other channels."""
         batch, channels, places, rows, width = tokens.shape
+        smoothing = None
+        if self.settings.channel_smoothing:
+            smoothing = TemporalSmoothing(name="smoothing")(width)
+        valid = tokens
         if token_mask is not None:
-            tokens = tokens * token_mask[:, None, :, :, None].astype(tokens.dtype)
-        if cfg.channel_smoothing:
-            tokens = keep(TemporalSmoothing(cfg.dtype, name="smoothing")(tokens))
-        meeting = tokens.reshape(batch, channels, places * rows, width)
-        mixed = self._attention(ChannelAttention, "channel_attention")(
-            self._norm("channel_norm")(meeting), channel_mask
+            valid = tokens * token_mask[:, None, :, :, None].astype(tokens.dtype)
+        passed, normed = self._norm("channel_norm")(valid, smoothing=smoothing)
+        branch = self._attention(ChannelAttention, "channel_attention")(
+            normed.reshape(batch, channels, places * rows, width), channel_mask
         )
-        # One channel has nothing to exchange, so a lone channel among absent ones must come out
-        # as if they were not there: where M = 1 the branch is skipped.
-        exchanges = channel_mask.sum(axis=1) > 1
-        mixed = mixed * exchanges[:, None, None, None].astype(mixed.dtype)
-        return mixed.reshape(tokens.shape)
+        return passed if token_mask is None else tokens, branch
 
 
 def _in_order_of_axes(tokens: jax.Array) -> jax.Array:

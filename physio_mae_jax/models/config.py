@@ -55,7 +55,7 @@ class MaeConfig:
         decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
         attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
             over time, and 'fused', which adds ``models.kernels``: attention across channels,
-            rotary positions, norms and the GELU.
+            rotary positions, sums and norms, smoothing and the GELU.
         remat: what the backward pass recomputes: 'none', 'elementwise' (what is cheap and large:
             the GELU, a norm) or 'full'.
         unroll_layers: write the layers out one after another instead of as a loop: faster, since

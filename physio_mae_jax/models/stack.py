@@ -11,7 +11,8 @@ import numpy as np
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.block import Block, BlockSettings
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.layers import KEPT, layer_norm
+from physio_mae_jax.models.kept import KEPT
+from physio_mae_jax.models.layers import layer_norm
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.signals import patches
 

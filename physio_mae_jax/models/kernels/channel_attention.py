@@ -62,7 +62,8 @@ def attend_across_channels(
         interpret: run the kernel's steps one by one on any machine, for tests.
 
     Returns:
-        [B, M, T, h, d] of the type of ``qkv``; logits and weights are float32.
+        [B, M, T, h, d] of the type of ``qkv``, zeros for examples with fewer than two channels;
+        logits and weights are float32.
     """
     attend = functools.partial(_attend, interpret)
     return each_device_its_own(attend, qkv, channel_mask.astype(jnp.int32))
@@ -137,7 +138,7 @@ def _store(ref: Ref, tile: _Tile, values: jax.Array, *part: int) -> None:
 def _weights(
     query: jax.Array, key: jax.Array, present_ref: Ref, tile: _Tile, sizes: _Sizes
 ) -> jax.Array:
-    """Return the weights [R, R] float32 of each row's own place."""
+    """Return the weights [R, R] float32 of each row's own place; 0 where nobody else is present."""
     rows, places = query.shape[0], sizes.places_a_program
     key_row = jax.lax.broadcasted_iota(jnp.int32, (1, rows), 1)
     key_channel = key_row // places
@@ -148,7 +149,10 @@ def _weights(
     logits = triton.dot(query, key.T) * sizes.head_dim**-0.5
     logits = jnp.where(attended, logits, _NEVER)
     powers = jnp.exp(logits - jnp.max(logits, axis=1, keepdims=True))
-    return powers / jnp.sum(powers, axis=1, keepdims=True)
+    # Each channel holds a row for each place.
+    num_present = jnp.sum((known & (present > 0)).astype(jnp.float32)) / places
+    exchanges = (num_present > 1.5).astype(jnp.float32)
+    return exchanges * powers / jnp.sum(powers, axis=1, keepdims=True)
 
 
 def _forward_kernel(sizes: _Sizes, qkv_ref: Ref, present_ref: Ref, mixed_ref: Ref) -> None:

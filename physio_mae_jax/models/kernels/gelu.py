@@ -1,7 +1,9 @@
-"""Bias and GELU in one pass over memory each way.
+"""Bias and GELU, and the product after them, in one pass over memory each way.
 
 The widest array of a block is that between the layers of its MLP. Compiled from the formula, the
 way back writes intermediate results of that size to memory, and adds up the bias's gradient slowly.
+It also needs the activations for the gradient of the second layer's matrix: the pass that goes back
+through the GELU makes them again beside its gradient, so they are not kept.
 """
 
 import functools
@@ -17,9 +19,9 @@ from physio_mae_jax.models.kernels.launch import Ref, launch
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
-_ROWS = 8  # tokens that a program holds at once
-_COLUMNS = 512  # and features of each
-_ROUNDS = 16  # how often it takes so many on the way back, adding up its share of the sums
+_ROWS = 4  # tokens that a program holds at once
+_COLUMNS = 256  # and features of each
+_ROUNDS = 8  # how often it takes so many on the way back, adding up its share of the sums
 
 
 class _Sizes(NamedTuple):
@@ -33,23 +35,29 @@ class _Sizes(NamedTuple):
         return self.examples, groups, pl.cdiv(self.features, _COLUMNS)
 
 
-def gelu_of_biased(hidden: jax.Array, bias: jax.Array, *, interpret: bool = False) -> jax.Array:
-    """Add a bias and apply the GELU in its tanh form.
+def gelu_and_product(
+    hidden: jax.Array, bias: jax.Array, kernel: jax.Array, *, interpret: bool = False
+) -> jax.Array:
+    """Add a bias, apply the GELU in its tanh form, and multiply by a matrix.
 
     Args:
         hidden: [B, …, F].
         bias: [F].
-        interpret: run the kernel's steps one by one on any machine, for tests.
+        kernel: [F, D] of the type of ``hidden``.
+        interpret: run the kernels' steps one by one on any machine, for tests.
 
     Returns:
-        [B, …, F] of the type of ``hidden``, computed in float32.
+        [B, …, D] of the type of ``hidden``; the GELU is computed in float32.
     """
     flat = hidden.reshape(hidden.shape[0], -1, hidden.shape[-1])
-    return _gelu(interpret, flat, bias).reshape(hidden.shape)
+    product = _gelu_and_product(interpret, flat, bias, kernel)
+    return product.reshape(*hidden.shape[:-1], kernel.shape[-1])
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _gelu(interpret: bool, hidden: jax.Array, bias: jax.Array) -> jax.Array:
+def _gelu_and_product(
+    interpret: bool, hidden: jax.Array, bias: jax.Array, kernel: jax.Array
+) -> jax.Array:
     def forward(hidden: jax.Array, bias: jax.Array) -> jax.Array:
         sizes = _Sizes(*hidden.shape)
         like = jax.ShapeDtypeStruct(hidden.shape, hidden.dtype)
@@ -57,36 +65,41 @@ def _gelu(interpret: bool, hidden: jax.Array, bias: jax.Array) -> jax.Array:
         call = launch(_forward_kernel, sizes, grid, [like], interpret=interpret, name="gelu")
         return call(hidden, bias)[0]
 
-    return each_device_its_own(forward, hidden, shared=(bias,))
+    return jnp.dot(each_device_its_own(forward, hidden, shared=(bias,)), kernel)
 
 
-def _gelu_forward(
-    interpret: bool, hidden: jax.Array, bias: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _gelu(interpret, hidden, bias), (hidden, bias)
+def _forward(
+    interpret: bool, hidden: jax.Array, bias: jax.Array, kernel: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
+    return _gelu_and_product(interpret, hidden, bias, kernel), (hidden, bias, kernel)
 
 
-def _gelu_backward(
-    interpret: bool, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+def _backward(
+    interpret: bool, kept: tuple[jax.Array, jax.Array, jax.Array], gradient: jax.Array
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     def backward(
-        hidden: jax.Array, gradient: jax.Array, bias: jax.Array
-    ) -> tuple[jax.Array, jax.Array]:
+        hidden: jax.Array, of_activations: jax.Array, bias: jax.Array
+    ) -> tuple[jax.Array, jax.Array, jax.Array]:
         sizes = _Sizes(*hidden.shape)
         grid = sizes.grid(_ROWS * _ROUNDS)
+        like = jax.ShapeDtypeStruct(hidden.shape, hidden.dtype)
         sums = jax.ShapeDtypeStruct((*grid[:2], sizes.features), jnp.float32)
-        outputs = [jax.ShapeDtypeStruct(hidden.shape, hidden.dtype), sums]
+        outputs = [like, like, sums]
         name = "gelu_gradient"
         call = launch(_backward_kernel, sizes, grid, outputs, interpret=interpret, name=name)
-        of_hidden, of_bias = call(hidden, gradient, bias)
-        return of_hidden, of_bias
+        activations, of_hidden, of_bias = call(hidden, of_activations, bias)
+        return activations, of_hidden, of_bias
 
-    hidden, bias = kept
-    of_hidden, of_bias = each_device_its_own(backward, hidden, gradient, shared=(bias,))
-    return of_hidden, of_bias.sum(axis=(0, 1)).astype(bias.dtype)
+    hidden, bias, kernel = kept
+    of_activations = jnp.dot(gradient, kernel.T)
+    activations, of_hidden, of_bias = each_device_its_own(
+        backward, hidden, of_activations, shared=(bias,)
+    )
+    of_kernel = jnp.einsum("btf,btd->fd", activations, gradient)
+    return of_hidden, of_bias.sum(axis=(0, 1)).astype(bias.dtype), of_kernel
 
 
-_gelu.defvjp(_gelu_forward, _gelu_backward)
+_gelu_and_product.defvjp(_forward, _backward)
 
 
 def _feature() -> jax.Array:
@@ -115,6 +128,7 @@ def _backward_kernel(
     hidden_ref: Ref,
     gradient_ref: Ref,
     bias_ref: Ref,
+    activations_ref: Ref,
     of_hidden_ref: Ref,
     of_bias_ref: Ref,
 ) -> None:
@@ -127,6 +141,7 @@ def _backward_kernel(
         tile = Tile.of_rows(example, first, _ROWS, feature, (sizes.tokens, sizes.features))
         values = tile.load(hidden_ref) + bias
         share, slope = _sigmoid_form(values)
+        tile.store(activations_ref, values * share)
         of_values = tile.load(gradient_ref) * share * (1 + values * (1 - share) * slope)
         tile.store(of_hidden_ref, of_values)
         return total + jnp.sum(of_values, axis=0, keepdims=True)

@@ -19,6 +19,7 @@ def launch(
     *,
     interpret: bool,
     name: str,
+    num_warps: int = 4,
 ) -> Callable[..., list[jax.Array]]:
     """Return a kernel as a function of arrays.
 
@@ -29,12 +30,13 @@ def launch(
         outputs: shapes and types of what it makes.
         interpret: run its steps one by one on any machine, for tests.
         name: in profiles.
+        num_warps: groups of 32 threads that share a program's work.
     """
     return pl.pallas_call(
         functools.partial(kernel, sizes),
         grid=grid,
         out_shape=list(outputs),
-        compiler_params=triton.CompilerParams(num_warps=4, num_stages=1),
+        compiler_params=triton.CompilerParams(num_warps=num_warps, num_stages=1),
         interpret=interpret,
         name=name,
     )

@@ -1,23 +1,34 @@
-"""LayerNorm as one pass over memory each way.
+"""LayerNorm, and the sum before it, as one pass over memory each way.
 
-Compiled from its formula it takes five or six passes: one for the statistics and one to use them,
-and on the way back the statistics again, sums over features, sums over tokens, and one to use them.
+A block adds what a branch makes to its tokens, and hands the sum on to two: the norm before the
+next branch, and the sum after that. So forwards sum and norm are one pass, and backwards the
+gradients of both uses are added up in the pass that goes through the norm. Compiled from the
+formulas these are a dozen passes.
 """
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton
 
+from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.launch import Ref, launch
-from physio_mae_jax.models.kernels.tile import Tile, load_parameter
+from physio_mae_jax.models.kernels.tile import (
+    Standardised,
+    Tile,
+    all_features,
+    load_parameter,
+    store_sums,
+    warps_of_rows,
+)
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
-_ROWS = 8  # tokens that a program holds at once
-_ROUNDS = 8  # how often it takes so many on the way back, adding up its share of the sums
+_ROWS = 4  # tokens that a program holds at once
+_GRADIENT_ROWS = 2  # the same on the way back
+_ROUNDS = 8  # how often it takes so many there, adding up its share of the sums
 
 
 class _Sizes(NamedTuple):
@@ -26,20 +37,19 @@ class _Sizes(NamedTuple):
     features: int
     epsilon: float
 
-    @property
-    def padded_features(self) -> int:
-        """Features a program sees; blocks of a kernel have powers of two as sizes."""
-        return pl.next_power_of_2(self.features)
+    @classmethod
+    def of(cls, tokens: jax.Array, epsilon: float) -> "_Sizes":
+        examples, number, features = tokens.shape
+        return cls(examples, number, features, epsilon)
+
+    def grid(self, tokens: int) -> tuple[int, int]:
+        """Programs of so many tokens each: examples × groups of tokens."""
+        return self.examples, pl.cdiv(self.tokens, tokens)
 
 
-def normalise_tokens(
-    tokens: jax.Array,
-    scale: jax.Array,
-    bias: jax.Array,
-    epsilon: float,
-    *,
-    interpret: bool = False,
-) -> jax.Array:
+def normalise(
+    tokens: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, *, interpret: bool = False
+) -> tuple[jax.Array, jax.Array]:
     """Normalise each token (Ba et al. 2016).
 
     Args:
@@ -50,124 +60,246 @@ def normalise_tokens(
         interpret: run the kernel's steps one by one on any machine, for tests.
 
     Returns:
-        [B, …, D] of the type of ``tokens``, computed in float32.
+        (tokens, normalised), [B, …, D] both. The first are for whoever uses the tokens beside
+        their norm: gradients of both are added up on the way. Computed in float32.
     """
     flat = tokens.reshape(tokens.shape[0], -1, tokens.shape[-1])
-    return _normalise(epsilon, interpret, flat, scale, bias).reshape(tokens.shape)
+    same, normed = _normalise(epsilon, interpret, flat, scale, bias)
+    return same.reshape(tokens.shape), normed.reshape(tokens.shape)
+
+
+def add_and_normalise(
+    tokens: jax.Array,
+    branch: jax.Array,
+    branch_bias: jax.Array,
+    share: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
+    epsilon: float,
+    *,
+    interpret: bool = False,
+) -> tuple[jax.Array, jax.Array]:
+    """Add ``branch + share · branch_bias`` to tokens, and normalise each sum.
+
+    Args:
+        tokens: [B, …, D].
+        branch: [B, …, D].
+        branch_bias: [D].
+        share: [B] float32, of each example; it gets no gradient.
+        scale, bias, epsilon, interpret: of the norm, as in ``normalise``.
+
+    Returns:
+        (sum, normalised sum), [B, …, D] both of the type of ``tokens``, computed in float32.
+    """
+    shape = tokens.shape
+    flat = (values.reshape(shape[0], -1, shape[-1]) for values in (tokens, branch))
+    total, normed = _add(epsilon, interpret, *flat, share, branch_bias, scale, bias)
+    return total.reshape(shape), normed.reshape(shape)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
 def _normalise(
     epsilon: float, interpret: bool, tokens: jax.Array, scale: jax.Array, bias: jax.Array
-) -> jax.Array:
+) -> tuple[jax.Array, jax.Array]:
     def forward(tokens: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
-        sizes = _sizes(tokens, epsilon)
-        grid = (sizes.examples, pl.cdiv(sizes.tokens, _ROWS))
-        like = jax.ShapeDtypeStruct(tokens.shape, tokens.dtype)
-        call = launch(_forward_kernel, sizes, grid, [like], interpret=interpret, name="layer_norm")
-        return call(tokens, scale, bias)[0]
+        sizes = _Sizes.of(tokens, epsilon)
+        outputs = [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype)]
+        return _launch(_norm_kernel, sizes, _ROWS, outputs, "layer_norm", interpret)(
+            tokens, scale, bias
+        )[0]
 
-    return each_device_its_own(forward, tokens, shared=(scale, bias))
+    return tokens, each_device_its_own(forward, tokens, shared=(scale, bias))
 
 
 def _normalise_forward(
     epsilon: float, interpret: bool, tokens: jax.Array, scale: jax.Array, bias: jax.Array
-) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return _normalise(epsilon, interpret, tokens, scale, bias), (tokens, scale)
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+    _, normed = _normalise(epsilon, interpret, tokens, scale, bias)
+    return (tokens, keep(normed)), (tokens, scale)
 
 
 def _normalise_backward(
-    epsilon: float, interpret: bool, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
+    epsilon: float,
+    interpret: bool,
+    kept: tuple[jax.Array, jax.Array],
+    gradients: tuple[jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    def backward(
-        tokens: jax.Array, gradient: jax.Array, scale: jax.Array
-    ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        sizes = _sizes(tokens, epsilon)
-        grid = (sizes.examples, pl.cdiv(sizes.tokens, _ROWS * _ROUNDS))
-        sums = jax.ShapeDtypeStruct((*grid, sizes.features), jnp.float32)
-        outputs = [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype), sums, sums]
-        name = "layer_norm_gradient"
-        call = launch(_backward_kernel, sizes, grid, outputs, interpret=interpret, name=name)
-        of_tokens, of_scale, of_bias = call(tokens, gradient, scale)
-        return of_tokens, of_scale, of_bias
-
-    tokens, scale = kept
-    of_tokens, of_scale, of_bias = each_device_its_own(backward, tokens, gradient, shared=(scale,))
-    return (
-        of_tokens,
-        of_scale.sum(axis=(0, 1)).astype(scale.dtype),
-        of_bias.sum(axis=(0, 1)).astype(scale.dtype),
-    )
+    of_tokens, of_scale, of_bias, _ = _pull(epsilon, interpret, *kept, gradients)
+    return of_tokens, of_scale, of_bias
 
 
 _normalise.defvjp(_normalise_forward, _normalise_backward)
 
 
-def _sizes(tokens: jax.Array, epsilon: float) -> _Sizes:
-    examples, number, features = tokens.shape
-    return _Sizes(examples, number, features, epsilon)
-
-
-def _rows(sizes: _Sizes, example: jax.Array, first: jax.Array) -> Tile:
-    """Take whole tokens from ``first`` on."""
-    limits = (sizes.tokens, sizes.features)
-    return Tile.of_rows(example, first, _ROWS, _feature(sizes), limits)
-
-
-def _feature(sizes: _Sizes) -> jax.Array:
-    return jax.lax.broadcasted_iota(jnp.int32, (1, sizes.padded_features), 1)
-
-
-def _standardised(
-    tokens: jax.Array, inside: jax.Array, sizes: _Sizes
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _add(
+    epsilon: float,
+    interpret: bool,
+    tokens: jax.Array,
+    branch: jax.Array,
+    share: jax.Array,
+    branch_bias: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Return tokens [R, F] standardised, and one over their deviation [R, 1]."""
-    mean = jnp.sum(tokens, axis=1, keepdims=True) / sizes.features
-    centred = jnp.where(inside, tokens - mean, 0.0)
-    variance = jnp.sum(centred * centred, axis=1, keepdims=True) / sizes.features
-    inverse = jax.lax.rsqrt(variance + sizes.epsilon)
-    return centred * inverse, inverse
+    def forward(tokens: jax.Array, *rest: jax.Array) -> tuple[jax.Array, ...]:
+        sizes = _Sizes.of(tokens, epsilon)
+        outputs = [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype)] * 2
+        return tuple(
+            _launch(_sum_kernel, sizes, _ROWS, outputs, "add_and_layer_norm", interpret)(
+                tokens, *rest
+            )
+        )
+
+    shared = (branch_bias, scale, bias)
+    return each_device_its_own(forward, tokens, branch, share, shared=shared)
 
 
-def _forward_kernel(
+def _add_forward(
+    epsilon: float, interpret: bool, *given: jax.Array
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, ...]]:
+    total, normed = _add(epsilon, interpret, *given)
+    # Marked here, since the way back takes up the very sum that is returned.
+    total = keep(total)
+    _, _, share, branch_bias, scale, _ = given
+    return (total, keep(normed)), (total, scale, share, branch_bias)
+
+
+def _add_backward(
+    epsilon: float,
+    interpret: bool,
+    kept: tuple[jax.Array, ...],
+    gradients: tuple[jax.Array, jax.Array],
+) -> tuple[jax.Array, ...]:
+    total, scale, share, branch_bias = kept
+    of_total, of_scale, of_bias, sums = _pull(epsilon, interpret, total, scale, gradients)
+    of_branch_bias = jnp.einsum("b,bd->d", share, sums).astype(branch_bias.dtype)
+    return of_total, of_total, jnp.zeros_like(share), of_branch_bias, of_scale, of_bias
+
+
+_add.defvjp(_add_forward, _add_backward)
+
+
+def _pull(
+    epsilon: float,
+    interpret: bool,
+    tokens: jax.Array,
+    scale: jax.Array,
+    gradients: tuple[jax.Array, jax.Array],
+) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
+    """Return the gradients of tokens, scale and bias, and each example's sum of the first [B, D].
+
+    ``gradients`` are those of the tokens as they are passed on, and of what is normalised.
+    """
+
+    def backward(tokens: jax.Array, *rest: jax.Array) -> tuple[jax.Array, ...]:
+        sizes = _Sizes.of(tokens, epsilon)
+        rows = _GRADIENT_ROWS * _ROUNDS
+        sums = jax.ShapeDtypeStruct((*sizes.grid(rows), sizes.features), jnp.float32)
+        outputs = [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype), *[sums] * 3]
+        name = "layer_norm_gradient"
+        return tuple(
+            _launch(_backward_kernel, sizes, rows, outputs, name, interpret)(tokens, *rest)
+        )
+
+    of_tokens, *sums = each_device_its_own(backward, tokens, *gradients, shared=(scale,))
+    of_scale, of_bias = (values.sum(axis=(0, 1)).astype(scale.dtype) for values in sums[:2])
+    return of_tokens, of_scale, of_bias, sums[2].sum(axis=1)
+
+
+def _launch(
+    kernel: Callable[..., None],
+    sizes: _Sizes,
+    rows: int,
+    outputs: Sequence[jax.ShapeDtypeStruct],
+    name: str,
+    interpret: bool,
+) -> Callable[..., list[jax.Array]]:
+    """Launch a kernel whose programs take ``rows`` tokens each."""
+    return launch(
+        kernel,
+        sizes,
+        sizes.grid(rows),
+        outputs,
+        interpret=interpret,
+        name=name,
+        num_warps=warps_of_rows(sizes.features),
+    )
+
+
+def _rows(sizes: _Sizes) -> Tile:
+    """Take the whole tokens of a program that goes through them once."""
+    feature = all_features(sizes.features)
+    first = pl.program_id(1) * _ROWS
+    return Tile.of_rows(pl.program_id(0), first, _ROWS, feature, (sizes.tokens, sizes.features))
+
+
+def _norm_kernel(
     sizes: _Sizes, tokens_ref: Ref, scale_ref: Ref, bias_ref: Ref, normed_ref: Ref
 ) -> None:
-    rows = _rows(sizes, pl.program_id(0), pl.program_id(1) * _ROWS)
-    standard, _ = _standardised(rows.load(tokens_ref), rows.inside, sizes)
+    rows = _rows(sizes)
+    _store_normed(sizes, rows, rows.load(tokens_ref), scale_ref, bias_ref, normed_ref)
+
+
+def _sum_kernel(
+    sizes: _Sizes,
+    tokens_ref: Ref,
+    branch_ref: Ref,
+    share_ref: Ref,
+    branch_bias_ref: Ref,
+    scale_ref: Ref,
+    bias_ref: Ref,
+    total_ref: Ref,
+    normed_ref: Ref,
+) -> None:
+    rows = _rows(sizes)
+    offset = load_parameter(branch_bias_ref, rows.feature, sizes.features)
+    offset = offset * share_ref[rows.example]
+    total = rows.load(tokens_ref) + (rows.load(branch_ref) + offset)
+    # What is normalised is the sum as it is stored, which is what the way back starts from.
+    total = jnp.where(rows.inside, total.astype(total_ref.dtype).astype(jnp.float32), 0.0)
+    rows.store(total_ref, total)
+    _store_normed(sizes, rows, total, scale_ref, bias_ref, normed_ref)
+
+
+def _store_normed(
+    sizes: _Sizes, rows: Tile, tokens: jax.Array, scale_ref: Ref, bias_ref: Ref, normed_ref: Ref
+) -> None:
+    standard = Standardised.of(tokens, rows.inside, sizes.features, sizes.epsilon)
     scale = load_parameter(scale_ref, rows.feature, sizes.features)
     bias = load_parameter(bias_ref, rows.feature, sizes.features)
-    rows.store(normed_ref, standard * scale + bias)
+    rows.store(normed_ref, standard.values * scale + bias)
 
 
 def _backward_kernel(
     sizes: _Sizes,
     tokens_ref: Ref,
-    gradient_ref: Ref,
+    of_passed_ref: Ref,
+    of_normed_ref: Ref,
     scale_ref: Ref,
     of_tokens_ref: Ref,
-    of_scale_ref: Ref,
-    of_bias_ref: Ref,
+    *sum_refs: Ref,
 ) -> None:
-    feature = _feature(sizes)
+    feature = all_features(sizes.features)
     scale = load_parameter(scale_ref, feature, sizes.features)
     example, part = pl.program_id(0), pl.program_id(1)
 
-    def take(number: jax.Array, sums: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, jax.Array]:
-        rows = _rows(sizes, example, (part * _ROUNDS + number) * _ROWS)
-        gradient = rows.load(gradient_ref)
-        standard, inverse = _standardised(rows.load(tokens_ref), rows.inside, sizes)
-        scaled = gradient * scale
-        mean = jnp.sum(scaled, axis=1, keepdims=True) / sizes.features
-        along = jnp.sum(scaled * standard, axis=1, keepdims=True) / sizes.features
-        rows.store(of_tokens_ref, inverse * (scaled - mean - standard * along))
-        of_scale, of_bias = sums
-        return (
-            of_scale + jnp.sum(gradient * standard, axis=0, keepdims=True),
-            of_bias + jnp.sum(gradient, axis=0, keepdims=True),
+    def take(number: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        first = (part * _ROUNDS + number) * _GRADIENT_ROWS
+        limits = (sizes.tokens, sizes.features)
+        rows = Tile.of_rows(example, first, _GRADIENT_ROWS, feature, limits)
+        standard = Standardised.of(
+            rows.load(tokens_ref), rows.inside, sizes.features, sizes.epsilon
+        )
+        of_normed = rows.load(of_normed_ref)
+        of_tokens = rows.load(of_passed_ref) + standard.pull(of_normed * scale)
+        rows.store(of_tokens_ref, of_tokens)
+        parts = (of_normed * standard.values, of_normed, jnp.where(rows.inside, of_tokens, 0.0))
+        return tuple(
+            total + jnp.sum(part, axis=0, keepdims=True)
+            for total, part in zip(sums, parts, strict=True)
         )
 
-    zeros = jnp.zeros(feature.shape, jnp.float32)
-    of_scale, of_bias = jax.lax.fori_loop(0, _ROUNDS, take, (zeros, zeros))
-    for ref, values in ((of_scale_ref, of_scale), (of_bias_ref, of_bias)):
-        at = ref.at[example, part, feature]
-        triton.store(at, values, mask=feature < sizes.features)
+    zeros = (jnp.zeros(feature.shape, jnp.float32),) * 3
+    sums = jax.lax.fori_loop(0, _ROUNDS, take, zeros)
+    store_sums(sum_refs, sums, feature, sizes.features)

@@ -1,0 +1,272 @@
+"""Smoothing in time and the LayerNorm after it: one pass over memory forwards, two backwards.
+
+A program reads its tokens' neighbours along with them; what is close in time is close in memory, so
+they come from the cache. What is smoothed is never written.
+"""
+
+import functools
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+
+from physio_mae_jax.models.kept import keep
+from physio_mae_jax.models.kernels.launch import Ref, launch
+from physio_mae_jax.models.kernels.tile import (
+    Standardised,
+    Tile,
+    all_features,
+    load_parameter,
+    store_sums,
+    warps_of_rows,
+)
+from physio_mae_jax.signals.own_examples import each_device_its_own
+
+_ROWS = 4  # tokens that a program holds at once
+_GRADIENT_ROWS = 2  # the same on the way back through the norm
+_ROUNDS = 8  # how often it takes so many there, adding up its share of the sums
+
+
+class _Sizes(NamedTuple):
+    examples: int
+    tokens: int  # of all sequences of an example
+    features: int
+    sequence: int  # tokens of one
+    place: int  # tokens of one place in time, so how far away a neighbour lies
+    epsilon: float
+
+    @classmethod
+    def of(cls, tokens: jax.Array, lengths: tuple[int, int], epsilon: float) -> "_Sizes":
+        examples, number, features = tokens.shape
+        return cls(examples, number, features, *lengths, epsilon)
+
+    def grid(self, tokens: int) -> tuple[int, int]:
+        """Programs of so many tokens each: examples × groups of tokens."""
+        return self.examples, pl.cdiv(self.tokens, tokens)
+
+
+def smooth_and_normalise(
+    tokens: jax.Array,
+    taps: jax.Array,
+    taps_bias: jax.Array,
+    scale: jax.Array,
+    bias: jax.Array,
+    epsilon: float,
+    *,
+    interpret: bool = False,
+) -> tuple[jax.Array, jax.Array]:
+    """Smooth along K with zeros past both ends, and normalise each token of that.
+
+    Args:
+        tokens: [B, M, K, R, D].
+        taps: [3, D] of the earlier place, the own and the later.
+        taps_bias: [D].
+        scale, bias: [D] of the norm.
+        epsilon: added to the variance.
+        interpret: run the kernels' steps one by one on any machine, for tests.
+
+    Returns:
+        (tokens, normalised), as of ``layer_norm.normalise``. Computed in float32.
+    """
+    shape = tokens.shape
+    lengths = (shape[2] * shape[3], shape[3])
+    flat = tokens.reshape(shape[0], -1, shape[-1])
+    same, normed = _smooth(lengths, epsilon, interpret, flat, taps, taps_bias, scale, bias)
+    return same.reshape(shape), normed.reshape(shape)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
+def _smooth(
+    lengths: tuple[int, int],
+    epsilon: float,
+    interpret: bool,
+    tokens: jax.Array,
+    *parameters: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    def forward(tokens: jax.Array, *parameters: jax.Array) -> jax.Array:
+        sizes = _Sizes.of(tokens, lengths, epsilon)
+        call = launch(
+            _forward_kernel,
+            sizes,
+            sizes.grid(_ROWS),
+            [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype)],
+            interpret=interpret,
+            name="smooth_and_layer_norm",
+            num_warps=warps_of_rows(sizes.features),
+        )
+        return call(tokens, *parameters)[0]
+
+    return tokens, each_device_its_own(forward, tokens, shared=parameters)
+
+
+def _smooth_forward(
+    lengths: tuple[int, int],
+    epsilon: float,
+    interpret: bool,
+    tokens: jax.Array,
+    *parameters: jax.Array,
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, ...]]:
+    _, normed = _smooth(lengths, epsilon, interpret, tokens, *parameters)
+    taps, taps_bias, scale, _ = parameters
+    return (tokens, keep(normed)), (tokens, taps, taps_bias, scale)
+
+
+def _smooth_backward(
+    lengths: tuple[int, int],
+    epsilon: float,
+    interpret: bool,
+    kept: tuple[jax.Array, ...],
+    gradients: tuple[jax.Array, jax.Array],
+) -> tuple[jax.Array, ...]:
+    tokens, taps, taps_bias, scale = kept
+    of_passed, of_normed = gradients
+
+    def through_norm(
+        tokens: jax.Array, of_normed: jax.Array, *parameters: jax.Array
+    ) -> tuple[jax.Array, ...]:
+        sizes = _Sizes.of(tokens, lengths, epsilon)
+        grid = sizes.grid(_GRADIENT_ROWS * _ROUNDS)
+        sums = jax.ShapeDtypeStruct((*grid, sizes.features), jnp.float32)
+        outputs = [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype), *[sums] * 6]
+        name = "smoothed_layer_norm_gradient"
+        call = launch(
+            _norm_gradient_kernel,
+            sizes,
+            grid,
+            outputs,
+            interpret=interpret,
+            name=name,
+            num_warps=warps_of_rows(sizes.features),
+        )
+        return tuple(call(tokens, of_normed, *parameters))
+
+    def through_taps(of_smoothed: jax.Array, of_passed: jax.Array, taps: jax.Array) -> jax.Array:
+        sizes = _Sizes.of(of_smoothed, lengths, epsilon)
+        call = launch(
+            _taps_gradient_kernel,
+            sizes,
+            sizes.grid(_ROWS),
+            [jax.ShapeDtypeStruct(of_smoothed.shape, of_smoothed.dtype)],
+            interpret=interpret,
+            name="smoothing_gradient",
+            num_warps=warps_of_rows(sizes.features),
+        )
+        return call(of_smoothed, of_passed, taps)[0]
+
+    of_smoothed, *sums = each_device_its_own(
+        through_norm, tokens, of_normed, shared=(taps, taps_bias, scale)
+    )
+    of_tokens = each_device_its_own(through_taps, of_smoothed, of_passed, shared=(taps,))
+    earlier, own, later, of_taps_bias, of_scale, of_bias = (
+        values.sum(axis=(0, 1)).astype(scale.dtype) for values in sums
+    )
+    return of_tokens, jnp.stack([earlier, own, later]), of_taps_bias, of_scale, of_bias
+
+
+_smooth.defvjp(_smooth_forward, _smooth_backward)
+
+
+class _Neighbours(NamedTuple):
+    """Tokens at one place in time, at the one before and at the one after."""
+
+    earlier: Tile
+    own: Tile
+    later: Tile
+
+    @classmethod
+    def at(
+        cls, sizes: _Sizes, example: jax.Array, first: jax.Array, num_rows: int
+    ) -> "_Neighbours":
+        """Take ``num_rows`` tokens of an example from ``first`` on."""
+        limits = (sizes.tokens, sizes.features)
+        feature = all_features(sizes.features)
+        own = Tile.of_rows(example, first, num_rows, feature, limits)
+        within = own.token % sizes.sequence
+        earlier = own.shifted(-sizes.place, within >= sizes.place)
+        return cls(earlier, own, own.shifted(sizes.place, within < sizes.sequence - sizes.place))
+
+    def load(self, ref: Ref) -> tuple[jax.Array, jax.Array, jax.Array]:
+        return self.earlier.load(ref), self.own.load(ref), self.later.load(ref)
+
+
+def _load_taps(sizes: _Sizes, ref: Ref) -> tuple[jax.Array, ...]:
+    feature = all_features(sizes.features)
+    return tuple(load_parameter(ref, feature, sizes.features, tap) for tap in range(3))
+
+
+def _forward_kernel(
+    sizes: _Sizes,
+    tokens_ref: Ref,
+    taps_ref: Ref,
+    taps_bias_ref: Ref,
+    scale_ref: Ref,
+    bias_ref: Ref,
+    normed_ref: Ref,
+) -> None:
+    rows = _Neighbours.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
+    feature, inside = rows.own.feature, rows.own.inside
+    smoothed = load_parameter(taps_bias_ref, feature, sizes.features)
+    for tap, tokens in zip(_load_taps(sizes, taps_ref), rows.load(tokens_ref), strict=True):
+        smoothed = smoothed + tap * tokens
+    standard = Standardised.of(smoothed, inside, sizes.features, sizes.epsilon)
+    scale = load_parameter(scale_ref, feature, sizes.features)
+    bias = load_parameter(bias_ref, feature, sizes.features)
+    rows.own.store(normed_ref, standard.values * scale + bias)
+
+
+def _norm_gradient_kernel(
+    sizes: _Sizes,
+    tokens_ref: Ref,
+    of_normed_ref: Ref,
+    taps_ref: Ref,
+    taps_bias_ref: Ref,
+    scale_ref: Ref,
+    of_smoothed_ref: Ref,
+    *sum_refs: Ref,
+) -> None:
+    """Go back through the norm; sum up the gradients of taps, their bias, scale and bias."""
+    feature = all_features(sizes.features)
+    taps = _load_taps(sizes, taps_ref)
+    taps_bias = load_parameter(taps_bias_ref, feature, sizes.features)
+    scale = load_parameter(scale_ref, feature, sizes.features)
+    example, part = pl.program_id(0), pl.program_id(1)
+
+    def take(number: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
+        first = (part * _ROUNDS + number) * _GRADIENT_ROWS
+        rows = _Neighbours.at(sizes, example, first, _GRADIENT_ROWS)
+        tokens = rows.load(tokens_ref)
+        smoothed = taps_bias
+        for tap, values in zip(taps, tokens, strict=True):
+            smoothed = smoothed + tap * values
+        standard = Standardised.of(smoothed, rows.own.inside, sizes.features, sizes.epsilon)
+        of_normed = rows.own.load(of_normed_ref)
+        of_smoothed = jnp.where(rows.own.inside, standard.pull(of_normed * scale), 0.0)
+        rows.own.store(of_smoothed_ref, of_smoothed)
+        parts = (
+            *(of_smoothed * values for values in tokens),
+            of_smoothed,
+            of_normed * standard.values,
+            of_normed,
+        )
+        return tuple(
+            total + jnp.sum(part, axis=0, keepdims=True)
+            for total, part in zip(sums, parts, strict=True)
+        )
+
+    zeros = (jnp.zeros(feature.shape, jnp.float32),) * 6
+    sums = jax.lax.fori_loop(0, _ROUNDS, take, zeros)
+    store_sums(sum_refs, sums, feature, sizes.features)
+
+
+def _taps_gradient_kernel(
+    sizes: _Sizes, of_smoothed_ref: Ref, of_passed_ref: Ref, taps_ref: Ref, of_tokens_ref: Ref
+) -> None:
+    rows = _Neighbours.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
+    of_tokens = rows.own.load(of_passed_ref)
+    # A token is its later neighbour's earlier one.
+    for tap, values in zip(
+        reversed(_load_taps(sizes, taps_ref)), rows.load(of_smoothed_ref), strict=True
+    ):
+        of_tokens = of_tokens + tap * values
+    rows.own.store(of_tokens_ref, of_tokens)

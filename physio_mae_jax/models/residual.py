@@ -1,0 +1,150 @@
+"""Sums along a block's residual path, and the norms and the smoothing between them (spec.md §4)."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from physio_mae_jax.models.kept import keep
+from physio_mae_jax.models.kernels import layer_norm as norm_kernel
+from physio_mae_jax.models.kernels.smoothing import smooth_and_normalise
+from physio_mae_jax.models.layers import NORM_EPSILON
+
+
+class Branch(NamedTuple):
+    """What is added to tokens: ``values + share · bias``.
+
+    The parts are kept apart for whoever adds them all in one pass.
+
+    Attributes:
+        values: [B, ..., D].
+        bias: [D], None where ``values`` have it already.
+        share: [B] of the bias, None for all of it.
+    """
+
+    values: jax.Array
+    bias: jax.Array | None = None
+    share: jax.Array | None = None
+
+    def shared_out(self, takes_part: jax.Array) -> "Branch":
+        """Leave the branch to the examples that take part [B] bool.
+
+        Of the others ``values`` are 0 already where ``bias`` is kept apart.
+        """
+        share = takes_part.astype(jnp.float32)
+        if self.bias is not None:
+            return self._replace(share=share)
+        rest = [1] * (self.values.ndim - 1)
+        return Branch(self.values * share.reshape(-1, *rest).astype(self.values.dtype))
+
+    def added_to(self, tokens: jax.Array) -> jax.Array:
+        """Return [B, ..., D] tokens and the branch."""
+        values = self.values.reshape(tokens.shape)
+        if self.bias is None:
+            return tokens + values
+        bias = self.bias.astype(tokens.dtype)
+        if self.share is not None:
+            share = self.share.reshape(-1, *[1] * (tokens.ndim - 1))
+            bias = bias * share.astype(tokens.dtype)
+        return tokens + (values + bias)
+
+
+class ResidualNorm(nn.Module):
+    """Sum and LayerNorm: adds a branch to tokens, and normalises the sum beside it.
+
+    Attributes:
+        dtype: of the computation.
+        fused: by kernels, on NVIDIA GPUs.
+    """
+
+    dtype: jnp.dtype
+    fused: bool = False
+
+    @nn.compact
+    def __call__(
+        self, tokens: jax.Array, branch: Branch | None = None, smoothing: "Taps | None" = None
+    ) -> tuple[jax.Array, jax.Array]:
+        """Return (tokens with the branch, their norm), [B, M, K, R, D] both.
+
+        Args:
+            tokens: [B, M, K, R, D].
+            branch: to be added first.
+            smoothing: of what is normalised, not of what is returned beside it; without a branch.
+        """
+        width = tokens.shape[-1]
+        scale = self.param("scale", nn.initializers.ones, (width,))
+        bias = self.param("bias", nn.initializers.zeros, (width,))
+        if self.fused:
+            return _fused(tokens.astype(self.dtype), branch, smoothing, scale, bias)
+        if branch is not None:
+            tokens = keep(branch.added_to(tokens))
+        smoothed = tokens if smoothing is None else smoothing.applied_to(tokens)
+        standard = jax.nn.standardize(smoothed.astype(jnp.float32), epsilon=NORM_EPSILON)
+        return tokens, keep((standard * scale + bias).astype(self.dtype))
+
+
+class Taps(NamedTuple):
+    """A depth-wise convolution of three taps along time.
+
+    Attributes:
+        kernel: [3, D] of the earlier place, the own and the later.
+        bias: [D].
+    """
+
+    kernel: jax.Array
+    bias: jax.Array
+
+    def applied_to(self, tokens: jax.Array) -> jax.Array:
+        """Smooth [B, M, K, R, D] along K, with zeros past both ends."""
+        kernel, bias = self.kernel.astype(tokens.dtype), self.bias.astype(tokens.dtype)
+        padded = jnp.pad(tokens, [(0, 0), (0, 0), (1, 1), (0, 0), (0, 0)])
+        earlier, later = padded[:, :, :-2], padded[:, :, 2:]
+        return kernel[0] * earlier + kernel[1] * tokens + kernel[2] * later + bias
+
+
+class TemporalSmoothing(nn.Module):
+    """The taps by which time columns of each frequency row are smoothed.
+
+    Among visible columns the neighbours are the nearest visible ones in time.
+    """
+
+    @nn.compact
+    def __call__(self, width: int) -> Taps:
+        """Return taps for tokens of ``width`` features."""
+        init = _uniform(3**-0.5)
+        return Taps(self.param("kernel", init, (3, width)), self.param("bias", init, (width,)))
+
+
+def _uniform(bound: float) -> Callable[..., jax.Array]:
+    def init(key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        return jax.random.uniform(key, shape, minval=-bound, maxval=bound)
+
+    return init
+
+
+def _fused(
+    tokens: jax.Array,
+    branch: Branch | None,
+    smoothing: Taps | None,
+    scale: jax.Array,
+    bias: jax.Array,
+) -> tuple[jax.Array, jax.Array]:
+    """Do as ``ResidualNorm`` does, by kernels."""
+    if branch is not None:
+        none = jnp.zeros(tokens.shape[-1:], jnp.float32)
+        all_of_it = jnp.ones(len(tokens), jnp.float32)
+        return norm_kernel.add_and_normalise(
+            tokens,
+            branch.values.reshape(tokens.shape),
+            none if branch.bias is None else branch.bias,
+            all_of_it if branch.share is None else branch.share,
+            scale,
+            bias,
+            NORM_EPSILON,
+        )
+    if smoothing is not None:
+        kernel, taps_bias = smoothing
+        return smooth_and_normalise(tokens, kernel, taps_bias, scale, bias, NORM_EPSILON)
+    return norm_kernel.normalise(tokens, scale, bias, NORM_EPSILON)
