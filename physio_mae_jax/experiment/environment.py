@@ -1,5 +1,7 @@
 """The machine that a run is for, and the description of both in config.json."""
 
+import json
+import logging
 import platform
 import shlex
 import sys
@@ -13,10 +15,14 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax import __version__
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.differences import differing, some
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import refuse_other_contract, saved_contract
 
+_LOG = logging.getLogger(__name__)
+# By these settings examples and their order are drawn.
+_DRAWN_BY = ("seed", "label_fraction")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
 
 
@@ -79,15 +85,41 @@ def describe_run(
 ) -> None:
     """Write config.json and split.json, if this is the process that writes.
 
+    Where the folder holds a run to go on with, other settings than it had are told.
+
     Raises:
-        UserError: the disk is full, or the folder holds a run of another contract, whose own
-            description must stay.
+        UserError: the disk is full, or the folder holds a run that these settings cannot go on
+            with, whose own description must stay.
     """
     checkpoints = workdir / "checkpoints"
     saved = saved_contract(checkpoints)
     if saved is not None:
         refuse_other_contract(checkpoints, saved, contract)
+        _compare_settings(workdir, config)
     if jax.process_index() == 0:
         with artifacts.telling_a_full_disk(workdir):
             artifacts.write_json(workdir / "config.json", describe_environment(config, contract))
             artifacts.write_json(workdir / "split.json", dict(split))
+
+
+def _compare_settings(workdir: Path, config: ConfigDict) -> None:
+    """Tell in what a run goes on with other settings; refuse those that would draw other examples.
+
+    Raises:
+        ConfigError: as said.
+    """
+    path = workdir / "config.json"
+    if not path.is_file():
+        return
+    before = json.loads(path.read_text(encoding="utf-8"))["config"]
+    now = json.loads(json.dumps(config.to_dict()))
+    for name in _DRAWN_BY:
+        if name in before and before[name] != now.get(name):
+            raise ConfigError(
+                f"{name}={now.get(name)!r}, but the run in {workdir} began with {before[name]!r}, "
+                "by which its examples and their order were drawn; give that again, or another "
+                "--workdir."
+            )
+    changed = differing(before, now)
+    if changed and jax.process_index() == 0:
+        _LOG.warning("from here on with other settings than before of %s", some(changed))

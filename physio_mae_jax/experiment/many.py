@@ -3,15 +3,13 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import jax
 from ml_collections import ConfigDict
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.differences import differing, some
 from physio_mae_jax.training import artifacts
-
-_SHOWN = 5
 
 
 def check_workers(num_workers: int) -> None:
@@ -46,22 +44,10 @@ def keep_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]) 
     before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
     common = [name for name in now if name in before]
     if common:
-        changed = [name for key in common for name in _differing(before[key], now[key], key)]
+        changed = [name for key in common for name in differing(before[key], now[key], key)]
         if changed:
-            more = f" and {len(changed) - _SHOWN} more" if len(changed) > _SHOWN else ""
             raise ConfigError(
-                f"{workdir} was begun with other settings of {', '.join(changed[:_SHOWN])}{more} "
-                f"({path}); what is done there would not be comparable. Give those again, or "
-                "another --workdir."
+                f"{workdir} was begun with other settings of {some(changed)} ({path}); what is "
+                "done there would not be comparable. Give those again, or another --workdir."
             )
     artifacts.write_json(path, before | now)
-
-
-def _differing(one: Any, two: Any, name: str) -> list[str]:
-    """Return the dotted names of what differs."""
-    if not (isinstance(one, dict) and isinstance(two, dict)):
-        return [] if one == two else [name]
-    found = []
-    for key in dict.fromkeys((*one, *two)):
-        found += _differing(one.get(key), two.get(key), f"{name}.{key}")
-    return found

@@ -19,10 +19,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation.decisions import Decisions
 from physio_mae_jax.evaluation.trained import EvaluationConfig, TrainedRun
 from physio_mae_jax.experiment.classifiers import MAE, build_model
-from physio_mae_jax.experiment.environment import (
-    count_devices,
-    how_it_came_about,
-)
+from physio_mae_jax.experiment.environment import count_devices, how_it_came_about
 from physio_mae_jax.experiment.past_run import read_run
 from physio_mae_jax.experiment.settings import data_settings, typed
 from physio_mae_jax.training import artifacts
@@ -51,6 +48,11 @@ def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> Trained
     check_batch_size(config.batch_size, 1, num_devices)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
     past = ConfigDict(read_run(config.run))
+    if workdir.absolute() == Path(config.run).absolute():
+        raise ConfigError(
+            f"--workdir={workdir} is the folder of the run itself, whose own card would be "
+            "overwritten; name another."
+        )
     if past.task != "finetune":
         raise ConfigError(
             f"the run in {config.run} was of task {past.task!r} and has no head; judge its "

@@ -18,6 +18,9 @@ from physio_mae_jax.training.progress import Progress
 from physio_mae_jax.training.sharding import by_size
 from physio_mae_jax.training.state import TrainState
 
+# Settings of a model that say how it is computed, not what.
+_HOW_COMPUTED = ("attention_implementation", "remat", "unroll_layers")
+
 
 class Checkpoints:
     """Numbered checkpoints in one folder; number n holds the state after n steps.
@@ -213,6 +216,8 @@ def refuse_other_contract(
 ) -> None:
     """Refuse to go on with another model or another kind of input than a checkpoint's.
 
+    How the model is computed may change: on what, and what the backward pass computes again.
+
     Raises:
         ConfigError: they differ; it names where.
     """
@@ -222,7 +227,7 @@ def refuse_other_contract(
         f"{section}.{name}: {saved.get(section, {}).get(name)!r} there, {value!r} here"
         for section, values in ours.items()
         for name, value in values.items()
-        if saved.get(section, {}).get(name) != value
+        if name not in _HOW_COMPUTED and saved.get(section, {}).get(name) != value
     ]
     if different:
         raise ConfigError(

@@ -1,0 +1,72 @@
+"""A folder that holds a run is gone on with, or left alone: other settings are told or refused."""
+
+import json
+import logging
+import shutil
+
+import pytest
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.differences import differing, some
+from physio_mae_jax.experiment.finetuning import build_finetuning
+from physio_mae_jax.experiment.pretraining import build_pretraining
+from physio_mae_jax.experiment.trained import build_trained
+from tests.runs import finetuning_config, head_config, pretraining_config
+
+
+@pytest.fixture
+def begun(pretrained, tmp_path):
+    return shutil.copytree(pretrained, tmp_path / "run")
+
+
+def test_another_seed_is_refused_and_the_description_stays(waves_root, begun):
+    before = (begun / "config.json").read_bytes()
+    config = pretraining_config(waves_root, seed=1)
+    with pytest.raises(ConfigError, match=r"seed=1, but the run in .* began with 0, by which its"):
+        build_pretraining(config, begun)
+    assert (begun / "config.json").read_bytes() == before
+
+
+def test_other_settings_are_told_by_name(waves_root, begun, caplog):
+    config = pretraining_config(waves_root, **{"optimizer.peak_learning_rate": 1e-5})
+    with caplog.at_level(logging.WARNING):
+        build_pretraining(config, begun)
+    assert "other settings than before of optimizer.peak_learning_rate" in caplog.text
+    written = json.loads((begun / "config.json").read_text(encoding="utf-8"))
+    assert written["config"]["optimizer"]["peak_learning_rate"] == 1e-5
+
+
+def test_the_same_settings_are_gone_on_with_in_silence(waves_root, begun, caplog):
+    with caplog.at_level(logging.WARNING):
+        build_pretraining(pretraining_config(waves_root), begun)
+    assert "other settings" not in caplog.text
+
+
+def test_a_run_short_of_memory_goes_on_computing_more_again(waves_root, begun):
+    config = pretraining_config(waves_root, **{"model.remat": "full"})
+    assert build_pretraining(config, begun).contract["model"]["remat"] == "full"
+    config.model.depth += 1
+    with pytest.raises(ConfigError, match=r"model\.depth"):
+        build_pretraining(config, begun)
+
+
+def test_another_share_of_the_labels_is_refused(waves_root, tmp_path):
+    run = build_finetuning(finetuning_config(waves_root), tmp_path, strict=False)
+    saved = tmp_path / "checkpoints" / "1" / "contract"
+    saved.mkdir(parents=True)
+    (saved / "metadata").write_text(json.dumps(run.training.contract), encoding="utf-8")
+    config = finetuning_config(waves_root, label_fraction=0.5)
+    with pytest.raises(ConfigError, match=r"label_fraction=0\.5, but the run in .* with 1\.0"):
+        build_finetuning(config, tmp_path, strict=False)
+
+
+def test_a_run_is_not_judged_in_its_own_folder(pretrained):
+    with pytest.raises(ConfigError, match=r"is the folder of the run itself, whose own card"):
+        build_trained(head_config(pretrained), pretrained, strict=False)
+
+
+def test_differences_are_named_and_few_of_many_shown():
+    before = {"a": 1, "b": {"c": [1, 2], "d": 2}}
+    assert differing(before, {"a": 1, "b": {"c": [1], "d": 2, "e": 0}}) == ["b.c", "b.e"]
+    assert differing(before, before) == []
+    assert some([f"s{number}" for number in range(7)]) == "s0, s1, s2, s3, s4 and 2 more"
