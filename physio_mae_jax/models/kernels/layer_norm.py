@@ -7,7 +7,6 @@ formulas these are a dozen passes.
 """
 
 import functools
-from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
@@ -15,15 +14,9 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from physio_mae_jax.models.kept import keep
-from physio_mae_jax.models.kernels.launch import Ref, launch
-from physio_mae_jax.models.kernels.tile import (
-    Standardised,
-    Tile,
-    all_features,
-    load_parameter,
-    store_sums,
-    warps_of_rows,
-)
+from physio_mae_jax.models.kernels.launch import Ref
+from physio_mae_jax.models.kernels.rows import Rows, Standardised, launch_rows, store_sums
+from physio_mae_jax.models.kernels.tile import Tile, load_parameter
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
 _ROWS = 4  # tokens that a program holds at once
@@ -32,19 +25,12 @@ _ROUNDS = 8  # how often it takes so many there, adding up its share of the sums
 
 
 class _Sizes(NamedTuple):
-    examples: int
-    tokens: int
-    features: int
+    rows: Rows
     epsilon: float
 
     @classmethod
     def of(cls, tokens: jax.Array, epsilon: float) -> "_Sizes":
-        examples, number, features = tokens.shape
-        return cls(examples, number, features, epsilon)
-
-    def grid(self, tokens: int) -> tuple[int, int]:
-        """Programs of so many tokens each: examples × groups of tokens."""
-        return self.examples, pl.cdiv(self.tokens, tokens)
+        return cls(Rows.of(tokens), epsilon)
 
 
 def normalise(
@@ -103,10 +89,11 @@ def _normalise(
 ) -> tuple[jax.Array, jax.Array]:
     def forward(tokens: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
         sizes = _Sizes.of(tokens, epsilon)
-        outputs = [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype)]
-        return _launch(_norm_kernel, sizes, _ROWS, outputs, "layer_norm", interpret)(
-            tokens, scale, bias
-        )[0]
+        outputs = [sizes.rows.like(tokens)]
+        call = launch_rows(
+            _norm_kernel, sizes, sizes.rows, _ROWS, outputs, interpret=interpret, name="layer_norm"
+        )
+        return call(tokens, scale, bias)[0]
 
     return tokens, each_device_its_own(forward, tokens, shared=(scale, bias))
 
@@ -144,12 +131,12 @@ def _add(
 ) -> tuple[jax.Array, jax.Array]:
     def forward(tokens: jax.Array, *rest: jax.Array) -> tuple[jax.Array, ...]:
         sizes = _Sizes.of(tokens, epsilon)
-        outputs = [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype)] * 2
-        return tuple(
-            _launch(_sum_kernel, sizes, _ROWS, outputs, "add_and_layer_norm", interpret)(
-                tokens, *rest
-            )
+        outputs = [sizes.rows.like(tokens)] * 2
+        name = "add_and_layer_norm"
+        call = launch_rows(
+            _sum_kernel, sizes, sizes.rows, _ROWS, outputs, interpret=interpret, name=name
         )
+        return tuple(call(tokens, *rest))
 
     shared = (branch_bias, scale, bias)
     return each_device_its_own(forward, tokens, branch, share, shared=shared)
@@ -194,50 +181,30 @@ def _pull(
 
     def backward(tokens: jax.Array, *rest: jax.Array) -> tuple[jax.Array, ...]:
         sizes = _Sizes.of(tokens, epsilon)
-        rows = _GRADIENT_ROWS * _ROUNDS
-        sums = jax.ShapeDtypeStruct((*sizes.grid(rows), sizes.features), jnp.float32)
-        outputs = [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype), *[sums] * 3]
+        number = _GRADIENT_ROWS * _ROUNDS
+        outputs = [sizes.rows.like(tokens), *[sizes.rows.sums(number)] * 3]
         name = "layer_norm_gradient"
-        return tuple(
-            _launch(_backward_kernel, sizes, rows, outputs, name, interpret)(tokens, *rest)
+        call = launch_rows(
+            _backward_kernel, sizes, sizes.rows, number, outputs, interpret=interpret, name=name
         )
+        return tuple(call(tokens, *rest))
 
     of_tokens, *sums = each_device_its_own(backward, tokens, *gradients, shared=(scale,))
     of_scale, of_bias = (values.sum(axis=(0, 1)).astype(scale.dtype) for values in sums[:2])
     return of_tokens, of_scale, of_bias, sums[2].sum(axis=1)
 
 
-def _launch(
-    kernel: Callable[..., None],
-    sizes: _Sizes,
-    rows: int,
-    outputs: Sequence[jax.ShapeDtypeStruct],
-    name: str,
-    interpret: bool,
-) -> Callable[..., list[jax.Array]]:
-    """Launch a kernel whose programs take ``rows`` tokens each."""
-    return launch(
-        kernel,
-        sizes,
-        sizes.grid(rows),
-        outputs,
-        interpret=interpret,
-        name=name,
-        num_warps=warps_of_rows(sizes.features),
-    )
-
-
-def _rows(sizes: _Sizes) -> Tile:
-    """Take the whole tokens of a program that goes through them once."""
-    feature = all_features(sizes.features)
-    first = pl.program_id(1) * _ROWS
-    return Tile.of_rows(pl.program_id(0), first, _ROWS, feature, (sizes.tokens, sizes.features))
+def _once(sizes: _Sizes) -> Tile:
+    """Take the tokens of a program that goes through them once."""
+    rows = sizes.rows
+    limits = (rows.tokens, rows.features)
+    return Tile.of_rows(pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS, rows.feature(), limits)
 
 
 def _norm_kernel(
     sizes: _Sizes, tokens_ref: Ref, scale_ref: Ref, bias_ref: Ref, normed_ref: Ref
 ) -> None:
-    rows = _rows(sizes)
+    rows = _once(sizes)
     _store_normed(sizes, rows, rows.load(tokens_ref), scale_ref, bias_ref, normed_ref)
 
 
@@ -252,8 +219,8 @@ def _sum_kernel(
     total_ref: Ref,
     normed_ref: Ref,
 ) -> None:
-    rows = _rows(sizes)
-    offset = load_parameter(branch_bias_ref, rows.feature, sizes.features)
+    rows = _once(sizes)
+    offset = load_parameter(branch_bias_ref, rows.feature, sizes.rows.features)
     offset = offset * share_ref[rows.example]
     total = rows.load(tokens_ref) + (rows.load(branch_ref) + offset)
     # What is normalised is the sum as it is stored, which is what the way back starts from.
@@ -265,9 +232,9 @@ def _sum_kernel(
 def _store_normed(
     sizes: _Sizes, rows: Tile, tokens: jax.Array, scale_ref: Ref, bias_ref: Ref, normed_ref: Ref
 ) -> None:
-    standard = Standardised.of(tokens, rows.inside, sizes.features, sizes.epsilon)
-    scale = load_parameter(scale_ref, rows.feature, sizes.features)
-    bias = load_parameter(bias_ref, rows.feature, sizes.features)
+    standard = Standardised.of(tokens, rows.inside, sizes.rows.features, sizes.epsilon)
+    scale = load_parameter(scale_ref, rows.feature, sizes.rows.features)
+    bias = load_parameter(bias_ref, rows.feature, sizes.rows.features)
     rows.store(normed_ref, standard.values * scale + bias)
 
 
@@ -280,16 +247,16 @@ def _backward_kernel(
     of_tokens_ref: Ref,
     *sum_refs: Ref,
 ) -> None:
-    feature = all_features(sizes.features)
-    scale = load_parameter(scale_ref, feature, sizes.features)
+    feature = sizes.rows.feature()
+    scale = load_parameter(scale_ref, feature, sizes.rows.features)
     example, part = pl.program_id(0), pl.program_id(1)
 
     def take(number: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         first = (part * _ROUNDS + number) * _GRADIENT_ROWS
-        limits = (sizes.tokens, sizes.features)
+        limits = (sizes.rows.tokens, sizes.rows.features)
         rows = Tile.of_rows(example, first, _GRADIENT_ROWS, feature, limits)
         standard = Standardised.of(
-            rows.load(tokens_ref), rows.inside, sizes.features, sizes.epsilon
+            rows.load(tokens_ref), rows.inside, sizes.rows.features, sizes.epsilon
         )
         of_normed = rows.load(of_normed_ref)
         of_tokens = rows.load(of_passed_ref) + standard.pull(of_normed * scale)
@@ -302,4 +269,4 @@ def _backward_kernel(
 
     zeros = (jnp.zeros(feature.shape, jnp.float32),) * 3
     sums = jax.lax.fori_loop(0, _ROUNDS, take, zeros)
-    store_sums(sum_refs, sums, feature, sizes.features)
+    store_sums(sum_refs, sums, feature, sizes.rows.features)

@@ -12,15 +12,9 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from physio_mae_jax.models.kept import keep
-from physio_mae_jax.models.kernels.launch import Ref, launch
-from physio_mae_jax.models.kernels.tile import (
-    Standardised,
-    Tile,
-    all_features,
-    load_parameter,
-    store_sums,
-    warps_of_rows,
-)
+from physio_mae_jax.models.kernels.launch import Ref
+from physio_mae_jax.models.kernels.rows import Rows, Standardised, launch_rows, store_sums
+from physio_mae_jax.models.kernels.tile import Tile, load_parameter
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
 _ROWS = 4  # tokens that a program holds at once
@@ -29,21 +23,14 @@ _ROUNDS = 8  # how often it takes so many there, adding up its share of the sums
 
 
 class _Sizes(NamedTuple):
-    examples: int
-    tokens: int  # of all sequences of an example
-    features: int
+    rows: Rows
     sequence: int  # tokens of one
     place: int  # tokens of one place in time, so how far away a neighbour lies
     epsilon: float
 
     @classmethod
     def of(cls, tokens: jax.Array, lengths: tuple[int, int], epsilon: float) -> "_Sizes":
-        examples, number, features = tokens.shape
-        return cls(examples, number, features, *lengths, epsilon)
-
-    def grid(self, tokens: int) -> tuple[int, int]:
-        """Programs of so many tokens each: examples × groups of tokens."""
-        return self.examples, pl.cdiv(self.tokens, tokens)
+        return cls(Rows.of(tokens), *lengths, epsilon)
 
 
 def smooth_and_normalise(
@@ -86,14 +73,9 @@ def _smooth(
 ) -> tuple[jax.Array, jax.Array]:
     def forward(tokens: jax.Array, *parameters: jax.Array) -> jax.Array:
         sizes = _Sizes.of(tokens, lengths, epsilon)
-        call = launch(
-            _forward_kernel,
-            sizes,
-            sizes.grid(_ROWS),
-            [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype)],
-            interpret=interpret,
-            name="smooth_and_layer_norm",
-            num_warps=warps_of_rows(sizes.features),
+        outputs, name = [sizes.rows.like(tokens)], "smooth_and_layer_norm"
+        call = launch_rows(
+            _forward_kernel, sizes, sizes.rows, _ROWS, outputs, interpret=interpret, name=name
         )
         return call(tokens, *parameters)[0]
 
@@ -126,31 +108,22 @@ def _smooth_backward(
         tokens: jax.Array, of_normed: jax.Array, *parameters: jax.Array
     ) -> tuple[jax.Array, ...]:
         sizes = _Sizes.of(tokens, lengths, epsilon)
-        grid = sizes.grid(_GRADIENT_ROWS * _ROUNDS)
-        sums = jax.ShapeDtypeStruct((*grid, sizes.features), jnp.float32)
-        outputs = [jax.ShapeDtypeStruct(tokens.shape, tokens.dtype), *[sums] * 6]
+        number = _GRADIENT_ROWS * _ROUNDS
+        outputs = [sizes.rows.like(tokens), *[sizes.rows.sums(number)] * 6]
         name = "smoothed_layer_norm_gradient"
-        call = launch(
+        call = launch_rows(
             _norm_gradient_kernel,
-            sizes,
-            grid,
-            outputs,
+            *(sizes, sizes.rows, number, outputs),
             interpret=interpret,
             name=name,
-            num_warps=warps_of_rows(sizes.features),
         )
         return tuple(call(tokens, of_normed, *parameters))
 
     def through_taps(of_smoothed: jax.Array, of_passed: jax.Array, taps: jax.Array) -> jax.Array:
         sizes = _Sizes.of(of_smoothed, lengths, epsilon)
-        call = launch(
-            _taps_gradient_kernel,
-            sizes,
-            sizes.grid(_ROWS),
-            [jax.ShapeDtypeStruct(of_smoothed.shape, of_smoothed.dtype)],
-            interpret=interpret,
-            name="smoothing_gradient",
-            num_warps=warps_of_rows(sizes.features),
+        outputs, name = [sizes.rows.like(of_smoothed)], "smoothing_gradient"
+        call = launch_rows(
+            _taps_gradient_kernel, sizes, sizes.rows, _ROWS, outputs, interpret=interpret, name=name
         )
         return call(of_smoothed, of_passed, taps)[0]
 
@@ -179,8 +152,8 @@ class _Neighbours(NamedTuple):
         cls, sizes: _Sizes, example: jax.Array, first: jax.Array, num_rows: int
     ) -> "_Neighbours":
         """Take ``num_rows`` tokens of an example from ``first`` on."""
-        limits = (sizes.tokens, sizes.features)
-        feature = all_features(sizes.features)
+        limits = (sizes.rows.tokens, sizes.rows.features)
+        feature = sizes.rows.feature()
         own = Tile.of_rows(example, first, num_rows, feature, limits)
         within = own.token % sizes.sequence
         earlier = own.shifted(-sizes.place, within >= sizes.place)
@@ -191,8 +164,8 @@ class _Neighbours(NamedTuple):
 
 
 def _load_taps(sizes: _Sizes, ref: Ref) -> tuple[jax.Array, ...]:
-    feature = all_features(sizes.features)
-    return tuple(load_parameter(ref, feature, sizes.features, tap) for tap in range(3))
+    feature = sizes.rows.feature()
+    return tuple(load_parameter(ref, feature, sizes.rows.features, tap) for tap in range(3))
 
 
 def _forward_kernel(
@@ -206,12 +179,12 @@ def _forward_kernel(
 ) -> None:
     rows = _Neighbours.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
     feature, inside = rows.own.feature, rows.own.inside
-    smoothed = load_parameter(taps_bias_ref, feature, sizes.features)
+    smoothed = load_parameter(taps_bias_ref, feature, sizes.rows.features)
     for tap, tokens in zip(_load_taps(sizes, taps_ref), rows.load(tokens_ref), strict=True):
         smoothed = smoothed + tap * tokens
-    standard = Standardised.of(smoothed, inside, sizes.features, sizes.epsilon)
-    scale = load_parameter(scale_ref, feature, sizes.features)
-    bias = load_parameter(bias_ref, feature, sizes.features)
+    standard = Standardised.of(smoothed, inside, sizes.rows.features, sizes.epsilon)
+    scale = load_parameter(scale_ref, feature, sizes.rows.features)
+    bias = load_parameter(bias_ref, feature, sizes.rows.features)
     rows.own.store(normed_ref, standard.values * scale + bias)
 
 
@@ -226,10 +199,10 @@ def _norm_gradient_kernel(
     *sum_refs: Ref,
 ) -> None:
     """Go back through the norm; sum up the gradients of taps, their bias, scale and bias."""
-    feature = all_features(sizes.features)
+    feature = sizes.rows.feature()
     taps = _load_taps(sizes, taps_ref)
-    taps_bias = load_parameter(taps_bias_ref, feature, sizes.features)
-    scale = load_parameter(scale_ref, feature, sizes.features)
+    taps_bias = load_parameter(taps_bias_ref, feature, sizes.rows.features)
+    scale = load_parameter(scale_ref, feature, sizes.rows.features)
     example, part = pl.program_id(0), pl.program_id(1)
 
     def take(number: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
@@ -239,7 +212,7 @@ def _norm_gradient_kernel(
         smoothed = taps_bias
         for tap, values in zip(taps, tokens, strict=True):
             smoothed = smoothed + tap * values
-        standard = Standardised.of(smoothed, rows.own.inside, sizes.features, sizes.epsilon)
+        standard = Standardised.of(smoothed, rows.own.inside, sizes.rows.features, sizes.epsilon)
         of_normed = rows.own.load(of_normed_ref)
         of_smoothed = jnp.where(rows.own.inside, standard.pull(of_normed * scale), 0.0)
         rows.own.store(of_smoothed_ref, of_smoothed)
@@ -256,7 +229,7 @@ def _norm_gradient_kernel(
 
     zeros = (jnp.zeros(feature.shape, jnp.float32),) * 6
     sums = jax.lax.fori_loop(0, _ROUNDS, take, zeros)
-    store_sums(sum_refs, sums, feature, sizes.features)
+    store_sums(sum_refs, sums, feature, sizes.rows.features)
 
 
 def _taps_gradient_kernel(

@@ -1,0 +1,111 @@
+"""What programs that work on whole tokens have in common: how many there are, sums, norms."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from jax.experimental import pallas as pl
+from jax.experimental.pallas import triton
+
+from physio_mae_jax.models.kernels.launch import Ref, launch
+
+# With so many features of a token for each thread of a warp a pass is fastest.
+_FEATURES_OF_A_WARP = 256
+
+
+class Rows(NamedTuple):
+    """The sizes of tokens [B, N, F]."""
+
+    examples: int
+    tokens: int
+    features: int
+
+    @classmethod
+    def of(cls, tokens: jax.Array) -> "Rows":
+        """Read them off an array."""
+        examples, number, features = tokens.shape
+        return cls(examples, number, features)
+
+    @property
+    def padded_features(self) -> int:
+        """Features a program sees; blocks of a kernel have powers of two as sizes."""
+        return pl.next_power_of_2(self.features)
+
+    def feature(self) -> jax.Array:
+        """Return the features [1, C] of a whole token, within a kernel."""
+        return jax.lax.broadcasted_iota(jnp.int32, (1, self.padded_features), 1)
+
+    def like(self, tokens: jax.Array) -> jax.ShapeDtypeStruct:
+        """Describe an output with a value for each of ``tokens``."""
+        return jax.ShapeDtypeStruct(tokens.shape, tokens.dtype)
+
+    def sums(self, tokens_a_program: int) -> jax.ShapeDtypeStruct:
+        """Describe an output for the sums over tokens, each program's by itself: [B, parts, F]."""
+        return jax.ShapeDtypeStruct((*self.grid(tokens_a_program), self.features), jnp.float32)
+
+    def grid(self, tokens_a_program: int) -> tuple[int, int]:
+        """Return the programs: examples × groups of tokens."""
+        return self.examples, pl.cdiv(self.tokens, tokens_a_program)
+
+
+def launch_rows(
+    kernel: Callable[..., None],
+    sizes: NamedTuple,
+    rows: Rows,
+    tokens_a_program: int,
+    outputs: Sequence[jax.ShapeDtypeStruct],
+    *,
+    interpret: bool,
+    name: str,
+) -> Callable[..., list[jax.Array]]:
+    """Return a kernel whose programs take so many whole tokens each; the rest is as ``launch``."""
+    return launch(
+        kernel,
+        sizes,
+        rows.grid(tokens_a_program),
+        outputs,
+        interpret=interpret,
+        name=name,
+        num_warps=max(1, rows.padded_features // _FEATURES_OF_A_WARP),
+    )
+
+
+def store_sums(
+    refs: Sequence[Ref], sums: Sequence[jax.Array], feature: jax.Array, num_features: int
+) -> None:
+    """Write a program's share [1, C] of sums over tokens, of each into [B, parts, F]."""
+    for ref, values in zip(refs, sums, strict=True):
+        at = ref.at[pl.program_id(0), pl.program_id(1), feature]
+        triton.store(at, values, mask=feature < num_features)
+
+
+class Standardised(NamedTuple):
+    """Tokens less their mean, over their deviation.
+
+    Attributes:
+        values: [R, C], 0 outside.
+        inverse: [R, 1] one over the deviation.
+        num_features: F.
+    """
+
+    values: jax.Array
+    inverse: jax.Array
+    num_features: int
+
+    @classmethod
+    def of(
+        cls, tokens: jax.Array, inside: jax.Array, num_features: int, epsilon: float
+    ) -> "Standardised":
+        """Standardise [R, C] of which F features are ``inside``."""
+        mean = jnp.sum(tokens, axis=1, keepdims=True) / num_features
+        centred = jnp.where(inside, tokens - mean, 0.0)
+        variance = jnp.sum(centred * centred, axis=1, keepdims=True) / num_features
+        inverse = jax.lax.rsqrt(variance + epsilon)
+        return cls(centred * inverse, inverse, num_features)
+
+    def pull(self, gradient: jax.Array) -> jax.Array:
+        """Return the gradient for the tokens of one for ``values``, both [R, C]."""
+        mean = jnp.sum(gradient, axis=1, keepdims=True) / self.num_features
+        along = jnp.sum(gradient * self.values, axis=1, keepdims=True) / self.num_features
+        return self.inverse * (gradient - mean - self.values * along)
