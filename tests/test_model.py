@@ -76,12 +76,15 @@ def test_an_absent_channel_changes_no_output(attention: str) -> None:
     np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
-def test_a_lone_channel_among_absent_ones_equals_a_single_channel(params: Any) -> None:
+@pytest.mark.parametrize("rank_ratio", [0.0, 0.5])
+def test_a_lone_channel_among_absent_ones_equals_a_single_channel(rank_ratio: float) -> None:
+    model = tiny_model(attention_rank_ratio=rank_ratio)
+    params = random_params(model)
     batch = random_batch(2, 3)
     alone = {name: values[:, :1] for name, values in batch.items()}
     batch["channel_mask"] = batch["channel_mask"].at[:, 1:].set(False)
     np.testing.assert_allclose(
-        encode(params, batch)[:, :1], encode(params, alone), atol=1e-5, rtol=1e-4
+        encode(params, batch, model)[:, :1], encode(params, alone, model), atol=1e-5, rtol=1e-4
     )
 
 
