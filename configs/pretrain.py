@@ -131,6 +131,7 @@ def _defaults() -> ConfigDict:
     config.model.decoder_num_heads = 4
     config.model.encoder_attention = "factorized"  # 'joint': all tokens at once, far dearer
     config.model.decoder_attention = "factorized"
+    config.model.attention_block_seconds = 0.0  # long windows: 10.0, for cost that grows with them
     config.model.channel_attention = True
     config.model.channel_smoothing = True  # along time, before attention across channels
     config.model.mlp_rank_ratio = 0.0  # 0: full matrices

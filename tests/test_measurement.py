@@ -50,6 +50,7 @@ def count_products(jaxpr):
         ("preset=debug", {"depth": 3}, 3),
         ("preset=debug", {"depth": 2, "channel_attention": False}, 2),
         ("preset=debug", {"waveform_branch": False}, 1),
+        ("preset=debug", {"attention_block_seconds": 0.7}, 2),
         ("preset=debug", {"decoder_attention": "joint"}, 2),
         ("preset=debug", {"mlp_rank_ratio": 0.3, "attention_rank_ratio": 0.5, "width": 96}, 2),
         ("preset=debug,model=v1", {"class_token": False}, 2),

@@ -10,6 +10,7 @@ import math
 
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import low_rank
+from physio_mae_jax.models.neighbourhood import Neighbourhood
 
 # A backward pass makes two products for each one of the forward pass.
 _TRAINING = 3
@@ -65,6 +66,7 @@ def training_operations(cfg: MaeConfig, num_channels: int, seen: Seen) -> Operat
     decoder = _stack(
         *(num_channels, grid, cfg.decoder_width, cfg.decoder_depth),
         joint=cfg.decoder_attention == "joint",
+        pairs=_pairs(cfg, grid),
     )
     return Operations(
         wavelets=wavelet_operations(cfg, num_channels),
@@ -107,10 +109,19 @@ def _encoder(cfg: MaeConfig, num_channels: int, places: float) -> float:
     return _stack(
         *(num_channels, places, cfg.width, cfg.depth),
         joint=cfg.encoder_attention == "joint",
+        pairs=_pairs(cfg, places),
         across=cfg.channel_attention,
         mlp_rank_ratio=cfg.mlp_rank_ratio,
         attention_rank_ratio=cfg.attention_rank_ratio,
     )
+
+
+def _pairs(cfg: MaeConfig, places: float) -> float:
+    """Count the pairs of a channel's tokens that attention over time looks at."""
+    if cfg.num_time_blocks == 1:
+        return places**2
+    columns = math.ceil(places / cfg.num_rows)
+    return Neighbourhood.of(columns, cfg.num_rows, cfg.num_time_blocks).num_pairs
 
 
 def _stack(
@@ -120,17 +131,18 @@ def _stack(
     depth: int,
     *,
     joint: bool,
+    pairs: float,
     across: bool = True,
     mlp_rank_ratio: float = 0.0,
     attention_rank_ratio: float = 0.0,
 ) -> float:
-    """Count blocks over ``places`` tokens of each channel."""
+    """Count blocks over ``places`` tokens of each channel, ``pairs`` of which meet."""
     tokens = num_channels * places
     linear = _linear(width, 3 * width, attention_rank_ratio) + _linear(
         width, width, attention_rank_ratio
     )
-    sequence = tokens if joint else places
-    block = tokens * (linear + 4 * width * sequence)
+    meeting = tokens**2 if joint else num_channels * pairs
+    block = tokens * linear + 4 * width * meeting
     if across and not joint and num_channels > 1:
         block += tokens * (linear + 4 * width * num_channels)
     block += tokens * (

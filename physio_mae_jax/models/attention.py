@@ -9,6 +9,7 @@ from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.channel_attention import MOST_CHANNELS, attend_across_channels
 from physio_mae_jax.models.kernels.rotary import split_and_rotate
 from physio_mae_jax.models.layers import LinearParameters, linear
+from physio_mae_jax.models.neighbourhood import Neighbourhood
 from physio_mae_jax.models.residual import Branch
 from physio_mae_jax.models.rotary import Rotation, rotate
 
@@ -57,29 +58,35 @@ class Attention(MultiHeadAttention):
     def __call__(
         self,
         tokens: jax.Array,
-        rotation: Rotation | None = None,
-        key_mask: jax.Array | None = None,
+        rotation: Rotation,
+        key_mask: jax.Array | None,
+        near: Neighbourhood,
     ) -> Branch:
         """Attend over T and return what is added to [B, T, D].
 
         Args:
             tokens: [B, T, D].
-            rotation: angles for queries and keys; None for no position.
+            rotation: angles for queries and keys.
             key_mask: [B, T] bool, False = never attended to; None for all True.
+            near: which tokens a token attends to.
         """
         qkv = self.split_heads(tokens)
-        if self.implementation == "fused" and rotation is not None:
+        if self.implementation == "fused":
             query, key, value = split_and_rotate(qkv, rotation)
         else:
             query, key, value = (part[:, :, 0] for part in jnp.split(qkv, 3, axis=2))
-            if rotation is not None:
-                query, key = rotate(query, rotation), rotate(key, rotation)
+            query, key = rotate(query, rotation), rotate(key, rotation)
         query, key, value = keep(query), keep(key), keep(value)
         if self.is_asked_for:
-            received = _received(_weights(query, key, key_mask), key_mask)
-            self.sow(ATTENTION, "received", received)
+            self.sow(ATTENTION, "received", _received(query, key, key_mask, near))
         attend = _plain if self.implementation == "xla" else _fused
-        return self.join_heads(keep(attend(query, key, value, key_mask)), tokens.shape)
+        mixed = attend(
+            near.queries(query),
+            near.keys(key),
+            near.keys(value),
+            near.key_mask(key_mask, len(tokens)),
+        )
+        return self.join_heads(near.joined(keep(mixed)), tokens.shape)
 
 
 class ChannelAttention(MultiHeadAttention):
@@ -129,25 +136,38 @@ def _sorted_by_place(qkv: jax.Array, channel_mask: jax.Array) -> tuple[jax.Array
 
 
 def _weights(query: jax.Array, key: jax.Array, key_mask: jax.Array | None) -> jax.Array:
-    """Return the weight of each key for each query, averaged over heads: [B, T, T] float32."""
+    """Return the weight of each key for each query, averaged over heads: [B, T, S] float32."""
     logits = jnp.einsum("bqhd,bkhd->bhqk", query, key).astype(jnp.float32)
     if key_mask is not None:
         logits = jnp.where(key_mask[:, None, None, :], logits, -jnp.inf)
     return jax.nn.softmax(logits * query.shape[-1] ** -0.5).mean(axis=1)
 
 
-def _received(weights: jax.Array, query_mask: jax.Array | None) -> jax.Array:
-    """Average weights [B, T, T] over the queries that count: [B, T]."""
-    if query_mask is None:
-        return weights.mean(axis=1)
-    counted = query_mask.astype(jnp.float32)
-    return jnp.einsum("bq,bqk->bk", counted, weights) / counted.sum(axis=1, keepdims=True)
+def _received(
+    query: jax.Array, key: jax.Array, query_mask: jax.Array | None, near: Neighbourhood
+) -> jax.Array:
+    """Return the weight that each token gets, averaged over heads and the queries that count.
+
+    Args:
+        query, key: [B, T, h, d].
+        query_mask: [B, T] bool, of queries that count and of keys; None for all.
+        near: which tokens a token attends to.
+
+    Returns:
+        [B, T] float32.
+    """
+    counted = jnp.ones(query.shape[:2])
+    if query_mask is not None:
+        counted = query_mask.astype(jnp.float32)
+    weights = _weights(near.queries(query), near.keys(key), near.key_mask(query_mask, len(query)))
+    total = near.summed(jnp.einsum("bq,bqk->bk", near.queries(counted), weights))
+    return total / counted.sum(axis=1, keepdims=True)
 
 
 def _plain(
     query: jax.Array, key: jax.Array, value: jax.Array, key_mask: jax.Array | None
 ) -> jax.Array:
-    """Attend among [B, T, h, d] by XLA."""
+    """Attend from [B, T, h, d] to keys [B, S, h, d] by XLA."""
     mask = None if key_mask is None else key_mask[:, None, None, :]
     return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="xla")
 
@@ -155,7 +175,10 @@ def _plain(
 def _fused(
     query: jax.Array, key: jax.Array, value: jax.Array, key_mask: jax.Array | None
 ) -> jax.Array:
-    """Attend among [B, T, h, d] by cuDNN, which trains on even T only and dislikes masks."""
+    """Attend from [B, T, h, d] to keys [B, S, h, d] by cuDNN.
+
+    It trains on even T and S only, and dislikes masks.
+    """
     batch, length = query.shape[:2]
     num_keys = None
     if key_mask is not None:
@@ -163,13 +186,20 @@ def _fused(
         # those to attend to are put in front.
         order = jnp.argsort(~key_mask, axis=1, stable=True)[:, :, None, None]
         key, value = (jnp.take_along_axis(array, order, axis=1) for array in (key, value))
-        num_keys = key_mask.sum(axis=1, dtype=jnp.int32)
-    elif length % 2:
-        num_keys = jnp.full(batch, length, jnp.int32)
-    if length % 2:
-        even = [(0, 0), (0, 1), (0, 0), (0, 0)]
-        query, key, value = (jnp.pad(array, even) for array in (query, key, value))
+        # A block of nothing but padding attends to one, so that what it makes is a number.
+        num_keys = jnp.maximum(key_mask.sum(axis=1, dtype=jnp.int32), 1)
+    elif key.shape[1] % 2:
+        num_keys = jnp.full(batch, key.shape[1], jnp.int32)
     mixed = jax.nn.dot_product_attention(
-        query, key, value, key_value_seq_lengths=num_keys, implementation="cudnn"
+        _even(query),
+        _even(key),
+        _even(value),
+        key_value_seq_lengths=num_keys,
+        implementation="cudnn",
     )
     return mixed[:, :length]
+
+
+def _even(tokens: jax.Array) -> jax.Array:
+    """Make the length of [B, T, h, d] even by a token of zeros."""
+    return jnp.pad(tokens, [(0, 0), (0, tokens.shape[1] % 2), (0, 0), (0, 0)])

@@ -11,6 +11,7 @@ from physio_mae_jax.models.attention import Attention, ChannelAttention, MultiHe
 from physio_mae_jax.models.config import AttentionImplementation
 from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.layers import Mlp
+from physio_mae_jax.models.neighbourhood import Neighbourhood
 from physio_mae_jax.models.residual import Branch, ResidualNorm, TemporalSmoothing
 from physio_mae_jax.models.rotary import Rotation
 from physio_mae_jax.signals.own_examples import each_device_its_own
@@ -28,6 +29,7 @@ class BlockSettings(NamedTuple):
         mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
         channel_attention: attend across channels.
         channel_smoothing: smooth along time before that.
+        num_time_blocks: by which a sequence is cut, see ``Neighbourhood``.
     """
 
     num_heads: int
@@ -37,6 +39,7 @@ class BlockSettings(NamedTuple):
     attention_rank_ratio: float = 0.0
     channel_attention: bool = True
     channel_smoothing: bool = True
+    num_time_blocks: int = 1
 
 
 class Block(nn.Module):
@@ -87,6 +90,7 @@ class Block(nn.Module):
             normed.reshape(batch * sequences, places * rows, width),
             Rotation(*(jnp.repeat(angle, sequences, axis=0) for angle in rotation)),
             key_mask,
+            Neighbourhood.of(places, rows, cfg.num_time_blocks),
         )
         if sequences > 1 and cfg.channel_attention:
             tokens = keep(branch.added_to(tokens))

@@ -36,6 +36,9 @@ class MaeConfig:
         decoder_width, decoder_depth, decoder_num_heads: of the decoder.
         encoder_attention, decoder_attention: 'factorized' (time, then channels) or 'joint' (all
             tokens of all channels in one sequence).
+        attention_block_seconds: 0 lets all tokens of a channel attend to each other; else those of
+            blocks of about so long to their own block and the two beside it, so that time and
+            memory grow with the window and not its square. Factorized attention only.
         channel_attention: False leaves out attention across channels.
         channel_smoothing: False leaves out the smoothing in time before it.
         mlp_rank_ratio, attention_rank_ratio: of the encoder's linear layers, their rank as a share
@@ -76,6 +79,7 @@ class MaeConfig:
     decoder_num_heads: int
     encoder_attention: str = "factorized"
     decoder_attention: str = "factorized"
+    attention_block_seconds: float = 0.0
     channel_attention: bool = True
     channel_smoothing: bool = True
     mlp_rank_ratio: float = 0.0
@@ -141,10 +145,26 @@ class MaeConfig:
                 "model.class_token=True needs one sequence to stand in front of; set "
                 "model.encoder_attention and model.decoder_attention to 'joint', or it to False."
             )
+        if self.attention_block_seconds:
+            self._check_blocks()
         if self.convolutional_stem != "none" and self.width % 4:
             raise ConfigError(
                 f"model.width={self.width} is not divisible by 4, as the channels of "
                 f"model.convolutional_stem={self.convolutional_stem!r} must be; change one of them."
+            )
+
+    def _check_blocks(self) -> None:
+        column_seconds = self.patch_samples / self.sampling_rate_hz
+        if self.attention_block_seconds < column_seconds:
+            raise ConfigError(
+                f"model.attention_block_seconds={self.attention_block_seconds:g} is shorter than a "
+                f"column of {column_seconds:g} s; lengthen it, or set 0 to attend to everything."
+            )
+        if "joint" in (self.encoder_attention, self.decoder_attention):
+            raise ConfigError(
+                f"model.attention_block_seconds={self.attention_block_seconds:g} cuts the sequence "
+                "of each channel; set model.encoder_attention and model.decoder_attention to "
+                "'factorized', or it to 0."
             )
 
     def _check_patches(self) -> None:
@@ -178,6 +198,14 @@ class MaeConfig:
     def num_columns(self) -> int:
         """W, time columns of a window."""
         return self.num_samples // self.patch_samples
+
+    @property
+    def num_time_blocks(self) -> int:
+        """Blocks that attention within a channel cuts a window into; 1 for none."""
+        if not self.attention_block_seconds:
+            return 1
+        seconds = self.num_samples / self.sampling_rate_hz
+        return max(1, round(seconds / self.attention_block_seconds))
 
     @property
     def num_rows(self) -> int:

@@ -113,6 +113,7 @@ class Decoder(nn.Module):
             num_heads=cfg.decoder_num_heads,
             dtype=cfg.dtype,
             attention_implementation=cfg.attention_implementation,
+            num_time_blocks=cfg.num_time_blocks,
         )
         stack = Stack(settings, cfg.decoder_depth, cfg.remat, cfg.unroll_layers, name="stack")
         if cfg.decoder_attention == "factorized":

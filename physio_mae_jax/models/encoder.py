@@ -33,6 +33,7 @@ class Encoder(nn.Module):
             attention_rank_ratio=cfg.attention_rank_ratio,
             channel_attention=cfg.channel_attention,
             channel_smoothing=cfg.channel_smoothing,
+            num_time_blocks=cfg.num_time_blocks,
         )
         self.stack = Stack(settings, cfg.depth, cfg.remat, cfg.unroll_layers)
         if cfg.class_token:

@@ -19,7 +19,7 @@ class Branch(NamedTuple):
     The parts are kept apart for whoever adds them all in one pass.
 
     Attributes:
-        values: [B, ..., D].
+        values: [..., D], as many as the tokens.
         bias: [D], None where ``values`` have it already.
         share: [B] of the bias, None for all of it.
     """
