@@ -214,7 +214,7 @@ def test_kernels_lower_for_a_gpu_without_one():
     for name in (
         "add_and_layer_norm",
         "layer_norm_gradient",
-        "smoothed_layer_norm_gradient",
+        "smooth_and_norm_gradient",
         "smoothing_gradient",
         "gelu_gradient",
         "split_and_rotate_gradient",

@@ -1,4 +1,4 @@
-"""The machine that a run is for, and the description of both in config.json."""
+"""The machine that a run is for, and config.json, by which it is gone on with."""
 
 import json
 import logging
@@ -15,14 +15,14 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax import __version__
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.differences import differing, some
+from physio_mae_jax.experiment.differences import differing, some, value_of
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import refuse_other_contract, saved_contract
 
 _LOG = logging.getLogger(__name__)
-# By these settings examples and their order are drawn.
-_DRAWN_BY = ("seed", "label_fraction")
+# Settings that a run keeps: by these examples and their order are drawn.
+_DRAWN_BY = ("seed", "label_fraction", "data.sets", "balanced_sampling")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
 
 
@@ -103,23 +103,37 @@ def describe_run(
 
 
 def _compare_settings(workdir: Path, config: ConfigDict) -> None:
-    """Tell in what a run goes on with other settings; refuse those that would draw other examples.
+    """Tell in what a run goes on with other settings, and refuse what it cannot go on with.
+
+    Settings that the earlier description does not name are of a later version, and not looked at.
 
     Raises:
-        ConfigError: as said.
+        ConfigError: another task, other examples, or an average of parameters on one side only.
     """
     path = workdir / "config.json"
     if not path.is_file():
         return
     before = json.loads(path.read_text(encoding="utf-8"))["config"]
     now = json.loads(json.dumps(config.to_dict()))
-    for name in _DRAWN_BY:
-        if name in before and before[name] != now.get(name):
-            raise ConfigError(
-                f"{name}={now.get(name)!r}, but the run in {workdir} began with {before[name]!r}, "
-                "by which its examples and their order were drawn; give that again, or another "
-                "--workdir."
-            )
+    if before["task"] != now["task"]:
+        raise ConfigError(
+            f"{workdir} is the folder of a run of task {before['task']!r}, which task "
+            f"{now['task']!r} would overwrite; choose another --workdir."
+        )
     changed = differing(before, now)
+    for name in _DRAWN_BY:
+        if name in changed:
+            raise ConfigError(
+                f"{name} is another one than the run in {workdir} began with, by which its "
+                f"examples and their order were drawn: {value_of(now, name)!r}, not "
+                f"{value_of(before, name)!r}. Give that again, or another --workdir."
+            )
+    averages = [settings.get("average_decay", 0.0) for settings in (before, now)]
+    if bool(averages[0]) != bool(averages[1]):
+        raise ConfigError(
+            f"average_decay={averages[1]}, but the run in {workdir} began with {averages[0]}; an "
+            "average of the parameters is kept from the start or not at all. Give that again, or "
+            "another --workdir."
+        )
     if changed and jax.process_index() == 0:
         _LOG.warning("from here on with other settings than before of %s", some(changed))

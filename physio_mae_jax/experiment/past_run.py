@@ -138,7 +138,7 @@ def _moved(config: ConfigDict) -> dict[str, Any]:
 
 
 def read_run(folder: str) -> dict[str, Any]:
-    """Read the settings that a run was started with."""
+    """Read the settings of a run, those it was last gone on with."""
     path = Path(folder) / "config.json"
     if not folder or not path.is_file():
         raise ConfigError(

@@ -48,7 +48,7 @@ def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> Trained
     check_batch_size(config.batch_size, 1, num_devices)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
     past = ConfigDict(read_run(config.run))
-    if workdir.absolute() == Path(config.run).absolute():
+    if workdir.resolve() == Path(config.run).resolve():
         raise ConfigError(
             f"--workdir={workdir} is the folder of the run itself, whose own card would be "
             "overwritten; name another."

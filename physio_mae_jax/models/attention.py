@@ -79,7 +79,7 @@ class Attention(MultiHeadAttention):
         query, key, value = keep(query), keep(key), keep(value)
         if self.is_asked_for:
             self.sow(ATTENTION, "received", _received(query, key, key_mask, near))
-        attend = _plain if self.implementation == "xla" else _fused
+        attend = _plain if self.implementation == "xla" else _by_cudnn
         mixed = attend(
             near.queries(query),
             near.keys(key),
@@ -115,7 +115,7 @@ class ChannelAttention(MultiHeadAttention):
         is_kernel = self.implementation == "fused" and tokens.shape[1] <= MOST_CHANNELS
         attend = attend_across_channels if is_kernel else _plain_across_channels
         branch = self.join_heads(keep(attend(qkv, channel_mask)), tokens.shape)
-        return branch.shared_out(channel_mask.sum(axis=1) > 1)
+        return branch.of_those(_exchanges(channel_mask))
 
 
 def _plain_across_channels(qkv: jax.Array, channel_mask: jax.Array) -> jax.Array:
@@ -124,8 +124,12 @@ def _plain_across_channels(qkv: jax.Array, channel_mask: jax.Array) -> jax.Array
     (query, key, value), key_mask = _sorted_by_place(qkv, channel_mask)
     mixed = _plain(query, key, value, key_mask)
     mixed = mixed.reshape(batch, places, channels, *mixed.shape[2:]).swapaxes(1, 2)
-    exchanges = channel_mask.sum(axis=1) > 1
-    return mixed * exchanges[:, None, None, None, None].astype(mixed.dtype)
+    return mixed * _exchanges(channel_mask)[:, None, None, None, None].astype(mixed.dtype)
+
+
+def _exchanges(channel_mask: jax.Array) -> jax.Array:
+    """Say of which examples there are channels that can exchange something, [B, M] -> [B]."""
+    return channel_mask.sum(axis=1) > 1
 
 
 def _sorted_by_place(qkv: jax.Array, channel_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -172,7 +176,7 @@ def _plain(
     return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="xla")
 
 
-def _fused(
+def _by_cudnn(
     query: jax.Array, key: jax.Array, value: jax.Array, key_mask: jax.Array | None
 ) -> jax.Array:
     """Attend from [B, T, h, d] to keys [B, S, h, d] by cuDNN.

@@ -14,30 +14,31 @@ from physio_mae_jax.models.layers import NORM_EPSILON
 
 
 class Branch(NamedTuple):
-    """What is added to tokens: ``values + share · bias``.
+    """What is added to tokens: ``values + takes_part · bias``.
 
     The parts are kept apart for whoever adds them all in one pass.
 
     Attributes:
         values: [..., D], as many as the tokens.
         bias: [D], None where ``values`` have it already.
-        share: [B] of the bias, None for all of it.
+        takes_part: [B] float32, 0 for examples whose ``values`` are 0 and that the bias leaves
+            alone too; None where there are none.
     """
 
     values: jax.Array
     bias: jax.Array | None = None
-    share: jax.Array | None = None
+    takes_part: jax.Array | None = None
 
-    def shared_out(self, takes_part: jax.Array) -> "Branch":
+    def of_those(self, takes_part: jax.Array) -> "Branch":
         """Leave the branch to the examples that take part [B] bool.
 
         Of the others ``values`` are 0 already where ``bias`` is kept apart.
         """
-        share = takes_part.astype(jnp.float32)
+        takes_part = takes_part.astype(jnp.float32)
         if self.bias is not None:
-            return self._replace(share=share)
+            return self._replace(takes_part=takes_part)
         rest = [1] * (self.values.ndim - 1)
-        return Branch(self.values * share.reshape(-1, *rest).astype(self.values.dtype))
+        return Branch(self.values * takes_part.reshape(-1, *rest).astype(self.values.dtype))
 
     def added_to(self, tokens: jax.Array) -> jax.Array:
         """Return [B, ..., D] tokens and the branch."""
@@ -45,9 +46,9 @@ class Branch(NamedTuple):
         if self.bias is None:
             return tokens + values
         bias = self.bias.astype(tokens.dtype)
-        if self.share is not None:
-            share = self.share.reshape(-1, *[1] * (tokens.ndim - 1))
-            bias = bias * share.astype(tokens.dtype)
+        if self.takes_part is not None:
+            takes_part = self.takes_part.reshape(-1, *[1] * (tokens.ndim - 1))
+            bias = bias * takes_part.astype(tokens.dtype)
         return tokens + (values + bias)
 
 
@@ -71,15 +72,15 @@ class ResidualNorm(nn.Module):
         Args:
             tokens: [B, M, K, R, D].
             branch: to be added first.
-            smoothing: of what is normalised, not of what is returned beside it; without a branch.
+            smoothing: of what is normalised, not of what is returned beside it.
         """
         width = tokens.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (width,))
         bias = self.param("bias", nn.initializers.zeros, (width,))
+        if branch is not None and (smoothing is not None or not self.fused):
+            tokens, branch = keep(branch.added_to(tokens)), None
         if self.fused:
-            return _fused(tokens.astype(self.dtype), branch, smoothing, scale, bias)
-        if branch is not None:
-            tokens = keep(branch.added_to(tokens))
+            return _by_kernels(tokens.astype(self.dtype), branch, smoothing, scale, bias)
         smoothed = tokens if smoothing is None else smoothing.applied_to(tokens)
         standard = jax.nn.standardize(smoothed.astype(jnp.float32), epsilon=NORM_EPSILON)
         return tokens, keep((standard * scale + bias).astype(self.dtype))
@@ -124,7 +125,7 @@ def _uniform(bound: float) -> Callable[..., jax.Array]:
     return init
 
 
-def _fused(
+def _by_kernels(
     tokens: jax.Array,
     branch: Branch | None,
     smoothing: Taps | None,
@@ -139,7 +140,7 @@ def _fused(
             tokens,
             branch.values.reshape(tokens.shape),
             none if branch.bias is None else branch.bias,
-            all_of_it if branch.share is None else branch.share,
+            all_of_it if branch.takes_part is None else branch.takes_part,
             scale,
             bias,
             NORM_EPSILON,

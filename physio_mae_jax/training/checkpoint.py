@@ -1,5 +1,6 @@
 """Checkpoints of everything a run needs to go on: the one file that knows Orbax."""
 
+import dataclasses
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -12,6 +13,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.errors import ConfigError, UserError, tells_of_a_lost_peer
+from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.integrity import find_damage, write_checksums
 from physio_mae_jax.training.progress import Progress
@@ -20,6 +22,12 @@ from physio_mae_jax.training.state import TrainState
 
 # Settings of a model that say how it is computed, not what.
 _HOW_COMPUTED = ("attention_implementation", "remat", "unroll_layers")
+# What a model was before it had a setting.
+_DEFAULTS = {
+    field.name: field.default
+    for field in dataclasses.fields(MaeConfig)
+    if field.default is not dataclasses.MISSING
+}
 
 
 class Checkpoints:
@@ -223,11 +231,12 @@ def refuse_other_contract(
     """
     # Through JSON, as the saved one went, so that tuples compare equal to lists.
     ours = json.loads(json.dumps(contract))
+    theirs = {**saved, "model": _DEFAULTS | saved.get("model", {})}
     different = [
-        f"{section}.{name}: {saved.get(section, {}).get(name)!r} there, {value!r} here"
+        f"{section}.{name}: {theirs.get(section, {}).get(name)!r} there, {value!r} here"
         for section, values in ours.items()
         for name, value in values.items()
-        if name not in _HOW_COMPUTED and saved.get(section, {}).get(name) != value
+        if name not in _HOW_COMPUTED and theirs.get(section, {}).get(name) != value
     ]
     if different:
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Bias and GELU, and the product after them, in one pass over memory each way.
+"""Bias and GELU in one pass over memory each way, together with the product after them.
 
 The widest array of a block is that between the layers of its MLP. Compiled from the formula, the
 way back writes intermediate results of that size to memory, and adds up the bias's gradient slowly.

@@ -2,7 +2,7 @@
 
 import functools
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 from jax.experimental import pallas as pl
@@ -13,7 +13,7 @@ Ref = Any  # memory of the device: Pallas has no public type for it
 
 def launch(
     kernel: Callable[..., None],
-    sizes: NamedTuple,
+    sizes: Any,
     grid: tuple[int, ...],
     outputs: Sequence[jax.ShapeDtypeStruct],
     *,

@@ -91,7 +91,7 @@ def _normalise(
         sizes = _Sizes.of(tokens, epsilon)
         outputs = [sizes.rows.like(tokens)]
         call = launch_rows(
-            _norm_kernel, sizes, sizes.rows, _ROWS, outputs, interpret=interpret, name="layer_norm"
+            _norm_kernel, sizes, _ROWS, outputs, interpret=interpret, name="layer_norm"
         )
         return call(tokens, scale, bias)[0]
 
@@ -133,9 +133,7 @@ def _add(
         sizes = _Sizes.of(tokens, epsilon)
         outputs = [sizes.rows.like(tokens)] * 2
         name = "add_and_layer_norm"
-        call = launch_rows(
-            _sum_kernel, sizes, sizes.rows, _ROWS, outputs, interpret=interpret, name=name
-        )
+        call = launch_rows(_sum_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name)
         return tuple(call(tokens, *rest))
 
     shared = (branch_bias, scale, bias)
@@ -184,9 +182,7 @@ def _pull(
         number = _GRADIENT_ROWS * _ROUNDS
         outputs = [sizes.rows.like(tokens), *[sizes.rows.sums(number)] * 3]
         name = "layer_norm_gradient"
-        call = launch_rows(
-            _backward_kernel, sizes, sizes.rows, number, outputs, interpret=interpret, name=name
-        )
+        call = launch_rows(_backward_kernel, sizes, number, outputs, interpret=interpret, name=name)
         return tuple(call(tokens, *rest))
 
     of_tokens, *sums = each_device_its_own(backward, tokens, *gradients, shared=(scale,))

@@ -1,7 +1,7 @@
 """What programs that work on whole tokens have in common: how many there are, sums, norms."""
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +10,7 @@ from jax.experimental.pallas import triton
 
 from physio_mae_jax.models.kernels.launch import Ref, launch
 
-# With so many features of a token for each thread of a warp a pass is fastest.
+# So many features of a token for a warp, eight for each thread, make a pass fastest.
 _FEATURES_OF_A_WARP = 256
 
 
@@ -49,10 +49,14 @@ class Rows(NamedTuple):
         return self.examples, pl.cdiv(self.tokens, tokens_a_program)
 
 
+class _HasRows(Protocol):
+    @property
+    def rows(self) -> Rows: ...
+
+
 def launch_rows(
     kernel: Callable[..., None],
-    sizes: NamedTuple,
-    rows: Rows,
+    sizes: _HasRows,
     tokens_a_program: int,
     outputs: Sequence[jax.ShapeDtypeStruct],
     *,
@@ -60,6 +64,7 @@ def launch_rows(
     name: str,
 ) -> Callable[..., list[jax.Array]]:
     """Return a kernel whose programs take so many whole tokens each; the rest is as ``launch``."""
+    rows = sizes.rows
     return launch(
         kernel,
         sizes,

@@ -73,10 +73,8 @@ def _smooth(
 ) -> tuple[jax.Array, jax.Array]:
     def forward(tokens: jax.Array, *parameters: jax.Array) -> jax.Array:
         sizes = _Sizes.of(tokens, lengths, epsilon)
-        outputs, name = [sizes.rows.like(tokens)], "smooth_and_layer_norm"
-        call = launch_rows(
-            _forward_kernel, sizes, sizes.rows, _ROWS, outputs, interpret=interpret, name=name
-        )
+        outputs, name = [sizes.rows.like(tokens)], "smooth_and_norm"
+        call = launch_rows(_forward_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name)
         return call(tokens, *parameters)[0]
 
     return tokens, each_device_its_own(forward, tokens, shared=parameters)
@@ -110,10 +108,10 @@ def _smooth_backward(
         sizes = _Sizes.of(tokens, lengths, epsilon)
         number = _GRADIENT_ROWS * _ROUNDS
         outputs = [sizes.rows.like(tokens), *[sizes.rows.sums(number)] * 6]
-        name = "smoothed_layer_norm_gradient"
+        name = "smooth_and_norm_gradient"
         call = launch_rows(
             _norm_gradient_kernel,
-            *(sizes, sizes.rows, number, outputs),
+            *(sizes, number, outputs),
             interpret=interpret,
             name=name,
         )
@@ -123,7 +121,7 @@ def _smooth_backward(
         sizes = _Sizes.of(of_smoothed, lengths, epsilon)
         outputs, name = [sizes.rows.like(of_smoothed)], "smoothing_gradient"
         call = launch_rows(
-            _taps_gradient_kernel, sizes, sizes.rows, _ROWS, outputs, interpret=interpret, name=name
+            _taps_gradient_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name
         )
         return call(of_smoothed, of_passed, taps)[0]
 

@@ -1,0 +1,79 @@
+"""Layers by kernels equal plain ones, with all their masks; the kernels run step by step here."""
+
+import functools
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physio_mae_jax.models import attention, layers
+from physio_mae_jax.models.block import BlockSettings
+from physio_mae_jax.models.kernels import launch
+from physio_mae_jax.models.stack import Stack
+
+
+@pytest.fixture(autouse=True)
+def _kernels_on_a_cpu(monkeypatch):
+    call = launch.pl.pallas_call
+    monkeypatch.setattr(
+        launch.pl, "pallas_call", lambda *args, **kw: call(*args, **(kw | {"interpret": True}))
+    )
+    monkeypatch.setattr(attention, "_by_cudnn", attention._plain)
+    # In float32 plain layers use the other form of the GELU.
+    monkeypatch.setattr(layers, "gelu", functools.partial(nn.gelu, approximate=True))
+
+
+def draw(shape, seed=0):
+    return jax.random.normal(jax.random.key(seed), shape) * 2 + 0.5
+
+
+def outcome(implementation, padded, dtype="float32", **settings):
+    """Return tokens after two layers, and the gradients of a sum of them, for one random stack."""
+    settings = BlockSettings(2, jnp.dtype(dtype), implementation, **settings)
+    stack = Stack(settings, depth=2, remat="elementwise")
+    tokens = draw((3, 3, 5, 2, 24)).astype(dtype)
+    positions = jnp.broadcast_to(jnp.arange(5)[:, None], (3, 5, 2))
+    channels = jnp.array([[1, 1, 1], [1, 0, 1], [1, 0, 0]], bool)
+    valid = jnp.broadcast_to(jnp.arange(5)[:, None] < 3, (3, 5, 2)) if padded else None
+    asked = channels[:, :, None, None, None] * draw(tokens.shape, 1)
+    if padded:
+        asked = asked * valid[:, None, :, :, None]
+    given = (positions, channels, valid)
+    shapes = jax.eval_shape(stack.init, jax.random.key(0), tokens, *given)
+    leaves, tree = jax.tree.flatten(shapes)
+    params = tree.unflatten([0.2 * draw(leaf.shape, 2 + i) for i, leaf in enumerate(leaves)])
+
+    def total(params, tokens):
+        mixed = stack.apply(params, tokens, *given).astype(jnp.float32) * asked
+        return mixed.sum(), mixed
+
+    (_, mixed), gradients = jax.jit(jax.value_and_grad(total, (0, 1), has_aux=True))(params, tokens)
+    return mixed, gradients
+
+
+@pytest.mark.parametrize(
+    ("padded", "settings"),
+    [
+        (False, {}),
+        (True, {"num_time_blocks": 5}),
+        (False, {"channel_smoothing": False, "attention_rank_ratio": 0.5}),
+    ],
+)
+def test_fused_layers_equal_plain_ones_and_so_do_their_gradients(padded, settings):
+    plain = outcome("xla", padded, **settings)
+    fused = outcome("fused", padded, **settings)
+    assert jax.tree.structure(plain) == jax.tree.structure(fused)
+    for ours, theirs in zip(jax.tree.leaves(fused), jax.tree.leaves(plain), strict=True):
+        largest = float(jnp.abs(theirs).max())
+        np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=2e-5 * largest)
+
+
+def test_fused_layers_in_bfloat16_are_as_near_float32_as_plain_ones():
+    exact, _ = outcome("xla", False)
+    errors = {
+        implementation: jnp.linalg.norm(outcome(implementation, False, "bfloat16")[0] - exact)
+        for implementation in ("xla", "fused")
+    }
+    assert 0 < errors["fused"] < 1.1 * errors["xla"]
