@@ -176,7 +176,14 @@ def test_an_exported_program_runs_where_there_is_only_jax(made, tmp_path):
     assert done.stdout.strip() == "('cpu', 'cuda', 'tpu')"
 
 
-@pytest.mark.parametrize("changes", [{}, {"encoder_attention": "joint", "waveform_branch": False}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"encoder_attention": "joint", "waveform_branch": False},
+        {"attention_block_seconds": 0.7},
+    ],
+)
 def test_a_program_takes_batches_of_any_size(changes, tmp_path):
     path = encoder(**changes).export(tmp_path / "program", num_channels=2, platforms=("cpu",))
     program = jax.export.deserialize(bytearray(path.read_bytes()))

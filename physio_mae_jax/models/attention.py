@@ -84,7 +84,7 @@ class Attention(MultiHeadAttention):
             near.queries(query),
             near.keys(key),
             near.keys(value),
-            near.key_mask(key_mask, len(tokens)),
+            near.key_mask(key_mask, tokens.shape[0]),
         )
         return self.join_heads(near.joined(keep(mixed)), tokens.shape)
 
@@ -163,7 +163,7 @@ def _received(
     counted = jnp.ones(query.shape[:2])
     if query_mask is not None:
         counted = query_mask.astype(jnp.float32)
-    weights = _weights(near.queries(query), near.keys(key), near.key_mask(query_mask, len(query)))
+    weights = _weights(near.queries(query), near.keys(key), near.key_mask(query_mask, query.shape[0]))
     total = near.summed(jnp.einsum("bq,bqk->bk", near.queries(counted), weights))
     return total / counted.sum(axis=1, keepdims=True)
 

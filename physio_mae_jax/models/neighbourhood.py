@@ -90,7 +90,7 @@ class Neighbourhood(NamedTuple):
         """Add up what each token got in every block it was a key of, [B · n, 3 S] -> [B, T]."""
         if self.is_whole:
             return of_keys
-        batch = len(of_keys) // self.num_blocks
+        batch = of_keys.shape[0] // self.num_blocks
         sequence = jax.ShapeDtypeStruct((batch, self.length), of_keys.dtype)
         return jax.linear_transpose(self.keys, sequence)(of_keys)[0]
 
@@ -98,4 +98,4 @@ class Neighbourhood(NamedTuple):
         """Cut [B, T, …] into [B, n, S, …], zeros at the end."""
         missing = self.num_blocks * self.size - self.length
         padded = jnp.pad(tokens, [(0, 0), (0, missing)] + [(0, 0)] * (tokens.ndim - 2))
-        return padded.reshape(len(tokens), self.num_blocks, self.size, *tokens.shape[2:])
+        return padded.reshape(tokens.shape[0], self.num_blocks, self.size, *tokens.shape[2:])

@@ -135,7 +135,7 @@ def _by_kernels(
     """Do as ``ResidualNorm`` does, by kernels."""
     if branch is not None:
         none = jnp.zeros(tokens.shape[-1:], jnp.float32)
-        all_of_it = jnp.ones(len(tokens), jnp.float32)
+        all_of_it = jnp.ones(tokens.shape[0], jnp.float32)
         return norm_kernel.add_and_normalise(
             tokens,
             branch.values.reshape(tokens.shape),
