@@ -163,7 +163,9 @@ def _received(
     counted = jnp.ones(query.shape[:2])
     if query_mask is not None:
         counted = query_mask.astype(jnp.float32)
-    weights = _weights(near.queries(query), near.keys(key), near.key_mask(query_mask, query.shape[0]))
+    weights = _weights(
+        near.queries(query), near.keys(key), near.key_mask(query_mask, query.shape[0])
+    )
     total = near.summed(jnp.einsum("bq,bqk->bk", near.queries(counted), weights))
     return total / counted.sum(axis=1, keepdims=True)
 
