@@ -8,14 +8,13 @@ through the GELU makes them again beside its gradient, so they are not kept.
 
 import functools
 import math
-from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
-from jax.experimental.pallas import triton
 
-from physio_mae_jax.models.kernels.launch import Ref, launch
+from physio_mae_jax.models.kernels.launch import Ref, launch, like
+from physio_mae_jax.models.kernels.rows import Rows, store_sums
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
@@ -24,15 +23,9 @@ _COLUMNS = 256  # and features of each
 _ROUNDS = 8  # how often it takes so many on the way back, adding up its share of the sums
 
 
-class _Sizes(NamedTuple):
-    examples: int
-    tokens: int
-    features: int
-
-    def grid(self, tokens: int) -> tuple[int, int, int]:
-        """Programs of so many tokens each: examples × groups of tokens × of features."""
-        groups = pl.cdiv(self.tokens, tokens)
-        return self.examples, groups, pl.cdiv(self.features, _COLUMNS)
+def _grid(rows: Rows, tokens: int) -> tuple[int, int, int]:
+    """Return programs of so many tokens each: examples × groups of tokens × of features."""
+    return (*rows.grid(tokens), pl.cdiv(rows.features, _COLUMNS))
 
 
 def gelu_and_product(
@@ -59,10 +52,9 @@ def _gelu_and_product(
     interpret: bool, hidden: jax.Array, bias: jax.Array, kernel: jax.Array
 ) -> jax.Array:
     def forward(hidden: jax.Array, bias: jax.Array) -> jax.Array:
-        sizes = _Sizes(*hidden.shape)
-        like = jax.ShapeDtypeStruct(hidden.shape, hidden.dtype)
-        grid = sizes.grid(_ROWS)
-        call = launch(_forward_kernel, sizes, grid, [like], interpret=interpret, name="gelu")
+        rows, outputs = Rows.of(hidden), [like(hidden)]
+        grid = _grid(rows, _ROWS)
+        call = launch(_forward_kernel, rows, grid, outputs, interpret=interpret, name="gelu")
         return call(hidden, bias)[0]
 
     return jnp.dot(each_device_its_own(forward, hidden, shared=(bias,)), kernel)
@@ -80,13 +72,10 @@ def _backward(
     def backward(
         hidden: jax.Array, of_activations: jax.Array, bias: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        sizes = _Sizes(*hidden.shape)
-        grid = sizes.grid(_ROWS * _ROUNDS)
-        like = jax.ShapeDtypeStruct(hidden.shape, hidden.dtype)
-        sums = jax.ShapeDtypeStruct((*grid[:2], sizes.features), jnp.float32)
-        outputs = [like, like, sums]
-        name = "gelu_gradient"
-        call = launch(_backward_kernel, sizes, grid, outputs, interpret=interpret, name=name)
+        rows, number = Rows.of(hidden), _ROWS * _ROUNDS
+        outputs = [like(hidden), like(hidden), rows.sums(number)]
+        grid, name = _grid(rows, number), "gelu_gradient"
+        call = launch(_backward_kernel, rows, grid, outputs, interpret=interpret, name=name)
         activations, of_hidden, of_bias = call(hidden, of_activations, bias)
         return activations, of_hidden, of_bias
 
@@ -114,7 +103,7 @@ def _sigmoid_form(values: jax.Array) -> tuple[jax.Array, jax.Array]:
     return share, factor * (1 + 3 * 0.044715 * square)
 
 
-def _forward_kernel(sizes: _Sizes, hidden_ref: Ref, bias_ref: Ref, out_ref: Ref) -> None:
+def _forward_kernel(sizes: Rows, hidden_ref: Ref, bias_ref: Ref, out_ref: Ref) -> None:
     feature = _feature()
     tile = Tile.of_rows(
         pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS, feature, (sizes.tokens, sizes.features)
@@ -124,7 +113,7 @@ def _forward_kernel(sizes: _Sizes, hidden_ref: Ref, bias_ref: Ref, out_ref: Ref)
 
 
 def _backward_kernel(
-    sizes: _Sizes,
+    sizes: Rows,
     hidden_ref: Ref,
     gradient_ref: Ref,
     bias_ref: Ref,
@@ -147,5 +136,4 @@ def _backward_kernel(
         return total + jnp.sum(of_values, axis=0, keepdims=True)
 
     total = jax.lax.fori_loop(0, _ROUNDS, take, jnp.zeros(feature.shape, jnp.float32))
-    at = of_bias_ref.at[example, part, feature]
-    triton.store(at, total, mask=feature < sizes.features)
+    store_sums([of_bias_ref], [total], feature, sizes.features)

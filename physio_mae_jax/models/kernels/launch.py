@@ -11,6 +11,11 @@ from jax.experimental.pallas import triton
 Ref = Any  # memory of the device: Pallas has no public type for it
 
 
+def like(values: jax.Array) -> jax.ShapeDtypeStruct:
+    """Describe an output of the shape and type of an array."""
+    return jax.ShapeDtypeStruct(values.shape, values.dtype)
+
+
 def launch(
     kernel: Callable[..., None],
     sizes: Any,

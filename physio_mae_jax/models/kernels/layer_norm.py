@@ -14,8 +14,14 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from physio_mae_jax.models.kept import keep
-from physio_mae_jax.models.kernels.launch import Ref
-from physio_mae_jax.models.kernels.rows import Rows, Standardised, launch_rows, store_sums
+from physio_mae_jax.models.kernels.launch import Ref, like
+from physio_mae_jax.models.kernels.rows import (
+    Rows,
+    Standardised,
+    add_to_sums,
+    launch_rows,
+    store_sums,
+)
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
@@ -89,7 +95,7 @@ def _normalise(
 ) -> tuple[jax.Array, jax.Array]:
     def forward(tokens: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
         sizes = _Sizes.of(tokens, epsilon)
-        outputs = [sizes.rows.like(tokens)]
+        outputs = [like(tokens)]
         call = launch_rows(
             _norm_kernel, sizes, _ROWS, outputs, interpret=interpret, name="layer_norm"
         )
@@ -131,7 +137,7 @@ def _add(
 ) -> tuple[jax.Array, jax.Array]:
     def forward(tokens: jax.Array, *rest: jax.Array) -> tuple[jax.Array, ...]:
         sizes = _Sizes.of(tokens, epsilon)
-        outputs = [sizes.rows.like(tokens)] * 2
+        outputs = [like(tokens)] * 2
         name = "add_and_layer_norm"
         call = launch_rows(_sum_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name)
         return tuple(call(tokens, *rest))
@@ -180,7 +186,7 @@ def _pull(
     def backward(tokens: jax.Array, *rest: jax.Array) -> tuple[jax.Array, ...]:
         sizes = _Sizes.of(tokens, epsilon)
         number = _GRADIENT_ROWS * _ROUNDS
-        outputs = [sizes.rows.like(tokens), *[sizes.rows.sums(number)] * 3]
+        outputs = [like(tokens), *[sizes.rows.sums(number)] * 3]
         name = "layer_norm_gradient"
         call = launch_rows(_backward_kernel, sizes, number, outputs, interpret=interpret, name=name)
         return tuple(call(tokens, *rest))
@@ -192,16 +198,19 @@ def _pull(
 
 def _once(sizes: _Sizes) -> Tile:
     """Take the tokens of a program that goes through them once."""
-    rows = sizes.rows
-    limits = (rows.tokens, rows.features)
-    return Tile.of_rows(pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS, rows.feature(), limits)
+    return sizes.rows.tile(pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
+
+
+def _standardised(sizes: _Sizes, tile: Tile, tokens: jax.Array) -> Standardised:
+    return Standardised.of(tokens, tile.inside, sizes.rows.features, sizes.epsilon)
 
 
 def _norm_kernel(
     sizes: _Sizes, tokens_ref: Ref, scale_ref: Ref, bias_ref: Ref, normed_ref: Ref
 ) -> None:
     rows = _once(sizes)
-    _store_normed(sizes, rows, rows.load(tokens_ref), scale_ref, bias_ref, normed_ref)
+    standard = _standardised(sizes, rows, rows.load(tokens_ref))
+    standard.store(normed_ref, rows, scale_ref, bias_ref)
 
 
 def _sum_kernel(
@@ -222,16 +231,7 @@ def _sum_kernel(
     # What is normalised is the sum as it is stored, which is what the way back starts from.
     total = jnp.where(rows.inside, total.astype(total_ref.dtype).astype(jnp.float32), 0.0)
     rows.store(total_ref, total)
-    _store_normed(sizes, rows, total, scale_ref, bias_ref, normed_ref)
-
-
-def _store_normed(
-    sizes: _Sizes, rows: Tile, tokens: jax.Array, scale_ref: Ref, bias_ref: Ref, normed_ref: Ref
-) -> None:
-    standard = Standardised.of(tokens, rows.inside, sizes.rows.features, sizes.epsilon)
-    scale = load_parameter(scale_ref, rows.feature, sizes.rows.features)
-    bias = load_parameter(bias_ref, rows.feature, sizes.rows.features)
-    rows.store(normed_ref, standard.values * scale + bias)
+    _standardised(sizes, rows, total).store(normed_ref, rows, scale_ref, bias_ref)
 
 
 def _backward_kernel(
@@ -249,19 +249,13 @@ def _backward_kernel(
 
     def take(number: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         first = (part * _ROUNDS + number) * _GRADIENT_ROWS
-        limits = (sizes.rows.tokens, sizes.rows.features)
-        rows = Tile.of_rows(example, first, _GRADIENT_ROWS, feature, limits)
-        standard = Standardised.of(
-            rows.load(tokens_ref), rows.inside, sizes.rows.features, sizes.epsilon
-        )
+        rows = sizes.rows.tile(example, first, _GRADIENT_ROWS)
+        standard = _standardised(sizes, rows, rows.load(tokens_ref))
         of_normed = rows.load(of_normed_ref)
         of_tokens = rows.load(of_passed_ref) + standard.pull(of_normed * scale)
         rows.store(of_tokens_ref, of_tokens)
         parts = (of_normed * standard.values, of_normed, jnp.where(rows.inside, of_tokens, 0.0))
-        return tuple(
-            total + jnp.sum(part, axis=0, keepdims=True)
-            for total, part in zip(sums, parts, strict=True)
-        )
+        return add_to_sums(sums, parts)
 
     zeros = (jnp.zeros(feature.shape, jnp.float32),) * 3
     sums = jax.lax.fori_loop(0, _ROUNDS, take, zeros)

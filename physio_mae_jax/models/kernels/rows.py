@@ -9,6 +9,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from physio_mae_jax.models.kernels.launch import Ref, launch
+from physio_mae_jax.models.kernels.tile import Tile, load_parameter
 
 # So many features of a token for a warp, eight for each thread, make a pass fastest.
 _FEATURES_OF_A_WARP = 256
@@ -36,9 +37,10 @@ class Rows(NamedTuple):
         """Return the features [1, C] of a whole token, within a kernel."""
         return jax.lax.broadcasted_iota(jnp.int32, (1, self.padded_features), 1)
 
-    def like(self, tokens: jax.Array) -> jax.ShapeDtypeStruct:
-        """Describe an output with a value for each of ``tokens``."""
-        return jax.ShapeDtypeStruct(tokens.shape, tokens.dtype)
+    def tile(self, example: jax.Array, first: jax.Array, number: int) -> Tile:
+        """Take ``number`` whole tokens of an example from ``first`` on, within a kernel."""
+        limits = (self.tokens, self.features)
+        return Tile.of_rows(example, first, number, self.feature(), limits)
 
     def sums(self, tokens_a_program: int) -> jax.ShapeDtypeStruct:
         """Describe an output for the sums over tokens, each program's by itself: [B, parts, F]."""
@@ -73,6 +75,14 @@ def launch_rows(
         interpret=interpret,
         name=name,
         num_warps=max(1, rows.padded_features // _FEATURES_OF_A_WARP),
+    )
+
+
+def add_to_sums(sums: Sequence[jax.Array], tokens: Sequence[jax.Array]) -> tuple[jax.Array, ...]:
+    """Add up tokens [R, C], each to its sum [1, C]."""
+    return tuple(
+        total + jnp.sum(part, axis=0, keepdims=True)
+        for total, part in zip(sums, tokens, strict=True)
     )
 
 
@@ -114,3 +124,9 @@ class Standardised(NamedTuple):
         mean = jnp.sum(gradient, axis=1, keepdims=True) / self.num_features
         along = jnp.sum(gradient * self.values, axis=1, keepdims=True) / self.num_features
         return self.inverse * (gradient - mean - self.values * along)
+
+    def store(self, ref: Ref, tile: Tile, scale_ref: Ref, bias_ref: Ref) -> None:
+        """Write the tokens of a tile scaled and shifted, as a LayerNorm gives them."""
+        scale = load_parameter(scale_ref, tile.feature, self.num_features)
+        bias = load_parameter(bias_ref, tile.feature, self.num_features)
+        tile.store(ref, self.values * scale + bias)

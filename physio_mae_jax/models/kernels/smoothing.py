@@ -5,6 +5,7 @@ they come from the cache. What is smoothed is never written.
 """
 
 import functools
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
@@ -12,8 +13,14 @@ import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
 from physio_mae_jax.models.kept import keep
-from physio_mae_jax.models.kernels.launch import Ref
-from physio_mae_jax.models.kernels.rows import Rows, Standardised, launch_rows, store_sums
+from physio_mae_jax.models.kernels.launch import Ref, like
+from physio_mae_jax.models.kernels.rows import (
+    Rows,
+    Standardised,
+    add_to_sums,
+    launch_rows,
+    store_sums,
+)
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
@@ -73,7 +80,7 @@ def _smooth(
 ) -> tuple[jax.Array, jax.Array]:
     def forward(tokens: jax.Array, *parameters: jax.Array) -> jax.Array:
         sizes = _Sizes.of(tokens, lengths, epsilon)
-        outputs, name = [sizes.rows.like(tokens)], "smooth_and_norm"
+        outputs, name = [like(tokens)], "smooth_and_norm"
         call = launch_rows(_forward_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name)
         return call(tokens, *parameters)[0]
 
@@ -107,19 +114,16 @@ def _smooth_backward(
     ) -> tuple[jax.Array, ...]:
         sizes = _Sizes.of(tokens, lengths, epsilon)
         number = _GRADIENT_ROWS * _ROUNDS
-        outputs = [sizes.rows.like(tokens), *[sizes.rows.sums(number)] * 6]
+        outputs = [like(tokens), *[sizes.rows.sums(number)] * 6]
         name = "smooth_and_norm_gradient"
         call = launch_rows(
-            _norm_gradient_kernel,
-            *(sizes, number, outputs),
-            interpret=interpret,
-            name=name,
+            _norm_gradient_kernel, sizes, number, outputs, interpret=interpret, name=name
         )
         return tuple(call(tokens, of_normed, *parameters))
 
     def through_taps(of_smoothed: jax.Array, of_passed: jax.Array, taps: jax.Array) -> jax.Array:
         sizes = _Sizes.of(of_smoothed, lengths, epsilon)
-        outputs, name = [sizes.rows.like(of_smoothed)], "smoothing_gradient"
+        outputs, name = [like(of_smoothed)], "smoothing_gradient"
         call = launch_rows(
             _taps_gradient_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name
         )
@@ -150,9 +154,7 @@ class _Neighbours(NamedTuple):
         cls, sizes: _Sizes, example: jax.Array, first: jax.Array, num_rows: int
     ) -> "_Neighbours":
         """Take ``num_rows`` tokens of an example from ``first`` on."""
-        limits = (sizes.rows.tokens, sizes.rows.features)
-        feature = sizes.rows.feature()
-        own = Tile.of_rows(example, first, num_rows, feature, limits)
+        own = sizes.rows.tile(example, first, num_rows)
         within = own.token % sizes.sequence
         earlier = own.shifted(-sizes.place, within >= sizes.place)
         return cls(earlier, own, own.shifted(sizes.place, within < sizes.sequence - sizes.place))
@@ -166,6 +168,13 @@ def _load_taps(sizes: _Sizes, ref: Ref) -> tuple[jax.Array, ...]:
     return tuple(load_parameter(ref, feature, sizes.rows.features, tap) for tap in range(3))
 
 
+def _weighed(start: jax.Array, taps: Sequence[jax.Array], tokens: Sequence[jax.Array]) -> jax.Array:
+    """Add to ``start`` tokens of three places, each times its tap."""
+    for tap, values in zip(taps, tokens, strict=True):
+        start = start + tap * values
+    return start
+
+
 def _forward_kernel(
     sizes: _Sizes,
     tokens_ref: Ref,
@@ -176,14 +185,10 @@ def _forward_kernel(
     normed_ref: Ref,
 ) -> None:
     rows = _Neighbours.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
-    feature, inside = rows.own.feature, rows.own.inside
-    smoothed = load_parameter(taps_bias_ref, feature, sizes.rows.features)
-    for tap, tokens in zip(_load_taps(sizes, taps_ref), rows.load(tokens_ref), strict=True):
-        smoothed = smoothed + tap * tokens
-    standard = Standardised.of(smoothed, inside, sizes.rows.features, sizes.epsilon)
-    scale = load_parameter(scale_ref, feature, sizes.rows.features)
-    bias = load_parameter(bias_ref, feature, sizes.rows.features)
-    rows.own.store(normed_ref, standard.values * scale + bias)
+    taps_bias = load_parameter(taps_bias_ref, rows.own.feature, sizes.rows.features)
+    smoothed = _weighed(taps_bias, _load_taps(sizes, taps_ref), rows.load(tokens_ref))
+    standard = Standardised.of(smoothed, rows.own.inside, sizes.rows.features, sizes.epsilon)
+    standard.store(normed_ref, rows.own, scale_ref, bias_ref)
 
 
 def _norm_gradient_kernel(
@@ -207,9 +212,7 @@ def _norm_gradient_kernel(
         first = (part * _ROUNDS + number) * _GRADIENT_ROWS
         rows = _Neighbours.at(sizes, example, first, _GRADIENT_ROWS)
         tokens = rows.load(tokens_ref)
-        smoothed = taps_bias
-        for tap, values in zip(taps, tokens, strict=True):
-            smoothed = smoothed + tap * values
+        smoothed = _weighed(taps_bias, taps, tokens)
         standard = Standardised.of(smoothed, rows.own.inside, sizes.rows.features, sizes.epsilon)
         of_normed = rows.own.load(of_normed_ref)
         of_smoothed = jnp.where(rows.own.inside, standard.pull(of_normed * scale), 0.0)
@@ -220,10 +223,7 @@ def _norm_gradient_kernel(
             of_normed * standard.values,
             of_normed,
         )
-        return tuple(
-            total + jnp.sum(part, axis=0, keepdims=True)
-            for total, part in zip(sums, parts, strict=True)
-        )
+        return add_to_sums(sums, parts)
 
     zeros = (jnp.zeros(feature.shape, jnp.float32),) * 6
     sums = jax.lax.fori_loop(0, _ROUNDS, take, zeros)
@@ -234,10 +234,7 @@ def _taps_gradient_kernel(
     sizes: _Sizes, of_smoothed_ref: Ref, of_passed_ref: Ref, taps_ref: Ref, of_tokens_ref: Ref
 ) -> None:
     rows = _Neighbours.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
-    of_tokens = rows.own.load(of_passed_ref)
     # A token is its later neighbour's earlier one.
-    for tap, values in zip(
-        reversed(_load_taps(sizes, taps_ref)), rows.load(of_smoothed_ref), strict=True
-    ):
-        of_tokens = of_tokens + tap * values
+    taps = _load_taps(sizes, taps_ref)[::-1]
+    of_tokens = _weighed(rows.own.load(of_passed_ref), taps, rows.load(of_smoothed_ref))
     rows.own.store(of_tokens_ref, of_tokens)
