@@ -12,7 +12,7 @@ from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import Mask, column_mask
-from physio_mae_jax.signals.wavelet import WaveletConfig
+from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.loop import TrainingRun, train
 
 

@@ -27,7 +27,8 @@ from physio_mae_jax.evaluation.trained import (
 from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import pool_tokens
-from physio_mae_jax.signals.wavelet import WaveletConfig, coefficients
+from physio_mae_jax.signals.wavelet import coefficients
+from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.prediction import predict_units
 from physio_mae_jax.training.sharding import along_batch, on_mesh, put, replicated
 

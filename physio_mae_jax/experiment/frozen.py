@@ -23,7 +23,7 @@ from physio_mae_jax.experiment.labelled import (
     open_labelled,
 )
 from physio_mae_jax.experiment.settings import model_settings, typed
-from physio_mae_jax.signals.wavelet import WaveletConfig, wavelet_bank
+from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 

@@ -27,7 +27,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
-from physio_mae_jax.signals.wavelet import wavelet_bank
+from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
 from physio_mae_jax.training.model_contract import ModelContract, build_model

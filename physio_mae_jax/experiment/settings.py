@@ -12,7 +12,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.signals.augment import AugmentConfig
-from physio_mae_jax.signals.wavelet import WaveletConfig
+from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
 _Settings = TypeVar("_Settings")
 

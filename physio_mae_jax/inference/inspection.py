@@ -23,6 +23,7 @@ from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.models.stack import split_channels
 from physio_mae_jax.objectives.masking import chosen_columns_mask, num_visible
 from physio_mae_jax.signals import wavelet
+from physio_mae_jax.signals.wavelet_bank import WaveletBank, wavelet_bank
 from physio_mae_jax.training.evaluation import redraw
 
 _INPUTS = ("signal", "channel_mask", "channel_ids")
@@ -209,5 +210,5 @@ def _one_by_one(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     return {name: values.reshape(-1, 1, *values.shape[2:]) for name, values in batch.items()}
 
 
-def _bank(config: MaeConfig) -> wavelet.WaveletBank:
-    return wavelet.wavelet_bank(config.wavelet, config.sampling_rate_hz, config.num_samples)
+def _bank(config: MaeConfig) -> WaveletBank:
+    return wavelet_bank(config.wavelet, config.sampling_rate_hz, config.num_samples)

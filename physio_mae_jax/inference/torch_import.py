@@ -19,7 +19,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
-from physio_mae_jax.signals.wavelet import WaveletConfig
+from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
 # What wrappers put before each name: data parallelism, graph compilation, the contrastive model,
 # the fine-tuned classifier.

@@ -223,7 +223,9 @@ def measure_wavelets(bench: Bench) -> dict[str, Any]:
     cfg = bench.model
 
     def transform(signal: jax.Array) -> jax.Array:
-        return wavelet.scalogram(signal, cfg.wavelet, cfg.sampling_rate_hz)
+        return wavelet.scalogram(
+            signal, cfg.wavelet, cfg.sampling_rate_hz, method=cfg.wavelet_method
+        )
 
     compiled = jax.jit(on_mesh(transform, bench.mesh))
     signals = [random_batch(bench, seed)["signal"] for seed in range(_NUM_INPUTS)]

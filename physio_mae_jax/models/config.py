@@ -6,7 +6,8 @@ from typing import Literal
 import jax.numpy as jnp
 
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.signals.wavelet import WaveletConfig
+from physio_mae_jax.signals.wavelet import Method
+from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
 AttentionImplementation = Literal["xla", "cudnn", "fused"]
 
@@ -58,7 +59,7 @@ class MaeConfig:
         decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
         attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
             over time, and 'fused', which adds ``models.kernels``: attention across channels,
-            rotary positions, sums and norms, smoothing and the GELU.
+            rotary positions, sums and norms, smoothing and the GELU; and wavelets by products.
         remat: what the backward pass recomputes: 'none', 'elementwise' (what is cheap and large:
             the GELU, a norm) or 'full'.
         unroll_layers: write the layers out one after another instead of as a loop: faster, since
@@ -206,6 +207,11 @@ class MaeConfig:
             return 1
         seconds = self.num_samples / self.sampling_rate_hz
         return max(1, round(seconds / self.attention_block_seconds))
+
+    @property
+    def wavelet_method(self) -> Method:
+        """How the scalogram is computed, see ``signals.wavelet``."""
+        return "products" if self.attention_implementation == "fused" else "fft"
 
     @property
     def num_rows(self) -> int:

@@ -56,6 +56,23 @@ def linear(
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=linear_init, name=name)
 
 
+class LinearMatrix(nn.Module):
+    """The matrix of a linear layer of full rank without bias, for whoever uses parts of it.
+
+    Attributes:
+        features: it makes.
+        dtype: of the computation.
+    """
+
+    features: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, width: int) -> jax.Array:
+        """Return [width, features]."""
+        return self.param("kernel", linear_init, (width, self.features)).astype(self.dtype)
+
+
 class LinearParameters(nn.Module):
     """Matrix and bias of a linear layer of full rank, for whoever does its work in passing.
 

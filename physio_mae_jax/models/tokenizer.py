@@ -63,7 +63,9 @@ class Tokenizer(nn.Module):
         """Embed the columns ``column_ids`` [B, K] (None: all) of [B, M, L] as [B, M, K, H, D]."""
         cfg = self.config
         num_valid = None if num_valid_columns is None else num_valid_columns * cfg.patch_samples
-        maps = wavelet.scalogram(signal, cfg.wavelet, cfg.sampling_rate_hz, num_valid)
+        maps = wavelet.scalogram(
+            signal, cfg.wavelet, cfg.sampling_rate_hz, num_valid, cfg.wavelet_method
+        )
         if cfg.convolutional_stem != "none":
             normalised = cfg.convolutional_stem == "normalised"
             maps = ConvolutionalStem(cfg.width, normalised, cfg.dtype, name="stem")(maps, num_valid)

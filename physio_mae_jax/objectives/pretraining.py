@@ -20,6 +20,7 @@ from physio_mae_jax.objectives.losses import (
 )
 from physio_mae_jax.objectives.masking import Mask, MaskConfig
 from physio_mae_jax.signals import patches, wavelet
+from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 
 Params = Any  # a nested dict of arrays, as linen makes it
 Batch = dict[str, jax.Array]  # see data.pipeline for its entries
@@ -114,7 +115,7 @@ class Forward(NamedTuple):
 @functools.lru_cache(maxsize=8)
 def loss_pixel_weights(model: MaeConfig, objective: ObjectiveConfig) -> np.ndarray:
     """Return the weights [H, C · pf · pt] of the scalogram loss."""
-    bank = wavelet.wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
+    bank = wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     weights = scale_weights(
         bank.frequencies_hz,
         band_hz=objective.band_hz,
@@ -179,7 +180,9 @@ def reconstruction_target(
     cfg: MaeConfig, signal: jax.Array, column_ids: jax.Array | None
 ) -> Reconstruction:
     """Cut the truth of columns [B, P] (None: all) from z-scored signals [B, M, L]."""
-    scalogram = wavelet.scalogram(signal, cfg.wavelet, cfg.sampling_rate_hz)
+    scalogram = wavelet.scalogram(
+        signal, cfg.wavelet, cfg.sampling_rate_hz, method=cfg.wavelet_method
+    )
     boxes = patches.scalogram_patches(scalogram, cfg.patch_scales, cfg.patch_samples, column_ids)
     return Reconstruction(boxes, _waveform(cfg, signal, column_ids))
 

@@ -17,7 +17,7 @@ from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
-from physio_mae_jax.signals.wavelet import WaveletConfig
+from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.pretrain_step import init_params
 
 

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.figures.curves import draw_learning_curves
 from physio_mae_jax.figures.reconstruction import ReconstructedWindow, draw_reconstruction
-from physio_mae_jax.signals.wavelet import wavelet_bank
+from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.evaluation import evaluate, first_examples, reconstruct
 from physio_mae_jax.training.job import Step

@@ -1,7 +1,7 @@
-"""Queries, keys and values taken apart and turned in one pass over memory, and back.
+"""Queries and keys taken apart and turned in one pass over memory, and back.
 
-Fused attention wants three arrays; the projection makes one. The compiler turns and cuts in five
-passes, and joins the gradients in one that reads each of them three times.
+Fused attention wants an array of each; the projection makes one. The compiler turns and cuts in
+several passes, and joins the gradients in one that reads each of them several times.
 """
 
 import functools
@@ -32,51 +32,51 @@ class _Sizes(NamedTuple):
 
 
 def split_and_rotate(
-    qkv: jax.Array, rotation: Rotation, *, interpret: bool = False
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Take queries, keys and values apart; turn the first two (spec.md §3).
+    pairs: jax.Array, rotation: Rotation, *, interpret: bool = False
+) -> tuple[jax.Array, jax.Array]:
+    """Take queries and keys apart and turn them (spec.md §3).
 
     Args:
-        qkv: [B, T, 3, h, d].
+        pairs: [B, T, 2, h, d].
         rotation: angles, [B, T, d / 2] each.
         interpret: run the kernel's steps one by one on any machine, for tests.
 
     Returns:
-        Three arrays [B, T, h, d].
+        Two arrays [B, T, h, d].
     """
-    return _split(interpret, qkv, *rotation)
+    return _split(interpret, pairs, *rotation)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _split(
-    interpret: bool, qkv: jax.Array, cos: jax.Array, sin: jax.Array
-) -> tuple[jax.Array, jax.Array, jax.Array]:
-    def split(qkv: jax.Array, cos: jax.Array, sin: jax.Array) -> tuple[jax.Array, ...]:
-        sequences, tokens, _, heads, head_dim = qkv.shape
+    interpret: bool, pairs: jax.Array, cos: jax.Array, sin: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    def split(pairs: jax.Array, cos: jax.Array, sin: jax.Array) -> tuple[jax.Array, ...]:
+        sequences, tokens, _, heads, head_dim = pairs.shape
         sizes = _Sizes(sequences, tokens, heads, head_dim // 2)
-        part = jax.ShapeDtypeStruct((sequences, tokens, heads, head_dim), qkv.dtype)
+        part = jax.ShapeDtypeStruct((sequences, tokens, heads, head_dim), pairs.dtype)
         name = "split_and_rotate"
-        call = launch(_split_kernel, sizes, sizes.grid, [part] * 3, interpret=interpret, name=name)
-        return tuple(call(qkv, cos, sin))
+        call = launch(_split_kernel, sizes, sizes.grid, [part] * 2, interpret=interpret, name=name)
+        return tuple(call(pairs, cos, sin))
 
-    return each_device_its_own(split, qkv, cos, sin)
+    return each_device_its_own(split, pairs, cos, sin)
 
 
 def _split_forward(
-    interpret: bool, qkv: jax.Array, cos: jax.Array, sin: jax.Array
-) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-    return _split(interpret, qkv, cos, sin), (cos, sin)
+    interpret: bool, pairs: jax.Array, cos: jax.Array, sin: jax.Array
+) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
+    return _split(interpret, pairs, cos, sin), (cos, sin)
 
 
 def _split_backward(
     interpret: bool,
     kept: tuple[jax.Array, jax.Array],
-    gradients: tuple[jax.Array, jax.Array, jax.Array],
+    gradients: tuple[jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     def join(*arrays: jax.Array) -> jax.Array:
         sequences, tokens, heads, head_dim = arrays[0].shape
         sizes = _Sizes(sequences, tokens, heads, head_dim // 2)
-        shape = (sequences, tokens, 3, heads, head_dim)
+        shape = (sequences, tokens, 2, heads, head_dim)
         outputs = [jax.ShapeDtypeStruct(shape, arrays[0].dtype)]
         name = "split_and_rotate_gradient"
         call = launch(_join_kernel, sizes, sizes.grid, outputs, interpret=interpret, name=name)
@@ -102,7 +102,7 @@ class _Rows(NamedTuple):
     half: int
 
     def load(self, ref: Ref, *part: int) -> tuple[jax.Array, jax.Array]:
-        """Read both halves [R, F] float32, of the part (0 query, 1 key, 2 value) if there are."""
+        """Read both halves [R, F] float32, of the part (0 query, 1 key) if there are."""
         first, second = (
             triton.load(self._at(ref, part, shift), mask=self.inside, other=0.0).astype(jnp.float32)
             for shift in (0, self.half)
@@ -132,20 +132,18 @@ def _rows(sizes: _Sizes) -> _Rows:
 
 
 def _split_kernel(
-    sizes: _Sizes, qkv_ref: Ref, cos_ref: Ref, sin_ref: Ref, query: Ref, key: Ref, value: Ref
+    sizes: _Sizes, pairs_ref: Ref, cos_ref: Ref, sin_ref: Ref, query: Ref, key: Ref
 ) -> None:
     rows = _rows(sizes)
     cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
-    rows.store(query, turn_halves(*rows.load(qkv_ref, 0), cos, sin))
-    rows.store(key, turn_halves(*rows.load(qkv_ref, 1), cos, sin))
-    rows.store(value, rows.load(qkv_ref, 2))
+    rows.store(query, turn_halves(*rows.load(pairs_ref, 0), cos, sin))
+    rows.store(key, turn_halves(*rows.load(pairs_ref, 1), cos, sin))
 
 
 def _join_kernel(
-    sizes: _Sizes, query: Ref, key: Ref, value: Ref, cos_ref: Ref, sin_ref: Ref, qkv_ref: Ref
+    sizes: _Sizes, query: Ref, key: Ref, cos_ref: Ref, sin_ref: Ref, pairs_ref: Ref
 ) -> None:
     rows = _rows(sizes)
     cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
-    rows.store(qkv_ref, turn_halves(*rows.load(query), cos, -sin), 0)
-    rows.store(qkv_ref, turn_halves(*rows.load(key), cos, -sin), 1)
-    rows.store(qkv_ref, rows.load(value), 2)
+    rows.store(pairs_ref, turn_halves(*rows.load(query), cos, -sin), 0)
+    rows.store(pairs_ref, turn_halves(*rows.load(key), cos, -sin), 1)
