@@ -8,7 +8,7 @@ import pytest
 
 from physio_mae_jax.models.kernels.gelu import gelu_and_product
 from physio_mae_jax.models.kernels.layer_norm import add_and_normalise, normalise
-from physio_mae_jax.models.kernels.rotary import split_and_rotate
+from physio_mae_jax.models.kernels.rotary import project_and_rotate
 from physio_mae_jax.models.kernels.smoothing import smooth_and_normalise
 from physio_mae_jax.models.residual import Taps
 from physio_mae_jax.models.rotary import rotary_rotation, rotate
@@ -119,35 +119,40 @@ def test_gelu_and_product_equal_the_plain_ones_and_so_do_their_gradients(shape):
 
 
 def rotary_example(sequences, tokens, heads, head_dim):
+    width = heads * head_dim
     keys = jax.random.split(jax.random.key(1), 4)
-    pairs = jax.random.normal(keys[0], (sequences, tokens, 2, heads, head_dim))
-    positions = jax.random.randint(keys[1], (sequences, tokens), 0, 100)
-    gradients = jax.random.normal(keys[2], (2, sequences, tokens, heads, head_dim))
-    return pairs, rotary_rotation(positions, head_dim), tuple(gradients)
+    values = jax.random.normal(keys[0], (sequences, tokens, 20))
+    kernel = jax.random.normal(keys[1], (20, 3 * width)) / 20**0.5
+    positions = jax.random.randint(keys[2], (sequences, tokens), 0, 100)
+    gradients = jax.random.normal(keys[3], (3, sequences, tokens, heads, head_dim))
+    return values, kernel, rotary_rotation(positions, head_dim), tuple(gradients)
 
 
-def kernel_rotary(pairs, rotation):
-    return split_and_rotate(pairs, rotation, interpret=True)
+def kernel_rotary(tokens, kernel, rotation, heads):
+    return project_and_rotate(tokens, kernel, rotation, heads, interpret=True)
 
 
-def plain_rotary(pairs, rotation):
-    return tuple(rotate(part, rotation) for part in jnp.moveaxis(pairs, 2, 0))
+def plain_rotary(tokens, kernel, rotation, heads):
+    qkv = (tokens @ kernel).reshape(*tokens.shape[:-1], 3, heads, -1)
+    query, key, value = jnp.moveaxis(qkv, 2, 0)
+    return rotate(query, rotation), rotate(key, rotation), value
 
 
 @pytest.mark.parametrize("sizes", [(2, 25, 3, 16), (3, 64, 2, 64), (1, 1, 1, 24)])
-def test_rotary_equals_plain_and_so_does_its_gradient(sizes):
-    pairs, rotation, gradients = rotary_example(*sizes)
-    ours, our_pull = jax.vjp(lambda values: kernel_rotary(values, rotation), pairs)
-    theirs, their_pull = jax.vjp(lambda values: plain_rotary(values, rotation), pairs)
-    for our, their in zip(ours, theirs, strict=True):
-        np.testing.assert_allclose(our, their, atol=1e-6)
-    np.testing.assert_allclose(our_pull(gradients)[0], their_pull(gradients)[0], atol=1e-6)
+def test_projection_and_rotation_equal_the_plain_ones_and_so_do_their_gradients(sizes):
+    tokens, kernel, rotation, gradients = rotary_example(*sizes)
+    assert_same_and_so_are_gradients(
+        lambda *given: kernel_rotary(*given, rotation, sizes[2]),
+        lambda *given: plain_rotary(*given, rotation, sizes[2]),
+        (tokens, kernel),
+        gradients,
+    )
 
 
 def test_each_device_works_on_its_own_examples():
     arguments, (gradient, _) = norm_example(8, 12, 16)
     taps = jnp.ones((3, 16))
-    pairs, rotation, gradients = rotary_example(8, 10, 2, 16)
+    values, kernel, rotation, gradients = rotary_example(8, 10, 2, 16)
     mesh = make_mesh()
     assert mesh.size > 1
     split = along_batch(mesh)
@@ -161,12 +166,12 @@ def test_each_device_works_on_its_own_examples():
         norm = (*arguments[1:], _EPSILON)
         return smooth_and_normalise(tokens, taps, arguments[1], *norm, interpret=True)
 
-    def all_of_them(tokens, gradient, pairs, rotation, gradients):
+    def all_of_them(tokens, gradient, values, rotation, gradients):
         _, pull_norm = jax.vjp(kernel_norm, tokens, *arguments[1:])
         _, pull_sum = jax.vjp(added, tokens, arguments[1])
         _, pull_smoothing = jax.vjp(smoothed, tokens[:, None, :, None], taps)
         _, pull_gelu = jax.vjp(kernel_mlp, tokens, arguments[2], jnp.eye(16))
-        _, pull_rotary = jax.vjp(lambda values: kernel_rotary(values, rotation), pairs)
+        _, pull_rotary = jax.vjp(lambda *given: kernel_rotary(*given, rotation, 2), values, kernel)
         uses = (gradient, gradient)
         smoothing_uses = tuple(values[:, None, :, None] for values in uses)
         return (
@@ -177,7 +182,7 @@ def test_each_device_works_on_its_own_examples():
             pull_rotary(gradients),
         )
 
-    given = (arguments[0], gradient, pairs, rotation, gradients)
+    given = (arguments[0], gradient, values, rotation, gradients)
     compiled = jax.jit(on_mesh(all_of_them, mesh), in_shardings=split).lower(*given).compile()
     assert "all-gather" not in compiled.as_text()
     alone = all_of_them(*given)
@@ -191,23 +196,24 @@ def test_kernels_lower_for_a_gpu_without_one():
     tokens = jax.ShapeDtypeStruct((2, 12, 50, 4, 768), jnp.bfloat16)
     feature = jax.ShapeDtypeStruct((768,), jnp.float32)
     taps = jax.ShapeDtypeStruct((3, 768), jnp.float32)
-    pairs = jax.ShapeDtypeStruct((24, 100, 2, 12, 64), jnp.bfloat16)
+    sequences = jax.ShapeDtypeStruct((24, 100, 768), jnp.bfloat16)
     positions = jax.ShapeDtypeStruct((24, 100), jnp.int32)
 
-    def total(tokens, scale, bias, taps, pairs, positions):
+    def total(tokens, scale, bias, taps, sequences, positions):
         norm = (scale, bias, _EPSILON)
         tokens, normed = normalise(tokens, *norm)
         share = jnp.ones(len(tokens), jnp.float32)
         tokens, normed = add_and_normalise(tokens, normed, bias, share, *norm)
         tokens, smoothed = smooth_and_normalise(tokens, taps, bias, *norm)
         hidden = gelu_and_product(normed, bias, jnp.ones((768, 64), jnp.bfloat16))
-        parts = split_and_rotate(pairs, rotary_rotation(positions, 64))
+        kernel = jnp.ones((768, 3 * 768), jnp.bfloat16)
+        parts = project_and_rotate(sequences, kernel, rotary_rotation(positions, 64), 12)
         return sum(
             values.astype(jnp.float32).sum() for values in (tokens, smoothed, hidden, *parts)
         )
 
     compiled = jax.jit(jax.grad(total, argnums=(0, 1, 2, 3, 4)))
-    lowered = compiled.trace(tokens, feature, feature, taps, pairs, positions).lower(
+    lowered = compiled.trace(tokens, feature, feature, taps, sequences, positions).lower(
         lowering_platforms=("cuda",)
     )
     for name in (

@@ -7,8 +7,8 @@ import jax.numpy as jnp
 from physio_mae_jax.models.config import AttentionImplementation
 from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.channel_attention import MOST_CHANNELS, attend_across_channels
-from physio_mae_jax.models.kernels.rotary import split_and_rotate
-from physio_mae_jax.models.layers import LinearMatrix, LinearParameters, linear
+from physio_mae_jax.models.kernels.rotary import project_and_rotate
+from physio_mae_jax.models.layers import LastProduct, LinearParameters, linear
 from physio_mae_jax.models.neighbourhood import Neighbourhood
 from physio_mae_jax.models.residual import Branch
 from physio_mae_jax.models.rotary import Rotation, rotate
@@ -70,7 +70,7 @@ class Attention(MultiHeadAttention):
             key_mask: [B, T] bool, False = never attended to; None for all True.
             near: which tokens a token attends to.
         """
-        query, key, value = self._split_and_rotated(tokens, rotation)
+        query, key, value = self._queries_keys_and_values(tokens, rotation)
         query, key, value = keep(query), keep(key), keep(value)
         if self.is_asked_for:
             self.sow(ATTENTION, "received", _received(query, key, key_mask, near))
@@ -83,23 +83,17 @@ class Attention(MultiHeadAttention):
         )
         return self.join_heads(near.joined(keep(mixed)), tokens.shape)
 
-    def _split_and_rotated(
+    def _queries_keys_and_values(
         self, tokens: jax.Array, rotation: Rotation
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Make queries, keys and values of [B, T, D]: [B, T, h, d] each, the first two turned."""
-        if self.implementation == "fused" and not self.rank_ratio:
-            # Two products, so that values are where attention wants them.
-            width = tokens.shape[-1]
-            kernel = LinearMatrix(3 * width, self.dtype, name="qkv")(width)
-            pairs = jnp.dot(tokens, kernel[:, : 2 * width])
-            pairs = pairs.reshape(*tokens.shape[:-1], 2, self.num_heads, -1)
-            value = jnp.dot(tokens, kernel[:, 2 * width :]).reshape(pairs[:, :, 0].shape)
-        else:
-            qkv = self.split_heads(tokens)
-            pairs, value = qkv[:, :, :2], qkv[:, :, 2]
         if self.implementation == "fused":
-            return *split_and_rotate(pairs, rotation), value
-        return rotate(pairs[:, :, 0], rotation), rotate(pairs[:, :, 1], rotation), value
+            last = LastProduct(3 * tokens.shape[-1], self.rank_ratio, self.dtype, name="qkv")
+            return project_and_rotate(*last(tokens), rotation, self.num_heads)
+        query, key, value = (
+            part[:, :, 0] for part in jnp.split(self.split_heads(tokens), 3, axis=2)
+        )
+        return rotate(query, rotation), rotate(key, rotation), value
 
 
 class ChannelAttention(MultiHeadAttention):

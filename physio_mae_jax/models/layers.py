@@ -56,21 +56,42 @@ def linear(
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=linear_init, name=name)
 
 
-class LinearMatrix(nn.Module):
-    """The matrix of a linear layer of full rank without bias, for whoever uses parts of it.
+class LastProduct(nn.Module):
+    """A linear layer without bias but for its last product, which is the caller's.
 
     Attributes:
-        features: it makes.
+        features: of that product.
+        rank_ratio: see ``linear``, whose parameters it has.
         dtype: of the computation.
     """
+
+    features: int
+    rank_ratio: float
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, values: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Return what is to be multiplied [..., F], and by what [F, features], for [..., D]."""
+        width = values.shape[-1]
+        if not self.rank_ratio:
+            kernel = self.param("kernel", linear_init, (width, self.features))
+            return values, kernel.astype(self.dtype)
+        init = nn.initializers.xavier_uniform()
+        rank = low_rank(width, self.features, self.rank_ratio)
+        inner = nn.Dense(rank, use_bias=False, dtype=self.dtype, kernel_init=init, name="reduce")
+        return inner(values), _Restoring(self.features, self.dtype, name="restore")(rank)
+
+
+class _Restoring(nn.Module):
+    """The second matrix of a ``LowRankDense``."""
 
     features: int
     dtype: jnp.dtype
 
     @nn.compact
-    def __call__(self, width: int) -> jax.Array:
-        """Return [width, features]."""
-        return self.param("kernel", linear_init, (width, self.features)).astype(self.dtype)
+    def __call__(self, rank: int) -> jax.Array:
+        init = nn.initializers.xavier_uniform()
+        return self.param("kernel", init, (rank, self.features)).astype(self.dtype)
 
 
 class LinearParameters(nn.Module):

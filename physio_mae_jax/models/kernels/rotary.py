@@ -1,7 +1,9 @@
-"""Queries and keys taken apart and turned in one pass over memory, and back.
+"""Queries, keys and values for attention: a projection, and the turning in one pass over memory.
 
-Fused attention wants an array of each; the projection makes one. The compiler turns and cuts in
-several passes, and joins the gradients in one that reads each of them several times.
+Fused attention wants an array of each. Out of one product with all three the compiler turns and
+cuts in five passes, and joins their gradients in one that reads each of them three times. Here
+values have a product of their own, and queries and keys are turned and cut in one pass; backwards
+one pass turns and joins all three, for one product each for the tokens and the matrix.
 """
 
 import functools
@@ -31,64 +33,94 @@ class _Sizes(NamedTuple):
         return self.sequences, pl.cdiv(self.tokens * self.heads, _ROWS)
 
 
-def split_and_rotate(
-    pairs: jax.Array, rotation: Rotation, *, interpret: bool = False
-) -> tuple[jax.Array, jax.Array]:
-    """Take queries and keys apart and turn them (spec.md §3).
+def project_and_rotate(
+    tokens: jax.Array,
+    kernel: jax.Array,
+    rotation: Rotation,
+    num_heads: int,
+    *,
+    interpret: bool = False,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
+    """Make queries, keys and values, and turn the first two (spec.md §3).
 
     Args:
-        pairs: [B, T, 2, h, d].
+        tokens: [B, T, F].
+        kernel: [F, 3 · D] for queries, keys and values, of the type of ``tokens``.
         rotation: angles, [B, T, d / 2] each.
+        num_heads: h, D being h · d.
         interpret: run the kernel's steps one by one on any machine, for tests.
 
     Returns:
-        Two arrays [B, T, h, d].
+        Three arrays [B, T, h, d].
     """
-    return _split(interpret, pairs, *rotation)
+    return _project(interpret, num_heads, tokens, kernel, *rotation)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _split(
-    interpret: bool, pairs: jax.Array, cos: jax.Array, sin: jax.Array
-) -> tuple[jax.Array, jax.Array]:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
+def _project(
+    interpret: bool,
+    num_heads: int,
+    tokens: jax.Array,
+    kernel: jax.Array,
+    cos: jax.Array,
+    sin: jax.Array,
+) -> tuple[jax.Array, jax.Array, jax.Array]:
     def split(pairs: jax.Array, cos: jax.Array, sin: jax.Array) -> tuple[jax.Array, ...]:
-        sequences, tokens, _, heads, head_dim = pairs.shape
-        sizes = _Sizes(sequences, tokens, heads, head_dim // 2)
-        part = jax.ShapeDtypeStruct((sequences, tokens, heads, head_dim), pairs.dtype)
+        sequences, num_tokens, _, heads, head_dim = pairs.shape
+        sizes = _Sizes(sequences, num_tokens, heads, head_dim // 2)
+        part = jax.ShapeDtypeStruct((sequences, num_tokens, heads, head_dim), pairs.dtype)
         name = "split_and_rotate"
         call = launch(_split_kernel, sizes, sizes.grid, [part] * 2, interpret=interpret, name=name)
         return tuple(call(pairs, cos, sin))
 
-    return each_device_its_own(split, pairs, cos, sin)
+    width = kernel.shape[1] // 3
+    pairs = jnp.dot(tokens, kernel[:, : 2 * width])
+    # The compiler would make one product of two of the same tokens, and cut its result.
+    value = jnp.dot(jax.lax.optimization_barrier(tokens), kernel[:, 2 * width :])
+    shape = (*tokens.shape[:-1], num_heads, -1)
+    query, key = each_device_its_own(
+        split, pairs.reshape(*tokens.shape[:-1], 2, num_heads, -1), cos, sin
+    )
+    return query, key, value.reshape(shape)
 
 
-def _split_forward(
-    interpret: bool, pairs: jax.Array, cos: jax.Array, sin: jax.Array
-) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-    return _split(interpret, pairs, cos, sin), (cos, sin)
-
-
-def _split_backward(
+def _project_forward(
     interpret: bool,
-    kept: tuple[jax.Array, jax.Array],
-    gradients: tuple[jax.Array, jax.Array],
-) -> tuple[jax.Array, jax.Array, jax.Array]:
+    num_heads: int,
+    tokens: jax.Array,
+    kernel: jax.Array,
+    cos: jax.Array,
+    sin: jax.Array,
+) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
+    parts = _project(interpret, num_heads, tokens, kernel, cos, sin)
+    return parts, (tokens, kernel, cos, sin)
+
+
+def _project_backward(
+    interpret: bool,
+    num_heads: int,
+    kept: tuple[jax.Array, ...],
+    gradients: tuple[jax.Array, jax.Array, jax.Array],
+) -> tuple[jax.Array, ...]:
     def join(*arrays: jax.Array) -> jax.Array:
-        sequences, tokens, heads, head_dim = arrays[0].shape
-        sizes = _Sizes(sequences, tokens, heads, head_dim // 2)
-        shape = (sequences, tokens, 2, heads, head_dim)
+        sequences, num_tokens, heads, head_dim = arrays[0].shape
+        sizes = _Sizes(sequences, num_tokens, heads, head_dim // 2)
+        shape = (sequences, num_tokens, 3, heads, head_dim)
         outputs = [jax.ShapeDtypeStruct(shape, arrays[0].dtype)]
         name = "split_and_rotate_gradient"
         call = launch(_join_kernel, sizes, sizes.grid, outputs, interpret=interpret, name=name)
         return call(*arrays)[0]
 
-    cos, sin = kept
+    tokens, kernel, cos, sin = kept
+    of_all = each_device_its_own(join, *gradients, cos, sin)
+    of_all = of_all.reshape(*tokens.shape[:-1], -1)
+    of_kernel = jnp.einsum("btf,btd->fd", tokens, of_all)
     # Angles follow from positions, which are not learned.
     nothing = jnp.zeros_like(cos)
-    return each_device_its_own(join, *gradients, cos, sin), nothing, nothing
+    return jnp.dot(of_all, kernel.T), of_kernel, nothing, nothing
 
 
-_split.defvjp(_split_forward, _split_backward)
+_project.defvjp(_project_forward, _project_backward)
 
 
 class _Rows(NamedTuple):
@@ -102,7 +134,7 @@ class _Rows(NamedTuple):
     half: int
 
     def load(self, ref: Ref, *part: int) -> tuple[jax.Array, jax.Array]:
-        """Read both halves [R, F] float32, of the part (0 query, 1 key) if there are."""
+        """Read both halves [R, F] float32, of the part (0 query, 1 key, 2 value) if there are."""
         first, second = (
             triton.load(self._at(ref, part, shift), mask=self.inside, other=0.0).astype(jnp.float32)
             for shift in (0, self.half)
@@ -141,9 +173,10 @@ def _split_kernel(
 
 
 def _join_kernel(
-    sizes: _Sizes, query: Ref, key: Ref, cos_ref: Ref, sin_ref: Ref, pairs_ref: Ref
+    sizes: _Sizes, query: Ref, key: Ref, value: Ref, cos_ref: Ref, sin_ref: Ref, all_ref: Ref
 ) -> None:
     rows = _rows(sizes)
     cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
-    rows.store(pairs_ref, turn_halves(*rows.load(query), cos, -sin), 0)
-    rows.store(pairs_ref, turn_halves(*rows.load(key), cos, -sin), 1)
+    rows.store(all_ref, turn_halves(*rows.load(query), cos, -sin), 0)
+    rows.store(all_ref, turn_halves(*rows.load(key), cos, -sin), 1)
+    rows.store(all_ref, rows.load(value), 2)
