@@ -120,6 +120,7 @@ def encoder_extractor(config: MaeConfig, params: Any, mesh: Mesh) -> Extract:
         on_mesh(extract, mesh),
         in_shardings=(replicated(mesh), along_batch(mesh)),
         out_shardings=replicated(mesh),
+        compiler_options=config.compiler_options,
     )
     return functools.partial(compiled, put(params, replicated(mesh)))
 

@@ -133,6 +133,7 @@ class EncodingPrograms:
             on_mesh(function, self.mesh),
             in_shardings=(replicated(self.mesh), along_batch(self.mesh)),
             out_shardings=along_batch(self.mesh),
+            compiler_options=self.config.compiler_options,
         )
 
 

@@ -203,7 +203,11 @@ def measure_features(bench: Bench) -> dict[str, Any]:
     batches = [{name: batch[name] for name in inputs} for batch in batches]
     begun = time.perf_counter()
     compiled = (
-        jax.jit(on_mesh(extract, bench.mesh), in_shardings=sharding)
+        jax.jit(
+            on_mesh(extract, bench.mesh),
+            in_shardings=sharding,
+            compiler_options=model.compiler_options,
+        )
         .lower(params, batches[0])
         .compile()
     )

@@ -214,6 +214,17 @@ class MaeConfig:
         return "products" if self.attention_implementation == "fused" else "fft"
 
     @property
+    def compiler_options(self) -> dict[str, bool]:
+        """What XLA is told where the model is 'fused': to leave products to cuBLASLt.
+
+        That adds biases, residual sums and the GELU while a product's result is still in registers.
+        XLA's own kernels, which it otherwise tries beside, keep it from joining them.
+        """
+        if self.attention_implementation != "fused":
+            return {}
+        return {"xla_gpu_enable_cublaslt": True, "xla_gpu_enable_triton_gemm": False}
+
+    @property
     def num_rows(self) -> int:
         """H, frequency rows of a column."""
         return self.wavelet.num_scales // self.patch_scales

@@ -140,7 +140,7 @@ class Mlp(nn.Module):
         width = tokens.shape[-1]
         if self.fused and not self.rank_ratio:
             kernel, bias = LinearParameters(4 * width, self.dtype, name="expand")(width)
-            hidden = keep(jnp.dot(tokens, kernel))
+            hidden = jnp.dot(tokens, kernel)
             second, second_bias = LinearParameters(width, self.dtype, name="contract")(4 * width)
             return gelu_and_product(hidden, bias, second) + second_bias.astype(self.dtype)
         hidden = keep(linear(4 * width, self.rank_ratio, self.dtype, "expand")(tokens))

@@ -1,21 +1,25 @@
-"""Bias and GELU in one pass over memory each way, together with the product after them.
+"""Bias and GELU together with the product after them, and the way back in one pass over memory.
 
-The widest array of a block is that between the layers of its MLP. Compiled from the formula, the
-way back writes intermediate results of that size to memory, and adds up the bias's gradient slowly.
-It also needs the activations for the gradient of the second layer's matrix: the pass that goes back
-through the GELU makes them again beside its gradient, so they are not kept.
+The widest array of a block is that between the layers of its MLP. Forwards the compiler knows the
+formula and has it done at the end of the product that makes that array, where it may (see
+``MaeConfig.compiler_options``). Backwards it would write intermediate results of that size to
+memory, and add up the bias's gradient slowly. It also needs the activations for the gradient of the
+second layer's matrix: the pass that goes back through the GELU makes them again beside its
+gradient, so they are not kept.
 """
 
 import functools
 import math
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
+from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.launch import Ref, launch, like
 from physio_mae_jax.models.kernels.rows import Rows, store_sums
-from physio_mae_jax.models.kernels.tile import Tile, load_parameter
+from physio_mae_jax.models.kernels.tile import Tile
 from physio_mae_jax.signals.own_examples import each_device_its_own
 
 _ROWS = 4  # tokens that a program holds at once
@@ -34,13 +38,13 @@ def gelu_and_product(
     """Add a bias, apply the GELU in its tanh form, and multiply by a matrix.
 
     Args:
-        hidden: [B, …, F].
+        hidden: [B, …, F], a product that nothing else uses.
         bias: [F].
         kernel: [F, D] of the type of ``hidden``.
-        interpret: run the kernels' steps one by one on any machine, for tests.
+        interpret: run the kernel's steps one by one on any machine, for tests.
 
     Returns:
-        [B, …, D] of the type of ``hidden``; the GELU is computed in float32.
+        [B, …, D] of the type of ``hidden``; backwards the GELU is computed in float32.
     """
     flat = hidden.reshape(hidden.shape[0], -1, hidden.shape[-1])
     product = _gelu_and_product(interpret, flat, bias, kernel)
@@ -51,39 +55,41 @@ def gelu_and_product(
 def _gelu_and_product(
     interpret: bool, hidden: jax.Array, bias: jax.Array, kernel: jax.Array
 ) -> jax.Array:
-    def forward(hidden: jax.Array, bias: jax.Array) -> jax.Array:
-        rows, outputs = Rows.of(hidden), [like(hidden)]
-        grid = _grid(rows, _ROWS)
-        call = launch(_forward_kernel, rows, grid, outputs, interpret=interpret, name="gelu")
-        return call(hidden, bias)[0]
-
-    return jnp.dot(each_device_its_own(forward, hidden, shared=(bias,)), kernel)
+    return _activated_product(_shifted(hidden, bias), kernel)
 
 
 def _forward(
     interpret: bool, hidden: jax.Array, bias: jax.Array, kernel: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
-    return _gelu_and_product(interpret, hidden, bias, kernel), (hidden, bias, kernel)
+    shifted = keep(_shifted(hidden, bias))
+    return _activated_product(shifted, kernel), (shifted, bias, kernel)
+
+
+def _shifted(hidden: jax.Array, bias: jax.Array) -> jax.Array:
+    return hidden + bias.astype(hidden.dtype)
+
+
+def _activated_product(shifted: jax.Array, kernel: jax.Array) -> jax.Array:
+    # The very form that the compiler knows.
+    return jnp.dot(nn.gelu(shifted, approximate=True), kernel)
 
 
 def _backward(
     interpret: bool, kept: tuple[jax.Array, jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
     def backward(
-        hidden: jax.Array, of_activations: jax.Array, bias: jax.Array
+        shifted: jax.Array, of_activations: jax.Array
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        rows, number = Rows.of(hidden), _ROWS * _ROUNDS
-        outputs = [like(hidden), like(hidden), rows.sums(number)]
+        rows, number = Rows.of(shifted), _ROWS * _ROUNDS
+        outputs = [like(shifted), like(shifted), rows.sums(number)]
         grid, name = _grid(rows, number), "gelu_gradient"
         call = launch(_backward_kernel, rows, grid, outputs, interpret=interpret, name=name)
-        activations, of_hidden, of_bias = call(hidden, of_activations, bias)
+        activations, of_hidden, of_bias = call(shifted, of_activations)
         return activations, of_hidden, of_bias
 
-    hidden, bias, kernel = kept
+    shifted, bias, kernel = kept
     of_activations = jnp.dot(gradient, kernel.T)
-    activations, of_hidden, of_bias = each_device_its_own(
-        backward, hidden, of_activations, shared=(bias,)
-    )
+    activations, of_hidden, of_bias = each_device_its_own(backward, shifted, of_activations)
     of_kernel = jnp.einsum("btf,btd->fd", activations, gradient)
     return of_hidden, of_bias.sum(axis=(0, 1)).astype(bias.dtype), of_kernel
 
@@ -103,32 +109,21 @@ def _sigmoid_form(values: jax.Array) -> tuple[jax.Array, jax.Array]:
     return share, factor * (1 + 3 * 0.044715 * square)
 
 
-def _forward_kernel(sizes: Rows, hidden_ref: Ref, bias_ref: Ref, out_ref: Ref) -> None:
-    feature = _feature()
-    tile = Tile.of_rows(
-        pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS, feature, (sizes.tokens, sizes.features)
-    )
-    values = tile.load(hidden_ref) + load_parameter(bias_ref, feature, sizes.features)
-    tile.store(out_ref, values * _sigmoid_form(values)[0])
-
-
 def _backward_kernel(
     sizes: Rows,
-    hidden_ref: Ref,
+    shifted_ref: Ref,
     gradient_ref: Ref,
-    bias_ref: Ref,
     activations_ref: Ref,
     of_hidden_ref: Ref,
     of_bias_ref: Ref,
 ) -> None:
     feature = _feature()
-    bias = load_parameter(bias_ref, feature, sizes.features)
     example, part = pl.program_id(0), pl.program_id(1)
 
     def take(number: jax.Array, total: jax.Array) -> jax.Array:
         first = (part * _ROUNDS + number) * _ROWS
         tile = Tile.of_rows(example, first, _ROWS, feature, (sizes.tokens, sizes.features))
-        values = tile.load(hidden_ref) + bias
+        values = tile.load(shifted_ref)
         share, slope = _sigmoid_form(values)
         tile.store(activations_ref, values * share)
         of_values = tile.load(gradient_ref) * share * (1 + values * (1 - share) * slope)
