@@ -172,7 +172,8 @@ def compile_train_step(
     task: PretrainTask, mesh: Mesh
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Jit ``train_step`` over a mesh; the state passed in is donated."""
-    return compile_update(functools.partial(train_step, task), mesh)
+    options = task.model.config.compiler_options
+    return compile_update(functools.partial(train_step, task), mesh, options)
 
 
 def compile_evaluation_step(

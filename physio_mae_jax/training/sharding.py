@@ -1,7 +1,7 @@
 """The device mesh: batches split over all devices, the state whole on each or cut along 'fsdp'."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -148,13 +148,16 @@ def mean_over_devices(
 
 
 def compile_update(
-    update: Callable[[_State, _Batch], tuple[_State, _Result]], mesh: Mesh
+    update: Callable[[_State, _Batch], tuple[_State, _Result]],
+    mesh: Mesh,
+    compiler_options: Mapping[str, bool] | None = None,
 ) -> Callable[[_State, _Batch], tuple[_State, _Result]]:
     """Jit a training step over a mesh: the state stays where ``by_size`` keeps it.
 
     Args:
         update: from a state and a batch to the next state and metrics.
         mesh: of devices; batches are split over it, metrics are whole on each device.
+        compiler_options: what XLA is told.
 
     Returns:
         the compiled step; the state passed in is donated.
@@ -169,6 +172,7 @@ def compile_update(
         in_shardings=(None, along_batch(mesh)),
         out_shardings=(None, replicated(mesh)),
         donate_argnums=0,
+        compiler_options=dict(compiler_options or {}),
     )
 
 
