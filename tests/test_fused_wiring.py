@@ -1,5 +1,6 @@
 """Layers by kernels equal plain ones, with all their masks; the kernels run step by step here."""
 
+import dataclasses
 import functools
 
 import flax.linen as nn
@@ -12,6 +13,9 @@ from physio_mae_jax.models import attention, layers
 from physio_mae_jax.models.block import BlockSettings
 from physio_mae_jax.models.kernels import launch
 from physio_mae_jax.models.stack import Stack
+from tests.factories import tiny_model
+from tests.test_fused_attention import outcome as whole_outcome
+from tests.test_fused_attention import relative
 
 
 @pytest.fixture(autouse=True)
@@ -23,6 +27,9 @@ def _kernels_on_a_cpu(monkeypatch):
     monkeypatch.setattr(attention, "_by_cudnn", attention._plain)
     # In float32 plain layers use the other form of the GELU.
     monkeypatch.setattr(layers, "gelu", functools.partial(nn.gelu, approximate=True))
+
+
+FUSED = tiny_model(attention_implementation="fused", compute_dtype="bfloat16").config
 
 
 def draw(shape, seed=0):
@@ -77,3 +84,28 @@ def test_fused_layers_in_bfloat16_are_as_near_float32_as_plain_ones():
         for implementation in ("xla", "fused")
     }
     assert 0 < errors["fused"] < 1.1 * errors["xla"]
+
+
+def test_a_whole_fused_model_is_as_near_float32_as_a_plain_one():
+    """Wavelets by products and all; tests.test_fused_attention does it on a GPU."""
+    exact = whole_outcome("v3", 2, "xla", "float32")
+    plain = whole_outcome("v3", 2, "xla", "bfloat16")
+    fused = whole_outcome("v3", 2, "fused", "bfloat16")
+    for ours, theirs, reference in zip(fused, plain, exact, strict=True):
+        assert relative(ours, reference) < 1.3 * relative(theirs, reference)
+        assert relative(ours, theirs) > 0
+
+
+def test_what_the_compiler_is_told_it_knows():
+    """A flag that XLA no longer has would be an error on a GPU only, when a run begins."""
+    told = FUSED.compiler_options
+    assert told
+    assert float(jax.jit(lambda x: 2 * x, compiler_options=told)(1.0)) == 2.0
+
+
+def test_where_there_is_no_gpu_a_fused_model_is_a_plain_one():
+    elsewhere = FUSED.for_platform("cpu")
+    assert elsewhere == dataclasses.replace(FUSED, attention_implementation="xla")
+    assert (FUSED.wavelet_method, elsewhere.wavelet_method) == ("products", "fft")
+    assert elsewhere.compiler_options == {}
+    assert FUSED.for_platform("gpu") is FUSED

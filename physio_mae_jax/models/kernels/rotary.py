@@ -73,27 +73,18 @@ def _project(
         call = launch(_split_kernel, sizes, sizes.grid, [part] * 2, interpret=interpret, name=name)
         return tuple(call(pairs, cos, sin))
 
-    width = kernel.shape[1] // 3
-    pairs = jnp.dot(tokens, kernel[:, : 2 * width])
+    outer, width = tokens.shape[:-1], kernel.shape[1] // 3
+    pairs = jnp.dot(tokens, kernel[:, : 2 * width]).reshape(*outer, 2, num_heads, -1)
     # The compiler would make one product of two of the same tokens, and cut its result.
     value = jnp.dot(jax.lax.optimization_barrier(tokens), kernel[:, 2 * width :])
-    shape = (*tokens.shape[:-1], num_heads, -1)
-    query, key = each_device_its_own(
-        split, pairs.reshape(*tokens.shape[:-1], 2, num_heads, -1), cos, sin
-    )
-    return query, key, value.reshape(shape)
+    query, key = each_device_its_own(split, pairs, cos, sin)
+    return query, key, value.reshape(*outer, num_heads, -1)
 
 
 def _project_forward(
-    interpret: bool,
-    num_heads: int,
-    tokens: jax.Array,
-    kernel: jax.Array,
-    cos: jax.Array,
-    sin: jax.Array,
+    interpret: bool, num_heads: int, *given: jax.Array
 ) -> tuple[tuple[jax.Array, jax.Array, jax.Array], tuple[jax.Array, ...]]:
-    parts = _project(interpret, num_heads, tokens, kernel, cos, sin)
-    return parts, (tokens, kernel, cos, sin)
+    return _project(interpret, num_heads, *given), given
 
 
 def _project_backward(
