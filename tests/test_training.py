@@ -16,7 +16,7 @@ from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.loop import LoopConfig, TrainingRun
+from physio_mae_jax.training.loop import LoopConfig, TrainingRun, train
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
     decayed,
@@ -219,6 +219,20 @@ def test_a_run_writes_metrics_events_figures_parameters_and_checkpoints(uninterr
     assert "decoder/mask_token" in (workdir / "parameters.txt").read_text()
     kept = sorted(path.name for path in (workdir / "checkpoints").iterdir())
     assert kept == ["2", "4", "6"]
+
+
+def test_nothing_is_compiled_once_every_kind_of_work_was_done(tmp_path):
+    """After a first evaluation and checkpoint, steps and further ones find their programs."""
+    compiled, at_batch = [], []
+    jax.monitoring.register_event_duration_secs_listener(
+        lambda name, seconds, **of: "backend_compile" in name and compiled.append(of["fun_name"])
+    )
+    try:
+        train(_run(tmp_path, lambda step, batch: at_batch.append(len(compiled)), num_steps=9))
+    finally:
+        jax.monitoring.clear_event_listeners()
+    assert compiled.count("jit(step)") == 1
+    assert at_batch[4:] == [len(compiled)] * len(at_batch[4:])
 
 
 def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(tmp_path, uninterrupted):
