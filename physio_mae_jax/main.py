@@ -57,10 +57,18 @@ def main(argv: list[str]) -> None:
         )
     )
     keep_compiled_programs()
-    workdir = Path(str(_WORKDIR.value)).absolute()
+    workdir = Path(str(_WORKDIR.value)).expanduser().absolute()
+    _expand_homes(_CONFIG.value)
     with cluster.telling_a_lost_peer():
         _run(_CONFIG.value, workdir)
     _LOG.info("done; everything is in %s", workdir)
+
+
+def _expand_homes(config: ConfigDict) -> None:
+    """Put the home folder for '~' in what names a run: behind a '=' no shell does."""
+    for name in ("run", "start", "pretrained", "weights", "weights_config"):
+        if config.get(name):
+            config[name] = str(Path(config[name]).expanduser())
 
 
 def _run(config: ConfigDict, workdir: Path) -> None:

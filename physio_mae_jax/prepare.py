@@ -9,6 +9,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from physio_mae_jax.data.sets import SYNTHETIC
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.preparation.builder import builder_of
 from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
@@ -84,6 +85,14 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("'folder' needs a name for the data set, such as --name=my_ecgs.")
     if options.out is None and not options.draft_manifest:
         raise ConfigError("--out is missing; give the folder of all prepared data sets.")
+    if options.out is not None:
+        try:
+            options.out.expanduser().mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(
+                f"--out={options.out} cannot be made ({error.strerror}); give a folder that is "
+                "there, or one that can be made."
+            ) from error
     if options.download_header and not options.download:
         raise ConfigError("--download_header has no meaning without --download.")
 
@@ -91,7 +100,7 @@ def _check(options: argparse.Namespace) -> None:
 def _layout(options: argparse.Namespace) -> Layout:
     if options.data_set == OWN_FILES:
         return open_own_folder(
-            options.name, options.source, options.manifest, (*LAYOUTS, OWN_FILES)
+            options.name, options.source, options.manifest, (*LAYOUTS, OWN_FILES, SYNTHETIC)
         )
     return layout_of(options.data_set)
 

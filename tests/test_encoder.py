@@ -194,7 +194,9 @@ def test_a_prepared_recording_is_encoded_as_evaluations_do(tmp_path, made):
     units = find_units(source, reader, range(8), UnitConfig(task="wave"))
     mesh = make_mesh(1)
     trained = made.trained
-    extract = encoder_extractor(trained.contract.model, trained.params["encoder"], mesh)
+    extract = encoder_extractor(
+        trained.contract.model, trained.params["encoder"], mesh, channels_alone=False
+    )
     wanted = average_by_unit(predict_windows(extract, reader, units, mesh, 8, 2), units)
     signals = [source.read(i, 0, 1200) for i in range(8)]
     found = made.encode(signals, sampling_rate_hz=100, channels=["II", "PPG"], overlap=0)

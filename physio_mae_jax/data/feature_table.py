@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from physio_mae_jax.errors import DataError
+
 TEXTS = ("record_id", "subject_id", "data_set", "split")
 _LABEL = "label_"
 
@@ -54,8 +56,18 @@ class FeatureTable:
 
     @classmethod
     def joined(cls, tables: Sequence["FeatureTable"]) -> "FeatureTable":
-        """Put tables of the same columns one after the other."""
+        """Put tables of the same columns one after the other.
+
+        Raises:
+            DataError: their columns or classes differ.
+        """
         parts = [table.columns() for table in tables]
+        for table, part in zip(tables, parts, strict=True):
+            if list(part) != list(parts[0]) or dict(table.classes) != dict(tables[0].classes):
+                raise DataError(
+                    f"shards hold different columns ({', '.join(part)}; {', '.join(parts[0])}) or "
+                    "classes; they are of several runs. Extract the features again."
+                )
         together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return cls.of(together, tables[0].about())
 

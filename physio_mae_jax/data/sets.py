@@ -13,12 +13,14 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.contamination import hashes_of
-from physio_mae_jax.data.formats.folder import open_folder
+from physio_mae_jax.data.formats.folder import FolderSource, open_folder
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.synthetic import CohortConfig, SyntheticCohort
 from physio_mae_jax.errors import ConfigError
+
+SYNTHETIC = "synthetic"  # the name of the data set that is made, and of no other
 
 _ITEM = re.compile(r"([A-Za-z0-9_]+(?:/[A-Za-z0-9_.]+)?)(?::(\d+(?:\.\d*)?))?")
 
@@ -87,7 +89,7 @@ def open_set(
         ConfigError: there is no such data set; the message says how to prepare it.
         DataError: it is damaged.
     """
-    if name == "synthetic":
+    if name == SYNTHETIC:
         return SyntheticCohort(cohort)
     if name == "folder":
         if not folder:
@@ -110,7 +112,19 @@ class JoinedSource:
     """Recordings of several sources, one after the other; a ``SignalSource``."""
 
     def __init__(self, sources: Sequence[SignalSource], indices: Sequence[Sequence[int]]) -> None:
-        """Join some recordings of each source."""
+        """Join some recordings of each source.
+
+        Raises:
+            ConfigError: two of them are of one data set, by whose name weights, subjects and ids
+                are told apart.
+        """
+        names = [source.recordings[0].data_set for source in sources if source.recordings]
+        for name in names:
+            if names.count(name) > 1:
+                raise ConfigError(
+                    f"data set {name!r} is named {names.count(name)} times, as two variants of it "
+                    "or as a folder of that name; name it once."
+                )
         self._sources = tuple(sources)
         self._places = tuple((s, i) for s, some in enumerate(indices) for i in some)
         self._recordings = tuple(self._sources[s].recordings[i] for s, i in self._places)
@@ -128,6 +142,16 @@ class JoinedSource:
     def block_hashes(self, index: int) -> Sequence[int]:
         """Return ``data.fingerprints.block_hashes`` of a recording."""
         return hashes_of(*self.origin(index))
+
+    def version(self, index: int) -> str:
+        """Return what changes where the file of a recording does; '' of what is prepared."""
+        source, place = self.origin(index)
+        return source.version(place) if isinstance(source, FolderSource) else ""
+
+    def name(self, index: int) -> str:
+        """Return the id of a recording, with its data set's name where there are several."""
+        info = self._recordings[index]
+        return f"{info.data_set}:{info.record_id}" if len(self._sources) > 1 else info.record_id
 
     def origin(self, index: int) -> tuple[SignalSource, int]:
         """Return the source that recording ``index`` comes from, and its index there."""

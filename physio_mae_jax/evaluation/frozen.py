@@ -109,11 +109,13 @@ def unit_features(run: FrozenRun, extract: Extract, units: Units) -> np.ndarray:
     return predict_units(extract, run.reader, units, run.mesh, run.batch_size, run.num_threads)
 
 
-def encoder_extractor(config: MaeConfig, params: Any, mesh: Mesh) -> Extract:
+def encoder_extractor(
+    config: MaeConfig, params: Any, mesh: Mesh, *, channels_alone: bool
+) -> Extract:
     """Compile an encoder's mean token [B, D] float32 of windows, over a mesh."""
 
     def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
-        latents = encode_windows(config, params, batch, channels_alone=False)
+        latents = encode_windows(config, params, batch, channels_alone=channels_alone)
         return pool_tokens(latents, batch["channel_mask"])
 
     compiled = jax.jit(

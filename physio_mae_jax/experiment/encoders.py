@@ -21,6 +21,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.objectives.pretraining import Params
+from physio_mae_jax.training.encoder_start import EncoderStart
 
 _LOG = logging.getLogger(__name__)
 
@@ -33,12 +34,23 @@ class StartingEncoder(NamedTuple):
         params: of the encoder.
         trained_on: hashes of what it was trained on; none where that is not known.
         origin: where it comes from, for reports.
+        channels_alone: it saw one channel at a time, see ``ModelContract``.
     """
 
     config: MaeConfig
     params: Params
     trained_on: TrainingRecord
     origin: str
+    channels_alone: bool
+
+    def for_training(self) -> EncoderStart:
+        """Return what training begins with."""
+        if self.channels_alone:
+            _LOG.info(
+                "%s saw one channel at a time: attention across channels begins as adding nothing",
+                self.origin,
+            )
+        return EncoderStart(self.params, self.channels_alone)
 
 
 def encoder_of_run(folder: str, window_seconds: float) -> StartingEncoder:
@@ -54,8 +66,14 @@ def encoder_of_run(folder: str, window_seconds: float) -> StartingEncoder:
     if not folder:
         raise ConfigError("no run is named; give the work folder of one with --config.run=DIR.")
     trained = load_checkpoint(folder)
-    params = trained.autoencoder_params["encoder"]
-    return _fitted(trained.contract.model, params, trained.trained_on, folder, window_seconds)
+    start = StartingEncoder(
+        config=trained.contract.model,
+        params=trained.autoencoder_params["encoder"],
+        trained_on=trained.trained_on,
+        origin=folder,
+        channels_alone=trained.contract.channels_alone,
+    )
+    return _fitted(start, window_seconds)
 
 
 def encoder_of_file(path: str, config_path: str, window_seconds: float) -> StartingEncoder:
@@ -78,9 +96,16 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Start
         ) from error
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
-    tree = params["autoencoder"] if isinstance(model, ContrastiveAutoencoder) else params
-    nothing = TrainingRecord(np.zeros(0, np.uint64), np.zeros(0, np.uint64))
-    return _fitted(model.config, tree["encoder"], nothing, path, window_seconds)
+    is_contrastive = isinstance(model, ContrastiveAutoencoder)
+    tree = params["autoencoder"] if is_contrastive else params
+    start = StartingEncoder(
+        config=model.config,
+        params=tree["encoder"],
+        trained_on=TrainingRecord(np.zeros(0, np.uint64), np.zeros(0, np.uint64)),
+        origin=path,
+        channels_alone=is_contrastive,
+    )
+    return _fitted(start, window_seconds)
 
 
 def untrained_like(config: MaeConfig, num_channels: int, seed: int) -> Params:
@@ -91,14 +116,9 @@ def untrained_like(config: MaeConfig, num_channels: int, seed: int) -> Params:
     return jax.jit(lambda key: Encoder(config).init(key, *inputs))(jax.random.key(seed))["params"]
 
 
-def _fitted(
-    config: MaeConfig,
-    params: Params,
-    trained_on: TrainingRecord,
-    origin: str,
-    window_seconds: float,
-) -> StartingEncoder:
-    config = config.for_platform(jax.default_backend())
+def _fitted(start: StartingEncoder, window_seconds: float) -> StartingEncoder:
+    """Fit an encoder to this machine and to another window."""
+    config, params = start.config.for_platform(jax.default_backend()), start.params
     num_samples = config.num_samples
     if window_seconds:
         num_samples = whole_samples(window_seconds, config.sampling_rate_hz)
@@ -110,12 +130,12 @@ def _fitted(
         )
         _LOG.info(
             "positions of %s are stretched from %d to %d columns",
-            *(origin, config.num_columns, fitted.num_columns),
+            *(start.origin, config.num_columns, fitted.num_columns),
         )
         params, config = {**params, "tokenizer": tokenizer}, fitted
     leaves = jax.tree.leaves(params)
     _LOG.info(
         "%d arrays, %.2f M parameters of the encoder come from %s",
-        *(len(leaves), sum(leaf.size for leaf in leaves) / 1e6, origin),
+        *(len(leaves), sum(leaf.size for leaf in leaves) / 1e6, start.origin),
     )
-    return StartingEncoder(config, params, trained_on, origin)
+    return start._replace(config=config, params=params)

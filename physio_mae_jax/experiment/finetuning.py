@@ -67,7 +67,7 @@ def build_finetuning(
         task=task,
         mesh=mesh,
         window_shape=(data.num_channels, beginning.num_samples),
-        encoder=beginning.start.params if beginning.start else None,
+        encoder=beginning.start.for_training() if beginning.start else None,
         reader=data.opened.reader,
         validation=standardised(data.units["validation"], mean, deviation),
         metric=metric,

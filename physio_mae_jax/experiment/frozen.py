@@ -68,7 +68,8 @@ def build_frozen(
     workdir = artifacts.prepare_workdir(workdir)
     data = data or open_labelled(config, beginning.sampling_rate_hz, beginning.num_samples)
     data = data.with_fraction(config.label_fraction, config.seed)
-    seen = data.learned_from(beginning.start.trained_on if beginning.start else None)
+    parts = ("train", "validation") if config.refit else ("train",)
+    seen = data.learned_from(beginning.start.trained_on if beginning.start else None, parts)
     contamination = data.contamination(seen, strict=strict)
     mesh = make_mesh(num_devices)
     describe_run(config, workdir, data.contract(), data.split)
@@ -117,7 +118,9 @@ def _extractor(
         bank = typed(WaveletConfig, "model.wavelet", config.model.wavelet)
         wavelet_bank(bank, encoder.sampling_rate_hz, encoder.num_samples)
         return wavelet_extractor(bank, encoder.sampling_rate_hz, mesh)
+    start = beginning.start
+    assert start is not None
+    params = start.params
     if name == UNTRAINED:
-        return encoder_extractor(encoder, untrained_like(encoder, num_channels, config.seed), mesh)
-    assert beginning.start is not None
-    return encoder_extractor(encoder, beginning.start.params, mesh)
+        params = untrained_like(encoder, num_channels, config.seed)
+    return encoder_extractor(encoder, params, mesh, channels_alone=start.channels_alone)

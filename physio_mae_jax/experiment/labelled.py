@@ -66,9 +66,12 @@ class LabelledData:
             _LOG.info("labels of %g %%: train %d units, %s", fraction * 100, len(kept), _say(kept))
         return dataclasses.replace(self, units={**self.units, "train": kept})
 
-    def learned_from(self, before: TrainingRecord | None) -> TrainingRecord:
-        """Hash what a model has seen that is trained here, and was ``before``."""
-        record = TrainingRecord.of(self.opened.source, self.recordings_of("train"))
+    def learned_from(
+        self, before: TrainingRecord | None, parts: Sequence[str] = ("train",)
+    ) -> TrainingRecord:
+        """Hash what a model has seen that is trained here on ``parts``, and was ``before``."""
+        seen = [index for part in parts for index in self.recordings_of(part)]
+        record = TrainingRecord.of(self.opened.source, seen)
         return record if before is None else record.joined(before)
 
     def contamination(self, seen: TrainingRecord, *, strict: bool) -> ContaminationReport:

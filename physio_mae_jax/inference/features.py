@@ -141,13 +141,11 @@ def _shards(run: FeatureRun) -> list[_Shard]:
     number_of_shards = -(-count // size)
     settings = dataclasses.asdict(run.config) | {"encoder": run.encoder.fingerprint}
     settings["encoding"].pop("num_threads")
+    settings["labels"] = {task.task: list(task.classes) for task in run.labels}
     shards = []
     for number in range(number_of_shards):
         indices = range(number * size, min(count, (number + 1) * size))
-        held = [
-            (info.subject_key, info.record_id, info.num_samples, run.parts.get(index, ""))
-            for index, info in ((index, run.source.recordings[index]) for index in indices)
-        ]
+        held = [_identity(run, index) for index in indices]
         identity = json.dumps([settings, dict(run.content_hashes), held], sort_keys=True)
         shards.append(
             _Shard(
@@ -158,6 +156,17 @@ def _shards(run: FeatureRun) -> list[_Shard]:
             )
         )
     return shards
+
+
+def _identity(run: FeatureRun, index: int) -> list[Any]:
+    """Return all of a recording that its row is made of, but the samples of prepared data."""
+    info = run.source.recordings[index]
+    labels = [(task.known[index].item(), task.values[index].tolist()) for task in run.labels]
+    return [
+        *(info.data_set, info.subject_id, info.record_id, info.num_samples),
+        *(info.sampling_rate_hz, info.channel_names, info.units),
+        *(run.parts.get(index, ""), run.source.version(index), labels),
+    ]
 
 
 def _make(run: FeatureRun, shard: _Shard) -> EncodingReport | None:

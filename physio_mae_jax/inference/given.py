@@ -37,7 +37,7 @@ class Description:
     Attributes:
         sampling_rate_hz: samples a second.
         channels: names of the rows of a signal; of a frame, its columns where none are given.
-        units: of the channels, or one for all; '' where not known.
+        units: of the channels, or one for all; '' or None where not known.
         gain: counts in one unit, of the channels or one for all; samples are divided by it.
         names: of the recordings, for reports.
     """
@@ -200,8 +200,8 @@ def _rate(value: Any, name: str) -> float:
 
 
 def _spread(values: Any, count: int, what: str, name: str) -> list[str]:
-    if isinstance(values, str):
-        return [values] * count
+    if values is None or isinstance(values, str):
+        return [values or ""] * count
     if len(values) != count:
         raise DataError(f"{name} has {count} channels, but {what} has {len(values)} entries.")
     return list(values)
@@ -210,7 +210,13 @@ def _spread(values: Any, count: int, what: str, name: str) -> list[str]:
 def _gain(gain: Any, count: int, name: str) -> np.ndarray | None:
     if gain is None:
         return None
-    values = np.broadcast_to(np.asarray(gain, np.float64), (count,))
+    values = np.asarray(gain, np.float64)
+    if values.shape not in ((), (1,), (count,)):
+        raise DataError(
+            f"{name} has {count} channels, but gain has shape {values.shape}; give one for all, or "
+            "one for each."
+        )
+    values = np.broadcast_to(values, (count,))
     if not (np.isfinite(values) & (values != 0)).all():
         raise DataError(f"{name}: gain is {gain!r}; counts in a unit are meant, never 0.")
     return values

@@ -29,6 +29,7 @@ from physio_mae_jax.inference.trained import TrainedModel
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
 from physio_mae_jax.signals.montage import Montage
+from physio_mae_jax.signals.preprocess import RateChange
 
 _NO_CHANNELS = ChannelPlan((), np.zeros(0, np.int32), Montage(rows=(), notes=()))
 
@@ -176,7 +177,8 @@ def finish(
         used, names = prepared.used[index], prepared.channels[index]
         found = by_recording.get(index)
         if found is None:
-            found = Collected.empty(output, len(used.channels), 1, config)
+            columns = _columns_of(info, prepared.window, config)
+            found = Collected.empty(output, len(used.channels), columns, config)
         else:
             if not found.windows[0] and prepared.on_invalid == "error":
                 raise DataError(
@@ -198,6 +200,12 @@ def finish(
         notes=tuple(notes),
     )
     return rows, report
+
+
+def _columns_of(info: RecordingInfo, window: WindowConfig, config: MaeConfig) -> int:
+    """Return the columns that a recording would have had; one at least, to say NaN in."""
+    change = RateChange.between(info.sampling_rate_hz, window.sampling_rate_hz)
+    return max(1, change.length_after(info.num_samples) // config.patch_samples)
 
 
 def _in_given_order(values: np.ndarray, names: Sequence[str], used: Sequence[str]) -> np.ndarray:

@@ -58,6 +58,7 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
     with Checkpoints(folder, keep=None) as checkpoints:
         if checkpoints.latest_step is None:
             raise UserError(f"{folder} holds no whole checkpoint; name a run that has one.")
+        checkpoints.refuse_damage()
         contract = ModelContract.from_json(checkpoints.contract(), f"the checkpoint in {folder}")
         params = checkpoints.parts({"params": contract.abstract_params()})["params"]
         trained_on = checkpoints.trained_on()

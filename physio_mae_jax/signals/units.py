@@ -23,7 +23,7 @@ _UNITS = {
     "g": "g",
     "": "",
 }
-_FACTORS = {("uV", "mV"): 1e-3, ("V", "mV"): 1e3, ("mV", "uV"): 1e3, ("V", "uV"): 1e6}
+_VOLTS = {"uV": -6, "mV": -3, "V": 0}  # decimal exponents
 
 
 def canonical_unit(unit: str) -> str:
@@ -34,4 +34,8 @@ def canonical_unit(unit: str) -> str:
 
 def unit_factor(unit: str, wanted: str) -> float | None:
     """Return what ``unit`` is multiplied by to become ``wanted``; None where nothing is right."""
-    return 1.0 if unit == wanted else _FACTORS.get((unit, wanted))
+    if unit == wanted:
+        return 1.0
+    if unit in _VOLTS and wanted in _VOLTS:
+        return float(f"1e{_VOLTS[unit] - _VOLTS[wanted]}")
+    return None

@@ -152,6 +152,16 @@ class Checkpoints:
         )
         return restored["state"]
 
+    def refuse_damage(self) -> None:
+        """Raise a UserError where the newest checkpoint is damaged."""
+        newest = self.directory / str(self.latest_step)
+        damage = find_damage(newest)
+        if damage:
+            raise UserError(
+                f"the checkpoint {newest} is damaged: {damage}. Move it away to use the one "
+                "before, or name another run."
+            )
+
     def parts(self, abstract: dict[str, Any]) -> dict[str, Any]:
         """Load some entries of the newest checkpoint's state only, onto the first device.
 
@@ -163,12 +173,7 @@ class Checkpoints:
         """
         if self.latest_step is None:
             raise UserError(f"{self.directory} holds no whole checkpoint; name a run that has one.")
-        damage = find_damage(self.directory / str(self.latest_step))
-        if damage:
-            raise UserError(
-                f"the checkpoint {self.directory / str(self.latest_step)} is damaged: {damage}. "
-                "Move it away to use the one before, or name another run."
-            )
+        self.refuse_damage()
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), abstract

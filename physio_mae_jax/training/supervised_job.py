@@ -19,6 +19,7 @@ from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.figures.curves import draw_supervised_curves
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.encoder_start import EncoderStart, placed
 from physio_mae_jax.training.job import Step
 from physio_mae_jax.training.judgement import Judgement
 from physio_mae_jax.training.prediction import predict_units
@@ -66,7 +67,7 @@ class SupervisedJob:
         task: model, loss and optimizer.
         mesh: of devices.
         window_shape: (M, L) of the windows.
-        encoder: parameters that the encoder begins with; None for new ones.
+        encoder: what the encoder begins with; None for new parameters.
         reader: of windows.
         validation: units by which the best model is chosen.
         metric: from logits [U, K] and targets [U, K] to what is to grow.
@@ -81,7 +82,7 @@ class SupervisedJob:
     task: SupervisedTask
     mesh: Mesh
     window_shape: tuple[int, int]
-    encoder: Params | None
+    encoder: EncoderStart | None
     reader: WindowReader
     validation: Units
     metric: Callable[[np.ndarray, np.ndarray], float]
@@ -115,7 +116,9 @@ class SupervisedJob:
             return state
         # Copied by ``put``: a step takes over the memory of its state, and others may begin with
         # the same encoder.
-        encoder = put(self.encoder, by_size(self.encoder, mesh))
+        new = state.params[_ENCODER]
+        given = self.encoder.over(new)
+        encoder = placed(put(given, by_size(given, mesh)), new)
         average = state.average
         if average:
             average = average | {_ENCODER: jax.tree.map(jnp.copy, encoder)}
@@ -174,7 +177,10 @@ class SupervisedJob:
     def _keep(self, state: TrainState, step: int, value: float) -> None:
         with Checkpoints(self.workdir / BEST, keep=1) as checkpoints:
             model = {"params": state.best_params, "model_state": state.model_state}
-            checkpoints.save(step, model, self.contract, self.trained_on)
+            # A run that went on from before its best step may be better at an earlier one, and only
+            # the largest number counts. The step itself stands beside.
+            number = max(step, (checkpoints.latest_step or 0) + 1)
+            checkpoints.save(number, model, self.contract, self.trained_on)
         self.best.step, self.best.value = step, value
         if jax.process_index() == 0:
             content = {"step": step, "metric": self.metric_name, "value": value}

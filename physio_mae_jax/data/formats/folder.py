@@ -43,6 +43,7 @@ __all__ = ["FolderSource", "draft_manifest", "open_files", "open_folder"]
 _LOG = logging.getLogger(__name__)
 _CACHE_BYTES = 2 * 1024**3
 _SHOWN = 5
+_BESIDE = {".hea": (".dat", ".mat")}
 
 
 class FolderSource:
@@ -73,6 +74,14 @@ class FolderSource:
     def file_of(self, index: int) -> str:
         """Return the path of the file that holds recording ``index``."""
         return str(self._places[index][0].path)
+
+    def version(self, index: int) -> str:
+        """Return what changes where the file of recording ``index`` is written again."""
+        path = self._places[index][0].path
+        # The samples of a WFDB record lie beside its header.
+        files = (path, *(path.with_suffix(suffix) for suffix in _BESIDE.get(path.suffix, ())))
+        facts = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.exists()]
+        return f"{path}:{facts}"
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].

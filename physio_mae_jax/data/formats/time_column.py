@@ -17,7 +17,7 @@ from physio_mae_jax.errors import DataError
 _SECONDS = re.compile(
     r"(?:(?i:time|timestamps?|seconds?)|t)[ _]*(?:[\[(]?(?i:s|secs?|seconds?)[\])]?)?"
 )
-_OTHER_TIME = re.compile(r"(?i:time|timestamps?)\b.*")
+_OTHER_TIME = re.compile(r"(?i:time|timestamps?)(?![a-zA-Z]).*|t[ _]*[\[(]?(?:ms|us|µs|ns)[\])]?")
 # Seconds since 1970 are below 2e9; beyond this a float has too few digits left for samples.
 _LATEST_S = 1e12
 _SHORTEST_STEP_S = 1e-9
