@@ -1,5 +1,6 @@
 """Untrained encoders with the contract of trained ones, and signals to give them."""
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,20 @@ def write_run(folder: Path) -> Path:
     model = untrained()
     with Checkpoints(folder / "checkpoints", keep=1) as checkpoints:
         checkpoints.save(1, {"params": model.params}, model.contract.to_json(), model.trained_on)
+    return folder
+
+
+def write_contrastive_run(folder: Path) -> Path:
+    """Write the checkpoint of an untrained model that is given PPG and ECG one at a time."""
+    plain = untrained().contract
+    contract = dataclasses.replace(
+        plain,
+        contrastive=ContrastiveConfig(weight=1.0, projection_width=8),
+        input=dataclasses.replace(plain.input, channels=("II", "PPG"), num_channels=2),
+    )
+    params = jax.jit(contract.new_params)(jax.random.key(0))
+    with Checkpoints(folder / "checkpoints", keep=1) as checkpoints:
+        checkpoints.save(1, {"params": params}, contract.to_json(), untrained().trained_on)
     return folder
 
 

@@ -145,10 +145,11 @@ def test_wrong_config_arguments_name_the_choices(argument, message):
         PRETRAIN["get_config"](argument)
 
 
-def run_main(*arguments):
+def run_main(*arguments, **variables):
     return subprocess.run(
         [sys.executable, "-m", "physio_mae_jax.main", *arguments],
         cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False,
+        env=os.environ | variables,
     )  # fmt: skip
 
 
@@ -173,6 +174,19 @@ def test_the_command_line_tells_what_is_wrong_in_one_line(arguments, message, tm
     assert message in result.stderr
     assert "Traceback" not in result.stderr
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_home_folder_is_found_behind_an_equals_sign(tmp_path):
+    """No shell expands '~' there, and a folder of that name is nobody's wish."""
+    result = run_main(
+        "--config=configs/evaluate.py:method=head",
+        "--config.run=~/absent",
+        "--workdir=~/judged",
+        HOME=str(tmp_path),
+    )
+    assert result.returncode == 2
+    assert f"{tmp_path}/absent" in result.stderr
+    assert not (REPOSITORY / "~").exists()
 
 
 @pytest.mark.parametrize("named", [False, True])

@@ -279,6 +279,25 @@ def test_what_cannot_be_encoded_is_nan_if_wanted(made):
     assert names == {"recording 1", "recording 2", "recording 3"}
 
 
+@pytest.mark.parametrize("output", ["pooled", "channels", "columns", "tokens"])
+def test_what_cannot_be_encoded_has_the_shape_of_the_rest(made, output):
+    signals = np.stack([beats(8, 100), beats(8, 100)])
+    signals[1] = np.nan
+    given = {"sampling_rate_hz": 100, "channels": LEADS, "output": output}
+    found = made.encode(signals, on_invalid="skip", **given)
+    assert found[0].shape == made.encode(signals[0], **given)[0].shape
+    assert np.isfinite(found[0]).all()
+    assert np.isnan(found[1]).all()
+
+
+def test_a_unit_may_be_unknown_and_a_gain_is_one_for_each_channel(made):
+    given = {"sampling_rate_hz": 100, "channels": LEADS}
+    wanted = made.encode(beats(5, 100), **given)
+    np.testing.assert_array_equal(made.encode(beats(5, 100), units=None, **given), wanted)
+    with pytest.raises(DataError, match=r"has 3 channels, but gain has shape \(2,\)"):
+        made.encode(beats(5, 100), gain=[1.0, 2.0], **given)
+
+
 def test_an_hour_takes_the_memory_of_some_batches(made):
     """As float32 windows the hour would take three times what is allowed here."""
     arguments = {"sampling_rate_hz": 250, "channels": LEADS, "overlap": 0.25}
@@ -314,6 +333,14 @@ def test_it_is_loaded_by_the_checkpoint_alone(tmp_path, made):
     np.testing.assert_array_equal(found, wanted)
     assert loaded.fingerprint == made.fingerprint
     assert "100 Hz; others are resampled" in loaded.describe()
+
+
+def test_a_damaged_contract_is_told(tmp_path):
+    folder = write_run(tmp_path / "run")
+    path = folder / "checkpoints" / "1" / "contract" / "metadata"
+    path.write_bytes(path.read_bytes()[:100])
+    with pytest.raises(UserError, match=r"checkpoints/1 is damaged: contract/metadata"):
+        Encoder.from_checkpoint(folder)
 
 
 def test_a_folder_without_checkpoints_is_named(tmp_path):

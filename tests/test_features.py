@@ -106,6 +106,29 @@ def test_other_settings_make_shards_anew(prepared, tmp_path, monkeypatch):
     assert made == [0, 1, 2]
 
 
+def test_other_labels_make_shards_anew_and_the_index_tells_of_them(prepared, tmp_path):
+    extract_features(run_of(prepared, tmp_path, labels="wave"))
+    assert set(read_features(tmp_path).classes) == {"wave"}
+    extract_features(run_of(prepared, tmp_path, labels="wave,flags"))
+    table = read_features(tmp_path)
+    assert set(table.labels) == set(table.classes) == {"wave", "flags"}
+
+
+def test_files_that_changed_are_encoded_again(prepared, folder, tmp_path):
+    given = {"data.sets": "folder", "data.path": str(folder), "data.split": ""}
+    (folder / "bad.npz").unlink()
+    (folder / "gap.npz").unlink()
+    extract_features(run_of(prepared, tmp_path / "found", **given))
+    before = read_features(tmp_path / "found").embedding
+    mended = beats(20, 125, leads=2, seed=3).astype(np.float32)
+    np.savez(folder / "good.npz", signal=mended, channels=["MLII", "PLETH"], fs=125.0)
+    extract_features(run_of(prepared, tmp_path / "found", **given))
+    after = read_features(tmp_path / "found").embedding
+    extract_features(run_of(prepared, tmp_path / "fresh", **given))
+    np.testing.assert_array_equal(after, read_features(tmp_path / "fresh").embedding)
+    assert np.abs(after - before).max() > 1e-3
+
+
 def test_processes_share_the_work_and_the_last_one_merges(prepared, tmp_path):
     shares = [
         run_of(prepared, tmp_path / "shared", process_index=i, process_count=2) for i in (0, 1)

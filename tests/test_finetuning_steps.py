@@ -15,12 +15,15 @@ from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.past_run import open_run
 from physio_mae_jax.experiment.trained import build_trained
 from physio_mae_jax.inference.positions import resize_columns
+from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.inference.torch_import import import_state_dict
+from physio_mae_jax.inference.trained import load_checkpoint
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import train
 from physio_mae_jax.training.sharding import put_batch
 from physio_mae_jax.training.supervised_job import load_best
+from tests.encoders import write_contrastive_run
 from tests.factories import small_state_dict
 from tests.runs import HookedIterator, finetuning_config, head_config, read_json, reported
 
@@ -58,7 +61,7 @@ def final_state(run):
 def test_an_encoder_comes_whole_and_that_is_said(waves_root, pretrained, encoder, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     run = build(waves_root, tmp_path, start=str(pretrained), unit_seconds=6.0)
-    assert_same(run.job.encoder, encoder)
+    assert_same(run.job.encoder.params, encoder)
     leaves = jax.tree.leaves(encoder)
     millions = sum(leaf.size for leaf in leaves) / 1e6
     line = (
@@ -73,7 +76,7 @@ def test_another_window_stretches_the_positions_alone(
     caplog.set_level(logging.INFO)
     run = build(waves_root, tmp_path, start=str(pretrained), unit_seconds=3.0)
     assert run.job.window_shape == (2, 300)
-    ours, theirs = dict(run.job.encoder), dict(encoder)
+    ours, theirs = dict(run.job.encoder.params), dict(encoder)
     tokenizers = dict(ours.pop("tokenizer")), dict(theirs.pop("tokenizer"))
     ours_at, theirs_at = (tokenizer.pop("position") for tokenizer in tokenizers)
     assert_same(ours, theirs)
@@ -118,6 +121,40 @@ def test_resumed_equals_uninterrupted_up_to_its_early_end(waves_root, pretrained
     assert reported(tmp_path / "cut") == reported(tmp_path / "whole")
 
 
+def test_an_encoder_of_channels_alone_begins_as_one_and_learns_to_mix_them(waves_root, tmp_path):
+    """Its attention across channels was never trained: new and random, it would drown the rest."""
+    start = str(write_contrastive_run(tmp_path / "start"))
+    run = build(waves_root, tmp_path / "run", start=start, unit_seconds=4.0)
+    before, *_, after = take_steps(run, 2)
+    given = load_checkpoint(start).autoencoder_params["encoder"]
+    config = run.job.task.model.config
+    batch = next(run.training.training)
+
+    def latents(params, alone):
+        return encode_windows(config, params, batch, channels_alone=alone)
+
+    begun = before.params["encoder"]
+    np.testing.assert_allclose(latents(begun, False), latents(given, True), atol=1e-5)
+    moved = after.params["encoder"]
+    assert np.abs(latents(moved, False) - latents(moved, True)).max() > 1e-4
+
+
+@pytest.mark.usefixtures("no_pictures")
+def test_a_better_model_of_an_earlier_step_takes_the_place_of_the_best(
+    waves_root, pretrained, tmp_path
+):
+    """So it goes where a run is gone on with from before its best step, with other settings."""
+    run = build(waves_root, tmp_path, start=str(pretrained))
+    _, first, second = take_steps(run, 2)
+    values = iter([0.5, 0.9])
+    job = dataclasses.replace(run.job, metric=lambda logits, targets: next(values))
+    job.judge(second, 20)
+    job.judge(first, 10)
+    kept, _ = load_best(tmp_path, job.task.model, job.window_shape, job.mesh)
+    assert_same(kept, first.average)
+    assert read_json(tmp_path / "best" / "metric.json")["step"] == 10
+
+
 def take_steps(run, count):
     """Take some steps; return the states before the first and after each."""
     step = run.job.compile_step(run.job.mesh)
@@ -154,9 +191,9 @@ def test_the_average_is_that_of_all_steps_and_is_what_is_kept(waves_root, pretra
 def test_a_frozen_encoder_stays_bit_for_bit_as_it_came(waves_root, pretrained, tmp_path):
     run = build(waves_root, tmp_path, start=str(pretrained), frozen_blocks=1)
     before, *_, after = take_steps(run, 3)
-    assert_same(before.params["encoder"], run.job.encoder)
-    assert_same(after.params["encoder"], run.job.encoder)
-    assert_same(after.average["encoder"], run.job.encoder)
+    assert_same(before.params["encoder"], run.job.encoder.params)
+    assert_same(after.params["encoder"], run.job.encoder.params)
+    assert_same(after.average["encoder"], run.job.encoder.params)
     for name in ("head", "norm"):
         moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before.params, after.params)[name]
         assert all(distance > 0 for distance in jax.tree.leaves(moved))

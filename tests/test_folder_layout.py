@@ -411,6 +411,24 @@ def test_names_of_other_sets_are_taken() -> None:
         open_own_folder("mitbih", Path("/"), taken=list(LAYOUTS))
 
 
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--name=synthetic", "--out={0}/out"], "'synthetic' is the name of another data set"),
+        (["--name=mine", "--out={0}/file"], "cannot be made"),
+        (["--name=mine", "--out=/proc/nope"], "cannot be made"),
+    ],
+)
+def test_what_cannot_be_written_or_would_never_be_read_is_told_at_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], flags: list[str], words: str
+) -> None:
+    (tmp_path / "file").touch()
+    given = [flag.format(tmp_path) for flag in flags]
+    status, said = run(capsys, "folder", f"--source={tmp_path}", *given)
+    assert status == 2
+    assert words in said
+
+
 class TestRealFiles:
     def test_bidmc(self, shared: Path) -> None:
         folder = shared / "data" / "bidmc"

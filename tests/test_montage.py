@@ -1,5 +1,7 @@
 """Channels are found under their aliases, derived where that is exact, and converted or refused."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -53,6 +55,9 @@ def test_units_of_another_quantity_are_refused():
         plan_montage(["II"], ["II"], "rec", wanted_units=["mV"], present_units=["mmHg"])
     assert canonical_unit(" µV ") == "uV"
     assert unit_factor("adu", "mV") is None
+    for unit, wanted in itertools.permutations(("uV", "mV", "V"), 2):
+        assert unit_factor(unit, wanted) == pytest.approx(1 / unit_factor(wanted, unit))
+    assert (unit_factor("V", "mV"), unit_factor("uV", "V")) == (1e3, 1e-6)
 
 
 def test_two_rows_of_one_name_are_refused():

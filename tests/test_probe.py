@@ -9,6 +9,8 @@ from physio_mae_jax.evaluation.frozen import judge_frozen, read_off, unit_featur
 from physio_mae_jax.evaluation.readout import METHODS
 from physio_mae_jax.evaluation.trained import selection_metric
 from physio_mae_jax.experiment.frozen import build_frozen
+from physio_mae_jax.inference import Encoder
+from tests.encoders import write_contrastive_run
 from tests.prepared import waves
 from tests.runs import judging_config, read_json
 
@@ -69,6 +71,21 @@ def test_neighbours_and_probes_find_no_label_by_chance(crowd, tmp_path, method):
     inside, chance = (roc_auc_score(test.targets[:, k], test.logits[:, k]) for k in range(2))
     assert inside > 0.95
     assert 0.3 < chance < 0.7
+
+
+def test_an_encoder_of_channels_alone_is_read_as_one(waves_root, tmp_path):
+    start = write_contrastive_run(tmp_path / "start")
+    run = build(waves_root, tmp_path / "probe", run=str(start), unit_seconds=4.0)
+    units = run.units["test"]
+    ours = unit_features(run, run.extractors["trained"], units)
+    first = int(units.recording[0])
+    encoder = Encoder.from_checkpoint(start, num_devices=1)
+    windows = [
+        run.source.read(first, place, place + 400)
+        for place in units.window_start[units.window_unit == 0].tolist()
+    ]
+    theirs = encoder.encode(windows, sampling_rate_hz=100, channels=["II", "PPG"])
+    np.testing.assert_allclose(ours[0], np.mean(theirs, axis=0), atol=1e-4)
 
 
 def made_up(kind, seed=0):

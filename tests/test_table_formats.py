@@ -15,6 +15,7 @@ import pytest
 from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.readers import reader_of
+from physio_mae_jax.data.formats.time_column import time_and_channels
 from physio_mae_jax.errors import DataError
 from tests.test_folder import whole, write_manifest
 
@@ -126,6 +127,20 @@ class TestBothFormats:
         write_edf(tmp_path / "a.edf", *[edf_signal(v[:250], "x", RATE_HZ) for v in signal])
         with pytest.raises(DataError, match=rf"a\.{kind} changed"):
             source.read(0, 0, 5)
+
+
+@pytest.mark.parametrize(
+    "name", ["time_ms", "Time (ms)", "timestamp_us", "t_ms", "t [ns]", "time stamp"]
+)
+def test_a_time_of_another_unit_is_no_channel(name: str) -> None:
+    entry = Entry(label="entry 1", file="a.csv")
+    assert time_and_channels([name, "II"], entry, Path("a.csv")) == (None, (1,))
+
+
+@pytest.mark.parametrize("name", ["timer", "TIMEX", "temperature"])
+def test_a_channel_whose_name_begins_like_time_is_one(name: str) -> None:
+    entry = Entry(label="entry 1", file="a.csv")
+    assert time_and_channels([name, "II"], entry, Path("a.csv")) == (None, (0, 1))
 
 
 class TestParquet:

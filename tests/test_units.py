@@ -24,6 +24,21 @@ def source(tmp_path_factory):
     return JoinedSource([prepared], [range(len(prepared.recordings))])
 
 
+def test_units_of_several_sets_are_told_apart_though_their_recordings_have_one_name(tmp_path):
+    sets = [PreparedSource(waves(tmp_path, name, people=4)) for name in ("ward_a", "ward_b")]
+    joined = JoinedSource(sets, [range(8), range(8)])
+    for task in ("wave", "beat"):
+        ids = units_of(joined, task).ids
+        assert len(set(ids.tolist())) == len(ids)
+    assert units_of(joined, "wave").ids[0] == "ward_a:p0_0"
+
+
+def test_one_data_set_is_not_joined_twice(tmp_path):
+    prepared = PreparedSource(waves(tmp_path, people=4))
+    with pytest.raises(ConfigError, match=r"data set 'waves' is named 2 times.*name it once"):
+        JoinedSource([prepared, prepared], [range(2), range(2)])
+
+
 def reader_of(source, seconds=3.0, rate=50.0):
     window = WindowConfig(
         channels="II,PPG",

@@ -119,7 +119,7 @@ class JoinedSource:
                 are told apart.
         """
         names = [source.recordings[0].data_set for source in sources if source.recordings]
-        for name in names:
+        for name in filter(None, names):
             if names.count(name) > 1:
                 raise ConfigError(
                     f"data set {name!r} is named {names.count(name)} times, as two variants of it "
@@ -151,7 +151,8 @@ class JoinedSource:
     def name(self, index: int) -> str:
         """Return the id of a recording, with its data set's name where there are several."""
         info = self._recordings[index]
-        return f"{info.data_set}:{info.record_id}" if len(self._sources) > 1 else info.record_id
+        is_one_of_several = len(self._sources) > 1 and info.data_set
+        return f"{info.data_set}:{info.record_id}" if is_one_of_several else info.record_id
 
     def origin(self, index: int) -> tuple[SignalSource, int]:
         """Return the source that recording ``index`` comes from, and its index there."""
