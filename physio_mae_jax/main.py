@@ -67,8 +67,9 @@ def main(argv: list[str]) -> None:
 def _expand_homes(config: ConfigDict) -> None:
     """Put the home folder for '~' in what names a run: behind a '=' no shell does."""
     for name in ("run", "start", "pretrained", "weights", "weights_config"):
-        if config.get(name):
-            config[name] = str(Path(config[name]).expanduser())
+        value = config.get(name)  # 'pretrained' is a path of some tasks and a section of others
+        if value and isinstance(value, str):
+            config[name] = str(Path(value).expanduser())
 
 
 def _run(config: ConfigDict, workdir: Path) -> None:

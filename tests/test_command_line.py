@@ -166,6 +166,10 @@ def run_main(*arguments, **variables):
             "optimiser",
         ),
         (["--config=configs/none.py"], "configs/none.py"),
+        (
+            ["--config=configs/compare.py:data=ptbxl_subset", "--config.run=no/such/run"],
+            "no/such/run is not there",
+        ),
     ],
 )
 def test_the_command_line_tells_what_is_wrong_in_one_line(arguments, message, tmp_path):

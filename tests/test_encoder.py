@@ -293,9 +293,32 @@ def test_what_cannot_be_encoded_has_the_shape_of_the_rest(made, output):
 def test_a_unit_may_be_unknown_and_a_gain_is_one_for_each_channel(made):
     given = {"sampling_rate_hz": 100, "channels": LEADS}
     wanted = made.encode(beats(5, 100), **given)
-    np.testing.assert_array_equal(made.encode(beats(5, 100), units=None, **given), wanted)
+    for units in (None, ["mV", None, ""]):
+        np.testing.assert_array_equal(made.encode(beats(5, 100), units=units, **given), wanted)
     with pytest.raises(DataError, match=r"has 3 channels, but gain has shape \(2,\)"):
         made.encode(beats(5, 100), gain=[1.0, 2.0], **given)
+
+
+@pytest.mark.parametrize(
+    ("index", "rate_hz", "message"),
+    [
+        (np.delete(np.arange(620), slice(300, 320)), 100, "goes from 299 to 320"),
+        (np.arange(600) / 100, 200, "is 100 samples a second, but sampling_rate_hz is 200"),
+        (np.arange(600) / 100, 100, ""),
+        (np.round(np.arange(600) / 120, 2), 120, ""),
+        (np.arange(600) * np.timedelta64(10, "ms"), 100, ""),
+        (np.arange(600) * np.timedelta64(10, "ms"), 50, "is 100 samples a second"),
+        (np.arange(7, 607), 100, ""),
+    ],
+)
+def test_the_index_of_a_frame_has_a_say(made, index, rate_hz, message):
+    frame = pd.DataFrame(beats(6, 100).T, columns=LEADS, index=index)
+    if message:
+        with pytest.raises(DataError, match=message):
+            made.encode(frame, sampling_rate_hz=rate_hz)
+    else:
+        plain = made.encode(frame.reset_index(drop=True), sampling_rate_hz=rate_hz)
+        np.testing.assert_array_equal(made.encode(frame, sampling_rate_hz=rate_hz), plain)
 
 
 def test_an_hour_takes_the_memory_of_some_batches(made):

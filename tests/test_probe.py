@@ -1,10 +1,12 @@
 """What is read off features that stay as they are: a label that is there, and none that is not."""
 
+import json
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from physio_mae_jax.errors import DataError, UserError
+from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.evaluation.frozen import judge_frozen, read_off, unit_features
 from physio_mae_jax.evaluation.readout import METHODS
 from physio_mae_jax.evaluation.trained import selection_metric
@@ -86,6 +88,14 @@ def test_an_encoder_of_channels_alone_is_read_as_one(waves_root, tmp_path):
     ]
     theirs = encoder.encode(windows, sampling_rate_hz=100, channels=["II", "PPG"])
     np.testing.assert_allclose(ours[0], np.mean(theirs, axis=0), atol=1e-4)
+
+
+def test_a_fine_tuned_run_is_no_encoder_and_says_what_it_is(waves_root, tmp_path):
+    (tmp_path / "tuned").mkdir()
+    settings = {"config": {"task": "finetune", "start": "runs/first"}}
+    (tmp_path / "tuned" / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"of task 'finetune'.*it began from, runs/first.*=head"):
+        build(waves_root, tmp_path / "probe", run=str(tmp_path / "tuned"))
 
 
 def made_up(kind, seed=0):

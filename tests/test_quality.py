@@ -86,6 +86,13 @@ def test_a_heart_that_beats_too_slowly_or_not_at_all_is_found(clean):
     assert "10 beats a minute" in finding.detail
 
 
+def test_no_heart_rate_is_looked_for_where_none_could_be_seen():
+    slow = np.random.default_rng(0).normal(size=(1, 400)).astype(np.float32)
+    assert not [
+        found for found in judge(slow, ("II",), ("mV",), 4.0) if found.kind == quality.HEART_RATE
+    ]
+
+
 @pytest.mark.parametrize("kind", ["ECG", "PPG"])
 def test_the_heart_rate_is_that_of_the_synthetic_truth(kind):
     cohort = SyntheticCohort(CohortConfig(num_subjects=12, recordings_per_subject=1))

@@ -164,6 +164,8 @@ def test_wrong_rules_are_told(rule):
 def test_one_subject_alone_cannot_be_split():
     with pytest.raises(DataError, match=r"1 subject \(a\)"):
         divided(recordings(["a", "a"]), "random=|0.1|")
+    with pytest.raises(ConfigError, match=r"needs 3 subjects at least.*there are 2"):
+        divided(recordings(["a", "b"]), "kfold=5:2")
 
 
 def test_a_written_split_is_read_again_and_an_altered_one_refused(tmp_path):

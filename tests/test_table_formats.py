@@ -13,9 +13,10 @@ import pyarrow.parquet
 import pytest
 
 from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
+from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.readers import reader_of
-from physio_mae_jax.data.formats.time_column import time_and_channels
+from physio_mae_jax.data.formats.time_column import time_and_channels, uniform_rate_hz
 from physio_mae_jax.errors import DataError
 from tests.test_folder import whole, write_manifest
 
@@ -141,6 +142,12 @@ def test_a_time_of_another_unit_is_no_channel(name: str) -> None:
 def test_a_channel_whose_name_begins_like_time_is_one(name: str) -> None:
     entry = Entry(label="entry 1", file="a.csv")
     assert time_and_channels([name, "II"], entry, Path("a.csv")) == (None, (0, 1))
+
+
+def test_milliseconds_are_not_taken_for_seconds() -> None:
+    with pytest.raises(UnreadableError, match=r"0\.125 samples a second\. Are they milliseconds"):
+        uniform_rate_hz(np.arange(500) * 8.0, "a.csv")
+    assert uniform_rate_hz(np.arange(500) * 8.0, "a.csv", stated_hz=0.125) == 0.125
 
 
 class TestParquet:

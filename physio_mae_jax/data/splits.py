@@ -226,6 +226,11 @@ def _random(slots: Sequence[str], keys: Sequence[str], rule: str, seed: int) -> 
 def _k_folds(text: str, keys: Sequence[str], rule: str, seed: int) -> dict[str, set[str]]:
     match = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", text)
     count, chosen = (int(match[1]), int(match[2])) if match else (0, 0)
+    if len(keys) < 3:
+        raise ConfigError(
+            f"split rule {rule!r} needs 3 subjects at least, one for each part; there are "
+            f"{len(keys)}. random=|0.5| divides two."
+        )
     if count < 3 or chosen >= count or count > len(keys):
         raise ConfigError(
             f"split rule {rule!r}: write kfold=K:i with 3 ≤ K ≤ {len(keys)} subjects and i from 0 "

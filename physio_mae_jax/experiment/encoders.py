@@ -65,6 +65,7 @@ def encoder_of_run(folder: str, window_seconds: float) -> StartingEncoder:
     """
     if not folder:
         raise ConfigError("no run is named; give the work folder of one with --config.run=DIR.")
+    _refuse_other_task(folder)
     trained = load_checkpoint(folder)
     start = StartingEncoder(
         config=trained.contract.model,
@@ -74,6 +75,22 @@ def encoder_of_run(folder: str, window_seconds: float) -> StartingEncoder:
         channels_alone=trained.contract.channels_alone,
     )
     return _fitted(start, window_seconds)
+
+
+def _refuse_other_task(folder: str) -> None:
+    """Say of a run that was no pre-training what can be done with it."""
+    path = Path(folder) / "config.json"
+    if not path.is_file():
+        return
+    settings = json.loads(path.read_text(encoding="utf-8"))["config"]
+    if settings["task"] != "pretrain":
+        began = settings.get("start") or settings.get("run")
+        other = f", such as the one it began from, {began}" if began else ""
+        raise ConfigError(
+            f"the run in {folder} was of task {settings['task']!r}; an encoder is read from a "
+            f"pre-training{other}. A fine-tuned model is judged by "
+            "--config=configs/evaluate.py:method=head."
+        )
 
 
 def encoder_of_file(path: str, config_path: str, window_seconds: float) -> StartingEncoder:

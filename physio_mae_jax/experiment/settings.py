@@ -15,6 +15,10 @@ from physio_mae_jax.signals.augment import AugmentConfig
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
 _Settings = TypeVar("_Settings")
+_HINTS = {
+    "data": " A prepared set of your own is named with --config.data.sets=NAME; where there are "
+    "labels, also with units.task, data.channels and data.split (README.md)."
+}
 
 
 def parse_argument(
@@ -46,7 +50,7 @@ def parse_argument(
             joined = ", or several joined by +" if name == several else ""
             raise ConfigError(
                 f"config argument {name}={value!r} is not known; choose one of "
-                f"{', '.join(choices[name])}{joined}."
+                f"{', '.join(choices[name])}{joined}.{_HINTS.get(name, '')}"
             )
         values[name] = value
     return values

@@ -17,6 +17,9 @@ from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.units import canonical_unit
 
 COUNTS = "adu"  # samples as the converter gave them
+_LEAST_RATE_HZ = 1.0  # below that a period was given for a rate
+_MOST_STEPS_OFF = 2.0  # of an index from an even one; coarsely printed times are one off
+_MOST_RATE_OFF = 0.02
 
 
 @runtime_checkable
@@ -69,6 +72,9 @@ def recordings_of(signal: Any, description: Description) -> ArrayRecordings:
     arrays, infos, gains, absent = [], [], [], []
     for one, rate, wanted, name in zip(signals, rates, channels, names, strict=True):
         array, labels = _oriented(one, wanted, name)
+        rate_hz = _rate(rate, name)
+        if isinstance(one, Frame):
+            _check_index(one, rate_hz, name)
         units = _spread(description.units, len(labels), "units", name)
         gain = _gain(description.gain, len(labels), name)
         _check_counts(array, units, gain, name)
@@ -82,7 +88,7 @@ def recordings_of(signal: Any, description: Description) -> ArrayRecordings:
                 record_id=name,
                 subject_id=name,
                 channel_names=labels,
-                sampling_rate_hz=_rate(rate, name),
+                sampling_rate_hz=rate_hz,
                 num_samples=array.shape[1],
                 # Counts and the like say nothing of the quantity.
                 units=tuple(_physical_unit(unit) for unit in units),
@@ -169,6 +175,35 @@ def _of_frame(frame: Frame, wanted: Any, name: str) -> tuple[np.ndarray, tuple[s
     return _numbers(chosen.to_numpy(), name).T, labels
 
 
+def _check_index(frame: Frame, rate_hz: float, name: str) -> None:
+    """Refuse an index that says the rows are not as far apart as they are taken to be.
+
+    Numbers and times are looked at: whole ones may count rows, others are seconds.
+    """
+    index = np.asarray(getattr(frame, "index", ()))
+    if index.dtype.kind not in "fiuMm" or len(index) < 3:
+        return
+    if index.dtype.kind in "Mm":
+        place = (index - index[0]) / np.timedelta64(1, "s")
+    else:
+        place = index.astype(np.float64)
+    step = (place[-1] - place[0]) / (len(place) - 1)
+    off = place - place[0] - step * np.arange(len(place))
+    if not np.abs(off).max() <= _MOST_STEPS_OFF * abs(step):
+        row = int(np.argmax(np.abs(np.diff(place) - step)))
+        raise DataError(
+            f"{name}: the index of the frame goes from {index[row]} to {index[row + 1]}, but its "
+            "rows are taken for evenly spaced. Put missing rows back as NaN (frame.reindex), "
+            "encode the pieces apart, or say frame.reset_index(drop=True) if it is no time."
+        )
+    if index.dtype.kind not in "iu" and abs(step * rate_hz - 1) > _MOST_RATE_OFF:
+        raise DataError(
+            f"{name}: the index of the frame advances by {step:.6g} s a row, which is "
+            f"{1 / step:.6g} samples a second, but sampling_rate_hz is {rate_hz:g}. Give that "
+            "rate, or say frame.reset_index(drop=True) if the index is no time in seconds."
+        )
+
+
 def _names(channels: Any) -> tuple[str, ...]:
     if isinstance(channels, str):
         channels = channels.split(",")
@@ -192,9 +227,10 @@ def _rate(value: Any, name: str) -> float:
             f"{name}: sampling_rate_hz is missing; say how many samples a second it has, such as "
             "sampling_rate_hz=500."
         )
-    if not _is_number(value) or not np.isfinite(value) or value <= 0:
+    if not _is_number(value) or not np.isfinite(value) or value < _LEAST_RATE_HZ:
         raise DataError(
-            f"{name}: sampling_rate_hz is {value!r}; samples a second are meant, above 0."
+            f"{name}: sampling_rate_hz is {value!r}; samples a second are meant, at least "
+            f"{_LEAST_RATE_HZ:g}, not seconds a sample."
         )
     return float(value)
 
@@ -204,7 +240,7 @@ def _spread(values: Any, count: int, what: str, name: str) -> list[str]:
         return [values or ""] * count
     if len(values) != count:
         raise DataError(f"{name} has {count} channels, but {what} has {len(values)} entries.")
-    return list(values)
+    return [value or "" for value in values]
 
 
 def _gain(gain: Any, count: int, name: str) -> np.ndarray | None:

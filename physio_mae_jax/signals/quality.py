@@ -40,6 +40,7 @@ _LIMITS = {
 }
 _HEART_RATE_BPM = (25.0, 240.0)
 _HEART_RATE_SECONDS = 5.0
+_HEART_RATE_LEAST_HZ = 25.0
 _HEART_RATE_JUDGED_SECONDS = 120.0
 
 
@@ -158,7 +159,9 @@ def _kind_of(name: str) -> str:
 def _heart_rate_finding(
     signal: np.ndarray, channels: Sequence[str], sampling_rate_hz: float
 ) -> Finding | None:
-    """Judge the rate of the first channel that shows heart beats."""
+    """Judge the rate of the first channel that shows heart beats; none can be seen at low rates."""
+    if sampling_rate_hz < _HEART_RATE_LEAST_HZ:
+        return None
     for values, name in zip(signal, channels, strict=True):
         kind = _kind_of(name)
         if kind not in ("ECG", "PPG"):
@@ -185,7 +188,7 @@ def heart_rate_bpm(values: np.ndarray, kind: str, sampling_rate_hz: float) -> fl
     Args:
         values: [n] finite, not constant, at least a few seconds.
         kind: 'ECG' or 'PPG'.
-        sampling_rate_hz: at least 25.
+        sampling_rate_hz: at least 25 (``_HEART_RATE_LEAST_HZ``).
 
     Returns:
         Beats a minute; None where fewer than three peaks stand out.

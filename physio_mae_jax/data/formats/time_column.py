@@ -21,6 +21,8 @@ _OTHER_TIME = re.compile(r"(?i:time|timestamps?)(?![a-zA-Z]).*|t[ _]*[\[(]?(?:ms
 # Seconds since 1970 are below 2e9; beyond this a float has too few digits left for samples.
 _LATEST_S = 1e12
 _SHORTEST_STEP_S = 1e-9
+# Milliseconds taken for seconds make 0.125 Hz of 125; no waveform is sampled as slowly as this.
+_SLOWEST_HZ = 1.0
 
 
 def time_and_channels(
@@ -97,6 +99,13 @@ def uniform_rate_hz(
     mean_step_s = float(times_s[-1] - times_s[0]) / num_steps
     if mean_step_s < _SHORTEST_STEP_S:
         raise UnreadableError(f"{where}: the times do not ascend, but end at {times_s[-1]:g} s.")
+    if stated_hz is None and mean_step_s > 1 / _SLOWEST_HZ:
+        raise UnreadableError(
+            f"{where}: the times are taken for seconds, and are {mean_step_s:.6g} s apart, which "
+            f"is {1 / mean_step_s:.6g} samples a second. Are they milliseconds or microseconds? "
+            "Write them in seconds, or state 'sampling_rate_hz' in a manifest and name the column "
+            "by its unit, such as 'time_ms'."
+        )
     rounding_s = 0.5 * _printed_resolution(times_s)
     if stated_hz is not None and _off_grid(times_s, 1.0 / stated_hz, rounding_s) is None:
         return stated_hz
@@ -114,9 +123,9 @@ def uniform_rate_hz(
     if worst is None:
         return mean_hz
     raise UnreadableError(
-        f"{where}, {place(worst)}: the time column is not uniform; it reads "
-        f"{times_s[worst]:.9g} s where {mean_hz:.6g} samples a second, its mean, would be at "
-        f"{times_s[0] + worst * mean_step_s:.9g} s. Resample the file to a uniform grid, fill "
+        f"{where}, {place(worst)}: the time column is not uniform; from its first time on it reads "
+        f"{times_s[worst] - times_s[0]:.9g} s where {mean_hz:.6g} samples a second, its mean, "
+        f"would be at {worst * mean_step_s:.9g} s. Resample the file to a uniform grid, fill "
         "gaps, or split it at them; if the times are only printed coarsely, state their "
         "'sampling_rate_hz' in a manifest."
     )
