@@ -86,15 +86,16 @@ def _check(options: argparse.Namespace) -> None:
     if options.out is None and not options.draft_manifest:
         raise ConfigError("--out is missing; give the folder of all prepared data sets.")
     if options.out is not None:
-        try:
-            options.out.expanduser().mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise ConfigError(
-                f"--out={options.out} cannot be made ({error.strerror}); give a folder that is "
-                "there, or one that can be made."
-            ) from error
+        _refuse_file(options.out)
     if options.download_header and not options.download:
         raise ConfigError("--download_header has no meaning without --download.")
+
+
+def _refuse_file(out: Path) -> None:
+    out = out.expanduser().absolute()
+    there = next(path for path in (out, *out.parents) if path.exists())
+    if not there.is_dir():
+        raise ConfigError(f"--out={out}: {there} is a file; give a folder, or one to be made.")
 
 
 def _layout(options: argparse.Namespace) -> Layout:

@@ -132,7 +132,7 @@ def unfinished(waves_root, tmp_path):
 
 
 def test_an_encoder_comes_of_a_pretraining_only(waves_root, unfinished, tmp_path):
-    message = r"unfinished holds no checkpoints; name the work folder of a pre-training"
+    message = r"unfinished was of task 'finetune'; an encoder is read from a pre-training"
     refuse(waves_root, tmp_path / "run", message, start=str(unfinished))
 
 

@@ -247,10 +247,10 @@ def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog)
         **{"loop.num_steps": 6},
     )
     _, imported = import_state_dict(state, arguments)
-    assert_same(run.job.encoder["stack"], imported["encoder"]["stack"])
+    assert_same(run.job.encoder.params["stack"], imported["encoder"]["stack"])
     assert "arrays, 0.00 M parameters of the encoder come from" in caplog.text
     assert run.context["contamination"].startswith("contamination: none")
-    before = run.job.encoder
+    before = run.job.encoder.params
     train(run.training)
     _, after = final_state(run)
     assert all(record["loss"] > 0 for record in reported(tmp_path / "run", "train"))

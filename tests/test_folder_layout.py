@@ -415,8 +415,8 @@ def test_names_of_other_sets_are_taken() -> None:
     ("flags", "words"),
     [
         (["--name=synthetic", "--out={0}/out"], "'synthetic' is the name of another data set"),
-        (["--name=mine", "--out={0}/file"], "cannot be made"),
-        (["--name=mine", "--out=/proc/nope"], "cannot be made"),
+        (["--name=mine", "--out={0}/file"], "/file is a file; give a folder"),
+        (["--name=mine", "--out={0}/file/deeper"], "/file is a file; give a folder"),
     ],
 )
 def test_what_cannot_be_written_or_would_never_be_read_is_told_at_once(

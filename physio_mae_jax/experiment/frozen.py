@@ -119,8 +119,10 @@ def _extractor(
         wavelet_bank(bank, encoder.sampling_rate_hz, encoder.num_samples)
         return wavelet_extractor(bank, encoder.sampling_rate_hz, mesh)
     start = beginning.start
-    assert start is not None
-    params = start.params
+    alone = start is not None and start.channels_alone
     if name == UNTRAINED:
         params = untrained_like(encoder, num_channels, config.seed)
-    return encoder_extractor(encoder, params, mesh, channels_alone=start.channels_alone)
+    else:
+        assert start is not None
+        params = start.params
+    return encoder_extractor(encoder, params, mesh, channels_alone=alone)
