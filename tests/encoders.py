@@ -63,23 +63,24 @@ def encoder(**changes: Any) -> Encoder:
 
 def write_run(folder: Path) -> Path:
     """Write the checkpoint of an untrained model as a run would."""
-    model = untrained()
-    with Checkpoints(folder / "checkpoints", keep=1) as checkpoints:
-        checkpoints.save(1, {"params": model.params}, model.contract.to_json(), model.trained_on)
-    return folder
+    return _written(folder, untrained())
 
 
 def write_contrastive_run(folder: Path) -> Path:
     """Write the checkpoint of an untrained model that is given PPG and ECG one at a time."""
-    plain = untrained().contract
+    plain = untrained()
     contract = dataclasses.replace(
-        plain,
+        plain.contract,
         contrastive=ContrastiveConfig(weight=1.0, projection_width=8),
-        input=dataclasses.replace(plain.input, channels=("II", "PPG"), num_channels=2),
+        input=dataclasses.replace(plain.contract.input, channels=("II", "PPG"), num_channels=2),
     )
     params = jax.jit(contract.new_params)(jax.random.key(0))
+    return _written(folder, plain._replace(contract=contract, params=params))
+
+
+def _written(folder: Path, model: TrainedModel) -> Path:
     with Checkpoints(folder / "checkpoints", keep=1) as checkpoints:
-        checkpoints.save(1, {"params": params}, contract.to_json(), untrained().trained_on)
+        checkpoints.save(1, {"params": model.params}, model.contract.to_json(), model.trained_on)
     return folder
 
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 
+# No waveform is sampled as slowly: a period was given for a rate, or milliseconds for seconds.
+LEAST_RATE_HZ = 1.0
+
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordingInfo:

@@ -12,6 +12,7 @@ import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.past_run import read_run
 from physio_mae_jax.experiment.settings import whole_samples
 from physio_mae_jax.inference.positions import resize_columns
 from physio_mae_jax.inference.torch_file import read_state_dict
@@ -21,7 +22,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.objectives.pretraining import Params
-from physio_mae_jax.training.encoder_start import EncoderStart
+from physio_mae_jax.training.trained_params import TrainedParams
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,14 +44,14 @@ class StartingEncoder(NamedTuple):
     origin: str
     channels_alone: bool
 
-    def for_training(self) -> EncoderStart:
+    def for_training(self) -> TrainedParams:
         """Return what training begins with."""
         if self.channels_alone:
             _LOG.info(
                 "%s saw one channel at a time: attention across channels begins as adding nothing",
                 self.origin,
             )
-        return EncoderStart(self.params, self.channels_alone)
+        return TrainedParams(self.params, self.channels_alone)
 
 
 def encoder_of_run(folder: str, window_seconds: float) -> StartingEncoder:
@@ -79,10 +80,9 @@ def encoder_of_run(folder: str, window_seconds: float) -> StartingEncoder:
 
 def _refuse_other_task(folder: str) -> None:
     """Say of a run that was no pre-training what can be done with it."""
-    path = Path(folder) / "config.json"
-    if not path.is_file():
+    if not (Path(folder) / "config.json").is_file():
         return
-    settings = json.loads(path.read_text(encoding="utf-8"))["config"]
+    settings = read_run(folder)
     if settings["task"] != "pretrain":
         began = settings.get("start") or settings.get("run")
         other = f", such as the one it began from, {began}" if began else ""

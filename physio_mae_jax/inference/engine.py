@@ -14,7 +14,7 @@ import numpy as np
 
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.read_ahead import read_ahead
-from physio_mae_jax.data.source import SignalSource
+from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import Example, WindowConfig, WindowReader
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.collected import Collected
@@ -26,6 +26,12 @@ from physio_mae_jax.inference.program import (
 )
 from physio_mae_jax.inference.tiling import Tiling, tile
 from physio_mae_jax.signals.preprocess import RateChange
+
+
+def columns_of(info: RecordingInfo, window: WindowConfig, patch_samples: int) -> int:
+    """Count the whole columns of a recording at the rate of the model's windows."""
+    change = RateChange.between(info.sampling_rate_hz, window.sampling_rate_hz)
+    return change.length_after(info.num_samples) // patch_samples
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -103,8 +109,7 @@ class Engine:
                 f"{info.record_id!r} has no channel that the model knows: it has "
                 f"{', '.join(info.channel_names)}."
             )
-        change = RateChange.between(info.sampling_rate_hz, window.sampling_rate_hz)
-        total = change.length_after(info.num_samples) // pt
+        total = columns_of(info, window, pt)
         if not total or info.num_samples < 2:
             raise DataError(
                 f"{info.record_id!r} lasts {info.seconds:.4g} s ({info.num_samples} samples), less "

@@ -11,13 +11,12 @@ from typing import Any, Protocol, cast, runtime_checkable
 import numpy as np
 
 from physio_mae_jax.data.arrays import ArrayRecordings, absent_rows, gaps_of
-from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.data.source import LEAST_RATE_HZ, RecordingInfo
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.units import canonical_unit
 
 COUNTS = "adu"  # samples as the converter gave them
-_LEAST_RATE_HZ = 1.0  # below that a period was given for a rate
 _MOST_STEPS_OFF = 2.0  # of an index from an even one; coarsely printed times are one off
 _MOST_RATE_OFF = 0.02
 
@@ -227,10 +226,10 @@ def _rate(value: Any, name: str) -> float:
             f"{name}: sampling_rate_hz is missing; say how many samples a second it has, such as "
             "sampling_rate_hz=500."
         )
-    if not _is_number(value) or not np.isfinite(value) or value < _LEAST_RATE_HZ:
+    if not _is_number(value) or not np.isfinite(value) or value < LEAST_RATE_HZ:
         raise DataError(
             f"{name}: sampling_rate_hz is {value!r}; samples a second are meant, at least "
-            f"{_LEAST_RATE_HZ:g}, not seconds a sample."
+            f"{LEAST_RATE_HZ:g}, not seconds a sample."
         )
     return float(value)
 

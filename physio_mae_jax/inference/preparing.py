@@ -11,7 +11,7 @@ from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.collected import Collected
-from physio_mae_jax.inference.engine import Engine, Plan
+from physio_mae_jax.inference.engine import Engine, Plan, columns_of
 from physio_mae_jax.inference.given import renaming, reordering
 from physio_mae_jax.inference.program import Output
 from physio_mae_jax.inference.report import (
@@ -29,7 +29,6 @@ from physio_mae_jax.inference.trained import TrainedModel
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
 from physio_mae_jax.signals.montage import Montage
-from physio_mae_jax.signals.preprocess import RateChange
 
 _NO_CHANNELS = ChannelPlan((), np.zeros(0, np.int32), Montage(rows=(), notes=()))
 
@@ -177,7 +176,8 @@ def finish(
         used, names = prepared.used[index], prepared.channels[index]
         found = by_recording.get(index)
         if found is None:
-            columns = _columns_of(info, prepared.window, config)
+            # One at least, to say NaN in.
+            columns = max(1, columns_of(info, prepared.window, config.patch_samples))
             found = Collected.empty(output, len(used.channels), columns, config)
         else:
             if not found.windows[0] and prepared.on_invalid == "error":
@@ -200,12 +200,6 @@ def finish(
         notes=tuple(notes),
     )
     return rows, report
-
-
-def _columns_of(info: RecordingInfo, window: WindowConfig, config: MaeConfig) -> int:
-    """Return the columns that a recording would have had; one at least, to say NaN in."""
-    change = RateChange.between(info.sampling_rate_hz, window.sampling_rate_hz)
-    return max(1, change.length_after(info.num_samples) // config.patch_samples)
 
 
 def _in_given_order(values: np.ndarray, names: Sequence[str], used: Sequence[str]) -> np.ndarray:

@@ -13,6 +13,7 @@ NORM_EPSILON = 1e-5
 linear_init = nn.initializers.truncated_normal(0.02)
 # Layers that were convolutions keep the uniform ±1/sqrt(fan in) of spec.md §8.
 convolution_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
+_low_rank_init = nn.initializers.xavier_uniform()
 
 
 class LowRankDense(nn.Module):
@@ -29,17 +30,22 @@ class LowRankDense(nn.Module):
     @nn.compact
     def __call__(self, values: jax.Array) -> jax.Array:
         """Map [..., D] to [..., features]."""
-        init = nn.initializers.xavier_uniform()
-        rank = low_rank(values.shape[-1], self.features, self.rank_ratio)
-        inner = nn.Dense(rank, use_bias=False, dtype=self.dtype, kernel_init=init, name="reduce")
         outer = nn.Dense(
             self.features,
             use_bias=self.use_bias,
             dtype=self.dtype,
-            kernel_init=init,
+            kernel_init=_low_rank_init,
             name="restore",
         )
-        return outer(inner(values))
+        return outer(_reduced(values, self.features, self.rank_ratio, self.dtype))
+
+
+def _reduced(values: jax.Array, features: int, rank_ratio: float, dtype: jnp.dtype) -> jax.Array:
+    """Apply the first matrix of a low-rank layer, as a part 'reduce' of the calling module."""
+    rank = low_rank(values.shape[-1], features, rank_ratio)
+    return nn.Dense(rank, use_bias=False, dtype=dtype, kernel_init=_low_rank_init, name="reduce")(
+        values
+    )
 
 
 def low_rank(size_in: int, size_out: int, rank_ratio: float) -> int:
@@ -76,10 +82,9 @@ class LastProduct(nn.Module):
         if not self.rank_ratio:
             kernel = self.param("kernel", linear_init, (width, self.features))
             return values, kernel.astype(self.dtype)
-        init = nn.initializers.xavier_uniform()
-        rank = low_rank(width, self.features, self.rank_ratio)
-        inner = nn.Dense(rank, use_bias=False, dtype=self.dtype, kernel_init=init, name="reduce")
-        return inner(values), _Restoring(self.features, self.dtype, name="restore")(rank)
+        reduced = _reduced(values, self.features, self.rank_ratio, self.dtype)
+        restoring = _Restoring(self.features, self.dtype, name="restore")
+        return reduced, restoring(reduced.shape[-1])
 
 
 class _Restoring(nn.Module):
@@ -90,8 +95,8 @@ class _Restoring(nn.Module):
 
     @nn.compact
     def __call__(self, rank: int) -> jax.Array:
-        init = nn.initializers.xavier_uniform()
-        return self.param("kernel", init, (rank, self.features)).astype(self.dtype)
+        kernel = self.param("kernel", _low_rank_init, (rank, self.features))
+        return kernel.astype(self.dtype)
 
 
 class LinearParameters(nn.Module):

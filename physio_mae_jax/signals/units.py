@@ -37,5 +37,5 @@ def unit_factor(unit: str, wanted: str) -> float | None:
     if unit == wanted:
         return 1.0
     if unit in _VOLTS and wanted in _VOLTS:
-        return float(f"1e{_VOLTS[unit] - _VOLTS[wanted]}")
+        return 10.0 ** (_VOLTS[unit] - _VOLTS[wanted])
     return None

@@ -1,7 +1,7 @@
 """The device mesh: batches split over all devices, the state whole on each or cut along 'fsdp'."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import jax
@@ -150,7 +150,7 @@ def mean_over_devices(
 def compile_update(
     update: Callable[[_State, _Batch], tuple[_State, _Result]],
     mesh: Mesh,
-    compiler_options: Mapping[str, bool] | None = None,
+    compiler_options: dict[str, bool] | None = None,
 ) -> Callable[[_State, _Batch], tuple[_State, _Result]]:
     """Jit a training step over a mesh: the state stays where ``by_size`` keeps it.
 
@@ -172,7 +172,7 @@ def compile_update(
         in_shardings=(None, along_batch(mesh)),
         out_shardings=(None, replicated(mesh)),
         donate_argnums=0,
-        compiler_options=dict(compiler_options or {}),
+        compiler_options=compiler_options,
     )
 
 

@@ -19,7 +19,6 @@ from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.figures.curves import draw_supervised_curves
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.encoder_start import EncoderStart, placed
 from physio_mae_jax.training.job import Step
 from physio_mae_jax.training.judgement import Judgement
 from physio_mae_jax.training.prediction import predict_units
@@ -33,6 +32,7 @@ from physio_mae_jax.training.supervised_step import (
     compile_supervised_step,
     init_variables,
 )
+from physio_mae_jax.training.trained_params import TrainedParams, placed
 
 _ENCODER = "encoder"
 BEST = "best"
@@ -82,7 +82,7 @@ class SupervisedJob:
     task: SupervisedTask
     mesh: Mesh
     window_shape: tuple[int, int]
-    encoder: EncoderStart | None
+    encoder: TrainedParams | None
     reader: WindowReader
     validation: Units
     metric: Callable[[np.ndarray, np.ndarray], float]

@@ -43,7 +43,6 @@ __all__ = ["FolderSource", "draft_manifest", "open_files", "open_folder"]
 _LOG = logging.getLogger(__name__)
 _CACHE_BYTES = 2 * 1024**3
 _SHOWN = 5
-_BESIDE = {".hea": (".dat", ".mat")}
 
 
 class FolderSource:
@@ -77,11 +76,10 @@ class FolderSource:
 
     def version(self, index: int) -> str:
         """Return what changes where the file of recording ``index`` is written again."""
-        path = self._places[index][0].path
-        # The samples of a WFDB record lie beside its header.
-        files = (path, *(path.with_suffix(suffix) for suffix in _BESIDE.get(path.suffix, ())))
-        facts = [(file.stat().st_size, file.stat().st_mtime_ns) for file in files if file.exists()]
-        return f"{path}:{facts}"
+        file = self._places[index][0]
+        paths = (file.path, *map(file.path.with_name, file.companions))
+        stats = [path.stat() for path in paths if path.exists()]
+        return f"{file.path}:{[(stat.st_size, stat.st_mtime_ns) for stat in stats]}"
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].

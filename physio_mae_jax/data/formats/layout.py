@@ -97,6 +97,7 @@ class FileRecords:
         stored_columns: columns of a table, or signals of an EDF file, that hold the channels of
             ``shape``; None where all do.
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
+        companions: names of files beside it that hold its samples.
     """
 
     path: Path
@@ -112,6 +113,7 @@ class FileRecords:
     units: tuple[str, ...]
     stored_columns: tuple[int, ...] | None
     loaded_bytes: int
+    companions: tuple[str, ...]
 
 
 def missing_facts(facts: FileFacts, entry: Entry) -> list[str]:
@@ -185,6 +187,7 @@ def resolve(facts: FileFacts, entry: Entry, path: Path, relative: Path) -> FileR
         units=_units(facts, entry, columns),
         stored_columns=facts.stored_columns,
         loaded_bytes=facts.loaded_bytes,
+        companions=facts.companions,
     )
 
 

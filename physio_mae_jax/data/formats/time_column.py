@@ -12,6 +12,7 @@ import numpy as np
 
 from physio_mae_jax.data.formats.layout import RATE_TOLERANCE, UnreadableError, pick_channels
 from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.source import LEAST_RATE_HZ
 from physio_mae_jax.errors import DataError
 
 _SECONDS = re.compile(
@@ -21,8 +22,6 @@ _OTHER_TIME = re.compile(r"(?i:time|timestamps?)(?![a-zA-Z]).*|t[ _]*[\[(]?(?:ms
 # Seconds since 1970 are below 2e9; beyond this a float has too few digits left for samples.
 _LATEST_S = 1e12
 _SHORTEST_STEP_S = 1e-9
-# Milliseconds taken for seconds make 0.125 Hz of 125; no waveform is sampled as slowly as this.
-_SLOWEST_HZ = 1.0
 
 
 def time_and_channels(
@@ -99,7 +98,7 @@ def uniform_rate_hz(
     mean_step_s = float(times_s[-1] - times_s[0]) / num_steps
     if mean_step_s < _SHORTEST_STEP_S:
         raise UnreadableError(f"{where}: the times do not ascend, but end at {times_s[-1]:g} s.")
-    if stated_hz is None and mean_step_s > 1 / _SLOWEST_HZ:
+    if stated_hz is None and mean_step_s > 1 / LEAST_RATE_HZ:
         raise UnreadableError(
             f"{where}: the times are taken for seconds, and are {mean_step_s:.6g} s apart, which "
             f"is {1 / mean_step_s:.6g} samples a second. Are they milliseconds or microseconds? "

@@ -10,8 +10,8 @@ from physio_mae_jax.training.state import Params
 _Path = tuple[str, ...]
 
 
-class EncoderStart(NamedTuple):
-    """What an encoder begins with.
+class TrainedParams(NamedTuple):
+    """Parameters of a trained encoder, to begin with.
 
     Attributes:
         params: of a trained encoder.
