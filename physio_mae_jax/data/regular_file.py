@@ -67,6 +67,16 @@ def read_regular(path: Path, way_out: str, max_bytes: int) -> bytes:
     return content
 
 
+def regular_size(path: Path, way_out: str) -> int:
+    """Return the bytes of an ordinary file; raises as ``open_regular`` does."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error, way_out) from error
+    _refuse_other_kinds(path, status.st_mode, way_out)
+    return status.st_size
+
+
 def is_folder(path: Path) -> bool:
     """Say whether a path is a folder; False too for a name that no file system can hold."""
     try:
