@@ -9,13 +9,13 @@ change or a copy cut short is found when the data set is opened, before any samp
 import dataclasses
 import hashlib
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypedDict
+from typing import Annotated, Any, Literal, TypedDict
 
 from physio_mae_jax.data.json_reader import read_json, read_json_lines
 from physio_mae_jax.data.json_types import Between, show, typed
+from physio_mae_jax.data.regular_file import check_file_name
 from physio_mae_jax.data.sealed_json import unsealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.quality import NOT_FINITE
@@ -26,7 +26,6 @@ SPLIT_NAME = "recordings"
 FORMAT = 2
 SEGMENT_SECONDS = 60.0
 WAY_OUT = "copy the folder again, or prepare the data set again with --overwrite."
-_FILE_NAME = re.compile(r"[\w.-]*\w[\w.-]*")
 
 _Count = Annotated[int, Between(0)]
 _Hash = Annotated[int, Between(0, 2**64 - 1)]
@@ -49,7 +48,7 @@ class StoredTask(TypedDict):
 
     name: str
     classes: Sequence[str]
-    level: str
+    level: Literal["recording", "event", "interval"]
     exclusive: bool
     description: str
 
@@ -121,8 +120,7 @@ class Shard:
     num_bytes: _Count
 
     def __post_init__(self) -> None:
-        if not _FILE_NAME.fullmatch(self.file):
-            raise DataError(f"file {self.file[:80]!r} is not the name of a file in this folder.")
+        check_file_name(self.file)
         # A record takes 8 bytes at least, so a small file cannot claim to hold very many.
         if 8 * self.num_examples > self.num_bytes:
             raise DataError(f"{self.num_bytes} bytes cannot hold {self.num_examples} examples.")
@@ -221,11 +219,9 @@ def read_index(folder: Path, contract: PreparedContract) -> list[PreparedRecord]
     first_example = 0
     for where, values in read_json_lines(path, WAY_OUT, hashed):
         record = PreparedRecord.from_json(values, where)
-        if record.first_example != first_example:
-            raise DataError(
-                f"{where}: first_example is {record.first_example}, but the recordings before "
-                f"have {first_example} examples; {WAY_OUT}"
-            )
+        problem = _disagreement(record, first_example, contract)
+        if problem:
+            raise DataError(f"{where}: {problem}; {WAY_OUT}")
         first_example += record.num_examples
         records.append(record)
     if hashed.hexdigest() != contract.index_sha256:
@@ -262,4 +258,14 @@ def _contradiction(record: PreparedRecord) -> str:
                 return f"a finding has the run [{start}, {stop}), which is not inside"
     if not record.channels:
         return "it has no channels"
+    return ""
+
+
+def _disagreement(record: PreparedRecord, first_example: int, contract: PreparedContract) -> str:
+    """Say what of a recording contradicts the contract or the recordings before; '' if nothing."""
+    if record.first_example != first_example:
+        return f"first_example is {record.first_example}, where {first_example} is next"
+    for channel, unit in zip(record.channels, record.units, strict=True):
+        if contract.channels.get(channel) != unit:
+            return f"channel {show(channel)} in {show(unit)} is not one of {CONTRACT_FILE}"
     return ""
