@@ -27,8 +27,8 @@ from physio_mae_jax.data.pickle_values import (
     utf8_text,
 )
 
-MAX_OPERATIONS = 5_000_000
-MAX_CONTAINERS = 1_000_000
+MAX_OPERATIONS = 3_000_000
+MAX_CONTAINERS = 500_000
 _MAX_LINE = 1_000
 _MAX_INTEGER_BYTES = 255
 
