@@ -64,7 +64,7 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     except RuntimeError as error:  # of ~somebody who is not there
         raise DataError(f"{shortened(path)}: {error} Give the path of a file.") from error
     if not os.path.exists(path):
-        raise DataError(f"weights file {path} does not exist.")
+        raise DataError(f"weights file {shortened(path)} does not exist.")
     with open_regular(path, _EXPECTED) as file:
         try:
             with zipfile.ZipFile(file) as archive:
