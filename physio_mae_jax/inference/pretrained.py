@@ -27,7 +27,7 @@ from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened
 from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.model_card import Card, render_card
-from physio_mae_jax.inference.trained import TrainedModel, named_arrays
+from physio_mae_jax.inference.trained import TrainedModel, expected_params, named_arrays
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.model_contract import ModelContract
 
@@ -178,7 +178,8 @@ def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:
 
 def _tree(arrays: Mapping[str, np.ndarray], contract: ModelContract, path: Path) -> Any:
     """Put arrays in their places, refusing any that is missing, too many or of another shape."""
-    leaves, tree = jax.tree_util.tree_flatten_with_path(contract.abstract_params())
+    abstract = expected_params(contract, str(path.with_name(DESCRIPTION)))
+    leaves, tree = jax.tree_util.tree_flatten_with_path(abstract)
     expected = {"/".join(str(key.key) for key in place): leaf for place, leaf in leaves}
     wrong = [f"{name} is missing" for name in expected if name not in arrays]
     wrong += [f"{name} is not of this model" for name in arrays if name not in expected]
