@@ -23,7 +23,7 @@ import safetensors.numpy
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import show, typed
-from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened
+from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened, user_path
 from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.model_card import Card, render_card
@@ -103,10 +103,7 @@ def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
     Raises:
         DataError: it is not there, of another kind, or damaged; the message names the file.
     """
-    try:
-        folder = Path(name).expanduser()
-    except RuntimeError as error:  # of ~somebody who is not there
-        raise DataError(f"{shortened(str(name))}: {error} Give the path of a folder.") from error
+    folder = user_path(name)
     if not is_folder(folder):
         folder = _from_hub(str(name)) if allow_hub else _not_there(folder)
     path = folder / DESCRIPTION

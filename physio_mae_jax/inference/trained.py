@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingRecord
-from physio_mae_jax.data.regular_file import is_folder, shortened
+from physio_mae_jax.data.regular_file import is_folder, shortened, user_path
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
@@ -56,7 +56,7 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
     Raises:
         UserError: there is no whole checkpoint of a pre-training there.
     """
-    folder = _checkpoint_folder(Path(path).expanduser())
+    folder = _checkpoint_folder(user_path(path))
     with Checkpoints(folder, keep=None) as checkpoints:
         if checkpoints.latest_step is None:
             raise UserError(f"{folder} holds no whole checkpoint; name a run that has one.")
