@@ -133,10 +133,10 @@ def stored_frames(file: SignalFile) -> int:
             return max(0, sound.frames - file.byte_offset) // file.samples_per_frame[0]
     packing = _PACKINGS[file.format]
     num_bytes = max(0, file.path.stat().st_size - file.byte_offset)
-    groups, rest = divmod(num_bytes, packing.group_bytes)
-    fits = (groups * packing.group_samples + n for n in range(packing.group_samples, -1, -1))
-    for num_samples in fits:
-        frames = num_samples // file.width
+    in_groups = num_bytes // packing.group_bytes * packing.group_samples
+    # A group that is cut short may still have the last samples.
+    for more in range(packing.group_samples, -1, -1):
+        frames = (in_groups + more) // file.width
         if needed_bytes(file, frames) <= file.byte_offset + num_bytes:
             return frames
     return 0
