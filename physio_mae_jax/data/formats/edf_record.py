@@ -63,6 +63,11 @@ def probe_edf(path: Path, entry: Entry) -> FileFacts:
             i for i, s in enumerate(channels) if not (triggers and s.label == _TRIGGERS)
         )
         kept = [channels[column] for column in columns]
+        if header.is_interrupted and len(channels) == len(header.signals):
+            notes += (
+                "by the header the recording was interrupted, and no annotations say when; it is "
+                "read as if it had no gaps",
+            )
         if len(kept) < len(channels):
             notes += (f"channel {_TRIGGERS!r} is left out: triggers are no signal",)
         return FileFacts(

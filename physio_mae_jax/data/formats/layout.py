@@ -36,8 +36,10 @@ def naming(path: Path, expected: str, errors: tuple[type[Exception], ...]) -> It
     except DataError:
         raise
     except errors as error:
+        # What this package found is told by its words alone.
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
         raise UnreadableError(
-            f"{path} cannot be read ({type(error).__name__}: {str(error)[:300]}); expected "
+            f"{path} cannot be read ({kind}{str(error)[:300]}); expected "
             f"{expected}. Write or copy it again, or leave it out of the folder or manifest."
         ) from error
 

@@ -27,6 +27,9 @@ from physio_mae_jax.signals.rates import check_rate
 
 _SHOWN = 5
 _NAMES_SHOWN = 30
+_LONGEST_SHOWN = 60
+_MOST_GROWTH = 16
+_MANY_SAMPLES = 2**26
 
 
 class _Channels(NamedTuple):
@@ -80,6 +83,7 @@ def resolve(
     listed = _listed_channels(facts, entry, path, sizes.get("channel", 1))
     chosen, left_out = _usable_channels(listed, facts, path, wanted)
     rate_hz = _agreed_rate(max(chosen.rates_hz), entry, path)
+    _refuse_growth(facts, chosen.columns, path)
     names = tuple(canonical_name(name) for name in chosen.names)
     num_records = sizes.get("record", 1)
     return FileRecords(
@@ -208,7 +212,7 @@ def _needed(names: Sequence[str], wanted: str) -> tuple[int, ...]:
 
 def _enumerate(names: Sequence[str]) -> str:
     more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
-    return ", ".join(names[:_NAMES_SHOWN]) + more
+    return ", ".join(name[:_LONGEST_SHOWN] for name in names[:_NAMES_SHOWN]) + more
 
 
 def _word(problems: Sequence[str]) -> str:
@@ -220,6 +224,20 @@ def _word(problems: Sequence[str]) -> str:
 def _samples_per_frame(facts: FileFacts, columns: Sequence[int]) -> int:
     per_frame = facts.samples_per_frame
     return 1 if per_frame is None else max(per_frame[column] for column in columns)
+
+
+def _refuse_growth(facts: FileFacts, columns: Sequence[int], path: Path) -> None:
+    """Refuse a small file that would become a huge one at the highest of its rates."""
+    if facts.samples_per_frame is None or facts.shape is None:
+        return
+    stored = sum(facts.samples_per_frame[column] for column in columns)
+    made = len(columns) * _samples_per_frame(facts, columns)
+    if made > _MOST_GROWTH * stored and made * facts.shape[0] > _MANY_SAMPLES:
+        raise DataError(
+            f"{path}: its {len(columns)} channels differ so much in rate that at the highest they "
+            f"would have {made // stored} times the samples of the file; choose channels with "
+            "--config.data.channels or in the manifest's 'channels'."
+        )
 
 
 def _agreed_rate(rate_hz: float, entry: Entry, path: Path) -> float:

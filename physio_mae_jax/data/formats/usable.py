@@ -144,7 +144,12 @@ def _joining_headers(
     unusable: Mapping[Path, str],
 ) -> dict[Path, list[Path]]:
     """Return the headers without samples whose segments are all there, and these."""
-    by_name = {str(path.with_suffix("")).lower(): path for path in (*files, *unusable)}
+    joining = {c.path for c in candidates if c.parts}
+    by_name = {
+        str(path.with_suffix("")).lower(): path
+        for path in (*files, *unusable)
+        if path not in joining
+    }
     found: dict[Path, list[Path]] = {}
     for candidate in candidates:
         if candidate.parts is None or not files:

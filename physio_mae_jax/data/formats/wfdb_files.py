@@ -118,7 +118,9 @@ def _find(path: Path, name: str) -> Path:
     # A link to a header may lie alone, its signals beside what it leads to.
     folders = [path.parent, *([path.resolve().parent] if path.is_symlink() else [])]
     candidates = [folder / name for folder in folders if inside]
-    candidates += [folder / parts[-1] for folder in folders if parts and parts[-1] != ".."]
+    candidates += [
+        folder / parts[-1] for folder in folders if parts and parts[-1] not in ("..", "/")
+    ]
     if name == NO_FILE:
         raise UnreadableError(f"{path} names no file for some of its signals.")
     for candidate in candidates:

@@ -33,6 +33,7 @@ _TIME = re.compile(r"\[?\d{1,4}[:/-]", re.ASCII)
 _INTEGER_FIELDS = ("resolution", "zero", "initial value", "checksum", "block size")
 _LARGEST_COUNT = 2**53
 _LARGEST_BASELINE = 2**33
+_LONGEST_NAME = 200
 _SHOWN = 40
 
 
@@ -132,6 +133,15 @@ def decoded(data: bytes) -> str:
         return data.decode("latin-1")
 
 
+def printable(text: str) -> str:
+    """Return a name with a mark in place of what would act on a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
+    )
+
+
 def parse_header(text: str, path: Path) -> WfdbHeader:
     """Read the text of a header.
 
@@ -216,8 +226,11 @@ def _signal(line: str, index: int) -> WfdbSignal:
         raise ValueError(f"{where} has 0 samples in a frame")
     gain, baseline, unit = _gain(fields[1], where) if len(fields) > 1 else (0.0, None, "")
     numbers, name = _numbers(fields[2] if len(fields) > 2 else "", where)
+    for text, most in ((file_name, 255), (name, _LONGEST_NAME), (unit, _LONGEST_NAME)):
+        if len(text) > most:
+            raise ValueError(f"{where} has a name or unit of {len(text)} letters, {_show(text)}")
     return WfdbSignal(
-        name=name,
+        name=printable(name),
         file_name=file_name,
         format=format_,
         samples_per_frame=per_frame or 1,
@@ -226,7 +239,7 @@ def _signal(line: str, index: int) -> WfdbSignal:
         # A gain of 0 says that the signal is not calibrated.
         gain=gain or GAIN_UNLESS_STATED,
         baseline=numbers.get("zero", 0) if baseline is None else baseline,
-        unit=unit or UNIT_UNLESS_STATED,
+        unit=printable(unit) or UNIT_UNLESS_STATED,
         initial_value=numbers.get("initial value", numbers.get("zero", 0)),
         checksum=numbers.get("checksum"),
         is_calibrated=gain != 0,

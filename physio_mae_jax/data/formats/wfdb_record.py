@@ -34,6 +34,7 @@ _READING = (OSError, ValueError, MemoryError, RuntimeError)
 # wfdb parses annotations with few checks of its own, so a broken file fails in any of these ways.
 _ANNOTATIONS = (*_READING, EOFError, TypeError, LookupError, AttributeError, ArithmeticError)
 _SHOWN = 5
+_NAME_SHOWN = 80
 _VALUES_AT_ONCE = 2**20
 
 
@@ -231,11 +232,12 @@ def _physical(digital: np.ndarray, signal: WfdbSignal, missing: int | None) -> n
 
 def _refuse_segments(path: Path, header: WfdbHeader) -> None:
     if header.segments:
-        parts = [name for name, _ in header.segments if name != NO_FILE]
+        parts = [name[:_NAME_SHOWN] for name, _ in header.segments if name != NO_FILE]
         raise SegmentsError(
             f"{path} joins {len(header.segments)} segments "
-            f"({', '.join(parts[:_SHOWN])}{', ...' if len(parts) > _SHOWN else ''}), which is not "
-            "supported; list the headers of its segments in a manifest instead.",
+            f"({', '.join(parts[:_SHOWN])}{', ...' if len(parts) > _SHOWN else ''}), which are "
+            "recordings themselves and are read as such; copy their headers and signal files "
+            "beside it, or leave it out of the folder or manifest.",
             parts,
         )
     if not header.signals:
