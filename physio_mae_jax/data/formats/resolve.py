@@ -5,7 +5,7 @@ a rate that is none) makes the file unusable only where it is wanted; else it is
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -176,11 +176,14 @@ def _problems(listed: _Channels, facts: FileFacts, path: Path) -> dict[int, str]
                 f"{path} has {counts[canonical]} channels named {canonical!r} ({all_names}); "
                 "rename them in the manifest's 'channels'."
             )
-    for rate_hz in dict.fromkeys(listed.rates_hz):
-        of_rate = [i for i, own in enumerate(listed.rates_hz) if own == rate_hz and i not in found]
-        bad = [i for i in of_rate if _rate_problem(rate_hz, [listed.names[i]], path)]
-        message = _rate_problem(rate_hz, [listed.names[i] for i in bad], path) if bad else ""
-        found |= dict.fromkeys(bad, message)
+    by_rate: dict[float, list[int]] = defaultdict(list)
+    for i, rate_hz in enumerate(listed.rates_hz):
+        if i not in found and _rate_problem(rate_hz, [listed.names[i]], path):
+            by_rate[rate_hz].append(i)
+    for rate_hz, bad in by_rate.items():
+        # One sentence for all channels of a rate.
+        problem = _rate_problem(rate_hz, [listed.names[i] for i in bad], path)
+        found |= dict.fromkeys(bad, problem)
     return found
 
 
