@@ -9,7 +9,8 @@ from physio_mae_jax.data.prepared_index import PreparedRecord
 from physio_mae_jax.preparation.shards import Refusal
 from physio_mae_jax.signals import quality
 
-_SHOWN = 5
+_WORDED = 50
+_NAMED = 1000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -102,11 +103,13 @@ class PreparationReport:
         return [(what, str(count)) for what, count in counts.most_common()]
 
 
-def first_refusals(refusals: Sequence[Refusal]) -> str:
-    """Word the first refusals, a line each."""
-    lines = [f"  {refusal.record_id}: {refusal.detail}" for refusal in refusals[:_SHOWN]]
-    if len(refusals) > _SHOWN:
-        lines.append(f"  ... and {len(refusals) - _SHOWN} more")
+def word_refusals(refusals: Sequence[Refusal]) -> str:
+    """Word refusals, a line each; of very many the last by name only."""
+    lines = [f"  {refusal.record_id}: {refusal.detail}" for refusal in refusals[:_WORDED]]
+    rest = [refusal.record_id for refusal in refusals[_WORDED:]]
+    if rest:
+        more = ", ..." if len(rest) > _NAMED else ""
+        lines.append(f"  ... and {len(rest)} more: {', '.join(rest[:_NAMED])}{more}")
     return "\n".join(lines)
 
 

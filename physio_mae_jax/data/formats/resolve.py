@@ -81,7 +81,7 @@ def resolve(
         )
     sizes = dict(zip(axes, facts.shape, strict=True))
     listed = _listed_channels(facts, entry, path, sizes.get("channel", 1))
-    chosen, left_out = _usable_channels(listed, facts, path, wanted)
+    chosen, unusable = _usable_channels(listed, facts, path, wanted)
     rate_hz = _agreed_rate(max(chosen.rates_hz), entry, path)
     _refuse_growth(facts, chosen.columns, path)
     names = tuple(canonical_name(name) for name in chosen.names)
@@ -106,7 +106,7 @@ def resolve(
             for name, own_hz in zip(names, chosen.rates_hz, strict=True)
             if own_hz != max(chosen.rates_hz)
         ),
-        left_out=left_out,
+        unusable=unusable,
         notes=facts.notes if facts.rate_is_stated or entry.sampling_rate_hz is None else (),
     )
 

@@ -128,13 +128,13 @@ def warn_of_reading(folder: Path, files: Sequence[FileRecords]) -> None:
         )
     for note, paths in list(notes.items())[:_WORDED]:
         _LOG.warning("%s: %s: %s.", folder, _names(paths), note)
-    left_out = {file.path: " ".join(file.left_out) for file in files if file.left_out}
-    if left_out:
+    unusable = {file.path: " ".join(file.unusable) for file in files if file.unusable}
+    if unusable:
         _LOG.warning(
             "%s: channels that cannot be used and are not asked for are left out of %d files:\n%s",
             folder,
-            len(left_out),
-            word_all(left_out),
+            len(unusable),
+            word_all(unusable),
         )
 
 
