@@ -5,12 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.data.prepared_index import PreparedRecord
 from physio_mae_jax.preparation.shards import Refusal
 from physio_mae_jax.signals import quality
-
-_WORDED = 50
-_NAMED = 1000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -105,12 +103,7 @@ class PreparationReport:
 
 def word_refusals(refusals: Sequence[Refusal]) -> str:
     """Word refusals, a line each; of very many the last by name only."""
-    lines = [f"  {refusal.record_id}: {refusal.detail}" for refusal in refusals[:_WORDED]]
-    rest = [refusal.record_id for refusal in refusals[_WORDED:]]
-    if rest:
-        more = ", ..." if len(rest) > _NAMED else ""
-        lines.append(f"  ... and {len(rest)} more: {', '.join(rest[:_NAMED])}{more}")
-    return "\n".join(lines)
+    return list_problems((r.record_id, f"{r.record_id}: {r.detail}") for r in refusals)
 
 
 def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:
