@@ -281,5 +281,7 @@ def read_annotations(path: Path) -> list[tuple[int, str]]:
         UnreadableError: the file is broken.
     """
     with naming(path, "WFDB annotations", _ANNOTATIONS):
+        if not path.is_file():
+            raise UnreadableError(f"{path} is missing, or no file; expected WFDB annotations.")
         found = _wfdb().rdann(str(path.with_suffix("")), path.suffix.lstrip("."))
         return [(int(s), str(c)) for s, c in zip(found.sample, found.symbol, strict=True)]
