@@ -36,6 +36,7 @@ from physio_mae_jax.preparation.shards import (
     read_summary,
     write_whole,
 )
+from physio_mae_jax.signals.units import is_known_unit
 
 Progress = Callable[[ShardSummary], None]
 
@@ -292,11 +293,15 @@ def _contract(layout: Layout, records: Sequence[PreparedRecord]) -> PreparedCont
             units.setdefault(channel, set()).add(unit)
         content.update(repr((record.record_id, record.subject_id, record.block_hashes)).encode())
     for channel, found in units.items():
-        if len(found) > 1:
+        known = {unit for unit in found if is_known_unit(unit)}
+        if len(known) > 1:
             raise DataError(
-                f"channel {channel} of {layout.name} is in {' and '.join(sorted(found))}; one unit "
+                f"channel {channel} of {layout.name} is in {' and '.join(sorted(known))}; one unit "
                 "is needed. Prepare the recordings of each unit apart."
             )
+        if len(found) > 1:
+            # Of some recordings it is not known; the index says of which.
+            units[channel] = {""}
     return PreparedContract(
         name=layout.name,
         variant=layout.variant,

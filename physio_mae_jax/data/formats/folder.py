@@ -36,6 +36,7 @@ from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError, res
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.errors import DataError
 
 __all__ = ["FolderSource", "draft_manifest", "open_files", "open_folder"]
@@ -186,6 +187,7 @@ def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
         sampling_rate_hz=file.sampling_rate_hz,
         num_samples=file.num_samples,
         data_set=folder.name,
+        units=file.units,
     )
 
 
@@ -204,6 +206,13 @@ def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None
         )
 
 
+def warn_of_unclear_channels(folder: Path, files: Sequence[FileRecords]) -> None:
+    """Say aloud which names and units of channels are not known."""
+    warn_of_names(str(folder), (file.channel_names for file in files))
+    named = ((str(file.path.relative_to(folder)), file) for file in files)
+    warn_of_units(str(folder), ((name, file.channel_names, file.units) for name, file in named))
+
+
 def _word_broken(folder: Path, broken: Sequence[str], num_files: int) -> str:
     if num_files == 1:
         return broken[0]
@@ -220,6 +229,7 @@ def _log_what_was_found(
         raise DataError(f"{folder}: its {len(files)} files hold no recordings.")
     _LOG.info("%s: %d recordings in %d files.", folder, len(recordings), len(files))
     warn_of_unknown_subjects(folder, files)
+    warn_of_unclear_channels(folder, files)
     loaded_bytes = sum(file.loaded_bytes for file in files)
     if loaded_bytes > _CACHE_BYTES:
         _LOG.warning(

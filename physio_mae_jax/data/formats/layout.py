@@ -16,6 +16,12 @@ from physio_mae_jax.signals.channels import (
     names_of_recording,
     unknown_channel_message,
 )
+from physio_mae_jax.signals.units import (
+    COUNTS,
+    canonical_unit,
+    is_known_unit,
+    is_unclear_unit,
+)
 
 # Clocks and printed rates round; a larger difference is another rate.
 RATE_TOLERANCE = 1e-3
@@ -97,7 +103,8 @@ class FileRecords:
         record_keys: id of each record inside the file; None where the file is one record.
         subjects: person of each record, None where unknown.
         member: npz member that holds the signal.
-        units: of the channels [M] as the file spells them, else what the manifest says.
+        units: of the channels [M] by the file, else by the manifest; '' where nothing is said,
+            and as spelled where it is no unit that is known.
         stored_columns: columns of a table, or signals of an EDF file, that hold the channels of
             ``shape``; None where all do.
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
@@ -305,9 +312,14 @@ def _agreed_rate(facts: FileFacts, entry: Entry, path: Path) -> float:
 
 
 def _units(facts: FileFacts, entry: Entry, columns: Sequence[int]) -> tuple[str, ...]:
-    if facts.units is not None:
-        return tuple(facts.units[column] for column in columns)
-    return (entry.units or "",) * len(columns)
+    """Return the usual spelling of what the file says, else of what the manifest does."""
+    stated = entry.units or ""
+    # Any other text of a manifest tells how the samples came about.
+    stated = canonical_unit(stated) if is_known_unit(stated) or stated == COUNTS else ""
+    found = [facts.units[column] if facts.units else "" for column in columns]
+    return tuple(
+        unit if is_unclear_unit(unit) else canonical_unit(unit) or stated for unit in found
+    )
 
 
 def _record_keys(facts: FileFacts, num_records: int, path: Path) -> tuple[str, ...]:
