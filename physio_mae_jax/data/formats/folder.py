@@ -36,6 +36,7 @@ from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError, res
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.data.subjects import warn_of_alike_subjects
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.errors import DataError
 
@@ -192,7 +193,7 @@ def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
 
 
 def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None:
-    """Say aloud that recordings name no subject, where some do not."""
+    """Say aloud that recordings name no subject, or that two are spelled nearly alike."""
     subjects = [subject for file in files for subject in file.subjects]
     unknown = sum(subject is None for subject in subjects)
     if unknown:
@@ -204,6 +205,7 @@ def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None
             unknown,
             len(subjects),
         )
+    warn_of_alike_subjects(str(folder), (name for name in subjects if name is not None))
 
 
 def warn_of_unclear_channels(folder: Path, files: Sequence[FileRecords]) -> None:

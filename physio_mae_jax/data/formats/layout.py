@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.manifest import Entry, subject_of_file
+from physio_mae_jax.data.subjects import subject_name
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import (
     canonical_name,
@@ -336,13 +337,25 @@ def _subjects(
     facts: FileFacts, entry: Entry, num_records: int, path: Path, relative: Path
 ) -> tuple[str | None, ...]:
     stated = subject_of_file(entry, relative)
-    if stated is not None or facts.subjects is None:
-        return (stated,) * num_records
+    if stated is not None:
+        name = subject_name(stated)
+        if name is None:
+            raise DataError(
+                f"{entry.label}: the subject of {path} reads {stated!r}, which names nobody; leave "
+                "it out where it is not known."
+            )
+        return (name,) * num_records
+    if facts.subjects is None:
+        return (None,) * num_records
     _check_count("subjects", facts.subjects, num_records, path)
-    for index, subject in enumerate(facts.subjects):
-        if subject.strip().lower() in ("", "nan", "none"):
-            raise DataError(f"{path}: record {index} has no subject (found {subject!r}).")
-    return facts.subjects
+    names = tuple(map(subject_name, facts.subjects))
+    for index, name in enumerate(names):
+        if name is None:
+            raise DataError(
+                f"{path}: record {index} has no subject (found {facts.subjects[index]!r}). Give "
+                "every record one, such as an id of its own where the person is not known."
+            )
+    return names
 
 
 def _check_count(what: str, values: Sequence[str], num_records: int, path: Path) -> None:

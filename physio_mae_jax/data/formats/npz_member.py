@@ -65,8 +65,9 @@ def member_values(archive: zipfile.ZipFile, name: str) -> np.ndarray:
             values = np.lib.format.read_array(file, allow_pickle=False)
         except ValueError as error:
             raise DataError(
-                f"{archive.filename}, member {name!r}: {error}. Write it as numbers or text, such "
-                "as numpy.array(values, dtype=str)."
+                f"{archive.filename}, member {name!r}: {error}. Write it as numbers, or as text "
+                "with '' where there is no value, such as "
+                "numpy.array(['' if v is None or v != v else str(v) for v in values])."
             ) from error
     if values.dtype.kind == "S":
         return np.char.decode(values, "utf-8")
