@@ -110,7 +110,8 @@ class TestEveryFormat:
         assert status == 0, said
         assert "4 of 4 recordings kept: 3 subjects" in said
         folder = tmp_path / "out" / "my_set" / "1.0.0"
-        contract, records = read_contract(folder), read_index(folder)
+        contract = read_contract(folder)
+        records = read_index(folder, contract)
         assert contract.task("label")["classes"] == ["AF", "normal"]
         assert contract.task("label")["exclusive"] is True
         assert contract.channels == dict.fromkeys(NAMES, "mV")

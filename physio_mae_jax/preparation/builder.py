@@ -16,12 +16,13 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tensorflow_datasets as tfds
 
 from physio_mae_jax.data import prepared_index
 from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
+from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.examples import features
 from physio_mae_jax.preparation.executors import Executor, in_processes
@@ -150,7 +151,11 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         whole.mkdir()
         for task in tasks:
             _link(task.path, whole / task.path.name)
-        _write_description(whole, _contract(self.layout, records), records, report)
+        shards = tuple(
+            prepared_index.Shard.of(task.path, summary.num_examples)
+            for task, summary in zip(tasks, summaries, strict=True)
+        )
+        _write_description(whole, _contract(self.layout, records, shards), records, report)
         self._write_info(whole, summaries)
         _replace_folder(whole, folder)
         return report
@@ -285,7 +290,9 @@ def _join(
     return records, refusals
 
 
-def _contract(layout: Layout, records: Sequence[PreparedRecord]) -> PreparedContract:
+def _contract(
+    layout: Layout, records: Sequence[PreparedRecord], shards: tuple[prepared_index.Shard, ...]
+) -> PreparedContract:
     units: dict[str, set[str]] = {}
     content = hashlib.sha256()
     for record in records:
@@ -308,11 +315,13 @@ def _contract(layout: Layout, records: Sequence[PreparedRecord]) -> PreparedCont
         version=layout.version,
         channels={channel: found.pop() for channel, found in units.items()},
         sampling_rates_hz=sorted({record.sampling_rate_hz for record in records}),
-        tasks=[dataclasses.asdict(task) for task in layout.tasks],
+        tasks=[cast(prepared_index.StoredTask, dataclasses.asdict(task)) for task in layout.tasks],
         filters=layout.filters,
         num_recordings=len(records),
         num_subjects=len({record.subject_id for record in records}),
         content_hash=content.hexdigest(),
+        index_sha256=hashlib.sha256(prepared_index.index_text(records).encode()).hexdigest(),
+        shards=shards,
         license=layout.license,
         homepage=layout.homepage,
         citation=layout.citation,
@@ -325,13 +334,12 @@ def _write_description(
     records: Sequence[PreparedRecord],
     report: PreparationReport,
 ) -> None:
-    lines = (json.dumps(record.to_json(), separators=(",", ":")) + "\n" for record in records)
-    write_whole(folder / prepared_index.INDEX_FILE, "".join(lines))
+    write_whole(folder / prepared_index.INDEX_FILE, prepared_index.index_text(records))
     write_whole(folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
     write_whole(folder / "report.md", f"# {contract.name}\n\n{report.table()}")
     write_whole(
         folder / prepared_index.CONTRACT_FILE,
-        json.dumps(dataclasses.asdict(contract), indent=2) + "\n",
+        json.dumps(sealed(dataclasses.asdict(contract)), indent=2) + "\n",
     )
 
 

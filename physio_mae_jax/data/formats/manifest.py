@@ -60,7 +60,6 @@ Fields that only ``python -m physio_mae_jax.prepare folder`` reads, such as
 """
 
 import dataclasses
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -74,7 +73,6 @@ from physio_mae_jax.data.formats.labelling import (
 )
 from physio_mae_jax.data.formats.manifest_values import (
     check_pattern,
-    did_you_mean,
     parse_axes,
     parse_by_stem,
     parse_channels,
@@ -83,8 +81,9 @@ from physio_mae_jax.data.formats.manifest_values import (
     parse_rate,
     parse_text,
     refuse_unknown_keys,
-    show,
 )
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.json_types import did_you_mean, show
 from physio_mae_jax.errors import DataError
 
 MANIFEST_NAME = "manifest.json"
@@ -148,10 +147,7 @@ def load_manifest(path: Path) -> tuple[Entry, ...]:
     Raises:
         DataError: the file is missing, is not JSON, or says something that is not understood.
     """
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"manifest {path} cannot be read as JSON: {error}.") from error
+    content = read_json(path, "see the example in physio_mae_jax/data/formats/manifest.py.")
     return parse_manifest(content, f"manifest {path}")
 
 

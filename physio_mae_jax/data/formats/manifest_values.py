@@ -1,21 +1,15 @@
 """Checks of the single values of a manifest: each returns the value, or says what it should be."""
 
-import difflib
 import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from physio_mae_jax.data.json_types import did_you_mean, show
 from physio_mae_jax.errors import DataError
 
 AXES = ("record", "channel", "sample")
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Word a hint at the known names nearest to ``name``; empty where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=2)
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def parse_file(value: object, label: str) -> str:
@@ -117,9 +111,3 @@ def refuse_unknown_keys(given: Mapping[str, Any], known: Iterable[str], where: s
                 f"{where}: unknown key {key!r}; known are {', '.join(known)}."
                 f"{did_you_mean(key, known)}"
             )
-
-
-def show(value: object) -> str:
-    """Word a value for a message, in 80 characters at most."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
