@@ -4,6 +4,7 @@ A *unit* is one thing with one label. A recording is a unit with many windows, w
 are averaged; a beat or a stretch is a unit with one window.
 """
 
+import csv
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
@@ -34,7 +35,8 @@ class UnitConfig:
 
     Attributes:
         task: of the prepared data sets, or 'attribute:age' to predict a number.
-        classes: names separated by commas; units of other classes are left out. '' for all.
+        classes: names separated by commas, those that hold one in quotes; units of other classes
+            are left out. '' for all.
         require_label: leave out recordings of no class ('multilabel' only).
         max_windows: of a recording, that its prediction is averaged over; spread evenly.
         event_position: where in its window an event lies, from 0 (start) to 1 (end).
@@ -131,16 +133,17 @@ def find_units(
 
 def _of_classes(units: Units, config: UnitConfig) -> Units:
     """Keep the classes that the settings name, in their order."""
-    wanted = [name.strip() for name in config.classes.split(",") if name.strip()]
+    wanted = _class_names(config.classes, units.classes)
     if not wanted:
         return units
     for name in wanted:
         if wanted.count(name) > 1:
             raise ConfigError(f"units.classes names {name!r} twice.")
         if name not in units.classes:
+            shown = [f'"{known}"' if "," in known else known for known in units.classes]
             raise ConfigError(
-                f"units.classes names {name!r}; task {config.task!r} has "
-                f"{', '.join(units.classes)}."
+                f"units.classes names {name!r}; task {config.task!r} has {', '.join(shown)}. A "
+                "name with a comma is written in quotes: units.classes='\"a, b\",c'."
             )
     columns = [units.classes.index(name) for name in wanted]
     units = dataclasses.replace(
@@ -149,6 +152,19 @@ def _of_classes(units: Units, config: UnitConfig) -> Units:
     if units.kind == "multiclass" or config.require_label:
         units = units.subset(np.flatnonzero(units.targets.any(axis=1)))
     return units
+
+
+def _class_names(text: str | Sequence[str], known: Sequence[str]) -> list[str]:
+    """Read the names of classes: a list, or a text in which commas part them, but for quotes."""
+    if not isinstance(text, str):
+        return [str(name).strip() for name in text]
+    if text.strip() in known:
+        return [text.strip()]
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True))
+    except csv.Error as error:
+        raise ConfigError(f"units.classes={text[:80]!r} is not understood: {error}.") from error
+    return [name.strip() for name in (rows[0] if rows else []) if name.strip()]
 
 
 def _level(source: JoinedSource, indices: Sequence[int], task: str) -> str:

@@ -74,7 +74,10 @@ def find_candidates(folder: Path) -> list[Candidate]:
         DataError: there is none; the message names sub-folders that have some.
     """
     children = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    paths = [p for p in children if p.is_file() and p.suffix.lower() in READERS]
+    children = [p for p in children if p.suffix.lower() in READERS and not p.is_dir()]
+    paths = [p for p in children if p.is_file()]
+    for path in sorted(set(children) - set(paths)):
+        _LOG.warning("Left out: %s is a broken link, a pipe or a device, and no file.", path)
     hint = sub_folder_hint(folder)
     if not paths:
         raise DataError(

@@ -2,7 +2,6 @@
 
 import contextlib
 import dataclasses
-import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -17,6 +16,7 @@ from physio_mae_jax.signals.channels import (
     names_of_recording,
     unknown_channel_message,
 )
+from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import (
     COUNTS,
     canonical_unit,
@@ -192,7 +192,7 @@ def resolve(facts: FileFacts, entry: Entry, path: Path, relative: Path) -> FileR
         axes=axes,
         channel_names=names_of_recording(names, units),
         columns=columns,
-        sampling_rate_hz=_agreed_rate(facts, entry, path),
+        sampling_rate_hz=_agreed_rate(facts, entry, path, names),
         num_samples=sizes["sample"],
         record_keys=keys,
         subjects=_subjects(facts, entry, num_records, path, relative),
@@ -298,12 +298,11 @@ def _axes(facts: FileFacts, entry: Entry) -> tuple[str, ...] | None:
     return (*leading, "channel", "sample") if first else (*leading, "sample", "channel")
 
 
-def _agreed_rate(facts: FileFacts, entry: Entry, path: Path) -> float:
+def _agreed_rate(facts: FileFacts, entry: Entry, path: Path, names: Sequence[str]) -> float:
     stated, found = entry.sampling_rate_hz, facts.sampling_rate_hz
     rate = stated if found is None else found
     assert rate is not None
-    if not (math.isfinite(rate) and rate > 0):
-        raise DataError(f"{path} says it has {rate} samples a second; a number above 0 is needed.")
+    check_rate(rate, names, str(path) if found is not None else f"{entry.label}, {path}")
     if stated is not None and abs(stated - rate) > RATE_TOLERANCE * rate:
         raise DataError(
             f"{path} has {rate:g} samples a second, but {entry.label} says {stated:g}; "
