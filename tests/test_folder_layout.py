@@ -401,10 +401,10 @@ class TestTheCommandLine:
 
 def test_channels_that_cannot_be_told_apart(tmp_path: Path, signal: np.ndarray) -> None:
     np.savez(tmp_path / "a.npz", X=signal, channels=["PPG", "pleth", "II"], fs=100)
-    with pytest.raises(
-        DataError, match=r"a\.npz has the channels PPG; PPG; II; names must be uniq"
-    ):
-        opened(tmp_path)
+    layout = opened(tmp_path)
+    (ref,) = layout.found
+    with pytest.raises(DataError, match=r"a\.npz has 2 channels named 'PPG' .*rename them"):
+        layout.read(tmp_path, ref)
 
 
 def test_names_of_other_sets_are_taken() -> None:

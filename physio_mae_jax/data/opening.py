@@ -211,6 +211,7 @@ def _open(name: str, data: DataConfig, cache: SampleCache) -> SignalSource:
         cohort=data.cohort,
         skip_unreadable=data.on_invalid == "skip",
         cache=cache,
+        channels=data.channels,
     )
 
 

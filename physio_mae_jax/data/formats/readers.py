@@ -1,4 +1,4 @@
-"""One reader for each format of recordings: .npy, .npz, .csv, .parquet, EDF and WFDB.
+"""One reader for each format of recordings: .npy, .npz, .csv, .parquet, EDF, BDF and WFDB.
 
 A reader has three parts. ``probe`` finds out what a file says of itself, without its samples where
 the format allows it. ``load`` returns the whole stored array of a format that has to be read as a
@@ -149,7 +149,7 @@ def _read_loaded(
 def _read_wfdb(
     records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
 ) -> np.ndarray:
-    return read_wfdb(records.path, records.columns, start, stop)
+    return read_wfdb(records.path, records.columns, records.num_samples, start, stop)
 
 
 def _read_edf(
@@ -160,12 +160,15 @@ def _read_edf(
     return read_edf(records.path, columns, records.num_samples, start, stop)
 
 
+# The ending of a file's name -> its reader.
 READERS = {
     ".npy": Reader(_probe_npy, None, _read_npy),
     ".npz": Reader(_probe_npz, _load_npz, _read_loaded),
     ".csv": Reader(probe_csv, _load_csv, _read_loaded),
     ".parquet": Reader(probe_parquet, _load_parquet, _read_loaded),
     ".edf": Reader(probe_edf, None, _read_edf),
+    ".bdf": Reader(probe_edf, None, _read_edf),
+    ".rec": Reader(probe_edf, None, _read_edf),
     ".hea": Reader(probe_wfdb, None, _read_wfdb),
 }
 
