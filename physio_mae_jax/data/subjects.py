@@ -54,7 +54,8 @@ def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
     """Return the groups of names that differ in case or in leading zeros alone."""
     groups: dict[str, dict[str, None]] = defaultdict(dict)
     for name in names:
-        key = _ZEROS.sub("", (_WHOLE.sub(r"\1", name.strip())).casefold())
+        whole = _WHOLE.fullmatch(name.strip())
+        key = _ZEROS.sub("", (whole[1] if whole else name.strip()).casefold())
         groups[key][name] = None
     return [tuple(group) for group in groups.values() if len(group) > 1]
 

@@ -4,7 +4,6 @@ A *unit* is one thing with one label. A recording is a unit with many windows, w
 are averaged; a beat or a stretch is a unit with one window.
 """
 
-import csv
 import dataclasses
 import logging
 from collections.abc import Mapping, Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from physio_mae_jax.data.labels import (
     RecordingLabels,
     check_classes,
+    class_names,
     recording_labels,
     task_of,
 )
@@ -133,7 +133,7 @@ def find_units(
 
 def _of_classes(units: Units, config: UnitConfig) -> Units:
     """Keep the classes that the settings name, in their order."""
-    wanted = _class_names(config.classes, units.classes)
+    wanted = class_names(config.classes, units.classes)
     if not wanted:
         return units
     for name in wanted:
@@ -152,19 +152,6 @@ def _of_classes(units: Units, config: UnitConfig) -> Units:
     if units.kind == "multiclass" or config.require_label:
         units = units.subset(np.flatnonzero(units.targets.any(axis=1)))
     return units
-
-
-def _class_names(text: str | Sequence[str], known: Sequence[str]) -> list[str]:
-    """Read the names of classes: a list, or a text in which commas part them, but for quotes."""
-    if not isinstance(text, str):
-        return [str(name).strip() for name in text]
-    if text.strip() in known:
-        return [text.strip()]
-    try:
-        rows = list(csv.reader([text], skipinitialspace=True))
-    except csv.Error as error:
-        raise ConfigError(f"units.classes={text[:80]!r} is not understood: {error}.") from error
-    return [name.strip() for name in (rows[0] if rows else []) if name.strip()]
 
 
 def _level(source: JoinedSource, indices: Sequence[int], task: str) -> str:

@@ -24,6 +24,7 @@ from physio_mae_jax.data import prepared_index
 from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
 from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.preparation.channel_units import units_of_records
 from physio_mae_jax.preparation.examples import features
 from physio_mae_jax.preparation.executors import Executor, in_processes
 from physio_mae_jax.preparation.plan import plan_shards, source_bytes
@@ -37,7 +38,6 @@ from physio_mae_jax.preparation.shards import (
     read_summary,
     write_whole,
 )
-from physio_mae_jax.signals.units import is_known_unit
 
 Progress = Callable[[ShardSummary], None]
 
@@ -293,27 +293,14 @@ def _join(
 def _contract(
     layout: Layout, records: Sequence[PreparedRecord], shards: tuple[prepared_index.Shard, ...]
 ) -> PreparedContract:
-    units: dict[str, set[str]] = {}
     content = hashlib.sha256()
     for record in records:
-        for channel, unit in zip(record.channels, record.units, strict=True):
-            units.setdefault(channel, set()).add(unit)
         content.update(repr((record.record_id, record.subject_id, record.block_hashes)).encode())
-    for channel, found in units.items():
-        known = {unit for unit in found if is_known_unit(unit)}
-        if len(known) > 1:
-            raise DataError(
-                f"channel {channel} of {layout.name} is in {' and '.join(sorted(known))}; one unit "
-                "is needed. Prepare the recordings of each unit apart."
-            )
-        if len(found) > 1:
-            # Of some recordings it is not known; the index says of which.
-            units[channel] = {""}
     return PreparedContract(
         name=layout.name,
         variant=layout.variant,
         version=layout.version,
-        channels={channel: found.pop() for channel, found in units.items()},
+        channels=units_of_records(records, layout.name),
         sampling_rates_hz=sorted({record.sampling_rate_hz for record in records}),
         tasks=[cast(prepared_index.StoredTask, dataclasses.asdict(task)) for task in layout.tasks],
         filters=layout.filters,

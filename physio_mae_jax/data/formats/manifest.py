@@ -245,7 +245,9 @@ def _matches(folder: Path, entry: Entry) -> list[Path]:
             return [literal]
         found = sorted(p for p in folder.glob(entry.file) if p.is_file())
     except (OSError, ValueError, NotImplementedError, RecursionError) as error:
-        raise DataError(f"{entry.label}: file {entry.file!r} cannot be used: {error}.") from error
+        raise DataError(
+            f"{entry.label}: file {show(entry.file)} cannot be used: {str(error)[:200]}."
+        ) from error
     found = [p for p in found if not any(s.startswith(".") for s in p.relative_to(folder).parts)]
     if found:
         return found

@@ -186,7 +186,9 @@ def _problems(listed: _Channels, facts: FileFacts, path: Path) -> dict[int, str]
                 "rename them in the manifest's 'channels'."
             )
     for rate_hz in dict.fromkeys(listed.rates_hz):
-        of_rate = [i for i, own in enumerate(listed.rates_hz) if own == rate_hz and i not in found]
+        # The identity too: NaN is not equal to itself.
+        same = [i for i, own in enumerate(listed.rates_hz) if own is rate_hz or own == rate_hz]
+        of_rate = [i for i in same if i not in found]
         bad = [i for i in of_rate if _rate_problem(rate_hz, [listed.meant[i]], path)]
         message = _rate_problem(rate_hz, [listed.meant[i] for i in bad], path) if bad else ""
         found |= dict.fromkeys(bad, message)

@@ -33,6 +33,7 @@ from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.formats.usable import usable_files, warn_of_reading
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.preparation.channel_units import convert_units, one_unit_a_channel
 from physio_mae_jax.preparation.layouts.folder_labels import (
     Answers,
     answers_of,
@@ -40,7 +41,6 @@ from physio_mae_jax.preparation.layouts.folder_labels import (
     refuse_subjects_in_two_folds,
     refuse_unused_labels,
 )
-from physio_mae_jax.preparation.layouts.folder_units import convert_units, one_unit_a_channel
 from physio_mae_jax.preparation.recording import LabelTask, Layout, Recording, RecordRef
 from physio_mae_jax.signals.units import canonical_unit
 

@@ -1,9 +1,10 @@
-"""One unit for each channel of a user's own files, by exact factors."""
+"""One unit for each channel of a data set, by exact factors."""
 
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from physio_mae_jax.data.prepared_index import PreparedRecord
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.units import is_known_unit, unit_factor
 
@@ -59,3 +60,27 @@ def convert_units(
         new[row] = target
         notes.append(f"{channel}: {unit} × {factor:g} = {target}")
     return tuple(new), tuple(notes)
+
+
+def units_of_records(records: Sequence[PreparedRecord], name: str) -> dict[str, str]:
+    """Return the unit of each channel of a data set; '' where it is not known of some recordings.
+
+    Args:
+        records: of the data set.
+        name: of it, for the error.
+
+    Raises:
+        DataError: a channel is in several units.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for record in records:
+        for channel, unit in zip(record.channels, record.units, strict=True):
+            found.setdefault(channel, {})[unit] = None
+    for channel, units in found.items():
+        known = sorted(filter(is_known_unit, units))
+        if len(known) > 1:
+            raise DataError(
+                f"channel {channel} of {name} is in {' and '.join(known)}; one unit is needed. "
+                "Prepare the recordings of each unit apart."
+            )
+    return {c: next(iter(units)) if len(units) == 1 else "" for c, units in found.items()}
