@@ -54,7 +54,7 @@ def test_what_is_no_ordinary_file_is_named(make, kind, tmp_path, monkeypatch):
             reader()
 
 
-def lines(path: Path) -> list[tuple[int, Any]]:
+def lines(path: Path) -> list[tuple[str, Any]]:
     return list(read_json_lines(path, WAY_OUT))
 
 

@@ -6,6 +6,7 @@ of the two is meant?), and halves of characters. ``data.json_types`` then checks
 are.
 """
 
+import hashlib
 import json
 import math
 import re
@@ -40,8 +41,14 @@ def read_json(path: Path, way_out: str, max_bytes: int = MAX_BYTES) -> Any:
     return parse_json(read_regular(path, way_out, max_bytes), str(path), way_out)
 
 
-def read_json_lines(path: Path, way_out: str) -> Iterator[tuple[int, Any]]:
-    """Yield the number, from 1, and the content of each line of a JSON Lines file.
+def read_json_lines(
+    path: Path, way_out: str, hashed: "hashlib._Hash | None" = None
+) -> Iterator[tuple[str, Any]]:
+    """Yield each line of a JSON Lines file: what it is called in an error, and its content.
+
+    Args:
+        path, way_out: as of ``read_json``.
+        hashed: is updated by every line.
 
     Raises:
         DataError: see the module's description; it names the line.
@@ -56,10 +63,12 @@ def read_json_lines(path: Path, way_out: str) -> Iterator[tuple[int, Any]]:
             if not line:
                 return
             number += 1
+            if hashed is not None:
+                hashed.update(line)
             where = f"{path}, line {number}"
             if len(line) > MAX_LINE_BYTES:
                 raise DataError(f"{where} is longer than {MAX_LINE_BYTES:,} bytes; {way_out}")
-            yield number, parse_json(line, where, way_out)
+            yield where, parse_json(line, where, way_out)
 
 
 def parse_json(content: bytes, where: str, way_out: str) -> Any:

@@ -1,9 +1,10 @@
 """From decoded JSON to dataclasses: every value is checked against the type of its field.
 
 Types that are understood: str, bool, int, float, ``Any``, ``Literal``, ``X | Y``,
-``tuple[X, ...]``, ``tuple[X, Y]``, ``Sequence[X]``, ``Mapping[str, X]``, dataclasses of these, and
-``Annotated[int, Between(0, 9)]``. A whole number passes for a float, no text for a number and no
-truth value for either. Floats are finite; integers have 64 bits unless a range is given.
+``tuple[X, ...]``, ``tuple[X, Y]``, ``Sequence[X]``, ``Mapping[str, X]``, dataclasses and typed
+dictionaries of these, and ``Annotated[int, Between(0, 9)]``. A whole number passes for a float, no
+text for a number and no truth value for either. Floats are finite; integers have 64 bits unless a
+range is given.
 """
 
 import dataclasses
@@ -103,6 +104,8 @@ def _check_of(kind: Any) -> _Check:
         return _SIMPLE[kind]
     if dataclasses.is_dataclass(kind):
         return _dataclass(cast(type, kind))
+    if typing.is_typeddict(kind):
+        return _object(dict, typing.get_type_hints(kind, include_extras=True), ())
     if origin is Annotated:
         return _number(arguments[0], arguments[1])
     if origin is Literal:
@@ -121,12 +124,18 @@ def _check_of(kind: Any) -> _Check:
 def _dataclass(kind: type) -> _Check:
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     hints = typing.get_type_hints(kind, include_extras=True)
-    checks = {name: _check_of(hints[name]) for name in fields}
-    needed = [
+    absent = [
         name
         for name, field in fields.items()
-        if field.default is field.default_factory is dataclasses.MISSING
+        if not field.default is field.default_factory is dataclasses.MISSING
     ]
+    return _object(kind, {name: hints[name] for name in fields}, absent)
+
+
+def _object(make: Callable[..., Any], kinds: Mapping[str, Any], may_lack: Sequence[str]) -> _Check:
+    """Return what checks the fields of an object and makes something of them."""
+    checks = {name: _check_of(kind) for name, kind in kinds.items()}
+    needed = [name for name in kinds if name not in may_lack]
 
     def check(value: Any) -> Any:
         if type(value) is not dict:
@@ -140,7 +149,7 @@ def _dataclass(kind: type) -> _Check:
                 raise _MismatchError(f"lacks {name!r}")
         found = {name: _below(f".{name}", checks[name], each) for name, each in value.items()}
         try:
-            return kind(**found)
+            return make(**found)
         except UserError as error:
             raise _MismatchError(f"is refused: {str(error).rstrip('.')}") from error
         except (ValueError, TypeError, ArithmeticError) as error:
@@ -158,15 +167,19 @@ def _exact(kind: type, wanted: str) -> _Check:
     return check
 
 
+def _limits(kind: type, bounds: Between) -> tuple[float, float]:
+    most = 2**63 - 1 if kind is int else sys.float_info.max
+    low = -most if math.isinf(bounds.low) else bounds.low
+    return low, most if math.isinf(bounds.high) else bounds.high
+
+
 def _number(kind: type, bounds: Between) -> _Check:
     wanted = "a whole number" if kind is int else "a number"
     if math.isfinite(bounds.low) and math.isfinite(bounds.high):
         wanted += f" from {bounds.low:g} to {bounds.high:g}"
     elif math.isfinite(bounds.low):
         wanted += f" of {bounds.low:g} at least"
-    most = 2**63 - 1 if kind is int else sys.float_info.max
-    low = -most if math.isinf(bounds.low) else bounds.low
-    high = most if math.isinf(bounds.high) else bounds.high
+    low, high = _limits(kind, bounds)
     fits = (int,) if kind is int else (int, float)
 
     def check(value: Any) -> Any:
@@ -206,14 +219,25 @@ def _fixed(checks: Sequence[_Check], value: Any) -> tuple[Any, ...]:
 def _several(container: type, kind: Any, value: Any) -> Any:
     if type(value) is not list:
         raise _unfit(value, "a list")
-    check = _check_of(kind)
-    # Lists of a million texts are checked without a loop in Python.
-    if kind is str and set(map(type, value)) <= {str}:
+    if _all_fit(kind, value):
         return container(value)
+    check = _check_of(kind)
     try:
         return container(map(check, value))
     except _MismatchError:
         return container([_below(f"[{i}]", check, each) for i, each in enumerate(value)])
+
+
+def _all_fit(kind: Any, values: Sequence[Any]) -> bool:
+    """Say of texts and whole numbers that all are right, without a loop in Python."""
+    found = set(map(type, values))
+    if kind is str or not values:
+        return found <= {str}
+    plain, *bounds = typing.get_args(kind) if typing.get_origin(kind) is Annotated else (kind,)
+    if plain is not int or found != {int}:
+        return False
+    low, high = _limits(int, bounds[0] if bounds else Between())
+    return bool(low <= min(values) and max(values) <= high)
 
 
 def _mapping(check: _Check, value: Any) -> dict[str, Any]:

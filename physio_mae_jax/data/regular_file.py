@@ -6,6 +6,7 @@ downloads consist of links.
 """
 
 import os
+import re
 import stat
 from pathlib import Path
 from typing import BinaryIO
@@ -19,6 +20,7 @@ _KINDS = (
     (stat.S_ISBLK, "a device"),
     (stat.S_ISSOCK, "a socket"),
 )
+_FILE_NAME = re.compile(r"[\w.-]{0,200}\w")
 # An open for reading must not wait until somebody writes into a pipe.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
@@ -65,6 +67,26 @@ def read_regular(path: Path, way_out: str, max_bytes: int) -> bytes:
             f"{path} is larger than {max_bytes:,} bytes, more than such a file ever has; {way_out}"
         )
     return content
+
+
+def regular_size(path: Path, way_out: str) -> int:
+    """Return the bytes of an ordinary file; raises as ``open_regular`` does."""
+    try:
+        status = os.stat(path)
+    except (OSError, ValueError) as error:
+        raise unreadable(path, error, way_out) from error
+    _refuse_other_kinds(path, status.st_mode, way_out)
+    return status.st_size
+
+
+def check_file_name(name: str) -> None:
+    """Refuse what is not the plain name of a file, such as one with folders in it.
+
+    Raises:
+        DataError: as said.
+    """
+    if not _FILE_NAME.fullmatch(name):
+        raise DataError(f"{shortened(name)!r} is not the name of a file in this folder")
 
 
 def is_folder(path: Path) -> bool:

@@ -84,8 +84,11 @@ def find_candidates(folder: Path) -> list[Candidate]:
     Raises:
         DataError: there is none; the message names sub-folders that have some.
     """
-    children = sorted(p for p in folder.iterdir() if not p.name.startswith(".") and p.is_file())
-    paths = [p for p in children if _may_be_recording(p)]
+    children = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
+    for path in children:
+        if path.suffix.lower() in READERS and not path.is_file() and not path.is_dir():
+            _LOG.warning("Left out: %s is a broken link, a pipe or a device, and no file.", path)
+    paths = [p for p in children if p.is_file() and _may_be_recording(p)]
     hint = sub_folder_hint(folder)
     if not paths:
         raise DataError(

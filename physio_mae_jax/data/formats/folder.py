@@ -37,6 +37,8 @@ from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_reading
 from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.data.subjects import warn_of_alike_subjects
+from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.errors import DataError
 
 __all__ = ["FolderSource", "draft_manifest", "open_files", "open_folder"]
@@ -188,11 +190,12 @@ def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
         sampling_rate_hz=file.sampling_rate_hz,
         num_samples=file.num_samples,
         data_set=folder.name,
+        units=file.units,
     )
 
 
 def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None:
-    """Say aloud that recordings name no subject, where some do not."""
+    """Say aloud that recordings name no subject, or that two are spelled nearly alike."""
     subjects = [subject for file in files for subject in file.subjects]
     unknown = sum(subject is None for subject in subjects)
     if unknown:
@@ -204,6 +207,14 @@ def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None
             unknown,
             len(subjects),
         )
+    warn_of_alike_subjects(str(folder), (name for name in subjects if name is not None))
+
+
+def warn_of_unclear_channels(folder: Path, files: Sequence[FileRecords]) -> None:
+    """Say aloud which names and units of channels are not known."""
+    warn_of_names(str(folder), (file.channel_names for file in files))
+    named = ((str(file.path.relative_to(folder)), file) for file in files)
+    warn_of_units(str(folder), ((name, file.channel_names, file.units) for name, file in named))
 
 
 def _log_what_was_found(
@@ -213,6 +224,7 @@ def _log_what_was_found(
         raise DataError(f"{folder}: its {len(files)} files hold no recordings.")
     _LOG.info("%s: %d recordings in %d files.", folder, len(recordings), len(files))
     warn_of_unknown_subjects(folder, files)
+    warn_of_unclear_channels(folder, files)
     warn_of_reading(folder, files)
     loaded_bytes = sum(file.loaded_bytes for file in files)
     if loaded_bytes > _CACHE_BYTES:

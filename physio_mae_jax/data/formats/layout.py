@@ -10,6 +10,7 @@ import numpy as np
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
+from physio_mae_jax.signals.spellings import bare
 
 # Clocks and printed rates round; a larger difference is another rate.
 RATE_TOLERANCE = 1e-3
@@ -65,7 +66,8 @@ class FileFacts:
         samples_per_frame: of each channel of a file of frames, which may have several rates.
             ``shape`` then counts frames in place of samples.
         rates_hz: of each channel of a file of frames, in place of ``sampling_rate_hz``.
-        rate_is_stated: False where the rate is what the format says to take unless stated.
+        rate_note: what to say of a rate that the format says to take unless stated, and that the
+            manifest may state; '' where the file states its rate.
         unusable: index of a channel -> why its samples say nothing, a sentence.
         notes: what was taken for granted in reading the file, for a warning.
     """
@@ -84,7 +86,7 @@ class FileFacts:
     companions: tuple[str, ...] = ()
     samples_per_frame: tuple[int, ...] | None = None
     rates_hz: tuple[float, ...] | None = None
-    rate_is_stated: bool = True
+    rate_note: str = ""
     unusable: Mapping[int, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -104,7 +106,8 @@ class FileRecords:
         record_keys: id of each record inside the file; None where the file is one record.
         subjects: person of each record, None where unknown.
         member: npz member that holds the signal.
-        units: of the channels [M] as the file spells them, else what the manifest says.
+        units: of the channels [M] by the file, else by the manifest; '' where nothing is said,
+            and as spelled where it is no unit that is known.
         stored_columns: columns of a table, or signals of an EDF file, that hold the channels of
             ``shape``; None where all do.
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
@@ -191,7 +194,12 @@ def pick_channels(
     if not are_distinct and len(used) == len(present):
         return used, tuple(range(len(used)))
     columns = []
-    for source in (canonical_name(source) for source, _ in entry.channels):
+    for spelled, _ in entry.channels:
+        same = [i for i, name in enumerate(in_file) if bare(name) == bare(spelled)]
+        if len(same) == 1:
+            columns.append(same[0])
+            continue
+        source = canonical_name(spelled)
         if source not in present:
             raise DataError(f"{entry.label}: " + unknown_channel_message(source, in_file, where))
         if present.count(source) > 1:

@@ -20,10 +20,12 @@ from physio_mae_jax.data.formats.layout import (
     pick_channels,
 )
 from physio_mae_jax.data.formats.manifest import Entry, subject_of_file
+from physio_mae_jax.data.subjects import subject_name
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.signals.channels import canonical_name, wanted_channels
+from physio_mae_jax.signals.channels import names_of_recording, wanted_channels
 from physio_mae_jax.signals.montage import plan_montage
 from physio_mae_jax.signals.rates import check_rate
+from physio_mae_jax.signals.units import COUNTS, canonical_unit, is_known_unit, is_unclear_unit
 
 _SHOWN = 5
 _NAMES_SHOWN = 30
@@ -39,11 +41,15 @@ class _Channels(NamedTuple):
         names: to use, as spelled in the file or manifest.
         columns: index of each along the channel axis of the file.
         rates_hz: of each.
+        units: of each, see ``FileRecords``.
+        meant: canonical name of each.
     """
 
     names: tuple[str, ...]
     columns: tuple[int, ...]
     rates_hz: tuple[float, ...]
+    units: tuple[str, ...]
+    meant: tuple[str, ...]
 
     def only(self, places: Sequence[int]) -> "_Channels":
         """Return some of them."""
@@ -51,6 +57,8 @@ class _Channels(NamedTuple):
             names=tuple(self.names[i] for i in places),
             columns=tuple(self.columns[i] for i in places),
             rates_hz=tuple(self.rates_hz[i] for i in places),
+            units=tuple(self.units[i] for i in places),
+            meant=tuple(self.meant[i] for i in places),
         )
 
 
@@ -84,30 +92,29 @@ def resolve(
     chosen, unusable = _usable_channels(listed, facts, path, wanted)
     rate_hz = _agreed_rate(max(chosen.rates_hz), entry, path)
     _refuse_growth(facts, chosen.columns, path)
-    names = tuple(canonical_name(name) for name in chosen.names)
     num_records = sizes.get("record", 1)
     return FileRecords(
         path=path,
         shape=facts.shape,
         axes=axes,
-        channel_names=names,
+        channel_names=chosen.meant,
         columns=chosen.columns,
         sampling_rate_hz=rate_hz,
         num_samples=sizes["sample"] * _samples_per_frame(facts, chosen.columns),
         record_keys=_record_keys(facts, num_records, path) if "record" in axes else None,
         subjects=_subjects(facts, entry, num_records, path, relative),
         member=facts.member,
-        units=_units(facts, entry, chosen.columns),
+        units=chosen.units,
         stored_columns=facts.stored_columns,
         loaded_bytes=facts.loaded_bytes,
         companions=facts.companions,
         interpolated=tuple(
             (name, own_hz)
-            for name, own_hz in zip(names, chosen.rates_hz, strict=True)
+            for name, own_hz in zip(chosen.meant, chosen.rates_hz, strict=True)
             if own_hz != max(chosen.rates_hz)
         ),
         unusable=unusable,
-        notes=facts.notes if facts.rate_is_stated or entry.sampling_rate_hz is None else (),
+        notes=_notes(facts, entry),
     )
 
 
@@ -123,15 +130,17 @@ def _listed_channels(facts: FileFacts, entry: Entry, path: Path, size: int) -> _
         )
     if not names:
         raise DataError(f"{path} has no channels; leave it out of the folder or manifest.")
+    units = _units(facts, entry, columns)
+    meant = names_of_recording(names, units)
     stated = entry.sampling_rate_hz
     if facts.rates_hz is None:
         rate_hz = stated if facts.sampling_rate_hz is None else facts.sampling_rate_hz
         assert rate_hz is not None
-        return _Channels(names, columns, (rate_hz,) * len(names))
+        return _Channels(names, columns, (rate_hz,) * len(names), units, meant)
     rates_hz = tuple(facts.rates_hz[column] for column in columns)
-    if stated is not None and not facts.rate_is_stated:
+    if stated is not None and facts.rate_note:
         rates_hz = tuple(rate * stated / max(rates_hz) for rate in rates_hz)
-    return _Channels(names, columns, rates_hz)
+    return _Channels(names, columns, rates_hz, units, meant)
 
 
 def _usable_channels(
@@ -147,7 +156,7 @@ def _usable_channels(
     """
     problems = _problems(listed, facts, path)
     usable = [i for i in range(len(listed.names)) if i not in problems]
-    needed = _needed([canonical_name(name) for name in listed.names], wanted)
+    needed = _needed(listed.meant, wanted)
     in_the_way = [problems[i] for i in (needed or range(len(listed.names))) if i in problems]
     if in_the_way and (needed or not wanted.strip() or not usable):
         raise DataError(_word(in_the_way))
@@ -159,10 +168,10 @@ def _usable_channels(
 def _problems(listed: _Channels, facts: FileFacts, path: Path) -> dict[int, str]:
     """Say why channels cannot be used, by their place among those listed."""
     found: dict[int, str] = {}
-    counts = Counter(canonical_name(name) for name in listed.names)
+    counts = Counter(listed.meant)
     all_names = _enumerate(listed.names)
     for i, (name, column) in enumerate(zip(listed.names, listed.columns, strict=True)):
-        canonical = canonical_name(name)
+        canonical = listed.meant[i]
         if column in facts.unusable:
             found[i] = facts.unusable[column]
         elif not name.strip():
@@ -178,11 +187,11 @@ def _problems(listed: _Channels, facts: FileFacts, path: Path) -> dict[int, str]
             )
     by_rate: dict[float, list[int]] = defaultdict(list)
     for i, rate_hz in enumerate(listed.rates_hz):
-        if i not in found and _rate_problem(rate_hz, [listed.names[i]], path):
+        if i not in found and _rate_problem(rate_hz, [listed.meant[i]], path):
             by_rate[rate_hz].append(i)
     for rate_hz, bad in by_rate.items():
         # One sentence for all channels of a rate.
-        problem = _rate_problem(rate_hz, [listed.names[i] for i in bad], path)
+        problem = _rate_problem(rate_hz, [listed.meant[i] for i in bad], path)
         found |= dict.fromkeys(bad, problem)
     return found
 
@@ -243,6 +252,11 @@ def _refuse_growth(facts: FileFacts, columns: Sequence[int], path: Path) -> None
         )
 
 
+def _notes(facts: FileFacts, entry: Entry) -> tuple[str, ...]:
+    is_taken = facts.rate_note and entry.sampling_rate_hz is None
+    return (*facts.notes, *([facts.rate_note] if is_taken else []))
+
+
 def _agreed_rate(rate_hz: float, entry: Entry, path: Path) -> float:
     stated = entry.sampling_rate_hz
     if stated is not None and not math.isclose(stated, rate_hz, rel_tol=RATE_TOLERANCE):
@@ -254,9 +268,14 @@ def _agreed_rate(rate_hz: float, entry: Entry, path: Path) -> float:
 
 
 def _units(facts: FileFacts, entry: Entry, columns: Sequence[int]) -> tuple[str, ...]:
-    if facts.units is not None:
-        return tuple(facts.units[column] for column in columns)
-    return (entry.units or "",) * len(columns)
+    """Return the usual spelling of what the file says, else of what the manifest does."""
+    stated = entry.units or ""
+    # Any other text of a manifest tells how the samples came about.
+    stated = canonical_unit(stated) if is_known_unit(stated) or stated == COUNTS else ""
+    found = [facts.units[column] if facts.units else "" for column in columns]
+    return tuple(
+        unit if is_unclear_unit(unit) else canonical_unit(unit) or stated for unit in found
+    )
 
 
 def _record_keys(facts: FileFacts, num_records: int, path: Path) -> tuple[str, ...]:
@@ -273,13 +292,25 @@ def _subjects(
     facts: FileFacts, entry: Entry, num_records: int, path: Path, relative: Path
 ) -> tuple[str | None, ...]:
     stated = subject_of_file(entry, relative)
-    if stated is not None or facts.subjects is None:
-        return (stated,) * num_records
+    if stated is not None:
+        name = subject_name(stated)
+        if name is None:
+            raise DataError(
+                f"{entry.label}: the subject of {path} reads {stated!r}, which names nobody; leave "
+                "it out where it is not known."
+            )
+        return (name,) * num_records
+    if facts.subjects is None:
+        return (None,) * num_records
     _check_count("subjects", facts.subjects, num_records, path)
-    for index, subject in enumerate(facts.subjects):
-        if subject.strip().lower() in ("", "nan", "none"):
-            raise DataError(f"{path}: record {index} has no subject (found {subject!r}).")
-    return facts.subjects
+    names = tuple(map(subject_name, facts.subjects))
+    for index, name in enumerate(names):
+        if name is None:
+            raise DataError(
+                f"{path}: record {index} has no subject (found {facts.subjects[index]!r}). Give "
+                "every record one, such as an id of its own where the person is not known."
+            )
+    return names
 
 
 def _check_count(what: str, values: Sequence[str], num_records: int, path: Path) -> None:

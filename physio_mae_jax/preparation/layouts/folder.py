@@ -21,7 +21,11 @@ from physio_mae_jax.data.formats.discovery import (
     existing_folder,
     format_draft,
 )
-from physio_mae_jax.data.formats.folder import record_id_of, warn_of_unknown_subjects
+from physio_mae_jax.data.formats.folder import (
+    record_id_of,
+    warn_of_unclear_channels,
+    warn_of_unknown_subjects,
+)
 from physio_mae_jax.data.formats.labelling import FOLD
 from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME
@@ -29,6 +33,7 @@ from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.formats.usable import usable_files, warn_of_reading
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.preparation.channel_units import convert_units, one_unit_a_channel
 from physio_mae_jax.preparation.layouts.folder_labels import (
     Answers,
     answers_of,
@@ -92,14 +97,16 @@ class FolderLayout(Layout):
         described: FileRecords = details["file"]
         file = dataclasses.replace(described, path=source / described.path)
         labels = details["labels"]
+        signal = _read_whole(file, details["record"])
+        units, conversions = convert_units(signal, file.channel_names, file.units, details["units"])
         return Recording(
-            signal=_read_whole(file, details["record"]),
+            signal=signal,
             channels=file.channel_names,
-            units=tuple(_unit(unit) for unit in file.units),
+            units=tuple(_unit(unit) for unit in units),
             sampling_rate_hz=file.sampling_rate_hz,
             labels={task.name: task.encode(labels) for task in self.tasks if labels is not None},
             attributes=details["attributes"],
-            conversions=file.conversions,
+            conversions=(*file.conversions, *conversions),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -149,16 +156,20 @@ def open_own_folder(
             "without commas. Rename them in the manifest's 'channels'."
         )
     warn_of_unknown_subjects(folder, list(files.values()))
+    warn_of_unclear_channels(folder, list(files.values()))
     warn_of_reading(folder, list(files.values()))
     _refuse_unused_labels(candidates)
     answers = {c.path: answers_of(files[c.path], c.entry) for c in candidates if c.path in files}
     task = label_task(list(answers.values()))
+    units = one_unit_a_channel(
+        [(str(path.relative_to(folder)), f.channel_names, f.units) for path, f in files.items()]
+    )
     order = [c.path for c in candidates if c.path in files or c.path in unusable]
     return FolderLayout(
         set_name=name,
         label_tasks=(task,) if task else (),
         processing=_processing(candidates),
-        found=tuple(_references(folder, order, files, unusable, answers, task)),
+        found=tuple(_references(folder, order, files, unusable, answers, task, units)),
     )
 
 
@@ -218,6 +229,7 @@ def _references(
     unusable: Mapping[Path, str],
     answers: Mapping[Path, Answers],
     task: LabelTask | None,
+    units: Mapping[str, str],
 ) -> list[RecordRef]:
     """List every record of every file, in order; a file that cannot be used counts as one."""
     classes = task.classes if task else ()
@@ -233,7 +245,7 @@ def _references(
         names = tuple(
             (relative.parent / name).as_posix() for name in (relative.name, *files[path].companions)
         )
-        refs += _records_of_file(folder, files[path], answers[path], names, classes)
+        refs += _records_of_file(folder, files[path], answers[path], names, classes, units)
     refuse_subjects_in_two_folds(
         [
             (ref.subject_id, ref.record_id, ref.details["attributes"][FOLD])
@@ -250,6 +262,7 @@ def _records_of_file(
     known: Answers,
     names: tuple[str, ...],
     classes: tuple[str, ...],
+    units: Mapping[str, str],
 ) -> list[RecordRef]:
     # Of each record only what reading it takes: ids and subjects of all would be sent with it.
     short = dataclasses.replace(
@@ -270,6 +283,7 @@ def _records_of_file(
             # Part of what a shard is made from: among other classes a label is another one.
             "classes": classes,
             "attributes": known.attributes[record],
+            "units": {name: units[name] for name in file.channel_names if name in units},
         }
         refs.append(
             RecordRef(
