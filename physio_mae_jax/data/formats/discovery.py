@@ -12,7 +12,7 @@ from typing import Any
 
 from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, lacks, missing_facts
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME, Entry, expand_entries, load_manifest
-from physio_mae_jax.data.formats.readers import READERS, reader_of
+from physio_mae_jax.data.formats.readers import READERS, TABLES_OF_TEXT, ending_of, reader_of
 from physio_mae_jax.errors import DataError
 
 _LOG = logging.getLogger(__name__)
@@ -74,7 +74,9 @@ def find_candidates(folder: Path) -> list[Candidate]:
         DataError: there is none; the message names sub-folders that have some.
     """
     children = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    paths = [p for p in children if p.is_file() and p.suffix.lower() in READERS]
+    files = [p for p in children if p.is_file()]
+    paths = [p for p in files if p.suffix.lower() in READERS]
+    paths = paths or [p for p in files if ending_of(p) in TABLES_OF_TEXT]
     hint = sub_folder_hint(folder)
     if not paths:
         raise DataError(
@@ -197,11 +199,14 @@ def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
 
 
 def _refuse_foreign_fields(path: Path, entry: Entry) -> None:
-    suffix = path.suffix.lower()
+    suffix = ending_of(path)
     for key in entry.members:
         if suffix != ".npz":
             raise DataError(f"{entry.label}: {key!r} names a member of an .npz; {path} is none.")
-    if entry.axes is not None and suffix in (".csv", ".parquet", ".edf", ".hea"):
+    if entry.axes is not None and suffix in (
+        *(".csv", ".parquet", ".edf", ".hea"),
+        *TABLES_OF_TEXT,
+    ):
         raise DataError(
             f"{entry.label}: 'axes' is for arrays; the format of {path} fixes its axes already."
         )
@@ -224,6 +229,8 @@ def _draft_fields(candidate: Candidate) -> dict[str, Any]:
     if facts.channels is None:
         count = 1 if one_channel else min(shape[-2:])
         fields["channels"] = [_FILL_IN] * min(count, _MOST_CHANNELS)
+    elif facts.left_out or "channels" in facts.questions:
+        fields["channels"] = list(facts.channels) or [_FILL_IN]
     if len(shape) > 1 and facts.axes is None:
         pair = ["channel", "sample"] if shape[-2] <= shape[-1] else ["sample", "channel"]
         leading = ["record"] if len(shape) == 3 else []

@@ -4,7 +4,7 @@ import contextlib
 import dataclasses
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +62,8 @@ class FileFacts:
             ``shape``, from 0; None where all do.
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
         companions: names of files beside it that hold its samples.
+        left_out: names of columns of a table that count time or samples, and are no channels.
+        questions: field of a manifest -> why the file cannot answer it, though it says something.
     """
 
     shape: tuple[int, ...] | None
@@ -76,6 +78,8 @@ class FileFacts:
     stored_columns: tuple[int, ...] | None = None
     loaded_bytes: int = 0
     companions: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -98,6 +102,7 @@ class FileRecords:
             ``shape``; None where all do.
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
         companions: names of files beside it that hold its samples.
+        left_out: names of columns of a table that count time or samples, and are no channels.
     """
 
     path: Path
@@ -114,6 +119,7 @@ class FileRecords:
     stored_columns: tuple[int, ...] | None
     loaded_bytes: int
     companions: tuple[str, ...]
+    left_out: tuple[str, ...] = ()
 
 
 def missing_facts(facts: FileFacts, entry: Entry) -> list[str]:
@@ -132,7 +138,7 @@ def missing_facts(facts: FileFacts, entry: Entry) -> list[str]:
     missing = []
     if entry.sampling_rate_hz is None and facts.sampling_rate_hz is None:
         missing.append("sampling_rate_hz")
-    if entry.channels is None and facts.channels is None:
+    if entry.channels is None and (facts.channels is None or "channels" in facts.questions):
         missing.append("channels")
     elif len(facts.shape) > 1 and _axes(facts, entry) is None:
         missing.append("axes")
@@ -188,6 +194,7 @@ def resolve(facts: FileFacts, entry: Entry, path: Path, relative: Path) -> FileR
         stored_columns=facts.stored_columns,
         loaded_bytes=facts.loaded_bytes,
         companions=facts.companions,
+        left_out=facts.left_out,
     )
 
 
@@ -264,9 +271,14 @@ def lacks(facts: FileFacts, missing: Sequence[str]) -> str:
     words = {
         "array": "which member holds the signal: 'array'",
         "sampling_rate_hz": "its rate: 'sampling_rate_hz'",
-        "channels": "the names of its channels: 'channels'",
+        "channels": "which of its columns are channels: 'channels'"
+        if "channels" in facts.questions
+        else "the names of its channels: 'channels'",
         "axes": 'which axis is which: \'axes\', such as ["sample", "channel"]',
     }
+    for key in missing:
+        if key in facts.questions:
+            words[key] += f" ({facts.questions[key]})"
     return f"does not say {' nor '.join(words[key] for key in missing)}{shape}{inside}"
 
 
