@@ -64,8 +64,8 @@ _LABEL_WORDS = _set(
 # They may stand beside the name of a signal, which is then one no more: 'ppg_quality'.
 _QUALIFIERS = _set(
     "code codes state status flag flags quality sqi valid mask group condition activity task "
-    "phase block stage stim type category index idx counter counts number peak peaks beat beats "
-    "error battery"
+    "phase block stage stim type category range index idx counter counts number peak peaks beat "
+    "beats error battery"
 )
 _SIGNAL_WORDS = _set(
     "ecg ekg ppg bvp pleth eeg exg emg eog eda gsr scr scl resp respiration breathing acc accel "

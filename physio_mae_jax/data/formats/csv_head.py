@@ -13,12 +13,16 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from physio_mae_jax.data.formats.column_names import is_unit, name_columns, unquoted
+from physio_mae_jax.data.formats.column_names import (
+    is_known_channel,
+    is_unit,
+    name_columns,
+    unquoted,
+)
 from physio_mae_jax.data.formats.csv_text import CheckedText, open_text
 from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.data.formats.time_text import kind_of_text
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.signals.channels import canonical_name, channel_id
 
 MOST_COLUMNS = 4096
 _MOST_LINES = 200
@@ -145,8 +149,9 @@ def _find_names(
         mark = delimiter or max(",;\t", key=line.count)
         names = [unquoted(name) for name in _cells(line, mark)]
         _check_names(names, path)
-        if _are_names(names, place == start) and _fits(names, lines, place, mark):
-            return place, names, mark
+        named = _are_names(names, place == start) and (place == start or not _is_key(line, names))
+        if named and _fits(names, lines, place, mark):
+            return place, _cells(line, mark), mark
         if comment is not None and _all_numbers(names):
             return _names_of_comment(lines[comment], comment, place, names, mark)
     first = _next_filled(lines, start)
@@ -158,7 +163,7 @@ def _find_names(
         numbers = not alone and _all_numbers(_cells(lines[below], mark))
         if _are_names(names, True) and (alone or numbers):
             # Lines of another length, which reading the table will name.
-            return first, names, mark
+            return first, _cells(lines[first], mark), mark
     return None
 
 
@@ -178,6 +183,14 @@ def _check_names(names: Sequence[str], path: Path) -> None:
 def _begins_with_number_sign(line: str) -> bool:
     """Say whether '#' is the name of the first column, the number of the sample."""
     return re.match(r"\s*[\"']?#[\"']?\s*[,;\t]", line) is not None
+
+
+def _is_key(line: str, names: Sequence[str]) -> bool:
+    """Say whether a line is a key and its value rather than names of two columns."""
+    if len(names) != 2:
+        return False
+    line = line[:_KEY_CHARS]
+    return bool(_RATE.search(line) or _UNIT_KEY.match(line) or _LEAD_KEY.match(line))
 
 
 def _names_of_comment(
@@ -210,7 +223,7 @@ def _fits(names: Sequence[str], lines: Sequence[str], place: int, delimiter: str
         cells = cells[1:]
     cells = cells[:_JUDGED]
     good = [row for row in cells if _is_sample(row, len(names))]
-    if not good or 2 * len(good) < len(cells):
+    if not good or good[0] is not cells[0] or 2 * len(good) < len(cells):
         return False
     kinds = {column.kind for column in name_columns(names)}
     return bool(kinds & {"channel", "time", "index"}) or all(
@@ -236,9 +249,8 @@ def _all_numbers(row: Sequence[str]) -> bool:
 
 def _is_line_of_units(cells: Sequence[str]) -> bool:
     filled = [cell for cell in map(unquoted, cells) if cell]
-    if not filled or any(map(is_number, filled)):
-        return False
-    return 2 * sum(map(is_unit, filled)) >= len(filled)
+    numbers = any(is_number(cell) or kind_of_text(cell) for cell in filled)
+    return not numbers and any(map(is_unit, filled))
 
 
 def _cells(line: str, delimiter: str) -> list[str]:
@@ -273,42 +285,47 @@ def _rate(lines: Sequence[str]) -> float | None:
 
 def _without_names(lines: Sequence[str], start: int, delimiter: str, path: Path) -> CsvHead:
     """Understand a single column below keys and values, or say what is missing."""
-    numbers = [place for place in range(start, len(lines)) if _single_number(lines[place])]
-    first = numbers[0] if numbers else len(lines)
-    above = [line for line in lines[start:first] if line.strip()]
-    rest = [line for line in lines[first:] if line.strip()]
+    filled = [line for line in lines[start:] if line.strip()]
+    above = list(itertools.takewhile(lambda line: not _is_numbers(line, delimiter), filled))
+    rest = filled[len(above) :]
     rate = _rate(above)
-    if above and rate and first < _MOST_PREAMBLE and all(map(_single_number, rest)):
-        lead = _value(_LEAD_KEY, above)
+    lead = _value(_LEAD_KEY, above)
+    comma = any("," in line for line in rest)
+    # '1,2' is one number where there is one lead, or where commas part nothing else.
+    single = all(map(_single_number, rest)) and (
+        not comma or bool(lead) or any(";" in line for line in above)
+    )
+    if rate and rest and len(above) < _MOST_PREAMBLE and single:
         unit = _value(_UNIT_KEY, above)
-        known = lead if channel_id(canonical_name(lead)) else ""
         return CsvHead(
-            names=(known,),
+            names=(lead if is_known_channel(lead) else "",),
             units=(unit,) if is_unit(unit) else (),
-            delimiter=";" if any("," in line for line in rest) else ",",
-            decimal="," if any("," in line for line in rest) else ".",
-            first_line=first + 1,
+            delimiter=";" if comma else ",",
+            decimal="," if comma else ".",
+            first_line=lines.index(rest[0], start) + 1,
             sampling_rate_hz=rate,
         )
-    line = next(line for line in lines[start:] if line.strip())
-    mark = delimiter or max(",;\t", key=line.count)
-    if _all_numbers(_cells(line, mark)):
+    if not above:
         raise DataError(
             f"{path} starts with numbers; add a first line with the names of the columns, such as "
             '"time,II,PPG".'
         )
-    found = "it has no line of names above lines of numbers"
-    if numbers and above:
+    found = "no line of names stands above lines of numbers"
+    if rest:
         told = f", with a sampling rate of {rate:g} Hz," if rate else ""
         found = (
-            f"{len(above)} lines of comments or of keys and values{told} stand above its first "
-            "number, and no line of names that fits the numbers"
+            f"{len(above)} lines of comments, or of keys and values{told} stand above its first "
+            "numbers, and no line of names that fits them"
         )
     raise DataError(
         f"{path} is no table of samples below the names of its columns: {found}. Put the names of "
         "the columns, such as \"time,II,PPG\", on the first line, state 'sampling_rate_hz' in a "
         "manifest if there is no time, or leave the file out of the folder or manifest."
     )
+
+
+def _is_numbers(line: str, delimiter: str) -> bool:
+    return _all_numbers(_cells(line, delimiter or max(",;\t", key=line.count)))
 
 
 def _single_number(line: str) -> bool:

@@ -114,7 +114,7 @@ def _scan(
     """Read a table once: its length, what the judged columns hold, and the times."""
     numbers = [_Numbers(column, path, head) for column in plan.numbers]
     judged = [_Judged(_Numbers(column, path, head)) for column in plan.judged]
-    clocks = [TimeValues(column, str(path), _line_of(head)) for column in plan.times]
+    clocks = [TimeValues(column, str(path), _line_of(head), head.decimal) for column in plan.times]
     readers: list[_Numbers | _Judged] = [*numbers, *judged]
     length = rows = 0
     for start, frame in _pieces(path, head):
@@ -229,7 +229,7 @@ class _Numbers:
         seen = self._seen or numbers_of(series[:index], self._head.decimal)[0].any()
         cell = f"{str(series.iloc[index]).strip()[:40]!r}" if seen else "text"
         hint = ""
-        if seen and re.fullmatch(r"[+-]?\d*,\d+", str(series.iloc[index]).strip()):
+        if re.fullmatch(r"[+-]?\d*,\d+", str(series.iloc[index]).strip()):
             hint = " Decimal commas are read where the delimiter is none and no cell has a point."
         return (
             f"{self._path}, line {self._head.first_line + start + index}: column "

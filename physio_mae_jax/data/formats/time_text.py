@@ -11,7 +11,7 @@ CLOCK = "a clock"
 _NS = 10**9
 _DAY_NS = 86_400 * _NS
 _DATE = re.compile(r"\d{4}-?\d\d(?:-?\d\d(?:[T ].*)?)?")
-_CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,3}):(\d{1,2})(?:[.,](\d{1,9}))?")
+_CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2})(?:[.,](\d{1,9}))?")
 
 
 def kind_of_text(cell: str) -> str:

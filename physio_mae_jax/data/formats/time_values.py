@@ -18,11 +18,14 @@ class TimeValues:
         column: the column.
         where: what the file is called in an error.
         place: words the place of the sample with an index in the file.
+        decimal: '.' or ',' in numbers that are texts.
     """
 
-    def __init__(self, column: Column, where: str, place: Callable[[int], str]) -> None:
+    def __init__(
+        self, column: Column, where: str, place: Callable[[int], str], decimal: str = "."
+    ) -> None:
         """Begin with no values."""
-        self.column, self._where, self._place = column, where, place
+        self.column, self._where, self._place, self._decimal = column, where, place, decimal
         self._pieces: list[np.ndarray] = []
         self._kind: str | None = None
         self._error = ""
@@ -85,7 +88,9 @@ class TimeValues:
         values = np.full(len(cells), np.nan)
         for index, cell in enumerate(cells):
             try:
-                values[index] = float(unquoted(cell) if isinstance(cell, str) else cell)
+                if isinstance(cell, str):
+                    cell = unquoted(cell).replace(self._decimal, ".")
+                values[index] = float(cell)
             except (TypeError, ValueError, OverflowError):
                 if cell is None or (isinstance(cell, str) and not cell.strip()):
                     continue
