@@ -152,6 +152,15 @@ class TestColumns:
             write_table(tmp_path, kind, columns, channels=listed)
             np.testing.assert_allclose(whole(open_folder(tmp_path))[1], np.float32(noise()))
 
+    def test_numbers_of_samples_tell_lost_ones(
+        self, kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        for lost, numbers in ((0, COUNT), (0, COUNT % 256), (1, COUNT + 50 * (COUNT > 200))):
+            caplog.clear()
+            write_table(tmp_path, kind, signals(sample=numbers), channels=["II"])
+            open_folder(tmp_path)
+            assert ("'sample' leaves numbers out at 1 places" in caplog.text) == bool(lost)
+
     def test_one_warning_for_a_folder(
         self, kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:

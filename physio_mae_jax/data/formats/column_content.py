@@ -61,6 +61,11 @@ class ColumnContent:
             return "rises all the time"
         return ""
 
+    def gaps(self) -> int:
+        """Return how often a column that counts samples leaves numbers out."""
+        counts = self._whole and self._equal >= _RAMP_SHARE * self._steps and (self._step or 0) > 0
+        return self._rises - self._equal if counts else 0
+
     def few(self) -> str:
         """Word that there are too few different values for a signal; empty where there are not."""
         if self._count < _LEAST:

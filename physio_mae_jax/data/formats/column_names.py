@@ -185,7 +185,8 @@ def _names_a_unit(text: str) -> bool:
 def _words(name: str) -> list[str]:
     """Part a name at blanks, signs and inner capitals: 'LocalTimestamp' is local, timestamp."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("#", " number "))
-    return re.findall(r"[^\W_]+", text.lower())
+    words = re.findall(r"[^\W_]+", text.lower())
+    return [re.sub(r"^(time|timestamp)\d+$", r"\1", word) for word in words]
 
 
 def _kind(name: str, header: Collection[str]) -> Kind:

@@ -105,7 +105,9 @@ def _first_lines(text: CheckedText) -> list[str]:
 
 def _parse_head(lines: Sequence[str], path: Path) -> CsvHead:
     if not any(line.strip() for line in lines):
-        raise UnreadableError(f"{path} is empty; a line of column names is needed.")
+        raise UnreadableError(
+            f"{path} is empty, or starts with empty lines; a line of column names is needed."
+        )
     match = _SEPARATOR.fullmatch(lines[0])
     start, delimiter = (1, match[1]) if match else (0, "")
     if delimiter and delimiter in "\\\"'":

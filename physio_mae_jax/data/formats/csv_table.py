@@ -257,7 +257,11 @@ class _Judged:
         if series.dtype.kind not in "iuf" and not self._numbers.are_most(series):
             self._content = TEXT
             return
-        self._content.add(self._numbers.read(start, series))
+        if self.column.kind == "index":
+            # It need not be read, and so need not be numbers.
+            self._content.add(numbers_of(series, ".")[0])
+        else:
+            self._content.add(self._numbers.read(start, series))
 
     def result(self) -> ColumnContent | str:
         """Return what the column holds, or ``TEXT``."""

@@ -32,8 +32,8 @@ class TablePlan:
     Attributes:
         channels: columns that are, or may be, channels.
         times: columns of time.
-        judged: of ``channels`` and of the columns without a name, those that count only if what
-            they hold is like a signal.
+        judged: columns whose samples are to be looked at: those that are channels only if they
+            hold what is like a signal, and numbers of samples, which tell lost ones.
         listed: whether a manifest lists the channels.
     """
 
@@ -46,7 +46,7 @@ class TablePlan:
     @property
     def numbers(self) -> tuple[Column, ...]:
         """Channels that have to hold numbers."""
-        return tuple(c for c in self.channels if c not in self.judged)
+        return tuple(c for c in self.channels if self.listed or c.kind == "channel")
 
 
 def plan_table(columns: Sequence[Column], entry: Entry, path: Path) -> TablePlan:
@@ -61,9 +61,10 @@ def plan_table(columns: Sequence[Column], entry: Entry, path: Path) -> TablePlan
         DataError: a channel that the manifest lists is not there.
     """
     times = tuple(c for c in columns if c.kind == "time")
+    counters = tuple(c for c in columns if c.kind == "index")
     if entry.channels is None:
         channels = tuple(c for c in columns if c.kind not in ("time", "index", "unnamed"))
-        judged = tuple(c for c in columns if c.kind in ("likely", "unknown", "unnamed"))
+        judged = tuple(c for c in columns if c.kind in ("likely", "unknown", "unnamed", "index"))
         return TablePlan(tuple(columns), channels, times, judged, listed=False)
     sources = [source for source, _ in entry.channels]
     wanted = {canonical_name(source) for source in sources}
@@ -77,7 +78,8 @@ def plan_table(columns: Sequence[Column], entry: Entry, path: Path) -> TablePlan
     _, picked = pick_channels(entry, [c.listed_as(sources) for c in offered], str(path))
     channels = tuple(offered[i] for i in picked)
     times = tuple(c for c in times if c not in channels)
-    return TablePlan(tuple(columns), channels, times, (), listed=True)
+    counters = tuple(c for c in counters if c not in channels)
+    return TablePlan(tuple(columns), channels, times, counters, listed=True)
 
 
 def describe_table(
@@ -102,6 +104,7 @@ def describe_table(
         UnreadableError: the times are not uniform.
         DataError: the rate is not plausible, or contradicts the manifest.
     """
+    _warn_of_gaps(plan, contents, context.where)
     channels = list(plan.channels)
     left_out: list[str] = []
     doubts: list[str] = []
@@ -140,6 +143,19 @@ def warn_of_left_out_columns(folder: Path, files: Sequence[FileRecords]) -> None
         )
 
 
+def _warn_of_gaps(plan: TablePlan, contents: Mapping[int, ColumnContent | str], where: str) -> None:
+    for column in plan.judged:
+        content = contents.get(column.index)
+        if column.kind == "index" and isinstance(content, ColumnContent) and content.gaps():
+            _LOG.warning(
+                "%s: column %r leaves numbers out at %d places, where samples may be lost; what "
+                "stands before and behind is read as if it followed.",
+                where,
+                column.name,
+                content.gaps(),
+            )
+
+
 def _judge(
     plan: TablePlan, contents: Mapping[int, ColumnContent | str]
 ) -> tuple[list[Column], list[str], list[str]]:
@@ -148,6 +164,8 @@ def _judge(
     left_out = [c.name for c in plan.columns if c.kind == "index"]
     for column in plan.columns:
         content = contents.get(column.index)
+        if column.kind in ("time", "index"):
+            continue
         if column.kind == "channel":
             channels.append(column)
         elif column.kind == "label":

@@ -208,8 +208,9 @@ def _beside_stated(column: Times, stated_hz: float, context: Context) -> TableRa
 
 def _stated_reading(column: Times, stated_hz: float, context: Context) -> TableRate:
     """Find the unit in which times without one have the stated rate."""
-    values, whole = column.values, _are_whole(column.values)
+    values = column.values
     step = mean_step_of(values, context.where, context.place)
+    whole = _are_whole(values)
     none = np.zeros(len(values))
     rounding = 0.5 * printed_resolution(values)
     rounding = rounding if rounding.min() < 0.25 * step else none

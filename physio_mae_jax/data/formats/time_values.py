@@ -53,7 +53,7 @@ class TimeValues:
         unit, origin = said.unit, None
         values = np.zeros(0)
         if self._pieces and not self._error:
-            joined = np.concatenate(self._pieces)[:length]
+            joined = np.concatenate(self._first(length))
             # Pieces after an error, or of empty lines, are missing.
             if self._kind:
                 joined = over_midnight(joined) if self._kind == CLOCK else joined
@@ -72,12 +72,22 @@ class TimeValues:
             error=self._error,
         )  # fmt: skip
 
+    def _first(self, length: int) -> list[np.ndarray]:
+        """Return the pieces of the first ``length`` values; empty lines behind take no memory."""
+        pieces = []
+        for piece in self._pieces:
+            pieces.append(piece[:length])
+            length -= len(pieces[-1])
+        return pieces
+
     def _kind_of(self, cells: np.ndarray) -> str:
         first = next((cell for cell in cells if isinstance(cell, str) and cell.strip()), "")
         return kind_of_text(first)
 
     def _add_numbers(self, start: int, cells: np.ndarray) -> None:
-        if cells.dtype.kind in "fi":
+        if cells.dtype.kind == "f" and np.isnan(cells).all():
+            self._pieces.append(np.broadcast_to(np.nan, len(cells)))
+        elif cells.dtype.kind in "fi":
             self._pieces.append(cells)
         elif cells.dtype.kind == "u":
             self._pieces.append(cells.astype(np.float64))
