@@ -35,6 +35,7 @@ from physio_mae_jax.data.formats.discovery import (
 from physio_mae_jax.data.formats.layout import FileRecords
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.readers import reader_of
+from physio_mae_jax.data.formats.table_columns import warn_of_left_out_columns
 from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_reading
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.subjects import warn_of_alike_subjects
@@ -226,6 +227,7 @@ def _log_what_was_found(
     warn_of_unknown_subjects(folder, files)
     warn_of_unclear_channels(folder, files)
     warn_of_reading(folder, files)
+    warn_of_left_out_columns(folder, files)
     loaded_bytes = sum(file.loaded_bytes for file in files)
     if loaded_bytes > _CACHE_BYTES:
         _LOG.warning(

@@ -11,8 +11,6 @@ _TABLE = (
 )
 _UNPACK = "unpack them"
 _ADVICE = {
-    ".tsv": _TABLE,
-    ".txt": _TABLE,
     ".asc": _TABLE,
     ".xls": _TABLE,
     ".xlsx": _TABLE,

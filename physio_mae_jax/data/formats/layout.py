@@ -70,6 +70,8 @@ class FileFacts:
             manifest may state; '' where the file states its rate.
         unusable: index of a channel -> why its samples say nothing, a sentence.
         notes: what was taken for granted in reading the file, for a warning.
+        left_out: names of columns of a table that count time or samples, and are no channels.
+        questions: field of a manifest -> why the file cannot answer it, though it says something.
     """
 
     shape: tuple[int, ...] | None
@@ -89,6 +91,8 @@ class FileFacts:
     rate_note: str = ""
     unusable: Mapping[int, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
+    questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -115,6 +119,7 @@ class FileRecords:
         interpolated: (name, own rate in Hz) of channels that are brought to ``sampling_rate_hz``.
         unusable: why channels that nobody wants are not among ``channel_names``, a sentence each.
         notes: what was taken for granted in reading the file, for a warning.
+        left_out: names of columns of a table that count time or samples, and are no channels.
     """
 
     path: Path
@@ -134,6 +139,7 @@ class FileRecords:
     interpolated: tuple[tuple[str, float], ...] = ()
     unusable: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
 
     @property
     def conversions(self) -> tuple[str, ...]:
@@ -160,7 +166,7 @@ def missing_facts(facts: FileFacts, entry: Entry) -> list[str]:
     missing = []
     if entry.sampling_rate_hz is None and (facts.sampling_rate_hz, facts.rates_hz) == (None, None):
         missing.append("sampling_rate_hz")
-    if entry.channels is None and facts.channels is None:
+    if entry.channels is None and (facts.channels is None or "channels" in facts.questions):
         missing.append("channels")
     elif len(facts.shape) > 1 and axes_of(facts, entry) is None:
         missing.append("axes")
@@ -246,9 +252,14 @@ def lacks(facts: FileFacts, missing: Sequence[str]) -> str:
     words = {
         "array": "which member holds the signal: 'array'",
         "sampling_rate_hz": "its rate: 'sampling_rate_hz'",
-        "channels": "the names of its channels: 'channels'",
+        "channels": "which of its columns are channels: 'channels'"
+        if "channels" in facts.questions
+        else "the names of its channels: 'channels'",
         "axes": 'which axis is which: \'axes\', such as ["sample", "channel"]',
     }
+    for key in missing:
+        if key in facts.questions:
+            words[key] += f" ({facts.questions[key]})"
     return f"does not say {' nor '.join(words[key] for key in missing)}{shape}{inside}"
 
 

@@ -108,6 +108,7 @@ def resolve(
         stored_columns=facts.stored_columns,
         loaded_bytes=facts.loaded_bytes,
         companions=facts.companions,
+        left_out=facts.left_out,
         interpolated=tuple(
             (name, own_hz)
             for name, own_hz in zip(chosen.meant, chosen.rates_hz, strict=True)
