@@ -13,6 +13,7 @@ from physio_mae_jax.data.channel_plan import ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.signals.channels import unknown_channel_message
+from physio_mae_jax.signals.rates import check_rate
 
 _SHOWN = 5
 # 64 MiB of float32 at a time, so that a record of days does not have to fit in memory.
@@ -20,6 +21,7 @@ _VALUES_A_READ = 2**24
 
 UNREADABLE = "unreadable"
 EMPTY = "empty"
+IMPLAUSIBLE_RATE = "implausible rate"
 TOO_SHORT = "too short"
 MISSING_CHANNEL = "missing channel"
 NOT_FINITE = "NaN or Inf"
@@ -28,6 +30,10 @@ FLAT = "flat"
 _WAYS_OUT = {
     UNREADABLE: "write or copy the file again",
     EMPTY: "remove the file or list the others in the manifest",
+    IMPLAUSIBLE_RATE: (
+        "correct the rate where it comes from: is it a period, or were milliseconds or sample "
+        "numbers taken for seconds?"
+    ),
     TOO_SHORT: "shorten the windows with --config.window_seconds=...",
     MISSING_CHANNEL: (
         "choose channels that all have with --config.data.channels=..., or hide what is missing "
@@ -198,6 +204,11 @@ def _judge_description(
     except DataError as error:
         return (), (MISSING_CHANNEL, str(error).rstrip("."))
     rows = plan.montage.sources
+    try:
+        names = [info.channel_names[row] for row in rows]
+        check_rate(info.sampling_rate_hz, names, "it", way_out=" ")
+    except DataError as error:
+        return rows, (IMPLAUSIBLE_RATE, str(error).removeprefix("it: ").strip().rstrip("."))
     # The slack is for the rounding of seconds = samples / rate alone, far below a sample.
     if info.seconds < min_seconds * (1 - 1e-9):
         return rows, (

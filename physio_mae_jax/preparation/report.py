@@ -48,6 +48,12 @@ class PreparationReport:
                 }
         return counts
 
+    def unlabelled(self) -> dict[str, int]:
+        """Count the kept recordings without an answer, for each task that some have one of."""
+        tasks = dict.fromkeys(task for record in self.records for task in record.labels)
+        counts = {task: sum(task not in r.labels for r in self.records) for task in tasks}
+        return {task: count for task, count in counts.items() if count}
+
     def to_json(self) -> dict[str, Any]:
         """Everything but what ``recordings.jsonl`` says of each recording anyway."""
         return {
@@ -56,6 +62,7 @@ class PreparationReport:
             "hours": sum(r.num_samples / r.sampling_rate_hz for r in self.records) / 3600,
             "left_out": [dataclasses.asdict(refusal) for refusal in self.refusals],
             "findings": self.finding_counts(),
+            "unlabelled": self.unlabelled(),
             "conversions": dict(Counter(c for r in self.records for c in r.conversions)),
         }
 
@@ -66,6 +73,11 @@ class PreparationReport:
         lines = [
             f"{len(self.records)} of {total} recordings kept: {self.num_subjects} subjects, "
             f"{hours:.2f} hours.",
+            *(
+                f"{count} of {len(self.records)} recordings have no label of task {task!r}; they "
+                "are left out where it is learned or judged."
+                for task, count in self.unlabelled().items()
+            ),
             "",
             *_table(("left out because", "recordings", "such as"), self._refusal_rows()),
             *_table(("found in what was kept", "recordings", "channels", "seconds", "such as"),
