@@ -131,7 +131,9 @@ def _prediction(
     model, _ = build_model(architecture, encoder, contract["head"], num_outputs)
     window = contract["input"]
     shape = (window["num_channels"], window["num_samples"])
-    params, model_state = load_best(Path(config.run), model, shape, mesh)
+    params, model_state = load_best(
+        Path(config.run), model, shape, mesh, opened.reader.config.num_channels
+    )
     compiled = compile_prediction(model, mesh)
     mean, deviation = (np.asarray(contract["targets"][name]) for name in ("mean", "deviation"))
 
