@@ -182,8 +182,10 @@ def finish(
         else:
             if not found.windows[0] and prepared.on_invalid == "error":
                 raise DataError(
-                    f"{info.record_id}: no channel of it ever varies ({', '.join(used.channels)}); "
-                    "check the sensor, or get NaN for such recordings with on_invalid='skip'."
+                    f"{info.record_id}: no channel of it ever varies ({', '.join(used.channels)}), "
+                    "or by less than a millionth of its offset (float64: 1e-12). Check the sensor, "
+                    "subtract a large offset before rounding to float32, or get NaN for such "
+                    "recordings with on_invalid='skip'."
                 )
             texts = _flat(found, used.channels)
             notes += [Note(kind, text, info.record_id) for kind, text in texts]
@@ -216,7 +218,7 @@ def _flat(found: Collected, channels: Sequence[str]) -> list[tuple[str, str]]:
     """Say which channels were masked, and which windows left out, for not varying."""
     total = int(found.windows.sum())
     notes = [
-        (MASKED, f"{name}, constant or missing in {count} of {total} windows")
+        (MASKED, f"{name}, constant (beside its offset) or missing in {count} of {total} windows")
         for name, count in zip(channels, found.flat.tolist(), strict=True)
         if count
     ]
