@@ -39,9 +39,10 @@ def check_known(source: SignalSource, known: Sequence[str]) -> None:
     Raises:
         DataError: a channel is not known.
     """
+    names = set(map(canonical_name, known))
     for info in source.recordings:
         for name in info.channel_names:
-            if canonical_name(name) not in known:
+            if canonical_name(name) not in names:
                 raise DataError(_unknown(info, name, known))
 
 

@@ -11,7 +11,11 @@ import numpy as np
 
 from physio_mae_jax.data.formats.manifest import Entry, subject_of_file
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
+from physio_mae_jax.signals.channels import (
+    canonical_name,
+    names_of_recording,
+    unknown_channel_message,
+)
 
 # Clocks and printed rates round; a larger difference is another rate.
 RATE_TOLERANCE = 1e-3
@@ -164,6 +168,7 @@ def resolve(facts: FileFacts, entry: Entry, path: Path, relative: Path) -> FileR
     names, columns = pick_channels(entry, facts.channels, str(path))
     if not all(name.strip() for name in names):
         raise DataError(f"{path} has a channel without a name; name them in 'channels'.")
+    units = _units(facts, entry, columns)
     named = names if facts.channels is None else facts.channels
     if len(named) != sizes.get("channel", 1):
         raise DataError(
@@ -177,14 +182,14 @@ def resolve(facts: FileFacts, entry: Entry, path: Path, relative: Path) -> FileR
         path=path,
         shape=facts.shape,
         axes=axes,
-        channel_names=tuple(canonical_name(name) for name in names),
+        channel_names=names_of_recording(names, units),
         columns=columns,
         sampling_rate_hz=_agreed_rate(facts, entry, path),
         num_samples=sizes["sample"],
         record_keys=keys,
         subjects=_subjects(facts, entry, num_records, path, relative),
         member=facts.member,
-        units=_units(facts, entry, columns),
+        units=units,
         stored_columns=facts.stored_columns,
         loaded_bytes=facts.loaded_bytes,
         companions=facts.companions,
