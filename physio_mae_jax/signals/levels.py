@@ -61,13 +61,13 @@ def as_float(samples: np.ndarray) -> np.ndarray:
 
 
 def without_large_offset(samples: np.ndarray) -> np.ndarray:
-    """Return [M, n], each row less its first sample where these are integers beyond float64."""
+    """Return [..., n], each row less its first sample where these are integers beyond float64."""
     if samples.dtype.kind not in "iu" or samples.dtype.itemsize < 8 or not samples.size:
         return samples
     if int(samples.max()) <= _EXACT_INTEGERS and int(samples.min()) >= -_EXACT_INTEGERS:
         return samples
     # Modulo 2^64; a difference of half of that or more is no recording but is not wrong either.
-    first = samples[:, :1]
+    first = samples[..., :1]
     differences = (samples.astype(np.uint64) - first.astype(np.uint64)).view(np.int64)
     exact = samples.astype(np.float64) - first.astype(np.float64)
     return np.where(np.abs(exact) < 2.0**62, differences.astype(np.float64), exact)

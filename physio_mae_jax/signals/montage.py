@@ -56,7 +56,9 @@ class Montage:
         made = np.zeros((len(self.rows), signal.shape[1]), signal.dtype)
         for channel, terms in enumerate(self.rows):
             for row, factor in terms:
-                made[channel] += signal[row] if factor == 1.0 else signal.dtype.type(factor) * signal[row]
+                made[channel] += (
+                    signal[row] if factor == 1.0 else signal.dtype.type(factor) * signal[row]
+                )
         return made
 
 
