@@ -182,6 +182,11 @@ class Encoder:
             band_hz=given.band_hz,
         )
 
+    def rows_of(self, names: Sequence[str], *, derive_leads: bool = False) -> tuple[str, ...]:
+        """Return the rows of output='channels' of a recording with such channels."""
+        planner = KnownChannels(self.channels, self.window.units, derive=derive_leads)
+        return preparing.rows_of(names, planner)
+
     def describe(self) -> str:
         """Say in words what it takes, what it does with it, and what comes out."""
         return preparing.describe(self.trained, self.programs.config)

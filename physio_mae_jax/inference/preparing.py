@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from physio_mae_jax.data.arrays import ArrayRecordings
-from physio_mae_jax.data.channel_plan import ChannelPlan
+from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.contract import rate_note
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
@@ -142,6 +142,18 @@ def prepare(
         used.append(channels)
     rows = [_rows(info, channels) for info, channels in zip(source.recordings, used, strict=True)]
     return Prepared(source.recordings, rows, used, plans, notes, window, on_invalid)
+
+
+def rows_of(names: Sequence[str], planner: ChannelPlanner) -> tuple[str, ...]:
+    """Return the names of the rows that a recording with such channels gives."""
+    info = RecordingInfo(
+        record_id="a recording",
+        subject_id="",
+        channel_names=tuple(names),
+        sampling_rate_hz=1.0,
+        num_samples=0,
+    )
+    return _rows(info, planner.plan(info))
 
 
 def _rows(info: RecordingInfo, plan: ChannelPlan) -> tuple[str, ...]:
