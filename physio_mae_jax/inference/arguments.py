@@ -6,7 +6,7 @@ list.
 """
 
 import numbers
-from collections.abc import Iterator, KeysView, Mapping, Set, ValuesView
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set, ValuesView
 from decimal import Decimal
 from typing import Any
 
@@ -15,6 +15,7 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 
 _SHOWN = 60
+_LONGEST_NAME = 200
 
 
 def plain(value: Any) -> Any:
@@ -28,10 +29,12 @@ def plain(value: Any) -> Any:
         return bytes(value).decode("utf-8", errors="backslashreplace")
     if isinstance(value, str):
         return str(value)
+    if isinstance(value, np.longdouble):
+        return float(value)
     if isinstance(value, np.generic):
         return plain(value.item()) if not isinstance(value, np.void) else value
     if _is_array(value) and not value.shape:
-        return plain(np.asarray(value).item())
+        return plain(np.asarray(value)[()])
     return value
 
 
@@ -54,7 +57,8 @@ def number(value: Any, what: str, meant: str) -> float:
     Raises:
         DataError: it is text or anything else that is no number, or missing.
     """
-    found = plain(value.reshape(()) if _is_array(value) and _size(value) == 1 else value)
+    is_one = _is_array(value) and _size(value) == 1 and not isinstance(value, np.ma.MaskedArray)
+    found = plain(np.asarray(value).reshape(()) if is_one else value)
     if isinstance(found, str):
         raise DataError(f"{what} is the text {show(found)}; give a number: {meant}.")
     if is_missing(found):
@@ -68,15 +72,19 @@ def number(value: Any, what: str, meant: str) -> float:
 
 
 def is_one_number(value: Any) -> bool:
-    """Say whether a value is one number or text, not several in a list or an array."""
+    """Say whether a value is one number, or nothing at all, and not several in a list or array."""
     if _is_array(value):
         return _size(value) == 1
-    found = plain(value)
-    return found is None or isinstance(found, str | numbers.Number)
+    return not isinstance(value, Iterable) or isinstance(value, str | bytes | bytearray)
 
 
-def listed(value: Any, what: str) -> list[Any]:
+def listed(value: Any, what: str, meant: str = "a list") -> list[Any]:
     """Return the entries of what has several in an order.
+
+    Args:
+        value: a list, an array or a column.
+        what: its name, for the message.
+        meant: what is expected there.
 
     Raises:
         DataError: it is no list, or has no order.
@@ -98,7 +106,9 @@ def listed(value: Any, what: str) -> list[Any]:
         raise DataError(f"{what} is a mapping; give a list in the order of what it is of.")
     if isinstance(value, Set):
         raise DataError(f"{what} is a set, which has no order; give a list.")
-    raise DataError(f"{what} is {show(plain(value))}; give a list.")
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
+        return list(value)
+    raise DataError(f"{what} is {show(plain(value))}; give {meant}.")
 
 
 def texts(value: Any, what: str, meant: str) -> tuple[str, ...]:
@@ -108,9 +118,9 @@ def texts(value: Any, what: str, meant: str) -> tuple[str, ...]:
         DataError: a name is no text, or empty.
     """
     found = plain(value)
-    entries = found.split(",") if isinstance(found, str) else listed(value, what)
+    entries = found.split(",") if isinstance(found, str) else listed(value, what, "a list of names")
     if not entries:
-        raise DataError(f"{what} is empty; name {meant}.")
+        raise DataError(f"{what} is empty; {meant}.")
     return tuple(_name(entry, what, meant) for entry in entries)
 
 
@@ -118,11 +128,12 @@ def _name(entry: Any, what: str, meant: str) -> str:
     name = plain(entry)
     if not isinstance(name, str):
         raise DataError(
-            f"{what} has {show(name)} ({type(name).__name__}) among its names; a name is text: "
+            f"{what} has {show(name)} ({type(name).__name__}) among its names, which are text; "
             f"{meant}."
         )
-    if not name.strip():
-        raise DataError(f"{what} has an empty name; name {meant}.")
+    if not 0 < len(name.strip()) <= _LONGEST_NAME:
+        length = f"a name of {len(name)} letters" if name.strip() else "an empty name"
+        raise DataError(f"{what} has {length}; {meant}.")
     return name.strip()
 
 
@@ -131,7 +142,7 @@ def holds_names(value: Any) -> bool:
     found = plain(value)
     if isinstance(found, str):
         return True
-    entries = listed(value, "channels")
+    entries = listed(value, "channels", "a list of names")
     return not any(
         isinstance(entry, list | tuple) or (_is_array(entry) and len(entry.shape) > 0)
         for entry in entries

@@ -29,7 +29,7 @@ from physio_mae_jax.signals.channels import canonical_name, names_of_recording
 from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import COUNTS, canonical_unit
 
-_CHANNELS = "such as channels=['II', 'PPG']"
+_CHANNELS = "name each row, such as channels=['II', 'PPG']"
 _RATE = "samples a second, such as 500"
 
 
@@ -151,7 +151,7 @@ def _recording_names(names: Any, count: int) -> list[str]:
     if names is None:
         return [f"recording {number}" for number in range(count)]
     one = arguments.plain(names)
-    entries = [one] if isinstance(one, str) else arguments.listed(names, "names")
+    entries = [one] if isinstance(one, str) else arguments.listed(names, "names", "a list of text")
     if len(entries) != count:
         raise DataError(f"{len(entries)} names are given for {count} recordings.")
     for entry in entries:
@@ -167,7 +167,7 @@ def _oriented(signal: Any, wanted: Any, name: str) -> tuple[Samples, tuple[str, 
     if is_series(signal):
         wanted = signal.name if wanted is None and isinstance(signal.name, str) else wanted
     if wanted is None:
-        raise DataError(f"{name}: channels is missing; name its rows, {_CHANNELS}.")
+        raise DataError(f"{name}: channels is missing; {_CHANNELS}.")
     labels = arguments.texts(wanted, f"{name}: channels", _CHANNELS)
     samples = _samples(signal, name)
     array = samples.values
@@ -241,7 +241,7 @@ def _notes(signal: Any, samples: Samples, rate_hz: float, name: str) -> list[Not
 def _rate(value: Any, channels: Sequence[str], name: str) -> float:
     what = f"{name}: sampling_rate_hz"
     if value is None:
-        raise DataError(f"{what} is missing; say how many samples a second it has, {_RATE}.")
+        raise DataError(f"{what} is missing; give {_RATE}.")
     rate_hz = arguments.number(value, what, _RATE)
     check_rate(
         rate_hz,
@@ -261,7 +261,7 @@ def _units(values: Any, count: int, name: str) -> list[str]:
         return [one] * count
     units = [
         "" if arguments.is_missing(unit) else arguments.plain(unit)
-        for unit in arguments.listed(values, f"{name}: units")
+        for unit in arguments.listed(values, f"{name}: units", "text such as 'mV', or a list")
     ]
     if len(units) != count:
         raise DataError(f"{name} has {count} channels, but units has {len(units)} entries.")

@@ -35,7 +35,9 @@ def samples_of(signal: Any, name: str) -> Samples:
         DataError: these are no real numbers, or no array can be made of it.
     """
     if isinstance(signal, list | tuple) and any(entry is np.ma.masked for entry in signal):
-        signal = np.ma.array(list(signal))
+        hidden = [entry is np.ma.masked for entry in signal]
+        shown = [0 if is_hidden else entry for entry, is_hidden in zip(signal, hidden, strict=True)]
+        signal = np.ma.array(_array(shown, name), mask=hidden)
     if isinstance(signal, np.ma.MaskedArray):
         return _unmasked(signal, name)
     array = _refuse_no_numbers(_array(signal, name), name)

@@ -137,7 +137,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         if self.channels is not None:
             one = self.channels if holds_names(self.channels) else None
             one = listed(self.channels, "channels")[0] if one is None else one
-            return texts(one, "channels", "each row of a signal")
+            return texts(one, "channels", "name each row of a signal")
         first = signals[0] if isinstance(signals, list | tuple) and signals else signals
         return tuple(column_names(first, "the signal")) if isinstance(first, Frame) else None
 
