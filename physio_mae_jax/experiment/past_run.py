@@ -24,6 +24,7 @@ from physio_mae_jax.experiment.settings import typed as typed_settings
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.inference.trained import load_checkpoint
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.objectives.contrastive import NUM_MODALITIES
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
 from physio_mae_jax.training import artifacts
 
@@ -52,6 +53,12 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
             "aligns nothing; train one with --config=configs/pretrain.py:model=contrastive."
         )
     opened = past.open()
+    if opened.reader.config.num_channels != NUM_MODALITIES:
+        raise ConfigError(
+            f"the run in {config.run} aligns {NUM_MODALITIES} modalities, but the data has windows "
+            f"of {opened.reader.config.num_channels} channels "
+            f"({', '.join(opened.contract.channels)}); name data that has both channels of the run."
+        )
     held_out = require_part(opened, "validation", past.data)
     report = check_contamination(past.trained_on, opened.source, held_out, strict=strict)
     return RetrievalRun(

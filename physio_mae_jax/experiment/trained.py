@@ -159,7 +159,9 @@ def _prediction(
     num_outputs = len(contract.units.names)
     model, _ = build_model(architecture, encoder, _head(contract, config.run), num_outputs)
     shape = (contract.input.num_channels, contract.input.num_samples)
-    params, model_state = load_best(Path(config.run), model, shape, mesh)
+    params, model_state = load_best(
+        Path(config.run), model, shape, mesh, opened.reader.config.num_channels
+    )
     compiled = compile_prediction(model, mesh)
     mean, deviation = np.asarray(contract.targets.mean), np.asarray(contract.targets.deviation)
 
