@@ -19,7 +19,12 @@ from physio_mae_jax.data.formats.column_content import ColumnContent
 from physio_mae_jax.data.formats.column_names import Column, name_columns, unquoted
 from physio_mae_jax.data.formats.csv_head import CsvHead, is_number, read_head
 from physio_mae_jax.data.formats.csv_text import TEXT_ERRORS, open_text
-from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming
+from physio_mae_jax.data.formats.layout import (
+    RATE_TOLERANCE,
+    FileFacts,
+    UnreadableError,
+    naming,
+)
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.table_columns import (
     TEXT,
@@ -29,6 +34,7 @@ from physio_mae_jax.data.formats.table_columns import (
 )
 from physio_mae_jax.data.formats.time_column import Context, Times, float32
 from physio_mae_jax.data.formats.time_values import TimeValues
+from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.rates import check_rate
 
 _EXPECTED = "a table of numbers with a line of column names"
@@ -100,9 +106,20 @@ def _without_a_name(path: Path, head: CsvHead) -> FileFacts:
 
 
 def _with_rate(facts: FileFacts, head: CsvHead, path: Path) -> FileFacts:
-    """Take the rate that keys above the table tell, where no times do."""
-    rate_hz = head.sampling_rate_hz
-    if rate_hz is None or facts.sampling_rate_hz is not None:
+    """Take the rate that keys above the table tell, where no times do.
+
+    Raises:
+        DataError: it is not plausible, or not that of the times.
+    """
+    rate_hz, found_hz = head.sampling_rate_hz, facts.sampling_rate_hz
+    if rate_hz is None:
+        return facts
+    if found_hz is not None and abs(found_hz - rate_hz) > RATE_TOLERANCE * rate_hz:
+        raise DataError(
+            f"{path}: a sampling rate of {rate_hz:g} Hz stands above the table, its times are of "
+            f"{found_hz:g} Hz. Correct or remove the wrong one."
+        )
+    if found_hz is not None:
         return facts
     check_rate(rate_hz, facts.channels or (), f"{path}, lines above its samples")
     return dataclasses.replace(facts, sampling_rate_hz=rate_hz)

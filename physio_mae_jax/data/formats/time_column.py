@@ -153,8 +153,7 @@ def _rate_of(column: Times, context: Context) -> TableRate:
         rate_hz = uniform_rate_hz(
             column.values, context.where, context.stated_hz, context.place, SECONDS[column.unit]
         )
-        if context.stated_hz is not None:
-            _refuse_other_rate(rate_hz, context.stated_hz, RATE_TOLERANCE, column, context)
+        # Whoever states a rate compares it, in words that fit where it is stated.
         _check_plausible(rate_hz, column, context)
         return TableRate(rate_hz)
     if context.stated_hz is not None:
@@ -222,7 +221,8 @@ def _stated_reading(column: Times, stated_hz: float, context: Context) -> TableR
         # Numbers of samples, which say nothing of the rate.
         return TableRate(stated_hz)
     rate_hz = uniform_rate_hz(values, context.where, stated_hz, context.place)
-    _refuse_other_rate(rate_hz, stated_hz, RATE_TOLERANCE, column, context)
+    if whole or not column.said.seconds:
+        _refuse_other_rate(rate_hz, stated_hz, RATE_TOLERANCE, column, context)
     return TableRate(rate_hz)
 
 
