@@ -34,7 +34,7 @@ class TablePlan:
         times: columns of time.
         judged: columns whose samples are to be looked at: those that are channels only if they
             hold what is like a signal, and numbers of samples, which tell lost ones.
-        listed: whether a manifest lists the channels.
+        listed: whether it is settled that all of ``channels`` are some.
     """
 
     columns: tuple[Column, ...]
@@ -49,13 +49,16 @@ class TablePlan:
         return tuple(c for c in self.channels if self.listed or c.kind == "channel")
 
 
-def plan_table(columns: Sequence[Column], entry: Entry, path: Path) -> TablePlan:
+def plan_table(
+    columns: Sequence[Column], entry: Entry, path: Path, *, signals_only: bool = False
+) -> TablePlan:
     """Tell the columns of a table apart by their names.
 
     Args:
         columns: all of them.
         entry: the manifest entry, which may list channels.
         path: of the table, for messages.
+        signals_only: of a published format that has signals and times alone.
 
     Raises:
         DataError: a channel that the manifest lists is not there.
@@ -64,6 +67,8 @@ def plan_table(columns: Sequence[Column], entry: Entry, path: Path) -> TablePlan
     counters = tuple(c for c in columns if c.kind == "index")
     if entry.channels is None:
         channels = tuple(c for c in columns if c.kind not in ("time", "index", "unnamed"))
+        if signals_only:
+            return TablePlan(tuple(columns), channels, times, counters, listed=True)
         judged = tuple(c for c in columns if c.kind in ("likely", "unknown", "unnamed", "index"))
         return TablePlan(tuple(columns), channels, times, judged, listed=False)
     sources = [source for source, _ in entry.channels]
