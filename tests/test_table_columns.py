@@ -30,7 +30,7 @@ LABELS = (
     "fold|ECG_label|eeg_marker|subject_id|trigger"
 )
 CHANNELS = "II|'MLII'|\"V1\"|ECG (mV)|II [uV]|PLETH|EDA|SpO2|I|V|TEMP (°C)|EDA [uS]|acc x|ABP"
-OTHERS = "timer|TIMEX|T (degC)|perfusion_index|value|S|gyro_x|HR|accX|min|i"
+OTHERS = "timer|TIMEX|T (degC)|perfusion_index|value|S|Accel|HR|batt|min|i"
 
 
 @pytest.mark.parametrize(
