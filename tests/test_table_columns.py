@@ -30,7 +30,7 @@ LABELS = (
     "fold|ECG_label|eeg_marker|subject_id|trigger"
 )
 CHANNELS = "II|'MLII'|\"V1\"|ECG (mV)|II [uV]|PLETH|EDA|SpO2|I|V|TEMP (°C)|EDA [uS]|acc x|ABP"
-OTHERS = "timer|TIMEX|temperature|T (degC)|perfusion_index|value|S|ppg_green|HR|accX|min|i"
+OTHERS = "timer|TIMEX|T (degC)|perfusion_index|value|S|Accel|HR|batt|min|i"
 
 
 @pytest.mark.parametrize(
@@ -91,7 +91,11 @@ class TestColumns:
             ("what", COUNT % 256, "changes by 1 from sample to sample"),
             ("i", COUNT, "changes by 1"),
             ("what", np.cumsum(np.abs(noise(3)) + 0.1), "rises all the time"),
-            ("what", np.repeat(np.arange(200, 100, -2), 11)[:NUM_SAMPLES], "for long stretches"),
+            (
+                "what",
+                np.repeat(np.arange(200, 100, -2), 11)[:NUM_SAMPLES],
+                "stays the same",
+            ),
             ("remark", np.array(["ok", "bad"] * 200), "holds .*(text|string)"),
         ],
     )

@@ -33,6 +33,9 @@ _ALSO_OTHERS = ("o2", "p1", "p2", "p3", "p4", "t1", "t2")
 # Names of the chest leads V1 to V6 in the code of the IEC.
 _CHEST = ("c1", "c2", "c3", "c4", "c5", "c6")
 _NUMBERED = re.compile(r"([a-z])(\d+)")
+# Of the channels of a file in a message.
+_SHOWN = 40
+_LONGEST_SHOWN = 60
 
 
 @functools.lru_cache(maxsize=8192)
@@ -155,4 +158,6 @@ def unknown_channel_message(name: str, present: Sequence[str], where: str) -> st
     near = difflib.get_close_matches(name.lower(), [c.lower() for c in present], n=3, cutoff=0.4)
     near = [c for c in present if c.lower() in near]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return f"channel {name!r} is not in {where}; it has {', '.join(present)}.{hint}"
+    shown = ", ".join(channel[:_LONGEST_SHOWN] for channel in present[:_SHOWN])
+    more = f" and {len(present) - _SHOWN} more" if len(present) > _SHOWN else ""
+    return f"channel {name!r} is not in {where}; it has {shown}{more}.{hint}"

@@ -10,7 +10,8 @@ _FEW = 8
 # Of fewer samples nothing is concluded.
 _LEAST = 8
 _RAMP_SHARE = 0.9
-_HELD_SHARE = 0.9
+_HELD_WHOLE = 0.9
+_HELD = 0.95
 
 
 class ColumnContent:
@@ -79,8 +80,8 @@ class ColumnContent:
             if different <= min(most, self._count / 4):
                 kind = "whole numbers" if self._whole else "values"
                 return f"has only {different} different {kind}"
-        if self._whole and held >= _HELD_SHARE * self._steps:
-            return "holds whole numbers for long stretches"
+        if held >= (_HELD_WHOLE if self._whole else _HELD) * self._steps:
+            return "stays the same for long stretches"
         return ""
 
     def _collect(self, values: np.ndarray) -> None:

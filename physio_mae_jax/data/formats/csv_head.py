@@ -163,7 +163,7 @@ def _find_names(
         names = [unquoted(name) for name in _cells(lines[first], mark)]
         alone = below >= len(lines)
         numbers = not alone and _all_numbers(_cells(lines[below], mark))
-        if _are_names(names, True) and (alone or numbers):
+        if _are_names(names, not alone) and (alone or numbers):
             # Lines of another length, which reading the table will name.
             return first, _cells(lines[first], mark), mark
     return None

@@ -44,12 +44,13 @@ _CELLS = 1_000_000
 _RAGGED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
 
-def probe_csv(path: Path, entry: Entry) -> FileFacts:
+def probe_csv(path: Path, entry: Entry, *, signals_only: bool = False) -> FileFacts:
     """Describe a CSV file; its rate and length are known only by reading all of it.
 
     Args:
         path: the file.
         entry: its manifest entry; of the columns only those it asks for have to be numbers.
+        signals_only: the file is of a published format that has signals and times alone.
 
     Raises:
         UnreadableError: a cell is text, a line has other columns than the header, or the times
@@ -60,7 +61,8 @@ def probe_csv(path: Path, entry: Entry) -> FileFacts:
         head = read_head(path)
         if head.names == ("",):
             return _without_a_name(path, head)
-        plan = plan_table(name_columns(head.names, head.units), entry, path)
+        columns = name_columns(head.names, head.units)
+        plan = plan_table(columns, entry, path, signals_only=signals_only)
         num_samples, contents, times = _scan(path, head, plan)
         stated_hz = entry.sampling_rate_hz or head.sampling_rate_hz
         context = Context(str(path), _line_of(head), stated_hz=stated_hz)

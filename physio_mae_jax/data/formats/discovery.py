@@ -88,9 +88,8 @@ def find_candidates(folder: Path) -> list[Candidate]:
     for path in children:
         if path.suffix.lower() in READERS and not path.is_file() and not path.is_dir():
             _LOG.warning("Left out: %s is a broken link, a pipe or a device, and no file.", path)
-    files = [p for p in children if p.is_file()]
-    paths = [p for p in files if _may_be_recording(p)]
-    paths = paths or [p for p in files if ending_of(p) in TABLES_OF_TEXT]
+    paths = [p for p in children if p.is_file() and _may_be_recording(p)]
+    paths = paths or _tables_of_text([p for p in children if p.is_file()])
     hint = sub_folder_hint(folder)
     if not paths:
         raise DataError(
@@ -100,6 +99,16 @@ def find_candidates(folder: Path) -> list[Candidate]:
     if hint:
         _LOG.info("%s:%s", folder, hint)
     return [probe_file(path, Entry(label=f"file {path.name}", file=path.name)) for path in paths]
+
+
+def _tables_of_text(files: Sequence[Path]) -> list[Path]:
+    """Return the tables of a folder that has no .csv; .txt are notes beside files of others."""
+    others = {ending_of(p) for p in files} - {*TABLES_OF_TEXT, "", ".md", ".pdf", ".json"}
+    return [
+        p
+        for p in files
+        if ending_of(p) in TABLES_OF_TEXT and not (others and ".txt" in ending_of(p))
+    ]
 
 
 def _may_be_recording(path: Path) -> bool:
@@ -276,7 +285,7 @@ def _draft_fields(candidate: Candidate) -> dict[str, Any]:
     if facts.channels is None:
         count = 1 if one_channel else min(shape[-2:])
         fields["channels"] = [_FILL_IN] * min(count, _MOST_CHANNELS)
-    elif facts.left_out or "channels" in facts.questions:
+    elif facts.notes or "channels" in facts.questions:
         fields["channels"] = list(facts.channels) or [_FILL_IN]
     if len(shape) > 1 and facts.axes is None:
         pair = ["channel", "sample"] if shape[-2] <= shape[-1] else ["sample", "channel"]

@@ -6,7 +6,9 @@ folder that ends in a known format must describe itself:
 * WFDB (``.hea``), EDF and BDF (``.edf``, ``.bdf``, ``.rec``), by their headers;
 * ``.npz`` with the signal in ``X`` or ``signal``, ``channels``, ``fs`` or ``sampling_rate_hz``, and
   perhaps ``subject`` (``subject_id``, ``patient_id``) and ``record`` (``record_id``, ``rec``);
-* ``.csv`` with a header, and ``.parquet``, with a time column in seconds.
+* ``.csv`` with a header, and ``.parquet``, with a column of times whose unit is known, and without
+  columns that may be labels or codes (see ``table_columns``, ``time_column``). ``.tsv``, ``.txt``
+  and ``.csv.gz`` are read alike where a manifest lists them or the folder has no others.
 
 If one of them does not, nothing is guessed: the error names it and drafts a manifest. So a folder
 that mixes signals with other tables needs a manifest that lists the signals.
@@ -35,7 +37,6 @@ from physio_mae_jax.data.formats.discovery import (
 from physio_mae_jax.data.formats.layout import FileRecords
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.readers import reader_of
-from physio_mae_jax.data.formats.table_columns import warn_of_left_out_columns
 from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_reading
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.subjects import warn_of_alike_subjects
@@ -227,7 +228,6 @@ def _log_what_was_found(
     warn_of_unknown_subjects(folder, files)
     warn_of_unclear_channels(folder, files)
     warn_of_reading(folder, files)
-    warn_of_left_out_columns(folder, files)
     loaded_bytes = sum(file.loaded_bytes for file in files)
     if loaded_bytes > _CACHE_BYTES:
         _LOG.warning(

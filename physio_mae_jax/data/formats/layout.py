@@ -70,7 +70,6 @@ class FileFacts:
             manifest may state; '' where the file states its rate.
         unusable: index of a channel -> why its samples say nothing, a sentence.
         notes: what was taken for granted in reading the file, for a warning.
-        left_out: names of columns of a table that count time or samples, and are no channels.
         questions: field of a manifest -> why the file cannot answer it, though it says something.
     """
 
@@ -91,7 +90,6 @@ class FileFacts:
     rate_note: str = ""
     unusable: Mapping[int, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
     questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
@@ -119,7 +117,6 @@ class FileRecords:
         interpolated: (name, own rate in Hz) of channels that are brought to ``sampling_rate_hz``.
         unusable: why channels that nobody wants are not among ``channel_names``, a sentence each.
         notes: what was taken for granted in reading the file, for a warning.
-        left_out: names of columns of a table that count time or samples, and are no channels.
     """
 
     path: Path

@@ -26,7 +26,8 @@ Fields of the whole, which are the defaults of every entry:
 * ``channels``          a list of names as in the file. It names the channels of a bare array, in
   order; of a file that names its own channels it takes those listed. Where a file has two
   channels of one name, a list as long as the file has channels renames them in order. An object
-  ``{"name in the file": "name to use"}`` takes those channels and renames them.
+  ``{"name in the file": "name to use"}`` takes those channels and renames them. Of a table any
+  column of numbers may be listed.
 * ``units``             text for people; nothing is converted.
 * ``recordings``        the list of entries.
 

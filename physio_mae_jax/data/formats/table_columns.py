@@ -15,7 +15,7 @@ from pathlib import Path
 
 from physio_mae_jax.data.formats.column_content import ColumnContent
 from physio_mae_jax.data.formats.column_names import Column
-from physio_mae_jax.data.formats.layout import FileFacts, FileRecords, pick_channels
+from physio_mae_jax.data.formats.layout import FileFacts, pick_channels
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.time_column import Context, TableRate, Times, rate_of_table
 from physio_mae_jax.signals.channels import canonical_name
@@ -34,7 +34,7 @@ class TablePlan:
         times: columns of time.
         judged: columns whose samples are to be looked at: those that are channels only if they
             hold what is like a signal, and numbers of samples, which tell lost ones.
-        listed: whether a manifest lists the channels.
+        listed: whether it is settled that all of ``channels`` are some.
     """
 
     columns: tuple[Column, ...]
@@ -49,13 +49,16 @@ class TablePlan:
         return tuple(c for c in self.channels if self.listed or c.kind == "channel")
 
 
-def plan_table(columns: Sequence[Column], entry: Entry, path: Path) -> TablePlan:
+def plan_table(
+    columns: Sequence[Column], entry: Entry, path: Path, *, signals_only: bool = False
+) -> TablePlan:
     """Tell the columns of a table apart by their names.
 
     Args:
         columns: all of them.
         entry: the manifest entry, which may list channels.
         path: of the table, for messages.
+        signals_only: of a published format that has signals and times alone.
 
     Raises:
         DataError: a channel that the manifest lists is not there.
@@ -64,6 +67,8 @@ def plan_table(columns: Sequence[Column], entry: Entry, path: Path) -> TablePlan
     counters = tuple(c for c in columns if c.kind == "index")
     if entry.channels is None:
         channels = tuple(c for c in columns if c.kind not in ("time", "index", "unnamed"))
+        if signals_only:
+            return TablePlan(tuple(columns), channels, times, counters, listed=True)
         judged = tuple(c for c in columns if c.kind in ("likely", "unknown", "unnamed", "index"))
         return TablePlan(tuple(columns), channels, times, judged, listed=False)
     sources = [source for source, _ in entry.channels]
@@ -124,23 +129,9 @@ def describe_table(
         units=units if any(column.unit for column in channels) else None,
         stored_columns=tuple(column.index for column in channels),
         loaded_bytes=4 * num_samples * len(channels),
-        left_out=tuple(left_out),
+        notes=_notes(left_out),
         questions=_questions(doubts, rate),
     )
-
-
-def warn_of_left_out_columns(folder: Path, files: Sequence[FileRecords]) -> None:
-    """Name the columns of tables that are taken for times or numbers of samples, once a folder."""
-    names = list(dict.fromkeys(name for file in files for name in file.left_out))
-    if names:
-        more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-        _LOG.warning(
-            "%s: the columns %s%s of its tables count time or samples, or are empty, and are left "
-            "out of the channels. If one is a signal, list it in the manifest's 'channels'.",
-            folder,
-            ", ".join(map(repr, names[:_SHOWN])),
-            more,
-        )
 
 
 def _warn_of_gaps(plan: TablePlan, contents: Mapping[int, ColumnContent | str], where: str) -> None:
@@ -193,6 +184,17 @@ def _judge(
 
 def _title(column: Column) -> str:
     return repr(column.name) if column.name else f"column {column.index + 1} without a name"
+
+
+def _notes(left_out: Sequence[str]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+    names = ", ".join(map(repr, left_out[:_SHOWN]))
+    return (
+        f"the columns {names}{more} count time or samples, or are empty, and are left out of the "
+        "channels; if one is a signal, list it in the manifest's 'channels'",
+    )
 
 
 def _questions(doubts: Sequence[str], rate: TableRate) -> dict[str, str]:

@@ -30,7 +30,6 @@ from physio_mae_jax.data.formats.labelling import FOLD
 from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME
 from physio_mae_jax.data.formats.readers import reader_of
-from physio_mae_jax.data.formats.table_columns import warn_of_left_out_columns
 from physio_mae_jax.data.formats.usable import usable_files, warn_of_reading
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import ConfigError, DataError, UserError
@@ -159,7 +158,6 @@ def open_own_folder(
     warn_of_unknown_subjects(folder, list(files.values()))
     warn_of_unclear_channels(folder, list(files.values()))
     warn_of_reading(folder, list(files.values()))
-    warn_of_left_out_columns(folder, list(files.values()))
     _refuse_unused_labels(candidates)
     answers = {c.path: answers_of(files[c.path], c.entry) for c in candidates if c.path in files}
     task = label_task(list(answers.values()))
@@ -211,6 +209,8 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
         f"Fill in every '?' ({', '.join(open_fields)}), check 'axes' and delete entries that are "
         "no recordings"
         if open_fields
+        else "Check that 'channels' lists signals, and no labels or codes"
+        if any("channels" in entry for entry in draft["recordings"])
         else "The files describe themselves, so there is nothing to fill in"
     )
     return (
