@@ -95,7 +95,7 @@ def test_what_is_no_usable_json_is_named(text, message):
 
 def test_a_file_beyond_its_bound_is_not_read(tmp_path):
     (tmp_path / "a.json").write_text("[" + "1," * 600 + "1]")
-    with pytest.raises(DataError, match="is larger than 1,000 bytes"):
+    with pytest.raises(DataError, match=r"has 1,203 bytes, where 1,000 at most"):
         read_json(tmp_path / "a.json", WAY_OUT, max_bytes=1000)
 
 

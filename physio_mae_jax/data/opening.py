@@ -138,7 +138,8 @@ def open_data(
             on_invalid=data.on_invalid,
             progress=progress,
         )
-        _LOG.info("%s: %s", item.name, report.summary())
+        level = logging.WARNING if report.problems else logging.INFO
+        _LOG.log(level, "%s: %s", item.name, report.summary())
         sources.append(source)
         indices.append(usable)
         if item.weight is not None:

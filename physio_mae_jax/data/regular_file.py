@@ -58,15 +58,15 @@ def read_regular(path: Path, way_out: str, max_bytes: int) -> bytes:
         DataError: as ``open_regular``, or it is larger than ``max_bytes``.
     """
     with open_regular(path, way_out) as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > max_bytes:
+            raise DataError(
+                f"{path} has {size:,} bytes, where {max_bytes:,} at most are expected; {way_out}"
+            )
         try:
-            content = file.read(max_bytes + 1)
+            return file.read(size)
         except (OSError, MemoryError) as error:
             raise unreadable(path, error, way_out) from error
-    if len(content) > max_bytes:
-        raise DataError(
-            f"{path} is larger than {max_bytes:,} bytes, more than such a file ever has; {way_out}"
-        )
-    return content
 
 
 def regular_size(path: Path, way_out: str) -> int:

@@ -11,6 +11,7 @@ import errno
 import fcntl
 import hashlib
 import json
+import logging
 import os
 import shutil
 import time
@@ -29,7 +30,7 @@ from physio_mae_jax.preparation.examples import features
 from physio_mae_jax.preparation.executors import Executor, in_processes
 from physio_mae_jax.preparation.plan import plan_shards, source_bytes
 from physio_mae_jax.preparation.recording import Layout
-from physio_mae_jax.preparation.report import PreparationReport, first_refusals
+from physio_mae_jax.preparation.report import PreparationReport, word_refusals
 from physio_mae_jax.preparation.shards import (
     UNREADABLE,
     Refusal,
@@ -39,6 +40,7 @@ from physio_mae_jax.preparation.shards import (
     write_whole,
 )
 
+_LOG = logging.getLogger(__name__)
 Progress = Callable[[ShardSummary], None]
 
 _LOCK = ".lock"
@@ -212,13 +214,22 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         summaries: Sequence[ShardSummary],
         report: PreparationReport,
     ) -> None:
-        if not report.refusals or (self._on_invalid == "skip" and report.records):
+        total = len(report.records) + len(report.refusals)
+        if not report.refusals:
+            return
+        if self._on_invalid == "skip" and report.records:
+            _LOG.warning(
+                "%s: left out %d of %d recordings that cannot be used:\n%s",
+                self._source,
+                len(report.refusals),
+                total,
+                word_refusals(report.refusals),
+            )
             return
         for task, summary in zip(tasks, summaries, strict=True):
             # Tried again next time: the file may have been copied anew, or the disk been away.
             if any(refusal.reason == UNREADABLE for refusal in summary.refusals):
                 task.summary_path.unlink(missing_ok=True)
-        total = len(report.records) + len(report.refusals)
         way_out = (
             "Mend them and run the same command again, or leave them out with --on_invalid=skip; "
             "what is prepared already is kept."
@@ -227,7 +238,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         )
         raise DataError(
             f"{len(report.refusals)} of {total} recordings of {self._source} cannot be used:\n"
-            f"{first_refusals(report.refusals)}\n{way_out}"
+            f"{word_refusals(report.refusals)}\n{way_out}"
         )
 
 

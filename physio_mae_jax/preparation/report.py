@@ -5,11 +5,10 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.data.prepared_index import PreparedRecord
 from physio_mae_jax.preparation.shards import Refusal
 from physio_mae_jax.signals import quality
-
-_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -114,12 +113,9 @@ class PreparationReport:
         return [(what, str(count)) for what, count in counts.most_common()]
 
 
-def first_refusals(refusals: Sequence[Refusal]) -> str:
-    """Word the first refusals, a line each."""
-    lines = [f"  {refusal.record_id}: {refusal.detail}" for refusal in refusals[:_SHOWN]]
-    if len(refusals) > _SHOWN:
-        lines.append(f"  ... and {len(refusals) - _SHOWN} more")
-    return "\n".join(lines)
+def word_refusals(refusals: Sequence[Refusal]) -> str:
+    """Word refusals, a line each; of very many the last by name only."""
+    return list_problems((r.record_id, f"{r.record_id}: {r.detail}") for r in refusals)
 
 
 def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -50,13 +50,15 @@ class Montage:
         return np.asarray(picked, np.intp) if len(picked) == len(self.rows) else None
 
     def apply(self, signal: np.ndarray) -> np.ndarray:
-        """Map [M, n] to [wanted, n] float32; absent channels are all zero."""
+        """Map [M, n] to [wanted, n] of the same type; absent channels are all zero."""
         if self._picked is not None:
             return signal[self._picked]
-        made = np.zeros((len(self.rows), signal.shape[1]), np.float32)
+        made = np.zeros((len(self.rows), signal.shape[1]), signal.dtype)
         for channel, terms in enumerate(self.rows):
             for row, factor in terms:
-                made[channel] += signal[row] if factor == 1.0 else np.float32(factor) * signal[row]
+                made[channel] += (
+                    signal[row] if factor == 1.0 else signal.dtype.type(factor) * signal[row]
+                )
         return made
 
 

@@ -15,12 +15,14 @@ from physio_mae_jax.data.formats.foreign import advice
 from physio_mae_jax.data.formats.layout import FileFacts, lacks, missing_facts
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME, Entry, expand_entries, load_manifest
 from physio_mae_jax.data.formats.readers import READERS, reader_of
+from physio_mae_jax.data.formats.resolve import resolve
 from physio_mae_jax.data.formats.wfdb_record import SegmentsError
 from physio_mae_jax.errors import DataError
 
 _LOG = logging.getLogger(__name__)
 _FILL_IN = "?"
 _SHOWN = 5
+_SHOWN_BROKEN = 30
 _WALKED = 2000
 _MOST_CHANNELS = 64
 # Endings that other formats have too: the content decides.
@@ -143,13 +145,13 @@ def self_described(
         return list(candidates)
     if skip and any(c.facts and not c.missing for c in candidates):
         return [_as_broken(c) if c.missing else c for c in candidates]
-    broken = [c for c in candidates if c.facts is None]
+    broken = list(filter(None, map(_problem, candidates)))
     lines = [f"  {c.path.name} {lacks(c.facts, c.missing)}" for c in mute[:_SHOWN] if c.facts]
     if len(mute) > _SHOWN:
         lines.append(f"  ... and {len(mute) - _SHOWN} more")
-    lines += [f"  {c.error}" for c in broken[:_SHOWN]]
-    if len(broken) > _SHOWN:
-        lines.append(f"  ... and {len(broken) - _SHOWN} more that cannot be used")
+    lines += [f"  {problem}" for problem in broken[:_SHOWN_BROKEN]]
+    if len(broken) > _SHOWN_BROKEN:
+        lines.append(f"  ... and {len(broken) - _SHOWN_BROKEN} more that cannot be used")
     draft = format_draft(draft_of(candidates))
     if len(draft) > 4000:
         draft = draft[:4000] + "\n..."
@@ -161,6 +163,17 @@ def self_described(
         f"entries that are no recordings to be deleted:\n{draft}"
         f"\n{sub_folder_hint(folder).strip()}".rstrip()
     )
+
+
+def _problem(candidate: Candidate) -> str:
+    """Say why a file that describes itself cannot be used; '' of others."""
+    if candidate.facts is None or candidate.missing:
+        return candidate.error
+    try:
+        resolve(candidate.facts, candidate.entry, candidate.path, Path(candidate.path.name))
+    except DataError as error:
+        return str(error)
+    return ""
 
 
 def _as_broken(candidate: Candidate) -> Candidate:

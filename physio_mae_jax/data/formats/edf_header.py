@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from physio_mae_jax.data.formats.layout import UnreadableError
-from physio_mae_jax.data.formats.wfdb_header import decoded, printable
+from physio_mae_jax.data.formats.wfdb_header import decoded
 from physio_mae_jax.data.regular_file import open_regular
 
 BDF_MAGIC = b"\xffBIOSEMI"
@@ -190,4 +190,4 @@ def _integer(field: bytes, what: str) -> int:
 
 
 def _text(field: bytes) -> str:
-    return printable(decoded(field.replace(b"\0", b" ")).strip())
+    return decoded(field.replace(b"\0", b" ")).strip()

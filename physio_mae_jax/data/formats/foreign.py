@@ -34,7 +34,7 @@ _ADVICE = {
     ".bdf": "these are no 24-bit BDF files; convert them to EDF or .npz",
 }
 _OTHER = "their format is not known; convert them to .npz, .csv, .parquet, EDF or WFDB"
-_ENDINGS_SHOWN = 4
+_ENDINGS_SHOWN = 6
 _FILES_SHOWN = 3
 
 

@@ -112,7 +112,7 @@ class FileRecords:
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
         companions: names of files beside it that hold its samples.
         interpolated: (name, own rate in Hz) of channels that are brought to ``sampling_rate_hz``.
-        left_out: why channels that nobody wants are not among ``channel_names``, a sentence each.
+        unusable: why channels that nobody wants are not among ``channel_names``, a sentence each.
         notes: what was taken for granted in reading the file, for a warning.
     """
 
@@ -131,7 +131,7 @@ class FileRecords:
     loaded_bytes: int
     companions: tuple[str, ...]
     interpolated: tuple[tuple[str, float], ...] = ()
-    left_out: tuple[str, ...] = ()
+    unusable: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property

@@ -5,7 +5,7 @@ a rate that is none) makes the file unusable only where it is wanted; else it is
 """
 
 import math
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -89,7 +89,7 @@ def resolve(
         )
     sizes = dict(zip(axes, facts.shape, strict=True))
     listed = _listed_channels(facts, entry, path, sizes.get("channel", 1))
-    chosen, left_out = _usable_channels(listed, facts, path, wanted)
+    chosen, unusable = _usable_channels(listed, facts, path, wanted)
     rate_hz = _agreed_rate(max(chosen.rates_hz), entry, path)
     _refuse_growth(facts, chosen.columns, path)
     num_records = sizes.get("record", 1)
@@ -113,7 +113,7 @@ def resolve(
             for name, own_hz in zip(chosen.meant, chosen.rates_hz, strict=True)
             if own_hz != max(chosen.rates_hz)
         ),
-        left_out=left_out,
+        unusable=unusable,
         notes=facts.notes if facts.rate_is_stated or entry.sampling_rate_hz is None else (),
     )
 
@@ -185,13 +185,14 @@ def _problems(listed: _Channels, facts: FileFacts, path: Path) -> dict[int, str]
                 f"{path} has {counts[canonical]} channels named {canonical!r} ({all_names}); "
                 "rename them in the manifest's 'channels'."
             )
-    for rate_hz in dict.fromkeys(listed.rates_hz):
-        # The identity too: NaN is not equal to itself.
-        same = [i for i, own in enumerate(listed.rates_hz) if own is rate_hz or own == rate_hz]
-        of_rate = [i for i in same if i not in found]
-        bad = [i for i in of_rate if _rate_problem(rate_hz, [listed.meant[i]], path)]
-        message = _rate_problem(rate_hz, [listed.meant[i] for i in bad], path) if bad else ""
-        found |= dict.fromkeys(bad, message)
+    by_rate: dict[float, list[int]] = defaultdict(list)
+    for i, rate_hz in enumerate(listed.rates_hz):
+        if i not in found and _rate_problem(rate_hz, [listed.meant[i]], path):
+            by_rate[rate_hz].append(i)
+    for rate_hz, bad in by_rate.items():
+        # One sentence for all channels of a rate.
+        problem = _rate_problem(rate_hz, [listed.meant[i] for i in bad], path)
+        found |= dict.fromkeys(bad, problem)
     return found
 
 

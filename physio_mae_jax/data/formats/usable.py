@@ -9,12 +9,12 @@ from pathlib import Path
 from physio_mae_jax.data.formats.discovery import Candidate
 from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.resolve import resolve
+from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.errors import DataError
 
 _LOG = logging.getLogger(__name__)
 _FILES_SHOWN = 5
-_WORDED = 50
-_NAMED = 1000
+_CHANGES_SHOWN = 50
 
 
 def usable_files(
@@ -83,7 +83,7 @@ def report_unusable(
         return
     if num_files == 1:
         raise UnreadableError(next(iter(unusable.values())) + hint)
-    text = f"{len(unusable)} of {num_files} files cannot be read:\n{word_all(unusable)}"
+    text = f"{len(unusable)} of {num_files} files cannot be read:\n{_list(unusable)}"
     if not skip:
         way_out = "\nMend or convert them, or leave them out with on_invalid=skip."
         raise UnreadableError(f"{folder}: {text}{way_out}{hint}")
@@ -92,17 +92,11 @@ def report_unusable(
     _LOG.warning("%s: Left out: %s", folder, text)
 
 
-def word_all(problems: Mapping[Path, str]) -> str:
-    """Word problems of files, a line each; of very many the last by name only."""
-    lines = [
-        f"  {problem}" if str(path) in problem else f"  {path}: {problem}"
-        for path, problem in list(problems.items())[:_WORDED]
-    ]
-    rest = [path.name for path in list(problems)[_WORDED:]]
-    if rest:
-        more = ", ..." if len(rest) > _NAMED else ""
-        lines.append(f"  and {len(rest)} more: {', '.join(rest[:_NAMED])}{more}")
-    return "\n".join(lines)
+def _list(problems: Mapping[Path, str]) -> str:
+    return list_problems(
+        (path.name, problem if str(path) in problem else f"{path}: {problem}")
+        for path, problem in problems.items()
+    )
 
 
 def warn_of_reading(folder: Path, files: Sequence[FileRecords]) -> None:
@@ -117,24 +111,26 @@ def warn_of_reading(folder: Path, files: Sequence[FileRecords]) -> None:
             notes[note].append(file.path)
     if interpolated:
         changes = [f"{change} ({_names(paths)})" for change, paths in interpolated.items()]
-        more = f", and {len(changes) - _WORDED} more" if len(changes) > _WORDED else ""
+        more = (
+            f", and {len(changes) - _CHANGES_SHOWN} more" if len(changes) > _CHANGES_SHOWN else ""
+        )
         _LOG.warning(
             "%s: channels of several rates are brought to the highest of each file by linear "
             "interpolation: %s%s. To use channels of one rate as they are, choose them with "
             "--config.data.channels or in the manifest's 'channels'.",
             folder,
-            "; ".join(changes[:_WORDED]),
+            "; ".join(changes[:_CHANGES_SHOWN]),
             more,
         )
-    for note, paths in list(notes.items())[:_WORDED]:
+    for note, paths in list(notes.items())[:_CHANGES_SHOWN]:
         _LOG.warning("%s: %s: %s.", folder, _names(paths), note)
-    left_out = {file.path: " ".join(file.left_out) for file in files if file.left_out}
-    if left_out:
+    unusable = {file.path: " ".join(file.unusable) for file in files if file.unusable}
+    if unusable:
         _LOG.warning(
             "%s: channels that cannot be used and are not asked for are left out of %d files:\n%s",
             folder,
-            len(left_out),
-            word_all(left_out),
+            len(unusable),
+            _list(unusable),
         )
 
 

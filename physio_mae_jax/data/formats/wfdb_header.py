@@ -133,15 +133,6 @@ def decoded(data: bytes) -> str:
         return data.decode("latin-1")
 
 
-def printable(text: str) -> str:
-    """Return a name with a mark in place of what would act on a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(
-        letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in text
-    )
-
-
 def parse_header(text: str, path: Path) -> WfdbHeader:
     """Read the text of a header.
 
@@ -230,7 +221,7 @@ def _signal(line: str, index: int) -> WfdbSignal:
         if len(text) > most:
             raise ValueError(f"{where} has a name or unit of {len(text)} letters, {_show(text)}")
     return WfdbSignal(
-        name=printable(name),
+        name=name,
         file_name=file_name,
         format=format_,
         samples_per_frame=per_frame or 1,
@@ -239,7 +230,7 @@ def _signal(line: str, index: int) -> WfdbSignal:
         # A gain of 0 says that the signal is not calibrated.
         gain=gain or GAIN_UNLESS_STATED,
         baseline=numbers.get("zero", 0) if baseline is None else baseline,
-        unit=printable(unit) or UNIT_UNLESS_STATED,
+        unit=unit or UNIT_UNLESS_STATED,
         initial_value=numbers.get("initial value", numbers.get("zero", 0)),
         checksum=numbers.get("checksum"),
         is_calibrated=gain != 0,

@@ -270,7 +270,7 @@ def _records_of_file(
         path=file.path.relative_to(folder),
         record_keys=None,
         subjects=(),
-        left_out=(),
+        unusable=(),
         notes=(),
     )
     refs = []
