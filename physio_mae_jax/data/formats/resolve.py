@@ -26,7 +26,7 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import names_of_recording, wanted_channels
 from physio_mae_jax.signals.montage import plan_montage
 from physio_mae_jax.signals.rates import check_rate
-from physio_mae_jax.signals.units import COUNTS, canonical_unit, is_known_unit, is_unclear_unit
+from physio_mae_jax.signals.units import canonical_unit, is_unclear_unit
 
 _SHOWN = 5
 _NAMES_SHOWN = 30
@@ -271,7 +271,7 @@ def _units(facts: FileFacts, entry: Entry, columns: Sequence[int]) -> tuple[str,
     """Return the usual spelling of what the file says, else of what the manifest does."""
     stated = entry.units or ""
     # Any other text of a manifest tells how the samples came about.
-    if is_known_unit(stated) or stated == COUNTS:
+    if not is_unclear_unit(stated):
         stated = canonical_unit(stated)
     elif not _MAY_BE_UNIT.fullmatch(stated):
         stated = ""
