@@ -104,7 +104,7 @@ def _key_of(rng: np.random.Generator, holder: Any) -> Any:
 def _hostile(rng: np.random.Generator) -> Any:
     if rng.random() < 0.03:
         nested: Any = 0
-        for _ in range(int(rng.integers(100, 900))):
+        for _ in range(int(rng.integers(50, 250))):
             nested = [nested]
         return nested
     return copy.deepcopy(JSON_VALUES[int(rng.integers(len(JSON_VALUES)))])
