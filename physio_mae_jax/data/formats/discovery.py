@@ -88,8 +88,8 @@ def find_candidates(folder: Path) -> list[Candidate]:
     for path in children:
         if path.suffix.lower() in READERS and not path.is_file() and not path.is_dir():
             _LOG.warning("Left out: %s is a broken link, a pipe or a device, and no file.", path)
-    paths = [p for p in children if p.is_file() and _may_be_recording(p)]
-    paths = paths or _tables_of_text([p for p in children if p.is_file()])
+    files = [p for p in children if p.is_file()]
+    paths = [p for p in files if _may_be_recording(p)] or _tables_of_text(files)
     hint = sub_folder_hint(folder)
     if not paths:
         raise DataError(

@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -136,7 +136,6 @@ class FileRecords:
     interpolated: tuple[tuple[str, float], ...] = ()
     unusable: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
-    left_out: tuple[str, ...] = ()
 
     @property
     def conversions(self) -> tuple[str, ...]:
@@ -196,22 +195,30 @@ def pick_channels(
     are_distinct = len(set(present)) == len(present) and all(present)
     if not are_distinct and len(used) == len(present):
         return used, tuple(range(len(used)))
+    as_spelled, as_meant = _places(map(bare, in_file)), _places(present)
     columns = []
     for spelled, _ in entry.channels:
-        same = [i for i, name in enumerate(in_file) if bare(name) == bare(spelled)]
-        if len(same) == 1:
-            columns.append(same[0])
-            continue
         source = canonical_name(spelled)
-        if source not in present:
+        # Of channels that mean the same, the one spelled so is meant.
+        places = as_spelled.get(bare(spelled), ())
+        places = places if len(places) == 1 else as_meant.get(source, ())
+        if not places:
             raise DataError(f"{entry.label}: " + unknown_channel_message(source, in_file, where))
-        if present.count(source) > 1:
+        if len(places) > 1:
             raise DataError(
-                f"{entry.label}: {where} has {present.count(source)} channels named {source!r} "
+                f"{entry.label}: {where} has {len(places)} channels named {source!r} "
                 f"({', '.join(in_file)}); list {len(present)} names, one for each in order."
             )
-        columns.append(present.index(source))
+        columns.append(places[0])
     return used, tuple(columns)
+
+
+def _places(names: Iterable[str]) -> dict[str, list[int]]:
+    """Return where each name stands."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, []).append(place)
+    return places
 
 
 def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: int) -> np.ndarray:
