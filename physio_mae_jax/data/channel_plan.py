@@ -15,7 +15,7 @@ from physio_mae_jax.signals.channels import (
     wanted_channels,
 )
 from physio_mae_jax.signals.montage import Montage, derived_units, plan_montage
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.signals.units import canonical_unit, is_known_unit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,6 +39,12 @@ class ChannelPlan:
             name for name, terms in zip(self.channels, self.montage.rows, strict=True) if not terms
         )
 
+    @property
+    def present(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Names and ids of the channels that are there."""
+        rows = [row for row, terms in enumerate(self.montage.rows) if terms]
+        return tuple(self.channels[row] for row in rows), self.ids[rows]
+
 
 class ChannelPlanner:
     """Plans the channels of recordings; those of alike ones are planned once."""
@@ -52,7 +58,7 @@ class ChannelPlanner:
             units: of channels that are to be in one, by canonical name.
         """
         self.wanted = wanted
-        self._units = dict(units or {})
+        self._units = {canonical_name(name): unit for name, unit in (units or {}).items()}
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], ChannelPlan] = {}
 
     @property
@@ -101,10 +107,13 @@ def common_units(infos: Sequence[RecordingInfo]) -> dict[str, str]:
     Limb leads that can be derived are given that of the leads they follow from.
     """
     units: dict[str, str] = {}
+    others: dict[str, str] = {}  # counts, and texts that are no unit known here
     for info in infos:
         for name, unit in zip(info.channel_names, map(canonical_unit, info.units), strict=False):
             if unit:
-                units.setdefault(canonical_name(name), unit)
+                kept = units if is_known_unit(unit) else others
+                kept.setdefault(canonical_name(name), unit)
+    units = others | units
     return derived_units(units) | units
 
 

@@ -10,6 +10,7 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.labelled_batches import labelled_training_batches
+from physio_mae_jax.data.opening import refuse_channels_alike
 from physio_mae_jax.data.pipeline import LoaderConfig
 from physio_mae_jax.data.units import Units
 from physio_mae_jax.errors import ConfigError
@@ -53,6 +54,8 @@ def build_finetuning(
     beginning = _as_begun(beginning or choose_beginning(config), workdir)
     workdir = artifacts.prepare_workdir(workdir)
     data = data or open_labelled(config, beginning.sampling_rate_hz, beginning.num_samples)
+    if beginning.config is not None and beginning.config.channel_identity:
+        refuse_channels_alike(data.opened, beginning.config.num_channel_names)
     data = data.with_fraction(config.label_fraction, config.seed)
     task, contract = build_task(config, beginning, data.units["train"], data.num_channels)
     contract |= data.contract()

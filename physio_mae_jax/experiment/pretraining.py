@@ -8,7 +8,12 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import TrainingRecord
-from physio_mae_jax.data.opening import OpenedData, open_data, require_part
+from physio_mae_jax.data.opening import (
+    OpenedData,
+    open_data,
+    refuse_channels_alike,
+    require_part,
+)
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.environment import (
@@ -66,6 +71,8 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     workdir = artifacts.prepare_workdir(workdir)
     primary = jax.process_index() == 0
     opened = open_data(data, model.sampling_rate_hz, model.num_samples, progress=primary)
+    if model.channel_identity and not task.contrastive:
+        refuse_channels_alike(opened, model.num_channel_names)
     training = require_part(opened, "train", data)
     held_out = opened.parts["validation"]
     if not held_out and primary:

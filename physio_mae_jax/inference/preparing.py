@@ -297,6 +297,9 @@ def describe(trained: TrainedModel, config: MaeConfig) -> str:
     )
     filters = "; ".join(f"{name}: {what}" for name, what in given.filters.items())
     band = f"{given.band_hz[0]:g} to {given.band_hz[1]:g} Hz" if given.band_hz else "none"
+    subjects = f"{len(trained.trained_on.subjects)} subjects"
+    if not trained.trained_on.is_complete:
+        subjects += " and more that are not known"
     lines = {
         "from": trained.origin,
         "channels": f"{', '.join(given.channels)}; {seen}",
@@ -308,7 +311,7 @@ def describe(trained: TrainedModel, config: MaeConfig) -> str:
         "normalised": NORMALISATION
         if given.normalisation == NORMALISATION
         else given.normalisation,
-        "trained on": f"{len(trained.trained_on.subjects)} subjects; filtered before: {filters}",
+        "trained on": f"{subjects}; filtered before: {filters}",
         "embedding": f"{config.width} numbers, or of each of {config.num_rows} bands of "
         "frequency in each column of each channel",
     }

@@ -84,10 +84,10 @@ def of_plain(content: Mapping[str, Any]) -> TrainedModel:
     Raises:
         DataError: it is of another version of this program.
     """
-    where = "a saved encoder"
+    where, way_out = "a saved encoder", "save it again with this version."
     return TrainedModel(
         contract=ModelContract.from_json(content["contract"], where),
         params=content["params"],
-        trained_on=TrainingRecord.from_json(content["trained_on"]),
+        trained_on=TrainingRecord.from_json(content["trained_on"], where, way_out),
         origin=content["origin"],
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name
-from physio_mae_jax.signals.units import COUNTS, canonical_unit, is_known_unit, unit_factor
+from physio_mae_jax.signals.units import canonical_unit, is_known_unit, unit_factor
 
 # III = II - I; aVR = -(I + II) / 2; aVL = I - II / 2; aVF = II - I / 2 and their inversions.
 _DERIVED: dict[str, tuple[tuple[tuple[str, float], ...], ...]] = {
@@ -140,7 +140,8 @@ def _check_derived(name: str, sources: Sequence[str], units: Sequence[str], wher
         f"{source} in {unit or 'a unit that is not known'}"
         for source, unit in zip(sources, units, strict=True)
     )
-    if any(units) and not all(units):
+    known = [is_known_unit(unit) for unit in units]
+    if len(set(units)) > 1 and not all(known):
         raise DataError(
             f"{where}: {name} is not there, and cannot be derived from {said}; say the unit in the "
             "manifest ('units'), or leave the channel out."
@@ -167,23 +168,12 @@ def _terms(name: str, names: Sequence[str]) -> tuple[list[tuple[int, float]], st
 
 def _conversion(unit: str, wanted: str, name: str, where: str) -> float:
     """Return the factor between units; 1 where one of them is not known."""
-    if not unit or not wanted:
+    if not (is_known_unit(unit) and is_known_unit(wanted)):
         return 1.0
     factor = unit_factor(unit, wanted)
-    if factor is not None:
-        return factor
-    if COUNTS in (unit, wanted):
+    if factor is None:
         raise DataError(
-            f"{where}: channel {name!r} is in {unit}, {wanted} is expected. Counts of a converter "
-            f"({COUNTS}) have no known unit: give the gain in the file's header, or convert them."
+            f"{where}: channel {name!r} is in {unit}, the model expects {wanted}, which is another "
+            "quantity; check the channel's name and unit."
         )
-    if not (is_known_unit(unit) and is_known_unit(wanted)):
-        unknown = unit if not is_known_unit(unit) else wanted
-        raise DataError(
-            f"{where}: channel {name!r} is in {unit}, {wanted} is expected, and the unit "
-            f"{unknown!r} is not known here; correct it in the file, or convert the samples."
-        )
-    raise DataError(
-        f"{where}: channel {name!r} is in {unit}, the model expects {wanted}, which is another "
-        "quantity; check the channel's name and unit."
-    )
+    return factor

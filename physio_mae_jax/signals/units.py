@@ -74,6 +74,15 @@ def is_known_unit(unit: str) -> bool:
     return key in _UNITS
 
 
+def is_unclear_unit(unit: str) -> bool:
+    """Say whether a text is to be a unit, but none that is known here, such as '?V'."""
+    stripped = unit.strip()
+    canonical = canonical_unit(stripped)
+    if is_known_unit(stripped) or canonical == COUNTS or not stripped:
+        return False
+    return bool(canonical) or _LOST_PREFIX.fullmatch(stripped.lower()) is not None
+
+
 def is_voltage(unit: str) -> bool:
     """Say whether a unit, in its usual spelling, is one of volts."""
     return unit in _EXPONENTS

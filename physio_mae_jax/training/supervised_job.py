@@ -7,7 +7,7 @@ import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -15,6 +15,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.sealed_json import read_sealed, sealed
 from physio_mae_jax.data.units import Units
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.figures.curves import draw_supervised_curves
@@ -41,6 +43,14 @@ _ENCODER = "encoder"
 BEST = "best"
 
 
+class _StoredBest(TypedDict):
+    """The content of ``best/metric.json``."""
+
+    step: int
+    metric: str
+    value: float
+
+
 @dataclasses.dataclass
 class BestSoFar:
     """After which step a model was best, and its metric; every process keeps the same."""
@@ -53,8 +63,9 @@ class BestSoFar:
         """Read what an earlier run wrote, if any did."""
         if not path.is_file():
             return cls()
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(int(content["step"]), float(content["value"]))
+        way_out = "move it away, so that the best model is chosen anew from here on."
+        content = typed(_StoredBest, read_sealed(path, way_out), str(path), way_out)
+        return cls(content["step"], content["value"])
 
     def is_beaten_by(self, value: float) -> bool:
         """Say whether a value is better; one that is not a number is not."""
@@ -192,7 +203,7 @@ class SupervisedJob:
         self.best.step, self.best.value = step, value
         if jax.process_index() == 0:
             content = {"step": step, "metric": self.metric_name, "value": value}
-            artifacts.write_json(self._metric_path, content)
+            artifacts.write_json(self._metric_path, sealed(content))
 
     def draw_progress(self) -> None:
         """Draw loss and validation metric from metrics.jsonl."""
