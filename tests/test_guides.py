@@ -133,7 +133,7 @@ def run_prepare(block: guides.Block, source: Path) -> None:
             assert prepare.main([*words[words.index("folder") :], "--workers=1"]) == 0, command
 
 
-# Of numpy and wfdb, which the pages use as anybody would.
+# Raised within numpy and wfdb by calls that users would write too.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("page", RUN, ids=name_of)
 def test_code_runs_and_prints_what_the_page_says(page, place, monkeypatch, capsys):
@@ -182,6 +182,22 @@ def test_shell_commands_have_the_flags_and_settings_they_name(page):
             guides.check_command(shlex.split(span))
 
 
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ("bash launch/pretrain.sh --config=configs/pretrain.py:preset=huge", "preset='huge'"),
+        ("bash launch/pretrain.sh --config=configs/pretrain.py --config.batch=3", "batch"),
+        ("bash launch/pretrain.sh --config=configs/pretrain.py --work=x", "work"),
+        ("python -m physio_mae_jax.prepare ptbxl --sauce=x", "sauce"),
+        ("python -m physio_mae_jax.prepared", "prepared"),
+        ("make all", "unknown program"),
+    ],
+)
+def test_a_command_that_would_fail_is_found(command, said):
+    with pytest.raises(Exception, match=re.escape(said)):
+        guides.check_command(shlex.split(command))
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_lead_to_files_and_headings(page):
     for target in guides.links_of(page):
@@ -207,3 +223,9 @@ def test_readme_fits_one_page_and_links_all_guides():
     linked = set(guides.links_of(readme))
     english = {path.name for path in GUIDES.glob("*.md") if not path.name.endswith(guides.CHINESE)}
     assert {f"physio_mae_jax/guides/{name}" for name in english} <= linked
+
+
+def test_every_section_of_results_states_when_it_was_measured():
+    sections = (GUIDES / "results.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    for section in sections:
+        assert re.search(r"\b20\d\d-\d\d-\d\d\b", section), section.splitlines()[0]
