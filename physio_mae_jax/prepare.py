@@ -101,7 +101,11 @@ def _refuse_file(out: Path) -> None:
 def _layout(options: argparse.Namespace) -> Layout:
     if options.data_set == OWN_FILES:
         return open_own_folder(
-            options.name, options.source, options.manifest, (*LAYOUTS, OWN_FILES, SYNTHETIC)
+            options.name,
+            options.source,
+            options.manifest,
+            (*LAYOUTS, OWN_FILES, SYNTHETIC),
+            skip=options.on_invalid == "skip",
         )
     return layout_of(options.data_set)
 

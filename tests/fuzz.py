@@ -115,7 +115,13 @@ def _work(pipe: Connection, target: str, cases: list[int], seed: int, limits: Li
     faulthandler.enable()
     logging.getLogger("physio_mae_jax").setLevel(logging.CRITICAL)
     with tempfile.TemporaryDirectory(prefix="fuzz") as folder:
-        state = TARGETS[target].make(Path(folder))
+        try:
+            state = TARGETS[target].make(Path(folder))
+        except Exception:
+            # No input can be tried, so all of them fail at once instead of a process for each.
+            for case in cases:
+                pipe.send(Outcome(case, "raw", traceback.format_exc()[-1000:]))
+            raise
         pipe.send(None)
         for case in cases:
             pipe.send(try_case(target, state, seed, case, limits))

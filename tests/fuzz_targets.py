@@ -223,7 +223,7 @@ def _make_features(folder: Path) -> Path:
     from tests.prepared import waves
     from tests.test_features import run_of
 
-    waves(folder, people=4, seconds=8)
+    waves(folder, people=6, seconds=8)
     prepared = (folder, write_run(folder / "run"))
     for kind in ("npz", "parquet", "array_record"):
         extract_features(run_of(prepared, folder / "features" / kind, f"format={kind}"))

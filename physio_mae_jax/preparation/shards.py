@@ -5,15 +5,15 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from array_record.python import array_record_module
 from tensorflow_datasets.core import example_serializer
 
 from physio_mae_jax.data.fingerprints import block_hashes
-from physio_mae_jax.data.prepared_index import PreparedRecord
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.prepared_index import PreparedRecord, StoredFinding, segment_samples
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.examples import examples_of, features, segment_samples
+from physio_mae_jax.preparation.examples import examples_of, features
 from physio_mae_jax.preparation.recording import Layout, Recording, RecordRef
 from physio_mae_jax.signals import quality
 
@@ -21,6 +21,7 @@ UNREADABLE = "cannot be read"
 EMPTY = "no samples"
 DEAD = "no channel ever changes"
 _RUNS_KEPT = 1_000
+_MAX_SUMMARY_BYTES = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -111,19 +112,19 @@ def write_shard(task: ShardTask) -> ShardSummary:
 def read_summary(task: ShardTask) -> ShardSummary | None:
     """Return what a shard holds; None where it is not whole."""
     try:
-        values = json.loads(task.summary_path.read_text(encoding="utf-8"))
+        values = read_json(task.summary_path, "prepare the data set again.", _MAX_SUMMARY_BYTES)
         if values["fingerprint"] != task.fingerprint or not task.path.is_file():
             return None
-    except (OSError, ValueError, KeyError):
+        return ShardSummary(
+            num_examples=values["num_examples"],
+            num_bytes=values["num_bytes"],
+            records=tuple(PreparedRecord.from_json(row) for row in values["records"]),
+            refusals=tuple(
+                Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
+            ),
+        )
+    except (DataError, KeyError, TypeError):
         return None
-    return ShardSummary(
-        num_examples=values["num_examples"],
-        num_bytes=values["num_bytes"],
-        records=tuple(PreparedRecord.from_json(row) for row in values["records"]),
-        refusals=tuple(
-            Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
-        ),
-    )
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -218,12 +219,9 @@ def _describe(
         units=recording.units,
         labels={task: labels.nonzero()[0].tolist() for task, labels in recording.labels.items()},
         marks={
-            task: [
-                list(mark)
-                for mark in zip(
-                    marks.start.tolist(), marks.stop.tolist(), marks.label.tolist(), strict=True
-                )
-            ]
+            task: list(
+                zip(marks.start.tolist(), marks.stop.tolist(), marks.label.tolist(), strict=True)
+            )
             for task, marks in recording.marks.items()
         },
         attributes=dict(recording.attributes),
@@ -233,7 +231,7 @@ def _describe(
     )
 
 
-def _finding(found: quality.Finding) -> dict[str, Any]:
+def _finding(found: quality.Finding) -> StoredFinding:
     # Missing samples decide where windows may lie, so all their runs are kept.
     runs = found.runs if found.kind == quality.NOT_FINITE else found.runs[:_RUNS_KEPT]
     return {
@@ -241,7 +239,7 @@ def _finding(found: quality.Finding) -> dict[str, Any]:
         "channel": found.channel,
         "num_runs": len(found.runs),
         "num_samples": found.num_samples,
-        "runs": [list(run) for run in runs],
+        "runs": list(runs),
         "detail": found.detail,
     }
 
