@@ -16,6 +16,7 @@ import jax.numpy as jnp
 from jax import export
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.inference import arguments
 from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.inference.trained import TrainedModel
 from physio_mae_jax.models.mae import pool_tokens
@@ -23,6 +24,7 @@ from physio_mae_jax.signals.channels import id_of_trained
 from physio_mae_jax.training import artifacts
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+_NAMES = ", ".join(PLATFORMS)
 
 
 def export_encoder(
@@ -44,15 +46,18 @@ def export_encoder(
         The path.
 
     Raises:
-        ConfigError: an unknown platform.
+        UserError: an unknown platform, no path, or no number of channels.
     """
+    platforms = arguments.texts(platforms, "platforms", f"name one or more of {_NAMES}")
     for platform in platforms:
         if platform not in PLATFORMS:
             raise ConfigError(
                 f"platform {platform!r} is not known; choose of {', '.join(PLATFORMS)}."
             )
-    place = Path(path).expanduser()
-    channels = num_channels or trained.contract.input.num_channels
+    place = arguments.folder(path, "path")
+    channels = trained.contract.input.num_channels
+    if num_channels is not None:
+        channels = int(arguments.setting(num_channels, "num_channels", 1, is_whole=True))
     exported = _exported(trained, channels, platforms)
     artifacts.prepare_workdir(place.parent)
     with artifacts.telling_a_full_disk(place.parent):
