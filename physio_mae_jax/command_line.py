@@ -2,6 +2,8 @@
 
 import logging
 import os
+import sys
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,10 @@ from absl import flags
 from absl import logging as absl_logging
 
 from physio_mae_jax.errors import UserError
+from physio_mae_jax.printable import PrintableFormatter, printable_lines
 
 _LOG = logging.getLogger("physio_mae_jax")
+_LONGEST_REASON = 500
 _ORBAX_FILES = ("future.py", "async_checkpointer.py", "checkpoint_manager.py")
 
 
@@ -22,7 +26,7 @@ def set_up_logging() -> None:
     absl_logging.get_absl_handler().addFilter(lambda record: record.filename not in _ORBAX_FILES)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     handler = logging.StreamHandler()
-    handler.setFormatter(logging.Formatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
+    handler.setFormatter(PrintableFormatter("%(asctime)s  %(message)s", datefmt="%H:%M:%S"))
     _LOG.addHandler(handler)
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
@@ -58,14 +62,60 @@ def parse_flags(argv: list[str], config: flags.FlagHolder[Any]) -> list[str]:
         rest = flags.FLAGS(argv)
         config.value.keys()  # a config file that could not be read says so only when used
         return rest
-    except (flags.Error, KeyError, AttributeError, OSError, ValueError, TypeError) as error:
+    except UserError:
+        raise
+    # A config file is a program, which may fail in any way.
+    except Exception as error:
         raise UserError(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
     """Word an error of the config flags without the tracebacks they put into its text."""
+    if isinstance(error, SyntaxError):
+        return f"{error.filename}, line {error.lineno}, is no Python: {error.msg}; name a config."
     text = str(error.args[0] if error.args else error)
-    said = " ".join(text.rsplit("Error: ", 1)[-1].replace("\\n", " ").replace("\\'", "'").split())
+    said = text.rsplit("Error: ", 1)[-1].replace("\\n", " ").replace("\\'", "'").split()
+    short = " ".join(said)[:_LONGEST_REASON] or type(error).__name__
+    if isinstance(error, flags.Error | OSError | ValueError | TypeError):
+        return short
     if isinstance(error, KeyError | AttributeError):
-        return f"a --config.… flag names no setting of this config: {said}"
-    return said
+        return f"a --config.… flag names no setting of this config: {short}"
+    return f"the config cannot be read: {type(error).__name__}: {short}"
+
+
+def tell(error: Exception) -> int:
+    """Print an error, without a traceback where a user can mend it; return the exit status."""
+    for handler in (*_LOG.handlers, *logging.getLogger().handlers):
+        handler.flush()
+    # What a failed save leaves behind would be told by the interpreter as it ends, below our line.
+    sys.unraisablehook = lambda unraisable: None
+    message, status = _worded(error)
+    if message:
+        print(f"error: {printable_lines(message)}", file=sys.stderr)
+    else:
+        traceback.print_exception(error)
+    return status
+
+
+def _worded(error: Exception) -> tuple[str, int]:
+    """Return what to say of an error, '' for one that is a fault of the program, and the status."""
+    if isinstance(error, UserError):
+        return str(error), error.status
+    text = " ".join(str(error).split())[:_LONGEST_REASON]
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+        return (
+            f"there is not enough memory ({text or 'MemoryError'}). Lower batch_size, raise "
+            "accumulation_steps, choose a smaller preset or shorter window_seconds, or use fewer "
+            "workers.",
+            UserError.status,
+        )
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{text}. Mend that and run the same command again.", UserError.status
+    if isinstance(error, KeyError | AttributeError) and _raised_in(error, "ml_collections"):
+        return f"the config lacks a setting: {text}", UserError.status
+    return "", 1
+
+
+def _raised_in(error: Exception, package: str) -> bool:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__", "")).startswith(package)

@@ -16,6 +16,7 @@ from physio_mae_jax.evaluation.markdown import (
 )
 from physio_mae_jax.evaluation.reading import doubts, is_clean, judged_part, reading
 from physio_mae_jax.evaluation.results import ClassResult, Comparison, Evaluation, SubgroupResult
+from physio_mae_jax.printable import printable
 
 # What a card states of how it came about, in this order; what is not given is said to be missing.
 CONTEXT = ("command", "versions", "device", "data", "split", "contamination", "checkpoint", "seeds")
@@ -256,7 +257,7 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
 
 def _reproduction(context: Mapping[str, Any]) -> str:
     command = str(context.get("command", "not stated"))
-    block = "\n".join(f"    {line}" for line in command.splitlines())
+    block = "\n".join(f"    {printable(line, None)}" for line in command.splitlines())
     shown = {name: held for name, held in context.items() if name not in _ELSEWHERE}
     for name in CONTEXT:
         # 'split rule' and 'split hash' state the split as well as one entry 'split' does.

@@ -22,6 +22,7 @@ from physio_mae_jax.experiment.classifiers import MAE, build_model
 from physio_mae_jax.experiment.environment import count_devices, how_it_came_about
 from physio_mae_jax.experiment.past_run import read_run
 from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.model_contract import model_of_json
@@ -44,6 +45,7 @@ def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> Trained
     Raises:
         UserError: there is no such run, it was not finished, or data cannot be opened.
     """
+    check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)

@@ -7,6 +7,7 @@ from typing import Any
 
 from physio_mae_jax.data.prepared_index import PreparedRecord
 from physio_mae_jax.preparation.shards import Refusal
+from physio_mae_jax.printable import printable
 from physio_mae_jax.signals import quality
 
 _SHOWN = 5
@@ -104,7 +105,7 @@ class PreparationReport:
 
 def first_refusals(refusals: Sequence[Refusal]) -> str:
     """Word the first refusals, a line each."""
-    lines = [f"  {refusal.record_id}: {refusal.detail}" for refusal in refusals[:_SHOWN]]
+    lines = [f"  {printable(r.record_id)}: {printable(r.detail, None)}" for r in refusals[:_SHOWN]]
     if len(refusals) > _SHOWN:
         lines.append(f"  ... and {len(refusals) - _SHOWN} more")
     return "\n".join(lines)
@@ -125,7 +126,7 @@ def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _cell(value: str) -> str:
-    text = " ".join(value.replace("|", "/").split())
+    text = printable(" ".join(value.replace("|", "/").split()), None)
     return text if len(text) <= 100 else text[:97] + "..."
 
 
