@@ -60,7 +60,7 @@ def local_folder(value: object, setting: str) -> Path:
         if os.path.lexists(there):
             if not there.is_dir():
                 raise ConfigError(
-                    f"{setting}={printable(value)}: {printable(there, None)} is not a folder; give "
+                    f"{setting}={printable(value)}: {printable(there, None)} is a file; give "
                     "a folder, or one to be made."
                 )
             break

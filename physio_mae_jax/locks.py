@@ -31,7 +31,7 @@ class LockedError(UserError):
 @contextlib.contextmanager
 def locked(
     path: Path,
-    what: str,
+    taken: str,
     way_out: str,
     *,
     shared: bool = False,
@@ -45,8 +45,8 @@ def locked(
 
     Args:
         path: of the lock file, whose folder is there.
-        what: is held, for the error, such as 'the work folder runs/first'.
-        way_out: what to do where it is held already.
+        taken: what to say where it is held already; who holds it is added.
+        way_out: what to do then.
         shared: others may hold it likewise, but none alone.
         again: this process may hold it already, as the caller of a function that needs it does.
         remove: take the file away at the end; else it stays, and means nothing by itself.
@@ -60,7 +60,7 @@ def locked(
     if again and mine == (os.getpid(), False):
         yield
         return
-    with _open_locked(path, what, way_out, shared):
+    with _open_locked(path, taken, way_out, shared):
         _held[path] = (os.getpid(), shared)
         try:
             yield
@@ -70,13 +70,13 @@ def locked(
                 path.unlink(missing_ok=True)
 
 
-def _open_locked(path: Path, what: str, way_out: str, shared: bool) -> IO[str]:
+def _open_locked(path: Path, taken: str, way_out: str, shared: bool) -> IO[str]:
     """Open a lock file and take its lock."""
     while True:
         file = path.open("a+", encoding="utf-8")
         try:
             if not try_lock(file, path, shared):
-                raise LockedError(f"{what} is in use by {_holder(file)}. {way_out}")
+                raise LockedError(f"{taken} ({_holder(file)}). {way_out}")
             if _is_at(file, path):
                 _write_note(file)
                 return file
@@ -129,6 +129,6 @@ def _holder(file: IO[str]) -> str:
         note = json.loads(file.read(_LONGEST_NOTE))
         host, pid, since = (printable(note[name]) for name in ("host", "pid", "since"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "another process"
+        return "its lock file does not say which process"
     here = " (this machine)" if host == socket.gethostname() else ""
     return f"process {pid} on {host}{here} since {since}"

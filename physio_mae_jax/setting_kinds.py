@@ -150,9 +150,11 @@ def _written(value: Any) -> str:
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return str(value)
     if isinstance(value, numbers.Integral):
+        whole = int(value)
         # Python refuses to write whole numbers of thousands of digits.
-        return f"{int(value):,}" if abs(value) < 10**15 else f"about {_power(int(value))}"
-    return f"{float(value):,.6g}" if abs(value) < 1e7 else f"{float(value):g}"
+        return f"{whole:,}" if abs(whole) < 10**15 else f"about {_power(whole)}"
+    number = float(value)
+    return f"{number:,.6g}" if abs(number) < 1e7 else f"{number:g}"
 
 
 def _quoted(value: Any) -> str:

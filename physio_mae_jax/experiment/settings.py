@@ -67,10 +67,8 @@ def typed(kind: type[_Settings], section: str, values: Mapping[str, Any]) -> _Se
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"{section}.{name} is not a setting.{hint}")
     for field in fields:
-        needed = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        )
-        if needed and field.name not in values:
+        has_default = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
+        if not has_default and field.name not in values:
             raise ConfigError(f"{section}.{field.name} is missing; give the setting a value.")
     return kind(**values)
 

@@ -197,8 +197,8 @@ def draw_bland_altman(quantities: Sequence[Agreement], title: str) -> Figure:
             if np.isfinite(value):
                 axes.axhline(value, color=_AFTER, linewidth=1.1, linestyle=style)
         axes.set_title(
-            f"{shown(quantity.name, _WIDTH)}\nbias {quantity.bias:.3g}, limits {quantity.low:.3g} to "
-            f"{quantity.high:.3g}",
+            f"{shown(quantity.name, _WIDTH)}\nbias {quantity.bias:.3g}, limits "
+            f"{quantity.low:.3g} to {quantity.high:.3g}",
             fontsize=9,
         )
         axes.set_xlabel("mean of prediction and truth")

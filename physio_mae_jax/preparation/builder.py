@@ -5,16 +5,12 @@ run leaves those that are whole for the next. Only when all are there does the d
 under its version, in one move.
 """
 
-import contextlib
 import dataclasses
-import errno
-import fcntl
 import hashlib
 import json
-import os
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +18,7 @@ import tensorflow_datasets as tfds
 
 from physio_mae_jax.data import prepared_index
 from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
-from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.preparation.examples import features
 from physio_mae_jax.preparation.executors import Executor, in_processes
 from physio_mae_jax.preparation.plan import plan_shards, source_bytes
@@ -36,10 +32,18 @@ from physio_mae_jax.preparation.shards import (
     read_summary,
     write_whole,
 )
+from physio_mae_jax.preparation.staging import (
+    LOCK,
+    hold,
+    link,
+    refuse_existing,
+    remove_remains,
+    replace_folder,
+    telling_a_full_disk,
+)
 
 Progress = Callable[[ShardSummary], None]
 
-_LOCK = ".lock"
 _WHOLE = "whole"
 
 
@@ -108,22 +112,16 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
                 disk is full.
         """
         folder = Path(self.data_dir)
-        if folder.exists() and not overwrite:
-            raise UserError(
-                f"{folder} exists already; use it, or prepare it again with --overwrite."
-            )
-        try:
-            with _locked(folder.parent / f".preparing-{self.version}") as staging:
+        staging = folder.parent / f".preparing-{self.version}"
+        with telling_a_full_disk(folder.parent):
+            remove_remains(staging, folder)
+            refuse_existing(folder, overwrite)
+            with hold(staging):
+                # Again: another process may have finished it before the lock was ours.
+                refuse_existing(folder, overwrite)
                 report = self._write_data_set(staging, folder)
-            shutil.rmtree(staging)
-            return report
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, None):
-                raise
-            raise UserError(
-                f"cannot write to {folder.parent}: {error}. Free some space or choose another "
-                "--out, then run the same command again: it goes on where it was."
-            ) from error
+                shutil.rmtree(staging, ignore_errors=True)
+        return report
 
     def download_and_prepare(self, **options: Any) -> None:
         """Prepare the data set, as tfds calls it; ``options`` are not needed."""
@@ -148,10 +146,10 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         shutil.rmtree(whole, ignore_errors=True)
         whole.mkdir()
         for task in tasks:
-            _link(task.path, whole / task.path.name)
+            link(task.path, whole / task.path.name)
         _write_description(whole, _contract(self.layout, records), records, report)
         self._write_info(whole, summaries)
-        _replace_folder(whole, folder)
+        replace_folder(whole, folder)
         return report
 
     def _write_info(self, folder: Path, summaries: Sequence[ShardSummary]) -> None:
@@ -187,7 +185,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         )
         expected = {name for t in tasks for name in (t.path.name, t.summary_path.name)}
         for path in staging.iterdir():
-            if path.is_file() and path.name not in expected and path.name != _LOCK:
+            if path.is_file() and path.name not in expected and path.name != LOCK:
                 path.unlink()
         done = {task.path: summary for task in tasks if (summary := read_summary(task))}
         for summary in done.values():
@@ -240,31 +238,6 @@ def builder_of(layout: Layout) -> type[RecordingBuilder]:
         },
         skip_registration=True,
     )
-
-
-@contextlib.contextmanager
-def _locked(staging: Path) -> Iterator[Path]:
-    """Make a folder and hold it for this process alone."""
-    staging.mkdir(parents=True, exist_ok=True)
-    with (staging / _LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(
-                f"another process is preparing {staging.parent}; wait for it, or choose another "
-                "--out."
-            ) from error
-        yield staging
-
-
-def _replace_folder(new: Path, folder: Path) -> None:
-    """Move a folder to its place; what was there goes only once the new one is."""
-    old = folder.with_name(f".replaced-{folder.name}")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _join(
@@ -328,11 +301,3 @@ def _write_description(
         folder / prepared_index.CONTRACT_FILE,
         json.dumps(dataclasses.asdict(contract), indent=2) + "\n",
     )
-
-
-def _link(path: Path, target: Path) -> None:
-    """Put a file at a second place without copying it, where the file system can."""
-    try:
-        os.link(path, target)
-    except OSError:
-        shutil.copyfile(path, target)

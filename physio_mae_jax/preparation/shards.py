@@ -100,6 +100,7 @@ def write_shard(task: ShardTask) -> ShardSummary:
     finally:
         partial.unlink(missing_ok=True)
     content = vars(summary) | {
+        "file_bytes": task.path.stat().st_size,
         "records": [record.to_json() for record in summary.records],
         "refusals": [vars(refusal) for refusal in summary.refusals],
         "fingerprint": task.fingerprint,
@@ -112,24 +113,25 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
     """Return what a shard holds; None where it is not whole."""
     try:
         values = json.loads(task.summary_path.read_text(encoding="utf-8"))
-        if values["fingerprint"] != task.fingerprint or not task.path.is_file():
+        whole = values["file_bytes"] == task.path.stat().st_size
+        if values["fingerprint"] != task.fingerprint or not whole:
             return None
-    except (OSError, ValueError, KeyError):
-        return None
-    return ShardSummary(
-        num_examples=values["num_examples"],
-        num_bytes=values["num_bytes"],
-        records=tuple(PreparedRecord.from_json(row) for row in values["records"]),
-        refusals=tuple(
-            Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
-        ),
-    )
+        return ShardSummary(
+            num_examples=values["num_examples"],
+            num_bytes=values["num_bytes"],
+            records=tuple(PreparedRecord.from_json(row) for row in values["records"]),
+            refusals=tuple(
+                Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
+            ),
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return None  # cut short or altered: the shard is written anew
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file under a temporary name, make sure it is on disk, and rename it."""
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    with partial.open("w", encoding="utf-8") as file:
+    with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -176,6 +178,8 @@ def _readable(task: ShardTask, refusals: list[Refusal]) -> Iterator[tuple[Record
         except DataError as error:
             refuse(UNREADABLE, str(error))
             continue
+        except MemoryError:
+            raise  # says nothing of the file
         except Exception as error:
             # One broken file of thousands must not end the work; it is reported like the others.
             refuse(UNREADABLE, f"{', '.join(ref.files)}: {type(error).__name__}: {error}")

@@ -90,8 +90,11 @@ def _removing_empty_folders(made: Sequence[Path]) -> Iterator[None]:
 def _enter(stack: contextlib.ExitStack, workdir: Path, name: str, *, shared: bool) -> None:
     artifacts.prepare_workdir(workdir)
     lock = workdir / name
-    what, way_out = f"the work folder {workdir}", _WAY_OUT.format(lock=lock)
-    stack.enter_context(locked(lock, what, way_out, shared=shared))
+    taken, way_out = (
+        f"the work folder {workdir} is in use by another run",
+        _WAY_OUT.format(lock=lock),
+    )
+    stack.enter_context(locked(lock, taken, way_out, shared=shared))
 
 
 def _enter_for_all(stack: contextlib.ExitStack, workdir: Path) -> None:
