@@ -268,9 +268,9 @@ def check_settings(values: Mapping[str, Any], section: str = "", shown: str = ""
     for name, value in values.items():
         key = f"{section}.{name}" if section else name
         label = f"{shown or section}.{name}" if section or shown else name
-        if hasattr(value, "items"):
-            # Rows of a comparison are configs of their own.
-            is_row = not section and key not in _SECTIONS and "batch_size" in value
+        # Rows of a comparison are configs of their own, also where a setting has their name.
+        is_row = not section and hasattr(value, "items") and "batch_size" in value
+        if is_row or (hasattr(value, "items") and key not in SETTINGS):
             check_settings(value, "" if is_row else key, label)
         elif key in _SECTIONS:
             raise ConfigError(f"{label} is {str(value)[:80]!r}; a section of settings is needed.")
