@@ -16,6 +16,7 @@ from physio_mae_jax.printable import PrintableFormatter, printable_lines
 
 _LOG = logging.getLogger("physio_mae_jax")
 _LONGEST_REASON = 500
+_UNREAD = "because of an earlier failure to load: "
 _ORBAX_FILES = ("future.py", "async_checkpointer.py", "checkpoint_manager.py")
 
 
@@ -60,7 +61,9 @@ def parse_flags(argv: list[str], config: flags.FlagHolder[Any]) -> list[str]:
     """Parse the flags; wrong ones, and what a config file refuses, become a ``UserError``."""
     try:
         rest = flags.FLAGS(argv)
-        config.value.keys()  # a config file that could not be read says so only when used
+        # A config file that could not be read says so only when used.
+        if not hasattr(config.value, "items"):
+            raise UserError("the config file's get_config returns no ConfigDict; see configs/.")
         return rest
     except UserError:
         raise
@@ -72,10 +75,15 @@ def parse_flags(argv: list[str], config: flags.FlagHolder[Any]) -> list[str]:
 def _reason(error: Exception) -> str:
     """Word an error of the config flags without the tracebacks they put into its text."""
     if isinstance(error, SyntaxError):
-        return f"{error.filename}, line {error.lineno}, is no Python: {error.msg}; name a config."
+        where = f"{error.filename}, line {error.lineno}," if error.filename else "it"
+        return f"--config is no config: {where} is no Python: {error.msg}; name one as in configs/."
     text = str(error.args[0] if error.args else error)
     said = text.rsplit("Error: ", 1)[-1].replace("\\n", " ").replace("\\'", "'").split()
     short = " ".join(said)[:_LONGEST_REASON] or type(error).__name__
+    if _UNREAD in short:
+        return f"--config cannot be read: {short.partition(_UNREAD)[2]}; name one as in configs/."
+    if "get_config" in short and isinstance(error, AttributeError):
+        return f"--config is no config: it has no get_config ({short}); name one as in configs/."
     if isinstance(error, flags.Error | OSError | ValueError | TypeError):
         return short
     if isinstance(error, KeyError | AttributeError):

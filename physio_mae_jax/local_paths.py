@@ -10,6 +10,7 @@ from physio_mae_jax.printable import printable
 # gs://bucket, and gs:/bucket as pathlib leaves of it, but no drive such as C:/.
 _REMOTE = re.compile(r"[A-Za-z][\w@.+-]+:/")
 _LONGEST_PART = 255
+_LONGEST_PATH = 3_800  # of the 4,095 of Linux, for what is written below it
 
 
 def local_path(value: object, setting: str) -> Path:
@@ -42,6 +43,10 @@ def local_path(value: object, setting: str) -> Path:
     except (RuntimeError, ValueError) as error:
         reason = "there is no such user" if isinstance(error, RuntimeError) else str(error)
         raise ConfigError(f"{setting}={shown} is no path: {printable(reason)}.") from error
+    if len(os.fsencode(path.absolute())) > _LONGEST_PATH:
+        raise ConfigError(
+            f"{setting}={shown} is no path: it is longer than {_LONGEST_PATH:,} bytes."
+        )
     if any(len(os.fsencode(part)) > _LONGEST_PART for part in path.parts):
         raise ConfigError(
             f"{setting}={shown} is no path: a name in it is longer than {_LONGEST_PART} bytes."
