@@ -64,6 +64,11 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", printable(" ".join(text.split()), None))
 
 
+def named(name: str) -> str:
+    """Write a name of the data, which may be of any length and anything, as Markdown."""
+    return escape(printable(name))
+
+
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     """Write a table of cells that are Markdown already."""
     lines = [list(header), *map(list, rows)]

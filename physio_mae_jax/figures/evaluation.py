@@ -21,7 +21,8 @@ _SHORT_NAME = 11
 _MANY_POINTS = 3_000
 # Letters on a line of a title.
 _WIDTH = 30
-_TITLE_WIDTH = 120
+# Letters on a line of the title of a picture, and in all.
+_TITLE = (120, 300)
 # Inches that a letter needs for each point of its size.
 _LETTER = 0.0085
 
@@ -131,7 +132,7 @@ def draw_confusion(
     height = 1.4 + (0.62 if few[0] else 0.2 if few[1] else 0.16) * len(rows)
     height += _LETTER * sizes[1] * longest[1] if turn else 0.3
     figure = Figure(figsize=(max(5.2, width), height), layout="constrained")
-    figure.suptitle(shown(title, _TITLE_WIDTH), fontsize=10)
+    figure.suptitle(shown(title, *_TITLE), fontsize=10)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (i, j), share in np.ndenumerate(shares) if numbered else ():
@@ -213,7 +214,7 @@ def _square(title: str) -> tuple[Figure, Axes]:
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
     axes.set_box_aspect(1)
-    axes.set_title(shown(title, _TITLE_WIDTH), fontsize=10, loc="left")
+    axes.set_title(shown(title, *_TITLE), fontsize=10, loc="left")
     axes.grid(alpha=0.3)
     return figure, axes
 
@@ -265,7 +266,7 @@ def _panels(
     down = -(-count // across)
     size = (max(5.0, width * across), height * down + 0.4)
     figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(shown(title, _TITLE_WIDTH), fontsize=10)
+    figure.suptitle(shown(title, *_TITLE), fontsize=10)
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes in grid[count:]:
         axes.set_axis_off()
