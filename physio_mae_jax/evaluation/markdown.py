@@ -66,7 +66,7 @@ def escape(text: str) -> str:
 
 def named(name: str) -> str:
     """Write a name of the data, which may be of any length and anything, as Markdown."""
-    return escape(printable(name))
+    return escape(printable(" ".join(name.split())))
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
