@@ -61,7 +61,11 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
     def http_error_302(self, req: Any, fp: Any, *args: Any) -> Any:
         fp.read = lambda size=None: b""  # urllib would read the body, which may have no end
-        return super().http_error_302(req, fp, *args)
+        try:
+            return super().http_error_302(req, fp, *args)
+        except Exception:
+            fp.close()
+            raise
 
     http_error_301: Any = http_error_302
     http_error_303: Any = http_error_302
