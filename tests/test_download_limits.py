@@ -125,6 +125,7 @@ ANY = "cannot be fetched|is no HTTP|does not have the checksum"
         (raw(b"HTTP/1.1 302 F\r\nLocation: http://127.0.0.1:x/\r\n\r\n"), ANY),
         (raw(b"HTTP/1.1 302 F\r\nLocation: http://\xff\xfe..x/\r\n\r\n"), ANY),
         (raw(b"HTTP/1.1 302 F\r\nLocation: file:///etc/passwd\r\n\r\n"), "302"),
+        (raw(b"HTTP/1.1 302 F\r\nLocation: ftp://127.0.0.1/a\r\n\r\n"), "a redirect to 'ftp:"),
         (raw(b"HTTP/1.1 200 OK\x1b[31m\r\nX: 1\r\n"), "does not have the checksum"),
         (raw(b"HTTP/9.9 abc\r\n\r\n"), "cannot be fetched"),
         (raw(b"HTTP/1.1 999999999 x\r\n\r\n"), "cannot be fetched"),

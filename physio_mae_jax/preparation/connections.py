@@ -5,6 +5,7 @@ import http.client
 import socket
 import ssl
 import threading
+import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Sequence
@@ -63,6 +64,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         fp.read = lambda size=None: b""  # urllib would read the body, which may have no end
         try:
             return super().http_error_302(req, fp, *args)
+        except urllib.error.HTTPError:
+            raise  # which closes it where it is handled
         except Exception:
             fp.close()
             raise
@@ -73,6 +76,8 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
     http_error_308: Any = http_error_302
 
     def redirect_request(self, req: Any, *args: Any) -> urllib.request.Request | None:
+        if urllib.parse.urlsplit(args[-1]).scheme not in ("http", "https"):
+            raise ValueError(f"a redirect to {args[-1][:100]!r}")
         request = super().redirect_request(req, *args)
         if request is not None and _origin(request.full_url) == _origin(req.full_url):
             for key, value in self._headers:
