@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+import threading
 import traceback
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,14 @@ def set_up_logging() -> None:
     _LOG.addHandler(handler)
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
+    threading.excepthook = _tell_of_thread
+
+
+def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """Tell in a line that a thread failed, such as that of TensorBoard where the disk is full."""
+    name = "a thread" if ended.thread is None else ended.thread.name
+    kind = ended.exc_type.__name__
+    _LOG.warning("%s ended: %s: %s", name, kind, " ".join(str(ended.exc_value).split())[:300])
 
 
 def take_most_of_a_gpu() -> None:
@@ -97,6 +106,7 @@ def tell(error: Exception) -> int:
         handler.flush()
     # What a failed save leaves behind would be told by the interpreter as it ends, below our line.
     sys.unraisablehook = lambda unraisable: None
+    threading.excepthook = lambda ended: None
     message, status = _worded(error)
     if message:
         print(f"error: {printable_lines(message)}", file=sys.stderr)

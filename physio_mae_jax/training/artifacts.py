@@ -60,8 +60,7 @@ def telling_a_full_disk(workdir: Path) -> Iterator[None]:
             raise
         raise UserError(
             f"cannot write to {workdir}: {error.strerror}. Free some space or choose another "
-            "--workdir, then run the same command again: it goes on from the newest whole "
-            "checkpoint."
+            "--workdir, then run the same command again: it goes on from what is whole."
         ) from error
 
 
