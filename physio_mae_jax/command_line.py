@@ -2,6 +2,7 @@
 
 import logging
 import os
+import re
 import sys
 import threading
 import traceback
@@ -17,6 +18,11 @@ from physio_mae_jax.printable import PrintableFormatter, printable_lines
 
 _LOG = logging.getLogger("physio_mae_jax")
 _LONGEST_REASON = 500
+# How XLA, the system, its loader and its threads, and extensions of Python word it.
+_OUT_OF_MEMORY = re.compile(
+    r"RESOURCE_EXHAUSTED|Cannot allocate memory|failed to map segment|can't start new thread|"
+    r"error return without exception set|std::bad_alloc"
+)
 _UNREAD = "because of an earlier failure to load: "
 _ORBAX_FILES = ("future.py", "async_checkpointer.py", "checkpoint_manager.py")
 
@@ -120,7 +126,7 @@ def _worded(error: Exception) -> tuple[str, int]:
     if isinstance(error, UserError):
         return str(error), error.status
     text = " ".join(str(error).split())[:_LONGEST_REASON]
-    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in text:
+    if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
         return (
             f"there is not enough memory ({text or 'MemoryError'}). Lower batch_size, raise "
             "accumulation_steps, choose a smaller preset or shorter window_seconds, or use fewer "

@@ -85,6 +85,8 @@ def lacking():
         (ConfigError("x"), "error: x\n", 2),
         (MemoryError(), "error: there is not enough memory (MemoryError). Lower batch_size", 2),
         (RuntimeError("RESOURCE_EXHAUSTED: out of memory\nx"), "error: there is not enough", 2),
+        (SystemError("error return without exception set"), "error: there is not enough", 2),
+        (ImportError("x.so: failed to map segment from shared object"), "error: there is not", 2),
         (OSError(28, "No space left on device", "/x"), "error: [Errno 28] No space left", 2),
         (lacking(), "error: the config lacks a setting: ", 2),
         (KeyError("fault of the program"), "Traceback", 1),
