@@ -110,7 +110,11 @@ def _check(options: argparse.Namespace) -> None:
 def _layout(options: argparse.Namespace) -> Layout:
     if options.data_set == OWN_FILES:
         return open_own_folder(
-            options.name, options.source, options.manifest, (*LAYOUTS, OWN_FILES, SYNTHETIC)
+            options.name,
+            options.source,
+            options.manifest,
+            (*LAYOUTS, OWN_FILES, SYNTHETIC),
+            skip=options.on_invalid == "skip",
         )
     return layout_of(options.data_set)
 

@@ -81,7 +81,7 @@ def test_constant_and_missing_samples_prove_nothing():
 
 
 def test_a_record_survives_json_and_joins(trained_on):
-    again = TrainingRecord.from_json(json.loads(json.dumps(trained_on.to_json())))
+    again = TrainingRecord.from_json(json.loads(json.dumps(trained_on.to_json())), "a", "b.")
     np.testing.assert_array_equal(again.subjects, trained_on.subjects)
     np.testing.assert_array_equal(again.blocks, trained_on.blocks)
     more = TrainingRecord.of(source_of([noise(7)], ["eve"]), [0]).joined(again)

@@ -186,10 +186,13 @@ def test_decisions_come_back_from_json():
         decisions = fit_decisions(validation, beta=2.0)
         again = Decisions.from_json(json.loads(json.dumps(decisions.to_json(), allow_nan=False)))
         assert again == decisions
-    with pytest.raises(DataError, match="no decisions"):
+    with pytest.raises(DataError, match="decisions has an unknown key 'colour'"):
         Decisions.from_json({"kind": "multilabel", "colour": 3})
-    with pytest.raises(DataError, match="no decisions"):
+    with pytest.raises(DataError, match=r"decisions is \[\], where an object is expected"):
         Decisions.from_json([])
+    short = fit_decisions(miscalibrated(0)).to_json() | {"slopes": [1.0]}
+    with pytest.raises(DataError, match=r"slopes has 1 numbers, of \d classes"):
+        Decisions.from_json(short)
     with pytest.raises(DataError, match="beta"):
         fit_decisions(miscalibrated(0), beta=0)
 

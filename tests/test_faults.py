@@ -65,11 +65,20 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(damage, words, tmp
     assert words in said.text
 
 
-def test_a_whole_checkpoint_and_one_without_checksums_are_left_alone(tmp_path):
+def test_one_copied_without_its_checksums_is_set_aside_for_the_one_before(tmp_path, said):
     _checkpoint(tmp_path / "checkpoints" / "3")
-    (tmp_path / "checkpoints" / "4").mkdir()
+    _checkpoint(tmp_path / "checkpoints" / "4")
+    (tmp_path / "checkpoints" / "4" / integrity.CHECKSUMS).unlink()
     integrity.tidy(tmp_path / "checkpoints")
-    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"3", "4"}
+    assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"3"}
+    assert "it has no checksums.json, so it was copied in part" in said.text
+
+
+def test_checksums_that_were_changed_are_no_checksums(tmp_path):
+    _checkpoint(tmp_path / "3")
+    path = tmp_path / "3" / integrity.CHECKSUMS
+    path.write_text(path.read_text().replace("state/d/array", "state/d/other"))
+    assert "was changed after it was written" in integrity.find_damage(tmp_path / "3")
 
 
 class _Placed:

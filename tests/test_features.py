@@ -86,7 +86,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(prepared, tmp_path, monkey
     monkeypatch.setattr(features, "_make", interrupted)
     with pytest.raises(KeyboardInterrupt):
         extract_features(run_of(prepared, tmp_path / "cut"))
-    with pytest.raises(DataError, match=r"index\.json cannot be read .* it goes on"):
+    with pytest.raises(DataError, match=r"index\.json cannot be read .* goes on where it was"):
         read_features(tmp_path / "cut")
     made.clear()
     extract_features(run_of(prepared, tmp_path / "cut"))
@@ -183,5 +183,5 @@ def test_what_is_not_named_is_asked_for(prepared, tmp_path):
 def test_a_broken_table_is_named(prepared, tmp_path):
     extract_features(run_of(prepared, tmp_path))
     (tmp_path / "features-00001-of-00003.npz").write_bytes(b"no")
-    with pytest.raises(DataError, match=r"features-00001-of-00003\.npz is broken"):
+    with pytest.raises(DataError, match=r"features-00001-of-00003\.npz is damaged"):
         read_features(tmp_path)

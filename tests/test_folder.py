@@ -388,9 +388,9 @@ def test_coarse_times_need_a_stated_rate() -> None:
 
 
 def test_missing_samples_of_a_csv_stay_in_place(tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text("time;II;PPG\n0;1;2\n1;;3\n2;4;5\n\n", encoding="utf-8")
+    (tmp_path / "a.csv").write_text("time;II;PPG\n0;1;2\n0.1;;3\n0.2;4;5\n\n", encoding="utf-8")
     source = open_folder(tmp_path)
-    assert source.recordings[0].sampling_rate_hz == 1.0
+    assert source.recordings[0].sampling_rate_hz == 10.0
     np.testing.assert_array_equal(whole(source), np.array([[1, np.nan, 4], [2, 3, 5]]))
 
 

@@ -23,7 +23,7 @@ from physio_mae_jax.figures import (
 )
 from physio_mae_jax.figures.names import shown
 from physio_mae_jax.inference.report import EncodingReport, Note
-from physio_mae_jax.preparation.report import PreparationReport, first_refusals
+from physio_mae_jax.preparation.report import PreparationReport, word_refusals
 from physio_mae_jax.preparation.shards import Refusal
 from physio_mae_jax.printable import (
     LONGEST_NAME,
@@ -265,8 +265,8 @@ def test_reports_of_preparing_and_encoding():
         records=(), refusals=refusals, seconds=1.0, source_bytes=0, example_bytes=0
     )
     assert is_harmless(report.table())
-    assert is_harmless(first_refusals(refusals))
-    assert len(first_refusals(refusals).splitlines()) == 6
+    assert is_harmless(word_refusals(refusals))
+    assert len(word_refusals(refusals).splitlines()) <= len(NASTY)
     encoded = EncodingReport(
         recordings=("a", "b"),
         channels=(("II",), ("II",)),

@@ -390,22 +390,22 @@ def test_overwriting_keeps_the_old_set_until_the_new_one_is_whole(tmp_path):
 DAMAGE = {
     "index": (
         lambda f: (f / "recordings.jsonl").write_text("{"),
-        r"recordings\.jsonl cannot be read",
+        r"recordings\.jsonl, line 1 cannot be read",
     ),
-    "contract": (lambda f: (f / "contract.json").write_text("{}"), r"contract\.json cannot be"),
+    "contract": (lambda f: (f / "contract.json").write_text("{}"), r"contract\.json has format"),
     "shard": (
         lambda f: next(f.glob("*array_record*")).write_bytes(b"not a record file"),
-        r"(cannot be opened|is damaged)",
+        r"has 17 bytes, [\d,]+ were written",
     ),
     "shard gone": (
         lambda f: next(f.glob("*array_record*")).unlink(),
-        r"(cannot be opened|is damaged)",
+        r"array_record-\d+-of-\d+ cannot be read \(No such file",
     ),
     "rows": (
         lambda f: (f / "recordings.jsonl").write_text(
             "".join((f / "recordings.jsonl").read_text().splitlines(True)[:-1])
         ),
-        r"its index lists 23 examples, its files hold 24",
+        r"recordings\.jsonl was changed after it was written",
     ),
 }
 

@@ -14,6 +14,7 @@ from physio_mae_jax.inference import Encoder
 from physio_mae_jax.inference.export import read_calling
 from physio_mae_jax.signals.preprocess import z_score
 from tests.encoders import beats, encoder
+from tests.tampering import resealed
 
 LEADS = ["I", "II", "V1"]
 
@@ -63,8 +64,9 @@ def damage(path):
 
 
 def change_description(folder, **changes):
+    """Change the description, and its hashes with it."""
     path = folder / "config.json"
-    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+    path.write_text(json.dumps(resealed(json.loads(path.read_text()) | changes)))
 
 
 def rewrite(folder, arrays):
@@ -97,7 +99,10 @@ def of_another_shape(folder):
         (lambda f: (f / "config.json").write_text("{"), r"config\.json cannot be read"),
         (lambda f: (f / "config.json").write_text("[1]"), "its format is 'none'"),
         (lambda f: change_description(f, format="bert"), "its format is 'bert'"),
-        (lambda f: change_description(f, contract={}), "not the contract of a pre-trained"),
+        (
+            lambda f: change_description(f, contract={}),
+            "the contract of .*config.json lacks 'model'",
+        ),
         (without_one, "encoder/stack/norm/scale is missing"),
         (of_another_shape, r"norm/scale is float32\[7\], not float32\[32\]"),
     ],

@@ -44,7 +44,7 @@ LIBRARIES = {
     "tensorflow": set(),
     "torch": set(),
     "tensorflow_datasets": {"preparation", "data/prepared.py", "data/feature_files.py"},
-    "array_record": {"preparation", "data/feature_files.py"},
+    "array_record": {"preparation", "data/prepared.py", "data/feature_files.py"},
     "apache_beam": {"preparation/executors.py"},
     "pickle": {"data/restricted_pickle.py"},
     "pyarrow": {"data"},

@@ -10,7 +10,7 @@ import pytest
 from ml_collections import ConfigDict
 
 from physio_mae_jax.data.opening import DataConfig
-from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.experiment.pretraining import build_task
 from physio_mae_jax.experiment.settings import data_settings, model_settings, typed
 from physio_mae_jax.models.config import MaeConfig
@@ -189,7 +189,7 @@ class TestSharedModels:
         return dataclasses.asdict(model)
 
     def test_as_it_was(self, content):
-        assert dataclasses.asdict(model_of_json(content)) == content
+        assert dataclasses.asdict(model_of_json(content, "it")) == content
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -204,14 +204,14 @@ class TestSharedModels:
         ],
     )
     def test_of_the_model(self, content, name, value):
-        with pytest.raises(ConfigError, match=rf"model\.{name} is "):
-            model_of_json(content | {name: value})
+        with pytest.raises(UserError, match=rf"\b{name}\b"):
+            model_of_json(content | {name: value}, "config.json")
 
     @pytest.mark.parametrize("value", [10**6, 10**8, "64", None, math.nan, 1])
     def test_of_the_wavelets(self, content, value):
         wavelet = content["wavelet"] | {"num_scales": value}
-        with pytest.raises(ConfigError, match=r"model\.wavelet\.num_scales is "):
-            model_of_json(content | {"wavelet": wavelet})
+        with pytest.raises(UserError, match=r"wavelet\.num_scales\b"):
+            model_of_json(content | {"wavelet": wavelet}, "config.json")
 
 
 def test_a_bank_that_takes_all_memory_is_refused():

@@ -6,12 +6,13 @@ Hashes say no name and hold no sample, so they may travel with a model whose dat
 import base64
 import dataclasses
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol, TypedDict, runtime_checkable
 
 import numpy as np
 
 from physio_mae_jax.data.fingerprints import block_hashes, subject_hash
+from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.errors import DataError
 
@@ -35,10 +36,17 @@ class TrainingRecord:
     Attributes:
         subjects: [n] uint64, sorted, of ``fingerprints.subject_hash``.
         blocks: [k] uint64, sorted, of ``fingerprints.block_hashes``.
+        is_complete: False where all or some of what was trained on is not known.
     """
 
     subjects: np.ndarray
     blocks: np.ndarray
+    is_complete: bool = True
+
+    @classmethod
+    def unknown(cls) -> "TrainingRecord":
+        """Return the record of a model of which nobody says what it was trained on."""
+        return cls(_array(()), _array(()), is_complete=False)
 
     @classmethod
     def of(cls, source: SignalSource, indices: Sequence[int]) -> "TrainingRecord":
@@ -51,24 +59,57 @@ class TrainingRecord:
     def joined(self, other: "TrainingRecord") -> "TrainingRecord":
         """Return what either was trained on, for a model that is trained further."""
         return TrainingRecord(
-            np.union1d(self.subjects, other.subjects), np.union1d(self.blocks, other.blocks)
+            np.union1d(self.subjects, other.subjects),
+            np.union1d(self.blocks, other.blocks),
+            self.is_complete and other.is_complete,
         )
 
-    def to_json(self) -> dict[str, str]:
+    def to_json(self) -> dict[str, Any]:
         """Write as text, eight bytes a hash."""
-        return {
+        texts = {
             name: base64.b64encode(getattr(self, name).astype("<u8").tobytes()).decode()
             for name in ("subjects", "blocks")
         }
+        return {**texts, "is_complete": self.is_complete}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, str]) -> "TrainingRecord":
-        """Invert ``to_json``."""
+    def from_json(cls, content: Any, where: str, way_out: str) -> "TrainingRecord":
+        """Invert ``to_json``.
+
+        Hashes of nobody are no proof that nobody was trained on: such a record is not complete.
+
+        Args:
+            content: decoded JSON.
+            where, way_out: for the error, as of ``json_types.typed``.
+
+        Raises:
+            DataError: it is not what ``to_json`` writes.
+        """
+        stored = typed(_Stored, content, where, way_out)
         subjects, blocks = (
-            np.frombuffer(base64.b64decode(content[name]), "<u8").astype(np.uint64)
-            for name in ("subjects", "blocks")
+            _decoded(stored[name], f"{where}: {name}", way_out) for name in ("subjects", "blocks")
         )
-        return cls(subjects, blocks)
+        known = stored["is_complete"] and len(subjects) > 0 and len(blocks) > 0
+        return cls(subjects, blocks, known)
+
+
+class _Stored(TypedDict):
+    """What a file says of a training record: base64 of 64-bit hashes, ascending."""
+
+    subjects: str
+    blocks: str
+    is_complete: bool
+
+
+def _decoded(text: str, where: str, way_out: str) -> np.ndarray:
+    try:
+        content = base64.b64decode(text, validate=True)
+        hashes = np.frombuffer(content, "<u8").astype(np.uint64)
+    except ValueError as error:
+        raise DataError(f"{where} are no hashes in base64 ({error}); {way_out}") from error
+    if (hashes[1:] <= hashes[:-1]).any():
+        raise DataError(f"{where} are hashes that do not ascend; {way_out}")
+    return hashes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -79,17 +120,19 @@ class ContaminationReport:
         num_recordings, num_subjects: judged on.
         subjects: keys of those trained on.
         recordings: ids of those with a block of samples trained on.
+        is_complete: False where more may have been trained on than is known.
     """
 
     num_recordings: int
     num_subjects: int
     subjects: tuple[str, ...]
     recordings: tuple[str, ...]
+    is_complete: bool = True
 
     @property
     def is_clean(self) -> bool:
-        """True where nothing was trained on."""
-        return not self.subjects and not self.recordings
+        """True where it is known that nothing was trained on."""
+        return self.is_complete and not self.subjects and not self.recordings
 
     def line(self) -> str:
         """Word the report on one line."""
@@ -97,6 +140,11 @@ class ContaminationReport:
             return (
                 f"contamination: none of {self.num_subjects} subjects and {self.num_recordings} "
                 "recordings was trained on."
+            )
+        if not self.subjects and not self.recordings:
+            return (
+                "CONTAMINATION NOT KNOWN: the model does not say, or not completely, what it was "
+                f"trained on; it may have seen these {self.num_subjects} subjects."
             )
         return (
             f"CONTAMINATION: {len(self.subjects)} of {self.num_subjects} subjects"
@@ -122,7 +170,7 @@ def check_contamination(
         strict: refuse rather than report.
 
     Raises:
-        DataError: ``strict``, and something was trained on.
+        DataError: ``strict``, and something was trained on or that is not known.
     """
     infos = source.recordings
     subjects = {infos[i].subject_key: _subject(source, i) for i in indices}
@@ -136,6 +184,7 @@ def check_contamination(
             for i in indices
             if np.isin(_array(hashes_of(source, i)), trained_on.blocks).any()
         ),
+        is_complete=trained_on.is_complete,
     )
     if report.is_clean:
         _LOG.info("%s", report.line())

@@ -2,9 +2,10 @@
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from physio_mae_jax.data.channel_plan import ChannelPlan
+from physio_mae_jax.data.json_types import Between
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
 
@@ -24,10 +25,10 @@ class InputContract:
     """
 
     channels: tuple[str, ...]
-    num_channels: int
+    num_channels: Annotated[int, Between(1)]
     units: Mapping[str, str]
-    sampling_rate_hz: float
-    num_samples: int
+    sampling_rate_hz: Annotated[float, Between(1e-9)]
+    num_samples: Annotated[int, Between(1)]
     band_hz: tuple[float, float] | None
     normalisation: str
     filters: Mapping[str, str]
@@ -51,14 +52,6 @@ class InputContract:
     def to_json(self) -> dict[str, Any]:
         """Return the contract for a file."""
         return dataclasses.asdict(self)
-
-    @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "InputContract":
-        """Invert ``to_json``."""
-        values = dict(content)
-        values["channels"] = tuple(values["channels"])
-        values["band_hz"] = tuple(values["band_hz"]) if values["band_hz"] else None
-        return cls(**values)
 
 
 def conversion_notes(

@@ -3,13 +3,23 @@
 import errno
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import zipfile
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from physio_mae_jax.data.feature_index import (
+    INDEX_FILE,
+    WAY_OUT,
+    FeatureIndex,
+    FeatureShard,
+    file_sha256,
+    read_index,
+)
 from physio_mae_jax.data.feature_table import TEXTS, FeatureTable
+from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import ConfigError, DataError
 
 # What tfds calls the parts of a folder of array_record files.
@@ -23,12 +33,12 @@ class Format(NamedTuple):
     Attributes:
         name: of the files, from number and count.
         write: a table to a path.
-        read: it back from a path, with ``FeatureTable.about``.
+        read: columns back from a path.
     """
 
     name: Callable[[int, int], str]
     write: Callable[[FeatureTable, Path], None]
-    read: Callable[[Path, Mapping[str, Any]], FeatureTable]
+    read: Callable[[Path, FeatureIndex], dict[str, np.ndarray]]
 
 
 def format_of(name: str) -> Format:
@@ -55,9 +65,12 @@ def _write_npz(table: FeatureTable, path: Path) -> None:
         np.savez(file, about=np.asarray(json.dumps(table.about())), **columns)
 
 
-def _read_npz(path: Path, about: Mapping[str, Any]) -> FeatureTable:
+def _read_npz(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(path) as archive:
+        if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
+            raise DataError("it is compressed, which the extraction does not do")
     with np.load(path, allow_pickle=False) as archive:
-        return FeatureTable.of({n: archive[n] for n in archive.files if n != "about"}, about)
+        return {name: archive[name] for name in archive.files if name != "about"}
 
 
 def _write_parquet(table: FeatureTable, path: Path) -> None:
@@ -72,15 +85,19 @@ def _write_parquet(table: FeatureTable, path: Path) -> None:
         else:
             columns[name] = pa.array(values.tolist(), pa.string())
     meta = {"physio_mae_jax": json.dumps(table.about())}
-    pq.write_table(pa.table(columns).replace_schema_metadata(meta), path)
+    whole = pa.table(columns).replace_schema_metadata(meta)
+    pq.write_table(whole, path, write_page_checksum=True)
 
 
-def _read_parquet(path: Path, about: Mapping[str, Any]) -> FeatureTable:
+def _read_parquet(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]:
     import pyarrow.parquet as pq
 
-    found = pq.read_table(path)
-    columns = {name: np.asarray(found.column(name).to_pylist()) for name in found.column_names}
-    return FeatureTable.of(columns, about)
+    with pq.ParquetFile(path, page_checksum_verification=True) as file:
+        # Before anything is unpacked: a small file can claim to hold very many rows.
+        if file.metadata.num_rows > path.stat().st_size:
+            raise DataError(f"{file.metadata.num_rows} rows cannot be in so small a file")
+        found = file.read()
+    return {name: np.asarray(found.column(name).to_pylist()) for name in found.column_names}
 
 
 def _write_array_record(table: FeatureTable, path: Path) -> None:
@@ -105,19 +122,21 @@ def _write_array_record(table: FeatureTable, path: Path) -> None:
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
-def _read_array_record(path: Path, about: Mapping[str, Any]) -> FeatureTable:
-    import tensorflow_datasets as tfds
+def _read_array_record(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]:
     from array_record.python import array_record_module
 
-    spec = tfds.features.FeaturesDict.from_config(str(path.parent))
+    # Not from the folder: tfds would import whatever module a features.json names.
+    spec = _tfds_features(index.empty_table())
     reader = array_record_module.ArrayRecordReader(str(path))
-    rows = [spec.deserialize_example_np(row) for row in reader.read_all()]
-    reader.close()
+    try:
+        rows = [spec.deserialize_example_np(row) for row in reader.read_all()]
+    finally:
+        reader.close()
     columns: dict[str, np.ndarray] = {}
     for name in rows[0]:
         values = [row[name].decode() if name in TEXTS else row[name] for row in rows]
         columns[name] = np.asarray(values)
-    return FeatureTable.of(columns, about)
+    return columns
 
 
 def describe_for_tfds(folder: Path, table: FeatureTable, shard_lengths: Sequence[int]) -> None:
@@ -161,47 +180,42 @@ def _plain(value: Any) -> Any:
     return str(value) if isinstance(value, np.str_) else value
 
 
-def read_index(folder: Path) -> dict[str, Any]:
-    """Read the index of a folder of tables.
-
-    Raises:
-        DataError: there is none, or it is broken.
-    """
-    path = folder / INDEX_FILE
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(
-            f"{path} cannot be read ({error}); run the extraction of features again, it goes on "
-            "where it was."
-        ) from error
-
-
 def read_features(folder: str | Path) -> FeatureTable:
     """Read all tables of an extraction (``configs/features.py``) as one.
 
     Raises:
-        DataError: it is not finished, or a file is broken.
+        DataError: it is not finished, or a file is broken or was changed.
     """
     place = Path(folder).expanduser()
     index = read_index(place)
-    kind, about = format_of(index["format"]), index["about"]
-    tables = []
-    for shard in index["shards"]:
-        try:
-            if shard["num_rows"]:
-                tables.append(kind.read(place / shard["file"], about))
-        except Exception as error:  # of numpy, zipfile, pyarrow, array_record: a dozen kinds
-            raise DataError(
-                f"{place / shard['file']} is broken ({type(error).__name__}: "
-                f"{str(error)[:200]}); remove it and run the extraction again."
-            ) from error
+    tables = [_read_shard(place, shard, index) for shard in index.shards if shard.num_rows]
     if not tables:
         raise DataError(f"{place} holds no embeddings: every recording was rejected.")
     return FeatureTable.joined(tables)
 
 
-INDEX_FILE = "index.json"
+def _read_shard(folder: Path, shard: FeatureShard, index: FeatureIndex) -> FeatureTable:
+    path = folder / shard.file
+    found = file_sha256(path)
+    if found != shard.sha256:
+        raise DataError(
+            f"{path} is damaged or of another extraction: its SHA-256 is {found[:16]}…, "
+            f"{shard.sha256[:16]}… is in {INDEX_FILE}; {WAY_OUT}"
+        )
+    try:
+        columns = format_of(index.format).read(path, index)
+        wanted = {name: values.shape[1:] for name, values in index.empty_table().columns().items()}
+        shapes = {name: values.shape for name, values in columns.items()}
+        if shapes != {name: (shard.num_rows, *rest) for name, rest in wanted.items()}:
+            raise DataError(f"its columns are {show(shapes)}, which {INDEX_FILE} does not say")
+        return FeatureTable.of(columns, vars(index.about))
+    except Exception as error:  # of numpy, zipfile, pyarrow, array_record: a dozen kinds
+        raise DataError(
+            f"{path} is broken ({type(error).__name__}: {str(error)[:200]}); remove it and run the "
+            "extraction again."
+        ) from error
+
+
 FORMATS = {
     "npz": Format(lambda i, n: f"{DATA_SET}-{i:05d}-of-{n:05d}.npz", _write_npz, _read_npz),
     "parquet": Format(

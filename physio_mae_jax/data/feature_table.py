@@ -9,7 +9,7 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 
 TEXTS = ("record_id", "subject_id", "data_set", "split")
-_LABEL = "label_"
+LABEL = "label_"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -39,16 +39,16 @@ class FeatureTable:
     def columns(self) -> dict[str, np.ndarray]:
         """Return every column by its name in a file."""
         texts = {name: getattr(self, name) for name in TEXTS}
-        labels = {f"{_LABEL}{task}": values for task, values in self.labels.items()}
+        labels = {f"{LABEL}{task}": values for task, values in self.labels.items()}
         return {"embedding": self.embedding, **texts, **labels}
 
     @classmethod
     def of(cls, columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> "FeatureTable":
         """Invert ``columns``, with 'classes' and 'contract' in ``about``."""
         labels = {
-            name.removeprefix(_LABEL): np.asarray(values, np.int8)
+            name.removeprefix(LABEL): np.asarray(values, np.int8)
             for name, values in columns.items()
-            if name.startswith(_LABEL)
+            if name.startswith(LABEL)
         }
         texts: dict[str, Any] = {name: np.asarray(columns[name], str) for name in TEXTS}
         embedding = np.asarray(columns["embedding"], np.float32)

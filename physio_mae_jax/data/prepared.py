@@ -1,13 +1,17 @@
 """A prepared data set as a source of recordings, read from its array_record files."""
 
 import logging
+import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from physio_mae_jax.data import prepared_index
-from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
+from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord, Shard
+from physio_mae_jax.data.regular_file import regular_size
 from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
@@ -34,15 +38,9 @@ class PreparedSource:
         self._cache = cache or SampleCache(0)
         self._cache_name = str(folder)
         self.contract: PreparedContract = prepared_index.read_contract(folder)
-        self.records: Sequence[PreparedRecord] = prepared_index.read_index(folder)
-        self._examples = _open_examples(folder)
+        self.records: Sequence[PreparedRecord] = prepared_index.read_index(folder, self.contract)
+        self._examples = _open_examples(folder, self.contract.shards)
         self._recordings = tuple(_info(record, self.contract.name) for record in self.records)
-        held = sum(record.num_examples for record in self.records)
-        if held != len(self._examples):
-            raise DataError(
-                f"{folder} is damaged: its index lists {held} examples, its files hold "
-                f"{len(self._examples)}; prepare the data set again with --overwrite."
-            )
 
     @property
     def recordings(self) -> Sequence[RecordingInfo]:
@@ -88,6 +86,14 @@ class PreparedSource:
                 f"{self.folder} is damaged: where recording {record.record_id} should be lies "
                 f"{record_id}; prepare the data set again with --overwrite."
             )
+        start = (example - record.first_example) * record.segment_samples
+        length = min(record.segment_samples, record.num_samples - start)
+        if signal.shape != (len(record.channels), length):
+            raise DataError(
+                f"{self.folder} is damaged: an example of recording {record.record_id} has the "
+                f"shape {list(signal.shape)}, its index says {[len(record.channels), length]}; "
+                "prepare the data set again with --overwrite."
+            )
         return signal
 
 
@@ -124,35 +130,61 @@ def _versions(folder: Path) -> list[Path]:
     found = []
     for child in folder.iterdir():
         numbers = child.name.split(".")
-        whole = (child / prepared_index.CONTRACT_FILE).is_file()
-        if whole and len(numbers) == 3 and all(number.isdigit() for number in numbers):
+        whole = os.path.lexists(child / prepared_index.CONTRACT_FILE)
+        if whole and re.fullmatch(r"\d{1,9}(\.\d{1,9}){2}", child.name, re.ASCII):
             found.append((tuple(map(int, numbers)), child))
     return [child for _, child in sorted(found)]
 
 
+class _Part(NamedTuple):
+    """Examples [skip, skip + take) of a file, as array_record is asked for them."""
+
+    filename: str
+    skip: int
+    take: int
+    examples_in_shard: int
+
+
 class _Examples:
-    """Signal and record id of each example, nothing else being decoded."""
+    """Signal and record id of each example, nothing else being decoded.
 
-    def __init__(self, folder: Path) -> None:
-        import tensorflow_datasets as tfds  # half a second, paid by those who read prepared data
+    What an example looks like is said here and not read from the folder: tfds would import
+    whatever module a ``features.json`` names.
+    """
 
-        builder = tfds.builder_from_directory(folder)
-        features = builder.info.features
-        wanted = {name: features[name] for name in ("signal", "record_id")}
-        self._features = tfds.features.FeaturesDict(wanted)
-        self._serialized = builder.as_data_source(split=prepared_index.SPLIT_NAME).data_source
+    def __init__(self, folder: Path, shards: Sequence[Shard]) -> None:
+        # Half a second, paid by those who read prepared data.
+        import tensorflow_datasets as tfds
+        from array_record.python.array_record_data_source import ArrayRecordDataSource
 
-    def __len__(self) -> int:
-        return len(self._serialized)
+        features = tfds.features
+        signal = features.Tensor(
+            shape=(None, None), dtype=np.float32, encoding=features.Encoding.BYTES
+        )
+        self._features = features.FeaturesDict({"signal": signal, "record_id": features.Text()})
+        self._serialized = ArrayRecordDataSource(
+            [
+                _Part(str(folder / shard.file), 0, shard.num_examples, shard.num_examples)
+                for shard in shards
+                if shard.num_examples
+            ]
+        )
 
     def __getitem__(self, index: int) -> tuple[str, np.ndarray]:
         example = self._features.deserialize_example_np(self._serialized[index])
         return example["record_id"].decode(), example["signal"]
 
 
-def _open_examples(folder: Path) -> _Examples:
+def _open_examples(folder: Path, shards: Sequence[Shard]) -> _Examples:
+    for shard in shards:
+        found = regular_size(folder / shard.file, prepared_index.WAY_OUT)
+        if found != shard.num_bytes:
+            raise DataError(
+                f"{folder / shard.file} has {found:,} bytes, {shard.num_bytes:,} were written; "
+                f"{prepared_index.WAY_OUT}"
+            )
     try:
-        return _Examples(folder)
+        return _Examples(folder, shards)
     except Exception as error:  # of tfds, array_record and protobuf: a dozen kinds
         raise DataError(
             f"{folder} cannot be opened ({type(error).__name__}: {str(error)[:300]}); prepare the "

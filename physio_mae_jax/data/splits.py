@@ -23,11 +23,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 
 from physio_mae_jax.data.fingerprints import text_hash
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.json_types import show, typed
+from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, DataError
 
@@ -68,7 +71,7 @@ class Split:
     def to_json(self) -> dict[str, Any]:
         """Return the content of a ``split.json``."""
         parts = {part: list(self.parts[part]) for part in PARTS}
-        return {"rule": self.rule, "parts": parts, "hash": self.hash}
+        return sealed({"rule": self.rule, "parts": parts, "hash": self.hash})
 
     def divide(
         self, recordings: Sequence[RecordingInfo], indices: Sequence[int]
@@ -125,22 +128,34 @@ def read_split(path: Path) -> Split:
     Raises:
         DataError: it cannot be read, was altered after it was written, or its parts overlap.
     """
-    try:
-        content = json.loads(path.expanduser().read_text(encoding="utf-8"))
-        parts = {part: tuple(content["parts"][part]) for part in PARTS}
-        rule, stated = str(content["rule"]), content["hash"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    way_out = "give a split.json that a run wrote, or a rule."
+    content = read_json(path.expanduser(), way_out)
+    stored = typed(_Stored, content, f"split {path}", way_out)
+    split = Split(rule=stored["rule"], parts=cast(Mapping[str, tuple[str, ...]], stored["parts"]))
+    if split.hash != stored["hash"]:
         raise DataError(
-            f"split {path} cannot be read ({type(error).__name__}: {error}); give a split.json "
-            "that a run wrote, or a rule."
-        ) from error
-    split = Split(rule=rule, parts=parts)
-    if split.hash != stated:
-        raise DataError(
-            f"split {path} was altered: its parts have the hash {split.hash}, it says {stated}. "
-            "Make it again with the rule."
+            f"split {path} was altered: its parts have the hash {split.hash}, it says "
+            f"{show(stored['hash'])}. Make it again with the rule."
         )
+    unsealed(content, f"split {path}", way_out)
     return split
+
+
+class _Parts(TypedDict):
+    """Subject keys of each of ``PARTS``."""
+
+    train: tuple[str, ...]
+    validation: tuple[str, ...]
+    test: tuple[str, ...]
+
+
+class _Stored(TypedDict):
+    """The content of a ``split.json``."""
+
+    rule: str
+    parts: _Parts
+    hash: str
+    seal: Mapping[str, str]
 
 
 def is_leaking(rule: str) -> bool:
@@ -224,7 +239,7 @@ def _random(slots: Sequence[str], keys: Sequence[str], rule: str, seed: int) -> 
 
 
 def _k_folds(text: str, keys: Sequence[str], rule: str, seed: int) -> dict[str, set[str]]:
-    match = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", text)
+    match = re.fullmatch(r"\s*(\d{1,9})\s*:\s*(\d{1,9})\s*", text, re.ASCII)
     count, chosen = (int(match[1]), int(match[2])) if match else (0, 0)
     if len(keys) < 3:
         raise ConfigError(
@@ -255,7 +270,7 @@ def _by_attribute(
     drop_shared: bool,
 ) -> dict[str, set[str]]:
     values = [_attribute(info, name, rule) for info in infos]
-    listed = [set() if _is_share(slot) else _expand(slot) for slot in slots]
+    listed = [set() if _is_share(slot) else _expand(slot, len(set(values))) for slot in slots]
     for value in sorted(set().union(*listed) - set(values)):
         raise DataError(
             f"split rule {rule!r} lists {name} {value!r}, which no recording has; there is "
@@ -294,12 +309,19 @@ def _attribute(info: RecordingInfo, name: str, rule: str) -> str:
     return str(info.attributes[name])
 
 
-def _expand(text: str) -> set[str]:
-    """Read '1-8,10' as a set of values."""
+def _expand(text: str, num_known: int) -> set[str]:
+    """Read '1-8,10' as a set of values.
+
+    Of a span longer than there are values, the first ones are enough to find one that is missing.
+    """
     values: set[str] = set()
     for item in filter(None, (part.strip() for part in text.split(","))):
-        span = re.fullmatch(r"(\d+)-(\d+)", item)
-        values |= {str(n) for n in range(int(span[1]), int(span[2]) + 1)} if span else {item}
+        span = re.fullmatch(r"(\d{1,18})-(\d{1,18})", item, re.ASCII)
+        if span is None:
+            values.add(item)
+            continue
+        first, last = int(span[1]), int(span[2])
+        values |= {str(n) for n in range(first, min(last, first + num_known) + 1)}
     return values
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import curves
 from physio_mae_jax.evaluation.card_text import render
@@ -75,7 +76,7 @@ def write_card(
         "decisions": decisions.to_json(),
         "context": context,
     }
-    artifacts.write_json(folder / "evaluation.json", plain(content))
+    artifacts.write_json(folder / "evaluation.json", sealed(plain(content)))
     text = render(
         title=title,
         evaluations=evaluations,

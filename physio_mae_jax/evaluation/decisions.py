@@ -7,7 +7,7 @@ were chosen on, so that an evaluation can say if it judges the same people.
 """
 
 import dataclasses
-from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,15 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 from physio_mae_jax.data.fingerprints import text_hash
+from physio_mae_jax.data.json_types import show, typed
+from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.predictions import KINDS, Predictions
 
 # A Gaussian prior on calibration of variance 10 around none, worth a fraction of one unit: it
 # keeps slopes finite where a class is separated and decides where there are few positives.
 _RIDGE = 0.1
+_WAY_OUT = "copy the run again, or run its command again."
 # A slope stays above zero, so that calibration never turns the order of units around.
 _LEAST_SLOPE = 1e-3
 _LOG_TEMPERATURES = (-4.0, 4.0)
@@ -103,20 +106,39 @@ class Decisions:
         }
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any]) -> "Decisions":
+    def from_json(cls, content: Any, where: str = "decisions") -> "Decisions":
         """Invert ``to_json``.
 
         Raises:
-            DataError: the content is not that of decisions.
+            DataError: the content is not that of decisions; it names the field, and ``where``.
         """
-        try:
-            fields: dict[str, Any] = {
-                name: tuple(value) if isinstance(value, list) else value
-                for name, value in content.items()
-            }
-            return cls(**fields)
-        except (TypeError, AttributeError) as error:
-            raise DataError(f"these are no decisions that to_json wrote: {error}.") from error
+        found = typed(cls, content, where, _WAY_OUT)
+        problem = _contradiction(found)
+        if problem:
+            raise DataError(f"{where}: {problem}; {_WAY_OUT}")
+        return found
+
+
+def read_decisions(path: Path) -> Decisions:
+    """Read the decisions.json of a run; raises as ``Decisions.from_json``."""
+    return Decisions.from_json(read_sealed(path, _WAY_OUT), str(path))
+
+
+def _contradiction(decisions: Decisions) -> str:
+    """Say what of decisions cannot be; '' where all can."""
+    if decisions.kind not in KINDS:
+        return f"kind is {show(decisions.kind)}, where one of {', '.join(KINDS)} is expected"
+    wanted = len(decisions.classes)
+    needed = ("slopes", "intercepts", "thresholds") if decisions.kind == "multilabel" else ()
+    for name in ("slopes", "intercepts", "thresholds", "num_positives"):
+        found = len(getattr(decisions, name))
+        if found not in ((wanted,) if name in needed else (0, wanted)):
+            return f"{name} has {found} numbers, of {wanted} classes"
+    if decisions.temperature <= 0 or min(decisions.slopes, default=1.0) <= 0:
+        return "temperature and slopes must be above 0"
+    if decisions.beta <= 0 or not set(decisions.undecided) <= set(decisions.classes):
+        return "beta must be above 0 and undecided be classes"
+    return ""
 
 
 def uncalibrated_probabilities(predictions: Predictions) -> np.ndarray:

@@ -1,12 +1,16 @@
 """What a run that was judged left in its folder."""
 
 import dataclasses
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.evaluation.predictions import Predictions
+
+_WAY_OUT = "remove the folder of that run and give the same command again."
+_Value: Any = float | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -25,14 +29,25 @@ class Judged:
 
 
 def read_judged(folder: Path) -> Judged:
-    """Read the folder of a run that has its card."""
-    card = json.loads((folder / "evaluation.json").read_text(encoding="utf-8"))
-    overall = card["evaluations"]["test"]["overall"]
+    """Read the folder of a run that has its card.
+
+    Raises:
+        DataError: the card or the predictions are broken, or were changed after they were written.
+    """
+    path = folder / "evaluation.json"
+    card = read_sealed(path, _WAY_OUT)
+
+    def part(content: Any, name: str) -> dict[str, Any]:
+        found = content.get(name) if isinstance(content, dict) else None
+        return typed(dict, found, f"{path}: {name}", _WAY_OUT)
+
+    overall = part(part(part(card, "evaluations"), "test"), "overall")
+    values = {
+        name: typed(_Value, part(overall, name).get("value"), f"{path}: {name}", _WAY_OUT)
+        for name in overall
+    }
     return Judged(
         predictions=Predictions.load(folder / "predictions" / "test.npz"),
-        figures={
-            name: float("nan") if held["value"] is None else float(held["value"])
-            for name, held in overall.items()
-        },
-        context=card["context"],
+        figures={name: float("nan") if value is None else value for name, value in values.items()},
+        context=part(card, "context"),
     )

@@ -1,7 +1,6 @@
 """Folds of one subject each: run one by one, then judged together and person by person."""
 
 import dataclasses
-import json
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -12,7 +11,7 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import measures
 from physio_mae_jax.evaluation.card import write_card
-from physio_mae_jax.evaluation.decisions import Decisions
+from physio_mae_jax.evaluation.decisions import Decisions, read_decisions
 from physio_mae_jax.evaluation.evaluation import evaluate
 from physio_mae_jax.evaluation.judged import Judged, read_judged
 from physio_mae_jax.evaluation.markdown import escape, named, number, table, words
@@ -96,13 +95,13 @@ class _Fold(Judged):
 
     @classmethod
     def read(cls, folder: Path) -> "_Fold":
-        content = json.loads((folder / "decisions.json").read_text(encoding="utf-8"))
-        return cls(decisions=Decisions.from_json(content), **vars(read_judged(folder)))
+        decisions = read_decisions(folder / "decisions.json")
+        return cls(decisions=decisions, **vars(read_judged(folder)))
 
 
 def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:
     """Return the line of a fold that is not clean, if there is one."""
-    lines = [str(context["contamination"]) for context in contexts]
+    lines = [str(context.get("contamination", "CONTAMINATION NOT KNOWN.")) for context in contexts]
     bad = [line for line in lines if line.startswith("CONTAMINATION")]
     if bad:
         return f"{bad[0]} So it is in {len(bad)} of {len(lines)} folds."

@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.units import Units
 from physio_mae_jax.evaluation import metrics
@@ -164,7 +165,7 @@ def judge(
     if jax.process_index() == 0:
         for part, some in predictions.items():
             some.save(workdir / "predictions" / f"{part}.npz")
-        artifacts.write_json(workdir / "decisions.json", decisions.to_json())
+        artifacts.write_json(workdir / "decisions.json", sealed(decisions.to_json()))
         write_card(
             workdir,
             title=str(context.get("title", "Evaluation")),

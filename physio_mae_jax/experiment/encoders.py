@@ -1,8 +1,8 @@
 """Encoders to begin with: of a pre-training run or of the original's weights, for any window."""
 
 import dataclasses
-import json
 import logging
+import os
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,8 +11,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.regular_file import is_folder
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.past_run import read_run
+from physio_mae_jax.experiment.past_run import CONFIG_FILE, check_setting, read_run
 from physio_mae_jax.experiment.settings import whole_samples
 from physio_mae_jax.inference.positions import resize_columns
 from physio_mae_jax.inference.torch_file import read_state_dict
@@ -80,14 +83,15 @@ def encoder_of_run(folder: str, window_seconds: float) -> StartingEncoder:
 
 def _refuse_other_task(folder: str) -> None:
     """Say of a run that was no pre-training what can be done with it."""
-    if not (Path(folder) / "config.json").is_file():
+    if not (is_folder(Path(folder)) and os.path.lexists(Path(folder) / CONFIG_FILE)):
         return
     settings = read_run(folder)
-    if settings["task"] != "pretrain":
+    task = check_setting(settings, "task", str, folder)
+    if task != "pretrain":
         began = settings.get("start") or settings.get("run")
         other = f", such as the one it began from, {began}" if began else ""
         raise ConfigError(
-            f"the run in {folder} was of task {settings['task']!r}; an encoder is read from a "
+            f"the run in {folder} was of task {task!r}; an encoder is read from a "
             f"pre-training{other}. A fine-tuned model is judged by "
             "--config=configs/evaluate.py:method=head."
         )
@@ -104,13 +108,13 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Start
     Raises:
         UserError: a file is missing or broken, or the weights do not fit the arguments.
     """
-    try:
-        arguments = json.loads(Path(config_path).expanduser().read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ConfigError(
-            f"weights_config={config_path!r} cannot be read ({error}); give a JSON file with the "
-            "arguments of the constructor that made the weights, such as signal_len."
-        ) from error
+    way_out = (
+        "give a JSON file with the arguments of the constructor that made the weights, such as "
+        "signal_len, as weights_config."
+    )
+    arguments = typed(
+        dict, read_json(Path(config_path).expanduser(), way_out), config_path, way_out
+    )
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
     is_contrastive = isinstance(model, ContrastiveAutoencoder)
@@ -118,7 +122,7 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Start
     start = StartingEncoder(
         config=model.config,
         params=tree["encoder"],
-        trained_on=TrainingRecord(np.zeros(0, np.uint64), np.zeros(0, np.uint64)),
+        trained_on=TrainingRecord.unknown(),
         origin=path,
         channels_alone=is_contrastive,
     )

@@ -14,9 +14,11 @@ import jax
 from ml_collections import ConfigDict
 
 from physio_mae_jax import __version__
-from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.differences import differing, some, value_of
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import refuse_other_contract, saved_contract
 
@@ -80,6 +82,18 @@ def how_it_came_about() -> dict[str, Any]:
     }
 
 
+def channel_names_of(workdir: Path) -> int:
+    """Return how many channel names have a vector in the model that a work folder trains.
+
+    That of a run begun by an earlier version has fewer than a new one.
+    """
+    saved = saved_contract(workdir / "checkpoints")
+    if saved is None:
+        return len(VOCABULARY)
+    number = saved.get("model", {}).get("num_channel_names", NUM_FIRST_NAMES)
+    return number if isinstance(number, int) else len(VOCABULARY)
+
+
 def describe_run(
     config: ConfigDict, workdir: Path, contract: Mapping[str, Any], split: Mapping[str, Any]
 ) -> None:
@@ -98,7 +112,8 @@ def describe_run(
         _compare_settings(workdir, config)
     if jax.process_index() == 0:
         with artifacts.telling_a_full_disk(workdir):
-            artifacts.write_json(workdir / "config.json", describe_environment(config, contract))
+            described = sealed(describe_environment(config, contract))
+            artifacts.write_json(workdir / "config.json", described)
             artifacts.write_json(workdir / "split.json", dict(split))
 
 
@@ -113,7 +128,10 @@ def _compare_settings(workdir: Path, config: ConfigDict) -> None:
     path = workdir / "config.json"
     if not path.is_file():
         return
-    before = json.loads(path.read_text(encoding="utf-8"))["config"]
+    way_out = "move the file away to go on with the settings given, or choose another --workdir."
+    before = read_sealed(path, way_out).get("config")
+    if not isinstance(before, dict) or "task" not in before:
+        raise DataError(f"{path} holds no settings under 'config'; {way_out}")
     now = json.loads(json.dumps(config.to_dict()))
     if before["task"] != now["task"]:
         raise ConfigError(

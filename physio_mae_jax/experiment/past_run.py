@@ -1,9 +1,9 @@
 """Runs that are over: from a ConfigDict and a work folder to what examines them."""
 
-import json
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, TypeVar
 
 import jax
 from ml_collections import ConfigDict
@@ -13,17 +13,26 @@ from physio_mae_jax.data.contamination import (
     TrainingRecord,
     check_contamination,
 )
+from physio_mae_jax.data.json_types import Between, typed
 from physio_mae_jax.data.opening import DataConfig, OpenedData, open_data, require_part
+from physio_mae_jax.data.regular_file import is_folder, shortened
+from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.synthetic import SyntheticCohort
-from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.experiment.settings import typed as typed_settings
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.inference.trained import load_checkpoint
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.objectives.contrastive import NUM_MODALITIES
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
+
+CONFIG_FILE = "config.json"
+WAY_OUT = "copy the run again, or name another one."
+Seed = Annotated[int, Between(0, 2**32 - 1)]
+_T = TypeVar("_T")
 
 
 def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> RetrievalRun:
@@ -38,7 +47,7 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
         UserError: there is no such run, or it was not contrastive.
     """
     check_settings(config)
-    settings = typed(RetrievalConfig, "config", _own_settings(config))
+    settings = typed_settings(RetrievalConfig, "config", _own_settings(config))
     past = open_run(config.run, _moved(config))
     if not isinstance(past.model, ContrastiveAutoencoder):
         raise ConfigError(
@@ -46,6 +55,12 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
             "aligns nothing; train one with --config=configs/pretrain.py:model=contrastive."
         )
     opened = past.open()
+    if opened.reader.config.num_channels != NUM_MODALITIES:
+        raise ConfigError(
+            f"the run in {config.run} aligns {NUM_MODALITIES} modalities, but the data has windows "
+            f"of {opened.reader.config.num_channels} channels "
+            f"({', '.join(opened.contract.channels)}); name data that has both channels of the run."
+        )
     held_out = require_part(opened, "validation", past.data)
     report = check_contamination(past.trained_on, opened.source, held_out, strict=strict)
     return RetrievalRun(
@@ -106,22 +121,25 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
         UserError: there is no such run, or it was no pre-training.
     """
     settings = read_run(folder)
-    if settings["task"] != "pretrain":
+    task = check_setting(settings, "task", str, folder)
+    if task != "pretrain":
         raise ConfigError(
-            f"the run in {folder} was of task {settings['task']!r}; name the work folder of a "
-            "pre-training."
+            f"the run in {folder} was of task {task!r}; name the work folder of a pre-training."
         )
+    seed = check_setting(settings, "seed", Seed, folder)
+    section = {**check_setting(settings, "data", dict, folder), **changes}
+    data = check_setting({"data": section}, "data", DataConfig, folder)
     loaded = load_checkpoint(folder)
 
     def untrained() -> Params:
-        return jax.jit(loaded.contract.new_params)(jax.random.key(settings["seed"]))
+        return jax.jit(loaded.contract.new_params)(jax.random.key(seed))
 
     return PastRun(
         folder=folder,
         model=loaded.contract.build(),
         trained=loaded.params,
         untrained=untrained,
-        data=data_settings(settings["data"] | changes),
+        data=data,
         trained_on=loaded.trained_on,
     )
 
@@ -140,14 +158,38 @@ def _moved(config: ConfigDict) -> dict[str, Any]:
 
 
 def read_run(folder: str) -> dict[str, Any]:
-    """Read the settings of a run, those it was last gone on with."""
-    path = Path(folder) / "config.json"
-    if not folder or not path.is_file():
+    """Read the settings of a run, those it was last gone on with.
+
+    Raises:
+        ConfigError: the folder is of no run.
+        DataError: its config.json is broken or was changed after it was written.
+    """
+    path = Path(folder) / CONFIG_FILE
+    if not folder or not (is_folder(Path(folder)) and os.path.lexists(path)):
         raise ConfigError(
-            f"config.run={folder!r} is not the work folder of a run ({path} is absent); give one "
-            "with --config.run=DIR."
+            f"config.run={shortened(folder)!r} is not the work folder of a run ({CONFIG_FILE} is "
+            "absent); give one with --config.run=DIR."
         )
-    return json.loads(path.read_text(encoding="utf-8"))["config"]
+    content = read_sealed(path, WAY_OUT)
+    return check_setting(content, "config", dict, folder)
+
+
+def check_setting(settings: Mapping[str, Any], name: str, kind: type[_T], folder: str) -> _T:
+    """Return a setting of a run, which must be of a type.
+
+    Args:
+        settings: of ``read_run``, or a section of them.
+        name: of the setting.
+        kind: a type of ``data.json_types``.
+        folder: of the run.
+
+    Raises:
+        DataError: it is absent or of another type.
+    """
+    where = f"{Path(folder) / CONFIG_FILE}: {name}"
+    if name not in settings:
+        raise DataError(f"{where} is absent; {WAY_OUT}")
+    return typed(kind, settings[name], where, WAY_OUT)
 
 
 def _own_settings(config: ConfigDict) -> dict[str, Any]:

@@ -13,6 +13,7 @@ from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.signals.augment import AugmentConfig
+from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
 _Settings = TypeVar("_Settings")
@@ -105,10 +106,13 @@ def objective_settings(section: Mapping[str, Any]) -> ObjectiveConfig:
 
 
 def model_settings(
-    section: Mapping[str, Any], window_seconds: float, sampling_rate_hz: float
+    section: Mapping[str, Any],
+    window_seconds: float,
+    sampling_rate_hz: float,
+    num_channel_names: int = len(VOCABULARY),
 ) -> MaeConfig:
     """Make the model of its config section and the window it sees."""
-    values = dict(section)
+    values = {"num_channel_names": num_channel_names} | dict(section)
     wavelet = subsection("model", section, "wavelet")
     values["wavelet"] = typed(WaveletConfig, "model.wavelet", wavelet)
     values["num_samples"] = whole_samples(window_seconds, sampling_rate_hz)

@@ -1,10 +1,9 @@
 """From a ConfigDict to the judgement of a model that was fine-tuned before."""
 
 import dataclasses
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -12,16 +11,19 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import check_contamination
-from physio_mae_jax.data.opening import OpenedData, open_data, require_part
+from physio_mae_jax.data.json_types import typed as check_types
+from physio_mae_jax.data.opening import DataConfig, OpenedData, open_data, require_part
 from physio_mae_jax.data.splits import PARTS, is_leaking
-from physio_mae_jax.data.units import UnitConfig, Units, find_units
-from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.evaluation.decisions import Decisions
+from physio_mae_jax.data.units import Units, find_units
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.evaluation.decisions import Decisions, read_decisions
 from physio_mae_jax.evaluation.trained import EvaluationConfig, TrainedRun
-from physio_mae_jax.experiment.classifiers import MAE, build_model
+from physio_mae_jax.experiment.classifier_contract import ClassifierContract
+from physio_mae_jax.experiment.classifiers import BASELINES, MAE, build_model
 from physio_mae_jax.experiment.environment import count_devices, how_it_came_about
-from physio_mae_jax.experiment.past_run import read_run
+from physio_mae_jax.experiment.past_run import WAY_OUT, Seed, check_setting, read_run
 from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.models.heads import HeadConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
@@ -49,20 +51,18 @@ def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> Trained
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
-    past = ConfigDict(read_run(config.run))
+    past = _PastFinetuning.read(config.run)
     if workdir.resolve() == Path(config.run).resolve():
         raise ConfigError(
             f"--workdir={workdir} is the folder of the run itself, whose own card would be "
             "overwritten; name another."
         )
-    if past.task != "finetune":
-        raise ConfigError(
-            f"the run in {config.run} was of task {past.task!r} and has no head; judge its "
-            "features with --config=configs/evaluate.py:method=probe, or fine-tune it."
-        )
     decisions = _decisions_of(config.run)
-    with Checkpoints(Path(config.run) / BEST, keep=None) as checkpoints:
-        contract, seen = checkpoints.contract(), checkpoints.trained_on()
+    best = Path(config.run) / BEST
+    with Checkpoints(best, keep=None) as checkpoints:
+        checkpoints.refuse_damage()
+        contract = ClassifierContract.from_json(checkpoints.contract(), best)
+        seen = checkpoints.trained_on()
     opened, units = _open_judged(config, past, contract)
     judged = np.unique(units.recording).tolist()
     contamination = check_contamination(seen, opened.source, judged, strict=strict)
@@ -79,8 +79,39 @@ def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> Trained
     )
 
 
+class _PastFinetuning(NamedTuple):
+    """Settings of a fine-tuning that is over."""
+
+    architecture: str
+    data: dict[str, Any]
+    task: str
+    seed: int
+
+    @classmethod
+    def read(cls, folder: str) -> "_PastFinetuning":
+        settings = read_run(folder)
+        task = check_setting(settings, "task", str, folder)
+        if task != "finetune":
+            raise ConfigError(
+                f"the run in {folder} was of task {task!r} and has no head; judge its features "
+                "with --config=configs/evaluate.py:method=probe, or fine-tune it."
+            )
+        architecture = check_setting(settings, "architecture", str, folder)
+        if architecture not in (MAE, *BASELINES):
+            raise DataError(f"{folder}: architecture {architecture!r} is not known; {WAY_OUT}")
+        data = check_setting(settings, "data", dict, folder)
+        check_setting(settings, "data", DataConfig, folder)
+        units = check_setting(settings, "units", dict, folder)
+        return cls(
+            architecture=architecture,
+            data=data,
+            task=check_setting(units, "task", str, folder),
+            seed=check_setting(settings, "seed", Seed, folder),
+        )
+
+
 def _open_judged(
-    config: ConfigDict, past: ConfigDict, contract: Mapping[str, Any]
+    config: ConfigDict, past: _PastFinetuning, contract: ClassifierContract
 ) -> tuple[OpenedData, Units]:
     """Open the data of the run, or other data, and find the units to judge in the run's classes."""
     if config.part not in (*PARTS, EVERYONE):
@@ -88,54 +119,53 @@ def _open_judged(
     changes = {name: config[name] for name in ("sets", "root", "path", "split") if config[name]}
     if config.part == EVERYONE:
         changes["split"] = "none"
-    data = data_settings(past.data.to_dict() | changes)
+    data = data_settings(past.data | changes)
     if is_leaking(data.split):
         raise ConfigError(
             f"data.split={data.split!r} leaks, and a run by it is no result that could be judged "
             "again; judge it on other data with --config.sets and --config.split."
         )
-    window = contract["input"]
+    window = contract.input
     opened = open_data(
         data,
-        window["sampling_rate_hz"],
-        window["num_samples"],
+        window.sampling_rate_hz,
+        window.num_samples,
         progress=jax.process_index() == 0,
     )
     channels = opened.reader.config.num_channels
-    if past.architecture != MAE and channels != window["num_channels"]:
+    if past.architecture != MAE and channels != window.num_channels:
         raise ConfigError(
-            f"{past.architecture} was trained on {window['num_channels']} channels, but the data "
+            f"{past.architecture} was trained on {window.num_channels} channels, but the data "
             f"has {channels}; it takes no other number."
         )
     part = "train" if config.part == EVERYONE else config.part
-    settings = {
-        field.name: contract["units"][field.name] for field in dataclasses.fields(UnitConfig)
-    }
-    if contract["units"]["kind"] != "regression":
-        # In the order of the outputs, though the data may know more classes.
-        settings["classes"] = ",".join(contract["units"]["names"])
+    units = contract.units
+    # In the order of the outputs, though the data may know more classes.
+    classes = units.classes if units.kind == "regression" else ",".join(units.names)
     recordings = require_part(opened, part, data)
-    return opened, find_units(opened.source, opened.reader, recordings, UnitConfig(**settings))
+    return opened, find_units(opened.source, opened.reader, recordings, units.settings(classes))
 
 
 def _prediction(
     config: ConfigDict,
     architecture: str,
-    contract: Mapping[str, Any],
+    contract: ClassifierContract,
     opened: OpenedData,
     mesh: Mesh,
 ) -> Callable[[Units], np.ndarray]:
     """Load the model; return what predicts units with it."""
     encoder = None
     if architecture == MAE:
-        encoder = model_of_json(contract["model"]).for_platform(jax.default_backend())
-    num_outputs = len(contract["units"]["names"])
-    model, _ = build_model(architecture, encoder, contract["head"], num_outputs)
-    window = contract["input"]
-    shape = (window["num_channels"], window["num_samples"])
-    params, model_state = load_best(Path(config.run), model, shape, mesh)
+        where = f"the model in {config.run}"
+        encoder = model_of_json(contract.model, where).for_platform(jax.default_backend())
+    num_outputs = len(contract.units.names)
+    model, _ = build_model(architecture, encoder, _head(contract, config.run), num_outputs)
+    shape = (contract.input.num_channels, contract.input.num_samples)
+    params, model_state = load_best(
+        Path(config.run), model, shape, mesh, opened.reader.config.num_channels
+    )
     compiled = compile_prediction(model, mesh)
-    mean, deviation = (np.asarray(contract["targets"][name]) for name in ("mean", "deviation"))
+    mean, deviation = np.asarray(contract.targets.mean), np.asarray(contract.targets.deviation)
 
     def predict(units: Units) -> np.ndarray:
         logits = predict_units(
@@ -151,6 +181,14 @@ def _prediction(
     return predict
 
 
+def _head(contract: ClassifierContract, run: str) -> dict[str, Any]:
+    """Return the settings of a head; those of a baseline are the number of its outputs alone."""
+    if set(contract.head) == {"num_classes"}:
+        return dict(contract.head)
+    where = f"the head of the model in {run}"
+    return dataclasses.asdict(check_types(HeadConfig, dict(contract.head), where, WAY_OUT))
+
+
 def _decisions_of(run: str) -> Decisions:
     path = Path(run) / "decisions.json"
     if not path.is_file():
@@ -158,21 +196,21 @@ def _decisions_of(run: str) -> Decisions:
             f"the run in {run} has no decisions.json, so it was not finished; run its command "
             "again, it resumes."
         )
-    return Decisions.from_json(json.loads(path.read_text(encoding="utf-8")))
+    return read_decisions(path)
 
 
 def _context(
-    config: ConfigDict, past: ConfigDict, opened: OpenedData, contamination: str
+    config: ConfigDict, past: _PastFinetuning, opened: OpenedData, contamination: str
 ) -> dict[str, Any]:
     """Return what the card says beside the figures."""
-    sets = config.sets or past.data.sets
+    sets = config.sets or past.data["sets"]
     return {
-        "title": f"{past.units.task} on {sets}, {config.part}",
+        "title": f"{past.task} on {sets}, {config.part}",
         **how_it_came_about(),
         "data": opened.content_hashes,
         "split": {"rule": opened.split.rule, "hash": opened.split.hash, "part": config.part},
         "contamination": contamination,
-        "seeds": {"training": past.seed, "split": past.data.split_seed},
+        "seeds": {"training": past.seed, "split": past.data["split_seed"]},
         "checkpoint": config.run,
         "model": past.architecture,
     }

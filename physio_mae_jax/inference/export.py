@@ -19,7 +19,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.inference.trained import TrainedModel
 from physio_mae_jax.models.mae import pool_tokens
-from physio_mae_jax.signals.channels import channel_id
+from physio_mae_jax.signals.channels import id_of_trained
 from physio_mae_jax.training import artifacts
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -100,7 +100,7 @@ def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> 
             "channel_ids": f"int32 [b, {channels}], see channel_ids below",
         },
         "output": f"float32 [b, {contract.model.width}]",
-        "channel_ids": {name: channel_id(name) for name in contract.input.channels},
+        "channel_ids": {name: id_of_trained(name) for name in contract.input.channels},
         "input_contract": contract.input.to_json(),
     }
 

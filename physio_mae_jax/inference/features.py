@@ -12,23 +12,28 @@ import logging
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import jax
 import numpy as np
 from tqdm import tqdm
 
-from physio_mae_jax.data.feature_files import (
+from physio_mae_jax.data.feature_files import describe_for_tfds, format_of, write_table
+from physio_mae_jax.data.feature_index import (
     INDEX_FILE,
-    describe_for_tfds,
-    format_of,
-    write_table,
+    About,
+    FeatureIndex,
+    FeatureShard,
+    file_sha256,
 )
 from physio_mae_jax.data.feature_table import FeatureTable
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.labels import RecordingLabels
 from physio_mae_jax.data.scanned import ScannedRecordings
+from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.data.sets import JoinedSource
-from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.report import REJECTED, EncodingReport
 from physio_mae_jax.inference.settings import EncodingSettings
@@ -87,6 +92,16 @@ class FeatureRun:
     process_count: int = 1
 
 
+class _Summary(TypedDict):
+    """What the file beside a shard says of it."""
+
+    fingerprint: str
+    num_rows: int
+    sha256: str
+    rejected: Mapping[str, str]
+    notes: Sequence[Sequence[Any]]
+
+
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Shard:
     """Some recordings, and the files that hold, or will hold, their features."""
@@ -101,14 +116,15 @@ class _Shard:
         """The file beside the table, written last: where it exists the shard is whole."""
         return self.path.with_name(self.path.name + ".json")
 
-    def summary(self) -> dict[str, Any] | None:
+    def summary(self) -> _Summary | None:
         """Return what the shard holds; None where it is not whole or is of other settings."""
         try:
-            found = json.loads(self.summary_path.read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            found = read_json(self.summary_path, "run the extraction again.")
+            summary = typed(_Summary, found, str(self.summary_path), "run the extraction again.")
+        except DataError:
             return None
-        there = found.get("fingerprint") == self.fingerprint
-        return found if there and (self.path.is_file() or not found["num_rows"]) else None
+        there = summary["fingerprint"] == self.fingerprint
+        return summary if there and (self.path.is_file() or not summary["num_rows"]) else None
 
 
 def extract_features(run: FeatureRun) -> Path | None:
@@ -181,14 +197,16 @@ def _make(run: FeatureRun, shard: _Shard) -> EncodingReport | None:
         table, empty = _table(run, scanned.indices, np.stack(rows))
         texts = {note.recording: note.text for note in report.of(REJECTED)}
         rejected |= {name: texts.get(name, "no window of it varies") for name in empty}
+    num_rows = 0 if table is None else len(table)
     with artifacts.telling_a_full_disk(run.workdir):
-        if table is not None and len(table):
+        if table is not None and num_rows:
             write_table(table, shard.path, format_of(config.format))
         artifacts.write_json(
             shard.summary_path,
             {
                 "fingerprint": shard.fingerprint,
-                "num_rows": 0 if table is None else len(table),
+                "num_rows": num_rows,
+                "sha256": file_sha256(shard.path) if num_rows else "",
                 "rejected": rejected,
                 "notes": [] if report is None else [list(note) for note in report.notes],
             },
@@ -221,35 +239,32 @@ def _table(
     return table, [run.source.recordings[index].record_id for index in lost]
 
 
-def _write_index(
-    run: FeatureRun, shards: Sequence[_Shard], summaries: Sequence[Mapping[str, Any]]
-) -> Path:
+def _write_index(run: FeatureRun, shards: Sequence[_Shard], summaries: Sequence[_Summary]) -> Path:
     """Say what all shards hold together; every process would write the same."""
     kind, held = run.config.format, [int(summary["num_rows"]) for summary in summaries]
     rejected = {name: why for summary in summaries for name, why in summary["rejected"].items()}
     about, _ = _table(run, [], np.zeros((0, run.encoder.programs.config.width), np.float32))
+    index = FeatureIndex(
+        format=kind,
+        about=About(**about.about()),
+        embedding_size=about.embedding.shape[1],
+        encoder={
+            "origin": run.encoder.trained.origin,
+            "fingerprint": run.encoder.fingerprint,
+        },
+        settings=dataclasses.asdict(run.config),
+        data=dict(run.content_hashes),
+        num_rows=sum(held),
+        shards=tuple(
+            FeatureShard(file=shard.path.name, num_rows=count, sha256=summary["sha256"])
+            for shard, count, summary in zip(shards, held, summaries, strict=True)
+        ),
+        rejected=rejected,
+    )
     with artifacts.telling_a_full_disk(run.workdir):
         if kind == "array_record":
             describe_for_tfds(run.workdir, about, held)
-        artifacts.write_json(
-            run.workdir / INDEX_FILE,
-            {
-                "format": kind,
-                "about": about.about(),
-                "encoder": {
-                    "origin": run.encoder.trained.origin,
-                    "fingerprint": run.encoder.fingerprint,
-                },
-                "settings": dataclasses.asdict(run.config),
-                "data": dict(run.content_hashes),
-                "num_rows": sum(held),
-                "shards": [
-                    {"file": shard.path.name, "num_rows": count}
-                    for shard, count in zip(shards, held, strict=True)
-                ],
-                "rejected": rejected,
-            },
-        )
+        artifacts.write_json(run.workdir / INDEX_FILE, sealed(dataclasses.asdict(index)))
     _LOG.info("%d embeddings in %d shards, %d rejected", sum(held), len(shards), len(rejected))
     return run.workdir / INDEX_FILE
 

@@ -14,8 +14,8 @@ from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.figures.attention import AttendedWindow
 from physio_mae_jax.figures.reconstruction import ReconstructedWindow
-from physio_mae_jax.inference.given import Description, recordings_of
-from physio_mae_jax.inference.preparing import check_known
+from physio_mae_jax.inference.given import Description, given_recordings
+from physio_mae_jax.inference.preparing import check_known, refuse_clocks
 from physio_mae_jax.inference.trained import TrainedModel
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.config import MaeConfig
@@ -55,9 +55,10 @@ def one_window(
     Raises:
         DataError: there is none from ``start_seconds`` on, or something is wrong with the signal.
     """
-    recordings = recordings_of(signal, description)
+    recordings = given_recordings(signal, description).recordings
     known = trained.contract.input.channels
     check_known(recordings, known)
+    refuse_clocks(recordings, known)
     if len(recordings.recordings) != 1:
         raise DataError(
             f"{len(recordings.recordings)} recordings are given; one at a time is looked at."

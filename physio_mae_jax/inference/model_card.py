@@ -36,6 +36,7 @@ def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: C
         or _NOT_SAID
     )
     subjects = trained.trained_on
+    more = "" if subjects.is_complete else "; more that are not known"
     front = ["library_name: physio_mae_jax", "tags: [physiological-signals, jax]"]
     if card.licence:
         front.insert(0, f"license: {card.licence.lower()}")
@@ -68,10 +69,10 @@ How each data set was filtered before:
 
 {sets}
 
-Subjects: {len(subjects.subjects)}, hash {text_hash(subjects.to_json()["subjects"])}. Hashes of all
-subjects and of their samples are in config.json, so that an evaluation can tell whether it judges
-the model on what it was trained on. Split `{trained.contract.split.get("rule", "")}`, hash
-{trained.contract.split.get("hash", "")}.
+Subjects: {len(subjects.subjects)}, hash {text_hash(subjects.to_json()["subjects"])}{more}.
+Hashes of all subjects and of their samples are in config.json, so that an evaluation can tell
+whether it judges the model on what it was trained on. Split
+`{trained.contract.split.get("rule", "")}`, hash {trained.contract.split.get("hash", "")}.
 
 ## Evaluation
 

@@ -1,15 +1,18 @@
 """A model as a folder to share: weights (safetensors), what they are (JSON), and a card.
 
-Neither file can hold code, and both are checked before anything is made of them: the weights
-against the hash in the description, their names and shapes against the model it describes.
+Neither file can hold code, and both are checked before anything is made of them: the description
+against the hashes it carries of itself, the weights against the hash in the description, their
+names and shapes against the model it describes. Hashes find damage and careless edits; whoever
+changes a model on purpose can compute them again, so take models from people you trust to name
+their data rightly.
 """
 
+import dataclasses
 import hashlib
-import json
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -18,6 +21,10 @@ import safetensors
 import safetensors.numpy
 
 from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.json_types import show, typed
+from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened
+from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.model_card import Card, render_card
 from physio_mae_jax.inference.trained import TrainedModel, named_arrays
@@ -25,8 +32,31 @@ from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.model_contract import ModelContract
 
 WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "config.json", "README.md"
-FORMAT = "physio_mae_jax/1"
+FORMAT = "physio_mae_jax/2"
 _SHOWN = 3
+
+
+_WAY_OUT = "copy the folder again."
+# Hashes of what was trained on take most: 8 bytes for each 10 s of a channel.
+_MAX_DESCRIPTION_BYTES = 2 << 30
+_MAX_WEIGHTS_BYTES = 64 << 30
+
+
+class _Weights(TypedDict):
+    file: Literal["model.safetensors"]
+    sha256: str
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class _Description:
+    """The content of ``config.json``, see ``save_model``."""
+
+    format: str
+    weights: _Weights
+    contract: Mapping[str, Any]
+    trained_on: Mapping[str, Any]
+    origin: str
+    versions: Mapping[str, str]
 
 
 def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
@@ -59,7 +89,7 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
         with artifacts.whole_file(place / WEIGHTS) as partial:
             partial.write_bytes(weights)
         artifacts.write_text(place / CARD, render_card(trained, arrays, card))
-        artifacts.write_json(place / DESCRIPTION, description)
+        artifacts.write_json(place / DESCRIPTION, sealed(description))
     return place
 
 
@@ -73,23 +103,26 @@ def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
     Raises:
         DataError: it is not there, of another kind, or damaged; the message names the file.
     """
-    folder = Path(name).expanduser()
-    if not folder.is_dir():
+    try:
+        folder = Path(name).expanduser()
+    except RuntimeError as error:  # of ~somebody who is not there
+        raise DataError(f"{shortened(str(name))}: {error} Give the path of a folder.") from error
+    if not is_folder(folder):
         folder = _from_hub(str(name)) if allow_hub else _not_there(folder)
-    description = _description(folder / DESCRIPTION)
-    contract = ModelContract.from_json(description["contract"], str(folder / DESCRIPTION))
-    arrays = _weights(folder / WEIGHTS, description["weights"])
+    path = folder / DESCRIPTION
+    description = _description(path)
+    contract = ModelContract.from_json(description.contract, str(path))
+    trained_on = TrainingRecord.from_json(description.trained_on, f"{path}: trained_on", _WAY_OUT)
+    arrays = _weights(folder / WEIGHTS, description.weights)
     params = _tree(arrays, contract, folder / WEIGHTS)
-    return TrainedModel(
-        contract, params, TrainingRecord.from_json(description["trained_on"]), str(name)
-    )
+    return TrainedModel(contract, params, trained_on, str(name))
 
 
 def _not_there(folder: Path) -> Path:
     raise DataError(
-        f"{folder} is not a folder; give one that save_pretrained wrote. A model of the Hugging "
-        "Face hub, 'owner/name', is fetched with allow_hub=True only. A run of one's own is loaded "
-        "by Encoder.from_checkpoint."
+        f"{shortened(folder)} is not a folder; give one that save_pretrained wrote. A model of the "
+        "Hugging Face hub, 'owner/name', is fetched with allow_hub=True only. A run of one's own "
+        "is loaded by Encoder.from_checkpoint."
     )
 
 
@@ -98,38 +131,32 @@ def _from_hub(name: str) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise ConfigError(
-            f"allow_hub=True for {name!r} needs huggingface_hub; install it with pip install "
-            "huggingface_hub, or download the three files yourself and give their folder."
+            f"allow_hub=True for {shortened(name)!r} needs huggingface_hub; install it with pip "
+            "install huggingface_hub, or download the three files yourself and give their folder."
         ) from error
     try:
         return Path(snapshot_download(name, allow_patterns=[WEIGHTS, DESCRIPTION, CARD]))
     except Exception as error:  # of huggingface_hub and what it uses: a dozen kinds
         raise DataError(
-            f"{name!r} cannot be fetched ({type(error).__name__}: {str(error)[:300]}); check the "
-            "name and the connection, or download its files and give their folder."
+            f"{shortened(name)!r} cannot be fetched ({type(error).__name__}: {str(error)[:300]}); "
+            "check the name and the connection, or download its files and give their folder."
         ) from error
 
 
-def _description(path: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read ({error}); copy the folder again.") from error
-    known = isinstance(content, dict) and content.get("format") == FORMAT
-    if not known or {"weights", "contract", "trained_on"} - content.keys():
-        found = content.get("format", "none") if isinstance(content, dict) else "none"
+def _description(path: Path) -> _Description:
+    content = read_json(path, _WAY_OUT, _MAX_DESCRIPTION_BYTES)
+    found = content.get("format", "none") if isinstance(content, dict) else "none"
+    if found != FORMAT:
         raise DataError(
-            f"{path} describes no model of this program: its format is {found!r}, {FORMAT!r} is "
-            "expected. Weights of the original are read by inference.torch_file."
+            f"{path} describes no model of this program: its format is {show(found)}, {FORMAT!r} "
+            "is expected. Save the model again by this version's save_pretrained; weights of the "
+            "original are read by inference.torch_file."
         )
-    return content
+    return typed(_Description, unsealed(content, str(path), _WAY_OUT), str(path), _WAY_OUT)
 
 
-def _weights(path: Path, about: Mapping[str, str]) -> dict[str, np.ndarray]:
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path} cannot be read ({error}); copy the folder again.") from error
+def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:
+    content = read_regular(path, _WAY_OUT, _MAX_WEIGHTS_BYTES)
     found = hashlib.sha256(content).hexdigest()
     if found != about["sha256"]:
         raise DataError(
@@ -137,9 +164,16 @@ def _weights(path: Path, about: Mapping[str, str]) -> dict[str, np.ndarray]:
             f"{about['sha256'][:16]}… is expected; copy the folder again."
         )
     try:
-        return safetensors.numpy.load(content)
-    except (safetensors.SafetensorError, ValueError, KeyError) as error:
+        arrays = safetensors.numpy.load(content)
+    except Exception as error:  # of safetensors and NumPy: half a dozen kinds
         raise DataError(f"{path} is not a safetensors file ({error}); copy it again.") from error
+    for name, array in arrays.items():
+        if not np.isfinite(array).all():
+            raise DataError(
+                f"{path}: weight {show(name)} has values that are not finite, so the training "
+                "failed; load another checkpoint of it."
+            )
+    return arrays
 
 
 def _tree(arrays: Mapping[str, np.ndarray], contract: ModelContract, path: Path) -> Any:

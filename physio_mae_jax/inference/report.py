@@ -9,7 +9,8 @@ from physio_mae_jax.printable import printable
 RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
 CONVERTED = "converted"
 MASKED, PADDED, REJECTED = "masked", "padded", "rejected"
-KINDS = (RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED)
+WARNING = "warning"  # nothing was changed, but a result may not be what it seems
+KINDS = (RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED, WARNING)
 _SHOWN = 3
 
 
@@ -64,7 +65,7 @@ class EncodingReport:
             lines += [
                 f"{kind if number == 0 else '':<11}{text}" for number, text in enumerate(texts)
             ]
-        nothing = [kind for kind in KINDS if not self.of(kind)]
+        nothing = [kind for kind in KINDS if kind != WARNING and not self.of(kind)]
         return [*lines, f"{'nothing':<11}{', '.join(nothing)}"] if nothing else lines
 
     def __str__(self) -> str:

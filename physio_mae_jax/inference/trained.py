@@ -9,11 +9,13 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.regular_file import is_folder, shortened
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.training.checkpoint import Checkpoints
+from physio_mae_jax.training.integrity import step_numbers
 from physio_mae_jax.training.model_contract import ModelContract
 
 
@@ -82,10 +84,10 @@ def named_arrays(params: Params) -> dict[str, np.ndarray]:
 
 def _checkpoint_folder(path: Path) -> Path:
     for folder in (path / "checkpoints", path):
-        if folder.is_dir() and any(child.name.isdigit() for child in folder.iterdir()):
+        if step_numbers(folder):
             return folder
-    found = "is not there" if not path.exists() else "holds no checkpoints"
+    found = "holds no checkpoints" if is_folder(path) else "is not there"
     raise UserError(
-        f"{path} {found}; name the work folder of a pre-training run, such as runs/first. What "
-        "save_pretrained wrote is loaded by Encoder.from_pretrained."
+        f"{shortened(path)} {found}; name the work folder of a pre-training run, such as "
+        "runs/first. What save_pretrained wrote is loaded by Encoder.from_pretrained."
     )

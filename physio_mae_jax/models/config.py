@@ -7,6 +7,7 @@ import jax.numpy as jnp
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.setting_ranges import check_fields
+from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.signals.wavelet import Method
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
@@ -47,6 +48,8 @@ class MaeConfig:
         waveform_head_norm: normalise within the head that predicts samples.
         channel_identity: add a learned vector for the name of each channel to the tokens.
         decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
+        num_channel_names: names of ``signals.vocabulary`` that have a vector; the others are
+            "unknown" to the model, as they were when it was trained.
         attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
             over time, and 'fused', which adds ``models.kernels``: attention across channels,
             rotary positions, sums and norms, smoothing and the GELU; and wavelets by products.
@@ -83,6 +86,7 @@ class MaeConfig:
     waveform_head_norm: bool = True
     channel_identity: bool = True
     decoder_channel_identity: bool = False
+    num_channel_names: int = NUM_FIRST_NAMES
     attention_implementation: AttentionImplementation = "xla"
     remat: str = "none"
     unroll_layers: bool = False
@@ -101,6 +105,11 @@ class MaeConfig:
             self.decoder_num_heads,
         )
         self._check_variant()
+        if not 1 <= self.num_channel_names <= len(VOCABULARY):
+            raise ConfigError(
+                f"model.num_channel_names is {self.num_channel_names}; this version knows "
+                f"{len(VOCABULARY)} names of channels. A model with more is of a newer version."
+            )
         if self.attention_implementation != "xla" and self.compute_dtype != "bfloat16":
             raise ConfigError(
                 f"model.attention_implementation is {self.attention_implementation!r}, which "

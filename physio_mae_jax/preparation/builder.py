@@ -8,22 +8,25 @@ under its version, in one move.
 import dataclasses
 import hashlib
 import json
+import logging
 import shutil
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import tensorflow_datasets as tfds
 
 from physio_mae_jax.data import prepared_index
 from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
+from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.preparation.channel_units import units_of_records
 from physio_mae_jax.preparation.examples import features
 from physio_mae_jax.preparation.executors import Executor, in_processes
 from physio_mae_jax.preparation.plan import plan_shards, source_bytes
 from physio_mae_jax.preparation.recording import Layout
-from physio_mae_jax.preparation.report import PreparationReport, first_refusals
+from physio_mae_jax.preparation.report import PreparationReport, word_refusals
 from physio_mae_jax.preparation.shards import (
     UNREADABLE,
     Refusal,
@@ -42,6 +45,7 @@ from physio_mae_jax.preparation.staging import (
     telling_a_full_disk,
 )
 
+_LOG = logging.getLogger(__name__)
 Progress = Callable[[ShardSummary], None]
 
 _WHOLE = "whole"
@@ -147,7 +151,11 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         whole.mkdir()
         for task in tasks:
             link(task.path, whole / task.path.name)
-        _write_description(whole, _contract(self.layout, records), records, report)
+        shards = tuple(
+            prepared_index.Shard.of(task.path, summary.num_examples)
+            for task, summary in zip(tasks, summaries, strict=True)
+        )
+        _write_description(whole, _contract(self.layout, records, shards), records, report)
         self._write_info(whole, summaries)
         replace_folder(whole, folder)
         return report
@@ -204,13 +212,22 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         summaries: Sequence[ShardSummary],
         report: PreparationReport,
     ) -> None:
-        if not report.refusals or (self._on_invalid == "skip" and report.records):
+        total = len(report.records) + len(report.refusals)
+        if not report.refusals:
+            return
+        if self._on_invalid == "skip" and report.records:
+            _LOG.warning(
+                "%s: left out %d of %d recordings that cannot be used:\n%s",
+                self._source,
+                len(report.refusals),
+                total,
+                word_refusals(report.refusals),
+            )
             return
         for task, summary in zip(tasks, summaries, strict=True):
             # Tried again next time: the file may have been copied anew, or the disk been away.
             if any(refusal.reason == UNREADABLE for refusal in summary.refusals):
                 task.summary_path.unlink(missing_ok=True)
-        total = len(report.records) + len(report.refusals)
         way_out = (
             "Mend them and run the same command again, or leave them out with --on_invalid=skip; "
             "what is prepared already is kept."
@@ -219,7 +236,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         )
         raise DataError(
             f"{len(report.refusals)} of {total} recordings of {self._source} cannot be used:\n"
-            f"{first_refusals(report.refusals)}\n{way_out}"
+            f"{word_refusals(report.refusals)}\n{way_out}"
         )
 
 
@@ -257,30 +274,25 @@ def _join(
     return records, refusals
 
 
-def _contract(layout: Layout, records: Sequence[PreparedRecord]) -> PreparedContract:
-    units: dict[str, set[str]] = {}
+def _contract(
+    layout: Layout, records: Sequence[PreparedRecord], shards: tuple[prepared_index.Shard, ...]
+) -> PreparedContract:
     content = hashlib.sha256()
     for record in records:
-        for channel, unit in zip(record.channels, record.units, strict=True):
-            units.setdefault(channel, set()).add(unit)
         content.update(repr((record.record_id, record.subject_id, record.block_hashes)).encode())
-    for channel, found in units.items():
-        if len(found) > 1:
-            raise DataError(
-                f"channel {channel} of {layout.name} is in {' and '.join(sorted(found))}; one unit "
-                "is needed. Prepare the recordings of each unit apart."
-            )
     return PreparedContract(
         name=layout.name,
         variant=layout.variant,
         version=layout.version,
-        channels={channel: found.pop() for channel, found in units.items()},
+        channels=units_of_records(records, layout.name),
         sampling_rates_hz=sorted({record.sampling_rate_hz for record in records}),
-        tasks=[dataclasses.asdict(task) for task in layout.tasks],
+        tasks=[cast(prepared_index.StoredTask, dataclasses.asdict(task)) for task in layout.tasks],
         filters=layout.filters,
         num_recordings=len(records),
         num_subjects=len({record.subject_id for record in records}),
         content_hash=content.hexdigest(),
+        index_sha256=hashlib.sha256(prepared_index.index_text(records).encode()).hexdigest(),
+        shards=shards,
         license=layout.license,
         homepage=layout.homepage,
         citation=layout.citation,
@@ -293,11 +305,10 @@ def _write_description(
     records: Sequence[PreparedRecord],
     report: PreparationReport,
 ) -> None:
-    lines = (json.dumps(record.to_json(), separators=(",", ":")) + "\n" for record in records)
-    write_whole(folder / prepared_index.INDEX_FILE, "".join(lines))
+    write_whole(folder / prepared_index.INDEX_FILE, prepared_index.index_text(records))
     write_whole(folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
     write_whole(folder / "report.md", f"# {contract.name}\n\n{report.table()}")
     write_whole(
         folder / prepared_index.CONTRACT_FILE,
-        json.dumps(dataclasses.asdict(contract), indent=2) + "\n",
+        json.dumps(sealed(dataclasses.asdict(contract)), indent=2) + "\n",
     )

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 import tensorflow_datasets as tfds
 
+from physio_mae_jax.data.prepared_index import segment_samples
 from physio_mae_jax.preparation.recording import LabelTask, Recording, RecordRef
-
-SEGMENT_SECONDS = 60.0
 
 _BYTES = tfds.features.Encoding.BYTES
 
@@ -47,11 +46,6 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
                 doc="[start, stop, class] in samples of the recording, of marks that begin here.",
             )
     return tfds.features.FeaturesDict(parts)
-
-
-def segment_samples(sampling_rate_hz: float) -> int:
-    """Return how many samples an example holds, the last of a recording excepted."""
-    return max(1, round(SEGMENT_SECONDS * sampling_rate_hz))
 
 
 def examples_of(

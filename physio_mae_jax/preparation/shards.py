@@ -5,15 +5,15 @@ import json
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from array_record.python import array_record_module
 from tensorflow_datasets.core import example_serializer
 
 from physio_mae_jax.data.fingerprints import block_hashes
-from physio_mae_jax.data.prepared_index import PreparedRecord
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.prepared_index import PreparedRecord, StoredFinding, segment_samples
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.examples import examples_of, features, segment_samples
+from physio_mae_jax.preparation.examples import examples_of, features
 from physio_mae_jax.preparation.recording import Layout, Recording, RecordRef
 from physio_mae_jax.signals import quality
 
@@ -21,6 +21,7 @@ UNREADABLE = "cannot be read"
 EMPTY = "no samples"
 DEAD = "no channel ever changes"
 _RUNS_KEPT = 1_000
+_MAX_SUMMARY_BYTES = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ def write_shard(task: ShardTask) -> ShardSummary:
 def read_summary(task: ShardTask) -> ShardSummary | None:
     """Return what a shard holds; None where it is not whole."""
     try:
-        values = json.loads(task.summary_path.read_text(encoding="utf-8"))
+        values = read_json(task.summary_path, "prepare the data set again.", _MAX_SUMMARY_BYTES)
         whole = values["file_bytes"] == task.path.stat().st_size
         if values["fingerprint"] != task.fingerprint or not whole:
             return None
@@ -124,7 +125,7 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
                 Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
             ),
         )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # cut short or altered: the shard is written anew
 
 
@@ -222,12 +223,9 @@ def _describe(
         units=recording.units,
         labels={task: labels.nonzero()[0].tolist() for task, labels in recording.labels.items()},
         marks={
-            task: [
-                list(mark)
-                for mark in zip(
-                    marks.start.tolist(), marks.stop.tolist(), marks.label.tolist(), strict=True
-                )
-            ]
+            task: list(
+                zip(marks.start.tolist(), marks.stop.tolist(), marks.label.tolist(), strict=True)
+            )
             for task, marks in recording.marks.items()
         },
         attributes=dict(recording.attributes),
@@ -237,7 +235,7 @@ def _describe(
     )
 
 
-def _finding(found: quality.Finding) -> dict[str, Any]:
+def _finding(found: quality.Finding) -> StoredFinding:
     # Missing samples decide where windows may lie, so all their runs are kept.
     runs = found.runs if found.kind == quality.NOT_FINITE else found.runs[:_RUNS_KEPT]
     return {
@@ -245,7 +243,7 @@ def _finding(found: quality.Finding) -> dict[str, Any]:
         "channel": found.channel,
         "num_runs": len(found.runs),
         "num_samples": found.num_samples,
-        "runs": [list(run) for run in runs],
+        "runs": list(runs),
         "detail": found.detail,
     }
 

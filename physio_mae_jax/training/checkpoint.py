@@ -12,14 +12,19 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
-from physio_mae_jax.errors import ConfigError, UserError, tells_of_a_lost_peer
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.errors import ConfigError, DataError, UserError, tells_of_a_lost_peer
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.integrity import find_damage, write_checksums
+from physio_mae_jax.training.integrity import find_damage, step_numbers, write_checksums
 from physio_mae_jax.training.progress import Progress
 from physio_mae_jax.training.sharding import by_size
 from physio_mae_jax.training.state import TrainState
 
+WAY_OUT = "copy the run again, or name another one."
+# Hashes of what was trained on take most: 8 bytes for each 10 s of a channel.
+_MAX_DESCRIPTION_BYTES = 2 << 30
 # Settings of a model that say how it is computed, not what.
 _HOW_COMPUTED = ("attention_implementation", "remat", "unroll_layers")
 # What a model was before it had a setting.
@@ -122,17 +127,21 @@ class Checkpoints:
 
     def trained_on(self) -> TrainingRecord:
         """Read the hashes of what the newest checkpoint was trained on."""
-        return TrainingRecord.from_json(self._json("trained_on"))
+        return TrainingRecord.from_json(
+            self._json("trained_on"), f"trained_on of {self._newest}", WAY_OUT
+        )
 
     def progress(self) -> Progress:
         """Read how far into the data the newest checkpoint is."""
-        return Progress(**self._json("progress"))
+        where = f"progress of {self._newest}"
+        return typed(Progress, self._json("progress"), where, WAY_OUT)
+
+    @property
+    def _newest(self) -> Path:
+        return self.directory / str(self.latest_step)
 
     def _json(self, name: str) -> dict[str, Any]:
-        restored = self._manager.restore(
-            self.latest_step, args=ocp.args.Composite(**{name: ocp.args.JsonRestore()})
-        )
-        return restored[name]
+        return _read_description(self._newest, name)
 
     def restore(self, abstract: TrainState, mesh: Mesh) -> TrainState:
         """Load the state of the newest checkpoint onto a mesh.
@@ -146,19 +155,14 @@ class Checkpoints:
             abstract,
             by_size(abstract, mesh),
         )
-        restored = self._manager.restore(
-            self.latest_step,
-            args=ocp.args.Composite(state=ocp.args.StandardRestore(target)),
-        )
-        return restored["state"]
+        return self._restored(ocp.args.StandardRestore(target))
 
     def refuse_damage(self) -> None:
         """Raise a UserError where the newest checkpoint is damaged."""
-        newest = self.directory / str(self.latest_step)
-        damage = find_damage(newest)
+        damage = find_damage(self._newest)
         if damage:
             raise UserError(
-                f"the checkpoint {newest} is damaged: {damage}. Move it away to use the one "
+                f"the checkpoint {self._newest} is damaged: {damage}. Move it away to use the one "
                 "before, or name another run."
             )
 
@@ -179,13 +183,22 @@ class Checkpoints:
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), abstract
         )
         arguments = ocp.checkpoint_utils.construct_restore_args(target)
-        restored = self._manager.restore(
-            self.latest_step,
-            args=ocp.args.Composite(
-                state=ocp.args.PyTreeRestore(target, restore_args=arguments, partial_restore=True)
-            ),
+        return self._restored(
+            ocp.args.PyTreeRestore(target, restore_args=arguments, partial_restore=True)
         )
-        return restored["state"]
+
+    def _restored(self, wanted: Any) -> Any:
+        try:
+            return self._manager.restore(self.latest_step, args=ocp.args.Composite(state=wanted))[
+                "state"
+            ]
+        except Exception as error:  # of Orbax, TensorStore and JAX: a dozen kinds
+            if isinstance(error, UserError) or tells_of_a_lost_peer(error):
+                raise
+            raise UserError(
+                f"the checkpoint {self._newest} cannot be restored ({type(error).__name__}: "
+                f"{str(error)[:300]}); {WAY_OUT}"
+            ) from error
 
     def _write_checksums(self) -> None:
         """Write checksums into the checkpoint being saved, before it is renamed."""
@@ -213,15 +226,27 @@ def saved_contract(directory: Path) -> dict[str, Any] | None:
 
     Unlike ``Checkpoints`` it neither makes the folder nor waits for other processes.
     """
-    steps = [int(path.name) for path in directory.glob("*") if path.name.isdigit()]
+    steps = step_numbers(directory)
     if not steps:
         return None
-    path = directory / str(max(steps)) / "contract" / "metadata"
     try:
-        contract: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        return _read_description(directory / str(steps[-1]), "contract")
+    except DataError:
         return None  # a damaged one is told by whoever loads it
-    return contract
+
+
+def _read_description(step: Path, name: str) -> dict[str, Any]:
+    """Read a JSON part of a checkpoint, an object of objects and other values."""
+    path = step / name / "metadata"
+    return typed(dict, read_json(path, WAY_OUT, _MAX_DESCRIPTION_BYTES), str(path), WAY_OUT)
+
+
+def _differs(name: str, theirs: Any, ours: Any) -> bool:
+    """Say whether a setting of two contracts differs; units only where both say one."""
+    if name == "units" and isinstance(theirs, dict) and isinstance(ours, dict):
+        # Units of folders were not kept once, and ones that say nothing are no units any more.
+        return any(theirs[key] != ours[key] for key in theirs.keys() & ours.keys())
+    return bool(theirs != ours)
 
 
 def refuse_other_contract(
@@ -236,12 +261,13 @@ def refuse_other_contract(
     """
     # Through JSON, as the saved one went, so that tuples compare equal to lists.
     ours = json.loads(json.dumps(contract))
-    theirs = {**saved, "model": _DEFAULTS | saved.get("model", {})}
+    theirs = {name: held if isinstance(held, dict) else {} for name, held in saved.items()}
+    theirs["model"] = _DEFAULTS | theirs.get("model", {})
     different = [
         f"{section}.{name}: {theirs.get(section, {}).get(name)!r} there, {value!r} here"
         for section, values in ours.items()
         for name, value in values.items()
-        if name not in _HOW_COMPUTED and theirs.get(section, {}).get(name) != value
+        if name not in _HOW_COMPUTED and _differs(name, theirs.get(section, {}).get(name), value)
     ]
     if different:
         raise ConfigError(

@@ -1,11 +1,22 @@
-"""Checksums of checkpoints, by which a damaged one is found before it is used."""
+"""Checksums of checkpoints, by which a damaged one is found before it is used.
 
-import json
+They find a damaged disk, a folder copied in part and a careless edit, and are no signature: whoever
+changes a checkpoint on purpose can compute them again.
+"""
+
 import logging
+import os
+import re
 import shutil
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypedDict
 
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.regular_file import is_folder
+from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.errors import DataError
 from physio_mae_jax.training import artifacts
 
 _LOG = logging.getLogger(__name__)
@@ -14,24 +25,25 @@ CHECKSUMS = "checksums.json"
 DAMAGED = "damaged_checkpoints"
 # Orbax writes the time of the commit into it after everything else.
 _CHANGES_LATER = "_CHECKPOINT_METADATA"
+_WAY_OUT = "copy the checkpoint again."
 
 
 def write_checksums(folder: Path) -> None:
     """Write the size and checksum of every file of a checkpoint into it."""
-    artifacts.write_json(folder / CHECKSUMS, _checksums(folder))
+    artifacts.write_json(folder / CHECKSUMS, sealed({"files": _checksums(folder)}))
 
 
 def find_damage(folder: Path) -> str:
-    """Say what is wrong with a checkpoint; '' if nothing is, or it has no checksums."""
+    """Say what is wrong with a checkpoint; '' if nothing is."""
     path = folder / CHECKSUMS
-    if not path.exists():
-        return ""
+    if not os.path.lexists(path):
+        return f"it has no {CHECKSUMS}, so it was copied in part"
     try:
-        expected = json.loads(path.read_text(encoding="utf-8"))
+        content = typed(_Checksums, read_sealed(path, _WAY_OUT), str(path), _WAY_OUT)
         found = _checksums(folder)
-    except (OSError, ValueError) as error:
+    except (OSError, DataError) as error:
         return f"{CHECKSUMS} or another file cannot be read ({error})"
-    for name, (size, checksum) in expected.items():
+    for name, (size, checksum) in content["files"].items():
         if name not in found:
             return f"{name} is missing"
         if found[name][0] != size:
@@ -49,8 +61,7 @@ def tidy(checkpoints: Path) -> None:
     """
     for remains in checkpoints.glob("*.orbax-checkpoint-tmp*"):
         shutil.rmtree(remains)
-    steps = sorted((int(p.name) for p in checkpoints.glob("*") if p.name.isdigit()), reverse=True)
-    for step in steps:
+    for step in reversed(step_numbers(checkpoints)):
         damage = find_damage(checkpoints / str(step))
         if not damage:
             return
@@ -64,6 +75,12 @@ def tidy(checkpoints: Path) -> None:
         )
 
 
+def step_numbers(checkpoints: Path) -> list[int]:
+    """Return the numbers of the checkpoints in a folder, ascending; none where there is none."""
+    names = [path.name for path in checkpoints.glob("*")] if is_folder(checkpoints) else []
+    return sorted(int(name) for name in names if re.fullmatch(r"0|[1-9]\d{0,17}", name, re.ASCII))
+
+
 def _unused(place: Path) -> Path:
     """Return a path, with a number if it is taken."""
     number = 1
@@ -74,10 +91,15 @@ def _unused(place: Path) -> Path:
     return place
 
 
-def _checksums(folder: Path) -> dict[str, list[int]]:
-    """Return size and CRC-32 of every file, by its path in the folder."""
+class _Checksums(TypedDict):
+    """Size and CRC-32 of every file, by its path in the folder."""
+
+    files: Mapping[str, tuple[int, int]]
+
+
+def _checksums(folder: Path) -> dict[str, tuple[int, int]]:
     return {
-        path.relative_to(folder).as_posix(): [path.stat().st_size, _crc(path)]
+        path.relative_to(folder).as_posix(): (path.stat().st_size, _crc(path))
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.name not in (CHECKSUMS, _CHANGES_LATER)
     }

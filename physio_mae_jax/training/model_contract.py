@@ -10,15 +10,18 @@ from typing import Any
 import jax
 
 from physio_mae_jax.data.contract import InputContract
+from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
-from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
-from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.pretrain_step import init_params
+
+# Sizes beyond which a contract is a mistake or a trap: making the model would take hours.
+_MOST = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1024, "decoder_depth": 1024}
+_MOST_SCALOGRAM = 1 << 27
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -66,25 +69,40 @@ class ModelContract:
         return parts | {"input": self.input.to_json(), "split": dict(self.split)}
 
     @classmethod
-    def from_json(cls, content: Mapping[str, Any], where: str) -> "ModelContract":
+    def from_json(cls, content: Any, where: str) -> "ModelContract":
         """Invert ``to_json``.
 
+        Args:
+            content: decoded JSON.
+            where: whose contract it is, for the error.
+
         Raises:
-            DataError: it is not of a pre-trained model, or of another version of this program.
+            DataError: it is not of a pre-trained model, is of another version of this program, or
+                a value of it cannot be; the message names the value.
         """
-        try:
-            return cls(
-                model=model_of_json(content["model"]),
-                objective=_objective(content["objective"]),
-                contrastive=ContrastiveConfig(**content["contrastive"]),
-                input=InputContract.from_json(content["input"]),
-                split=dict(content["split"]),
+        way_out = "name a run of configs/pretrain.py, or copy this one again."
+        contract = typed(cls, content, f"the contract of {where}", way_out)
+        problem = _contradiction(contract)
+        if problem:
+            raise DataError(f"the contract of {where}: {problem}; {way_out}")
+        return contract
+
+
+def _contradiction(contract: ModelContract) -> str:
+    """Say what of a contract cannot be; '' where all can."""
+    for name in ("sampling_rate_hz", "num_samples"):
+        model, given = getattr(contract.model, name), getattr(contract.input, name)
+        if model != given:
+            return f"input.{name} is {given}, but model.{name} is {model}"
+    for name, most in _MOST.items():
+        if not 1 <= getattr(contract.model, name) <= most:
+            return (
+                f"model.{name} is {getattr(contract.model, name)}, where 1 to {most:,} is expected"
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise DataError(
-                f"{where} is not the contract of a pre-trained model of this program "
-                f"({type(error).__name__}: {error}); name a run of configs/pretrain.py."
-            ) from error
+    size = contract.model.wavelet.num_scales * contract.model.num_samples
+    if size > _MOST_SCALOGRAM:
+        return f"a scalogram of {size:,} numbers, where {_MOST_SCALOGRAM:,} at most are expected"
+    return ""
 
 
 def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
@@ -99,13 +117,6 @@ def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
     )
 
 
-def model_of_json(content: Mapping[str, Any]) -> MaeConfig:
-    """Read the section 'model' of a contract."""
-    return MaeConfig(**{**content, "wavelet": WaveletConfig(**content["wavelet"])})
-
-
-def _objective(content: Mapping[str, Any]) -> ObjectiveConfig:
-    values: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in content.items()
-    }
-    return ObjectiveConfig(**values | {"mask": MaskConfig(**content["mask"])})
+def model_of_json(content: Any, where: str) -> MaeConfig:
+    """Read the section 'model' of a contract; raises as ``ModelContract.from_json``."""
+    return typed(MaeConfig, content, where, "copy the run again, or name another one.")

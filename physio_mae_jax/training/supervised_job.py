@@ -2,11 +2,11 @@
 
 import dataclasses
 import functools
-import json
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import jax
 import jax.numpy as jnp
@@ -14,6 +14,8 @@ import numpy as np
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.sealed_json import read_sealed, sealed
 from physio_mae_jax.data.units import Units
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.figures.curves import draw_supervised_curves
@@ -33,10 +35,20 @@ from physio_mae_jax.training.supervised_step import (
     compile_supervised_step,
     init_variables,
 )
-from physio_mae_jax.training.trained_params import TrainedParams, placed
+from physio_mae_jax.training.trained_params import TrainedParams
+
+_LOG = logging.getLogger(__name__)
 
 _ENCODER = "encoder"
 BEST = "best"
+
+
+class _StoredBest(TypedDict):
+    """The content of ``best/metric.json``."""
+
+    step: int
+    metric: str
+    value: float
 
 
 @dataclasses.dataclass
@@ -51,8 +63,9 @@ class BestSoFar:
         """Read what an earlier run wrote, if any did."""
         if not path.is_file():
             return cls()
-        content = json.loads(path.read_text(encoding="utf-8"))
-        return cls(int(content["step"]), float(content["value"]))
+        way_out = "move it away, so that the best model is chosen anew from here on."
+        content = typed(_StoredBest, read_sealed(path, way_out), str(path), way_out)
+        return cls(content["step"], content["value"])
 
     def is_beaten_by(self, value: float) -> bool:
         """Say whether a value is better; one that is not a number is not."""
@@ -118,8 +131,13 @@ class SupervisedJob:
         # Copied by ``put``: a step takes over the memory of its state, and others may begin with
         # the same encoder.
         new = state.params[_ENCODER]
-        given = self.encoder.over(new)
-        encoder = placed(put(given, by_size(given, mesh)), new)
+        merged = self.encoder.merged(new)
+        for note in merged.notes():
+            _LOG.info("%d channels: %s", self.window_shape[0], note)
+        encoder = jax.tree.map(
+            lambda leaf, fresh, place: fresh if leaf is fresh else put(leaf, place),
+            *(merged.params, new, by_size(new, mesh)),
+        )
         average = state.average
         if average:
             average = average | {_ENCODER: jax.tree.map(jnp.copy, encoder)}
@@ -185,7 +203,7 @@ class SupervisedJob:
         self.best.step, self.best.value = step, value
         if jax.process_index() == 0:
             content = {"step": step, "metric": self.metric_name, "value": value}
-            artifacts.write_json(self._metric_path, content)
+            artifacts.write_json(self._metric_path, sealed(content))
 
     def draw_progress(self) -> None:
         """Draw loss and validation metric from metrics.jsonl."""
@@ -196,9 +214,21 @@ class SupervisedJob:
 
 
 def load_best(
-    workdir: Path, model: SupervisedModel, window_shape: tuple[int, int], mesh: Mesh
+    workdir: Path,
+    model: SupervisedModel,
+    window_shape: tuple[int, int],
+    mesh: Mesh,
+    num_channels: int | None = None,
 ) -> tuple[Params, Any]:
     """Load the parameters that were best on validation, and what the model keeps beside them.
+
+    Args:
+        workdir: of the run.
+        model: that it trained.
+        window_shape: (M, L) that it was trained on.
+        mesh: of devices.
+        num_channels: of the windows it is to predict; None for M. A model of one channel takes
+            the channels of others one by one: what they would exchange is 0.
 
     Raises:
         UserError: there is no such checkpoint, or it is of another model.
@@ -206,5 +236,22 @@ def load_best(
     shapes = jax.eval_shape(lambda: init_variables(model, jax.random.key(0), window_shape))
     with Checkpoints(workdir / BEST, keep=1) as checkpoints:
         loaded = checkpoints.parts({"params": shapes[0], "model_state": shapes[1]})
-    loaded = put(loaded, replicated(mesh))
+    params = loaded["params"]
+    if num_channels not in (None, window_shape[0]) and _ENCODER in params:
+        params = _for_channels(params, model, window_shape, num_channels)
+    loaded = put({**loaded, "params": params}, replicated(mesh))
     return loaded["params"], loaded["model_state"]
+
+
+def _for_channels(
+    params: Params, model: SupervisedModel, window_shape: tuple[int, int], num_channels: int
+) -> Params:
+    """Fit the encoder's parameters to windows of another number of channels than trained on."""
+    trained_channels, num_samples = window_shape
+    new, _ = jax.jit(lambda key: init_variables(model, key, (num_channels, num_samples)))(
+        jax.random.key(0)
+    )
+    merged = TrainedParams(params[_ENCODER], trained_channels == 1).merged(new[_ENCODER])
+    for note in merged.notes():
+        _LOG.info("trained on %d channels, %d given: %s", trained_channels, num_channels, note)
+    return params | {_ENCODER: merged.params}

@@ -1,21 +1,19 @@
 """Checks of the single values of a manifest: each returns the value, or says what it should be."""
 
-import difflib
 import re
 import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from physio_mae_jax.data.json_types import did_you_mean, show
 from physio_mae_jax.errors import DataError
 
+_MOST_PARTS = 64
+# Each '**' looks at every folder anew from every folder that the one before it found.
+_MOST_DESCENTS = 3
+_LONGEST_PATTERN = 1000
 AXES = ("record", "channel", "sample")
-
-
-def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Word a hint at the known names nearest to ``name``; empty where none is near."""
-    near = difflib.get_close_matches(name, list(known), n=2)
-    return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def parse_file(value: object, label: str) -> str:
@@ -24,7 +22,18 @@ def parse_file(value: object, label: str) -> str:
         raise DataError(f"{label}: 'file' must be a path or glob, found {show(value)}.")
     if Path(value).is_absolute() or ".." in Path(value).parts:
         raise DataError(
-            f"{label}: file {value!r} must be relative to the folder and stay inside it."
+            f"{label}: file {show(value)} must be relative to the folder and stay inside it."
+        )
+    parts = Path(value).parts
+    if not parts:
+        raise DataError(
+            f"{label}: file {value!r} is the folder itself; name its files, such as '*.npz'."
+        )
+    if parts.count("**") > _MOST_DESCENTS or len(parts) > _MOST_PARTS:
+        raise DataError(
+            f"{label}: file {show(value)} has {len(parts)} parts, {parts.count('**')} of them "
+            f"'**'; {_MOST_PARTS} and {_MOST_DESCENTS} are the most. One '**/' descends to any "
+            "depth."
         )
     return value
 
@@ -94,6 +103,10 @@ def parse_name(value: object, key: str, label: str) -> str:
 
 def check_pattern(pattern: str, label: str) -> None:
     """Refuse what is no regular expression with one group."""
+    if len(pattern) > _LONGEST_PATTERN:
+        raise DataError(
+            f"{label}: subject_pattern has {len(pattern)} letters; {_LONGEST_PATTERN} are the most."
+        )
     try:
         with warnings.catch_warnings():
             # What is to mean something else one day, such as '[[a-z]', is not what was meant.
@@ -117,9 +130,3 @@ def refuse_unknown_keys(given: Mapping[str, Any], known: Iterable[str], where: s
                 f"{where}: unknown key {key!r}; known are {', '.join(known)}."
                 f"{did_you_mean(key, known)}"
             )
-
-
-def show(value: object) -> str:
-    """Word a value for a message, in 80 characters at most."""
-    text = repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."

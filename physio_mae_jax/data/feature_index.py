@@ -1,0 +1,111 @@
+"""The index of a folder of tables of embeddings: what its files hold together.
+
+It has hashes of itself (``data.sealed_json``) and of every file, so a change or a copy cut short is
+found when the tables are read.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import numpy as np
+
+from physio_mae_jax.data.feature_table import LABEL, TEXTS, FeatureTable
+from physio_mae_jax.data.json_types import Between, typed
+from physio_mae_jax.data.regular_file import check_file_name, open_regular
+from physio_mae_jax.data.sealed_json import read_sealed
+from physio_mae_jax.errors import DataError
+
+INDEX_FILE = "index.json"
+WAY_OUT = (
+    "copy the folder again, or run the extraction of features again, which goes on where it was."
+)
+_Count = Annotated[int, Between(0)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureShard:
+    """A file of a folder of tables.
+
+    Attributes:
+        file: its name; there is none where no recording could be encoded.
+        num_rows: of its table.
+        sha256: of the file; '' where there is none.
+    """
+
+    file: str
+    num_rows: _Count
+    sha256: str
+
+    def __post_init__(self) -> None:
+        check_file_name(self.file)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class About:
+    """What is the same for all rows: classes of each task, and the contract of the encoder."""
+
+    classes: Mapping[str, Sequence[str]]
+    contract: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureIndex:
+    """What the tables of a folder hold together.
+
+    Attributes:
+        format: of the files, one of ``feature_files.FORMATS``.
+        about: of ``FeatureTable.about``.
+        embedding_size: D.
+        encoder: 'origin' and 'fingerprint'.
+        settings: of the extraction.
+        data: content hashes of prepared data sets, by name.
+        num_rows: of all tables.
+        shards: in the order of their recordings.
+        rejected: recording -> why it has no row.
+    """
+
+    format: str
+    about: About
+    embedding_size: Annotated[int, Between(1, 1_000_000)]
+    encoder: Mapping[str, str]
+    settings: Mapping[str, Any]
+    data: Mapping[str, str]
+    num_rows: _Count
+    shards: tuple[FeatureShard, ...]
+    rejected: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        held = sum(shard.num_rows for shard in self.shards)
+        if held != self.num_rows:
+            raise DataError(f"num_rows is {self.num_rows}, its shards have {held}")
+
+    def empty_table(self) -> FeatureTable:
+        """Return a table of no rows with the columns of all tables."""
+        sizes = {f"{LABEL}{task}": len(names) for task, names in self.about.classes.items()}
+        return FeatureTable.of(
+            {
+                "embedding": np.zeros((0, self.embedding_size), np.float32),
+                **{name: np.zeros(0, str) for name in TEXTS},
+                **{name: np.zeros((0, size), np.int8) for name, size in sizes.items()},
+            },
+            vars(self.about),
+        )
+
+
+def read_index(folder: Path) -> FeatureIndex:
+    """Read the index of a folder of tables.
+
+    Raises:
+        DataError: there is none, or it is broken or was changed.
+    """
+    path = folder / INDEX_FILE
+    return typed(FeatureIndex, read_sealed(path, WAY_OUT), str(path), WAY_OUT)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file; a DataError where it cannot be read."""
+    with open_regular(path, WAY_OUT) as file:
+        return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()

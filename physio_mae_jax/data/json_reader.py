@@ -1,0 +1,162 @@
+"""Reading JSON that may come from anyone, within bounds and with errors that name the file.
+
+Refused are: what is no ordinary file, more bytes or deeper nesting than any file of ours has, text
+that is not UTF-8, numbers that are not finite or of hundreds of digits, a key given twice (which
+of the two is meant?), and halves of characters. ``data.json_types`` then checks what the values
+are.
+"""
+
+import hashlib
+import json
+import math
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from physio_mae_jax.data.json_types import show
+from physio_mae_jax.data.regular_file import open_regular, read_regular, unreadable
+from physio_mae_jax.errors import DataError
+
+MAX_BYTES = 64 << 20
+# A line of a JSON Lines file: block hashes of a day of 12 channels have 2 MB.
+MAX_LINE_BYTES = 64 << 20
+MAX_DEPTH = 50
+_MAX_DIGITS = 100
+_LONG_NUMBER = re.compile(rf"(?<!\d)\d{{{_MAX_DIGITS}}}")
+_SURROGATE = re.compile(r"\\u[dD][89abABcdefCDEF]")
+
+
+def read_json(path: Path, way_out: str, max_bytes: int = MAX_BYTES) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: of the file.
+        way_out: a clause that ends every error, such as 'copy the folder again.'
+        max_bytes: largest size that is read.
+
+    Raises:
+        DataError: see the module's description.
+    """
+    return parse_json(read_regular(path, way_out, max_bytes), str(path), way_out)
+
+
+def read_json_lines(
+    path: Path, way_out: str, hashed: "hashlib._Hash | None" = None
+) -> Iterator[tuple[str, Any]]:
+    """Yield each line of a JSON Lines file: what it is called in an error, and its content.
+
+    Args:
+        path, way_out: as of ``read_json``.
+        hashed: is updated by every line.
+
+    Raises:
+        DataError: see the module's description; it names the line.
+    """
+    with open_regular(path, way_out) as file:
+        number = 0
+        while True:
+            try:
+                line = file.readline(MAX_LINE_BYTES + 1)
+            except (OSError, MemoryError) as error:
+                raise unreadable(path, error, way_out) from error
+            if not line:
+                return
+            number += 1
+            if hashed is not None:
+                hashed.update(line)
+            where = f"{path}, line {number}"
+            if len(line) > MAX_LINE_BYTES:
+                raise DataError(f"{where} is longer than {MAX_LINE_BYTES:,} bytes; {way_out}")
+            yield where, parse_json(line, where, way_out)
+
+
+def parse_json(content: bytes, where: str, way_out: str) -> Any:
+    """Decode JSON.
+
+    Args:
+        content: UTF-8, with or without a byte order mark.
+        where: what the JSON is called in an error.
+        way_out: as of ``read_json``.
+
+    Raises:
+        DataError: see the module's description.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+        value = _DECODER.decode(text) if not _LONG_NUMBER.search(text) else _CAREFUL.decode(text)
+        if _SURROGATE.search(text):
+            json.dumps(value, ensure_ascii=False).encode()
+    except RecursionError:
+        value = _TOO_DEEP
+    except UnicodeEncodeError as error:
+        raise DataError(
+            f"{where} holds half of a character (\\u{ord(error.object[error.start]):x} alone); "
+            f"{way_out}"
+        ) from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"{where} is not UTF-8 text ({error.reason}); {way_out}") from error
+    except (ValueError, MemoryError) as error:
+        reason = str(error)[:200] or type(error).__name__
+        raise DataError(f"{where} cannot be read as JSON ({reason}); {way_out}") from error
+    if value is _TOO_DEEP or _is_deeper(value, MAX_DEPTH):
+        raise DataError(f"{where} is nested more than {MAX_DEPTH} deep; {way_out}")
+    return value
+
+
+_TOO_DEEP = object()
+_CONTAINERS = frozenset((dict, list))
+
+
+def _is_deeper(value: Any, bound: int) -> bool:
+    """Say whether containers are nested deeper than a bound, without recursion."""
+    level = [value] if type(value) in _CONTAINERS else []
+    for _ in range(bound):
+        children = []
+        for container in level:
+            values = container.values() if type(container) is dict else container
+            # Long lists hold numbers mostly; their kinds are found without a loop in Python.
+            if not _CONTAINERS.isdisjoint(map(type, values)):
+                children += [child for child in values if type(child) in _CONTAINERS]
+        if not children:
+            return False
+        level = children
+    return True
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {show(twice)} is given twice")
+    return found
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"number {show(text)} is too large")
+    return value
+
+
+def _no_number(text: str) -> Any:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _short_integer(text: str) -> int:
+    if len(text) >= _MAX_DIGITS:
+        raise ValueError(f"a number of {len(text)} digits")
+    return int(text)
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_number
+)
+# The same where numbers may be long; a call for each integer would slow down lists of hashes.
+_CAREFUL = json.JSONDecoder(
+    object_pairs_hook=_unique,
+    parse_float=_finite,
+    parse_constant=_no_number,
+    parse_int=_short_integer,
+)

@@ -1,0 +1,63 @@
+"""JSON files that carry hashes of their own content, by which a change is found and named.
+
+Beside its fields such a file has ``"seal"``: for each field a hash of its value. It finds a damaged
+disk, a copy cut short and a careless edit. It is no signature: whoever changes a file on purpose
+can compute the hashes again.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from physio_mae_jax.data.json_reader import MAX_BYTES, read_json
+from physio_mae_jax.data.json_types import show
+from physio_mae_jax.errors import DataError
+
+SEAL = "seal"
+
+
+def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a file with its seal."""
+    return {**content, SEAL: {name: _hash(value) for name, value in content.items()}}
+
+
+def read_sealed(path: Path, way_out: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+    """Read a file that was written of ``sealed`` content; see ``json_reader.read_json``.
+
+    Returns:
+        The content without the seal.
+
+    Raises:
+        DataError: a field was changed, added or taken away after the file was written, or there is
+            no seal; the message names the field.
+    """
+    return unsealed(read_json(path, way_out, max_bytes), str(path), way_out)
+
+
+def unsealed(content: Any, where: str, way_out: str) -> dict[str, Any]:
+    """Check the seal of decoded JSON and return the rest; raises as ``read_sealed`` does."""
+    seal = content.get(SEAL) if isinstance(content, dict) else None
+    if not isinstance(seal, dict):
+        raise DataError(
+            f"{where} has no hashes of its content under {SEAL!r}, as this version of the program "
+            f"writes them; {way_out}"
+        )
+    rest = {name: value for name, value in content.items() if name != SEAL}
+    for name in {**rest, **seal}:
+        if name not in rest:
+            raise DataError(
+                f"{where} was changed after it was written: {show(name)} was taken away; {way_out}"
+            )
+        if seal.get(name) != _hash(rest[name]):
+            raise DataError(
+                f"{where} was changed after it was written: {show(name)} is not what its hash "
+                f"says; {way_out}"
+            )
+    return rest
+
+
+def _hash(value: Any) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

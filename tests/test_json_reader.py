@@ -1,0 +1,223 @@
+"""JSON of strangers is read within bounds, and every value is what its field says."""
+
+import contextlib
+import dataclasses
+import json
+import os
+import socket
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from physio_mae_jax.data.json_reader import parse_json, read_json, read_json_lines
+from physio_mae_jax.data.json_types import Between, show, typed
+from physio_mae_jax.data.regular_file import open_regular
+from physio_mae_jax.errors import ConfigError, DataError
+
+WAY_OUT = "copy it again."
+
+
+def parse(text: str | bytes) -> Any:
+    return parse_json(text.encode() if isinstance(text, str) else text, "a.json", WAY_OUT)
+
+
+def make_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def make_socket(path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as made:
+        made.bind(str(path))
+
+
+@pytest.mark.parametrize(
+    ("make", "kind"),
+    [
+        (make_pipe, "is a pipe"),
+        (make_socket, "is a socket"),
+        (Path.mkdir, "is a folder"),
+        (lambda path: path.symlink_to("/dev/zero"), "is a device"),
+        (lambda path: path.symlink_to(path), "cannot be read"),
+        (lambda path: None, r"cannot be read \(No such file"),
+    ],
+)
+def test_what_is_no_ordinary_file_is_named(make, kind, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)  # the name of a socket is short
+    make(Path("a.json"))
+    for reader in (lambda: read_json(Path("a.json"), WAY_OUT), lambda: lines(Path("a.json"))):
+        with pytest.raises(DataError, match=rf"a\.json {kind}.*; copy it again\."):
+            reader()
+
+
+def lines(path: Path) -> list[tuple[str, Any]]:
+    return list(read_json_lines(path, WAY_OUT))
+
+
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "real").write_text('{"a": 1}')
+    (tmp_path / "link.json").symlink_to(tmp_path / "real")
+    assert read_json(tmp_path / "link.json", WAY_OUT) == {"a": 1}
+
+
+@pytest.mark.parametrize("name", ["a" * 5000, "a/" * 3000, "a\0b"])
+def test_names_that_no_file_can_have(name, tmp_path):
+    with pytest.raises(DataError, match="cannot be read") as caught:
+        open_regular(tmp_path / name, WAY_OUT)
+    assert len(str(caught.value)) < 600
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[" * 200_000, "nested more than 50 deep"),
+        ("[" * 51 + "]" * 51, "nested more than 50 deep"),
+        ('{"a":' * 60 + "1" + "}" * 60, "nested more than 50 deep"),
+        ("NaN", "NaN is no number"),
+        ("[-Infinity]", "Infinity is no number"),
+        ("1e999", "too large"),
+        ("1" * 5000, "a number of 5000 digits"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "key 'c' is given twice"),
+        ('["\\ud800"]', "half of a character"),
+        (b"\xff\xfe[]", "is not UTF-8 text"),
+        ("[1, 2", "cannot be read as JSON"),
+        ("", "cannot be read as JSON"),
+    ],
+)
+def test_what_is_no_usable_json_is_named(text, message):
+    with pytest.raises(DataError, match=rf"a\.json.*{message}.*; copy it again\."):
+        parse(text)
+
+
+def test_a_file_beyond_its_bound_is_not_read(tmp_path):
+    (tmp_path / "a.json").write_text("[" + "1," * 600 + "1]")
+    with pytest.raises(DataError, match=r"has 1,203 bytes, where 1,000 at most"):
+        read_json(tmp_path / "a.json", WAY_OUT, max_bytes=1000)
+
+
+def test_lines_are_named_by_number(tmp_path):
+    (tmp_path / "a.jsonl").write_bytes(b'{"a": 1}\n{"a":\n')
+    with pytest.raises(DataError, match=r"a\.jsonl, line 2 cannot be read as JSON"):
+        lines(tmp_path / "a.jsonl")
+
+
+TEXT = st.text(st.characters(codec="utf-8"))
+PLAIN = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**70), 2**70)
+    | TEXT
+    | st.floats(allow_nan=False, allow_infinity=False),
+    lambda child: st.lists(child, max_size=4) | st.dictionaries(TEXT, child, max_size=4),
+    max_leaves=20,
+)
+
+
+@given(PLAIN)
+def test_what_json_writes_is_read_as_it_was(value):
+    assert parse(json.dumps(value)) == value
+    assert parse(b"\xef\xbb\xbf" + json.dumps(value, ensure_ascii=False).encode()) == value
+
+
+@given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
+def test_any_bytes_are_read_or_refused(content):
+    with contextlib.suppress(DataError):
+        parse(content)
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """A part."""
+
+    count: Annotated[int, Between(0)]
+    weight: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Whole:
+    """Fields of every kind."""
+
+    name: str
+    parts: Mapping[str, Part]
+    kind: Literal["a", "b"] = "a"
+    lengths: tuple[int, ...] = ()
+    band: tuple[float, float] | None = None
+    hashes: Sequence[Annotated[int, Between(0, 2**64 - 1)]] = ()
+    is_on: bool = False
+
+    def __post_init__(self) -> None:
+        if self.name == "bad":
+            raise ConfigError("name is bad; choose another one.")
+
+
+GOOD: dict[str, Any] = {
+    "name": "x",
+    "parts": {"p": {"count": 3, "weight": 2}},
+    "kind": "b",
+    "lengths": [1, 2],
+    "band": [0.5, 40],
+    "hashes": [2**64 - 1],
+    "is_on": True,
+}
+
+
+def test_a_dataclass_is_made_of_its_json():
+    made = typed(Whole, GOOD, "a.json", WAY_OUT)
+    assert made == Whole("x", {"p": Part(3, 2.0)}, "b", (1, 2), (0.5, 40.0), [2**64 - 1], True)
+    assert isinstance(made.band[1], float)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"name": 3}, "name is 3, where a text is expected"),
+        ({"name": None}, "name is None, where a text"),
+        ({"name": "bad"}, "is refused: name is bad; choose another one"),
+        ({"kind": "c"}, "kind is 'c', where one of a, b is expected"),
+        ({"kind": ["a"]}, r"kind is \['a'\], where one of"),
+        ({"parts": [1]}, r"parts is \[1\], where an object"),
+        ({"parts": {"p": {}}}, r"parts\['p'\] lacks 'count'"),
+        ({"parts": {"p": {"count": -1}}}, r"parts\['p'\]\.count is -1, where a whole number of 0"),
+        ({"parts": {"p": {"count": True}}}, r"count is True, where a whole number"),
+        ({"parts": {"p": {"count": 2**63}}}, "where a whole number"),
+        ({"parts": {"p": {"count": 1, "weigth": 2}}}, "unknown key 'weigth' .Did you mean 'weight"),
+        ({"parts": {"p": {"count": 1, "weight": "2"}}}, "weight is '2', where a number"),
+        ({"parts": {"p": {"count": 1, "weight": 10**400}}}, "where a number is expected"),
+        ({"lengths": [1, 2.0]}, r"lengths\[1\] is 2\.0"),
+        ({"lengths": "12"}, "lengths is '12', where a list"),
+        ({"band": [1]}, r"band is \[1\], where a list of 2"),
+        ({"band": [1, "2"]}, r"band\[1\] is '2'"),
+        ({"hashes": [2**64]}, r"hashes\[0\] is"),
+        ({"is_on": 1}, "is_on is 1, where true or false"),
+        ({"x" * 100_000: 1}, "unknown key 'xxx"),
+    ],
+)
+def test_a_field_that_does_not_fit_is_named(changes, message):
+    with pytest.raises(DataError, match=rf"^a\.json:? .*{message}.*; copy it again\.$") as caught:
+        typed(Whole, GOOD | changes, "a.json", WAY_OUT)
+    assert len(str(caught.value)) < 400
+
+
+@given(PLAIN, st.sampled_from(sorted(GOOD)))
+def test_any_value_fits_or_is_refused(value, name):
+    with contextlib.suppress(DataError):
+        typed(Whole, GOOD | {name: value}, "a.json", WAY_OUT)
+
+
+def test_an_absent_field_is_named():
+    with pytest.raises(DataError, match=r"^a\.json lacks 'parts'; copy it again\.$"):
+        typed(Whole, {"name": "x"}, "a.json", WAY_OUT)
+
+
+def test_huge_values_are_worded_at_once():
+    value: Any = "x"
+    for _ in range(60):
+        value = (value,) * 10
+    start = time.perf_counter()
+    assert len(show(value)) <= 80
+    assert len(show("y" * 10**6)) <= 80
+    assert time.perf_counter() - start < 1
