@@ -209,3 +209,15 @@ def test_places_that_are_not_of_this_machine(source, tmp_path, flag, value, caps
     assert said.startswith(f"error: {flag}")
     assert said.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_names_of_files_that_are_no_text_are_told(source, tmp_path, capsys):
+    folder = tmp_path / "raw"
+    folder.mkdir()
+    (folder / os.fsdecode(b"r\xff.npz")).write_bytes((source / "r1.npz").read_bytes())
+    for skipping in ("error", "skip"):
+        flags = command(folder, tmp_path / "out", "--workers=1", f"--on_invalid={skipping}")
+        assert prepare.main(flags) == 2
+        said = capsys.readouterr().err
+        assert r"names that are not UTF-8, such as r\udcff; rename" in said
+        said.encode()
