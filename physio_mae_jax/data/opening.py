@@ -19,6 +19,8 @@ from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.printable import Lines
+from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.signals.augment import AugmentConfig
 
 _LOG = logging.getLogger(__name__)
@@ -67,18 +69,7 @@ class DataConfig:
     cache_mib: int = 1024  # runs of before this setting have none
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("missing_channels", ("error", "mask")),
-            ("on_invalid", ("error", "skip")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(
-                    f"data.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
-                )
-        if self.cache_mib < 0:
-            raise ConfigError(
-                f"data.cache_mib is {self.cache_mib}; it must be 0 (keep nothing) or more MiB."
-            )
+        check_fields(self, "data")
         parse_set_names(self.sets)
         if "folder" in self.set_names and not self.path:
             raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
@@ -139,7 +130,7 @@ def open_data(
             progress=progress,
         )
         level = logging.WARNING if report.problems else logging.INFO
-        _LOG.log(level, "%s: %s", item.name, report.summary())
+        _LOG.log(level, "%s: %s", item.name, Lines(report.summary()))
         sources.append(source)
         indices.append(usable)
         if item.weight is not None:

@@ -23,6 +23,7 @@ from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.stretches import Starts
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.setting_ranges import check_fields
 
 _LOG = logging.getLogger(__name__)
 TaskKind = Literal["multilabel", "multiclass", "regression"]
@@ -51,13 +52,7 @@ class UnitConfig:
     stretch_step: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.event_position <= 1:
-            raise ConfigError(f"units.event_position is {self.event_position}; 0 to 1 is meant.")
-        if self.max_windows < 1 or self.stretch_step <= 0:
-            raise ConfigError(
-                f"units.max_windows={self.max_windows} must be 1 or more and "
-                f"units.stretch_step={self.stretch_step} above 0."
-            )
+        check_fields(self, "units")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,6 +17,7 @@ from physio_mae_jax.experiment.settings import data_settings
 from physio_mae_jax.measurement.cases import Bench
 from physio_mae_jax.measurement.flops import Seen
 from physio_mae_jax.objectives.masking import Mask
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training.pretrain_step import PretrainTask
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 
@@ -33,6 +34,7 @@ def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_dat
     Raises:
         UserError: a setting is wrong, or the data cannot be opened.
     """
+    check_settings(config)
     if num_channels < 1 or repeats < 1:
         raise ConfigError(f"channels={num_channels} and repeats={repeats} must be 1 at least.")
     num_devices = count_devices(config.num_devices)

@@ -13,12 +13,12 @@ from physio_mae_jax.data.labelled_batches import labelled_training_batches
 from physio_mae_jax.data.opening import refuse_channels_alike
 from physio_mae_jax.data.pipeline import LoaderConfig
 from physio_mae_jax.data.units import Units
-from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation.trained import EvaluationConfig, FinetuneRun, selection_metric
 from physio_mae_jax.experiment.classifiers import Beginning, build_task, choose_beginning
 from physio_mae_jax.experiment.environment import channel_names_of, count_devices, describe_run
 from physio_mae_jax.experiment.labelled import LabelledData, card_context, open_labelled
 from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
@@ -44,13 +44,12 @@ def build_finetuning(
     Raises:
         UserError: anything a user can mend, before anything is compiled.
     """
+    check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, 1, num_devices)
     loop = typed(LoopConfig, "loop", config.loop)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
-    if config.patience < 0:
-        raise ConfigError(f"patience is {config.patience}; 0, for no early end, is the least.")
     beginning = _as_begun(beginning or choose_beginning(config), workdir)
     workdir = artifacts.prepare_workdir(workdir)
     data = data or open_labelled(config, beginning.sampling_rate_hz, beginning.num_samples)

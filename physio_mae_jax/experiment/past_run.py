@@ -27,6 +27,7 @@ from physio_mae_jax.inference.trained import load_checkpoint
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 
 CONFIG_FILE = "config.json"
@@ -46,6 +47,7 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
     Raises:
         UserError: there is no such run, or it was not contrastive.
     """
+    check_settings(config)
     settings = typed_settings(RetrievalConfig, "config", _own_settings(config))
     past = open_run(config.run, _moved(config))
     if not isinstance(past.model, ContrastiveAutoencoder):

@@ -33,6 +33,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 from physio_mae_jax.training import artifacts
@@ -60,6 +61,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     Raises:
         UserError: anything a user can mend, before anything is compiled.
     """
+    check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
@@ -177,5 +179,6 @@ def _draw_scale_weights(workdir: Path, objective: ObjectiveConfig, model: MaeCon
         tilt=objective.scale_tilt,
     )
     artifacts.write_figure(
-        workdir / "figures" / "scale_weights.png", draw_scale_weights(bank.frequencies_hz, weights)
+        workdir / "figures" / "scale_weights.png",
+        lambda: draw_scale_weights(bank.frequencies_hz, weights),
     )

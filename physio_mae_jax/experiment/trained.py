@@ -25,6 +25,7 @@ from physio_mae_jax.experiment.environment import count_devices, how_it_came_abo
 from physio_mae_jax.experiment.past_run import WAY_OUT, Seed, check_setting, read_run
 from physio_mae_jax.experiment.settings import data_settings, typed
 from physio_mae_jax.models.heads import HeadConfig
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.model_contract import model_of_json
@@ -47,6 +48,7 @@ def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> Trained
     Raises:
         UserError: there is no such run, it was not finished, or data cannot be opened.
     """
+    check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from physio_mae_jax.printable import printable
+
 RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
 CONVERTED = "converted"
 MASKED, PADDED, REJECTED = "masked", "padded", "rejected"
@@ -75,7 +77,7 @@ def _grouped(notes: Iterable[Note], num_recordings: int) -> list[str]:
     """Say each text once, and of which recordings where not of all."""
     by_text: dict[str, list[str]] = {}
     for note in notes:
-        by_text.setdefault(note.text, []).append(note.recording)
+        by_text.setdefault(printable(note.text, None), []).append(printable(note.recording))
     lines = []
     for text, names in by_text.items():
         if len(set(names)) == num_recordings:

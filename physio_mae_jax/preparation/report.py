@@ -8,6 +8,7 @@ from typing import Any
 from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.data.prepared_index import PreparedRecord
 from physio_mae_jax.preparation.shards import Refusal
+from physio_mae_jax.printable import printable
 from physio_mae_jax.signals import quality
 
 
@@ -115,7 +116,10 @@ class PreparationReport:
 
 def word_refusals(refusals: Sequence[Refusal]) -> str:
     """Word refusals, a line each; of very many the last by name only."""
-    return list_problems((r.record_id, f"{r.record_id}: {r.detail}") for r in refusals)
+    return list_problems(
+        (printable(r.record_id), f"{printable(r.record_id)}: {printable(r.detail, None)}")
+        for r in refusals
+    )
 
 
 def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -133,7 +137,7 @@ def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _cell(value: str) -> str:
-    text = " ".join(value.replace("|", "/").split())
+    text = printable(" ".join(value.replace("|", "/").split()), None)
     return text if len(text) <= 100 else text[:97] + "..."
 
 

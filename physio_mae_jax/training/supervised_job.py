@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 import logging
 import math
 from collections.abc import Callable
@@ -24,6 +23,7 @@ from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.job import Step
 from physio_mae_jax.training.judgement import Judgement
+from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.prediction import predict_units
 from physio_mae_jax.training.sharding import by_size, initialise, put, replicated
 from physio_mae_jax.training.state import Params, TrainState
@@ -207,9 +207,10 @@ class SupervisedJob:
 
     def draw_progress(self) -> None:
         """Draw loss and validation metric from metrics.jsonl."""
-        lines = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        figure = draw_supervised_curves([json.loads(line) for line in lines], self.metric_name)
-        artifacts.write_figure(self.workdir / "figures" / "learning_curves.png", figure)
+        artifacts.write_figure(
+            self.workdir / "figures" / "learning_curves.png",
+            lambda: draw_supervised_curves(read_metrics(self.workdir), self.metric_name),
+        )
 
 
 def load_best(
