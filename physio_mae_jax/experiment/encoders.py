@@ -13,7 +13,7 @@ import numpy as np
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.data.regular_file import is_folder
+from physio_mae_jax.data.regular_file import is_folder, user_path
 from physio_mae_jax.data.unclear import warn_of_names_understood_since
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.past_run import CONFIG_FILE, check_setting, read_run
@@ -114,9 +114,7 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Start
         "give a JSON file with the arguments of the constructor that made the weights, such as "
         "signal_len, as weights_config."
     )
-    arguments = typed(
-        dict, read_json(Path(config_path).expanduser(), way_out), config_path, way_out
-    )
+    arguments = typed(dict, read_json(user_path(config_path), way_out), config_path, way_out)
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
     is_contrastive = isinstance(model, ContrastiveAutoencoder)

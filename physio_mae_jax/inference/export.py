@@ -6,7 +6,6 @@ takes windows that are ready; how to make them is in the JSON file beside it.
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference import arguments
 from physio_mae_jax.inference.program import encode_windows
@@ -111,5 +112,6 @@ def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> 
 
 
 def read_calling(path: str | Path) -> dict[str, Any]:
-    """Read the JSON file beside an exported program."""
-    return json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
+    """Read the JSON file beside an exported program; a DataError where it is broken."""
+    beside, way_out = Path(f"{path}.json"), "export the encoder again."
+    return typed(dict, read_json(beside, way_out), str(beside), way_out)

@@ -21,7 +21,7 @@ import numpy as np
 from physio_mae_jax.data.json_types import show
 from physio_mae_jax.data.pickle_reader import PickleReader
 from physio_mae_jax.data.pickle_values import PickleError, StandIn, UnknownNameError, checked_key
-from physio_mae_jax.data.regular_file import open_regular, shortened
+from physio_mae_jax.data.regular_file import open_regular, shortened, user_path
 from physio_mae_jax.errors import DataError
 
 # Where training programs put the weights in a checkpoint that holds more than them.
@@ -59,10 +59,7 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
         DataError: the file is missing, cut short or of another kind, holds anything but tensors,
             containers, numbers and text, or has no state dict in it.
     """
-    try:
-        path = Path(path).expanduser()
-    except RuntimeError as error:  # of ~somebody who is not there
-        raise DataError(f"{shortened(path)}: {error} Give the path of a file.") from error
+    path = user_path(path)
     if not os.path.exists(path):
         raise DataError(f"weights file {shortened(path)} does not exist.")
     with open_regular(path, _EXPECTED) as file:
