@@ -15,6 +15,7 @@ from physio_mae_jax import locks
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_folder, local_path
 from physio_mae_jax.locks import LockedError, locked
+from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.metrics_file import drop_lines_after, open_metrics, read_metrics
 from physio_mae_jax.training.reporter import Reporter
 from physio_mae_jax.training.work_folder import claim, hold
@@ -234,6 +235,13 @@ class TestPaths:
         for value in ("file", "file/x/y", "/dev/null"):
             with pytest.raises(ConfigError, match="is a file; give a folder"):
                 local_folder(value, "--workdir")
+
+    @pytest.mark.parametrize("value", ["gs://bucket/model", "", "~nouser_of_this_name/x", "a\0b"])
+    def test_whoever_makes_a_folder_asks(self, value, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ConfigError, match=r"^folder"):
+            artifacts.prepare_workdir(value, "folder")
+        assert not list(tmp_path.iterdir())
 
 
 COMMAND = (sys.executable, "-m", "physio_mae_jax.main")

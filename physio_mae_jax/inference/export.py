@@ -18,6 +18,7 @@ from jax import export
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.signals.channels import id_of_trained
 from physio_mae_jax.training import artifacts
@@ -51,10 +52,10 @@ def export_encoder(
             raise ConfigError(
                 f"platform {platform!r} is not known; choose of {', '.join(PLATFORMS)}."
             )
-    place = Path(path).expanduser()
+    place = local_path(path, "path")
     channels = num_channels or trained.contract.input.num_channels
     exported = _exported(trained, channels, platforms)
-    artifacts.prepare_workdir(place.parent)
+    artifacts.prepare_workdir(place.parent, "path")
     with artifacts.telling_a_full_disk(place.parent):
         with artifacts.whole_file(place) as partial:
             partial.write_bytes(exported.serialize())
