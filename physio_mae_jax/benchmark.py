@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import json
 import logging
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -165,8 +166,8 @@ def _gib(text: str) -> float:
         size = float(text)
     except ValueError as error:
         raise ConfigError(f"plan names a card of {text!r} GiB; write such as 24,40,80.") from error
-    if size <= 0:
-        raise ConfigError(f"plan names a card of {size:g} GiB; it must have some memory.")
+    if not 0 < size < math.inf:
+        raise ConfigError(f"plan names a card of {size:g} GiB; a number above 0 is needed.")
     return size
 
 

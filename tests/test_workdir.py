@@ -4,6 +4,7 @@ import json
 import multiprocessing
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +15,7 @@ from physio_mae_jax import locks
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_folder, local_path
 from physio_mae_jax.locks import LockedError, locked
+from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.metrics_file import drop_lines_after, open_metrics, read_metrics
 from physio_mae_jax.training.reporter import Reporter
 from physio_mae_jax.training.work_folder import claim, hold
@@ -234,6 +236,13 @@ class TestPaths:
             with pytest.raises(ConfigError, match="is a file; give a folder"):
                 local_folder(value, "--workdir")
 
+    @pytest.mark.parametrize("value", ["gs://bucket/model", "", "~nouser_of_this_name/x", "a\0b"])
+    def test_whoever_makes_a_folder_asks(self, value, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ConfigError, match=r"^folder"):
+            artifacts.prepare_workdir(value, "folder")
+        assert not list(tmp_path.iterdir())
+
 
 COMMAND = (sys.executable, "-m", "physio_mae_jax.main")
 
@@ -249,3 +258,47 @@ def test_a_command_in_a_folder_that_is_in_use(config, tmp_path):
     told = f"error: the work folder {tmp_path} is in use by another run (process {os.getpid()} on"
     assert ended.stderr.startswith(told)
     assert ended.stderr.count("\n") == 1
+
+
+TOGETHER = """
+import sys
+from pathlib import Path
+from physio_mae_jax import cluster
+from physio_mae_jax.cluster import ClusterConfig
+from physio_mae_jax.training.work_folder import hold
+cluster.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=int(sys.argv[3]),
+                           timeout_seconds=100))
+try:
+    with hold(Path(sys.argv[1])), hold(Path(sys.argv[1])):
+        print("held", flush=True)
+except Exception as error:
+    print(f"{type(error).__name__}: {error}", flush=True)
+cluster.leave(0)
+"""
+
+
+def in_two_processes(folder: Path) -> list[str]:
+    """Return what two processes of one run say that hold a folder."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", TOGETHER, str(folder), address, str(number)],
+            cwd=REPOSITORY,
+            env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    # The last line: gloo says above it who is connected.
+    return [process.communicate(timeout=200)[0].splitlines()[-1] for process in processes]
+
+
+def test_process_0_holds_it_for_all_processes_of_a_run(tmp_path):
+    assert in_two_processes(tmp_path) == ["held"] * 2
+    with hold(tmp_path):
+        first, second = in_two_processes(tmp_path)
+    assert first.startswith(f"LockedError: the work folder {tmp_path} is in use by another run")
+    assert second.startswith("LockedError: process 0 could not take the work folder")

@@ -20,6 +20,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference import arguments
 from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.signals.channels import id_of_trained
 from physio_mae_jax.training import artifacts
@@ -55,12 +56,12 @@ def export_encoder(
             raise ConfigError(
                 f"platform {platform!r} is not known; choose of {', '.join(PLATFORMS)}."
             )
-    place = arguments.folder(path, "path")
+    place = local_path(path, "path")
     channels = trained.contract.input.num_channels
     if num_channels is not None:
         channels = int(arguments.setting(num_channels, "num_channels", 1, is_whole=True))
     exported = _exported(trained, channels, platforms)
-    artifacts.prepare_workdir(place.parent)
+    artifacts.prepare_workdir(place.parent, "path")
     with artifacts.telling_a_full_disk(place.parent):
         with artifacts.whole_file(place) as partial:
             partial.write_bytes(exported.serialize())

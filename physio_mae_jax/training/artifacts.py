@@ -18,26 +18,31 @@ from matplotlib.figure import Figure
 
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError, UserError
+from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.objectives.pretraining import Params
 
 _LOG = logging.getLogger(__name__)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
-def prepare_workdir(workdir: Path) -> Path:
+def prepare_workdir(workdir: str | Path, setting: str = "--workdir") -> Path:
     """Make the folder of a run and prove that it can be written to.
 
+    Args:
+        workdir: may begin with '~'.
+        setting: that names it, for errors.
+
     Raises:
-        UserError: it cannot.
+        UserError: it cannot, or is no path of this machine.
     """
-    workdir = workdir.absolute()
+    workdir = local_path(workdir, setting)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         try_to_write(workdir)
     except OSError as error:
         raise UserError(
             f"cannot write to the work folder {workdir}: {error.strerror}; choose another one with "
-            "--workdir=DIR."
+            f"{setting}=DIR."
         ) from error
     return workdir
 
