@@ -50,11 +50,6 @@ class StartingEncoder(NamedTuple):
 
     def for_training(self) -> TrainedParams:
         """Return what training begins with."""
-        if self.channels_alone:
-            _LOG.info(
-                "%s saw one channel at a time: attention across channels begins as adding nothing",
-                self.origin,
-            )
         return TrainedParams(self.params, self.channels_alone)
 
 
