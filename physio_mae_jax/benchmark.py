@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import json
 import logging
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,8 +17,10 @@ from typing import Any
 from absl import app, flags
 from ml_collections import config_flags
 
-from physio_mae_jax.command_line import parse_flags, set_up_logging, take_most_of_a_gpu
+from physio_mae_jax.command_line import parse_flags, set_up_logging, take_most_of_a_gpu, tell
 from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.local_paths import local_path
+from physio_mae_jax.setting_ranges import check_settings
 
 _LOG = logging.getLogger("physio_mae_jax")
 _SHOWN = 10
@@ -47,6 +50,10 @@ def main(argv: list[str]) -> None:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     set_up_logging()
     take_most_of_a_gpu()
+    check_settings(_CONFIG.value)
+    for name, value in (("--profile", _PROFILE.value), ("--out", _OUT.value)):
+        if value is not None:
+            local_path(value, name)
     from physio_mae_jax.experiment.benchmarking import build_bench
     from physio_mae_jax.experiment.environment import how_it_came_about
     from physio_mae_jax.measurement.cases import (
@@ -159,8 +166,8 @@ def _gib(text: str) -> float:
         size = float(text)
     except ValueError as error:
         raise ConfigError(f"plan names a card of {text!r} GiB; write such as 24,40,80.") from error
-    if size <= 0:
-        raise ConfigError(f"plan names a card of {size:g} GiB; it must have some memory.")
+    if not 0 < size < math.inf:
+        raise ConfigError(f"plan names a card of {size:g} GiB; a number above 0 is needed.")
     return size
 
 
@@ -169,9 +176,8 @@ def run_command_line() -> None:
     flags.mark_flag_as_required("config")
     try:
         app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        sys.exit(2)
+    except Exception as error:
+        sys.exit(tell(error))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import logging
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,7 @@ from typing import NoReturn
 import jax
 
 from physio_mae_jax.errors import ConfigError, LostPeer, tells_of_a_lost_peer
+from physio_mae_jax.printable import printable
 
 _LOG = logging.getLogger(__name__)
 
@@ -23,6 +25,8 @@ CLUSTERS = ("auto", "none", "slurm", "tpu")
 _SLURM_STEP = ("SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
 # A process that sends no sign of life for so long is taken for dead, and the others end.
 _HEARTBEAT_SECONDS = 60
+_LONGEST_WAIT_SECONDS = 86_400
+_HOST_AND_PORT = re.compile(r"[^\s/]+:\d{1,5}")
 _CHECK = "Are all processes started, and can they reach that address and port?"
 
 
@@ -58,9 +62,15 @@ class ClusterConfig:
                 f"--process_id={self.process_id} must be from 0 to {self.num_processes - 1}, one "
                 f"less than --num_processes={self.num_processes}."
             )
-        if self.timeout_seconds < 1:
+        if self.coordinator and not _HOST_AND_PORT.fullmatch(self.coordinator):
             raise ConfigError(
-                f"--cluster_timeout={self.timeout_seconds} must be a second at least."
+                f"--coordinator={printable(self.coordinator)} is not HOST:PORT, such as "
+                "node01:12345."
+            )
+        if not 1 <= self.timeout_seconds <= _LONGEST_WAIT_SECONDS:
+            raise ConfigError(
+                f"--cluster_timeout={self.timeout_seconds} must be from a second to "
+                f"{_LONGEST_WAIT_SECONDS:,}."
             )
 
 
@@ -70,7 +80,7 @@ def detect(environment: Mapping[str, str]) -> str:
     Raises:
         ConfigError: a SLURM job of several tasks, but this process was not started by ``srun``.
     """
-    if int(environment.get("SLURM_NTASKS", "1")) > 1:
+    if _num_tasks(environment) > 1:
         missing = [name for name in _SLURM_STEP if name not in environment]
         if missing:
             raise ConfigError(
@@ -81,6 +91,16 @@ def detect(environment: Mapping[str, str]) -> str:
         return "slurm"
     hosts = environment.get("TPU_PROCESS_ADDRESSES") or environment.get("TPU_WORKER_HOSTNAMES", "")
     return "tpu" if "," in hosts else "none"
+
+
+def _num_tasks(environment: Mapping[str, str]) -> int:
+    text = environment.get("SLURM_NTASKS", "1")
+    if not re.fullmatch(r"\d{1,9}", text):
+        raise ConfigError(
+            f"SLURM_NTASKS={printable(text)!r} in the environment is no number of tasks; unset it, "
+            "or say --cluster=none."
+        )
+    return int(text)
 
 
 def join(config: ClusterConfig, environment: Mapping[str, str] = os.environ) -> None:
@@ -152,7 +172,7 @@ def _refuse_missing(config: ClusterConfig, kind: str, environment: Mapping[str, 
     """Refuse a cluster of another size than was announced."""
     wanted = config.num_processes if config.coordinator else None
     if wanted is None and kind == "slurm":
-        wanted = int(environment["SLURM_NTASKS"])
+        wanted = _num_tasks(environment)
     if wanted is not None and wanted != jax.process_count():
         raise ConfigError(
             f"{wanted} processes were started, but JAX knows of {jax.process_count()}; do they all "

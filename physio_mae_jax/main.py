@@ -1,10 +1,10 @@
 """Command line: ``python -m physio_mae_jax.main --config=configs/pretrain.py --workdir=DIR``."""
 
 import logging
+import os
 import sys
-import traceback
 from pathlib import Path
-from typing import NoReturn
+from typing import Any
 
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
@@ -16,8 +16,11 @@ from physio_mae_jax.command_line import (
     parse_flags,
     set_up_logging,
     take_most_of_a_gpu,
+    tell,
 )
 from physio_mae_jax.errors import UserError
+from physio_mae_jax.local_paths import local_folder
+from physio_mae_jax.setting_ranges import check_settings, path_settings
 
 _LOG = logging.getLogger("physio_mae_jax")
 
@@ -47,6 +50,11 @@ def main(argv: list[str]) -> None:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     set_up_logging()
     take_most_of_a_gpu()
+    # All that can be wrong here is looked at before other processes are waited for.
+    config = _CONFIG.value
+    workdir = local_folder(_WORKDIR.value, "--workdir")
+    check_settings(config)
+    _expand_homes(config)
     cluster.join(
         ClusterConfig(
             kind=_CLUSTER.value,
@@ -57,19 +65,31 @@ def main(argv: list[str]) -> None:
         )
     )
     keep_compiled_programs()
-    workdir = Path(str(_WORKDIR.value)).expanduser().absolute()
-    _expand_homes(_CONFIG.value)
-    with cluster.telling_a_lost_peer():
-        _run(_CONFIG.value, workdir)
+    from physio_mae_jax.training.work_folder import hold  # heavy, see _run
+
+    with cluster.telling_a_lost_peer(), hold(workdir, **_sharing(config)):
+        _run(config, workdir)
     _LOG.info("done; everything is in %s", workdir)
 
 
 def _expand_homes(config: ConfigDict) -> None:
-    """Put the home folder for '~' in what names a run: behind a '=' no shell does."""
-    for name in ("run", "start", "pretrained", "weights", "weights_config"):
-        value = config.get(name)  # 'pretrained' is a path of some tasks and a section of others
-        if value and isinstance(value, str):
-            config[name] = str(Path(value).expanduser())
+    """Put the home folder for '~' in paths: behind a '=' no shell does."""
+    for name in path_settings(config):
+        section, _, last = name.rpartition(".")
+        holder = config[section] if section else config
+        holder[last] = os.path.expanduser(holder[last])
+
+
+def _sharing(config: ConfigDict) -> dict[str, Any]:
+    """Return how a task shares its work folder with other processes of the same work."""
+    if config.task in ("compare", "loso"):
+        return {"shared": True, "share": "report" if config.report else ""}
+    if config.task == "features":
+        from physio_mae_jax.inference.features import process_share
+
+        index, count = process_share(config.process_index, config.process_count)
+        return {"share": f"process_{index}_of_{count}" if count > 1 else ""}
+    return {}
 
 
 def _run(config: ConfigDict, workdir: Path) -> None:
@@ -123,18 +143,11 @@ def run_command_line() -> None:
     flags.mark_flags_as_required(["config", "workdir"])
     try:
         app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        _end(error.status)
-    except Exception:
-        traceback.print_exc()
-        _end(1)
-
-
-def _end(status: int) -> NoReturn:
-    if cluster.is_joined():
-        cluster.leave(status)
-    sys.exit(status)
+    except Exception as error:
+        status = tell(error)
+        if cluster.is_joined():
+            cluster.leave(status)
+        sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -5,12 +5,12 @@ import logging
 import os
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from tqdm import tqdm
 
 from physio_mae_jax.data.sets import SYNTHETIC
 from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.local_paths import local_folder, local_path
 from physio_mae_jax.preparation.builder import builder_of
 from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
 from physio_mae_jax.preparation.download import download
@@ -19,6 +19,7 @@ from physio_mae_jax.preparation.layouts.folder import open_own_folder, write_dra
 from physio_mae_jax.preparation.recording import Layout
 from physio_mae_jax.preparation.report import describe_rate
 from physio_mae_jax.preparation.shards import ShardSummary
+from physio_mae_jax.printable import PrintableFormatter, printable, printable_lines
 
 OWN_FILES = "folder"
 
@@ -26,12 +27,24 @@ OWN_FILES = "folder"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Prepare a data set; return the exit status."""
     options = _parse(arguments)
-    logging.basicConfig(format="%(message)s")
+    handler = logging.StreamHandler()
+    handler.setFormatter(PrintableFormatter("%(message)s"))
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("absl").setLevel(logging.ERROR)
     try:
         _prepare(options)
     except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {printable_lines(error)}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print(
+            "error: there is not enough memory. Use fewer --workers and run the same command "
+            "again: it goes on where it was.",
+            file=sys.stderr,
+        )
+        return 2
+    except OSError as error:
+        print(f"error: {printable(error, None)}; mend that and run it again.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
@@ -61,7 +74,7 @@ def _prepare(options: argparse.Namespace) -> None:
 
         builder = builder_of(_layout(options))(
             source=options.source,
-            data_dir=options.out.expanduser().absolute(),
+            data_dir=options.out,
             executor=executor,
             on_invalid=options.on_invalid,
             progress=show,
@@ -85,23 +98,23 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("'folder' needs a name for the data set, such as --name=my_ecgs.")
     if options.out is None and not options.draft_manifest:
         raise ConfigError("--out is missing; give the folder of all prepared data sets.")
+    options.source = local_folder(options.source, "--source")
     if options.out is not None:
-        _refuse_file(options.out)
+        options.out = local_folder(options.out, "--out")
+    if options.manifest is not None:
+        options.manifest = local_path(options.manifest, "--manifest")
     if options.download_header and not options.download:
         raise ConfigError("--download_header has no meaning without --download.")
-
-
-def _refuse_file(out: Path) -> None:
-    out = out.expanduser().absolute()
-    there = next(path for path in (out, *out.parents) if path.exists())
-    if not there.is_dir():
-        raise ConfigError(f"--out={out}: {there} is a file; give a folder, or one to be made.")
 
 
 def _layout(options: argparse.Namespace) -> Layout:
     if options.data_set == OWN_FILES:
         return open_own_folder(
-            options.name, options.source, options.manifest, (*LAYOUTS, OWN_FILES, SYNTHETIC)
+            options.name,
+            options.source,
+            options.manifest,
+            (*LAYOUTS, OWN_FILES, SYNTHETIC),
+            skip=options.on_invalid == "skip",
         )
     return layout_of(options.data_set)
 
@@ -113,7 +126,7 @@ def _download(options: argparse.Namespace) -> None:
     ) as bar:
         summary = download(
             options.download,
-            options.source.expanduser().absolute(),
+            options.source,
             needed,
             headers=options.download_header,
             num_workers=options.download_workers,
@@ -134,8 +147,8 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         metavar="DATA_SET",
         help=f"one of {', '.join(names)}; or {OWN_FILES}, for files of your own",
     )
-    parser.add_argument("--source", type=Path, required=True, help="folder of the raw data set")
-    parser.add_argument("--out", type=Path, help="folder of all prepared data sets")
+    parser.add_argument("--source", required=True, help="folder of the raw data set")
+    parser.add_argument("--out", help="folder of all prepared data sets")
     parser.add_argument(
         "--workers", type=int, default=os.cpu_count() or 1, help="processes (all cores)"
     )
@@ -154,7 +167,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     own = parser.add_argument_group(f"files of your own ({OWN_FILES})")
     own.add_argument("--name", default="", help="of the data set: small letters, digits and _")
-    own.add_argument("--manifest", type=Path, help="of the files (manifest.json in the source)")
+    own.add_argument("--manifest", help="of the files (manifest.json in the source)")
     own.add_argument(
         "--draft_manifest",
         action="store_true",

@@ -142,8 +142,8 @@ def test_a_channel_that_no_recording_has_is_always_an_error(mode: dict) -> None:
 
 
 def test_nothing_left_is_an_error() -> None:
-    with pytest.raises(DataError, match=r"every one of 7 recordings.*(?s:.*)and 2 more"):
-        run(source_of(*[good(9)] * 7), on_invalid="skip")
+    with pytest.raises(DataError, match=r"every one of 52 recordings.*(?s:.*)and 2 more: r50, r51"):
+        run(source_of(*[good(9)] * 52), on_invalid="skip")
     with pytest.raises(DataError, match="no recordings"):
         run(source_of())
 

@@ -44,6 +44,12 @@ def test_a_slurm_job_without_srun_is_refused_rather_than_run_alone():
         detect({"SLURM_JOB_ID": "4217", "SLURM_NTASKS": "2"})
 
 
+@pytest.mark.parametrize("number", ["", "two", "1e3", "-1", "9" * 5000])
+def test_a_broken_environment_is_told(number):
+    with pytest.raises(ConfigError, match=r"^SLURM_NTASKS=.* is no number of tasks; unset it"):
+        detect({"SLURM_NTASKS": number})
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -51,6 +57,11 @@ def test_a_slurm_job_without_srun_is_refused_rather_than_run_alone():
         ({"coordinator": "host:1"}, "give all three or none"),
         ({"coordinator": "host:1", "num_processes": 2, "process_id": 2}, r"--process_id=2 must be"),
         ({"timeout_seconds": 0}, "--cluster_timeout=0"),
+        ({"timeout_seconds": 10**12}, "from a second to 86,400"),
+        *(
+            ({"coordinator": c, "num_processes": 2, "process_id": 0}, "is not HOST:PORT")
+            for c in ("host", "host:", ":1", "http://host:1", "host:port", "a\nb:1", "host:123456")
+        ),
     ],
 )
 def test_wrong_settings_of_a_cluster_are_refused(settings, message):

@@ -11,9 +11,9 @@ import pytest
 from scipy import io as scipy_io
 
 from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
-from physio_mae_jax.preparation.layouts.wfdb_header import read_header
 from physio_mae_jax.preparation.layouts.wfdb_notes import read_notes
 
 RNG = np.random.default_rng(0)
@@ -259,16 +259,16 @@ def test_mimic3_segments(tmp_path):
     assert layout_of("mimic3").find(folder)[0].record_id == ref.record_id
 
 
-def test_mimic3_channels_of_a_higher_rate_are_averaged_and_said_so(tmp_path):
+def test_mimic3_channels_of_a_lower_rate_are_interpolated_and_said_so(tmp_path):
     folder = tmp_path / "p000020"
     folder.mkdir()
-    fast = RNG.integers(-99, 99, 8000)
+    fast, slow = RNG.integers(-99, 99, 8000), RNG.integers(-99, 99, 2000)
     wfdb.wrsamp(
         "1_0001",
         fs=125,
         units=["mV", "NU"],
         sig_name=["II", "PLETH"],
-        e_d_signal=[fast, RNG.integers(-99, 99, 2000)],
+        e_d_signal=[fast, slow],
         samps_per_frame=[4, 1],
         fmt=["16", "16"],
         adc_gain=[200.0, 200.0],
@@ -276,12 +276,10 @@ def test_mimic3_channels_of_a_higher_rate_are_averaged_and_said_so(tmp_path):
         write_dir=str(folder),
     )
     _, recording = only(layout_of("mimic3"), tmp_path)
-    np.testing.assert_allclose(
-        recording.signal[0], fast.reshape(-1, 4).mean(axis=1) / 200, atol=1 / 200
-    )
-    assert recording.conversions == (
-        "II: 500 to 125 Hz by the mean of 4, cut to whole units of the converter",
-    )
+    assert recording.sampling_rate_hz == 500
+    np.testing.assert_allclose(recording.signal[0], fast / 200, atol=1e-7)
+    np.testing.assert_allclose(recording.signal[1, ::4], slow / 200, atol=1e-7)
+    assert recording.conversions == ("PLETH: 125 to 500 Hz by linear interpolation",)
 
 
 def test_mimic3_hostile_segments(tmp_path):
@@ -312,10 +310,10 @@ def test_headers_follow_the_specification(tmp_path):
     header = read_header(path)
     assert header.channels == ("ECG lead, II", "", "")
     assert header.units == ("uV", "mV", "mV")
-    assert header.samples_per_frame == (2, 1, 1)
-    assert header.checksums == (77, None, 9)
+    assert [signal.samples_per_frame for signal in header.signals] == [2, 1, 1]
+    assert [signal.checksum for signal in header.signals] == [77, None, 9]
     assert header.comments == ("first", "<age>: 1")
-    assert (header.num_samples, header.sampling_rate_hz, header.seconds) == (50, 125, 0.4)
+    assert (header.num_frames, header.frame_rate_hz, header.seconds) == (50, 125, 0.4)
     for text in ("", "a\n", "a x 125 50\n", "a 1 125 50\na.dat no\n", "a 1 0 50\na.dat 16\n"):
         path.write_text(text)
         with pytest.raises(UnreadableError, match=r"a\.hea"):

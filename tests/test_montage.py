@@ -8,7 +8,13 @@ import pytest
 from physio_mae_jax.data.channel_plan import ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.signals.channels import TWELVE_LEADS, VOCABULARY, channel_id, wanted_channels
+from physio_mae_jax.signals.channels import (
+    TEN_TWENTY,
+    TWELVE_LEADS,
+    VOCABULARY,
+    channel_id,
+    wanted_channels,
+)
 from physio_mae_jax.signals.montage import plan_montage
 from physio_mae_jax.signals.units import canonical_unit, unit_factor
 
@@ -111,5 +117,8 @@ def test_ids_of_channels_never_change():
     first = ("unknown", *TWELVE_LEADS, "PPG", "EEG", "RESP", "ACC_X", "ACC_Y", "ACC_Z", "EDA")
     assert VOCABULARY[: len(first)] == first
     assert VOCABULARY.index("ECG") == 24
-    assert len(VOCABULARY) == 54
+    assert VOCABULARY[24:29] == ("ECG", "SPO2", "CVP", "ICP", "EEG_FPZ_CZ")
+    assert VOCABULARY[30:54] == tuple(f"EEG_{place}" for place in TEN_TWENTY)
+    assert VOCABULARY[54:57] == ("EEG_FPZ", "EEG_AF7", "EEG_AF3")
+    assert len(VOCABULARY) == 142
     assert len(set(VOCABULARY)) == len(VOCABULARY)

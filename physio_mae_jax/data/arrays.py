@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.signals.levels import as_float, without_large_offset
 from physio_mae_jax.signals.quality import runs_of
 
 # 1 MiB of float32 at a time, so that a mapped file of days does not have to fit in memory.
@@ -40,15 +41,19 @@ class ArrayRecordings:
         return self._recordings
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
-        """Return samples [start, stop) of recording ``index``, see ``SignalSource``."""
+        """Return samples [start, stop) of recording ``index``, see ``SignalSource``.
+
+        Rows whose magnitude or offset float32 cannot hold are float64.
+        """
         self._recordings[index].refuse_outside(start, stop)
         samples, gain = self._arrays[index][:, start:stop], self._gains[index]
         if gain is not None:
-            samples = samples / gain[:, None]
+            with np.errstate(over="ignore"):  # infinite, and refused as such
+                samples = without_large_offset(samples) / gain[:, None]
         if self._absent[index]:
-            samples = samples.astype(np.float32)
+            samples = samples.astype(np.result_type(samples, np.float32))
             samples[self._absent[index]] = 0.0
-        return np.asarray(samples, np.float32)
+        return as_float(samples)
 
 
 def gaps_of(array: np.ndarray) -> tuple[tuple[int, int, int], ...]:

@@ -7,8 +7,15 @@ import numpy as np
 
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.signals.channels import POLICIES, canonical_name, channel_id, wanted_channels
-from physio_mae_jax.signals.montage import Montage, plan_montage
+from physio_mae_jax.signals.channels import (
+    POLICIES,
+    canonical_name,
+    channel_id,
+    id_of_trained,
+    wanted_channels,
+)
+from physio_mae_jax.signals.montage import Montage, derived_units, plan_montage
+from physio_mae_jax.signals.units import canonical_unit, is_known_unit
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -32,6 +39,12 @@ class ChannelPlan:
             name for name, terms in zip(self.channels, self.montage.rows, strict=True) if not terms
         )
 
+    @property
+    def present(self) -> tuple[tuple[str, ...], np.ndarray]:
+        """Names and ids of the channels that are there."""
+        rows = [row for row, terms in enumerate(self.montage.rows) if terms]
+        return tuple(self.channels[row] for row in rows), self.ids[rows]
+
 
 class ChannelPlanner:
     """Plans the channels of recordings; those of alike ones are planned once."""
@@ -45,7 +58,7 @@ class ChannelPlanner:
             units: of channels that are to be in one, by canonical name.
         """
         self.wanted = wanted
-        self._units = dict(units or {})
+        self._units = {canonical_name(name): unit for name, unit in (units or {}).items()}
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], ChannelPlan] = {}
 
     @property
@@ -76,8 +89,10 @@ class ChannelPlanner:
             wanted_units=[self._units.get(name, "") for name in channels],
             present_units=info.units,
         )
-        ids = np.asarray([channel_id(name) for name in channels], np.int32)
-        return ChannelPlan(channels, ids, montage)
+        return ChannelPlan(channels, np.asarray(self._ids(channels), np.int32), montage)
+
+    def _ids(self, channels: Sequence[str]) -> list[int]:
+        return [channel_id(name) for name in channels]
 
     def _channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
         try:
@@ -87,13 +102,19 @@ class ChannelPlanner:
 
 
 def common_units(infos: Sequence[RecordingInfo]) -> dict[str, str]:
-    """Return the unit of each channel that has one, the first that is met."""
+    """Return the unit of each channel that has one, the first that is met.
+
+    Limb leads that can be derived are given that of the leads they follow from.
+    """
     units: dict[str, str] = {}
+    others: dict[str, str] = {}  # counts, and texts that are no unit known here
     for info in infos:
-        for name, unit in zip(info.channel_names, info.units, strict=False):
+        for name, unit in zip(info.channel_names, map(canonical_unit, info.units), strict=False):
             if unit:
-                units.setdefault(canonical_name(name), unit)
-    return units
+                kept = units if is_known_unit(unit) else others
+                kept.setdefault(canonical_name(name), unit)
+    units = others | units
+    return derived_units(units) | units
 
 
 class KnownChannels(ChannelPlanner):
@@ -105,13 +126,17 @@ class KnownChannels(ChannelPlanner):
         """Create a planner.
 
         Args:
-            known: canonical names.
+            known: names as the model's contract spells them.
             units: of channels that are to be in one, by canonical name.
             derive: add the limb leads that follow from others.
         """
         super().__init__("", units)
-        self._known = sorted(known, key=lambda name: (channel_id(name), name))
+        self._trained = {canonical_name(name): id_of_trained(name) for name in known}
+        self._known = sorted(self._trained, key=lambda name: (self._trained[name], name))
         self._derive = derive
+
+    def _ids(self, channels: Sequence[str]) -> list[int]:
+        return [self._trained[name] for name in channels]
 
     def _channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
         """Choose among canonical names, whatever their order."""

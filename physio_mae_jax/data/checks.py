@@ -10,16 +10,18 @@ import numpy as np
 from tqdm import tqdm
 
 from physio_mae_jax.data.channel_plan import ChannelPlanner
+from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.signals.channels import unknown_channel_message
+from physio_mae_jax.signals.rates import check_rate
 
-_SHOWN = 5
 # 64 MiB of float32 at a time, so that a record of days does not have to fit in memory.
 _VALUES_A_READ = 2**24
 
 UNREADABLE = "unreadable"
 EMPTY = "empty"
+IMPLAUSIBLE_RATE = "implausible rate"
 TOO_SHORT = "too short"
 MISSING_CHANNEL = "missing channel"
 NOT_FINITE = "NaN or Inf"
@@ -28,6 +30,10 @@ FLAT = "flat"
 _WAYS_OUT = {
     UNREADABLE: "write or copy the file again",
     EMPTY: "remove the file or list the others in the manifest",
+    IMPLAUSIBLE_RATE: (
+        "correct the rate where it comes from: is it a period, or were milliseconds or sample "
+        "numbers taken for seconds?"
+    ),
     TOO_SHORT: "shorten the windows with --config.window_seconds=...",
     MISSING_CHANNEL: (
         "choose channels that all have with --config.data.channels=..., or hide what is missing "
@@ -94,12 +100,12 @@ class CheckReport:
         return self.num_checked - len(self.problems)
 
     def summary(self) -> str:
-        """Word the report in a few lines: how many are used and the first ones left out."""
+        """Word the report: how many are used, and all that are left out."""
         head = f"{self.num_kept} of {self.num_checked} recordings are used"
         if not self.problems:
             return head + "."
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.counts.items())
-        return f"{head}; left out: {reasons}.\n{_first_lines(self.problems)}"
+        return f"{head}; left out: {reasons}.\n{_lines(self.problems)}"
 
 
 def check_recordings(
@@ -198,6 +204,11 @@ def _judge_description(
     except DataError as error:
         return (), (MISSING_CHANNEL, str(error).rstrip("."))
     rows = plan.montage.sources
+    try:
+        names = [info.channel_names[row] for row in rows]
+        check_rate(info.sampling_rate_hz, names, "it", way_out=" ")
+    except DataError as error:
+        return rows, (IMPLAUSIBLE_RATE, str(error).removeprefix("it: ").strip().rstrip("."))
     # The slack is for the rounding of seconds = samples / rate alone, far below a sample.
     if info.seconds < min_seconds * (1 - 1e-9):
         return rows, (
@@ -295,13 +306,10 @@ def _refusal(problems: Sequence[Problem], num_checked: int) -> str:
         ways.append("  any: leave such recordings out with --config.data.on_invalid=skip")
     every = "every one" if len(problems) == num_checked else f"{len(problems)}"
     return (
-        f"{every} of {num_checked} recordings cannot be used:\n{_first_lines(problems)}\n"
+        f"{every} of {num_checked} recordings cannot be used:\n{_lines(problems)}\n"
         "Ways out:\n" + "\n".join(ways)
     )
 
 
-def _first_lines(problems: Sequence[Problem]) -> str:
-    lines = [f"  {problem}" for problem in problems[:_SHOWN]]
-    if len(problems) > _SHOWN:
-        lines.append(f"  ... and {len(problems) - _SHOWN} more")
-    return "\n".join(lines)
+def _lines(problems: Sequence[Problem]) -> str:
+    return list_problems((problem.record_id, str(problem)) for problem in problems)

@@ -1,5 +1,6 @@
 """Tables of embeddings as files: npz, parquet or array_record, each written whole or not at all."""
 
+import errno
 import json
 import os
 import zipfile
@@ -24,6 +25,7 @@ from physio_mae_jax.errors import ConfigError, DataError
 
 # What tfds calls the parts of a folder of array_record files.
 DATA_SET, PART = "features", "recordings"
+_DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 class Format(NamedTuple):
@@ -108,11 +110,17 @@ def _write_array_record(table: FeatureTable, path: Path) -> None:
     writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1")
     columns = table.columns()
     try:
-        for row in range(len(table)):
-            example = {name: _plain(values[row]) for name, values in columns.items()}
-            writer.write(serializer.serialize_example(spec.encode_example(example)))
-    finally:
-        writer.close()
+        try:
+            for row in range(len(table)):
+                example = {name: _plain(values[row]) for name, values in columns.items()}
+                writer.write(serializer.serialize_example(spec.encode_example(example)))
+        finally:
+            writer.close()
+    except RuntimeError as error:
+        # What the writer raises where the disk is full or gone.
+        told = [number for number in _DISK_ERRORS if os.strerror(number) in str(error)]
+        number = told[0] if told else errno.EIO
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _read_array_record(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]:

@@ -1,5 +1,6 @@
 """Labels of the recordings of prepared data sets."""
 
+import csv
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,7 +10,7 @@ import numpy as np
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.source import SignalSource
-from physio_mae_jax.errors import DataError
+from physio_mae_jax.errors import ConfigError, DataError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,27 @@ def recording_labels(source: JoinedSource, indices: Sequence[int], task: str) ->
         values=values,
         known=np.asarray([held is not None for held in labels], bool),
     )
+
+
+def class_names(text: str | Sequence[str], known: Sequence[str]) -> list[str]:
+    """Read the names of classes that a setting chooses.
+
+    Args:
+        text: a list, or a text in which commas part the names, but for those in double quotes.
+        known: classes that there are; a text that is one of them is that one.
+
+    Raises:
+        ConfigError: the text is not understood.
+    """
+    if not isinstance(text, str):
+        return [str(name).strip() for name in text]
+    if text.strip() in known:
+        return [text.strip()]
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True))
+    except csv.Error as error:
+        raise ConfigError(f"units.classes={text[:80]!r} is not understood: {error}.") from error
+    return [name.strip() for name in (rows[0] if rows else []) if name.strip()]
 
 
 def check_classes(

@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from physio_mae_jax.data.channel_plan import ChannelPlanner, common_units
+from physio_mae_jax.data import unclear
+from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner, common_units
 from physio_mae_jax.data.checks import check_recordings
 from physio_mae_jax.data.contract import InputContract, conversion_notes
 from physio_mae_jax.data.prepared import PreparedSource
@@ -15,8 +16,11 @@ from physio_mae_jax.data.sets import JoinedSource, open_set, parse_set_names
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import PARTS, Split, make_split
 from physio_mae_jax.data.synthetic import CohortConfig
+from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.printable import Lines
+from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.signals.augment import AugmentConfig
 
 _LOG = logging.getLogger(__name__)
@@ -65,18 +69,7 @@ class DataConfig:
     cache_mib: int = 1024  # runs of before this setting have none
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("missing_channels", ("error", "mask")),
-            ("on_invalid", ("error", "skip")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ConfigError(
-                    f"data.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
-                )
-        if self.cache_mib < 0:
-            raise ConfigError(
-                f"data.cache_mib is {self.cache_mib}; it must be 0 (keep nothing) or more MiB."
-            )
+        check_fields(self, "data")
         parse_set_names(self.sets)
         if "folder" in self.set_names and not self.path:
             raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
@@ -136,7 +129,8 @@ def open_data(
             on_invalid=data.on_invalid,
             progress=progress,
         )
-        _LOG.info("%s: %s", item.name, report.summary())
+        level = logging.WARNING if report.problems else logging.INFO
+        _LOG.log(level, "%s: %s", item.name, Lines(report.summary()))
         sources.append(source)
         indices.append(usable)
         if item.weight is not None:
@@ -155,6 +149,7 @@ def open_data(
     )
     for note in conversion_notes(joined.recordings, plans, window):
         _LOG.info("%s", note)
+    _warn_of_prepared(joined, plans)
     every = range(len(joined.recordings))
     split = make_split(joined.recordings, every, data.split, data.split_seed)
     parts = split.divide(joined.recordings, every)
@@ -163,6 +158,38 @@ def open_data(
     _say_parts(parts, channels, split)
     return OpenedData(
         joined, WindowReader(joined, window), parts, split, contract, weights, _hashes(sources)
+    )
+
+
+def _warn_of_prepared(joined: JoinedSource, plans: Sequence[ChannelPlan]) -> None:
+    """Say what is unclear of the wanted channels of prepared sets; folders say it when opened."""
+    rows: dict[str, list[tuple[str, Sequence[str], Sequence[str]]]] = {}
+    for index, (info, plan) in enumerate(zip(joined.recordings, plans, strict=True)):
+        if isinstance(joined.origin(index)[0], PreparedSource):
+            used = [row for row in plan.montage.sources if row < len(info.units)]
+            names = [info.channel_names[row] for row in used]
+            units = [info.units[row] for row in used]
+            rows.setdefault(info.data_set, []).append((info.record_id, names, units))
+    for data_set, recordings in rows.items():
+        warn_of_names(data_set, (names for _, names, _ in recordings))
+        warn_of_units(data_set, recordings)
+
+
+def refuse_channels_alike(opened: OpenedData, num_names: int) -> None:
+    """Refuse recordings of which two channels or more are the same to a model, see ``unclear``.
+
+    Args:
+        opened: what the model is given.
+        num_names: of channels that it has vectors for.
+    """
+    every = range(len(opened.source.recordings))
+    plans = {id(plan): (index, plan) for index in every if (plan := opened.reader.plan(index))}
+    unclear.refuse_channels_alike(
+        (
+            (opened.source.recordings[index].record_id, *plan.present)
+            for index, plan in plans.values()
+        ),
+        num_names,
     )
 
 
@@ -176,6 +203,7 @@ def _open(name: str, data: DataConfig, cache: SampleCache) -> SignalSource:
         cohort=data.cohort,
         skip_unreadable=data.on_invalid == "skip",
         cache=cache,
+        channels=data.channels,
     )
 
 

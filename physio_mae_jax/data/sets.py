@@ -73,6 +73,7 @@ def open_set(
     cohort: CohortConfig,
     skip_unreadable: bool,
     cache: SampleCache | None = None,
+    channels: str = "",
 ) -> SignalSource:
     """Open one data set.
 
@@ -82,8 +83,9 @@ def open_set(
         folder, manifest: of 'folder'; the manifest may be ''.
         raw_manifests: sets that may lie unprepared in ``root/name``, and manifests for them.
         cohort: of 'synthetic'.
-        skip_unreadable: leave out broken files of a folder with a warning instead of raising.
+        skip_unreadable: leave out unusable files of a folder with a warning instead of raising.
         cache: keeps samples of prepared sets; without one they are decoded at every reading.
+        channels: that will be used of a folder, see ``data.formats.folder.open_folder``.
 
     Raises:
         ConfigError: there is no such data set; the message says how to prepare it.
@@ -94,13 +96,17 @@ def open_set(
     if name == "folder":
         if not folder:
             raise ConfigError("data.path is empty; name a folder with --config.data.path=DIR.")
-        return open_folder(folder, manifest or None, skip_unreadable=skip_unreadable)
+        return open_folder(
+            folder, manifest or None, skip_unreadable=skip_unreadable, channels=channels
+        )
     prepared = find_prepared(Path(root).expanduser(), name)
     if prepared is not None:
         return PreparedSource(prepared, cache)
     raw = Path(root).expanduser() / name
     if name in raw_manifests and raw.is_dir():
-        return open_folder(raw, raw_manifests[name], skip_unreadable=skip_unreadable)
+        return open_folder(
+            raw, raw_manifests[name], skip_unreadable=skip_unreadable, channels=channels
+        )
     raise ConfigError(
         f"data set {name!r} is not in {Path(root).expanduser().absolute()}; prepare it with "
         f"'python -m physio_mae_jax.prepare {name} --source=RAW_FOLDER --out={root}', or say "

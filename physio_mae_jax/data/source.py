@@ -68,6 +68,7 @@ class SignalSource(Protocol):
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].
 
+        Arrays in memory are float64 where float32 could not hold them, see ``signals.levels``.
         Values are those of the file (physical units where it gives them), NaN included: judging
         them is the pipeline's work.
 

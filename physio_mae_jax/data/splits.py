@@ -240,7 +240,7 @@ def _random(slots: Sequence[str], keys: Sequence[str], rule: str, seed: int) -> 
 
 
 def _k_folds(text: str, keys: Sequence[str], rule: str, seed: int) -> dict[str, set[str]]:
-    match = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", text)
+    match = re.fullmatch(r"\s*(\d{1,9})\s*:\s*(\d{1,9})\s*", text, re.ASCII)
     count, chosen = (int(match[1]), int(match[2])) if match else (0, 0)
     if len(keys) < 3:
         raise ConfigError(
@@ -271,7 +271,7 @@ def _by_attribute(
     drop_shared: bool,
 ) -> dict[str, set[str]]:
     values = [_attribute(info, name, rule) for info in infos]
-    listed = [set() if _is_share(slot) else _expand(slot) for slot in slots]
+    listed = [set() if _is_share(slot) else _expand(slot, len(set(values))) for slot in slots]
     for value in sorted(set().union(*listed) - set(values)):
         raise DataError(
             f"split rule {rule!r} lists {name} {value!r}, which no recording has; there is "
@@ -310,12 +310,19 @@ def _attribute(info: RecordingInfo, name: str, rule: str) -> str:
     return str(info.attributes[name])
 
 
-def _expand(text: str) -> set[str]:
-    """Read '1-8,10' as a set of values."""
+def _expand(text: str, num_known: int) -> set[str]:
+    """Read '1-8,10' as a set of values.
+
+    Of a span longer than there are values, the first ones are enough to find one that is missing.
+    """
     values: set[str] = set()
     for item in filter(None, (part.strip() for part in text.split(","))):
-        span = re.fullmatch(r"(\d+)-(\d+)", item)
-        values |= {str(n) for n in range(int(span[1]), int(span[2]) + 1)} if span else {item}
+        span = re.fullmatch(r"(\d{1,18})-(\d{1,18})", item, re.ASCII)
+        if span is None:
+            values.add(item)
+            continue
+        first, last = int(span[1]), int(span[2])
+        values |= {str(n) for n in range(first, min(last, first + num_known) + 1)}
     return values
 
 

@@ -18,6 +18,7 @@ from physio_mae_jax.data.fingerprints import identity_hash
 from physio_mae_jax.data.formats.array_cache import ArrayCache
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.signals import heart_model as heart
 from physio_mae_jax.signals import noise_model
 from physio_mae_jax.signals.channels import TWELVE_LEADS
@@ -36,6 +37,8 @@ _MAY_DROP_OUT = ("V1", "V2", "V3", "V4", "V5", "V6", "PPG")
 # Streams of random numbers that must not disturb each other.
 _SUBJECT, _RHYTHM, _BEATS, _NOISE, _DROPOUT = range(5)
 _CACHE_BYTES = 256 * 1024**2
+_MOST_RECORDINGS = 1_000_000
+_MOST_SAMPLES = 20_000_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -59,18 +62,19 @@ class CohortConfig:
     noise_level: float = 1.0
 
     def __post_init__(self) -> None:
-        for name, least in (
-            ("num_subjects", 1),
-            ("recordings_per_subject", 1),
-            ("seconds", 2.0),
-            ("sampling_rate_hz", 50.0),
-            ("seed", 0),
-            ("noise_level", 0.0),
-        ):
-            if not getattr(self, name) >= least:
-                raise ConfigError(
-                    f"data.cohort.{name} is {getattr(self, name)}; it must be at least {least}."
-                )
+        check_fields(self, "data.cohort")
+        if self.num_subjects * self.recordings_per_subject > _MOST_RECORDINGS:
+            raise ConfigError(
+                f"data.cohort.num_subjects={self.num_subjects} with recordings_per_subject="
+                f"{self.recordings_per_subject} are more than the {_MOST_RECORDINGS:,} recordings "
+                "that a cohort may have; lower one of them."
+            )
+        if self.seconds * self.sampling_rate_hz > _MOST_SAMPLES:
+            raise ConfigError(
+                f"data.cohort.seconds={self.seconds:g} at sampling_rate_hz="
+                f"{self.sampling_rate_hz:g} are more than the {_MOST_SAMPLES:,} samples that a "
+                "recording of a cohort may have; lower one of them."
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

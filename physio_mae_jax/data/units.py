@@ -14,6 +14,7 @@ import numpy as np
 from physio_mae_jax.data.labels import (
     RecordingLabels,
     check_classes,
+    class_names,
     recording_labels,
     task_of,
 )
@@ -22,6 +23,7 @@ from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.stretches import Starts
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.setting_ranges import check_fields
 
 _LOG = logging.getLogger(__name__)
 TaskKind = Literal["multilabel", "multiclass", "regression"]
@@ -34,7 +36,8 @@ class UnitConfig:
 
     Attributes:
         task: of the prepared data sets, or 'attribute:age' to predict a number.
-        classes: names separated by commas; units of other classes are left out. '' for all.
+        classes: names separated by commas, those that hold one in quotes; units of other classes
+            are left out. '' for all.
         require_label: leave out recordings of no class ('multilabel' only).
         max_windows: of a recording, that its prediction is averaged over; spread evenly.
         event_position: where in its window an event lies, from 0 (start) to 1 (end).
@@ -49,13 +52,7 @@ class UnitConfig:
     stretch_step: float = 1.0
 
     def __post_init__(self) -> None:
-        if not 0 <= self.event_position <= 1:
-            raise ConfigError(f"units.event_position is {self.event_position}; 0 to 1 is meant.")
-        if self.max_windows < 1 or self.stretch_step <= 0:
-            raise ConfigError(
-                f"units.max_windows={self.max_windows} must be 1 or more and "
-                f"units.stretch_step={self.stretch_step} above 0."
-            )
+        check_fields(self, "units")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -131,16 +128,17 @@ def find_units(
 
 def _of_classes(units: Units, config: UnitConfig) -> Units:
     """Keep the classes that the settings name, in their order."""
-    wanted = [name.strip() for name in config.classes.split(",") if name.strip()]
+    wanted = class_names(config.classes, units.classes)
     if not wanted:
         return units
     for name in wanted:
         if wanted.count(name) > 1:
             raise ConfigError(f"units.classes names {name!r} twice.")
         if name not in units.classes:
+            shown = [f'"{known}"' if "," in known else known for known in units.classes]
             raise ConfigError(
-                f"units.classes names {name!r}; task {config.task!r} has "
-                f"{', '.join(units.classes)}."
+                f"units.classes names {name!r}; task {config.task!r} has {', '.join(shown)}. A "
+                "name with a comma is written in quotes: units.classes='\"a, b\",c'."
             )
     columns = [units.classes.index(name) for name in wanted]
     units = dataclasses.replace(

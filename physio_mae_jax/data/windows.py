@@ -11,6 +11,7 @@ from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.stretches import Starts, window_starts
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.levels import in_range, level_rows
 from physio_mae_jax.signals.preprocess import BandPass, RateChange, resample, z_score
 
 Example = dict[str, Any]  # NumPy arrays and scalars, see WindowReader.read
@@ -115,9 +116,11 @@ class WindowReader:
             start - before, length + before + after, info.num_samples
         )
         plan = self.plan(recording)
-        raw = plan.montage.apply(self.source.read(recording, first, last))
-        self._check_finite(raw, info, first, plan)
-        resampled = resample(raw, change)[:, offset : offset + length + before + after]
+        raw = self.source.read(recording, first, last)
+        made = plan.montage.apply(raw if in_range(raw) else raw.astype(np.float64))
+        self._check_finite(made, info, first, plan)
+        made = level_rows(made, raw.dtype)
+        resampled = resample(made, change, first)[:, offset : offset + length + before + after]
         if self._band:
             resampled = self._band.apply(resampled)[:, before : before + length]
         signal, varies = z_score(resampled)

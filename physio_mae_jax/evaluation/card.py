@@ -1,6 +1,6 @@
 """The evaluation card: report, JSON and pictures of an evaluation in a folder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from physio_mae_jax.figures import evaluation as figures
 from physio_mae_jax.training import artifacts
 
 _REPORT = "evaluation.md"
+_Drawings = dict[str, Callable[[], Any]]
 # Of the training that the model judged comes from, where it was in the same folder.
 _LEARNING_CURVES = "figures/learning_curves.png"
 
@@ -100,42 +101,42 @@ def _write_pictures(
     who = f"{part}, {judged.num_units:,} units of {judged.num_subjects:,} subjects"
     if judged.kind == "regression":
         quantities = curves.agreements(predictions, judged)
-        drawn = {
-            "scatter": figures.draw_scatter(quantities, f"Prediction and truth: {who}"),
-            "bland_altman": figures.draw_bland_altman(quantities, f"Agreement: {who}"),
+        drawings: _Drawings = {
+            "scatter": lambda: figures.draw_scatter(quantities, f"Prediction and truth: {who}"),
+            "bland_altman": lambda: figures.draw_bland_altman(quantities, f"Agreement: {who}"),
         }
     else:
         exclusive = judged.kind == "multiclass"
-        confusion = figures.draw_confusion(
+        drawings = _curve_drawings(predictions, judged, decisions, who)
+        drawings["confusion"] = lambda: figures.draw_confusion(
             *curves.confusion_table(judged),
             labels=("truth", "decided") if exclusive else ("", ""),
             title=f"Decisions: {who}",
             parts=() if exclusive else (2,),
         )
-        drawn = _draw_curves(predictions, judged, decisions, who) | {"confusion": confusion}
-    for name, figure in drawn.items():
-        artifacts.write_figure(folder / "figures" / f"{name}.png", figure)
-    return [f"figures/{name}.png" for name in drawn]
+    return [
+        f"figures/{name}.png"
+        for name, draw in drawings.items()
+        if artifacts.write_figure(folder / "figures" / f"{name}.png", draw)
+    ]
 
 
-def _draw_curves(
+def _curve_drawings(
     predictions: Predictions, judged: Evaluation, decisions: Decisions, who: str
-) -> dict[str, Any]:
+) -> _Drawings:
     shown = curves.shown_classes(judged)
     if not shown:
         return {}
     present = sum(not row.is_absent for row in judged.by_class)
     if len(shown) < present:
         who += f"\n({len(shown)} of {present} classes, those with the most positives)"
-    roc = curves.roc_curves(predictions, judged)
-    precision_recall = curves.precision_recall_curves(predictions, judged)
-    reliability = curves.reliabilities(predictions, decisions, judged)
     return {
-        "roc": figures.draw_roc(*roc, f"ROC: {who}"),
-        "precision_recall": figures.draw_precision_recall(
-            *precision_recall, f"Precision and recall: {who}"
+        "roc": lambda: figures.draw_roc(*curves.roc_curves(predictions, judged), f"ROC: {who}"),
+        "precision_recall": lambda: figures.draw_precision_recall(
+            *curves.precision_recall_curves(predictions, judged), f"Precision and recall: {who}"
         ),
-        "reliability": figures.draw_reliability(
-            reliability, f"Calibration (bins of 5 units or more): {who}"
+        "reliability": lambda: figures.draw_reliability(
+            curves.reliabilities(predictions, decisions, judged),
+            f"Calibration (bins of 5 units or more): {who}",
         ),
     }

@@ -9,6 +9,7 @@ from physio_mae_jax.evaluation.markdown import (
     escape,
     facts,
     interval,
+    named,
     number,
     signed,
     table,
@@ -16,6 +17,7 @@ from physio_mae_jax.evaluation.markdown import (
 )
 from physio_mae_jax.evaluation.reading import doubts, is_clean, judged_part, reading
 from physio_mae_jax.evaluation.results import ClassResult, Comparison, Evaluation, SubgroupResult
+from physio_mae_jax.printable import printable
 
 # What a card states of how it came about, in this order; what is not given is said to be missing.
 CONTEXT = ("command", "versions", "device", "data", "split", "contamination", "checkpoint", "seeds")
@@ -128,14 +130,14 @@ def _by_class(judged: Evaluation) -> str:
     if judged.kind == "regression":
         names = list(judged.by_class[0].metrics)
         rows = [
-            [escape(row.name), *(interval(row.metrics[name], judged.kind) for name in names)]
+            [named(row.name), *(interval(row.metrics[name], judged.kind) for name in names)]
             for row in judged.by_class
         ]
         return table([_one(judged), *map(words, names)], rows)
     names = [name for name in judged.by_class[0].metrics if name != "brier"]
     rows = [
         [
-            escape(row.name) + _marks(row, judged),
+            named(row.name) + _marks(row, judged),
             f"{row.num_positives:,}",
             f"{row.num_positive_subjects:,}",
             *(interval(row.metrics[name], judged.kind) for name in names),
@@ -143,7 +145,7 @@ def _by_class(judged: Evaluation) -> str:
         for row in judged.by_class
     ]
     shown = table([_one(judged), "positives", "subjects", *map(words, names)], rows)
-    absent = [escape(row.name) for row in judged.by_class if row.is_absent]
+    absent = [named(row.name) for row in judged.by_class if row.is_absent]
     note = f"\n\nIn no average, for want of positives or negatives: {', '.join(absent)}."
     return shown + (note if absent else "")
 
@@ -157,7 +159,7 @@ def _calibration(judged: Evaluation) -> str:
     }
     rows = [
         [
-            escape(row.name),
+            named(row.name),
             *(f"{number(row.before[n])} → {number(row.after[n])}" for n in names),
         ]
         for row in judged.calibration
@@ -168,10 +170,10 @@ def _calibration(judged: Evaluation) -> str:
 def _subgroups(judged: Evaluation) -> str:
     rows = []
     for group in judged.subgroups:
-        counts = [f"{escape(name)} {count:,}" for name, count in group.num_positives.items()]
+        counts = [f"{named(name)} {count:,}" for name, count in group.num_positives.items()]
         rows.append(
             [
-                f"{group.attribute} {escape(group.name)}",
+                f"{group.attribute} {named(group.name)}",
                 f"{group.num_units:,}",
                 f"{group.num_subjects:,}",
                 ", ".join(counts) if len(counts) <= _MAX_LISTED else "see evaluation.json",
@@ -195,7 +197,7 @@ def _left_out(group: SubgroupResult) -> str:
     if math.isnan(group.estimate.value):
         return "all: too few"
     more = len(group.left_out) - _MAX_LISTED
-    names = ", ".join(escape(name) for name in group.left_out[:_MAX_LISTED])
+    names = ", ".join(named(name) for name in group.left_out[:_MAX_LISTED])
     return f"too few: {names}" + (f" and {more} others" if more > 0 else "")
 
 
@@ -212,11 +214,11 @@ def _decisions(decisions: Decisions, least_positives: int) -> str:
         if not decisions.thresholds:
             lines[0] += " The most probable class is decided."
         else:
-            first, second = map(escape, decisions.classes)
+            first, second = map(named, decisions.classes)
             lines[0] += f" {second} is decided where it reaches its threshold, else {first}."
     rows = []
     for k, name in enumerate(decisions.classes):
-        row = [escape(name), f"{decisions.num_positives[k]:,}"]
+        row = [named(name), f"{decisions.num_positives[k]:,}"]
         if decisions.thresholds:
             row.append(f"{decisions.thresholds[k]:.3f}")
         if decisions.slopes:
@@ -236,8 +238,8 @@ def _decisions(decisions: Decisions, least_positives: int) -> str:
 def _comparisons(comparisons: Sequence[Comparison]) -> str:
     rows = [
         [
-            escape(c.name),
-            escape(c.reference),
+            named(c.name),
+            named(c.reference),
             words(c.metric),
             number(c.value),
             number(c.reference_value),
@@ -256,7 +258,7 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
 
 def _reproduction(context: Mapping[str, Any]) -> str:
     command = str(context.get("command", "not stated"))
-    block = "\n".join(f"    {line}" for line in command.splitlines())
+    block = "\n".join(f"    {printable(line, None)}" for line in command.splitlines())
     shown = {name: held for name, held in context.items() if name not in _ELSEWHERE}
     for name in CONTEXT:
         # 'split rule' and 'split hash' state the split as well as one entry 'split' does.

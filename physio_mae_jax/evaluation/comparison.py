@@ -62,8 +62,8 @@ def compare_models(run: ComparisonRun) -> None:
     cells = summarise(compared, num_replicates=run.num_replicates)
     series = _series(cells)
     metric = words(measures.MAIN_METRICS[compared[0].predictions.kind])
-    figure = draw_comparison(series, metric, run.title)
-    artifacts.write_figure(run.workdir / "figures" / "comparison.png", figure)
+    picture = run.workdir / "figures" / "comparison.png"
+    artifacts.write_figure(picture, lambda: draw_comparison(series, metric, run.title))
     how = run.describe()
     content = {"title": run.title, "how": how, "cells": cells, "shared": compared[0].context}
     artifacts.write_json(run.workdir / "comparison.json", plain(content))

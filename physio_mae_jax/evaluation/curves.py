@@ -8,9 +8,12 @@ from physio_mae_jax.evaluation.decisions import Decisions, uncalibrated_probabil
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import ClassResult, Evaluation
 from physio_mae_jax.figures.evaluation import MAX_CURVES, Agreement, Curve, Reliability
+from physio_mae_jax.printable import printable
 
 _GRID = np.linspace(0, 1, 501)
 _BINS = 10
+# Letters of a class in a legend.
+_LONGEST_NAME = 80
 # The share of fewer says nothing and makes a jagged line.
 _LEAST_IN_BIN = 5
 _Z = 1.959963984540054
@@ -171,7 +174,8 @@ def _staircase(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _named(row: ClassResult) -> str:
-    return f"{row.name}*" if row.rare else row.name
+    name = printable(row.name, _LONGEST_NAME)
+    return f"{name}*" if row.rare else name
 
 
 def _figure(row: ClassResult, metric: str) -> str:

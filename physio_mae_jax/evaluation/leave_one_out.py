@@ -14,7 +14,7 @@ from physio_mae_jax.evaluation.card import write_card
 from physio_mae_jax.evaluation.decisions import Decisions, read_decisions
 from physio_mae_jax.evaluation.evaluation import evaluate
 from physio_mae_jax.evaluation.judged import Judged, read_judged
-from physio_mae_jax.evaluation.markdown import escape, number, table, words
+from physio_mae_jax.evaluation.markdown import escape, named, number, table, words
 from physio_mae_jax.evaluation.pooling import pool
 from physio_mae_jax.evaluation.results import Evaluation, plain
 from physio_mae_jax.evaluation.trained import EvaluationConfig
@@ -126,7 +126,7 @@ def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None
     }
     artifacts.write_json(workdir / "subjects.json", plain(content))
     rows = [
-        [escape(name), f"{fold.predictions.num_units:,}", *map(number, row)]
+        [named(name), f"{fold.predictions.num_units:,}", *map(number, row)]
         for (name, fold), row in zip(folds.items(), values, strict=True)
     ]
     both = [f"{number(m)} ± {number(s)}" for m, s in zip(means, spread, strict=True)]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from physio_mae_jax.evaluation.bootstrap import Estimate
+from physio_mae_jax.printable import printable
 
 _WORDS = {
     "auroc": "AUROC",
@@ -59,8 +60,13 @@ def words(name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Keep text from being read as Markdown, on one line."""
-    return _SPECIAL.sub(r"\\\g<0>", " ".join(text.split()))
+    """Keep text from being read as Markdown or obeyed by a terminal, on one line."""
+    return _SPECIAL.sub(r"\\\g<0>", printable(" ".join(text.split()), None))
+
+
+def named(name: str) -> str:
+    """Write a name of the data, which may be of any length and anything, as Markdown."""
+    return escape(printable(" ".join(name.split())))
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:

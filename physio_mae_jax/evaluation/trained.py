@@ -12,13 +12,13 @@ import numpy as np
 from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.units import Units
-from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation import metrics
 from physio_mae_jax.evaluation.card import write_card
 from physio_mae_jax.evaluation.decisions import Decisions, fit_decisions
 from physio_mae_jax.evaluation.evaluation import compare, evaluate
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import Evaluation
+from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.loop import TrainingRun, train
 from physio_mae_jax.training.supervised_job import SupervisedJob, load_best
@@ -43,10 +43,7 @@ class EvaluationConfig:
     least_positives: int = 10
 
     def __post_init__(self) -> None:
-        leasts = {"threshold_beta": 0.01, "num_replicates": 10, "least_positives": 1}
-        for name, least in leasts.items():
-            if getattr(self, name) < least:
-                raise ConfigError(f"evaluation.{name} is {getattr(self, name)}; {least} at least.")
+        check_fields(self, "evaluation")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -17,8 +17,12 @@ from physio_mae_jax.experiment.settings import data_settings
 from physio_mae_jax.measurement.cases import Bench
 from physio_mae_jax.measurement.flops import Seen
 from physio_mae_jax.objectives.masking import Mask
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training.pretrain_step import PretrainTask
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
+
+_MOST_CHANNELS = 10_000
+_MOST_REPEATS = 100_000
 
 
 def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_data: bool) -> Bench:
@@ -33,8 +37,12 @@ def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_dat
     Raises:
         UserError: a setting is wrong, or the data cannot be opened.
     """
-    if num_channels < 1 or repeats < 1:
-        raise ConfigError(f"channels={num_channels} and repeats={repeats} must be 1 at least.")
+    check_settings(config)
+    if not (1 <= num_channels <= _MOST_CHANNELS and 1 <= repeats <= _MOST_REPEATS):
+        raise ConfigError(
+            f"channels={num_channels} must be from 1 to {_MOST_CHANNELS:,} and repeats={repeats} "
+            f"from 1 to {_MOST_REPEATS:,}."
+        )
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)

@@ -20,6 +20,7 @@ from physio_mae_jax.experiment.frozen import TRAINED, build_frozen
 from physio_mae_jax.experiment.labelled import LabelledData, open_labelled
 from physio_mae_jax.experiment.many import check_workers, keep_settings
 from physio_mae_jax.experiment.settings import typed
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.entries import Entry
 
@@ -41,6 +42,7 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
     Raises:
         UserError: a setting is wrong, or the folder holds a comparison by other settings.
     """
+    check_settings(config)
     rows = _listed(config, "rows", str)
     known = [name for name in config if "batch_size" in _section(config, name)]
     for row in rows:

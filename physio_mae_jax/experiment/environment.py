@@ -18,6 +18,7 @@ from physio_mae_jax.data.sealed_json import read_sealed, sealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.differences import differing, some, value_of
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import refuse_other_contract, saved_contract
 
@@ -79,6 +80,18 @@ def how_it_came_about() -> dict[str, Any]:
         "versions": _versions(),
         "device": ", ".join(sorted({device.device_kind for device in jax.devices()})),
     }
+
+
+def channel_names_of(workdir: Path) -> int:
+    """Return how many channel names have a vector in the model that a work folder trains.
+
+    That of a run begun by an earlier version has fewer than a new one.
+    """
+    saved = saved_contract(workdir / "checkpoints")
+    if saved is None:
+        return len(VOCABULARY)
+    number = saved.get("model", {}).get("num_channel_names", NUM_FIRST_NAMES)
+    return number if isinstance(number, int) else len(VOCABULARY)
 
 
 def describe_run(

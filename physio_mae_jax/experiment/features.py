@@ -18,6 +18,7 @@ from physio_mae_jax.experiment.settings import typed
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.features import FeatureConfig, FeatureRun, process_share
 from physio_mae_jax.inference.settings import EncodingSettings
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 
 _LOG = logging.getLogger(__name__)
@@ -34,6 +35,7 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
     Raises:
         UserError: anything a user can mend.
     """
+    check_settings(config)
     encoder = _encoder(config)
     sources = _sources(config)
     joined = JoinedSource(sources, [range(len(source.recordings)) for source in sources])

@@ -10,14 +10,15 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.labelled_batches import labelled_training_batches
+from physio_mae_jax.data.opening import refuse_channels_alike
 from physio_mae_jax.data.pipeline import LoaderConfig
 from physio_mae_jax.data.units import Units
-from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation.trained import EvaluationConfig, FinetuneRun, selection_metric
 from physio_mae_jax.experiment.classifiers import Beginning, build_task, choose_beginning
-from physio_mae_jax.experiment.environment import count_devices, describe_run
+from physio_mae_jax.experiment.environment import channel_names_of, count_devices, describe_run
 from physio_mae_jax.experiment.labelled import LabelledData, card_context, open_labelled
 from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
@@ -43,16 +44,17 @@ def build_finetuning(
     Raises:
         UserError: anything a user can mend, before anything is compiled.
     """
+    check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, 1, num_devices)
     loop = typed(LoopConfig, "loop", config.loop)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
-    if config.patience < 0:
-        raise ConfigError(f"patience is {config.patience}; 0, for no early end, is the least.")
-    beginning = beginning or choose_beginning(config)
+    beginning = _as_begun(beginning or choose_beginning(config), workdir)
     workdir = artifacts.prepare_workdir(workdir)
     data = data or open_labelled(config, beginning.sampling_rate_hz, beginning.num_samples)
+    if beginning.config is not None and beginning.config.channel_identity:
+        refuse_channels_alike(data.opened, beginning.config.num_channel_names)
     data = data.with_fraction(config.label_fraction, config.seed)
     task, contract = build_task(config, beginning, data.units["train"], data.num_channels)
     contract |= data.contract()
@@ -89,6 +91,14 @@ def build_finetuning(
         config=evaluation,
         context=_context(config, card_context(config, data, contamination)),
     )
+
+
+def _as_begun(beginning: Beginning, workdir: Path) -> Beginning:
+    """Return a new encoder with the channel names of the one that a work folder trains already."""
+    if beginning.config is None or beginning.start is not None:
+        return beginning
+    names = channel_names_of(workdir)
+    return beginning._replace(config=dataclasses.replace(beginning.config, num_channel_names=names))
 
 
 def _training_run(

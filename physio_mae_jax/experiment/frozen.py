@@ -23,6 +23,7 @@ from physio_mae_jax.experiment.labelled import (
     open_labelled,
 )
 from physio_mae_jax.experiment.settings import model_settings, typed
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
@@ -51,6 +52,7 @@ def build_frozen(
     Raises:
         UserError: anything a user can mend.
     """
+    check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
     readout_of(config.method)

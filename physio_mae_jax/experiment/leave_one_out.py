@@ -18,6 +18,7 @@ from physio_mae_jax.experiment.environment import how_it_came_about
 from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.many import check_workers, keep_settings
 from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.entries import Entry
 
@@ -38,12 +39,8 @@ def build_leave_one_out(config: ConfigDict, workdir: Path, *, strict: bool) -> L
     Raises:
         UserError: a setting is wrong, or the folder holds folds by other settings.
     """
+    check_settings(config)
     check_workers(config.num_workers)
-    if not 0 < config.validation_share < 1:
-        raise ConfigError(
-            f"validation_share is {config.validation_share}; give a share of the other subjects "
-            "between 0 and 1, such as 0.2."
-        )
     if "+" in config.data.sets:
         raise ConfigError(
             f"data.sets={config.data.sets!r}: leave subjects out of one data set at a time."

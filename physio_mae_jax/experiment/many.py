@@ -11,6 +11,7 @@ from ml_collections import ConfigDict
 from physio_mae_jax.data.sealed_json import read_sealed, sealed
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.differences import differing, some
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 
 
@@ -20,8 +21,7 @@ def check_workers(num_workers: int) -> None:
     Raises:
         ConfigError: as said.
     """
-    if num_workers < 1:
-        raise ConfigError(f"num_workers is {num_workers}; 1 at least.")
+    check_settings({"num_workers": num_workers})
     if jax.distributed.is_initialized():
         raise ConfigError(
             "many small runs need no jax.distributed cluster: start each process on its own, with "

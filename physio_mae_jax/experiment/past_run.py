@@ -19,12 +19,15 @@ from physio_mae_jax.data.regular_file import is_folder, shortened
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.synthetic import SyntheticCohort
+from physio_mae_jax.data.unclear import warn_of_names_understood_since
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.settings import typed as typed_settings
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.inference.trained import load_checkpoint
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.objectives.contrastive import NUM_MODALITIES
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 
 CONFIG_FILE = "config.json"
@@ -44,6 +47,7 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
     Raises:
         UserError: there is no such run, or it was not contrastive.
     """
+    check_settings(config)
     settings = typed_settings(RetrievalConfig, "config", _own_settings(config))
     past = open_run(config.run, _moved(config))
     if not isinstance(past.model, ContrastiveAutoencoder):
@@ -52,6 +56,12 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
             "aligns nothing; train one with --config=configs/pretrain.py:model=contrastive."
         )
     opened = past.open()
+    if opened.reader.config.num_channels != NUM_MODALITIES:
+        raise ConfigError(
+            f"the run in {config.run} aligns {NUM_MODALITIES} modalities, but the data has windows "
+            f"of {opened.reader.config.num_channels} channels "
+            f"({', '.join(opened.contract.channels)}); name data that has both channels of the run."
+        )
     held_out = require_part(opened, "validation", past.data)
     report = check_contamination(past.trained_on, opened.source, held_out, strict=strict)
     return RetrievalRun(
@@ -121,6 +131,7 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
     section = {**check_setting(settings, "data", dict, folder), **changes}
     data = check_setting({"data": section}, "data", DataConfig, folder)
     loaded = load_checkpoint(folder)
+    warn_of_names_understood_since(folder, loaded.contract.input.channels)
 
     def untrained() -> Params:
         return jax.jit(loaded.contract.new_params)(jax.random.key(seed))

@@ -8,10 +8,16 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import TrainingRecord
-from physio_mae_jax.data.opening import OpenedData, open_data, require_part
+from physio_mae_jax.data.opening import (
+    OpenedData,
+    open_data,
+    refuse_channels_alike,
+    require_part,
+)
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.environment import (
+    channel_names_of,
     check_attention,
     count_devices,
     describe_run,
@@ -27,6 +33,8 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.setting_ranges import check_settings
+from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
@@ -53,17 +61,20 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     Raises:
         UserError: anything a user can mend, before anything is compiled.
     """
+    check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
     data = data_settings(config.data)
     loop = typed(LoopConfig, "loop", config.loop)
-    task = build_task(config)
+    task = build_task(config, channel_names_of(workdir))
     model, objective = task.model.config, task.objective
     check_attention(model)
     workdir = artifacts.prepare_workdir(workdir)
     primary = jax.process_index() == 0
     opened = open_data(data, model.sampling_rate_hz, model.num_samples, progress=primary)
+    if model.channel_identity and not task.contrastive:
+        refuse_channels_alike(opened, model.num_channel_names)
     training = require_part(opened, "train", data)
     held_out = opened.parts["validation"]
     if not held_out and primary:
@@ -129,8 +140,12 @@ def loader_settings(config: ConfigDict, opened: OpenedData) -> LoaderConfig:
     )
 
 
-def build_task(config: ConfigDict) -> PretrainTask:
+def build_task(config: ConfigDict, num_channel_names: int = len(VOCABULARY)) -> PretrainTask:
     """Make all that a step needs besides its state; no data is opened.
+
+    Args:
+        config: as ``configs/pretrain.py`` makes it.
+        num_channel_names: that have a vector in the model.
 
     Raises:
         ConfigError: a setting is out of range or contradicts another one.
@@ -138,7 +153,9 @@ def build_task(config: ConfigDict) -> PretrainTask:
     objective = objective_settings(config.objective)
     contrastive = typed(ContrastiveConfig, "contrastive", config.contrastive)
     optimizer = typed(OptimizerConfig, "optimizer", config.optimizer)
-    model = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
+    model = model_settings(
+        config.model, config.window_seconds, config.sampling_rate_hz, num_channel_names
+    )
     objective.check_against(model)
     # Made here to be checked: the bank refuses frequencies that a window cannot show.
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
@@ -162,5 +179,6 @@ def _draw_scale_weights(workdir: Path, objective: ObjectiveConfig, model: MaeCon
         tilt=objective.scale_tilt,
     )
     artifacts.write_figure(
-        workdir / "figures" / "scale_weights.png", draw_scale_weights(bank.frequencies_hz, weights)
+        workdir / "figures" / "scale_weights.png",
+        lambda: draw_scale_weights(bank.frequencies_hz, weights),
     )

@@ -11,7 +11,9 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.signals.augment import AugmentConfig
+from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
 _Settings = TypeVar("_Settings")
@@ -58,40 +60,63 @@ def parse_argument(
 
 def typed(kind: type[_Settings], section: str, values: Mapping[str, Any]) -> _Settings:
     """Make a settings dataclass of a config section, naming keys that do not belong."""
-    known = [field.name for field in dataclasses.fields(cast(Any, kind))]
+    fields = dataclasses.fields(cast(Any, kind))
+    known = [field.name for field in fields]
     for name in values:
         if name not in known:
             near = difflib.get_close_matches(name, known, n=1)
             hint = f" Did you mean {near[0]!r}?" if near else ""
             raise ConfigError(f"{section}.{name} is not a setting.{hint}")
+    for field in fields:
+        has_default = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
+        if not has_default and field.name not in values:
+            raise ConfigError(f"{section}.{field.name} is missing; give the setting a value.")
     return kind(**values)
+
+
+def subsection(section: str, values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    """Return a section within a section.
+
+    Raises:
+        ConfigError: it is missing.
+    """
+    if name not in values or not hasattr(values[name], "items"):
+        raise ConfigError(f"{section}.{name} is missing; it is a section of settings.")
+    found: Mapping[str, Any] = values[name]
+    return found
 
 
 def data_settings(section: Mapping[str, Any]) -> DataConfig:
     """Make the data settings of their config section."""
+    check_settings(section, "data")
     values = dict(section)
-    values["augment"] = typed(AugmentConfig, "data.augment", section["augment"])
-    values["cohort"] = typed(CohortConfig, "data.cohort", section["cohort"])
+    values["augment"] = typed(AugmentConfig, "data.augment", subsection("data", section, "augment"))
+    values["cohort"] = typed(CohortConfig, "data.cohort", subsection("data", section, "cohort"))
     for name in ("band_hz", "tempo_range"):
-        values[name] = tuple(section[name])
+        if name in section:
+            values[name] = tuple(section[name])
     return typed(DataConfig, "data", values)
 
 
 def objective_settings(section: Mapping[str, Any]) -> ObjectiveConfig:
     """Make the objective of its config section."""
     values = dict(section)
-    values["mask"] = typed(MaskConfig, "objective.mask", section["mask"])
+    values["mask"] = typed(MaskConfig, "objective.mask", subsection("objective", section, "mask"))
     return typed(ObjectiveConfig, "objective", values)
 
 
 def model_settings(
-    section: Mapping[str, Any], window_seconds: float, sampling_rate_hz: float
+    section: Mapping[str, Any],
+    window_seconds: float,
+    sampling_rate_hz: float,
+    num_channel_names: int = len(VOCABULARY),
 ) -> MaeConfig:
     """Make the model of its config section and the window it sees."""
-    values = dict(section)
-    values["wavelet"] = typed(WaveletConfig, "model.wavelet", section["wavelet"])
-    values["sampling_rate_hz"] = float(sampling_rate_hz)
+    values = {"num_channel_names": num_channel_names} | dict(section)
+    wavelet = subsection("model", section, "wavelet")
+    values["wavelet"] = typed(WaveletConfig, "model.wavelet", wavelet)
     values["num_samples"] = whole_samples(window_seconds, sampling_rate_hz)
+    values["sampling_rate_hz"] = float(sampling_rate_hz)
     return typed(MaeConfig, "model", values)
 
 
@@ -101,12 +126,8 @@ def whole_samples(window_seconds: float, sampling_rate_hz: float) -> int:
     Raises:
         ConfigError: there is none, or no whole number.
     """
+    check_settings({"window_seconds": window_seconds, "sampling_rate_hz": sampling_rate_hz})
     num_samples = window_seconds * sampling_rate_hz
-    if window_seconds <= 0 or sampling_rate_hz <= 0:
-        raise ConfigError(
-            f"window_seconds={window_seconds} and sampling_rate_hz={sampling_rate_hz} must both "
-            "be above 0."
-        )
     if abs(num_samples - round(num_samples)) > 1e-6:
         raise ConfigError(
             f"window_seconds={window_seconds} at sampling_rate_hz={sampling_rate_hz} is "

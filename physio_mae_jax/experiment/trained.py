@@ -14,6 +14,7 @@ from physio_mae_jax.data.contamination import check_contamination
 from physio_mae_jax.data.json_types import typed as check_types
 from physio_mae_jax.data.opening import DataConfig, OpenedData, open_data, require_part
 from physio_mae_jax.data.splits import PARTS, is_leaking
+from physio_mae_jax.data.unclear import warn_of_names_understood_since
 from physio_mae_jax.data.units import Units, find_units
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation.decisions import Decisions, read_decisions
@@ -24,6 +25,7 @@ from physio_mae_jax.experiment.environment import count_devices, how_it_came_abo
 from physio_mae_jax.experiment.past_run import WAY_OUT, Seed, check_setting, read_run
 from physio_mae_jax.experiment.settings import data_settings, typed
 from physio_mae_jax.models.heads import HeadConfig
+from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.model_contract import model_of_json
@@ -46,6 +48,7 @@ def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> Trained
     Raises:
         UserError: there is no such run, it was not finished, or data cannot be opened.
     """
+    check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
@@ -61,6 +64,7 @@ def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> Trained
         checkpoints.refuse_damage()
         contract = ClassifierContract.from_json(checkpoints.contract(), best)
         seen = checkpoints.trained_on()
+    warn_of_names_understood_since(config.run, contract.input.channels)
     opened, units = _open_judged(config, past, contract)
     judged = np.unique(units.recording).tolist()
     contamination = check_contamination(seen, opened.source, judged, strict=strict)
@@ -159,7 +163,9 @@ def _prediction(
     num_outputs = len(contract.units.names)
     model, _ = build_model(architecture, encoder, _head(contract, config.run), num_outputs)
     shape = (contract.input.num_channels, contract.input.num_samples)
-    params, model_state = load_best(Path(config.run), model, shape, mesh)
+    params, model_state = load_best(
+        Path(config.run), model, shape, mesh, opened.reader.config.num_channels
+    )
     compiled = compile_prediction(model, mesh)
     mean, deviation = np.asarray(contract.targets.mean), np.asarray(contract.targets.deviation)
 

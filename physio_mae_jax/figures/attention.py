@@ -7,11 +7,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from physio_mae_jax.figures.names import shown
 from physio_mae_jax.figures.reconstruction import draw_scalogram
 
 _LINE = "0.15"
 _MAP = "magma_r"
 _HEAT = "OrRd"
+# Letters of a channel's name beside its axis.
+_LONGEST = 40
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -49,7 +52,7 @@ def draw_attention(window: AttendedWindow, max_channels: int = 3) -> Figure:
     count = min(max_channels, len(window.channels))
     extra = window.between is not None
     figure = Figure(figsize=(13 + 4 * extra, 0.9 + 3.6 * count), layout="constrained")
-    figure.suptitle(f"attention: {window.title}")
+    figure.suptitle(f"attention: {shown(window.title)}")
     grid = figure.add_gridspec(2 * count, 1 + extra, width_ratios=[5, 2][: 1 + extra])
     # One colour range for all, so that channels compare.
     columns = window.received.mean(axis=2)
@@ -83,7 +86,7 @@ def _draw_waveform(
     axes.plot(time, window.signal[row], color=_LINE, linewidth=0.9)
     axes.set_xlim(0, window.seconds)
     axes.set_ylim(low, high)
-    axes.set_ylabel(f"{window.channels[row]}\n(deviations)")
+    axes.set_ylabel(f"{shown(window.channels[row], longest=_LONGEST)}\n(deviations)")
     return shading
 
 
@@ -107,8 +110,9 @@ def _draw_between(
 ) -> None:
     image = axes.imshow(between, cmap=_MAP, vmin=0)
     places = np.arange(len(channels))
-    axes.set_xticks(places, channels, rotation=90)
-    axes.set_yticks(places, channels)
+    names = [shown(name, longest=_LONGEST) for name in channels]
+    axes.set_xticks(places, names, rotation=90)
+    axes.set_yticks(places, names)
     axes.set_xlabel("attends to")
     axes.set_title("between channels", fontsize=10)
     figure.colorbar(image, ax=axes, label="share of attention")

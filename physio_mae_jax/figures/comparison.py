@@ -7,6 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
+from physio_mae_jax.figures.names import shown
+
 # Of Okabe and Ito (2008), told apart by colour-blind readers too.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a5c00", "#999999")
 _MARKERS = "osD^vP*X"
@@ -39,7 +41,9 @@ def draw_comparison(series: Sequence[Series], metric: str, title: str) -> Figure
         values = [row.values[int(i)] for i in order]
         colour, marker = _COLOURS[k % len(_COLOURS)], _MARKERS[k % len(_MARKERS)]
         means = [float(v.mean()) for v in values]
-        axes.plot(x, means, color=colour, marker=marker, label=row.label, linewidth=1.5)
+        axes.plot(
+            x, means, color=colour, marker=marker, label=shown(row.label, longest=40), linewidth=1.5
+        )
         for place, some in zip(x, values, strict=True):
             axes.plot([place] * len(some), some, ".", color=colour, alpha=0.5, markersize=5)
     shares = np.unique(np.concatenate([row.fractions for row in series]))
@@ -49,7 +53,7 @@ def draw_comparison(series: Sequence[Series], metric: str, title: str) -> Figure
     axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
     axes.set_xlabel("share of the training subjects with labels")
     axes.set_ylabel(metric)
-    axes.set_title(title, loc="left", fontsize=11)
+    axes.set_title(shown(title, 90, 300), loc="left", fontsize=11)
     axes.grid(axis="y", alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right center", frameon=False, title="mean, and each seed")

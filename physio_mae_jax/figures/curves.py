@@ -6,6 +6,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from physio_mae_jax.figures.names import shown
+
 _WORDS = {"macro_auroc": "macro AUROC", "minus_mae": "minus mean absolute error (deviations)"}
 
 
@@ -58,7 +60,7 @@ def draw_supervised_curves(
     losses.set_title("training loss")
     judged = [r for r in records if r["phase"] == "validation"]
     metric.plot([r["step"] for r in judged], [r[metric_name] for r in judged], "o-")
-    metric.set_title(f"validation: {_WORDS.get(metric_name, metric_name)}")
+    metric.set_title(f"validation: {_WORDS.get(metric_name, shown(metric_name))}")
     for axes in (losses, metric):
         axes.set_xlabel("step")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -3,8 +3,11 @@
 import numpy as np
 from matplotlib.figure import Figure
 
+from physio_mae_jax.figures.names import shown
+
 _SIZE = 9
 _MOST_NAMES = 20
+_LONGEST = 60
 
 
 def draw_points(
@@ -22,13 +25,15 @@ def draw_points(
     else:
         # The rarest last, or the others would hide it.
         count = {name: int((groups == name).sum()) for name in names}
-        for name in sorted(names, key=lambda name: -count[name]):
+        ordered = sorted(names, key=lambda name: -count[name])
+        drawn_groups = []
+        for name in ordered:
             chosen = points[groups == name]
-            axes.scatter(
-                chosen[:, 0], chosen[:, 1], s=_SIZE, alpha=0.7, label=f"{name} ({count[name]})"
-            )
-        axes.legend(fontsize=8, markerscale=2, framealpha=0.9)
+            drawn_groups.append(axes.scatter(chosen[:, 0], chosen[:, 1], s=_SIZE, alpha=0.7))
+        # Named here: of points that name themselves, '_x' would be left out.
+        labels = [f"{shown(name, longest=_LONGEST)} ({count[name]})" for name in ordered]
+        axes.legend(drawn_groups, labels, fontsize=8, markerscale=2, framealpha=0.9)
     axes.set_xlabel(axes_names[0])
     axes.set_ylabel(axes_names[1])
-    axes.set_title(title)
+    axes.set_title(shown(title))
     return figure

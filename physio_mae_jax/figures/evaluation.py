@@ -1,7 +1,6 @@
 """Pictures of an evaluation: curves, decisions, calibration, agreement of measurements."""
 
 import dataclasses
-import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
+
+from physio_mae_jax.figures.names import shown
 
 # Of Okabe and Ito (2008), told apart by colour-blind readers too; yellow is too pale for a line.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a5c00", "#999999")
@@ -18,6 +19,10 @@ _POINTS, _LINE = "#0072b2", "0.25"
 _MAX_NUMBERS = 20
 _SHORT_NAME = 11
 _MANY_POINTS = 3_000
+# Letters on a line of a title.
+_WIDTH = 30
+# Letters on a line of the title of a picture, and in all.
+_TITLE = (120, 300)
 # Inches that a letter needs for each point of its size.
 _LETTER = 0.0085
 
@@ -118,7 +123,7 @@ def draw_confusion(
     numbered = all(few)
     sizes = [9 if small else 6 for small in few]
     rows, columns = (
-        [_shown(name, 30 if numbered else 60) for name in names] for names in (rows, columns)
+        [shown(name, 30 if numbered else 60) for name in names] for names in (rows, columns)
     )
     longest = [max(map(len, "\n".join(names).split("\n"))) for names in (rows, columns)]
     turn = 0 if few[1] and longest[1] <= _SHORT_NAME else 90
@@ -127,7 +132,7 @@ def draw_confusion(
     height = 1.4 + (0.62 if few[0] else 0.2 if few[1] else 0.16) * len(rows)
     height += _LETTER * sizes[1] * longest[1] if turn else 0.3
     figure = Figure(figsize=(max(5.2, width), height), layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(shown(title, *_TITLE), fontsize=10)
     axes = figure.subplots()
     image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
     for (i, j), share in np.ndenumerate(shares) if numbered else ():
@@ -154,7 +159,9 @@ def draw_reliability(panels: Sequence[tuple[str, Reliability, Reliability]], tit
     figure, grid = _panels(len(panels), title, 3.1, 3.6)
     for axes, (name, before, after) in zip(grid, panels, strict=False):
         _draw_bins(axes, before, after)
-        axes.set_title(f"{_shown(name)}\nECE {before.error:.3f} → {after.error:.3f}", fontsize=9)
+        axes.set_title(
+            f"{shown(name, _WIDTH)}\nECE {before.error:.3f} → {after.error:.3f}", fontsize=9
+        )
         axes.set_ylabel("share of positives")
         axes.set_xlabel("probability")
     lines, names = grid[0].get_legend_handles_labels()
@@ -174,7 +181,7 @@ def draw_scatter(quantities: Sequence[Agreement], title: str) -> Figure:
         axes.set_xlim(low - margin, high + margin)
         axes.set_ylim(low - margin, high + margin)
         axes.set_aspect("equal")
-        axes.set_title(f"{_shown(quantity.name)}\n{quantity.note}", fontsize=9)
+        axes.set_title(f"{shown(quantity.name, _WIDTH)}\n{quantity.note}", fontsize=9)
         axes.set_xlabel("truth")
         axes.set_ylabel("prediction")
     return figure
@@ -191,8 +198,8 @@ def draw_bland_altman(quantities: Sequence[Agreement], title: str) -> Figure:
             if np.isfinite(value):
                 axes.axhline(value, color=_AFTER, linewidth=1.1, linestyle=style)
         axes.set_title(
-            f"{_shown(quantity.name)}\nbias {quantity.bias:.3g}, limits {quantity.low:.3g} to "
-            f"{quantity.high:.3g}",
+            f"{shown(quantity.name, _WIDTH)}\nbias {quantity.bias:.3g}, limits "
+            f"{quantity.low:.3g} to {quantity.high:.3g}",
             fontsize=9,
         )
         axes.set_xlabel("mean of prediction and truth")
@@ -207,7 +214,7 @@ def _square(title: str) -> tuple[Figure, Axes]:
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
     axes.set_box_aspect(1)
-    axes.set_title(title, fontsize=10, loc="left")
+    axes.set_title(shown(title, *_TITLE), fontsize=10, loc="left")
     axes.grid(alpha=0.3)
     return figure, axes
 
@@ -222,7 +229,7 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], macro: Curve | None, what:
     # Named here: of lines that name themselves, '_x' would be left out.
     axes.legend(
         lines,
-        [_shown(curve.label, 40) for curve in (*curves, *([] if macro is None else [macro]))],
+        [shown(curve.label, 40) for curve in (*curves, *([] if macro is None else [macro]))],
         title=what,
         loc="center left",
         bbox_to_anchor=(1.02, 0.5),
@@ -259,7 +266,7 @@ def _panels(
     down = -(-count // across)
     size = (max(5.0, width * across), height * down + 0.4)
     figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(title, fontsize=10)
+    figure.suptitle(shown(title, *_TITLE), fontsize=10)
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes in grid[count:]:
         axes.set_axis_off()
@@ -275,9 +282,3 @@ def _draw_points(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
         axes.hexbin(x, y, gridsize=50, cmap="Blues", norm=norm, mincnt=1, linewidths=0.1)
     else:
         axes.plot(x, y, "o", color=_POINTS, markersize=3, alpha=0.35, markeredgewidth=0)
-
-
-def _shown(name: str, length: int = 30) -> str:
-    """Return a name as Matplotlib shows it as it is: no formulas, long ones on several lines."""
-    lines = [textwrap.fill(line, length) for line in name.split("\n")]
-    return "\n".join(lines).replace("$", r"\$")

@@ -8,10 +8,14 @@ from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
+from physio_mae_jax.figures.names import shown
+
 _TRUTH = "0.25"
 _GUESS = "#d1495b"
 _SHADE = "#dfe7ef"
 _MAP = "viridis"
+# Letters of a channel's name beside its axis.
+_LONGEST = 40
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -56,7 +60,7 @@ def draw_reconstruction(window: ReconstructedWindow, max_channels: int = 3) -> F
     """Draw, for a few channels, the waveform over three scalograms: truth, seen, reconstructed."""
     count = min(max_channels, len(window.channels))
     figure = Figure(figsize=(13, 0.9 + 4.0 * count), layout="constrained")
-    figure.suptitle(window.title)
+    figure.suptitle(shown(window.title))
     grid = figure.add_gridspec(2 * count, 3, height_ratios=[1.0, 1.1] * count)
     for row in range(count):
         _draw_waveform(figure.add_subplot(grid[2 * row, :]), window, row, legend=row == 0)
@@ -72,7 +76,7 @@ def _draw_waveform(axes: Axes, window: ReconstructedWindow, row: int, legend: bo
     axes.plot(time, window.signal[row], color=_TRUTH, linewidth=0.9, label="recorded")
     axes.plot(time, window.predicted[row], color=_GUESS, linewidth=1.3, label="predicted")
     axes.set_xlim(0, window.seconds)
-    axes.set_ylabel(f"{window.channels[row]}\n(deviations)")
+    axes.set_ylabel(f"{shown(window.channels[row], longest=_LONGEST)}\n(deviations)")
     axes.set_xlabel("time (s)")
     if legend:
         axes.legend(loc="upper right", ncols=3, fontsize=8, framealpha=0.9)
@@ -97,7 +101,7 @@ def _draw_scalograms(figure: Figure, grid: GridSpec, window: ReconstructedWindow
         if veiled:
             for span in window.hidden_spans():
                 axes.axvspan(*span, color="white", alpha=0.88, linewidth=0)
-        axes.set_title(f"{window.channels[row]}: {name}", fontsize=9)
+        axes.set_title(f"{shown(window.channels[row], longest=_LONGEST)}: {name}", fontsize=9)
         axes.set_xlabel("time (s)")
     if image is not None:
         figure.colorbar(image, ax=axes_row, label="|coefficient|", pad=0.01)

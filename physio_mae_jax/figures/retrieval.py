@@ -6,6 +6,8 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from physio_mae_jax.figures.names import shown
+
 _COLOURS = {"trained": "C3", "untrained": "C0"}
 
 
@@ -21,7 +23,7 @@ def draw_retrieval(results: Mapping[str, Any]) -> Figure:
     recall = axes[0]
     directions = [name for name in results["trained"] if " to " in name]
     pools = list(results["trained"][directions[0]])
-    labels = [f"{direction}\n{pool}" for direction in directions for pool in pools]
+    labels = [f"{shown(direction, 30)}\n{pool}" for direction in directions for pool in pools]
     places = np.arange(len(labels))
     for offset, encoder in ((-0.2, "trained"), (0.2, "untrained")):
         values = [results[encoder][d][p]["recall@1"] for d in directions for p in pools]

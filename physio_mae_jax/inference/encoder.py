@@ -1,5 +1,6 @@
 """The encoder of a pre-trained model, for signals of one's own."""
 
+import dataclasses
 import functools
 import os
 from collections.abc import Sequence
@@ -15,9 +16,10 @@ from physio_mae_jax.data.windows import WindowConfig
 from physio_mae_jax.figures.attention import AttendedWindow
 from physio_mae_jax.figures.reconstruction import ReconstructedWindow
 from physio_mae_jax.inference import preparing
+from physio_mae_jax.inference.arguments import folder, made_of, setting
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
-from physio_mae_jax.inference.given import Description, recordings_of
+from physio_mae_jax.inference.given import Description, given_recordings
 from physio_mae_jax.inference.inspection import (
     attend_window,
     hidden_columns,
@@ -28,6 +30,7 @@ from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.pretrained import load_model, save_model
 from physio_mae_jax.inference.program import EncodingPrograms
 from physio_mae_jax.inference.report import EncodingReport
+from physio_mae_jax.inference.restoring import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
 from physio_mae_jax.inference.settings import EncodingSettings
 from physio_mae_jax.inference.trained import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
@@ -48,8 +51,12 @@ class Encoded(NamedTuple):
 class Encoder:
     """Turns signals of any rate, length and choice of known channels into embeddings.
 
-    An encoder never changes, so one may be shared by threads, and its copies are itself.
+    An encoder never changes, so one may be shared by threads, and its copies are itself. Saved by
+    pickle or joblib, or sent to another process, it is the place of its folder and the hash of its
+    weights, by which it is loaded again; one of no folder is its weights.
     """
+
+    _origin: Origin | None = None
 
     def __init__(
         self, trained: TrainedModel, *, batch_size: int = 32, num_devices: int | None = None
@@ -64,10 +71,14 @@ class Encoder:
         Raises:
             ConfigError: the batch cannot be divided among the devices.
         """
+        batch_size = int(setting(batch_size, "batch_size", 1, is_whole=True))
+        if num_devices is not None:
+            num_devices = int(setting(num_devices, "num_devices", 1, is_whole=True))
         mesh = make_mesh(num_devices, among=jax.local_devices())
         check_batch_size(batch_size, 1, mesh.size)
         self.trained = trained
         self.batch_size = batch_size
+        self._num_devices = num_devices
         self.programs = EncodingPrograms.of(
             trained.contract.model,
             trained.autoencoder_params["encoder"],
@@ -86,7 +97,9 @@ class Encoder:
         Raises:
             UserError: there is no whole checkpoint of a pre-training.
         """
-        return cls(load_checkpoint(path), **settings)
+        made = cls(load_checkpoint(folder(path, "path")), **settings)
+        made._origin = Origin.of(CHECKPOINT, path)
+        return made
 
     @classmethod
     def from_pretrained(
@@ -102,7 +115,10 @@ class Encoder:
         Raises:
             UserError: a file is missing, damaged or of something else.
         """
-        return cls(load_model(name, allow_hub=allow_hub), **settings)
+        folder(name, "name")
+        made = cls(load_model(name, allow_hub=allow_hub), **settings)
+        made._origin = Origin.of(PRETRAINED, name, allow_hub)
+        return made
 
     def save_pretrained(
         self,
@@ -131,8 +147,17 @@ class Encoder:
         """Write a program that JAX alone can run; arguments as of ``export.export_encoder``."""
         return export_encoder(self.trained, path, num_channels=num_channels, platforms=platforms)
 
+    def __copy__(self) -> "Encoder":
+        return self
+
     def __deepcopy__(self, memo: Any) -> "Encoder":
         return self
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        settings = {"batch_size": self.batch_size, "num_devices": self._num_devices}
+        if self._origin is None:
+            return _of_weights, (to_plain(self.trained), settings)
+        return _of_folder, (dataclasses.asdict(self._origin), self.fingerprint, settings)
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -161,6 +186,11 @@ class Encoder:
             num_samples=given.num_samples,
             band_hz=given.band_hz,
         )
+
+    def rows_of(self, names: Sequence[str], *, derive_leads: bool = False) -> tuple[str, ...]:
+        """Return the rows of output='channels' of a recording with such channels."""
+        planner = KnownChannels(self.channels, self.window.units, derive=derive_leads)
+        return preparing.rows_of(names, planner)
 
     def describe(self) -> str:
         """Say in words what it takes, what it does with it, and what comes out."""
@@ -207,7 +237,7 @@ class Encoder:
         Raises:
             UserError: something is missing, unknown or broken; the message says the way out.
         """
-        choices = EncodingSettings(**settings)
+        choices = made_of(EncodingSettings, settings)
         description = Description(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,
@@ -215,7 +245,10 @@ class Encoder:
             gain=gain,
             names=names,
         )
-        rows, report = self.encode_source(recordings_of(signal, description), choices)
+        given = given_recordings(signal, description)
+        preparing.refuse_clocks(given.recordings, self.channels)
+        rows, report = self.encode_source(given.recordings, choices)
+        report = dataclasses.replace(report, notes=(*given.notes, *report.notes))
         stacked = choices.output == "pooled" or not isinstance(signal, list | tuple)
         return Encoded(np.stack(rows) if stacked else rows, report)
 
@@ -266,7 +299,7 @@ class Encoder:
         Raises:
             UserError: as there, or there is no such window.
         """
-        given = Description(**description)
+        given = made_of(Description, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
         hidden = hidden_columns(self.programs.config, hidden_seconds, hidden_ratio, seed)
         return reconstruct_window(self.trained, inspected, hidden)
@@ -293,6 +326,25 @@ class Encoder:
         Raises:
             UserError: as there, or there is no such window or layer.
         """
-        given = Description(**description)
+        given = made_of(Description, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
         return attend_window(self.trained, inspected, layer)
+
+
+def _of_weights(content: dict[str, Any], settings: dict[str, Any]) -> Encoder:
+    """Make an encoder of what a pickle holds of one without a folder."""
+    return Encoder(of_plain(content), **settings)
+
+
+def _of_folder(place: dict[str, Any], fingerprint: str, settings: dict[str, Any]) -> Encoder:
+    """Load an encoder again whose pickle holds its place; each process does so once."""
+    return _loaded_again(Origin(**place), fingerprint, **settings)
+
+
+@functools.lru_cache(maxsize=4)
+def _loaded_again(origin: Origin, fingerprint: str, **settings: Any) -> Encoder:
+    made = Encoder(origin.load_again(), **settings)
+    if made.fingerprint != fingerprint:
+        raise origin.other_weights()
+    made._origin = origin
+    return made

@@ -17,13 +17,16 @@ from jax import export
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.inference import arguments
 from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.mae import pool_tokens
-from physio_mae_jax.signals.channels import channel_id
+from physio_mae_jax.signals.channels import id_of_trained
 from physio_mae_jax.training import artifacts
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+_NAMES = ", ".join(PLATFORMS)
 
 
 def export_encoder(
@@ -45,17 +48,20 @@ def export_encoder(
         The path.
 
     Raises:
-        ConfigError: an unknown platform.
+        UserError: an unknown platform, no path, or no number of channels.
     """
+    platforms = arguments.texts(platforms, "platforms", f"name one or more of {_NAMES}")
     for platform in platforms:
         if platform not in PLATFORMS:
             raise ConfigError(
                 f"platform {platform!r} is not known; choose of {', '.join(PLATFORMS)}."
             )
-    place = Path(path).expanduser()
-    channels = num_channels or trained.contract.input.num_channels
+    place = local_path(path, "path")
+    channels = trained.contract.input.num_channels
+    if num_channels is not None:
+        channels = int(arguments.setting(num_channels, "num_channels", 1, is_whole=True))
     exported = _exported(trained, channels, platforms)
-    artifacts.prepare_workdir(place.parent)
+    artifacts.prepare_workdir(place.parent, "path")
     with artifacts.telling_a_full_disk(place.parent):
         with artifacts.whole_file(place) as partial:
             partial.write_bytes(exported.serialize())
@@ -101,7 +107,7 @@ def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> 
             "channel_ids": f"int32 [b, {channels}], see channel_ids below",
         },
         "output": f"float32 [b, {contract.model.width}]",
-        "channel_ids": {name: channel_id(name) for name in contract.input.channels},
+        "channel_ids": {name: id_of_trained(name) for name in contract.input.channels},
         "input_contract": contract.input.to_json(),
     }
 

@@ -6,30 +6,31 @@ counts of a converter of unknown gain there is an error that says what to add.
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Protocol, cast, runtime_checkable
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from physio_mae_jax.data.arrays import ArrayRecordings, absent_rows, gaps_of
-from physio_mae_jax.data.source import LEAST_RATE_HZ, RecordingInfo
+from physio_mae_jax.data.frame_index import check_index
+from physio_mae_jax.data.frames import (
+    Frame,
+    as_frame,
+    column_names,
+    columns_of,
+    is_series,
+    series_values,
+)
+from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.signals.channels import canonical_name
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.inference import arguments
+from physio_mae_jax.inference.report import CONVERTED, WARNING, Note
+from physio_mae_jax.inference.samples import Samples, refuse_unordered, samples_of
+from physio_mae_jax.signals.channels import canonical_name, names_of_recording
+from physio_mae_jax.signals.rates import check_rate
+from physio_mae_jax.signals.units import COUNTS, canonical_unit
 
-COUNTS = "adu"  # samples as the converter gave them
-_MOST_STEPS_OFF = 2.0  # of an index from an even one; coarsely printed times are one off
-_MOST_RATE_OFF = 0.02
-
-
-@runtime_checkable
-class Frame(Protocol):
-    """A table such as ``pandas.DataFrame``: a column for each channel, a row for each sample."""
-
-    columns: Any
-
-    def to_numpy(self) -> np.ndarray:
-        """Return the values [n, M]."""
-        ...
+_CHANNELS = "name each row, such as channels=['II', 'PPG']"
+_RATE = "a number of samples a second, such as 500"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,35 +49,49 @@ class Description:
     channels: Any = None
     units: Any = ""
     gain: Any = None
-    names: Sequence[str] | None = None
+    names: Any = None
 
 
-def recordings_of(signal: Any, description: Description) -> ArrayRecordings:
+class Given(NamedTuple):
+    """Recordings that a caller gave.
+
+    Attributes:
+        recordings: ready to be read.
+        notes: what was made of them, or could not be checked.
+    """
+
+    recordings: ArrayRecordings
+    notes: tuple[Note, ...]
+
+
+def given_recordings(signal: Any, description: Description) -> Given:
     """Make recordings of signals.
 
     Args:
-        signal: [M, n] of one recording, [B, M, n] of several, [n] of one channel, a frame, or a
-            list of any of these but the second.
+        signal: [M, n] of one recording, [B, M, n] of several, [n] of one channel, a frame or a
+            series, or a list of any of these but the second. Masked values are missing ones.
         description: of them.
 
     Raises:
         DataError: something is missing or does not fit; the message says how to mend it.
     """
     signals = _separated(signal)
-    rates = _for_each(description.sampling_rate_hz, len(signals), "sampling_rate_hz", _is_number)
-    channels = _for_each(description.channels, len(signals), "channels", _is_names)
-    names = list(description.names or (f"recording {i}" for i in range(len(signals))))
-    if len(names) != len(signals):
-        raise DataError(f"{len(names)} names are given for {len(signals)} recordings.")
+    count = len(signals)
+    rates = _for_each(
+        description.sampling_rate_hz, count, "sampling_rate_hz", arguments.is_one_number
+    )
+    channels = _for_each(description.channels, count, "channels", arguments.holds_names)
+    names = _recording_names(description.names, count)
     arrays, infos, gains, absent = [], [], [], []
+    notes: list[Note] = []
     for one, rate, wanted, name in zip(signals, rates, channels, names, strict=True):
-        array, labels = _oriented(one, wanted, name)
-        rate_hz = _rate(rate, name)
-        if isinstance(one, Frame):
-            _check_index(one, rate_hz, name)
-        units = _spread(description.units, len(labels), "units", name)
+        samples, labels = _oriented(one, wanted, name)
+        array = samples.values
+        rate_hz = _rate(rate, labels, name)
+        notes += _notes(one, samples, rate_hz, name)
+        units = _units(description.units, len(labels), name)
         gain = _gain(description.gain, len(labels), name)
-        _check_counts(array, units, gain, name)
+        _check_counts(samples, units, gain, name)
         gaps = gaps_of(array)
         missing = absent_rows(gaps, array.shape[1])
         arrays.append(array)
@@ -86,7 +101,7 @@ def recordings_of(signal: Any, description: Description) -> ArrayRecordings:
             RecordingInfo(
                 record_id=name,
                 subject_id=name,
-                channel_names=labels,
+                channel_names=_told_apart(labels, units),
                 sampling_rate_hz=rate_hz,
                 num_samples=array.shape[1],
                 # Counts and the like say nothing of the quantity.
@@ -94,50 +109,68 @@ def recordings_of(signal: Any, description: Description) -> ArrayRecordings:
                 gaps=tuple(gap for gap in gaps if gap[0] not in missing),
             )
         )
-    return ArrayRecordings(arrays, infos, gains, absent)
+    return Given(ArrayRecordings(arrays, infos, gains, absent), tuple(notes))
 
 
 def _separated(signal: Any) -> list[Any]:
     """Return the signals of a list, of a batch [B, M, n], or the one that is given."""
-    if isinstance(signal, Frame):
+    refuse_unordered(signal)
+    signal = as_frame(signal)
+    if isinstance(signal, Frame) or is_series(signal):
         return [signal]
     if isinstance(signal, list | tuple):
         if not signal:
             raise DataError("no signal is given: the list is empty.")
-        if not _is_number(signal[0]):
-            return list(signal)
-    array = _numbers(signal, "the signal")
-    return list(array) if array.ndim == 3 else [array]
+        if not arguments.is_one_number(signal[0]):
+            return [as_frame(one) for one in signal]
+    samples = samples_of(signal, "the signal")
+    if samples.values.ndim != 3:
+        return [samples]
+    if not len(samples.values):
+        raise DataError(
+            f"no recording is given: the signal has shape {samples.values.shape}, [recording, "
+            "channel, sample] with 0 recordings."
+        )
+    return [
+        samples._replace(values=one, num_missing=int(samples.num_missing and np.isnan(one).sum()))
+        for one in samples.values
+    ]
 
 
 def _for_each(value: Any, count: int, name: str, is_one: Any) -> list[Any]:
     """Return a value for each of ``count`` signals."""
     if value is None or is_one(value):
         return [value] * count
-    values = list(value)
+    values = arguments.listed(value, name)
     if len(values) != count:
         raise DataError(f"{name} has {len(values)} entries for {count} recordings.")
     return values
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float | np.number)
+def _recording_names(names: Any, count: int) -> list[str]:
+    if names is None:
+        return [f"recording {number}" for number in range(count)]
+    one = arguments.plain(names)
+    entries = [one] if isinstance(one, str) else arguments.listed(names, "names", "a list of text")
+    if len(entries) != count:
+        raise DataError(f"{len(entries)} names are given for {count} recordings.")
+    for entry in entries:
+        if arguments.is_missing(entry):
+            raise DataError(f"names has {arguments.show(entry)} among its entries; give each one.")
+    return [str(arguments.plain(entry)) for entry in entries]
 
 
-def _is_names(value: Any) -> bool:
-    return isinstance(value, str) or all(isinstance(name, str) for name in value)
-
-
-def _oriented(signal: Any, wanted: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _oriented(signal: Any, wanted: Any, name: str) -> tuple[Samples, tuple[str, ...]]:
     """Return a signal as [M, n] and the names of its rows."""
     if isinstance(signal, Frame):
         return _of_frame(signal, wanted, name)
+    if is_series(signal):
+        wanted = signal.name if wanted is None and isinstance(signal.name, str) else wanted
     if wanted is None:
-        raise DataError(
-            f"{name}: channels is missing; name its rows, such as channels=['II', 'PPG']."
-        )
-    labels = _names(wanted)
-    array = _numbers(signal, name)
+        raise DataError(f"{name}: channels is missing; {_CHANNELS}.")
+    labels = arguments.texts(wanted, f"{name}: channels", _CHANNELS)
+    samples = _samples(signal, name)
+    array = samples.values
     if array.ndim == 1:
         array = array[None]
     if array.ndim != 2:
@@ -152,7 +185,15 @@ def _oriented(signal: Any, wanted: Any, name: str) -> tuple[np.ndarray, tuple[st
             f"{name} has shape {array.shape}: one sample of each of {len(labels)} channels. A "
             "signal [channel, sample] is expected; check that its axes are in this order."
         )
-    return array, labels
+    return samples._replace(values=array), labels
+
+
+def _samples(signal: Any, name: str) -> Samples:
+    if isinstance(signal, Samples):
+        return signal
+    if is_series(signal):
+        return Samples(*series_values(signal, name))
+    return samples_of(signal, name)
 
 
 def _way_out(array: np.ndarray, num_channels: int) -> str:
@@ -161,113 +202,119 @@ def _way_out(array: np.ndarray, num_channels: int) -> str:
     return "Rows are channels, [channel, sample]; name every row, in their order."
 
 
-def _of_frame(frame: Frame, wanted: Any, name: str) -> tuple[np.ndarray, tuple[str, ...]]:
+def _of_frame(frame: Frame, wanted: Any, name: str) -> tuple[Samples, tuple[str, ...]]:
     """Take columns of a frame: those that are named, or all."""
-    present = [str(column) for column in frame.columns]
-    labels = tuple(present) if wanted is None else _names(wanted)
-    missing = [label for label in labels if label not in present]
-    if missing:
-        raise DataError(f"{name} has no column {missing[0]!r}; it has {', '.join(present)}.")
-    chosen = cast(Any, frame)
+    present = column_names(frame, name)
+    labels = tuple(column.strip() for column in present)
     if wanted is not None:
-        chosen = chosen.iloc[:, [present.index(label) for label in labels]]
-    return _numbers(chosen.to_numpy(), name).T, labels
+        labels = arguments.texts(wanted, f"{name}: channels", _CHANNELS)
+    places = [_place(label, present, name) for label in labels]
+    return Samples(*columns_of(frame, places, name)), labels
 
 
-def _check_index(frame: Frame, rate_hz: float, name: str) -> None:
-    """Refuse an index that says the rows are not as far apart as they are taken to be.
-
-    Numbers and times are looked at: whole ones may count rows, others are seconds.
-    """
-    index = np.asarray(getattr(frame, "index", ()))
-    if index.dtype.kind not in "fiuMm" or len(index) < 3:
-        return
-    if index.dtype.kind in "Mm":
-        place = (index - index[0]) / np.timedelta64(1, "s")
-    else:
-        place = index.astype(np.float64)
-    step = (place[-1] - place[0]) / (len(place) - 1)
-    off = place - place[0] - step * np.arange(len(place))
-    if not np.abs(off).max() <= _MOST_STEPS_OFF * abs(step):
-        row = int(np.argmax(np.abs(np.diff(place) - step)))
+def _place(label: str, present: Sequence[str], name: str) -> int:
+    """Return the place of the column of a name."""
+    # As it is spelled, else without the blanks that many tables have around their names.
+    exact = [place for place, column in enumerate(present) if column == label]
+    found = exact or [place for place, column in enumerate(present) if column.strip() == label]
+    if not found:
+        raise DataError(f"{name} has no column {label!r}; it has {', '.join(present)}.")
+    if len(found) > 1:
         raise DataError(
-            f"{name}: the index of the frame goes from {index[row]} to {index[row + 1]}, but its "
-            "rows are taken for evenly spaced. Put missing rows back as NaN (frame.reindex), "
-            "encode the pieces apart, or say frame.reset_index(drop=True) if it is no time."
+            f"{name}: {len(found)} columns of the frame are named {label!r}; rename all but one, "
+            "or leave them out."
         )
-    if index.dtype.kind not in "iu" and abs(step * rate_hz - 1) > _MOST_RATE_OFF:
-        raise DataError(
-            f"{name}: the index of the frame advances by {step:.6g} s a row, which is "
-            f"{1 / step:.6g} samples a second, but sampling_rate_hz is {rate_hz:g}. Give that "
-            "rate, or say frame.reset_index(drop=True) if the index is no time in seconds."
-        )
+    return found[0]
 
 
-def _names(channels: Any) -> tuple[str, ...]:
-    if isinstance(channels, str):
-        channels = channels.split(",")
-    return tuple(str(name).strip() for name in channels)
+def _notes(signal: Any, samples: Samples, rate_hz: float, name: str) -> list[Note]:
+    """Check the index of a frame; say what could not be checked, and what is missing."""
+    notes = []
+    if samples.num_missing:
+        text = f"{samples.num_missing} masked or NA values are taken for missing ones (NaN)"
+        notes.append(Note(CONVERTED, text, name))
+    index = getattr(signal, "index", None) if hasattr(signal, "iloc") else None
+    unchecked = "" if index is None else check_index(index, rate_hz, name)
+    return [*notes, Note(WARNING, unchecked, name)] if unchecked else notes
 
 
-def _numbers(signal: Any, name: str) -> np.ndarray:
-    """Return an array of real numbers, of whatever kind; a mapped file stays mapped."""
-    array = np.asarray(signal)
-    if array.dtype.kind not in "fiu":
-        raise DataError(
-            f"{name} is an array of {array.dtype}; a signal is real numbers, float or integer. "
-            "Convert it, and leave out columns that are no signal, such as times."
-        )
-    return array
-
-
-def _rate(value: Any, name: str) -> float:
+def _rate(value: Any, channels: Sequence[str], name: str) -> float:
+    what = f"{name}: sampling_rate_hz"
     if value is None:
-        raise DataError(
-            f"{name}: sampling_rate_hz is missing; say how many samples a second it has, such as "
-            "sampling_rate_hz=500."
-        )
-    if not _is_number(value) or not np.isfinite(value) or value < LEAST_RATE_HZ:
-        raise DataError(
-            f"{name}: sampling_rate_hz is {value!r}; samples a second are meant, at least "
-            f"{LEAST_RATE_HZ:g}, not seconds a sample."
-        )
-    return float(value)
+        raise DataError(f"{what} is missing; give {_RATE}.")
+    rate_hz = arguments.number(value, what, _RATE)
+    check_rate(
+        rate_hz,
+        channels,
+        f"{what} is {rate_hz:g}",
+        "Samples a second are meant, not seconds a sample; correct it, or the names of channels.",
+    )
+    return rate_hz
 
 
-def _spread(values: Any, count: int, what: str, name: str) -> list[str]:
-    if values is None or isinstance(values, str):
-        return [values or ""] * count
-    if len(values) != count:
-        raise DataError(f"{name} has {count} channels, but {what} has {len(values)} entries.")
-    return [value or "" for value in values]
+def _units(values: Any, count: int, name: str) -> list[str]:
+    """Return the unit of each channel, '' where it is not known."""
+    one = arguments.plain(values)
+    if arguments.is_missing(one):
+        return [""] * count
+    if isinstance(one, str):
+        return [one] * count
+    units = [
+        "" if arguments.is_missing(unit) else arguments.plain(unit)
+        for unit in arguments.listed(values, f"{name}: units", "text such as 'mV', or a list")
+    ]
+    if len(units) != count:
+        raise DataError(f"{name} has {count} channels, but units has {len(units)} entries.")
+    for unit in units:
+        if not isinstance(unit, str):
+            raise DataError(
+                f"{name}: units has {arguments.show(unit)} ({type(unit).__name__}) among its "
+                "entries; a unit is text, such as 'mV', and '' where it is not known."
+            )
+    return units
 
 
 def _gain(gain: Any, count: int, name: str) -> np.ndarray | None:
+    """Return the counts in a unit of each channel."""
     if gain is None:
         return None
-    values = np.asarray(gain, np.float64)
-    if values.shape not in ((), (1,), (count,)):
+    what, meant = f"{name}: gain", "a number of counts in one unit, such as 200"
+    one = arguments.is_one_number(gain)
+    entries = [gain] if one else arguments.listed(gain, what)
+    if len(entries) not in (1, count):
         raise DataError(
-            f"{name} has {count} channels, but gain has shape {values.shape}; give one for all, or "
-            "one for each."
+            f"{name} has {count} channels, but gain has shape {np.shape(gain)}; give one for all, "
+            "or one for each."
         )
-    values = np.broadcast_to(values, (count,))
+    values = np.asarray([arguments.number(entry, what, meant) for entry in entries])
     if not (np.isfinite(values) & (values != 0)).all():
-        raise DataError(f"{name}: gain is {gain!r}; counts in a unit are meant, never 0.")
-    return values
+        raise DataError(
+            f"{name}: gain is {arguments.show(gain)}; counts in a unit are meant, never 0."
+        )
+    return np.broadcast_to(values, (count,))
 
 
 def _check_counts(
-    array: np.ndarray, units: Sequence[str], gain: np.ndarray | None, name: str
+    samples: Samples, units: Sequence[str], gain: np.ndarray | None, name: str
 ) -> None:
     """Refuse integers that nothing is said of."""
-    if array.dtype.kind in "iu" and gain is None and not all(units):
+    if samples.are_whole and gain is None and not all(units):
+        dtype = samples.values.dtype
         raise DataError(
-            f"{name} is {array.dtype}, which looks like counts of a converter (ADU); give gain= "
-            f"(counts in one unit, such as gain=1000 for 1000/mV). Or say units={COUNTS!r}: each "
-            "channel is normalised, so a gain of its own changes nothing, but derived leads need "
-            "one gain for all."
+            f"{name} is {dtype if dtype.kind in 'iu' else 'masked integers'}, which looks like "
+            "counts of a converter (ADU); give gain= (counts in one unit, such as gain=1000 for "
+            f"1000/mV). Or say units={COUNTS!r}: each channel is normalised, so a gain of its own "
+            "changes nothing, but derived leads need one gain for all."
         )
+
+
+def _told_apart(labels: Sequence[str], units: Sequence[str]) -> tuple[str, ...]:
+    """Return names as they are spelled, but for those that only what is beside them can tell."""
+    found = names_of_recording(labels, units)
+    return tuple(
+        label if canonical_name(label) == name else name
+        for label, name in zip(labels, found, strict=True)
+    )
 
 
 def _physical_unit(unit: str) -> str:

@@ -7,6 +7,7 @@ import numpy as np
 
 from physio_mae_jax.data.fingerprints import text_hash
 from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.printable import printable
 
 _NOT_SAID = "Not said."
 
@@ -30,7 +31,10 @@ def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: C
     """Write the card as Markdown with the front matter that the Hugging Face hub reads."""
     given, model = trained.contract.input, trained.contract.model
     seconds = given.num_samples / given.sampling_rate_hz
-    sets = "\n".join(f"* {name}: {what}" for name, what in given.filters.items()) or _NOT_SAID
+    sets = (
+        "\n".join(f"* {printable(name)}: {printable(what)}" for name, what in given.filters.items())
+        or _NOT_SAID
+    )
     subjects = trained.trained_on
     more = "" if subjects.is_complete else "; more that are not known"
     front = ["library_name: physio_mae_jax", "tags: [physiological-signals, jax]"]
@@ -55,7 +59,7 @@ embedding = encoder.encode(signal, sampling_rate_hz=500, channels=["I", "II"])
 
 ## Input
 
-Channels it knows: {", ".join(given.channels)}. Windows of {seconds:g} s at
+Channels it knows: {", ".join(map(printable, given.channels))}. Windows of {seconds:g} s at
 {given.sampling_rate_hz:g} Hz, {given.normalisation}; other rates, lengths, orders and subsets of
 channels are brought to that, and a report says how.
 

@@ -1,11 +1,13 @@
 """What is checked, planned and reported around an encoding."""
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.channel_plan import ChannelPlan
+from physio_mae_jax.data.arrays import ArrayRecordings
+from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.contract import rate_note
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
@@ -22,6 +24,7 @@ from physio_mae_jax.inference.report import (
     RENAMED,
     REORDERED,
     RESAMPLED,
+    WARNING,
     EncodingReport,
     Note,
 )
@@ -30,6 +33,9 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
 from physio_mae_jax.signals.montage import Montage
 
+_LOG = logging.getLogger(__name__)
+# Steps of a clock differ by less, and no signal rises evenly for so many samples.
+_CLOCK_TOLERANCE, _LEAST_CLOCK_SAMPLES, _CLOCK_SAMPLES = 0.01, 32, 65_536
 _NO_CHANNELS = ChannelPlan((), np.zeros(0, np.int32), Montage(rows=(), notes=()))
 
 
@@ -39,9 +45,10 @@ def check_known(source: SignalSource, known: Sequence[str]) -> None:
     Raises:
         DataError: a channel is not known.
     """
+    names = set(map(canonical_name, known))
     for info in source.recordings:
         for name in info.channel_names:
-            if canonical_name(name) not in known:
+            if canonical_name(name) not in names:
                 raise DataError(_unknown(info, name, known))
 
 
@@ -51,6 +58,41 @@ def _unknown(info: RecordingInfo, name: str, known: Sequence[str]) -> str:
         f"{info.record_id}: {message} Name it as one of these if it is the same, or leave such "
         "channels out with unknown_channels='leave_out'."
     )
+
+
+def refuse_clocks(source: ArrayRecordings, known: Sequence[str]) -> None:
+    """Refuse channels that only count: times or sample numbers, taken for a signal.
+
+    Args:
+        source: arrays that a caller gave.
+        known: names of channels; others are not looked at.
+
+    Raises:
+        DataError: a channel rises by the same step from sample to sample.
+    """
+    names = set(map(canonical_name, known))
+    for index, info in enumerate(source.recordings):
+        looked_at = source.read(index, 0, min(info.num_samples, _CLOCK_SAMPLES))
+        for values, name in zip(looked_at, info.channel_names, strict=True):
+            if canonical_name(name) in names and is_clock(values):
+                raise DataError(
+                    f"{info.record_id}: channel {name!r} only rises, evenly from {values[0]:g} to "
+                    f"{values[-1]:g}: it is a time or a sample number and no signal. Leave that "
+                    "row or column out, and check that each row has its own name."
+                )
+
+
+def is_clock(values: np.ndarray) -> bool:
+    """Say whether [n] values rise at every sample by steps that are alike."""
+    if len(values) < _LEAST_CLOCK_SAMPLES:
+        return False
+    steps = np.diff(values.astype(np.float64))
+    if not (steps > 0).all():
+        return False
+    mean = (float(values[-1]) - float(values[0])) / len(steps)
+    # float32 rounds large times; a step of theirs is as good as its last digit.
+    rounding = 2 * float(np.spacing(values[-1:])[0])
+    return bool(np.abs(steps - mean).max() <= _CLOCK_TOLERANCE * mean + rounding)
 
 
 class Prepared(NamedTuple):
@@ -100,8 +142,35 @@ def prepare(
             plans.append(plan)
             notes += _notes(info, channels, plan, window)
         used.append(channels)
+    _warn_of_alike(used)
     rows = [_rows(info, channels) for info, channels in zip(source.recordings, used, strict=True)]
     return Prepared(source.recordings, rows, used, plans, notes, window, on_invalid)
+
+
+def _warn_of_alike(plans: Sequence[ChannelPlan]) -> None:
+    """Warn of channels of one recording that are the same to the model."""
+    for plan in plans:
+        names, ids = plan.present
+        alike = [name for name, number in zip(names, ids, strict=True) if number == 0]
+        if len(alike) > 1:
+            _LOG.warning(
+                "the model knows no vectors of the names %s and cannot tell these channels apart: "
+                "exchanging them changes nothing. Train a model on names that are known.",
+                ", ".join(alike),
+            )
+            return
+
+
+def rows_of(names: Sequence[str], planner: ChannelPlanner) -> tuple[str, ...]:
+    """Return the names of the rows that a recording with such channels gives."""
+    info = RecordingInfo(
+        record_id="a recording",
+        subject_id="",
+        channel_names=tuple(names),
+        sampling_rate_hz=1.0,
+        num_samples=0,
+    )
+    return _rows(info, planner.plan(info))
 
 
 def _rows(info: RecordingInfo, plan: ChannelPlan) -> tuple[str, ...]:
@@ -133,6 +202,11 @@ def _notes(
     for kind, text in ((RESAMPLED, change), (RENAMED, names), (REORDERED, order)):
         found += [(kind, text)] * bool(text)
     found += [(CONVERTED, note) for note in channels.montage.notes]
+    nameless = [
+        name for name, number in zip(channels.channels, channels.ids, strict=True) if not number
+    ]
+    if nameless:
+        found.append((WARNING, f"names that the model cannot tell apart: {', '.join(nameless)}"))
     if window.band_hz:
         low, high = window.band_hz
         found.append((CONVERTED, f"band-passed {low:g} to {high:g} Hz, as in training"))
@@ -182,8 +256,10 @@ def finish(
         else:
             if not found.windows[0] and prepared.on_invalid == "error":
                 raise DataError(
-                    f"{info.record_id}: no channel of it ever varies ({', '.join(used.channels)}); "
-                    "check the sensor, or get NaN for such recordings with on_invalid='skip'."
+                    f"{info.record_id}: no channel of it ever varies ({', '.join(used.channels)}), "
+                    "or by less than a millionth of its offset (float64: 1e-12). Check the sensor, "
+                    "subtract a large offset before rounding to float32, or get NaN for such "
+                    "recordings with on_invalid='skip'."
                 )
             texts = _flat(found, used.channels)
             notes += [Note(kind, text, info.record_id) for kind, text in texts]
@@ -216,7 +292,7 @@ def _flat(found: Collected, channels: Sequence[str]) -> list[tuple[str, str]]:
     """Say which channels were masked, and which windows left out, for not varying."""
     total = int(found.windows.sum())
     notes = [
-        (MASKED, f"{name}, constant or missing in {count} of {total} windows")
+        (MASKED, f"{name}, constant (beside its offset) or missing in {count} of {total} windows")
         for name, count in zip(channels, found.flat.tolist(), strict=True)
         if count
     ]

@@ -73,7 +73,7 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
     Raises:
         UserError: it cannot be written to.
     """
-    place = artifacts.prepare_workdir(Path(folder).expanduser())
+    place = artifacts.prepare_workdir(folder, "folder")
     arrays = {n: np.ascontiguousarray(a) for n, a in named_arrays(trained.params).items()}
     weights = safetensors.numpy.save(arrays, {"format": FORMAT})
     description = {

@@ -4,10 +4,13 @@ import dataclasses
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from physio_mae_jax.printable import printable
+
 RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
 CONVERTED = "converted"
 MASKED, PADDED, REJECTED = "masked", "padded", "rejected"
-KINDS = (RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED)
+WARNING = "warning"  # nothing was changed, but a result may not be what it seems
+KINDS = (RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED, WARNING)
 _SHOWN = 3
 
 
@@ -62,7 +65,7 @@ class EncodingReport:
             lines += [
                 f"{kind if number == 0 else '':<11}{text}" for number, text in enumerate(texts)
             ]
-        nothing = [kind for kind in KINDS if not self.of(kind)]
+        nothing = [kind for kind in KINDS if kind != WARNING and not self.of(kind)]
         return [*lines, f"{'nothing':<11}{', '.join(nothing)}"] if nothing else lines
 
     def __str__(self) -> str:
@@ -74,7 +77,7 @@ def _grouped(notes: Iterable[Note], num_recordings: int) -> list[str]:
     """Say each text once, and of which recordings where not of all."""
     by_text: dict[str, list[str]] = {}
     for note in notes:
-        by_text.setdefault(note.text, []).append(note.recording)
+        by_text.setdefault(printable(note.text, None), []).append(printable(note.recording))
     lines = []
     for text, names in by_text.items():
         if len(set(names)) == num_recordings:

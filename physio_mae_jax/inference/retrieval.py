@@ -25,6 +25,7 @@ from physio_mae_jax.inference.batches import map_windows, stack_windows
 from physio_mae_jax.inference.delay import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
+from physio_mae_jax.printable import Lines, printable
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.pretrain_step import MODEL_INPUTS
 
@@ -111,8 +112,9 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
     artifacts.write_json(run.workdir / "retrieval.json", results)
     text = retrieval_table(results)
     artifacts.write_text(run.workdir / "retrieval.md", text)
-    artifacts.write_figure(run.workdir / "figures" / "retrieval.png", draw_retrieval(results))
-    _LOG.info("\n%s", text)
+    picture = run.workdir / "figures" / "retrieval.png"
+    artifacts.write_figure(picture, lambda: draw_retrieval(results))
+    _LOG.info("\n%s", Lines(text))
     return results
 
 
@@ -201,7 +203,7 @@ def retrieval_table(results: dict[str, Any]) -> str:
                 recalls = " | ".join(f"{row[f'recall@{k}']:.3f}" for k in _RECALLS)
                 rank = f"{row['median_rank']:.1f}"
                 lines.append(
-                    f"| {direction} | {pool}, {count:.0f} | {encoder} | {recalls} | {rank} |"
+                    f"| {_cell(direction)} | {pool}, {count:.0f} | {encoder} | {recalls} | {rank} |"
                 )
     for encoder in ("trained", "untrained"):
         if delay := results[encoder].get("delay"):
@@ -212,3 +214,7 @@ def retrieval_table(results: dict[str, Any]) -> str:
                 f"gives {1e3 * delay['guessing_error_seconds']:.0f} ms."
             )
     return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return printable(text).replace("|", r"\|")

@@ -5,19 +5,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn import get_config
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.data.frames import Frame, column_names, is_series
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.inference.arguments import holds_names, listed, texts
 from physio_mae_jax.inference.encoder import Encoder
 
 
 class EncoderTransformer(TransformerMixin, BaseEstimator):
     """Turns signals into embeddings; nothing is fitted.
 
+    It can be cloned, pickled and sent to other processes (``n_jobs``), fitted or not, see
+    ``Encoder``. An encoder that was made of a folder is loaded from there again.
+
     Args:
         encoder: an ``Encoder``, the work folder of a run, or a folder of ``save_pretrained``.
-            With a folder it can also be sent to other processes (``n_jobs``).
         sampling_rate_hz, channels, units, gain: of the signals, as ``Encoder.encode_with_report``.
         output: 'pooled', or 'channels' for the embeddings of all channels side by side.
         overlap, derive_leads, unknown_channels, on_invalid: as ``Encoder.encode_with_report``.
@@ -48,29 +53,93 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         self.unknown_channels = unknown_channels
         self.on_invalid = on_invalid
 
-    def fit(self, signals: Any, targets: Any = None) -> "EncoderTransformer":
+    def fit(self, signals: Any = None, targets: Any = None) -> "EncoderTransformer":
         """Load the encoder.
 
         Args:
-            signals: not looked at.
+            signals: only the column names of frames are looked at, where no channels are named.
             targets: not looked at.
 
         Raises:
             UserError: there is no such encoder, or ``output`` is not one row a recording.
         """
-        del signals, targets
+        del targets
         if self.output not in ("pooled", "channels"):
             raise ConfigError(f"output is {self.output!r}; choose pooled or channels.")
         self.encoder_ = opened(self.encoder)
+        self._fitted_channels = self._channels_of(signals)
+        if self._fitted_channels is not None:
+            self.n_features_in_ = len(self._fitted_channels)
         return self
 
     def transform(self, signals: Any) -> np.ndarray:
-        """Embed signals: [N, M, n], or a list of N [M, n] or frames; returns [N, D or M · D]."""
+        """Embed signals: [N, M, n], or a list of N [M, n] or frames; returns [N, D or M · D].
+
+        Raises:
+            UserError: as ``Encoder.encode_with_report``, or recordings have other numbers of
+                channels, whose embeddings side by side make no table.
+        """
         check_is_fitted(self, "encoder_")
+        if self._makes_frames and (isinstance(signals, Frame) or is_series(signals)):
+            raise DataError(
+                "one frame is one recording, so its index cannot be that of the embeddings; give a "
+                "list, [frame], or set_output(transform='default')."
+            )
         names = [name for name in self.get_params(deep=False) if name != "encoder"]
         settings = {name: getattr(self, name) for name in names}
-        embeddings = self.encoder_.encode(signals, **settings)
-        return np.stack([np.ravel(row) for row in embeddings])
+        rows = [np.ravel(row) for row in self.encoder_.encode(signals, **settings)]
+        if len({len(row) for row in rows}) > 1:
+            raise DataError(
+                "recordings have different numbers of channels, whose embeddings side by side make "
+                "no table; choose output='pooled', or give the same channels of each."
+            )
+        return np.stack(rows)
+
+    def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
+        """Return the names of the columns: 'embedding0', …, with 'II_' in front for each channel.
+
+        Args:
+            input_features: not looked at.
+
+        Raises:
+            DataError: of output='channels', the channels are not known before signals are seen.
+        """
+        del input_features
+        check_is_fitted(self, "encoder_")
+        width = self.encoder_.programs.config.width
+        columns = [f"embedding{number}" for number in range(width)]
+        if self.output == "pooled":
+            return np.asarray(columns, object)
+        if self._fitted_channels is None:
+            raise DataError(
+                "the columns of output='channels' have the names of channels; give channels= to "
+                "the transformer, or fit it on frames."
+            )
+        rows = self.encoder_.rows_of(self._fitted_channels, derive_leads=self.derive_leads)
+        return np.asarray([f"{row}_{column}" for row in rows for column in columns], object)
+
+    def __sklearn_tags__(self) -> Any:
+        """Say what it takes, for scikit-learn."""
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.on_invalid == "skip"
+        tags.no_validation = True
+        return tags
+
+    @property
+    def _makes_frames(self) -> bool:
+        own = getattr(self, "_sklearn_output_config", {}).get("transform")
+        return (own or get_config()["transform_output"]) != "default"
+
+    def _channels_of(self, signals: Any) -> tuple[str, ...] | None:
+        """Return the names of the channels of the first recording; None where not known yet."""
+        if self.channels is not None:
+            one = self.channels if holds_names(self.channels) else None
+            one = listed(self.channels, "channels")[0] if one is None else one
+            return texts(one, "channels", "name each row of a signal")
+        first = signals[0] if isinstance(signals, list | tuple) and signals else signals
+        return tuple(column_names(first, "the signal")) if isinstance(first, Frame) else None
 
 
 def opened(encoder: Any) -> Encoder:

@@ -1,6 +1,8 @@
 """How the time and memory of a training step grow with the size of a setting."""
 
 import dataclasses
+import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -38,7 +40,8 @@ class Axis:
         except ValueError as error:
             raise ConfigError(f"grow={text!r} is not a name and numbers; write such as "
                               "channels=1,4,16.") from error  # fmt: skip
-        if not name or len(values) < 2 or sorted(set(values)) != list(values) or values[0] <= 0:
+        rising = all(0 < a < b for a, b in itertools.pairwise(values))
+        if not name or len(values) < 2 or not rising or values[-1] == math.inf:
             raise ConfigError(
                 f"grow={text!r} needs a name and two or more numbers above 0 that rise, such as "
                 "channels=1,4,16."

@@ -6,21 +6,12 @@ from typing import Literal
 import jax.numpy as jnp
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.setting_ranges import check_fields
+from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.signals.wavelet import Method
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
 AttentionImplementation = Literal["xla", "cudnn", "fused"]
-
-_CHOICES = {
-    "encoder_attention": ("factorized", "joint"),
-    "decoder_attention": ("factorized", "joint"),
-    "rotary_positions": ("column", "token"),
-    "decoder_class_position": ("always", "never", "one_channel"),
-    "convolutional_stem": ("none", "normalised", "folded"),
-    "attention_implementation": ("xla", "cudnn", "fused"),
-    "remat": ("none", "elementwise", "full"),
-    "compute_dtype": ("float32", "bfloat16"),
-}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,6 +48,8 @@ class MaeConfig:
         waveform_head_norm: normalise within the head that predicts samples.
         channel_identity: add a learned vector for the name of each channel to the tokens.
         decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
+        num_channel_names: names of ``signals.vocabulary`` that have a vector; the others are
+            "unknown" to the model, as they were when it was trained.
         attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
             over time, and 'fused', which adds ``models.kernels``: attention across channels,
             rotary positions, sums and norms, smoothing and the GELU; and wavelets by products.
@@ -93,12 +86,16 @@ class MaeConfig:
     waveform_head_norm: bool = True
     channel_identity: bool = True
     decoder_channel_identity: bool = False
+    num_channel_names: int = NUM_FIRST_NAMES
     attention_implementation: AttentionImplementation = "xla"
     remat: str = "none"
     unroll_layers: bool = False
     compute_dtype: str = "float32"
 
     def __post_init__(self) -> None:
+        check_fields(self, "model")
+        if not isinstance(self.wavelet, WaveletConfig):
+            raise ConfigError("model.wavelet is missing; it says which bank of wavelets is used.")
         self._check_patches()
         self._check_width("model.width", self.width, "model.num_heads", self.num_heads)
         self._check_width(
@@ -107,12 +104,12 @@ class MaeConfig:
             "model.decoder_num_heads",
             self.decoder_num_heads,
         )
-        for name, choices in _CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ConfigError(
-                    f"model.{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
-                )
         self._check_variant()
+        if not 1 <= self.num_channel_names <= len(VOCABULARY):
+            raise ConfigError(
+                f"model.num_channel_names is {self.num_channel_names}; this version knows "
+                f"{len(VOCABULARY)} names of channels. A model with more is of a newer version."
+            )
         if self.attention_implementation != "xla" and self.compute_dtype != "bfloat16":
             raise ConfigError(
                 f"model.attention_implementation is {self.attention_implementation!r}, which "
@@ -135,12 +132,6 @@ class MaeConfig:
         return dataclasses.replace(self, attention_implementation="xla", unroll_layers=False)
 
     def _check_variant(self) -> None:
-        for name in ("mlp_rank_ratio", "attention_rank_ratio"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ConfigError(
-                    f"model.{name} is {getattr(self, name)}; it must lie in [0, 1], 0 for full "
-                    "matrices."
-                )
         if self.class_token and "factorized" in (self.encoder_attention, self.decoder_attention):
             raise ConfigError(
                 "model.class_token=True needs one sequence to stand in front of; set "

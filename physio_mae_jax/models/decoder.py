@@ -97,7 +97,7 @@ class Decoder(nn.Module):
         )
         tokens = tokens + position.astype(cfg.dtype)
         if cfg.decoder_channel_identity:
-            tokens = tokens + channel_identity(channel_ids, cfg.decoder_width, cfg.dtype, "channel")
+            tokens = tokens + channel_identity(channel_ids, cfg.decoder_width, cfg, "channel")
         tokens = self._mix(tokens, front, channel_mask)
         if predicted_ids is not None:
             tokens = patches.take_columns(tokens, predicted_ids, axis=2)

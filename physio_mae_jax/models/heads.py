@@ -1,7 +1,6 @@
 """Classification heads over an encoder's tokens (spec.md §12)."""
 
 import dataclasses
-import math
 from typing import Any
 
 import flax.linen as nn
@@ -13,6 +12,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.models.layers import layer_norm
 from physio_mae_jax.models.mae import pool_tokens
+from physio_mae_jax.setting_ranges import check_fields
 
 HEADS = ("linear", "attention", "reasoning", "residual_mlp")
 
@@ -46,18 +46,7 @@ class HeadConfig:
     arcface_margin: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.kind not in HEADS:
-            raise ConfigError(f"head.kind is {self.kind!r}; choose one of {', '.join(HEADS)}.")
-        for name in ("num_classes", "num_queries", "hidden_width"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"head.{name} is {getattr(self, name)}; it must be at least 1.")
-        if not 0 <= self.dropout_rate < 1:
-            raise ConfigError(f"head.dropout_rate is {self.dropout_rate}; it must be in [0, 1).")
-        if self.arcface_scale <= 0 or not 0 <= self.arcface_margin < math.pi / 2:
-            raise ConfigError(
-                f"head.arcface_scale={self.arcface_scale} must be above 0 and "
-                f"head.arcface_margin={self.arcface_margin} (radians) in [0, π/2)."
-            )
+        check_fields(self, "head")
         if self.kind == "residual_mlp" and self.arcface:
             raise ConfigError(
                 "head.arcface=True needs the features of head.kind 'linear' or 'reasoning', not "

@@ -1,5 +1,7 @@
 """From a signal to tokens: wavelet patches and waveform columns, embedded and fused."""
 
+from typing import Any
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -7,7 +9,7 @@ import jax.numpy as jnp
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import convolution_init, layer_norm
 from physio_mae_jax.signals import patches, wavelet
-from physio_mae_jax.signals.channels import VOCABULARY
+from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES
 
 
 class ConvolutionalStem(nn.Module):
@@ -83,7 +85,7 @@ class Tokenizer(nn.Module):
             position = jnp.take(position[0], column_ids, axis=0)
         tokens = tokens + position[:, None].astype(cfg.dtype)
         if cfg.channel_identity:
-            tokens = tokens + channel_identity(channel_ids, cfg.width, cfg.dtype, "channel")
+            tokens = tokens + channel_identity(channel_ids, cfg.width, cfg, "channel")
         return tokens
 
     def _project(self, name: str, values: jax.Array) -> jax.Array:
@@ -95,10 +97,22 @@ class Tokenizer(nn.Module):
         return layer_norm(f"{name}_norm", cfg.dtype)(projected)
 
 
-def channel_identity(channel_ids: jax.Array, width: int, dtype: jnp.dtype, name: str) -> jax.Array:
+def channel_identity(channel_ids: jax.Array, width: int, cfg: MaeConfig, name: str) -> jax.Array:
     """Look up the learned vector of each channel's name: [B, M] -> [B, M, 1, 1, D]."""
-    table = nn.Embed(len(VOCABULARY), width, embedding_init=nn.initializers.normal(0.02), name=name)
-    return table(channel_ids)[:, :, None, None].astype(dtype)
+    table = nn.Embed(cfg.num_channel_names, width, embedding_init=_init_names, name=name)
+    # A name that got its place after the model was made is unknown to it.
+    ids = jnp.where(channel_ids < cfg.num_channel_names, channel_ids, 0)
+    return table(ids)[:, :, None, None].astype(cfg.dtype)
+
+
+def _init_names(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> jax.Array:
+    """Draw the vectors of names, those of the first names as if there were no others."""
+    draw = nn.initializers.normal(0.02)
+    first = draw(key, (NUM_FIRST_NAMES, shape[1]), dtype)
+    if shape[0] <= NUM_FIRST_NAMES:
+        return first[: shape[0]]
+    rest = draw(jax.random.fold_in(key, 1), (shape[0] - NUM_FIRST_NAMES, shape[1]), dtype)
+    return jnp.concatenate([first, rest])
 
 
 def z_score(signal: jax.Array, num_valid: jax.Array | None) -> jax.Array:

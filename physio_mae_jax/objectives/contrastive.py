@@ -11,7 +11,6 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.objectives.pretraining import (
     Batch,
@@ -21,6 +20,7 @@ from physio_mae_jax.objectives.pretraining import (
     forward,
     reconstruction_loss,
 )
+from physio_mae_jax.setting_ranges import check_fields
 
 NUM_MODALITIES = 2
 _EXCLUDED = -1e9  # a logit that counts for nothing
@@ -47,13 +47,7 @@ class ContrastiveConfig:
     projection_width: int = 256
 
     def __post_init__(self) -> None:
-        if self.view not in ("masked", "whole"):
-            raise ConfigError(f"contrastive.view is {self.view!r}; choose masked or whole.")
-        for name, least in (("weight", 0.0), ("temperature", 0.01), ("projection_width", 1)):
-            if not getattr(self, name) >= least:
-                raise ConfigError(
-                    f"contrastive.{name} is {getattr(self, name)}; it must be at least {least}."
-                )
+        check_fields(self, "contrastive")
 
 
 def split_modalities(batch: Batch) -> Batch:

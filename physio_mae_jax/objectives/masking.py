@@ -19,6 +19,7 @@ import numpy as np
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.setting_ranges import check_fields
 
 KINDS = ("tubelet", "random_rows", "time_scale", "random")
 # Rounding such as 100 · (1 - 0.9) = 9.999… must not lose a token.
@@ -42,19 +43,7 @@ class MaskConfig:
     channel_drop: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.kind not in KINDS:
-            raise ConfigError(
-                f"objective.mask.kind is {self.kind!r}; choose one of {', '.join(KINDS)}."
-            )
-        for name in ("ratio", "row_ratio"):
-            if not 0 < getattr(self, name) < 1:
-                raise ConfigError(
-                    f"objective.mask.{name} is {getattr(self, name)}; it must lie between 0 and 1."
-                )
-        if not 0 <= self.channel_drop < 1:
-            raise ConfigError(
-                f"objective.mask.channel_drop is {self.channel_drop}; it must lie in [0, 1)."
-            )
+        check_fields(self, "objective.mask")
 
     def check_against(self, model: MaeConfig) -> None:
         """Raise a ConfigError where this mask does not fit the model."""

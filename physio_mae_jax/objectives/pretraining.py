@@ -19,6 +19,7 @@ from physio_mae_jax.objectives.losses import (
     waveform_error,
 )
 from physio_mae_jax.objectives.masking import Mask, MaskConfig
+from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.signals import patches, wavelet
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 
@@ -72,23 +73,7 @@ class ObjectiveConfig:
     scale_tilt: float = 0.5
 
     def __post_init__(self) -> None:
-        if self.waveform_columns not in ("hidden", "all"):
-            raise ConfigError(
-                f"objective.waveform_columns is {self.waveform_columns!r}; choose hidden or all."
-            )
-        if self.waveform_weight < 0:
-            raise ConfigError(
-                f"objective.waveform_weight is {self.waveform_weight}; it must be 0 or above."
-            )
-        if not 0 < self.band_hz[0] < self.band_hz[1]:
-            raise ConfigError(
-                f"objective.band_hz is {self.band_hz}; it must be (low, high) with 0 < low < high."
-            )
-        if self.band_edge_octaves <= 0 or not 0 <= self.band_floor <= 1:
-            raise ConfigError(
-                f"objective.band_edge_octaves={self.band_edge_octaves} must be above 0 and "
-                f"objective.band_floor={self.band_floor} in [0, 1]."
-            )
+        check_fields(self, "objective")
 
     def check_against(self, model: MaeConfig) -> None:
         """Raise a ConfigError where this objective does not fit the model's shape."""

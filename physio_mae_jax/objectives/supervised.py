@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.setting_ranges import check_fields
 
 TaskKind = Literal["multilabel", "multiclass", "regression"]
 BALANCES = ("none", "inverse", "effective")
@@ -33,17 +33,7 @@ class SupervisedConfig:
     mixup: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.balance not in BALANCES:
-            raise ConfigError(
-                f"objective.balance is {self.balance!r}; choose one of {', '.join(BALANCES)}."
-            )
-        if not 0 <= self.label_smoothing < 1:
-            raise ConfigError(
-                f"objective.label_smoothing is {self.label_smoothing}; it must be in [0, 1)."
-            )
-        for name in ("focal_gamma", "mixup"):
-            if getattr(self, name) < 0:
-                raise ConfigError(f"objective.{name} is {getattr(self, name)}; 0 is the least.")
+        check_fields(self, "objective")
 
 
 def class_weights(

@@ -5,16 +5,13 @@ run leaves those that are whole for the next. Only when all are there does the d
 under its version, in one move.
 """
 
-import contextlib
 import dataclasses
-import errno
-import fcntl
 import hashlib
 import json
-import os
+import logging
 import shutil
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -23,12 +20,13 @@ import tensorflow_datasets as tfds
 from physio_mae_jax.data import prepared_index
 from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
 from physio_mae_jax.data.sealed_json import sealed
-from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.preparation.channel_units import units_of_records
 from physio_mae_jax.preparation.examples import features
 from physio_mae_jax.preparation.executors import Executor, in_processes
 from physio_mae_jax.preparation.plan import plan_shards, source_bytes
 from physio_mae_jax.preparation.recording import Layout
-from physio_mae_jax.preparation.report import PreparationReport, first_refusals
+from physio_mae_jax.preparation.report import PreparationReport, word_refusals
 from physio_mae_jax.preparation.shards import (
     UNREADABLE,
     Refusal,
@@ -37,10 +35,19 @@ from physio_mae_jax.preparation.shards import (
     read_summary,
     write_whole,
 )
+from physio_mae_jax.preparation.staging import (
+    LOCK,
+    hold,
+    link,
+    refuse_existing,
+    remove_remains,
+    replace_folder,
+    telling_a_full_disk,
+)
 
+_LOG = logging.getLogger(__name__)
 Progress = Callable[[ShardSummary], None]
 
-_LOCK = ".lock"
 _WHOLE = "whole"
 
 
@@ -109,22 +116,16 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
                 disk is full.
         """
         folder = Path(self.data_dir)
-        if folder.exists() and not overwrite:
-            raise UserError(
-                f"{folder} exists already; use it, or prepare it again with --overwrite."
-            )
-        try:
-            with _locked(folder.parent / f".preparing-{self.version}") as staging:
+        staging = folder.parent / f".preparing-{self.version}"
+        with telling_a_full_disk(folder.parent):
+            remove_remains(staging, folder)
+            refuse_existing(folder, overwrite)
+            with hold(staging):
+                # Again: another process may have finished it before the lock was ours.
+                refuse_existing(folder, overwrite)
                 report = self._write_data_set(staging, folder)
-            shutil.rmtree(staging)
-            return report
-        except OSError as error:
-            if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, None):
-                raise
-            raise UserError(
-                f"cannot write to {folder.parent}: {error}. Free some space or choose another "
-                "--out, then run the same command again: it goes on where it was."
-            ) from error
+                shutil.rmtree(staging, ignore_errors=True)
+        return report
 
     def download_and_prepare(self, **options: Any) -> None:
         """Prepare the data set, as tfds calls it; ``options`` are not needed."""
@@ -149,14 +150,14 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         shutil.rmtree(whole, ignore_errors=True)
         whole.mkdir()
         for task in tasks:
-            _link(task.path, whole / task.path.name)
+            link(task.path, whole / task.path.name)
         shards = tuple(
             prepared_index.Shard.of(task.path, summary.num_examples)
             for task, summary in zip(tasks, summaries, strict=True)
         )
         _write_description(whole, _contract(self.layout, records, shards), records, report)
         self._write_info(whole, summaries)
-        _replace_folder(whole, folder)
+        replace_folder(whole, folder)
         return report
 
     def _write_info(self, folder: Path, summaries: Sequence[ShardSummary]) -> None:
@@ -192,7 +193,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         )
         expected = {name for t in tasks for name in (t.path.name, t.summary_path.name)}
         for path in staging.iterdir():
-            if path.is_file() and path.name not in expected and path.name != _LOCK:
+            if path.is_file() and path.name not in expected and path.name != LOCK:
                 path.unlink()
         done = {task.path: summary for task in tasks if (summary := read_summary(task))}
         for summary in done.values():
@@ -211,13 +212,22 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         summaries: Sequence[ShardSummary],
         report: PreparationReport,
     ) -> None:
-        if not report.refusals or (self._on_invalid == "skip" and report.records):
+        total = len(report.records) + len(report.refusals)
+        if not report.refusals:
+            return
+        if self._on_invalid == "skip" and report.records:
+            _LOG.warning(
+                "%s: left out %d of %d recordings that cannot be used:\n%s",
+                self._source,
+                len(report.refusals),
+                total,
+                word_refusals(report.refusals),
+            )
             return
         for task, summary in zip(tasks, summaries, strict=True):
             # Tried again next time: the file may have been copied anew, or the disk been away.
             if any(refusal.reason == UNREADABLE for refusal in summary.refusals):
                 task.summary_path.unlink(missing_ok=True)
-        total = len(report.records) + len(report.refusals)
         way_out = (
             "Mend them and run the same command again, or leave them out with --on_invalid=skip; "
             "what is prepared already is kept."
@@ -226,7 +236,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         )
         raise DataError(
             f"{len(report.refusals)} of {total} recordings of {self._source} cannot be used:\n"
-            f"{first_refusals(report.refusals)}\n{way_out}"
+            f"{word_refusals(report.refusals)}\n{way_out}"
         )
 
 
@@ -245,31 +255,6 @@ def builder_of(layout: Layout) -> type[RecordingBuilder]:
         },
         skip_registration=True,
     )
-
-
-@contextlib.contextmanager
-def _locked(staging: Path) -> Iterator[Path]:
-    """Make a folder and hold it for this process alone."""
-    staging.mkdir(parents=True, exist_ok=True)
-    with (staging / _LOCK).open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(
-                f"another process is preparing {staging.parent}; wait for it, or choose another "
-                "--out."
-            ) from error
-        yield staging
-
-
-def _replace_folder(new: Path, folder: Path) -> None:
-    """Move a folder to its place; what was there goes only once the new one is."""
-    old = folder.with_name(f".replaced-{folder.name}")
-    shutil.rmtree(old, ignore_errors=True)
-    if folder.exists():
-        os.replace(folder, old)
-    os.replace(new, folder)
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _join(
@@ -292,23 +277,14 @@ def _join(
 def _contract(
     layout: Layout, records: Sequence[PreparedRecord], shards: tuple[prepared_index.Shard, ...]
 ) -> PreparedContract:
-    units: dict[str, set[str]] = {}
     content = hashlib.sha256()
     for record in records:
-        for channel, unit in zip(record.channels, record.units, strict=True):
-            units.setdefault(channel, set()).add(unit)
         content.update(repr((record.record_id, record.subject_id, record.block_hashes)).encode())
-    for channel, found in units.items():
-        if len(found) > 1:
-            raise DataError(
-                f"channel {channel} of {layout.name} is in {' and '.join(sorted(found))}; one unit "
-                "is needed. Prepare the recordings of each unit apart."
-            )
     return PreparedContract(
         name=layout.name,
         variant=layout.variant,
         version=layout.version,
-        channels={channel: found.pop() for channel, found in units.items()},
+        channels=units_of_records(records, layout.name),
         sampling_rates_hz=sorted({record.sampling_rate_hz for record in records}),
         tasks=[cast(prepared_index.StoredTask, dataclasses.asdict(task)) for task in layout.tasks],
         filters=layout.filters,
@@ -336,11 +312,3 @@ def _write_description(
         folder / prepared_index.CONTRACT_FILE,
         json.dumps(sealed(dataclasses.asdict(contract)), indent=2) + "\n",
     )
-
-
-def _link(path: Path, target: Path) -> None:
-    """Put a file at a second place without copying it, where the file system can."""
-    try:
-        os.link(path, target)
-    except OSError:
-        shutil.copyfile(path, target)

@@ -12,6 +12,10 @@ CHECKSUM_LIST = "SHA256SUMS.txt"
 PARTIAL_SUFFIX = ".part"
 # As sha256sum writes them; the star is said of files read as binary.
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
+# What a file system takes, its name with PARTIAL_SUFFIX and the folder before it considered.
+_LONGEST = 255 - len(PARTIAL_SUFFIX)
+_LONGEST_PATH = 1_000
+_MOST_FOLDERS = 64
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -82,6 +86,11 @@ def sha256_of(path: Path) -> str:
 def _safe_name(name: str, where: str) -> str:
     """Return a path in its shortest spelling, refusing those that leave their folder."""
     path = PurePosixPath(name)
+    if len(path.parts) > _MOST_FOLDERS or len(name) > _LONGEST_PATH or _longest(path) > _LONGEST:
+        raise DataError(
+            f"{where}: the path {name[:80]!r} of {len(name):,} letters and {len(path.parts):,} "
+            "folders is refused; no file system takes it."
+        )
     odd = not name.isprintable() or "\\" in name or _DRIVE.match(name)
     if path.is_absolute() or not path.parts or ".." in path.parts or odd:
         raise DataError(
@@ -89,6 +98,11 @@ def _safe_name(name: str, where: str) -> str:
             "folder."
         )
     return path.as_posix()
+
+
+def _longest(path: PurePosixPath) -> int:
+    """Return the bytes of the longest name in a path."""
+    return max((len(part.encode("utf-8", "replace")) for part in path.parts), default=0)
 
 
 def _refuse_collisions(names: Mapping[str, str], where: str) -> None:

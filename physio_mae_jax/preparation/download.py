@@ -8,8 +8,8 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import errno
-import fcntl
 import os
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.locks import locked
 from physio_mae_jax.preparation.checksums import (
     CHECKSUM_LIST,
     PARTIAL_SUFFIX,
@@ -24,7 +25,7 @@ from physio_mae_jax.preparation.checksums import (
     parse_checksums,
     sha256_of,
 )
-from physio_mae_jax.preparation.server import Server, TransientError
+from physio_mae_jax.preparation.server import Response, Server, TransientError
 
 _T = TypeVar("_T")
 _LOCK = ".download.lock"
@@ -32,6 +33,8 @@ _LOCK = ".download.lock"
 PAUSES_S: tuple[float, ...] = (1, 2, 4, 8, 16)
 # Attempts that brought so much count as none, or a large file could not be had over a bad line.
 _PROGRESS_BYTES = 2**20
+# Of a file whose length the server does not say: it may have no end.
+MOST_UNSTATED_BYTES = 2**28
 _SHOWN = 5
 
 
@@ -188,6 +191,7 @@ class _Run:
             if response is None:
                 return  # The server has no more; the checksum will tell whether that is right.
             expected = response.expected_bytes
+            self._refuse_too_much(name, part, response)
             with _writing(part), part.open("ab" if response.start else "wb") as file:
                 size = response.start
                 while block := response.read_block():
@@ -195,11 +199,29 @@ class _Run:
                         raise _StoppedError
                     file.write(block)
                     size += len(block)
+                    if expected is None and size > MOST_UNSTATED_BYTES:
+                        part.unlink()
+                        raise DataError(
+                            f"{self.server.url_of(name)}: the server does not say how long it is, "
+                            f"and sent more than {MOST_UNSTATED_BYTES:,} bytes; they were deleted. "
+                            f"Fetch it by other means into {part.parent}."
+                        )
                     with self._lock:
                         self.num_bytes += len(block)
                         self._progress(len(block))
         if expected is not None and size < expected:
             raise TransientError(f"the connection ended after {size} of {expected} bytes")
+
+    def _refuse_too_much(self, name: str, part: Path, response: Response) -> None:
+        """Refuse a file that does not fit onto the disk before any of it is written."""
+        with _writing(part):
+            free = shutil.disk_usage(part.parent).free
+        if response.expected_bytes is not None and response.expected_bytes - response.start > free:
+            raise UserError(
+                f"{self.server.url_of(name)} has {response.expected_bytes:,} bytes as the server "
+                f"says, but {part.parent} has room for {free:,}; free some space or choose another "
+                "--source."
+            )
 
     def _patiently(self, name: str, attempt: Callable[[], _T], size: Callable[[], int]) -> _T:
         """Call ``attempt`` until it succeeds, with pauses, as long as there is hope.
@@ -248,19 +270,11 @@ def _writing(path: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
     """Make a folder and hold it for this process alone."""
-    path = folder / _LOCK
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        file = path.open("w")
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            raise UserError(
-                f"another process is downloading into {folder}; wait for it, or choose another "
-                "--source."
-            ) from error
-        try:
-            yield
-        finally:
-            path.unlink(missing_ok=True)
+    taken = f"another process is downloading into {folder}"
+    way_out = "Wait for it, or choose another --source."
+    with contextlib.ExitStack() as stack:
+        with _writing(folder):
+            stack.enter_context(locked(folder / _LOCK, taken, way_out, again=False, remove=True))
+        yield

@@ -3,9 +3,12 @@
 import concurrent.futures
 import multiprocessing
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures.process import BrokenProcessPool
 
-from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.shards import ShardSummary, ShardTask, read_summary, write_shard
+
+_MOST_WORKERS = 1024
 
 Executor = Callable[[Sequence[ShardTask]], Iterator[tuple[ShardTask, ShardSummary]]]
 
@@ -14,13 +17,13 @@ def in_processes(num_workers: int) -> Executor:
     """Write with so many processes; with one, in this process.
 
     Raises:
-        ConfigError: fewer than one.
+        ConfigError: fewer than one, or more than a machine can run.
     """
-    if num_workers < 1:
-        raise ConfigError(f"--workers={num_workers}; at least one is needed.")
+    if not 1 <= num_workers <= _MOST_WORKERS:
+        raise ConfigError(f"--workers={num_workers}; from 1 to {_MOST_WORKERS:,} are possible.")
 
     def run(tasks: Sequence[ShardTask]) -> Iterator[tuple[ShardTask, ShardSummary]]:
-        if num_workers == 1 or len(tasks) == 1:
+        if num_workers == 1 or len(tasks) <= 1:
             yield from ((task, write_shard(task)) for task in tasks)
             return
         # Not forked: JAX and the libraries below have threads by now.
@@ -32,6 +35,12 @@ def in_processes(num_workers: int) -> Executor:
             waiting = {pool.submit(write_shard, task): task for task in tasks}
             for done in concurrent.futures.as_completed(waiting):
                 yield waiting[done], done.result()
+        except BrokenProcessPool as error:
+            raise UserError(
+                "a worker process was ended from outside, as the system does where memory runs "
+                f"out; use fewer than --workers={num_workers}, then run the same command again: "
+                "it goes on where it was."
+            ) from error
         finally:
             # Shards under way are given up; those that are whole are found by the next run.
             pool.shutdown(wait=True, cancel_futures=True)

@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -12,10 +13,13 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import Layout, RecordRef, refuse_duplicates
 from physio_mae_jax.preparation.shards import ShardTask
+from physio_mae_jax.printable import printable
 
 _SHARD_BYTES = 16 * 2**20  # of source
 _LEAST_SHARDS = 8
 _MOST_SHARDS = 1024
+# What Python makes of bytes that are no UTF-8, in names of files.
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def plan_shards(
@@ -35,6 +39,7 @@ def plan_shards(
     refuse_duplicates(refs, str(source))
     if not refs:
         raise DataError(f"{source} holds no recordings of {layout.name}.")
+    _refuse_broken_names(refs, source)
     groups = _divide(refs, source)
     return [
         ShardTask(
@@ -46,6 +51,17 @@ def plan_shards(
         )
         for number, group in enumerate(groups)
     ]
+
+
+def _refuse_broken_names(refs: Sequence[RecordRef], source: Path) -> None:
+    """Refuse names of files that are no text, as an index and its readers could not hold them."""
+    names = [name for ref in refs for name in (ref.record_id, *ref.files)]
+    broken = [name for name in names if not name.isascii() and _SURROGATE.search(name)]
+    if broken:
+        raise DataError(
+            f"{source} has {len(broken)} names that are not UTF-8, such as "
+            f"{printable(broken[0])}; rename the files (convmv does so for many at once)."
+        )
 
 
 def _divide(refs: Sequence[RecordRef], source: Path) -> list[list[RecordRef]]:

@@ -5,11 +5,11 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from typing import Any
 
+from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.data.prepared_index import PreparedRecord
 from physio_mae_jax.preparation.shards import Refusal
+from physio_mae_jax.printable import printable
 from physio_mae_jax.signals import quality
-
-_SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -48,6 +48,12 @@ class PreparationReport:
                 }
         return counts
 
+    def unlabelled(self) -> dict[str, int]:
+        """Count the kept recordings without an answer, for each task that some have one of."""
+        tasks = dict.fromkeys(task for record in self.records for task in record.labels)
+        counts = {task: sum(task not in r.labels for r in self.records) for task in tasks}
+        return {task: count for task, count in counts.items() if count}
+
     def to_json(self) -> dict[str, Any]:
         """Everything but what ``recordings.jsonl`` says of each recording anyway."""
         return {
@@ -56,6 +62,7 @@ class PreparationReport:
             "hours": sum(r.num_samples / r.sampling_rate_hz for r in self.records) / 3600,
             "left_out": [dataclasses.asdict(refusal) for refusal in self.refusals],
             "findings": self.finding_counts(),
+            "unlabelled": self.unlabelled(),
             "conversions": dict(Counter(c for r in self.records for c in r.conversions)),
         }
 
@@ -66,6 +73,11 @@ class PreparationReport:
         lines = [
             f"{len(self.records)} of {total} recordings kept: {self.num_subjects} subjects, "
             f"{hours:.2f} hours.",
+            *(
+                f"{count} of {len(self.records)} recordings have no label of task {task!r}; they "
+                "are left out where it is learned or judged."
+                for task, count in self.unlabelled().items()
+            ),
             "",
             *_table(("left out because", "recordings", "such as"), self._refusal_rows()),
             *_table(("found in what was kept", "recordings", "channels", "seconds", "such as"),
@@ -102,12 +114,12 @@ class PreparationReport:
         return [(what, str(count)) for what, count in counts.most_common()]
 
 
-def first_refusals(refusals: Sequence[Refusal]) -> str:
-    """Word the first refusals, a line each."""
-    lines = [f"  {refusal.record_id}: {refusal.detail}" for refusal in refusals[:_SHOWN]]
-    if len(refusals) > _SHOWN:
-        lines.append(f"  ... and {len(refusals) - _SHOWN} more")
-    return "\n".join(lines)
+def word_refusals(refusals: Sequence[Refusal]) -> str:
+    """Word refusals, a line each; of very many the last by name only."""
+    return list_problems(
+        (printable(r.record_id), f"{printable(r.record_id)}: {printable(r.detail, None)}")
+        for r in refusals
+    )
 
 
 def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:
@@ -125,7 +137,7 @@ def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _cell(value: str) -> str:
-    text = " ".join(value.replace("|", "/").split())
+    text = printable(" ".join(value.replace("|", "/").split()), None)
     return text if len(text) <= 100 else text[:97] + "..."
 
 

@@ -5,6 +5,7 @@ import http.client
 import re
 import socket
 import ssl
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -13,12 +14,18 @@ from typing import Any
 
 from physio_mae_jax import __version__
 from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.preparation.connections import opener
+from physio_mae_jax.printable import printable
 
 _TIMEOUT_S = 30.0
+# A connection that brings less than so much in such a time is given up.
+SLOW_S = 60.0
+SLOW_BYTES = 2**16
 _BLOCK_BYTES = 2**18
 _MOST_LIST_BYTES = 2**28
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*([^\r\n]+)")
-_CONTENT_RANGE = re.compile(r"bytes (\d+)-")
+_MOST_DIGITS = 18
+_CONTENT_RANGE = re.compile(rf"bytes (\d{{1,{_MOST_DIGITS}}})-")
 _TRANSIENT_STATUS = (408, 425, 429)
 
 
@@ -41,6 +48,7 @@ class Response:
             TransientError: the server sends another part of the file.
         """
         self._raw = raw
+        self._block_since, self._block_bytes = time.monotonic(), 0
         self.start = 0
         if raw.status == http.client.PARTIAL_CONTENT:
             said = _CONTENT_RANGE.match(raw.headers.get("Content-Range", ""))
@@ -48,16 +56,25 @@ class Response:
                 raise TransientError("the server answered with another part of the file")
             self.start = asked_start
         length = raw.headers.get("Content-Length", "")
+        if len(length) > _MOST_DIGITS:
+            raise TransientError(f"the server says a length of {len(length)} digits")
         self.expected_bytes = self.start + int(length) if length.isdecimal() else None
 
     def read_block(self) -> bytes:
-        """Return the next bytes; none at the end.
+        """Return the next bytes, as many as there are; none at the end.
 
         Raises:
-            TransientError: the connection broke.
+            TransientError: the connection broke, or hardly anything comes through it.
         """
         with _transient():
-            return bytes(self._raw.read(_BLOCK_BYTES))
+            block = bytes(self._raw.read1(_BLOCK_BYTES))
+        self._block_bytes += len(block)
+        waited = time.monotonic() - self._block_since
+        if block and waited > SLOW_S:
+            if self._block_bytes < SLOW_BYTES:
+                raise TransientError(f"only {self._block_bytes:,} bytes came in {waited:.0f} s")
+            self._block_since, self._block_bytes = time.monotonic(), 0
+        return block
 
 
 class Server:
@@ -75,7 +92,7 @@ class Server:
         """
         self._base = _checked_url(url)
         self._headers = [_parse_header(text) for text in headers]
-        self._opener = urllib.request.build_opener(_Redirects(self._headers))
+        self._opener = opener(self._headers)
 
     def url_of(self, name: str) -> str:
         """Return the URL of a file."""
@@ -129,26 +146,12 @@ class Server:
             yield Response(raw, start)
 
 
-class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, and tells the user's headers to no other server."""
-
-    def __init__(self, headers: Sequence[tuple[str, str]]) -> None:
-        self._headers = headers
-
-    def redirect_request(self, req: Any, *args: Any) -> urllib.request.Request | None:
-        request = super().redirect_request(req, *args)
-        if request is not None and _origin(request.full_url) == _origin(req.full_url):
-            for key, value in self._headers:
-                request.add_unredirected_header(key, value)
-        return request
-
-
 @contextlib.contextmanager
 def _transient() -> Iterator[None]:
     """Tell failures of the connection that may pass from those that will not."""
     try:
         yield
-    except urllib.error.HTTPError:
+    except (urllib.error.HTTPError, UserError, TransientError):
         raise
     except (OSError, http.client.HTTPException) as error:
         reason = error.reason if isinstance(error, urllib.error.URLError) else error
@@ -163,6 +166,12 @@ def _transient() -> Iterator[None]:
                 "the URL, or name the certificates of this network in SSL_CERT_FILE."
             ) from error
         raise TransientError(f"{type(reason).__name__}: {reason}") from error
+    except (ValueError, OverflowError) as error:
+        # Of an address that it redirects to, or of a line that is no HTTP.
+        raise DataError(
+            f"the server answers with what is no HTTP ({printable(error)}); correct the URL of "
+            "--download, or fetch the files by other means."
+        ) from error
 
 
 def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
@@ -212,8 +221,3 @@ def _parse_header(text: str) -> tuple[str, str]:
             "...'."
         )
     return match[1], match[2]
-
-
-def _origin(url: str) -> tuple[str, str]:
-    parts = urllib.parse.urlsplit(url)
-    return parts.scheme, parts.netloc

@@ -101,6 +101,7 @@ def write_shard(task: ShardTask) -> ShardSummary:
     finally:
         partial.unlink(missing_ok=True)
     content = vars(summary) | {
+        "file_bytes": task.path.stat().st_size,
         "records": [record.to_json() for record in summary.records],
         "refusals": [vars(refusal) for refusal in summary.refusals],
         "fingerprint": task.fingerprint,
@@ -113,7 +114,8 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
     """Return what a shard holds; None where it is not whole."""
     try:
         values = read_json(task.summary_path, "prepare the data set again.", _MAX_SUMMARY_BYTES)
-        if values["fingerprint"] != task.fingerprint or not task.path.is_file():
+        whole = values["file_bytes"] == task.path.stat().st_size
+        if values["fingerprint"] != task.fingerprint or not whole:
             return None
         return ShardSummary(
             num_examples=values["num_examples"],
@@ -123,14 +125,14 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
                 Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
             ),
         )
-    except (DataError, KeyError, TypeError):
-        return None
+    except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None  # cut short or altered: the shard is written anew
 
 
 def write_whole(path: Path, text: str) -> None:
     """Write a text file under a temporary name, make sure it is on disk, and rename it."""
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    with partial.open("w", encoding="utf-8") as file:
+    with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
@@ -177,6 +179,8 @@ def _readable(task: ShardTask, refusals: list[Refusal]) -> Iterator[tuple[Record
         except DataError as error:
             refuse(UNREADABLE, str(error))
             continue
+        except MemoryError:
+            raise  # says nothing of the file
         except Exception as error:
             # One broken file of thousands must not end the work; it is reported like the others.
             refuse(UNREADABLE, f"{', '.join(ref.files)}: {type(error).__name__}: {error}")

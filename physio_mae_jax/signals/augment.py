@@ -9,7 +9,7 @@ import functools
 
 import numpy as np
 
-from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.signals.preprocess import z_score
 
 # 16 MiB of float32; longer than eight windows in any case.
@@ -36,13 +36,7 @@ class AugmentConfig:
     time_mask: float = 0.0
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            value = getattr(self, field.name)
-            most = 1.0 if field.name in ("channel_drop", "time_mask") else 10.0
-            if not 0 <= value < most:
-                raise ConfigError(
-                    f"data.augment.{field.name} is {value}; it must be in [0, {most})."
-                )
+        check_fields(self, "data.augment")
 
     @property
     def is_off(self) -> bool:

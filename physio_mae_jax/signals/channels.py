@@ -1,51 +1,22 @@
-"""Names of physiological channels: one canonical spelling, the aliases seen in the wild, and ids.
-
-The ids index the learned channel identities of a model, so ``VOCABULARY`` may only ever be
-appended to: a changed order would silently re-label the channels of a trained checkpoint.
-"""
+"""Names of physiological channels: one canonical spelling, and the ids of those that have one."""
 
 import difflib
+import functools
 import re
+from collections import Counter
 from collections.abc import Sequence
 
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals import spellings
+from physio_mae_jax.signals.units import COUNTS, canonical_unit, is_voltage
+from physio_mae_jax.signals.vocabulary import TEN_TWENTY, TWELVE_LEADS, VOCABULARY
 
-TWELVE_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
-
-# Electrodes of the international 10-20 system.
-TEN_TWENTY = (
-    *("FP1", "FP2", "F3", "F4", "F7", "F8", "FZ", "C3", "C4", "CZ", "T3", "T4"),
-    *("T5", "T6", "P3", "P4", "PZ", "O1", "O2", "OZ", "A1", "A2", "M1", "M2"),
-)
-
-# Id 0 is every channel whose name is not listed.
-VOCABULARY = (
-    "unknown",
-    *TWELVE_LEADS,
-    "PPG",
-    "EEG",
-    "RESP",
-    "ACC_X",
-    "ACC_Y",
-    "ACC_Z",
-    "EDA",
-    "TEMP",
-    "ABP",
-    "EOG",
-    "EMG",
-    "ECG",
-    "SPO2",
-    "CVP",
-    "ICP",
-    "EEG_FPZ_CZ",
-    "EEG_PZ_OZ",
-    *(f"EEG_{place}" for place in TEN_TWENTY),
-)
+__all__ = ["TEN_TWENTY", "TWELVE_LEADS", "VOCABULARY"]
 
 # ECG leads, and an ECG of unknown lead.
 ECG_CHANNELS = (*TWELVE_LEADS, "ECG")
-# Chest leads of monitors, of unknown or modified place.
-_MONITOR_LEAD = re.compile(r"V|MCL\d?")
+# Leads beyond the twelve, and chest leads of monitors, of unknown or modified place.
+_OTHER_LEAD = re.compile(r"V|MCL\d?|V[789]|V[34]R|V[XYZ]")
 _ANY_ECG = ("II", "ECG", "I", "V5", "V2", "V1", "III", "aVF", "aVL", "aVR", "V3", "V4", "V6")
 
 # Sets of channels by name. Of alternatives the first that a recording has is taken.
@@ -57,52 +28,95 @@ POLICIES: dict[str, tuple[tuple[str, ...], ...]] = {
     "default_5ch": (_ANY_ECG, ("ACC_X",), ("ACC_Y",), ("ACC_Z",), ("PPG",)),
 }
 
-# Spellings of PhysioNet, Empatica and others; the same electrode or sensor, so exact.
-_ALIASES = {
-    "mlii": "II",
-    "pleth": "PPG",
-    "bvp": "PPG",
-    "acc x": "ACC_X",
-    "acc y": "ACC_Y",
-    "acc z": "ACC_Z",
-    "gsr": "EDA",
-    "ekg": "ECG",
-    "spo2": "SPO2",
-    "sao2": "SPO2",
-    "ml2": "II",
-    "mliii": "III",
-    "ml5": "V5",
-    "mv1": "V1",
-    "eeg fpz-cz": "EEG_FPZ_CZ",
-    "eeg pz-oz": "EEG_PZ_OZ",
-    "eog horizontal": "EOG",
-    "emg submental": "EMG",
-    "resp oro-nasal": "RESP",
-    "temp rectal": "TEMP",
-    "ii-ecg": "II",
-}
-_ALIASES |= {f"eeg {place.lower()}": f"EEG_{place}" for place in TEN_TWENTY}
-_ALIASES |= {f"lead {lead.lower()}": lead for lead in TWELVE_LEADS}
-_ALIASES |= {f"ecg {lead.lower()}": lead for lead in TWELVE_LEADS}
-_CANONICAL = {name.lower(): name for name in VOCABULARY} | _ALIASES
+_PLACES = {name: place for place, name in enumerate(VOCABULARY)}
+# What a place on the scalp may be beside other channels: oxygen, a pressure, a temperature.
+_ALSO_OTHERS = ("o2", "p1", "p2", "p3", "p4", "t1", "t2")
+# Names of the chest leads V1 to V6 in the code of the IEC.
+_CHEST = ("c1", "c2", "c3", "c4", "c5", "c6")
+_NUMBERED = re.compile(r"([a-z])(\d+)")
+# Of the channels of a file in a message.
+_SHOWN = 40
+_LONGEST_SHOWN = 60
 
 
+@functools.lru_cache(maxsize=8192)
 def canonical_name(name: str) -> str:
     """Return the canonical spelling of a channel; a name not known here is returned stripped."""
-    stripped = name.strip().rstrip(",").rstrip()  # BIDMC's headers have commas after names
-    return _CANONICAL.get(stripped.lower(), stripped)
+    stripped = spellings.bare(name)
+    return spellings.understood(stripped) or stripped
 
 
 def is_ecg(name: str) -> bool:
     """Say whether a channel is an electrocardiogram, modified chest leads included."""
     canonical = canonical_name(name)
-    return canonical in ECG_CHANNELS or _MONITOR_LEAD.fullmatch(canonical.upper()) is not None
+    return canonical in ECG_CHANNELS or _OTHER_LEAD.fullmatch(canonical.upper()) is not None
 
 
 def channel_id(name: str) -> int:
     """Return the place of a channel in ``VOCABULARY``; 0 ("unknown") for other names."""
-    canonical = canonical_name(name)
-    return VOCABULARY.index(canonical) if canonical in VOCABULARY else 0
+    return _place(canonical_name(name))
+
+
+def id_of_trained(name: str) -> int:
+    """Return the id that a model knows a channel by whose contract spells it so.
+
+    A name that is understood now, and was not when the model was trained, was "unknown" to it.
+    """
+    return _place(name)
+
+
+def unidentified(names: Sequence[str]) -> tuple[str, ...]:
+    """Return the names that have no identity: a model cannot tell such channels apart."""
+    return tuple(name for name in names if not channel_id(name))
+
+
+def names_of_recording(names: Sequence[str], units: Sequence[str] = ()) -> tuple[str, ...]:
+    """Return the canonical names of the channels of one recording.
+
+    What is beside a channel tells what its name cannot: 'P3' in mmHg is a pressure, 'O2' beside
+    'CO2' a gas, 'C1' to 'C6' beside 'II' are chest leads, and 'A1' beside 'A5' an input of a
+    converter. Such a name is returned as '<name> (not EEG)', which has no identity. An electrode
+    that is there twice, against two references, becomes 'EEG_C3 vs A1' and 'EEG_C3 vs A2'.
+
+    Args:
+        names: as spelled, of channels that are recorded together.
+        units: of the channels; empty where none is known.
+    """
+    found = [canonical_name(name) for name in names]
+    known_units = [canonical_unit(unit) for unit in units] or [""] * len(names)
+    bare = [spellings.bare(name) for name in names]
+    places = [row for row, name in enumerate(bare) if spellings.names_an_electrode_only(name)]
+    if places:
+        others = _others(bare, found)
+        for row in places:
+            unit = known_units[row]
+            if (unit and unit != COUNTS and not is_voltage(unit)) or bare[row].lower() in others:
+                found[row] = f"{bare[row]} (not EEG)"
+    counts = Counter(found)
+    for row, name in enumerate(found):
+        if name.startswith("EEG_") and counts[name] > 1:
+            reference = spellings.reference_of(bare[row])
+            found[row] = f"{name} vs {reference}" if reference else name
+    return tuple(found)
+
+
+def _others(names: Sequence[str], found: Sequence[str]) -> set[str]:
+    """Return the places on the scalp, in small letters, that the names beside tell to be none."""
+    lower = [name.lower() for name in names]
+    numbered = [match for name in lower if (match := _NUMBERED.fullmatch(name))]
+    # One letter numbered beyond the places of the system is another system.
+    foreign = {m[1] for m in numbered if not spellings.names_an_electrode_only(m[0])}
+    others = {match[0] for match in numbered if match[1] in foreign}
+    if set(found) & set(TWELVE_LEADS[:6]):
+        electrodes = {n for n, f in zip(lower, found, strict=True) if f.startswith("EEG")}
+        others |= electrodes if electrodes <= set(_CHEST) else set()
+    beside = {f for n, f in zip(lower, found, strict=True) if n not in _ALSO_OTHERS}
+    is_eeg = any(name.startswith(("EEG", "EOG")) for name in beside)
+    return others | (set(_ALSO_OTHERS) if beside & _PLACES.keys() and not is_eeg else set())
+
+
+def _place(canonical: str) -> int:
+    return _PLACES.get(canonical, 0)
 
 
 def wanted_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
@@ -144,4 +158,6 @@ def unknown_channel_message(name: str, present: Sequence[str], where: str) -> st
     near = difflib.get_close_matches(name.lower(), [c.lower() for c in present], n=3, cutoff=0.4)
     near = [c for c in present if c.lower() in near]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return f"channel {name!r} is not in {where}; it has {', '.join(present)}.{hint}"
+    shown = ", ".join(channel[:_LONGEST_SHOWN] for channel in present[:_SHOWN])
+    more = f" and {len(present) - _SHOWN} more" if len(present) > _SHOWN else ""
+    return f"channel {name!r} is not in {where}; it has {shown}{more}.{hint}"

@@ -7,13 +7,14 @@ absent, and a model is told so.
 
 import dataclasses
 import functools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name
-from physio_mae_jax.signals.units import unit_factor
+from physio_mae_jax.signals.units import canonical_unit, is_known_unit, unit_factor
 
 # III = II - I; aVR = -(I + II) / 2; aVL = I - II / 2; aVF = II - I / 2 and their inversions.
 _DERIVED: dict[str, tuple[tuple[tuple[str, float], ...], ...]] = {
@@ -50,13 +51,15 @@ class Montage:
         return np.asarray(picked, np.intp) if len(picked) == len(self.rows) else None
 
     def apply(self, signal: np.ndarray) -> np.ndarray:
-        """Map [M, n] to [wanted, n] float32; absent channels are all zero."""
+        """Map [M, n] to [wanted, n] of the same type; absent channels are all zero."""
         if self._picked is not None:
             return signal[self._picked]
-        made = np.zeros((len(self.rows), signal.shape[1]), np.float32)
+        made = np.zeros((len(self.rows), signal.shape[1]), signal.dtype)
         for channel, terms in enumerate(self.rows):
             for row, factor in terms:
-                made[channel] += signal[row] if factor == 1.0 else np.float32(factor) * signal[row]
+                made[channel] += (
+                    signal[row] if factor == 1.0 else signal.dtype.type(factor) * signal[row]
+                )
         return made
 
 
@@ -74,23 +77,30 @@ def plan_montage(
         wanted: canonical names in the model's order.
         present: names of the recording's rows, as spelled there.
         where: what the recording is called in an error.
-        wanted_units: of ``wanted``; '' takes any. Not given: any.
+        wanted_units: of ``wanted``, in any spelling; '' takes any. Not given: any.
         present_units: of ``present``; '' is not known. Not given: not known.
 
     Raises:
-        DataError: two rows bear one wanted name, or a row is in a unit of another quantity.
+        DataError: two rows bear one wanted name, a row is in a unit of another quantity, or leads
+            to be added up are not both in units that are known.
     """
     names = [canonical_name(name) for name in present]
-    units_wanted = list(wanted_units) or [""] * len(wanted)
-    units_present = list(present_units) or [""] * len(present)
+    counts = Counter(names)
+    rows_of = {name: row for row, name in enumerate(names) if counts[name] == 1}
+    units_wanted = [canonical_unit(unit) for unit in wanted_units] or [""] * len(wanted)
+    units_present = [canonical_unit(unit) for unit in present_units] or [""] * len(present)
     rows, notes = [], []
     for name, unit in zip(map(canonical_name, wanted), units_wanted, strict=True):
-        if names.count(name) > 1:
+        if counts[name] > 1:
             raise DataError(
-                f"{where} has {names.count(name)} channels named {name!r} "
+                f"{where} has {counts[name]} channels named {name!r} "
                 f"({', '.join(present)}); rename them in the manifest."
             )
-        terms, note = _terms(name, names)
+        terms, note = _terms(name, rows_of)
+        given = [units_present[row] for row, _ in terms]
+        if len(terms) > 1:
+            unit = unit or _largest(given)
+            _check_derived(name, [present[row] for row, _ in terms], given, where)
         converted = []
         for row, factor in terms:
             change = _conversion(units_present[row], unit, present[row], where)
@@ -103,22 +113,63 @@ def plan_montage(
     return Montage(rows=tuple(rows), notes=tuple(dict.fromkeys(notes)))
 
 
-def _terms(name: str, names: Sequence[str]) -> tuple[list[tuple[int, float]], str]:
-    """Find a channel among names, or derive it; return its terms and what to say of it."""
-    if name in names:
-        return [(names.index(name), 1.0)], ""
+def derived_units(units: Mapping[str, str]) -> dict[str, str]:
+    """Return the units of limb leads that follow from channels of known units.
+
+    Args:
+        units: in their usual spelling, by canonical name.
+    """
+    found = {}
+    for name, formulas in _DERIVED.items():
+        for formula in formulas:
+            given = [units[source] for source, _ in formula if units.get(source)]
+            if len(given) == len(formula):
+                found[name] = _largest(given)
+    return found
+
+
+def _largest(units: Sequence[str]) -> str:
+    """Return the largest of some units; the first where they are not of one quantity."""
+    largest = units[0]
+    for unit in units[1:]:
+        if (unit_factor(unit, largest) or 0) > 1:
+            largest = unit
+    return largest
+
+
+def _check_derived(name: str, sources: Sequence[str], units: Sequence[str], where: str) -> None:
+    """Refuse to add up channels unless they are of one quantity, or nothing is known of any."""
+    said = ", ".join(
+        f"{source} in {unit or 'a unit that is not known'}"
+        for source, unit in zip(sources, units, strict=True)
+    )
+    known = [is_known_unit(unit) for unit in units]
+    if len(set(units)) > 1 and not all(known):
+        raise DataError(
+            f"{where}: {name} is not there, and cannot be derived from {said}; say the unit in the "
+            "manifest ('units'), or leave the channel out."
+        )
+    if len({unit_factor(unit, units[0]) is None for unit in units}) > 1:
+        raise DataError(
+            f"{where}: {name} is not there, and cannot be derived from {said}, which are different "
+            "quantities; check their names and units, or leave the channel out."
+        )
+
+
+def _terms(name: str, rows: Mapping[str, int]) -> tuple[list[tuple[int, float]], str]:
+    """Find the row of a channel, or derive it; return its terms and what to say of it."""
+    if name in rows:
+        return [(rows[name], 1.0)], ""
     for formula in _DERIVED.get(name, ()):
-        if all(names.count(source) == 1 for source, _ in formula):
+        if all(source in rows for source, _ in formula):
             words = " ".join(f"{factor:+g} {source}" for source, factor in formula)
-            return [
-                (names.index(source), factor) for source, factor in formula
-            ], f"{name} = {words}"
+            return [(rows[source], factor) for source, factor in formula], f"{name} = {words}"
     return [], ""
 
 
 def _conversion(unit: str, wanted: str, name: str, where: str) -> float:
     """Return the factor between units; 1 where one of them is not known."""
-    if not unit or not wanted:
+    if not (is_known_unit(unit) and is_known_unit(wanted)):
         return 1.0
     factor = unit_factor(unit, wanted)
     if factor is None:

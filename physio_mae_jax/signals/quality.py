@@ -8,6 +8,7 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
+from scipy import ndimage
 from scipy import signal as scipy_signal
 
 from physio_mae_jax.signals.channels import is_ecg
@@ -103,7 +104,7 @@ def runs_of(condition: np.ndarray, least: int = 1) -> list[tuple[int, int]]:
 
 def constant_runs(values: np.ndarray, least: int) -> list[tuple[int, int]]:
     """Return (start, stop) of each run of at least ``least`` equal finite samples."""
-    same = np.diff(values) == 0
+    same = (values[1:] == values[:-1]) & np.isfinite(values[1:])
     return [(start, stop + 1) for start, stop in runs_of(same, max(1, least - 1))]
 
 
@@ -169,6 +170,7 @@ def _heart_rate_finding(
         judged = values[: round(_HEART_RATE_JUDGED_SECONDS * sampling_rate_hz)]
         if len(judged) < _HEART_RATE_SECONDS * sampling_rate_hz or not np.isfinite(judged).all():
             continue
+        judged = judged.astype(np.float64)  # squares of float32 numbers may be none
         if np.ptp(judged) == 0:
             continue
         rate = heart_rate_bpm(judged, kind, sampling_rate_hz)
@@ -200,7 +202,10 @@ def heart_rate_bpm(values: np.ndarray, kind: str, sampling_rate_hz: float) -> fl
     filtered = scipy_signal.sosfiltfilt(sections, values - values.mean())
     if kind == "ECG":
         width = max(1, round(0.12 * sampling_rate_hz))
-        filtered = np.convolve(np.gradient(filtered) ** 2, np.ones(width) / width, mode="same")
+        # A running mean, whose cost does not grow with its width.
+        filtered = ndimage.uniform_filter1d(
+            np.gradient(filtered) ** 2, width, mode="constant", origin=0
+        )
     strength = np.percentile(filtered, 98) - np.percentile(filtered, 20)
     peaks, _ = scipy_signal.find_peaks(
         filtered,

@@ -16,13 +16,13 @@ HIGHEST_RATE_HZ = 50_000.0
 LOWEST_RATE_HZ = 1.0
 # Waveforms with a beat or a rhythm: at fewer samples a second neither can be seen.
 LOWEST_WAVEFORM_RATE_HZ = 10.0
-_PRESSURES = ("ABP", "CVP", "ICP")
+_PRESSURES = ("ABP", "CVP", "ICP", "PAP")
 
 
 def lowest_rate_hz(channel: str) -> float:
     """Return the lowest plausible rate of a channel, samples a second."""
     name = canonical_name(channel)
-    pulsatile = is_ecg(name) or name == "PPG" or name in _PRESSURES
+    pulsatile = is_ecg(name) or name.startswith("PPG") or name in _PRESSURES
     waveform = pulsatile or name == "EEG" or name.startswith("EEG_")
     return LOWEST_WAVEFORM_RATE_HZ if waveform else LOWEST_RATE_HZ
 

@@ -1,41 +1,119 @@
-"""Units of signals: one spelling each, and exact conversions between those of one quantity."""
+"""Units of signals: one spelling each, and exact conversions between those of one quantity.
 
-# Spellings of one unit -> ours. 'NU' (normalised units) and the like name no unit.
+'' is no unit known: what a file gives for one may be empty, a placeholder ('n/a', 'a.u.'), counts
+of a converter, or a letter that its writer could not write ('?V' is as likely mV as µV).
+"""
+
+import functools
+import re
+import unicodedata
+
+COUNTS = "adu"
+_PREFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3}  # decimal exponents
+_PREFIX_WORDS = {"nano": "n", "micro": "u", "milli": "m", "": "", "kilo": "k"}
+_EXPONENTS = {f"{prefix}V": exponent for prefix, exponent in _PREFIXES.items()}
+# Quantities whose units differ by a factor alone, as decimal exponents of a common one.
+_QUANTITIES = (
+    _EXPONENTS,
+    {"uS": -6, "mS": -3, "S": 0},
+    {"mg": -3, "g": 0},
+    {"ms": -3, "s": 0},
+)
+# Spellings of one unit, in small letters, without spaces -> ours.
 _UNITS = {
-    "mv": "mV",
-    "millivolt": "mV",
-    "uv": "uV",
-    "µv": "uV",
-    "μv": "uV",
-    "microvolt": "uV",
-    "v": "V",
-    "mmhg": "mmHg",
-    "degc": "degC",
-    "°c": "degC",
-    "us": "uS",
-    "µs": "uS",
-    "μs": "uS",
-    "%": "%",
-    "nu": "",
-    "nd": "",
-    "pm": "",
-    "adu": "adu",
-    "g": "g",
-    "": "",
+    **{"mmhg": "mmHg", "mm[hg]": "mmHg", "cmh2o": "cmH2O", "kpa": "kPa"},
+    **{"degc": "degC", "°c": "degC", "celsius": "degC", "c": "degC", "degreecelsius": "degC"},
+    **{"degreescelsius": "degC", "deg.c": "degC", "degf": "degF", "°f": "degF"},
+    **{"fahrenheit": "degF", "k": "K", "kelvin": "K"},
+    **{"us": "uS", "usiemens": "uS", "microsiemens": "uS", "usie": "uS"},
+    **{"%": "%", "percent": "%", "pct": "%", "g": "g", "mg": "mg", "bpm": "bpm", "hz": "Hz"},
+    **{"ohm": "Ohm", "ohms": "Ohm", "ω": "Ohm", "l/min": "l/min", "ml": "ml", "l": "l"},
+    **{"ms": "ms", "s": "s", "sec": "s", "mv/s": "mV/s", "uv/s": "uV/s"},
+    **{"rad/s": "rad/s", "deg/s": "deg/s", "dps": "deg/s", "m/s^2": "m/s^2", "m/s2": "m/s^2"},
+    **{"m/s²": "m/s^2", "m/s/s": "m/s^2", "na": "nA", "ua": "uA", "ma": "mA"},
 }
-_VOLTS = {"uV": -6, "mV": -3, "V": 0}  # decimal exponents
+for _word, _prefix in _PREFIX_WORDS.items():
+    for _volt in ("v", "volt", "volts"):
+        _UNITS[_word + _volt] = f"{_prefix}V"
+        _UNITS[_prefix + _volt] = f"{_prefix}V"
+# What stands where a unit should, and says nothing.
+_NO_UNIT = frozenset(
+    {
+        *("", "-", "--", "?", "n/a", "na", "n.a.", "none", "null", "nan", "<na>", "unknown"),
+        *("unk", "undefined", "unspecified", "notknown", "a.u.", "au", "a.u", "arb", "arb."),
+        *("arbitrary", "arbitraryunits", "arb.units", "nu", "nd", "pm", "mv/nu", "normalized"),
+        *("normalised", "dimensionless", "unitless", "1", "x", "raw", "scalar", "unit", "units"),
+        *("nounit", "missing", "tbd", "[]", "()"),
+    }
+)
+_COUNTS = frozenset({"adu", "adus", "count", "counts", "lsb", "bit", "bits", "digit", "digits"})
+# A letter that could not be written in front of V: µ as '.', '?', or the sign of what is no letter.
+_LOST_PREFIX = re.compile(r"[.?�\x00-\x1f\x80-\x9f]+v(?:olts?)?")
 
 
+@functools.lru_cache(maxsize=1024)
 def canonical_unit(unit: str) -> str:
-    """Return the usual spelling of a unit; one not known here is returned stripped."""
+    """Return the usual spelling of a unit.
+
+    '' where it says nothing; a unit not known here is returned stripped.
+    """
+    stripped = _repaired(unit).strip().strip("\"'[](){}").strip()
+    key = stripped.lower().replace("µ", "u").replace("μ", "u").replace(" ", "")
+    if key in _NO_UNIT or _LOST_PREFIX.fullmatch(key):
+        # 'NA' is nanoampere nowhere in this field; 'nA' is.
+        return "nA" if stripped == "nA" else ""
+    if key in _COUNTS:
+        return COUNTS
+    # Siemens and seconds, mega and milli differ by case alone.
+    if stripped in ("mS", "S", "MV"):
+        return stripped
+    return _UNITS.get(key, stripped)
+
+
+@functools.lru_cache(maxsize=1024)
+def is_known_unit(unit: str) -> bool:
+    """Say whether a text is a unit that is known here."""
+    key = _repaired(unit).strip().lower().replace("µ", "u").replace("μ", "u").replace(" ", "")
+    return key in _UNITS
+
+
+def is_unclear_unit(unit: str) -> bool:
+    """Say whether a text is to be a unit, but none that is known here, such as '?V'."""
     stripped = unit.strip()
-    return _UNITS.get(stripped.lower(), stripped)
+    canonical = canonical_unit(stripped)
+    if is_known_unit(stripped) or canonical == COUNTS or not stripped:
+        return False
+    return bool(canonical) or _LOST_PREFIX.fullmatch(stripped.lower()) is not None
+
+
+def is_voltage(unit: str) -> bool:
+    """Say whether a unit, in its usual spelling, is one of volts."""
+    return unit in _EXPONENTS
 
 
 def unit_factor(unit: str, wanted: str) -> float | None:
-    """Return what ``unit`` is multiplied by to become ``wanted``; None where nothing is right."""
+    """Return what ``unit`` is multiplied by to become ``wanted``; None where nothing is right.
+
+    Both are in their usual spelling, and neither is ''.
+    """
     if unit == wanted:
         return 1.0
-    if unit in _VOLTS and wanted in _VOLTS:
-        return 10.0 ** (_VOLTS[unit] - _VOLTS[wanted])
+    for exponents in _QUANTITIES:
+        if unit in exponents and wanted in exponents:
+            return 10.0 ** (exponents[unit] - exponents[wanted])
     return None
+
+
+def _repaired(unit: str) -> str:
+    """Undo what reading UTF-8 or Shift JIS as Latin-1 makes of 'µ' and '°', also twice over."""
+    text = unicodedata.normalize("NFC", unit).replace("\x83\xca", "µ")
+    for _ in range(2):
+        if "Â" not in text and "Î" not in text and "Ã" not in text:
+            break
+        for encoding in ("latin-1", "cp1252"):
+            try:
+                text = text.encode(encoding).decode("utf-8")
+                break
+            except UnicodeError:
+                continue
+    return text

@@ -15,12 +15,14 @@ import numpy as np
 from scipy import fft as scipy_fft
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.setting_ranges import check_fields
 
 # |psi| at five scales from its centre is 1e-4 of its peak, below what bfloat16 resolves.
 _RADIUS_IN_SCALES = 5.0
 # The Ricker wavelet of scale s (samples) has its spectral peak at sqrt(2) / s radians a sample.
 _PEAK_RADIANS = math.sqrt(2.0)
-BANKS = ("hz", "samples")
+# Numbers of a bank that are still computed: 256 MiB.
+_MOST_CELLS = 2**25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -44,10 +46,7 @@ class WaveletConfig:
     difference_planes: bool = True
 
     def __post_init__(self) -> None:
-        if self.bank not in BANKS:
-            raise ConfigError(f"wavelet.bank is {self.bank!r}; choose one of {', '.join(BANKS)}.")
-        if self.num_scales < 2:
-            raise ConfigError(f"wavelet.num_scales is {self.num_scales}; at least 2 are needed.")
+        check_fields(self, "model.wavelet")
         if not 0 < self.lowest_frequency_hz < self.highest_frequency_hz:
             raise ConfigError(
                 f"wavelet.lowest_frequency_hz ({self.lowest_frequency_hz}) must be above 0 and "
@@ -112,8 +111,18 @@ def _bank_in_hz(config: WaveletConfig, sampling_rate_hz: float, num_samples: int
             f"{num_samples / sampling_rate_hz:.2f} s; set the frequency to "
             f"{shortest_hz / (num_samples - 1) + 0.01:.2f} Hz or more, or lengthen the window."
         )
+    _refuse_huge(config.num_scales, 2 * radius + 1)
     kernels = np.stack([_band_limited_ricker(scale, radius) for scale in scales])
     return WaveletBank(kernels, frequencies_hz, edge="reflect")
+
+
+def _refuse_huge(num_scales: int, length: int) -> None:
+    if num_scales * length > _MOST_CELLS:
+        raise ConfigError(
+            f"model.wavelet.num_scales={num_scales} wavelets of up to {length:,} samples are more "
+            f"than the {_MOST_CELLS:,} numbers that a bank may have; lower it, raise "
+            "model.wavelet.lowest_frequency_hz, or shorten the window."
+        )
 
 
 def _band_limited_ricker(scale: float, radius: int) -> np.ndarray:
@@ -142,6 +151,7 @@ def _bank_in_samples(num_scales: int, sampling_rate_hz: float, num_samples: int)
     length = min(float(scales[-1]) * 10, float(num_samples))
     if length % 2 == 0:
         length += 1
+    _refuse_huge(num_scales, int(length))
     time = np.arange(int(length)) - (int(length) - 1) / 2
     ratio = (time[None, :] / scales[:, None].astype(np.float64)) ** 2
     amplitude = 2 / (np.sqrt(3 * scales.astype(np.float64)) * np.pi**0.25 + 1e-6)

@@ -3,10 +3,12 @@
 import contextlib
 import errno
 import json
+import logging
 import os
 import socket
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +18,31 @@ from matplotlib.figure import Figure
 
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError, UserError
+from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.objectives.pretraining import Params
 
+_LOG = logging.getLogger(__name__)
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
-def prepare_workdir(workdir: Path) -> Path:
+
+def prepare_workdir(workdir: str | Path, setting: str = "--workdir") -> Path:
     """Make the folder of a run and prove that it can be written to.
 
+    Args:
+        workdir: may begin with '~'.
+        setting: that names it, for errors.
+
     Raises:
-        UserError: it cannot.
+        UserError: it cannot, or is no path of this machine.
     """
-    workdir = workdir.absolute()
+    workdir = local_path(workdir, setting)
     try:
         workdir.mkdir(parents=True, exist_ok=True)
         try_to_write(workdir)
     except OSError as error:
         raise UserError(
             f"cannot write to the work folder {workdir}: {error.strerror}; choose another one with "
-            "--workdir=DIR."
+            f"{setting}=DIR."
         ) from error
     return workdir
 
@@ -51,12 +61,11 @@ def telling_a_full_disk(workdir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+        if error.errno not in _FULL:
             raise
         raise UserError(
             f"cannot write to {workdir}: {error.strerror}. Free some space or choose another "
-            "--workdir, then run the same command again: it goes on from the newest whole "
-            "checkpoint."
+            "--workdir, then run the same command again: it goes on from what is whole."
         ) from error
 
 
@@ -92,7 +101,8 @@ def whole_file(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all."""
     with whole_file(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+        # Half of a surrogate pair, as broken data may hold, is written out instead of failing.
+        temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -100,10 +110,35 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def write_figure(path: Path, figure: Figure) -> None:
-    """Write a PNG whole or not at all."""
-    with whole_file(path) as temporary:
-        figure.savefig(temporary, format="png", dpi=110)
+def write_figure(path: Path, draw: Callable[[], Figure]) -> bool:
+    """Draw a picture and write it as PNG, whole or not at all.
+
+    No picture is worth the end of a run: one that cannot be drawn is told by a warning.
+
+    Args:
+        path: of the file.
+        draw: makes the picture.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        OSError: the disk is full or gone.
+    """
+    try:
+        with warnings.catch_warnings(), whole_file(path) as temporary:
+            # Boxes stand for letters that the font lacks; a warning for each would bury the rest.
+            warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
+            draw().savefig(temporary, format="png", dpi=110)
+    except OSError:
+        raise
+    except Exception as error:
+        _LOG.warning(
+            "%s could not be drawn (%s: %s); everything else goes on.",
+            *(path, type(error).__name__, str(error)[:300]),
+        )
+        return False
+    return True
 
 
 def parameter_table(params: Params) -> str:

@@ -247,6 +247,14 @@ def _read_description(step: Path, name: str) -> dict[str, Any]:
     return typed(dict, read_json(path, WAY_OUT, _MAX_DESCRIPTION_BYTES), str(path), WAY_OUT)
 
 
+def _differs(name: str, theirs: Any, ours: Any) -> bool:
+    """Say whether a setting of two contracts differs; units only where both say one."""
+    if name == "units" and isinstance(theirs, dict) and isinstance(ours, dict):
+        # Units of folders were not kept once, and ones that say nothing are no units any more.
+        return any(theirs[key] != ours[key] for key in theirs.keys() & ours.keys())
+    return bool(theirs != ours)
+
+
 def refuse_other_contract(
     directory: Path, saved: dict[str, Any], contract: Mapping[str, Any]
 ) -> None:
@@ -265,7 +273,7 @@ def refuse_other_contract(
         f"{section}.{name}: {theirs.get(section, {}).get(name)!r} there, {value!r} here"
         for section, values in ours.items()
         for name, value in values.items()
-        if name not in _HOW_COMPUTED and theirs.get(section, {}).get(name) != value
+        if name not in _HOW_COMPUTED and _differs(name, theirs.get(section, {}).get(name), value)
     ]
     if different:
         raise ConfigError(

@@ -5,21 +5,19 @@ system takes back when its process ends, however it ends, so nothing is left to 
 same command goes on where it stopped.
 """
 
-import contextlib
-import fcntl
 import logging
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from physio_mae_jax.errors import UserError
+from physio_mae_jax.training.work_folder import claim
 
 _LOG = logging.getLogger(__name__)
-_LOCK = ".claimed"
 _SECONDS_BETWEEN_LOOKS = 1.0
 # Of the memory of a GPU, what its workers share; the rest is for CUDA itself.
 _SHARED_MEMORY = 0.9
@@ -49,25 +47,12 @@ def run_entries(parent: Path, entries: Sequence[Entry], is_done: Callable[[Path]
         folder = parent / entry.name
         if is_done(folder):
             continue
-        with _claim(folder) as is_mine:
+        with claim(folder) as is_mine:
             # Looked at again: another process may have finished it before the lock was ours.
             if is_mine and not is_done(folder):
                 _LOG.info("%s begins", entry.name)
                 entry.run(folder)
                 _LOG.info("%s is done", entry.name)
-
-
-@contextlib.contextmanager
-def _claim(folder: Path) -> Iterator[bool]:
-    """Hold a folder as long as the block runs; yield False where another process holds it."""
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / _LOCK).open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            yield False
-            return
-        yield True
 
 
 def run_workers(

@@ -15,7 +15,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from physio_mae_jax.training.reporter import drop_lines_after
+from physio_mae_jax.training.metrics_file import drop_lines_after
 
 _LOG = logging.getLogger(__name__)
 

@@ -16,7 +16,8 @@ from jax.sharding import Mesh
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, Stopped, UserError
-from physio_mae_jax.training import artifacts, integrity
+from physio_mae_jax.setting_ranges import check_fields
+from physio_mae_jax.training import artifacts, integrity, work_folder
 from physio_mae_jax.training.checkpoint import Checkpoints, refuse_other_contract
 from physio_mae_jax.training.hosts import INPUT, JUDGING, SAVING, HostMeter
 from physio_mae_jax.training.interrupts import StopRequest
@@ -58,13 +59,7 @@ class LoopConfig:
     profile_num_steps: int = 5
 
     def __post_init__(self) -> None:
-        for field in dataclasses.fields(self):
-            least = 0 if field.name == "profile_at_step" else 1
-            if getattr(self, field.name) < least:
-                raise ConfigError(
-                    f"loop.{field.name} is {getattr(self, field.name)}; it must be at least "
-                    f"{least}."
-                )
+        check_fields(self, "loop")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -145,6 +140,7 @@ def train(run: TrainingRun) -> TrainState:
     """
     folder = run.workdir / "checkpoints"
     with contextlib.ExitStack() as stack:
+        stack.enter_context(work_folder.hold(run.workdir))
         stack.enter_context(artifacts.telling_a_full_disk(run.workdir))
         watchdog = stack.enter_context(Watchdog(run.loop.stall_seconds))
         stop = stack.enter_context(StopRequest(run.mesh))

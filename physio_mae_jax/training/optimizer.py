@@ -8,6 +8,7 @@ import numpy as np
 import optax
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.setting_ranges import check_fields
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,16 +34,7 @@ class OptimizerConfig:
     beta2: float = 0.95
 
     def __post_init__(self) -> None:
-        if self.peak_learning_rate <= 0 or self.end_learning_rate < 0:
-            raise ConfigError(
-                f"optimizer.peak_learning_rate={self.peak_learning_rate} must be above 0 and "
-                f"optimizer.end_learning_rate={self.end_learning_rate} not below."
-            )
-        if self.clip_norm <= 0 or self.weight_decay < 0:
-            raise ConfigError(
-                f"optimizer.clip_norm={self.clip_norm} must be above 0 and "
-                f"optimizer.weight_decay={self.weight_decay} not below."
-            )
+        check_fields(self, "optimizer")
 
 
 def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from physio_mae_jax.training.evaluation import evaluate, first_examples, reconst
 from physio_mae_jax.training.job import Step
 from physio_mae_jax.training.judgement import Judgement
 from physio_mae_jax.training.loop import HostBatch
+from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.pretrain_step import (
     MODEL_INPUTS,
     PretrainTask,
@@ -99,11 +99,8 @@ class PretrainJob:
 
     def draw_progress(self) -> None:
         """Draw the learning curves from metrics.jsonl."""
-        lines = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        records = [json.loads(line) for line in lines]
-        artifacts.write_figure(
-            self.workdir / "figures" / "learning_curves.png", draw_learning_curves(records)
-        )
+        path = self.workdir / "figures" / "learning_curves.png"
+        artifacts.write_figure(path, lambda: draw_learning_curves(read_metrics(self.workdir)))
 
     @functools.cached_property
     def _measure(self) -> Any:
@@ -141,5 +138,5 @@ class PretrainJob:
         )
         folder = self.workdir / "figures"
         artifacts.write_figure(
-            folder / f"reconstruction_{step:07d}.png", draw_reconstruction(picture)
+            folder / f"reconstruction_{step:07d}.png", lambda: draw_reconstruction(picture)
         )

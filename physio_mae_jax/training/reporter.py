@@ -11,8 +11,8 @@ from types import TracebackType
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.judgement import Judgement
+from physio_mae_jax.training.metrics_file import open_metrics
 
 _LOG = logging.getLogger(__name__)
 
@@ -26,6 +26,9 @@ class Reporter:
         """Open the files of a run that begins after ``first_step`` steps.
 
         Lines of an earlier run past that step are dropped: they will be written again.
+
+        Raises:
+            UserError: another process writes the metrics of this folder.
         """
         self._num_steps = num_steps
         self._batch_size = batch_size
@@ -34,8 +37,7 @@ class Reporter:
         if not active:
             return
         self._path = workdir / "metrics.jsonl"
-        drop_lines_after(self._path, first_step)
-        self._file = self._path.open("a", encoding="utf-8")
+        self._file = open_metrics(self._path, first_step)
         self._events = SummaryWriter(str(workdir / "tensorboard"), purge_step=first_step + 1)
         self._bar = tqdm(
             total=num_steps,
@@ -119,21 +121,3 @@ class _StepClock:
         now, since, steps = time.perf_counter(), self._since, step - self._step
         self._step, self._since = step, now
         return None if since is None or steps < 1 else (now - since) / steps
-
-
-def drop_lines_after(path: Path, step: int) -> None:
-    """Keep the whole lines of ``path`` up to ``step``, replacing the file in one move.
-
-    Of step 0 none are kept: a run from the start looks at the untrained model again.
-    """
-    if not path.exists():
-        return
-    kept = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:  # cut short when the run was killed
-            continue
-        if step and record["step"] <= step:
-            kept.append(line + "\n")
-    artifacts.write_text(path, "".join(kept))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-import json
+import logging
 import math
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +23,7 @@ from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.job import Step
 from physio_mae_jax.training.judgement import Judgement
+from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.prediction import predict_units
 from physio_mae_jax.training.sharding import by_size, initialise, put, replicated
 from physio_mae_jax.training.state import Params, TrainState
@@ -34,7 +35,9 @@ from physio_mae_jax.training.supervised_step import (
     compile_supervised_step,
     init_variables,
 )
-from physio_mae_jax.training.trained_params import TrainedParams, placed
+from physio_mae_jax.training.trained_params import TrainedParams
+
+_LOG = logging.getLogger(__name__)
 
 _ENCODER = "encoder"
 BEST = "best"
@@ -128,8 +131,13 @@ class SupervisedJob:
         # Copied by ``put``: a step takes over the memory of its state, and others may begin with
         # the same encoder.
         new = state.params[_ENCODER]
-        given = self.encoder.over(new)
-        encoder = placed(put(given, by_size(given, mesh)), new)
+        merged = self.encoder.merged(new)
+        for note in merged.notes():
+            _LOG.info("%d channels: %s", self.window_shape[0], note)
+        encoder = jax.tree.map(
+            lambda leaf, fresh, place: fresh if leaf is fresh else put(leaf, place),
+            *(merged.params, new, by_size(new, mesh)),
+        )
         average = state.average
         if average:
             average = average | {_ENCODER: jax.tree.map(jnp.copy, encoder)}
@@ -199,15 +207,28 @@ class SupervisedJob:
 
     def draw_progress(self) -> None:
         """Draw loss and validation metric from metrics.jsonl."""
-        lines = (self.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-        figure = draw_supervised_curves([json.loads(line) for line in lines], self.metric_name)
-        artifacts.write_figure(self.workdir / "figures" / "learning_curves.png", figure)
+        artifacts.write_figure(
+            self.workdir / "figures" / "learning_curves.png",
+            lambda: draw_supervised_curves(read_metrics(self.workdir), self.metric_name),
+        )
 
 
 def load_best(
-    workdir: Path, model: SupervisedModel, window_shape: tuple[int, int], mesh: Mesh
+    workdir: Path,
+    model: SupervisedModel,
+    window_shape: tuple[int, int],
+    mesh: Mesh,
+    num_channels: int | None = None,
 ) -> tuple[Params, Any]:
     """Load the parameters that were best on validation, and what the model keeps beside them.
+
+    Args:
+        workdir: of the run.
+        model: that it trained.
+        window_shape: (M, L) that it was trained on.
+        mesh: of devices.
+        num_channels: of the windows it is to predict; None for M. A model of one channel takes
+            the channels of others one by one: what they would exchange is 0.
 
     Raises:
         UserError: there is no such checkpoint, or it is of another model.
@@ -215,5 +236,22 @@ def load_best(
     shapes = jax.eval_shape(lambda: init_variables(model, jax.random.key(0), window_shape))
     with Checkpoints(workdir / BEST, keep=1) as checkpoints:
         loaded = checkpoints.parts({"params": shapes[0], "model_state": shapes[1]})
-    loaded = put(loaded, replicated(mesh))
+    params = loaded["params"]
+    if num_channels not in (None, window_shape[0]) and _ENCODER in params:
+        params = _for_channels(params, model, window_shape, num_channels)
+    loaded = put({**loaded, "params": params}, replicated(mesh))
     return loaded["params"], loaded["model_state"]
+
+
+def _for_channels(
+    params: Params, model: SupervisedModel, window_shape: tuple[int, int], num_channels: int
+) -> Params:
+    """Fit the encoder's parameters to windows of another number of channels than trained on."""
+    trained_channels, num_samples = window_shape
+    new, _ = jax.jit(lambda key: init_variables(model, key, (num_channels, num_samples)))(
+        jax.random.key(0)
+    )
+    merged = TrainedParams(params[_ENCODER], trained_channels == 1).merged(new[_ENCODER])
+    for note in merged.notes():
+        _LOG.info("trained on %d channels, %d given: %s", trained_channels, num_channels, note)
+    return params | {_ENCODER: merged.params}

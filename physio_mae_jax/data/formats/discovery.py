@@ -10,16 +10,23 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, lacks, missing_facts
+from physio_mae_jax.data.formats.edf_header import looks_like_edf
+from physio_mae_jax.data.formats.foreign import advice
+from physio_mae_jax.data.formats.layout import FileFacts, lacks, missing_facts
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME, Entry, expand_entries, load_manifest
-from physio_mae_jax.data.formats.readers import READERS, reader_of
+from physio_mae_jax.data.formats.readers import READERS, TABLES_OF_TEXT, ending_of, reader_of
+from physio_mae_jax.data.formats.resolve import resolve
+from physio_mae_jax.data.formats.wfdb_record import SegmentsError
 from physio_mae_jax.errors import DataError
 
 _LOG = logging.getLogger(__name__)
 _FILL_IN = "?"
 _SHOWN = 5
+_SHOWN_BROKEN = 30
 _WALKED = 2000
 _MOST_CHANNELS = 64
+# Endings that other formats have too: the content decides.
+_SHARED_ENDINGS = (".bdf", ".rec")
 
 
 class UndescribedError(DataError):
@@ -33,9 +40,11 @@ class Candidate:
     Attributes:
         path: the file.
         entry: an entry that says nothing but the file's name.
-        facts: what the file says; None where it cannot be read.
+        facts: what the file says; None where it cannot be used.
         missing: manifest fields that it lacks.
-        error: why it cannot be read; empty where it can.
+        error: why it cannot be used; empty where it can.
+        parts: records that a WFDB header without samples joins, empty where it only describes
+            some; None of all other files.
     """
 
     path: Path
@@ -43,16 +52,18 @@ class Candidate:
     facts: FileFacts | None
     missing: tuple[str, ...] = ()
     error: str = ""
+    parts: tuple[str, ...] | None = None
 
 
 def described_files(
-    folder: Path, manifest_path: str | Path | None = None
+    folder: Path, manifest_path: str | Path | None = None, *, skip: bool = False
 ) -> tuple[list[Candidate], str]:
     """Probe the files that a manifest lists, or those of a folder that has none.
 
     Args:
         folder: as ``existing_folder`` returns it.
         manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
+        skip: count files that are not described as broken, if others are.
 
     Returns:
         The files, broken ones too, and a hint at files of sub-folders that are not among them.
@@ -64,7 +75,7 @@ def described_files(
     if manifest_path or manifest.exists():
         entries = expand_entries(folder, load_manifest(manifest))
         return [probe_file(path, entry) for path, entry in entries], ""
-    return self_described(folder, find_candidates(folder)), sub_folder_hint(folder)
+    return self_described(folder, find_candidates(folder), skip=skip), sub_folder_hint(folder)
 
 
 def find_candidates(folder: Path) -> list[Candidate]:
@@ -74,11 +85,15 @@ def find_candidates(folder: Path) -> list[Candidate]:
         DataError: there is none; the message names sub-folders that have some.
     """
     children = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    paths = [p for p in children if p.is_file() and p.suffix.lower() in READERS]
+    for path in children:
+        if path.suffix.lower() in READERS and not path.is_file() and not path.is_dir():
+            _LOG.warning("Left out: %s is a broken link, a pipe or a device, and no file.", path)
+    files = [p for p in children if p.is_file()]
+    paths = [p for p in files if _may_be_recording(p)] or _tables_of_text(files)
     hint = sub_folder_hint(folder)
     if not paths:
         raise DataError(
-            f"{folder} has no recordings: no file ends in {', '.join(READERS)}."
+            f"{folder} has no recordings: no file ends in {', '.join(READERS)}.{advice(files)}"
             f"{hint or ' Give the folder that holds the recordings.'}"
         )
     if hint:
@@ -86,28 +101,51 @@ def find_candidates(folder: Path) -> list[Candidate]:
     return [probe_file(path, Entry(label=f"file {path.name}", file=path.name)) for path in paths]
 
 
+def _tables_of_text(files: Sequence[Path]) -> list[Path]:
+    """Return the tables of a folder that has no .csv; .txt are notes beside files of others."""
+    others = {ending_of(p) for p in files} - {*TABLES_OF_TEXT, "", ".md", ".pdf", ".json"}
+    return [
+        p
+        for p in files
+        if ending_of(p) in TABLES_OF_TEXT and not (others and ".txt" in ending_of(p))
+    ]
+
+
+def _may_be_recording(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return suffix in READERS and (suffix not in _SHARED_ENDINGS or looks_like_edf(path))
+
+
 def probe_file(path: Path, entry: Entry) -> Candidate:
-    """Find out what a file says of itself; a broken file is returned as such.
+    """Find out what a file says of itself; one that cannot be used is returned as such.
 
     Args:
         path: the file.
         entry: its manifest entry.
 
     Raises:
-        DataError: no reader for such files, or the entry asks for what the file has not.
+        DataError: no reader for such files, or the entry has fields of another format.
     """
     reader = reader_of(path)
     _refuse_foreign_fields(path, entry)
     try:
         facts = reader.probe(path, entry)
-    except UnreadableError as error:
-        return Candidate(path=path, entry=entry, facts=None, error=str(error))
-    missing = tuple(missing_facts(facts, entry))
+        missing = tuple(missing_facts(facts, entry))
+    except DataError as error:
+        parts = error.parts if isinstance(error, SegmentsError) else None
+        return Candidate(path=path, entry=entry, facts=None, error=str(error), parts=parts)
     return Candidate(path=path, entry=entry, facts=facts, missing=missing)
 
 
-def self_described(folder: Path, candidates: Sequence[Candidate]) -> list[Candidate]:
+def self_described(
+    folder: Path, candidates: Sequence[Candidate], *, skip: bool = False
+) -> list[Candidate]:
     """Return the candidates if every one describes itself (or is broken, for others to judge).
+
+    Args:
+        folder: that holds them.
+        candidates: as probed.
+        skip: count those that do not describe themselves as broken, if others do.
 
     Raises:
         UndescribedError: some do not; the message names them, what they lack, and drafts a
@@ -116,9 +154,15 @@ def self_described(folder: Path, candidates: Sequence[Candidate]) -> list[Candid
     mute = [c for c in candidates if c.missing]
     if not mute:
         return list(candidates)
+    if skip and any(c.facts and not c.missing for c in candidates):
+        return [_as_broken(c) if c.missing else c for c in candidates]
+    broken = list(filter(None, map(_problem, candidates)))
     lines = [f"  {c.path.name} {lacks(c.facts, c.missing)}" for c in mute[:_SHOWN] if c.facts]
     if len(mute) > _SHOWN:
         lines.append(f"  ... and {len(mute) - _SHOWN} more")
+    lines += [f"  {problem}" for problem in broken[:_SHOWN_BROKEN]]
+    if len(broken) > _SHOWN_BROKEN:
+        lines.append(f"  ... and {len(broken) - _SHOWN_BROKEN} more that cannot be used")
     draft = format_draft(draft_of(candidates))
     if len(draft) > 4000:
         draft = draft[:4000] + "\n..."
@@ -130,6 +174,23 @@ def self_described(folder: Path, candidates: Sequence[Candidate]) -> list[Candid
         f"entries that are no recordings to be deleted:\n{draft}"
         f"\n{sub_folder_hint(folder).strip()}".rstrip()
     )
+
+
+def _problem(candidate: Candidate) -> str:
+    """Say why a file that describes itself cannot be used; '' of others."""
+    if candidate.facts is None or candidate.missing:
+        return candidate.error
+    try:
+        resolve(candidate.facts, candidate.entry, candidate.path, Path(candidate.path.name))
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def _as_broken(candidate: Candidate) -> Candidate:
+    assert candidate.facts is not None
+    error = f"{candidate.path} {lacks(candidate.facts, candidate.missing)}; say it in a manifest."
+    return dataclasses.replace(candidate, facts=None, missing=(), error=error)
 
 
 def draft_manifest(path: str | Path) -> dict[str, Any]:
@@ -197,11 +258,11 @@ def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
 
 
 def _refuse_foreign_fields(path: Path, entry: Entry) -> None:
-    suffix = path.suffix.lower()
+    suffix = ending_of(path)
     for key in entry.members:
         if suffix != ".npz":
             raise DataError(f"{entry.label}: {key!r} names a member of an .npz; {path} is none.")
-    if entry.axes is not None and suffix in (".csv", ".parquet", ".edf", ".hea"):
+    if entry.axes is not None and suffix not in (".npy", ".npz"):
         raise DataError(
             f"{entry.label}: 'axes' is for arrays; the format of {path} fixes its axes already."
         )
@@ -216,7 +277,7 @@ def _draft_fields(candidate: Candidate) -> dict[str, Any]:
         fields["array"] = _FILL_IN
     elif facts.member is not None:
         fields["array"] = facts.member
-    if facts.sampling_rate_hz is None:
+    if facts.sampling_rate_hz is None and facts.rates_hz is None:
         fields["sampling_rate_hz"] = _FILL_IN
     shape = facts.shape or ()
     # Far fewer channels than samples is the rule, so two long axes are records and samples.
@@ -224,6 +285,8 @@ def _draft_fields(candidate: Candidate) -> dict[str, Any]:
     if facts.channels is None:
         count = 1 if one_channel else min(shape[-2:])
         fields["channels"] = [_FILL_IN] * min(count, _MOST_CHANNELS)
+    elif facts.notes or "channels" in facts.questions:
+        fields["channels"] = list(facts.channels) or [_FILL_IN]
     if len(shape) > 1 and facts.axes is None:
         pair = ["channel", "sample"] if shape[-2] <= shape[-1] else ["sample", "channel"]
         leading = ["record"] if len(shape) == 3 else []

@@ -1,42 +1,33 @@
-"""Reading EDF and EDF+ recordings (Kemp et al. 1992, 2003), in the physical units of the header.
+"""Reading EDF, EDF+ and BDF recordings, in the physical units of the header.
 
-The wanted channels must share one rate. Channels of annotations are no channels. EDF+ recordings
-that were interrupted ('EDF+D') are read only where they have no gap after all.
+Every channel is read at its own rate; where the chosen ones differ, all are brought to the highest
+(see ``several_rates``). Channels of annotations are no channels. Recordings that were interrupted
+('EDF+D') are read only where they have no gap after all.
 """
 
-import contextlib
-import json
-import math
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Sequence
+from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming, pick_channels
+from physio_mae_jax.data.formats.edf_header import EdfHeader, EdfSignal, number, read_edf_header
+from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming
 from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.several_rates import read_at_highest_rate
 from physio_mae_jax.data.formats.time_column import float32
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.channels import canonical_name
 
 _EXPECTED = "an EDF header and the samples that it describes"
-# edfio parses a header with few checks of its own, so a broken one fails in any of these ways.
-_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    NameError,
-    AttributeError,
-    ArithmeticError,
-    MemoryError,
-    RuntimeError,
-    Warning,
-)
-_FIXED_HEADER_BYTES = 256
-_SIGNAL_HEADER_BYTES = 256
-_MOST_SIGNALS = 9999
+_READING = (OSError, ValueError, MemoryError, ArithmeticError)
 _LARGEST = float(np.finfo(np.float32).max)
+# The time of a data record, at the start of its first annotation.
+_ONSET = re.compile(rb"([+-]\d{1,15}(?:\.\d{1,15})?)[\x14\x15]")
+# Of BDF: the lines of the trigger input, no signal.
+_TRIGGERS = "Status"
+_VALUES_AT_ONCE = 2**20
 
 
 def probe_edf(path: Path, entry: Entry) -> FileFacts:
@@ -44,139 +35,236 @@ def probe_edf(path: Path, entry: Entry) -> FileFacts:
 
     Args:
         path: the file.
-        entry: its manifest entry; only the channels that it asks for must share one rate.
+        entry: its manifest entry; the triggers of a BDF file are a channel only where it lists
+            them.
 
     Raises:
         UnreadableError: the header is broken, or samples are missing.
-        DataError: there are no channels, a wanted one is missing, or their rates differ.
+        DataError: there are no channels, or gaps between the data records.
     """
-    with _opened(path) as edf:
-        signals = edf.signals
-        names = [signal.label.strip() for signal in signals]
-        if not names:
+    with naming(path, _EXPECTED, _READING):
+        header = read_edf_header(path)
+        channels = _channels(header)
+        if not channels:
             raise DataError(
                 f"{path} has no channels, only annotations; list the other files in a manifest."
             )
-        _, columns = pick_channels(entry, names, str(path))
-        rate = _common_rate(path, [names[i] for i in columns], [signals[i] for i in columns])
-        for column in columns:
-            _check_calibration(path, names[column], signals[column])
-        num_samples = edf.num_data_records * signals[columns[0]].samples_per_data_record
+        if header.record_seconds == 0:
+            raise DataError(
+                f"{path}: its data records last 0 s by the header, so it does not say at which "
+                "rate its channels were sampled. Mend the header, or save the samples as .npz with "
+                "their rate."
+            )
+        num_records, notes = _stored_records(path, header)
+        _refuse_gaps(path, header, num_records)
+        listed = [canonical_name(source) for source, _ in entry.channels or ()]
+        triggers = header.format_name == "BDF" and _TRIGGERS.upper() not in map(str.upper, listed)
+        columns = tuple(
+            i for i, s in enumerate(channels) if not (triggers and s.label == _TRIGGERS)
+        )
+        kept = [channels[column] for column in columns]
+        if header.is_interrupted and len(channels) == len(header.signals):
+            notes += (
+                "by the header the recording was interrupted, and no annotations say when; it is "
+                "read as if it had no gaps",
+            )
+        if len(kept) < len(channels):
+            notes += (f"channel {_TRIGGERS!r} is left out: triggers are no signal",)
         return FileFacts(
-            shape=(num_samples, len(columns)),
+            shape=(num_records, len(kept)),
             axes=("sample", "channel"),
-            channels=tuple(names[i] for i in columns),
-            sampling_rate_hz=rate,
-            units=tuple(signals[i].physical_dimension.strip() for i in columns),
+            channels=tuple(signal.label for signal in kept) if _any_named(kept) else None,
+            units=tuple(signal.unit for signal in kept),
             stored_columns=columns,
+            samples_per_frame=tuple(signal.samples for signal in kept),
+            rates_hz=tuple(_rate_hz(signal, header) for signal in kept),
+            unusable={
+                i: problem for i, signal in enumerate(kept) if (problem := _problem(path, signal))
+            },
+            notes=notes,
         )
 
 
 def read_edf(
     path: Path, columns: Sequence[int], num_samples: int, start: int, stop: int
 ) -> np.ndarray:
-    """Read samples [start, stop) of some channels as float32 [len(columns), stop - start].
+    """Read samples [start, stop) of some channels, at the highest of their rates.
 
     Args:
         path: the file.
-        columns: indices among the channels, those of annotations not counted.
-        num_samples: of each channel, when the file was opened.
+        columns: indices among the channels [M], those of annotations not counted.
+        num_samples: at the highest rate, when the file was opened.
         start: first sample.
         stop: one past the last sample.
+
+    Returns:
+        float32 [M, stop - start].
 
     Raises:
         UnreadableError: the file is broken, or changed since it was opened.
     """
-    with _opened(path) as edf:
-        signals = edf.signals
-        values = np.empty((len(columns), stop - start), np.float32)
-        for row, column in enumerate(columns):
-            signal = signals[column]
-            if edf.num_data_records * signal.samples_per_data_record != num_samples:
-                raise UnreadableError(f"{path} changed: it had {num_samples} samples when opened.")
-            _check_calibration(path, signal.label, signal)
-            rate_hz = signal.sampling_frequency
-            values[row] = float32(signal.get_data_slice(start / rate_hz, stop / rate_hz))
-        return values
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a file whose samples are all there, and name it in whatever edfio raises inside."""
-    import edfio  # Paid by those who have EDF files.
-
-    with naming(path, _EXPECTED, _ERRORS):
-        _check_size(path)
-        # Units such as µV are not ASCII; latin-1 decodes whatever comes.
-        edf = edfio.read_edf(path, lazy_load_data=True, header_encoding="latin-1")
-        if edf.reserved.startswith("EDF+D") and not edf.is_continuous:
-            raise DataError(
-                f"{path} was interrupted (EDF+D): there are gaps between its data records. Split "
-                "it at the gaps into files of their own."
-            )
-        yield edf
-
-
-def _check_size(path: Path) -> None:
-    """Compare the size of a file with its header, where edfio would only warn."""
-    with path.open("rb") as file:
-        fixed = file.read(_FIXED_HEADER_BYTES)
-        header_bytes, num_records = int(fixed[184:192]), int(fixed[236:244])
-        num_signals = int(fixed[252:256])
-        if not 0 < num_signals <= _MOST_SIGNALS:
-            raise ValueError(f"the header says that there are {num_signals} signals")
-        file.seek(_FIXED_HEADER_BYTES + 216 * num_signals)
-        counts = file.read(8 * num_signals)
-    if header_bytes != _FIXED_HEADER_BYTES + _SIGNAL_HEADER_BYTES * num_signals:
-        raise ValueError(f"a header of {header_bytes} bytes for {num_signals} signals")
-    if num_records == -1:
-        raise UnreadableError(
-            f"{path} was not finished: its header does not say how many data records it has. Mend "
-            "the header with the program that recorded it, or leave the file out."
-        )
-    samples = [int(counts[i : i + 8]) for i in range(0, 8 * num_signals, 8)]
-    if min(samples) < 0:
-        raise ValueError(f"the header says {min(samples)} samples in a data record")
-    expected = header_bytes + 2 * sum(samples) * num_records
-    size = path.stat().st_size
-    if size != expected:
-        raise UnreadableError(
-            f"{path} is {'cut short' if size < expected else 'damaged'}: its header says "
-            f"{num_records} data records, {expected} bytes in all; it has {size}. Copy it again, "
-            "or leave it out of the folder or manifest."
+    with naming(path, _EXPECTED, _READING):
+        header = read_edf_header(path)
+        num_records, _ = _stored_records(path, header)
+        channels = _channels(header)
+        if max(columns) >= len(channels):
+            raise UnreadableError(f"{path} changed: it has {len(channels)} channels now.")
+        chosen = [channels[column] for column in columns]
+        per_record = [signal.samples for signal in chosen]
+        if max(per_record) * num_records != num_samples:
+            raise UnreadableError(f"{path} changed: it had {num_samples} samples when opened.")
+        for signal in chosen:
+            if problem := _problem(path, signal):
+                raise UnreadableError(problem)
+        records = np.memmap(
+            path,
+            np.uint8,
+            "r",
+            offset=header.header_bytes,
+            shape=(num_records, header.record_bytes),
         )
 
+        def read(channel: int, first: int, last: int) -> np.ndarray:
+            digital = _digital(records, header, chosen[channel], first, last)
+            return _physical(digital, chosen[channel])
 
-def _common_rate(path: Path, names: Sequence[str], signals: Sequence[Any]) -> float:
-    """Return the rate in Hz that all signals share."""
-    rates = [float(signal.sampling_frequency) for signal in signals]
-    for name, rate in zip(names, rates, strict=True):
-        if not (math.isfinite(rate) and rate > 0):
-            raise UnreadableError(
-                f"{path}: channel {name!r} has {rate:g} samples a second by the header; a number "
-                "above 0 is expected. Leave it out by listing the others in the manifest's "
-                "'channels'."
-            )
-    if len(set(rates)) == 1:
-        return rates[0]
-    most = max(rates, key=rates.count)
-    example = [name for name, rate in zip(names, rates, strict=True) if rate == most]
-    raise DataError(
-        f"{path} has channels of several rates (samples a second): "
-        + ", ".join(f"{name} -> {rate:g}" for name, rate in zip(names, rates, strict=True))
-        + ". A recording has one rate: name channels of one rate in the manifest's 'channels', "
-        f'such as {{"file": {json.dumps(path.name)}, "channels": {json.dumps(example)}}}.'
+        return read_at_highest_rate(read, per_record, num_records, start, stop)
+
+
+def _channels(header: EdfHeader) -> list[EdfSignal]:
+    return [signal for signal in header.signals if not signal.is_annotations]
+
+
+def _any_named(signals: Sequence[EdfSignal]) -> bool:
+    return any(signal.label for signal in signals)
+
+
+def _rate_hz(signal: EdfSignal, header: EdfHeader) -> float:
+    try:
+        return signal.samples / float(header.record_seconds)
+    except (ZeroDivisionError, OverflowError):
+        return float("inf")
+
+
+def _digital(
+    records: np.ndarray, header: EdfHeader, signal: EdfSignal, start: int, stop: int
+) -> np.ndarray:
+    """Return samples [start, stop) of a channel as they are stored."""
+    first, last = start // signal.samples, -(-stop // signal.samples)
+    size = header.bytes_per_sample
+    begin = signal.first_sample * size
+    stored = records[first:last, begin : begin + signal.samples * size]
+    groups = np.ascontiguousarray(stored).reshape(-1, size)
+    if size == 2:
+        digital = groups.view("<i2")[:, 0]
+    else:
+        low, middle, high = groups.astype(np.int32).T
+        digital = low | (middle << 8) | (((high ^ 0x80) - 0x80) << 16)
+    skipped = first * signal.samples
+    return digital[start - skipped : stop - skipped]
+
+
+def _physical(digital: np.ndarray, signal: EdfSignal) -> np.ndarray:
+    """Convert stored samples to float32 in physical units, a piece at a time."""
+    low, high = map(number, signal.digital)
+    physical_low, physical_high = map(number, signal.physical)
+    gain = (physical_high - physical_low) / (high - low)
+    offset = physical_high / gain - high
+    physical = np.empty(len(digital), np.float32)
+    for start in range(0, len(digital), _VALUES_AT_ONCE):
+        part = digital[start : start + _VALUES_AT_ONCE]
+        physical[start : start + len(part)] = float32((part + offset) * gain)
+    return physical
+
+
+def _problem(path: Path, signal: EdfSignal) -> str:
+    """Say why the samples of a channel say nothing; '' where they do."""
+    name = f"{path}: channel {signal.label!r}"
+    way_out = "Leave it out by listing the others in the manifest's 'channels'."
+    if signal.samples == 0:
+        return f"{name} has 0 samples in a data record. {way_out}"
+    limits = [number(text) for text in (*signal.digital, *signal.physical)]
+    # Compared so that NaN, which is no number, does not pass.
+    sound = limits[0] != limits[1] and limits[2] != limits[3]
+    if sound and all(abs(value) <= _LARGEST for value in limits):
+        gain = (limits[3] - limits[2]) / (limits[1] - limits[0])
+        if gain != 0 and abs(limits[3] / gain) <= _LARGEST:
+            return ""
+    return (
+        f"{name} maps samples {signal.digital[0]} to {signal.digital[1]} onto values "
+        f"{signal.physical[0]} to {signal.physical[1]}, which says nothing of them. {way_out}"
     )
 
 
-def _check_calibration(path: Path, name: str, signal: Any) -> None:
-    """Refuse signals whose samples the header gives no physical value, as edfio would not."""
-    low, high = signal.digital_min, signal.digital_max
-    physical = (signal.physical_min, signal.physical_max)
-    representable = all(abs(value) <= _LARGEST for value in physical)
-    if low == high or physical[0] == physical[1] or not representable:
-        raise UnreadableError(
-            f"{path}: channel {name!r} maps samples {low} to {high} onto values {physical[0]:g} to "
-            f"{physical[1]:g}, which says nothing of them. Leave it out by listing the others in "
-            "the manifest's 'channels'."
+def _stored_records(path: Path, header: EdfHeader) -> tuple[int, tuple[str, ...]]:
+    """Return the data records of a file, and a note where its header does not say how many.
+
+    Raises:
+        UnreadableError: header and size of the file contradict each other.
+    """
+    size = path.stat().st_size - header.header_bytes
+    if header.record_bytes == 0:
+        raise UnreadableError(f"{path}: its data records have no samples; leave it out.")
+    stored, rest = divmod(size, header.record_bytes)
+    if header.num_records == -1:
+        if rest or stored == 0:
+            raise UnreadableError(
+                f"{path} was not finished: its header does not say how many data records it has, "
+                f"and its size is that of {stored} and {rest} bytes. Mend it with the program that "
+                "recorded it, or leave the file out."
+            )
+        return stored, (
+            "the recording was not finished: the header does not say how many data records there "
+            "are, so all of the file are read",
         )
+    if header.num_records < 0:
+        raise ValueError(f"the header says {header.num_records} data records")
+    if stored != header.num_records or rest:
+        expected = header.header_bytes + header.record_bytes * header.num_records
+        total = size + header.header_bytes
+        raise UnreadableError(
+            f"{path} is {'cut short' if total < expected else 'damaged'}: its header says "
+            f"{header.num_records} data records, {expected} bytes in all; it has {total}. Copy it "
+            "again, or leave it out of the folder or manifest."
+        )
+    return stored, ()
+
+
+def _refuse_gaps(path: Path, header: EdfHeader, num_records: int) -> None:
+    """Refuse an interrupted recording whose data records do not follow one upon the other.
+
+    Raises:
+        DataError: there is a gap.
+        UnreadableError: a data record does not say when it begins.
+    """
+    clocks = [signal for signal in header.signals if signal.is_annotations]
+    if not header.is_interrupted or not clocks or not num_records:
+        return
+    size = header.bytes_per_sample
+    begin, end = (
+        place * size
+        for place in (clocks[0].first_sample, clocks[0].first_sample + clocks[0].samples)
+    )
+    records = np.memmap(
+        path, np.uint8, "r", offset=header.header_bytes, shape=(num_records, header.record_bytes)
+    )
+    fastest = max(signal.samples for signal in _channels(header))
+    # Times are printed with few digits; half a sample more or less is none.
+    tolerance = header.record_seconds / (2 * fastest) if fastest else Fraction(0)
+    origin = Fraction(0)
+    for i in range(num_records):
+        found = _ONSET.match(records[i, begin:end].tobytes())
+        if found is None:
+            raise UnreadableError(
+                f"{path}: data record {i} does not say when it begins, as those of EDF+ do; copy "
+                "it again, or leave it out of the folder or manifest."
+            )
+        onset = Fraction(found[1].decode("ascii"))
+        origin = onset if i == 0 else origin
+        late = onset - origin - i * header.record_seconds
+        if abs(late) > tolerance:
+            raise DataError(
+                f"{path} was interrupted ({header.format_name}+D): there are gaps between its data "
+                f"records, the first before {float(onset):g} s. Split it at the gaps into files of "
+                "their own."
+            )

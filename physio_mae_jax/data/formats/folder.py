@@ -3,10 +3,12 @@
 With a manifest (see ``manifest``) its entries are read. Without one every file directly in the
 folder that ends in a known format must describe itself:
 
-* WFDB (``.hea``) and ``.edf``, by their headers;
+* WFDB (``.hea``), EDF and BDF (``.edf``, ``.bdf``, ``.rec``), by their headers;
 * ``.npz`` with the signal in ``X`` or ``signal``, ``channels``, ``fs`` or ``sampling_rate_hz``, and
   perhaps ``subject`` (``subject_id``, ``patient_id``) and ``record`` (``record_id``, ``rec``);
-* ``.csv`` with a header, and ``.parquet``, with a time column in seconds.
+* ``.csv`` with a header, and ``.parquet``, with a column of times whose unit is known, and without
+  columns that may be labels or codes (see ``table_columns``, ``time_column``). ``.tsv``, ``.txt``
+  and ``.csv.gz`` are read alike where a manifest lists them or the folder has no others.
 
 If one of them does not, nothing is guessed: the error names it and drafts a manifest. So a folder
 that mixes signals with other tables needs a manifest that lists the signals.
@@ -32,17 +34,19 @@ from physio_mae_jax.data.formats.discovery import (
     probe_file,
     self_described,
 )
-from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError, resolve
+from physio_mae_jax.data.formats.layout import FileRecords
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.readers import reader_of
+from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_reading
 from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.data.subjects import warn_of_alike_subjects
+from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.errors import DataError
 
 __all__ = ["FolderSource", "draft_manifest", "open_files", "open_folder"]
 
 _LOG = logging.getLogger(__name__)
 _CACHE_BYTES = 2 * 1024**3
-_SHOWN = 5
 
 
 class FolderSource:
@@ -77,7 +81,7 @@ class FolderSource:
     def version(self, index: int) -> str:
         """Return what changes where the file of recording ``index`` is written again."""
         file = self._places[index][0]
-        paths = (file.path, *map(file.path.with_name, file.companions))
+        paths = (file.path, *(file.path.parent / name for name in file.companions))
         stats = [path.stat() for path in paths if path.exists()]
         return f"{file.path}:{[(stat.st_size, stat.st_mtime_ns) for stat in stats]}"
 
@@ -119,21 +123,24 @@ def open_folder(
     manifest_path: str | Path | None = None,
     *,
     skip_unreadable: bool = False,
+    channels: str = "",
 ) -> FolderSource:
     """Open a folder of recordings; every file is described now, samples are read later.
 
     Args:
         path: the folder.
         manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
-        skip_unreadable: leave out broken files with a warning instead of raising.
+        skip_unreadable: leave out files that cannot be used with a warning instead of raising.
+        channels: that will be used, see ``signals.channels.wanted_channels``; '' for all. Others
+            are there too where they have the same rate and can be used.
 
     Raises:
-        DataError: the folder or manifest is missing, a file is not described or is broken, or
-            manifest and files contradict each other.
+        DataError: the folder or manifest is missing, a file is not described or cannot be used,
+            or manifest and files contradict each other.
     """
     folder = existing_folder(path)
-    candidates, hint = described_files(folder, manifest_path)
-    return _open(folder, candidates, hint, skip_unreadable)
+    candidates, hint = described_files(folder, manifest_path, skip=skip_unreadable)
+    return _open(folder, candidates, hint, skip_unreadable, channels)
 
 
 def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) -> FolderSource:
@@ -150,22 +157,21 @@ def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) ->
         raise DataError(f"{missing[0]} is no file." if missing else "no files are named.")
     folder = Path(os.path.commonpath([path.parent for path in files]))
     candidates = [probe_file(path, Entry(label=f"file {path}", file=path.name)) for path in files]
-    return _open(folder, self_described(folder, candidates), "", skip_unreadable)
+    described = self_described(folder, candidates, skip=skip_unreadable)
+    return _open(folder, described, "", skip_unreadable)
 
 
 def _open(
-    folder: Path, candidates: Sequence[Candidate], hint: str, skip_unreadable: bool
+    folder: Path,
+    candidates: Sequence[Candidate],
+    hint: str,
+    skip_unreadable: bool,
+    channels: str = "",
 ) -> FolderSource:
-    broken = [c.error for c in candidates if c.facts is None]
-    if broken and (not skip_unreadable or len(broken) == len(candidates)):
-        raise UnreadableError(_word_broken(folder, broken, len(candidates)) + hint)
-    for error in broken:
-        _LOG.warning("Left out: %s", error)
-    files = [
-        resolve(c.facts, c.entry, c.path, c.path.relative_to(folder))
-        for c in candidates
-        if c.facts is not None
-    ]
+    found, unusable = usable_files(folder, candidates, channels)
+    num_files = len(found) + len(unusable)
+    report_unusable(folder, unusable, num_files, skip=skip_unreadable, hint=hint)
+    files = list(found.values())
     source = FolderSource(folder, files)
     _log_what_was_found(folder, files, source.recordings)
     return source
@@ -186,11 +192,12 @@ def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
         sampling_rate_hz=file.sampling_rate_hz,
         num_samples=file.num_samples,
         data_set=folder.name,
+        units=file.units,
     )
 
 
 def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None:
-    """Say aloud that recordings name no subject, where some do not."""
+    """Say aloud that recordings name no subject, or that two are spelled nearly alike."""
     subjects = [subject for file in files for subject in file.subjects]
     unknown = sum(subject is None for subject in subjects)
     if unknown:
@@ -202,15 +209,14 @@ def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None
             unknown,
             len(subjects),
         )
+    warn_of_alike_subjects(str(folder), (name for name in subjects if name is not None))
 
 
-def _word_broken(folder: Path, broken: Sequence[str], num_files: int) -> str:
-    if num_files == 1:
-        return broken[0]
-    lines = [f"  {error}" for error in broken[:_SHOWN]]
-    if len(broken) > _SHOWN:
-        lines.append(f"  ... and {len(broken) - _SHOWN} more")
-    return f"{folder}: {len(broken)} of {num_files} files cannot be read:\n" + "\n".join(lines)
+def warn_of_unclear_channels(folder: Path, files: Sequence[FileRecords]) -> None:
+    """Say aloud which names and units of channels are not known."""
+    warn_of_names(str(folder), (file.channel_names for file in files))
+    named = ((str(file.path.relative_to(folder)), file) for file in files)
+    warn_of_units(str(folder), ((name, file.channel_names, file.units) for name, file in named))
 
 
 def _log_what_was_found(
@@ -220,6 +226,8 @@ def _log_what_was_found(
         raise DataError(f"{folder}: its {len(files)} files hold no recordings.")
     _LOG.info("%s: %d recordings in %d files.", folder, len(recordings), len(files))
     warn_of_unknown_subjects(folder, files)
+    warn_of_unclear_channels(folder, files)
+    warn_of_reading(folder, files)
     loaded_bytes = sum(file.loaded_bytes for file in files)
     if loaded_bytes > _CACHE_BYTES:
         _LOG.warning(

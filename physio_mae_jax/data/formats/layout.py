@@ -1,17 +1,16 @@
-"""Joining what a file says of itself with what the manifest says: pure functions, no disk."""
+"""What files say of themselves and what is read from them: pure functions, no disk."""
 
 import contextlib
 import dataclasses
-import math
-from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.manifest import Entry, subject_of_file
+from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
+from physio_mae_jax.signals.spellings import bare
 
 # Clocks and printed rates round; a larger difference is another rate.
 RATE_TOLERANCE = 1e-3
@@ -38,8 +37,10 @@ def naming(path: Path, expected: str, errors: tuple[type[Exception], ...]) -> It
     except DataError:
         raise
     except errors as error:
+        # What this package found is told by its words alone.
+        kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
         raise UnreadableError(
-            f"{path} cannot be read ({type(error).__name__}: {str(error)[:300]}); expected "
+            f"{path} cannot be read ({kind}{str(error)[:300]}); expected "
             f"{expected}. Write or copy it again, or leave it out of the folder or manifest."
         ) from error
 
@@ -62,6 +63,14 @@ class FileFacts:
             ``shape``, from 0; None where all do.
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
         companions: names of files beside it that hold its samples.
+        samples_per_frame: of each channel of a file of frames, which may have several rates.
+            ``shape`` then counts frames in place of samples.
+        rates_hz: of each channel of a file of frames, in place of ``sampling_rate_hz``.
+        rate_note: what to say of a rate that the format says to take unless stated, and that the
+            manifest may state; '' where the file states its rate.
+        unusable: index of a channel -> why its samples say nothing, a sentence.
+        notes: what was taken for granted in reading the file, for a warning.
+        questions: field of a manifest -> why the file cannot answer it, though it says something.
     """
 
     shape: tuple[int, ...] | None
@@ -76,6 +85,12 @@ class FileFacts:
     stored_columns: tuple[int, ...] | None = None
     loaded_bytes: int = 0
     companions: tuple[str, ...] = ()
+    samples_per_frame: tuple[int, ...] | None = None
+    rates_hz: tuple[float, ...] | None = None
+    rate_note: str = ""
+    unusable: Mapping[int, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -93,11 +108,15 @@ class FileRecords:
         record_keys: id of each record inside the file; None where the file is one record.
         subjects: person of each record, None where unknown.
         member: npz member that holds the signal.
-        units: of the channels [M] as the file spells them, else what the manifest says.
+        units: of the channels [M] by the file, else by the manifest; '' where nothing is said,
+            and as spelled where it is no unit that is known.
         stored_columns: columns of a table, or signals of an EDF file, that hold the channels of
             ``shape``; None where all do.
         loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
         companions: names of files beside it that hold its samples.
+        interpolated: (name, own rate in Hz) of channels that are brought to ``sampling_rate_hz``.
+        unusable: why channels that nobody wants are not among ``channel_names``, a sentence each.
+        notes: what was taken for granted in reading the file, for a warning.
     """
 
     path: Path
@@ -114,6 +133,17 @@ class FileRecords:
     stored_columns: tuple[int, ...] | None
     loaded_bytes: int
     companions: tuple[str, ...]
+    interpolated: tuple[tuple[str, float], ...] = ()
+    unusable: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def conversions(self) -> tuple[str, ...]:
+        """What reading does to the samples, a phrase each."""
+        return tuple(
+            f"{name}: {rate_hz:g} to {self.sampling_rate_hz:g} Hz by linear interpolation"
+            for name, rate_hz in self.interpolated
+        )
 
 
 def missing_facts(facts: FileFacts, entry: Entry) -> list[str]:
@@ -130,65 +160,13 @@ def missing_facts(facts: FileFacts, entry: Entry) -> list[str]:
             "(record, channel, sample)."
         )
     missing = []
-    if entry.sampling_rate_hz is None and facts.sampling_rate_hz is None:
+    if entry.sampling_rate_hz is None and (facts.sampling_rate_hz, facts.rates_hz) == (None, None):
         missing.append("sampling_rate_hz")
-    if entry.channels is None and facts.channels is None:
+    if entry.channels is None and (facts.channels is None or "channels" in facts.questions):
         missing.append("channels")
-    elif len(facts.shape) > 1 and _axes(facts, entry) is None:
+    elif len(facts.shape) > 1 and axes_of(facts, entry) is None:
         missing.append("axes")
     return missing
-
-
-def resolve(facts: FileFacts, entry: Entry, path: Path, relative: Path) -> FileRecords:
-    """Join the facts of a file with its manifest entry.
-
-    Args:
-        facts: what the file says of itself.
-        entry: what the manifest says of it.
-        path: the file, as it shall be opened.
-        relative: the same relative to the folder.
-
-    Raises:
-        DataError: something is missing, or file and manifest contradict each other.
-    """
-    if missing := missing_facts(facts, entry):
-        raise DataError(f"{path} {lacks(facts, missing)}; say it in the manifest.")
-    axes = _axes(facts, entry)
-    assert facts.shape is not None
-    assert axes is not None
-    if len(axes) != len(facts.shape):
-        raise DataError(
-            f"{path}: axes {list(axes)} name {len(axes)} axes; the array has shape {facts.shape}."
-        )
-    sizes = dict(zip(axes, facts.shape, strict=True))
-    names, columns = pick_channels(entry, facts.channels, str(path))
-    if not all(name.strip() for name in names):
-        raise DataError(f"{path} has a channel without a name; name them in 'channels'.")
-    named = names if facts.channels is None else facts.channels
-    if len(named) != sizes.get("channel", 1):
-        raise DataError(
-            f"{path}: {len(named)} channel names ({', '.join(named)}) for "
-            f"{sizes.get('channel', 1)} channels (shape {facts.shape}, axes {', '.join(axes)}); "
-            "list one name a channel in 'channels' or correct 'axes'."
-        )
-    num_records = sizes.get("record", 1)
-    keys = _record_keys(facts, num_records, path) if "record" in axes else None
-    return FileRecords(
-        path=path,
-        shape=facts.shape,
-        axes=axes,
-        channel_names=tuple(canonical_name(name) for name in names),
-        columns=columns,
-        sampling_rate_hz=_agreed_rate(facts, entry, path),
-        num_samples=sizes["sample"],
-        record_keys=keys,
-        subjects=_subjects(facts, entry, num_records, path, relative),
-        member=facts.member,
-        units=_units(facts, entry, columns),
-        stored_columns=facts.stored_columns,
-        loaded_bytes=facts.loaded_bytes,
-        companions=facts.companions,
-    )
 
 
 def pick_channels(
@@ -214,19 +192,33 @@ def pick_channels(
     if in_file is None:
         return used, tuple(range(len(used)))
     present = [canonical_name(name) for name in in_file]
-    if len(set(present)) < len(present) and len(used) == len(present):
+    are_distinct = len(set(present)) == len(present) and all(present)
+    if not are_distinct and len(used) == len(present):
         return used, tuple(range(len(used)))
+    as_spelled, as_meant = _places(map(bare, in_file)), _places(present)
     columns = []
-    for source in (canonical_name(source) for source, _ in entry.channels):
-        if source not in present:
+    for spelled, _ in entry.channels:
+        source = canonical_name(spelled)
+        # Of channels that mean the same, the one spelled so is meant.
+        places = as_spelled.get(bare(spelled), ())
+        places = places if len(places) == 1 else as_meant.get(source, ())
+        if not places:
             raise DataError(f"{entry.label}: " + unknown_channel_message(source, in_file, where))
-        if present.count(source) > 1:
+        if len(places) > 1:
             raise DataError(
-                f"{entry.label}: {where} has {present.count(source)} channels named {source!r} "
+                f"{entry.label}: {where} has {len(places)} channels named {source!r} "
                 f"({', '.join(in_file)}); list {len(present)} names, one for each in order."
             )
-        columns.append(present.index(source))
+        columns.append(places[0])
     return used, tuple(columns)
+
+
+def _places(names: Iterable[str]) -> dict[str, list[int]]:
+    """Return where each name stands."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, []).append(place)
+    return places
 
 
 def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: int) -> np.ndarray:
@@ -264,13 +256,18 @@ def lacks(facts: FileFacts, missing: Sequence[str]) -> str:
     words = {
         "array": "which member holds the signal: 'array'",
         "sampling_rate_hz": "its rate: 'sampling_rate_hz'",
-        "channels": "the names of its channels: 'channels'",
+        "channels": "which of its columns are channels: 'channels'"
+        if "channels" in facts.questions
+        else "the names of its channels: 'channels'",
         "axes": 'which axis is which: \'axes\', such as ["sample", "channel"]',
     }
+    for key in missing:
+        if key in facts.questions:
+            words[key] += f" ({facts.questions[key]})"
     return f"does not say {' nor '.join(words[key] for key in missing)}{shape}{inside}"
 
 
-def _axes(facts: FileFacts, entry: Entry) -> tuple[str, ...] | None:
+def axes_of(facts: FileFacts, entry: Entry) -> tuple[str, ...] | None:
     """Return the meaning of each axis, guessed from the channel count; None where it is open."""
     if entry.axes is not None or facts.axes is not None:
         return facts.axes or entry.axes
@@ -283,51 +280,3 @@ def _axes(facts: FileFacts, entry: Entry) -> tuple[str, ...] | None:
     if first == second:
         return None
     return (*leading, "channel", "sample") if first else (*leading, "sample", "channel")
-
-
-def _agreed_rate(facts: FileFacts, entry: Entry, path: Path) -> float:
-    stated, found = entry.sampling_rate_hz, facts.sampling_rate_hz
-    rate = stated if found is None else found
-    assert rate is not None
-    if not (math.isfinite(rate) and rate > 0):
-        raise DataError(f"{path} says it has {rate} samples a second; a number above 0 is needed.")
-    if stated is not None and abs(stated - rate) > RATE_TOLERANCE * rate:
-        raise DataError(
-            f"{path} has {rate:g} samples a second, but {entry.label} says {stated:g}; "
-            "correct 'sampling_rate_hz' or leave it out."
-        )
-    return rate
-
-
-def _units(facts: FileFacts, entry: Entry, columns: Sequence[int]) -> tuple[str, ...]:
-    if facts.units is not None:
-        return tuple(facts.units[column] for column in columns)
-    return (entry.units or "",) * len(columns)
-
-
-def _record_keys(facts: FileFacts, num_records: int, path: Path) -> tuple[str, ...]:
-    if facts.record_keys is None:
-        return tuple(str(i) for i in range(num_records))
-    _check_count("record ids", facts.record_keys, num_records, path)
-    key, count = Counter(facts.record_keys).most_common(1)[0] if num_records else ("", 0)
-    if count > 1:
-        raise DataError(f"{path}: record id {key!r} occurs {count} times; ids must be unique.")
-    return facts.record_keys
-
-
-def _subjects(
-    facts: FileFacts, entry: Entry, num_records: int, path: Path, relative: Path
-) -> tuple[str | None, ...]:
-    stated = subject_of_file(entry, relative)
-    if stated is not None or facts.subjects is None:
-        return (stated,) * num_records
-    _check_count("subjects", facts.subjects, num_records, path)
-    for index, subject in enumerate(facts.subjects):
-        if subject.strip().lower() in ("", "nan", "none"):
-            raise DataError(f"{path}: record {index} has no subject (found {subject!r}).")
-    return facts.subjects
-
-
-def _check_count(what: str, values: Sequence[str], num_records: int, path: Path) -> None:
-    if len(values) != num_records:
-        raise DataError(f"{path} has {len(values)} {what} for {num_records} records.")

@@ -1,6 +1,6 @@
 """Describing a folder of recordings: the manifest, a small JSON file beside the signals.
 
-Files that say everything themselves (WFDB, EDF, CSV and parquet with a time column, npz with
+Files that say everything themselves (WFDB, EDF, BDF, CSV and parquet with a time column, npz with
 ``channels`` and ``fs``) need none. For the others one full example, ``<folder>/manifest.json``::
 
     {
@@ -21,11 +21,13 @@ Files that say everything themselves (WFDB, EDF, CSV and parquet with a time col
 
 Fields of the whole, which are the defaults of every entry:
 
-* ``sampling_rate_hz``  samples a second. Where the file names a rate too, both must agree.
+* ``sampling_rate_hz``  samples a second. Where the file names a rate too, both must agree; of
+  channels of several rates in one file, the highest counts.
 * ``channels``          a list of names as in the file. It names the channels of a bare array, in
   order; of a file that names its own channels it takes those listed. Where a file has two
   channels of one name, a list as long as the file has channels renames them in order. An object
-  ``{"name in the file": "name to use"}`` takes those channels and renames them.
+  ``{"name in the file": "name to use"}`` takes those channels and renames them. Of a table any
+  column of numbers may be listed.
 * ``units``             text for people; nothing is converted.
 * ``recordings``        the list of entries.
 
@@ -50,7 +52,8 @@ Fields that only ``python -m physio_mae_jax.prepare folder`` reads, such as
 * the label, by one of ``label`` (the class of the whole file), ``labels`` (object: file name
   without ending -> class) and ``label_array`` (npz member): one class a record, as text or whole
   number; or a matrix [records, K] of 0 and 1 where any number of K classes may hold. Empty
-  text, NaN and negative numbers say that there is no answer for the record.
+  text, NaN, 'nan', 'none', 'null', 'n/a', '<NA>' and negative numbers say that there is no answer
+  for the record; 'none' is a class where ``label_names`` lists it.
 * ``label_names``     list of all classes, in order; ``label_names_array`` is an npz member with
   the same. A matrix needs one of them. Of whole numbers, n then means the n-th name, from 0.
 * ``fold_array``      npz member with the fold of each record; a subject must be in one fold.
@@ -59,7 +62,6 @@ Fields that only ``python -m physio_mae_jax.prepare folder`` reads, such as
 """
 
 import dataclasses
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -81,6 +83,7 @@ from physio_mae_jax.data.formats.manifest_values import (
     parse_text,
     refuse_unknown_keys,
 )
+from physio_mae_jax.data.formats.patterns import find_group, search_ahead
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import did_you_mean, show
 from physio_mae_jax.errors import DataError
@@ -192,7 +195,19 @@ def expand_entries(folder: Path, entries: Iterable[Entry]) -> list[tuple[Path, E
                     f"({found[path].file!r}) lists already; list each file once."
                 )
             found[path] = entry
+    _search_subjects(folder, found)
     return list(found.items())
+
+
+def _search_subjects(folder: Path, found: Mapping[Path, Entry]) -> None:
+    """Search for the subjects of all files of an entry at once, where that is slow one by one."""
+    texts: dict[tuple[str, str], list[str]] = {}
+    for path, entry in found.items():
+        if entry.subject_pattern is not None:
+            key = (entry.subject_pattern, entry.label)
+            texts.setdefault(key, []).append(path.relative_to(folder).as_posix())
+    for (pattern, label), some in texts.items():
+        search_ahead(pattern, some, label)
 
 
 def subject_of_file(entry: Entry, relative: Path) -> str | None:
@@ -206,13 +221,13 @@ def subject_of_file(entry: Entry, relative: Path) -> str | None:
         DataError: the pattern does not match the path, or the mapping lacks the file.
     """
     if entry.subject_pattern is not None:
-        match = re.search(entry.subject_pattern, relative.as_posix())
-        if match is None or not match.group(1):
+        found = find_group(entry.subject_pattern, relative.as_posix(), entry.label)
+        if not found:
             raise DataError(
                 f"{entry.label}: subject_pattern {entry.subject_pattern!r} finds no subject in "
                 f"{relative.as_posix()!r}; its one group must match in every path."
             )
-        return match.group(1)
+        return found
     if entry.subjects is not None:
         if relative.stem not in entry.subjects:
             hint = did_you_mean(relative.stem, entry.subjects)
@@ -231,13 +246,24 @@ def _matches(folder: Path, entry: Entry) -> list[Path]:
         if literal.is_file():
             return [literal]
         found = sorted(p for p in folder.glob(entry.file) if p.is_file())
-    except (OSError, ValueError, NotImplementedError) as error:
-        raise DataError(f"{entry.label}: file {entry.file!r} cannot be used: {error}.") from error
+    except (OSError, ValueError, NotImplementedError, RecursionError) as error:
+        raise DataError(
+            f"{entry.label}: file {show(entry.file)} cannot be used: {str(error)[:200]}."
+        ) from error
     found = [p for p in found if not any(s.startswith(".") for s in p.relative_to(folder).parts)]
     if found:
         return found
     if any(c in entry.file for c in "*?["):
         raise DataError(f"{entry.label}: the glob {entry.file!r} matches no file in {folder}.")
+    if literal.is_dir():
+        raise DataError(
+            f"{entry.label}: {literal} is a folder; name its files, such as "
+            f"'{entry.file.rstrip('/')}/*.npz'."
+        )
+    if literal.exists():
+        raise DataError(
+            f"{entry.label}: {literal} is a pipe or device; an ordinary file is expected."
+        )
     siblings = [p.name for p in literal.parent.iterdir()] if literal.parent.is_dir() else []
     hint = did_you_mean(literal.name, siblings)
     raise DataError(f"{entry.label}: {literal} does not exist or is not a file.{hint}")
@@ -251,7 +277,7 @@ def _parse_entry(raw: object, defaults: Mapping[str, Any], label: str) -> Entry:
     refuse_unknown_keys(raw, _ENTRY_KEYS, label)
     fields: dict[str, Any] = {**defaults, **raw}
     file = parse_file(fields.get("file"), label)
-    label = f"{label} ({file!r})"
+    label = f"{label} ({show(file)})"
     given = [key for key in _SUBJECT_FIELDS if key in raw]
     if len(given) > 1:
         raise DataError(f"{label} gives the subject twice, by {' and '.join(given)}; keep one.")

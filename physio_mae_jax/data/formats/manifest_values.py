@@ -9,6 +9,10 @@ from typing import Any
 from physio_mae_jax.data.json_types import did_you_mean, show
 from physio_mae_jax.errors import DataError
 
+_MOST_PARTS = 64
+# Each '**' looks at every folder anew from every folder that the one before it found.
+_MOST_DESCENTS = 3
+_LONGEST_PATTERN = 1000
 AXES = ("record", "channel", "sample")
 
 
@@ -18,7 +22,18 @@ def parse_file(value: object, label: str) -> str:
         raise DataError(f"{label}: 'file' must be a path or glob, found {show(value)}.")
     if Path(value).is_absolute() or ".." in Path(value).parts:
         raise DataError(
-            f"{label}: file {value!r} must be relative to the folder and stay inside it."
+            f"{label}: file {show(value)} must be relative to the folder and stay inside it."
+        )
+    parts = Path(value).parts
+    if not parts:
+        raise DataError(
+            f"{label}: file {value!r} is the folder itself; name its files, such as '*.npz'."
+        )
+    if parts.count("**") > _MOST_DESCENTS or len(parts) > _MOST_PARTS:
+        raise DataError(
+            f"{label}: file {show(value)} has {len(parts)} parts, {parts.count('**')} of them "
+            f"'**'; {_MOST_PARTS} and {_MOST_DESCENTS} are the most. One '**/' descends to any "
+            "depth."
         )
     return value
 
@@ -88,6 +103,10 @@ def parse_name(value: object, key: str, label: str) -> str:
 
 def check_pattern(pattern: str, label: str) -> None:
     """Refuse what is no regular expression with one group."""
+    if len(pattern) > _LONGEST_PATTERN:
+        raise DataError(
+            f"{label}: subject_pattern has {len(pattern)} letters; {_LONGEST_PATTERN} are the most."
+        )
     try:
         with warnings.catch_warnings():
             # What is to mean something else one day, such as '[[a-z]', is not what was meant.

@@ -1,15 +1,23 @@
 """Reading members of an npz that say something of its signal: names, ids, labels, ages."""
 
+import math
 import tokenize
 import zipfile
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 
 from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.memory import refuse_too_large
 from physio_mae_jax.errors import DataError
 
+# Labels of a million records in a hundred classes; a text of a thousand letters.
+_MOST_VALUES = 10**8
+_LONGEST_VALUE = 4096
+_SHOWN = 12
 NPZ_EXPECTED = "an archive written by numpy.savez"
 # What numpy, zipfile and zlib raise on broken files, also where warnings are errors; RuntimeError
 # is an encrypted archive.
@@ -30,52 +38,105 @@ NPZ_ERRORS = (
 )
 
 
-def read_member(path: Path, name: str, where: str) -> np.ndarray:
+def read_member(path: Path, name: str, where: str, most_values: int = _MOST_VALUES) -> np.ndarray:
     """Read one member of an npz whole.
 
     Args:
         path: the archive.
         name: of the member.
         where: who asks for it, for messages.
+        most_values: that it can rightly hold.
 
     Returns:
         The array; bytes are decoded to text.
 
     Raises:
         UnreadableError: the archive is broken.
-        DataError: there is no such member, or it is an array of objects.
+        DataError: there is no such member, it is an array of objects, or holds more.
     """
     with naming(path, NPZ_EXPECTED, NPZ_ERRORS), zipfile.ZipFile(path) as archive:
         names = [member.removesuffix(".npy") for member in archive.namelist()]
         if name not in names:
-            raise DataError(
-                f"{where}: {path} has no member {name!r}; it has {', '.join(names) or 'none'}."
-            )
-        return member_values(archive, name)
+            raise DataError(f"{where}: {path} has no member {name!r}; it has {some_of(names)}.")
+        return member_values(archive, name, most_values)
 
 
-def member_values(archive: zipfile.ZipFile, name: str) -> np.ndarray:
+def some_of(names: Sequence[str]) -> str:
+    """Word the names of members, the first of many."""
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return (", ".join(names[:_SHOWN]) or "none") + more
+
+
+def member_values(
+    archive: zipfile.ZipFile, name: str, most_values: int = _MOST_VALUES
+) -> np.ndarray:
     """Read a member of an open archive; bytes are decoded to text.
 
+    Args:
+        archive: of the member.
+        name: of the member.
+        most_values: that it can rightly hold; one with more is not unpacked.
+
     Raises:
-        DataError: it is an array of objects, or broken.
+        DataError: it is an array of objects, broken, or larger than said.
     """
+    _check_size(archive, name, most_values)
     with archive.open(f"{name}.npy") as file:
         try:
             values = np.lib.format.read_array(file, allow_pickle=False)
         except ValueError as error:
             raise DataError(
-                f"{archive.filename}, member {name!r}: {error}. Write it as numbers or text, such "
-                "as numpy.array(values, dtype=str)."
+                f"{archive.filename}, member {name!r}: {error}. Write it as numbers, or as text "
+                "with '' where there is no value, such as "
+                "numpy.array(['' if v is None or v != v else str(v) for v in values])."
             ) from error
     if values.dtype.kind == "S":
-        return np.char.decode(values, "utf-8")
+        return _decoded(values)
     if values.dtype.kind == "U" and not _is_text(values):
         raise UnreadableError(
             f"{archive.filename}, member {name!r} is broken: it holds characters that do not "
             "exist. Write or copy the file again."
         )
     return values
+
+
+def _check_size(archive: zipfile.ZipFile, name: str, most_values: int) -> None:
+    """Refuse a member that is larger than it can rightly be, by its header alone."""
+    info = archive.getinfo(f"{name}.npy")
+    with archive.open(info) as file:
+        shape, dtype = array_header(file)
+    where = f"{archive.filename}, member {name!r}"
+    if math.prod(shape) > most_values or dtype.itemsize > _LONGEST_VALUE:
+        raise DataError(
+            f"{where} is an array of {shape} {dtype.str}; {most_values:,} values of "
+            f"{_LONGEST_VALUE:,} bytes are the most that it can rightly hold. Correct it, or name "
+            "another member in the manifest."
+        )
+    refuse_too_large(where, info.file_size, info.compress_size)
+
+
+def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+    """Read shape and type in the header of an npy file.
+
+    Raises:
+        ValueError: it is none, or of a version that numpy does not write for such arrays.
+    """
+    version = np.lib.format.read_magic(file)
+    if version == (1, 0):
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+    elif version == (2, 0):
+        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
+    else:
+        raise ValueError(f"npy format version {version}")
+    return shape, dtype
+
+
+def _decoded(values: np.ndarray) -> np.ndarray:
+    """Decode bytes as UTF-8, else as Latin-1."""
+    try:
+        return np.char.decode(values, "utf-8")
+    except UnicodeDecodeError:
+        return np.char.decode(values, "latin-1")
 
 
 def _is_text(values: np.ndarray) -> bool:

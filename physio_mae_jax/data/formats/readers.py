@@ -1,4 +1,4 @@
-"""One reader for each format of recordings: .npy, .npz, .csv, .parquet, EDF and WFDB.
+"""One reader for each format of recordings: .npy, .npz, .csv, .parquet, EDF, BDF and WFDB.
 
 A reader has three parts. ``probe`` finds out what a file says of itself, without its samples where
 the format allows it. ``load`` returns the whole stored array of a format that has to be read as a
@@ -20,7 +20,14 @@ from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
 from physio_mae_jax.data.formats.edf_record import probe_edf, read_edf
 from physio_mae_jax.data.formats.layout import FileFacts, FileRecords, UnreadableError, cut, naming
 from physio_mae_jax.data.formats.manifest import Entry
-from physio_mae_jax.data.formats.npz_member import NPZ_ERRORS, NPZ_EXPECTED, member_values
+from physio_mae_jax.data.formats.memory import refuse_too_large
+from physio_mae_jax.data.formats.npz_member import (
+    NPZ_ERRORS,
+    NPZ_EXPECTED,
+    array_header,
+    member_values,
+    some_of,
+)
 from physio_mae_jax.data.formats.parquet_table import load_parquet, probe_parquet
 from physio_mae_jax.data.formats.wfdb_record import probe_wfdb, read_wfdb
 from physio_mae_jax.errors import DataError
@@ -32,6 +39,7 @@ _RATE_MEMBERS = ("fs", "sampling_rate_hz")
 _SUBJECT_MEMBERS = ("subject", "subject_id", "patient_id")
 _RECORD_MEMBERS = ("record", "record_id", "rec")
 
+_FEW_VALUES = 64
 _NPY = "an array of numbers written by numpy.save"
 
 
@@ -43,15 +51,21 @@ class Reader(NamedTuple):
     read: Callable[[FileRecords, np.ndarray | None, int, int, int], np.ndarray]
 
 
+def ending_of(path: Path) -> str:
+    """Return the ending of a file's name, in small letters; of a packed table both, '.csv.gz'."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return "".join(suffixes) if "".join(suffixes) in TABLES_OF_TEXT else "".join(suffixes[-1:])
+
+
 def reader_of(path: Path) -> Reader:
     """Return the reader of a file by the ending of its name.
 
     Raises:
         DataError: no reader for such files.
     """
-    suffix = path.suffix.lower()
-    if suffix in READERS:
-        return READERS[suffix]
+    suffix = ending_of(path)
+    if suffix in READERS or suffix in TABLES_OF_TEXT:
+        return READERS.get(suffix, READERS[".csv"])
     hint = " A WFDB record is listed by its header, .hea." if suffix == ".dat" else ""
     raise DataError(
         f"{path}: files ending in {suffix!r} cannot be read; known are {', '.join(READERS)}.{hint}"
@@ -79,12 +93,16 @@ def _probe_npz(path: Path, entry: Entry) -> FileFacts:
         if member is None:
             return FileFacts(shape=None, members=tuple(names))
         info = archive.getinfo(f"{member}.npy")
+        where = f"{path}, member {member!r}"
         with archive.open(info) as file:
-            shape = _array_header(file, info.file_size, f"{path}, member {member!r}")
+            shape = _array_header(file, info.file_size, where)
+        refuse_too_large(where, info.file_size, info.compress_size)
+        # One value for each channel or record, the axes of which may not be known yet.
+        most = max(_FEW_VALUES, *shape)
 
         def texts(stated: str | None, spellings: Sequence[str], key: str) -> Any:
             name = _choose(stated, spellings, names, key, entry, path)
-            return None if name is None else _texts(archive, name)
+            return None if name is None else _texts(archive, name, most)
 
         rate = texts(None, _RATE_MEMBERS, "sampling_rate_hz")
         return FileFacts(
@@ -102,9 +120,13 @@ def _probe_npz(path: Path, entry: Entry) -> FileFacts:
 def _load_npz(records: FileRecords) -> np.ndarray:
     with (
         naming(records.path, NPZ_EXPECTED, NPZ_ERRORS),
-        np.load(records.path, allow_pickle=False) as archive,
+        zipfile.ZipFile(records.path) as archive,
     ):
-        return archive[records.member]
+        info = archive.getinfo(f"{records.member}.npy")
+        where = f"{records.path}, member {records.member!r}"
+        refuse_too_large(where, info.file_size, info.compress_size)
+        with archive.open(info) as file:
+            return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def _load_csv(records: FileRecords) -> np.ndarray:
@@ -133,7 +155,7 @@ def _read_loaded(
 def _read_wfdb(
     records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
 ) -> np.ndarray:
-    return read_wfdb(records.path, records.columns, start, stop)
+    return read_wfdb(records.path, records.columns, records.num_samples, start, stop)
 
 
 def _read_edf(
@@ -144,25 +166,25 @@ def _read_edf(
     return read_edf(records.path, columns, records.num_samples, start, stop)
 
 
+# The ending of a file's name -> its reader.
 READERS = {
     ".npy": Reader(_probe_npy, None, _read_npy),
     ".npz": Reader(_probe_npz, _load_npz, _read_loaded),
     ".csv": Reader(probe_csv, _load_csv, _read_loaded),
     ".parquet": Reader(probe_parquet, _load_parquet, _read_loaded),
     ".edf": Reader(probe_edf, None, _read_edf),
+    ".bdf": Reader(probe_edf, None, _read_edf),
+    ".rec": Reader(probe_edf, None, _read_edf),
     ".hea": Reader(probe_wfdb, None, _read_wfdb),
 }
+# Read like .csv where a manifest lists them, or where a folder has nothing else: beside recordings
+# such files are as a rule notes and lists of people.
+TABLES_OF_TEXT = (".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 
 
 def _array_header(file: IO[bytes], size: int, where: str) -> tuple[int, ...]:
     """Read the shape in an npy header, and check that numbers of that size can follow."""
-    version = np.lib.format.read_magic(file)
-    if version == (1, 0):
-        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
-    elif version == (2, 0):
-        shape, _, dtype = np.lib.format.read_array_header_2_0(file)
-    else:
-        raise ValueError(f"npy format version {version}")
+    shape, dtype = array_header(file)
     if dtype.kind not in "fiu":
         raise DataError(
             f"{where} is an array of {dtype}; a signal is real numbers, float or integer (arrays "
@@ -189,9 +211,7 @@ def _choose(
     if stated is not None:
         if stated in names:
             return stated
-        raise DataError(
-            f"{entry.label}: {path} has no member {stated!r}; it has {', '.join(names) or 'none'}."
-        )
+        raise DataError(f"{entry.label}: {path} has no member {stated!r}; it has {some_of(names)}.")
     found = [name for name in spellings if name in names]
     if len(found) > 1:
         raise DataError(
@@ -201,8 +221,8 @@ def _choose(
     return found[0] if found else None
 
 
-def _texts(archive: zipfile.ZipFile, name: str) -> tuple[str, ...]:
-    return tuple(str(value) for value in member_values(archive, name).ravel().tolist())
+def _texts(archive: zipfile.ZipFile, name: str, most: int) -> tuple[str, ...]:
+    return tuple(str(value) for value in member_values(archive, name, most).ravel().tolist())
 
 
 def _single_rate(values: tuple[str, ...], path: Path) -> float:

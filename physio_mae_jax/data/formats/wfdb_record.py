@@ -1,128 +1,266 @@
 """Reading WFDB records (a ``.hea`` header and the signal files it names), in physical units.
 
-Channels stored at a multiple of the record's rate are averaged down to it, as wfdb does. Records
-of several segments are not supported: their segments are records themselves.
+Every signal is read at its own rate; where the chosen ones differ, all are brought to the highest
+(see ``several_rates``). Records of several segments are not read: their segments are records
+themselves.
 """
 
 import functools
 import warnings
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, cut, naming
+from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming
 from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.several_rates import read_at_highest_rate
+from physio_mae_jax.data.formats.wfdb_files import Stored, locate
+from physio_mae_jax.data.formats.wfdb_header import (
+    GAIN_UNLESS_STATED,
+    NO_FILE,
+    RATE_UNLESS_STATED_HZ,
+    UNIT_UNLESS_STATED,
+    WfdbHeader,
+    WfdbSignal,
+    read_header,
+)
+from physio_mae_jax.data.formats.wfdb_samples import missing_value, read_frames
 from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a WFDB header and the signal files it names"
-# wfdb parses headers with few checks of its own, so a broken one fails in any of these ways.
-_ERRORS = (
-    OSError,
-    EOFError,
-    ValueError,
-    TypeError,
-    LookupError,
-    AttributeError,
-    ArithmeticError,
-    MemoryError,
-    RuntimeError,
+_READING = (OSError, ValueError, MemoryError, RuntimeError)
+# wfdb parses annotations with few checks of its own, so a broken file fails in any of these ways.
+_ANNOTATIONS = (*_READING, EOFError, TypeError, LookupError, AttributeError, ArithmeticError)
+_RATE_NOTE = (
+    f"the header gives no sampling rate; {RATE_UNLESS_STATED_HZ:g} Hz are taken, as the format "
+    "says. If that is wrong, say it in the manifest's 'sampling_rate_hz'"
 )
-# The uncompressed formats of the WFDB specification.
-_BYTES_PER_SAMPLE = {
-    "8": 1.0,
-    "16": 2.0,
-    "24": 3.0,
-    "32": 4.0,
-    "61": 2.0,
-    "80": 1.0,
-    "160": 2.0,
-    "212": 1.5,
-    "310": 4 / 3,
-    "311": 4 / 3,
-}
+_SHOWN = 5
+_NAME_SHOWN = 80
+_VALUES_AT_ONCE = 2**20
+
+
+class SegmentsError(DataError):
+    """A header that joins records, or describes some, and has no samples of its own.
+
+    Attributes:
+        parts: names of the records that it joins; empty of one that only describes signals.
+    """
+
+    def __init__(self, message: str, parts: Sequence[str]) -> None:
+        """Keep the names beside the message."""
+        super().__init__(message)
+        self.parts = tuple(parts)
 
 
 def probe_wfdb(path: Path, entry: Entry) -> FileFacts:
     """Describe a record from its header, and check that its signal files are there in full.
 
     Raises:
-        UnreadableError: the header is broken, or a signal file is missing or cut short.
-        DataError: the record has several segments or no signals.
+        UnreadableError: the header is broken, or no signal can be read.
+        SegmentsError: the record has several segments, or no samples of its own.
+        DataError: the record has no signals.
     """
-    with naming(path, _EXPECTED, _ERRORS):
-        header = _wfdb().rdheader(str(path.with_suffix("")))
-        if getattr(header, "n_seg", None):
-            raise DataError(
-                f"{path} joins several segments, which is not supported; list the headers of its "
-                "segments in a manifest instead."
-            )
-        if not header.n_sig:
-            raise DataError(f"{path} names no signals; list the other records in a manifest.")
-        _check_signal_files(path, header)
-        num_samples = header.sig_len
-        if num_samples is None:
-            num_samples = len(_wfdb().rdrecord(str(path.with_suffix(""))).p_signal)
-        names = header.sig_name
+    with naming(path, _EXPECTED, _READING):
+        header = read_header(path)
+        _refuse_segments(path, header)
+        stored = locate(path, header)
+        per_frame = tuple(signal.samples_per_frame for signal in header.signals)
+        names = header.channels
         return FileFacts(
-            shape=(int(num_samples), int(header.n_sig)),
+            shape=(stored.num_frames, len(per_frame)),
             axes=("sample", "channel"),
-            channels=tuple(names) if names and all(names) else None,
-            sampling_rate_hz=float(header.fs),
-            units=tuple(unit or "" for unit in header.units),
-            companions=tuple(dict.fromkeys(header.file_name)),
+            channels=names if any(names) else None,
+            units=header.units,
+            companions=stored.companions,
+            samples_per_frame=per_frame,
+            rates_hz=tuple(count * header.frame_rate_hz for count in per_frame),
+            rate_note="" if header.rate_is_stated else _RATE_NOTE,
+            unusable=stored.unusable,
+            notes=(*_notes(header), *stored.notes),
         )
 
 
-def read_wfdb(path: Path, columns: Sequence[int], start: int, stop: int) -> np.ndarray:
-    """Read samples [start, stop) of some signals as float32 [len(columns), stop - start].
+def read_wfdb(
+    path: Path, columns: Sequence[int], num_samples: int, start: int, stop: int
+) -> np.ndarray:
+    """Read samples [start, stop) of some signals, at the highest of their rates.
 
-    Samples that the file marks as invalid are NaN.
+    Args:
+        path: the header.
+        columns: indices of the signals [M].
+        num_samples: at the highest rate, when the record was opened.
+        start: first sample.
+        stop: one past the last sample.
+
+    Returns:
+        float32 [M, stop - start]; NaN where the file says that there is no sample.
 
     Raises:
-        UnreadableError: the record is broken, or shorter than its header said.
+        UnreadableError: the record is broken, or changed since it was opened.
     """
-    with naming(path, _EXPECTED, _ERRORS), np.errstate(over="ignore"):
-        record = _wfdb().rdrecord(
-            str(path.with_suffix("")),
-            sampfrom=start,
-            sampto=stop,
-            channels=list(columns),
-            physical=True,
+    with naming(path, _EXPECTED, _READING):
+        header = read_header(path)
+        stored = locate(path, header)
+        per_frame = [header.signals[column].samples_per_frame for column in columns]
+        if max(per_frame) * stored.num_frames != num_samples:
+            raise UnreadableError(f"{path} changed: it had {num_samples} samples when opened.")
+        reader = _Reader(header, stored, columns)
+        return read_at_highest_rate(reader.read, per_frame, stored.num_frames, start, stop)
+
+
+class WholeRecord(NamedTuple):
+    """A record read from its first sample to its last."""
+
+    signal: np.ndarray  # [M, n] float32 in physical units, NaN where the file says so
+    channels: tuple[str, ...]  # as spelled in the header
+    units: tuple[str, ...]
+    sampling_rate_hz: float  # the highest of the signals
+    comments: tuple[str, ...]
+    conversions: tuple[str, ...] = ()  # what was brought to that rate, a phrase each
+
+
+def read_whole_record(path: Path, columns: Sequence[int] | None = None) -> WholeRecord:
+    """Read all of a record and prove its samples against the checksums of its header.
+
+    Not proven are signals whose header has a 0 in place of the checksum, as that of CinC 2017 does.
+
+    Args:
+        path: the header.
+        columns: indices of the signals to read; all where not given.
+
+    Raises:
+        UnreadableError: the header is broken, a signal file is missing, cut short or altered, or
+            there are no samples.
+        SegmentsError: the record has several segments, or no samples of its own.
+    """
+    with naming(path, _EXPECTED, _READING):
+        header = read_header(path)
+        _refuse_segments(path, header)
+        stored = locate(path, header)
+        chosen = range(len(header.signals)) if columns is None else columns
+        if stored.num_frames == 0:
+            raise UnreadableError(f"{path} says that the record has 0 samples; leave it out.")
+        signals = [header.signals[column] for column in chosen]
+        per_frame = [signal.samples_per_frame for signal in signals]
+        reader = _Reader(header, stored, chosen)
+        reader.prove(path)
+        fast = max(per_frame)
+        rate_hz = fast * header.frame_rate_hz
+        return WholeRecord(
+            signal=read_at_highest_rate(
+                reader.read, per_frame, stored.num_frames, 0, fast * stored.num_frames
+            ),
+            channels=tuple(signal.name for signal in signals),
+            units=tuple(signal.unit for signal in signals),
+            sampling_rate_hz=rate_hz,
+            comments=header.comments,
+            conversions=tuple(
+                f"{signal.name}: {signal.samples_per_frame * header.frame_rate_hz:g} to "
+                f"{rate_hz:g} Hz by linear interpolation"
+                for signal in signals
+                if signal.samples_per_frame != fast
+            ),
         )
-        if record.p_signal.shape != (stop - start, len(columns)):
-            raise UnreadableError(
-                f"{path}: samples [{start}, {stop}) came as shape {record.p_signal.shape}; the "
-                "record changed since it was opened."
-            )
-        return cut(record.p_signal, ("sample", "channel"), 0, 0, stop - start)
 
 
-def _check_signal_files(path: Path, header: Any) -> None:
-    samples_per_frame: Counter[str] = Counter()
-    for name, count in zip(header.file_name, header.samps_per_frame, strict=True):
-        samples_per_frame[name] += count or 1
-    for name, count in samples_per_frame.items():
-        signal = path.parent / name
-        if not signal.is_file():
-            raise UnreadableError(
-                f"{path} names the signal file {name!r}, which is not in {path.parent}; copy it "
-                "there, or leave the record out of the folder or manifest."
-            )
-        first = header.file_name.index(name)
-        width = _BYTES_PER_SAMPLE.get(header.fmt[first])
-        if width is None or header.sig_len is None:
-            continue
-        # Packed formats may end in the middle of a group, so the last bytes do not count.
-        needed = (header.byte_offset[first] or 0) + int(header.sig_len * count * width) - 3
-        if signal.stat().st_size < needed:
-            raise UnreadableError(
-                f"{signal} is cut short: {path.name} says {header.sig_len} samples, about "
-                f"{needed} bytes; it has {signal.stat().st_size}. Copy it again, or leave the "
-                "record out of the folder or manifest."
-            )
+class _Reader:
+    """Reads signals of a record; the last frames read are kept for the next signal of a file."""
+
+    def __init__(self, header: WfdbHeader, stored: Stored, columns: Sequence[int]) -> None:
+        self._header, self._stored, self._columns = header, stored, columns
+        for column in columns:
+            if column in stored.unusable:
+                raise UnreadableError(stored.unusable[column])
+        self._key: tuple[int, int, int] | None = None
+        self._frames = np.zeros((0, 0), np.int32)
+
+    def read(self, channel: int, start: int, stop: int) -> np.ndarray:
+        """Return samples [start, stop) of one of the signals as float32, at its own rate."""
+        column = self._columns[channel]
+        signal = self._header.signals[column]
+        count = signal.samples_per_frame
+        first, last = start // count, -(-stop // count)
+        digital = self._digital(column, first + signal.skew, last + signal.skew)
+        physical = _physical(digital, signal, missing_value(self._stored.file_of(column).format))
+        # What the skew moves beyond the end of the file is not there.
+        padding = np.full((last - first) * count - len(physical), np.nan, np.float32)
+        return np.concatenate([physical, padding])[start - first * count : stop - first * count]
+
+    def prove(self, path: Path) -> None:
+        """Hold the sums of all samples against the checksums.
+
+        Raises:
+            UnreadableError: one differs.
+        """
+        for column in self._columns:
+            signal = self._header.signals[column]
+            if not signal.checksum:
+                continue
+            digital = self._digital(column, 0, self._stored.num_frames)
+            found = int(digital.sum(dtype=np.int64)) % 65536
+            # Headers have them signed or unsigned.
+            if signal.checksum % 65536 != found:
+                raise UnreadableError(
+                    f"{path}: the samples of signal {signal.name!r} have the checksum {found}, its "
+                    f"header says {signal.checksum % 65536}; the file was altered or damaged. Copy "
+                    "it again from where it came from."
+                )
+
+    def _digital(self, column: int, first: int, last: int) -> np.ndarray:
+        """Return the samples of frames [first, last) that are in the file, as integers."""
+        number, begin = self._stored.places[column]
+        first, last = (min(frame, self._stored.num_frames) for frame in (first, last))
+        if self._key != (number, first, last):
+            self._frames = read_frames(self._stored.files[number], first, last)
+            self._key = (number, first, last)
+        count = self._header.signals[column].samples_per_frame
+        return self._frames[:, begin : begin + count].reshape(-1)
+
+
+def _physical(digital: np.ndarray, signal: WfdbSignal, missing: int | None) -> np.ndarray:
+    """Convert samples of the converter to float32 in physical units; a piece at a time, exactly."""
+    physical = np.empty(len(digital), np.float32)
+    for start in range(0, len(digital), _VALUES_AT_ONCE):
+        part = digital[start : start + _VALUES_AT_ONCE]
+        # Gains near zero: what is beyond float32 becomes infinite.
+        with np.errstate(over="ignore"):
+            converted = (part.astype(np.float64) - signal.baseline) / signal.gain
+            physical[start : start + len(part)] = converted
+        if missing is not None:
+            physical[start : start + len(part)][part == missing] = np.nan
+    return physical
+
+
+def _refuse_segments(path: Path, header: WfdbHeader) -> None:
+    if header.segments:
+        parts = [name[:_NAME_SHOWN] for name, _ in header.segments if name != NO_FILE]
+        raise SegmentsError(
+            f"{path} joins {len(header.segments)} segments "
+            f"({', '.join(parts[:_SHOWN])}{', ...' if len(parts) > _SHOWN else ''}), which are "
+            "recordings themselves and are read as such; copy their headers and signal files "
+            "beside it, or leave it out of the folder or manifest.",
+            parts,
+        )
+    if not header.signals:
+        raise DataError(f"{path} names no signals; list the other records in a manifest.")
+    if all(signal.file_name == NO_FILE for signal in header.signals):
+        raise SegmentsError(
+            f"{path} only describes signals of other records and has no samples; leave it out.", ()
+        )
+
+
+def _notes(header: WfdbHeader) -> tuple[str, ...]:
+    bare = [signal.name or "unnamed" for signal in header.signals if not signal.is_calibrated]
+    if not bare:
+        return ()
+    return (
+        f"the header gives no gain for {', '.join(bare[:_SHOWN])}"
+        f"{', ...' if len(bare) > _SHOWN else ''}; {GAIN_UNLESS_STATED:g} units of the converter "
+        f"for each {UNIT_UNLESS_STATED} are taken, as the format says",
+    )
 
 
 @functools.cache
@@ -134,75 +272,14 @@ def _wfdb() -> Any:
     return wfdb
 
 
-class WholeRecord(NamedTuple):
-    """A record read from its first sample to its last."""
-
-    signal: np.ndarray  # [M, n] float32 in physical units, NaN where the file says so
-    channels: tuple[str, ...]  # as spelled in the header
-    units: tuple[str, ...]
-    sampling_rate_hz: float
-    comments: tuple[str, ...]
-
-
-def read_whole_record(path: Path) -> WholeRecord:
-    """Read all of a record and prove its samples against the checksums of its header.
-
-    Not proven are signals of several samples a frame, whose checksum is that of the samples
-    before they are averaged, and those whose header has a 0 in place of the checksum, as that of
-    CinC 2017 does.
-
-    Args:
-        path: the header.
-
-    Raises:
-        UnreadableError: the header is broken, a signal file is missing, cut short or altered, or
-            there are no samples.
-    """
-    try:
-        record = _wfdb().rdrecord(str(path.with_suffix("")), physical=False)
-        _check_sums(path, record)
-        # Gains near zero: what is beyond float32 becomes infinite, as in ``cut``.
-        with np.errstate(over="ignore"):
-            physical = record.dac(return_res=32) if record.sig_len else None
-    except _ERRORS:
-        # Parsing the header again, to say what is wrong, is dear: only where something is.
-        probe_wfdb(path, Entry(label=str(path), file=path.name))
-        with naming(path, _EXPECTED, _ERRORS):
-            raise
-    if physical is None:
-        raise UnreadableError(f"{path} says that the record has 0 samples; leave it out.")
-    return WholeRecord(
-        signal=np.ascontiguousarray(physical.T, dtype=np.float32),
-        channels=tuple(record.sig_name),
-        units=tuple(unit or "" for unit in record.units),
-        sampling_rate_hz=float(record.fs),
-        comments=tuple(record.comments or ()),
-    )
-
-
-def _check_sums(path: Path, record: Any) -> None:
-    if not record.checksum or any(value is None for value in record.checksum):
-        return
-    found = record.d_signal.astype(np.int64).sum(axis=0) % 65536
-    frames = record.samps_per_frame or [1] * len(found)
-    for name, stated, sum_found, count in zip(
-        record.sig_name, record.checksum, found, frames, strict=True
-    ):
-        # Headers have them signed or unsigned.
-        if stated and (count or 1) == 1 and int(stated) % 65536 != int(sum_found):
-            raise UnreadableError(
-                f"{path}: the samples of signal {name!r} have the checksum {int(sum_found)}, its "
-                f"header says {int(stated) % 65536}; the file was altered or damaged. Copy it "
-                "again from where it came from."
-            )
-
-
 def read_annotations(path: Path) -> list[tuple[int, str]]:
     """Read a WFDB annotation file: (sample, symbol) of each annotation, in order.
 
     Raises:
         UnreadableError: the file is broken.
     """
-    with naming(path, "WFDB annotations", _ERRORS):
+    with naming(path, "WFDB annotations", _ANNOTATIONS):
+        if not path.is_file():
+            raise UnreadableError(f"{path} is missing, or no file; expected WFDB annotations.")
         found = _wfdb().rdann(str(path.with_suffix("")), path.suffix.lstrip("."))
         return [(int(s), str(c)) for s, c in zip(found.sample, found.symbol, strict=True)]

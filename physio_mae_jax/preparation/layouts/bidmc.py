@@ -18,9 +18,9 @@ import numpy as np
 from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
 from physio_mae_jax.data.formats.layout import UnreadableError, naming
 from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.layouts.wfdb_header import read_header
 from physio_mae_jax.preparation.layouts.wfdb_notes import read_notes
 from physio_mae_jax.preparation.recording import (
     LabelTask,
@@ -141,7 +141,9 @@ def _person(age: str | None, sex: str | None, location: str | None) -> dict[str,
 def _read_tables(source: Path, ref: RecordRef) -> Recording:
     signals, _, numerics, breaths = (source / name for name in ref.files)
     facts = probe_csv(
-        signals, Entry(label=str(signals), file=signals.name, sampling_rate_hz=_RATE_HZ)
+        signals,
+        Entry(label=str(signals), file=signals.name, sampling_rate_hz=_RATE_HZ),
+        signals_only=True,
     )
     assert facts.channels is not None
     assert facts.stored_columns is not None

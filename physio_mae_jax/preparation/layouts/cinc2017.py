@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.layouts.wfdb_header import read_header
 from physio_mae_jax.preparation.recording import (
     LabelTask,
     Layout,
@@ -86,12 +86,12 @@ class Cinc2017(Layout):
         header = read_header(path)
         if (
             header.channels not in (("ECG",), ("I",))
-            or header.sampling_rate_hz != _RATE_HZ
+            or header.frame_rate_hz != _RATE_HZ
             or canonical_unit(header.units[0]) != "mV"
         ):
             raise UnreadableError(
                 f"{path} names the signals {', '.join(header.channels) or 'none'} in "
-                f"{', '.join(header.units)} at {header.sampling_rate_hz:g} Hz; one ECG in mV at "
+                f"{', '.join(header.units)} at {header.frame_rate_hz:g} Hz; one ECG in mV at "
                 f"{_RATE_HZ:g} Hz is expected. Copy it again, or leave it out."
             )
         return Recording(

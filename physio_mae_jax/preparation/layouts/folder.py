@@ -21,13 +21,19 @@ from physio_mae_jax.data.formats.discovery import (
     existing_folder,
     format_draft,
 )
-from physio_mae_jax.data.formats.folder import record_id_of, warn_of_unknown_subjects
+from physio_mae_jax.data.formats.folder import (
+    record_id_of,
+    warn_of_unclear_channels,
+    warn_of_unknown_subjects,
+)
 from physio_mae_jax.data.formats.labelling import FOLD
-from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError, resolve
+from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME
 from physio_mae_jax.data.formats.readers import reader_of
+from physio_mae_jax.data.formats.usable import usable_files, warn_of_reading
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.preparation.channel_units import convert_units, one_unit_a_channel
 from physio_mae_jax.preparation.layouts.folder_labels import (
     Answers,
     answers_of,
@@ -91,13 +97,16 @@ class FolderLayout(Layout):
         described: FileRecords = details["file"]
         file = dataclasses.replace(described, path=source / described.path)
         labels = details["labels"]
+        signal = _read_whole(file, details["record"])
+        units, conversions = convert_units(signal, file.channel_names, file.units, details["units"])
         return Recording(
-            signal=_read_whole(file, details["record"]),
+            signal=signal,
             channels=file.channel_names,
-            units=tuple(_unit(unit) for unit in file.units),
+            units=tuple(_unit(unit) for unit in units),
             sampling_rate_hz=file.sampling_rate_hz,
             labels={task.name: task.encode(labels) for task in self.tasks if labels is not None},
             attributes=details["attributes"],
+            conversions=(*file.conversions, *conversions),
         )
 
     def __getstate__(self) -> dict[str, Any]:
@@ -106,7 +115,12 @@ class FolderLayout(Layout):
 
 
 def open_own_folder(
-    name: str, source: Path, manifest_path: Path | None = None, taken: Sequence[str] = ()
+    name: str,
+    source: Path,
+    manifest_path: Path | None = None,
+    taken: Sequence[str] = (),
+    *,
+    skip: bool = False,
 ) -> FolderLayout:
     """Probe the files of a folder and describe its recordings.
 
@@ -115,6 +129,7 @@ def open_own_folder(
         source: the folder.
         manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
         taken: names of other data sets.
+        skip: files that are not described are left out like broken ones, if others are.
 
     Raises:
         ConfigError: the name is not a word, or that of another data set.
@@ -129,27 +144,32 @@ def open_own_folder(
         raise ConfigError(f"--name={name!r} is the name of another data set; choose another.")
     folder = existing_folder(source)
     try:
-        candidates, _ = described_files(folder, manifest_path)
+        candidates, _ = described_files(folder, manifest_path, skip=skip)
     except UndescribedError as error:
         raise DataError(
             f"{error}\nThe same command with --draft_manifest writes this draft to a file."
         ) from error
-    files = {
-        c.path: resolve(c.facts, c.entry, c.path, c.path.relative_to(folder))
-        for c in candidates
-        if c.facts is not None
-    }
-    for file in files.values():
-        _check_names(file)
+    files, unusable = usable_files(folder, candidates)
+    for path in [path for path, file in files.items() if any("," in n for n in file.channel_names)]:
+        unusable[path] = (
+            f"{path} has the channels {'; '.join(files.pop(path).channel_names)}; names must be "
+            "without commas. Rename them in the manifest's 'channels'."
+        )
     warn_of_unknown_subjects(folder, list(files.values()))
+    warn_of_unclear_channels(folder, list(files.values()))
+    warn_of_reading(folder, list(files.values()))
     _refuse_unused_labels(candidates)
     answers = {c.path: answers_of(files[c.path], c.entry) for c in candidates if c.path in files}
     task = label_task(list(answers.values()))
+    units = one_unit_a_channel(
+        [(str(path.relative_to(folder)), f.channel_names, f.units) for path, f in files.items()]
+    )
+    order = [c.path for c in candidates if c.path in files or c.path in unusable]
     return FolderLayout(
         set_name=name,
         label_tasks=(task,) if task else (),
         processing=_processing(candidates),
-        found=tuple(_references(folder, candidates, files, answers, task)),
+        found=tuple(_references(folder, order, files, unusable, answers, task, units)),
     )
 
 
@@ -189,6 +209,8 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
         f"Fill in every '?' ({', '.join(open_fields)}), check 'axes' and delete entries that are "
         "no recordings"
         if open_fields
+        else "Check that 'channels' lists signals, and no labels or codes"
+        if any("channels" in entry for entry in draft["recordings"])
         else "The files describe themselves, so there is nothing to fill in"
     )
     return (
@@ -204,28 +226,28 @@ def _is_open(value: Any) -> bool:
 
 def _references(
     folder: Path,
-    candidates: Sequence[Candidate],
+    order: Sequence[Path],
     files: Mapping[Path, FileRecords],
+    unusable: Mapping[Path, str],
     answers: Mapping[Path, Answers],
     task: LabelTask | None,
+    units: Mapping[str, str],
 ) -> list[RecordRef]:
-    """List every record of every file; a file that cannot be probed counts as one."""
+    """List every record of every file, in order; a file that cannot be used counts as one."""
+    classes = task.classes if task else ()
     refs = []
-    for candidate in candidates:
-        path = candidate.path
+    for path in order:
         relative = path.relative_to(folder)
-        if candidate.facts is None:
+        if path in unusable:
             stem = relative.with_suffix("").as_posix()
-            details = {"broken": candidate.error}
+            details = {"broken": unusable[path]}
             names: tuple[str, ...] = (relative.as_posix(),)
             refs.append(RecordRef(record_id=stem, subject_id=stem, files=names, details=details))
             continue
         names = tuple(
-            (relative.parent / name).as_posix()
-            for name in (relative.name, *candidate.facts.companions)
+            (relative.parent / name).as_posix() for name in (relative.name, *files[path].companions)
         )
-        classes = task.classes if task else ()
-        refs += _records_of_file(folder, files[path], answers[path], names, classes)
+        refs += _records_of_file(folder, files[path], answers[path], names, classes, units)
     refuse_subjects_in_two_folds(
         [
             (ref.subject_id, ref.record_id, ref.details["attributes"][FOLD])
@@ -242,10 +264,16 @@ def _records_of_file(
     known: Answers,
     names: tuple[str, ...],
     classes: tuple[str, ...],
+    units: Mapping[str, str],
 ) -> list[RecordRef]:
     # Of each record only what reading it takes: ids and subjects of all would be sent with it.
     short = dataclasses.replace(
-        file, path=file.path.relative_to(folder), record_keys=None, subjects=()
+        file,
+        path=file.path.relative_to(folder),
+        record_keys=None,
+        subjects=(),
+        unusable=(),
+        notes=(),
     )
     refs = []
     for record, subject in enumerate(file.subjects):
@@ -257,6 +285,7 @@ def _records_of_file(
             # Part of what a shard is made from: among other classes a label is another one.
             "classes": classes,
             "attributes": known.attributes[record],
+            "units": {name: units[name] for name in file.channel_names if name in units},
         }
         refs.append(
             RecordRef(
@@ -273,7 +302,7 @@ def _read_whole(file: FileRecords, record: int) -> np.ndarray:
     """Read all samples of one record as float32 [M, num_samples]."""
     if file.path.suffix.lower() == ".hea":
         # Proves the samples against the checksums of the header.
-        signal = read_whole_record(file.path).signal[list(file.columns)]
+        signal = read_whole_record(file.path, file.columns).signal
         if signal.shape[1] != file.num_samples:
             raise UnreadableError(
                 f"{file.path} changed: it had {file.num_samples} samples when it was opened."
@@ -296,15 +325,6 @@ def _load(file: FileRecords, load: Callable[[FileRecords], np.ndarray]) -> np.nd
         raise UnreadableError(f"{file.path} cannot be read: {error.strerror}.") from error
     version = (status.st_size, status.st_mtime_ns)
     return _CACHE.get((file.path, version, file.member), lambda: load(file))
-
-
-def _check_names(file: FileRecords) -> None:
-    names = file.channel_names
-    if len(set(names)) < len(names) or any("," in name for name in names):
-        raise DataError(
-            f"{file.path} has the channels {'; '.join(names)}; names must be unique and without "
-            "commas. Rename them in the manifest's 'channels'."
-        )
 
 
 def _refuse_unused_labels(candidates: Sequence[Candidate]) -> None:

@@ -1,7 +1,7 @@
 """Labels, folds and attributes of a user's own files (see ``data.formats.manifest``)."""
 
 import dataclasses
-import math
+import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,9 +12,11 @@ from physio_mae_jax.data.formats.labelling import FOLD, Labelling
 from physio_mae_jax.data.formats.layout import FileRecords
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.npz_member import read_member
+from physio_mae_jax.data.subjects import alike, is_missing
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import LabelTask
 
+_LOG = logging.getLogger(__name__)
 TASK_NAME = "label"
 _SHOWN = 10
 
@@ -60,10 +62,11 @@ def answers_of(file: FileRecords, entry: Entry) -> Answers:
         where = f"{entry.label}: 'label_array' of {file.path}, member {said.label_array!r}"
         labels, names, exclusive = _label_array(file.path, entry, count, where)
     elif said.label is not None:
-        where, labels = f"{entry.label}: 'label'", _same((said.label,), count)
+        where = f"{entry.label}: 'label'"
+        labels = _same(_answer(said.label, said.label_names), count)
     elif said.labels is not None:
         where, text = f"{entry.label}: 'labels'", said.labels.get(file.path.stem)
-        labels = _same(None if text is None else (text.strip(),), count)
+        labels = _same(_answer(text, said.label_names), count)
     return Answers(
         where=where,
         labels=labels,
@@ -102,6 +105,7 @@ def label_task(answers: Sequence[Answers]) -> LabelTask | None:
         )
     declared = dict.fromkeys(name for one in asked for name in one.names or ())
     classes = tuple(declared) or _sorted(found)
+    _warn_of_alike_classes(first.where, classes)
     for name, where in found.items():
         if name not in classes:
             raise DataError(
@@ -114,6 +118,27 @@ def label_task(answers: Sequence[Answers]) -> LabelTask | None:
         exclusive=first.exclusive,
         description="What the manifest says of each recording.",
     )
+
+
+def _answer(text: str | None, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    """Return the class that a text names; None where it says that there is none.
+
+    'none' is a class where it is declared as one.
+    """
+    stripped = "" if text is None else text.strip()
+    if is_missing(stripped) and stripped not in (names or ()):
+        return None
+    return (stripped,)
+
+
+def _warn_of_alike_classes(where: str, classes: Sequence[str]) -> None:
+    for group in alike(classes):
+        _LOG.warning(
+            "%s: the classes %s differ in case or digits alone, and count as different ones; spell "
+            "each in one way if they are the same.",
+            where,
+            " and ".join(map(repr, group)),
+        )
 
 
 def refuse_unused_labels(entry: Entry, stems: Sequence[str]) -> None:
@@ -149,7 +174,7 @@ def _label_array(
     if values.ndim == 2:
         return _matrix_labels(values, names, count, where), names, False
     labels = []
-    for record, value in enumerate(_one_a_record(values, count, where)):
+    for record, value in enumerate(_one_a_record(values, count, where, names or ())):
         text = _class_name(value, names, f"{where}, record {record}")
         labels.append(None if text is None else (text,))
     return tuple(labels), names, True
@@ -158,15 +183,27 @@ def _label_array(
 def _declared_names(path: Path, entry: Entry) -> tuple[str, ...] | None:
     said: Labelling = entry.labelling
     if said.label_names_array is None:
+        _refuse_no_class(said.label_names or (), f"{entry.label}: 'label_names'")
         return said.label_names
     values = read_member(path, said.label_names_array, entry.label)
     names = tuple(str(value).strip() for value in values.ravel().tolist())
+    _refuse_no_class(names, f"{entry.label}: member {said.label_names_array!r} of {path}")
     if not names or not all(names) or len(set(names)) < len(names):
         raise DataError(
             f"{entry.label}: member {said.label_names_array!r} of {path} reads {_list(names)}; "
             "each class is to be named once."
         )
     return names
+
+
+def _refuse_no_class(names: Sequence[str], where: str) -> None:
+    """Refuse 'nan' and the like as the name of a class; 'none' may be one."""
+    for name in names:
+        if is_missing(name) and name and name.lower() != "none":
+            raise DataError(
+                f"{where} has the class {name!r}, which says that there is no label. Leave it out, "
+                "and give -1 or '' to the records without one."
+            )
 
 
 def _matrix_labels(
@@ -215,8 +252,13 @@ def _class_name(value: Any, names: tuple[str, ...] | None, where: str) -> str | 
     return names[whole]
 
 
-def _one_a_record(values: np.ndarray, count: int, where: str) -> list[Any]:
-    """Return one text or number a record, None where a value is empty or not a number."""
+def _one_a_record(
+    values: np.ndarray, count: int, where: str, meant: Sequence[str] = ()
+) -> list[Any]:
+    """Return one text or number a record, None where it says that there is none.
+
+    Texts of ``meant`` are values, whatever they say.
+    """
     if values.ndim > 1 or values.size != count:
         raise DataError(
             f"{where} has shape {values.shape}; one value for each of {count} records is expected."
@@ -226,8 +268,7 @@ def _one_a_record(values: np.ndarray, count: int, where: str) -> list[Any]:
     cleaned = []
     for value in values.ravel().tolist():
         stripped = value.strip() if isinstance(value, str) else value
-        missing = stripped == "" or (isinstance(stripped, float) and not math.isfinite(stripped))
-        cleaned.append(None if missing else stripped)
+        cleaned.append(None if is_missing(stripped) and stripped not in meant else stripped)
     return cleaned
 
 

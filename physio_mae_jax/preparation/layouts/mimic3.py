@@ -4,7 +4,8 @@ A folder ``p00/p000020`` holds the records of a person: master and layout header
 ('...n'), and segments ``3544749_0001``. Segments are what is taken, those that by their header have
 an ECG lead or PLETH and last ten seconds at least. Shorter ones are left out when recordings are
 listed: connections that fail leave very many of them, and they hold no window. Nothing is joined
-across segments, since time passes between them.
+across segments, since time passes between them. Where signals differ in rate, as an ECG of 500 Hz
+beside a PLETH of 125, all are brought to the highest.
 """
 
 import dataclasses
@@ -13,9 +14,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.layouts.wfdb_header import read_header
 from physio_mae_jax.preparation.recording import Layout, Recording, RecordRef, refuse_duplicates
 from physio_mae_jax.signals.channels import canonical_name, is_ecg
 from physio_mae_jax.signals.units import canonical_unit
@@ -32,6 +33,7 @@ class Mimic3Waveform(Layout):
 
     name = "mimic3"
     variant = "waveform"
+    version = "1.1.0"
     description = "MIMIC-III Waveform Database Matched Subset: signals of intensive care monitors."
     homepage = "https://physionet.org/content/mimic3wdb-matched/"
     citation = "Moody et al., MIMIC-III Waveform Database Matched Subset, 2020"
@@ -69,19 +71,13 @@ class Mimic3Waveform(Layout):
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a segment, see ``Layout``."""
         path = source / ref.files[0]
-        header = read_header(path)
-        averaged = [
-            f"{name}: {count * header.sampling_rate_hz:g} to {header.sampling_rate_hz:g} Hz by the "
-            f"mean of {count}, cut to whole units of the converter"
-            for name, count in zip(header.channels, header.samples_per_frame, strict=True)
-            if count > 1
-        ]
+        record = read_whole_record(path)
         return Recording(
-            signal=read_whole_record(path).signal,
-            channels=_names(header.channels),
-            units=tuple(canonical_unit(unit) for unit in header.units),
-            sampling_rate_hz=header.sampling_rate_hz,
-            conversions=tuple(averaged),
+            signal=record.signal,
+            channels=_names(record.channels),
+            units=tuple(canonical_unit(unit) for unit in record.units),
+            sampling_rate_hz=record.sampling_rate_hz,
+            conversions=record.conversions,
         )
 
 
@@ -92,7 +88,7 @@ def _is_wanted(path: Path) -> bool:
         # Kept, so that reading it reports what is wrong with it, and the others go on.
         return True
     return (
-        header.num_segments == 1
+        not header.segments
         and header.seconds >= _LEAST_SECONDS
         and any(_shows_heart(name) for name in header.channels)
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.layout import naming
+from physio_mae_jax.data.formats.memory import refuse_too_large
 from physio_mae_jax.preparation.recording import require_file
 
 # NumPy parses the header of a member as Python, so a damaged one can raise nearly anything.
@@ -34,6 +35,12 @@ def _load(path: Path, changed_ns: int, size: int) -> Mapping[str, np.ndarray]:
     # Opened here: of a damaged file NumPy would leave the handle open.
     with naming(path, "an .npz file of arrays", _ERRORS), path.open("rb") as file:
         members = np.load(file)
+        listed = members.zip.infolist()
+        refuse_too_large(
+            str(path),
+            sum(member.file_size for member in listed),
+            sum(member.compress_size for member in listed),
+        )
         arrays = {name: members[name] for name in members.files}
     for array in arrays.values():
         array.flags.writeable = False

@@ -1,0 +1,326 @@
+"""Joining what a file says of itself with what the manifest says and with what is wanted of it.
+
+Pure functions, no disk. A channel that cannot be used (no name, two of one name, no physical range,
+a rate that is none) makes the file unusable only where it is wanted; else it is left out.
+"""
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from physio_mae_jax.data.formats.layout import (
+    RATE_TOLERANCE,
+    FileFacts,
+    FileRecords,
+    axes_of,
+    lacks,
+    missing_facts,
+    pick_channels,
+)
+from physio_mae_jax.data.formats.manifest import Entry, subject_of_file
+from physio_mae_jax.data.subjects import subject_name
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.channels import names_of_recording, wanted_channels
+from physio_mae_jax.signals.montage import plan_montage
+from physio_mae_jax.signals.rates import check_rate
+from physio_mae_jax.signals.units import canonical_unit, is_unclear_unit
+
+_SHOWN = 5
+_NAMES_SHOWN = 30
+_LONGEST_SHOWN = 60
+_MAY_BE_UNIT = re.compile(r"[^\s,;]{1,6}")
+_MOST_GROWTH = 16
+_MANY_SAMPLES = 2**26
+
+
+class _Channels(NamedTuple):
+    """Channels of a file.
+
+    Attributes:
+        names: to use, as spelled in the file or manifest.
+        columns: index of each along the channel axis of the file.
+        rates_hz: of each.
+        units: of each, see ``FileRecords``.
+        meant: canonical name of each.
+    """
+
+    names: tuple[str, ...]
+    columns: tuple[int, ...]
+    rates_hz: tuple[float, ...]
+    units: tuple[str, ...]
+    meant: tuple[str, ...]
+
+    def only(self, places: Sequence[int]) -> "_Channels":
+        """Return some of them."""
+        return _Channels(
+            names=tuple(self.names[i] for i in places),
+            columns=tuple(self.columns[i] for i in places),
+            rates_hz=tuple(self.rates_hz[i] for i in places),
+            units=tuple(self.units[i] for i in places),
+            meant=tuple(self.meant[i] for i in places),
+        )
+
+
+def resolve(
+    facts: FileFacts, entry: Entry, path: Path, relative: Path, wanted: str = ""
+) -> FileRecords:
+    """Join the facts of a file with its manifest entry.
+
+    Args:
+        facts: what the file says of itself.
+        entry: what the manifest says of it.
+        path: the file, as it shall be opened.
+        relative: the same relative to the folder.
+        wanted: channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+
+    Raises:
+        DataError: something is missing, file and manifest contradict each other, or a channel
+            that is wanted cannot be used.
+    """
+    if missing := missing_facts(facts, entry):
+        raise DataError(f"{path} {lacks(facts, missing)}; say it in the manifest.")
+    axes = axes_of(facts, entry)
+    assert facts.shape is not None
+    assert axes is not None
+    if len(axes) != len(facts.shape):
+        raise DataError(
+            f"{path}: axes {list(axes)} name {len(axes)} axes; the array has shape {facts.shape}."
+        )
+    sizes = dict(zip(axes, facts.shape, strict=True))
+    listed = _listed_channels(facts, entry, path, sizes.get("channel", 1))
+    chosen, unusable = _usable_channels(listed, facts, path, wanted)
+    highest_hz = max(chosen.rates_hz)
+    rate_hz = _agreed_rate(highest_hz, entry, path)
+    _refuse_growth(facts, chosen.columns, path)
+    num_records = sizes.get("record", 1)
+    return FileRecords(
+        path=path,
+        shape=facts.shape,
+        axes=axes,
+        channel_names=chosen.meant,
+        columns=chosen.columns,
+        sampling_rate_hz=rate_hz,
+        num_samples=sizes["sample"] * _samples_per_frame(facts, chosen.columns),
+        record_keys=_record_keys(facts, num_records, path) if "record" in axes else None,
+        subjects=_subjects(facts, entry, num_records, path, relative),
+        member=facts.member,
+        units=chosen.units,
+        stored_columns=facts.stored_columns,
+        loaded_bytes=facts.loaded_bytes,
+        companions=facts.companions,
+        interpolated=tuple(
+            (name, own_hz)
+            for name, own_hz in zip(chosen.meant, chosen.rates_hz, strict=True)
+            if own_hz != highest_hz
+        ),
+        unusable=unusable,
+        notes=_notes(facts, entry),
+    )
+
+
+def _listed_channels(facts: FileFacts, entry: Entry, path: Path, size: int) -> _Channels:
+    """Return the channels that the manifest takes, or all, with their rates."""
+    names, columns = pick_channels(entry, facts.channels, str(path))
+    named = names if facts.channels is None else facts.channels
+    if len(named) != size:
+        raise DataError(
+            f"{path}: {len(named)} channel names ({_enumerate(named)}) for {size} channels (shape "
+            f"{facts.shape}, axes {', '.join(facts.axes or entry.axes or ('as found',))}); list "
+            "one name a channel in 'channels' or correct 'axes'."
+        )
+    if not names:
+        raise DataError(f"{path} has no channels; leave it out of the folder or manifest.")
+    units = _units(facts, entry, columns)
+    meant = names_of_recording(names, units)
+    stated = entry.sampling_rate_hz
+    if facts.rates_hz is None:
+        rate_hz = stated if facts.sampling_rate_hz is None else facts.sampling_rate_hz
+        assert rate_hz is not None
+        return _Channels(names, columns, (rate_hz,) * len(names), units, meant)
+    rates_hz = tuple(facts.rates_hz[column] for column in columns)
+    if stated is not None and facts.rate_note:
+        highest_hz = max(rates_hz)
+        rates_hz = tuple(rate * stated / highest_hz for rate in rates_hz)
+    return _Channels(names, columns, rates_hz, units, meant)
+
+
+def _usable_channels(
+    listed: _Channels, facts: FileFacts, path: Path, wanted: str
+) -> tuple[_Channels, tuple[str, ...]]:
+    """Leave out what cannot be used and is not wanted, and what is not wanted of other rates.
+
+    Returns:
+        The channels to use, and why others cannot be used.
+
+    Raises:
+        DataError: a wanted channel cannot be used, or none can.
+    """
+    problems = _problems(listed, facts, path)
+    usable = [i for i in range(len(listed.names)) if i not in problems]
+    needed = _needed(listed.meant, wanted)
+    in_the_way = [problems[i] for i in (needed or range(len(listed.names))) if i in problems]
+    if in_the_way and (needed or not wanted.strip() or not usable):
+        raise DataError(_word(in_the_way))
+    rates_hz = {listed.rates_hz[i] for i in needed or usable}
+    highest_hz = max(rates_hz)
+    kept = [i for i in usable if not needed or i in needed or listed.rates_hz[i] == highest_hz]
+    return listed.only(kept), tuple(dict.fromkeys(problems.values()))
+
+
+def _problems(listed: _Channels, facts: FileFacts, path: Path) -> dict[int, str]:
+    """Say why channels cannot be used, by their place among those listed."""
+    found: dict[int, str] = {}
+    counts = Counter(listed.meant)
+    all_names = _enumerate(listed.names)
+    for i, (name, column) in enumerate(zip(listed.names, listed.columns, strict=True)):
+        canonical = listed.meant[i]
+        if column in facts.unusable:
+            found[i] = facts.unusable[column]
+        elif not name.strip():
+            found[i] = (
+                f"{path} has a channel without a name, number {column + 1} of "
+                f"{len(facts.channels or listed.names)}; name all of them, in order, in the "
+                "manifest's 'channels'."
+            )
+        elif counts[canonical] > 1:
+            found[i] = (
+                f"{path} has {counts[canonical]} channels named {canonical!r} ({all_names}); "
+                "rename them in the manifest's 'channels'."
+            )
+    by_rate: dict[float, list[int]] = defaultdict(list)
+    for i, rate_hz in enumerate(listed.rates_hz):
+        if i not in found and _rate_problem(rate_hz, [listed.meant[i]], path):
+            by_rate[rate_hz].append(i)
+    for rate_hz, bad in by_rate.items():
+        # One sentence for all channels of a rate.
+        problem = _rate_problem(rate_hz, [listed.meant[i] for i in bad], path)
+        found |= dict.fromkeys(bad, problem)
+    return found
+
+
+def _rate_problem(rate_hz: float, names: Sequence[str], path: Path) -> str:
+    try:
+        check_rate(rate_hz, names, str(path))
+    except DataError as error:
+        return str(error)
+    return ""
+
+
+def _needed(names: Sequence[str], wanted: str) -> tuple[int, ...]:
+    """Return the places of the channels that the wanted ones are made of; none for all."""
+    try:
+        chosen = wanted_channels(wanted, names) if wanted.strip() else ()
+    except DataError:
+        return ()
+    needed: set[int] = set()
+    counts = Counter(names)
+    distinct = [name for name in names if counts[name] == 1]
+    for name in chosen:
+        if name in names:
+            needed |= {i for i, present in enumerate(names) if present == name}
+        else:
+            sources = plan_montage((name,), distinct, "the file").sources
+            needed |= {names.index(distinct[row]) for row in sources}
+    return tuple(sorted(needed))
+
+
+def _enumerate(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ", ".join(name[:_LONGEST_SHOWN] for name in names[:_NAMES_SHOWN]) + more
+
+
+def _word(problems: Sequence[str]) -> str:
+    distinct = list(dict.fromkeys(problems))
+    more = f" (and {len(distinct) - _SHOWN} more)" if len(distinct) > _SHOWN else ""
+    return " ".join(distinct[:_SHOWN]) + more
+
+
+def _samples_per_frame(facts: FileFacts, columns: Sequence[int]) -> int:
+    per_frame = facts.samples_per_frame
+    return 1 if per_frame is None else max(per_frame[column] for column in columns)
+
+
+def _refuse_growth(facts: FileFacts, columns: Sequence[int], path: Path) -> None:
+    """Refuse a small file that would become a huge one at the highest of its rates."""
+    if facts.samples_per_frame is None or facts.shape is None:
+        return
+    stored = sum(facts.samples_per_frame[column] for column in columns)
+    made = len(columns) * _samples_per_frame(facts, columns)
+    if made > _MOST_GROWTH * stored and made * facts.shape[0] > _MANY_SAMPLES:
+        raise DataError(
+            f"{path}: its {len(columns)} channels differ so much in rate that at the highest they "
+            f"would have {made // stored} times the samples of the file; choose channels with "
+            "--config.data.channels or in the manifest's 'channels'."
+        )
+
+
+def _notes(facts: FileFacts, entry: Entry) -> tuple[str, ...]:
+    is_taken = facts.rate_note and entry.sampling_rate_hz is None
+    return (*facts.notes, *([facts.rate_note] if is_taken else []))
+
+
+def _agreed_rate(rate_hz: float, entry: Entry, path: Path) -> float:
+    stated = entry.sampling_rate_hz
+    if stated is not None and not math.isclose(stated, rate_hz, rel_tol=RATE_TOLERANCE):
+        raise DataError(
+            f"{path} has {rate_hz:g} samples a second, but {entry.label} says {stated:g}; "
+            "correct 'sampling_rate_hz' or leave it out."
+        )
+    return rate_hz
+
+
+def _units(facts: FileFacts, entry: Entry, columns: Sequence[int]) -> tuple[str, ...]:
+    """Return the usual spelling of what the file says, else of what the manifest does."""
+    stated = entry.units or ""
+    # Any other text of a manifest tells how the samples came about.
+    if not is_unclear_unit(stated):
+        stated = canonical_unit(stated)
+    elif not _MAY_BE_UNIT.fullmatch(stated):
+        stated = ""
+    found = [facts.units[column] if facts.units else "" for column in columns]
+    return tuple(
+        unit if is_unclear_unit(unit) else canonical_unit(unit) or stated for unit in found
+    )
+
+
+def _record_keys(facts: FileFacts, num_records: int, path: Path) -> tuple[str, ...]:
+    if facts.record_keys is None:
+        return tuple(str(i) for i in range(num_records))
+    _check_count("record ids", facts.record_keys, num_records, path)
+    key, count = Counter(facts.record_keys).most_common(1)[0] if num_records else ("", 0)
+    if count > 1:
+        raise DataError(f"{path}: record id {key!r} occurs {count} times; ids must be unique.")
+    return facts.record_keys
+
+
+def _subjects(
+    facts: FileFacts, entry: Entry, num_records: int, path: Path, relative: Path
+) -> tuple[str | None, ...]:
+    stated = subject_of_file(entry, relative)
+    if stated is not None:
+        name = subject_name(stated)
+        if name is None:
+            raise DataError(
+                f"{entry.label}: the subject of {path} reads {stated!r}, which names nobody; leave "
+                "it out where it is not known."
+            )
+        return (name,) * num_records
+    if facts.subjects is None:
+        return (None,) * num_records
+    _check_count("subjects", facts.subjects, num_records, path)
+    names = tuple(map(subject_name, facts.subjects))
+    for index, name in enumerate(names):
+        if name is None:
+            raise DataError(
+                f"{path}: record {index} has no subject (found {facts.subjects[index]!r}). Give "
+                "every record one, such as an id of its own where the person is not known."
+            )
+    return names
+
+
+def _check_count(what: str, values: Sequence[str], num_records: int, path: Path) -> None:
+    if len(values) != num_records:
+        raise DataError(f"{path} has {len(values)} {what} for {num_records} records.")

@@ -1,0 +1,161 @@
+"""Which files of a folder can be used, and saying aloud what cannot and what reading them does."""
+
+import dataclasses
+import logging
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from physio_mae_jax.data.formats.discovery import Candidate
+from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError
+from physio_mae_jax.data.formats.resolve import resolve
+from physio_mae_jax.data.listing import list_problems
+from physio_mae_jax.errors import DataError
+
+_LOG = logging.getLogger(__name__)
+_FILES_SHOWN = 5
+_CHANGES_SHOWN = 50
+
+
+def usable_files(
+    folder: Path, candidates: Sequence[Candidate], wanted: str = ""
+) -> tuple[dict[Path, FileRecords], dict[Path, str]]:
+    """Join files with their manifest entries, and tell those that can be used from others.
+
+    Headers that have no samples of their own, and join or describe others that are there, are left
+    out with a warning; nothing is lost, since their segments are recordings themselves.
+
+    Args:
+        folder: that holds them.
+        candidates: the files as probed.
+        wanted: channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+
+    Returns:
+        The usable files, and why each other file cannot be used.
+    """
+    files: dict[Path, FileRecords] = {}
+    unusable: dict[Path, str] = {}
+    for candidate in candidates:
+        path = candidate.path
+        if candidate.facts is None:
+            unusable[path] = candidate.error
+            continue
+        try:
+            files[path] = resolve(
+                candidate.facts, candidate.entry, path, path.relative_to(folder), wanted
+            )
+        except DataError as error:
+            unusable[path] = str(error)
+    joins = _joining_headers(candidates, files, unusable)
+    for header, segments in joins.items():
+        subject = header.relative_to(folder).with_suffix("").as_posix()
+        for path in segments:
+            if path in files and files[path].subjects == (None,):
+                files[path] = dataclasses.replace(files[path], subjects=(subject,))
+    if joins:
+        _LOG.warning(
+            "%s: left out %d headers without samples of their own (%s): they join or describe "
+            "segments, and the segments in this folder are recordings themselves. Segments of one "
+            "header count as one subject, unless the manifest says who is who.",
+            folder,
+            len(joins),
+            _names(list(joins)),
+        )
+    return files, {path: why for path, why in unusable.items() if path not in joins}
+
+
+def report_unusable(
+    folder: Path, unusable: Mapping[Path, str], num_files: int, *, skip: bool, hint: str = ""
+) -> None:
+    """Warn of files that cannot be used, all of them, or refuse the folder.
+
+    Args:
+        folder: that holds them.
+        unusable: why each cannot be used.
+        num_files: usable ones too.
+        skip: leave them out, if others can be used.
+        hint: for the end of the error.
+
+    Raises:
+        UnreadableError: there are some, and they are not to be left out or nothing else is there.
+    """
+    if not unusable:
+        return
+    if num_files == 1:
+        raise UnreadableError(next(iter(unusable.values())) + hint)
+    text = f"{len(unusable)} of {num_files} files cannot be read:\n{_list(unusable)}"
+    if not skip:
+        way_out = "\nMend or convert them, or leave them out with on_invalid=skip."
+        raise UnreadableError(f"{folder}: {text}{way_out}{hint}")
+    if len(unusable) == num_files:
+        raise UnreadableError(f"{folder}: {text}{hint}")
+    _LOG.warning("%s: Left out: %s", folder, text)
+
+
+def _list(problems: Mapping[Path, str]) -> str:
+    return list_problems(
+        (path.name, problem if str(path) in problem else f"{path}: {problem}")
+        for path, problem in problems.items()
+    )
+
+
+def warn_of_reading(folder: Path, files: Sequence[FileRecords]) -> None:
+    """Warn of channels that are interpolated or left out, and of what was taken for granted."""
+    interpolated: dict[str, list[Path]] = defaultdict(list)
+    notes: dict[str, list[Path]] = defaultdict(list)
+    for file in files:
+        rate_hz = file.sampling_rate_hz
+        for name, own_hz in file.interpolated:
+            interpolated[f"{name} from {own_hz:g} to {rate_hz:g} Hz"].append(file.path)
+        for note in file.notes:
+            notes[note].append(file.path)
+    if interpolated:
+        changes = [f"{change} ({_names(paths)})" for change, paths in interpolated.items()]
+        more = (
+            f", and {len(changes) - _CHANGES_SHOWN} more" if len(changes) > _CHANGES_SHOWN else ""
+        )
+        _LOG.warning(
+            "%s: channels of several rates are brought to the highest of each file by linear "
+            "interpolation: %s%s. To use channels of one rate as they are, choose them with "
+            "--config.data.channels or in the manifest's 'channels'.",
+            folder,
+            "; ".join(changes[:_CHANGES_SHOWN]),
+            more,
+        )
+    for note, paths in list(notes.items())[:_CHANGES_SHOWN]:
+        _LOG.warning("%s: %s: %s.", folder, _names(paths), note)
+    unusable = {file.path: " ".join(file.unusable) for file in files if file.unusable}
+    if unusable:
+        _LOG.warning(
+            "%s: channels that cannot be used and are not asked for are left out of %d files:\n%s",
+            folder,
+            len(unusable),
+            _list(unusable),
+        )
+
+
+def _joining_headers(
+    candidates: Sequence[Candidate],
+    files: Mapping[Path, FileRecords],
+    unusable: Mapping[Path, str],
+) -> dict[Path, list[Path]]:
+    """Return the headers without samples whose segments are all there, and these."""
+    joining = {c.path for c in candidates if c.parts}
+    by_name = {
+        str(path.with_suffix("")).lower(): path
+        for path in (*files, *unusable)
+        if path not in joining
+    }
+    found: dict[Path, list[Path]] = {}
+    for candidate in candidates:
+        if candidate.parts is None or not files:
+            continue
+        names = [str(candidate.path.parent / part).lower() for part in candidate.parts]
+        if all(name in by_name for name in names):
+            found[candidate.path] = [by_name[name] for name in names]
+    return found
+
+
+def _names(paths: Sequence[Path]) -> str:
+    more = f" and {len(paths) - _FILES_SHOWN} more" if len(paths) > _FILES_SHOWN else ""
+    return ", ".join(path.name for path in paths[:_FILES_SHOWN]) + more

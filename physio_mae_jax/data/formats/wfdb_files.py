@@ -1,0 +1,189 @@
+"""Finding the signal files of a WFDB record, and whether they hold what its header says."""
+
+import contextlib
+import functools
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.wfdb_header import NO_FILE, WfdbHeader, WfdbSignal
+from physio_mae_jax.data.formats.wfdb_samples import (
+    FORMATS,
+    SignalFile,
+    needed_bytes,
+    stored_frames,
+)
+
+
+class Stored(NamedTuple):
+    """Where the samples of a record are.
+
+    Attributes:
+        num_frames: of the record.
+        files: with samples.
+        places: signal -> (index among ``files``, first of its samples in a frame).
+        companions: paths of the files, relative to the folder of the header.
+        unusable: signal -> why its samples cannot be read, a sentence.
+        notes: what was taken for granted, for a warning.
+    """
+
+    num_frames: int
+    files: tuple[SignalFile, ...]
+    places: Mapping[int, tuple[int, int]]
+    companions: tuple[str, ...]
+    unusable: Mapping[int, str]
+    notes: tuple[str, ...] = ()
+
+    def file_of(self, signal: int) -> SignalFile:
+        """Return the file with the samples of a signal."""
+        return self.files[self.places[signal][0]]
+
+
+def locate(path: Path, header: WfdbHeader) -> Stored:
+    """Find the signal files of a record and compare their sizes with its header.
+
+    Args:
+        path: the header.
+        header: its content.
+
+    Raises:
+        UnreadableError: no signal of the record can be read.
+    """
+    members: dict[str, list[int]] = {}
+    for i, signal in enumerate(header.signals):
+        members.setdefault(signal.file_name, []).append(i)
+    files: list[SignalFile] = []
+    places: dict[int, tuple[int, int]] = {}
+    unusable: dict[int, str] = {}
+    for name, signals in members.items():
+        try:
+            file = _signal_file(path, name, [header.signals[i] for i in signals])
+        except UnreadableError as error:
+            unusable |= dict.fromkeys(signals, str(error))
+            continue
+        begin = 0
+        for i in signals:
+            places[i] = (len(files), begin)
+            begin += header.signals[i].samples_per_frame
+        files.append(file)
+    num_frames, short, notes = _num_frames(path, header, files)
+    for i, (number, _) in places.items():
+        if number in short:
+            unusable[i] = short[number]
+    if len(unusable) == len(header.signals):
+        raise UnreadableError(" ".join(dict.fromkeys(unusable.values())))
+    companions = tuple(os.path.relpath(file.path, path.parent) for file in files)
+    return Stored(num_frames, tuple(files), places, companions, unusable, notes)
+
+
+def _signal_file(path: Path, name: str, signals: Sequence[WfdbSignal]) -> SignalFile:
+    """Describe the file of some signals.
+
+    Raises:
+        UnreadableError: it is missing or no ordinary file, or its format is not known.
+    """
+    first = signals[0]
+    if first.format not in FORMATS:
+        raise UnreadableError(
+            f"{path}: signal {first.name!r} is stored in format {first.format}, which is not "
+            f"known; known are {', '.join(map(str, FORMATS))}. Convert it, or leave it out."
+        )
+    # Writers give the offset in the first line of a file only, or in all of them.
+    offsets = {signal.byte_offset for signal in signals[1:]} - {0}
+    if {signal.format for signal in signals} != {first.format} or offsets - {first.byte_offset}:
+        raise UnreadableError(
+            f"{path} gives several formats or byte offsets for one signal file, {name!r}; copy "
+            "the header again."
+        )
+    return SignalFile(
+        path=_find(path, name),
+        format=first.format,
+        samples_per_frame=tuple(signal.samples_per_frame for signal in signals),
+        initial_values=tuple(signal.initial_value for signal in signals),
+        byte_offset=first.byte_offset,
+    )
+
+
+def _find(path: Path, name: str) -> Path:
+    """Return the signal file of a name: beside the header, never outside of its folder.
+
+    Some headers name a folder in which the record once was, or spell the name in other cases.
+
+    Raises:
+        UnreadableError: it is not there, or no ordinary file.
+    """
+    parts = Path(name).parts
+    inside = bool(parts) and not Path(name).is_absolute() and ".." not in parts
+    # A link to a header may lie alone, its signals beside what it leads to.
+    folders = [path.parent, *([path.resolve().parent] if path.is_symlink() else [])]
+    candidates = [folder / name for folder in folders if inside]
+    candidates += [
+        folder / parts[-1] for folder in folders if parts and parts[-1] not in ("..", "/")
+    ]
+    if name == NO_FILE:
+        raise UnreadableError(f"{path} names no file for some of its signals.")
+    for candidate in candidates:
+        if _is_file(candidate):
+            return candidate
+    for candidate in candidates:
+        if os.path.lexists(candidate):
+            kind = "a folder" if candidate.is_dir() else "a pipe, a device or a broken link"
+            raise UnreadableError(
+                f"{candidate}, the signal file of {path.name}, is {kind}; an ordinary file is "
+                "expected. Copy the record again, or leave it out of the folder or manifest."
+            )
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            names = _names_in(folder, folder.stat().st_mtime_ns)
+            other = folder / names.get(parts[-1].lower() if parts else "", "")
+            if other.is_file():
+                return other
+    raise UnreadableError(
+        f"{path} names the signal file {name[:80]!r}, which is not in {path.parent}; copy it "
+        "there, or leave the record out of the folder or manifest."
+    )
+
+
+@functools.lru_cache(maxsize=4)
+def _names_in(folder: Path, version: int) -> Mapping[str, str]:
+    """Return the names in a folder by their small letters; listed once for many records."""
+    return {name.lower(): name for name in os.listdir(folder)}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        # Of a name that no file system can hold.
+        return False
+
+
+def _num_frames(
+    path: Path, header: WfdbHeader, files: Sequence[SignalFile]
+) -> tuple[int, dict[int, str], tuple[str, ...]]:
+    """Return the frames of a record, what is wrong with files too short for them, and a note."""
+    if not header.num_frames:
+        found = {file.path.name: stored_frames(file) for file in files}
+        shortest = min(found.values(), default=0)
+        if max(found.values(), default=0) == shortest:
+            return shortest, {}, ()
+        ends = ", ".join(f"{frames} in {name}" for name, frames in found.items())
+        return (
+            shortest,
+            {},
+            (f"the header gives no length, and there are {ends}: the least is read",),
+        )
+    short = {}
+    for number, file in enumerate(files):
+        needed = needed_bytes(file, header.num_frames)
+        size = file.path.stat().st_size
+        # Of a compressed file only its own header says how much it has.
+        if size < needed or (not needed and stored_frames(file) < header.num_frames):
+            short[number] = (
+                f"{file.path} is cut short: {path.name} says {header.num_frames} samples, about "
+                f"{needed} bytes; it has {size}. Copy it again, or leave the record out of the "
+                "folder or manifest."
+            )
+    return header.num_frames, short, ()

@@ -1,0 +1,302 @@
+"""The text of WFDB headers: strict, in linear time, and of bounded size.
+
+Format: G. B. Moody, WFDB Applications Guide, header(5),
+https://physionet.org/physiotools/wag/header-5.htm. Beyond it are accepted what files in use have:
+any encoding, a byte order mark, folders in the names of records and signal files, and dates and
+times of any form, which nothing here needs.
+"""
+
+import dataclasses
+import math
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from physio_mae_jax.data.formats.layout import UnreadableError, naming
+
+RATE_UNLESS_STATED_HZ = 250.0
+GAIN_UNLESS_STATED = 200.0
+UNIT_UNLESS_STATED = "mV"
+MOST_BYTES = 2**20
+MOST_SIGNALS = 4096
+# The name of a signal or segment without samples.
+NO_FILE = "~"
+
+_EXPECTED = "a WFDB header"
+# 16, 16+24, 80x4, 212x2:3+8: format, samples in a frame, skew in frames, byte offset.
+_FORMAT = re.compile(r"(\d+)(?:x(\d+))?(?::(\d+))?(?:\+(\d+))?", re.ASCII)
+# 200, 200(0), -1e3(-12)/mV: gain, baseline, unit.
+_GAIN = re.compile(r"([^(/\s]*)(?:\(([^)/]*)\))?(?:/(.*))?")
+_INTEGER = re.compile(r"[+-]?\d{1,18}", re.ASCII)
+_NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
+_TIME = re.compile(r"\[?\d{1,4}[:/-]", re.ASCII)
+_INTEGER_FIELDS = ("resolution", "zero", "initial value", "checksum", "block size")
+_LARGEST_COUNT = 2**53
+_LARGEST_BASELINE = 2**33
+_LONGEST_NAME = 200
+_SHOWN = 40
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WfdbSignal:
+    """What one line says of a signal.
+
+    Attributes:
+        name: the description, '' where there is none.
+        file_name: as spelled there.
+        format: number of the storage format.
+        samples_per_frame: above 1 where the signal has a multiple of the record's rate.
+        skew: frames by which the samples come late in the file.
+        byte_offset: of the first sample in the file.
+        gain: units of the converter for each physical unit.
+        baseline: value of the converter at 0.
+        unit: physical.
+        initial_value: of the converter, for formats of differences.
+        checksum: None where there is none.
+        is_calibrated: False where the gain is the one to be taken unless stated.
+    """
+
+    name: str
+    file_name: str
+    format: int
+    samples_per_frame: int = 1
+    skew: int = 0
+    byte_offset: int = 0
+    gain: float = GAIN_UNLESS_STATED
+    baseline: int = 0
+    unit: str = UNIT_UNLESS_STATED
+    initial_value: int = 0
+    checksum: int | None = None
+    is_calibrated: bool = False
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class WfdbHeader:
+    """What a header says.
+
+    Attributes:
+        num_frames: samples of each signal of one sample a frame; 0 where the header does not say.
+        frame_rate_hz: frames a second.
+        rate_is_stated: False where the rate is the one to be taken unless stated.
+        signals: none of a record of several segments.
+        segments: (name, frames) of each part of a record of several segments, else empty.
+        comments: lines that begin with '#', without it.
+    """
+
+    num_frames: int
+    frame_rate_hz: float
+    rate_is_stated: bool = True
+    signals: tuple[WfdbSignal, ...] = ()
+    segments: tuple[tuple[str, int], ...] = ()
+    comments: tuple[str, ...] = ()
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """Descriptions of the signals [M], as spelled there."""
+        return tuple(signal.name for signal in self.signals)
+
+    @property
+    def units(self) -> tuple[str, ...]:
+        """Physical units of the signals [M]."""
+        return tuple(signal.unit for signal in self.signals)
+
+    @property
+    def seconds(self) -> float:
+        """Duration; 0 where the header does not say."""
+        return self.num_frames / self.frame_rate_hz
+
+
+def read_header(path: Path) -> WfdbHeader:
+    """Read the header of a record.
+
+    Raises:
+        UnreadableError: the file cannot be read, is too large, or is no WFDB header.
+    """
+    with naming(path, _EXPECTED, (OSError, ValueError)):
+        if not path.is_file():
+            raise UnreadableError(f"{path} is missing, or no file; expected {_EXPECTED}.")
+        with path.open("rb") as file:
+            data = file.read(MOST_BYTES + 1)
+        if len(data) > MOST_BYTES:
+            raise UnreadableError(
+                f"{path} has more than {MOST_BYTES} bytes, which is too large for {_EXPECTED}; "
+                "leave it out of the folder or manifest."
+            )
+        return parse_header(decoded(data), path)
+
+
+def decoded(data: bytes) -> str:
+    """Decode text as UTF-8, or as Latin-1 where it is not: units such as µV are not ASCII."""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        return data.decode("latin-1")
+
+
+def parse_header(text: str, path: Path) -> WfdbHeader:
+    """Read the text of a header.
+
+    Args:
+        text: the content of the file.
+        path: where it is from, for messages; its stem is the name of the record.
+
+    Raises:
+        UnreadableError: it is cut short.
+        ValueError: it is no WFDB header; the message says where.
+    """
+    # Not splitlines, which would end a line at characters such as U+0085 within a name.
+    lines = [line.strip() for line in text.replace("\r", "\n").split("\n")]
+    comments = tuple(line[1:].strip() for line in lines if line.startswith("#"))
+    first, *rest = [line for line in lines if line and line[0] != "#"] or [""]
+    fields = first.split(maxsplit=4)
+    if len(fields) < 2:
+        raise ValueError("its first line does not give a name and a number of signals")
+    name, num_signals = fields[0], _count(fields[1], "number of signals")
+    if num_signals > MOST_SIGNALS:
+        raise ValueError(f"{num_signals} signals, {MOST_SIGNALS} at most are read")
+    stated = len(fields) > 2
+    rate_hz = _rate(fields[2]) if stated else RATE_UNLESS_STATED_HZ
+    # A time or date may follow at once where the length is left out.
+    has_length = len(fields) > 3 and not _TIME.match(fields[3])
+    num_frames = _count(fields[3], "number of samples") if has_length else 0
+    num_segments = _num_segments(name, path, rest)
+    header = WfdbHeader(
+        num_frames=num_frames, frame_rate_hz=rate_hz, rate_is_stated=stated, comments=comments
+    )
+    if num_segments is not None:
+        return dataclasses.replace(header, segments=_segments(rest, num_segments, path))
+    if len(rest) < num_signals:
+        raise UnreadableError(
+            f"{path} announces {num_signals} signals and describes {len(rest)}; it is cut short. "
+            "Copy it again."
+        )
+    signals = tuple(_signal(line, i) for i, line in enumerate(rest[:num_signals]))
+    return dataclasses.replace(header, signals=signals)
+
+
+def _num_segments(name: str, path: Path, rest: Sequence[str]) -> int | None:
+    """Return the number after the slash of 'record/3'; None of a record in one piece."""
+    _, slash, last = name.rpartition("/")
+    if not slash or not _INTEGER.fullmatch(last):
+        return None
+    # 'folder/100' in 100.hea is a name with a folder, unless lines of segments follow.
+    if last == path.stem and any(len(line.split(maxsplit=2)) > 2 for line in rest[:1]):
+        return None
+    number = int(last)
+    if not 0 < number <= MOST_BYTES:
+        raise ValueError(f"{number} segments")
+    return number
+
+
+def _segments(lines: Sequence[str], number: int, path: Path) -> tuple[tuple[str, int], ...]:
+    if len(lines) < number:
+        raise UnreadableError(
+            f"{path} announces {number} segments and lists {len(lines)}; it is cut short. Copy it "
+            "again, or leave it out of the folder or manifest: its segments are records themselves."
+        )
+    found = []
+    for line in lines[:number]:
+        name, *length = line.split(maxsplit=1)
+        if not length:
+            raise ValueError(f"the segment {_show(name)} has no length")
+        found.append((name, _count(length[0].split(maxsplit=1)[0], "length of a segment")))
+    return tuple(found)
+
+
+def _signal(line: str, index: int) -> WfdbSignal:
+    """Read the line of a signal; only the first two fields are always there."""
+    where = f"signal {index}"
+    file_name, *fields = line.split(maxsplit=3)
+    storage = _FORMAT.fullmatch(fields[0]) if fields else None
+    if storage is None:
+        raise ValueError(f"{where} has the format {_show(fields[0]) if fields else 'missing'}")
+    format_, per_frame, skew, offset = (
+        _count(part or "0", f"format of {where}") for part in storage.groups()
+    )
+    if storage[2] is not None and per_frame == 0:
+        raise ValueError(f"{where} has 0 samples in a frame")
+    gain, baseline, unit = _gain(fields[1], where) if len(fields) > 1 else (0.0, None, "")
+    numbers, name = _numbers(fields[2] if len(fields) > 2 else "", where)
+    for text, most in ((file_name, 255), (name, _LONGEST_NAME), (unit, _LONGEST_NAME)):
+        if len(text) > most:
+            raise ValueError(f"{where} has a name or unit of {len(text)} letters, {_show(text)}")
+    return WfdbSignal(
+        name=name,
+        file_name=file_name,
+        format=format_,
+        samples_per_frame=per_frame or 1,
+        skew=skew,
+        byte_offset=offset,
+        # A gain of 0 says that the signal is not calibrated.
+        gain=gain or GAIN_UNLESS_STATED,
+        baseline=numbers.get("zero", 0) if baseline is None else baseline,
+        unit=unit or UNIT_UNLESS_STATED,
+        initial_value=numbers.get("initial value", numbers.get("zero", 0)),
+        checksum=numbers.get("checksum"),
+        is_calibrated=gain != 0,
+    )
+
+
+def _gain(text: str, where: str) -> tuple[float, int | None, str]:
+    """Read '200(0)/mV'; the baseline is None where it is not given."""
+    parts = _GAIN.fullmatch(text)
+    if parts is None:
+        raise ValueError(f"{where} has the gain {_show(text)}")
+    gain = _number(parts[1], f"gain of {where}") if parts[1] else 0.0
+    if not parts[2]:
+        return gain, None, parts[3] or ""
+    baseline = _whole(parts[2], f"baseline of {where}")
+    if abs(baseline) > _LARGEST_BASELINE:
+        raise ValueError(f"the baseline of {where} is {baseline}, beyond what a converter gives")
+    return gain, baseline, parts[3] or ""
+
+
+def _numbers(text: str, where: str) -> tuple[dict[str, int], str]:
+    """Read the whole numbers before the description, and the description.
+
+    Some writers leave out the numbers and write a description at once.
+    """
+    numbers: dict[str, int] = {}
+    for field in _INTEGER_FIELDS:
+        first, *rest = text.split(maxsplit=1) or [""]
+        if not _INTEGER.fullmatch(first):
+            break
+        numbers[field] = int(first)
+        text = rest[0] if rest else ""
+    if len(numbers) < len(_INTEGER_FIELDS) and any(map(_INTEGER.fullmatch, text.split()[1:])):
+        raise ValueError(
+            f"{where} has {_show(text.split(maxsplit=1)[0])} where its "
+            f"{_INTEGER_FIELDS[len(numbers)]}, a whole number, is expected"
+        )
+    return numbers, text
+
+
+def _rate(text: str) -> float:
+    """Read '360' or '360/1000(0)', the rate and the counter, which is not needed."""
+    rate_hz = _number(re.split(r"[/(]", text, maxsplit=1)[0], "sampling rate")
+    if rate_hz <= 0:
+        raise ValueError(f"the sampling rate is {_show(text)}, a number above 0 is expected")
+    return rate_hz
+
+
+def _number(text: str, what: str) -> float:
+    if not _NUMBER.fullmatch(text) or not math.isfinite(number := float(text)):
+        raise ValueError(f"the {what} is {_show(text)}, a number is expected")
+    return number
+
+
+def _whole(text: str, what: str) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise ValueError(f"the {what} is {_show(text)}, a whole number is expected")
+    return int(text)
+
+
+def _count(text: str, what: str) -> int:
+    number = _whole(text, what)
+    if not 0 <= number <= _LARGEST_COUNT:
+        raise ValueError(f"the {what} is {number}")
+    return number
+
+
+def _show(text: str) -> str:
+    return repr(text if len(text) <= _SHOWN else text[:_SHOWN] + "...")

@@ -1,0 +1,189 @@
+"""What the index of a frame says of time, held against the rate that its rows are said to have."""
+
+import datetime
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+
+_MOST_STEPS_OFF = 2.0  # of an index from an even one; coarsely printed times are one off
+_MOST_RATE_OFF = 0.02
+# Times in fewer digits than the rows are apart come several times over; others do not.
+_COARSE = 0.99
+_DAY_SECONDS = 86_400.0
+_WHOLE_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_WAY_OUT = "say frame.reset_index(drop=True) if it is no time"
+
+
+class _Place(NamedTuple):
+    """Where rows are: ``values`` [n] from the first one on, in seconds, or of whole numbers."""
+
+    values: np.ndarray
+    is_whole: bool
+
+
+def check_index(index: Any, rate_hz: float, name: str) -> str:
+    """Refuse an index that says the rows are not as far apart as they are taken to be.
+
+    Times of any kind are looked at: with and without a time zone, periods, durations, objects of
+    Python, text that reads as times; and numbers: whole ones may count rows, others are seconds.
+
+    Args:
+        index: of a pandas frame or series.
+        rate_hz: samples a second that the rows are said to have.
+        name: of the recording, for messages.
+
+    Returns:
+        Why the index was not checked; '' where it was.
+
+    Raises:
+        DataError: rows are missing, out of order or there twice, or the rate is another one.
+    """
+    if len(index) < 3:
+        return ""
+    if getattr(index, "nlevels", 1) > 1:
+        return "the index of the frame has several levels, so it was not checked for gaps and rate"
+    place = _place_of(index)
+    if place is None:
+        return (
+            f"the index of the frame is of {index.dtype} that does not read as times, so it was "
+            "not checked for gaps and rate"
+        )
+    step = _check_order(place, index, rate_hz, name)
+    off = place.values - step * np.arange(len(place.values))
+    if not np.abs(off).max() <= _MOST_STEPS_OFF * abs(step):
+        row = int(np.argmax(np.abs(np.diff(place.values) - step)))
+        raise DataError(
+            f"{name}: the index of the frame goes from {index[row]} to {index[row + 1]}, but its "
+            "rows are taken for evenly spaced. Put missing rows back as NaN (frame.reindex), "
+            f"encode the pieces apart, or {_WAY_OUT}."
+        )
+    if place.is_whole:
+        return _check_whole(step, rate_hz)
+    if abs(step * rate_hz - 1) > _MOST_RATE_OFF:
+        raise DataError(
+            f"{name}: the index of the frame advances by {step:.6g} s a row, which is "
+            f"{1 / step:.6g} samples a second, but sampling_rate_hz is {rate_hz:g}. Give that "
+            f"rate, or {_WAY_OUT} in seconds."
+        )
+    return ""
+
+
+def _check_order(place: _Place, index: Any, rate_hz: float, name: str) -> float:
+    """Refuse rows that are out of order or there twice; return the mean step."""
+    values = place.values
+    if not np.isfinite(values).all():
+        row = int(np.argmin(np.isfinite(values)))
+        raise DataError(
+            f"{name}: the index of the frame has no value in row {row}; fill it in, or {_WAY_OUT}."
+        )
+    steps = np.diff(values)
+    if (steps < 0).any():
+        row = int(np.argmin(steps >= 0))
+        order = "runs backwards" if (steps < 0).all() else "is out of order"
+        raise DataError(
+            f"{name}: the index of the frame {order}: {index[row + 1]} comes after {index[row]}. "
+            f"Sort the frame (frame.sort_index()), or {_WAY_OUT}."
+        )
+    repeated = steps == 0
+    if repeated.any():
+        least = steps[~repeated].min() if not repeated.all() else np.inf
+        if place.is_whole or repeated.all() or 1 / rate_hz > _COARSE * least:
+            row = int(np.argmax(repeated))
+            raise DataError(
+                f"{name}: {index[row]} is twice in the index of the frame ({repeated.sum()} rows "
+                "repeat the one before). Drop what is there twice "
+                f"(frame[~frame.index.duplicated()]), or {_WAY_OUT}."
+            )
+    return float(values[-1] / (len(values) - 1))
+
+
+def _check_whole(step: float, rate_hz: float) -> str:
+    """Say of whole numbers that do not count rows what they may be."""
+    if abs(step - 1) < 1e-9:
+        return ""
+    for seconds in _WHOLE_UNITS.values():
+        if abs(step * seconds * rate_hz - 1) <= _MOST_RATE_OFF:
+            return ""
+    return (
+        f"the index of the frame advances by {step:.6g} a row in no known unit, so the rate of "
+        f"{rate_hz:g} Hz was not checked against it"
+    )
+
+
+def _place_of(index: Any) -> _Place | None:
+    """Return where the rows are by their index; None where it is nothing of time."""
+    import pandas as pd
+
+    if isinstance(index, pd.CategoricalIndex):
+        index = pd.Index(np.asarray(index))
+    if isinstance(index, pd.IntervalIndex):
+        index = index.left
+    if isinstance(index, pd.PeriodIndex):
+        index = index.to_timestamp()
+    if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
+        return _of_times(index)
+    kind = getattr(index.dtype, "kind", "O")
+    if kind in "mM":  # of pyarrow
+        return _of_times(pd.DatetimeIndex(index) if kind == "M" else pd.TimedeltaIndex(index))
+    if kind in "iu" and not index.hasnans:
+        values = index.to_numpy(dtype=np.dtype(f"{kind}8")).astype(np.int64)
+        return _Place((values - values[0]).astype(np.float64), True)
+    if kind in "fiu":
+        values = index.to_numpy(dtype=np.float64, na_value=np.nan)
+        return _Place(values - values[0], kind != "f")
+    return None if kind == "b" else _of_objects(index)
+
+
+def _of_times(times: Any) -> _Place:
+    """Return seconds from the first of a DatetimeIndex or TimedeltaIndex; NaN for NaT."""
+    if getattr(times, "tz", None) is not None:
+        times = times.tz_convert("UTC").tz_localize(None)
+    values = times.to_numpy()
+    return _Place((values - values[0]) / np.timedelta64(1, "s"), False)
+
+
+def _of_objects(index: Any) -> _Place | None:
+    """Read objects of Python and text, where all of them are times, durations or numbers."""
+    import pandas as pd
+
+    first = index[0]
+    if isinstance(first, datetime.time):
+        index = pd.Index([str(value) for value in index])
+    if isinstance(index[0], str):
+        numbers = pd.to_numeric(pd.Series(index), errors="coerce").to_numpy(np.float64)
+        if np.isfinite(numbers).all():
+            return _Place(numbers - numbers[0], bool((numbers == np.round(numbers)).all()))
+    found = _parsed(index)
+    return None if found is None or bool(found.hasnans) else _unwrapped(_of_times(found), index[0])
+
+
+def _parsed(index: Any) -> Any:
+    """Return a DatetimeIndex or TimedeltaIndex of objects or text; None where it is neither."""
+    import pandas as pd
+    from pandas.tseries.api import guess_datetime_format
+
+    try:
+        if not isinstance(index[0], str):
+            if isinstance(index[0], datetime.timedelta | np.timedelta64):
+                return pd.to_timedelta(index, errors="coerce")
+            return pd.DatetimeIndex(pd.to_datetime(index, utc=True, errors="coerce"))
+        durations = pd.to_timedelta(index[:1], errors="coerce")
+        if not durations.hasnans:
+            return pd.to_timedelta(index, errors="coerce")
+        form = guess_datetime_format(index[0])
+        if form is None:
+            return None
+        form = "ISO8601" if form.startswith("%Y-%m-%d") else form
+        return pd.DatetimeIndex(pd.to_datetime(index, utc=True, errors="coerce", format=form))
+    except (TypeError, ValueError, OverflowError):
+        return None  # objects of no kind that are times
+
+
+def _unwrapped(place: _Place, first: Any) -> _Place:
+    """Let a clock without a date go on past midnight."""
+    if not isinstance(first, str) or ":" not in first or "-" in first or "day" in first:
+        return place
+    past = np.cumsum(np.diff(place.values, prepend=place.values[0]) < -_DAY_SECONDS / 2)
+    return _Place(place.values + _DAY_SECONDS * past, False)

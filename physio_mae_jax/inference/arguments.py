@@ -1,0 +1,218 @@
+"""What a caller gives beside signals (rates, names, units, gains) as values of Python's own.
+
+A value may come as ``np.load`` gives it (an array without axes, NumPy text), from JAX, or as a
+column or an index of pandas. Nothing is guessed: text is no number, and what has no order is no
+list.
+"""
+
+import dataclasses
+import math
+import numbers
+import os
+from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set, ValuesView
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+from physio_mae_jax.errors import ConfigError, DataError
+
+_Kind = TypeVar("_Kind")
+_SHOWN = 60
+_LONGEST_NAME = 200
+
+
+def plain(value: Any) -> Any:
+    """Return what an array without axes holds, and text as ``str``; anything else as it is.
+
+    None where it is masked.
+    """
+    if isinstance(value, np.ma.MaskedArray) and value.ndim == 0:
+        return None if np.ma.getmaskarray(value).all() else plain(value.data[()])
+    if isinstance(value, bytes | bytearray):
+        return bytes(value).decode("utf-8", errors="backslashreplace")
+    if isinstance(value, str):
+        return str(value)
+    if isinstance(value, np.longdouble):
+        return float(value)
+    if isinstance(value, np.generic):
+        return plain(value.item()) if not isinstance(value, np.void) else value
+    if _is_array(value) and not value.shape:
+        return plain(np.asarray(value)[()])
+    return value
+
+
+def is_missing(value: Any) -> bool:
+    """Say whether a value is None, NaN, NaT or NA."""
+    value = plain(value)
+    if value is None or type(value).__name__ in ("NAType", "NaTType"):
+        return True
+    return isinstance(value, numbers.Real) and value != value
+
+
+def number(value: Any, what: str, meant: str) -> float:
+    """Return a real number.
+
+    Args:
+        value: a number, or an array of one.
+        what: its name, for the message.
+        meant: what is expected there, such as 'a number of samples a second, such as 500'.
+
+    Raises:
+        DataError: it is text or anything else that is no number, or missing.
+    """
+    is_one = _is_array(value) and _size(value) == 1 and not isinstance(value, np.ma.MaskedArray)
+    found = plain(np.asarray(value).reshape(()) if is_one else value)
+    if isinstance(found, str):
+        raise DataError(f"{what} is the text {show(found)}; give {meant}, not text.")
+    if is_missing(found):
+        raise DataError(f"{what} is missing ({show(found)}); give {meant}.")
+    if isinstance(found, bool) or not isinstance(found, numbers.Real | Decimal):
+        raise DataError(f"{what} is {show(found)}; give {meant}.")
+    try:
+        return float(found)
+    except (OverflowError, ValueError) as error:
+        raise DataError(f"{what} is {show(found)}, beyond any number; give {meant}.") from error
+
+
+def setting(
+    value: Any, name: str, low: float, high: float = math.inf, *, is_whole: bool = False
+) -> float:
+    """Return a finite number within bounds, which the message names.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    meant = "a whole number" if is_whole else "a number"
+    if math.isfinite(low):
+        meant += f" from {low:g} on" if math.isinf(high) else f" from {low:g} to {high:g}"
+    try:
+        found = number(value, name, meant)
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    if not (math.isfinite(found) and low <= found <= high) or (is_whole and found != round(found)):
+        raise ConfigError(f"{name} is {show(plain(value))}; give {meant}.")
+    return int(found) if is_whole else found
+
+
+def folder(value: Any, name: str) -> Path:
+    """Return a path that a caller gives, with the home folder for '~'.
+
+    Raises:
+        ConfigError: it is no path.
+    """
+    if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
+        raise ConfigError(f"{name} is {show(value)}; give a path, as text or pathlib.Path.")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{name} is {show(str(value))}: {error} Give a whole path.") from error
+
+
+def made_of(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
+    """Make a dataclass of the keywords of a call.
+
+    Raises:
+        ConfigError: it has no such field, or refuses a value.
+    """
+    known = [field.name for field in dataclasses.fields(cast(Any, kind))]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{name!r} is no argument of this call; there is {', '.join(known)}.")
+    return kind(**values)
+
+
+def is_one_number(value: Any) -> bool:
+    """Say whether a value is one number, or nothing at all, and not several in a list or array."""
+    if _is_array(value):
+        return _size(value) == 1
+    return not isinstance(value, Iterable) or isinstance(value, str | bytes | bytearray)
+
+
+def listed(value: Any, what: str, meant: str = "a list") -> list[Any]:
+    """Return the entries of what has several in an order.
+
+    Args:
+        value: a list, an array or a column.
+        what: its name, for the message.
+        meant: what is expected there.
+
+    Raises:
+        DataError: it is no list, or has no order.
+    """
+    if isinstance(value, list | tuple | range | KeysView | ValuesView):
+        return list(value)
+    if isinstance(value, np.ma.MaskedArray) and value.ndim:
+        return [None if entry is np.ma.masked else entry for entry in value]
+    if isinstance(value, np.ndarray) and value.ndim:
+        return list(value)
+    if hasattr(value, "tolist") and bool(getattr(value, "ndim", False)):  # pandas, JAX
+        return list(value.tolist())
+    if isinstance(value, Iterator):
+        raise DataError(
+            f"{what} is an iterator ({type(value).__name__}), which can be read only once; give a "
+            "list, list(...)."
+        )
+    if isinstance(value, Mapping):
+        raise DataError(f"{what} is a mapping; give a list in the order of what it is of.")
+    if isinstance(value, Set):
+        raise DataError(f"{what} is a set, which has no order; give a list.")
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes | bytearray):
+        return list(value)
+    raise DataError(f"{what} is {show(plain(value))}; give {meant}.")
+
+
+def texts(value: Any, what: str, meant: str) -> tuple[str, ...]:
+    """Return names: of a list, or of one text separated by commas.
+
+    Raises:
+        DataError: a name is no text, or empty.
+    """
+    found = plain(value)
+    entries = found.split(",") if isinstance(found, str) else listed(value, what, "a list of names")
+    if not entries:
+        raise DataError(f"{what} is empty; {meant}.")
+    return tuple(_name(entry, what, meant) for entry in entries)
+
+
+def _name(entry: Any, what: str, meant: str) -> str:
+    name = plain(entry)
+    if not isinstance(name, str):
+        raise DataError(
+            f"{what} has {show(name)} ({type(name).__name__}) among its names, which are text; "
+            f"{meant}."
+        )
+    if not 0 < len(name.strip()) <= _LONGEST_NAME:
+        length = f"a name of {len(name)} letters" if name.strip() else "an empty name"
+        raise DataError(f"{what} has {length}; {meant}.")
+    return name.strip()
+
+
+def holds_names(value: Any) -> bool:
+    """Say whether a value is names itself, not a list of several lists of names."""
+    found = plain(value)
+    if isinstance(found, str):
+        return True
+    entries = listed(value, "channels", "a list of names")
+    return not any(
+        isinstance(entry, list | tuple) or (_is_array(entry) and len(entry.shape) > 0)
+        for entry in entries
+    )
+
+
+def show(value: Any) -> str:
+    """Return a value for a message, never long."""
+    try:
+        text = repr(value)
+    except Exception:  # of a stranger's class
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _is_array(value: Any) -> bool:
+    return hasattr(value, "shape") and hasattr(value, "__array__") and not isinstance(value, type)
+
+
+def _size(value: Any) -> int:
+    return int(np.prod(value.shape))

@@ -1,0 +1,94 @@
+"""Where an encoder came from, so that a copy in another process or file can be loaded again."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.errors import DataError, UserError
+from physio_mae_jax.inference.pretrained import load_model
+from physio_mae_jax.inference.trained import TrainedModel, load_checkpoint
+from physio_mae_jax.training.model_contract import ModelContract
+
+CHECKPOINT, PRETRAINED = "checkpoint", "pretrained"
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """The folder that a model was loaded from.
+
+    Attributes:
+        kind: 'checkpoint' of a run, or 'pretrained', as ``save_pretrained`` wrote it.
+        path: of the folder, absolute; or its name on the Hugging Face hub.
+        allow_hub: it may be fetched from there.
+    """
+
+    kind: str
+    path: str
+    allow_hub: bool = False
+
+    @classmethod
+    def of(cls, kind: str, path: str | Path, allow_hub: bool = False) -> "Origin":
+        """Describe a folder so that it is found from any current folder."""
+        folder = Path(path).expanduser()
+        found = folder.is_dir() or not allow_hub
+        return cls(kind, str(folder.absolute() if found else path), allow_hub)
+
+    def load(self) -> TrainedModel:
+        """Load the model; raises as ``load_checkpoint`` and ``load_model``."""
+        if self.kind == CHECKPOINT:
+            return load_checkpoint(self.path)
+        return load_model(self.path, allow_hub=self.allow_hub)
+
+    def load_again(self) -> TrainedModel:
+        """Load the model for an encoder that was saved with its place instead of its weights.
+
+        Raises:
+            DataError: the folder is gone or cannot be read.
+        """
+        try:
+            return self.load()
+        except UserError as error:
+            raise DataError(
+                f"a saved encoder refers to its folder {self.path}, which cannot be loaded: "
+                f"{error} Put the folder back there, or make the encoder again of its new place "
+                "and save it anew."
+            ) from error
+
+    def other_weights(self) -> DataError:
+        """Return the error for a folder that holds another model by now."""
+        return DataError(
+            f"a saved encoder refers to its folder {self.path}, which holds another model by now: "
+            "its weights or its contract have another hash (was the run trained on?). Put the "
+            "model back, or make the encoder again and save it anew."
+        )
+
+
+def to_plain(trained: TrainedModel) -> dict[str, Any]:
+    """Return a model as NumPy arrays, and the rest as text."""
+    return {
+        "contract": json.dumps(trained.contract.to_json()),
+        "params": jax.tree.map(np.asarray, trained.params),
+        "trained_on": trained.trained_on.to_json(),
+        "origin": trained.origin,
+    }
+
+
+def of_plain(content: Mapping[str, Any]) -> TrainedModel:
+    """Invert ``to_plain``.
+
+    Raises:
+        DataError: it is of another version of this program.
+    """
+    where, way_out = "a saved encoder", "save it again with this version."
+    return TrainedModel(
+        contract=ModelContract.from_json(json.loads(content["contract"]), where),
+        params=content["params"],
+        trained_on=TrainingRecord.from_json(content["trained_on"], where, way_out),
+        origin=content["origin"],
+    )

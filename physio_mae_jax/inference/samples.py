@@ -1,0 +1,101 @@
+"""Samples as a caller has them, as arrays of real numbers; what is masked is NaN."""
+
+from collections.abc import Iterator, Mapping, Set
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.inference.arguments import show
+from physio_mae_jax.signals.levels import without_large_offset
+
+
+class Samples(NamedTuple):
+    """Numbers of a recording or several.
+
+    Attributes:
+        values: of any real type; a mapped file stays mapped.
+        are_whole: they were integers, whatever ``values`` are.
+        num_missing: values that were masked or NA.
+    """
+
+    values: np.ndarray
+    are_whole: bool
+    num_missing: int = 0
+
+
+def samples_of(signal: Any, name: str) -> Samples:
+    """Return the numbers of an array, a list of numbers, or what can be made an array.
+
+    Args:
+        signal: anything that NumPy makes an array of; masked arrays of any type.
+        name: for messages.
+
+    Raises:
+        DataError: these are no real numbers, or no array can be made of it.
+    """
+    if isinstance(signal, list | tuple) and any(entry is np.ma.masked for entry in signal):
+        hidden = [entry is np.ma.masked for entry in signal]
+        shown = [0 if is_hidden else entry for entry, is_hidden in zip(signal, hidden, strict=True)]
+        signal = np.ma.array(_array(shown, name), mask=hidden)
+    if isinstance(signal, np.ma.MaskedArray):
+        return _unmasked(signal, name)
+    array = _refuse_no_numbers(_array(signal, name), name)
+    return Samples(array, array.dtype.kind in "iu")
+
+
+def _array(signal: Any, name: str) -> np.ndarray:
+    if isinstance(signal, Mapping | Set | Iterator):
+        raise DataError(
+            f"{name} is a {type(signal).__name__}; give an array [channel, sample], a frame, or a "
+            "list of these."
+        )
+    try:
+        array = np.asarray(signal)
+    except Exception as error:  # of NumPy or of another library's conversion
+        raise DataError(
+            f"no array can be made of {name} ({type(error).__name__}: {str(error)[:200]}); give "
+            "numbers [channel, sample]; recordings of several lengths go into a list of arrays."
+        ) from error
+    # Of ml_dtypes, which NumPy does not know.
+    is_short = array.dtype.name.startswith(("bfloat16", "float8"))
+    return array.astype(np.float32) if is_short else array
+
+
+def _refuse_no_numbers(array: np.ndarray, name: str) -> np.ndarray:
+    if array.dtype.kind not in "fiu":
+        raise DataError(
+            f"{name} is an array of {array.dtype}; a signal is real numbers, float or integer. "
+            "Convert it, and leave out columns that are no signal, such as times."
+        )
+    return array
+
+
+def _unmasked(signal: np.ma.MaskedArray, name: str) -> Samples:
+    """Return masked numbers with NaN where they are masked, whatever lies below."""
+    values, mask = _refuse_no_numbers(signal.data, name), np.ma.getmaskarray(signal)
+    whole = values.dtype.kind in "iu"
+    if not mask.any():
+        return Samples(np.asarray(values), whole)
+    if whole:
+        # One value of its own row, so that what lies below a mask is no reason to shift it.
+        seen = np.where(mask, values.dtype.type(0), values)
+        if values.ndim and values.shape[-1]:
+            first = np.argmin(mask, axis=-1)[..., None]
+            seen = np.where(mask, np.take_along_axis(values, first, axis=-1), values)
+        seen = without_large_offset(seen)
+        wide = np.float64 if values.dtype.itemsize > 2 else np.float32
+        filled = seen.astype(wide)
+    else:
+        filled = np.array(values)
+    filled[mask] = np.nan
+    return Samples(filled, whole, int(mask.sum()))
+
+
+def refuse_unordered(signal: Any) -> None:
+    """Refuse what is no list of recordings although it can be iterated over."""
+    if isinstance(signal, Iterator | Set | Mapping):
+        raise DataError(
+            f"the signal is a {type(signal).__name__} ({show(signal)}); give a list of recordings, "
+            "an array or a frame."
+        )

@@ -1,0 +1,86 @@
+"""One unit for each channel of a data set, by exact factors."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from physio_mae_jax.data.prepared_index import PreparedRecord
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.units import is_known_unit, unit_factor
+
+
+def one_unit_a_channel(
+    files: Sequence[tuple[str, Sequence[str], Sequence[str]]],
+) -> dict[str, str]:
+    """Choose the unit of each channel: the first that is known.
+
+    Args:
+        files: name, canonical channel names and units of each.
+
+    Raises:
+        DataError: a channel is in units of different quantities; both files are named.
+    """
+    chosen: dict[str, tuple[str, str]] = {}
+    for name, channels, units in files:
+        for channel, unit in zip(channels, units, strict=True):
+            if not is_known_unit(unit):
+                continue
+            first, where = chosen.setdefault(channel, (unit, name))
+            if unit_factor(unit, first) is None:
+                raise DataError(
+                    f"channel {channel} is in {first} in {where} and in {unit} in {name}, which "
+                    "are different quantities, so that there is no factor between them. Correct "
+                    "the unit in the file, rename one of the channels in the manifest's "
+                    "'channels', or prepare the files of each unit apart."
+                )
+    return {channel: unit for channel, (unit, _) in chosen.items()}
+
+
+def convert_units(
+    signal: np.ndarray, channels: Sequence[str], units: Sequence[str], wanted: Mapping[str, str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Bring the channels of a recording to their units, in place.
+
+    Args:
+        signal: [M, n] float32.
+        channels, units: [M].
+        wanted: channel -> unit; a channel whose own unit is not known stays as it is.
+
+    Returns:
+        The units [M] of the signal now, and what was converted, one sentence each.
+    """
+    new, notes = list(units), []
+    for row, (channel, unit) in enumerate(zip(channels, units, strict=True)):
+        target = wanted.get(channel, unit)
+        factor = unit_factor(unit, target) if is_known_unit(unit) else None
+        if factor is None or factor == 1.0:
+            continue
+        # A power of ten above 1 is a whole number, by which float32 divides to the last digit.
+        signal[row] = signal[row] * factor if factor > 1 else signal[row] / round(1 / factor)
+        new[row] = target
+        notes.append(f"{channel}: {unit} × {factor:g} = {target}")
+    return tuple(new), tuple(notes)
+
+
+def units_of_records(records: Sequence[PreparedRecord], name: str) -> dict[str, str]:
+    """Return the unit of each channel of a data set; '' where it is not known of some recordings.
+
+    Args:
+        records: of the data set.
+        name: of it, for the error.
+
+    Raises:
+        DataError: a channel is in several units.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for record in records:
+        for channel, unit in zip(record.channels, record.units, strict=True):
+            found.setdefault(channel, {})[unit] = None
+    for channel, units in found.items():
+        known = sorted(filter(is_known_unit, units))
+        if len(known) > 1:
+            raise DataError(
+                f"channel {channel} of {name} is in {' and '.join(known)}; one unit is needed. "
+                "Prepare the recordings of each unit apart."
+            )
+    return {c: next(iter(units)) if len(units) == 1 else "" for c, units in found.items()}

@@ -1,0 +1,78 @@
+"""Where shards wait until a data set is whole, and the move into its place."""
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+from physio_mae_jax.errors import UserError
+from physio_mae_jax.locks import locked
+
+LOCK = ".lock"
+
+
+@contextlib.contextmanager
+def telling_a_full_disk(place: Path) -> Iterator[None]:
+    """Turn the errors of a disk that is full, read-only or gone into a ``UserError``."""
+    try:
+        yield
+    except OSError as error:
+        # What the writer of shards raises has no number.
+        writing = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, None)
+        raise UserError(
+            f"cannot {'write to' if writing else 'prepare'} {place}: {error}. Free some space, "
+            "bring back what is gone or choose another --out, then run the same command again: it "
+            "goes on where it was."
+        ) from error
+
+
+def refuse_existing(folder: Path, overwrite: bool) -> None:
+    """Put a data set back whose replacement was cut short; refuse one that is to be kept."""
+    if not folder.exists() and _replaced(folder).exists():
+        os.replace(_replaced(folder), folder)
+    if folder.exists() and not overwrite:
+        raise UserError(f"{folder} exists already; use it, or prepare it again with --overwrite.")
+
+
+def remove_remains(staging: Path, folder: Path) -> None:
+    """Remove what a run left that ended between moving the data set into place and tidying up."""
+    if not (folder.exists() and staging.exists()):
+        return
+    shards = [path for path in folder.iterdir() if ".array_record" in path.name]
+    ours = [staging / path.name for path in shards]
+    if all(b.exists() and a.samefile(b) for a, b in zip(shards, ours, strict=True)):
+        with contextlib.suppress(UserError), hold(staging):
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def hold(staging: Path) -> Iterator[None]:
+    """Make a folder and hold it for this process alone."""
+    staging.mkdir(parents=True, exist_ok=True)
+    way_out = "Wait for it, or choose another --out."
+    with locked(staging / LOCK, f"another process is preparing {staging.parent}", way_out):
+        yield
+
+
+def _replaced(folder: Path) -> Path:
+    return folder.with_name(f".replaced-{folder.name}")
+
+
+def replace_folder(new: Path, folder: Path) -> None:
+    """Move a folder to its place; what was there goes only once the new one is."""
+    old = _replaced(folder)
+    if folder.exists():
+        shutil.rmtree(old, ignore_errors=True)
+        os.replace(folder, old)
+    os.replace(new, folder)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def link(path: Path, target: Path) -> None:
+    """Put a file at a second place without copying it, where the file system can."""
+    try:
+        os.link(path, target)
+    except OSError:
+        shutil.copyfile(path, target)

@@ -1,0 +1,66 @@
+"""Names that come from data, made safe to print: on a terminal, in a log, a report or a picture.
+
+A name keeps its letters, of whatever script. What acts on the reader instead of being read is
+written out: escape sequences of terminals, line breaks, marks that reverse the order of letters,
+halves of surrogate pairs.
+"""
+
+import logging
+import unicodedata
+
+LONGEST_NAME = 120
+# Control, format, surrogate, separators of lines and of paragraphs: written out as \x1b, \u202e.
+_ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
+# Format characters that spelling needs: Persian and Indic scripts join letters by them.
+_SPELLING = "\u200c\u200d"
+
+
+def printable(text: object, longest: int | None = LONGEST_NAME) -> str:
+    r"""Return a name on one line, without anything that a terminal or a reader of text obeys.
+
+    Args:
+        text: any object, which is shown as ``str`` shows it.
+        longest: letters that are kept, the last of which becomes '…'; None for all.
+    """
+    shown = str(text)
+    if longest is not None and len(shown) > longest:
+        shown = shown[: longest - 1] + "…"
+    if shown.isprintable():
+        return shown
+    return "".join(_written_out(letter) for letter in shown)
+
+
+def printable_lines(text: object, indent: str = "  ") -> str:
+    """Return text of several lines without what a terminal obeys.
+
+    Lines after the first are indented, so that a line break within a name never begins what looks
+    like a message of its own.
+    """
+    first, *more = str(text).split("\n")
+    lines = [first, *(line if line.startswith((indent, "|")) else indent + line for line in more)]
+    return "\n".join("\t".join(printable(p, None) for p in line.split("\t")) for line in lines)
+
+
+class Lines(str):
+    """Text that is meant to be of several lines in a log."""
+
+
+class PrintableFormatter(logging.Formatter):
+    """Formats log records so that no name in them acts on the terminal or begins a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Return the text of a record."""
+        if isinstance(record.args, tuple):
+            record = logging.makeLogRecord(vars(record))
+            record.args = tuple(
+                printable(arg, None) if type(arg) is str else arg for arg in record.args or ()
+            )
+        return printable_lines(super().format(record))
+
+
+def _written_out(letter: str) -> str:
+    if letter.isprintable() or letter in _SPELLING:
+        return letter
+    if unicodedata.category(letter) not in _ACTING:
+        return letter
+    return letter.encode("unicode_escape").decode("ascii")

@@ -1,0 +1,303 @@
+"""What every setting may be: one table for all of ``configs/``, checked before anything is opened.
+
+Bounds are wide: they keep out what cannot be meant (a batch of 10^12) or would never end, and leave
+the rest to the checks of those who know more, such as whether patches divide a window.
+"""
+
+import dataclasses
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.setting_kinds import (
+    Choice,
+    Flag,
+    Kind,
+    LocalPath,
+    Number,
+    Numbers,
+    Text,
+    refuse_fault,
+)
+
+_SEED = Number(low=0, high=2**32 - 1, whole=True, example=0)
+_SHARE = Number(low=0.0, high=1.0, example=0.1)
+_SHARE_BELOW_1 = Number(low=0.0, high=1.0, below=True, example=0.1)
+_INSIDE_0_1 = Number(low=0.0, high=1.0, above=True, below=True, example=0.75)
+_RATE_HZ = Number(low=1.0, high=50_000.0, example=100.0)
+_SECONDS = Number(low=0.0, high=604_800.0, above=True, example=30.0)
+_SECONDS_OR_0 = Number(low=0.0, high=604_800.0, example=0.0)
+_HZ = Number(low=0.0, high=25_000.0, example=0.5)
+_ABOVE_0_HZ = Number(low=0.0, high=25_000.0, above=True, example=0.5)
+_RATE_OF_LEARNING = Number(low=0.0, high=100.0, above=True, example=1e-3)
+_DEVIATIONS = Number(low=0.0, high=10.0, below=True, example=0.1)
+_WEIGHT = Number(low=0.0, high=1e6, example=1.0)
+_THREADS = Number(low=0, high=1024, whole=True, example=4)
+_WORKERS = Number(low=1, high=1024, whole=True, example=2)
+_SUBJECTS = "'S02,S05'"
+
+
+def _whole(low: int, high: int, example: int) -> Number:
+    return Number(low=low, high=high, whole=True, example=example)
+
+
+_STEPS = _whole(1, 10**9, 1_000)
+
+SETTINGS: dict[str, Kind] = {
+    "task": Choice(
+        ("pretrain", "finetune", "features", "retrieval", "compare", "loso", "evaluate")
+    ),
+    "seed": _SEED,
+    "num_devices": _whole(0, 2**20, 0),
+    "fsdp": _whole(1, 2**20, 1),
+    "batch_size": _whole(1, 2**18, 64),
+    "accumulation_steps": _whole(1, 2**18, 1),
+    "sampling_rate_hz": _RATE_HZ,
+    "window_seconds": _SECONDS,
+    "unit_seconds": _SECONDS_OR_0,
+    "num_threads": _THREADS,
+    "num_workers": _WORKERS,
+    "report": Flag(),
+    # Which run or weights.
+    "run": LocalPath("runs/first"),
+    "start": LocalPath("runs/first"),
+    "pretrained": LocalPath("shared/model"),
+    "weights": LocalPath("weights.pth"),
+    "weights_config": LocalPath("config.json"),
+    # Which data.
+    "data.sets": Text("ptbxl:2+bidmc:1"),
+    "data.root": LocalPath("data"),
+    "data.path": LocalPath("recordings"),
+    "data.manifest": LocalPath("manifest.json"),
+    "data.files": Text("a.edf,b.edf"),
+    "data.channels": Text("II,PPG"),
+    "data.missing_channels": Choice(("error", "mask")),
+    "data.on_invalid": Choice(("error", "skip")),
+    "data.band_hz": Numbers(
+        each=_HZ,
+        least=2,
+        most=2,
+        words="(low, high) in Hz with 0 < low < high, or (0, 0) for none,",
+        example=(0.5, 40.0),
+        rule=lambda band: tuple(band) == (0, 0) or 0 < band[0] < band[1],
+    ),
+    "data.split": Text("random=|0.1|0.1"),
+    "data.split_seed": _SEED,
+    "data.max_held_out_windows": _whole(1, 10**7, 256),
+    "data.num_threads": _THREADS,
+    "data.cache_mib": _whole(0, 2**24, 1024),
+    "data.tempo_range": Numbers(
+        each=Number(low=0.25, high=4.0, example=1.0),
+        least=2,
+        most=2,
+        words="(slowest, fastest) with 0.25 ≤ slowest ≤ 1 ≤ fastest ≤ 4",
+        example=(0.6, 1.6),
+        rule=lambda tempo: tempo[0] <= 1 <= tempo[1],
+    ),
+    "data.augment.noise": _DEVIATIONS,
+    "data.augment.drift": _DEVIATIONS,
+    "data.augment.mains": _DEVIATIONS,
+    "data.augment.channel_drop": _SHARE_BELOW_1,
+    "data.augment.time_mask": _SHARE_BELOW_1,
+    "data.cohort.num_subjects": _whole(1, 100_000, 64),
+    "data.cohort.recordings_per_subject": _whole(1, 1_000, 2),
+    "data.cohort.seconds": Number(low=2.0, high=86_400.0, example=60.0),
+    "data.cohort.sampling_rate_hz": Number(low=50.0, high=5_000.0, example=100.0),
+    "data.cohort.noise_level": Number(low=0.0, high=1_000.0, example=1.0),
+    "data.cohort.seed": _SEED,
+    "sets": Text("ptbxl"),
+    "root": LocalPath("data"),
+    "path": LocalPath("recordings"),
+    "split": Text("random=|0.1|0.1"),
+    "part": Choice(("train", "validation", "test", "all")),
+    # The model.
+    "model.sampling_rate_hz": _RATE_HZ,
+    "model.num_samples": _whole(1, 50_000_000, 3_000),
+    "model.patch_samples": _whole(1, 50_000_000, 30),
+    "model.patch_scales": _whole(1, 1_024, 8),
+    "model.width": _whole(2, 65_536, 512),
+    "model.depth": _whole(1, 1_000, 12),
+    "model.num_heads": _whole(1, 4_096, 8),
+    "model.decoder_width": _whole(2, 65_536, 256),
+    "model.decoder_depth": _whole(1, 1_000, 4),
+    "model.decoder_num_heads": _whole(1, 4_096, 4),
+    "model.encoder_attention": Choice(("factorized", "joint")),
+    "model.decoder_attention": Choice(("factorized", "joint")),
+    "model.attention_block_seconds": _SECONDS_OR_0,
+    "model.channel_attention": Flag(),
+    "model.channel_smoothing": Flag(),
+    "model.mlp_rank_ratio": _SHARE,
+    "model.attention_rank_ratio": _SHARE,
+    "model.class_token": Flag(),
+    "model.decoder_class_position": Choice(("always", "never", "one_channel")),
+    "model.rotary_positions": Choice(("column", "token")),
+    "model.waveform_branch": Flag(),
+    "model.convolutional_stem": Choice(("none", "normalised", "folded")),
+    "model.waveform_head_norm": Flag(),
+    "model.channel_identity": Flag(),
+    "model.decoder_channel_identity": Flag(),
+    "model.attention_implementation": Choice(("xla", "cudnn", "fused")),
+    "model.remat": Choice(("none", "elementwise", "full")),
+    "model.unroll_layers": Flag(),
+    "model.compute_dtype": Choice(("float32", "bfloat16")),
+    "model.wavelet.bank": Choice(("hz", "samples")),
+    "model.wavelet.num_scales": _whole(2, 1_024, 64),
+    "model.wavelet.lowest_frequency_hz": _ABOVE_0_HZ,
+    "model.wavelet.highest_frequency_hz": _ABOVE_0_HZ,
+    "model.wavelet.difference_planes": Flag(),
+    # Objectives.
+    "objective.mask.kind": Choice(("tubelet", "random_rows", "time_scale", "random")),
+    "objective.mask.ratio": _INSIDE_0_1,
+    "objective.mask.row_ratio": _INSIDE_0_1,
+    "objective.mask.channel_drop": _SHARE_BELOW_1,
+    "objective.mask_before_wavelet": Flag(),
+    "objective.waveform_weight": _WEIGHT,
+    "objective.waveform_columns": Choice(("hidden", "all")),
+    "objective.plane_weights": Numbers(
+        each=_WEIGHT,
+        least=1,
+        most=3,
+        words="a weight from 0 to 1e+06 for each wavelet plane",
+        example=(1.0, 0.5, 0.1),
+    ),
+    "objective.band_hz": Numbers(
+        each=_HZ,
+        least=2,
+        most=2,
+        words="(low, high) in Hz with 0 < low < high",
+        example=(0.5, 50.0),
+        rule=lambda band: 0 < band[0] < band[1],
+    ),
+    "objective.band_edge_octaves": Number(low=0.0, high=100.0, above=True, example=1.0),
+    "objective.band_floor": _SHARE,
+    "objective.scale_tilt": Number(low=-100.0, high=100.0, example=0.5),
+    "objective.focal_gamma": Number(low=0.0, high=100.0, example=2.0),
+    "objective.label_smoothing": _SHARE_BELOW_1,
+    "objective.balance": Choice(("none", "inverse", "effective")),
+    "objective.mixup": Number(low=0.0, high=1_000.0, example=0.2),
+    "contrastive.weight": _WEIGHT,
+    "contrastive.view": Choice(("masked", "whole")),
+    "contrastive.same_subject_negatives": Flag(),
+    "contrastive.temperature": Number(low=0.01, high=1_000.0, example=0.07),
+    "contrastive.temperature_is_learned": Flag(),
+    "contrastive.projection_width": _whole(1, 65_536, 256),
+    # Training.
+    "optimizer.peak_learning_rate": _RATE_OF_LEARNING,
+    "optimizer.end_learning_rate": Number(low=0.0, high=100.0, example=1e-6),
+    "optimizer.warmup_steps": _whole(0, 10**9, 50),
+    "optimizer.weight_decay": Number(low=0.0, high=1_000.0, example=0.05),
+    "optimizer.clip_norm": Number(low=0.0, high=1e9, above=True, example=3.0),
+    "optimizer.beta1": _SHARE_BELOW_1,
+    "optimizer.beta2": _SHARE_BELOW_1,
+    "loop.num_steps": _STEPS,
+    "loop.log_every_steps": _STEPS,
+    "loop.evaluate_every_steps": _STEPS,
+    "loop.checkpoint_every_steps": _STEPS,
+    "loop.keep_checkpoints": _whole(1, 10**6, 3),
+    "loop.stall_seconds": Number(low=1.0, high=3.2e7, example=1_800.0),
+    "loop.profile_at_step": _whole(0, 10**9, 0),
+    "loop.profile_num_steps": _whole(1, 10_000, 5),
+    # Learning from labels.
+    "architecture": Choice(("mae", "resnet1d_wang", "xresnet1d101")),
+    "units.task": Text("superclass"),
+    "units.classes": Text("N,S,V,F"),
+    "units.require_label": Flag(),
+    "units.max_windows": _whole(1, 10**6, 16),
+    "units.event_position": _SHARE,
+    "units.stretch_step": Number(low=0.001, high=1e6, example=1.0),
+    "label_fraction": Number(low=0.0, high=1.0, above=True, example=0.1),
+    "balanced_sampling": Flag(),
+    "head.kind": Choice(("linear", "attention", "reasoning", "residual_mlp")),
+    "head.num_classes": _whole(1, 10**6, 5),
+    "head.num_queries": _whole(1, 4_096, 16),
+    "head.dropout_rate": _SHARE_BELOW_1,
+    "head.hidden_width": _whole(1, 65_536, 512),
+    "head.num_blocks": _whole(0, 1_000, 2),
+    "head.arcface": Flag(),
+    "head.arcface_scale": Number(low=0.0, high=1e6, above=True, example=30.0),
+    "head.arcface_margin": Number(low=0.0, high=math.pi / 2, below=True, example=0.5),
+    "layer_decay": Number(low=0.0, high=1.0, above=True, example=0.75),
+    "frozen_blocks": _whole(-1, 1_000, -1),
+    "average_decay": _SHARE_BELOW_1,
+    "patience": _whole(0, 10**9, 10),
+    "evaluation.threshold_beta": Number(low=0.01, high=1_000.0, example=1.0),
+    "evaluation.num_replicates": _whole(10, 100_000, 1_000),
+    "evaluation.least_positives": _whole(1, 10**6, 10),
+    # Judging what is there.
+    "method": Choice(("head", "probe", "knn")),
+    "features": Text("trained,untrained"),
+    "refit": Flag(),
+    "rows": Text("pretrained,scratch"),
+    "fractions": Text("0.1,1"),
+    "seeds": Text("0,1,2"),
+    "validation_share": Number(low=0.0, high=1.0, above=True, below=True, example=0.2),
+    "subjects": Text(_SUBJECTS),
+    "max_windows_per_subject": _whole(1, 10**6, 40),
+    "probe_recordings": _whole(1, 10**7, 300),
+    "probe_windows": _whole(1, 10**6, 4),
+    # Embedding files.
+    "process_index": _whole(0, 2**20, 0),
+    "process_count": _whole(0, 2**20, 0),
+    "labels": Text("superclass"),
+    "format": Choice(("npz", "parquet", "array_record")),
+    "recordings_per_shard": _whole(1, 10**7, 256),
+    "encoding.output": Choice(("pooled", "channels", "columns", "tokens")),
+    "encoding.overlap": _SHARE_BELOW_1,
+    "encoding.derive_leads": Flag(),
+    "encoding.unknown_channels": Choice(("error", "leave_out")),
+    "encoding.on_invalid": Choice(("error", "skip")),
+    "encoding.num_threads": _THREADS,
+}
+_SECTIONS = {key.rpartition(".")[0] for key in SETTINGS if "." in key} | {"data.raw_manifests"}
+
+
+def check_settings(values: Mapping[str, Any], section: str = "", shown: str = "") -> None:
+    """Refuse values that a setting cannot have.
+
+    Settings that the table does not know are left to whoever reads them.
+
+    Args:
+        values: settings, and sections of settings; anything with ``items``.
+        section: which section of the table they are, such as 'model'; '' for all of a config.
+        shown: what stands before their names in an error, where not the section.
+
+    Raises:
+        ConfigError: names the setting, the value found, what it may be and an example.
+    """
+    for name, value in values.items():
+        key = f"{section}.{name}" if section else name
+        label = f"{shown or section}.{name}" if section or shown else name
+        # Rows of a comparison are configs of their own, also where a setting has their name.
+        is_row = not section and hasattr(value, "items") and "batch_size" in value
+        if is_row or (hasattr(value, "items") and key not in SETTINGS):
+            check_settings(value, "" if is_row else key, label)
+        elif key in _SECTIONS:
+            raise ConfigError(f"{label} is {str(value)[:80]!r}; a section of settings is needed.")
+        elif key in SETTINGS:
+            refuse_fault(SETTINGS[key], label, value)
+        elif section == "data.raw_manifests":
+            refuse_fault(LocalPath(), label, value)
+
+
+def check_fields(instance: Any, section: str) -> None:
+    """Check the fields of a dataclass of settings as ``check_settings`` does, but not those within.
+
+    Raises:
+        ConfigError: as said there.
+    """
+    values = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
+    own = {name: value for name, value in values.items() if not dataclasses.is_dataclass(value)}
+    check_settings(own, section)
+
+
+def path_settings(values: Mapping[str, Any]) -> list[str]:
+    """Return the names of the settings of a config that are paths and not empty."""
+    found = []
+    for key, kind in SETTINGS.items():
+        value: Any = values
+        for name in key.split("."):
+            value = value[name] if hasattr(value, "items") and name in value else None
+        if isinstance(kind, LocalPath) and isinstance(value, str) and value:
+            found.append(key)
+    return found

@@ -1,0 +1,60 @@
+"""Band-limited values between samples, for ratios of rates without small whole numbers.
+
+The filter is that of the polyphase resampling of ``signals.preprocess``, a sinc in a Kaiser window,
+at the exact place of each new sample: time and memory do not depend on the ratio's numbers.
+"""
+
+import functools
+
+import numpy as np
+
+# Zero crossings of the sinc on each side, and beta of the Kaiser window; as scipy's resample_poly.
+ZERO_CROSSINGS = 10
+_KAISER_BETA = 5.0
+_TABLE_STEPS = 4096  # a zero crossing; straight lines between them are right to 1e-7
+_VALUES_AT_A_TIME = 2**18
+
+
+def half_width(step: float) -> int:
+    """Return how many old samples on each side a new one depends on.
+
+    Args:
+        step: old samples from one new sample to the next.
+    """
+    return int(np.ceil(ZERO_CROSSINGS * max(1.0, step)))
+
+
+def interpolate(samples: np.ndarray, first: float, step: float, count: int) -> np.ndarray:
+    """Evaluate a signal at places ``first``, ``first + step``, … among its samples.
+
+    Args:
+        samples: [M, n] float, n > 0; continued past both ends by the last value.
+        first: place of the first new sample, 0 being ``samples[:, 0]``.
+        step: old samples from one new sample to the next; above 1 it is low-pass filtered.
+        count: new samples.
+
+    Returns:
+        [M, count] float64.
+    """
+    width, scale = half_width(step), max(1.0, step)
+    taps = np.arange(1 - width, width + 1)
+    made = np.empty((len(samples), count))
+    size = max(1, _VALUES_AT_A_TIME // len(taps))
+    for begin in range(0, count, size):
+        places = first + step * np.arange(begin, min(begin + size, count))
+        base = np.floor(places).astype(np.int64)
+        distance = np.abs((places - base)[:, None] - taps) / scale
+        weights = np.interp(distance, *_kernel(), right=0.0)
+        weights /= weights.sum(axis=1, keepdims=True)
+        rows = np.clip(base[:, None] + taps, 0, samples.shape[1] - 1)
+        for channel, values in enumerate(samples):
+            made[channel, begin : begin + size] = np.einsum("ct,ct->c", weights, values[rows])
+    return made
+
+
+@functools.lru_cache(maxsize=1)
+def _kernel() -> tuple[np.ndarray, np.ndarray]:
+    """Return distances in zero crossings, and the kernel there."""
+    distance = np.arange(ZERO_CROSSINGS * _TABLE_STEPS + 1) / _TABLE_STEPS
+    inside = np.sqrt(np.maximum(0.0, 1 - (distance / ZERO_CROSSINGS) ** 2))
+    return distance, np.sinc(distance) * np.i0(_KAISER_BETA * inside)

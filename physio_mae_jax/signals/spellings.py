@@ -1,0 +1,174 @@
+"""The spellings of channel names: which of them mean the same electrode or sensor.
+
+A name is a kind ('EEG', 'ECG', 'Lead', ...), a place ('C3', 'II', ...) and a reference ('-REF',
+'-A2', ...), in any case and with any separators. The reference is not the electrode; two scalp
+electrodes ('C3-C4') are a bipolar derivation, which is neither of them, and a sign ('-aVR') makes
+another signal. Only what is exact is understood.
+"""
+
+import re
+import unicodedata
+
+from physio_mae_jax.signals.units import is_known_unit
+from physio_mae_jax.signals.vocabulary import TEN_TEN, TEN_TWENTY, TWELVE_LEADS, VOCABULARY
+
+_SEPARATORS = re.compile(r"[\s_.:/\\()\[\]\-]+")
+_HYPHENS = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
+# A minus before a name that follows nothing or a space ('-aVR', 'ECG -aVR'), or behind the name.
+_SIGN = re.compile(r"(?:^|[\s(])[-+](?=\w)|\w\s*[-+]$")
+_BRACKETED_UNIT = re.compile(r"^(.+?)[\s_]*[(\[]([^()\[\]]*)[)\]]$", re.DOTALL)
+_MEAN_REFERENCE = re.compile(r"\(?\s*([am][12])\s*[+,]\s*([am][12])\s*\)?(?:\s*/\s*2)?")
+_LONGEST = 60  # letters of a name that can mean anything here
+
+_EEG_PLACES = {place.lower(): place for place in (*TEN_TWENTY, *TEN_TEN)} | {
+    **{"t7": "T3", "t8": "T4", "p7": "T5", "p8": "T6"},
+}
+# Electrodes away from the scalp, which others are held against.
+_REFERENCE_PLACES = ("a1", "a2", "m1", "m2")
+_REFERENCES = (
+    *_REFERENCE_PLACES,
+    *("ref", "le", "ar", "avg", "av", "average", "car", "aa", "lm", "nose"),
+    *("a1a2", "a2a1", "m1m2", "m2m1", "a1 a2", "a2 a1", "m1 m2", "m2 m1"),
+    *("linked ears", "linked mastoids", "avg ref", "average ref", "ears", "mastoids"),
+)
+_LEADS = {lead.lower(): lead for lead in (*TWELVE_LEADS, "V7", "V8", "V9", "V3R", "V4R")} | {
+    **{"di": "I", "dii": "II", "diii": "III"},  # derivación, dérivation, derivação
+}
+# Exact only where it is said that they are of an ECG.
+_LEADS_OF_ECG = {
+    **{"d1": "I", "d2": "II", "d3": "III", "v": "V", "vx": "VX", "vy": "VY", "vz": "VZ"},
+    **{"la ra": "I", "ll ra": "II", "ll la": "III", "mcl1": "MCL1", "mcl 1": "MCL1"},
+}
+_MODIFIED_LEADS = {"mli": "I", "mlii": "II", "ml2": "II", "mliii": "III", "ml5": "V5", "mv1": "V1"}
+_ECG_WORDS = ("ecg", "ekg", "lead")
+
+# Spellings of PhysioNet, Empatica, NSRR and others, with one space for every separator.
+_ALIASES = {
+    **_MODIFIED_LEADS,
+    **{"mcl 1": "MCL1", "frank x": "VX", "frank y": "VY", "frank z": "VZ"},
+    **{"pleth": "PPG", "bvp": "PPG", "plethysmogram": "PPG", "plethysmograph": "PPG"},
+    **{"photoplethysmogram": "PPG", "photoplethysmography": "PPG", "ppg pleth": "PPG"},
+    **{"spo2 pleth": "PPG", "pleth ppg": "PPG", "ppg ir": "PPG_INFRARED", "ppg r": "PPG_RED"},
+    **{"gsr": "EDA", "skin conductance": "EDA", "electrodermal activity": "EDA"},
+    **{"ekg": "ECG", "ecg ecg": "ECG", "electrocardiogram": "ECG"},
+    **{"sao2": "SPO2", "sp o2": "SPO2", "sa o2": "SPO2"},
+    **{"eeg eeg": "EEG", "electroencephalogram": "EEG"},
+    **{"fpz cz": "EEG_FPZ_CZ", "pz oz": "EEG_PZ_OZ"},
+    **{"eog horizontal": "EOG", "horizontal eog": "EOG", "eog eog": "EOG"},
+    **{"emg submental": "EMG", "submental emg": "EMG", "emg chin": "EMG", "chin emg": "EMG"},
+    **{"chin": "EMG", "submental": "EMG", "emg emg": "EMG", "electromyogram": "EMG"},
+    **{"resp oro nasal": "RESP", "respiration": "RESP", "resp resp": "RESP"},
+    **{"temp rectal": "TEMP", "temperature": "TEMP", "skin temperature": "TEMP"},
+    **{"skin temp": "TEMP", "temp skin": "TEMP"},
+    **{"arterial blood pressure": "ABP", "central venous pressure": "CVP"},
+    **{"intracranial pressure": "ICP", "pulmonary artery pressure": "PAP"},
+    **{"thor res": "RESP_THORAX", "thorax": "RESP_THORAX", "thor": "RESP_THORAX"},
+    **{"resp thor": "RESP_THORAX", "resp thoracic": "RESP_THORAX"},
+    **{"abd": "RESP_ABDOMEN", "abdo": "RESP_ABDOMEN", "abdo res": "RESP_ABDOMEN"},
+    **{"abdomen": "RESP_ABDOMEN", "resp abdo": "RESP_ABDOMEN", "resp abd": "RESP_ABDOMEN"},
+    **{"resp abdominal": "RESP_ABDOMEN", "air flow": "AIRFLOW", "resp airflow": "AIRFLOW"},
+    **{"nasal airflow": "AIRFLOW"},
+}
+for _axis in "xyz":
+    _ALIASES |= {f"{word} {_axis}": f"ACC_{_axis.upper()}" for word in ("accel", "accelerometer")}
+    _ALIASES[f"acceleration {_axis}"] = f"ACC_{_axis.upper()}"
+    _ALIASES[f"acc{_axis}"] = _ALIASES[f"{_axis} acc"] = f"ACC_{_axis.upper()}"
+    _ALIASES |= {f"{word} {_axis}": f"GYRO_{_axis.upper()}" for word in ("gyr", "gyroscope")}
+for _side, _words in (("L", ("left", "l", "loc", "left eye")), ("R", ("right", "r", "roc"))):
+    for _word in _words:
+        _ALIASES |= {f"eog {_word}": f"EOG_{_side}", f"{_word} eog": f"EOG_{_side}"}
+_ALIASES |= {"loc": "EOG_L", "roc": "EOG_R", "eogl": "EOG_L", "eogr": "EOG_R"}
+_ALIASES |= {"leog": "EOG_L", "reog": "EOG_R"} | {f"acc {a} g": f"ACC_{a.upper()}" for a in "xyz"}
+# Held against a mastoid or ear, E1 and E2 are the eyes'; alone they may be of any numbered net.
+_EYES = {"loc": "EOG_L", "e1": "EOG_L", "roc": "EOG_R", "e2": "EOG_R"}
+_NAMES = {_SEPARATORS.sub(" ", name).lower(): name for name in VOCABULARY}
+
+
+def bare(name: str) -> str:
+    """Strip what surrounds a name: spaces, quotes in pairs, and commas behind it."""
+    while True:
+        stripped = name.strip().rstrip(",").rstrip()  # BIDMC's headers have commas after names
+        if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in "\"'`":
+            stripped = stripped[1:-1]
+        if stripped == name:
+            return name
+        name = stripped
+
+
+def understood(name: str) -> str | None:
+    """Return the canonical name that a spelling means; None where it means none for certain."""
+    text = unicodedata.normalize("NFKC", name).translate(_HYPHENS).lower()
+    if len(text) > _LONGEST or "," in text:
+        return None
+    unit = _BRACKETED_UNIT.match(text)
+    if unit and is_known_unit(unit[2]) and (len(unit[2]) > 1 or unit[2] in "v%"):
+        return understood(unit[1])
+    if _SIGN.search(text):
+        return None
+    words = " ".join(_SEPARATORS.sub(" ", _joined_references(text)).split())
+    if words in _NAMES:
+        return _NAMES[words]
+    return _ALIASES.get(words) or _lead(words) or _eye(words) or _electrode(words)
+
+
+def names_an_electrode_only(name: str) -> bool:
+    """Say whether a name is a place on the scalp that does not say that it is of an EEG."""
+    text = " ".join(_SEPARATORS.sub(" ", name).lower().split())
+    return text in _EEG_PLACES
+
+
+def reference_of(name: str) -> str:
+    """Return what an electrode is held against, in capitals; '' where that is not said."""
+    words = " ".join(_SEPARATORS.sub(" ", _joined_references(name.lower())).split())
+    place, _, reference = words.removeprefix("eeg").strip().partition(" ")
+    return (reference or _glued(place)[1]).upper()
+
+
+def _joined_references(text: str) -> str:
+    """Write '(A1+A2)/2' as 'a1a2'."""
+    return _MEAN_REFERENCE.sub(r"\1\2", text)
+
+
+def _lead(words: str) -> str | None:
+    """Read a lead of an ECG: 'ii', 'lead ii', 'ecg lead ii', 'ii ecg', 'ecgii'."""
+    place, said = words, set()
+    while word := next((w for w in _ECG_WORDS if place.startswith(w)), None):
+        place = place.removeprefix(word).strip()
+        said.add(word)
+    while word := next((w for w in _ECG_WORDS if place.endswith(f" {w}")), None):
+        place = place.removesuffix(word).strip()
+        said.add(word)
+    if place in _LEADS:
+        return _LEADS[place]
+    # 'D2' and 'Lead V' alone do not say that they are of an ECG.
+    if not said & {"ecg", "ekg"}:
+        return None
+    return _LEADS_OF_ECG.get(place) or _MODIFIED_LEADS.get(place)
+
+
+def _eye(words: str) -> str | None:
+    """Read an eye held against an ear or mastoid: 'e1 m2', 'loc a2', 'eog roc a1'."""
+    place, _, reference = words.removeprefix("eog ").partition(" ")
+    return _EYES.get(place) if reference in _REFERENCES else None
+
+
+def _electrode(words: str) -> str | None:
+    """Read an electrode of an EEG, with or without its reference."""
+    rest = words.removeprefix("eeg").strip()
+    if rest in ("fpz cz", "pz oz"):
+        return "EEG_" + rest.upper().replace(" ", "_")
+    place, _, reference = rest.partition(" ")
+    if not reference:
+        place, reference = _glued(place)
+    if place not in _EEG_PLACES or (reference and reference not in _REFERENCES):
+        return None
+    if place in _REFERENCE_PLACES and reference[:2] in _REFERENCE_PLACES:
+        return None  # one reference against the other
+    return f"EEG_{_EEG_PLACES[place]}"
+
+
+def _glued(word: str) -> tuple[str, str]:
+    """Part 'c4a1' into an electrode and its reference."""
+    if word in _EEG_PLACES or word[-2:] not in _REFERENCE_PLACES:
+        return word, ""
+    return word[:-2], word[-2:]

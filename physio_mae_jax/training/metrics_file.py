@@ -1,0 +1,79 @@
+"""metrics.jsonl and its like: lines of JSON, each of a step, appended by one process."""
+
+import json
+import logging
+from pathlib import Path
+from typing import IO, Any
+
+from physio_mae_jax.errors import UserError
+from physio_mae_jax.locks import try_lock
+from physio_mae_jax.training import artifacts
+
+_LOG = logging.getLogger(__name__)
+METRICS = "metrics.jsonl"
+
+
+def open_metrics(path: Path, step: int) -> IO[str]:
+    """Open a file to append to, for this caller alone, without the lines after ``step``.
+
+    Raises:
+        UserError: somebody else has it open to append to.
+    """
+    file = path.open("a", encoding="utf-8")
+    if not try_lock(file, path):
+        file.close()
+        raise UserError(
+            f"{path} is written by another run at this moment; wait for its end, or choose another "
+            "--workdir."
+        )
+    if drop_lines_after(path, step):
+        return file
+    file.close()  # the file was replaced
+    return open_metrics(path, step)
+
+
+def read_metrics(workdir: Path) -> list[dict[str, Any]]:
+    """Read the lines of a run's metrics.jsonl, leaving out one that was cut short."""
+    lines = (workdir / METRICS).read_bytes().splitlines()
+    return [record for line in lines if (record := _parse(line)) is not None]
+
+
+def drop_lines_after(path: Path, step: int) -> bool:
+    """Keep the whole lines of ``path`` up to ``step``.
+
+    Of step 0 none are kept: a run from the start looks at the untrained model again.
+
+    Returns:
+        Whether the file is the same one still, cut at its end; else it was replaced in one move.
+    """
+    if not path.exists():
+        return True
+    lines = path.read_bytes().splitlines(keepends=True)
+    records = [_parse(line) for line in lines]
+    kept = [
+        line
+        for line, record in zip(lines, records, strict=True)
+        if record is not None and step and record["step"] <= step
+    ]
+    broken = sum(record is None for record in records[:-1])  # the last one may be cut short
+    if broken:
+        _LOG.warning("%s: %d broken lines are dropped.", path, broken)
+    if kept == lines[: len(kept)] and all(line.endswith(b"\n") for line in kept):
+        size = sum(map(len, kept))
+        if size < path.stat().st_size:
+            with path.open("r+b") as file:
+                file.truncate(size)
+        return True
+    with artifacts.whole_file(path) as temporary:
+        temporary.write_bytes(b"".join(line.rstrip(b"\n") + b"\n" for line in kept))
+    return False
+
+
+def _parse(line: bytes) -> dict[str, Any] | None:
+    """Return what a line says; None where it is no whole line of a step."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    is_step = isinstance(record, dict) and isinstance(record.get("step"), int)
+    return record if is_step else None

@@ -1,0 +1,114 @@
+"""The folder that a run writes, held by that run alone for as long as it lives."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import jax
+import numpy as np
+from jax.experimental import multihost_utils
+
+from physio_mae_jax.local_paths import local_folder
+from physio_mae_jax.locks import LockedError, locked
+from physio_mae_jax.training import artifacts
+
+LOCK = ".lock"
+_WAY_OUT = (
+    "Wait for its end or stop it, or choose another --workdir. If that process is gone, as after a "
+    "loss of a network drive, remove {lock}."
+)
+
+
+def work_folder_of(text: object) -> Path:
+    """Return the absolute path of --workdir; nothing is made.
+
+    Raises:
+        ConfigError: it is empty, on another machine, or a file.
+    """
+    return local_folder(text, "--workdir")
+
+
+@contextlib.contextmanager
+def hold(workdir: Path, *, share: str = "", shared: bool = False) -> Iterator[Path]:
+    """Make a work folder and hold it as long as the block runs.
+
+    One run holds it alone. Runs that share it on purpose hold it together, and each its own share
+    alone. Of the processes of one run that have joined, the first one holds it for all.
+
+    Args:
+        workdir: absolute.
+        share: name of what this process does of a work that several do; '' for all of it.
+        shared: others may write parts of their own, as entries that are claimed one by one.
+
+    Raises:
+        UserError: another run holds it, or it cannot be written to.
+    """
+    made = [path for path in (workdir, *workdir.parents) if not path.exists()]
+    with contextlib.ExitStack() as stack:
+        if shared or share:
+            _enter(stack, workdir, LOCK, shared=True)
+            if share:
+                _enter(stack, workdir, f"{LOCK}_{share}", shared=False)
+        elif not jax.distributed.is_initialized():
+            _enter(stack, workdir, LOCK, shared=False)
+        else:
+            _enter_for_all(stack, workdir)
+        with _removing_empty_folders(made):
+            yield workdir
+
+
+@contextlib.contextmanager
+def claim(folder: Path) -> Iterator[bool]:
+    """Hold the folder of one of many runs; yield False where another one holds it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(locked(folder / LOCK, str(folder), "", again=False))
+        except LockedError:
+            yield False
+            return
+        yield True
+
+
+@contextlib.contextmanager
+def _removing_empty_folders(made: Sequence[Path]) -> Iterator[None]:
+    """After an error take away the folders that were made and hold nothing but a lock."""
+    try:
+        yield
+    except BaseException:
+        with contextlib.suppress(OSError):
+            for folder in made:
+                held = list(folder.iterdir())
+                if not all(path.name.startswith(LOCK) for path in held):
+                    break
+                for path in held:
+                    path.unlink()
+                folder.rmdir()
+        raise
+
+
+def _enter(stack: contextlib.ExitStack, workdir: Path, name: str, *, shared: bool) -> None:
+    artifacts.prepare_workdir(workdir)
+    lock = workdir / name
+    taken, way_out = (
+        f"the work folder {workdir} is in use by another run",
+        _WAY_OUT.format(lock=lock),
+    )
+    stack.enter_context(locked(lock, taken, way_out, shared=shared))
+
+
+def _enter_for_all(stack: contextlib.ExitStack, workdir: Path) -> None:
+    """Let process 0 take the lock; where it cannot, every process ends with an error."""
+    failure: Exception | None = None
+    if jax.process_index() == 0:
+        try:
+            _enter(stack, workdir, LOCK, shared=False)
+        except Exception as error:
+            failure = error
+    taken = bool(multihost_utils.broadcast_one_to_all(np.asarray(failure is None)))
+    if failure is not None:
+        raise failure
+    if not taken:
+        raise LockedError(
+            f"process 0 could not take the work folder {workdir} for this run; its log says why."
+        )

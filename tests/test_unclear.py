@@ -1,0 +1,167 @@
+"""Names and units that mean nothing are told once where data is opened, prepared or learned."""
+
+import json
+import logging
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from physio_mae_jax.data.formats.folder import open_folder
+from physio_mae_jax.data.unclear import (
+    refuse_channels_alike,
+    warn_of_names,
+    warn_of_names_understood_since,
+    warn_of_units,
+)
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.experiment.pretraining import build_pretraining
+from physio_mae_jax.prepare import main
+from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
+from tests.runs import pretraining_config
+
+
+def write(folder: Path, name: str, channels: list[str], **more) -> None:
+    folder.mkdir(exist_ok=True)
+    signal = np.random.default_rng(len(name)).normal(size=(1, len(channels), 1500))
+    np.savez(
+        folder / f"{name}.npz",
+        X=signal.astype(np.float32),
+        channels=np.array(channels),
+        fs=100,
+        subject=np.array([name]),
+        **more,
+    )
+
+
+def manifest(folder: Path, *entries: dict, **defaults) -> None:
+    (folder / "manifest.json").write_text(json.dumps({"recordings": list(entries), **defaults}))
+
+
+def test_names_are_told_once_with_how_often_they_occur(caplog):
+    warn_of_names("set", [("II", "A"), ("A", "B")])
+    assert len(caplog.records) == 1
+    assert "A (in 2), B" in caplog.text
+    caplog.clear()
+    warn_of_names("set", [("II", "EEG_C3", "V")])
+    assert not caplog.records
+
+
+def test_units_known_in_part_are_told_and_those_known_nowhere_are_not(caplog):
+    warn_of_units("set", [("a", ("II", "X"), ("mV", "")), ("b", ("II", "X"), ("", ""))])
+    assert len(caplog.records) == 1
+    assert "channel II is in mV, but of b the unit is not known" in caplog.text
+    caplog.clear()
+    warn_of_units("set", [("a", ("C3",), ("?V",))])
+    assert "the unit '?V' (C3 of a) is not known here" in caplog.text
+
+
+def test_two_channels_without_identity_are_refused_and_one_is_not():
+    alike = [("r", ("A", "II", "B"), np.array([0, 2, 0]))]
+    with pytest.raises(ConfigError, match=r"recording 'r'.*does not know A, B"):
+        refuse_channels_alike(alike, len(VOCABULARY))
+    refuse_channels_alike([("r", ("A", "II"), np.array([0, 2]))], len(VOCABULARY))
+    late = [("r", ("EEG_FPZ", "EEG_AF7"), np.array([NUM_FIRST_NAMES, NUM_FIRST_NAMES + 1]))]
+    refuse_channels_alike(late, len(VOCABULARY))
+    with pytest.raises(ConfigError, match="EEG_FPZ, EEG_AF7"):
+        refuse_channels_alike(late, NUM_FIRST_NAMES)
+
+
+def test_a_folder_tells_its_unknown_names_when_it_is_opened(tmp_path, caplog):
+    write(tmp_path / "f", "a", ["II", "left hand"])
+    with caplog.at_level(logging.WARNING):
+        open_folder(tmp_path / "f")
+    told = [r.getMessage() for r in caplog.records if "left hand" in r.getMessage()]
+    assert len(told) == 1
+
+
+def pretrain(folder: Path, workdir: Path, **changes):
+    config = pretraining_config(folder.parent)
+    config.data.sets, config.data.path, config.data.channels = "folder", str(folder), ""
+    config.data.split = "random=|0.5|"
+    for name, value in changes.items():
+        config.model[name] = value
+    return build_pretraining(config, workdir)
+
+
+def test_training_on_channels_that_names_do_not_tell_apart_is_refused(tmp_path):
+    for name in "abcd":
+        write(tmp_path / "f", name, ["left", "right"])
+    with pytest.raises(ConfigError, match=r"does not know left, right.*channel_identity=False"):
+        pretrain(tmp_path / "f", tmp_path / "w")
+    run = pretrain(tmp_path / "f", tmp_path / "v", channel_identity=False)
+    assert list(run.contract["input"]["channels"]) == ["left", "right"]
+
+
+def test_bare_electrodes_are_told_apart(tmp_path):
+    for name in "abcd":
+        write(tmp_path / "f", name, ["Fp1", "C3", "AF3"])
+    run = pretrain(tmp_path / "f", tmp_path / "w")
+    assert tuple(run.contract["input"]["channels"]) == ("EEG_FP1", "EEG_C3", "EEG_AF3")
+    assert run.contract["model"]["num_channel_names"] == len(VOCABULARY)
+
+
+def prepared(folder: Path, out: Path) -> tuple[dict, list[dict], str]:
+    main(["folder", "--name=x", f"--source={folder}", f"--out={out}", "--workers=1"])
+    place = out / "x" / "1.0.0"
+    lines = (place / "recordings.jsonl").read_text().splitlines()
+    report = (place / "report.md").read_text()
+    return json.loads((place / "contract.json").read_text()), list(map(json.loads, lines)), report
+
+
+def test_files_of_several_units_are_prepared_in_one(tmp_path):
+    write(tmp_path / "f", "a", ["II"])
+    write(tmp_path / "f", "b", ["II"])
+    manifest(tmp_path / "f", {"file": "a.npz", "units": "mV"}, {"file": "b.npz", "units": "ÂµV"})
+    contract, records, report = prepared(tmp_path / "f", tmp_path / "out")
+    assert contract["channels"] == {"II": "mV"}
+    assert [record["units"] for record in records] == [["mV"], ["mV"]]
+    assert "II: uV × 0.001 = mV" in report
+
+
+def test_a_unit_that_is_not_known_of_some_files_is_no_unit_of_the_set(tmp_path, caplog):
+    write(tmp_path / "f", "a", ["II"])
+    write(tmp_path / "f", "b", ["II"])
+    manifest(tmp_path / "f", {"file": "a.npz", "units": "mV"}, {"file": "b.npz"})
+    contract, records, _ = prepared(tmp_path / "f", tmp_path / "out")
+    assert contract["channels"] == {"II": ""}
+    assert [record["units"] for record in records] == [["mV"], [""]]
+    assert "of b.npz the unit is not known" in caplog.text
+
+
+def test_labels_that_say_there_is_none_are_counted_and_are_no_class(tmp_path):
+    signal = np.random.default_rng(0).normal(size=(6, 1, 1500)).astype(np.float32)
+    (tmp_path / "f").mkdir()
+    labels = np.array(["AF", "nan", " None ", "SR", "<NA>", "N/A"])
+    np.savez(tmp_path / "f" / "c.npz", X=signal, channels=["II"], fs=100, y=labels)
+    manifest(tmp_path / "f", {"file": "c.npz", "label_array": "y"})
+    contract, records, report = prepared(tmp_path / "f", tmp_path / "out")
+    assert contract["tasks"][0]["classes"] == ["AF", "SR"]
+    assert sum("label" in record["labels"] for record in records) == 2
+    assert "4 of 6 recordings have no label of task 'label'" in report
+
+
+def test_none_is_a_class_where_it_is_declared_and_nan_never(tmp_path):
+    (tmp_path / "f").mkdir()
+    signal = np.random.default_rng(0).normal(size=(3, 1, 1500)).astype(np.float32)
+    np.savez(tmp_path / "f" / "c.npz", X=signal, channels=["II"], fs=100, y=["none", "AF", "nan"])
+    entry = {"file": "c.npz", "label_array": "y", "label_names": ["none", "AF"]}
+    manifest(tmp_path / "f", entry)
+    contract, records, _ = prepared(tmp_path / "f", tmp_path / "out")
+    assert contract["tasks"][0]["classes"] == ["none", "AF"]
+    assert [record["labels"].get("label") for record in records] == [[0], [1], None]
+    manifest(tmp_path / "f", entry | {"label_names": ["none", "AF", "nan"]})
+    from physio_mae_jax.preparation.layouts.folder import open_own_folder
+
+    with pytest.raises(DataError, match=r"has the class 'nan', which says that there is no label"):
+        open_own_folder("y", tmp_path / "f")
+
+
+def test_names_that_meant_nothing_in_training_are_told(caplog):
+    warn_of_names_understood_since("runs/eeg", ("II", "EEG_C3", "left"))
+    assert not caplog.records
+    warn_of_names_understood_since("runs/eeg", ("Fp1", "II"))
+    assert (
+        "runs/eeg was trained by a version that did not know the channel names Fp1 (EEG_FP1)"
+        in (caplog.text)
+    )

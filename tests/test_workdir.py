@@ -1,0 +1,304 @@
+"""A work folder is held by one run at a time, and nothing of it is lost."""
+
+import json
+import multiprocessing
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from physio_mae_jax import locks
+from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.local_paths import local_folder, local_path
+from physio_mae_jax.locks import LockedError, locked
+from physio_mae_jax.training import artifacts
+from physio_mae_jax.training.metrics_file import drop_lines_after, open_metrics, read_metrics
+from physio_mae_jax.training.reporter import Reporter
+from physio_mae_jax.training.work_folder import claim, hold
+
+REPOSITORY = Path(__file__).parent.parent
+HOLDER = """
+import sys, time
+from pathlib import Path
+from physio_mae_jax.training.work_folder import hold
+with hold(Path(sys.argv[1]), shared="shared" in sys.argv, share="".join(sys.argv[3:])):
+    print("held", flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.fixture
+def start():
+    """Return what starts a process that holds a folder until the test ends."""
+    started = []
+
+    def begin(folder: Path, *arguments: str) -> subprocess.Popen:
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, str(folder), *arguments],
+            cwd=REPOSITORY,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stdout.readline() == "held\n"
+        return process
+
+    yield begin
+    for process in started:
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
+
+class TestTheLock:
+    def test_a_second_run_is_told_who_holds_it_and_a_killed_one_is_no_obstacle(
+        self, start, tmp_path
+    ):
+        folder = tmp_path / "run"
+        process = start(folder)
+        (folder / "metrics.jsonl").write_text('{"step": 1}\n')
+        before = {path.name: path.read_bytes() for path in folder.iterdir()}
+        message = rf"in use by another run \(process {process.pid} on .* since 20\d\d-.*\)\. Wait"
+        with pytest.raises(UserError, match=message), hold(folder):
+            pass
+        with pytest.raises(LockedError), hold(folder, shared=True):
+            pass
+        with claim(folder) as is_mine:
+            assert not is_mine
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        with hold(folder):  # the lock file is there still, and means nothing
+            assert json.loads((folder / ".lock").read_text())["pid"] == os.getpid()
+
+    def test_those_that_share_a_folder_on_purpose(self, start, tmp_path):
+        start(tmp_path, "shared")
+        start(tmp_path, "shared", "process_0_of_2")
+        with hold(tmp_path, shared=True), hold(tmp_path, share="process_1_of_2"):
+            pass
+        with pytest.raises(LockedError), hold(tmp_path):
+            pass
+        with pytest.raises(LockedError), hold(tmp_path, share="process_0_of_2"):
+            pass
+
+    def test_a_run_may_hold_its_folder_twice_but_claims_an_entry_once(self, tmp_path):
+        with hold(tmp_path), hold(tmp_path):
+            pass
+        with claim(tmp_path / "entry") as mine, claim(tmp_path / "entry") as again:
+            assert (mine, again) == (True, False)
+            with hold(tmp_path / "entry"):  # as the training of the entry does
+                pass
+
+    def test_a_forked_child_does_not_take_itself_for_the_holder(self, tmp_path):
+        with hold(tmp_path):
+            context = multiprocessing.get_context("spawn")
+            child = context.Process(target=_must_not_hold, args=(tmp_path,))
+            child.start()
+            child.join(60)
+            assert child.exitcode == 0
+        locks._held[(tmp_path / ".lock").resolve()] = (os.getpid() + 1, False)  # of a parent
+        try:
+            with hold(tmp_path):
+                assert locks._held[(tmp_path / ".lock").resolve()] == (os.getpid(), False)
+        finally:
+            locks._held.clear()
+
+    def test_a_file_system_without_locks_is_told(self, tmp_path, monkeypatch, caplog):
+        def refuse(file, how):
+            raise OSError(locks.errno.ENOLCK, "No locks available")
+
+        monkeypatch.setattr(locks.fcntl, "flock", refuse)
+        with hold(tmp_path):
+            pass
+        assert "has no locks (No locks available)" in caplog.text
+
+    def test_a_lock_file_that_was_taken_away_is_not_held(self, tmp_path):
+        path = tmp_path / "lock"
+        with locked(path, "taken", "", remove=True):
+            stale = path.open("a+")
+        assert not path.exists()
+        with stale:
+            assert locks.try_lock(stale, path)
+            with locked(path, "taken", ""):  # another file by the same name
+                pass
+
+    @pytest.mark.parametrize("note", ["", "{", "[]", '{"pid": 1}', "[" * 100_000, "\x1b[31m"])
+    def test_whatever_the_lock_file_says(self, note, tmp_path):
+        path = tmp_path / ".lock"
+        with locked(path, "it is taken", "Wait."):
+            path.write_text(note)
+            told = pytest.raises(LockedError, match=r"^it is taken \(its lock file does not say")
+            with told, locked(path, "it is taken", "Wait.", again=False):
+                pass
+
+    def test_folders_made_for_nothing_are_taken_away(self, tmp_path):
+        with pytest.raises(ConfigError), hold(tmp_path / "a" / "b"):
+            raise ConfigError("no such data set")
+        assert not list(tmp_path.iterdir())
+        (tmp_path / "a").mkdir()
+        (tmp_path / "a" / "notes.txt").touch()
+        with pytest.raises(ConfigError), hold(tmp_path / "a" / "b"):
+            raise ConfigError("later")
+        assert [path.name for path in tmp_path.rglob("*")] == ["a", "notes.txt"]
+
+
+def _must_not_hold(folder: Path) -> None:
+    with pytest.raises(LockedError), hold(folder):
+        pass
+
+
+def reporter(workdir: Path, first_step: int) -> Reporter:
+    return Reporter(workdir, first_step=first_step, num_steps=9, batch_size=1, active=True)
+
+
+class TestMetrics:
+    def test_two_reporters_lose_nothing(self, tmp_path):
+        with reporter(tmp_path, 0) as first:
+            first.training(1, {"loss": 1.0}, "")
+            with pytest.raises(UserError, match="written by another run"):
+                reporter(tmp_path, 0)
+            first.training(2, {"loss": 1.0}, "")
+        with reporter(tmp_path, 2) as second:
+            second.training(3, {"loss": 1.0}, "")
+        assert [record["step"] for record in read_metrics(tmp_path)] == [1, 2, 3]
+
+    def test_a_file_held_open_stays_the_same_one(self, tmp_path):
+        path = tmp_path / "metrics.jsonl"
+        with path.open("a") as held:
+            held.write('{"step": 1}\n{"step": 2}\n{"step": 3}\n')
+            held.flush()
+            assert drop_lines_after(path, 2)
+            held.write('{"step": 3}\n')
+        assert path.read_text() == '{"step": 1}\n{"step": 2}\n{"step": 3}\n'
+
+    @pytest.mark.parametrize(
+        ("content", "kept"),
+        [
+            (b'{"step": 1}\n{"step": 2', b'{"step": 1}\n'),
+            (b'{"step": 1}\n{"step": 2}', b'{"step": 1}\n{"step": 2}\n'),
+            (b'{"step": 3}\n{"step": 1}\n', b'{"step": 1}\n'),
+            (
+                b'{"step": 1}\n\xff\n[]\n{"step": null}\n{"step": 2}\n',
+                b'{"step": 1}\n{"step": 2}\n',
+            ),
+            (b"", b""),
+        ],
+    )
+    def test_whole_lines_up_to_the_step_are_kept(self, content, kept, tmp_path, caplog):
+        path = tmp_path / "metrics.jsonl"
+        path.write_bytes(content)
+        open_metrics(path, 2).close()
+        assert path.read_bytes() == kept
+        assert ("3 broken lines" in caplog.text) == (b"null" in content)
+
+
+class TestPaths:
+    @pytest.mark.parametrize(
+        ("value", "message"),
+        [
+            ("gs://bucket/x", "is an address"),
+            ("gs:/bucket/x", "is an address"),
+            ("s3://b", "is an address"),
+            ("HDFS://h:9000/x", "is an address"),
+            ("file:///tmp/x", "is an address"),
+            ("me@host:/x", "is an address"),
+            ("abfss://c@a.dfs.core.windows.net/x", "is an address"),
+            ("", "is ''; give a path"),
+            ("  ", "give a path"),
+            (None, "is None; give a path"),
+            (3, "is 3; give a path"),
+            ("~nouser_of_this_name/x", "there is no such user"),
+            ("a\0b", r"a\\x00b is no path: it holds a NUL"),
+            ("a\ud800", r"a\\ud800 is no path"),
+            ("x" * 300, "longer than 255 bytes"),
+            ("x/" * 2500, "longer than 3,800 bytes"),
+        ],
+    )
+    def test_what_is_no_path_of_this_machine(self, value, message):
+        with pytest.raises(ConfigError, match=rf"--workdir.*{message}") as caught:
+            local_folder(value, "--workdir")
+        assert len(str(caught.value)) < 400
+        assert str(caught.value).isprintable()
+
+    def test_what_is_one(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setenv("HOME", str(tmp_path))
+        for value in ("a:b", "runs/x", "~/x", "C:/x", "a b/ü", "./gs:/x", "x\ny", Path("x")):
+            assert local_folder(value, "--workdir").is_relative_to(tmp_path)
+        assert not list(tmp_path.iterdir())
+        assert local_path("/dev/null", "--out") == Path("/dev/null")
+        (tmp_path / "file").touch()
+        for value in ("file", "file/x/y", "/dev/null"):
+            with pytest.raises(ConfigError, match="is a file; give a folder"):
+                local_folder(value, "--workdir")
+
+    @pytest.mark.parametrize("value", ["gs://bucket/model", "", "~nouser_of_this_name/x", "a\0b"])
+    def test_whoever_makes_a_folder_asks(self, value, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(ConfigError, match=r"^folder"):
+            artifacts.prepare_workdir(value, "folder")
+        assert not list(tmp_path.iterdir())
+
+
+COMMAND = (sys.executable, "-m", "physio_mae_jax.main")
+
+
+@pytest.mark.parametrize("config", ["pretrain.py:preset=debug", "loso.py", "retrieval.py"])
+def test_a_command_in_a_folder_that_is_in_use(config, tmp_path):
+    with hold(tmp_path):
+        before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+        command = [*COMMAND, f"--config=configs/{config}", f"--workdir={tmp_path}"]
+        ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
+        assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+    assert ended.returncode == 2
+    told = f"error: the work folder {tmp_path} is in use by another run (process {os.getpid()} on"
+    assert ended.stderr.startswith(told)
+    assert ended.stderr.count("\n") == 1
+
+
+TOGETHER = """
+import sys
+from pathlib import Path
+from physio_mae_jax import cluster
+from physio_mae_jax.cluster import ClusterConfig
+from physio_mae_jax.training.work_folder import hold
+cluster.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=int(sys.argv[3]),
+                           timeout_seconds=100))
+try:
+    with hold(Path(sys.argv[1])), hold(Path(sys.argv[1])):
+        print("held", flush=True)
+except Exception as error:
+    print(f"{type(error).__name__}: {error}", flush=True)
+cluster.leave(0)
+"""
+
+
+def in_two_processes(folder: Path) -> list[str]:
+    """Return what two processes of one run say that hold a folder."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{probe.getsockname()[1]}"
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", TOGETHER, str(folder), address, str(number)],
+            cwd=REPOSITORY,
+            env={**os.environ, "JAX_PLATFORMS": "cpu", "XLA_FLAGS": ""},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(2)
+    ]
+    # The last line: gloo says above it who is connected.
+    return [process.communicate(timeout=200)[0].splitlines()[-1] for process in processes]
+
+
+def test_process_0_holds_it_for_all_processes_of_a_run(tmp_path):
+    assert in_two_processes(tmp_path) == ["held"] * 2
+    with hold(tmp_path):
+        first, second = in_two_processes(tmp_path)
+    assert first.startswith(f"LockedError: the work folder {tmp_path} is in use by another run")
+    assert second.startswith("LockedError: process 0 could not take the work folder")
