@@ -12,6 +12,7 @@ from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.pretraining import build_pretraining
 from physio_mae_jax.experiment.trained import build_trained
 from tests.runs import finetuning_config, head_config, pretraining_config
+from tests.tampering import resealed
 
 
 @pytest.fixture
@@ -69,7 +70,7 @@ def test_what_draws_other_examples_or_keeps_another_state_is_refused(waves_root,
 def test_a_run_of_another_task_stays(waves_root, begun):
     description = json.loads((begun / "config.json").read_text(encoding="utf-8"))
     description["config"]["task"] = "finetune"
-    (begun / "config.json").write_text(json.dumps(description), encoding="utf-8")
+    (begun / "config.json").write_text(json.dumps(resealed(description)), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"task 'finetune', which task 'pretrain' would overwrit"):
         build_pretraining(pretraining_config(waves_root), begun)
 
@@ -77,7 +78,7 @@ def test_a_run_of_another_task_stays(waves_root, begun):
 def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, begun, caplog):
     description = json.loads((begun / "config.json").read_text(encoding="utf-8"))
     del description["config"]["model"]["attention_block_seconds"]
-    (begun / "config.json").write_text(json.dumps(description), encoding="utf-8")
+    (begun / "config.json").write_text(json.dumps(resealed(description)), encoding="utf-8")
     for path in begun.glob("checkpoints/*/contract/metadata"):
         contract = json.loads(path.read_text(encoding="utf-8"))
         del contract["model"]["attention_block_seconds"]

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.evaluation.frozen import judge_frozen, read_off, unit_features
 from physio_mae_jax.evaluation.readout import METHODS
@@ -93,7 +94,8 @@ def test_an_encoder_of_channels_alone_is_read_as_one(waves_root, tmp_path):
 def test_a_fine_tuned_run_is_no_encoder_and_says_what_it_is(waves_root, tmp_path):
     (tmp_path / "tuned").mkdir()
     settings = {"config": {"task": "finetune", "start": "runs/first"}}
-    (tmp_path / "tuned" / "config.json").write_text(json.dumps(settings), encoding="utf-8")
+    path = tmp_path / "tuned" / "config.json"
+    path.write_text(json.dumps(sealed(settings)), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"of task 'finetune'.*it began from, runs/first.*=head"):
         build(waves_root, tmp_path / "probe", run=str(tmp_path / "tuned"))
 

@@ -1,7 +1,7 @@
 """From a ConfigDict to the judgement of a model that was fine-tuned before."""
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -52,12 +52,13 @@ def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> Trained
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
-    past = _PastFinetuning.read(config.run)
+    settings = read_run(config.run)
     if workdir.resolve() == Path(config.run).resolve():
         raise ConfigError(
             f"--workdir={workdir} is the folder of the run itself, whose own card would be "
             "overwritten; name another."
         )
+    past = _PastFinetuning.of(settings, config.run)
     decisions = _decisions_of(config.run)
     best = Path(config.run) / BEST
     with Checkpoints(best, keep=None) as checkpoints:
@@ -90,8 +91,7 @@ class _PastFinetuning(NamedTuple):
     seed: int
 
     @classmethod
-    def read(cls, folder: str) -> "_PastFinetuning":
-        settings = read_run(folder)
+    def of(cls, settings: Mapping[str, Any], folder: str) -> "_PastFinetuning":
         task = check_setting(settings, "task", str, folder)
         if task != "finetune":
             raise ConfigError(

@@ -164,7 +164,9 @@ class Checkpoints:
         return self._restored(ocp.args.StandardRestore(target))
 
     def refuse_damage(self) -> None:
-        """Raise a UserError where the newest checkpoint is damaged."""
+        """Raise a UserError where the newest checkpoint is damaged or there is none."""
+        if self.latest_step is None:
+            raise UserError(f"{self.directory} holds no whole checkpoint; name a run that has one.")
         damage = find_damage(self._newest)
         if damage:
             raise UserError(
@@ -181,8 +183,6 @@ class Checkpoints:
         Raises:
             UserError: there is no checkpoint, it is damaged, or it has other arrays.
         """
-        if self.latest_step is None:
-            raise UserError(f"{self.directory} holds no whole checkpoint; name a run that has one.")
         self.refuse_damage()
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         target = jax.tree.map(
