@@ -19,7 +19,7 @@ from physio_mae_jax.inference import preparing
 from physio_mae_jax.inference.arguments import folder, made_of, setting
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
-from physio_mae_jax.inference.given import Description, given_recordings
+from physio_mae_jax.inference.given import Description, given_recordings, is_empty_batch
 from physio_mae_jax.inference.inspection import (
     attend_window,
     hidden_columns,
@@ -29,7 +29,7 @@ from physio_mae_jax.inference.inspection import (
 from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.pretrained import load_model, save_model
 from physio_mae_jax.inference.program import EncodingPrograms
-from physio_mae_jax.inference.report import EncodingReport
+from physio_mae_jax.inference.report import EncodingReport, no_report
 from physio_mae_jax.inference.restoring import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
 from physio_mae_jax.inference.settings import EncodingSettings
 from physio_mae_jax.inference.trained import TrainedModel, fingerprint_of, load_checkpoint
@@ -238,6 +238,11 @@ class Encoder:
             UserError: something is missing, unknown or broken; the message says the way out.
         """
         choices = made_of(EncodingSettings, settings)
+        if choices.output == "pooled" and is_empty_batch(signal):
+            # As of any batch: a pipeline may be given one with no recordings.
+            width = self.programs.config.width
+            seconds = self.window.num_samples / self.window.sampling_rate_hz
+            return Encoded(np.zeros((0, width), np.float32), no_report(seconds))
         description = Description(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,

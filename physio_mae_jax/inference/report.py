@@ -88,6 +88,18 @@ def _grouped(notes: Iterable[Note], num_recordings: int) -> list[str]:
     return lines
 
 
+def no_report(window_seconds: float) -> EncodingReport:
+    """Return the report of a batch of no recordings."""
+    return EncodingReport(
+        recordings=(),
+        channels=(),
+        seconds=0.0,
+        num_windows=0,
+        window_seconds=window_seconds,
+        notes=(),
+    )
+
+
 def _duration(seconds: float) -> str:
     if seconds < 120:
         return f"{seconds:.6g} s"
