@@ -52,7 +52,9 @@ STATES = LabelTask(name="state", classes=("rest", "work"), level="interval", exc
 FLAGS = LabelTask(name="flags", classes=("a", "b", "c"))
 
 
-def waves(root: Path, name: str = "waves", people: int = 24, seconds: int = 12) -> Path:
+def waves(
+    root: Path, name: str = "waves", people: int = 24, seconds: int = 12, channels: int = 2
+) -> Path:
     """Prepare sines of 1 or 4 Hz in noise: every person has two recordings of one kind.
 
     Tasks: 'wave' (the kind), 'flags' (a = fast, b by chance, c of one person), 'beat' (an event
@@ -62,11 +64,20 @@ def waves(root: Path, name: str = "waves", people: int = 24, seconds: int = 12) 
     """
     rng = np.random.default_rng(0)
     recordings = [
-        (f"p{person}_{visit}", f"p{person}", _wave(person, visit, seconds, rng))
+        (f"p{person}_{visit}", f"p{person}", _first(channels, _wave(person, visit, seconds, rng)))
         for person in range(people)
         for visit in range(2)
     ]
     return prepare_made_up(root, name, (CLASSES, FLAGS, BEATS, STATES), recordings)
+
+
+def _first(channels: int, recording: Recording) -> Recording:
+    return dataclasses.replace(
+        recording,
+        signal=recording.signal[:channels],
+        channels=recording.channels[:channels],
+        units=recording.units[:channels],
+    )
 
 
 def _wave(person: int, visit: int, seconds: int, rng: np.random.Generator) -> Recording:

@@ -2,6 +2,7 @@
 
 import copy
 import json
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,19 @@ def tally(
         verdict, error = judge(path, json.dumps(fitted), read)
         found.setdefault(verdict, []).append(f"{what}: {type(error).__name__}: {error}"[:300])
     return found
+
+
+def _to_pipe(path: Path) -> None:
+    os.mkfifo(path)
+
+
+def _to_endless(path: Path) -> None:
+    path.symlink_to("/dev/zero")
+
+
+def _to_nothing(path: Path) -> None:
+    path.symlink_to(path.with_name("gone"))
+
+
+# What puts something that is no file in the place of one.
+MAKE_NO_FILE: tuple[Callable[[Path], None], ...] = (_to_pipe, _to_endless, _to_nothing, Path.mkdir)

@@ -1,6 +1,7 @@
 """A model pre-trained on some number of channels is used and fine-tuned on any other."""
 
 import functools
+import json
 import logging
 import shutil
 from types import SimpleNamespace
@@ -34,6 +35,7 @@ from physio_mae_jax.training.state import TrainState, advance
 from physio_mae_jax.training.supervised_step import init_variables
 from physio_mae_jax.training.trained_params import TrainedParams
 from tests.encoders import write_contrastive_run, write_run
+from tests.prepared import waves
 from tests.runs import finetuning_config, head_config, judging_config, pretraining_config
 
 MODELS = ("v1", "v2", "v3", "contrastive")
@@ -114,6 +116,7 @@ def test_attention_across_channels_begins_as_adding_nothing():
     _, new, _ = pretrained_shapes("v3", 2)
     new = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), new)
     merged = TrainedParams(encoder, channels_alone=True).merged(new)
+    assert "2 arrays begin as 0 (stack/blocks/channel_attention)" in merged.notes()[-1]
     attention = merged.params["stack"]["blocks"]["channel_attention"]
     assert not np.any(attention["output"]["kernel"])
     assert np.all(attention["qkv"]["kernel"] == 1)
@@ -141,21 +144,16 @@ def test_many_channels_are_fine_tuned_on_one_and_judged_on_two(
     waves_root, runs, tmp_path, caplog, frozen_blocks
 ):
     caplog.set_level(logging.INFO)
-    changes = {"start": str(runs["v3"]), "data.channels": "II", "frozen_blocks": frozen_blocks}
-    config = short(waves_root, **changes)
+    waves(tmp_path, name="single", channels=1)
+    changes = {"start": str(runs["v3"]), "data.sets": "single", "data.channels": ""}
+    config = short(tmp_path, frozen_blocks=frozen_blocks, **changes)
     finetune(build_finetuning(config, tmp_path / "one", strict=False))
     assert "trained arrays are not used (stack/blocks/channel_attention" in caplog.text
     if frozen_blocks < 0:
         return
     # The same head on windows of two channels: what they would exchange is 0.
-    description = (tmp_path / "one" / "config.json").read_text(encoding="utf-8")
-    assert description.count('"channels": "II"') >= 1
-    (tmp_path / "one" / "config.json").write_text(
-        description.replace('"channels": "II"', '"channels": "II,PPG"'), encoding="utf-8"
-    )
-    judged = judge_trained(
-        build_trained(head_config(tmp_path / "one"), tmp_path / "judged", strict=False)
-    )
+    config = head_config(tmp_path / "one", sets="waves", root=str(waves_root))
+    judged = judge_trained(build_trained(config, tmp_path / "judged", strict=False))
     assert "trained on 1 channels, 2 given" in caplog.text
     assert judged.num_subjects == 6
 
@@ -184,6 +182,7 @@ def test_a_run_is_not_resumed_on_other_channels(waves_root, pretrained, tmp_path
 def test_retrieval_on_one_channel_is_refused_by_name(waves_root, runs, tmp_path, monkeypatch):
     settings = {"task": "pretrain", "seed": 0, "data": short(waves_root).data.to_dict()}
     settings["data"] |= {"channels": "II", "split": "fold=1-2|3|", "tempo_range": (1.0, 1.0)}
+    settings = json.loads(json.dumps(settings))
     monkeypatch.setattr(past_run, "read_run", lambda folder: settings)
     config = retrieval_config()
     config.run = str(runs["contrastive"])

@@ -59,6 +59,7 @@ def test_a_rate_that_is_none_is_refused_with_the_range(tmp_path, fs):
 
 
 def test_repetition_that_would_fill_memory_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(memory, "_SMALL_BYTES", 0)
     monkeypatch.setattr(memory, "_LARGE_BYTES", 2**20)
     write(tmp_path, X=np.zeros((2, 2, 200_000), np.float32))
     with pytest.raises(DataError, match=r"'X' unpacks from [\d,]+ bytes to 3,200,128"):
@@ -70,6 +71,7 @@ def test_repetition_that_would_fill_memory_is_refused(tmp_path, monkeypatch):
 def test_a_signal_larger_than_memory_is_refused_by_name(tmp_path, monkeypatch):
     write(tmp_path)
     source = open_folder(tmp_path)
+    monkeypatch.setattr(memory, "_SMALL_BYTES", 0)
     monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
     with pytest.raises(DataError, match=r"a\.npz, member 'X' takes .* GiB of memory, .* are free"):
         source.read(0, 0, 10)

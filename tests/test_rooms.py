@@ -46,7 +46,7 @@ LIBRARIES = {
     "tensorflow_datasets": {"preparation", "data/prepared.py", "data/feature_files.py"},
     "array_record": {"preparation", "data/prepared.py", "data/feature_files.py"},
     "apache_beam": {"preparation/executors.py"},
-    "pickle": {"data/restricted_pickle.py"},
+    "pickle": set(),
     "pyarrow": {"data"},
     "edfio": {"data", "preparation"},
     "safetensors": {"inference/pretrained.py"},

@@ -203,3 +203,22 @@ def test_recordings_of_nobody_in_the_file_belong_to_no_part():
     assert split.divide(infos, [0, 1, 2]) == {"train": [0], "validation": [1], "test": []}
     assert dataclasses.replace(split, rule="y").hash == split.hash
     assert np.unique([len(split.hash)]).tolist() == [16]
+
+
+@pytest.mark.parametrize(
+    "span", ["1-99999999999", "1-999999999999999999", "0-4", "2-99999999999", "1-" + "9" * 6000]
+)
+def test_a_span_beyond_all_values_ends_at_once(span):
+    infos = [
+        RecordingInfo(
+            record_id=str(i),
+            subject_id=str(i),
+            channel_names=("II",),
+            sampling_rate_hz=100.0,
+            num_samples=100,
+            attributes={"fold": i},
+        )
+        for i in range(1, 5)
+    ]
+    with pytest.raises(DataError, match="which no recording has"):
+        make_split(infos, range(4), f"fold={span}|2|", 0)

@@ -13,10 +13,8 @@ import pyarrow.parquet
 import pytest
 
 from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
-from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.readers import reader_of
-from physio_mae_jax.data.formats.time_column import time_and_channels, uniform_rate_hz
 from physio_mae_jax.errors import DataError
 from tests.test_folder import whole, write_manifest
 
@@ -130,43 +128,22 @@ class TestBothFormats:
             source.read(0, 0, 5)
 
 
-@pytest.mark.parametrize(
-    "name", ["time_ms", "Time (ms)", "timestamp_us", "t_ms", "t [ns]", "time stamp"]
-)
-def test_a_time_of_another_unit_is_no_channel(name: str) -> None:
-    entry = Entry(label="entry 1", file="a.csv")
-    assert time_and_channels([name, "II"], entry, Path("a.csv")) == (None, (1,))
-
-
-@pytest.mark.parametrize("name", ["timer", "TIMEX", "temperature"])
-def test_a_channel_whose_name_begins_like_time_is_one(name: str) -> None:
-    entry = Entry(label="entry 1", file="a.csv")
-    assert time_and_channels([name, "II"], entry, Path("a.csv")) == (None, (0, 1))
-
-
-def test_milliseconds_are_not_taken_for_seconds() -> None:
-    with pytest.raises(UnreadableError, match=r"0\.125 samples a second\. Are they milliseconds"):
-        uniform_rate_hz(np.arange(500) * 8.0, "a.csv")
-    assert uniform_rate_hz(np.arange(500) * 8.0, "a.csv", stated_hz=0.125) == 0.125
-
-
 class TestParquet:
     @pytest.mark.parametrize("resolution", ["s", "ms", "us", "ns"])
     def test_timestamps_give_the_rate(self, tmp_path: Path, resolution: str) -> None:
-        rate_hz = 1 if resolution == "s" else 125
+        # Timestamps have a unit, so that whole seconds are no question.
+        rate_hz, name = (1, "EDA") if resolution == "s" else (125, "II")
         times = np.datetime64("2024-03-01T12:00:00", "ns") + (
             np.arange(2000) * 10**9 // rate_hz
         ).astype("timedelta64[ns]")
-        for name, column in (
-            ("a.parquet", times.astype(f"M8[{resolution}]")),
-            ("b.parquet", (times - times[0]).astype(f"m8[{resolution}]")),
-        ):
-            # Whole seconds are no rate of an ECG.
-            frame = pandas.DataFrame({"time": column, "RESP": np.ones(2000)})
-            frame.to_parquet(tmp_path / name)
+        stamps = times.astype(f"M8[{resolution}]")
+        durations = (times - times[0]).astype(f"m8[{resolution}]")
+        for file, values in (("a", stamps), ("b", durations)):
+            frame = pandas.DataFrame({"time": values, name: np.ones(2000)})
+            frame.to_parquet(tmp_path / f"{file}.parquet")
         for info in open_folder(tmp_path).recordings:
             assert info.sampling_rate_hz == rate_hz
-            assert info.channel_names == ("RESP",)
+            assert info.channel_names == (name,)
 
     def test_a_lost_sample_is_found_at_its_row(self, tmp_path: Path) -> None:
         write_parquet(tmp_path / "a.parquet", np.ones((1, 499)), time=np.delete(times_s(), 200))
@@ -194,13 +171,13 @@ class TestParquet:
         write_parquet(
             tmp_path / "a.parquet", np.ones((1, 3)), time=times_s(3), note=["x", "y", "z"]
         )
-        with pytest.raises(DataError, match=r"column 'note' holds .*'channels'"):
+        with pytest.raises(DataError, match=r"'channels' \('note' holds .*string\)"):
             open_folder(tmp_path)
         write_manifest(tmp_path, {"file": "*.parquet", "channels": ["II"]})
         assert whole(open_folder(tmp_path)).shape == (1, 3)
 
     def test_a_name_that_begins_another_is_not_mistaken(self, tmp_path: Path) -> None:
-        table = {"ecg.raw": [9.0, 9.0], "ecg": [1.0, 2.0], "time": [0.0, 0.01]}
+        table = {"ecg.raw": [9.0, 9.0], "ecg": [1.0, 2.0], "time": [0.0, 0.1]}
         pyarrow.parquet.write_table(pyarrow.table(table), tmp_path / "a.parquet")
         write_manifest(tmp_path, {"file": "a.parquet", "channels": ["ecg"]})
         np.testing.assert_array_equal(whole(open_folder(tmp_path)), [[1, 2]])

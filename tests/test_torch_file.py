@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from physio_mae_jax.data.pickle_values import PickleError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.torch_file import _rebuild_tensor, read_state_dict
 
@@ -73,7 +74,7 @@ def test_a_pickle_that_would_run_a_command_is_refused_and_runs_nothing(tmp_path)
     ],
 )
 def test_a_tensor_outside_its_storage_is_refused(offset, shape, strides):
-    with pytest.raises(DataError, match="does not lie within its 4 numbers"):
+    with pytest.raises(PickleError, match="does not lie within its 4 numbers"):
         _rebuild_tensor(np.zeros(4, np.float32), offset, shape, strides)
 
 

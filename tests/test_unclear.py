@@ -8,7 +8,12 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.data.formats.folder import open_folder
-from physio_mae_jax.data.unclear import refuse_channels_alike, warn_of_names, warn_of_units
+from physio_mae_jax.data.unclear import (
+    refuse_channels_alike,
+    warn_of_names,
+    warn_of_names_understood_since,
+    warn_of_units,
+)
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.pretraining import build_pretraining
 from physio_mae_jax.prepare import main
@@ -150,3 +155,13 @@ def test_none_is_a_class_where_it_is_declared_and_nan_never(tmp_path):
 
     with pytest.raises(DataError, match=r"has the class 'nan', which says that there is no label"):
         open_own_folder("y", tmp_path / "f")
+
+
+def test_names_that_meant_nothing_in_training_are_told(caplog):
+    warn_of_names_understood_since("runs/eeg", ("II", "EEG_C3", "left"))
+    assert not caplog.records
+    warn_of_names_understood_since("runs/eeg", ("Fp1", "II"))
+    assert (
+        "runs/eeg was trained by a version that did not know the channel names Fp1 (EEG_FP1)"
+        in (caplog.text)
+    )

@@ -8,6 +8,7 @@ from physio_mae_jax.data.labelled_batches import (
     labelled_training_batches,
     repeats,
 )
+from physio_mae_jax.data.labels import class_names
 from physio_mae_jax.data.pipeline import LoaderConfig
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import JoinedSource
@@ -202,3 +203,25 @@ def test_predictions_are_averaged_over_the_windows_of_a_unit(source):
     )
     some = units.subset(np.array([2, 7]))
     np.testing.assert_allclose(average_by_unit(windows[:6], some)[:, 0], [1, 4])
+
+
+COMMAS = {
+    '"a, b",c': ["a, b", "c"],
+    "a, b": ["a, b"],
+    "c": ["c"],
+    'c , "a, b"': ["c", "a, b"],
+    "x,y": ["x", "y"],
+    "": [],
+    " , ": [],
+}
+
+
+@pytest.mark.parametrize("text", COMMAS)
+def test_names_of_classes_may_hold_commas(text):
+    assert class_names(text, ("a, b", "c")) == COMMAS[text]
+    assert class_names(COMMAS[text], ("a, b", "c")) == COMMAS[text]
+
+
+def test_classes_that_cannot_be_parted_are_refused():
+    with pytest.raises(ConfigError, match=r"units\.classes=.* is not understood"):
+        class_names("a\nb", ("c",))

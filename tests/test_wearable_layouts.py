@@ -117,11 +117,13 @@ def test_small_pickles_of_very_many_references_end(tmp_path):
         nested = [nested, nested]
     path = tmp_path / "a.pkl"
     path.write_bytes(pickle.dumps(nested))
-    assert len(read_pickled_arrays(path)) == 2
+    # Whoever walks it would never end.
+    with pytest.raises(UnreadableError, match=r"a\.pkl cannot be read .*(nested|over and over)"):
+        read_pickled_arrays(path)
     cycle = []
     cycle.append(cycle)
     path.write_bytes(pickle.dumps(cycle))
-    with pytest.raises(UnreadableError, match="RecursionError"):
+    with pytest.raises(UnreadableError, match="nested more than 50 deep"):
         read_pickled_arrays(path)
 
 

@@ -20,6 +20,7 @@ from physio_mae_jax.data.feature_index import (
 )
 from physio_mae_jax.data.feature_table import TEXTS, FeatureTable
 from physio_mae_jax.data.json_types import show
+from physio_mae_jax.data.regular_file import user_path
 from physio_mae_jax.errors import ConfigError, DataError
 
 # What tfds calls the parts of a folder of array_record files.
@@ -186,7 +187,7 @@ def read_features(folder: str | Path) -> FeatureTable:
     Raises:
         DataError: it is not finished, or a file is broken or was changed.
     """
-    place = Path(folder).expanduser()
+    place = user_path(folder)
     index = read_index(place)
     tables = [_read_shard(place, shard, index) for shard in index.shards if shard.num_rows]
     if not tables:

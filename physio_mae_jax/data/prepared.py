@@ -16,6 +16,7 @@ from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.quality import NOT_FINITE
+from physio_mae_jax.signals.rates import check_rate
 
 _LOG = logging.getLogger(__name__)
 
@@ -198,6 +199,12 @@ def _info(record: PreparedRecord, data_set: str) -> RecordingInfo:
         for finding in record.findings
         if finding["kind"] == NOT_FINITE
         for start, stop in finding["runs"]
+    )
+    check_rate(
+        record.sampling_rate_hz,
+        record.channels,
+        f"recording {record.record_id} of {data_set}",
+        "Correct the rate in its source, and prepare the data set again with --overwrite.",
     )
     return RecordingInfo(
         record_id=record.record_id,

@@ -89,6 +89,20 @@ def check_file_name(name: str) -> None:
         raise DataError(f"{shortened(name)!r} is not the name of a file in this folder")
 
 
+def user_path(name: Path | str) -> Path:
+    """Return a path with its '~' replaced by a home folder.
+
+    Raises:
+        DataError: it is the home of somebody who is not there.
+    """
+    try:
+        return Path(name).expanduser()
+    except RuntimeError as error:
+        raise DataError(
+            f"{shortened(name)} cannot be found: {error} Give the path without '~'."
+        ) from error
+
+
 def is_folder(path: Path) -> bool:
     """Say whether a path is a folder; False too for a name that no file system can hold."""
     try:

@@ -6,116 +6,119 @@ bytes of the file pass for addresses of objects. What stands for them here makes
 numbers and nothing else.
 """
 
-import pickle
-from collections.abc import Mapping
+import math
+import os
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.json_types import show
+from physio_mae_jax.data.pickle_reader import PickleReader
+from physio_mae_jax.data.pickle_values import PickleError, StandIn, UnknownNameError
+from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a pickle of dictionaries, lists, texts, numbers and NumPy arrays of numbers"
+_WAY_OUT = "take the file from where the data set is published."
 # A broken pickle can raise nearly anything.
 _ERRORS = (Exception,)
-_NUMBERS = "biufc"
-
-
-class RestrictedUnpickler(pickle.Unpickler):
-    """Builds containers, numbers, text and what it is told to know; other names are errors.
-
-    Args:
-        file: the pickle.
-        path: what the file is called in an error.
-        known: what stands for each (module, name).
-        advice: the way out, a sentence.
-    """
-
-    def __init__(
-        self,
-        file: IO[bytes],
-        path: Path,
-        known: Mapping[tuple[str, str], Any],
-        advice: str,
-    ) -> None:
-        # Pickles of Python 2 hold the bytes of arrays as text; latin-1 keeps each as it is.
-        super().__init__(file, encoding="latin1")
-        self._path = path
-        self._known = known
-        self._advice = advice
-
-    def find_class(self, module: str, name: str) -> Any:
-        """Return what stands for a name of the pickle."""
-        if (module, name) not in self._known:
-            raise DataError(
-                f"{self._path} names {module}.{name}, which is not known here; nothing of the file "
-                f"was run. {self._advice}"
-            )
-        return self._known[module, name]
+_NUMBER_TYPE = re.compile(r"[<>=|]?[biufc]\d{1,2}")
 
 
 def read_pickled_arrays(path: Path) -> Any:
     """Read a pickle, of Python 2 or 3 and any protocol, of containers, text, numbers and arrays.
 
+    Returns:
+        A tree; what the pickle holds in two places is there twice, arrays excepted.
+
     Raises:
         DataError: the pickle names anything else, such as a function to be called.
         UnreadableError: the file cannot be read, is cut short or is no pickle.
     """
-    with naming(path, _EXPECTED, _ERRORS), path.open("rb") as file:
-        content = RestrictedUnpickler(
-            file,
-            path,
-            _KNOWN,
-            f"Expected {_EXPECTED}: take the file from where the data set is published.",
-        ).load()
-        return _without_stand_ins(content, {})
+    try:
+        file = open_regular(path, _WAY_OUT)
+    except DataError as error:
+        raise UnreadableError(str(error)) from error
+    with naming(path, _EXPECTED, _ERRORS), file:
+        try:
+            return PickleReader(file, os.fstat(file.fileno()).st_size, _known()).read()
+        except UnknownNameError as error:
+            raise DataError(f"{path} {error}. Expected {_EXPECTED}: {_WAY_OUT}") from error
 
 
-class _Dtype:
+class _Dtype(StandIn):
     """Stands for ``numpy.dtype``, of numbers only."""
 
-    def __init__(self, code: str, *_: Any) -> None:
+    def __init__(self, code: Any, *_: Any) -> None:
+        if not isinstance(code, str) or not _NUMBER_TYPE.fullmatch(code):
+            raise PickleError(f"arrays of type {show(code)} are not read; numbers are expected")
         self.dtype = np.dtype(code)
-        if self.dtype.kind not in _NUMBERS:
-            raise UnreadableError(f"arrays of type {code!r} are not read; numbers are expected")
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        # (version, byte order, ...): all else says nothing of numbers.
-        self.dtype = self.dtype.newbyteorder(state[1])
+    def build(self, state: Any) -> None:
+        """Take (version, byte order, ...): all else says nothing of numbers."""
+        order = state[1]
+        if order not in ("<", ">", "=", "|"):
+            raise PickleError(f"byte order {show(order)} is not known")
+        self.dtype = self.dtype.newbyteorder(order)
 
 
-class _Array:
+class _Array(StandIn):
     """Stands for ``numpy.ndarray``."""
 
-    array: np.ndarray
+    def __init__(self, arrays: "_Arrays") -> None:
+        self._arrays = arrays
+        self._array: np.ndarray | None = None
 
-    def __setstate__(self, state: tuple[Any, ...]) -> None:
-        # (version, shape, dtype, columns first?, bytes); old ones have no version.
+    def build(self, state: Any) -> None:
+        """Take (version, shape, dtype, columns first?, bytes); old ones have no version."""
         shape, dtype, columns_first, data = state[-4:]
-        self.array = _from_bytes(data, dtype, shape, "F" if columns_first else "C")
+        self._array = self._arrays.from_bytes(data, dtype, shape, "F" if columns_first else "C")
+
+    def result(self) -> np.ndarray:
+        """Return the array."""
+        if self._array is None:
+            raise PickleError("it has an array without a content")
+        return self._array
 
 
-def _from_bytes(
-    data: Any, dtype: _Dtype, shape: tuple[int, ...], order: str, *_: Any
-) -> np.ndarray:
-    raw = data.encode("latin1") if isinstance(data, str) else data
-    return np.frombuffer(raw, dtype.dtype).reshape(shape, order="F" if order == "F" else "C")
+class _Arrays:
+    """What makes the arrays of one pickle."""
 
+    def __init__(self) -> None:
+        # Bytes by the text that a pickle of Python 2 has them as; kept, as many arrays may share
+        # one text. The text is kept too, so that its id stays its own.
+        self._encoded: dict[int, tuple[str, bytes]] = {}
 
-def _new_array(*_: Any) -> _Array:
-    return _Array()
+    def from_bytes(self, data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> np.ndarray:
+        """Stand for ``numpy.core.numeric._frombuffer``."""
+        if not isinstance(dtype, _Dtype):
+            raise PickleError("an array without a type")
+        if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
+            raise PickleError(f"an array of shape {show(shape)}")
+        raw = self.encode(data, "latin1") if isinstance(data, str) else data
+        if not isinstance(raw, bytes) or len(raw) != math.prod(shape) * dtype.dtype.itemsize:
+            raise PickleError(f"an array of shape {show(shape)} with bytes for another")
+        return np.frombuffer(raw, dtype.dtype).reshape(shape, order="F" if order == "F" else "C")
 
+    def encode(self, text: Any, encoding: Any) -> bytes:
+        """Stand for ``_codecs.encode``, by which Python 3 writes bytes for Python 2."""
+        if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
+            raise PickleError(f"bytes encoded as {show(encoding)}; latin1 is expected")
+        if id(text) not in self._encoded:
+            self._encoded[id(text)] = (text, text.encode("latin1"))
+        return self._encoded[id(text)][1]
 
-def _scalar(dtype: _Dtype, data: Any) -> Any:
-    return _from_bytes(data, dtype, (1,), "C")[0]
+    def scalar(self, dtype: Any, data: Any) -> Any:
+        """Stand for ``numpy.core.multiarray.scalar``."""
+        return self.from_bytes(data, dtype, (1,), "C")[0]
 
-
-def _encode(text: str, encoding: str) -> bytes:
-    """Stand for ``_codecs.encode``, by which Python 3 writes bytes for Python 2."""
-    if encoding not in ("latin1", "latin-1"):
-        raise UnreadableError(f"bytes encoded as {encoding!r}; latin1 is expected")
-    return text.encode("latin1")
+    def new(self, *_: Any) -> _Array:
+        """Stand for ``numpy.core.multiarray._reconstruct``."""
+        return _Array(self)
 
 
 def _no_bytes() -> bytes:
@@ -123,38 +126,25 @@ def _no_bytes() -> bytes:
     return b""
 
 
-_KNOWN: Mapping[tuple[str, str], Any] = {
-    ("numpy", "dtype"): _Dtype,
-    ("numpy", "ndarray"): _Array,
-    ("_codecs", "encode"): _encode,
-    ("__builtin__", "bytes"): _no_bytes,
-    **{
-        (f"numpy.{core}.{module}", name): stand_in
-        for core in ("core", "_core")
-        for module, name, stand_in in (
-            ("multiarray", "_reconstruct", _new_array),
-            ("multiarray", "scalar", _scalar),
-            ("numeric", "_frombuffer", _from_bytes),
-        )
-    },
-}
+def _no_call(*_: Any) -> Any:
+    raise PickleError("it calls numpy.ndarray itself")
 
 
-def _without_stand_ins(value: Any, done: dict[int, Any]) -> Any:
-    """Put arrays in the place of what stood for them, in nested containers.
-
-    Args:
-        value: what was read.
-        done: results by id, since a small pickle may refer to one container very many times.
-    """
-    if id(value) in done:
-        return done[id(value)]
-    result: Any = value
-    if isinstance(value, _Array):
-        result = value.array
-    elif isinstance(value, dict):
-        result = {key: _without_stand_ins(part, done) for key, part in value.items()}
-    elif isinstance(value, list | tuple):
-        result = type(value)(_without_stand_ins(part, done) for part in value)
-    done[id(value)] = result
-    return result
+def _known() -> Mapping[tuple[str, str], Callable[..., Any] | StandIn]:
+    """Return what stands for each (module, name) in one pickle."""
+    arrays = _Arrays()
+    return {
+        ("numpy", "dtype"): _Dtype,
+        ("numpy", "ndarray"): _no_call,  # an argument of what makes arrays
+        ("_codecs", "encode"): arrays.encode,
+        ("__builtin__", "bytes"): _no_bytes,
+        **{
+            (f"numpy.{core}.{module}", name): stand_in
+            for core in ("core", "_core")
+            for module, name, stand_in in (
+                ("multiarray", "_reconstruct", arrays.new),
+                ("multiarray", "scalar", arrays.scalar),
+                ("numeric", "_frombuffer", arrays.from_bytes),
+            )
+        },
+    }

@@ -30,6 +30,7 @@ import numpy as np
 from physio_mae_jax.data.fingerprints import text_hash
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import show, typed
+from physio_mae_jax.data.regular_file import user_path
 from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, DataError
@@ -129,7 +130,7 @@ def read_split(path: Path) -> Split:
         DataError: it cannot be read, was altered after it was written, or its parts overlap.
     """
     way_out = "give a split.json that a run wrote, or a rule."
-    content = read_json(path.expanduser(), way_out)
+    content = read_json(user_path(path), way_out)
     stored = typed(_Stored, content, f"split {path}", way_out)
     split = Split(rule=stored["rule"], parts=cast(Mapping[str, tuple[str, ...]], stored["parts"]))
     if split.hash != stored["hash"]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.signals.channels import unidentified
+from physio_mae_jax.signals.channels import canonical_name, unidentified
 from physio_mae_jax.signals.units import canonical_unit, is_known_unit, is_unclear_unit
 
 _LOG = logging.getLogger(__name__)
@@ -77,6 +77,24 @@ def warn_of_units(
                 " and ".join(sorted(known[channel])),
                 _some(names),
             )
+
+
+def warn_of_names_understood_since(model: str, trained: Sequence[str]) -> None:
+    """Warn where a model was trained on names that mean something since, and meant nothing then.
+
+    Args:
+        model: where it comes from.
+        trained: the channel names of its contract.
+    """
+    names = [f"{n} ({canonical_name(n)})" for n in trained if canonical_name(n) != n]
+    if names:
+        _LOG.warning(
+            "%s was trained by a version that did not know the channel names %s: it has learned no "
+            "vectors for them, and gives other results with data in which they are known. Train it "
+            "anew for such channels.",
+            model,
+            _some(names),
+        )
 
 
 def refuse_channels_alike(

@@ -1,19 +1,24 @@
 """What a model said of units, and what is true of them."""
 
 import dataclasses
+import os
 import zipfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
+from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.training.artifacts import whole_file
 
 KINDS = ("multilabel", "multiclass", "regression")
 _FIELDS = ("kind", "classes", "unit_ids", "subjects", "logits", "targets")
 _ATTRIBUTE = "attribute."
+_WAY_OUT = "give an .npz that Predictions.save wrote."
+# What a file may unpack to.
+_FREE_BYTES, _TIMES_THE_FILE = 1 << 30, 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
@@ -89,21 +94,21 @@ class Predictions:
             DataError: the file is not such a file, or its content is not right.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
-            content = {name: arrays[name] for name in _FIELDS}
-        except (OSError, ValueError, KeyError, EOFError, TypeError, zipfile.BadZipFile) as error:
+            with open_regular(path, _WAY_OUT) as file:
+                arrays = _unpacked(file)
+            content: dict[str, Any] = {name: arrays[name] for name in _FIELDS}
+            content |= {"kind": str(content["kind"]), "classes": tuple(content["classes"].tolist())}
+            attributes = {
+                name.removeprefix(_ATTRIBUTE): values
+                for name, values in arrays.items()
+                if name.startswith(_ATTRIBUTE)
+            }
+            return cls(**content, attributes=attributes)
+        except Exception as error:  # of NumPy, zipfile and zlib: a dozen kinds
             raise DataError(
-                f"predictions {path} cannot be read ({type(error).__name__}: {error}); give an "
-                ".npz that Predictions.save wrote."
+                f"predictions {path} cannot be read ({type(error).__name__}: {str(error)[:300]}); "
+                f"{_WAY_OUT}"
             ) from error
-        attributes = {
-            name.removeprefix(_ATTRIBUTE): values
-            for name, values in arrays.items()
-            if name.startswith(_ATTRIBUTE)
-        }
-        content |= {"kind": str(content["kind"]), "classes": tuple(content["classes"].tolist())}
-        return cls(**content, attributes=attributes)
 
     def _check_shapes(self) -> None:
         if self.kind not in KINDS:
@@ -157,6 +162,16 @@ class Predictions:
                 f"{name} of unit {str(self.unit_ids[first])!r}, class {self.classes[k]!r} {what} "
                 f"({getattr(self, name)[first, k]}); {bad.sum()} values in all."
             )
+
+
+def _unpacked(file: BinaryIO) -> dict[str, np.ndarray]:
+    with zipfile.ZipFile(file) as archive:
+        size = sum(member.file_size for member in archive.infolist())
+    if size > max(_FREE_BYTES, _TIMES_THE_FILE * file.seek(0, os.SEEK_END)):
+        raise DataError(f"a small file that unpacks to {size:,} bytes")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as found:
+        return {name: found[name] for name in found.files}
 
 
 def aggregate_windows(

@@ -13,7 +13,8 @@ import numpy as np
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.data.regular_file import is_folder
+from physio_mae_jax.data.regular_file import is_folder, user_path
+from physio_mae_jax.data.unclear import warn_of_names_understood_since
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.past_run import CONFIG_FILE, check_setting, read_run
 from physio_mae_jax.experiment.settings import whole_samples
@@ -49,11 +50,6 @@ class StartingEncoder(NamedTuple):
 
     def for_training(self) -> TrainedParams:
         """Return what training begins with."""
-        if self.channels_alone:
-            _LOG.info(
-                "%s saw one channel at a time: attention across channels begins as adding nothing",
-                self.origin,
-            )
         return TrainedParams(self.params, self.channels_alone)
 
 
@@ -71,6 +67,7 @@ def encoder_of_run(folder: str, window_seconds: float) -> StartingEncoder:
         raise ConfigError("no run is named; give the work folder of one with --config.run=DIR.")
     _refuse_other_task(folder)
     trained = load_checkpoint(folder)
+    warn_of_names_understood_since(folder, trained.contract.input.channels)
     start = StartingEncoder(
         config=trained.contract.model,
         params=trained.autoencoder_params["encoder"],
@@ -112,9 +109,7 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Start
         "give a JSON file with the arguments of the constructor that made the weights, such as "
         "signal_len, as weights_config."
     )
-    arguments = typed(
-        dict, read_json(Path(config_path).expanduser(), way_out), config_path, way_out
-    )
+    arguments = typed(dict, read_json(user_path(config_path), way_out), config_path, way_out)
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
     is_contrastive = isinstance(model, ContrastiveAutoencoder)

@@ -1,12 +1,14 @@
 """What configs of many runs below one folder have in common."""
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import jax
 from ml_collections import ConfigDict
 
+from physio_mae_jax.data.sealed_json import read_sealed, sealed
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.differences import differing, some
 from physio_mae_jax.setting_ranges import check_settings
@@ -41,7 +43,8 @@ def keep_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]) 
     path = workdir / "settings.json"
     every = json.loads(config.to_json_best_effort())
     now = {name: value for name, value in every.items() if name not in may_differ}
-    before = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    way_out = "move it away to go on with the settings given, or choose another --workdir."
+    before = read_sealed(path, way_out) if os.path.lexists(path) else {}
     common = [name for name in now if name in before]
     if common:
         changed = [name for key in common for name in differing(before[key], now[key], key)]
@@ -50,4 +53,4 @@ def keep_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]) 
                 f"{workdir} was begun with other settings of {some(changed)} ({path}); what is "
                 "done there would not be comparable. Give those again, or another --workdir."
             )
-    artifacts.write_json(path, before | now)
+    artifacts.write_json(path, sealed(before | now))

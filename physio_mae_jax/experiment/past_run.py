@@ -19,6 +19,7 @@ from physio_mae_jax.data.regular_file import is_folder, shortened
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.data.synthetic import SyntheticCohort
+from physio_mae_jax.data.unclear import warn_of_names_understood_since
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.settings import typed as typed_settings
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
@@ -130,6 +131,7 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
     section = {**check_setting(settings, "data", dict, folder), **changes}
     data = check_setting({"data": section}, "data", DataConfig, folder)
     loaded = load_checkpoint(folder)
+    warn_of_names_understood_since(folder, loaded.contract.input.channels)
 
     def untrained() -> Params:
         return jax.jit(loaded.contract.new_params)(jax.random.key(seed))

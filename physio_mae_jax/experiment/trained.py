@@ -14,6 +14,7 @@ from physio_mae_jax.data.contamination import check_contamination
 from physio_mae_jax.data.json_types import typed as check_types
 from physio_mae_jax.data.opening import DataConfig, OpenedData, open_data, require_part
 from physio_mae_jax.data.splits import PARTS, is_leaking
+from physio_mae_jax.data.unclear import warn_of_names_understood_since
 from physio_mae_jax.data.units import Units, find_units
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation.decisions import Decisions, read_decisions
@@ -63,6 +64,7 @@ def build_trained(config: ConfigDict, workdir: Path, *, strict: bool) -> Trained
         checkpoints.refuse_damage()
         contract = ClassifierContract.from_json(checkpoints.contract(), best)
         seen = checkpoints.trained_on()
+    warn_of_names_understood_since(config.run, contract.input.channels)
     opened, units = _open_judged(config, past, contract)
     judged = np.unique(units.recording).tolist()
     contamination = check_contamination(seen, opened.source, judged, strict=strict)

@@ -5,15 +5,20 @@ column or an index of pandas. Nothing is guessed: text is no number, and what ha
 list.
 """
 
+import dataclasses
+import math
 import numbers
+import os
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set, ValuesView
 from decimal import Decimal
-from typing import Any
+from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from physio_mae_jax.errors import DataError
+from physio_mae_jax.errors import ConfigError, DataError
 
+_Kind = TypeVar("_Kind")
 _SHOWN = 60
 _LONGEST_NAME = 200
 
@@ -52,7 +57,7 @@ def number(value: Any, what: str, meant: str) -> float:
     Args:
         value: a number, or an array of one.
         what: its name, for the message.
-        meant: what is expected there, such as 'samples a second, such as 500'.
+        meant: what is expected there, such as 'a number of samples a second, such as 500'.
 
     Raises:
         DataError: it is text or anything else that is no number, or missing.
@@ -60,15 +65,62 @@ def number(value: Any, what: str, meant: str) -> float:
     is_one = _is_array(value) and _size(value) == 1 and not isinstance(value, np.ma.MaskedArray)
     found = plain(np.asarray(value).reshape(()) if is_one else value)
     if isinstance(found, str):
-        raise DataError(f"{what} is the text {show(found)}; give a number: {meant}.")
+        raise DataError(f"{what} is the text {show(found)}; give {meant}, not text.")
     if is_missing(found):
         raise DataError(f"{what} is missing ({show(found)}); give {meant}.")
     if isinstance(found, bool) or not isinstance(found, numbers.Real | Decimal):
-        raise DataError(f"{what} is {show(found)}; give a number: {meant}.")
+        raise DataError(f"{what} is {show(found)}; give {meant}.")
     try:
         return float(found)
     except (OverflowError, ValueError) as error:
         raise DataError(f"{what} is {show(found)}, beyond any number; give {meant}.") from error
+
+
+def setting(
+    value: Any, name: str, low: float, high: float = math.inf, *, is_whole: bool = False
+) -> float:
+    """Return a finite number within bounds, which the message names.
+
+    Raises:
+        ConfigError: it is something else.
+    """
+    meant = "a whole number" if is_whole else "a number"
+    if math.isfinite(low):
+        meant += f" from {low:g} on" if math.isinf(high) else f" from {low:g} to {high:g}"
+    try:
+        found = number(value, name, meant)
+    except DataError as error:
+        raise ConfigError(str(error)) from error
+    if not (math.isfinite(found) and low <= found <= high) or (is_whole and found != round(found)):
+        raise ConfigError(f"{name} is {show(plain(value))}; give {meant}.")
+    return int(found) if is_whole else found
+
+
+def folder(value: Any, name: str) -> Path:
+    """Return a path that a caller gives, with the home folder for '~'.
+
+    Raises:
+        ConfigError: it is no path.
+    """
+    if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
+        raise ConfigError(f"{name} is {show(value)}; give a path, as text or pathlib.Path.")
+    try:
+        return Path(value).expanduser()
+    except RuntimeError as error:
+        raise ConfigError(f"{name} is {show(str(value))}: {error} Give a whole path.") from error
+
+
+def made_of(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
+    """Make a dataclass of the keywords of a call.
+
+    Raises:
+        ConfigError: it has no such field, or refuses a value.
+    """
+    known = [field.name for field in dataclasses.fields(cast(Any, kind))]
+    for name in values:
+        if name not in known:
+            raise ConfigError(f"{name!r} is no argument of this call; there is {', '.join(known)}.")
+    return kind(**values)
 
 
 def is_one_number(value: Any) -> bool:

@@ -16,6 +16,7 @@ from physio_mae_jax.data.windows import WindowConfig
 from physio_mae_jax.figures.attention import AttendedWindow
 from physio_mae_jax.figures.reconstruction import ReconstructedWindow
 from physio_mae_jax.inference import preparing
+from physio_mae_jax.inference.arguments import folder, made_of, setting
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
 from physio_mae_jax.inference.given import Description, given_recordings
@@ -70,6 +71,9 @@ class Encoder:
         Raises:
             ConfigError: the batch cannot be divided among the devices.
         """
+        batch_size = int(setting(batch_size, "batch_size", 1, is_whole=True))
+        if num_devices is not None:
+            num_devices = int(setting(num_devices, "num_devices", 1, is_whole=True))
         mesh = make_mesh(num_devices, among=jax.local_devices())
         check_batch_size(batch_size, 1, mesh.size)
         self.trained = trained
@@ -93,7 +97,7 @@ class Encoder:
         Raises:
             UserError: there is no whole checkpoint of a pre-training.
         """
-        made = cls(load_checkpoint(path), **settings)
+        made = cls(load_checkpoint(folder(path, "path")), **settings)
         made._origin = Origin.of(CHECKPOINT, path)
         return made
 
@@ -111,6 +115,7 @@ class Encoder:
         Raises:
             UserError: a file is missing, damaged or of something else.
         """
+        folder(name, "name")
         made = cls(load_model(name, allow_hub=allow_hub), **settings)
         made._origin = Origin.of(PRETRAINED, name, allow_hub)
         return made
@@ -232,7 +237,7 @@ class Encoder:
         Raises:
             UserError: something is missing, unknown or broken; the message says the way out.
         """
-        choices = EncodingSettings(**settings)
+        choices = made_of(EncodingSettings, settings)
         description = Description(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,
@@ -294,7 +299,7 @@ class Encoder:
         Raises:
             UserError: as there, or there is no such window.
         """
-        given = Description(**description)
+        given = made_of(Description, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
         hidden = hidden_columns(self.programs.config, hidden_seconds, hidden_ratio, seed)
         return reconstruct_window(self.trained, inspected, hidden)
@@ -321,7 +326,7 @@ class Encoder:
         Raises:
             UserError: as there, or there is no such window or layer.
         """
-        given = Description(**description)
+        given = made_of(Description, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
         return attend_window(self.trained, inspected, layer)
 
@@ -332,15 +337,13 @@ def _of_weights(content: dict[str, Any], settings: dict[str, Any]) -> Encoder:
 
 
 def _of_folder(place: dict[str, Any], fingerprint: str, settings: dict[str, Any]) -> Encoder:
-    """Load an encoder again whose pickle holds its place; one process does so once."""
-    return _loaded_again(Origin(**place), fingerprint, tuple(sorted(settings.items())))
+    """Load an encoder again whose pickle holds its place; each process does so once."""
+    return _loaded_again(Origin(**place), fingerprint, **settings)
 
 
 @functools.lru_cache(maxsize=4)
-def _loaded_again(
-    origin: Origin, fingerprint: str, settings: tuple[tuple[str, Any], ...]
-) -> Encoder:
-    made = Encoder(origin.load_again(), **dict(settings))
+def _loaded_again(origin: Origin, fingerprint: str, **settings: Any) -> Encoder:
+    made = Encoder(origin.load_again(), **settings)
     if made.fingerprint != fingerprint:
         raise origin.other_weights()
     made._origin = origin

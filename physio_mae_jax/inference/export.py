@@ -6,7 +6,6 @@ takes windows that are ready; how to make them is in the JSON file beside it.
 """
 
 import dataclasses
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,10 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.inference import arguments
 from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.inference.trained import TrainedModel
 from physio_mae_jax.local_paths import local_path
@@ -24,6 +26,7 @@ from physio_mae_jax.signals.channels import id_of_trained
 from physio_mae_jax.training import artifacts
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+_NAMES = ", ".join(PLATFORMS)
 
 
 def export_encoder(
@@ -45,15 +48,18 @@ def export_encoder(
         The path.
 
     Raises:
-        ConfigError: an unknown platform.
+        UserError: an unknown platform, no path, or no number of channels.
     """
+    platforms = arguments.texts(platforms, "platforms", f"name one or more of {_NAMES}")
     for platform in platforms:
         if platform not in PLATFORMS:
             raise ConfigError(
                 f"platform {platform!r} is not known; choose of {', '.join(PLATFORMS)}."
             )
     place = local_path(path, "path")
-    channels = num_channels or trained.contract.input.num_channels
+    channels = trained.contract.input.num_channels
+    if num_channels is not None:
+        channels = int(arguments.setting(num_channels, "num_channels", 1, is_whole=True))
     exported = _exported(trained, channels, platforms)
     artifacts.prepare_workdir(place.parent, "path")
     with artifacts.telling_a_full_disk(place.parent):
@@ -107,5 +113,6 @@ def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> 
 
 
 def read_calling(path: str | Path) -> dict[str, Any]:
-    """Read the JSON file beside an exported program."""
-    return json.loads(Path(f"{path}.json").read_text(encoding="utf-8"))
+    """Read the JSON file beside an exported program; a DataError where it is broken."""
+    beside, way_out = Path(f"{path}.json"), "export the encoder again."
+    return typed(dict, read_json(beside, way_out), str(beside), way_out)

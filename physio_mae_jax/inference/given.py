@@ -30,7 +30,7 @@ from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import COUNTS, canonical_unit
 
 _CHANNELS = "name each row, such as channels=['II', 'PPG']"
-_RATE = "samples a second, such as 500"
+_RATE = "a number of samples a second, such as 500"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -278,7 +278,7 @@ def _gain(gain: Any, count: int, name: str) -> np.ndarray | None:
     """Return the counts in a unit of each channel."""
     if gain is None:
         return None
-    what, meant = f"{name}: gain", "counts in one unit, such as 200"
+    what, meant = f"{name}: gain", "a number of counts in one unit, such as 200"
     one = arguments.is_one_number(gain)
     entries = [gain] if one else arguments.listed(gain, what)
     if len(entries) not in (1, count):

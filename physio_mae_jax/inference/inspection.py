@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.figures.attention import AttendedWindow
 from physio_mae_jax.figures.reconstruction import ReconstructedWindow
+from physio_mae_jax.inference.arguments import listed, setting
 from physio_mae_jax.inference.given import Description, given_recordings
 from physio_mae_jax.inference.preparing import check_known, refuse_clocks
 from physio_mae_jax.inference.trained import TrainedModel
@@ -26,6 +28,7 @@ from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, wavelet_bank
 from physio_mae_jax.training.evaluation import redraw
 
+_SPANS = "a list of (start, stop) in seconds"
 _INPUTS = ("signal", "channel_mask", "channel_ids")
 
 
@@ -55,6 +58,7 @@ def one_window(
     Raises:
         DataError: there is none from ``start_seconds`` on, or something is wrong with the signal.
     """
+    start_seconds = setting(start_seconds, "start_seconds", 0)
     recordings = given_recordings(signal, description).recordings
     known = trained.contract.input.channels
     check_known(recordings, known)
@@ -125,11 +129,19 @@ def hidden_columns(
     """
     columns, hidden = config.num_columns, np.zeros(config.num_columns, bool)
     if spans is None:
+        ratio = setting(ratio, "hidden_ratio", 0, 1)
+        seed = int(setting(seed, "seed", 0, is_whole=True))
         count = columns - num_visible(columns, ratio)
         hidden[np.random.default_rng(seed).permutation(columns)[:count]] = True
         return hidden
     column_seconds = config.patch_samples / config.sampling_rate_hz
-    for start, stop in spans:
+    for span in listed(spans, "hidden_seconds", _SPANS):
+        ends = listed(span, "hidden_seconds", _SPANS)
+        if len(ends) != 2:
+            raise ConfigError(
+                f"hidden_seconds has {len(ends)} numbers in a stretch; give {_SPANS}."
+            )
+        start, stop = (setting(end, "hidden_seconds", 0) for end in ends)
         if not 0 <= start < stop <= columns * column_seconds + 1e-9:
             raise ConfigError(
                 f"hidden_seconds has ({start:g}, {stop:g}); (start, stop) within the window of "
@@ -152,6 +164,8 @@ def attend_window(trained: TrainedModel, inspected: Inspected, layer: int | None
         ConfigError: there is no such layer.
     """
     config = trained.autoencoder.config
+    if layer is not None:
+        layer = int(setting(layer, "layer", -math.inf, is_whole=True))
     if layer is not None and not -config.depth <= layer < config.depth:
         raise ConfigError(f"layer is {layer}; the encoder has {config.depth}, from 0 on.")
     alone = trained.contract.channels_alone

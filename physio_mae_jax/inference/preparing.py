@@ -1,5 +1,6 @@
 """What is checked, planned and reported around an encoding."""
 
+import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -32,6 +33,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
 from physio_mae_jax.signals.montage import Montage
 
+_LOG = logging.getLogger(__name__)
 # Steps of a clock differ by less, and no signal rises evenly for so many samples.
 _CLOCK_TOLERANCE, _LEAST_CLOCK_SAMPLES, _CLOCK_SAMPLES = 0.01, 32, 65_536
 _NO_CHANNELS = ChannelPlan((), np.zeros(0, np.int32), Montage(rows=(), notes=()))
@@ -140,8 +142,23 @@ def prepare(
             plans.append(plan)
             notes += _notes(info, channels, plan, window)
         used.append(channels)
+    _warn_of_alike(used)
     rows = [_rows(info, channels) for info, channels in zip(source.recordings, used, strict=True)]
     return Prepared(source.recordings, rows, used, plans, notes, window, on_invalid)
+
+
+def _warn_of_alike(plans: Sequence[ChannelPlan]) -> None:
+    """Warn of channels of one recording that are the same to the model."""
+    for plan in plans:
+        names, ids = plan.present
+        alike = [name for name, number in zip(names, ids, strict=True) if number == 0]
+        if len(alike) > 1:
+            _LOG.warning(
+                "the model knows no vectors of the names %s and cannot tell these channels apart: "
+                "exchanging them changes nothing. Train a model on names that are known.",
+                ", ".join(alike),
+            )
+            return
 
 
 def rows_of(names: Sequence[str], planner: ChannelPlanner) -> tuple[str, ...]:

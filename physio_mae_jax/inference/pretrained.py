@@ -23,11 +23,11 @@ import safetensors.numpy
 from physio_mae_jax.data.contamination import TrainingRecord
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import show, typed
-from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened
+from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened, user_path
 from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.model_card import Card, render_card
-from physio_mae_jax.inference.trained import TrainedModel, named_arrays
+from physio_mae_jax.inference.trained import TrainedModel, expected_params, named_arrays
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.model_contract import ModelContract
 
@@ -103,10 +103,7 @@ def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
     Raises:
         DataError: it is not there, of another kind, or damaged; the message names the file.
     """
-    try:
-        folder = Path(name).expanduser()
-    except RuntimeError as error:  # of ~somebody who is not there
-        raise DataError(f"{shortened(str(name))}: {error} Give the path of a folder.") from error
+    folder = user_path(name)
     if not is_folder(folder):
         folder = _from_hub(str(name)) if allow_hub else _not_there(folder)
     path = folder / DESCRIPTION
@@ -178,7 +175,8 @@ def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:
 
 def _tree(arrays: Mapping[str, np.ndarray], contract: ModelContract, path: Path) -> Any:
     """Put arrays in their places, refusing any that is missing, too many or of another shape."""
-    leaves, tree = jax.tree_util.tree_flatten_with_path(contract.abstract_params())
+    abstract = expected_params(contract, str(path.with_name(DESCRIPTION)))
+    leaves, tree = jax.tree_util.tree_flatten_with_path(abstract)
     expected = {"/".join(str(key.key) for key in place): leaf for place, leaf in leaves}
     wrong = [f"{name} is missing" for name in expected if name not in arrays]
     wrong += [f"{name} is not of this model" for name in arrays if name not in expected]

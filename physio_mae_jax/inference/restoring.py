@@ -1,6 +1,7 @@
 """Where an encoder came from, so that a copy in another process or file can be loaded again."""
 
 import dataclasses
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -69,9 +70,9 @@ class Origin:
 
 
 def to_plain(trained: TrainedModel) -> dict[str, Any]:
-    """Return a model as NumPy arrays, numbers and text."""
+    """Return a model as NumPy arrays, and the rest as text."""
     return {
-        "contract": trained.contract.to_json(),
+        "contract": json.dumps(trained.contract.to_json()),
         "params": jax.tree.map(np.asarray, trained.params),
         "trained_on": trained.trained_on.to_json(),
         "origin": trained.origin,
@@ -86,7 +87,7 @@ def of_plain(content: Mapping[str, Any]) -> TrainedModel:
     """
     where, way_out = "a saved encoder", "save it again with this version."
     return TrainedModel(
-        contract=ModelContract.from_json(content["contract"], where),
+        contract=ModelContract.from_json(json.loads(content["contract"]), where),
         params=content["params"],
         trained_on=TrainingRecord.from_json(content["trained_on"], where, way_out),
         origin=content["origin"],

@@ -3,6 +3,7 @@
 import dataclasses
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.inference.arguments import setting
 from physio_mae_jax.inference.program import OUTPUTS, Output
 
 
@@ -34,9 +35,11 @@ class EncodingSettings:
             ("unknown_channels", ("error", "leave_out")),
             ("on_invalid", ("error", "skip")),
         ):
-            if getattr(self, name) not in choices:
+            value = getattr(self, name)
+            if not isinstance(value, str) or value not in choices:
                 raise ConfigError(
                     f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
                 )
-        if not 0 <= self.overlap < 1:
+        if setting(self.overlap, "overlap", 0, 1) == 1:
             raise ConfigError(f"overlap is {self.overlap}; it must lie in [0, 1).")
+        setting(self.num_threads, "num_threads", 0, is_whole=True)

@@ -18,8 +18,12 @@ from physio_mae_jax.data.formats.folder import open_files
 from physio_mae_jax.data.scanned import ScannedRecordings
 from physio_mae_jax.data.sets import JoinedSource
 from physio_mae_jax.errors import UserError
+from physio_mae_jax.inference.arguments import setting
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.settings import EncodingSettings
+from physio_mae_jax.signals.rates import check_rate
+
+_MOST_RECORDINGS, _MOST_SECONDS = 100_000, 86_400.0  # of noise, which is kept in memory
 
 
 class Throughput(NamedTuple):
@@ -64,6 +68,9 @@ def measure_arrays(
         num_recordings: encoded together.
         repeats: the fastest of so many counts.
     """
+    setting(num_recordings, "recordings", 1, _MOST_RECORDINGS, is_whole=True)
+    check_rate(sampling_rate_hz, channels, "sampling_rate_hz")
+    seconds = setting(seconds, "seconds", 1 / sampling_rate_hz, _MOST_SECONDS)
     shape = (num_recordings, len(channels), round(seconds * sampling_rate_hz))
     signal = np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
@@ -95,6 +102,7 @@ def measure_files(
 
 
 def _fastest(encode: Callable[[], tuple[int, int]], repeats: int) -> Throughput:
+    setting(repeats, "repeats", 1, is_whole=True)
     recordings, windows = encode()  # compiles
     times = []
     for _ in range(repeats):

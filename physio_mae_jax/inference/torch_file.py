@@ -1,23 +1,27 @@
 """Reading the arrays of a PyTorch checkpoint without PyTorch, and running nothing it holds.
 
-A ``.pth`` file is a zip of raw arrays and one pickle that says how they make up tensors. A pickle
-may name any function to be called, so the reader here knows a handful of names and refuses every
-other one, as ``torch.load(weights_only=True)`` does.
+A ``.pth`` file is a zip of raw arrays and one pickle that says how they make up tensors. It is read
+by ``data.pickle_reader``, which knows a handful of names and refuses every other one. Nothing that
+one file says changes what another one means, and no file makes more of its bytes than a few times
+what it holds.
 """
 
-import collections
 import dataclasses
 import io
 import math
+import os
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import jax.numpy as jnp
 import numpy as np
 
-from physio_mae_jax.data.restricted_pickle import RestrictedUnpickler
+from physio_mae_jax.data.json_types import show
+from physio_mae_jax.data.pickle_reader import PickleReader
+from physio_mae_jax.data.pickle_values import PickleError, StandIn, UnknownNameError, checked_key
+from physio_mae_jax.data.regular_file import open_regular, shortened, user_path
 from physio_mae_jax.errors import DataError
 
 # Where training programs put the weights in a checkpoint that holds more than them.
@@ -34,6 +38,10 @@ _DTYPES = {
     "ByteStorage": np.dtype(np.uint8),
     "BoolStorage": np.dtype(np.bool_),
 }
+# What all tensors of a file may hold together, where they share storages or are packed.
+_FREE_BYTES = 256 << 20
+_TIMES_THE_FILE = 16
+_EXPECTED = "expected a file that torch.save or numpy.savez wrote."
 
 
 def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
@@ -45,34 +53,51 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
             "model_state_dict".
 
     Returns:
-        Arrays by name; bfloat16 comes as ``jax.numpy.bfloat16``.
+        Arrays by name, not to be written to; bfloat16 comes as ``jax.numpy.bfloat16``.
 
     Raises:
         DataError: the file is missing, cut short or of another kind, holds anything but tensors,
             containers, numbers and text, or has no state dict in it.
     """
-    path = Path(path).expanduser()
-    try:
-        if path.suffix == ".npz":
-            with np.load(path, allow_pickle=False) as file:
-                return {name: file[name] for name in file.files}
-        with zipfile.ZipFile(path) as archive:
-            content = _TorchArchive(path, archive).load()
-    except FileNotFoundError as error:
-        raise DataError(f"weights file {path} does not exist.") from error
-    except zipfile.BadZipFile as error:
-        raise DataError(
-            f"{path} is not a whole .npz or .pth file ({error}); copy it again. A file of PyTorch "
-            "before 1.6 must be loaded and saved again with a newer one."
-        ) from error
-    except DataError:
-        raise
-    except Exception as error:  # a broken pickle can raise nearly anything
-        raise DataError(
-            f"{path} cannot be read as weights ({type(error).__name__}: {error}); expected a file "
-            "that torch.save or numpy.savez wrote."
-        ) from error
+    path = user_path(path)
+    if not os.path.exists(path):
+        raise DataError(f"weights file {shortened(path)} does not exist.")
+    with open_regular(path, _EXPECTED) as file:
+        try:
+            with zipfile.ZipFile(file) as archive:
+                if path.suffix == ".npz":
+                    return _read_npz(file, archive)
+                content = _TorchArchive(file, archive).load()
+        except zipfile.BadZipFile as error:
+            raise DataError(
+                f"{path} is not a whole .npz or .pth file ({error}); copy it again. A file of "
+                "PyTorch before 1.6 must be loaded and saved again with a newer one."
+            ) from error
+        except UnknownNameError as error:
+            raise DataError(
+                f"{path} {error}. Save the state dict alone: torch.save(model.state_dict(), path)."
+            ) from error
+        except Exception as error:  # a broken pickle can raise nearly anything
+            raise DataError(
+                f"{path} cannot be read as weights ({type(error).__name__}: {str(error)[:300]}); "
+                f"{_EXPECTED}"
+            ) from error
     return _find_state_dict(path, content)
+
+
+def _read_npz(file: BinaryIO, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
+    size = sum(member.file_size for member in archive.infolist())
+    _refuse_more(size, file)
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as arrays:
+        return {name: arrays[name] for name in arrays.files}
+
+
+def _refuse_more(num_bytes: int, file: BinaryIO) -> None:
+    """Refuse arrays that are together far larger than the file that they come from."""
+    size = file.seek(0, io.SEEK_END)
+    if num_bytes > max(_FREE_BYTES, _TIMES_THE_FILE * size):
+        raise DataError(f"its arrays have {num_bytes:,} bytes, but the file has {size:,} only")
 
 
 def _find_state_dict(path: Path, content: Any) -> dict[str, np.ndarray]:
@@ -85,7 +110,7 @@ def _find_state_dict(path: Path, content: Any) -> dict[str, np.ndarray]:
             and all(isinstance(value, np.ndarray) for value in candidate.values())
         ):
             return {str(name): value for name, value in candidate.items()}
-    keys = ", ".join(map(str, list(content)[:10]))
+    keys = ", ".join(key[:80] if isinstance(key, str) else show(key) for key in list(content)[:10])
     raise DataError(
         f"{path} has no state dict, neither as a whole nor under {', '.join(_ENTRIES)}; it has "
         f"{keys}. Save the state dict alone."
@@ -93,91 +118,151 @@ def _find_state_dict(path: Path, content: Any) -> dict[str, np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _StorageType:
+class _StorageType(StandIn):
     """Stands for a class such as torch.FloatStorage, which names the type of numbers."""
 
     dtype: np.dtype
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Storage(StandIn):
+    """The flat numbers of a file of the archive; only the archive makes them."""
+
+    numbers: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Tensor(StandIn):
+    """A tensor, which is no storage."""
+
+    array: np.ndarray
+
+    def result(self) -> np.ndarray:
+        """Return its array."""
+        return self.array
+
+
+class _Ordered(dict[Any, Any], StandIn):
+    """Stands for ``collections.OrderedDict``."""
+
+    def build(self, state: Any) -> None:
+        """Take the attributes that PyTorch gives a state dict, of which none is needed."""
+
+
 class _TorchArchive:
     """One zip file of torch.save."""
 
-    def __init__(self, path: Path, archive: zipfile.ZipFile) -> None:
-        self._path = path
+    def __init__(self, file: BinaryIO, archive: zipfile.ZipFile) -> None:
+        self._file = file
         self._archive = archive
-        self._storages: dict[str, np.ndarray] = {}
+        self._storages: dict[tuple[str, np.dtype], _Storage] = {}
+        self._stored_bytes = self._tensor_bytes = 0
+        self._members = {member.filename: member for member in archive.infolist()}
         pickles = [name for name in archive.namelist() if name.endswith("/data.pkl")]
         if len(pickles) != 1:
-            raise DataError(f"{path} is a zip but not one that torch.save wrote.")
+            raise DataError("it is a zip but not one that torch.save wrote")
         self._folder = pickles[0].removesuffix("data.pkl")
 
     def load(self) -> Any:
-        """Unpickle with known names only."""
+        """Read the pickle with known names only."""
         order = f"{self._folder}byteorder"
-        if order in self._archive.namelist() and self._read(order) != b"little":
-            raise DataError(f"{self._path} was written on a big-endian machine; convert it there.")
-        return _Unpickler(self._path, self._read(f"{self._folder}data.pkl"), self.storage).load()
+        if order in self._members and self._read(order) != b"little":
+            raise DataError("it was written on a big-endian machine; convert it there")
+        content = self._read(f"{self._folder}data.pkl")
+        return PickleReader(io.BytesIO(content), len(content), self._known(), self._storage).read()
 
-    def storage(self, reference: Any) -> np.ndarray:
-        """Return the flat numbers that a pickle refers to."""
+    def _known(self) -> Mapping[tuple[str, str], Callable[..., Any] | StandIn]:
+        types = {("torch", name): _StorageType(dtype) for name, dtype in _DTYPES.items()}
+        return {
+            ("collections", "OrderedDict"): _ordered,
+            ("torch._utils", "_rebuild_tensor_v2"): self._tensor,
+            ("torch._utils", "_rebuild_parameter"): _parameter,
+            ("torch", "Size"): _size,
+            **types,
+        }
+
+    def _storage(self, reference: Any) -> _Storage:
+        """Return the flat numbers that the pickle refers to."""
+        if not isinstance(reference, tuple) or len(reference) != 5:
+            raise PickleError("a reference to an array is not one that torch.save writes")
         kind, storage_type, key, _, count = reference
         if kind != "storage" or not isinstance(storage_type, _StorageType):
-            raise DataError(f"{self._path} refers to a {kind!r}, which is not known here.")
-        if key not in self._storages:
+            raise PickleError(f"it refers to a {show(kind)}, which is not known here")
+        if not isinstance(key, str) or type(count) is not int:
+            raise PickleError(f"a reference to array {show(key)} of {show(count)} numbers")
+        known = self._storages.get((key, storage_type.dtype))
+        if known is None:
             data = self._read(f"{self._folder}data/{key}")
+            self._stored_bytes += len(data)
+            _refuse_more(self._stored_bytes, self._file)
             if len(data) != count * storage_type.dtype.itemsize:
-                raise DataError(
-                    f"{self._path}: array {key} has {len(data)} bytes, not those of {count} "
-                    f"{storage_type.dtype} numbers."
+                raise PickleError(
+                    f"array {show(key)} has {len(data)} bytes, not those of {show(count)} "
+                    f"{storage_type.dtype} numbers"
                 )
-            self._storages[key] = np.frombuffer(data, storage_type.dtype)
-        return self._storages[key]
+            known = _Storage(np.frombuffer(data, storage_type.dtype))
+            self._storages[key, storage_type.dtype] = known
+        return known
+
+    def _tensor(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
+        """Stand for ``torch._utils._rebuild_tensor_v2``."""
+        # Anything else, such as a tensor made before, counts its elements otherwise.
+        if type(storage) is not _Storage:
+            raise PickleError(f"a tensor is made of {type(storage).__name__}, not of a storage")
+        tensor = _Tensor(_rebuild_tensor(storage.numbers, offset, shape, strides))
+        self._tensor_bytes += tensor.array.nbytes
+        _refuse_more(self._tensor_bytes, self._file)
+        return tensor
 
     def _read(self, name: str) -> bytes:
+        member = self._members.get(name)
+        if member is None:
+            raise PickleError(f"{shortened(name)} is missing in it")
         # torch.save never compresses; a tiny file could otherwise unpack to fill the memory.
-        if self._archive.getinfo(name).compress_type != zipfile.ZIP_STORED:
-            raise DataError(f"{self._path}: {name} is compressed, which torch.save does not do.")
-        return self._archive.read(name)
+        if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
+            raise PickleError(f"{shortened(name)} is compressed, which torch.save does not do")
+        return self._archive.read(member)
 
 
-class _Unpickler(RestrictedUnpickler):
-    """Builds containers, numbers, text and the arrays it refers to; other names are errors."""
-
-    def __init__(self, path: Path, data: bytes, storage: Callable[[Any], np.ndarray]) -> None:
-        advice = "Save the state dict alone: torch.save(model.state_dict(), path)."
-        super().__init__(io.BytesIO(data), path, _KNOWN, advice)
-        self._storage = storage
-
-    def persistent_load(self, pid: Any) -> np.ndarray:
-        """Return the array that the pickle refers to."""
-        return self._storage(pid)
-
-
-def _rebuild_tensor(
-    storage: np.ndarray, offset: int, shape: Sequence[int], strides: Sequence[int], *_: Any
-) -> np.ndarray:
-    """Cut a tensor out of its storage; one that reaches outside of it is an error."""
+def _rebuild_tensor(numbers: np.ndarray, offset: Any, shape: Any, strides: Any) -> np.ndarray:
+    """Return a view of a tensor in its storage; one that reaches outside of it is an error."""
+    sizes = (offset, *shape, *strides) if _are_tuples(shape, strides) else (None,)
+    if not all(type(size) is int for size in sizes):
+        raise PickleError("a tensor's shape and strides are not whole numbers")
     size = math.prod(shape)
-    if size == 0:
-        return np.zeros(shape, storage.dtype)
+    if size == 0 and min(sizes) >= 0:
+        return np.zeros(shape, numbers.dtype)
     last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
-    if min(offset, *strides, *shape, 0) < 0 or last >= storage.size or size > storage.size:
-        raise DataError(
-            f"a tensor of shape {tuple(shape)} and strides {tuple(strides)} at {offset} does not "
-            f"lie within its {storage.size} numbers; the file is broken."
+    if min(sizes) < 0 or last >= numbers.size or size > numbers.size:
+        raise PickleError(
+            f"a tensor of shape {show(shape)} and strides {show(strides)} at {show(offset)} does "
+            f"not lie within its {numbers.size} numbers"
         )
-    steps = [stride * storage.itemsize for stride in strides]
-    return np.lib.stride_tricks.as_strided(storage[offset:], shape, steps, writeable=False).copy()
+    steps = [stride * numbers.itemsize for stride in strides]
+    return np.lib.stride_tricks.as_strided(numbers[offset:], shape, steps, writeable=False)
 
 
-def _rebuild_parameter(tensor: np.ndarray, *_: Any) -> np.ndarray:
+def _are_tuples(*values: Any) -> bool:
+    return all(isinstance(value, tuple) for value in values)
+
+
+def _parameter(tensor: Any, *_: Any) -> _Tensor:
+    """Stand for ``torch._utils._rebuild_parameter``."""
+    if type(tensor) is not _Tensor:
+        raise PickleError(f"a parameter is made of {type(tensor).__name__}, not of a tensor")
     return tensor
 
 
-_KNOWN: Mapping[tuple[str, str], Any] = {
-    ("collections", "OrderedDict"): collections.OrderedDict,
-    ("torch._utils", "_rebuild_tensor_v2"): _rebuild_tensor,
-    ("torch._utils", "_rebuild_parameter"): _rebuild_parameter,
-    ("torch", "Size"): tuple,
-    **{("torch", name): _StorageType(dtype) for name, dtype in _DTYPES.items()},
-}
+def _size(*values: Any) -> tuple[Any, ...]:
+    """Stand for ``torch.Size``."""
+    if len(values) != 1 or not isinstance(values[0], tuple | list):
+        raise PickleError("a torch.Size is made of no list of numbers")
+    return tuple(values[0])
+
+
+def _ordered(*values: Any) -> _Ordered:
+    """Stand for ``collections.OrderedDict``, empty or of a list of pairs."""
+    pairs = values[0] if len(values) == 1 else []
+    if len(values) > 1 or not isinstance(pairs, list):
+        raise PickleError("an OrderedDict is made of no list of pairs")
+    return _Ordered((checked_key(key), value) for key, value in pairs)

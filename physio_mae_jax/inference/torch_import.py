@@ -10,10 +10,13 @@ from typing import Any
 
 import flax.linen as nn
 import jax
+import jax.numpy as jnp
 import numpy as np
 
+from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference import torch_layout
+from physio_mae_jax.inference.torch_arguments import checked_arguments
 from physio_mae_jax.inference.torch_weights import Params, Weights
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
@@ -73,13 +76,18 @@ def import_state_dict(
         channel and as v1's on several.
 
     Raises:
-        ConfigError: an argument is missing, or they fit no model.
-        DataError: weights are missing, are left over or have another shape; all are listed.
+        ConfigError: an argument is missing, of another type or out of range, or they fit no model.
+        DataError: weights are missing, are left over, are not finite or have another shape; all are
+            listed.
     """
     weights = Weights(_without_prefixes(state_dict))
     names = weights.names()
     has_decoder = any(name.startswith("decoder_") for name in names)
-    cfg = _model_config(config, names, has_decoder)
+    if not isinstance(config, Mapping):
+        raise ConfigError(f"the config of the state dict is {show(config)}, not names and values.")
+    sizes = _ENCODER_SIZES | (_DECODER_SIZES if has_decoder else {})
+    config = checked_arguments(config, (*sizes, "cwt_scales"))
+    cfg = _model_config(config, names, sizes)
     params: Params = {"encoder": torch_layout.encoder(weights, cfg)}
     if has_decoder:
         params["decoder"] = torch_layout.decoder(weights, cfg)
@@ -97,19 +105,26 @@ def import_state_dict(
         params |= torch_layout.classification_head(weights, cfg, head)
         model = Classifier(cfg, head)
     weights.refuse_problems()
-    return model, jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, np.float32), params)
+    params = jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, np.float32), params)
+    _refuse_overflow(params)
+    return model, params
 
 
-def _model_config(config: Mapping[str, Any], names: set[str], has_decoder: bool) -> MaeConfig:
-    sizes = _ENCODER_SIZES | (_DECODER_SIZES if has_decoder else {})
-    missing = [name for name in (*sizes, "cwt_scales") if name not in config]
-    if missing:
-        raise ConfigError(
-            f"the config of the state dict lacks {', '.join(missing)}; give the arguments that "
-            "the original model was made with."
-        )
-    values: dict[str, Any] = {ours: config[theirs] for theirs, ours in sizes.items()}
-    values |= {} if has_decoder else _NO_DECODER
+def _refuse_overflow(params: Params) -> None:
+    """Refuse parameters that became infinite where weights were put together."""
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        if not np.isfinite(leaf).all():
+            name = "/".join(str(key.key) for key in path)
+            raise DataError(
+                f"the weights of {name} are too large to be put together in float32; check that "
+                "the state dict is whole."
+            )
+
+
+def _model_config(
+    config: Mapping[str, Any], names: set[str], sizes: Mapping[str, str]
+) -> MaeConfig:
+    values: dict[str, Any] = _NO_DECODER | {ours: config[their] for their, ours in sizes.items()}
     joint = "cls_token" in names
     if joint:
         stem = any(name.startswith("patch_embed.proj.0.") for name in names)
@@ -139,7 +154,7 @@ def _model_config(config: Mapping[str, Any], names: set[str], has_decoder: bool)
 
 def _class_position(version: str | None) -> str:
     choices = {None: "one_channel", "v1": "never", "v2": "always"}
-    if version not in choices:
+    if version not in choices:  # as v3
         raise ConfigError(
             f"version={version!r} does not fit weights with a class token; give 'v1' or 'v2'."
         )
@@ -172,10 +187,25 @@ def _without_prefixes(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndar
     """Strip the prefixes of wrappers, in whatever order they were put on."""
     stripped: dict[str, np.ndarray] = {}
     for key, value in state_dict.items():
+        if not isinstance(key, str):
+            raise DataError(f"weight {show(key)} of the state dict is named by no text.")
         name = key
         while prefix := next((p for p in _PREFIXES if name.startswith(p)), ""):
             name = name.removeprefix(prefix)
         if name in stripped:
-            raise DataError(f"two weights of the state dict are named {name!r} without prefixes.")
-        stripped[name] = np.asarray(value)
+            raise DataError(
+                f"two weights of the state dict are named {show(name)} without prefixes."
+            )
+        stripped[name] = _numbers(key, value)
     return stripped
+
+
+def _numbers(name: str, value: Any) -> np.ndarray:
+    try:
+        array = np.asarray(value)
+    except (ValueError, TypeError) as error:
+        raise DataError(f"weight {show(name)} is no array: {str(error)[:200]}.") from error
+    real = jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
+    if not real and array.dtype != np.bool_:
+        raise DataError(f"weight {show(name)} is of type {array.dtype}; real numbers are expected.")
+    return array

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 import jax
 import numpy as np
 
+from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.positions import resize_columns
 from physio_mae_jax.inference.torch_weights import Params, Weights
 from physio_mae_jax.models.config import MaeConfig
@@ -14,6 +15,8 @@ from physio_mae_jax.models.heads import HeadConfig
 _LOG = logging.getLogger(__name__)
 
 _BATCH_NORM_EPSILON = 1e-5
+# Columns of a table of positions times those it is stretched to.
+_MOST_STRETCHED = 1 << 27
 
 
 def encoder(weights: Weights, cfg: MaeConfig) -> Params:
@@ -153,6 +156,11 @@ def _folded_stem(weights: Weights, planes: int, width: int) -> Params:
         weights.drop(f"{name}.num_batches_tracked")
         kernel = weights.take(f"patch_embed.proj.{convolution}.weight", size_out, size_in, 3, 3)
         variance = weights.take(f"{name}.running_var", size_out)
+        if variance.min(initial=0.0) < 0:
+            raise DataError(
+                f"{name}.running_var is negative in places, as no variance is; check that the "
+                "state dict is whole."
+            )
         factor = weights.take(f"{name}.weight", size_out) / np.sqrt(variance + _BATCH_NORM_EPSILON)
         offset = weights.take(f"{name}.bias", size_out)
         params[f"convolution_{number}"] = {
@@ -173,6 +181,11 @@ def _position(
     front = int(cfg.class_token)
     num_tokens = weights.size(name, axis=1, default=front + cfg.num_tokens) - front
     num_columns = max(1, num_tokens // cfg.num_rows)
+    if num_columns * cfg.num_columns > _MOST_STRETCHED:
+        raise DataError(
+            f"{name} has {num_columns} columns, which cannot be stretched to {cfg.num_columns}; "
+            "give the signal_len and patch_size_time that the weights were trained with."
+        )
     table = weights.take(name, 1, front + cfg.num_rows * num_columns, width)[0]
     first = table[0] if front else np.zeros(width, np.float32)
     grid = table[front:].reshape(cfg.num_rows, num_columns, width).swapaxes(0, 1)

@@ -1,10 +1,12 @@
 """Arrays of a PyTorch state dict by name, each taken once, in the layouts of our layers."""
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
+from physio_mae_jax.data.regular_file import shortened
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.models.layers import low_rank
 
@@ -12,6 +14,7 @@ Params = dict[str, Any]  # a nested dict of arrays, as linen makes it
 
 _MLP_RATIO = 4
 _SHOWN = 8
+_FREE_ZEROS = 1 << 24
 
 
 class Weights:
@@ -21,6 +24,9 @@ class Weights:
         self._arrays = dict(arrays)
         self._missing: list[str] = []
         self._misshapen: list[str] = []
+        self._not_finite: list[str] = []
+        # Zeros stand for what is missing, so that all of it can be told; but not without end.
+        self._zeros_left = _FREE_ZEROS + 2 * sum(array.size for array in self._arrays.values())
 
     def take(self, name: str, *shape: int) -> np.ndarray:
         """Return the array ``name``; zeros of ``shape`` where it is missing or shaped otherwise."""
@@ -29,8 +35,13 @@ class Weights:
             self._missing.append(name)
         elif array.shape != shape:
             self._misshapen.append(f"{name} is {array.shape}, not {shape}")
+        elif not _is_finite(array):
+            self._not_finite.append(name)
         else:
             return array
+        self._zeros_left -= math.prod(shape)
+        if self._zeros_left < 0:
+            self.refuse_problems()
         return np.zeros(shape, np.float32)
 
     def size(self, name: str, axis: int, default: int) -> int:
@@ -111,6 +122,7 @@ class Weights:
         problems = {
             "missing": self._missing,
             "of another shape than the config asks for": self._misshapen,
+            "with values that are not finite": self._not_finite,
             "that this model has no place for": sorted(self._arrays),
         }
         lines = [f"  {len(some)} {what}: {_first(some)}" for what, some in problems.items() if some]
@@ -124,4 +136,10 @@ class Weights:
 
 def _first(names: list[str]) -> str:
     rest = f", … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(names[:_SHOWN]) + rest
+    return ", ".join(shortened(name) for name in names[:_SHOWN]) + rest
+
+
+def _is_finite(array: np.ndarray) -> bool:
+    """Say whether all numbers are finite as float32."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(array.astype(np.float32)).all())

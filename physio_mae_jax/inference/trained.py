@@ -3,14 +3,14 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingRecord
-from physio_mae_jax.data.regular_file import is_folder, shortened
-from physio_mae_jax.errors import UserError
+from physio_mae_jax.data.regular_file import is_folder, shortened, user_path
+from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.pretraining import Params
@@ -56,15 +56,31 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
     Raises:
         UserError: there is no whole checkpoint of a pre-training there.
     """
-    folder = _checkpoint_folder(Path(path).expanduser())
+    folder = _checkpoint_folder(user_path(path))
     with Checkpoints(folder, keep=None) as checkpoints:
         if checkpoints.latest_step is None:
             raise UserError(f"{folder} holds no whole checkpoint; name a run that has one.")
         checkpoints.refuse_damage()
-        contract = ModelContract.from_json(checkpoints.contract(), f"the checkpoint in {folder}")
-        params = checkpoints.parts({"params": contract.abstract_params()})["params"]
+        where = f"the checkpoint in {folder}"
+        contract = ModelContract.from_json(checkpoints.contract(), where)
+        params = checkpoints.parts({"params": expected_params(contract, where)})["params"]
         trained_on = checkpoints.trained_on()
     return TrainedModel(contract, params, trained_on, str(path))
+
+
+def expected_params(contract: ModelContract, where: str) -> Any:
+    """Return names, shapes and types of the parameters that a contract of ``where`` asks for.
+
+    Raises:
+        DataError: no such model can be made.
+    """
+    try:
+        return contract.abstract_params()
+    except Exception as error:  # of sizes that do not go together: whatever they first run into
+        raise DataError(
+            f"the model that {where} describes cannot be made ({type(error).__name__}: "
+            f"{str(error)[:300]}); copy it again, or use another one."
+        ) from error
 
 
 def fingerprint_of(trained: TrainedModel) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals import spellings
-from physio_mae_jax.signals.units import canonical_unit, is_voltage
+from physio_mae_jax.signals.units import COUNTS, canonical_unit, is_voltage
 from physio_mae_jax.signals.vocabulary import TEN_TWENTY, TWELVE_LEADS, VOCABULARY
 
 __all__ = ["TEN_TWENTY", "TWELVE_LEADS", "VOCABULARY"]
@@ -28,11 +28,15 @@ POLICIES: dict[str, tuple[tuple[str, ...], ...]] = {
     "default_5ch": (_ANY_ECG, ("ACC_X",), ("ACC_Y",), ("ACC_Z",), ("PPG",)),
 }
 
+_PLACES = {name: place for place, name in enumerate(VOCABULARY)}
 # What a place on the scalp may be beside other channels: oxygen, a pressure, a temperature.
 _ALSO_OTHERS = ("o2", "p1", "p2", "p3", "p4", "t1", "t2")
 # Names of the chest leads V1 to V6 in the code of the IEC.
 _CHEST = ("c1", "c2", "c3", "c4", "c5", "c6")
 _NUMBERED = re.compile(r"([a-z])(\d+)")
+# Of the channels of a file in a message.
+_SHOWN = 40
+_LONGEST_SHOWN = 60
 
 
 @functools.lru_cache(maxsize=8192)
@@ -82,10 +86,12 @@ def names_of_recording(names: Sequence[str], units: Sequence[str] = ()) -> tuple
     known_units = [canonical_unit(unit) for unit in units] or [""] * len(names)
     bare = [spellings.bare(name) for name in names]
     places = [row for row, name in enumerate(bare) if spellings.names_an_electrode_only(name)]
-    for row in places:
-        unit = known_units[row]
-        if (unit and unit != "adu" and not is_voltage(unit)) or _is_other(row, bare, found):
-            found[row] = f"{bare[row]} (not EEG)"
+    if places:
+        others = _others(bare, found)
+        for row in places:
+            unit = known_units[row]
+            if (unit and unit != COUNTS and not is_voltage(unit)) or bare[row].lower() in others:
+                found[row] = f"{bare[row]} (not EEG)"
     counts = Counter(found)
     for row, name in enumerate(found):
         if name.startswith("EEG_") and counts[name] > 1:
@@ -94,26 +100,23 @@ def names_of_recording(names: Sequence[str], units: Sequence[str] = ()) -> tuple
     return tuple(found)
 
 
-def _is_other(row: int, names: Sequence[str], found: Sequence[str]) -> bool:
-    """Say whether the names beside a place on the scalp tell that it is none."""
+def _others(names: Sequence[str], found: Sequence[str]) -> set[str]:
+    """Return the places on the scalp, in small letters, that the names beside tell to be none."""
     lower = [name.lower() for name in names]
-    name = lower[row]
-    others = [found[i] for i in range(len(names)) if lower[i] not in (name, *_ALSO_OTHERS)]
-    numbered = _NUMBERED.fullmatch(name)
-    if numbered:
-        # One letter numbered beyond the places of the system is another system.
-        for other in lower:
-            match = _NUMBERED.fullmatch(other)
-            if match and match[1] == numbered[1] and not spellings.names_an_electrode_only(other):
-                return True
-    if name in _CHEST and any(other in TWELVE_LEADS[:6] for other in others):
-        return all(n in _CHEST for n, o in zip(lower, found, strict=True) if o.startswith("EEG"))
-    is_eeg = any(other.startswith(("EEG", "EOG")) for other in others)
-    return name in _ALSO_OTHERS and bool(set(others) & set(VOCABULARY)) and not is_eeg
+    numbered = [match for name in lower if (match := _NUMBERED.fullmatch(name))]
+    # One letter numbered beyond the places of the system is another system.
+    foreign = {m[1] for m in numbered if not spellings.names_an_electrode_only(m[0])}
+    others = {match[0] for match in numbered if match[1] in foreign}
+    if set(found) & set(TWELVE_LEADS[:6]):
+        electrodes = {n for n, f in zip(lower, found, strict=True) if f.startswith("EEG")}
+        others |= electrodes if electrodes <= set(_CHEST) else set()
+    beside = {f for n, f in zip(lower, found, strict=True) if n not in _ALSO_OTHERS}
+    is_eeg = any(name.startswith(("EEG", "EOG")) for name in beside)
+    return others | (set(_ALSO_OTHERS) if beside & _PLACES.keys() and not is_eeg else set())
 
 
 def _place(canonical: str) -> int:
-    return VOCABULARY.index(canonical) if canonical in VOCABULARY else 0
+    return _PLACES.get(canonical, 0)
 
 
 def wanted_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
@@ -155,4 +158,6 @@ def unknown_channel_message(name: str, present: Sequence[str], where: str) -> st
     near = difflib.get_close_matches(name.lower(), [c.lower() for c in present], n=3, cutoff=0.4)
     near = [c for c in present if c.lower() in near]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    return f"channel {name!r} is not in {where}; it has {', '.join(present)}.{hint}"
+    shown = ", ".join(channel[:_LONGEST_SHOWN] for channel in present[:_SHOWN])
+    more = f" and {len(present) - _SHOWN} more" if len(present) > _SHOWN else ""
+    return f"channel {name!r} is not in {where}; it has {shown}{more}.{hint}"

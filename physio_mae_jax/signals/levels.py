@@ -50,14 +50,9 @@ def as_float(samples: np.ndarray) -> np.ndarray:
     narrow = samples.dtype.kind in "iu" and samples.dtype.itemsize <= 2
     if narrow or samples.dtype in (np.float32, np.float16) or not samples.size:
         return np.asarray(samples, np.float32)
-    low, high = _bounds(samples)
-    largest = _largest(low, high)
-    with np.errstate(over="ignore", invalid="ignore"):
-        spread = high - low
-        offset = (spread > 0) & (largest > _MOST_OFFSET * spread)
-        if exponents(largest) is None and not offset.any():
-            return samples.astype(np.float32)
-        return samples.astype(np.float64)
+    fits = _fit_float32(*_bounds(samples)).all()
+    with np.errstate(over="ignore", invalid="ignore"):  # of long double, refused as infinite
+        return samples.astype(np.float32 if fits else np.float64)
 
 
 def without_large_offset(samples: np.ndarray) -> np.ndarray:
@@ -86,6 +81,7 @@ def level_rows(samples: np.ndarray, recorded: np.dtype) -> np.ndarray:
     if samples.dtype == np.float32 or not samples.size:
         return np.asarray(samples, np.float32)
     low, high = _bounds(samples)
+    fits = _fit_float32(low, high)
     middle = low / 2 + high / 2
     reach = high / 2 - low / 2
     largest = _largest(low, high)
@@ -94,11 +90,21 @@ def level_rows(samples: np.ndarray, recorded: np.dtype) -> np.ndarray:
     flat = 2 * reach <= flat_share(recorded) * largest if is_exact else reach == 0
     # Of so few steps between the smallest numbers there are nothing can be read.
     flat |= 2 * reach < _FEWEST_STEPS * float(np.finfo(recorded).smallest_subnormal)
-    shifted = is_exact & ~flat
+    shifted = is_exact & ~flat & ~fits
     rows = samples - np.where(shifted, middle, 0.0)[:, None]
-    rows[flat] = 0.0
-    size = np.where(shifted, reach, largest)
-    return np.ldexp(rows, -np.frexp(size)[1][:, None]).astype(np.float32)
+    rows[flat & ~fits] = 0.0
+    powers = np.where(fits, 0, -np.frexp(np.where(shifted, reach, largest))[1])
+    return np.ldexp(rows, powers[:, None]).astype(np.float32)
+
+
+def _fit_float32(low: np.ndarray, high: np.ndarray) -> np.ndarray:
+    """Say of which rows [M] float32 holds and tells apart the samples."""
+    largest = _largest(low, high)
+    powers = exponents(largest)
+    with np.errstate(over="ignore", invalid="ignore"):
+        spread = high - low
+        offset = (spread > 0) & (largest > _MOST_OFFSET * spread)
+    return ~offset if powers is None else ~offset & (powers == 0)
 
 
 def _bounds(samples: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

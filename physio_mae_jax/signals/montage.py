@@ -7,6 +7,7 @@ absent, and a model is told so.
 
 import dataclasses
 import functools
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -84,16 +85,18 @@ def plan_montage(
             to be added up are not both in units that are known.
     """
     names = [canonical_name(name) for name in present]
+    counts = Counter(names)
+    rows_of = {name: row for row, name in enumerate(names) if counts[name] == 1}
     units_wanted = [canonical_unit(unit) for unit in wanted_units] or [""] * len(wanted)
     units_present = [canonical_unit(unit) for unit in present_units] or [""] * len(present)
     rows, notes = [], []
     for name, unit in zip(map(canonical_name, wanted), units_wanted, strict=True):
-        if names.count(name) > 1:
+        if counts[name] > 1:
             raise DataError(
-                f"{where} has {names.count(name)} channels named {name!r} "
+                f"{where} has {counts[name]} channels named {name!r} "
                 f"({', '.join(present)}); rename them in the manifest."
             )
-        terms, note = _terms(name, names)
+        terms, note = _terms(name, rows_of)
         given = [units_present[row] for row, _ in terms]
         if len(terms) > 1:
             unit = unit or _largest(given)
@@ -153,16 +156,14 @@ def _check_derived(name: str, sources: Sequence[str], units: Sequence[str], wher
         )
 
 
-def _terms(name: str, names: Sequence[str]) -> tuple[list[tuple[int, float]], str]:
-    """Find a channel among names, or derive it; return its terms and what to say of it."""
-    if name in names:
-        return [(names.index(name), 1.0)], ""
+def _terms(name: str, rows: Mapping[str, int]) -> tuple[list[tuple[int, float]], str]:
+    """Find the row of a channel, or derive it; return its terms and what to say of it."""
+    if name in rows:
+        return [(rows[name], 1.0)], ""
     for formula in _DERIVED.get(name, ()):
-        if all(names.count(source) == 1 for source, _ in formula):
+        if all(source in rows for source, _ in formula):
             words = " ".join(f"{factor:+g} {source}" for source, factor in formula)
-            return [
-                (names.index(source), factor) for source, factor in formula
-            ], f"{name} = {words}"
+            return [(rows[source], factor) for source, factor in formula], f"{name} = {words}"
     return [], ""
 
 

@@ -4,6 +4,7 @@
 of a converter, or a letter that its writer could not write ('?V' is as likely mV as µV).
 """
 
+import functools
 import re
 import unicodedata
 
@@ -50,6 +51,7 @@ _COUNTS = frozenset({"adu", "adus", "count", "counts", "lsb", "bit", "bits", "di
 _LOST_PREFIX = re.compile(r"[.?�\x00-\x1f\x80-\x9f]+v(?:olts?)?")
 
 
+@functools.lru_cache(maxsize=1024)
 def canonical_unit(unit: str) -> str:
     """Return the usual spelling of a unit.
 
@@ -68,6 +70,7 @@ def canonical_unit(unit: str) -> str:
     return _UNITS.get(key, stripped)
 
 
+@functools.lru_cache(maxsize=1024)
 def is_known_unit(unit: str) -> bool:
     """Say whether a text is a unit that is known here."""
     key = _repaired(unit).strip().lower().replace("µ", "u").replace("μ", "u").replace(" ", "")

@@ -45,14 +45,20 @@ class Checkpoints:
     def __init__(self, directory: Path, keep: int | None) -> None:
         self.directory = directory.absolute()
         self._saving = -1
-        self._manager = ocp.CheckpointManager(
-            self.directory,
-            options=ocp.CheckpointManagerOptions(
-                max_to_keep=keep,
-                enable_async_checkpointing=True,
-                async_options=ocp.AsyncOptions(post_finalization_callback=self._write_checksums),
-            ),
+        options = ocp.CheckpointManagerOptions(
+            max_to_keep=keep,
+            enable_async_checkpointing=True,
+            async_options=ocp.AsyncOptions(post_finalization_callback=self._write_checksums),
         )
+        try:
+            self._manager = ocp.CheckpointManager(self.directory, options=options)
+        except (ValueError, TypeError, KeyError, AttributeError) as error:
+            if tells_of_a_lost_peer(error):
+                raise
+            raise UserError(
+                f"{self.directory} cannot be opened as checkpoints ({type(error).__name__}: "
+                f"{str(error)[:300]}); is a _CHECKPOINT_METADATA in it damaged? {WAY_OUT}"
+            ) from error
 
     def __enter__(self) -> "Checkpoints":
         return self

@@ -20,11 +20,13 @@ class MergedParams(NamedTuple):
         params: arrays of the new model, no more and no fewer.
         unused: paths of trained arrays that the new model has no place for.
         added: paths of arrays of the new model that were not trained.
+        silenced: paths of arrays that are 0, so that attention across channels adds nothing yet.
     """
 
     params: Params
     unused: tuple[_Path, ...]
     added: tuple[_Path, ...]
+    silenced: tuple[_Path, ...]
 
     def notes(self) -> list[str]:
         """Say in words what was left out and what is new, by groups of arrays."""
@@ -36,6 +38,11 @@ class MergedParams(NamedTuple):
             )
         if self.added:
             texts.append(f"{len(self.added)} arrays are new ({_groups(self.added)})")
+        if self.silenced:
+            texts.append(
+                f"{len(self.silenced)} arrays begin as 0 ({_groups(self.silenced)}): the encoder "
+                "saw one channel at a time, and attention across channels begins as adding nothing"
+            )
         return texts
 
 
@@ -68,14 +75,14 @@ class TrainedParams(NamedTuple):
         for path in given.keys() & wanted.keys():
             _refuse_other_shape(path, given[path], wanted[path])
         merged = {path: given.get(path, leaf) for path, leaf in wanted.items()}
-        if self.channels_alone:
-            for path, leaf in wanted.items():
-                if _adds_other_channels(path):
-                    merged[path] = np.zeros(leaf.shape, leaf.dtype)
+        silenced = sorted(filter(_adds_other_channels, wanted)) if self.channels_alone else []
+        for path in silenced:
+            merged[path] = np.zeros(wanted[path].shape, wanted[path].dtype)
         return MergedParams(
             params=unflatten_dict(merged),
             unused=tuple(sorted(given.keys() - wanted.keys())),
             added=tuple(sorted(wanted.keys() - given.keys())),
+            silenced=tuple(silenced),
         )
 
 

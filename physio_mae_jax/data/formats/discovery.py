@@ -14,7 +14,7 @@ from physio_mae_jax.data.formats.edf_header import looks_like_edf
 from physio_mae_jax.data.formats.foreign import advice
 from physio_mae_jax.data.formats.layout import FileFacts, lacks, missing_facts
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME, Entry, expand_entries, load_manifest
-from physio_mae_jax.data.formats.readers import READERS, reader_of
+from physio_mae_jax.data.formats.readers import READERS, TABLES_OF_TEXT, ending_of, reader_of
 from physio_mae_jax.data.formats.resolve import resolve
 from physio_mae_jax.data.formats.wfdb_record import SegmentsError
 from physio_mae_jax.errors import DataError
@@ -88,16 +88,27 @@ def find_candidates(folder: Path) -> list[Candidate]:
     for path in children:
         if path.suffix.lower() in READERS and not path.is_file() and not path.is_dir():
             _LOG.warning("Left out: %s is a broken link, a pipe or a device, and no file.", path)
-    paths = [p for p in children if p.is_file() and _may_be_recording(p)]
+    files = [p for p in children if p.is_file()]
+    paths = [p for p in files if _may_be_recording(p)] or _tables_of_text(files)
     hint = sub_folder_hint(folder)
     if not paths:
         raise DataError(
-            f"{folder} has no recordings: no file ends in {', '.join(READERS)}.{advice(children)}"
+            f"{folder} has no recordings: no file ends in {', '.join(READERS)}.{advice(files)}"
             f"{hint or ' Give the folder that holds the recordings.'}"
         )
     if hint:
         _LOG.info("%s:%s", folder, hint)
     return [probe_file(path, Entry(label=f"file {path.name}", file=path.name)) for path in paths]
+
+
+def _tables_of_text(files: Sequence[Path]) -> list[Path]:
+    """Return the tables of a folder that has no .csv; .txt are notes beside files of others."""
+    others = {ending_of(p) for p in files} - {*TABLES_OF_TEXT, "", ".md", ".pdf", ".json"}
+    return [
+        p
+        for p in files
+        if ending_of(p) in TABLES_OF_TEXT and not (others and ".txt" in ending_of(p))
+    ]
 
 
 def _may_be_recording(path: Path) -> bool:
@@ -247,7 +258,7 @@ def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
 
 
 def _refuse_foreign_fields(path: Path, entry: Entry) -> None:
-    suffix = path.suffix.lower()
+    suffix = ending_of(path)
     for key in entry.members:
         if suffix != ".npz":
             raise DataError(f"{entry.label}: {key!r} names a member of an .npz; {path} is none.")
@@ -274,6 +285,8 @@ def _draft_fields(candidate: Candidate) -> dict[str, Any]:
     if facts.channels is None:
         count = 1 if one_channel else min(shape[-2:])
         fields["channels"] = [_FILL_IN] * min(count, _MOST_CHANNELS)
+    elif facts.notes or "channels" in facts.questions:
+        fields["channels"] = list(facts.channels) or [_FILL_IN]
     if len(shape) > 1 and facts.axes is None:
         pair = ["channel", "sample"] if shape[-2] <= shape[-1] else ["sample", "channel"]
         leading = ["record"] if len(shape) == 3 else []

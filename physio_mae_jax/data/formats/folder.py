@@ -6,7 +6,9 @@ folder that ends in a known format must describe itself:
 * WFDB (``.hea``), EDF and BDF (``.edf``, ``.bdf``, ``.rec``), by their headers;
 * ``.npz`` with the signal in ``X`` or ``signal``, ``channels``, ``fs`` or ``sampling_rate_hz``, and
   perhaps ``subject`` (``subject_id``, ``patient_id``) and ``record`` (``record_id``, ``rec``);
-* ``.csv`` with a header, and ``.parquet``, with a time column in seconds.
+* ``.csv`` with a header, and ``.parquet``, with a column of times whose unit is known, and without
+  columns that may be labels or codes (see ``table_columns``, ``time_column``). ``.tsv``, ``.txt``
+  and ``.csv.gz`` are read alike where a manifest lists them or the folder has no others.
 
 If one of them does not, nothing is guessed: the error names it and drafts a manifest. So a folder
 that mixes signals with other tables needs a manifest that lists the signals.

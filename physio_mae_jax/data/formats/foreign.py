@@ -9,10 +9,11 @@ _TABLE = (
     "save them as .csv: one line of column names, then numbers, with a time column in seconds or "
     "the rate in a manifest"
 )
+_LIST = "if they are tables of samples below a line of column names, list them in a manifest"
 _UNPACK = "unpack them"
 _ADVICE = {
-    ".tsv": _TABLE,
-    ".txt": _TABLE,
+    ".tsv": _LIST,
+    ".txt": _LIST,
     ".asc": _TABLE,
     ".xls": _TABLE,
     ".xlsx": _TABLE,

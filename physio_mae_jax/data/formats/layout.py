@@ -2,7 +2,7 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -66,9 +66,11 @@ class FileFacts:
         samples_per_frame: of each channel of a file of frames, which may have several rates.
             ``shape`` then counts frames in place of samples.
         rates_hz: of each channel of a file of frames, in place of ``sampling_rate_hz``.
-        rate_is_stated: False where the rate is what the format says to take unless stated.
+        rate_note: what to say of a rate that the format says to take unless stated, and that the
+            manifest may state; '' where the file states its rate.
         unusable: index of a channel -> why its samples say nothing, a sentence.
         notes: what was taken for granted in reading the file, for a warning.
+        questions: field of a manifest -> why the file cannot answer it, though it says something.
     """
 
     shape: tuple[int, ...] | None
@@ -85,9 +87,10 @@ class FileFacts:
     companions: tuple[str, ...] = ()
     samples_per_frame: tuple[int, ...] | None = None
     rates_hz: tuple[float, ...] | None = None
-    rate_is_stated: bool = True
+    rate_note: str = ""
     unusable: Mapping[int, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
+    questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -159,7 +162,7 @@ def missing_facts(facts: FileFacts, entry: Entry) -> list[str]:
     missing = []
     if entry.sampling_rate_hz is None and (facts.sampling_rate_hz, facts.rates_hz) == (None, None):
         missing.append("sampling_rate_hz")
-    if entry.channels is None and facts.channels is None:
+    if entry.channels is None and (facts.channels is None or "channels" in facts.questions):
         missing.append("channels")
     elif len(facts.shape) > 1 and axes_of(facts, entry) is None:
         missing.append("axes")
@@ -192,22 +195,30 @@ def pick_channels(
     are_distinct = len(set(present)) == len(present) and all(present)
     if not are_distinct and len(used) == len(present):
         return used, tuple(range(len(used)))
+    as_spelled, as_meant = _places(map(bare, in_file)), _places(present)
     columns = []
     for spelled, _ in entry.channels:
-        same = [i for i, name in enumerate(in_file) if bare(name) == bare(spelled)]
-        if len(same) == 1:
-            columns.append(same[0])
-            continue
         source = canonical_name(spelled)
-        if source not in present:
+        # Of channels that mean the same, the one spelled so is meant.
+        places = as_spelled.get(bare(spelled), ())
+        places = places if len(places) == 1 else as_meant.get(source, ())
+        if not places:
             raise DataError(f"{entry.label}: " + unknown_channel_message(source, in_file, where))
-        if present.count(source) > 1:
+        if len(places) > 1:
             raise DataError(
-                f"{entry.label}: {where} has {present.count(source)} channels named {source!r} "
+                f"{entry.label}: {where} has {len(places)} channels named {source!r} "
                 f"({', '.join(in_file)}); list {len(present)} names, one for each in order."
             )
-        columns.append(present.index(source))
+        columns.append(places[0])
     return used, tuple(columns)
+
+
+def _places(names: Iterable[str]) -> dict[str, list[int]]:
+    """Return where each name stands."""
+    places: dict[str, list[int]] = {}
+    for place, name in enumerate(names):
+        places.setdefault(name, []).append(place)
+    return places
 
 
 def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: int) -> np.ndarray:
@@ -245,9 +256,14 @@ def lacks(facts: FileFacts, missing: Sequence[str]) -> str:
     words = {
         "array": "which member holds the signal: 'array'",
         "sampling_rate_hz": "its rate: 'sampling_rate_hz'",
-        "channels": "the names of its channels: 'channels'",
+        "channels": "which of its columns are channels: 'channels'"
+        if "channels" in facts.questions
+        else "the names of its channels: 'channels'",
         "axes": 'which axis is which: \'axes\', such as ["sample", "channel"]',
     }
+    for key in missing:
+        if key in facts.questions:
+            words[key] += f" ({facts.questions[key]})"
     return f"does not say {' nor '.join(words[key] for key in missing)}{shape}{inside}"
 
 

@@ -1,6 +1,6 @@
 """Describing a folder of recordings: the manifest, a small JSON file beside the signals.
 
-Files that say everything themselves (WFDB, EDF, CSV and parquet with a time column, npz with
+Files that say everything themselves (WFDB, EDF, BDF, CSV and parquet with a time column, npz with
 ``channels`` and ``fs``) need none. For the others one full example, ``<folder>/manifest.json``::
 
     {
@@ -21,11 +21,13 @@ Files that say everything themselves (WFDB, EDF, CSV and parquet with a time col
 
 Fields of the whole, which are the defaults of every entry:
 
-* ``sampling_rate_hz``  samples a second. Where the file names a rate too, both must agree.
+* ``sampling_rate_hz``  samples a second. Where the file names a rate too, both must agree; of
+  channels of several rates in one file, the highest counts.
 * ``channels``          a list of names as in the file. It names the channels of a bare array, in
   order; of a file that names its own channels it takes those listed. Where a file has two
   channels of one name, a list as long as the file has channels renames them in order. An object
-  ``{"name in the file": "name to use"}`` takes those channels and renames them.
+  ``{"name in the file": "name to use"}`` takes those channels and renames them. Of a table any
+  column of numbers may be listed.
 * ``units``             text for people; nothing is converted.
 * ``recordings``        the list of entries.
 

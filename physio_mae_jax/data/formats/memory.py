@@ -7,14 +7,23 @@ from pathlib import Path
 from physio_mae_jax.errors import DataError
 
 _MEMINFO = Path("/proc/meminfo")
+# Limit, use, and what of it is a cache of files, of cgroups of version 2 and 1.
 _CGROUPS = (
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
+    (
+        "/sys/fs/cgroup/memory.max",
+        "/sys/fs/cgroup/memory.current",
+        "/sys/fs/cgroup/memory.stat",
+        r"^(?:in)?active_file (\d+)$",
+    ),
     (
         "/sys/fs/cgroup/memory/memory.limit_in_bytes",
         "/sys/fs/cgroup/memory/memory.usage_in_bytes",
+        "/sys/fs/cgroup/memory/memory.stat",
+        r"^total_(?:in)?active_file (\d+)$",
     ),
 )
 # Beyond both, compressed bytes are no signal: noise alone keeps that of a sensor below ten.
+_SMALL_BYTES = 16 * 2**20  # not worth asking the system for
 _LARGE_BYTES = 256 * 2**20
 _LARGEST_RATIO = 200
 _GIB = 2**30
@@ -27,9 +36,11 @@ def available_bytes() -> int | None:
         match = re.search(r"^MemAvailable:\s*(\d+) kB", _MEMINFO.read_text(), re.MULTILINE)
         if match:
             free.append(int(match[1]) * 1024)
-    for limit, used in _CGROUPS:
+    for limit, used, statistics, cached in _CGROUPS:
         with contextlib.suppress(OSError, ValueError):
-            free.append(int(Path(limit).read_text()) - int(Path(used).read_text()))
+            # Cached files count as used, and make room where it is needed.
+            cache = sum(map(int, re.findall(cached, Path(statistics).read_text(), re.MULTILINE)))
+            free.append(int(Path(limit).read_text()) - int(Path(used).read_text()) + cache)
     with contextlib.suppress(ImportError, OSError, ValueError):
         import resource
 
@@ -51,6 +62,8 @@ def refuse_too_large(where: str, num_bytes: int, stored_bytes: int) -> None:
     Raises:
         DataError: as said; the message gives both sizes.
     """
+    if num_bytes < _SMALL_BYTES:
+        return
     free = available_bytes()
     if free is not None and num_bytes > free:
         raise DataError(

@@ -1,7 +1,8 @@
 """Reading .parquet recordings: one file a recording, a column a channel, a row a sample.
 
-``time_column`` says what becomes of columns of time, in seconds as numbers or as timestamps or
-durations of any resolution. Missing values are NaN. A pandas index without a name is left out.
+``table_columns`` says which columns are channels, ``time_column`` what becomes of columns of time:
+numbers, texts, timestamps, durations and clocks of any resolution. Missing values are NaN. A
+pandas index without a name is left out.
 """
 
 import contextlib
@@ -12,13 +13,22 @@ from typing import Any
 
 import numpy as np
 
+from physio_mae_jax.data.formats.column_content import ColumnContent
+from physio_mae_jax.data.formats.column_names import Column, TimeName, name_columns
+from physio_mae_jax.data.formats.csv_head import MOST_COLUMNS
 from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming
 from physio_mae_jax.data.formats.manifest import Entry
-from physio_mae_jax.data.formats.time_column import float32, time_and_channels, uniform_rate_hz
+from physio_mae_jax.data.formats.table_columns import describe_table, plan_table
+from physio_mae_jax.data.formats.time_column import Context, Times, float32
+from physio_mae_jax.data.formats.time_text import over_midnight
+from physio_mae_jax.data.formats.time_values import TimeValues
 from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a parquet table with a column of numbers for each channel"
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
+# Columns of few values are stored in next to nothing, so a small file may say it has any length.
+_MOST_EXPANSION = 4000
+_FREE_BYTES = 2**28
 _UNITS_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
@@ -35,26 +45,23 @@ def probe_parquet(path: Path, entry: Entry) -> FileFacts:
     """
     with _opened(path) as file:
         schema = file.schema_arrow
-        header = ["" if _UNNAMED_INDEX.fullmatch(name) else name.strip() for name in schema.names]
+        header = ["" if _UNNAMED_INDEX.fullmatch(name) else name for name in schema.names]
+        if len(header) > MOST_COLUMNS:
+            raise DataError(f"{path} has {len(header)} columns; at most {MOST_COLUMNS} are read.")
         _refuse_duplicates(schema.names, path)
-        time, columns = time_and_channels(header, entry, path)
-        for column in columns:
-            _refuse_text(schema.field(column), path)
-        if time is not None and not _is_clock(schema.field(time).type):
-            _refuse_text(schema.field(time), path)
-        num_samples = int(file.metadata.num_rows)
-        rate = None
-        if time is not None and num_samples > 1:
-            times_s = _seconds(_column(file, schema.names[time]))
-            rate = uniform_rate_hz(times_s, str(path), entry.sampling_rate_hz, _row)
-    return FileFacts(
-        shape=(num_samples, len(columns)),
-        axes=("sample", "channel"),
-        channels=tuple(header[i] for i in columns),
-        sampling_rate_hz=rate,
-        stored_columns=columns,
-        loaded_bytes=4 * num_samples * len(columns),
-    )
+        plan = plan_table(name_columns(header), entry, path)
+        for column in plan.numbers:
+            _refuse_text(schema.field(column.index), path)
+        num_samples = _num_rows(file, path)
+        judged = [c for c in plan.judged if c.name]
+        contents = {c.index: _content(file, schema.field(c.index)) for c in judged}
+        times = [
+            _times(file, column, schema.names[column.index], str(path))
+            for column in plan.times
+            if num_samples > 1
+        ]
+        context = Context(str(path), _row, stated_hz=entry.sampling_rate_hz)
+        return describe_table(plan, entry, num_samples, contents, times, context)
 
 
 def load_parquet(path: Path, columns: Sequence[int]) -> np.ndarray:
@@ -67,7 +74,7 @@ def load_parquet(path: Path, columns: Sequence[int]) -> np.ndarray:
         names = file.schema_arrow.names
         if columns and max(columns) >= len(names):
             raise UnreadableError(f"{path} changed: it has {len(names)} columns now.")
-        values = np.empty((file.metadata.num_rows, len(columns)), np.float32)
+        values = np.empty((_num_rows(file, path), len(columns)), np.float32)
         # One after another, so that the table is never held twice.
         for place, column in enumerate(columns):
             values[:, place] = float32(_numbers(_column(file, names[column])))
@@ -105,25 +112,68 @@ def _numbers(values: Any) -> np.ndarray:
     return np.asarray(values.cast(pyarrow.float64(), safe=False).to_numpy(), np.float64)
 
 
+def _num_rows(file: Any, path: Path) -> int:
+    """Return the number of rows, if the file may hold so many."""
+    rows = int(file.metadata.num_rows)
+    if rows * 8 > _FREE_BYTES + _MOST_EXPANSION * path.stat().st_size:
+        raise UnreadableError(
+            f"{path} says it has {rows} rows, far more than a file of its size holds samples of; "
+            "write it again."
+        )
+    return rows
+
+
+def _content(file: Any, field: Any) -> ColumnContent | str:
+    """Look at a column that may be no signal; what it holds in words where that is no numbers."""
+    if not _holds_numbers(field.type):
+        return f"holds {field.type}"
+    content = ColumnContent()
+    content.add(_numbers(_column(file, field.name)))
+    return content
+
+
+def _times(file: Any, column: Column, name: str, where: str) -> Times:
+    values = _column(file, name)
+    if not _is_clock(values.type):
+        gathered = TimeValues(column, where, _row)
+        gathered.add(0, _cells(values))
+        return gathered.times(len(values))
+    said = column.time or TimeName(None, False, False)
+    return Times(name=column.name, values=_seconds(values), unit="s", said=said)
+
+
+def _cells(values: Any) -> np.ndarray:
+    """Return numbers as they are where none is missing, else as floats; texts as objects."""
+    import pyarrow
+
+    if pyarrow.types.is_integer(values.type) and not values.null_count:
+        return np.asarray(values.to_numpy())
+    if _holds_numbers(values.type):
+        return _numbers(values)
+    return np.array(values.to_pylist(), object)
+
+
 def _seconds(values: Any) -> np.ndarray:
-    """Return times in seconds; of timestamps since the first, which keeps their digits."""
+    """Return timestamps, durations or clocks in seconds since the first, which keeps digits."""
     import pyarrow
 
     kind = values.type
-    if not _is_clock(kind):
-        return _numbers(values)
     missing = values.is_null().to_numpy().astype(bool)
-    ticks = values.cast(pyarrow.int64()).fill_null(0).to_numpy()
+    bits = pyarrow.int32() if pyarrow.types.is_time32(kind) else pyarrow.int64()
+    ticks = values.cast(bits).fill_null(0).to_numpy().astype(np.int64)
     if missing[0]:
         return np.where(missing, np.nan, 0.0)
-    times_s = (ticks - ticks[0]) / _UNITS_A_SECOND[kind.unit]
-    return np.where(missing, np.nan, times_s)
+    ticks_a_second = _UNITS_A_SECOND[kind.unit]
+    if pyarrow.types.is_time(kind):
+        ticks = over_midnight(ticks, 86_400 * ticks_a_second)
+    return np.where(missing, np.nan, (ticks - ticks[0]) / ticks_a_second)
 
 
 def _is_clock(kind: Any) -> bool:
     import pyarrow
 
-    return bool(pyarrow.types.is_timestamp(kind) or pyarrow.types.is_duration(kind))
+    types = pyarrow.types
+    return bool(types.is_timestamp(kind) or types.is_duration(kind) or types.is_time(kind))
 
 
 def _refuse_duplicates(names: Sequence[str], path: Path) -> None:
@@ -136,14 +186,18 @@ def _refuse_duplicates(names: Sequence[str], path: Path) -> None:
 
 
 def _refuse_text(field: Any, path: Path) -> None:
-    import pyarrow
-
-    kind, types = field.type, pyarrow.types
-    if not (types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind)):
+    if not _holds_numbers(field.type):
         raise DataError(
-            f"{path}: column {field.name!r} holds {kind} where numbers are expected; list "
+            f"{path}: column {field.name!r} holds {field.type} where numbers are expected; list "
             "the columns to use in the manifest's 'channels'."
         )
+
+
+def _holds_numbers(kind: Any) -> bool:
+    import pyarrow
+
+    types = pyarrow.types
+    return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
 def _row(index: int) -> str:

@@ -51,15 +51,21 @@ class Reader(NamedTuple):
     read: Callable[[FileRecords, np.ndarray | None, int, int, int], np.ndarray]
 
 
+def ending_of(path: Path) -> str:
+    """Return the ending of a file's name, in small letters; of a packed table both, '.csv.gz'."""
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return "".join(suffixes) if "".join(suffixes) in TABLES_OF_TEXT else "".join(suffixes[-1:])
+
+
 def reader_of(path: Path) -> Reader:
     """Return the reader of a file by the ending of its name.
 
     Raises:
         DataError: no reader for such files.
     """
-    suffix = path.suffix.lower()
-    if suffix in READERS:
-        return READERS[suffix]
+    suffix = ending_of(path)
+    if suffix in READERS or suffix in TABLES_OF_TEXT:
+        return READERS.get(suffix, READERS[".csv"])
     hint = " A WFDB record is listed by its header, .hea." if suffix == ".dat" else ""
     raise DataError(
         f"{path}: files ending in {suffix!r} cannot be read; known are {', '.join(READERS)}.{hint}"
@@ -171,6 +177,9 @@ READERS = {
     ".rec": Reader(probe_edf, None, _read_edf),
     ".hea": Reader(probe_wfdb, None, _read_wfdb),
 }
+# Read like .csv where a manifest lists them, or where a folder has nothing else: beside recordings
+# such files are as a rule notes and lists of people.
+TABLES_OF_TEXT = (".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 
 
 def _array_header(file: IO[bytes], size: int, where: str) -> tuple[int, ...]:

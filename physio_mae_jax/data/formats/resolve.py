@@ -5,6 +5,7 @@ a rate that is none) makes the file unusable only where it is wanted; else it is
 """
 
 import math
+import re
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,11 +26,12 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import names_of_recording, wanted_channels
 from physio_mae_jax.signals.montage import plan_montage
 from physio_mae_jax.signals.rates import check_rate
-from physio_mae_jax.signals.units import COUNTS, canonical_unit, is_known_unit, is_unclear_unit
+from physio_mae_jax.signals.units import canonical_unit, is_unclear_unit
 
 _SHOWN = 5
 _NAMES_SHOWN = 30
 _LONGEST_SHOWN = 60
+_MAY_BE_UNIT = re.compile(r"[^\s,;]{1,6}")
 _MOST_GROWTH = 16
 _MANY_SAMPLES = 2**26
 
@@ -90,7 +92,8 @@ def resolve(
     sizes = dict(zip(axes, facts.shape, strict=True))
     listed = _listed_channels(facts, entry, path, sizes.get("channel", 1))
     chosen, unusable = _usable_channels(listed, facts, path, wanted)
-    rate_hz = _agreed_rate(max(chosen.rates_hz), entry, path)
+    highest_hz = max(chosen.rates_hz)
+    rate_hz = _agreed_rate(highest_hz, entry, path)
     _refuse_growth(facts, chosen.columns, path)
     num_records = sizes.get("record", 1)
     return FileRecords(
@@ -111,10 +114,10 @@ def resolve(
         interpolated=tuple(
             (name, own_hz)
             for name, own_hz in zip(chosen.meant, chosen.rates_hz, strict=True)
-            if own_hz != max(chosen.rates_hz)
+            if own_hz != highest_hz
         ),
         unusable=unusable,
-        notes=facts.notes if facts.rate_is_stated or entry.sampling_rate_hz is None else (),
+        notes=_notes(facts, entry),
     )
 
 
@@ -138,8 +141,9 @@ def _listed_channels(facts: FileFacts, entry: Entry, path: Path, size: int) -> _
         assert rate_hz is not None
         return _Channels(names, columns, (rate_hz,) * len(names), units, meant)
     rates_hz = tuple(facts.rates_hz[column] for column in columns)
-    if stated is not None and not facts.rate_is_stated:
-        rates_hz = tuple(rate * stated / max(rates_hz) for rate in rates_hz)
+    if stated is not None and facts.rate_note:
+        highest_hz = max(rates_hz)
+        rates_hz = tuple(rate * stated / highest_hz for rate in rates_hz)
     return _Channels(names, columns, rates_hz, units, meant)
 
 
@@ -161,7 +165,8 @@ def _usable_channels(
     if in_the_way and (needed or not wanted.strip() or not usable):
         raise DataError(_word(in_the_way))
     rates_hz = {listed.rates_hz[i] for i in needed or usable}
-    kept = [i for i in usable if not needed or i in needed or listed.rates_hz[i] == max(rates_hz)]
+    highest_hz = max(rates_hz)
+    kept = [i for i in usable if not needed or i in needed or listed.rates_hz[i] == highest_hz]
     return listed.only(kept), tuple(dict.fromkeys(problems.values()))
 
 
@@ -252,6 +257,11 @@ def _refuse_growth(facts: FileFacts, columns: Sequence[int], path: Path) -> None
         )
 
 
+def _notes(facts: FileFacts, entry: Entry) -> tuple[str, ...]:
+    is_taken = facts.rate_note and entry.sampling_rate_hz is None
+    return (*facts.notes, *([facts.rate_note] if is_taken else []))
+
+
 def _agreed_rate(rate_hz: float, entry: Entry, path: Path) -> float:
     stated = entry.sampling_rate_hz
     if stated is not None and not math.isclose(stated, rate_hz, rel_tol=RATE_TOLERANCE):
@@ -266,7 +276,10 @@ def _units(facts: FileFacts, entry: Entry, columns: Sequence[int]) -> tuple[str,
     """Return the usual spelling of what the file says, else of what the manifest does."""
     stated = entry.units or ""
     # Any other text of a manifest tells how the samples came about.
-    stated = canonical_unit(stated) if is_known_unit(stated) or stated == COUNTS else ""
+    if not is_unclear_unit(stated):
+        stated = canonical_unit(stated)
+    elif not _MAY_BE_UNIT.fullmatch(stated):
+        stated = ""
     found = [facts.units[column] if facts.units else "" for column in columns]
     return tuple(
         unit if is_unclear_unit(unit) else canonical_unit(unit) or stated for unit in found

@@ -1,170 +1,287 @@
-"""Rules for tables of samples that CSV and parquet share: which columns are time, and its rate.
+"""The sampling rate of a table by its columns of times: which of them tells, and in which unit.
 
-A time column in seconds (``Time [s]``, ``time``, ``t``, ``timestamp`` ...) gives the rate and must
-be uniform; a time column of another unit is left out, as are columns without a name.
+A unit is what the name of the column says, the type of its values (dates, clocks, timestamps), or
+what only one unit can be (a number of milliseconds since 1970). Of a column without one, seconds
+are taken where they give a rate that recorders have; whole numbers may as well be milliseconds or
+numbers of samples, and what reads as 7500 Hz may be 125 Hz in minutes: that is asked.
 """
 
-import re
+import dataclasses
+import logging
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import RATE_TOLERANCE, UnreadableError, pick_channels
-from physio_mae_jax.data.formats.manifest import Entry
-from physio_mae_jax.data.source import LEAST_RATE_HZ
-from physio_mae_jax.errors import DataError
-
-_SECONDS = re.compile(
-    r"(?:(?i:time|timestamps?|seconds?)|t)[ _]*(?:[\[(]?(?i:s|secs?|seconds?)[\])]?)?"
+from physio_mae_jax.data.formats.column_names import TimeName
+from physio_mae_jax.data.formats.layout import RATE_TOLERANCE, UnreadableError
+from physio_mae_jax.data.formats.time_units import (
+    NAMES,
+    SECONDS,
+    epoch_unit,
+    is_usual,
+    plausible_readings,
+    word_readings,
 )
-_OTHER_TIME = re.compile(r"(?i:time|timestamps?)(?![a-zA-Z]).*|t[ _]*[\[(]?(?:ms|us|µs|ns)[\])]?")
-# Seconds since 1970 are below 2e9; beyond this a float has too few digits left for samples.
-_LATEST_S = 1e12
-_SHORTEST_STEP_S = 1e-9
+from physio_mae_jax.data.formats.uniform_times import (
+    mean_step_of,
+    off_grid,
+    printed_resolution,
+    uniform_rate_hz,
+)
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.rates import check_rate
+
+_LOG = logging.getLogger(__name__)
+# Clocks of devices run fast or slow by less; a pause of a twentieth of the recording is no jitter.
+_CLOCK_TOLERANCE = 0.05
+_COUNTS = ("s", "ms", "us", "ns")
 
 
-def time_and_channels(
-    header: Sequence[str], entry: Entry, path: Path
-) -> tuple[int | None, tuple[int, ...]]:
-    """Tell the columns of a table apart by their names.
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Times:
+    """A column of times.
+
+    Attributes:
+        name: of the column, for messages.
+        values: [n] in its unit; NaN where there is none.
+        unit: a key of ``SECONDS``; None where it is not known.
+        origin: its first value, where ``values`` count from that.
+        said: what its name says.
+        error: why it cannot be read; empty where it can.
+    """
+
+    name: str
+    values: np.ndarray
+    unit: str | None
+    said: TimeName
+    origin: float | None = None
+    error: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class TableRate:
+    """The rate of a table.
+
+    Attributes:
+        rate_hz: samples a second; None where the times do not tell.
+        question: what is to be said about the times in a manifest; empty where nothing is.
+        column: name of the column that tells.
+    """
+
+    rate_hz: float | None
+    question: str = ""
+    column: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Context:
+    """What the times of a table are held against.
+
+    Attributes:
+        where: what the file is called in an error.
+        place: words the place of the sample with an index in the file, such as 'line 2'.
+        channels: names of the channels of the table.
+        stated_hz: the rate by the manifest, else by the head of the file; None where neither has
+            one.
+    """
+
+    where: str
+    place: Callable[[int], str]
+    channels: Sequence[str] = ()
+    stated_hz: float | None = None
+
+
+def rate_of_table(columns: Sequence[Times], context: Context) -> TableRate:
+    """Infer the rate of a table from its columns of times.
 
     Args:
-        header: names of all columns, '' for those that are to be left out.
-        entry: the manifest entry, which may choose channels.
-        path: of the table, for messages.
+        columns: columns of times, in the order of the table; of n = 0 or 1 they say nothing.
+        context: the rest of the table.
 
     Returns:
-        Index of the time column in seconds, None where there is none, and those of the channels
-        that the entry asks for.
+        The rate by the first column that tells: columns of a known unit before those of none.
 
     Raises:
-        DataError: there is no channel, or a wanted one is missing.
+        UnreadableError: the times are broken or not uniform.
+        DataError: the rate is not plausible, two columns tell different ones, or one tells
+            another rate than the manifest.
     """
-    times = [i for i, name in enumerate(header) if _SECONDS.fullmatch(name)]
-    left_out = {i for i, name in enumerate(header) if _OTHER_TIME.fullmatch(name) or not name}
-    columns = [i for i in range(len(header)) if i not in left_out and i not in times]
-    if not columns:
-        raise DataError(f"{path} has no channels; its columns are {', '.join(header)}.")
-    _, picked = pick_channels(entry, [header[i] for i in columns], str(path))
-    return (times[0] if times else None), tuple(columns[i] for i in picked)
+    told = [column for column in map(_with_epoch, columns) if len(column.values) > 1]
+    told.sort(key=lambda column: (not column.said.plain, column.unit is None))
+    found: tuple[Times, float] | None = None
+    errors: list[UnreadableError] = []
+    questions: list[str] = []
+    for column in told:
+        if found is not None and (column.unit is None or column.error):
+            continue
+        try:
+            rate = _rate_of(column, context)
+        except UnreadableError as error:
+            if column.said.plain:
+                errors.append(error)
+            else:
+                questions.append(f"its column {column.name!r} tells none: {error}")
+            continue
+        if rate.question:
+            questions.append(rate.question)
+        if rate.rate_hz is not None:
+            if found is not None:
+                _refuse_two_rates(found, (column, rate.rate_hz), context)
+            found = found or (column, rate.rate_hz)
+    if found is not None:
+        return TableRate(found[1], column=found[0].name)
+    if errors and not questions:
+        raise errors[0]
+    return TableRate(None, questions[0] if questions and context.stated_hz is None else "")
+
+
+def _with_epoch(column: Times) -> Times:
+    """Give a column without a unit the one of a time since 1970, where it is one."""
+    if column.unit is not None or column.error or not len(column.values):
+        return column
+    first = column.values[0] if column.origin is None else column.origin
+    unit = epoch_unit(float(first)) if np.isfinite(first) else None
+    return dataclasses.replace(column, unit=unit) if unit else column
+
+
+def _rate_of(column: Times, context: Context) -> TableRate:
+    if context.stated_hz is not None and not column.said.seconds:
+        return _beside_stated(column, context.stated_hz, context)
+    if column.error:
+        raise UnreadableError(column.error)
+    if column.unit is not None:
+        rate_hz = uniform_rate_hz(
+            column.values, context.where, context.stated_hz, context.place, SECONDS[column.unit]
+        )
+        # Whoever states a rate compares it, in words that fit where it is stated.
+        _check_plausible(rate_hz, column, context)
+        return TableRate(rate_hz)
+    if context.stated_hz is not None:
+        return _stated_reading(column, context.stated_hz, context)
+    return _unitless_rate(column, context)
+
+
+def _unitless_rate(column: Times, context: Context) -> TableRate:
+    """Infer the rate from times without a unit, or ask for the unit."""
+    step = mean_step_of(column.values, context.where, context.place)
+    if _are_whole(column.values):
+        exact = off_grid(column.values, step, np.zeros(len(column.values))) is None
+        if not exact and not column.said.plain:
+            raise UnreadableError(f"{context.where}: column {column.name!r} is not uniform.")
+        return TableRate(None, _whole_question(column, step))
+    rate_hz = uniform_rate_hz(column.values, context.where, None, context.place)
+    _check_plausible(rate_hz, column, context)
+    if not is_usual(rate_hz, context.channels):
+        others = plausible_readings(step, context.channels, ("ms", "us", "ns", "min", "h", "d"))
+        usual = [unit for unit, hz in others.items() if is_usual(hz, context.channels)]
+        if usual:
+            return TableRate(None, _question(column, f"a mean step of {step:g}", step, usual))
+    return TableRate(rate_hz)
+
+
+def _beside_stated(column: Times, stated_hz: float, context: Context) -> TableRate:
+    """Hold times against a stated rate, which counts where they are merely not uniform."""
+    if column.unit is None and not column.said.plain:
+        return TableRate(None)
+    doubt = column.error
+    try:
+        if not doubt:
+            if column.unit is None:
+                return _stated_reading(column, stated_hz, context)
+            step = mean_step_of(column.values, context.where, context.place)
+            mean_hz = 1.0 / (step * SECONDS[column.unit])
+            if column.said.plain:
+                _refuse_other_rate(mean_hz, stated_hz, _CLOCK_TOLERANCE, column, context)
+            rate_hz = uniform_rate_hz(
+                column.values, context.where, stated_hz, context.place, SECONDS[column.unit]
+            )
+            _refuse_other_rate(rate_hz, stated_hz, _CLOCK_TOLERANCE, column, context)
+            if abs(rate_hz - stated_hz) > RATE_TOLERANCE * rate_hz:
+                doubt = f"{context.where}: {rate_hz:g} samples a second by {column.name!r}."
+    except UnreadableError as error:
+        doubt = str(error)
+    if doubt and column.said.plain:
+        _LOG.warning("%s The rate that is stated, %g Hz, is used.", doubt, stated_hz)
+    return TableRate(stated_hz if column.said.plain or not doubt else None)
+
+
+def _stated_reading(column: Times, stated_hz: float, context: Context) -> TableRate:
+    """Find the unit in which times without one have the stated rate."""
+    values = column.values
+    step = mean_step_of(values, context.where, context.place)
+    whole = _are_whole(values)
+    none = np.zeros(len(values))
+    rounding = 0.5 * printed_resolution(values)
+    rounding = rounding if rounding.min() < 0.25 * step else none
+    for unit in ("ms", "us", "ns", "min", "h", "d"):
+        wanted = 1.0 / (stated_hz * SECONDS[unit])
+        if abs(step - wanted) <= 0.01 * wanted and off_grid(values, wanted, rounding) is None:
+            return TableRate(stated_hz)
+    if whole and off_grid(values, 1.0, none) is None:
+        # Numbers of samples, which say nothing of the rate.
+        return TableRate(stated_hz)
+    rate_hz = uniform_rate_hz(values, context.where, stated_hz, context.place)
+    if whole or not column.said.seconds:
+        _refuse_other_rate(rate_hz, stated_hz, RATE_TOLERANCE, column, context)
+    return TableRate(rate_hz)
+
+
+def _are_whole(values: np.ndarray) -> bool:
+    offsets = values - values[0]
+    return bool((np.abs(offsets - np.round(offsets)) < 1e-9).all())
+
+
+def _refuse_other_rate(
+    rate_hz: float, stated_hz: float, tolerance: float, column: Times, context: Context
+) -> None:
+    if abs(rate_hz - stated_hz) > tolerance * rate_hz:
+        unit = NAMES[column.unit] if column.unit else "seconds"
+        raise DataError(
+            f"{context.where} has {rate_hz:g} samples a second by its column {column.name!r}, "
+            f"taken for {unit}, but the manifest or its own head says {stated_hz:g}; correct "
+            "'sampling_rate_hz' or leave it out, or name the column by its unit, such as "
+            "'time_ms'."
+        )
+
+
+def _check_plausible(rate_hz: float, column: Times, context: Context) -> None:
+    taken = f"taken for {NAMES[column.unit or 's']}"
+    step = 1.0 / rate_hz / SECONDS[column.unit or "s"]
+    check_rate(
+        rate_hz,
+        context.channels,
+        f"{context.where}, column {column.name!r}, {taken}",
+        f"Its steps of {step:.6g} are {word_readings(step)}. If the unit is another one, name the "
+        "column by it, such as 'time_ms', or list the right 'channels' in a manifest.",
+    )
+
+
+def _refuse_two_rates(
+    first: tuple[Times, float], second: tuple[Times, float], context: Context
+) -> None:
+    if abs(first[1] - second[1]) > 0.01 * first[1]:
+        raise DataError(
+            f"{context.where} has {first[1]:g} samples a second by its column {first[0].name!r} "
+            f"and {second[1]:g} by {second[0].name!r}; remove the wrong one from the file, or name "
+            "both by their units, such as 'time_ms'."
+        )
+
+
+def _whole_question(column: Times, step: float) -> str:
+    units = ["s", "ms"] if step < 100 else ["ms", "us", "ns"]
+    return _question(column, f"whole steps of {step:g}", step, units, ", or a number of samples")
+
+
+def _question(column: Times, steps: str, step: float, units: Sequence[str], more: str = "") -> str:
+    units = list(dict.fromkeys(["s", *units]))
+    return (
+        f"its column {column.name!r} has {steps} and no unit, which is "
+        f"{word_readings(step, units)}{more}; name the column by its unit, such as 'time_s' or "
+        "'time_ms', or state the rate"
+    )
 
 
 def float32(values: np.ndarray) -> np.ndarray:
     """Return samples as float32; what is beyond becomes infinite, for the checks to report."""
     with np.errstate(over="ignore"):
         return values.astype(np.float32)
-
-
-def _csv_line(index: int) -> str:
-    return f"line {index + 2}"
-
-
-def uniform_rate_hz(
-    times_s: np.ndarray,
-    where: str,
-    stated_hz: float | None = None,
-    place: Callable[[int], str] = _csv_line,
-) -> float:
-    """Infer the sampling rate from a column of times.
-
-    Every time must lie on the grid of one rate within 1e-3 of a step, besides the rounding of
-    its printed digits. Rounding may exceed a step: BIDMC prints five digits, so that from 100 s
-    on 125 Hz reads 100.00, 100.01, 100.02, 100.02. It does not add up as a lost sample does.
-
-    Args:
-        times_s: [n] seconds, n of at least two.
-        where: what the file is called in an error.
-        stated_hz: the rate by the manifest, tried first.
-        place: words the place of the sample with an index in the file, such as 'line 2'.
-
-    Returns:
-        Samples a second: the stated rate or a whole number where the times lie on its grid, else
-        the mean rate.
-
-    Raises:
-        UnreadableError: a time is missing, or the times are not uniform.
-    """
-    if not np.isfinite(times_s).all():
-        missing = place(int(np.argmin(np.isfinite(times_s))))
-        raise UnreadableError(f"{where}, {missing}: the time column has no number there.")
-    latest = int(np.argmax(np.abs(times_s)))
-    if abs(times_s[latest]) > _LATEST_S:
-        raise UnreadableError(
-            f"{where}, {place(latest)}: the time column reads {times_s[latest]:g}; seconds, at "
-            f"most {_LATEST_S:g}, are expected."
-        )
-    num_steps = len(times_s) - 1
-    mean_step_s = float(times_s[-1] - times_s[0]) / num_steps
-    if mean_step_s < _SHORTEST_STEP_S:
-        raise UnreadableError(f"{where}: the times do not ascend, but end at {times_s[-1]:g} s.")
-    if stated_hz is None and mean_step_s > 1 / LEAST_RATE_HZ:
-        raise UnreadableError(
-            f"{where}: the times are taken for seconds, and are {mean_step_s:.6g} s apart, which "
-            f"is {1 / mean_step_s:.6g} samples a second. Are they milliseconds or microseconds? "
-            "Write them in seconds, or state 'sampling_rate_hz' in a manifest and name the column "
-            "by its unit, such as 'time_ms'."
-        )
-    rounding_s = 0.5 * _printed_resolution(times_s)
-    if stated_hz is not None and _off_grid(times_s, 1.0 / stated_hz, rounding_s) is None:
-        return stated_hz
-    if rounding_s.min() >= 0.25 * mean_step_s:
-        # Digits as coarse as the steps could hide a lost sample (0.1, 0.2, 0.4 may be 7.5 Hz), so
-        # without a stated rate they are taken at their word.
-        rounding_s = np.zeros_like(rounding_s)
-    mean_hz = 1.0 / mean_step_s
-    whole_hz = float(round(mean_hz))
-    if whole_hz > 0 and _off_grid(times_s, 1.0 / whole_hz, rounding_s) is None:
-        return whole_hz
-    # Its ends are rounded too. Half a step at most, or a lost sample would pass.
-    bound_s = np.minimum(rounding_s + rounding_s[-1], 0.49 * mean_step_s)
-    worst = _off_grid(times_s, mean_step_s, bound_s)
-    if worst is None:
-        return mean_hz
-    raise UnreadableError(
-        f"{where}, {place(worst)}: the time column is not uniform; from its first time on it reads "
-        f"{times_s[worst] - times_s[0]:.9g} s where {mean_hz:.6g} samples a second, its mean, "
-        f"would be at {worst * mean_step_s:.9g} s. Resample the file to a uniform grid, fill "
-        "gaps, or split it at them; if the times are only printed coarsely, state their "
-        "'sampling_rate_hz' in a manifest."
-    )
-
-
-def _off_grid(times_s: np.ndarray, step_s: float, rounding_s: np.ndarray) -> int | None:
-    """Return the index of the time farthest off the grid, None if all are on it."""
-    offset_s = times_s - times_s[0] - np.arange(len(times_s)) * step_s
-    bound_s = rounding_s * 1.001 + RATE_TOLERANCE * step_s
-    # The first time is rounded as well, so the grid may start anywhere that suits all times.
-    start_s = 0.5 * ((offset_s - bound_s).max() + (offset_s + bound_s).min())
-    excess_s = np.abs(offset_s - start_s) - bound_s
-    worst = int(np.argmax(excess_s))
-    return worst if excess_s[worst] > 0 else None
-
-
-def _printed_resolution(times_s: np.ndarray) -> np.ndarray:
-    """Return the worth of the last printed digit of each time, [n] seconds.
-
-    Programs print a fixed number of decimals or of significant digits; either is recognised by
-    all times being whole multiples of their last digit.
-    """
-    size = np.maximum(np.abs(times_s), np.finfo(float).tiny)
-    exponent = np.where(times_s == 0, -np.inf, np.floor(np.log10(size)))
-    fixed = significant = np.zeros(len(times_s))
-    for decimals in range(10):
-        if _are_multiples(times_s, np.full(len(times_s), 10.0**-decimals)):
-            fixed = np.full(len(times_s), 10.0**-decimals)
-            break
-    for digits in range(1, 13):
-        last = 10.0 ** np.where(np.isinf(exponent), 0.0, exponent - digits + 1)
-        if _are_multiples(times_s, last):
-            significant = np.where(np.isinf(exponent), 0.0, last)
-            break
-    coarser = significant > fixed
-    # A few round numbers prove nothing: 0.98, 0.99, 1 has two decimals rather than two digits.
-    return np.where(coarser, significant, fixed) if coarser.sum() >= 20 else fixed
-
-
-def _are_multiples(values: np.ndarray, unit: np.ndarray) -> bool:
-    scaled = values / unit
-    # Beyond 1e12 a float has too few digits left to tell.
-    return bool((np.abs(scaled) < 1e12).all() and (np.abs(scaled - np.round(scaled)) < 1e-2).all())

@@ -1,6 +1,7 @@
 """Finding the signal files of a WFDB record, and whether they hold what its header says."""
 
 import contextlib
+import functools
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -133,15 +134,22 @@ def _find(path: Path, name: str) -> Path:
                 f"{candidate}, the signal file of {path.name}, is {kind}; an ordinary file is "
                 "expected. Copy the record again, or leave it out of the folder or manifest."
             )
-    wanted = parts[-1].lower() if parts else ""
-    with contextlib.suppress(OSError):
-        for other in (other for folder in folders for other in folder.iterdir()):
-            if other.name.lower() == wanted and other.is_file():
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            names = _names_in(folder, folder.stat().st_mtime_ns)
+            other = folder / names.get(parts[-1].lower() if parts else "", "")
+            if other.is_file():
                 return other
     raise UnreadableError(
         f"{path} names the signal file {name[:80]!r}, which is not in {path.parent}; copy it "
         "there, or leave the record out of the folder or manifest."
     )
+
+
+@functools.lru_cache(maxsize=4)
+def _names_in(folder: Path, version: int) -> Mapping[str, str]:
+    """Return the names in a folder by their small letters; listed once for many records."""
+    return {name.lower(): name for name in os.listdir(folder)}
 
 
 def _is_file(path: Path) -> bool:
@@ -170,8 +178,9 @@ def _num_frames(
     short = {}
     for number, file in enumerate(files):
         needed = needed_bytes(file, header.num_frames)
-        size = file.path.stat().st_size if needed else 0
-        if size < needed:
+        size = file.path.stat().st_size
+        # Of a compressed file only its own header says how much it has.
+        if size < needed or (not needed and stored_frames(file) < header.num_frames):
             short[number] = (
                 f"{file.path} is cut short: {path.name} says {header.num_frames} samples, about "
                 f"{needed} bytes; it has {size}. Copy it again, or leave the record out of the "

@@ -33,6 +33,10 @@ _EXPECTED = "a WFDB header and the signal files it names"
 _READING = (OSError, ValueError, MemoryError, RuntimeError)
 # wfdb parses annotations with few checks of its own, so a broken file fails in any of these ways.
 _ANNOTATIONS = (*_READING, EOFError, TypeError, LookupError, AttributeError, ArithmeticError)
+_RATE_NOTE = (
+    f"the header gives no sampling rate; {RATE_UNLESS_STATED_HZ:g} Hz are taken, as the format "
+    "says. If that is wrong, say it in the manifest's 'sampling_rate_hz'"
+)
 _SHOWN = 5
 _NAME_SHOWN = 80
 _VALUES_AT_ONCE = 2**20
@@ -73,7 +77,7 @@ def probe_wfdb(path: Path, entry: Entry) -> FileFacts:
             companions=stored.companions,
             samples_per_frame=per_frame,
             rates_hz=tuple(count * header.frame_rate_hz for count in per_frame),
-            rate_is_stated=header.rate_is_stated,
+            rate_note="" if header.rate_is_stated else _RATE_NOTE,
             unusable=stored.unusable,
             notes=(*_notes(header), *stored.notes),
         )
@@ -249,20 +253,14 @@ def _refuse_segments(path: Path, header: WfdbHeader) -> None:
 
 
 def _notes(header: WfdbHeader) -> tuple[str, ...]:
-    notes = []
-    if not header.rate_is_stated:
-        notes.append(
-            f"the header gives no sampling rate; {RATE_UNLESS_STATED_HZ:g} Hz are taken, as the "
-            "format says. If that is wrong, say it in the manifest's 'sampling_rate_hz'"
-        )
     bare = [signal.name or "unnamed" for signal in header.signals if not signal.is_calibrated]
-    if bare:
-        notes.append(
-            f"the header gives no gain for {', '.join(bare[:_SHOWN])}"
-            f"{', ...' if len(bare) > _SHOWN else ''}; {GAIN_UNLESS_STATED:g} units of the "
-            f"converter for each {UNIT_UNLESS_STATED} are taken, as the format says"
-        )
-    return tuple(notes)
+    if not bare:
+        return ()
+    return (
+        f"the header gives no gain for {', '.join(bare[:_SHOWN])}"
+        f"{', ...' if len(bare) > _SHOWN else ''}; {GAIN_UNLESS_STATED:g} units of the converter "
+        f"for each {UNIT_UNLESS_STATED} are taken, as the format says",
+    )
 
 
 @functools.cache
@@ -281,5 +279,7 @@ def read_annotations(path: Path) -> list[tuple[int, str]]:
         UnreadableError: the file is broken.
     """
     with naming(path, "WFDB annotations", _ANNOTATIONS):
+        if not path.is_file():
+            raise UnreadableError(f"{path} is missing, or no file; expected WFDB annotations.")
         found = _wfdb().rdann(str(path.with_suffix("")), path.suffix.lstrip("."))
         return [(int(s), str(c)) for s, c in zip(found.sample, found.symbol, strict=True)]

@@ -141,7 +141,9 @@ def _person(age: str | None, sex: str | None, location: str | None) -> dict[str,
 def _read_tables(source: Path, ref: RecordRef) -> Recording:
     signals, _, numerics, breaths = (source / name for name in ref.files)
     facts = probe_csv(
-        signals, Entry(label=str(signals), file=signals.name, sampling_rate_hz=_RATE_HZ)
+        signals,
+        Entry(label=str(signals), file=signals.name, sampling_rate_hz=_RATE_HZ),
+        signals_only=True,
     )
     assert facts.channels is not None
     assert facts.stored_columns is not None

@@ -209,6 +209,8 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
         f"Fill in every '?' ({', '.join(open_fields)}), check 'axes' and delete entries that are "
         "no recordings"
         if open_fields
+        else "Check that 'channels' lists signals, and no labels or codes"
+        if any("channels" in entry for entry in draft["recordings"])
         else "The files describe themselves, so there is nothing to fill in"
     )
     return (

@@ -175,7 +175,8 @@ def _ref(
 
 def _read_table(path: Path, rate_hz: float) -> tuple[np.ndarray, tuple[str, ...], float]:
     """Return signal [M, n], channels [M] and rate of a CSV file."""
-    facts = probe_csv(path, Entry(label=str(path), file=path.name, sampling_rate_hz=rate_hz))
+    entry = Entry(label=str(path), file=path.name, sampling_rate_hz=rate_hz)
+    facts = probe_csv(path, entry, signals_only=True)
     assert facts.channels is not None
     assert facts.stored_columns is not None
     if facts.sampling_rate_hz != rate_hz:

@@ -6,23 +6,24 @@ https://physionet.org/physiotools/wag/annot-5.htm.
 
 from pathlib import Path
 
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.regular_file import read_regular
 
 # Codes above those of annotations: what follows a word is of the annotation before it.
 _SKIP, _NUMBER, _SUBTYPE, _CHANNEL, _NOTE = 59, 60, 61, 62, 63
 # Only moves on in time.
 _NOTHING = 0
 _OF_THE_FILE = "##"
+_MOST_BYTES = 2**28
 
 
 def read_notes(path: Path) -> list[tuple[int, str]]:
     """Read a file of annotations: (sample, note) of each, '' where it has none.
 
     Raises:
-        UnreadableError: the file cannot be read or has no end.
+        DataError: the file cannot be read, is too large, or has no end.
     """
-    with naming(path, "WFDB annotations", (OSError,)):
-        data = path.read_bytes()
+    data = read_regular(path, "copy it again.", _MOST_BYTES)
     notes: list[tuple[int, str]] = []
     sample = position = 0
     while position + 2 <= len(data):

@@ -1,0 +1,248 @@
+"""What the name of a table's column says: channel, time, number of the sample, label, or nothing.
+
+Programs that export tables write clocks, counters and codes beside the signals. As a channel such
+a column would be learned from: a ramp tells the place in the recording, a label the answer.
+"""
+
+import collections
+import dataclasses
+import re
+from collections.abc import Collection, Sequence
+from typing import Literal
+
+from physio_mae_jax.signals.channels import canonical_name, channel_id, is_ecg
+from physio_mae_jax.signals.units import canonical_unit
+
+Kind = Literal["channel", "likely", "time", "index", "label", "unknown", "unnamed"]
+
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_UNIT_WORDS = {
+    "s": "s sec secs second seconds sekunden",
+    "ms": "ms msec msecs millis millisec millisecs millisecond milliseconds",
+    "us": "us µs μs usec usecs micros microsec microsecond microseconds",
+    "ns": "ns nsec nsecs nanos nanosec nanosecond nanoseconds",
+    "min": "min mins minute minutes",
+    "h": "h hr hrs hour hours",
+    "d": "d day days",
+}
+_TIME_UNITS = {word: unit for unit, words in _UNIT_WORDS.items() for word in words.split()}
+# Alone they may also be a size, a smallest value, or one part of a date.
+_NO_TIME_ALONE = {"s", "us", "min", "h", "hr", "d", "day", "hour", "minute", "second"}
+_TIME_WORDS = _set(
+    "time timestamp timestamps datetime date t ts clock epoch elapsed timecode uptime unixtime "
+    "localtime systime systemtime devicetime walltime runtime elapsedtime reltime abstime utctime "
+    "gpstime rtctime zeit zeitstempel tiempo 时间 時間 时间戳 時間戳"
+)
+# Beside a word for time they change nothing; with any other word it may be another quantity.
+_TIME_FILLERS = _set(
+    "unix local utc gmt sensor phone device system sys relative rel since start started from begin "
+    "in the of recording record rec sample packet formatted cal raw lsl ntp gps rtc host iso "
+    "iso8601 posix absolute abs wall real stamp zone tz session total hh mm ss mmm fff"
+)
+# As a name of its own each may be something else: a temperature, an epoch of sleep, a date.
+_WEAK_TIMES = {"T", "date", "epoch", "clock"}
+_CLOCK_NAME = re.compile(r"(?i:h{1,2}:m{1,2}|m{1,2}:s{1,2})")
+_SECONDS_BEFORE_OTHERS = {"time", "timestamp", "timestamps", "t", "second", "seconds"}
+
+_INDEX_NOUNS = _set(
+    "sample samples index idx indices frame frames packet packets row rows counter seq sequence n "
+    "nr no num number unnamed smp sampleno sampleidx sampleindex samplenumber samplenum sampleid "
+    "frameno framenumber packetid packetno rownum rowid rowindex nseq lineno"
+)
+_INDEX_FILLERS = _set("count cnt id data point line level of the i")
+
+_LABEL_WORDS = _set(
+    "label labels class classes annotation annotations annot annots ann target targets event "
+    "events marker markers trigger triggers subject subjects subj patient patients participant "
+    "participants person id ids uid uuid pid record records recording recordings age sex gender "
+    "fold folds split diagnosis diagnoses dx rhythm groundtruth"
+)
+# They may stand beside the name of a signal, which is then one no more: 'ppg_quality'.
+_QUALIFIERS = _set(
+    "code codes state status flag flags quality sqi valid mask group condition activity task "
+    "phase block stage stim type category range index idx counter counts number peak peaks beat "
+    "beats error battery"
+)
+_SIGNAL_WORDS = _set(
+    "ecg ekg ppg bvp pleth eeg exg emg eog eda gsr scr scl resp respiration breathing acc accel "
+    "accelerometer gyro gyr gyroscope mag magnetometer temp temperature spo2 sao2 "
+    "abp art cvp icp pap pressure lead heart hr bpm pulse pr rr rri ibi heartrate hrv etco2 co2 "
+    "flow strain impedance imp cap capno red green infrared ir ambient skin thorax thoracic "
+    "abdomen abdominal chest nasal airflow phono pcg scg bcg"
+)
+# In the spelling of ``canonical_unit``.
+_UNITS = _set("nV uV mV V mmHg kPa cmH2O degC degF uS mS % g mg adu m/s^2 deg/s bpm l/min")
+_BRACKETED = re.compile(r"(.*\S)\s*[\[(]([^\[\]()]*)[\])]\s*")
+
+
+@dataclasses.dataclass(frozen=True)
+class TimeName:
+    """What the name of a column of times says.
+
+    Attributes:
+        unit: of 's', 'ms', 'us', 'ns', 'min', 'h', 'd'; None where the name has none.
+        plain: the name means the time of the sample; otherwise it is one if it is uniform.
+        seconds: the name is a usual one for seconds; a rate stated beside it has to fit exactly.
+    """
+
+    unit: str | None
+    plain: bool
+    seconds: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A column of a table by its name.
+
+    Attributes:
+        index: its place in the table.
+        spelled: its name as in the file, without blanks around it.
+        name: the same without quotes and unit.
+        unit: of the samples as the file spells it; '' where it has none.
+        kind: 'likely' is a signal whose name is not in the vocabulary; 'unknown' may be anything.
+        time: of kind 'time'.
+    """
+
+    index: int
+    spelled: str
+    name: str
+    unit: str
+    kind: Kind
+    time: TimeName | None = None
+
+    def listed_as(self, listed: Sequence[str]) -> str:
+        """Return the spelling under which a manifest lists the column, else its plain name."""
+        wanted = set(map(canonical_name, listed))
+        forms = (self.name, self.spelled, unquoted(self.spelled))
+        return next((form for form in forms if canonical_name(form) in wanted), self.name)
+
+
+def name_columns(header: Sequence[str], units: Sequence[str] = ()) -> tuple[Column, ...]:
+    """Say what each column of a table is by its name.
+
+    Args:
+        header: names as in the file, '' for a column without one.
+        units: what a line of units below the names says; empty where there is none.
+    """
+    plain = [unquoted(name) for name in header]
+    parted = [_part_unit(name) for name in plain]
+    canonical = [canonical_name(name) for name, _ in parted]
+    count = collections.Counter(canonical)
+    small = {name.lower() for name in plain}
+    columns = []
+    for index, (name, unit) in enumerate(parted):
+        below = unquoted(units[index]) if index < len(units) else ""
+        time = None
+        # 'T (degC)' is no time; 'us' is microseconds as well as microsiemens.
+        if not is_known_channel(name) and (not unit or unit.lower() in _TIME_UNITS):
+            time = _time_name(plain[index], below)
+        kind: Kind = "time" if time else _kind(name, small)
+        if unit and count[canonical[index]] > 1:
+            # 'II (mV)' and 'II (adu)' are two columns only by their units.
+            name = plain[index]
+        columns.append(Column(index, header[index].strip(), name, unit or below, kind, time))
+    return tuple(columns)
+
+
+def unquoted(name: str) -> str:
+    """Return a name without blanks, and without quotes around it."""
+    name = name.strip()
+    for _ in range(2):
+        if len(name) > 1 and name[0] == name[-1] and name[0] in "'\"":
+            name = name[1:-1].strip()
+    return name
+
+
+def is_known_channel(name: str) -> bool:
+    """Say whether a channel is in the vocabulary."""
+    return channel_id(name) != 0 or is_ecg(name)
+
+
+def is_unit(text: str) -> bool:
+    """Say whether a cell below the names is the unit of its column."""
+    text = unquoted(text)
+    if text.lower() in _TIME_UNITS or _CLOCK_NAME.match(text):
+        return True
+    return _names_a_unit(text)
+
+
+def _part_unit(name: str) -> tuple[str, str]:
+    """Part 'ECG (mV)' into name and unit; what is no unit stays in the name."""
+    match = _BRACKETED.fullmatch(name)
+    if match and _names_a_unit(match[2].strip()):
+        return match[1], match[2].strip()
+    return name, ""
+
+
+def _names_a_unit(text: str) -> bool:
+    return len(text) <= 20 and canonical_unit(text) in _UNITS
+
+
+def _words(name: str) -> list[str]:
+    """Part a name at blanks, signs and inner capitals: 'LocalTimestamp' is local, timestamp."""
+    text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("#", " number "))
+    words = re.findall(r"[^\W_]+", text.lower())
+    return [re.sub(r"^(time|timestamp)\d+$", r"\1", word) for word in words]
+
+
+def _kind(name: str, header: Collection[str]) -> Kind:
+    """Say what a column is that is no time; ``header`` has all names, in small letters."""
+    if not name:
+        return "unnamed"
+    # Written small, as programs do, it is the index of a loop rather than lead I.
+    if name == "i":
+        return "unknown"
+    if is_known_channel(name):
+        return "channel"
+    words = _words(name)
+    if _is_index(words):
+        return "index"
+    if not _LABEL_WORDS.isdisjoint(words):
+        return "label"
+    if {"x", "y", "z"} <= set(header) and name.lower() in "xyz":
+        return "likely"
+    signal = any(word in _SIGNAL_WORDS or word.rstrip("xyz0123456789") in _SIGNAL_WORDS
+                 for word in words)  # fmt: skip
+    return "likely" if signal and _QUALIFIERS.isdisjoint(words) else "unknown"
+
+
+def _is_index(words: Sequence[str]) -> bool:
+    plain = [word for word in words if not word.isdigit()]
+    return any(word in _INDEX_NOUNS for word in plain) and all(
+        word in _INDEX_NOUNS or word in _INDEX_FILLERS for word in plain
+    )
+
+
+def _time_name(name: str, below: str = "") -> TimeName | None:
+    """Say what the name of a column of times says, None for one of something else.
+
+    Args:
+        name: without quotes, with its unit.
+        below: the cell below it in a line of units.
+    """
+    words = _words(re.sub(r"(?i)(?<=[^a-z])of[ _]day", "", name))
+    units = {_TIME_UNITS[word] for word in words if word in _TIME_UNITS}
+    unit = units.pop() if len(units) == 1 else None
+    bases = [word for word in words if word in _TIME_WORDS]
+    if "t" in bases and len(bases) == 1:
+        # One letter among other words means anything; beside a unit or a filler it is the time.
+        bases = bases if words[0] == "t" and set(words[1:]) <= set(_TIME_UNITS) else []
+    if not bases:
+        alone = len(words) == 1 and unit is not None and words[0] not in _NO_TIME_ALONE
+        if not alone and not (_CLOCK_NAME.match(name) and not units):
+            return None
+    rest = [w for w in words if w not in _TIME_WORDS and w not in _TIME_UNITS and not w.isdigit()]
+    plain = name not in _WEAK_TIMES and all(word in _TIME_FILLERS for word in rest)
+    below_unit = _TIME_UNITS.get(below.lower())
+    if _BRACKETED.fullmatch(name) is None and unit == "d" and words[-1] not in _TIME_UNITS:
+        unit = None
+    seconds = (
+        words[:1] != []
+        and words[0] in _SECONDS_BEFORE_OTHERS
+        and all(_TIME_UNITS.get(word) == "s" for word in words[1:])
+    )
+    return TimeName(unit=unit or below_unit, plain=plain, seconds=seconds and plain)

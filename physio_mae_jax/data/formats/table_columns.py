@@ -1,0 +1,207 @@
+"""Which columns of a table are its channels: the one answer for CSV and parquet.
+
+* What a manifest lists under ``channels`` is taken as it is.
+* A column whose name is in the vocabulary of channels is one, whatever it holds.
+* Columns of time and numbers of samples are none. They give the rate or are left out with a
+  warning.
+* Labels, people and other codes, ramps, text, and columns of few values under a name that is not
+  known may be anything: the file then does not describe itself, and a manifest has to say.
+"""
+
+import dataclasses
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from physio_mae_jax.data.formats.column_content import ColumnContent
+from physio_mae_jax.data.formats.column_names import Column
+from physio_mae_jax.data.formats.layout import FileFacts, pick_channels
+from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.time_column import Context, TableRate, Times, rate_of_table
+from physio_mae_jax.signals.channels import canonical_name
+
+_LOG = logging.getLogger(__name__)
+_SHOWN = 6
+TEXT = "holds text"
+
+
+@dataclasses.dataclass(frozen=True)
+class TablePlan:
+    """What is to be read of a table to describe it.
+
+    Attributes:
+        channels: columns that are, or may be, channels.
+        times: columns of time.
+        judged: columns whose samples are to be looked at: those that are channels only if they
+            hold what is like a signal, and numbers of samples, which tell lost ones.
+        listed: whether it is settled that all of ``channels`` are some.
+    """
+
+    columns: tuple[Column, ...]
+    channels: tuple[Column, ...]
+    times: tuple[Column, ...]
+    judged: tuple[Column, ...]
+    listed: bool
+
+    @property
+    def numbers(self) -> tuple[Column, ...]:
+        """Channels that have to hold numbers."""
+        return tuple(c for c in self.channels if self.listed or c.kind == "channel")
+
+
+def plan_table(
+    columns: Sequence[Column], entry: Entry, path: Path, *, signals_only: bool = False
+) -> TablePlan:
+    """Tell the columns of a table apart by their names.
+
+    Args:
+        columns: all of them.
+        entry: the manifest entry, which may list channels.
+        path: of the table, for messages.
+        signals_only: of a published format that has signals and times alone.
+
+    Raises:
+        DataError: a channel that the manifest lists is not there.
+    """
+    times = tuple(c for c in columns if c.kind == "time")
+    counters = tuple(c for c in columns if c.kind == "index")
+    if entry.channels is None:
+        channels = tuple(c for c in columns if c.kind not in ("time", "index", "unnamed"))
+        if signals_only:
+            return TablePlan(tuple(columns), channels, times, counters, listed=True)
+        judged = tuple(c for c in columns if c.kind in ("likely", "unknown", "unnamed", "index"))
+        return TablePlan(tuple(columns), channels, times, judged, listed=False)
+    sources = [source for source, _ in entry.channels]
+    wanted = {canonical_name(source) for source in sources}
+    # What is listed may be any column; where it is missing, the message names the channels.
+    offered = [
+        c
+        for c in columns
+        if c.kind not in ("time", "index", "unnamed")
+        or (c.name and canonical_name(c.listed_as(sources)) in wanted)
+    ]
+    _, picked = pick_channels(entry, [c.listed_as(sources) for c in offered], str(path))
+    channels = tuple(offered[i] for i in picked)
+    times = tuple(c for c in times if c not in channels)
+    counters = tuple(c for c in counters if c not in channels)
+    return TablePlan(tuple(columns), channels, times, counters, listed=True)
+
+
+def describe_table(
+    plan: TablePlan,
+    entry: Entry,
+    num_samples: int,
+    contents: Mapping[int, ColumnContent | str],
+    times: Sequence[Times],
+    context: Context,
+) -> FileFacts:
+    """Describe a table by what was read of it.
+
+    Args:
+        plan: of ``plan_table``.
+        entry: the manifest entry.
+        num_samples: rows of the table.
+        contents: index of a judged column -> what it holds, ``TEXT`` where that is no numbers.
+        times: the columns of time.
+        context: for messages; its channels are replaced.
+
+    Raises:
+        UnreadableError: the times are not uniform.
+        DataError: the rate is not plausible, or contradicts the manifest.
+    """
+    _warn_of_gaps(plan, contents, context.where)
+    channels = list(plan.channels)
+    left_out: list[str] = []
+    doubts: list[str] = []
+    if not plan.listed:
+        channels, left_out, doubts = _judge(plan, contents)
+    sources = [source for source, _ in entry.channels or ()]
+    used = [use for _, use in entry.channels or ()] or [column.name for column in channels]
+    rate = rate_of_table(times, dataclasses.replace(context, channels=used))
+    if not plan.listed:
+        left_out += [column.name for column in plan.times if column.name != rate.column]
+    units = tuple(column.unit or entry.units or "" for column in channels)
+    return FileFacts(
+        shape=(num_samples, len(channels)),
+        axes=("sample", "channel"),
+        channels=tuple(column.listed_as(sources) for column in channels),
+        sampling_rate_hz=rate.rate_hz,
+        units=units if any(column.unit for column in channels) else None,
+        stored_columns=tuple(column.index for column in channels),
+        loaded_bytes=4 * num_samples * len(channels),
+        notes=_notes(left_out),
+        questions=_questions(doubts, rate),
+    )
+
+
+def _warn_of_gaps(plan: TablePlan, contents: Mapping[int, ColumnContent | str], where: str) -> None:
+    for column in plan.judged:
+        content = contents.get(column.index)
+        if column.kind == "index" and isinstance(content, ColumnContent) and content.gaps():
+            _LOG.warning(
+                "%s: column %r leaves numbers out at %d places, where samples may be lost; what "
+                "stands before and behind is read as if it followed.",
+                where,
+                column.name,
+                content.gaps(),
+            )
+
+
+def _judge(
+    plan: TablePlan, contents: Mapping[int, ColumnContent | str]
+) -> tuple[list[Column], list[str], list[str]]:
+    """Return the plausible channels, the names left out, and the doubts in words."""
+    channels, doubts = [], []
+    left_out = [c.name for c in plan.columns if c.kind == "index"]
+    for column in plan.columns:
+        content = contents.get(column.index)
+        if column.kind in ("time", "index"):
+            continue
+        if column.kind == "channel":
+            channels.append(column)
+        elif column.kind == "label":
+            doubts.append(f"{column.name!r} is a label or an identity by its name")
+        elif isinstance(content, str) and not column.name:
+            left_out.append(_title(column))
+        elif isinstance(content, str):
+            doubts.append(f"{_title(column)} {content}")
+        elif content is not None and content.is_empty:
+            left_out += [column.name] if column.name else []
+        elif content is not None:
+            doubt = content.ramp() or ("" if column.kind == "likely" else content.few())
+            if column.kind == "unnamed":
+                # An index, as pandas writes it, has no name.
+                left_out += [] if doubt else [_title(column)]
+            elif doubt:
+                doubts.append(f"{column.name!r} {doubt}")
+            else:
+                channels.append(column)
+    if not channels and not doubts:
+        names = [c.name for c in plan.columns if c.name]
+        doubts.append(f"none of {', '.join(map(repr, names[:_SHOWN]))} is known to be a signal")
+    return channels, left_out, doubts
+
+
+def _title(column: Column) -> str:
+    return repr(column.name) if column.name else f"column {column.index + 1} without a name"
+
+
+def _notes(left_out: Sequence[str]) -> tuple[str, ...]:
+    if not left_out:
+        return ()
+    more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
+    names = ", ".join(map(repr, left_out[:_SHOWN]))
+    return (
+        f"the columns {names}{more} count time or samples, or are empty, and are left out of the "
+        "channels; if one is a signal, list it in the manifest's 'channels'",
+    )
+
+
+def _questions(doubts: Sequence[str], rate: TableRate) -> dict[str, str]:
+    questions = {}
+    if doubts:
+        more = f" and {len(doubts) - _SHOWN} more" if len(doubts) > _SHOWN else ""
+        questions["channels"] = "; ".join(doubts[:_SHOWN]) + more
+    if rate.question:
+        questions["sampling_rate_hz"] = rate.question
+    return questions

@@ -1,0 +1,296 @@
+"""Prepared data and tables of strangers: none of their code runs, and no change goes unnoticed."""
+
+import hashlib
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from physio_mae_jax.data.contamination import TrainingRecord, check_contamination
+from physio_mae_jax.data.feature_files import FORMATS, describe_for_tfds, read_features, write_table
+from physio_mae_jax.data.feature_index import About, FeatureIndex, FeatureShard, file_sha256
+from physio_mae_jax.data.feature_table import FeatureTable
+from physio_mae_jax.data.prepared import PreparedSource, find_prepared
+from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.splits import make_split, read_split
+from physio_mae_jax.errors import DataError
+from tests.factories import ArraySource
+from tests.prepared import waves
+from tests.tampering import MAKE_NO_FILE, resealed, tally
+
+
+def read_all(folder: Path) -> None:
+    source = PreparedSource(folder)
+    for index in range(len(source.recordings)):
+        source.read(index, 0, 10)
+
+
+@pytest.fixture(scope="module")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """One folder of each kind that people give to each other."""
+    root = tmp_path_factory.mktemp("originals")
+    features = root / "features"
+    for name in FORMATS:
+        write_features(features / name, name)
+    return {
+        "prepared": waves(root, people=3),
+        **{name: features / name for name in FORMATS},
+    }
+
+
+def write_features(folder: Path, name: str) -> None:
+    rng = np.random.default_rng(0)
+    ids = np.asarray([f"r{i}" for i in range(4)])
+    table = FeatureTable(
+        embedding=rng.normal(size=(4, 8)).astype(np.float32),
+        **{column: ids for column in ("record_id", "subject_id", "data_set", "split")},
+        labels={"wave": np.eye(2, dtype=np.int8)[[0, 1, 1, 0]]},
+        classes={"wave": ["slow", "fast"]},
+        contract={"input": {"sampling_rate_hz": 100.0}},
+    )
+    path = folder / FORMATS[name].name(0, 1)
+    write_table(table, path, FORMATS[name])
+    if name == "array_record":
+        describe_for_tfds(folder, table, [4])
+    shard = FeatureShard(file=path.name, num_rows=4, sha256=file_sha256(path))
+    index = FeatureIndex(
+        format=name,
+        about=About(**table.about()),
+        embedding_size=8,
+        encoder={"origin": "here", "fingerprint": "0"},
+        settings={},
+        data={},
+        num_rows=4,
+        shards=(shard,),
+        rejected={},
+    )
+    content = sealed(json.loads(json.dumps(index, default=vars)))
+    (folder / "index.json").write_text(json.dumps(content))
+
+
+READERS: dict[str, Callable[[Path], Any]] = {
+    "prepared": read_all,
+    **dict.fromkeys(FORMATS, read_features),
+}
+
+
+@pytest.fixture
+def copied(originals: dict[str, Path], tmp_path: Path) -> Callable[[str], Path]:
+    def copy(kind: str) -> Path:
+        return Path(shutil.copytree(originals[kind], tmp_path / kind))
+
+    return copy
+
+
+EVIL = """
+from pathlib import Path
+Path({trace!r}).touch()
+from tensorflow_datasets.core.features import FeaturesDict, Text, Tensor
+class Evil(FeaturesDict):
+    pass
+"""
+
+
+@pytest.mark.parametrize("kind", ["prepared", "array_record"])
+@pytest.mark.parametrize("name", ["Evil", "NotThere"])
+def test_no_module_that_a_folder_names_is_imported(kind, name, copied, tmp_path, monkeypatch):
+    folder, trace = copied(kind), tmp_path / "was_here"
+    (folder / "evil_of_the_data.py").write_text(EVIL.format(trace=str(trace)))
+    monkeypatch.syspath_prepend(str(folder))
+    features = json.loads((folder / "features.json").read_text())
+    features["pythonClassName"] = f"evil_of_the_data.{name}"
+    (folder / "features.json").write_text(json.dumps(features))
+    info = json.loads((folder / "dataset_info.json").read_text())
+    info["moduleName"] = "evil_of_the_data"
+    (folder / "dataset_info.json").write_text(json.dumps(info))
+    READERS[kind](folder)
+    assert not trace.exists()
+    assert "evil_of_the_data" not in sys.modules
+
+
+FILES = [
+    ("prepared", "contract.json"),
+    *((kind, "index.json") for kind in FORMATS),
+]
+
+
+@pytest.mark.parametrize(("kind", "name"), FILES)
+def test_every_change_of_a_value_is_named(kind, name, copied):
+    folder = copied(kind)
+    found = tally(folder / name, lambda: READERS[kind](folder), seal=False, step=7)
+    assert set(found) == {"named"}
+    assert len(found["named"]) > 30
+
+
+@pytest.mark.parametrize(("kind", "name"), FILES)
+def test_values_with_hashes_to_match_give_no_other_error_than_ours(kind, name, copied):
+    folder = copied(kind)
+    found = tally(folder / name, lambda: READERS[kind](folder), seal=True, step=61)
+    assert "raw" not in found, found["raw"]
+
+
+def change_line(folder: Path, change: Callable[[str], str], fitting: bool) -> None:
+    """Change recordings.jsonl, and the hash of it in the contract where it is to fit."""
+    path = folder / "recordings.jsonl"
+    path.write_text(change(path.read_text()))
+    if fitting:
+        contract = json.loads((folder / "contract.json").read_text())
+        contract["index_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        (folder / "contract.json").write_text(json.dumps(resealed(contract)))
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "fitting", "message"),
+    [
+        ('"subject_id":"p1"', '"subject_id":"p2"', False, "was changed after it was written"),
+        ('"wave":[1]', '"wave":[0]', False, "was changed after it was written"),
+        ('"block_hashes":[', '"block_hashes":[7,', False, "was changed after it was written"),
+        ('"age":', '"agf":', False, "was changed after it was written"),
+        ('"num_samples":1200', f'"num_samples":{2**63}', True, "line 1: num_samples is 9223"),
+        ('"num_samples":1200', f'"num_samples":{2**62}', True, "line 1: num_examples is 1, where"),
+        ('"num_samples":1200', '"num_samples":"1200"', True, "num_samples is '1200', where a w"),
+        ('"sampling_rate_hz":100.0', '"sampling_rate_hz":1e300', True, "sampling_rate_hz is 1e"),
+        ('"channels":["II"', '"channels":["PPG"', True, "the number of distinct channels"),
+        ('"units":["mV"', '"units":["V"', True, "channel 'II' in 'V' is not one of contract"),
+        ('"block_hashes":[', '"block_hashes":[null,', True, r"block_hashes\[0\] is None"),
+        ('"first_example":1,', '"first_example":3,', True, "line 2: first_example is 3, where 1"),
+        ('"record_id"', '"recrod_id"', True, "unknown key 'recrod_id'.*'record_id'"),
+    ],
+)
+def test_an_index_that_was_changed_is_named(old, new, fitting, message, copied):
+    folder = copied("prepared")
+    assert old in (folder / "recordings.jsonl").read_text()
+    change_line(folder, lambda text: text.replace(old, new, 1), fitting)
+    with pytest.raises(DataError, match=rf"recordings\.jsonl.*{message}.*--overwrite"):
+        PreparedSource(folder)
+
+
+def test_a_shard_of_another_data_set_is_named(copied, originals):
+    folder = copied("prepared")
+    first, second = sorted(folder.glob("*array_record*"))[:2]
+    shutil.copyfile(first, second)
+    with pytest.raises(DataError, match=r"is damaged: where recording \w+ should be lies p0_0"):
+        read_all(folder)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_changed_byte_of_a_table_is_found(kind, copied):
+    folder = copied(kind)
+    path = next(p for p in folder.iterdir() if p.name.startswith("features-"))
+    content = bytearray(path.read_bytes())
+    for place in range(0, len(content), max(1, len(content) // 40)):
+        changed = bytearray(content)
+        changed[place] ^= 4
+        path.write_bytes(changed)
+        with pytest.raises(DataError, match=rf"{path.name} is damaged or of another extraction"):
+            read_features(folder)
+
+
+@pytest.mark.parametrize("make", MAKE_NO_FILE)
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        *FILES,
+        ("prepared", "recordings.jsonl"),
+        ("prepared", "waves-recordings.array_record-00000-of-00006"),
+        ("npz", "features-00000-of-00001.npz"),
+    ],
+)
+def test_what_is_no_file_is_refused_at_once(kind, name, make, copied):
+    folder = copied(kind)
+    (folder / name).unlink()
+    make(folder / name)
+    with pytest.raises(DataError, match=name):
+        READERS[kind](folder)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_links_to_files_are_followed(kind, copied, originals):
+    folder = copied(kind)
+    for path in [p for p in folder.rglob("*") if p.is_file()]:
+        path.unlink()
+        path.symlink_to(originals[kind] / path.relative_to(folder))
+    READERS[kind](folder)
+
+
+@pytest.mark.parametrize("kind", READERS)
+def test_a_folder_copied_in_part_is_named(kind, copied):
+    folder = copied(kind)
+    # What tfds would read is for others.
+    unread = ("dataset_info.json", "features.json", "report.json", "report.md")
+    for path in [p for p in folder.iterdir() if p.name not in unread]:
+        moved = path.rename(path.with_name(".away"))
+        with pytest.raises(DataError, match=str(folder)):
+            READERS[kind](folder)
+        moved.rename(path)
+    READERS[kind](folder)
+
+
+def test_folders_with_odd_digits_are_no_versions(copied, tmp_path):
+    folder = copied("prepared")
+    for name in ("1.0.²", "1.0.٣", "1.0." + "9" * 200):
+        shutil.copytree(folder, tmp_path / "waves" / name)
+    assert find_prepared(tmp_path, "waves") is None
+
+
+# Contamination
+
+
+def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
+    source = ArraySource([np.random.default_rng(0).normal(size=(2, 3000))], ("II", "PPG"))
+    known = TrainingRecord.of(source, [0])
+    for content in (
+        known.to_json() | {"subjects": ""},
+        known.to_json() | {"blocks": ""},
+        known.to_json() | {"is_complete": False, "subjects": "", "blocks": ""},
+        TrainingRecord.unknown().to_json(),
+    ):
+        record = TrainingRecord.from_json(content, "a.json", "copy it.")
+        assert not record.is_complete
+        assert not known.joined(record).is_complete
+        other = ArraySource([np.random.default_rng(1).normal(size=(2, 3000))], ("II", "PPG"))
+        other.recordings[0] = other.recordings[0].__class__(
+            **{**vars(other.recordings[0]), "subject_id": "somebody"}
+        )
+        report = check_contamination(record, other, [0], strict=False)
+        assert not report.is_clean
+        with pytest.raises(DataError, match=r"CONTAMINATION NOT KNOWN.*leave out --strict"):
+            check_contamination(record, other, [0], strict=True)
+    assert "it may have seen these 1 subjects" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"subjects": "%%%"}, "subjects are no hashes in base64"),
+        ({"subjects": "AAAA"}, "subjects are no hashes in base64"),
+        ({"subjects": 3}, "subjects is 3, where a text"),
+        ({"blocks": "AAAAAAAAAAAAAAAAAAAAAA=="}, "blocks are hashes that do not ascend"),
+        ({"is_complete": "yes"}, "is_complete is 'yes'"),
+        ({"other": 1}, "unknown key 'other'"),
+    ],
+)
+def test_hashes_that_are_none_are_named(changes, message):
+    content = TrainingRecord.unknown().to_json() | changes
+    with pytest.raises(DataError, match=rf"a\.json.*{message}.*copy it\."):
+        TrainingRecord.from_json(content, "a.json", "copy it.")
+
+
+# Splits
+
+
+def test_every_change_of_a_split_is_named(tmp_path):
+    infos = [
+        ArraySource([np.zeros((1, 9))], ("II",), subjects=[f"s{i}"]).recordings[0] for i in range(6)
+    ]
+    path = tmp_path / "split.json"
+    path.write_text(json.dumps(make_split(infos, range(6), "random=|0.2|0.2", 0).to_json()))
+    read_split(path)
+    found = tally(path, lambda: read_split(path), seal=False)
+    assert set(found) <= {"named", "unnamed"}  # of people in two parts, by the rule
+    assert not [line for line in found.get("unnamed", []) if "both into" not in line]
