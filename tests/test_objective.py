@@ -130,7 +130,7 @@ def test_baselines_are_what_they_say(params: Any) -> None:
 
 
 def test_impossible_objectives_are_refused() -> None:
-    with pytest.raises(ConfigError, match="between 0 and 1"):
+    with pytest.raises(ConfigError, match="above 0 to below 1"):
         MaskConfig(ratio=1.0)
     with pytest.raises(ConfigError, match="leaves 0 of 20 columns visible"):
         ObjectiveConfig(mask=MaskConfig(ratio=0.99)).check_against(MODEL.config)
