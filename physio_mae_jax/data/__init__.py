@@ -2,6 +2,10 @@
 
 In the order data meets them::
 
+    regular_file     files that are none of pipes, devices and folders
+    json_reader      JSON of strangers (json_types: checked against dataclasses; sealed_json: with
+                     hashes of its own content)
+    pickle_reader    pickles of strangers (pickle_values; restricted_pickle: of NumPy's arrays)
     source           what any collection of recordings looks like
     formats          files as people have them, and a folder of them as a source
     prepared         a prepared data set as a source (prepared_index: what it says of itself;

@@ -4,6 +4,7 @@ import dataclasses
 import itertools
 import json
 import logging
+import os
 import re
 from collections import defaultdict
 from collections.abc import Sequence
@@ -72,7 +73,7 @@ def described_files(
         DataError: the manifest or a file of it is missing, or a file is not described.
     """
     manifest = Path(manifest_path).expanduser() if manifest_path else folder / MANIFEST_NAME
-    if manifest_path or manifest.exists():
+    if manifest_path or os.path.lexists(manifest):  # a link to nowhere is an error, no absence
         entries = expand_entries(folder, load_manifest(manifest))
         return [probe_file(path, entry) for path, entry in entries], ""
     return self_described(folder, find_candidates(folder), skip=skip), sub_folder_hint(folder)
