@@ -114,7 +114,7 @@ def given_recordings(signal: Any, description: Description) -> Given:
 
 def is_empty_batch(signal: Any) -> bool:
     """Say whether a signal is an array [0, M, n], a batch of no recordings."""
-    shape = getattr(signal, "shape", ())
+    shape: tuple[int, ...] = getattr(signal, "shape", ())
     return len(shape) == 3 and shape[0] == 0 and min(shape[1:]) > 0
 
 
