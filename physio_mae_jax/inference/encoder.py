@@ -237,8 +237,7 @@ class Encoder:
         if choices.output == "pooled" and is_empty_batch(signal):
             # As of any batch: a pipeline may be given one with no recordings.
             width = self.programs.config.width
-            seconds = self.window.num_samples / self.window.sampling_rate_hz
-            return Encoded(np.zeros((0, width), np.float32), no_report(seconds))
+            return Encoded(np.zeros((0, width), np.float32), no_report(self.window.seconds))
         description = Description(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,
