@@ -1,6 +1,7 @@
 """Every way to change one value of a JSON file, and whether a reader stands it."""
 
 import copy
+import hashlib
 import json
 import os
 from collections.abc import Callable, Iterator
@@ -69,6 +70,14 @@ def _changed(content: Any, path: tuple[Any, ...], other: Any) -> Any:
 def resealed(content: dict[str, Any]) -> dict[str, Any]:
     """Return content with hashes that fit it, as somebody would make them on purpose."""
     return sealed({name: value for name, value in content.items() if name != SEAL})
+
+
+def rewrite_index(folder: Path, text: str) -> None:
+    """Change the index of a prepared data set, and the hashes of it in its contract."""
+    (folder / "recordings.jsonl").write_text(text, encoding="utf-8")
+    contract = json.loads((folder / "contract.json").read_text(encoding="utf-8"))
+    contract["index_sha256"] = hashlib.sha256(text.encode()).hexdigest()
+    (folder / "contract.json").write_text(json.dumps(resealed(contract)), encoding="utf-8")
 
 
 def judge(

@@ -10,6 +10,7 @@ from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.trained import build_trained
 from tests.prepared import waves
 from tests.runs import finetuning_config, head_config
+from tests.tampering import rewrite_index
 
 
 def refuse(root, workdir, message, **changes):
@@ -123,12 +124,12 @@ DAMAGED = {
 @pytest.mark.parametrize("name", DAMAGED)
 def test_labels_out_of_range_are_named_with_their_recording(name, tmp_path):
     kind, labels, task, message = DAMAGED[name]
-    index = waves(tmp_path) / "recordings.jsonl"
-    lines = index.read_text(encoding="utf-8").splitlines()
+    folder = waves(tmp_path)
+    lines = (folder / "recordings.jsonl").read_text(encoding="utf-8").splitlines()
     record = json.loads(lines[3])
     record[kind] |= labels
     lines[3] = json.dumps(record)
-    index.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    rewrite_index(folder, "\n".join(lines) + "\n")
     wrong = f"recording '{record['record_id']}' {message}"
     refuse(tmp_path, tmp_path / "run", wrong, **{"units.task": task})
 

@@ -150,7 +150,7 @@ def test_weights_that_are_no_numbers_are_named(value):
         ({"depth": 1.5}, r"depth is 1\.5"),
         ({"num_heads": None}, "num_heads is None"),
         ({"signal_len": float("nan")}, "signal_len is nan"),
-        ({"depth": 10**30}, "where a whole number from 1 to 1,024"),
+        ({"depth": 10**30}, "where a whole number from 1 to 1,000"),
         ({"signal_len": 1 << 27, "cwt_scales": 4096}, "more than can be computed"),
         ({"sampling_rate_hz": float("inf")}, "sampling_rate_hz is inf"),
         ({"sampling_rate_hz": [100]}, r"sampling_rate_hz is \[100\]"),
@@ -173,7 +173,7 @@ def test_sizes_of_programs_are_arguments_too():
 def test_large_sizes_for_small_weights_do_not_fill_the_memory():
     state, config = small_state_dict()
     with pytest.raises(DataError, match="does not fit the CWT-MAE of this config"):
-        import_state_dict(state, config | {"embed_dim": 1 << 16, "depth": 1024})
+        import_state_dict(state, config | {"embed_dim": 1 << 16, "depth": 1000})
 
 
 @pytest.mark.parametrize("name", [3, None, ("a",), b"x"])

@@ -1,6 +1,5 @@
 """Prepared data and tables of strangers: none of their code runs, and no change goes unnoticed."""
 
-import hashlib
 import json
 import shutil
 import sys
@@ -21,7 +20,7 @@ from physio_mae_jax.data.splits import make_split, read_split
 from physio_mae_jax.errors import DataError
 from tests.factories import ArraySource
 from tests.prepared import waves
-from tests.tampering import MAKE_NO_FILE, resealed, tally
+from tests.tampering import MAKE_NO_FILE, rewrite_index, tally
 
 
 def read_all(folder: Path) -> None:
@@ -134,16 +133,6 @@ def test_values_with_hashes_to_match_give_no_other_error_than_ours(kind, name, c
     assert "raw" not in found, found["raw"]
 
 
-def change_line(folder: Path, change: Callable[[str], str], fitting: bool) -> None:
-    """Change recordings.jsonl, and the hash of it in the contract where it is to fit."""
-    path = folder / "recordings.jsonl"
-    path.write_text(change(path.read_text()))
-    if fitting:
-        contract = json.loads((folder / "contract.json").read_text())
-        contract["index_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
-        (folder / "contract.json").write_text(json.dumps(resealed(contract)))
-
-
 @pytest.mark.parametrize(
     ("old", "new", "fitting", "message"),
     [
@@ -164,8 +153,12 @@ def change_line(folder: Path, change: Callable[[str], str], fitting: bool) -> No
 )
 def test_an_index_that_was_changed_is_named(old, new, fitting, message, copied):
     folder = copied("prepared")
-    assert old in (folder / "recordings.jsonl").read_text()
-    change_line(folder, lambda text: text.replace(old, new, 1), fitting)
+    text = (folder / "recordings.jsonl").read_text()
+    assert old in text
+    if fitting:
+        rewrite_index(folder, text.replace(old, new, 1))
+    else:
+        (folder / "recordings.jsonl").write_text(text.replace(old, new, 1))
     with pytest.raises(DataError, match=rf"recordings\.jsonl.*{message}.*--overwrite"):
         PreparedSource(folder)
 

@@ -80,7 +80,7 @@ class PreparedRecord:
     sampling_rate_hz: Annotated[float, Between(1e-9, 1e12)]
     channels: tuple[str, ...]
     units: tuple[str, ...]
-    labels: Mapping[str, Sequence[_Count]]
+    labels: Mapping[str, Sequence[int]]
     marks: Mapping[str, Sequence[tuple[int, int, int]]]
     attributes: Mapping[str, _Attribute]
     findings: Sequence[StoredFinding]

@@ -109,6 +109,8 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Start
         "give a JSON file with the arguments of the constructor that made the weights, such as "
         "signal_len, as weights_config."
     )
+    if not config_path:
+        raise ConfigError(f"weights_config='' cannot be read (it names no file); {way_out}")
     arguments = typed(dict, read_json(user_path(config_path), way_out), config_path, way_out)
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)

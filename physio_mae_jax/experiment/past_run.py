@@ -169,8 +169,8 @@ def read_run(folder: str) -> dict[str, Any]:
     path = Path(folder) / CONFIG_FILE
     if not folder or not (is_folder(Path(folder)) and os.path.lexists(path)):
         raise ConfigError(
-            f"config.run={shortened(folder)!r} is not the work folder of a run ({CONFIG_FILE} is "
-            "absent); give one with --config.run=DIR."
+            f"config.run={shortened(folder)!r} is not the work folder of a run ({shortened(path)} "
+            "is absent); give one with --config.run=DIR."
         )
     content = read_sealed(path, WAY_OUT)
     return check_setting(content, "config", dict, folder)

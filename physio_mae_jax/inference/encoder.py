@@ -235,9 +235,9 @@ class Encoder:
         """
         choices = made_of(EncodingSettings, settings)
         if choices.output == "pooled" and is_empty_batch(signal):
-            # As of any batch: a pipeline may be given one with no recordings.
-            width = self.programs.config.width
-            return Encoded(np.zeros((0, width), np.float32), no_report(self.window.seconds))
+            # Pipelines may be given one.
+            none = np.zeros((0, self.programs.config.width), np.float32)
+            return Encoded(none, no_report(self.window))
         description = Description(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,

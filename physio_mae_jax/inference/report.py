@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from physio_mae_jax.data.windows import WindowConfig
 from physio_mae_jax.printable import printable
 
 RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
@@ -88,14 +89,14 @@ def _grouped(notes: Iterable[Note], num_recordings: int) -> list[str]:
     return lines
 
 
-def no_report(window_seconds: float) -> EncodingReport:
+def no_report(window: WindowConfig) -> EncodingReport:
     """Return the report of a batch of no recordings."""
     return EncodingReport(
         recordings=(),
         channels=(),
         seconds=0.0,
         num_windows=0,
-        window_seconds=window_seconds,
+        window_seconds=window.num_samples / window.sampling_rate_hz,
         notes=(),
     )
 

@@ -15,12 +15,12 @@ _SIZES = {
     "signal_len": 1 << 27,
     "cwt_scales": 4096,
     "embed_dim": 1 << 16,
-    "depth": 1024,
+    "depth": 1000,
     "num_heads": 4096,
     "patch_size_time": 1 << 27,
     "patch_size_freq": 4096,
     "decoder_embed_dim": 1 << 16,
-    "decoder_depth": 1024,
+    "decoder_depth": 1000,
     "decoder_num_heads": 4096,
 }
 # Numbers -> (the smallest, the largest).

@@ -20,7 +20,7 @@ from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, 
 from physio_mae_jax.training.pretrain_step import init_params
 
 # Sizes beyond which a contract is a mistake or a trap: making the model would take hours.
-_MOST = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1024, "decoder_depth": 1024}
+_MOST = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
 _MOST_SCALOGRAM = 1 << 27
 
 
