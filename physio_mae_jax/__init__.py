@@ -20,6 +20,8 @@ The rooms, and who may import whom (an arrow reads "may import"; tests/test_room
 * ``main``        the command line; ``prepare``, that of raw data sets; ``cluster``, where ``main``
                   joins the processes of a run.
 
+References such as ``models.md#tokenizer`` are sections of the guides in ``guides/``.
+
 Letters used for shapes everywhere:
 
 ====  ===========================================  ====  =====================================

@@ -20,8 +20,8 @@ _LOG = logging.getLogger("physio_mae_jax")
 _LONGEST_REASON = 500
 # How XLA, the system, its loader and its threads, and extensions of Python word it.
 _OUT_OF_MEMORY = re.compile(
-    r"RESOURCE_EXHAUSTED|Cannot allocate memory|failed to map segment|can't start new thread|"
-    r"error return without exception set|std::bad_alloc"
+    r"RESOURCE_EXHAUSTED|[Oo]ut of memory|Cannot allocate memory|failed to map segment|"
+    r"can't start new thread|error return without exception set|std::bad_alloc"
 )
 _UNREAD = "because of an earlier failure to load: "
 _ORBAX_FILES = ("future.py", "async_checkpointer.py", "checkpoint_manager.py")

@@ -58,7 +58,7 @@ class Case:
         return column_mask(noise, ratio)
 
     def objective(self):
-        """What the original's loss is in our terms (spec.md §7)."""
+        """What the original's loss is in our terms (models.md#losses)."""
         planes = self.config.get("diff_loss_weight")
         joint = self.name in JOINT
         return ObjectiveConfig(
@@ -114,7 +114,7 @@ def test_latents_of_visible_columns_are_the_originals(case):
 
 def test_predictions_are_the_originals(case):
     if "pred_spec" not in case.arrays.files:
-        pytest.skip("no reference: the original un-shuffles more than one channel wrongly (D1)")
+        pytest.skip("no reference: the original un-shuffles more than one channel wrongly")
     mask = case.mask()._replace(predicted_ids=None)
     predicted = case.apply(*case.batch().values(), mask.visible_ids)
     reference = case.arrays["pred_spec"]
@@ -126,7 +126,7 @@ def test_predictions_are_the_originals(case):
 
 def test_losses_are_the_originals(case):
     if "loss" not in case.arrays.files:
-        pytest.skip("no reference: the original un-shuffles more than one channel wrongly (D1)")
+        pytest.skip("no reference: the original un-shuffles more than one channel wrongly")
     _, parts = pretraining_loss(
         case.model, case.objective(), case.params, case.batch(), case.mask()
     )

@@ -209,6 +209,12 @@ def test_links_lead_to_files_and_headings(page):
         assert not anchor or anchor in guides.anchors_of(file), target
 
 
+def test_docstrings_point_to_sections_that_exist():
+    for module in sorted((REPOSITORY / "physio_mae_jax").rglob("*.py")):
+        for page, anchor in re.findall(r"([a-z_]+\.md)#([\w-]+)", module.read_text("utf-8")):
+            assert anchor in guides.anchors_of(GUIDES / page), f"{module}: {page}#{anchor}"
+
+
 def test_every_block_is_of_a_known_kind():
     for page in PAGES:
         for block in blocks_of(page):

@@ -62,7 +62,7 @@ def test_layers_are_told_apart():
     made = encoder()
     layers = [made.attention(beats(5, 250), layer=i, **GIVEN).received for i in (0, 1, None)]
     np.testing.assert_allclose((layers[0] + layers[1]) / 2, layers[2], atol=1e-5)
-    with pytest.raises(ConfigError, match="layer is 2; the encoder has 2"):
+    with pytest.raises(ConfigError, match="layer is 2; a whole number from -2 to 1 is needed"):
         made.attention(beats(5, 250), layer=2, **GIVEN)
 
 

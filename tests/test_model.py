@@ -36,7 +36,7 @@ def reconstruct(params: Any, batch: dict[str, Any], model: MaskedAutoencoder = M
 
 @pytest.mark.parametrize("channels", [1, 2, 5, 12])
 def test_unshuffle_puts_every_token_of_every_channel_in_its_place(channels: int) -> None:
-    """Defect D1: a token's own column and channel are written into it and read back."""
+    """A token's own column and channel are written into it and read back."""
     rows, columns, mask = 4, 20, random_mask(3)
     place = jnp.stack(
         jnp.broadcast_arrays(

@@ -49,7 +49,7 @@ def test_scale_weights_favour_the_band_and_keep_the_size_of_the_loss() -> None:
 
 
 def test_weighted_error_is_the_sum_over_planes_of_means() -> None:
-    """spec.md §7: mean over (pf, pt) in each plane, times its weight, summed, token mean."""
+    """Mean over (pf, pt) in each plane, times its weight, summed, token mean."""
     rng = np.random.default_rng(0)
     predicted, target = rng.normal(size=(2, 2, 3, 5, 4, 3 * 4 * 20)).astype(np.float32)
     planes = np.array([1.0, 0.5, 0.1], np.float32)
@@ -94,7 +94,7 @@ def test_loss_takes_no_gradient_from_visible_samples_of_the_truth(params: Any) -
 
 
 def test_bridged_wavelets_see_nothing_hidden_and_plain_ones_do(params: Any) -> None:
-    """Defect D9: what is hidden must not reach the prediction through a long wavelet."""
+    """What is masked must not reach the prediction through a long wavelet."""
     batch, mask = random_batch(2, 2), random_mask(2)
     hidden = np.repeat(np.asarray(mask.hidden_columns), MODEL.config.patch_samples, axis=1)[:, None]
     other = batch | {"signal": jnp.where(hidden, -batch["signal"], batch["signal"])}
@@ -130,7 +130,7 @@ def test_baselines_are_what_they_say(params: Any) -> None:
 
 
 def test_impossible_objectives_are_refused() -> None:
-    with pytest.raises(ConfigError, match="between 0 and 1"):
+    with pytest.raises(ConfigError, match="above 0 to below 1"):
         MaskConfig(ratio=1.0)
     with pytest.raises(ConfigError, match="leaves 0 of 20 columns visible"):
         ObjectiveConfig(mask=MaskConfig(ratio=0.99)).check_against(MODEL.config)

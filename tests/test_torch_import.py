@@ -207,7 +207,7 @@ def numpy_attention(queries, tokens, state, name, num_heads):
 
 
 def test_the_reasoning_head_computes_what_its_weights_say(small):
-    """spec.md §12, from the tokens of our own encoder on, in NumPy."""
+    """The heads of the original, from the tokens of our own encoder on, in NumPy."""
     state, config = classifier_state(small, "reasoning")
     model, params = import_state_dict(state, config)
     assert model.head_config.num_queries == 5

@@ -71,3 +71,11 @@ def test_what_is_no_encoder_is_named(made):
         EncoderTransformer().fit(None)
     with pytest.raises(ConfigError, match="output is 'tokens'"):
         EncoderTransformer(made, output="tokens").fit(None)
+
+
+def test_a_batch_of_no_recordings_has_no_embeddings(made):
+    embed = EncoderTransformer(made, **GIVEN).fit(None)
+    assert embed.transform(np.zeros((0, 2, 500))).shape == (0, 32)
+    encoded = made.encode_with_report(np.zeros((0, 2, 500)), **GIVEN)
+    assert encoded.embeddings.shape == (0, 32)
+    assert encoded.report.recordings == ()

@@ -1,6 +1,7 @@
 """What a folder does with files that cannot be used, in training and in preparation."""
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -194,3 +195,12 @@ def test_other_formats_are_recognised(tmp_path: Path) -> None:
         open_folder(tmp_path)
     for words in ("1 .mat (d.mat): read them with scipy", "1 .rec (f.rec)", "MNE", "h.avro"):
         assert words in str(error.value)
+
+
+def test_a_pipe_in_place_of_a_file_is_named(tmp_path: Path, caplog: Any) -> None:
+    os.mkfifo(tmp_path / "p.npz")
+    with pytest.raises(DataError, match=r"p\.npz is a broken link, a pipe or a device, where a"):
+        open_folder(tmp_path)
+    np.savez(tmp_path / "a.npz", X=np.ones((1, 100)), channels=["II"], fs=100)
+    assert len(open_folder(tmp_path).recordings) == 1
+    assert "Left out" in caplog.text

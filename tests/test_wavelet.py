@@ -12,7 +12,7 @@ from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
 
 
 def ricker(time: np.ndarray, scale: float) -> np.ndarray:
-    """Evaluate the Ricker wavelet (spec.md §1.5) in float64."""
+    """Evaluate the Ricker wavelet (models.md#banks) in float64."""
     amplitude = 2 / (np.sqrt(3 * scale) * np.pi**0.25)
     return amplitude * (1 - (time / scale) ** 2) * np.exp(-((time / scale) ** 2) / 2)
 
@@ -99,7 +99,7 @@ def test_a_constant_gives_nothing_and_a_sine_peaks_at_its_own_row() -> None:
 def test_bank_in_samples_follows_the_original(num_scales: int, num_samples: int) -> None:
     config = WaveletConfig(bank="samples", num_scales=num_scales, difference_planes=False)
     bank = wavelet_bank(config, 100.0, num_samples)
-    if num_scales == 64:  # spec.md §1.4: float32(63.1) · 10 truncates to an even 630
+    if num_scales == 64:  # As in the original: float32(63.1) · 10 truncates to an even 630
         assert bank.kernels.shape[1] == (630 if num_samples == 1000 else 501)
     signal = np.random.default_rng(0).normal(size=num_samples)
     ours = wavelet.coefficients(jnp.asarray(signal, jnp.float32)[None, None], config, 100.0)

@@ -45,7 +45,7 @@ def subject_name(value: Any) -> str | None:
         return None
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
-    text = unicodedata.normalize("NFC", str(value)).strip().strip("\0").strip()
+    text = unicodedata.normalize("NFKC", str(value)).strip().strip("\0").strip()
     whole = _WHOLE.fullmatch(text)
     return whole[1] if whole else text or None
 

@@ -37,7 +37,7 @@ _MAY_DROP_OUT = ("V1", "V2", "V3", "V4", "V5", "V6", "PPG")
 # Streams of random numbers that must not disturb each other.
 _SUBJECT, _RHYTHM, _BEATS, _NOISE, _DROPOUT = range(5)
 _CACHE_BYTES = 256 * 1024**2
-_MOST_RECORDINGS = 1_000_000
+_MOST_RECORDINGS = 300_000
 _MOST_SAMPLES = 20_000_000
 
 

@@ -20,6 +20,7 @@ from physio_mae_jax.experiment.frozen import TRAINED, build_frozen
 from physio_mae_jax.experiment.labelled import LabelledData, open_labelled
 from physio_mae_jax.experiment.many import check_workers, keep_settings
 from physio_mae_jax.experiment.settings import typed
+from physio_mae_jax.printable import printable
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import artifacts
 from physio_mae_jax.training.entries import Entry
@@ -49,6 +50,8 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
         if row not in known:
             raise ConfigError(f"rows names {row!r}; choose of {', '.join(known)}.")
     fractions, seeds = _listed(config, "fractions", float), _listed(config, "seeds", int)
+    for seed in seeds:
+        check_settings({"seed": seed})
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
     check_workers(config.num_workers)
     workdir = artifacts.prepare_workdir(workdir)
@@ -133,7 +136,8 @@ def _listed(config: ConfigDict, name: str, kind: Callable[[str], Any]) -> list[A
     try:
         values = list(dict.fromkeys(kind(text) for text in texts))
     except ValueError as error:
-        raise ConfigError(f"{name} is {config[name]!r}: {error}; write such as '0,1,2'.") from error
+        shown, why = printable(repr(config[name])), printable(error)
+        raise ConfigError(f"{name} is {shown}: {why}; write such as '0,1,2'.") from error
     if not values:
         raise ConfigError(f"{name} is empty; name one at least.")
     if kind is float and not all(0 < value <= 1 and math.isfinite(value) for value in values):

@@ -6,17 +6,15 @@ list.
 """
 
 import dataclasses
-import math
 import numbers
-import os
 from collections.abc import Iterable, Iterator, KeysView, Mapping, Sequence, Set, ValuesView
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.setting_kinds import Number, refuse_fault
 
 _Kind = TypeVar("_Kind")
 _SHOWN = 60
@@ -76,38 +74,11 @@ def number(value: Any, what: str, meant: str) -> float:
         raise DataError(f"{what} is {show(found)}, beyond any number; give {meant}.") from error
 
 
-def setting(
-    value: Any, name: str, low: float, high: float = math.inf, *, is_whole: bool = False
-) -> float:
-    """Return a finite number within bounds, which the message names.
-
-    Raises:
-        ConfigError: it is something else.
-    """
-    meant = "a whole number" if is_whole else "a number"
-    if math.isfinite(low):
-        meant += f" from {low:g} on" if math.isinf(high) else f" from {low:g} to {high:g}"
-    try:
-        found = number(value, name, meant)
-    except DataError as error:
-        raise ConfigError(str(error)) from error
-    if not (math.isfinite(found) and low <= found <= high) or (is_whole and found != round(found)):
-        raise ConfigError(f"{name} is {show(plain(value))}; give {meant}.")
-    return int(found) if is_whole else found
-
-
-def folder(value: Any, name: str) -> Path:
-    """Return a path that a caller gives, with the home folder for '~'.
-
-    Raises:
-        ConfigError: it is no path.
-    """
-    if not isinstance(value, str | os.PathLike) or isinstance(os.fspath(value), bytes):
-        raise ConfigError(f"{name} is {show(value)}; give a path, as text or pathlib.Path.")
-    try:
-        return Path(value).expanduser()
-    except RuntimeError as error:
-        raise ConfigError(f"{name} is {show(str(value))}: {error} Give a whole path.") from error
+def setting(value: Any, name: str, kind: Number) -> float:
+    """Return a number of a kind; raises a ConfigError as ``setting_kinds.refuse_fault`` does."""
+    found = plain(value)
+    refuse_fault(kind, name, found)
+    return int(found) if kind.whole else float(found)
 
 
 def made_of(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:

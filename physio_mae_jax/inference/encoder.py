@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from physio_mae_jax.data.channel_plan import KnownChannels
@@ -16,10 +15,10 @@ from physio_mae_jax.data.windows import WindowConfig
 from physio_mae_jax.figures.attention import AttendedWindow
 from physio_mae_jax.figures.reconstruction import ReconstructedWindow
 from physio_mae_jax.inference import preparing
-from physio_mae_jax.inference.arguments import folder, made_of, setting
+from physio_mae_jax.inference.arguments import made_of
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
-from physio_mae_jax.inference.given import Description, given_recordings
+from physio_mae_jax.inference.given import Description, given_recordings, is_empty_batch
 from physio_mae_jax.inference.inspection import (
     attend_window,
     hidden_columns,
@@ -28,12 +27,12 @@ from physio_mae_jax.inference.inspection import (
 )
 from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.pretrained import load_model, save_model
-from physio_mae_jax.inference.program import EncodingPrograms
-from physio_mae_jax.inference.report import EncodingReport
+from physio_mae_jax.inference.program import EncodingPrograms, mesh_for
+from physio_mae_jax.inference.report import EncodingReport, no_report
 from physio_mae_jax.inference.restoring import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
 from physio_mae_jax.inference.settings import EncodingSettings
 from physio_mae_jax.inference.trained import TrainedModel, fingerprint_of, load_checkpoint
-from physio_mae_jax.training.sharding import check_batch_size, make_mesh
+from physio_mae_jax.local_paths import local_path
 
 
 class Encoded(NamedTuple):
@@ -71,13 +70,9 @@ class Encoder:
         Raises:
             ConfigError: the batch cannot be divided among the devices.
         """
-        batch_size = int(setting(batch_size, "batch_size", 1, is_whole=True))
-        if num_devices is not None:
-            num_devices = int(setting(num_devices, "num_devices", 1, is_whole=True))
-        mesh = make_mesh(num_devices, among=jax.local_devices())
-        check_batch_size(batch_size, 1, mesh.size)
+        mesh = mesh_for(batch_size, num_devices)
         self.trained = trained
-        self.batch_size = batch_size
+        self.batch_size = int(batch_size)
         self._num_devices = num_devices
         self.programs = EncodingPrograms.of(
             trained.contract.model,
@@ -97,7 +92,8 @@ class Encoder:
         Raises:
             UserError: there is no whole checkpoint of a pre-training.
         """
-        made = cls(load_checkpoint(folder(path, "path")), **settings)
+        local_path(path, "path")
+        made = cls(load_checkpoint(path), **settings)
         made._origin = Origin.of(CHECKPOINT, path)
         return made
 
@@ -115,7 +111,7 @@ class Encoder:
         Raises:
             UserError: a file is missing, damaged or of something else.
         """
-        folder(name, "name")
+        local_path(name, "name")
         made = cls(load_model(name, allow_hub=allow_hub), **settings)
         made._origin = Origin.of(PRETRAINED, name, allow_hub)
         return made
@@ -238,6 +234,10 @@ class Encoder:
             UserError: something is missing, unknown or broken; the message says the way out.
         """
         choices = made_of(EncodingSettings, settings)
+        if choices.output == "pooled" and is_empty_batch(signal):
+            # Pipelines may be given one.
+            none = np.zeros((0, self.programs.config.width), np.float32)
+            return Encoded(none, no_report(self.window))
         description = Description(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,

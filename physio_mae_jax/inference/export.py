@@ -22,10 +22,12 @@ from physio_mae_jax.inference.program import encode_windows
 from physio_mae_jax.inference.trained import TrainedModel
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.mae import pool_tokens
+from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.channels import id_of_trained
 from physio_mae_jax.training import artifacts
 
 PLATFORMS = ("cpu", "cuda", "tpu")
+_NUM_CHANNELS = Number(low=1, high=4096, whole=True, example=12)
 _NAMES = ", ".join(PLATFORMS)
 
 
@@ -59,7 +61,7 @@ def export_encoder(
     place = local_path(path, "path")
     channels = trained.contract.input.num_channels
     if num_channels is not None:
-        channels = int(arguments.setting(num_channels, "num_channels", 1, is_whole=True))
+        channels = int(arguments.setting(num_channels, "num_channels", _NUM_CHANNELS))
     exported = _exported(trained, channels, platforms)
     artifacts.prepare_workdir(place.parent, "path")
     with artifacts.telling_a_full_disk(place.parent):

@@ -112,6 +112,12 @@ def given_recordings(signal: Any, description: Description) -> Given:
     return Given(ArrayRecordings(arrays, infos, gains, absent), tuple(notes))
 
 
+def is_empty_batch(signal: Any) -> bool:
+    """Say whether a signal is an array [0, M, n], a batch of no recordings."""
+    shape: tuple[int, ...] = getattr(signal, "shape", ())
+    return len(shape) == 3 and shape[0] == 0 and min(shape[1:]) > 0
+
+
 def _separated(signal: Any) -> list[Any]:
     """Return the signals of a list, of a batch [B, M, n], or the one that is given."""
     refuse_unordered(signal)

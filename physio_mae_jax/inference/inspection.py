@@ -2,7 +2,6 @@
 
 import dataclasses
 import functools
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -24,10 +23,14 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.models.stack import split_channels
 from physio_mae_jax.objectives.masking import chosen_columns_mask, num_visible
+from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, wavelet_bank
 from physio_mae_jax.training.evaluation import redraw
 
+_SECONDS = Number(low=0.0, high=1e9, example=60.0)
+_SHARE = Number(low=0.0, high=1.0, example=0.75)
+_SEED = Number(low=0, high=2**63 - 1, whole=True, example=0)
 _SPANS = "a list of (start, stop) in seconds"
 _INPUTS = ("signal", "channel_mask", "channel_ids")
 
@@ -58,7 +61,7 @@ def one_window(
     Raises:
         DataError: there is none from ``start_seconds`` on, or something is wrong with the signal.
     """
-    start_seconds = setting(start_seconds, "start_seconds", 0)
+    start_seconds = setting(start_seconds, "start_seconds", _SECONDS)
     recordings = given_recordings(signal, description).recordings
     known = trained.contract.input.channels
     check_known(recordings, known)
@@ -129,8 +132,8 @@ def hidden_columns(
     """
     columns, hidden = config.num_columns, np.zeros(config.num_columns, bool)
     if spans is None:
-        ratio = setting(ratio, "hidden_ratio", 0, 1)
-        seed = int(setting(seed, "seed", 0, is_whole=True))
+        ratio = setting(ratio, "hidden_ratio", _SHARE)
+        seed = int(setting(seed, "seed", _SEED))
         count = columns - num_visible(columns, ratio)
         hidden[np.random.default_rng(seed).permutation(columns)[:count]] = True
         return hidden
@@ -141,7 +144,7 @@ def hidden_columns(
             raise ConfigError(
                 f"hidden_seconds has {len(ends)} numbers in a stretch; give {_SPANS}."
             )
-        start, stop = (setting(end, "hidden_seconds", 0) for end in ends)
+        start, stop = (setting(end, "hidden_seconds", _SECONDS) for end in ends)
         if not 0 <= start < stop <= columns * column_seconds + 1e-9:
             raise ConfigError(
                 f"hidden_seconds has ({start:g}, {stop:g}); (start, stop) within the window of "
@@ -165,9 +168,8 @@ def attend_window(trained: TrainedModel, inspected: Inspected, layer: int | None
     """
     config = trained.autoencoder.config
     if layer is not None:
-        layer = int(setting(layer, "layer", -math.inf, is_whole=True))
-    if layer is not None and not -config.depth <= layer < config.depth:
-        raise ConfigError(f"layer is {layer}; the encoder has {config.depth}, from 0 on.")
+        layers = Number(low=-config.depth, high=config.depth - 1, whole=True, example=0)
+        layer = int(setting(layer, "layer", layers))
     alone = trained.contract.channels_alone
     examples = _one_by_one(inspected.batch) if alone else inspected.batch
     params = trained.autoencoder_params["encoder"]

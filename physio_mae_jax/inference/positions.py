@@ -7,7 +7,7 @@ _CUBIC = -0.75
 
 
 def resize_columns(table: np.ndarray, num_columns: int) -> np.ndarray:
-    """Interpolate a table of positions along time, as the original does (spec.md §12).
+    """Interpolate a position table along time, as the original does (original_weights.md#import).
 
     Cubic convolution between the centres of columns, the ends repeated; frequency rows stay as
     they are. The table is stretched over the window: column i of n stands for the same share of a

@@ -10,15 +10,25 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from physio_mae_jax.inference.arguments import setting
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.objectives.pretraining import Params
-from physio_mae_jax.training.sharding import along_batch, on_mesh, replicated
+from physio_mae_jax.setting_kinds import Number
+from physio_mae_jax.training.sharding import (
+    along_batch,
+    check_batch_size,
+    make_mesh,
+    on_mesh,
+    replicated,
+)
 
 Output = Literal["pooled", "channels", "columns", "tokens"]
 OUTPUTS: tuple[Output, ...] = ("pooled", "channels", "columns", "tokens")
 Batch = Mapping[str, Any]
 
+_BATCH_SIZE = Number(low=1, high=2**18, whole=True, example=32)
+_NUM_DEVICES = Number(low=1, high=2**20, whole=True, example=1)
 # Numbers of channels that programs are compiled for; windows of others are padded.
 _CHANNEL_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 
@@ -32,6 +42,24 @@ def batch_bucket(num_windows: int, batch_size: int, num_devices: int) -> int:
     """Return the size that a batch is padded to: a power of two for each device."""
     share = -(-num_windows // num_devices)
     return min(batch_size, num_devices * 2 ** (share - 1).bit_length())
+
+
+def mesh_for(batch_size: Any, num_devices: Any) -> Mesh:
+    """Return devices of this process among which a batch can be divided.
+
+    Args:
+        batch_size: windows encoded at a time.
+        num_devices: how many to use; None for all.
+
+    Raises:
+        ConfigError: one of these is no such number, or the batch cannot be divided.
+    """
+    batch_size = int(setting(batch_size, "batch_size", _BATCH_SIZE))
+    if num_devices is not None:
+        num_devices = int(setting(num_devices, "num_devices", _NUM_DEVICES))
+    mesh = make_mesh(num_devices, among=jax.local_devices())
+    check_batch_size(batch_size, 1, mesh.size)
+    return mesh
 
 
 def encode_windows(

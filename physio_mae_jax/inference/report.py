@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from physio_mae_jax.data.windows import WindowConfig
 from physio_mae_jax.printable import printable
 
 RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
@@ -86,6 +87,18 @@ def _grouped(notes: Iterable[Note], num_recordings: int) -> list[str]:
         shown = ", ".join(names[:_SHOWN]) + (", …" if len(names) > _SHOWN else "")
         lines.append(f"{text} ({len(names)} of {num_recordings} recordings: {shown})")
     return lines
+
+
+def no_report(window: WindowConfig) -> EncodingReport:
+    """Return the report of a batch of no recordings."""
+    return EncodingReport(
+        recordings=(),
+        channels=(),
+        seconds=0.0,
+        num_windows=0,
+        window_seconds=window.num_samples / window.sampling_rate_hz,
+        notes=(),
+    )
 
 
 def _duration(seconds: float) -> str:

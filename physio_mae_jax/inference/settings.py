@@ -2,9 +2,9 @@
 
 import dataclasses
 
-from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.inference.arguments import setting
-from physio_mae_jax.inference.program import OUTPUTS, Output
+from physio_mae_jax.inference.arguments import plain
+from physio_mae_jax.inference.program import Output
+from physio_mae_jax.setting_ranges import check_fields
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,16 +30,6 @@ class EncodingSettings:
     num_threads: int = 0
 
     def __post_init__(self) -> None:
-        for name, choices in (
-            ("output", OUTPUTS),
-            ("unknown_channels", ("error", "leave_out")),
-            ("on_invalid", ("error", "skip")),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, str) or value not in choices:
-                raise ConfigError(
-                    f"{name} is {getattr(self, name)!r}; choose one of {', '.join(choices)}."
-                )
-        if setting(self.overlap, "overlap", 0, 1) == 1:
-            raise ConfigError(f"overlap is {self.overlap}; it must lie in [0, 1).")
-        setting(self.num_threads, "num_threads", 0, is_whole=True)
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
+        check_fields(self, "encoding")

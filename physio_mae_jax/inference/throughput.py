@@ -21,9 +21,12 @@ from physio_mae_jax.errors import UserError
 from physio_mae_jax.inference.arguments import setting
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.settings import EncodingSettings
+from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.rates import check_rate
 
-_MOST_RECORDINGS, _MOST_SECONDS = 100_000, 86_400.0  # of noise, which is kept in memory
+# Of noise, which is kept in memory.
+_COUNT = Number(low=1, high=100_000, whole=True, example=64)
+_SECONDS = Number(low=0.0, high=86_400.0, above=True, example=10.0)
 
 
 class Throughput(NamedTuple):
@@ -68,9 +71,9 @@ def measure_arrays(
         num_recordings: encoded together.
         repeats: the fastest of so many counts.
     """
-    setting(num_recordings, "recordings", 1, _MOST_RECORDINGS, is_whole=True)
+    setting(num_recordings, "recordings", _COUNT)
     check_rate(sampling_rate_hz, channels, "sampling_rate_hz")
-    seconds = setting(seconds, "seconds", 1 / sampling_rate_hz, _MOST_SECONDS)
+    seconds = setting(seconds, "seconds", _SECONDS)
     shape = (num_recordings, len(channels), round(seconds * sampling_rate_hz))
     signal = np.random.default_rng(0).normal(size=shape).astype(np.float32)
 
@@ -102,7 +105,7 @@ def measure_files(
 
 
 def _fastest(encode: Callable[[], tuple[int, int]], repeats: int) -> Throughput:
-    setting(repeats, "repeats", 1, is_whole=True)
+    setting(repeats, "repeats", _COUNT)
     recordings, windows = encode()  # compiles
     times = []
     for _ in range(repeats):

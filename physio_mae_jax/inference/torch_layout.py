@@ -1,4 +1,4 @@
-"""Where each weight of the original CWT-MAE belongs in our models (names: spec.md §§2-7, 12)."""
+"""Where each weight of the original belongs in our models (original_weights.md#import)."""
 
 import logging
 from collections.abc import Iterable

@@ -74,7 +74,7 @@ class Weights:
         }
 
     def low_rank(self, name: str, size_in: int, size_out: int, rank_ratio: float) -> Params:
-        """Take a linear layer made of two factors, V and U of spec.md §4."""
+        """Take a linear layer made of two factors, V and U (models.md#low-rank-layers)."""
         rank = low_rank(size_in, size_out, rank_ratio)
         return {
             "reduce": self.linear(f"{name}.v", size_in, rank, bias=False),

@@ -87,7 +87,10 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
             )
         names = [name for name in self.get_params(deep=False) if name != "encoder"]
         settings = {name: getattr(self, name) for name in names}
-        rows = [np.ravel(row) for row in self.encoder_.encode(signals, **settings)]
+        embeddings = self.encoder_.encode(signals, **settings)
+        if not len(embeddings):
+            return embeddings
+        rows = [np.ravel(row) for row in embeddings]
         if len({len(row) for row in rows}) > 1:
             raise DataError(
                 "recordings have different numbers of channels, whose embeddings side by side make "

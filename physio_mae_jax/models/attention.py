@@ -1,4 +1,4 @@
-"""Attention within a sequence and across channels (spec.md §4)."""
+"""Attention within a sequence and across channels (models.md#attention-and-blocks)."""
 
 import flax.linen as nn
 import jax

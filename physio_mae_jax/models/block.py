@@ -1,4 +1,4 @@
-"""The block: attention within sequences and across them, and an MLP (spec.md §4)."""
+"""Attention within and across sequences, and an MLP (models.md#attention-and-blocks)."""
 
 from typing import NamedTuple, TypeVar
 
@@ -43,7 +43,7 @@ class BlockSettings(NamedTuple):
 
 
 class Block(nn.Module):
-    """Attention within each sequence, then across sequences, then an MLP (spec.md §4).
+    """Attention within, then across sequences, then an MLP (models.md#attention-and-blocks).
 
     With a sequence for each channel this is the factorized block of v3. With the tokens of all
     channels in one sequence there is nothing to exchange, and it is the joint block of v1, of v2

@@ -34,7 +34,7 @@ class MaeConfig:
         channel_attention: False leaves out attention across channels.
         channel_smoothing: False leaves out the smoothing in time before it.
         mlp_rank_ratio, attention_rank_ratio: of the encoder's linear layers, their rank as a share
-            of the smaller side (spec.md §4, "tensorized"); 0 for full matrices.
+            of the smaller side (models.md#low-rank-layers); 0 for full matrices.
         class_token: put one learned token in front of a joint sequence.
         decoder_class_position: whether the decoder adds a position to that token. The original v1
             never does, v2 always; 'one_channel' does for inputs of one channel, which is right

@@ -11,7 +11,7 @@ from physio_mae_jax.models.mae import MaskedAutoencoder, pool_tokens
 
 
 class Projection(nn.Module):
-    """Map pooled latents to the space where modalities meet (spec.md §7, v3 contrastive)."""
+    """Map pooled latents to the space where modalities meet (models.md#contrastive-loss)."""
 
     width: int
     temperature: float

@@ -35,7 +35,7 @@ class Reconstruction(NamedTuple):
 
 
 class Heads(nn.Module):
-    """Predict scalogram patches and samples from tokens (spec.md §6.2-6.3)."""
+    """Predict scalogram patches and samples from tokens (models.md#decoder-and-output-heads)."""
 
     config: MaeConfig
 
@@ -60,7 +60,7 @@ class Heads(nn.Module):
 
 
 class Decoder(nn.Module):
-    """Put mask tokens where nothing is visible, mix, and predict columns (spec.md §6)."""
+    """Predict masked columns from visible tokens (models.md#decoder-and-output-heads)."""
 
     config: MaeConfig
 

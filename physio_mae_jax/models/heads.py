@@ -1,4 +1,4 @@
-"""Classification heads over an encoder's tokens (spec.md §12)."""
+"""Classification heads over an encoder's tokens (models.md#classification-heads)."""
 
 import dataclasses
 from typing import Any

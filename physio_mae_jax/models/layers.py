@@ -1,4 +1,4 @@
-"""Linear layers, activation, MLP and the plain norm (spec.md §4)."""
+"""Linear layers, activation, MLP and the plain norm (models.md#attention-and-blocks)."""
 
 import flax.linen as nn
 import jax
@@ -9,15 +9,15 @@ from physio_mae_jax.models.kernels.gelu import gelu_and_product
 
 NORM_EPSILON = 1e-5
 
-# Linear layers: normal of deviation .02 cut at two deviations (spec.md §8).
+# Linear layers: normal of deviation .02 cut at two deviations (models.md#initialization).
 linear_init = nn.initializers.truncated_normal(0.02)
-# Layers that were convolutions keep the uniform ±1/sqrt(fan in) of spec.md §8.
+# Layers that were convolutions keep the uniform ±1/sqrt(fan in) (models.md#initialization).
 convolution_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 _low_rank_init = nn.initializers.xavier_uniform()
 
 
 class LowRankDense(nn.Module):
-    """A linear layer whose matrix is a product of two thin ones (spec.md §4, "tensorized").
+    """A linear layer whose matrix is a product of two thin ones (models.md#low-rank-layers).
 
     The rank is ``rank_ratio`` times the smaller side, 32 at least; the first factor has no bias.
     """
@@ -49,7 +49,7 @@ def _reduced(values: jax.Array, features: int, rank_ratio: float, dtype: jnp.dty
 
 
 def low_rank(size_in: int, size_out: int, rank_ratio: float) -> int:
-    """Return the rank of a low-rank layer (spec.md §4)."""
+    """Return the rank of a low-rank layer (models.md#low-rank-layers)."""
     return max(32, int(min(size_in, size_out) * rank_ratio))
 
 

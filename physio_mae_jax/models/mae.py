@@ -10,7 +10,8 @@ Which tokens are visible is an argument: the model draws nothing at random. ``vi
 * ``[B, K]`` with a factorized encoder: K whole time columns, the same for all channels;
 * ``[B, K, R]`` with a factorized encoder: tokens w · H + h, R of them at each of K places along
   time, the same for all channels; what are neighbours along K should be neighbours in time;
-* ``[B, T]`` with a joint encoder: tokens (m · H + h) · W + w, any of any channel (spec.md §2).
+* ``[B, T]`` with a joint encoder: tokens (m · H + h) · W + w, any of any channel
+  (models.md#tokenizer).
 """
 
 import flax.linen as nn

@@ -1,4 +1,4 @@
-"""Sums along a block's residual path, and the norms and the smoothing between them (spec.md §4)."""
+"""Residual sums of a block, its norms and smoothing (models.md#factorized-attention)."""
 
 from collections.abc import Callable
 from typing import NamedTuple

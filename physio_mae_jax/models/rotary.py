@@ -1,4 +1,4 @@
-"""Rotary positions of tokens (spec.md §3)."""
+"""Rotary positions of tokens (models.md#rotary-positions)."""
 
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ class Rotation(NamedTuple):
 
 
 def rotary_rotation(positions: jax.Array, head_dim: int) -> Rotation:
-    """Compute rotary angles (Su et al. 2021; spec.md §3).
+    """Compute rotary angles (Su et al. 2021; models.md#rotary-positions).
 
     Args:
         positions: [B, T] place of each token, here its time column.

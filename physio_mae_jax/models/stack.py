@@ -56,7 +56,7 @@ class Stack(nn.Module):
 
         Args:
             tokens: M sequences of K · R tokens.
-            positions: [B, K, R] by which tokens turn (spec.md §3).
+            positions: [B, K, R] by which tokens turn (models.md#rotary-positions).
             sequence_mask: [B, M] bool, see ``block.Block``.
             token_mask: [B, K, R] bool, see ``block.Block``.
         """
@@ -151,7 +151,8 @@ def place_tokens(
     """Put visible tokens in their places and a filler in all others.
 
     Args:
-        visible: [B, M, K, …, D]; every channel is placed by itself (mixing them is defect D1).
+        visible: [B, M, K, …, D]; every channel is placed by itself
+            (models.md#decoder-and-output-heads).
         ids: [B, K] the place of each, all different.
         filler: [D].
         num_places: N.

@@ -13,7 +13,7 @@ from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES
 
 
 class ConvolutionalStem(nn.Module):
-    """Two 3 × 3 convolutions over a scalogram before it is cut into patches (spec.md §2, v1).
+    """Two 3 × 3 convolutions over a scalogram before it is cut into patches (models.md#tokenizer).
 
     Where the original normalises by batch, this normalises by example, so that neither the other
     examples of a batch nor the number of devices matter.
@@ -50,7 +50,7 @@ class ConvolutionalStem(nn.Module):
 
 
 class Tokenizer(nn.Module):
-    """Embed columns: wavelet patches plus the waveform, broadcast over rows (spec.md §2)."""
+    """Embed columns: wavelet patches plus waveform over rows (models.md#tokenizer)."""
 
     config: MaeConfig
 
@@ -116,7 +116,7 @@ def _init_names(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32
 
 
 def z_score(signal: jax.Array, num_valid: jax.Array | None) -> jax.Array:
-    """Normalise [B, M, L] over its valid samples: unbiased deviation, floor 1e-5 (spec.md §2)."""
+    """Normalise [B, M, L] over valid samples: unbiased, floor 1e-5 (models.md#tokenizer)."""
     valid = jnp.ones((1, signal.shape[-1]), bool)
     if num_valid is not None:
         valid = jnp.arange(signal.shape[-1]) < num_valid[:, None]

@@ -1,8 +1,8 @@
 """Alignment of modalities recorded together: symmetric InfoNCE over the global batch.
 
 A window of two modalities, say PPG and ECG, becomes two examples of one channel. What a window
-makes of one should be nearer to what it makes of the other than to any other window's (spec.md §7,
-v3 contrastive).
+makes of one should be nearer to what it makes of the other than to any other window's
+(models.md#contrastive-loss).
 """
 
 import dataclasses
@@ -35,7 +35,7 @@ class ContrastiveConfig:
         view: what is embedded: the 'masked' view that reconstruction encodes anyway, or, at the
             price of a second pass over four times the tokens, the 'whole' example.
         same_subject_negatives: True counts other windows of the same subject as different, as the
-            original does; they may well look alike (defect D13).
+            original does; they may well look alike (models.md#contrastive-loss).
         temperature, temperature_is_learned, projection_width: of ``models.contrastive``.
     """
 

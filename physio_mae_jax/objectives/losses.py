@@ -1,4 +1,4 @@
-"""Weights of the scalogram loss, and the masked losses of both domains (spec.md §7)."""
+"""Weights of the scalogram loss, and the masked losses of both domains (models.md#losses)."""
 
 import jax
 import jax.numpy as jnp
@@ -21,8 +21,8 @@ def scale_weights(
       is ``edge_octaves`` wide and centred on each end of the band, as the half-power points of a
       filter are. It takes weight from drift below and from muscle noise above.
     * tilt: frequency ** tilt. Energy of physiological signals falls with frequency, so without
-      it the slow rows rule the loss (defect D10); 1 would make a 1/f signal count alike in all
-      rows and give the noise at the top as much say as the heart beat.
+      it the slow rows rule the loss (models.md#losses); 1 would make a 1/f signal count alike in
+      all rows and give the noise at the top as much say as the heart beat.
 
     Args:
         frequencies_hz: [S] centre frequencies.
@@ -48,7 +48,7 @@ def pixel_weights(
     """Combine weights of scales and planes into one weight for each number of a patch.
 
     The sum over a patch of weight × squared error is the loss of that token: the mean over
-    (pf, pt) in each plane, times the plane's weight, summed over planes (spec.md §7).
+    (pf, pt) in each plane, times the plane's weight, summed over planes (models.md#losses).
 
     Args:
         scale_weight: [S].

@@ -2,10 +2,10 @@
 
 Kinds of masks over the W columns of H frequency rows of M channels:
 
-* tubelet: whole time columns, the same for all channels (spec.md §5, v3);
+* tubelet: whole time columns, the same for all channels (models.md#masks);
 * random_rows: in each frequency row other columns, the same for all channels;
 * time_scale: whole time columns and, in those that stay, whole frequency rows;
-* random: any token of any channel, for joint encoders (spec.md §5, v1 and v2).
+* random: any token of any channel, for joint encoders (models.md#masks).
 
 Any of them but the last can also drop whole channels.
 """
@@ -101,7 +101,7 @@ class Mask(NamedTuple):
 
 
 def num_visible(total: int, ratio: float) -> int:
-    """Return floor(total (1 - ratio)) (spec.md §5)."""
+    """Return floor(total (1 - ratio)) (models.md#masks)."""
     return int(total * (1 - ratio) + _ROUNDING)
 
 
@@ -135,7 +135,7 @@ def column_mask(noise: jax.Array, ratio: float) -> Mask:
     """Hide the columns with the largest noise [B, W], the same for all channels (tubelets).
 
     Ids are in ascending order, so that neighbours in the list are neighbours in time (the
-    original keeps visible columns in random order, defect D4).
+    original keeps visible columns in random order, models.md#masks).
     """
     visible, hidden, is_hidden = _split(noise, ratio)
     return Mask(visible, hidden, is_hidden)

@@ -1,4 +1,4 @@
-"""Masked reconstruction in both domains: from a batch and a mask to a loss (spec.md §§6-7)."""
+"""Masked reconstruction in both domains: from a batch and a mask to a loss (models.md#losses)."""
 
 import dataclasses
 import functools
@@ -53,7 +53,7 @@ class ObjectiveConfig:
         mask_before_wavelet: True computes the encoder's scalogram from the signal with its hidden
             columns bridged by straight lines, so that no wavelet reaches into what is hidden.
             False transforms the whole signal, as the original does; coarse wavelets then show
-            the encoder up to 13 hidden columns (defect D9).
+            the encoder up to 13 hidden columns (models.md#masks).
         waveform_weight: of the time-domain loss against the scalogram loss; 0 for none.
         waveform_columns: the time-domain loss counts 'hidden' columns, those of which more than
             half is hidden, or 'all'.

@@ -127,7 +127,7 @@ def mix_windows(
     """Mix each window with another one of the batch, and their targets alike.
 
     One share is drawn for the whole batch. Windows whose partner has other channels present stay
-    as they are: zeros of an absent channel are no signal to mix (defect D15).
+    as they are: zeros of an absent channel are no signal to mix (models.md#input-windows).
 
     Args:
         key: draws share and partners.

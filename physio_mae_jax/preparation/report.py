@@ -8,7 +8,7 @@ from typing import Any
 from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.data.prepared_index import PreparedRecord
 from physio_mae_jax.preparation.shards import Refusal
-from physio_mae_jax.printable import printable
+from physio_mae_jax.printable import Lines, printable
 from physio_mae_jax.signals import quality
 
 
@@ -114,12 +114,9 @@ class PreparationReport:
         return [(what, str(count)) for what, count in counts.most_common()]
 
 
-def word_refusals(refusals: Sequence[Refusal]) -> str:
+def word_refusals(refusals: Sequence[Refusal]) -> Lines:
     """Word refusals, a line each; of very many the last by name only."""
-    return list_problems(
-        (printable(r.record_id), f"{printable(r.record_id)}: {printable(r.detail, None)}")
-        for r in refusals
-    )
+    return list_problems((r.record_id, f"{printable(r.record_id)}: {r.detail}") for r in refusals)
 
 
 def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:

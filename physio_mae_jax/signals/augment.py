@@ -1,7 +1,7 @@
 """Disturbances that a recording could have had, added to normalised windows in training.
 
 No sign is flipped and no channel takes another's place: a lead has a name and a polarity
-(defect D14). Amplitudes are in deviations of the channel.
+(models.md#input-windows). Amplitudes are in deviations of the channel.
 """
 
 import dataclasses

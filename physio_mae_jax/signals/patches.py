@@ -43,7 +43,7 @@ def scalogram_patches(
         column_ids: [B, K] columns wanted; None for all W.
 
     Returns:
-        [B, M, K or W, H, C · pf · pt], flattened in the order (C, pf, pt) (spec.md §6.2).
+        [B, M, K or W, H, C · pf · pt], flattened in the order (C, pf, pt) (models.md#tokenizer).
     """
     batch, channels, planes, scales, _ = scalogram.shape
     columns = scalogram.reshape(batch, channels, planes, scales, -1, patch_samples)

@@ -12,7 +12,7 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.signals.interpolation import ZERO_CROSSINGS, half_width, interpolate
 from physio_mae_jax.signals.levels import exponents, flat_share
 
-# Clip after z-scoring, so that one artefact cannot rule a window (spec.md §11).
+# Clip after z-scoring, so that one artefact cannot rule a window (models.md#input-windows).
 Z_SCORE_LIMIT = 10.0
 # Half length of the polyphase filter in units of max(up, down); scipy's default window design.
 _FILTER_HALF_LENGTH = ZERO_CROSSINGS

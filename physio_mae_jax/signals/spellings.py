@@ -106,6 +106,7 @@ def understood(name: str) -> str | None:
     if _SIGN.search(text):
         return None
     words = " ".join(_SEPARATORS.sub(" ", _joined_references(text)).split())
+    words = words.removeprefix("mdc ")  # ISO 11073 writes MDC_ECG_LEAD_II
     if words in _NAMES:
         return _NAMES[words]
     return _ALIASES.get(words) or _lead(words) or _eye(words) or _electrode(words)

@@ -24,7 +24,7 @@ _BLOCK = 64  # places in time that one product makes
 
 
 def difference_planes(signal: jax.Array, config: WaveletConfig) -> jax.Array:
-    """Stack the signal with its first and second difference (spec.md §1.2).
+    """Stack the signal with its first and second difference (models.md#difference-planes).
 
     Args:
         signal: [..., L].
@@ -141,7 +141,7 @@ class PlaneStatistics(NamedTuple):
 def plane_statistics(
     coefficients: jax.Array, num_valid: jax.Array | None = None
 ) -> PlaneStatistics:
-    """Measure each plane over its scales and valid samples jointly (spec.md §1.8).
+    """Measure each plane over its scales and valid samples jointly (models.md#normalization).
 
     Args:
         coefficients: [B, …, S, L].
@@ -178,7 +178,7 @@ def _statistics(
 
 
 def normalise_planes(coefficients: jax.Array, statistics: PlaneStatistics) -> jax.Array:
-    """Normalise [B, …, S, L] by its plane statistics and clip to ±100 (spec.md §1.8).
+    """Normalise [B, …, S, L] by its plane statistics and clip to ±100 (models.md#normalization).
 
     One mean and deviation for all scales keeps their relative energy, which a classifier needs.
     """

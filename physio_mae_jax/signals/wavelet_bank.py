@@ -3,7 +3,7 @@
 * ``hz``: scales from target frequencies in Hz, log spaced, high to low. Kernels are odd, centred
   and band limited, edges are reflected. One setting means the same physiology at every sampling
   rate.
-* ``samples``: the linear bank of the original CWT-MAE (spec.md §1.3-1.6), scales 0.1, 1.1, 2.1, …
+* ``samples``: the linear bank of the original CWT-MAE (models.md#banks), scales 0.1, 1.1, 2.1, …
   samples with zero padded edges, kept with its quirks for exact comparison with that code.
 """
 
@@ -146,7 +146,7 @@ def _band_limited_ricker(scale: float, radius: int) -> np.ndarray:
 
 
 def _bank_in_samples(num_scales: int, sampling_rate_hz: float, num_samples: int) -> WaveletBank:
-    """Reproduce spec.md §1.3-1.6, the even kernel length of float32 arithmetic included."""
+    """Reproduce the original's bank (models.md#banks), its even kernel length included."""
     scales = np.arange(num_scales, dtype=np.float32) + np.float32(0.1)
     length = min(float(scales[-1]) * 10, float(num_samples))
     if length % 2 == 0:

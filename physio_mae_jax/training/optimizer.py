@@ -17,7 +17,7 @@ class OptimizerConfig:
 
     Attributes:
         peak_learning_rate: reached after the warm-up; never scaled behind your back by the batch
-            size or the number of devices (defect D22).
+            size or the number of devices (models.md#optimizer).
         end_learning_rate: reached at the last step.
         warmup_steps: linear from 0.
         weight_decay: on weights of linear and smoothing layers only.
@@ -96,7 +96,7 @@ def depth_multipliers(
 
     The head trains at the full rate, block i of the encoder at ``layer_decay`` to the power
     ``num_blocks - i``, what comes before the blocks at the power ``num_blocks + 1`` (Clark et al.
-    2020; the original meant to, and gave every parameter the same rate, defect D3).
+    2020; the original meant to, and gave every parameter the same rate, models.md#optimizer).
 
     Args:
         params: of a model whose encoder is under 'encoder', with its blocks stacked on a leading

@@ -20,7 +20,7 @@ TEXT_ERRORS = (OSError, ValueError, EOFError, zlib.error)
 LONGEST_LINE = 1_000_000
 # Numbers of six digits that repeat shrink to a hundredth; zeros to a thousandth.
 _MOST_EXPANSION = 200
-_FREE_BYTES = 2**28
+_FREE_BYTES = 2**26
 _EXPECTED = "a table of numbers with a line of column names"
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
 

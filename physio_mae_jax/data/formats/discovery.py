@@ -86,10 +86,13 @@ def find_candidates(folder: Path) -> list[Candidate]:
         DataError: there is none; the message names sub-folders that have some.
     """
     children = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
-    for path in children:
-        if path.suffix.lower() in READERS and not path.is_file() and not path.is_dir():
-            _LOG.warning("Left out: %s is a broken link, a pipe or a device, and no file.", path)
     files = [p for p in children if p.is_file()]
+    named = [p for p in children if p.suffix.lower() in READERS]
+    for path in (p for p in named if not p.is_file() and not p.is_dir()):
+        message = f"{path} is a broken link, a pipe or a device, where a file is expected"
+        if not files:
+            raise DataError(f"{message}; remove it, or give another folder.")
+        _LOG.warning("Left out: %s.", message)
     paths = [p for p in files if _may_be_recording(p)] or _tables_of_text(files)
     hint = sub_folder_hint(folder)
     if not paths:

@@ -11,6 +11,7 @@ from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.resolve import resolve
 from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.printable import Lines
 
 _LOG = logging.getLogger(__name__)
 _FILES_SHOWN = 5
@@ -89,10 +90,10 @@ def report_unusable(
         raise UnreadableError(f"{folder}: {text}{way_out}{hint}")
     if len(unusable) == num_files:
         raise UnreadableError(f"{folder}: {text}{hint}")
-    _LOG.warning("%s: Left out: %s", folder, text)
+    _LOG.warning("%s: Left out: %s", folder, Lines(text))
 
 
-def _list(problems: Mapping[Path, str]) -> str:
+def _list(problems: Mapping[Path, str]) -> Lines:
     return list_problems(
         (path.name, problem if str(path) in problem else f"{path}: {problem}")
         for path, problem in problems.items()

@@ -41,7 +41,7 @@ def project_and_rotate(
     *,
     interpret: bool = False,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Make queries, keys and values, and turn the first two (spec.md §3).
+    """Make queries, keys and values, and turn the first two (models.md#rotary-positions).
 
     Args:
         tokens: [B, T, F].
