@@ -16,7 +16,7 @@ Rows, each with its own settings, which --config.<row>.… changes:
 
 All rows see the same windows, split, units and labels. Each entry has a folder with its own card;
 what is done is not done again, so the same command resumes, and more rows, fractions or seeds may
-be added later. Written at the end: comparison.md, comparison.json and figures/comparison.png.
+be added later. Written at the end: comparison.md, comparison.json and plots/comparison.png.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,7 @@ FROZEN = {
 }
 # Said once for all rows, or by what the row is.
 _SAID_ELSEWHERE = (
-    *("data", "units", "unit_seconds", "evaluation", "label_fraction", "seed"),
+    *("data", "units", "instance_seconds", "evaluation", "label_fraction", "seed"),
     *("start", "run", "weights", "weights_config"),
     *("model", "sampling_rate_hz", "window_seconds"),  # those of the encoder of the run
 )

@@ -15,7 +15,7 @@ Arguments after the colon, ``name=value`` separated by commas:
     data     as of configs/finetune.py, for probe and knn
     preset   as of configs/pretrain.py; the window of features=wavelets
 
-Written: evaluation.json, evaluation.md, figures/ and predictions/. Whoever the model was trained on
+Written: evaluation.json, evaluation.md, plots/ and predictions/. Whoever the model was trained on
 is reported as contamination, and refused with --strict.
 """
 

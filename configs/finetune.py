@@ -13,7 +13,7 @@ Arguments after the colon, ``name=value`` separated by commas:
     attention  xla, cudnn, fused   of an encoder from scratch
 
 Validation chooses the model, its calibration and its thresholds; test is read once, at the end.
-Written: evaluation.json, evaluation.md, figures/, predictions/, split.json and the best model.
+Written: evaluation.json, evaluation.md, plots/, predictions/, split.json and the best model.
 """
 
 from ml_collections import ConfigDict
@@ -78,15 +78,15 @@ def get_config(argument: str = "") -> ConfigDict:
     config.optimizer.beta2 = 0.999
     config.layer_decay = 0.75  # of the learning rate from one block to the one before it
     config.frozen_blocks = -1  # 0: the embedding is kept as it is; k: and so many blocks
-    config.average_decay = 0.0  # 0.99: of an average of the parameters, which is then judged
+    config.ema_decay = 0.0  # 0.99: of an average of the parameters, which is then judged
 
     config.loop = ConfigDict()
     config.loop.num_steps = 600
     config.loop.log_every_steps = 25
     config.loop.evaluate_every_steps = 25
     config.loop.checkpoint_every_steps = 200
-    config.loop.keep_checkpoints = 1
-    config.loop.stall_seconds = 1800.0  # a step, a wait for data or a save this long: give up
+    config.loop.max_to_keep = 1
+    config.loop.watchdog_seconds = 1800.0  # a step, a wait for data or a save this long: give up
     config.loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
     config.loop.profile_num_steps = 5
     config.patience = 10  # looks without a better validation before training ends; 0: never
@@ -95,5 +95,5 @@ def get_config(argument: str = "") -> ConfigDict:
         config.batch_size, config.loop.num_steps = 8, 4
         config.loop.evaluate_every_steps = config.loop.log_every_steps = 2
         config.loop.checkpoint_every_steps, config.optimizer.warmup_steps = 2, 1
-        config.evaluation.num_replicates = 50
+        config.evaluation.num_resamples = 50
     return config

@@ -6,7 +6,7 @@
 Arguments after the colon and all settings are those of configs/finetune.py, but the split: one
 person is tested on, a share of the others validates (it chooses model, calibration and thresholds
 of that fold), the rest is trained on. What is done is not done again, so the same command resumes.
-Written: a folder with a card for each person; evaluation.json, evaluation.md and figures/ of all
+Written: a folder with a card for each person; evaluation.json, evaluation.md and plots/ of all
 people together; subjects.md and subjects.json, person by person.
 """
 

@@ -102,10 +102,13 @@ def _defaults() -> ConfigDict:
     config.data.band_hz = (0.0, 0.0)  # (0.5, 40.0): band-passed before normalising
     config.data.split = "random=|0.1|"  # of the subjects; see physio_mae_jax/data/splits.py
     config.data.split_seed = 0
-    config.data.max_held_out_windows = 256
+    config.data.max_validation_windows = 256
     config.data.num_threads = 2  # that read ahead; more only help a slow disk
     config.data.cache_mib = 1024  # of decoded samples kept by each process; 0: none
-    config.data.tempo_range = (1.0, 1.0)  # (0.6, 1.6): played at such speeds, to vary heart rates
+    config.data.speed_perturbation = (
+        1.0,
+        1.0,
+    )  # (0.6, 1.6): played at such speeds, to vary heart rates
     config.data.augment = ConfigDict()  # in deviations; see physio_mae_jax/signals/augment.py
     config.data.augment.noise = 0.0
     config.data.augment.drift = 0.0
@@ -141,7 +144,7 @@ def _defaults() -> ConfigDict:
     config.model.waveform_branch = True  # raw samples beside wavelets
     config.model.convolutional_stem = "none"  # 'normalised': two convolutions before the patches
     config.model.waveform_head_norm = True
-    config.model.channel_identity = True  # a learned vector for each channel name
+    config.model.channel_embedding = True  # a learned vector for each channel name
     config.model.decoder_channel_identity = False
     config.model.attention_implementation = "xla"
     config.model.remat = "full"  # 'none' is faster where memory allows; 'elementwise' nearly so
@@ -191,8 +194,8 @@ def _defaults() -> ConfigDict:
     config.loop.log_every_steps = 50
     config.loop.evaluate_every_steps = 1_000
     config.loop.checkpoint_every_steps = 1_000
-    config.loop.keep_checkpoints = 3
-    config.loop.stall_seconds = 1800.0  # a step, a wait for data or a save this long: give up
+    config.loop.max_to_keep = 3
+    config.loop.watchdog_seconds = 1800.0  # a step, a wait for data or a save this long: give up
     config.loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
     config.loop.profile_num_steps = 5
     return config
@@ -202,7 +205,7 @@ def _tiny(config: ConfigDict) -> None:
     config.batch_size = 16
     config.window_seconds = 10.0
     config.data.channels = "II,V2,PPG"
-    config.data.max_held_out_windows = 96
+    config.data.max_validation_windows = 96
     config.model.patch_samples = 20
     config.model.patch_scales = 16
     config.model.wavelet.num_scales = 32
@@ -259,7 +262,7 @@ def _debug(config: ConfigDict) -> None:
     _tiny(config)
     config.batch_size = 8
     config.window_seconds = 6.0
-    config.data.max_held_out_windows = 8
+    config.data.max_validation_windows = 8
     config.model.width = 32
     config.model.depth = 1
     config.model.num_heads = 2
@@ -337,7 +340,7 @@ def _contrastive(config: ConfigDict, preset: str) -> None:
     if config.data.sets == "synthetic" or config.data.channels == "II,PPG":
         config.data.channels = "PPG,II"
     config.contrastive.weight = 1.0
-    config.data.tempo_range = (0.6, 1.6)
+    config.data.speed_perturbation = (0.6, 1.6)
     if preset == "tiny":
         config.batch_size = 32
 
@@ -345,7 +348,7 @@ def _contrastive(config: ConfigDict, preset: str) -> None:
 def _as_in_code(config: ConfigDict) -> None:
     """Set what all versions of the original's code have in common."""
     config.model.wavelet.bank = "samples"
-    config.model.channel_identity = False
+    config.model.channel_embedding = False
     config.model.decoder_attention = "joint"
     config.objective.mask_before_wavelet = False
     config.objective.band_floor = 1.0  # with the tilt: all scales alike
@@ -380,7 +383,7 @@ def _v3_upstream(config: ConfigDict, preset: str) -> None:
     if preset in ("base", "upstream"):
         _published_width(config)
     config.contrastive.view = "whole"
-    config.data.tempo_range = (1.0, 1.0)
+    config.data.speed_perturbation = (1.0, 1.0)
     config.contrastive.same_subject_negatives = True
 
 

@@ -4,7 +4,7 @@
         --workdir=runs/contrastive_retrieval
 
 The run is one of ``configs/pretrain.py:model=contrastive``; its data, split and windows are used.
-Written: retrieval.json, retrieval.md and figures/retrieval.png.
+Written: retrieval.json, retrieval.md and plots/retrieval.png.
 """
 
 from ml_collections import ConfigDict

@@ -36,9 +36,9 @@ def add_task(config: ConfigDict, name: str, data: ConfigDict) -> None:
     config.units.classes = classes  # '': all
     config.units.require_label = True  # leave out recordings of no class, as benchmarks do
     config.units.max_windows = 16  # of a recording, that its prediction is averaged over
-    config.units.event_position = 0.5  # of a beat in its window
-    config.units.stretch_step = 1.0  # windows of a state begin so many windows apart
-    config.unit_seconds = seconds  # length of the windows; 0: that of the encoder
+    config.units.event_offset = 0.5  # of a beat in its window
+    config.units.window_stride = 1.0  # windows of a state begin so many windows apart
+    config.instance_seconds = seconds  # length of the windows; 0: that of the encoder
     config.label_fraction = 1.0  # of the training subjects
     add_evaluation(config)
 
@@ -47,5 +47,5 @@ def add_evaluation(config: ConfigDict) -> None:
     """Give a config the section ``evaluation``."""
     config.evaluation = ConfigDict()
     config.evaluation.threshold_beta = 1.0  # F-beta by which thresholds are chosen
-    config.evaluation.num_replicates = 1000  # of the bootstrap by subject
-    config.evaluation.least_positives = 10  # classes with fewer are marked as rare
+    config.evaluation.num_resamples = 1000  # of the bootstrap by subject
+    config.evaluation.min_positives = 10  # classes with fewer are marked as rare

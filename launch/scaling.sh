@@ -30,4 +30,4 @@ for case in $CASES; do
             --label="$case" --out="$OUTPUT" > /dev/null
     done
 done
-"$PYTHON" -m physio_mae_jax.measurement.scaling "$OUTPUT"
+"$PYTHON" -m physio_mae_jax.benchmarks.scaling "$OUTPUT"

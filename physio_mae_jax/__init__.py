@@ -1,6 +1,7 @@
 """Masked autoencoders for multi-channel physiological signals (ECG, PPG, EEG) in JAX.
 
-The rooms, and who may import whom (an arrow reads "may import"; tests/test_rooms.py enforces it)::
+The packages and the direction of imports (an arrow reads "may import";
+tests/test_imports.py enforces it)::
 
     main -> experiment -> training -> objectives, models -> signals
                        -> figures  -> signals
@@ -14,10 +15,10 @@ The rooms, and who may import whom (an arrow reads "may import"; tests/test_room
 * ``models``      Flax modules; no loss, no data, no random masks inside.
 * ``objectives``  masks and losses: pure functions of arrays and keys.
 * ``training``    optimiser, mesh, checkpoints, metrics and the one loop.
-* ``figures``     arrays -> matplotlib pictures.
+* ``plots``     arrays -> matplotlib pictures.
 * ``inference``   trained models in use: embeddings, sharing, export, the original's weights.
 * ``experiment``  the one door from a ConfigDict to frozen dataclasses and built parts.
-* ``main``        the command line; ``prepare``, that of raw data sets; ``cluster``, where ``main``
+* ``main``        the command line; ``prepare``, that of raw data sets; ``distributed``
                   joins the processes of a run.
 
 References such as ``models.md#tokenizer`` are sections of the guides in ``guides/``.

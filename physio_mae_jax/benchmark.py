@@ -17,7 +17,7 @@ from typing import Any
 from absl import app, flags
 from ml_collections import config_flags
 
-from physio_mae_jax.command_line import parse_flags, set_up_logging, take_most_of_a_gpu, tell
+from physio_mae_jax.cli import parse_flags, set_gpu_memory_fraction, set_up_logging, tell
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.setting_ranges import check_settings
@@ -49,19 +49,19 @@ def main(argv: list[str]) -> None:
     if len(argv) > 1:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     set_up_logging()
-    take_most_of_a_gpu()
+    set_gpu_memory_fraction()
     check_settings(_CONFIG.value)
     for name, value in (("--profile", _PROFILE.value), ("--out", _OUT.value)):
         if value is not None:
             local_path(value, name)
-    from physio_mae_jax.experiment.benchmarking import build_bench
-    from physio_mae_jax.experiment.environment import how_it_came_about
-    from physio_mae_jax.measurement.cases import (
+    from physio_mae_jax.benchmarks.cases import (
         CASES,
         bench_sizes,
         describe_machine,
         with_utilisation,
     )
+    from physio_mae_jax.experiment.benchmarking import build_bench
+    from physio_mae_jax.experiment.run_metadata import provenance
 
     for name in _CASES.value:
         if name not in CASES:
@@ -70,7 +70,7 @@ def main(argv: list[str]) -> None:
     bench = build_bench(
         _CONFIG.value, _CHANNELS.value, _REPEATS.value, with_data="pipeline" in _CASES.value
     )
-    common = {"label": _LABEL.value, "versions": how_it_came_about()["versions"]}
+    common = {"label": _LABEL.value, "versions": provenance()["versions"]}
     if _PLAN.value:
         _plan(bench, [_gib(text) for text in _PLAN.value])
         return
@@ -103,8 +103,8 @@ def _rounded(value: Any) -> Any:
 
 def _plan(bench: Any, cards_gib: list[float]) -> None:
     """Say which batch fits which card, of the step as it is compiled for this machine's devices."""
-    from physio_mae_jax.measurement.cases import planned_step_gib
-    from physio_mae_jax.measurement.planning import USABLE_SHARE, plan_batches
+    from physio_mae_jax.benchmarks.cases import planned_step_gib
+    from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
 
     _LOG.info("planning compiles the step for several batches and runs none of them")
     fits, (constant, each) = plan_batches(
@@ -121,7 +121,7 @@ def _plan(bench: Any, cards_gib: list[float]) -> None:
 
 def _axes() -> list[Any]:
     """Read what --grow names; what is wrong with it is told before anything is measured."""
-    from physio_mae_jax.measurement.growth import Axis
+    from physio_mae_jax.benchmarks.growth import Axis
 
     axes = [Axis.parse(text) for text in _GROW.value]
     for axis in axes:
@@ -134,8 +134,8 @@ def _axes() -> list[Any]:
 
 def _grow(axes: list[Any], common: dict[str, Any]) -> None:
     """Measure the training step along each axis."""
+    from physio_mae_jax.benchmarks.growth import measure_growth
     from physio_mae_jax.experiment.benchmarking import build_bench
-    from physio_mae_jax.measurement.growth import measure_growth
 
     def build(name: str, value: float) -> Any:
         config, channels = copy.deepcopy(_CONFIG.value), _CHANNELS.value
@@ -151,8 +151,8 @@ def _grow(axes: list[Any], common: dict[str, Any]) -> None:
 
 
 def _profile(bench: Any, folder: Path) -> None:
-    from physio_mae_jax.measurement.cases import resident_step
-    from physio_mae_jax.measurement.profile import profile_calls
+    from physio_mae_jax.benchmarks.cases import resident_step
+    from physio_mae_jax.benchmarks.profile import profile_calls
 
     times = profile_calls(resident_step(bench).step, folder)
     total = sum(milliseconds for _, milliseconds in times)

@@ -43,6 +43,6 @@ _LOST = re.compile(
 )
 
 
-def tells_of_a_lost_peer(error: BaseException) -> bool:
+def is_peer_loss(error: BaseException) -> bool:
     """Say whether an error of a library comes of another process that is gone."""
     return not isinstance(error, UserError) and bool(_LOST.search(str(error)))

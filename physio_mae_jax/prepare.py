@@ -12,11 +12,11 @@ from physio_mae_jax.data.sets import SYNTHETIC
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_folder, local_path
 from physio_mae_jax.preparation.builder import builder_of
-from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
 from physio_mae_jax.preparation.download import download
 from physio_mae_jax.preparation.executors import by_beam, in_processes
 from physio_mae_jax.preparation.layouts.folder import open_own_folder, write_draft
 from physio_mae_jax.preparation.recording import Layout
+from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
 from physio_mae_jax.preparation.report import describe_rate
 from physio_mae_jax.preparation.shards import ShardSummary
 from physio_mae_jax.printable import PrintableFormatter, printable, printable_lines

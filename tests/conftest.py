@@ -66,6 +66,6 @@ def pretrained(waves_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with pytest.MonkeyPatch.context() as patch:
         # Nobody looks at its pictures, which take longer than its steps.
         patch.setattr(PretrainJob, "judge", lambda self, state, step: None)
-        patch.setattr(PretrainJob, "draw_progress", lambda self: None)
+        patch.setattr(PretrainJob, "plot_learning_curves", lambda self: None)
         train(build_pretraining(pretraining_config(waves_root), workdir))
     return workdir

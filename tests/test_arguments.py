@@ -6,7 +6,7 @@ import pytest
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.inference import Encoder, throughput
 from physio_mae_jax.inference.arguments import is_missing, plain
-from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.inference.trained_model import TrainedModel
 from tests.encoders import beats, encoder, write_run
 
 GIVEN = {"sampling_rate_hz": 100, "channels": ["I", "II", "V1"]}

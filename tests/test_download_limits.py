@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.preparation import connections, server
+from physio_mae_jax.preparation import connections, http_client
 from physio_mae_jax.preparation import download as module
 from physio_mae_jax.preparation.checksums import parse_checksums
 from physio_mae_jax.preparation.download import download
@@ -83,7 +83,7 @@ def sends(body: bytes, **options: float) -> Answer:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSES_S", (0.0,))
-    monkeypatch.setattr(server, "SLOW_S", 0.3)
+    monkeypatch.setattr(http_client, "SLOW_S", 0.3)
     monkeypatch.setattr(connections, "ANSWER_S", 0.5)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -180,7 +180,7 @@ def test_a_list_that_drips(tmp_path: Path) -> None:
 def test_a_slow_line_that_brings_enough_is_borne(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "SLOW_BYTES", 50)
+    monkeypatch.setattr(http_client, "SLOW_BYTES", 50)
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
     liar = Liar(raw(head, BODY[:10], pause_s=0.01, times=100))
     try:

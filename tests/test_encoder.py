@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 
 from physio_mae_jax.data.channel_plan import common_units
+from physio_mae_jax.data.instances import UnitConfig, find_units
 from physio_mae_jax.data.prepared import PreparedSource
-from physio_mae_jax.data.sets import JoinedSource
-from physio_mae_jax.data.stretches import Starts
-from physio_mae_jax.data.units import UnitConfig, find_units
+from physio_mae_jax.data.sets import ConcatSource
+from physio_mae_jax.data.window_starts import Starts
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.evaluation.frozen import encoder_extractor
+from physio_mae_jax.evaluation.evaluate_probe import encoder_extractor
 from physio_mae_jax.inference import Encoder
-from physio_mae_jax.inference.program import batch_bucket, channel_bucket
+from physio_mae_jax.inference.compiled_encoder import batch_bucket, channel_bucket
 from physio_mae_jax.inference.throughput import measure_arrays, measure_files
 from physio_mae_jax.inference.tiling import tile
 from physio_mae_jax.training.prediction import average_by_unit, predict_windows
@@ -182,7 +182,7 @@ def test_limb_leads_are_derived_if_wanted(made):
 
 
 def test_a_prepared_recording_is_encoded_as_evaluations_do(tmp_path, made):
-    source = JoinedSource([PreparedSource(waves(tmp_path, people=4))], [range(8)])
+    source = ConcatSource([PreparedSource(waves(tmp_path, people=4))], [range(8)])
     window = WindowConfig(
         channels="",
         num_channels=2,
@@ -195,7 +195,7 @@ def test_a_prepared_recording_is_encoded_as_evaluations_do(tmp_path, made):
     mesh = make_mesh(1)
     trained = made.trained
     extract = encoder_extractor(
-        trained.contract.model, trained.params["encoder"], mesh, channels_alone=False
+        trained.contract.model, trained.params["encoder"], mesh, channel_independent=False
     )
     wanted = average_by_unit(predict_windows(extract, reader, units, mesh, 8, 2), units)
     signals = [source.read(i, 0, 1200) for i in range(8)]

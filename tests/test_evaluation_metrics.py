@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.evaluation import measures, metrics, regression
+from physio_mae_jax.evaluation import metric_sets, metrics, regression
 from physio_mae_jax.evaluation.predictions import Predictions, aggregate_windows
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
@@ -113,7 +113,7 @@ def test_multiclass_auroc_is_that_of_probabilities(units, seed):
     expected = reference.roc_auc_score(
         truth, probabilities, multi_class="ovr", sample_weight=weights, labels=range(3)
     )
-    scores = measures.ranking_scores(predictions)
+    scores = metric_sets.ranking_scores(predictions)
     np.testing.assert_allclose(scores, np.log(probabilities / (1 - probabilities)), rtol=1e-7)
     found = metrics.macro_auroc(scores, predictions.targets, weights)
     np.testing.assert_allclose(found, expected, **CLOSE)
@@ -123,7 +123,7 @@ def test_scores_of_sure_models_still_differ():
     """Where probabilities are all 1 in floating point, order is still known."""
     logits = np.array([[800.0, 0.0, 1.0], [900.0, 0.0, 1.0], [0.0, 850.0, 1.0], [0.0, 1.0, 5.0]])
     predictions = of(logits=logits, targets=np.eye(3)[[0, 0, 1, 2]], kind="multiclass")
-    scores = measures.ranking_scores(predictions)
+    scores = metric_sets.ranking_scores(predictions)
     assert np.isfinite(scores).all()
     np.testing.assert_array_equal(np.argsort(scores[:, 0]), [2, 3, 0, 1])
 

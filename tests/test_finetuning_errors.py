@@ -6,8 +6,8 @@ import pytest
 
 from configs.finetune import get_config
 from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.experiment.evaluate import build_evaluation
 from physio_mae_jax.experiment.finetuning import build_finetuning
-from physio_mae_jax.experiment.trained import build_trained
 from tests.prepared import waves
 from tests.runs import finetuning_config, head_config
 from tests.tampering import rewrite_index
@@ -53,30 +53,30 @@ WRONG = {
         {"units.task": "attribute:age", "objective.focal_gamma": 2.0},
         r"task 'attribute:age' is a number and no class: leave out objective\.focal_gamma",
     ),
-    "average": ({"average_decay": 1.0}, r"average_decay is 1; a number from 0 to below 1"),
+    "average": ({"ema_decay": 1.0}, r"ema_decay is 1; a number from 0 to below 1"),
     "patience": ({"patience": -1}, r"patience is -1"),
     "frozen": ({"frozen_blocks": 2}, r"frozen_blocks=2 must be from -1 to 1"),
     "layer decay": ({"layer_decay": 0.0}, r"layer_decay is 0; a number above 0 to 1"),
     "weight decay": ({"optimizer.weight_decay": -0.1}, r"optimizer\.weight_decay is -0\.1"),
     "warm-up": ({"optimizer.warmup_steps": 60}, r"warmup_steps=60 .* below num_steps=60"),
     "replicates": (
-        {"evaluation.num_replicates": 3},
-        r"evaluation\.num_replicates is 3; a whole number from 10",
+        {"evaluation.num_resamples": 3},
+        r"evaluation\.num_resamples is 3; a whole number from 10",
     ),
     "rare": (
-        {"evaluation.least_positives": 0},
-        r"evaluation\.least_positives is 0; a whole number from 1",
+        {"evaluation.min_positives": 0},
+        r"evaluation\.min_positives is 0; a whole number from 1",
     ),
     "share": ({"label_fraction": 0.0}, r"label_fraction is 0; a number above 0 to 1"),
     "batch": ({"batch_size": 7, "num_devices": 2}, r"batch_size=7 is not a multiple of 2"),
-    "columns": ({"unit_seconds": 3.1}, r"window of 310 samples .* set window_seconds to 3"),
+    "columns": ({"instance_seconds": 3.1}, r"window of 310 samples .* set window_seconds to 3"),
     "samples": (
-        {"unit_seconds": 3.001, "architecture": "resnet1d_wang"},
+        {"instance_seconds": 3.001, "architecture": "resnet1d_wang"},
         r"window_seconds=3\.001 .* is 300\.1 samples, not a whole number",
     ),
-    "negative window": ({"unit_seconds": -3.0}, r"unit_seconds is -3; a number from 0"),
-    "short window": ({"unit_seconds": 1.0}, r"lowest_frequency_hz=0\.5 reaches 2\.26 s"),
-    "long window": ({"unit_seconds": 18.0}, r"it lasts 12 s .* a window takes 18 s"),
+    "negative window": ({"instance_seconds": -3.0}, r"instance_seconds is -3; a number from 0"),
+    "short window": ({"instance_seconds": 1.0}, r"lowest_frequency_hz=0\.5 reaches 2\.26 s"),
+    "long window": ({"instance_seconds": 18.0}, r"it lasts 12 s .* a window takes 18 s"),
     "task": ({"units.task": "kind"}, r"no task 'kind'; it has wave, flags, beat, state"),
     "attribute": ({"units.task": "attribute:height"}, r"none of 24 recordings has a label"),
     "class": ({"units.classes": "slow,quick"}, r"names 'quick'; task 'wave' has slow, fast"),
@@ -152,9 +152,9 @@ def test_only_a_finished_run_is_judged_again(unfinished, tmp_path):
         ("/none", r"/none/config\.json is absent"),
     ):
         with pytest.raises(ConfigError, match=message):
-            build_trained(head_config(run), tmp_path / "card", strict=True)
+            build_evaluation(head_config(run), tmp_path / "card", strict=True)
 
 
 def test_a_pretraining_has_no_head_to_judge(pretrained, tmp_path):
     with pytest.raises(ConfigError, match=r"of task 'pretrain' and has no head; .*method=probe"):
-        build_trained(head_config(pretrained), tmp_path, strict=True)
+        build_evaluation(head_config(pretrained), tmp_path, strict=True)

@@ -15,7 +15,7 @@ from physio_mae_jax import command_line
 from physio_mae_jax.data import feature_files
 from physio_mae_jax.data.feature_table import FeatureTable
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_array_record_says_what_the_disk_said(number, tmp_path, monkeypatch):
 def test_a_full_disk_is_told_with_its_way_out(tmp_path):
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
         told = pytest.raises(UserError, match=rf"{os.strerror(number)}\. Free some space")
-        with told, artifacts.telling_a_full_disk(tmp_path):
+        with told, atomic_files.disk_full_as_user_error(tmp_path):
             raise OSError(number, os.strerror(number))
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.figures.attention import draw_attention
-from physio_mae_jax.figures.reconstruction import draw_reconstruction
 from physio_mae_jax.inference.embedding_map import draw_map, project
+from physio_mae_jax.plots.attention import draw_attention
+from physio_mae_jax.plots.reconstruction import draw_reconstruction
 from tests.encoders import beats, encoder
 
 JOINT = {"encoder_attention": "joint", "waveform_branch": False}
@@ -48,7 +48,8 @@ def test_attention_adds_up_and_is_drawn(made):
     assert window.received.shape == (3, 20, 4)
     assert window.received.mean() == pytest.approx(1, abs=1e-4)
     meet = (
-        made.programs.config.encoder_attention == "factorized" and not made.programs.channels_alone
+        made.programs.config.encoder_attention == "factorized"
+        and not made.programs.channel_independent
     )
     assert (window.between is not None) == meet
     if meet:

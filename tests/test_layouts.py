@@ -13,8 +13,8 @@ from scipy import io as scipy_io
 from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
-from physio_mae_jax.preparation.layouts.wfdb_notes import read_notes
+from physio_mae_jax.preparation.layouts.aux_notes import read_notes
+from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
 
 RNG = np.random.default_rng(0)
 

@@ -123,7 +123,7 @@ def test_channel_identity_tells_channels_apart(params: Any) -> None:
     batch = random_batch(1, 2)
     renamed = batch | {"channel_ids": batch["channel_ids"] + 3}
     assert jnp.abs(encode(params, renamed) - encode(params, batch)).max() > 1e-3
-    anonymous = tiny_model(channel_identity=False)
+    anonymous = tiny_model(channel_embedding=False)
     nameless = random_params(anonymous)
     np.testing.assert_array_equal(
         encode(nameless, renamed, anonymous), encode(nameless, batch, anonymous)

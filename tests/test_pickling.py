@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.inference import Encoder
 from physio_mae_jax.inference import encoder as encoder_module
-from physio_mae_jax.inference.transformer import EncoderTransformer
+from physio_mae_jax.inference.sklearn_transformer import EncoderTransformer
 from tests.encoders import beats, encoder, untrained, write_run
 
 GIVEN = {"sampling_rate_hz": 100, "channels": ["I", "II"]}

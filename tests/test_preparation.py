@@ -19,12 +19,12 @@ import wfdb
 
 from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
-from physio_mae_jax.data.sets import JoinedSource
+from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.builder import builder_of
-from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
 from physio_mae_jax.preparation.executors import in_processes
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
+from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 REPOSITORY = Path(__file__).parent.parent
@@ -96,7 +96,7 @@ def test_samples_labels_and_ids_are_those_of_the_source(source, tmp_path):
             "sex": "female",
             "age": 56.0,
         }
-    labels = recording_labels(JoinedSource([prepared], [range(24)]), range(24), "superclass")
+    labels = recording_labels(ConcatSource([prepared], [range(24)]), range(24), "superclass")
     assert labels.classes == ("NORM", "MI", "STTC", "CD", "HYP")
     for row, info in zip(labels.values, prepared.recordings, strict=True):
         assert row.tolist() == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0] * 5][int(info.record_id) % 3]

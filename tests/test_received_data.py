@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.contamination import TrainingRecord, check_contamination
+from physio_mae_jax.data.contamination import TrainingProvenance, check_contamination
 from physio_mae_jax.data.feature_files import FORMATS, describe_for_tfds, read_features, write_table
 from physio_mae_jax.data.feature_index import About, FeatureIndex, FeatureShard, file_sha256
 from physio_mae_jax.data.feature_table import FeatureTable
@@ -236,14 +236,14 @@ def test_folders_with_odd_digits_are_no_versions(copied, tmp_path):
 
 def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
     source = ArraySource([np.random.default_rng(0).normal(size=(2, 3000))], ("II", "PPG"))
-    known = TrainingRecord.of(source, [0])
+    known = TrainingProvenance.of(source, [0])
     for content in (
         known.to_json() | {"subjects": ""},
         known.to_json() | {"blocks": ""},
         known.to_json() | {"is_complete": False, "subjects": "", "blocks": ""},
-        TrainingRecord.unknown().to_json(),
+        TrainingProvenance.unknown().to_json(),
     ):
-        record = TrainingRecord.from_json(content, "a.json", "copy it.")
+        record = TrainingProvenance.from_json(content, "a.json", "copy it.")
         assert not record.is_complete
         assert not known.joined(record).is_complete
         other = ArraySource([np.random.default_rng(1).normal(size=(2, 3000))], ("II", "PPG"))
@@ -269,9 +269,9 @@ def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
     ],
 )
 def test_hashes_that_are_none_are_named(changes, message):
-    content = TrainingRecord.unknown().to_json() | changes
+    content = TrainingProvenance.unknown().to_json() | changes
     with pytest.raises(DataError, match=rf"a\.json.*{message}.*copy it\."):
-        TrainingRecord.from_json(content, "a.json", "copy it.")
+        TrainingProvenance.from_json(content, "a.json", "copy it.")
 
 
 # Splits

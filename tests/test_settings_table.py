@@ -17,7 +17,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_kinds import Choice, Flag, LocalPath, Number, Numbers
 from physio_mae_jax.setting_ranges import SETTINGS, check_settings, path_settings
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
-from physio_mae_jax.training.model_contract import model_of_json
+from physio_mae_jax.training.model_spec import model_of_json
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 VARIANTS = {
@@ -134,10 +134,10 @@ def test_every_choice_of_the_table_is_one_that_its_owner_takes():
         ("data.band_hz", (math.nan, math.nan), r"data\.band_hz is \(nan, nan\); \(low, high\)"),
         ("data.band_hz", "x", r"data\.band_hz is 'x'"),
         ("data.band_hz", (40.0, 0.5), r"0 < low < high"),
-        ("data.tempo_range", (math.nan, math.nan), r"data\.tempo_range is"),
+        ("data.speed_perturbation", (math.nan, math.nan), r"data\.speed_perturbation is"),
         ("data.num_threads", -5, r"data\.num_threads is -5; a whole number from 0"),
-        ("data.max_held_out_windows", -1, r"data\.max_held_out_windows is -1"),
-        ("loop.stall_seconds", math.nan, r"loop\.stall_seconds is nan"),
+        ("data.max_validation_windows", -1, r"data\.max_validation_windows is -1"),
+        ("loop.watchdog_seconds", math.nan, r"loop\.watchdog_seconds is nan"),
         ("model.wavelet.num_scales", 10**8, r"num_scales is 100,000,000; .* to 1,024"),
         ("model", 3, r"model is '3'; a section of settings is needed"),
         ("data.augment", None, r"data\.augment is 'None'; a section"),

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference.positions import resize_columns
+from physio_mae_jax.inference.position_embedding import resize_columns
 from physio_mae_jax.inference.torch_import import import_state_dict
 from tests.factories import small_state_dict
 

@@ -87,9 +87,9 @@ def pretrain(folder: Path, workdir: Path, **changes):
 def test_training_on_channels_that_names_do_not_tell_apart_is_refused(tmp_path):
     for name in "abcd":
         write(tmp_path / "f", name, ["left", "right"])
-    with pytest.raises(ConfigError, match=r"does not know left, right.*channel_identity=False"):
+    with pytest.raises(ConfigError, match=r"does not know left, right.*channel_embedding=False"):
         pretrain(tmp_path / "f", tmp_path / "w")
-    run = pretrain(tmp_path / "f", tmp_path / "v", channel_identity=False)
+    run = pretrain(tmp_path / "f", tmp_path / "v", channel_embedding=False)
     assert list(run.contract["input"]["channels"]) == ["left", "right"]
 
 

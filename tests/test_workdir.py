@@ -15,9 +15,9 @@ from physio_mae_jax import locks
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_folder, local_path
 from physio_mae_jax.locks import LockedError, locked
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.metric_writer import MetricWriter
 from physio_mae_jax.training.metrics_file import drop_lines_after, open_metrics, read_metrics
-from physio_mae_jax.training.reporter import Reporter
 from physio_mae_jax.training.work_folder import claim, hold
 
 REPOSITORY = Path(__file__).parent.parent
@@ -151,8 +151,8 @@ def _must_not_hold(folder: Path) -> None:
         pass
 
 
-def reporter(workdir: Path, first_step: int) -> Reporter:
-    return Reporter(workdir, first_step=first_step, num_steps=9, batch_size=1, active=True)
+def reporter(workdir: Path, first_step: int) -> MetricWriter:
+    return MetricWriter(workdir, first_step=first_step, num_steps=9, batch_size=1, active=True)
 
 
 class TestMetrics:
@@ -240,7 +240,7 @@ class TestPaths:
     def test_whoever_makes_a_folder_asks(self, value, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(ConfigError, match=r"^folder"):
-            artifacts.prepare_workdir(value, "folder")
+            atomic_files.prepare_workdir(value, "folder")
         assert not list(tmp_path.iterdir())
 
 
@@ -263,8 +263,8 @@ def test_a_command_in_a_folder_that_is_in_use(config, tmp_path):
 TOGETHER = """
 import sys
 from pathlib import Path
-from physio_mae_jax import cluster
-from physio_mae_jax.cluster import ClusterConfig
+from physio_mae_jax import distributed
+from physio_mae_jax.distributed import ClusterConfig
 from physio_mae_jax.training.work_folder import hold
 cluster.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=int(sys.argv[3]),
                            timeout_seconds=100))

@@ -7,14 +7,18 @@ import numpy as np
 
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.channel_derivation import (
+    ChannelDerivation,
+    derive_channels,
+    derived_units,
+)
 from physio_mae_jax.signals.channels import (
-    POLICIES,
+    CHANNEL_PRESETS,
     canonical_name,
     channel_id,
     id_of_trained,
     wanted_channels,
 )
-from physio_mae_jax.signals.montage import Montage, derived_units, plan_montage
 from physio_mae_jax.signals.units import canonical_unit, is_known_unit
 
 
@@ -30,7 +34,7 @@ class ChannelPlan:
 
     channels: tuple[str, ...]
     ids: np.ndarray
-    montage: Montage
+    montage: ChannelDerivation
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -53,7 +57,7 @@ class ChannelPlanner:
         """Create a planner.
 
         Args:
-            wanted: a policy of ``signals.channels.POLICIES``, names separated by commas, or ''
+            wanted: a key of ``signals.channels.CHANNEL_PRESETS``, comma-separated names, or ''
                 for whatever each recording has.
             units: of channels that are to be in one, by canonical name.
         """
@@ -64,7 +68,7 @@ class ChannelPlanner:
     @property
     def names_channels(self) -> bool:
         """True where single channels are asked for by name, so that one may be missing."""
-        return bool(self.wanted.strip()) and self.wanted.strip() not in POLICIES
+        return bool(self.wanted.strip()) and self.wanted.strip() not in CHANNEL_PRESETS
 
     def plan(self, info: RecordingInfo) -> ChannelPlan:
         """Plan the channels of a recording.
@@ -82,7 +86,7 @@ class ChannelPlanner:
         present = tuple(canonical_name(name) for name in info.channel_names)
         where = f"recording {info.record_id!r}"
         channels = self._channels(present, where)
-        montage = plan_montage(
+        montage = derive_channels(
             channels,
             info.channel_names,
             where,
@@ -142,6 +146,6 @@ class KnownChannels(ChannelPlanner):
         """Choose among canonical names, whatever their order."""
         if not self._derive:
             return tuple(name for name in self._known if name in present)
-        montage = plan_montage(self._known, present, where)
+        montage = derive_channels(self._known, present, where)
         rows = zip(self._known, montage.rows, strict=True)
         return tuple(name for name, terms in rows if terms)

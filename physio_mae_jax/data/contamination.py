@@ -30,7 +30,7 @@ class HasBlockHashes(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TrainingRecord:
+class TrainingProvenance:
     """Hashes of what was trained on.
 
     Attributes:
@@ -44,21 +44,21 @@ class TrainingRecord:
     is_complete: bool = True
 
     @classmethod
-    def unknown(cls) -> "TrainingRecord":
+    def unknown(cls) -> "TrainingProvenance":
         """Return the record of a model of which nobody says what it was trained on."""
         return cls(_array(()), _array(()), is_complete=False)
 
     @classmethod
-    def of(cls, source: SignalSource, indices: Sequence[int]) -> "TrainingRecord":
+    def of(cls, source: SignalSource, indices: Sequence[int]) -> "TrainingProvenance":
         """Hash recordings of a source, reading those whose hashes it does not know."""
         return cls(
             _sorted(_subject(source, index) for index in indices),
             _sorted(value for index in indices for value in hashes_of(source, index)),
         )
 
-    def joined(self, other: "TrainingRecord") -> "TrainingRecord":
+    def joined(self, other: "TrainingProvenance") -> "TrainingProvenance":
         """Return what either was trained on, for a model that is trained further."""
-        return TrainingRecord(
+        return TrainingProvenance(
             np.union1d(self.subjects, other.subjects),
             np.union1d(self.blocks, other.blocks),
             self.is_complete and other.is_complete,
@@ -73,7 +73,7 @@ class TrainingRecord:
         return {**texts, "is_complete": self.is_complete}
 
     @classmethod
-    def from_json(cls, content: Any, where: str, way_out: str) -> "TrainingRecord":
+    def from_json(cls, content: Any, where: str, way_out: str) -> "TrainingProvenance":
         """Invert ``to_json``.
 
         Hashes of nobody are no proof that nobody was trained on: such a record is not complete.
@@ -159,7 +159,7 @@ class ContaminationReport:
 
 
 def check_contamination(
-    trained_on: TrainingRecord, source: SignalSource, indices: Sequence[int], *, strict: bool
+    trained_on: TrainingProvenance, source: SignalSource, indices: Sequence[int], *, strict: bool
 ) -> ContaminationReport:
     """Look for what was trained on among recordings to judge on, and say what is found.
 

@@ -6,9 +6,9 @@ from typing import Any
 import grain
 import numpy as np
 
-from physio_mae_jax.data.pipeline import EndlessSlots, LoaderConfig, disturbed, stack
-from physio_mae_jax.data.read_ahead import read_ahead
-from physio_mae_jax.data.units import Units
+from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.pipeline import InfiniteShuffle, LoaderConfig, disturbed, stack
+from physio_mae_jax.data.prefetch import read_ahead
 from physio_mae_jax.data.windows import Example, WindowReader
 
 
@@ -49,7 +49,7 @@ def labelled_training_batches(
     """
     slots = np.repeat(np.arange(len(units)), repeats(units.targets) if balanced else 1)
     dataset = (
-        grain.MapDataset.source(EndlessSlots(slots, config.seed))
+        grain.MapDataset.source(InfiniteShuffle(slots, config.seed))
         .seed(config.seed)
         .random_map(_RandomUnitWindow(reader, units, config))
         .batch(config.local_batch_size, drop_remainder=True)
@@ -69,7 +69,7 @@ def repeats(targets: np.ndarray, most: int = 20) -> np.ndarray:
     return np.clip(np.round(wanted), 1, most).astype(int)
 
 
-def judged_batches(
+def evaluation_batches(
     reader: WindowReader, units: Units, batch_size: int, num_threads: int
 ) -> Iterator[tuple[dict[str, np.ndarray], int]]:
     """Read the windows that units are judged by, in order.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.prepared import PreparedSource
-from physio_mae_jax.data.sets import JoinedSource
+from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.errors import ConfigError, DataError
 
@@ -32,7 +32,7 @@ class RecordingLabels:
     known: np.ndarray
 
 
-def recording_labels(source: JoinedSource, indices: Sequence[int], task: str) -> RecordingLabels:
+def recording_labels(source: ConcatSource, indices: Sequence[int], task: str) -> RecordingLabels:
     """Look up the labels of recordings.
 
     Args:
@@ -99,7 +99,7 @@ def class_names(text: str | Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def check_classes(
-    labels: Sequence[int], classes: Sequence[str], task: str, source: JoinedSource, index: int
+    labels: Sequence[int], classes: Sequence[str], task: str, source: ConcatSource, index: int
 ) -> None:
     """Raise a DataError where a label of a recording is the number of no class."""
     for label in labels:

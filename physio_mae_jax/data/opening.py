@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from physio_mae_jax.data import unclear
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner, common_units
-from physio_mae_jax.data.checks import check_recordings
-from physio_mae_jax.data.contract import InputContract, conversion_notes
+from physio_mae_jax.data.input_spec import InputSpec, conversion_notes
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sample_cache import SampleCache
-from physio_mae_jax.data.sets import JoinedSource, open_set, parse_set_names
+from physio_mae_jax.data.sets import ConcatSource, open_set, parse_set_names
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import PARTS, Split, make_split
 from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
+from physio_mae_jax.data.validation import check_recordings
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.printable import Lines
@@ -42,9 +42,9 @@ class DataConfig:
         band_hz: (low, high) of a band-pass before normalising; (0, 0) for none.
         split: rule or file by which subjects are divided, see ``data.splits``.
         split_seed: of what the rule draws.
-        max_held_out_windows: windows evaluated on in training, at most.
+        max_validation_windows: windows evaluated on in training, at most.
         num_threads: that read ahead.
-        tempo_range: see ``data.pipeline.LoaderConfig``.
+        speed_perturbation: see ``data.pipeline.LoaderConfig``.
         augment: disturbances in training.
         cohort: of the data set 'synthetic'.
         cache_mib: decoded samples of prepared sets kept in memory by each process, at most.
@@ -61,9 +61,9 @@ class DataConfig:
     band_hz: tuple[float, float]
     split: str
     split_seed: int
-    max_held_out_windows: int
+    max_validation_windows: int
     num_threads: int
-    tempo_range: tuple[float, float]
+    speed_perturbation: tuple[float, float]
     augment: AugmentConfig
     cohort: CohortConfig
     cache_mib: int = 1024  # runs of before this setting have none
@@ -80,7 +80,7 @@ class DataConfig:
         return tuple(name.name for name in parse_set_names(self.sets))
 
 
-class OpenedData(NamedTuple):
+class DatasetBundle(NamedTuple):
     """Readable recordings, the indices of each part, and what the model is given of them.
 
     Attributes:
@@ -93,18 +93,18 @@ class OpenedData(NamedTuple):
         content_hashes: of each prepared data set.
     """
 
-    source: JoinedSource
+    source: ConcatSource
     reader: WindowReader
     parts: dict[str, list[int]]
     split: Split
-    contract: InputContract
+    contract: InputSpec
     set_weights: dict[str, float]
     content_hashes: dict[str, str]
 
 
 def open_data(
     data: DataConfig, sampling_rate_hz: float, num_samples: int, *, progress: bool
-) -> OpenedData:
+) -> DatasetBundle:
     """Open all data sets, check their recordings, and divide them by subject.
 
     Args:
@@ -123,7 +123,7 @@ def open_data(
         source = _open(item.name, data, cache)
         usable, report = check_recordings(
             source,
-            min_seconds=seconds * data.tempo_range[1],
+            min_seconds=seconds * data.speed_perturbation[1],
             planner=planner,
             missing_channels=data.missing_channels,
             on_invalid=data.on_invalid,
@@ -135,7 +135,7 @@ def open_data(
         indices.append(usable)
         if item.weight is not None:
             weights[source.recordings[0].data_set] = item.weight
-    joined = JoinedSource(sources, indices)
+    joined = ConcatSource(sources, indices)
     units = common_units(joined.recordings)
     planner = ChannelPlanner(data.channels, units)
     plans = [planner.plan(info) for info in joined.recordings]
@@ -154,14 +154,14 @@ def open_data(
     split = make_split(joined.recordings, every, data.split, data.split_seed)
     parts = split.divide(joined.recordings, every)
     channels = tuple(dict.fromkeys(name for plan in plans for name in plan.channels))
-    contract = InputContract.of(window, channels, _filters(sources))
-    _say_parts(parts, channels, split)
-    return OpenedData(
+    contract = InputSpec.of(window, channels, _filters(sources))
+    _log_splits(parts, channels, split)
+    return DatasetBundle(
         joined, WindowReader(joined, window), parts, split, contract, weights, _hashes(sources)
     )
 
 
-def _warn_of_prepared(joined: JoinedSource, plans: Sequence[ChannelPlan]) -> None:
+def _warn_of_prepared(joined: ConcatSource, plans: Sequence[ChannelPlan]) -> None:
     """Say what is unclear of the wanted channels of prepared sets; folders say it when opened."""
     rows: dict[str, list[tuple[str, Sequence[str], Sequence[str]]]] = {}
     for index, (info, plan) in enumerate(zip(joined.recordings, plans, strict=True)):
@@ -175,7 +175,7 @@ def _warn_of_prepared(joined: JoinedSource, plans: Sequence[ChannelPlan]) -> Non
         warn_of_units(data_set, recordings)
 
 
-def refuse_channels_alike(opened: OpenedData, num_names: int) -> None:
+def refuse_channels_alike(opened: DatasetBundle, num_names: int) -> None:
     """Refuse recordings of which two channels or more are the same to a model, see ``unclear``.
 
     Args:
@@ -225,7 +225,7 @@ def _hashes(sources: Sequence[SignalSource]) -> dict[str, str]:
     }
 
 
-def _say_parts(parts: Mapping[str, Sequence[int]], channels: Sequence[str], split: Split) -> None:
+def _log_splits(parts: Mapping[str, Sequence[int]], channels: Sequence[str], split: Split) -> None:
     sizes = ", ".join(
         f"{part} {len(parts[part])} recordings of {len(split.parts[part])} subjects"
         for part in PARTS
@@ -234,7 +234,7 @@ def _say_parts(parts: Mapping[str, Sequence[int]], channels: Sequence[str], spli
     _LOG.info("split %s: %s; channels %s", split.hash, sizes, ", ".join(channels))
 
 
-def require_part(opened: OpenedData, part: str, data: DataConfig) -> list[int]:
+def require_split(opened: DatasetBundle, part: str, data: DataConfig) -> list[int]:
     """Return the recordings of a part.
 
     Raises:

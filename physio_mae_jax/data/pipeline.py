@@ -19,7 +19,7 @@ class LoaderConfig:
         batch_size: examples a step, over all processes.
         seed: of order and crops.
         num_threads: threads that read ahead in each process.
-        tempo_range: (slowest, fastest) at which recordings are played in training, in steps of
+        speed_perturbation: (slowest, fastest) playback of recordings in training, in steps of
             0.05 and all channels of a window alike; 1 is as recorded. Varies the heart rate.
         augment: disturbances in training.
         set_weights: how often windows of each data set come up, relative to each other; without
@@ -30,7 +30,7 @@ class LoaderConfig:
     batch_size: int
     seed: int
     num_threads: int = 8
-    tempo_range: tuple[float, float] = (1.0, 1.0)
+    speed_perturbation: tuple[float, float] = (1.0, 1.0)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     set_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     process_index: int = 0
@@ -42,10 +42,10 @@ class LoaderConfig:
                 f"batch_size is {self.batch_size}; it must be a positive multiple of the "
                 f"{self.process_count} processes."
             )
-        if not 0.25 <= self.tempo_range[0] <= 1 <= self.tempo_range[1] <= 4:
+        if not 0.25 <= self.speed_perturbation[0] <= 1 <= self.speed_perturbation[1] <= 4:
             raise ConfigError(
-                f"data.tempo_range is {self.tempo_range}; it must be (slowest, fastest) with 0.25 "
-                "≤ slowest ≤ 1 ≤ fastest ≤ 4."
+                f"data.speed_perturbation is {self.speed_perturbation}; it must be (slowest, "
+                "fastest) with 0.25 ≤ slowest ≤ 1 ≤ fastest ≤ 4."
             )
 
     @property
@@ -59,7 +59,7 @@ _EPOCHS = 2**31  # more than anybody trains
 _ORDERS_KEPT = 3
 
 
-class EndlessSlots:
+class InfiniteShuffle:
     """One entry for each window's length of recording, in another order in each epoch.
 
     Not ``grain``'s shuffle, which takes a millisecond for each index of a small data set.
@@ -93,7 +93,7 @@ class _RandomCrop(grain.transforms.RandomMap):
     def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
         self._reader = reader
         self._augment = config.augment
-        steps = [round(bound / _TEMPO_STEP) for bound in config.tempo_range]
+        steps = [round(bound / _TEMPO_STEP) for bound in config.speed_perturbation]
         self._tempos = np.arange(steps[0], steps[1] + 1) * _TEMPO_STEP
 
     def random_map(self, element: int, rng: np.random.Generator) -> Example:
@@ -143,7 +143,7 @@ def _shuffled_recordings(
     def endless(some: Sequence[int]) -> grain.MapDataset:
         counts = [len(reader.starts(r).end_to_end(reader.config.num_samples)) for r in some]
         slots = np.repeat(np.asarray(some, np.int64), counts)
-        return grain.MapDataset.source(EndlessSlots(slots, config.seed))
+        return grain.MapDataset.source(InfiniteShuffle(slots, config.seed))
 
     if not config.set_weights:
         return endless(recordings).seed(config.seed)

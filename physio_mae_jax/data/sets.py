@@ -26,7 +26,7 @@ _ITEM = re.compile(r"([A-Za-z0-9_]+(?:/[A-Za-z0-9_.]+)?)(?::(\d+(?:\.\d*)?))?")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SetName:
+class DatasetName:
     """One of the names in 'ptbxl/500hz:2+bidmc'.
 
     Attributes:
@@ -38,7 +38,7 @@ class SetName:
     weight: float | None
 
 
-def parse_set_names(text: str) -> tuple[SetName, ...]:
+def parse_set_names(text: str) -> tuple[DatasetName, ...]:
     """Read the names of data sets.
 
     Raises:
@@ -52,7 +52,7 @@ def parse_set_names(text: str) -> tuple[SetName, ...]:
                 f"data.sets is {text!r}; write names joined by +, such as 'ptbxl' or "
                 "'ptbxl/500hz:2+bidmc:1'."
             )
-        names.append(SetName(name=match[1], weight=float(match[2]) if match[2] else None))
+        names.append(DatasetName(name=match[1], weight=float(match[2]) if match[2] else None))
     weights = [name.weight for name in names]
     if None in weights and any(weights):
         raise ConfigError(f"data.sets is {text!r}; give every set a weight, or none.")
@@ -114,7 +114,7 @@ def open_set(
     )
 
 
-class JoinedSource:
+class ConcatSource:
     """Recordings of several sources, one after the other; a ``SignalSource``."""
 
     def __init__(self, sources: Sequence[SignalSource], indices: Sequence[Sequence[int]]) -> None:

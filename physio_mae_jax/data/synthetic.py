@@ -5,7 +5,7 @@ resting heart rate, a breathing rate, a pulse transit time, a heart axis and wav
 recordings; a recording has a rhythm and noise of its own. The rhythms and their shares are in
 ``RHYTHMS``. Everything follows from ``CohortConfig.seed`` and the numbers of subject and
 recording, in any order of reading and in every process. Units: mV, arbitrary for the PPG, uV for
-the EEG. The waveforms are those of ``signals.heart_model`` and ``signals.noise_model``.
+the EEG. The waveforms are those of ``signals.heart_simulator`` and ``signals.noise_simulator``.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ from physio_mae_jax.data.formats.array_cache import ArrayCache
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.setting_ranges import check_fields
-from physio_mae_jax.signals import heart_model as heart
-from physio_mae_jax.signals import noise_model
+from physio_mae_jax.signals import heart_simulator as heart
+from physio_mae_jax.signals import noise_simulator
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 CHANNELS = (*TWELVE_LEADS, "PPG", "EEG")
@@ -202,12 +202,12 @@ class SyntheticCohort:
         rng = self._rng(index, _NOISE)
         breath = plan.respiration.at(np.arange(length) / rate)
         leads = heart.independent_leads(_dipole(plan, rng, length, rate)) * (1 + 0.04 * breath)
-        leads += level * noise_model.electrode_noise(rng, len(leads), length, rate)
+        leads += level * noise_simulator.electrode_noise(rng, len(leads), length, rate)
         leads += level * 0.03 * breath
         ppg = _pulse(plan, length, rate) * (1 + 0.08 * breath) + 0.10 * breath
-        ppg += level * 0.5 * noise_model.motion_bursts(rng, length, rate, 1.0)
+        ppg += level * 0.5 * noise_simulator.motion_bursts(rng, length, rate, 1.0)
         ppg += level * 0.01 * rng.normal(size=length)
-        eeg = noise_model.eeg(rng, length, rate)
+        eeg = noise_simulator.eeg(rng, length, rate)
         signals = np.concatenate([heart.twelve_leads(leads), ppg[None], eeg[None]])
         for channel, begin, end in plan.truth.dropouts:
             row, first = CHANNELS.index(channel), round(begin * rate)
@@ -279,7 +279,7 @@ def _dipole(plan: _Plan, rng: np.random.Generator, length: int, rate: float) -> 
         track += heart.dipole_track(waves, peaks[which], rr[which], ones, length, rate)
     if plan.truth.rhythm == "atrial_fibrillation":
         # f-waves are best seen in V1 and II: to the front and the feet.
-        waves_hz = noise_model.band_noise(rng, length, rate, (4.0, 9.0))
+        waves_hz = noise_simulator.band_noise(rng, length, rate, (4.0, 9.0))
         track += 0.035 * np.array([[0.2], [0.7], [-0.9]]) * waves_hz
     return track
 

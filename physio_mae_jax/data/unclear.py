@@ -118,7 +118,7 @@ def refuse_channels_alike(
                 "--config.data.channels=..., or rename these in the manifest "
                 '("channels": {"name in the file": "EEG C3"}). Where it may treat channels alike '
                 "whatever they are, a new model is told so by "
-                "--config.model.channel_identity=False."
+                "--config.model.channel_embedding=False."
             )
 
 

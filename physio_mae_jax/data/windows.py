@@ -9,10 +9,10 @@ import numpy as np
 
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
-from physio_mae_jax.data.stretches import Starts, window_starts
+from physio_mae_jax.data.window_starts import Starts, window_starts
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.levels import in_range, level_rows
-from physio_mae_jax.signals.preprocess import BandPass, RateChange, resample, z_score
+from physio_mae_jax.signals.preprocess import BandPass, Resampler, resample, z_score
 
 Example = dict[str, Any]  # NumPy arrays and scalars, see WindowReader.read
 NORMALISATION = "z-score of each channel over the window, clipped to 10 deviations"
@@ -86,9 +86,9 @@ class WindowReader:
         needed = self.plan(recording).montage.sources
         return tuple((start, stop) for row, start, stop in info.gaps if row in needed)
 
-    def _change(self, info: RecordingInfo, tempo: float) -> RateChange:
+    def _change(self, info: RecordingInfo, tempo: float) -> Resampler:
         source_hz = round(info.sampling_rate_hz * tempo, 4)
-        return RateChange.between(source_hz, self.config.sampling_rate_hz)
+        return Resampler.between(source_hz, self.config.sampling_rate_hz)
 
     def read(self, recording: int, start: int, tempo: float = 1.0) -> Example:
         """Read, resample, filter and normalise one window.
@@ -134,7 +134,7 @@ class WindowReader:
         }
 
     def _context(
-        self, info: RecordingInfo, change: RateChange, start: int, margin: int
+        self, info: RecordingInfo, change: Resampler, start: int, margin: int
     ) -> tuple[int, int]:
         """Say how many samples a filter may see before and after a window, at the model's rate."""
         length = self.config.num_samples
@@ -170,7 +170,7 @@ class WindowReader:
 
 @functools.lru_cache(maxsize=65_536)
 def _starts(
-    num_samples: int, gaps: tuple[tuple[int, int], ...], change: RateChange, length: int
+    num_samples: int, gaps: tuple[tuple[int, int], ...], change: Resampler, length: int
 ) -> Starts:
     return window_starts(num_samples, gaps, change, length)
 

@@ -88,24 +88,24 @@ def strata(targets: np.ndarray, subjects: np.ndarray) -> np.ndarray:
 
 
 def multiplicities(
-    subjects: np.ndarray, strata: np.ndarray, num_replicates: int = 1000, seed: int = 0
+    subjects: np.ndarray, strata: np.ndarray, num_resamples: int = 1000, seed: int = 0
 ) -> np.ndarray:
     """Draw all replicates at once; see ``multiplicity_blocks`` for many units.
 
     Args:
         subjects: [U].
         strata: [S], of ``strata``.
-        num_replicates: R.
+        num_resamples: R.
         seed: replicate i depends on it and i alone.
 
     Returns:
         [R, U] float64, how often each unit comes.
     """
-    return np.concatenate(list(multiplicity_blocks(subjects, strata, num_replicates, seed)))
+    return np.concatenate(list(multiplicity_blocks(subjects, strata, num_resamples, seed)))
 
 
 def multiplicity_blocks(
-    subjects: np.ndarray, strata: np.ndarray, num_replicates: int, seed: int
+    subjects: np.ndarray, strata: np.ndarray, num_resamples: int, seed: int
 ) -> Iterator[np.ndarray]:
     """Yield ``multiplicities`` some replicates at a time, [r, U], so that memory stays small."""
     names, subject_of_unit = np.unique(subjects, return_inverse=True)
@@ -116,8 +116,8 @@ def multiplicity_blocks(
     first, size = np.repeat(first, size), np.repeat(size, size)
     place_of_unit = np.argsort(order)[subject_of_unit]
     rows = max(1, _BLOCK_ELEMENTS // len(subjects))
-    for start in range(0, num_replicates, rows):
-        block = np.empty((min(rows, num_replicates - start), len(subjects)))
+    for start in range(0, num_resamples, rows):
+        block = np.empty((min(rows, num_resamples - start), len(subjects)))
         for row, values in enumerate(block):
             drawn = first + np.random.default_rng([seed, start + row]).integers(size)
             values[:] = np.bincount(drawn, minlength=len(order))[place_of_unit]
@@ -129,19 +129,19 @@ def replicate(
     subjects: np.ndarray,
     strata: np.ndarray,
     *,
-    num_replicates: int,
+    num_resamples: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
     """Measure every replicate.
 
     Args:
         measure: weights [r, U] -> named values [r, ...].
-        subjects, strata, num_replicates, seed: of ``multiplicities``.
+        subjects, strata, num_resamples, seed: of ``multiplicities``.
 
     Returns:
         Named values [R, ...].
     """
-    blocks = multiplicity_blocks(subjects, strata, num_replicates, seed)
+    blocks = multiplicity_blocks(subjects, strata, num_resamples, seed)
     measured = [measure(weights) for weights in blocks]
     return {name: np.concatenate([block[name] for block in measured]) for name in measured[0]}
 
@@ -168,7 +168,7 @@ def paired_difference(
     first: Predictions,
     second: Predictions,
     *,
-    num_replicates: int = 1000,
+    num_resamples: int = 1000,
     seed: int = 0,
 ) -> PairedDifference:
     """Compare two models on the same units and the same replicates.
@@ -176,7 +176,7 @@ def paired_difference(
     Args:
         metric: (predictions, weights [r, U]) -> [r].
         first, second: of the same units, subjects and targets, in the same order.
-        num_replicates, seed: of ``multiplicities``.
+        num_resamples, seed: of ``multiplicities``.
 
     Raises:
         DataError: they are not of the same units.
@@ -188,7 +188,7 @@ def paired_difference(
         return {"first": metric(first, weights), "second": metric(second, weights)}
 
     point = both(np.ones((1, first.num_units)))
-    drawn = replicate(both, first.subjects, groups, num_replicates=num_replicates, seed=seed)
+    drawn = replicate(both, first.subjects, groups, num_resamples=num_resamples, seed=seed)
     difference = drawn["first"] - drawn["second"]
     estimate = interval(difference, float((point["first"] - point["second"])[0]))
     share = float(np.mean(difference <= 0)) if np.isfinite(difference).all() else float("nan")

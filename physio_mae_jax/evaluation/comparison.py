@@ -8,15 +8,15 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation import metric_sets
 from physio_mae_jax.evaluation.comparison_text import render
 from physio_mae_jax.evaluation.markdown import words
+from physio_mae_jax.evaluation.pending_runs import check_complete, run_pending
 from physio_mae_jax.evaluation.results import plain
 from physio_mae_jax.evaluation.summary import Cell, Compared, ComparedEntry, summarise
-from physio_mae_jax.evaluation.working import do_all, require_done
-from physio_mae_jax.figures.comparison import Series, draw_comparison
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.entries import Entry
+from physio_mae_jax.plots.comparison import Series, draw_comparison
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.trials import Entry
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,7 +32,7 @@ class ComparisonRun:
         title: of the report.
         num_workers: processes that run entries.
         reports: whether the report is written at the end.
-        num_replicates: of the bootstrap.
+        num_resamples: of the bootstrap.
         describe: returns command, versions and devices for the report; a function, as asking for
             devices takes hold of them, which are the workers' until they are done.
     """
@@ -43,7 +43,7 @@ class ComparisonRun:
     title: str
     num_workers: int
     reports: bool
-    num_replicates: int
+    num_resamples: int
     describe: Callable[[], Mapping[str, Any]]
 
 
@@ -54,21 +54,21 @@ def compare_models(run: ComparisonRun) -> None:
         UserError: a worker failed, or another process is still at an entry.
     """
     names = [entry.name for entry in run.entries]
-    do_all(run.workdir, lambda: run.entries, run.num_workers)
+    run_pending(run.workdir, lambda: run.entries, run.num_workers)
     if not run.reports:
         return
-    require_done(run.workdir, names)
+    check_complete(run.workdir, names)
     compared = [Compared.read(run.workdir, entry) for entry in run.compared]
-    cells = summarise(compared, num_replicates=run.num_replicates)
+    cells = summarise(compared, num_resamples=run.num_resamples)
     series = _series(cells)
-    metric = words(measures.MAIN_METRICS[compared[0].predictions.kind])
-    picture = run.workdir / "figures" / "comparison.png"
-    artifacts.write_figure(picture, lambda: draw_comparison(series, metric, run.title))
+    metric = words(metric_sets.MAIN_METRICS[compared[0].predictions.kind])
+    picture = run.workdir / "plots" / "comparison.png"
+    atomic_files.write_figure(picture, lambda: draw_comparison(series, metric, run.title))
     how = run.describe()
     content = {"title": run.title, "how": how, "cells": cells, "shared": compared[0].context}
-    artifacts.write_json(run.workdir / "comparison.json", plain(content))
+    atomic_files.write_json(run.workdir / "comparison.json", plain(content))
     text = render(run.title, cells, compared[0], how)
-    artifacts.write_text(run.workdir / "comparison.md", text)
+    atomic_files.write_text(run.workdir / "comparison.md", text)
     _LOG.info("the table is in %s", run.workdir / "comparison.md")
 
 

@@ -3,11 +3,11 @@
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from physio_mae_jax.evaluation import measures, metrics
-from physio_mae_jax.evaluation.decisions import Decisions, uncalibrated_probabilities
+from physio_mae_jax.evaluation import metric_sets, metrics
+from physio_mae_jax.evaluation.calibration import Calibration, uncalibrated_probabilities
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import ClassResult, Evaluation
-from physio_mae_jax.figures.evaluation import MAX_CURVES, Agreement, Curve, Reliability
+from physio_mae_jax.plots.evaluation import MAX_CURVES, Agreement, Curve, Reliability
 from physio_mae_jax.printable import printable
 
 _GRID = np.linspace(0, 1, 501)
@@ -30,7 +30,7 @@ def roc_curves(
     predictions: Predictions, evaluation: Evaluation
 ) -> tuple[list[Curve], Curve | None]:
     """Return curves of some classes and the average over all: mean sensitivity at each 1 - spec."""
-    scores = measures.ranking_scores(predictions)
+    scores = metric_sets.ranking_scores(predictions)
     lines, averaged = [], []
     for k, row in enumerate(evaluation.by_class):
         if not row.is_absent:
@@ -47,7 +47,7 @@ def precision_recall_curves(
 
     Steps, as average precision sums them up: straight lines between points would promise more.
     """
-    scores = measures.ranking_scores(predictions)
+    scores = metric_sets.ranking_scores(predictions)
     lines, averaged = [], []
     for k, row in enumerate(evaluation.by_class):
         if not row.is_absent:
@@ -93,7 +93,7 @@ def confusion_table(
 
 
 def reliabilities(
-    predictions: Predictions, decisions: Decisions, evaluation: Evaluation
+    predictions: Predictions, decisions: Calibration, evaluation: Evaluation
 ) -> list[tuple[str, Reliability, Reliability]]:
     """Return name and bins before and after calibration of some classes; 5 units a bin or more."""
     before = uncalibrated_probabilities(predictions)

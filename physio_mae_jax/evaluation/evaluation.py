@@ -1,9 +1,9 @@
 """Judge predictions: figures with intervals, rare classes marked, subgroups, paired comparisons.
 
 Three habits of the field make figures look better than they are, and none is possible here.
-Thresholds chosen on what is judged: they come with the ``Decisions`` of validation. Macro averages
-that rest on classes with a handful of positives, or that silently drop them: both averages are
-given. Intervals that take the windows of a person for people: subjects are resampled.
+Thresholds chosen on what is evaluated: they come with the ``Calibration`` of validation. Macro
+averages that rest on classes with a handful of positives, or that silently drop them: both averages
+are given. Intervals that take the windows of a person for people: subjects are resampled.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.evaluation import measures, metrics
+from physio_mae_jax.evaluation import metric_sets, metrics
 from physio_mae_jax.evaluation.bootstrap import (
     Estimate,
     check_pair,
@@ -23,7 +23,7 @@ from physio_mae_jax.evaluation.bootstrap import (
     stratum_of,
     varies,
 )
-from physio_mae_jax.evaluation.decisions import Decisions, uncalibrated_probabilities
+from physio_mae_jax.evaluation.calibration import Calibration, uncalibrated_probabilities
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import (
     CalibrationResult,
@@ -39,32 +39,32 @@ _LEAST_SUBJECTS = 2
 
 def evaluate(
     test: Predictions,
-    decisions: Decisions,
+    decisions: Calibration,
     *,
-    num_replicates: int = 1000,
+    num_resamples: int = 1000,
     seed: int = 0,
-    least_positives: int = 10,
+    min_positives: int = 10,
 ) -> Evaluation:
     """Judge a model on people it has not seen.
 
     Args:
         test: what is judged.
         decisions: chosen on the validation of the same model.
-        num_replicates: of the bootstrap.
+        num_resamples: of the bootstrap.
         seed: of the bootstrap.
-        least_positives: a class with fewer positive or fewer negative units is rare; where a
+        min_positives: a class with fewer positive or fewer negative units is rare; where a
             subgroup has fewer of a class, the class is left out of its average.
 
     Raises:
         DataError: decisions are of another kind or of other classes.
     """
     decisions.check(test)
-    present, frequent = _classes(test, least_positives)
-    figures = _measure(test, decisions, num_replicates, seed)
+    present, frequent = _classes(test, min_positives)
+    figures = _measure(test, decisions, num_resamples, seed)
     return Evaluation(
         kind=test.kind,
         classes=test.classes,
-        main_metric=measures.MAIN_METRICS[test.kind],
+        main_metric=metric_sets.MAIN_METRICS[test.kind],
         num_units=test.num_units,
         num_subjects=len(np.unique(test.subjects)),
         num_subjects_decided_on=decisions.num_shared_subjects(test),
@@ -76,12 +76,12 @@ def evaluate(
         calibration=_calibration(test, decisions, present),
         confusion=_confusion(test, decisions),
         subgroups=judge_subgroups(
-            test, num_replicates=num_replicates, seed=seed, least_positives=least_positives
+            test, num_resamples=num_resamples, seed=seed, min_positives=min_positives
         ),
         num_unknown=num_unknown(test),
-        num_replicates=num_replicates,
+        num_resamples=num_resamples,
         seed=seed,
-        least_positives=least_positives,
+        min_positives=min_positives,
     )
 
 
@@ -89,9 +89,9 @@ def compare(
     evaluated: Mapping[str, Predictions],
     reference: str,
     *,
-    num_replicates: int = 1000,
+    num_resamples: int = 1000,
     seed: int = 0,
-    least_positives: int = 10,
+    min_positives: int = 10,
 ) -> tuple[Comparison, ...]:
     """Compare models with one of them on the same units and replicates.
 
@@ -101,7 +101,7 @@ def compare(
     Args:
         evaluated: predictions by the name of the model.
         reference: one of the names.
-        num_replicates, seed, least_positives: of ``evaluate``.
+        num_resamples, seed, min_positives: of ``evaluate``.
 
     Returns:
         Of each other model the difference over all classes and, where some are rare, without them.
@@ -112,8 +112,8 @@ def compare(
     if reference not in evaluated:
         raise DataError(f"no model {reference!r} to compare with; there is {', '.join(evaluated)}.")
     base = evaluated[reference]
-    name = measures.MAIN_METRICS[base.kind]
-    present, frequent = _classes(base, least_positives)
+    name = metric_sets.MAIN_METRICS[base.kind]
+    present, frequent = _classes(base, min_positives)
     sets = {name: present}
     if (frequent != present).any():
         sets[f"{name} without rare classes"] = frequent
@@ -123,10 +123,10 @@ def compare(
             continue
         check_pair(predictions, base)
         for words, classes in sets.items():
-            metric = functools.partial(measures.main_metric, classes=classes)
+            metric = functools.partial(metric_sets.main_metric, classes=classes)
             ones = np.ones(base.num_units)
             difference = paired_difference(
-                metric, predictions, base, num_replicates=num_replicates, seed=seed
+                metric, predictions, base, num_resamples=num_resamples, seed=seed
             )
             comparison = Comparison(
                 name=other,
@@ -195,16 +195,16 @@ class _Figures:
 
 
 def _measure(
-    predictions: Predictions, decisions: Decisions, num_replicates: int, seed: int
+    predictions: Predictions, decisions: Calibration, num_resamples: int, seed: int
 ) -> _Figures:
-    of_classes = measures.class_measure(predictions, decisions)
-    of_wholes = measures.unit_measure(predictions, decisions)
+    of_classes = metric_sets.class_measure(predictions, decisions)
+    of_wholes = metric_sets.unit_measure(predictions, decisions)
     strata = stratum_of(predictions)
     drawn = replicate(
         lambda weights: of_classes(weights) | of_wholes(weights),
         predictions.subjects,
         strata,
-        num_replicates=num_replicates,
+        num_resamples=num_resamples,
         seed=seed,
     )
     ones = np.ones((1, predictions.num_units))
@@ -220,10 +220,10 @@ def _measure(
 
 def _classes(predictions: Predictions, least: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes [K] bool that can be judged, and those of them that are not rare."""
-    present = measures.judged_classes(predictions, 1)
+    present = metric_sets.judged_classes(predictions, 1)
     if predictions.kind == "regression":
         return present, present
-    return present, measures.judged_classes(predictions, least)
+    return present, metric_sets.judged_classes(predictions, least)
 
 
 def _class_result(predictions: Predictions, k: int, rare: bool, figures: _Figures) -> ClassResult:
@@ -244,13 +244,13 @@ def _class_result(predictions: Predictions, k: int, rare: bool, figures: _Figure
 
 
 def _calibration(
-    predictions: Predictions, decisions: Decisions, present: np.ndarray
+    predictions: Predictions, decisions: Calibration, present: np.ndarray
 ) -> tuple[CalibrationResult, ...]:
     """Return the whole first, then every class."""
     if predictions.kind == "regression":
         return ()
     sides = [
-        measures.calibration_measure(probabilities, predictions.targets, predictions.kind)
+        metric_sets.calibration_measure(probabilities, predictions.targets, predictions.kind)
         for probabilities in (
             uncalibrated_probabilities(predictions),
             decisions.probabilities(predictions.logits),
@@ -271,7 +271,7 @@ def _calibration(
     return (*found[len(predictions.classes) :], *found[: len(predictions.classes)])
 
 
-def _confusion(predictions: Predictions, decisions: Decisions) -> tuple[tuple[int, ...], ...]:
+def _confusion(predictions: Predictions, decisions: Calibration) -> tuple[tuple[int, ...], ...]:
     if predictions.kind == "regression":
         return ()
     decided = decisions.decide(decisions.probabilities(predictions.logits))

@@ -9,18 +9,18 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.evaluation import measures
-from physio_mae_jax.evaluation.card import write_card
-from physio_mae_jax.evaluation.decisions import Decisions, read_decisions
+from physio_mae_jax.evaluation import metric_sets
+from physio_mae_jax.evaluation.calibration import Calibration, read_decisions
+from physio_mae_jax.evaluation.evaluated_run import EvaluatedRun, load_evaluation
 from physio_mae_jax.evaluation.evaluation import evaluate
-from physio_mae_jax.evaluation.judged import Judged, read_judged
+from physio_mae_jax.evaluation.finetune import EvaluationConfig
+from physio_mae_jax.evaluation.fold_pooling import pool
 from physio_mae_jax.evaluation.markdown import escape, named, number, table, words
-from physio_mae_jax.evaluation.pooling import pool
+from physio_mae_jax.evaluation.pending_runs import check_complete, run_pending
+from physio_mae_jax.evaluation.report import write_card
 from physio_mae_jax.evaluation.results import Evaluation, plain
-from physio_mae_jax.evaluation.trained import EvaluationConfig
-from physio_mae_jax.evaluation.working import do_all, require_done
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.entries import Entry
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.trials import Entry
 
 _LOG = logging.getLogger(__name__)
 
@@ -54,18 +54,18 @@ def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
     Raises:
         UserError: a worker failed, or another process is still at a fold.
     """
-    do_all(run.workdir, run.list_folds, run.num_workers)
+    run_pending(run.workdir, run.list_folds, run.num_workers)
     if not run.reports:
         return None
     names = [entry.name for entry in run.list_folds()]
-    require_done(run.workdir, names)
+    check_complete(run.workdir, names)
     folds = {name: _Fold.read(run.workdir / name) for name in names}
     predictions, decisions = pool([(fold.predictions, fold.decisions) for fold in folds.values()])
     result = evaluate(
         predictions,
         decisions,
-        num_replicates=run.config.num_replicates,
-        least_positives=run.config.least_positives,
+        num_resamples=run.config.num_resamples,
+        min_positives=run.config.min_positives,
     )
     context = {
         **run.describe(),
@@ -88,15 +88,15 @@ def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Fold(Judged):
+class _Fold(EvaluatedRun):
     """What a fold left behind, and the decisions of its validation."""
 
-    decisions: Decisions
+    decisions: Calibration
 
     @classmethod
     def read(cls, folder: Path) -> "_Fold":
         decisions = read_decisions(folder / "decisions.json")
-        return cls(decisions=decisions, **vars(read_judged(folder)))
+        return cls(decisions=decisions, **vars(load_evaluation(folder)))
 
 
 def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:
@@ -124,7 +124,7 @@ def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None
         "mean": dict(zip(names, means, strict=True)),
         "deviation": dict(zip(names, spread, strict=True)),
     }
-    artifacts.write_json(workdir / "subjects.json", plain(content))
+    atomic_files.write_json(workdir / "subjects.json", plain(content))
     rows = [
         [named(name), f"{fold.predictions.num_units:,}", *map(number, row)]
         for (name, fold), row in zip(folds.items(), values, strict=True)
@@ -132,9 +132,9 @@ def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None
     both = [f"{number(m)} ± {number(s)}" for m, s in zip(means, spread, strict=True)]
     rows.append(["mean ± s.d. over subjects", "", *both])
     note = (
-        f"{words(measures.MAIN_METRICS[kind])} and the rest of each person alone, by the model "
+        f"{words(metric_sets.MAIN_METRICS[kind])} and the rest of each person alone, by the model "
         "that never saw that person; a dash where a person lacks a class. The card of all together "
         "is evaluation.md; it ranks units of different people by models of different folds."
     )
     shown = table(["subject", "units", *map(words, names)], rows)
-    artifacts.write_text(workdir / "subjects.md", f"# {escape(title)}\n\n{shown}\n\n{note}\n")
+    atomic_files.write_text(workdir / "subjects.md", f"# {escape(title)}\n\n{shown}\n\n{note}\n")

@@ -15,7 +15,7 @@ import dataclasses
 
 import numpy as np
 
-from physio_mae_jax.evaluation.weighting import descending, dot, mean, ratio, running_sum
+from physio_mae_jax.evaluation.weighted import descending, dot, mean, ratio, running_sum
 
 
 def auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ import numpy as np
 
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.training.artifacts import whole_file
+from physio_mae_jax.training.atomic_files import atomic_write
 
 KINDS = ("multilabel", "multiclass", "regression")
 _FIELDS = ("kind", "classes", "unit_ids", "subjects", "logits", "targets")
@@ -83,7 +83,7 @@ class Predictions:
         """Write an npz file whole or not at all, of plain arrays without pickles."""
         arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in _FIELDS}
         arrays |= {f"{_ATTRIBUTE}{name}": values for name, values in self.attributes.items()}
-        with whole_file(path) as temporary, temporary.open("wb") as file:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
     @classmethod

@@ -6,7 +6,7 @@ the units of the targets.
 
 import numpy as np
 
-from physio_mae_jax.evaluation.weighting import mean, ratio
+from physio_mae_jax.evaluation.weighted import mean, ratio
 
 # A variance that is this share of the mean square, or less, is one of rounding errors.
 _ROUNDING = 1e-12

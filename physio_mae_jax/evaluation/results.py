@@ -90,7 +90,7 @@ class Evaluation:
             true positives, false negatives, false positives, true negatives. Empty in a regression.
         subgroups: by sex and age.
         num_unknown: units in no subgroup, by attribute.
-        num_replicates, seed, least_positives: of ``evaluation.evaluate``.
+        num_resamples, seed, min_positives: of ``evaluation.evaluate``.
     """
 
     kind: str
@@ -106,9 +106,9 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     subgroups: tuple[SubgroupResult, ...]
     num_unknown: Mapping[str, int]
-    num_replicates: int
+    num_resamples: int
     seed: int
-    least_positives: int
+    min_positives: int
 
     @property
     def main(self) -> Estimate:

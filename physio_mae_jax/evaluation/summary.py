@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation import metric_sets
 from physio_mae_jax.evaluation.bootstrap import (
     Estimate,
     check_pair,
@@ -14,7 +14,7 @@ from physio_mae_jax.evaluation.bootstrap import (
     replicate,
     stratum_of,
 )
-from physio_mae_jax.evaluation.judged import Judged, read_judged
+from physio_mae_jax.evaluation.evaluated_run import EvaluatedRun, load_evaluation
 
 # Shown beside the main metric, where a kind of task has them.
 _MORE = ("macro_average_precision", "macro_f1", "accuracy", "rmse", "pearson_r")
@@ -35,7 +35,7 @@ class ComparedEntry:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Compared(Judged):
+class Compared(EvaluatedRun):
     """What an entry left behind.
 
     Attributes:
@@ -47,7 +47,7 @@ class Compared(Judged):
     @classmethod
     def read(cls, workdir: Path, entry: ComparedEntry) -> "Compared":
         """Read the folder of an entry that is done."""
-        return cls(entry=entry, **vars(read_judged(workdir / entry.name)))
+        return cls(entry=entry, **vars(load_evaluation(workdir / entry.name)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -73,12 +73,12 @@ class Cell:
     difference: Estimate | None
 
 
-def summarise(compared: Sequence[Compared], *, num_replicates: int, seed: int = 0) -> list[Cell]:
+def summarise(compared: Sequence[Compared], *, num_resamples: int, seed: int = 0) -> list[Cell]:
     """Average over seeds and resample people, the same ones for every model.
 
     Args:
         compared: of the same units; the first one's row is the reference.
-        num_replicates, seed: of the bootstrap.
+        num_resamples, seed: of the bootstrap.
 
     Raises:
         DataError: they are not of the same units.
@@ -94,7 +94,7 @@ def summarise(compared: Sequence[Compared], *, num_replicates: int, seed: int = 
 
     points = measure(np.ones((1, first.num_units)))
     drawn = replicate(
-        measure, first.subjects, stratum_of(first), num_replicates=num_replicates, seed=seed
+        measure, first.subjects, stratum_of(first), num_resamples=num_resamples, seed=seed
     )
     reference = compared[0].entry.row
     cells = []
@@ -111,12 +111,14 @@ def summarise(compared: Sequence[Compared], *, num_replicates: int, seed: int = 
 
 def _mean_metric(group: Sequence[Compared], weights: np.ndarray) -> np.ndarray:
     """Return the main metric averaged over seeds, [R, U] -> [R]."""
-    return np.mean([measures.main_metric(one.predictions, weights) for one in group], axis=0)
+    return np.mean([metric_sets.main_metric(one.predictions, weights) for one in group], axis=0)
 
 
 def _cell(group: Sequence[Compared], mean: Estimate, difference: Estimate | None) -> Cell:
     ones = np.ones(group[0].predictions.num_units)
-    values = {one.entry.seed: float(measures.main_metric(one.predictions, ones)) for one in group}
+    values = {
+        one.entry.seed: float(metric_sets.main_metric(one.predictions, ones)) for one in group
+    }
     return Cell(
         row=group[0].entry.row,
         fraction=group[0].entry.fraction,

@@ -8,14 +8,14 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from physio_mae_jax.data.opening import open_data, require_part
+from physio_mae_jax.benchmarks.cases import Bench
+from physio_mae_jax.benchmarks.flops import Seen
+from physio_mae_jax.data.opening import open_data, require_split
 from physio_mae_jax.data.pipeline import training_batches
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.environment import check_attention, count_devices
 from physio_mae_jax.experiment.pretraining import build_task, loader_settings
+from physio_mae_jax.experiment.run_metadata import check_attention, count_devices
 from physio_mae_jax.experiment.settings import data_settings
-from physio_mae_jax.measurement.cases import Bench
-from physio_mae_jax.measurement.flops import Seen
 from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training.pretrain_step import PretrainTask
@@ -82,6 +82,6 @@ def _real_batches(
     """Open the data as training does."""
     data, cfg = data_settings(config.data), task.model.config
     opened = open_data(data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)
-    training = require_part(opened, "train", data)
+    training = require_split(opened, "train", data)
     dataset = training_batches(opened.reader, training, loader_settings(config, opened))
     return functools.partial(iter, dataset), opened.reader.config.num_channels

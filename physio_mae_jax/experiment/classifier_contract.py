@@ -5,9 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.contract import InputContract
+from physio_mae_jax.data.input_spec import InputSpec
+from physio_mae_jax.data.instances import TaskKind, UnitConfig
 from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.data.units import TaskKind, UnitConfig
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.training.checkpoint import WAY_OUT
 
@@ -48,7 +48,7 @@ class ClassifierContract:
 
     model: Mapping[str, Any]
     head: Mapping[str, Any]
-    input: InputContract
+    input: InputSpec
     split: Mapping[str, str]
     units: StoredUnits
     targets: Standard

@@ -8,23 +8,23 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from physio_mae_jax.data.units import Units
+from physio_mae_jax.data.instances import Units
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.encoders import (
-    StartingEncoder,
+from physio_mae_jax.experiment.pretrained_encoders import (
+    PretrainedEncoder,
     encoder_of_file,
     encoder_of_run,
 )
-from physio_mae_jax.experiment.environment import check_attention
+from physio_mae_jax.experiment.run_metadata import check_attention
 from physio_mae_jax.experiment.settings import model_settings, typed, whole_samples
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.convolutional_classifier import ConvolutionalClassifier
 from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.resnet import BASELINES
+from physio_mae_jax.models.resnet_classifier import ConvolutionalClassifier
 from physio_mae_jax.objectives.supervised import SupervisedConfig, class_weights
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
-    depth_multipliers,
+    layerwise_lr_scale,
     learning_rate_schedule,
     make_optimizer,
 )
@@ -33,7 +33,7 @@ from physio_mae_jax.training.supervised_step import SupervisedModel, SupervisedT
 MAE = "mae"
 
 
-class Beginning(NamedTuple):
+class EncoderInit(NamedTuple):
     """What a model sees, and what it begins with.
 
     Attributes:
@@ -45,7 +45,7 @@ class Beginning(NamedTuple):
     sampling_rate_hz: float
     num_samples: int
     config: MaeConfig | None
-    start: StartingEncoder | None
+    start: PretrainedEncoder | None
 
     @property
     def depth(self) -> int:
@@ -53,7 +53,7 @@ class Beginning(NamedTuple):
         return self.config.depth if self.config else 0
 
 
-def choose_beginning(config: ConfigDict) -> Beginning:
+def resolve_init(config: ConfigDict) -> EncoderInit:
     """Say what a model sees: what its encoder was trained on, unless told otherwise.
 
     Raises:
@@ -70,21 +70,21 @@ def choose_beginning(config: ConfigDict) -> Beginning:
                 f"architecture {config.architecture!r} has no encoder to begin with; leave out "
                 f"start and weights, or choose architecture {MAE!r}."
             )
-        return beginning_of_encoder(
-            config.start, config.weights, config.weights_config, config.unit_seconds
+        return init_from_encoder(
+            config.start, config.weights, config.weights_config, config.instance_seconds
         )
-    seconds = config.unit_seconds or config.window_seconds
+    seconds = config.instance_seconds or config.window_seconds
     if config.architecture != MAE:
         samples = whole_samples(seconds, config.sampling_rate_hz)
-        return Beginning(config.sampling_rate_hz, samples, None, None)
+        return EncoderInit(config.sampling_rate_hz, samples, None, None)
     model = model_settings(config.model, seconds, config.sampling_rate_hz)
     check_attention(model)
-    return Beginning(model.sampling_rate_hz, model.num_samples, model, None)
+    return EncoderInit(model.sampling_rate_hz, model.num_samples, model, None)
 
 
-def beginning_of_encoder(
+def init_from_encoder(
     run: str, weights: str, weights_config: str, window_seconds: float
-) -> Beginning:
+) -> EncoderInit:
     """Load an encoder.
 
     Args:
@@ -104,7 +104,7 @@ def beginning_of_encoder(
         start = encoder_of_file(weights, weights_config, window_seconds)
     else:
         start = encoder_of_run(run, window_seconds)
-    return Beginning(start.config.sampling_rate_hz, start.config.num_samples, start.config, start)
+    return EncoderInit(start.config.sampling_rate_hz, start.config.num_samples, start.config, start)
 
 
 def build_model(
@@ -128,13 +128,13 @@ def build_model(
 
 
 def build_task(
-    config: ConfigDict, beginning: Beginning, units: Units, num_channels: int
+    config: ConfigDict, beginning: EncoderInit, units: Units, num_channels: int
 ) -> tuple[SupervisedTask, dict[str, Any]]:
     """Make all that a step needs besides its state, and what checkpoints say of the model.
 
     Args:
         config: as ``configs/finetune.py`` makes it.
-        beginning: of ``choose_beginning``.
+        beginning: of ``resolve_init``.
         units: trained on.
         num_channels: M of the windows.
 
@@ -151,7 +151,7 @@ def build_task(
     if beginning.config is not None:
         shapes = _shapes(model, num_channels, beginning.num_samples)
         decay = config.layer_decay if beginning.start else 1.0
-        multipliers = depth_multipliers(shapes, decay, beginning.depth, config.frozen_blocks)
+        multipliers = layerwise_lr_scale(shapes, decay, beginning.depth, config.frozen_blocks)
     task = SupervisedTask(
         model=model,
         kind=units.kind,
@@ -159,14 +159,14 @@ def build_task(
         class_weights=class_weights(units.targets, units.kind, objective.balance),
         margin_on_labels=bool(config.head.arcface),
         frozen_encoder=bool(beginning.depth) and config.frozen_blocks == beginning.depth,
-        average_decay=config.average_decay,
+        ema_decay=config.ema_decay,
         optimizer=make_optimizer(optimizer, config.loop.num_steps, multipliers),
         learning_rate=learning_rate_schedule(optimizer, config.loop.num_steps),
     )
     return task, contract
 
 
-def _check_learning(config: ConfigDict, beginning: Beginning, kind: str) -> None:
+def _check_learning(config: ConfigDict, beginning: EncoderInit, kind: str) -> None:
     """Refuse settings that are out of range, contradict each other or would change nothing."""
     depth, objective = beginning.depth, config.objective
     if depth and not (-1 <= config.frozen_blocks <= depth and 0 < config.layer_decay <= 1):
@@ -174,8 +174,8 @@ def _check_learning(config: ConfigDict, beginning: Beginning, kind: str) -> None
             f"frozen_blocks={config.frozen_blocks} must be from -1 to {depth}, the encoder's "
             f"blocks, and layer_decay={config.layer_decay} in (0, 1]."
         )
-    if not 0 <= config.average_decay < 1:
-        raise ConfigError(f"average_decay is {config.average_decay}; it must be in [0, 1).")
+    if not 0 <= config.ema_decay < 1:
+        raise ConfigError(f"ema_decay is {config.ema_decay}; it must be in [0, 1).")
     if config.head.arcface and (not depth or kind != "multiclass" or objective.mixup):
         raise ConfigError(
             "head.arcface=True puts a margin on the one right class: it needs the architecture "

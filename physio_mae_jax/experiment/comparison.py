@@ -10,24 +10,24 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation.comparison import ComparisonRun
-from physio_mae_jax.evaluation.frozen import judge_frozen
+from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe
+from physio_mae_jax.evaluation.finetune import EvaluationConfig, finetune
 from physio_mae_jax.evaluation.summary import ComparedEntry
-from physio_mae_jax.evaluation.trained import EvaluationConfig, finetune
-from physio_mae_jax.experiment.classifiers import MAE, Beginning, beginning_of_encoder
-from physio_mae_jax.experiment.environment import how_it_came_about
+from physio_mae_jax.experiment.classifiers import MAE, EncoderInit, init_from_encoder
 from physio_mae_jax.experiment.finetuning import build_finetuning
-from physio_mae_jax.experiment.frozen import TRAINED, build_frozen
-from physio_mae_jax.experiment.labelled import LabelledData, open_labelled
-from physio_mae_jax.experiment.many import check_workers, keep_settings
+from physio_mae_jax.experiment.labelled_data import LabelledData, open_labelled
+from physio_mae_jax.experiment.probe import TRAINED, build_probe
+from physio_mae_jax.experiment.run_metadata import provenance
 from physio_mae_jax.experiment.settings import typed
+from physio_mae_jax.experiment.sweep import check_workers, keep_settings
 from physio_mae_jax.printable import printable
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.entries import Entry
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.trials import Entry
 
 # Rows that begin with the weights of --config.run; the others begin with nothing.
 _PRETRAINED = "pretrained"
-_SHARED = ("data", "units", "unit_seconds", "evaluation")
+_SHARED = ("data", "units", "instance_seconds", "evaluation")
 # They say how much of the table is made, and by whom, not what stands in it.
 _MAY_DIFFER = ("rows", "fractions", "seeds", "num_workers", "report")
 
@@ -54,7 +54,7 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
         check_settings({"seed": seed})
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
     check_workers(config.num_workers)
-    workdir = artifacts.prepare_workdir(workdir)
+    workdir = atomic_files.prepare_workdir(workdir)
     keep_settings(config, workdir, (*_MAY_DIFFER, *(row for row in known if row not in rows)))
     materials = _Materials(config)
     compared = [
@@ -70,8 +70,8 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
         title=f"{config.units.task} on {config.data.sets}: models compared",
         num_workers=config.num_workers,
         reports=config.report,
-        num_replicates=evaluation.num_replicates,
-        describe=how_it_came_about,
+        num_resamples=evaluation.num_resamples,
+        describe=provenance,
     )
 
 
@@ -82,9 +82,9 @@ class _Materials:
         self.config = config
 
     @functools.cached_property
-    def encoder(self) -> Beginning:
+    def encoder(self) -> EncoderInit:
         """The encoder of the run, for the window that all rows see."""
-        return beginning_of_encoder(self.config.run, "", "", self.config.unit_seconds)
+        return init_from_encoder(self.config.run, "", "", self.config.instance_seconds)
 
     @functools.cached_property
     def data(self) -> LabelledData:
@@ -103,7 +103,7 @@ def _doing(materials: _Materials, entry: ComparedEntry, strict: bool) -> Callabl
                 row.run = materials.config.run
             else:
                 begun = begun._replace(start=None)
-            judge_frozen(build_frozen(row, folder, strict=strict, beginning=begun, data=data))
+            evaluate_probe(build_probe(row, folder, strict=strict, beginning=begun, data=data))
             return
         if entry.row == _PRETRAINED:
             row.start = materials.config.run

@@ -9,17 +9,17 @@ from ml_collections import ConfigDict
 from physio_mae_jax.data.formats.folder import open_files
 from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource
-from physio_mae_jax.data.sets import JoinedSource, open_set, parse_set_names
+from physio_mae_jax.data.sets import ConcatSource, open_set, parse_set_names
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import make_split
 from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.settings import typed
 from physio_mae_jax.inference.encoder import Encoder
-from physio_mae_jax.inference.features import FeatureConfig, FeatureRun, process_share
-from physio_mae_jax.inference.settings import EncodingSettings
+from physio_mae_jax.inference.encoding_config import EncodingConfig
+from physio_mae_jax.inference.feature_extraction import FeatureConfig, FeatureRun, process_share
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 SAME_AS_RUN = "run"
@@ -38,7 +38,7 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
     check_settings(config)
     encoder = _encoder(config)
     sources = _sources(config)
-    joined = JoinedSource(sources, [range(len(source.recordings)) for source in sources])
+    joined = ConcatSource(sources, [range(len(source.recordings)) for source in sources])
     process_index, process_count = process_share(config.process_index, config.process_count)
     labels = [
         recording_labels(joined, range(len(joined.recordings)), task)
@@ -47,11 +47,11 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
     for task in labels:
         _LOG.info("labels of task %s: %s", task.task, ", ".join(task.classes))
     return FeatureRun(
-        workdir=artifacts.prepare_workdir(workdir),
+        workdir=atomic_files.prepare_workdir(workdir),
         config=FeatureConfig(
             format=config.format,
             recordings_per_shard=config.recordings_per_shard,
-            encoding=typed(EncodingSettings, "encoding", config.encoding.to_dict()),
+            encoding=typed(EncodingConfig, "encoding", config.encoding.to_dict()),
         ),
         encoder=encoder,
         source=joined,
@@ -117,7 +117,7 @@ def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:
     return [name for name in found[0] if all(f.get(name) == found[0][name] for f in found)]
 
 
-def _parts(config: ConfigDict, source: JoinedSource) -> dict[int, str]:
+def _parts(config: ConfigDict, source: ConcatSource) -> dict[int, str]:
     """Return the part of each recording, by a rule or as the encoder's run divided subjects."""
     rule = config.data.split
     if not rule:

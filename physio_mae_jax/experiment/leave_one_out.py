@@ -8,19 +8,19 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from physio_mae_jax.data.instances import UnitConfig, find_units
 from physio_mae_jax.data.opening import open_data
-from physio_mae_jax.data.units import UnitConfig, find_units
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.evaluation.finetune import EvaluationConfig, finetune
 from physio_mae_jax.evaluation.leave_one_out import LeaveOneOutRun
-from physio_mae_jax.evaluation.trained import EvaluationConfig, finetune
-from physio_mae_jax.experiment.classifiers import Beginning, choose_beginning
-from physio_mae_jax.experiment.environment import how_it_came_about
+from physio_mae_jax.experiment.classifiers import EncoderInit, resolve_init
 from physio_mae_jax.experiment.finetuning import build_finetuning
-from physio_mae_jax.experiment.many import check_workers, keep_settings
+from physio_mae_jax.experiment.run_metadata import provenance
 from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.experiment.sweep import check_workers, keep_settings
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.entries import Entry
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.trials import Entry
 
 _MAY_DIFFER = ("subjects", "num_workers", "report")
 _FEWEST = 3
@@ -46,7 +46,7 @@ def build_leave_one_out(config: ConfigDict, workdir: Path, *, strict: bool) -> L
             f"data.sets={config.data.sets!r}: leave subjects out of one data set at a time."
         )
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
-    workdir = artifacts.prepare_workdir(workdir)
+    workdir = atomic_files.prepare_workdir(workdir)
     keep_settings(config, workdir, _MAY_DIFFER)
     folds = _Folds(config, strict)
     return LeaveOneOutRun(
@@ -57,7 +57,7 @@ def build_leave_one_out(config: ConfigDict, workdir: Path, *, strict: bool) -> L
         config=evaluation,
         title=f"{config.units.task} on {config.data.sets}, each subject left out once",
         describe=lambda: {
-            **how_it_came_about(),
+            **provenance(),
             "split": {"rule": folds.rule("each"), "seed": config.data.split_seed},
             "seeds": {"training": config.seed},
             "checkpoint": config.start or config.weights or "from scratch",
@@ -74,8 +74,8 @@ class _Folds:
         self.strict = strict
 
     @functools.cached_property
-    def beginning(self) -> Beginning:
-        return choose_beginning(self.config)
+    def beginning(self) -> EncoderInit:
+        return resolve_init(self.config)
 
     def rule(self, subject: str) -> str:
         """Return the split rule of the fold that tests a subject."""

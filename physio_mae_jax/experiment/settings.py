@@ -92,7 +92,7 @@ def data_settings(section: Mapping[str, Any]) -> DataConfig:
     values = dict(section)
     values["augment"] = typed(AugmentConfig, "data.augment", subsection("data", section, "augment"))
     values["cohort"] = typed(CohortConfig, "data.cohort", subsection("data", section, "cohort"))
-    for name in ("band_hz", "tempo_range"):
+    for name in ("band_hz", "speed_perturbation"):
         if name in section:
             values[name] = tuple(section[name])
     return typed(DataConfig, "data", values)

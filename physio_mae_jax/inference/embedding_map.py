@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.figures.embedding_map import draw_points
+from physio_mae_jax.plots.embedding_map import draw_points
 
 METHODS = ("pca", "umap")
 

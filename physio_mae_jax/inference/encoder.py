@@ -12,13 +12,13 @@ import numpy as np
 from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.windows import WindowConfig
-from physio_mae_jax.figures.attention import AttendedWindow
-from physio_mae_jax.figures.reconstruction import ReconstructedWindow
-from physio_mae_jax.inference import preparing
+from physio_mae_jax.inference import recording_plan
 from physio_mae_jax.inference.arguments import made_of
+from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
+from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
-from physio_mae_jax.inference.given import Description, given_recordings, is_empty_batch
+from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings, is_empty_batch
 from physio_mae_jax.inference.inspection import (
     attend_window,
     hidden_columns,
@@ -27,12 +27,12 @@ from physio_mae_jax.inference.inspection import (
 )
 from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.pretrained import load_model, save_model
-from physio_mae_jax.inference.program import EncodingPrograms, mesh_for
 from physio_mae_jax.inference.report import EncodingReport, no_report
 from physio_mae_jax.inference.restoring import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
-from physio_mae_jax.inference.settings import EncodingSettings
-from physio_mae_jax.inference.trained import TrainedModel, fingerprint_of, load_checkpoint
+from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.local_paths import local_path
+from physio_mae_jax.plots.attention import AttendedWindow
+from physio_mae_jax.plots.reconstruction import ReconstructedWindow
 
 
 class Encoded(NamedTuple):
@@ -74,11 +74,11 @@ class Encoder:
         self.trained = trained
         self.batch_size = int(batch_size)
         self._num_devices = num_devices
-        self.programs = EncodingPrograms.of(
+        self.programs = CompiledEncoder.of(
             trained.contract.model,
             trained.autoencoder_params["encoder"],
             mesh,
-            channels_alone=trained.contract.channels_alone,
+            channel_independent=trained.contract.channel_independent,
         )
 
     @classmethod
@@ -186,11 +186,11 @@ class Encoder:
     def rows_of(self, names: Sequence[str], *, derive_leads: bool = False) -> tuple[str, ...]:
         """Return the rows of output='channels' of a recording with such channels."""
         planner = KnownChannels(self.channels, self.window.units, derive=derive_leads)
-        return preparing.rows_of(names, planner)
+        return recording_plan.rows_of(names, planner)
 
     def describe(self) -> str:
         """Say in words what it takes, what it does with it, and what comes out."""
-        return preparing.describe(self.trained, self.programs.config)
+        return recording_plan.describe(self.trained, self.programs.config)
 
     def encode(self, signal: Any, **settings: Any) -> Any:
         """Return embeddings; arguments as of ``encode_with_report``."""
@@ -221,7 +221,7 @@ class Encoder:
             units: of the channels, or one for all; '' where not known.
             gain: counts in one unit, where samples are a converter's counts.
             names: of the recordings, for the report.
-            **settings: of ``settings.EncodingSettings``: output='pooled', overlap=0.5,
+            **settings: of ``settings.EncodingConfig``: output='pooled', overlap=0.5,
                 derive_leads=False, unknown_channels='error', on_invalid='error'.
 
         Returns:
@@ -233,12 +233,12 @@ class Encoder:
         Raises:
             UserError: something is missing, unknown or broken; the message says the way out.
         """
-        choices = made_of(EncodingSettings, settings)
+        choices = made_of(EncodingConfig, settings)
         if choices.output == "pooled" and is_empty_batch(signal):
             # Pipelines may be given one.
             none = np.zeros((0, self.programs.config.width), np.float32)
             return Encoded(none, no_report(self.window))
-        description = Description(
+        description = SignalMetadata(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,
             units=units,
@@ -246,19 +246,19 @@ class Encoder:
             names=names,
         )
         given = given_recordings(signal, description)
-        preparing.refuse_clocks(given.recordings, self.channels)
+        recording_plan.refuse_clocks(given.recordings, self.channels)
         rows, report = self.encode_source(given.recordings, choices)
         report = dataclasses.replace(report, notes=(*given.notes, *report.notes))
         stacked = choices.output == "pooled" or not isinstance(signal, list | tuple)
         return Encoded(np.stack(rows) if stacked else rows, report)
 
     def encode_source(
-        self, source: SignalSource, settings: EncodingSettings
+        self, source: SignalSource, settings: EncodingConfig
     ) -> tuple[list[np.ndarray], EncodingReport]:
         """Encode every recording of a source whose gaps are known, each as ``encode`` does."""
         known = self.channels
         if settings.unknown_channels == "error":
-            preparing.check_known(source, known)
+            recording_plan.check_known(source, known)
         columns = self.programs.config.num_columns
         config = EngineConfig(
             window=self.window,
@@ -269,9 +269,9 @@ class Encoder:
         )
         planner = KnownChannels(known, self.window.units, derive=settings.derive_leads)
         engine = Engine(source, planner, self.programs, config)
-        prepared = preparing.prepare(engine, source, self.window, settings.on_invalid)
+        prepared = recording_plan.prepare(engine, source, self.window, settings.on_invalid)
         collected = engine.encode(prepared.plans)
-        return preparing.finish(prepared, collected, self.programs.config, settings.output)
+        return recording_plan.finish(prepared, collected, self.programs.config, settings.output)
 
     def reconstruct(
         self,
@@ -299,7 +299,7 @@ class Encoder:
         Raises:
             UserError: as there, or there is no such window.
         """
-        given = made_of(Description, description)
+        given = made_of(SignalMetadata, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
         hidden = hidden_columns(self.programs.config, hidden_seconds, hidden_ratio, seed)
         return reconstruct_window(self.trained, inspected, hidden)
@@ -326,7 +326,7 @@ class Encoder:
         Raises:
             UserError: as there, or there is no such window or layer.
         """
-        given = made_of(Description, description)
+        given = made_of(SignalMetadata, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
         return attend_window(self.trained, inspected, layer)
 

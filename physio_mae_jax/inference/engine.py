@@ -13,24 +13,24 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
-from physio_mae_jax.data.read_ahead import read_ahead
+from physio_mae_jax.data.prefetch import read_ahead
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import Example, WindowConfig, WindowReader
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.collected import Collected
-from physio_mae_jax.inference.program import (
-    EncodingPrograms,
+from physio_mae_jax.inference.compiled_encoder import (
+    CompiledEncoder,
     Output,
     batch_bucket,
     channel_bucket,
 )
+from physio_mae_jax.inference.overlap_averager import OverlapAverager
 from physio_mae_jax.inference.tiling import Tiling, tile
-from physio_mae_jax.signals.preprocess import RateChange
+from physio_mae_jax.signals.preprocess import Resampler
 
 
 def columns_of(info: RecordingInfo, window: WindowConfig, patch_samples: int) -> int:
     """Count the whole columns of a recording at the rate of the model's windows."""
-    change = RateChange.between(info.sampling_rate_hz, window.sampling_rate_hz)
+    change = Resampler.between(info.sampling_rate_hz, window.sampling_rate_hz)
     return change.length_after(info.num_samples) // patch_samples
 
 
@@ -81,7 +81,7 @@ class Engine:
         self,
         source: SignalSource,
         planner: ChannelPlanner,
-        programs: EncodingPrograms,
+        programs: CompiledEncoder,
         config: EngineConfig,
     ) -> None:
         self._source = source
@@ -135,11 +135,11 @@ class Engine:
             self._readers[key] = WindowReader(self._source, window, self._planner)
         return self._readers[key]
 
-    def encode(self, plans: Sequence[Plan]) -> list[Collected]:
+    def encode(self, plans: Sequence[Plan]) -> list[OverlapAverager]:
         """Encode recordings; returns what was collected of each."""
         cfg = self._programs.config
         collected = {
-            plan.recording: Collected.empty(
+            plan.recording: OverlapAverager.empty(
                 self._config.output, plan.num_channels, len(plan.tiling.coverage), cfg
             )
             for plan in plans
@@ -192,7 +192,7 @@ class Engine:
 
     def _collect(
         self,
-        collected: Mapping[int, Collected],
+        collected: Mapping[int, OverlapAverager],
         places: Sequence[_Place],
         batch: Mapping[str, np.ndarray],
         encoded: jax.Array,

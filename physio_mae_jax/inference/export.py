@@ -18,13 +18,13 @@ from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference import arguments
-from physio_mae_jax.inference.program import encode_windows
-from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.inference.compiled_encoder import encode_windows
+from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.channels import id_of_trained
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 _NUM_CHANNELS = Number(low=1, high=4096, whole=True, example=12)
@@ -63,11 +63,11 @@ def export_encoder(
     if num_channels is not None:
         channels = int(arguments.setting(num_channels, "num_channels", _NUM_CHANNELS))
     exported = _exported(trained, channels, platforms)
-    artifacts.prepare_workdir(place.parent, "path")
-    with artifacts.telling_a_full_disk(place.parent):
-        with artifacts.whole_file(place) as partial:
+    atomic_files.prepare_workdir(place.parent, "path")
+    with atomic_files.disk_full_as_user_error(place.parent):
+        with atomic_files.atomic_write(place) as partial:
             partial.write_bytes(exported.serialize())
-        artifacts.write_json(
+        atomic_files.write_json(
             place.with_name(f"{place.name}.json"), _calling(trained, channels, platforms)
         )
     return place
@@ -80,11 +80,11 @@ def _exported(trained: TrainedModel, channels: int, platforms: Sequence[str]) ->
         attention_implementation="xla",
     )
     params = trained.autoencoder_params["encoder"]
-    alone = trained.contract.channels_alone
+    alone = trained.contract.channel_independent
 
     def embed(signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array) -> jax.Array:
         batch = {"signal": signal, "channel_mask": channel_mask, "channel_ids": channel_ids}
-        latents = encode_windows(config, params, batch, channels_alone=alone)
+        latents = encode_windows(config, params, batch, channel_independent=alone)
         return pool_tokens(latents, channel_mask)
 
     (batch,) = export.symbolic_shape("b")

@@ -12,21 +12,21 @@ import numpy as np
 from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.figures.attention import AttendedWindow
-from physio_mae_jax.figures.reconstruction import ReconstructedWindow
 from physio_mae_jax.inference.arguments import listed, setting
-from physio_mae_jax.inference.given import Description, given_recordings
-from physio_mae_jax.inference.preparing import check_known, refuse_clocks
-from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings
+from physio_mae_jax.inference.recording_plan import check_known, refuse_clocks
+from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.models.stack import split_channels
 from physio_mae_jax.objectives.masking import chosen_columns_mask, num_visible
+from physio_mae_jax.plots.attention import AttendedWindow
+from physio_mae_jax.plots.reconstruction import ReconstructedWindow
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, wavelet_bank
-from physio_mae_jax.training.evaluation import redraw
+from physio_mae_jax.training.evaluation import reconstruct_masked
 
 _SECONDS = Number(low=0.0, high=1e9, example=60.0)
 _SHARE = Number(low=0.0, high=1.0, example=0.75)
@@ -53,7 +53,7 @@ def one_window(
     trained: TrainedModel,
     window: WindowConfig,
     signal: Any,
-    description: Description,
+    description: SignalMetadata,
     start_seconds: float,
 ) -> Inspected:
     """Cut a whole window out of one recording.
@@ -95,7 +95,7 @@ def reconstruct_window(
         ConfigError: all columns are hidden, or none.
     """
     model, contract = trained.autoencoder, trained.contract
-    alone, channels = contract.channels_alone, len(inspected.channels)
+    alone, channels = contract.channel_independent, len(inspected.channels)
     examples = _one_by_one(inspected.batch) if alone else inspected.batch
     mask = chosen_columns_mask(hidden, 1 if alone else channels, model.config)
     if alone:
@@ -113,7 +113,7 @@ def reconstruct_window(
     )
 
 
-_redraw = jax.jit(redraw, static_argnames=("model", "objective", "shape"))
+_redraw = jax.jit(reconstruct_masked, static_argnames=("model", "objective", "shape"))
 
 
 def hidden_columns(
@@ -170,7 +170,7 @@ def attend_window(trained: TrainedModel, inspected: Inspected, layer: int | None
     if layer is not None:
         layers = Number(low=-config.depth, high=config.depth - 1, whole=True, example=0)
         layer = int(setting(layer, "layer", layers))
-    alone = trained.contract.channels_alone
+    alone = trained.contract.channel_independent
     examples = _one_by_one(inspected.batch) if alone else inspected.batch
     params = trained.autoencoder_params["encoder"]
     received, between = _attended(config, params, examples)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.printable import printable
 
 _NOT_SAID = "Not said."

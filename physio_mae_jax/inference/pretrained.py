@@ -20,16 +20,16 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import show, typed
 from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened, user_path
 from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.model_card import Card, render_card
-from physio_mae_jax.inference.trained import TrainedModel, expected_params, named_arrays
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.model_contract import ModelContract
+from physio_mae_jax.inference.trained_model import TrainedModel, expected_params, named_arrays
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.model_spec import ModelSpec
 
 WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = "physio_mae_jax/2"
@@ -73,7 +73,7 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
     Raises:
         UserError: it cannot be written to.
     """
-    place = artifacts.prepare_workdir(folder, "folder")
+    place = atomic_files.prepare_workdir(folder, "folder")
     arrays = {n: np.ascontiguousarray(a) for n, a in named_arrays(trained.params).items()}
     weights = safetensors.numpy.save(arrays, {"format": FORMAT})
     description = {
@@ -85,11 +85,11 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
         "origin": Path(trained.origin).name,
         "versions": {name: metadata.version(name) for name in ("jax", "flax")},
     }
-    with artifacts.telling_a_full_disk(place):
-        with artifacts.whole_file(place / WEIGHTS) as partial:
+    with atomic_files.disk_full_as_user_error(place):
+        with atomic_files.atomic_write(place / WEIGHTS) as partial:
             partial.write_bytes(weights)
-        artifacts.write_text(place / CARD, render_card(trained, arrays, card))
-        artifacts.write_json(place / DESCRIPTION, sealed(description))
+        atomic_files.write_text(place / CARD, render_card(trained, arrays, card))
+        atomic_files.write_json(place / DESCRIPTION, sealed(description))
     return place
 
 
@@ -108,8 +108,10 @@ def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
         folder = _from_hub(str(name)) if allow_hub else _not_there(folder)
     path = folder / DESCRIPTION
     description = _description(path)
-    contract = ModelContract.from_json(description.contract, str(path))
-    trained_on = TrainingRecord.from_json(description.trained_on, f"{path}: trained_on", _WAY_OUT)
+    contract = ModelSpec.from_json(description.contract, str(path))
+    trained_on = TrainingProvenance.from_json(
+        description.trained_on, f"{path}: trained_on", _WAY_OUT
+    )
     arrays = _weights(folder / WEIGHTS, description.weights)
     params = _tree(arrays, contract, folder / WEIGHTS)
     return TrainedModel(contract, params, trained_on, str(name))
@@ -173,7 +175,7 @@ def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _tree(arrays: Mapping[str, np.ndarray], contract: ModelContract, path: Path) -> Any:
+def _tree(arrays: Mapping[str, np.ndarray], contract: ModelSpec, path: Path) -> Any:
     """Put arrays in their places, refusing any that is missing, too many or of another shape."""
     abstract = expected_params(contract, str(path.with_name(DESCRIPTION)))
     leaves, tree = jax.tree_util.tree_flatten_with_path(abstract)

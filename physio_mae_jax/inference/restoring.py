@@ -9,11 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.inference.pretrained import load_model
-from physio_mae_jax.inference.trained import TrainedModel, load_checkpoint
-from physio_mae_jax.training.model_contract import ModelContract
+from physio_mae_jax.inference.trained_model import TrainedModel, load_checkpoint
+from physio_mae_jax.training.model_spec import ModelSpec
 
 CHECKPOINT, PRETRAINED = "checkpoint", "pretrained"
 
@@ -87,8 +87,8 @@ def of_plain(content: Mapping[str, Any]) -> TrainedModel:
     """
     where, way_out = "a saved encoder", "save it again with this version."
     return TrainedModel(
-        contract=ModelContract.from_json(json.loads(content["contract"]), where),
+        contract=ModelSpec.from_json(json.loads(content["contract"]), where),
         params=content["params"],
-        trained_on=TrainingRecord.from_json(content["trained_on"], where, way_out),
+        trained_on=TrainingProvenance.from_json(content["trained_on"], where, way_out),
         origin=content["origin"],
     )

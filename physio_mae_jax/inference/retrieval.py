@@ -5,7 +5,7 @@ its own match, the windows of all subjects ('all'), of other subjects only ('acr
 same subject only ('within', where only the timing of beats helps). The encoder before training
 and chance are measured beside it.
 
-On synthetic data, where it is known, ``inference.delay`` asks the same encoders for the pulse
+On synthetic data, where it is known, ``inference.delay_probe`` asks the same encoders for the pulse
 transit time.
 """
 
@@ -20,13 +20,13 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.windows import WindowReader, spread_windows
-from physio_mae_jax.figures.retrieval import draw_retrieval
-from physio_mae_jax.inference.batches import map_windows, stack_windows
-from physio_mae_jax.inference.delay import probe_delay
+from physio_mae_jax.inference.batched_map import map_windows, stack_windows
+from physio_mae_jax.inference.delay_probe import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
+from physio_mae_jax.plots.retrieval import draw_retrieval
 from physio_mae_jax.printable import Lines, printable
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.pretrain_step import MODEL_INPUTS
 
 _LOG = logging.getLogger(__name__)
@@ -109,17 +109,17 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
         }
         if run.true_delay_seconds is not None:
             results[encoder]["delay"] = delay_probe(run, params)
-    artifacts.write_json(run.workdir / "retrieval.json", results)
+    atomic_files.write_json(run.workdir / "retrieval.json", results)
     text = retrieval_table(results)
-    artifacts.write_text(run.workdir / "retrieval.md", text)
-    picture = run.workdir / "figures" / "retrieval.png"
-    artifacts.write_figure(picture, lambda: draw_retrieval(results))
+    atomic_files.write_text(run.workdir / "retrieval.md", text)
+    picture = run.workdir / "plots" / "retrieval.png"
+    atomic_files.write_figure(picture, lambda: draw_retrieval(results))
     _LOG.info("\n%s", Lines(text))
     return results
 
 
 def delay_probe(run: RetrievalRun, params: Params) -> dict[str, Any]:
-    """Ask an encoder for the delays of held-out recordings, see ``inference.delay``."""
+    """Ask an encoder for the delays of held-out recordings, see ``inference.delay_probe``."""
     assert run.true_delay_seconds is not None
     columns = jax.jit(lambda params, batch: _column_latents(run.model, params, batch))
     stride = max(1, len(run.training) // run.config.probe_recordings)

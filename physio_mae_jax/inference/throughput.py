@@ -15,12 +15,12 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.formats.folder import open_files
-from physio_mae_jax.data.scanned import ScannedRecordings
-from physio_mae_jax.data.sets import JoinedSource
+from physio_mae_jax.data.gap_scan import ScannedRecordings
+from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.inference.arguments import setting
 from physio_mae_jax.inference.encoder import Encoder
-from physio_mae_jax.inference.settings import EncodingSettings
+from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.rates import check_rate
 
@@ -90,13 +90,13 @@ def measure_files(
     encoder: Encoder, paths: Sequence[str], *, num_threads: int = 0, repeats: int = 3
 ) -> Throughput:
     """Encode files from opening them to their embeddings; channels not known are left out."""
-    settings = EncodingSettings(
+    settings = EncodingConfig(
         unknown_channels="leave_out", on_invalid="skip", num_threads=num_threads
     )
 
     def encode() -> tuple[int, int]:
         source = open_files(paths)
-        joined = JoinedSource([source], [range(len(source.recordings))])
+        joined = ConcatSource([source], [range(len(source.recordings))])
         scanned = ScannedRecordings(joined, range(len(joined.recordings)), skip_unreadable=True)
         _, report = encoder.encode_source(scanned, settings)
         return len(report.recordings), report.num_windows

@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from physio_mae_jax.data.stretches import Starts
+from physio_mae_jax.data.window_starts import Starts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

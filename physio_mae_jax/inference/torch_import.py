@@ -15,7 +15,7 @@ import numpy as np
 
 from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference import torch_layout
+from physio_mae_jax.inference import parameter_mapping
 from physio_mae_jax.inference.torch_arguments import checked_arguments
 from physio_mae_jax.inference.torch_weights import Params, Weights
 from physio_mae_jax.models.config import MaeConfig
@@ -88,21 +88,21 @@ def import_state_dict(
     sizes = _ENCODER_SIZES | (_DECODER_SIZES if has_decoder else {})
     config = checked_arguments(config, (*sizes, "cwt_scales"))
     cfg = _model_config(config, names, sizes)
-    params: Params = {"encoder": torch_layout.encoder(weights, cfg)}
+    params: Params = {"encoder": parameter_mapping.encoder(weights, cfg)}
     if has_decoder:
-        params["decoder"] = torch_layout.decoder(weights, cfg)
+        params["decoder"] = parameter_mapping.decoder(weights, cfg)
     model: nn.Module = MaskedAutoencoder(cfg)
     if any(name.startswith("proj_head.") for name in names):
         width = weights.size("proj_head.2.weight", axis=0, default=256)
         params = {
             "autoencoder": params,
-            "projection": torch_layout.projection(weights, cfg.width, width),
+            "projection": parameter_mapping.projection(weights, cfg.width, width),
         }
         temperature = float(config.get("temperature", _TEMPERATURE))
         model = ContrastiveAutoencoder(cfg, width, temperature)
     elif any(name.startswith("head.") for name in names) and not has_decoder:
         head = _head_config(weights, config)
-        params |= torch_layout.classification_head(weights, cfg, head)
+        params |= parameter_mapping.classification_head(weights, cfg, head)
         model = Classifier(cfg, head)
     weights.refuse_problems()
     params = jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, np.float32), params)
@@ -147,7 +147,7 @@ def _model_config(
             difference_planes=joint or bool(config.get("use_diff", False)),
         ),
         decoder_attention="joint",
-        channel_identity=False,
+        channel_embedding=False,
         **values,
     )
 

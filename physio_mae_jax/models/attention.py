@@ -5,11 +5,11 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.config import AttentionImplementation
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.channel_attention import MOST_CHANNELS, attend_across_channels
 from physio_mae_jax.models.kernels.rotary import project_and_rotate
-from physio_mae_jax.models.layers import LastProduct, LinearParameters, linear
-from physio_mae_jax.models.neighbourhood import Neighbourhood
+from physio_mae_jax.models.layers import DenseParams, SplitMatmul, linear
+from physio_mae_jax.models.local_attention import LocalAttention
+from physio_mae_jax.models.rematerialization import keep
 from physio_mae_jax.models.residual import Branch
 from physio_mae_jax.models.rotary import Rotation, rotate
 
@@ -35,11 +35,11 @@ class MultiHeadAttention(nn.Module):
         flat = mixed.reshape(shape)
         if self.rank_ratio:
             return Branch(linear(shape[-1], self.rank_ratio, self.dtype, "output")(flat))
-        kernel, bias = LinearParameters(shape[-1], self.dtype, name="output")(shape[-1])
+        kernel, bias = DenseParams(shape[-1], self.dtype, name="output")(shape[-1])
         return Branch(jnp.dot(flat, kernel), bias)
 
     @property
-    def is_asked_for(self) -> bool:
+    def sow_weights(self) -> bool:
         """Whether the caller wants to know who attends to whom.
 
         While parameters are made every collection may be written to, and none is asked for.
@@ -60,7 +60,7 @@ class Attention(MultiHeadAttention):
         tokens: jax.Array,
         rotation: Rotation,
         key_mask: jax.Array | None,
-        near: Neighbourhood,
+        near: LocalAttention,
     ) -> Branch:
         """Attend over T and return what is added to [B, T, D].
 
@@ -72,7 +72,7 @@ class Attention(MultiHeadAttention):
         """
         query, key, value = self._queries_keys_and_values(tokens, rotation)
         query, key, value = keep(query), keep(key), keep(value)
-        if self.is_asked_for:
+        if self.sow_weights:
             self.sow(ATTENTION, "received", _received(query, key, key_mask, near))
         attend = _plain if self.implementation == "xla" else _by_cudnn
         mixed = attend(
@@ -88,7 +88,7 @@ class Attention(MultiHeadAttention):
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
         """Make queries, keys and values of [B, T, D]: [B, T, h, d] each, the first two turned."""
         if self.implementation == "fused":
-            last = LastProduct(3 * tokens.shape[-1], self.rank_ratio, self.dtype, name="qkv")
+            last = SplitMatmul(3 * tokens.shape[-1], self.rank_ratio, self.dtype, name="qkv")
             return project_and_rotate(*last(tokens), rotation, self.num_heads)
         query, key, value = (
             part[:, :, 0] for part in jnp.split(self.split_heads(tokens), 3, axis=2)
@@ -116,7 +116,7 @@ class ChannelAttention(MultiHeadAttention):
             channel_mask: [B, M] bool, False = never attended to.
         """
         qkv = keep(self.split_heads(tokens))
-        if self.is_asked_for:
+        if self.sow_weights:
             (query, key, _), key_mask = _sorted_by_place(qkv, channel_mask)
             self.sow(ATTENTION, "pairs", _weights(query, key, key_mask))
         is_kernel = self.implementation == "fused" and tokens.shape[1] <= MOST_CHANNELS
@@ -155,7 +155,7 @@ def _weights(query: jax.Array, key: jax.Array, key_mask: jax.Array | None) -> ja
 
 
 def _received(
-    query: jax.Array, key: jax.Array, query_mask: jax.Array | None, near: Neighbourhood
+    query: jax.Array, key: jax.Array, query_mask: jax.Array | None, near: LocalAttention
 ) -> jax.Array:
     """Return the weight that each token gets, averaged over heads and the queries that count.
 

@@ -9,12 +9,12 @@ from jax.experimental.layout import Layout, with_layout_constraint
 
 from physio_mae_jax.models.attention import Attention, ChannelAttention, MultiHeadAttention
 from physio_mae_jax.models.config import AttentionImplementation
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.layers import Mlp
-from physio_mae_jax.models.neighbourhood import Neighbourhood
+from physio_mae_jax.models.local_attention import LocalAttention
+from physio_mae_jax.models.rematerialization import keep
 from physio_mae_jax.models.residual import Branch, ResidualNorm, TemporalSmoothing
 from physio_mae_jax.models.rotary import Rotation
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 _Kind = TypeVar("_Kind", bound=MultiHeadAttention)
 
@@ -29,7 +29,7 @@ class BlockSettings(NamedTuple):
         mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
         channel_attention: attend across channels.
         channel_smoothing: smooth along time before that.
-        num_time_blocks: by which a sequence is cut, see ``Neighbourhood``.
+        num_time_blocks: by which a sequence is cut, see ``LocalAttention``.
     """
 
     num_heads: int
@@ -80,7 +80,7 @@ class Block(nn.Module):
         """
         cfg = self.settings
         if self.pin_layout:
-            tokens = each_device_its_own(_in_order_of_axes, tokens)
+            tokens = shard_map_batch(_in_order_of_axes, tokens)
         batch, sequences, places, rows, width = tokens.shape
         key_mask = None
         if token_mask is not None:
@@ -90,7 +90,7 @@ class Block(nn.Module):
             normed.reshape(batch * sequences, places * rows, width),
             Rotation(*(jnp.repeat(angle, sequences, axis=0) for angle in rotation)),
             key_mask,
-            Neighbourhood.of(places, rows, cfg.num_time_blocks),
+            LocalAttention.of(places, rows, cfg.num_time_blocks),
         )
         if sequences > 1 and cfg.channel_attention:
             tokens = keep(branch.added_to(tokens))

@@ -46,7 +46,7 @@ class MaeConfig:
             normalisation, before the patches; 'folded' has none of these, as weights of the
             original need, whose batch normalisation is part of the convolution once trained.
         waveform_head_norm: normalise within the head that predicts samples.
-        channel_identity: add a learned vector for the name of each channel to the tokens.
+        channel_embedding: add a learned vector for the name of each channel to the tokens.
         decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
         num_channel_names: names of ``signals.vocabulary`` that have a vector; the others are
             "unknown" to the model, as they were when it was trained.
@@ -84,7 +84,7 @@ class MaeConfig:
     waveform_branch: bool = True
     convolutional_stem: str = "none"
     waveform_head_norm: bool = True
-    channel_identity: bool = True
+    channel_embedding: bool = True
     decoder_channel_identity: bool = False
     num_channel_names: int = NUM_FIRST_NAMES
     attention_implementation: AttentionImplementation = "xla"

@@ -16,7 +16,7 @@ from physio_mae_jax.models.stack import (
     place_tokens,
     split_channels,
 )
-from physio_mae_jax.models.tokenizer import channel_identity
+from physio_mae_jax.models.tokenizer import channel_embedding
 from physio_mae_jax.signals import patches
 
 
@@ -97,7 +97,7 @@ class Decoder(nn.Module):
         )
         tokens = tokens + position.astype(cfg.dtype)
         if cfg.decoder_channel_identity:
-            tokens = tokens + channel_identity(channel_ids, cfg.decoder_width, cfg, "channel")
+            tokens = tokens + channel_embedding(channel_ids, cfg.decoder_width, cfg, "channel")
         tokens = self._mix(tokens, front, channel_mask)
         if predicted_ids is not None:
             tokens = patches.take_columns(tokens, predicted_ids, axis=2)

@@ -4,8 +4,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.gelu import gelu_and_product
+from physio_mae_jax.models.rematerialization import keep
 
 NORM_EPSILON = 1e-5
 
@@ -62,7 +62,7 @@ def linear(
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=linear_init, name=name)
 
 
-class LastProduct(nn.Module):
+class SplitMatmul(nn.Module):
     """A linear layer without bias but for its last product, which is the caller's.
 
     Attributes:
@@ -99,7 +99,7 @@ class _Restoring(nn.Module):
         return kernel.astype(self.dtype)
 
 
-class LinearParameters(nn.Module):
+class DenseParams(nn.Module):
     """Matrix and bias of a linear layer of full rank, for whoever does its work in passing.
 
     Attributes:
@@ -144,9 +144,9 @@ class Mlp(nn.Module):
         """Map [..., D] to [..., D]."""
         width = tokens.shape[-1]
         if self.fused and not self.rank_ratio:
-            kernel, bias = LinearParameters(4 * width, self.dtype, name="expand")(width)
+            kernel, bias = DenseParams(4 * width, self.dtype, name="expand")(width)
             hidden = jnp.dot(tokens, kernel)
-            second, second_bias = LinearParameters(width, self.dtype, name="contract")(4 * width)
+            second, second_bias = DenseParams(width, self.dtype, name="contract")(4 * width)
             return gelu_and_product(hidden, bias, second) + second_bias.astype(self.dtype)
         hidden = keep(linear(4 * width, self.rank_ratio, self.dtype, "expand")(tokens))
         return linear(width, self.rank_ratio, self.dtype, "contract")(gelu(hidden))

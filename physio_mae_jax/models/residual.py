@@ -7,38 +7,38 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels import layer_norm as norm_kernel
 from physio_mae_jax.models.kernels.smoothing import smooth_and_normalise
 from physio_mae_jax.models.layers import NORM_EPSILON
+from physio_mae_jax.models.rematerialization import keep
 
 
 class Branch(NamedTuple):
-    """What is added to tokens: ``values + takes_part · bias``.
+    """What is added to tokens: ``values + example_mask · bias``.
 
     The parts are kept apart for whoever adds them all in one pass.
 
     Attributes:
         values: [..., D], as many as the tokens.
         bias: [D], None where ``values`` have it already.
-        takes_part: [B] float32, 0 for examples whose ``values`` are 0 and that the bias leaves
+        example_mask: [B] float32, 0 for examples whose ``values`` are 0 and that the bias leaves
             alone too; None where there are none.
     """
 
     values: jax.Array
     bias: jax.Array | None = None
-    takes_part: jax.Array | None = None
+    example_mask: jax.Array | None = None
 
-    def of_those(self, takes_part: jax.Array) -> "Branch":
+    def of_those(self, example_mask: jax.Array) -> "Branch":
         """Leave the branch to the examples that take part [B] bool.
 
         Of the others ``values`` are 0 already where ``bias`` is kept apart.
         """
-        takes_part = takes_part.astype(jnp.float32)
+        example_mask = example_mask.astype(jnp.float32)
         if self.bias is not None:
-            return self._replace(takes_part=takes_part)
+            return self._replace(example_mask=example_mask)
         rest = [1] * (self.values.ndim - 1)
-        return Branch(self.values * takes_part.reshape(-1, *rest).astype(self.values.dtype))
+        return Branch(self.values * example_mask.reshape(-1, *rest).astype(self.values.dtype))
 
     def added_to(self, tokens: jax.Array) -> jax.Array:
         """Return [B, ..., D] tokens and the branch."""
@@ -46,9 +46,9 @@ class Branch(NamedTuple):
         if self.bias is None:
             return tokens + values
         bias = self.bias.astype(tokens.dtype)
-        if self.takes_part is not None:
-            takes_part = self.takes_part.reshape(-1, *[1] * (tokens.ndim - 1))
-            bias = bias * takes_part.astype(tokens.dtype)
+        if self.example_mask is not None:
+            example_mask = self.example_mask.reshape(-1, *[1] * (tokens.ndim - 1))
+            bias = bias * example_mask.astype(tokens.dtype)
         return tokens + (values + bias)
 
 
@@ -140,7 +140,7 @@ def _by_kernels(
             tokens,
             branch.values.reshape(tokens.shape),
             none if branch.bias is None else branch.bias,
-            all_of_it if branch.takes_part is None else branch.takes_part,
+            all_of_it if branch.example_mask is None else branch.example_mask,
             scale,
             bias,
             NORM_EPSILON,

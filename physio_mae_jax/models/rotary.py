@@ -31,11 +31,11 @@ def rotate(heads: jax.Array, rotation: Rotation) -> jax.Array:
     """Rotate [B, T, h, d] by its angles; first half against second half, not interleaved."""
     first, second = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
     cos, sin = rotation.cos[:, :, None, :], rotation.sin[:, :, None, :]
-    rotated = jnp.concatenate(turn_halves(first, second, cos, sin), axis=-1)
+    rotated = jnp.concatenate(rotate_half(first, second, cos, sin), axis=-1)
     return rotated.astype(heads.dtype)
 
 
-def turn_halves(
+def rotate_half(
     first: jax.Array, second: jax.Array, cos: jax.Array, sin: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     """Turn both halves of heads by their angles."""

@@ -11,13 +11,13 @@ import numpy as np
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.block import Block, BlockSettings
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.kept import KEPT
 from physio_mae_jax.models.layers import layer_norm
+from physio_mae_jax.models.rematerialization import KEPT
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.signals import patches
 
 
-def _is_dear(primitive: Any, *_: Any, **parameters: Any) -> bool:
+def _is_saveable(primitive: Any, *_: Any, **parameters: Any) -> bool:
     """Say whether a result is marked, or cuDNN's attention, whose statistics cannot be."""
     is_marked = primitive.name == "name" and parameters["name"] == KEPT
     return is_marked or primitive.name.startswith("dot_product_attention_fwd")
@@ -25,7 +25,7 @@ def _is_dear(primitive: Any, *_: Any, **parameters: Any) -> bool:
 
 # What is kept of a block's forward pass for its backward pass.
 _REMAT_POLICIES = {
-    "elementwise": _is_dear,
+    "elementwise": _is_saveable,
     "full": jax.checkpoint_policies.nothing_saveable,
 }
 

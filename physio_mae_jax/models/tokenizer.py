@@ -84,8 +84,8 @@ class Tokenizer(nn.Module):
         if column_ids is not None:
             position = jnp.take(position[0], column_ids, axis=0)
         tokens = tokens + position[:, None].astype(cfg.dtype)
-        if cfg.channel_identity:
-            tokens = tokens + channel_identity(channel_ids, cfg.width, cfg, "channel")
+        if cfg.channel_embedding:
+            tokens = tokens + channel_embedding(channel_ids, cfg.width, cfg, "channel")
         return tokens
 
     def _project(self, name: str, values: jax.Array) -> jax.Array:
@@ -97,7 +97,7 @@ class Tokenizer(nn.Module):
         return layer_norm(f"{name}_norm", cfg.dtype)(projected)
 
 
-def channel_identity(channel_ids: jax.Array, width: int, cfg: MaeConfig, name: str) -> jax.Array:
+def channel_embedding(channel_ids: jax.Array, width: int, cfg: MaeConfig, name: str) -> jax.Array:
     """Look up the learned vector of each channel's name: [B, M] -> [B, M, 1, 1, D]."""
     table = nn.Embed(cfg.num_channel_names, width, embedding_init=_init_names, name=name)
     # A name that got its place after the model was made is unknown to it.

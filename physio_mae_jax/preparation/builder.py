@@ -29,7 +29,7 @@ from physio_mae_jax.preparation.recording import Layout
 from physio_mae_jax.preparation.report import PreparationReport, word_refusals
 from physio_mae_jax.preparation.shards import (
     UNREADABLE,
-    Refusal,
+    RejectedRecording,
     ShardSummary,
     ShardTask,
     read_summary,
@@ -37,12 +37,12 @@ from physio_mae_jax.preparation.shards import (
 )
 from physio_mae_jax.preparation.staging import (
     LOCK,
+    disk_full_as_user_error,
     hold,
     link,
     refuse_existing,
     remove_remains,
     replace_folder,
-    telling_a_full_disk,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         """
         folder = Path(self.data_dir)
         staging = folder.parent / f".preparing-{self.version}"
-        with telling_a_full_disk(folder.parent):
+        with disk_full_as_user_error(folder.parent):
             remove_remains(staging, folder)
             refuse_existing(folder, overwrite)
             with hold(staging):
@@ -259,10 +259,10 @@ def builder_of(layout: Layout) -> type[RecordingBuilder]:
 
 def _join(
     summaries: Sequence[ShardSummary],
-) -> tuple[list[PreparedRecord], list[Refusal]]:
+) -> tuple[list[PreparedRecord], list[RejectedRecording]]:
     """Count the examples of the records through all shards."""
     records: list[PreparedRecord] = []
-    refusals: list[Refusal] = []
+    refusals: list[RejectedRecording] = []
     first = 0
     for summary in summaries:
         records += [

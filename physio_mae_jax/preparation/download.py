@@ -25,7 +25,7 @@ from physio_mae_jax.preparation.checksums import (
     parse_checksums,
     sha256_of,
 )
-from physio_mae_jax.preparation.server import Response, Server, TransientError
+from physio_mae_jax.preparation.http_client import Response, Server, TransientError
 
 _T = TypeVar("_T")
 _LOCK = ".download.lock"

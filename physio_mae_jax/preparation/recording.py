@@ -49,7 +49,7 @@ class LabelTask:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Marks:
+class Annotations:
     """Labelled places of a recording, in samples of its signal.
 
     Attributes:
@@ -62,7 +62,7 @@ class Marks:
     label: np.ndarray
 
     @classmethod
-    def of(cls, marks: Sequence[tuple[int, int, int]]) -> "Marks":
+    def of(cls, marks: Sequence[tuple[int, int, int]]) -> "Annotations":
         """Make marks of (start, stop, label) triples, in ascending order."""
         table = np.asarray(sorted(marks), np.int64).reshape(-1, 3)
         return cls(start=table[:, 0], stop=table[:, 1], label=table[:, 2].astype(np.int16))
@@ -106,7 +106,7 @@ class Recording:
     units: tuple[str, ...]
     sampling_rate_hz: float
     labels: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    marks: Mapping[str, Marks] = dataclasses.field(default_factory=dict)
+    marks: Mapping[str, Annotations] = dataclasses.field(default_factory=dict)
     attributes: Mapping[str, str | float | int | bool] = dataclasses.field(default_factory=dict)
     conversions: tuple[str, ...] = ()
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.data.prepared_index import PreparedRecord
-from physio_mae_jax.preparation.shards import Refusal
+from physio_mae_jax.preparation.shards import RejectedRecording
 from physio_mae_jax.printable import Lines, printable
 from physio_mae_jax.signals import quality
 
@@ -25,7 +25,7 @@ class PreparationReport:
     """
 
     records: Sequence[PreparedRecord]
-    refusals: Sequence[Refusal]
+    refusals: Sequence[RejectedRecording]
     seconds: float
     source_bytes: int
     example_bytes: int
@@ -87,7 +87,7 @@ class PreparationReport:
         return "\n".join(lines).rstrip() + "\n"
 
     def _refusal_rows(self) -> list[tuple[str, ...]]:
-        by_reason: dict[str, list[Refusal]] = defaultdict(list)
+        by_reason: dict[str, list[RejectedRecording]] = defaultdict(list)
         for refusal in self.refusals:
             by_reason[refusal.reason].append(refusal)
         return [
@@ -114,7 +114,7 @@ class PreparationReport:
         return [(what, str(count)) for what, count in counts.most_common()]
 
 
-def word_refusals(refusals: Sequence[Refusal]) -> Lines:
+def word_refusals(refusals: Sequence[RejectedRecording]) -> Lines:
     """Word refusals, a line each; of very many the last by name only."""
     return list_problems((r.record_id, f"{printable(r.record_id)}: {r.detail}") for r in refusals)
 

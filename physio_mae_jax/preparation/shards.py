@@ -49,7 +49,7 @@ class ShardTask:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Refusal:
+class RejectedRecording:
     """A recording that is not in the prepared data set.
 
     Attributes:
@@ -78,7 +78,7 @@ class ShardSummary:
     num_examples: int
     num_bytes: int
     records: tuple[PreparedRecord, ...]
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[RejectedRecording, ...]
 
 
 def write_shard(task: ShardTask) -> ShardSummary:
@@ -122,7 +122,8 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
             num_bytes=values["num_bytes"],
             records=tuple(PreparedRecord.from_json(row) for row in values["records"]),
             refusals=tuple(
-                Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
+                RejectedRecording(**(row | {"files": tuple(row["files"])}))
+                for row in values["refusals"]
             ),
         )
     except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -144,7 +145,7 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
     serializer = example_serializer.ExampleSerializer(spec.get_serialized_info())
     writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1")
     records: list[PreparedRecord] = []
-    refusals: list[Refusal] = []
+    refusals: list[RejectedRecording] = []
     num_examples = num_bytes = 0
     try:
         for ref, recording in _readable(task, refusals):
@@ -165,13 +166,17 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
     )
 
 
-def _readable(task: ShardTask, refusals: list[Refusal]) -> Iterator[tuple[RecordRef, Recording]]:
+def _readable(
+    task: ShardTask, refusals: list[RejectedRecording]
+) -> Iterator[tuple[RecordRef, Recording]]:
     """Read the recordings one after another, adding those that are of no use to ``refusals``."""
     for ref in task.refs:
 
         def refuse(reason: str, detail: str, ref: RecordRef = ref) -> None:
             refusals.append(
-                Refusal(record_id=ref.record_id, files=ref.files, reason=reason, detail=detail)
+                RejectedRecording(
+                    record_id=ref.record_id, files=ref.files, reason=reason, detail=detail
+                )
             )
 
         try:
@@ -235,7 +240,7 @@ def _describe(
     )
 
 
-def _finding(found: quality.Finding) -> StoredFinding:
+def _finding(found: quality.Artifact) -> StoredFinding:
     # Missing samples decide where windows may lie, so all their runs are kept.
     runs = found.runs if found.kind == quality.NOT_FINITE else found.runs[:_RUNS_KEPT]
     return {

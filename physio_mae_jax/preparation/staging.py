@@ -14,7 +14,7 @@ LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def telling_a_full_disk(place: Path) -> Iterator[None]:
+def disk_full_as_user_error(place: Path) -> Iterator[None]:
     """Turn the errors of a disk that is full, read-only or gone into a ``UserError``."""
     try:
         yield

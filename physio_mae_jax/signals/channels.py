@@ -20,7 +20,7 @@ _OTHER_LEAD = re.compile(r"V|MCL\d?|V[789]|V[34]R|V[XYZ]")
 _ANY_ECG = ("II", "ECG", "I", "V5", "V2", "V1", "III", "aVF", "aVL", "aVR", "V3", "V4", "V6")
 
 # Sets of channels by name. Of alternatives the first that a recording has is taken.
-POLICIES: dict[str, tuple[tuple[str, ...], ...]] = {
+CHANNEL_PRESETS: dict[str, tuple[tuple[str, ...], ...]] = {
     "12_lead": tuple((lead,) for lead in TWELVE_LEADS),
     "ecg_ppg": (_ANY_ECG, ("PPG",)),
     "ppg_only": (("PPG",),),
@@ -123,7 +123,7 @@ def wanted_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
     """Say which channels a policy or list asks for among those of a data set.
 
     Args:
-        wanted: a key of ``POLICIES``, names separated by commas, or '' for all.
+        wanted: a key of ``CHANNEL_PRESETS``, names separated by commas, or '' for all.
         present: canonical names that the data set has, in its order.
 
     Returns:
@@ -135,16 +135,17 @@ def wanted_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
     """
     if not wanted.strip():
         return tuple(present)
-    if wanted.strip() in POLICIES:
+    if wanted.strip() in CHANNEL_PRESETS:
         chosen = [
             next((name for name in alternatives if name in present), None)
-            for alternatives in POLICIES[wanted.strip()]
+            for alternatives in CHANNEL_PRESETS[wanted.strip()]
         ]
         found = tuple(name for name in chosen if name is not None)
         if not found:
+            preset = ", ".join(names[0] for names in CHANNEL_PRESETS[wanted.strip()])
             raise DataError(
-                f"channels {wanted!r} asks for {', '.join(a[0] for a in POLICIES[wanted.strip()])}"
-                f", but the data has {', '.join(present)}; name channels instead."
+                f"channels {wanted!r} asks for {preset}, but the data has {', '.join(present)}; name "
+                "channels instead."
             )
         return found
     names = tuple(canonical_name(name) for name in wanted.split(",") if name.strip())

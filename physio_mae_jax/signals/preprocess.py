@@ -26,7 +26,7 @@ _SETTLING_PERIODS = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
-class RateChange:
+class Resampler:
     """Rational change of sampling rate, ``up`` / ``down`` in lowest terms.
 
     Small terms are those of a polyphase filter. Large ones, as of 1000.01 Hz, are only used to say
@@ -38,7 +38,7 @@ class RateChange:
 
     @classmethod
     @functools.lru_cache(maxsize=1024)
-    def between(cls, source_hz: float, target_hz: float) -> "RateChange":
+    def between(cls, source_hz: float, target_hz: float) -> "Resampler":
         """Find the ratio: exact, or with small terms that are off by 1e-7 at most.
 
         Raises:
@@ -94,13 +94,13 @@ class RateChange:
         return -(-sample * self.up // self.down)
 
 
-def resample(samples: np.ndarray, change: RateChange, first: int = 0) -> np.ndarray:
+def resample(samples: np.ndarray, change: Resampler, first: int = 0) -> np.ndarray:
     """Resample along the last axis by a low-pass filter.
 
     Args:
         samples: [M, n] float.
         change: ratio of the rates.
-        first: which old sample the first one is, see ``RateChange.source_span``.
+        first: which old sample the first one is, see ``Resampler.source_span``.
 
     Returns:
         [M, k] float32, the new samples at or after the first and before the end of the last, which

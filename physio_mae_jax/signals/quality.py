@@ -46,7 +46,7 @@ _HEART_RATE_JUDGED_SECONDS = 120.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Finding:
+class Artifact:
     """Something wrong with one channel of a recording.
 
     Attributes:
@@ -73,7 +73,7 @@ def judge(
     units: Sequence[str],
     sampling_rate_hz: float,
     expected: Sequence[str] = (),
-) -> list[Finding]:
+) -> list[Artifact]:
     """Find what is wrong with a recording.
 
     Args:
@@ -87,7 +87,7 @@ def judge(
         Findings, at most one of a kind for each channel; empty for a good recording.
     """
     findings = [
-        Finding(kind=MISSING, channel=name) for name in expected if name not in set(channels)
+        Artifact(kind=MISSING, channel=name) for name in expected if name not in set(channels)
     ]
     for values, name, unit in zip(signal, channels, units, strict=True):
         findings += _judge_channel(values, name, unit, sampling_rate_hz)
@@ -110,12 +110,12 @@ def constant_runs(values: np.ndarray, least: int) -> list[tuple[int, int]]:
 
 def _judge_channel(
     values: np.ndarray, name: str, unit: str, sampling_rate_hz: float
-) -> list[Finding]:
+) -> list[Artifact]:
     findings = []
 
     def found(kind: str, runs: list[tuple[int, int]], detail: str = "") -> None:
         if runs:
-            findings.append(Finding(kind=kind, channel=name, runs=tuple(runs), detail=detail))
+            findings.append(Artifact(kind=kind, channel=name, runs=tuple(runs), detail=detail))
 
     finite = np.isfinite(values)
     found(NOT_FINITE, runs_of(~finite))
@@ -159,7 +159,7 @@ def _kind_of(name: str) -> str:
 
 def _heart_rate_finding(
     signal: np.ndarray, channels: Sequence[str], sampling_rate_hz: float
-) -> Finding | None:
+) -> Artifact | None:
     """Judge the rate of the first channel that shows heart beats; none can be seen at low rates."""
     if sampling_rate_hz < _HEART_RATE_LEAST_HZ:
         return None
@@ -177,7 +177,7 @@ def _heart_rate_finding(
         if rate is not None and _HEART_RATE_BPM[0] <= rate <= _HEART_RATE_BPM[1]:
             return None
         found = "no beats" if rate is None else f"{rate:.0f} beats a minute"
-        return Finding(kind=HEART_RATE, channel=name, detail=found)
+        return Artifact(kind=HEART_RATE, channel=name, detail=found)
     return None
 
 

@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import fft as scipy_fft
 
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, WaveletConfig, wavelet_bank
 
 Method = Literal["fft", "products"]
@@ -65,7 +65,7 @@ def transform(
         # The circular correlation wraps around only past the first L outputs.
         return jnp.fft.irfft(spectrum, fft_length)[..., :num_samples]
 
-    return each_device_its_own(correlate, extended)
+    return shard_map_batch(correlate, extended)
 
 
 def transform_in_blocks(
@@ -95,7 +95,7 @@ def transform_in_blocks(
         )
         return blocks.reshape(*blocks.shape[:-1], -1, _BLOCK) * peak[..., None, None]
 
-    return each_device_its_own(correlate, extended)
+    return shard_map_batch(correlate, extended)
 
 
 def _block_matrix(bank: WaveletBank) -> np.ndarray:

@@ -11,15 +11,15 @@ import jax
 import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.errors import ConfigError, DataError, UserError, tells_of_a_lost_peer
+from physio_mae_jax.errors import ConfigError, DataError, UserError, is_peer_loss
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.data_position import Progress
 from physio_mae_jax.training.integrity import find_damage, step_numbers, write_checksums
-from physio_mae_jax.training.progress import Progress
-from physio_mae_jax.training.sharding import by_size
+from physio_mae_jax.training.sharding import fsdp_sharding
 from physio_mae_jax.training.state import TrainState
 
 WAY_OUT = "copy the run again, or name another one."
@@ -53,7 +53,7 @@ class Checkpoints:
         try:
             self._manager = ocp.CheckpointManager(self.directory, options=options)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            if tells_of_a_lost_peer(error):
+            if is_peer_loss(error):
                 raise
             raise UserError(
                 f"{self.directory} cannot be opened as checkpoints ({type(error).__name__}: "
@@ -91,7 +91,7 @@ class Checkpoints:
         step: int,
         state: Any,
         contract: dict[str, Any],
-        trained_on: TrainingRecord,
+        trained_on: TrainingProvenance,
         progress: Progress | None = None,
     ) -> None:
         """Begin to save; training may go on while it is written.
@@ -119,7 +119,7 @@ class Checkpoints:
         # The callback is told no step; the save before is over once this one begins.
         self.wait()
         # Of several processes, Orbax would let the others wait five minutes for one that cannot.
-        self._reporting_failure(lambda: artifacts.try_to_write(self.directory))
+        self._reporting_failure(lambda: atomic_files.check_writable(self.directory))
         self._saving = step
         self._reporting_failure(lambda: self._manager.save(step, args=args))
 
@@ -131,9 +131,9 @@ class Checkpoints:
         """Read the contract of the newest checkpoint."""
         return self._json("contract")
 
-    def trained_on(self) -> TrainingRecord:
+    def trained_on(self) -> TrainingProvenance:
         """Read the hashes of what the newest checkpoint was trained on."""
-        return TrainingRecord.from_json(
+        return TrainingProvenance.from_json(
             self._json("trained_on"), f"trained_on of {self._newest}", WAY_OUT
         )
 
@@ -159,7 +159,7 @@ class Checkpoints:
         target = jax.tree.map(
             lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
             abstract,
-            by_size(abstract, mesh),
+            fsdp_sharding(abstract, mesh),
         )
         return self._restored(ocp.args.StandardRestore(target))
 
@@ -199,7 +199,7 @@ class Checkpoints:
                 "state"
             ]
         except Exception as error:  # of Orbax, TensorStore and JAX: a dozen kinds
-            if isinstance(error, UserError) or tells_of_a_lost_peer(error):
+            if isinstance(error, UserError) or is_peer_loss(error):
                 raise
             raise UserError(
                 f"the checkpoint {self._newest} cannot be restored ({type(error).__name__}: "
@@ -216,7 +216,7 @@ class Checkpoints:
         try:
             action()
         except (OSError, ValueError) as error:
-            if tells_of_a_lost_peer(error):
+            if is_peer_loss(error):
                 raise
             full = "No space left on device"
             reason = full if full in str(error) else str(error)[:300]

@@ -50,7 +50,7 @@ def reconstruct(task: PretrainTask, params: Params, batch: Batch) -> dict[str, j
     """Reconstruct the windows of a batch for a picture, with the masks of evaluations.
 
     Returns:
-        What ``redraw`` does.
+        What ``reconstruct_masked`` does.
     """
     windows = batch["signal"].shape[0]
     examples = task.examples(batch)
@@ -59,10 +59,10 @@ def reconstruct(task: PretrainTask, params: Params, batch: Batch) -> dict[str, j
     mask = task.mask(jax.random.key(_EVALUATION_SEED), first_examples(examples, windows))
     mask = jax.tree.map(lambda values: jnp.repeat(values, per_window, axis=0), mask)
     shape = windows, batch["signal"].shape[1]
-    return redraw(task.model, task.objective, params, examples, mask, shape)
+    return reconstruct_masked(task.model, task.objective, params, examples, mask, shape)
 
 
-def redraw(
+def reconstruct_masked(
     model: MaskedModel,
     objective: ObjectiveConfig,
     params: Params,

@@ -17,7 +17,7 @@ from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.regular_file import is_folder
 from physio_mae_jax.data.sealed_json import read_sealed, sealed
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 
@@ -30,7 +30,7 @@ _WAY_OUT = "copy the checkpoint again."
 
 def write_checksums(folder: Path) -> None:
     """Write the size and checksum of every file of a checkpoint into it."""
-    artifacts.write_json(folder / CHECKSUMS, sealed({"files": _checksums(folder)}))
+    atomic_files.write_json(folder / CHECKSUMS, sealed({"files": _checksums(folder)}))
 
 
 def find_damage(folder: Path) -> str:
@@ -53,7 +53,7 @@ def find_damage(folder: Path) -> str:
     return ""
 
 
-def tidy(checkpoints: Path) -> None:
+def quarantine_damaged(checkpoints: Path) -> None:
     """Leave a whole checkpoint as the newest one; for the one process that does so for all.
 
     Remains of a save that was cut short are deleted. Damaged checkpoints are moved out of the way,

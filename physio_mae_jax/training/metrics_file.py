@@ -7,7 +7,7 @@ from typing import IO, Any
 
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.locks import try_lock
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"
@@ -64,7 +64,7 @@ def drop_lines_after(path: Path, step: int) -> bool:
             with path.open("r+b") as file:
                 file.truncate(size)
         return True
-    with artifacts.whole_file(path) as temporary:
+    with atomic_files.atomic_write(path) as temporary:
         temporary.write_bytes(b"".join(line.rstrip(b"\n") + b"\n" for line in kept))
     return False
 

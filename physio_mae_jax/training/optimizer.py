@@ -72,7 +72,7 @@ def make_optimizer(
     Args:
         config: of AdamW.
         num_steps: of the run.
-        multipliers: of the learning rate of each parameter, see ``depth_multipliers``; None for
+        multipliers: of the learning rate of each parameter, see ``layerwise_lr_scale``; None for
             one rate.
     """
     scaling = [] if multipliers is None else [scale_updates(multipliers)]
@@ -89,7 +89,7 @@ def make_optimizer(
     )
 
 
-def depth_multipliers(
+def layerwise_lr_scale(
     params: Any, layer_decay: float, num_blocks: int, frozen_blocks: int = -1
 ) -> Any:
     """Say by how much the learning rate of each parameter is multiplied, by its depth.

@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from physio_mae_jax.data.labelled_batches import judged_batches
-from physio_mae_jax.data.units import Units
+from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.labelled_batches import evaluation_batches
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.training.sharding import put_batch
 
@@ -39,7 +39,7 @@ def predict_windows(
     share = batch_size // jax.process_count()
     mine = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
     rows: list[Any] = []
-    for batch, count in judged_batches(reader, units, batch_size, num_threads):
+    for batch, count in evaluation_batches(reader, units, batch_size, num_threads):
         inputs = {name: batch[name][mine] for name in _INPUTS}
         # Fetched one batch late, so that the device works while the next one is read.
         rows.append((predict(put_batch(inputs, mesh)), count))

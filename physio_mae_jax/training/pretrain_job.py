@@ -10,13 +10,12 @@ import jax
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.figures.curves import draw_learning_curves
-from physio_mae_jax.figures.reconstruction import ReconstructedWindow, draw_reconstruction
+from physio_mae_jax.plots.curves import draw_learning_curves
+from physio_mae_jax.plots.reconstruction import ReconstructedWindow, draw_reconstruction
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.evaluation import evaluate, first_examples, reconstruct
-from physio_mae_jax.training.job import Step
-from physio_mae_jax.training.judgement import Judgement
+from physio_mae_jax.training.evaluation_result import Judgement
 from physio_mae_jax.training.loop import HostBatch
 from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.pretrain_step import (
@@ -26,8 +25,9 @@ from physio_mae_jax.training.pretrain_step import (
     compile_train_step,
     init_state,
 )
-from physio_mae_jax.training.sharding import along_batch, initialise, put_batch, replicated
+from physio_mae_jax.training.sharding import batch_sharding, initialise, put_batch, replicated
 from physio_mae_jax.training.state import TrainState
+from physio_mae_jax.training.trainable import Step
 
 _DOMAINS = ("waveform", "scalogram")
 
@@ -71,7 +71,7 @@ class PretrainJob:
         """Compile the update."""
         return compile_train_step(self.task, mesh)
 
-    def losses_in_words(self, metrics: dict[str, float]) -> str:
+    def format_losses(self, metrics: dict[str, float]) -> str:
         """Word the losses of a step."""
         return (
             f"loss {metrics['loss']:.4f}  scalogram {metrics['scalogram_loss']:.4f}  "
@@ -93,14 +93,14 @@ class PretrainJob:
         ]
         return Judgement("validation" if self.held_out else "trained_on", errors, lines)
 
-    def is_over(self, step: int) -> bool:
+    def should_stop(self, step: int) -> bool:
         """Return False: every step is made."""
         return False
 
-    def draw_progress(self) -> None:
+    def plot_learning_curves(self) -> None:
         """Draw the learning curves from metrics.jsonl."""
-        path = self.workdir / "figures" / "learning_curves.png"
-        artifacts.write_figure(path, lambda: draw_learning_curves(read_metrics(self.workdir)))
+        path = self.workdir / "plots" / "learning_curves.png"
+        atomic_files.write_figure(path, lambda: draw_learning_curves(read_metrics(self.workdir)))
 
     @functools.cached_property
     def _measure(self) -> Any:
@@ -110,7 +110,7 @@ class PretrainJob:
     def _reconstruct(self) -> Any:
         return jax.jit(
             lambda params, batch: reconstruct(self.task, params, first_examples(batch, 1)),
-            in_shardings=(None, along_batch(self.mesh)),
+            in_shardings=(None, batch_sharding(self.mesh)),
             out_shardings=replicated(self.mesh),
         )
 
@@ -136,7 +136,7 @@ class PretrainJob:
             frequencies_hz=bank.frequencies_hz,
             **arrays,
         )
-        folder = self.workdir / "figures"
-        artifacts.write_figure(
+        folder = self.workdir / "plots"
+        atomic_files.write_figure(
             folder / f"reconstruction_{step:07d}.png", lambda: draw_reconstruction(picture)
         )

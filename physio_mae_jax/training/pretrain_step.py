@@ -26,11 +26,11 @@ from physio_mae_jax.objectives.pretraining import (
     pretraining_loss,
 )
 from physio_mae_jax.training.sharding import (
-    along_batch,
+    batch_sharding,
     compile_update,
     mean_over_devices,
-    on_mesh,
     replicated,
+    with_mesh,
 )
 from physio_mae_jax.training.state import Metrics, TrainState, advance
 
@@ -181,7 +181,7 @@ def compile_evaluation_step(
 ) -> Callable[[Params, Batch, jax.Array], Metrics]:
     """Jit ``evaluation_step`` over a mesh."""
     return jax.jit(
-        on_mesh(functools.partial(evaluation_step, task), mesh),
-        in_shardings=(None, along_batch(mesh), replicated(mesh)),
+        with_mesh(functools.partial(evaluation_step, task), mesh),
+        in_shardings=(None, batch_sharding(mesh), replicated(mesh)),
         out_shardings=replicated(mesh),
     )

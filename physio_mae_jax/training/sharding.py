@@ -13,7 +13,7 @@ from physio_mae_jax.errors import ConfigError
 DATA_AXIS = "data"
 FSDP_AXIS = "fsdp"
 # Arrays of fewer elements stay whole: gathering them would cost more than they take.
-_SMALLEST_CUT = 2**14
+_MIN_SIZE_TO_SHARD = 2**14
 
 _State = TypeVar("_State")
 _Batch = TypeVar("_Batch")
@@ -48,12 +48,12 @@ def replicated(mesh: Mesh) -> NamedSharding:
     return NamedSharding(mesh, PartitionSpec())
 
 
-def along_batch(mesh: Mesh) -> NamedSharding:
+def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Split the first axis over all devices."""
     return NamedSharding(mesh, PartitionSpec((DATA_AXIS, FSDP_AXIS)))
 
 
-def by_size(tree: Any, mesh: Mesh) -> Any:
+def fsdp_sharding(tree: Any, mesh: Mesh) -> Any:
     """Say where each array of a state, or of parameters, is kept.
 
     Large ones are cut along their longest axis that the 'fsdp' devices divide, small ones and those
@@ -71,7 +71,7 @@ def by_size(tree: Any, mesh: Mesh) -> Any:
 
     def place(leaf: Any) -> NamedSharding:
         axes = [axis for axis, size in enumerate(leaf.shape) if size % parts == 0]
-        if parts == 1 or not axes or leaf.size < _SMALLEST_CUT:
+        if parts == 1 or not axes or leaf.size < _MIN_SIZE_TO_SHARD:
             return replicated(mesh)
         longest = max(axes, key=lambda axis: leaf.shape[axis])
         return NamedSharding(mesh, PartitionSpec(*[None] * longest, FSDP_AXIS))
@@ -80,14 +80,14 @@ def by_size(tree: Any, mesh: Mesh) -> Any:
 
 
 def initialise(init: Callable[[jax.Array], _State], key: jax.Array, mesh: Mesh) -> _State:
-    """Make a state where ``by_size`` keeps it, nowhere whole."""
+    """Make a state where ``fsdp_sharding`` keeps it, nowhere whole."""
     shapes = jax.eval_shape(init, key)
-    return jax.jit(init, out_shardings=by_size(shapes, mesh))(key)
+    return jax.jit(init, out_shardings=fsdp_sharding(shapes, mesh))(key)
 
 
 def keep_by_size(state: _State, mesh: Mesh) -> _State:
-    """Within a compiled function: leave a state where ``by_size`` keeps it."""
-    return jax.lax.with_sharding_constraint(state, by_size(state, mesh))
+    """Within a compiled function: leave a state where ``fsdp_sharding`` keeps it."""
+    return jax.lax.with_sharding_constraint(state, fsdp_sharding(state, mesh))
 
 
 def put(tree: Any, shardings: Any) -> Any:
@@ -107,7 +107,7 @@ def put(tree: Any, shardings: Any) -> Any:
     return jax.tree.map(spread, tree, shardings)
 
 
-def on_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_Arguments, _Result]:
+def with_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_Arguments, _Result]:
     """Let a function that is to be jitted know its mesh, as ``signals.wavelet`` asks for."""
 
     @functools.wraps(function)
@@ -121,7 +121,7 @@ def on_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_Ar
 def mean_over_devices(
     function: Callable[[_State, _Batch], _Result], state: _State, batch: _Batch
 ) -> _Result:
-    """Within a function of ``on_mesh``: let each device take its examples, and average the results.
+    """Average the results of each device over its own examples, within a ``with_mesh`` function.
 
     For a function that averages over examples, of which each device has as many: so that gradients
     are exchanged once, and not by each micro-batch, and each device runs the program it would run
@@ -152,7 +152,7 @@ def compile_update(
     mesh: Mesh,
     compiler_options: dict[str, bool] | None = None,
 ) -> Callable[[_State, _Batch], tuple[_State, _Result]]:
-    """Jit a training step over a mesh: the state stays where ``by_size`` keeps it.
+    """Jit a training step over a mesh: the state stays where ``fsdp_sharding`` keeps it.
 
     Args:
         update: from a state and a batch to the next state and metrics.
@@ -168,8 +168,8 @@ def compile_update(
         return keep_by_size(state, mesh), metrics
 
     return jax.jit(
-        on_mesh(step, mesh),
-        in_shardings=(None, along_batch(mesh)),
+        with_mesh(step, mesh),
+        in_shardings=(None, batch_sharding(mesh)),
         out_shardings=(None, replicated(mesh)),
         donate_argnums=0,
         compiler_options=compiler_options,
@@ -178,7 +178,7 @@ def compile_update(
 
 def put_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
     """Join each process's share [local B, …] into global arrays [B, …] on the devices."""
-    sharding = along_batch(mesh)
+    sharding = batch_sharding(mesh)
     return {
         name: jax.make_array_from_process_local_data(sharding, values)
         for name, values in batch.items()

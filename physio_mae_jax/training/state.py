@@ -72,7 +72,7 @@ def advance(
     loss: jax.Array,
     *,
     model_state: Any = None,
-    average_decay: float = 0.0,
+    ema_decay: float = 0.0,
 ) -> tuple[TrainState, Metrics]:
     """Make one update, or none where the loss or the gradient is not finite.
 
@@ -82,7 +82,7 @@ def advance(
         gradient: of the loss, shaped like the parameters.
         loss: scalar.
         model_state: after this step; None where the model keeps none.
-        average_decay: of ``state.average``; early on a smaller one, so that the start is forgotten.
+        ema_decay: of ``state.average``; early on a smaller one, so that the start is forgotten.
 
     Returns:
         The state after; 'gradient_norm' float32 and 'halted' bool.
@@ -91,7 +91,7 @@ def advance(
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     step = state.step + 1
-    keep = jnp.minimum(average_decay, (1 + step) / (10 + step))
+    keep = jnp.minimum(ema_decay, (1 + step) / (10 + step))
     updated = TrainState(
         step=step,
         key=state.key,

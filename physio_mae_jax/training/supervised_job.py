@@ -13,19 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
+from physio_mae_jax.data.instances import Units
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.sealed_json import read_sealed, sealed
-from physio_mae_jax.data.units import Units
 from physio_mae_jax.data.windows import WindowReader
-from physio_mae_jax.figures.curves import draw_supervised_curves
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.plots.curves import draw_supervised_curves
+from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.job import Step
-from physio_mae_jax.training.judgement import Judgement
+from physio_mae_jax.training.evaluation_result import Judgement
+from physio_mae_jax.training.init_transform import InitTransform
 from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.prediction import predict_units
-from physio_mae_jax.training.sharding import by_size, initialise, put, replicated
+from physio_mae_jax.training.sharding import fsdp_sharding, initialise, put, replicated
 from physio_mae_jax.training.state import Params, TrainState
 from physio_mae_jax.training.supervised_step import (
     SUPERVISED_INPUTS,
@@ -35,7 +35,7 @@ from physio_mae_jax.training.supervised_step import (
     compile_supervised_step,
     init_variables,
 )
-from physio_mae_jax.training.trained_params import TrainedParams
+from physio_mae_jax.training.trainable import Step
 
 _LOG = logging.getLogger(__name__)
 
@@ -96,7 +96,7 @@ class SupervisedJob:
     task: SupervisedTask
     mesh: Mesh
     window_shape: tuple[int, int]
-    encoder: TrainedParams | None
+    encoder: InitTransform | None
     reader: WindowReader
     validation: Units
     metric: Callable[[np.ndarray, np.ndarray], float]
@@ -105,7 +105,7 @@ class SupervisedJob:
     num_threads: int
     patience_steps: int
     contract: dict[str, Any]
-    trained_on: TrainingRecord
+    trained_on: TrainingProvenance
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -120,7 +120,7 @@ class SupervisedJob:
             params,
             self.task.optimizer,
             model_state,
-            keeps_average=self.task.average_decay > 0,
+            keeps_average=self.task.ema_decay > 0,
         )
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
@@ -136,7 +136,7 @@ class SupervisedJob:
             _LOG.info("%d channels: %s", self.window_shape[0], note)
         encoder = jax.tree.map(
             lambda leaf, fresh, place: fresh if leaf is fresh else put(leaf, place),
-            *(merged.params, new, by_size(new, mesh)),
+            *(merged.params, new, fsdp_sharding(new, mesh)),
         )
         average = state.average
         if average:
@@ -147,7 +147,7 @@ class SupervisedJob:
         """Compile the update."""
         return compile_supervised_step(self.task, mesh)
 
-    def losses_in_words(self, metrics: dict[str, float]) -> str:
+    def format_losses(self, metrics: dict[str, float]) -> str:
         """Word the loss of a step."""
         return f"loss {metrics['loss']:.4f}"
 
@@ -180,7 +180,7 @@ class SupervisedJob:
         )
         return Judgement("validation", {self.metric_name: value}, [line])
 
-    def is_over(self, step: int) -> bool:
+    def should_stop(self, step: int) -> bool:
         """Say whether nothing has got better for as long as patience goes."""
         return bool(self.patience_steps) and step - self.best.step >= self.patience_steps
 
@@ -203,12 +203,12 @@ class SupervisedJob:
         self.best.step, self.best.value = step, value
         if jax.process_index() == 0:
             content = {"step": step, "metric": self.metric_name, "value": value}
-            artifacts.write_json(self._metric_path, sealed(content))
+            atomic_files.write_json(self._metric_path, sealed(content))
 
-    def draw_progress(self) -> None:
+    def plot_learning_curves(self) -> None:
         """Draw loss and validation metric from metrics.jsonl."""
-        artifacts.write_figure(
-            self.workdir / "figures" / "learning_curves.png",
+        atomic_files.write_figure(
+            self.workdir / "plots" / "learning_curves.png",
             lambda: draw_supervised_curves(read_metrics(self.workdir), self.metric_name),
         )
 
@@ -251,7 +251,7 @@ def _for_channels(
     new, _ = jax.jit(lambda key: init_variables(model, key, (num_channels, num_samples)))(
         jax.random.key(0)
     )
-    merged = TrainedParams(params[_ENCODER], trained_channels == 1).merged(new[_ENCODER])
+    merged = InitTransform(params[_ENCODER], trained_channels == 1).merged(new[_ENCODER])
     for note in merged.notes():
         _LOG.info("trained on %d channels, %d given: %s", trained_channels, num_channels, note)
     return params | {_ENCODER: merged.params}

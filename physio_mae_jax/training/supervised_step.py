@@ -17,7 +17,7 @@ from physio_mae_jax.objectives.supervised import (
     mix_windows,
     supervised_losses,
 )
-from physio_mae_jax.training.sharding import along_batch, compile_update, on_mesh, replicated
+from physio_mae_jax.training.sharding import batch_sharding, compile_update, replicated, with_mesh
 from physio_mae_jax.training.state import Metrics, Params, TrainState, advance
 
 Batch = Mapping[str, jax.Array]
@@ -51,7 +51,7 @@ class SupervisedTask:
         margin_on_labels: the model puts a margin on the right class in training (ArcFace), so it
             is told the labels.
         frozen_encoder: parameters under 'encoder' are not differentiated.
-        average_decay: of the average of the parameters; 0 keeps none.
+        ema_decay: of the average of the parameters; 0 keeps none.
         optimizer, learning_rate: of the run.
     """
 
@@ -61,7 +61,7 @@ class SupervisedTask:
     class_weights: np.ndarray
     margin_on_labels: bool
     frozen_encoder: bool
-    average_decay: float
+    ema_decay: float
     optimizer: optax.GradientTransformation
     learning_rate: optax.Schedule
 
@@ -96,7 +96,7 @@ def supervised_step(
         gradient,
         loss,
         model_state=model_state,
-        average_decay=task.average_decay,
+        ema_decay=task.ema_decay,
     )
     return state, {"loss": loss, "learning_rate": rate} | outcome
 
@@ -177,7 +177,7 @@ def compile_prediction(
 ) -> Callable[[Params, Any, Batch], jax.Array]:
     """Jit ``predict`` over a mesh."""
     return jax.jit(
-        on_mesh(functools.partial(predict, model), mesh),
-        in_shardings=(None, None, along_batch(mesh)),
+        with_mesh(functools.partial(predict, model), mesh),
+        in_shardings=(None, None, batch_sharding(mesh)),
         out_shardings=replicated(mesh),
     )

@@ -58,10 +58,10 @@ class Watchdog:
             work, waited = self._work, time.monotonic() - self._since
             if waited > self._limit * self._patience:
                 _LOG.error(
-                    "stuck in %s for %.0f s (loop.stall_seconds=%g). Where all processes say so, "
-                    "look for one that ended, in its log, or for a network that is gone; where one "
-                    "says it of data, look at its disk. Where it is only slow, raise "
-                    "--config.loop.stall_seconds. What each thread was doing:",
+                    "stuck in %s for %.0f s (loop.watchdog_seconds=%g). Where all processes say "
+                    "so, look for one that ended, in its log, or for a network that is gone; where "
+                    "one says it of data, look at its disk. Where it is only slow, raise "
+                    "--config.loop.watchdog_seconds. What each thread was doing:",
                     *(work, waited, self._limit),
                 )
                 faulthandler.dump_traceback(sys.__stderr__ or sys.stderr)

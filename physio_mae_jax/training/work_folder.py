@@ -10,7 +10,7 @@ from jax.experimental import multihost_utils
 
 from physio_mae_jax.local_paths import local_folder
 from physio_mae_jax.locks import LockedError, locked
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 LOCK = ".lock"
 _WAY_OUT = (
@@ -88,7 +88,7 @@ def _removing_empty_folders(made: Sequence[Path]) -> Iterator[None]:
 
 
 def _enter(stack: contextlib.ExitStack, workdir: Path, name: str, *, shared: bool) -> None:
-    artifacts.prepare_workdir(workdir)
+    atomic_files.prepare_workdir(workdir)
     lock = workdir / name
     taken, way_out = (
         f"the work folder {workdir} is in use by another run",

@@ -23,8 +23,8 @@ from physio_mae_jax.data.formats.layout import (
 from physio_mae_jax.data.formats.manifest import Entry, subject_of_file
 from physio_mae_jax.data.subjects import subject_name
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.channel_derivation import derive_channels
 from physio_mae_jax.signals.channels import names_of_recording, wanted_channels
-from physio_mae_jax.signals.montage import plan_montage
 from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import canonical_unit, is_unclear_unit
 
@@ -222,7 +222,7 @@ def _needed(names: Sequence[str], wanted: str) -> tuple[int, ...]:
         if name in names:
             needed |= {i for i, present in enumerate(names) if present == name}
         else:
-            sources = plan_montage((name,), distinct, "the file").sources
+            sources = derive_channels((name,), distinct, "the file").sources
             needed |= {names.index(distinct[row]) for row in sources}
     return tuple(sorted(needed))
 

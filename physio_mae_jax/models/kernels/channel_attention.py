@@ -17,7 +17,7 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from physio_mae_jax.models.kernels.launch import Ref, launch
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 # The most channels whose square of logits fits the registers of a program.
 MOST_CHANNELS = 128
@@ -66,7 +66,7 @@ def attend_across_channels(
         logits and weights are float32.
     """
     attend = functools.partial(_attend, interpret)
-    return each_device_its_own(attend, qkv, channel_mask.astype(jnp.int32))
+    return shard_map_batch(attend, qkv, channel_mask.astype(jnp.int32))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

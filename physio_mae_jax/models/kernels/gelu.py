@@ -16,11 +16,11 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.launch import Ref, launch, like
 from physio_mae_jax.models.kernels.rows import Rows, store_sums
 from physio_mae_jax.models.kernels.tile import Tile
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 _ROWS = 4  # tokens that a program holds at once
 _COLUMNS = 256  # and features of each
@@ -89,7 +89,7 @@ def _backward(
 
     shifted, bias, kernel = kept
     of_activations = jnp.dot(gradient, kernel.T)
-    activations, of_hidden, of_bias = each_device_its_own(backward, shifted, of_activations)
+    activations, of_hidden, of_bias = shard_map_batch(backward, shifted, of_activations)
     of_kernel = jnp.einsum("btf,btd->fd", activations, gradient)
     return of_hidden, of_bias.sum(axis=(0, 1)).astype(bias.dtype), of_kernel
 

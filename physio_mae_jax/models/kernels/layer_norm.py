@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.launch import Ref, like
 from physio_mae_jax.models.kernels.rows import (
     Rows,
@@ -23,7 +22,8 @@ from physio_mae_jax.models.kernels.rows import (
     store_sums,
 )
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 _ROWS = 4  # tokens that a program holds at once
 _GRADIENT_ROWS = 2  # the same on the way back
@@ -101,7 +101,7 @@ def _normalise(
         )
         return call(tokens, scale, bias)[0]
 
-    return tokens, each_device_its_own(forward, tokens, shared=(scale, bias))
+    return tokens, shard_map_batch(forward, tokens, shared=(scale, bias))
 
 
 def _normalise_forward(
@@ -143,7 +143,7 @@ def _add(
         return tuple(call(tokens, *rest))
 
     shared = (branch_bias, scale, bias)
-    return each_device_its_own(forward, tokens, branch, share, shared=shared)
+    return shard_map_batch(forward, tokens, branch, share, shared=shared)
 
 
 def _add_forward(
@@ -191,7 +191,7 @@ def _pull(
         call = launch_rows(_backward_kernel, sizes, number, outputs, interpret=interpret, name=name)
         return tuple(call(tokens, *rest))
 
-    of_tokens, *sums = each_device_its_own(backward, tokens, *gradients, shared=(scale,))
+    of_tokens, *sums = shard_map_batch(backward, tokens, *gradients, shared=(scale,))
     of_scale, of_bias = (values.sum(axis=(0, 1)).astype(scale.dtype) for values in sums[:2])
     return of_tokens, of_scale, of_bias, sums[2].sum(axis=1)
 

@@ -15,8 +15,8 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from physio_mae_jax.models.kernels.launch import Ref, launch
-from physio_mae_jax.models.rotary import Rotation, turn_halves
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.models.rotary import Rotation, rotate_half
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 _ROWS = 64  # tokens × heads that a program turns
 
@@ -77,7 +77,7 @@ def _project(
     pairs = jnp.dot(tokens, kernel[:, : 2 * width]).reshape(*outer, 2, num_heads, -1)
     # The compiler would make one product of two of the same tokens, and cut its result.
     value = jnp.dot(jax.lax.optimization_barrier(tokens), kernel[:, 2 * width :])
-    query, key = each_device_its_own(split, pairs, cos, sin)
+    query, key = shard_map_batch(split, pairs, cos, sin)
     return query, key, value.reshape(*outer, num_heads, -1)
 
 
@@ -103,7 +103,7 @@ def _project_backward(
         return call(*arrays)[0]
 
     tokens, kernel, cos, sin = kept
-    of_all = each_device_its_own(join, *gradients, cos, sin)
+    of_all = shard_map_batch(join, *gradients, cos, sin)
     of_all = of_all.reshape(*tokens.shape[:-1], -1)
     of_kernel = jnp.einsum("btf,btd->fd", tokens, of_all)
     # Angles follow from positions, which are not learned.
@@ -159,8 +159,8 @@ def _split_kernel(
 ) -> None:
     rows = _rows(sizes)
     cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
-    rows.store(query, turn_halves(*rows.load(pairs_ref, 0), cos, sin))
-    rows.store(key, turn_halves(*rows.load(pairs_ref, 1), cos, sin))
+    rows.store(query, rotate_half(*rows.load(pairs_ref, 0), cos, sin))
+    rows.store(key, rotate_half(*rows.load(pairs_ref, 1), cos, sin))
 
 
 def _join_kernel(
@@ -168,6 +168,6 @@ def _join_kernel(
 ) -> None:
     rows = _rows(sizes)
     cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
-    rows.store(all_ref, turn_halves(*rows.load(query), cos, -sin), 0)
-    rows.store(all_ref, turn_halves(*rows.load(key), cos, -sin), 1)
+    rows.store(all_ref, rotate_half(*rows.load(query), cos, -sin), 0)
+    rows.store(all_ref, rotate_half(*rows.load(key), cos, -sin), 1)
     rows.store(all_ref, rows.load(value), 2)

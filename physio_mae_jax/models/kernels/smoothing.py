@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.launch import Ref, like
 from physio_mae_jax.models.kernels.rows import (
     Rows,
@@ -22,7 +21,8 @@ from physio_mae_jax.models.kernels.rows import (
     store_sums,
 )
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 _ROWS = 4  # tokens that a program holds at once
 _GRADIENT_ROWS = 2  # the same on the way back through the norm
@@ -84,7 +84,7 @@ def _smooth(
         call = launch_rows(_forward_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name)
         return call(tokens, *parameters)[0]
 
-    return tokens, each_device_its_own(forward, tokens, shared=parameters)
+    return tokens, shard_map_batch(forward, tokens, shared=parameters)
 
 
 def _smooth_forward(
@@ -129,10 +129,10 @@ def _smooth_backward(
         )
         return call(of_smoothed, of_passed, taps)[0]
 
-    of_smoothed, *sums = each_device_its_own(
+    of_smoothed, *sums = shard_map_batch(
         through_norm, tokens, of_normed, shared=(taps, taps_bias, scale)
     )
-    of_tokens = each_device_its_own(through_taps, of_smoothed, of_passed, shared=(taps,))
+    of_tokens = shard_map_batch(through_taps, of_smoothed, of_passed, shared=(taps,))
     earlier, own, later, of_taps_bias, of_scale, of_bias = (
         values.sum(axis=(0, 1)).astype(scale.dtype) for values in sums
     )

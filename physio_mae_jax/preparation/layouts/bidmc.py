@@ -21,11 +21,11 @@ from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.layouts.wfdb_notes import read_notes
+from physio_mae_jax.preparation.layouts.aux_notes import read_notes
 from physio_mae_jax.preparation.recording import (
+    Annotations,
     LabelTask,
     Layout,
-    Marks,
     Recording,
     RecordRef,
     require_file,
@@ -212,7 +212,7 @@ def _means(values: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, floa
     return means
 
 
-def _breaths(marks: Sequence[tuple[int, int]], num_samples: int, path: Path) -> Marks:
+def _breaths(marks: Sequence[tuple[int, int]], num_samples: int, path: Path) -> Annotations:
     """Make marks of (sample, annotator) pairs."""
     for sample, _ in marks:
         if not 0 <= sample < num_samples:
@@ -220,7 +220,7 @@ def _breaths(marks: Sequence[tuple[int, int]], num_samples: int, path: Path) -> 
                 f"{path} has a breath at sample {sample}, counted from 0, of a recording of "
                 f"{num_samples}; take both files from one version of BIDMC."
             )
-    return Marks.of([(sample, sample + 1, label) for sample, label in marks])
+    return Annotations.of([(sample, sample + 1, label) for sample, label in marks])
 
 
 def _find_records(source: Path) -> list[RecordRef]:
@@ -254,7 +254,7 @@ def _find_records(source: Path) -> list[RecordRef]:
 def _read_record(source: Path, ref: RecordRef) -> Recording:
     header, _, breaths, numerics = (source / name for name in ref.files)
     record = read_whole_record(header)
-    marks: dict[str, Marks] = {}
+    marks: dict[str, Annotations] = {}
     if breaths.is_file():
         found = []
         for sample, note in read_notes(breaths):

@@ -17,7 +17,7 @@ import numpy as np
 from physio_mae_jax.data.formats.layout import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import Recording, RecordRef, require_file
-from physio_mae_jax.signals.preprocess import RateChange, resample
+from physio_mae_jax.signals.preprocess import Resampler, resample
 
 ACC_COUNTS_PER_G = 64
 ACC_CONVERSION = f"ACC_X, ACC_Y, ACC_Z: counts divided by {ACC_COUNTS_PER_G} are g"
@@ -156,7 +156,7 @@ def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
 
 def _at_rate(track: Track, rate_hz: float) -> np.ndarray:
     """Resample a track, [n] float32; nothing is made up after its last sample."""
-    change = RateChange.between(track.sampling_rate_hz, rate_hz)
+    change = Resampler.between(track.sampling_rate_hz, rate_hz)
     resampled = resample(track.values[None], change)[0]
     return resampled[: (len(track.values) - 1) * change.up // change.down + 1]
 

@@ -19,9 +19,9 @@ import numpy as np
 from physio_mae_jax.data.formats.layout import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
+    Annotations,
     LabelTask,
     Layout,
-    Marks,
     Recording,
     RecordRef,
     refuse_duplicates,
@@ -182,7 +182,7 @@ def _stages(
     rate_hz: float,
     num_samples: int,
     path: Path,
-) -> tuple[Marks, int]:
+) -> tuple[Annotations, int]:
     """Return the stages as marks, cut at the end of the signal, and how many lie beyond it."""
     marks = []
     num_outside = 0
@@ -200,4 +200,4 @@ def _stages(
             num_outside += 1
             continue
         marks.append((start, min(stop, num_samples), STAGES.index(stage)))
-    return Marks.of(marks), num_outside
+    return Annotations.of(marks), num_outside

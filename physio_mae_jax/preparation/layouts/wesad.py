@@ -27,7 +27,7 @@ from physio_mae_jax.preparation.layouts.empatica import (
     read_export,
     sensor_tracks,
 )
-from physio_mae_jax.preparation.layouts.runs import label_marks
+from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.recording import (
     LabelTask,
     Layout,
@@ -124,7 +124,7 @@ class Wesad(Layout):
         labels = _labels(_part(content, "label", path), path)
         tracks = _chest_tracks(sensors, path) if self.device == "chest" else _wrist(sensors, path)
         joined = join_tracks(tracks, str(path))
-        marks = label_marks(
+        marks = label_annotations(
             labels,
             label_rate_hz=_CHEST_RATE_HZ,
             sampling_rate_hz=joined.sampling_rate_hz,

@@ -1,0 +1,227 @@
+"""A model of labelled units: trained, then judged once on people it has not seen."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sets import ConcatSource
+from physio_mae_jax.evaluation import metrics
+from physio_mae_jax.evaluation.calibration import Calibration, fit_calibration
+from physio_mae_jax.evaluation.evaluation import compare, evaluate
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.report import write_card
+from physio_mae_jax.evaluation.results import Evaluation
+from physio_mae_jax.setting_ranges import check_fields
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.loop import TrainingRun, train
+from physio_mae_jax.training.supervised_job import SupervisedJob, load_best
+
+_LOG = logging.getLogger(__name__)
+# What of a recording's attributes subgroups are made of.
+_SUBGROUP_ATTRIBUTES = ("sex", "age")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """How predictions are judged.
+
+    Attributes:
+        threshold_beta: of the F measure by which thresholds are chosen on validation.
+        num_resamples: of the bootstrap by subject.
+        min_positives: classes with fewer are marked as rare.
+    """
+
+    threshold_beta: float = 1.0
+    num_resamples: int = 1000
+    min_positives: int = 10
+
+    def __post_init__(self) -> None:
+        check_fields(self, "evaluation")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuneRun:
+    """Everything built that a fine-tuning and its evaluation are made of.
+
+    Attributes:
+        training: the run of the loop.
+        job: what it trains.
+        source: of the recordings.
+        units: of 'train', 'validation' and 'test'.
+        target_mean, target_deviation: [K] by which numbers are standardised; 0 and 1 otherwise.
+        config: of the evaluation.
+        context: for the card.
+    """
+
+    training: TrainingRun
+    job: SupervisedJob
+    source: ConcatSource
+    units: Mapping[str, Units]
+    target_mean: np.ndarray
+    target_deviation: np.ndarray
+    config: EvaluationConfig
+    context: dict[str, Any]
+
+
+def finetune(run: FinetuneRun) -> Evaluation:
+    """Train, take the model best on validation, and judge it on test, which is read now only."""
+    train(run.training)
+    _LOG.info(
+        "best on validation after step %d: %s %.4f; now judged on test",
+        *(run.job.best.step, run.job.metric_name, run.job.best.value),
+    )
+    params, model_state = load_best(
+        run.training.workdir, run.job.task.model, run.job.window_shape, run.job.mesh
+    )
+
+    def predict(units: Units) -> np.ndarray:
+        logits = run.job.predict(params, model_state, units)
+        return logits * run.target_deviation + run.target_mean
+
+    predictions = {
+        part: unit_predictions(run.source, run.units[part], predict(run.units[part]))
+        for part in ("validation", "test")
+    }
+    context = run.context | {"best step": run.job.best.step}
+    return judge(run.training.workdir, predictions, run.config, context)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainedRun:
+    """A model that was fine-tuned before, and units to judge it on.
+
+    Attributes:
+        workdir: absolute folder of the card.
+        predict: from units to logits [U, K].
+        source: of the recordings.
+        units: to judge.
+        decisions: that were chosen on the validation of its training.
+        config: of the evaluation.
+        context: for the card.
+    """
+
+    workdir: Path
+    predict: Callable[[Units], np.ndarray]
+    source: ConcatSource
+    units: Units
+    decisions: Calibration
+    config: EvaluationConfig
+    context: dict[str, Any]
+
+
+def evaluate_run(run: TrainedRun) -> Evaluation:
+    """Judge a model with the thresholds that came with it."""
+    predictions = unit_predictions(run.source, run.units, run.predict(run.units))
+    return judge(
+        run.workdir, {"test": predictions}, run.config, run.context, decisions=run.decisions
+    )
+
+
+def judge(
+    workdir: Path,
+    predictions: Mapping[str, Predictions],
+    config: EvaluationConfig,
+    context: Mapping[str, Any],
+    *,
+    decisions: Calibration | None = None,
+    others: Mapping[str, Predictions] | None = None,
+    name: str = "this model",
+) -> Evaluation:
+    """Choose thresholds on validation, judge test, and write both with their predictions.
+
+    Args:
+        workdir: for predictions/, decisions.json, evaluation.json, evaluation.md and plots/.
+        predictions: of 'validation' and 'test'; the first is not needed with ``decisions``.
+        config: of the evaluation.
+        context: for the card; its 'title' is the headline.
+        decisions: chosen before; None to choose them on validation now.
+        others: predictions of the same test by other models, which this one is compared with.
+        name: of this model among them.
+    """
+    if decisions is None:
+        decisions = fit_calibration(predictions["validation"], config.threshold_beta)
+    results = {
+        part: evaluate(
+            some,
+            decisions,
+            num_resamples=config.num_resamples,
+            min_positives=config.min_positives,
+        )
+        for part, some in predictions.items()
+    }
+    comparisons = compare(
+        {name: predictions["test"], **(others or {})},
+        name,
+        num_resamples=config.num_resamples,
+        min_positives=config.min_positives,
+    )
+    if jax.process_index() == 0:
+        for part, some in predictions.items():
+            some.save(workdir / "predictions" / f"{part}.npz")
+        atomic_files.write_json(workdir / "decisions.json", sealed(decisions.to_json()))
+        write_card(
+            workdir,
+            title=str(context.get("title", "Evaluation")),
+            evaluations=results,
+            predictions=predictions,
+            decisions=decisions,
+            context=context,
+            comparisons=comparisons,
+        )
+    return results["test"]
+
+
+def unit_predictions(source: ConcatSource, units: Units, logits: np.ndarray) -> Predictions:
+    """Name what was predicted of units.
+
+    Args:
+        source: of the recordings.
+        units: judged.
+        logits: [U, K].
+    """
+    infos = [source.recordings[int(index)] for index in units.recording]
+    attributes = {}
+    for name in _SUBGROUP_ATTRIBUTES:
+        values = [info.attributes.get(name, "") for info in infos]
+        if any(value != "" for value in values):
+            attributes[name] = np.asarray([str(value) for value in values])
+    return Predictions(
+        kind=units.kind,
+        classes=units.classes,
+        unit_ids=units.ids,
+        subjects=np.asarray([info.subject_key for info in infos]),
+        logits=np.asarray(logits, np.float64),
+        targets=np.asarray(units.targets, np.float64),
+        attributes=attributes,
+    )
+
+
+def selection_metric(kind: str) -> tuple[str, Callable[[np.ndarray, np.ndarray], float]]:
+    """Return name and function of what grows as a model gets better on validation.
+
+    Macro AUROC over the classes that validation has both ways; of numbers, minus the mean
+    absolute error (in deviations of the training targets).
+    """
+    if kind == "regression":
+        return "minus_mae", lambda logits, targets: -float(np.abs(logits - targets).mean())
+
+    def macro_auroc(logits: np.ndarray, targets: np.ndarray) -> float:
+        scores = logits
+        if kind == "multiclass":
+            shifted = logits - logits.max(axis=1, keepdims=True)
+            scores = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+        weights = np.ones(len(scores))
+        values = [
+            float(metrics.auroc(scores[:, k], targets[:, k], weights))
+            for k in range(scores.shape[1])
+        ]
+        return float(np.nanmean(values)) if np.isfinite(values).any() else -np.inf
+
+    return "macro_auroc", macro_auroc

@@ -1,0 +1,142 @@
+"""The evaluation card: report, JSON and pictures of an evaluation in a folder."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.evaluation import curves
+from physio_mae_jax.evaluation.calibration import Calibration
+from physio_mae_jax.evaluation.caveats import judged_part
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.report_text import render
+from physio_mae_jax.evaluation.results import Comparison, Evaluation, plain
+from physio_mae_jax.plots import evaluation as figures
+from physio_mae_jax.training import atomic_files
+
+_REPORT = "evaluation.md"
+_Drawings = dict[str, Callable[[], Any]]
+# Of the training that the model judged comes from, where it was in the same folder.
+_LEARNING_CURVES = "plots/learning_curves.png"
+
+
+def write_card(
+    folder: Path,
+    *,
+    title: str,
+    evaluations: Mapping[str, Evaluation],
+    predictions: Mapping[str, Predictions],
+    decisions: Calibration,
+    context: Mapping[str, Any],
+    comparisons: Sequence[Comparison] = (),
+) -> Path:
+    """Write plots/*.png, evaluation.json and evaluation.md, each whole or not at all.
+
+    The report is written last, so that where it stands all that it names does too.
+
+    Args:
+        folder: of the card; made where it is not there.
+        title: what was judged on what.
+        evaluations: by part: 'test', 'validation' or both.
+        predictions: of the same parts; those of the test are drawn, or of validation where there
+            is no test.
+        decisions: chosen on validation.
+        context: how it came about, for people and as JSON: 'command' (text), 'versions', 'device',
+            'data' (hashes by name), 'split' (rule and hash), 'contamination'
+            (``ContaminationReport.line``), 'checkpoint', 'seeds'. What is missing is said to be;
+            what is there besides is shown too.
+        comparisons: of ``evaluation.compare``.
+
+    Returns:
+        the path of the report.
+
+    Raises:
+        DataError: there is no evaluation, or the predictions are not those that were judged.
+    """
+    if not evaluations or set(evaluations) - {"test", "validation"}:
+        raise DataError(
+            f"a card is of 'test', 'validation' or both, not of {list(evaluations) or 'nothing'}."
+        )
+    part = judged_part(evaluations)
+    judged, drawn = evaluations[part], predictions.get(part)
+    if drawn is None or (judged.num_units, judged.classes) != (drawn.num_units, drawn.classes):
+        given = f"those of {drawn.num_units} units of {drawn.classes}" if drawn else "none"
+        raise DataError(
+            f"the card draws predictions of {part}, judged on {judged.num_units} units of "
+            f"{judged.classes}, but was given {given}."
+        )
+    pictures = _write_pictures(folder, drawn, judged, decisions, part)
+    if (folder / _LEARNING_CURVES).is_file():
+        pictures.append(_LEARNING_CURVES)
+    content = {
+        "title": title,
+        "evaluations": evaluations,
+        "comparisons": comparisons,
+        "decisions": decisions.to_json(),
+        "context": context,
+    }
+    atomic_files.write_json(folder / "evaluation.json", sealed(plain(content)))
+    text = render(
+        title=title,
+        evaluations=evaluations,
+        decisions=decisions,
+        context=context,
+        comparisons=comparisons,
+        pictures=pictures,
+    )
+    atomic_files.write_text(folder / _REPORT, text)
+    return folder / _REPORT
+
+
+def has_report(folder: Path) -> bool:
+    """Say whether a folder holds a whole card."""
+    return (folder / _REPORT).is_file()
+
+
+def _write_pictures(
+    folder: Path, predictions: Predictions, judged: Evaluation, decisions: Calibration, part: str
+) -> list[str]:
+    """Draw a part, leaving out pictures that would be empty; return their names in the folder."""
+    who = f"{part}, {judged.num_units:,} units of {judged.num_subjects:,} subjects"
+    if judged.kind == "regression":
+        quantities = curves.agreements(predictions, judged)
+        drawings: _Drawings = {
+            "scatter": lambda: figures.draw_scatter(quantities, f"Prediction and truth: {who}"),
+            "bland_altman": lambda: figures.draw_bland_altman(quantities, f"Agreement: {who}"),
+        }
+    else:
+        exclusive = judged.kind == "multiclass"
+        drawings = _curve_drawings(predictions, judged, decisions, who)
+        drawings["confusion"] = lambda: figures.draw_confusion(
+            *curves.confusion_table(judged),
+            labels=("truth", "decided") if exclusive else ("", ""),
+            title=f"Decisions: {who}",
+            parts=() if exclusive else (2,),
+        )
+    return [
+        f"plots/{name}.png"
+        for name, draw in drawings.items()
+        if atomic_files.write_figure(folder / "plots" / f"{name}.png", draw)
+    ]
+
+
+def _curve_drawings(
+    predictions: Predictions, judged: Evaluation, decisions: Calibration, who: str
+) -> _Drawings:
+    shown = curves.shown_classes(judged)
+    if not shown:
+        return {}
+    present = sum(not row.is_absent for row in judged.by_class)
+    if len(shown) < present:
+        who += f"\n({len(shown)} of {present} classes, those with the most positives)"
+    return {
+        "roc": lambda: figures.draw_roc(*curves.roc_curves(predictions, judged), f"ROC: {who}"),
+        "precision_recall": lambda: figures.draw_precision_recall(
+            *curves.precision_recall_curves(predictions, judged), f"Precision and recall: {who}"
+        ),
+        "reliability": lambda: figures.draw_reliability(
+            curves.reliabilities(predictions, decisions, judged),
+            f"Calibration (bins of 5 units or more): {who}",
+        ),
+    }

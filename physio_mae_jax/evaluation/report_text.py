@@ -1,0 +1,289 @@
+"""The report of an evaluation in Markdown: pure text, the doubts first."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from physio_mae_jax.evaluation.calibration import Calibration
+from physio_mae_jax.evaluation.caveats import caveats, is_clean, judged_part, reading
+from physio_mae_jax.evaluation.markdown import (
+    escape,
+    facts,
+    interval,
+    named,
+    number,
+    signed,
+    table,
+    words,
+)
+from physio_mae_jax.evaluation.results import ClassResult, Comparison, Evaluation, SubgroupResult
+from physio_mae_jax.printable import printable
+
+# What a card states of how it came about, in this order; what is not given is said to be missing.
+CONTEXT = ("command", "versions", "device", "data", "split", "contamination", "checkpoint", "seeds")
+# Shown at other places of the card.
+_ELSEWHERE = ("title", "command", "contamination")
+_MAX_LISTED = 8
+
+
+def render(
+    *,
+    title: str,
+    evaluations: Mapping[str, Evaluation],
+    decisions: Calibration,
+    context: Mapping[str, Any],
+    comparisons: Sequence[Comparison],
+    pictures: Sequence[str],
+) -> str:
+    """Write the report.
+
+    Args:
+        title: what was judged on what.
+        evaluations: by part, 'test' and 'validation', at least one.
+        decisions: chosen on validation.
+        context: see ``card.write_card``.
+        comparisons: with other models; may be empty.
+        pictures: file names below the report's folder.
+    """
+    part = judged_part(evaluations)
+    judged = evaluations[part]
+    sections = [
+        f"# {escape(title)}",
+        *(f"> **{doubt}**" for doubt in caveats(evaluations, context)),
+        _headline(part, judged),
+        f"## What was judged\n\n{_parts(evaluations, decisions, context)}",
+        f"## Figures, with 95 % intervals\n\n{_overall(evaluations, part)}",
+        f"## Every {_one(judged)}\n\n{_by_class(judged)}",
+    ]
+    if judged.calibration:
+        sections.append(f"## Calibration on {part}\n\n{_calibration(judged)}")
+    if judged.subgroups:
+        sections.append(f"## Subgroups of {part}\n\n{_subgroups(judged)}")
+    if decisions.kind != "regression":
+        sections.append(
+            f"## Decisions, chosen on validation\n\n{_decisions(decisions, judged.min_positives)}"
+        )
+    if comparisons:
+        sections.append(f"## Compared on the same units\n\n{_comparisons(comparisons)}")
+    sections += ["## Pictures", *(f"![{_picture(name)}]({name})" for name in pictures)]
+    sections += [f"## How to read this\n\n{reading(judged)}", "## How to reproduce it"]
+    sections += [_reproduction(context)]
+    return "\n\n".join(sections) + "\n"
+
+
+def _headline(part: str, judged: Evaluation) -> str:
+    rare = sum(row.rare and not row.is_absent for row in judged.by_class)
+    count = _num_averaged(judged)
+    of = "" if count == len(judged.classes) else f"{count} of "
+    more = ""
+    if judged.main_metric in judged.overall_frequent:
+        without = interval(judged.overall_frequent[judged.main_metric], judged.kind)
+        more = f" Without {rare} rare {_several(judged, rare)}: {without}."
+    averaged = judged.kind == "regression" and len(judged.classes) > 1
+    name = words(judged.main_metric) + " (average over targets)" * averaged
+    return (
+        f"**{name} {interval(judged.main, judged.kind)}** on {part}: "
+        f"{judged.num_units:,} units of {judged.num_subjects:,} subjects, "
+        f"{of}{len(judged.classes)} {_several(judged, len(judged.classes))}.{more}"
+    )
+
+
+def _parts(
+    evaluations: Mapping[str, Evaluation], decisions: Calibration, context: Mapping[str, Any]
+) -> str:
+    roles = {
+        "test": "judged; calibration and thresholds come from validation",
+        "validation": "calibration and thresholds were chosen on it, so it looks too good",
+    }
+    if decisions.kind == "regression":
+        roles = {"test": "judged", "validation": "looked at before the test"}
+    rows = [
+        (part, f"{e.num_units:,}", f"{e.num_subjects:,}", roles.get(part, ""))
+        for part, e in evaluations.items()
+    ]
+    shown = table(("part", "units", "subjects", "role"), rows)
+    line = escape(str(context.get("contamination", "")))
+    # What is not clean stands above already.
+    return f"{shown}\n\n{line}" if is_clean(context) else shown
+
+
+def _overall(evaluations: Mapping[str, Evaluation], part: str) -> str:
+    judged = evaluations[part]
+    frequent = sum(not row.rare for row in judged.by_class)
+    count = _num_averaged(judged)
+    header = ["", f"{part}, {count} {_several(judged, count)}"]
+    if judged.overall_frequent:
+        header.append(f"{part}, {frequent} without the rare*")
+    others = [other for other in evaluations if other != part]
+    rows = []
+    for name, estimate in judged.overall.items():
+        row = [words(name), interval(estimate, judged.kind)]
+        if judged.overall_frequent:
+            held = judged.overall_frequent.get(name)
+            row.append("" if held is None else interval(held, judged.kind))
+        row += [interval(evaluations[other].overall[name], judged.kind) for other in others]
+        rows.append(row)
+    return table([*header, *others], rows)
+
+
+def _by_class(judged: Evaluation) -> str:
+    if judged.kind == "regression":
+        names = list(judged.by_class[0].metrics)
+        rows = [
+            [named(row.name), *(interval(row.metrics[name], judged.kind) for name in names)]
+            for row in judged.by_class
+        ]
+        return table([_one(judged), *map(words, names)], rows)
+    names = [name for name in judged.by_class[0].metrics if name != "brier"]
+    rows = [
+        [
+            named(row.name) + _marks(row, judged),
+            f"{row.num_positives:,}",
+            f"{row.num_positive_subjects:,}",
+            *(interval(row.metrics[name], judged.kind) for name in names),
+        ]
+        for row in judged.by_class
+    ]
+    shown = table([_one(judged), "positives", "subjects", *map(words, names)], rows)
+    absent = [named(row.name) for row in judged.by_class if row.is_absent]
+    note = f"\n\nIn no average, for want of positives or negatives: {', '.join(absent)}."
+    return shown + (note if absent else "")
+
+
+def _calibration(judged: Evaluation) -> str:
+    names = {
+        "ece": "ECE",
+        "ece_equal_mass": "ECE, bins of equal mass",
+        "brier": "Brier score",
+        "log_loss": "log loss (nats)",
+    }
+    rows = [
+        [
+            named(row.name),
+            *(f"{number(row.before[n])} → {number(row.after[n])}" for n in names),
+        ]
+        for row in judged.calibration
+    ]
+    return table(["before → after", *names.values()], rows)
+
+
+def _subgroups(judged: Evaluation) -> str:
+    rows = []
+    for group in judged.subgroups:
+        counts = [f"{named(name)} {count:,}" for name, count in group.num_positives.items()]
+        rows.append(
+            [
+                f"{group.attribute} {named(group.name)}",
+                f"{group.num_units:,}",
+                f"{group.num_subjects:,}",
+                ", ".join(counts) if len(counts) <= _MAX_LISTED else "see evaluation.json",
+                interval(group.estimate, judged.kind),
+                _left_out(group),
+            ]
+        )
+    header = ["", "units", "subjects", "positives", words(judged.main_metric), "left out"]
+    if judged.kind == "regression":
+        header, rows = [h for h in header if h != "positives"], [r[:3] + r[4:] for r in rows]
+    lines = [table(header, rows)]
+    for attribute, count in judged.num_unknown.items():
+        if count:
+            lines.append(f"{count:,} units have no readable {attribute} and are in none of these.")
+    return "\n\n".join(lines)
+
+
+def _left_out(group: SubgroupResult) -> str:
+    if not group.left_out:
+        return ""
+    if math.isnan(group.estimate.value):
+        return "all: too few"
+    more = len(group.left_out) - _MAX_LISTED
+    names = ", ".join(named(name) for name in group.left_out[:_MAX_LISTED])
+    return f"too few: {names}" + (f" and {more} others" if more > 0 else "")
+
+
+def _decisions(decisions: Calibration, min_positives: int) -> str:
+    if decisions.num_folds:
+        return (
+            f"In each of {decisions.num_folds} folds calibration and thresholds were chosen on the "
+            "validation of that fold; they stand in its own card."
+        )
+    beta = f"F{decisions.beta:g}"
+    lines = [f"On {decisions.num_units:,} units of {len(decisions.subjects):,} subjects."]
+    if decisions.kind == "multiclass":
+        lines[0] += f" Temperature {decisions.temperature:.3g}."
+        if not decisions.thresholds:
+            lines[0] += " The most probable class is decided."
+        else:
+            first, second = map(named, decisions.classes)
+            lines[0] += f" {second} is decided where it reaches its threshold, else {first}."
+    rows = []
+    for k, name in enumerate(decisions.classes):
+        row = [named(name), f"{decisions.num_positives[k]:,}"]
+        if decisions.thresholds:
+            row.append(f"{decisions.thresholds[k]:.3f}")
+        if decisions.slopes:
+            row.append(f"{decisions.slopes[k]:.3g} · logit {decisions.intercepts[k]:+.3g}")
+        fewest = min(decisions.num_positives[k], decisions.num_units - decisions.num_positives[k])
+        note = "a guess: too few" if fewest < min_positives else ""
+        rows.append([*row, "not chosen" if name in decisions.undecided else note])
+    header = ["class", "positives"]
+    header += [f"threshold of highest {beta}"] if decisions.thresholds else []
+    header += ["calibrated log-odds"] if decisions.slopes else []
+    lines.append(table([*header, ""], rows))
+    if decisions.undecided:
+        lines.append("Not chosen: validation has no positives or no negatives of these classes.")
+    return "\n\n".join(lines)
+
+
+def _comparisons(comparisons: Sequence[Comparison]) -> str:
+    rows = [
+        [
+            named(c.name),
+            named(c.reference),
+            words(c.metric),
+            number(c.value),
+            number(c.reference_value),
+            signed(c.difference.estimate),
+            number(c.difference.share_not_above_zero),
+        ]
+        for c in comparisons
+    ]
+    header = ["model", "reference", "metric", "model's", "reference's", "difference", "share ≤ 0"]
+    note = (
+        "The difference is the model's figure minus the reference's, both on the same replicates; "
+        "the last column is the share of replicates where it is 0 or less."
+    )
+    return f"{table(header, rows)}\n\n{note}"
+
+
+def _reproduction(context: Mapping[str, Any]) -> str:
+    command = str(context.get("command", "not stated"))
+    block = "\n".join(f"    {printable(line, None)}" for line in command.splitlines())
+    shown = {name: held for name, held in context.items() if name not in _ELSEWHERE}
+    for name in CONTEXT:
+        # 'split rule' and 'split hash' state the split as well as one entry 'split' does.
+        if name not in _ELSEWHERE and not any(f"{held} ".startswith(f"{name} ") for held in shown):
+            shown[name] = "not stated"
+    return f"{block}\n\n{table(['', ''], [[escape(n), facts(held)] for n, held in shown.items()])}"
+
+
+def _num_averaged(judged: Evaluation) -> int:
+    return sum(judged.kind == "regression" or not row.is_absent for row in judged.by_class)
+
+
+def _marks(row: ClassResult, judged: Evaluation) -> str:
+    few = min(row.num_positive_subjects, row.num_negative_subjects) < judged.min_positives
+    return "\\*" if row.rare else "†" if few else ""
+
+
+def _one(judged: Evaluation) -> str:
+    return {"multilabel": "label", "multiclass": "class", "regression": "target"}[judged.kind]
+
+
+def _several(judged: Evaluation, count: int) -> str:
+    one = _one(judged)
+    return one if count == 1 else "classes" if one == "class" else f"{one}s"
+
+
+def _picture(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".png").replace("_", " ")

@@ -1,0 +1,56 @@
+"""What configs of many runs below one folder have in common."""
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import jax
+from ml_collections import ConfigDict
+
+from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.config_diff import differing, some
+from physio_mae_jax.setting_ranges import check_settings
+from physio_mae_jax.training import atomic_files
+
+
+def check_workers(num_workers: int) -> None:
+    """Refuse a number of workers that cannot be, and a cluster of which each would do the same.
+
+    Raises:
+        ConfigError: as said.
+    """
+    check_settings({"num_workers": num_workers})
+    if jax.distributed.is_initialized():
+        raise ConfigError(
+            "many small runs need no jax.distributed cluster: start each process on its own, with "
+            "--config.report=False and the same --workdir on a file system that all see."
+        )
+
+
+def keep_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]) -> None:
+    """Write the settings into the folder of many runs, or refuse to go on there with others.
+
+    Args:
+        config: all settings.
+        workdir: folder of the runs.
+        may_differ: sections and settings that say nothing of what was done there so far.
+
+    Raises:
+        ConfigError: the folder was begun with other settings.
+    """
+    path = workdir / "settings.json"
+    every = json.loads(config.to_json_best_effort())
+    now = {name: value for name, value in every.items() if name not in may_differ}
+    way_out = "move it away to go on with the settings given, or choose another --workdir."
+    before = read_sealed(path, way_out) if os.path.lexists(path) else {}
+    common = [name for name in now if name in before]
+    if common:
+        changed = [name for key in common for name in differing(before[key], now[key], key)]
+        if changed:
+            raise ConfigError(
+                f"{workdir} was begun with other settings of {some(changed)} ({path}); what is "
+                "done there would not be comparable. Give those again, or another --workdir."
+            )
+    atomic_files.write_json(path, sealed(before | now))

@@ -1,0 +1,180 @@
+"""How the channels a model wants are made of those a recording has: found, derived, converted.
+
+Only what is exact is done: another name of the same electrode, a unit of the same quantity, and
+the limb leads that follow from two others by Einthoven's and Goldberger's equations. All else is
+absent, and a model is told so.
+"""
+
+import dataclasses
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.signals.units import canonical_unit, is_known_unit, unit_factor
+
+# III = II - I; aVR = -(I + II) / 2; aVL = I - II / 2; aVF = II - I / 2 and their inversions.
+_DERIVED: dict[str, tuple[tuple[tuple[str, float], ...], ...]] = {
+    "I": ((("II", 1.0), ("III", -1.0)),),
+    "II": ((("I", 1.0), ("III", 1.0)),),
+    "III": ((("II", 1.0), ("I", -1.0)),),
+    "aVR": ((("I", -0.5), ("II", -0.5)),),
+    "aVL": ((("I", 1.0), ("II", -0.5)),),
+    "aVF": ((("II", 1.0), ("I", -0.5)),),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ChannelDerivation:
+    """A linear map from the rows of a recording to the channels wanted.
+
+    Attributes:
+        rows: for each wanted channel its (row, factor) terms; empty where it is absent.
+        notes: what is done beside picking rows, one sentence each.
+    """
+
+    rows: tuple[tuple[tuple[int, float], ...], ...]
+    notes: tuple[str, ...]
+
+    @functools.cached_property
+    def sources(self) -> tuple[int, ...]:
+        """Rows of the recording that are needed, ascending."""
+        return tuple(sorted({row for terms in self.rows for row, _ in terms}))
+
+    @functools.cached_property
+    def _picked(self) -> np.ndarray | None:
+        """The row of each channel where all are rows of the recording as they are, else None."""
+        picked = [terms[0][0] for terms in self.rows if len(terms) == 1 and terms[0][1] == 1.0]
+        return np.asarray(picked, np.intp) if len(picked) == len(self.rows) else None
+
+    def apply(self, signal: np.ndarray) -> np.ndarray:
+        """Map [M, n] to [wanted, n] of the same type; absent channels are all zero."""
+        if self._picked is not None:
+            return signal[self._picked]
+        made = np.zeros((len(self.rows), signal.shape[1]), signal.dtype)
+        for channel, terms in enumerate(self.rows):
+            for row, factor in terms:
+                made[channel] += (
+                    signal[row] if factor == 1.0 else signal.dtype.type(factor) * signal[row]
+                )
+        return made
+
+
+def derive_channels(
+    wanted: Sequence[str],
+    present: Sequence[str],
+    where: str,
+    *,
+    wanted_units: Sequence[str] = (),
+    present_units: Sequence[str] = (),
+) -> ChannelDerivation:
+    """Say how the wanted channels are made.
+
+    Args:
+        wanted: canonical names in the model's order.
+        present: names of the recording's rows, as spelled there.
+        where: what the recording is called in an error.
+        wanted_units: of ``wanted``, in any spelling; '' takes any. Not given: any.
+        present_units: of ``present``; '' is not known. Not given: not known.
+
+    Raises:
+        DataError: two rows bear one wanted name, a row is in a unit of another quantity, or leads
+            to be added up are not both in units that are known.
+    """
+    names = [canonical_name(name) for name in present]
+    counts = Counter(names)
+    rows_of = {name: row for row, name in enumerate(names) if counts[name] == 1}
+    units_wanted = [canonical_unit(unit) for unit in wanted_units] or [""] * len(wanted)
+    units_present = [canonical_unit(unit) for unit in present_units] or [""] * len(present)
+    rows, notes = [], []
+    for name, unit in zip(map(canonical_name, wanted), units_wanted, strict=True):
+        if counts[name] > 1:
+            raise DataError(
+                f"{where} has {counts[name]} channels named {name!r} "
+                f"({', '.join(present)}); rename them in the manifest."
+            )
+        terms, note = _terms(name, rows_of)
+        given = [units_present[row] for row, _ in terms]
+        if len(terms) > 1:
+            unit = unit or _largest(given)
+            _check_derived(name, [present[row] for row, _ in terms], given, where)
+        converted = []
+        for row, factor in terms:
+            change = _conversion(units_present[row], unit, present[row], where)
+            if change != 1.0:
+                notes.append(f"{name}: {units_present[row]} × {change:g} = {unit}")
+            converted.append((row, factor * change))
+        rows.append(tuple(converted))
+        if note:
+            notes.append(note)
+    return ChannelDerivation(rows=tuple(rows), notes=tuple(dict.fromkeys(notes)))
+
+
+def derived_units(units: Mapping[str, str]) -> dict[str, str]:
+    """Return the units of limb leads that follow from channels of known units.
+
+    Args:
+        units: in their usual spelling, by canonical name.
+    """
+    found = {}
+    for name, formulas in _DERIVED.items():
+        for formula in formulas:
+            given = [units[source] for source, _ in formula if units.get(source)]
+            if len(given) == len(formula):
+                found[name] = _largest(given)
+    return found
+
+
+def _largest(units: Sequence[str]) -> str:
+    """Return the largest of some units; the first where they are not of one quantity."""
+    largest = units[0]
+    for unit in units[1:]:
+        if (unit_factor(unit, largest) or 0) > 1:
+            largest = unit
+    return largest
+
+
+def _check_derived(name: str, sources: Sequence[str], units: Sequence[str], where: str) -> None:
+    """Refuse to add up channels unless they are of one quantity, or nothing is known of any."""
+    said = ", ".join(
+        f"{source} in {unit or 'a unit that is not known'}"
+        for source, unit in zip(sources, units, strict=True)
+    )
+    known = [is_known_unit(unit) for unit in units]
+    if len(set(units)) > 1 and not all(known):
+        raise DataError(
+            f"{where}: {name} is not there, and cannot be derived from {said}; say the unit in the "
+            "manifest ('units'), or leave the channel out."
+        )
+    if len({unit_factor(unit, units[0]) is None for unit in units}) > 1:
+        raise DataError(
+            f"{where}: {name} is not there, and cannot be derived from {said}, which are different "
+            "quantities; check their names and units, or leave the channel out."
+        )
+
+
+def _terms(name: str, rows: Mapping[str, int]) -> tuple[list[tuple[int, float]], str]:
+    """Find the row of a channel, or derive it; return its terms and what to say of it."""
+    if name in rows:
+        return [(rows[name], 1.0)], ""
+    for formula in _DERIVED.get(name, ()):
+        if all(source in rows for source, _ in formula):
+            words = " ".join(f"{factor:+g} {source}" for source, factor in formula)
+            return [(rows[source], factor) for source, factor in formula], f"{name} = {words}"
+    return [], ""
+
+
+def _conversion(unit: str, wanted: str, name: str, where: str) -> float:
+    """Return the factor between units; 1 where one of them is not known."""
+    if not (is_known_unit(unit) and is_known_unit(wanted)):
+        return 1.0
+    factor = unit_factor(unit, wanted)
+    if factor is None:
+        raise DataError(
+            f"{where}: channel {name!r} is in {unit}, the model expects {wanted}, which is another "
+            "quantity; check the channel's name and unit."
+        )
+    return factor

@@ -1,0 +1,122 @@
+"""What a checkpoint says of its model: enough to build it again and to feed it, without a config.
+
+Written by ``experiment.pretraining`` into every checkpoint, read wherever a trained model is used.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from physio_mae_jax.data.input_spec import InputSpec
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.objectives.contrastive import ContrastiveConfig
+from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
+from physio_mae_jax.training.pretrain_step import init_params
+
+# Sizes beyond which a contract is a mistake or a trap: making the model would take hours.
+_MOST = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
+_MOST_SCALOGRAM = 1 << 27
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A pre-trained model and its input.
+
+    Attributes:
+        model: shape and numerics.
+        objective: what it was trained to do.
+        contrastive: of weight 0 where it does not align modalities.
+        input: what a window of it is.
+        split: rule and hash of the subjects trained on.
+    """
+
+    model: MaeConfig
+    objective: ObjectiveConfig
+    contrastive: ContrastiveConfig
+    input: InputSpec
+    split: Mapping[str, str]
+
+    @property
+    def channel_independent(self) -> bool:
+        """True where it saw one channel at a time in training, so that none knows of others."""
+        return bool(self.contrastive.weight) or self.input.num_channels == 1
+
+    def build(self) -> MaskedModel:
+        """Make the model, by operations that this machine has."""
+        return build_model(self.model.for_platform(jax.default_backend()), self.contrastive)
+
+    def new_params(self, key: jax.Array) -> Params:
+        """Make the parameters that training begins with."""
+        channels = 1 if self.contrastive.weight else 2
+        return init_params(self.build(), self.objective.mask, key, channels)
+
+    def abstract_params(self) -> Any:
+        """Return names, shapes and types of its parameters, as ``jax.eval_shape`` gives them."""
+        return jax.eval_shape(self.new_params, jax.random.key(0))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract for a file."""
+        parts = {
+            name: dataclasses.asdict(getattr(self, name))
+            for name in ("model", "objective", "contrastive")
+        }
+        return parts | {"input": self.input.to_json(), "split": dict(self.split)}
+
+    @classmethod
+    def from_json(cls, content: Any, where: str) -> "ModelSpec":
+        """Invert ``to_json``.
+
+        Args:
+            content: decoded JSON.
+            where: whose contract it is, for the error.
+
+        Raises:
+            DataError: it is not of a pre-trained model, is of another version of this program, or
+                a value of it cannot be; the message names the value.
+        """
+        way_out = "name a run of configs/pretrain.py, or copy this one again."
+        contract = typed(cls, content, f"the contract of {where}", way_out)
+        problem = _contradiction(contract)
+        if problem:
+            raise DataError(f"the contract of {where}: {problem}; {way_out}")
+        return contract
+
+
+def _contradiction(contract: ModelSpec) -> str:
+    """Say what of a contract cannot be; '' where all can."""
+    for name in ("sampling_rate_hz", "num_samples"):
+        model, given = getattr(contract.model, name), getattr(contract.input, name)
+        if model != given:
+            return f"input.{name} is {given}, but model.{name} is {model}"
+    for name, most in _MOST.items():
+        if not 1 <= getattr(contract.model, name) <= most:
+            return (
+                f"model.{name} is {getattr(contract.model, name)}, where 1 to {most:,} is expected"
+            )
+    size = contract.model.wavelet.num_scales * contract.model.num_samples
+    if size > _MOST_SCALOGRAM:
+        return f"a scalogram of {size:,} numbers, where {_MOST_SCALOGRAM:,} at most are expected"
+    return ""
+
+
+def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
+    """Make the model that these settings train."""
+    if not contrastive.weight:
+        return MaskedAutoencoder(cfg)
+    return ContrastiveAutoencoder(
+        cfg,
+        contrastive.projection_width,
+        contrastive.temperature,
+        contrastive.temperature_is_learned,
+    )
+
+
+def model_of_json(content: Any, where: str) -> MaeConfig:
+    """Read the section 'model' of a contract; raises as ``ModelSpec.from_json``."""
+    return typed(MaeConfig, content, where, "copy the run again, or name another one.")

@@ -1,0 +1,134 @@
+"""Many runs below one folder, shared out to processes that need not know of each other.
+
+Whoever finds a run that is neither finished nor claimed claims it. A claim is a lock that the
+system takes back when its process ends, however it ends, so nothing is left to clean up, and the
+same command goes on where it stopped.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from physio_mae_jax.errors import UserError
+from physio_mae_jax.training.work_folder import claim
+
+_LOG = logging.getLogger(__name__)
+_SECONDS_BETWEEN_LOOKS = 1.0
+# Of the memory of a GPU, what its workers share; the rest is for CUDA itself.
+_SHARED_MEMORY = 0.9
+
+
+class Entry(NamedTuple):
+    """One of many runs.
+
+    Attributes:
+        name: its folder below that of all.
+        run: does it in the folder it is given, and goes on where an earlier process stopped.
+    """
+
+    name: str
+    run: Callable[[Path], object]
+
+
+def run_jobs(parent: Path, entries: Sequence[Entry], is_done: Callable[[Path], bool]) -> None:
+    """Run every entry that is not done and that no other process is at.
+
+    Args:
+        parent: folder of all of them.
+        entries: in the order they are tried.
+        is_done: of a folder.
+    """
+    for entry in entries:
+        folder = parent / entry.name
+        if is_done(folder):
+            continue
+        with claim(folder) as is_mine:
+            # Looked at again: another process may have finished it before the lock was ours.
+            if is_mine and not is_done(folder):
+                _LOG.info("%s begins", entry.name)
+                entry.run(folder)
+                _LOG.info("%s is done", entry.name)
+
+
+def run_workers(
+    parent: Path, num_workers: int, worker_flags: Sequence[str], count: Callable[[], int]
+) -> None:
+    """Start this command again as several processes, and wait for all of them.
+
+    Args:
+        parent: folder of all entries; the output of worker k goes to ``workers/k.log`` in it.
+        num_workers: processes. Where there are several GPUs they take turns in having one each.
+        worker_flags: added to the command, so that a worker runs entries and nothing else.
+        count: entries that are done, for the progress that is told.
+
+    Raises:
+        UserError: a worker failed; the others go on to their end first.
+    """
+    logs = [parent / "workers" / f"{k}.log" for k in range(num_workers)]
+    logs[0].parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "physio_mae_jax.main", *sys.argv[1:], *worker_flags]
+    gpus = _visible_gpus()
+    workers = []
+    for k, path in enumerate(logs):
+        with path.open("w", encoding="utf-8") as log:
+            environment = {**os.environ, **_share_of_gpu(k, num_workers, gpus)}
+            if gpus:
+                environment.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # the share's old name
+            started = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment
+            )
+            workers.append(started)
+    try:
+        _wait(workers, count)
+    finally:
+        for worker in workers:
+            worker.terminate()
+    failed = [k for k, worker in enumerate(workers) if worker.wait()]
+    if failed:
+        last = logs[failed[0]].read_text(encoding="utf-8").strip().splitlines()[-1:]
+        raise UserError(
+            f"{len(failed)} of {num_workers} workers failed; the first one's last line is "
+            f"{(last or ['empty'])[0]!r}, all of it is in {logs[failed[0]]}. The same command goes "
+            "on with what is not done."
+        )
+
+
+def _wait(workers: Sequence[subprocess.Popen[bytes]], count: Callable[[], int]) -> None:
+    """Wait for all, telling how many entries are done whenever that changes."""
+    told = -1
+    while True:
+        running = any(worker.poll() is None for worker in workers)
+        if (done := count()) != told:
+            _LOG.info("%d entries are done", done)
+            told = done
+        if not running:
+            return
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _share_of_gpu(worker: int, num_workers: int, gpus: Sequence[str]) -> Mapping[str, str]:
+    """Return the environment that gives a worker one GPU, and its share of that GPU's memory."""
+    if not gpus:
+        return {}
+    neighbours = -(-num_workers // len(gpus))
+    return {
+        "CUDA_VISIBLE_DEVICES": gpus[worker % len(gpus)],
+        "XLA_CLIENT_MEM_FRACTION": f"{_SHARED_MEMORY / neighbours:.3f}",
+    }
+
+
+def _visible_gpus() -> list[str]:
+    """Return the NVIDIA GPUs of this machine without taking memory on any, as JAX would."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
+    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(query, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return found.stdout.split()
