@@ -144,8 +144,8 @@ def wanted_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
         if not found:
             preset = ", ".join(names[0] for names in CHANNEL_PRESETS[wanted.strip()])
             raise DataError(
-                f"channels {wanted!r} asks for {preset}, but the data has {', '.join(present)}; name "
-                "channels instead."
+                f"channels {wanted!r} asks for {preset}, but the data has {', '.join(present)}; "
+                "name channels instead."
             )
         return found
     names = tuple(canonical_name(name) for name in wanted.split(",") if name.strip())
