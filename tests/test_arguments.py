@@ -28,7 +28,7 @@ def made():
         ({"output": np.array(["a", "b"])}, "choose one of pooled"),
         ({"num_threads": -5}, "num_threads is -5; a whole number from 0"),
         ({"num_threads": 2.5}, r"num_threads is 2\.5"),
-        ({"overlaps": 0.5}, "'overlaps' is no argument of this call; there is output, overlap"),
+        ({"overlaps": 0.5}, "'overlaps' is no argument of this call; choose from output, overlap"),
     ],
 )
 def test_settings_of_an_encoding_are_checked(made, changes, message):

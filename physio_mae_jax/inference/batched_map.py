@@ -1,4 +1,4 @@
-"""Running a compiled function over any number of windows."""
+"""Application of a compiled function to any number of windows."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -19,16 +19,16 @@ def map_windows(
     names: Sequence[str],
     batch_size: int,
 ) -> np.ndarray:
-    """Apply a function of batches to windows, always with the same shape: compiled once.
+    """Apply a batch function to windows with a constant batch shape, so that it compiles once.
 
     Args:
-        function: from entries [B, …] to rows, one or more a window, in their order.
-        windows: N of them.
-        names: entries it is given.
-        batch_size: B.
+        function: Maps entries [B, …] to rows, one or more per window, in window order.
+        windows: Windows, N in all.
+        names: Entries passed to the function.
+        batch_size: Windows per batch (B); the last batch is padded.
 
     Returns:
-        [N, …] the rows of each window, [N, r, …] where there are r > 1 of a window.
+        Rows of each window [N, …], or [N, r, …] if the function returns r > 1 rows per window.
     """
     parts = []
     for start in range(0, len(windows), batch_size):

@@ -1,4 +1,4 @@
-"""Encoding batches of windows by compiled programs, one for each shape of batch."""
+"""Encoding of window batches by compiled programs, one per batch shape."""
 
 import dataclasses
 import functools
@@ -29,7 +29,7 @@ Batch = Mapping[str, Any]
 
 _BATCH_SIZE = Number(low=1, high=2**18, whole=True, example=32)
 _NUM_DEVICES = Number(low=1, high=2**20, whole=True, example=1)
-# Numbers of channels that programs are compiled for; windows of others are padded.
+# Channel counts that programs are compiled for; other windows are padded to the next one.
 _CHANNEL_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 
 
@@ -39,20 +39,20 @@ def channel_bucket(num_channels: int) -> int:
 
 
 def batch_bucket(num_windows: int, batch_size: int, num_devices: int) -> int:
-    """Return the size that a batch is padded to: a power of two for each device."""
+    """Return the size that a batch is padded to: a power of two per device."""
     share = -(-num_windows // num_devices)
     return min(batch_size, num_devices * 2 ** (share - 1).bit_length())
 
 
 def mesh_for(batch_size: Any, num_devices: Any) -> Mesh:
-    """Return devices of this process among which a batch can be divided.
+    """Return a mesh of this process's devices that divides a batch evenly.
 
     Args:
-        batch_size: windows encoded at a time.
-        num_devices: how many to use; None for all.
+        batch_size: Windows encoded at a time.
+        num_devices: Number of devices; None for all.
 
     Raises:
-        ConfigError: one of these is no such number, or the batch cannot be divided.
+        ConfigError: A value is not a valid number, or the devices do not divide the batch.
     """
     batch_size = int(setting(batch_size, "batch_size", _BATCH_SIZE))
     if num_devices is not None:
@@ -68,11 +68,11 @@ def encode_windows(
     """Return the latents [B, M, W, H, D] of windows.
 
     Args:
-        config: of the encoder.
-        params: of the encoder.
-        batch: 'signal' [B, M, L], 'channel_mask' and 'channel_ids' [B, M], and, where windows are
-            padded, 'num_valid_columns' [B].
-        channel_independent: give the encoder each channel by itself.
+        config: Configuration of the encoder.
+        params: Parameters of the encoder.
+        batch: Entries 'signal' [B, M, L], 'channel_mask' and 'channel_ids' [B, M] and, for padded
+            windows, 'num_valid_columns' [B].
+        channel_independent: Encode each channel separately.
     """
     inputs = [batch[name] for name in ("signal", "channel_mask", "channel_ids")]
     valid = batch.get("num_valid_columns")
@@ -89,16 +89,16 @@ def encode_windows(
 def summarise(
     latents: jax.Array, channel_mask: jax.Array, column_weight: jax.Array, output: Output
 ) -> jax.Array:
-    """Average latents over what is present.
+    """Average latents over the channels and columns that are present.
 
     Args:
-        latents: [B, M, W, H, D].
-        channel_mask: [B, M] bool.
-        column_weight: [B, W] float, 0 on padding.
-        output: 'pooled' [B, D], 'channels' [B, M, D], 'columns' [B, W, D] or 'tokens', all.
+        latents: Latents [B, M, W, H, D].
+        channel_mask: Present channels [B, M], bool.
+        column_weight: Weights of the columns [B, W], float, 0 on padding.
+        output: 'pooled' [B, D], 'channels' [B, M, D], 'columns' [B, W, D] or 'tokens' (all).
 
     Returns:
-        float32; what is absent or padding has no meaning in the last three.
+        Float32 array; in the last three, entries of absent channels or padding are undefined.
     """
     latents = latents.astype(jnp.float32)
     if output == "tokens":
@@ -115,14 +115,14 @@ def summarise(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class CompiledEncoder:
-    """An encoder on the devices of a mesh, compiled when a shape is met for the first time.
+    """An encoder on the devices of a mesh, compiled on the first use of each batch shape.
 
     Attributes:
-        config: of the encoder, without what only training needs.
-        params: on all devices.
-        mesh: of this process's devices.
-        channel_independent: see ``encode_windows``.
-        compiled: shape of a batch -> program.
+        config: Configuration of the encoder, without training-only settings.
+        params: Parameters, replicated on all devices.
+        mesh: Mesh of this process's devices.
+        channel_independent: Encode each channel separately, see ``encode_windows``.
+        compiled: Compiled programs by batch shape.
     """
 
     config: MaeConfig
@@ -141,11 +141,11 @@ class CompiledEncoder:
         return cls(config, params, mesh, channel_independent)
 
     def run(self, batch: Mapping[str, np.ndarray], output: Output) -> jax.Array:
-        """Encode a batch; compiles only where its shape is new.
+        """Encode a batch; compiles only for a new shape.
 
         Args:
-            batch: as ``encode_windows``, and 'column_weight' [B, W]; B as ``batch_bucket``.
-            output: what is wanted, see ``summarise``.
+            batch: Entries of ``encode_windows`` and 'column_weight' [B, W]; B from ``batch_bucket``.
+            output: Requested output, see ``summarise``.
         """
         key = (output, *((name, values.shape) for name, values in sorted(batch.items())))
         on_devices = jax.device_put(dict(batch), batch_sharding(self.mesh))

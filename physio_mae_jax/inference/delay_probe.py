@@ -1,9 +1,9 @@
-"""How well a frozen encoder of single channels tells the delay between two of them.
+"""Linear probe of the delay between two channels, from a frozen single-channel encoder.
 
 The latents of both channels in each time column are centred and reduced to their principal
-components; the mean over columns of the product of one's with the other's, column by column and
-one column later, says how they lie in time. A ridge regression from that to the known delay is
-fitted on training recordings and judged on held-out ones.
+components. The features are the mean over columns of the products of one channel's components with
+the other's, at equal columns and one column later. A ridge regression from these to the known delay
+is fitted on training recordings and evaluated on held-out ones.
 """
 
 import numpy as np
@@ -19,17 +19,17 @@ _LAGS = (0, 1, 2)
 def probe_delay(
     fitted: np.ndarray, fitted_delay: np.ndarray, judged: np.ndarray, judged_delay: np.ndarray
 ) -> dict[str, float | list[float]]:
-    """Fit a linear probe of the delay and judge it.
+    """Fit a linear probe of the delay and evaluate it.
 
     Args:
-        fitted: [R, n, 2, W, D] column latents of n windows of R training recordings.
-        fitted_delay: [R] seconds.
-        judged: [Q, n, 2, W, D] of held-out recordings.
-        judged_delay: [Q] seconds.
+        fitted: Column latents [R, n, 2, W, D] of n windows of each of R training recordings.
+        fitted_delay: Delays [R] of the training recordings, seconds.
+        judged: Column latents [Q, n, 2, W, D] of the held-out recordings.
+        judged_delay: Delays [Q] of the held-out recordings, seconds.
 
     Returns:
-        'correlation', 'mean_absolute_error_seconds', 'guessing_error_seconds' (of the mean of the
-        fitted), 'predicted_seconds', 'true_seconds'.
+        'correlation', 'mean_absolute_error_seconds', 'guessing_error_seconds' (error of predicting
+        the mean training delay), 'predicted_seconds', 'true_seconds'.
     """
     count = min(_COMPONENTS, fitted.shape[-1])
     reducers = [

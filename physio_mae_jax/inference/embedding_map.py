@@ -1,4 +1,4 @@
-"""Laying a table of embeddings out in a plane."""
+"""Two-dimensional maps of embeddings."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -16,21 +16,21 @@ def draw_map(
     """Draw embeddings as points coloured by group.
 
     Args:
-        embeddings: [N, D].
-        groups: [N] a name or number for each.
-        method: 'pca', or 'umap' where umap-learn is installed.
-        title: of the picture.
+        embeddings: Embeddings [N, D].
+        groups: Group of each embedding [N], a name or number.
+        method: 'pca', or 'umap' if umap-learn is installed.
+        title: Title of the figure.
     """
     points, axes = project(embeddings, method)
     return draw_points(points, np.asarray(groups), axes, title)
 
 
 def project(embeddings: np.ndarray, method: str) -> tuple[np.ndarray, tuple[str, str]]:
-    """Return points [N, 2] and what their coordinates are.
+    """Return points [N, 2] and the labels of their axes.
 
     Raises:
-        ConfigError: an unknown method, or umap-learn is not installed.
-        DataError: fewer than three embeddings, or some are not finite.
+        ConfigError: The method is unknown, or umap-learn is not installed.
+        DataError: There are fewer than three embeddings, or some are not finite.
     """
     if method not in METHODS:
         raise ConfigError(f"method is {method!r}; choose one of {', '.join(METHODS)}.")

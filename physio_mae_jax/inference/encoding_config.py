@@ -1,4 +1,4 @@
-"""How recordings are encoded, whatever they are."""
+"""Options for encoding recordings."""
 
 import dataclasses
 
@@ -9,17 +9,17 @@ from physio_mae_jax.setting_ranges import check_fields
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncodingConfig:
-    """Choices of a caller.
+    """Options of an encoding.
 
     Attributes:
         output: 'pooled', 'channels', 'columns' or 'tokens', see ``Encoder.encode_with_report``.
-        overlap: share of a window that the next one also covers, in [0, 1).
-        derive_leads: add limb leads that follow from two others and that the model knows.
-        unknown_channels: a channel that the model does not know is an 'error', or is left out
-            ('leave_out') and reported.
-        on_invalid: NaN, or a recording too short, is an 'error'; or windows that hold NaN are left
-            out ('skip') and reported, and a recording without any other gives NaN.
-        num_threads: that read ahead; 0 for one a core, eight at most.
+        overlap: Fraction of a window that the next one also covers, in [0, 1).
+        derive_leads: Add limb leads that follow from two others and that the model knows.
+        unknown_channels: 'error' to reject a channel unknown to the model, or 'leave_out' to
+            exclude and report it.
+        on_invalid: 'error' to reject NaN or a recording that is too short, or 'skip' to exclude and
+            report windows with NaN; a recording without a valid window then gives NaN.
+        num_threads: Threads that read ahead; 0 for one per core, at most eight.
     """
 
     output: Output = "pooled"

@@ -1,8 +1,8 @@
-"""Embeddings of whole data sets: tables in shards, each whole or not there, and one index.
+"""Embeddings of whole data sets: tables in shards, each written atomically, and one index.
 
-Shard i belongs to process i modulo their number. Nothing is exchanged: whichever process finds
-that all shards are there writes the index. So processes may start, stop and be run again as they
-like, and what is there already is not made again.
+Shard i belongs to process i modulo the number of processes. The processes do not communicate:
+whichever finds all shards complete writes the index. Processes may therefore start, stop and be
+rerun in any order, and existing shards are not recomputed.
 """
 
 import dataclasses
@@ -44,12 +44,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureConfig:
-    """How features are extracted and written.
+    """Settings of feature extraction.
 
     Attributes:
-        format: 'npz', 'parquet' or 'array_record'.
-        recordings_per_shard: rows of a file; what is lost at most by an interruption.
-        encoding: of each recording, pooled.
+        format: File format: 'npz', 'parquet' or 'array_record'.
+        recordings_per_shard: Rows per file; an interruption loses at most this many.
+        encoding: Options of the encoding, with output 'pooled'.
     """
 
     format: str
@@ -62,23 +62,23 @@ class FeatureConfig:
             raise ConfigError(f"output is {self.encoding.output!r}; a table holds 'pooled' ones.")
         if self.recordings_per_shard < 1:
             raise ConfigError(
-                f"recordings_per_shard is {self.recordings_per_shard}; at least 1 is needed."
+                f"recordings_per_shard must be >= 1; got {self.recordings_per_shard}."
             )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureRun:
-    """Everything built that an extraction is made of.
+    """Components of an extraction.
 
     Attributes:
-        workdir: absolute folder of the tables.
-        config: how.
-        encoder: that makes the features.
-        source: of the recordings.
-        parts: index of a recording -> 'train', 'validation' or 'test'; empty where not divided.
-        labels: of all recordings, task by task.
-        content_hashes: of prepared data sets.
-        process_index, process_count: which share of the shards is made here.
+        workdir: Absolute path of the folder of the tables.
+        config: Settings of the extraction.
+        encoder: Encoder that computes the features.
+        source: Source of the recordings.
+        parts: Recording index -> 'train', 'validation' or 'test'; empty without a split.
+        labels: Labels of all recordings, by task.
+        content_hashes: Content hashes of prepared data sets.
+        process_index, process_count: Index of this process and number of processes.
     """
 
     workdir: Path
@@ -93,7 +93,7 @@ class FeatureRun:
 
 
 class _Summary(TypedDict):
-    """What the file beside a shard says of it."""
+    """Content of the JSON file beside a shard."""
 
     fingerprint: str
     num_rows: int
@@ -104,7 +104,7 @@ class _Summary(TypedDict):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Shard:
-    """Some recordings, and the files that hold, or will hold, their features."""
+    """A group of recordings and the files of their features."""
 
     number: int
     indices: Sequence[int]
@@ -113,11 +113,11 @@ class _Shard:
 
     @property
     def summary_path(self) -> Path:
-        """The file beside the table, written last: where it exists the shard is whole."""
+        """Path of the file beside the table, written last: it exists only for a complete shard."""
         return self.path.with_name(self.path.name + ".json")
 
     def summary(self) -> _Summary | None:
-        """Return what the shard holds; None where it is not whole or is of other settings."""
+        """Return the shard's summary; None if it is incomplete or has other settings."""
         try:
             found = read_json(self.summary_path, "run the extraction again.")
             summary = typed(_Summary, found, str(self.summary_path), "run the extraction again.")
@@ -128,16 +128,16 @@ class _Shard:
 
 
 def extract_features(run: FeatureRun) -> Path | None:
-    """Make this process's shards and, where all are there then, the index.
+    """Compute this process's shards and, once all are complete, the index.
 
     Returns:
-        The path of the index; None where other processes have shards to make still.
+        Path of the index; None while other processes still have shards to compute.
     """
     shards = _shards(run)
     mine = shards[run.process_index :: run.process_count]
     missing = [shard for shard in mine if shard.summary() is None]
     if len(missing) < len(mine):
-        _LOG.info("%d of %d shards are there already", len(mine) - len(missing), len(mine))
+        _LOG.info("%d of %d shards are already complete", len(mine) - len(missing), len(mine))
     total = sum(len(shard.indices) for shard in missing)
     with tqdm(total=total, unit=" recordings", disable=not sys.stderr.isatty()) as bar:
         for shard in missing:
@@ -147,7 +147,7 @@ def extract_features(run: FeatureRun) -> Path | None:
                 _LOG.info("shard %d of %d\n%s", shard.number + 1, len(shards), report)
     summaries = [shard.summary() for shard in shards]
     if any(summary is None for summary in summaries):
-        _LOG.info("%d shards are still to come", sum(s is None for s in summaries))
+        _LOG.info("%d shards are still missing", sum(s is None for s in summaries))
         return None
     return _write_index(run, shards, [summary for summary in summaries if summary is not None])
 
@@ -175,7 +175,7 @@ def _shards(run: FeatureRun) -> list[_Shard]:
 
 
 def _identity(run: FeatureRun, index: int) -> list[Any]:
-    """Return all of a recording that its row is made of, but the samples of prepared data."""
+    """Return the inputs that determine a recording's row, except the samples of prepared data."""
     info = run.source.recordings[index]
     labels = [(task.known[index].item(), task.values[index].tolist()) for task in run.labels]
     return [
@@ -186,7 +186,7 @@ def _identity(run: FeatureRun, index: int) -> list[Any]:
 
 
 def _make(run: FeatureRun, shard: _Shard) -> EncodingReport | None:
-    """Encode the recordings of a shard and write them; None where none can be read."""
+    """Encode the recordings of a shard and write them; None if none can be read."""
     config = run.config
     skip = config.encoding.on_invalid == "skip"
     scanned = ScannedRecordings(run.source, shard.indices, skip_unreadable=skip)
@@ -217,7 +217,7 @@ def _make(run: FeatureRun, shard: _Shard) -> EncodingReport | None:
 def _table(
     run: FeatureRun, indices: Sequence[int], embeddings: np.ndarray
 ) -> tuple[FeatureTable, list[str]]:
-    """Return the table of what could be encoded, and the ids of what could not."""
+    """Return the table of the encoded recordings, and the ids of the rejected ones."""
     could = np.isfinite(embeddings).all(axis=1)
     kept = [index for index, fine in zip(indices, could, strict=True) if fine]
     infos = [run.source.recordings[index] for index in kept]
@@ -240,7 +240,7 @@ def _table(
 
 
 def _write_index(run: FeatureRun, shards: Sequence[_Shard], summaries: Sequence[_Summary]) -> Path:
-    """Say what all shards hold together; every process would write the same."""
+    """Summarise all shards; every process would write the same index."""
     kind, held = run.config.format, [int(summary["num_rows"]) for summary in summaries]
     rejected = {name: why for summary in summaries for name, why in summary["rejected"].items()}
     about, _ = _table(run, [], np.zeros((0, run.encoder.programs.config.width), np.float32))
@@ -270,10 +270,10 @@ def _write_index(run: FeatureRun, shards: Sequence[_Shard], summaries: Sequence[
 
 
 def process_share(process_index: int, process_count: int) -> tuple[int, int]:
-    """Return which share this process makes: as told, or as JAX knows it (a count of 0).
+    """Return this process's index and count: as given, or from JAX if the count is 0.
 
     Raises:
-        ConfigError: the index is not below the count.
+        ConfigError: The index is not below the count.
     """
     if not process_count:
         return jax.process_index(), jax.process_count()

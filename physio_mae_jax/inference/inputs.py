@@ -1,7 +1,7 @@
-"""From what a caller has (arrays, frames, lists of them) to recordings that can be read.
+"""Conversion of caller inputs (arrays, data frames, lists) to readable recordings.
 
-Nothing is guessed: without a rate or channel names, with the axes the wrong way round, or with
-counts of a converter of unknown gain there is an error that says what to add.
+Nothing is guessed: a missing rate or channel names, transposed axes, or ADC counts of unknown gain
+raise an error that says what to add.
 """
 
 import dataclasses
@@ -35,14 +35,14 @@ _RATE = "a number of samples a second, such as 500"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SignalMetadata:
-    """What a caller says of signals; the same for all of them, or a list with one for each.
+    """Description of signals by the caller; one for all of them, or a list with one each.
 
     Attributes:
-        sampling_rate_hz: samples a second.
-        channels: names of the rows of a signal; of a frame, its columns where none are given.
-        units: of the channels, or one for all; '' or None where not known.
-        gain: counts in one unit, of the channels or one for all; samples are divided by it.
-        names: of the recordings, for reports.
+        sampling_rate_hz: Sampling rate, Hz.
+        channels: Row names of a signal; for a data frame, its columns if none are given.
+        units: Units of the channels, or one for all; '' or None where unknown.
+        gain: ADC counts per unit, one per channel or one for all; samples are divided by it.
+        names: Names of the recordings, for reports.
     """
 
     sampling_rate_hz: Any = None
@@ -53,11 +53,11 @@ class SignalMetadata:
 
 
 class Given(NamedTuple):
-    """Recordings that a caller gave.
+    """Recordings passed by a caller.
 
     Attributes:
-        recordings: ready to be read.
-        notes: what was made of them, or could not be checked.
+        recordings: Readable recordings.
+        notes: Conversions applied, and checks that were not possible.
     """
 
     recordings: ArrayRecordings
@@ -65,15 +65,15 @@ class Given(NamedTuple):
 
 
 def given_recordings(signal: Any, description: SignalMetadata) -> Given:
-    """Make recordings of signals.
+    """Convert signals to recordings.
 
     Args:
-        signal: [M, n] of one recording, [B, M, n] of several, [n] of one channel, a frame or a
-            series, or a list of any of these but the second. Masked values are missing ones.
-        description: of them.
+        signal: Samples [M, n] of one recording, [B, M, n] of several, [n] of one channel, a frame
+            or a series, or a list of any of these except the second. Masked values count as missing.
+        description: Description of the signals.
 
     Raises:
-        DataError: something is missing or does not fit; the message says how to mend it.
+        DataError: The input is incomplete or inconsistent; the message suggests a fix.
     """
     signals = _separated(signal)
     count = len(signals)
@@ -104,7 +104,7 @@ def given_recordings(signal: Any, description: SignalMetadata) -> Given:
                 channel_names=_told_apart(labels, units),
                 sampling_rate_hz=rate_hz,
                 num_samples=array.shape[1],
-                # Counts and the like say nothing of the quantity.
+                # ADC counts and similar units do not identify the quantity.
                 units=tuple(_physical_unit(unit) for unit in units),
                 gaps=tuple(gap for gap in gaps if gap[0] not in missing),
             )
@@ -113,13 +113,13 @@ def given_recordings(signal: Any, description: SignalMetadata) -> Given:
 
 
 def is_empty_batch(signal: Any) -> bool:
-    """Say whether a signal is an array [0, M, n], a batch of no recordings."""
+    """Return whether a signal is an array [0, M, n], a batch without recordings."""
     shape: tuple[int, ...] = getattr(signal, "shape", ())
     return len(shape) == 3 and shape[0] == 0 and min(shape[1:]) > 0
 
 
 def _separated(signal: Any) -> list[Any]:
-    """Return the signals of a list, of a batch [B, M, n], or the one that is given."""
+    """Return the signals of a list or of a batch [B, M, n], or the single signal."""
     refuse_unordered(signal)
     signal = as_frame(signal)
     if isinstance(signal, Frame) or is_series(signal):
@@ -144,7 +144,7 @@ def _separated(signal: Any) -> list[Any]:
 
 
 def _for_each(value: Any, count: int, name: str, is_one: Any) -> list[Any]:
-    """Return a value for each of ``count`` signals."""
+    """Return one value per signal, ``count`` in all."""
     if value is None or is_one(value):
         return [value] * count
     values = arguments.listed(value, name)
@@ -209,7 +209,7 @@ def _way_out(array: np.ndarray, num_channels: int) -> str:
 
 
 def _of_frame(frame: Frame, wanted: Any, name: str) -> tuple[Samples, tuple[str, ...]]:
-    """Take columns of a frame: those that are named, or all."""
+    """Select columns of a data frame: the named ones, or all."""
     present = column_names(frame, name)
     labels = tuple(column.strip() for column in present)
     if wanted is not None:
@@ -219,8 +219,8 @@ def _of_frame(frame: Frame, wanted: Any, name: str) -> tuple[Samples, tuple[str,
 
 
 def _place(label: str, present: Sequence[str], name: str) -> int:
-    """Return the place of the column of a name."""
-    # As it is spelled, else without the blanks that many tables have around their names.
+    """Return the position of the column with a name."""
+    # Exact spelling first, else without the blanks that many tables have around names.
     exact = [place for place, column in enumerate(present) if column == label]
     found = exact or [place for place, column in enumerate(present) if column.strip() == label]
     if not found:
@@ -228,13 +228,13 @@ def _place(label: str, present: Sequence[str], name: str) -> int:
     if len(found) > 1:
         raise DataError(
             f"{name}: {len(found)} columns of the frame are named {label!r}; rename all but one, "
-            "or leave them out."
+            "or exclude them."
         )
     return found[0]
 
 
 def _notes(signal: Any, samples: Samples, rate_hz: float, name: str) -> list[Note]:
-    """Check the index of a frame; say what could not be checked, and what is missing."""
+    """Check the index of a data frame; note missing values and checks that were not possible."""
     notes = []
     if samples.num_missing:
         text = f"{samples.num_missing} masked or NA values are taken for missing ones (NaN)"
@@ -259,7 +259,7 @@ def _rate(value: Any, channels: Sequence[str], name: str) -> float:
 
 
 def _units(values: Any, count: int, name: str) -> list[str]:
-    """Return the unit of each channel, '' where it is not known."""
+    """Return the unit of each channel, '' where unknown."""
     one = arguments.plain(values)
     if arguments.is_missing(one):
         return [""] * count
@@ -281,7 +281,7 @@ def _units(values: Any, count: int, name: str) -> list[str]:
 
 
 def _gain(gain: Any, count: int, name: str) -> np.ndarray | None:
-    """Return the counts in a unit of each channel."""
+    """Return the ADC counts per unit of each channel."""
     if gain is None:
         return None
     what, meant = f"{name}: gain", "a number of counts in one unit, such as 200"
@@ -303,19 +303,19 @@ def _gain(gain: Any, count: int, name: str) -> np.ndarray | None:
 def _check_counts(
     samples: Samples, units: Sequence[str], gain: np.ndarray | None, name: str
 ) -> None:
-    """Refuse integers that nothing is said of."""
+    """Reject integer samples without units or gain."""
     if samples.are_whole and gain is None and not all(units):
         dtype = samples.values.dtype
         raise DataError(
             f"{name} is {dtype if dtype.kind in 'iu' else 'masked integers'}, which looks like "
             "counts of a converter (ADU); give gain= (counts in one unit, such as gain=1000 for "
-            f"1000/mV). Or say units={COUNTS!r}: each channel is normalised, so a gain of its own "
+            f"1000/mV). Or say units={COUNTS!r}: each channel is normalised, so a separate gain "
             "changes nothing, but derived leads need one gain for all."
         )
 
 
 def _told_apart(labels: Sequence[str], units: Sequence[str]) -> tuple[str, ...]:
-    """Return names as they are spelled, but for those that only what is beside them can tell."""
+    """Return names as spelled, except those that only their context disambiguates."""
     found = names_of_recording(labels, units)
     return tuple(
         label if canonical_name(label) == name else name
@@ -328,13 +328,13 @@ def _physical_unit(unit: str) -> str:
 
 
 def renaming(given: Sequence[str]) -> str:
-    """Say which names are read as others; '' where none is, but for capital letters."""
+    """List names read as other names; '' if none differs by more than case."""
     read = [(name, canonical_name(name)) for name in given]
     return ", ".join(f"{name} is {own}" for name, own in read if name.lower() != own.lower())
 
 
 def reordering(given: Sequence[str], used: Sequence[str]) -> str:
-    """Say in which order channels are given to the model; '' where it is theirs."""
+    """Describe the reordering of channels for the model; '' if there is none."""
     picked = [canonical_name(name) for name in given if canonical_name(name) in used]
     own = [name for name in used if name in picked]
     return "" if picked == own else f"{', '.join(picked)} -> {', '.join(own)}"
