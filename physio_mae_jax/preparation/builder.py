@@ -69,11 +69,11 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         """Create a builder.
 
         Args:
-            source: the raw folder.
-            executor: who writes the shards; this process where not given.
-            on_invalid: recordings that are of no use are an 'error', or left out ('skip').
-            progress: called after each shard.
-            **options: of ``tfds.core.DatasetBuilder``, such as ``data_dir``.
+            source: Raw data folder.
+            executor: Executor that writes the shards; defaults to this process.
+            on_invalid: 'error' to raise on unusable recordings, 'skip' to skip and list them.
+            progress: Called after each shard.
+            **options: Arguments of ``tfds.core.DatasetBuilder``, such as ``data_dir``.
 
         Raises:
             ConfigError: ``on_invalid`` is neither of its values.
@@ -104,7 +104,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         """Prepare the data set, going on from an interrupted attempt.
 
         Args:
-            overwrite: replace the data set that is there, once the new one is whole.
+            overwrite: Replace an existing data set once the new one is complete.
 
         Returns:
             What was kept, left out and found.

@@ -23,8 +23,8 @@ def parse_checksums(content: bytes, where: str) -> dict[str, str]:
     """Read a checksum list: lines '<sha256>  <relative path>'.
 
     Args:
-        content: of the list, UTF-8.
-        where: what the list is called in an error.
+        content: Content of the list, UTF-8.
+        where: Name of the list in error messages.
 
     Returns:
         Path, relative to the list and inside its folder -> checksum in small letters.

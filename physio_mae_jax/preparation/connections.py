@@ -89,7 +89,7 @@ def opener(headers: Sequence[tuple[str, str]]) -> urllib.request.OpenerDirector:
     """Make what opens URLs, with the proxies of the environment.
 
     Args:
-        headers: that are sent again where a redirect stays on the same server.
+        headers: (name, value) pairs, resent only where a redirect stays on the same server.
     """
     return urllib.request.build_opener(_Http, _Https, _Redirects(headers))
 

@@ -43,10 +43,10 @@ class DownloadSummary:
     """What a download did.
 
     Attributes:
-        fetched: number of files that were missing.
-        present: number of files that were there, with the right checksum.
-        num_bytes: received.
-        seconds: spent.
+        fetched: Number of files downloaded.
+        present: Number of files already present with the right checksum.
+        num_bytes: Bytes received.
+        seconds: Duration in seconds.
     """
 
     fetched: int
@@ -74,12 +74,12 @@ def download(
     """Fetch the files of a data set that are missing in a folder, and check all of them.
 
     Args:
-        url: of the folder on the server; ``SHA256SUMS.txt`` lies in it.
-        folder: to write to; made if needed.
-        needed: globs of the files that are wanted; '*' also stands for slashes.
-        headers: 'Name: value' texts to send.
-        num_workers: files at a time.
-        progress: called with the number of bytes that arrived, by one thread at a time.
+        url: URL of the folder on the server, which contains ``SHA256SUMS.txt``.
+        folder: Destination folder; created if needed.
+        needed: Globs of the files to download; '*' also matches slashes.
+        headers: Request headers as 'Name: value' texts.
+        num_workers: Number of files downloaded in parallel.
+        progress: Called with the number of bytes that arrived, by one thread at a time.
 
     Raises:
         ConfigError: the URL, a header or the number of workers is impossible.
@@ -227,9 +227,9 @@ class _Run:
         """Call ``attempt`` until it succeeds, with pauses, as long as there is hope.
 
         Args:
-            name: of the file, for messages.
-            attempt: raises a TransientError where another attempt may succeed.
-            size: bytes that are there.
+            name: File name, for messages.
+            attempt: Function to call; raises TransientError where another attempt may succeed.
+            size: Function that returns the number of bytes present.
         """
         failures, best = 0, size()
         while True:

@@ -55,8 +55,8 @@ def by_beam(runner: str, options: Sequence[str]) -> Executor:
     shared file system.
 
     Args:
-        runner: name of a Beam runner, such as 'DirectRunner', 'FlinkRunner' or 'SparkRunner'.
-        options: its flags, such as '--flink_master=host:8081'.
+        runner: Name of a Beam runner, such as 'DirectRunner', 'FlinkRunner' or 'SparkRunner'.
+        options: Flags of the runner, such as '--flink_master=host:8081'.
 
     Raises:
         ConfigError: Apache Beam is not installed.

@@ -37,8 +37,8 @@ class Response:
     """The body of an answer.
 
     Attributes:
-        start: place in the file of the first byte.
-        expected_bytes: length of the file up to the last byte that will come; None if not said.
+        start: Position of the first byte in the file.
+        expected_bytes: File length up to the last byte that will arrive; None if not stated.
     """
 
     def __init__(self, raw: Any, asked_start: int) -> None:
@@ -84,8 +84,8 @@ class Server:
         """Prepare requests; proxies are those of the environment.
 
         Args:
-            url: of the folder, http or https.
-            headers: 'Name: value' texts to send, to this server alone.
+            url: URL of the folder, http or https.
+            headers: 'Name: value' texts, sent to this server only.
 
         Raises:
             ConfigError: the URL or a header is not valid.

@@ -28,9 +28,9 @@ def plan_shards(
     """Divide the recordings of a source into shards, in order and by the bytes of their files.
 
     Args:
-        layout: of the source.
-        source: the raw folder.
-        path_of: from the number of a shard and how many there are to its file.
+        layout: Layout of the source.
+        source: Raw data folder.
+        path_of: Maps a shard number and the shard count to the path of its file.
 
     Raises:
         DataError: there are no recordings, or two bear one id.

@@ -18,11 +18,11 @@ class LabelTask:
     """A question that a data set has answers to.
 
     Attributes:
-        name: of the task, such as 'superclass'.
-        classes: names, in the order of the labels.
-        level: whether a recording, an event (a beat) or an interval (a sleep stage) is labelled.
+        name: Task name, such as 'superclass'.
+        classes: Class names, in the order of the labels.
+        level: Labelled unit: a recording, an event (a beat) or an interval (a sleep stage).
         exclusive: True where exactly one class holds, False where any number may.
-        description: one sentence.
+        description: Description, one sentence.
     """
 
     name: str
@@ -53,8 +53,8 @@ class Annotations:
     """Labelled places of a recording, in samples of its signal.
 
     Attributes:
-        start, stop: [E] int64; of an event ``stop`` is ``start + 1``.
-        label: [E] int16, index of the class.
+        start, stop: Sample range of each annotation [E] int64; an event has ``stop = start + 1``.
+        label: Class index [E] int16.
     """
 
     start: np.ndarray
@@ -73,10 +73,10 @@ class RecordRef:
     """A recording that a layout found but has not read: small and picklable.
 
     Attributes:
-        record_id: unique in the data set.
-        subject_id: the person.
-        files: that hold it, relative to the source folder.
-        details: what the layout needs to read it, such as a row of a table.
+        record_id: Id that is unique in the data set.
+        subject_id: Id of the subject.
+        files: Files that hold the recording, relative to the source folder.
+        details: Data the layout needs to read it, such as a row of a table.
     """
 
     record_id: str
@@ -90,15 +90,15 @@ class Recording:
     """A recording as read, nothing filtered and nothing filled in.
 
     Attributes:
-        signal: [M, n] float32 in ``units``, NaN where the source marks samples as invalid.
-        channels: canonical names [M].
-        units: [M], '' where the source names none.
-        sampling_rate_hz: of all channels.
-        labels: [K] int8 for each task of level 'recording'; a task may be left out where the
-            source has no answer.
-        marks: for each task of level 'event' or 'interval'.
-        attributes: what else is known, such as age, sex and fold: texts and numbers.
-        conversions: what was done to the samples, one sentence each.
+        signal: Samples [M, n] float32 in ``units``, NaN where the source marks them as invalid.
+        channels: Canonical channel names [M].
+        units: Channel units [M], '' where the source names none.
+        sampling_rate_hz: Sampling rate of all channels in Hz.
+        labels: Labels [K] int8 for each task of level 'recording'; a task may be absent where the
+            source has no label.
+        marks: Annotations for each task of level 'event' or 'interval'.
+        attributes: Other metadata, such as age, sex and fold: texts and numbers.
+        conversions: Conversions applied to the samples, one sentence each.
     """
 
     signal: np.ndarray

@@ -17,11 +17,11 @@ class PreparationReport:
     """The outcome of a preparation.
 
     Attributes:
-        records: kept.
-        refusals: left out.
-        seconds: spent writing in this run.
-        source_bytes: of the files of all recordings.
-        example_bytes: of the examples before compression.
+        records: Recordings kept.
+        refusals: Recordings skipped.
+        seconds: Time spent writing in this run, in seconds.
+        source_bytes: Size of the files of all recordings.
+        example_bytes: Size of the examples before compression.
     """
 
     records: Sequence[PreparedRecord]

@@ -29,11 +29,11 @@ class ShardTask:
     """One file to write; picklable, for worker processes and other machines.
 
     Attributes:
-        layout: that reads the recordings.
-        source: the raw folder.
-        refs: the recordings.
-        path: of the file; ``path + '.json'`` will say what it holds.
-        fingerprint: of all that the shard is made from; a shard of another one is written anew.
+        layout: Layout that reads the recordings.
+        source: Raw data folder.
+        refs: Recordings of the shard.
+        path: Path of the shard file; ``path + '.json'`` describes its content.
+        fingerprint: Fingerprint of all inputs of the shard; a shard with another one is rewritten.
     """
 
     layout: Layout
@@ -53,10 +53,10 @@ class RejectedRecording:
     """A recording that is not in the prepared data set.
 
     Attributes:
-        record_id: of the recording.
-        files: that hold it.
-        reason: one of the reasons of this module.
-        detail: what was found.
+        record_id: Id of the recording.
+        files: Files that hold it.
+        reason: One of the reasons of this module.
+        detail: What was found.
     """
 
     record_id: str
@@ -70,9 +70,9 @@ class ShardSummary:
     """What a shard holds.
 
     Attributes:
-        num_examples, num_bytes: of the file, before compression.
-        records: whose ``first_example`` counts from the start of the shard.
-        refusals: recordings left out.
+        num_examples, num_bytes: Number and size of the examples, before compression.
+        records: Recordings kept; their ``first_example`` counts from the start of the shard.
+        refusals: Recordings skipped.
     """
 
     num_examples: int

@@ -84,9 +84,9 @@ class TimeName:
     """What the name of a column of times says.
 
     Attributes:
-        unit: of 's', 'ms', 'us', 'ns', 'min', 'h', 'd'; None where the name has none.
-        plain: the name means the time of the sample; otherwise it is one if it is uniform.
-        seconds: the name is a usual one for seconds; a rate stated beside it has to fit exactly.
+        unit: One of 's', 'ms', 'us', 'ns', 'min', 'h', 'd'; None where the name states none.
+        plain: Whether the name means the sample time; otherwise the column is one only if uniform.
+        seconds: Whether the name is usual for seconds; a rate stated beside it must fit exactly.
     """
 
     unit: str | None
@@ -99,12 +99,13 @@ class Column:
     """A column of a table by its name.
 
     Attributes:
-        index: its place in the table.
-        spelled: its name as in the file, without blanks around it.
-        name: the same without quotes and unit.
-        unit: of the samples as the file spells it; '' where it has none.
-        kind: 'likely' is a signal whose name is not in the vocabulary; 'unknown' may be anything.
-        time: of kind 'time'.
+        index: Column position in the table, from 0.
+        spelled: Name as in the file, without surrounding blanks.
+        name: The same without quotes and unit.
+        unit: Unit of the samples as spelled in the file; '' where there is none.
+        kind: Column kind; 'likely' is a signal with a name outside the vocabulary, 'unknown'
+            anything.
+        time: Meaning of a time column's name; None for other kinds.
     """
 
     index: int
@@ -125,8 +126,8 @@ def name_columns(header: Sequence[str], units: Sequence[str] = ()) -> tuple[Colu
     """Say what each column of a table is by its name.
 
     Args:
-        header: names as in the file, '' for a column without one.
-        units: what a line of units below the names says; empty where there is none.
+        header: Column names as in the file, '' for a column without one.
+        units: Cells of the line of units below the names; empty where there is none.
     """
     plain = [unquoted(name) for name in header]
     parted = [_part_unit(name) for name in plain]
@@ -221,8 +222,8 @@ def _time_name(name: str, below: str = "") -> TimeName | None:
     """Say what the name of a column of times says, None for one of something else.
 
     Args:
-        name: without quotes, with its unit.
-        below: the cell below it in a line of units.
+        name: Column name without quotes, with its unit.
+        below: Cell below it in a line of units.
     """
     words = _words(re.sub(r"(?i)(?<=[^a-z])of[ _]day", "", name))
     units = {_TIME_UNITS[word] for word in words if word in _TIME_UNITS}

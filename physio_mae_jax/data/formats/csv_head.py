@@ -53,13 +53,13 @@ class CsvHead:
     """What stands above the samples of a table.
 
     Attributes:
-        names: of the columns; one empty name where a single column is not named.
-        units: below the names, or of the single column.
-        delimiter: between cells.
-        decimal: '.' or ','.
-        encoding: of the text.
-        first_line: number of the first line of samples, from 1.
-        sampling_rate_hz: where keys tell it.
+        names: Column names; one empty name where a single column is not named.
+        units: Units below the names, or of the single column.
+        delimiter: Delimiter between cells.
+        decimal: Decimal separator, '.' or ','.
+        encoding: Text encoding.
+        first_line: Number of the first line of samples, from 1.
+        sampling_rate_hz: Rate stated by keys above the table, in Hz; None where they state none.
     """
 
     names: tuple[str, ...]

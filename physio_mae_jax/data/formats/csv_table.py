@@ -48,9 +48,9 @@ def probe_csv(path: Path, entry: Entry, *, signals_only: bool = False) -> FileFa
     """Describe a CSV file; its rate and length are known only by reading all of it.
 
     Args:
-        path: the file.
-        entry: its manifest entry; of the columns only those it asks for have to be numbers.
-        signals_only: the file is of a published format that has signals and times alone.
+        path: Path of the file.
+        entry: Its manifest entry; only the columns it lists must be numeric.
+        signals_only: Whether the file has a published format with only signals and times.
 
     Raises:
         UnreadableError: a cell is text, a line has other columns than the header, or the times

@@ -29,9 +29,9 @@ class CheckedText:
     """A text file that ``pandas`` reads, with bounds on its lines and on its size.
 
     Args:
-        file: the open text.
-        path: of the file, for messages.
-        most_chars: how much it may hold.
+        file: Open text file.
+        path: Path of the file, for messages.
+        most_chars: Maximum number of characters it may hold.
     """
 
     def __init__(self, file: IO[str], path: Path, most_chars: float) -> None:

@@ -39,13 +39,13 @@ class Candidate:
     """A file that may hold recordings, and what it says of itself.
 
     Attributes:
-        path: the file.
-        entry: an entry that says nothing but the file's name.
-        facts: what the file says; None where it cannot be used.
-        missing: manifest fields that it lacks.
-        error: why it cannot be used; empty where it can.
-        parts: records that a WFDB header without samples joins, empty where it only describes
-            some; None of all other files.
+        path: Path of the file.
+        entry: Manifest entry that contains only the file name.
+        facts: Facts read from the file; None where it cannot be used.
+        missing: Manifest fields that the file does not state.
+        error: Why it cannot be used; empty where it can.
+        parts: Records joined by a WFDB header without samples, empty where it only describes some;
+            None for all other files.
     """
 
     path: Path
@@ -62,9 +62,9 @@ def described_files(
     """Probe the files that a manifest lists, or those of a folder that has none.
 
     Args:
-        folder: as ``existing_folder`` returns it.
-        manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
-        skip: count files that are not described as broken, if others are.
+        folder: Folder as returned by ``existing_folder``.
+        manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
+        skip: Whether files without a description count as broken, if others have one.
 
     Returns:
         The files, broken ones too, and a hint at files of sub-folders that are not among them.
@@ -124,8 +124,8 @@ def probe_file(path: Path, entry: Entry) -> Candidate:
     """Find out what a file says of itself; one that cannot be used is returned as such.
 
     Args:
-        path: the file.
-        entry: its manifest entry.
+        path: Path of the file.
+        entry: Its manifest entry.
 
     Raises:
         DataError: no reader for such files, or the entry has fields of another format.
@@ -147,9 +147,9 @@ def self_described(
     """Return the candidates if every one describes itself (or is broken, for others to judge).
 
     Args:
-        folder: that holds them.
-        candidates: as probed.
-        skip: count those that do not describe themselves as broken, if others do.
+        folder: Folder that contains the candidates.
+        candidates: Probed files.
+        skip: Whether files that do not describe themselves count as broken, if others do.
 
     Raises:
         UndescribedError: some do not; the message names them, what they lack, and drafts a
@@ -201,7 +201,7 @@ def draft_manifest(path: str | Path) -> dict[str, Any]:
     """Draft a manifest for the files directly in a folder.
 
     Args:
-        path: the folder.
+        path: Folder to describe.
 
     Returns:
         The content for ``manifest.json``. What no file says is "?", to be filled in.

@@ -47,12 +47,12 @@ class EdfSignal:
     """What the header says of a signal.
 
     Attributes:
-        label: its name, '' where there is none.
-        unit: physical dimension.
-        samples: in a data record.
-        physical, digital: lowest and highest value, each as in the header.
-        first_sample: place of its samples in a data record.
-        is_annotations: True of a channel of EDF+ that has texts in place of samples.
+        label: Signal name, '' where there is none.
+        unit: Physical dimension.
+        samples: Samples in a data record.
+        physical, digital: Lowest and highest value, each as in the header.
+        first_sample: Position of its samples in a data record.
+        is_annotations: True for an EDF+ channel that holds text instead of samples.
     """
 
     label: str
@@ -69,12 +69,12 @@ class EdfHeader:
     """What the header says of the file.
 
     Attributes:
-        bytes_per_sample: 2 of EDF, 3 of BDF.
-        header_bytes: before the samples.
-        num_records: data records; -1 where the recorder did not finish the header.
-        record_seconds: duration of a data record.
-        is_interrupted: True of EDF+D: there may be gaps between the data records.
-        signals: of all channels, those of annotations too.
+        bytes_per_sample: 2 for EDF, 3 for BDF.
+        header_bytes: Bytes before the samples.
+        num_records: Number of data records; -1 where the recorder did not finish the header.
+        record_seconds: Duration of a data record in seconds.
+        is_interrupted: True for EDF+D: there may be gaps between the data records.
+        signals: Signals of all channels, annotation channels included.
     """
 
     bytes_per_sample: int

@@ -34,8 +34,8 @@ def probe_edf(path: Path, entry: Entry) -> FileFacts:
     """Describe a recording from its header, and check that its samples are there in full.
 
     Args:
-        path: the file.
-        entry: its manifest entry; the triggers of a BDF file are a channel only where it lists
+        path: Path of the file.
+        entry: Its manifest entry; the triggers of a BDF file are a channel only where it lists
             them.
 
     Raises:
@@ -91,11 +91,11 @@ def read_edf(
     """Read samples [start, stop) of some channels, at the highest of their rates.
 
     Args:
-        path: the file.
-        columns: indices among the channels [M], those of annotations not counted.
-        num_samples: at the highest rate, when the file was opened.
-        start: first sample.
-        stop: one past the last sample.
+        path: Path of the file.
+        columns: Channel indices [M], annotation channels not counted.
+        num_samples: Number of samples at the highest rate when the file was opened.
+        start: First sample.
+        stop: One past the last sample.
 
     Returns:
         float32 [M, stop - start].

@@ -128,11 +128,11 @@ def open_folder(
     """Open a folder of recordings; every file is described now, samples are read later.
 
     Args:
-        path: the folder.
-        manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
-        skip_unreadable: leave out files that cannot be used with a warning instead of raising.
-        channels: that will be used, see ``signals.channels.wanted_channels``; '' for all. Others
-            are there too where they have the same rate and can be used.
+        path: Folder of the recordings.
+        manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
+        skip_unreadable: Skip files that cannot be used with a warning instead of raising.
+        channels: Channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+            Others are included where they have the same rate and can be used.
 
     Raises:
         DataError: the folder or manifest is missing, a file is not described or cannot be used,

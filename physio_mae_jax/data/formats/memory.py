@@ -55,9 +55,9 @@ def refuse_too_large(where: str, num_bytes: int, stored_bytes: int) -> None:
     """Refuse an array that does not fit into memory, or that is nearly all repetition.
 
     Args:
-        where: what it is called in an error.
-        num_bytes: that it takes in memory.
-        stored_bytes: that it takes in its file.
+        where: Name of the data in error messages.
+        num_bytes: Size in memory, in bytes.
+        stored_bytes: Size in the file, in bytes.
 
     Raises:
         DataError: as said; the message gives both sizes.

@@ -42,10 +42,10 @@ def read_member(path: Path, name: str, where: str, most_values: int = _MOST_VALU
     """Read one member of an npz whole.
 
     Args:
-        path: the archive.
-        name: of the member.
-        where: who asks for it, for messages.
-        most_values: that it can rightly hold.
+        path: Path of the archive.
+        name: Member name.
+        where: Source of the request, for messages.
+        most_values: Maximum number of values it may hold.
 
     Returns:
         The array; bytes are decoded to text.
@@ -73,9 +73,9 @@ def member_values(
     """Read a member of an open archive; bytes are decoded to text.
 
     Args:
-        archive: of the member.
-        name: of the member.
-        most_values: that it can rightly hold; one with more is not unpacked.
+        archive: Open archive that contains the member.
+        name: Member name.
+        most_values: Maximum number of values; a larger member is not unpacked.
 
     Raises:
         DataError: it is an array of objects, broken, or larger than said.

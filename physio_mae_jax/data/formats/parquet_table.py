@@ -36,8 +36,8 @@ def probe_parquet(path: Path, entry: Entry) -> FileFacts:
     """Describe a parquet file from its schema and, for the rate, its time column.
 
     Args:
-        path: the file.
-        entry: its manifest entry; of the columns only those it asks for have to be numbers.
+        path: Path of the file.
+        entry: Its manifest entry; only the columns it lists must be numeric.
 
     Raises:
         UnreadableError: the file is broken, or the times are not uniform.

@@ -40,11 +40,11 @@ class _Channels(NamedTuple):
     """Channels of a file.
 
     Attributes:
-        names: to use, as spelled in the file or manifest.
-        columns: index of each along the channel axis of the file.
-        rates_hz: of each.
-        units: of each, see ``FileRecords``.
-        meant: canonical name of each.
+        names: Channel names to use, as spelled in the file or manifest.
+        columns: Index of each channel along the channel axis of the file.
+        rates_hz: Sampling rate of each channel in Hz.
+        units: Unit of each channel, see ``FileRecords``.
+        meant: Canonical name of each channel.
     """
 
     names: tuple[str, ...]
@@ -70,11 +70,11 @@ def resolve(
     """Join the facts of a file with its manifest entry.
 
     Args:
-        facts: what the file says of itself.
-        entry: what the manifest says of it.
-        path: the file, as it shall be opened.
-        relative: the same relative to the folder.
-        wanted: channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+        facts: Facts read from the file.
+        entry: Its manifest entry.
+        path: Path under which the file is opened.
+        relative: Path of the file relative to the folder.
+        wanted: Channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
 
     Raises:
         DataError: something is missing, file and manifest contradict each other, or a channel

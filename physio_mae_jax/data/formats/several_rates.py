@@ -20,9 +20,9 @@ def read_at_highest_rate(
 
     Args:
         read: (channel, start, stop) -> samples [stop - start] of a channel at its own rate.
-        samples_per_frame: of each channel [M].
-        num_frames: of the file.
-        start, stop: samples at the highest of the rates.
+        samples_per_frame: Samples in a frame of each channel [M].
+        num_frames: Number of frames of the file.
+        start, stop: Sample range at the highest of the rates.
 
     Returns:
         float32 [M, stop - start].
@@ -42,9 +42,9 @@ def needed_stretch(slow: int, fast: int, length: int, start: int, stop: int) -> 
     """Return the stretch of a slower channel that samples [start, stop) are made of.
 
     Args:
-        slow, fast: samples in a frame, of the channel and at most.
-        length: samples of the channel.
-        start, stop: samples at the highest rate, one at least.
+        slow, fast: Samples in a frame of this channel and of the fastest one.
+        length: Number of samples of the channel.
+        start, stop: Sample range at the highest rate, at least one sample.
     """
     return start * slow // fast, min((stop - 1) * slow // fast + 2, length)
 
@@ -55,10 +55,10 @@ def interpolated(
     """Interpolate a slower channel linearly at samples [start, stop) of the highest rate.
 
     Args:
-        values: its samples from number ``first``, as ``needed_stretch`` asks for.
-        first: number of the first of them.
-        slow, fast: samples in a frame, of the channel and at most.
-        start, stop: samples at the highest rate.
+        values: Samples of the channel from number ``first`` on, see ``needed_stretch``.
+        first: Number of the first of them.
+        slow, fast: Samples in a frame of this channel and of the fastest one.
+        start, stop: Sample range at the highest rate.
 
     Returns:
         float64 [stop - start]; NaN where a sample that is needed is NaN.

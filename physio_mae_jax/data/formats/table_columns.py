@@ -30,11 +30,11 @@ class TablePlan:
     """What is to be read of a table to describe it.
 
     Attributes:
-        channels: columns that are, or may be, channels.
-        times: columns of time.
-        judged: columns whose samples are to be looked at: those that are channels only if they
-            hold what is like a signal, and numbers of samples, which tell lost ones.
-        listed: whether it is settled that all of ``channels`` are some.
+        channels: Columns that are, or may be, channels.
+        times: Columns of time.
+        judged: Columns whose samples are inspected: those that are channels only if their content
+            resembles a signal, and sample counters, which reveal lost samples.
+        listed: Whether all of ``channels`` are known to be channels.
     """
 
     columns: tuple[Column, ...]
@@ -55,10 +55,10 @@ def plan_table(
     """Tell the columns of a table apart by their names.
 
     Args:
-        columns: all of them.
-        entry: the manifest entry, which may list channels.
-        path: of the table, for messages.
-        signals_only: of a published format that has signals and times alone.
+        columns: All columns of the table.
+        entry: Manifest entry, which may list channels.
+        path: Path of the table, for messages.
+        signals_only: Whether the format is a published one with only signals and times.
 
     Raises:
         DataError: a channel that the manifest lists is not there.
@@ -98,12 +98,13 @@ def describe_table(
     """Describe a table by what was read of it.
 
     Args:
-        plan: of ``plan_table``.
-        entry: the manifest entry.
-        num_samples: rows of the table.
-        contents: index of a judged column -> what it holds, ``TEXT`` where that is no numbers.
-        times: the columns of time.
-        context: for messages; its channels are replaced.
+        plan: Result of ``plan_table``.
+        entry: Manifest entry.
+        num_samples: Number of rows of the table.
+        contents: Mapping of column index to its inspected content, ``TEXT`` where it is not
+            numeric.
+        times: Columns of time.
+        context: Context for messages; its channels are replaced.
 
     Raises:
         UnreadableError: the times are not uniform.

@@ -42,12 +42,12 @@ class Times:
     """A column of times.
 
     Attributes:
-        name: of the column, for messages.
-        values: [n] in its unit; NaN where there is none.
-        unit: a key of ``SECONDS``; None where it is not known.
-        origin: its first value, where ``values`` count from that.
-        said: what its name says.
-        error: why it cannot be read; empty where it can.
+        name: Column name, for messages.
+        values: Times [n] in the unit of the column; NaN where missing.
+        unit: Key of ``SECONDS``; None where it is not known.
+        origin: First value, where ``values`` are relative to it.
+        said: Meaning of its name.
+        error: Why it cannot be read; empty where it can.
     """
 
     name: str
@@ -63,9 +63,9 @@ class TableRate:
     """The rate of a table.
 
     Attributes:
-        rate_hz: samples a second; None where the times do not tell.
-        question: what is to be said about the times in a manifest; empty where nothing is.
-        column: name of the column that tells.
+        rate_hz: Sampling rate in Hz; None where the times do not determine it.
+        question: Point about the times that a manifest has to settle; empty where there is none.
+        column: Name of the column that determines the rate.
     """
 
     rate_hz: float | None
@@ -78,11 +78,11 @@ class Context:
     """What the times of a table are held against.
 
     Attributes:
-        where: what the file is called in an error.
-        place: words the place of the sample with an index in the file, such as 'line 2'.
-        channels: names of the channels of the table.
-        stated_hz: the rate by the manifest, else by the head of the file; None where neither has
-            one.
+        where: Name of the file in error messages.
+        place: Formats the position of a sample index in the file, such as 'line 2'.
+        channels: Names of the channels of the table.
+        stated_hz: Rate in Hz by the manifest, else by the head of the file; None where neither
+            states one.
     """
 
     where: str
@@ -95,8 +95,8 @@ def rate_of_table(columns: Sequence[Times], context: Context) -> TableRate:
     """Infer the rate of a table from its columns of times.
 
     Args:
-        columns: columns of times, in the order of the table; of n = 0 or 1 they say nothing.
-        context: the rest of the table.
+        columns: Time columns, in table order; those with n = 0 or 1 are ignored.
+        context: Context of the table.
 
     Returns:
         The rate by the first column that tells: columns of a known unit before those of none.

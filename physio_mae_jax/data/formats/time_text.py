@@ -26,7 +26,7 @@ def nanoseconds(cells: Sequence[Any], kind: str) -> np.ndarray:
     """Read times, int64 [n] nanoseconds since 1970 or midnight.
 
     Args:
-        cells: texts, all of one kind.
+        cells: Texts, all of one kind.
         kind: ``DATES`` or ``CLOCK``.
 
     Raises:

@@ -32,11 +32,11 @@ def uniform_rate_hz(
     on 125 Hz reads 100.00, 100.01, 100.02, 100.02. It does not add up as a lost sample does.
 
     Args:
-        times: [n] in units, n of at least two.
-        where: what the file is called in an error.
-        stated_hz: the rate by the manifest, tried first.
-        place: words the place of the sample with an index in the file, such as 'line 2'.
-        unit_s: seconds of a unit.
+        times: Times [n] in units of ``unit_s``, n >= 2.
+        where: Name of the file in error messages.
+        stated_hz: Rate in Hz by the manifest, tried first.
+        place: Formats the position of a sample index in the file, such as 'line 2'.
+        unit_s: Seconds in a unit.
 
     Returns:
         Samples a second: the stated rate or a whole number where the times lie on its grid, else

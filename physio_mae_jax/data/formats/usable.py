@@ -27,9 +27,9 @@ def usable_files(
     out with a warning; nothing is lost, since their segments are recordings themselves.
 
     Args:
-        folder: that holds them.
-        candidates: the files as probed.
-        wanted: channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+        folder: Folder that contains the files.
+        candidates: Probed files.
+        wanted: Channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
 
     Returns:
         The usable files, and why each other file cannot be used.
@@ -71,11 +71,11 @@ def report_unusable(
     """Warn of files that cannot be used, all of them, or refuse the folder.
 
     Args:
-        folder: that holds them.
-        unusable: why each cannot be used.
-        num_files: usable ones too.
-        skip: leave them out, if others can be used.
-        hint: for the end of the error.
+        folder: Folder that contains the files.
+        unusable: Why each file cannot be used.
+        num_files: Number of files, usable ones included.
+        skip: Whether to skip them, if others can be used.
+        hint: Text appended to the error.
 
     Raises:
         UnreadableError: there are some, and they are not to be left out or nothing else is there.

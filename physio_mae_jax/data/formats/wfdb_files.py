@@ -21,12 +21,12 @@ class Stored(NamedTuple):
     """Where the samples of a record are.
 
     Attributes:
-        num_frames: of the record.
-        files: with samples.
+        num_frames: Number of frames of the record.
+        files: Files with samples.
         places: signal -> (index among ``files``, first of its samples in a frame).
-        companions: paths of the files, relative to the folder of the header.
-        unusable: signal -> why its samples cannot be read, a sentence.
-        notes: what was taken for granted, for a warning.
+        companions: Paths of the files, relative to the folder of the header.
+        unusable: Mapping of signal to the reason its samples cannot be read, one sentence.
+        notes: Assumptions made, for a warning.
     """
 
     num_frames: int
@@ -45,8 +45,8 @@ def locate(path: Path, header: WfdbHeader) -> Stored:
     """Find the signal files of a record and compare their sizes with its header.
 
     Args:
-        path: the header.
-        header: its content.
+        path: Path of the header.
+        header: Parsed header.
 
     Raises:
         UnreadableError: no signal of the record can be read.

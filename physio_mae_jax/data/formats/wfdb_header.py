@@ -42,18 +42,18 @@ class WfdbSignal:
     """What one line says of a signal.
 
     Attributes:
-        name: the description, '' where there is none.
-        file_name: as spelled there.
-        format: number of the storage format.
-        samples_per_frame: above 1 where the signal has a multiple of the record's rate.
-        skew: frames by which the samples come late in the file.
-        byte_offset: of the first sample in the file.
-        gain: units of the converter for each physical unit.
-        baseline: value of the converter at 0.
-        unit: physical.
-        initial_value: of the converter, for formats of differences.
-        checksum: None where there is none.
-        is_calibrated: False where the gain is the one to be taken unless stated.
+        name: Signal description, '' where there is none.
+        file_name: File name as spelled in the header.
+        format: Number of the storage format.
+        samples_per_frame: Above 1 where the signal has a multiple of the record's rate.
+        skew: Delay of the samples in the file, in frames.
+        byte_offset: Position of the first sample in the file, in bytes.
+        gain: ADC units per physical unit.
+        baseline: ADC value at physical 0.
+        unit: Physical unit.
+        initial_value: Initial ADC value, for difference formats.
+        checksum: Checksum of the samples; None where there is none.
+        is_calibrated: False where the gain is the default of the format.
     """
 
     name: str
@@ -75,12 +75,12 @@ class WfdbHeader:
     """What a header says.
 
     Attributes:
-        num_frames: samples of each signal of one sample a frame; 0 where the header does not say.
-        frame_rate_hz: frames a second.
-        rate_is_stated: False where the rate is the one to be taken unless stated.
-        signals: none of a record of several segments.
+        num_frames: Samples of each signal with one sample a frame; 0 where the header omits it.
+        frame_rate_hz: Frames a second.
+        rate_is_stated: False where the rate is the default of the format.
+        signals: Signals; none for a record of several segments.
         segments: (name, frames) of each part of a record of several segments, else empty.
-        comments: lines that begin with '#', without it.
+        comments: Lines that begin with '#', without it.
     """
 
     num_frames: int
@@ -137,8 +137,8 @@ def parse_header(text: str, path: Path) -> WfdbHeader:
     """Read the text of a header.
 
     Args:
-        text: the content of the file.
-        path: where it is from, for messages; its stem is the name of the record.
+        text: Content of the file.
+        path: Path of the file, for messages; its stem is the name of the record.
 
     Raises:
         UnreadableError: it is cut short.

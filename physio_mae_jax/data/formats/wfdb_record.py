@@ -46,7 +46,7 @@ class SegmentsError(DataError):
     """A header that joins records, or describes some, and has no samples of its own.
 
     Attributes:
-        parts: names of the records that it joins; empty of one that only describes signals.
+        parts: Names of the records that it joins; empty for one that only describes signals.
     """
 
     def __init__(self, message: str, parts: Sequence[str]) -> None:
@@ -89,11 +89,11 @@ def read_wfdb(
     """Read samples [start, stop) of some signals, at the highest of their rates.
 
     Args:
-        path: the header.
-        columns: indices of the signals [M].
-        num_samples: at the highest rate, when the record was opened.
-        start: first sample.
-        stop: one past the last sample.
+        path: Path of the header.
+        columns: Signal indices [M].
+        num_samples: Number of samples at the highest rate when the record was opened.
+        start: First sample.
+        stop: One past the last sample.
 
     Returns:
         float32 [M, stop - start]; NaN where the file says that there is no sample.
@@ -128,8 +128,8 @@ def read_whole_record(path: Path, columns: Sequence[int] | None = None) -> Whole
     Not proven are signals whose header has a 0 in place of the checksum, as that of CinC 2017 does.
 
     Args:
-        path: the header.
-        columns: indices of the signals to read; all where not given.
+        path: Path of the header.
+        columns: Indices of the signals to read; all where not given.
 
     Raises:
         UnreadableError: the header is broken, a signal file is missing, cut short or altered, or

@@ -19,9 +19,9 @@ class _Packing(NamedTuple):
     """How samples lie in the bytes of a file.
 
     Attributes:
-        group_samples, group_bytes: of the least number of whole bytes.
+        group_samples, group_bytes: Size of the smallest group that fills its bytes.
         unpack: [groups, group_bytes] uint8 -> [groups, group_samples].
-        bits: of a sample; the least value of so many bits means that there is none.
+        bits: Bits of a sample; the smallest value of so many bits marks a missing sample.
     """
 
     group_samples: int
@@ -84,11 +84,12 @@ class SignalFile:
     """A file with the samples of some signals, frame after frame.
 
     Attributes:
-        path: of the file.
-        format: of ``FORMATS``.
-        samples_per_frame: of each of its signals, in order.
-        initial_values: of each signal, before the first difference.
-        byte_offset: of the first frame; of a FLAC file the number of its first sample.
+        path: Path of the file.
+        format: Key of ``FORMATS``.
+        samples_per_frame: Samples in a frame of each of its signals, in order.
+        initial_values: Value of each signal before the first difference.
+        byte_offset: Position of the first frame in bytes; for a FLAC file, number of its first
+            sample.
     """
 
     path: Path

@@ -39,11 +39,11 @@ class Track:
     """One channel at its own rate.
 
     Attributes:
-        name: canonical.
-        values: [n].
-        sampling_rate_hz: of the values.
-        unit: of the values.
-        start_s: time of the first value.
+        name: Canonical channel name.
+        values: Samples [n] in ``unit``.
+        sampling_rate_hz: Sampling rate of the values in Hz.
+        unit: Unit of the values.
+        start_s: Time of the first value in seconds.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Joined:
     """Channels on one grid.
 
     Attributes:
-        signal: [M, n] float32.
-        sampling_rate_hz: the highest of the channels.
-        start_s: time of the first sample.
-        cut_s: most that any channel lost at the start and at the end, seconds.
-        conversions: what was done, one sentence for each channel.
+        signal: Samples [M, n] float32.
+        sampling_rate_hz: Highest sampling rate of the channels in Hz.
+        start_s: Time of the first sample in seconds.
+        cut_s: Largest cut of any channel at the start and at the end, in seconds.
+        conversions: Conversions applied, one sentence for each channel.
     """
 
     signal: np.ndarray
@@ -78,11 +78,11 @@ def sensor_tracks(
     """Make tracks of what a sensor of the E4 recorded.
 
     Args:
-        sensor: of ``E4_SENSORS``.
-        values: [n] or [n, k], as exported.
-        rate_hz: samples a second.
-        start_s: time of the first sample.
-        where: what the source is called in an error.
+        sensor: Key of ``E4_SENSORS``.
+        values: Samples [n] or [n, k], as exported.
+        rate_hz: Sampling rate in Hz.
+        start_s: Time of the first sample in seconds.
+        where: Name of the source in error messages.
 
     Raises:
         UnreadableError: there are no values, or not one column for each axis of the sensor.
@@ -114,8 +114,8 @@ def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
     latest start: at most half a sample of the common rate from it.
 
     Args:
-        tracks: of one recording, one at least.
-        where: what the recording is called in an error.
+        tracks: Tracks of one recording, at least one.
+        where: Name of the recording in error messages.
 
     Raises:
         UnreadableError: there is no stretch that all channels cover.
@@ -209,8 +209,8 @@ def e4_recording(joined: Joined, **more: Any) -> Recording:
     """Make a recording of channels joined in the order of ``E4_CHANNELS``.
 
     Args:
-        joined: by ``join_tracks`` of what ``sensor_tracks`` made.
-        **more: marks and attributes of the recording.
+        joined: Result of ``join_tracks`` on tracks of ``sensor_tracks``.
+        **more: Marks and attributes of the recording.
     """
     attributes = {
         "cut_at_start_s": joined.cut_s[0],

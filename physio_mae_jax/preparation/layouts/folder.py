@@ -57,10 +57,10 @@ class FolderLayout(Layout):
     """Layout of a user's own files; ``open_own_folder`` makes it.
 
     Attributes:
-        set_name: name of the data set.
-        label_tasks: the task 'label', or none.
-        processing: what the manifest says of the samples.
-        found: the recordings; they do not travel to other processes, which are told theirs.
+        set_name: Name of the data set.
+        label_tasks: The task 'label', or none.
+        processing: Processing of the samples as stated by the manifest.
+        found: Recordings; not pickled to other processes, which receive only theirs.
     """
 
     set_name: str
@@ -125,11 +125,11 @@ def open_own_folder(
     """Probe the files of a folder and describe its recordings.
 
     Args:
-        name: of the data set that is made of them.
-        source: the folder.
-        manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
-        taken: names of other data sets.
-        skip: files that are not described are left out like broken ones, if others are.
+        name: Name of the resulting data set.
+        source: Folder of the recordings.
+        manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
+        taken: Names of other data sets.
+        skip: Whether to skip files without a description like broken ones, if others have one.
 
     Raises:
         ConfigError: the name is not a word, or that of another data set.
@@ -177,8 +177,8 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
     """Write a draft of a manifest for the files directly in a folder.
 
     Args:
-        source: the folder.
-        manifest_path: where to; else ``manifest.json`` in the folder.
+        source: Folder of the recordings.
+        manifest_path: Output path; defaults to ``manifest.json`` in the folder.
 
     Returns:
         What was written where, and what is to be done about it.

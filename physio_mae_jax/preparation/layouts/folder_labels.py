@@ -26,11 +26,11 @@ class Answers:
     """What is known of the records of one file.
 
     Attributes:
-        where: what the source of the labels is called in an error; '' where there is none.
-        labels: classes that hold for each record, None where there is no answer.
-        names: all classes as far as they are declared.
-        exclusive: whether one class holds at a time.
-        attributes: of each record.
+        where: Name of the label source in error messages; '' where there is none.
+        labels: Classes of each record, None where it is unlabelled.
+        names: All classes as far as they are declared.
+        exclusive: Whether exactly one class holds at a time.
+        attributes: Attributes of each record.
     """
 
     where: str

@@ -17,12 +17,12 @@ def label_annotations(
     """Make a mark of each run of equal labels.
 
     Args:
-        labels: [T] integers.
-        label_rate_hz: labels a second.
-        sampling_rate_hz: samples a second of the recording.
-        num_samples: of the recording; what reaches beyond is cut off.
-        offset_s: time of the first label, from the first sample.
-        left_out: a label that makes no marks.
+        labels: Labels [T], integers.
+        label_rate_hz: Labels a second.
+        sampling_rate_hz: Sampling rate of the recording in Hz.
+        num_samples: Length of the recording in samples; intervals are clipped to it.
+        offset_s: Time of the first label from the first sample, in seconds.
+        left_out: Label value that makes no annotations.
     """
     if not len(labels):
         return Annotations.of([])

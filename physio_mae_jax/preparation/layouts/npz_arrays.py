@@ -18,8 +18,8 @@ def load_npz(path: Path, what: str) -> Mapping[str, np.ndarray]:
     """Return all members of a file, from memory if it was the last one asked for.
 
     Args:
-        path: of the file.
-        what: it should be, for the message where it is missing.
+        path: Path of the file.
+        what: Expected content, for the message where the file is missing.
 
     Raises:
         DataError: the file is missing.
