@@ -1,4 +1,4 @@
-"""In what the settings of two runs differ."""
+"""Differences between the settings of two runs."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,9 +7,9 @@ _SHOWN = 5
 
 
 def differing(before: Any, now: Any, name: str = "") -> list[str]:
-    """Return the dotted names, below ``name``, of what differs between two JSON values.
+    """Return the dotted names, below ``name``, at which two JSON values differ.
 
-    What was not there before is no difference: it is a setting of a later version.
+    A name absent from the earlier value is no difference: a later version added the setting.
     """
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return [] if before == now else [name]
@@ -28,6 +28,6 @@ def value_of(settings: Mapping[str, Any], name: str) -> Any:
 
 
 def some(names: Sequence[str]) -> str:
-    """Word the first few names, and how many more there are."""
+    """Format the first few names, and how many more there are."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{', '.join(names[:_SHOWN])}{more}"

@@ -1,4 +1,4 @@
-"""From a ConfigDict to the judgement of a model that was fine-tuned before."""
+"""Build the evaluation of a previously fine-tuned model from a ConfigDict."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -38,15 +38,15 @@ EVERYONE = "all"
 
 
 def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> TrainedRun:
-    """Load a fine-tuned model with its decisions, and open what it is to be judged on.
+    """Load a fine-tuned model with its decisions, and open the data to evaluate it on.
 
     Args:
-        config: as ``configs/evaluate.py:method=head`` makes it.
-        workdir: made if absent.
-        strict: refuse to judge on what the model was trained on.
+        config: ConfigDict as returned by ``configs/evaluate.py:method=head``.
+        workdir: Work folder, created if absent.
+        strict: Whether to raise where the model was trained on the evaluation data.
 
     Raises:
-        UserError: there is no such run, it was not finished, or data cannot be opened.
+        UserError: The run does not exist or is unfinished, or the data cannot be opened.
     """
     check_settings(config)
     num_devices = count_devices(config.num_devices)
@@ -55,8 +55,8 @@ def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> Trai
     settings = read_run(config.run)
     if workdir.resolve() == Path(config.run).resolve():
         raise ConfigError(
-            f"--workdir={workdir} is the folder of the run itself, whose own card would be "
-            "overwritten; name another."
+            f"--workdir={workdir} is the folder of the evaluated run, whose card would be "
+            "overwritten; choose another --workdir."
         )
     past = _PastFinetuning.of(settings, config.run)
     decisions = _decisions_of(config.run)
@@ -83,7 +83,7 @@ def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> Trai
 
 
 class _PastFinetuning(NamedTuple):
-    """Settings of a fine-tuning that is over."""
+    """Settings of a finished fine-tuning run."""
 
     architecture: str
     data: dict[str, Any]
@@ -95,12 +95,12 @@ class _PastFinetuning(NamedTuple):
         task = check_setting(settings, "task", str, folder)
         if task != "finetune":
             raise ConfigError(
-                f"the run in {folder} was of task {task!r} and has no head; judge its features "
+                f"the run in {folder} was of task {task!r} and has no head; evaluate its features "
                 "with --config=configs/evaluate.py:method=probe, or fine-tune it."
             )
         architecture = check_setting(settings, "architecture", str, folder)
         if architecture not in (MAE, *BASELINES):
-            raise DataError(f"{folder}: architecture {architecture!r} is not known; {WAY_OUT}")
+            raise DataError(f"{folder}: architecture {architecture!r} is unknown; {WAY_OUT}")
         data = check_setting(settings, "data", dict, folder)
         check_setting(settings, "data", DataConfig, folder)
         units = check_setting(settings, "units", dict, folder)
@@ -115,17 +115,17 @@ class _PastFinetuning(NamedTuple):
 def _open_judged(
     config: ConfigDict, past: _PastFinetuning, contract: ClassifierContract
 ) -> tuple[DatasetBundle, Units]:
-    """Open the data of the run, or other data, and find the units to judge in the run's classes."""
+    """Open the data of the run, or other data, and find the units to evaluate (run's classes)."""
     if config.part not in (*PARTS, EVERYONE):
-        raise ConfigError(f"part is {config.part!r}; choose one of {', '.join(PARTS)}, all.")
+        raise ConfigError(f"part must be one of {', '.join(PARTS)}, all; got {config.part!r}.")
     changes = {name: config[name] for name in ("sets", "root", "path", "split") if config[name]}
     if config.part == EVERYONE:
         changes["split"] = "none"
     data = data_settings(past.data | changes)
     if is_leaking(data.split):
         raise ConfigError(
-            f"data.split={data.split!r} leaks, and a run by it is no result that could be judged "
-            "again; judge it on other data with --config.sets and --config.split."
+            f"data.split={data.split!r} leaks, so the run cannot be evaluated on its own data; "
+            "evaluate it on other data with --config.sets and --config.split."
         )
     window = contract.input
     opened = open_data(
@@ -138,11 +138,11 @@ def _open_judged(
     if past.architecture != MAE and channels != window.num_channels:
         raise ConfigError(
             f"{past.architecture} was trained on {window.num_channels} channels, but the data "
-            f"has {channels}; it takes no other number."
+            f"has {channels}; the two must match."
         )
     part = "train" if config.part == EVERYONE else config.part
     units = contract.units
-    # In the order of the outputs, though the data may know more classes.
+    # In the order of the outputs; the data may define more classes.
     classes = units.classes if units.kind == "regression" else ",".join(units.names)
     recordings = require_split(opened, part, data)
     return opened, find_units(opened.source, opened.reader, recordings, units.settings(classes))
@@ -155,7 +155,7 @@ def _prediction(
     opened: DatasetBundle,
     mesh: Mesh,
 ) -> Callable[[Units], np.ndarray]:
-    """Load the model; return what predicts units with it."""
+    """Load the model; return a function that predicts units with it."""
     encoder = None
     if architecture == MAE:
         where = f"the model in {config.run}"
@@ -184,7 +184,7 @@ def _prediction(
 
 
 def _head(contract: ClassifierContract, run: str) -> dict[str, Any]:
-    """Return the settings of a head; those of a baseline are the number of its outputs alone."""
+    """Return the settings of a head; for a baseline, only the number of its outputs."""
     if set(contract.head) == {"num_classes"}:
         return dict(contract.head)
     where = f"the head of the model in {run}"
@@ -195,8 +195,8 @@ def _decisions_of(run: str) -> Calibration:
     path = Path(run) / "decisions.json"
     if not path.is_file():
         raise ConfigError(
-            f"the run in {run} has no decisions.json, so it was not finished; run its command "
-            "again, it resumes."
+            f"the run in {run} has no decisions.json, so it is unfinished; repeat its command "
+            "to resume it."
         )
     return read_decisions(path)
 
@@ -204,7 +204,7 @@ def _decisions_of(run: str) -> Calibration:
 def _context(
     config: ConfigDict, past: _PastFinetuning, opened: DatasetBundle, contamination: str
 ) -> dict[str, Any]:
-    """Return what the card says beside the figures."""
+    """Return the context of the card, shown beside the metrics."""
     sets = config.sets or past.data["sets"]
     return {
         "title": f"{past.task} on {sets}, {config.part}",

@@ -1,4 +1,4 @@
-"""From a ConfigDict to an extraction of features."""
+"""Build a feature extraction from a ConfigDict."""
 
 import logging
 from collections.abc import Sequence
@@ -26,14 +26,14 @@ SAME_AS_RUN = "run"
 
 
 def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
-    """Load an encoder and open what it is to encode.
+    """Load an encoder and open the recordings to encode.
 
     Args:
-        config: as ``configs/features.py`` makes it.
-        workdir: made if absent.
+        config: ConfigDict as returned by ``configs/features.py``.
+        workdir: Work folder, created if absent.
 
     Raises:
-        UserError: anything a user can mend.
+        UserError: An error that the user can fix.
     """
     check_settings(config)
     encoder = _encoder(config)
@@ -70,8 +70,8 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
 def _encoder(config: ConfigDict) -> Encoder:
     if bool(config.run) == bool(config.pretrained):
         raise ConfigError(
-            f"run={config.run!r} and pretrained={config.pretrained!r}: name either the work folder "
-            "of a pre-training, with --config.run=DIR, or what save_pretrained wrote, with "
+            f"run={config.run!r} and pretrained={config.pretrained!r}: set exactly one, the work "
+            "folder of a pre-training run, with --config.run=DIR, or a folder of save_pretrained, with "
             "--config.pretrained=DIR."
         )
     settings = {"batch_size": config.batch_size, "num_devices": config.num_devices or None}
@@ -87,7 +87,7 @@ def _sources(config: ConfigDict) -> list[SignalSource]:
         return [open_files(files, skip_unreadable=skip)]
     if not config.data.sets:
         raise ConfigError(
-            "nothing to encode is named; give --config.data.sets=NAME of prepared data, "
+            "no recordings to encode are set; give --config.data.sets=NAME of prepared data, "
             "--config.data.sets=folder with --config.data.path=DIR, or --config.data.files=A,B."
         )
     return [
@@ -105,7 +105,7 @@ def _sources(config: ConfigDict) -> list[SignalSource]:
 
 
 def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:
-    """Return the tasks named, or all that label whole recordings of every data set alike."""
+    """Return the named tasks, or all tasks that label whole recordings in every data set alike."""
     if labels:
         return [name.strip() for name in labels.split(",") if name.strip()]
     found: list[dict[str, tuple[str, ...]]] = []
@@ -118,13 +118,13 @@ def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:
 
 
 def _parts(config: ConfigDict, source: ConcatSource) -> dict[int, str]:
-    """Return the part of each recording, by a rule or as the encoder's run divided subjects."""
+    """Return the part of each recording, by a split rule or by the split of the encoder's run."""
     rule = config.data.split
     if not rule:
         return {}
     if rule == SAME_AS_RUN:
         if not config.run:
-            raise ConfigError(f"data.split={rule!r} needs --config.run, whose split is meant.")
+            raise ConfigError(f"data.split={rule!r} needs --config.run, which defines the split.")
         rule = str(Path(config.run) / "split.json")
     every = range(len(source.recordings))
     split = make_split(source.recordings, every, rule, config.data.split_seed)

@@ -1,4 +1,4 @@
-"""From a ConfigDict to everything that learning from labels is made of."""
+"""Build a fine-tuning run from a ConfigDict."""
 
 import dataclasses
 from pathlib import Path
@@ -37,16 +37,16 @@ def build_finetuning(
     beginning: EncoderInit | None = None,
     data: LabelledData | None = None,
 ) -> FinetuneRun:
-    """Check every setting, open data and encoder, and build the parts of a run.
+    """Validate every setting, open data and encoder, and build the parts of a run.
 
     Args:
-        config: as ``configs/finetune.py`` makes it.
-        workdir: made if absent; settings are written into it.
-        strict: refuse to judge on what the encoder was pre-trained on.
-        beginning, data: of these settings, where they are at hand already.
+        config: ConfigDict as returned by ``configs/finetune.py``.
+        workdir: Work folder, created if absent; the settings are written into it.
+        strict: Whether to raise where test data was used to pre-train the encoder.
+        beginning, data: Initial weights and data of these settings, if already loaded.
 
     Raises:
-        UserError: anything a user can mend, before anything is compiled.
+        UserError: An error that the user can fix; raised before anything is compiled.
     """
     check_settings(config)
     num_devices = count_devices(config.num_devices)
@@ -98,7 +98,7 @@ def build_finetuning(
 
 
 def _as_begun(beginning: EncoderInit, workdir: Path) -> EncoderInit:
-    """Return a new encoder with the channel names of the one that a work folder trains already."""
+    """Return a new encoder with the channel names of the one already trained in a work folder."""
     if beginning.config is None or beginning.start is not None:
         return beginning
     names = channel_names_of(workdir)
@@ -140,7 +140,7 @@ def _training_run(
 
 
 def standardised(units: Units, mean: np.ndarray, deviation: np.ndarray) -> Units:
-    """Return units with standardised targets; of classes the targets stay 0 and 1."""
+    """Return units with standardised targets; class targets remain 0 and 1."""
     if units.kind != "regression":
         return units
     targets = ((units.targets - mean) / deviation).astype(np.float32)

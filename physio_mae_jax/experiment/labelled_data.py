@@ -1,4 +1,4 @@
-"""Labelled data of a task: opened, divided, and ready to train on and to judge by."""
+"""Labelled data of a task: opened, split, and ready for training and evaluation."""
 
 import dataclasses
 import json
@@ -28,13 +28,13 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelledData:
-    """Units of 'train', 'validation' and 'test', and the recordings they are in.
+    """Units of 'train', 'validation' and 'test', and their recordings.
 
     Attributes:
-        opened: source, reader and split.
-        units: of each part.
-        split: the content of split.json.
-        unit_settings: by which they were found.
+        opened: Source, reader and split of the recordings.
+        units: Labelled units of each part, by the name of the part.
+        split: Content of split.json.
+        unit_settings: Settings that selected the units.
     """
 
     opened: DatasetBundle
@@ -49,15 +49,15 @@ class LabelledData:
 
     @property
     def num_channels(self) -> int:
-        """M of the windows."""
+        """Number of channels M of a window."""
         return self.opened.reader.config.num_channels
 
     def as_recordings(self, part: str) -> list[int]:
-        """Return the recordings that the units of a part are in."""
+        """Return the recordings that contain the units of a part."""
         return np.unique(self.units[part].recording).tolist()
 
     def with_fraction(self, fraction: float, seed: int) -> "LabelledData":
-        """Keep a share of the training subjects, see ``data.instances.choose_fraction``."""
+        """Keep a fraction of the training subjects, see ``data.instances.choose_fraction``."""
         units = self.units["train"]
         recordings = self.opened.source.recordings
         subjects = [recordings[int(index)].subject_key for index in units.recording]
@@ -69,26 +69,26 @@ class LabelledData:
     def training_provenance(
         self, before: TrainingProvenance | None, parts: Sequence[str] = ("train",)
     ) -> TrainingProvenance:
-        """Hash what a model has seen that is trained here on ``parts``, and was ``before``."""
+        """Hash the training data of a model trained here on ``parts``, added to ``before``."""
         seen = [index for part in parts for index in self.as_recordings(part)]
         record = TrainingProvenance.of(self.opened.source, seen)
         return record if before is None else record.joined(before)
 
     def contamination(self, seen: TrainingProvenance, *, strict: bool) -> ContaminationReport:
-        """Look for what a model has seen among what is tested, see ``data.contamination``."""
+        """Look for training data of a model among the test data, see ``data.contamination``."""
         return check_contamination(
             seen, self.opened.source, self.as_recordings("test"), strict=strict
         )
 
     def standard(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and deviation [K] of the training targets; 0 and 1 of classes."""
+        """Return mean and standard deviation [K] of the training targets; 0 and 1 for classes."""
         targets = self.units["train"].targets
         if self.kind != "regression":
             return np.zeros(targets.shape[1]), np.ones(targets.shape[1])
         return targets.mean(axis=0), np.maximum(targets.std(axis=0), 1e-6)
 
     def contract(self) -> dict[str, Any]:
-        """Return what a checkpoint says of its input and outputs."""
+        """Return the contract of a checkpoint's input and outputs."""
         mean, deviation = self.standard()
         return {
             "input": self.opened.contract.to_json(),
@@ -103,12 +103,12 @@ def open_labelled(config: ConfigDict, sampling_rate_hz: float, num_samples: int)
     """Open the data of a task and list its units.
 
     Args:
-        config: with the sections ``data`` and ``units`` of ``configs/finetune.py``.
-        sampling_rate_hz, num_samples: of the windows.
+        config: ConfigDict with the sections ``data`` and ``units`` of ``configs/finetune.py``.
+        sampling_rate_hz, num_samples: Sampling rate (Hz) and length L (samples) of a window.
 
     Raises:
-        UserError: data cannot be opened; a part has no recordings or no labels; a class is in no
-            training unit or in all; or validation has but one class.
+        UserError: Data cannot be opened; a part has no recordings or no labels; a class is in no
+            training unit or in all of them; or validation has only one class.
     """
     data = data_settings(config.data)
     settings = typed(UnitConfig, "units", config.units)
@@ -141,29 +141,29 @@ def open_labelled(config: ConfigDict, sampling_rate_hz: float, num_samples: int)
 def _leaking_units(
     opened: DatasetBundle, settings: UnitConfig, data: DataConfig
 ) -> tuple[dict[str, Units], dict[str, Any]]:
-    """Divide units whoever they are of, to show what that feigns."""
+    """Split units regardless of subject, to measure the optimistic bias of a leaky split."""
     every = find_units(opened.source, opened.reader, opened.parts["train"], settings)
     divided = divide_leaking(len(every), data.split, data.split_seed)
     units = {part: every.subset(divided[part]) for part in PARTS}
     ids = {part: units[part].ids.tolist() for part in PARTS}
     _LOG.warning(
-        "split %r LEAKS: the same people are trained on and tested. It shows how much that feigns "
-        "and is no result.",
+        "split %r LEAKS: training and test share subjects. It measures the optimistic bias of "
+        "a leaky split and is not a valid result.",
         data.split,
     )
     return units, {"rule": data.split, "units": ids, "hash": text_hash(json.dumps(ids))}
 
 
 def _check_classes(units: Mapping[str, Units], task: str, rule: str) -> None:
-    """Refuse what cannot be learned or chosen by; say what cannot be judged."""
+    """Raise where a class cannot be learned or a model chosen; log what cannot be evaluated."""
     if units["train"].kind == "regression":
         return
     for name, count in zip(units["train"].classes, _positives(units["train"]), strict=True):
         if not 0 < count < len(units["train"]):
             raise ConfigError(
                 f"class {name!r} of task {task!r} is in {'every' if count else 'no'} training unit "
-                f"of split {rule!r}, so there is nothing to learn; leave it out with "
-                "--config.units.classes=..., or divide otherwise."
+                f"of split {rule!r}, so it cannot be learned; exclude it with "
+                "--config.units.classes=..., or use another split."
             )
     for part in PARTS[1:]:
         counts = _positives(units[part])
@@ -175,7 +175,7 @@ def _check_classes(units: Mapping[str, Units], task: str, rule: str) -> None:
         if part == "validation" and len(undecided) == len(counts):
             raise DataError(
                 f"validation of split {rule!r} has one class only ({_say(units[part])}), so no "
-                "model can be chosen on it; validate on more subjects, or divide otherwise."
+                "model can be chosen on it; validate on more subjects, or use another split."
             )
         if undecided:
             _LOG.warning(
@@ -196,7 +196,7 @@ def _say(units: Units) -> str:
 def card_context(
     config: ConfigDict, data: LabelledData, contamination: ContaminationReport
 ) -> dict[str, Any]:
-    """Return what an evaluation card says beside the figures."""
+    """Return the context of an evaluation card, shown beside the metrics."""
     leaking = is_leaking(str(data.split["rule"]))
     return {
         "title": f"{config.units.task} on {config.data.sets}" + " (LEAKY SPLIT)" * leaking,

@@ -1,4 +1,4 @@
-"""From a ConfigDict to as many fine-tunings as there are people."""
+"""Build leave-one-subject-out fine-tuning, one run per subject, from a ConfigDict."""
 
 import functools
 import re
@@ -24,7 +24,7 @@ from physio_mae_jax.training.trials import Entry
 
 _MAY_DIFFER = ("subjects", "num_workers", "report")
 _FEWEST = 3
-# Others would be read by a split rule as a range, a list or a share.
+# A split rule would parse other names as a range, a list or a fraction.
 _PLAIN = re.compile(r"(?!\d+-\d+$)(?!0?\.\d+$)[\w.+-]+")
 
 
@@ -32,19 +32,17 @@ def build_leave_one_out(config: ConfigDict, workdir: Path, *, strict: bool) -> L
     """Prepare the folds; data and encoder are opened when the first one runs.
 
     Args:
-        config: as ``configs/loso.py`` makes it.
-        workdir: made if absent; settings are written into it.
-        strict: refuse to judge on what the encoder was pre-trained on.
+        config: ConfigDict as returned by ``configs/loso.py``.
+        workdir: Work folder, created if absent; the settings are written into it.
+        strict: Whether to raise where test data was used to pre-train the encoder.
 
     Raises:
-        UserError: a setting is wrong, or the folder holds folds by other settings.
+        UserError: A setting is wrong, or the folder holds folds with other settings.
     """
     check_settings(config)
     check_workers(config.num_workers)
     if "+" in config.data.sets:
-        raise ConfigError(
-            f"data.sets={config.data.sets!r}: leave subjects out of one data set at a time."
-        )
+        raise ConfigError(f"data.sets must name exactly one data set; got {config.data.sets!r}.")
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
     workdir = atomic_files.prepare_workdir(workdir)
     keep_settings(config, workdir, _MAY_DIFFER)
@@ -67,7 +65,7 @@ def build_leave_one_out(config: ConfigDict, workdir: Path, *, strict: bool) -> L
 
 
 class _Folds:
-    """The folds, and what all that this process runs have in common."""
+    """The folds, and the objects shared by all folds that this process runs."""
 
     def __init__(self, config: ConfigDict, strict: bool) -> None:
         self.config = config
@@ -82,19 +80,19 @@ class _Folds:
         return f"subject=|{self.config.validation_share:g}|{subject}"
 
     def entries(self) -> list[Entry]:
-        """List the folds, one for each subject that is wanted and has a label."""
+        """List the folds, one per requested subject with a label."""
         there = self._subjects_with_labels
         wanted = [name.strip() for name in self.config.subjects.split(",") if name.strip()]
         for name in wanted or there:
             if name not in there:
                 raise DataError(
-                    f"subjects names {name!r}, who has no label of task "
-                    f"{self.config.units.task!r}; there is {', '.join(there)}."
+                    f"subject {name!r} has no label of task {self.config.units.task!r}; must be "
+                    f"of {', '.join(there)}."
                 )
             if not _PLAIN.fullmatch(name):
                 raise DataError(
-                    f"subject {name!r} cannot be named in a split rule; prepare the data with "
-                    "names of letters, digits, '_', '.', '+' and '-'."
+                    f"subject {name!r} cannot be written in a split rule; prepare the data with "
+                    "names made of letters, digits, '_', '.', '+' and '-'."
                 )
         return [Entry(name, self._doing(name)) for name in wanted or there]
 
@@ -107,8 +105,8 @@ class _Folds:
         found = sorted({opened.source.recordings[int(i)].subject_id for i in units.recording})
         if len(found) < _FEWEST:
             raise DataError(
-                f"task {self.config.units.task!r} has labels of {len(found)} subjects; to leave "
-                "one out, validate on another and train takes three at least."
+                f"task {self.config.units.task!r} must have labels of at least 3 subjects, one "
+                f"each for test, validation and training; got {len(found)}."
             )
         return found
 
@@ -116,12 +114,12 @@ class _Folds:
         return data_settings(self.config.data.to_dict() | {"split": rule})
 
     def _doing(self, subject: str) -> Callable[[Path], Any]:
-        """Return what does the fold of a subject in its folder."""
+        """Return the job of a subject's fold in its folder."""
 
         def run(folder: Path) -> None:
             row = self.config.copy_and_resolve_references()
             row.unlock()
-            # So that the folder is that of a fine-tuning, which configs/evaluate.py judges too.
+            # Makes the folder that of a fine-tuning run, so configs/evaluate.py accepts it.
             row.task = "finetune"
             row.data.split = self.rule(subject)
             finetune(build_finetuning(row, folder, strict=self.strict, beginning=self.beginning))

@@ -1,4 +1,4 @@
-"""Encoders to begin with: of a pre-training run or of the original's weights, for any window."""
+"""Pre-trained encoders, from a pre-training run or the original's weights, for any window."""
 
 import dataclasses
 import logging
@@ -32,14 +32,14 @@ _LOG = logging.getLogger(__name__)
 
 
 class PretrainedEncoder(NamedTuple):
-    """An encoder to begin with.
+    """A pre-trained encoder.
 
     Attributes:
-        config: of the autoencoder it was part of, for the window wanted.
-        params: of the encoder.
-        trained_on: hashes of what it was trained on; none where that is not known.
-        origin: where it comes from, for reports.
-        channel_independent: it saw one channel at a time, see ``ModelSpec``.
+        config: Configuration of its autoencoder, for the requested window.
+        params: Parameters of the encoder.
+        trained_on: Hashes of its training data; empty if unknown.
+        origin: Run or weight file it was loaded from, for reports.
+        channel_independent: Whether it encodes each channel separately, see ``ModelSpec``.
     """
 
     config: MaeConfig
@@ -49,22 +49,23 @@ class PretrainedEncoder(NamedTuple):
     channel_independent: bool
 
     def for_training(self) -> InitTransform:
-        """Return what training begins with."""
+        """Return the initial parameters of a training."""
         return InitTransform(self.params, self.channel_independent)
 
 
 def encoder_of_run(folder: str, window_seconds: float) -> PretrainedEncoder:
-    """Load the encoder of a pre-training run, its positions fitted to another window if need be.
+    """Load the encoder of a pre-training run, its positions interpolated for another window.
 
     Args:
-        folder: work folder of the run.
-        window_seconds: of the windows it will see; 0 for those it was trained on.
+        folder: Work folder of the run.
+        window_seconds: Length of the input windows (s); 0 for the length trained on.
 
     Raises:
-        UserError: there is no such run or checkpoint, or the window is no whole number of columns.
+        UserError: The run or checkpoint does not exist, or the window is not a whole number of
+            columns.
     """
     if not folder:
-        raise ConfigError("no run is named; give the work folder of one with --config.run=DIR.")
+        raise ConfigError("no run is set; give its work folder with --config.run=DIR.")
     _refuse_other_task(folder)
     trained = load_checkpoint(folder)
     warn_of_names_understood_since(folder, trained.contract.input.channels)
@@ -79,31 +80,31 @@ def encoder_of_run(folder: str, window_seconds: float) -> PretrainedEncoder:
 
 
 def _refuse_other_task(folder: str) -> None:
-    """Say of a run that was no pre-training what can be done with it."""
+    """Return the error for a run that was not a pre-training, with the way out."""
     if not (is_folder(Path(folder)) and os.path.lexists(Path(folder) / CONFIG_FILE)):
         return
     settings = read_run(folder)
     task = check_setting(settings, "task", str, folder)
     if task != "pretrain":
         began = settings.get("start") or settings.get("run")
-        other = f", such as the one it began from, {began}" if began else ""
+        other = f", such as the one it was initialised from, {began}" if began else ""
         raise ConfigError(
             f"the run in {folder} was of task {task!r}; an encoder is read from a "
-            f"pre-training{other}. A fine-tuned model is judged by "
+            f"pre-training{other}. A fine-tuned model is evaluated by "
             "--config=configs/evaluate.py:method=head."
         )
 
 
 def encoder_of_file(path: str, config_path: str, window_seconds: float) -> PretrainedEncoder:
-    """Load the encoder of weights of the original.
+    """Load the encoder from weights of the original implementation.
 
     Args:
-        path: of a .pth or .npz file.
-        config_path: of a JSON file with the arguments of the original's constructor.
-        window_seconds: of the windows it will see; 0 for those it was trained on.
+        path: Path of a .pth or .npz file.
+        config_path: Path of a JSON file with the arguments of the original's constructor.
+        window_seconds: Length of the input windows (s); 0 for the length trained on.
 
     Raises:
-        UserError: a file is missing or broken, or the weights do not fit the arguments.
+        UserError: A file is missing or broken, or the weights do not fit the arguments.
     """
     way_out = (
         "give a JSON file with the arguments of the constructor that made the weights, such as "
@@ -127,7 +128,7 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Pretr
 
 
 def random_init(config: MaeConfig, num_channels: int, seed: int) -> Params:
-    """Make parameters of an encoder that has seen nothing; one channel needs fewer of them."""
+    """Make the parameters of an untrained encoder; a single channel needs fewer of them."""
     signal = jnp.zeros((1, num_channels, config.num_samples))
     shape = (1, num_channels)
     inputs = (signal, jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32), None, None)
@@ -135,7 +136,7 @@ def random_init(config: MaeConfig, num_channels: int, seed: int) -> Params:
 
 
 def _fitted(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncoder:
-    """Fit an encoder to this machine and to another window."""
+    """Adapt an encoder to this machine and to another window."""
     config, params = start.config.for_platform(jax.default_backend()), start.params
     num_samples = config.num_samples
     if window_seconds:
@@ -147,7 +148,7 @@ def _fitted(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncode
             np.asarray(tokenizer["position"]), fitted.num_columns
         )
         _LOG.info(
-            "positions of %s are stretched from %d to %d columns",
+            "positions of %s are interpolated from %d to %d columns",
             *(start.origin, config.num_columns, fitted.num_columns),
         )
         params, config = {**params, "tokenizer": tokenizer}, fitted

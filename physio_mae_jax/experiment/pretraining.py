@@ -1,4 +1,4 @@
-"""From a ConfigDict to everything that a pre-training run is made of."""
+"""Build a pre-training run from a ConfigDict."""
 
 import logging
 from pathlib import Path
@@ -52,14 +52,14 @@ _LOG = logging.getLogger(__name__)
 
 
 def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
-    """Check every setting, open and check the data, and build the parts of a run.
+    """Validate every setting, open and check the data, and build the parts of a run.
 
     Args:
         config: as ``configs/pretrain.py`` makes it.
-        workdir: made if absent; settings are written into it.
+        workdir: Work folder, created if absent; the settings are written into it.
 
     Raises:
-        UserError: anything a user can mend, before anything is compiled.
+        UserError: An error that the user can fix; raised before anything is compiled.
     """
     check_settings(config)
     num_devices = count_devices(config.num_devices)
@@ -79,7 +79,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     held_out = opened.parts["validation"]
     if not held_out and primary:
         _LOG.warning(
-            "data.split=%r holds nothing out: errors are measured on what is trained on.",
+            "data.split=%r holds nothing out: errors are measured on the training data.",
             data.split,
         )
     if task.contrastive and opened.reader.config.num_channels != NUM_MODALITIES:
@@ -126,7 +126,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
 
 
 def loader_settings(config: ConfigDict, opened: DatasetBundle) -> LoaderConfig:
-    """Say how batches of open data are made, and which share of them this process makes."""
+    """Return how batches of open data are made, and the part this process makes."""
     data = data_settings(config.data)
     return LoaderConfig(
         batch_size=config.batch_size,
@@ -141,14 +141,14 @@ def loader_settings(config: ConfigDict, opened: DatasetBundle) -> LoaderConfig:
 
 
 def build_task(config: ConfigDict, num_channel_names: int = len(VOCABULARY)) -> PretrainTask:
-    """Make all that a step needs besides its state; no data is opened.
+    """Build what a step needs besides its state; no data is opened.
 
     Args:
         config: as ``configs/pretrain.py`` makes it.
-        num_channel_names: that have a vector in the model.
+        num_channel_names: Number of channel names with an embedding in the model.
 
     Raises:
-        ConfigError: a setting is out of range or contradicts another one.
+        ConfigError: A setting is out of range or contradicts another one.
     """
     objective = objective_settings(config.objective)
     contrastive = typed(ContrastiveConfig, "contrastive", config.contrastive)
@@ -157,7 +157,7 @@ def build_task(config: ConfigDict, num_channel_names: int = len(VOCABULARY)) -> 
         config.model, config.window_seconds, config.sampling_rate_hz, num_channel_names
     )
     objective.check_against(model)
-    # Made here to be checked: the bank refuses frequencies that a window cannot show.
+    # Built here for validation: the bank rejects frequencies that a window cannot resolve.
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     return PretrainTask(
         model=build_model(model, contrastive),

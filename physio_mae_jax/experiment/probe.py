@@ -1,4 +1,4 @@
-"""From a ConfigDict to the judgement of features that stay as they are."""
+"""Build the evaluation of frozen features from a ConfigDict."""
 
 from pathlib import Path
 
@@ -28,7 +28,7 @@ from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 
-# What features are of.
+# Sources of features.
 TRAINED, UNTRAINED, WAVELETS = "trained", "untrained", "wavelets"
 FEATURES = (TRAINED, UNTRAINED, WAVELETS)
 
@@ -41,16 +41,16 @@ def build_probe(
     beginning: EncoderInit | None = None,
     data: LabelledData | None = None,
 ) -> FrozenRun:
-    """Open labelled data and what extracts features of it.
+    """Open labelled data and build its feature extractors.
 
     Args:
-        config: as ``configs/evaluate.py:method=probe`` or ``knn`` makes it.
-        workdir: made if absent.
-        strict: refuse to judge on what the encoder was trained on.
-        beginning, data: of these settings, where they are at hand already.
+        config: ConfigDict as returned by ``configs/evaluate.py:method=probe`` or ``knn``.
+        workdir: Work folder, created if absent.
+        strict: Whether to raise where the encoder was trained on test data.
+        beginning, data: Encoder and data of these settings, if already loaded.
 
     Raises:
-        UserError: anything a user can mend.
+        UserError: An error that the user can fix.
     """
     check_settings(config)
     num_devices = count_devices(config.num_devices)
@@ -60,11 +60,13 @@ def build_probe(
     for name in names:
         if name not in FEATURES:
             raise ConfigError(
-                f"features names {name!r}; choose of {', '.join(FEATURES)}, the first one being "
-                "judged and the others compared with it."
+                f"features must be of {', '.join(FEATURES)}; got {name!r}. The first one is "
+                "evaluated and the others are compared with it."
             )
     if not names:
-        raise ConfigError("features is empty; name what is judged, such as trained.")
+        raise ConfigError(
+            "features must name at least one kind, such as trained; got an empty list."
+        )
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
     beginning = beginning or _seen(config, names)
     workdir = atomic_files.prepare_workdir(workdir)
@@ -100,7 +102,7 @@ def build_probe(
 
 
 def _seen(config: ConfigDict, names: list[str]) -> EncoderInit:
-    """Return the encoder whose features are judged, or the window of those without one."""
+    """Return the encoder whose features are evaluated, or the window for features without one."""
     if names != [WAVELETS]:
         return init_from_encoder(
             config.run, config.weights, config.weights_config, config.instance_seconds
@@ -113,7 +115,7 @@ def _seen(config: ConfigDict, names: list[str]) -> EncoderInit:
 def _extractor(
     name: str, config: ConfigDict, beginning: EncoderInit, num_channels: int, mesh: Mesh
 ) -> Extract:
-    """Return what makes features of windows."""
+    """Return the function from windows to features."""
     encoder = beginning.config
     assert encoder is not None
     if name == WAVELETS:

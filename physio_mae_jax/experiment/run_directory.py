@@ -1,4 +1,4 @@
-"""Runs that are over: from a ConfigDict and a work folder to what examines them."""
+"""Finished runs: build their analyses from a ConfigDict and a work folder."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -31,7 +31,7 @@ from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 
 CONFIG_FILE = "config.json"
-WAY_OUT = "copy the run again, or name another one."
+WAY_OUT = "copy the run again, or choose another one."
 Seed = Annotated[int, Between(0, 2**32 - 1)]
 _T = TypeVar("_T")
 
@@ -40,12 +40,12 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
     """Open the data of a contrastive run as it was split, and load its encoder.
 
     Args:
-        config: as ``configs/retrieval.py`` makes it.
-        workdir: made if absent.
-        strict: refuse to judge on what was trained on.
+        config: ConfigDict as returned by ``configs/retrieval.py``.
+        workdir: Work folder, created if absent.
+        strict: Whether to raise where the evaluation data was used for training.
 
     Raises:
-        UserError: there is no such run, or it was not contrastive.
+        UserError: The run does not exist, or it was not contrastive.
     """
     check_settings(config)
     settings = typed_settings(RetrievalConfig, "config", _own_settings(config))
@@ -60,7 +60,7 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
         raise ConfigError(
             f"the run in {config.run} aligns {NUM_MODALITIES} modalities, but the data has windows "
             f"of {opened.reader.config.num_channels} channels "
-            f"({', '.join(opened.contract.channels)}); name data that has both channels of the run."
+            f"({', '.join(opened.contract.channels)}); use data that has both channels of the run."
         )
     held_out = require_split(opened, "validation", past.data)
     report = check_contamination(past.trained_on, opened.source, held_out, strict=strict)
@@ -78,15 +78,15 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
 
 
 class PastRun(NamedTuple):
-    """A pre-training run to look at: its model, before and after, and its data.
+    """A pre-training run to examine: its initial and trained model, and its data.
 
     Attributes:
         folder: of the run.
-        model: that it trained.
-        trained: parameters of its newest checkpoint.
-        untrained: makes those that it began with.
-        data: of its settings.
-        trained_on: hashes of what it was trained on.
+        model: Model that it trained.
+        trained: Parameters of its newest checkpoint.
+        untrained: Function that returns its initial parameters.
+        data: Data section of its settings.
+        trained_on: Hashes of its training data.
     """
 
     folder: str
@@ -97,12 +97,12 @@ class PastRun(NamedTuple):
     trained_on: TrainingProvenance
 
     def open(self) -> DatasetBundle:
-        """Open the data, divided as the settings say."""
+        """Open the data with the split of the settings."""
         cfg = self.model.config
         return open_data(self.data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)
 
     def describe(self, contamination: ContaminationReport) -> dict[str, Any]:
-        """Return what a report says of the run and its data."""
+        """Return the context of a report: the run and its data."""
         return {
             "run": self.folder,
             "data": self.data.sets,
@@ -115,11 +115,11 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
     """Build the model of a run again and load its newest checkpoint.
 
     Args:
-        folder: work folder of the run.
-        changes: of its data settings, where data has moved or others are meant.
+        folder: Work folder of the run.
+        changes: Data settings to replace, where the data has moved or other data is used.
 
     Raises:
-        UserError: there is no such run, or it was no pre-training.
+        UserError: The run does not exist, or it was not a pre-training.
     """
     settings = read_run(folder)
     task = check_setting(settings, "task", str, folder)
@@ -155,16 +155,16 @@ def _true_delay(source: ConcatSource) -> Callable[[int], float] | None:
 
 
 def _moved(config: ConfigDict) -> dict[str, Any]:
-    """Return what a task says of where the run's data is now, '' meaning as it was."""
+    """Return the data settings that a task overrides; '' keeps the run's own value."""
     return {name: config[name] for name in ("sets", "root", "path") if config[name]}
 
 
 def read_run(folder: str) -> dict[str, Any]:
-    """Read the settings of a run, those it was last gone on with.
+    """Read the settings of a run, as of its last resume.
 
     Raises:
-        ConfigError: the folder is of no run.
-        DataError: its config.json is broken or was changed after it was written.
+        ConfigError: The folder is not that of a run.
+        DataError: Its config.json is broken or was changed after it was written.
     """
     path = Path(folder) / CONFIG_FILE
     if not folder or not (is_folder(Path(folder)) and os.path.lexists(path)):
@@ -177,16 +177,16 @@ def read_run(folder: str) -> dict[str, Any]:
 
 
 def check_setting(settings: Mapping[str, Any], name: str, kind: type[_T], folder: str) -> _T:
-    """Return a setting of a run, which must be of a type.
+    """Return a setting of a run, checked to be of a type.
 
     Args:
-        settings: of ``read_run``, or a section of them.
-        name: of the setting.
-        kind: a type of ``data.json_types``.
+        settings: Settings from ``read_run``, or a section of them.
+        name: Name of the setting.
+        kind: Expected type, as in ``data.json_types``.
         folder: of the run.
 
     Raises:
-        DataError: it is absent or of another type.
+        DataError: The setting is absent or of another type.
     """
     where = f"{Path(folder) / CONFIG_FILE}: {name}"
     if name not in settings:
@@ -195,6 +195,6 @@ def check_setting(settings: Mapping[str, Any], name: str, kind: type[_T], folder
 
 
 def _own_settings(config: ConfigDict) -> dict[str, Any]:
-    """Return a task's settings but those that say which run it looks at."""
+    """Return a task's settings except those that select the run."""
     others = ("task", "run", "sets", "root", "path")
     return {name: config[name] for name in config if name not in others}

@@ -1,4 +1,4 @@
-"""The machine that a run is for, and config.json, by which it is gone on with."""
+"""Checks of the machine of a run; writes config.json and checks it on resume."""
 
 import json
 import logging
@@ -23,20 +23,20 @@ from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import refuse_other_contract, saved_contract
 
 _LOG = logging.getLogger(__name__)
-# Settings that a run keeps: by these examples and their order are drawn.
+# Settings that cannot change on resume: they fix the examples and their order.
 _SAMPLING_KEYS = ("seed", "label_fraction", "data.sets", "balanced_sampling")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
 
 
 def count_devices(wanted: int) -> int:
-    """Return how many devices a run uses, of all its processes; 0 wanted means all there are.
+    """Return the number of devices of a run over all processes; ``wanted`` 0 means all.
 
     Raises:
-        ConfigError: there are fewer, or some processes would be left without any.
+        ConfigError: There are fewer, or some processes would have none.
     """
     if wanted > jax.device_count():
         raise ConfigError(
-            f"num_devices={wanted}, but this machine offers {jax.device_count()}; lower it or set "
+            f"num_devices={wanted}, but this machine has {jax.device_count()}; lower it or set "
             "0 for all."
         )
     if wanted and jax.process_count() > 1 and wanted != jax.device_count():
@@ -48,7 +48,7 @@ def count_devices(wanted: int) -> int:
 
 
 def check_attention(model: MaeConfig) -> None:
-    """Raise a ConfigError where the model asks for attention that this machine has not."""
+    """Raise a ConfigError where this machine lacks the attention implementation of the model."""
     if model.attention_implementation != "xla" and jax.default_backend() != "gpu":
         raise ConfigError(
             f"model.attention_implementation is {model.attention_implementation!r}, which needs an "
@@ -83,9 +83,9 @@ def provenance() -> dict[str, Any]:
 
 
 def channel_names_of(workdir: Path) -> int:
-    """Return how many channel names have a vector in the model that a work folder trains.
+    """Return the number of channel names with an embedding in the model of a work folder.
 
-    That of a run begun by an earlier version has fewer than a new one.
+    The model of a run started with an earlier version has fewer than a new one.
     """
     saved = saved_contract(workdir / "checkpoints")
     if saved is None:
@@ -97,13 +97,13 @@ def channel_names_of(workdir: Path) -> int:
 def write_run_metadata(
     config: ConfigDict, workdir: Path, contract: Mapping[str, Any], split: Mapping[str, Any]
 ) -> None:
-    """Write config.json and split.json, if this is the process that writes.
+    """Write config.json and split.json, if this process is the writer.
 
-    Where the folder holds a run to go on with, other settings than it had are told.
+    Where the folder holds a run to resume, changed settings are logged.
 
     Raises:
-        UserError: the disk is full, or the folder holds a run that these settings cannot go on
-            with, whose own description must stay.
+        UserError: The disk is full, or the folder holds a run that these settings cannot resume,
+            whose files are kept.
     """
     checkpoints = workdir / "checkpoints"
     saved = saved_contract(checkpoints)
@@ -118,17 +118,17 @@ def write_run_metadata(
 
 
 def _compare_settings(workdir: Path, config: ConfigDict) -> None:
-    """Tell in what a run goes on with other settings, and refuse what it cannot go on with.
+    """Log the settings that change on resume, and raise on those that cannot change.
 
-    Settings that the earlier description does not name are of a later version, and not looked at.
+    Settings that the earlier config.json does not name are of a later version, and ignored.
 
     Raises:
-        ConfigError: another task, other examples, or an average of parameters on one side only.
+        ConfigError: Another task, other examples, or an average of parameters on one side only.
     """
     path = workdir / "config.json"
     if not path.is_file():
         return
-    way_out = "move the file away to go on with the settings given, or choose another --workdir."
+    way_out = "move the file away to use the settings given, or choose another --workdir."
     before = read_sealed(path, way_out).get("config")
     if not isinstance(before, dict) or "task" not in before:
         raise DataError(f"{path} holds no settings under 'config'; {way_out}")
@@ -142,16 +142,16 @@ def _compare_settings(workdir: Path, config: ConfigDict) -> None:
     for name in _SAMPLING_KEYS:
         if name in changed:
             raise ConfigError(
-                f"{name} is another one than the run in {workdir} began with, by which its "
-                f"examples and their order were drawn: {value_of(now, name)!r}, not "
-                f"{value_of(before, name)!r}. Give that again, or another --workdir."
+                f"{name}={value_of(now, name)!r} differs from {value_of(before, name)!r} of the run "
+                f"in {workdir}; it fixes the examples and their order and cannot change on "
+                "resume. Restore that value, or choose another --workdir."
             )
     averages = [settings.get("ema_decay", 0.0) for settings in (before, now)]
     if bool(averages[0]) != bool(averages[1]):
         raise ConfigError(
-            f"ema_decay={averages[1]}, but the run in {workdir} began with {averages[0]}; an "
-            "average of the parameters is kept from the start or not at all. Give that again, or "
-            "another --workdir."
+            f"ema_decay={averages[1]}, but the run in {workdir} started with {averages[0]}; an "
+            "average of the parameters cannot be added or removed on resume. Restore that value, or "
+            "choose another --workdir."
         )
     if changed and jax.process_index() == 0:
-        _LOG.warning("from here on with other settings than before of %s", some(changed))
+        _LOG.warning("resuming with changed settings: %s", some(changed))

@@ -1,4 +1,4 @@
-"""What configs of many runs below one folder have in common."""
+"""Shared checks of configs with many runs in one folder."""
 
 import json
 import os
@@ -16,10 +16,10 @@ from physio_mae_jax.training import atomic_files
 
 
 def check_workers(num_workers: int) -> None:
-    """Refuse a number of workers that cannot be, and a cluster of which each would do the same.
+    """Raise on an invalid number of workers, and in a cluster, whose processes would repeat work.
 
     Raises:
-        ConfigError: as said.
+        ConfigError: The number of workers is invalid, or the process is part of a cluster.
     """
     check_settings({"num_workers": num_workers})
     if jax.distributed.is_initialized():
@@ -30,27 +30,27 @@ def check_workers(num_workers: int) -> None:
 
 
 def keep_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]) -> None:
-    """Write the settings into the folder of many runs, or refuse to go on there with others.
+    """Write the settings into the folder of many runs; raise where they differ on resume.
 
     Args:
-        config: all settings.
-        workdir: folder of the runs.
-        may_differ: sections and settings that say nothing of what was done there so far.
+        config: All settings.
+        workdir: Folder of the runs.
+        may_differ: Sections and settings that do not affect finished runs.
 
     Raises:
-        ConfigError: the folder was begun with other settings.
+        ConfigError: The folder was started with other settings.
     """
     path = workdir / "settings.json"
     every = json.loads(config.to_json_best_effort())
     now = {name: value for name, value in every.items() if name not in may_differ}
-    way_out = "move it away to go on with the settings given, or choose another --workdir."
+    way_out = "move it away to use the settings given, or choose another --workdir."
     before = read_sealed(path, way_out) if os.path.lexists(path) else {}
     common = [name for name in now if name in before]
     if common:
         changed = [name for key in common for name in differing(before[key], now[key], key)]
         if changed:
             raise ConfigError(
-                f"{workdir} was begun with other settings of {some(changed)} ({path}); what is "
-                "done there would not be comparable. Give those again, or another --workdir."
+                f"{workdir} was started with other settings of {some(changed)} ({path}); the "
+                "runs would not be comparable. Restore those, or choose another --workdir."
             )
     atomic_files.write_json(path, sealed(before | now))
