@@ -384,7 +384,7 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
         (beats(5, 100), {"channels": ["I", "II", "V7"]}, "'V7' is not in .* Did you mean .*V6"),
         (beats(5, 100), {"channels": ["I", "II", "MLII"]}, "2 channels named 'II'"),
         ((beats(5, 100) * 200).astype(np.int16), {}, r"int16, .*\(ADU\); give gain="),
-        (beats(5, 100), {"units": ["mV", "mmHg", ""]}, "'II' is in mmHg, the model expects mV"),
+        (beats(5, 100), {"units": ["mV", "mmHg", ""]}, "'II' must be in mV .*got mmHg"),
         (beats(5, 100)[:, :1], {}, "one sample of each of 3 channels"),
         (beats(5, 100)[:1, :1], {"channels": ["I"]}, r"\(1 samples\), less than the 0.2 s"),
         (np.zeros((3, 500)), {}, "no channel of it ever varies"),

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 
 # Of a card's memory, what CUDA, cuDNN's workspaces and fragments leave to a program.
 USABLE_SHARE = 0.9
-_FEWEST_TRIED = (1, 3)
-_MOST = 4096
+_PROBE_BATCHES = (1, 3)
+_MAX_BATCH = 4096
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,14 +39,14 @@ def plan_batches(
     Returns:
         The fits, and the (constant, share of a window) in GiB.
     """
-    few, more = _FEWEST_TRIED
+    few, more = _PROBE_BATCHES
     first, second = planned_gib(few), planned_gib(more)
     each = max((second - first) / (more - few), 1e-9)
     constant = first - few * each
     fits = []
     for card in cards_gib:
         usable = card * USABLE_SHARE
-        batch = min(_MOST, int((usable - constant) / each))
+        batch = min(_MAX_BATCH, int((usable - constant) / each))
         planned = planned_gib(batch) if batch >= 1 else first
         while batch > 1 and planned > usable:
             batch = min(batch - 1, int(batch * usable / planned))

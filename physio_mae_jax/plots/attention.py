@@ -14,7 +14,7 @@ _LINE = "0.15"
 _MAP = "magma_r"
 _HEAT = "OrRd"
 # Letters of a channel's name beside its axis.
-_LONGEST = 40
+_MAX_LETTERS = 40
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -86,7 +86,7 @@ def _draw_waveform(
     axes.plot(time, window.signal[row], color=_LINE, linewidth=0.9)
     axes.set_xlim(0, window.seconds)
     axes.set_ylim(low, high)
-    axes.set_ylabel(f"{shown(window.channels[row], longest=_LONGEST)}\n(deviations)")
+    axes.set_ylabel(f"{shown(window.channels[row], longest=_MAX_LETTERS)}\n(deviations)")
     return shading
 
 
@@ -110,7 +110,7 @@ def _draw_between(
 ) -> None:
     image = axes.imshow(between, cmap=_MAP, vmin=0)
     places = np.arange(len(channels))
-    names = [shown(name, longest=_LONGEST) for name in channels]
+    names = [shown(name, longest=_MAX_LETTERS) for name in channels]
     axes.set_xticks(places, names, rotation=90)
     axes.set_yticks(places, names)
     axes.set_xlabel("attends to")

@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 from physio_mae_jax.plots.names import shown
 
 _SIZE = 9
-_MOST_NAMES = 20
-_LONGEST = 60
+_MAX_NAMES = 20
+_MAX_LETTERS = 60
 
 
 def draw_points(
@@ -17,7 +17,7 @@ def draw_points(
     figure = Figure(figsize=(7.5, 6), layout="constrained")
     axes = figure.add_subplot()
     names = np.unique(groups)
-    if groups.dtype.kind in "fiu" and len(names) > _MOST_NAMES:
+    if groups.dtype.kind in "fiu" and len(names) > _MAX_NAMES:
         drawn = axes.scatter(
             points[:, 0], points[:, 1], c=groups, s=_SIZE, cmap="viridis", alpha=0.8
         )
@@ -31,7 +31,7 @@ def draw_points(
             chosen = points[groups == name]
             drawn_groups.append(axes.scatter(chosen[:, 0], chosen[:, 1], s=_SIZE, alpha=0.7))
         # Named here: of points that name themselves, '_x' would be left out.
-        labels = [f"{shown(name, longest=_LONGEST)} ({count[name]})" for name in ordered]
+        labels = [f"{shown(name, longest=_MAX_LETTERS)} ({count[name]})" for name in ordered]
         axes.legend(drawn_groups, labels, fontsize=8, markerscale=2, framealpha=0.9)
     axes.set_xlabel(axes_names[0])
     axes.set_ylabel(axes_names[1])

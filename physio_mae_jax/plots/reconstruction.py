@@ -15,7 +15,7 @@ _GUESS = "#d1495b"
 _SHADE = "#dfe7ef"
 _MAP = "viridis"
 # Letters of a channel's name beside its axis.
-_LONGEST = 40
+_MAX_LETTERS = 40
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -76,7 +76,7 @@ def _draw_waveform(axes: Axes, window: ReconstructedWindow, row: int, legend: bo
     axes.plot(time, window.signal[row], color=_TRUTH, linewidth=0.9, label="recorded")
     axes.plot(time, window.predicted[row], color=_GUESS, linewidth=1.3, label="predicted")
     axes.set_xlim(0, window.seconds)
-    axes.set_ylabel(f"{shown(window.channels[row], longest=_LONGEST)}\n(deviations)")
+    axes.set_ylabel(f"{shown(window.channels[row], longest=_MAX_LETTERS)}\n(deviations)")
     axes.set_xlabel("time (s)")
     if legend:
         axes.legend(loc="upper right", ncols=3, fontsize=8, framealpha=0.9)
@@ -101,7 +101,7 @@ def _draw_scalograms(figure: Figure, grid: GridSpec, window: ReconstructedWindow
         if veiled:
             for span in window.hidden_spans():
                 axes.axvspan(*span, color="white", alpha=0.88, linewidth=0)
-        axes.set_title(f"{shown(window.channels[row], longest=_LONGEST)}: {name}", fontsize=9)
+        axes.set_title(f"{shown(window.channels[row], longest=_MAX_LETTERS)}: {name}", fontsize=9)
         axes.set_xlabel("time (s)")
     if image is not None:
         figure.colorbar(image, ax=axes_row, label="|coefficient|", pad=0.01)

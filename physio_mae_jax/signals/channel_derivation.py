@@ -1,8 +1,8 @@
-"""How the channels a model wants are made of those a recording has: found, derived, converted.
+"""Map the channels of a recording to those a model expects: select, derive, convert units.
 
-Only what is exact is done: another name of the same electrode, a unit of the same quantity, and
-the limb leads that follow from two others by Einthoven's and Goldberger's equations. All else is
-absent, and a model is told so.
+Only exact mappings are made: another name of the same electrode, a unit of the same quantity, and
+the limb leads that follow from two others by Einthoven's and Goldberger's equations. Any other
+channel is absent and masked in the model's input.
 """
 
 import dataclasses
@@ -29,11 +29,11 @@ _DERIVED: dict[str, tuple[tuple[tuple[str, float], ...], ...]] = {
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ChannelDerivation:
-    """A linear map from the rows of a recording to the channels wanted.
+    """A linear map from the rows of a recording to the requested channels.
 
     Attributes:
-        rows: for each wanted channel its (row, factor) terms; empty where it is absent.
-        notes: what is done beside picking rows, one sentence each.
+        rows: (row, factor) terms of each requested channel; empty where it is absent.
+        notes: Derivations and unit conversions applied, one sentence each.
     """
 
     rows: tuple[tuple[tuple[int, float], ...], ...]
@@ -41,12 +41,12 @@ class ChannelDerivation:
 
     @functools.cached_property
     def sources(self) -> tuple[int, ...]:
-        """Rows of the recording that are needed, ascending."""
+        """Required rows of the recording, ascending."""
         return tuple(sorted({row for terms in self.rows for row, _ in terms}))
 
     @functools.cached_property
     def _picked(self) -> np.ndarray | None:
-        """The row of each channel where all are rows of the recording as they are, else None."""
+        """The row of each channel if all are unmodified rows of the recording, else None."""
         picked = [terms[0][0] for terms in self.rows if len(terms) == 1 and terms[0][1] == 1.0]
         return np.asarray(picked, np.intp) if len(picked) == len(self.rows) else None
 
@@ -71,14 +71,14 @@ def derive_channels(
     wanted_units: Sequence[str] = (),
     present_units: Sequence[str] = (),
 ) -> ChannelDerivation:
-    """Say how the wanted channels are made.
+    """Derive the linear map from the present channels to the wanted ones.
 
     Args:
-        wanted: canonical names in the model's order.
-        present: names of the recording's rows, as spelled there.
-        where: what the recording is called in an error.
-        wanted_units: of ``wanted``, in any spelling; '' takes any. Not given: any.
-        present_units: of ``present``; '' is not known. Not given: not known.
+        wanted: Canonical channel names in the model's order.
+        present: Names of the recording's rows, as spelled there.
+        where: Name of the recording in error messages.
+        wanted_units: Unit of each wanted channel, in any spelling; '' accepts any. Default: any.
+        present_units: Unit of each present channel; '' if unknown. Default: unknown.
 
     Raises:
         DataError: two rows bear one wanted name, a row is in a unit of another quantity, or leads
@@ -117,7 +117,7 @@ def derived_units(units: Mapping[str, str]) -> dict[str, str]:
     """Return the units of limb leads that follow from channels of known units.
 
     Args:
-        units: in their usual spelling, by canonical name.
+        units: Unit of each channel in its usual spelling, by canonical name.
     """
     found = {}
     for name, formulas in _DERIVED.items():
@@ -129,7 +129,7 @@ def derived_units(units: Mapping[str, str]) -> dict[str, str]:
 
 
 def _largest(units: Sequence[str]) -> str:
-    """Return the largest of some units; the first where they are not of one quantity."""
+    """Return the largest unit; the first if they are not of one quantity."""
     largest = units[0]
     for unit in units[1:]:
         if (unit_factor(unit, largest) or 0) > 1:
@@ -138,26 +138,26 @@ def _largest(units: Sequence[str]) -> str:
 
 
 def _check_derived(name: str, sources: Sequence[str], units: Sequence[str], where: str) -> None:
-    """Refuse to add up channels unless they are of one quantity, or nothing is known of any."""
+    """Raise unless the source channels share one quantity, or all units are unknown."""
     said = ", ".join(
-        f"{source} in {unit or 'a unit that is not known'}"
+        f"{source} in {unit or 'an unknown unit'}"
         for source, unit in zip(sources, units, strict=True)
     )
     known = [is_known_unit(unit) for unit in units]
     if len(set(units)) > 1 and not all(known):
         raise DataError(
-            f"{where}: {name} is not there, and cannot be derived from {said}; say the unit in the "
-            "manifest ('units'), or leave the channel out."
+            f"{where}: {name} is missing and cannot be derived from {said}; set the unit in the "
+            "manifest ('units'), or exclude the channel."
         )
     if len({unit_factor(unit, units[0]) is None for unit in units}) > 1:
         raise DataError(
-            f"{where}: {name} is not there, and cannot be derived from {said}, which are different "
-            "quantities; check their names and units, or leave the channel out."
+            f"{where}: {name} is missing and cannot be derived from {said}, which are different "
+            "quantities; check their names and units, or exclude the channel."
         )
 
 
 def _terms(name: str, rows: Mapping[str, int]) -> tuple[list[tuple[int, float]], str]:
-    """Find the row of a channel, or derive it; return its terms and what to say of it."""
+    """Find the row of a channel, or derive it; return its terms and a note."""
     if name in rows:
         return [(rows[name], 1.0)], ""
     for formula in _DERIVED.get(name, ()):
@@ -168,13 +168,13 @@ def _terms(name: str, rows: Mapping[str, int]) -> tuple[list[tuple[int, float]],
 
 
 def _conversion(unit: str, wanted: str, name: str, where: str) -> float:
-    """Return the factor between units; 1 where one of them is not known."""
+    """Return the conversion factor between units; 1 if either is unknown."""
     if not (is_known_unit(unit) and is_known_unit(wanted)):
         return 1.0
     factor = unit_factor(unit, wanted)
     if factor is None:
         raise DataError(
-            f"{where}: channel {name!r} is in {unit}, the model expects {wanted}, which is another "
-            "quantity; check the channel's name and unit."
+            f"{where}: channel {name!r} must be in {wanted} or a unit of the same quantity; "
+            f"got {unit}. Check the channel's name and unit."
         )
     return factor

@@ -1,4 +1,4 @@
-"""Functions of examples that the compiler would not divide over devices by itself."""
+"""Data parallelism for per-example functions that the compiler does not partition."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -10,25 +10,25 @@ from jax.sharding import AxisType, PartitionSpec
 def shard_map_batch(
     function: Callable[..., Any], *values: jax.Array, shared: Sequence[jax.Array] = ()
 ) -> Any:
-    """Apply a function of examples, each device to those that it holds.
+    """Apply a per-example function with the batch axis sharded over devices.
 
-    The compiler divides neither an FFT nor a hand-written kernel over the examples of a batch: it
-    would gather all of them on every device. So it is told to, where the caller has named its mesh
+    The compiler partitions neither an FFT nor a custom kernel over the batch: it would gather all
+    examples on every device. ``shard_map`` partitions them if the caller has set its mesh
     (``jax.set_mesh``, or ``jax.sharding.use_abstract_mesh`` within a traced function).
 
     Args:
-        function: of ``values`` and ``shared``, to arrays [B, …] that it must not add up over
-            examples.
-        values: [B, …] each.
-        shared: whole on every device.
+        function: Function of ``values`` and ``shared`` that returns arrays [B, …] and does not
+            reduce over examples.
+        values: Arrays [B, …], sharded over the batch axis.
+        shared: Arrays replicated on every device.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    is_divided = AxisType.Manual in mesh.axis_types  # by a caller: a device sees its own already
+    is_divided = AxisType.Manual in mesh.axis_types  # by a caller: inputs are local
     if mesh.empty or mesh.size == 1 or is_divided or len(values[0]) % mesh.size:
         return function(*values, *shared)
     split = PartitionSpec(mesh.axis_names)
     specs = (*[split] * len(values), *[PartitionSpec()] * len(shared))
-    # A kernel does not say over which axes its result varies, so that is not checked.
+    # A kernel does not declare over which axes its result varies, so that is not checked.
     return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(
         *values, *shared
     )

@@ -1,7 +1,7 @@
-"""A heart in equations: beat times, a dipole seen by twelve leads, and the pulse at the finger.
+"""ECG and PPG simulator: beat times, a cardiac dipole projected on twelve leads, a pulse wave.
 
-Every part is a function of continuous time that is sampled last: one seed gives one body, whatever
-the sampling rate. Beat times follow the integral pulse frequency model (Mateo & Laguna 2000, IEEE
+Every part is a function of continuous time that is sampled last: a seed fixes the subject at any
+sampling rate. Beat times follow the integral pulse frequency model (Mateo & Laguna 2000, IEEE
 TBME 47:985); waves are Gaussians in time around each beat (McSharry et al. 2003, IEEE TBME 50:289),
 here of a dipole vector (Sameni et al. 2007, EURASIP J. Adv. Signal Process. 43407).
 
@@ -35,13 +35,13 @@ _LIMB = np.array([[-1.0, 1.0], [-0.5, -0.5], [1.0, -0.5], [-0.5, 1.0]])
 # The pulse: seconds after its systolic wave at an RR of 1 s, width in seconds, height.
 _SYSTOLIC_WIDTH_SECONDS = 0.075
 _LATER_PULSE_WAVES = ((0.17, 0.09, 0.36), (0.34, 0.075, 0.30), (0.50, 0.17, 0.16))
-# Longest time a wave of any beat reaches, so beats this far outside a recording still matter.
+# Maximum reach of a wave in seconds: beats this far outside a recording still contribute.
 MARGIN_SECONDS = 3.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DipoleWaves:
-    """The waves that one kind of beat draws.
+    """The waves of one kind of beat.
 
     Attributes:
         moments: [k, 3] peak dipole of each wave, in mV (already scaled as ``_DOWER`` expects).
@@ -122,7 +122,7 @@ class Beats:
 
     @property
     def repolarisation_rr_seconds(self) -> np.ndarray:
-        """The interval [n] that sets QT: it follows the rate within a beat only in part."""
+        """The interval [n] that sets QT: it adapts to a rate change only in part within a beat."""
         return np.sqrt(self.rr_seconds * self.mean_rr_seconds)
 
 
@@ -202,11 +202,11 @@ def add_ectopy(
 def vary_waves(
     rng: np.random.Generator, waves: DipoleWaves, rotation: Rotation, spread: float = 0.12
 ) -> DipoleWaves:
-    """Give a subject waves of its own: heights, times and widths vary, the heart lies turned.
+    """Vary the waves for one subject: heights, times, widths and the heart's orientation.
 
     Args:
-        rotation: how the heart lies in the chest; the same for all waves of one subject.
-        spread: standard deviation of the logarithm of the heights; half of it for times and widths.
+        rotation: Orientation of the heart in the chest, shared by all waves of one subject.
+        spread: Standard deviation of log height; half of it for times and widths.
     """
     heights, centres, widths = np.exp(rng.normal(0, spread, (3, waves.centres_seconds.size)))
     return dataclasses.replace(
@@ -228,8 +228,8 @@ def gaussian_train(
 
     Args:
         centres_seconds: [n] from the first sample; may lie outside the recording.
-        widths_seconds: [n] standard deviations.
-        heights: [A, n], one row for each output.
+        widths_seconds: [n] standard deviations in seconds.
+        heights: [A, n] peak heights, one row for each output.
 
     Returns:
         float64 [A, L].

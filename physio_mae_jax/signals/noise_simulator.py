@@ -1,4 +1,4 @@
-"""Brain rhythms and the disturbances of sensors, as seeded random processes."""
+"""EEG and sensor noise simulators, as seeded random processes."""
 
 import functools
 
@@ -12,7 +12,7 @@ def coloured_noise(
     """Draw noise with a power spectrum of 1 / f ** exponent above 0.5 Hz, flat below.
 
     Returns:
-        float64 [L] of mean 0 and deviation 1.
+        float64 [L] of mean 0 and standard deviation 1.
     """
     spectrum = np.fft.rfft(rng.normal(size=num_samples))
     frequency = np.maximum(np.fft.rfftfreq(num_samples, 1 / sampling_rate_hz), 0.5)
@@ -26,7 +26,7 @@ def band_noise(
     sampling_rate_hz: float,
     band_hz: tuple[float, float],
 ) -> np.ndarray:
-    """Draw noise within a band: float64 [L] of deviation 1, or zeros where the rate is too low."""
+    """Draw band noise: float64 [L] of standard deviation 1, or zeros if the rate is too low."""
     high = min(band_hz[1], 0.49 * sampling_rate_hz)
     if high <= band_hz[0]:
         return np.zeros(num_samples)
@@ -38,7 +38,7 @@ def band_noise(
 
 @functools.lru_cache(maxsize=64)
 def _band_pass(low_hz: float, high_hz: float, sampling_rate_hz: float) -> np.ndarray:
-    """Design a filter; kept, since the design takes longer than its use."""
+    """Design a filter; cached, since designing is more expensive than filtering."""
     return scipy_signal.butter(2, (low_hz, high_hz), "bandpass", fs=sampling_rate_hz, output="sos")
 
 
@@ -71,10 +71,10 @@ def eeg(rng: np.random.Generator, num_samples: int, sampling_rate_hz: float) -> 
 def electrode_noise(
     rng: np.random.Generator, num_leads: int, num_samples: int, sampling_rate_hz: float
 ) -> np.ndarray:
-    """Draw drift, muscle noise and mains hum of ECG electrodes in mV.
+    """Draw baseline wander, muscle noise and powerline interference of ECG electrodes in mV.
 
     Returns:
-        float64 [num_leads, L]; each lead has its own, of typical clinical size.
+        float64 [num_leads, L], independent for each lead, of typical clinical size.
     """
     time = np.arange(num_samples) / sampling_rate_hz
     noise = np.zeros((num_leads, num_samples))
