@@ -45,7 +45,7 @@ def test_settings_of_an_encoding_are_checked(made, changes, message):
         ({"seed": -1}, "seed is -1"),
         ({"seed": 1.5}, r"seed is 1\.5; a whole number"),
         ({"hidden_seconds": 5}, "hidden_seconds is 5"),
-        ({"hidden_seconds": [(0,)]}, "has 1 numbers in a stretch"),
+        ({"hidden_seconds": [(0,)]}, "has 1 numbers in an interval"),
         ({"hidden_seconds": [("a", "b")]}, "hidden_seconds is 'a'"),
         ({"rate": 100}, "'rate' is no argument of this call"),
     ],

@@ -179,5 +179,5 @@ def test_large_sizes_for_small_weights_do_not_fill_the_memory():
 @pytest.mark.parametrize("name", [3, None, ("a",), b"x"])
 def test_names_that_are_no_texts_are_told(name):
     state, config = small_state_dict()
-    with pytest.raises(DataError, match="is named by no text"):
+    with pytest.raises(DataError, match="has a name that is not text"):
         import_state_dict({**state, name: np.zeros(1)}, config)

@@ -118,7 +118,7 @@ def test_a_folder_of_another_model_is_refused(tmp_path):
     content = pickle.dumps(Encoder.from_pretrained(tmp_path / "shared", num_devices=1))
     shutil.rmtree(tmp_path / "shared")
     encoder(input={"units": {}}).save_pretrained(tmp_path / "shared")
-    with pytest.raises(DataError, match=r"holds another model by now"):
+    with pytest.raises(DataError, match=r"now holds another model"):
         pickle.loads(content)
 
 

@@ -89,7 +89,9 @@ def made_of(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
     known = [field.name for field in dataclasses.fields(cast(Any, kind))]
     for name in values:
         if name not in known:
-            raise ConfigError(f"{name!r} is no argument of this call; choose from {', '.join(known)}.")
+            raise ConfigError(
+                f"{name!r} is no argument of this call; choose from {', '.join(known)}."
+            )
     return kind(**values)
 
 

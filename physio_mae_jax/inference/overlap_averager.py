@@ -1,4 +1,4 @@
-"""Putting the windows of a recording together, each weighed by what it holds alone."""
+"""Averaging of the windows of a recording, weighted by inverse overlap."""
 
 import dataclasses
 
@@ -10,14 +10,14 @@ from physio_mae_jax.models.config import MaeConfig
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class OverlapAverager:
-    """Sums over the windows of a recording so far.
+    """Running sums over the windows of a recording.
 
     Attributes:
-        output: what is collected, see ``program.summarise``.
-        total: weighted sum: [D], [M, D], [T, D] or [M, T, H, D] for T columns of the recording.
-        weight: of what was added: [], [M], [T] or [M, T].
-        windows: [2] added, and left out because no channel of theirs varies.
-        flat: [M] windows in which a channel does not vary.
+        output: Collected output, see ``program.summarise``.
+        total: Weighted sum [D], [M, D], [T, D] or [M, T, H, D] for T columns of the recording.
+        weight: Sum of the weights [], [M], [T] or [M, T].
+        windows: Number of windows added, and excluded because no channel varies [2].
+        flat: Number of windows in which each channel is constant [M].
     """
 
     output: Output
@@ -30,7 +30,7 @@ class OverlapAverager:
     def empty(
         cls, output: Output, num_channels: int, num_columns: int, config: MaeConfig
     ) -> "OverlapAverager":
-        """Begin with nothing."""
+        """Return empty sums."""
         shapes = {
             "pooled": (),
             "channels": (num_channels,),
@@ -38,7 +38,7 @@ class OverlapAverager:
             "tokens": (num_channels, num_columns),
         }
         tail = (config.num_rows, config.width) if output == "tokens" else (config.width,)
-        # Sums over hours are kept in float64; of single columns only a few windows are added.
+        # Sums over hours are kept in float64; a single column only sums a few windows.
         kind = np.float64 if output in ("pooled", "channels") else np.float32
         return cls(
             output=output,
@@ -54,10 +54,10 @@ class OverlapAverager:
         """Add a window.
 
         Args:
-            values: of ``program.summarise``, padded channels and columns behind the others.
-            present: [M] bool, where a channel varies.
-            column: first column of the window in the recording.
-            column_weight: [w] of its columns that are no padding.
+            values: Output of ``program.summarise``, with padded channels and columns last.
+            present: Channels that vary [M], bool.
+            column: First column of the window in the recording.
+            column_weight: Weights [w] of the columns that are not padding.
         """
         self.flat[~present] += 1
         if not present.any():
@@ -83,7 +83,7 @@ class OverlapAverager:
         self.weight[place] += factor
 
     def mean(self) -> np.ndarray:
-        """Return the embedding, float32; NaN where nothing was encoded."""
+        """Return the averaged embedding, float32; NaN where nothing was encoded."""
         weight = self.weight.reshape(
             self.weight.shape + (1,) * (self.total.ndim - self.weight.ndim)
         )

@@ -1,4 +1,4 @@
-"""Where each weight of the original belongs in our models (original_weights.md#import)."""
+"""Mapping from the original's weights to our models (original_weights.md#import)."""
 
 import logging
 from collections.abc import Iterable
@@ -15,13 +15,13 @@ from physio_mae_jax.models.heads import HeadConfig
 _LOG = logging.getLogger(__name__)
 
 _BATCH_NORM_EPSILON = 1e-5
-# Columns of a table of positions times those it is stretched to.
+# Columns of a position table times the columns it is interpolated to.
 _MOST_STRETCHED = 1 << 27
 
 
 def encoder(weights: Weights, cfg: MaeConfig) -> Params:
     """Take the encoder of v1, v2 (joint attention) or v3 (factorized)."""
-    # The length of a rotary table tells the number of heads, which no weight's shape does.
+    # The length of a rotary table gives the number of heads, which no weight shape determines.
     weights.take("rope_encoder.inv_freq", cfg.width // cfg.num_heads // 2)
     front, position = _position(weights, "pos_embed", cfg, cfg.width)
     tokenizer: Params = {"position": position}
@@ -51,7 +51,7 @@ def encoder(weights: Weights, cfg: MaeConfig) -> Params:
     }
     if cfg.class_token:
         token = weights.take("cls_token", 1, 1, cfg.width).reshape(cfg.width)
-        params["class_token"] = token + front  # its position has no other use
+        params["class_token"] = token + front  # its position is used nowhere else
     return params
 
 
@@ -61,7 +61,7 @@ def decoder(weights: Weights, cfg: MaeConfig) -> Params:
     weights.take("rope_decoder.inv_freq", width // cfg.decoder_num_heads // 2)
     front, position = _position(weights, "decoder_pos_embed", cfg, width)
     blocks = (_joint_block(weights, f"decoder_blocks.{i}", width) for i in range(cfg.decoder_depth))
-    # [out, in, H, 1] there; here one linear layer over the H rows of a column, row by row.
+    # [out, in, H, 1] in the original; here one linear layer over the H rows of a column.
     reducer = weights.take("time_reducer.0.weight", width, width, rows, 1)[..., 0]
     heads: Params = {
         "patch": weights.linear("decoder_pred_spec", width, cfg.patch_size),
@@ -94,7 +94,7 @@ def projection(weights: Weights, width: int, projection_width: int) -> Params:
 
 
 def classification_head(weights: Weights, cfg: MaeConfig, head: HeadConfig) -> Params:
-    """Take a head of fine-tuning: the entries beside 'encoder' of a ``Classifier``."""
+    """Take a fine-tuning head: the entries besides 'encoder' of a ``Classifier``."""
     width = cfg.width
     num_outputs = width if head.arcface else head.num_classes
     params: Params = {}
@@ -147,7 +147,7 @@ def _residual_mlp(weights: Weights, width: int, head: HeadConfig) -> Params:
 def _folded_stem(weights: Weights, planes: int, width: int) -> Params:
     """Take the convolutional stem, its batch normalisation folded into the convolutions.
 
-    With the statistics of training a batch normalisation is one factor and one offset a map.
+    With its training statistics a batch normalisation is one factor and one offset per map.
     """
     params: Params = {}
     layers = ((0, 1, planes, width // 4), (3, 4, width // 4, width // 2))
@@ -173,17 +173,17 @@ def _folded_stem(weights: Weights, planes: int, width: int) -> Params:
 def _position(
     weights: Weights, name: str, cfg: MaeConfig, width: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Take a table of positions, rows before columns there and columns before rows here.
+    """Take a position table; the original orders rows before columns, here columns come first.
 
-    One of another length is resized to the window's. Also returns the class token's position,
-    which stands in front of the others, zeros where there is no such token.
+    A table of another length is resized to the window. Also returns the class token's position,
+    which precedes the others, zeros if there is none.
     """
     front = int(cfg.class_token)
     num_tokens = weights.size(name, axis=1, default=front + cfg.num_tokens) - front
     num_columns = max(1, num_tokens // cfg.num_rows)
     if num_columns * cfg.num_columns > _MOST_STRETCHED:
         raise DataError(
-            f"{name} has {num_columns} columns, which cannot be stretched to {cfg.num_columns}; "
+            f"{name} has {num_columns} columns, which cannot be interpolated to {cfg.num_columns}; "
             "give the signal_len and patch_size_time that the weights were trained with."
         )
     table = weights.take(name, 1, front + cfg.num_rows * num_columns, width)[0]
@@ -191,7 +191,7 @@ def _position(
     grid = table[front:].reshape(cfg.num_rows, num_columns, width).swapaxes(0, 1)
     if num_columns != cfg.num_columns:
         _LOG.info(
-            "%s: stretched from %d to %d columns; the weights were trained on windows of %d "
+            "%s: interpolated from %d to %d columns; the weights were trained on windows of %d "
             "samples, not %d.",
             name,
             num_columns,
@@ -227,5 +227,5 @@ def _joint_block(weights: Weights, name: str, width: int, rank_ratio: float = 0.
 
 
 def _stacked(blocks: Iterable[Params]) -> Params:
-    """Stack the parameters of blocks on a leading axis, as the scanned model wants them."""
+    """Stack the parameters of blocks on a leading axis, as the scanned model expects."""
     return jax.tree.map(lambda *leaves: np.stack(leaves), *blocks)

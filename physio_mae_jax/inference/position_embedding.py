@@ -1,24 +1,24 @@
-"""Fitting a learned table of positions to a window of another length."""
+"""Resizing of a learned position table to a window of another length."""
 
 import numpy as np
 
-# The constant of the cubic convolution (Keys 1981) that PyTorch's "bicubic" uses.
+# Constant of the cubic convolution (Keys 1981) in PyTorch's "bicubic" mode.
 _CUBIC = -0.75
 
 
 def resize_columns(table: np.ndarray, num_columns: int) -> np.ndarray:
     """Interpolate a position table along time, as the original does (original_weights.md#import).
 
-    Cubic convolution between the centres of columns, the ends repeated; frequency rows stay as
-    they are. The table is stretched over the window: column i of n stands for the same share of a
-    window as before, not for the same time.
+    Cubic convolution between the centres of columns, the ends repeated; frequency rows are
+    unchanged. The table is interpolated over the window: column i of n represents the same
+    fraction of a window as before, not the same time.
 
     Args:
-        table: [W, …] one entry a column.
-        num_columns: wanted.
+        table: Position table [W, …], one entry per column.
+        num_columns: Requested number of columns.
 
     Returns:
-        [num_columns, …] of the same type; the table itself where nothing changes.
+        Table [num_columns, …] of the same type; the input itself if the length is unchanged.
     """
     old = len(table)
     if old == num_columns:
@@ -33,7 +33,7 @@ def resize_columns(table: np.ndarray, num_columns: int) -> np.ndarray:
 
 
 def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Weigh a neighbour at ``distance`` columns."""
+    """Return the weight of a neighbour at ``distance`` columns."""
     x = np.abs(distance)
     near = ((_CUBIC + 2) * x - (_CUBIC + 3)) * x**2 + 1
     far = ((_CUBIC * x - 5 * _CUBIC) * x + 8 * _CUBIC) * x - 4 * _CUBIC

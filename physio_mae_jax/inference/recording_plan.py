@@ -1,4 +1,4 @@
-"""What is checked, planned and reported around an encoding."""
+"""Checks, plans and reports around an encoding."""
 
 import logging
 from collections.abc import Sequence
@@ -34,16 +34,16 @@ from physio_mae_jax.signals.channel_derivation import ChannelDerivation
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
 
 _LOG = logging.getLogger(__name__)
-# Steps of a clock differ by less, and no signal rises evenly for so many samples.
+# Steps of a clock differ by less; no signal rises this evenly for this many samples.
 _CLOCK_TOLERANCE, _LEAST_CLOCK_SAMPLES, _CLOCK_SAMPLES = 0.01, 32, 65_536
 _NO_CHANNELS = ChannelPlan((), np.zeros(0, np.int32), ChannelDerivation(rows=(), notes=()))
 
 
 def check_known(source: SignalSource, known: Sequence[str]) -> None:
-    """Refuse channels that the model has not seen, and offer those of names near to them.
+    """Reject channels unknown to the model, and suggest similar known names.
 
     Raises:
-        DataError: a channel is not known.
+        DataError: A channel is unknown.
     """
     names = set(map(canonical_name, known))
     for info in source.recordings:
@@ -61,14 +61,14 @@ def _unknown(info: RecordingInfo, name: str, known: Sequence[str]) -> str:
 
 
 def refuse_clocks(source: ArrayRecordings, known: Sequence[str]) -> None:
-    """Refuse channels that only count: times or sample numbers, taken for a signal.
+    """Reject channels that only count: times or sample numbers mistaken for a signal.
 
     Args:
-        source: arrays that a caller gave.
-        known: names of channels; others are not looked at.
+        source: Recordings passed as arrays.
+        known: Names of channels to check; others are ignored.
 
     Raises:
-        DataError: a channel rises by the same step from sample to sample.
+        DataError: A channel increases by a constant step from sample to sample.
     """
     names = set(map(canonical_name, known))
     for index, info in enumerate(source.recordings):
@@ -83,29 +83,29 @@ def refuse_clocks(source: ArrayRecordings, known: Sequence[str]) -> None:
 
 
 def is_clock(values: np.ndarray) -> bool:
-    """Say whether [n] values rise at every sample by steps that are alike."""
+    """Return whether [n] values increase at every sample by nearly equal steps."""
     if len(values) < _LEAST_CLOCK_SAMPLES:
         return False
     steps = np.diff(values.astype(np.float64))
     if not (steps > 0).all():
         return False
     mean = (float(values[-1]) - float(values[0])) / len(steps)
-    # float32 rounds large times; a step of theirs is as good as its last digit.
+    # float32 rounds large times, so a step is only accurate to the last digit.
     rounding = 2 * float(np.spacing(values[-1:])[0])
     return bool(np.abs(steps - mean).max() <= _CLOCK_TOLERANCE * mean + rounding)
 
 
 class Prepared(NamedTuple):
-    """Recordings that are ready to be encoded.
+    """Recordings ready for encoding.
 
     Attributes:
-        infos: of all recordings.
-        channels: of each, see ``EncodingReport.channels``.
-        used: of each, how its channels are made.
-        plans: of those that can be encoded.
-        notes: of what will be done.
-        window: of the model.
-        on_invalid: what becomes of those that cannot be encoded.
+        infos: Descriptions of all recordings.
+        channels: Channel names per recording, see ``EncodingReport.channels``.
+        used: Derivation of the channels per recording.
+        plans: Plans of the recordings that can be encoded.
+        notes: Notes for the report.
+        window: Window specification of the model.
+        on_invalid: Handling of recordings that cannot be encoded.
     """
 
     infos: Sequence[RecordingInfo]
@@ -123,7 +123,7 @@ def prepare(
     """Plan every recording.
 
     Raises:
-        DataError: ``on_invalid`` is 'error' and a recording holds values that are not finite, or
+        DataError: ``on_invalid`` is 'error' and a recording has values that are not finite, or
             cannot be encoded.
     """
     plans, used, notes = [], [], []
@@ -148,13 +148,13 @@ def prepare(
 
 
 def _warn_of_alike(plans: Sequence[ChannelPlan]) -> None:
-    """Warn of channels of one recording that are the same to the model."""
+    """Warn of channels of one recording that the model cannot distinguish."""
     for plan in plans:
         names, ids = plan.present
         alike = [name for name, number in zip(names, ids, strict=True) if number == 0]
         if len(alike) > 1:
             _LOG.warning(
-                "the model knows no vectors of the names %s and cannot tell these channels apart: "
+                "the model has no embeddings of the names %s and cannot distinguish the channels: "
                 "exchanging them changes nothing. Train a model on names that are known.",
                 ", ".join(alike),
             )
@@ -162,7 +162,7 @@ def _warn_of_alike(plans: Sequence[ChannelPlan]) -> None:
 
 
 def rows_of(names: Sequence[str], planner: ChannelPlanner) -> tuple[str, ...]:
-    """Return the names of the rows that a recording with such channels gives."""
+    """Return the row names of the output for a recording with such channels."""
     info = RecordingInfo(
         record_id="a recording",
         subject_id="",
@@ -174,7 +174,7 @@ def rows_of(names: Sequence[str], planner: ChannelPlanner) -> tuple[str, ...]:
 
 
 def _rows(info: RecordingInfo, plan: ChannelPlan) -> tuple[str, ...]:
-    """Return the given names, and those of derived channels behind them."""
+    """Return the given names, followed by those of derived channels."""
     given = {canonical_name(name) for name in info.channel_names}
     return (*info.channel_names, *(name for name in plan.channels if name not in given))
 
@@ -187,8 +187,8 @@ def _refuse_gaps(info: RecordingInfo, channels: ChannelPlan) -> None:
     count = sum(stop - begin for _, begin, stop in gaps)
     raise DataError(
         f"{info.record_id} holds {count} values that are not finite, the first in channel "
-        f"{info.channel_names[row]!r} at {start / info.sampling_rate_hz:.3f} s; mend it, or leave "
-        "windows that hold such out with on_invalid='skip'."
+        f"{info.channel_names[row]!r} at {start / info.sampling_rate_hz:.3f} s; fix it, or exclude "
+        "such windows with on_invalid='skip'."
     )
 
 
@@ -221,7 +221,7 @@ def _notes(
 
 
 def _left_out(info: RecordingInfo, plan: Plan) -> list[str]:
-    """Say which time no window covers."""
+    """Report which time no window covers."""
     tiling, cut = plan.tiling, plan.reader.config
     column_seconds = cut.seconds / tiling.num_columns
     covered = len(tiling.coverage) * column_seconds
@@ -240,7 +240,7 @@ def finish(
     """Return the embedding of each recording, and the report.
 
     Raises:
-        DataError: no channel of a recording ever varies, and that is an error.
+        DataError: No channel of a recording varies, and ``on_invalid`` is 'error'.
     """
     by_recording = {
         plan.recording: found for plan, found in zip(prepared.plans, collected, strict=True)
@@ -250,7 +250,7 @@ def finish(
         used, names = prepared.used[index], prepared.channels[index]
         found = by_recording.get(index)
         if found is None:
-            # One at least, to say NaN in.
+            # At least one row, to hold NaN.
             columns = max(1, columns_of(info, prepared.window, config.patch_samples))
             found = OverlapAverager.empty(output, len(used.channels), columns, config)
         else:
@@ -279,7 +279,7 @@ def finish(
 
 
 def _in_given_order(values: np.ndarray, names: Sequence[str], used: Sequence[str]) -> np.ndarray:
-    """Put rows [m, …] of the model's channels where their names are; NaN for others."""
+    """Scatter rows [m, …] of the model's channels by name; NaN for the others."""
     places = {name: place for place, name in enumerate(used)}
     rows = np.full((len(names), *values.shape[1:]), np.nan, np.float32)
     for row, name in enumerate(map(canonical_name, names)):
@@ -289,7 +289,7 @@ def _in_given_order(values: np.ndarray, names: Sequence[str], used: Sequence[str
 
 
 def _flat(found: OverlapAverager, channels: Sequence[str]) -> list[tuple[str, str]]:
-    """Say which channels were masked, and which windows left out, for not varying."""
+    """Report masked channels and excluded windows that do not vary."""
     total = int(found.windows.sum())
     notes = [
         (MASKED, f"{name}, constant (beside its offset) or missing in {count} of {total} windows")
@@ -304,7 +304,7 @@ def _flat(found: OverlapAverager, channels: Sequence[str]) -> list[tuple[str, st
 
 
 def describe(trained: TrainedModel, config: MaeConfig) -> str:
-    """Word the contract of an encoder."""
+    """Format the contract of an encoder."""
     given = trained.contract.input
     units = ", ".join(f"{name} in {unit}" for name, unit in given.units.items()) or "any"
     seen = (

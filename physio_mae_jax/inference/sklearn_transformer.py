@@ -16,16 +16,16 @@ from physio_mae_jax.inference.encoder import Encoder
 
 
 class EncoderTransformer(TransformerMixin, BaseEstimator):
-    """Turns signals into embeddings; nothing is fitted.
+    """Encodes signals as embeddings; nothing is fitted.
 
     It can be cloned, pickled and sent to other processes (``n_jobs``), fitted or not, see
-    ``Encoder``. An encoder that was made of a folder is loaded from there again.
+    ``Encoder``. An encoder constructed from a folder is loaded again from there.
 
     Args:
-        encoder: an ``Encoder``, the work folder of a run, or a folder of ``save_pretrained``.
-        sampling_rate_hz, channels, units, gain: of the signals, as ``Encoder.encode_with_report``.
-        output: 'pooled', or 'channels' for the embeddings of all channels side by side.
-        overlap, derive_leads, unknown_channels, on_invalid: as ``Encoder.encode_with_report``.
+        encoder: ``Encoder``, work folder of a run, or folder of ``save_pretrained``.
+        sampling_rate_hz, channels, units, gain: As for ``Encoder.encode_with_report``.
+        output: 'pooled', or 'channels' for the concatenated embeddings of all channels.
+        overlap, derive_leads, unknown_channels, on_invalid: As for ``Encoder.encode_with_report``.
     """
 
     def __init__(
@@ -57,11 +57,11 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         """Load the encoder.
 
         Args:
-            signals: only the column names of frames are looked at, where no channels are named.
-            targets: not looked at.
+            signals: Used only for the column names of data frames, if no channels are named.
+            targets: Ignored.
 
         Raises:
-            UserError: there is no such encoder, or ``output`` is not one row a recording.
+            UserError: There is no such encoder, or ``output`` is not one row per recording.
         """
         del targets
         if self.output not in ("pooled", "channels"):
@@ -76,8 +76,8 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         """Embed signals: [N, M, n], or a list of N [M, n] or frames; returns [N, D or M · D].
 
         Raises:
-            UserError: as ``Encoder.encode_with_report``, or recordings have other numbers of
-                channels, whose embeddings side by side make no table.
+            UserError: As for ``Encoder.encode_with_report``, or the recordings differ in their
+                number of channels, so that concatenated embeddings differ in length.
         """
         check_is_fitted(self, "encoder_")
         if self._makes_frames and (isinstance(signals, Frame) or is_series(signals)):
@@ -99,13 +99,13 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         return np.stack(rows)
 
     def get_feature_names_out(self, input_features: Any = None) -> np.ndarray:
-        """Return the names of the columns: 'embedding0', …, with 'II_' in front for each channel.
+        """Return the column names: 'embedding0', …, prefixed by 'II_' etc. for each channel.
 
         Args:
-            input_features: not looked at.
+            input_features: Ignored.
 
         Raises:
-            DataError: of output='channels', the channels are not known before signals are seen.
+            DataError: With output='channels', the channels are unknown before fitting.
         """
         del input_features
         check_is_fitted(self, "encoder_")
@@ -122,7 +122,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         return np.asarray([f"{row}_{column}" for row in rows for column in columns], object)
 
     def __sklearn_tags__(self) -> Any:
-        """Say what it takes, for scikit-learn."""
+        """Return the input tags for scikit-learn."""
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = False
         tags.input_tags.three_d_array = True
@@ -136,7 +136,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         return (own or get_config()["transform_output"]) != "default"
 
     def _channels_of(self, signals: Any) -> tuple[str, ...] | None:
-        """Return the names of the channels of the first recording; None where not known yet."""
+        """Return the channel names of the first recording; None if unknown."""
         if self.channels is not None:
             one = self.channels if holds_names(self.channels) else None
             one = listed(self.channels, "channels")[0] if one is None else one
@@ -146,7 +146,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
 
 
 def opened(encoder: Any) -> Encoder:
-    """Return an encoder that is given, or load it from a folder once."""
+    """Return the given encoder, or load it from a folder once."""
     if isinstance(encoder, Encoder):
         return encoder
     if not isinstance(encoder, str | Path):

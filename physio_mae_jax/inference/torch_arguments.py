@@ -1,4 +1,4 @@
-"""Arguments of the original's constructor, as a JSON file or a program gives them, each checked."""
+"""Validated constructor arguments of the original model, from a JSON file or a program."""
 
 import math
 import numbers
@@ -10,7 +10,7 @@ import numpy as np
 from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import ConfigError
 
-# Whole numbers -> the largest that is no mistake.
+# Whole numbers -> the largest plausible value.
 _SIZES = {
     "signal_len": 1 << 27,
     "cwt_scales": 4096,
@@ -23,7 +23,7 @@ _SIZES = {
     "decoder_depth": 1000,
     "decoder_num_heads": 4096,
 }
-# Numbers -> (the smallest, the largest).
+# Numbers -> (minimum, maximum).
 _NUMBERS = {
     "mlp_rank_ratio": (0.0, 1.0),
     "arcface_s": (1e-6, 1e6),
@@ -32,7 +32,7 @@ _NUMBERS = {
     "sampling_rate_hz": (1e-3, 1e6),
 }
 _VERSIONS = ("v1", "v2", "v3")
-# Numbers of a scalogram, tokens, and numbers of their positions: more would fill the memory.
+# Limits on scalogram size, tokens and position tables: more would exhaust the memory.
 _MOST_SCALOGRAM = 1 << 27
 _MOST_TOKENS = 1 << 20
 _MOST_POSITIONS = 1 << 28
@@ -42,11 +42,11 @@ def checked_arguments(config: Mapping[str, Any], needed: tuple[str, ...]) -> dic
     """Return the arguments that shape a model.
 
     Args:
-        config: by their names there; others are left out.
-        needed: those that must be there.
+        config: Arguments by their original names; others are ignored.
+        needed: Names of the required arguments.
 
     Raises:
-        ConfigError: one is missing, of another type or out of range, or the sizes together are.
+        ConfigError: An argument is missing, mistyped or out of range, or the total size is.
     """
     missing = [name for name in needed if name not in config]
     if missing:

@@ -1,4 +1,4 @@
-"""A pre-trained model as a run left it, loaded by what its checkpoint says of itself."""
+"""A pre-trained model of a run, loaded from the description in its checkpoint."""
 
 import hashlib
 import json
@@ -23,10 +23,10 @@ class TrainedModel(NamedTuple):
     """A pre-trained model.
 
     Attributes:
-        contract: what it is and what it takes.
-        params: of ``contract.build()``.
-        trained_on: hashes of what it was trained on.
-        origin: where it was loaded from, for reports.
+        contract: Description of the model and its input.
+        params: Parameters of ``contract.build()``.
+        trained_on: Hashes of the training data.
+        origin: Path it was loaded from, for reports.
     """
 
     contract: ModelSpec
@@ -36,7 +36,7 @@ class TrainedModel(NamedTuple):
 
     @property
     def autoencoder(self) -> MaskedAutoencoder:
-        """The autoencoder, without a projection that may be around it."""
+        """The autoencoder, without a projection around it."""
         here = self.contract.model.for_inference().for_platform(jax.default_backend())
         return MaskedAutoencoder(here)
 
@@ -51,15 +51,15 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
     """Load the newest checkpoint of a pre-training run.
 
     Args:
-        path: work folder of the run, or its folder of checkpoints.
+        path: Work folder of the run, or its folder of checkpoints.
 
     Raises:
-        UserError: there is no whole checkpoint of a pre-training there.
+        UserError: There is no complete pre-training checkpoint.
     """
     folder = _checkpoint_folder(user_path(path))
     with Checkpoints(folder, keep=None) as checkpoints:
         if checkpoints.latest_step is None:
-            raise UserError(f"{folder} holds no whole checkpoint; name a run that has one.")
+            raise UserError(f"{folder} holds no complete checkpoint; name a run that has one.")
         checkpoints.refuse_damage()
         where = f"the checkpoint in {folder}"
         contract = ModelSpec.from_json(checkpoints.contract(), where)
@@ -69,14 +69,14 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
 
 
 def expected_params(contract: ModelSpec, where: str) -> Any:
-    """Return names, shapes and types of the parameters that a contract of ``where`` asks for.
+    """Return names, shapes and types of the parameters of a contract.
 
     Raises:
-        DataError: no such model can be made.
+        DataError: The contract describes no valid model.
     """
     try:
         return contract.abstract_params()
-    except Exception as error:  # of sizes that do not go together: whatever they first run into
+    except Exception as error:  # inconsistent sizes may raise anything
         raise DataError(
             f"the model that {where} describes cannot be made ({type(error).__name__}: "
             f"{str(error)[:300]}); copy it again, or use another one."
