@@ -1,4 +1,4 @@
-"""What the command lines with a ``--config`` have in common."""
+"""Shared parts of the command lines with a ``--config``."""
 
 import logging
 import os
@@ -18,7 +18,7 @@ from physio_mae_jax.printable import PrintableFormatter, printable_lines
 
 _LOG = logging.getLogger("physio_mae_jax")
 _LONGEST_REASON = 500
-# How XLA, the system, its loader and its threads, and extensions of Python word it.
+# Out-of-memory messages of XLA, the system, its loader and threads, and Python extensions.
 _OUT_OF_MEMORY = re.compile(
     r"RESOURCE_EXHAUSTED|[Oo]ut of memory|Cannot allocate memory|failed to map segment|"
     r"can't start new thread|error return without exception set|std::bad_alloc"
@@ -28,9 +28,9 @@ _ORBAX_FILES = ("future.py", "async_checkpointer.py", "checkpoint_manager.py")
 
 
 def set_up_logging() -> None:
-    """Show our own lines at INFO and those of the libraries from WARNING on."""
+    """Log this package at INFO and above, and the libraries at WARNING and above."""
     absl_logging.set_verbosity(absl_logging.WARNING)
-    # What the threads of Orbax raise reaches us and is told once; they would print it many times.
+    # Errors of Orbax threads reach us and are logged once; Orbax would print them repeatedly.
     absl_logging.get_absl_handler().addFilter(lambda record: record.filename not in _ORBAX_FILES)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)
     handler = logging.StreamHandler()
@@ -42,29 +42,29 @@ def set_up_logging() -> None:
 
 
 def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
-    """Tell in a line that a thread failed, such as that of TensorBoard where the disk is full."""
+    """Log in one line that a thread failed, such as that of TensorBoard on a full disk."""
     name = "a thread" if ended.thread is None else ended.thread.name
     kind = ended.exc_type.__name__
     _LOG.warning("%s ended: %s: %s", name, kind, " ".join(str(ended.exc_value).split())[:300])
 
 
 def set_gpu_memory_fraction() -> None:
-    """Let JAX have 0.92 of a GPU's memory instead of 0.75, unless it was told otherwise.
+    """Let JAX use 0.92 of a GPU's memory instead of 0.75, unless configured otherwise.
 
-    What ``benchmark --plan`` counts as usable must be there. To be called before a device is used.
+    ``benchmark --plan`` counts on this fraction. Call before a device is used.
     """
-    # The old name of the share; JAX refuses both at once.
+    # The old name of the fraction; JAX rejects setting both.
     if "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ:
         os.environ.setdefault("XLA_CLIENT_MEM_FRACTION", "0.92")
 
 
 def enable_compilation_cache() -> None:
-    """Let this run take the programs that an earlier one compiled.
+    """Enable the compilation cache, which reuses programs that an earlier run compiled.
 
-    They lie in ``~/.cache/physio_mae_jax/programs``; ``JAX_COMPILATION_CACHE_DIR`` names another
-    folder, ``JAX_ENABLE_COMPILATION_CACHE=false`` none. To be called once the processes of a run
-    have joined. A run of several does without: a process that finds a program would not take part
-    when the others compile it.
+    It is in ``~/.cache/physio_mae_jax/programs``; ``JAX_COMPILATION_CACHE_DIR`` selects another
+    folder, ``JAX_ENABLE_COMPILATION_CACHE=false`` disables it. Call after the processes of a run
+    have joined. A run of several processes does not use it: a process with a cache hit would not
+    take part in the compilation of the others.
     """
     if "JAX_COMPILATION_CACHE_DIR" not in os.environ and not jax.distributed.is_initialized():
         caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
@@ -73,32 +73,32 @@ def enable_compilation_cache() -> None:
 
 
 def parse_flags(argv: list[str], config: flags.FlagHolder[Any]) -> list[str]:
-    """Parse the flags; wrong ones, and what a config file refuses, become a ``UserError``."""
+    """Parse the flags; invalid flags and errors of a config file raise a ``UserError``."""
     try:
         rest = flags.FLAGS(argv)
-        # A config file that could not be read says so only when used.
+        # A config file that could not be read raises only on use.
         if not hasattr(config.value, "items"):
-            raise UserError("the config file's get_config returns no ConfigDict; see configs/.")
+            raise UserError("get_config of the config file must return a ConfigDict; see configs/.")
         return rest
     except UserError:
         raise
-    # A config file is a program, which may fail in any way.
+    # A config file is a program and can raise anything.
     except Exception as error:
         raise UserError(_reason(error)) from error
 
 
 def _reason(error: Exception) -> str:
-    """Word an error of the config flags without the tracebacks they put into its text."""
+    """Format an error of the config flags without the tracebacks in its text."""
     if isinstance(error, SyntaxError):
         where = f"{error.filename}, line {error.lineno}," if error.filename else "it"
-        return f"--config is no config: {where} is no Python: {error.msg}; name one as in configs/."
+        return f"--config is no config: {where} is no Python: {error.msg}; give one as in configs/."
     text = str(error.args[0] if error.args else error)
     said = text.rsplit("Error: ", 1)[-1].replace("\\n", " ").replace("\\'", "'").split()
     short = " ".join(said)[:_LONGEST_REASON] or type(error).__name__
     if _UNREAD in short:
-        return f"--config cannot be read: {short.partition(_UNREAD)[2]}; name one as in configs/."
+        return f"--config cannot be read: {short.partition(_UNREAD)[2]}; give one as in configs/."
     if "get_config" in short and isinstance(error, AttributeError):
-        return f"--config is no config: it has no get_config ({short}); name one as in configs/."
+        return f"--config is no config: it has no get_config ({short}); give one as in configs/."
     if isinstance(error, flags.Error | OSError | ValueError | TypeError):
         return short
     if isinstance(error, KeyError | AttributeError):
@@ -107,10 +107,10 @@ def _reason(error: Exception) -> str:
 
 
 def tell(error: Exception) -> int:
-    """Print an error, without a traceback where a user can mend it; return the exit status."""
+    """Print an error, without a traceback where the user can fix it; return the exit status."""
     for handler in (*_LOG.handlers, *logging.getLogger().handlers):
         handler.flush()
-    # What a failed save leaves behind would be told by the interpreter as it ends, below our line.
+    # At exit the interpreter would print leftovers of a failed save below our line.
     sys.unraisablehook = lambda unraisable: None
     threading.excepthook = lambda ended: None
     message, status = _worded(error)
@@ -122,7 +122,7 @@ def tell(error: Exception) -> int:
 
 
 def _worded(error: Exception) -> tuple[str, int]:
-    """Return what to say of an error, '' for one that is a fault of the program, and the status."""
+    """Return the message of an error ('' for a bug of the program) and the exit status."""
     if isinstance(error, UserError):
         return str(error), error.status
     text = " ".join(str(error).split())[:_LONGEST_REASON]
@@ -134,7 +134,7 @@ def _worded(error: Exception) -> tuple[str, int]:
             UserError.status,
         )
     if isinstance(error, OSError) and error.errno is not None:
-        return f"{text}. Mend that and run the same command again.", UserError.status
+        return f"{text}. Fix that and run the same command again.", UserError.status
     if isinstance(error, KeyError | AttributeError) and _raised_in(error, "ml_collections"):
         return f"the config lacks a setting: {text}", UserError.status
     return "", 1

@@ -1,7 +1,7 @@
-"""Joining the processes of a run together, where a cluster is there or was asked for.
+"""Joins the processes of a run where a cluster is detected or requested.
 
-Nothing else in the package starts or ends ``jax.distributed``. A start that fails is an error: a
-process that went on alone would train a run of its own in the same work folder.
+Nothing else in the package starts or ends ``jax.distributed``. A failed start is an error: a
+process that continued alone would train a separate run in the same work folder.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ _LOG = logging.getLogger(__name__)
 
 CLUSTERS = ("auto", "none", "slurm", "tpu")
 _SLURM_STEP = ("SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
-# A process that sends no sign of life for so long is taken for dead, and the others end.
+# A process without a heartbeat for this long counts as dead, and the others end.
 _HEARTBEAT_SECONDS = 60
 _LONGEST_WAIT_SECONDS = 86_400
 _HOST_AND_PORT = re.compile(r"[^\s/]+:\d{1,5}")
-_CHECK = "Are all processes started, and can they reach that address and port?"
+_CHECK = "Check that all processes are started and can reach that address and port."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,10 +36,10 @@ class ClusterConfig:
 
     Attributes:
         kind: 'auto' joins where ``detect`` finds a cluster, 'none' never does; 'slurm' and 'tpu'
-            insist on one.
-        coordinator: HOST:PORT of process 0, for clusters that JAX does not know; '' otherwise.
-        num_processes, process_id: with ``coordinator``; -1 otherwise.
-        timeout_seconds: that the processes wait for each other at the start.
+            require one.
+        coordinator: HOST:PORT of process 0, for clusters that JAX does not detect; '' otherwise.
+        num_processes, process_id: Size and rank, with ``coordinator``; -1 otherwise.
+        timeout_seconds: Time (s) the processes wait for each other at the start.
     """
 
     kind: str = "auto"
@@ -50,7 +50,7 @@ class ClusterConfig:
 
     def __post_init__(self) -> None:
         if self.kind not in CLUSTERS:
-            raise ConfigError(f"--cluster={self.kind}; choose one of {', '.join(CLUSTERS)}.")
+            raise ConfigError(f"--cluster must be one of {', '.join(CLUSTERS)}; got {self.kind}.")
         by_hand = bool(self.coordinator), self.num_processes >= 0, self.process_id >= 0
         if any(by_hand) and not all(by_hand):
             raise ConfigError(
@@ -59,8 +59,8 @@ class ClusterConfig:
             )
         if self.coordinator and not 0 <= self.process_id < self.num_processes:
             raise ConfigError(
-                f"--process_id={self.process_id} must be from 0 to {self.num_processes - 1}, one "
-                f"less than --num_processes={self.num_processes}."
+                f"--process_id must be in [0, {self.num_processes - 1}] with "
+                f"--num_processes={self.num_processes}; got {self.process_id}."
             )
         if self.coordinator and not _HOST_AND_PORT.fullmatch(self.coordinator):
             raise ConfigError(
@@ -78,14 +78,14 @@ def detect(environment: Mapping[str, str]) -> str:
     """Name the cluster that started this process: 'slurm', 'tpu', or 'none'.
 
     Raises:
-        ConfigError: a SLURM job of several tasks, but this process was not started by ``srun``.
+        ConfigError: A SLURM job of several tasks, but this process was not started by ``srun``.
     """
     if _num_tasks(environment) > 1:
         missing = [name for name in _SLURM_STEP if name not in environment]
         if missing:
             raise ConfigError(
                 f"SLURM_NTASKS={environment['SLURM_NTASKS']}, but {', '.join(missing)} is not set: "
-                "start every task with srun (launch/slurm.sbatch), or say --cluster=none to run "
+                "start every task with srun (launch/slurm.sbatch), or set --cluster=none to run "
                 "in this process alone."
             )
         return "slurm"
@@ -98,27 +98,27 @@ def _num_tasks(environment: Mapping[str, str]) -> int:
     if not re.fullmatch(r"\d{1,9}", text):
         raise ConfigError(
             f"SLURM_NTASKS={printable(text)!r} in the environment is no number of tasks; unset it, "
-            "or say --cluster=none."
+            "or set --cluster=none."
         )
     return int(text)
 
 
 def join(config: ClusterConfig, environment: Mapping[str, str] = os.environ) -> None:
-    """Join the other processes, if there are any; must come before anything else of JAX.
+    """Join the other processes, if there are any; call before any other use of JAX.
 
     Raises:
-        ConfigError: the cluster that was asked for is not there.
-        LostPeer: the processes did not find each other in time.
+        ConfigError: The requested cluster does not exist.
+        LostPeer: The processes did not connect in time.
     """
     kind = detect(environment) if config.kind == "auto" else config.kind
     if kind == "none" and not config.coordinator:
         _refuse_a_share(config)
         return
-    where = config.coordinator or f"the coordinator that {kind} names"
+    where = config.coordinator or f"the coordinator of {kind}"
     by_hand = bool(config.coordinator)
-    # training.interrupts sees to it; this one would swallow the signals.
+    # training.interrupts handles signals; JAX's notifier would swallow them.
     jax.config.update("jax_enable_preemption_service", False)
-    # JAX's own end to waiting is a crash without a word that helps.
+    # JAX's own timeout crashes the process without a helpful message.
     patience = threading.Timer(config.timeout_seconds, _give_up, (where, config.timeout_seconds))
     patience.daemon = True
     patience.start()
@@ -127,13 +127,13 @@ def join(config: ClusterConfig, environment: Mapping[str, str] = os.environ) -> 
             coordinator_address=config.coordinator or None,
             num_processes=config.num_processes if by_hand else None,
             process_id=config.process_id if by_hand else None,
-            # Else a SLURM or MPI that happens to be around would have its say.
+            # Otherwise JAX would detect a SLURM or MPI environment that happens to be present.
             cluster_detection_method="deactivate" if by_hand else None,
             initialization_timeout=config.timeout_seconds + 60,
             heartbeat_timeout_seconds=_HEARTBEAT_SECONDS,
         )
     except (ValueError, KeyError) as error:
-        raise ConfigError(f"--cluster={kind}, but there is none here: {error}") from error
+        raise ConfigError(f"--cluster={kind}, but no such cluster was found: {error}") from error
     except RuntimeError as error:
         raise LostPeer(f"could not join {where}: {str(error)[:300]} {_CHECK}") from error
     finally:
@@ -155,12 +155,12 @@ def _give_up(where: str, seconds: int) -> None:
 
 
 def is_joined() -> bool:
-    """Say whether this process is one of a cluster; on an error it must end by ``leave``."""
+    """Return whether this process is part of a cluster; on an error it must end by ``leave``."""
     return jax.distributed.is_initialized()
 
 
 def _refuse_a_share(config: ClusterConfig) -> None:
-    """Refuse to run as one of several processes that have not joined, as on a TPU slice."""
+    """Raise in one of several processes that have not joined, as on a TPU slice."""
     if config.kind == "auto" and jax.process_count() > 1:
         raise ConfigError(
             f"this is one of {jax.process_count()} processes of a TPU slice; start all of them "
@@ -169,20 +169,20 @@ def _refuse_a_share(config: ClusterConfig) -> None:
 
 
 def _refuse_missing(config: ClusterConfig, kind: str, environment: Mapping[str, str]) -> None:
-    """Refuse a cluster of another size than was announced."""
+    """Raise on a cluster of another size than announced."""
     wanted = config.num_processes if config.coordinator else None
     if wanted is None and kind == "slurm":
         wanted = _num_tasks(environment)
     if wanted is not None and wanted != jax.process_count():
         raise ConfigError(
-            f"{wanted} processes were started, but JAX knows of {jax.process_count()}; do they all "
-            "see the same devices?"
+            f"{wanted} processes were started, but JAX found {jax.process_count()}; check that "
+            "all see the same devices."
         )
 
 
 @contextlib.contextmanager
 def peer_loss_as_user_error() -> Iterator[None]:
-    """Turn the errors of a connection that another process left behind into a ``LostPeer``."""
+    """Convert connection errors caused by a lost process into a ``LostPeer``."""
     try:
         yield
     except (jax.errors.JaxRuntimeError, ValueError, RuntimeError) as error:
@@ -191,15 +191,15 @@ def peer_loss_as_user_error() -> Iterator[None]:
         raise LostPeer(
             f"process {jax.process_index()} lost another process of the run: "
             f"{' '.join(str(error).split())[:200]} The first error in the logs of the others is "
-            "the cause. Start all processes again: they go on from the newest whole checkpoint."
+            "the cause. Start all processes again: they resume from the newest complete checkpoint."
         ) from error
 
 
 def leave(status: int) -> NoReturn:
-    """End a process that failed at once, not waiting for the others as an orderly exit does.
+    """End a failed process at once, without the wait for the others of an orderly exit.
 
-    They would wait for it in a collective, and it for them: whoever started them sees this one end
-    and ends them, or its lost connection does.
+    Peers would deadlock in a collective. Exiting at once lets the launcher, or their broken
+    connection, terminate them.
     """
     logging.shutdown()
     sys.stdout.flush()

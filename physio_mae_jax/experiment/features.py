@@ -71,8 +71,8 @@ def _encoder(config: ConfigDict) -> Encoder:
     if bool(config.run) == bool(config.pretrained):
         raise ConfigError(
             f"run={config.run!r} and pretrained={config.pretrained!r}: set exactly one, the work "
-            "folder of a pre-training run, with --config.run=DIR, or a folder of save_pretrained, with "
-            "--config.pretrained=DIR."
+            "folder of a pre-training run, with --config.run=DIR, or a folder of save_pretrained, "
+            "with --config.pretrained=DIR."
         )
     settings = {"batch_size": config.batch_size, "num_devices": config.num_devices or None}
     if config.run:

@@ -55,7 +55,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     """Validate every setting, open and check the data, and build the parts of a run.
 
     Args:
-        config: as ``configs/pretrain.py`` makes it.
+        config: ConfigDict as returned by ``configs/pretrain.py``.
         workdir: Work folder, created if absent; the settings are written into it.
 
     Raises:
@@ -144,7 +144,7 @@ def build_task(config: ConfigDict, num_channel_names: int = len(VOCABULARY)) -> 
     """Build what a step needs besides its state; no data is opened.
 
     Args:
-        config: as ``configs/pretrain.py`` makes it.
+        config: ConfigDict as returned by ``configs/pretrain.py``.
         num_channel_names: Number of channel names with an embedding in the model.
 
     Raises:

@@ -64,9 +64,7 @@ def build_probe(
                 "evaluated and the others are compared with it."
             )
     if not names:
-        raise ConfigError(
-            "features must name at least one kind, such as trained; got an empty list."
-        )
+        raise ConfigError("features must name at least one, such as trained; got an empty list.")
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
     beginning = beginning or _seen(config, names)
     workdir = atomic_files.prepare_workdir(workdir)

@@ -81,7 +81,7 @@ class PastRun(NamedTuple):
     """A pre-training run to examine: its initial and trained model, and its data.
 
     Attributes:
-        folder: of the run.
+        folder: Work folder of the run.
         model: Model that it trained.
         trained: Parameters of its newest checkpoint.
         untrained: Function that returns its initial parameters.
@@ -183,7 +183,7 @@ def check_setting(settings: Mapping[str, Any], name: str, kind: type[_T], folder
         settings: Settings from ``read_run``, or a section of them.
         name: Name of the setting.
         kind: Expected type, as in ``data.json_types``.
-        folder: of the run.
+        folder: Work folder of the run.
 
     Raises:
         DataError: The setting is absent or of another type.

@@ -142,16 +142,16 @@ def _compare_settings(workdir: Path, config: ConfigDict) -> None:
     for name in _SAMPLING_KEYS:
         if name in changed:
             raise ConfigError(
-                f"{name}={value_of(now, name)!r} differs from {value_of(before, name)!r} of the run "
-                f"in {workdir}; it fixes the examples and their order and cannot change on "
+                f"{name}={value_of(now, name)!r} differs from {value_of(before, name)!r} of the "
+                f"run in {workdir}; it fixes the examples and their order and cannot change on "
                 "resume. Restore that value, or choose another --workdir."
             )
     averages = [settings.get("ema_decay", 0.0) for settings in (before, now)]
     if bool(averages[0]) != bool(averages[1]):
         raise ConfigError(
             f"ema_decay={averages[1]}, but the run in {workdir} started with {averages[0]}; an "
-            "average of the parameters cannot be added or removed on resume. Restore that value, or "
-            "choose another --workdir."
+            "average of the parameters cannot be added or removed on resume. Restore that value, "
+            "or choose another --workdir."
         )
     if changed and jax.process_index() == 0:
         _LOG.warning("resuming with changed settings: %s", some(changed))
