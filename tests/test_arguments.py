@@ -82,7 +82,7 @@ def test_a_path_is_text_or_a_path(path):
         ({"num_channels": "x"}, "num_channels is 'x'"),
         ({"platforms": []}, "platforms is empty"),
         ({"platforms": None}, "platforms is None"),
-        ({"platforms": ["gpu"]}, "platform 'gpu' is not known"),
+        ({"platforms": ["gpu"]}, "platform 'gpu' is unknown"),
     ],
 )
 def test_settings_of_an_export_are_checked(made, tmp_path, changes, message):

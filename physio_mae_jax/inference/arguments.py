@@ -17,7 +17,7 @@ from physio_mae_jax.setting_kinds import Number, refuse_fault
 
 _Kind = TypeVar("_Kind")
 _SHOWN = 60
-_LONGEST_NAME = 200
+_MAX_NAME_LENGTH = 200
 
 
 def plain(value: Any) -> Any:
@@ -155,7 +155,7 @@ def _name(entry: Any, what: str, meant: str) -> str:
             f"{what} has {show(name)} ({type(name).__name__}) among its names, which are text; "
             f"{meant}."
         )
-    if not 0 < len(name.strip()) <= _LONGEST_NAME:
+    if not 0 < len(name.strip()) <= _MAX_NAME_LENGTH:
         length = f"a name of {len(name)} letters" if name.strip() else "an empty name"
         raise DataError(f"{what} has {length}; {meant}.")
     return name.strip()

@@ -144,7 +144,7 @@ class CompiledEncoder:
         """Encode a batch; compiles only for a new shape.
 
         Args:
-            batch: Entries of ``encode_windows`` and 'column_weight' [B, W]; B from ``batch_bucket``.
+            batch: Entries of ``encode_windows`` and 'column_weight' [B, W]; B of ``batch_bucket``.
             output: Requested output, see ``summarise``.
         """
         key = (output, *((name, values.shape) for name, values in sorted(batch.items())))

@@ -69,7 +69,7 @@ def given_recordings(signal: Any, description: SignalMetadata) -> Given:
 
     Args:
         signal: Samples [M, n] of one recording, [B, M, n] of several, [n] of one channel, a frame
-            or a series, or a list of any of these except the second. Masked values count as missing.
+            or series, or a list of any of these except the second. Masked values count as missing.
         description: Description of the signals.
 
     Raises:

@@ -16,7 +16,7 @@ _LOG = logging.getLogger(__name__)
 
 _BATCH_NORM_EPSILON = 1e-5
 # Columns of a position table times the columns it is interpolated to.
-_MOST_STRETCHED = 1 << 27
+_MAX_RESIZE_SIZE = 1 << 27
 
 
 def encoder(weights: Weights, cfg: MaeConfig) -> Params:
@@ -181,7 +181,7 @@ def _position(
     front = int(cfg.class_token)
     num_tokens = weights.size(name, axis=1, default=front + cfg.num_tokens) - front
     num_columns = max(1, num_tokens // cfg.num_rows)
-    if num_columns * cfg.num_columns > _MOST_STRETCHED:
+    if num_columns * cfg.num_columns > _MAX_RESIZE_SIZE:
         raise DataError(
             f"{name} has {num_columns} columns, which cannot be interpolated to {cfg.num_columns}; "
             "give the signal_len and patch_size_time that the weights were trained with."

@@ -35,7 +35,7 @@ from physio_mae_jax.signals.channels import canonical_name, unknown_channel_mess
 
 _LOG = logging.getLogger(__name__)
 # Steps of a clock differ by less; no signal rises this evenly for this many samples.
-_CLOCK_TOLERANCE, _LEAST_CLOCK_SAMPLES, _CLOCK_SAMPLES = 0.01, 32, 65_536
+_CLOCK_TOLERANCE, _MIN_CLOCK_SAMPLES, _MAX_CLOCK_SAMPLES = 0.01, 32, 65_536
 _NO_CHANNELS = ChannelPlan((), np.zeros(0, np.int32), ChannelDerivation(rows=(), notes=()))
 
 
@@ -72,7 +72,7 @@ def refuse_clocks(source: ArrayRecordings, known: Sequence[str]) -> None:
     """
     names = set(map(canonical_name, known))
     for index, info in enumerate(source.recordings):
-        looked_at = source.read(index, 0, min(info.num_samples, _CLOCK_SAMPLES))
+        looked_at = source.read(index, 0, min(info.num_samples, _MAX_CLOCK_SAMPLES))
         for values, name in zip(looked_at, info.channel_names, strict=True):
             if canonical_name(name) in names and is_clock(values):
                 raise DataError(
@@ -84,7 +84,7 @@ def refuse_clocks(source: ArrayRecordings, known: Sequence[str]) -> None:
 
 def is_clock(values: np.ndarray) -> bool:
     """Return whether [n] values increase at every sample by nearly equal steps."""
-    if len(values) < _LEAST_CLOCK_SAMPLES:
+    if len(values) < _MIN_CLOCK_SAMPLES:
         return False
     steps = np.diff(values.astype(np.float64))
     if not (steps > 0).all():

@@ -33,9 +33,9 @@ _NUMBERS = {
 }
 _VERSIONS = ("v1", "v2", "v3")
 # Limits on scalogram size, tokens and position tables: more would exhaust the memory.
-_MOST_SCALOGRAM = 1 << 27
-_MOST_TOKENS = 1 << 20
-_MOST_POSITIONS = 1 << 28
+_MAX_SCALOGRAM = 1 << 27
+_MAX_TOKENS = 1 << 20
+_MAX_POSITIONS = 1 << 28
 
 
 def checked_arguments(config: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, Any]:
@@ -77,8 +77,8 @@ def _check_together(sizes: Mapping[str, Any]) -> None:
     scalogram = sizes["signal_len"] * sizes["cwt_scales"]
     tokens = scalogram // (sizes["patch_size_time"] * sizes["patch_size_freq"])
     width = max(sizes["embed_dim"], sizes.get("decoder_embed_dim", 0))
-    beyond = scalogram > _MOST_SCALOGRAM or tokens > _MOST_TOKENS
-    if beyond or tokens * width > _MOST_POSITIONS:
+    beyond = scalogram > _MAX_SCALOGRAM or tokens > _MAX_TOKENS
+    if beyond or tokens * width > _MAX_POSITIONS:
         raise ConfigError(
             f"the config of the state dict: signal_len={sizes['signal_len']} and "
             f"cwt_scales={sizes['cwt_scales']} make {scalogram:,} numbers a channel in {tokens:,} "

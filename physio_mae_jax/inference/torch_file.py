@@ -48,7 +48,8 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
 
     Args:
         path: An ``.npz`` of named arrays, or a file of ``torch.save`` (PyTorch 1.6 or newer): a
-            state dict, or a checkpoint that has one under "model", "state_dict" or "model_state_dict".
+            state dict, or a checkpoint that has one under "model", "state_dict" or
+            "model_state_dict".
 
     Returns:
         Read-only arrays by name; bfloat16 is returned as ``jax.numpy.bfloat16``.

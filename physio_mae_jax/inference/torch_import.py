@@ -55,7 +55,7 @@ def import_state_dict(
     Args:
         state_dict: Arrays by name in PyTorch's layout, with or without the prefixes ``module.``,
             ``_orig_mod.``, ``encoder.`` and ``encoder_model.``.
-        config: Arguments of the original's constructor ``signal_len``, ``cwt_scales``, ``embed_dim``,
+        config: The original's constructor arguments ``signal_len``, ``cwt_scales``, ``embed_dim``,
             ``depth``, ``num_heads``, ``patch_size_time``, ``patch_size_freq``, with a decoder also
             ``decoder_embed_dim``, ``decoder_depth``, ``decoder_num_heads``. Optional arguments:
             ``use_diff`` (v3; default False), ``mlp_rank_ratio`` (v1, v2; default 0.5),

@@ -20,8 +20,8 @@ from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, 
 from physio_mae_jax.training.pretrain_step import init_params
 
 # Sizes beyond which a contract is a mistake or a trap: making the model would take hours.
-_MOST = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
-_MOST_SCALOGRAM = 1 << 27
+_MAX_SIZES = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
+_MAX_SCALOGRAM = 1 << 27
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -94,14 +94,14 @@ def _contradiction(contract: ModelSpec) -> str:
         model, given = getattr(contract.model, name), getattr(contract.input, name)
         if model != given:
             return f"input.{name} is {given}, but model.{name} is {model}"
-    for name, most in _MOST.items():
+    for name, most in _MAX_SIZES.items():
         if not 1 <= getattr(contract.model, name) <= most:
             return (
                 f"model.{name} is {getattr(contract.model, name)}, where 1 to {most:,} is expected"
             )
     size = contract.model.wavelet.num_scales * contract.model.num_samples
-    if size > _MOST_SCALOGRAM:
-        return f"a scalogram of {size:,} numbers, where {_MOST_SCALOGRAM:,} at most are expected"
+    if size > _MAX_SCALOGRAM:
+        return f"a scalogram of {size:,} numbers, where {_MAX_SCALOGRAM:,} at most are expected"
     return ""
 
 
