@@ -102,7 +102,7 @@ def _rounded(value: Any) -> Any:
 
 
 def _plan(bench: Any, cards_gib: list[float]) -> None:
-    """Report which batch fits which GPU memory, for the step compiled for this machine's devices."""
+    """Report which batch fits which GPU memory, for the step as compiled for these devices."""
     from physio_mae_jax.benchmarks.cases import planned_step_gib
     from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
 

@@ -8,7 +8,7 @@ import re
 
 
 class UserError(ValueError):
-    """A wrong setting or wrong data; the message has the value, what was expected and the way out."""
+    """A wrong setting or wrong data; the message names it, the expected one and the way out."""
 
     status = 2
 

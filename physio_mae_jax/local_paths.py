@@ -27,9 +27,7 @@ def local_path(value: object, setting: str) -> Path:
     """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str) or not text.strip():
-        raise ConfigError(
-            f"{setting} must be a path; got {value!r}; give one, such as {setting}=runs/first."
-        )
+        raise ConfigError(f"{setting} must be a path such as runs/first; got {value!r}.")
     shown = printable(text)
     if _REMOTE.match(text):
         raise ConfigError(

@@ -27,30 +27,30 @@ _LOG = logging.getLogger("physio_mae_jax")
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "A file of configs/, with ':name=value,…' for its arguments.", lock_config=True
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for all that the run writes.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for all files that the run writes.")
 _STRICT = flags.DEFINE_bool(
-    "strict", False, "Refuse to judge a model on anything that it was trained on."
+    "strict", False, "Raise an error where a model was trained on its evaluation data."
 )
 _CLUSTER = flags.DEFINE_enum(
-    "cluster", "auto", CLUSTERS, "What started the processes of this run; 'none': a run of one."
+    "cluster", "auto", CLUSTERS, "Launcher of this run's processes; 'none': a single process."
 )
 _COORDINATOR = flags.DEFINE_string(
-    "coordinator", "", "HOST:PORT of process 0, where no cluster that JAX knows says it."
+    "coordinator", "", "HOST:PORT of process 0, for clusters that JAX does not detect."
 )
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", -1, "With --coordinator: of this run.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", -1, "With --coordinator: of this one, from 0.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", -1, "With --coordinator: size of the run.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", -1, "With --coordinator: rank, from 0.")
 _CLUSTER_TIMEOUT = flags.DEFINE_integer(
-    "cluster_timeout", 300, "Seconds that the processes wait for each other at the start."
+    "cluster_timeout", 300, "Seconds to wait for the other processes at the start."
 )
 
 
 def main(argv: list[str]) -> None:
-    """Build what the config describes and run it."""
+    """Build and run the task of the config."""
     if len(argv) > 1:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     set_up_logging()
     set_gpu_memory_fraction()
-    # All that can be wrong here is looked at before other processes are waited for.
+    # Everything local is validated before waiting for other processes.
     config = _CONFIG.value
     workdir = local_folder(_WORKDIR.value, "--workdir")
     check_settings(config)
@@ -73,7 +73,7 @@ def main(argv: list[str]) -> None:
 
 
 def _expand_homes(config: ConfigDict) -> None:
-    """Put the home folder for '~' in paths: behind a '=' no shell does."""
+    """Replace '~' in paths by the home folder: shells do not after '='."""
     for name in path_settings(config):
         section, _, last = name.rpartition(".")
         holder = config[section] if section else config
@@ -94,7 +94,7 @@ def _sharing(config: ConfigDict) -> dict[str, Any]:
 
 def _run(config: ConfigDict, workdir: Path) -> None:
     """Do the task of a config."""
-    # Heavy imports wait until the flags are known to be right, and each task has
+    # Heavy imports wait until the flags are validated, and each task has
     # its own: scikit-learn alone takes seconds.
     if config.task == "pretrain":
         from physio_mae_jax.experiment.pretraining import build_pretraining
@@ -139,7 +139,7 @@ def _run(config: ConfigDict, workdir: Path) -> None:
 
 
 def run_command_line() -> None:
-    """Run ``main``; what a user can mend is told in one line, without a traceback."""
+    """Run ``main``; an error that the user can fix is printed in one line, without a traceback."""
     flags.mark_flags_as_required(["config", "workdir"])
     try:
         app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))

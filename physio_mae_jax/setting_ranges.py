@@ -1,7 +1,7 @@
-"""What every setting may be: one table for all of ``configs/``, checked before anything is opened.
+"""Valid range of every setting in ``configs/``, in one table checked before anything is opened.
 
-Bounds are wide: they keep out what cannot be meant (a batch of 10^12) or would never end, and leave
-the rest to the checks of those who know more, such as whether patches divide a window.
+Bounds are wide: they exclude mistakes (a batch of 10^12) and runs that would never end. Specific
+checks, such as whether patches divide a window, are in the modules that use the settings.
 """
 
 import dataclasses
@@ -59,13 +59,13 @@ SETTINGS: dict[str, Kind] = {
     "num_threads": _THREADS,
     "num_workers": _WORKERS,
     "report": Flag(),
-    # Which run or weights.
+    # Run or weights.
     "run": LocalPath("runs/first"),
     "start": LocalPath("runs/first"),
     "pretrained": LocalPath("shared/model"),
     "weights": LocalPath("weights.pth"),
     "weights_config": LocalPath("config.json"),
-    # Which data.
+    # Data.
     "data.sets": Text("ptbxl:2+bidmc:1"),
     "data.root": LocalPath("data"),
     "data.path": LocalPath("recordings"),
@@ -224,7 +224,7 @@ SETTINGS: dict[str, Kind] = {
     "evaluation.threshold_beta": Number(low=0.01, high=1_000.0, example=1.0),
     "evaluation.num_resamples": _whole(10, 100_000, 1_000),
     "evaluation.min_positives": _whole(1, 10**6, 10),
-    # Judging what is there.
+    # Evaluation.
     "method": Choice(("head", "probe", "knn")),
     "features": Text("trained,untrained"),
     "refit": Flag(),
@@ -253,22 +253,22 @@ _SECTIONS = {key.rpartition(".")[0] for key in SETTINGS if "." in key} | {"data.
 
 
 def check_settings(values: Mapping[str, Any], section: str = "", shown: str = "") -> None:
-    """Refuse values that a setting cannot have.
+    """Raise on values outside the range of a setting.
 
-    Settings that the table does not know are left to whoever reads them.
+    Settings absent from the table are not checked.
 
     Args:
-        values: settings, and sections of settings; anything with ``items``.
-        section: which section of the table they are, such as 'model'; '' for all of a config.
-        shown: what stands before their names in an error, where not the section.
+        values: Settings, and sections of settings; any object with ``items``.
+        section: Section of the table they belong to, such as 'model'; '' for a whole config.
+        shown: Prefix of their names in an error, where it is not the section.
 
     Raises:
-        ConfigError: names the setting, the value found, what it may be and an example.
+        ConfigError: Names the setting, the value found, the valid range and an example.
     """
     for name, value in values.items():
         key = f"{section}.{name}" if section else name
         label = f"{shown or section}.{name}" if section or shown else name
-        # Rows of a comparison are configs of their own, also where a setting has their name.
+        # Rows of a comparison are separate configs, also where a setting has their name.
         is_row = not section and hasattr(value, "items") and "batch_size" in value
         if is_row or (hasattr(value, "items") and key not in SETTINGS):
             check_settings(value, "" if is_row else key, label)
@@ -281,10 +281,10 @@ def check_settings(values: Mapping[str, Any], section: str = "", shown: str = ""
 
 
 def check_fields(instance: Any, section: str) -> None:
-    """Check the fields of a dataclass of settings as ``check_settings`` does, but not those within.
+    """Check the fields of a settings dataclass like ``check_settings``, but no nested fields.
 
     Raises:
-        ConfigError: as said there.
+        ConfigError: As in ``check_settings``.
     """
     values = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
     own = {name: value for name, value in values.items() if not dataclasses.is_dataclass(value)}

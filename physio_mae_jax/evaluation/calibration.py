@@ -1,9 +1,9 @@
-"""What is chosen on validation, and on nothing else: calibration and thresholds.
+"""Calibration and thresholds, which are chosen on validation only.
 
-A threshold, a temperature or a model chosen on the units it is then judged on makes every figure
-after it too good. So ``fit_calibration`` is given validation, ``evaluation.evaluate`` is given
-what came of it, and neither has an argument for the other. Decisions remember in hashes whom they
-were chosen on, so that an evaluation can say if it judges the same people.
+A threshold, a temperature or a model chosen on the units it is then evaluated on biases every later
+metric upwards. So ``fit_calibration`` takes validation, ``evaluation.evaluate`` takes its result,
+and neither has an argument for the other. Decisions store hashes of the subjects they were chosen
+on, so that an evaluation can report an overlap.
 """
 
 import dataclasses
@@ -20,12 +20,12 @@ from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.predictions import KINDS, Predictions
 
-# A Gaussian prior on calibration of variance 10 around none, worth a fraction of one unit: it
-# keeps slopes finite where a class is separated and decides where there are few positives.
+# A Gaussian prior of variance 10 around no calibration, worth a fraction of one unit: it keeps
+# slopes finite where a class is separated and dominates where there are few positives.
 _RIDGE = 0.1
 _WAY_OUT = "copy the run again, or run its command again."
-# A slope stays above zero, so that calibration never turns the order of units around.
-_LEAST_SLOPE = 1e-3
+# A slope stays above zero, so that calibration never reverses the order of units.
+_MIN_SLOPE = 1e-3
 _LOG_TEMPERATURES = (-4.0, 4.0)
 
 
@@ -34,19 +34,19 @@ class Calibration:
     """How logits become probabilities and probabilities become yes or no.
 
     Attributes:
-        kind, classes: of the predictions they are for.
-        slopes, intercepts: [K] of a multilabel task: log-odds are a · logit + b, a > 0 (Platt 1999,
-            by class).
-        temperature: of a multiclass task: logits are divided by it (Guo et al. 2017).
-        thresholds: [K] lowest calibrated probability that is decided positive, of a multilabel
-            task or one of two classes; empty where the most probable class is decided.
-        undecided: classes without positives or without negatives in validation; they keep their
+        kind, classes: Kind and classes of the matching predictions.
+        slopes, intercepts: Platt scaling [K] of a multilabel task: log-odds are
+            a · logit + b, a > 0 (Platt 1999, by class).
+        temperature: Divisor of the logits of a multiclass task (Guo et al. 2017).
+        thresholds: Lowest calibrated probability decided positive [K], for a multilabel task or
+            one of two classes; empty where the most probable class is decided.
+        undecided: Classes without positives or without negatives in validation; they keep their
             logits and the threshold 0.5.
-        beta: of the F measure that thresholds maximise.
-        num_units: of validation.
-        num_positives: [K] units of validation in each class; a threshold chosen on few is a guess.
-        subjects: hashes (``data.fingerprints.text_hash``) of the subjects of validation, sorted.
-        num_folds: of which each decided on its own, see ``pooling``; 0 of one model.
+        beta: Beta of the F measure that thresholds maximise.
+        num_units: Number of validation units.
+        num_positives: Validation units in each class [K]; thresholds from few are unreliable.
+        subjects: Sorted hashes (``data.fingerprints.text_hash``) of the validation subjects.
+        num_folds: Number of folds with separate decisions, see ``pooling``; 0 for one model.
     """
 
     kind: str
@@ -66,17 +66,17 @@ class Calibration:
         """Return calibrated probabilities, [U, K] -> [U, K].
 
         Raises:
-            DataError: of a regression.
+            DataError: The task is a regression.
         """
         if self.kind == "multilabel":
             return expit(logits * np.asarray(self.slopes) + np.asarray(self.intercepts))
         return _softmax(self.kind, logits / self.temperature)
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return what is decided, [U, K] of 0 and 1 float64; one-hot in a multiclass task.
+        """Return the decisions [U, K], 0 or 1 as float64; one-hot in a multiclass task.
 
-        The first of equally probable classes is decided. Of two classes, the second one is where
-        its probability reaches its threshold.
+        Ties go to the first of equally probable classes. Of two classes, the second is decided
+        where its probability reaches its threshold.
         """
         if self.kind == "multilabel":
             return (probabilities >= np.asarray(self.thresholds)).astype(np.float64)
@@ -86,20 +86,20 @@ class Calibration:
         return np.eye(len(self.classes))[chosen]
 
     def check(self, predictions: Predictions) -> None:
-        """Refuse predictions of another kind or of other classes."""
+        """Raise on predictions of another kind or of other classes."""
         if (self.kind, self.classes) != (predictions.kind, predictions.classes):
             raise DataError(
-                f"decisions of {self.kind} {self.classes} are not for predictions of "
+                f"decisions of {self.kind} {self.classes} do not match predictions of "
                 f"{predictions.kind} {predictions.classes}; fit them on its own validation."
             )
 
     def num_shared_subjects(self, predictions: Predictions) -> int:
-        """Count the subjects of predictions that were decided on."""
+        """Count the subjects of predictions that the decisions were chosen on."""
         known = set(self.subjects)
         return sum(text_hash(subject) in known for subject in np.unique(predictions.subjects))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of a file."""
+        """Return the JSON content."""
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in dataclasses.asdict(self).items()
@@ -110,7 +110,7 @@ class Calibration:
         """Invert ``to_json``.
 
         Raises:
-            DataError: the content is not that of decisions; it names the field, and ``where``.
+            DataError: The content is not that of decisions; names the field and ``where``.
         """
         found = typed(cls, content, where, _WAY_OUT)
         problem = _contradiction(found)
@@ -125,27 +125,27 @@ def read_decisions(path: Path) -> Calibration:
 
 
 def _contradiction(decisions: Calibration) -> str:
-    """Say what of decisions cannot be; '' where all can."""
+    """Return the problem of invalid decisions; '' where they are valid."""
     if decisions.kind not in KINDS:
-        return f"kind is {show(decisions.kind)}, where one of {', '.join(KINDS)} is expected"
+        return f"kind must be one of {', '.join(KINDS)}; got {show(decisions.kind)}"
     wanted = len(decisions.classes)
     needed = ("slopes", "intercepts", "thresholds") if decisions.kind == "multilabel" else ()
     for name in ("slopes", "intercepts", "thresholds", "num_positives"):
         found = len(getattr(decisions, name))
         if found not in ((wanted,) if name in needed else (0, wanted)):
-            return f"{name} has {found} numbers, of {wanted} classes"
+            return f"{name} must hold {wanted} numbers, one per class; got {found}"
     if decisions.temperature <= 0 or min(decisions.slopes, default=1.0) <= 0:
         return "temperature and slopes must be above 0"
     if decisions.beta <= 0 or not set(decisions.undecided) <= set(decisions.classes):
-        return "beta must be above 0 and undecided be classes"
+        return "beta must be above 0 and undecided must be classes"
     return ""
 
 
 def uncalibrated_probabilities(predictions: Predictions) -> np.ndarray:
-    """Return what the model itself says, [U, K].
+    """Return the uncalibrated probabilities of the model [U, K].
 
     Raises:
-        DataError: of a regression.
+        DataError: The task is a regression.
     """
     if predictions.kind == "multilabel":
         return expit(predictions.logits)
@@ -156,14 +156,14 @@ def fit_calibration(validation: Predictions, beta: float = 1.0) -> Calibration:
     """Choose calibration and thresholds.
 
     Args:
-        validation: of people that neither trained the model nor are judged afterwards.
-        beta: weight of sensitivity against precision in the F measure, above zero.
+        validation: Predictions for subjects used neither for training nor for the test.
+        beta: Weight of sensitivity against precision in the F measure, above zero.
 
     Returns:
-        decisions; empty ones for a regression, which is judged as it is.
+        Decisions; empty ones for a regression, which has none.
     """
     if beta <= 0:
-        raise DataError(f"beta = {beta}; give a number above zero, 1 for F1.")
+        raise DataError(f"beta must be above zero (1 gives F1); got {beta}.")
     present = (validation.targets == 1).any(axis=0) & (validation.targets == 0).any(axis=0)
     common = Calibration(
         kind=validation.kind,
@@ -221,7 +221,7 @@ def _platt(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
         gradient = np.asarray([error @ logits, error.sum()]) + _RIDGE * shift
         return value / len(logits), gradient / len(logits)
 
-    bounds = [(_LEAST_SLOPE, None), (None, None)]
+    bounds = [(_MIN_SLOPE, None), (None, None)]
     found = minimize(loss, (1.0, 0.0), jac=True, method="L-BFGS-B", bounds=bounds)
     return float(found.x[0]), float(found.x[1])
 
@@ -239,7 +239,7 @@ def _temperature(validation: Predictions) -> float:
 def _threshold(probabilities: np.ndarray, positive: np.ndarray, beta: float) -> float:
     """Return the threshold of highest F-beta, half-way to the next lower probability.
 
-    The highest one of equally good thresholds.
+    Ties go to the highest of equally good thresholds.
     """
     values, group = np.unique(probabilities, return_inverse=True)
     true = np.cumsum(np.bincount(group, positive)[::-1])[::-1]
@@ -253,5 +253,5 @@ def _threshold(probabilities: np.ndarray, positive: np.ndarray, beta: float) -> 
 
 def _softmax(kind: str, logits: np.ndarray) -> np.ndarray:
     if kind != "multiclass":
-        raise DataError("a regression has no probabilities; read its predictions as they are.")
+        raise DataError("a regression has no probabilities; use its predictions directly.")
     return softmax(logits, axis=1)

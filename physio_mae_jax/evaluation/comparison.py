@@ -1,4 +1,4 @@
-"""Kinds of models × shares of the labels × seeds, run one by one and laid side by side."""
+"""Kinds of models × shares of the labels × seeds, run one by one and compared in one table."""
 
 import dataclasses
 import logging
@@ -23,18 +23,18 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ComparisonRun:
-    """Everything that a comparison is made of.
+    """Everything a comparison consists of.
 
     Attributes:
-        workdir: absolute folder.
-        compared: every entry, those of the reference row first.
-        entries: what does each, in the same order.
-        title: of the report.
-        num_workers: processes that run entries.
-        reports: whether the report is written at the end.
-        num_resamples: of the bootstrap.
-        describe: returns command, versions and devices for the report; a function, as asking for
-            devices takes hold of them, which are the workers' until they are done.
+        workdir: Absolute path of the work folder.
+        compared: All entries, those of the reference row first.
+        entries: Job of each entry, in the same order.
+        title: Title of the report.
+        num_workers: Number of processes that run entries.
+        reports: Whether the report is written at the end.
+        num_resamples: Number of bootstrap replicates.
+        describe: Function that returns command, versions and devices for the report; called last, as
+            a device query acquires the devices, which the workers use until they are done.
     """
 
     workdir: Path
@@ -48,10 +48,10 @@ class ComparisonRun:
 
 
 def compare_models(run: ComparisonRun) -> None:
-    """Run what is not done yet, then write comparison.json, comparison.md and their figure.
+    """Run the pending entries, then write comparison.json, comparison.md and their figure.
 
     Raises:
-        UserError: a worker failed, or another process is still at an entry.
+        UserError: A worker failed, or another process is still running an entry.
     """
     names = [entry.name for entry in run.entries]
     run_pending(run.workdir, lambda: run.entries, run.num_workers)

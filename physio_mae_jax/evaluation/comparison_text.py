@@ -33,7 +33,7 @@ def render(title: str, cells: Sequence[Cell], first: Compared, how: Mapping[str,
     subjects = len(np.unique(first.predictions.subjects))
     notes = [
         f"Test: {first.predictions.num_units:,} units of {subjects:,} subjects, the same for all.",
-        f"Each figure is a mean over seeds {', '.join(map(str, seeds))}; ± is their standard "
+        f"Each value is a mean over seeds {', '.join(map(str, seeds))}; ± is their standard "
         "deviation, brackets hold the 95 % interval over test subjects (1 model in each seed, "
         "resampled together, so differences are paired).",
         "Intervals are not widened for the number of rows.",

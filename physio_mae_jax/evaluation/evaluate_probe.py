@@ -1,4 +1,4 @@
-"""Features that stay as they are, extracted once and judged: probe and nearest neighbours."""
+"""Evaluation of frozen features, extracted once: linear probe and nearest neighbours."""
 
 import dataclasses
 import functools
@@ -39,20 +39,20 @@ Extract = Callable[[Mapping[str, jax.Array]], jax.Array]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FrozenRun:
-    """Everything built that a judgement of features is made of.
+    """Everything an evaluation of frozen features consists of.
 
     Attributes:
-        workdir: absolute folder of the card.
-        extractors: by name, from entries [B, …] of windows to features [B, D]; the card is of the
-            first one, which the others are compared with.
-        method: 'probe' or 'knn'.
-        refit: see ``evaluation.probes``.
-        source, reader: of the windows.
-        units: of 'train', 'validation' and 'test'.
-        mesh: of devices.
-        batch_size, num_threads: of the extraction.
-        config: of the evaluation.
-        context: for the card.
+        workdir: Absolute path of the folder of the card.
+        extractors: Functions by name, from window entries [B, …] to features [B, D]; the card is
+            that of the first one, which the others are compared with.
+        method: Name of the method, 'probe' or 'knn'.
+        refit: Whether to refit on training and validation, see ``evaluation.probes``.
+        source, reader: Source and reader of the windows.
+        units: Labelled units of 'train', 'validation' and 'test'.
+        mesh: Device mesh the batch is sharded over.
+        batch_size, num_threads: Windows per batch and reader threads of the extraction.
+        config: Settings of the evaluation.
+        context: Context shown on the card.
     """
 
     workdir: Path
@@ -70,7 +70,7 @@ class FrozenRun:
 
 
 def evaluate_probe(run: FrozenRun) -> Evaluation:
-    """Extract features, read the labels off them, and write the card of the first extractor."""
+    """Extract features, fit the probes, and write the card of the first extractor."""
     found: dict[str, dict[str, Predictions]] = {}
     chosen = {}
     for name, extract in run.extractors.items():
@@ -92,7 +92,7 @@ def evaluate_probe(run: FrozenRun) -> Evaluation:
 def run_probe(
     run: FrozenRun, features: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, Predictions], str]:
-    """Predict validation and test from features [U, D] of each part; say what was chosen."""
+    """Predict validation and test from features [U, D] of each part; also return the choice."""
     targets = {part: units.targets for part, units in run.units.items()}
     kind = run.units["train"].kind
     metric = selection_metric(kind)[1]
@@ -128,9 +128,9 @@ def encoder_extractor(
 
 
 def wavelet_extractor(config: WaveletConfig, sampling_rate_hz: float, mesh: Mesh) -> Extract:
-    """Compile features without a model: how strong each frequency of each channel is, and steady.
+    """Compile features without a model: level and variability of each frequency of each channel.
 
-    Of each channel and wavelet the mean over time of the log power, and its deviation: [B, 2·M·S].
+    Mean and standard deviation over time of the log power of each channel and wavelet: [B, 2·M·S].
     """
 
     def extract(batch: Mapping[str, jax.Array]) -> jax.Array:

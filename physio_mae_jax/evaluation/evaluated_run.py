@@ -1,4 +1,4 @@
-"""What a run that was judged left in its folder."""
+"""Results of an evaluated run, read from its folder."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -9,18 +9,18 @@ from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.evaluation.predictions import Predictions
 
-_WAY_OUT = "remove the folder of that run and give the same command again."
+_WAY_OUT = "remove the folder of that run and run the same command again."
 _Value: Any = float | None
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluatedRun:
-    """A run that is done.
+    """A finished run.
 
     Attributes:
-        predictions: of test.
-        figures: values on test by the name of the metric; NaN where undefined.
-        context: of its card.
+        predictions: Predictions of the test part.
+        figures: Test metrics by name; NaN where undefined.
+        context: Context of its card.
     """
 
     predictions: Predictions
@@ -29,10 +29,10 @@ class EvaluatedRun:
 
 
 def load_evaluation(folder: Path) -> EvaluatedRun:
-    """Read the folder of a run that has its card.
+    """Read the folder of a run that has an evaluation card.
 
     Raises:
-        DataError: the card or the predictions are broken, or were changed after they were written.
+        DataError: The card or the predictions are broken, or were changed after they were written.
     """
     path = folder / "evaluation.json"
     card = read_sealed(path, _WAY_OUT)

@@ -1,9 +1,9 @@
-"""Judge predictions: figures with intervals, rare classes marked, subgroups, paired comparisons.
+"""Evaluate predictions: metrics with intervals, rare classes, subgroups, paired comparisons.
 
-Three habits of the field make figures look better than they are, and none is possible here.
-Thresholds chosen on what is evaluated: they come with the ``Calibration`` of validation. Macro
-averages that rest on classes with a handful of positives, or that silently drop them: both averages
-are given. Intervals that take the windows of a person for people: subjects are resampled.
+Three common sources of optimistic bias are excluded. Thresholds chosen on the evaluated units: they
+come with the ``Calibration`` of validation. Macro averages that rest on classes with a handful of
+positives, or that silently drop them: both averages are reported. Intervals that treat the windows
+of a subject as independent: subjects are resampled.
 """
 
 import dataclasses
@@ -33,8 +33,8 @@ from physio_mae_jax.evaluation.results import (
 )
 from physio_mae_jax.evaluation.subgroups import judge_subgroups, num_unknown
 
-# Nothing varies among fewer, see ``bootstrap.varies``.
-_LEAST_SUBJECTS = 2
+# Fewer subjects have no variance, see ``bootstrap.varies``.
+_MIN_SUBJECTS = 2
 
 
 def evaluate(
@@ -45,18 +45,18 @@ def evaluate(
     seed: int = 0,
     min_positives: int = 10,
 ) -> Evaluation:
-    """Judge a model on people it has not seen.
+    """Evaluate a model on held-out subjects.
 
     Args:
-        test: what is judged.
-        decisions: chosen on the validation of the same model.
-        num_resamples: of the bootstrap.
-        seed: of the bootstrap.
-        min_positives: a class with fewer positive or fewer negative units is rare; where a
-            subgroup has fewer of a class, the class is left out of its average.
+        test: Predictions to evaluate.
+        decisions: Calibration and thresholds, chosen on validation of the same model.
+        num_resamples: Number of bootstrap replicates.
+        seed: Random seed of the bootstrap.
+        min_positives: Minimum of positive and of negative units below which a class is rare, and
+            below which it is excluded from the average of a subgroup.
 
     Raises:
-        DataError: decisions are of another kind or of other classes.
+        DataError: The decisions are of another kind or of other classes.
     """
     decisions.check(test)
     present, frequent = _classes(test, min_positives)
@@ -93,24 +93,24 @@ def compare(
     seed: int = 0,
     min_positives: int = 10,
 ) -> tuple[Comparison, ...]:
-    """Compare models with one of them on the same units and replicates.
+    """Compare models with a reference on the same units and replicates.
 
-    The main metric needs no thresholds, so no decisions are asked for. Intervals are not widened
+    The main metric needs no thresholds, so no decisions are required. Intervals are not widened
     for the number of comparisons.
 
     Args:
-        evaluated: predictions by the name of the model.
-        reference: one of the names.
-        num_resamples, seed, min_positives: of ``evaluate``.
+        evaluated: Predictions by the name of the model.
+        reference: Name of the reference model.
+        num_resamples, seed, min_positives: Arguments of ``evaluate``.
 
     Returns:
-        Of each other model the difference over all classes and, where some are rare, without them.
+        Difference of each other model over all classes and, where some are rare, without them.
 
     Raises:
-        DataError: the reference is not there, or predictions are not of the same units.
+        DataError: The reference is missing, or predictions are not of the same units.
     """
     if reference not in evaluated:
-        raise DataError(f"no model {reference!r} to compare with; there is {', '.join(evaluated)}.")
+        raise DataError(f"reference must be one of {', '.join(evaluated)}; got {reference!r}.")
     base = evaluated[reference]
     name = metric_sets.MAIN_METRICS[base.kind]
     present, frequent = _classes(base, min_positives)
@@ -142,12 +142,12 @@ def compare(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Figures:
-    """Values of all units and of every replicate, by name.
+    """Metrics of all units and of every replicate, by name.
 
     Attributes:
-        class_points, class_draws: [1, K] and [R, K].
-        whole_points, whole_draws: [1] and [R].
-        has_interval: False where resampling changes nothing.
+        class_points, class_draws: Metrics of each class, [1, K] and [R, K].
+        whole_points, whole_draws: Metrics of whole units, [1] and [R].
+        has_interval: Whether resampling changes anything.
     """
 
     class_points: Mapping[str, np.ndarray]
@@ -157,7 +157,7 @@ class _Figures:
     has_interval: bool
 
     def averages(self, predictions: Predictions, classes: np.ndarray) -> dict[str, Estimate]:
-        """Average over classes [K] bool: each metric, in a regression only what can be averaged."""
+        """Average each metric over classes [K] bool; in a regression only those that can be averaged."""
         names = {name: f"macro_{name}" for name in self.class_points}
         if predictions.kind == "multiclass":
             names["sensitivity"] = "balanced_accuracy"
@@ -219,7 +219,7 @@ def _measure(
 
 
 def _classes(predictions: Predictions, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes [K] bool that can be judged, and those of them that are not rare."""
+    """Return the classes [K] bool that can be evaluated, and those of them that are not rare."""
     present = metric_sets.judged_classes(predictions, 1)
     if predictions.kind == "regression":
         return present, present
@@ -239,7 +239,7 @@ def _class_result(predictions: Predictions, k: int, rare: bool, figures: _Figure
         num_positive_subjects=subjects[0],
         num_negative_subjects=subjects[1],
         rare=rare,
-        metrics=figures.of_class(k, min(subjects) >= _LEAST_SUBJECTS),
+        metrics=figures.of_class(k, min(subjects) >= _MIN_SUBJECTS),
     )
 
 

@@ -1,4 +1,4 @@
-"""A model of labelled units: trained, then judged once on people it has not seen."""
+"""A model of labelled units: trained, then evaluated once on held-out subjects."""
 
 import dataclasses
 import logging
@@ -24,18 +24,18 @@ from physio_mae_jax.training.loop import TrainingRun, train
 from physio_mae_jax.training.supervised_job import SupervisedJob, load_best
 
 _LOG = logging.getLogger(__name__)
-# What of a recording's attributes subgroups are made of.
+# Recording attributes that define subgroups.
 _SUBGROUP_ATTRIBUTES = ("sex", "age")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EvaluationConfig:
-    """How predictions are judged.
+    """Settings of an evaluation of predictions.
 
     Attributes:
-        threshold_beta: of the F measure by which thresholds are chosen on validation.
-        num_resamples: of the bootstrap by subject.
-        min_positives: classes with fewer are marked as rare.
+        threshold_beta: Beta of the F measure that chooses thresholds on validation.
+        num_resamples: Number of replicates of the bootstrap by subject.
+        min_positives: Number of positives below which a class is marked as rare.
     """
 
     threshold_beta: float = 1.0
@@ -48,16 +48,17 @@ class EvaluationConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FinetuneRun:
-    """Everything built that a fine-tuning and its evaluation are made of.
+    """Everything a fine-tuning and its evaluation consist of.
 
     Attributes:
-        training: the run of the loop.
-        job: what it trains.
-        source: of the recordings.
-        units: of 'train', 'validation' and 'test'.
-        target_mean, target_deviation: [K] by which numbers are standardised; 0 and 1 otherwise.
-        config: of the evaluation.
-        context: for the card.
+        training: Run of the training loop.
+        job: Job that it trains.
+        source: Source of the recordings.
+        units: Labelled units of 'train', 'validation' and 'test'.
+        target_mean, target_deviation: Mean and standard deviation [K] that standardise regression
+            targets; 0 and 1 otherwise.
+        config: Settings of the evaluation.
+        context: Context shown on the card.
     """
 
     training: TrainingRun
@@ -71,10 +72,10 @@ class FinetuneRun:
 
 
 def finetune(run: FinetuneRun) -> Evaluation:
-    """Train, take the model best on validation, and judge it on test, which is read now only."""
+    """Train, select the model best on validation, and evaluate it on test, read only now."""
     train(run.training)
     _LOG.info(
-        "best on validation after step %d: %s %.4f; now judged on test",
+        "best on validation after step %d: %s %.4f; now evaluated on test",
         *(run.job.best.step, run.job.metric_name, run.job.best.value),
     )
     params, model_state = load_best(
@@ -95,16 +96,16 @@ def finetune(run: FinetuneRun) -> Evaluation:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainedRun:
-    """A model that was fine-tuned before, and units to judge it on.
+    """A previously fine-tuned model, and units to evaluate it on.
 
     Attributes:
-        workdir: absolute folder of the card.
-        predict: from units to logits [U, K].
-        source: of the recordings.
-        units: to judge.
-        decisions: that were chosen on the validation of its training.
-        config: of the evaluation.
-        context: for the card.
+        workdir: Absolute path of the folder of the card.
+        predict: Function from units to logits [U, K].
+        source: Source of the recordings.
+        units: Units to evaluate.
+        decisions: Calibration and thresholds chosen on validation of its training run.
+        config: Settings of the evaluation.
+        context: Context shown on the card.
     """
 
     workdir: Path
@@ -117,7 +118,7 @@ class TrainedRun:
 
 
 def evaluate_run(run: TrainedRun) -> Evaluation:
-    """Judge a model with the thresholds that came with it."""
+    """Evaluate a model with its stored thresholds."""
     predictions = unit_predictions(run.source, run.units, run.predict(run.units))
     return judge(
         run.workdir, {"test": predictions}, run.config, run.context, decisions=run.decisions
@@ -134,16 +135,16 @@ def judge(
     others: Mapping[str, Predictions] | None = None,
     name: str = "this model",
 ) -> Evaluation:
-    """Choose thresholds on validation, judge test, and write both with their predictions.
+    """Choose thresholds on validation, evaluate test, and write both with their predictions.
 
     Args:
-        workdir: for predictions/, decisions.json, evaluation.json, evaluation.md and plots/.
-        predictions: of 'validation' and 'test'; the first is not needed with ``decisions``.
-        config: of the evaluation.
-        context: for the card; its 'title' is the headline.
-        decisions: chosen before; None to choose them on validation now.
-        others: predictions of the same test by other models, which this one is compared with.
-        name: of this model among them.
+        workdir: Folder for predictions/, decisions.json, evaluation.json, evaluation.md and plots/.
+        predictions: Predictions of 'validation' and 'test'; the first is optional with ``decisions``.
+        config: Settings of the evaluation.
+        context: Context shown on the card; its 'title' is the headline.
+        decisions: Decisions chosen before; None to choose them on validation now.
+        others: Predictions of the same test by other models to compare with.
+        name: Name of this model among them.
     """
     if decisions is None:
         decisions = fit_calibration(predictions["validation"], config.threshold_beta)
@@ -179,12 +180,12 @@ def judge(
 
 
 def unit_predictions(source: ConcatSource, units: Units, logits: np.ndarray) -> Predictions:
-    """Name what was predicted of units.
+    """Make ``Predictions`` of units from logits.
 
     Args:
-        source: of the recordings.
-        units: judged.
-        logits: [U, K].
+        source: Source of the recordings.
+        units: Evaluated units.
+        logits: Outputs of the model [U, K].
     """
     infos = [source.recordings[int(index)] for index in units.recording]
     attributes = {}
@@ -204,10 +205,10 @@ def unit_predictions(source: ConcatSource, units: Units, logits: np.ndarray) -> 
 
 
 def selection_metric(kind: str) -> tuple[str, Callable[[np.ndarray, np.ndarray], float]]:
-    """Return name and function of what grows as a model gets better on validation.
+    """Return name and function of the validation metric to maximise.
 
-    Macro AUROC over the classes that validation has both ways; of numbers, minus the mean
-    absolute error (in deviations of the training targets).
+    Macro AUROC over the classes with positives and negatives in validation; for regression, minus
+    the mean absolute error (in standard deviations of the training targets).
     """
     if kind == "regression":
         return "minus_mae", lambda logits, targets: -float(np.abs(logits - targets).mean())

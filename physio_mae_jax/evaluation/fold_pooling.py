@@ -1,4 +1,4 @@
-"""Predictions of several folds as if they were of one model."""
+"""Predictions of several folds pooled into one evaluation."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,25 +11,25 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.calibration import Calibration
 from physio_mae_jax.evaluation.predictions import Predictions
 
-# Probabilities are kept so far from 0 and 1 that their logarithms are finite.
+# Distance of probabilities from 0 and 1 that keeps their logarithms finite.
 _MARGIN = 1e-12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PooledDecisions(Calibration):
-    """Decisions of each fold on its own units.
+    """Decisions of each fold, for its own units only.
 
     Attributes:
-        decided: [U, K] what each unit's fold decided, in the order of the pooled predictions.
+        decided: Decisions [U, K] of each unit's fold, in the order of the pooled predictions.
     """
 
     decided: np.ndarray
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return what was decided in the folds.
+        """Return the decisions of the folds.
 
         Raises:
-            DataError: probabilities are not of the pooled units.
+            DataError: The probabilities are not of the pooled units.
         """
         if probabilities.shape != self.decided.shape:
             raise DataError(
@@ -39,22 +39,22 @@ class PooledDecisions(Calibration):
         return self.decided
 
     def to_json(self) -> dict[str, Any]:
-        """Return what can be said of all folds; each fold's folder has its own decisions."""
+        """Return the content common to all folds; each fold's folder has its own decisions."""
         return {"kind": self.kind, "classes": list(self.classes), "num_folds": self.num_folds}
 
 
 def pool(folds: Sequence[tuple[Predictions, Calibration]]) -> tuple[Predictions, Calibration]:
-    """Put the units of all folds together.
+    """Pool the units of all folds.
 
     Logits of different models have different scales, so what is pooled are the probabilities that
     each fold's own calibration gives, as log-odds (or logarithms, where classes exclude each
     other). Decisions stay those of each fold.
 
     Args:
-        folds: predictions of a fold's test units with the decisions chosen on its validation.
+        folds: Predictions of each fold's test units with the decisions chosen on its validation.
 
     Raises:
-        DataError: folds are of different tasks, or a unit is in two of them.
+        DataError: The folds are of different tasks, or a unit is in two of them.
     """
     first = folds[0][0]
     logits, decided = [], []
