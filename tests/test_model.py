@@ -186,7 +186,7 @@ def test_scan_equals_remat_and_bfloat16_comes_close(params: Any) -> None:
         ({"num_heads": 5}, "model.width=32 is not divisible by model.num_heads=5"),
         ({"decoder_num_heads": 16}, "heads of an even size"),
         ({"remat": "some"}, "choose one of none, elementwise, full"),
-        ({"attention_implementation": "cudnn"}, "bfloat16 only"),
+        ({"attention_implementation": "cudnn"}, r"requires model\.compute_dtype=.bfloat16"),
         (
             {"attention_implementation": "cudnn", "compute_dtype": "bfloat16", "num_heads": 8},
             "multiple of 8",

@@ -1,7 +1,7 @@
-"""Which tokens of a long sequence attend to which: those of a block to it and the two beside it.
+"""Block-local attention: tokens attend to their own time block and the two adjacent ones.
 
-All pairs of a sequence are its length squared. Cut into blocks of the same time, each of which
-attends to three, pairs grow with the length alone, and further tokens are reached layer by layer.
+Full attention is quadratic in the sequence length. With blocks of equal duration, each attending
+to three, it is linear, and distant tokens are reached layer by layer.
 """
 
 from typing import NamedTuple
@@ -9,15 +9,15 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-_BESIDE = 3  # blocks that one attends to; at an end of the sequence the nearest three
+_BESIDE = 3  # blocks attended to; at either end of the sequence the nearest three
 
 
 class LocalAttention(NamedTuple):
-    """How a sequence of tokens is cut.
+    """Partition of a token sequence into blocks.
 
     Attributes:
-        length: T, tokens of the sequence.
-        size: tokens of a block; T where the sequence is left whole.
+        length: Number of tokens T of the sequence.
+        size: Tokens per block; T for full attention.
     """
 
     length: int
@@ -25,10 +25,10 @@ class LocalAttention(NamedTuple):
 
     @classmethod
     def of(cls, num_places: int, tokens_a_place: int, num_blocks: int) -> "LocalAttention":
-        """Cut a sequence of places into blocks of whole places, where there are four or more.
+        """Partition a sequence into blocks of whole positions, if there are four blocks or more.
 
-        Of a sequence of which only some places are there, as in training, the blocks hold fewer of
-        them, so that they span as much time as those of a whole one.
+        If only some positions are visible, as in training, blocks hold fewer of them, so that they
+        span as much time as those of a complete sequence.
         """
         length = num_places * tokens_a_place
         size = -(-num_places // num_blocks) * tokens_a_place
@@ -36,44 +36,44 @@ class LocalAttention(NamedTuple):
 
     @property
     def is_whole(self) -> bool:
-        """Whether everybody attends to everybody."""
+        """Whether attention is full (no partition)."""
         return self.size >= self.length
 
     @property
     def num_blocks(self) -> int:
-        """Blocks, the last of which may not be full."""
+        """Number of blocks, the last of which may be partial."""
         return -(-self.length // self.size)
 
     @property
     def num_pairs(self) -> int:
-        """Return how many pairs of query and key are looked at, those of padding included."""
+        """Return the number of computed query-key pairs, padding included."""
         keys = self.length if self.is_whole else _BESIDE * self.size
         return self.num_blocks * self.size * keys
 
     def queries(self, tokens: jax.Array) -> jax.Array:
-        """Cut [B, T, …] into a sequence for each block, [B · n, S, …]."""
+        """Split [B, T, …] into one sequence per block, [B · n, S, …]."""
         if self.is_whole:
             return tokens
         blocks = self._cut(tokens)
         return blocks.reshape(-1, *blocks.shape[2:])
 
     def keys(self, tokens: jax.Array) -> jax.Array:
-        """Give each block what it attends to, in any order: [B, T, …] -> [B · n, 3 S, …]."""
+        """Gather the keys of each block, in any order: [B, T, …] -> [B · n, 3 S, …]."""
         if self.is_whole:
             return tokens
         blocks = self._cut(tokens)
-        # The first block has none before it and takes the one after next, the last one likewise.
+        # The first block has no predecessor and uses the one after next; the last likewise.
         earlier = jnp.concatenate([blocks[:, 2:3], blocks[:, :-1]], axis=1)
         later = jnp.concatenate([blocks[:, 1:], blocks[:, -3:-2]], axis=1)
         around = jnp.concatenate([earlier, blocks, later], axis=2)
         return around.reshape(-1, *around.shape[2:])
 
     def key_mask(self, key_mask: jax.Array | None, batch: int) -> jax.Array | None:
-        """Return which of ``keys`` may be attended to, [B · n, 3 S]; None for all of them.
+        """Return the mask of ``keys``, [B · n, 3 S] bool; None if all are valid.
 
         Args:
-            key_mask: [B, T] bool, of the sequence; None for all.
-            batch: B.
+            key_mask: [B, T] bool, mask of the sequence; None if all are valid.
+            batch: Batch size B.
         """
         if self.is_whole or (key_mask is None and self.length % self.size == 0):
             return key_mask
@@ -87,7 +87,7 @@ class LocalAttention(NamedTuple):
         return together[:, : self.length]
 
     def summed(self, of_keys: jax.Array) -> jax.Array:
-        """Add up what each token got in every block it was a key of, [B · n, 3 S] -> [B, T]."""
+        """Sum over blocks the weight of each token as a key, [B · n, 3 S] -> [B, T]."""
         if self.is_whole:
             return of_keys
         batch = of_keys.shape[0] // self.num_blocks
@@ -95,7 +95,7 @@ class LocalAttention(NamedTuple):
         return jax.linear_transpose(self.keys, sequence)(of_keys)[0]
 
     def _cut(self, tokens: jax.Array) -> jax.Array:
-        """Cut [B, T, …] into [B, n, S, …], zeros at the end."""
+        """Split [B, T, …] into [B, n, S, …], zero-padded at the end."""
         missing = self.num_blocks * self.size - self.length
         padded = jnp.pad(tokens, [(0, 0), (0, missing)] + [(0, 0)] * (tokens.ndim - 2))
         return padded.reshape(tokens.shape[0], self.num_blocks, self.size, *tokens.shape[2:])

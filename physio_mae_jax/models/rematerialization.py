@@ -1,6 +1,6 @@
-"""Which values the backward pass takes up, where it computes the cheap rest again.
+"""Activations saved for the backward pass, which rematerializes the cheap ones.
 
-That is ``remat='elementwise'``, see ``MaeConfig``.
+Used by ``remat='elementwise'``, see ``MaeConfig``.
 """
 
 import jax
@@ -10,5 +10,5 @@ KEPT = "kept"
 
 
 def keep(values: jax.Array) -> jax.Array:
-    """Mark values that are dear to compute again."""
+    """Mark values that are expensive to rematerialize."""
     return checkpoint_name(values, KEPT)

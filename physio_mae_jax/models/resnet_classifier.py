@@ -1,4 +1,4 @@
-"""A convolutional baseline with the head it was published with."""
+"""A convolutional baseline with its published head."""
 
 import flax.linen as nn
 import jax
@@ -13,8 +13,8 @@ _NORM_MOMENTUM = 0.9
 class ConvolutionalClassifier(nn.Module):
     """Batch norm, dropout and a linear layer, twice, over the pooled features of a network.
 
-    As Strodthoff et al. 2021 have it, whose 128 features lie between the two linear layers. Called
-    as ``models.heads.Classifier`` is; keeps running statistics in the collection 'batch_stats'.
+    As in Strodthoff et al. 2021, with 128 features between the two linear layers. Same interface as
+    ``models.heads.Classifier``; running statistics are in the collection 'batch_stats'.
     """
 
     config: ResNetConfig
@@ -32,9 +32,9 @@ class ConvolutionalClassifier(nn.Module):
         """Classify windows [B, M, L]: logits [B, num_classes] float32.
 
         Args:
-            signal, channel_mask, channel_ids: as of ``models.resnet.ConvolutionalBaseline``.
-            labels: not read.
-            train: drop out (needs a 'dropout' key) and normalise by the batch.
+            signal, channel_mask, channel_ids: As in ``models.resnet.ConvolutionalBaseline``.
+            labels: Unused.
+            train: Apply dropout (needs a 'dropout' key) and normalise by batch statistics.
         """
         del labels
         network = make_baseline(self.config, name="network")
