@@ -95,7 +95,7 @@ def test_other_machines_go_on_from_the_same_example_and_say_so(said):
     assert iterator.state == {"next_index": 12}
     assert resumed.after(2).examples == 112
     assert "saved with 2 process(es), 4 device(s), fsdp 2" in said.text
-    assert "from example 96, none left out or repeated" in said.text
+    assert "from example 96, each example used exactly once" in said.text
 
 
 def test_another_batch_size_goes_on_where_one_of_its_batches_begins(said):

@@ -1,4 +1,4 @@
-"""Files that describe a run, each written beside its place and renamed."""
+"""Files that describe a run, each written to a temporary file and renamed."""
 
 import contextlib
 import errno
@@ -26,14 +26,14 @@ _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 def prepare_workdir(workdir: str | Path, setting: str = "--workdir") -> Path:
-    """Make the folder of a run and prove that it can be written to.
+    """Create the folder of a run and check that it is writable.
 
     Args:
-        workdir: may begin with '~'.
-        setting: that names it, for errors.
+        workdir: Path of the folder; may begin with '~'.
+        setting: Name of the setting that gives the path, for errors.
 
     Raises:
-        UserError: it cannot, or is no path of this machine.
+        UserError: The folder cannot be created, or is not a valid path on this machine.
     """
     workdir = local_path(workdir, setting)
     try:
@@ -48,8 +48,8 @@ def prepare_workdir(workdir: str | Path, setting: str = "--workdir") -> Path:
 
 
 def check_writable(folder: Path) -> None:
-    """Write a file into a folder and remove it again; raises an OSError if that cannot be done."""
-    # Of a name of its own: other processes of the run do the same at the same time.
+    """Write a file into a folder and remove it again; raises OSError on failure."""
+    # A unique name: other processes of the run do the same at the same time.
     probe = folder / f".write_test_{socket.gethostname()}_{os.getpid()}"
     probe.write_bytes(bytes(4096))
     probe.unlink()
@@ -57,7 +57,7 @@ def check_writable(folder: Path) -> None:
 
 @contextlib.contextmanager
 def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
-    """Turn the errors of a disk that is full or was taken away into a ``UserError``."""
+    """Convert errors of a full or missing disk to a ``UserError``."""
     try:
         yield
     except OSError as error:
@@ -65,29 +65,29 @@ def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
             raise
         raise UserError(
             f"cannot write to {workdir}: {error.strerror}. Free some space or choose another "
-            "--workdir, then run the same command again: it goes on from what is whole."
+            "--workdir, then run the same command again: it resumes from what is complete."
         ) from error
 
 
 @contextlib.contextmanager
 def telling_lost_data(step: int) -> Iterator[None]:
-    """Turn an error of reading the data of a step into a ``DataError``."""
+    """Convert an error in reading the data of a step to a ``DataError``."""
     try:
         yield
     except OSError as error:
         raise DataError(
             f"the data of step {step} cannot be read: {error}. Is its disk or network drive still "
-            "there? Run the same command again: it goes on from the newest whole checkpoint."
+            "there? Run the same command again: it resumes from the newest complete checkpoint."
         ) from error
 
 
 @contextlib.contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Let a file be written whole or not at all, also by several processes at the same time.
+    """Write a file atomically, also from several processes at the same time.
 
     Yields:
-        A name of the caller's own in the same folder, which becomes ``path`` at the end; after an
-        error it is taken away.
+        A unique temporary path in the same folder, which is renamed to ``path`` at the end and
+        deleted after an error.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
@@ -99,42 +99,42 @@ def atomic_write(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     with atomic_write(path) as temporary:
-        # Half of a surrogate pair, as broken data may hold, is written out instead of failing.
+        # Half of a surrogate pair, possible in broken data, is escaped instead of failing.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a JSON file whole or not at all."""
+    """Write a JSON file atomically."""
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
 def write_figure(path: Path, draw: Callable[[], Figure]) -> bool:
-    """Draw a picture and write it as PNG, whole or not at all.
+    """Draw a figure and write it as PNG, atomically.
 
-    No picture is worth the end of a run: one that cannot be drawn is told by a warning.
+    A figure never ends a run: one that cannot be drawn is reported by a warning.
 
     Args:
-        path: of the file.
-        draw: makes the picture.
+        path: Path of the PNG file.
+        draw: Function that returns the figure.
 
     Returns:
-        Whether it was written.
+        True if the file was written.
 
     Raises:
-        OSError: the disk is full or gone.
+        OSError: The disk is full or missing.
     """
     try:
         with warnings.catch_warnings(), atomic_write(path) as temporary:
-            # Boxes stand for letters that the font lacks; a warning for each would bury the rest.
+            # Missing glyphs are drawn as boxes; a warning for each would hide the other messages.
             warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
             draw().savefig(temporary, format="png", dpi=110)
     except OSError:
         raise
     except Exception as error:
         _LOG.warning(
-            "%s could not be drawn (%s: %s); everything else goes on.",
+            "%s could not be drawn (%s: %s); everything else continues.",
             *(path, type(error).__name__, str(error)[:300]),
         )
         return False
@@ -156,7 +156,7 @@ def parameter_table(params: Params) -> str:
 
 
 def parameter_summary(params: Params) -> str:
-    """Say on one line how many parameters a model has and where they are."""
+    """Return the number of parameters of a model and of its parts on one line."""
     counts = {
         part: sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
         for part, tree in params.items()
@@ -171,9 +171,9 @@ def describe_batch(
     """Describe each window of a host batch, so that it can be found in the data again.
 
     Args:
-        batch: entries of ``data.windows.WindowReader.read``, stacked.
-        recordings: of the source the batch came from.
-        sampling_rate_hz: of the windows.
+        batch: Stacked entries of ``data.windows.WindowReader.read``.
+        recordings: Recordings of the source of the batch.
+        sampling_rate_hz: Sampling rate of the windows, Hz.
     """
     return [
         {

@@ -1,4 +1,4 @@
-"""How far into the training data a run is, so that any number of processes can go on from there."""
+"""Position of a run in the training data, from which any number of processes can resume."""
 
 import dataclasses
 import logging
@@ -14,12 +14,12 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Progress:
-    """What a checkpoint says of the data, and of what made it.
+    """Position in the training data, and the batch and device layout that produced it.
 
     Attributes:
-        examples: of the order that were trained on, over all processes.
-        batch_size: examples a step.
-        processes, devices, fsdp: that the run had.
+        examples: Number of examples trained on, over all processes.
+        batch_size: Examples per step.
+        processes, devices, fsdp: Number of processes and devices, and size of the 'fsdp' axis.
     """
 
     examples: int
@@ -29,7 +29,7 @@ class Progress:
     fsdp: int
 
     def after(self, steps: int) -> "Progress":
-        """Return the progress so many steps later."""
+        """Return the progress after the given number of further steps."""
         return dataclasses.replace(self, examples=self.examples + steps * self.batch_size)
 
     def to_json(self) -> dict[str, Any]:
@@ -38,21 +38,21 @@ class Progress:
 
 
 def restore_iterator(iterator: grain.DatasetIterator, saved: Progress, now: Progress) -> Progress:
-    """Move a new iterator to the first example that was not trained on, and say what changed.
+    """Move a new iterator to the first example not trained on, and log what changed.
 
-    A batch is the same whatever the number of processes, each of which makes one part of it; so the
-    place of each process is the number of batches before.
+    A batch is the same for any number of processes, each of which produces one part of it; so the
+    position of each process is the number of batches before.
 
     Args:
-        iterator: of this process.
-        saved: of the checkpoint.
-        now: of this run at its start.
+        iterator: Batch iterator of this process.
+        saved: Progress in the checkpoint.
+        now: Progress of this run at its start.
 
     Returns:
-        The progress of this run.
+        Progress of this run.
 
     Raises:
-        ConfigError: a batch of the size of this run does not begin at that example.
+        ConfigError: No batch of this run's size begins at that example.
     """
     if saved.examples % now.batch_size:
         raise ConfigError(
@@ -64,8 +64,8 @@ def restore_iterator(iterator: grain.DatasetIterator, saved: Progress, now: Prog
     resumed = dataclasses.replace(now, examples=saved.examples)
     if resumed != saved and jax.process_index() == 0:
         _LOG.warning(
-            "saved with %s, going on with %s from example %d, none left out or repeated; sums are "
-            "made in another order now, so figures may differ in their last digits.",
+            "saved with %s, resuming with %s from example %d, each example used exactly once; the "
+            "order of summation differs, so results may differ in their last digits.",
             *(_topology(saved), _topology(resumed), saved.examples),
         )
     return resumed

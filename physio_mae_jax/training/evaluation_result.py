@@ -1,16 +1,16 @@
-"""What a look at a model in training gives."""
+"""Result of an evaluation during training."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
 
 
 class Judgement(NamedTuple):
-    """What a look at the model after some steps gave.
+    """Result of an evaluation after some steps.
 
     Attributes:
-        phase: of metrics.jsonl.
-        metrics: numbers by name.
-        lines: the same for people.
+        phase: Phase name in metrics.jsonl.
+        metrics: Metrics by name.
+        lines: The metrics as readable lines.
     """
 
     phase: str

@@ -1,4 +1,4 @@
-"""How each process of a run fares: its time, its wait for data, its memory, what it was fed."""
+"""Metrics of each process of a run: step time, input wait, memory, and the data order."""
 
 import contextlib
 import hashlib
@@ -22,19 +22,19 @@ _LOG = logging.getLogger(__name__)
 STEP, INPUT, SAVING, JUDGING = "step_seconds", "input_seconds", "saving_seconds", "judging_seconds"
 _TIMES = (STEP, INPUT, SAVING)
 _MEMORY = ("memory_gib", "device_memory_gib")
-# A process lags where its data takes so many times as long as that of the median process, and
-# longer by this share of a step and so many seconds at least.
+# A process lags if its input takes this many times as long as that of the median process, and
+# exceeds it by this fraction of a step and by at least this many seconds.
 _LAG_FACTOR, _LAG_SHARE, _LAG_SECONDS = 2.0, 0.1, 0.05
 _GIB = 2**30
 
 
 class HostMetrics:
-    """Measures this process; process 0 writes what all of them measured to hosts.jsonl.
+    """Measures this process; process 0 writes the metrics of all processes to hosts.jsonl.
 
-    Each line holds, by process: seconds a step since the last line, of which so many until its
-    batch was on the devices; seconds a step that saves held it up besides; and the peak memory of
-    process and device (0 where the device does not say). 'data_order' is a hash of which windows
-    the step was made of and in which places: the same whatever the number of processes.
+    Each line holds, per process: seconds per step since the last line, and the part of them until
+    its batch was on the devices; additional seconds per step spent saving; and the peak memory of
+    process and device (0 if the device does not report it). 'data_order' is a hash of the windows
+    of the step and their positions: the same for any number of processes.
     """
 
     def __init__(self, workdir: Path, first_step: int) -> None:
@@ -49,17 +49,17 @@ class HostMetrics:
 
     @contextlib.contextmanager
     def timing(self, what: str) -> Iterator[None]:
-        """Count the time within as INPUT, SAVING or JUDGING; the last two are no part of a step."""
+        """Count the time as INPUT, SAVING or JUDGING; the last two are not part of a step."""
         begun = time.perf_counter()
         yield
         self._spent[what] += time.perf_counter() - begun
 
     def report(self, step: int, batch: Mapping[str, Any]) -> None:
-        """Gather the figures of all processes, which must all call this; write and judge them.
+        """Gather the metrics of all processes (a collective call), write them and check for lag.
 
         Args:
-            step: steps done.
-            batch: the host batch of this process in that step.
+            step: Number of completed steps.
+            batch: Host batch of this process in that step.
         """
         spent, steps = self._spent, step - self._step
         stepping = time.perf_counter() - self._since - spent[SAVING] - spent[JUDGING]
@@ -85,7 +85,7 @@ class HostMetrics:
 
 
 def find_straggler(step_seconds: list[float], input_seconds: list[float]) -> str:
-    """Say which process the others wait for, by its input; '' if none."""
+    """Describe the process whose input delays the others; '' if none."""
     worst = int(np.argmax(input_seconds))
     others = float(np.median(np.delete(input_seconds, worst))) if len(input_seconds) > 1 else 0.0
     excess = input_seconds[worst] - others
@@ -97,17 +97,17 @@ def find_straggler(step_seconds: list[float], input_seconds: list[float]) -> str
         return ""
     return (
         f"process {worst} lags: {input_seconds[worst]:.3f} s of a step of "
-        f"{step_seconds[worst]:.3f} s until its batch is there, the others {others:.3f} s; look at "
-        "its disk and its CPU, or raise data.cache_mib to what all data takes decoded."
+        f"{step_seconds[worst]:.3f} s until its batch is there, the others {others:.3f} s; check "
+        "its disk and its CPU, or raise data.cache_mib to the size of all decoded data."
     )
 
 
 def order_hash(batch: Mapping[str, Any], first_place: int) -> int:
-    """Hash which windows a batch holds and where: 64 bits, a sum over examples.
+    """Hash which windows a batch holds and their positions: 64 bits, a sum over examples.
 
     Args:
-        batch: with 'recording' and 'start' [local B].
-        first_place: of its first example in the batch of all processes.
+        batch: Host batch with 'recording' and 'start' [local B].
+        first_place: Position of its first example in the global batch.
     """
     total = 0
     windows = zip(batch["recording"].tolist(), batch["start"].tolist(), strict=True)

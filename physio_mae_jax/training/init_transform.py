@@ -1,4 +1,4 @@
-"""Parameters of a trained model in the place of new ones."""
+"""Initialisation of a model with the parameters of a trained one."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -14,13 +14,13 @@ _SHOWN = 4
 
 
 class MergedParams(NamedTuple):
-    """Trained parameters in the places of new ones.
+    """Trained parameters merged into a new model.
 
     Attributes:
-        params: arrays of the new model, no more and no fewer.
-        unused: paths of trained arrays that the new model has no place for.
-        added: paths of arrays of the new model that were not trained.
-        silenced: paths of arrays that are 0, so that attention across channels adds nothing yet.
+        params: Arrays of the new model, all of them.
+        unused: Paths of trained arrays that the new model does not have.
+        added: Paths of arrays of the new model that were not trained.
+        silenced: Paths of arrays set to 0, so that attention across channels adds nothing at first.
     """
 
     params: Params
@@ -29,7 +29,7 @@ class MergedParams(NamedTuple):
     silenced: tuple[_Path, ...]
 
     def notes(self) -> list[str]:
-        """Say in words what was left out and what is new, by groups of arrays."""
+        """Describe unused and new parameters as text, by groups of arrays."""
         texts = []
         if self.unused:
             texts.append(
@@ -47,29 +47,29 @@ class MergedParams(NamedTuple):
 
 
 class InitTransform(NamedTuple):
-    """Parameters of a trained encoder, to begin with.
+    """Parameters of a trained encoder, for initialisation.
 
     Attributes:
-        params: of a trained encoder.
-        channel_independent: it saw one channel at a time, so that whatever mixes channels is
-            untrained, or not there.
+        params: Parameters of the trained encoder.
+        channel_independent: True if the encoder was trained on single channels, so that layers that
+            mix channels are untrained or absent.
     """
 
     params: Params
     channel_independent: bool = False
 
     def merged(self, new: Params) -> MergedParams:
-        """Put the trained parameters in the places of ``new`` ones, which may be more or fewer.
+        """Replace ``new`` parameters by trained ones; either may have arrays the other lacks.
 
-        What mixes channels is absent from a model of one channel. An encoder of channels alone
-        begins as one: what its attention across channels adds is 0, and grows from there. New and
-        random, that would drown what was learned.
+        A single-channel model has no layers that mix channels. A single-channel encoder in a new
+        model starts channel-independent: its attention across channels outputs 0 and grows in
+        training. A random initialisation would drown the trained features.
 
         Args:
-            new: nested dict of arrays, or of their shapes and types.
+            new: Nested dict of arrays, or of their shapes and types.
 
         Raises:
-            ConfigError: an array has another shape than the new one.
+            ConfigError: An array has another shape than the new one.
         """
         given, wanted = flatten_dict(self.params), flatten_dict(new)
         for path in given.keys() & wanted.keys():
@@ -95,7 +95,7 @@ def _refuse_other_shape(path: _Path, given: Any, wanted: Any) -> None:
 
 
 def _groups(paths: Sequence[_Path]) -> str:
-    """Name the layers that arrays belong to, such as 'stack/blocks/channel_attention'."""
+    """List the layers that arrays belong to, such as 'stack/blocks/channel_attention'."""
     groups = dict.fromkeys("/".join(_group(path)) for path in paths)
     shown = list(groups)[:_SHOWN]
     return ", ".join(shown) + (f" and {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else "")
@@ -106,5 +106,5 @@ def _group(path: _Path) -> _Path:
 
 
 def _adds_other_channels(path: _Path) -> bool:
-    """Say whether a parameter is of the last product of attention across channels."""
+    """Return whether a parameter is of the output projection of attention across channels."""
     return "channel_attention" in path and "output" in path and "reduce" not in path

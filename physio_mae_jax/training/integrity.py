@@ -1,7 +1,7 @@
-"""Checksums of checkpoints, by which a damaged one is found before it is used.
+"""Checksums of checkpoints, which detect damage before use.
 
-They find a damaged disk, a folder copied in part and a careless edit, and are no signature: whoever
-changes a checkpoint on purpose can compute them again.
+They detect a damaged disk, a partial copy and a careless edit, but not tampering: the checksums can
+be recomputed.
 """
 
 import logging
@@ -23,7 +23,7 @@ _LOG = logging.getLogger(__name__)
 
 CHECKSUMS = "checksums.json"
 DAMAGED = "damaged_checkpoints"
-# Orbax writes the time of the commit into it after everything else.
+# Orbax writes the commit time into it after everything else.
 _CHANGES_LATER = "_CHECKPOINT_METADATA"
 _WAY_OUT = "copy the checkpoint again."
 
@@ -34,7 +34,7 @@ def write_checksums(folder: Path) -> None:
 
 
 def find_damage(folder: Path) -> str:
-    """Say what is wrong with a checkpoint; '' if nothing is."""
+    """Describe the damage of a checkpoint; '' if there is none."""
     path = folder / CHECKSUMS
     if not os.path.lexists(path):
         return f"it has no {CHECKSUMS}, so it was copied in part"
@@ -54,10 +54,10 @@ def find_damage(folder: Path) -> str:
 
 
 def quarantine_damaged(checkpoints: Path) -> None:
-    """Leave a whole checkpoint as the newest one; for the one process that does so for all.
+    """Ensure that the newest checkpoint is complete; called by one process for all.
 
-    Remains of a save that was cut short are deleted. Damaged checkpoints are moved out of the way,
-    from the newest down to the first whole one, into 'damaged_checkpoints' beside ``checkpoints``.
+    Remains of interrupted saves are deleted. Damaged checkpoints are moved, from the newest down to
+    the first complete one, into 'damaged_checkpoints' beside ``checkpoints``.
     """
     for remains in checkpoints.glob("*.orbax-checkpoint-tmp*"):
         shutil.rmtree(remains)
@@ -69,20 +69,20 @@ def quarantine_damaged(checkpoints: Path) -> None:
         place.parent.mkdir(exist_ok=True)
         (checkpoints / str(step)).rename(place)
         _LOG.warning(
-            "the checkpoint of step %d is damaged: %s. It is kept in %s; the run goes on from the "
-            "one before.",
+            "the checkpoint of step %d is damaged: %s. It is kept in %s; the run resumes from the "
+            "previous one.",
             *(step, damage, place),
         )
 
 
 def step_numbers(checkpoints: Path) -> list[int]:
-    """Return the numbers of the checkpoints in a folder, ascending; none where there is none."""
+    """Return the numbers of the checkpoints in a folder, ascending; empty if there are none."""
     names = [path.name for path in checkpoints.glob("*")] if is_folder(checkpoints) else []
     return sorted(int(name) for name in names if re.fullmatch(r"0|[1-9]\d{0,17}", name, re.ASCII))
 
 
 def _unused(place: Path) -> Path:
-    """Return a path, with a number if it is taken."""
+    """Return a path, with a number appended if it exists."""
     number = 1
     wanted = place
     while place.exists():
@@ -92,7 +92,7 @@ def _unused(place: Path) -> Path:
 
 
 class _Checksums(TypedDict):
-    """Size and CRC-32 of every file, by its path in the folder."""
+    """Return size and CRC-32 of every file by its path in the folder."""
 
     files: Mapping[str, tuple[int, int]]
 

@@ -1,4 +1,4 @@
-"""The one loop: batch -> step -> metrics of the step before -> judgement -> checkpoint."""
+"""The training loop: batch -> step -> metrics of the previous step -> evaluation -> checkpoint."""
 
 import contextlib
 import dataclasses
@@ -36,17 +36,17 @@ HostBatch = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """How long to train and how often to look.
+    """Length of the training and intervals of its outputs.
 
     Attributes:
-        num_steps: updates in all.
-        log_every_steps, evaluate_every_steps, checkpoint_every_steps: intervals; the last step is
-            always logged, judged and saved.
-        max_to_keep: newest so many stay on disk.
-        watchdog_seconds: a wait for data, for a step, an evaluation or a save longer than this ends
-            the process; compiling belongs to the first step.
-        profile_at_step: record a profile from this step on; 0 for only where SIGUSR1 asks for it.
-        profile_num_steps: in a profile.
+        num_steps: Total number of updates.
+        log_every_steps, evaluate_every_steps, checkpoint_every_steps: Intervals, steps; the last
+            step is always logged, evaluated and saved.
+        max_to_keep: Number of newest checkpoints kept on disk.
+        watchdog_seconds: Timeout of a wait for data, a step, an evaluation or a save, seconds; the
+            process ends when it expires. Compilation is part of the first step.
+        profile_at_step: First step of a profile; 0 to profile only on SIGUSR1.
+        profile_num_steps: Number of profiled steps.
     """
 
     num_steps: int
@@ -64,20 +64,20 @@ class LoopConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """Everything built that a training is made of.
+    """Components of a training run.
 
     Attributes:
-        workdir: absolute folder of all that the run writes.
-        job: what is trained.
-        loop: intervals.
-        mesh: of devices.
-        batch_size: examples a step.
-        seed: of the parameters and of every step.
-        training: iterator over batches of this process.
-        recordings: of the source, by which batches name their windows.
-        sampling_rate_hz: of the windows.
-        contract: JSON-able description kept with each checkpoint.
-        trained_on: hashes of the training recordings, kept with each checkpoint.
+        workdir: Absolute path of the folder that the run writes.
+        job: Kind of training, see ``trainable``.
+        loop: Length and intervals.
+        mesh: Device mesh the batch is sharded over.
+        batch_size: Examples per step, over all processes.
+        seed: Random seed of the parameters and of every step.
+        training: Iterator over batches of this process.
+        recordings: Recordings of the source, by which batches name their windows.
+        sampling_rate_hz: Sampling rate of the windows, Hz.
+        contract: JSON-able description stored with each checkpoint.
+        trained_on: Hashes of the training recordings, stored with each checkpoint.
     """
 
     workdir: Path
@@ -94,7 +94,7 @@ class TrainingRun:
 
 
 class _PendingStep(NamedTuple):
-    """A step under way on the device, and what is needed should it turn out to be bad."""
+    """A step running on the device, with the data needed if it turns out to be bad."""
 
     step: int
     metrics: Metrics
@@ -102,7 +102,7 @@ class _PendingStep(NamedTuple):
 
 
 class _LoopContext(NamedTuple):
-    """What attends the loop, each with one purpose; ``progress`` is of the first step."""
+    """Services of the loop; ``progress`` is that at the first step."""
 
     checkpoints: Checkpoints
     reporter: MetricWriter
@@ -114,13 +114,13 @@ class _LoopContext(NamedTuple):
     progress: Progress
 
     def wait_for_save(self) -> None:
-        """Block until the save under way is complete, in every process."""
+        """Block until the current save is complete, in every process."""
         self.checkpoints.wait()
-        # A launcher that sees one process end may end those that still write.
+        # A launcher that sees one process end may end those that are still writing.
         multihost_utils.sync_global_devices("saved")
 
     def save(self, run: TrainingRun, state: TrainState, step: int) -> None:
-        """Begin to save the state after ``step`` steps."""
+        """Start saving the state after ``step`` steps."""
         self.watchdog.doing(f"the save of step {step}")
         progress = self.progress.after(step - self.first_step)
         with self.meter.timing(SAVING):
@@ -128,15 +128,15 @@ class _LoopContext(NamedTuple):
 
 
 def train(run: TrainingRun) -> TrainState:
-    """Train from the newest whole checkpoint in the work folder, or from the start.
+    """Train from the newest complete checkpoint in the work folder, or from the start.
 
     Returns:
-        The state after the last step.
+        State after the last step.
 
     Raises:
-        Stopped: the run was asked to stop, and a checkpoint has been written to go on from.
-        UserError: a loss is not finite, and the state before it is saved; or the disk is full, and
-            the last checkpoint is whole.
+        Stopped: A stop was requested; a checkpoint to resume from has been written.
+        UserError: A loss is not finite, and the state before it is saved; or the disk is full, and
+            the last checkpoint is complete.
     """
     folder = run.workdir / "checkpoints"
     with contextlib.ExitStack() as stack:
@@ -146,7 +146,7 @@ def train(run: TrainingRun) -> TrainState:
         stop = stack.enter_context(PreemptionHandler(run.mesh))
         if jax.process_index() == 0:
             integrity.quarantine_damaged(folder)
-        # The others must not look for the newest checkpoint before.
+        # The others must not look for the newest checkpoint earlier.
         multihost_utils.sync_global_devices("checkpoints are tidy")
         checkpoints = stack.enter_context(Checkpoints(folder, run.loop.max_to_keep))
         state, first_step, progress = _start(run, checkpoints)
@@ -186,7 +186,7 @@ def _steps(run: TrainingRun, tools: _LoopContext, state: TrainState) -> TrainSta
         tools.watchdog.doing(f"step {step}, which all processes take together", patience=1.5)
         with tools.profiler.step(step):
             state, metrics = take_step(state, inputs)
-        # The device works on this step while the host reads the one before.
+        # The device computes this step while the host reads the metrics of the previous one.
         if before is not None:
             _log_metrics(run, tools, state, before)
         before = _PendingStep(step, metrics, batch)
@@ -205,7 +205,7 @@ def _steps(run: TrainingRun, tools: _LoopContext, state: TrainState) -> TrainSta
             tools.wait_for_save()
             raise Stopped(
                 f"stopped by {tools.stop.reason} after step {step}; the checkpoint is "
-                "written. Run the same command again to go on from there."
+                "written. Run the same command again to resume from there."
             )
     return state
 
@@ -213,7 +213,7 @@ def _steps(run: TrainingRun, tools: _LoopContext, state: TrainState) -> TrainSta
 def _next_batch(
     run: TrainingRun, tools: _LoopContext, step: int
 ) -> tuple[HostBatch, dict[str, jax.Array]]:
-    """Read the batch of a step; return it as it is on this host, and its inputs on the devices."""
+    """Read the batch of a step; return the host batch and its inputs on the devices."""
     tools.watchdog.doing(f"the wait for the data of step {step}")
     with tools.meter.timing(INPUT), atomic_files.telling_lost_data(step):
         batch = next(run.training)
@@ -221,8 +221,8 @@ def _next_batch(
 
 
 def _judge(run: TrainingRun, tools: _LoopContext, state: TrainState, step: int) -> None:
-    """Look at the model after ``step`` steps, and report it."""
-    tools.watchdog.doing(f"the judgement after step {step}")
+    """Evaluate the model after ``step`` steps, and report the result."""
+    tools.watchdog.doing(f"the evaluation after step {step}")
     with tools.meter.timing(JUDGING):
         tools.reporter.judgement(step, run.job.judge(state, step))
         if step and jax.process_index() == 0:
@@ -230,7 +230,7 @@ def _judge(run: TrainingRun, tools: _LoopContext, state: TrainState, step: int) 
 
 
 def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int, Progress]:
-    """Restore the newest checkpoint or initialise; return state, steps done, and the data's."""
+    """Restore the newest checkpoint or initialise; return state, step and data progress."""
     abstract = jax.eval_shape(run.job.init_state, jax.random.key(run.seed))
     summary = atomic_files.parameter_summary(abstract.params)
     _LOG.info("%s on %d %s device(s)", summary, run.mesh.size, jax.default_backend())
@@ -262,7 +262,7 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int,
 def _log_metrics(
     run: TrainingRun, tools: _LoopContext, state: TrainState, done: _PendingStep
 ) -> None:
-    """Read the metrics of a step: report them, or stop the run where they are not finite."""
+    """Read the metrics of a step; report them, or stop the run if they are not finite."""
     fetched = jax.device_get(done.metrics)
     halted = fetched.pop("halted")
     metrics = {name: float(value) for name, value in fetched.items()}
@@ -290,6 +290,6 @@ def _stop_on_non_finite(
     atomic_files.write_json(path, {"step": done.step, "metrics": numbers, "windows": windows})
     raise UserError(
         f"step {done.step} gave a loss or gradient that is not finite ({numbers}). The state "
-        f"before it is saved as step {done.step - 1}; its windows are described in {path}. Look "
-        "at them, or lower optimizer.peak_learning_rate, then run the same command again."
+        f"before it is saved as step {done.step - 1}; its windows are described in {path}. Check "
+        "them, or lower optimizer.peak_learning_rate, then run the same command again."
     )

@@ -1,4 +1,4 @@
-"""What a person sees of a run: a progress line, metrics.jsonl and TensorBoard events."""
+"""Visible output of a run: a progress line, metrics.jsonl and TensorBoard events."""
 
 import json
 import logging
@@ -18,17 +18,17 @@ _LOG = logging.getLogger(__name__)
 
 
 class MetricWriter:
-    """Writes the metrics of a run; in a process that is not the first it stays silent."""
+    """Writes the metrics of a run; only the first process writes."""
 
     def __init__(
         self, workdir: Path, *, first_step: int, num_steps: int, batch_size: int, active: bool
     ) -> None:
-        """Open the files of a run that begins after ``first_step`` steps.
+        """Open the files of a run that starts after ``first_step`` steps.
 
         Lines of an earlier run past that step are dropped: they will be written again.
 
         Raises:
-            UserError: another process writes the metrics of this folder.
+            UserError: Another process writes the metrics of this folder.
         """
         self._num_steps = num_steps
         self._batch_size = batch_size
@@ -67,7 +67,7 @@ class MetricWriter:
             self._bar.update(step - self._bar.n)
 
     def training(self, step: int, metrics: Mapping[str, float], losses: str) -> None:
-        """Write the metrics of training step ``step`` (1 for the first), its losses in words."""
+        """Write the metrics of training step ``step`` (1-based), with its losses as text."""
         seconds = self._clock.seconds_per_step(step)
         metrics = dict(metrics)
         line = f"step {step}/{self._num_steps}  {losses}"
@@ -79,7 +79,7 @@ class MetricWriter:
         self._say(line)
 
     def judgement(self, step: int, judgement: Judgement | None) -> None:
-        """Write what a look at the model after ``step`` steps gave."""
+        """Write the result of an evaluation after ``step`` steps."""
         if judgement is not None:
             self._write(step, judgement.phase, judgement.metrics)
             for line in judgement.lines:
@@ -105,7 +105,7 @@ class MetricWriter:
 
 
 class _StepClock:
-    """Mean time of the steps since it was last asked, compilation and evaluations left out."""
+    """Mean step time since the last reading, without compilation and evaluations."""
 
     def __init__(self, first_step: int) -> None:
         self._first_step = first_step
@@ -113,7 +113,7 @@ class _StepClock:
         self._since: float | None = None
 
     def restart(self, step: int) -> None:
-        # Nothing is timed from before the first step of a run: that one compiles.
+        # Timing starts after the first step of a run, which compiles.
         self._step = step
         self._since = time.perf_counter() if step > self._first_step else None
 

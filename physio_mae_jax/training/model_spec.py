@@ -1,4 +1,4 @@
-"""What a checkpoint says of its model: enough to build it again and to feed it, without a config.
+"""Description of a model in its checkpoint: enough to build and feed it without a config.
 
 Written by ``experiment.pretraining`` into every checkpoint, read wherever a trained model is used.
 """
@@ -19,7 +19,7 @@ from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
 from physio_mae_jax.training.pretrain_step import init_params
 
-# Sizes beyond which a contract is a mistake or a trap: making the model would take hours.
+# Sizes beyond which a contract is a mistake or an attack: building the model would take hours.
 _MAX_SIZES = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
 _MAX_SCALOGRAM = 1 << 27
 
@@ -29,11 +29,11 @@ class ModelSpec:
     """A pre-trained model and its input.
 
     Attributes:
-        model: shape and numerics.
-        objective: what it was trained to do.
-        contrastive: of weight 0 where it does not align modalities.
-        input: what a window of it is.
-        split: rule and hash of the subjects trained on.
+        model: Shape and numerics of the model.
+        objective: Objective it was trained with.
+        contrastive: Contrastive objective; weight 0 if it does not align modalities.
+        input: Specification of an input window.
+        split: Rule and hash of the split of the training subjects.
     """
 
     model: MaeConfig
@@ -44,24 +44,24 @@ class ModelSpec:
 
     @property
     def channel_independent(self) -> bool:
-        """True where it saw one channel at a time in training, so that none knows of others."""
+        """True if it was trained on single channels, without attention across channels."""
         return bool(self.contrastive.weight) or self.input.num_channels == 1
 
     def build(self) -> MaskedModel:
-        """Make the model, by operations that this machine has."""
+        """Build the model, with operations that this machine supports."""
         return build_model(self.model.for_platform(jax.default_backend()), self.contrastive)
 
     def new_params(self, key: jax.Array) -> Params:
-        """Make the parameters that training begins with."""
+        """Initialise the parameters."""
         channels = 1 if self.contrastive.weight else 2
         return init_params(self.build(), self.objective.mask, key, channels)
 
     def abstract_params(self) -> Any:
-        """Return names, shapes and types of its parameters, as ``jax.eval_shape`` gives them."""
+        """Return names, shapes and types of its parameters, as ``jax.eval_shape`` returns them."""
         return jax.eval_shape(self.new_params, jax.random.key(0))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the contract for a file."""
+        """Return the contract in JSON-able form."""
         parts = {
             name: dataclasses.asdict(getattr(self, name))
             for name in ("model", "objective", "contrastive")
@@ -73,12 +73,12 @@ class ModelSpec:
         """Invert ``to_json``.
 
         Args:
-            content: decoded JSON.
-            where: whose contract it is, for the error.
+            content: Decoded JSON.
+            where: Origin of the contract, for the error.
 
         Raises:
-            DataError: it is not of a pre-trained model, is of another version of this program, or
-                a value of it cannot be; the message names the value.
+            DataError: It is not of a pre-trained model, is of another version of this program, or
+                has an invalid value; the message names the value.
         """
         way_out = "name a run of configs/pretrain.py, or copy this one again."
         contract = typed(cls, content, f"the contract of {where}", way_out)
@@ -89,7 +89,7 @@ class ModelSpec:
 
 
 def _contradiction(contract: ModelSpec) -> str:
-    """Say what of a contract cannot be; '' where all can."""
+    """Describe an invalid value of a contract; '' if all are valid."""
     for name in ("sampling_rate_hz", "num_samples"):
         model, given = getattr(contract.model, name), getattr(contract.input, name)
         if model != given:
@@ -106,7 +106,7 @@ def _contradiction(contract: ModelSpec) -> str:
 
 
 def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
-    """Make the model that these settings train."""
+    """Build the model for pre-training with these settings."""
     if not contrastive.weight:
         return MaskedAutoencoder(cfg)
     return ContrastiveAutoencoder(

@@ -1,4 +1,4 @@
-"""Turning a request to stop into something that the loop reads between two steps."""
+"""Conversion of a stop request to a flag that the loop reads between steps."""
 
 import signal
 from types import FrameType, TracebackType
@@ -13,13 +13,13 @@ from physio_mae_jax.training.sharding import batch_sharding, replicated
 
 
 class PreemptionHandler:
-    """While entered, SIGINT and SIGTERM ask for a stop instead of ending the program.
+    """While entered, SIGINT and SIGTERM request a stop instead of ending the program.
 
-    Any process of a run may be asked; all of them stop after the same step. A second signal acts as
-    it did before, for whoever cannot wait.
+    Any process of a run may receive the request; all of them stop after the same step. A second
+    signal has its previous effect, to stop at once.
 
-    Not JAX's own preemption service: it agrees on a step counted from the start of a process, and
-    forgets a request that comes before the first step of a run that goes on from a later one.
+    JAX's own preemption service is not used: it counts the agreed step from the start of a process,
+    and drops a request that arrives before the first step of a run resumed from a later one.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -46,14 +46,14 @@ class PreemptionHandler:
 
     @property
     def reason(self) -> str:
-        """Name the signal, or say that another process had it."""
+        """Name of the signal, or a note that another process received it."""
         return self._asked_by or "a signal to another process"
 
     def is_due(self) -> bool:
-        """Say whether to stop after this step; all processes ask after each step.
+        """Return whether to stop after this step; all processes call this after each step.
 
-        Several processes vote, which takes no time since the votes of the step before are counted:
-        by then that step has been waited for anyway.
+        With several processes the votes of the previous step are counted, which adds no delay: by
+        then that step has completed anyway.
         """
         if jax.process_count() == 1:
             return bool(self._asked_by)

@@ -1,4 +1,4 @@
-"""Pre-training as the loop sees it: the step, held-out errors, and pictures."""
+"""Pre-training as a job of the loop: the step, held-out errors, and figures."""
 
 import dataclasses
 import functools
@@ -37,13 +37,13 @@ class PretrainJob:
     """Pre-train an autoencoder; a ``loop.Job``.
 
     Attributes:
-        workdir: absolute folder of the pictures.
-        task: model, objective and optimizer.
-        mesh: of devices.
-        validation: batches of this process to measure errors on.
-        held_out: False where those are of recordings trained on, since none are held out.
-        recordings: of the source, by which batches name their windows.
-        channels: of the windows of a recording.
+        workdir: Absolute path of the folder of the figures.
+        task: Model, objective and optimizer.
+        mesh: Device mesh the batch is sharded over.
+        validation: Batches of this process to evaluate errors on.
+        held_out: False if these are of training recordings, since none are held out.
+        recordings: Recordings of the source, by which batches name their windows.
+        channels: Channels of the windows of a recording.
     """
 
     workdir: Path
@@ -56,15 +56,15 @@ class PretrainJob:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Entries of a batch that go to the devices."""
+        """Entries of a batch that are copied to the devices."""
         return MODEL_INPUTS
 
     def init_state(self, key: jax.Array) -> TrainState:
-        """Make a new state."""
+        """Initialise a state."""
         return init_state(self.task, key)
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
-        """Make a new state on the devices of a mesh."""
+        """Initialise a state on the devices of a mesh."""
         return initialise(self.init_state, key, mesh)
 
     def compile_step(self, mesh: Mesh) -> Step:
@@ -72,14 +72,14 @@ class PretrainJob:
         return compile_train_step(self.task, mesh)
 
     def format_losses(self, metrics: dict[str, float]) -> str:
-        """Word the losses of a step."""
+        """Format the losses of a step."""
         return (
             f"loss {metrics['loss']:.4f}  scalogram {metrics['scalogram_loss']:.4f}  "
             f"waveform {metrics['waveform_loss']:.4f}"
         )
 
     def judge(self, state: TrainState, step: int) -> Judgement:
-        """Measure errors beside those of the baselines; draw a window and the curves so far."""
+        """Evaluate errors and those of the baselines; draw a window and the learning curves."""
         errors = evaluate(self._measure, state.params, self.validation, self.mesh)
         if step:
             self._draw(state, step)
@@ -94,7 +94,7 @@ class PretrainJob:
         return Judgement("validation" if self.held_out else "trained_on", errors, lines)
 
     def should_stop(self, step: int) -> bool:
-        """Return False: every step is made."""
+        """Return False: pre-training has no early stopping."""
         return False
 
     def plot_learning_curves(self) -> None:

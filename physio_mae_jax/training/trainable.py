@@ -1,4 +1,4 @@
-"""What the loop trains, as it sees it: ``pretrain_job.PretrainJob`` or ``supervised_job``'s."""
+"""Interface of a job of the loop: ``pretrain_job.PretrainJob`` or ``supervised_job``'s."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -13,19 +13,19 @@ Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
 class Job(Protocol):
-    """One kind of training; its parts are pure but for ``judge`` and ``plot_learning_curves``."""
+    """One kind of training; its methods are pure except ``judge`` and ``plot_learning_curves``."""
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Entries of a batch that go to the devices."""
+        """Entries of a batch that are copied to the devices."""
         ...
 
     def init_state(self, key: jax.Array) -> TrainState:
-        """Make a state; traceable, for its shapes."""
+        """Initialise a state; traceable, for its shapes."""
         ...
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
-        """Make the state that a new run begins with, on the devices of a mesh."""
+        """Initialise the state of a new run on the devices of a mesh."""
         ...
 
     def compile_step(self, mesh: Mesh) -> Step:
@@ -33,17 +33,17 @@ class Job(Protocol):
         ...
 
     def judge(self, state: TrainState, step: int) -> Judgement | None:
-        """Look at the model after ``step`` steps, and write pictures; None where not yet."""
+        """Evaluate the model after ``step`` steps, and draw figures; None if not yet possible."""
         ...
 
     def should_stop(self, step: int) -> bool:
-        """Say whether training ends after ``step`` steps, there being nothing more to gain."""
+        """Return whether training stops early after ``step`` steps."""
         ...
 
     def plot_learning_curves(self) -> None:
-        """Draw the metrics reported so far."""
+        """Plot the metrics reported so far."""
         ...
 
     def format_losses(self, metrics: dict[str, float]) -> str:
-        """Word the losses of a step."""
+        """Format the losses of a step."""
         ...

@@ -1,8 +1,8 @@
-"""Many runs below one folder, shared out to processes that need not know of each other.
+"""Many runs below one folder, distributed over independent processes.
 
-Whoever finds a run that is neither finished nor claimed claims it. A claim is a lock that the
-system takes back when its process ends, however it ends, so nothing is left to clean up, and the
-same command goes on where it stopped.
+Each process claims a run that is neither finished nor claimed. A claim is a lock that the
+operating system releases when its process ends in any way, so no cleanup is needed, and the same
+command resumes an interrupted run.
 """
 
 import logging
@@ -19,7 +19,7 @@ from physio_mae_jax.training.work_folder import claim
 
 _LOG = logging.getLogger(__name__)
 _SECONDS_BETWEEN_LOOKS = 1.0
-# Of the memory of a GPU, what its workers share; the rest is for CUDA itself.
+# Fraction of the memory of a GPU that its workers share; the rest is for CUDA itself.
 _SHARED_MEMORY = 0.9
 
 
@@ -27,8 +27,8 @@ class Entry(NamedTuple):
     """One of many runs.
 
     Attributes:
-        name: its folder below that of all.
-        run: does it in the folder it is given, and goes on where an earlier process stopped.
+        name: Name of its folder below the common one.
+        run: Performs the run in the given folder, and resumes where an earlier process stopped.
     """
 
     name: str
@@ -36,19 +36,19 @@ class Entry(NamedTuple):
 
 
 def run_jobs(parent: Path, entries: Sequence[Entry], is_done: Callable[[Path], bool]) -> None:
-    """Run every entry that is not done and that no other process is at.
+    """Run every entry that is neither done nor claimed by another process.
 
     Args:
-        parent: folder of all of them.
-        entries: in the order they are tried.
-        is_done: of a folder.
+        parent: Folder that contains all of them.
+        entries: Entries in the order they are tried.
+        is_done: Returns whether the run in a folder is done.
     """
     for entry in entries:
         folder = parent / entry.name
         if is_done(folder):
             continue
         with claim(folder) as is_mine:
-            # Looked at again: another process may have finished it before the lock was ours.
+            # Checked again: another process may have finished it before the lock was acquired.
             if is_mine and not is_done(folder):
                 _LOG.info("%s begins", entry.name)
                 entry.run(folder)
@@ -61,13 +61,13 @@ def run_workers(
     """Start this command again as several processes, and wait for all of them.
 
     Args:
-        parent: folder of all entries; the output of worker k goes to ``workers/k.log`` in it.
-        num_workers: processes. Where there are several GPUs they take turns in having one each.
-        worker_flags: added to the command, so that a worker runs entries and nothing else.
-        count: entries that are done, for the progress that is told.
+        parent: Folder of all entries; the output of worker k goes to ``workers/k.log`` in it.
+        num_workers: Number of processes. Several GPUs are assigned to them in turn, one each.
+        worker_flags: Flags added to the command, so that a worker only runs entries.
+        count: Returns the number of entries done, for progress messages.
 
     Raises:
-        UserError: a worker failed; the others go on to their end first.
+        UserError: A worker failed; the others finish first.
     """
     logs = [parent / "workers" / f"{k}.log" for k in range(num_workers)]
     logs[0].parent.mkdir(parents=True, exist_ok=True)
@@ -78,7 +78,7 @@ def run_workers(
         with path.open("w", encoding="utf-8") as log:
             environment = {**os.environ, **_share_of_gpu(k, num_workers, gpus)}
             if gpus:
-                environment.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # the share's old name
+                environment.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # former name
             started = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment
             )
@@ -93,13 +93,13 @@ def run_workers(
         last = logs[failed[0]].read_text(encoding="utf-8").strip().splitlines()[-1:]
         raise UserError(
             f"{len(failed)} of {num_workers} workers failed; the first one's last line is "
-            f"{(last or ['empty'])[0]!r}, all of it is in {logs[failed[0]]}. The same command goes "
-            "on with what is not done."
+            f"{(last or ['empty'])[0]!r}, all of it is in {logs[failed[0]]}. The same command "
+            "resumes with what is not done."
         )
 
 
 def _wait(workers: Sequence[subprocess.Popen[bytes]], count: Callable[[], int]) -> None:
-    """Wait for all, telling how many entries are done whenever that changes."""
+    """Wait for all; log the number of done entries whenever it changes."""
     told = -1
     while True:
         running = any(worker.poll() is None for worker in workers)
@@ -112,7 +112,7 @@ def _wait(workers: Sequence[subprocess.Popen[bytes]], count: Callable[[], int]) 
 
 
 def _share_of_gpu(worker: int, num_workers: int, gpus: Sequence[str]) -> Mapping[str, str]:
-    """Return the environment that gives a worker one GPU, and its share of that GPU's memory."""
+    """Return the environment that assigns a worker one GPU and a fraction of its memory."""
     if not gpus:
         return {}
     neighbours = -(-num_workers // len(gpus))
@@ -123,7 +123,7 @@ def _share_of_gpu(worker: int, num_workers: int, gpus: Sequence[str]) -> Mapping
 
 
 def _visible_gpus() -> list[str]:
-    """Return the NVIDIA GPUs of this machine without taking memory on any, as JAX would."""
+    """List the NVIDIA GPUs of this machine without allocating memory on them, as JAX would."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
     query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
