@@ -324,13 +324,13 @@ class TestTheCommandLine:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["ptbxl", "--name=x", "--out=o"], "--name is for files of your own"),
-            (["mitbih", "--manifest=x", "--out=o"], "--manifest is for files of your own"),
-            (["mitbih", "--draft_manifest"], "--draft_manifest is for files of your own"),
+            (["ptbxl", "--name=x", "--out=o"], "--name is only for your own files"),
+            (["mitbih", "--manifest=x", "--out=o"], "--manifest is only for your own files"),
+            (["mitbih", "--draft_manifest"], "--draft_manifest is only for your own files"),
             (["folder", "--out=o"], "needs a name"),
             (["folder", "--name=x"], "--out is missing"),
-            (["folder/x", "--name=x", "--out=o"], "is for files of your own"),
-            (["nothing", "--out=o"], "'folder' prepares recordings of your own"),
+            (["folder/x", "--name=x", "--out=o"], "is only for your own files"),
+            (["nothing", "--out=o"], "'folder' prepares your own recordings"),
         ],
     )
     def test_flags_that_do_not_belong(

@@ -269,7 +269,7 @@ BROKEN = {
         damage_header,
         r"3: .*00003_lr\.hea names the signal file '00003_lr\.dat', which",
     ),
-    "checksum": (damage_sum, r"3: .*signal '\w+' have the checksum \d+, its header says \d+"),
+    "checksum": (damage_sum, r"3: .*signal '\w+' have the checksum \d+, its header states \d+"),
     "no samples": (damage_length, r"3: .*00003_lr\.(hea|dat)"),
     "rate": (damage_rate, r"3: .*has 250 samples a second where 100 are expected"),
 }
@@ -287,7 +287,7 @@ def test_a_broken_recording_is_named_and_nothing_is_written_unless_it_is_skipped
     assert find_prepared(tmp_path / "out", "ptbxl") is None
     builder, report = prepare(source, tmp_path / "out", on_invalid="skip")
     assert len(report.records) == 8
-    assert "left out because" in report.table()
+    assert "skipped because" in report.table()
     stored = json.loads((Path(builder.data_dir) / "report.json").read_text())
     assert stored["left_out"][0]["record_id"] == "3"
 
@@ -368,7 +368,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(source, tmp_
         replace(old, new)
 
     monkeypatch.setattr(shards.os, "replace", full)
-    with pytest.raises(UserError, match=r"No space left on device.*goes on where it was"):
+    with pytest.raises(UserError, match=r"No space left on device.*resumes where it stopped"):
         prepare(source, tmp_path)
     monkeypatch.undo()
     assert find_prepared(tmp_path, "ptbxl") is None
@@ -431,7 +431,7 @@ def test_unknown_names_are_told_with_those_near():
         layout_of("ptbx")
     with pytest.raises(ConfigError, match=r"there is ptbxl/100hz, ptbxl/500hz"):
         layout_of("ptbxl/250hz")
-    with pytest.raises(ConfigError, match="--workers=0"):
+    with pytest.raises(ConfigError, match="--workers must be from 1 to"):
         in_processes(0)
     assert {"ptbxl", "mitbih"} <= set(LAYOUTS)
 

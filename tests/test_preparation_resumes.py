@@ -161,7 +161,7 @@ class TestWorkers:
 
     @pytest.mark.parametrize("count", [0, -3, 10**9])
     def test_impossible_numbers(self, count):
-        with pytest.raises(ConfigError, match=rf"--workers={count}; from 1 to 1,024"):
+        with pytest.raises(ConfigError, match=rf"--workers must be from 1 to 1,024; got {count}"):
             in_processes(count)
 
     def test_one_that_is_killed_is_told(self):

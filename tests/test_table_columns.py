@@ -163,7 +163,7 @@ class TestColumns:
             caplog.clear()
             write_table(tmp_path, kind, signals(sample=numbers), channels=["II"])
             open_folder(tmp_path)
-            assert ("'sample' leaves numbers out at 1 places" in caplog.text) == bool(lost)
+            assert ("'sample' skips numbers at 1 positions" in caplog.text) == bool(lost)
 
     def test_one_warning_for_a_folder(
         self, kind: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

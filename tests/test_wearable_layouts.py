@@ -360,9 +360,9 @@ def test_hostile_wesad_pickles(tmp_path):
     layout = layout_of("wesad")
     content = wesad_content()
     for changes, match in (
-        ({"subject": "S3"}, "says that its subject is 'S3'; 'S2' is expected"),
+        ({"subject": "S3"}, "has subject 'S3'; its file name has 'S2'"),
         ({"label": content["label"] + 5}, "label 8 occurs; labels of WESAD are 0 to 7"),
-        ({"label": content["label"] * 0.5}, "no list of whole numbers"),
+        ({"label": content["label"] * 0.5}, "must be a 1-D array of integers"),
         ({"signal": {"wrist": {}}}, "has no 'chest' where one is expected; it has wrist"),
         ({"signal": {"chest": {"ECG": np.zeros((9, 2))}}}, r"ECG of the chest has shape \(9, 2\)"),
         ({"signal": {"chest": {"ECG": [1.0]}}}, "ECG is a list; an array of numbers"),

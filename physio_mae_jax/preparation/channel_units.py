@@ -39,7 +39,7 @@ def one_unit_a_channel(
 def convert_units(
     signal: np.ndarray, channels: Sequence[str], units: Sequence[str], wanted: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Bring the channels of a recording to their units, in place.
+    """Convert the channels of a recording to their units, in place.
 
     Args:
         signal: Samples [M, n] float32.

@@ -55,7 +55,7 @@ class _Https(urllib.request.HTTPSHandler):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, and tells the user's headers to no other server."""
+    """Follows redirects and sends the user's headers to no other server."""
 
     def __init__(self, headers: Sequence[tuple[str, str]]) -> None:
         self._headers = headers
@@ -86,7 +86,7 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def opener(headers: Sequence[tuple[str, str]]) -> urllib.request.OpenerDirector:
-    """Make what opens URLs, with the proxies of the environment.
+    """Return a URL opener that uses the proxies of the environment.
 
     Args:
         headers: (name, value) pairs, resent only where a redirect stays on the same server.

@@ -1,7 +1,7 @@
 """Raw data from a server: every file of a checksum list, several at a time, resumed and checked.
 
 A file arrives as ``<name>.part`` and gets its name once its checksum is right; so what bears its
-name is whole, and the same command goes on where an interrupted one was.
+name is whole, and the same command resumes an interrupted one.
 """
 
 import concurrent.futures
@@ -33,7 +33,7 @@ _LOCK = ".download.lock"
 PAUSES_S: tuple[float, ...] = (1, 2, 4, 8, 16)
 # Attempts that brought so much count as none, or a large file could not be had over a bad line.
 _PROGRESS_BYTES = 2**20
-# Of a file whose length the server does not say: it may have no end.
+# For a file whose length the server does not state: it may be endless.
 MOST_UNSTATED_BYTES = 2**28
 _SHOWN = 5
 
@@ -87,7 +87,7 @@ def download(
         UserError: the files cannot be written, or the server cannot be reached.
     """
     if num_workers < 1:
-        raise ConfigError(f"--download_workers={num_workers}; at least one is needed.")
+        raise ConfigError(f"--download_workers must be >= 1; got {num_workers}.")
     begun = time.perf_counter()
     run = _Run(Server(url, headers), folder, progress)
     with _locked(folder):
@@ -99,8 +99,8 @@ def download(
         raise DataError(
             f"{len(altered)} files of {folder} do not have the checksum of {CHECKSUM_LIST}: "
             f"{', '.join(altered[:_SHOWN])}{more}. They were changed or damaged after they came, "
-            "or are of another version. Delete or move them to have them fetched again, or leave "
-            "--download out to use them as they are."
+            "or are of another version. Delete or move them to download them again, or omit "
+            "--download to use them as they are."
         )
     counts = list(outcomes.values())
     return DownloadSummary(
@@ -136,7 +136,7 @@ class _Run:
                 waiting[done]: done.result() for done in concurrent.futures.as_completed(waiting)
             }
         finally:
-            # What is under way stops within a block; its bytes are kept.
+            # Running downloads stop within a block; their bytes are kept.
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -163,8 +163,8 @@ class _Run:
             if not part.exists():
                 raise DataError(
                     f"{self.server.url_of(name)} does not have the checksum {checksum} that "
-                    f"{CHECKSUM_LIST} says; what came was deleted. Run the same command again; if "
-                    "it happens again the server's file is damaged or of another version."
+                    f"{CHECKSUM_LIST} states; the file was deleted. Run the same command again; "
+                    "if it happens again the server's file is damaged or of another version."
                 )
             os.replace(part, target)
         return "fetched"
@@ -189,9 +189,9 @@ class _Run:
         """Append what follows ``start``, or write all where the server cannot begin there."""
         with self.server.open(name, start) as response:
             if response is None:
-                return  # The server has no more; the checksum will tell whether that is right.
+                return  # The server has no more; the checksum shows whether the file is complete.
             expected = response.expected_bytes
-            self._refuse_too_much(name, part, response)
+            self._reject_too_much(name, part, response)
             with _writing(part), part.open("ab" if response.start else "wb") as file:
                 size = response.start
                 while block := response.read_block():
@@ -212,8 +212,8 @@ class _Run:
         if expected is not None and size < expected:
             raise TransientError(f"the connection ended after {size} of {expected} bytes")
 
-    def _refuse_too_much(self, name: str, part: Path, response: Response) -> None:
-        """Refuse a file that does not fit onto the disk before any of it is written."""
+    def _reject_too_much(self, name: str, part: Path, response: Response) -> None:
+        """Reject a file that does not fit onto the disk before any of it is written."""
         with _writing(part):
             free = shutil.disk_usage(part.parent).free
         if response.expected_bytes is not None and response.expected_bytes - response.start > free:
@@ -224,7 +224,7 @@ class _Run:
             )
 
     def _patiently(self, name: str, attempt: Callable[[], _T], size: Callable[[], int]) -> _T:
-        """Call ``attempt`` until it succeeds, with pauses, as long as there is hope.
+        """Call ``attempt`` until it succeeds, with pauses, up to the maximum number of attempts.
 
         Args:
             name: File name, for messages.
@@ -263,7 +263,7 @@ def _writing(path: Path) -> Iterator[None]:
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}. "
             f"{'Free some space' if full else 'Make the folder writable'} or choose another "
-            "--source; what came is kept, and the same command goes on."
+            "--source; what came is kept, and the same command resumes."
         ) from error
 
 

@@ -1,7 +1,7 @@
 """A recording as tfds examples.
 
-Each example is one stretch of one recording, so that a window of a long recording is read without
-the rest of it. It is whole in itself: ids, channels, units, rate and labels are in each.
+Each example is one segment of one recording, so that a window of a long recording is read without
+the rest of it. It is self-contained: ids, channels, units, rate and labels are in each.
 """
 
 from collections.abc import Sequence

@@ -22,10 +22,10 @@ _TIMEOUT_S = 30.0
 SLOW_S = 60.0
 SLOW_BYTES = 2**16
 _BLOCK_BYTES = 2**18
-_MOST_LIST_BYTES = 2**28
+_MAX_LIST_BYTES = 2**28
 _HEADER = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+):\s*([^\r\n]+)")
-_MOST_DIGITS = 18
-_CONTENT_RANGE = re.compile(rf"bytes (\d{{1,{_MOST_DIGITS}}})-")
+_MAX_DIGITS = 18
+_CONTENT_RANGE = re.compile(rf"bytes (\d{{1,{_MAX_DIGITS}}})-")
 _TRANSIENT_STATUS = (408, 425, 429)
 
 
@@ -56,8 +56,8 @@ class Response:
                 raise TransientError("the server answered with another part of the file")
             self.start = asked_start
         length = raw.headers.get("Content-Length", "")
-        if len(length) > _MOST_DIGITS:
-            raise TransientError(f"the server says a length of {len(length)} digits")
+        if len(length) > _MAX_DIGITS:
+            raise TransientError(f"the server states a length of {len(length)} digits")
         self.expected_bytes = self.start + int(length) if length.isdecimal() else None
 
     def read_block(self) -> bytes:
@@ -99,7 +99,7 @@ class Server:
         return f"{self._base}/{urllib.parse.quote(name)}"
 
     def read(self, name: str) -> bytes:
-        """Return a small file whole.
+        """Return the content of a small file.
 
         Raises:
             TransientError: another attempt may succeed.
@@ -112,7 +112,7 @@ class Server:
             while block := response.read_block():
                 blocks.append(block)
                 size += len(block)
-                if size > _MOST_LIST_BYTES:
+                if size > _MAX_LIST_BYTES:
                     raise DataError(f"{self.url_of(name)} is too long for a list of files.")
             if response.expected_bytes is not None and size < response.expected_bytes:
                 raise TransientError("the connection ended early")
@@ -148,7 +148,7 @@ class Server:
 
 @contextlib.contextmanager
 def _transient() -> Iterator[None]:
-    """Tell failures of the connection that may pass from those that will not."""
+    """Distinguish transient failures of the connection from permanent ones."""
     try:
         yield
     except (urllib.error.HTTPError, UserError, TransientError):
@@ -169,13 +169,13 @@ def _transient() -> Iterator[None]:
     except (ValueError, OverflowError) as error:
         # Of an address that it redirects to, or of a line that is no HTTP.
         raise DataError(
-            f"the server answers with what is no HTTP ({printable(error)}); correct the URL of "
+            f"the answer of the server is not HTTP ({printable(error)}); correct the URL of "
             "--download, or fetch the files by other means."
         ) from error
 
 
 def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
-    """Word an answer of the server that is an error."""
+    """Return the exception for an error response of the server."""
     code = error.code
     if code in (http.client.NOT_FOUND, http.client.GONE):
         return DataError(

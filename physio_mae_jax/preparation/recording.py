@@ -50,7 +50,7 @@ class LabelTask:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Annotations:
-    """Labelled places of a recording, in samples of its signal.
+    """Labelled positions of a recording, in samples of its signal.
 
     Attributes:
         start, stop: Sample range of each annotation [E] int64; an event has ``stop = start + 1``.
@@ -113,8 +113,8 @@ class Recording:
     def __post_init__(self) -> None:
         if self.signal.ndim != 2 or len(self.signal) != len(self.channels):
             raise DataError(
-                f"a signal of shape {self.signal.shape} was given {len(self.channels)} channel "
-                f"names ({', '.join(self.channels)}); one row a channel is expected."
+                f"a signal of shape {self.signal.shape} has {len(self.channels)} channel names "
+                f"({', '.join(self.channels)}); expected one row a channel."
             )
         if len(set(self.channels)) != len(self.channels):
             raise DataError(f"channel names are not unique: {', '.join(self.channels)}.")
@@ -123,7 +123,7 @@ class Recording:
 class Layout(abc.ABC):
     """How a data set lies on disk; picklable, since worker processes read with it.
 
-    A subclass says the following as class attributes or properties.
+    A subclass defines the following as class attributes or properties.
     """
 
     @property
@@ -206,7 +206,7 @@ def refuse_duplicates(refs: Sequence[RecordRef], where: str) -> None:
         if ref.record_id in seen:
             raise DataError(
                 f"{where}: record id {ref.record_id!r} occurs twice ({', '.join(ref.files)} and "
-                f"{', '.join(seen[ref.record_id].files)}); every recording needs an id of its own."
+                f"{', '.join(seen[ref.record_id].files)}); every recording needs its own id."
             )
         seen[ref.record_id] = ref
 

@@ -42,7 +42,7 @@ def layout_of(name: str) -> Layout:
         hint = f" Did you mean {near[0]!r}?" if near else ""
         raise ConfigError(
             f"data set {base!r} is not known; choose one of {', '.join(LAYOUTS)}.{hint} "
-            "'folder' prepares recordings of your own."
+            "'folder' prepares your own recordings."
         )
     variants = LAYOUTS[base]
     if variant and variant not in variants:

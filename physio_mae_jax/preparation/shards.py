@@ -1,4 +1,4 @@
-"""Writing some recordings of a data set as one array_record file, whole or not at all."""
+"""Writing some recordings of a data set as one array_record file, atomically."""
 
 import dataclasses
 import json
@@ -44,7 +44,7 @@ class ShardTask:
 
     @property
     def summary_path(self) -> Path:
-        """The file beside the shard, written last: where it exists the shard is whole."""
+        """The file beside the shard, written last: where it exists the shard is complete."""
         return self.path.with_name(self.path.name + ".json")
 
 
@@ -111,7 +111,7 @@ def write_shard(task: ShardTask) -> ShardSummary:
 
 
 def read_summary(task: ShardTask) -> ShardSummary | None:
-    """Return what a shard holds; None where it is not whole."""
+    """Return what a shard holds; None where it is not complete."""
     try:
         values = read_json(task.summary_path, "prepare the data set again.", _MAX_SUMMARY_BYTES)
         whole = values["file_bytes"] == task.path.stat().st_size
@@ -169,10 +169,10 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
 def _readable(
     task: ShardTask, refusals: list[RejectedRecording]
 ) -> Iterator[tuple[RecordRef, Recording]]:
-    """Read the recordings one after another, adding those that are of no use to ``refusals``."""
+    """Read the recordings one after another, adding unusable ones to ``refusals``."""
     for ref in task.refs:
 
-        def refuse(reason: str, detail: str, ref: RecordRef = ref) -> None:
+        def reject(reason: str, detail: str, ref: RecordRef = ref) -> None:
             refusals.append(
                 RejectedRecording(
                     record_id=ref.record_id, files=ref.files, reason=reason, detail=detail
@@ -182,18 +182,18 @@ def _readable(
         try:
             recording = task.layout.read(task.source, ref)
         except DataError as error:
-            refuse(UNREADABLE, str(error))
+            reject(UNREADABLE, str(error))
             continue
         except MemoryError:
-            raise  # says nothing of the file
+            raise  # Unrelated to the content of the file.
         except Exception as error:
             # One broken file of thousands must not end the work; it is reported like the others.
-            refuse(UNREADABLE, f"{', '.join(ref.files)}: {type(error).__name__}: {error}")
+            reject(UNREADABLE, f"{', '.join(ref.files)}: {type(error).__name__}: {error}")
             continue
         if recording.signal.shape[1] == 0:
-            refuse(EMPTY, f"{', '.join(ref.files)} holds no samples")
+            reject(EMPTY, f"{', '.join(ref.files)} holds no samples")
         elif not _changes(recording):
-            refuse(DEAD, f"{', '.join(ref.files)}: every channel is constant or missing")
+            reject(DEAD, f"{', '.join(ref.files)}: every channel is constant or missing")
         else:
             yield ref, recording
 

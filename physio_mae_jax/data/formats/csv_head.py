@@ -2,8 +2,8 @@
 
 Before the line of names there may be ``sep=;``, comments, and lines of keys and values; below it a
 line of units. Without names a single column is known where keys tell what it is, as in the export
-of an Apple Watch. Nothing of what stands there but names of columns ever gets into a message: it
-may be the name of a person.
+of an Apple Watch. Of this text only column names ever get into a message: it
+may be the name of a subject.
 """
 
 import csv
@@ -25,14 +25,14 @@ from physio_mae_jax.data.formats.time_text import kind_of_text
 from physio_mae_jax.errors import DataError
 
 MOST_COLUMNS = 4096
-_MOST_LINES = 200
-_MOST_CHARS = 4_000_000
-_MOST_PREAMBLE = 120
+_MAX_LINES = 200
+_MAX_CHARS = 4_000_000
+_MAX_PREAMBLE = 120
 _LONGEST_NAME = 500
 # Keys and values are short; expressions are not tried on more.
 _KEY_CHARS = 300
-_MOST_CELLS = 20_000
-# Lines by which a line of names is judged.
+_MAX_CELLS = 20_000
+# Lines by which a line of names is evaluated.
 _JUDGED = 20
 _COMMENT = re.compile(r"\s*[\"']?(?:%|#|//)")
 _SEPARATOR = re.compile(r"[\"']?sep=(.)[\"']?\s*", re.IGNORECASE)
@@ -50,7 +50,7 @@ _LEAD_KEY = re.compile(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CsvHead:
-    """What stands above the samples of a table.
+    """Head of a table, above its samples.
 
     Attributes:
         names: Column names; one empty name where a single column is not named.
@@ -85,7 +85,7 @@ def read_head(path: Path) -> CsvHead:
 
 
 def is_number(cell: str) -> bool:
-    """Say whether a cell is a number with a decimal point."""
+    """Return whether a cell is a number with a decimal point."""
     try:
         float(cell)
     except ValueError:
@@ -98,7 +98,7 @@ def _first_lines(text: CheckedText) -> list[str]:
     for line in text:
         lines.append(line.rstrip("\r\n"))
         chars += len(line)
-        if len(lines) >= _MOST_LINES or (chars > _MOST_CHARS and len(lines) > 1):
+        if len(lines) >= _MAX_LINES or (chars > _MAX_CHARS and len(lines) > 1):
             break
     return lines
 
@@ -140,7 +140,7 @@ def _find_names(
 ) -> tuple[int, list[str], str] | None:
     """Find the line of names: its place, the names, and the delimiter."""
     comment = None
-    for place in range(start, min(len(lines), _MOST_PREAMBLE)):
+    for place in range(start, min(len(lines), _MAX_PREAMBLE)):
         line = lines[place]
         if not line.strip():
             continue
@@ -183,12 +183,12 @@ def _check_names(names: Sequence[str], path: Path) -> None:
 
 
 def _begins_with_number_sign(line: str) -> bool:
-    """Say whether '#' is the name of the first column, the number of the sample."""
+    """Return whether '#' is the name of the first column, the number of the sample."""
     return re.match(r"\s*[\"']?#[\"']?\s*[,;\t]", line) is not None
 
 
 def _is_key(line: str, names: Sequence[str]) -> bool:
-    """Say whether a line is a key and its value rather than names of two columns."""
+    """Return whether a line is a key and its value rather than names of two columns."""
     if len(names) != 2:
         return False
     line = line[:_KEY_CHARS]
@@ -218,7 +218,7 @@ def _are_names(names: Sequence[str], first: bool) -> bool:
 
 
 def _fits(names: Sequence[str], lines: Sequence[str], place: int, delimiter: str) -> bool:
-    """Say whether the lines below are samples of columns with these names."""
+    """Return whether the lines below are samples of columns with these names."""
     rows = [line for line in lines[place + 1 :] if line.strip()][: _JUDGED + 1]
     cells = [_cells(line, delimiter) for line in rows]
     if cells and _is_line_of_units(cells[0]):
@@ -269,14 +269,14 @@ def _next_filled(lines: Sequence[str], place: int) -> int:
 def _decimal(lines: Sequence[str], delimiter: str) -> str:
     commas = points = False
     cells = (unquoted(cell) for line in lines for cell in _cells(line, delimiter))
-    for cell in itertools.islice(cells, _MOST_CELLS):
+    for cell in itertools.islice(cells, _MAX_CELLS):
         commas = commas or _DECIMAL_COMMA.fullmatch(cell) is not None
         points = points or ("." in cell and is_number(cell))
     return "," if commas and not points else "."
 
 
 def _rate(lines: Sequence[str]) -> float | None:
-    """Return the rate that keys tell, None where there is none or more than one."""
+    """Return the rate stated by keys, None where there is none or more than one."""
     found = {
         float(match[1].replace(",", ".")) * (1000 if match[2] else 1)
         for match in (_RATE.search(line[:_KEY_CHARS]) for line in lines)
@@ -286,7 +286,7 @@ def _rate(lines: Sequence[str]) -> float | None:
 
 
 def _without_names(lines: Sequence[str], start: int, delimiter: str, path: Path) -> CsvHead:
-    """Understand a single column below keys and values, or say what is missing."""
+    """Interpret a single column below keys and values, or report what is missing."""
     filled = [line for line in lines[start:] if line.strip()]
     above = list(itertools.takewhile(lambda line: not _is_numbers(line, delimiter), filled))
     rest = filled[len(above) :]
@@ -297,7 +297,7 @@ def _without_names(lines: Sequence[str], start: int, delimiter: str, path: Path)
     single = all(map(_single_number, rest)) and (
         not comma or bool(lead) or any(";" in line for line in above)
     )
-    if rate and rest and len(above) < _MOST_PREAMBLE and single:
+    if rate and rest and len(above) < _MAX_PREAMBLE and single:
         unit = _value(_UNIT_KEY, above)
         return CsvHead(
             names=(lead if is_known_channel(lead) else "",),
@@ -322,7 +322,7 @@ def _without_names(lines: Sequence[str], start: int, delimiter: str, path: Path)
     raise DataError(
         f"{path} is no table of samples below the names of its columns: {found}. Put the names of "
         "the columns, such as \"time,II,PPG\", on the first line, state 'sampling_rate_hz' in a "
-        "manifest if there is no time, or leave the file out of the folder or manifest."
+        "manifest if there is no time, or exclude the file from the folder or manifest."
     )
 
 

@@ -1,4 +1,4 @@
-"""What a manifest says of labels, folds and attributes: fields of its entries, for preparation.
+"""Labels, folds and attributes of a manifest: fields of its entries, for preparation.
 
 Training on a folder has no use for them; ``preparation.layouts.folder`` has.
 """
@@ -20,7 +20,7 @@ FOLD = "fold"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Labelling:
-    """What is known of the recordings of an entry besides their samples; None where nothing is.
+    """Metadata of the recordings of an entry besides their samples; None where there is none.
 
     Attributes:
         label: Class of every record of the file.

@@ -1,4 +1,4 @@
-"""What files say of themselves and what is read from them: pure functions, no disk."""
+"""Facts that files state about themselves and what is read from them: no disk access."""
 
 import contextlib
 import dataclasses
@@ -30,24 +30,24 @@ def naming(path: Path, expected: str, errors: tuple[type[Exception], ...]) -> It
         errors: Exceptions that the library raises on broken files.
 
     Raises:
-        UnreadableError: in place of one of ``errors``; a DataError passes as it is.
+        UnreadableError: raised for any of ``errors``; a DataError passes unchanged.
     """
     try:
         yield
     except DataError:
         raise
     except errors as error:
-        # What this package found is told by its words alone.
+        # Errors of this package are complete without the name of their type.
         kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
         raise UnreadableError(
             f"{path} cannot be read ({kind}{str(error)[:300]}); expected "
-            f"{expected}. Write or copy it again, or leave it out of the folder or manifest."
+            f"{expected}. Write or copy it again, or exclude it from the folder or manifest."
         ) from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileFacts:
-    """What a file says of itself; None where it says nothing.
+    """What a file states about itself; None where it says nothing.
 
     Attributes:
         shape: Shape of the signal array as stored; None where no array could be singled out.
@@ -251,7 +251,7 @@ def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: i
 
 
 def lacks(facts: FileFacts, missing: Sequence[str]) -> str:
-    """Word what a file does not say of itself."""
+    """Return a text on the facts that a file does not state."""
     shape = f" (shape {facts.shape})" if facts.shape is not None else ""
     inside = f" (members: {', '.join(facts.members[:12])})" if facts.members else ""
     words = {

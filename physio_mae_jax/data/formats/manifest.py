@@ -28,14 +28,14 @@ Fields of the whole, which are the defaults of every entry:
   channels of one name, a list as long as the file has channels renames them in order. An object
   ``{"name in the file": "name to use"}`` takes those channels and renames them. Of a table any
   column of numbers may be listed.
-* ``units``             text for people; nothing is converted.
+* ``units``             free text; nothing is converted.
 * ``recordings``        the list of entries.
 
 * ``label_names``, ``fold_array``, ``attribute_arrays``  see below; the latter two are defaults of
   entries whose file ends in .npz.
 
 Fields of an entry: ``file`` (a path in the folder, or a glob; ``**`` descends, hidden files are
-left out), any of the defaults above, and
+skipped), any of the defaults above, and
 
 * ``array``           name of the npz member that holds the signal (else ``X`` or ``signal``).
 * ``axes``            what each axis of an array is: "record", "channel", "sample". Not given, the
@@ -97,7 +97,7 @@ NPZ_FIELDS = ("array", "record_array", "subject_array")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What a manifest says of one file or glob; None where it says nothing.
+    """What a manifest states about one file or glob; None where it says nothing.
 
     Attributes:
         label: Name of the entry in error messages.
@@ -131,7 +131,7 @@ class Entry:
 
     @property
     def members(self) -> dict[str, str]:
-        """Fields that name members of an npz -> what they say."""
+        """Fields that name members of an npz -> what they contain."""
         parts = ((self, NPZ_FIELDS), (self.labelling, LABELLING_MEMBERS))
         said = {key: getattr(part, key) for part, keys in parts for key in keys}
         return {key: str(value) for key, value in said.items() if value is not None}

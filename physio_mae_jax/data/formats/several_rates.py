@@ -1,9 +1,9 @@
-"""Bringing the channels of a file to the highest of their rates, a stretch at a time.
+"""Bringing the channels of a file to the highest of their rates, a segment at a time.
 
 A file of frames (the frames of WFDB, the data records of EDF) has a whole number of samples of each
-channel in a frame. Sample i of the highest rate lies at place i * slow / fast of a slower channel,
-and is interpolated linearly there: a stretch is exactly the slice of the whole. Behind its last
-sample a slower channel keeps that value.
+channel in a frame. Sample i of the highest rate lies at position i * slow / fast of a slower
+channel, and is interpolated linearly there: a segment is exactly the slice of the whole. Behind
+its last sample a slower channel keeps that value.
 """
 
 from collections.abc import Callable, Sequence
@@ -39,7 +39,7 @@ def read_at_highest_rate(
 
 
 def needed_stretch(slow: int, fast: int, length: int, start: int, stop: int) -> tuple[int, int]:
-    """Return the stretch of a slower channel that samples [start, stop) are made of.
+    """Return the segment of a slower channel that samples [start, stop) are made of.
 
     Args:
         slow, fast: Samples in a frame of this channel and of the fastest one.

@@ -1,10 +1,10 @@
-"""Which columns of a table are its channels: the one answer for CSV and parquet.
+"""Which columns of a table are its channels: the same rules for CSV and parquet.
 
 * What a manifest lists under ``channels`` is taken as it is.
 * A column whose name is in the vocabulary of channels is one, whatever it holds.
-* Columns of time and numbers of samples are none. They give the rate or are left out with a
+* Columns of time and numbers of samples are none. They give the rate or are skipped with a
   warning.
-* Labels, people and other codes, ramps, text, and columns of few values under a name that is not
+* Labels, subjects and other codes, ramps, text, and columns of few values under a name that is not
   known may be anything: the file then does not describe itself, and a manifest has to say.
 """
 
@@ -52,7 +52,7 @@ class TablePlan:
 def plan_table(
     columns: Sequence[Column], entry: Entry, path: Path, *, signals_only: bool = False
 ) -> TablePlan:
-    """Tell the columns of a table apart by their names.
+    """Classify the columns of a table by their names.
 
     Args:
         columns: All columns of the table.
@@ -140,8 +140,8 @@ def _warn_of_gaps(plan: TablePlan, contents: Mapping[int, ColumnContent | str], 
         content = contents.get(column.index)
         if column.kind == "index" and isinstance(content, ColumnContent) and content.gaps():
             _LOG.warning(
-                "%s: column %r leaves numbers out at %d places, where samples may be lost; what "
-                "stands before and behind is read as if it followed.",
+                "%s: column %r skips numbers at %d positions, where samples may be lost; samples "
+                "before and after are read as if they were adjacent.",
                 where,
                 column.name,
                 content.gaps(),
@@ -151,7 +151,7 @@ def _warn_of_gaps(plan: TablePlan, contents: Mapping[int, ColumnContent | str], 
 def _judge(
     plan: TablePlan, contents: Mapping[int, ColumnContent | str]
 ) -> tuple[list[Column], list[str], list[str]]:
-    """Return the plausible channels, the names left out, and the doubts in words."""
+    """Return the plausible channels, the excluded names, and the doubts as text."""
     channels, doubts = [], []
     left_out = [c.name for c in plan.columns if c.kind == "index"]
     for column in plan.columns:

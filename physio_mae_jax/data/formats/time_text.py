@@ -30,7 +30,7 @@ def nanoseconds(cells: Sequence[Any], kind: str) -> np.ndarray:
         kind: ``DATES`` or ``CLOCK``.
 
     Raises:
-        ValueError: a cell is none; its place is the second argument of the exception.
+        ValueError: a cell is invalid; its index is the second argument of the exception.
     """
     texts = [_plain(cell) if isinstance(cell, str) else "" for cell in cells]
     return _dates(texts) if kind == DATES else _clock(texts)

@@ -14,7 +14,7 @@ _FAR = 1e8
 
 
 def csv_line(index: int) -> str:
-    """Word the place of a sample in a table whose header is its first line."""
+    """Return the position of a sample in a table whose header is its first line."""
     return f"line {index + 2}"
 
 
@@ -51,7 +51,7 @@ def uniform_rate_hz(
         return stated_hz
     if rounding.min() >= 0.25 * mean_step:
         # Digits as coarse as the steps could hide a lost sample (0.1, 0.2, 0.4 may be 7.5 Hz), so
-        # without a stated rate they are taken at their word.
+        # without a stated rate they are taken literally.
         rounding = np.zeros_like(rounding)
     mean_hz = 1.0 / (mean_step * unit_s)
     whole_hz = float(round(mean_hz))
@@ -133,5 +133,5 @@ def printed_resolution(times: np.ndarray) -> np.ndarray:
 
 def _are_multiples(values: np.ndarray, unit: np.ndarray) -> bool:
     scaled = values / unit
-    # Beyond 1e12 a float has too few digits left to tell.
+    # Beyond 1e12 a float has too few digits left.
     return bool((np.abs(scaled) < 1e12).all() and (np.abs(scaled - np.round(scaled)) < 1e-2).all())

@@ -1,4 +1,4 @@
-"""Finding the signal files of a WFDB record, and whether they hold what its header says."""
+"""Finding the signal files of a WFDB record, and whether they match its header."""
 
 import contextlib
 import functools
@@ -88,7 +88,7 @@ def _signal_file(path: Path, name: str, signals: Sequence[WfdbSignal]) -> Signal
     if first.format not in FORMATS:
         raise UnreadableError(
             f"{path}: signal {first.name!r} is stored in format {first.format}, which is not "
-            f"known; known are {', '.join(map(str, FORMATS))}. Convert it, or leave it out."
+            f"known; known are {', '.join(map(str, FORMATS))}. Convert it, or exclude it."
         )
     # Writers give the offset in the first line of a file only, or in all of them.
     offsets = {signal.byte_offset for signal in signals[1:]} - {0}
@@ -132,7 +132,7 @@ def _find(path: Path, name: str) -> Path:
             kind = "a folder" if candidate.is_dir() else "a pipe, a device or a broken link"
             raise UnreadableError(
                 f"{candidate}, the signal file of {path.name}, is {kind}; an ordinary file is "
-                "expected. Copy the record again, or leave it out of the folder or manifest."
+                "expected. Copy the record again, or exclude it from the folder or manifest."
             )
     for folder in folders:
         with contextlib.suppress(OSError):
@@ -142,7 +142,7 @@ def _find(path: Path, name: str) -> Path:
                 return other
     raise UnreadableError(
         f"{path} names the signal file {name[:80]!r}, which is not in {path.parent}; copy it "
-        "there, or leave the record out of the folder or manifest."
+        "there, or exclude the record from the folder or manifest."
     )
 
 
@@ -182,8 +182,8 @@ def _num_frames(
         # Of a compressed file only its own header says how much it has.
         if size < needed or (not needed and stored_frames(file) < header.num_frames):
             short[number] = (
-                f"{file.path} is cut short: {path.name} says {header.num_frames} samples, about "
-                f"{needed} bytes; it has {size}. Copy it again, or leave the record out of the "
+                f"{file.path} is cut short: {path.name} states {header.num_frames} samples, about "
+                f"{needed} bytes; it has {size}. Copy it again, or exclude the record from the "
                 "folder or manifest."
             )
     return header.num_frames, short, ()

@@ -39,7 +39,7 @@ _SHOWN = 40
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WfdbSignal:
-    """What one line says of a signal.
+    """What one line states about a signal.
 
     Attributes:
         name: Signal description, '' where there is none.
@@ -72,7 +72,7 @@ class WfdbSignal:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WfdbHeader:
-    """What a header says.
+    """Content of a header.
 
     Attributes:
         num_frames: Samples of each signal with one sample a frame; 0 where the header omits it.
@@ -102,7 +102,7 @@ class WfdbHeader:
 
     @property
     def seconds(self) -> float:
-        """Duration; 0 where the header does not say."""
+        """Duration in seconds; 0 where the header does not state it."""
         return self.num_frames / self.frame_rate_hz
 
 
@@ -120,7 +120,7 @@ def read_header(path: Path) -> WfdbHeader:
         if len(data) > MOST_BYTES:
             raise UnreadableError(
                 f"{path} has more than {MOST_BYTES} bytes, which is too large for {_EXPECTED}; "
-                "leave it out of the folder or manifest."
+                "exclude it from the folder or manifest."
             )
         return parse_header(decoded(data), path)
 
@@ -156,7 +156,7 @@ def parse_header(text: str, path: Path) -> WfdbHeader:
         raise ValueError(f"{num_signals} signals, {MOST_SIGNALS} at most are read")
     stated = len(fields) > 2
     rate_hz = _rate(fields[2]) if stated else RATE_UNLESS_STATED_HZ
-    # A time or date may follow at once where the length is left out.
+    # A time or date may follow at once where the length is missing.
     has_length = len(fields) > 3 and not _TIME.match(fields[3])
     num_frames = _count(fields[3], "number of samples") if has_length else 0
     num_segments = _num_segments(name, path, rest)
@@ -192,7 +192,7 @@ def _segments(lines: Sequence[str], number: int, path: Path) -> tuple[tuple[str,
     if len(lines) < number:
         raise UnreadableError(
             f"{path} announces {number} segments and lists {len(lines)}; it is cut short. Copy it "
-            "again, or leave it out of the folder or manifest: its segments are records themselves."
+            "again, or exclude it from the folder or manifest: its segments are records themselves."
         )
     found = []
     for line in lines[:number]:
@@ -227,7 +227,7 @@ def _signal(line: str, index: int) -> WfdbSignal:
         samples_per_frame=per_frame or 1,
         skew=skew,
         byte_offset=offset,
-        # A gain of 0 says that the signal is not calibrated.
+        # A gain of 0 means that the signal is not calibrated.
         gain=gain or GAIN_UNLESS_STATED,
         baseline=numbers.get("zero", 0) if baseline is None else baseline,
         unit=unit or UNIT_UNLESS_STATED,
@@ -247,14 +247,14 @@ def _gain(text: str, where: str) -> tuple[float, int | None, str]:
         return gain, None, parts[3] or ""
     baseline = _whole(parts[2], f"baseline of {where}")
     if abs(baseline) > _LARGEST_BASELINE:
-        raise ValueError(f"the baseline of {where} is {baseline}, beyond what a converter gives")
+        raise ValueError(f"the baseline of {where} is {baseline}, outside the range of an ADC")
     return gain, baseline, parts[3] or ""
 
 
 def _numbers(text: str, where: str) -> tuple[dict[str, int], str]:
     """Read the whole numbers before the description, and the description.
 
-    Some writers leave out the numbers and write a description at once.
+    Some writers omit the numbers and write a description at once.
     """
     numbers: dict[str, int] = {}
     for field in _INTEGER_FIELDS:

@@ -1,4 +1,4 @@
-"""Samples of WFDB signal files, in units of the converter.
+"""Samples of WFDB signal files, in ADC units.
 
 Formats: G. B. Moody, WFDB Applications Guide, signal(5),
 https://physionet.org/physiotools/wag/signal-5.htm.
@@ -105,7 +105,7 @@ class SignalFile:
 
 
 def missing_value(format_: int) -> int | None:
-    """Return the value that says that there is no sample; None where every value is one."""
+    """Return the value that marks a missing sample; None where every value is valid."""
     bits = _FLAC_BITS.get(format_) or _PACKINGS[format_].bits
     return -(1 << (bits - 1)) if bits else None
 
@@ -122,13 +122,13 @@ def needed_bytes(file: SignalFile, num_frames: int) -> int:
 
 
 def stored_frames(file: SignalFile) -> int:
-    """Return how many whole frames a file has.
+    """Return the number of complete frames of a file.
 
     Raises:
         OSError, ValueError, RuntimeError: it cannot be read.
     """
     if file.format in _FLAC_BITS:
-        import soundfile  # Paid by those who have such files; it comes with wfdb.
+        import soundfile  # Imported only for such files; it comes with wfdb.
 
         with soundfile.SoundFile(file.path) as sound:
             return max(0, sound.frames - file.byte_offset) // file.samples_per_frame[0]

@@ -14,7 +14,7 @@ _SKIP, _NUMBER, _SUBTYPE, _CHANNEL, _NOTE = 59, 60, 61, 62, 63
 # Only moves on in time.
 _NOTHING = 0
 _OF_THE_FILE = "##"
-_MOST_BYTES = 2**28
+_MAX_BYTES = 2**28
 
 
 def read_notes(path: Path) -> list[tuple[int, str]]:
@@ -23,7 +23,7 @@ def read_notes(path: Path) -> list[tuple[int, str]]:
     Raises:
         DataError: the file cannot be read, is too large, or has no end.
     """
-    data = read_regular(path, "copy it again.", _MOST_BYTES)
+    data = read_regular(path, "copy it again.", _MAX_BYTES)
     notes: list[tuple[int, str]] = []
     sample = position = 0
     while position + 2 <= len(data):
@@ -31,7 +31,7 @@ def read_notes(path: Path) -> list[tuple[int, str]]:
         code, value = word >> 10, word & 1023
         position += 2
         if word == 0:
-            # Notes of the file itself, such as '## time resolution: 125', are of no place.
+            # Notes of the file itself, such as '## time resolution: 125', have no position.
             return [(s, note) for s, note in notes if not note.startswith(_OF_THE_FILE)]
         if code == _SKIP:
             high, low = data[position : position + 2], data[position + 2 : position + 4]

@@ -1,7 +1,7 @@
 """The BIDMC PPG and Respiration Dataset (Pimentel et al. 2016): 53 recordings of eight minutes.
 
 Form 'csv' is PhysioNet's folder ``bidmc_csv``, form 'wfdb' the records beside it. Several of them
-are of one person, whom the source names by the id of MIMIC-II. Two people marked the breaths
+are of one subject, named in the source by the id of MIMIC-II. Two raters marked the breaths
 independently. Their samples are counted from 1 in the CSV files, which MATLAB wrote, and from 0 in
 WFDB annotations; marks count from 0. CSV files name no units: ECG leads are in mV and pressures in
 mmHg there, as in the WFDB headers, PLETH and RESP have none.
@@ -202,7 +202,7 @@ def _sample(text: str, where: str) -> int | None:
 
 
 def _means(values: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, float]:
-    """Return the mean of each series of numerics, missing values left out."""
+    """Return the mean of each series of numerics, missing values excluded."""
     means = {}
     for name, series in values.items():
         finite = np.asarray(series, np.float64)
@@ -231,7 +231,7 @@ def _find_records(source: Path) -> list[RecordRef]:
         subject = _SUBJECT.search(comments)
         if subject is None:
             raise DataError(
-                f"{path} does not say who the recording is of; a comment with an id of MIMIC-II "
+                f"{path} does not name the subject; a comment with an id of MIMIC-II "
                 "such as '<source>: .../matched/s01241/' is expected. Prepare 'bidmc/csv' instead."
             )
         fields = dict(re.findall(r"<(age|sex|location)>:\s*([^\s<]+)", comments))

@@ -107,7 +107,7 @@ def sensor_tracks(
 
 
 def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
-    """Bring channels to the highest of their rates and to the stretch that all of them cover.
+    """Bring channels to the highest of their rates and to the segment that all of them cover.
 
     A slower channel is resampled by a low-pass polyphase filter, up to its last sample and no
     further. Where channels start at different times, each is cut at its sample nearest to the
@@ -132,7 +132,7 @@ def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
         raise UnreadableError(
             f"{where}: channels {tracks[lengths.index(least)].name} and "
             f"{tracks[skipped.index(0)].name} have no time in common; check the times of their "
-            "start, or leave the recording out."
+            "start, or exclude the recording."
         )
     conversions = []
     for i, track in enumerate(tracks):
@@ -155,7 +155,7 @@ def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
 
 
 def _at_rate(track: Track, rate_hz: float) -> np.ndarray:
-    """Resample a track, [n] float32; nothing is made up after its last sample."""
+    """Resample a track, [n] float32; nothing is extrapolated after its last sample."""
     change = Resampler.between(track.sampling_rate_hz, rate_hz)
     resampled = resample(track.values[None], change)[0]
     return resampled[: (len(track.values) - 1) * change.up // change.down + 1]
@@ -243,6 +243,6 @@ def _read_sensor(path: Path, num_columns: int) -> tuple[np.ndarray, float, float
     if table.shape[1] != num_columns or not same or not np.isfinite(starts[0]) or not rates[0] > 0:
         raise UnreadableError(
             f"{path} begins with {lines[0]!r} and {lines[1]!r}; expected {expected}. Export the "
-            "recording again, or leave it out."
+            "recording again, or exclude it."
         )
     return values, float(rates[0]), float(starts[0])

@@ -45,7 +45,7 @@ from physio_mae_jax.preparation.recording import LabelTask, Layout, Recording, R
 from physio_mae_jax.signals.units import canonical_unit
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-# A longer text, or one with commas, tells how the samples came about rather than their unit.
+# A longer text, or one with commas, describes the processing rather than a unit.
 _LONGEST_UNIT = 12
 _CACHE_BYTES = 2**30
 # For each process: a file of thousands of records is loaded once for all of them.
@@ -82,7 +82,7 @@ class FolderLayout(Layout):
 
     @property
     def filters(self) -> str:
-        """What was done to the samples, as far as the manifest tells."""
+        """Processing of the samples, as far as the manifest states it."""
         return self.processing or "not known"
 
     def find(self, source: Path) -> Sequence[RecordRef]:
@@ -132,7 +132,7 @@ def open_own_folder(
         skip: Whether to skip files without a description like broken ones, if others have one.
 
     Raises:
-        ConfigError: the name is not a word, or that of another data set.
+        ConfigError: the name is not an identifier, or that of another data set.
         DataError: a file is not described, or manifest and files contradict each other.
     """
     if not _NAME.fullmatch(name):
@@ -158,7 +158,7 @@ def open_own_folder(
     warn_of_unknown_subjects(folder, list(files.values()))
     warn_of_unclear_channels(folder, list(files.values()))
     warn_of_reading(folder, list(files.values()))
-    _refuse_unused_labels(candidates)
+    _reject_unused_labels(candidates)
     answers = {c.path: answers_of(files[c.path], c.entry) for c in candidates if c.path in files}
     task = label_task(list(answers.values()))
     units = one_unit_a_channel(
@@ -214,7 +214,7 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
         else "The files describe themselves, so there is nothing to fill in"
     )
     return (
-        f"written: {path}\n{todo}. Add who is who ('subject_pattern', 'subjects' or "
+        f"written: {path}\n{todo}. Add the subjects ('subject_pattern', 'subjects' or "
         "'subject_array') and, if there are any, labels; physio_mae_jax/data/formats/manifest.py "
         "describes all fields. Then run the same command without --draft_manifest."
     )
@@ -327,7 +327,7 @@ def _load(file: FileRecords, load: Callable[[FileRecords], np.ndarray]) -> np.nd
     return _CACHE.get((file.path, version, file.member), lambda: load(file))
 
 
-def _refuse_unused_labels(candidates: Sequence[Candidate]) -> None:
+def _reject_unused_labels(candidates: Sequence[Candidate]) -> None:
     entries = {id(c.entry): c.entry for c in candidates if c.entry.labelling.labels is not None}
     for key, entry in entries.items():
         refuse_unused_labels(entry, [c.path.stem for c in candidates if id(c.entry) == key])

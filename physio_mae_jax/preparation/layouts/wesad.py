@@ -117,8 +117,8 @@ class Wesad(Layout):
         subject = _text(_part(content, "subject", path))
         if subject != ref.subject_id:
             raise UnreadableError(
-                f"{path} says that its subject is {subject!r}; {ref.subject_id!r} is expected by "
-                "its name. Put the file where it belongs."
+                f"{path} has subject {subject!r}; its file name has {ref.subject_id!r}. Move the "
+                "file to its subject's folder."
             )
         sensors = _part(_part(content, "signal", path), self.device, path)
         labels = _labels(_part(content, "label", path), path)
@@ -203,7 +203,7 @@ def _wrist(sensors: Any, path: Path) -> list[Track]:
 def _labels(labels: Any, path: Path) -> np.ndarray:
     """Return labels [T] as indices of ``CLASSES``."""
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise UnreadableError(f"{path}: 'label' is no list of whole numbers.")
+        raise UnreadableError(f"{path}: 'label' must be a 1-D array of integers.")
     unknown = sorted(set(np.unique(labels).tolist()) - set(range(_NUM_LABELS)))
     if unknown:
         raise UnreadableError(
