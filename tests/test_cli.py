@@ -117,7 +117,7 @@ WRONG = {
     "channel": ({"data.channels": "II,XYZ"}, r"'XYZ'"),
     "set": ({"data.sets": "web"}, r"data set 'web' is not in .*prepare web --source"),
     "weights": ({"data.sets": "ptbxl:1+bidmc"}, r"give every set a weight"),
-    "split": ({"data.split": "random=0.1"}, r"split rule 'random=0\.1' is not understood"),
+    "split": ({"data.split": "random=0.1"}, r"split rule 'random=0\.1' is invalid"),
     "cudnn": (
         {"model.attention_implementation": "cudnn", "model.compute_dtype": "bfloat16"},
         r"needs an NVIDIA GPU",

@@ -67,7 +67,7 @@ def test_samples_trained_on_are_recognised_under_other_names(trained_on, copy):
 
 
 def test_strict_refuses(trained_on):
-    with pytest.raises(DataError, match=r"CONTAMINATION: 1 of 1 subjects .*leave out --strict"):
+    with pytest.raises(DataError, match=r"CONTAMINATION: 1 of 1 subjects .*omit --strict"):
         check(trained_on, source_of([noise(0)], ["anna"]), strict=True)
 
 

@@ -86,7 +86,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(prepared, tmp_path, monkey
     monkeypatch.setattr(feature_extraction, "_make", interrupted)
     with pytest.raises(KeyboardInterrupt):
         extract_features(run_of(prepared, tmp_path / "cut"))
-    with pytest.raises(DataError, match=r"index\.json cannot be read .* goes on where it was"):
+    with pytest.raises(DataError, match=r"index\.json cannot be read .* resumes where it stopped"):
         read_features(tmp_path / "cut")
     made.clear()
     extract_features(run_of(prepared, tmp_path / "cut"))

@@ -76,7 +76,7 @@ WRONG = {
     ),
     "negative window": ({"instance_seconds": -3.0}, r"instance_seconds is -3; a number from 0"),
     "short window": ({"instance_seconds": 1.0}, r"lowest_frequency_hz=0\.5 reaches 2\.26 s"),
-    "long window": ({"instance_seconds": 18.0}, r"it lasts 12 s .* a window takes 18 s"),
+    "long window": ({"instance_seconds": 18.0}, r"it lasts 12 s .* a window needs 18 s"),
     "task": ({"units.task": "kind"}, r"no task 'kind'; it has wave, flags, beat, state"),
     "attribute": ({"units.task": "attribute:height"}, r"none of 24 recordings has a label"),
     "class": ({"units.classes": "slow,quick"}, r"names 'quick'; task 'wave' has slow, fast"),

@@ -145,7 +145,7 @@ def test_a_fraction_is_one_of_people_and_keeps_every_class(source, fraction):
 
 def test_fractions_out_of_range_are_told(source):
     units = units_of(source, "wave")
-    with pytest.raises(ConfigError, match="label_fraction is 0"):
+    with pytest.raises(ConfigError, match=r"label_fraction must be .* got 0"):
         choose_fraction(units, subjects_of(source, units), 0, 0)
 
 

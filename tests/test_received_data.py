@@ -252,7 +252,7 @@ def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
         )
         report = check_contamination(record, other, [0], strict=False)
         assert not report.is_clean
-        with pytest.raises(DataError, match=r"CONTAMINATION NOT KNOWN.*leave out --strict"):
+        with pytest.raises(DataError, match=r"CONTAMINATION NOT KNOWN.*omit --strict"):
             check_contamination(record, other, [0], strict=True)
     assert "it may have seen these 1 subjects" in caplog.text
 
@@ -260,10 +260,10 @@ def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"subjects": "%%%"}, "subjects are no hashes in base64"),
-        ({"subjects": "AAAA"}, "subjects are no hashes in base64"),
+        ({"subjects": "%%%"}, "subjects must be hashes in base64"),
+        ({"subjects": "AAAA"}, "subjects must be hashes in base64"),
         ({"subjects": 3}, "subjects is 3, where a text"),
-        ({"blocks": "AAAAAAAAAAAAAAAAAAAAAA=="}, "blocks are hashes that do not ascend"),
+        ({"blocks": "AAAAAAAAAAAAAAAAAAAAAA=="}, "blocks must be ascending hashes"),
         ({"is_complete": "yes"}, "is_complete is 'yes'"),
         ({"other": 1}, "unknown key 'other'"),
     ],

@@ -149,5 +149,5 @@ def test_nothing_left_is_an_error() -> None:
 
 
 def test_unknown_modes_are_refused() -> None:
-    with pytest.raises(ConfigError, match=r"data\.on_invalid is 'ignore'"):
+    with pytest.raises(ConfigError, match=r"data\.on_invalid must be .* got 'ignore'"):
         run(source_of(good()), on_invalid="ignore")

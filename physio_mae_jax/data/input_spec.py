@@ -1,4 +1,4 @@
-"""The input contract: what a model is given, kept with it so that others can give it the same."""
+"""The input contract: the model input, stored with the model so that others can reproduce it."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -12,16 +12,16 @@ from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class InputSpec:
-    """What a model was trained on, as far as a window is concerned.
+    """Window format that a model was trained on.
 
     Attributes:
-        channels: every channel name it has seen.
-        num_channels: M of its windows.
-        units: of the channels that have one.
-        sampling_rate_hz, num_samples: of a window.
-        band_hz: of the band-pass applied here, if any.
-        normalisation: in words.
-        filters: data set -> what was done to its samples before they came here.
+        channels: All channel names seen in training.
+        num_channels: Number of channels M of its windows.
+        units: Channel name -> unit, for channels that have one.
+        sampling_rate_hz, num_samples: Rate in Hz and length in samples of a window.
+        band_hz: (low, high) in Hz of the band-pass applied by the reader; None for no filter.
+        normalisation: Description of the normalisation as text.
+        filters: Data set -> description of filters applied at its source.
     """
 
     channels: tuple[str, ...]
@@ -37,7 +37,7 @@ class InputSpec:
     def of(
         cls, window: WindowConfig, channels: Sequence[str], filters: Mapping[str, str]
     ) -> "InputSpec":
-        """Make the contract of windows."""
+        """Create the contract of windows with the given configuration."""
         return cls(
             channels=tuple(channels),
             num_channels=window.num_channels,
@@ -57,12 +57,12 @@ class InputSpec:
 def conversion_notes(
     infos: Sequence[RecordingInfo], plans: Sequence[ChannelPlan], window: WindowConfig
 ) -> list[str]:
-    """Say what is done to recordings to make them what the model is given, each thing once.
+    """Describe the conversions from recordings to model input, each one once.
 
     Args:
-        infos: of the recordings.
-        plans: of their channels, in the same order.
-        window: what the model is given.
+        infos: Descriptions of the recordings.
+        plans: Channel plans of the recordings, in the same order.
+        window: Model input.
     """
     notes: dict[str, None] = {}
     for info, plan in zip(infos, plans, strict=True):
@@ -80,7 +80,7 @@ def conversion_notes(
 
 
 def rate_note(given_hz: float, wanted_hz: float) -> str:
-    """Say what becomes of the sampling rate; '' where it stays."""
+    """Describe the change of the sampling rate; '' if there is none."""
     if given_hz == wanted_hz:
         return ""
     change = f"from {given_hz:g} to {wanted_hz:g} Hz"

@@ -1,7 +1,7 @@
-"""What is judged of labelled recordings: whole ones, beats, or stretches of one state.
+"""Labelled units to evaluate: whole recordings, beats, or intervals of one state.
 
 A *unit* is one thing with one label. A recording is a unit with many windows, whose predictions
-are averaged; a beat or a stretch is a unit with one window.
+are averaged; a beat or an interval is a unit with one window.
 """
 
 import dataclasses
@@ -32,16 +32,17 @@ _ATTRIBUTE = "attribute:"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class UnitConfig:
-    """What is judged.
+    """Which labelled units are evaluated.
 
     Attributes:
-        task: of the prepared data sets, or 'attribute:age' to predict a number.
-        classes: names separated by commas, those that hold one in quotes; units of other classes
-            are left out. '' for all.
-        require_label: leave out recordings of no class ('multilabel' only).
-        max_windows: of a recording, that its prediction is averaged over; spread evenly.
-        event_offset: where in its window an event lies, from 0 (start) to 1 (end).
-        window_stride: windows of an interval begin so many windows apart.
+        task: Name of a task of the prepared data sets, or 'attribute:age' to predict a number.
+        classes: Comma-separated class names; a name with a comma is written in quotes. Units of
+            other classes are excluded. '' for all.
+        require_label: Whether recordings of no class are excluded ('multilabel' only).
+        max_windows: Maximum number of evenly spread windows that a recording's prediction is
+            averaged over.
+        event_offset: Position of an event in its window, from 0 (start) to 1 (end).
+        window_stride: Distance between window starts within an interval, in window lengths.
     """
 
     task: str
@@ -60,14 +61,15 @@ class Units:
     """Labelled units of some recordings.
 
     Attributes:
-        kind: of the task.
-        classes: [K] names; of a number, what it is.
-        recording: [U] index in the source.
-        ids: [U] of each unit.
-        targets: [U, K] float32: 0 or 1, one-hot rows where classes exclude each other, numbers.
-        first, last: [U] starts of windows that show the unit, at the model's rate; -1 for any
-            start of the recording.
-        window_unit, window_start: [n] windows to judge by, in the order of the units.
+        kind: Kind of the task.
+        classes: Class names [K]; for regression the name of the predicted number.
+        recording: [U] index of each unit's recording in the source.
+        ids: [U] text id of each unit.
+        targets: [U, K] float32: 0 or 1, one-hot rows for exclusive classes, or numbers.
+        first, last: [U] first and last start of windows that show the unit, in samples at the
+            model's rate; -1 for any start of the recording.
+        window_unit, window_start: [n] unit and start of each evaluation window, in the order of
+            the units.
     """
 
     kind: TaskKind
@@ -84,10 +86,10 @@ class Units:
         return len(self.recording)
 
     def subset(self, chosen: np.ndarray) -> "Units":
-        """Return some of the units, by index, ascending."""
-        place = np.full(len(self), -1)
-        place[chosen] = np.arange(len(chosen))
-        kept = place[self.window_unit] >= 0
+        """Return the units with the given ascending indices."""
+        position = np.full(len(self), -1)
+        position[chosen] = np.arange(len(chosen))
+        kept = position[self.window_unit] >= 0
         return dataclasses.replace(
             self,
             recording=self.recording[chosen],
@@ -95,7 +97,7 @@ class Units:
             targets=self.targets[chosen],
             first=self.first[chosen],
             last=self.last[chosen],
-            window_unit=place[self.window_unit[kept]],
+            window_unit=position[self.window_unit[kept]],
             window_start=self.window_start[kept],
         )
 
@@ -106,10 +108,10 @@ def find_units(
     """List the labelled units of some recordings.
 
     Args:
-        source: of prepared data sets.
-        reader: of its windows.
-        indices: of the recordings.
-        config: what is judged.
+        source: Joined prepared data sets.
+        reader: Window reader of ``source``.
+        indices: Recording indices in ``source``.
+        config: Task, classes and window selection.
 
     Raises:
         DataError: a data set has no such task, or no unit has a label.
@@ -127,18 +129,18 @@ def find_units(
 
 
 def _of_classes(units: Units, config: UnitConfig) -> Units:
-    """Keep the classes that the settings name, in their order."""
+    """Keep the classes named in the settings, in that order."""
     wanted = class_names(config.classes, units.classes)
     if not wanted:
         return units
     for name in wanted:
         if wanted.count(name) > 1:
-            raise ConfigError(f"units.classes names {name!r} twice.")
+            raise ConfigError(f"units.classes names {name!r} more than once.")
         if name not in units.classes:
             shown = [f'"{known}"' if "," in known else known for known in units.classes]
             raise ConfigError(
-                f"units.classes names {name!r}; task {config.task!r} has {', '.join(shown)}. A "
-                "name with a comma is written in quotes: units.classes='\"a, b\",c'."
+                f"units.classes names {name!r}; task {config.task!r} has {', '.join(shown)}. Write "
+                "a name with a comma in quotes: units.classes='\"a, b\",c'."
             )
     columns = [units.classes.index(name) for name in wanted]
     units = dataclasses.replace(
@@ -157,7 +159,7 @@ def _level(source: ConcatSource, indices: Sequence[int], task: str) -> str:
             levels[id(origin)] = task_of(origin, task)["level"]
     if len(set(levels.values())) != 1:
         raise DataError(
-            f"task {task!r} labels different things in the data sets; judge them apart."
+            f"task {task!r} has different levels in the data sets; evaluate them separately."
         )
     return next(iter(levels.values()))
 
@@ -171,7 +173,7 @@ def _recordings(
         used &= labels.values.any(axis=1)
     if not used.all():
         _LOG.info(
-            "task %s: %d of %d recordings have no label and are left out",
+            "task %s: %d of %d recordings have no label and are excluded",
             *(config.task, int((~used).sum()), len(used)),
         )
     kept = [index for index, keep in zip(indices, used, strict=True) if keep]
@@ -192,7 +194,7 @@ def _numbers(
             found[index] = float(value)
     if len(found) < len(indices):
         _LOG.info(
-            "%s: %d of %d recordings have no number there and are left out",
+            "%s: %d of %d recordings have no numeric value and are excluded",
             *(name, len(indices) - len(found), len(indices)),
         )
     targets = np.asarray(list(found.values()), np.float32)[:, None]
@@ -210,10 +212,10 @@ def _whole_recordings(
 ) -> Units:
     window_unit, window_start = [], []
     for unit, index in enumerate(indices):
-        places = reader.starts(index).end_to_end(reader.config.num_samples)
-        chosen = np.linspace(0, len(places) - 1, min(config.max_windows, len(places))).astype(int)
+        starts = reader.starts(index).end_to_end(reader.config.num_samples)
+        chosen = np.linspace(0, len(starts) - 1, min(config.max_windows, len(starts))).astype(int)
         window_unit += [unit] * len(chosen)
-        window_start += [places[i] for i in chosen]
+        window_start += [starts[i] for i in chosen]
     anywhere = np.full(len(indices), -1, np.int64)
     return Units(
         kind=kind,
@@ -231,30 +233,31 @@ def _whole_recordings(
 def _marks(
     source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: UnitConfig
 ) -> Units:
-    """List the events, or the windows of intervals, that lie within a stretch of signal."""
+    """List events, or windows of intervals, that lie within gap-free signal."""
     places: list[tuple[int, int, int, int, int]] = []  # recording, start, first, last, class
-    left_out = 0
+    num_excluded = 0
     descriptions: dict[int, Mapping[str, Any]] = {}
     for index in indices:
-        origin, place = source.origin(index)
+        origin, position = source.origin(index)
         assert isinstance(origin, PreparedSource)
         description = descriptions.setdefault(id(origin), task_of(origin, config.task))
         starts, info = reader.starts(index), source.recordings[index]
         scale = reader.config.sampling_rate_hz / info.sampling_rate_hz
         find = _window_from_event if description["level"] == "event" else _windows_from_intervals
-        for begin, end, label in origin.records[place].marks.get(config.task, ()):
+        for begin, end, label in origin.records[position].marks.get(config.task, ()):
             found = find(begin * scale, end * scale, starts, reader.config.num_samples, config)
-            left_out += not found
+            num_excluded += not found
             places += [(index, *window, label) for window in found]
-    if left_out:
+    if num_excluded:
         _LOG.info(
-            "task %s: %d marks are left out: too near to an end or a gap, or shorter than a window",
-            *(config.task, left_out),
+            "task %s: %d marks are excluded: too near an end or a gap, or shorter than a window",
+            *(config.task, num_excluded),
         )
     classes = {tuple(description["classes"]) for description in descriptions.values()}
     if len(classes) != 1:
         raise DataError(
-            f"task {config.task!r} has other classes in each data set; judge them apart."
+            f"task {config.task!r} has different classes in the data sets; evaluate them "
+            "separately."
         )
     names = classes.pop()
     table = np.asarray(places, np.int64).reshape(-1, 5)
@@ -276,7 +279,7 @@ def _marks(
 def _window_from_event(
     begin: float, end: float, starts: Starts, length: int, config: UnitConfig
 ) -> list[tuple[int, int, int]]:
-    """Return (start, start, start) of the window around an event, if it is all signal."""
+    """Return (start, start, start) of the window around an event, if it has no gap."""
     start = round(begin - config.event_offset * length)
     return [(start, start, start)] if starts.hold(start) else []
 
@@ -286,7 +289,7 @@ def _windows_from_intervals(
 ) -> list[tuple[int, int, int]]:
     """Return (start, first, last) of windows within an interval.
 
-    Windows of training may begin up to half a step earlier or later.
+    Training windows may begin up to half a step earlier or later.
     """
     low, high = int(np.ceil(begin)), int(end) - length
     step = max(1, round(config.window_stride * length))
@@ -299,20 +302,20 @@ def _windows_from_intervals(
 
 
 def choose_fraction(units: Units, subjects: Sequence[str], fraction: float, seed: int) -> Units:
-    """Keep the units of a share of the subjects, every class as far as that goes.
+    """Keep the units of a fraction of the subjects, with every class represented.
 
     Args:
-        units: to train on.
-        subjects: [U] the person of each.
-        fraction: of the subjects, in (0, 1].
-        seed: of the choice.
+        units: Training units.
+        subjects: [U] subject key of each unit.
+        fraction: Fraction of the subjects to keep, in (0, 1].
+        seed: Seed of the random choice.
 
     Returns:
-        Units of at least one subject of every class that has any: subjects are drawn within
-        strata, a subject's being the rarest class that it has a unit of.
+        Units of at least one subject of every class that occurs: subjects are drawn within
+        strata; the stratum of a subject is the rarest class among its units.
     """
     if not 0 < fraction <= 1:
-        raise ConfigError(f"label_fraction is {fraction}; it must be above 0 and 1 at most.")
+        raise ConfigError(f"label_fraction must be in (0, 1]; got {fraction}.")
     if fraction == 1:
         return units
     stratum = rarest_class(units.targets, subjects, units.kind)
@@ -326,7 +329,7 @@ def choose_fraction(units: Units, subjects: Sequence[str], fraction: float, seed
 
 
 def rarest_class(targets: np.ndarray, subjects: Sequence[str], kind: str) -> dict[str, int]:
-    """Return, for each subject, the rarest class it has a unit of; -1 for none or for numbers."""
+    """Return the rarest class among each subject's units; -1 for none and for regression."""
     if kind == "regression":
         return dict.fromkeys(subjects, -1)
     held: dict[str, np.ndarray] = {}

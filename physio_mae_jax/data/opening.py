@@ -28,26 +28,26 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Where recordings come from and which are used.
+    """Which recordings are used, and how they are split and loaded.
 
     Attributes:
-        sets: names of data sets, see ``data.sets``.
-        root: the folder of prepared data sets.
-        path, manifest: of the data set 'folder'.
-        raw_manifests: manifests of sets that may lie unprepared under ``root``.
-        channels: a policy ('12_lead', 'ecg_ppg', 'ppg_only', 'ecg_only', 'default_5ch'), names
-            separated by commas, or '' for whatever each recording has.
-        missing_channels: a recording without a named channel is an 'error', or gets a 'mask'.
-        on_invalid: an unusable recording is an 'error', or is left out ('skip') and reported.
-        band_hz: (low, high) of a band-pass before normalising; (0, 0) for none.
-        split: rule or file by which subjects are divided, see ``data.splits``.
-        split_seed: of what the rule draws.
-        max_validation_windows: windows evaluated on in training, at most.
-        num_threads: that read ahead.
-        speed_perturbation: see ``data.pipeline.LoaderConfig``.
-        augment: disturbances in training.
-        cohort: of the data set 'synthetic'.
-        cache_mib: decoded samples of prepared sets kept in memory by each process, at most.
+        sets: Names of data sets, see ``data.sets``.
+        root: Folder of prepared data sets.
+        path, manifest: Folder and manifest of the data set 'folder'.
+        raw_manifests: Data set name -> manifest, for sets read unprepared under ``root``.
+        channels: Preset ('12_lead', 'ecg_ppg', 'ppg_only', 'ecg_only', 'default_5ch'),
+            comma-separated names, or '' for all channels of each recording.
+        missing_channels: 'error' rejects recordings that lack a named channel; 'mask' masks it.
+        on_invalid: 'error' raises for an unusable recording; 'skip' excludes and reports it.
+        band_hz: (low, high) in Hz of the band-pass before normalisation; (0, 0) for none.
+        split: Rule or file that divides the subjects, see ``data.splits``.
+        split_seed: Seed of the random draws of the rule.
+        max_validation_windows: Maximum number of validation windows during training.
+        num_threads: Number of threads that read ahead.
+        speed_perturbation: (slowest, fastest), see ``data.pipeline.LoaderConfig``.
+        augment: Augmentation of training windows.
+        cohort: Settings of the data set 'synthetic'.
+        cache_mib: Memory limit in MiB for decoded samples of prepared sets, per process.
     """
 
     sets: str
@@ -66,7 +66,7 @@ class DataConfig:
     speed_perturbation: tuple[float, float]
     augment: AugmentConfig
     cohort: CohortConfig
-    cache_mib: int = 1024  # runs of before this setting have none
+    cache_mib: int = 1024  # default for runs older than this setting
 
     def __post_init__(self) -> None:
         check_fields(self, "data")
@@ -81,16 +81,16 @@ class DataConfig:
 
 
 class DatasetBundle(NamedTuple):
-    """Readable recordings, the indices of each part, and what the model is given of them.
+    """Readable recordings, the indices of each part, and the model's input contract.
 
     Attributes:
-        source: of all usable recordings.
-        reader: of their windows.
-        parts: indices of the recordings of 'train', 'validation' and 'test'.
-        split: which subjects are where.
-        contract: of the windows.
-        set_weights: how often each data set comes up in training; empty for as it is.
-        content_hashes: of each prepared data set.
+        source: Source of all usable recordings.
+        reader: Reader of their windows.
+        parts: Recording indices of 'train', 'validation' and 'test'.
+        split: Subjects of each part.
+        contract: Input contract of the windows.
+        set_weights: Data set -> sampling weight in training; empty for proportional sampling.
+        content_hashes: Prepared data set -> content hash.
     """
 
     source: ConcatSource
@@ -108,13 +108,13 @@ def open_data(
     """Open all data sets, check their recordings, and divide them by subject.
 
     Args:
-        data: which.
-        sampling_rate_hz, num_samples: of the model's windows.
-        progress: show bars on stderr, if that is a terminal.
+        data: Data settings.
+        sampling_rate_hz, num_samples: Rate in Hz and length in samples of the model's windows.
+        progress: Whether to show progress bars on stderr, if that is a terminal.
 
     Raises:
-        UserError: a data set is missing or damaged, a recording cannot be used and that is an
-            error, or no split can be made.
+        UserError: a data set is missing or damaged, a recording is unusable under
+            ``on_invalid='error'``, or the split cannot be made.
     """
     planner, cache = ChannelPlanner(data.channels), SampleCache(data.cache_mib * 2**20)
     seconds = num_samples / sampling_rate_hz
@@ -162,7 +162,7 @@ def open_data(
 
 
 def _warn_of_prepared(joined: ConcatSource, plans: Sequence[ChannelPlan]) -> None:
-    """Say what is unclear of the wanted channels of prepared sets; folders say it when opened."""
+    """Warn of unclear channels of prepared sets; folders are checked when opened."""
     rows: dict[str, list[tuple[str, Sequence[str], Sequence[str]]]] = {}
     for index, (info, plan) in enumerate(zip(joined.recordings, plans, strict=True)):
         if isinstance(joined.origin(index)[0], PreparedSource):
@@ -176,11 +176,11 @@ def _warn_of_prepared(joined: ConcatSource, plans: Sequence[ChannelPlan]) -> Non
 
 
 def refuse_channels_alike(opened: DatasetBundle, num_names: int) -> None:
-    """Refuse recordings of which two channels or more are the same to a model, see ``unclear``.
+    """Reject recordings with channels that a model cannot distinguish, see ``unclear``.
 
     Args:
-        opened: what the model is given.
-        num_names: of channels that it has vectors for.
+        opened: Opened data that the model is given.
+        num_names: Number of channel names that the model has vectors for.
     """
     every = range(len(opened.source.recordings))
     plans = {id(plan): (index, plan) for index in every if (plan := opened.reader.plan(index))}
@@ -208,7 +208,7 @@ def _open(name: str, data: DataConfig, cache: SampleCache) -> SignalSource:
 
 
 def _filters(sources: Sequence[SignalSource]) -> dict[str, str]:
-    """Return what is known of how each data set was filtered before it came here."""
+    """Return how each data set was filtered at its source, as far as known."""
     found = {}
     for source in sources:
         name = source.recordings[0].data_set
@@ -238,7 +238,7 @@ def require_split(opened: DatasetBundle, part: str, data: DataConfig) -> list[in
     """Return the recordings of a part.
 
     Raises:
-        ConfigError: the split leaves it empty.
+        ConfigError: the part is empty.
     """
     if not opened.parts[part]:
         raise ConfigError(

@@ -29,18 +29,18 @@ FLAT = "flat"
 
 _WAYS_OUT = {
     UNREADABLE: "write or copy the file again",
-    EMPTY: "remove the file or list the others in the manifest",
+    EMPTY: "remove the file, or list the other files in the manifest",
     IMPLAUSIBLE_RATE: (
         "correct the rate where it comes from: is it a period, or were milliseconds or sample "
         "numbers taken for seconds?"
     ),
     TOO_SHORT: "shorten the windows with --config.window_seconds=...",
     MISSING_CHANNEL: (
-        "choose channels that all have with --config.data.channels=..., or hide what is missing "
-        "with --config.data.missing_channels=mask"
+        "choose channels that all recordings have with --config.data.channels=..., or mask "
+        "missing ones with --config.data.missing_channels=mask"
     ),
     NOT_FINITE: "fill or cut out the gaps in the file",
-    FLAT: "no wanted channel of it ever changes: check the sensor, or list the others",
+    FLAT: "all selected channels are constant: check the sensor, or list the other files",
 }
 
 
@@ -58,11 +58,11 @@ class Problem:
     """Why a recording cannot be used.
 
     Attributes:
-        index: of the recording in its source.
-        record_id: of the recording.
-        file: that holds it; empty where the source has no files.
-        reason: one of the reasons of this module.
-        detail: what was found, with counts and places.
+        index: Index of the recording in its source.
+        record_id: Id of the recording.
+        file: Path of its file; empty if the source has no files.
+        reason: One of the reason constants of this module.
+        detail: Description of the finding, with counts and positions.
     """
 
     index: int
@@ -72,9 +72,9 @@ class Problem:
     detail: str
 
     def __str__(self) -> str:
-        """Word the problem on one line."""
-        place = f" ({self.file})" if self.file and self.file not in self.detail else ""
-        return f"{self.record_id}{place}: {self.detail}"
+        """Format the problem on one line."""
+        location = f" ({self.file})" if self.file and self.file not in self.detail else ""
+        return f"{self.record_id}{location}: {self.detail}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -82,8 +82,8 @@ class CheckReport:
     """What a check found.
 
     Attributes:
-        num_checked: recordings of the source.
-        problems: the first problem of each recording that has one.
+        num_checked: Number of recordings of the source.
+        problems: First problem of each rejected recording.
     """
 
     num_checked: int
@@ -100,12 +100,12 @@ class CheckReport:
         return self.num_checked - len(self.problems)
 
     def summary(self) -> str:
-        """Word the report: how many are used, and all that are left out."""
+        """Format the report: the number of usable recordings, and all that are excluded."""
         head = f"{self.num_kept} of {self.num_checked} recordings are used"
         if not self.problems:
             return head + "."
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.counts.items())
-        return f"{head}; left out: {reasons}.\n{_lines(self.problems)}"
+        return f"{head}; excluded: {reasons}.\n{_lines(self.problems)}"
 
 
 def check_recordings(
@@ -119,27 +119,27 @@ def check_recordings(
 ) -> tuple[list[int], CheckReport]:
     """Decide which recordings can be used, reading each once where its quality is not known yet.
 
-    A recording is refused if it cannot be read, is empty or shorter than ``min_seconds``, lacks a
-    wanted channel ("error") or all of them ("mask"), or if its wanted channels have NaN or Inf or
-    are all constant. Channels that are not wanted are not judged. Only the samples of sources with
-    files are read: a prepared data set was judged when it was prepared, and windows keep clear of
-    its gaps.
+    A recording is rejected if it cannot be read, is empty or shorter than ``min_seconds``, lacks a
+    selected channel ("error") or all of them ("mask"), or if its selected channels have NaN or Inf
+    or are all constant. Other channels are not checked. Samples are read only from sources with
+    files: a prepared data set was checked when it was prepared, and windows avoid its gaps.
 
     Args:
-        source: any source of recordings.
-        min_seconds: length of a training window, seconds.
-        planner: says which channels are wanted.
-        missing_channels: whether a recording that has only some of them is refused.
-        on_invalid: "error" raises if a recording is refused; "skip" leaves it out.
-        progress: show a bar on stderr, if that is a terminal.
+        source: Any source of recordings.
+        min_seconds: Length of a training window in seconds.
+        planner: Planner of the selected channels.
+        missing_channels: "error" rejects a recording that lacks a selected channel; "mask" only one
+            that lacks all of them.
+        on_invalid: "error" raises if a recording is rejected; "skip" excludes it.
+        progress: Whether to show a progress bar on stderr, if that is a terminal.
 
     Returns:
-        The indices of the recordings to use, ascending, and what was found.
+        The ascending indices of usable recordings, and the report of the check.
 
     Raises:
         ConfigError: ``missing_channels`` or ``on_invalid`` is neither of its two values.
-        DataError: a wanted channel is in no recording at all, a recording is refused under
-            "error", or every recording is refused.
+        DataError: a selected channel is in no recording, a recording is rejected under "error",
+            or every recording is rejected.
     """
     _refuse_other_than(missing_channels, ("error", "mask"), "data.missing_channels")
     _refuse_other_than(on_invalid, ("error", "skip"), "data.on_invalid")
@@ -152,7 +152,7 @@ def check_recordings(
         if found:
             problems[index] = _problem(source, index, *found)
     if problems and on_invalid == "error":
-        # Before the samples are read: this may take minutes and could not save the run.
+        # Before the samples are read: that may take minutes and cannot change the outcome.
         raise DataError(_refusal(list(problems.values()), len(source.recordings)))
     shown = progress and sys.stderr.isatty()
     to_read = range(len(rows) if isinstance(source, HasFiles) else 0)
@@ -168,14 +168,15 @@ def check_recordings(
 
 def _refuse_other_than(value: str, choices: Sequence[str], key: str) -> None:
     if value not in choices:
-        raise ConfigError(f"{key} is {value!r}; choose {' or '.join(map(repr, choices))}.")
+        raise ConfigError(f"{key} must be {' or '.join(map(repr, choices))}; got {value!r}.")
 
 
 def refuse_unknown_channels(infos: Sequence[RecordingInfo], planner: ChannelPlanner) -> None:
-    """Refuse a channel wanted by name that no recording has and none can be made of.
+    """Reject a channel selected by name that no recording has and that cannot be derived.
 
     Raises:
-        DataError: naming the channel and those nearest to it, or that there are no recordings.
+        DataError: there is such a channel (the message suggests similar names), or there are no
+            recordings.
     """
     if not infos:
         raise DataError("the data set has no recordings.")
@@ -196,7 +197,7 @@ def refuse_unknown_channels(infos: Sequence[RecordingInfo], planner: ChannelPlan
 def _judge_description(
     info: RecordingInfo, planner: ChannelPlanner, min_seconds: float, missing_channels: str
 ) -> tuple[Sequence[int], tuple[str, str] | None]:
-    """Return the wanted rows, and (reason, detail) if what is known refuses the recording."""
+    """Return the selected rows, and (reason, detail) if the description rules the recording out."""
     if info.num_samples == 0:
         return (), (EMPTY, "it has no samples")
     try:
@@ -209,12 +210,12 @@ def _judge_description(
         check_rate(info.sampling_rate_hz, names, "it", way_out=" ")
     except DataError as error:
         return rows, (IMPLAUSIBLE_RATE, str(error).removeprefix("it: ").strip().rstrip("."))
-    # The slack is for the rounding of seconds = samples / rate alone, far below a sample.
+    # The tolerance covers rounding of seconds = samples / rate only; it is far below a sample.
     if info.seconds < min_seconds * (1 - 1e-9):
         return rows, (
             TOO_SHORT,
             f"it lasts {info.seconds:.6g} s ({info.num_samples} samples at "
-            f"{info.sampling_rate_hz:g} Hz); a window takes {min_seconds:g} s",
+            f"{info.sampling_rate_hz:g} Hz); a window needs {min_seconds:g} s",
         )
     if plan.missing and (missing_channels == "error" or not rows):
         detail = unknown_channel_message(plan.missing[0], info.channel_names, "it")
@@ -225,7 +226,7 @@ def _judge_description(
 def _judge_gaps(
     info: RecordingInfo, rows: Sequence[int], min_seconds: float
 ) -> tuple[str, str] | None:
-    """Return (reason, detail) if the stretches between known gaps are all too short."""
+    """Return (reason, detail) if all segments between known gaps are too short."""
     needed = set(rows)
     edges, at, longest = sorted((a, b) for row, a, b in info.gaps if row in needed), 0, 0
     for start, stop in [*edges, (info.num_samples, info.num_samples)]:
@@ -233,13 +234,13 @@ def _judge_gaps(
     if longest / info.sampling_rate_hz >= min_seconds * (1 - 1e-9):
         return None
     return TOO_SHORT, (
-        f"its longest stretch without a missing sample lasts "
-        f"{longest / info.sampling_rate_hz:.6g} s; a window takes {min_seconds:g} s"
+        f"its longest segment without a missing sample lasts "
+        f"{longest / info.sampling_rate_hz:.6g} s; a window needs {min_seconds:g} s"
     )
 
 
 def _judge_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tuple[str, str] | None:
-    """Return (reason, detail) if the samples refuse the recording."""
+    """Return (reason, detail) if the samples rule the recording out."""
     info = source.recordings[index]
     num_bad = np.zeros((2, len(rows)), np.int64)
     first_bad = np.full(len(rows), -1, np.int64)
@@ -261,7 +262,7 @@ def _judge_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tup
     if not changes.any():
         assert first_value is not None
         names = ", ".join(info.channel_names[row] for row in rows)
-        return FLAT, f"constant from end to end: {names} = {first_value[0, 0]:g}"
+        return FLAT, f"constant throughout: {names} = {first_value[0, 0]:g}"
     return None
 
 
@@ -278,15 +279,15 @@ def _stretches(
 def _word_not_finite(
     info: RecordingInfo, rows: Sequence[int], num_bad: np.ndarray, first_bad: np.ndarray
 ) -> str:
-    words = []
+    texts = []
     for i in np.flatnonzero(num_bad.any(axis=0)).tolist():
         counts = [f"{n} {what}" for n, what in zip(num_bad[:, i], ("NaN", "Inf"), strict=True) if n]
-        words.append(
+        texts.append(
             f"channel {info.channel_names[rows[i]]} has {' and '.join(counts)} in "
             f"{info.num_samples} samples, the first at sample {first_bad[i]} "
             f"({first_bad[i] / info.sampling_rate_hz:.6g} s)"
         )
-    return "; ".join(words)
+    return "; ".join(texts)
 
 
 def _problem(source: SignalSource, index: int, reason: str, detail: str) -> Problem:
@@ -303,7 +304,7 @@ def _refusal(problems: Sequence[Problem], num_checked: int) -> str:
     reasons = list(dict.fromkeys(problem.reason for problem in problems))
     ways = [f"  {reason}: {_WAYS_OUT[reason]}" for reason in reasons]
     if len(problems) < num_checked:
-        ways.append("  any: leave such recordings out with --config.data.on_invalid=skip")
+        ways.append("  any: exclude such recordings with --config.data.on_invalid=skip")
     every = "every one" if len(problems) == num_checked else f"{len(problems)}"
     return (
         f"{every} of {num_checked} recordings cannot be used:\n{_lines(problems)}\n"

@@ -12,11 +12,11 @@ from physio_mae_jax.signals.preprocess import Resampler
 
 @dataclasses.dataclass(frozen=True)
 class Starts:
-    """First samples of windows, at the model's rate, as stretches of consecutive ones.
+    """First samples of windows, at the model's rate, as intervals of consecutive ones.
 
     Attributes:
-        first: [k] first start of each stretch, ascending.
-        count: [k] starts of each, all above 0.
+        first: [k] first start of each interval, ascending.
+        count: [k] number of starts of each interval, all above 0.
     """
 
     first: np.ndarray
@@ -24,7 +24,7 @@ class Starts:
 
     @functools.cached_property
     def _ends(self) -> list[int]:
-        """How many starts there are up to the end of each stretch; asked for at every window."""
+        """Cumulative number of starts at the end of each interval; used by every window."""
         return np.cumsum(self.count).tolist()
 
     def __len__(self) -> int:
@@ -32,17 +32,17 @@ class Starts:
 
     def __getitem__(self, number: int) -> int:
         """Return start ``number`` of all."""
-        stretch = bisect.bisect_right(self._ends, number)
-        last = int(self.first[stretch] + self.count[stretch])
-        return last - self._ends[stretch] + number
+        interval = bisect.bisect_right(self._ends, number)
+        last = int(self.first[interval] + self.count[interval])
+        return last - self._ends[interval] + number
 
     def hold(self, start: int) -> bool:
-        """Say whether a window may begin there."""
-        stretch = int(np.searchsorted(self.first, start, side="right")) - 1
-        return stretch >= 0 and bool(start < self.first[stretch] + self.count[stretch])
+        """Return whether a window may begin at ``start``."""
+        interval = int(np.searchsorted(self.first, start, side="right")) - 1
+        return interval >= 0 and bool(start < self.first[interval] + self.count[interval])
 
     def end_to_end(self, length: int) -> list[int]:
-        """Return starts of windows of ``length`` that lie end to end within each stretch."""
+        """Return starts of contiguous windows of ``length`` samples within each interval."""
         return [
             int(start)
             for first, count in zip(self.first, self.count, strict=True)
@@ -56,16 +56,16 @@ def window_starts(
     change: Resampler,
     length: int,
 ) -> Starts:
-    """Find every start of a window that no gap reaches into, through the resampling filter either.
+    """Find all window starts that no gap affects, directly or through the resampling filter.
 
     Args:
-        num_samples: of the recording, at its own rate.
-        gaps: (start, stop) samples that are not finite, at its own rate.
-        change: from its own rate to the model's.
-        length: of a window at the model's rate.
+        num_samples: Length of the recording in samples at its own rate.
+        gaps: (start, stop) of non-finite samples at its own rate.
+        change: Resampler from its own rate to the model's.
+        length: Window length in samples at the model's rate.
 
     Returns:
-        The starts; none where no window fits.
+        The starts; empty if no window fits.
     """
     first, count = [], []
     for begin, end in _between(num_samples, gaps):
@@ -87,12 +87,12 @@ def window_starts(
 
 
 def _between(num_samples: int, gaps: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the stretches of [0, num_samples) that no gap touches."""
-    stretches, at = [], 0
+    """Return the segments of [0, num_samples) without gaps."""
+    segments, at = [], 0
     for start, stop in sorted(gaps):
         if start > at:
-            stretches.append((at, start))
+            segments.append((at, start))
         at = max(at, stop)
     if num_samples > at:
-        stretches.append((at, num_samples))
-    return stretches
+        segments.append((at, num_samples))
+    return segments
