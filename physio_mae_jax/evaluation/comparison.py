@@ -33,8 +33,8 @@ class ComparisonRun:
         num_workers: Number of processes that run entries.
         reports: Whether the report is written at the end.
         num_resamples: Number of bootstrap replicates.
-        describe: Function that returns command, versions and devices for the report; called last, as
-            a device query acquires the devices, which the workers use until they are done.
+        describe: Function that returns command, versions and devices for the report; called last,
+            since a device query acquires the devices, which the workers need until they are done.
     """
 
     workdir: Path

@@ -157,7 +157,7 @@ class _Figures:
     has_interval: bool
 
     def averages(self, predictions: Predictions, classes: np.ndarray) -> dict[str, Estimate]:
-        """Average each metric over classes [K] bool; in a regression only those that can be averaged."""
+        """Average metrics over classes [K] bool; in a regression only those that can be."""
         names = {name: f"macro_{name}" for name in self.class_points}
         if predictions.kind == "multiclass":
             names["sensitivity"] = "balanced_accuracy"

@@ -139,7 +139,7 @@ def judge(
 
     Args:
         workdir: Folder for predictions/, decisions.json, evaluation.json, evaluation.md and plots/.
-        predictions: Predictions of 'validation' and 'test'; the first is optional with ``decisions``.
+        predictions: Those of 'validation' and 'test'; the first is optional with ``decisions``.
         config: Settings of the evaluation.
         context: Context shown on the card; its 'title' is the headline.
         decisions: Decisions chosen before; None to choose them on validation now.

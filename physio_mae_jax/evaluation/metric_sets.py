@@ -1,4 +1,4 @@
-"""Which metrics each kind of task is judged by; pure functions of predictions and weights."""
+"""Metrics that evaluate each kind of task; pure functions of predictions and weights."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ def ranking_scores(predictions: Predictions) -> np.ndarray:
     """Return scores that order units in each class, [U, K], before any calibration.
 
     Multiclass: the log-odds of each class against the rest. They order units as probabilities do
-    but do not run into 0 and 1, where rounding would make ties.
+    but do not saturate at 0 and 1, where rounding would make ties.
     """
     if predictions.kind != "multiclass":
         return predictions.logits
@@ -28,7 +28,7 @@ def ranking_scores(predictions: Predictions) -> np.ndarray:
     others[units, best] = -np.inf
     with np.errstate(divide="ignore"):
         rest = np.log1p(-np.exp(chance))
-    # Next to 1 the difference above has no digits left; the sum of the other classes has all.
+    # Near 1 the difference above loses all digits; the sum of the other classes keeps them.
     rest[units, best] = logsumexp(others, axis=1)
     return chance - rest
 
@@ -36,7 +36,7 @@ def ranking_scores(predictions: Predictions) -> np.ndarray:
 def judged_classes(predictions: Predictions, least: int) -> np.ndarray:
     """Return the classes [K] bool with at least so many positive and so many negative units.
 
-    All or none in a regression, by the number of units.
+    In a regression all or none, by the number of units.
     """
     if predictions.kind == "regression":
         return np.full(len(predictions.classes), predictions.num_units >= least)
@@ -50,9 +50,9 @@ def main_metric(
     """Return macro AUROC, or the mean absolute error of a regression, [R, U] -> [R].
 
     Args:
-        predictions: what is judged.
-        weights: [..., U].
-        classes: [K] bool, those to average; all without it.
+        predictions: Predictions to evaluate.
+        weights: Weights of units [..., U].
+        classes: Classes to average [K] bool; None for all.
     """
     chosen = np.ones(len(predictions.classes), bool) if classes is None else classes
     if predictions.kind == "regression":
@@ -67,7 +67,7 @@ def main_metric(
 def class_measure(predictions: Predictions, decisions: Calibration) -> Measure:
     """Return the function weights [r, U] -> metrics of each class [r, K].
 
-    Everything that does not depend on weights is computed once.
+    Terms that do not depend on weights are computed once.
     """
     true = predictions.targets
     if predictions.kind == "regression":
@@ -126,17 +126,17 @@ def calibration_measure(
 ) -> list[dict[str, float]]:
     """Return calibration before or after, without intervals.
 
-    Errors of calibration are biased upwards in small samples, and twice so in bootstrap
-    replicates, whose percentiles would not even hold the point estimate.
+    Calibration errors are biased upwards in small samples, and twice so in bootstrap replicates,
+    whose percentiles might not even include the point estimate.
 
     Args:
-        probabilities: [U, K].
-        targets: [U, K].
-        kind: of the task.
+        probabilities: Probabilities [U, K].
+        targets: Targets [U, K].
+        kind: Kind of the task.
 
     Returns:
-        Of each class 'ece', 'ece_equal_mass', 'brier' and 'log_loss'; and last, for multiclass
-        tasks, of the decided class ('ece' of the highest probability, Guo et al. 2017).
+        For each class 'ece', 'ece_equal_mass', 'brier' and 'log_loss'; and last, for multiclass
+        tasks, those of the decided class ('ece' of the highest probability, Guo et al. 2017).
     """
     ones = np.ones(len(targets))
     rows = [

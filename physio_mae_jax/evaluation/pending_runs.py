@@ -1,4 +1,4 @@
-"""Many runs that each leave an evaluation card, in this process or in several."""
+"""Many runs that each write an evaluation card, in this process or in several."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,10 +13,10 @@ _WORKER_FLAGS = ("--config.num_workers=1", "--config.report=False")
 def run_pending(
     workdir: Path, list_entries: Callable[[], Sequence[Entry]], num_workers: int
 ) -> None:
-    """Run entries that have no card yet, here or, several at a time, in processes of their own.
+    """Run entries that have no card yet, here or, several at a time, in separate processes.
 
-    Where workers do it the entries are not listed here, as that may take hold of the devices,
-    which are theirs.
+    With workers, entries are not listed in this process: that could acquire the devices that the
+    workers need.
     """
     if num_workers == 1:
         run_jobs(workdir, list_entries(), has_report)
@@ -30,10 +30,10 @@ def run_pending(
 
 
 def check_complete(workdir: Path, names: Sequence[str]) -> None:
-    """Raise a UserError where an entry is not done, as another process is at it."""
+    """Raise a UserError where an entry is still running in another process."""
     missing = [name for name in names if not has_report(workdir / name)]
     if missing:
         raise UserError(
             f"{len(missing)} of {len(names)} entries are not done yet, such as {missing[0]}: "
-            "another process is at them. Run the same command again when it has ended."
+            "another process runs them. Run the same command again when it has ended."
         )

@@ -1,7 +1,7 @@
-"""What can be read off features that stay as they are: by a linear model, or by neighbours.
+"""Probes of frozen features: a linear model, or nearest neighbours.
 
-Both are fitted on training units; validation chooses how strongly, by the metric that chooses
-fine-tuned models too; the test has no say.
+Both are fitted on training units; validation chooses the hyperparameter, by the metric that also
+selects fine-tuned models; the test is not used.
 """
 
 from collections.abc import Callable, Mapping
@@ -22,11 +22,11 @@ Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
 class ProbeResult(NamedTuple):
-    """What was read off, and how.
+    """Outputs of a probe, and its chosen setting.
 
     Attributes:
-        logits: [U, K] of 'validation' and 'test', see ``evaluation.predictions.Predictions``.
-        chosen: the setting that validation chose, in words.
+        logits: Outputs [U, K] of 'validation' and 'test', as in ``predictions.Predictions``.
+        chosen: Setting that validation chose, as text.
     """
 
     logits: dict[str, np.ndarray]
@@ -44,12 +44,12 @@ def linear_probe(
     """Fit logistic regressions, or a ridge regression of numbers, on standardised features.
 
     Args:
-        features: [U, D] of 'train', 'validation' and 'test'.
-        targets: [U, K] of the same.
-        kind: 'multilabel' (a model for each class), 'multiclass' (one of all) or 'regression'.
-        metric: from logits and targets of validation to what is to grow.
-        refit: the logits of the test come from a model fitted on training and validation together,
-            of the strength chosen before. Those of validation never do.
+        features: Features [U, D] of 'train', 'validation' and 'test'.
+        targets: Targets [U, K] of the same parts.
+        kind: 'multilabel' (one model per class), 'multiclass' (one joint model) or 'regression'.
+        metric: Function of validation logits and targets to maximise.
+        refit: Whether the test logits come from a model refitted on training and validation with
+            the chosen strength. The validation logits never do.
     """
     scaled = _standardised(features)
     fitted = {c: _fit_linear(scaled["train"], targets["train"], kind, c) for c in _STRENGTHS}
@@ -66,7 +66,7 @@ def _fit_linear(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from features [U, D] to logits [U, K]."""
     if kind == "regression":
-        # As C of a logistic regression does, alpha weighs the data as a sum over units.
+        # Like C of a logistic regression, alpha weighs the data as a sum over units.
         ridge = Ridge(alpha=1 / strength).fit(features, targets)
         return lambda some: ridge.predict(some).reshape(len(some), -1)
     if kind == "multiclass":
@@ -81,7 +81,7 @@ def _fit_linear(
 def _joined(
     features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Put training and validation together."""
+    """Concatenate training and validation."""
     parts = ("train", "validation")
     return (
         np.concatenate([features[part] for part in parts]),
@@ -107,7 +107,7 @@ def knn_probe(
 ) -> ProbeResult:
     """Average the targets of the nearest training units, by the cosine of standardised features.
 
-    Of classes the logits are log-odds (or logarithms) of the share of neighbours, with half a
+    For classes the logits are log-odds (or logarithms) of the share of neighbours, with half a
     neighbour added to each side. Arguments as of ``linear_probe``.
     """
     scaled = _standardised(features)
@@ -147,14 +147,14 @@ def readout_of(method: str) -> Callable[..., ProbeResult]:
     """Return the function of a method's name.
 
     Raises:
-        ConfigError: there is no such method.
+        ConfigError: The method does not exist.
     """
     if method not in METHODS:
-        raise ConfigError(f"method is {method!r}; choose one of {', '.join(METHODS)}.")
+        raise ConfigError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
     return METHODS[method]
 
 
 def _standardised(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Give each feature mean 0 and deviation 1 over the training units."""
+    """Standardise each feature to mean 0 and standard deviation 1 over the training units."""
     scaler = StandardScaler().fit(features["train"])
     return {part: scaler.transform(some) for part, some in features.items()}

@@ -1,4 +1,4 @@
-"""The evaluation card: report, JSON and pictures of an evaluation in a folder."""
+"""The evaluation card: report, JSON and plots of an evaluation in a folder."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -17,7 +17,7 @@ from physio_mae_jax.training import atomic_files
 
 _REPORT = "evaluation.md"
 _Drawings = dict[str, Callable[[], Any]]
-# Of the training that the model judged comes from, where it was in the same folder.
+# Plots of the training of the evaluated model, where it ran in the same folder.
 _LEARNING_CURVES = "plots/learning_curves.png"
 
 
@@ -31,40 +31,40 @@ def write_card(
     context: Mapping[str, Any],
     comparisons: Sequence[Comparison] = (),
 ) -> Path:
-    """Write plots/*.png, evaluation.json and evaluation.md, each whole or not at all.
+    """Write plots/*.png, evaluation.json and evaluation.md, each atomically.
 
-    The report is written last, so that where it stands all that it names does too.
+    The report is written last, so that where it exists, all files it refers to exist too.
 
     Args:
-        folder: of the card; made where it is not there.
-        title: what was judged on what.
-        evaluations: by part: 'test', 'validation' or both.
-        predictions: of the same parts; those of the test are drawn, or of validation where there
-            is no test.
-        decisions: chosen on validation.
-        context: how it came about, for people and as JSON: 'command' (text), 'versions', 'device',
+        folder: Folder of the card; created if absent.
+        title: Title with the evaluated model and data.
+        evaluations: Evaluations by part: 'test', 'validation' or both.
+        predictions: Predictions of the same parts; those of the test are plotted, or those of
+            validation where there is no test.
+        decisions: Calibration and thresholds, chosen on validation.
+        context: Provenance, for readers and as JSON: 'command' (text), 'versions', 'device',
             'data' (hashes by name), 'split' (rule and hash), 'contamination'
-            (``ContaminationReport.line``), 'checkpoint', 'seeds'. What is missing is said to be;
-            what is there besides is shown too.
-        comparisons: of ``evaluation.compare``.
+            (``ContaminationReport.line``), 'checkpoint', 'seeds'. Missing
+            entries are reported as missing; further entries are shown too.
+        comparisons: Results of ``evaluation.compare``.
 
     Returns:
-        the path of the report.
+        Path of the report.
 
     Raises:
-        DataError: there is no evaluation, or the predictions are not those that were judged.
+        DataError: There is no evaluation, or the predictions are not the evaluated ones.
     """
     if not evaluations or set(evaluations) - {"test", "validation"}:
         raise DataError(
-            f"a card is of 'test', 'validation' or both, not of {list(evaluations) or 'nothing'}."
+            f"evaluations must be of 'test', 'validation' or both; got {list(evaluations)}."
         )
     part = judged_part(evaluations)
     judged, drawn = evaluations[part], predictions.get(part)
     if drawn is None or (judged.num_units, judged.classes) != (drawn.num_units, drawn.classes):
         given = f"those of {drawn.num_units} units of {drawn.classes}" if drawn else "none"
         raise DataError(
-            f"the card draws predictions of {part}, judged on {judged.num_units} units of "
-            f"{judged.classes}, but was given {given}."
+            f"predictions of {part} must be the evaluated {judged.num_units} units of "
+            f"{judged.classes}; got {given}."
         )
     pictures = _write_pictures(folder, drawn, judged, decisions, part)
     if (folder / _LEARNING_CURVES).is_file():
@@ -90,14 +90,14 @@ def write_card(
 
 
 def has_report(folder: Path) -> bool:
-    """Say whether a folder holds a whole card."""
+    """Return whether a folder holds a complete card."""
     return (folder / _REPORT).is_file()
 
 
 def _write_pictures(
     folder: Path, predictions: Predictions, judged: Evaluation, decisions: Calibration, part: str
 ) -> list[str]:
-    """Draw a part, leaving out pictures that would be empty; return their names in the folder."""
+    """Plot a part, skipping empty plots; return the file names in the folder."""
     who = f"{part}, {judged.num_units:,} units of {judged.num_subjects:,} subjects"
     if judged.kind == "regression":
         quantities = curves.agreements(predictions, judged)

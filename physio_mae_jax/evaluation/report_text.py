@@ -1,4 +1,4 @@
-"""The report of an evaluation in Markdown: pure text, the doubts first."""
+"""The report of an evaluation in Markdown: pure text, the caveats first."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ from physio_mae_jax.evaluation.markdown import (
 from physio_mae_jax.evaluation.results import ClassResult, Comparison, Evaluation, SubgroupResult
 from physio_mae_jax.printable import printable
 
-# What a card states of how it came about, in this order; what is not given is said to be missing.
+# Provenance shown on a card, in this order; absent entries are reported as missing.
 CONTEXT = ("command", "versions", "device", "data", "split", "contamination", "checkpoint", "seeds")
-# Shown at other places of the card.
+# Shown elsewhere on the card.
 _ELSEWHERE = ("title", "command", "contamination")
 _MAX_LISTED = 8
 
@@ -38,12 +38,12 @@ def render(
     """Write the report.
 
     Args:
-        title: what was judged on what.
-        evaluations: by part, 'test' and 'validation', at least one.
-        decisions: chosen on validation.
-        context: see ``card.write_card``.
-        comparisons: with other models; may be empty.
-        pictures: file names below the report's folder.
+        title: Title with the evaluated model and data.
+        evaluations: Evaluations by part, 'test' and 'validation', at least one.
+        decisions: Calibration and thresholds, chosen on validation.
+        context: Provenance, see ``card.write_card``.
+        comparisons: Comparisons with other models; may be empty.
+        pictures: File names of plots below the report's folder.
     """
     part = judged_part(evaluations)
     judged = evaluations[part]
@@ -51,8 +51,8 @@ def render(
         f"# {escape(title)}",
         *(f"> **{doubt}**" for doubt in caveats(evaluations, context)),
         _headline(part, judged),
-        f"## What was judged\n\n{_parts(evaluations, decisions, context)}",
-        f"## Figures, with 95 % intervals\n\n{_overall(evaluations, part)}",
+        f"## What was evaluated\n\n{_parts(evaluations, decisions, context)}",
+        f"## Metrics, with 95 % intervals\n\n{_overall(evaluations, part)}",
         f"## Every {_one(judged)}\n\n{_by_class(judged)}",
     ]
     if judged.calibration:
@@ -92,18 +92,18 @@ def _parts(
     evaluations: Mapping[str, Evaluation], decisions: Calibration, context: Mapping[str, Any]
 ) -> str:
     roles = {
-        "test": "judged; calibration and thresholds come from validation",
-        "validation": "calibration and thresholds were chosen on it, so it looks too good",
+        "test": "evaluated; calibration and thresholds come from validation",
+        "validation": "calibration and thresholds were chosen on it, so it is biased upwards",
     }
     if decisions.kind == "regression":
-        roles = {"test": "judged", "validation": "looked at before the test"}
+        roles = {"test": "evaluated", "validation": "seen before the test"}
     rows = [
         (part, f"{e.num_units:,}", f"{e.num_subjects:,}", roles.get(part, ""))
         for part, e in evaluations.items()
     ]
     shown = table(("part", "units", "subjects", "role"), rows)
     line = escape(str(context.get("contamination", "")))
-    # What is not clean stands above already.
+    # Contamination is shown above already.
     return f"{shown}\n\n{line}" if is_clean(context) else shown
 
 
@@ -113,7 +113,7 @@ def _overall(evaluations: Mapping[str, Evaluation], part: str) -> str:
     count = _num_averaged(judged)
     header = ["", f"{part}, {count} {_several(judged, count)}"]
     if judged.overall_frequent:
-        header.append(f"{part}, {frequent} without the rare*")
+        header.append(f"{part}, {frequent} without rare classes*")
     others = [other for other in evaluations if other != part]
     rows = []
     for name, estimate in judged.overall.items():
@@ -146,7 +146,7 @@ def _by_class(judged: Evaluation) -> str:
     ]
     shown = table([_one(judged), "positives", "subjects", *map(words, names)], rows)
     absent = [named(row.name) for row in judged.by_class if row.is_absent]
-    note = f"\n\nIn no average, for want of positives or negatives: {', '.join(absent)}."
+    note = f"\n\nExcluded from all averages, no positives or no negatives: {', '.join(absent)}."
     return shown + (note if absent else "")
 
 
@@ -181,7 +181,7 @@ def _subgroups(judged: Evaluation) -> str:
                 _left_out(group),
             ]
         )
-    header = ["", "units", "subjects", "positives", words(judged.main_metric), "left out"]
+    header = ["", "units", "subjects", "positives", words(judged.main_metric), "excluded"]
     if judged.kind == "regression":
         header, rows = [h for h in header if h != "positives"], [r[:3] + r[4:] for r in rows]
     lines = [table(header, rows)]
@@ -205,7 +205,7 @@ def _decisions(decisions: Calibration, min_positives: int) -> str:
     if decisions.num_folds:
         return (
             f"In each of {decisions.num_folds} folds calibration and thresholds were chosen on the "
-            "validation of that fold; they stand in its own card."
+            "validation of that fold; they are in its own card."
         )
     beta = f"F{decisions.beta:g}"
     lines = [f"On {decisions.num_units:,} units of {len(decisions.subjects):,} subjects."]
@@ -224,7 +224,7 @@ def _decisions(decisions: Calibration, min_positives: int) -> str:
         if decisions.slopes:
             row.append(f"{decisions.slopes[k]:.3g} · logit {decisions.intercepts[k]:+.3g}")
         fewest = min(decisions.num_positives[k], decisions.num_units - decisions.num_positives[k])
-        note = "a guess: too few" if fewest < min_positives else ""
+        note = "unreliable: too few" if fewest < min_positives else ""
         rows.append([*row, "not chosen" if name in decisions.undecided else note])
     header = ["class", "positives"]
     header += [f"threshold of highest {beta}"] if decisions.thresholds else []
@@ -250,7 +250,7 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
     ]
     header = ["model", "reference", "metric", "model's", "reference's", "difference", "share ≤ 0"]
     note = (
-        "The difference is the model's figure minus the reference's, both on the same replicates; "
+        "The difference is the model's metric minus the reference's, both on the same replicates; "
         "the last column is the share of replicates where it is 0 or less."
     )
     return f"{table(header, rows)}\n\n{note}"

@@ -1,4 +1,4 @@
-"""Units judged apart, by sex and by age, each group on replicates of its own people."""
+"""Metrics by sex and by age, each group on replicates of its own subjects."""
 
 import functools
 import re
@@ -21,7 +21,7 @@ _AGE = re.compile(r"[>≥]?=?\s*(\d+(?:\.\d+)?)\s*(?:\+|y|years)?", re.IGNORECAS
 def judge_subgroups(
     predictions: Predictions, *, num_resamples: int, seed: int, min_positives: int
 ) -> tuple[SubgroupResult, ...]:
-    """Judge every subgroup by the main metric, see ``evaluation.evaluate``."""
+    """Evaluate every subgroup with the main metric, see ``evaluation.evaluate``."""
     found = []
     for attribute, name, units in subgroups(predictions):
         group = predictions.only(units)
@@ -63,7 +63,7 @@ def _estimate(group: Predictions, classes: np.ndarray, num_resamples: int, seed:
 def subgroups(predictions: Predictions) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield attribute, name and units [U] bool of every subgroup with units in it.
 
-    Attributes that predictions do not have are left out, and so are units without a value.
+    Attributes that predictions lack and units without a value are skipped.
     """
     for attribute, read in (("sex", _sexes), ("age", _ages)):
         if attribute in predictions.attributes:
@@ -74,7 +74,7 @@ def subgroups(predictions: Predictions) -> Iterator[tuple[str, str, np.ndarray]]
 
 
 def num_unknown(predictions: Predictions) -> dict[str, int]:
-    """Count the units without a readable value of each attribute that subgroups are made by."""
+    """Count the units without a readable value of each subgroup attribute."""
     counts = {}
     for attribute, read in (("sex", _sexes), ("age", _ages)):
         if attribute in predictions.attributes:

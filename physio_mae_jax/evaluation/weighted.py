@@ -1,4 +1,4 @@
-"""Sums over weighted units, for the metrics: ``weights`` [..., U] as ``metrics`` says."""
+"""Sums over weighted units, for the metrics: ``weights`` [..., U] as in ``metrics``."""
 
 import numpy as np
 
@@ -10,13 +10,13 @@ def ratio(top: np.ndarray, bottom: np.ndarray, undefined: float = np.nan) -> np.
 
 
 def mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average over units, [U] -> [...] or [U, K] -> [..., K]; NaN without weight."""
+    """Average over units, [U] -> [...] or [U, K] -> [..., K]; NaN where all weights are 0."""
     total = weights.sum(axis=-1)
     return ratio(weights @ values, total[..., None] if values.ndim > 1 else total)
 
 
 def running_sum(weights: np.ndarray) -> np.ndarray:
-    """Return the weight before each unit and that of all, [..., U + 1]."""
+    """Return the cumulative weight before each unit, and the total, [..., U + 1]."""
     sums = np.zeros((*weights.shape[:-1], weights.shape[-1] + 1))
     np.cumsum(weights, axis=-1, out=sums[..., 1:])
     return sums
