@@ -298,7 +298,7 @@ def test_a_table_and_a_series_are_frames():
         (FRAME.assign(when=pd.Timestamp(0)), "column 'when' is of datetime64"),
         (FRAME.astype("category"), "column 'I' is of category"),
         (FRAME.set_axis(["I", "II", np.nan], axis=1), "column 3 of the frame has no name"),
-        (FRAME.set_axis(pd.MultiIndex.from_product([["a"], LEADS]), axis=1), "several levels"),
+        (FRAME.set_axis(pd.MultiIndex.from_product([["a"], LEADS]), axis=1), "multi-level names"),
         (FRAME[[]], "has no columns"),
     ],
 )

@@ -395,7 +395,7 @@ DAMAGE = {
     "contract": (lambda f: (f / "contract.json").write_text("{}"), r"contract\.json has format"),
     "shard": (
         lambda f: next(f.glob("*array_record*")).write_bytes(b"not a record file"),
-        r"has 17 bytes, [\d,]+ were written",
+        r"has 17 bytes, but [\d,]+ were written",
     ),
     "shard gone": (
         lambda f: next(f.glob("*array_record*")).unlink(),

@@ -141,13 +141,13 @@ def test_values_with_hashes_to_match_give_no_other_error_than_ours(kind, name, c
         ('"block_hashes":[', '"block_hashes":[7,', False, "was changed after it was written"),
         ('"age":', '"agf":', False, "was changed after it was written"),
         ('"num_samples":1200', f'"num_samples":{2**63}', True, "line 1: num_samples is 9223"),
-        ('"num_samples":1200', f'"num_samples":{2**62}', True, "line 1: num_examples is 1, where"),
+        ('"num_samples":1200', f'"num_samples":{2**62}', True, "line 1: num_examples is 1, but"),
         ('"num_samples":1200', '"num_samples":"1200"', True, "num_samples is '1200', where a w"),
         ('"sampling_rate_hz":100.0', '"sampling_rate_hz":1e300', True, "sampling_rate_hz is 1e"),
         ('"channels":["II"', '"channels":["PPG"', True, "the number of distinct channels"),
-        ('"units":["mV"', '"units":["V"', True, "channel 'II' in 'V' is not one of contract"),
+        ('"units":["mV"', '"units":["V"', True, "channel 'II' in 'V' is not in contract"),
         ('"block_hashes":[', '"block_hashes":[null,', True, r"block_hashes\[0\] is None"),
-        ('"first_example":1,', '"first_example":3,', True, "line 2: first_example is 3, where 1"),
+        ('"first_example":1,', '"first_example":3,', True, "line 2: first_example must be 1; got 3"),
         ('"record_id"', '"recrod_id"', True, "unknown key 'recrod_id'.*'record_id'"),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_shard_of_another_data_set_is_named(copied, originals):
     folder = copied("prepared")
     first, second = sorted(folder.glob("*array_record*"))[:2]
     shutil.copyfile(first, second)
-    with pytest.raises(DataError, match=r"is damaged: where recording \w+ should be lies p0_0"):
+    with pytest.raises(DataError, match=r"is damaged: expected recording \w+, found p0_0"):
         read_all(folder)
 
 

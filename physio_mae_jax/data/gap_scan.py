@@ -1,4 +1,4 @@
-"""Some recordings of a source, their gaps found by reading them once where nobody knows them."""
+"""Selected recordings of a source; unknown gaps are found by reading the samples once."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from physio_mae_jax.errors import DataError
 
 # 4 MiB of float32 at a time, so that a record of days does not have to fit in memory.
 _VALUES_A_READ = 2**20
-# 128 MiB of float32: recordings read in one go are kept for those who read them next.
+# 128 MiB of float32: recordings read at once are kept for the next read.
 _VALUES_KEPT = 2**25
 
 
@@ -21,8 +21,8 @@ class ScannedRecordings:
     """Recordings of a ``ConcatSource``; a ``SignalSource``.
 
     Attributes:
-        indices: of the recordings in the joined source, without those that cannot be read.
-        unreadable: (record id, why) of these.
+        indices: Indices of readable recordings in the joined source.
+        unreadable: (record id, reason) of unreadable recordings.
     """
 
     def __init__(
@@ -31,14 +31,14 @@ class ScannedRecordings:
         """Read recordings whose gaps are not known.
 
         Raises:
-            DataError: one cannot be read, unless such are skipped.
+            DataError: a recording is unreadable and ``skip_unreadable`` is False.
         """
         self._source = source
         self.indices: list[int] = []
         self.unreadable: list[tuple[str, str]] = []
         self._recordings: list[RecordingInfo] = []
         self._kept: dict[int, np.ndarray] = {}
-        room = _VALUES_KEPT
+        num_free = _VALUES_KEPT
         for index in indices:
             try:
                 info, whole = _scanned(source, index)
@@ -47,8 +47,8 @@ class ScannedRecordings:
                     raise
                 self.unreadable.append((source.recordings[index].record_id, str(error)))
                 continue
-            if whole is not None and whole.size <= room:
-                room -= whole.size
+            if whole is not None and whole.size <= num_free:
+                num_free -= whole.size
                 self._kept[len(self.indices)] = whole
             self.indices.append(index)
             self._recordings.append(info)
@@ -67,19 +67,19 @@ class ScannedRecordings:
 
 
 def _scanned(source: ConcatSource, index: int) -> tuple[RecordingInfo, np.ndarray | None]:
-    """Return a recording with its gaps, and its samples where they were read in one go."""
+    """Return a recording with its gaps, and its samples if they were read at once."""
     info = source.recordings[index]
     if isinstance(source.origin(index)[0], PreparedSource):
         return info, None  # its gaps were found when it was prepared
     gaps: list[tuple[int, int, int]] = []
     whole = None
-    for begin, signal in _stretches(source, index):
+    for begin, signal in _chunks(source, index):
         gaps += [(row, begin + start, begin + stop) for row, start, stop in gaps_of(signal)]
         whole = signal if signal.shape[1] == info.num_samples else None
     return dataclasses.replace(info, gaps=tuple(gaps)), whole
 
 
-def _stretches(source: ConcatSource, index: int) -> Iterator[tuple[int, np.ndarray]]:
+def _chunks(source: ConcatSource, index: int) -> Iterator[tuple[int, np.ndarray]]:
     info = source.recordings[index]
     step = max(1, _VALUES_A_READ // max(1, len(info.channel_names)))
     for start in range(0, info.num_samples, step):
