@@ -17,7 +17,7 @@ from physio_mae_jax.errors import UserError
 from physio_mae_jax.printable import PrintableFormatter, printable_lines
 
 _LOG = logging.getLogger("physio_mae_jax")
-_LONGEST_REASON = 500
+_MAX_REASON = 500
 # Out-of-memory messages of XLA, the system, its loader and threads, and Python extensions.
 _OUT_OF_MEMORY = re.compile(
     r"RESOURCE_EXHAUSTED|[Oo]ut of memory|Cannot allocate memory|failed to map segment|"
@@ -94,7 +94,7 @@ def _reason(error: Exception) -> str:
         return f"--config is no config: {where} is no Python: {error.msg}; give one as in configs/."
     text = str(error.args[0] if error.args else error)
     said = text.rsplit("Error: ", 1)[-1].replace("\\n", " ").replace("\\'", "'").split()
-    short = " ".join(said)[:_LONGEST_REASON] or type(error).__name__
+    short = " ".join(said)[:_MAX_REASON] or type(error).__name__
     if _UNREAD in short:
         return f"--config cannot be read: {short.partition(_UNREAD)[2]}; give one as in configs/."
     if "get_config" in short and isinstance(error, AttributeError):
@@ -125,7 +125,7 @@ def _worded(error: Exception) -> tuple[str, int]:
     """Return the message of an error ('' for a bug of the program) and the exit status."""
     if isinstance(error, UserError):
         return str(error), error.status
-    text = " ".join(str(error).split())[:_LONGEST_REASON]
+    text = " ".join(str(error).split())[:_MAX_REASON]
     if isinstance(error, MemoryError) or _OUT_OF_MEMORY.search(text):
         return (
             f"there is not enough memory ({text or 'MemoryError'}). Lower batch_size, raise "

@@ -25,7 +25,7 @@ CLUSTERS = ("auto", "none", "slurm", "tpu")
 _SLURM_STEP = ("SLURM_STEP_NODELIST", "SLURM_PROCID", "SLURM_LOCALID")
 # A process without a heartbeat for this long counts as dead, and the others end.
 _HEARTBEAT_SECONDS = 60
-_LONGEST_WAIT_SECONDS = 86_400
+_MAX_WAIT_SECONDS = 86_400
 _HOST_AND_PORT = re.compile(r"[^\s/]+:\d{1,5}")
 _CHECK = "Check that all processes are started and can reach that address and port."
 
@@ -67,10 +67,10 @@ class ClusterConfig:
                 f"--coordinator={printable(self.coordinator)} is not HOST:PORT, such as "
                 "node01:12345."
             )
-        if not 1 <= self.timeout_seconds <= _LONGEST_WAIT_SECONDS:
+        if not 1 <= self.timeout_seconds <= _MAX_WAIT_SECONDS:
             raise ConfigError(
                 f"--cluster_timeout={self.timeout_seconds} must be from a second to "
-                f"{_LONGEST_WAIT_SECONDS:,}."
+                f"{_MAX_WAIT_SECONDS:,}."
             )
 
 

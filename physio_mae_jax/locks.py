@@ -19,7 +19,7 @@ _LOG = logging.getLogger(__name__)
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN)
 # File systems without locks: some of NFS, FUSE and Lustre.
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
-_LONGEST_NOTE = 4096
+_MAX_NOTE = 4096
 # Path of a lock -> the process that took it (forked children copy this) and whether it is shared.
 _held: dict[Path, tuple[int, bool]] = {}
 
@@ -126,7 +126,7 @@ def _holder(file: IO[str]) -> str:
     """Return the holder of a lock, as far as the file shows."""
     try:
         file.seek(0)
-        note = json.loads(file.read(_LONGEST_NOTE))
+        note = json.loads(file.read(_MAX_NOTE))
         host, pid, since = (printable(note[name]) for name in ("host", "pid", "since"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return "its lock file does not name the process"

@@ -273,7 +273,7 @@ def check_settings(values: Mapping[str, Any], section: str = "", shown: str = ""
         if is_row or (hasattr(value, "items") and key not in SETTINGS):
             check_settings(value, "" if is_row else key, label)
         elif key in _SECTIONS:
-            raise ConfigError(f"{label} is {str(value)[:80]!r}; a section of settings is needed.")
+            raise ConfigError(f"{label} is {str(value)[:80]!r}; it must be a section of settings.")
         elif key in SETTINGS:
             refuse_fault(SETTINGS[key], label, value)
         elif section == "data.raw_manifests":

@@ -200,7 +200,7 @@ def test_decisions_come_back_from_json():
 
 
 def test_decisions_of_other_classes_are_refused():
-    with pytest.raises(DataError, match="are not for predictions"):
+    with pytest.raises(DataError, match="do not match predictions"):
         evaluate(miscalibrated(0, "multiclass"), fit_calibration(miscalibrated(0)))
 
 

@@ -107,7 +107,7 @@ WRONG = {
     "window": ({"window_seconds": 6.1}, r"window of 610 samples .* set window_seconds to 6"),
     "fraction": ({"window_seconds": 6.001}, r"600\.1 samples, not a whole number"),
     "heads": ({"model.num_heads": 3}, r"model\.width=32 is not divisible by model\.num_heads=3"),
-    "devices": ({"num_devices": 64}, r"num_devices=64, but this machine offers 8"),
+    "devices": ({"num_devices": 64}, r"num_devices=64, but this machine has 8"),
     "batch": ({"num_devices": 8, "batch_size": 12}, r"batch_size=12 is not a multiple of 8"),
     "scales": ({"model.patch_scales": 5}, r"num_scales=32 is not a multiple"),
     "mask": ({"objective.mask.ratio": 0.99}, r"leaves 0 of 30 columns visible"),
@@ -136,8 +136,8 @@ def test_wrong_settings_are_refused_before_anything_is_compiled(name, tmp_path):
 @pytest.mark.parametrize(
     ("argument", "message"),
     [
-        ("preset=huge", r"preset='huge' is not known; choose one of tiny, small"),
-        ("size=3", r"'size=3' is not known; write name=value with a name of model, preset, data"),
+        ("preset=huge", r"preset='huge' is unknown; choose one of tiny, small"),
+        ("size=3", r"'size=3' is unknown; give name=value with a name of model, preset, data"),
     ],
 )
 def test_wrong_config_arguments_name_the_choices(argument, message):

@@ -97,9 +97,9 @@ def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rows": "pretrained,resnet"}, r"rows names 'resnet'; choose of knn, pretrained"),
+        ({"rows": "pretrained,resnet"}, r"rows must be of knn, pretrained.*; got 'resnet'"),
         ({"rows": ""}, "rows is empty"),
-        ({"fractions": "0.1,2"}, "above 0 and at most 1"),
+        ({"fractions": "0.1,2"}, "fractions must be fractions in"),
         ({"fractions": "a"}, "could not convert"),
         ({"num_workers": 0}, "num_workers is 0"),
     ],
@@ -142,9 +142,9 @@ def test_each_subject_is_judged_by_a_model_that_never_saw_it(waves_root, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"subjects": "nobody"}, DataError, "subjects names 'nobody', who has no label"),
+        ({"subjects": "nobody"}, DataError, "subject 'nobody' has no label"),
         ({"validation_share": 1.5}, ConfigError, "validation_share is 1.5"),
-        ({"data.sets": "a+b"}, ConfigError, "one data set at a time"),
+        ({"data.sets": "a+b"}, ConfigError, "must name exactly one data set"),
     ],
 )
 def test_leaving_out_refuses(waves_root, tmp_path, changes, error, message):

@@ -53,7 +53,7 @@ def test_a_broken_environment_is_told(number):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"kind": "pbs"}, r"--cluster=pbs; choose one of auto, none"),
+        ({"kind": "pbs"}, r"--cluster must be one of auto, none.*; got pbs"),
         ({"coordinator": "host:1"}, "give all three or none"),
         ({"coordinator": "host:1", "num_processes": 2, "process_id": 2}, r"--process_id=2 must be"),
         ({"timeout_seconds": 0}, "--cluster_timeout=0"),

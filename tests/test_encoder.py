@@ -390,7 +390,7 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
         (np.zeros((3, 500)), {}, "no channel of it ever varies"),
         (beats(5, 100).astype(str), {}, "is an array of <U"),
         (beats(5, 100), {"output": "mean"}, "output is 'mean'; choose one of pooled"),
-        (beats(5, 100), {"overlap": 1.0}, "overlap is 1; a number from 0 to below 1"),
+        (beats(5, 100), {"overlap": 1.0}, "overlap is 1; it must be a number from 0 to below 1"),
         ([], {}, "the list is empty"),
     ],
 )

@@ -83,7 +83,7 @@ def test_replicates_depend_on_seed_and_number_alone(monkeypatch):
     np.testing.assert_array_equal(np.concatenate(blocks), whole)
     np.testing.assert_array_equal(bootstrap.multiplicities(subjects, strata, 9, seed=1), whole[:9])
     assert (bootstrap.multiplicities(subjects, strata, 40, seed=2) != whole).any()
-    with pytest.raises(DataError, match="strata has shape"):
+    with pytest.raises(DataError, match="strata must have shape"):
         bootstrap.multiplicities(subjects, strata[1:], 2)
 
 

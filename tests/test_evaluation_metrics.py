@@ -368,7 +368,7 @@ def test_windows_are_averaged():
     np.testing.assert_allclose(aggregate_windows(units[order], logits[order], 3), found)
     for wrong, message in (
         ((units, logits, 4), "1 of 4 units have no window, the first is unit 3"),
-        ((units, logits, 2), "beyond 0 to 1"),
+        ((units, logits, 2), r"must be in \[0, 1\]"),
         ((units[:4], logits, 3), r"expected \[W, K\]"),
         ((units * 1.0, logits, 3), "expected"),
         ((units, logits * np.inf, 3), r"window_logits\[0, 0\]"),

@@ -174,9 +174,9 @@ def test_a_folder_and_files_are_encoded_and_what_is_broken_is_listed(prepared, f
 
 
 def test_what_is_not_named_is_asked_for(prepared, tmp_path):
-    with pytest.raises(ConfigError, match="nothing to encode is named"):
+    with pytest.raises(ConfigError, match="no recordings to encode are set"):
         run_of(prepared, tmp_path, **{"data.sets": ""})
-    with pytest.raises(ConfigError, match="name either the work folder"):
+    with pytest.raises(ConfigError, match="set exactly one, the work folder"):
         run_of(prepared, tmp_path, pretrained="some/folder")
     with pytest.raises(ConfigError, match="format is 'csv'"):
         run_of(prepared, tmp_path, format="csv")

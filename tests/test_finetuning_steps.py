@@ -83,7 +83,7 @@ def test_another_window_stretches_the_positions_alone(
     assert_same(*tokenizers)
     assert len(theirs_at) == 30
     np.testing.assert_array_equal(ours_at, resize_columns(np.asarray(theirs_at), 15))
-    assert "are stretched from 30 to 15 columns" in caplog.text
+    assert "are interpolated from 30 to 15 columns" in caplog.text
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -96,7 +96,7 @@ def test_a_fine_tuned_run_is_no_encoder_and_says_what_it_is(waves_root, tmp_path
     settings = {"config": {"task": "finetune", "start": "runs/first"}}
     path = tmp_path / "tuned" / "config.json"
     path.write_text(json.dumps(sealed(settings)), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"of task 'finetune'.*it began from, runs/first.*=head"):
+    with pytest.raises(ConfigError, match=r"of task 'finetune'.*initialised from, runs/first.*=head"):
         build(waves_root, tmp_path / "probe", run=str(tmp_path / "tuned"))
 
 
@@ -181,14 +181,14 @@ def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
         ({"units.task": "superclass"}, r"'waves' has no task 'superclass'; it has wave, flags, be"),
         (
             {"features": "wavelets,fourier"},
-            r"features names 'fourier'; choose of trained, untrained, wavelets",
+            r"features must be of trained, untrained, wavelets.*; got 'fourier'",
         ),
-        ({"features": ""}, r"features is empty; name what is judged"),
-        ({"method": "forest"}, r"method='forest' is not known; choose one of head, probe, knn"),
-        ({"features": "trained"}, r"no run is named; give the work folder of one"),
+        ({"features": ""}, r"features must name at least one"),
+        ({"method": "forest"}, r"method='forest' is unknown; choose one of head, probe, knn"),
+        ({"features": "trained"}, r"no run is set; give its work folder"),
         (
             {"features": "trained", "run": "runs/a", "weights": "b.pth"},
-            r"one encoder too many: that of the run 'runs/a' and that of the weights 'b\.pth'",
+            r"got both run='runs/a' and weights='b\.pth'",
         ),
     ],
 )

@@ -23,7 +23,7 @@ def begun(pretrained, tmp_path):
 def test_another_seed_is_refused_and_the_description_stays(waves_root, begun):
     before = (begun / "config.json").read_bytes()
     config = pretraining_config(waves_root, seed=1)
-    with pytest.raises(ConfigError, match=r"seed is another one .* were drawn: 1, not 0\. Give"):
+    with pytest.raises(ConfigError, match=r"seed=1 differs from 0 of the run .*\. Restore"):
         build_pretraining(config, begun)
     assert (begun / "config.json").read_bytes() == before
 
@@ -32,7 +32,7 @@ def test_other_settings_are_told_by_name(waves_root, begun, caplog):
     config = pretraining_config(waves_root, **{"optimizer.peak_learning_rate": 1e-5})
     with caplog.at_level(logging.WARNING):
         build_pretraining(config, begun)
-    assert "other settings than before of optimizer.peak_learning_rate" in caplog.text
+    assert "resuming with changed settings: optimizer.peak_learning_rate" in caplog.text
     written = json.loads((begun / "config.json").read_text(encoding="utf-8"))
     assert written["config"]["optimizer"]["peak_learning_rate"] == 1e-5
 
@@ -63,7 +63,7 @@ def test_what_draws_other_examples_or_keeps_another_state_is_refused(waves_root,
     with pytest.raises(ConfigError, match=r"ema_decay=0\.0, but .* with 0\.9; an average"):
         build_finetuning(config, tmp_path, strict=False)
     config = finetuning_config(waves_root, **{"data.sets": "waves:2"})
-    with pytest.raises(ConfigError, match=r"data\.sets is another one .*'waves:2', not 'waves'"):
+    with pytest.raises(ConfigError, match=r"data\.sets='waves:2' differs from 'waves'"):
         build_finetuning(config, tmp_path, strict=False)
 
 
@@ -92,7 +92,7 @@ def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, 
 
 
 def test_a_run_is_not_judged_in_its_own_folder(pretrained):
-    with pytest.raises(ConfigError, match=r"is the folder of the run itself, whose own card"):
+    with pytest.raises(ConfigError, match=r"is the folder of the evaluated run, whose card"):
         build_evaluation(head_config(pretrained), pretrained / ".." / pretrained.name, strict=False)
 
 

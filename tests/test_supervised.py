@@ -244,7 +244,7 @@ def test_attention_pooling_starts_as_the_mean():
 def test_wrong_settings_are_told():
     with pytest.raises(ConfigError, match=r"objective\.balance is 'even'"):
         SupervisedConfig(balance="even")
-    with pytest.raises(ConfigError, match=r"objective\.label_smoothing is 1; a number"):
+    with pytest.raises(ConfigError, match=r"objective\.label_smoothing is 1; it must be a number"):
         SupervisedConfig(label_smoothing=1.0)
     with pytest.raises(ConfigError, match=r"objective\.mixup is -1"):
         SupervisedConfig(mixup=-1)

@@ -131,7 +131,7 @@ class TestTheLock:
         path = tmp_path / ".lock"
         with locked(path, "it is taken", "Wait."):
             path.write_text(note)
-            told = pytest.raises(LockedError, match=r"^it is taken \(its lock file does not say")
+            told = pytest.raises(LockedError, match=r"^it is taken \(its lock file does not name")
             with told, locked(path, "it is taken", "Wait.", again=False):
                 pass
 
@@ -207,10 +207,10 @@ class TestPaths:
             ("file:///tmp/x", "is an address"),
             ("me@host:/x", "is an address"),
             ("abfss://c@a.dfs.core.windows.net/x", "is an address"),
-            ("", "is ''; give a path"),
-            ("  ", "give a path"),
-            (None, "is None; give a path"),
-            (3, "is 3; give a path"),
+            ("", "must be a path such as runs/first; got ''"),
+            ("  ", "must be a path"),
+            (None, "must be a path such as runs/first; got None"),
+            (3, "must be a path such as runs/first; got 3"),
             ("~nouser_of_this_name/x", "there is no such user"),
             ("a\0b", r"a\\x00b is no path: it holds a NUL"),
             ("a\ud800", r"a\\ud800 is no path"),

@@ -31,10 +31,11 @@ class Predictions:
         unit_ids: Unique names [U] str of the evaluated units, recordings or windows.
         subjects: Subject of each unit [U] str.
         logits: Outputs [U, K] float64. Multilabel: log-odds of each class. Multiclass:
-            log-probabilities up to a constant of the unit. Regression: predictions in the units of the targets.
+            log-probabilities up to a constant of the unit. Regression: predictions in the units of
+            the targets.
         targets: Truth [U, K] float64. Multilabel: 0 or 1. Multiclass: one-hot. Regression: values.
-        attributes: Attributes of units, [U] each, str or float64, such as 'sex' and 'age' (years); '' or
-            NaN where unknown.
+        attributes: Attributes of units, [U] each, str or float64, such as 'sex' and 'age' (years);
+            '' or NaN where unknown.
 
     Raises:
         DataError: Shapes disagree, a number is not finite, or targets do not fit the kind.

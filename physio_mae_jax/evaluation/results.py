@@ -86,8 +86,9 @@ class Evaluation:
         overall_frequent: Averages without the rare classes; empty where there are none.
         by_class: Results of each class.
         calibration: Calibration of the whole, then of each class; empty in a regression.
-        confusion: Matrix [K][K] of units by truth (row) and decision of a multiclass task; otherwise
-            [K][4], true positives, false negatives, false positives, true negatives. Empty in a regression.
+        confusion: Units [K][K] by truth (row) and decision of a multiclass task; otherwise [K][4],
+            true positives, false negatives, false positives, true negatives. Empty in a
+            regression.
         subgroups: Results by sex and age.
         num_unknown: Number of units in no subgroup, by attribute.
         num_resamples, seed, min_positives: Arguments of ``evaluation.evaluate``.

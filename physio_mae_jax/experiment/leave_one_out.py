@@ -23,7 +23,7 @@ from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.trials import Entry
 
 _MAY_DIFFER = ("subjects", "num_workers", "report")
-_FEWEST = 3
+_MIN_SUBJECTS = 3
 # A split rule would parse other names as a range, a list or a fraction.
 _PLAIN = re.compile(r"(?!\d+-\d+$)(?!0?\.\d+$)[\w.+-]+")
 
@@ -103,7 +103,7 @@ class _Folds:
         settings = typed(UnitConfig, "units", self.config.units)
         units = find_units(opened.source, opened.reader, opened.parts["train"], settings)
         found = sorted({opened.source.recordings[int(i)].subject_id for i in units.recording})
-        if len(found) < _FEWEST:
+        if len(found) < _MIN_SUBJECTS:
             raise DataError(
                 f"task {self.config.units.task!r} must have labels of at least 3 subjects, one "
                 f"each for test, validation and training; got {len(found)}."
