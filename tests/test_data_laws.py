@@ -191,7 +191,7 @@ def test_tempo_plays_all_channels_faster_alike():
 
 
 def test_tempos_out_of_range_are_refused():
-    with pytest.raises(ConfigError, match=r"data\.speed_perturbation must be .* got \(1\.2, 1\.5\)"):
+    with pytest.raises(ConfigError, match=r"speed_perturbation must be .* got \(1\.2, 1\.5\)"):
         LoaderConfig(batch_size=4, seed=0, speed_perturbation=(1.2, 1.5))
 
 

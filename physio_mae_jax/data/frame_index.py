@@ -16,7 +16,7 @@ _WHOLE_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _WAY_OUT = "use frame.reset_index(drop=True) if it is not a time"
 
 
-class _Place(NamedTuple):
+class _RowTimes(NamedTuple):
     """Row positions: ``values`` [n] relative to the first row, in seconds or whole numbers."""
 
     values: np.ndarray
@@ -44,22 +44,22 @@ def check_index(index: Any, rate_hz: float, name: str) -> str:
         return ""
     if getattr(index, "nlevels", 1) > 1:
         return "the index of the frame has several levels, so it was not checked for gaps and rate"
-    place = _place_of(index)
-    if place is None:
+    rows = _row_times(index)
+    if rows is None:
         return (
             f"the index of the frame is of {index.dtype} that cannot be read as times, so it was "
             "not checked for gaps and rate"
         )
-    step = _check_order(place, index, rate_hz, name)
-    off = place.values - step * np.arange(len(place.values))
+    step = _check_order(rows, index, rate_hz, name)
+    off = rows.values - step * np.arange(len(rows.values))
     if not np.abs(off).max() <= _MAX_STEPS_OFF * abs(step):
-        row = int(np.argmax(np.abs(np.diff(place.values) - step)))
+        row = int(np.argmax(np.abs(np.diff(rows.values) - step)))
         raise DataError(
             f"{name}: the index of the frame goes from {index[row]} to {index[row + 1]}, but its "
             "rows must be evenly spaced. Insert missing rows as NaN (frame.reindex), "
             f"encode the segments separately, or {_WAY_OUT}."
         )
-    if place.is_whole:
+    if rows.is_whole:
         return _check_whole(step, rate_hz)
     if abs(step * rate_hz - 1) > _MAX_RATE_OFF:
         raise DataError(
@@ -70,9 +70,9 @@ def check_index(index: Any, rate_hz: float, name: str) -> str:
     return ""
 
 
-def _check_order(place: _Place, index: Any, rate_hz: float, name: str) -> float:
+def _check_order(rows: _RowTimes, index: Any, rate_hz: float, name: str) -> float:
     """Reject rows that are out of order or duplicated; return the mean step."""
-    values = place.values
+    values = rows.values
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values)))
         raise DataError(
@@ -89,7 +89,7 @@ def _check_order(place: _Place, index: Any, rate_hz: float, name: str) -> float:
     repeated = steps == 0
     if repeated.any():
         smallest = steps[~repeated].min() if not repeated.all() else np.inf
-        if place.is_whole or repeated.all() or 1 / rate_hz > _COARSE * smallest:
+        if rows.is_whole or repeated.all() or 1 / rate_hz > _COARSE * smallest:
             row = int(np.argmax(repeated))
             raise DataError(
                 f"{name}: {index[row]} is twice in the index of the frame ({repeated.sum()} rows "
@@ -112,7 +112,7 @@ def _check_whole(step: float, rate_hz: float) -> str:
     )
 
 
-def _place_of(index: Any) -> _Place | None:
+def _row_times(index: Any) -> _RowTimes | None:
     """Return the row positions given by the index; None if it is not a time."""
     import pandas as pd
 
@@ -129,22 +129,22 @@ def _place_of(index: Any) -> _Place | None:
         return _of_times(pd.DatetimeIndex(index) if kind == "M" else pd.TimedeltaIndex(index))
     if kind in "iu" and not index.hasnans:
         values = index.to_numpy(dtype=np.dtype(f"{kind}8")).astype(np.int64)
-        return _Place((values - values[0]).astype(np.float64), True)
+        return _RowTimes((values - values[0]).astype(np.float64), True)
     if kind in "fiu":
         values = index.to_numpy(dtype=np.float64, na_value=np.nan)
-        return _Place(values - values[0], kind != "f")
+        return _RowTimes(values - values[0], kind != "f")
     return None if kind == "b" else _of_objects(index)
 
 
-def _of_times(times: Any) -> _Place:
+def _of_times(times: Any) -> _RowTimes:
     """Return seconds from the first of a DatetimeIndex or TimedeltaIndex; NaN for NaT."""
     if getattr(times, "tz", None) is not None:
         times = times.tz_convert("UTC").tz_localize(None)
     values = times.to_numpy()
-    return _Place((values - values[0]) / np.timedelta64(1, "s"), False)
+    return _RowTimes((values - values[0]) / np.timedelta64(1, "s"), False)
 
 
-def _of_objects(index: Any) -> _Place | None:
+def _of_objects(index: Any) -> _RowTimes | None:
     """Read Python objects and text if all of them are times, durations or numbers."""
     import pandas as pd
 
@@ -154,7 +154,7 @@ def _of_objects(index: Any) -> _Place | None:
     if isinstance(index[0], str):
         numbers = pd.to_numeric(pd.Series(index), errors="coerce").to_numpy(np.float64)
         if np.isfinite(numbers).all():
-            return _Place(numbers - numbers[0], bool((numbers == np.round(numbers)).all()))
+            return _RowTimes(numbers - numbers[0], bool((numbers == np.round(numbers)).all()))
     found = _parsed(index)
     return None if found is None or bool(found.hasnans) else _unwrapped(_of_times(found), index[0])
 
@@ -181,9 +181,9 @@ def _parsed(index: Any) -> Any:
         return None  # objects that are not times
 
 
-def _unwrapped(place: _Place, first: Any) -> _Place:
+def _unwrapped(rows: _RowTimes, first: Any) -> _RowTimes:
     """Continue a clock without date past midnight."""
     if not isinstance(first, str) or ":" not in first or "-" in first or "day" in first:
-        return place
-    past = np.cumsum(np.diff(place.values, prepend=place.values[0]) < -_DAY_SECONDS / 2)
-    return _Place(place.values + _DAY_SECONDS * past, False)
+        return rows
+    past = np.cumsum(np.diff(rows.values, prepend=rows.values[0]) < -_DAY_SECONDS / 2)
+    return _RowTimes(rows.values + _DAY_SECONDS * past, False)

@@ -234,7 +234,7 @@ def _marks(
     source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: UnitConfig
 ) -> Units:
     """List events, or windows of intervals, that lie within gap-free signal."""
-    places: list[tuple[int, int, int, int, int]] = []  # recording, start, first, last, class
+    windows: list[tuple[int, int, int, int, int]] = []  # recording, start, first, last, class
     num_excluded = 0
     descriptions: dict[int, Mapping[str, Any]] = {}
     for index in indices:
@@ -247,7 +247,7 @@ def _marks(
         for begin, end, label in origin.records[position].marks.get(config.task, ()):
             found = find(begin * scale, end * scale, starts, reader.config.num_samples, config)
             num_excluded += not found
-            places += [(index, *window, label) for window in found]
+            windows += [(index, *window, label) for window in found]
     if num_excluded:
         _LOG.info(
             "task %s: %d marks are excluded: too near an end or a gap, or shorter than a window",
@@ -260,14 +260,14 @@ def _marks(
             "separately."
         )
     names = classes.pop()
-    table = np.asarray(places, np.int64).reshape(-1, 5)
+    table = np.asarray(windows, np.int64).reshape(-1, 5)
     for recording, label in set(zip(table[:, 0].tolist(), table[:, 4].tolist(), strict=True)):
         check_classes([label], names, config.task, source, recording)
     return Units(
         kind="multiclass",
         classes=names,
         recording=table[:, 0],
-        ids=np.asarray([f"{source.name(r)}@{s}" for r, s, *_ in places], dtype=str),
+        ids=np.asarray([f"{source.name(r)}@{s}" for r, s, *_ in windows], dtype=str),
         targets=np.eye(len(names), dtype=np.float32)[table[:, 4]],
         first=table[:, 2],
         last=table[:, 3],

@@ -178,7 +178,7 @@ def _number(kind: type, bounds: Between) -> _Check:
     if math.isfinite(bounds.low) and math.isfinite(bounds.high):
         wanted += f" from {bounds.low:g} to {bounds.high:g}"
     elif math.isfinite(bounds.low):
-        wanted += f" of {bounds.low:g} at least"
+        wanted += f" of at least {bounds.low:g}"
     low, high = _limits(kind, bounds)
     fits = (int,) if kind is int else (int, float)
 

@@ -37,14 +37,14 @@ def open_regular(path: Path, way_out: str) -> BinaryIO:
     """
     try:
         # Checked before opening, as opening some devices has side effects, and again afterwards.
-        _refuse_other_kinds(path, os.stat(path).st_mode, way_out)
+        _require_regular(path, os.stat(path).st_mode, way_out)
         descriptor = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:  # ValueError: the name contains a NUL
         if isinstance(error, DataError):
             raise
         raise unreadable(path, error, way_out) from error
     try:
-        _refuse_other_kinds(path, os.fstat(descriptor).st_mode, way_out)
+        _require_regular(path, os.fstat(descriptor).st_mode, way_out)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
@@ -75,7 +75,7 @@ def regular_size(path: Path, way_out: str) -> int:
         status = os.stat(path)
     except (OSError, ValueError) as error:
         raise unreadable(path, error, way_out) from error
-    _refuse_other_kinds(path, status.st_mode, way_out)
+    _require_regular(path, status.st_mode, way_out)
     return status.st_size
 
 
@@ -123,7 +123,7 @@ def shortened(path: Path | str) -> str:
     return text if len(text) <= 500 else f"{text[:100]}…{text[-100:]}"
 
 
-def _refuse_other_kinds(path: Path, mode: int, way_out: str) -> None:
+def _require_regular(path: Path, mode: int, way_out: str) -> None:
     if not stat.S_ISREG(mode):
         kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "no file")
         raise DataError(f"{path} is {kind}, where an ordinary file is expected; {way_out}")

@@ -105,7 +105,7 @@ class CheckReport:
         if not self.problems:
             return head + "."
         reasons = ", ".join(f"{count} {reason}" for reason, count in self.counts.items())
-        return f"{head}; excluded: {reasons}.\n{_lines(self.problems)}"
+        return f"{head}; excluded: {reasons}.\n{_format_problems(self.problems)}"
 
 
 def check_recordings(
@@ -141,32 +141,32 @@ def check_recordings(
         DataError: a selected channel is in no recording, a recording is rejected under "error",
             or every recording is rejected.
     """
-    _refuse_other_than(missing_channels, ("error", "mask"), "data.missing_channels")
-    _refuse_other_than(on_invalid, ("error", "skip"), "data.on_invalid")
+    _require_choice(missing_channels, ("error", "mask"), "data.missing_channels")
+    _require_choice(on_invalid, ("error", "skip"), "data.on_invalid")
     refuse_unknown_channels(source.recordings, planner)
     problems: dict[int, Problem] = {}
     rows: list[Sequence[int]] = []
     for index, info in enumerate(source.recordings):
-        wanted, found = _judge_description(info, planner, min_seconds, missing_channels)
+        wanted, found = _check_description(info, planner, min_seconds, missing_channels)
         rows.append(wanted)
         if found:
             problems[index] = _problem(source, index, *found)
     if problems and on_invalid == "error":
         # Before the samples are read: that may take minutes and cannot change the outcome.
-        raise DataError(_refusal(list(problems.values()), len(source.recordings)))
+        raise DataError(_rejection_message(list(problems.values()), len(source.recordings)))
     shown = progress and sys.stderr.isatty()
     to_read = range(len(rows) if isinstance(source, HasFiles) else 0)
     for index in tqdm(to_read, "Checking recordings", disable=not shown, leave=False):
-        if index not in problems and (found := _judge_samples(source, index, rows[index])):
+        if index not in problems and (found := _check_samples(source, index, rows[index])):
             problems[index] = _problem(source, index, *found)
     ordered = tuple(problems[index] for index in sorted(problems))
     if ordered and (on_invalid == "error" or len(ordered) == len(rows)):
-        raise DataError(_refusal(ordered, len(rows)))
+        raise DataError(_rejection_message(ordered, len(rows)))
     report = CheckReport(num_checked=len(rows), problems=ordered)
     return [index for index in range(len(rows)) if index not in problems], report
 
 
-def _refuse_other_than(value: str, choices: Sequence[str], key: str) -> None:
+def _require_choice(value: str, choices: Sequence[str], key: str) -> None:
     if value not in choices:
         raise ConfigError(f"{key} must be {' or '.join(map(repr, choices))}; got {value!r}.")
 
@@ -194,7 +194,7 @@ def refuse_unknown_channels(infos: Sequence[RecordingInfo], planner: ChannelPlan
             )
 
 
-def _judge_description(
+def _check_description(
     info: RecordingInfo, planner: ChannelPlanner, min_seconds: float, missing_channels: str
 ) -> tuple[Sequence[int], tuple[str, str] | None]:
     """Return the selected rows, and (reason, detail) if the description rules the recording out."""
@@ -220,10 +220,10 @@ def _judge_description(
     if plan.missing and (missing_channels == "error" or not rows):
         detail = unknown_channel_message(plan.missing[0], info.channel_names, "it")
         return rows, (MISSING_CHANNEL, detail.rstrip("."))
-    return rows, _judge_gaps(info, rows, min_seconds)
+    return rows, _check_gaps(info, rows, min_seconds)
 
 
-def _judge_gaps(
+def _check_gaps(
     info: RecordingInfo, rows: Sequence[int], min_seconds: float
 ) -> tuple[str, str] | None:
     """Return (reason, detail) if all segments between known gaps are too short."""
@@ -239,14 +239,14 @@ def _judge_gaps(
     )
 
 
-def _judge_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tuple[str, str] | None:
+def _check_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tuple[str, str] | None:
     """Return (reason, detail) if the samples rule the recording out."""
     info = source.recordings[index]
     num_bad = np.zeros((2, len(rows)), np.int64)
     first_bad = np.full(len(rows), -1, np.int64)
     first_value, changes = None, np.zeros(len(rows), bool)
     try:
-        for start, signal in _stretches(source, index, rows):
+        for start, signal in _chunks(source, index, rows):
             finite = np.isfinite(signal)
             if not finite.all():
                 num_bad[0] += np.isnan(signal).sum(axis=1)
@@ -258,7 +258,7 @@ def _judge_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tup
     except DataError as error:
         return UNREADABLE, str(error)
     if num_bad.any():
-        return NOT_FINITE, _word_not_finite(info, rows, num_bad, first_bad)
+        return NOT_FINITE, _format_not_finite(info, rows, num_bad, first_bad)
     if not changes.any():
         assert first_value is not None
         names = ", ".join(info.channel_names[row] for row in rows)
@@ -266,7 +266,7 @@ def _judge_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tup
     return None
 
 
-def _stretches(
+def _chunks(
     source: SignalSource, index: int, rows: Sequence[int]
 ) -> Iterator[tuple[int, np.ndarray]]:
     info = source.recordings[index]
@@ -276,7 +276,7 @@ def _stretches(
         yield start, signal[list(rows)]
 
 
-def _word_not_finite(
+def _format_not_finite(
     info: RecordingInfo, rows: Sequence[int], num_bad: np.ndarray, first_bad: np.ndarray
 ) -> str:
     texts = []
@@ -300,17 +300,17 @@ def _problem(source: SignalSource, index: int, reason: str, detail: str) -> Prob
     )
 
 
-def _refusal(problems: Sequence[Problem], num_checked: int) -> str:
+def _rejection_message(problems: Sequence[Problem], num_checked: int) -> str:
     reasons = list(dict.fromkeys(problem.reason for problem in problems))
     ways = [f"  {reason}: {_WAYS_OUT[reason]}" for reason in reasons]
     if len(problems) < num_checked:
         ways.append("  any: exclude such recordings with --config.data.on_invalid=skip")
     every = "every one" if len(problems) == num_checked else f"{len(problems)}"
     return (
-        f"{every} of {num_checked} recordings cannot be used:\n{_lines(problems)}\n"
+        f"{every} of {num_checked} recordings cannot be used:\n{_format_problems(problems)}\n"
         "Ways out:\n" + "\n".join(ways)
     )
 
 
-def _lines(problems: Sequence[Problem]) -> str:
+def _format_problems(problems: Sequence[Problem]) -> str:
     return list_problems((problem.record_id, str(problem)) for problem in problems)
