@@ -69,7 +69,7 @@ def test_it_is_opened_by_its_folder(made, labelled, tmp_path):
 def test_what_is_no_encoder_is_named(made):
     with pytest.raises(ConfigError, match="encoder is None"):
         EncoderTransformer().fit(None)
-    with pytest.raises(ConfigError, match="output is 'tokens'"):
+    with pytest.raises(ConfigError, match="must be pooled or channels; got 'tokens'"):
         EncoderTransformer(made, output="tokens").fit(None)
 
 

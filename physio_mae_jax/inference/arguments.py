@@ -41,7 +41,7 @@ def plain(value: Any) -> Any:
 
 
 def is_missing(value: Any) -> bool:
-    """Say whether a value is None, NaN, NaT or NA."""
+    """Return whether a value is None, NaN, NaT or NA."""
     value = plain(value)
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True

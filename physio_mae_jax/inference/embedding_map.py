@@ -33,7 +33,7 @@ def project(embeddings: np.ndarray, method: str) -> tuple[np.ndarray, tuple[str,
         DataError: There are fewer than three embeddings, or some are not finite.
     """
     if method not in METHODS:
-        raise ConfigError(f"method is {method!r}; choose one of {', '.join(METHODS)}.")
+        raise ConfigError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
     if embeddings.ndim != 2 or len(embeddings) < 3 or not np.isfinite(embeddings).all():
         raise DataError(
             f"embeddings of shape {embeddings.shape} cannot be laid out; at least three finite "

@@ -58,19 +58,19 @@ def export_encoder(
             raise ConfigError(
                 f"platform {platform!r} is unknown; choose from {', '.join(PLATFORMS)}."
             )
-    place = local_path(path, "path")
+    target = local_path(path, "path")
     channels = trained.contract.input.num_channels
     if num_channels is not None:
         channels = int(arguments.setting(num_channels, "num_channels", _NUM_CHANNELS))
     exported = _exported(trained, channels, platforms)
-    atomic_files.prepare_workdir(place.parent, "path")
-    with atomic_files.disk_full_as_user_error(place.parent):
-        with atomic_files.atomic_write(place) as partial:
+    atomic_files.prepare_workdir(target.parent, "path")
+    with atomic_files.disk_full_as_user_error(target.parent):
+        with atomic_files.atomic_write(target) as partial:
             partial.write_bytes(exported.serialize())
         atomic_files.write_json(
-            place.with_name(f"{place.name}.json"), _calling(trained, channels, platforms)
+            target.with_name(f"{target.name}.json"), _calling(trained, channels, platforms)
         )
-    return place
+    return target
 
 
 def _exported(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> export.Exported:

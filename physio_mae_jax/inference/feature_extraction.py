@@ -59,7 +59,7 @@ class FeatureConfig:
     def __post_init__(self) -> None:
         format_of(self.format)
         if self.encoding.output != "pooled":
-            raise ConfigError(f"output is {self.encoding.output!r}; a table holds 'pooled' ones.")
+            raise ConfigError(f"output must be 'pooled' for a table; got {self.encoding.output!r}.")
         if self.recordings_per_shard < 1:
             raise ConfigError(
                 f"recordings_per_shard must be >= 1; got {self.recordings_per_shard}."

@@ -214,15 +214,17 @@ def _of_frame(frame: Frame, wanted: Any, name: str) -> tuple[Samples, tuple[str,
     labels = tuple(column.strip() for column in present)
     if wanted is not None:
         labels = arguments.texts(wanted, f"{name}: channels", _CHANNELS)
-    places = [_place(label, present, name) for label in labels]
-    return Samples(*columns_of(frame, places, name)), labels
+    positions = [_position(label, present, name) for label in labels]
+    return Samples(*columns_of(frame, positions, name)), labels
 
 
-def _place(label: str, present: Sequence[str], name: str) -> int:
+def _position(label: str, present: Sequence[str], name: str) -> int:
     """Return the position of the column with a name."""
     # Exact spelling first, else without the blanks that many tables have around names.
-    exact = [place for place, column in enumerate(present) if column == label]
-    found = exact or [place for place, column in enumerate(present) if column.strip() == label]
+    exact = [position for position, column in enumerate(present) if column == label]
+    found = exact or [
+        position for position, column in enumerate(present) if column.strip() == label
+    ]
     if not found:
         raise DataError(f"{name} has no column {label!r}; it has {', '.join(present)}.")
     if len(found) > 1:
@@ -295,7 +297,7 @@ def _gain(gain: Any, count: int, name: str) -> np.ndarray | None:
     values = np.asarray([arguments.number(entry, what, meant) for entry in entries])
     if not (np.isfinite(values) & (values != 0)).all():
         raise DataError(
-            f"{name}: gain is {arguments.show(gain)}; counts in a unit are meant, never 0."
+            f"{name}: gain must be ADC counts per unit, never 0; got {arguments.show(gain)}."
         )
     return np.broadcast_to(values, (count,))
 
@@ -308,7 +310,7 @@ def _check_counts(
         dtype = samples.values.dtype
         raise DataError(
             f"{name} is {dtype if dtype.kind in 'iu' else 'masked integers'}, which looks like "
-            "counts of a converter (ADU); give gain= (counts in one unit, such as gain=1000 for "
+            "ADC counts (ADU); give gain= (counts in one unit, such as gain=1000 for "
             f"1000/mV). Or say units={COUNTS!r}: each channel is normalised, so a separate gain "
             "changes nothing, but derived leads need one gain for all."
         )

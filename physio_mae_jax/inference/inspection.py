@@ -147,8 +147,8 @@ def hidden_columns(
         start, stop = (setting(end, "hidden_seconds", _SECONDS) for end in ends)
         if not 0 <= start < stop <= columns * column_seconds + 1e-9:
             raise ConfigError(
-                f"hidden_seconds has ({start:g}, {stop:g}); (start, stop) within the window of "
-                f"{columns * column_seconds:g} s is meant."
+                f"hidden_seconds has ({start:g}, {stop:g}); (start, stop) must lie within the "
+                f"window of {columns * column_seconds:g} s."
             )
         # The tolerance covers only the rounding of seconds, far below a sample.
         hidden[int(start / column_seconds + 1e-6) : int(np.ceil(stop / column_seconds - 1e-6))] = 1

@@ -72,7 +72,7 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
     Raises:
         UserError: The folder cannot be written to.
     """
-    place = atomic_files.prepare_workdir(folder, "folder")
+    target = atomic_files.prepare_workdir(folder, "folder")
     arrays = {n: np.ascontiguousarray(a) for n, a in named_arrays(trained.params).items()}
     weights = safetensors.numpy.save(arrays, {"format": FORMAT})
     description = {
@@ -84,12 +84,12 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
         "origin": Path(trained.origin).name,
         "versions": {name: metadata.version(name) for name in ("jax", "flax")},
     }
-    with atomic_files.disk_full_as_user_error(place):
-        with atomic_files.atomic_write(place / WEIGHTS) as partial:
+    with atomic_files.disk_full_as_user_error(target):
+        with atomic_files.atomic_write(target / WEIGHTS) as partial:
             partial.write_bytes(weights)
-        atomic_files.write_text(place / CARD, render_card(trained, arrays, card))
-        atomic_files.write_json(place / DESCRIPTION, sealed(description))
-    return place
+        atomic_files.write_text(target / CARD, render_card(trained, arrays, card))
+        atomic_files.write_json(target / DESCRIPTION, sealed(description))
+    return target
 
 
 def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
@@ -178,7 +178,7 @@ def _tree(arrays: Mapping[str, np.ndarray], contract: ModelSpec, path: Path) -> 
     """Unflatten arrays; reject missing and surplus arrays and wrong shapes."""
     abstract = expected_params(contract, str(path.with_name(DESCRIPTION)))
     leaves, tree = jax.tree_util.tree_flatten_with_path(abstract)
-    expected = {"/".join(str(key.key) for key in place): leaf for place, leaf in leaves}
+    expected = {"/".join(str(key.key) for key in keys): leaf for keys, leaf in leaves}
     wrong = [f"{name} is missing" for name in expected if name not in arrays]
     wrong += [f"{name} is not of this model" for name in arrays if name not in expected]
     wrong += [

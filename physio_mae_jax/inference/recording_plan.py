@@ -132,7 +132,7 @@ def prepare(
         try:
             channels = engine.channel_plan(index)
             if on_invalid == "error":
-                _refuse_gaps(info, channels)
+                _reject_gaps(info, channels)
             plan = engine.plan(index)
         except DataError as error:
             if on_invalid == "error":
@@ -179,7 +179,7 @@ def _rows(info: RecordingInfo, plan: ChannelPlan) -> tuple[str, ...]:
     return (*info.channel_names, *(name for name in plan.channels if name not in given))
 
 
-def _refuse_gaps(info: RecordingInfo, channels: ChannelPlan) -> None:
+def _reject_gaps(info: RecordingInfo, channels: ChannelPlan) -> None:
     gaps = [gap for gap in info.gaps if gap[0] in channels.montage.sources]
     if not gaps:
         return
@@ -280,11 +280,11 @@ def finish(
 
 def _in_given_order(values: np.ndarray, names: Sequence[str], used: Sequence[str]) -> np.ndarray:
     """Scatter rows [m, …] of the model's channels by name; NaN for the others."""
-    places = {name: place for place, name in enumerate(used)}
+    row_of = {name: position for position, name in enumerate(used)}
     rows = np.full((len(names), *values.shape[1:]), np.nan, np.float32)
     for row, name in enumerate(map(canonical_name, names)):
-        if name in places:
-            rows[row] = values[places[name]]
+        if name in row_of:
+            rows[row] = values[row_of[name]]
     return rows
 
 

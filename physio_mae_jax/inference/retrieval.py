@@ -82,8 +82,8 @@ class RetrievalRun:
 
 def retrieve(run: RetrievalRun) -> dict[str, Any]:
     """Measure retrieval and delays, write the results, and return them."""
-    places = spread_windows(run.reader, run.held_out, run.config.max_windows_per_subject)
-    windows = [run.reader.read(*place) for place in places]
+    positions = spread_windows(run.reader, run.held_out, run.config.max_windows_per_subject)
+    windows = [run.reader.read(*position) for position in positions]
     windows = [window for window in windows if window["channel_mask"].all()]
     subjects = np.asarray([int(window["subject"]) for window in windows])
     _LOG.info("%d windows of %d subjects never trained on", len(windows), len(set(subjects)))

@@ -40,7 +40,7 @@ def samples_of(signal: Any, name: str) -> Samples:
         signal = np.ma.array(_array(shown, name), mask=hidden)
     if isinstance(signal, np.ma.MaskedArray):
         return _unmasked(signal, name)
-    array = _refuse_no_numbers(_array(signal, name), name)
+    array = _check_real(_array(signal, name), name)
     return Samples(array, array.dtype.kind in "iu")
 
 
@@ -62,7 +62,7 @@ def _array(signal: Any, name: str) -> np.ndarray:
     return array.astype(np.float32) if is_short else array
 
 
-def _refuse_no_numbers(array: np.ndarray, name: str) -> np.ndarray:
+def _check_real(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind not in "fiu":
         raise DataError(
             f"{name} is an array of {array.dtype}; a signal is real numbers, float or integer. "
@@ -73,7 +73,7 @@ def _refuse_no_numbers(array: np.ndarray, name: str) -> np.ndarray:
 
 def _unmasked(signal: np.ma.MaskedArray, name: str) -> Samples:
     """Return masked numbers with NaN at masked positions, ignoring the data below the mask."""
-    values, mask = _refuse_no_numbers(signal.data, name), np.ma.getmaskarray(signal)
+    values, mask = _check_real(signal.data, name), np.ma.getmaskarray(signal)
     whole = values.dtype.kind in "iu"
     if not mask.any():
         return Samples(np.asarray(values), whole)

@@ -65,7 +65,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         """
         del targets
         if self.output not in ("pooled", "channels"):
-            raise ConfigError(f"output is {self.output!r}; choose pooled or channels.")
+            raise ConfigError(f"output must be pooled or channels; got {self.output!r}.")
         self.encoder_ = opened(self.encoder)
         self._fitted_channels = self._channels_of(signals)
         if self._fitted_channels is not None:

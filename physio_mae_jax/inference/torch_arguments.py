@@ -105,6 +105,6 @@ def _is_number(value: Any) -> bool:
 
 def _wrong(name: str, value: Any, wanted: str) -> ConfigError:
     return ConfigError(
-        f"the config of the state dict: {name} is {show(value)}, where {wanted} is expected; give "
-        "the arguments that the original model was made with."
+        f"the config of the state dict: {name} must be {wanted}; got {show(value)}. Give the "
+        "arguments that the original model was built with."
     )

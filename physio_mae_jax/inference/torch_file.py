@@ -86,13 +86,13 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
 
 def _read_npz(file: BinaryIO, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
     size = sum(member.file_size for member in archive.infolist())
-    _refuse_more(size, file)
+    _check_size(size, file)
     file.seek(0)
     with np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _refuse_more(num_bytes: int, file: BinaryIO) -> None:
+def _check_size(num_bytes: int, file: BinaryIO) -> None:
     """Reject arrays whose total size far exceeds that of their file."""
     size = file.seek(0, io.SEEK_END)
     if num_bytes > max(_FREE_BYTES, _TIMES_THE_FILE * size):
@@ -193,7 +193,7 @@ class _TorchArchive:
         if known is None:
             data = self._read(f"{self._folder}data/{key}")
             self._stored_bytes += len(data)
-            _refuse_more(self._stored_bytes, self._file)
+            _check_size(self._stored_bytes, self._file)
             if len(data) != count * storage_type.dtype.itemsize:
                 raise PickleError(
                     f"array {show(key)} has {len(data)} bytes, not those of {show(count)} "
@@ -210,7 +210,7 @@ class _TorchArchive:
             raise PickleError(f"a tensor is made of {type(storage).__name__}, not of a storage")
         tensor = _Tensor(_rebuild_tensor(storage.numbers, offset, shape, strides))
         self._tensor_bytes += tensor.array.nbytes
-        _refuse_more(self._tensor_bytes, self._file)
+        _check_size(self._tensor_bytes, self._file)
         return tensor
 
     def _read(self, name: str) -> bytes:

@@ -106,11 +106,11 @@ def import_state_dict(
         model = Classifier(cfg, head)
     weights.refuse_problems()
     params = jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, np.float32), params)
-    _refuse_overflow(params)
+    _check_overflow(params)
     return model, params
 
 
-def _refuse_overflow(params: Params) -> None:
+def _check_overflow(params: Params) -> None:
     """Reject parameters that overflowed when weights were folded."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if not np.isfinite(leaf).all():

@@ -67,15 +67,15 @@ class HostMetrics:
         own += [_process_memory() / _GIB, _device_memory() / _GIB]
         order = order_hash(batch, jax.process_index() * len(batch["recording"]))
         halves = np.array([order >> 32, order & 0xFFFFFFFF], np.uint32)
-        figures, orders = multihost_utils.process_allgather((np.asarray(own, np.float32), halves))
+        gathered, orders = multihost_utils.process_allgather((np.asarray(own, np.float32), halves))
         self._restart(step)
         if jax.process_index() == 0:
-            self._write(step, figures.reshape(-1, len(own)), orders.reshape(-1, 2))
+            self._write(step, gathered.reshape(-1, len(own)), orders.reshape(-1, 2))
 
-    def _write(self, step: int, figures: np.ndarray, orders: np.ndarray) -> None:
+    def _write(self, step: int, gathered: np.ndarray, orders: np.ndarray) -> None:
         total = sum((int(high) << 32) + int(low) for high, low in orders) % 2**64
         record: dict[str, Any] = {"step": step, "data_order": f"{total:016x}"}
-        for name, values in zip((*_TIMES, *_MEMORY), figures.T, strict=True):
+        for name, values in zip((*_TIMES, *_MEMORY), gathered.T, strict=True):
             record[name] = [round(float(value), 6) for value in values]
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(record) + "\n")
@@ -111,8 +111,8 @@ def order_hash(batch: Mapping[str, Any], first_place: int) -> int:
     """
     total = 0
     windows = zip(batch["recording"].tolist(), batch["start"].tolist(), strict=True)
-    for place, (recording, start) in enumerate(windows, start=first_place):
-        name = f"{place} {recording} {start}".encode()
+    for position, (recording, start) in enumerate(windows, start=first_place):
+        name = f"{position} {recording} {start}".encode()
         total += int.from_bytes(hashlib.blake2b(name, digest_size=8).digest())
     return total % 2**64
 

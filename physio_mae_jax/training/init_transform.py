@@ -73,7 +73,7 @@ class InitTransform(NamedTuple):
         """
         given, wanted = flatten_dict(self.params), flatten_dict(new)
         for path in given.keys() & wanted.keys():
-            _refuse_other_shape(path, given[path], wanted[path])
+            _check_shape(path, given[path], wanted[path])
         merged = {path: given.get(path, leaf) for path, leaf in wanted.items()}
         silenced = sorted(filter(_adds_other_channels, wanted)) if self.channel_independent else []
         for path in silenced:
@@ -86,7 +86,7 @@ class InitTransform(NamedTuple):
         )
 
 
-def _refuse_other_shape(path: _Path, given: Any, wanted: Any) -> None:
+def _check_shape(path: _Path, given: Any, wanted: Any) -> None:
     if tuple(given.shape) != tuple(wanted.shape):
         raise ConfigError(
             f"the array {'/'.join(path)} of the trained encoder has shape {tuple(given.shape)}, "

@@ -65,13 +65,13 @@ def quarantine_damaged(checkpoints: Path) -> None:
         damage = find_damage(checkpoints / str(step))
         if not damage:
             return
-        place = _unused(checkpoints.parent / DAMAGED / str(step))
-        place.parent.mkdir(exist_ok=True)
-        (checkpoints / str(step)).rename(place)
+        target = _unused(checkpoints.parent / DAMAGED / str(step))
+        target.parent.mkdir(exist_ok=True)
+        (checkpoints / str(step)).rename(target)
         _LOG.warning(
             "the checkpoint of step %d is damaged: %s. It is kept in %s; the run resumes from the "
             "previous one.",
-            *(step, damage, place),
+            *(step, damage, target),
         )
 
 
@@ -81,14 +81,14 @@ def step_numbers(checkpoints: Path) -> list[int]:
     return sorted(int(name) for name in names if re.fullmatch(r"0|[1-9]\d{0,17}", name, re.ASCII))
 
 
-def _unused(place: Path) -> Path:
+def _unused(target: Path) -> Path:
     """Return a path, with a number appended if it exists."""
     number = 1
-    wanted = place
-    while place.exists():
-        place = wanted.with_name(f"{wanted.name}_{number}")
+    wanted = target
+    while target.exists():
+        target = wanted.with_name(f"{wanted.name}_{number}")
         number += 1
-    return place
+    return target
 
 
 class _Checksums(TypedDict):

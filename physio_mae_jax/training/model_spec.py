@@ -96,12 +96,10 @@ def _contradiction(contract: ModelSpec) -> str:
             return f"input.{name} is {given}, but model.{name} is {model}"
     for name, most in _MAX_SIZES.items():
         if not 1 <= getattr(contract.model, name) <= most:
-            return (
-                f"model.{name} is {getattr(contract.model, name)}, where 1 to {most:,} is expected"
-            )
+            return f"model.{name} must be 1 to {most:,}; got {getattr(contract.model, name)}"
     size = contract.model.wavelet.num_scales * contract.model.num_samples
     if size > _MAX_SCALOGRAM:
-        return f"a scalogram of {size:,} numbers, where {_MAX_SCALOGRAM:,} at most are expected"
+        return f"a scalogram must have at most {_MAX_SCALOGRAM:,} values; got {size:,}"
     return ""
 
 

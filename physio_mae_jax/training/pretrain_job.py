@@ -85,7 +85,7 @@ class PretrainJob:
             self._draw(state, step)
         name = "held-out" if self.held_out else "trained-on (nothing is held out)"
         lines = [
-            f"step {step}  {name} {domain} error on hidden columns: "
+            f"step {step}  {name} {domain} error on masked columns: "
             f"model {errors[f'{domain}/model']:.4f}, "
             f"mean of the visible {errors[f'{domain}/mean']:.4f}, "
             f"straight line {errors[f'{domain}/line']:.4f}"

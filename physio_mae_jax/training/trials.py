@@ -100,12 +100,12 @@ def run_workers(
 
 def _wait(workers: Sequence[subprocess.Popen[bytes]], count: Callable[[], int]) -> None:
     """Wait for all; log the number of done entries whenever it changes."""
-    told = -1
+    reported = -1
     while True:
         running = any(worker.poll() is None for worker in workers)
-        if (done := count()) != told:
+        if (done := count()) != reported:
             _LOG.info("%d entries are done", done)
-            told = done
+            reported = done
         if not running:
             return
         time.sleep(_SECONDS_BETWEEN_LOOKS)
