@@ -1,1 +1,1 @@
-"""How fast and how large: operations counted, steps timed, memory planned."""
+"""Benchmarks: operation counts, step times and planned memory."""

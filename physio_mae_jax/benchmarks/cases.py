@@ -1,4 +1,4 @@
-"""What is measured: a training step, features, wavelets, the input pipeline."""
+"""Benchmark cases: training step, feature extraction, wavelets, input pipeline."""
 
 import dataclasses
 import functools
@@ -40,23 +40,23 @@ from physio_mae_jax.training.sharding import (
     with_mesh,
 )
 
-# Distinct inputs that take turns, so that nothing is measured on what is in a cache.
+# Distinct inputs that alternate, so that no measurement runs on cached data.
 _NUM_INPUTS = 4
 _PRODUCT_SIZE = {"gpu": 8192, "tpu": 8192, "cpu": 1024}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Bench:
-    """What is measured, and how often.
+    """Specification of a benchmark.
 
     Attributes:
-        task: pre-training task.
-        mesh: of devices.
-        batch_size: windows a step, over all devices.
-        num_channels: M.
-        seen: what the mask leaves of a window.
-        repeats: of every timing.
-        batches: of real data, for the case 'pipeline'; None where there is none.
+        task: Pre-training task.
+        mesh: Device mesh the batch is sharded over.
+        batch_size: Windows per step, over all devices.
+        num_channels: Number of channels M.
+        seen: Visible and predicted tokens under the mask.
+        repeats: Repeats of every timing.
+        batches: Batches of real data, for the case 'pipeline'; None without data.
     """
 
     task: PretrainTask
@@ -69,12 +69,12 @@ class Bench:
 
     @property
     def model(self) -> MaeConfig:
-        """Shape of the model."""
+        """Config of the model."""
         return self.task.model.config
 
 
 def bench_sizes(bench: Bench) -> dict[str, Any]:
-    """Return what a line says of the size of what was measured."""
+    """Return the sizes reported in an output line."""
     return {
         "batch_size": bench.batch_size,
         "channels": bench.num_channels,
@@ -84,7 +84,7 @@ def bench_sizes(bench: Bench) -> dict[str, Any]:
 
 
 def random_batch(bench: Bench, seed: int) -> dict[str, jax.Array]:
-    """Make a batch of noise on the devices: signal [B, M, L], all channels present."""
+    """Create a batch of noise on the devices: signal [B, M, L], all channels present."""
     shape = (bench.batch_size, bench.num_channels)
     rng = np.random.default_rng(seed)
     batch = {
@@ -112,13 +112,13 @@ def measure_training(bench: Bench) -> dict[str, Any]:
 
 
 class ResidentStep(NamedTuple):
-    """A compiled training step on batches that are on the devices.
+    """A compiled training step on device-resident batches.
 
     Attributes:
-        step: makes update number i and returns its metrics.
-        compiled: the program.
-        compile_seconds: that it took.
-        num_parameters: of the model.
+        step: Runs update number i and returns its metrics.
+        compiled: Compiled program.
+        compile_seconds: Compilation time in seconds.
+        num_parameters: Number of model parameters.
     """
 
     step: Callable[[int], Any]
@@ -128,7 +128,7 @@ class ResidentStep(NamedTuple):
 
 
 def resident_step(bench: Bench) -> ResidentStep:
-    """Compile the training step and give it batches of noise in turn."""
+    """Compile the training step on alternating batches of noise."""
     batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
     state = _new_state(bench)
     begun = time.perf_counter()
@@ -144,7 +144,7 @@ def resident_step(bench: Bench) -> ResidentStep:
 
 
 def planned_step_gib(bench: Bench) -> float:
-    """Return what the compiled training step plans to hold on a device; nothing is run."""
+    """Return the planned memory of the compiled step per device, in GiB, without running it."""
     state = jax.eval_shape(functools.partial(init_state, bench.task), jax.random.key(0))
     places = fsdp_sharding(state, bench.mesh)
     state = jax.tree.map(
@@ -168,13 +168,13 @@ def _new_state(bench: Bench) -> Any:
 
 
 def _compiled_step(bench: Bench, state: Any, batch: Any) -> jax.stages.Compiled:
-    # A jitted function, though its signature promises a callable only.
+    # A jitted function, although its type is only Callable.
     step: Any = compile_train_step(bench.task, bench.mesh)
     return step.lower(state, batch).compile()
 
 
 def _updating(compiled: jax.stages.Compiled, state: Any) -> Callable[[Any], Any]:
-    """Return the step as a function of a batch, which keeps the state to itself."""
+    """Return the step as a function of a batch that holds the state internally."""
 
     def update(batch: Any) -> Any:
         nonlocal state
@@ -185,7 +185,7 @@ def _updating(compiled: jax.stages.Compiled, state: Any) -> Callable[[Any], Any]
 
 
 def measure_features(bench: Bench) -> dict[str, Any]:
-    """Time the mean token of whole windows, as extraction computes it."""
+    """Time feature extraction: the mean token of whole windows."""
     model = bench.model.for_inference()
     encoder = Encoder(model)
     batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
@@ -239,7 +239,7 @@ def measure_wavelets(bench: Bench) -> dict[str, Any]:
 
 
 def measure_pipeline(bench: Bench) -> dict[str, Any]:
-    """Time real batches on their own, and the step fed by them against one on resident batches."""
+    """Time the pipeline alone, and the step on real batches against one on resident batches."""
     assert bench.batches is not None
     batches = iter(bench.batches())
     first = next(batches)
@@ -276,7 +276,7 @@ CASES: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
 
 
 def describe_machine(bench: Bench) -> dict[str, Any]:
-    """Return devices, and what a plain product reaches on one of them, in TFLOP/s."""
+    """Return the devices, and the matmul rate reached on one of them, in TFLOP/s."""
     device = bench.mesh.devices.flat[0]
     size = _PRODUCT_SIZE.get(device.platform, 1024)
     dtype = jnp.bfloat16 if bench.model.compute_dtype == "bfloat16" else jnp.float32
@@ -288,7 +288,7 @@ def describe_machine(bench: Bench) -> dict[str, Any]:
 
 
 def with_utilisation(result: dict[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
-    """Add the share of all devices' product rate that the model's own operations reach."""
+    """Add the model's FLOP rate as a share of the matmul rate of all devices."""
     if "tflop_per_s" not in result:
         return result
     limit = machine["product_tflop_per_s"] * machine["num_devices"]

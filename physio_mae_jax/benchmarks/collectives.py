@@ -1,4 +1,4 @@
-"""Which exchanges between devices a compiled program makes."""
+"""Collectives of a compiled program."""
 
 import re
 from collections import Counter
@@ -10,12 +10,12 @@ _ARRAY = re.compile(r"(pred|[a-z]+?)(\d*)\[([\d,]*)\]")
 
 
 def count_collectives(program: str) -> dict[str, int]:
-    """Count exchanges in the text of a compiled program, by kind."""
+    """Count collectives in the text of a compiled program, by kind."""
     return dict(Counter(match[2] for match in _INSTRUCTION.finditer(program)))
 
 
 def exchanged_bytes(program: str) -> dict[str, int]:
-    """Sum the sizes of what is exchanged, by kind."""
+    """Sum the bytes exchanged by collectives, by kind."""
     sizes: Counter[str] = Counter()
     for match in _INSTRUCTION.finditer(program):
         sizes[match[2]] += sum(_bytes(*array) for array in _ARRAY.findall(match[1]))

@@ -1,8 +1,8 @@
-"""Operations that the model itself asks for, counted from its shapes.
+"""Model FLOPs, counted from shapes.
 
-A product of [m, k] and [k, n] counts 2·m·k·n. Norms, activations, rotations and the optimizer are
-left out: they are a per cent or two. What is computed again in the backward pass to save memory is
-not counted either, so that time spent on it shows as lower utilisation (Chowdhery et al. 2022).
+A matmul of [m, k] and [k, n] counts 2·m·k·n. Norms, activations, rotations and the optimizer are
+excluded: they are a per cent or two. Rematerialization is not counted either, so that time spent
+on it shows as lower utilisation (Chowdhery et al. 2022).
 """
 
 import dataclasses
@@ -12,13 +12,13 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import low_rank
 from physio_mae_jax.models.local_attention import LocalAttention
 
-# A backward pass makes two products for each one of the forward pass.
+# A backward pass has two matmuls for each one of the forward pass.
 _TRAINING = 3
 
 
 @dataclasses.dataclass(frozen=True)
 class Operations:
-    """Floating-point operations of one example, in one forward pass, by part."""
+    """Floating-point operations of one example in one forward pass, by component."""
 
     wavelets: float
     tokenizer: float
@@ -28,23 +28,23 @@ class Operations:
 
     @property
     def model(self) -> float:
-        """All but the wavelets, which have no parameters and no backward pass."""
+        """Operations without the wavelets, which have no parameters and no backward pass."""
         return self.tokenizer + self.encoder + self.decoder + self.heads
 
     @property
     def training(self) -> float:
-        """Of a training step."""
+        """Operations of one example in a training step."""
         return self.wavelets + _TRAINING * self.model
 
 
 @dataclasses.dataclass(frozen=True)
 class Seen:
-    """How much of a window pre-training works on.
+    """Number of tokens and columns of a window that pre-training processes.
 
     Attributes:
-        tokens: of each channel that the encoder sees (an average where they differ).
-        embedded_columns: of each channel: all, where single tokens are hidden.
-        predicted_columns: of each channel.
+        tokens: Visible tokens per channel (the average if they differ).
+        embedded_columns: Embedded columns per channel; all if single tokens are masked.
+        predicted_columns: Predicted columns per channel.
     """
 
     tokens: float
@@ -53,12 +53,12 @@ class Seen:
 
 
 def training_operations(cfg: MaeConfig, num_channels: int, seen: Seen) -> Operations:
-    """Count one example of pre-training.
+    """Count the operations of one pre-training example.
 
     Args:
-        cfg: of the model.
-        num_channels: M.
-        seen: what its mask leaves.
+        cfg: Model config.
+        num_channels: Number of channels M.
+        seen: Visible and predicted tokens under the mask.
     """
     places = seen.tokens
     grid = cfg.num_columns * cfg.num_rows
@@ -78,7 +78,7 @@ def training_operations(cfg: MaeConfig, num_channels: int, seen: Seen) -> Operat
 
 
 def feature_operations(cfg: MaeConfig, num_channels: int) -> Operations:
-    """Count one example whose whole window is encoded."""
+    """Count the operations of encoding one whole window."""
     return Operations(
         wavelets=wavelet_operations(cfg, num_channels),
         tokenizer=_tokenizer(cfg, num_channels, cfg.num_columns),
@@ -89,9 +89,9 @@ def feature_operations(cfg: MaeConfig, num_channels: int) -> Operations:
 
 
 def wavelet_operations(cfg: MaeConfig, num_channels: int) -> float:
-    """Count the transforms of one example as FFTs of real numbers, 2.5 N log2 N each."""
+    """Count the transforms of one example as real FFTs, 2.5 N log2 N each."""
     planes = num_channels * (3 if cfg.wavelet.difference_planes else 1)
-    # Kernels reach past both ends of a window, up to a window's length together.
+    # Kernels extend past both ends of a window, by up to a window's length in total.
     length = 2 * cfg.num_samples
     transform = 2.5 * length * math.log2(length)
     scales = cfg.wavelet.num_scales
@@ -117,7 +117,7 @@ def _encoder(cfg: MaeConfig, num_channels: int, places: float) -> float:
 
 
 def _pairs(cfg: MaeConfig, places: float) -> float:
-    """Count the pairs of a channel's tokens that attention over time looks at."""
+    """Count the query-key pairs per channel of attention over time."""
     if cfg.num_time_blocks == 1:
         return places**2
     columns = math.ceil(places / cfg.num_rows)
@@ -136,7 +136,7 @@ def _stack(
     mlp_rank_ratio: float = 0.0,
     attention_rank_ratio: float = 0.0,
 ) -> float:
-    """Count blocks over ``places`` tokens of each channel, ``pairs`` of which meet."""
+    """Count blocks over ``places`` tokens per channel with ``pairs`` query-key pairs."""
     tokens = num_channels * places
     linear = _linear(width, 3 * width, attention_rank_ratio) + _linear(
         width, width, attention_rank_ratio
@@ -159,7 +159,7 @@ def _linear(size_in: int, size_out: int, rank_ratio: float) -> int:
 
 
 def _heads(cfg: MaeConfig, num_channels: int, columns: int) -> float:
-    """Count the predictions of patches and of samples for the hidden columns."""
+    """Count the output heads of patches and samples for the predicted columns."""
     boxes = cfg.num_rows * 2 * cfg.decoder_width * cfg.patch_size
     reducer = 2 * cfg.num_rows * cfg.decoder_width**2
     samples = 2 * cfg.decoder_width * cfg.patch_samples

@@ -1,4 +1,4 @@
-"""How the time and memory of a training step grow with the size of a setting."""
+"""Scaling of a training step's time and memory with the size of a setting."""
 
 import dataclasses
 import itertools
@@ -11,17 +11,17 @@ import numpy as np
 from physio_mae_jax.benchmarks.cases import Bench, bench_sizes, measure_training
 from physio_mae_jax.errors import ConfigError
 
-# Exponents are of the largest half of the sizes: below, what does not grow hides what does.
+# Exponents are fitted to the largest half of the sizes; below, constant costs dominate.
 _FITTED_SHARE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
 class Axis:
-    """A setting that is made larger and larger.
+    """A setting that is swept over increasing values.
 
     Attributes:
-        name: 'channels' or a number of the config, such as 'window_seconds' or 'batch_size'.
-        values: in rising order, two at least.
+        name: 'channels' or a numeric config key, such as 'window_seconds' or 'batch_size'.
+        values: At least two values in increasing order.
     """
 
     name: str
@@ -29,36 +29,36 @@ class Axis:
 
     @classmethod
     def parse(cls, text: str) -> "Axis":
-        """Read 'channels=1,4,16'.
+        """Parse 'channels=1,4,16'.
 
         Raises:
-            ConfigError: it is written otherwise, or the values do not rise.
+            ConfigError: The text is malformed, or the values do not increase.
         """
         name, _, listed = text.partition("=")
         try:
             values = tuple(float(value) for value in listed.split(","))
         except ValueError as error:
-            raise ConfigError(f"grow={text!r} is not a name and numbers; write such as "
-                              "channels=1,4,16.") from error  # fmt: skip
+            raise ConfigError(f"grow must be a name and numbers, such as channels=1,4,16; "
+                              f"got grow={text!r}.") from error  # fmt: skip
         rising = all(0 < a < b for a, b in itertools.pairwise(values))
         if not name or len(values) < 2 or not rising or values[-1] == math.inf:
             raise ConfigError(
-                f"grow={text!r} needs a name and two or more numbers above 0 that rise, such as "
-                "channels=1,4,16."
+                "grow must be a name and two or more increasing numbers above 0, such as "
+                f"channels=1,4,16; got grow={text!r}."
             )
         return cls(name, values)
 
 
 def measure_growth(axis: Axis, build: Callable[[float], Bench]) -> Iterator[dict[str, Any]]:
-    """Measure a training step at each value, and then how it grew.
+    """Measure a training step at each value, then fit how its cost grows.
 
     Args:
-        axis: what grows.
-        build: makes the bench of a value.
+        axis: Swept setting.
+        build: Builds the benchmark for a value.
 
     Yields:
-        A line as ``measure_training`` makes it for each value; last the exponents of milliseconds
-        and of planned GiB without the state, by least squares in logarithms.
+        A line of ``measure_training`` for each value; last the exponents of milliseconds and of
+        planned GiB without the state, by least squares in logarithms.
     """
     milliseconds, gibibytes = [], []
     for value in axis.values:

@@ -1,9 +1,9 @@
-"""What fits a card, from the memory that the compiled step itself plans, before anything runs."""
+"""Largest batch that fits a GPU, from the planned memory of the compiled step, without running."""
 
 import dataclasses
 from collections.abc import Callable, Sequence
 
-# Of a card's memory, what CUDA, cuDNN's workspaces and fragments leave to a program.
+# Usable share of a GPU's memory, after CUDA, cuDNN workspaces and fragmentation.
 USABLE_SHARE = 0.9
 _PROBE_BATCHES = (1, 3)
 _MAX_BATCH = 4096
@@ -11,12 +11,12 @@ _MAX_BATCH = 4096
 
 @dataclasses.dataclass(frozen=True)
 class Fit:
-    """The largest batch that fits a card.
+    """The largest batch that fits a GPU.
 
     Attributes:
-        card_gib: memory of the card.
-        batch_size: windows on that card; 0 where not even one fits.
-        planned_gib: that the compiled step of that batch plans.
+        card_gib: Memory of the GPU in GiB.
+        batch_size: Windows on that GPU; 0 if not even one fits.
+        planned_gib: Planned memory of the compiled step at that batch, in GiB.
     """
 
     card_gib: float
@@ -27,17 +27,17 @@ class Fit:
 def plan_batches(
     planned_gib: Callable[[int], float], cards_gib: Sequence[float]
 ) -> tuple[list[Fit], tuple[float, float]]:
-    """Find the largest batch for each card.
+    """Find the largest batch for each GPU.
 
-    Memory is nearly a constant and a share of each window, so two compilations predict all, and
-    what is predicted is compiled once more to be sure.
+    Memory is nearly linear in the batch size, so two compilations predict it; each prediction is
+    compiled once more for confirmation.
 
     Args:
-        planned_gib: compiles the step for a batch and returns what it plans.
-        cards_gib: memory of each card.
+        planned_gib: Compiles the step for a batch size and returns its planned memory in GiB.
+        cards_gib: Memory of each GPU in GiB.
 
     Returns:
-        The fits, and the (constant, share of a window) in GiB.
+        The fits, and (constant, per window) memory in GiB.
     """
     few, more = _PROBE_BATCHES
     first, second = planned_gib(few), planned_gib(more)

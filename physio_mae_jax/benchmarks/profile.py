@@ -1,4 +1,4 @@
-"""A trace of a few calls, and the operations that cost most in it."""
+"""Profiler trace of a few calls, and its most expensive operations."""
 
 import gzip
 import json
@@ -18,14 +18,14 @@ def profile_calls(call: Callable[[int], Any], folder: Path) -> list[tuple[str, f
     """Trace a function that starts work on a device; TensorBoard and Perfetto open the trace.
 
     Args:
-        call: see ``timing.time_calls``.
-        folder: for the trace.
+        call: See ``timing.time_calls``.
+        folder: Output folder of the trace.
 
     Returns:
-        Name and milliseconds a call of each operation on the devices, the dearest first.
+        Name and milliseconds per call of each device operation, most expensive first.
 
     Raises:
-        UserError: the profiler wrote nothing.
+        UserError: The profiler wrote nothing.
     """
     jax.block_until_ready(call(0))
     with jax.profiler.trace(str(folder), create_perfetto_trace=False):
@@ -42,8 +42,8 @@ def profile_calls(call: Callable[[int], Any], folder: Path) -> list[tuple[str, f
 def operation_times(events: list[dict[str, Any]]) -> "Counter[str]":
     """Sum the microseconds of each operation in the events of a trace.
 
-    On a GPU or TPU those on the devices' own tracks; on a CPU, which has none, those that belong
-    to a compiled program.
+    On a GPU or TPU, events on the device tracks; on a CPU, which has none, events that belong to a
+    compiled program.
     """
     devices = {
         event["pid"]

@@ -1,4 +1,4 @@
-"""A table of the lines that ``physio_mae_jax.benchmark`` wrote for several numbers of devices.
+"""Scaling table from the lines of ``physio_mae_jax.benchmark`` for several device counts.
 
 python -m physio_mae_jax.benchmarks.scaling LINES.jsonl
 """
@@ -13,12 +13,12 @@ _HEADER = ("case", "devices", "batch", "samples/s", "efficiency", "GiB a device"
 
 
 def scaling_table(lines: Sequence[Mapping[str, Any]]) -> str:
-    """Write training-step lines as a Markdown table.
+    """Format training-step lines as a Markdown table.
 
-    Efficiency is samples/s over those of the fewest devices of the same case, per device.
+    Efficiency is samples/s per device relative to the smallest device count of the same case.
 
     Args:
-        lines: of the case 'train'.
+        lines: Benchmark lines of the case 'train'.
     """
     first: dict[str, Mapping[str, Any]] = {}
     rows = []

@@ -1,4 +1,4 @@
-"""Time what a device does, and not how fast Python hands it over."""
+"""Time device execution, not Python dispatch."""
 
 import dataclasses
 import statistics
@@ -10,17 +10,17 @@ import jax
 import jax.numpy as jnp
 
 _WARM_UP_CALLS = 3
-# Long enough that starting a call does not matter, short enough to be over in a second.
+# Long enough that dispatch is negligible, short enough to finish in about a second.
 _SECONDS_A_REPEAT = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
 class Timing:
-    """Seconds of one call: the median of several repeats, and all of them.
+    """Seconds per call: the median of several repeats, and all of them.
 
     Attributes:
-        seconds: median.
-        repeats: seconds of a call in each repeat, in order.
+        seconds: Median seconds per call.
+        repeats: Seconds per call in each repeat, in order.
     """
 
     seconds: float
@@ -33,11 +33,11 @@ class Timing:
 
 
 def time_calls(call: Callable[[int], Any], repeats: int) -> Timing:
-    """Time a function that starts work on a device.
+    """Time a function that dispatches work to a device.
 
     Args:
-        call: starts call number i and returns what it makes; calls may depend on earlier ones.
-        repeats: of some calls each, whose results are waited for.
+        call: Dispatches call number i and returns its result; calls may depend on earlier ones.
+        repeats: Number of repeats, each of several calls whose results are waited for.
     """
     number = 0
     for _ in range(_WARM_UP_CALLS):
@@ -60,15 +60,15 @@ def time_calls(call: Callable[[int], Any], repeats: int) -> Timing:
 
 
 def product_rate(size: int, dtype: Any, repeats: int) -> float:
-    """Return the operations a second that a plain product of two square matrices reaches.
+    """Return the FLOP/s of a plain matmul of two square matrices.
 
-    It is measured on the machine and in the process of what is compared with it: the figure of a
-    data sheet holds for other clocks, temperatures and sparsity.
+    It is measured on the same machine and in the same process as the benchmark: data sheet values
+    hold for other clocks, temperatures and sparsity.
 
     Args:
-        size: N of [N, N].
-        dtype: of both matrices.
-        repeats: see ``time_calls``.
+        size: Size N of the [N, N] matrices.
+        dtype: Type of both matrices.
+        repeats: See ``time_calls``.
     """
     keys = jax.random.split(jax.random.key(0), 2)
     left, right = (jax.random.normal(key, (size, size), jnp.float32).astype(dtype) for key in keys)
@@ -77,14 +77,14 @@ def product_rate(size: int, dtype: Any, repeats: int) -> float:
 
 
 def allocator_peak_gib(device: jax.Device) -> float | None:
-    """Return the most memory that a device has held so far; None where it does not count."""
+    """Return the peak memory of a device so far, in GiB; None if it does not report it."""
     statistics_of_device: Mapping[str, int] = device.memory_stats() or {}
     peak = statistics_of_device.get("peak_bytes_in_use")
     return None if peak is None else peak / 2**30
 
 
 def planned_gib(compiled: jax.stages.Compiled) -> dict[str, float]:
-    """Return what the compiler plans to hold at once on a device, in GiB.
+    """Return the peak memory that the compiler plans on a device, in GiB.
 
     Returns:
         'arguments', 'temporaries', 'outputs' that take over no argument, and their sum 'peak'.

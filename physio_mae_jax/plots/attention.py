@@ -1,4 +1,4 @@
-"""Pictures of what an encoder attends to, on the waveform and on the scalogram."""
+"""Plots of an encoder's attention over waveforms and scalograms."""
 
 import dataclasses
 
@@ -13,23 +13,24 @@ from physio_mae_jax.plots.reconstruction import draw_scalogram
 _LINE = "0.15"
 _MAP = "magma_r"
 _HEAT = "OrRd"
-# Letters of a channel's name beside its axis.
+# Maximum characters of a channel name beside its axis.
 _MAX_LETTERS = 40
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AttendedWindow:
-    """One window as arrays of the host, and the attention of an encoder in it.
+    """One window as NumPy arrays, and the attention of an encoder within it.
 
     Attributes:
-        title: which recording, which layer.
-        channels: names [M].
-        sampling_rate_hz: of the window.
+        title: Recording and layer.
+        channels: Channel names [M].
+        sampling_rate_hz: Sampling rate of the window, in Hz.
         frequencies_hz: [S] centre of each scalogram row, high to low.
         signal: [M, L] z-scored.
         scalogram: [M, S, L].
-        received: [M, W, H] attention that each token gets; 1 if all got the same.
-        between: [M, M] attention from each row's channel to each column's; None where none is.
+        received: [M, W, H] attention that each token receives; 1 if uniform.
+        between: [M, M] attention from each row's channel to each column's; None without channel
+            attention.
     """
 
     title: str
@@ -54,7 +55,7 @@ def draw_attention(window: AttendedWindow, max_channels: int = 3) -> Figure:
     figure = Figure(figsize=(13 + 4 * extra, 0.9 + 3.6 * count), layout="constrained")
     figure.suptitle(f"attention: {shown(window.title)}")
     grid = figure.add_gridspec(2 * count, 1 + extra, width_ratios=[5, 2][: 1 + extra])
-    # One colour range for all, so that channels compare.
+    # One colour range for all channels, so that they are comparable.
     columns = window.received.mean(axis=2)
     limits = float(columns[:count].min()), float(columns[:count].max())
     waveforms: list[Axes] = []
@@ -63,7 +64,7 @@ def draw_attention(window: AttendedWindow, max_channels: int = 3) -> Figure:
         waveforms.append(axes)
         shading = _draw_waveform(axes, window, row, limits)
         _draw_scalogram(figure.add_subplot(grid[2 * row + 1, 0]), window, row)
-    figure.colorbar(shading, ax=waveforms, label="received (1 = all alike)", pad=0.01)
+    figure.colorbar(shading, ax=waveforms, label="received (1 = uniform)", pad=0.01)
     if window.between is not None:
         _draw_between(figure, figure.add_subplot(grid[:2, 1]), window.channels, window.between)
     return figure
@@ -86,12 +87,12 @@ def _draw_waveform(
     axes.plot(time, window.signal[row], color=_LINE, linewidth=0.9)
     axes.set_xlim(0, window.seconds)
     axes.set_ylim(low, high)
-    axes.set_ylabel(f"{shown(window.channels[row], longest=_MAX_LETTERS)}\n(deviations)")
+    axes.set_ylabel(f"{shown(window.channels[row], longest=_MAX_LETTERS)}\n(z-score)")
     return shading
 
 
 def _draw_scalogram(axes: Axes, window: AttendedWindow, row: int) -> None:
-    """Draw a scalogram, and on it in each patch how much attention it gets, as a circle."""
+    """Draw a scalogram, with a circle per patch sized by the attention that it receives."""
     draw_scalogram(axes, window.scalogram[row], window.frequencies_hz, window.seconds, cmap="Greys")
     received = window.received[row]
     columns, rows = received.shape
@@ -102,7 +103,7 @@ def _draw_scalogram(axes: Axes, window: AttendedWindow, row: int) -> None:
     largest = 160.0 * 50 / max(columns, 50)
     sizes = largest * received / received.max()
     axes.scatter(x, y, s=sizes, c=received, cmap=_HEAT, edgecolors=_LINE, linewidths=0.3, vmin=0)
-    axes.set_xlabel("time (s); circles: attention that a patch receives")
+    axes.set_xlabel("time (s); circles: attention received by a patch")
 
 
 def _draw_between(

@@ -1,4 +1,4 @@
-"""Models against the share of labels they learned from."""
+"""Plots of model performance against the share of training labels."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -9,10 +9,10 @@ from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
 
 from physio_mae_jax.plots.names import shown
 
-# Of Okabe and Ito (2008), told apart by colour-blind readers too.
+# Colour-blind safe palette (Okabe and Ito 2008).
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a5c00", "#999999")
 _MARKERS = "osD^vP*X"
-# Rows lie side by side at a share, this factor apart.
+# Horizontal spacing, as a factor, of rows at the same share.
 _APART = 1.035
 
 
@@ -21,9 +21,9 @@ class Series:
     """One row of a comparison.
 
     Attributes:
-        label: in the legend.
+        label: Label in the legend.
         fractions: [F] shares of the labels.
-        values: F arrays, a value a seed.
+        values: F arrays, one value per seed.
     """
 
     label: str

@@ -1,4 +1,4 @@
-"""Pictures of numbers: learning curves and the weights of the scalogram loss."""
+"""Plots of learning curves and of the scalogram loss weights."""
 
 from collections.abc import Mapping, Sequence
 
@@ -8,11 +8,11 @@ from matplotlib.ticker import MaxNLocator
 
 from physio_mae_jax.plots.names import shown
 
-_WORDS = {"macro_auroc": "macro AUROC", "minus_mae": "minus mean absolute error (deviations)"}
+_WORDS = {"macro_auroc": "macro AUROC", "minus_mae": "minus mean absolute error (SD)"}
 
 
 def draw_learning_curves(records: Sequence[Mapping[str, float | str]]) -> Figure:
-    """Draw training losses and errors on hidden columns from the records of metrics.jsonl."""
+    """Draw training losses and errors on masked columns from the records of metrics.jsonl."""
     figure = Figure(figsize=(13, 3.8), layout="constrained")
     losses, waveform, scalogram = figure.subplots(1, 3)
     training = [r for r in records if r["phase"] == "train"]
@@ -23,12 +23,10 @@ def draw_learning_curves(records: Sequence[Mapping[str, float | str]]) -> Figure
     name = "held-out" if all(r["phase"] == "validation" for r in judged) else "trained-on"
     for axes, domain in ((waveform, "waveform"), (scalogram, "scalogram")):
         for guess, style in (("model", "o-"), ("mean", "--"), ("line", ":")):
-            label = {"model": "model", "mean": "mean of the visible", "line": "straight line"}[
-                guess
-            ]
+            label = {"model": "model", "mean": "mean of visible", "line": "interpolation"}[guess]
             steps = [r["step"] for r in judged]
             axes.plot(steps, [r[f"{domain}/{guess}"] for r in judged], style, label=label)
-        axes.set_title(f"{name} {domain} error, hidden columns")
+        axes.set_title(f"{name} {domain} error, masked columns")
     for axes in (losses, waveform, scalogram):
         axes.set_xlabel("step")
         axes.legend(fontsize=8)

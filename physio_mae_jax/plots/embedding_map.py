@@ -1,4 +1,4 @@
-"""Pictures of embeddings as points in a plane."""
+"""Plots of embeddings as points in a plane."""
 
 import numpy as np
 from matplotlib.figure import Figure
@@ -13,7 +13,7 @@ _MAX_LETTERS = 60
 def draw_points(
     points: np.ndarray, groups: np.ndarray, axes_names: tuple[str, str], title: str
 ) -> Figure:
-    """Draw points [N, 2], coloured by group: names get a colour each, numbers a scale."""
+    """Draw points [N, 2], coloured by group: one colour per name, a colour scale for numbers."""
     figure = Figure(figsize=(7.5, 6), layout="constrained")
     axes = figure.add_subplot()
     names = np.unique(groups)
@@ -23,14 +23,14 @@ def draw_points(
         )
         figure.colorbar(drawn, ax=axes)
     else:
-        # The rarest last, or the others would hide it.
+        # The rarest group is drawn last, so that others do not cover it.
         count = {name: int((groups == name).sum()) for name in names}
         ordered = sorted(names, key=lambda name: -count[name])
         drawn_groups = []
         for name in ordered:
             chosen = points[groups == name]
             drawn_groups.append(axes.scatter(chosen[:, 0], chosen[:, 1], s=_SIZE, alpha=0.7))
-        # Named here: of points that name themselves, '_x' would be left out.
+        # Passed to the legend as texts, since Matplotlib skips artists labelled '_…'.
         labels = [f"{shown(name, longest=_MAX_LETTERS)} ({count[name]})" for name in ordered]
         axes.legend(drawn_groups, labels, fontsize=8, markerscale=2, framealpha=0.9)
     axes.set_xlabel(axes_names[0])

@@ -1,4 +1,4 @@
-"""Pictures of an evaluation: curves, decisions, calibration, agreement of measurements."""
+"""Plots of an evaluation: ROC and PR curves, confusion, calibration, agreement."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from physio_mae_jax.plots.names import shown
 
-# Of Okabe and Ito (2008), told apart by colour-blind readers too; yellow is too pale for a line.
+# Colour-blind safe palette (Okabe and Ito 2008), without yellow, which is too pale for a line.
 _COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a5c00", "#999999")
 MAX_CURVES = len(_COLOURS)
 _BEFORE, _AFTER = "#999999", "#d1495b"
@@ -19,11 +19,11 @@ _POINTS, _LINE = "#0072b2", "0.25"
 _MAX_NUMBERS = 20
 _SHORT_NAME = 11
 _MANY_POINTS = 3_000
-# Letters on a line of a title.
+# Maximum characters per line of a panel title.
 _WIDTH = 30
-# Letters on a line of the title of a picture, and in all.
+# Maximum characters per line of a figure title, and in total.
 _TITLE = (120, 300)
-# Inches that a letter needs for each point of its size.
+# Character width in inches per point of font size.
 _LETTER = 0.0085
 
 
@@ -32,8 +32,8 @@ class Curve:
     """A line from left to right.
 
     Attributes:
-        label: in the legend.
-        x, y: [n].
+        label: Label in the legend.
+        x, y: [n] coordinates.
     """
 
     label: str
@@ -43,14 +43,14 @@ class Curve:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Reliability:
-    """Bins of probability of one class, those with too few units left out.
+    """Probability bins of one class, excluding those with too few instances.
 
     Attributes:
         predicted: [n] mean probability of each bin.
         observed: [n] share of positives.
-        low, high: [n] its interval.
-        counts: [n] units.
-        error: expected calibration error.
+        low, high: [n] confidence interval of ``observed``.
+        counts: [n] number of instances.
+        error: Expected calibration error.
     """
 
     predicted: np.ndarray
@@ -63,13 +63,13 @@ class Reliability:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Agreement:
-    """One measured quantity.
+    """Agreement of predictions and truth of one quantity.
 
     Attributes:
-        name: with its unit.
-        true, predicted: [U].
-        note: figures to write into the picture.
-        bias, low, high: mean error and its limits of agreement.
+        name: Name with its unit.
+        true, predicted: [U] values of the instances.
+        note: Metrics shown in the panel title.
+        bias, low, high: Mean error and limits of agreement.
     """
 
     name: str
@@ -82,7 +82,7 @@ class Agreement:
 
 
 def draw_roc(curves: Sequence[Curve], macro: Curve | None, title: str) -> Figure:
-    """Draw sensitivity against 1 - specificity of at most 8 classes and their average."""
+    """Draw ROC curves of at most 8 classes and their macro average."""
     figure, axes = _square(title)
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
     _draw_curves(axes, curves, macro, "area under the curve")
@@ -92,7 +92,7 @@ def draw_roc(curves: Sequence[Curve], macro: Curve | None, title: str) -> Figure
 
 
 def draw_precision_recall(curves: Sequence[Curve], macro: Curve | None, title: str) -> Figure:
-    """Draw precision against sensitivity of at most 8 classes and their average."""
+    """Draw precision-recall curves of at most 8 classes and their macro average."""
     figure, axes = _square(title)
     _draw_curves(axes, curves, macro, "average precision")
     axes.set_xlabel("sensitivity (recall)")
@@ -109,15 +109,15 @@ def draw_confusion(
     title: str,
     parts: Sequence[int] = (),
 ) -> Figure:
-    """Draw a table of decisions, each cell with its share and, if there is room, its count.
+    """Draw a confusion matrix, each cell with its share and, if it fits, its count.
 
     Args:
-        shares: [n, m] 0 to 1 of the colour; NaN is left blank.
-        counts: [n, m] units.
-        rows, columns: their names.
-        labels: of the rows and of the columns.
-        title: of the picture.
-        parts: columns before which the shares of another whole begin.
+        shares: [n, m] shares 0 to 1, shown as colour; NaN is left blank.
+        counts: [n, m] number of instances.
+        rows, columns: Names of the rows and columns.
+        labels: Axis labels of the rows and of the columns.
+        title: Figure title.
+        parts: Columns at which a new group of shares that sum to 1 begins.
     """
     few = [len(names) <= _MAX_NUMBERS for names in (rows, columns)]
     numbered = all(few)
@@ -127,7 +127,7 @@ def draw_confusion(
     )
     longest = [max(map(len, "\n".join(names).split("\n"))) for names in (rows, columns)]
     turn = 0 if few[1] and longest[1] <= _SHORT_NAME else 90
-    # The table keeps its size however long the names beside it are.
+    # The size of the table does not depend on the length of the names.
     width = 1.7 + _LETTER * sizes[0] * longest[0] + (0.95 if few[1] else 0.2) * len(columns)
     height = 1.4 + (0.62 if few[0] else 0.2 if few[1] else 0.16) * len(rows)
     height += _LETTER * sizes[1] * longest[1] if turn else 0.3
@@ -150,11 +150,11 @@ def draw_confusion(
 
 
 def draw_reliability(panels: Sequence[tuple[str, Reliability, Reliability]], title: str) -> Figure:
-    """Draw how often what was called likely was true, before and after calibration.
+    """Draw reliability diagrams, before and after calibration.
 
     Args:
-        panels: name, before and after, of at most 8 classes.
-        title: of the picture.
+        panels: (name, before, after) of at most 8 classes.
+        title: Figure title.
     """
     figure, grid = _panels(len(panels), title, 3.1, 3.6)
     for axes, (name, before, after) in zip(grid, panels, strict=False):
@@ -226,7 +226,7 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], macro: Curve | None, what:
     ]
     if macro is not None:
         lines += axes.plot(macro.x, macro.y, color="black", linewidth=2.2)
-    # Named here: of lines that name themselves, '_x' would be left out.
+    # Passed to the legend as texts, since Matplotlib skips artists labelled '_…'.
     axes.legend(
         lines,
         [shown(curve.label, 40) for curve in (*curves, *([] if macro is None else [macro]))],
@@ -243,16 +243,14 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], macro: Curve | None, what:
 def _draw_bins(axes: Axes, before: Reliability, after: Reliability) -> None:
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=0.8, linestyle=":")
     style: dict[str, Any] = {"markersize": 4, "linewidth": 1.2}
-    axes.plot(
-        before.predicted, before.observed, "o-", color=_BEFORE, label="as the model says", **style
-    )
+    axes.plot(before.predicted, before.observed, "o-", color=_BEFORE, label="uncalibrated", **style)
     spread = np.maximum([after.observed - after.low, after.high - after.observed], 0)
     axes.errorbar(after.predicted, after.observed, spread, color=_AFTER, elinewidth=0.8, fmt="none")
     axes.plot(after.predicted, after.observed, "o-", color=_AFTER, label="calibrated", **style)
     axes.set_xlim(-0.02, 1.02)
     axes.set_ylim(-0.25, 1.02)
     axes.set_yticks(np.arange(0, 1.01, 0.25))
-    # Below zero: how many units stand behind each point, the tallest bar the fullest bin.
+    # Below zero: number of instances per bin, scaled to the fullest bin.
     heights = 0.2 * np.sqrt(after.counts / max(1, after.counts.max(initial=1)))
     axes.bar(after.predicted, heights, 0.03, bottom=-0.25, color=_AFTER, alpha=0.45)
     axes.axhline(-0.03, color="0.8", linewidth=0.6)
@@ -274,10 +272,10 @@ def _panels(
 
 
 def _draw_points(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
-    """Draw points, faint where there are many and as a map of counts where they would hide."""
+    """Draw points, faint if there are many, or a density map if they would overlap."""
     axes.grid(alpha=0.3)
     if len(x) > _MANY_POINTS:
-        # From below one, so that single units are not white.
+        # Starts below one, so that single instances are not white.
         norm = LogNorm(vmin=0.2)
         axes.hexbin(x, y, gridsize=50, cmap="Blues", norm=norm, mincnt=1, linewidths=0.1)
     else:

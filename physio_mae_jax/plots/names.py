@@ -1,4 +1,4 @@
-"""Names of data as Matplotlib shows them as they are."""
+"""Escape and shorten names from data for display in Matplotlib."""
 
 import textwrap
 
@@ -6,12 +6,12 @@ from physio_mae_jax.printable import LONGEST_NAME, printable
 
 
 def shown(name: object, width: int | None = None, longest: int = LONGEST_NAME) -> str:
-    """Return a name for a picture: without formulas, cut, and wrapped where a width is given.
+    """Return a name for display: formulas escaped, truncated, and wrapped if a width is given.
 
     Args:
-        name: of a channel, class, subject or recording; line breaks stay where there is a width.
-        width: letters of a line.
-        longest: letters in all.
+        name: Channel, class, subject or recording; line breaks are kept if ``width`` is set.
+        width: Maximum characters per line; None for one line.
+        longest: Maximum characters in total.
     """
     if width is None:
         return _plain(printable(name, longest))
@@ -22,5 +22,5 @@ def shown(name: object, width: int | None = None, longest: int = LONGEST_NAME) -
 
 
 def _plain(text: str) -> str:
-    """Escape what would begin a formula, which Matplotlib stops at if it is none."""
+    """Escape characters that start a formula, on which Matplotlib fails if it is invalid."""
     return text.replace("$", r"\$")

@@ -1,4 +1,4 @@
-"""Pictures of what a masked autoencoder was shown, hid and guessed."""
+"""Plots of the input, the masked columns and the predictions of a masked autoencoder."""
 
 import dataclasses
 
@@ -14,23 +14,23 @@ _TRUTH = "0.25"
 _GUESS = "#d1495b"
 _SHADE = "#dfe7ef"
 _MAP = "viridis"
-# Letters of a channel's name beside its axis.
+# Maximum characters of a channel name beside its axis.
 _MAX_LETTERS = 40
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ReconstructedWindow:
-    """One window as arrays of the host.
+    """One window as NumPy arrays.
 
     Attributes:
-        title: which recording, which step.
-        channels: names, [M].
-        sampling_rate_hz: of the window.
+        title: Recording and training step.
+        channels: Channel names [M].
+        sampling_rate_hz: Sampling rate of the window, in Hz.
         frequencies_hz: [S] centre of each scalogram row, high to low.
         signal: [M, L] z-scored truth.
         predicted: [M, L], NaN on visible columns.
-        hidden: [W] bool.
-        scalogram, seen_scalogram, predicted_scalogram: [M, S, L].
+        hidden: [W] bool, True for masked columns.
+        scalogram, seen_scalogram, predicted_scalogram: [M, S, L] truth, encoder input, prediction.
     """
 
     title: str
@@ -50,14 +50,14 @@ class ReconstructedWindow:
         return self.signal.shape[1] / self.sampling_rate_hz
 
     def hidden_spans(self) -> list[tuple[float, float]]:
-        """Return (start, stop) in seconds of each run of hidden columns."""
+        """Return (start, stop) in seconds of each run of masked columns."""
         edges = np.flatnonzero(np.diff(np.concatenate([[0], self.hidden.astype(int), [0]])))
         column_seconds = self.seconds / len(self.hidden)
         return [(a * column_seconds, b * column_seconds) for a, b in edges.reshape(-1, 2)]
 
 
 def draw_reconstruction(window: ReconstructedWindow, max_channels: int = 3) -> Figure:
-    """Draw, for a few channels, the waveform over three scalograms: truth, seen, reconstructed."""
+    """Draw the waveform over three scalograms (truth, input, prediction) for a few channels."""
     count = min(max_channels, len(window.channels))
     figure = Figure(figsize=(13, 0.9 + 4.0 * count), layout="constrained")
     figure.suptitle(shown(window.title))
@@ -71,12 +71,12 @@ def draw_reconstruction(window: ReconstructedWindow, max_channels: int = 3) -> F
 def _draw_waveform(axes: Axes, window: ReconstructedWindow, row: int, legend: bool) -> None:
     time = np.arange(window.signal.shape[1]) / window.sampling_rate_hz
     for number, span in enumerate(window.hidden_spans()):
-        label = "hidden from the model" if number == 0 else None
+        label = "masked" if number == 0 else None
         axes.axvspan(*span, color=_SHADE, linewidth=0, label=label)
     axes.plot(time, window.signal[row], color=_TRUTH, linewidth=0.9, label="recorded")
     axes.plot(time, window.predicted[row], color=_GUESS, linewidth=1.3, label="predicted")
     axes.set_xlim(0, window.seconds)
-    axes.set_ylabel(f"{shown(window.channels[row], longest=_MAX_LETTERS)}\n(deviations)")
+    axes.set_ylabel(f"{shown(window.channels[row], longest=_MAX_LETTERS)}\n(z-score)")
     axes.set_xlabel("time (s)")
     if legend:
         axes.legend(loc="upper right", ncols=3, fontsize=8, framealpha=0.9)
@@ -85,10 +85,10 @@ def _draw_waveform(axes: Axes, window: ReconstructedWindow, row: int, legend: bo
 def _draw_scalograms(figure: Figure, grid: GridSpec, window: ReconstructedWindow, row: int) -> None:
     panels = (
         ("recorded", window.scalogram, False),
-        ("what the encoder saw", window.seen_scalogram, True),
-        ("hidden columns predicted", window.predicted_scalogram, False),
+        ("encoder input", window.seen_scalogram, True),
+        ("masked columns, predicted", window.predicted_scalogram, False),
     )
-    # One colour range for the three, from the truth, or a poor guess would look like a good one.
+    # One colour range from the truth for all three, or a poor prediction could look accurate.
     limit = float(np.percentile(np.abs(window.scalogram[row]), 99)) or 1.0
     image = None
     axes_row = []
@@ -116,15 +116,15 @@ def draw_scalogram(
     limit: float | None = None,
     cmap: str = _MAP,
 ) -> QuadMesh:
-    """Draw the size of coefficients [S, L] over time and frequency.
+    """Draw the magnitude of coefficients [S, L] over time and frequency.
 
     Args:
-        axes: to draw on.
-        values: coefficients.
-        frequencies_hz: [S] of the rows, high to low.
-        seconds: duration.
-        limit: end of the colour range; None for the 99th percentile.
-        cmap: name of the colour map.
+        axes: Axes to draw on.
+        values: [S, L] coefficients.
+        frequencies_hz: [S] centre frequencies of the rows, high to low.
+        seconds: Duration in seconds.
+        limit: Upper end of the colour range; None for the 99th percentile.
+        cmap: Name of the colour map.
     """
     largest = limit or float(np.percentile(np.abs(values), 99)) or 1.0
     image = axes.pcolormesh(
@@ -145,7 +145,7 @@ def draw_scalogram(
 
 
 def _edges(centres: np.ndarray) -> np.ndarray:
-    """Return the S + 1 boundaries of rows whose centres are about evenly spaced in log."""
+    """Return the S + 1 boundaries of rows with centres about evenly spaced in log frequency."""
     logs = np.log(centres)
     between = (logs[1:] + logs[:-1]) / 2
     return np.exp(
