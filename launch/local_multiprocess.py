@@ -46,9 +46,7 @@ _KILLED = range(129, 129 + 64)
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--processes", type=int, required=True)
-    parser.add_argument(
-        "--cpu_devices", type=int, default=1, help="devices of each process, without GPUs"
-    )
+    parser.add_argument("--cpu_devices", type=int, default=1, help="per process, without GPUs")
     parser.add_argument("--gpus_per_process", type=int, default=0)
     parser.add_argument("--restarts", type=int, default=3)
     parser.add_argument(

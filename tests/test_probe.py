@@ -96,7 +96,7 @@ def test_a_fine_tuned_run_is_no_encoder_and_says_what_it_is(waves_root, tmp_path
     settings = {"config": {"task": "finetune", "start": "runs/first"}}
     path = tmp_path / "tuned" / "config.json"
     path.write_text(json.dumps(sealed(settings)), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"of task 'finetune'.*initialised from, runs/first.*=head"):
+    with pytest.raises(ConfigError, match=r"of task 'finetune'.*initialised from, runs/fir.*=head"):
         build(waves_root, tmp_path / "probe", run=str(tmp_path / "tuned"))
 
 
