@@ -50,7 +50,7 @@ def test_the_advice_that_is_printed_works(source, tmp_path, workers, capsys):
     flags = command(source, tmp_path, f"--workers={workers}")
     assert prepare.main(flags) == 2
     assert "1 of 4 recordings" in (said := capsys.readouterr().err)
-    assert "leave them out with --on_invalid=skip" in said
+    assert "skip them with --on_invalid=skip" in said
     assert prepare.main(flags) == 2  # and again
     assert prepare.main([*flags, "--on_invalid=skip"]) == 0
     assert "everything was prepared before" in capsys.readouterr().out
