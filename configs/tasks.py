@@ -20,9 +20,9 @@ def add_task(config: ConfigDict, name: str, data: ConfigDict) -> None:
     """Give a config the sections ``data``, ``units`` and ``evaluation`` of a labelled task.
 
     Args:
-        config: to add to.
-        name: of ``TASKS``.
-        data: the section of ``configs/pretrain.py``, of the same data.
+        config: ConfigDict that receives the sections.
+        name: Key of ``TASKS``.
+        data: Section ``data`` of ``configs/pretrain.py`` for the same data.
     """
     task, split, channels, seconds, classes = TASKS[name]
     config.data = data

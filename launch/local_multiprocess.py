@@ -49,9 +49,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--cpu_devices", type=int, default=1, help="per process, without GPUs")
     parser.add_argument("--gpus_per_process", type=int, default=0)
     parser.add_argument("--restarts", type=int, default=3)
-    parser.add_argument(
-        "--grace", type=float, default=30, help="seconds to wait for the others once one has failed"
-    )
+    parser.add_argument("--grace", type=float, default=30, help="seconds, after a failure")
     parser.add_argument("flags", nargs="+", help="-- and the flags of physio_mae_jax.main")
     options = parser.parse_args(arguments)
     if options.processes < 1 or options.cpu_devices < 1:

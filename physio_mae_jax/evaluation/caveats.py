@@ -24,7 +24,7 @@ def is_clean(context: Mapping[str, Any]) -> bool:
 def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -> list[str]:
     """Return the caveats a reader must know before any metric; may be empty."""
     part = judged_part(evaluations)
-    judged = evaluations[part]
+    evaluated = evaluations[part]
     found = []
     if not context.get("contamination"):
         found.append("Contamination was not checked: the model may have seen these subjects.")
@@ -32,29 +32,29 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -
         found.append(escape(str(context["contamination"])))
     if part != "test":
         found.append("No test was evaluated. Choices were made on these same units.")
-    elif judged.num_subjects_decided_on:
+    elif evaluated.num_subjects_decided_on:
         found.append(
-            f"Thresholds were chosen on {judged.num_subjects_decided_on} of the "
-            f"{judged.num_subjects} subjects of the test; the metrics are biased upwards."
+            f"Thresholds were chosen on {evaluated.num_subjects_decided_on} of the "
+            f"{evaluated.num_subjects} subjects of the test; the metrics are biased upwards."
         )
-    if judged.num_subjects < _FEW_SUBJECTS:
+    if evaluated.num_subjects < _FEW_SUBJECTS:
         found.append(
-            f"Only {judged.num_subjects} subject{'s' * (judged.num_subjects != 1)}: intervals are "
-            "too narrow, and other subjects may differ from all of them."
+            f"Only {evaluated.num_subjects} subject{'s' * (evaluated.num_subjects != 1)}: intervals "
+            "are too narrow, and other subjects may differ from all of them."
         )
     return found
 
 
-def reading(judged: Evaluation) -> str:
+def reading(evaluated: Evaluation) -> str:
     """Explain intervals, marks and metrics."""
-    least = judged.min_positives
+    least = evaluated.min_positives
     strata = (
         "within strata by the rarest class of the subject, so that no replicate loses a class. "
     )
     lines = [
-        f"Intervals are the 2.5 and 97.5 percentiles of {judged.num_resamples:,} bootstrap "
-        f"replicates (seed {judged.seed}). Each draws subjects with replacement, all units of a "
-        f"subject together{'. ' if judged.kind == 'regression' else f', {strata}'}"
+        f"Intervals are the 2.5 and 97.5 percentiles of {evaluated.num_resamples:,} bootstrap "
+        f"replicates (seed {evaluated.seed}). Each draws subjects with replacement, all units of a "
+        f"subject together{'. ' if evaluated.kind == 'regression' else f', {strata}'}"
         "They show the variation over test subjects of this kind; not over training runs, "
         "seeds or hospitals. An interval of zero width at a bound, such as 1.000, is a limit "
         "of the bootstrap and no certainty.",
@@ -62,7 +62,7 @@ def reading(judged: Evaluation) -> str:
         "decided; no number replaces it, and averages over it are undefined too. A "
         "metric without an interval is undefined in some replicate.",
     ]
-    if judged.kind == "regression":
+    if evaluated.kind == "regression":
         return bullets([*lines, "Limits of agreement are those of Bland and Altman (1986)."])
     lines += [
         f"\\* fewer than {least} positive or negative units: shown, and excluded from the averages "
@@ -78,7 +78,7 @@ def reading(judged: Evaluation) -> str:
         "ECE: expected calibration error, 15 bins. It is above zero even for perfect calibration, "
         "the more so the fewer the units; its bootstrap interval would mislead and is not given.",
     ]
-    if judged.kind == "multiclass":
+    if evaluated.kind == "multiclass":
         lines.append(
             "AUROC is that of each class against the rest; balanced accuracy is the mean "
             "sensitivity. Calibration of the decided class is that of the highest probability."

@@ -55,18 +55,19 @@ def write_card(
         DataError: There is no evaluation, or the predictions are not the evaluated ones.
     """
     if not evaluations or set(evaluations) - {"test", "validation"}:
-        raise DataError(
-            f"evaluations must be of 'test', 'validation' or both; got {list(evaluations)}."
-        )
+        raise DataError(f"a card must be of 'test', 'validation' or both; got {list(evaluations)}.")
     part = judged_part(evaluations)
-    judged, drawn = evaluations[part], predictions.get(part)
-    if drawn is None or (judged.num_units, judged.classes) != (drawn.num_units, drawn.classes):
+    evaluated, drawn = evaluations[part], predictions.get(part)
+    if drawn is None or (evaluated.num_units, evaluated.classes) != (
+        drawn.num_units,
+        drawn.classes,
+    ):
         given = f"those of {drawn.num_units} units of {drawn.classes}" if drawn else "none"
         raise DataError(
-            f"predictions of {part} must be the evaluated {judged.num_units} units of "
-            f"{judged.classes}; got {given}."
+            f"the card's predictions of {part} must be of the evaluated "
+            f"{evaluated.num_units} units of {evaluated.classes}; got {given}."
         )
-    pictures = _write_pictures(folder, drawn, judged, decisions, part)
+    pictures = _write_pictures(folder, drawn, evaluated, decisions, part)
     if (folder / _LEARNING_CURVES).is_file():
         pictures.append(_LEARNING_CURVES)
     content = {
@@ -95,21 +96,21 @@ def has_report(folder: Path) -> bool:
 
 
 def _write_pictures(
-    folder: Path, predictions: Predictions, judged: Evaluation, decisions: Calibration, part: str
+    folder: Path, predictions: Predictions, evaluated: Evaluation, decisions: Calibration, part: str
 ) -> list[str]:
     """Plot a part, skipping empty plots; return the file names in the folder."""
-    who = f"{part}, {judged.num_units:,} units of {judged.num_subjects:,} subjects"
-    if judged.kind == "regression":
-        quantities = curves.agreements(predictions, judged)
+    who = f"{part}, {evaluated.num_units:,} units of {evaluated.num_subjects:,} subjects"
+    if evaluated.kind == "regression":
+        quantities = curves.agreements(predictions, evaluated)
         drawings: _Drawings = {
             "scatter": lambda: figures.draw_scatter(quantities, f"Prediction and truth: {who}"),
             "bland_altman": lambda: figures.draw_bland_altman(quantities, f"Agreement: {who}"),
         }
     else:
-        exclusive = judged.kind == "multiclass"
-        drawings = _curve_drawings(predictions, judged, decisions, who)
+        exclusive = evaluated.kind == "multiclass"
+        drawings = _curve_drawings(predictions, evaluated, decisions, who)
         drawings["confusion"] = lambda: figures.draw_confusion(
-            *curves.confusion_table(judged),
+            *curves.confusion_table(evaluated),
             labels=("truth", "decided") if exclusive else ("", ""),
             title=f"Decisions: {who}",
             parts=() if exclusive else (2,),
@@ -122,21 +123,21 @@ def _write_pictures(
 
 
 def _curve_drawings(
-    predictions: Predictions, judged: Evaluation, decisions: Calibration, who: str
+    predictions: Predictions, evaluated: Evaluation, decisions: Calibration, who: str
 ) -> _Drawings:
-    shown = curves.shown_classes(judged)
+    shown = curves.shown_classes(evaluated)
     if not shown:
         return {}
-    present = sum(not row.is_absent for row in judged.by_class)
+    present = sum(not row.is_absent for row in evaluated.by_class)
     if len(shown) < present:
         who += f"\n({len(shown)} of {present} classes, those with the most positives)"
     return {
-        "roc": lambda: figures.draw_roc(*curves.roc_curves(predictions, judged), f"ROC: {who}"),
+        "roc": lambda: figures.draw_roc(*curves.roc_curves(predictions, evaluated), f"ROC: {who}"),
         "precision_recall": lambda: figures.draw_precision_recall(
-            *curves.precision_recall_curves(predictions, judged), f"Precision and recall: {who}"
+            *curves.precision_recall_curves(predictions, evaluated), f"Precision and recall: {who}"
         ),
         "reliability": lambda: figures.draw_reliability(
-            curves.reliabilities(predictions, decisions, judged),
+            curves.reliabilities(predictions, decisions, evaluated),
             f"Calibration (bins of 5 units or more): {who}",
         ),
     }

@@ -46,45 +46,44 @@ def render(
         pictures: File names of plots below the report's folder.
     """
     part = judged_part(evaluations)
-    judged = evaluations[part]
+    evaluated = evaluations[part]
     sections = [
         f"# {escape(title)}",
         *(f"> **{doubt}**" for doubt in caveats(evaluations, context)),
-        _headline(part, judged),
+        _headline(part, evaluated),
         f"## What was evaluated\n\n{_parts(evaluations, decisions, context)}",
         f"## Metrics, with 95 % intervals\n\n{_overall(evaluations, part)}",
-        f"## Every {_one(judged)}\n\n{_by_class(judged)}",
+        f"## Every {_one(evaluated)}\n\n{_by_class(evaluated)}",
     ]
-    if judged.calibration:
-        sections.append(f"## Calibration on {part}\n\n{_calibration(judged)}")
-    if judged.subgroups:
-        sections.append(f"## Subgroups of {part}\n\n{_subgroups(judged)}")
+    if evaluated.calibration:
+        sections.append(f"## Calibration on {part}\n\n{_calibration(evaluated)}")
+    if evaluated.subgroups:
+        sections.append(f"## Subgroups of {part}\n\n{_subgroups(evaluated)}")
     if decisions.kind != "regression":
-        sections.append(
-            f"## Decisions, chosen on validation\n\n{_decisions(decisions, judged.min_positives)}"
-        )
+        chosen = _decisions(decisions, evaluated.min_positives)
+        sections.append(f"## Decisions, chosen on validation\n\n{chosen}")
     if comparisons:
         sections.append(f"## Compared on the same units\n\n{_comparisons(comparisons)}")
     sections += ["## Pictures", *(f"![{_picture(name)}]({name})" for name in pictures)]
-    sections += [f"## How to read this\n\n{reading(judged)}", "## How to reproduce it"]
+    sections += [f"## How to read this\n\n{reading(evaluated)}", "## How to reproduce it"]
     sections += [_reproduction(context)]
     return "\n\n".join(sections) + "\n"
 
 
-def _headline(part: str, judged: Evaluation) -> str:
-    rare = sum(row.rare and not row.is_absent for row in judged.by_class)
-    count = _num_averaged(judged)
-    of = "" if count == len(judged.classes) else f"{count} of "
+def _headline(part: str, evaluated: Evaluation) -> str:
+    rare = sum(row.rare and not row.is_absent for row in evaluated.by_class)
+    count = _num_averaged(evaluated)
+    of = "" if count == len(evaluated.classes) else f"{count} of "
     more = ""
-    if judged.main_metric in judged.overall_frequent:
-        without = interval(judged.overall_frequent[judged.main_metric], judged.kind)
-        more = f" Without {rare} rare {_several(judged, rare)}: {without}."
-    averaged = judged.kind == "regression" and len(judged.classes) > 1
-    name = words(judged.main_metric) + " (average over targets)" * averaged
+    if evaluated.main_metric in evaluated.overall_frequent:
+        without = interval(evaluated.overall_frequent[evaluated.main_metric], evaluated.kind)
+        more = f" Without {rare} rare {_several(evaluated, rare)}: {without}."
+    averaged = evaluated.kind == "regression" and len(evaluated.classes) > 1
+    name = words(evaluated.main_metric) + " (average over targets)" * averaged
     return (
-        f"**{name} {interval(judged.main, judged.kind)}** on {part}: "
-        f"{judged.num_units:,} units of {judged.num_subjects:,} subjects, "
-        f"{of}{len(judged.classes)} {_several(judged, len(judged.classes))}.{more}"
+        f"**{name} {interval(evaluated.main, evaluated.kind)}** on {part}: "
+        f"{evaluated.num_units:,} units of {evaluated.num_subjects:,} subjects, "
+        f"{of}{len(evaluated.classes)} {_several(evaluated, len(evaluated.classes))}.{more}"
     )
 
 
@@ -108,49 +107,49 @@ def _parts(
 
 
 def _overall(evaluations: Mapping[str, Evaluation], part: str) -> str:
-    judged = evaluations[part]
-    frequent = sum(not row.rare for row in judged.by_class)
-    count = _num_averaged(judged)
-    header = ["", f"{part}, {count} {_several(judged, count)}"]
-    if judged.overall_frequent:
+    evaluated = evaluations[part]
+    frequent = sum(not row.rare for row in evaluated.by_class)
+    count = _num_averaged(evaluated)
+    header = ["", f"{part}, {count} {_several(evaluated, count)}"]
+    if evaluated.overall_frequent:
         header.append(f"{part}, {frequent} without rare classes*")
     others = [other for other in evaluations if other != part]
     rows = []
-    for name, estimate in judged.overall.items():
-        row = [words(name), interval(estimate, judged.kind)]
-        if judged.overall_frequent:
-            held = judged.overall_frequent.get(name)
-            row.append("" if held is None else interval(held, judged.kind))
-        row += [interval(evaluations[other].overall[name], judged.kind) for other in others]
+    for name, estimate in evaluated.overall.items():
+        row = [words(name), interval(estimate, evaluated.kind)]
+        if evaluated.overall_frequent:
+            held = evaluated.overall_frequent.get(name)
+            row.append("" if held is None else interval(held, evaluated.kind))
+        row += [interval(evaluations[other].overall[name], evaluated.kind) for other in others]
         rows.append(row)
     return table([*header, *others], rows)
 
 
-def _by_class(judged: Evaluation) -> str:
-    if judged.kind == "regression":
-        names = list(judged.by_class[0].metrics)
+def _by_class(evaluated: Evaluation) -> str:
+    if evaluated.kind == "regression":
+        names = list(evaluated.by_class[0].metrics)
         rows = [
-            [named(row.name), *(interval(row.metrics[name], judged.kind) for name in names)]
-            for row in judged.by_class
+            [named(row.name), *(interval(row.metrics[name], evaluated.kind) for name in names)]
+            for row in evaluated.by_class
         ]
-        return table([_one(judged), *map(words, names)], rows)
-    names = [name for name in judged.by_class[0].metrics if name != "brier"]
+        return table([_one(evaluated), *map(words, names)], rows)
+    names = [name for name in evaluated.by_class[0].metrics if name != "brier"]
     rows = [
         [
-            named(row.name) + _marks(row, judged),
+            named(row.name) + _marks(row, evaluated),
             f"{row.num_positives:,}",
             f"{row.num_positive_subjects:,}",
-            *(interval(row.metrics[name], judged.kind) for name in names),
+            *(interval(row.metrics[name], evaluated.kind) for name in names),
         ]
-        for row in judged.by_class
+        for row in evaluated.by_class
     ]
-    shown = table([_one(judged), "positives", "subjects", *map(words, names)], rows)
-    absent = [named(row.name) for row in judged.by_class if row.is_absent]
+    shown = table([_one(evaluated), "positives", "subjects", *map(words, names)], rows)
+    absent = [named(row.name) for row in evaluated.by_class if row.is_absent]
     note = f"\n\nExcluded from all averages, no positives or no negatives: {', '.join(absent)}."
     return shown + (note if absent else "")
 
 
-def _calibration(judged: Evaluation) -> str:
+def _calibration(evaluated: Evaluation) -> str:
     names = {
         "ece": "ECE",
         "ece_equal_mass": "ECE, bins of equal mass",
@@ -162,14 +161,14 @@ def _calibration(judged: Evaluation) -> str:
             named(row.name),
             *(f"{number(row.before[n])} → {number(row.after[n])}" for n in names),
         ]
-        for row in judged.calibration
+        for row in evaluated.calibration
     ]
     return table(["before → after", *names.values()], rows)
 
 
-def _subgroups(judged: Evaluation) -> str:
+def _subgroups(evaluated: Evaluation) -> str:
     rows = []
-    for group in judged.subgroups:
+    for group in evaluated.subgroups:
         counts = [f"{named(name)} {count:,}" for name, count in group.num_positives.items()]
         rows.append(
             [
@@ -177,15 +176,15 @@ def _subgroups(judged: Evaluation) -> str:
                 f"{group.num_units:,}",
                 f"{group.num_subjects:,}",
                 ", ".join(counts) if len(counts) <= _MAX_LISTED else "see evaluation.json",
-                interval(group.estimate, judged.kind),
+                interval(group.estimate, evaluated.kind),
                 _left_out(group),
             ]
         )
-    header = ["", "units", "subjects", "positives", words(judged.main_metric), "excluded"]
-    if judged.kind == "regression":
+    header = ["", "units", "subjects", "positives", words(evaluated.main_metric), "excluded"]
+    if evaluated.kind == "regression":
         header, rows = [h for h in header if h != "positives"], [r[:3] + r[4:] for r in rows]
     lines = [table(header, rows)]
-    for attribute, count in judged.num_unknown.items():
+    for attribute, count in evaluated.num_unknown.items():
         if count:
             lines.append(f"{count:,} units have no readable {attribute} and are in none of these.")
     return "\n\n".join(lines)
@@ -267,21 +266,21 @@ def _reproduction(context: Mapping[str, Any]) -> str:
     return f"{block}\n\n{table(['', ''], [[escape(n), facts(held)] for n, held in shown.items()])}"
 
 
-def _num_averaged(judged: Evaluation) -> int:
-    return sum(judged.kind == "regression" or not row.is_absent for row in judged.by_class)
+def _num_averaged(evaluated: Evaluation) -> int:
+    return sum(evaluated.kind == "regression" or not row.is_absent for row in evaluated.by_class)
 
 
-def _marks(row: ClassResult, judged: Evaluation) -> str:
-    few = min(row.num_positive_subjects, row.num_negative_subjects) < judged.min_positives
+def _marks(row: ClassResult, evaluated: Evaluation) -> str:
+    few = min(row.num_positive_subjects, row.num_negative_subjects) < evaluated.min_positives
     return "\\*" if row.rare else "†" if few else ""
 
 
-def _one(judged: Evaluation) -> str:
-    return {"multilabel": "label", "multiclass": "class", "regression": "target"}[judged.kind]
+def _one(evaluated: Evaluation) -> str:
+    return {"multilabel": "label", "multiclass": "class", "regression": "target"}[evaluated.kind]
 
 
-def _several(judged: Evaluation, count: int) -> str:
-    one = _one(judged)
+def _several(evaluated: Evaluation, count: int) -> str:
+    one = _one(evaluated)
     return one if count == 1 else "classes" if one == "class" else f"{one}s"
 
 
