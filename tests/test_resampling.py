@@ -131,5 +131,5 @@ def test_a_beat_at_an_odd_rate_has_the_same_embedding(made):
 
 @pytest.mark.parametrize("rate_hz", [0.0, -100.0, float("nan"), float("inf")])
 def test_what_is_no_rate_is_not_resampled(rate_hz):
-    with pytest.raises(DataError, match="are positive numbers"):
+    with pytest.raises(DataError, match="must be positive numbers"):
         Resampler.between(rate_hz, 100.0)

@@ -94,8 +94,8 @@ def test_a_derived_lead_is_made_of_terms_of_one_unit(units):
 @pytest.mark.parametrize(
     ("units", "words"),
     [
-        (("mV", ""), "unit that is not known"),
-        (("", "uV"), "unit that is not known"),
+        (("mV", ""), "an unknown unit"),
+        (("", "uV"), "an unknown unit"),
         (("adu", "mV"), "cannot be derived from"),
         (("mV", "mmHg"), "different quantities"),
     ],

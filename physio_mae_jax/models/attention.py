@@ -117,7 +117,7 @@ class ChannelAttention(MultiHeadAttention):
         """
         qkv = keep(self.split_heads(tokens))
         if self.sow_weights:
-            (query, key, _), key_mask = _sorted_by_place(qkv, channel_mask)
+            (query, key, _), key_mask = _sorted_by_position(qkv, channel_mask)
             self.sow(ATTENTION, "pairs", _weights(query, key, key_mask))
         is_kernel = self.implementation == "fused" and tokens.shape[1] <= MOST_CHANNELS
         attend = attend_across_channels if is_kernel else _plain_across_channels
@@ -128,7 +128,7 @@ class ChannelAttention(MultiHeadAttention):
 def _plain_across_channels(qkv: jax.Array, channel_mask: jax.Array) -> jax.Array:
     """XLA version of ``attend_across_channels``: [B, M, T, 3, h, d] -> [B, M, T, h, d]."""
     batch, channels, places = qkv.shape[:3]
-    (query, key, value), key_mask = _sorted_by_place(qkv, channel_mask)
+    (query, key, value), key_mask = _sorted_by_position(qkv, channel_mask)
     mixed = _plain(query, key, value, key_mask)
     mixed = mixed.reshape(batch, places, channels, *mixed.shape[2:]).swapaxes(1, 2)
     return mixed * _exchanges(channel_mask)[:, None, None, None, None].astype(mixed.dtype)
@@ -139,7 +139,7 @@ def _exchanges(channel_mask: jax.Array) -> jax.Array:
     return channel_mask.sum(axis=1) > 1
 
 
-def _sorted_by_place(qkv: jax.Array, channel_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _sorted_by_position(qkv: jax.Array, channel_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Make a sequence of each position: [B, M, T, 3, h, d] -> [3, B · T, M, h, d], [B · T, M]."""
     heads = qkv.swapaxes(1, 2)
     heads = heads.reshape(-1, *heads.shape[2:])

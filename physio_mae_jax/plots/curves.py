@@ -19,13 +19,13 @@ def draw_learning_curves(records: Sequence[Mapping[str, float | str]]) -> Figure
     for name in ("loss", "scalogram_loss", "waveform_loss"):
         losses.plot([r["step"] for r in training], [r[name] for r in training], label=name)
     losses.set_title("training loss")
-    judged = [r for r in records if r["phase"] != "train"]
-    name = "held-out" if all(r["phase"] == "validation" for r in judged) else "trained-on"
+    evaluated = [r for r in records if r["phase"] != "train"]
+    name = "held-out" if all(r["phase"] == "validation" for r in evaluated) else "trained-on"
     for axes, domain in ((waveform, "waveform"), (scalogram, "scalogram")):
         for guess, style in (("model", "o-"), ("mean", "--"), ("line", ":")):
             label = {"model": "model", "mean": "mean of visible", "line": "interpolation"}[guess]
-            steps = [r["step"] for r in judged]
-            axes.plot(steps, [r[f"{domain}/{guess}"] for r in judged], style, label=label)
+            steps = [r["step"] for r in evaluated]
+            axes.plot(steps, [r[f"{domain}/{guess}"] for r in evaluated], style, label=label)
         axes.set_title(f"{name} {domain} error, masked columns")
     for axes in (losses, waveform, scalogram):
         axes.set_xlabel("step")
@@ -56,8 +56,8 @@ def draw_supervised_curves(
     training = [r for r in records if r["phase"] == "train"]
     losses.plot([r["step"] for r in training], [r["loss"] for r in training])
     losses.set_title("training loss")
-    judged = [r for r in records if r["phase"] == "validation"]
-    metric.plot([r["step"] for r in judged], [r[metric_name] for r in judged], "o-")
+    evaluated = [r for r in records if r["phase"] == "validation"]
+    metric.plot([r["step"] for r in evaluated], [r[metric_name] for r in evaluated], "o-")
     metric.set_title(f"validation: {_WORDS.get(metric_name, shown(metric_name))}")
     for axes in (losses, metric):
         axes.set_xlabel("step")

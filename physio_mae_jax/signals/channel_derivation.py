@@ -139,19 +139,19 @@ def _largest(units: Sequence[str]) -> str:
 
 def _check_derived(name: str, sources: Sequence[str], units: Sequence[str], where: str) -> None:
     """Raise unless the source channels share one quantity, or all units are unknown."""
-    said = ", ".join(
+    listed = ", ".join(
         f"{source} in {unit or 'an unknown unit'}"
         for source, unit in zip(sources, units, strict=True)
     )
     known = [is_known_unit(unit) for unit in units]
     if len(set(units)) > 1 and not all(known):
         raise DataError(
-            f"{where}: {name} is missing and cannot be derived from {said}; set the unit in the "
+            f"{where}: {name} is missing and cannot be derived from {listed}; set the unit in the "
             "manifest ('units'), or exclude the channel."
         )
     if len({unit_factor(unit, units[0]) is None for unit in units}) > 1:
         raise DataError(
-            f"{where}: {name} is missing and cannot be derived from {said}, which are different "
+            f"{where}: {name} is missing and cannot be derived from {listed}, which are different "
             "quantities; check their names and units, or exclude the channel."
         )
 

@@ -47,7 +47,7 @@ class DipoleWaves:
         moments: [k, 3] peak dipole of each wave, in mV (already scaled as ``_DOWER`` expects).
         centres_seconds: [k] time of each wave after the R peak, at an RR interval of 1 s.
         widths_seconds: [k] standard deviation of each Gaussian, at an RR interval of 1 s.
-        rr_exponents: [k] times stretch with RR to this power: 0.5 is Bazett's law, 0 is fixed.
+        rr_exponents: [k] times scale with RR to this power: 0.5 is Bazett's law, 0 is fixed.
     """
 
     moments: np.ndarray
@@ -256,7 +256,7 @@ def dipole_track(
     """Draw the dipole of beats of one kind: float64 [3, L] in mV (Sameni et al. 2007).
 
     Args:
-        r_peak_seconds, rr_seconds, gains: [n] time, stretch interval and height of each beat.
+        r_peak_seconds, rr_seconds, gains: [n] R time, scaling RR interval, height of each beat.
     """
     track = np.zeros((3, num_samples))
     for moment, centre, width, exponent in zip(
@@ -299,7 +299,7 @@ def pulse_wave(
 
     The foot is where the tangent at the steepest point of the systolic wave meets the baseline:
     for a Gaussian exactly two widths before its peak. So the systolic peak comes 0.15 s after the
-    foot and the steepest rise 0.075 s after it, in every beat; the later waves stretch with
+    foot and the steepest rise 0.075 s after it, in every beat; the later waves scale with
     sqrt(RR).
 
     Args:

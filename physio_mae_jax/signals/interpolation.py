@@ -1,7 +1,7 @@
 """Band-limited values between samples, for ratios of rates without small whole numbers.
 
 The filter is that of the polyphase resampling of ``signals.preprocess``, a sinc in a Kaiser window,
-at the exact place of each new sample: time and memory do not depend on the ratio's numbers.
+at the exact position of each new sample: time and memory do not depend on the ratio's numbers.
 """
 
 import functools

@@ -90,7 +90,7 @@ def judge(
         Artifact(kind=MISSING, channel=name) for name in expected if name not in set(channels)
     ]
     for values, name, unit in zip(signal, channels, units, strict=True):
-        findings += _judge_channel(values, name, unit, sampling_rate_hz)
+        findings += _check_channel(values, name, unit, sampling_rate_hz)
     rate = _heart_rate_finding(signal, channels, sampling_rate_hz)
     return findings if rate is None else [*findings, rate]
 
@@ -108,7 +108,7 @@ def constant_runs(values: np.ndarray, least: int) -> list[tuple[int, int]]:
     return [(start, stop + 1) for start, stop in runs_of(same, max(1, least - 1))]
 
 
-def _judge_channel(
+def _check_channel(
     values: np.ndarray, name: str, unit: str, sampling_rate_hz: float
 ) -> list[Artifact]:
     findings = []
@@ -167,13 +167,13 @@ def _heart_rate_finding(
         kind = _kind_of(name)
         if kind not in ("ECG", "PPG"):
             continue
-        judged = values[: round(_HEART_RATE_JUDGED_SECONDS * sampling_rate_hz)]
-        if len(judged) < _HEART_RATE_SECONDS * sampling_rate_hz or not np.isfinite(judged).all():
+        checked = values[: round(_HEART_RATE_JUDGED_SECONDS * sampling_rate_hz)]
+        if len(checked) < _HEART_RATE_SECONDS * sampling_rate_hz or not np.isfinite(checked).all():
             continue
-        judged = judged.astype(np.float64)  # squares may overflow float32
-        if np.ptp(judged) == 0:
+        checked = checked.astype(np.float64)  # squares may overflow float32
+        if np.ptp(checked) == 0:
             continue
-        rate = heart_rate_bpm(judged, kind, sampling_rate_hz)
+        rate = heart_rate_bpm(checked, kind, sampling_rate_hz)
         if rate is not None and _HEART_RATE_BPM[0] <= rate <= _HEART_RATE_BPM[1]:
             return None
         found = "no beats" if rate is None else f"{rate:.0f} beats a minute"
