@@ -178,7 +178,7 @@ class MaeConfig:
         if heads < 1 or width % heads or width // heads % 2:
             raise ConfigError(
                 f"{width_name}={width} is not divisible by {heads_name}={heads} into heads of an "
-                f"even size (rotary positions turn pairs); change one of them."
+                f"even size (rotary positions rotate pairs); change one of them."
             )
         if self.attention_implementation != "xla" and width // heads % 8:
             raise ConfigError(

@@ -23,7 +23,9 @@ def draw_learning_curves(records: Sequence[Mapping[str, float | str]]) -> Figure
     name = "held-out" if all(r["phase"] == "validation" for r in evaluated) else "trained-on"
     for axes, domain in ((waveform, "waveform"), (scalogram, "scalogram")):
         for guess, style in (("model", "o-"), ("mean", "--"), ("line", ":")):
-            label = {"model": "model", "mean": "mean of visible", "line": "interpolation"}[guess]
+            label = {"model": "model", "mean": "mean of the visible", "line": "straight line"}[
+                guess
+            ]
             steps = [r["step"] for r in evaluated]
             axes.plot(steps, [r[f"{domain}/{guess}"] for r in evaluated], style, label=label)
         axes.set_title(f"{name} {domain} error, masked columns")
