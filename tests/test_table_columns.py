@@ -172,7 +172,7 @@ class TestColumns:
             path = write_table(tmp_path, kind, signals(sample=COUNT, idx=COUNT))
             path.rename(tmp_path / f"{name}.{kind}")
         open_folder(tmp_path)
-        said = [r.message for r in caplog.records if "left" in r.message]
+        said = [r.message for r in caplog.records if "not used as" in r.message]
         assert len(said) == 1
         assert "'sample', 'idx'" in said[0]
 

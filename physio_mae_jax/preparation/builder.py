@@ -121,7 +121,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             remove_remains(staging, folder)
             refuse_existing(folder, overwrite)
             with hold(staging):
-                # Again: another process may have finished it before the lock was ours.
+                # Checked again: another process may have finished it before the lock was acquired.
                 refuse_existing(folder, overwrite)
                 report = self._write_data_set(staging, folder)
                 shutil.rmtree(staging, ignore_errors=True)
@@ -225,7 +225,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             )
             return
         for task, summary in zip(tasks, summaries, strict=True):
-            # Tried again next time: the file may have been copied anew, or the disk been away.
+            # Retried next time: the file may have been replaced, or the disk unavailable.
             if any(refusal.reason == UNREADABLE for refusal in summary.refusals):
                 task.summary_path.unlink(missing_ok=True)
         way_out = (

@@ -1,4 +1,4 @@
-"""Checksum lists such as PhysioNet's SHA256SUMS.txt: the files of a data set and their proof."""
+"""Checksum lists such as PhysioNet's SHA256SUMS.txt: the files of a data set and their hashes."""
 
 import hashlib
 import re
@@ -10,9 +10,9 @@ from physio_mae_jax.errors import DataError
 
 CHECKSUM_LIST = "SHA256SUMS.txt"
 PARTIAL_SUFFIX = ".part"
-# As sha256sum writes them; the star is said of files read as binary.
+# As sha256sum writes them; the star marks files read as binary.
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
-# What a file system takes, its name with PARTIAL_SUFFIX and the folder before it considered.
+# Limits of file systems, the name with PARTIAL_SUFFIX and the folder before it considered.
 _LONGEST = 255 - len(PARTIAL_SUFFIX)
 _LONGEST_PATH = 1_000
 _MAX_FOLDERS = 64

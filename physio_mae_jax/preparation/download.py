@@ -29,9 +29,9 @@ from physio_mae_jax.preparation.http_client import Response, Server, TransientEr
 
 _T = TypeVar("_T")
 _LOCK = ".download.lock"
-# Waits between attempts; after the last one the file is given up.
+# Waits between attempts in seconds; after the last one the download fails.
 PAUSES_S: tuple[float, ...] = (1, 2, 4, 8, 16)
-# Attempts that brought so much count as none, or a large file could not be had over a bad line.
+# Progress that resets the attempt count, so that a large file can arrive over a bad line.
 _PROGRESS_BYTES = 2**20
 # For a file whose length the server does not state: it may be endless.
 MOST_UNSTATED_BYTES = 2**28
@@ -40,7 +40,7 @@ _SHOWN = 5
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DownloadSummary:
-    """What a download did.
+    """Result of a download.
 
     Attributes:
         fetched: Number of files downloaded.
@@ -269,7 +269,7 @@ def _writing(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it for this process alone."""
+    """Create a folder and lock it for this process."""
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     taken = f"another process is downloading into {folder}"

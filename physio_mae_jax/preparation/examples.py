@@ -17,7 +17,7 @@ _BYTES = tfds.features.Encoding.BYTES
 
 
 def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
-    """Describe an example; ``labels_known`` is 0 where the source has no answer of a task."""
+    """Describe an example; ``labels_known`` is 0 where the source has no label of a task."""
     parts: dict[str, Any] = {
         "record_id": tfds.features.Text(doc="Unique in the data set."),
         "subject_id": tfds.features.Text(doc="The person."),
@@ -51,7 +51,7 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
 def examples_of(
     ref: RecordRef, recording: Recording, tasks: Sequence[LabelTask]
 ) -> list[dict[str, Any]]:
-    """Cut a recording into examples of ``features``; one at least."""
+    """Cut a recording into examples of ``features``, at least one."""
     length, total = segment_samples(recording.sampling_rate_hz), recording.signal.shape[1]
     shared: dict[str, Any] = {
         "record_id": ref.record_id,

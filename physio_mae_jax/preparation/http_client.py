@@ -1,4 +1,4 @@
-"""Files of a web server by urllib, with errors that say what to do and which may pass."""
+"""Files of a web server by urllib, with actionable errors and detection of transient ones."""
 
 import contextlib
 import http.client
@@ -18,7 +18,7 @@ from physio_mae_jax.preparation.connections import opener
 from physio_mae_jax.printable import printable
 
 _TIMEOUT_S = 30.0
-# A connection that brings less than so much in such a time is given up.
+# A connection that receives less than this in this time is closed.
 SLOW_S = 60.0
 SLOW_BYTES = 2**16
 _BLOCK_BYTES = 2**18
@@ -30,7 +30,7 @@ _TRANSIENT_STATUS = (408, 425, 429)
 
 
 class TransientError(Exception):
-    """A failure that another attempt may not meet."""
+    """A failure that another attempt may avoid."""
 
 
 class Response:
@@ -167,7 +167,7 @@ def _transient() -> Iterator[None]:
             ) from error
         raise TransientError(f"{type(reason).__name__}: {reason}") from error
     except (ValueError, OverflowError) as error:
-        # Of an address that it redirects to, or of a line that is no HTTP.
+        # From an address that it redirects to, or a line that is not HTTP.
         raise DataError(
             f"the answer of the server is not HTTP ({printable(error)}); correct the URL of "
             "--download, or fetch the files by other means."

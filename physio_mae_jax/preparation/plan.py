@@ -1,4 +1,4 @@
-"""Dividing the recordings of a source into shards: the same ones each time, changed ones anew."""
+"""Deterministic division of the recordings of a source into shards, with fingerprints."""
 
 import contextlib
 import dataclasses

@@ -1,4 +1,4 @@
-"""What a raw data set consists of: recordings with labels, and the layout that finds them."""
+"""Parts of a raw data set: recordings with labels, and the layout that finds them."""
 
 import abc
 import dataclasses
@@ -15,7 +15,7 @@ LabelLevel = Literal["recording", "event", "interval"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelTask:
-    """A question that a data set has answers to.
+    """A label task of a data set.
 
     Attributes:
         name: Task name, such as 'superclass'.
@@ -32,7 +32,7 @@ class LabelTask:
     description: str = ""
 
     def encode(self, names: Sequence[str]) -> np.ndarray:
-        """Return the labels [K] int8 of a recording that the classes ``names`` hold for.
+        """Encode the classes ``names`` of a recording as labels [K] int8.
 
         Raises:
             DataError: a name is not a class of this task.
@@ -87,7 +87,7 @@ class RecordRef:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A recording as read, nothing filtered and nothing filled in.
+    """A recording as read, without filtering or imputation.
 
     Attributes:
         signal: Samples [M, n] float32 in ``units``, NaN where the source marks them as invalid.
@@ -133,17 +133,17 @@ class Layout(abc.ABC):
 
     @property
     def variant(self) -> str:
-        """Which of several ways to prepare it; '' where there is one only."""
+        """Variant of the preparation; '' where there is only one."""
         return ""
 
     @property
     def version(self) -> str:
-        """Version of what is made of the source, 'a.b.c'; to be raised when that changes."""
+        """Version of the prepared data, 'a.b.c'; increment it when the preparation changes."""
         return "1.0.0"
 
     @property
     def tasks(self) -> tuple[LabelTask, ...]:
-        """What is labelled."""
+        """Label tasks."""
         return ()
 
     @property
@@ -153,32 +153,32 @@ class Layout(abc.ABC):
 
     @property
     def filters(self) -> str:
-        """What was done to the samples before they came here."""
+        """Processing of the samples before this preparation."""
         return "as recorded"
 
     @property
     def needed_files(self) -> tuple[str, ...]:
-        """Globs of the files that ``--download`` fetches; '*' also stands for slashes."""
+        """Globs of the files that ``--download`` fetches; '*' also matches slashes."""
         return ("*",)
 
     @property
     @abc.abstractmethod
     def description(self) -> str:
-        """One sentence."""
+        """Description of the data set, one sentence."""
 
     @property
     def homepage(self) -> str:
-        """Where the data set comes from."""
+        """URL of the data set."""
         return ""
 
     @property
     def citation(self) -> str:
-        """What to cite."""
+        """Citation of the data set."""
         return ""
 
     @property
     def license(self) -> str:
-        """Of the data."""
+        """License of the data."""
         return ""
 
     @abc.abstractmethod
@@ -200,7 +200,7 @@ class Layout(abc.ABC):
 
 
 def refuse_duplicates(refs: Sequence[RecordRef], where: str) -> None:
-    """Raise a DataError where two recordings bear one id."""
+    """Raise a DataError where two recordings have the same id."""
     seen: dict[str, RecordRef] = {}
     for ref in refs:
         if ref.record_id in seen:

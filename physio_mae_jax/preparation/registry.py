@@ -16,7 +16,7 @@ from physio_mae_jax.preparation.layouts.stress_predict import StressPredict
 from physio_mae_jax.preparation.layouts.wesad import Wesad
 from physio_mae_jax.preparation.recording import Layout
 
-# The first variant of a data set is the one meant where none is named.
+# The first variant of a data set is the default.
 LAYOUTS: Mapping[str, Mapping[str, Callable[[], Layout]]] = {
     "ptbxl": {"100hz": PtbXl, "500hz": lambda: PtbXl(500)},
     "mitbih": {"": MitBih},

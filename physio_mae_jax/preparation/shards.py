@@ -67,7 +67,7 @@ class RejectedRecording:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardSummary:
-    """What a shard holds.
+    """Content of a shard.
 
     Attributes:
         num_examples, num_bytes: Number and size of the examples, before compression.
@@ -82,7 +82,7 @@ class ShardSummary:
 
 
 def write_shard(task: ShardTask) -> ShardSummary:
-    """Write the shard of a task, or return what it holds if it is there already.
+    """Write the shard of a task, or return its summary if it exists already.
 
     Raises:
         OSError: the file cannot be written.
@@ -96,7 +96,7 @@ def write_shard(task: ShardTask) -> ShardSummary:
         _flush_to_disk(partial)
         os.replace(partial, task.path)
     except RuntimeError as error:
-        # What the writer raises where the disk is full or gone.
+        # Raised by the writer where the disk is full or unavailable.
         raise OSError(f"cannot write {task.path}: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
@@ -111,7 +111,7 @@ def write_shard(task: ShardTask) -> ShardSummary:
 
 
 def read_summary(task: ShardTask) -> ShardSummary | None:
-    """Return what a shard holds; None where it is not complete."""
+    """Return the summary of a shard; None where it is not complete."""
     try:
         values = read_json(task.summary_path, "prepare the data set again.", _MAX_SUMMARY_BYTES)
         whole = values["file_bytes"] == task.path.stat().st_size
@@ -127,7 +127,7 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
             ),
         )
     except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # cut short or altered: the shard is written anew
+        return None  # cut short or altered: the shard is rewritten
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -241,7 +241,7 @@ def _describe(
 
 
 def _finding(found: quality.Artifact) -> StoredFinding:
-    # Missing samples decide where windows may lie, so all their runs are kept.
+    # Missing samples decide which windows are valid, so all their runs are kept.
     runs = found.runs if found.kind == quality.NOT_FINITE else found.runs[:_RUNS_KEPT]
     return {
         "kind": found.kind,

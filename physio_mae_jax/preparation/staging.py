@@ -15,7 +15,7 @@ LOCK = ".lock"
 
 @contextlib.contextmanager
 def disk_full_as_user_error(place: Path) -> Iterator[None]:
-    """Turn the errors of a disk that is full, read-only or gone into a ``UserError``."""
+    """Convert errors of a full, read-only or missing disk to a ``UserError``."""
     try:
         yield
     except OSError as error:
@@ -49,7 +49,7 @@ def remove_remains(staging: Path, folder: Path) -> None:
 
 @contextlib.contextmanager
 def hold(staging: Path) -> Iterator[None]:
-    """Make a folder and hold it for this process alone."""
+    """Create a folder and lock it for this process."""
     staging.mkdir(parents=True, exist_ok=True)
     way_out = "Wait for it, or choose another --out."
     with locked(staging / LOCK, f"another process is preparing {staging.parent}", way_out):

@@ -1,7 +1,7 @@
 """The beginning of a table of text: its delimiter, comments, names and units, up to its samples.
 
 Before the line of names there may be ``sep=;``, comments, and lines of keys and values; below it a
-line of units. Without names a single column is known where keys tell what it is, as in the export
+line of units. Without names a single column is known where keys state what it is, as in the export
 of an Apple Watch. Of this text only column names ever get into a message: it
 may be the name of a subject.
 """
@@ -33,7 +33,7 @@ _LONGEST_NAME = 500
 _KEY_CHARS = 300
 _MAX_CELLS = 20_000
 # Lines by which a line of names is evaluated.
-_JUDGED = 20
+_INSPECTED = 20
 _COMMENT = re.compile(r"\s*[\"']?(?:%|#|//)")
 _SEPARATOR = re.compile(r"[\"']?sep=(.)[\"']?\s*", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
@@ -219,11 +219,11 @@ def _are_names(names: Sequence[str], first: bool) -> bool:
 
 def _fits(names: Sequence[str], lines: Sequence[str], place: int, delimiter: str) -> bool:
     """Return whether the lines below are samples of columns with these names."""
-    rows = [line for line in lines[place + 1 :] if line.strip()][: _JUDGED + 1]
+    rows = [line for line in lines[place + 1 :] if line.strip()][: _INSPECTED + 1]
     cells = [_cells(line, delimiter) for line in rows]
     if cells and _is_line_of_units(cells[0]):
         cells = cells[1:]
-    cells = cells[:_JUDGED]
+    cells = cells[:_INSPECTED]
     good = [row for row in cells if _is_sample(row, len(names))]
     if not good or good[0] is not cells[0] or 2 * len(good) < len(cells):
         return False
@@ -314,9 +314,9 @@ def _without_names(lines: Sequence[str], start: int, delimiter: str, path: Path)
         )
     found = "no line of names stands above lines of numbers"
     if rest:
-        told = f", with a sampling rate of {rate:g} Hz," if rate else ""
+        stated = f", with a sampling rate of {rate:g} Hz," if rate else ""
         found = (
-            f"{len(above)} lines of comments, or of keys and values{told} stand above its first "
+            f"{len(above)} lines of comments, or of keys and values{stated} stand above its first "
             "numbers, and no line of names that fits them"
         )
     raise DataError(

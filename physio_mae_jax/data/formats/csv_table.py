@@ -132,9 +132,9 @@ def _scan(
 ) -> tuple[int, dict[int, ColumnContent | str], list[Times]]:
     """Read a table once: its length, what the inspected columns hold, and the times."""
     numbers = [_Numbers(column, path, head) for column in plan.numbers]
-    judged = [_Judged(_Numbers(column, path, head)) for column in plan.judged]
+    judged = [_Inspected(_Numbers(column, path, head)) for column in plan.judged]
     clocks = [TimeValues(column, str(path), _line_of(head), head.decimal) for column in plan.times]
-    readers: list[_Numbers | _Judged] = [*numbers, *judged]
+    readers: list[_Numbers | _Inspected] = [*numbers, *judged]
     length = rows = 0
     for start, frame in _pieces(path, head):
         for reader in readers:
@@ -257,7 +257,7 @@ class _Numbers:
         )
 
 
-class _Judged:
+class _Inspected:
     """A column that may be no signal."""
 
     def __init__(self, numbers: _Numbers) -> None:

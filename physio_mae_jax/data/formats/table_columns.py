@@ -115,7 +115,7 @@ def describe_table(
     left_out: list[str] = []
     doubts: list[str] = []
     if not plan.listed:
-        channels, left_out, doubts = _judge(plan, contents)
+        channels, left_out, doubts = _classify(plan, contents)
     sources = [source for source, _ in entry.channels or ()]
     used = [use for _, use in entry.channels or ()] or [column.name for column in channels]
     rate = rate_of_table(times, dataclasses.replace(context, channels=used))
@@ -148,7 +148,7 @@ def _warn_of_gaps(plan: TablePlan, contents: Mapping[int, ColumnContent | str], 
             )
 
 
-def _judge(
+def _classify(
     plan: TablePlan, contents: Mapping[int, ColumnContent | str]
 ) -> tuple[list[Column], list[str], list[str]]:
     """Return the plausible channels, the excluded names, and the doubts as text."""
@@ -193,7 +193,7 @@ def _notes(left_out: Sequence[str]) -> tuple[str, ...]:
     more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
     names = ", ".join(map(repr, left_out[:_SHOWN]))
     return (
-        f"the columns {names}{more} count time or samples, or are empty, and are left out of the "
+        f"the columns {names}{more} count time or samples, or are empty, and are not used as "
         "channels; if one is a signal, list it in the manifest's 'channels'",
     )
 

@@ -106,12 +106,12 @@ def rate_of_table(columns: Sequence[Times], context: Context) -> TableRate:
         DataError: the rate is not plausible, or two columns, or a column and the manifest,
             disagree on it.
     """
-    told = [column for column in map(_with_epoch, columns) if len(column.values) > 1]
-    told.sort(key=lambda column: (not column.said.plain, column.unit is None))
+    timed = [column for column in map(_with_epoch, columns) if len(column.values) > 1]
+    timed.sort(key=lambda column: (not column.said.plain, column.unit is None))
     found: tuple[Times, float] | None = None
     errors: list[UnreadableError] = []
     questions: list[str] = []
-    for column in told:
+    for column in timed:
         if found is not None and (column.unit is None or column.error):
             continue
         try:

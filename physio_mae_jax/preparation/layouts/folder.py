@@ -110,7 +110,7 @@ class FolderLayout(Layout):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the recordings behind: with each shard they would be sent anew."""
+        """Exclude the recordings, which would be pickled with each shard."""
         return self.__dict__ | {"found": ()}
 
 
@@ -282,7 +282,7 @@ def _records_of_file(
             "file": short,
             "record": record,
             "labels": known.labels[record],
-            # Part of what a shard is made from: among other classes a label is another one.
+            # Part of the shard fingerprint: label indices depend on the set of classes.
             "classes": classes,
             "attributes": known.attributes[record],
             "units": {name: units[name] for name in file.channel_names if name in units},
@@ -301,7 +301,7 @@ def _records_of_file(
 def _read_whole(file: FileRecords, record: int) -> np.ndarray:
     """Read all samples of one record as float32 [M, num_samples]."""
     if file.path.suffix.lower() == ".hea":
-        # Proves the samples against the checksums of the header.
+        # Verifies the samples against the checksums of the header.
         signal = read_whole_record(file.path, file.columns).signal
         if signal.shape[1] != file.num_samples:
             raise UnreadableError(

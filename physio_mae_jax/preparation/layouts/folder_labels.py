@@ -23,7 +23,7 @@ _SHOWN = 10
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What is known of the records of one file.
+    """Labels and metadata of the records of one file.
 
     Attributes:
         where: Name of the label source in error messages; '' where there is none.
@@ -234,7 +234,7 @@ def _matrix_labels(
 
 
 def _class_name(value: Any, names: tuple[str, ...] | None, where: str) -> str | None:
-    """Return the class that one value of a label array stands for, None for no answer."""
+    """Return the class that one value of a label array stands for, None for no label."""
     if value is None or isinstance(value, str):
         return value
     whole = _whole(value)

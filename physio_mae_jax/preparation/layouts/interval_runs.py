@@ -14,7 +14,7 @@ def label_annotations(
     offset_s: float = 0.0,
     left_out: int | None = None,
 ) -> Annotations:
-    """Make a mark of each run of equal labels.
+    """Make an annotation of each run of equal labels.
 
     Args:
         labels: Labels [T], integers.

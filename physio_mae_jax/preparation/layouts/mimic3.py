@@ -85,7 +85,7 @@ def _is_wanted(path: Path) -> bool:
     try:
         header = read_header(path)
     except UnreadableError:
-        # Kept, so that reading it reports what is wrong with it, and the others go on.
+        # Kept, so that reading it reports the error and the others continue.
         return True
     return (
         not header.segments

@@ -38,7 +38,7 @@ _SETS = {
     "paced": "102 104 107 217",
 }
 _SET_OF = {record: name for name, records in _SETS.items() for record in records.split()}
-# Two records of one man, on both sides of the usual division: splits by subject part them.
+# Two records of one subject, on both sides of the usual split; here they share one id.
 _SUBJECT_OF = {"202": "201"}
 _PERSON = re.compile(r"\s*(\d+|-1)\s+([MF])\b")
 
