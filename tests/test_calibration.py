@@ -193,7 +193,7 @@ def test_decisions_come_back_from_json():
     with pytest.raises(DataError, match=r"decisions is \[\], where an object is expected"):
         Calibration.from_json([])
     short = fit_calibration(miscalibrated(0)).to_json() | {"slopes": [1.0]}
-    with pytest.raises(DataError, match=r"slopes has 1 numbers, of \d classes"):
+    with pytest.raises(DataError, match=r"slopes must hold \d numbers, one per class; got 1"):
         Calibration.from_json(short)
     with pytest.raises(DataError, match="beta"):
         fit_calibration(miscalibrated(0), beta=0)

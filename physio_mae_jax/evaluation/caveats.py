@@ -39,8 +39,8 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -
         )
     if evaluated.num_subjects < _FEW_SUBJECTS:
         found.append(
-            f"Only {evaluated.num_subjects} subject{'s' * (evaluated.num_subjects != 1)}: intervals "
-            "are too narrow, and other subjects may differ from all of them."
+            f"Only {evaluated.num_subjects} subject{'s' * (evaluated.num_subjects != 1)}: "
+            "intervals are too narrow, and other subjects may differ from all of them."
         )
     return found
 
