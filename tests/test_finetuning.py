@@ -111,7 +111,7 @@ def test_a_model_is_not_judged_on_what_it_was_trained_on(fine_tuned, tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"part": "dev"}, r"part must be one of train, validation, test, all; got 'dev'"),
+        ({"part": "dev"}, r"part is 'dev'; choose one of train, validation, test, all"),
         ({"split": "leaky=|0.1|0.2"}, r"leaks, so the run cannot be evaluated"),
         ({"split": "fold=1-3|4|"}, r"leaves no recordings for test"),
     ],

@@ -25,7 +25,7 @@ WRONG = {
     ),
     "no run": ({"start": "/none"}, r"/none is not there; name the work folder of a pre-training"),
     "no arguments": ({"weights": "b.pth"}, r"weights_config='' cannot be read .*; give a JSON"),
-    "architecture": ({"architecture": "vit"}, r"must be one of mae, resnet1d_wang.*; got 'vit'"),
+    "architecture": ({"architecture": "vit"}, r"'vit'; choose one of mae, resnet1d_wang"),
     "nothing to begin with": (
         {"architecture": "resnet1d_wang", "start": "runs/a"},
         r"architecture 'resnet1d_wang' takes no pre-trained encoder",
