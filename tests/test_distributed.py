@@ -55,7 +55,7 @@ def test_a_broken_environment_is_told(number):
     [
         ({"kind": "pbs"}, r"--cluster must be one of auto, none.*; got pbs"),
         ({"coordinator": "host:1"}, "give all three or none"),
-        ({"coordinator": "host:1", "num_processes": 2, "process_id": 2}, r"--process_id must be .*got 2"),
+        ({"coordinator": "host:1", "num_processes": 2, "process_id": 2}, r"--process_id must .* 2"),
         ({"timeout_seconds": 0}, "--cluster_timeout=0"),
         ({"timeout_seconds": 10**12}, "from a second to 86,400"),
         *(
