@@ -1,6 +1,8 @@
 """Eight CPU devices, a compile cache, parsed absl flags, and the folder of real signals."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,14 @@ jax.config.update("jax_numpy_rank_promotion", "allow")
 flags.FLAGS.mark_as_parsed()
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded_memory() -> Iterator[None]:
+    """Forget compiled programs after each module; the compile cache on disk has them still."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
