@@ -16,7 +16,7 @@ import pytest
 from physio_mae_jax import prepare
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation import download as module
-from physio_mae_jax.preparation import server as transport
+from physio_mae_jax.preparation import http_client as transport
 from physio_mae_jax.preparation.checksums import choose, parse_checksums
 from physio_mae_jax.preparation.download import DownloadSummary, download
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
