@@ -156,7 +156,7 @@ def run_main(*arguments, **variables):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--config=configs/pretrain.py:preset=huge"], "preset='huge' is not known"),
+        (["--config=configs/pretrain.py:preset=huge"], "preset='huge' is unknown"),
         (
             ["--config=configs/pretrain.py:data=folder", "--config.data.path=/no/such/place"],
             "/no/such/place",

@@ -22,8 +22,8 @@ SLURM = {
 JOIN = """
 from physio_mae_jax import distributed
 import jax
-cluster.join(cluster.ClusterConfig(timeout_seconds=60))
-print(jax.process_index(), jax.process_count(), cluster.is_joined())
+distributed.join(distributed.ClusterConfig(timeout_seconds=60))
+print(jax.process_index(), jax.process_count(), distributed.is_joined())
 """
 
 

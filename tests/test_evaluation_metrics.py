@@ -289,7 +289,7 @@ def of(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "ranking"}, "kind 'ranking'"),
+        ({"kind": "ranking"}, "got 'ranking'"),
         ({"classes": ("a", "a")}, "each once"),
         ({"logits": [[0.1, np.nan], [1, 1], [1, 1]]}, "logits of unit 'u0', class 'b' is not fin"),
         ({"logits": [[0.1, 1], [1, 1], [-np.inf, 1]]}, "unit 'u2', class 'a' is not finite"),
@@ -315,7 +315,7 @@ def test_predictions_refuse_nonsense(changes, message):
 
 
 def test_predictions_of_nobody_are_refused():
-    with pytest.raises(DataError, match="no unit"):
+    with pytest.raises(DataError, match="at least one unit"):
         of(logits=np.zeros((0, 2)), targets=np.zeros((0, 2)), unit_ids=np.array([], str),
            subjects=np.array([], str))  # fmt: skip
 

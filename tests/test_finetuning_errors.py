@@ -80,7 +80,7 @@ WRONG = {
     "task": ({"units.task": "kind"}, r"no task 'kind'; it has wave, flags, beat, state"),
     "attribute": ({"units.task": "attribute:height"}, r"none of 24 recordings has a label"),
     "class": ({"units.classes": "slow,quick"}, r"names 'quick'; task 'wave' has slow, fast"),
-    "class twice": ({"units.classes": "slow,fast,slow"}, r"names 'slow' twice"),
+    "class twice": ({"units.classes": "slow,fast,slow"}, r"names 'slow' more than once"),
     "class of nobody": (
         {"units.task": "flags", "data.split": "fold=2|3|4"},
         r"class 'c' of task 'flags' is in no training unit of split 'fold=2\|3\|4'",

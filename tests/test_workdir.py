@@ -266,14 +266,14 @@ from pathlib import Path
 from physio_mae_jax import distributed
 from physio_mae_jax.distributed import ClusterConfig
 from physio_mae_jax.training.work_folder import hold
-cluster.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=int(sys.argv[3]),
+distributed.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=int(sys.argv[3]),
                            timeout_seconds=100))
 try:
     with hold(Path(sys.argv[1])), hold(Path(sys.argv[1])):
         print("held", flush=True)
 except Exception as error:
     print(f"{type(error).__name__}: {error}", flush=True)
-cluster.leave(0)
+distributed.leave(0)
 """
 
 
