@@ -98,7 +98,7 @@ def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, 
     ("changes", "message"),
     [
         ({"rows": "pretrained,resnet"}, r"rows must be of knn, pretrained.*; got 'resnet'"),
-        ({"rows": ""}, "rows is empty"),
+        ({"rows": ""}, "rows must name at least one"),
         ({"fractions": "0.1,2"}, "fractions must be fractions in"),
         ({"fractions": "a"}, "could not convert"),
         ({"num_workers": 0}, "num_workers is 0"),
