@@ -3,20 +3,20 @@
     python -m physio_mae_jax.main --config=configs/compare.py:data=ptbxl --config.run=runs/ptbxl \
         --workdir=runs/ptbxl_compared
 
-Argument after the colon: ``data=``, as of configs/finetune.py.
+Argument after the colon: ``data=``, as in configs/finetune.py.
 
 Rows, each with its own settings, which --config.<row>.… changes:
 
     pretrained        the encoder of --config.run, fine-tuned
-    scratch           the same architecture without its training
+    scratch           the same architecture, randomly initialised
     resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
     probe, knn        logistic regression and nearest neighbours on the encoder's features
-    untrained_probe   the probe on features of an encoder that has seen nothing
-    wavelets          the probe on the mean and spread of wavelet power: no model at all
+    untrained_probe   the probe on features of an untrained encoder
+    wavelets          the probe on mean and standard deviation of wavelet power: no model
 
-All rows see the same windows, split, units and labels. Each entry has a folder with its own card;
-what is done is not done again, so the same command resumes, and more rows, fractions or seeds may
-be added later. Written at the end: comparison.md, comparison.json and figures/comparison.png.
+All rows use the same windows, split, units and labels. Each entry has a folder with its own card;
+finished entries are skipped, so the same command resumes, and more rows, fractions or seeds may
+be added later. Written at the end: comparison.md, comparison.json and plots/comparison.png.
 """
 
 from collections.abc import Sequence
@@ -43,11 +43,11 @@ FROZEN = {
     "untrained_probe": ("probe", "untrained"),
     "wavelets": ("probe", "wavelets"),
 }
-# Said once for all rows, or by what the row is.
+# Set once for all rows, or fixed by the row itself.
 _SAID_ELSEWHERE = (
-    *("data", "units", "unit_seconds", "evaluation", "label_fraction", "seed"),
+    *("data", "units", "instance_seconds", "evaluation", "label_fraction", "seed"),
     *("start", "run", "weights", "weights_config"),
-    *("model", "sampling_rate_hz", "window_seconds"),  # those of the encoder of the run
+    *("model", "sampling_rate_hz", "window_seconds"),  # taken from the encoder of the run
 )
 
 
@@ -56,11 +56,11 @@ def get_config(argument: str = "") -> ConfigDict:
     chosen = parse_argument(argument, ARGUMENTS)
     config = ConfigDict()
     config.task = "compare"
-    config.run = ""  # work folder of the pre-training
-    config.rows = ",".join((*FINETUNED, *FROZEN))  # the others are compared with the first one
-    config.fractions = "0.1,1"  # of the training subjects
-    config.seeds = "0,1,2"  # of subjects drawn, of what begins at random, of the order of data
-    config.num_workers = 1  # processes that run entries at the same time, also on one GPU
+    config.run = ""  # work folder of the pre-training run
+    config.rows = ",".join((*FINETUNED, *FROZEN))  # the first is the reference
+    config.fractions = "0.1,1"  # fractions of the training subjects
+    config.seeds = "0,1,2"  # seeds of subject sampling, initialisation and data order
+    config.num_workers = 1  # processes that run entries in parallel, also on one GPU
     config.report = True  # False: run entries only, as one of many jobs on a shared folder
     scratch = pretraining_config(f"preset={chosen['preset']},data={chosen['data']}")
     add_task(config, chosen["data"], scratch.data)

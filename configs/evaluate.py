@@ -1,4 +1,4 @@
-"""Judge a model that is there: one that was fine-tuned, or what can be read off its features.
+"""Evaluate an existing model: a fine-tuned one, or probes of its features.
 
     python -m physio_mae_jax.main --config=configs/evaluate.py:method=head \
         --config.run=runs/ptbxl_superclass --config.sets=georgia --config.part=all --workdir=...
@@ -8,15 +8,15 @@
 Arguments after the colon, ``name=value`` separated by commas:
 
     method   head      a fine-tuned run with the thresholds of its validation, on its test part or
-                       on other data
+                       other data
              probe     linear model on the features of a pre-training run, or of the original's
                        weights, beside those of an untrained encoder
-             knn       the same by nearest neighbours
-    data     as of configs/finetune.py, for probe and knn
-    preset   as of configs/pretrain.py; the window of features=wavelets
+             knn       the same with nearest neighbours
+    data     as in configs/finetune.py, for probe and knn
+    preset   as in configs/pretrain.py; the window of features=wavelets
 
-Written: evaluation.json, evaluation.md, figures/ and predictions/. Whoever the model was trained on
-is reported as contamination, and refused with --strict.
+Written: evaluation.json, evaluation.md, plots/ and predictions/. Subjects the model was trained on
+are reported as contamination, and raise an error with --strict.
 """
 
 from ml_collections import ConfigDict
@@ -39,25 +39,25 @@ def get_config(argument: str = "") -> ConfigDict:
     config = ConfigDict()
     config.task = "evaluate"
     config.method = chosen["method"]
-    config.num_devices = 0  # 0: all there are
+    config.num_devices = 0  # 0: all devices
     config.batch_size = 64
-    config.run = ""  # work folder of a fine-tuning (head) or of a pre-training (probe, knn)
+    config.run = ""  # work folder of a fine-tuning run (head) or pre-training run (probe, knn)
     if chosen["method"] == "head":
         config.sets = ""  # prepared data sets; '': those of the run
-        config.root = ""  # where they are; '': where the run found them
-        config.path = ""  # of sets=folder
+        config.root = ""  # their folder; '': that of the run
+        config.path = ""  # folder of recordings, with sets=folder
         config.split = ""  # '': that of the run
-        config.part = "test"  # train, validation, test; all: whatever the split says
+        config.part = "test"  # train, validation, test; all: every recording
         config.num_threads = 4
         add_evaluation(config)
         return config
-    config.seed = 0  # of the untrained encoder and of the fraction of labels
-    config.features = "trained,untrained"  # the first is judged, the others are compared with it
-    config.refit = False  # fit again on training and validation once the strength is chosen
+    config.seed = 0  # seed of the untrained encoder and of the label fraction
+    config.features = "trained,untrained"  # the first is evaluated, the others are compared with it
+    config.refit = False  # refit on training and validation once the strength is chosen
     config.weights = ""  # a .pth or .npz of the original instead of a run
     config.weights_config = ""  # JSON file with the arguments of its constructor
     scratch = pretraining_config(f"preset={chosen['preset']},data={chosen['data']}")
-    config.sampling_rate_hz = scratch.sampling_rate_hz  # of features=wavelets alone
+    config.sampling_rate_hz = scratch.sampling_rate_hz  # for features=wavelets alone
     config.window_seconds = scratch.window_seconds
     config.model = scratch.model
     add_task(config, chosen["data"], scratch.data)

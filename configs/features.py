@@ -10,11 +10,11 @@ Arguments after the colon:
 
     format   npz, parquet or array_record (which tfds.builder_from_directory opens)
 
-Written: features-*, tables of embedding, record_id, subject_id, data_set, split and labels, and at
-last index.json with the contract of the encoder and what was rejected. Read them all as one with
-``physio_mae_jax.data.feature_files.read_features``. Interrupted, the same command goes on. Several
+Written: features-*, tables of embedding, record_id, subject_id, data_set, split and labels, and
+finally index.json with the contract of the encoder and what was rejected. Read them all as one with
+``physio_mae_jax.data.feature_files.read_features``. The same command resumes. Several
 machines share the work: the same command on each, with --config.process_index=I and
---config.process_count=N where JAX does not know them, and one work folder that all see.
+--config.process_count=N where JAX does not know them, and one shared work folder.
 """
 
 import os
@@ -27,31 +27,31 @@ ARGUMENTS = {"format": ("npz", "parquet", "array_record")}
 
 
 def get_config(argument: str = "") -> ConfigDict:
-    """Return every setting of an extraction of features."""
+    """Return every setting of a feature extraction."""
     chosen = parse_argument(argument, ARGUMENTS)
     config = ConfigDict()
     config.task = "features"
-    config.run = ""  # work folder of a pre-training
+    config.run = ""  # work folder of a pre-training run
     config.pretrained = ""  # or a folder of Encoder.save_pretrained
-    config.num_devices = 0  # 0: all of this process
+    config.num_devices = 0  # 0: all devices of this process
     config.batch_size = 32  # windows encoded at a time
-    config.process_index = 0  # which share of the work this process does
-    config.process_count = 0  # of how many; 0: as JAX knows
+    config.process_index = 0  # index of this process among those that share the work
+    config.process_count = 0  # number of these processes; 0: as in JAX
     config.labels = ""  # tasks, separated by commas; '': all that label whole recordings
     config.data = ConfigDict()
     config.data.sets = ""  # prepared data sets joined by +, or 'folder'
-    config.data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # where prepared sets are
-    config.data.path = ""  # of sets=folder
+    config.data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
+    config.data.path = ""  # folder of recordings, with sets=folder
     config.data.manifest = ""
     config.data.files = ""  # instead of sets: files that describe themselves, with commas between
     config.data.split = ""  # a rule of physio_mae_jax/data/splits.py; 'run': that of the run
     config.data.split_seed = 0
     config.format = chosen["format"]
-    config.recordings_per_shard = 256  # what is lost at most by an interruption
+    config.recordings_per_shard = 256  # most that an interruption loses
     config.encoding = ConfigDict()
-    config.encoding.overlap = 0.5  # share of a window that the next one also covers
+    config.encoding.overlap = 0.5  # fraction of a window that the next one overlaps
     config.encoding.derive_leads = False  # add limb leads that follow from two others
     config.encoding.unknown_channels = "leave_out"  # or 'error'
-    config.encoding.on_invalid = "error"  # 'skip': leave out what is broken, and list it
+    config.encoding.on_invalid = "error"  # 'skip': exclude invalid recordings, and list them
     config.encoding.num_threads = 4
     return config

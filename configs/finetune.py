@@ -1,19 +1,19 @@
-"""Every setting of learning from labels: a pre-trained encoder, one from scratch, or a ResNet.
+"""Settings of fine-tuning: a pre-trained encoder, one from scratch, or a ResNet.
 
     python -m physio_mae_jax.main --config=configs/finetune.py:data=ptbxl \
         --config.start=runs/ptbxl --workdir=runs/ptbxl_superclass
 
 Arguments after the colon, ``name=value`` separated by commas:
 
-    model    mae            our encoder: of the run --config.start, else from scratch
+    model    mae            our encoder: from the run --config.start, else from scratch
              resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
-    preset   tiny, small, base, upstream, debug   as in configs/pretrain.py, of one from scratch
+    preset   tiny, small, base, upstream, debug   as in configs/pretrain.py, if from scratch
     data     ptbxl, ptbxl_subset, mitbih, stress_predict, bonn, cinc2017, sleep_edf, wesad, mimic3
-             prepared sets, each with a task and a split of its own below
-    attention  xla, cudnn, fused   of an encoder from scratch
+             prepared sets, each with its own task and split below
+    attention  xla, cudnn, fused   for an encoder from scratch
 
 Validation chooses the model, its calibration and its thresholds; test is read once, at the end.
-Written: evaluation.json, evaluation.md, figures/, predictions/, split.json and the best model.
+Written: evaluation.json, evaluation.md, plots/, predictions/, split.json and the best model.
 """
 
 from ml_collections import ConfigDict
@@ -40,16 +40,16 @@ def get_config(argument: str = "") -> ConfigDict:
     config = ConfigDict()
     config.task = "finetune"
     config.seed = 0
-    config.num_devices = 0  # 0: all there are
+    config.num_devices = 0  # 0: all devices
     config.fsdp = 1  # devices that share one copy of parameters and moments, for large models
     config.batch_size = 64
-    config.start = ""  # work folder of the run whose encoder is taken; '': from scratch
+    config.start = ""  # work folder of the run that provides the encoder; '': from scratch
     config.weights = ""  # a .pth or .npz of the original instead, see weights_config
     config.weights_config = ""  # JSON file with the arguments of its constructor
     config.architecture = chosen["model"]
-    config.sampling_rate_hz = scratch.sampling_rate_hz  # of an encoder from scratch or a ResNet
+    config.sampling_rate_hz = scratch.sampling_rate_hz  # for an encoder from scratch or a ResNet
     config.window_seconds = scratch.window_seconds
-    config.model = scratch.model  # of an encoder from scratch
+    config.model = scratch.model  # for an encoder from scratch
 
     add_task(config, chosen["data"], scratch.data)
     config.balanced_sampling = False
@@ -76,24 +76,24 @@ def get_config(argument: str = "") -> ConfigDict:
     config.optimizer.clip_norm = 3.0
     config.optimizer.beta1 = 0.9
     config.optimizer.beta2 = 0.999
-    config.layer_decay = 0.75  # of the learning rate from one block to the one before it
-    config.frozen_blocks = -1  # 0: the embedding is kept as it is; k: and so many blocks
-    config.average_decay = 0.0  # 0.99: of an average of the parameters, which is then judged
+    config.layer_decay = 0.75  # learning-rate factor from one block to the one before it
+    config.frozen_blocks = -1  # 0: freeze the embedding; k: and the first k blocks; -1: none
+    config.ema_decay = 0.0  # 0.99: decay of a parameter average, which is then evaluated
 
     config.loop = ConfigDict()
     config.loop.num_steps = 600
     config.loop.log_every_steps = 25
     config.loop.evaluate_every_steps = 25
     config.loop.checkpoint_every_steps = 200
-    config.loop.keep_checkpoints = 1
-    config.loop.stall_seconds = 1800.0  # a step, a wait for data or a save this long: give up
+    config.loop.max_to_keep = 1
+    config.loop.watchdog_seconds = 1800.0  # a step, a wait for data or a save this long: give up
     config.loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
     config.loop.profile_num_steps = 5
-    config.patience = 10  # looks without a better validation before training ends; 0: never
+    config.patience = 10  # early stopping: validations without improvement; 0 disables
 
     if chosen["preset"] == "debug":
         config.batch_size, config.loop.num_steps = 8, 4
         config.loop.evaluate_every_steps = config.loop.log_every_steps = 2
         config.loop.checkpoint_every_steps, config.optimizer.warmup_steps = 2, 1
-        config.evaluation.num_replicates = 50
+        config.evaluation.num_resamples = 50
     return config

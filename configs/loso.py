@@ -1,13 +1,13 @@
-"""Leave one subject out: as many fine-tunings as there are people, each judged on one of them.
+"""Leave one subject out: one fine-tuning per subject, each evaluated on that subject.
 
     python -m physio_mae_jax.main --config=configs/loso.py:data=wesad --config.start=runs/wesad \
         --workdir=runs/wesad_loso
 
 Arguments after the colon and all settings are those of configs/finetune.py, but the split: one
-person is tested on, a share of the others validates (it chooses model, calibration and thresholds
-of that fold), the rest is trained on. What is done is not done again, so the same command resumes.
-Written: a folder with a card for each person; evaluation.json, evaluation.md and figures/ of all
-people together; subjects.md and subjects.json, person by person.
+subject is the test, a fraction of the others is validation (it chooses model, calibration and
+thresholds of that fold), the rest is training. Finished folds are skipped, so the same command
+resumes. Written: a folder with a card for each subject; evaluation.json, evaluation.md and plots/
+of all subjects together; subjects.md and subjects.json, by subject.
 """
 
 from ml_collections import ConfigDict
@@ -20,8 +20,8 @@ def get_config(argument: str = "") -> ConfigDict:
     config = finetuning_config(argument or "data=wesad")
     config.task = "loso"
     del config.data.split
-    config.validation_share = 0.2  # of the other subjects
-    config.subjects = ""  # 'S02,S05': only these folds; '': everyone with a label of the task
-    config.num_workers = 1  # processes that run folds at the same time, also on one GPU
+    config.validation_share = 0.2  # fraction of the other subjects
+    config.subjects = ""  # 'S02,S05': only these folds; '': all subjects with a label of the task
+    config.num_workers = 1  # processes that run folds in parallel, also on one GPU
     config.report = True  # False: run folds only, as one of many jobs on a shared folder
     return config

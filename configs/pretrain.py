@@ -9,26 +9,26 @@ Arguments after the colon, the first of each being the default:
                v1           all channels in one sequence, wavelet tokens, random masks
                v2           one channel, low-rank layers, otherwise as v1
                contrastive  v3 that also aligns two modalities of a window (PPG and ECG)
-               v1_upstream, v2_upstream, v3_upstream: what the original's code does, where that
+               v1_upstream, v2_upstream, v3_upstream: what the original's code does, where it
                             differs from its README
     preset     tiny      0.9 M parameters, 10 s windows; minutes on two CPU cores
                small     9 M parameters, 10 s windows; one GPU, or part of one
                base      56 M parameters, 30 s windows; one GPU
                upstream  the published width (768 × 12, decoder 512 × 8); one large GPU
-               debug     two steps of a toy, to see that everything runs
-    data       synthetic     made here, nothing to download: 12-lead ECG, PPG, EEG
+               debug     two steps of a toy model, as a smoke test
+    data       synthetic     generated, nothing to download: 12-lead ECG, PPG, EEG
                folder        your own recordings: --config.data.path=DIR, see README.md
                ptbxl, bidmc, mimic3, wesad, mitbih, cinc2017, sleep_edf, stress_predict, bonn
                              sets prepared into $PHYSIO_MAE_DATA by physio_mae_jax.prepare; several
-                             at once, as ptbxl+bidmc, also of different channels
+                             at once, as ptbxl+bidmc, also with different channels
                ptbxl_subset  z-scored PTB-XL records, one npz, in $PHYSIO_MAE_DATA/ptbxl_subset
     mask       default      tubelet for v3, random for v1 and v2
-               random_rows  other columns in each frequency row (without the waveform branch)
+               random_rows  different columns in each frequency row (without the waveform branch)
                time_scale   whole columns and whole frequency rows
                channels     tubelet, and a quarter of the channels whole
     attention  xla    anywhere
                cudnn  NVIDIA GPUs, with a bfloat16 preset: attention over time by cuDNN
-               fused  the same, with kernels of our own and layers written out: the fastest
+               fused  the same, with custom kernels and unrolled layers: the fastest
 
 Any setting below can be overridden: ``--config.optimizer.peak_learning_rate=3e-4``.
 """
@@ -60,7 +60,7 @@ ARGUMENTS = {
     "mask": ("default", "random_rows", "time_scale", "channels"),
     "attention": ("xla", "cudnn", "fused"),
 }
-# Sets that may also lie under the root as they are collected, one npz each.
+# Sets that may also be under the root as collected, one npz each.
 _RAW = {
     name: Path(__file__).parent / "manifests" / f"{name}.json" for name in ("bidmc", "ptbxl_subset")
 }
@@ -83,7 +83,7 @@ def _defaults() -> ConfigDict:
     config = ConfigDict()
     config.task = "pretrain"
     config.seed = 0
-    config.num_devices = 0  # 0: all there are
+    config.num_devices = 0  # 0: all devices
     config.fsdp = 1  # devices that share one copy of parameters and moments, for large models
     config.batch_size = 64  # windows a step, over all devices and accumulation steps
     config.accumulation_steps = 1  # micro-batches a step; divides memory, not the result
@@ -92,27 +92,30 @@ def _defaults() -> ConfigDict:
 
     config.data = ConfigDict()
     config.data.sets = "synthetic"  # 'ptbxl:2+bidmc:1': several, with weights
-    config.data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # where prepared sets are
-    config.data.path = ""  # of sets=folder
+    config.data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
+    config.data.path = ""  # folder of recordings, with sets=folder
     config.data.manifest = ""  # '': DIR/manifest.json, or files that describe themselves
     config.data.raw_manifests = ConfigDict({name: str(path) for name, path in _RAW.items()})
-    config.data.channels = "I,II,V2,PPG"  # names or a policy; '': whatever each recording has
+    config.data.channels = "I,II,V2,PPG"  # names or a policy; '': all channels of each recording
     config.data.missing_channels = "error"  # or 'mask': recordings may lack some of them
-    config.data.on_invalid = "error"  # or 'skip': leave out NaN, short or broken recordings
+    config.data.on_invalid = "error"  # or 'skip': exclude NaN, short or broken recordings
     config.data.band_hz = (0.0, 0.0)  # (0.5, 40.0): band-passed before normalising
-    config.data.split = "random=|0.1|"  # of the subjects; see physio_mae_jax/data/splits.py
+    config.data.split = "random=|0.1|"  # by subject; see physio_mae_jax/data/splits.py
     config.data.split_seed = 0
-    config.data.max_held_out_windows = 256
-    config.data.num_threads = 2  # that read ahead; more only help a slow disk
-    config.data.cache_mib = 1024  # of decoded samples kept by each process; 0: none
-    config.data.tempo_range = (1.0, 1.0)  # (0.6, 1.6): played at such speeds, to vary heart rates
-    config.data.augment = ConfigDict()  # in deviations; see physio_mae_jax/signals/augment.py
+    config.data.max_validation_windows = 256
+    config.data.num_threads = 2  # prefetch threads; more only help with a slow disk
+    config.data.cache_mib = 1024  # cache of decoded samples per process; 0: none
+    config.data.speed_perturbation = (
+        1.0,
+        1.0,
+    )  # (0.6, 1.6): range of playback speeds, to vary heart rates
+    config.data.augment = ConfigDict()  # in standard deviations; see signals/augment.py
     config.data.augment.noise = 0.0
     config.data.augment.drift = 0.0
     config.data.augment.mains = 0.0
     config.data.augment.channel_drop = 0.0
     config.data.augment.time_mask = 0.0
-    config.data.cohort = ConfigDict()  # of data=synthetic
+    config.data.cohort = ConfigDict()  # settings of data=synthetic
     config.data.cohort.num_subjects = 64
     config.data.cohort.recordings_per_subject = 2
     config.data.cohort.seconds = 60.0
@@ -129,19 +132,19 @@ def _defaults() -> ConfigDict:
     config.model.decoder_width = 256
     config.model.decoder_depth = 4
     config.model.decoder_num_heads = 4
-    config.model.encoder_attention = "factorized"  # 'joint': all tokens at once, far dearer
+    config.model.encoder_attention = "factorized"  # 'joint': all tokens at once, far more expensive
     config.model.decoder_attention = "factorized"
-    config.model.attention_block_seconds = 0.0  # long windows: 10.0, for cost that grows with them
+    config.model.attention_block_seconds = 0.0  # long windows: 10.0, for linear cost in length
     config.model.channel_attention = True
     config.model.channel_smoothing = True  # along time, before attention across channels
     config.model.mlp_rank_ratio = 0.0  # 0: full matrices
     config.model.attention_rank_ratio = 0.0
     config.model.class_token = False  # joint attention only
-    config.model.rotary_positions = "column"  # 'token': place in the list, as v1 and v2 had it
+    config.model.rotary_positions = "column"  # 'token': sequence position, as in v1 and v2
     config.model.waveform_branch = True  # raw samples beside wavelets
     config.model.convolutional_stem = "none"  # 'normalised': two convolutions before the patches
     config.model.waveform_head_norm = True
-    config.model.channel_identity = True  # a learned vector for each channel name
+    config.model.channel_embedding = True  # a learned vector for each channel name
     config.model.decoder_channel_identity = False
     config.model.attention_implementation = "xla"
     config.model.remat = "full"  # 'none' is faster where memory allows; 'elementwise' nearly so
@@ -158,9 +161,9 @@ def _defaults() -> ConfigDict:
     config.objective.mask = ConfigDict()
     config.objective.mask.kind = "tubelet"
     config.objective.mask.ratio = 0.75
-    config.objective.mask.row_ratio = 0.25  # of frequency rows, by mask=time_scale
-    config.objective.mask.channel_drop = 0.0  # share of the channels hidden whole
-    config.objective.mask_before_wavelet = True  # False: wavelets leak what is hidden
+    config.objective.mask.row_ratio = 0.25  # masked fraction of rows, with mask=time_scale
+    config.objective.mask.channel_drop = 0.0  # fraction of channels masked entirely
+    config.objective.mask_before_wavelet = True  # False: wavelets leak masked samples
     config.objective.waveform_weight = 1.0
     config.objective.waveform_columns = "hidden"  # or 'all'
     config.objective.plane_weights = (1.0, 0.5, 0.1)
@@ -191,8 +194,8 @@ def _defaults() -> ConfigDict:
     config.loop.log_every_steps = 50
     config.loop.evaluate_every_steps = 1_000
     config.loop.checkpoint_every_steps = 1_000
-    config.loop.keep_checkpoints = 3
-    config.loop.stall_seconds = 1800.0  # a step, a wait for data or a save this long: give up
+    config.loop.max_to_keep = 3
+    config.loop.watchdog_seconds = 1800.0  # a step, a wait for data or a save this long: give up
     config.loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
     config.loop.profile_num_steps = 5
     return config
@@ -202,7 +205,7 @@ def _tiny(config: ConfigDict) -> None:
     config.batch_size = 16
     config.window_seconds = 10.0
     config.data.channels = "II,V2,PPG"
-    config.data.max_held_out_windows = 96
+    config.data.max_validation_windows = 96
     config.model.patch_samples = 20
     config.model.patch_scales = 16
     config.model.wavelet.num_scales = 32
@@ -259,7 +262,7 @@ def _debug(config: ConfigDict) -> None:
     _tiny(config)
     config.batch_size = 8
     config.window_seconds = 6.0
-    config.data.max_held_out_windows = 8
+    config.data.max_validation_windows = 8
     config.model.width = 32
     config.model.depth = 1
     config.model.num_heads = 2
@@ -290,7 +293,7 @@ _SETS = {
 
 
 def _choose_data(config: ConfigDict, names: str) -> None:
-    """Name the data sets and choose channels and windows that they have."""
+    """Set the data sets and choose channels and windows that they provide."""
     chosen = names.split("+")
     config.data.sets = names
     channels, _ = _SETS[names] if len(chosen) == 1 else ("", None)
@@ -304,7 +307,7 @@ def _choose_data(config: ConfigDict, names: str) -> None:
 
 
 def _joint(config: ConfigDict, preset: str) -> None:
-    """Set what v1 and v2 have in common."""
+    """Apply the settings common to v1 and v2."""
     if preset == "base":
         _published_width(config)
     model, objective = config.model, config.objective
@@ -327,25 +330,25 @@ def _v2(config: ConfigDict, preset: str) -> None:
 
 def _v3(config: ConfigDict, preset: str) -> None:
     if preset == "upstream":
-        # Of 64 features each instead of 32: as many parameters, and a tenth faster.
+        # 64 features per head instead of 32: equal parameters, and 10 % faster.
         config.model.decoder_num_heads = 8
 
 
 def _contrastive(config: ConfigDict, preset: str) -> None:
     _v3(config, preset)
-    config.accumulation_steps = 1  # the other windows of a micro-batch are what one is told from
+    config.accumulation_steps = 1  # the other windows of a micro-batch are the negatives
     if config.data.sets == "synthetic" or config.data.channels == "II,PPG":
         config.data.channels = "PPG,II"
     config.contrastive.weight = 1.0
-    config.data.tempo_range = (0.6, 1.6)
+    config.data.speed_perturbation = (0.6, 1.6)
     if preset == "tiny":
         config.batch_size = 32
 
 
 def _as_in_code(config: ConfigDict) -> None:
-    """Set what all versions of the original's code have in common."""
+    """Apply the settings common to all versions of the original's code."""
     config.model.wavelet.bank = "samples"
-    config.model.channel_identity = False
+    config.model.channel_embedding = False
     config.model.decoder_attention = "joint"
     config.objective.mask_before_wavelet = False
     config.objective.band_floor = 1.0  # with the tilt: all scales alike
@@ -380,7 +383,7 @@ def _v3_upstream(config: ConfigDict, preset: str) -> None:
     if preset in ("base", "upstream"):
         _published_width(config)
     config.contrastive.view = "whole"
-    config.data.tempo_range = (1.0, 1.0)
+    config.data.speed_perturbation = (1.0, 1.0)
     config.contrastive.same_subject_negatives = True
 
 

@@ -1,10 +1,10 @@
-"""Find the ECG that belongs to a PPG, and back, among windows of subjects never trained on.
+"""Retrieve the ECG of a PPG window, and vice versa, among windows of held-out subjects.
 
     python -m physio_mae_jax.main --config=configs/retrieval.py --config.run=runs/contrastive \
         --workdir=runs/contrastive_retrieval
 
 The run is one of ``configs/pretrain.py:model=contrastive``; its data, split and windows are used.
-Written: retrieval.json, retrieval.md and figures/retrieval.png.
+Written: retrieval.json, retrieval.md and plots/retrieval.png.
 """
 
 from ml_collections import ConfigDict
@@ -16,10 +16,10 @@ def get_config() -> ConfigDict:
     config.task = "retrieval"
     config.run = ""  # the work folder of a contrastive pre-training
     config.sets = ""  # data sets to retrieve in; '': those of the run
-    config.root = ""  # where they are; '': where the run found them
-    config.path = ""  # of sets=folder
-    config.max_windows_per_subject = 40  # end to end, spread evenly over the recordings
+    config.root = ""  # their folder; '': that of the run
+    config.path = ""  # folder of recordings, with sets=folder
+    config.max_windows_per_subject = 40  # non-overlapping, spread evenly over the recordings
     config.batch_size = 64
-    config.probe_recordings = 300  # of training, for the pulse transit time of synthetic data
-    config.probe_windows = 4  # of each recording
+    config.probe_recordings = 300  # of training, to probe the pulse transit time of synthetic data
+    config.probe_windows = 4  # windows per recording
     return config

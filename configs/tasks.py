@@ -1,8 +1,8 @@
-"""Labelled tasks of the data sets, each with a split that is fair, for the other configs."""
+"""Labelled tasks of the data sets, each with a split by subject, for the other configs."""
 
 from ml_collections import ConfigDict
 
-# Task, split, channels, seconds of a window (0: of the encoder), classes that count.
+# Task, split, channels, window seconds (0: that of the encoder), classes used.
 TASKS = {
     "ptbxl": ("superclass", "fold=1-8|9|10", "12_lead", 0.0, ""),
     "ptbxl_subset": ("label", "fold=1-8|9|0.5", "12_lead", 0.0, ""),
@@ -20,9 +20,9 @@ def add_task(config: ConfigDict, name: str, data: ConfigDict) -> None:
     """Give a config the sections ``data``, ``units`` and ``evaluation`` of a labelled task.
 
     Args:
-        config: to add to.
-        name: of ``TASKS``.
-        data: the section of ``configs/pretrain.py``, of the same data.
+        config: ConfigDict that receives the sections.
+        name: Key of ``TASKS``.
+        data: Section ``data`` of ``configs/pretrain.py`` for the same data.
     """
     task, split, channels, seconds, classes = TASKS[name]
     config.data = data
@@ -32,20 +32,20 @@ def add_task(config: ConfigDict, name: str, data: ConfigDict) -> None:
     config.data.augment.noise = config.data.augment.drift = 0.1
     config.data.augment.channel_drop = config.data.augment.time_mask = 0.1
     config.units = ConfigDict()
-    config.units.task = task  # of the data set, or 'attribute:age' to predict a number
+    config.units.task = task  # task of the data set, or 'attribute:age' for regression
     config.units.classes = classes  # '': all
-    config.units.require_label = True  # leave out recordings of no class, as benchmarks do
-    config.units.max_windows = 16  # of a recording, that its prediction is averaged over
-    config.units.event_position = 0.5  # of a beat in its window
-    config.units.stretch_step = 1.0  # windows of a state begin so many windows apart
-    config.unit_seconds = seconds  # length of the windows; 0: that of the encoder
-    config.label_fraction = 1.0  # of the training subjects
+    config.units.require_label = True  # exclude recordings of no class, as benchmarks do
+    config.units.max_windows = 16  # most windows of a recording that its prediction averages over
+    config.units.event_offset = 0.5  # position of a beat in its window, 0 to 1
+    config.units.window_stride = 1.0  # step between the windows of a state, in windows
+    config.instance_seconds = seconds  # window length; 0: that of the encoder
+    config.label_fraction = 1.0  # fraction of the training subjects
     add_evaluation(config)
 
 
 def add_evaluation(config: ConfigDict) -> None:
     """Give a config the section ``evaluation``."""
     config.evaluation = ConfigDict()
-    config.evaluation.threshold_beta = 1.0  # F-beta by which thresholds are chosen
-    config.evaluation.num_replicates = 1000  # of the bootstrap by subject
-    config.evaluation.least_positives = 10  # classes with fewer are marked as rare
+    config.evaluation.threshold_beta = 1.0  # F-beta that chooses thresholds
+    config.evaluation.num_resamples = 1000  # replicates of the bootstrap by subject
+    config.evaluation.min_positives = 10  # classes with fewer are marked as rare

@@ -1,6 +1,6 @@
-# Sourced by the other launch scripts: makes .venv once, and again only when requirements change.
-# It sets PYTHON to the interpreter inside. Use another one than the default by PYTHON_BASE=…, or an
-# environment of your own, where everything is installed, by PHYSIO_MAE_PYTHON=/path/to/python.
+# Sourced by the other launch scripts: creates .venv, and updates it when requirements change.
+# It sets PYTHON to the interpreter inside. Choose another base interpreter with PYTHON_BASE=…, or a
+# complete environment of your own with PHYSIO_MAE_PYTHON=/path/to/python.
 
 repository="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cd "$repository"
@@ -18,7 +18,7 @@ find_python() {
     return 1
 }
 
-# prepare_environment REQUIREMENTS…: install the files into .venv unless just those are there.
+# prepare_environment REQUIREMENTS…: install the files into .venv unless already installed.
 prepare_environment() {
     local venv="${VENV:-$repository/.venv}" base stamp wanted file arguments=()
     if [[ -n "${PHYSIO_MAE_PYTHON:-}" ]]; then
@@ -45,6 +45,6 @@ prepare_environment() {
         echo "error: pip could not install the requirements; see its message above" >&2
         return 1
     }
-    # Last of all, so that an interrupted installation is taken up again.
+    # Written last, so that an interrupted installation is repeated.
     printf '%s' "$wanted" >"$stamp"
 }

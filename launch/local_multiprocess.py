@@ -1,12 +1,12 @@
-"""Start several processes of one run on this machine, and again where they were interrupted.
+"""Start several processes of one run on this machine, and restart them when interrupted.
 
     .venv/bin/python launch/local_multiprocess.py --processes=2 -- \
         --config=configs/pretrain.py:preset=debug --workdir=runs/two
 
-What follows ``--`` goes to ``physio_mae_jax.main``. On a machine with GPUs each process gets its
+Arguments after ``--`` go to ``physio_mae_jax.main``. On a machine with GPUs each process gets its
 share of them in order; on a CPU, ``--cpu_devices`` virtual ones. SIGTERM and Ctrl-C are passed on:
 the processes agree on a step, save it and end, and so does this program, with status 75. A run that
-ends by itself with status 75, or whose process is killed, is started again, ``--restarts`` times.
+ends by itself with status 75, or whose process is killed, is restarted, ``--restarts`` times.
 """
 
 import argparse
@@ -25,7 +25,7 @@ _REPOSITORY = Path(__file__).resolve().parent.parent
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run until the run is over, cannot go on, or is stopped; return the exit status."""
+    """Run until the run is finished, fails or is stopped; return the exit status."""
     options = _parse(arguments)
     stopping = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -39,17 +39,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status
 
 
-# Ended by a signal, as a shell words it.
+# Exit status of a process ended by a signal, as in a shell.
 _KILLED = range(129, 129 + 64)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--processes", type=int, required=True)
-    parser.add_argument("--cpu_devices", type=int, default=1, help="of each process, without GPUs")
+    parser.add_argument("--cpu_devices", type=int, default=1, help="per process, without GPUs")
     parser.add_argument("--gpus_per_process", type=int, default=0)
     parser.add_argument("--restarts", type=int, default=3)
-    parser.add_argument("--grace", type=float, default=30, help="seconds, once one has failed")
+    parser.add_argument("--grace", type=float, default=30, help="seconds, after a failure")
     parser.add_argument("flags", nargs="+", help="-- and the flags of physio_mae_jax.main")
     options = parser.parse_args(arguments)
     if options.processes < 1 or options.cpu_devices < 1:
@@ -106,13 +106,13 @@ def _start(options: argparse.Namespace, coordinator: str, number: int) -> subpro
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        # Ctrl-C reaches this program only, which passes it on once.
+        # Ctrl-C reaches this program only, which forwards it once.
         start_new_session=True,
     )
 
 
 def _echo(number: int, process: subprocess.Popen[str]) -> None:
-    """Print what a process prints, with its number in front."""
+    """Print the output of a process, prefixed with its number."""
     assert process.stdout is not None
     for line in process.stdout:
         print(f"[{number}] {line}", end="", file=sys.stderr, flush=True)

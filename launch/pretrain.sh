@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Set up what is needed and pre-train. All flags are passed on; without any, the tiny preset learns
-# from synthetic data within minutes on a CPU:
+# Set up the environment and pre-train. All flags are forwarded; without any, the tiny preset trains
+# on synthetic data within minutes on a CPU:
 #
 #   bash launch/pretrain.sh
 #   bash launch/pretrain.sh --config=configs/pretrain.py:preset=base,data=folder \
@@ -9,7 +9,7 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 prepare_environment requirements.txt
 
-# Compiled programs are kept, so that a second run starts at once.
+# Compiled programs are cached, so that a second run starts at once.
 export JAX_COMPILATION_CACHE_DIR="${JAX_COMPILATION_CACHE_DIR:-$HOME/.cache/physio_mae_jax/jax}"
 
 arguments=("$@")

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# How data parallelism scales on this host: the training-step benchmark on 1, 2, 4, … devices with
-# the same batch on each. Prints a table, and leaves the lines it is made of in a file.
+# Scaling of data parallelism on this host: the training-step benchmark on 1, 2, 4, … devices with
+# the same batch on each. Prints a table, and writes the raw lines to a file.
 #
 #   bash launch/scaling.sh    # v3 base and upstream with 12 leads, contrastive with 2 channels
 #   DEVICES="1 2 4" PER_DEVICE=8 CASES=preset=tiny bash launch/scaling.sh
@@ -30,4 +30,4 @@ for case in $CASES; do
             --label="$case" --out="$OUTPUT" > /dev/null
     done
 done
-"$PYTHON" -m physio_mae_jax.measurement.scaling "$OUTPUT"
+"$PYTHON" -m physio_mae_jax.benchmarks.scaling "$OUTPUT"

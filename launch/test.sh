@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Set up what is needed, then lint, check types and run the tests. Arguments go to pytest.
+# Set up the environment, then lint, check types and run the tests. Arguments go to pytest.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 prepare_environment requirements.txt tests/requirements.txt

@@ -5,8 +5,8 @@
 #       --config=configs/pretrain.py:preset=base,data=ptbxl --workdir=/mnt/shared/runs/ptbxl
 #
 # On every host, beforehand: this repository in $REPOSITORY (default physio_mae_jax), its .venv with
-# jax[tpu], and a file system that all see (Filestore, or a bucket by gcsfuse) for --workdir.
-# A run that is interrupted is started again, $MOST_RESTARTS times (default 20).
+# jax[tpu], and a shared file system (Filestore, or a bucket by gcsfuse) for --workdir.
+# An interrupted run is restarted, at most $MOST_RESTARTS times (default 20).
 set -uo pipefail
 
 : "${TPU:?name the slice with TPU=NAME}" "${ZONE:?name its zone with ZONE=NAME}"
@@ -23,7 +23,7 @@ for ((left = ${MOST_RESTARTS:-20}; ; left--)); do
     gcloud compute tpus tpu-vm ssh "$TPU" --zone="$ZONE" --worker=all --command="$command"
     status=$?
     # 2: a setting or the data is wrong. Of several hosts gcloud may report another's status, and a
-    # broken connection has one of its own; both are worth another try.
+    # broken connection has its own; both are retried.
     ((status == 0 || status == 2 || left <= 0)) && exit "$status"
     echo "ended with status $status; restarts left: $left" >&2
     sleep "${PAUSE_SECONDS:-30}"

@@ -1,6 +1,7 @@
 """Masked autoencoders for multi-channel physiological signals (ECG, PPG, EEG) in JAX.
 
-The rooms, and who may import whom (an arrow reads "may import"; tests/test_rooms.py enforces it)::
+The packages and the direction of imports (an arrow reads "may import";
+tests/test_imports.py enforces it)::
 
     main -> experiment -> training -> objectives, models -> signals
                        -> figures  -> signals
@@ -14,13 +15,13 @@ The rooms, and who may import whom (an arrow reads "may import"; tests/test_room
 * ``models``      Flax modules; no loss, no data, no random masks inside.
 * ``objectives``  masks and losses: pure functions of arrays and keys.
 * ``training``    optimiser, mesh, checkpoints, metrics and the one loop.
-* ``figures``     arrays -> matplotlib pictures.
-* ``inference``   trained models in use: embeddings, sharing, export, the original's weights.
-* ``experiment``  the one door from a ConfigDict to frozen dataclasses and built parts.
-* ``main``        the command line; ``prepare``, that of raw data sets; ``cluster``, where ``main``
+* ``plots``     arrays -> matplotlib pictures.
+* ``inference``   use of trained models: embeddings, sharing, export, the original's weights.
+* ``experiment``  entry point from a ConfigDict to frozen dataclasses and built objects.
+* ``main``        the command line; ``prepare``, the one for raw data sets; ``distributed``
                   joins the processes of a run.
 
-References such as ``models.md#tokenizer`` are sections of the guides in ``guides/``.
+References such as ``models.md#tokenizer`` point to sections of the guides in ``guides/``.
 
 Letters used for shapes everywhere:
 
@@ -32,8 +33,8 @@ C     wavelet planes (signal and differences)      D     width of a token
 S     scales of the wavelet bank, high to low      N     tokens a channel (W * H)
 ====  ===========================================  ====  =====================================
 
-Signals are channel first, ``signal: [B, M, L]``. Masks of hidden columns are 1 (or True) where
-something is **hidden**; masks of channels are True where the channel is **present**.
+Signals are channel first, ``signal: [B, M, L]``. Masks of columns are 1 (or True) where
+a column is **masked**; masks of channels are True where the channel is **present**.
 """
 
 __version__ = "0.1.0"

@@ -1,7 +1,7 @@
 """Command line: ``python -m physio_mae_jax.benchmark --config=configs/pretrain.py:preset=base``.
 
-One JSON line a case. Timings are medians over repeats, on inputs that take turns, and of work that
-is done: what is waited for is the result and not the call.
+Prints one JSON line per case. Timings are medians over repeats with alternating inputs, and include
+the computation: each waits for the result, not only for the dispatch.
 """
 
 import copy
@@ -17,7 +17,7 @@ from typing import Any
 from absl import app, flags
 from ml_collections import config_flags
 
-from physio_mae_jax.command_line import parse_flags, set_up_logging, take_most_of_a_gpu, tell
+from physio_mae_jax.cli import parse_flags, set_gpu_memory_fraction, set_up_logging, tell
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.setting_ranges import check_settings
@@ -31,46 +31,46 @@ _CONFIG = config_flags.DEFINE_config_file(
 _CASES = flags.DEFINE_list(
     "cases",
     ["train", "features", "wavelets"],
-    "Of train, features, wavelets, pipeline (data).",
+    "Cases to measure: train, features, wavelets, pipeline (data).",
 )
-_CHANNELS = flags.DEFINE_integer("channels", 12, "Channels of a window.")
-_REPEATS = flags.DEFINE_integer("repeats", 5, "Repeats of each timing.")
-_PLAN = flags.DEFINE_list("plan", [], "Sizes of cards in GiB, such as 24,40,80: what would fit?")
+_CHANNELS = flags.DEFINE_integer("channels", 12, "Number of channels of a window.")
+_REPEATS = flags.DEFINE_integer("repeats", 5, "Number of repeats of each timing.")
+_PLAN = flags.DEFINE_list("plan", [], "GPU memory in GiB, such as 24,40,80: which batch fits?")
 _GROW = flags.DEFINE_multi_string(
-    "grow", [], "'channels=1,4,16', 'batch_size=…', 'window_seconds=…': how does the step grow?"
+    "grow", [], "'channels=1,4,16', 'batch_size=…', 'window_seconds=…': scaling of the step."
 )
 _PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the training step.")
-_LABEL = flags.DEFINE_string("label", "", "Name of this case in the lines.")
-_OUT = flags.DEFINE_string("out", None, "File that the lines are also added to.")
+_LABEL = flags.DEFINE_string("label", "", "Label of this case in the JSON lines.")
+_OUT = flags.DEFINE_string("out", None, "File that the JSON lines are also appended to.")
 
 
 def main(argv: list[str]) -> None:
-    """Measure what the flags ask for."""
+    """Run the measurements selected by the flags."""
     if len(argv) > 1:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     set_up_logging()
-    take_most_of_a_gpu()
+    set_gpu_memory_fraction()
     check_settings(_CONFIG.value)
     for name, value in (("--profile", _PROFILE.value), ("--out", _OUT.value)):
         if value is not None:
             local_path(value, name)
-    from physio_mae_jax.experiment.benchmarking import build_bench
-    from physio_mae_jax.experiment.environment import how_it_came_about
-    from physio_mae_jax.measurement.cases import (
+    from physio_mae_jax.benchmarks.cases import (
         CASES,
         bench_sizes,
         describe_machine,
         with_utilisation,
     )
+    from physio_mae_jax.experiment.benchmarking import build_bench
+    from physio_mae_jax.experiment.run_metadata import provenance
 
     for name in _CASES.value:
         if name not in CASES:
-            raise ConfigError(f"cases names {name!r}; choose of {', '.join(CASES)}.")
+            raise ConfigError(f"cases must be of {', '.join(CASES)}; got {name!r}.")
     axes = _axes()
     bench = build_bench(
         _CONFIG.value, _CHANNELS.value, _REPEATS.value, with_data="pipeline" in _CASES.value
     )
-    common = {"label": _LABEL.value, "versions": how_it_came_about()["versions"]}
+    common = {"label": _LABEL.value, "versions": provenance()["versions"]}
     if _PLAN.value:
         _plan(bench, [_gib(text) for text in _PLAN.value])
         return
@@ -102,11 +102,11 @@ def _rounded(value: Any) -> Any:
 
 
 def _plan(bench: Any, cards_gib: list[float]) -> None:
-    """Say which batch fits which card, of the step as it is compiled for this machine's devices."""
-    from physio_mae_jax.measurement.cases import planned_step_gib
-    from physio_mae_jax.measurement.planning import USABLE_SHARE, plan_batches
+    """Report which batch fits which GPU memory, for the step as compiled for these devices."""
+    from physio_mae_jax.benchmarks.cases import planned_step_gib
+    from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
 
-    _LOG.info("planning compiles the step for several batches and runs none of them")
+    _LOG.info("planning compiles the step for several batch sizes and runs none of them")
     fits, (constant, each) = plan_batches(
         lambda batch: planned_step_gib(dataclasses.replace(bench, batch_size=batch)), cards_gib
     )
@@ -120,22 +120,22 @@ def _plan(bench: Any, cards_gib: list[float]) -> None:
 
 
 def _axes() -> list[Any]:
-    """Read what --grow names; what is wrong with it is told before anything is measured."""
-    from physio_mae_jax.measurement.growth import Axis
+    """Parse --grow; errors are raised before anything is measured."""
+    from physio_mae_jax.benchmarks.growth import Axis
 
     axes = [Axis.parse(text) for text in _GROW.value]
     for axis in axes:
         if axis.name != "channels" and not isinstance(_CONFIG.value.get(axis.name), int | float):
             raise ConfigError(
-                f"grow names {axis.name!r}; choose channels or a number of the config."
+                f"grow must name channels or a number of the config; got {axis.name!r}."
             )
     return axes
 
 
 def _grow(axes: list[Any], common: dict[str, Any]) -> None:
     """Measure the training step along each axis."""
+    from physio_mae_jax.benchmarks.growth import measure_growth
     from physio_mae_jax.experiment.benchmarking import build_bench
-    from physio_mae_jax.measurement.growth import measure_growth
 
     def build(name: str, value: float) -> Any:
         config, channels = copy.deepcopy(_CONFIG.value), _CHANNELS.value
@@ -151,8 +151,8 @@ def _grow(axes: list[Any], common: dict[str, Any]) -> None:
 
 
 def _profile(bench: Any, folder: Path) -> None:
-    from physio_mae_jax.measurement.cases import resident_step
-    from physio_mae_jax.measurement.profile import profile_calls
+    from physio_mae_jax.benchmarks.cases import resident_step
+    from physio_mae_jax.benchmarks.profile import profile_calls
 
     times = profile_calls(resident_step(bench).step, folder)
     total = sum(milliseconds for _, milliseconds in times)
@@ -165,14 +165,14 @@ def _gib(text: str) -> float:
     try:
         size = float(text)
     except ValueError as error:
-        raise ConfigError(f"plan names a card of {text!r} GiB; write such as 24,40,80.") from error
+        raise ConfigError(f"plan must be sizes in GiB such as 24,40,80; got {text!r}.") from error
     if not 0 < size < math.inf:
-        raise ConfigError(f"plan names a card of {size:g} GiB; a number above 0 is needed.")
+        raise ConfigError(f"plan sizes must be above 0 GiB; got {size:g}.")
     return size
 
 
 def run_command_line() -> None:
-    """Run ``main``; what a user can mend is told in one line, without a traceback."""
+    """Run ``main``; an error that the user can fix is printed in one line, without a traceback."""
     flags.mark_flag_as_required("config")
     try:
         app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))

@@ -1,14 +1,14 @@
-"""Errors that a user can cause and mend: ``main`` prints their message without a traceback.
+"""Errors that a user can cause and fix: ``main`` prints their message without a traceback.
 
-Each has the exit status of the command line. Launchers start a run again where it ended by status
-75 (the EX_TEMPFAIL of sysexits.h) or by a signal, and leave it be after any other.
+Each has an exit status of the command line. Launchers restart a run that ended with status 75
+(EX_TEMPFAIL of sysexits.h) or by a signal, and not after any other status.
 """
 
 import re
 
 
 class UserError(ValueError):
-    """A wrong setting or wrong data; the message names it, what was expected and the way out."""
+    """A wrong setting or wrong data; the message names it, the expected one and the way out."""
 
     status = 2
 
@@ -22,20 +22,20 @@ class DataError(UserError):
 
 
 class Interrupted(UserError):
-    """The run ended before its end through no fault of its own; started again, it goes on."""
+    """The run was interrupted by an external cause; restarted, it resumes."""
 
     status = 75
 
 
 class Stopped(Interrupted):
-    """The run was asked to stop, and has saved where it was."""
+    """The run was asked to stop, and has saved its state."""
 
 
 class LostPeer(Interrupted):
-    """Another process of the run, or the way to it, is gone."""
+    """Another process of the run, or the connection to it, is lost."""
 
 
-# How gloo, NCCL and JAX's own service word that the other end is gone.
+# Messages of gloo, NCCL and JAX's own service when the peer is lost.
 _LOST = re.compile(
     r"gloo|nccl|connection (reset|closed|refused)|socket closed|heartbeat|unavailable|"
     r"deadline.exceeded|barrier|coordination",
@@ -43,6 +43,6 @@ _LOST = re.compile(
 )
 
 
-def tells_of_a_lost_peer(error: BaseException) -> bool:
-    """Say whether an error of a library comes of another process that is gone."""
+def is_peer_loss(error: BaseException) -> bool:
+    """Return whether a library's error was caused by a lost process."""
     return not isinstance(error, UserError) and bool(_LOST.search(str(error)))

@@ -1,4 +1,4 @@
-"""Paths that a user gives, checked before anything is made or opened there."""
+"""User-given paths, validated before anything is created or opened there."""
 
 import os
 import re
@@ -9,25 +9,25 @@ from physio_mae_jax.printable import printable
 
 # gs://bucket, and gs:/bucket as pathlib leaves of it, but no drive such as C:/.
 _REMOTE = re.compile(r"[A-Za-z][\w@.+-]+:/")
-_LONGEST_PART = 255
-_LONGEST_PATH = 3_800  # of the 4,095 of Linux, for what is written below it
+_MAX_PART_BYTES = 255
+_MAX_PATH_BYTES = 3_800  # of Linux's 4,095 bytes; the rest is for names below it
 
 
 def local_path(value: object, setting: str) -> Path:
-    """Return the absolute path that a setting names, with '~' replaced by the home folder.
+    """Return the absolute path of a setting, with '~' replaced by the home folder.
 
-    Nothing is opened, and nothing need be there.
+    Nothing is opened, and the path need not exist.
 
     Args:
-        value: of the setting, a text or a path.
-        setting: as the user writes it, such as '--workdir' or 'config.run'; for errors.
+        value: Value of the setting, as text or path.
+        setting: Name of the setting as the user writes it, such as '--workdir'; for errors.
 
     Raises:
-        ConfigError: it is empty, an address of another machine, or no path of this one.
+        ConfigError: The value is empty, a remote address, or no path of this machine.
     """
     text = os.fspath(value) if isinstance(value, os.PathLike) else value
     if not isinstance(text, str) or not text.strip():
-        raise ConfigError(f"{setting} is {value!r}; give a path, such as {setting}=runs/first.")
+        raise ConfigError(f"{setting} must be a path such as runs/first; got {value!r}.")
     shown = printable(text)
     if _REMOTE.match(text):
         raise ConfigError(
@@ -43,22 +43,22 @@ def local_path(value: object, setting: str) -> Path:
     except (RuntimeError, ValueError) as error:
         reason = "there is no such user" if isinstance(error, RuntimeError) else str(error)
         raise ConfigError(f"{setting}={shown} is no path: {printable(reason)}.") from error
-    if len(os.fsencode(path.absolute())) > _LONGEST_PATH:
+    if len(os.fsencode(path.absolute())) > _MAX_PATH_BYTES:
         raise ConfigError(
-            f"{setting}={shown} is no path: it is longer than {_LONGEST_PATH:,} bytes."
+            f"{setting}={shown} is no path: it is longer than {_MAX_PATH_BYTES:,} bytes."
         )
-    if any(len(os.fsencode(part)) > _LONGEST_PART for part in path.parts):
+    if any(len(os.fsencode(part)) > _MAX_PART_BYTES for part in path.parts):
         raise ConfigError(
-            f"{setting}={shown} is no path: a name in it is longer than {_LONGEST_PART} bytes."
+            f"{setting}={shown} is no path: a name in it is longer than {_MAX_PART_BYTES} bytes."
         )
     return path.absolute()
 
 
 def local_folder(value: object, setting: str) -> Path:
-    """Return ``local_path`` of a folder that is there, or that can be made.
+    """Return ``local_path`` of a folder that exists or can be created.
 
     Raises:
-        ConfigError: as ``local_path``, or a file is in its place.
+        ConfigError: As ``local_path``, or the path is a file.
     """
     path = local_path(value, setting)
     for there in (path, *path.parents):

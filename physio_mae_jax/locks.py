@@ -1,4 +1,4 @@
-"""Locks on folders, which the system takes back when their process ends, however it ends."""
+"""Folder locks, which the system releases when their process ends, however it ends."""
 
 import contextlib
 import datetime
@@ -19,8 +19,8 @@ _LOG = logging.getLogger(__name__)
 _TAKEN = (errno.EWOULDBLOCK, errno.EACCES, errno.EAGAIN)
 # File systems without locks: some of NFS, FUSE and Lustre.
 _UNSUPPORTED = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL)
-_LONGEST_NOTE = 4096
-# Path of a lock -> the process that took it (a forked child has a copy of this) and if it shares.
+_MAX_NOTE = 4096
+# Path of a lock -> the process that took it (forked children copy this) and whether it is shared.
 _held: dict[Path, tuple[int, bool]] = {}
 
 
@@ -38,22 +38,22 @@ def locked(
     again: bool = True,
     remove: bool = False,
 ) -> Iterator[None]:
-    """Hold a lock as long as the block runs.
+    """Hold a lock while the block runs.
 
-    Where the file system has no locks, a warning says so. A forked child does not hold what its
-    parent does.
+    Where the file system has no locks, a warning is logged. A forked child does not hold the locks
+    of its parent.
 
     Args:
-        path: of the lock file, whose folder is there.
-        taken: what to say where it is held already; who holds it is added.
-        way_out: what to do then.
-        shared: others may hold it likewise, but none alone.
-        again: this process may hold it already, as the caller of a function that needs it does.
-        remove: take the file away at the end; else it stays, and means nothing by itself.
+        path: Path of the lock file, in an existing folder.
+        taken: Error message where the lock is held already; the holder is appended.
+        way_out: Advice appended to that message.
+        shared: Whether to take a shared lock, which excludes exclusive holders only.
+        again: Whether this process may hold it already (re-entrant, as in nested calls).
+        remove: Whether to delete the file at the end; a file that stays is not a lock by itself.
 
     Raises:
-        LockedError: another process holds it.
-        OSError: the file cannot be made.
+        LockedError: Another process holds the lock.
+        OSError: The file cannot be created.
     """
     path = path.parent.resolve() / path.name
     mine = _held.get(path)
@@ -66,7 +66,7 @@ def locked(
             yield
         finally:
             _held.pop(path, None)
-            if remove:  # while it is held: whoever opened it before finds out, see _open_locked
+            if remove:  # while held: a process that opened it before notices, see _open_locked
                 path.unlink(missing_ok=True)
 
 
@@ -83,7 +83,7 @@ def _open_locked(path: Path, taken: str, way_out: str, shared: bool) -> IO[str]:
         except BaseException:
             file.close()
             raise
-        file.close()  # its last holder took the file away; another one is locked by others
+        file.close()  # its last holder deleted the file; others lock a new one
 
 
 def _is_at(file: IO[str], path: Path) -> bool:
@@ -103,7 +103,7 @@ def try_lock(file: IO[str], path: Path, shared: bool = False) -> bool:
         if error.errno not in _UNSUPPORTED:
             raise
         _LOG.warning(
-            "the file system of %s has no locks (%s); make sure yourself that no other process "
+            "the file system of %s has no locks (%s); make sure that no other process "
             "writes there.",
             path.parent,
             error.strerror,
@@ -112,10 +112,10 @@ def try_lock(file: IO[str], path: Path, shared: bool = False) -> bool:
 
 
 def _write_note(file: IO[str]) -> None:
-    """Write into a lock file who holds it; what it says never decides anything."""
+    """Write the holder into a lock file, for messages only; it never decides anything."""
     since = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     note = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
-    with contextlib.suppress(OSError):  # a full disk is told by what is written after it
+    with contextlib.suppress(OSError):  # later writes report a full disk
         file.seek(0)
         file.truncate()
         file.write(json.dumps(note) + "\n")
@@ -123,12 +123,12 @@ def _write_note(file: IO[str]) -> None:
 
 
 def _holder(file: IO[str]) -> str:
-    """Say who holds a lock, as far as the file tells."""
+    """Return the holder of a lock, as far as the file shows."""
     try:
         file.seek(0)
-        note = json.loads(file.read(_LONGEST_NOTE))
+        note = json.loads(file.read(_MAX_NOTE))
         host, pid, since = (printable(note[name]) for name in ("host", "pid", "since"))
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return "its lock file does not say which process"
+        return "its lock file does not name the process"
     here = " (this machine)" if host == socket.gethostname() else ""
     return f"process {pid} on {host}{here} since {since}"

@@ -9,15 +9,15 @@ from typing import Any
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
 
-from physio_mae_jax import cluster
-from physio_mae_jax.cluster import CLUSTERS, ClusterConfig
-from physio_mae_jax.command_line import (
-    keep_compiled_programs,
+from physio_mae_jax import distributed
+from physio_mae_jax.cli import (
+    enable_compilation_cache,
     parse_flags,
+    set_gpu_memory_fraction,
     set_up_logging,
-    take_most_of_a_gpu,
     tell,
 )
+from physio_mae_jax.distributed import CLUSTERS, ClusterConfig
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.local_paths import local_folder
 from physio_mae_jax.setting_ranges import check_settings, path_settings
@@ -27,35 +27,35 @@ _LOG = logging.getLogger("physio_mae_jax")
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "A file of configs/, with ':name=value,…' for its arguments.", lock_config=True
 )
-_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for all that the run writes.")
+_WORKDIR = flags.DEFINE_string("workdir", None, "Folder for all files that the run writes.")
 _STRICT = flags.DEFINE_bool(
-    "strict", False, "Refuse to judge a model on anything that it was trained on."
+    "strict", False, "Raise an error where a model was trained on its evaluation data."
 )
 _CLUSTER = flags.DEFINE_enum(
-    "cluster", "auto", CLUSTERS, "What started the processes of this run; 'none': a run of one."
+    "cluster", "auto", CLUSTERS, "Launcher of this run's processes; 'none': a single process."
 )
 _COORDINATOR = flags.DEFINE_string(
-    "coordinator", "", "HOST:PORT of process 0, where no cluster that JAX knows says it."
+    "coordinator", "", "HOST:PORT of process 0, for clusters that JAX does not detect."
 )
-_NUM_PROCESSES = flags.DEFINE_integer("num_processes", -1, "With --coordinator: of this run.")
-_PROCESS_ID = flags.DEFINE_integer("process_id", -1, "With --coordinator: of this one, from 0.")
+_NUM_PROCESSES = flags.DEFINE_integer("num_processes", -1, "With --coordinator: size of the run.")
+_PROCESS_ID = flags.DEFINE_integer("process_id", -1, "With --coordinator: rank, from 0.")
 _CLUSTER_TIMEOUT = flags.DEFINE_integer(
-    "cluster_timeout", 300, "Seconds that the processes wait for each other at the start."
+    "cluster_timeout", 300, "Seconds to wait for the other processes at the start."
 )
 
 
 def main(argv: list[str]) -> None:
-    """Build what the config describes and run it."""
+    """Build and run the task of the config."""
     if len(argv) > 1:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     set_up_logging()
-    take_most_of_a_gpu()
-    # All that can be wrong here is looked at before other processes are waited for.
+    set_gpu_memory_fraction()
+    # Everything local is validated before waiting for other processes.
     config = _CONFIG.value
     workdir = local_folder(_WORKDIR.value, "--workdir")
     check_settings(config)
     _expand_homes(config)
-    cluster.join(
+    distributed.join(
         ClusterConfig(
             kind=_CLUSTER.value,
             coordinator=_COORDINATOR.value,
@@ -64,16 +64,16 @@ def main(argv: list[str]) -> None:
             timeout_seconds=_CLUSTER_TIMEOUT.value,
         )
     )
-    keep_compiled_programs()
+    enable_compilation_cache()
     from physio_mae_jax.training.work_folder import hold  # heavy, see _run
 
-    with cluster.telling_a_lost_peer(), hold(workdir, **_sharing(config)):
+    with distributed.peer_loss_as_user_error(), hold(workdir, **_sharing(config)):
         _run(config, workdir)
     _LOG.info("done; everything is in %s", workdir)
 
 
 def _expand_homes(config: ConfigDict) -> None:
-    """Put the home folder for '~' in paths: behind a '=' no shell does."""
+    """Replace '~' in paths by the home folder: shells do not after '='."""
     for name in path_settings(config):
         section, _, last = name.rpartition(".")
         holder = config[section] if section else config
@@ -85,7 +85,7 @@ def _sharing(config: ConfigDict) -> dict[str, Any]:
     if config.task in ("compare", "loso"):
         return {"shared": True, "share": "report" if config.report else ""}
     if config.task == "features":
-        from physio_mae_jax.inference.features import process_share
+        from physio_mae_jax.inference.feature_extraction import process_share
 
         index, count = process_share(config.process_index, config.process_count)
         return {"share": f"process_{index}_of_{count}" if count > 1 else ""}
@@ -94,7 +94,7 @@ def _sharing(config: ConfigDict) -> dict[str, Any]:
 
 def _run(config: ConfigDict, workdir: Path) -> None:
     """Do the task of a config."""
-    # Heavy imports wait until the flags are known to be right, and each task has
+    # Heavy imports wait until the flags are validated, and each task has
     # its own: scikit-learn alone takes seconds.
     if config.task == "pretrain":
         from physio_mae_jax.experiment.pretraining import build_pretraining
@@ -102,17 +102,17 @@ def _run(config: ConfigDict, workdir: Path) -> None:
 
         train(build_pretraining(config, workdir))
     elif config.task == "finetune":
-        from physio_mae_jax.evaluation.trained import finetune
+        from physio_mae_jax.evaluation.finetune import finetune
         from physio_mae_jax.experiment.finetuning import build_finetuning
 
         finetune(build_finetuning(config, workdir, strict=_STRICT.value))
     elif config.task == "features":
         from physio_mae_jax.experiment.features import build_features
-        from physio_mae_jax.inference.features import extract_features
+        from physio_mae_jax.inference.feature_extraction import extract_features
 
         extract_features(build_features(config, workdir))
     elif config.task == "retrieval":
-        from physio_mae_jax.experiment.past_run import build_retrieval
+        from physio_mae_jax.experiment.run_directory import build_retrieval
         from physio_mae_jax.inference.retrieval import retrieve
 
         retrieve(build_retrieval(config, workdir, strict=_STRICT.value))
@@ -127,26 +127,26 @@ def _run(config: ConfigDict, workdir: Path) -> None:
 
         leave_one_out(build_leave_one_out(config, workdir, strict=_STRICT.value))
     elif config.method == "head":
-        from physio_mae_jax.evaluation.trained import judge_trained
-        from physio_mae_jax.experiment.trained import build_trained
+        from physio_mae_jax.evaluation.finetune import evaluate_run
+        from physio_mae_jax.experiment.evaluate import build_evaluation
 
-        judge_trained(build_trained(config, workdir, strict=_STRICT.value))
+        evaluate_run(build_evaluation(config, workdir, strict=_STRICT.value))
     else:
-        from physio_mae_jax.evaluation.frozen import judge_frozen
-        from physio_mae_jax.experiment.frozen import build_frozen
+        from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe
+        from physio_mae_jax.experiment.probe import build_probe
 
-        judge_frozen(build_frozen(config, workdir, strict=_STRICT.value))
+        evaluate_probe(build_probe(config, workdir, strict=_STRICT.value))
 
 
 def run_command_line() -> None:
-    """Run ``main``; what a user can mend is told in one line, without a traceback."""
+    """Run ``main``; an error that the user can fix is printed in one line, without a traceback."""
     flags.mark_flags_as_required(["config", "workdir"])
     try:
         app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))
     except Exception as error:
         status = tell(error)
-        if cluster.is_joined():
-            cluster.leave(status)
+        if distributed.is_joined():
+            distributed.leave(status)
         sys.exit(status)
 
 

@@ -12,11 +12,11 @@ from physio_mae_jax.data.sets import SYNTHETIC
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_folder, local_path
 from physio_mae_jax.preparation.builder import builder_of
-from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
 from physio_mae_jax.preparation.download import download
 from physio_mae_jax.preparation.executors import by_beam, in_processes
 from physio_mae_jax.preparation.layouts.folder import open_own_folder, write_draft
 from physio_mae_jax.preparation.recording import Layout
+from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
 from physio_mae_jax.preparation.report import describe_rate
 from physio_mae_jax.preparation.shards import ShardSummary
 from physio_mae_jax.printable import PrintableFormatter, printable, printable_lines
@@ -38,17 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     except MemoryError:
         print(
-            "error: there is not enough memory. Use fewer --workers and run the same command "
-            "again: it goes on where it was.",
+            "error: not enough memory. Use fewer --workers and run the same command "
+            "again: it resumes where it stopped.",
             file=sys.stderr,
         )
         return 2
     except OSError as error:
-        print(f"error: {printable(error, None)}; mend that and run it again.", file=sys.stderr)
+        print(f"error: {printable(error, None)}; fix that and run it again.", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(
-            "\nstopped; what is prepared is kept. Run the same command again to go on.",
+            "\nstopped; finished shards are kept. Run the same command again to resume.",
             file=sys.stderr,
         )
         return 130
@@ -86,13 +86,13 @@ def _prepare(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
-    """Refuse flags that have no meaning together."""
+    """Reject incompatible flags."""
     own = options.data_set == OWN_FILES
     for flag in ("name", "manifest", "draft_manifest"):
         if getattr(options, flag) and not own:
             raise ConfigError(
-                f"--{flag} is for files of your own, 'folder'; data set {options.data_set!r} needs "
-                "none."
+                f"--{flag} is only for your own files ('folder'); data set {options.data_set!r} "
+                "does not use it."
             )
     if own and not options.name and not options.draft_manifest:
         raise ConfigError("'folder' needs a name for the data set, such as --name=my_ecgs.")
@@ -104,7 +104,7 @@ def _check(options: argparse.Namespace) -> None:
     if options.manifest is not None:
         options.manifest = local_path(options.manifest, "--manifest")
     if options.download_header and not options.download:
-        raise ConfigError("--download_header has no meaning without --download.")
+        raise ConfigError("--download_header needs --download.")
 
 
 def _layout(options: argparse.Namespace) -> Layout:
@@ -139,35 +139,42 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m physio_mae_jax.prepare",
         description="Turn a raw data set into array_record files that training reads by name.",
-        epilog="An interrupted run is taken up by the same command.",
+        epilog="Rerun the same command to resume an interrupted run.",
     )
     names = [f"{name}/{v}" if v else name for name, variants in LAYOUTS.items() for v in variants]
     parser.add_argument(
         "data_set",
         metavar="DATA_SET",
-        help=f"one of {', '.join(names)}; or {OWN_FILES}, for files of your own",
+        help=f"one of {', '.join(names)}; or {OWN_FILES}, for your own files",
     )
     parser.add_argument("--source", required=True, help="folder of the raw data set")
     parser.add_argument("--out", help="folder of all prepared data sets")
     parser.add_argument(
-        "--workers", type=int, default=os.cpu_count() or 1, help="processes (all cores)"
+        "--workers",
+        type=int,
+        default=os.cpu_count() or 1,
+        help="worker processes (default: all cores)",
     )
     parser.add_argument(
         "--on_invalid",
         choices=("error", "skip"),
         default="error",
-        help="stop at recordings that are of no use, or leave them out and list them",
+        help="raise on unusable recordings, or skip and list them",
     )
-    parser.add_argument("--overwrite", action="store_true", help="prepare again what is there")
+    parser.add_argument("--overwrite", action="store_true", help="replace an existing data set")
     parser.add_argument(
-        "--beam_runner", default="", help="write by Apache Beam, such as FlinkRunner"
+        "--beam_runner",
+        default="",
+        help="Apache Beam runner that writes the shards, such as FlinkRunner",
     )
     parser.add_argument(
-        "--beam_option", action="append", default=[], help="a flag of the runner; may be repeated"
+        "--beam_option", action="append", default=[], help="flag of the runner; may be repeated"
     )
-    own = parser.add_argument_group(f"files of your own ({OWN_FILES})")
-    own.add_argument("--name", default="", help="of the data set: small letters, digits and _")
-    own.add_argument("--manifest", help="of the files (manifest.json in the source)")
+    own = parser.add_argument_group(f"your own files ({OWN_FILES})")
+    own.add_argument("--name", default="", help="name of the data set: small letters, digits and _")
+    own.add_argument(
+        "--manifest", help="path of the manifest (default: manifest.json in the source)"
+    )
     own.add_argument(
         "--draft_manifest",
         action="store_true",
@@ -178,7 +185,7 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--download",
         default="",
         metavar="URL",
-        help="fetch what is missing in the source from the folder at a URL, such as "
+        help="download missing source files from the folder at a URL, such as "
         "https://physionet.org/files/ptb-xl/1.0.3/, which must have a SHA256SUMS.txt",
     )
     server.add_argument(
@@ -186,9 +193,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         action="append",
         default=[],
         metavar="'NAME: VALUE'",
-        help="a header to send, such as 'Authorization: Basic ...'; may be repeated",
+        help="request header, such as 'Authorization: Basic ...'; may be repeated",
     )
-    server.add_argument("--download_workers", type=int, default=4, help="files at a time (4)")
+    server.add_argument("--download_workers", type=int, default=4, help="parallel downloads (4)")
     return parser.parse_args(arguments)
 
 

@@ -1,7 +1,7 @@
 """Names that come from data, made safe to print: on a terminal, in a log, a report or a picture.
 
-A name keeps its letters, of whatever script. What acts on the reader instead of being read is
-written out: escape sequences of terminals, line breaks, marks that reverse the order of letters,
+A name keeps its letters, of whatever script. Characters that act on the display are
+escaped: escape sequences of terminals, line breaks, marks that reverse the order of letters,
 halves of surrogate pairs.
 """
 
@@ -9,18 +9,18 @@ import logging
 import unicodedata
 
 LONGEST_NAME = 120
-# Control, format, surrogate, separators of lines and of paragraphs: written out as \x1b, \u202e.
+# Control, format, surrogate, line and paragraph separators: escaped as \x1b, \u202e.
 _ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
-# Format characters that spelling needs: Persian and Indic scripts join letters by them.
+# Format characters needed for spelling: Persian and Indic scripts join letters with them.
 _SPELLING = "\u200c\u200d"
 
 
 def printable(text: object, longest: int | None = LONGEST_NAME) -> str:
-    r"""Return a name on one line, without anything that a terminal or a reader of text obeys.
+    r"""Return a name on one line, with terminal and text control characters escaped.
 
     Args:
-        text: any object, which is shown as ``str`` shows it.
-        longest: letters that are kept, the last of which becomes '…'; None for all.
+        text: Any object, formatted with ``str``.
+        longest: Maximum number of letters, the last of which becomes '…'; None for all.
     """
     shown = str(text)
     if longest is not None and len(shown) > longest:
@@ -31,7 +31,7 @@ def printable(text: object, longest: int | None = LONGEST_NAME) -> str:
 
 
 def printable_lines(text: object, indent: str = "  ") -> str:
-    """Return text of several lines without what a terminal obeys.
+    """Return text of several lines with terminal control characters escaped.
 
     Lines after the first are indented, so that a line break within a name never begins what looks
     like a message of its own.
@@ -42,11 +42,11 @@ def printable_lines(text: object, indent: str = "  ") -> str:
 
 
 class Lines(str):
-    """Text that is meant to be of several lines in a log."""
+    """Text that keeps its line breaks in a log."""
 
 
 class PrintableFormatter(logging.Formatter):
-    """Formats log records so that no name in them acts on the terminal or begins a record."""
+    """Formats log records so that names in them cannot control the terminal or fake a record."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the text of a record."""

@@ -1,4 +1,4 @@
-"""Kinds of settings: what a value may be, and how that is said to whoever gave another one."""
+"""Kinds of settings: valid values, and the error messages for invalid ones."""
 
 import dataclasses
 import math
@@ -10,8 +10,8 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import printable
 
-_LONGEST_SHOWN = 80
-_LONGEST_TEXT = 100_000
+_MAX_SHOWN = 80
+_MAX_TEXT = 100_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,10 +19,10 @@ class Number:
     """A finite number within bounds.
 
     Attributes:
-        low, high: bounds.
-        above, below: leave out the bound itself.
-        whole: a whole number.
-        example: a value that is meant.
+        low, high: Bounds, inclusive by default.
+        above, below: Whether to exclude the lower or upper bound itself.
+        whole: Whether the number must be an integer.
+        example: Valid value for error messages.
     """
 
     low: float
@@ -33,15 +33,15 @@ class Number:
     example: float
 
     def fault(self, value: Any) -> str:
-        """Say what is wanted instead of a value; '' where it is right."""
+        """Return the requirement that a value violates; '' where it is valid."""
         kind = numbers.Integral if self.whole else numbers.Real
         if isinstance(value, bool) or not isinstance(value, kind) or not self._holds(value):
-            return f"{self.words} is needed, such as {_written(self.example)}"
+            return f"it must be {self.words}, such as {_written(self.example)}"
         return ""
 
     @property
     def words(self) -> str:
-        """The bounds in words."""
+        """The bounds as text."""
         noun = "a whole number" if self.whole else "a number"
         low = f"{'above' if self.above else 'from'} {_written(self.low)}"
         return f"{noun} {low} to {'below ' if self.below else ''}{_written(self.high)}"
@@ -60,11 +60,11 @@ class Numbers:
     """Several numbers, each within bounds.
 
     Attributes:
-        each: what each may be.
-        least, most: how many.
-        rule: says whether they fit together.
-        words: of that rule and the count.
-        example: values that are meant.
+        each: Bounds of each number.
+        least, most: Bounds on how many there are.
+        rule: Predicate of the numbers together.
+        words: Text of that rule and the count.
+        example: Valid values for error messages.
     """
 
     each: Number
@@ -75,24 +75,24 @@ class Numbers:
     rule: Callable[[Any], bool] = lambda values: True
 
     def fault(self, value: Any) -> str:
-        """Say what is wanted instead of a value; '' where it is right."""
+        """Return the requirement that a value violates; '' where it is valid."""
         right = (
             isinstance(value, list | tuple)
             and self.least <= len(value) <= self.most
             and not any(self.each.fault(one) for one in value)
             and self.rule(value)
         )
-        return "" if right else f"{self.words} is needed, such as {self.example}"
+        return "" if right else f"it must be {self.words}, such as {self.example}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Choice:
-    """One of some texts."""
+    """One of several strings."""
 
     choices: tuple[str, ...]
 
     def fault(self, value: Any) -> str:
-        """Say what is wanted instead of a value; '' where it is right."""
+        """Return the requirement that a value violates; '' where it is valid."""
         right = isinstance(value, str) and value in self.choices
         return "" if right else f"choose one of {', '.join(self.choices)}"
 
@@ -102,56 +102,56 @@ class Flag:
     """True or False."""
 
     def fault(self, value: Any) -> str:
-        """Say what is wanted instead of a value; '' where it is right."""
-        return "" if isinstance(value, bool) else "True or False is needed"
+        """Return the requirement that a value violates; '' where it is valid."""
+        return "" if isinstance(value, bool) else "it must be True or False"
 
 
 @dataclasses.dataclass(frozen=True)
 class Text:
-    """A text, whose meaning is checked where it is read."""
+    """A string, whose content is validated where it is used."""
 
     example: str = ""
 
     def fault(self, value: Any) -> str:
-        """Say what is wanted instead of a value; '' where it is right."""
+        """Return the requirement that a value violates; '' where it is valid."""
         if not isinstance(value, str):
-            return f"a text is needed, such as {self.example!r}"
-        if "\0" in value or len(value) > _LONGEST_TEXT:
-            return f"a text of at most {_LONGEST_TEXT} letters without NUL is needed"
+            return f"it must be text, such as {self.example!r}"
+        if "\0" in value or len(value) > _MAX_TEXT:
+            return f"it must be text of at most {_MAX_TEXT} letters without NUL"
         return ""
 
 
 @dataclasses.dataclass(frozen=True)
 class LocalPath(Text):
-    """A path of this machine, or '' where it may be left out."""
+    """A local path, or '' where it is optional."""
 
 
 Kind = Number | Numbers | Choice | Flag | Text
 
 
 def refuse_fault(kind: Kind, key: str, value: Any) -> None:
-    """Raise a ConfigError where a value is not of a kind; it names the setting, value and way out.
+    """Raise a ConfigError where a value is not of a kind, with the setting, value and way out.
 
     Args:
-        kind: what the value may be.
-        key: of the setting, such as 'model.width'.
-        value: that was given.
+        kind: Kind of the setting.
+        key: Name of the setting, such as 'model.width'.
+        value: Value to check.
     """
     fault = kind.fault(value)
     if fault:
         shown = _written(value) if isinstance(value, numbers.Real) else _quoted(value)
-        raise ConfigError(f"{key} is {printable(shown, _LONGEST_SHOWN)}; {fault}.")
+        raise ConfigError(f"{key} is {printable(shown, _MAX_SHOWN)}; {fault}.")
     if isinstance(kind, LocalPath) and value:
         local_path(value, key)
 
 
 def _written(value: Any) -> str:
-    """Write a number as a person would."""
+    """Format a number with digit grouping."""
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return str(value)
     if isinstance(value, numbers.Integral):
         whole = int(value)
-        # Python refuses to write whole numbers of thousands of digits.
+        # Python raises on formatting integers of thousands of digits.
         return f"{whole:,}" if abs(whole) < 10**15 else f"about {_power(whole)}"
     number = float(value)
     return f"{number:,.6g}" if abs(number) < 1e7 else f"{number:g}"
@@ -160,7 +160,7 @@ def _written(value: Any) -> str:
 def _quoted(value: Any) -> str:
     try:
         return repr(value)
-    except ValueError:  # a whole number of thousands of digits within
+    except ValueError:  # contains an integer of thousands of digits
         return f"a {type(value).__name__}"
 
 

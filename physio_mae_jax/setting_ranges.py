@@ -1,7 +1,7 @@
-"""What every setting may be: one table for all of ``configs/``, checked before anything is opened.
+"""Valid range of every setting in ``configs/``, in one table checked before anything is opened.
 
-Bounds are wide: they keep out what cannot be meant (a batch of 10^12) or would never end, and leave
-the rest to the checks of those who know more, such as whether patches divide a window.
+Bounds are wide: they exclude mistakes (a batch of 10^12) and runs that would never end. Specific
+checks, such as whether patches divide a window, are in the modules that use the settings.
 """
 
 import dataclasses
@@ -55,17 +55,17 @@ SETTINGS: dict[str, Kind] = {
     "accumulation_steps": _whole(1, 2**18, 1),
     "sampling_rate_hz": _RATE_HZ,
     "window_seconds": _SECONDS,
-    "unit_seconds": _SECONDS_OR_0,
+    "instance_seconds": _SECONDS_OR_0,
     "num_threads": _THREADS,
     "num_workers": _WORKERS,
     "report": Flag(),
-    # Which run or weights.
+    # Run or weights.
     "run": LocalPath("runs/first"),
     "start": LocalPath("runs/first"),
     "pretrained": LocalPath("shared/model"),
     "weights": LocalPath("weights.pth"),
     "weights_config": LocalPath("config.json"),
-    # Which data.
+    # Data.
     "data.sets": Text("ptbxl:2+bidmc:1"),
     "data.root": LocalPath("data"),
     "data.path": LocalPath("recordings"),
@@ -84,10 +84,10 @@ SETTINGS: dict[str, Kind] = {
     ),
     "data.split": Text("random=|0.1|0.1"),
     "data.split_seed": _SEED,
-    "data.max_held_out_windows": _whole(1, 10**7, 256),
+    "data.max_validation_windows": _whole(1, 10**7, 256),
     "data.num_threads": _THREADS,
     "data.cache_mib": _whole(0, 2**24, 1024),
-    "data.tempo_range": Numbers(
+    "data.speed_perturbation": Numbers(
         each=Number(low=0.25, high=4.0, example=1.0),
         least=2,
         most=2,
@@ -135,7 +135,7 @@ SETTINGS: dict[str, Kind] = {
     "model.waveform_branch": Flag(),
     "model.convolutional_stem": Choice(("none", "normalised", "folded")),
     "model.waveform_head_norm": Flag(),
-    "model.channel_identity": Flag(),
+    "model.channel_embedding": Flag(),
     "model.decoder_channel_identity": Flag(),
     "model.attention_implementation": Choice(("xla", "cudnn", "fused")),
     "model.remat": Choice(("none", "elementwise", "full")),
@@ -194,8 +194,8 @@ SETTINGS: dict[str, Kind] = {
     "loop.log_every_steps": _STEPS,
     "loop.evaluate_every_steps": _STEPS,
     "loop.checkpoint_every_steps": _STEPS,
-    "loop.keep_checkpoints": _whole(1, 10**6, 3),
-    "loop.stall_seconds": Number(low=1.0, high=3.2e7, example=1_800.0),
+    "loop.max_to_keep": _whole(1, 10**6, 3),
+    "loop.watchdog_seconds": Number(low=1.0, high=3.2e7, example=1_800.0),
     "loop.profile_at_step": _whole(0, 10**9, 0),
     "loop.profile_num_steps": _whole(1, 10_000, 5),
     # Learning from labels.
@@ -204,8 +204,8 @@ SETTINGS: dict[str, Kind] = {
     "units.classes": Text("N,S,V,F"),
     "units.require_label": Flag(),
     "units.max_windows": _whole(1, 10**6, 16),
-    "units.event_position": _SHARE,
-    "units.stretch_step": Number(low=0.001, high=1e6, example=1.0),
+    "units.event_offset": _SHARE,
+    "units.window_stride": Number(low=0.001, high=1e6, example=1.0),
     "label_fraction": Number(low=0.0, high=1.0, above=True, example=0.1),
     "balanced_sampling": Flag(),
     "head.kind": Choice(("linear", "attention", "reasoning", "residual_mlp")),
@@ -219,12 +219,12 @@ SETTINGS: dict[str, Kind] = {
     "head.arcface_margin": Number(low=0.0, high=math.pi / 2, below=True, example=0.5),
     "layer_decay": Number(low=0.0, high=1.0, above=True, example=0.75),
     "frozen_blocks": _whole(-1, 1_000, -1),
-    "average_decay": _SHARE_BELOW_1,
+    "ema_decay": _SHARE_BELOW_1,
     "patience": _whole(0, 10**9, 10),
     "evaluation.threshold_beta": Number(low=0.01, high=1_000.0, example=1.0),
-    "evaluation.num_replicates": _whole(10, 100_000, 1_000),
-    "evaluation.least_positives": _whole(1, 10**6, 10),
-    # Judging what is there.
+    "evaluation.num_resamples": _whole(10, 100_000, 1_000),
+    "evaluation.min_positives": _whole(1, 10**6, 10),
+    # Evaluation.
     "method": Choice(("head", "probe", "knn")),
     "features": Text("trained,untrained"),
     "refit": Flag(),
@@ -253,27 +253,27 @@ _SECTIONS = {key.rpartition(".")[0] for key in SETTINGS if "." in key} | {"data.
 
 
 def check_settings(values: Mapping[str, Any], section: str = "", shown: str = "") -> None:
-    """Refuse values that a setting cannot have.
+    """Raise on values outside the range of a setting.
 
-    Settings that the table does not know are left to whoever reads them.
+    Settings absent from the table are not checked.
 
     Args:
-        values: settings, and sections of settings; anything with ``items``.
-        section: which section of the table they are, such as 'model'; '' for all of a config.
-        shown: what stands before their names in an error, where not the section.
+        values: Settings, and sections of settings; any object with ``items``.
+        section: Section of the table they belong to, such as 'model'; '' for a whole config.
+        shown: Prefix of their names in an error, where it is not the section.
 
     Raises:
-        ConfigError: names the setting, the value found, what it may be and an example.
+        ConfigError: Names the setting, the value found, the valid range and an example.
     """
     for name, value in values.items():
         key = f"{section}.{name}" if section else name
         label = f"{shown or section}.{name}" if section or shown else name
-        # Rows of a comparison are configs of their own, also where a setting has their name.
+        # Rows of a comparison are separate configs, also where a setting has their name.
         is_row = not section and hasattr(value, "items") and "batch_size" in value
         if is_row or (hasattr(value, "items") and key not in SETTINGS):
             check_settings(value, "" if is_row else key, label)
         elif key in _SECTIONS:
-            raise ConfigError(f"{label} is {str(value)[:80]!r}; a section of settings is needed.")
+            raise ConfigError(f"{label} is {str(value)[:80]!r}; it must be a section of settings.")
         elif key in SETTINGS:
             refuse_fault(SETTINGS[key], label, value)
         elif section == "data.raw_manifests":
@@ -281,10 +281,10 @@ def check_settings(values: Mapping[str, Any], section: str = "", shown: str = ""
 
 
 def check_fields(instance: Any, section: str) -> None:
-    """Check the fields of a dataclass of settings as ``check_settings`` does, but not those within.
+    """Check the fields of a settings dataclass like ``check_settings``, but no nested fields.
 
     Raises:
-        ConfigError: as said there.
+        ConfigError: As in ``check_settings``.
     """
     values = {field.name: getattr(instance, field.name) for field in dataclasses.fields(instance)}
     own = {name: value for name, value in values.items() if not dataclasses.is_dataclass(value)}

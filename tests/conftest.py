@@ -1,6 +1,8 @@
 """Eight CPU devices, a compile cache, parsed absl flags, and the folder of real signals."""
 
+import gc
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,14 @@ jax.config.update("jax_numpy_rank_promotion", "allow")
 flags.FLAGS.mark_as_parsed()
 
 REPOSITORY = Path(__file__).parent.parent
+
+
+@pytest.fixture(scope="module", autouse=True)
+def bounded_memory() -> Iterator[None]:
+    """Forget compiled programs after each module; the compile cache on disk has them still."""
+    yield
+    jax.clear_caches()
+    gc.collect()
 
 
 @pytest.fixture(scope="session")
@@ -66,6 +76,6 @@ def pretrained(waves_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     with pytest.MonkeyPatch.context() as patch:
         # Nobody looks at its pictures, which take longer than its steps.
         patch.setattr(PretrainJob, "judge", lambda self, state, step: None)
-        patch.setattr(PretrainJob, "draw_progress", lambda self: None)
+        patch.setattr(PretrainJob, "plot_learning_curves", lambda self: None)
         train(build_pretraining(pretraining_config(waves_root), workdir))
     return workdir

@@ -7,17 +7,17 @@ from typing import Any
 import jax
 import numpy as np
 
-from physio_mae_jax.data.contamination import TrainingRecord
-from physio_mae_jax.data.contract import InputContract
+from physio_mae_jax.data.contamination import TrainingProvenance
+from physio_mae_jax.data.input_spec import InputSpec
 from physio_mae_jax.data.windows import NORMALISATION
 from physio_mae_jax.inference import Encoder
-from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.model_contract import ModelContract
+from physio_mae_jax.training.model_spec import ModelSpec
 from physio_mae_jax.training.pretrain_step import init_params
 from tests.factories import random_params, tiny_model
 
@@ -39,19 +39,19 @@ def untrained(**changes: Any) -> TrainedModel:
         "filters": {"made_up": "as recorded"},
     }
     joint = changes.get("encoder_attention") == "joint"
-    contract = ModelContract(
+    contract = ModelSpec(
         model=model.config,
         objective=ObjectiveConfig(mask=MaskConfig(kind="random" if joint else "tubelet")),
         contrastive=ContrastiveConfig(),
-        input=InputContract(**given | input_changes),
+        input=InputSpec(**given | input_changes),
         split={"rule": "random=|0.1|", "hash": "0"},
     )
-    seen = TrainingRecord(np.arange(3, dtype=np.uint64), np.arange(5, dtype=np.uint64))
+    seen = TrainingProvenance(np.arange(3, dtype=np.uint64), np.arange(5, dtype=np.uint64))
     params = random_params(model) if not joint else _joint_params(contract)
     return TrainedModel(contract, params, seen, "made/up")
 
 
-def _joint_params(contract: ModelContract) -> Any:
+def _joint_params(contract: ModelSpec) -> Any:
     mask = contract.objective.mask
     return jax.jit(lambda key: init_params(contract.build(), mask, key, 2))(jax.random.key(0))
 

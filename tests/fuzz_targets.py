@@ -218,10 +218,10 @@ def _run_checkpoint(valid: Path, rng: np.random.Generator, folder: Path) -> None
 
 
 def _make_features(folder: Path) -> Path:
-    from physio_mae_jax.inference.features import extract_features
+    from physio_mae_jax.inference.feature_extraction import extract_features
     from tests.encoders import write_run
     from tests.prepared import waves
-    from tests.test_features import run_of
+    from tests.test_feature_extraction import run_of
 
     waves(folder, people=6, seconds=8)
     prepared = (folder, write_run(folder / "run"))

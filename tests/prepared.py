@@ -8,7 +8,13 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.preparation.builder import builder_of
-from physio_mae_jax.preparation.recording import LabelTask, Layout, Marks, Recording, RecordRef
+from physio_mae_jax.preparation.recording import (
+    Annotations,
+    LabelTask,
+    Layout,
+    Recording,
+    RecordRef,
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,8 +103,8 @@ def _wave(person: int, visit: int, seconds: int, rng: np.random.Generator) -> Re
             "flags": np.array([fast, rng.random() < 0.5, person == 0], np.int8),
         },
         marks={
-            "beat": Marks.of([(s * 100, s * 100 + 1, s % 2) for s in range(seconds)]),
-            "state": Marks.of([(0, half, 0), (half, samples, 1)]),
+            "beat": Annotations.of([(s * 100, s * 100 + 1, s % 2) for s in range(seconds)]),
+            "state": Annotations.of([(0, half, 0), (half, samples, 1)]),
         },
         attributes={
             "fold": person // 2 % 4 + 1,

@@ -26,8 +26,8 @@ def finetuning_config(root: Path, **changes: Any) -> ConfigDict:
     """
     config = _on_waves(finetune.get_config("preset=debug"), root, {})
     config.units.task = "wave"
-    config.unit_seconds = 3.0
-    config.average_decay = 0.9
+    config.instance_seconds = 3.0
+    config.ema_decay = 0.9
     config.optimizer.peak_learning_rate, config.optimizer.warmup_steps = 3e-3, 5
     config.loop.num_steps = config.loop.log_every_steps = 60
     config.loop.evaluate_every_steps = config.loop.checkpoint_every_steps = 60
@@ -41,7 +41,7 @@ def judging_config(root: Path, method: str, **changes: Any) -> ConfigDict:
     """Return the settings of a judgement of features."""
     config = _on_waves(evaluate.get_config(f"method={method},preset=debug"), root, {})
     config.units.task, config.batch_size = "wave", 32
-    config.evaluation.num_replicates = 50
+    config.evaluation.num_resamples = 50
     config.update_from_flattened_dict(changes)
     return config
 
@@ -50,7 +50,7 @@ def head_config(run: Path, **changes: Any) -> ConfigDict:
     """Return the settings of a judgement of a fine-tuned run, as it judged itself."""
     config = evaluate.get_config("method=head")
     config.run, config.num_devices, config.batch_size = str(run), 1, 8
-    config.evaluation.num_replicates = 50
+    config.evaluation.num_resamples = 50
     config.update_from_flattened_dict(changes)
     return config
 

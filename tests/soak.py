@@ -42,9 +42,9 @@ SMALL_RUN = (
     "--config.data.channels=II,PPG",
     "--config.data.cohort.num_subjects=6",
     "--config.data.cohort.seconds=20",
-    "--config.data.max_held_out_windows=2",
+    "--config.data.max_validation_windows=2",
     "--config.loop.checkpoint_every_steps=7",
-    "--config.loop.keep_checkpoints=1000",
+    "--config.loop.max_to_keep=1000",
 )
 STEPS_A_KILL = 40
 _WAYS = ("kill one", "kill one", "kill both", "stop one")

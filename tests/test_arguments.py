@@ -6,7 +6,7 @@ import pytest
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.inference import Encoder, throughput
 from physio_mae_jax.inference.arguments import is_missing, plain
-from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.inference.trained_model import TrainedModel
 from tests.encoders import beats, encoder, write_run
 
 GIVEN = {"sampling_rate_hz": 100, "channels": ["I", "II", "V1"]}
@@ -20,15 +20,15 @@ def made():
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"overlap": np.nan}, "overlap is nan; a number from 0 to below 1 is needed"),
-        ({"overlap": "x"}, "overlap is 'x'; a number"),
-        ({"overlap": None}, "overlap is None; a number"),
-        ({"derive_leads": "yes"}, "derive_leads is 'yes'; True or False is needed"),
+        ({"overlap": np.nan}, "overlap is nan; it must be a number from 0 to below 1"),
+        ({"overlap": "x"}, "overlap is 'x'; it must be a number"),
+        ({"overlap": None}, "overlap is None; it must be a number"),
+        ({"derive_leads": "yes"}, "derive_leads is 'yes'; it must be True or False"),
         ({"output": ["pooled"]}, r"output is \['pooled'\]; choose one of"),
         ({"output": np.array(["a", "b"])}, "choose one of pooled"),
-        ({"num_threads": -5}, "num_threads is -5; a whole number from 0"),
+        ({"num_threads": -5}, "num_threads is -5; it must be a whole number from 0"),
         ({"num_threads": 2.5}, r"num_threads is 2\.5"),
-        ({"overlaps": 0.5}, "'overlaps' is no argument of this call; there is output, overlap"),
+        ({"overlaps": 0.5}, "'overlaps' is no argument of this call; choose from output, overlap"),
     ],
 )
 def test_settings_of_an_encoding_are_checked(made, changes, message):
@@ -39,13 +39,13 @@ def test_settings_of_an_encoding_are_checked(made, changes, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"start_seconds": np.nan}, "start_seconds is nan; a number from 0"),
+        ({"start_seconds": np.nan}, "start_seconds is nan; it must be a number from 0"),
         ({"start_seconds": "x"}, "start_seconds is 'x'"),
         ({"hidden_ratio": np.nan}, "hidden_ratio is nan"),
         ({"seed": -1}, "seed is -1"),
-        ({"seed": 1.5}, r"seed is 1\.5; a whole number"),
+        ({"seed": 1.5}, r"seed is 1\.5; it must be a whole number"),
         ({"hidden_seconds": 5}, "hidden_seconds is 5"),
-        ({"hidden_seconds": [(0,)]}, "has 1 numbers in a stretch"),
+        ({"hidden_seconds": [(0,)]}, "has 1 numbers in an interval"),
         ({"hidden_seconds": [("a", "b")]}, "hidden_seconds is 'a'"),
         ({"rate": 100}, "'rate' is no argument of this call"),
     ],
@@ -71,7 +71,7 @@ def test_sizes_of_an_encoder_are_checked(made, changes):
 @pytest.mark.parametrize("path", [None, 5, b"run", ["run"], "~nobody-of-this-name/run"])
 def test_a_path_is_text_or_a_path(path):
     for load in (Encoder.from_checkpoint, Encoder.from_pretrained):
-        with pytest.raises(UserError, match=r"give a path|is no path|Give the path"):
+        with pytest.raises(UserError, match=r"must be a path|is no path|Give the path"):
             load(path)
 
 
@@ -82,7 +82,7 @@ def test_a_path_is_text_or_a_path(path):
         ({"num_channels": "x"}, "num_channels is 'x'"),
         ({"platforms": []}, "platforms is empty"),
         ({"platforms": None}, "platforms is None"),
-        ({"platforms": ["gpu"]}, "platform 'gpu' is not known"),
+        ({"platforms": ["gpu"]}, "platform 'gpu' is unknown"),
     ],
 )
 def test_settings_of_an_export_are_checked(made, tmp_path, changes, message):

@@ -15,25 +15,25 @@ from configs.finetune import get_config as finetune_config
 from configs.pretrain import get_config
 from configs.retrieval import get_config as retrieval_config
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.evaluation.frozen import judge_frozen
-from physio_mae_jax.evaluation.trained import finetune, judge_trained
-from physio_mae_jax.experiment import past_run
-from physio_mae_jax.experiment.classifiers import Beginning, build_task
-from physio_mae_jax.experiment.encoders import StartingEncoder
+from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe
+from physio_mae_jax.evaluation.finetune import evaluate_run, finetune
+from physio_mae_jax.experiment import run_directory
+from physio_mae_jax.experiment.classifiers import EncoderInit, build_task
+from physio_mae_jax.experiment.evaluate import build_evaluation
 from physio_mae_jax.experiment.finetuning import build_finetuning
-from physio_mae_jax.experiment.frozen import build_frozen
-from physio_mae_jax.experiment.past_run import build_retrieval
+from physio_mae_jax.experiment.pretrained_encoders import PretrainedEncoder
 from physio_mae_jax.experiment.pretraining import build_pretraining
+from physio_mae_jax.experiment.probe import build_probe
+from physio_mae_jax.experiment.run_directory import build_retrieval
 from physio_mae_jax.experiment.settings import model_settings, objective_settings, typed
-from physio_mae_jax.experiment.trained import build_trained
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.model_contract import build_model
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.init_transform import InitTransform
+from physio_mae_jax.training.model_spec import build_model
 from physio_mae_jax.training.optimizer import OptimizerConfig, make_optimizer
 from physio_mae_jax.training.pretrain_step import init_params
 from physio_mae_jax.training.state import TrainState, advance
 from physio_mae_jax.training.supervised_step import init_variables
-from physio_mae_jax.training.trained_params import TrainedParams
 from tests.encoders import write_contrastive_run, write_run
 from tests.prepared import waves
 from tests.runs import finetuning_config, head_config, judging_config, pretraining_config
@@ -44,7 +44,7 @@ COUNTS = (1, 2, 12)
 
 @pytest.fixture
 def no_pictures(monkeypatch):
-    monkeypatch.setattr(artifacts, "write_figure", lambda path, figure: None)
+    monkeypatch.setattr(atomic_files, "write_figure", lambda path, figure: None)
 
 
 @functools.cache
@@ -69,10 +69,10 @@ def pretrained_shapes(model: str, channels: int):
 @pytest.mark.parametrize("after", COUNTS)
 def test_parameters_gradient_and_optimizer_have_one_structure(model, before, after, frozen_blocks):
     settings, encoder, alone = pretrained_shapes(model, before)
-    start = StartingEncoder(settings, encoder, None, "run", alone)
+    start = PretrainedEncoder(settings, encoder, None, "run", alone)
     config = finetune_config("preset=debug")
     config.frozen_blocks = min(frozen_blocks, settings.depth)
-    beginning = Beginning(settings.sampling_rate_hz, settings.num_samples, settings, start)
+    beginning = EncoderInit(settings.sampling_rate_hz, settings.num_samples, settings, start)
     units = SimpleNamespace(targets=np.eye(2, dtype=np.float32)[[0, 1, 1]], kind="multiclass")
     task, _ = build_task(config, beginning, units, after)
     new, _ = jax.eval_shape(
@@ -86,7 +86,7 @@ def test_parameters_gradient_and_optimizer_have_one_structure(model, before, aft
 
     def update(params):
         state = TrainState.start(jax.random.key(0), params, task.optimizer, keeps_average=True)
-        return advance(state, task.optimizer, params, jnp.zeros(()), average_decay=0.9)[0].params
+        return advance(state, task.optimizer, params, jnp.zeros(()), ema_decay=0.9)[0].params
 
     assert jax.tree.structure(jax.eval_shape(update, params)) == jax.tree.structure(new)
 
@@ -97,25 +97,25 @@ def test_what_is_left_out_or_new_is_counted_and_named():
     removed = [blocks.pop(name) for name in ("channel_attention", "channel_norm", "smoothing")]
     one = {**encoder, "stack": {**encoder["stack"], "blocks": blocks}}
     count = len(jax.tree.leaves(removed))
-    (note,) = TrainedParams(encoder).merged(one).notes()
+    (note,) = InitTransform(encoder).merged(one).notes()
     groups = "stack/blocks/channel_attention, stack/blocks/channel_norm, stack/blocks/smoothing"
     assert f"{count} trained arrays are not used ({groups})" in note
-    (note,) = TrainedParams(one).merged(encoder).notes()
+    (note,) = InitTransform(one).merged(encoder).notes()
     assert f"{count} arrays are new ({groups})" in note
-    assert TrainedParams(encoder).merged(encoder).notes() == []
+    assert InitTransform(encoder).merged(encoder).notes() == []
 
 
 def test_an_array_of_another_shape_is_named():
     given = {"tokenizer": {"position": np.zeros((3, 2))}}
     with pytest.raises(ConfigError, match=r"array tokenizer/position .* \(3, 2\), \(4, 2\) is exp"):
-        TrainedParams(given).merged({"tokenizer": {"position": np.zeros((4, 2))}})
+        InitTransform(given).merged({"tokenizer": {"position": np.zeros((4, 2))}})
 
 
 def test_attention_across_channels_begins_as_adding_nothing():
     _, encoder, _ = pretrained_shapes("contrastive", 2)
     _, new, _ = pretrained_shapes("v3", 2)
     new = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), new)
-    merged = TrainedParams(encoder, channels_alone=True).merged(new)
+    merged = InitTransform(encoder, channel_independent=True).merged(new)
     assert "2 arrays begin as 0 (stack/blocks/channel_attention)" in merged.notes()[-1]
     attention = merged.params["stack"]["blocks"]["channel_attention"]
     assert not np.any(attention["output"]["kernel"])
@@ -135,7 +135,7 @@ def runs(tmp_path_factory):
 def short(root, **changes):
     settings = {"loop.num_steps": 2, "loop.log_every_steps": 2, "loop.evaluate_every_steps": 2}
     settings |= {"loop.checkpoint_every_steps": 2, "optimizer.warmup_steps": 1}
-    return finetuning_config(root, **settings | {"evaluation.num_replicates": 10} | changes)
+    return finetuning_config(root, **settings | {"evaluation.num_resamples": 10} | changes)
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -153,7 +153,7 @@ def test_many_channels_are_fine_tuned_on_one_and_judged_on_two(
         return
     # The same head on windows of two channels: what they would exchange is 0.
     config = head_config(tmp_path / "one", sets="waves", root=str(waves_root))
-    judged = judge_trained(build_trained(config, tmp_path / "judged", strict=False))
+    judged = evaluate_run(build_evaluation(config, tmp_path / "judged", strict=False))
     assert "trained on 1 channels, 2 given" in caplog.text
     assert judged.num_subjects == 6
 
@@ -169,7 +169,7 @@ def test_a_probe_takes_any_number_of_channels(waves_root, runs, tmp_path, name, 
         features="trained,untrained",
         **{"data.channels": channels},
     )
-    assert judge_frozen(build_frozen(config, tmp_path, strict=False)).num_subjects == 6
+    assert evaluate_probe(build_probe(config, tmp_path, strict=False)).num_subjects == 6
 
 
 def test_a_run_is_not_resumed_on_other_channels(waves_root, pretrained, tmp_path):
@@ -181,9 +181,9 @@ def test_a_run_is_not_resumed_on_other_channels(waves_root, pretrained, tmp_path
 
 def test_retrieval_on_one_channel_is_refused_by_name(waves_root, runs, tmp_path, monkeypatch):
     settings = {"task": "pretrain", "seed": 0, "data": short(waves_root).data.to_dict()}
-    settings["data"] |= {"channels": "II", "split": "fold=1-2|3|", "tempo_range": (1.0, 1.0)}
+    settings["data"] |= {"channels": "II", "split": "fold=1-2|3|", "speed_perturbation": (1.0, 1.0)}
     settings = json.loads(json.dumps(settings))
-    monkeypatch.setattr(past_run, "read_run", lambda folder: settings)
+    monkeypatch.setattr(run_directory, "read_run", lambda folder: settings)
     config = retrieval_config()
     config.run = str(runs["contrastive"])
     with pytest.raises(ConfigError, match=r"aligns 2 modalities, but .* 1 channels \(II\)"):
@@ -196,5 +196,5 @@ def test_every_optimizer_state_follows_the_merged_parameters():
     params = {"encoder": {"a": {"kernel": jnp.ones(2)}}}
     state = optimizer.init(params)
     more = {"encoder": {"a": {"kernel": jnp.ones(2)}, "b": {"kernel": jnp.ones(2)}}}
-    merged = TrainedParams(more["encoder"]).merged(params["encoder"])
+    merged = InitTransform(more["encoder"]).merged(params["encoder"])
     optimizer.update(params, state, {"encoder": merged.params})

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.models.kernels.channel_attention import attend_across_channels
-from physio_mae_jax.training.sharding import along_batch, make_mesh, on_mesh
+from physio_mae_jax.training.sharding import batch_sharding, make_mesh, with_mesh
 
 SIZES = [(2, 12, 10, 2, 32), (1, 3, 5, 2, 24), (2, 2, 70, 1, 16), (1, 33, 3, 1, 8)]
 
@@ -61,8 +61,8 @@ def test_each_device_attends_within_its_own_examples():
     mask = jnp.ones((8, 3), bool)
     mesh = make_mesh()
     assert mesh.size > 1
-    split = along_batch(mesh)
-    compiled = jax.jit(on_mesh(kernel, mesh), in_shardings=split, out_shardings=split)
+    split = batch_sharding(mesh)
+    compiled = jax.jit(with_mesh(kernel, mesh), in_shardings=split, out_shardings=split)
     np.testing.assert_allclose(compiled(qkv, mask), kernel(qkv, mask), atol=1e-6)
 
 

@@ -9,7 +9,7 @@ import pytest
 from physio_mae_jax.data.channel_plan import ChannelPlanner, KnownChannels
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.environment import channel_names_of
+from physio_mae_jax.experiment.run_metadata import channel_names_of
 from physio_mae_jax.signals.channels import channel_id
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.training.checkpoint import refuse_other_contract

@@ -16,7 +16,7 @@ ROWS = "pretrained,scratch,wavelets"
 
 def on_waves(config, root, **changes):
     config.data.sets, config.data.root, config.data.channels = "waves", str(root), "II,PPG"
-    config.units.task, config.evaluation.num_replicates = "wave", 50
+    config.units.task, config.evaluation.num_resamples = "wave", 50
     config.update_from_flattened_dict(changes)
     return config
 
@@ -55,7 +55,7 @@ def test_every_row_is_judged_on_the_same_units(compared):
     assert content["cells"][2]["mean"]["value"] > 0.9  # slow and fast differ in their wavelets
     text = (compared / "comparison.md").read_text(encoding="utf-8")
     assert all(f"| {row} |" in text for row in ROWS.split(","))
-    assert (compared / "figures/comparison.png").is_file()
+    assert (compared / "plots/comparison.png").is_file()
 
 
 def test_rows_begin_as_they_say(compared):
@@ -89,7 +89,7 @@ def test_other_settings_in_the_same_folder_are_refused(compared, waves_root, pre
 def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, monkeypatch):
     config = comparison(waves_root, pretrained, rows="wavelets", seeds="1")
     run = build_comparison(config, compared, strict=True)
-    monkeypatch.setattr("physio_mae_jax.evaluation.working.run_entries", lambda *_: None)
+    monkeypatch.setattr("physio_mae_jax.evaluation.pending_runs.run_jobs", lambda *_: None)
     with pytest.raises(UserError, match=r"1 of 1 entries are not done yet, such as wavelets"):
         compare_models(run)
 
@@ -97,9 +97,9 @@ def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rows": "pretrained,resnet"}, r"rows names 'resnet'; choose of knn, pretrained"),
-        ({"rows": ""}, "rows is empty"),
-        ({"fractions": "0.1,2"}, "above 0 and at most 1"),
+        ({"rows": "pretrained,resnet"}, r"rows must be of knn, pretrained.*; got 'resnet'"),
+        ({"rows": ""}, "rows must name at least one"),
+        ({"fractions": "0.1,2"}, "fractions must be fractions in"),
         ({"fractions": "a"}, "could not convert"),
         ({"num_workers": 0}, "num_workers is 0"),
     ],
@@ -112,7 +112,7 @@ def test_wrong_settings_are_refused_before_anything_is_opened(tmp_path, changes,
 
 def leaving_out(root, **changes):
     config = loso_config.get_config("preset=debug")
-    config.num_devices, config.average_decay, config.unit_seconds = 1, 0.9, 3.0
+    config.num_devices, config.ema_decay, config.instance_seconds = 1, 0.9, 3.0
     config.optimizer.peak_learning_rate, config.optimizer.warmup_steps = 3e-3, 5
     config.loop.num_steps = config.loop.log_every_steps = 60
     config.loop.evaluate_every_steps = config.loop.checkpoint_every_steps = 60
@@ -142,9 +142,9 @@ def test_each_subject_is_judged_by_a_model_that_never_saw_it(waves_root, tmp_pat
 @pytest.mark.parametrize(
     ("changes", "error", "message"),
     [
-        ({"subjects": "nobody"}, DataError, "subjects names 'nobody', who has no label"),
+        ({"subjects": "nobody"}, DataError, "subject 'nobody' has no label"),
         ({"validation_share": 1.5}, ConfigError, "validation_share is 1.5"),
-        ({"data.sets": "a+b"}, ConfigError, "one data set at a time"),
+        ({"data.sets": "a+b"}, ConfigError, "must name exactly one data set"),
     ],
 )
 def test_leaving_out_refuses(waves_root, tmp_path, changes, error, message):

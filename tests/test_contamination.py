@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.contamination import TrainingRecord, check_contamination
+from physio_mae_jax.data.contamination import TrainingProvenance, check_contamination
 from physio_mae_jax.data.fingerprints import block_hashes, subject_hash
 from physio_mae_jax.errors import DataError
 from tests.factories import ArraySource
@@ -29,7 +29,7 @@ def check(trained_on, source, strict=False):
 @pytest.fixture
 def trained_on():
     source = source_of([noise(0), noise(1)], ["anna", "ben"])
-    return TrainingRecord.of(source, [0, 1])
+    return TrainingProvenance.of(source, [0, 1])
 
 
 def test_other_people_are_clean(trained_on):
@@ -67,7 +67,7 @@ def test_samples_trained_on_are_recognised_under_other_names(trained_on, copy):
 
 
 def test_strict_refuses(trained_on):
-    with pytest.raises(DataError, match=r"CONTAMINATION: 1 of 1 subjects .*leave out --strict"):
+    with pytest.raises(DataError, match=r"CONTAMINATION: 1 of 1 subjects .*omit --strict"):
         check(trained_on, source_of([noise(0)], ["anna"]), strict=True)
 
 
@@ -81,10 +81,10 @@ def test_constant_and_missing_samples_prove_nothing():
 
 
 def test_a_record_survives_json_and_joins(trained_on):
-    again = TrainingRecord.from_json(json.loads(json.dumps(trained_on.to_json())), "a", "b.")
+    again = TrainingProvenance.from_json(json.loads(json.dumps(trained_on.to_json())), "a", "b.")
     np.testing.assert_array_equal(again.subjects, trained_on.subjects)
     np.testing.assert_array_equal(again.blocks, trained_on.blocks)
-    more = TrainingRecord.of(source_of([noise(7)], ["eve"]), [0]).joined(again)
+    more = TrainingProvenance.of(source_of([noise(7)], ["eve"]), [0]).joined(again)
     assert set(more.subjects.tolist()) == {
         subject_hash("set", name) for name in ("anna", "ben", "eve")
     }

@@ -9,8 +9,8 @@ from jax.sharding import NamedSharding, PartitionSpec
 from configs import pretrain as pretrain_config
 from configs import retrieval as retrieval_config
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment import past_run, pretraining
-from physio_mae_jax.inference.delay import probe_delay
+from physio_mae_jax.experiment import pretraining, run_directory
+from physio_mae_jax.inference.delay_probe import probe_delay
 from physio_mae_jax.inference.retrieval import rank_metrics, retrieve
 from physio_mae_jax.objectives.contrastive import allowed_negatives, info_nce, split_modalities
 from physio_mae_jax.training.loop import train
@@ -114,19 +114,19 @@ def test_a_contrastive_run_is_judged_by_retrieval(trained, tmp_path):
     config = retrieval_config.get_config()
     config.run, config.max_windows_per_subject, config.batch_size = str(trained), 4, 8
     config.probe_recordings, config.probe_windows = 8, 2
-    results = retrieve(past_run.build_retrieval(config, tmp_path, strict=False))
+    results = retrieve(run_directory.build_retrieval(config, tmp_path, strict=False))
     assert results["num_windows"] > 10
     assert 0 <= results["trained"]["PPG to II"]["all"]["recall@10"] <= 1
     assert "correlation" in results["trained"]["delay"]
     assert (tmp_path / "retrieval.md").read_text(encoding="utf-8").count("| chance |") == 6
-    assert (tmp_path / "figures" / "retrieval.png").stat().st_size > 1000
+    assert (tmp_path / "plots" / "retrieval.png").stat().st_size > 1000
 
 
 def test_wrong_runs_are_told(trained, tmp_path):
     config = retrieval_config.get_config()
     config.run = str(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="not the work folder of a run"):
-        past_run.build_retrieval(config, tmp_path, strict=False)
+        run_directory.build_retrieval(config, tmp_path, strict=False)
     config = pretrain_config.get_config("model=contrastive,preset=debug")
     config.data.channels = "I,II,PPG"
     with pytest.raises(ConfigError, match="name two"):

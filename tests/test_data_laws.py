@@ -7,18 +7,18 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.data.pipeline import (
-    EndlessSlots,
+    InfiniteShuffle,
     LoaderConfig,
     training_batches,
     validation_batches,
 )
-from physio_mae_jax.data.sets import JoinedSource
-from physio_mae_jax.data.stretches import window_starts
+from physio_mae_jax.data.sets import ConcatSource
+from physio_mae_jax.data.window_starts import window_starts
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.signals.augment import AugmentConfig, augment
 from physio_mae_jax.signals.channels import channel_id
-from physio_mae_jax.signals.preprocess import BandPass, RateChange, resample, z_score
+from physio_mae_jax.signals.preprocess import BandPass, Resampler, resample, z_score
 from tests.factories import ArraySource
 
 
@@ -40,7 +40,7 @@ def _reader(arrays, channels=("II", "PPG"), wanted="II,PPG", rate=100.0, samples
 @pytest.mark.parametrize("rate", [125.0, 250.0, 500.0, 128.0, 173.61, 64.0])
 def test_resampling_a_crop_is_cropping_the_resampled(rate):
     (signal,) = _recordings([round(rate * 20)])
-    change = RateChange.between(rate, 100.0)
+    change = Resampler.between(rate, 100.0)
     whole = resample(signal, change)
     for start in (0, 1, 333, 777, 1500):
         first, last, offset = change.source_span(start, 400, signal.shape[1])
@@ -51,14 +51,14 @@ def test_resampling_a_crop_is_cropping_the_resampled(rate):
 @pytest.mark.parametrize("rate", [125.0, 250.0, 500.0])
 def test_resampling_keeps_a_sine_and_its_time(rate):
     time = np.arange(round(rate * 10)) / rate
-    ours = resample(np.sin(2 * np.pi * 7 * time)[None], RateChange.between(rate, 100.0))[0]
+    ours = resample(np.sin(2 * np.pi * 7 * time)[None], Resampler.between(rate, 100.0))[0]
     expected = np.sin(2 * np.pi * 7 * np.arange(len(ours)) / 100)
     np.testing.assert_allclose(ours[50:-50], expected[50:-50], atol=5e-3)
 
 
 def test_resampling_removes_what_the_new_rate_cannot_hold():
     time = np.arange(5000) / 500
-    ours = resample(np.sin(2 * np.pi * 80 * time)[None], RateChange.between(500.0, 100.0))[0]
+    ours = resample(np.sin(2 * np.pi * 80 * time)[None], Resampler.between(500.0, 100.0))[0]
     assert np.abs(ours[50:-50]).max() < 0.05
 
 
@@ -131,12 +131,12 @@ def test_two_processes_together_make_the_batch_of_one():
 def test_the_order_of_training_does_not_depend_on_the_order_of_asking():
     """Threads that read ahead ask in any order, of small data sets for several epochs at once."""
     slots = np.arange(10, 17)
-    in_order = [EndlessSlots(slots, 3)[index] for index in range(70)]
+    in_order = [InfiniteShuffle(slots, 3)[index] for index in range(70)]
     for epoch in range(10):
         assert sorted(in_order[7 * epoch : 7 * epoch + 7]) == slots.tolist()
     assert len({tuple(in_order[7 * epoch : 7 * epoch + 7]) for epoch in range(10)}) > 8
     for seed in range(5):
-        asked = EndlessSlots(slots, 3)
+        asked = InfiniteShuffle(slots, 3)
         order = np.random.default_rng(seed).permutation(70).tolist()
         assert {index: asked[index] for index in order} == dict(enumerate(in_order))
 
@@ -191,14 +191,14 @@ def test_tempo_plays_all_channels_faster_alike():
 
 
 def test_tempos_out_of_range_are_refused():
-    with pytest.raises(ConfigError, match=r"data\.tempo_range is \(1\.2, 1\.5\)"):
-        LoaderConfig(batch_size=4, seed=0, tempo_range=(1.2, 1.5))
+    with pytest.raises(ConfigError, match=r"speed_perturbation must be .* got \(1\.2, 1\.5\)"):
+        LoaderConfig(batch_size=4, seed=0, speed_perturbation=(1.2, 1.5))
 
 
 @pytest.mark.parametrize("rate", [100.0, 250.0, 64.0, 173.61])
 def test_windows_begin_wherever_no_gap_reaches_and_nowhere_else(rate):
     """Against the plain rule: a start is good if what it reads holds no missing sample."""
-    change, length, total = RateChange.between(rate, 100.0), 50, round(rate * 9)
+    change, length, total = Resampler.between(rate, 100.0), 50, round(rate * 9)
     rng = np.random.default_rng(int(rate))
     gaps = [(int(a), int(a + rng.integers(1, 40))) for a in rng.integers(0, total - 40, 2)]
     gap = np.zeros(total, bool)
@@ -246,7 +246,7 @@ def test_a_band_pass_of_a_window_is_that_of_the_whole_recording():
 
 def test_recordings_with_fewer_channels_are_padded_with_absent_ones():
     one, two = _recordings([300], channels=1), _recordings([300], channels=2)
-    joined = JoinedSource([ArraySource(one, ("PPG",)), ArraySource(two, ("I", "V1"))], [[0], [0]])
+    joined = ConcatSource([ArraySource(one, ("PPG",)), ArraySource(two, ("I", "V1"))], [[0], [0]])
     window = WindowConfig(channels="", num_channels=2, sampling_rate_hz=100.0, num_samples=100)
     reader = WindowReader(joined, window)
     assert reader.read(0, 0)["channel_mask"].tolist() == [True, False]
@@ -259,7 +259,7 @@ def test_a_mixture_keeps_its_weights_and_its_order_over_processes():
     sources = [ArraySource([rng.normal(size=(1, 900)) for _ in range(n)], ("I",)) for n in (6, 2)]
     for source, name in zip(sources, "ab", strict=True):
         source.recordings = [dataclasses.replace(r, data_set=name) for r in source.recordings]
-    joined = JoinedSource(sources, [range(6), range(2)])
+    joined = ConcatSource(sources, [range(6), range(2)])
     window = WindowConfig(channels="I", num_channels=1, sampling_rate_hz=100.0, num_samples=100)
     reader = WindowReader(joined, window)
 

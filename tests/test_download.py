@@ -16,7 +16,7 @@ import pytest
 from physio_mae_jax import prepare
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation import download as module
-from physio_mae_jax.preparation import server as transport
+from physio_mae_jax.preparation import http_client as transport
 from physio_mae_jax.preparation.checksums import choose, parse_checksums
 from physio_mae_jax.preparation.download import DownloadSummary, download
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
@@ -356,13 +356,13 @@ SUM = "0" * 64
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (f"{SUM}  ../x", r"line 1: the path '\.\./x' is refused"),
-        (f"{SUM}  ok\n{SUM}  a/../../x", r"line 2: the path .* is refused"),
-        (f"{SUM}  /etc/x", "is refused; it must be relative"),
-        (f"{SUM}  a\\b", "is refused"),
-        (f"{SUM}  C:x", "is refused"),
-        (f"{SUM}  ./", "is refused"),
-        (f"{SUM}  a\x00b", "is refused"),
+        (f"{SUM}  ../x", r"line 1: the path '\.\./x' is rejected"),
+        (f"{SUM}  ok\n{SUM}  a/../../x", r"line 2: the path .* is rejected"),
+        (f"{SUM}  /etc/x", "is rejected; it must be relative"),
+        (f"{SUM}  a\\b", "is rejected"),
+        (f"{SUM}  C:x", "is rejected"),
+        (f"{SUM}  ./", "is rejected"),
+        (f"{SUM}  a\x00b", "is rejected"),
         (f"{SUM[1:]}  a", "line 1 reads .* is expected"),
         ("<!DOCTYPE html>", "line 1 reads '<!DOCTYPE html>'.*Is the URL"),
         (f"{SUM}  a\n{'1' * 64}  ./a", "line 2: 'a' is listed with two checksums"),
@@ -397,7 +397,7 @@ def test_both_spellings_of_a_list_are_read() -> None:
         ("http://host:port/", {}, "http or https"),
         ("http://host/x?y=1", {}, "http or https"),
         ("http://me:secret@host/", {}, "names a user in its URL"),
-        ("http://host/", {"num_workers": 0}, "--download_workers=0"),
+        ("http://host/", {"num_workers": 0}, "--download_workers must be >= 1; got 0"),
         ("http://host/", {"headers": ["secret"]}, "not of the form 'Name: value'"),
         ("http://host/", {"headers": ["A: b\r\nsecret: c"]}, "not of the form"),
     ],
@@ -426,7 +426,7 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     finally:
         site.close()
     assert prepare.main(("folder", "--name=mine", "--download_header=A: b", *flags)) == 2
-    assert "no meaning without --download" in capsys.readouterr().err
+    assert "--download_header needs --download" in capsys.readouterr().err
 
 
 def test_summary_of_an_instant() -> None:

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.preparation import connections, server
+from physio_mae_jax.preparation import connections, http_client
 from physio_mae_jax.preparation import download as module
 from physio_mae_jax.preparation.checksums import parse_checksums
 from physio_mae_jax.preparation.download import download
@@ -83,7 +83,7 @@ def sends(body: bytes, **options: float) -> Answer:
 @pytest.fixture(autouse=True)
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSES_S", (0.0,))
-    monkeypatch.setattr(server, "SLOW_S", 0.3)
+    monkeypatch.setattr(http_client, "SLOW_S", 0.3)
     monkeypatch.setattr(connections, "ANSWER_S", 0.5)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
@@ -107,7 +107,7 @@ def told(answer: Answer, folder: Path, listing: Answer | None = None) -> Iterato
 
 OK = b"HTTP/1.1 200 OK\r\n"
 DIGITS = b"9" * 5000
-ANY = "cannot be fetched|is no HTTP|does not have the checksum"
+ANY = "cannot be fetched|is not HTTP|does not have the checksum"
 
 
 @pytest.mark.parametrize(
@@ -120,7 +120,7 @@ ANY = "cannot be fetched|is no HTTP|does not have the checksum"
         (raw(OK + b"Content-Length: 500\r\n\r\n" + BODY), "does not have the checksum"),
         (raw(b"HTTP/1.1 206 P\r\nContent-Range: bytes " + DIGITS + b"-\r\n\r\n"), "another part"),
         (raw(b"HTTP/1.1 206 P\r\nContent-Range: bytes 7-9/10\r\n\r\n"), "another part"),
-        (raw(b"HTTP/1.1 302 F\r\nLocation: http://[::1\r\n\r\n"), "is no HTTP"),
+        (raw(b"HTTP/1.1 302 F\r\nLocation: http://[::1\r\n\r\n"), "is not HTTP"),
         (raw(b"HTTP/1.1 302 F\r\nLocation: http://127.0.0.1:99999/\r\n\r\n"), ANY),
         (raw(b"HTTP/1.1 302 F\r\nLocation: http://127.0.0.1:x/\r\n\r\n"), ANY),
         (raw(b"HTTP/1.1 302 F\r\nLocation: http://\xff\xfe..x/\r\n\r\n"), ANY),
@@ -180,7 +180,7 @@ def test_a_list_that_drips(tmp_path: Path) -> None:
 def test_a_slow_line_that_brings_enough_is_borne(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(server, "SLOW_BYTES", 50)
+    monkeypatch.setattr(http_client, "SLOW_BYTES", 50)
     head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
     liar = Liar(raw(head, BODY[:10], pause_s=0.01, times=100))
     try:
@@ -194,7 +194,7 @@ def test_a_slow_line_that_brings_enough_is_borne(
     ["x/" * 2000 + "x", "y" * 252, "z" * 250 + "/" + "é" * 130, "a/" * 600 + "b", "w" * 2000],
 )
 def test_paths_that_no_file_system_takes(name: str) -> None:
-    with pytest.raises(DataError, match=r"line 1: the path .* is refused; no file") as caught:
+    with pytest.raises(DataError, match=r"line 1: the path .* is rejected; no file") as caught:
         parse_checksums(f"{SUM}  {name}\n".encode(), "it")
     assert len(str(caught.value)) < 300
 

@@ -127,7 +127,7 @@ def test_24_bits(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) ->
     data = edf_bytes(parts, magic=b"\xffBIOSEMI")
     source = opened(tmp_path, data, name)
     assert source.recordings[0].num_samples == 1000
-    assert "channel 'Status' is left out: triggers are no signal" in caplog.text
+    assert "channel 'Status' is skipped: triggers are not a signal" in caplog.text
     bdf = edfio.read_bdf(tmp_path / name)
     np.testing.assert_array_equal(whole(source)[0], bdf.signals[0].data.astype(np.float32))
     assert whole(source).shape == (1, 1000)
@@ -236,7 +236,7 @@ def test_a_broken_channel_matters_where_it_is_wanted(
         assert words in str(error.value)
     source = open_folder(tmp_path, channels="II")
     assert source.recordings[0].channel_names == ("II",)
-    assert "not asked for are left out of 1 files" in caplog.text
+    assert "not requested are skipped in 1 files" in caplog.text
     assert "'RESP' maps samples" in caplog.text
     for wanted in ("RESP", "II,ACC", "ecg_ppg"):
         with pytest.raises(DataError, match=r"a\.edf"):

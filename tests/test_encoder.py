@@ -11,15 +11,15 @@ import pandas as pd
 import pytest
 
 from physio_mae_jax.data.channel_plan import common_units
+from physio_mae_jax.data.instances import UnitConfig, find_units
 from physio_mae_jax.data.prepared import PreparedSource
-from physio_mae_jax.data.sets import JoinedSource
-from physio_mae_jax.data.stretches import Starts
-from physio_mae_jax.data.units import UnitConfig, find_units
+from physio_mae_jax.data.sets import ConcatSource
+from physio_mae_jax.data.window_starts import Starts
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.evaluation.frozen import encoder_extractor
+from physio_mae_jax.evaluation.evaluate_probe import encoder_extractor
 from physio_mae_jax.inference import Encoder
-from physio_mae_jax.inference.program import batch_bucket, channel_bucket
+from physio_mae_jax.inference.compiled_encoder import batch_bucket, channel_bucket
 from physio_mae_jax.inference.throughput import measure_arrays, measure_files
 from physio_mae_jax.inference.tiling import tile
 from physio_mae_jax.training.prediction import average_by_unit, predict_windows
@@ -182,7 +182,7 @@ def test_limb_leads_are_derived_if_wanted(made):
 
 
 def test_a_prepared_recording_is_encoded_as_evaluations_do(tmp_path, made):
-    source = JoinedSource([PreparedSource(waves(tmp_path, people=4))], [range(8)])
+    source = ConcatSource([PreparedSource(waves(tmp_path, people=4))], [range(8)])
     window = WindowConfig(
         channels="",
         num_channels=2,
@@ -195,7 +195,7 @@ def test_a_prepared_recording_is_encoded_as_evaluations_do(tmp_path, made):
     mesh = make_mesh(1)
     trained = made.trained
     extract = encoder_extractor(
-        trained.contract.model, trained.params["encoder"], mesh, channels_alone=False
+        trained.contract.model, trained.params["encoder"], mesh, channel_independent=False
     )
     wanted = average_by_unit(predict_windows(extract, reader, units, mesh, 8, 2), units)
     signals = [source.read(i, 0, 1200) for i in range(8)]
@@ -384,13 +384,13 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
         (beats(5, 100), {"channels": ["I", "II", "V7"]}, "'V7' is not in .* Did you mean .*V6"),
         (beats(5, 100), {"channels": ["I", "II", "MLII"]}, "2 channels named 'II'"),
         ((beats(5, 100) * 200).astype(np.int16), {}, r"int16, .*\(ADU\); give gain="),
-        (beats(5, 100), {"units": ["mV", "mmHg", ""]}, "'II' is in mmHg, the model expects mV"),
+        (beats(5, 100), {"units": ["mV", "mmHg", ""]}, "'II' must be in mV .*got mmHg"),
         (beats(5, 100)[:, :1], {}, "one sample of each of 3 channels"),
         (beats(5, 100)[:1, :1], {"channels": ["I"]}, r"\(1 samples\), less than the 0.2 s"),
         (np.zeros((3, 500)), {}, "no channel of it ever varies"),
         (beats(5, 100).astype(str), {}, "is an array of <U"),
         (beats(5, 100), {"output": "mean"}, "output is 'mean'; choose one of pooled"),
-        (beats(5, 100), {"overlap": 1.0}, "overlap is 1; a number from 0 to below 1"),
+        (beats(5, 100), {"overlap": 1.0}, "overlap is 1; it must be a number from 0 to below 1"),
         ([], {}, "the list is empty"),
     ],
 )

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.evaluation import bootstrap, measures, metrics
-from physio_mae_jax.evaluation.decisions import fit_decisions
+from physio_mae_jax.evaluation import bootstrap, metric_sets, metrics
+from physio_mae_jax.evaluation.calibration import fit_calibration
 from physio_mae_jax.evaluation.evaluation import evaluate
 from tests.factories import predictions
 
@@ -83,7 +83,7 @@ def test_replicates_depend_on_seed_and_number_alone(monkeypatch):
     np.testing.assert_array_equal(np.concatenate(blocks), whole)
     np.testing.assert_array_equal(bootstrap.multiplicities(subjects, strata, 9, seed=1), whole[:9])
     assert (bootstrap.multiplicities(subjects, strata, 40, seed=2) != whole).any()
-    with pytest.raises(DataError, match="strata has shape"):
+    with pytest.raises(DataError, match="strata must have shape"):
         bootstrap.multiplicities(subjects, strata[1:], 2)
 
 
@@ -91,9 +91,9 @@ def test_replicates_of_many_units_need_little_memory():
     rng = np.random.default_rng(0)
     targets = (rng.random((50_000, 3)) < 0.3) * 1.0
     judged = predictions(rng.normal(size=targets.shape), targets)
-    decisions = fit_decisions(predictions(rng.normal(size=(90, 3)), targets[:90]))
+    decisions = fit_calibration(predictions(rng.normal(size=(90, 3)), targets[:90]))
     tracemalloc.start()
-    evaluate(judged, decisions, num_replicates=60)
+    evaluate(judged, decisions, num_resamples=60)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200e6
@@ -144,10 +144,10 @@ def two_models(seed, noise=0.3):
 
 def test_paired_differences_vary_less_than_unpaired_ones():
     first, second = two_models(0)
-    paired = bootstrap.paired_difference(measures.main_metric, first, second, seed=0).estimate
+    paired = bootstrap.paired_difference(metric_sets.main_metric, first, second, seed=0).estimate
     groups = bootstrap.stratum_of(first)
     apart = [
-        measures.main_metric(model, bootstrap.multiplicities(model.subjects, groups, 1000, seed))
+        metric_sets.main_metric(model, bootstrap.multiplicities(model.subjects, groups, 1000, seed))
         for seed, model in enumerate((first, second))
     ]
     unpaired = bootstrap.interval(apart[0] - apart[1], paired.value)
@@ -159,11 +159,11 @@ def test_paired_differences_are_honest_and_antisymmetric():
     for seed in range(60):
         first, second = two_models(seed, noise=1.0)
         found = bootstrap.paired_difference(
-            measures.main_metric, first, second, num_replicates=200, seed=seed
+            metric_sets.main_metric, first, second, num_resamples=200, seed=seed
         )
         held.append(found)
     first, second = two_models(1)
-    compare = functools.partial(bootstrap.paired_difference, measures.main_metric)
+    compare = functools.partial(bootstrap.paired_difference, metric_sets.main_metric)
     forth, back = compare(first, second), compare(second, first)
     assert forth.estimate.value == -back.estimate.value
     np.testing.assert_allclose(forth.estimate.low, -back.estimate.high, atol=1e-12)
@@ -178,7 +178,7 @@ def test_only_the_same_units_are_compared():
     first, second = two_models(0)
     for other in (second.only(np.arange(199)), second.only(np.arange(200)[::-1])):
         with pytest.raises(DataError, match="differ in unit_ids"):
-            bootstrap.paired_difference(measures.main_metric, first, other)
+            bootstrap.paired_difference(metric_sets.main_metric, first, other)
 
 
 def test_an_undefined_replicate_leaves_no_interval():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.evaluation import measures, metrics, regression
+from physio_mae_jax.evaluation import metric_sets, metrics, regression
 from physio_mae_jax.evaluation.predictions import Predictions, aggregate_windows
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
@@ -113,7 +113,7 @@ def test_multiclass_auroc_is_that_of_probabilities(units, seed):
     expected = reference.roc_auc_score(
         truth, probabilities, multi_class="ovr", sample_weight=weights, labels=range(3)
     )
-    scores = measures.ranking_scores(predictions)
+    scores = metric_sets.ranking_scores(predictions)
     np.testing.assert_allclose(scores, np.log(probabilities / (1 - probabilities)), rtol=1e-7)
     found = metrics.macro_auroc(scores, predictions.targets, weights)
     np.testing.assert_allclose(found, expected, **CLOSE)
@@ -123,7 +123,7 @@ def test_scores_of_sure_models_still_differ():
     """Where probabilities are all 1 in floating point, order is still known."""
     logits = np.array([[800.0, 0.0, 1.0], [900.0, 0.0, 1.0], [0.0, 850.0, 1.0], [0.0, 1.0, 5.0]])
     predictions = of(logits=logits, targets=np.eye(3)[[0, 0, 1, 2]], kind="multiclass")
-    scores = measures.ranking_scores(predictions)
+    scores = metric_sets.ranking_scores(predictions)
     assert np.isfinite(scores).all()
     np.testing.assert_array_equal(np.argsort(scores[:, 0]), [2, 3, 0, 1])
 
@@ -289,7 +289,7 @@ def of(**changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"kind": "ranking"}, "kind 'ranking'"),
+        ({"kind": "ranking"}, "got 'ranking'"),
         ({"classes": ("a", "a")}, "each once"),
         ({"logits": [[0.1, np.nan], [1, 1], [1, 1]]}, "logits of unit 'u0', class 'b' is not fin"),
         ({"logits": [[0.1, 1], [1, 1], [-np.inf, 1]]}, "unit 'u2', class 'a' is not finite"),
@@ -315,7 +315,7 @@ def test_predictions_refuse_nonsense(changes, message):
 
 
 def test_predictions_of_nobody_are_refused():
-    with pytest.raises(DataError, match="no unit"):
+    with pytest.raises(DataError, match="at least one unit"):
         of(logits=np.zeros((0, 2)), targets=np.zeros((0, 2)), unit_ids=np.array([], str),
            subjects=np.array([], str))  # fmt: skip
 
@@ -368,7 +368,7 @@ def test_windows_are_averaged():
     np.testing.assert_allclose(aggregate_windows(units[order], logits[order], 3), found)
     for wrong, message in (
         ((units, logits, 4), "1 of 4 units have no window, the first is unit 3"),
-        ((units, logits, 2), "beyond 0 to 1"),
+        ((units, logits, 2), r"must be in \[0, 1\]"),
         ((units[:4], logits, 3), r"expected \[W, K\]"),
         ((units * 1.0, logits, 3), "expected"),
         ((units, logits * np.inf, 3), r"window_logits\[0, 0\]"),

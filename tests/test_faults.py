@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError, Interrupted, UserError
-from physio_mae_jax.training import artifacts, integrity
-from physio_mae_jax.training.hosts import lagging, order_hash
+from physio_mae_jax.training import atomic_files, integrity
+from physio_mae_jax.training.data_position import Progress, restore_iterator
+from physio_mae_jax.training.host_metrics import find_straggler, order_hash
 from physio_mae_jax.training.profiling import Profiler
-from physio_mae_jax.training.progress import Progress, resume_data
 from physio_mae_jax.training.watchdog import Watchdog
 
 HERE = Progress(examples=0, batch_size=8, processes=1, devices=8, fsdp=1)
@@ -58,7 +58,7 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(damage, words, tmp
     for step in (10, 11):
         damage(folder / str(step) / "state" / "d" / "array")
     (folder / "12.orbax-checkpoint-tmp").mkdir()
-    integrity.tidy(folder)
+    integrity.quarantine_damaged(folder)
     assert [path.name for path in folder.iterdir()] == ["9"]
     assert {p.name for p in (tmp_path / integrity.DAMAGED).iterdir()} == {"10", "11"}
     assert "the checkpoint of step 11 is damaged: state/d/array" in said.text
@@ -69,7 +69,7 @@ def test_one_copied_without_its_checksums_is_set_aside_for_the_one_before(tmp_pa
     _checkpoint(tmp_path / "checkpoints" / "3")
     _checkpoint(tmp_path / "checkpoints" / "4")
     (tmp_path / "checkpoints" / "4" / integrity.CHECKSUMS).unlink()
-    integrity.tidy(tmp_path / "checkpoints")
+    integrity.quarantine_damaged(tmp_path / "checkpoints")
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"3"}
     assert "it has no checksums.json, so it was copied in part" in said.text
 
@@ -91,24 +91,24 @@ class _Placed:
 def test_other_machines_go_on_from_the_same_example_and_say_so(said):
     saved = Progress(examples=96, batch_size=8, processes=2, devices=4, fsdp=2)
     iterator = _Placed()
-    resumed = resume_data(iterator, saved, HERE)
+    resumed = restore_iterator(iterator, saved, HERE)
     assert iterator.state == {"next_index": 12}
     assert resumed.after(2).examples == 112
     assert "saved with 2 process(es), 4 device(s), fsdp 2" in said.text
-    assert "from example 96, none left out or repeated" in said.text
+    assert "from example 96, each example used exactly once" in said.text
 
 
 def test_another_batch_size_goes_on_where_one_of_its_batches_begins(said):
     saved = Progress(examples=96, batch_size=4, processes=1, devices=8, fsdp=1)
     iterator = _Placed()
-    resume_data(iterator, saved, HERE)
+    restore_iterator(iterator, saved, HERE)
     assert iterator.state == {"next_index": 12}
     with pytest.raises(ConfigError, match=r"batch_size=8, but 92 examples .* divides 92"):
-        resume_data(iterator, saved.after(-1), HERE)
+        restore_iterator(iterator, saved.after(-1), HERE)
 
 
 def test_the_same_machines_are_not_worth_a_word(said):
-    resume_data(_Placed(), HERE.after(3), HERE)
+    restore_iterator(_Placed(), HERE.after(3), HERE)
     assert not said.records
 
 
@@ -127,10 +127,12 @@ def test_the_watchdog_ends_what_hangs_and_names_it(said, capfd):
 
 
 def test_a_process_lags_whose_data_comes_late():
-    assert not lagging([0.5, 0.5, 0.5], [0.01, 0.01, 0.02])
-    assert not lagging([0.5, 0.5, 0.5], [0.4, 0.41, 0.42])  # all wait: no one's fault
-    assert not lagging([0.5], [0.4])
-    assert "process 1 lags: 0.400 s of a step of 0.500 s" in lagging([0.5] * 3, [0.01, 0.4, 0.02])
+    assert not find_straggler([0.5, 0.5, 0.5], [0.01, 0.01, 0.02])
+    assert not find_straggler([0.5, 0.5, 0.5], [0.4, 0.41, 0.42])  # all wait: no one's fault
+    assert not find_straggler([0.5], [0.4])
+    assert "process 1 lags: 0.400 s of a step of 0.500 s" in find_straggler(
+        [0.5] * 3, [0.01, 0.4, 0.02]
+    )
 
 
 def test_the_order_of_the_data_has_one_hash_however_it_is_divided():
@@ -158,4 +160,4 @@ def test_a_profile_is_recorded_when_a_signal_comes(tmp_path):
 def test_a_place_that_cannot_be_written_to_is_told_at_once(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write to the work folder .*choose another"):
-        artifacts.prepare_workdir(tmp_path / "file" / "run")
+        atomic_files.prepare_workdir(tmp_path / "file" / "run")

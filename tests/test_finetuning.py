@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.evaluation.finetune import evaluate_run, finetune
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.evaluation.trained import finetune, judge_trained
+from physio_mae_jax.experiment.evaluate import build_evaluation
 from physio_mae_jax.experiment.finetuning import build_finetuning
-from physio_mae_jax.experiment.trained import build_trained
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 from tests.prepared import waves
 from tests.runs import finetuning_config, head_config, read_json, reported
 
@@ -39,7 +39,7 @@ def fine_tuned(waves_root, pretrained, tmp_path_factory):
             with pytest.MonkeyPatch.context() as patch:
                 if task != "wave":
                     # One run draws; of the others nobody looks at the pictures, which take a while.
-                    patch.setattr(artifacts, "write_figure", lambda path, figure: None)
+                    patch.setattr(atomic_files, "write_figure", lambda path, figure: None)
                 finished[task] = workdir, finetune(run)
         return finished[task]
 
@@ -60,7 +60,7 @@ def test_classes_are_learned_of_people_never_seen(fine_tuned, task, least):
     text = (workdir / "evaluation.md").read_text(encoding="utf-8")
     assert "contamination: none of 6 subjects" in text
     if task == "wave":
-        for picture in re.findall(r"\]\((figures/.*?)\)", text):
+        for picture in re.findall(r"\]\((plots/.*?)\)", text):
             assert (workdir / picture).read_bytes().startswith(b"\x89PNG")
 
 
@@ -90,7 +90,7 @@ def test_the_model_judged_is_the_one_best_on_validation(fine_tuned):
 @pytest.mark.parametrize("task", ["wave", "attribute:age"])
 def test_a_model_judged_again_gives_its_own_figures(fine_tuned, task, tmp_path):
     workdir, evaluation = fine_tuned(task)
-    again = judge_trained(build_trained(head_config(workdir), tmp_path, strict=True))
+    again = evaluate_run(build_evaluation(head_config(workdir), tmp_path, strict=True))
     assert again.to_json() == evaluation.to_json()
     ours, theirs = (Predictions.load(f / "predictions" / "test.npz") for f in (tmp_path, workdir))
     for field in ("unit_ids", "subjects", "logits", "targets"):
@@ -100,11 +100,11 @@ def test_a_model_judged_again_gives_its_own_figures(fine_tuned, task, tmp_path):
 def test_a_model_is_not_judged_on_what_it_was_trained_on(fine_tuned, tmp_path):
     workdir, _ = fine_tuned("wave")
     config = head_config(workdir, part="train")
-    context = build_trained(config, tmp_path / "open", strict=False).context
+    context = build_evaluation(config, tmp_path / "open", strict=False).context
     assert context["contamination"].startswith("CONTAMINATION: 12 of 12 subjects")
     assert "the samples of 24 of 24 recordings" in context["contamination"]
     with pytest.raises(DataError, match="CONTAMINATION: 12 of 12 subjects"):
-        build_trained(config, tmp_path / "strict", strict=True)
+        build_evaluation(config, tmp_path / "strict", strict=True)
     assert not (tmp_path / "strict").exists()
 
 
@@ -112,14 +112,14 @@ def test_a_model_is_not_judged_on_what_it_was_trained_on(fine_tuned, tmp_path):
     ("changes", "message"),
     [
         ({"part": "dev"}, r"part is 'dev'; choose one of train, validation, test, all"),
-        ({"split": "leaky=|0.1|0.2"}, r"leaks, and a run by it is no result"),
+        ({"split": "leaky=|0.1|0.2"}, r"leaks, so the run cannot be evaluated"),
         ({"split": "fold=1-3|4|"}, r"leaves no recordings for test"),
     ],
 )
 def test_what_cannot_be_judged_is_told(fine_tuned, tmp_path, changes, message):
     workdir, _ = fine_tuned("wave")
     with pytest.raises(ConfigError, match=message):
-        build_trained(head_config(workdir, **changes), tmp_path, strict=False)
+        build_evaluation(head_config(workdir, **changes), tmp_path, strict=False)
 
 
 def test_a_finished_run_is_not_replaced(waves_root, pretrained, fine_tuned):
@@ -140,7 +140,7 @@ def test_samples_are_known_under_another_name(fine_tuned, tmp_path):
     workdir, _ = fine_tuned("wave")
     waves(tmp_path, name="renamed")
     config = head_config(workdir, sets="renamed", root=str(tmp_path), part="all")
-    context = build_trained(config, tmp_path / "judged", strict=False).context
+    context = build_evaluation(config, tmp_path / "judged", strict=False).context
     assert context["contamination"].startswith(
         "CONTAMINATION: 0 of 24 subjects and the samples of 24 of 48 recordings"
     )

@@ -6,8 +6,8 @@ import pytest
 
 from configs.finetune import get_config
 from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.experiment.evaluate import build_evaluation
 from physio_mae_jax.experiment.finetuning import build_finetuning
-from physio_mae_jax.experiment.trained import build_trained
 from tests.prepared import waves
 from tests.runs import finetuning_config, head_config
 from tests.tampering import rewrite_index
@@ -21,21 +21,21 @@ def refuse(root, workdir, message, **changes):
 WRONG = {
     "two beginnings": (
         {"start": "runs/a", "weights": "b.pth"},
-        r"one encoder too many: that of the run 'runs/a' and that of the weights 'b.pth'",
+        r"got both run='runs/a' and weights='b.pth'",
     ),
     "no run": ({"start": "/none"}, r"/none is not there; name the work folder of a pre-training"),
     "no arguments": ({"weights": "b.pth"}, r"weights_config='' cannot be read .*; give a JSON"),
     "architecture": ({"architecture": "vit"}, r"'vit'; choose one of mae, resnet1d_wang"),
     "nothing to begin with": (
         {"architecture": "resnet1d_wang", "start": "runs/a"},
-        r"architecture 'resnet1d_wang' has no encoder to begin with",
+        r"architecture 'resnet1d_wang' takes no pre-trained encoder",
     ),
     "head": ({"head.kind": "mlp"}, r"head\.kind is 'mlp'; choose one of linear, attention"),
     "queries": ({"head.num_queries": 0}, r"head\.num_queries is 0"),
-    "dropout": ({"head.dropout_rate": 1.0}, r"head\.dropout_rate is 1; a number from 0 to below 1"),
+    "dropout": ({"head.dropout_rate": 1.0}, r"head\.dropout_rate is 1; it must be .* to below 1"),
     "margin": (
         {"head.arcface_margin": 2.0},
-        r"head\.arcface_margin is 2; a number from 0 to below 1\.57",
+        r"head\.arcface_margin is 2; it must be a number from 0 to below 1\.57",
     ),
     "margin on flags": (
         {"head.arcface": True, "units.task": "flags", "units.classes": "a,b"},
@@ -47,40 +47,40 @@ WRONG = {
     ),
     "margin on a baseline": (
         {"head.arcface": True, "architecture": "resnet1d_wang"},
-        r"head\.arcface=True .* needs the architecture 'mae'",
+        r"head\.arcface=True .* needs architecture='mae'",
     ),
     "focus on a number": (
         {"units.task": "attribute:age", "objective.focal_gamma": 2.0},
-        r"task 'attribute:age' is a number and no class: leave out objective\.focal_gamma",
+        r"task 'attribute:age' is a regression target; objective\.focal_gamma",
     ),
-    "average": ({"average_decay": 1.0}, r"average_decay is 1; a number from 0 to below 1"),
+    "average": ({"ema_decay": 1.0}, r"ema_decay is 1; it must be a number from 0 to below 1"),
     "patience": ({"patience": -1}, r"patience is -1"),
-    "frozen": ({"frozen_blocks": 2}, r"frozen_blocks=2 must be from -1 to 1"),
-    "layer decay": ({"layer_decay": 0.0}, r"layer_decay is 0; a number above 0 to 1"),
+    "frozen": ({"frozen_blocks": 2}, r"frozen_blocks must be in \[-1, 1\]"),
+    "layer decay": ({"layer_decay": 0.0}, r"layer_decay is 0; it must be a number above 0 to 1"),
     "weight decay": ({"optimizer.weight_decay": -0.1}, r"optimizer\.weight_decay is -0\.1"),
     "warm-up": ({"optimizer.warmup_steps": 60}, r"warmup_steps=60 .* below num_steps=60"),
     "replicates": (
-        {"evaluation.num_replicates": 3},
-        r"evaluation\.num_replicates is 3; a whole number from 10",
+        {"evaluation.num_resamples": 3},
+        r"evaluation\.num_resamples is 3; it must be a whole number from 10",
     ),
     "rare": (
-        {"evaluation.least_positives": 0},
-        r"evaluation\.least_positives is 0; a whole number from 1",
+        {"evaluation.min_positives": 0},
+        r"evaluation\.min_positives is 0; it must be a whole number from 1",
     ),
-    "share": ({"label_fraction": 0.0}, r"label_fraction is 0; a number above 0 to 1"),
+    "share": ({"label_fraction": 0.0}, r"label_fraction is 0; it must be a number above 0 to 1"),
     "batch": ({"batch_size": 7, "num_devices": 2}, r"batch_size=7 is not a multiple of 2"),
-    "columns": ({"unit_seconds": 3.1}, r"window of 310 samples .* set window_seconds to 3"),
+    "columns": ({"instance_seconds": 3.1}, r"window of 310 samples .* set window_seconds to 3"),
     "samples": (
-        {"unit_seconds": 3.001, "architecture": "resnet1d_wang"},
+        {"instance_seconds": 3.001, "architecture": "resnet1d_wang"},
         r"window_seconds=3\.001 .* is 300\.1 samples, not a whole number",
     ),
-    "negative window": ({"unit_seconds": -3.0}, r"unit_seconds is -3; a number from 0"),
-    "short window": ({"unit_seconds": 1.0}, r"lowest_frequency_hz=0\.5 reaches 2\.26 s"),
-    "long window": ({"unit_seconds": 18.0}, r"it lasts 12 s .* a window takes 18 s"),
+    "negative window": ({"instance_seconds": -3.0}, r"instance_seconds is -3; it must be .*from 0"),
+    "short window": ({"instance_seconds": 1.0}, r"lowest_frequency_hz=0\.5 reaches 2\.26 s"),
+    "long window": ({"instance_seconds": 18.0}, r"it lasts 12 s .* a window needs 18 s"),
     "task": ({"units.task": "kind"}, r"no task 'kind'; it has wave, flags, beat, state"),
     "attribute": ({"units.task": "attribute:height"}, r"none of 24 recordings has a label"),
     "class": ({"units.classes": "slow,quick"}, r"names 'quick'; task 'wave' has slow, fast"),
-    "class twice": ({"units.classes": "slow,fast,slow"}, r"names 'slow' twice"),
+    "class twice": ({"units.classes": "slow,fast,slow"}, r"names 'slow' more than once"),
     "class of nobody": (
         {"units.task": "flags", "data.split": "fold=2|3|4"},
         r"class 'c' of task 'flags' is in no training unit of split 'fold=2\|3\|4'",
@@ -108,7 +108,7 @@ def test_wrong_settings_are_refused_before_anything_is_compiled(name, waves_root
 
 
 def test_wrong_arguments_name_the_choices():
-    with pytest.raises(ConfigError, match=r"data='web' is not known; choose one of ptbxl, ptbxl_"):
+    with pytest.raises(ConfigError, match=r"data='web' is unknown; choose one of ptbxl, ptbxl_"):
         get_config("data=web")
 
 
@@ -148,13 +148,13 @@ def test_an_encoder_comes_of_a_pretraining_only(waves_root, unfinished, tmp_path
 
 def test_only_a_finished_run_is_judged_again(unfinished, tmp_path):
     for run, message in (
-        (unfinished, r"has no decisions\.json, so it was not finished; run its command again"),
+        (unfinished, r"has no decisions\.json, so it is unfinished; repeat its command"),
         ("/none", r"/none/config\.json is absent"),
     ):
         with pytest.raises(ConfigError, match=message):
-            build_trained(head_config(run), tmp_path / "card", strict=True)
+            build_evaluation(head_config(run), tmp_path / "card", strict=True)
 
 
 def test_a_pretraining_has_no_head_to_judge(pretrained, tmp_path):
     with pytest.raises(ConfigError, match=r"of task 'pretrain' and has no head; .*method=probe"):
-        build_trained(head_config(pretrained), tmp_path, strict=True)
+        build_evaluation(head_config(pretrained), tmp_path, strict=True)

@@ -9,16 +9,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from physio_mae_jax.evaluation.finetune import finetune
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.evaluation.trained import finetune
+from physio_mae_jax.experiment.evaluate import build_evaluation
 from physio_mae_jax.experiment.finetuning import build_finetuning
-from physio_mae_jax.experiment.past_run import open_run
-from physio_mae_jax.experiment.trained import build_trained
-from physio_mae_jax.inference.positions import resize_columns
-from physio_mae_jax.inference.program import encode_windows
+from physio_mae_jax.experiment.run_directory import open_run
+from physio_mae_jax.inference.compiled_encoder import encode_windows
+from physio_mae_jax.inference.position_embedding import resize_columns
 from physio_mae_jax.inference.torch_import import import_state_dict
-from physio_mae_jax.inference.trained import load_checkpoint
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.inference.trained_model import load_checkpoint
+from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import train
 from physio_mae_jax.training.sharding import put_batch
@@ -44,7 +44,7 @@ def encoder(pretrained):
 @pytest.fixture
 def no_pictures(monkeypatch):
     """Nobody looks at them, and they take longer than the steps."""
-    monkeypatch.setattr(artifacts, "write_figure", lambda path, figure: None)
+    monkeypatch.setattr(atomic_files, "write_figure", lambda path, figure: None)
 
 
 def assert_same(ours, theirs):
@@ -60,7 +60,7 @@ def final_state(run):
 
 def test_an_encoder_comes_whole_and_that_is_said(waves_root, pretrained, encoder, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    run = build(waves_root, tmp_path, start=str(pretrained), unit_seconds=6.0)
+    run = build(waves_root, tmp_path, start=str(pretrained), instance_seconds=6.0)
     assert_same(run.job.encoder.params, encoder)
     leaves = jax.tree.leaves(encoder)
     millions = sum(leaf.size for leaf in leaves) / 1e6
@@ -74,7 +74,7 @@ def test_another_window_stretches_the_positions_alone(
     waves_root, pretrained, encoder, tmp_path, caplog
 ):
     caplog.set_level(logging.INFO)
-    run = build(waves_root, tmp_path, start=str(pretrained), unit_seconds=3.0)
+    run = build(waves_root, tmp_path, start=str(pretrained), instance_seconds=3.0)
     assert run.job.window_shape == (2, 300)
     ours, theirs = dict(run.job.encoder.params), dict(encoder)
     tokenizers = dict(ours.pop("tokenizer")), dict(theirs.pop("tokenizer"))
@@ -83,7 +83,7 @@ def test_another_window_stretches_the_positions_alone(
     assert_same(*tokenizers)
     assert len(theirs_at) == 30
     np.testing.assert_array_equal(ours_at, resize_columns(np.asarray(theirs_at), 15))
-    assert "are stretched from 30 to 15 columns" in caplog.text
+    assert "are interpolated from 30 to 15 columns" in caplog.text
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -124,14 +124,14 @@ def test_resumed_equals_uninterrupted_up_to_its_early_end(waves_root, pretrained
 def test_an_encoder_of_channels_alone_begins_as_one_and_learns_to_mix_them(waves_root, tmp_path):
     """Its attention across channels was never trained: new and random, it would drown the rest."""
     start = str(write_contrastive_run(tmp_path / "start"))
-    run = build(waves_root, tmp_path / "run", start=start, unit_seconds=4.0)
+    run = build(waves_root, tmp_path / "run", start=start, instance_seconds=4.0)
     before, *_, after = take_steps(run, 2)
     given = load_checkpoint(start).autoencoder_params["encoder"]
     config = run.job.task.model.config
     batch = next(run.training.training)
 
     def latents(params, alone):
-        return encode_windows(config, params, batch, channels_alone=alone)
+        return encode_windows(config, params, batch, channel_independent=alone)
 
     begun = before.params["encoder"]
     np.testing.assert_allclose(latents(begun, False), latents(given, True), atol=1e-5)
@@ -262,9 +262,9 @@ def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog)
 @pytest.mark.usefixtures("no_pictures")
 def test_a_convolutional_baseline_is_trained_and_judged_again(waves_root, tmp_path):
     """Its running statistics are no parameters: they must be kept beside them."""
-    changes = {"architecture": "resnet1d_wang", "loop.num_steps": 12, "average_decay": 0.0}
+    changes = {"architecture": "resnet1d_wang", "loop.num_steps": 12, "ema_decay": 0.0}
     run = build(waves_root, tmp_path / "run", **changes)
     assert finetune(run).main.value > 0.9
-    again = build_trained(head_config(tmp_path / "run"), tmp_path / "again", strict=True)
+    again = build_evaluation(head_config(tmp_path / "run"), tmp_path / "again", strict=True)
     judged = Predictions.load(tmp_path / "run" / "predictions" / "test.npz")
     np.testing.assert_array_equal(again.predict(run.units["test"]), judged.logits)

@@ -252,7 +252,7 @@ def test_files_of_a_manifest_must_exist_once(tmp_path: Path, signal: np.ndarray)
         ([{"file": "*.csv"}], r"'\*\.csv' matches no file"),
         ([{"file": "*.npz"}, {"file": "cohort.npz"}], "lists already"),
         ([{"file": "manifest.json"}], "'.json' cannot be read; known are .npy"),
-        ([{"file": "cohort.npz", "sampling_rate_hz": 50}], "has 100 .* says 50"),
+        ([{"file": "cohort.npz", "sampling_rate_hz": 50}], "has 100 .* states 50"),
         ([{"file": "cohort.npz", "array": "Y"}], "no member 'Y'; it has X, channels, fs"),
     ):
         write_manifest(tmp_path, *entries)
@@ -326,7 +326,7 @@ class TestBrokenFiles:
     def test_cut_or_missing_signal_file(self, tmp_path: Path, signal: np.ndarray) -> None:
         write_wfdb(tmp_path, "a", signal)
         (tmp_path / "a.dat").write_bytes((tmp_path / "a.dat").read_bytes()[:-40])
-        with pytest.raises(DataError, match=r"a\.dat is cut short: a\.hea says 400 samples"):
+        with pytest.raises(DataError, match=r"a\.dat is cut short: a\.hea states 400 samples"):
             open_folder(tmp_path)
         (tmp_path / "a.dat").unlink()
         with pytest.raises(DataError, match=r"a\.hea names the signal file 'a\.dat'"):
@@ -358,7 +358,7 @@ class TestBrokenFiles:
         with pytest.raises(DataError, match=r"1 of 2 files cannot be read.*\n.*b\.csv"):
             open_folder(tmp_path)
         assert len(open_folder(tmp_path, skip_unreadable=True).recordings) == 1
-        assert "Left out: " in caplog.text
+        assert "Skipped: " in caplog.text
 
     def test_file_that_changed_after_opening(self, tmp_path: Path, signal: np.ndarray) -> None:
         np.savez(tmp_path / "a.npz", X=signal, channels=NAMES, fs=100)

@@ -15,8 +15,8 @@ from physio_mae_jax.data.formats import readers
 from physio_mae_jax.data.formats.manifest import parse_manifest
 from physio_mae_jax.data.prepared_index import read_contract, read_index
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.preparation.catalogue import LAYOUTS
 from physio_mae_jax.preparation.layouts.folder import FolderLayout, open_own_folder, write_draft
+from physio_mae_jax.preparation.registry import LAYOUTS
 from tests.test_folder import MANIFESTS, write_csv, write_manifest, write_wfdb
 
 NAMES = ("II", "PPG", "RESP")
@@ -90,7 +90,7 @@ class TestEveryFormat:
         files = {ref.record_id: ref.files for ref in layout.found}
         assert files["w"] == ("w.hea", "w.dat")
 
-    def test_command_line(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def test_cli(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         raw = tmp_path / "raw"
         raw.mkdir()
         write_npz(
@@ -324,13 +324,13 @@ class TestTheCommandLine:
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
-            (["ptbxl", "--name=x", "--out=o"], "--name is for files of your own"),
-            (["mitbih", "--manifest=x", "--out=o"], "--manifest is for files of your own"),
-            (["mitbih", "--draft_manifest"], "--draft_manifest is for files of your own"),
+            (["ptbxl", "--name=x", "--out=o"], "--name is only for your own files"),
+            (["mitbih", "--manifest=x", "--out=o"], "--manifest is only for your own files"),
+            (["mitbih", "--draft_manifest"], "--draft_manifest is only for your own files"),
             (["folder", "--out=o"], "needs a name"),
             (["folder", "--name=x"], "--out is missing"),
-            (["folder/x", "--name=x", "--out=o"], "is for files of your own"),
-            (["nothing", "--out=o"], "'folder' prepares recordings of your own"),
+            (["folder/x", "--name=x", "--out=o"], "is only for your own files"),
+            (["nothing", "--out=o"], "'folder' prepares your own recordings"),
         ],
     )
     def test_flags_that_do_not_belong(

@@ -6,7 +6,7 @@ import pytest
 
 from physio_mae_jax.data.frame_index import check_index
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.given import Description, given_recordings
+from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings
 from tests.encoders import beats
 
 COUNT = 500
@@ -114,10 +114,10 @@ def test_what_only_counts_or_is_coarse_is_taken():
     ("index", "words"),
     [
         (pd.MultiIndex.from_arrays([["a"] * COUNT, EVEN]), "has several levels"),
-        (pd.Index([f"row {row}" for row in range(COUNT)]), "does not read as times"),
-        (pd.Index(["start", *EVEN.astype(str)[1:]]), "does not read as times"),
-        (pd.Index([object() for _ in range(COUNT)]), "does not read as times"),
-        (pd.Index(np.arange(COUNT) % 2 == 0), "does not read as times"),
+        (pd.Index([f"row {row}" for row in range(COUNT)]), "cannot be read as times"),
+        (pd.Index(["start", *EVEN.astype(str)[1:]]), "cannot be read as times"),
+        (pd.Index([object() for _ in range(COUNT)]), "cannot be read as times"),
+        (pd.Index(np.arange(COUNT) % 2 == 0), "cannot be read as times"),
         (pd.RangeIndex(0, 7 * COUNT, 7), "advances by 7 a row in no known unit"),
     ],
 )
@@ -125,7 +125,7 @@ def test_what_cannot_be_checked_is_said(index, words):
     assert words in check(index)
     frame = pd.DataFrame(beats(5, 100).T, columns=["I", "II", "V1"], index=index)
     for signal in (frame, [frame], frame["I"]):
-        (note,) = given_recordings(signal, Description(sampling_rate_hz=100)).notes
+        (note,) = given_recordings(signal, SignalMetadata(sampling_rate_hz=100)).notes
         assert note.kind == "warning"
         assert words in note.text
 
@@ -135,4 +135,4 @@ def test_frames_in_a_list_and_series_are_checked_too():
     frame = pd.DataFrame(beats(5, 100).T, columns=["I", "II", "V1"])
     for signal in ([frame, frame.set_axis(gap)], frame["I"].set_axis(gap)):
         with pytest.raises(DataError, match="goes from"):
-            given_recordings(signal, Description(sampling_rate_hz=100))
+            given_recordings(signal, SignalMetadata(sampling_rate_hz=100))

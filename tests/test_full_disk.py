@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from physio_mae_jax import command_line
+from physio_mae_jax import cli
 from physio_mae_jax.data import feature_files
 from physio_mae_jax.data.feature_table import FeatureTable
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 
 @pytest.fixture(autouse=True)
@@ -60,7 +60,7 @@ def test_array_record_says_what_the_disk_said(number, tmp_path, monkeypatch):
 def test_a_full_disk_is_told_with_its_way_out(tmp_path):
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
         told = pytest.raises(UserError, match=rf"{os.strerror(number)}\. Free some space")
-        with told, artifacts.telling_a_full_disk(tmp_path):
+        with told, atomic_files.disk_full_as_user_error(tmp_path):
             raise OSError(number, os.strerror(number))
 
 
@@ -93,7 +93,7 @@ def lacking():
     ],
 )
 def test_errors_end_a_command_with_one_line(error, said, status, capsys):
-    assert command_line.tell(raised(error)) == status
+    assert cli.tell(raised(error)) == status
     assert capsys.readouterr().err.startswith(said)
 
 
@@ -102,7 +102,7 @@ def test_nothing_is_said_after_the_error(capsys):
         def __del__(self):
             raise RuntimeError("Event loop is closed")
 
-    command_line.tell(UserError("the disk is full"))
+    cli.tell(UserError("the disk is full"))
     noisy = Noisy()
     del noisy
     gc.collect()
@@ -114,7 +114,7 @@ def test_nothing_is_said_after_the_error(capsys):
 
 def test_a_thread_that_fails_is_told_in_a_line(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("physio_mae_jax"), "propagate", True)
-    monkeypatch.setattr(threading, "excepthook", command_line._tell_of_thread)
+    monkeypatch.setattr(threading, "excepthook", cli._tell_of_thread)
     thread = threading.Thread(target=lambda: 1 / 0, name="events")
     thread.start()
     thread.join()

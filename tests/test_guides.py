@@ -21,7 +21,7 @@ from configs import features as features_config
 from physio_mae_jax import prepare
 from physio_mae_jax.data.feature_files import read_features
 from physio_mae_jax.experiment.features import build_features
-from physio_mae_jax.inference.features import extract_features
+from physio_mae_jax.inference.feature_extraction import extract_features
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from physio_mae_jax.training.checkpoint import Checkpoints
 from tests import guides

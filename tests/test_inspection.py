@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.figures.attention import draw_attention
-from physio_mae_jax.figures.reconstruction import draw_reconstruction
 from physio_mae_jax.inference.embedding_map import draw_map, project
+from physio_mae_jax.plots.attention import draw_attention
+from physio_mae_jax.plots.reconstruction import draw_reconstruction
 from tests.encoders import beats, encoder
 
 JOINT = {"encoder_attention": "joint", "waveform_branch": False}
@@ -48,7 +48,8 @@ def test_attention_adds_up_and_is_drawn(made):
     assert window.received.shape == (3, 20, 4)
     assert window.received.mean() == pytest.approx(1, abs=1e-4)
     meet = (
-        made.programs.config.encoder_attention == "factorized" and not made.programs.channels_alone
+        made.programs.config.encoder_attention == "factorized"
+        and not made.programs.channel_independent
     )
     assert (window.between is not None) == meet
     if meet:
@@ -62,7 +63,7 @@ def test_layers_are_told_apart():
     made = encoder()
     layers = [made.attention(beats(5, 250), layer=i, **GIVEN).received for i in (0, 1, None)]
     np.testing.assert_allclose((layers[0] + layers[1]) / 2, layers[2], atol=1e-5)
-    with pytest.raises(ConfigError, match="layer is 2; a whole number from -2 to 1 is needed"):
+    with pytest.raises(ConfigError, match="layer is 2; it must be a whole number from -2 to 1"):
         made.attention(beats(5, 250), layer=2, **GIVEN)
 
 

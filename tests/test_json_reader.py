@@ -77,10 +77,10 @@ def test_names_that_no_file_can_have(name, tmp_path):
         ("[" * 200_000, "nested more than 50 deep"),
         ("[" * 51 + "]" * 51, "nested more than 50 deep"),
         ('{"a":' * 60 + "1" + "}" * 60, "nested more than 50 deep"),
-        ("NaN", "NaN is no number"),
-        ("[-Infinity]", "Infinity is no number"),
+        ("NaN", "NaN is not a valid JSON number"),
+        ("[-Infinity]", "Infinity is not a valid JSON number"),
         ("1e999", "too large"),
-        ("1" * 5000, "a number of 5000 digits"),
+        ("1" * 5000, "a number has 5000 digits"),
         ('{"a": 1, "b": {"c": 1, "c": 2}}', "key 'c' is given twice"),
         ('["\\ud800"]', "half of a character"),
         (b"\xff\xfe[]", "is not UTF-8 text"),
@@ -95,7 +95,7 @@ def test_what_is_no_usable_json_is_named(text, message):
 
 def test_a_file_beyond_its_bound_is_not_read(tmp_path):
     (tmp_path / "a.json").write_text("[" + "1," * 600 + "1]")
-    with pytest.raises(DataError, match=r"has 1,203 bytes, where 1,000 at most"):
+    with pytest.raises(DataError, match=r"has 1,203 bytes, but at most 1,000"):
         read_json(tmp_path / "a.json", WAY_OUT, max_bytes=1000)
 
 
@@ -176,12 +176,12 @@ def test_a_dataclass_is_made_of_its_json():
     [
         ({"name": 3}, "name is 3, where a text is expected"),
         ({"name": None}, "name is None, where a text"),
-        ({"name": "bad"}, "is refused: name is bad; choose another one"),
+        ({"name": "bad"}, "is invalid: name is bad; choose another one"),
         ({"kind": "c"}, "kind is 'c', where one of a, b is expected"),
         ({"kind": ["a"]}, r"kind is \['a'\], where one of"),
         ({"parts": [1]}, r"parts is \[1\], where an object"),
         ({"parts": {"p": {}}}, r"parts\['p'\] lacks 'count'"),
-        ({"parts": {"p": {"count": -1}}}, r"parts\['p'\]\.count is -1, where a whole number of 0"),
+        ({"parts": {"p": {"count": -1}}}, r"count is -1, where a whole number of at least 0"),
         ({"parts": {"p": {"count": True}}}, r"count is True, where a whole number"),
         ({"parts": {"p": {"count": 2**63}}}, "where a whole number"),
         ({"parts": {"p": {"count": 1, "weigth": 2}}}, "unknown key 'weigth' .Did you mean 'weight"),

@@ -12,7 +12,7 @@ from physio_mae_jax.models.kernels.rotary import project_and_rotate
 from physio_mae_jax.models.kernels.smoothing import smooth_and_normalise
 from physio_mae_jax.models.residual import Taps
 from physio_mae_jax.models.rotary import rotary_rotation, rotate
-from physio_mae_jax.training.sharding import along_batch, make_mesh, on_mesh
+from physio_mae_jax.training.sharding import batch_sharding, make_mesh, with_mesh
 
 _EPSILON = 1e-5
 
@@ -155,7 +155,7 @@ def test_each_device_works_on_its_own_examples():
     values, kernel, rotation, gradients = rotary_example(8, 10, 2, 16)
     mesh = make_mesh()
     assert mesh.size > 1
-    split = along_batch(mesh)
+    split = batch_sharding(mesh)
 
     def added(tokens, branch_bias):
         share = jnp.ones(len(tokens))
@@ -183,7 +183,7 @@ def test_each_device_works_on_its_own_examples():
         )
 
     given = (arguments[0], gradient, values, rotation, gradients)
-    compiled = jax.jit(on_mesh(all_of_them, mesh), in_shardings=split).lower(*given).compile()
+    compiled = jax.jit(with_mesh(all_of_them, mesh), in_shardings=split).lower(*given).compile()
     assert "all-gather" not in compiled.as_text()
     alone = all_of_them(*given)
     for ours, theirs in zip(jax.tree.leaves(compiled(*given)), jax.tree.leaves(alone), strict=True):

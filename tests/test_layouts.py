@@ -13,8 +13,8 @@ from scipy import io as scipy_io
 from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
-from physio_mae_jax.preparation.layouts.wfdb_notes import read_notes
+from physio_mae_jax.preparation.layouts.aux_notes import read_notes
+from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
 
 RNG = np.random.default_rng(0)
 
@@ -199,7 +199,7 @@ def test_bidmc_records(tmp_path):
 def test_bidmc_hostile_records(tmp_path):
     layout = layout_of("bidmc/wfdb")
     write_bidmc_record(tmp_path, "<age>: 65")
-    with pytest.raises(DataError, match=r"does not say who"):
+    with pytest.raises(DataError, match=r"does not name the subject"):
         layout.find(tmp_path)
     write_bidmc_record(tmp_path, BIDMC_COMMENT)
     (tmp_path / "bidmc07.breath").write_bytes((tmp_path / "bidmc07.breath").read_bytes()[:-4])
@@ -296,7 +296,7 @@ def test_mimic3_hostile_segments(tmp_path):
     with pytest.raises(UnreadableError, match=r"announces 2 signals and describes 1"):
         only(layout, tmp_path)
     shutil.move(folder, tmp_path / "p00" / "3544749")
-    with pytest.raises(DataError, match=r"folder '3544749'; expected one named after a person"):
+    with pytest.raises(DataError, match=r"folder '3544749'; expected one named after a subject"):
         layout.find(tmp_path)
 
 
@@ -401,7 +401,7 @@ def test_mimic_perform_hostile_files(tmp_path):
         layout.find(tmp_path)
     path.unlink()
     write_perform_table(tmp_path, "mimic_perform_af_001", perform_signals(), rate="100")
-    with pytest.raises(UnreadableError, match=r"125 samples a second by its times.* says 100"):
+    with pytest.raises(UnreadableError, match=r"125 samples a second by its times.* states 100"):
         only(layout, tmp_path)
     (tmp_path / "mimic_perform_af_001_fix.txt").unlink()
     with pytest.raises(DataError, match=r"_fix.txt is missing"):

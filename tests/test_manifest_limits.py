@@ -107,5 +107,5 @@ def test_a_pattern_beyond_all_bounds_is_refused():
 def test_a_rate_of_a_manifest_is_held_against_the_same_range(tmp_path, rate):
     folder_with(tmp_path, {"file": "a.npz", "sampling_rate_hz": rate})
     np.savez(tmp_path / "a.npz", X=np.zeros((1, 300), np.float32), channels=np.array(["II"]))
-    with pytest.raises(DataError, match=r"is not plausible; 10 to 50000 samples a second"):
+    with pytest.raises(DataError, match=r"is not plausible; 10 to 50000 Hz"):
         open_folder(tmp_path)

@@ -78,7 +78,7 @@ def test_one_process_of_four_devices_goes_on_for_two_with_the_same_windows_and_l
     assert launcher.wait(timeout=300) == 0
     _assert_alike(workdir, folder / "calm")
     printed = soak.log_of(workdir).read_text(encoding="utf-8")
-    assert "going on with 1 process(es), 4 device(s), fsdp 2, batches of 4 from example " in printed
+    assert "resuming with 1 process(es), 4 device(s), fsdp 2, batches of 4 from example " in printed
 
 
 @pytest.mark.slow

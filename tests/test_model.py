@@ -123,7 +123,7 @@ def test_channel_identity_tells_channels_apart(params: Any) -> None:
     batch = random_batch(1, 2)
     renamed = batch | {"channel_ids": batch["channel_ids"] + 3}
     assert jnp.abs(encode(params, renamed) - encode(params, batch)).max() > 1e-3
-    anonymous = tiny_model(channel_identity=False)
+    anonymous = tiny_model(channel_embedding=False)
     nameless = random_params(anonymous)
     np.testing.assert_array_equal(
         encode(nameless, renamed, anonymous), encode(nameless, batch, anonymous)
@@ -186,7 +186,7 @@ def test_scan_equals_remat_and_bfloat16_comes_close(params: Any) -> None:
         ({"num_heads": 5}, "model.width=32 is not divisible by model.num_heads=5"),
         ({"decoder_num_heads": 16}, "heads of an even size"),
         ({"remat": "some"}, "choose one of none, elementwise, full"),
-        ({"attention_implementation": "cudnn"}, "bfloat16 only"),
+        ({"attention_implementation": "cudnn"}, r"requires model\.compute_dtype=.bfloat16"),
         (
             {"attention_implementation": "cudnn", "compute_dtype": "bfloat16", "num_heads": 8},
             "multiple of 8",

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from physio_mae_jax.evaluation.card import write_card
 from physio_mae_jax.evaluation.markdown import escape, facts, named
-from physio_mae_jax.figures import (
+from physio_mae_jax.evaluation.report import write_card
+from physio_mae_jax.inference.report import EncodingReport, Note
+from physio_mae_jax.plots import (
     attention,
     comparison,
     embedding_map,
@@ -21,10 +22,9 @@ from physio_mae_jax.figures import (
     reconstruction,
     retrieval,
 )
-from physio_mae_jax.figures.names import shown
-from physio_mae_jax.inference.report import EncodingReport, Note
+from physio_mae_jax.plots.names import shown
 from physio_mae_jax.preparation.report import PreparationReport, word_refusals
-from physio_mae_jax.preparation.shards import Refusal
+from physio_mae_jax.preparation.shards import RejectedRecording
 from physio_mae_jax.printable import (
     LONGEST_NAME,
     Lines,
@@ -32,8 +32,8 @@ from physio_mae_jax.printable import (
     printable,
     printable_lines,
 )
-from physio_mae_jax.training import artifacts
-from tests.test_evaluation_card import CONTEXT, judged
+from physio_mae_jax.training import atomic_files
+from tests.test_evaluation_report import CONTEXT, judged
 
 NASTY = (
     *(r"$\frac$", r"$\frac{", "$", "a_b^c$", r"\$x$", "_hidden", "{x:g}", "%s", "100 %"),
@@ -122,7 +122,7 @@ class TestPictures:
         return [name[:300] for name in NASTY[request.param : request.param + 7]]
 
     def save(self, tmp_path, draw):
-        assert artifacts.write_figure(tmp_path / "it.png", draw)
+        assert atomic_files.write_figure(tmp_path / "it.png", draw)
         assert (tmp_path / "it.png").stat().st_size > 1000
 
     def test_of_windows(self, names, tmp_path):
@@ -200,8 +200,8 @@ class TestPictures:
         def fail():
             raise ValueError("no such colour\x1b[0m")
 
-        path = tmp_path / "figures" / "it.png"
-        assert not artifacts.write_figure(path, fail)
+        path = tmp_path / "plots" / "it.png"
+        assert not atomic_files.write_figure(path, fail)
         assert "it.png could not be drawn (ValueError: no such colour" in caplog.text
         assert not list(path.parent.iterdir())
 
@@ -210,7 +210,7 @@ class TestPictures:
             raise OSError(28, "No space left on device")
 
         with pytest.raises(OSError, match="No space"):
-            artifacts.write_figure(tmp_path / "it.png", fail)
+            atomic_files.write_figure(tmp_path / "it.png", fail)
 
     def test_letters_without_a_font_warn_nobody(self, tmp_path):
         def draw():
@@ -220,7 +220,7 @@ class TestPictures:
 
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert artifacts.write_figure(tmp_path / "it.png", draw)
+            assert atomic_files.write_figure(tmp_path / "it.png", draw)
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass", "regression"])
@@ -256,11 +256,13 @@ def test_a_card_of_hostile_classes(kind, tmp_path, monkeypatch):
     assert is_harmless(text)
     assert "\n# y" not in text
     assert max(map(len, text.splitlines())) < 2000
-    assert len(list((tmp_path / "figures").glob("*.png"))) == (2 if kind == "regression" else 4)
+    assert len(list((tmp_path / "plots").glob("*.png"))) == (2 if kind == "regression" else 4)
 
 
 def test_reports_of_preparing_and_encoding():
-    refusals = [Refusal(record_id=n, files=(n,), reason="cannot be read", detail=n) for n in NASTY]
+    refusals = [
+        RejectedRecording(record_id=n, files=(n,), reason="cannot be read", detail=n) for n in NASTY
+    ]
     report = PreparationReport(
         records=(), refusals=refusals, seconds=1.0, source_bytes=0, example_bytes=0
     )

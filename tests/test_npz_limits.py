@@ -38,7 +38,7 @@ def test_a_member_that_says_too_much_is_refused_unread(tmp_path, members, monkey
     monkeypatch.setattr(
         np.lib.format, "read_array", lambda *a, **k: taken.append(real(*a, **k)) or taken[-1]
     )
-    with pytest.raises(DataError, match=r"are the most that it can rightly hold"):
+    with pytest.raises(DataError, match=r"it must have at most"):
         open_folder(tmp_path)
     assert all(array.nbytes < 1000 for array in taken)
 

@@ -18,7 +18,7 @@ from sklearn.pipeline import make_pipeline
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.inference import Encoder
 from physio_mae_jax.inference import encoder as encoder_module
-from physio_mae_jax.inference.transformer import EncoderTransformer
+from physio_mae_jax.inference.sklearn_transformer import EncoderTransformer
 from tests.encoders import beats, encoder, untrained, write_run
 
 GIVEN = {"sampling_rate_hz": 100, "channels": ["I", "II"]}
@@ -118,7 +118,7 @@ def test_a_folder_of_another_model_is_refused(tmp_path):
     content = pickle.dumps(Encoder.from_pretrained(tmp_path / "shared", num_devices=1))
     shutil.rmtree(tmp_path / "shared")
     encoder(input={"units": {}}).save_pretrained(tmp_path / "shared")
-    with pytest.raises(DataError, match=r"holds another model by now"):
+    with pytest.raises(DataError, match=r"now holds another model"):
         pickle.loads(content)
 
 

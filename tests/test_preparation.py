@@ -19,12 +19,12 @@ import wfdb
 
 from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
-from physio_mae_jax.data.sets import JoinedSource
+from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.builder import builder_of
-from physio_mae_jax.preparation.catalogue import LAYOUTS, layout_of
 from physio_mae_jax.preparation.executors import in_processes
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
+from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 REPOSITORY = Path(__file__).parent.parent
@@ -96,7 +96,7 @@ def test_samples_labels_and_ids_are_those_of_the_source(source, tmp_path):
             "sex": "female",
             "age": 56.0,
         }
-    labels = recording_labels(JoinedSource([prepared], [range(24)]), range(24), "superclass")
+    labels = recording_labels(ConcatSource([prepared], [range(24)]), range(24), "superclass")
     assert labels.classes == ("NORM", "MI", "STTC", "CD", "HYP")
     for row, info in zip(labels.values, prepared.recordings, strict=True):
         assert row.tolist() == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0] * 5][int(info.record_id) % 3]
@@ -269,7 +269,7 @@ BROKEN = {
         damage_header,
         r"3: .*00003_lr\.hea names the signal file '00003_lr\.dat', which",
     ),
-    "checksum": (damage_sum, r"3: .*signal '\w+' have the checksum \d+, its header says \d+"),
+    "checksum": (damage_sum, r"3: .*signal '\w+' have the checksum \d+, its header states \d+"),
     "no samples": (damage_length, r"3: .*00003_lr\.(hea|dat)"),
     "rate": (damage_rate, r"3: .*has 250 samples a second where 100 are expected"),
 }
@@ -287,7 +287,7 @@ def test_a_broken_recording_is_named_and_nothing_is_written_unless_it_is_skipped
     assert find_prepared(tmp_path / "out", "ptbxl") is None
     builder, report = prepare(source, tmp_path / "out", on_invalid="skip")
     assert len(report.records) == 8
-    assert "left out because" in report.table()
+    assert "skipped because" in report.table()
     stored = json.loads((Path(builder.data_dir) / "report.json").read_text())
     assert stored["left_out"][0]["record_id"] == "3"
 
@@ -368,7 +368,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(source, tmp_
         replace(old, new)
 
     monkeypatch.setattr(shards.os, "replace", full)
-    with pytest.raises(UserError, match=r"No space left on device.*goes on where it was"):
+    with pytest.raises(UserError, match=r"No space left on device.*resumes where it stopped"):
         prepare(source, tmp_path)
     monkeypatch.undo()
     assert find_prepared(tmp_path, "ptbxl") is None
@@ -395,7 +395,7 @@ DAMAGE = {
     "contract": (lambda f: (f / "contract.json").write_text("{}"), r"contract\.json has format"),
     "shard": (
         lambda f: next(f.glob("*array_record*")).write_bytes(b"not a record file"),
-        r"has 17 bytes, [\d,]+ were written",
+        r"has 17 bytes, but [\d,]+ were written",
     ),
     "shard gone": (
         lambda f: next(f.glob("*array_record*")).unlink(),
@@ -431,7 +431,7 @@ def test_unknown_names_are_told_with_those_near():
         layout_of("ptbx")
     with pytest.raises(ConfigError, match=r"there is ptbxl/100hz, ptbxl/500hz"):
         layout_of("ptbxl/250hz")
-    with pytest.raises(ConfigError, match="--workers=0"):
+    with pytest.raises(ConfigError, match="--workers must be from 1 to"):
         in_processes(0)
     assert {"ptbxl", "mitbih"} <= set(LAYOUTS)
 

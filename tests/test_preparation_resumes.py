@@ -50,7 +50,7 @@ def test_the_advice_that_is_printed_works(source, tmp_path, workers, capsys):
     flags = command(source, tmp_path, f"--workers={workers}")
     assert prepare.main(flags) == 2
     assert "1 of 4 recordings" in (said := capsys.readouterr().err)
-    assert "leave them out with --on_invalid=skip" in said
+    assert "skip them with --on_invalid=skip" in said
     assert prepare.main(flags) == 2  # and again
     assert prepare.main([*flags, "--on_invalid=skip"]) == 0
     assert "everything was prepared before" in capsys.readouterr().out
@@ -161,7 +161,7 @@ class TestWorkers:
 
     @pytest.mark.parametrize("count", [0, -3, 10**9])
     def test_impossible_numbers(self, count):
-        with pytest.raises(ConfigError, match=rf"--workers={count}; from 1 to 1,024"):
+        with pytest.raises(ConfigError, match=rf"--workers must be from 1 to 1,024; got {count}"):
             in_processes(count)
 
     def test_one_that_is_killed_is_told(self):

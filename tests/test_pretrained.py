@@ -197,5 +197,5 @@ def test_a_program_takes_batches_of_any_size(changes, tmp_path):
 
 
 def test_an_unknown_platform_is_named(made, tmp_path):
-    with pytest.raises(ConfigError, match="'npu' is not known; choose of cpu, cuda, tpu"):
+    with pytest.raises(ConfigError, match="'npu' is unknown; choose from cpu, cuda, tpu"):
         made.export(tmp_path / "program", platforms=("npu",))

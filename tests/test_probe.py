@@ -8,17 +8,17 @@ from sklearn.metrics import roc_auc_score
 
 from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.evaluation.frozen import judge_frozen, read_off, unit_features
-from physio_mae_jax.evaluation.readout import METHODS
-from physio_mae_jax.evaluation.trained import selection_metric
-from physio_mae_jax.experiment.frozen import build_frozen
+from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe, run_probe, unit_features
+from physio_mae_jax.evaluation.finetune import selection_metric
+from physio_mae_jax.evaluation.probes import METHODS
+from physio_mae_jax.experiment.probe import build_probe
 from physio_mae_jax.inference import Encoder
 from tests.encoders import write_contrastive_run
 from tests.prepared import waves
 from tests.runs import judging_config, read_json
 
 FLAGS = {"units.task": "flags", "units.classes": "a,b", "units.require_label": False}
-SHORT = {"unit_seconds": 3.0}
+SHORT = {"instance_seconds": 3.0}
 
 
 @pytest.fixture(scope="module")
@@ -30,20 +30,20 @@ def crowd(tmp_path_factory):
 
 
 def build(root, workdir, method="probe", strict=True, **changes):
-    return build_frozen(judging_config(root, method, **changes), workdir, strict=strict)
+    return build_probe(judging_config(root, method, **changes), workdir, strict=strict)
 
 
 def read(root, workdir, method, **changes):
     """Read a label off wavelet features, without a card: predictions, and what was chosen."""
     run = build(root, workdir, method, features="wavelets", **changes)
     extract = run.extractors["wavelets"]
-    return read_off(run, {p: unit_features(run, extract, units) for p, units in run.units.items()})
+    return run_probe(run, {p: unit_features(run, extract, units) for p, units in run.units.items()})
 
 
 def test_a_label_in_the_signal_is_found_and_one_by_chance_is_not(crowd, pretrained, tmp_path):
     changes = FLAGS | {"run": str(pretrained), "features": "trained,untrained,wavelets"}
     run = build(crowd, tmp_path, strict=False, **changes)
-    evaluation = judge_frozen(run)
+    evaluation = evaluate_probe(run)
     inside, chance = (row.metrics["auroc"] for row in evaluation.by_class)
     assert inside.value > 0.95
     assert 0.3 < chance.value < 0.7
@@ -78,7 +78,7 @@ def test_neighbours_and_probes_find_no_label_by_chance(crowd, tmp_path, method):
 
 def test_an_encoder_of_channels_alone_is_read_as_one(waves_root, tmp_path):
     start = write_contrastive_run(tmp_path / "start")
-    run = build(waves_root, tmp_path / "probe", run=str(start), unit_seconds=4.0)
+    run = build(waves_root, tmp_path / "probe", run=str(start), instance_seconds=4.0)
     units = run.units["test"]
     ours = unit_features(run, run.extractors["trained"], units)
     first = int(units.recording[0])
@@ -96,7 +96,7 @@ def test_a_fine_tuned_run_is_no_encoder_and_says_what_it_is(waves_root, tmp_path
     settings = {"config": {"task": "finetune", "start": "runs/first"}}
     path = tmp_path / "tuned" / "config.json"
     path.write_text(json.dumps(sealed(settings)), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"of task 'finetune'.*it began from, runs/first.*=head"):
+    with pytest.raises(ConfigError, match=r"of task 'finetune'.*initialised from, runs/fir.*=head"):
         build(waves_root, tmp_path / "probe", run=str(tmp_path / "tuned"))
 
 
@@ -166,7 +166,7 @@ def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
     } | SHORT
     with pytest.raises(DataError, match="CONTAMINATION"):
         build(waves_root, tmp_path / "strict", "knn", strict=True, **changes)
-    judge_frozen(build(waves_root, tmp_path / "open", "knn", strict=False, **changes))
+    evaluate_probe(build(waves_root, tmp_path / "open", "knn", strict=False, **changes))
     title, _, doubt, *_ = (tmp_path / "open" / "evaluation.md").read_text("utf-8").split("\n")
     assert title == "# beat on waves (LEAKY SPLIT)"
     assert doubt.startswith("> **CONTAMINATION: 24 of 24 subjects")
@@ -181,14 +181,14 @@ def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
         ({"units.task": "superclass"}, r"'waves' has no task 'superclass'; it has wave, flags, be"),
         (
             {"features": "wavelets,fourier"},
-            r"features names 'fourier'; choose of trained, untrained, wavelets",
+            r"features must be of trained, untrained, wavelets.*; got 'fourier'",
         ),
-        ({"features": ""}, r"features is empty; name what is judged"),
-        ({"method": "forest"}, r"method='forest' is not known; choose one of head, probe, knn"),
-        ({"features": "trained"}, r"no run is named; give the work folder of one"),
+        ({"features": ""}, r"features must name at least one"),
+        ({"method": "forest"}, r"method='forest' is unknown; choose one of head, probe, knn"),
+        ({"features": "trained"}, r"no run is set; give its work folder"),
         (
             {"features": "trained", "run": "runs/a", "weights": "b.pth"},
-            r"one encoder too many: that of the run 'runs/a' and that of the weights 'b\.pth'",
+            r"got both run='runs/a' and weights='b\.pth'",
         ),
     ],
 )

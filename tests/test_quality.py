@@ -5,7 +5,7 @@ import pytest
 
 from physio_mae_jax.data.synthetic import CHANNELS, CohortConfig, SyntheticCohort
 from physio_mae_jax.signals import quality
-from physio_mae_jax.signals.quality import Finding, constant_runs, heart_rate_bpm, judge, runs_of
+from physio_mae_jax.signals.quality import Artifact, constant_runs, heart_rate_bpm, judge, runs_of
 
 RATE = 100.0
 
@@ -108,7 +108,7 @@ def test_the_heart_rate_is_that_of_the_synthetic_truth(kind):
 
 def test_an_expected_channel_that_is_not_there_is_found(clean):
     assert found(clean, expected=("II", "V1")) == {
-        (quality.MISSING, "V1"): Finding(kind=quality.MISSING, channel="V1")
+        (quality.MISSING, "V1"): Artifact(kind=quality.MISSING, channel="V1")
     }
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.contamination import TrainingRecord, check_contamination
+from physio_mae_jax.data.contamination import TrainingProvenance, check_contamination
 from physio_mae_jax.data.feature_files import FORMATS, describe_for_tfds, read_features, write_table
 from physio_mae_jax.data.feature_index import About, FeatureIndex, FeatureShard, file_sha256
 from physio_mae_jax.data.feature_table import FeatureTable
@@ -141,13 +141,13 @@ def test_values_with_hashes_to_match_give_no_other_error_than_ours(kind, name, c
         ('"block_hashes":[', '"block_hashes":[7,', False, "was changed after it was written"),
         ('"age":', '"agf":', False, "was changed after it was written"),
         ('"num_samples":1200', f'"num_samples":{2**63}', True, "line 1: num_samples is 9223"),
-        ('"num_samples":1200', f'"num_samples":{2**62}', True, "line 1: num_examples is 1, where"),
+        ('"num_samples":1200', f'"num_samples":{2**62}', True, "line 1: num_examples is 1, but"),
         ('"num_samples":1200', '"num_samples":"1200"', True, "num_samples is '1200', where a w"),
         ('"sampling_rate_hz":100.0', '"sampling_rate_hz":1e300', True, "sampling_rate_hz is 1e"),
         ('"channels":["II"', '"channels":["PPG"', True, "the number of distinct channels"),
-        ('"units":["mV"', '"units":["V"', True, "channel 'II' in 'V' is not one of contract"),
+        ('"units":["mV"', '"units":["V"', True, "channel 'II' in 'V' is not in contract"),
         ('"block_hashes":[', '"block_hashes":[null,', True, r"block_hashes\[0\] is None"),
-        ('"first_example":1,', '"first_example":3,', True, "line 2: first_example is 3, where 1"),
+        ('"first_example":1,', '"first_example":3,', True, "line 2: first_example must be 1; got"),
         ('"record_id"', '"recrod_id"', True, "unknown key 'recrod_id'.*'record_id'"),
     ],
 )
@@ -167,7 +167,7 @@ def test_a_shard_of_another_data_set_is_named(copied, originals):
     folder = copied("prepared")
     first, second = sorted(folder.glob("*array_record*"))[:2]
     shutil.copyfile(first, second)
-    with pytest.raises(DataError, match=r"is damaged: where recording \w+ should be lies p0_0"):
+    with pytest.raises(DataError, match=r"is damaged: expected recording \w+, found p0_0"):
         read_all(folder)
 
 
@@ -236,14 +236,14 @@ def test_folders_with_odd_digits_are_no_versions(copied, tmp_path):
 
 def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
     source = ArraySource([np.random.default_rng(0).normal(size=(2, 3000))], ("II", "PPG"))
-    known = TrainingRecord.of(source, [0])
+    known = TrainingProvenance.of(source, [0])
     for content in (
         known.to_json() | {"subjects": ""},
         known.to_json() | {"blocks": ""},
         known.to_json() | {"is_complete": False, "subjects": "", "blocks": ""},
-        TrainingRecord.unknown().to_json(),
+        TrainingProvenance.unknown().to_json(),
     ):
-        record = TrainingRecord.from_json(content, "a.json", "copy it.")
+        record = TrainingProvenance.from_json(content, "a.json", "copy it.")
         assert not record.is_complete
         assert not known.joined(record).is_complete
         other = ArraySource([np.random.default_rng(1).normal(size=(2, 3000))], ("II", "PPG"))
@@ -252,7 +252,7 @@ def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
         )
         report = check_contamination(record, other, [0], strict=False)
         assert not report.is_clean
-        with pytest.raises(DataError, match=r"CONTAMINATION NOT KNOWN.*leave out --strict"):
+        with pytest.raises(DataError, match=r"CONTAMINATION NOT KNOWN.*omit --strict"):
             check_contamination(record, other, [0], strict=True)
     assert "it may have seen these 1 subjects" in caplog.text
 
@@ -260,18 +260,18 @@ def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"subjects": "%%%"}, "subjects are no hashes in base64"),
-        ({"subjects": "AAAA"}, "subjects are no hashes in base64"),
+        ({"subjects": "%%%"}, "subjects must be hashes in base64"),
+        ({"subjects": "AAAA"}, "subjects must be hashes in base64"),
         ({"subjects": 3}, "subjects is 3, where a text"),
-        ({"blocks": "AAAAAAAAAAAAAAAAAAAAAA=="}, "blocks are hashes that do not ascend"),
+        ({"blocks": "AAAAAAAAAAAAAAAAAAAAAA=="}, "blocks must be ascending hashes"),
         ({"is_complete": "yes"}, "is_complete is 'yes'"),
         ({"other": 1}, "unknown key 'other'"),
     ],
 )
 def test_hashes_that_are_none_are_named(changes, message):
-    content = TrainingRecord.unknown().to_json() | changes
+    content = TrainingProvenance.unknown().to_json() | changes
     with pytest.raises(DataError, match=rf"a\.json.*{message}.*copy it\."):
-        TrainingRecord.from_json(content, "a.json", "copy it.")
+        TrainingProvenance.from_json(content, "a.json", "copy it.")
 
 
 # Splits

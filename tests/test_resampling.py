@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import signal as scipy_signal
 
-from physio_mae_jax.data.stretches import window_starts
+from physio_mae_jax.data.window_starts import window_starts
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.signals.preprocess import RateChange, resample
+from physio_mae_jax.signals.preprocess import Resampler, resample
 from tests.encoders import beats, cosine, encoder
 
 ODD = [1.0001, 10.0001, 62.4725, 250.0002, 333.333, 999.999, 1000.01, 1 / 0.004000041, 49_999.99]
@@ -39,7 +39,7 @@ def noise(rate_hz, seconds=20.0, channels=2):
     ],
 )
 def test_ordinary_rates_keep_their_filter(rate_hz, ratio):
-    change = RateChange.between(rate_hz, 100.0)
+    change = Resampler.between(rate_hz, 100.0)
     assert (change.up, change.down) == ratio
     assert change.is_polyphase
     # As scipy does it, but for the gain of each phase and the offset.
@@ -51,7 +51,7 @@ def test_ordinary_rates_keep_their_filter(rate_hz, ratio):
 @pytest.mark.parametrize("rate_hz", ODD)
 def test_a_crop_of_odd_rates_is_a_crop_of_the_whole(rate_hz):
     signal = noise(rate_hz, min(20.0, 3e5 / rate_hz))
-    change = RateChange.between(rate_hz, 100.0)
+    change = Resampler.between(rate_hz, 100.0)
     whole = resample(signal, change)
     assert whole.shape[1] == -(-signal.shape[1] * change.up // change.down)
     for start in (0, 1, 133, 177, 190):
@@ -64,39 +64,39 @@ def test_a_crop_of_odd_rates_is_a_crop_of_the_whole(rate_hz):
 @pytest.mark.parametrize("rate_hz", [rate for rate in ODD if rate > 50])
 def test_a_sine_of_odd_rates_keeps_its_time_and_an_offset(rate_hz):
     moments = np.arange(round(rate_hz * min(20.0, 2e5 / rate_hz))) / rate_hz
-    ours = resample(np.sin(2 * np.pi * 7 * moments)[None] + 5, RateChange.between(rate_hz, 100.0))
+    ours = resample(np.sin(2 * np.pi * 7 * moments)[None] + 5, Resampler.between(rate_hz, 100.0))
     expected = np.sin(2 * np.pi * 7 * np.arange(ours.shape[1]) / 100) + 5
     np.testing.assert_allclose(ours[0, 50:-50], expected[50:-50], atol=5e-3)
-    constant = resample(np.full((1, 500), 3.7), RateChange.between(rate_hz, 100.0))
+    constant = resample(np.full((1, 500), 3.7), Resampler.between(rate_hz, 100.0))
     np.testing.assert_allclose(constant, 3.7, rtol=1e-6)
 
 
 def test_odd_rates_agree_with_those_beside_them():
     """The same kernel, so nothing jumps where the way of computing changes."""
     signal = noise(1000.0, 3.0)
-    ordinary = resample(signal, RateChange.between(1000.0, 100.0))
-    odd_change = RateChange.between(1000.000_02, 100.0)
-    assert not RateChange.between(1000.01, 100.0).is_polyphase
+    ordinary = resample(signal, Resampler.between(1000.0, 100.0))
+    odd_change = Resampler.between(1000.000_02, 100.0)
+    assert not Resampler.between(1000.01, 100.0).is_polyphase
     odd = resample(signal, odd_change)
     np.testing.assert_allclose(odd, ordinary[:, : odd.shape[1]], atol=1e-3)
 
 
 def test_what_the_new_rate_cannot_hold_is_removed_at_odd_rates_too():
     moments = np.arange(5000) / 500.03
-    ours = resample(np.sin(2 * np.pi * 80 * moments)[None], RateChange.between(500.03, 100.0))[0]
+    ours = resample(np.sin(2 * np.pi * 80 * moments)[None], Resampler.between(500.03, 100.0))[0]
     assert np.abs(ours[50:-50]).max() < 0.05
 
 
 @pytest.mark.parametrize("rate_hz", ODD)
 def test_a_day_drifts_by_less_than_a_sample(rate_hz):
-    change = RateChange.between(rate_hz, 100.0)
+    change = Resampler.between(rate_hz, 100.0)
     samples = round(rate_hz * 86_400)
     assert abs(change.length_after(samples) - samples * 100 / rate_hz) < 1.0
 
 
 @pytest.mark.parametrize("rate_hz", [1.0001, 62.4725, 999.999, 1000.01])
 def test_windows_of_odd_rates_keep_clear_of_gaps(rate_hz):
-    change, length, total = RateChange.between(rate_hz, 100.0), 50, max(60, round(rate_hz * 9))
+    change, length, total = Resampler.between(rate_hz, 100.0), 50, max(60, round(rate_hz * 9))
     gaps = [(total // 3, total // 3 + 5)]
     starts = window_starts(total, gaps, change, length)
     found = {starts[i] for i in range(len(starts))}
@@ -131,5 +131,5 @@ def test_a_beat_at_an_odd_rate_has_the_same_embedding(made):
 
 @pytest.mark.parametrize("rate_hz", [0.0, -100.0, float("nan"), float("inf")])
 def test_what_is_no_rate_is_not_resampled(rate_hz):
-    with pytest.raises(DataError, match="are positive numbers"):
-        RateChange.between(rate_hz, 100.0)
+    with pytest.raises(DataError, match="must be positive numbers"):
+        Resampler.between(rate_hz, 100.0)

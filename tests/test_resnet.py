@@ -291,11 +291,11 @@ def test_every_published_network_can_be_made_by_its_name() -> None:
     [
         ({"architecture": "resnet50"}, ["model.architecture", "'resnet50'", "xresnet1d101"]),
         ({"compute_dtype": "float16"}, ["model.compute_dtype", "'float16'", "bfloat16"]),
-        ({"width": 0}, ["model.width", "0", "1 or more", "128 as published"]),
-        ({"width": 8.0}, ["model.width", "8.0", "whole number"]),
-        ({"architecture": "xresnet1d101", "width": 7}, ["model.width=7", "odd", "even"]),
+        ({"width": 0}, ["model.width", "0", ">= 1", "128 as published"]),
+        ({"width": 8.0}, ["model.width", "8.0", "integer"]),
+        ({"architecture": "xresnet1d101", "width": 7}, ["model.width", "got 7", "even"]),
         ({"blocks": ()}, ["model.blocks", "()", "(1, 1, 1) as published"]),
-        ({"blocks": (2, 0)}, ["model.blocks", "(2, 0)", "1 or more"]),
+        ({"blocks": (2, 0)}, ["model.blocks", "(2, 0)", ">= 1"]),
         ({"blocks": [1, 1]}, ["model.blocks", "[1, 1]", "tuple"]),
     ],
 )

@@ -17,7 +17,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_kinds import Choice, Flag, LocalPath, Number, Numbers
 from physio_mae_jax.setting_ranges import SETTINGS, check_settings, path_settings
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
-from physio_mae_jax.training.model_contract import model_of_json
+from physio_mae_jax.training.model_spec import model_of_json
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 VARIANTS = {
@@ -125,22 +125,22 @@ def test_every_choice_of_the_table_is_one_that_its_owner_takes():
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("seed", -1, r"seed is -1; a whole number from 0 to 4,294,967,295 is needed, such as 0"),
+        ("seed", -1, r"seed is -1; it must be a whole number from 0 to 4,294,967,295, such as 0"),
         ("seed", 10**23, r"seed is about 10\^2\d"),
         ("batch_size", 10**12, r"batch_size is 1,000,000,000,000; .* to 262,144"),
-        ("sampling_rate_hz", math.nan, r"sampling_rate_hz is nan; a number from 1 to 50,000"),
+        ("sampling_rate_hz", math.nan, r"sampling_rate_hz is nan; it must be .* from 1 to 50,000"),
         ("sampling_rate_hz", 1e9, r"sampling_rate_hz is 1e\+09"),
-        ("window_seconds", math.nan, "window_seconds is nan; a number above 0"),
-        ("data.band_hz", (math.nan, math.nan), r"data\.band_hz is \(nan, nan\); \(low, high\)"),
+        ("window_seconds", math.nan, "window_seconds is nan; it must be a number above 0"),
+        ("data.band_hz", (math.nan, math.nan), r"data\.band_hz is \(nan, nan\); it must be \(low"),
         ("data.band_hz", "x", r"data\.band_hz is 'x'"),
         ("data.band_hz", (40.0, 0.5), r"0 < low < high"),
-        ("data.tempo_range", (math.nan, math.nan), r"data\.tempo_range is"),
-        ("data.num_threads", -5, r"data\.num_threads is -5; a whole number from 0"),
-        ("data.max_held_out_windows", -1, r"data\.max_held_out_windows is -1"),
-        ("loop.stall_seconds", math.nan, r"loop\.stall_seconds is nan"),
+        ("data.speed_perturbation", (math.nan, math.nan), r"data\.speed_perturbation is"),
+        ("data.num_threads", -5, r"data\.num_threads is -5; it must be a whole number from 0"),
+        ("data.max_validation_windows", -1, r"data\.max_validation_windows is -1"),
+        ("loop.watchdog_seconds", math.nan, r"loop\.watchdog_seconds is nan"),
         ("model.wavelet.num_scales", 10**8, r"num_scales is 100,000,000; .* to 1,024"),
-        ("model", 3, r"model is '3'; a section of settings is needed"),
-        ("data.augment", None, r"data\.augment is 'None'; a section"),
+        ("model", 3, r"model is '3'; it must be a section of settings"),
+        ("data.augment", None, r"data\.augment is 'None'; it must be a section"),
         ("data.root", "gs://bucket/sets", r"data\.root=gs://bucket/sets is an address"),
         ("data.path", "~nouser/x", r"data\.path=~nouser/x is no path: there is no such user"),
         ("data.manifest", "s3://b/m.json", r"data\.manifest=s3://b/m\.json is an address"),

@@ -14,8 +14,8 @@ from physio_mae_jax.training.optimizer import (
 )
 from physio_mae_jax.training.pretrain_step import PretrainTask, compile_train_step, init_state
 from physio_mae_jax.training.sharding import (
-    by_size,
     check_devices,
+    fsdp_sharding,
     initialise,
     make_mesh,
     put_batch,
@@ -25,7 +25,7 @@ from tests.factories import random_batch, tiny_model
 
 @pytest.fixture(autouse=True)
 def small_arrays_are_cut_too(monkeypatch):
-    monkeypatch.setattr(sharding, "_SMALLEST_CUT", 2**8)
+    monkeypatch.setattr(sharding, "_MIN_SIZE_TO_SHARD", 2**8)
 
 
 def _task():
@@ -59,7 +59,7 @@ def _three_steps(devices, fsdp):
         ours.is_equivalent_to(wanted, leaf.ndim)
         for ours, wanted, leaf in zip(
             jax.tree.leaves(shardings),
-            jax.tree.leaves(by_size(state, mesh)),
+            jax.tree.leaves(fsdp_sharding(state, mesh)),
             jax.tree.leaves(state),
             strict=True,
         )
@@ -95,7 +95,7 @@ def test_large_arrays_are_cut_along_their_longest_axis_that_divides():
         "small": (16,),
         "scalar": (),
     }
-    places = by_size(
+    places = fsdp_sharding(
         {name: jax.ShapeDtypeStruct(s, np.float32) for name, s in shapes.items()}, mesh
     )
     cut = {name: place.shard_shape(shapes[name]) for name, place in places.items()}
@@ -112,6 +112,6 @@ def test_a_mesh_that_cannot_be_laid_out_is_refused():
 def test_arrays_that_every_process_has_are_put_where_they_are_wanted():
     mesh = make_mesh(8, 4)
     tree = {"a": np.arange(512, dtype=np.float32).reshape(8, 64), "b": np.ones(3)}
-    placed = sharding.put(tree, by_size(tree, mesh))
+    placed = sharding.put(tree, fsdp_sharding(tree, mesh))
     assert placed["a"].addressable_data(0).shape == (8, 16)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(placed), tree)

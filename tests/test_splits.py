@@ -97,7 +97,7 @@ def test_a_leaky_division_is_of_units_and_for_labelled_tasks_only():
     assert not is_leaking("random=|0.2|0.3")
     with pytest.raises(ConfigError, match=r"write leaky=\|0.1\|0.2"):
         divide_leaking(50, "leaky=|0.2|", seed=1)
-    with pytest.raises(ConfigError, match=r"divides windows and not people"):
+    with pytest.raises(ConfigError, match=r"divides windows, not subjects"):
         divided(recordings(["a", "b", "c"]), "leaky=|0.2|0.3")
 
 
@@ -137,18 +137,18 @@ def test_each_data_set_has_its_rule_and_equal_ids_are_other_people():
     }
     with pytest.raises(ConfigError, match=r"has no rule for data set 'bidmc'"):
         divided(infos, "ptbxl: fold=1|9|10")
-    with pytest.raises(ConfigError, match=r"speaks of data set 'wesad'"):
+    with pytest.raises(ConfigError, match=r"names data set 'wesad'"):
         divided(infos, "wesad: random=|0.1|; random=|0.1|")
 
 
 WRONG = {
     "": (ConfigError, "rule is empty"),
-    "random=0.1": (ConfigError, "not understood"),
-    "random=0.8|0.1|0.1": (ConfigError, r"as in random=\|0.1\|0.2"),
-    "random=|2|": (ConfigError, "'2' is no share"),
-    "kfold=2:0": (ConfigError, "write kfold=K:i"),
-    "kfold=5:5": (ConfigError, "write kfold=K:i"),
-    "fold=1-8|9|11": (DataError, r"lists fold '11', which no recording has; there is 1"),
+    "random=0.1": (ConfigError, "is invalid"),
+    "random=0.8|0.1|0.1": (ConfigError, r"such as random=\|0.1\|0.2"),
+    "random=|2|": (ConfigError, "got '2'"),
+    "kfold=2:0": (ConfigError, "must be kfold=K:i"),
+    "kfold=5:5": (ConfigError, "must be kfold=K:i"),
+    "fold=1-8|9|11": (DataError, r"lists fold '11', which no recording has; available: 1"),
     "site=a||b": (DataError, r"recording r0 of the data has no attribute 'site'; it has subject"),
 }
 
@@ -164,7 +164,7 @@ def test_wrong_rules_are_told(rule):
 def test_one_subject_alone_cannot_be_split():
     with pytest.raises(DataError, match=r"1 subject \(a\)"):
         divided(recordings(["a", "a"]), "random=|0.1|")
-    with pytest.raises(ConfigError, match=r"needs 3 subjects at least.*there are 2"):
+    with pytest.raises(ConfigError, match=r"needs at least 3 subjects.*there are 2"):
         divided(recordings(["a", "b"]), "kfold=5:2")
 
 

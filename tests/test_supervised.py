@@ -19,7 +19,7 @@ from physio_mae_jax.objectives.supervised import (
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
     decayed,
-    depth_multipliers,
+    layerwise_lr_scale,
     make_optimizer,
 )
 from tests.factories import random_batch, tiny_model
@@ -174,7 +174,7 @@ def classifier(head="linear"):
 def test_learning_rates_really_decay_with_depth():
     """Constant gradients under plain descent: each step is the learning rate of its parameter."""
     _, params, _ = classifier()
-    multipliers = depth_multipliers(params, 0.5, num_blocks=3)
+    multipliers = layerwise_lr_scale(params, 0.5, num_blocks=3)
     optimizer = make_optimizer(
         OptimizerConfig(peak_learning_rate=0.1, end_learning_rate=0.1, weight_decay=0.0),
         10,
@@ -197,7 +197,7 @@ def test_frozen_parts_do_not_move_whatever_the_weight_decay(frozen):
     optimizer = make_optimizer(
         OptimizerConfig(peak_learning_rate=0.1, weight_decay=0.5),
         10,
-        depth_multipliers(params, 0.75, 3, frozen),
+        layerwise_lr_scale(params, 0.75, 3, frozen),
     )
     ones = jax.tree.map(jnp.ones_like, params)
     updates, _ = optimizer.update(ones, optimizer.init(params), params)
@@ -244,7 +244,7 @@ def test_attention_pooling_starts_as_the_mean():
 def test_wrong_settings_are_told():
     with pytest.raises(ConfigError, match=r"objective\.balance is 'even'"):
         SupervisedConfig(balance="even")
-    with pytest.raises(ConfigError, match=r"objective\.label_smoothing is 1; a number"):
+    with pytest.raises(ConfigError, match=r"objective\.label_smoothing is 1; it must be a number"):
         SupervisedConfig(label_smoothing=1.0)
     with pytest.raises(ConfigError, match=r"objective\.mixup is -1"):
         SupervisedConfig(mixup=-1)

@@ -105,7 +105,7 @@ class TestBothFormats:
     def test_contradicting_rate(self, kind: str, tmp_path: Path, signal: np.ndarray) -> None:
         write(kind, tmp_path, signal)
         write_manifest(tmp_path, {"file": f"*.{kind}"}, sampling_rate_hz=100)
-        with pytest.raises(DataError, match=r"has 250 .* says 100"):
+        with pytest.raises(DataError, match=r"has 250 .* states 100"):
             open_folder(tmp_path)
 
     def test_cut_and_foreign_files(self, kind: str, tmp_path: Path, signal: np.ndarray) -> None:
@@ -246,14 +246,14 @@ class TestEdf:
     @pytest.mark.parametrize(
         ("place", "field", "message"),
         [
-            (236, b"-2      ", "the header says -2 data records"),
-            (236, b"4       ", r"is cut short: its header says 4 data records, \d+ bytes"),
-            (236, b"2       ", r"is damaged: its header says 2 data records"),
+            (236, b"-2      ", "the header states -2 data records"),
+            (236, b"4       ", r"is cut short: its header states 4 data records, \d+ bytes"),
+            (236, b"2       ", r"is damaged: its header states 2 data records"),
             (244, b"0       ", "its data records last 0 s"),
             (244, b"-1      ", "data records of '-1' seconds"),
             (244, b"1e-300  ", "sampling rate of 1e.302 Hz is not plausible"),
             (244, b"1000    ", "sampling rate of 0.1 Hz of II is not plausible"),
-            (252, b"0   ", "there are 0 signals"),
+            (252, b"0   ", "states 0 signals"),
             (256 + 104, b"10      ", "'II' maps samples .* onto values 10 to 10"),
             (256 + 120, b"32767   ", "maps samples 32767 to 32767"),
             (256 + 112, b"9e99    ", "onto values -10 to 9e"),

@@ -76,7 +76,7 @@ class TestUnits:
         assert rate_of(tmp_path) == 1000 / step
         if step > 1:
             write_table(tmp_path, kind, signals(times, name), sampling_rate_hz=333)
-            with pytest.raises(DataError, match=r"says 333"):
+            with pytest.raises(DataError, match=r"states 333"):
                 open_folder(tmp_path)
 
     @pytest.mark.parametrize(("unit_s", "rate_hz"), [(60, 125), (60, 100), (60, 64), (60, 25)])
@@ -142,7 +142,7 @@ class TestUnits:
 class TestStatedRates:
     def test_times_of_another_rate(self, kind: str, tmp_path: Path) -> None:
         write_table(tmp_path, kind, signals(times_s() * 1e3, "time_ms"), sampling_rate_hz=250)
-        with pytest.raises(DataError, match=r"125 .* by its column 'time_ms'.* says 250"):
+        with pytest.raises(DataError, match=r"125 .* by its column 'time_ms'.* states 250"):
             open_folder(tmp_path)
 
     def test_jitter_beside_a_stated_rate_is_said(
@@ -162,7 +162,7 @@ class TestStatedRates:
         times = times_s() * 1e3
         times[200:] += 60e3
         write_table(tmp_path, kind, signals(times, "sensor_time_ms"), sampling_rate_hz=125)
-        with pytest.raises(DataError, match=r"says 125"):
+        with pytest.raises(DataError, match=r"states 125"):
             open_folder(tmp_path)
 
 

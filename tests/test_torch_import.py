@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference.positions import resize_columns
+from physio_mae_jax.inference.position_embedding import resize_columns
 from physio_mae_jax.inference.torch_import import import_state_dict
 from tests.factories import small_state_dict
 
@@ -48,7 +48,7 @@ def test_all_that_does_not_fit_is_listed_at_once(small):
     with pytest.raises(DataError) as caught:
         import_state_dict(state, config)
     assert "1 missing: norm.bias" in str(caught.value)
-    assert "no place for: gate" in str(caught.value)
+    assert "does not have: gate" in str(caught.value)
     assert "time_pred.weight is (4, 20), not (20, 4)" in str(caught.value)
 
 

@@ -9,12 +9,12 @@ import jax
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun, train
 from physio_mae_jax.training.optimizer import (
@@ -178,7 +178,7 @@ def _run(workdir, hook=None, **loop):
         recordings=source.recordings,
         sampling_rate_hz=100.0,
         contract={"model": {"width": 16}, "window": {"channels": ["II", "PPG"]}},
-        trained_on=TrainingRecord.of(source, [0, 1, 2, 3]),
+        trained_on=TrainingProvenance.of(source, [0, 1, 2, 3]),
     )
 
 
@@ -214,7 +214,7 @@ def test_a_run_writes_metrics_events_figures_parameters_and_checkpoints(uninterr
     assert steps == list(range(1, NUM_STEPS + 1))
     assert {"waveform/model", "waveform/mean", "waveform/line", "scalogram/model"} <= set(errors)
     for name in ("reconstruction_0000003.png", "reconstruction_0000006.png", "learning_curves.png"):
-        assert (workdir / "figures" / name).read_bytes().startswith(b"\x89PNG")
+        assert (workdir / "plots" / name).read_bytes().startswith(b"\x89PNG")
     assert list((workdir / "tensorboard").iterdir())
     assert "decoder/mask_token" in (workdir / "parameters.txt").read_text()
     kept = sorted(path.name for path in (workdir / "checkpoints").iterdir())
@@ -284,7 +284,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_from_the_last_checkpoint(
 
     def fill_the_disk_at_3(step, batch):
         if step == 3:
-            monkeypatch.setattr(artifacts.os, "replace", full)
+            monkeypatch.setattr(atomic_files.os, "replace", full)
 
     with pytest.raises(UserError, match=r"(cannot|could not) write .*: No space left on device"):
         train_and_judge(_run(tmp_path, fill_the_disk_at_3))

@@ -50,10 +50,10 @@ def test_names_are_told_once_with_how_often_they_occur(caplog):
 def test_units_known_in_part_are_told_and_those_known_nowhere_are_not(caplog):
     warn_of_units("set", [("a", ("II", "X"), ("mV", "")), ("b", ("II", "X"), ("", ""))])
     assert len(caplog.records) == 1
-    assert "channel II is in mV, but of b the unit is not known" in caplog.text
+    assert "channel II is in mV, but its unit is not known in b" in caplog.text
     caplog.clear()
     warn_of_units("set", [("a", ("C3",), ("?V",))])
-    assert "the unit '?V' (C3 of a) is not known here" in caplog.text
+    assert "the unit '?V' (C3 of a) is not known" in caplog.text
 
 
 def test_two_channels_without_identity_are_refused_and_one_is_not():
@@ -87,9 +87,9 @@ def pretrain(folder: Path, workdir: Path, **changes):
 def test_training_on_channels_that_names_do_not_tell_apart_is_refused(tmp_path):
     for name in "abcd":
         write(tmp_path / "f", name, ["left", "right"])
-    with pytest.raises(ConfigError, match=r"does not know left, right.*channel_identity=False"):
+    with pytest.raises(ConfigError, match=r"does not know left, right.*channel_embedding=False"):
         pretrain(tmp_path / "f", tmp_path / "w")
-    run = pretrain(tmp_path / "f", tmp_path / "v", channel_identity=False)
+    run = pretrain(tmp_path / "f", tmp_path / "v", channel_embedding=False)
     assert list(run.contract["input"]["channels"]) == ["left", "right"]
 
 
@@ -126,7 +126,7 @@ def test_a_unit_that_is_not_known_of_some_files_is_no_unit_of_the_set(tmp_path, 
     contract, records, _ = prepared(tmp_path / "f", tmp_path / "out")
     assert contract["channels"] == {"II": ""}
     assert [record["units"] for record in records] == [["mV"], [""]]
-    assert "of b.npz the unit is not known" in caplog.text
+    assert "its unit is not known in b.npz" in caplog.text
 
 
 def test_labels_that_say_there_is_none_are_counted_and_are_no_class(tmp_path):
@@ -153,7 +153,7 @@ def test_none_is_a_class_where_it_is_declared_and_nan_never(tmp_path):
     manifest(tmp_path / "f", entry | {"label_names": ["none", "AF", "nan"]})
     from physio_mae_jax.preparation.layouts.folder import open_own_folder
 
-    with pytest.raises(DataError, match=r"has the class 'nan', which says that there is no label"):
+    with pytest.raises(DataError, match=r"has the class 'nan', which marks a missing label"):
         open_own_folder("y", tmp_path / "f")
 
 

@@ -9,7 +9,7 @@ from physio_mae_jax.data.channel_plan import ChannelPlanner, common_units
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.channel_units import convert_units, one_unit_a_channel
-from physio_mae_jax.signals.montage import plan_montage
+from physio_mae_jax.signals.channel_derivation import derive_channels
 from physio_mae_jax.signals.units import (
     canonical_unit,
     is_known_unit,
@@ -94,26 +94,26 @@ def test_a_derived_lead_is_made_of_terms_of_one_unit(units):
 @pytest.mark.parametrize(
     ("units", "words"),
     [
-        (("mV", ""), "unit that is not known"),
-        (("", "uV"), "unit that is not known"),
+        (("mV", ""), "an unknown unit"),
+        (("", "uV"), "an unknown unit"),
         (("adu", "mV"), "cannot be derived from"),
         (("mV", "mmHg"), "different quantities"),
     ],
 )
 def test_a_lead_is_not_derived_of_what_cannot_be_added(units, words):
     with pytest.raises(DataError, match=words):
-        plan_montage(["III"], ["I", "II"], "rec", present_units=units)
+        derive_channels(["III"], ["I", "II"], "rec", present_units=units)
 
 
 @pytest.mark.parametrize("units", [(), ("", ""), ("adu", "adu"), ("foo", "foo")])
 def test_a_lead_is_derived_where_nothing_is_known_of_any_unit(units):
-    montage = plan_montage(["III"], ["I", "II"], "rec", present_units=units)
+    montage = derive_channels(["III"], ["I", "II"], "rec", present_units=units)
     assert sorted(montage.rows[0]) == [(0, -1.0), (1, 1.0)]
 
 
 def test_units_that_are_not_known_are_left_as_they_are():
     for unit in ("", "adu", "n/a", "foo"):
-        montage = plan_montage(["II"], ["II"], "rec", wanted_units=["mV"], present_units=[unit])
+        montage = derive_channels(["II"], ["II"], "rec", wanted_units=["mV"], present_units=[unit])
         assert montage.rows == (((0, 1.0),),)
 
 

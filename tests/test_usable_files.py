@@ -64,7 +64,7 @@ def test_every_unusable_file_is_left_out_and_listed(
     names = write_unusable(tmp_path)
     source = open_folder(tmp_path, skip_unreadable=True)
     assert [info.record_id for info in source.recordings] == ["g0", "g1", "g2"]
-    (warning,) = [r for r in caplog.records if "Left out" in r.getMessage()]
+    (warning,) = [r for r in caplog.records if "Skipped" in r.getMessage()]
     assert warning.levelno == logging.WARNING
     assert f"{len(names)} of {len(names) + 3} files" in warning.getMessage()
     for name in names:
@@ -131,7 +131,7 @@ def test_segments_count_once_and_as_one_subject(
     write_segments(tmp_path)
     source = open_folder(tmp_path)
     assert [(i.record_id, i.subject_id) for i in source.recordings] == [("a_1", "a"), ("a_2", "a")]
-    assert "left out 2 headers without samples of their own (a.hea, a_layout.hea)" in caplog.text
+    assert "skipped 2 headers without own samples (a.hea, a_layout.hea)" in caplog.text
     layout = open_own_folder("x", tmp_path)
     assert [(ref.record_id, ref.subject_id) for ref in layout.found] == [("a_1", "a"), ("a_2", "a")]
     (tmp_path / "b.hea").write_text("b/1 1 50 1000\nb 1000\n")
@@ -159,7 +159,7 @@ def test_preparation_leaves_out_the_same(
     (tmp_path / "mute.npy").rename(source / "mute.npy")
     assert prepare([*flags, "--on_invalid=skip"]) == 0
     assert f"3 of {len(names) + 3} recordings kept" in capsys.readouterr().out
-    (warning,) = [r.getMessage() for r in caplog.records if "left out" in r.getMessage()]
+    (warning,) = [r.getMessage() for r in caplog.records if "skipped" in r.getMessage()]
     assert all(Path(name).stem in warning for name in names)
 
 
@@ -203,4 +203,4 @@ def test_a_pipe_in_place_of_a_file_is_named(tmp_path: Path, caplog: Any) -> None
         open_folder(tmp_path)
     np.savez(tmp_path / "a.npz", X=np.ones((1, 100)), channels=["II"], fs=100)
     assert len(open_folder(tmp_path).recordings) == 1
-    assert "Left out" in caplog.text
+    assert "Skipped" in caplog.text

@@ -193,8 +193,8 @@ def test_variants_that_make_no_sense_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("mask", "changes", "message"),
     [
-        ({"kind": "random"}, {}, "takes tubelet, random_rows, time_scale"),
-        ({"kind": "tubelet"}, JOINT, "takes random"),
+        ({"kind": "random"}, {}, "must be tubelet, random_rows, time_scale"),
+        ({"kind": "tubelet"}, JOINT, "must be random with"),
         ({"kind": "random_rows"}, {}, r"set model\.waveform_branch to False"),
         ({"channel_drop": 0.5}, {}, "decoder_channel_identity=True"),
     ],

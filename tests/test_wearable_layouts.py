@@ -10,9 +10,9 @@ import pytest
 from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.data.restricted_pickle import read_pickled_arrays
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.catalogue import layout_of
 from physio_mae_jax.preparation.layouts.empatica import E4_CHANNELS, Track, join_tracks
-from physio_mae_jax.preparation.layouts.runs import label_marks
+from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
+from physio_mae_jax.preparation.registry import layout_of
 
 RNG = np.random.default_rng(0)
 
@@ -191,11 +191,11 @@ def test_channels_without_common_time_are_refused():
 def test_runs_of_labels_become_intervals_within_the_recording():
     labels = np.array([0, 0, 1, 1, 1, -1, 0])
     options = {"label_rate_hz": 1.0, "sampling_rate_hz": 64.0, "left_out": -1}
-    marks = label_marks(labels, num_samples=1000, **options)
+    marks = label_annotations(labels, num_samples=1000, **options)
     assert marks_of(marks) == [(0, 128, 0), (128, 320, 1), (384, 448, 0)]
-    marks = label_marks(labels, num_samples=200, offset_s=-1.5, **options)
+    marks = label_annotations(labels, num_samples=200, offset_s=-1.5, **options)
     assert marks_of(marks) == [(0, 32, 0), (32, 200, 1)]
-    assert marks_of(label_marks(labels[:0], num_samples=200, **options)) == []
+    assert marks_of(label_annotations(labels[:0], num_samples=200, **options)) == []
 
 
 # Empatica exports
@@ -360,9 +360,9 @@ def test_hostile_wesad_pickles(tmp_path):
     layout = layout_of("wesad")
     content = wesad_content()
     for changes, match in (
-        ({"subject": "S3"}, "says that its subject is 'S3'; 'S2' is expected"),
+        ({"subject": "S3"}, "has subject 'S3'; its file name has 'S2'"),
         ({"label": content["label"] + 5}, "label 8 occurs; labels of WESAD are 0 to 7"),
-        ({"label": content["label"] * 0.5}, "no list of whole numbers"),
+        ({"label": content["label"] * 0.5}, "must be a 1-D array of integers"),
         ({"signal": {"wrist": {}}}, "has no 'chest' where one is expected; it has wrist"),
         ({"signal": {"chest": {"ECG": np.zeros((9, 2))}}}, r"ECG of the chest has shape \(9, 2\)"),
         ({"signal": {"chest": {"ECG": [1.0]}}}, "ECG is a list; an array of numbers"),

@@ -15,9 +15,9 @@ from physio_mae_jax import locks
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_folder, local_path
 from physio_mae_jax.locks import LockedError, locked
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.metric_writer import MetricWriter
 from physio_mae_jax.training.metrics_file import drop_lines_after, open_metrics, read_metrics
-from physio_mae_jax.training.reporter import Reporter
 from physio_mae_jax.training.work_folder import claim, hold
 
 REPOSITORY = Path(__file__).parent.parent
@@ -131,7 +131,7 @@ class TestTheLock:
         path = tmp_path / ".lock"
         with locked(path, "it is taken", "Wait."):
             path.write_text(note)
-            told = pytest.raises(LockedError, match=r"^it is taken \(its lock file does not say")
+            told = pytest.raises(LockedError, match=r"^it is taken \(its lock file does not name")
             with told, locked(path, "it is taken", "Wait.", again=False):
                 pass
 
@@ -151,8 +151,8 @@ def _must_not_hold(folder: Path) -> None:
         pass
 
 
-def reporter(workdir: Path, first_step: int) -> Reporter:
-    return Reporter(workdir, first_step=first_step, num_steps=9, batch_size=1, active=True)
+def reporter(workdir: Path, first_step: int) -> MetricWriter:
+    return MetricWriter(workdir, first_step=first_step, num_steps=9, batch_size=1, active=True)
 
 
 class TestMetrics:
@@ -207,10 +207,10 @@ class TestPaths:
             ("file:///tmp/x", "is an address"),
             ("me@host:/x", "is an address"),
             ("abfss://c@a.dfs.core.windows.net/x", "is an address"),
-            ("", "is ''; give a path"),
-            ("  ", "give a path"),
-            (None, "is None; give a path"),
-            (3, "is 3; give a path"),
+            ("", "must be a path such as runs/first; got ''"),
+            ("  ", "must be a path"),
+            (None, "must be a path such as runs/first; got None"),
+            (3, "must be a path such as runs/first; got 3"),
             ("~nouser_of_this_name/x", "there is no such user"),
             ("a\0b", r"a\\x00b is no path: it holds a NUL"),
             ("a\ud800", r"a\\ud800 is no path"),
@@ -240,7 +240,7 @@ class TestPaths:
     def test_whoever_makes_a_folder_asks(self, value, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(ConfigError, match=r"^folder"):
-            artifacts.prepare_workdir(value, "folder")
+            atomic_files.prepare_workdir(value, "folder")
         assert not list(tmp_path.iterdir())
 
 
@@ -263,17 +263,17 @@ def test_a_command_in_a_folder_that_is_in_use(config, tmp_path):
 TOGETHER = """
 import sys
 from pathlib import Path
-from physio_mae_jax import cluster
-from physio_mae_jax.cluster import ClusterConfig
+from physio_mae_jax import distributed
+from physio_mae_jax.distributed import ClusterConfig
 from physio_mae_jax.training.work_folder import hold
-cluster.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=int(sys.argv[3]),
+distributed.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=int(sys.argv[3]),
                            timeout_seconds=100))
 try:
     with hold(Path(sys.argv[1])), hold(Path(sys.argv[1])):
         print("held", flush=True)
 except Exception as error:
     print(f"{type(error).__name__}: {error}", flush=True)
-cluster.leave(0)
+distributed.leave(0)
 """
 
 

@@ -1,25 +1,25 @@
-"""Recordings on disk, or made up, into batches of NumPy arrays.
+"""From recordings on disk, or synthetic ones, to batches of NumPy arrays.
 
-In the order data meets them::
+In the order of the data flow::
 
-    regular_file     files that are none of pipes, devices and folders
-    json_reader      JSON of strangers (json_types: checked against dataclasses; sealed_json: with
+    regular_file     opening regular files only: no pipes, devices or folders
+    json_reader      untrusted JSON (json_types: checked against dataclasses; sealed_json: with
                      hashes of its own content)
-    pickle_reader    pickles of strangers (pickle_values; restricted_pickle: of NumPy's arrays)
-    source           what any collection of recordings looks like
-    formats          files as people have them, and a folder of them as a source
-    prepared         a prepared data set as a source (prepared_index: what it says of itself;
-                     sample_cache: what of it stays in memory)
-    synthetic        a source that makes its recordings
+    pickle_reader    untrusted pickles (pickle_values; restricted_pickle: NumPy arrays)
+    source           the interface of any collection of recordings
+    formats          common file formats, and a folder of such files as a source
+    prepared         a prepared data set as a source (prepared_index: its index; sample_cache:
+                     decoded samples kept in memory)
+    synthetic        a source that simulates its recordings
     sets             sources by name, several as one
-    opening          from names to readable windows, checked and divided: the door of this room
-    checks           recordings that no model can learn from
+    opening          entry point: from names to readable windows, checked and split
+    validation       rejection of unusable recordings
     channel_plan     which channels of each recording a model is given
-    splits           who is trained on, validated on and tested on
-    contract         what a model is given, kept with it
-    fingerprints     hashes of people and samples; contamination: whether they were trained on
-    labels           what the tasks of prepared sets say
-    stretches        where windows may begin
+    splits           division of subjects into training, validation and test
+    input_spec       the input contract, stored with the model
+    fingerprints     hashes of subjects and samples; contamination: overlap with training data
+    labels           labels of prepared data sets
+    window_starts    where windows may begin
     windows          one model-ready window
-    pipeline         batches of them
+    pipeline         batches of windows
 """

@@ -25,10 +25,11 @@ class ArrayRecordings:
         """Describe arrays.
 
         Args:
-            arrays: [M, n] of each recording, numbers of any type; never changed or copied whole.
-            infos: of the same shapes.
-            gains: [M] that the samples of each recording are divided by; None for none.
-            absent: rows of each recording without any value, which read as zero.
+            arrays: Samples [M, n] of each recording, of any numeric type; never modified, and never
+                copied completely.
+            infos: Descriptions with the same shapes.
+            gains: Divisors [M] of the samples of each recording; None for none.
+            absent: Rows of each recording without any value, which are read as zero.
         """
         self._arrays = tuple(arrays)
         self._recordings = tuple(infos)
@@ -43,12 +44,12 @@ class ArrayRecordings:
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index``, see ``SignalSource``.
 
-        Rows whose magnitude or offset float32 cannot hold are float64.
+        Rows whose magnitude or offset float32 cannot represent are float64.
         """
         self._recordings[index].refuse_outside(start, stop)
         samples, gain = self._arrays[index][:, start:stop], self._gains[index]
         if gain is not None:
-            with np.errstate(over="ignore"):  # infinite, and refused as such
+            with np.errstate(over="ignore"):  # becomes infinite and is rejected later
                 samples = without_large_offset(samples) / gain[:, None]
         if self._absent[index]:
             samples = samples.astype(np.result_type(samples, np.float32))
@@ -57,7 +58,7 @@ class ArrayRecordings:
 
 
 def gaps_of(array: np.ndarray) -> tuple[tuple[int, int, int], ...]:
-    """Find (row, start, stop) of stretches of [M, n] that are not finite, cut where it is long."""
+    """Find (row, start, stop) of non-finite segments of [M, n]; long ones may be split."""
     if array.dtype.kind != "f":
         return ()
     step = max(1, _VALUES_A_READ // max(1, len(array)))
@@ -70,7 +71,7 @@ def gaps_of(array: np.ndarray) -> tuple[tuple[int, int, int], ...]:
 
 
 def absent_rows(gaps: Sequence[tuple[int, int, int]], num_samples: int) -> list[int]:
-    """Return the rows of which ``gaps_of`` leaves nothing."""
+    """Return the rows that consist of gaps only."""
     missing: dict[int, int] = {}
     for row, start, stop in gaps:
         missing[row] = missing.get(row, 0) + stop - start

@@ -1,4 +1,4 @@
-"""Which channels of each recording a model is given, and how they are made."""
+"""Which channels of each recording a model is given, and how they are derived."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -7,14 +7,18 @@ import numpy as np
 
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.channel_derivation import (
+    ChannelDerivation,
+    derive_channels,
+    derived_units,
+)
 from physio_mae_jax.signals.channels import (
-    POLICIES,
+    CHANNEL_PRESETS,
     canonical_name,
     channel_id,
     id_of_trained,
     wanted_channels,
 )
-from physio_mae_jax.signals.montage import Montage, derived_units, plan_montage
 from physio_mae_jax.signals.units import canonical_unit, is_known_unit
 
 
@@ -23,14 +27,14 @@ class ChannelPlan:
     """Channels of the windows of a recording.
 
     Attributes:
-        channels: canonical names [m], in the model's order.
-        ids: [m] int32 of the names.
-        montage: how they are made of the recording's rows; absent ones have no terms.
+        channels: Canonical names [m], in the model's order.
+        ids: [m] int32 channel ids of the names.
+        montage: Linear derivation from the recording's rows; absent channels have no terms.
     """
 
     channels: tuple[str, ...]
     ids: np.ndarray
-    montage: Montage
+    montage: ChannelDerivation
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -41,21 +45,21 @@ class ChannelPlan:
 
     @property
     def present(self) -> tuple[tuple[str, ...], np.ndarray]:
-        """Names and ids of the channels that are there."""
+        """Names and ids of the present channels."""
         rows = [row for row, terms in enumerate(self.montage.rows) if terms]
         return tuple(self.channels[row] for row in rows), self.ids[rows]
 
 
 class ChannelPlanner:
-    """Plans the channels of recordings; those of alike ones are planned once."""
+    """Plans the channels of recordings; recordings with equal channels share a plan."""
 
     def __init__(self, wanted: str, units: Mapping[str, str] | None = None) -> None:
         """Create a planner.
 
         Args:
-            wanted: a policy of ``signals.channels.POLICIES``, names separated by commas, or ''
-                for whatever each recording has.
-            units: of channels that are to be in one, by canonical name.
+            wanted: Key of ``signals.channels.CHANNEL_PRESETS``, comma-separated names, or '' for
+                all channels of each recording.
+            units: Channel name -> unit that the channel is converted to.
         """
         self.wanted = wanted
         self._units = {canonical_name(name): unit for name, unit in (units or {}).items()}
@@ -63,15 +67,15 @@ class ChannelPlanner:
 
     @property
     def names_channels(self) -> bool:
-        """True where single channels are asked for by name, so that one may be missing."""
-        return bool(self.wanted.strip()) and self.wanted.strip() not in POLICIES
+        """True if channels are selected by name, so that one may be missing."""
+        return bool(self.wanted.strip()) and self.wanted.strip() not in CHANNEL_PRESETS
 
     def plan(self, info: RecordingInfo) -> ChannelPlan:
         """Plan the channels of a recording.
 
         Raises:
-            DataError: nothing that is wanted is there, two rows bear one name, or a row is in a
-                unit of another quantity.
+            DataError: no selected channel is present, two rows have the same name, or a row is in
+                a unit of another quantity.
         """
         key = (info.channel_names, info.units)
         if key not in self._plans:
@@ -82,7 +86,7 @@ class ChannelPlanner:
         present = tuple(canonical_name(name) for name in info.channel_names)
         where = f"recording {info.record_id!r}"
         channels = self._channels(present, where)
-        montage = plan_montage(
+        montage = derive_channels(
             channels,
             info.channel_names,
             where,
@@ -102,12 +106,12 @@ class ChannelPlanner:
 
 
 def common_units(infos: Sequence[RecordingInfo]) -> dict[str, str]:
-    """Return the unit of each channel that has one, the first that is met.
+    """Return channel -> unit, the first one found among the recordings.
 
-    Limb leads that can be derived are given that of the leads they follow from.
+    Derivable limb leads get the unit of the leads they are derived from.
     """
     units: dict[str, str] = {}
-    others: dict[str, str] = {}  # counts, and texts that are no unit known here
+    others: dict[str, str] = {}  # counts, and unknown units
     for info in infos:
         for name, unit in zip(info.channel_names, map(canonical_unit, info.units), strict=False):
             if unit:
@@ -118,7 +122,7 @@ def common_units(infos: Sequence[RecordingInfo]) -> dict[str, str]:
 
 
 class KnownChannels(ChannelPlanner):
-    """Plans whatever a recording has of the channels that a model knows, always in one order."""
+    """Plans the channels of a recording that a model knows, always in the same order."""
 
     def __init__(
         self, known: Sequence[str], units: Mapping[str, str] | None = None, *, derive: bool = False
@@ -126,9 +130,9 @@ class KnownChannels(ChannelPlanner):
         """Create a planner.
 
         Args:
-            known: names as the model's contract spells them.
-            units: of channels that are to be in one, by canonical name.
-            derive: add the limb leads that follow from others.
+            known: Channel names as spelled in the model's contract.
+            units: Channel name -> unit that the channel is converted to.
+            derive: Whether to add limb leads that can be derived from others.
         """
         super().__init__("", units)
         self._trained = {canonical_name(name): id_of_trained(name) for name in known}
@@ -139,9 +143,9 @@ class KnownChannels(ChannelPlanner):
         return [self._trained[name] for name in channels]
 
     def _channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
-        """Choose among canonical names, whatever their order."""
+        """Select known channels from canonical names in any order."""
         if not self._derive:
             return tuple(name for name in self._known if name in present)
-        montage = plan_montage(self._known, present, where)
+        montage = derive_channels(self._known, present, where)
         rows = zip(self._known, montage.rows, strict=True)
         return tuple(name for name, terms in rows if terms)

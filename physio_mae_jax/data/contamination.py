@@ -1,6 +1,6 @@
-"""What a model was trained on, in hashes, and whether it is judged on any of it.
+"""Hashes of a model's training data, and whether an evaluation uses any of it.
 
-Hashes say no name and hold no sample, so they may travel with a model whose data may not.
+Hashes contain no names and no samples, so they can be published with a model whose data cannot.
 """
 
 import base64
@@ -30,13 +30,13 @@ class HasBlockHashes(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class TrainingRecord:
-    """Hashes of what was trained on.
+class TrainingProvenance:
+    """Hashes of training data.
 
     Attributes:
-        subjects: [n] uint64, sorted, of ``fingerprints.subject_hash``.
-        blocks: [k] uint64, sorted, of ``fingerprints.block_hashes``.
-        is_complete: False where all or some of what was trained on is not known.
+        subjects: [n] uint64 values of ``fingerprints.subject_hash``, sorted.
+        blocks: [k] uint64 values of ``fingerprints.block_hashes``, sorted.
+        is_complete: False if the training data is unknown or known only in part.
     """
 
     subjects: np.ndarray
@@ -44,28 +44,28 @@ class TrainingRecord:
     is_complete: bool = True
 
     @classmethod
-    def unknown(cls) -> "TrainingRecord":
-        """Return the record of a model of which nobody says what it was trained on."""
+    def unknown(cls) -> "TrainingProvenance":
+        """Return the record of a model whose training data is unknown."""
         return cls(_array(()), _array(()), is_complete=False)
 
     @classmethod
-    def of(cls, source: SignalSource, indices: Sequence[int]) -> "TrainingRecord":
-        """Hash recordings of a source, reading those whose hashes it does not know."""
+    def of(cls, source: SignalSource, indices: Sequence[int]) -> "TrainingProvenance":
+        """Hash recordings of a source, reading those whose hashes are not stored."""
         return cls(
             _sorted(_subject(source, index) for index in indices),
             _sorted(value for index in indices for value in hashes_of(source, index)),
         )
 
-    def joined(self, other: "TrainingRecord") -> "TrainingRecord":
-        """Return what either was trained on, for a model that is trained further."""
-        return TrainingRecord(
+    def joined(self, other: "TrainingProvenance") -> "TrainingProvenance":
+        """Return the union of both records, for a model that is trained further."""
+        return TrainingProvenance(
             np.union1d(self.subjects, other.subjects),
             np.union1d(self.blocks, other.blocks),
             self.is_complete and other.is_complete,
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Write as text, eight bytes a hash."""
+        """Return the hashes as base64 text, eight bytes per hash."""
         texts = {
             name: base64.b64encode(getattr(self, name).astype("<u8").tobytes()).decode()
             for name in ("subjects", "blocks")
@@ -73,17 +73,18 @@ class TrainingRecord:
         return {**texts, "is_complete": self.is_complete}
 
     @classmethod
-    def from_json(cls, content: Any, where: str, way_out: str) -> "TrainingRecord":
+    def from_json(cls, content: Any, where: str, way_out: str) -> "TrainingProvenance":
         """Invert ``to_json``.
 
-        Hashes of nobody are no proof that nobody was trained on: such a record is not complete.
+        A record without hashes does not prove that there was no training data: it counts as
+        incomplete.
 
         Args:
-            content: decoded JSON.
-            where, way_out: for the error, as of ``json_types.typed``.
+            content: Decoded JSON.
+            where, way_out: Texts for the error, see ``json_types.typed``.
 
         Raises:
-            DataError: it is not what ``to_json`` writes.
+            DataError: the content is not what ``to_json`` writes.
         """
         stored = typed(_Stored, content, where, way_out)
         subjects, blocks = (
@@ -94,7 +95,7 @@ class TrainingRecord:
 
 
 class _Stored(TypedDict):
-    """What a file says of a training record: base64 of 64-bit hashes, ascending."""
+    """Stored form of a training record: base64 of ascending 64-bit hashes."""
 
     subjects: str
     blocks: str
@@ -106,21 +107,21 @@ def _decoded(text: str, where: str, way_out: str) -> np.ndarray:
         content = base64.b64decode(text, validate=True)
         hashes = np.frombuffer(content, "<u8").astype(np.uint64)
     except ValueError as error:
-        raise DataError(f"{where} are no hashes in base64 ({error}); {way_out}") from error
+        raise DataError(f"{where} must be hashes in base64 ({error}); {way_out}") from error
     if (hashes[1:] <= hashes[:-1]).any():
-        raise DataError(f"{where} are hashes that do not ascend; {way_out}")
+        raise DataError(f"{where} must be ascending hashes; {way_out}")
     return hashes
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ContaminationReport:
-    """What of an evaluation was trained on.
+    """Overlap of an evaluation with training data.
 
     Attributes:
-        num_recordings, num_subjects: judged on.
-        subjects: keys of those trained on.
-        recordings: ids of those with a block of samples trained on.
-        is_complete: False where more may have been trained on than is known.
+        num_recordings, num_subjects: Number of evaluated recordings and subjects.
+        subjects: Keys of evaluated subjects in the training data.
+        recordings: Ids of evaluated recordings with a block of samples in the training data.
+        is_complete: False if there may be unknown training data.
     """
 
     num_recordings: int
@@ -131,11 +132,11 @@ class ContaminationReport:
 
     @property
     def is_clean(self) -> bool:
-        """True where it is known that nothing was trained on."""
+        """True if it is known that none of the evaluation data was trained on."""
         return self.is_complete and not self.subjects and not self.recordings
 
     def line(self) -> str:
-        """Word the report on one line."""
+        """Format the report on one line."""
         if self.is_clean:
             return (
                 f"contamination: none of {self.num_subjects} subjects and {self.num_recordings} "
@@ -143,14 +144,14 @@ class ContaminationReport:
             )
         if not self.subjects and not self.recordings:
             return (
-                "CONTAMINATION NOT KNOWN: the model does not say, or not completely, what it was "
-                f"trained on; it may have seen these {self.num_subjects} subjects."
+                "CONTAMINATION NOT KNOWN: the model's training data is not recorded, or not "
+                f"completely; it may have seen these {self.num_subjects} subjects."
             )
         return (
             f"CONTAMINATION: {len(self.subjects)} of {self.num_subjects} subjects"
             f"{_such_as(self.subjects)} and the samples of {len(self.recordings)} of "
             f"{self.num_recordings} recordings{_such_as(self.recordings)} were trained on; these "
-            "figures say little about new people."
+            "metrics say little about new subjects."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -159,18 +160,18 @@ class ContaminationReport:
 
 
 def check_contamination(
-    trained_on: TrainingRecord, source: SignalSource, indices: Sequence[int], *, strict: bool
+    trained_on: TrainingProvenance, source: SignalSource, indices: Sequence[int], *, strict: bool
 ) -> ContaminationReport:
-    """Look for what was trained on among recordings to judge on, and say what is found.
+    """Search the recordings of an evaluation for training data, and log the result.
 
     Args:
-        trained_on: of the model.
-        source: of the recordings.
-        indices: those to judge on.
-        strict: refuse rather than report.
+        trained_on: Training record of the model.
+        source: Source of the recordings.
+        indices: Indices of the recordings to evaluate.
+        strict: Raise an error instead of logging a warning.
 
     Raises:
-        DataError: ``strict``, and something was trained on or that is not known.
+        DataError: ``strict``, and there is an overlap or the training data is not fully known.
     """
     infos = source.recordings
     subjects = {infos[i].subject_key: _subject(source, i) for i in indices}
@@ -190,7 +191,7 @@ def check_contamination(
         _LOG.info("%s", report.line())
     elif strict:
         raise DataError(
-            f"{report.line()} Judge on other recordings, or leave out --strict to go on with this "
+            f"{report.line()} Evaluate on other recordings, or omit --strict to continue with this "
             "warning in every report."
         )
     else:
@@ -204,7 +205,7 @@ def _subject(source: SignalSource, index: int) -> int:
 
 
 def hashes_of(source: SignalSource, index: int) -> Sequence[int]:
-    """Return the block hashes of a recording, reading it where the source does not know them."""
+    """Return the block hashes of a recording, reading it if the source has none stored."""
     if isinstance(source, HasBlockHashes):
         return source.block_hashes(index)
     info = source.recordings[index]

@@ -1,4 +1,4 @@
-"""Tables of embeddings as files: npz, parquet or array_record, each written whole or not at all."""
+"""Tables of embeddings as npz, parquet or array_record files, each written atomically."""
 
 import errno
 import json
@@ -23,18 +23,18 @@ from physio_mae_jax.data.json_types import show
 from physio_mae_jax.data.regular_file import user_path
 from physio_mae_jax.errors import ConfigError, DataError
 
-# What tfds calls the parts of a folder of array_record files.
+# tfds names of the data set and split in array_record file names.
 DATA_SET, PART = "features", "recordings"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 class Format(NamedTuple):
-    """How a table becomes a file and back.
+    """File format of a table.
 
     Attributes:
-        name: of the files, from number and count.
-        write: a table to a path.
-        read: columns back from a path.
+        name: Function (index, count) -> file name.
+        write: Function that writes a table to a path.
+        read: Function that reads the columns from a path.
     """
 
     name: Callable[[int, int], str]
@@ -50,7 +50,7 @@ def format_of(name: str) -> Format:
 
 
 def write_table(table: FeatureTable, path: Path, kind: Format) -> None:
-    """Write a table beside its place and rename it."""
+    """Write a table atomically: to a temporary file that is then renamed."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     try:
@@ -69,7 +69,7 @@ def _write_npz(table: FeatureTable, path: Path) -> None:
 def _read_npz(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
-            raise DataError("it is compressed, which the extraction does not do")
+            raise DataError("it is compressed, but the extraction writes uncompressed files")
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in archive.files if name != "about"}
 
@@ -86,17 +86,17 @@ def _write_parquet(table: FeatureTable, path: Path) -> None:
         else:
             columns[name] = pa.array(values.tolist(), pa.string())
     meta = {"physio_mae_jax": json.dumps(table.about())}
-    whole = pa.table(columns).replace_schema_metadata(meta)
-    pq.write_table(whole, path, write_page_checksum=True)
+    full = pa.table(columns).replace_schema_metadata(meta)
+    pq.write_table(full, path, write_page_checksum=True)
 
 
 def _read_parquet(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        # Before anything is unpacked: a small file can claim to hold very many rows.
+        # Before decompression: a small file can claim to hold very many rows.
         if file.metadata.num_rows > path.stat().st_size:
-            raise DataError(f"{file.metadata.num_rows} rows cannot be in so small a file")
+            raise DataError(f"{file.metadata.num_rows} rows do not fit into so small a file")
         found = file.read()
     return {name: np.asarray(found.column(name).to_pylist()) for name in found.column_names}
 
@@ -117,16 +117,16 @@ def _write_array_record(table: FeatureTable, path: Path) -> None:
         finally:
             writer.close()
     except RuntimeError as error:
-        # What the writer raises where the disk is full or gone.
-        told = [number for number in _DISK_ERRORS if os.strerror(number) in str(error)]
-        number = told[0] if told else errno.EIO
+        # Raised by the writer if the disk is full or gone.
+        matching = [number for number in _DISK_ERRORS if os.strerror(number) in str(error)]
+        number = matching[0] if matching else errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def _read_array_record(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]:
     from array_record.python import array_record_module
 
-    # Not from the folder: tfds would import whatever module a features.json names.
+    # Not read from the folder: tfds would import any module that features.json names.
     spec = _tfds_features(index.empty_table())
     reader = array_record_module.ArrayRecordReader(str(path))
     try:
@@ -141,12 +141,12 @@ def _read_array_record(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]
 
 
 def describe_for_tfds(folder: Path, table: FeatureTable, shard_lengths: Sequence[int]) -> None:
-    """Write what lets ``tfds.builder_from_directory`` open a folder of array_record files.
+    """Write the metadata with which ``tfds.builder_from_directory`` opens array_record files.
 
     Args:
-        folder: of the files.
-        table: any of them.
-        shard_lengths: rows of each file, in their order.
+        folder: Folder of the files.
+        table: Any of the tables, as they share their columns.
+        shard_lengths: Number of rows of each file, in file order.
     """
     import tensorflow_datasets as tfds
 
@@ -185,13 +185,13 @@ def read_features(folder: str | Path) -> FeatureTable:
     """Read all tables of an extraction (``configs/features.py``) as one.
 
     Raises:
-        DataError: it is not finished, or a file is broken or was changed.
+        DataError: the extraction is not finished, or a file is broken or was changed.
     """
-    place = user_path(folder)
-    index = read_index(place)
-    tables = [_read_shard(place, shard, index) for shard in index.shards if shard.num_rows]
+    path = user_path(folder)
+    index = read_index(path)
+    tables = [_read_shard(path, shard, index) for shard in index.shards if shard.num_rows]
     if not tables:
-        raise DataError(f"{place} holds no embeddings: every recording was rejected.")
+        raise DataError(f"{path} holds no embeddings: every recording was rejected.")
     return FeatureTable.joined(tables)
 
 
@@ -200,17 +200,17 @@ def _read_shard(folder: Path, shard: FeatureShard, index: FeatureIndex) -> Featu
     found = file_sha256(path)
     if found != shard.sha256:
         raise DataError(
-            f"{path} is damaged or of another extraction: its SHA-256 is {found[:16]}…, "
-            f"{shard.sha256[:16]}… is in {INDEX_FILE}; {WAY_OUT}"
+            f"{path} is damaged or of another extraction: its SHA-256 is {found[:16]}…, but "
+            f"{INDEX_FILE} has {shard.sha256[:16]}…; {WAY_OUT}"
         )
     try:
         columns = format_of(index.format).read(path, index)
         wanted = {name: values.shape[1:] for name, values in index.empty_table().columns().items()}
         shapes = {name: values.shape for name, values in columns.items()}
         if shapes != {name: (shard.num_rows, *rest) for name, rest in wanted.items()}:
-            raise DataError(f"its columns are {show(shapes)}, which {INDEX_FILE} does not say")
+            raise DataError(f"its columns {show(shapes)} do not match {INDEX_FILE}")
         return FeatureTable.of(columns, vars(index.about))
-    except Exception as error:  # of numpy, zipfile, pyarrow, array_record: a dozen kinds
+    except Exception as error:  # numpy, zipfile, pyarrow and array_record raise many kinds
         raise DataError(
             f"{path} is broken ({type(error).__name__}: {str(error)[:200]}); remove it and run the "
             "extraction again."

@@ -1,7 +1,7 @@
-"""The index of a folder of tables of embeddings: what its files hold together.
+"""The index of a folder of embedding tables, which describes all of its files.
 
-It has hashes of itself (``data.sealed_json``) and of every file, so a change or a copy cut short is
-found when the tables are read.
+It has hashes of itself (``data.sealed_json``) and of every file, so a changed or truncated copy is
+detected when the tables are read.
 """
 
 import dataclasses
@@ -19,20 +19,18 @@ from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 
 INDEX_FILE = "index.json"
-WAY_OUT = (
-    "copy the folder again, or run the extraction of features again, which goes on where it was."
-)
+WAY_OUT = "copy the folder again, or rerun the feature extraction, which resumes where it stopped."
 _Count = Annotated[int, Between(0)]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureShard:
-    """A file of a folder of tables.
+    """One file of a folder of tables.
 
     Attributes:
-        file: its name; there is none where no recording could be encoded.
-        num_rows: of its table.
-        sha256: of the file; '' where there is none.
+        file: File name; the file does not exist if no recording could be encoded.
+        num_rows: Number of rows of its table.
+        sha256: SHA-256 of the file; '' if there is none.
     """
 
     file: str
@@ -45,7 +43,7 @@ class FeatureShard:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class About:
-    """What is the same for all rows: classes of each task, and the contract of the encoder."""
+    """Metadata shared by all rows: classes of each task, and the encoder's contract."""
 
     classes: Mapping[str, Sequence[str]]
     contract: Mapping[str, Any]
@@ -53,18 +51,18 @@ class About:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureIndex:
-    """What the tables of a folder hold together.
+    """Description of all tables of a folder.
 
     Attributes:
-        format: of the files, one of ``feature_files.FORMATS``.
-        about: of ``FeatureTable.about``.
-        embedding_size: D.
-        encoder: 'origin' and 'fingerprint'.
-        settings: of the extraction.
-        data: content hashes of prepared data sets, by name.
-        num_rows: of all tables.
-        shards: in the order of their recordings.
-        rejected: recording -> why it has no row.
+        format: File format, one of ``feature_files.FORMATS``.
+        about: Shared metadata, see ``FeatureTable.about``.
+        embedding_size: Embedding dimension D.
+        encoder: 'origin' and 'fingerprint' of the encoder.
+        settings: Settings of the extraction.
+        data: Prepared data set -> content hash.
+        num_rows: Total number of rows.
+        shards: Files in the order of their recordings.
+        rejected: Recording -> reason why it has no row.
     """
 
     format: str
@@ -80,10 +78,10 @@ class FeatureIndex:
     def __post_init__(self) -> None:
         held = sum(shard.num_rows for shard in self.shards)
         if held != self.num_rows:
-            raise DataError(f"num_rows is {self.num_rows}, its shards have {held}")
+            raise DataError(f"num_rows is {self.num_rows}, but its shards have {held}")
 
     def empty_table(self) -> FeatureTable:
-        """Return a table of no rows with the columns of all tables."""
+        """Return a table with the columns of all tables and no rows."""
         sizes = {f"{LABEL}{task}": len(names) for task, names in self.about.classes.items()}
         return FeatureTable.of(
             {
@@ -99,13 +97,13 @@ def read_index(folder: Path) -> FeatureIndex:
     """Read the index of a folder of tables.
 
     Raises:
-        DataError: there is none, or it is broken or was changed.
+        DataError: the index is missing, broken or was changed.
     """
     path = folder / INDEX_FILE
     return typed(FeatureIndex, read_sealed(path, WAY_OUT), str(path), WAY_OUT)
 
 
 def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file; a DataError where it cannot be read."""
+    """Return the SHA-256 of a file; raises a DataError if it cannot be read."""
     with open_regular(path, WAY_OUT) as file:
         return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()

@@ -14,14 +14,14 @@ LABEL = "label_"
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class FeatureTable:
-    """Embeddings of recordings, and what is known of these.
+    """Embeddings of recordings with their metadata.
 
     Attributes:
-        embedding: [n, D] float32.
-        record_id, subject_id, data_set, split: [n] texts; split is '' where nothing is divided.
-        labels: task -> [n, K] int8, 1 where a class holds, -1 where it is not known.
-        classes: task -> names [K].
-        contract: of the encoder and its input.
+        embedding: [n, D] float32 embeddings.
+        record_id, subject_id, data_set, split: [n] texts; split is '' if the data was not split.
+        labels: Task -> [n, K] int8, 1 for classes that apply, -1 for unknown labels.
+        classes: Task -> class names [K].
+        contract: Contract of the encoder and its input.
     """
 
     embedding: np.ndarray
@@ -56,7 +56,7 @@ class FeatureTable:
 
     @classmethod
     def joined(cls, tables: Sequence["FeatureTable"]) -> "FeatureTable":
-        """Put tables of the same columns one after the other.
+        """Concatenate tables with the same columns.
 
         Raises:
             DataError: their columns or classes differ.
@@ -66,11 +66,11 @@ class FeatureTable:
             if list(part) != list(parts[0]) or dict(table.classes) != dict(tables[0].classes):
                 raise DataError(
                     f"shards hold different columns ({', '.join(part)}; {', '.join(parts[0])}) or "
-                    "classes; they are of several runs. Extract the features again."
+                    "classes; they come from several runs. Extract the features again."
                 )
         together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
         return cls.of(together, tables[0].about())
 
     def about(self) -> dict[str, Any]:
-        """Return what is the same for all rows."""
+        """Return the metadata shared by all rows."""
         return {"classes": dict(self.classes), "contract": dict(self.contract)}

@@ -1,10 +1,10 @@
-"""Hashes of subjects and of what was recorded, by which training data is recognised later.
+"""Hashes of subjects and samples, by which training data is recognised later.
 
-A subject's hash says who; block hashes say what: each channel is cut into blocks of ten seconds
-from its first sample, and the samples of each are hashed as they are. So a recording is recognised
-under another name, in another file, with other channels beside it or for another supposed subject,
-as long as its samples and their start are the same. A copy that was resampled, filtered, rescaled
-or cut elsewhere is recognised by its subject only.
+Subject hashes identify subjects. Block hashes identify samples: each channel is cut into blocks of
+ten seconds from its first sample, and the unmodified samples of each block are hashed. So a
+recording is recognised under another name, in another file, with other channels or for another
+subject id, if its samples and their start are the same. A copy that was resampled, filtered,
+rescaled or cut elsewhere is recognised by its subject only.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ _BYTES = 8
 
 
 def subject_hash(data_set: str, subject_id: str) -> int:
-    """Hash a person's id within the data set that gave it."""
+    """Hash a subject id within its data set."""
     return _hash(f"{data_set}\0{subject_id}".encode())
 
 
@@ -24,12 +24,12 @@ def block_hashes(signal: np.ndarray, sampling_rate_hz: float) -> list[int]:
     """Hash each block of each channel.
 
     Args:
-        signal: [M, n] float32. Of a recording shorter than a block the whole is one.
-        sampling_rate_hz: samples a second.
+        signal: [M, n] float32; a recording shorter than a block is one block.
+        sampling_rate_hz: Sampling rate in Hz.
 
     Returns:
-        At most M · max(1, n // block) hashes, channel by channel; blocks that are constant or
-        hold samples that are not finite are left out, for they would equal those of others.
+        At most M · max(1, n // block) hashes, channel by channel; constant blocks and
+        blocks with non-finite samples are skipped, as they would match unrelated recordings.
     """
     length = min(signal.shape[1], round(BLOCK_SECONDS * sampling_rate_hz))
     if length < 2:
@@ -44,12 +44,12 @@ def block_hashes(signal: np.ndarray, sampling_rate_hz: float) -> list[int]:
 
 
 def identity_hash(description: str) -> int:
-    """Hash the description of a recording that is made rather than recorded."""
+    """Hash the description of a simulated recording."""
     return _hash(description.encode())
 
 
 def text_hash(text: str) -> str:
-    """Return a short hash of a text, for files that name other files."""
+    """Return a short hash of a text, for file names and references."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

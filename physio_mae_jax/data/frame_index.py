@@ -1,4 +1,4 @@
-"""What the index of a frame says of time, held against the rate that its rows are said to have."""
+"""Check of the times in a frame's index against the given sampling rate."""
 
 import datetime
 from typing import Any, NamedTuple
@@ -7,61 +7,61 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 
-_MOST_STEPS_OFF = 2.0  # of an index from an even one; coarsely printed times are one off
-_MOST_RATE_OFF = 0.02
-# Times in fewer digits than the rows are apart come several times over; others do not.
+_MAX_STEPS_OFF = 2.0  # deviation from even spacing; coarsely printed times are one step off
+_MAX_RATE_OFF = 0.02
+# Times printed with too few digits repeat; other times must not.
 _COARSE = 0.99
 _DAY_SECONDS = 86_400.0
 _WHOLE_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_WAY_OUT = "say frame.reset_index(drop=True) if it is no time"
+_WAY_OUT = "use frame.reset_index(drop=True) if it is not a time"
 
 
-class _Place(NamedTuple):
-    """Where rows are: ``values`` [n] from the first one on, in seconds, or of whole numbers."""
+class _RowTimes(NamedTuple):
+    """Row positions: ``values`` [n] relative to the first row, in seconds or whole numbers."""
 
     values: np.ndarray
     is_whole: bool
 
 
 def check_index(index: Any, rate_hz: float, name: str) -> str:
-    """Refuse an index that says the rows are not as far apart as they are taken to be.
+    """Reject an index whose row spacing contradicts the sampling rate.
 
-    Times of any kind are looked at: with and without a time zone, periods, durations, objects of
-    Python, text that reads as times; and numbers: whole ones may count rows, others are seconds.
+    All kinds of times are checked: with and without time zone, periods, durations, Python objects
+    and text; and numbers: whole numbers may count rows, others are seconds.
 
     Args:
-        index: of a pandas frame or series.
-        rate_hz: samples a second that the rows are said to have.
-        name: of the recording, for messages.
+        index: Index of a pandas frame or series.
+        rate_hz: Sampling rate of the rows in Hz.
+        name: Name of the recording, for messages.
 
     Returns:
-        Why the index was not checked; '' where it was.
+        The reason why the index was not checked; '' if it was.
 
     Raises:
-        DataError: rows are missing, out of order or there twice, or the rate is another one.
+        DataError: rows are missing, out of order or duplicated, or the rate differs.
     """
     if len(index) < 3:
         return ""
     if getattr(index, "nlevels", 1) > 1:
         return "the index of the frame has several levels, so it was not checked for gaps and rate"
-    place = _place_of(index)
-    if place is None:
+    rows = _row_times(index)
+    if rows is None:
         return (
-            f"the index of the frame is of {index.dtype} that does not read as times, so it was "
+            f"the index of the frame is of {index.dtype} that cannot be read as times, so it was "
             "not checked for gaps and rate"
         )
-    step = _check_order(place, index, rate_hz, name)
-    off = place.values - step * np.arange(len(place.values))
-    if not np.abs(off).max() <= _MOST_STEPS_OFF * abs(step):
-        row = int(np.argmax(np.abs(np.diff(place.values) - step)))
+    step = _check_order(rows, index, rate_hz, name)
+    off = rows.values - step * np.arange(len(rows.values))
+    if not np.abs(off).max() <= _MAX_STEPS_OFF * abs(step):
+        row = int(np.argmax(np.abs(np.diff(rows.values) - step)))
         raise DataError(
             f"{name}: the index of the frame goes from {index[row]} to {index[row + 1]}, but its "
-            "rows are taken for evenly spaced. Put missing rows back as NaN (frame.reindex), "
-            f"encode the pieces apart, or {_WAY_OUT}."
+            "rows must be evenly spaced. Insert missing rows as NaN (frame.reindex), "
+            f"encode the segments separately, or {_WAY_OUT}."
         )
-    if place.is_whole:
+    if rows.is_whole:
         return _check_whole(step, rate_hz)
-    if abs(step * rate_hz - 1) > _MOST_RATE_OFF:
+    if abs(step * rate_hz - 1) > _MAX_RATE_OFF:
         raise DataError(
             f"{name}: the index of the frame advances by {step:.6g} s a row, which is "
             f"{1 / step:.6g} samples a second, but sampling_rate_hz is {rate_hz:g}. Give that "
@@ -70,9 +70,9 @@ def check_index(index: Any, rate_hz: float, name: str) -> str:
     return ""
 
 
-def _check_order(place: _Place, index: Any, rate_hz: float, name: str) -> float:
-    """Refuse rows that are out of order or there twice; return the mean step."""
-    values = place.values
+def _check_order(rows: _RowTimes, index: Any, rate_hz: float, name: str) -> float:
+    """Reject rows that are out of order or duplicated; return the mean step."""
+    values = rows.values
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values)))
         raise DataError(
@@ -88,23 +88,23 @@ def _check_order(place: _Place, index: Any, rate_hz: float, name: str) -> float:
         )
     repeated = steps == 0
     if repeated.any():
-        least = steps[~repeated].min() if not repeated.all() else np.inf
-        if place.is_whole or repeated.all() or 1 / rate_hz > _COARSE * least:
+        smallest = steps[~repeated].min() if not repeated.all() else np.inf
+        if rows.is_whole or repeated.all() or 1 / rate_hz > _COARSE * smallest:
             row = int(np.argmax(repeated))
             raise DataError(
                 f"{name}: {index[row]} is twice in the index of the frame ({repeated.sum()} rows "
-                "repeat the one before). Drop what is there twice "
+                "repeat the one before). Drop duplicated rows "
                 f"(frame[~frame.index.duplicated()]), or {_WAY_OUT}."
             )
     return float(values[-1] / (len(values) - 1))
 
 
 def _check_whole(step: float, rate_hz: float) -> str:
-    """Say of whole numbers that do not count rows what they may be."""
+    """Check whole numbers that do not count rows against known time units."""
     if abs(step - 1) < 1e-9:
         return ""
     for seconds in _WHOLE_UNITS.values():
-        if abs(step * seconds * rate_hz - 1) <= _MOST_RATE_OFF:
+        if abs(step * seconds * rate_hz - 1) <= _MAX_RATE_OFF:
             return ""
     return (
         f"the index of the frame advances by {step:.6g} a row in no known unit, so the rate of "
@@ -112,8 +112,8 @@ def _check_whole(step: float, rate_hz: float) -> str:
     )
 
 
-def _place_of(index: Any) -> _Place | None:
-    """Return where the rows are by their index; None where it is nothing of time."""
+def _row_times(index: Any) -> _RowTimes | None:
+    """Return the row positions given by the index; None if it is not a time."""
     import pandas as pd
 
     if isinstance(index, pd.CategoricalIndex):
@@ -129,23 +129,23 @@ def _place_of(index: Any) -> _Place | None:
         return _of_times(pd.DatetimeIndex(index) if kind == "M" else pd.TimedeltaIndex(index))
     if kind in "iu" and not index.hasnans:
         values = index.to_numpy(dtype=np.dtype(f"{kind}8")).astype(np.int64)
-        return _Place((values - values[0]).astype(np.float64), True)
+        return _RowTimes((values - values[0]).astype(np.float64), True)
     if kind in "fiu":
         values = index.to_numpy(dtype=np.float64, na_value=np.nan)
-        return _Place(values - values[0], kind != "f")
+        return _RowTimes(values - values[0], kind != "f")
     return None if kind == "b" else _of_objects(index)
 
 
-def _of_times(times: Any) -> _Place:
+def _of_times(times: Any) -> _RowTimes:
     """Return seconds from the first of a DatetimeIndex or TimedeltaIndex; NaN for NaT."""
     if getattr(times, "tz", None) is not None:
         times = times.tz_convert("UTC").tz_localize(None)
     values = times.to_numpy()
-    return _Place((values - values[0]) / np.timedelta64(1, "s"), False)
+    return _RowTimes((values - values[0]) / np.timedelta64(1, "s"), False)
 
 
-def _of_objects(index: Any) -> _Place | None:
-    """Read objects of Python and text, where all of them are times, durations or numbers."""
+def _of_objects(index: Any) -> _RowTimes | None:
+    """Read Python objects and text if all of them are times, durations or numbers."""
     import pandas as pd
 
     first = index[0]
@@ -154,13 +154,13 @@ def _of_objects(index: Any) -> _Place | None:
     if isinstance(index[0], str):
         numbers = pd.to_numeric(pd.Series(index), errors="coerce").to_numpy(np.float64)
         if np.isfinite(numbers).all():
-            return _Place(numbers - numbers[0], bool((numbers == np.round(numbers)).all()))
+            return _RowTimes(numbers - numbers[0], bool((numbers == np.round(numbers)).all()))
     found = _parsed(index)
     return None if found is None or bool(found.hasnans) else _unwrapped(_of_times(found), index[0])
 
 
 def _parsed(index: Any) -> Any:
-    """Return a DatetimeIndex or TimedeltaIndex of objects or text; None where it is neither."""
+    """Parse objects or text as DatetimeIndex or TimedeltaIndex; None if neither fits."""
     import pandas as pd
     from pandas.tseries.api import guess_datetime_format
 
@@ -178,12 +178,12 @@ def _parsed(index: Any) -> Any:
         form = "ISO8601" if form.startswith("%Y-%m-%d") else form
         return pd.DatetimeIndex(pd.to_datetime(index, utc=True, errors="coerce", format=form))
     except (TypeError, ValueError, OverflowError):
-        return None  # objects of no kind that are times
+        return None  # objects that are not times
 
 
-def _unwrapped(place: _Place, first: Any) -> _Place:
-    """Let a clock without a date go on past midnight."""
+def _unwrapped(rows: _RowTimes, first: Any) -> _RowTimes:
+    """Continue a clock without date past midnight."""
     if not isinstance(first, str) or ":" not in first or "-" in first or "day" in first:
-        return place
-    past = np.cumsum(np.diff(place.values, prepend=place.values[0]) < -_DAY_SECONDS / 2)
-    return _Place(place.values + _DAY_SECONDS * past, False)
+        return rows
+    past = np.cumsum(np.diff(rows.values, prepend=rows.values[0]) < -_DAY_SECONDS / 2)
+    return _RowTimes(rows.values + _DAY_SECONDS * past, False)

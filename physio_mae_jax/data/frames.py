@@ -1,4 +1,4 @@
-"""Frames of pandas and tables like them: columns as arrays, and what an index says of time."""
+"""Columns of pandas, polars and pyarrow tables as arrays."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -10,7 +10,7 @@ from physio_mae_jax.errors import DataError
 
 @runtime_checkable
 class Frame(Protocol):
-    """A table such as ``pandas.DataFrame``: a column for each channel, a row for each sample."""
+    """A table such as ``pandas.DataFrame``: one column per channel, one row per sample."""
 
     columns: Any
 
@@ -23,9 +23,9 @@ class Columns(NamedTuple):
     """Columns of a frame.
 
     Attributes:
-        values: [M, n].
-        are_whole: all of them are integers.
-        num_missing: values that are NA.
+        values: [M, n] samples of the columns.
+        are_whole: Whether all columns are of integers.
+        num_missing: Number of NA values.
     """
 
     values: np.ndarray
@@ -34,13 +34,13 @@ class Columns(NamedTuple):
 
 
 def is_series(value: Any) -> bool:
-    """Say whether a value is one column with an index, such as ``pandas.Series``."""
+    """Return whether a value is one column with an index, such as ``pandas.Series``."""
     named = hasattr(value, "to_numpy") and hasattr(value, "index") and hasattr(value, "iloc")
     return named and getattr(value, "ndim", 0) == 1
 
 
 def as_frame(value: Any) -> Any:
-    """Return a table of pyarrow as a frame of pandas, and anything else as it is."""
+    """Convert a pyarrow table to a pandas frame; return other values unchanged."""
     if type(value).__module__.startswith("pyarrow") and hasattr(value, "to_pandas"):
         return value.to_pandas()
     return value
@@ -50,22 +50,22 @@ def column_names(frame: Frame, name: str) -> list[str]:
     """Return the names of all columns, as text.
 
     Raises:
-        DataError: it has no columns, or one without a name, or names of several levels.
+        DataError: the frame has no columns, a column without a name, or multi-level names.
     """
     if getattr(frame.columns, "nlevels", 1) > 1:
         raise DataError(
-            f"{name}: the columns of the frame have names of several levels; give them one each, "
-            "such as frame.columns = frame.columns.map('_'.join)."
+            f"{name}: the columns of the frame have multi-level names; make them single-level, "
+            "such as with frame.columns = frame.columns.map('_'.join)."
         )
     names = [
         column.decode("utf-8", "replace") if isinstance(column, bytes) else str(column)
         for column in frame.columns
     ]
     if not names:
-        raise DataError(f"{name}: the frame has no columns; each is a channel.")
-    for place, column in enumerate(frame.columns):
-        if names[place] in ("nan", "None", "<NA>", "NaT", "") and not isinstance(column, bytes):
-            raise DataError(f"{name}: column {place + 1} of the frame has no name; name it.")
+        raise DataError(f"{name}: the frame has no columns; it needs one per channel.")
+    for position, column in enumerate(frame.columns):
+        if names[position] in ("nan", "None", "<NA>", "NaT", "") and not isinstance(column, bytes):
+            raise DataError(f"{name}: column {position + 1} of the frame has no name; name it.")
     return names
 
 
@@ -73,17 +73,17 @@ def columns_of(frame: Frame, wanted: Sequence[int], name: str) -> Columns:
     """Read columns of numbers.
 
     Args:
-        frame: the table.
-        wanted: places of the columns.
-        name: of the recording, for messages.
+        frame: Table with one column per channel.
+        wanted: Positions of the columns to read.
+        name: Name of the recording, for messages.
 
     Raises:
-        DataError: a column holds anything but real numbers.
+        DataError: a column has values that are not real numbers.
     """
     table: Any = frame
     every = list(table.columns)
     if hasattr(table, "iloc"):
-        series = [table.iloc[:, place] for place in wanted]
+        series = [table.iloc[:, position] for position in wanted]
         plain = {column.dtype for column in series if isinstance(column.dtype, np.dtype)}
         if all(isinstance(column.dtype, np.dtype) for column in series) and all(
             dtype.kind in "fiu" for dtype in plain
@@ -91,10 +91,10 @@ def columns_of(frame: Frame, wanted: Sequence[int], name: str) -> Columns:
             values = table.iloc[:, list(wanted)].to_numpy().T
             return Columns(values, values.dtype.kind in "iu", 0)
     else:  # polars
-        series = [table[every[place]] for place in wanted]
+        series = [table[every[position]] for position in wanted]
     read = [
-        _column(column, f"{name}: column {str(every[place])!r}")
-        for column, place in zip(series, wanted, strict=True)
+        _column(column, f"{name}: column {str(every[position])!r}")
+        for column, position in zip(series, wanted, strict=True)
     ]
     return Columns(
         np.stack([values for values, _, _ in read]),
@@ -121,7 +121,7 @@ def _column(column: Any, what: str) -> tuple[np.ndarray, bool, int]:
     values = column.to_numpy() if not is_pandas else np.empty(0, object)
     if values.dtype.kind not in "fiu":
         raise DataError(
-            f"{what} is of {dtype}; a signal is real numbers, float or integer. Convert it, and "
-            "leave out columns that are no signal, such as times: name the others in channels."
+            f"{what} must be real numbers (float or integer); got {dtype}. Convert it, or exclude "
+            "columns that are not signals, such as times, by naming the others in channels."
         )
     return values, values.dtype.kind in "iu", 0

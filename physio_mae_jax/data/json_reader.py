@@ -1,9 +1,8 @@
-"""Reading JSON that may come from anyone, within bounds and with errors that name the file.
+"""Reading untrusted JSON, within bounds and with errors that name the file.
 
-Refused are: what is no ordinary file, more bytes or deeper nesting than any file of ours has, text
-that is not UTF-8, numbers that are not finite or of hundreds of digits, a key given twice (which
-of the two is meant?), and halves of characters. ``data.json_types`` then checks what the values
-are.
+Rejected are: anything but a regular file, more bytes or deeper nesting than files of this package
+have, text that is not UTF-8, numbers that are not finite or have hundreds of digits, duplicate
+keys, and unpaired surrogates. ``data.json_types`` then checks the values.
 """
 
 import hashlib
@@ -19,7 +18,7 @@ from physio_mae_jax.data.regular_file import open_regular, read_regular, unreada
 from physio_mae_jax.errors import DataError
 
 MAX_BYTES = 64 << 20
-# A line of a JSON Lines file: block hashes of a day of 12 channels have 2 MB.
+# A line of a JSON Lines file; the block hashes of a day of 12 channels take 2 MB.
 MAX_LINE_BYTES = 64 << 20
 MAX_DEPTH = 50
 _MAX_DIGITS = 100
@@ -31,12 +30,12 @@ def read_json(path: Path, way_out: str, max_bytes: int = MAX_BYTES) -> Any:
     """Read a JSON file.
 
     Args:
-        path: of the file.
-        way_out: a clause that ends every error, such as 'copy the folder again.'
-        max_bytes: largest size that is read.
+        path: Path of the file.
+        way_out: Clause that ends every error, such as 'copy the folder again.'
+        max_bytes: Maximum file size in bytes.
 
     Raises:
-        DataError: see the module's description.
+        DataError: the file is rejected, see the module's docstring.
     """
     return parse_json(read_regular(path, way_out, max_bytes), str(path), way_out)
 
@@ -44,14 +43,14 @@ def read_json(path: Path, way_out: str, max_bytes: int = MAX_BYTES) -> Any:
 def read_json_lines(
     path: Path, way_out: str, hashed: "hashlib._Hash | None" = None
 ) -> Iterator[tuple[str, Any]]:
-    """Yield each line of a JSON Lines file: what it is called in an error, and its content.
+    """Yield (name in errors, content) of each line of a JSON Lines file.
 
     Args:
-        path, way_out: as of ``read_json``.
-        hashed: is updated by every line.
+        path, way_out: As in ``read_json``.
+        hashed: Hash object that is updated with every line.
 
     Raises:
-        DataError: see the module's description; it names the line.
+        DataError: a line is rejected, see the module's docstring; the message names it.
     """
     with open_regular(path, way_out) as file:
         number = 0
@@ -75,12 +74,12 @@ def parse_json(content: bytes, where: str, way_out: str) -> Any:
     """Decode JSON.
 
     Args:
-        content: UTF-8, with or without a byte order mark.
-        where: what the JSON is called in an error.
-        way_out: as of ``read_json``.
+        content: UTF-8 bytes, with or without a byte order mark.
+        where: Name of the JSON in errors.
+        way_out: As in ``read_json``.
 
     Raises:
-        DataError: see the module's description.
+        DataError: the content is rejected, see the module's docstring.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -109,13 +108,13 @@ _CONTAINERS = frozenset((dict, list))
 
 
 def _is_deeper(value: Any, bound: int) -> bool:
-    """Say whether containers are nested deeper than a bound, without recursion."""
+    """Return whether containers are nested deeper than ``bound``, without recursion."""
     level = [value] if type(value) in _CONTAINERS else []
     for _ in range(bound):
         children = []
         for container in level:
             values = container.values() if type(container) is dict else container
-            # Long lists hold numbers mostly; their kinds are found without a loop in Python.
+            # Long lists hold mostly numbers; their types are collected without a loop in Python.
             if not _CONTAINERS.isdisjoint(map(type, values)):
                 children += [child for child in values if type(child) in _CONTAINERS]
         if not children:
@@ -141,19 +140,19 @@ def _finite(text: str) -> float:
 
 
 def _no_number(text: str) -> Any:
-    raise ValueError(f"{text} is no number of JSON")
+    raise ValueError(f"{text} is not a valid JSON number")
 
 
 def _short_integer(text: str) -> int:
     if len(text) >= _MAX_DIGITS:
-        raise ValueError(f"a number of {len(text)} digits")
+        raise ValueError(f"a number has {len(text)} digits")
     return int(text)
 
 
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_number
 )
-# The same where numbers may be long; a call for each integer would slow down lists of hashes.
+# For texts with long numbers only: a call per integer would slow down lists of hashes.
 _CAREFUL = json.JSONDecoder(
     object_pairs_hook=_unique,
     parse_float=_finite,

@@ -1,10 +1,10 @@
 """From decoded JSON to dataclasses: every value is checked against the type of its field.
 
-Types that are understood: str, bool, int, float, ``Any``, ``Literal``, ``X | Y``,
+Supported types: str, bool, int, float, ``Any``, ``Literal``, ``X | Y``,
 ``tuple[X, ...]``, ``tuple[X, Y]``, ``Sequence[X]``, ``Mapping[str, X]``, dataclasses and typed
-dictionaries of these, and ``Annotated[int, Between(0, 9)]``. A whole number passes for a float, no
-text for a number and no truth value for either. Floats are finite; integers have 64 bits unless a
-range is given.
+dictionaries of these, and ``Annotated[int, Between(0, 9)]``. An integer is accepted as a float, but
+neither text nor a boolean is accepted as a number. Floats must be finite; integers have 64 bits
+unless a range is given.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from physio_mae_jax.errors import DataError, UserError
 
 _T = TypeVar("_T")
 _Check = Callable[[Any], Any]
-_LONGEST_NAME = 100
+_MAX_NAME = 100
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,14 +37,14 @@ def typed(kind: type[_T], value: Any, where: str, way_out: str) -> _T:
     """Return a JSON value as an instance of a type.
 
     Args:
-        kind: a dataclass or any type of the module's description.
-        value: of ``json_reader.read_json``.
-        where: what the JSON is called in an error, such as the path of its file.
-        way_out: a clause that ends the error, such as 'copy the folder again.'
+        kind: Dataclass, or any type listed in the module's docstring.
+        value: Decoded JSON of ``json_reader.read_json``.
+        where: Name of the JSON in errors, such as the path of its file.
+        way_out: Clause that ends the error, such as 'copy the folder again.'
 
     Raises:
         DataError: a field is missing, unknown, of another type or out of range, or the dataclass
-            itself refuses the values; the message names the field.
+            itself rejects the values; the message names the field.
     """
     try:
         return cast(_T, _check_of(cast(Any, kind))(value))
@@ -53,16 +53,16 @@ def typed(kind: type[_T], value: Any, where: str, way_out: str) -> _T:
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Word a hint at the known names nearest to ``name``; empty where none is near."""
-    # Comparing takes the product of both lengths.
-    if len(name) > _LONGEST_NAME:
+    """Format a hint at the known names closest to ``name``; empty if there is none."""
+    # The time of a comparison is the product of both lengths.
+    if len(name) > _MAX_NAME:
         return ""
     near = difflib.get_close_matches(name, list(known), n=2)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
 
 
 def show(value: object) -> str:
-    """Word a value for a message, in 80 characters at most, however large it is."""
+    """Format a value of any size for a message, in at most 80 characters."""
     text = _REPR.repr(value)
     return text if len(text) <= 80 else text[:77] + "..."
 
@@ -72,7 +72,7 @@ _REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 
 
 class _MismatchError(Exception):
-    """A value that does not fit; the path to it grows on its way up."""
+    """A value of the wrong type or range; the path to it is built while the error propagates."""
 
     def __init__(self, problem: str) -> None:
         super().__init__(problem)
@@ -98,7 +98,7 @@ def _unfit(value: Any, wanted: str) -> _MismatchError:
 
 @functools.cache
 def _check_of(kind: Any) -> _Check:
-    """Return what checks a value against a type and converts it."""
+    """Return the function that checks a value against a type and converts it."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if kind in _SIMPLE:
         return _SIMPLE[kind]
@@ -133,7 +133,7 @@ def _dataclass(kind: type) -> _Check:
 
 
 def _object(make: Callable[..., Any], kinds: Mapping[str, Any], may_lack: Sequence[str]) -> _Check:
-    """Return what checks the fields of an object and makes something of them."""
+    """Return the function that checks the fields of an object and passes them to ``make``."""
     checks = {name: _check_of(kind) for name, kind in kinds.items()}
     needed = [name for name in kinds if name not in may_lack]
 
@@ -151,9 +151,9 @@ def _object(make: Callable[..., Any], kinds: Mapping[str, Any], may_lack: Sequen
         try:
             return make(**found)
         except UserError as error:
-            raise _MismatchError(f"is refused: {str(error).rstrip('.')}") from error
+            raise _MismatchError(f"is invalid: {str(error).rstrip('.')}") from error
         except (ValueError, TypeError, ArithmeticError) as error:
-            raise _MismatchError(f"is refused ({type(error).__name__}: {error})") from error
+            raise _MismatchError(f"is invalid ({type(error).__name__}: {error})") from error
 
     return check
 
@@ -178,7 +178,7 @@ def _number(kind: type, bounds: Between) -> _Check:
     if math.isfinite(bounds.low) and math.isfinite(bounds.high):
         wanted += f" from {bounds.low:g} to {bounds.high:g}"
     elif math.isfinite(bounds.low):
-        wanted += f" of {bounds.low:g} at least"
+        wanted += f" of at least {bounds.low:g}"
     low, high = _limits(kind, bounds)
     fits = (int,) if kind is int else (int, float)
 
@@ -203,7 +203,7 @@ def _any_of(checks: Sequence[_Check], value: Any) -> Any:
             return check(value)
         except _MismatchError as error:
             problems.append(error)
-    # That of the kind that came furthest says most.
+    # The problem of the alternative that matched deepest is the most specific.
     raise max(problems, key=lambda problem: len(problem.path))
 
 
@@ -229,7 +229,7 @@ def _several(container: type, kind: Any, value: Any) -> Any:
 
 
 def _all_fit(kind: Any, values: Sequence[Any]) -> bool:
-    """Say of texts and whole numbers that all are right, without a loop in Python."""
+    """Check lists of texts or integers as a whole, without a loop in Python."""
     found = set(map(type, values))
     if kind is str or not values:
         return found <= {str}

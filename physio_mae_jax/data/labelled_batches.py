@@ -1,4 +1,4 @@
-"""From labelled units to batches: drawn at random to train on, in order to judge."""
+"""Batches of labelled units: drawn at random for training, in order for evaluation."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,14 +6,14 @@ from typing import Any
 import grain
 import numpy as np
 
-from physio_mae_jax.data.pipeline import EndlessSlots, LoaderConfig, disturbed, stack
-from physio_mae_jax.data.read_ahead import read_ahead
-from physio_mae_jax.data.units import Units
+from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.pipeline import InfiniteShuffle, LoaderConfig, disturbed, stack
+from physio_mae_jax.data.prefetch import read_ahead
 from physio_mae_jax.data.windows import Example, WindowReader
 
 
 class _RandomUnitWindow(grain.transforms.RandomMap):
-    """Reads a window that shows a unit; every start that does is equally likely."""
+    """Reads a random window that shows a unit; all such starts are equally likely."""
 
     def __init__(self, reader: WindowReader, units: Units, config: LoaderConfig) -> None:
         self._reader = reader
@@ -38,18 +38,18 @@ def labelled_training_batches(
     """Yield batches of windows of units without end; the iterator's state can be checkpointed.
 
     Args:
-        reader: of the windows.
-        units: to train on.
-        config: size, seed and disturbances.
-        balanced: repeat the units of rarer classes until all classes come up alike (by the rarest
-            class of a unit where it has several).
+        reader: Reader of the windows.
+        units: Training units.
+        config: Batch size, seed and augmentation.
+        balanced: Whether to repeat units of rarer classes until all classes are about equally
+            frequent (by the rarest class of a unit with several).
 
     Yields:
         Entries of ``WindowReader.read`` and 'target' [K] float32, with a leading axis.
     """
     slots = np.repeat(np.arange(len(units)), repeats(units.targets) if balanced else 1)
     dataset = (
-        grain.MapDataset.source(EndlessSlots(slots, config.seed))
+        grain.MapDataset.source(InfiniteShuffle(slots, config.seed))
         .seed(config.seed)
         .random_map(_RandomUnitWindow(reader, units, config))
         .batch(config.local_batch_size, drop_remainder=True)
@@ -59,9 +59,9 @@ def labelled_training_batches(
 
 
 def repeats(targets: np.ndarray, most: int = 20) -> np.ndarray:
-    """Return how often each unit [U, K] is repeated so that the classes come up about alike.
+    """Return the repetitions [U] that make the classes of targets [U, K] about equally frequent.
 
-    A unit is repeated by the rarest of its classes, ``most`` times at most.
+    A unit is repeated according to its rarest class, at most ``most`` times.
     """
     count = (targets > 0).sum(axis=0)
     need = count.max() / np.maximum(count, 1)
@@ -69,21 +69,21 @@ def repeats(targets: np.ndarray, most: int = 20) -> np.ndarray:
     return np.clip(np.round(wanted), 1, most).astype(int)
 
 
-def judged_batches(
+def evaluation_batches(
     reader: WindowReader, units: Units, batch_size: int, num_threads: int
 ) -> Iterator[tuple[dict[str, np.ndarray], int]]:
-    """Read the windows that units are judged by, in order.
+    """Read the evaluation windows of units, in order.
 
     Yields:
-        Entries of ``WindowReader.read`` with a leading axis of ``batch_size``, the last batch being
-        filled up by copies; how many of them are no copies.
+        Entries of ``WindowReader.read`` with a leading axis of ``batch_size``, and the number of
+        actual windows; the rest of the last batch is filled with copies.
     """
-    places = list(zip(units.recording[units.window_unit], units.window_start, strict=True))
+    windows_of = list(zip(units.recording[units.window_unit], units.window_start, strict=True))
 
     def read(batch: Sequence[tuple[Any, Any]]) -> dict[str, np.ndarray]:
         windows = [reader.read(int(recording), int(start)) for recording, start in batch]
         return stack(windows + [windows[-1]] * (batch_size - len(windows)))
 
-    batches = [places[i : i + batch_size] for i in range(0, len(places), batch_size)]
+    batches = [windows_of[i : i + batch_size] for i in range(0, len(windows_of), batch_size)]
     for batch, entries in read_ahead(read, batches, num_threads):
         yield entries, len(batch)

@@ -8,21 +8,21 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.prepared import PreparedSource
-from physio_mae_jax.data.sets import JoinedSource
+from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.errors import ConfigError, DataError
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordingLabels:
-    """What a task says of some recordings.
+    """Labels of recordings for one task.
 
     Attributes:
-        task: its name.
-        classes: names [K].
-        exclusive: True where exactly one class holds.
+        task: Name of the task.
+        classes: Class names [K].
+        exclusive: True if exactly one class applies to each recording.
         values: [N, K] int8, 0 or 1.
-        known: [N] bool, False where the source has no answer; its values are all 0 then.
+        known: [N] bool, False for recordings without a label; their values are all 0.
     """
 
     task: str
@@ -32,13 +32,13 @@ class RecordingLabels:
     known: np.ndarray
 
 
-def recording_labels(source: JoinedSource, indices: Sequence[int], task: str) -> RecordingLabels:
+def recording_labels(source: ConcatSource, indices: Sequence[int], task: str) -> RecordingLabels:
     """Look up the labels of recordings.
 
     Args:
-        source: of prepared data sets.
-        indices: of the recordings.
-        task: of level 'recording', which every data set must have, with the same classes.
+        source: Joined prepared data sets.
+        indices: Recording indices in ``source``.
+        task: Task of level 'recording' that every data set has with the same classes.
 
     Raises:
         DataError: a data set is not prepared, lacks the task or has other classes.
@@ -46,15 +46,17 @@ def recording_labels(source: JoinedSource, indices: Sequence[int], task: str) ->
     found: dict[int, Mapping[str, Any]] = {}
     labels: list[Sequence[int] | None] = []
     for index in indices:
-        origin, place = source.origin(index)
+        origin, position = source.origin(index)
         description = found.setdefault(id(origin), task_of(origin, task))
         if description["level"] != "recording":
             raise DataError(f"task {task!r} labels {description['level']}s, not whole recordings.")
         assert isinstance(origin, PreparedSource)
-        labels.append(origin.records[place].labels.get(task))
+        labels.append(origin.records[position].labels.get(task))
     classes = {tuple(description["classes"]) for description in found.values()}
     if len(classes) != 1:
-        raise DataError(f"task {task!r} has other classes in each data set; judge them apart.")
+        raise DataError(
+            f"task {task!r} has different classes in the data sets; evaluate them separately."
+        )
     names = classes.pop()
     values = np.zeros((len(labels), len(names)), np.int8)
     exclusive = all(description["exclusive"] for description in found.values())
@@ -65,7 +67,7 @@ def recording_labels(source: JoinedSource, indices: Sequence[int], task: str) ->
         if exclusive and len(held) != 1:
             raise DataError(
                 f"recording {source.recordings[index].record_id!r} is of {len(held)} classes of "
-                f"task {task!r}, which exclude each other; mend its labels and prepare it again."
+                f"task {task!r}, which exclude each other; fix its labels and prepare it again."
             )
         row[list(held)] = 1
     return RecordingLabels(
@@ -78,14 +80,14 @@ def recording_labels(source: JoinedSource, indices: Sequence[int], task: str) ->
 
 
 def class_names(text: str | Sequence[str], known: Sequence[str]) -> list[str]:
-    """Read the names of classes that a setting chooses.
+    """Parse the class names of a setting.
 
     Args:
-        text: a list, or a text in which commas part the names, but for those in double quotes.
-        known: classes that there are; a text that is one of them is that one.
+        text: List of names, or comma-separated text; names with commas are in double quotes.
+        known: Existing class names; a text equal to one of them is that single name.
 
     Raises:
-        ConfigError: the text is not understood.
+        ConfigError: the text cannot be parsed.
     """
     if not isinstance(text, str):
         return [str(name).strip() for name in text]
@@ -99,14 +101,14 @@ def class_names(text: str | Sequence[str], known: Sequence[str]) -> list[str]:
 
 
 def check_classes(
-    labels: Sequence[int], classes: Sequence[str], task: str, source: JoinedSource, index: int
+    labels: Sequence[int], classes: Sequence[str], task: str, source: ConcatSource, index: int
 ) -> None:
-    """Raise a DataError where a label of a recording is the number of no class."""
+    """Raise a DataError if a label of a recording is not the number of a class."""
     for label in labels:
         if not 0 <= label < len(classes):
             raise DataError(
                 f"recording {source.recordings[index].record_id!r} has label {label} of task "
-                f"{task!r}, whose {len(classes)} classes are numbered from 0; mend its labels and "
+                f"{task!r}, whose {len(classes)} classes are numbered from 0; fix its labels and "
                 "prepare it again."
             )
 
@@ -115,12 +117,12 @@ def task_of(source: SignalSource, task: str) -> Mapping[str, Any]:
     """Return the description of a task: 'classes', 'level' and 'exclusive'.
 
     Raises:
-        DataError: the source is no prepared data set, or has no such task.
+        DataError: the source is not a prepared data set, or has no such task.
     """
     if not isinstance(source, PreparedSource):
         name = source.recordings[0].data_set or "the data"
         raise DataError(
             f"{name} has no labels, since it is not a prepared data set; prepare it with "
-            "python -m physio_mae_jax.prepare, a folder of your own with labels in its manifest."
+            "python -m physio_mae_jax.prepare; for your own folder put the labels in its manifest."
         )
     return source.contract.task(task)

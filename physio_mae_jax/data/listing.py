@@ -1,25 +1,25 @@
-"""Listing what cannot be used, all of it, in a message of bounded length."""
+"""Complete lists of unusable items in a message of bounded length."""
 
 from collections.abc import Iterable
 
 from physio_mae_jax.printable import Lines, printable
 
-_WORDED = 50
-_NAMED = 1000
-_LONGEST_LINE = 600
+_MAX_DETAILED = 50
+_MAX_NAMED = 1000
+_MAX_LINE = 600
 
 
 def list_problems(problems: Iterable[tuple[str, str]]) -> Lines:
-    """Word (name, problem) pairs on a line each; of very many the last by name only."""
+    """Format (name, problem) pairs, one per line; beyond a limit only names are listed."""
     pairs = list(problems)
-    lines = [f"  {_cut(printable(problem, None))}" for _, problem in pairs[:_WORDED]]
-    rest = [printable(name) for name, _ in pairs[_WORDED:]]
+    lines = [f"  {_cut(printable(problem, None))}" for _, problem in pairs[:_MAX_DETAILED]]
+    rest = [printable(name) for name, _ in pairs[_MAX_DETAILED:]]
     if rest:
-        more = ", ..." if len(rest) > _NAMED else ""
-        lines.append(f"  ... and {len(rest)} more: {', '.join(rest[:_NAMED])}{more}")
+        more = ", ..." if len(rest) > _MAX_NAMED else ""
+        lines.append(f"  ... and {len(rest)} more: {', '.join(rest[:_MAX_NAMED])}{more}")
     return Lines("\n".join(lines))
 
 
 def _cut(text: str) -> str:
-    """Shorten a problem where others stand beside it, so that none hides the rest."""
-    return text if len(text) <= _LONGEST_LINE else text[:_LONGEST_LINE] + "..."
+    """Shorten a problem so that a long one does not hide the others."""
+    return text if len(text) <= _MAX_LINE else text[:_MAX_LINE] + "..."

@@ -8,15 +8,15 @@ from typing import NamedTuple
 
 from physio_mae_jax.data import unclear
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner, common_units
-from physio_mae_jax.data.checks import check_recordings
-from physio_mae_jax.data.contract import InputContract, conversion_notes
+from physio_mae_jax.data.input_spec import InputSpec, conversion_notes
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sample_cache import SampleCache
-from physio_mae_jax.data.sets import JoinedSource, open_set, parse_set_names
+from physio_mae_jax.data.sets import ConcatSource, open_set, parse_set_names
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import PARTS, Split, make_split
 from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
+from physio_mae_jax.data.validation import check_recordings
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.printable import Lines
@@ -28,26 +28,26 @@ _LOG = logging.getLogger(__name__)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DataConfig:
-    """Where recordings come from and which are used.
+    """Which recordings are used, and how they are split and loaded.
 
     Attributes:
-        sets: names of data sets, see ``data.sets``.
-        root: the folder of prepared data sets.
-        path, manifest: of the data set 'folder'.
-        raw_manifests: manifests of sets that may lie unprepared under ``root``.
-        channels: a policy ('12_lead', 'ecg_ppg', 'ppg_only', 'ecg_only', 'default_5ch'), names
-            separated by commas, or '' for whatever each recording has.
-        missing_channels: a recording without a named channel is an 'error', or gets a 'mask'.
-        on_invalid: an unusable recording is an 'error', or is left out ('skip') and reported.
-        band_hz: (low, high) of a band-pass before normalising; (0, 0) for none.
-        split: rule or file by which subjects are divided, see ``data.splits``.
-        split_seed: of what the rule draws.
-        max_held_out_windows: windows evaluated on in training, at most.
-        num_threads: that read ahead.
-        tempo_range: see ``data.pipeline.LoaderConfig``.
-        augment: disturbances in training.
-        cohort: of the data set 'synthetic'.
-        cache_mib: decoded samples of prepared sets kept in memory by each process, at most.
+        sets: Names of data sets, see ``data.sets``.
+        root: Folder of prepared data sets.
+        path, manifest: Folder and manifest of the data set 'folder'.
+        raw_manifests: Data set name -> manifest, for sets read unprepared under ``root``.
+        channels: Preset ('12_lead', 'ecg_ppg', 'ppg_only', 'ecg_only', 'default_5ch'),
+            comma-separated names, or '' for all channels of each recording.
+        missing_channels: 'error' rejects recordings that lack a named channel; 'mask' masks it.
+        on_invalid: 'error' raises for an unusable recording; 'skip' excludes and reports it.
+        band_hz: (low, high) in Hz of the band-pass before normalisation; (0, 0) for none.
+        split: Rule or file that divides the subjects, see ``data.splits``.
+        split_seed: Seed of the random draws of the rule.
+        max_validation_windows: Maximum number of validation windows during training.
+        num_threads: Number of threads that read ahead.
+        speed_perturbation: (slowest, fastest), see ``data.pipeline.LoaderConfig``.
+        augment: Augmentation of training windows.
+        cohort: Settings of the data set 'synthetic'.
+        cache_mib: Memory limit in MiB for decoded samples of prepared sets, per process.
     """
 
     sets: str
@@ -61,12 +61,12 @@ class DataConfig:
     band_hz: tuple[float, float]
     split: str
     split_seed: int
-    max_held_out_windows: int
+    max_validation_windows: int
     num_threads: int
-    tempo_range: tuple[float, float]
+    speed_perturbation: tuple[float, float]
     augment: AugmentConfig
     cohort: CohortConfig
-    cache_mib: int = 1024  # runs of before this setting have none
+    cache_mib: int = 1024  # default for runs older than this setting
 
     def __post_init__(self) -> None:
         check_fields(self, "data")
@@ -80,41 +80,41 @@ class DataConfig:
         return tuple(name.name for name in parse_set_names(self.sets))
 
 
-class OpenedData(NamedTuple):
-    """Readable recordings, the indices of each part, and what the model is given of them.
+class DatasetBundle(NamedTuple):
+    """Readable recordings, the indices of each part, and the model's input contract.
 
     Attributes:
-        source: of all usable recordings.
-        reader: of their windows.
-        parts: indices of the recordings of 'train', 'validation' and 'test'.
-        split: which subjects are where.
-        contract: of the windows.
-        set_weights: how often each data set comes up in training; empty for as it is.
-        content_hashes: of each prepared data set.
+        source: Source of all usable recordings.
+        reader: Reader of their windows.
+        parts: Recording indices of 'train', 'validation' and 'test'.
+        split: Subjects of each part.
+        contract: Input contract of the windows.
+        set_weights: Data set -> sampling weight in training; empty for proportional sampling.
+        content_hashes: Prepared data set -> content hash.
     """
 
-    source: JoinedSource
+    source: ConcatSource
     reader: WindowReader
     parts: dict[str, list[int]]
     split: Split
-    contract: InputContract
+    contract: InputSpec
     set_weights: dict[str, float]
     content_hashes: dict[str, str]
 
 
 def open_data(
     data: DataConfig, sampling_rate_hz: float, num_samples: int, *, progress: bool
-) -> OpenedData:
+) -> DatasetBundle:
     """Open all data sets, check their recordings, and divide them by subject.
 
     Args:
-        data: which.
-        sampling_rate_hz, num_samples: of the model's windows.
-        progress: show bars on stderr, if that is a terminal.
+        data: Data settings.
+        sampling_rate_hz, num_samples: Rate in Hz and length in samples of the model's windows.
+        progress: Whether to show progress bars on stderr, if that is a terminal.
 
     Raises:
-        UserError: a data set is missing or damaged, a recording cannot be used and that is an
-            error, or no split can be made.
+        UserError: a data set is missing or damaged, a recording is unusable under
+            ``on_invalid='error'``, or the split cannot be made.
     """
     planner, cache = ChannelPlanner(data.channels), SampleCache(data.cache_mib * 2**20)
     seconds = num_samples / sampling_rate_hz
@@ -123,7 +123,7 @@ def open_data(
         source = _open(item.name, data, cache)
         usable, report = check_recordings(
             source,
-            min_seconds=seconds * data.tempo_range[1],
+            min_seconds=seconds * data.speed_perturbation[1],
             planner=planner,
             missing_channels=data.missing_channels,
             on_invalid=data.on_invalid,
@@ -135,7 +135,7 @@ def open_data(
         indices.append(usable)
         if item.weight is not None:
             weights[source.recordings[0].data_set] = item.weight
-    joined = JoinedSource(sources, indices)
+    joined = ConcatSource(sources, indices)
     units = common_units(joined.recordings)
     planner = ChannelPlanner(data.channels, units)
     plans = [planner.plan(info) for info in joined.recordings]
@@ -154,15 +154,15 @@ def open_data(
     split = make_split(joined.recordings, every, data.split, data.split_seed)
     parts = split.divide(joined.recordings, every)
     channels = tuple(dict.fromkeys(name for plan in plans for name in plan.channels))
-    contract = InputContract.of(window, channels, _filters(sources))
-    _say_parts(parts, channels, split)
-    return OpenedData(
+    contract = InputSpec.of(window, channels, _filters(sources))
+    _log_splits(parts, channels, split)
+    return DatasetBundle(
         joined, WindowReader(joined, window), parts, split, contract, weights, _hashes(sources)
     )
 
 
-def _warn_of_prepared(joined: JoinedSource, plans: Sequence[ChannelPlan]) -> None:
-    """Say what is unclear of the wanted channels of prepared sets; folders say it when opened."""
+def _warn_of_prepared(joined: ConcatSource, plans: Sequence[ChannelPlan]) -> None:
+    """Warn of unclear channels of prepared sets; folders are checked when opened."""
     rows: dict[str, list[tuple[str, Sequence[str], Sequence[str]]]] = {}
     for index, (info, plan) in enumerate(zip(joined.recordings, plans, strict=True)):
         if isinstance(joined.origin(index)[0], PreparedSource):
@@ -175,12 +175,12 @@ def _warn_of_prepared(joined: JoinedSource, plans: Sequence[ChannelPlan]) -> Non
         warn_of_units(data_set, recordings)
 
 
-def refuse_channels_alike(opened: OpenedData, num_names: int) -> None:
-    """Refuse recordings of which two channels or more are the same to a model, see ``unclear``.
+def refuse_channels_alike(opened: DatasetBundle, num_names: int) -> None:
+    """Reject recordings with channels that a model cannot distinguish, see ``unclear``.
 
     Args:
-        opened: what the model is given.
-        num_names: of channels that it has vectors for.
+        opened: Opened data that the model is given.
+        num_names: Number of channel names that the model has vectors for.
     """
     every = range(len(opened.source.recordings))
     plans = {id(plan): (index, plan) for index in every if (plan := opened.reader.plan(index))}
@@ -208,7 +208,7 @@ def _open(name: str, data: DataConfig, cache: SampleCache) -> SignalSource:
 
 
 def _filters(sources: Sequence[SignalSource]) -> dict[str, str]:
-    """Return what is known of how each data set was filtered before it came here."""
+    """Return how each data set was filtered at its source, as far as known."""
     found = {}
     for source in sources:
         name = source.recordings[0].data_set
@@ -225,7 +225,7 @@ def _hashes(sources: Sequence[SignalSource]) -> dict[str, str]:
     }
 
 
-def _say_parts(parts: Mapping[str, Sequence[int]], channels: Sequence[str], split: Split) -> None:
+def _log_splits(parts: Mapping[str, Sequence[int]], channels: Sequence[str], split: Split) -> None:
     sizes = ", ".join(
         f"{part} {len(parts[part])} recordings of {len(split.parts[part])} subjects"
         for part in PARTS
@@ -234,11 +234,11 @@ def _say_parts(parts: Mapping[str, Sequence[int]], channels: Sequence[str], spli
     _LOG.info("split %s: %s; channels %s", split.hash, sizes, ", ".join(channels))
 
 
-def require_part(opened: OpenedData, part: str, data: DataConfig) -> list[int]:
+def require_split(opened: DatasetBundle, part: str, data: DataConfig) -> list[int]:
     """Return the recordings of a part.
 
     Raises:
-        ConfigError: the split leaves it empty.
+        ConfigError: the part is empty.
     """
     if not opened.parts[part]:
         raise ConfigError(

@@ -1,11 +1,10 @@
-"""An interpreter of pickles that may come from anyone, for the few opcodes that hold data.
+"""An interpreter of untrusted pickles, for the opcodes that describe data.
 
-Python's own unpickler does whatever a pickle says: it imports, calls, hashes, writes attributes
-and allocates. Here a pickle makes lists, dictionaries, tuples, texts and numbers, and may name only
-what the caller knows; each name stands for a function of the caller. Nothing is imported and no
-attribute is set. What is made is bounded by the size of the file: lengths are compared with what is
-left of it, keys are texts, numbers or flat tuples of these, and the result is a tree of containers
-(``data.pickle_values``).
+Python's own unpickler executes a pickle: it imports, calls, hashes, sets attributes and allocates.
+Here a pickle creates lists, dictionaries, tuples, texts and numbers, and may use only names that
+the caller provides; each name maps to a function of the caller. Nothing is imported and no
+attribute is set. Memory is bounded by the file size: lengths are compared with it, keys are texts,
+numbers or flat tuples of these, and the result is a tree of containers (``data.pickle_values``).
 """
 
 import struct
@@ -43,13 +42,13 @@ class PickleReader:
         known: Mapping[tuple[str, str], Callable[..., Any] | StandIn],
         persistent: Callable[[Any], Any] | None = None,
     ) -> None:
-        """Make a reader.
+        """Create a reader.
 
         Args:
-            file: at its start; it can seek.
-            size: of the file in bytes.
-            known: what each (module, name) stands for: a function to be called, or a value.
-            persistent: what is called for a reference to something outside the pickle.
+            file: Seekable file, positioned at its start.
+            size: File size in bytes.
+            known: (module, name) -> function to be called, or a value.
+            persistent: Function called for references to data outside the pickle.
         """
         self._file = file
         self._size = size
@@ -64,9 +63,9 @@ class PickleReader:
         """Return the content: a tree of dictionaries, lists, tuples and leaves.
 
         Raises:
-            UnknownNameError: it names what is not known.
-            PickleError: it is broken or beyond the bounds.
-            Exception: of what is called.
+            UnknownNameError: the pickle uses a name that is not in ``known``.
+            PickleError: the pickle is broken or exceeds the limits.
+            Exception: raised by a called function.
         """
         for _ in range(MAX_OPERATIONS):
             code = self._take(1)
@@ -74,7 +73,7 @@ class PickleReader:
                 return tree(self._pop(), self._size)
             action = _ACTIONS.get(code)
             if action is None:
-                raise PickleError(f"operation {code!r} is not known here")
+                raise PickleError(f"operation {code!r} is not supported")
             action(self)
         raise PickleError(f"more than {MAX_OPERATIONS:,} operations")
 
@@ -83,13 +82,13 @@ class PickleReader:
     def _take(self, count: int) -> bytes:
         content = self._file.read(count) if 0 <= count <= self._size else b""
         if len(content) != count or count < 0:
-            raise PickleError("the file ends within it")
+            raise PickleError("it is truncated")
         return content
 
-    def _line(self, most: int) -> bytes:
-        line = self._file.readline(most + 1)
+    def _line(self, max_bytes: int) -> bytes:
+        line = self._file.readline(max_bytes + 1)
         if not line.endswith(b"\n"):
-            raise PickleError(f"a line of more than {most} bytes, or the file ends within it")
+            raise PickleError(f"a line has more than {max_bytes} bytes or is truncated")
         return line[:-1]
 
     def _number(self, layout: str) -> Any:
@@ -156,25 +155,25 @@ class PickleReader:
     def _set_items(self, values: list[Any]) -> None:
         target = self._top()
         if not isinstance(target, dict) or len(values) % 2:
-            raise PickleError("it sets items of what is no dictionary")
+            raise PickleError("it sets items of a value that is not a dictionary")
         for key, value in zip(values[::2], values[1::2], strict=True):
             target[checked_key(key)] = value
 
     def _append(self, values: list[Any]) -> None:
         target = self._top()
         if not isinstance(target, list):
-            raise PickleError("it appends to what is no list")
+            raise PickleError("it appends to a value that is not a list")
         target.extend(values)
 
     def _add(self, values: list[Any]) -> None:
         target = self._top()
         if not isinstance(target, set):
-            raise PickleError("it adds to what is no set")
+            raise PickleError("it adds to a value that is not a set")
         target.update(map(checked_key, values))
 
     def _named(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
-            raise PickleError("a name is no text")
+            raise PickleError("a name is not a text")
         known = self._known.get((module, name))
         if known is None:
             raise UnknownNameError(f"{show(module)[1:-1]}.{show(name)[1:-1]}")
@@ -191,13 +190,13 @@ class PickleReader:
     def _call(self) -> None:
         arguments, function = self._pop(), self._pop()
         if type(function) is not Function or not isinstance(arguments, tuple):
-            raise PickleError("it calls what is no function")
+            raise PickleError("it calls a value that is not a function")
         self._push_container(function.call(*arguments))
 
     def _build(self) -> None:
         state, target = self._pop(), self._top()
         if not isinstance(target, StandIn):
-            raise PickleError(f"it gives a state to {type(target).__name__}, which has none")
+            raise PickleError(f"it sets the state of {type(target).__name__}, which has none")
         target.build(state)
 
     def _refer(self, reference: Any) -> None:
@@ -209,11 +208,11 @@ class PickleReader:
 def _check_protocol(reader: PickleReader) -> None:
     version = reader._number("<B")
     if version > 5:
-        raise PickleError(f"protocol {version} is not known here")
+        raise PickleError(f"protocol {version} is not supported; the highest is 5")
 
 
 def _skip_frame(reader: PickleReader) -> None:
-    reader._number("<Q")  # how far to read ahead
+    reader._number("<Q")  # frame length
 
 
 _Action = Callable[[PickleReader], None]
@@ -250,7 +249,7 @@ def _texts() -> dict[bytes, _Action]:
 _ACTIONS: dict[bytes, _Action] = {
     **_numbers(),
     **_texts(),
-    # Constants, and numbers and texts on lines of their own.
+    # Constants, and numbers and texts on separate lines.
     b"N": lambda r: r._push(None),
     b"\x88": lambda r: r._push(True),
     b"\x89": lambda r: r._push(False),
@@ -290,14 +289,14 @@ _ACTIONS: dict[bytes, _Action] = {
     b"0": lambda r: r._discard(),
     b"1": lambda r: r._pop_marked().clear(),
     b"2": lambda r: r._push(r._top()),
-    # Names, calls of what stands for them, states, and references to outside.
+    # Names, calls, states, and external references.
     b"c": lambda r: r._named_on_lines(),
     b"\x93": lambda r: r._named_on_stack(),
     b"R": lambda r: r._call(),
     b"b": lambda r: r._build(),
     b"P": lambda r: r._refer(latin1_text(r._line(_MAX_LINE))),
     b"Q": lambda r: r._refer(r._pop()),
-    # What says nothing of the content.
+    # Opcodes without content.
     b"\x80": _check_protocol,
     b"\x95": _skip_frame,
 }

@@ -1,4 +1,4 @@
-"""What pickles hold: texts and numbers decoded, keys checked, containers copied into a tree."""
+"""Values of pickles: texts and numbers decoded, keys checked, containers copied into a tree."""
 
 import codecs
 import warnings
@@ -8,27 +8,27 @@ from typing import Any, NamedTuple, cast
 from physio_mae_jax.errors import DataError
 
 MAX_DEPTH = 50
-_MOST_VALUES = 5_000_000
+_MAX_VALUES = 5_000_000
 _SCALARS = (str, bytes, bool, int, float, type(None))
 
 
 class PickleError(ValueError):
-    """A pickle that is broken, or does what data does not need."""
+    """A pickle that is broken, or uses operations that data does not need."""
 
 
 class UnknownNameError(DataError):
-    """A pickle that names what is not known here, such as a function to be called."""
+    """A pickle that uses an unknown name, such as that of a function to be called."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"names {name}, which is not known here; nothing of the file was run")
+        super().__init__(f"names {name}, which is not allowed; nothing of the file was run")
 
 
 class Function(NamedTuple):
-    """What stands for a name of a pickle.
+    """Replacement of a named function in a pickle.
 
     Attributes:
-        name: as the pickle has it.
-        call: is given what the pickle gives.
+        name: Name as given in the pickle.
+        call: Function that receives the arguments of the pickle.
     """
 
     name: str
@@ -36,43 +36,43 @@ class Function(NamedTuple):
 
 
 class StandIn:
-    """Base of what functions of the caller make, where it is to take a state or to be replaced."""
+    """Base class of objects made by the caller's functions that take a state or have a result."""
 
     def build(self, state: Any) -> None:
-        """Take a state that the pickle gives."""
-        raise PickleError(f"it gives a state to {type(self).__name__}, which has none")
+        """Take a state from the pickle."""
+        raise PickleError(f"it sets the state of {type(self).__name__}, which has none")
 
     def result(self) -> Any:
-        """Return what stands in the content in the end."""
-        raise PickleError(f"it holds {type(self).__name__}, which is no data")
+        """Return the value that replaces this object in the content."""
+        raise PickleError(f"it holds {type(self).__name__}, which is not data")
 
 
 def checked_key(key: Any) -> Any:
-    """Return a key whose hash takes no longer than it is; of tuples only flat ones are."""
+    """Return a key if it is cheap to hash: a text, a number, or a flat tuple of these."""
     parts = key if type(key) is tuple else (key,)
     for part in parts:
         if type(part) not in _SCALARS:
-            raise PickleError(f"a key is or holds {type(part).__name__}; texts and numbers may be")
+            raise PickleError(f"a key is or holds {type(part).__name__}; it must be text or number")
     return key
 
 
 def tree(value: Any, size: int) -> Any:
-    """Copy containers, so that whoever walks the result sees no more than was written.
+    """Copy nested containers into a tree of bounded size.
 
-    A pickle of a few bytes may hold one list in another in another, each twice.
+    A pickle of a few bytes may hold nested lists that each contain the next one twice.
 
     Args:
-        value: what was read.
-        size: of the pickle in bytes, which bounds the values of the tree.
+        value: Content of the pickle.
+        size: Size of the pickle in bytes, which bounds the number of values.
 
     Raises:
-        PickleError: there are more, or they are nested too deep.
+        PickleError: there are too many values, or they are nested too deep.
     """
-    return _copied(value, _Budget(min(_MOST_VALUES, 20 * size + 100_000)), 0)
+    return _copied(value, _Budget(min(_MAX_VALUES, 20 * size + 100_000)), 0)
 
 
 class _Budget:
-    """How many values a tree may still have."""
+    """Remaining number of values of a tree."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -80,7 +80,7 @@ class _Budget:
     def spend(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
-            raise PickleError("it holds its own parts over and over")
+            raise PickleError("it repeats shared parts over and over")
 
 
 def _copied(value: Any, budget: _Budget, depth: int) -> Any:
@@ -93,7 +93,7 @@ def _copied(value: Any, budget: _Budget, depth: int) -> Any:
         budget.spend(len(value))
         return type(value)(_copied(part, budget, depth + 1) for part in value)
     if type(value) is Function:
-        raise PickleError(f"it holds {value.name}, which is no data")
+        raise PickleError(f"it holds {value.name}, which is not data")
     return value.result() if isinstance(value, StandIn) else value
 
 
@@ -104,7 +104,7 @@ def integer(line: bytes) -> int | bool:
 
 
 def escaped_text(line: bytes) -> str:
-    """Decode a text of Python 2: each byte stays as it is."""
+    """Decode a text of Python 2, with each byte unchanged."""
     quote = line[:1]
     if len(line) < 2 or quote not in (b"'", b'"') or line[-1:] != quote:
         raise PickleError("a text is not in quotes")

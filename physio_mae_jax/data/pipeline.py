@@ -16,21 +16,22 @@ class LoaderConfig:
     """How batches are made.
 
     Attributes:
-        batch_size: examples a step, over all processes.
-        seed: of order and crops.
-        num_threads: threads that read ahead in each process.
-        tempo_range: (slowest, fastest) at which recordings are played in training, in steps of
-            0.05 and all channels of a window alike; 1 is as recorded. Varies the heart rate.
-        augment: disturbances in training.
-        set_weights: how often windows of each data set come up, relative to each other; without
-            any, a data set comes up as its share of the recorded time.
-        process_index, process_count: which share of each batch this process makes.
+        batch_size: Examples per step over all processes.
+        seed: Seed of example order and crops.
+        num_threads: Number of threads that read ahead in each process.
+        speed_perturbation: (slowest, fastest) playback speed factors in training, in steps of 0.05
+            and equal for all channels of a window; 1 is as recorded. Varies the heart rate.
+        augment: Augmentation of training windows.
+        set_weights: Data set -> relative sampling frequency; if empty, data sets are sampled in
+            proportion to their recorded time.
+        process_index, process_count: Index of this process and number of processes, which select
+            its share of each batch.
     """
 
     batch_size: int
     seed: int
     num_threads: int = 8
-    tempo_range: tuple[float, float] = (1.0, 1.0)
+    speed_perturbation: tuple[float, float] = (1.0, 1.0)
     augment: AugmentConfig = dataclasses.field(default_factory=AugmentConfig)
     set_weights: Mapping[str, float] = dataclasses.field(default_factory=dict)
     process_index: int = 0
@@ -39,30 +40,30 @@ class LoaderConfig:
     def __post_init__(self) -> None:
         if self.batch_size < 1 or self.batch_size % self.process_count:
             raise ConfigError(
-                f"batch_size is {self.batch_size}; it must be a positive multiple of the "
-                f"{self.process_count} processes."
+                f"batch_size must be a positive multiple of the {self.process_count} processes; "
+                f"got {self.batch_size}."
             )
-        if not 0.25 <= self.tempo_range[0] <= 1 <= self.tempo_range[1] <= 4:
+        if not 0.25 <= self.speed_perturbation[0] <= 1 <= self.speed_perturbation[1] <= 4:
             raise ConfigError(
-                f"data.tempo_range is {self.tempo_range}; it must be (slowest, fastest) with 0.25 "
-                "≤ slowest ≤ 1 ≤ fastest ≤ 4."
+                "data.speed_perturbation must be (slowest, fastest) with 0.25 ≤ slowest ≤ 1 ≤ "
+                f"fastest ≤ 4; got {self.speed_perturbation}."
             )
 
     @property
     def local_batch_size(self) -> int:
-        """Examples a step that this process makes."""
+        """Examples per step of this process."""
         return self.batch_size // self.process_count
 
 
 _TEMPO_STEP = 0.05
-_EPOCHS = 2**31  # more than anybody trains
+_EPOCHS = 2**31  # more than any training run needs
 _ORDERS_KEPT = 3
 
 
-class EndlessSlots:
-    """One entry for each window's length of recording, in another order in each epoch.
+class InfiniteShuffle:
+    """Endless sequence of slots, reshuffled in each epoch.
 
-    Not ``grain``'s shuffle, which takes a millisecond for each index of a small data set.
+    Replaces ``grain``'s shuffle, which takes a millisecond per index of a small data set.
     """
 
     def __init__(self, slots: np.ndarray, seed: int) -> None:
@@ -74,26 +75,26 @@ class EndlessSlots:
         return len(self._slots) * _EPOCHS
 
     def __getitem__(self, index: int) -> int:
-        epoch, place = divmod(index, len(self._slots))
-        return int(self._slots[self._order(epoch)[place]])
+        epoch, position = divmod(index, len(self._slots))
+        return int(self._slots[self._order(epoch)[position]])
 
     def _order(self, epoch: int) -> np.ndarray:
         order = self._orders.get(epoch)
         if order is None:
             order = np.random.default_rng((self._seed, epoch)).permutation(len(self._slots))
-            # Threads read ahead, of small data sets in several epochs at once; they may ask in any
-            # order and replace what others have kept, so an order that is gone is made again.
+            # Threads read ahead, on small data sets over several epochs at once; they may access
+            # epochs in any order and evict those of others, so a missing order is recomputed.
             self._orders = dict([*self._orders.items(), (epoch, order)][-_ORDERS_KEPT:])
         return order
 
 
 class _RandomCrop(grain.transforms.RandomMap):
-    """Reads a window at a random tempo and start; every one is equally likely."""
+    """Reads a window at a uniformly random tempo and start."""
 
     def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
         self._reader = reader
         self._augment = config.augment
-        steps = [round(bound / _TEMPO_STEP) for bound in config.tempo_range]
+        steps = [round(bound / _TEMPO_STEP) for bound in config.speed_perturbation]
         self._tempos = np.arange(steps[0], steps[1] + 1) * _TEMPO_STEP
 
     def random_map(self, element: int, rng: np.random.Generator) -> Example:
@@ -106,7 +107,7 @@ class _RandomCrop(grain.transforms.RandomMap):
 def disturbed(
     window: Example, config: AugmentConfig, sampling_rate_hz: float, rng: np.random.Generator
 ) -> Example:
-    """Add the disturbances of training to a window of ``WindowReader.read``."""
+    """Augment a window of ``WindowReader.read`` for training."""
     if config.is_off:
         return window
     signal, present = augment(
@@ -120,8 +121,8 @@ def training_batches(
 ) -> grain.DatasetIterator:
     """Yield batches of random windows without end; the iterator's state can be checkpointed.
 
-    The order is one shuffle over all processes, and of each batch process p makes the p-th part,
-    so a batch holds the same examples at the same places however many processes make it.
+    All processes share one shuffled order, and process p makes the p-th part of each batch, so a
+    batch has the same examples at the same positions for any number of processes.
 
     Yields:
         Entries of ``WindowReader.read`` with a leading axis of ``local_batch_size``.
@@ -138,12 +139,12 @@ def training_batches(
 def _shuffled_recordings(
     reader: WindowReader, recordings: Sequence[int], config: LoaderConfig
 ) -> grain.MapDataset:
-    """Name a recording for each window, without end; long recordings come up more often."""
+    """Return an endless sequence of recording indices, in proportion to recording length."""
 
     def endless(some: Sequence[int]) -> grain.MapDataset:
         counts = [len(reader.starts(r).end_to_end(reader.config.num_samples)) for r in some]
         slots = np.repeat(np.asarray(some, np.int64), counts)
-        return grain.MapDataset.source(EndlessSlots(slots, config.seed))
+        return grain.MapDataset.source(InfiniteShuffle(slots, config.seed))
 
     if not config.set_weights:
         return endless(recordings).seed(config.seed)
@@ -160,21 +161,21 @@ def _shuffled_recordings(
 def validation_batches(
     reader: WindowReader, recordings: Sequence[int], config: LoaderConfig, max_windows: int
 ) -> list[Example]:
-    """Read the held-out windows, the same ones every time.
+    """Read the held-out windows, the same ones at every call.
 
     Args:
-        reader: of the source.
-        recordings: held-out recordings.
-        config: batch size and the share of this process.
-        max_windows: at most so many, spread evenly over all windows end to end.
+        reader: Window reader of the source.
+        recordings: Indices of held-out recordings.
+        config: Batch size, seed and share of this process.
+        max_windows: Maximum number of windows, spread evenly over all contiguous windows.
 
     Returns:
-        Batches as in training plus 'weight' [B] float32: 0 on the copies that fill the last one,
-        so that every process has as many batches.
+        Batches as in training plus 'weight' [B] float32: 0 for copies that fill the last
+        batch, so that all processes have the same number of batches.
     """
     length = reader.config.num_samples
-    places = [(r, start) for r in recordings for start in reader.starts(r).end_to_end(length)]
-    chosen = np.unique(np.linspace(0, len(places) - 1, min(max_windows, len(places))).astype(int))
+    starts = [(r, start) for r in recordings for start in reader.starts(r).end_to_end(length)]
+    chosen = np.unique(np.linspace(0, len(starts) - 1, min(max_windows, len(starts))).astype(int))
     # Drawn in a seeded order, so that a batch mixes subjects.
     chosen = np.random.default_rng(config.seed).permutation(chosen)
     num_batches = -(-len(chosen) // config.batch_size)
@@ -183,7 +184,7 @@ def validation_batches(
     size = config.local_batch_size
     firsts = range(config.process_index * size, len(padded), config.batch_size)
     return [
-        stack([reader.read(*places[padded[i]]) | {"weight": weight[i]} for i in range(f, f + size)])
+        stack([reader.read(*starts[padded[i]]) | {"weight": weight[i]} for i in range(f, f + size)])
         for f in firsts
     ]
 

@@ -25,15 +25,15 @@ class PreparedSource:
     """Recordings of a prepared data set; a ``SignalSource`` safe to share between threads.
 
     Attributes:
-        contract: what the recordings have in common.
-        records: what the index says of each, in the order of ``recordings``.
+        contract: Properties shared by all recordings.
+        records: Index entry of each recording, in the order of ``recordings``.
     """
 
     def __init__(self, folder: Path, cache: SampleCache | None = None) -> None:
-        """Open the data set in ``folder``; its samples are read later, and kept in ``cache``.
+        """Open the data set in ``folder``; samples are read on demand and kept in ``cache``.
 
         Raises:
-            DataError: there is none, or it is damaged.
+            DataError: the data set is missing or damaged.
         """
         self.folder = folder
         self._cache = cache or SampleCache(0)
@@ -57,9 +57,9 @@ class PreparedSource:
         first = start // record.segment_samples
         last = (stop - 1) // record.segment_samples
         parts = [self._segment(record, number) for number in range(first, last + 1)]
-        whole = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
+        joined = parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
         offset = first * record.segment_samples
-        return whole[:, start - offset : stop - offset]
+        return joined[:, start - offset : stop - offset]
 
     def block_hashes(self, index: int) -> Sequence[int]:
         """Return ``data.fingerprints.block_hashes`` of a recording without reading it."""
@@ -76,7 +76,7 @@ class PreparedSource:
     def _decoded(self, record: PreparedRecord, example: int) -> np.ndarray:
         try:
             record_id, signal = self._examples[example]
-        except Exception as error:  # of tfds, array_record and protobuf: a dozen kinds
+        except Exception as error:  # tfds, array_record and protobuf raise many kinds
             raise DataError(
                 f"{self.folder} is damaged: the samples of recording {record.record_id} cannot be "
                 f"read ({type(error).__name__}: {str(error)[:300]}); prepare the data set again "
@@ -84,15 +84,15 @@ class PreparedSource:
             ) from error
         if record_id != record.record_id:
             raise DataError(
-                f"{self.folder} is damaged: where recording {record.record_id} should be lies "
+                f"{self.folder} is damaged: expected recording {record.record_id}, found "
                 f"{record_id}; prepare the data set again with --overwrite."
             )
         start = (example - record.first_example) * record.segment_samples
         length = min(record.segment_samples, record.num_samples - start)
         if signal.shape != (len(record.channels), length):
             raise DataError(
-                f"{self.folder} is damaged: an example of recording {record.record_id} has the "
-                f"shape {list(signal.shape)}, its index says {[len(record.channels), length]}; "
+                f"{self.folder} is damaged: an example of recording {record.record_id} has "
+                f"shape {list(signal.shape)}, its index {[len(record.channels), length]}; "
                 "prepare the data set again with --overwrite."
             )
         return signal
@@ -102,12 +102,12 @@ def find_prepared(root: Path, name: str) -> Path | None:
     """Find the folder of a prepared data set.
 
     Args:
-        root: the ``--out`` of its preparation.
+        root: Folder of prepared data sets (``--out`` of the preparation).
         name: 'name' or 'name/variant'.
 
     Returns:
-        The folder of its newest version; None where there is none. Of several variants, where
-        ``name`` names none, the first by name is taken, and that is said.
+        The folder of its newest version; None if there is none. If ``name`` has no variant and
+        there are several, the first one by name is used and logged.
     """
     base = root / name
     versions = _versions(base)
@@ -120,7 +120,7 @@ def find_prepared(root: Path, name: str) -> Path | None:
     }
     if len(variants) > 1:
         known = ", ".join(f"{name}/{variant}" for variant in variants)
-        _LOG.info("%s is taken, the first of %s", known.split(",")[0], known)
+        _LOG.info("using %s, the first of the variants %s", known.split(",")[0], known)
     return next(iter(variants.values()))[-1] if variants else None
 
 
@@ -131,14 +131,14 @@ def _versions(folder: Path) -> list[Path]:
     found = []
     for child in folder.iterdir():
         numbers = child.name.split(".")
-        whole = os.path.lexists(child / prepared_index.CONTRACT_FILE)
-        if whole and re.fullmatch(r"\d{1,9}(\.\d{1,9}){2}", child.name, re.ASCII):
+        is_complete = os.path.lexists(child / prepared_index.CONTRACT_FILE)
+        if is_complete and re.fullmatch(r"\d{1,9}(\.\d{1,9}){2}", child.name, re.ASCII):
             found.append((tuple(map(int, numbers)), child))
     return [child for _, child in sorted(found)]
 
 
 class _Part(NamedTuple):
-    """Examples [skip, skip + take) of a file, as array_record is asked for them."""
+    """Examples [skip, skip + take) of a file, in the form that array_record reads."""
 
     filename: str
     skip: int
@@ -147,14 +147,14 @@ class _Part(NamedTuple):
 
 
 class _Examples:
-    """Signal and record id of each example, nothing else being decoded.
+    """Signal and record id of each example; other fields are not decoded.
 
-    What an example looks like is said here and not read from the folder: tfds would import
-    whatever module a ``features.json`` names.
+    The features are defined here and not read from the folder: tfds would import any module that
+    ``features.json`` names.
     """
 
     def __init__(self, folder: Path, shards: Sequence[Shard]) -> None:
-        # Half a second, paid by those who read prepared data.
+        # Imported here, as it takes half a second and only prepared data needs it.
         import tensorflow_datasets as tfds
         from array_record.python.array_record_data_source import ArrayRecordDataSource
 
@@ -181,12 +181,12 @@ def _open_examples(folder: Path, shards: Sequence[Shard]) -> _Examples:
         found = regular_size(folder / shard.file, prepared_index.WAY_OUT)
         if found != shard.num_bytes:
             raise DataError(
-                f"{folder / shard.file} has {found:,} bytes, {shard.num_bytes:,} were written; "
+                f"{folder / shard.file} has {found:,} bytes, but {shard.num_bytes:,} were written; "
                 f"{prepared_index.WAY_OUT}"
             )
     try:
         return _Examples(folder, shards)
-    except Exception as error:  # of tfds, array_record and protobuf: a dozen kinds
+    except Exception as error:  # tfds, array_record and protobuf raise many kinds
         raise DataError(
             f"{folder} cannot be opened ({type(error).__name__}: {str(error)[:300]}); prepare the "
             "data set again with --overwrite."

@@ -1,9 +1,9 @@
-"""The index of a prepared data set: one JSON line for each recording, and what they share.
+"""The index of a prepared data set: one JSON line per recording, and their shared contract.
 
-``contract.json`` beside it says what all recordings have in common, ``recordings.jsonl`` describes
-each; the samples lie in the array_record files. All are written by ``preparation``. The contract
-carries hashes of itself (``data.sealed_json``) and of the index, and the size of every file, so a
-change or a copy cut short is found when the data set is opened, before any sample is read.
+``contract.json`` has the properties shared by all recordings, ``recordings.jsonl`` describes each
+one, and the array_record files have the samples. All are written by ``preparation``. The contract
+has hashes of itself (``data.sealed_json``) and of the index, and the size of every file, so changes
+and truncated copies are detected when the data set is opened, before any sample is read.
 """
 
 import dataclasses
@@ -33,7 +33,7 @@ _Attribute = str | bool | int | float | None
 
 
 class StoredFinding(TypedDict):
-    """What ``signals.quality`` found in a channel; ``runs`` are [start, stop) samples."""
+    """Finding of ``signals.quality`` in a channel; ``runs`` are [start, stop) in samples."""
 
     kind: str
     channel: str
@@ -44,7 +44,7 @@ class StoredFinding(TypedDict):
 
 
 class StoredTask(TypedDict):
-    """A question that the data set has answers to, see ``preparation.recording.LabelTask``."""
+    """A labelled task of the data set, see ``preparation.recording.LabelTask``."""
 
     name: str
     classes: Sequence[str]
@@ -55,20 +55,20 @@ class StoredTask(TypedDict):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PreparedRecord:
-    """What is known of a prepared recording without reading its samples.
+    """Description of a prepared recording, without its samples.
 
     Attributes:
-        record_id, subject_id: of the recording.
-        first_example, num_examples: the stretch of the data set that holds it.
-        segment_samples: samples of each example but the last.
-        num_samples, sampling_rate_hz: of the signal.
-        channels, units: [M].
-        labels: indices of the classes that hold, for each task of level 'recording'.
-        marks: [start, stop, label] for each task of level 'event' or 'interval'.
-        attributes: age, sex, fold and whatever else the source says.
-        findings: of ``signals.quality``: kind, channel, runs, detail.
-        conversions: what was done to the samples.
-        block_hashes: of ``data.fingerprints``.
+        record_id, subject_id: Ids of the recording and its subject.
+        first_example, num_examples: Range of examples of the data set that hold the samples.
+        segment_samples: Samples per example, except the last.
+        num_samples, sampling_rate_hz: Length in samples and rate in Hz of the signal.
+        channels, units: Names and units [M] of the channels.
+        labels: Task of level 'recording' -> indices of the classes that apply.
+        marks: Task of level 'event' or 'interval' -> [start, stop, label] in samples.
+        attributes: Age, sex, fold and other metadata of the source.
+        findings: Findings of ``signals.quality``: kind, channel, runs, detail.
+        conversions: Descriptions of conversions applied to the samples.
+        block_hashes: Hashes of ``data.fingerprints.block_hashes``.
     """
 
     record_id: str
@@ -96,7 +96,7 @@ class PreparedRecord:
         """Invert ``to_json``.
 
         Raises:
-            DataError: a value is not what it should be, or two contradict each other.
+            DataError: a value is invalid, or two values contradict each other.
         """
         record = typed(cls, values, where, WAY_OUT)
         problem = _contradiction(record)
@@ -110,9 +110,9 @@ class Shard:
     """One array_record file.
 
     Attributes:
-        file: its name in the folder.
-        num_examples: that it holds.
-        num_bytes: its size.
+        file: File name in the folder.
+        num_examples: Number of examples in the file.
+        num_bytes: File size in bytes.
     """
 
     file: str
@@ -121,32 +121,32 @@ class Shard:
 
     def __post_init__(self) -> None:
         check_file_name(self.file)
-        # A record takes 8 bytes at least, so a small file cannot claim to hold very many.
+        # A record takes at least 8 bytes, so a small file cannot claim to hold very many.
         if 8 * self.num_examples > self.num_bytes:
             raise DataError(f"{self.num_bytes} bytes cannot hold {self.num_examples} examples.")
 
     @classmethod
     def of(cls, path: Path, num_examples: int) -> "Shard":
-        """Describe a file that was written."""
+        """Describe a written file."""
         return cls(file=path.name, num_examples=num_examples, num_bytes=path.stat().st_size)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PreparedContract:
-    """What the recordings of a prepared data set have in common.
+    """Properties shared by all recordings of a prepared data set.
 
     Attributes:
-        name, variant, version: of the data set.
-        channels: every channel that some recording has -> its unit.
-        sampling_rates_hz: of the recordings, ascending.
-        tasks: 'name', 'classes', 'level', 'exclusive', 'description' of each.
-        filters: what was done to the samples before they came here, as far as is known.
-        num_recordings, num_subjects: of the data set.
-        content_hash: over ids and samples; equal for equal data.
-        index_sha256: of ``recordings.jsonl``.
-        shards: the array_record files, in the order of their examples.
-        license, homepage, citation: of the source.
-        format: of these files.
+        name, variant, version: Identification of the data set.
+        channels: Channel name -> unit, for all channels of any recording.
+        sampling_rates_hz: Sampling rates of the recordings in Hz, ascending.
+        tasks: 'name', 'classes', 'level', 'exclusive' and 'description' of each task.
+        filters: Description of filters applied at the source, as far as known.
+        num_recordings, num_subjects: Number of recordings and subjects.
+        content_hash: Hash over ids and samples; equal for equal data.
+        index_sha256: SHA-256 of ``recordings.jsonl``.
+        shards: Array_record files, in the order of their examples.
+        license, homepage, citation: License, web page and citation of the source.
+        format: Version of the file format.
     """
 
     name: str
@@ -180,7 +180,7 @@ class PreparedContract:
 
 
 def segment_samples(sampling_rate_hz: float) -> int:
-    """Return how many samples an example holds, the last of a recording excepted."""
+    """Return the samples per example, except the last example of a recording."""
     return max(1, round(SEGMENT_SECONDS * sampling_rate_hz))
 
 
@@ -194,15 +194,15 @@ def read_contract(folder: Path) -> PreparedContract:
     """Read the contract of a prepared data set.
 
     Raises:
-        DataError: the folder holds none, one of another format, or one that was changed.
+        DataError: the contract is missing, has another format, or was changed.
     """
     path = folder / CONTRACT_FILE
     values = read_json(path, WAY_OUT)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = values.get("format") if isinstance(values, dict) else None
         raise DataError(
-            f"{path} has format {show(found)}, this program reads {FORMAT}; prepare the data set "
-            "again with --overwrite."
+            f"{path} has format {show(found)}, but this program reads {FORMAT}; prepare the data "
+            "set again with --overwrite."
         )
     return typed(PreparedContract, unsealed(values, str(path), WAY_OUT), str(path), WAY_OUT)
 
@@ -211,8 +211,8 @@ def read_index(folder: Path, contract: PreparedContract) -> list[PreparedRecord]
     """Read the index of a prepared data set.
 
     Raises:
-        DataError: the folder holds none, or one that is broken or was changed; a value that
-            cannot be is named with its line.
+        DataError: the index is missing, broken or was changed; the message names the line of an
+            invalid value.
     """
     path, hashed = folder / INDEX_FILE, hashlib.sha256()
     records = []
@@ -232,14 +232,14 @@ def read_index(folder: Path, contract: PreparedContract) -> list[PreparedRecord]
     held = sum(shard.num_examples for shard in contract.shards)
     if held != first_example or len(records) != contract.num_recordings:
         raise DataError(
-            f"{path} lists {len(records)} recordings with {first_example} examples, "
+            f"{path} lists {len(records)} recordings with {first_example} examples, but "
             f"{CONTRACT_FILE} {contract.num_recordings} with {held}; {WAY_OUT}"
         )
     return records
 
 
 def _contradiction(record: PreparedRecord) -> str:
-    """Say what values of a recording cannot be true together; '' where all can."""
+    """Describe a contradiction between values of a recording; '' if there is none."""
     segment = segment_samples(record.sampling_rate_hz)
     facts = {
         "segment_samples": (record.segment_samples, segment),
@@ -249,23 +249,23 @@ def _contradiction(record: PreparedRecord) -> str:
     }
     for name, (found, wanted) in facts.items():
         if found != wanted:
-            return f"{name} is {found}, where {wanted} is expected of the other values"
+            return f"{name} is {found}, but the other values require {wanted}"
     for finding in record.findings:
         if finding["kind"] == NOT_FINITE and finding["channel"] not in record.channels:
-            return f"a finding names channel {show(finding['channel'])}, which it has not"
+            return f"a finding names channel {show(finding['channel'])}, which does not exist"
         for start, stop in finding["runs"]:
             if not start <= stop <= record.num_samples:
-                return f"a finding has the run [{start}, {stop}), which is not inside"
+                return f"a finding has the run [{start}, {stop}), which is outside the signal"
     if not record.channels:
         return "it has no channels"
     return ""
 
 
 def _disagreement(record: PreparedRecord, first_example: int, contract: PreparedContract) -> str:
-    """Say what of a recording contradicts the contract or the recordings before; '' if nothing."""
+    """Describe a conflict with the contract or earlier recordings; '' if there is none."""
     if record.first_example != first_example:
-        return f"first_example is {record.first_example}, where {first_example} is next"
+        return f"first_example must be {first_example}; got {record.first_example}"
     for channel, unit in zip(record.channels, record.units, strict=True):
         if contract.channels.get(channel) != unit:
-            return f"channel {show(channel)} in {show(unit)} is not one of {CONTRACT_FILE}"
+            return f"channel {show(channel)} in {show(unit)} is not in {CONTRACT_FILE}"
     return ""

@@ -1,9 +1,9 @@
-"""Reading arrays from pickles that may come from anyone, and running nothing they hold.
+"""Reading arrays from untrusted pickles, without executing anything in them.
 
-A pickle may name any function to be called, so the reader here knows a handful of names and refuses
-every other one. NumPy's own are not among them: its dtype takes flags from the pickle, with which
-bytes of the file pass for addresses of objects. What stands for them here makes plain arrays of
-numbers and nothing else.
+A pickle may name any function to be called, so this reader accepts a few names and rejects all
+others. NumPy's own functions are not used: its dtype takes flags from the pickle, with which bytes
+of the file would be read as object addresses. The stand-ins here create plain arrays of numbers
+only.
 """
 
 import math
@@ -24,7 +24,7 @@ from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a pickle of dictionaries, lists, texts, numbers and NumPy arrays of numbers"
 _WAY_OUT = "take the file from where the data set is published."
-# A broken pickle can raise nearly anything.
+# A broken pickle can raise almost any exception.
 _ERRORS = (Exception,)
 _NUMBER_TYPE = re.compile(r"[<>=|]?[biufc]\d{1,2}")
 
@@ -33,11 +33,11 @@ def read_pickled_arrays(path: Path) -> Any:
     """Read a pickle, of Python 2 or 3 and any protocol, of containers, text, numbers and arrays.
 
     Returns:
-        A tree; what the pickle holds in two places is there twice, arrays excepted.
+        A tree; shared containers are duplicated, arrays are not.
 
     Raises:
         DataError: the pickle names anything else, such as a function to be called.
-        UnreadableError: the file cannot be read, is cut short or is no pickle.
+        UnreadableError: the file cannot be read, is truncated or is not a pickle.
     """
     try:
         file = open_regular(path, _WAY_OUT)
@@ -51,7 +51,7 @@ def read_pickled_arrays(path: Path) -> Any:
 
 
 class _Dtype(StandIn):
-    """Stands for ``numpy.dtype``, of numbers only."""
+    """Stand-in for ``numpy.dtype``, for numbers only."""
 
     def __init__(self, code: Any, *_: Any) -> None:
         if not isinstance(code, str) or not _NUMBER_TYPE.fullmatch(code):
@@ -59,7 +59,7 @@ class _Dtype(StandIn):
         self.dtype = np.dtype(code)
 
     def build(self, state: Any) -> None:
-        """Take (version, byte order, ...): all else says nothing of numbers."""
+        """Take (version, byte order, ...); the rest is irrelevant for numbers."""
         order = state[1]
         if order not in ("<", ">", "=", "|"):
             raise PickleError(f"byte order {show(order)} is not known")
@@ -67,34 +67,34 @@ class _Dtype(StandIn):
 
 
 class _Array(StandIn):
-    """Stands for ``numpy.ndarray``."""
+    """Stand-in for ``numpy.ndarray``."""
 
     def __init__(self, arrays: "_Arrays") -> None:
         self._arrays = arrays
         self._array: np.ndarray | None = None
 
     def build(self, state: Any) -> None:
-        """Take (version, shape, dtype, columns first?, bytes); old ones have no version."""
+        """Take (version, shape, dtype, column-major?, bytes); old pickles have no version."""
         shape, dtype, columns_first, data = state[-4:]
         self._array = self._arrays.from_bytes(data, dtype, shape, "F" if columns_first else "C")
 
     def result(self) -> np.ndarray:
         """Return the array."""
         if self._array is None:
-            raise PickleError("it has an array without a content")
+            raise PickleError("it has an array without content")
         return self._array
 
 
 class _Arrays:
-    """What makes the arrays of one pickle."""
+    """Constructors of the arrays of one pickle."""
 
     def __init__(self) -> None:
-        # Bytes by the text that a pickle of Python 2 has them as; kept, as many arrays may share
-        # one text. The text is kept too, so that its id stays its own.
+        # Text of a Python 2 pickle -> bytes; cached, as many arrays may share one text. The text
+        # is kept too, so that its id stays unique.
         self._encoded: dict[int, tuple[str, bytes]] = {}
 
     def from_bytes(self, data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> np.ndarray:
-        """Stand for ``numpy.core.numeric._frombuffer``."""
+        """Replace ``numpy.core.numeric._frombuffer``."""
         if not isinstance(dtype, _Dtype):
             raise PickleError("an array without a type")
         if not isinstance(shape, tuple) or not all(type(n) is int and n >= 0 for n in shape):
@@ -105,7 +105,7 @@ class _Arrays:
         return np.frombuffer(raw, dtype.dtype).reshape(shape, order="F" if order == "F" else "C")
 
     def encode(self, text: Any, encoding: Any) -> bytes:
-        """Stand for ``_codecs.encode``, by which Python 3 writes bytes for Python 2."""
+        """Replace ``_codecs.encode``, by which Python 3 writes bytes for Python 2."""
         if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
             raise PickleError(f"bytes encoded as {show(encoding)}; latin1 is expected")
         if id(text) not in self._encoded:
@@ -113,16 +113,16 @@ class _Arrays:
         return self._encoded[id(text)][1]
 
     def scalar(self, dtype: Any, data: Any) -> Any:
-        """Stand for ``numpy.core.multiarray.scalar``."""
+        """Replace ``numpy.core.multiarray.scalar``."""
         return self.from_bytes(data, dtype, (1,), "C")[0]
 
     def new(self, *_: Any) -> _Array:
-        """Stand for ``numpy.core.multiarray._reconstruct``."""
+        """Replace ``numpy.core.multiarray._reconstruct``."""
         return _Array(self)
 
 
 def _no_bytes() -> bytes:
-    """Stand for ``bytes``, which Python 3 names for Python 2 where there are none."""
+    """Replace ``bytes``, which Python 3 writes for empty bytes in Python 2 pickles."""
     return b""
 
 
@@ -131,11 +131,11 @@ def _no_call(*_: Any) -> Any:
 
 
 def _known() -> Mapping[tuple[str, str], Callable[..., Any] | StandIn]:
-    """Return what stands for each (module, name) in one pickle."""
+    """Return the stand-in for each (module, name) in one pickle."""
     arrays = _Arrays()
     return {
         ("numpy", "dtype"): _Dtype,
-        ("numpy", "ndarray"): _no_call,  # an argument of what makes arrays
+        ("numpy", "ndarray"): _no_call,  # an argument of array constructors
         ("_codecs", "encode"): arrays.encode,
         ("__builtin__", "bytes"): _no_bytes,
         **{

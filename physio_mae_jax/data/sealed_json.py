@@ -1,8 +1,8 @@
-"""JSON files that carry hashes of their own content, by which a change is found and named.
+"""JSON files with hashes of their own content, by which a changed field is detected and named.
 
-Beside its fields such a file has ``"seal"``: for each field a hash of its value. It finds a damaged
-disk, a copy cut short and a careless edit. It is no signature: whoever changes a file on purpose
-can compute the hashes again.
+Besides its fields such a file has ``"seal"``: a hash of the value of each field. It detects disk
+errors, truncated copies and accidental edits. It is not a signature: a deliberate change can
+recompute the hashes.
 """
 
 import hashlib
@@ -24,13 +24,13 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def read_sealed(path: Path, way_out: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """Read a file that was written of ``sealed`` content; see ``json_reader.read_json``.
+    """Read a file of ``sealed`` content; see ``json_reader.read_json``.
 
     Returns:
         The content without the seal.
 
     Raises:
-        DataError: a field was changed, added or taken away after the file was written, or there is
+        DataError: a field was changed, added or removed after the file was written, or there is
             no seal; the message names the field.
     """
     return unsealed(read_json(path, way_out, max_bytes), str(path), way_out)
@@ -41,19 +41,19 @@ def unsealed(content: Any, where: str, way_out: str) -> dict[str, Any]:
     seal = content.get(SEAL) if isinstance(content, dict) else None
     if not isinstance(seal, dict):
         raise DataError(
-            f"{where} has no hashes of its content under {SEAL!r}, as this version of the program "
-            f"writes them; {way_out}"
+            f"{where} has no hashes of its content under {SEAL!r}, which this version of the "
+            f"program requires; {way_out}"
         )
     rest = {name: value for name, value in content.items() if name != SEAL}
     for name in {**rest, **seal}:
         if name not in rest:
             raise DataError(
-                f"{where} was changed after it was written: {show(name)} was taken away; {way_out}"
+                f"{where} was changed after it was written: {show(name)} was removed; {way_out}"
             )
         if seal.get(name) != _hash(rest[name]):
             raise DataError(
-                f"{where} was changed after it was written: {show(name)} is not what its hash "
-                f"says; {way_out}"
+                f"{where} was changed after it was written: {show(name)} does not match its "
+                f"hash; {way_out}"
             )
     return rest
 

@@ -1,8 +1,8 @@
 """Data sets by name, alone or several as one source.
 
 'ptbxl', 'ptbxl/500hz' or 'ptbxl:2+bidmc:1': names of prepared data sets, joined by +, each with its
-variant after a slash and its weight after a colon. 'synthetic' is made here; 'folder' is a folder
-of one's own recordings, read as it is.
+variant after a slash and its weight after a colon. 'synthetic' is the simulated cohort; 'folder' is
+a folder of the user's own recordings, read without preparation.
 """
 
 import dataclasses
@@ -20,44 +20,44 @@ from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.synthetic import CohortConfig, SyntheticCohort
 from physio_mae_jax.errors import ConfigError
 
-SYNTHETIC = "synthetic"  # the name of the data set that is made, and of no other
+SYNTHETIC = "synthetic"  # reserved name of the simulated data set
 
 _ITEM = re.compile(r"([A-Za-z0-9_]+(?:/[A-Za-z0-9_.]+)?)(?::(\d+(?:\.\d*)?))?")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SetName:
+class DatasetName:
     """One of the names in 'ptbxl/500hz:2+bidmc'.
 
     Attributes:
-        name: with its variant, if any.
-        weight: None where none is given.
+        name: Name of the data set, with its variant if any.
+        weight: Sampling weight; None if not given.
     """
 
     name: str
     weight: float | None
 
 
-def parse_set_names(text: str) -> tuple[SetName, ...]:
+def parse_set_names(text: str) -> tuple[DatasetName, ...]:
     """Read the names of data sets.
 
     Raises:
-        ConfigError: they are not understood, or some but not all have weights.
+        ConfigError: the names are invalid, or some but not all have weights.
     """
     names = []
     for item in (part.strip() for part in text.split("+")):
         match = _ITEM.fullmatch(item)
         if match is None:
             raise ConfigError(
-                f"data.sets is {text!r}; write names joined by +, such as 'ptbxl' or "
-                "'ptbxl/500hz:2+bidmc:1'."
+                f"data.sets must be names joined by +, such as 'ptbxl' or "
+                f"'ptbxl/500hz:2+bidmc:1'; got {text!r}."
             )
-        names.append(SetName(name=match[1], weight=float(match[2]) if match[2] else None))
+        names.append(DatasetName(name=match[1], weight=float(match[2]) if match[2] else None))
     weights = [name.weight for name in names]
     if None in weights and any(weights):
         raise ConfigError(f"data.sets is {text!r}; give every set a weight, or none.")
     if any(weight == 0 for weight in weights):
-        raise ConfigError(f"data.sets is {text!r}; leave a set out rather than give it weight 0.")
+        raise ConfigError(f"data.sets is {text!r}; omit a set instead of giving weight 0.")
     if len({name.name for name in names}) < len(names):
         raise ConfigError(f"data.sets is {text!r}; name each set once.")
     return tuple(names)
@@ -78,18 +78,18 @@ def open_set(
     """Open one data set.
 
     Args:
-        name: 'synthetic', 'folder' or that of a prepared one, with its variant if need be.
-        root: the ``--out`` of preparations.
-        folder, manifest: of 'folder'; the manifest may be ''.
-        raw_manifests: sets that may lie unprepared in ``root/name``, and manifests for them.
-        cohort: of 'synthetic'.
-        skip_unreadable: leave out unusable files of a folder with a warning instead of raising.
-        cache: keeps samples of prepared sets; without one they are decoded at every reading.
-        channels: that will be used of a folder, see ``data.formats.folder.open_folder``.
+        name: 'synthetic', 'folder' or the name of a prepared data set, optionally with a variant.
+        root: Folder of prepared data sets (``--out`` of the preparation).
+        folder, manifest: Folder and manifest of 'folder'; the manifest may be ''.
+        raw_manifests: Data set name -> manifest, for sets read unprepared from ``root/name``.
+        cohort: Settings of 'synthetic'.
+        skip_unreadable: Skip unusable files of a folder with a warning instead of raising.
+        cache: Cache of decoded samples of prepared sets; None decodes them at every read.
+        channels: Channels that will be used of a folder, see ``data.formats.folder.open_folder``.
 
     Raises:
         ConfigError: there is no such data set; the message says how to prepare it.
-        DataError: it is damaged.
+        DataError: the data set is damaged.
     """
     if name == SYNTHETIC:
         return SyntheticCohort(cohort)
@@ -109,20 +109,20 @@ def open_set(
         )
     raise ConfigError(
         f"data set {name!r} is not in {Path(root).expanduser().absolute()}; prepare it with "
-        f"'python -m physio_mae_jax.prepare {name} --source=RAW_FOLDER --out={root}', or say "
-        "where it is with --config.data.root=DIR."
+        f"'python -m physio_mae_jax.prepare {name} --source=RAW_FOLDER --out={root}', or set "
+        "its location with --config.data.root=DIR."
     )
 
 
-class JoinedSource:
+class ConcatSource:
     """Recordings of several sources, one after the other; a ``SignalSource``."""
 
     def __init__(self, sources: Sequence[SignalSource], indices: Sequence[Sequence[int]]) -> None:
         """Join some recordings of each source.
 
         Raises:
-            ConfigError: two of them are of one data set, by whose name weights, subjects and ids
-                are told apart.
+            ConfigError: two sources have the same data set name, which must be unique because
+                weights, subjects and ids are distinguished by it.
         """
         names = [source.recordings[0].data_set for source in sources if source.recordings]
         for name in filter(None, names):
@@ -132,8 +132,8 @@ class JoinedSource:
                     "or as a folder of that name; name it once."
                 )
         self._sources = tuple(sources)
-        self._places = tuple((s, i) for s, some in enumerate(indices) for i in some)
-        self._recordings = tuple(self._sources[s].recordings[i] for s, i in self._places)
+        self._origins = tuple((s, i) for s, some in enumerate(indices) for i in some)
+        self._recordings = tuple(self._sources[s].recordings[i] for s, i in self._origins)
 
     @property
     def recordings(self) -> Sequence[RecordingInfo]:
@@ -142,25 +142,25 @@ class JoinedSource:
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index``, see ``SignalSource``."""
-        source, place = self._places[index]
-        return self._sources[source].read(place, start, stop)
+        source, position = self._origins[index]
+        return self._sources[source].read(position, start, stop)
 
     def block_hashes(self, index: int) -> Sequence[int]:
         """Return ``data.fingerprints.block_hashes`` of a recording."""
         return hashes_of(*self.origin(index))
 
     def version(self, index: int) -> str:
-        """Return what changes where the file of a recording does; '' of what is prepared."""
-        source, place = self.origin(index)
-        return source.version(place) if isinstance(source, FolderSource) else ""
+        """Return a version that changes with the recording's file; '' for prepared recordings."""
+        source, position = self.origin(index)
+        return source.version(position) if isinstance(source, FolderSource) else ""
 
     def name(self, index: int) -> str:
-        """Return the id of a recording, with its data set's name where there are several."""
+        """Return the id of a recording, prefixed by its data set if there are several."""
         info = self._recordings[index]
         is_one_of_several = len(self._sources) > 1 and info.data_set
         return f"{info.data_set}:{info.record_id}" if is_one_of_several else info.record_id
 
     def origin(self, index: int) -> tuple[SignalSource, int]:
         """Return the source that recording ``index`` comes from, and its index there."""
-        source, place = self._places[index]
-        return self._sources[source], place
+        source, position = self._origins[index]
+        return self._sources[source], position

@@ -1,4 +1,4 @@
-"""What a collection of recordings looks like to the pipeline, wherever it comes from."""
+"""The interface between the pipeline and any collection of recordings."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -8,24 +8,24 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 
-# No waveform is sampled as slowly: a period was given for a rate, or milliseconds for seconds.
+# No waveform is sampled more slowly: a lower value is a period, or milliseconds for seconds.
 LEAST_RATE_HZ = 1.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordingInfo:
-    """What is known of a recording before its samples are read.
+    """Description of a recording, known before its samples are read.
 
     Attributes:
-        record_id: unique in its source; used in every message about the recording.
-        subject_id: the person; splits never put one subject on both sides.
-        channel_names: canonical names (``signals.channels``), in the order ``read`` returns them.
-        sampling_rate_hz: samples a second, the same for all channels of the recording.
-        num_samples: length in samples at that rate.
-        data_set: name of the set it belongs to; subjects of two sets are two people.
-        units: of the channels; empty where the source says nothing of units.
-        gaps: (row, start, stop) stretches of samples that are not finite, known beforehand.
-        attributes: what else the source says, such as fold, age and sex.
+        record_id: Id, unique in its source; used in every message about the recording.
+        subject_id: Subject id; splits never put a subject into several parts.
+        channel_names: Canonical names [M] (``signals.channels``), in the row order of ``read``.
+        sampling_rate_hz: Sampling rate in Hz, the same for all channels of the recording.
+        num_samples: Length in samples at that rate.
+        data_set: Name of its data set; subjects of different data sets are different subjects.
+        units: Units [M] of the channels; empty if the source has none.
+        gaps: (row, start, stop) segments of non-finite samples, if known beforehand.
+        attributes: Other metadata of the source, such as fold, age and sex.
     """
 
     record_id: str
@@ -40,7 +40,7 @@ class RecordingInfo:
 
     @property
     def subject_key(self) -> str:
-        """The person, told from those of other data sets."""
+        """Subject id that is unique across data sets."""
         return f"{self.data_set}:{self.subject_id}" if self.data_set else self.subject_id
 
     @property
@@ -52,8 +52,8 @@ class RecordingInfo:
         """Raise a DataError unless samples [start, stop) lie inside the recording."""
         if not 0 <= start <= stop <= self.num_samples:
             raise DataError(
-                f"samples [{start}, {stop}) of recording {self.record_id} were asked for; it has "
-                f"{self.num_samples}."
+                f"samples [{start}, {stop}) of recording {self.record_id} were requested; it has "
+                f"{self.num_samples} samples."
             )
 
 
@@ -68,9 +68,9 @@ class SignalSource(Protocol):
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].
 
-        Arrays in memory are float64 where float32 could not hold them, see ``signals.levels``.
-        Values are those of the file (physical units where it gives them), NaN included: judging
-        them is the pipeline's work.
+        Arrays in memory are float64 where float32 cannot represent them, see ``signals.levels``.
+        Values are those of the file (physical units where it gives them), NaN included: the
+        pipeline checks them.
 
         Raises:
             DataError: the file cannot be read or no longer matches its description.

@@ -2,20 +2,20 @@
 
 A rule says how, in one line::
 
-    random=|0.1|0.2              a tenth of the subjects to validate on, a fifth to test on
+    random=|0.1|0.2              10% of the subjects for validation, 20% for test
     fold=1-8|9|10                by an attribute of the recordings: values, ranges, commas
-    fold=1-8|9|0.5               half of the subjects of fold 9 to test on
-    set=DS1|0.2|DS2 -shared      a fifth of the training subjects to validate on; whoever has
-                                 recordings in an earlier part is left out of a later one
+    fold=1-8|9|0.5               half of the subjects of fold 9 for test
+    set=DS1|0.2|DS2 -shared      20% of the training subjects for validation; subjects with
+                                 recordings in an earlier part are excluded from later ones
     subject=|0.2|S05             leave one subject out; an empty first part takes all others
     kfold=5:2                    five folds by subject: test on fold 2, validate on fold 3
-    none                         everything is trained on
-    leaky=|0.1|0.2               windows at random, whoever they are of: wrong on purpose, only for
-                                 labelled tasks, to show how much it feigns
+    none                         all subjects for training
+    leaky=|0.1|0.2               random windows regardless of subject: wrong on purpose, only for
+                                 labelled tasks, to measure the optimistic bias of such splits
 
-Several data sets: ``ptbxl: fold=1-8|9|10; mitbih: set=DS1|0.2|DS2 -shared; random=|0.1|``, the
-last one for all that are not named. A rule may also be the path of a ``split.json`` that an
-earlier run wrote.
+Several data sets: ``ptbxl: fold=1-8|9|10; mitbih: set=DS1|0.2|DS2 -shared; random=|0.1|``; the
+last rule applies to all data sets that are not named. A rule may also be the path of a
+``split.json`` that an earlier run wrote.
 """
 
 import dataclasses
@@ -46,8 +46,8 @@ class Split:
     """Which subjects belong to which part.
 
     Attributes:
-        rule: by which it was made.
-        parts: subject keys (``RecordingInfo.subject_key``) of each of ``PARTS``, sorted.
+        rule: Rule or file the split was made from.
+        parts: Subject keys (``RecordingInfo.subject_key``) of each of ``PARTS``, sorted.
     """
 
     rule: str
@@ -60,13 +60,13 @@ class Split:
                 if shared:
                     raise DataError(
                         f"split {self.rule!r} puts {len(shared)} subjects both into {first} and "
-                        f"into {second} ({', '.join(shared[:_SHOWN])}); what is learned of a "
-                        "person must not be tested on the same person. Change the rule or file."
+                        f"into {second} ({', '.join(shared[:_SHOWN])}); a subject must be in one "
+                        "part only. Change the rule or file."
                     )
 
     @property
     def hash(self) -> str:
-        """Short hash of who is where; equal for equal divisions, whatever the rule."""
+        """Short hash of the parts; equal for equal divisions, whatever the rule."""
         return text_hash(json.dumps({part: list(self.parts[part]) for part in PARTS}))
 
     def to_json(self) -> dict[str, Any]:
@@ -93,15 +93,15 @@ def make_split(
     """Divide the subjects of recordings.
 
     Args:
-        recordings: all of a source.
-        indices: those to divide; the division depends on nothing but them, rule and seed.
-        rule: see the module's docstring.
-        seed: of what is drawn.
+        recordings: All recordings of a source.
+        indices: Recordings to divide; the result depends only on these, the rule and the seed.
+        rule: Split rule or file, see the module's docstring.
+        seed: Seed of random draws.
 
     Raises:
-        ConfigError: the rule is not understood.
+        ConfigError: the rule is invalid.
         DataError: a subject would be in two parts, a recording lacks the attribute, a listed
-            value does not occur, or a file of a split was altered.
+            value does not occur, or a split file was altered.
     """
     if rule.strip().endswith(".json"):
         return read_split(Path(rule.strip()))
@@ -112,7 +112,8 @@ def make_split(
     for name in rules:
         if name and name not in by_set:
             raise ConfigError(
-                f"split {rule!r} speaks of data set {name!r}; the data is {', '.join(by_set)}."
+                f"split {rule!r} names data set {name!r}, which is not among the data sets "
+                f"{', '.join(by_set)}."
             )
     parts: dict[str, set[str]] = {part: set() for part in PARTS}
     for name, infos in by_set.items():
@@ -135,8 +136,8 @@ def read_split(path: Path) -> Split:
     split = Split(rule=stored["rule"], parts=cast(Mapping[str, tuple[str, ...]], stored["parts"]))
     if split.hash != stored["hash"]:
         raise DataError(
-            f"split {path} was altered: its parts have the hash {split.hash}, it says "
-            f"{show(stored['hash'])}. Make it again with the rule."
+            f"split {path} was altered: its parts have the hash {split.hash}, the "
+            f"file says {show(stored['hash'])}. Recreate it from the rule."
         )
     unsealed(content, f"split {path}", way_out)
     return split
@@ -160,23 +161,23 @@ class _Stored(TypedDict):
 
 
 def is_leaking(rule: str) -> bool:
-    """Return whether a rule divides units and not people, see ``divide_leaking``."""
+    """Return whether a rule divides units instead of subjects, see ``divide_leaking``."""
     return rule.strip().partition("=")[0].strip() == _LEAKY
 
 
 def divide_leaking(num_units: int, rule: str, seed: int) -> dict[str, np.ndarray]:
-    """Divide units at random, whoever they are of, by a rule ``leaky=|validation|test``.
+    """Divide units at random regardless of subject by a rule ``leaky=|validation|test``.
 
     Returns:
-        Ascending indices of each part.
+        Ascending unit indices of each part.
 
     Raises:
-        ConfigError: the rule is not understood.
+        ConfigError: the rule is invalid.
     """
-    names = [str(place) for place in range(num_units)]
+    names = [str(unit) for unit in range(num_units)]
     slots = [slot.strip() for slot in rule.partition("=")[2].split("|")]
     if len(slots) != len(PARTS) or not all(slots[1:]):
-        raise ConfigError(f"split rule {rule!r} is not understood; write leaky=|0.1|0.2.")
+        raise ConfigError(f"split rule {rule!r} is invalid; write leaky=|0.1|0.2.")
     parts = _random(slots, names, rule, seed)
     return {part: np.sort(np.asarray([int(n) for n in parts[part]], np.int64)) for part in PARTS}
 
@@ -204,19 +205,19 @@ def _apply(rule: str, infos: Sequence[RecordingInfo], seed: int) -> dict[str, se
     if len(keys) < 2:
         raise DataError(
             f"the data has {len(keys)} subject ({', '.join(keys)}), so none can be held out; add "
-            "recordings of others, give each recording its subject in the manifest, or train on "
-            "everything with the split rule 'none'."
+            "recordings of other subjects, give each recording its subject in the manifest, or "
+            "train on everything with the split rule 'none'."
         )
     if name == _LEAKY:
         raise ConfigError(
-            f"split rule {rule!r} divides windows and not people; only fine-tuning and evaluation "
-            "of labelled windows know it, to show how much that feigns."
+            f"split rule {rule!r} divides windows, not subjects; it is available only for "
+            "fine-tuning and evaluation of labelled windows, to measure its optimistic bias."
         )
     if equals and name == "kfold":
         return _k_folds(rest, keys, rule, seed)
     slots = [slot.strip() for slot in rest.split("|")]
     if not equals or len(slots) != len(PARTS):
-        raise ConfigError(f"split rule {rule!r} is not understood; {_WAY_OUT}")
+        raise ConfigError(f"split rule {rule!r} is invalid; {_WAY_OUT}")
     if name == "random":
         return _random(slots, keys, rule, seed)
     return _by_attribute(name, slots, infos, rule, seed, drop_shared)
@@ -226,13 +227,13 @@ def _random(slots: Sequence[str], keys: Sequence[str], rule: str, seed: int) -> 
     shares = [_share(slot, rule) if slot else 0.0 for slot in slots[1:]]
     if slots[0] or sum(shares) >= 1:
         raise ConfigError(
-            f"split rule {rule!r}: shares of validation and test, as in random=|0.1|0.2, that "
-            "leave some to train on."
+            f"split rule {rule!r} must give the shares of validation and test with a sum below "
+            "1, such as random=|0.1|0.2."
         )
     drawn = [keys[i] for i in np.random.default_rng(seed).permutation(len(keys))]
     parts, used = {}, 0
     for part, share in zip(PARTS[1:], shares, strict=True):
-        # At least one where any is wanted, and at least one left over to train on.
+        # At least one subject per requested part, and at least one left for training.
         count = min(max(1, round(len(keys) * share)), len(keys) - 1 - used) if share else 0
         parts[part] = set(drawn[used : used + count])
         used += count
@@ -244,16 +245,16 @@ def _k_folds(text: str, keys: Sequence[str], rule: str, seed: int) -> dict[str, 
     count, chosen = (int(match[1]), int(match[2])) if match else (0, 0)
     if len(keys) < 3:
         raise ConfigError(
-            f"split rule {rule!r} needs 3 subjects at least, one for each part; there are "
-            f"{len(keys)}. random=|0.5| divides two."
+            f"split rule {rule!r} needs at least 3 subjects, one for each part; there are "
+            f"{len(keys)}. With two subjects use random=|0.5|."
         )
     if count < 3 or chosen >= count or count > len(keys):
         raise ConfigError(
-            f"split rule {rule!r}: write kfold=K:i with 3 ≤ K ≤ {len(keys)} subjects and i from 0 "
-            "to K - 1."
+            f"split rule {rule!r} must be kfold=K:i with 3 ≤ K ≤ {len(keys)} (subjects) and "
+            "0 ≤ i ≤ K - 1."
         )
     order = np.random.default_rng(seed).permutation(len(keys))
-    fold_of = {keys[i]: place % count for place, i in enumerate(order)}
+    fold_of = {keys[i]: position % count for position, i in enumerate(order)}
     validated = (chosen + 1) % count
     return {
         "train": {key for key, fold in fold_of.items() if fold not in (chosen, validated)},
@@ -274,7 +275,7 @@ def _by_attribute(
     listed = [set() if _is_share(slot) else _expand(slot, len(set(values))) for slot in slots]
     for value in sorted(set().union(*listed) - set(values)):
         raise DataError(
-            f"split rule {rule!r} lists {name} {value!r}, which no recording has; there is "
+            f"split rule {rule!r} lists {name} {value!r}, which no recording has; available: "
             f"{', '.join(sorted(set(values))[:20])}."
         )
     if not slots[0]:
@@ -291,7 +292,7 @@ def _by_attribute(
             if len(parts[before]) < 2:
                 raise DataError(
                     f"split rule {rule!r} draws {part} from {before}, which has "
-                    f"{len(parts[before])} subjects; two at least are needed."
+                    f"{len(parts[before])} subjects; at least two are needed."
                 )
             drawn = _random(["", slot, ""], sorted(parts[before]), rule, seed)
             parts |= {before: drawn["train"], part: drawn["validation"]}
@@ -313,7 +314,7 @@ def _attribute(info: RecordingInfo, name: str, rule: str) -> str:
 def _expand(text: str, num_known: int) -> set[str]:
     """Read '1-8,10' as a set of values.
 
-    Of a span longer than there are values, the first ones are enough to find one that is missing.
+    A span longer than the known values is cut: its first values suffice to find a missing one.
     """
     values: set[str] = set()
     for item in filter(None, (part.strip() for part in text.split(","))):
@@ -332,5 +333,5 @@ def _is_share(text: str) -> bool:
 
 def _share(text: str, rule: str) -> float:
     if not _is_share(text) or float(text) <= 0:
-        raise ConfigError(f"split rule {rule!r}: {text!r} is no share between 0 and 1.")
+        raise ConfigError(f"split rule {rule!r}: shares must be between 0 and 1; got {text!r}.")
     return float(text)

@@ -1,7 +1,7 @@
-"""Who a recording is of: one spelling for one person, whatever the file calls them.
+"""Subject names: one spelling per subject, however the files spell it.
 
-Splits keep a person's recordings together by this name alone, so that 1, '1.0' and ' 1 ' of three
-files must be one name, and an id that is no id must not be one.
+Splits keep the recordings of a subject together by this name alone. So 1, '1.0' and ' 1 ' of three
+files must become one name, and a missing id must not become a name.
 """
 
 import logging
@@ -15,14 +15,14 @@ from typing import Any
 _LOG = logging.getLogger(__name__)
 _SHOWN = 5
 
-# What stands where a value should, and says that there is none.
+# Texts that mark a missing value.
 NO_VALUE = frozenset({"", "nan", "none", "<na>", "n/a", "null", "nat"})
 _WHOLE = re.compile(r"([+-]?\d+)\.0*")
 _ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
 
 
 def is_missing(value: Any) -> bool:
-    """Say whether a number or text says that there is no value: NaN, None, 'nan', '<NA>', ''."""
+    """Return whether a number or text marks a missing value: NaN, None, 'nan', '<NA>', ''."""
     if value is None:
         return True
     if isinstance(value, float):
@@ -31,10 +31,10 @@ def is_missing(value: Any) -> bool:
 
 
 def subject_name(value: Any) -> str | None:
-    """Return the name of a person; None where the value names nobody.
+    """Return the name of a subject; None if the value is missing.
 
     Args:
-        value: text, bytes or a number, as a file has it. 1.0 and '1.0' are '1'.
+        value: Text, bytes or number as stored in the file. 1.0 and '1.0' become '1'.
     """
     if isinstance(value, bytes):
         try:
@@ -51,7 +51,7 @@ def subject_name(value: Any) -> str | None:
 
 
 def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return the groups of names that differ in case or in leading zeros alone."""
+    """Return the groups of names that differ only in case or leading zeros."""
     groups: dict[str, dict[str, None]] = defaultdict(dict)
     for name in names:
         whole = _WHOLE.fullmatch(name.strip())
@@ -61,20 +61,20 @@ def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
 
 
 def warn_of_alike_subjects(where: str, names: Iterable[str]) -> None:
-    """Warn of people whose names differ in case or in leading zeros alone.
+    """Warn of subjects whose names differ only in case or leading zeros.
 
     Args:
-        where: the folder or data set.
-        names: of the people.
+        where: Name of the folder or data set.
+        names: Names of the subjects.
     """
     groups = alike(names)
     if groups:
         shown = "; ".join(" and ".join(map(repr, group)) for group in groups[:_SHOWN])
         more = f" and {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else ""
         _LOG.warning(
-            "%s: the subjects %s%s differ in leading zeros or case alone, and count as different "
-            "people. If they are the same, splits put one person on both sides: spell each one in "
-            "one way, in the files or in the manifest's 'subjects'.",
+            "%s: the subjects %s%s differ in leading zeros or case only and count as different "
+            "subjects. If they are the same subject, a split may put it into several parts: use "
+            "one spelling in the files or in the manifest's 'subjects'.",
             where,
             shown,
             more,

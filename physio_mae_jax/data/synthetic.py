@@ -1,11 +1,11 @@
-"""A synthetic cohort with ground truth, so that everything runs without any download.
+"""A synthetic cohort with ground truth, so that all programs run without downloads.
 
 Each recording has twelve ECG leads, a PPG and one EEG channel of one subject. A subject keeps a
 resting heart rate, a breathing rate, a pulse transit time, a heart axis and wave shapes over all
-recordings; a recording has a rhythm and noise of its own. The rhythms and their shares are in
+recordings; each recording has its own rhythm and noise. The rhythms and their shares are in
 ``RHYTHMS``. Everything follows from ``CohortConfig.seed`` and the numbers of subject and
 recording, in any order of reading and in every process. Units: mV, arbitrary for the PPG, uV for
-the EEG. The waveforms are those of ``signals.heart_model`` and ``signals.noise_model``.
+the EEG. The waveforms are those of ``signals.heart_simulator`` and ``signals.noise_simulator``.
 """
 
 import dataclasses
@@ -19,8 +19,8 @@ from physio_mae_jax.data.formats.array_cache import ArrayCache
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.setting_ranges import check_fields
-from physio_mae_jax.signals import heart_model as heart
-from physio_mae_jax.signals import noise_model
+from physio_mae_jax.signals import heart_simulator as heart
+from physio_mae_jax.signals import noise_simulator
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 CHANNELS = (*TWELVE_LEADS, "PPG", "EEG")
@@ -37,8 +37,8 @@ _MAY_DROP_OUT = ("V1", "V2", "V3", "V4", "V5", "V6", "PPG")
 # Streams of random numbers that must not disturb each other.
 _SUBJECT, _RHYTHM, _BEATS, _NOISE, _DROPOUT = range(5)
 _CACHE_BYTES = 256 * 1024**2
-_MOST_RECORDINGS = 300_000
-_MOST_SAMPLES = 20_000_000
+_MAX_RECORDINGS = 300_000
+_MAX_SAMPLES = 20_000_000
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -46,11 +46,11 @@ class CohortConfig:
     """Size and seed of a cohort.
 
     Attributes:
-        num_subjects: people.
-        recordings_per_subject: recordings of each.
-        seconds: length of a recording.
-        sampling_rate_hz: of all channels; the same seed gives the same beats at every rate.
-        seed: of everything.
+        num_subjects: Number of subjects.
+        recordings_per_subject: Number of recordings of each subject.
+        seconds: Length of a recording in seconds.
+        sampling_rate_hz: Rate in Hz of all channels; a seed gives the same beats at every rate.
+        seed: Seed of all random draws.
         noise_level: 1 for clinical noise and drop-outs, 0 for none.
     """
 
@@ -63,34 +63,34 @@ class CohortConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "data.cohort")
-        if self.num_subjects * self.recordings_per_subject > _MOST_RECORDINGS:
+        if self.num_subjects * self.recordings_per_subject > _MAX_RECORDINGS:
             raise ConfigError(
                 f"data.cohort.num_subjects={self.num_subjects} with recordings_per_subject="
-                f"{self.recordings_per_subject} are more than the {_MOST_RECORDINGS:,} recordings "
-                "that a cohort may have; lower one of them."
+                f"{self.recordings_per_subject} exceeds the limit of {_MAX_RECORDINGS:,} "
+                "recordings of a cohort; lower one of them."
             )
-        if self.seconds * self.sampling_rate_hz > _MOST_SAMPLES:
+        if self.seconds * self.sampling_rate_hz > _MAX_SAMPLES:
             raise ConfigError(
                 f"data.cohort.seconds={self.seconds:g} at sampling_rate_hz="
-                f"{self.sampling_rate_hz:g} are more than the {_MOST_SAMPLES:,} samples that a "
-                "recording of a cohort may have; lower one of them."
+                f"{self.sampling_rate_hz:g} exceeds the limit of {_MAX_SAMPLES:,} samples of a "
+                "recording; lower one of them."
             )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordingTruth:
-    """What a synthetic recording was made from.
+    """Ground truth of a synthetic recording.
 
     Attributes:
-        rhythm: a key of ``RHYTHMS``.
-        heart_rate_bpm: 60 / mean RR of the beats within the recording.
-        respiration_rate_hz: breaths a second.
-        pulse_transit_time_seconds: from an R peak to the foot of its pulse, where the tangent at
-            the steepest rise meets the baseline.
-        r_peak_seconds: [n] peaks of the main ventricular wave.
-        pulse_foot_seconds: [n] feet of the pulses.
-        beat_is_ectopic: [n] True for premature ventricular beats.
-        dropouts: (channel, start, stop) in seconds, where the channel is flat.
+        rhythm: Key of ``RHYTHMS``.
+        heart_rate_bpm: 60 / mean RR interval of the beats within the recording.
+        respiration_rate_hz: Breaths per second.
+        pulse_transit_time_seconds: Time from an R peak to the foot of its pulse, where the tangent
+            at the steepest rise meets the baseline.
+        r_peak_seconds: [n] times of the peaks of the main ventricular wave.
+        pulse_foot_seconds: [n] times of the feet of the pulses.
+        beat_is_ectopic: [n] bool, True for premature ventricular beats.
+        dropouts: (channel, start, stop) of flat intervals in seconds.
     """
 
     rhythm: str
@@ -115,7 +115,7 @@ class _Subject:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """All of a recording that does not depend on the sampling rate."""
+    """Parts of a recording that do not depend on the sampling rate."""
 
     subject: _Subject
     respiration: heart.Respiration
@@ -124,7 +124,7 @@ class _Plan:
 
 
 class SyntheticCohort:
-    """A ``SignalSource`` that makes its recordings when they are read."""
+    """A ``SignalSource`` that simulates its recordings when they are read."""
 
     def __init__(self, config: CohortConfig) -> None:
         self.config = config
@@ -144,24 +144,24 @@ class SyntheticCohort:
         self._cache = ArrayCache(_CACHE_BYTES)
 
     def block_hashes(self, index: int) -> Sequence[int]:
-        """Return a hash of what the recording follows from, without making it."""
+        """Return a hash of the settings and index of a recording, without simulating it."""
         return [identity_hash(f"{self.config}/{index}")]
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of a recording: float32 [14, stop - start].
 
         Raises:
-            DataError: the stretch is not inside the recording.
+            DataError: the interval is not inside the recording.
         """
         self.recordings[index].refuse_outside(start, stop)
         return self._cache.get(index, lambda: self._render(index))[:, start:stop].copy()
 
     def truth(self, index: int) -> RecordingTruth:
-        """Return what a recording was made from."""
+        """Return the ground truth of a recording."""
         return self._plan(index).truth
 
     def __reduce__(self) -> tuple[type["SyntheticCohort"], tuple[CohortConfig]]:
-        """Pickle the settings alone: all else follows from them."""
+        """Pickle the settings only: all else follows from them."""
         return (SyntheticCohort, (self.config,))
 
     def _rng(self, index: int, stream: int) -> np.random.Generator:
@@ -202,12 +202,12 @@ class SyntheticCohort:
         rng = self._rng(index, _NOISE)
         breath = plan.respiration.at(np.arange(length) / rate)
         leads = heart.independent_leads(_dipole(plan, rng, length, rate)) * (1 + 0.04 * breath)
-        leads += level * noise_model.electrode_noise(rng, len(leads), length, rate)
+        leads += level * noise_simulator.electrode_noise(rng, len(leads), length, rate)
         leads += level * 0.03 * breath
         ppg = _pulse(plan, length, rate) * (1 + 0.08 * breath) + 0.10 * breath
-        ppg += level * 0.5 * noise_model.motion_bursts(rng, length, rate, 1.0)
+        ppg += level * 0.5 * noise_simulator.motion_bursts(rng, length, rate, 1.0)
         ppg += level * 0.01 * rng.normal(size=length)
-        eeg = noise_model.eeg(rng, length, rate)
+        eeg = noise_simulator.eeg(rng, length, rate)
         signals = np.concatenate([heart.twelve_leads(leads), ppg[None], eeg[None]])
         for channel, begin, end in plan.truth.dropouts:
             row, first = CHANNELS.index(channel), round(begin * rate)
@@ -279,7 +279,7 @@ def _dipole(plan: _Plan, rng: np.random.Generator, length: int, rate: float) -> 
         track += heart.dipole_track(waves, peaks[which], rr[which], ones, length, rate)
     if plan.truth.rhythm == "atrial_fibrillation":
         # f-waves are best seen in V1 and II: to the front and the feet.
-        waves_hz = noise_model.band_noise(rng, length, rate, (4.0, 9.0))
+        waves_hz = noise_simulator.band_noise(rng, length, rate, (4.0, 9.0))
         track += 0.035 * np.array([[0.2], [0.7], [-0.9]]) * waves_hz
     return track
 

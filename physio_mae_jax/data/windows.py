@@ -9,10 +9,10 @@ import numpy as np
 
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
-from physio_mae_jax.data.stretches import Starts, window_starts
+from physio_mae_jax.data.window_starts import Starts, window_starts
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.levels import in_range, level_rows
-from physio_mae_jax.signals.preprocess import BandPass, RateChange, resample, z_score
+from physio_mae_jax.signals.preprocess import BandPass, Resampler, resample, z_score
 
 Example = dict[str, Any]  # NumPy arrays and scalars, see WindowReader.read
 NORMALISATION = "z-score of each channel over the window, clipped to 10 deviations"
@@ -20,15 +20,15 @@ NORMALISATION = "z-score of each channel over the window, clipped to 10 deviatio
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WindowConfig:
-    """What the model is given.
+    """Model input: channels, rate and length of a window.
 
     Attributes:
-        channels: policy, list or '' as of ``data.channel_plan.ChannelPlanner``.
-        num_channels: M; windows of recordings with fewer are padded with absent ones.
-        units: of channels that are to be in one, by canonical name.
-        sampling_rate_hz: rate every recording is brought to.
-        num_samples: L, length of a window at that rate.
-        band_hz: (low, high) of a band-pass before normalising; None for none.
+        channels: Preset, list of names or '', see ``data.channel_plan.ChannelPlanner``.
+        num_channels: Number of channels M; windows with fewer are padded with absent channels.
+        units: Canonical channel name -> unit that the channel is converted to.
+        sampling_rate_hz: Sampling rate in Hz that every recording is resampled to.
+        num_samples: Window length L in samples at that rate.
+        band_hz: (low, high) in Hz of the band-pass before normalisation; None for no filter.
     """
 
     channels: str
@@ -40,17 +40,17 @@ class WindowConfig:
 
     @property
     def seconds(self) -> float:
-        """Duration of a window."""
+        """Duration of a window in seconds."""
         return self.num_samples / self.sampling_rate_hz
 
 
 class WindowReader:
-    """Reads windows of any recording of a source as the model wants them."""
+    """Reads model-ready windows of any recording of a source."""
 
     def __init__(
         self, source: SignalSource, config: WindowConfig, planner: ChannelPlanner | None = None
     ) -> None:
-        """Read windows of a source; ``planner`` is one of ``config`` unless another is given."""
+        """Create a reader; ``planner`` defaults to one made from ``config``."""
         self.source = source
         self.config = config
         self._planner = planner or ChannelPlanner(config.channels, config.units)
@@ -59,14 +59,14 @@ class WindowReader:
         self._subjects = np.unique(keys, return_inverse=True)[1].astype(np.int32)
 
     def plan(self, recording: int) -> ChannelPlan:
-        """Return which channels the windows of a recording have; padding is not among them."""
+        """Return the channels of the windows of a recording, without padding."""
         return self._planner.plan(self.source.recordings[recording])
 
     def starts(self, recording: int, tempo: float = 1.0) -> Starts:
-        """Return every place a window can begin at, at the model's rate and a tempo.
+        """Return all window starts, in samples at the model's rate and the given tempo.
 
         Raises:
-            DataError: the recording, or every stretch between its gaps, is shorter than a window.
+            DataError: the recording, or every segment between its gaps, is shorter than a window.
         """
         info = self.source.recordings[recording]
         gaps = self._gaps(recording, info) if info.gaps else ()
@@ -77,32 +77,32 @@ class WindowReader:
             raise DataError(
                 f"recording {info.record_id!r} lasts {info.seconds:.2f} s{between}, less than the "
                 f"window of {self.config.seconds * tempo:.2f} s; shorten --config.window_seconds "
-                "or leave it out with --config.data.on_invalid=skip."
+                "or exclude it with --config.data.on_invalid=skip."
             )
         return starts
 
     def _gaps(self, recording: int, info: RecordingInfo) -> tuple[tuple[int, int], ...]:
-        """Return the gaps of the channels that are needed."""
+        """Return the gaps of the channels that the windows are made of."""
         needed = self.plan(recording).montage.sources
         return tuple((start, stop) for row, start, stop in info.gaps if row in needed)
 
-    def _change(self, info: RecordingInfo, tempo: float) -> RateChange:
+    def _change(self, info: RecordingInfo, tempo: float) -> Resampler:
         source_hz = round(info.sampling_rate_hz * tempo, 4)
-        return RateChange.between(source_hz, self.config.sampling_rate_hz)
+        return Resampler.between(source_hz, self.config.sampling_rate_hz)
 
     def read(self, recording: int, start: int, tempo: float = 1.0) -> Example:
         """Read, resample, filter and normalise one window.
 
         Args:
-            recording: index in the source.
-            start: first sample at the model's rate and the tempo, one of ``starts``.
-            tempo: how many times as fast the recording is played, all channels alike.
+            recording: Recording index in the source.
+            start: First sample at the model's rate and the tempo, one of ``starts``.
+            tempo: Playback speed factor, the same for all channels.
 
         Returns:
             'signal' [M, L] float32 z-scored and clipped to ±10; 'channel_mask' [M] bool, False
             where the recording lacks the channel or it is flat in this window; 'channel_ids' [M]
             int32; 'subject' int32, the same number for all windows of a subject; 'recording' and
-            'start' int32, by which a report can name the window.
+            'start' int32, which identify the window in reports.
 
         Raises:
             DataError: a value in the window is not finite.
@@ -134,9 +134,9 @@ class WindowReader:
         }
 
     def _context(
-        self, info: RecordingInfo, change: RateChange, start: int, margin: int
+        self, info: RecordingInfo, change: Resampler, start: int, margin: int
     ) -> tuple[int, int]:
-        """Say how many samples a filter may see before and after a window, at the model's rate."""
+        """Return the samples around a window that a filter may use, at the model's rate."""
         length = self.config.num_samples
         total = change.length_after(info.num_samples)
         before, after = min(margin, start), max(0, min(margin, total - start - length))
@@ -145,7 +145,7 @@ class WindowReader:
                 start - before, length + before + after, info.num_samples
             )
             if gap_start < last and gap_stop > first:
-                return 0, 0  # rarely, and simpler than to stop just at the gap
+                return 0, 0  # rare, and simpler than stopping exactly at the gap
         return before, after
 
     def _padded(self, values: np.ndarray) -> np.ndarray:
@@ -161,16 +161,16 @@ class WindowReader:
             bad = ~finite
             channel, sample = np.argwhere(bad)[0]
             raise DataError(
-                f"recording {info.record_id!r} holds {bad.sum()} values that are not finite, the "
+                f"recording {info.record_id!r} has {bad.sum()} values that are not finite, the "
                 f"first in channel {plan.channels[channel]!r} at "
-                f"{(first + sample) / info.sampling_rate_hz:.3f} s; mend the file or leave the "
-                "recording out with --config.data.on_invalid=skip."
+                f"{(first + sample) / info.sampling_rate_hz:.3f} s; fix the file or exclude "
+                "the recording with --config.data.on_invalid=skip."
             )
 
 
 @functools.lru_cache(maxsize=65_536)
 def _starts(
-    num_samples: int, gaps: tuple[tuple[int, int], ...], change: RateChange, length: int
+    num_samples: int, gaps: tuple[tuple[int, int], ...], change: Resampler, length: int
 ) -> Starts:
     return window_starts(num_samples, gaps, change, length)
 
@@ -178,23 +178,23 @@ def _starts(
 def spread_windows(
     reader: WindowReader, recordings: Sequence[int], max_per_subject: int
 ) -> list[tuple[int, int]]:
-    """Choose windows end to end, at most so many of each subject, spread evenly.
+    """Choose contiguous windows, evenly spread, at most ``max_per_subject`` per subject.
 
     Args:
-        reader: of the source.
-        recordings: indices in it.
-        max_per_subject: windows of a subject.
+        reader: Window reader of the source.
+        recordings: Recording indices in the source.
+        max_per_subject: Maximum number of windows of a subject.
 
     Returns:
         (recording, start) of each window, in order.
     """
-    places: dict[str, list[tuple[int, int]]] = {}
+    windows_of: dict[str, list[tuple[int, int]]] = {}
     for recording in recordings:
         starts = reader.starts(recording).end_to_end(reader.config.num_samples)
         subject = reader.source.recordings[recording].subject_key
-        places.setdefault(subject, []).extend((recording, start) for start in starts)
+        windows_of.setdefault(subject, []).extend((recording, start) for start in starts)
     chosen = []
-    for windows in places.values():
+    for windows in windows_of.values():
         count = min(max_per_subject, len(windows))
         ids = np.linspace(0, len(windows) - 1, count).astype(int)
         chosen += [windows[i] for i in ids]

@@ -1,21 +1,21 @@
-"""What a model is worth: predictions in, an evaluation that a critical reviewer would accept out.
+"""Evaluation of models: from predictions to metrics with intervals, calibration and a report.
 
-In the order predictions meet them::
+Modules, in the order predictions pass through them::
 
-    predictions      what a model said of units (recordings, windows) and what is true
+    predictions      outputs of a model for units (recordings, windows), and their targets
     decisions        calibration and thresholds, chosen on validation and nowhere else
     metrics          of classes, for many weightings of units at a time (regression: of numbers)
-    measures         which metrics each kind of task is judged by
-    bootstrap        weightings that resample people, strata, intervals, paired differences
-    subgroups        units judged apart
-    results          what an evaluation holds, and its JSON
-    evaluation       all of it together
+    measures         metrics that evaluate each kind of task
+    bootstrap        weightings that resample subjects, strata, intervals, paired differences
+    subgroups        metrics by subgroup of subjects
+    results          content of an evaluation, and its JSON
+    evaluation       all of the above together
     curves           points of the pictures
-    card_text        the report in Markdown; reading: its doubts and explanations; markdown: its
-                     figures, names and tables
+    card_text        the report in Markdown; reading: its caveats and explanations; markdown: its
+                     numbers, names and tables
     card             writes report, JSON and pictures; all of the above are pure
-    trained          a model trained, then judged: the door of this room
+    trained          a model trained, then evaluated: the entry point of this package
 
-Letters of shapes, here only: U units judged, K classes (or targets of a regression), S subjects,
+Letters of shapes, here only: U units evaluated, K classes (or targets of a regression), S subjects,
 R bootstrap replicates; ``...`` stands for [R] or nothing.
 """

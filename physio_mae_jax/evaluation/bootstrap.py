@@ -1,17 +1,17 @@
-"""Uncertainty of a figure by resampling people (a stratified, paired bootstrap by subject).
+"""Uncertainty of a metric by resampling subjects (a stratified, paired bootstrap by subject).
 
 A replicate draws, in each stratum, as many subjects as there are, with replacement; all units of a
-drawn subject come as often as it was drawn. It is written as a multiplicity of each unit, so that
-metrics need no copies, and two models judged with the same multiplicities are paired.
+drawn subject count as often as it was drawn. It is stored as a multiplicity of each unit, so that
+metrics need no copies, and two models evaluated with the same multiplicities are paired.
 
 Why strata: a plain bootstrap loses rare classes. A class with 3 positive subjects is absent from
-one replicate in twenty, and either the replicate is thrown away or the class left out of its macro
+one replicate in twenty, and either the replicate is discarded or the class excluded from its macro
 average. Both change what is estimated, and published intervals lie below their own point estimate
 for it. Here every class keeps a stratum of its positives, and one of its negatives, so each
-replicate averages the same classes as the point estimate. The price: how frequent classes are is
-taken as given (so it is by AUROC), and n subjects in a stratum show (n - 1) / n of the variance, so
+replicate averages the same classes as the point estimate. The price: class frequencies are
+taken as given (as AUROC does), and n subjects in a stratum show (n - 1) / n of the variance, so
 intervals of classes with few positive subjects are too narrow. Simulated (normal scores, AUROC
-0.82, 800 subjects, 2,000 times), nominal 95 % intervals of AUROC hold the truth 78 % of the time
+0.82, 800 subjects, 2,000 times), nominal 95 % intervals of AUROC cover the truth 78 % of the time
 with 5 positive subjects, 85 % with 10, 91 % with 20 and 93 % with 50. Replicates of AUROC scatter
 around the estimate; those of average precision lie above it, by 0.02 with up to 20 positives, since
 a positive drawn twice ranks above the same negatives twice.
@@ -26,14 +26,14 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.predictions import Predictions
 
-# Of 8 bytes: metrics hold several arrays of this size at a time.
+# Elements of 8 bytes: metrics hold several arrays of this size at a time.
 _BLOCK_ELEMENTS = 2_000_000
 _LEVEL = 95.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A figure with its 95 % interval; NaN where undefined."""
+    """A metric with its 95 % interval; NaN where undefined."""
 
     value: float
     low: float = float("nan")
@@ -45,8 +45,8 @@ class PairedDifference:
     """First minus second on the same replicates.
 
     Attributes:
-        estimate: difference of the point estimates and its interval.
-        share_not_above_zero: of replicates, with a difference of 0 or less.
+        estimate: Difference of the point estimates, with its interval.
+        share_not_above_zero: Fraction of replicates with a difference of 0 or less.
     """
 
     estimate: Estimate
@@ -56,17 +56,17 @@ class PairedDifference:
 def strata(targets: np.ndarray, subjects: np.ndarray) -> np.ndarray:
     """Put each subject into a stratum: the rarest class that it is positive in.
 
-    Rare is what few subjects have. Who is positive in none makes the last stratum. A class whose
-    positives all have a rarer one would have no stratum of its own and could be absent from a
-    replicate; then the stratum with most of them is cut in two, with it and without it. The same
-    is done for negatives. So each class with positives and negatives has both in every replicate.
+    A class is rare if few subjects have it. Subjects positive in no class form the last stratum. A
+    class whose positives all have a rarer class would have no own stratum and could be absent from
+    a replicate; then the stratum with most of them is split in two, with and without it. Negatives
+    are treated alike. So each class with positives and negatives has both in every replicate.
 
     Args:
-        targets: [U, K] 0 or 1.
-        subjects: [U].
+        targets: Labels [U, K], 0 or 1.
+        subjects: Subject of each unit [U].
 
     Returns:
-        [S] integers, in the order of ``np.unique(subjects)``.
+        Stratum of each subject [S], integers, in the order of ``np.unique(subjects)``.
     """
     names, subject_of_unit = np.unique(subjects, return_inverse=True)
     facts = []
@@ -88,36 +88,36 @@ def strata(targets: np.ndarray, subjects: np.ndarray) -> np.ndarray:
 
 
 def multiplicities(
-    subjects: np.ndarray, strata: np.ndarray, num_replicates: int = 1000, seed: int = 0
+    subjects: np.ndarray, strata: np.ndarray, num_resamples: int = 1000, seed: int = 0
 ) -> np.ndarray:
     """Draw all replicates at once; see ``multiplicity_blocks`` for many units.
 
     Args:
-        subjects: [U].
-        strata: [S], of ``strata``.
-        num_replicates: R.
-        seed: replicate i depends on it and i alone.
+        subjects: Subject of each unit [U].
+        strata: Stratum of each subject [S], from ``strata``.
+        num_resamples: Number of replicates R.
+        seed: Random seed; replicate i depends only on it and i.
 
     Returns:
-        [R, U] float64, how often each unit comes.
+        Multiplicity of each unit [R, U], float64.
     """
-    return np.concatenate(list(multiplicity_blocks(subjects, strata, num_replicates, seed)))
+    return np.concatenate(list(multiplicity_blocks(subjects, strata, num_resamples, seed)))
 
 
 def multiplicity_blocks(
-    subjects: np.ndarray, strata: np.ndarray, num_replicates: int, seed: int
+    subjects: np.ndarray, strata: np.ndarray, num_resamples: int, seed: int
 ) -> Iterator[np.ndarray]:
-    """Yield ``multiplicities`` some replicates at a time, [r, U], so that memory stays small."""
+    """Yield ``multiplicities`` in blocks of replicates [r, U], to bound memory."""
     names, subject_of_unit = np.unique(subjects, return_inverse=True)
     if strata.shape != names.shape:
-        raise DataError(f"strata has shape {list(strata.shape)}, expected [{len(names)}] subjects.")
+        raise DataError(f"strata must have shape [{len(names)}]; got {list(strata.shape)}.")
     order = np.argsort(strata, kind="stable")
     _, first, size = np.unique(strata[order], return_index=True, return_counts=True)
     first, size = np.repeat(first, size), np.repeat(size, size)
     place_of_unit = np.argsort(order)[subject_of_unit]
     rows = max(1, _BLOCK_ELEMENTS // len(subjects))
-    for start in range(0, num_replicates, rows):
-        block = np.empty((min(rows, num_replicates - start), len(subjects)))
+    for start in range(0, num_resamples, rows):
+        block = np.empty((min(rows, num_resamples - start), len(subjects)))
         for row, values in enumerate(block):
             drawn = first + np.random.default_rng([seed, start + row]).integers(size)
             values[:] = np.bincount(drawn, minlength=len(order))[place_of_unit]
@@ -129,19 +129,19 @@ def replicate(
     subjects: np.ndarray,
     strata: np.ndarray,
     *,
-    num_replicates: int,
+    num_resamples: int,
     seed: int,
 ) -> dict[str, np.ndarray]:
-    """Measure every replicate.
+    """Compute the metrics of every replicate.
 
     Args:
-        measure: weights [r, U] -> named values [r, ...].
-        subjects, strata, num_replicates, seed: of ``multiplicities``.
+        measure: Function from weights [r, U] to named values [r, ...].
+        subjects, strata, num_resamples, seed: Arguments of ``multiplicities``.
 
     Returns:
         Named values [R, ...].
     """
-    blocks = multiplicity_blocks(subjects, strata, num_replicates, seed)
+    blocks = multiplicity_blocks(subjects, strata, num_resamples, seed)
     measured = [measure(weights) for weights in blocks]
     return {name: np.concatenate([block[name] for block in measured]) for name in measured[0]}
 
@@ -150,12 +150,12 @@ def interval(values: np.ndarray, point: float) -> Estimate:
     """Return the point estimate with the 95 % percentile interval of its replicates.
 
     The plain percentile interval is biased for macro averages with rare labels where replicates
-    lose classes; with ``strata`` none does. As replicates that are undefined would be left out for
-    a reason that depends on their value, one of them leaves the whole interval undefined.
+    lose classes; with ``strata`` none does. Dropping undefined replicates would condition on their
+    value, so a single one makes the whole interval undefined.
 
     Args:
-        values: [R].
-        point: of all units.
+        values: Values of the replicates [R].
+        point: Estimate on all units.
     """
     if not len(values) or not np.isfinite(values).all():
         return Estimate(float(point))
@@ -168,18 +168,18 @@ def paired_difference(
     first: Predictions,
     second: Predictions,
     *,
-    num_replicates: int = 1000,
+    num_resamples: int = 1000,
     seed: int = 0,
 ) -> PairedDifference:
     """Compare two models on the same units and the same replicates.
 
     Args:
-        metric: (predictions, weights [r, U]) -> [r].
-        first, second: of the same units, subjects and targets, in the same order.
-        num_replicates, seed: of ``multiplicities``.
+        metric: Function (predictions, weights [r, U]) -> [r].
+        first, second: Predictions of the same units, subjects and targets, in the same order.
+        num_resamples, seed: Arguments of ``multiplicities``.
 
     Raises:
-        DataError: they are not of the same units.
+        DataError: The predictions are not of the same units.
     """
     check_pair(first, second)
     groups = stratum_of(first)
@@ -188,7 +188,7 @@ def paired_difference(
         return {"first": metric(first, weights), "second": metric(second, weights)}
 
     point = both(np.ones((1, first.num_units)))
-    drawn = replicate(both, first.subjects, groups, num_replicates=num_replicates, seed=seed)
+    drawn = replicate(both, first.subjects, groups, num_resamples=num_resamples, seed=seed)
     difference = drawn["first"] - drawn["second"]
     estimate = interval(difference, float((point["first"] - point["second"])[0]))
     share = float(np.mean(difference <= 0)) if np.isfinite(difference).all() else float("nan")
@@ -196,24 +196,24 @@ def paired_difference(
 
 
 def stratum_of(predictions: Predictions) -> np.ndarray:
-    """Return ``strata`` of predictions; one for all in a regression."""
+    """Return ``strata`` of predictions; a single stratum for a regression."""
     if predictions.kind == "regression":
         return np.zeros(len(np.unique(predictions.subjects)), int)
     return strata(predictions.targets, predictions.subjects)
 
 
 def varies(strata: np.ndarray) -> bool:
-    """Return whether replicates differ: whether some stratum has two subjects."""
+    """Return whether replicates differ, i.e. some stratum has at least two subjects."""
     return bool(np.bincount(strata).max() > 1)
 
 
 def check_pair(first: Predictions, second: Predictions) -> None:
-    """Refuse predictions that are not of the same units and truth."""
+    """Raise where predictions are not of the same units and targets."""
     for name in ("kind", "classes", "unit_ids", "subjects", "targets"):
         one: Any = getattr(first, name)
         two: Any = getattr(second, name)
         if not np.array_equal(one, two):
             raise DataError(
-                f"two predictions differ in {name}, so they cannot be compared in pairs; judge "
+                f"two predictions differ in {name}, so they cannot be paired; evaluate "
                 "both models on the same units, in the same order."
             )

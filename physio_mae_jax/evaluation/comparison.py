@@ -1,4 +1,4 @@
-"""Kinds of models × shares of the labels × seeds, run one by one and laid side by side."""
+"""Kinds of models × shares of the labels × seeds, run one by one and compared in one table."""
 
 import dataclasses
 import logging
@@ -8,33 +8,33 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation import metric_sets
 from physio_mae_jax.evaluation.comparison_text import render
 from physio_mae_jax.evaluation.markdown import words
+from physio_mae_jax.evaluation.pending_runs import check_complete, run_pending
 from physio_mae_jax.evaluation.results import plain
 from physio_mae_jax.evaluation.summary import Cell, Compared, ComparedEntry, summarise
-from physio_mae_jax.evaluation.working import do_all, require_done
-from physio_mae_jax.figures.comparison import Series, draw_comparison
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.entries import Entry
+from physio_mae_jax.plots.comparison import Series, draw_comparison
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.trials import Entry
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ComparisonRun:
-    """Everything that a comparison is made of.
+    """Everything a comparison consists of.
 
     Attributes:
-        workdir: absolute folder.
-        compared: every entry, those of the reference row first.
-        entries: what does each, in the same order.
-        title: of the report.
-        num_workers: processes that run entries.
-        reports: whether the report is written at the end.
-        num_replicates: of the bootstrap.
-        describe: returns command, versions and devices for the report; a function, as asking for
-            devices takes hold of them, which are the workers' until they are done.
+        workdir: Absolute path of the work folder.
+        compared: All entries, those of the reference row first.
+        entries: Job of each entry, in the same order.
+        title: Title of the report.
+        num_workers: Number of processes that run entries.
+        reports: Whether the report is written at the end.
+        num_resamples: Number of bootstrap replicates.
+        describe: Function that returns command, versions and devices for the report; called last,
+            since a device query acquires the devices, which the workers need until they are done.
     """
 
     workdir: Path
@@ -43,32 +43,32 @@ class ComparisonRun:
     title: str
     num_workers: int
     reports: bool
-    num_replicates: int
+    num_resamples: int
     describe: Callable[[], Mapping[str, Any]]
 
 
 def compare_models(run: ComparisonRun) -> None:
-    """Run what is not done yet, then write comparison.json, comparison.md and their figure.
+    """Run the pending entries, then write comparison.json, comparison.md and their figure.
 
     Raises:
-        UserError: a worker failed, or another process is still at an entry.
+        UserError: A worker failed, or another process is still running an entry.
     """
     names = [entry.name for entry in run.entries]
-    do_all(run.workdir, lambda: run.entries, run.num_workers)
+    run_pending(run.workdir, lambda: run.entries, run.num_workers)
     if not run.reports:
         return
-    require_done(run.workdir, names)
+    check_complete(run.workdir, names)
     compared = [Compared.read(run.workdir, entry) for entry in run.compared]
-    cells = summarise(compared, num_replicates=run.num_replicates)
+    cells = summarise(compared, num_resamples=run.num_resamples)
     series = _series(cells)
-    metric = words(measures.MAIN_METRICS[compared[0].predictions.kind])
-    picture = run.workdir / "figures" / "comparison.png"
-    artifacts.write_figure(picture, lambda: draw_comparison(series, metric, run.title))
+    metric = words(metric_sets.MAIN_METRICS[compared[0].predictions.kind])
+    picture = run.workdir / "plots" / "comparison.png"
+    atomic_files.write_figure(picture, lambda: draw_comparison(series, metric, run.title))
     how = run.describe()
     content = {"title": run.title, "how": how, "cells": cells, "shared": compared[0].context}
-    artifacts.write_json(run.workdir / "comparison.json", plain(content))
+    atomic_files.write_json(run.workdir / "comparison.json", plain(content))
     text = render(run.title, cells, compared[0], how)
-    artifacts.write_text(run.workdir / "comparison.md", text)
+    atomic_files.write_text(run.workdir / "comparison.md", text)
     _LOG.info("the table is in %s", run.workdir / "comparison.md")
 
 

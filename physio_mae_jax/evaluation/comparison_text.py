@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation import metric_sets
 from physio_mae_jax.evaluation.bootstrap import Estimate
 from physio_mae_jax.evaluation.markdown import (
     bullets,
@@ -22,7 +22,7 @@ from physio_mae_jax.evaluation.summary import Cell, Compared
 def render(title: str, cells: Sequence[Cell], first: Compared, how: Mapping[str, Any]) -> str:
     """Write the report in Markdown."""
     kind = first.predictions.kind
-    metric = words(measures.MAIN_METRICS[kind])
+    metric = words(metric_sets.MAIN_METRICS[kind])
     seeds = sorted({seed for cell in cells for seed in cell.values})
     reference = cells[0].row
     sections = [f"# {escape(title)}"]
@@ -33,14 +33,14 @@ def render(title: str, cells: Sequence[Cell], first: Compared, how: Mapping[str,
     subjects = len(np.unique(first.predictions.subjects))
     notes = [
         f"Test: {first.predictions.num_units:,} units of {subjects:,} subjects, the same for all.",
-        f"Each figure is a mean over seeds {', '.join(map(str, seeds))}; ± is their standard "
+        f"Each value is a mean over seeds {', '.join(map(str, seeds))}; ± is their standard "
         "deviation, brackets hold the 95 % interval over test subjects (1 model in each seed, "
         "resampled together, so differences are paired).",
         "Intervals are not widened for the number of rows.",
         "Model, calibration and thresholds of every entry were chosen on its validation part.",
         escape(str(first.context.get("contamination", "contamination: not stated"))),
     ]
-    sections += [bullets(notes), "![comparison](figures/comparison.png)"]
+    sections += [bullets(notes), "![comparison](plots/comparison.png)"]
     split = first.context.get("split", {})
     rows = [(escape(name), facts(held)) for name, held in {**how, "split": split}.items()]
     sections += ["## How to reproduce it", table(("", ""), rows)]

@@ -1,26 +1,26 @@
-"""Points of the pictures of an evaluation."""
+"""Data points of the plots of an evaluation."""
 
 import numpy as np
 from sklearn.metrics import precision_recall_curve, roc_curve
 
-from physio_mae_jax.evaluation import measures, metrics
-from physio_mae_jax.evaluation.decisions import Decisions, uncalibrated_probabilities
+from physio_mae_jax.evaluation import metric_sets, metrics
+from physio_mae_jax.evaluation.calibration import Calibration, uncalibrated_probabilities
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import ClassResult, Evaluation
-from physio_mae_jax.figures.evaluation import MAX_CURVES, Agreement, Curve, Reliability
+from physio_mae_jax.plots.evaluation import MAX_CURVES, Agreement, Curve, Reliability
 from physio_mae_jax.printable import printable
 
 _GRID = np.linspace(0, 1, 501)
 _BINS = 10
-# Letters of a class in a legend.
-_LONGEST_NAME = 80
-# The share of fewer says nothing and makes a jagged line.
-_LEAST_IN_BIN = 5
+# Maximum number of letters of a class name in a legend.
+_MAX_NAME = 80
+# Fractions of fewer units are too noisy to draw.
+_MIN_IN_BIN = 5
 _Z = 1.959963984540054
 
 
 def shown_classes(evaluation: Evaluation) -> list[int]:
-    """Return the classes to draw: the 8 with the most positives, so that none is picked by hand."""
+    """Return the classes to draw: the 8 with the most positives, a fixed rule."""
     rows = [k for k, row in enumerate(evaluation.by_class) if not row.is_absent]
     frequent = sorted(rows, key=lambda k: -evaluation.by_class[k].num_positives)
     return sorted(frequent[:MAX_CURVES])
@@ -30,7 +30,7 @@ def roc_curves(
     predictions: Predictions, evaluation: Evaluation
 ) -> tuple[list[Curve], Curve | None]:
     """Return curves of some classes and the average over all: mean sensitivity at each 1 - spec."""
-    scores = measures.ranking_scores(predictions)
+    scores = metric_sets.ranking_scores(predictions)
     lines, averaged = [], []
     for k, row in enumerate(evaluation.by_class):
         if not row.is_absent:
@@ -45,14 +45,14 @@ def precision_recall_curves(
 ) -> tuple[list[Curve], Curve | None]:
     """Return curves of some classes and the average over all: mean precision at each sensitivity.
 
-    Steps, as average precision sums them up: straight lines between points would promise more.
+    Drawn as steps, as average precision sums them: linear interpolation would be optimistic.
     """
-    scores = measures.ranking_scores(predictions)
+    scores = metric_sets.ranking_scores(predictions)
     lines, averaged = [], []
     for k, row in enumerate(evaluation.by_class):
         if not row.is_absent:
             precision, recall, _ = precision_recall_curve(predictions.targets[:, k], scores[:, k])
-            # From the first positive found on; before, precision is 0 or made up.
+            # Starts at the first positive found; before it, precision is 0 or undefined.
             found = recall > 0
             precision, recall = precision[found][::-1], recall[found][::-1]
             place = np.searchsorted(recall, _GRID, side="left")
@@ -70,10 +70,10 @@ def precision_recall_curves(
 def confusion_table(
     evaluation: Evaluation,
 ) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
-    """Return shares of the truth, counts, and names of rows and columns of decisions.
+    """Return fractions of the truth, counts, and row and column names of a confusion matrix.
 
-    Multiclass: truth by decision. Otherwise a row a class: positives found and missed, negatives
-    called positive and not.
+    Multiclass: truth by decision. Otherwise one row per class: true positives, false negatives,
+    false positives and true negatives.
     """
     counts = np.asarray(evaluation.confusion)
     names = list(evaluation.classes)
@@ -86,14 +86,14 @@ def confusion_table(
             "positive,\nfound",
             "positive,\nmissed",
             "negative,\nfalse alarm",
-            "negative,\nleft so",
+            "negative,\ncorrect",
         ]
     shares = np.divide(counts, whole, out=np.full(counts.shape, np.nan), where=whole > 0)
     return shares, counts, names, columns
 
 
 def reliabilities(
-    predictions: Predictions, decisions: Decisions, evaluation: Evaluation
+    predictions: Predictions, decisions: Calibration, evaluation: Evaluation
 ) -> list[tuple[str, Reliability, Reliability]]:
     """Return name and bins before and after calibration of some classes; 5 units a bin or more."""
     before = uncalibrated_probabilities(predictions)
@@ -129,7 +129,7 @@ def agreements(predictions: Predictions, evaluation: Evaluation) -> list[Agreeme
 
 
 def wilson(successes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 95 % interval of a share (Wilson 1927); units count as independent."""
+    """Return the 95 % interval of a proportion (Wilson 1927); units count as independent."""
     share = successes / counts
     middle = (share + _Z**2 / (2 * counts)) / (1 + _Z**2 / counts)
     half = _Z * np.sqrt(share * (1 - share) / counts + _Z**2 / (4 * counts**2))
@@ -140,7 +140,7 @@ def wilson(successes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nd
 def _reliability(probabilities: np.ndarray, positive: np.ndarray) -> Reliability:
     bins = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
     counts = np.bincount(bins, minlength=_BINS)
-    full = counts >= _LEAST_IN_BIN
+    full = counts >= _MIN_IN_BIN
     counts, n = counts[full], counts[full].astype(float)
     successes = np.bincount(bins, positive, minlength=_BINS)[full]
     low, high = wilson(successes, n)
@@ -174,7 +174,7 @@ def _staircase(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, n
 
 
 def _named(row: ClassResult) -> str:
-    name = printable(row.name, _LONGEST_NAME)
+    name = printable(row.name, _MAX_NAME)
     return f"{name}*" if row.rare else name
 
 

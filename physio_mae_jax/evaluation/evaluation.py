@@ -1,9 +1,9 @@
-"""Judge predictions: figures with intervals, rare classes marked, subgroups, paired comparisons.
+"""Evaluate predictions: metrics with intervals, rare classes, subgroups, paired comparisons.
 
-Three habits of the field make figures look better than they are, and none is possible here.
-Thresholds chosen on what is judged: they come with the ``Decisions`` of validation. Macro averages
-that rest on classes with a handful of positives, or that silently drop them: both averages are
-given. Intervals that take the windows of a person for people: subjects are resampled.
+Three common sources of optimistic bias are excluded. Thresholds chosen on the evaluated units: they
+come with the ``Calibration`` of validation. Macro averages that rest on classes with a handful of
+positives, or that silently drop them: both averages are reported. Intervals that treat the windows
+of a subject as independent: subjects are resampled.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.evaluation import measures, metrics
+from physio_mae_jax.evaluation import metric_sets, metrics
 from physio_mae_jax.evaluation.bootstrap import (
     Estimate,
     check_pair,
@@ -23,7 +23,7 @@ from physio_mae_jax.evaluation.bootstrap import (
     stratum_of,
     varies,
 )
-from physio_mae_jax.evaluation.decisions import Decisions, uncalibrated_probabilities
+from physio_mae_jax.evaluation.calibration import Calibration, uncalibrated_probabilities
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import (
     CalibrationResult,
@@ -33,38 +33,38 @@ from physio_mae_jax.evaluation.results import (
 )
 from physio_mae_jax.evaluation.subgroups import judge_subgroups, num_unknown
 
-# Nothing varies among fewer, see ``bootstrap.varies``.
-_LEAST_SUBJECTS = 2
+# Fewer subjects have no variance, see ``bootstrap.varies``.
+_MIN_SUBJECTS = 2
 
 
 def evaluate(
     test: Predictions,
-    decisions: Decisions,
+    decisions: Calibration,
     *,
-    num_replicates: int = 1000,
+    num_resamples: int = 1000,
     seed: int = 0,
-    least_positives: int = 10,
+    min_positives: int = 10,
 ) -> Evaluation:
-    """Judge a model on people it has not seen.
+    """Evaluate a model on held-out subjects.
 
     Args:
-        test: what is judged.
-        decisions: chosen on the validation of the same model.
-        num_replicates: of the bootstrap.
-        seed: of the bootstrap.
-        least_positives: a class with fewer positive or fewer negative units is rare; where a
-            subgroup has fewer of a class, the class is left out of its average.
+        test: Predictions to evaluate.
+        decisions: Calibration and thresholds, chosen on validation of the same model.
+        num_resamples: Number of bootstrap replicates.
+        seed: Random seed of the bootstrap.
+        min_positives: Minimum of positive and of negative units below which a class is rare, and
+            below which it is excluded from the average of a subgroup.
 
     Raises:
-        DataError: decisions are of another kind or of other classes.
+        DataError: The decisions are of another kind or of other classes.
     """
     decisions.check(test)
-    present, frequent = _classes(test, least_positives)
-    figures = _measure(test, decisions, num_replicates, seed)
+    present, frequent = _classes(test, min_positives)
+    figures = _measure(test, decisions, num_resamples, seed)
     return Evaluation(
         kind=test.kind,
         classes=test.classes,
-        main_metric=measures.MAIN_METRICS[test.kind],
+        main_metric=metric_sets.MAIN_METRICS[test.kind],
         num_units=test.num_units,
         num_subjects=len(np.unique(test.subjects)),
         num_subjects_decided_on=decisions.num_shared_subjects(test),
@@ -76,12 +76,12 @@ def evaluate(
         calibration=_calibration(test, decisions, present),
         confusion=_confusion(test, decisions),
         subgroups=judge_subgroups(
-            test, num_replicates=num_replicates, seed=seed, least_positives=least_positives
+            test, num_resamples=num_resamples, seed=seed, min_positives=min_positives
         ),
         num_unknown=num_unknown(test),
-        num_replicates=num_replicates,
+        num_resamples=num_resamples,
         seed=seed,
-        least_positives=least_positives,
+        min_positives=min_positives,
     )
 
 
@@ -89,31 +89,31 @@ def compare(
     evaluated: Mapping[str, Predictions],
     reference: str,
     *,
-    num_replicates: int = 1000,
+    num_resamples: int = 1000,
     seed: int = 0,
-    least_positives: int = 10,
+    min_positives: int = 10,
 ) -> tuple[Comparison, ...]:
-    """Compare models with one of them on the same units and replicates.
+    """Compare models with a reference on the same units and replicates.
 
-    The main metric needs no thresholds, so no decisions are asked for. Intervals are not widened
+    The main metric needs no thresholds, so no decisions are required. Intervals are not widened
     for the number of comparisons.
 
     Args:
-        evaluated: predictions by the name of the model.
-        reference: one of the names.
-        num_replicates, seed, least_positives: of ``evaluate``.
+        evaluated: Predictions by the name of the model.
+        reference: Name of the reference model.
+        num_resamples, seed, min_positives: Arguments of ``evaluate``.
 
     Returns:
-        Of each other model the difference over all classes and, where some are rare, without them.
+        Difference of each other model over all classes and, where some are rare, without them.
 
     Raises:
-        DataError: the reference is not there, or predictions are not of the same units.
+        DataError: The reference is missing, or predictions are not of the same units.
     """
     if reference not in evaluated:
-        raise DataError(f"no model {reference!r} to compare with; there is {', '.join(evaluated)}.")
+        raise DataError(f"reference must be one of {', '.join(evaluated)}; got {reference!r}.")
     base = evaluated[reference]
-    name = measures.MAIN_METRICS[base.kind]
-    present, frequent = _classes(base, least_positives)
+    name = metric_sets.MAIN_METRICS[base.kind]
+    present, frequent = _classes(base, min_positives)
     sets = {name: present}
     if (frequent != present).any():
         sets[f"{name} without rare classes"] = frequent
@@ -123,10 +123,10 @@ def compare(
             continue
         check_pair(predictions, base)
         for words, classes in sets.items():
-            metric = functools.partial(measures.main_metric, classes=classes)
+            metric = functools.partial(metric_sets.main_metric, classes=classes)
             ones = np.ones(base.num_units)
             difference = paired_difference(
-                metric, predictions, base, num_replicates=num_replicates, seed=seed
+                metric, predictions, base, num_resamples=num_resamples, seed=seed
             )
             comparison = Comparison(
                 name=other,
@@ -142,12 +142,12 @@ def compare(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Figures:
-    """Values of all units and of every replicate, by name.
+    """Metrics of all units and of every replicate, by name.
 
     Attributes:
-        class_points, class_draws: [1, K] and [R, K].
-        whole_points, whole_draws: [1] and [R].
-        has_interval: False where resampling changes nothing.
+        class_points, class_draws: Metrics of each class, [1, K] and [R, K].
+        whole_points, whole_draws: Metrics of whole units, [1] and [R].
+        has_interval: Whether resampling changes anything.
     """
 
     class_points: Mapping[str, np.ndarray]
@@ -157,7 +157,7 @@ class _Figures:
     has_interval: bool
 
     def averages(self, predictions: Predictions, classes: np.ndarray) -> dict[str, Estimate]:
-        """Average over classes [K] bool: each metric, in a regression only what can be averaged."""
+        """Average metrics over classes [K] bool; in a regression only those that can be."""
         names = {name: f"macro_{name}" for name in self.class_points}
         if predictions.kind == "multiclass":
             names["sensitivity"] = "balanced_accuracy"
@@ -195,16 +195,16 @@ class _Figures:
 
 
 def _measure(
-    predictions: Predictions, decisions: Decisions, num_replicates: int, seed: int
+    predictions: Predictions, decisions: Calibration, num_resamples: int, seed: int
 ) -> _Figures:
-    of_classes = measures.class_measure(predictions, decisions)
-    of_wholes = measures.unit_measure(predictions, decisions)
+    of_classes = metric_sets.class_measure(predictions, decisions)
+    of_wholes = metric_sets.unit_measure(predictions, decisions)
     strata = stratum_of(predictions)
     drawn = replicate(
         lambda weights: of_classes(weights) | of_wholes(weights),
         predictions.subjects,
         strata,
-        num_replicates=num_replicates,
+        num_resamples=num_resamples,
         seed=seed,
     )
     ones = np.ones((1, predictions.num_units))
@@ -219,11 +219,11 @@ def _measure(
 
 
 def _classes(predictions: Predictions, least: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes [K] bool that can be judged, and those of them that are not rare."""
-    present = measures.judged_classes(predictions, 1)
+    """Return the classes [K] bool that can be evaluated, and those of them that are not rare."""
+    present = metric_sets.judged_classes(predictions, 1)
     if predictions.kind == "regression":
         return present, present
-    return present, measures.judged_classes(predictions, least)
+    return present, metric_sets.judged_classes(predictions, least)
 
 
 def _class_result(predictions: Predictions, k: int, rare: bool, figures: _Figures) -> ClassResult:
@@ -239,18 +239,18 @@ def _class_result(predictions: Predictions, k: int, rare: bool, figures: _Figure
         num_positive_subjects=subjects[0],
         num_negative_subjects=subjects[1],
         rare=rare,
-        metrics=figures.of_class(k, min(subjects) >= _LEAST_SUBJECTS),
+        metrics=figures.of_class(k, min(subjects) >= _MIN_SUBJECTS),
     )
 
 
 def _calibration(
-    predictions: Predictions, decisions: Decisions, present: np.ndarray
+    predictions: Predictions, decisions: Calibration, present: np.ndarray
 ) -> tuple[CalibrationResult, ...]:
     """Return the whole first, then every class."""
     if predictions.kind == "regression":
         return ()
     sides = [
-        measures.calibration_measure(probabilities, predictions.targets, predictions.kind)
+        metric_sets.calibration_measure(probabilities, predictions.targets, predictions.kind)
         for probabilities in (
             uncalibrated_probabilities(predictions),
             decisions.probabilities(predictions.logits),
@@ -271,7 +271,7 @@ def _calibration(
     return (*found[len(predictions.classes) :], *found[: len(predictions.classes)])
 
 
-def _confusion(predictions: Predictions, decisions: Decisions) -> tuple[tuple[int, ...], ...]:
+def _confusion(predictions: Predictions, decisions: Calibration) -> tuple[tuple[int, ...], ...]:
     if predictions.kind == "regression":
         return ()
     decided = decisions.decide(decisions.probabilities(predictions.logits))

@@ -1,4 +1,4 @@
-"""Folds of one subject each: run one by one, then judged together and person by person."""
+"""Folds of one subject each: run one by one, then evaluated together and by subject."""
 
 import dataclasses
 import logging
@@ -9,34 +9,34 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.evaluation import measures
-from physio_mae_jax.evaluation.card import write_card
-from physio_mae_jax.evaluation.decisions import Decisions, read_decisions
+from physio_mae_jax.evaluation import metric_sets
+from physio_mae_jax.evaluation.calibration import Calibration, read_decisions
+from physio_mae_jax.evaluation.evaluated_run import EvaluatedRun, load_evaluation
 from physio_mae_jax.evaluation.evaluation import evaluate
-from physio_mae_jax.evaluation.judged import Judged, read_judged
+from physio_mae_jax.evaluation.finetune import EvaluationConfig
+from physio_mae_jax.evaluation.fold_pooling import pool
 from physio_mae_jax.evaluation.markdown import escape, named, number, table, words
-from physio_mae_jax.evaluation.pooling import pool
+from physio_mae_jax.evaluation.pending_runs import check_complete, run_pending
+from physio_mae_jax.evaluation.report import write_card
 from physio_mae_jax.evaluation.results import Evaluation, plain
-from physio_mae_jax.evaluation.trained import EvaluationConfig
-from physio_mae_jax.evaluation.working import do_all, require_done
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.entries import Entry
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.trials import Entry
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LeaveOneOutRun:
-    """Everything that leaving one subject out is made of.
+    """Everything a leave-one-subject-out evaluation consists of.
 
     Attributes:
-        workdir: absolute folder.
-        list_folds: returns what does each fold; its name is the subject's.
-        num_workers: processes that run folds.
-        reports: whether the report is written at the end.
-        config: of the evaluation.
-        title: of the card.
-        describe: returns what the card says beside the figures.
+        workdir: Absolute path of the work folder.
+        list_folds: Function that returns the job of each fold, named after its subject.
+        num_workers: Number of processes that run folds.
+        reports: Whether the report is written at the end.
+        config: Settings of the evaluation.
+        title: Title of the card.
+        describe: Function that returns the context of the card.
     """
 
     workdir: Path
@@ -49,23 +49,23 @@ class LeaveOneOutRun:
 
 
 def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
-    """Run the folds that are not done yet, then write the card of all and the table of people.
+    """Run the pending folds, then write the pooled card and the table of subjects.
 
     Raises:
-        UserError: a worker failed, or another process is still at a fold.
+        UserError: A worker failed, or another process is still running a fold.
     """
-    do_all(run.workdir, run.list_folds, run.num_workers)
+    run_pending(run.workdir, run.list_folds, run.num_workers)
     if not run.reports:
         return None
     names = [entry.name for entry in run.list_folds()]
-    require_done(run.workdir, names)
+    check_complete(run.workdir, names)
     folds = {name: _Fold.read(run.workdir / name) for name in names}
     predictions, decisions = pool([(fold.predictions, fold.decisions) for fold in folds.values()])
     result = evaluate(
         predictions,
         decisions,
-        num_replicates=run.config.num_replicates,
-        least_positives=run.config.least_positives,
+        num_resamples=run.config.num_resamples,
+        min_positives=run.config.min_positives,
     )
     context = {
         **run.describe(),
@@ -88,15 +88,15 @@ def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Fold(Judged):
-    """What a fold left behind, and the decisions of its validation."""
+class _Fold(EvaluatedRun):
+    """Results of a fold, and the decisions chosen on its validation."""
 
-    decisions: Decisions
+    decisions: Calibration
 
     @classmethod
     def read(cls, folder: Path) -> "_Fold":
         decisions = read_decisions(folder / "decisions.json")
-        return cls(decisions=decisions, **vars(read_judged(folder)))
+        return cls(decisions=decisions, **vars(load_evaluation(folder)))
 
 
 def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:
@@ -109,11 +109,11 @@ def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:
 
 
 def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None:
-    """Write what each person's model reached on that person, and mean and deviation over them."""
+    """Write the metrics of each subject's fold, and their mean and standard deviation."""
     kind = next(iter(folds.values())).predictions.kind
     names = list(next(iter(folds.values())).figures)
     if not names:
-        raise DataError("the folds hold no figure at all.")
+        raise DataError("the folds hold no defined metric.")
     values = np.asarray([[fold.figures[name] for name in names] for fold in folds.values()])
     known = [column[np.isfinite(column)] for column in values.T]
     means = [float(column.mean()) if len(column) else float("nan") for column in known]
@@ -124,7 +124,7 @@ def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None
         "mean": dict(zip(names, means, strict=True)),
         "deviation": dict(zip(names, spread, strict=True)),
     }
-    artifacts.write_json(workdir / "subjects.json", plain(content))
+    atomic_files.write_json(workdir / "subjects.json", plain(content))
     rows = [
         [named(name), f"{fold.predictions.num_units:,}", *map(number, row)]
         for (name, fold), row in zip(folds.items(), values, strict=True)
@@ -132,9 +132,9 @@ def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None
     both = [f"{number(m)} ± {number(s)}" for m, s in zip(means, spread, strict=True)]
     rows.append(["mean ± s.d. over subjects", "", *both])
     note = (
-        f"{words(measures.MAIN_METRICS[kind])} and the rest of each person alone, by the model "
-        "that never saw that person; a dash where a person lacks a class. The card of all together "
-        "is evaluation.md; it ranks units of different people by models of different folds."
+        f"{words(metric_sets.MAIN_METRICS[kind])} and the other metrics of each subject, by the "
+        "model that never saw that subject; a dash where a subject lacks a class. The pooled card "
+        "is evaluation.md; it ranks units of different subjects by models of different folds."
     )
     shown = table(["subject", "units", *map(words, names)], rows)
-    artifacts.write_text(workdir / "subjects.md", f"# {escape(title)}\n\n{shown}\n\n{note}\n")
+    atomic_files.write_text(workdir / "subjects.md", f"# {escape(title)}\n\n{shown}\n\n{note}\n")

@@ -1,4 +1,4 @@
-"""Figures, names and tables as Markdown."""
+"""Numbers, names and tables as Markdown."""
 
 import math
 import re
@@ -22,12 +22,12 @@ _WORDS = {
     "bias": "bias (mean error)",
 }
 
-# Underscores only at the ends of words: within them they are but themselves.
+# Underscores only at the ends of words: within words Markdown takes them literally.
 _SPECIAL = re.compile(r"[\\`*|<>\[\]]|(?<!\w)_|_(?!\w)")
 
 
 def interval(estimate: Estimate, kind: str) -> str:
-    """Write an estimate of a task of some kind: '0.912 [0.880, 0.941]'."""
+    """Format an estimate for a kind of task: '0.912 [0.880, 0.941]'."""
     digits = "#.4g" if kind == "regression" else ".3f"
     if math.isnan(estimate.low):
         return number(estimate.value, digits)
@@ -36,7 +36,7 @@ def interval(estimate: Estimate, kind: str) -> str:
 
 
 def signed(estimate: Estimate) -> str:
-    """Write a difference: '+0.0120 [-0.0010, +0.0250]'."""
+    """Format a difference: '+0.0120 [-0.0010, +0.0250]'."""
     if math.isnan(estimate.low):
         return number(estimate.value, "+.4f")
     low, high = (number(value, "+.4f") for value in (estimate.low, estimate.high))
@@ -44,12 +44,12 @@ def signed(estimate: Estimate) -> str:
 
 
 def number(value: float, digits: str = ".3f") -> str:
-    """Write a number; a dash where it is undefined."""
+    """Format a number; a dash where it is undefined."""
     return "–" if math.isnan(value) else format(value, digits).removesuffix(".")
 
 
 def words(name: str) -> str:
-    """Name a metric for people; what follows a space is words already."""
+    """Return the display name of a metric; text after a space is kept."""
     name, space, more = name.partition(" ")
     if more:
         return words(name) + space + more
@@ -60,29 +60,29 @@ def words(name: str) -> str:
 
 
 def escape(text: str) -> str:
-    """Keep text from being read as Markdown or obeyed by a terminal, on one line."""
+    """Escape text for Markdown and terminals, on one line."""
     return _SPECIAL.sub(r"\\\g<0>", printable(" ".join(text.split()), None))
 
 
 def named(name: str) -> str:
-    """Write a name of the data, which may be of any length and anything, as Markdown."""
+    """Escape a name from the data, of any length and content, for Markdown."""
     return escape(printable(" ".join(name.split())))
 
 
 def table(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    """Write a table of cells that are Markdown already."""
+    """Format a table of Markdown cells."""
     lines = [list(header), *map(list, rows)]
     lines.insert(1, ["---"] * len(lines[0]))
     return "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def bullets(lines: Iterable[str]) -> str:
-    """Write a list, an item a line."""
+    """Format a list, one item per line."""
     return "\n".join(f"* {line}" for line in lines)
 
 
 def facts(value: Any) -> str:
-    """Write a value of a card's context, which may be a mapping or a list, on one line."""
+    """Format a value of a card's context, possibly a mapping or a list, on one line."""
     if isinstance(value, Mapping):
         return ", ".join(f"{escape(str(name))} {facts(held)}" for name, held in value.items())
     if isinstance(value, list | tuple):

@@ -1,13 +1,13 @@
 """Metrics of classes from weighted units, for many weightings at a time; pure NumPy.
 
 Every function takes ``weights`` [U] or [R, U]: non-negative multiplicities, where a unit of weight
-2 counts as that unit twice and one of weight 0 not at all. What is returned has the shape ``...``
-that stands before U there: a scalar or [R]. Truth (``positive``) and decisions (``decided``) are 0
-or 1 (or bool): [U] of one class, giving [...], or [U, K] of several, giving [..., K], which
+2 counts as that unit twice and one of weight 0 not at all. Results have the shape ``...``
+that precedes U in the weights: scalar or [R]. Truth (``positive``) and decisions (``decided``) are
+0 or 1 (or bool): [U] of one class, giving [...], or [U, K] of several, giving [..., K], which
 ``macro`` averages. ``targets`` and ``decided`` of the functions named multiclass are one-hot.
 
-Where a number is not defined it is NaN: no positives or no negatives, nothing decided positive for
-a precision, no weight at all. Elsewhere all agree with scikit-learn (tests to 1e-9). Metrics of
+Undefined values are NaN: no positives or no negatives, nothing decided positive for
+a precision, no weight at all. Otherwise all agree with scikit-learn (tested to 1e-9). Metrics of
 regressions are in ``regression``.
 """
 
@@ -15,7 +15,7 @@ import dataclasses
 
 import numpy as np
 
-from physio_mae_jax.evaluation.weighting import descending, dot, mean, ratio, running_sum
+from physio_mae_jax.evaluation.weighted import descending, dot, mean, ratio, running_sum
 
 
 def auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -35,19 +35,19 @@ def average_precision(scores: np.ndarray, positive: np.ndarray, weights: np.ndar
 def ranked(
     scores: np.ndarray, positive: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return ``auroc`` and ``average_precision`` of one class, which share a sort.
+    """Return ``auroc`` and ``average_precision`` of one class, computed from one sort.
 
     Args:
-        scores: [U]; only their order matters, and equal ones are equal.
-        positive: [U].
-        weights: [..., U].
+        scores: Scores [U]; only their order and ties matter.
+        positive: Truth [U], 0 or 1.
+        weights: Weights of units [..., U].
     """
     chosen = np.asarray(positive, bool)
     positives, negatives = descending(scores, chosen), descending(scores, ~chosen)
     high, low = -scores[positives], -scores[negatives]
     weight = np.take(weights, positives, axis=-1)
     true, false = running_sum(weight), running_sum(np.take(weights, negatives, axis=-1))
-    # Of each positive: the weight that scores at least as high, and, for ties, strictly higher.
+    # For each positive: the weight that scores at least as high, and, for ties, strictly higher.
     true_here = np.take(true, np.searchsorted(high, high, side="right"), axis=-1)
     false_here = np.take(false, np.searchsorted(low, high, side="right"), axis=-1)
     false_above = np.take(false, np.searchsorted(low, high, side="left"), axis=-1)
@@ -72,8 +72,8 @@ def macro(values: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
     """Average over classes; NaN where one of them is undefined or there is none.
 
     Args:
-        values: [..., K].
-        classes: [K] bool, those to average; all without it.
+        values: Values of the classes [..., K].
+        classes: Classes to average [K] bool; None for all.
     """
     chosen = values if classes is None else values[..., classes]
     return chosen.mean(axis=-1) if chosen.shape[-1] else np.full(values.shape[:-1], np.nan)[()]
@@ -81,7 +81,7 @@ def macro(values: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Counts:
-    """Weights of units by truth and decision, [...] or [..., K], and what follows from them."""
+    """Weights of units by truth and decision, [...] or [..., K], and the metrics of them."""
 
     true_positive: np.ndarray
     false_positive: np.ndarray
@@ -119,7 +119,7 @@ class Counts:
         return np.where(present, score, np.nan)[()]
 
     def accuracy(self) -> np.ndarray:
-        """Return the share decided rightly."""
+        """Return the share decided correctly."""
         right = self.true_positive + self.true_negative
         return ratio(right, right + self.false_positive + self.false_negative)
 
@@ -195,16 +195,16 @@ def expected_calibration_error(
 ) -> np.ndarray:
     """Return the mean over units of |mean probability - share of positives| in their bin.
 
-    Guo et al. 2017. It is never below zero, so the fewer the units, the higher it is even for a
-    perfectly calibrated model; compare it on the same units only.
+    Guo et al. 2017. It is never below zero, so it grows with fewer units even for a perfectly
+    calibrated model; compare it on the same units only.
 
     Args:
-        probabilities: [U], 0 to 1.
-        positive: [U].
-        weights: [..., U].
-        num_bins: of equal width from 0 to 1, the lower edge belonging to each.
-        equal_mass: bins of equal weight instead. Units of equal probability go together, shared
-            out where an edge falls among them, so that the order of units does not matter.
+        probabilities: Probabilities [U], 0 to 1.
+        positive: Truth [U], 0 or 1.
+        weights: Weights of units [..., U].
+        num_bins: Number of bins of equal width from 0 to 1, each with its lower edge.
+        equal_mass: Whether to use bins of equal weight instead. Ties are split in proportion where
+            an edge falls among them, so that the order of units does not matter.
     """
     gap = probabilities - positive
     if equal_mass:
@@ -240,9 +240,9 @@ def multiclass_brier(
 
 
 def log_loss(probabilities: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean negative log-likelihood (nats), of each class by itself.
+    """Return the mean negative log-likelihood (nats) of each class separately.
 
-    Probabilities are kept a rounding error away from 0 and 1, as in scikit-learn.
+    Probabilities are clipped by a rounding error at 0 and 1, as in scikit-learn.
     """
     tiny = np.finfo(np.float64).eps
     p = np.clip(probabilities, tiny, 1 - tiny)

@@ -1,4 +1,4 @@
-"""What a model said of units, and what is true of them."""
+"""Outputs of a model for units, and the targets of those units."""
 
 import dataclasses
 import os
@@ -11,33 +11,34 @@ import numpy as np
 
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.training.artifacts import whole_file
+from physio_mae_jax.training.atomic_files import atomic_write
 
 KINDS = ("multilabel", "multiclass", "regression")
 _FIELDS = ("kind", "classes", "unit_ids", "subjects", "logits", "targets")
 _ATTRIBUTE = "attribute."
 _WAY_OUT = "give an .npz that Predictions.save wrote."
-# What a file may unpack to.
+# Largest size that a file may unpack to.
 _FREE_BYTES, _TIMES_THE_FILE = 1 << 30, 50
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Predictions:
-    """What a model said of U units in K classes, and what is true.
+    """Outputs of a model for U units in K classes, and the targets.
 
     Attributes:
-        kind: 'multilabel', 'multiclass' or 'regression'.
-        classes: [K] names; of the targets in a regression.
-        unit_ids: [U] str, each once: what is judged, a recording or a window.
-        subjects: [U] str, the person each unit is of.
-        logits: [U, K] float64. Multilabel: log-odds of each class. Multiclass: log-probabilities
-            up to a constant of the unit. Regression: predictions in the units of the targets.
-        targets: [U, K] float64. Multilabel: 0 or 1. Multiclass: one-hot. Regression: values.
-        attributes: [U] each, of str or float64, such as 'sex' and 'age' (years); '' or NaN where
-            not known.
+        kind: Kind of the task, 'multilabel', 'multiclass' or 'regression'.
+        classes: Names of the classes [K]; in a regression of the targets.
+        unit_ids: Unique names [U] str of the evaluated units, recordings or windows.
+        subjects: Subject of each unit [U] str.
+        logits: Outputs [U, K] float64. Multilabel: log-odds of each class. Multiclass:
+            log-probabilities up to a constant of the unit. Regression: predictions in the units of
+            the targets.
+        targets: Truth [U, K] float64. Multilabel: 0 or 1. Multiclass: one-hot. Regression: values.
+        attributes: Attributes of units, [U] each, str or float64, such as 'sex' and 'age' (years);
+            '' or NaN where unknown.
 
     Raises:
-        DataError: shapes disagree, a number is not finite, or targets are not of the kind.
+        DataError: Shapes disagree, a number is not finite, or targets do not fit the kind.
     """
 
     kind: str
@@ -68,10 +69,10 @@ class Predictions:
         return len(self.unit_ids)
 
     def only(self, units: np.ndarray) -> "Predictions":
-        """Return some of the units.
+        """Return a subset of the units.
 
         Args:
-            units: [U] bool, or indices.
+            units: Mask [U] bool, or indices.
         """
         return dataclasses.replace(
             self,
@@ -80,10 +81,10 @@ class Predictions:
         )
 
     def save(self, path: Path) -> None:
-        """Write an npz file whole or not at all, of plain arrays without pickles."""
+        """Write an npz file of plain arrays without pickles, atomically."""
         arrays: dict[str, Any] = {name: np.asarray(getattr(self, name)) for name in _FIELDS}
         arrays |= {f"{_ATTRIBUTE}{name}": values for name, values in self.attributes.items()}
-        with whole_file(path) as temporary, temporary.open("wb") as file:
+        with atomic_write(path) as temporary, temporary.open("wb") as file:
             np.savez_compressed(file, **arrays)
 
     @classmethod
@@ -91,7 +92,7 @@ class Predictions:
         """Read what ``save`` wrote.
 
         Raises:
-            DataError: the file is not such a file, or its content is not right.
+            DataError: The file is not such a file, or its content is invalid.
         """
         try:
             with open_regular(path, _WAY_OUT) as file:
@@ -104,7 +105,7 @@ class Predictions:
                 if name.startswith(_ATTRIBUTE)
             }
             return cls(**content, attributes=attributes)
-        except Exception as error:  # of NumPy, zipfile and zlib: a dozen kinds
+        except Exception as error:  # NumPy, zipfile and zlib raise many types
             raise DataError(
                 f"predictions {path} cannot be read ({type(error).__name__}: {str(error)[:300]}); "
                 f"{_WAY_OUT}"
@@ -112,20 +113,20 @@ class Predictions:
 
     def _check_shapes(self) -> None:
         if self.kind not in KINDS:
-            raise DataError(f"predictions of kind {self.kind!r}; choose one of {', '.join(KINDS)}.")
+            raise DataError(f"kind must be one of {', '.join(KINDS)}; got {self.kind!r}.")
         least = 2 if self.kind == "multiclass" else 1
         if len(self.classes) < least or len(set(self.classes)) != len(self.classes):
             raise DataError(
                 f"classes {self.classes}: {self.kind} needs at least {least}, each once."
             )
         if not self.num_units:
-            raise DataError("predictions of no unit at all cannot be judged.")
+            raise DataError("predictions must have at least one unit; got none.")
         by_unit = {"subjects": self.subjects, **self.attributes}
         for name, values in by_unit.items():
             if values.shape != self.unit_ids.shape:
                 raise DataError(
                     f"{name} has shape {list(values.shape)}, expected {list(self.unit_ids.shape)}: "
-                    "one value a unit."
+                    "one value per unit."
                 )
         wanted = (self.num_units, len(self.classes))
         for name in ("logits", "targets"):
@@ -139,10 +140,10 @@ class Predictions:
         ids, counts = np.unique(self.unit_ids, return_counts=True)
         if (counts > 1).any():
             unit, count = str(ids[counts > 1][0]), counts[counts > 1][0]
-            raise DataError(f"unit {unit!r} occurs {count} times; each may be judged once.")
+            raise DataError(f"unit {unit!r} occurs {count} times; each must be unique.")
         if (self.subjects == "").any():
             unit = str(self.unit_ids[self.subjects == ""][0])
-            raise DataError(f"unit {unit!r} has no subject; name the person, or the unit itself.")
+            raise DataError(f"unit {unit!r} has no subject; give its subject, or its own name.")
         for field in ("logits", "targets"):
             self._refuse(field, ~np.isfinite(getattr(self, field)), "is not finite")
         if self.kind != "regression":
@@ -152,7 +153,7 @@ class Predictions:
             first = int(np.flatnonzero(held != 1)[0])
             raise DataError(
                 f"targets of unit {str(self.unit_ids[first])!r} name {held[first]:g} classes; "
-                "multiclass needs exactly one (one-hot), or make it multilabel."
+                "multiclass needs exactly one (one-hot); otherwise use multilabel."
             )
 
     def _refuse(self, name: str, bad: np.ndarray, what: str) -> None:
@@ -180,15 +181,15 @@ def aggregate_windows(
     """Average the logits of the windows of each unit.
 
     Args:
-        unit_of_window: [W] integers from 0 to ``num_units`` - 1.
-        window_logits: [W, K], finite.
-        num_units: U.
+        unit_of_window: Unit of each window [W], integers from 0 to ``num_units`` - 1.
+        window_logits: Logits of the windows [W, K], finite.
+        num_units: Number of units U.
 
     Returns:
-        [U, K] float64.
+        Logits of the units [U, K] float64.
 
     Raises:
-        DataError: shapes disagree, a number is out of range or not finite, or a unit has no window.
+        DataError: Shapes disagree, a number is out of range or not finite, or a unit has no window.
     """
     units, logits = np.asarray(unit_of_window), _numbers("window_logits", window_logits)
     if logits.ndim != 2 or units.shape != logits.shape[:1] or units.dtype.kind not in "iu":
@@ -197,7 +198,7 @@ def aggregate_windows(
             f"{list(units.shape)}; expected [W, K] and integers [W]."
         )
     if len(units) and not 0 <= units.min() <= units.max() < num_units:
-        raise DataError(f"unit_of_window goes beyond 0 to {num_units - 1}.")
+        raise DataError(f"unit_of_window must be in [0, {num_units - 1}].")
     if not np.isfinite(logits).all():
         window, k = np.argwhere(~np.isfinite(logits))[0]
         raise DataError(f"window_logits[{window}, {k}] is {logits[window, k]}, not finite.")
@@ -206,7 +207,7 @@ def aggregate_windows(
         missing = np.flatnonzero(counts == 0)
         raise DataError(
             f"{len(missing)} of {num_units} units have no window, the first is unit {missing[0]}; "
-            "leave them out of what is judged, and say so."
+            "exclude them from the evaluation, and report it."
         )
     sums = [np.bincount(units, column, minlength=num_units) for column in logits.T]
     return np.stack(sums, axis=1) / counts[:, None]

@@ -6,9 +6,9 @@ the units of the targets.
 
 import numpy as np
 
-from physio_mae_jax.evaluation.weighting import mean, ratio
+from physio_mae_jax.evaluation.weighted import mean, ratio
 
-# A variance that is this share of the mean square, or less, is one of rounding errors.
+# A variance of at most this fraction of the mean square is due to rounding errors.
 _ROUNDING = 1e-12
 _TWO_SIDED_95 = 1.959963984540054
 
@@ -28,7 +28,7 @@ def root_mean_squared_error(
 def r2(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return 1 - squared error / squared distance of the truth to its mean; NaN if it is constant.
 
-    The mean is that of the units judged, which no model knows: 0 is a strong constant guess.
+    The mean is that of the evaluated units, unknown to the model: 0 is a strong constant baseline.
     """
     error = mean((predicted - true) ** 2, weights)
     return 1 - ratio(error, _variance(true, weights))
@@ -63,12 +63,12 @@ def limits_of_agreement(
 
 
 def _centred(values: np.ndarray) -> np.ndarray:
-    """Take off the plain mean, so that little is lost when squares are subtracted."""
+    """Subtract the plain mean, which limits cancellation when squares are subtracted."""
     return values - values.mean(axis=0)
 
 
 def _variance(values: np.ndarray, weights: np.ndarray, constant: float = np.nan) -> np.ndarray:
-    """Return the variance, and ``constant`` where it is that of rounding errors."""
+    """Return the variance, or ``constant`` where it is due to rounding errors."""
     centred = _centred(values)
     square = mean(centred**2, weights)
     variance = square - mean(centred, weights) ** 2

@@ -1,4 +1,4 @@
-"""What an evaluation holds, and its JSON."""
+"""Content of an evaluation, and its JSON."""
 
 import dataclasses
 import math
@@ -15,11 +15,11 @@ class ClassResult:
     """One class, or one target of a regression.
 
     Attributes:
-        name: of the class.
-        num_positives, num_negatives: units; 0 in a regression.
-        num_positive_subjects, num_negative_subjects: subjects with such a unit.
-        rare: fewer positives or fewer negatives than asked for.
-        metrics: of ``measures.class_measure``.
+        name: Name of the class.
+        num_positives, num_negatives: Number of units; 0 in a regression.
+        num_positive_subjects, num_negative_subjects: Number of subjects with such a unit.
+        rare: Whether it has fewer positives or negatives than ``min_positives``.
+        metrics: Metrics of the class by name.
     """
 
     name: str
@@ -32,18 +32,18 @@ class ClassResult:
 
     @property
     def is_absent(self) -> bool:
-        """True where nothing but the one or the other was judged."""
+        """True where only positives or only negatives were evaluated."""
         return not (self.num_positives and self.num_negatives)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CalibrationResult:
-    """Calibration of one class, or of the whole, before and after; point estimates.
+    """Calibration errors of one class, or of the whole, before and after; point estimates.
 
     Attributes:
-        name: of the class; 'mean of classes'; 'decided class'.
-        before: 'ece', 'ece_equal_mass', 'brier', 'log_loss' of what the model says.
-        after: the same with the calibration that was chosen on validation.
+        name: Name of the class, 'mean of classes' or 'decided class'.
+        before: 'ece', 'ece_equal_mass', 'brier', 'log_loss' of the uncalibrated model.
+        after: The same with the calibration chosen on validation.
     """
 
     name: str
@@ -56,11 +56,11 @@ class SubgroupResult:
     """The main metric of some of the units.
 
     Attributes:
-        attribute, name: such as 'sex' and 'female'.
-        num_units, num_subjects: of the subgroup.
-        num_positives: units of each class; empty in a regression.
-        left_out: classes with too few positives or negatives there, not in its macro average.
-        estimate: undefined where too few are left.
+        attribute, name: Attribute and subgroup, such as 'sex' and 'female'.
+        num_units, num_subjects: Size of the subgroup.
+        num_positives: Positive units of each class; empty in a regression.
+        left_out: Classes excluded from its macro average for too few positives or negatives.
+        estimate: Main metric of the subgroup; undefined where too few units remain.
     """
 
     attribute: str
@@ -74,23 +74,24 @@ class SubgroupResult:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """All figures of one model on one part of the data.
+    """All metrics of one model on one part of the data.
 
     Attributes:
-        kind, classes: of the task.
-        main_metric: its name among those of ``overall``.
-        num_units, num_subjects: judged.
-        num_subjects_decided_on: of them, those that thresholds were chosen on; 0 in a fair test.
-        overall: metrics averaged over all classes that have positives and negatives, and metrics
+        kind, classes: Kind and classes of the task.
+        main_metric: Name of the main metric, a key of ``overall``.
+        num_units, num_subjects: Number of evaluated units and subjects.
+        num_subjects_decided_on: Number of these that thresholds were chosen on; 0 in a fair test.
+        overall: Metrics averaged over all classes that have positives and negatives, and metrics
             of whole units.
-        overall_frequent: averages without the rare classes; empty where that leaves out none.
-        by_class: of each class.
-        calibration: the whole first, then each class; empty in a regression.
-        confusion: [K][K] units by truth (row) and decision of a multiclass task; otherwise [K][4],
-            true positives, false negatives, false positives, true negatives. Empty in a regression.
-        subgroups: by sex and age.
-        num_unknown: units in no subgroup, by attribute.
-        num_replicates, seed, least_positives: of ``evaluation.evaluate``.
+        overall_frequent: Averages without the rare classes; empty where there are none.
+        by_class: Results of each class.
+        calibration: Calibration of the whole, then of each class; empty in a regression.
+        confusion: Units [K][K] by truth (row) and decision of a multiclass task; otherwise [K][4],
+            true positives, false negatives, false positives, true negatives. Empty in a
+            regression.
+        subgroups: Results by sex and age.
+        num_unknown: Number of units in no subgroup, by attribute.
+        num_resamples, seed, min_positives: Arguments of ``evaluation.evaluate``.
     """
 
     kind: str
@@ -106,9 +107,9 @@ class Evaluation:
     confusion: tuple[tuple[int, ...], ...]
     subgroups: tuple[SubgroupResult, ...]
     num_unknown: Mapping[str, int]
-    num_replicates: int
+    num_resamples: int
     seed: int
-    least_positives: int
+    min_positives: int
 
     @property
     def main(self) -> Estimate:
@@ -116,7 +117,7 @@ class Evaluation:
         return self.overall[self.main_metric]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of a file; null where a figure is undefined."""
+        """Return the JSON content; null where a metric is undefined."""
         return plain(self)
 
 
@@ -125,10 +126,10 @@ class Comparison:
     """One model against the reference on the same units.
 
     Attributes:
-        name, reference: of the models.
-        metric: averaged over which classes, in words.
-        value, reference_value: of each.
-        difference: value minus reference_value.
+        name, reference: Names of the two models.
+        metric: Metric and the classes it is averaged over, as text.
+        value, reference_value: Metric of each model.
+        difference: ``value`` minus ``reference_value``.
     """
 
     name: str
@@ -139,12 +140,12 @@ class Comparison:
     difference: PairedDifference
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content of a file."""
+        """Return the JSON content."""
         return plain(self)
 
 
 def plain(value: Any) -> Any:
-    """Turn dataclasses, mappings and arrays into what JSON has; NaN becomes null."""
+    """Convert dataclasses, mappings and arrays to JSON types; NaN becomes null."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Units judged apart, by sex and by age, each group on replicates of its own people."""
+"""Metrics by sex and by age, each group on replicates of its own subjects."""
 
 import functools
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation import metric_sets
 from physio_mae_jax.evaluation.bootstrap import Estimate, interval, replicate, stratum_of, varies
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import SubgroupResult
@@ -19,13 +19,13 @@ _AGE = re.compile(r"[>≥]?=?\s*(\d+(?:\.\d+)?)\s*(?:\+|y|years)?", re.IGNORECAS
 
 
 def judge_subgroups(
-    predictions: Predictions, *, num_replicates: int, seed: int, least_positives: int
+    predictions: Predictions, *, num_resamples: int, seed: int, min_positives: int
 ) -> tuple[SubgroupResult, ...]:
-    """Judge every subgroup by the main metric, see ``evaluation.evaluate``."""
+    """Evaluate every subgroup with the main metric, see ``evaluation.evaluate``."""
     found = []
     for attribute, name, units in subgroups(predictions):
         group = predictions.only(units)
-        chosen = measures.judged_classes(group, least_positives)
+        chosen = metric_sets.judged_classes(group, min_positives)
         positives: list[int] = []
         if group.kind != "regression":
             positives = group.targets.sum(axis=0).astype(int).tolist()
@@ -36,16 +36,16 @@ def judge_subgroups(
             num_subjects=len(np.unique(group.subjects)),
             num_positives=dict(zip(group.classes, positives, strict=False)),
             left_out=tuple(np.asarray(group.classes)[~chosen].tolist()),
-            estimate=_estimate(group, chosen, num_replicates, seed),
+            estimate=_estimate(group, chosen, num_resamples, seed),
         )
         found.append(result)
     return tuple(found)
 
 
-def _estimate(group: Predictions, classes: np.ndarray, num_replicates: int, seed: int) -> Estimate:
+def _estimate(group: Predictions, classes: np.ndarray, num_resamples: int, seed: int) -> Estimate:
     if not classes.any():
         return Estimate(float("nan"))
-    metric = functools.partial(measures.main_metric, group, classes=classes)
+    metric = functools.partial(metric_sets.main_metric, group, classes=classes)
     point = float(metric(np.ones(group.num_units)))
     strata = stratum_of(group)
     if not varies(strata):
@@ -54,7 +54,7 @@ def _estimate(group: Predictions, classes: np.ndarray, num_replicates: int, seed
         lambda weights: {"main": metric(weights)},
         group.subjects,
         strata,
-        num_replicates=num_replicates,
+        num_resamples=num_resamples,
         seed=seed,
     )
     return interval(drawn["main"], point)
@@ -63,7 +63,7 @@ def _estimate(group: Predictions, classes: np.ndarray, num_replicates: int, seed
 def subgroups(predictions: Predictions) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield attribute, name and units [U] bool of every subgroup with units in it.
 
-    Attributes that predictions do not have are left out, and so are units without a value.
+    Attributes that predictions lack and units without a value are skipped.
     """
     for attribute, read in (("sex", _sexes), ("age", _ages)):
         if attribute in predictions.attributes:
@@ -74,7 +74,7 @@ def subgroups(predictions: Predictions) -> Iterator[tuple[str, str, np.ndarray]]
 
 
 def num_unknown(predictions: Predictions) -> dict[str, int]:
-    """Count the units without a readable value of each attribute that subgroups are made by."""
+    """Count the units without a readable value of each subgroup attribute."""
     counts = {}
     for attribute, read in (("sex", _sexes), ("age", _ages)):
         if attribute in predictions.attributes:

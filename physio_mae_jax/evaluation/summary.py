@@ -1,4 +1,4 @@
-"""What several models reached on the same units: means over seeds, and paired differences."""
+"""Metrics of several models on the same units: means over seeds, and paired differences."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.evaluation import measures
+from physio_mae_jax.evaluation import metric_sets
 from physio_mae_jax.evaluation.bootstrap import (
     Estimate,
     check_pair,
@@ -14,9 +14,9 @@ from physio_mae_jax.evaluation.bootstrap import (
     replicate,
     stratum_of,
 )
-from physio_mae_jax.evaluation.judged import Judged, read_judged
+from physio_mae_jax.evaluation.evaluated_run import EvaluatedRun, load_evaluation
 
-# Shown beside the main metric, where a kind of task has them.
+# Shown beside the main metric, for the kinds of tasks that have them.
 _MORE = ("macro_average_precision", "macro_f1", "accuracy", "rmse", "pearson_r")
 
 
@@ -30,24 +30,24 @@ class ComparedEntry:
 
     @property
     def name(self) -> str:
-        """Its folder."""
+        """Folder of the entry."""
         return f"{self.row}/labels_{self.fraction:g}/seed_{self.seed}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Compared(Judged):
-    """What an entry left behind.
+class Compared(EvaluatedRun):
+    """Results of an entry.
 
     Attributes:
-        entry: which one.
+        entry: Entry of the results.
     """
 
     entry: ComparedEntry
 
     @classmethod
     def read(cls, workdir: Path, entry: ComparedEntry) -> "Compared":
-        """Read the folder of an entry that is done."""
-        return cls(entry=entry, **vars(read_judged(workdir / entry.name)))
+        """Read the folder of a finished entry."""
+        return cls(entry=entry, **vars(load_evaluation(workdir / entry.name)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -55,13 +55,13 @@ class Cell:
     """A row at one share of the labels, over its seeds.
 
     Attributes:
-        row, fraction: which.
-        values: of the main metric, by seed.
-        mean: of the main metric over seeds, with an interval over subjects.
-        deviation: among seeds; NaN of a single one.
-        more: means of other metrics.
-        difference: of the mean to that of the reference row, on the same replicates; None of the
-            reference itself.
+        row, fraction: Row of the table and fraction of the labels.
+        values: Main metric by seed.
+        mean: Mean of the main metric over seeds, with an interval over subjects.
+        deviation: Standard deviation over seeds; NaN for a single one.
+        more: Means of other metrics.
+        difference: Difference of the mean to that of the reference row, on the same replicates;
+            None for the reference itself.
     """
 
     row: str
@@ -73,15 +73,15 @@ class Cell:
     difference: Estimate | None
 
 
-def summarise(compared: Sequence[Compared], *, num_replicates: int, seed: int = 0) -> list[Cell]:
-    """Average over seeds and resample people, the same ones for every model.
+def summarise(compared: Sequence[Compared], *, num_resamples: int, seed: int = 0) -> list[Cell]:
+    """Average over seeds and resample subjects, the same ones for every model.
 
     Args:
-        compared: of the same units; the first one's row is the reference.
-        num_replicates, seed: of the bootstrap.
+        compared: Results on the same units; the first one's row is the reference.
+        num_resamples, seed: Number of replicates and seed of the bootstrap.
 
     Raises:
-        DataError: they are not of the same units.
+        DataError: The results are not of the same units.
     """
     first = compared[0].predictions
     groups: dict[tuple[str, float], list[Compared]] = {}
@@ -94,7 +94,7 @@ def summarise(compared: Sequence[Compared], *, num_replicates: int, seed: int = 
 
     points = measure(np.ones((1, first.num_units)))
     drawn = replicate(
-        measure, first.subjects, stratum_of(first), num_replicates=num_replicates, seed=seed
+        measure, first.subjects, stratum_of(first), num_resamples=num_resamples, seed=seed
     )
     reference = compared[0].entry.row
     cells = []
@@ -111,12 +111,14 @@ def summarise(compared: Sequence[Compared], *, num_replicates: int, seed: int = 
 
 def _mean_metric(group: Sequence[Compared], weights: np.ndarray) -> np.ndarray:
     """Return the main metric averaged over seeds, [R, U] -> [R]."""
-    return np.mean([measures.main_metric(one.predictions, weights) for one in group], axis=0)
+    return np.mean([metric_sets.main_metric(one.predictions, weights) for one in group], axis=0)
 
 
 def _cell(group: Sequence[Compared], mean: Estimate, difference: Estimate | None) -> Cell:
     ones = np.ones(group[0].predictions.num_units)
-    values = {one.entry.seed: float(measures.main_metric(one.predictions, ones)) for one in group}
+    values = {
+        one.entry.seed: float(metric_sets.main_metric(one.predictions, ones)) for one in group
+    }
     return Cell(
         row=group[0].entry.row,
         fraction=group[0].entry.fraction,

@@ -1,6 +1,6 @@
-"""The door from a ConfigDict to typed settings and built parts; nothing past it reads a config.
+"""Entry point from a ConfigDict to typed settings and built objects; only this layer reads it.
 
-* ``settings``     sections of a config as frozen dataclasses, each checked on its own.
-* ``pretraining``  everything that a pre-training run is made of.
-* ``past_run``     runs that are over: their model, before and after, and their data.
+* ``settings``     sections of a config as frozen dataclasses, each validated separately.
+* ``pretraining``  everything a pre-training run consists of.
+* ``past_run``     finished runs: their initial and trained model, and their data.
 """

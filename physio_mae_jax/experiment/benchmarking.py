@@ -1,4 +1,4 @@
-"""From a ConfigDict of pre-training to what is measured of it."""
+"""Build the benchmark cases of a pre-training ConfigDict."""
 
 import functools
 import math
@@ -8,40 +8,40 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from physio_mae_jax.data.opening import open_data, require_part
+from physio_mae_jax.benchmarks.cases import Bench
+from physio_mae_jax.benchmarks.flops import Seen
+from physio_mae_jax.data.opening import open_data, require_split
 from physio_mae_jax.data.pipeline import training_batches
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.environment import check_attention, count_devices
 from physio_mae_jax.experiment.pretraining import build_task, loader_settings
+from physio_mae_jax.experiment.run_metadata import check_attention, count_devices
 from physio_mae_jax.experiment.settings import data_settings
-from physio_mae_jax.measurement.cases import Bench
-from physio_mae_jax.measurement.flops import Seen
 from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training.pretrain_step import PretrainTask
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 
-_MOST_CHANNELS = 10_000
-_MOST_REPEATS = 100_000
+_MAX_CHANNELS = 10_000
+_MAX_REPEATS = 100_000
 
 
 def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_data: bool) -> Bench:
-    """Build what is measured; no file is opened unless ``with_data``.
+    """Build the benchmark cases; no file is opened unless ``with_data``.
 
     Args:
-        config: as ``configs/pretrain.py`` makes it.
-        num_channels: M of the windows.
-        repeats: of every timing.
-        with_data: real batches are measured too, of all channels that the data has.
+        config: ConfigDict as returned by ``configs/pretrain.py``.
+        num_channels: Number of channels M of a window.
+        repeats: Number of repeats of each timing.
+        with_data: Whether to measure real batches too, with all channels of the data.
 
     Raises:
         UserError: a setting is wrong, or the data cannot be opened.
     """
     check_settings(config)
-    if not (1 <= num_channels <= _MOST_CHANNELS and 1 <= repeats <= _MOST_REPEATS):
+    if not (1 <= num_channels <= _MAX_CHANNELS and 1 <= repeats <= _MAX_REPEATS):
         raise ConfigError(
-            f"channels={num_channels} must be from 1 to {_MOST_CHANNELS:,} and repeats={repeats} "
-            f"from 1 to {_MOST_REPEATS:,}."
+            f"channels={num_channels} must be from 1 to {_MAX_CHANNELS:,} and repeats={repeats} "
+            f"from 1 to {_MAX_REPEATS:,}."
         )
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
@@ -63,7 +63,7 @@ def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_dat
 
 
 def seen_by(task: PretrainTask, num_channels: int) -> Seen:
-    """Return how much of a window the masks of a task leave."""
+    """Return the fraction of a window that the masks of a task leave visible."""
     cfg = task.model.config
     examples = {"channel_mask": jax.ShapeDtypeStruct((1, num_channels), bool)}
     drawn: Mask = jax.eval_shape(task.mask, jax.random.key(0), examples)
@@ -79,9 +79,9 @@ def seen_by(task: PretrainTask, num_channels: int) -> Seen:
 def _real_batches(
     config: ConfigDict, task: PretrainTask
 ) -> tuple[Callable[[], Iterator[Mapping[str, Any]]], int]:
-    """Open the data as training does."""
+    """Open the data the way training opens it."""
     data, cfg = data_settings(config.data), task.model.config
     opened = open_data(data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)
-    training = require_part(opened, "train", data)
+    training = require_split(opened, "train", data)
     dataset = training_batches(opened.reader, training, loader_settings(config, opened))
     return functools.partial(iter, dataset), opened.reader.config.num_channels

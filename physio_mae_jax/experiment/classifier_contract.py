@@ -1,33 +1,33 @@
-"""What the checkpoint of a fine-tuned model says of it, each value checked."""
+"""Contract stored with the checkpoint of a fine-tuned model; every value is validated."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.contract import InputContract
+from physio_mae_jax.data.input_spec import InputSpec
+from physio_mae_jax.data.instances import TaskKind, UnitConfig
 from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.data.units import TaskKind, UnitConfig
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.training.checkpoint import WAY_OUT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoredUnits(UnitConfig):
-    """What was judged, and the outputs in their order."""
+    """What was evaluated, and the outputs in order."""
 
     kind: TaskKind
     names: tuple[str, ...]
 
     def settings(self, classes: str) -> UnitConfig:
-        """Return what is to be judged of ``classes``."""
+        """Return the unit settings for evaluating ``classes``."""
         values = {field.name: getattr(self, field.name) for field in dataclasses.fields(UnitConfig)}
         return UnitConfig(**{**values, "classes": classes})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Standard:
-    """Mean and deviation [K] by which the targets were standardised."""
+    """Mean and standard deviation [K] that standardised the targets."""
 
     mean: Sequence[float]
     deviation: Sequence[float]
@@ -38,17 +38,17 @@ class ClassifierContract:
     """A fine-tuned model, its input and its outputs.
 
     Attributes:
-        model: of the encoder, or of a baseline.
-        head: settings of the head.
-        input: what a window is.
-        split: rule and hash of the subjects trained on.
-        units: what was judged.
-        targets: their standard.
+        model: Settings of the encoder, or of a baseline.
+        head: Settings of the head.
+        input: Sampling rate, length and channels of an input window.
+        split: Split rule and hash of the training subjects.
+        units: Units that were evaluated, and their classes.
+        targets: Mean and standard deviation of the training targets.
     """
 
     model: Mapping[str, Any]
     head: Mapping[str, Any]
-    input: InputContract
+    input: InputSpec
     split: Mapping[str, str]
     units: StoredUnits
     targets: Standard
@@ -58,13 +58,15 @@ class ClassifierContract:
         for name in ("mean", "deviation"):
             found = len(getattr(self.targets, name))
             if found != wanted or not wanted:
-                raise DataError(f"targets.{name} has {found} numbers, of {wanted} outputs")
+                raise DataError(
+                    f"targets.{name} must hold {wanted} numbers, one per output; got {found}"
+                )
 
     @classmethod
     def from_json(cls, content: Any, folder: Path) -> "ClassifierContract":
-        """Read what ``experiment.finetuning`` wrote into the checkpoints in a folder.
+        """Read the contract ``experiment.finetuning`` wrote into the checkpoints in a folder.
 
         Raises:
-            DataError: it is something else; the message names the value.
+            DataError: The content is not such a contract; the message names the value.
         """
         return typed(cls, content, f"the contract of the checkpoint in {folder}", WAY_OUT)

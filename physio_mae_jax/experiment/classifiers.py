@@ -1,4 +1,4 @@
-"""Models of labelled windows: what they see, what they begin with, and how they learn."""
+"""Models of labelled windows: their input, their initial weights and their training step."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -8,23 +8,23 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from physio_mae_jax.data.units import Units
+from physio_mae_jax.data.instances import Units
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.encoders import (
-    StartingEncoder,
+from physio_mae_jax.experiment.pretrained_encoders import (
+    PretrainedEncoder,
     encoder_of_file,
     encoder_of_run,
 )
-from physio_mae_jax.experiment.environment import check_attention
+from physio_mae_jax.experiment.run_metadata import check_attention
 from physio_mae_jax.experiment.settings import model_settings, typed, whole_samples
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.convolutional_classifier import ConvolutionalClassifier
 from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.resnet import BASELINES
+from physio_mae_jax.models.resnet_classifier import ConvolutionalClassifier
 from physio_mae_jax.objectives.supervised import SupervisedConfig, class_weights
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
-    depth_multipliers,
+    layerwise_lr_scale,
     learning_rate_schedule,
     make_optimizer,
 )
@@ -33,90 +33,90 @@ from physio_mae_jax.training.supervised_step import SupervisedModel, SupervisedT
 MAE = "mae"
 
 
-class Beginning(NamedTuple):
-    """What a model sees, and what it begins with.
+class EncoderInit(NamedTuple):
+    """Input window of a model, and its initial weights.
 
     Attributes:
-        sampling_rate_hz, num_samples: of the windows.
-        config: of the encoder; None for a convolutional baseline.
-        start: the encoder to begin with; None to begin from scratch.
+        sampling_rate_hz, num_samples: Sampling rate (Hz) and length L (samples) of a window.
+        config: Encoder configuration; None for a convolutional baseline.
+        start: Pre-trained encoder; None to train from scratch.
     """
 
     sampling_rate_hz: float
     num_samples: int
     config: MaeConfig | None
-    start: StartingEncoder | None
+    start: PretrainedEncoder | None
 
     @property
     def depth(self) -> int:
-        """Blocks of the encoder; 0 of a baseline."""
+        """Number of encoder blocks; 0 for a baseline."""
         return self.config.depth if self.config else 0
 
 
-def choose_beginning(config: ConfigDict) -> Beginning:
-    """Say what a model sees: what its encoder was trained on, unless told otherwise.
+def resolve_init(config: ConfigDict) -> EncoderInit:
+    """Return the input of a model: the window its encoder was trained on, unless configured.
 
     Raises:
-        UserError: settings contradict each other, or there is no such encoder.
+        UserError: Settings contradict each other, or the encoder does not exist.
     """
     if config.architecture not in (MAE, *BASELINES):
         raise ConfigError(
-            f"architecture is {config.architecture!r}; choose one of "
-            f"{', '.join((MAE, *BASELINES))}."
+            f"architecture must be one of {', '.join((MAE, *BASELINES))}; "
+            f"got {config.architecture!r}."
         )
     if config.start or config.weights:
         if config.architecture != MAE:
             raise ConfigError(
-                f"architecture {config.architecture!r} has no encoder to begin with; leave out "
-                f"start and weights, or choose architecture {MAE!r}."
+                f"architecture {config.architecture!r} takes no pre-trained encoder; remove "
+                f"start and weights, or set architecture={MAE!r}."
             )
-        return beginning_of_encoder(
-            config.start, config.weights, config.weights_config, config.unit_seconds
+        return init_from_encoder(
+            config.start, config.weights, config.weights_config, config.instance_seconds
         )
-    seconds = config.unit_seconds or config.window_seconds
+    seconds = config.instance_seconds or config.window_seconds
     if config.architecture != MAE:
         samples = whole_samples(seconds, config.sampling_rate_hz)
-        return Beginning(config.sampling_rate_hz, samples, None, None)
+        return EncoderInit(config.sampling_rate_hz, samples, None, None)
     model = model_settings(config.model, seconds, config.sampling_rate_hz)
     check_attention(model)
-    return Beginning(model.sampling_rate_hz, model.num_samples, model, None)
+    return EncoderInit(model.sampling_rate_hz, model.num_samples, model, None)
 
 
-def beginning_of_encoder(
+def init_from_encoder(
     run: str, weights: str, weights_config: str, window_seconds: float
-) -> Beginning:
+) -> EncoderInit:
     """Load an encoder.
 
     Args:
-        run: work folder of a pre-training, or '' for ``weights``.
-        weights, weights_config: see ``encoders.encoder_of_file``.
-        window_seconds: that it is to see; 0 for what it was trained on.
+        run: Work folder of a pre-training run, or '' to use ``weights``.
+        weights, weights_config: Paths of a weight file and its constructor arguments.
+        window_seconds: Length of the input window (s); 0 for the length trained on.
 
     Raises:
-        UserError: there is no such encoder, there are two, or it cannot be fitted to the window.
+        UserError: The encoder does not exist, two are given, or it does not fit the window.
     """
     if run and weights:
         raise ConfigError(
-            f"there is one encoder too many: that of the run {run!r} and that of the weights "
-            f"{weights!r}; leave out one of them."
+            f"exactly one encoder must be set; got both run={run!r} and weights={weights!r}; "
+            "remove one of them."
         )
     if weights:
         start = encoder_of_file(weights, weights_config, window_seconds)
     else:
         start = encoder_of_run(run, window_seconds)
-    return Beginning(start.config.sampling_rate_hz, start.config.num_samples, start.config, start)
+    return EncoderInit(start.config.sampling_rate_hz, start.config.num_samples, start.config, start)
 
 
 def build_model(
     architecture: str, encoder: MaeConfig | None, head: Mapping[str, Any], num_outputs: int
 ) -> tuple[SupervisedModel, dict[str, Any]]:
-    """Make the model, and what its checkpoints say of it.
+    """Make the model, and the contract stored in its checkpoints.
 
     Args:
-        architecture: 'mae' or a convolutional baseline.
-        encoder: of 'mae'.
-        head: settings of its head; a baseline has its own.
-        num_outputs: K.
+        architecture: 'mae' or the name of a convolutional baseline.
+        encoder: Encoder configuration, for 'mae'.
+        head: Settings of the head; a baseline has its own head.
+        num_outputs: Number of outputs K.
     """
     if encoder is None:
         baseline = BASELINES[architecture]
@@ -128,18 +128,18 @@ def build_model(
 
 
 def build_task(
-    config: ConfigDict, beginning: Beginning, units: Units, num_channels: int
+    config: ConfigDict, beginning: EncoderInit, units: Units, num_channels: int
 ) -> tuple[SupervisedTask, dict[str, Any]]:
-    """Make all that a step needs besides its state, and what checkpoints say of the model.
+    """Build what a step needs besides its state, and the contract stored in checkpoints.
 
     Args:
-        config: as ``configs/finetune.py`` makes it.
-        beginning: of ``choose_beginning``.
-        units: trained on.
-        num_channels: M of the windows.
+        config: ConfigDict as returned by ``configs/finetune.py``.
+        beginning: Input and initial weights, from ``resolve_init``.
+        units: Training units.
+        num_channels: Number of channels M of a window.
 
     Raises:
-        ConfigError: a setting is out of range or contradicts another one.
+        ConfigError: A setting is out of range or contradicts another one.
     """
     objective = typed(SupervisedConfig, "objective", config.objective)
     optimizer = typed(OptimizerConfig, "optimizer", config.optimizer)
@@ -151,7 +151,7 @@ def build_task(
     if beginning.config is not None:
         shapes = _shapes(model, num_channels, beginning.num_samples)
         decay = config.layer_decay if beginning.start else 1.0
-        multipliers = depth_multipliers(shapes, decay, beginning.depth, config.frozen_blocks)
+        multipliers = layerwise_lr_scale(shapes, decay, beginning.depth, config.frozen_blocks)
     task = SupervisedTask(
         model=model,
         kind=units.kind,
@@ -159,27 +159,27 @@ def build_task(
         class_weights=class_weights(units.targets, units.kind, objective.balance),
         margin_on_labels=bool(config.head.arcface),
         frozen_encoder=bool(beginning.depth) and config.frozen_blocks == beginning.depth,
-        average_decay=config.average_decay,
+        ema_decay=config.ema_decay,
         optimizer=make_optimizer(optimizer, config.loop.num_steps, multipliers),
         learning_rate=learning_rate_schedule(optimizer, config.loop.num_steps),
     )
     return task, contract
 
 
-def _check_learning(config: ConfigDict, beginning: Beginning, kind: str) -> None:
-    """Refuse settings that are out of range, contradict each other or would change nothing."""
+def _check_learning(config: ConfigDict, beginning: EncoderInit, kind: str) -> None:
+    """Raise on settings that are out of range, contradictory or without effect."""
     depth, objective = beginning.depth, config.objective
     if depth and not (-1 <= config.frozen_blocks <= depth and 0 < config.layer_decay <= 1):
         raise ConfigError(
-            f"frozen_blocks={config.frozen_blocks} must be from -1 to {depth}, the encoder's "
-            f"blocks, and layer_decay={config.layer_decay} in (0, 1]."
+            f"frozen_blocks must be in [-1, {depth}] (the encoder has {depth} blocks) and "
+            f"layer_decay in (0, 1]; got {config.frozen_blocks} and {config.layer_decay}."
         )
-    if not 0 <= config.average_decay < 1:
-        raise ConfigError(f"average_decay is {config.average_decay}; it must be in [0, 1).")
+    if not 0 <= config.ema_decay < 1:
+        raise ConfigError(f"ema_decay must be in [0, 1); got {config.ema_decay}.")
     if config.head.arcface and (not depth or kind != "multiclass" or objective.mixup):
         raise ConfigError(
-            "head.arcface=True puts a margin on the one right class: it needs the architecture "
-            f"{MAE!r}, a task of exclusive classes and objective.mixup=0."
+            "head.arcface=True adds a margin to the single true class: it needs "
+            f"architecture={MAE!r}, a task of exclusive classes and objective.mixup=0."
         )
     of_classes = (
         *(objective.focal_gamma, objective.label_smoothing, objective.balance != "none"),
@@ -187,8 +187,8 @@ def _check_learning(config: ConfigDict, beginning: Beginning, kind: str) -> None
     )
     if kind == "regression" and any(of_classes):
         raise ConfigError(
-            f"task {config.units.task!r} is a number and no class: leave out "
-            "objective.focal_gamma, label_smoothing and balance, and balanced_sampling."
+            f"task {config.units.task!r} is a regression target; objective.focal_gamma, "
+            "label_smoothing and balance, and balanced_sampling are for classification only."
         )
 
 

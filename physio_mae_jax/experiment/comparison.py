@@ -1,4 +1,4 @@
-"""From a ConfigDict to a comparison of models."""
+"""Build a comparison of models from a ConfigDict."""
 
 import functools
 import math
@@ -10,25 +10,25 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation.comparison import ComparisonRun
-from physio_mae_jax.evaluation.frozen import judge_frozen
+from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe
+from physio_mae_jax.evaluation.finetune import EvaluationConfig, finetune
 from physio_mae_jax.evaluation.summary import ComparedEntry
-from physio_mae_jax.evaluation.trained import EvaluationConfig, finetune
-from physio_mae_jax.experiment.classifiers import MAE, Beginning, beginning_of_encoder
-from physio_mae_jax.experiment.environment import how_it_came_about
+from physio_mae_jax.experiment.classifiers import MAE, EncoderInit, init_from_encoder
 from physio_mae_jax.experiment.finetuning import build_finetuning
-from physio_mae_jax.experiment.frozen import TRAINED, build_frozen
-from physio_mae_jax.experiment.labelled import LabelledData, open_labelled
-from physio_mae_jax.experiment.many import check_workers, keep_settings
+from physio_mae_jax.experiment.labelled_data import LabelledData, open_labelled
+from physio_mae_jax.experiment.probe import TRAINED, build_probe
+from physio_mae_jax.experiment.run_metadata import provenance
 from physio_mae_jax.experiment.settings import typed
+from physio_mae_jax.experiment.sweep import check_workers, keep_settings
 from physio_mae_jax.printable import printable
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.entries import Entry
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.trials import Entry
 
-# Rows that begin with the weights of --config.run; the others begin with nothing.
+# Rows initialised with the weights of --config.run; the others train from scratch.
 _PRETRAINED = "pretrained"
-_SHARED = ("data", "units", "unit_seconds", "evaluation")
-# They say how much of the table is made, and by whom, not what stands in it.
+_SHARED = ("data", "units", "instance_seconds", "evaluation")
+# Settings that decide how much of the table is computed and by which worker, not its content.
 _MAY_DIFFER = ("rows", "fractions", "seeds", "num_workers", "report")
 
 
@@ -36,25 +36,25 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
     """List the entries of a comparison; data and encoder are opened when the first one runs.
 
     Args:
-        config: as ``configs/compare.py`` makes it.
-        workdir: made if absent; settings are written into it.
-        strict: refuse to judge on what the encoder was pre-trained on.
+        config: ConfigDict as returned by ``configs/compare.py``.
+        workdir: Work folder, created if absent; the settings are written into it.
+        strict: Whether to raise where test data was used to pre-train the encoder.
 
     Raises:
-        UserError: a setting is wrong, or the folder holds a comparison by other settings.
+        UserError: A setting is wrong, or the folder holds a comparison with other settings.
     """
     check_settings(config)
     rows = _listed(config, "rows", str)
     known = [name for name in config if "batch_size" in _section(config, name)]
     for row in rows:
         if row not in known:
-            raise ConfigError(f"rows names {row!r}; choose of {', '.join(known)}.")
+            raise ConfigError(f"rows must be of {', '.join(known)}; got {row!r}.")
     fractions, seeds = _listed(config, "fractions", float), _listed(config, "seeds", int)
     for seed in seeds:
         check_settings({"seed": seed})
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
     check_workers(config.num_workers)
-    workdir = artifacts.prepare_workdir(workdir)
+    workdir = atomic_files.prepare_workdir(workdir)
     keep_settings(config, workdir, (*_MAY_DIFFER, *(row for row in known if row not in rows)))
     materials = _Materials(config)
     compared = [
@@ -70,30 +70,30 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
         title=f"{config.units.task} on {config.data.sets}: models compared",
         num_workers=config.num_workers,
         reports=config.report,
-        num_replicates=evaluation.num_replicates,
-        describe=how_it_came_about,
+        num_resamples=evaluation.num_resamples,
+        describe=provenance,
     )
 
 
 class _Materials:
-    """What all entries of this process share, opened when it is first wanted."""
+    """Objects that all entries of this process share, opened on first use."""
 
     def __init__(self, config: ConfigDict) -> None:
         self.config = config
 
     @functools.cached_property
-    def encoder(self) -> Beginning:
-        """The encoder of the run, for the window that all rows see."""
-        return beginning_of_encoder(self.config.run, "", "", self.config.unit_seconds)
+    def encoder(self) -> EncoderInit:
+        """Encoder of the run, for the input window of all rows."""
+        return init_from_encoder(self.config.run, "", "", self.config.instance_seconds)
 
     @functools.cached_property
     def data(self) -> LabelledData:
-        """All units of the task."""
+        """Labelled data of the task."""
         return open_labelled(self.config, self.encoder.sampling_rate_hz, self.encoder.num_samples)
 
 
 def _doing(materials: _Materials, entry: ComparedEntry, strict: bool) -> Callable[[Path], Any]:
-    """Return what does one entry in its folder."""
+    """Return the job of one entry in its folder."""
 
     def run(folder: Path) -> None:
         row = _row_settings(materials.config, entry)
@@ -103,7 +103,7 @@ def _doing(materials: _Materials, entry: ComparedEntry, strict: bool) -> Callabl
                 row.run = materials.config.run
             else:
                 begun = begun._replace(start=None)
-            judge_frozen(build_frozen(row, folder, strict=strict, beginning=begun, data=data))
+            evaluate_probe(build_probe(row, folder, strict=strict, beginning=begun, data=data))
             return
         if entry.row == _PRETRAINED:
             row.start = materials.config.run
@@ -116,7 +116,7 @@ def _doing(materials: _Materials, entry: ComparedEntry, strict: bool) -> Callabl
 
 
 def _row_settings(config: ConfigDict, entry: ComparedEntry) -> ConfigDict:
-    """Return the settings of one entry, as configs/finetune.py or configs/evaluate.py has them."""
+    """Return the settings of one entry, as in configs/finetune.py or configs/evaluate.py."""
     row = config[entry.row].copy_and_resolve_references()
     row.unlock()
     for name in _SHARED:
@@ -137,9 +137,9 @@ def _listed(config: ConfigDict, name: str, kind: Callable[[str], Any]) -> list[A
         values = list(dict.fromkeys(kind(text) for text in texts))
     except ValueError as error:
         shown, why = printable(repr(config[name])), printable(error)
-        raise ConfigError(f"{name} is {shown}: {why}; write such as '0,1,2'.") from error
+        raise ConfigError(f"{name} is {shown}: {why}; give a list such as '0,1,2'.") from error
     if not values:
-        raise ConfigError(f"{name} is empty; name one at least.")
+        raise ConfigError(f"{name} must name at least one value; got an empty list.")
     if kind is float and not all(0 < value <= 1 and math.isfinite(value) for value in values):
-        raise ConfigError(f"{name} is {config[name]!r}; shares must be above 0 and at most 1.")
+        raise ConfigError(f"{name} must be fractions in (0, 1]; got {config[name]!r}.")
     return values

@@ -1,4 +1,4 @@
-"""From a ConfigDict to an extraction of features."""
+"""Build a feature extraction from a ConfigDict."""
 
 import logging
 from collections.abc import Sequence
@@ -9,36 +9,36 @@ from ml_collections import ConfigDict
 from physio_mae_jax.data.formats.folder import open_files
 from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource
-from physio_mae_jax.data.sets import JoinedSource, open_set, parse_set_names
+from physio_mae_jax.data.sets import ConcatSource, open_set, parse_set_names
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import make_split
 from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.settings import typed
 from physio_mae_jax.inference.encoder import Encoder
-from physio_mae_jax.inference.features import FeatureConfig, FeatureRun, process_share
-from physio_mae_jax.inference.settings import EncodingSettings
+from physio_mae_jax.inference.encoding_config import EncodingConfig
+from physio_mae_jax.inference.feature_extraction import FeatureConfig, FeatureRun, process_share
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 SAME_AS_RUN = "run"
 
 
 def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
-    """Load an encoder and open what it is to encode.
+    """Load an encoder and open the recordings to encode.
 
     Args:
-        config: as ``configs/features.py`` makes it.
-        workdir: made if absent.
+        config: ConfigDict as returned by ``configs/features.py``.
+        workdir: Work folder, created if absent.
 
     Raises:
-        UserError: anything a user can mend.
+        UserError: An error that the user can fix.
     """
     check_settings(config)
     encoder = _encoder(config)
     sources = _sources(config)
-    joined = JoinedSource(sources, [range(len(source.recordings)) for source in sources])
+    joined = ConcatSource(sources, [range(len(source.recordings)) for source in sources])
     process_index, process_count = process_share(config.process_index, config.process_count)
     labels = [
         recording_labels(joined, range(len(joined.recordings)), task)
@@ -47,11 +47,11 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
     for task in labels:
         _LOG.info("labels of task %s: %s", task.task, ", ".join(task.classes))
     return FeatureRun(
-        workdir=artifacts.prepare_workdir(workdir),
+        workdir=atomic_files.prepare_workdir(workdir),
         config=FeatureConfig(
             format=config.format,
             recordings_per_shard=config.recordings_per_shard,
-            encoding=typed(EncodingSettings, "encoding", config.encoding.to_dict()),
+            encoding=typed(EncodingConfig, "encoding", config.encoding.to_dict()),
         ),
         encoder=encoder,
         source=joined,
@@ -70,9 +70,9 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
 def _encoder(config: ConfigDict) -> Encoder:
     if bool(config.run) == bool(config.pretrained):
         raise ConfigError(
-            f"run={config.run!r} and pretrained={config.pretrained!r}: name either the work folder "
-            "of a pre-training, with --config.run=DIR, or what save_pretrained wrote, with "
-            "--config.pretrained=DIR."
+            f"run={config.run!r} and pretrained={config.pretrained!r}: set exactly one, the work "
+            "folder of a pre-training run, with --config.run=DIR, or a folder of save_pretrained, "
+            "with --config.pretrained=DIR."
         )
     settings = {"batch_size": config.batch_size, "num_devices": config.num_devices or None}
     if config.run:
@@ -87,7 +87,7 @@ def _sources(config: ConfigDict) -> list[SignalSource]:
         return [open_files(files, skip_unreadable=skip)]
     if not config.data.sets:
         raise ConfigError(
-            "nothing to encode is named; give --config.data.sets=NAME of prepared data, "
+            "no recordings to encode are set; give --config.data.sets=NAME of prepared data, "
             "--config.data.sets=folder with --config.data.path=DIR, or --config.data.files=A,B."
         )
     return [
@@ -105,7 +105,7 @@ def _sources(config: ConfigDict) -> list[SignalSource]:
 
 
 def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:
-    """Return the tasks named, or all that label whole recordings of every data set alike."""
+    """Return the named tasks, or all tasks that label whole recordings in every data set alike."""
     if labels:
         return [name.strip() for name in labels.split(",") if name.strip()]
     found: list[dict[str, tuple[str, ...]]] = []
@@ -117,14 +117,14 @@ def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:
     return [name for name in found[0] if all(f.get(name) == found[0][name] for f in found)]
 
 
-def _parts(config: ConfigDict, source: JoinedSource) -> dict[int, str]:
-    """Return the part of each recording, by a rule or as the encoder's run divided subjects."""
+def _parts(config: ConfigDict, source: ConcatSource) -> dict[int, str]:
+    """Return the part of each recording, by a split rule or by the split of the encoder's run."""
     rule = config.data.split
     if not rule:
         return {}
     if rule == SAME_AS_RUN:
         if not config.run:
-            raise ConfigError(f"data.split={rule!r} needs --config.run, whose split is meant.")
+            raise ConfigError(f"data.split={rule!r} needs --config.run, which defines the split.")
         rule = str(Path(config.run) / "split.json")
     every = range(len(source.recordings))
     split = make_split(source.recordings, every, rule, config.data.split_seed)

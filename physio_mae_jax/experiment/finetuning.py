@@ -1,4 +1,4 @@
-"""From a ConfigDict to everything that learning from labels is made of."""
+"""Build a fine-tuning run from a ConfigDict."""
 
 import dataclasses
 from pathlib import Path
@@ -8,18 +8,22 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
+from physio_mae_jax.data.instances import Units
 from physio_mae_jax.data.labelled_batches import labelled_training_batches
 from physio_mae_jax.data.opening import refuse_channels_alike
 from physio_mae_jax.data.pipeline import LoaderConfig
-from physio_mae_jax.data.units import Units
-from physio_mae_jax.evaluation.trained import EvaluationConfig, FinetuneRun, selection_metric
-from physio_mae_jax.experiment.classifiers import Beginning, build_task, choose_beginning
-from physio_mae_jax.experiment.environment import channel_names_of, count_devices, describe_run
-from physio_mae_jax.experiment.labelled import LabelledData, card_context, open_labelled
+from physio_mae_jax.evaluation.finetune import EvaluationConfig, FinetuneRun, selection_metric
+from physio_mae_jax.experiment.classifiers import EncoderInit, build_task, resolve_init
+from physio_mae_jax.experiment.labelled_data import LabelledData, card_context, open_labelled
+from physio_mae_jax.experiment.run_metadata import (
+    channel_names_of,
+    count_devices,
+    write_run_metadata,
+)
 from physio_mae_jax.experiment.settings import data_settings, typed
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 from physio_mae_jax.training.supervised_job import SupervisedJob
@@ -30,19 +34,19 @@ def build_finetuning(
     workdir: Path,
     *,
     strict: bool,
-    beginning: Beginning | None = None,
+    beginning: EncoderInit | None = None,
     data: LabelledData | None = None,
 ) -> FinetuneRun:
-    """Check every setting, open data and encoder, and build the parts of a run.
+    """Validate every setting, open data and encoder, and build the parts of a run.
 
     Args:
-        config: as ``configs/finetune.py`` makes it.
-        workdir: made if absent; settings are written into it.
-        strict: refuse to judge on what the encoder was pre-trained on.
-        beginning, data: of these settings, where they are at hand already.
+        config: ConfigDict as returned by ``configs/finetune.py``.
+        workdir: Work folder, created if absent; the settings are written into it.
+        strict: Whether to raise where test data was used to pre-train the encoder.
+        beginning, data: Initial weights and data of these settings, if already loaded.
 
     Raises:
-        UserError: anything a user can mend, before anything is compiled.
+        UserError: An error that the user can fix; raised before anything is compiled.
     """
     check_settings(config)
     num_devices = count_devices(config.num_devices)
@@ -50,15 +54,15 @@ def build_finetuning(
     check_batch_size(config.batch_size, 1, num_devices)
     loop = typed(LoopConfig, "loop", config.loop)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
-    beginning = _as_begun(beginning or choose_beginning(config), workdir)
-    workdir = artifacts.prepare_workdir(workdir)
+    beginning = _as_begun(beginning or resolve_init(config), workdir)
+    workdir = atomic_files.prepare_workdir(workdir)
     data = data or open_labelled(config, beginning.sampling_rate_hz, beginning.num_samples)
-    if beginning.config is not None and beginning.config.channel_identity:
+    if beginning.config is not None and beginning.config.channel_embedding:
         refuse_channels_alike(data.opened, beginning.config.num_channel_names)
     data = data.with_fraction(config.label_fraction, config.seed)
     task, contract = build_task(config, beginning, data.units["train"], data.num_channels)
     contract |= data.contract()
-    seen = data.learned_from(beginning.start.trained_on if beginning.start else None)
+    seen = data.training_provenance(beginning.start.trained_on if beginning.start else None)
     contamination = data.contamination(seen, strict=strict)
     mean, deviation = data.standard()
     training = standardised(data.units["train"], mean, deviation)
@@ -80,7 +84,7 @@ def build_finetuning(
         contract=contract,
         trained_on=seen,
     )
-    describe_run(config, workdir, contract, data.split)
+    write_run_metadata(config, workdir, contract, data.split)
     return FinetuneRun(
         training=_training_run(config, loop, job, data, training, seen),
         job=job,
@@ -93,8 +97,8 @@ def build_finetuning(
     )
 
 
-def _as_begun(beginning: Beginning, workdir: Path) -> Beginning:
-    """Return a new encoder with the channel names of the one that a work folder trains already."""
+def _as_begun(beginning: EncoderInit, workdir: Path) -> EncoderInit:
+    """Return a new encoder with the channel names of the one already trained in a work folder."""
     if beginning.config is None or beginning.start is not None:
         return beginning
     names = channel_names_of(workdir)
@@ -107,7 +111,7 @@ def _training_run(
     job: SupervisedJob,
     data: LabelledData,
     training: Units,
-    seen: TrainingRecord,
+    seen: TrainingProvenance,
 ) -> TrainingRun:
     reader = data.opened.reader
     loader = LoaderConfig(
@@ -136,7 +140,7 @@ def _training_run(
 
 
 def standardised(units: Units, mean: np.ndarray, deviation: np.ndarray) -> Units:
-    """Return units with standardised targets; of classes the targets stay 0 and 1."""
+    """Return units with standardised targets; class targets remain 0 and 1."""
     if units.kind != "regression":
         return units
     targets = ((units.targets - mean) / deviation).astype(np.float32)

@@ -1,4 +1,4 @@
-"""From a ConfigDict to as many fine-tunings as there are people."""
+"""Build leave-one-subject-out fine-tuning, one run per subject, from a ConfigDict."""
 
 import functools
 import re
@@ -8,23 +8,23 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
+from physio_mae_jax.data.instances import UnitConfig, find_units
 from physio_mae_jax.data.opening import open_data
-from physio_mae_jax.data.units import UnitConfig, find_units
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.evaluation.finetune import EvaluationConfig, finetune
 from physio_mae_jax.evaluation.leave_one_out import LeaveOneOutRun
-from physio_mae_jax.evaluation.trained import EvaluationConfig, finetune
-from physio_mae_jax.experiment.classifiers import Beginning, choose_beginning
-from physio_mae_jax.experiment.environment import how_it_came_about
+from physio_mae_jax.experiment.classifiers import EncoderInit, resolve_init
 from physio_mae_jax.experiment.finetuning import build_finetuning
-from physio_mae_jax.experiment.many import check_workers, keep_settings
+from physio_mae_jax.experiment.run_metadata import provenance
 from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.experiment.sweep import check_workers, keep_settings
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.entries import Entry
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.trials import Entry
 
 _MAY_DIFFER = ("subjects", "num_workers", "report")
-_FEWEST = 3
-# Others would be read by a split rule as a range, a list or a share.
+_MIN_SUBJECTS = 3
+# A split rule would parse other names as a range, a list or a fraction.
 _PLAIN = re.compile(r"(?!\d+-\d+$)(?!0?\.\d+$)[\w.+-]+")
 
 
@@ -32,21 +32,19 @@ def build_leave_one_out(config: ConfigDict, workdir: Path, *, strict: bool) -> L
     """Prepare the folds; data and encoder are opened when the first one runs.
 
     Args:
-        config: as ``configs/loso.py`` makes it.
-        workdir: made if absent; settings are written into it.
-        strict: refuse to judge on what the encoder was pre-trained on.
+        config: ConfigDict as returned by ``configs/loso.py``.
+        workdir: Work folder, created if absent; the settings are written into it.
+        strict: Whether to raise where test data was used to pre-train the encoder.
 
     Raises:
-        UserError: a setting is wrong, or the folder holds folds by other settings.
+        UserError: A setting is wrong, or the folder holds folds with other settings.
     """
     check_settings(config)
     check_workers(config.num_workers)
     if "+" in config.data.sets:
-        raise ConfigError(
-            f"data.sets={config.data.sets!r}: leave subjects out of one data set at a time."
-        )
+        raise ConfigError(f"data.sets must name exactly one data set; got {config.data.sets!r}.")
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
-    workdir = artifacts.prepare_workdir(workdir)
+    workdir = atomic_files.prepare_workdir(workdir)
     keep_settings(config, workdir, _MAY_DIFFER)
     folds = _Folds(config, strict)
     return LeaveOneOutRun(
@@ -57,7 +55,7 @@ def build_leave_one_out(config: ConfigDict, workdir: Path, *, strict: bool) -> L
         config=evaluation,
         title=f"{config.units.task} on {config.data.sets}, each subject left out once",
         describe=lambda: {
-            **how_it_came_about(),
+            **provenance(),
             "split": {"rule": folds.rule("each"), "seed": config.data.split_seed},
             "seeds": {"training": config.seed},
             "checkpoint": config.start or config.weights or "from scratch",
@@ -67,34 +65,34 @@ def build_leave_one_out(config: ConfigDict, workdir: Path, *, strict: bool) -> L
 
 
 class _Folds:
-    """The folds, and what all that this process runs have in common."""
+    """The folds, and the objects shared by all folds that this process runs."""
 
     def __init__(self, config: ConfigDict, strict: bool) -> None:
         self.config = config
         self.strict = strict
 
     @functools.cached_property
-    def beginning(self) -> Beginning:
-        return choose_beginning(self.config)
+    def beginning(self) -> EncoderInit:
+        return resolve_init(self.config)
 
     def rule(self, subject: str) -> str:
         """Return the split rule of the fold that tests a subject."""
         return f"subject=|{self.config.validation_share:g}|{subject}"
 
     def entries(self) -> list[Entry]:
-        """List the folds, one for each subject that is wanted and has a label."""
+        """List the folds, one per requested subject with a label."""
         there = self._subjects_with_labels
         wanted = [name.strip() for name in self.config.subjects.split(",") if name.strip()]
         for name in wanted or there:
             if name not in there:
                 raise DataError(
-                    f"subjects names {name!r}, who has no label of task "
-                    f"{self.config.units.task!r}; there is {', '.join(there)}."
+                    f"subject {name!r} has no label of task {self.config.units.task!r}; must be "
+                    f"of {', '.join(there)}."
                 )
             if not _PLAIN.fullmatch(name):
                 raise DataError(
-                    f"subject {name!r} cannot be named in a split rule; prepare the data with "
-                    "names of letters, digits, '_', '.', '+' and '-'."
+                    f"subject {name!r} cannot be written in a split rule; prepare the data with "
+                    "names made of letters, digits, '_', '.', '+' and '-'."
                 )
         return [Entry(name, self._doing(name)) for name in wanted or there]
 
@@ -105,10 +103,10 @@ class _Folds:
         settings = typed(UnitConfig, "units", self.config.units)
         units = find_units(opened.source, opened.reader, opened.parts["train"], settings)
         found = sorted({opened.source.recordings[int(i)].subject_id for i in units.recording})
-        if len(found) < _FEWEST:
+        if len(found) < _MIN_SUBJECTS:
             raise DataError(
-                f"task {self.config.units.task!r} has labels of {len(found)} subjects; to leave "
-                "one out, validate on another and train takes three at least."
+                f"task {self.config.units.task!r} must have labels of at least 3 subjects, one "
+                f"each for test, validation and training; got {len(found)}."
             )
         return found
 
@@ -116,12 +114,12 @@ class _Folds:
         return data_settings(self.config.data.to_dict() | {"split": rule})
 
     def _doing(self, subject: str) -> Callable[[Path], Any]:
-        """Return what does the fold of a subject in its folder."""
+        """Return the job of a subject's fold in its folder."""
 
         def run(folder: Path) -> None:
             row = self.config.copy_and_resolve_references()
             row.unlock()
-            # So that the folder is that of a fine-tuning, which configs/evaluate.py judges too.
+            # Makes the folder that of a fine-tuning run, so configs/evaluate.py accepts it.
             row.task = "finetune"
             row.data.split = self.rule(subject)
             finetune(build_finetuning(row, folder, strict=self.strict, beginning=self.beginning))

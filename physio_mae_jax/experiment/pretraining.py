@@ -1,4 +1,4 @@
-"""From a ConfigDict to everything that a pre-training run is made of."""
+"""Build a pre-training run from a ConfigDict."""
 
 import logging
 from pathlib import Path
@@ -7,20 +7,20 @@ import jax
 import numpy as np
 from ml_collections import ConfigDict
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.opening import (
-    OpenedData,
+    DatasetBundle,
     open_data,
     refuse_channels_alike,
-    require_part,
+    require_split,
 )
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.environment import (
+from physio_mae_jax.experiment.run_metadata import (
     channel_names_of,
     check_attention,
     count_devices,
-    describe_run,
+    write_run_metadata,
 )
 from physio_mae_jax.experiment.settings import (
     data_settings,
@@ -28,17 +28,17 @@ from physio_mae_jax.experiment.settings import (
     objective_settings,
     typed,
 )
-from physio_mae_jax.figures.curves import draw_scale_weights
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
 from physio_mae_jax.objectives.losses import scale_weights
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.plots.curves import draw_scale_weights
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
-from physio_mae_jax.training.model_contract import ModelContract, build_model
+from physio_mae_jax.training.model_spec import ModelSpec, build_model
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
     learning_rate_schedule,
@@ -52,14 +52,14 @@ _LOG = logging.getLogger(__name__)
 
 
 def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
-    """Check every setting, open and check the data, and build the parts of a run.
+    """Validate every setting, open and check the data, and build the parts of a run.
 
     Args:
-        config: as ``configs/pretrain.py`` makes it.
-        workdir: made if absent; settings are written into it.
+        config: ConfigDict as returned by ``configs/pretrain.py``.
+        workdir: Work folder, created if absent; the settings are written into it.
 
     Raises:
-        UserError: anything a user can mend, before anything is compiled.
+        UserError: An error that the user can fix; raised before anything is compiled.
     """
     check_settings(config)
     num_devices = count_devices(config.num_devices)
@@ -70,16 +70,16 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     task = build_task(config, channel_names_of(workdir))
     model, objective = task.model.config, task.objective
     check_attention(model)
-    workdir = artifacts.prepare_workdir(workdir)
+    workdir = atomic_files.prepare_workdir(workdir)
     primary = jax.process_index() == 0
     opened = open_data(data, model.sampling_rate_hz, model.num_samples, progress=primary)
-    if model.channel_identity and not task.contrastive:
+    if model.channel_embedding and not task.contrastive:
         refuse_channels_alike(opened, model.num_channel_names)
-    training = require_part(opened, "train", data)
+    training = require_split(opened, "train", data)
     held_out = opened.parts["validation"]
     if not held_out and primary:
         _LOG.warning(
-            "data.split=%r holds nothing out: errors are measured on what is trained on.",
+            "data.split=%r holds nothing out: errors are measured on the training data.",
             data.split,
         )
     if task.contrastive and opened.reader.config.num_channels != NUM_MODALITIES:
@@ -88,14 +88,14 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
             f"data.channels gives {', '.join(opened.contract.channels)}; name two, or set it to 0."
         )
     loader = loader_settings(config, opened)
-    contract = ModelContract(
+    contract = ModelSpec(
         model=model,
         objective=objective,
         contrastive=typed(ContrastiveConfig, "contrastive", config.contrastive),
         input=opened.contract,
         split={"rule": opened.split.rule, "hash": opened.split.hash},
     ).to_json()
-    describe_run(config, workdir, contract, opened.split.to_json())
+    write_run_metadata(config, workdir, contract, opened.split.to_json())
     if primary:
         _draw_scale_weights(workdir, objective, model)
     mesh = make_mesh(num_devices, config.fsdp)
@@ -104,7 +104,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
         task=task,
         mesh=mesh,
         validation=validation_batches(
-            opened.reader, held_out or training, loader, data.max_held_out_windows
+            opened.reader, held_out or training, loader, data.max_validation_windows
         ),
         held_out=bool(held_out),
         recordings=opened.source.recordings,
@@ -121,18 +121,18 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
         recordings=opened.source.recordings,
         sampling_rate_hz=model.sampling_rate_hz,
         contract=contract,
-        trained_on=TrainingRecord.of(opened.source, training),
+        trained_on=TrainingProvenance.of(opened.source, training),
     )
 
 
-def loader_settings(config: ConfigDict, opened: OpenedData) -> LoaderConfig:
-    """Say how batches of open data are made, and which share of them this process makes."""
+def loader_settings(config: ConfigDict, opened: DatasetBundle) -> LoaderConfig:
+    """Return how batches of open data are made, and the part this process makes."""
     data = data_settings(config.data)
     return LoaderConfig(
         batch_size=config.batch_size,
         seed=config.seed,
         num_threads=data.num_threads,
-        tempo_range=data.tempo_range,
+        speed_perturbation=data.speed_perturbation,
         augment=data.augment,
         set_weights=opened.set_weights,
         process_index=jax.process_index(),
@@ -141,14 +141,14 @@ def loader_settings(config: ConfigDict, opened: OpenedData) -> LoaderConfig:
 
 
 def build_task(config: ConfigDict, num_channel_names: int = len(VOCABULARY)) -> PretrainTask:
-    """Make all that a step needs besides its state; no data is opened.
+    """Build what a step needs besides its state; no data is opened.
 
     Args:
-        config: as ``configs/pretrain.py`` makes it.
-        num_channel_names: that have a vector in the model.
+        config: ConfigDict as returned by ``configs/pretrain.py``.
+        num_channel_names: Number of channel names with an embedding in the model.
 
     Raises:
-        ConfigError: a setting is out of range or contradicts another one.
+        ConfigError: A setting is out of range or contradicts another one.
     """
     objective = objective_settings(config.objective)
     contrastive = typed(ContrastiveConfig, "contrastive", config.contrastive)
@@ -157,7 +157,7 @@ def build_task(config: ConfigDict, num_channel_names: int = len(VOCABULARY)) -> 
         config.model, config.window_seconds, config.sampling_rate_hz, num_channel_names
     )
     objective.check_against(model)
-    # Made here to be checked: the bank refuses frequencies that a window cannot show.
+    # Built here for validation: the bank rejects frequencies that a window cannot resolve.
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
     return PretrainTask(
         model=build_model(model, contrastive),
@@ -178,7 +178,7 @@ def _draw_scale_weights(workdir: Path, objective: ObjectiveConfig, model: MaeCon
         floor=objective.band_floor,
         tilt=objective.scale_tilt,
     )
-    artifacts.write_figure(
-        workdir / "figures" / "scale_weights.png",
+    atomic_files.write_figure(
+        workdir / "plots" / "scale_weights.png",
         lambda: draw_scale_weights(bank.frequencies_hz, weights),
     )

@@ -1,4 +1,4 @@
-"""From the sections of a ConfigDict to typed settings, each checked on its own."""
+"""Typed settings from the sections of a ConfigDict, each validated separately."""
 
 import dataclasses
 import difflib
@@ -18,7 +18,7 @@ from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
 _Settings = TypeVar("_Settings")
 _HINTS = {
-    "data": " A prepared set of your own is named with --config.data.sets=NAME; where there are "
+    "data": " Select your own prepared set with --config.data.sets=NAME; where there are "
     "labels, also with units.task, data.channels and data.split (README.md)."
 }
 
@@ -29,29 +29,29 @@ def parse_argument(
     """Read what follows the colon of ``--config=file.py:name=value,name=value``.
 
     Args:
-        text: that part, may be empty.
-        choices: the allowed values of each name, the first being its default.
-        several: the name that also takes several of its values, joined by +.
+        text: Text after the colon; may be empty.
+        choices: Allowed values of each name, the first being its default.
+        several: Name that also accepts several of its values, joined by +.
 
     Returns:
         A value for each name.
 
     Raises:
-        ConfigError: an unknown name or value.
+        ConfigError: An unknown name or value.
     """
     values = {name: allowed[0] for name, allowed in choices.items()}
     for item in filter(None, (text or "").split(",")):
         name, _, value = item.partition("=")
         if name not in choices:
             raise ConfigError(
-                f"config argument {item!r} is not known; write name=value with a name of "
+                f"config argument {item!r} is unknown; give name=value with a name of "
                 f"{', '.join(choices)}."
             )
         given = value.split("+") if name == several else [value]
         if not set(given) <= set(choices[name]):
             joined = ", or several joined by +" if name == several else ""
             raise ConfigError(
-                f"config argument {name}={value!r} is not known; choose one of "
+                f"config argument {name}={value!r} is unknown; choose one of "
                 f"{', '.join(choices[name])}{joined}.{_HINTS.get(name, '')}"
             )
         values[name] = value
@@ -59,7 +59,7 @@ def parse_argument(
 
 
 def typed(kind: type[_Settings], section: str, values: Mapping[str, Any]) -> _Settings:
-    """Make a settings dataclass of a config section, naming keys that do not belong."""
+    """Make a settings dataclass of a config section; unknown keys raise."""
     fields = dataclasses.fields(cast(Any, kind))
     known = [field.name for field in fields]
     for name in values:
@@ -78,10 +78,10 @@ def subsection(section: str, values: Mapping[str, Any], name: str) -> Mapping[st
     """Return a section within a section.
 
     Raises:
-        ConfigError: it is missing.
+        ConfigError: The section is missing.
     """
     if name not in values or not hasattr(values[name], "items"):
-        raise ConfigError(f"{section}.{name} is missing; it is a section of settings.")
+        raise ConfigError(f"{section}.{name} is missing; it must be a section of settings.")
     found: Mapping[str, Any] = values[name]
     return found
 
@@ -92,7 +92,7 @@ def data_settings(section: Mapping[str, Any]) -> DataConfig:
     values = dict(section)
     values["augment"] = typed(AugmentConfig, "data.augment", subsection("data", section, "augment"))
     values["cohort"] = typed(CohortConfig, "data.cohort", subsection("data", section, "cohort"))
-    for name in ("band_hz", "tempo_range"):
+    for name in ("band_hz", "speed_perturbation"):
         if name in section:
             values[name] = tuple(section[name])
     return typed(DataConfig, "data", values)
@@ -111,7 +111,7 @@ def model_settings(
     sampling_rate_hz: float,
     num_channel_names: int = len(VOCABULARY),
 ) -> MaeConfig:
-    """Make the model of its config section and the window it sees."""
+    """Make the model of its config section and its input window."""
     values = {"num_channel_names": num_channel_names} | dict(section)
     wavelet = subsection("model", section, "wavelet")
     values["wavelet"] = typed(WaveletConfig, "model.wavelet", wavelet)
@@ -121,10 +121,10 @@ def model_settings(
 
 
 def whole_samples(window_seconds: float, sampling_rate_hz: float) -> int:
-    """Return the samples of a window.
+    """Return the number of samples of a window.
 
     Raises:
-        ConfigError: there is none, or no whole number.
+        ConfigError: It is zero, or not a whole number.
     """
     check_settings({"window_seconds": window_seconds, "sampling_rate_hz": sampling_rate_hz})
     num_samples = window_seconds * sampling_rate_hz

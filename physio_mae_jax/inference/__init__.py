@@ -1,4 +1,4 @@
-"""Trained models in use: embeddings of one's own signals, weights from elsewhere."""
+"""Use of trained models: embeddings of new signals, import of other weights."""
 
 from physio_mae_jax.inference.encoder import Encoder
 

@@ -1,8 +1,7 @@
-"""What a caller gives beside signals (rates, names, units, gains) as values of Python's own.
+"""Arguments beside the signals (rates, names, units, gains) as plain Python values.
 
-A value may come as ``np.load`` gives it (an array without axes, NumPy text), from JAX, or as a
-column or an index of pandas. Nothing is guessed: text is no number, and what has no order is no
-list.
+A value may come from ``np.load`` (a 0-d array, NumPy text), from JAX, or as a pandas column or
+index. Nothing is guessed: text is not parsed as a number, and unordered values are not lists.
 """
 
 import dataclasses
@@ -18,13 +17,13 @@ from physio_mae_jax.setting_kinds import Number, refuse_fault
 
 _Kind = TypeVar("_Kind")
 _SHOWN = 60
-_LONGEST_NAME = 200
+_MAX_NAME_LENGTH = 200
 
 
 def plain(value: Any) -> Any:
-    """Return what an array without axes holds, and text as ``str``; anything else as it is.
+    """Return the value of a 0-d array, and text as ``str``; anything else unchanged.
 
-    None where it is masked.
+    A masked value becomes None.
     """
     if isinstance(value, np.ma.MaskedArray) and value.ndim == 0:
         return None if np.ma.getmaskarray(value).all() else plain(value.data[()])
@@ -42,7 +41,7 @@ def plain(value: Any) -> Any:
 
 
 def is_missing(value: Any) -> bool:
-    """Say whether a value is None, NaN, NaT or NA."""
+    """Return whether a value is None, NaN, NaT or NA."""
     value = plain(value)
     if value is None or type(value).__name__ in ("NAType", "NaTType"):
         return True
@@ -53,12 +52,12 @@ def number(value: Any, what: str, meant: str) -> float:
     """Return a real number.
 
     Args:
-        value: a number, or an array of one.
-        what: its name, for the message.
-        meant: what is expected there, such as 'a number of samples a second, such as 500'.
+        value: Number, or array of one element.
+        what: Name of the value, for the message.
+        meant: Expected value, such as 'a number of samples a second, such as 500'.
 
     Raises:
-        DataError: it is text or anything else that is no number, or missing.
+        DataError: The value is text, not a number, or missing.
     """
     is_one = _is_array(value) and _size(value) == 1 and not isinstance(value, np.ma.MaskedArray)
     found = plain(np.asarray(value).reshape(()) if is_one else value)
@@ -75,42 +74,44 @@ def number(value: Any, what: str, meant: str) -> float:
 
 
 def setting(value: Any, name: str, kind: Number) -> float:
-    """Return a number of a kind; raises a ConfigError as ``setting_kinds.refuse_fault`` does."""
+    """Return a number of a kind; raises ConfigError as ``setting_kinds.refuse_fault`` does."""
     found = plain(value)
     refuse_fault(kind, name, found)
     return int(found) if kind.whole else float(found)
 
 
 def made_of(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
-    """Make a dataclass of the keywords of a call.
+    """Construct a dataclass from the keyword arguments of a call.
 
     Raises:
-        ConfigError: it has no such field, or refuses a value.
+        ConfigError: A keyword is not a field, or its value is rejected.
     """
     known = [field.name for field in dataclasses.fields(cast(Any, kind))]
     for name in values:
         if name not in known:
-            raise ConfigError(f"{name!r} is no argument of this call; there is {', '.join(known)}.")
+            raise ConfigError(
+                f"{name!r} is no argument of this call; choose from {', '.join(known)}."
+            )
     return kind(**values)
 
 
 def is_one_number(value: Any) -> bool:
-    """Say whether a value is one number, or nothing at all, and not several in a list or array."""
+    """Return whether a value is a single number or None, not a list or array of several."""
     if _is_array(value):
         return _size(value) == 1
     return not isinstance(value, Iterable) or isinstance(value, str | bytes | bytearray)
 
 
 def listed(value: Any, what: str, meant: str = "a list") -> list[Any]:
-    """Return the entries of what has several in an order.
+    """Return the entries of an ordered collection.
 
     Args:
-        value: a list, an array or a column.
-        what: its name, for the message.
-        meant: what is expected there.
+        value: List, array or column.
+        what: Name of the value, for the message.
+        meant: Expected value, for the message.
 
     Raises:
-        DataError: it is no list, or has no order.
+        DataError: The value is not a list, or has no order.
     """
     if isinstance(value, list | tuple | range | KeysView | ValuesView):
         return list(value)
@@ -135,10 +136,10 @@ def listed(value: Any, what: str, meant: str = "a list") -> list[Any]:
 
 
 def texts(value: Any, what: str, meant: str) -> tuple[str, ...]:
-    """Return names: of a list, or of one text separated by commas.
+    """Return names from a list, or from one comma-separated text.
 
     Raises:
-        DataError: a name is no text, or empty.
+        DataError: A name is not text, or is empty.
     """
     found = plain(value)
     entries = found.split(",") if isinstance(found, str) else listed(value, what, "a list of names")
@@ -154,14 +155,14 @@ def _name(entry: Any, what: str, meant: str) -> str:
             f"{what} has {show(name)} ({type(name).__name__}) among its names, which are text; "
             f"{meant}."
         )
-    if not 0 < len(name.strip()) <= _LONGEST_NAME:
+    if not 0 < len(name.strip()) <= _MAX_NAME_LENGTH:
         length = f"a name of {len(name)} letters" if name.strip() else "an empty name"
         raise DataError(f"{what} has {length}; {meant}.")
     return name.strip()
 
 
 def holds_names(value: Any) -> bool:
-    """Say whether a value is names itself, not a list of several lists of names."""
+    """Return whether a value is one list of names, not a list of several such lists."""
     found = plain(value)
     if isinstance(found, str):
         return True
@@ -173,10 +174,10 @@ def holds_names(value: Any) -> bool:
 
 
 def show(value: Any) -> str:
-    """Return a value for a message, never long."""
+    """Format a value for a message, shortened to a fixed length."""
     try:
         text = repr(value)
-    except Exception:  # of a stranger's class
+    except Exception:  # ``__repr__`` of an arbitrary class may raise anything
         text = f"a {type(value).__name__}"
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 

@@ -1,11 +1,11 @@
-"""Laying a table of embeddings out in a plane."""
+"""Two-dimensional maps of embeddings."""
 
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn.decomposition import PCA
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.figures.embedding_map import draw_points
+from physio_mae_jax.plots.embedding_map import draw_points
 
 METHODS = ("pca", "umap")
 
@@ -16,24 +16,24 @@ def draw_map(
     """Draw embeddings as points coloured by group.
 
     Args:
-        embeddings: [N, D].
-        groups: [N] a name or number for each.
-        method: 'pca', or 'umap' where umap-learn is installed.
-        title: of the picture.
+        embeddings: Embeddings [N, D].
+        groups: Group of each embedding [N], a name or number.
+        method: 'pca', or 'umap' if umap-learn is installed.
+        title: Title of the figure.
     """
     points, axes = project(embeddings, method)
     return draw_points(points, np.asarray(groups), axes, title)
 
 
 def project(embeddings: np.ndarray, method: str) -> tuple[np.ndarray, tuple[str, str]]:
-    """Return points [N, 2] and what their coordinates are.
+    """Return points [N, 2] and the labels of their axes.
 
     Raises:
-        ConfigError: an unknown method, or umap-learn is not installed.
-        DataError: fewer than three embeddings, or some are not finite.
+        ConfigError: The method is unknown, or umap-learn is not installed.
+        DataError: There are fewer than three embeddings, or some are not finite.
     """
     if method not in METHODS:
-        raise ConfigError(f"method is {method!r}; choose one of {', '.join(METHODS)}.")
+        raise ConfigError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
     if embeddings.ndim != 2 or len(embeddings) < 3 or not np.isfinite(embeddings).all():
         raise DataError(
             f"embeddings of shape {embeddings.shape} cannot be laid out; at least three finite "

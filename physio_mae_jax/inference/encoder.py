@@ -1,4 +1,4 @@
-"""The encoder of a pre-trained model, for signals of one's own."""
+"""The encoder of a pre-trained model, for new signals."""
 
 import dataclasses
 import functools
@@ -12,13 +12,13 @@ import numpy as np
 from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.windows import WindowConfig
-from physio_mae_jax.figures.attention import AttendedWindow
-from physio_mae_jax.figures.reconstruction import ReconstructedWindow
-from physio_mae_jax.inference import preparing
+from physio_mae_jax.inference import recording_plan
 from physio_mae_jax.inference.arguments import made_of
+from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
+from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
-from physio_mae_jax.inference.given import Description, given_recordings, is_empty_batch
+from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings, is_empty_batch
 from physio_mae_jax.inference.inspection import (
     attend_window,
     hidden_columns,
@@ -27,20 +27,20 @@ from physio_mae_jax.inference.inspection import (
 )
 from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.pretrained import load_model, save_model
-from physio_mae_jax.inference.program import EncodingPrograms, mesh_for
 from physio_mae_jax.inference.report import EncodingReport, no_report
 from physio_mae_jax.inference.restoring import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
-from physio_mae_jax.inference.settings import EncodingSettings
-from physio_mae_jax.inference.trained import TrainedModel, fingerprint_of, load_checkpoint
+from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.local_paths import local_path
+from physio_mae_jax.plots.attention import AttendedWindow
+from physio_mae_jax.plots.reconstruction import ReconstructedWindow
 
 
 class Encoded(NamedTuple):
     """Embeddings of some recordings.
 
     Attributes:
-        embeddings: as ``Encoder.encode`` returns them.
-        report: what was done to the recordings before.
+        embeddings: Embeddings as ``Encoder.encode`` returns them.
+        report: Preprocessing applied to the recordings.
     """
 
     embeddings: Any
@@ -48,11 +48,11 @@ class Encoded(NamedTuple):
 
 
 class Encoder:
-    """Turns signals of any rate, length and choice of known channels into embeddings.
+    """Encodes signals of any rate, length and subset of the known channels as embeddings.
 
-    An encoder never changes, so one may be shared by threads, and its copies are itself. Saved by
-    pickle or joblib, or sent to another process, it is the place of its folder and the hash of its
-    weights, by which it is loaded again; one of no folder is its weights.
+    An encoder is immutable: threads may share it, and copying returns the same object. Pickle and
+    joblib store the path of its folder and the hash of its weights, from which it is loaded again;
+    an encoder without a folder is pickled with its weights.
     """
 
     _origin: Origin | None = None
@@ -63,22 +63,22 @@ class Encoder:
         """Put the encoder of a model on the devices of this process.
 
         Args:
-            trained: the model.
-            batch_size: windows encoded at a time, over all devices.
-            num_devices: how many to use; None for all.
+            trained: Trained model.
+            batch_size: Windows encoded at a time, over all devices.
+            num_devices: Number of devices; None for all.
 
         Raises:
-            ConfigError: the batch cannot be divided among the devices.
+            ConfigError: The devices do not divide the batch.
         """
         mesh = mesh_for(batch_size, num_devices)
         self.trained = trained
         self.batch_size = int(batch_size)
         self._num_devices = num_devices
-        self.programs = EncodingPrograms.of(
+        self.programs = CompiledEncoder.of(
             trained.contract.model,
             trained.autoencoder_params["encoder"],
             mesh,
-            channels_alone=trained.contract.channels_alone,
+            channel_independent=trained.contract.channel_independent,
         )
 
     @classmethod
@@ -86,11 +86,11 @@ class Encoder:
         """Load the encoder of a pre-training run.
 
         Args:
-            path: work folder of the run.
-            **settings: of the constructor.
+            path: Work folder of the run.
+            **settings: Keyword arguments of the constructor.
 
         Raises:
-            UserError: there is no whole checkpoint of a pre-training.
+            UserError: There is no complete pre-training checkpoint.
         """
         local_path(path, "path")
         made = cls(load_checkpoint(path), **settings)
@@ -101,15 +101,15 @@ class Encoder:
     def from_pretrained(
         cls, name: str | Path, *, allow_hub: bool = False, **settings: Any
     ) -> "Encoder":
-        """Load what ``save_pretrained`` wrote; no code of the files is run.
+        """Load a model written by ``save_pretrained``; no code in the files is executed.
 
         Args:
-            name: a folder, or, with ``allow_hub``, an 'owner/name' of the Hugging Face hub.
-            allow_hub: fetch it from there if there is no such folder.
-            **settings: of the constructor.
+            name: Folder, or, with ``allow_hub``, 'owner/name' on the Hugging Face hub.
+            allow_hub: Download the model from the hub if there is no such folder.
+            **settings: Keyword arguments of the constructor.
 
         Raises:
-            UserError: a file is missing, damaged or of something else.
+            UserError: A file is missing, damaged or of another kind.
         """
         local_path(name, "name")
         made = cls(load_model(name, allow_hub=allow_hub), **settings)
@@ -124,11 +124,11 @@ class Encoder:
         intended_use: str = "",
         evaluation: str = "",
     ) -> Path:
-        """Write weights, contract and a card into a folder, to be shared.
+        """Write weights, contract and a model card into a folder, for sharing.
 
         Args:
-            folder: made if absent.
-            licence, intended_use, evaluation: for the card, see ``model_card.Card``.
+            folder: Target folder, created if absent.
+            licence, intended_use, evaluation: Texts of the card, see ``model_card.Card``.
         """
         card = Card(licence=licence, intended_use=intended_use, evaluation=evaluation)
         return save_model(self.trained, folder, card)
@@ -140,7 +140,7 @@ class Encoder:
         num_channels: int | None = None,
         platforms: Sequence[str] = PLATFORMS,
     ) -> Path:
-        """Write a program that JAX alone can run; arguments as of ``export.export_encoder``."""
+        """Write a program that runs with JAX alone; arguments as for ``export.export_encoder``."""
         return export_encoder(self.trained, path, num_channels=num_channels, platforms=platforms)
 
     def __copy__(self) -> "Encoder":
@@ -157,22 +157,22 @@ class Encoder:
 
     @property
     def channels(self) -> tuple[str, ...]:
-        """Names of the channels it knows."""
+        """Names of the known channels."""
         return self.trained.contract.input.channels
 
     @property
     def num_compilations(self) -> int:
-        """Programs compiled so far, one for each shape of batch."""
+        """Number of programs compiled so far, one per batch shape."""
         return len(self.programs.compiled)
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """A hash of its weights and contract."""
+        """Hash of the weights and contract."""
         return fingerprint_of(self.trained)
 
     @functools.cached_property
     def window(self) -> WindowConfig:
-        """The windows it takes, of whatever channels a recording has."""
+        """Window specification, for any channels of a recording."""
         given = self.trained.contract.input
         return WindowConfig(
             channels="",
@@ -184,16 +184,16 @@ class Encoder:
         )
 
     def rows_of(self, names: Sequence[str], *, derive_leads: bool = False) -> tuple[str, ...]:
-        """Return the rows of output='channels' of a recording with such channels."""
+        """Return the row names of output='channels' for a recording with such channels."""
         planner = KnownChannels(self.channels, self.window.units, derive=derive_leads)
-        return preparing.rows_of(names, planner)
+        return recording_plan.rows_of(names, planner)
 
     def describe(self) -> str:
-        """Say in words what it takes, what it does with it, and what comes out."""
-        return preparing.describe(self.trained, self.programs.config)
+        """Describe the input, preprocessing and output of the encoder as text."""
+        return recording_plan.describe(self.trained, self.programs.config)
 
     def encode(self, signal: Any, **settings: Any) -> Any:
-        """Return embeddings; arguments as of ``encode_with_report``."""
+        """Return embeddings; arguments as for ``encode_with_report``."""
         return self.encode_with_report(signal, **settings).embeddings
 
     def encode_with_report(
@@ -207,38 +207,38 @@ class Encoder:
         names: Sequence[str] | None = None,
         **settings: Any,
     ) -> Encoded:
-        """Encode recordings, and say what was done to them.
+        """Encode recordings and report the preprocessing applied to them.
 
-        Each channel is resampled, cut into windows and normalised as in training. In the mean of
-        overlapping windows every stretch of time counts the same; padding is masked.
+        Each channel is resampled, cut into windows and normalised as in training. Overlapping
+        windows are averaged so that every instant has the same weight; padding is masked.
 
         Args:
-            signal: numbers [M, n] of one recording, [B, M, n] of several, [n] of one channel, a
-                frame with a column for each channel, or a list of recordings of any lengths.
-            sampling_rate_hz: samples a second; of a list, one for all or one each.
-            channels: a name for each row, in any order and spelling known to
-                ``signals.channels``; of a list, one list of names for all or one each.
-            units: of the channels, or one for all; '' where not known.
-            gain: counts in one unit, where samples are a converter's counts.
-            names: of the recordings, for the report.
-            **settings: of ``settings.EncodingSettings``: output='pooled', overlap=0.5,
+            signal: Samples [M, n] of one recording, [B, M, n] of several, [n] of one channel, a
+                data frame with a column per channel, or a list of recordings of any lengths.
+            sampling_rate_hz: Sampling rate in Hz; for a list, one for all or one each.
+            channels: Name of each row, in any order and any spelling known to
+                ``signals.channels``; for a list, one list of names for all or one each.
+            units: Units of the channels, or one for all; '' where unknown.
+            gain: ADC counts per unit, if the samples are ADC counts.
+            names: Names of the recordings, for the report.
+            **settings: Fields of ``settings.EncodingConfig``: output='pooled', overlap=0.5,
                 derive_leads=False, unknown_channels='error', on_invalid='error'.
 
         Returns:
             Float32 embeddings: 'pooled' [B, D]; 'channels' [B, M, D], rows as in
             ``report.channels``, NaN where a channel is never present; 'columns' [B, W, D] for each
-            column of time; 'tokens' [B, M, W, H, D]. The last three of a list of recordings are
+            time column; 'tokens' [B, M, W, H, D]. For a list of recordings, the last three are
             lists of arrays without B.
 
         Raises:
-            UserError: something is missing, unknown or broken; the message says the way out.
+            UserError: The input is missing, unknown or invalid; the message suggests a fix.
         """
-        choices = made_of(EncodingSettings, settings)
+        choices = made_of(EncodingConfig, settings)
         if choices.output == "pooled" and is_empty_batch(signal):
-            # Pipelines may be given one.
+            # scikit-learn pipelines may pass one.
             none = np.zeros((0, self.programs.config.width), np.float32)
             return Encoded(none, no_report(self.window))
-        description = Description(
+        description = SignalMetadata(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,
             units=units,
@@ -246,19 +246,19 @@ class Encoder:
             names=names,
         )
         given = given_recordings(signal, description)
-        preparing.refuse_clocks(given.recordings, self.channels)
+        recording_plan.refuse_clocks(given.recordings, self.channels)
         rows, report = self.encode_source(given.recordings, choices)
         report = dataclasses.replace(report, notes=(*given.notes, *report.notes))
         stacked = choices.output == "pooled" or not isinstance(signal, list | tuple)
         return Encoded(np.stack(rows) if stacked else rows, report)
 
     def encode_source(
-        self, source: SignalSource, settings: EncodingSettings
+        self, source: SignalSource, settings: EncodingConfig
     ) -> tuple[list[np.ndarray], EncodingReport]:
-        """Encode every recording of a source whose gaps are known, each as ``encode`` does."""
+        """Encode every recording of a source with known gaps, each as ``encode`` does."""
         known = self.channels
         if settings.unknown_channels == "error":
-            preparing.check_known(source, known)
+            recording_plan.check_known(source, known)
         columns = self.programs.config.num_columns
         config = EngineConfig(
             window=self.window,
@@ -269,9 +269,9 @@ class Encoder:
         )
         planner = KnownChannels(known, self.window.units, derive=settings.derive_leads)
         engine = Engine(source, planner, self.programs, config)
-        prepared = preparing.prepare(engine, source, self.window, settings.on_invalid)
+        prepared = recording_plan.prepare(engine, source, self.window, settings.on_invalid)
         collected = engine.encode(prepared.plans)
-        return preparing.finish(prepared, collected, self.programs.config, settings.output)
+        return recording_plan.finish(prepared, collected, self.programs.config, settings.output)
 
     def reconstruct(
         self,
@@ -283,23 +283,23 @@ class Encoder:
         start_seconds: float = 0.0,
         **description: Any,
     ) -> ReconstructedWindow:
-        """Hide stretches of a window on all channels alike, and let the model redraw them.
+        """Mask intervals of a window on all channels alike and reconstruct them with the model.
 
         Args:
-            signal: one recording, as of ``encode_with_report``.
-            hidden_seconds: (start, stop) of what is hidden, from the start of the window, widened
-                to whole columns; None for columns at random.
-            hidden_ratio, seed: the share of columns hidden at random.
-            start_seconds: of the window in the recording.
-            **description: sampling_rate_hz, channels, units, gain, names, as there.
+            signal: One recording, as for ``encode_with_report``.
+            hidden_seconds: Masked intervals (start, stop) in seconds from the window start, widened
+                to whole columns; None for random columns.
+            hidden_ratio, seed: Ratio of columns masked at random, and its random seed.
+            start_seconds: Start of the window in the recording, seconds.
+            **description: sampling_rate_hz, channels, units, gain, names, as in ``encode``.
 
         Returns:
-            Arrays, which ``figures.reconstruction.draw_reconstruction`` draws.
+            Arrays for ``figures.reconstruction.draw_reconstruction``.
 
         Raises:
-            UserError: as there, or there is no such window.
+            UserError: As for ``encode``, or there is no such window.
         """
-        given = made_of(Description, description)
+        given = made_of(SignalMetadata, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
         hidden = hidden_columns(self.programs.config, hidden_seconds, hidden_ratio, seed)
         return reconstruct_window(self.trained, inspected, hidden)
@@ -312,32 +312,32 @@ class Encoder:
         start_seconds: float = 0.0,
         **description: Any,
     ) -> AttendedWindow:
-        """Say what the encoder attends to in a window, over time, bands and channels.
+        """Return the attention of the encoder in a window, over time, bands and channels.
 
         Args:
-            signal: one recording, as of ``encode_with_report``.
-            layer: of the encoder, negative ones from the last; None for the mean of all.
-            start_seconds: of the window in the recording.
-            **description: sampling_rate_hz, channels, units, gain, names, as there.
+            signal: One recording, as for ``encode_with_report``.
+            layer: Encoder layer, negative ones from the last; None for the mean of all.
+            start_seconds: Start of the window in the recording, seconds.
+            **description: sampling_rate_hz, channels, units, gain, names, as in ``encode``.
 
         Returns:
-            Arrays, which ``figures.attention.draw_attention`` draws.
+            Arrays for ``figures.attention.draw_attention``.
 
         Raises:
-            UserError: as there, or there is no such window or layer.
+            UserError: As for ``encode``, or there is no such window or layer.
         """
-        given = made_of(Description, description)
+        given = made_of(SignalMetadata, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
         return attend_window(self.trained, inspected, layer)
 
 
 def _of_weights(content: dict[str, Any], settings: dict[str, Any]) -> Encoder:
-    """Make an encoder of what a pickle holds of one without a folder."""
+    """Construct an encoder from a pickle that holds the weights (no folder)."""
     return Encoder(of_plain(content), **settings)
 
 
 def _of_folder(place: dict[str, Any], fingerprint: str, settings: dict[str, Any]) -> Encoder:
-    """Load an encoder again whose pickle holds its place; each process does so once."""
+    """Load an encoder again from the folder path in its pickle, once per process."""
     return _loaded_again(Origin(**place), fingerprint, **settings)
 
 

@@ -1,8 +1,8 @@
-"""Encoding recordings of any length: windows in, one embedding of each recording out.
+"""Encoding of recordings of any length: from windows to one embedding per recording.
 
-Windows are cut by ``data.windows.WindowReader``, so that they are resampled, filtered and
-normalised as in training. They are read ahead by threads and encoded in batches of few shapes.
-Beside the embeddings themselves, memory holds some batches of windows, however long a recording.
+``data.windows.WindowReader`` cuts the windows, so they are resampled, filtered and normalised as
+in training. Threads read them ahead; they are encoded in batches of few distinct shapes. Besides
+the embeddings, memory holds a few batches of windows, regardless of the recording's length.
 """
 
 import dataclasses
@@ -13,37 +13,37 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
-from physio_mae_jax.data.read_ahead import read_ahead
+from physio_mae_jax.data.prefetch import read_ahead
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import Example, WindowConfig, WindowReader
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.collected import Collected
-from physio_mae_jax.inference.program import (
-    EncodingPrograms,
+from physio_mae_jax.inference.compiled_encoder import (
+    CompiledEncoder,
     Output,
     batch_bucket,
     channel_bucket,
 )
+from physio_mae_jax.inference.overlap_averager import OverlapAverager
 from physio_mae_jax.inference.tiling import Tiling, tile
-from physio_mae_jax.signals.preprocess import RateChange
+from physio_mae_jax.signals.preprocess import Resampler
 
 
 def columns_of(info: RecordingInfo, window: WindowConfig, patch_samples: int) -> int:
     """Count the whole columns of a recording at the rate of the model's windows."""
-    change = RateChange.between(info.sampling_rate_hz, window.sampling_rate_hz)
+    change = Resampler.between(info.sampling_rate_hz, window.sampling_rate_hz)
     return change.length_after(info.num_samples) // patch_samples
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EngineConfig:
-    """How recordings are encoded.
+    """Settings of an encoding.
 
     Attributes:
-        window: of the model; its number of channels is not used.
-        output: what is wanted of a recording.
-        hop_columns: from one window to the next.
-        batch_size: windows encoded at a time, a multiple of the devices.
-        num_threads: that read ahead.
+        window: Window specification of the model; its number of channels is not used.
+        output: Requested output per recording.
+        hop_columns: Hop between windows, columns.
+        batch_size: Windows encoded at a time, a multiple of the number of devices.
+        num_threads: Threads that read ahead.
     """
 
     window: WindowConfig
@@ -57,10 +57,10 @@ class Plan(NamedTuple):
     """The windows of a recording.
 
     Attributes:
-        recording: index in the source.
-        reader: of its windows.
-        tiling: which they are.
-        num_channels: of the recording, not padded.
+        recording: Index of the recording in the source.
+        reader: Reader of its windows.
+        tiling: Positions of the windows.
+        num_channels: Number of channels of the recording, without padding.
     """
 
     recording: int
@@ -81,7 +81,7 @@ class Engine:
         self,
         source: SignalSource,
         planner: ChannelPlanner,
-        programs: EncodingPrograms,
+        programs: CompiledEncoder,
         config: EngineConfig,
     ) -> None:
         self._source = source
@@ -91,15 +91,15 @@ class Engine:
         self._readers: dict[tuple[int, int], WindowReader] = {}
 
     def channel_plan(self, recording: int) -> ChannelPlan:
-        """Say how the channels of a recording are made; DataError where two are the same."""
+        """Return how the channels of a recording are made; DataError if two are the same."""
         return self._planner.plan(self._source.recordings[recording])
 
     def plan(self, recording: int) -> Plan:
-        """Lay windows over a recording; one shorter than a window gets one that is not full.
+        """Plan the windows of a recording; one shorter than a window gets one padded window.
 
         Raises:
-            DataError: no channel is known, it is shorter than a column, or no stretch between its
-                gaps is as long as a window.
+            DataError: No channel is known, the recording is shorter than a column, or no interval
+                between its gaps is as long as a window.
         """
         info, window = self._source.recordings[recording], self._config.window
         pt = self._programs.config.patch_samples
@@ -135,18 +135,18 @@ class Engine:
             self._readers[key] = WindowReader(self._source, window, self._planner)
         return self._readers[key]
 
-    def encode(self, plans: Sequence[Plan]) -> list[Collected]:
-        """Encode recordings; returns what was collected of each."""
+    def encode(self, plans: Sequence[Plan]) -> list[OverlapAverager]:
+        """Encode recordings; returns the averaged output of each."""
         cfg = self._programs.config
         collected = {
-            plan.recording: Collected.empty(
+            plan.recording: OverlapAverager.empty(
                 self._config.output, plan.num_channels, len(plan.tiling.coverage), cfg
             )
             for plan in plans
         }
         pending: list[tuple[Sequence[_Place], Mapping[str, np.ndarray], jax.Array]] = []
         for places, batch in read_ahead(self._read, self._batches(plans), self._config.num_threads):
-            # Fetched one batch late, so that the device works while the next one is read.
+            # Fetched one batch late, so that the device computes while the next batch is read.
             pending.append((places, batch, self._programs.run(batch, self._config.output)))
             if len(pending) > 1:
                 self._collect(collected, *pending.pop(0))
@@ -155,7 +155,7 @@ class Engine:
         return [collected[plan.recording] for plan in plans]
 
     def _batches(self, plans: Sequence[Plan]) -> Iterator[Sequence[_Place]]:
-        """Group windows by the shape that they are padded to."""
+        """Group windows by padded shape."""
         groups: dict[tuple[int, bool], list[Plan]] = {}
         for plan in plans:
             shape = plan.reader.config.num_channels, self._is_short(plan)
@@ -169,7 +169,7 @@ class Engine:
         return plan.reader.config.num_samples < self._config.window.num_samples
 
     def _read(self, places: Sequence[_Place]) -> dict[str, np.ndarray]:
-        """Read a batch of windows and fill it up with copies of the last one."""
+        """Read a batch of windows and pad it with copies of the last one."""
         examples = [self._window(place) for place in places]
         size = batch_bucket(len(places), self._config.batch_size, self._programs.mesh.size)
         examples += [examples[-1]] * (size - len(examples))
@@ -192,7 +192,7 @@ class Engine:
 
     def _collect(
         self,
-        collected: Mapping[int, Collected],
+        collected: Mapping[int, OverlapAverager],
         places: Sequence[_Place],
         batch: Mapping[str, np.ndarray],
         encoded: jax.Array,

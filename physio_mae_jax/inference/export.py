@@ -1,8 +1,8 @@
-"""An encoder as a StableHLO program that JAX alone can run, on CPU, CUDA and TPU.
+"""Export of an encoder as a StableHLO program that runs with JAX alone, on CPU, CUDA and TPU.
 
-The weights are part of the program, so that the file is all that is needed, and
-``jax.export.deserialize(content).call(signal, channel_mask, channel_ids)`` all that is to do. It
-takes windows that are ready; how to make them is in the JSON file beside it.
+The program contains the weights, so the file is self-contained; run it with
+``jax.export.deserialize(content).call(signal, channel_mask, channel_ids)``. It takes preprocessed
+windows; the JSON file beside it describes the preprocessing.
 """
 
 import dataclasses
@@ -18,13 +18,13 @@ from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference import arguments
-from physio_mae_jax.inference.program import encode_windows
-from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.inference.compiled_encoder import encode_windows
+from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.channels import id_of_trained
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 _NUM_CHANNELS = Number(low=1, high=4096, whole=True, example=12)
@@ -41,50 +41,50 @@ def export_encoder(
     """Write the encoder as a program for batches of any size.
 
     Args:
-        trained: the model.
-        path: of the file; ``path + '.json'`` says how it is called.
-        num_channels: M of its windows; None for that of training.
-        platforms: what it shall run on.
+        trained: Trained model.
+        path: Path of the file; ``path + '.json'`` describes the call.
+        num_channels: Number of channels M of its windows; None for that of training.
+        platforms: Target platforms.
 
     Returns:
         The path.
 
     Raises:
-        UserError: an unknown platform, no path, or no number of channels.
+        UserError: A platform is unknown, or the path or number of channels is invalid.
     """
     platforms = arguments.texts(platforms, "platforms", f"name one or more of {_NAMES}")
     for platform in platforms:
         if platform not in PLATFORMS:
             raise ConfigError(
-                f"platform {platform!r} is not known; choose of {', '.join(PLATFORMS)}."
+                f"platform {platform!r} is unknown; choose from {', '.join(PLATFORMS)}."
             )
-    place = local_path(path, "path")
+    target = local_path(path, "path")
     channels = trained.contract.input.num_channels
     if num_channels is not None:
         channels = int(arguments.setting(num_channels, "num_channels", _NUM_CHANNELS))
     exported = _exported(trained, channels, platforms)
-    artifacts.prepare_workdir(place.parent, "path")
-    with artifacts.telling_a_full_disk(place.parent):
-        with artifacts.whole_file(place) as partial:
+    atomic_files.prepare_workdir(target.parent, "path")
+    with atomic_files.disk_full_as_user_error(target.parent):
+        with atomic_files.atomic_write(target) as partial:
             partial.write_bytes(exported.serialize())
-        artifacts.write_json(
-            place.with_name(f"{place.name}.json"), _calling(trained, channels, platforms)
+        atomic_files.write_json(
+            target.with_name(f"{target.name}.json"), _calling(trained, channels, platforms)
         )
-    return place
+    return target
 
 
 def _exported(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> export.Exported:
     config = dataclasses.replace(
-        # Fused attention is a kernel of one platform; the program is for all.
+        # Fused attention is specific to one platform; the program runs on all.
         trained.contract.model.for_inference(),
         attention_implementation="xla",
     )
     params = trained.autoencoder_params["encoder"]
-    alone = trained.contract.channels_alone
+    alone = trained.contract.channel_independent
 
     def embed(signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array) -> jax.Array:
         batch = {"signal": signal, "channel_mask": channel_mask, "channel_ids": channel_ids}
-        latents = encode_windows(config, params, batch, channels_alone=alone)
+        latents = encode_windows(config, params, batch, channel_independent=alone)
         return pool_tokens(latents, channel_mask)
 
     (batch,) = export.symbolic_shape("b")
@@ -97,7 +97,7 @@ def _exported(trained: TrainedModel, channels: int, platforms: Sequence[str]) ->
 
 
 def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> dict[str, Any]:
-    """Say what the program takes and gives."""
+    """Describe the inputs and outputs of the program."""
     contract = trained.contract
     length = contract.input.num_samples
     return {
@@ -115,6 +115,6 @@ def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> 
 
 
 def read_calling(path: str | Path) -> dict[str, Any]:
-    """Read the JSON file beside an exported program; a DataError where it is broken."""
+    """Read the JSON file beside an exported program; DataError if it is invalid."""
     beside, way_out = Path(f"{path}.json"), "export the encoder again."
     return typed(dict, read_json(beside, way_out), str(beside), way_out)

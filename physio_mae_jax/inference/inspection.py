@@ -1,4 +1,4 @@
-"""Looking into an encoder: what it makes of hidden stretches, and what it attends to."""
+"""Inspection of an encoder: reconstructions of masked intervals, and attention maps."""
 
 import dataclasses
 import functools
@@ -12,21 +12,21 @@ import numpy as np
 from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.figures.attention import AttendedWindow
-from physio_mae_jax.figures.reconstruction import ReconstructedWindow
 from physio_mae_jax.inference.arguments import listed, setting
-from physio_mae_jax.inference.given import Description, given_recordings
-from physio_mae_jax.inference.preparing import check_known, refuse_clocks
-from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings
+from physio_mae_jax.inference.recording_plan import check_known, refuse_clocks
+from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import Encoder
 from physio_mae_jax.models.stack import split_channels
 from physio_mae_jax.objectives.masking import chosen_columns_mask, num_visible
+from physio_mae_jax.plots.attention import AttendedWindow
+from physio_mae_jax.plots.reconstruction import ReconstructedWindow
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, wavelet_bank
-from physio_mae_jax.training.evaluation import redraw
+from physio_mae_jax.training.evaluation import reconstruct_masked
 
 _SECONDS = Number(low=0.0, high=1e9, example=60.0)
 _SHARE = Number(low=0.0, high=1.0, example=0.75)
@@ -36,12 +36,12 @@ _INPUTS = ("signal", "channel_mask", "channel_ids")
 
 
 class Inspected(NamedTuple):
-    """One window of a recording, ready for the model.
+    """One window of a recording, preprocessed for the model.
 
     Attributes:
-        batch: 'signal' [1, M, L], 'channel_mask' and 'channel_ids' [1, M].
-        channels: names, in the model's order.
-        title: which recording, from where.
+        batch: Entries 'signal' [1, M, L], 'channel_mask' and 'channel_ids' [1, M].
+        channels: Channel names [M], in the model's order.
+        title: Name of the recording and start of the window.
     """
 
     batch: dict[str, np.ndarray]
@@ -53,13 +53,13 @@ def one_window(
     trained: TrainedModel,
     window: WindowConfig,
     signal: Any,
-    description: Description,
+    description: SignalMetadata,
     start_seconds: float,
 ) -> Inspected:
-    """Cut a whole window out of one recording.
+    """Cut one complete window from a recording.
 
     Raises:
-        DataError: there is none from ``start_seconds`` on, or something is wrong with the signal.
+        DataError: There is no window from ``start_seconds`` on, or the signal is invalid.
     """
     start_seconds = setting(start_seconds, "start_seconds", _SECONDS)
     recordings = given_recordings(signal, description).recordings
@@ -68,7 +68,7 @@ def one_window(
     refuse_clocks(recordings, known)
     if len(recordings.recordings) != 1:
         raise DataError(
-            f"{len(recordings.recordings)} recordings are given; one at a time is looked at."
+            f"{len(recordings.recordings)} recordings are given; inspect one at a time."
         )
     info = recordings.recordings[0]
     planner = KnownChannels(known, window.units)
@@ -89,13 +89,13 @@ def one_window(
 def reconstruct_window(
     trained: TrainedModel, inspected: Inspected, hidden: np.ndarray
 ) -> ReconstructedWindow:
-    """Hide columns [W] bool of a window and predict them.
+    """Mask columns [W] (bool) of a window and predict them.
 
     Raises:
-        ConfigError: all columns are hidden, or none.
+        ConfigError: All columns are masked, or none.
     """
     model, contract = trained.autoencoder, trained.contract
-    alone, channels = contract.channels_alone, len(inspected.channels)
+    alone, channels = contract.channel_independent, len(inspected.channels)
     examples = _one_by_one(inspected.batch) if alone else inspected.batch
     mask = chosen_columns_mask(hidden, 1 if alone else channels, model.config)
     if alone:
@@ -113,22 +113,22 @@ def reconstruct_window(
     )
 
 
-_redraw = jax.jit(redraw, static_argnames=("model", "objective", "shape"))
+_redraw = jax.jit(reconstruct_masked, static_argnames=("model", "objective", "shape"))
 
 
 def hidden_columns(
     config: MaeConfig, spans: Sequence[tuple[float, float]] | None, ratio: float, seed: int
 ) -> np.ndarray:
-    """Return which columns [W] are hidden: those that spans touch, or a share at random.
+    """Return which columns [W] are masked: those that spans overlap, or a random share.
 
     Args:
-        config: of the model.
-        spans: (start, stop) in seconds from the start of the window; None for a share.
-        ratio: the share.
-        seed: of the choice.
+        config: Configuration of the model.
+        spans: Intervals (start, stop) in seconds from the window start; None for a random share.
+        ratio: Ratio of columns masked at random.
+        seed: Random seed of the choice.
 
     Raises:
-        ConfigError: a span is outside the window.
+        ConfigError: A span is outside the window.
     """
     columns, hidden = config.num_columns, np.zeros(config.num_columns, bool)
     if spans is None:
@@ -142,35 +142,35 @@ def hidden_columns(
         ends = listed(span, "hidden_seconds", _SPANS)
         if len(ends) != 2:
             raise ConfigError(
-                f"hidden_seconds has {len(ends)} numbers in a stretch; give {_SPANS}."
+                f"hidden_seconds has {len(ends)} numbers in an interval; give {_SPANS}."
             )
         start, stop = (setting(end, "hidden_seconds", _SECONDS) for end in ends)
         if not 0 <= start < stop <= columns * column_seconds + 1e-9:
             raise ConfigError(
-                f"hidden_seconds has ({start:g}, {stop:g}); (start, stop) within the window of "
-                f"{columns * column_seconds:g} s is meant."
+                f"hidden_seconds has ({start:g}, {stop:g}); (start, stop) must lie within the "
+                f"window of {columns * column_seconds:g} s."
             )
-        # The slack is for the rounding of seconds alone, far below a sample.
+        # The tolerance covers only the rounding of seconds, far below a sample.
         hidden[int(start / column_seconds + 1e-6) : int(np.ceil(stop / column_seconds - 1e-6))] = 1
     return hidden
 
 
 def attend_window(trained: TrainedModel, inspected: Inspected, layer: int | None) -> AttendedWindow:
-    """Ask an encoder what it attends to in a window.
+    """Compute the attention of an encoder in a window.
 
     Args:
-        trained: the model.
-        inspected: the window.
-        layer: of the encoder, negative ones counted from the last; None for the mean of all.
+        trained: Trained model.
+        inspected: Window to inspect.
+        layer: Encoder layer, negative ones from the last; None for the mean of all.
 
     Raises:
-        ConfigError: there is no such layer.
+        ConfigError: There is no such layer.
     """
     config = trained.autoencoder.config
     if layer is not None:
         layers = Number(low=-config.depth, high=config.depth - 1, whole=True, example=0)
         layer = int(setting(layer, "layer", layers))
-    alone = trained.contract.channels_alone
+    alone = trained.contract.channel_independent
     examples = _one_by_one(inspected.batch) if alone else inspected.batch
     params = trained.autoencoder_params["encoder"]
     received, between = _attended(config, params, examples)
@@ -198,11 +198,11 @@ def attend_window(trained: TrainedModel, inspected: Inspected, layer: int | None
 def _attended(
     config: MaeConfig, params: Any, batch: Mapping[str, np.ndarray]
 ) -> tuple[jax.Array, jax.Array | None]:
-    """Return, for each layer, attention received and attention between channels.
+    """Return the attention received and the attention between channels, per layer.
 
     Returns:
-        [depth, M, W, H], 1 where a token gets what it would if all got the same; [depth, M, M]
-        from each row's channel to each column's, None where channels exchange nothing.
+        [depth, M, W, H], where 1 is the value under uniform attention, and [depth, M, M] from the
+        row's channel to the column's, None if channels exchange nothing.
     """
     inputs = [jnp.asarray(batch[name]) for name in _INPUTS]
     _, kept = Encoder(config).apply({"params": params}, *inputs, None, None, mutable=[ATTENTION])
@@ -223,7 +223,7 @@ def _attended(
 
 
 def _one_by_one(batch: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Make of one window with M channels M windows with one."""
+    """Split one window of M channels into M single-channel windows."""
     return {name: values.reshape(-1, 1, *values.shape[2:]) for name, values in batch.items()}
 
 

@@ -1,4 +1,4 @@
-"""The card of a shared model: what it is, what it was trained on, and what it is not for."""
+"""Model card of a shared model: description, training data and intended use."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.inference.trained import TrainedModel
+from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.printable import printable
 
 _NOT_SAID = "Not said."
@@ -14,12 +14,12 @@ _NOT_SAID = "Not said."
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Card:
-    """What only people know of a model.
+    """Texts of a model card that cannot be derived from the model.
 
     Attributes:
-        licence: of the weights, as its SPDX name.
-        intended_use: what it is for.
-        evaluation: how good it was, on what; Markdown, such as the text of an evaluation.md.
+        licence: Licence of the weights, as its SPDX identifier.
+        intended_use: Intended use of the model.
+        evaluation: Evaluation results as Markdown, such as the text of an evaluation.md.
     """
 
     licence: str = ""
@@ -28,7 +28,7 @@ class Card:
 
 
 def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: Card) -> str:
-    """Write the card as Markdown with the front matter that the Hugging Face hub reads."""
+    """Format the card as Markdown with the front matter of the Hugging Face hub."""
     given, model = trained.contract.input, trained.contract.model
     seconds = given.num_samples / given.sampling_rate_hz
     sets = (
@@ -70,8 +70,8 @@ How each data set was filtered before:
 {sets}
 
 Subjects: {len(subjects.subjects)}, hash {text_hash(subjects.to_json()["subjects"])}{more}.
-Hashes of all subjects and of their samples are in config.json, so that an evaluation can tell
-whether it judges the model on what it was trained on. Split
+Hashes of all subjects and of their samples are in config.json, so that an evaluation can detect
+whether its data were used for training. Split
 `{trained.contract.split.get("rule", "")}`, hash {trained.contract.split.get("hash", "")}.
 
 ## Evaluation

@@ -1,10 +1,9 @@
-"""A model as a folder to share: weights (safetensors), what they are (JSON), and a card.
+"""A model as a shareable folder: weights (safetensors), their description (JSON), and a card.
 
-Neither file can hold code, and both are checked before anything is made of them: the description
-against the hashes it carries of itself, the weights against the hash in the description, their
-names and shapes against the model it describes. Hashes find damage and careless edits; whoever
-changes a model on purpose can compute them again, so take models from people you trust to name
-their data rightly.
+Neither file can hold code, and both are checked before use: the description against its own
+hashes, the weights against the hash in the description, and names and shapes against the model it
+describes. Hashes detect damage and careless edits, not tampering, since they can be recomputed; use
+models from trusted sources that name their data correctly.
 """
 
 import dataclasses
@@ -20,16 +19,16 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import show, typed
 from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened, user_path
 from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.model_card import Card, render_card
-from physio_mae_jax.inference.trained import TrainedModel, expected_params, named_arrays
-from physio_mae_jax.training import artifacts
-from physio_mae_jax.training.model_contract import ModelContract
+from physio_mae_jax.inference.trained_model import TrainedModel, expected_params, named_arrays
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.model_spec import ModelSpec
 
 WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "config.json", "README.md"
 FORMAT = "physio_mae_jax/2"
@@ -37,7 +36,7 @@ _SHOWN = 3
 
 
 _WAY_OUT = "copy the folder again."
-# Hashes of what was trained on take most: 8 bytes for each 10 s of a channel.
+# Training-data hashes take most of it: 8 bytes per 10 s of a channel.
 _MAX_DESCRIPTION_BYTES = 2 << 30
 _MAX_WEIGHTS_BYTES = 64 << 30
 
@@ -60,20 +59,20 @@ class _Description:
 
 
 def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
-    """Write a model into a folder, each file whole or not at all, the description last.
+    """Write a model into a folder, each file atomically, the description last.
 
     Args:
-        trained: the model.
-        folder: made if absent.
-        card: what people should know of it.
+        trained: Trained model.
+        folder: Target folder, created if absent.
+        card: Texts of the model card.
 
     Returns:
-        The folder.
+        Path of the folder.
 
     Raises:
-        UserError: it cannot be written to.
+        UserError: The folder cannot be written to.
     """
-    place = artifacts.prepare_workdir(folder, "folder")
+    target = atomic_files.prepare_workdir(folder, "folder")
     arrays = {n: np.ascontiguousarray(a) for n, a in named_arrays(trained.params).items()}
     weights = safetensors.numpy.save(arrays, {"format": FORMAT})
     description = {
@@ -81,35 +80,37 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
         "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()},
         "contract": trained.contract.to_json(),
         "trained_on": trained.trained_on.to_json(),
-        # Its name only: where it lay says something of whose machine that was.
+        # Only the name: the full path would reveal the author's machine.
         "origin": Path(trained.origin).name,
         "versions": {name: metadata.version(name) for name in ("jax", "flax")},
     }
-    with artifacts.telling_a_full_disk(place):
-        with artifacts.whole_file(place / WEIGHTS) as partial:
+    with atomic_files.disk_full_as_user_error(target):
+        with atomic_files.atomic_write(target / WEIGHTS) as partial:
             partial.write_bytes(weights)
-        artifacts.write_text(place / CARD, render_card(trained, arrays, card))
-        artifacts.write_json(place / DESCRIPTION, sealed(description))
-    return place
+        atomic_files.write_text(target / CARD, render_card(trained, arrays, card))
+        atomic_files.write_json(target / DESCRIPTION, sealed(description))
+    return target
 
 
 def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
-    """Load a model that ``save_model`` wrote. No code of its files is run.
+    """Load a model written by ``save_model``. No code in its files is executed.
 
     Args:
-        name: a folder, or, with ``allow_hub``, an 'owner/name' of the Hugging Face hub.
-        allow_hub: fetch it from there if there is no such folder.
+        name: Folder, or, with ``allow_hub``, 'owner/name' on the Hugging Face hub.
+        allow_hub: Download the model from the hub if there is no such folder.
 
     Raises:
-        DataError: it is not there, of another kind, or damaged; the message names the file.
+        DataError: The model is missing, of another kind or damaged; the message names the file.
     """
     folder = user_path(name)
     if not is_folder(folder):
         folder = _from_hub(str(name)) if allow_hub else _not_there(folder)
     path = folder / DESCRIPTION
     description = _description(path)
-    contract = ModelContract.from_json(description.contract, str(path))
-    trained_on = TrainingRecord.from_json(description.trained_on, f"{path}: trained_on", _WAY_OUT)
+    contract = ModelSpec.from_json(description.contract, str(path))
+    trained_on = TrainingProvenance.from_json(
+        description.trained_on, f"{path}: trained_on", _WAY_OUT
+    )
     arrays = _weights(folder / WEIGHTS, description.weights)
     params = _tree(arrays, contract, folder / WEIGHTS)
     return TrainedModel(contract, params, trained_on, str(name))
@@ -118,7 +119,7 @@ def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
 def _not_there(folder: Path) -> Path:
     raise DataError(
         f"{shortened(folder)} is not a folder; give one that save_pretrained wrote. A model of the "
-        "Hugging Face hub, 'owner/name', is fetched with allow_hub=True only. A run of one's own "
+        "Hugging Face hub, 'owner/name', is fetched with allow_hub=True only. A run's work folder "
         "is loaded by Encoder.from_checkpoint."
     )
 
@@ -133,7 +134,7 @@ def _from_hub(name: str) -> Path:
         ) from error
     try:
         return Path(snapshot_download(name, allow_patterns=[WEIGHTS, DESCRIPTION, CARD]))
-    except Exception as error:  # of huggingface_hub and what it uses: a dozen kinds
+    except Exception as error:  # huggingface_hub and its dependencies raise many types
         raise DataError(
             f"{shortened(name)!r} cannot be fetched ({type(error).__name__}: {str(error)[:300]}); "
             "check the name and the connection, or download its files and give their folder."
@@ -162,7 +163,7 @@ def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:
         )
     try:
         arrays = safetensors.numpy.load(content)
-    except Exception as error:  # of safetensors and NumPy: half a dozen kinds
+    except Exception as error:  # safetensors and NumPy raise several types
         raise DataError(f"{path} is not a safetensors file ({error}); copy it again.") from error
     for name, array in arrays.items():
         if not np.isfinite(array).all():
@@ -173,11 +174,11 @@ def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _tree(arrays: Mapping[str, np.ndarray], contract: ModelContract, path: Path) -> Any:
-    """Put arrays in their places, refusing any that is missing, too many or of another shape."""
+def _tree(arrays: Mapping[str, np.ndarray], contract: ModelSpec, path: Path) -> Any:
+    """Unflatten arrays; reject missing and surplus arrays and wrong shapes."""
     abstract = expected_params(contract, str(path.with_name(DESCRIPTION)))
     leaves, tree = jax.tree_util.tree_flatten_with_path(abstract)
-    expected = {"/".join(str(key.key) for key in place): leaf for place, leaf in leaves}
+    expected = {"/".join(str(key.key) for key in keys): leaf for keys, leaf in leaves}
     wrong = [f"{name} is missing" for name in expected if name not in arrays]
     wrong += [f"{name} is not of this model" for name in arrays if name not in expected]
     wrong += [

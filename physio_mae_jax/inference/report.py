@@ -1,4 +1,4 @@
-"""What was done to recordings before they were encoded."""
+"""Report of the preprocessing of recordings."""
 
 import dataclasses
 from collections.abc import Iterable
@@ -10,18 +10,18 @@ from physio_mae_jax.printable import printable
 RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
 CONVERTED = "converted"
 MASKED, PADDED, REJECTED = "masked", "padded", "rejected"
-WARNING = "warning"  # nothing was changed, but a result may not be what it seems
+WARNING = "warning"  # nothing was changed, but a result may be misleading
 KINDS = (RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED, WARNING)
 _SHOWN = 3
 
 
 class Note(NamedTuple):
-    """One thing that was done.
+    """One entry of a report.
 
     Attributes:
-        kind: one of ``KINDS``.
-        text: what, in words.
-        recording: to which.
+        kind: Kind of the note, one of ``KINDS``.
+        text: Description of the change.
+        recording: Name of the recording.
     """
 
     kind: str
@@ -31,15 +31,15 @@ class Note(NamedTuple):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EncodingReport:
-    """What became of the recordings of a call; ``print`` shows it.
+    """Report of one encoding call; ``print`` shows it.
 
     Attributes:
-        recordings: names, in the order of the embeddings.
-        channels: names of the rows of each: as given, derived ones behind them.
-        seconds: of them together.
-        num_windows: encoded.
-        window_seconds: length of a window.
-        notes: what was done, to which recording.
+        recordings: Names of the recordings, in the order of the embeddings.
+        channels: Row names per recording: as given, followed by derived ones.
+        seconds: Total duration, seconds.
+        num_windows: Number of encoded windows.
+        window_seconds: Length of a window, seconds.
+        notes: Changes, each with its recording.
     """
 
     recordings: tuple[str, ...]
@@ -54,7 +54,7 @@ class EncodingReport:
         return tuple(note for note in self.notes if note.kind == kind)
 
     def lines(self) -> list[str]:
-        """Word the report, each thing once."""
+        """Format the report, each text once."""
         count = len(self.recordings)
         windows = "window" if self.num_windows == 1 else "windows"
         lines = [
@@ -75,7 +75,7 @@ class EncodingReport:
 
 
 def _grouped(notes: Iterable[Note], num_recordings: int) -> list[str]:
-    """Say each text once, and of which recordings where not of all."""
+    """Format each text once, with its recordings if it does not apply to all."""
     by_text: dict[str, list[str]] = {}
     for note in notes:
         by_text.setdefault(printable(note.text, None), []).append(printable(note.recording))
@@ -90,7 +90,7 @@ def _grouped(notes: Iterable[Note], num_recordings: int) -> list[str]:
 
 
 def no_report(window: WindowConfig) -> EncodingReport:
-    """Return the report of a batch of no recordings."""
+    """Return the report of a batch without recordings."""
     return EncodingReport(
         recordings=(),
         channels=(),

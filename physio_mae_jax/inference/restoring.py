@@ -1,4 +1,4 @@
-"""Where an encoder came from, so that a copy in another process or file can be loaded again."""
+"""Origin of an encoder, from which another process or a pickle can load it again."""
 
 import dataclasses
 import json
@@ -9,11 +9,11 @@ from typing import Any
 import jax
 import numpy as np
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.inference.pretrained import load_model
-from physio_mae_jax.inference.trained import TrainedModel, load_checkpoint
-from physio_mae_jax.training.model_contract import ModelContract
+from physio_mae_jax.inference.trained_model import TrainedModel, load_checkpoint
+from physio_mae_jax.training.model_spec import ModelSpec
 
 CHECKPOINT, PRETRAINED = "checkpoint", "pretrained"
 
@@ -23,9 +23,9 @@ class Origin:
     """The folder that a model was loaded from.
 
     Attributes:
-        kind: 'checkpoint' of a run, or 'pretrained', as ``save_pretrained`` wrote it.
-        path: of the folder, absolute; or its name on the Hugging Face hub.
-        allow_hub: it may be fetched from there.
+        kind: 'checkpoint' of a run, or 'pretrained' for a folder of ``save_pretrained``.
+        path: Absolute path of the folder, or its name on the Hugging Face hub.
+        allow_hub: Permission to download it from the hub.
     """
 
     kind: str
@@ -34,43 +34,43 @@ class Origin:
 
     @classmethod
     def of(cls, kind: str, path: str | Path, allow_hub: bool = False) -> "Origin":
-        """Describe a folder so that it is found from any current folder."""
+        """Return the source of a folder with an absolute path."""
         folder = Path(path).expanduser()
         found = folder.is_dir() or not allow_hub
         return cls(kind, str(folder.absolute() if found else path), allow_hub)
 
     def load(self) -> TrainedModel:
-        """Load the model; raises as ``load_checkpoint`` and ``load_model``."""
+        """Load the model; raises as ``load_checkpoint`` and ``load_model`` do."""
         if self.kind == CHECKPOINT:
             return load_checkpoint(self.path)
         return load_model(self.path, allow_hub=self.allow_hub)
 
     def load_again(self) -> TrainedModel:
-        """Load the model for an encoder that was saved with its place instead of its weights.
+        """Load the model for an encoder that was pickled with its path instead of its weights.
 
         Raises:
-            DataError: the folder is gone or cannot be read.
+            DataError: The folder is gone or cannot be read.
         """
         try:
             return self.load()
         except UserError as error:
             raise DataError(
                 f"a saved encoder refers to its folder {self.path}, which cannot be loaded: "
-                f"{error} Put the folder back there, or make the encoder again of its new place "
-                "and save it anew."
+                f"{error} Put the folder back there, or construct the encoder from its new path "
+                "and save it again."
             ) from error
 
     def other_weights(self) -> DataError:
-        """Return the error for a folder that holds another model by now."""
+        """Return the error for a folder that now holds another model."""
         return DataError(
-            f"a saved encoder refers to its folder {self.path}, which holds another model by now: "
-            "its weights or its contract have another hash (was the run trained on?). Put the "
-            "model back, or make the encoder again and save it anew."
+            f"a saved encoder refers to its folder {self.path}, which now holds another model: "
+            "the hash of its weights or contract differs (was the run trained further?). Restore "
+            "the model, or construct the encoder again and save it."
         )
 
 
 def to_plain(trained: TrainedModel) -> dict[str, Any]:
-    """Return a model as NumPy arrays, and the rest as text."""
+    """Return a model as NumPy arrays and plain text."""
     return {
         "contract": json.dumps(trained.contract.to_json()),
         "params": jax.tree.map(np.asarray, trained.params),
@@ -83,12 +83,12 @@ def of_plain(content: Mapping[str, Any]) -> TrainedModel:
     """Invert ``to_plain``.
 
     Raises:
-        DataError: it is of another version of this program.
+        DataError: The content is from another version of this program.
     """
     where, way_out = "a saved encoder", "save it again with this version."
     return TrainedModel(
-        contract=ModelContract.from_json(json.loads(content["contract"]), where),
+        contract=ModelSpec.from_json(json.loads(content["contract"]), where),
         params=content["params"],
-        trained_on=TrainingRecord.from_json(content["trained_on"], where, way_out),
+        trained_on=TrainingProvenance.from_json(content["trained_on"], where, way_out),
         origin=content["origin"],
     )

@@ -1,12 +1,12 @@
-"""Does a contrastive model find the ECG that was recorded with a PPG, and back?
+"""Cross-modal retrieval: the ECG recorded with a PPG, and the PPG recorded with an ECG.
 
-Every window of every held-out subject is a query once in each direction. Its candidates are, with
-its own match, the windows of all subjects ('all'), of other subjects only ('across'), or of the
-same subject only ('within', where only the timing of beats helps). The encoder before training
-and chance are measured beside it.
+Every window of every held-out subject is a query once in each direction. Its candidates are its
+own match and the windows of all subjects ('all'), of other subjects only ('across'), or of the same
+subject only ('within', where only the timing of beats helps). The untrained encoder and chance
+are evaluated as baselines.
 
-On synthetic data, where it is known, ``inference.delay`` asks the same encoders for the pulse
-transit time.
+On synthetic data with known delays, ``inference.delay_probe`` predicts the pulse transit time from
+the same encoders.
 """
 
 import dataclasses
@@ -20,13 +20,13 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.windows import WindowReader, spread_windows
-from physio_mae_jax.figures.retrieval import draw_retrieval
-from physio_mae_jax.inference.batches import map_windows, stack_windows
-from physio_mae_jax.inference.delay import probe_delay
+from physio_mae_jax.inference.batched_map import map_windows, stack_windows
+from physio_mae_jax.inference.delay_probe import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
+from physio_mae_jax.plots.retrieval import draw_retrieval
 from physio_mae_jax.printable import Lines, printable
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.pretrain_step import MODEL_INPUTS
 
 _LOG = logging.getLogger(__name__)
@@ -38,13 +38,13 @@ _RECALLS = (1, 5, 10)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RetrievalConfig:
-    """What is retrieved.
+    """Sizes of a retrieval.
 
     Attributes:
-        max_windows_per_subject: queries, at most.
-        batch_size: windows encoded at a time.
-        probe_recordings, probe_windows: training recordings that the probe of the pulse transit
-            time is fitted to, and windows of each recording.
+        max_windows_per_subject: Maximum number of queries per subject.
+        batch_size: Windows encoded at a time.
+        probe_recordings, probe_windows: Number of training recordings that the pulse transit time
+            probe is fitted to, and windows of each.
     """
 
     max_windows_per_subject: int
@@ -55,18 +55,18 @@ class RetrievalConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RetrievalRun:
-    """Everything built that a retrieval is made of.
+    """Components of a retrieval.
 
     Attributes:
-        workdir: absolute folder of what is written.
-        config: sizes.
-        model: of the run.
-        encoders: parameters by name, 'trained' and 'untrained'.
-        reader: of windows with two channels.
-        training: recordings trained on.
-        held_out: recordings of subjects never trained on.
-        true_delay_seconds: of a recording, from ECG to PPG; None where it is not known.
-        description: of the run and its data, for the report.
+        workdir: Absolute path of the output folder.
+        config: Sizes of the retrieval.
+        model: Model of the run.
+        encoders: Parameters by name, 'trained' and 'untrained'.
+        reader: Reader of windows with two channels.
+        training: Indices of the training recordings.
+        held_out: Indices of the recordings of held-out subjects.
+        true_delay_seconds: Delay from ECG to PPG per recording, seconds; None if unknown.
+        description: Description of the run and its data, for the report.
     """
 
     workdir: Path
@@ -81,9 +81,9 @@ class RetrievalRun:
 
 
 def retrieve(run: RetrievalRun) -> dict[str, Any]:
-    """Measure retrieval and delays, write them, and return them."""
-    places = spread_windows(run.reader, run.held_out, run.config.max_windows_per_subject)
-    windows = [run.reader.read(*place) for place in places]
+    """Measure retrieval and delays, write the results, and return them."""
+    positions = spread_windows(run.reader, run.held_out, run.config.max_windows_per_subject)
+    windows = [run.reader.read(*position) for position in positions]
     windows = [window for window in windows if window["channel_mask"].all()]
     subjects = np.asarray([int(window["subject"]) for window in windows])
     _LOG.info("%d windows of %d subjects never trained on", len(windows), len(set(subjects)))
@@ -109,17 +109,17 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
         }
         if run.true_delay_seconds is not None:
             results[encoder]["delay"] = delay_probe(run, params)
-    artifacts.write_json(run.workdir / "retrieval.json", results)
+    atomic_files.write_json(run.workdir / "retrieval.json", results)
     text = retrieval_table(results)
-    artifacts.write_text(run.workdir / "retrieval.md", text)
-    picture = run.workdir / "figures" / "retrieval.png"
-    artifacts.write_figure(picture, lambda: draw_retrieval(results))
+    atomic_files.write_text(run.workdir / "retrieval.md", text)
+    picture = run.workdir / "plots" / "retrieval.png"
+    atomic_files.write_figure(picture, lambda: draw_retrieval(results))
     _LOG.info("\n%s", Lines(text))
     return results
 
 
 def delay_probe(run: RetrievalRun, params: Params) -> dict[str, Any]:
-    """Ask an encoder for the delays of held-out recordings, see ``inference.delay``."""
+    """Predict the delays of held-out recordings, see ``inference.delay_probe``."""
     assert run.true_delay_seconds is not None
     columns = jax.jit(lambda params, batch: _column_latents(run.model, params, batch))
     stride = max(1, len(run.training) // run.config.probe_recordings)
@@ -152,13 +152,13 @@ def rank_metrics(similarity: np.ndarray, subjects: np.ndarray, pool: str) -> dic
     """Rank the match of each query among its candidates.
 
     Args:
-        similarity: [N, N], row i of query i, whose match is candidate i.
-        subjects: [N].
-        pool: one of ``POOLS``.
+        similarity: Similarities [N, N], row i of query i, whose match is candidate i.
+        subjects: Subject of each window [N].
+        pool: Candidate pool, one of ``POOLS``.
 
     Returns:
-        'recall@1', 'recall@5', 'recall@10', 'median_rank', the same four with 'chance_' in front,
-        and 'candidates', the mean number of them. A tie counts as found at its middle.
+        'recall@1', 'recall@5', 'recall@10', 'median_rank', the same four prefixed with 'chance_',
+        and 'candidates', their mean number. A match in a tie has the middle rank of the tie.
     """
     same = subjects[:, None] == subjects[None, :]
     candidates = {"all": np.ones_like(same), "across": ~same, "within": same}[pool].copy()
@@ -182,7 +182,7 @@ def _embed(model: ContrastiveAutoencoder, params: Params, batch: Any) -> jax.Arr
 
 
 def retrieval_table(results: dict[str, Any]) -> str:
-    """Write results as a Markdown table."""
+    """Format the results as a Markdown table."""
     lines = [
         f"{results['num_windows']} windows of {results['num_subjects']} subjects never trained on.",
         "",

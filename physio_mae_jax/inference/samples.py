@@ -1,4 +1,4 @@
-"""Samples as a caller has them, as arrays of real numbers; what is masked is NaN."""
+"""Conversion of samples to arrays of real numbers, with NaN for masked values."""
 
 from collections.abc import Iterator, Mapping, Set
 from typing import Any, NamedTuple
@@ -11,12 +11,12 @@ from physio_mae_jax.signals.levels import without_large_offset
 
 
 class Samples(NamedTuple):
-    """Numbers of a recording or several.
+    """Samples of one recording or several.
 
     Attributes:
-        values: of any real type; a mapped file stays mapped.
-        are_whole: they were integers, whatever ``values`` are.
-        num_missing: values that were masked or NA.
+        values: Samples, of any real type; a memory-mapped file stays mapped.
+        are_whole: True if the input was integer, whatever the type of ``values``.
+        num_missing: Number of masked or NA values.
     """
 
     values: np.ndarray
@@ -25,14 +25,14 @@ class Samples(NamedTuple):
 
 
 def samples_of(signal: Any, name: str) -> Samples:
-    """Return the numbers of an array, a list of numbers, or what can be made an array.
+    """Return the samples of an array, a list of numbers, or anything NumPy can convert.
 
     Args:
-        signal: anything that NumPy makes an array of; masked arrays of any type.
-        name: for messages.
+        signal: Input that NumPy can convert; masked arrays of any type.
+        name: Name of the signal, for messages.
 
     Raises:
-        DataError: these are no real numbers, or no array can be made of it.
+        DataError: The input is not real numbers, or cannot be converted to an array.
     """
     if isinstance(signal, list | tuple) and any(entry is np.ma.masked for entry in signal):
         hidden = [entry is np.ma.masked for entry in signal]
@@ -40,7 +40,7 @@ def samples_of(signal: Any, name: str) -> Samples:
         signal = np.ma.array(_array(shown, name), mask=hidden)
     if isinstance(signal, np.ma.MaskedArray):
         return _unmasked(signal, name)
-    array = _refuse_no_numbers(_array(signal, name), name)
+    array = _check_real(_array(signal, name), name)
     return Samples(array, array.dtype.kind in "iu")
 
 
@@ -52,33 +52,33 @@ def _array(signal: Any, name: str) -> np.ndarray:
         )
     try:
         array = np.asarray(signal)
-    except Exception as error:  # of NumPy or of another library's conversion
+    except Exception as error:  # NumPy or another library's conversion may raise anything
         raise DataError(
             f"no array can be made of {name} ({type(error).__name__}: {str(error)[:200]}); give "
             "numbers [channel, sample]; recordings of several lengths go into a list of arrays."
         ) from error
-    # Of ml_dtypes, which NumPy does not know.
+    # Types of ml_dtypes, which NumPy does not know.
     is_short = array.dtype.name.startswith(("bfloat16", "float8"))
     return array.astype(np.float32) if is_short else array
 
 
-def _refuse_no_numbers(array: np.ndarray, name: str) -> np.ndarray:
+def _check_real(array: np.ndarray, name: str) -> np.ndarray:
     if array.dtype.kind not in "fiu":
         raise DataError(
             f"{name} is an array of {array.dtype}; a signal is real numbers, float or integer. "
-            "Convert it, and leave out columns that are no signal, such as times."
+            "Convert it, and exclude columns that are no signal, such as times."
         )
     return array
 
 
 def _unmasked(signal: np.ma.MaskedArray, name: str) -> Samples:
-    """Return masked numbers with NaN where they are masked, whatever lies below."""
-    values, mask = _refuse_no_numbers(signal.data, name), np.ma.getmaskarray(signal)
+    """Return masked numbers with NaN at masked positions, ignoring the data below the mask."""
+    values, mask = _check_real(signal.data, name), np.ma.getmaskarray(signal)
     whole = values.dtype.kind in "iu"
     if not mask.any():
         return Samples(np.asarray(values), whole)
     if whole:
-        # One value of its own row, so that what lies below a mask is no reason to shift it.
+        # A value of its row, so that the data below a mask does not affect the offset.
         seen = np.where(mask, values.dtype.type(0), values)
         if values.ndim and values.shape[-1]:
             first = np.argmin(mask, axis=-1)[..., None]
@@ -93,7 +93,7 @@ def _unmasked(signal: np.ma.MaskedArray, name: str) -> Samples:
 
 
 def refuse_unordered(signal: Any) -> None:
-    """Refuse what is no list of recordings although it can be iterated over."""
+    """Reject iterables that are not lists of recordings."""
     if isinstance(signal, Iterator | Set | Mapping):
         raise DataError(
             f"the signal is a {type(signal).__name__} ({show(signal)}); give a list of recordings, "

@@ -1,4 +1,4 @@
-"""How many recordings a second an encoder embeds: of arrays in memory, and from files.
+"""Throughput of an encoder in recordings per second: from memory, and from files.
 
 python -m physio_mae_jax.inference.throughput --run=runs/first --channels=I,II,V1 --seconds=10
 python -m physio_mae_jax.inference.throughput --run=runs/first --files '/raw/*.hea'
@@ -15,28 +15,28 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.formats.folder import open_files
-from physio_mae_jax.data.scanned import ScannedRecordings
-from physio_mae_jax.data.sets import JoinedSource
+from physio_mae_jax.data.gap_scan import ScannedRecordings
+from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.inference.arguments import setting
 from physio_mae_jax.inference.encoder import Encoder
-from physio_mae_jax.inference.settings import EncodingSettings
+from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.rates import check_rate
 
-# Of noise, which is kept in memory.
+# Maximum size of synthetic noise, which is kept in memory.
 _COUNT = Number(low=1, high=100_000, whole=True, example=64)
 _SECONDS = Number(low=0.0, high=86_400.0, above=True, example=10.0)
 
 
 class Throughput(NamedTuple):
-    """What was measured, compiling left out.
+    """Measured throughput, compilation excluded.
 
     Attributes:
-        recordings: encoded each time.
-        windows: of these.
-        seconds: of the fastest repetition, of reading too.
-        device: on which.
+        recordings: Recordings encoded per repetition.
+        windows: Windows of these recordings.
+        seconds: Duration of the fastest repetition, including reading.
+        device: Device of the measurement.
     """
 
     recordings: int
@@ -45,7 +45,7 @@ class Throughput(NamedTuple):
     device: str
 
     def __str__(self) -> str:
-        """Word it on one line."""
+        """Format the result on one line."""
         return (
             f"{self.recordings / self.seconds:.1f} recordings/s, "
             f"{self.windows / self.seconds:.1f} windows/s ({self.recordings} recordings, "
@@ -62,14 +62,14 @@ def measure_arrays(
     num_recordings: int,
     repeats: int = 3,
 ) -> Throughput:
-    """Encode noise, preparation of the windows included.
+    """Encode noise, including the preparation of the windows.
 
     Args:
-        encoder: to measure.
-        channels: names, as many as the recordings shall have.
-        seconds, sampling_rate_hz: of each recording.
-        num_recordings: encoded together.
-        repeats: the fastest of so many counts.
+        encoder: Encoder to measure.
+        channels: Channel names of the synthetic recordings.
+        seconds, sampling_rate_hz: Duration and sampling rate of each recording.
+        num_recordings: Recordings encoded together.
+        repeats: Number of repetitions, of which the fastest counts.
     """
     setting(num_recordings, "recordings", _COUNT)
     check_rate(sampling_rate_hz, channels, "sampling_rate_hz")
@@ -89,14 +89,14 @@ def measure_arrays(
 def measure_files(
     encoder: Encoder, paths: Sequence[str], *, num_threads: int = 0, repeats: int = 3
 ) -> Throughput:
-    """Encode files from opening them to their embeddings; channels not known are left out."""
-    settings = EncodingSettings(
+    """Encode files, from opening them to their embeddings; unknown channels are excluded."""
+    settings = EncodingConfig(
         unknown_channels="leave_out", on_invalid="skip", num_threads=num_threads
     )
 
     def encode() -> tuple[int, int]:
         source = open_files(paths)
-        joined = JoinedSource([source], [range(len(source.recordings))])
+        joined = ConcatSource([source], [range(len(source.recordings))])
         scanned = ScannedRecordings(joined, range(len(joined.recordings)), skip_unreadable=True)
         _, report = encoder.encode_source(scanned, settings)
         return len(report.recordings), report.num_windows
@@ -116,7 +116,7 @@ def _fastest(encode: Callable[[], tuple[int, int]], repeats: int) -> Throughput:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Measure what the flags say; return the exit status."""
+    """Run the measurement that the flags describe; return the exit status."""
     options = _parse(arguments)
     try:
         encoder = Encoder.from_checkpoint(options.run, batch_size=options.batch_size)
@@ -142,12 +142,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _parse(arguments: Sequence[str] | None) -> Any:
     parser = argparse.ArgumentParser(prog="python -m physio_mae_jax.inference.throughput")
-    parser.add_argument("--run", required=True, help="work folder of a pre-training")
+    parser.add_argument("--run", required=True, help="work folder of a pre-training run")
     parser.add_argument("--files", nargs="*", help="files or patterns; none: noise in memory")
-    parser.add_argument("--channels", default="I,II,V1", help="of the noise")
-    parser.add_argument("--seconds", type=float, default=10.0, help="of the noise")
-    parser.add_argument("--sampling_rate_hz", type=float, default=500.0, help="of the noise")
-    parser.add_argument("--recordings", type=int, default=64, help="of the noise")
+    parser.add_argument("--channels", default="I,II,V1", help="channels of the noise")
+    parser.add_argument("--seconds", type=float, default=10.0, help="duration of the noise")
+    parser.add_argument("--sampling_rate_hz", type=float, default=500.0, help="rate of the noise")
+    parser.add_argument("--recordings", type=int, default=64, help="recordings of noise")
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--repeats", type=int, default=3)
     return parser.parse_args(arguments)

@@ -1,20 +1,20 @@
-"""Which windows of a recording are encoded, and how much each of them counts."""
+"""Positions of the encoded windows of a recording, and the weights of their columns."""
 
 import dataclasses
 
 import numpy as np
 
-from physio_mae_jax.data.stretches import Starts
+from physio_mae_jax.data.window_starts import Starts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Tiling:
-    """Windows over a recording, each beginning at a whole column of it.
+    """Windows over a recording, each starting at a whole column.
 
     Attributes:
-        columns: [n] first column of each window, ascending.
-        num_columns: W of a window.
-        coverage: [T] windows that hold each of the recording's columns; 0 where none does.
+        columns: First column of each window [n], ascending.
+        num_columns: Columns W of a window.
+        coverage: Number of windows that cover each column of the recording [T].
     """
 
     columns: np.ndarray
@@ -22,21 +22,21 @@ class Tiling:
     coverage: np.ndarray
 
     def weights(self, first_column: int) -> np.ndarray:
-        """Return what each column [W] of a window counts: one over the windows that hold it."""
+        """Return the weight of each column [W] of a window: one over the windows that cover it."""
         return 1.0 / self.coverage[first_column : first_column + self.num_columns]
 
 
 def tile(
     starts: Starts, total_columns: int, num_columns: int, hop_columns: int, column_samples: int
 ) -> Tiling:
-    """Lay windows over every stretch between the gaps, the last one flush with its end.
+    """Lay windows over every interval between gaps, the last one flush with its end.
 
     Args:
-        starts: where windows may begin, in samples at the model's rate.
-        total_columns: T of the recording.
-        num_columns: W of a window.
-        hop_columns: from one window to the next; less than W makes them overlap.
-        column_samples: of a column.
+        starts: Valid start positions of windows, in samples at the model's rate.
+        total_columns: Columns T of the recording.
+        num_columns: Columns W of a window.
+        hop_columns: Hop between windows, columns; less than W makes them overlap.
+        column_samples: Samples per column.
     """
     places: list[int] = []
     for first, count in zip(starts.first.tolist(), starts.count.tolist(), strict=True):

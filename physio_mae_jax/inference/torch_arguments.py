@@ -1,4 +1,4 @@
-"""Arguments of the original's constructor, as a JSON file or a program gives them, each checked."""
+"""Validated constructor arguments of the original model, from a JSON file or a program."""
 
 import math
 import numbers
@@ -10,7 +10,7 @@ import numpy as np
 from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import ConfigError
 
-# Whole numbers -> the largest that is no mistake.
+# Whole numbers -> the largest plausible value.
 _SIZES = {
     "signal_len": 1 << 27,
     "cwt_scales": 4096,
@@ -23,7 +23,7 @@ _SIZES = {
     "decoder_depth": 1000,
     "decoder_num_heads": 4096,
 }
-# Numbers -> (the smallest, the largest).
+# Numbers -> (minimum, maximum).
 _NUMBERS = {
     "mlp_rank_ratio": (0.0, 1.0),
     "arcface_s": (1e-6, 1e6),
@@ -32,21 +32,21 @@ _NUMBERS = {
     "sampling_rate_hz": (1e-3, 1e6),
 }
 _VERSIONS = ("v1", "v2", "v3")
-# Numbers of a scalogram, tokens, and numbers of their positions: more would fill the memory.
-_MOST_SCALOGRAM = 1 << 27
-_MOST_TOKENS = 1 << 20
-_MOST_POSITIONS = 1 << 28
+# Limits on scalogram size, tokens and position tables: more would exhaust the memory.
+_MAX_SCALOGRAM = 1 << 27
+_MAX_TOKENS = 1 << 20
+_MAX_POSITIONS = 1 << 28
 
 
 def checked_arguments(config: Mapping[str, Any], needed: tuple[str, ...]) -> dict[str, Any]:
     """Return the arguments that shape a model.
 
     Args:
-        config: by their names there; others are left out.
-        needed: those that must be there.
+        config: Arguments by their original names; others are ignored.
+        needed: Names of the required arguments.
 
     Raises:
-        ConfigError: one is missing, of another type or out of range, or the sizes together are.
+        ConfigError: An argument is missing, mistyped or out of range, or the total size is.
     """
     missing = [name for name in needed if name not in config]
     if missing:
@@ -77,8 +77,8 @@ def _check_together(sizes: Mapping[str, Any]) -> None:
     scalogram = sizes["signal_len"] * sizes["cwt_scales"]
     tokens = scalogram // (sizes["patch_size_time"] * sizes["patch_size_freq"])
     width = max(sizes["embed_dim"], sizes.get("decoder_embed_dim", 0))
-    beyond = scalogram > _MOST_SCALOGRAM or tokens > _MOST_TOKENS
-    if beyond or tokens * width > _MOST_POSITIONS:
+    beyond = scalogram > _MAX_SCALOGRAM or tokens > _MAX_TOKENS
+    if beyond or tokens * width > _MAX_POSITIONS:
         raise ConfigError(
             f"the config of the state dict: signal_len={sizes['signal_len']} and "
             f"cwt_scales={sizes['cwt_scales']} make {scalogram:,} numbers a channel in {tokens:,} "
@@ -105,6 +105,6 @@ def _is_number(value: Any) -> bool:
 
 def _wrong(name: str, value: Any, wanted: str) -> ConfigError:
     return ConfigError(
-        f"the config of the state dict: {name} is {show(value)}, where {wanted} is expected; give "
-        "the arguments that the original model was made with."
+        f"the config of the state dict: {name} must be {wanted}; got {show(value)}. Give the "
+        "arguments that the original model was built with."
     )

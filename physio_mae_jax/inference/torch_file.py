@@ -1,9 +1,8 @@
-"""Reading the arrays of a PyTorch checkpoint without PyTorch, and running nothing it holds.
+"""Reading of PyTorch checkpoints without PyTorch and without executing their content.
 
-A ``.pth`` file is a zip of raw arrays and one pickle that says how they make up tensors. It is read
-by ``data.pickle_reader``, which knows a handful of names and refuses every other one. Nothing that
-one file says changes what another one means, and no file makes more of its bytes than a few times
-what it holds.
+A ``.pth`` file is a zip of raw arrays and one pickle that describes the tensors. It is read by
+``data.pickle_reader``, which accepts a handful of names and rejects all others. Files are
+independent of each other, and the arrays of a file take at most a few times its size.
 """
 
 import dataclasses
@@ -24,7 +23,7 @@ from physio_mae_jax.data.pickle_values import PickleError, StandIn, UnknownNameE
 from physio_mae_jax.data.regular_file import open_regular, shortened, user_path
 from physio_mae_jax.errors import DataError
 
-# Where training programs put the weights in a checkpoint that holds more than them.
+# Keys under which training programs store the weights in a larger checkpoint.
 _ENTRIES = ("model", "state_dict", "model_state_dict")
 _DTYPES = {
     "DoubleStorage": np.dtype(np.float64),
@@ -38,7 +37,7 @@ _DTYPES = {
     "ByteStorage": np.dtype(np.uint8),
     "BoolStorage": np.dtype(np.bool_),
 }
-# What all tensors of a file may hold together, where they share storages or are packed.
+# Maximum total size of the tensors of a file, which may share storages or be packed.
 _FREE_BYTES = 256 << 20
 _TIMES_THE_FILE = 16
 _EXPECTED = "expected a file that torch.save or numpy.savez wrote."
@@ -48,15 +47,15 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     """Read the weights of a PyTorch checkpoint or of an ``.npz`` file.
 
     Args:
-        path: an ``.npz`` of named arrays, or what ``torch.save`` of PyTorch 1.6 or newer wrote: a
+        path: An ``.npz`` of named arrays, or a file of ``torch.save`` (PyTorch 1.6 or newer): a
             state dict, or a checkpoint that has one under "model", "state_dict" or
             "model_state_dict".
 
     Returns:
-        Arrays by name, not to be written to; bfloat16 comes as ``jax.numpy.bfloat16``.
+        Read-only arrays by name; bfloat16 is returned as ``jax.numpy.bfloat16``.
 
     Raises:
-        DataError: the file is missing, cut short or of another kind, holds anything but tensors,
+        DataError: The file is missing, truncated or of another kind, holds anything but tensors,
             containers, numbers and text, or has no state dict in it.
     """
     path = user_path(path)
@@ -87,14 +86,14 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
 
 def _read_npz(file: BinaryIO, archive: zipfile.ZipFile) -> dict[str, np.ndarray]:
     size = sum(member.file_size for member in archive.infolist())
-    _refuse_more(size, file)
+    _check_size(size, file)
     file.seek(0)
     with np.load(file, allow_pickle=False) as arrays:
         return {name: arrays[name] for name in arrays.files}
 
 
-def _refuse_more(num_bytes: int, file: BinaryIO) -> None:
-    """Refuse arrays that are together far larger than the file that they come from."""
+def _check_size(num_bytes: int, file: BinaryIO) -> None:
+    """Reject arrays whose total size far exceeds that of their file."""
     size = file.seek(0, io.SEEK_END)
     if num_bytes > max(_FREE_BYTES, _TIMES_THE_FILE * size):
         raise DataError(f"its arrays have {num_bytes:,} bytes, but the file has {size:,} only")
@@ -119,21 +118,21 @@ def _find_state_dict(path: Path, content: Any) -> dict[str, np.ndarray]:
 
 @dataclasses.dataclass(frozen=True)
 class _StorageType(StandIn):
-    """Stands for a class such as torch.FloatStorage, which names the type of numbers."""
+    """Stand-in for a class such as torch.FloatStorage, which names the number type."""
 
     dtype: np.dtype
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Storage(StandIn):
-    """The flat numbers of a file of the archive; only the archive makes them."""
+    """The flat numbers of one file of the archive; only the archive creates them."""
 
     numbers: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Tensor(StandIn):
-    """A tensor, which is no storage."""
+    """A tensor, as opposed to a storage."""
 
     array: np.ndarray
 
@@ -143,10 +142,10 @@ class _Tensor(StandIn):
 
 
 class _Ordered(dict[Any, Any], StandIn):
-    """Stands for ``collections.OrderedDict``."""
+    """Stand-in for ``collections.OrderedDict``."""
 
     def build(self, state: Any) -> None:
-        """Take the attributes that PyTorch gives a state dict, of which none is needed."""
+        """Accept the attributes that PyTorch sets on a state dict, none of which is needed."""
 
 
 class _TorchArchive:
@@ -194,7 +193,7 @@ class _TorchArchive:
         if known is None:
             data = self._read(f"{self._folder}data/{key}")
             self._stored_bytes += len(data)
-            _refuse_more(self._stored_bytes, self._file)
+            _check_size(self._stored_bytes, self._file)
             if len(data) != count * storage_type.dtype.itemsize:
                 raise PickleError(
                     f"array {show(key)} has {len(data)} bytes, not those of {show(count)} "
@@ -206,12 +205,12 @@ class _TorchArchive:
 
     def _tensor(self, storage: Any, offset: Any, shape: Any, strides: Any, *_: Any) -> _Tensor:
         """Stand for ``torch._utils._rebuild_tensor_v2``."""
-        # Anything else, such as a tensor made before, counts its elements otherwise.
+        # Anything else, such as an already rebuilt tensor, counts its elements differently.
         if type(storage) is not _Storage:
             raise PickleError(f"a tensor is made of {type(storage).__name__}, not of a storage")
         tensor = _Tensor(_rebuild_tensor(storage.numbers, offset, shape, strides))
         self._tensor_bytes += tensor.array.nbytes
-        _refuse_more(self._tensor_bytes, self._file)
+        _check_size(self._tensor_bytes, self._file)
         return tensor
 
     def _read(self, name: str) -> bytes:
@@ -225,7 +224,7 @@ class _TorchArchive:
 
 
 def _rebuild_tensor(numbers: np.ndarray, offset: Any, shape: Any, strides: Any) -> np.ndarray:
-    """Return a view of a tensor in its storage; one that reaches outside of it is an error."""
+    """Return a tensor as a view of its storage; raise an error if it exceeds the storage."""
     sizes = (offset, *shape, *strides) if _are_tuples(shape, strides) else (None,)
     if not all(type(size) is int for size in sizes):
         raise PickleError("a tensor's shape and strides are not whole numbers")

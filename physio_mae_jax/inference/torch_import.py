@@ -1,8 +1,8 @@
-"""Weights of the original PyTorch CWT-MAE as a model of ours, every key accounted for.
+"""Import of the original PyTorch CWT-MAE weights; every key is accounted for.
 
-Only NumPy arrays come in here: how a checkpoint file becomes a mapping of arrays is the matter of
-``inference.torch_file``. What a state dict holds, its names tell: which version, whether there is
-a decoder, the wrapper of contrastive training, or a head of fine-tuning.
+The input is NumPy arrays; ``inference.torch_file`` reads them from checkpoint files. The names in
+the state dict determine the version, and whether there is a decoder, a contrastive wrapper or a
+fine-tuning head.
 """
 
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ import numpy as np
 
 from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference import torch_layout
+from physio_mae_jax.inference import parameter_mapping
 from physio_mae_jax.inference.torch_arguments import checked_arguments
 from physio_mae_jax.inference.torch_weights import Params, Weights
 from physio_mae_jax.models.config import MaeConfig
@@ -24,8 +24,8 @@ from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
-# What wrappers put before each name: data parallelism, graph compilation, the contrastive model,
-# the fine-tuned classifier.
+# Prefixes of wrappers: data parallelism, graph compilation, the contrastive model, the fine-tuned
+# classifier.
 _PREFIXES = ("module.", "_orig_mod.", "encoder_model.", "encoder.")
 # Name in the original's constructor -> name in MaeConfig.
 _ENCODER_SIZES = {
@@ -41,7 +41,7 @@ _DECODER_SIZES = {
     "decoder_depth": "decoder_depth",
     "decoder_num_heads": "decoder_num_heads",
 }
-# A decoder that is not there has these sizes; it is never run.
+# Sizes of an absent decoder, which is never run.
 _NO_DECODER = {"decoder_width": 2, "decoder_depth": 1, "decoder_num_heads": 1}
 _RANK_RATIO = 0.5
 _TEMPERATURE = 0.07
@@ -50,22 +50,22 @@ _TEMPERATURE = 0.07
 def import_state_dict(
     state_dict: Mapping[str, np.ndarray], config: Mapping[str, Any]
 ) -> tuple[nn.Module, Params]:
-    """Turn a state dict of the original v1, v2 or v3 into a model of ours and its parameters.
+    """Convert a state dict of the original v1, v2 or v3 to a model and its parameters.
 
     Args:
-        state_dict: arrays by name in PyTorch's layout, with or without the prefixes ``module.``,
+        state_dict: Arrays by name in PyTorch's layout, with or without the prefixes ``module.``,
             ``_orig_mod.``, ``encoder.`` and ``encoder_model.``.
-        config: the original's constructor arguments ``signal_len``, ``cwt_scales``, ``embed_dim``,
+        config: The original's constructor arguments ``signal_len``, ``cwt_scales``, ``embed_dim``,
             ``depth``, ``num_heads``, ``patch_size_time``, ``patch_size_freq``, with a decoder also
-            ``decoder_embed_dim``, ``decoder_depth``, ``decoder_num_heads``. Read where given:
+            ``decoder_embed_dim``, ``decoder_depth``, ``decoder_num_heads``. Optional arguments:
             ``use_diff`` (v3; default False), ``mlp_rank_ratio`` (v1, v2; default 0.5),
             ``arcface_s`` and ``arcface_m`` (default 30 and 0.5), ``temperature`` (default 0.07),
             ``sampling_rate_hz`` (default 100; it only names the wavelets' frequencies),
-            ``version`` ('v1' or 'v2', which names and sizes cannot tell apart; only where the
+            ``version`` ('v1' or 'v2', which names and sizes cannot distinguish; only where the
             decoder puts the class token differs, see below). Another
-            ``signal_len`` than the weights were trained with stretches the tables of positions
-            (``positions.resize_columns``). Others, such as ``mask_ratio``, shape no weight and
-            are not read.
+            ``signal_len`` than in training interpolates the position tables
+            (``positions.resize_columns``). Others, such as ``mask_ratio``, affect no weight and
+            are ignored.
 
     Returns:
         The model and its float32 parameters: a ``ContrastiveAutoencoder`` where the state dict
@@ -76,9 +76,9 @@ def import_state_dict(
         channel and as v1's on several.
 
     Raises:
-        ConfigError: an argument is missing, of another type or out of range, or they fit no model.
-        DataError: weights are missing, are left over, are not finite or have another shape; all are
-            listed.
+        ConfigError: An argument is missing, mistyped or out of range, or they fit no model.
+        DataError: Weights are missing, surplus, not finite or misshapen; the message lists all of
+            them.
     """
     weights = Weights(_without_prefixes(state_dict))
     names = weights.names()
@@ -88,35 +88,35 @@ def import_state_dict(
     sizes = _ENCODER_SIZES | (_DECODER_SIZES if has_decoder else {})
     config = checked_arguments(config, (*sizes, "cwt_scales"))
     cfg = _model_config(config, names, sizes)
-    params: Params = {"encoder": torch_layout.encoder(weights, cfg)}
+    params: Params = {"encoder": parameter_mapping.encoder(weights, cfg)}
     if has_decoder:
-        params["decoder"] = torch_layout.decoder(weights, cfg)
+        params["decoder"] = parameter_mapping.decoder(weights, cfg)
     model: nn.Module = MaskedAutoencoder(cfg)
     if any(name.startswith("proj_head.") for name in names):
         width = weights.size("proj_head.2.weight", axis=0, default=256)
         params = {
             "autoencoder": params,
-            "projection": torch_layout.projection(weights, cfg.width, width),
+            "projection": parameter_mapping.projection(weights, cfg.width, width),
         }
         temperature = float(config.get("temperature", _TEMPERATURE))
         model = ContrastiveAutoencoder(cfg, width, temperature)
     elif any(name.startswith("head.") for name in names) and not has_decoder:
         head = _head_config(weights, config)
-        params |= torch_layout.classification_head(weights, cfg, head)
+        params |= parameter_mapping.classification_head(weights, cfg, head)
         model = Classifier(cfg, head)
     weights.refuse_problems()
     params = jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, np.float32), params)
-    _refuse_overflow(params)
+    _check_overflow(params)
     return model, params
 
 
-def _refuse_overflow(params: Params) -> None:
-    """Refuse parameters that became infinite where weights were put together."""
+def _check_overflow(params: Params) -> None:
+    """Reject parameters that overflowed when weights were folded."""
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         if not np.isfinite(leaf).all():
             name = "/".join(str(key.key) for key in path)
             raise DataError(
-                f"the weights of {name} are too large to be put together in float32; check that "
+                f"the weights of {name} are too large to be folded in float32; check that "
                 "the state dict is whole."
             )
 
@@ -147,7 +147,7 @@ def _model_config(
             difference_planes=joint or bool(config.get("use_diff", False)),
         ),
         decoder_attention="joint",
-        channel_identity=False,
+        channel_embedding=False,
         **values,
     )
 
@@ -162,7 +162,7 @@ def _class_position(version: str | None) -> str:
 
 
 def _head_config(weights: Weights, config: Mapping[str, Any]) -> HeadConfig:
-    """Read the kind and sizes of a head from the weights that make it."""
+    """Derive the kind and sizes of a head from its weights."""
     names = weights.names()
     kind, output = "linear", "head.1.weight"
     num_blocks = len([name for name in names if name.endswith(".net.0.weight")])
@@ -184,11 +184,11 @@ def _head_config(weights: Weights, config: Mapping[str, Any]) -> HeadConfig:
 
 
 def _without_prefixes(state_dict: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Strip the prefixes of wrappers, in whatever order they were put on."""
+    """Strip the prefixes of wrappers, in any order."""
     stripped: dict[str, np.ndarray] = {}
     for key, value in state_dict.items():
         if not isinstance(key, str):
-            raise DataError(f"weight {show(key)} of the state dict is named by no text.")
+            raise DataError(f"weight {show(key)} of the state dict has a name that is not text.")
         name = key
         while prefix := next((p for p in _PREFIXES if name.startswith(p)), ""):
             name = name.removeprefix(prefix)
@@ -204,7 +204,7 @@ def _numbers(name: str, value: Any) -> np.ndarray:
     try:
         array = np.asarray(value)
     except (ValueError, TypeError) as error:
-        raise DataError(f"weight {show(name)} is no array: {str(error)[:200]}.") from error
+        raise DataError(f"weight {show(name)} is not an array: {str(error)[:200]}.") from error
     real = jnp.issubdtype(array.dtype, jnp.floating) or jnp.issubdtype(array.dtype, jnp.integer)
     if not real and array.dtype != np.bool_:
         raise DataError(f"weight {show(name)} is of type {array.dtype}; real numbers are expected.")

@@ -1,4 +1,4 @@
-"""Arrays of a PyTorch state dict by name, each taken once, in the layouts of our layers."""
+"""Arrays of a PyTorch state dict by name, each taken once and converted to our layouts."""
 
 import math
 from collections.abc import Mapping
@@ -18,18 +18,18 @@ _FREE_ZEROS = 1 << 24
 
 
 class Weights:
-    """Arrays by name, each taken once; what does not fit is collected and told together."""
+    """Arrays by name, each taken once; all mismatches are collected and reported together."""
 
     def __init__(self, arrays: Mapping[str, np.ndarray]) -> None:
         self._arrays = dict(arrays)
         self._missing: list[str] = []
         self._misshapen: list[str] = []
         self._not_finite: list[str] = []
-        # Zeros stand for what is missing, so that all of it can be told; but not without end.
+        # Zeros stand in for missing arrays, so that all are reported; their total size is limited.
         self._zeros_left = _FREE_ZEROS + 2 * sum(array.size for array in self._arrays.values())
 
     def take(self, name: str, *shape: int) -> np.ndarray:
-        """Return the array ``name``; zeros of ``shape`` where it is missing or shaped otherwise."""
+        """Return the array ``name``; zeros of ``shape`` if it is missing or misshapen."""
         array = self._arrays.pop(name, None)
         if array is None:
             self._missing.append(name)
@@ -45,7 +45,7 @@ class Weights:
         return np.zeros(shape, np.float32)
 
     def size(self, name: str, axis: int, default: int) -> int:
-        """Return the length of an array along an axis; ``default`` where there is no such."""
+        """Return the length of an array along an axis; ``default`` if there is none."""
         array = self._arrays.get(name)
         return default if array is None or array.ndim <= axis else array.shape[axis]
 
@@ -74,7 +74,7 @@ class Weights:
         }
 
     def low_rank(self, name: str, size_in: int, size_out: int, rank_ratio: float) -> Params:
-        """Take a linear layer made of two factors, V and U (models.md#low-rank-layers)."""
+        """Take a low-rank linear layer with factors V and U (models.md#low-rank-layers)."""
         rank = low_rank(size_in, size_out, rank_ratio)
         return {
             "reduce": self.linear(f"{name}.v", size_in, rank, bias=False),
@@ -95,7 +95,7 @@ class Weights:
         }
 
     def query_attention(self, name: str, width: int, num_heads: int) -> Params:
-        """Take an ``nn.MultiheadAttention``, its three projections apart and by head here."""
+        """Take an ``nn.MultiheadAttention``; its projections are split, and by head, here."""
         kernels = np.split(self.take(f"{name}.in_proj_weight", 3 * width, width), 3)
         biases = np.split(self.take(f"{name}.in_proj_bias", 3 * width), 3)
         parts: Params = {
@@ -114,16 +114,16 @@ class Weights:
         return set(self._arrays)
 
     def drop(self, name: str) -> None:
-        """Account for an array that carries nothing we need."""
+        """Discard an array that is not needed."""
         self._arrays.pop(name, None)
 
     def refuse_problems(self) -> None:
-        """Raise a DataError that lists all that was missing, misshapen or never taken."""
+        """Raise a DataError that lists everything missing, misshapen or never taken."""
         problems = {
             "missing": self._missing,
-            "of another shape than the config asks for": self._misshapen,
+            "of another shape than the config requires": self._misshapen,
             "with values that are not finite": self._not_finite,
-            "that this model has no place for": sorted(self._arrays),
+            "that this model does not have": sorted(self._arrays),
         }
         lines = [f"  {len(some)} {what}: {_first(some)}" for what, some in problems.items() if some]
         if lines:
@@ -140,6 +140,6 @@ def _first(names: list[str]) -> str:
 
 
 def _is_finite(array: np.ndarray) -> bool:
-    """Say whether all numbers are finite as float32."""
+    """Return whether all numbers are finite as float32."""
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(array.astype(np.float32)).all())

@@ -5,19 +5,19 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.config import AttentionImplementation
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.channel_attention import MOST_CHANNELS, attend_across_channels
 from physio_mae_jax.models.kernels.rotary import project_and_rotate
-from physio_mae_jax.models.layers import LastProduct, LinearParameters, linear
-from physio_mae_jax.models.neighbourhood import Neighbourhood
+from physio_mae_jax.models.layers import DenseParams, SplitMatmul, linear
+from physio_mae_jax.models.local_attention import LocalAttention
+from physio_mae_jax.models.rematerialization import keep
 from physio_mae_jax.models.residual import Branch
 from physio_mae_jax.models.rotary import Rotation, rotate
 
-ATTENTION = "attention"  # the collection of what is attended to, see both classes
+ATTENTION = "attention"  # collection of sown attention weights, see both classes
 
 
 class MultiHeadAttention(nn.Module):
-    """What attention within a sequence and across channels have in common: the linear layers."""
+    """Linear layers shared by attention within a sequence and across channels."""
 
     num_heads: int
     dtype: jnp.dtype
@@ -25,24 +25,24 @@ class MultiHeadAttention(nn.Module):
     rank_ratio: float = 0.0
 
     def split_heads(self, tokens: jax.Array) -> jax.Array:
-        """Make queries, keys and values of [..., D]: [..., 3, h, d]."""
+        """Project [..., D] to queries, keys and values: [..., 3, h, d]."""
         width = 3 * tokens.shape[-1]
         qkv = linear(width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
         return qkv.reshape(*tokens.shape[:-1], 3, self.num_heads, -1)
 
     def join_heads(self, mixed: jax.Array, shape: tuple[int, ...]) -> Branch:
-        """Make what is added to tokens of ``shape`` [..., D] of what was mixed, [..., h, d]."""
+        """Project mixed heads [..., h, d] to a residual branch of ``shape`` [..., D]."""
         flat = mixed.reshape(shape)
         if self.rank_ratio:
             return Branch(linear(shape[-1], self.rank_ratio, self.dtype, "output")(flat))
-        kernel, bias = LinearParameters(shape[-1], self.dtype, name="output")(shape[-1])
+        kernel, bias = DenseParams(shape[-1], self.dtype, name="output")(shape[-1])
         return Branch(jnp.dot(flat, kernel), bias)
 
     @property
-    def is_asked_for(self) -> bool:
-        """Whether the caller wants to know who attends to whom.
+    def sow_weights(self) -> bool:
+        """Whether the caller requests attention weights (``ATTENTION`` is mutable).
 
-        While parameters are made every collection may be written to, and none is asked for.
+        During initialisation every collection is mutable, and none is requested.
         """
         return self.is_mutable_collection(ATTENTION) and not self.is_initializing()
 
@@ -50,8 +50,8 @@ class MultiHeadAttention(nn.Module):
 class Attention(MultiHeadAttention):
     """Multi-head self-attention within a sequence, fused by ``jax.nn.dot_product_attention``.
 
-    Where the collection ``ATTENTION`` is mutable, it also keeps there how much each key receives,
-    averaged over heads and queries: 'received' [B, T].
+    If the collection ``ATTENTION`` is mutable, the weight each key receives, averaged over heads
+    and queries, is sown there as 'received' [B, T].
     """
 
     @nn.compact
@@ -60,19 +60,19 @@ class Attention(MultiHeadAttention):
         tokens: jax.Array,
         rotation: Rotation,
         key_mask: jax.Array | None,
-        near: Neighbourhood,
+        near: LocalAttention,
     ) -> Branch:
         """Attend over T and return what is added to [B, T, D].
 
         Args:
             tokens: [B, T, D].
-            rotation: angles for queries and keys.
+            rotation: Rotary angles of queries and keys.
             key_mask: [B, T] bool, False = never attended to; None for all True.
-            near: which tokens a token attends to.
+            near: Local attention pattern.
         """
         query, key, value = self._queries_keys_and_values(tokens, rotation)
         query, key, value = keep(query), keep(key), keep(value)
-        if self.is_asked_for:
+        if self.sow_weights:
             self.sow(ATTENTION, "received", _received(query, key, key_mask, near))
         attend = _plain if self.implementation == "xla" else _by_cudnn
         mixed = attend(
@@ -86,9 +86,9 @@ class Attention(MultiHeadAttention):
     def _queries_keys_and_values(
         self, tokens: jax.Array, rotation: Rotation
     ) -> tuple[jax.Array, jax.Array, jax.Array]:
-        """Make queries, keys and values of [B, T, D]: [B, T, h, d] each, the first two turned."""
+        """Project [B, T, D] to queries, keys and values [B, T, h, d]; rotate the first two."""
         if self.implementation == "fused":
-            last = LastProduct(3 * tokens.shape[-1], self.rank_ratio, self.dtype, name="qkv")
+            last = SplitMatmul(3 * tokens.shape[-1], self.rank_ratio, self.dtype, name="qkv")
             return project_and_rotate(*last(tokens), rotation, self.num_heads)
         query, key, value = (
             part[:, :, 0] for part in jnp.split(self.split_heads(tokens), 3, axis=2)
@@ -97,27 +97,27 @@ class Attention(MultiHeadAttention):
 
 
 class ChannelAttention(MultiHeadAttention):
-    """Multi-head self-attention across the channels of each place.
+    """Multi-head self-attention across the channels of each position.
 
-    Where it is 'fused' (NVIDIA GPUs), by the kernel of ``kernels.channel_attention``. Where the
-    collection ``ATTENTION`` is mutable, it also keeps there who attends to whom, averaged over
-    heads: 'pairs' [B · T, M, M].
+    If 'fused' (NVIDIA GPUs), computed by the kernel of ``kernels.channel_attention``. If the
+    collection ``ATTENTION`` is mutable, the attention weights, averaged over heads, are sown there
+    as 'pairs' [B · T, M, M].
     """
 
     @nn.compact
     def __call__(self, tokens: jax.Array, channel_mask: jax.Array) -> Branch:
         """Attend over M and return what is added to tokens.
 
-        One channel has nothing to exchange, so a lone channel among absent ones comes out as if
-        they were not there: where M = 1 nobody attends at all.
+        A single channel has nothing to exchange: with M = 1 attention is skipped, and a single
+        present channel among absent ones gives the same result as M = 1.
 
         Args:
             tokens: [B, M, T, D].
             channel_mask: [B, M] bool, False = never attended to.
         """
         qkv = keep(self.split_heads(tokens))
-        if self.is_asked_for:
-            (query, key, _), key_mask = _sorted_by_place(qkv, channel_mask)
+        if self.sow_weights:
+            (query, key, _), key_mask = _sorted_by_position(qkv, channel_mask)
             self.sow(ATTENTION, "pairs", _weights(query, key, key_mask))
         is_kernel = self.implementation == "fused" and tokens.shape[1] <= MOST_CHANNELS
         attend = attend_across_channels if is_kernel else _plain_across_channels
@@ -126,21 +126,21 @@ class ChannelAttention(MultiHeadAttention):
 
 
 def _plain_across_channels(qkv: jax.Array, channel_mask: jax.Array) -> jax.Array:
-    """Do by XLA what ``attend_across_channels`` does: [B, M, T, 3, h, d] -> [B, M, T, h, d]."""
+    """XLA version of ``attend_across_channels``: [B, M, T, 3, h, d] -> [B, M, T, h, d]."""
     batch, channels, places = qkv.shape[:3]
-    (query, key, value), key_mask = _sorted_by_place(qkv, channel_mask)
+    (query, key, value), key_mask = _sorted_by_position(qkv, channel_mask)
     mixed = _plain(query, key, value, key_mask)
     mixed = mixed.reshape(batch, places, channels, *mixed.shape[2:]).swapaxes(1, 2)
     return mixed * _exchanges(channel_mask)[:, None, None, None, None].astype(mixed.dtype)
 
 
 def _exchanges(channel_mask: jax.Array) -> jax.Array:
-    """Say of which examples there are channels that can exchange something, [B, M] -> [B]."""
+    """Return which examples have at least two present channels, [B, M] -> [B] bool."""
     return channel_mask.sum(axis=1) > 1
 
 
-def _sorted_by_place(qkv: jax.Array, channel_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Make [B, M, T, 3, h, d] a sequence for each place: [3, B · T, M, h, d], mask [B · T, M]."""
+def _sorted_by_position(qkv: jax.Array, channel_mask: jax.Array) -> tuple[jax.Array, jax.Array]:
+    """Make a sequence of each position: [B, M, T, 3, h, d] -> [3, B · T, M, h, d], [B · T, M]."""
     heads = qkv.swapaxes(1, 2)
     heads = heads.reshape(-1, *heads.shape[2:])
     return jnp.moveaxis(heads, 2, 0), jnp.repeat(channel_mask, qkv.shape[2], axis=0)
@@ -155,14 +155,14 @@ def _weights(query: jax.Array, key: jax.Array, key_mask: jax.Array | None) -> ja
 
 
 def _received(
-    query: jax.Array, key: jax.Array, query_mask: jax.Array | None, near: Neighbourhood
+    query: jax.Array, key: jax.Array, query_mask: jax.Array | None, near: LocalAttention
 ) -> jax.Array:
-    """Return the weight that each token gets, averaged over heads and the queries that count.
+    """Return the weight that each token receives, averaged over heads and valid queries.
 
     Args:
         query, key: [B, T, h, d].
-        query_mask: [B, T] bool, of queries that count and of keys; None for all.
-        near: which tokens a token attends to.
+        query_mask: [B, T] bool, True for valid queries and keys; None for all.
+        near: Local attention pattern.
 
     Returns:
         [B, T] float32.
@@ -190,16 +190,16 @@ def _by_cudnn(
 ) -> jax.Array:
     """Attend from [B, T, h, d] to keys [B, S, h, d] by cuDNN.
 
-    It trains on even T and S only, and dislikes masks.
+    cuDNN trains on even T and S only, and handles masks poorly.
     """
     batch, length = query.shape[:2]
     num_keys = None
     if key_mask is not None:
         # It takes a number of leading keys instead of a mask; the order of keys is free, so
-        # those to attend to are put in front.
+        # the valid ones are moved to the front.
         order = jnp.argsort(~key_mask, axis=1, stable=True)[:, :, None, None]
         key, value = (jnp.take_along_axis(array, order, axis=1) for array in (key, value))
-        # A block of nothing but padding attends to one, so that what it makes is a number.
+        # A block of padding only attends to one key, so that its result is finite.
         num_keys = jnp.maximum(key_mask.sum(axis=1, dtype=jnp.int32), 1)
     elif key.shape[1] % 2:
         num_keys = jnp.full(batch, key.shape[1], jnp.int32)
@@ -214,5 +214,5 @@ def _by_cudnn(
 
 
 def _even(tokens: jax.Array) -> jax.Array:
-    """Make the length of [B, T, h, d] even by a token of zeros."""
+    """Pad [B, T, h, d] with a token of zeros to an even length."""
     return jnp.pad(tokens, [(0, 0), (0, tokens.shape[1] % 2), (0, 0), (0, 0)])

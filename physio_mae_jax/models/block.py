@@ -9,27 +9,27 @@ from jax.experimental.layout import Layout, with_layout_constraint
 
 from physio_mae_jax.models.attention import Attention, ChannelAttention, MultiHeadAttention
 from physio_mae_jax.models.config import AttentionImplementation
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.layers import Mlp
-from physio_mae_jax.models.neighbourhood import Neighbourhood
+from physio_mae_jax.models.local_attention import LocalAttention
+from physio_mae_jax.models.rematerialization import keep
 from physio_mae_jax.models.residual import Branch, ResidualNorm, TemporalSmoothing
 from physio_mae_jax.models.rotary import Rotation
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 _Kind = TypeVar("_Kind", bound=MultiHeadAttention)
 
 
 class BlockSettings(NamedTuple):
-    """What the blocks of a stack are made of.
+    """Settings shared by the blocks of a stack.
 
     Attributes:
-        num_heads: of both attentions.
-        dtype: of the computation.
-        attention_implementation: of attention, norms, smoothing and MLP, see ``MaeConfig``.
+        num_heads: Number of heads of both attentions.
+        dtype: Compute type.
+        attention_implementation: Backend of attention, norms, smoothing and MLP, see ``MaeConfig``.
         mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
-        channel_attention: attend across channels.
-        channel_smoothing: smooth along time before that.
-        num_time_blocks: by which a sequence is cut, see ``Neighbourhood``.
+        channel_attention: Whether to attend across channels.
+        channel_smoothing: Whether to smooth along time before channel attention.
+        num_time_blocks: Number of time blocks of a sequence, see ``LocalAttention``.
     """
 
     num_heads: int
@@ -50,9 +50,9 @@ class Block(nn.Module):
     and of the original decoder.
 
     Attributes:
-        settings: what it is made of.
-        pin_layout: keep tokens in memory in the order of their axes. A loop over layers does; in
-            layers written out, the layout that suits one gather goes through all of them.
+        settings: Settings shared with the other blocks of the stack.
+        pin_layout: Keep tokens in memory in the order of their axes, as a loop over layers does; in
+            unrolled layers the layout of one gather would otherwise propagate through all of them.
     """
 
     settings: BlockSettings
@@ -66,21 +66,21 @@ class Block(nn.Module):
         sequence_mask: jax.Array,
         token_mask: jax.Array | None,
     ) -> tuple[jax.Array, None]:
-        """Mix [B, M, K, R, D]: M sequences of K places in time with R tokens each.
+        """Mix [B, M, K, R, D]: M sequences of K time positions with R tokens each.
 
         Args:
             tokens: [B, M, K, R, D].
-            rotation: angles for the K · R tokens of a sequence, [B, K · R, d / 2].
-            sequence_mask: [B, M] bool, True = present. Absent sequences reach no other one.
-            token_mask: [B, K, R] bool, False = padding, the same for all sequences; None = all
+            rotation: Rotary angles of the K · R tokens of a sequence, [B, K · R, d / 2].
+            sequence_mask: [B, M] bool, True = present. Absent sequences do not affect the others.
+            token_mask: [B, K, R] bool, False = padding, the same for all sequences; None if all
                 are valid.
 
         Returns:
-            (tokens, None): the form ``nn.scan`` wants of a carry.
+            (tokens, None), the carry and output that ``nn.scan`` expects.
         """
         cfg = self.settings
         if self.pin_layout:
-            tokens = each_device_its_own(_in_order_of_axes, tokens)
+            tokens = shard_map_batch(_in_order_of_axes, tokens)
         batch, sequences, places, rows, width = tokens.shape
         key_mask = None
         if token_mask is not None:
@@ -90,7 +90,7 @@ class Block(nn.Module):
             normed.reshape(batch * sequences, places * rows, width),
             Rotation(*(jnp.repeat(angle, sequences, axis=0) for angle in rotation)),
             key_mask,
-            Neighbourhood.of(places, rows, cfg.num_time_blocks),
+            LocalAttention.of(places, rows, cfg.num_time_blocks),
         )
         if sequences > 1 and cfg.channel_attention:
             tokens = keep(branch.added_to(tokens))
@@ -119,7 +119,7 @@ class Block(nn.Module):
     def _across_channels(
         self, tokens: jax.Array, channel_mask: jax.Array, token_mask: jax.Array | None
     ) -> tuple[jax.Array, Branch]:
-        """Return tokens [B, M, K, R, D], and what each receives from other channels."""
+        """Return tokens [B, M, K, R, D] and the channel attention branch."""
         batch, channels, places, rows, width = tokens.shape
         smoothing = None
         if self.settings.channel_smoothing:
@@ -135,5 +135,5 @@ class Block(nn.Module):
 
 
 def _in_order_of_axes(tokens: jax.Array) -> jax.Array:
-    """Tell the compiler to lay an array out as NumPy would."""
+    """Constrain an array to row-major layout."""
     return with_layout_constraint(tokens, Layout(tuple(range(tokens.ndim))))

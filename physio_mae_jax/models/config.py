@@ -1,4 +1,4 @@
-"""Shape and numerics of a masked autoencoder, checked before anything is compiled."""
+"""Shape and numerics of a masked autoencoder, validated before compilation."""
 
 import dataclasses
 from typing import Literal
@@ -19,45 +19,45 @@ class MaeConfig:
     """Shape and numerics of a masked autoencoder.
 
     Attributes:
-        sampling_rate_hz: rate of the signals it is given.
-        num_samples: L, length of a window.
-        wavelet: the scalogram's bank.
-        patch_samples: samples a column (pt).
-        patch_scales: scales a frequency row (pf).
-        width, depth, num_heads: of the encoder.
-        decoder_width, decoder_depth, decoder_num_heads: of the decoder.
+        sampling_rate_hz: Sampling rate of the input signals, in Hz.
+        num_samples: Window length L in samples.
+        wavelet: Wavelet bank of the scalogram.
+        patch_samples: Samples per column (pt).
+        patch_scales: Scales per frequency row (pf).
+        width, depth, num_heads: Size of the encoder.
+        decoder_width, decoder_depth, decoder_num_heads: Size of the decoder.
         encoder_attention, decoder_attention: 'factorized' (time, then channels) or 'joint' (all
             tokens of all channels in one sequence).
-        attention_block_seconds: 0 lets all tokens of a channel attend to each other; else those of
-            blocks of about so long to their own block and the two beside it, so that time and
-            memory grow with the window and not its square. Factorized attention only.
-        channel_attention: False leaves out attention across channels.
-        channel_smoothing: False leaves out the smoothing in time before it.
-        mlp_rank_ratio, attention_rank_ratio: of the encoder's linear layers, their rank as a share
-            of the smaller side (models.md#low-rank-layers); 0 for full matrices.
-        class_token: put one learned token in front of a joint sequence.
-        decoder_class_position: whether the decoder adds a position to that token. The original v1
-            never does, v2 always; 'one_channel' does for inputs of one channel, which is right
-            for weights of either, v2 having one channel only and v1 being made for several.
-        rotary_positions: a token turns by its 'column', that is its time, or, as in the original
-            v1 and v2, by its place in the list of 'token's, row after row.
-        waveform_branch: add raw samples to the wavelet tokens.
+        attention_block_seconds: 0 for full attention within a channel; else the approximate length
+            of blocks whose tokens attend to their own block and the two adjacent ones, so that time
+            and memory grow linearly with the window. Factorized attention only.
+        channel_attention: False disables attention across channels.
+        channel_smoothing: False disables the smoothing in time before it.
+        mlp_rank_ratio, attention_rank_ratio: Rank of the encoder's linear layers as a share of the
+            smaller side (models.md#low-rank-layers); 0 for full matrices.
+        class_token: Prepend one learned token to a joint sequence.
+        decoder_class_position: Whether the decoder adds a position to that token. The original v1
+            never does, v2 always; 'one_channel' does for single-channel inputs, which is correct
+            for weights of either, since v2 is single-channel and v1 is made for several channels.
+        rotary_positions: Rotary position of a token: its 'column' (time) or, as in the original
+            v1 and v2, its 'token' index, row after row.
+        waveform_branch: Add raw samples to the wavelet tokens.
         convolutional_stem: 'normalised' puts two 3 × 3 convolutions, each with a group
-            normalisation, before the patches; 'folded' has none of these, as weights of the
-            original need, whose batch normalisation is part of the convolution once trained.
-        waveform_head_norm: normalise within the head that predicts samples.
-        channel_identity: add a learned vector for the name of each channel to the tokens.
-        decoder_channel_identity: to those of the decoder too, where a channel may be hidden whole.
-        num_channel_names: names of ``signals.vocabulary`` that have a vector; the others are
-            "unknown" to the model, as they were when it was trained.
+            normalisation, before the patches; 'folded' has the convolutions only, for weights of
+            the original, whose trained batch normalisation is folded into them; or 'none'.
+        waveform_head_norm: Normalise within the head that predicts samples.
+        channel_embedding: Add a learned embedding of each channel's name to the encoder tokens.
+        decoder_channel_identity: Add one to the decoder tokens too, for masks of whole channels.
+        num_channel_names: Number of names of ``signals.vocabulary`` with an embedding; the others
+            are "unknown" to the model, as they were at training time.
         attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
-            over time, and 'fused', which adds ``models.kernels``: attention across channels,
-            rotary positions, sums and norms, smoothing and the GELU; and wavelets by products.
-        remat: what the backward pass recomputes: 'none', 'elementwise' (what is cheap and large:
-            the GELU, a norm) or 'full'.
-        unroll_layers: write the layers out one after another instead of as a loop: faster, since
-            a loop copies what the backward pass needs, and longer to compile.
-        compute_dtype: 'float32' or 'bfloat16'; parameters are float32 always.
+            over time, and 'fused', which adds ``models.kernels`` (channel attention, rotary
+            positions, residual sums and norms, smoothing, GELU) and wavelets by matmuls.
+        remat: What the backward pass rematerializes: 'none', 'elementwise' (cheap but large
+            activations: the GELU, a norm) or 'full'.
+        unroll_layers: Unroll the layers instead of scanning over them: faster, since ``scan``
+            copies the residuals of all layers, but longer to compile.
+        compute_dtype: 'float32' or 'bfloat16'; parameters are always float32.
     """
 
     sampling_rate_hz: float
@@ -84,7 +84,7 @@ class MaeConfig:
     waveform_branch: bool = True
     convolutional_stem: str = "none"
     waveform_head_norm: bool = True
-    channel_identity: bool = True
+    channel_embedding: bool = True
     decoder_channel_identity: bool = False
     num_channel_names: int = NUM_FIRST_NAMES
     attention_implementation: AttentionImplementation = "xla"
@@ -95,7 +95,7 @@ class MaeConfig:
     def __post_init__(self) -> None:
         check_fields(self, "model")
         if not isinstance(self.wavelet, WaveletConfig):
-            raise ConfigError("model.wavelet is missing; it says which bank of wavelets is used.")
+            raise ConfigError("model.wavelet is missing; set it to a WaveletConfig.")
         self._check_patches()
         self._check_width("model.width", self.width, "model.num_heads", self.num_heads)
         self._check_width(
@@ -107,25 +107,25 @@ class MaeConfig:
         self._check_variant()
         if not 1 <= self.num_channel_names <= len(VOCABULARY):
             raise ConfigError(
-                f"model.num_channel_names is {self.num_channel_names}; this version knows "
-                f"{len(VOCABULARY)} names of channels. A model with more is of a newer version."
+                f"model.num_channel_names must be 1 to {len(VOCABULARY)} in this version; "
+                f"got {self.num_channel_names}. A model with more is of a newer version."
             )
         if self.attention_implementation != "xla" and self.compute_dtype != "bfloat16":
             raise ConfigError(
-                f"model.attention_implementation is {self.attention_implementation!r}, which "
-                "computes in bfloat16 only; set model.compute_dtype to 'bfloat16' or "
+                f"model.attention_implementation={self.attention_implementation!r} requires "
+                f"model.compute_dtype='bfloat16'; got {self.compute_dtype!r}. Change it, or set "
                 "model.attention_implementation to 'xla'."
             )
 
     def for_inference(self) -> "MaeConfig":
-        """Return the same model without what only serves the backward pass."""
+        """Return the same model without settings that only affect the backward pass."""
         return dataclasses.replace(self, remat="none", unroll_layers=False)
 
     def for_platform(self, platform: str) -> "MaeConfig":
-        """Return the same model by operations that a JAX platform ('cpu', 'gpu', 'tpu') has.
+        """Return the same model with operations available on a JAX platform ('cpu', 'gpu', 'tpu').
 
-        A model trained with fused attention is thereby used, or trained on, where there is none:
-        its parameters are the same, its results to rounding.
+        A model trained with fused attention can thus be used, or trained further, without it: the
+        parameters are the same, the results agree up to rounding.
         """
         if platform == "gpu" or self.attention_implementation == "xla":
             return self
@@ -134,15 +134,16 @@ class MaeConfig:
     def _check_variant(self) -> None:
         if self.class_token and "factorized" in (self.encoder_attention, self.decoder_attention):
             raise ConfigError(
-                "model.class_token=True needs one sequence to stand in front of; set "
-                "model.encoder_attention and model.decoder_attention to 'joint', or it to False."
+                "model.class_token=True needs one sequence of all channels; set "
+                "model.encoder_attention and model.decoder_attention to 'joint', or "
+                "model.class_token to False."
             )
         if self.attention_block_seconds:
             self._check_blocks()
         if self.convolutional_stem != "none" and self.width % 4:
             raise ConfigError(
-                f"model.width={self.width} is not divisible by 4, as the channels of "
-                f"model.convolutional_stem={self.convolutional_stem!r} must be; change one of them."
+                f"model.width must be divisible by 4 with model.convolutional_stem="
+                f"{self.convolutional_stem!r}; got {self.width}. Change one of them."
             )
 
     def _check_blocks(self) -> None:
@@ -150,13 +151,13 @@ class MaeConfig:
         if self.attention_block_seconds < column_seconds:
             raise ConfigError(
                 f"model.attention_block_seconds={self.attention_block_seconds:g} is shorter than a "
-                f"column of {column_seconds:g} s; lengthen it, or set 0 to attend to everything."
+                f"column of {column_seconds:g} s; lengthen it, or set 0 for full attention."
             )
         if "joint" in (self.encoder_attention, self.decoder_attention):
             raise ConfigError(
-                f"model.attention_block_seconds={self.attention_block_seconds:g} cuts the sequence "
-                "of each channel; set model.encoder_attention and model.decoder_attention to "
-                "'factorized', or it to 0."
+                f"model.attention_block_seconds={self.attention_block_seconds:g} needs factorized "
+                "attention; set model.encoder_attention and model.decoder_attention to "
+                "'factorized', or model.attention_block_seconds to 0."
             )
 
     def _check_patches(self) -> None:
@@ -177,7 +178,7 @@ class MaeConfig:
         if heads < 1 or width % heads or width // heads % 2:
             raise ConfigError(
                 f"{width_name}={width} is not divisible by {heads_name}={heads} into heads of an "
-                f"even size (rotary positions turn pairs); change one of them."
+                f"even size (rotary positions rotate pairs); change one of them."
             )
         if self.attention_implementation != "xla" and width // heads % 8:
             raise ConfigError(
@@ -188,12 +189,12 @@ class MaeConfig:
 
     @property
     def num_columns(self) -> int:
-        """W, time columns of a window."""
+        """W, number of time columns of a window."""
         return self.num_samples // self.patch_samples
 
     @property
     def num_time_blocks(self) -> int:
-        """Blocks that attention within a channel cuts a window into; 1 for none."""
+        """Number of blocks of local attention within a channel; 1 for full attention."""
         if not self.attention_block_seconds:
             return 1
         seconds = self.num_samples / self.sampling_rate_hz
@@ -206,10 +207,10 @@ class MaeConfig:
 
     @property
     def compiler_options(self) -> dict[str, bool]:
-        """What XLA is told where the model is 'fused': to leave products to cuBLASLt.
+        """XLA options of a 'fused' model: leave matmuls to cuBLASLt.
 
-        That adds biases, residual sums and the GELU while a product's result is still in registers.
-        XLA's own kernels, which it otherwise tries beside, keep it from joining them.
+        Its epilogues add biases, residual sums and the GELU while the result is still in registers.
+        XLA's own matmul kernels, which autotuning otherwise tries too, prevent that fusion.
         """
         if self.attention_implementation != "fused":
             return {}
@@ -217,17 +218,17 @@ class MaeConfig:
 
     @property
     def num_rows(self) -> int:
-        """H, frequency rows of a column."""
+        """H, number of frequency rows of a column."""
         return self.wavelet.num_scales // self.patch_scales
 
     @property
     def num_tokens(self) -> int:
-        """N = H · W, tokens of a channel."""
+        """N = H · W, number of tokens of a channel."""
         return self.num_rows * self.num_columns
 
     @property
     def patch_size(self) -> int:
-        """C · pf · pt, numbers in a scalogram patch."""
+        """C · pf · pt, number of values in a scalogram patch."""
         return self.wavelet.num_planes * self.patch_scales * self.patch_samples
 
     @property

@@ -11,7 +11,7 @@ from physio_mae_jax.models.mae import MaskedAutoencoder, pool_tokens
 
 
 class Projection(nn.Module):
-    """Map pooled latents to the space where modalities meet (models.md#contrastive-loss)."""
+    """Project pooled latents to the shared embedding space (models.md#contrastive-loss)."""
 
     width: int
     temperature: float
@@ -19,9 +19,9 @@ class Projection(nn.Module):
 
     @nn.compact
     def __call__(self, pooled: jax.Array) -> jax.Array:
-        """Map [B, D] to [B, E]: unit vectors over the square root of the temperature.
+        """Map [B, D] to [B, E]: unit vectors divided by the square root of the temperature.
 
-        So the inner product of two of them is their cosine over the temperature, a logit.
+        The inner product of two of them is then cosine / temperature, a logit.
         """
         hidden = nn.Dense(pooled.shape[-1], kernel_init=convolution_init, name="expand")(pooled)
         hidden = nn.gelu(hidden, approximate=False)
@@ -29,7 +29,7 @@ class Projection(nn.Module):
         norm = jnp.linalg.norm(projected, axis=-1, keepdims=True)
         scale = jnp.asarray(self.temperature**-0.5)
         if self.temperature_is_learned:
-            # Kept above 1/100, below which single pairs rule the loss (Radford et al. 2021).
+            # Kept above 1/100, below which single pairs dominate the loss (Radford et al. 2021).
             log_scale = self.param("log_scale", nn.initializers.constant(jnp.log(scale)), ())
             scale = jnp.exp(jnp.minimum(log_scale, jnp.log(10.0)))
         return projected / jnp.maximum(norm, 1e-12) * scale
@@ -38,8 +38,8 @@ class Projection(nn.Module):
 class ContrastiveAutoencoder(nn.Module):
     """A masked autoencoder of single channels that also embeds them in a common space.
 
-    Every example has one channel; which modality it is, shared weights must find out, with the
-    help of the channel's identity if the autoencoder has one.
+    Every example has one channel. The weights are shared by all modalities; only the channel
+    embedding, if the autoencoder has one, identifies the modality.
     """
 
     config: MaeConfig
@@ -48,7 +48,7 @@ class ContrastiveAutoencoder(nn.Module):
     temperature_is_learned: bool = False
 
     def setup(self) -> None:
-        """Name the two parts."""
+        """Create the autoencoder and the projection."""
         self.autoencoder = MaskedAutoencoder(self.config)
         self.projection = Projection(
             self.projection_width, self.temperature, self.temperature_is_learned
@@ -63,7 +63,7 @@ class ContrastiveAutoencoder(nn.Module):
         predicted_ids: jax.Array | None = None,
         dropped_channels: jax.Array | None = None,
     ) -> Reconstruction:
-        """Do what the autoencoder does, and embed each example from what is visible of it."""
+        """Run the autoencoder, and embed each example from its visible tokens."""
         predicted, latents = self.autoencoder.reconstruct(
             signal, channel_mask, channel_ids, visible_ids, predicted_ids, dropped_channels
         )
@@ -72,7 +72,7 @@ class ContrastiveAutoencoder(nn.Module):
     def embed(
         self, signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array
     ) -> jax.Array:
-        """Embed whole examples: [B, E] as of ``Projection``."""
+        """Embed whole examples as ``Projection`` does: [B, E]."""
         return self.projection(self.features(signal, channel_mask, channel_ids))
 
     def grid(self, signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array) -> jax.Array:
@@ -88,7 +88,7 @@ class ContrastiveAutoencoder(nn.Module):
         num_valid_columns: jax.Array | None = None,
         train: bool = False,
     ) -> jax.Array:
-        """Return the mean token in front of the projection, as ``MaskedAutoencoder.features``."""
+        """Return the mean token before the projection, as ``MaskedAutoencoder.features``."""
         return self.autoencoder.features(
             signal,
             channel_mask,

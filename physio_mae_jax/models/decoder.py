@@ -1,4 +1,4 @@
-"""The decoder: mask tokens where nothing is visible, a stack, and the heads of both domains."""
+"""The decoder: mask tokens at masked positions, a stack, and output heads of both domains."""
 
 from typing import NamedTuple
 
@@ -16,17 +16,17 @@ from physio_mae_jax.models.stack import (
     place_tokens,
     split_channels,
 )
-from physio_mae_jax.models.tokenizer import channel_identity
+from physio_mae_jax.models.tokenizer import channel_embedding
 from physio_mae_jax.signals import patches
 
 
 class Reconstruction(NamedTuple):
-    """What is predicted for P columns.
+    """Predictions for P columns.
 
     Attributes:
         patches: [B, M, P, H, C · pf · pt] normalised scalogram, float32.
         waveform: [B, M, P, pt] z-scored samples, float32.
-        embedding: [B, E] of the whole example, from models that make one; else None.
+        embedding: [B, E] embedding of the whole example, from contrastive models; else None.
     """
 
     patches: jax.Array
@@ -76,8 +76,8 @@ class Decoder(nn.Module):
     ) -> Reconstruction:
         """Predict the columns ``predicted_ids`` [B, P] (None: all) from latents.
 
-        ``latents`` and ``visible_ids`` are as ``models.mae`` has them; of ``dropped_channels``
-        [B, M] nothing is visible.
+        ``latents`` and ``visible_ids`` are in the forms of ``models.mae``; ``dropped_channels``
+        [B, M] bool are masked entirely.
         """
         cfg = self.config
         embedded = nn.Dense(
@@ -97,7 +97,7 @@ class Decoder(nn.Module):
         )
         tokens = tokens + position.astype(cfg.dtype)
         if cfg.decoder_channel_identity:
-            tokens = tokens + channel_identity(channel_ids, cfg.decoder_width, cfg, "channel")
+            tokens = tokens + channel_embedding(channel_ids, cfg.decoder_width, cfg, "channel")
         tokens = self._mix(tokens, front, channel_mask)
         if predicted_ids is not None:
             tokens = patches.take_columns(tokens, predicted_ids, axis=2)
@@ -106,7 +106,7 @@ class Decoder(nn.Module):
     def _mix(
         self, tokens: jax.Array, front: jax.Array | None, channel_mask: jax.Array
     ) -> jax.Array:
-        """Mix the whole grid [B, M, W, H, Dd], with the class token [B, 1, Dd] if there is one."""
+        """Run the stack on the grid [B, M, W, H, Dd] and the class token [B, 1, Dd], if any."""
         cfg = self.config
         batch, _, columns, rows, _ = tokens.shape
         settings = BlockSettings(
@@ -128,7 +128,7 @@ class Decoder(nn.Module):
         return split_channels(mixed if front is None else mixed[:, 1:], rows, columns)
 
     def _place_class_token(self, token: jax.Array, num_channels: int) -> jax.Array:
-        """Add its position to the class token [B, 1, Dd], if this model does that."""
+        """Add its position to the class token [B, 1, Dd] if the config requires it."""
         cfg = self.config
         position = self.param("class_position", nn.initializers.normal(0.02), (cfg.decoder_width,))
         adds = {"always": True, "never": False, "one_channel": num_channels == 1}
@@ -142,14 +142,14 @@ def restore_grid(
     num_channels: int,
     cfg: MaeConfig,
 ) -> jax.Array:
-    """Put visible tokens back in their places, the mask token in all others.
+    """Scatter visible tokens to their grid positions; fill the others with the mask token.
 
     Args:
         visible: [B, M, K, R, D], or [B, T, D] of a joint encoder.
-        visible_ids: their places, in the forms of ``models.mae``.
+        visible_ids: Positions of the visible tokens, in the forms of ``models.mae``.
         mask_token: [D].
-        num_channels: M.
-        cfg: gives the size of the grid.
+        num_channels: Number of channels M.
+        cfg: Model config; defines the grid size.
 
     Returns:
         [B, M, W, H, D].

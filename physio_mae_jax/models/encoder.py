@@ -1,4 +1,4 @@
-"""The encoder: tokens laid out in sequences, of each channel or of all, and mixed."""
+"""The encoder: a tokenizer, and a stack over per-channel sequences or one joint sequence."""
 
 import flax.linen as nn
 import jax
@@ -22,7 +22,7 @@ class Encoder(nn.Module):
     config: MaeConfig
 
     def setup(self) -> None:
-        """Name the parts."""
+        """Create the submodules."""
         cfg = self.config
         self.tokenizer = Tokenizer(cfg)
         settings = BlockSettings(
@@ -47,7 +47,7 @@ class Encoder(nn.Module):
         visible_ids: jax.Array | None,
         num_valid_columns: jax.Array | None,
     ) -> jax.Array:
-        """Encode what is visible; arguments and result as of ``MaskedAutoencoder.encode``."""
+        """Encode visible tokens; arguments and result as in ``MaskedAutoencoder.encode``."""
         signal = jnp.where(channel_mask[:, :, None], signal, 0.0)
         if self.config.encoder_attention == "joint":
             tokens = self.tokenizer(signal, None, channel_ids, num_valid_columns)
@@ -63,7 +63,7 @@ class Encoder(nn.Module):
         channel_ids: jax.Array,
         num_valid_columns: jax.Array | None = None,
     ) -> jax.Array:
-        """Encode whole windows: latents [B, M, W, H, D] of any encoder, without a class token."""
+        """Encode whole windows: latents [B, M, W, H, D] of any encoder, class token excluded."""
         cfg = self.config
         latents = self(signal, channel_mask, channel_ids, None, num_valid_columns)
         if cfg.encoder_attention == "factorized":
@@ -78,7 +78,7 @@ class Encoder(nn.Module):
         visible_ids: jax.Array | None,
         num_valid_columns: jax.Array | None,
     ) -> jax.Array:
-        """Mix a sequence for each channel: [B, M, K, R, D]."""
+        """Encode one sequence per channel: [B, M, K, R, D]."""
         cfg = self.config
         batch, channels, columns, rows, width = tokens.shape
         if visible_ids is None:
@@ -102,7 +102,7 @@ class Encoder(nn.Module):
         visible_ids: jax.Array | None,
         num_valid_columns: jax.Array | None,
     ) -> jax.Array:
-        """Mix all channels in one sequence: [B, T, D], the class token's latent in front."""
+        """Encode all channels as one sequence: [B, T, D], the class token's latent first."""
         cfg = self.config
         sequence = join_channels(tokens)
         batch, total, width = sequence.shape

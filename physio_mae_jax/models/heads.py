@@ -26,12 +26,12 @@ class HeadConfig:
     Attributes:
         kind: 'linear' (mean token, LayerNorm, linear), 'attention' (the same over a mean weighted
             by a learned query in each head), 'reasoning' (learned queries that attend to the
-            tokens, then to each other) or 'residual_mlp' (that of the original v2).
-        num_classes: outputs.
-        num_queries: of the reasoning head.
-        dropout_rate: within the reasoning head, in training.
-        hidden_width, num_blocks: of the residual MLP.
-        arcface: compare angles with class vectors instead of a last linear layer.
+            tokens, then to each other) or 'residual_mlp' (the head of the original v2).
+        num_classes: Number of outputs.
+        num_queries: Number of learned queries of the reasoning head.
+        dropout_rate: Dropout rate of the reasoning head in training.
+        hidden_width, num_blocks: Size of the residual MLP.
+        arcface: Use angles to class vectors instead of a final linear layer.
         arcface_scale, arcface_margin: s and m (radians) of Deng et al. 2019.
     """
 
@@ -49,13 +49,13 @@ class HeadConfig:
         check_fields(self, "head")
         if self.kind == "residual_mlp" and self.arcface:
             raise ConfigError(
-                "head.arcface=True needs the features of head.kind 'linear' or 'reasoning', not "
-                "of 'residual_mlp'; change one of them."
+                "head.arcface=True needs the features of head.kind 'linear' or 'reasoning'; "
+                "got 'residual_mlp'. Change one of them."
             )
 
 
 class _QueryAttention(nn.Module):
-    """Attention of queries to tokens, with biases, as the original's heads have it."""
+    """Cross-attention from queries to tokens, with biases, as in the original heads."""
 
     num_heads: int
     dtype: jnp.dtype
@@ -65,8 +65,8 @@ class _QueryAttention(nn.Module):
     def __call__(
         self, queries: jax.Array, tokens: jax.Array, token_mask: jax.Array | None, train: bool
     ) -> jax.Array:
-        """Attend from [B, Q, D] to [B, T, D], to True of ``token_mask`` [B, T] only."""
-        # nn.MultiHeadDotProductAttention drops attention weights out, as PyTorch does.
+        """Attend from [B, Q, D] to [B, T, D] where ``token_mask`` [B, T] is True."""
+        # nn.MultiHeadDotProductAttention applies dropout to attention weights, as PyTorch does.
         attend = nn.MultiHeadDotProductAttention(
             self.num_heads,
             dtype=self.dtype,
@@ -80,9 +80,9 @@ class _QueryAttention(nn.Module):
 
 
 class ReasoningHead(nn.Module):
-    """Learned queries read the tokens, then each other, and their mean is classified.
+    """Learned queries attend to the tokens, then to each other; their mean is classified.
 
-    What the original calls latent chain of thought; post-norm throughout.
+    Called latent chain of thought in the original; post-norm throughout.
     """
 
     num_outputs: int
@@ -112,7 +112,7 @@ class ReasoningHead(nn.Module):
 
 
 class AttentionPool(nn.Module):
-    """A mean of the tokens in which each head has weights of its own, by a learned query."""
+    """Mean of the tokens, weighted separately in each head by a learned query."""
 
     num_heads: int
 
@@ -121,7 +121,7 @@ class AttentionPool(nn.Module):
         """Map tokens [B, T, D] with their mask [B, T] to [B, D] float32."""
         batch, count, width = tokens.shape
         tokens = layer_norm("norm", jnp.dtype("float32"))(tokens.astype(jnp.float32))
-        # Starts at zero: the plain mean.
+        # Zero initialisation gives the plain mean.
         scores = nn.Dense(self.num_heads, kernel_init=nn.initializers.zeros, name="query")(tokens)
         scores = jnp.where(token_mask[:, :, None], scores, -jnp.inf)
         weights = jax.nn.softmax(scores, axis=1)
@@ -157,7 +157,7 @@ class ResidualMlpHead(nn.Module):
 
 
 class ArcFace(nn.Module):
-    """Logits from angles to class vectors, the right one's made harder (Deng et al. 2019)."""
+    """Logits from angles to class vectors, with a margin on the target (Deng et al. 2019)."""
 
     num_classes: int
     scale: float
@@ -165,14 +165,14 @@ class ArcFace(nn.Module):
 
     @nn.compact
     def __call__(self, features: jax.Array, labels: jax.Array | None = None) -> jax.Array:
-        """Map [B, D] to logits [B, num_classes]; ``labels`` [B] int put the margin on."""
+        """Map [B, D] to logits [B, num_classes]; the margin is applied at ``labels`` [B] int."""
         classes = self.param("classes", _xavier, (features.shape[-1], self.num_classes))
         cosine = _unit(features, -1) @ _unit(classes, 0)
         if labels is None:
             return self.scale * cosine
         sine = jnp.sqrt(jnp.clip(1 - jnp.square(cosine), 1e-12, 1.0))
         harder = cosine * jnp.cos(self.margin) - sine * jnp.sin(self.margin)
-        # Past pi - m the cosine of the enlarged angle would rise again; go on in a straight line.
+        # Past pi - m the cosine of the enlarged angle would rise again; continue linearly.
         line = cosine - self.margin * jnp.sin(jnp.pi - self.margin)
         harder = jnp.where(cosine > jnp.cos(jnp.pi - self.margin), harder, line)
         right = jax.nn.one_hot(labels, self.num_classes, dtype=bool)
@@ -185,13 +185,13 @@ def _unit(vectors: jax.Array, axis: int) -> jax.Array:
 
 
 class Classifier(nn.Module):
-    """An encoder that sees whole windows, and a head."""
+    """An encoder over whole windows, and a head."""
 
     config: MaeConfig
     head_config: HeadConfig
 
     def setup(self) -> None:
-        """Name the parts."""
+        """Create the submodules."""
         cfg, head = self.config, self.head_config
         self.encoder = Encoder(cfg)
         self.head: Any  # one of the heads of this module, or a linear layer
@@ -220,7 +220,7 @@ class Classifier(nn.Module):
         num_valid_columns: jax.Array | None = None,
         train: bool = False,
     ) -> jax.Array:
-        """Return what the head makes of a window: [B, D] with ArcFace, else the logits."""
+        """Return the head's output for a window: features [B, D] with ArcFace, else the logits."""
         latents = self.encoder.grid(signal, channel_mask, channel_ids, num_valid_columns)
         tokens = latents.reshape(len(latents), -1, latents.shape[-1])
         if self.head_config.kind == "reasoning":
@@ -237,7 +237,7 @@ class Classifier(nn.Module):
     def _token_mask(
         self, channel_mask: jax.Array, num_valid_columns: jax.Array | None
     ) -> jax.Array:
-        """Say which of the tokens [B, M · W · H] hold signal."""
+        """Return which tokens hold signal: [B, M · W · H] bool."""
         cfg = self.config
         token_mask = jnp.repeat(channel_mask, cfg.num_tokens, axis=1)
         if num_valid_columns is None:
@@ -257,9 +257,9 @@ class Classifier(nn.Module):
         """Classify windows [B, M, L]: logits [B, num_classes] float32.
 
         Args:
-            signal, channel_mask, channel_ids: as of ``MaskedAutoencoder.encode``.
-            labels: [B] int, for the margin of ArcFace in training; not read without ArcFace.
-            train: drop out (needs a 'dropout' key).
+            signal, channel_mask, channel_ids: As in ``MaskedAutoencoder.encode``.
+            labels: [B] int, for the margin of ArcFace in training; unused without ArcFace.
+            train: Whether to apply dropout (needs a 'dropout' key).
         """
         features = self.features(signal, channel_mask, channel_ids, train=train)
         return self.arcface(features, labels) if self.head_config.arcface else features

@@ -4,22 +4,22 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.gelu import gelu_and_product
+from physio_mae_jax.models.rematerialization import keep
 
 NORM_EPSILON = 1e-5
 
-# Linear layers: normal of deviation .02 cut at two deviations (models.md#initialization).
+# Linear layers: normal of std 0.02, truncated at two std (models.md#initialization).
 linear_init = nn.initializers.truncated_normal(0.02)
-# Layers that were convolutions keep the uniform ±1/sqrt(fan in) (models.md#initialization).
+# Layers that replace convolutions use uniform ±1/sqrt(fan in) (models.md#initialization).
 convolution_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 _low_rank_init = nn.initializers.xavier_uniform()
 
 
 class LowRankDense(nn.Module):
-    """A linear layer whose matrix is a product of two thin ones (models.md#low-rank-layers).
+    """A linear layer with a low-rank factorised matrix (models.md#low-rank-layers).
 
-    The rank is ``rank_ratio`` times the smaller side, 32 at least; the first factor has no bias.
+    The rank is ``rank_ratio`` times the smaller side, at least 32; the first factor has no bias.
     """
 
     features: int
@@ -41,7 +41,7 @@ class LowRankDense(nn.Module):
 
 
 def _reduced(values: jax.Array, features: int, rank_ratio: float, dtype: jnp.dtype) -> jax.Array:
-    """Apply the first matrix of a low-rank layer, as a part 'reduce' of the calling module."""
+    """Apply the first matrix of a low-rank layer, as submodule 'reduce' of the calling module."""
     rank = low_rank(values.shape[-1], features, rank_ratio)
     return nn.Dense(rank, use_bias=False, dtype=dtype, kernel_init=_low_rank_init, name="reduce")(
         values
@@ -62,13 +62,13 @@ def linear(
     return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=linear_init, name=name)
 
 
-class LastProduct(nn.Module):
-    """A linear layer without bias but for its last product, which is the caller's.
+class SplitMatmul(nn.Module):
+    """A bias-free linear layer whose last matmul is left to the caller.
 
     Attributes:
-        features: of that product.
-        rank_ratio: see ``linear``, whose parameters it has.
-        dtype: of the computation.
+        features: Output features of that matmul.
+        rank_ratio: Rank ratio, see ``linear``; the parameters are the same.
+        dtype: Compute type.
     """
 
     features: int
@@ -77,7 +77,7 @@ class LastProduct(nn.Module):
 
     @nn.compact
     def __call__(self, values: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """Return what is to be multiplied [..., F], and by what [F, features], for [..., D]."""
+        """Return both operands of the matmul for [..., D]: [..., F] and [F, features]."""
         width = values.shape[-1]
         if not self.rank_ratio:
             kernel = self.param("kernel", linear_init, (width, self.features))
@@ -99,12 +99,12 @@ class _Restoring(nn.Module):
         return kernel.astype(self.dtype)
 
 
-class LinearParameters(nn.Module):
-    """Matrix and bias of a linear layer of full rank, for whoever does its work in passing.
+class DenseParams(nn.Module):
+    """Matrix and bias of a full-rank linear layer, for use in a fused computation.
 
     Attributes:
-        features: it makes.
-        dtype: of the matrix; the bias stays float32.
+        features: Output features.
+        dtype: Type of the matrix; the bias stays float32.
     """
 
     features: int
@@ -119,9 +119,9 @@ class LinearParameters(nn.Module):
 
 
 def gelu(values: jax.Array) -> jax.Array:
-    """Apply the GELU; in bfloat16 by its tanh form, which is a good deal faster there.
+    """Apply the GELU; in bfloat16 by its tanh approximation, which is considerably faster.
 
-    The two forms are never further apart than 5e-4, a sixteenth of a bfloat16 step at 1.
+    The two forms differ by at most 5e-4, a sixteenth of a bfloat16 step at 1.
     """
     return nn.gelu(values, approximate=values.dtype == jnp.bfloat16)
 
@@ -130,9 +130,9 @@ class Mlp(nn.Module):
     """Two linear layers with a GELU between, four times as wide inside.
 
     Attributes:
-        dtype: of the computation.
-        rank_ratio: see ``linear``.
-        fused: bias and GELU by ``kernels.gelu``, on NVIDIA GPUs.
+        dtype: Compute type.
+        rank_ratio: Rank ratio, see ``linear``.
+        fused: Compute bias and GELU by ``kernels.gelu`` (NVIDIA GPUs).
     """
 
     dtype: jnp.dtype
@@ -144,9 +144,9 @@ class Mlp(nn.Module):
         """Map [..., D] to [..., D]."""
         width = tokens.shape[-1]
         if self.fused and not self.rank_ratio:
-            kernel, bias = LinearParameters(4 * width, self.dtype, name="expand")(width)
+            kernel, bias = DenseParams(4 * width, self.dtype, name="expand")(width)
             hidden = jnp.dot(tokens, kernel)
-            second, second_bias = LinearParameters(width, self.dtype, name="contract")(4 * width)
+            second, second_bias = DenseParams(width, self.dtype, name="contract")(4 * width)
             return gelu_and_product(hidden, bias, second) + second_bias.astype(self.dtype)
         hidden = keep(linear(4 * width, self.rank_ratio, self.dtype, "expand")(tokens))
         return linear(width, self.rank_ratio, self.dtype, "contract")(gelu(hidden))

@@ -1,16 +1,16 @@
-"""The masked autoencoder: one model, made v1, v2 or v3 by its ``MaeConfig``.
+"""The masked autoencoder: one model, configured as v1, v2 or v3 by its ``MaeConfig``.
 
-The parts, in the order data meets them::
+Data flow::
 
-    Encoder     signal [B, M, L] -> tokens of scalogram and waveform -> latents of what is visible
-    Decoder     latents + mask tokens -> predictions of the wanted columns
+    Encoder     signal [B, M, L] -> scalogram and waveform tokens -> latents of visible tokens
+    Decoder     latents + mask tokens -> predictions of the requested columns
 
 Which tokens are visible is an argument: the model draws nothing at random. ``visible_ids`` is
 
 * ``[B, K]`` with a factorized encoder: K whole time columns, the same for all channels;
-* ``[B, K, R]`` with a factorized encoder: tokens w · H + h, R of them at each of K places along
-  time, the same for all channels; what are neighbours along K should be neighbours in time;
-* ``[B, T]`` with a joint encoder: tokens (m · H + h) · W + w, any of any channel
+* ``[B, K, R]`` with a factorized encoder: tokens w · H + h, R of them at each of K positions in
+  time, the same for all channels; neighbours along K should be neighbours in time;
+* ``[B, T]`` with a joint encoder: tokens (m · H + h) · W + w, any tokens of any channel
   (models.md#tokenizer).
 """
 
@@ -24,12 +24,12 @@ from physio_mae_jax.models.encoder import Encoder
 
 
 class MaskedAutoencoder(nn.Module):
-    """CWT-MAE; see the module docstring for the flow."""
+    """CWT-MAE; see the module docstring for the data flow."""
 
     config: MaeConfig
 
     def setup(self) -> None:
-        """Name the two parts."""
+        """Create the encoder and the decoder."""
         self.encoder = Encoder(self.config)
         self.decoder = Decoder(self.config)
 
@@ -41,20 +41,20 @@ class MaskedAutoencoder(nn.Module):
         visible_ids: jax.Array | None = None,
         num_valid_columns: jax.Array | None = None,
     ) -> jax.Array:
-        """Encode what is visible of a window.
+        """Encode the visible tokens of a window.
 
         Args:
             signal: [B, M, L], M ≥ 1 channels in any order.
-            channel_mask: [B, M] bool, True = present. What an absent channel holds is not read.
+            channel_mask: [B, M] bool, True = present. The samples of absent channels are ignored.
             channel_ids: [B, M] int, ``signals.channels.channel_id`` of each name.
-            visible_ids: tokens seen, see the module docstring; None for all of them.
-            num_valid_columns: [B] columns at the front that hold signal, the rest being padding;
-                None where the window is full. Only without ``visible_ids``.
+            visible_ids: Visible tokens, see the module docstring; None for all.
+            num_valid_columns: [B] number of leading columns that hold signal, the rest being
+                padding; None if the window is full. Only without ``visible_ids``.
 
         Returns:
-            Latents, those of absent channels and padding without meaning: [B, M, K, R, D] of a
-            factorized encoder (K = W columns and R = H rows where all is visible), [B, T, D] or,
-            with a class token in front, [B, 1 + T, D] of a joint one.
+            Latents, undefined for absent channels and padding: [B, M, K, R, D] of a factorized
+            encoder (K = W columns and R = H rows if all are visible), [B, T, D] or, with a class
+            token in front, [B, 1 + T, D] of a joint one.
         """
         return self.encoder(signal, channel_mask, channel_ids, visible_ids, num_valid_columns)
 
@@ -69,7 +69,7 @@ class MaskedAutoencoder(nn.Module):
     ) -> jax.Array:
         """Return one vector for each window, the mean of its tokens: [B, D] float32.
 
-        Arguments as of ``encode``; ``train`` is for models whose layers act otherwise then.
+        Arguments as in ``encode``; ``train`` is for models whose layers differ in training.
         """
         del train
         latents = self.encoder.grid(signal, channel_mask, channel_ids, num_valid_columns)
@@ -84,15 +84,15 @@ class MaskedAutoencoder(nn.Module):
         predicted_ids: jax.Array | None = None,
         dropped_channels: jax.Array | None = None,
     ) -> Reconstruction:
-        """Encode what is visible and predict columns.
+        """Encode visible tokens and predict columns.
 
         Args:
-            signal: [B, M, L]; its hidden parts are read only by wavelets that reach into them.
+            signal: [B, M, L]; masked samples are read only by wavelets that reach into them.
             channel_mask: [B, M] bool, True = present.
             channel_ids: [B, M] int.
             visible_ids: see the module docstring.
             predicted_ids: [B, P] columns to predict; None for all.
-            dropped_channels: [B, M] bool, True = hidden whole, to be predicted from the others.
+            dropped_channels: [B, M] bool, True = entirely masked, predicted from the others.
         """
         return self.reconstruct(
             signal, channel_mask, channel_ids, visible_ids, predicted_ids, dropped_channels
@@ -107,7 +107,7 @@ class MaskedAutoencoder(nn.Module):
         predicted_ids: jax.Array | None = None,
         dropped_channels: jax.Array | None = None,
     ) -> tuple[Reconstruction, jax.Array]:
-        """Return what ``__call__`` does, and the latents of what is visible."""
+        """Return the result of ``__call__`` and the latents of the visible tokens."""
         seen = channel_mask if dropped_channels is None else channel_mask & ~dropped_channels
         latents = self.encode(signal, seen, channel_ids, visible_ids)
         predicted = self.decoder(
@@ -119,7 +119,7 @@ class MaskedAutoencoder(nn.Module):
 def pool_tokens(
     latents: jax.Array, channel_mask: jax.Array, num_valid_columns: jax.Array | None = None
 ) -> jax.Array:
-    """Average latents [B, M, W, H, D] over what is present: [B, D] float32."""
+    """Average latents [B, M, W, H, D] over present channels and valid columns: [B, D] float32."""
     columns = jnp.arange(latents.shape[2])
     limit = latents.shape[2] if num_valid_columns is None else num_valid_columns[:, None]
     weight = (

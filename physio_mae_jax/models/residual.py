@@ -7,57 +7,57 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels import layer_norm as norm_kernel
 from physio_mae_jax.models.kernels.smoothing import smooth_and_normalise
 from physio_mae_jax.models.layers import NORM_EPSILON
+from physio_mae_jax.models.rematerialization import keep
 
 
 class Branch(NamedTuple):
-    """What is added to tokens: ``values + takes_part · bias``.
+    """A residual branch, added to tokens as ``values + example_mask · bias``.
 
-    The parts are kept apart for whoever adds them all in one pass.
+    The terms are kept separate so that one fused pass can add them.
 
     Attributes:
-        values: [..., D], as many as the tokens.
-        bias: [D], None where ``values`` have it already.
-        takes_part: [B] float32, 0 for examples whose ``values`` are 0 and that the bias leaves
-            alone too; None where there are none.
+        values: [..., D], the shape of the tokens.
+        bias: [D]; None if ``values`` include it.
+        example_mask: [B] float32, 0 for examples whose ``values`` are 0 and that receive no bias
+            either; None if there are none.
     """
 
     values: jax.Array
     bias: jax.Array | None = None
-    takes_part: jax.Array | None = None
+    example_mask: jax.Array | None = None
 
-    def of_those(self, takes_part: jax.Array) -> "Branch":
-        """Leave the branch to the examples that take part [B] bool.
+    def of_those(self, example_mask: jax.Array) -> "Branch":
+        """Restrict the branch to the examples of ``example_mask`` [B] bool.
 
-        Of the others ``values`` are 0 already where ``bias`` is kept apart.
+        If ``bias`` is separate, ``values`` of the other examples are already 0.
         """
-        takes_part = takes_part.astype(jnp.float32)
+        example_mask = example_mask.astype(jnp.float32)
         if self.bias is not None:
-            return self._replace(takes_part=takes_part)
+            return self._replace(example_mask=example_mask)
         rest = [1] * (self.values.ndim - 1)
-        return Branch(self.values * takes_part.reshape(-1, *rest).astype(self.values.dtype))
+        return Branch(self.values * example_mask.reshape(-1, *rest).astype(self.values.dtype))
 
     def added_to(self, tokens: jax.Array) -> jax.Array:
-        """Return [B, ..., D] tokens and the branch."""
+        """Return the sum of tokens [B, ..., D] and the branch."""
         values = self.values.reshape(tokens.shape)
         if self.bias is None:
             return tokens + values
         bias = self.bias.astype(tokens.dtype)
-        if self.takes_part is not None:
-            takes_part = self.takes_part.reshape(-1, *[1] * (tokens.ndim - 1))
-            bias = bias * takes_part.astype(tokens.dtype)
+        if self.example_mask is not None:
+            example_mask = self.example_mask.reshape(-1, *[1] * (tokens.ndim - 1))
+            bias = bias * example_mask.astype(tokens.dtype)
         return tokens + (values + bias)
 
 
 class ResidualNorm(nn.Module):
-    """Sum and LayerNorm: adds a branch to tokens, and normalises the sum beside it.
+    """Residual sum and LayerNorm: adds a branch to tokens and also returns the normalised sum.
 
     Attributes:
-        dtype: of the computation.
-        fused: by kernels, on NVIDIA GPUs.
+        dtype: Compute type.
+        fused: Compute by custom kernels (NVIDIA GPUs).
     """
 
     dtype: jnp.dtype
@@ -71,8 +71,8 @@ class ResidualNorm(nn.Module):
 
         Args:
             tokens: [B, M, K, R, D].
-            branch: to be added first.
-            smoothing: of what is normalised, not of what is returned beside it.
+            branch: Residual branch to add first.
+            smoothing: Convolution applied before the norm, not to the returned sum.
         """
         width = tokens.shape[-1]
         scale = self.param("scale", nn.initializers.ones, (width,))
@@ -90,7 +90,7 @@ class Taps(NamedTuple):
     """A depth-wise convolution of three taps along time.
 
     Attributes:
-        kernel: [3, D] of the earlier place, the own and the later.
+        kernel: [3, D] weights of the previous, current and next position.
         bias: [D].
     """
 
@@ -106,14 +106,14 @@ class Taps(NamedTuple):
 
 
 class TemporalSmoothing(nn.Module):
-    """The taps by which time columns of each frequency row are smoothed.
+    """Learned taps that smooth each frequency row along time columns.
 
-    Among visible columns the neighbours are the nearest visible ones in time.
+    Under a mask, the neighbours are the nearest visible columns in time.
     """
 
     @nn.compact
     def __call__(self, width: int) -> Taps:
-        """Return taps for tokens of ``width`` features."""
+        """Return the taps for tokens of ``width`` features."""
         init = _uniform(3**-0.5)
         return Taps(self.param("kernel", init, (3, width)), self.param("bias", init, (width,)))
 
@@ -132,7 +132,7 @@ def _by_kernels(
     scale: jax.Array,
     bias: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:
-    """Do as ``ResidualNorm`` does, by kernels."""
+    """Compute ``ResidualNorm`` by custom kernels."""
     if branch is not None:
         none = jnp.zeros(tokens.shape[-1:], jnp.float32)
         all_of_it = jnp.ones(tokens.shape[0], jnp.float32)
@@ -140,7 +140,7 @@ def _by_kernels(
             tokens,
             branch.values.reshape(tokens.shape),
             none if branch.bias is None else branch.bias,
-            all_of_it if branch.takes_part is None else branch.takes_part,
+            all_of_it if branch.example_mask is None else branch.example_mask,
             scale,
             bias,
             NORM_EPSILON,

@@ -2,12 +2,12 @@
 
 Both are networks of N. Strodthoff, P. Wagner, T. Schaeffter and W. Samek, "Deep Learning for ECG
 Analysis: Benchmarks and Insights from PTB-XL", IEEE JBHI 2021 (arXiv 2004.13701), without the
-head: what ``features`` returns is what the published head is given. Sizes that the paper leaves
-open are those of the authors' public code, helme/ecg_ptbxl_benchmarking, to which both are equal
-but for one thing: running variances are not corrected for the size of the sample, as PyTorch's
-are. The authors cut windows of 2.5 s at 100 Hz; any length will do.
+head: ``features`` returns the input of the published head. Sizes that the paper does not state
+are those of the authors' public code, helme/ecg_ptbxl_benchmarking, to which both are equal with
+one exception: running variances are not corrected for the sample size, as PyTorch's are. The
+authors use windows of 2.5 s at 100 Hz; any length is supported.
 
-Inside, a signal is channel last, [B, T, F]: T steps in time, F features.
+Internally a signal is channel last, [B, T, F]: T steps in time, F features.
 """
 
 import dataclasses
@@ -21,9 +21,9 @@ from physio_mae_jax.errors import ConfigError
 _DTYPES = ("float32", "bfloat16")
 _EXPANSION = 4
 _NORM_EPSILON = 1e-5
-# Share of the running statistics that outlives a batch; PyTorch's momentum is what a batch brings.
+# Decay of the running statistics; PyTorch's momentum is one minus this.
 _NORM_MOMENTUM = 0.9
-# As the authors' training script starts every convolution; ``he_normal`` would cut the normal.
+# The authors' initialisation of every convolution; ``he_normal`` would truncate the normal.
 _kernel_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
@@ -33,13 +33,13 @@ class ResNetConfig:
 
     Attributes:
         architecture: 'resnet1d_wang' or 'xresnet1d101', the kind of stem and of residual block.
-        width: features of a stage; of the narrow middle of its blocks in 'xresnet1d101', which
-            puts out four times as many. Stages do not widen.
-        blocks: residual blocks of each stage. Every stage but the first halves the time steps.
-        compute_dtype: 'float32' or 'bfloat16'; parameters and statistics are float32 always.
+        width: Features of a stage; in 'xresnet1d101' those of the bottleneck, whose output has
+            four times as many. All stages have the same width.
+        blocks: Residual blocks of each stage. Every stage but the first halves the time steps.
+        compute_dtype: 'float32' or 'bfloat16'; parameters and statistics are always float32.
 
     Raises:
-        ConfigError: a value that no network can be made of.
+        ConfigError: A value is invalid.
     """
 
     architecture: str
@@ -55,19 +55,19 @@ class ResNetConfig:
                 )
         if not isinstance(self.width, int) or self.width < 1:
             raise ConfigError(
-                f"model.width is {self.width!r}; give a whole number of features, 1 or more "
-                f"({BASELINES[self.architecture].width} as published)."
+                f"model.width must be an integer >= 1 ({BASELINES[self.architecture].width} as "
+                f"published); got {self.width!r}."
             )
         if self.architecture == "xresnet1d101" and self.width % 2:
             raise ConfigError(
-                f"model.width={self.width} is odd, but the stem of "
-                f"model.architecture='xresnet1d101' starts with half of it; make it even."
+                f"model.width must be even with model.architecture='xresnet1d101', whose stem "
+                f"starts with half of it; got {self.width}."
             )
         counts = self.blocks if isinstance(self.blocks, tuple) else ()
         if not counts or not all(isinstance(count, int) and count > 0 for count in counts):
             raise ConfigError(
-                f"model.blocks is {self.blocks!r}; give a tuple with the number of blocks of each "
-                f"stage, 1 or more ({BASELINES[self.architecture].blocks} as published)."
+                f"model.blocks must be a tuple with the number of blocks of each stage, >= 1 "
+                f"({BASELINES[self.architecture].blocks} as published); got {self.blocks!r}."
             )
 
     @property
@@ -77,15 +77,15 @@ class ResNetConfig:
 
 
 class ConvNorm(nn.Module):
-    """A convolution without bias, a batch normalisation and, if wanted, a ReLU.
+    """A convolution without bias, a batch normalisation and an optional ReLU.
 
     Attributes:
-        features: number put out.
-        kernel_size: odd; half of it is padded with zeros at both ends.
-        dtype: of the computation.
-        stride: of the convolution.
-        rectify: end with a ReLU.
-        zero_scale: start the scale of the normalisation at 0, not 1.
+        features: Number of output features.
+        kernel_size: Odd number of taps; half of it is zero-padded at both ends.
+        dtype: Compute type.
+        stride: Stride of the convolution.
+        rectify: Whether to end with a ReLU.
+        zero_scale: Initialise the scale of the normalisation to 0, not 1.
     """
 
     features: int
@@ -103,7 +103,7 @@ class ConvNorm(nn.Module):
             self.features,
             (self.kernel_size,),
             strides=(self.stride,),
-            # Not "SAME", which shifts a strided convolution by a step where T is even.
+            # Not "SAME", which shifts a strided convolution by one step if T is even.
             padding=[(reach, reach)],
             use_bias=False,
             dtype=self.dtype,
@@ -114,7 +114,7 @@ class ConvNorm(nn.Module):
             use_running_average=not train,
             momentum=_NORM_MOMENTUM,
             epsilon=_NORM_EPSILON,
-            # E[x²] - E[x]² loses digits that 33 blocks one after another make felt.
+            # E[x²] - E[x]² loses precision that accumulates over 33 consecutive blocks.
             use_fast_variance=False,
             dtype=self.dtype,
             scale_init=nn.initializers.zeros if self.zero_scale else nn.initializers.ones,
@@ -126,7 +126,7 @@ class ConvNorm(nn.Module):
 class BasicBlock(nn.Module):
     """Two convolutions, of 5 and 3 taps, around a shortcut (He et al. 2016; one dimension).
 
-    The shortcut is the identity, or a convolution of one tap where the block changes the shape.
+    The shortcut is the identity, or a one-tap convolution if the block changes the shape.
     """
 
     features: int
@@ -145,12 +145,12 @@ class BasicBlock(nn.Module):
 
 
 class Bottleneck(nn.Module):
-    """Narrow, convolve with 5 taps, widen fourfold, around a shortcut that averages.
+    """Bottleneck of one, 5 and one taps, widening fourfold, around an averaging shortcut.
 
     The block of "Bag of Tricks for Image Classification with Convolutional Neural Networks" (T. He
     et al. 2019; ResNet-D): the stride sits in the middle convolution, the shortcut averages pairs
     of steps instead of dropping every other one, and the last scale starts at 0, so that an
-    untrained block hands its shortcut on.
+    untrained block returns its shortcut.
     """
 
     width: int
@@ -166,7 +166,7 @@ class Bottleneck(nn.Module):
         widen = ConvNorm(features, 1, self.dtype, rectify=False, zero_scale=True, name="widen")
         branch = widen(branch, train)
         if self.stride > 1:
-            # Of an odd number of steps the last has no partner and is kept as it is.
+            # With an odd number of steps the last one has no partner and is kept unchanged.
             window = (self.stride,)
             values = nn.avg_pool(values, window, window, padding="SAME", count_include_pad=False)
         if values.shape[-1] != features:
@@ -176,11 +176,11 @@ class Bottleneck(nn.Module):
 
 
 class ConvolutionalBaseline(nn.Module):
-    """What the networks share: a window in, one vector out.
+    """Common base of the networks: maps a window to one vector.
 
     Running statistics of the batch normalisations live in the collection 'batch_stats';
-    ``train=True`` with ``mutable=['batch_stats']`` updates them. Statistics of a batch count every
-    example, so one for training must not be filled up with empty ones.
+    ``train=True`` with ``mutable=['batch_stats']`` updates them. Batch statistics include every
+    example, so a training batch must not be padded with empty ones.
     """
 
     config: ResNetConfig
@@ -199,29 +199,29 @@ class ConvolutionalBaseline(nn.Module):
         *,
         train: bool = False,
     ) -> jax.Array:
-        """Describe each window by one vector, that in front of the published head.
+        """Return one vector for each window, the input of the published head.
 
         Args:
             signal: [B, M, L] float32, z-scored. M and the order of channels must be those of the
                 parameters, unlike in the autoencoder.
             channel_mask: [B, M] bool, True = present. An absent channel counts as zeros.
-            channel_ids: [B, M] int, not used.
-            train: normalise by the batch, not by running statistics.
+            channel_ids: [B, M] int, unused.
+            train: Normalise by batch statistics instead of running statistics.
 
         Returns:
-            [B, D] float32: the greatest value over time of each feature, then the mean of each.
+            [B, D] float32: the maximum over time of each feature, then the mean of each.
             D is 2 · width in 'resnet1d_wang' and 8 · width in 'xresnet1d101'.
 
         Raises:
             flax.errors.ScopeParamShapeError: M differs from that of the parameters.
         """
-        # The stem has weights of its own for each place in M: the place is the channel's name.
+        # The stem has separate weights for each index in M: the index identifies the channel.
         del channel_ids
         values = self.feature_map(signal, channel_mask, train=train).astype(jnp.float32)
         return jnp.concatenate([values.max(axis=1), values.mean(axis=1)], axis=-1)
 
     def _channels_last(self, signal: jax.Array, channel_mask: jax.Array) -> jax.Array:
-        """Silence absent channels and turn [B, M, L] into [B, L, M] of the compute type."""
+        """Zero absent channels and transpose [B, M, L] to [B, L, M] of the compute type."""
         signal = jnp.where(channel_mask[:, :, None], signal, 0.0)
         return signal.swapaxes(1, 2).astype(self.config.dtype)
 
@@ -230,10 +230,10 @@ class ResNet1d(ConvolutionalBaseline):
     """resnet1d_wang: a wide stem at full rate and three basic blocks; T = ceil(L / 4).
 
     Named after Z. Wang, W. Yan and T. Oates, "Time Series Classification from Scratch with Deep
-    Neural Networks: A Strong Baseline" (IJCNN 2017), but it is the benchmark's adaptation that is
-    built here: two convolutions a block where Wang et al. have three (8, 5 and 3 taps), 128
-    features throughout where they begin with 64, a stem in front, blocks two and three at stride
-    2, and a maximum beside the mean when pooling.
+    Neural Networks: A Strong Baseline" (IJCNN 2017), but this is the benchmark's adaptation: two
+    convolutions per block instead of three (8, 5 and 3 taps), 128 features throughout instead of
+    64 at first, a stem in front, stride 2 in blocks two and three, and max pooling in addition to
+    mean pooling.
     """
 
     @nn.compact
@@ -252,10 +252,10 @@ class ResNet1d(ConvolutionalBaseline):
 class XResNet1d101(ConvolutionalBaseline):
     """xresnet1d101: a stem of three convolutions, then 33 bottlenecks; T = ceil(L / 32).
 
-    fastai's xresnet101 (T. He et al. 2019, ResNet-D) in one dimension as the benchmark has it: 5
-    taps where images have 3 × 3, and 64 · 4 features in all stages where the image network doubles
-    them. The last scale of a block starts at 0, as the authors' network has it; their training
-    script set it to 1 before it began.
+    fastai's xresnet101 (T. He et al. 2019, ResNet-D) in one dimension as in the benchmark: 5 taps
+    instead of 3 × 3, and 64 · 4 features in all stages, whereas the image network doubles them per
+    stage. The last scale of a block starts at 0, as in the authors' network; their training script
+    set it to 1 before training.
     """
 
     @nn.compact
@@ -275,7 +275,7 @@ class XResNet1d101(ConvolutionalBaseline):
 
 
 def _block_strides(blocks: tuple[int, ...]) -> list[tuple[str, int]]:
-    """List name and stride of each block: 2 for the first of every stage but the first."""
+    """Return name and stride of each block: 2 for the first of every stage but the first."""
     return [
         (f"stage{stage}_block{place}", 2 if stage and not place else 1)
         for stage, count in enumerate(blocks)
@@ -296,5 +296,5 @@ BASELINES = {
 
 
 def make_baseline(config: ResNetConfig, name: str | None = None) -> ConvolutionalBaseline:
-    """Make the network that a configuration describes, with a name inside another module."""
+    """Build the network of a configuration; ``name`` is its name inside another module."""
     return _NETWORKS[config.architecture](config, name=name)

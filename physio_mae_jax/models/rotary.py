@@ -19,8 +19,8 @@ def rotary_rotation(positions: jax.Array, head_dim: int) -> Rotation:
     """Compute rotary angles (Su et al. 2021; models.md#rotary-positions).
 
     Args:
-        positions: [B, T] place of each token, here its time column.
-        head_dim: d, even.
+        positions: [B, T] position of each token, here its time column.
+        head_dim: Head size d, even.
     """
     exponent = jnp.arange(0, head_dim, 2, dtype=jnp.float32) / head_dim
     angles = positions[..., None].astype(jnp.float32) * _ROTARY_BASE**-exponent
@@ -31,12 +31,12 @@ def rotate(heads: jax.Array, rotation: Rotation) -> jax.Array:
     """Rotate [B, T, h, d] by its angles; first half against second half, not interleaved."""
     first, second = jnp.split(heads.astype(jnp.float32), 2, axis=-1)
     cos, sin = rotation.cos[:, :, None, :], rotation.sin[:, :, None, :]
-    rotated = jnp.concatenate(turn_halves(first, second, cos, sin), axis=-1)
+    rotated = jnp.concatenate(rotate_half(first, second, cos, sin), axis=-1)
     return rotated.astype(heads.dtype)
 
 
-def turn_halves(
+def rotate_half(
     first: jax.Array, second: jax.Array, cos: jax.Array, sin: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Turn both halves of heads by their angles."""
+    """Rotate both halves of heads by their angles."""
     return first * cos - second * sin, second * cos + first * sin

@@ -1,4 +1,4 @@
-"""A stack of blocks over token sequences, and the ways to lay tokens out in sequences."""
+"""A stack of blocks over token sequences, and the layouts of tokens in sequences."""
 
 import functools
 from typing import Any
@@ -11,21 +11,21 @@ import numpy as np
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.block import Block, BlockSettings
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.kept import KEPT
 from physio_mae_jax.models.layers import layer_norm
+from physio_mae_jax.models.rematerialization import KEPT
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.signals import patches
 
 
-def _is_dear(primitive: Any, *_: Any, **parameters: Any) -> bool:
-    """Say whether a result is marked, or cuDNN's attention, whose statistics cannot be."""
+def _is_saveable(primitive: Any, *_: Any, **parameters: Any) -> bool:
+    """Return whether a result is marked, or from cuDNN attention, whose statistics cannot be."""
     is_marked = primitive.name == "name" and parameters["name"] == KEPT
     return is_marked or primitive.name.startswith("dot_product_attention_fwd")
 
 
-# What is kept of a block's forward pass for its backward pass.
+# Activations a block saves for its backward pass.
 _REMAT_POLICIES = {
-    "elementwise": _is_dear,
+    "elementwise": _is_saveable,
     "full": jax.checkpoint_policies.nothing_saveable,
 }
 
@@ -34,9 +34,9 @@ class Stack(nn.Module):
     """``depth`` blocks over stacked parameters, and a final LayerNorm.
 
     Attributes:
-        settings: of the blocks.
-        depth: number of blocks.
-        remat, unroll_layers: see ``MaeConfig``.
+        settings: Settings of the blocks.
+        depth: Number of blocks.
+        remat, unroll_layers: See ``MaeConfig``.
     """
 
     settings: BlockSettings
@@ -55,8 +55,8 @@ class Stack(nn.Module):
         """Mix [B, M, K, R, D].
 
         Args:
-            tokens: M sequences of K · R tokens.
-            positions: [B, K, R] by which tokens turn (models.md#rotary-positions).
+            tokens: [B, M, K, R, D], M sequences of K · R tokens.
+            positions: [B, K, R] rotary positions (models.md#rotary-positions).
             sequence_mask: [B, M] bool, see ``block.Block``.
             token_mask: [B, K, R] bool, see ``block.Block``.
         """
@@ -64,19 +64,19 @@ class Stack(nn.Module):
         rotation = rotary_rotation(positions.reshape(positions.shape[0], -1), head_dim)
         block = Block
         if self.remat != "none":
-            # Within one block of code the compiler would find what is computed again to be the
-            # same as what was, and keep that; between two loops it cannot.
+            # In straight-line code common subexpression elimination would undo the
+            # rematerialization; between two loops it cannot.
             block = nn.remat(
                 Block, prevent_cse=self.unroll_layers, policy=_REMAT_POLICIES[self.remat]
             )
-        # Parameters carry a leading axis of layers, which one compiled block serves in turn.
+        # Parameters have a leading axis of layers, over which one compiled block is scanned.
         blocks = nn.scan(
             block,
             variable_axes={"params": 0, ATTENTION: 0},
             split_rngs={"params": True},
             in_axes=nn.broadcast,
             length=self.depth,
-            # Making parameters is a loop: written out it would take a minute to compile.
+            # Initialisation is always a loop: unrolled it would take a minute to compile.
             unroll=self.depth if self.unroll_layers and not self.is_initializing() else 1,
         )(self.settings, self.unroll_layers, name="blocks")
         tokens, _ = blocks(tokens, rotation, sequence_mask, token_mask)
@@ -84,7 +84,7 @@ class Stack(nn.Module):
 
 
 def join_channels(tokens: jax.Array) -> jax.Array:
-    """Lay [B, M, W, H, D] out as one sequence [B, M · H · W, D], channel by channel, row by row."""
+    """Flatten [B, M, W, H, D] to [B, M · H · W, D], channel by channel, row by row."""
     return tokens.swapaxes(2, 3).reshape(tokens.shape[0], -1, tokens.shape[-1])
 
 
@@ -95,11 +95,11 @@ def split_channels(sequence: jax.Array, num_rows: int, num_columns: int) -> jax.
 
 
 def joint_positions(token_ids: jax.Array, cfg: MaeConfig) -> jax.Array:
-    """Return the rotary position of each token of a joint sequence, the class token's in front.
+    """Return the rotary position of each token of a joint sequence, the class token's first.
 
     Args:
-        token_ids: [B, T] places in ``join_channels``' order.
-        cfg: says whether tokens turn by column or by place within their channel.
+        token_ids: [B, T] indices in the order of ``join_channels``.
+        cfg: Model config; defines whether positions are columns or indices within a channel.
 
     Returns:
         [B, T] or, with a class token, [B, 1 + T].
@@ -122,12 +122,12 @@ def mix_joint(
     """Mix the tokens of all channels in one sequence.
 
     Args:
-        stack: of blocks.
+        stack: Stack of blocks.
         sequence: [B, T, D].
-        ids: [B, T] places of the tokens in ``join_channels``' order.
+        ids: [B, T] token indices in the order of ``join_channels``.
         token_mask: [B, T] bool, False = never attended to.
-        class_token: [B, 1, D] to put in front, where ``cfg`` has one; else None.
-        cfg: says how tokens turn.
+        class_token: [B, 1, D] token to prepend if ``cfg`` has one; else None.
+        cfg: Model config; defines the rotary positions.
 
     Returns:
         [B, T, D], or [B, 1 + T, D] with a class token.
@@ -148,21 +148,21 @@ def mix_joint(
 def place_tokens(
     visible: jax.Array, ids: jax.Array, filler: jax.Array, num_places: int
 ) -> jax.Array:
-    """Put visible tokens in their places and a filler in all others.
+    """Put visible tokens in their positions and a filler in all others.
 
     Args:
-        visible: [B, M, K, …, D]; every channel is placed by itself
+        visible: [B, M, K, …, D]; channels are placed independently
             (models.md#decoder-and-output-heads).
-        ids: [B, K] the place of each, all different.
+        ids: [B, K] position of each visible token, all different.
         filler: [D].
-        num_places: N.
+        num_places: Number of positions N.
 
     Returns:
         [B, M, N, …, D].
     """
     num_visible = visible.shape[2]
     filling = jnp.broadcast_to(filler.astype(visible.dtype), visible[:, :, :1].shape)
-    # Place n takes visible token source[n]; the filler comes last. A gather, since scattering
+    # Position n takes visible token source[n]; the filler comes last. A gather, since scattering
     # whole tokens is slower.
     source = jax.vmap(
         lambda row: jnp.full(num_places, num_visible).at[row].set(jnp.arange(num_visible))
@@ -180,7 +180,7 @@ def _place_forward(
 def _place_backward(
     num_places: int, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, np.ndarray, jax.Array]:
-    """Gather again, where the gradient of a gather would add token by token to the filler's."""
+    """Compute the gradient by a gather instead of a scatter-add into the filler's gradient."""
     ids, filler = kept
     is_filled = jax.vmap(lambda row: jnp.ones(num_places, bool).at[row].set(False))(ids)
     is_filled = is_filled.reshape(len(ids), 1, num_places, *[1] * (gradient.ndim - 3))

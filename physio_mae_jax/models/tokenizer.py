@@ -15,8 +15,8 @@ from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES
 class ConvolutionalStem(nn.Module):
     """Two 3 × 3 convolutions over a scalogram before it is cut into patches (models.md#tokenizer).
 
-    Where the original normalises by batch, this normalises by example, so that neither the other
-    examples of a batch nor the number of devices matter.
+    Unlike the original's batch normalisation, this normalises each example separately, so that the
+    result depends neither on the other examples of a batch nor on the number of devices.
     """
 
     width: int
@@ -84,12 +84,12 @@ class Tokenizer(nn.Module):
         if column_ids is not None:
             position = jnp.take(position[0], column_ids, axis=0)
         tokens = tokens + position[:, None].astype(cfg.dtype)
-        if cfg.channel_identity:
-            tokens = tokens + channel_identity(channel_ids, cfg.width, cfg, "channel")
+        if cfg.channel_embedding:
+            tokens = tokens + channel_embedding(channel_ids, cfg.width, cfg, "channel")
         return tokens
 
     def _project(self, name: str, values: jax.Array) -> jax.Array:
-        """Map the last axis to D and normalise: a convolution whose kernel equals its stride."""
+        """Project the last axis to D and normalise: a convolution with stride = kernel size."""
         cfg = self.config
         projected = nn.Dense(
             cfg.width, dtype=cfg.dtype, kernel_init=convolution_init, name=f"{name}_projection"
@@ -97,16 +97,16 @@ class Tokenizer(nn.Module):
         return layer_norm(f"{name}_norm", cfg.dtype)(projected)
 
 
-def channel_identity(channel_ids: jax.Array, width: int, cfg: MaeConfig, name: str) -> jax.Array:
-    """Look up the learned vector of each channel's name: [B, M] -> [B, M, 1, 1, D]."""
+def channel_embedding(channel_ids: jax.Array, width: int, cfg: MaeConfig, name: str) -> jax.Array:
+    """Look up the learned embedding of each channel's name: [B, M] -> [B, M, 1, 1, D]."""
     table = nn.Embed(cfg.num_channel_names, width, embedding_init=_init_names, name=name)
-    # A name that got its place after the model was made is unknown to it.
+    # A name added to the vocabulary after the model was built is unknown to it.
     ids = jnp.where(channel_ids < cfg.num_channel_names, channel_ids, 0)
     return table(ids)[:, :, None, None].astype(cfg.dtype)
 
 
 def _init_names(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32) -> jax.Array:
-    """Draw the vectors of names, those of the first names as if there were no others."""
+    """Draw the embeddings; those of the first names do not depend on the number of names."""
     draw = nn.initializers.normal(0.02)
     first = draw(key, (NUM_FIRST_NAMES, shape[1]), dtype)
     if shape[0] <= NUM_FIRST_NAMES:
@@ -116,7 +116,7 @@ def _init_names(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32
 
 
 def z_score(signal: jax.Array, num_valid: jax.Array | None) -> jax.Array:
-    """Normalise [B, M, L] over valid samples: unbiased, floor 1e-5 (models.md#tokenizer)."""
+    """Z-score [B, M, L] over valid samples: unbiased std, floor 1e-5 (models.md#tokenizer)."""
     valid = jnp.ones((1, signal.shape[-1]), bool)
     if num_valid is not None:
         valid = jnp.arange(signal.shape[-1]) < num_valid[:, None]

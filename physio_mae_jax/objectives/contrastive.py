@@ -1,8 +1,8 @@
 """Alignment of modalities recorded together: symmetric InfoNCE over the global batch.
 
-A window of two modalities, say PPG and ECG, becomes two examples of one channel. What a window
-makes of one should be nearer to what it makes of the other than to any other window's
-(models.md#contrastive-loss).
+A window of two modalities, say PPG and ECG, becomes two single-channel examples. The embedding of
+one modality should be nearer to that of the same window's other modality than to that of any
+other window (models.md#contrastive-loss).
 """
 
 import dataclasses
@@ -23,20 +23,20 @@ from physio_mae_jax.objectives.pretraining import (
 from physio_mae_jax.setting_ranges import check_fields
 
 NUM_MODALITIES = 2
-_EXCLUDED = -1e9  # a logit that counts for nothing
+_EXCLUDED = -1e9  # logit of excluded pairs
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ContrastiveConfig:
-    """How modalities are aligned.
+    """Contrastive alignment of modalities.
 
     Attributes:
-        weight: of the contrastive loss against that of reconstruction; 0 trains without it.
-        view: what is embedded: the 'masked' view that reconstruction encodes anyway, or, at the
-            price of a second pass over four times the tokens, the 'whole' example.
-        same_subject_negatives: True counts other windows of the same subject as different, as the
-            original does; they may well look alike (models.md#contrastive-loss).
-        temperature, temperature_is_learned, projection_width: of ``models.contrastive``.
+        weight: Weight of the contrastive loss relative to reconstruction; 0 disables it.
+        view: Embedded view: 'masked', which reconstruction encodes anyway, or the 'whole' example,
+            which costs a second pass over four times the tokens.
+        same_subject_negatives: True counts other windows of the same subject as negatives, as the
+            original does, although they may look alike (models.md#contrastive-loss).
+        temperature, temperature_is_learned, projection_width: See ``models.contrastive``.
     """
 
     weight: float = 0.0
@@ -51,10 +51,10 @@ class ContrastiveConfig:
 
 
 def split_modalities(batch: Batch) -> Batch:
-    """Make of each window [M, L] M examples of one channel, beside each other in the batch.
+    """Split each window [M, L] into M single-channel examples, adjacent in the batch.
 
-    Every entry of a batch with a leading axis of windows is repeated, so that example
-    i · M + m is channel m of window i. Beside each other they stay on the same device.
+    Every batch entry with a leading window axis is repeated, so that example i · M + m is channel m
+    of window i. Adjacent examples stay on the same device.
     """
     windows, channels = batch["channel_mask"].shape
     split = {}
@@ -76,15 +76,15 @@ def contrastive_pretraining_loss(
     batch: Batch,
     mask: Mask,
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Return the losses of ``pretraining_loss`` and the contrastive one.
+    """Return the losses of ``pretraining_loss`` and the contrastive loss.
 
     Args:
-        model: a ``ContrastiveAutoencoder``.
-        objective: of the reconstruction.
-        contrastive: of the alignment.
-        params: of the model.
-        batch: from ``split_modalities``, with 'subject' [2B] int.
-        mask: of all 2B examples.
+        model: A ``ContrastiveAutoencoder``.
+        objective: Config of the reconstruction loss.
+        contrastive: Config of the contrastive loss.
+        params: Model parameters.
+        batch: Batch from ``split_modalities``, with 'subject' [2B] int.
+        mask: Mask of all 2B examples.
 
     Returns:
         Scalar loss; the parts of ``pretraining_loss`` and 'contrastive_loss',
@@ -112,12 +112,12 @@ def contrastive_pretraining_loss(
 
 
 def allowed_negatives(subjects: jax.Array, present: jax.Array, same_subject: bool) -> jax.Array:
-    """Say which pairs (i, j) of windows count as different: [B, B] bool.
+    """Return which pairs (i, j) of windows are negatives: [B, B] bool.
 
     Args:
-        subjects: [B] int.
+        subjects: [B] int, subject ids.
         present: [B] bool, False where a window lacks a modality.
-        same_subject: True lets two windows of one subject count.
+        same_subject: Whether two windows of one subject may be negatives.
     """
     different = ~jnp.eye(len(subjects), dtype=bool) & present[None, :] & present[:, None]
     return different if same_subject else different & (subjects[:, None] != subjects[None, :])
@@ -126,20 +126,21 @@ def allowed_negatives(subjects: jax.Array, present: jax.Array, same_subject: boo
 def info_nce(
     first: jax.Array, second: jax.Array, negatives: jax.Array, present: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
-    """Cross entropy of finding each window's other modality, both ways (van den Oord et al. 2018).
+    """Symmetric InfoNCE loss between both modalities (van den Oord et al. 2018).
 
     Under jit over a mesh the batch is the global one: every window of every device is a
-    candidate, and the compiler gathers what that needs.
+    candidate, and the compiler inserts the required gathers.
 
     Args:
-        first, second: [B, E], inner products are logits.
-        negatives: [B, B] bool, symmetric, the pairs that count as different.
-        present: [B] bool, windows that count.
+        first, second: [B, E], whose inner products are logits.
+        negatives: [B, B] bool, symmetric, True for negative pairs.
+        present: [B] bool, True for valid windows.
 
     Returns:
-        Scalar loss, mean of both directions; share of windows found first, likewise.
+        Scalar loss, mean of both directions; top-1 retrieval accuracy, likewise.
     """
-    # The right answers apart: as a diagonal of the logits they would be gathered from all devices.
+    # Positives are computed separately: as a diagonal of the logits they would be gathered from
+    # all devices.
     right = (first * second).sum(axis=1)
     weight = present / jnp.maximum(present.sum(), 1)
     losses, found = [], []

@@ -13,23 +13,23 @@ def scale_weights(
     floor: float,
     tilt: float,
 ) -> np.ndarray:
-    """Weigh the rows of a scalogram by how much physiology they carry.
+    """Weight the rows of a scalogram by their physiological content.
 
-    Two factors, then a division by their mean, so that the loss keeps its size:
+    Two factors, divided by the mean of their product so that the loss keeps its scale:
 
     * band: 1 inside ``band_hz``, ``floor`` outside, joined by half a cosine in log frequency that
       is ``edge_octaves`` wide and centred on each end of the band, as the half-power points of a
-      filter are. It takes weight from drift below and from muscle noise above.
+      filter are. It reduces the weight of drift below and of muscle noise above.
     * tilt: frequency ** tilt. Energy of physiological signals falls with frequency, so without
-      it the slow rows rule the loss (models.md#losses); 1 would make a 1/f signal count alike in
-      all rows and give the noise at the top as much say as the heart beat.
+      it the slow rows dominate the loss (models.md#losses); 1 would weight all rows of a 1/f
+      signal equally and the noise at the top as much as the heart beat.
 
     Args:
         frequencies_hz: [S] centre frequencies.
-        band_hz: (low, high) of the physiological band.
-        edge_octaves: width of each edge, > 0.
-        floor: weight outside the band, in [0, 1].
-        tilt: exponent, 0 for none.
+        band_hz: (low, high) of the physiological band, in Hz.
+        edge_octaves: Width of each edge, > 0.
+        floor: Weight outside the band, in [0, 1].
+        tilt: Exponent of the frequency; 0 disables it.
 
     Returns:
         [S] float32 with mean 1.
@@ -45,7 +45,7 @@ def scale_weights(
 def pixel_weights(
     scale_weight: np.ndarray, plane_weight: np.ndarray, patch_scales: int, patch_samples: int
 ) -> np.ndarray:
-    """Combine weights of scales and planes into one weight for each number of a patch.
+    """Combine weights of scales and planes into one weight for each value of a patch.
 
     The sum over a patch of weight × squared error is the loss of that token: the mean over
     (pf, pt) in each plane, times the plane's weight, summed over planes (models.md#losses).
@@ -53,8 +53,8 @@ def pixel_weights(
     Args:
         scale_weight: [S].
         plane_weight: [C].
-        patch_scales: pf.
-        patch_samples: pt.
+        patch_scales: Scales per patch (pf).
+        patch_samples: Samples per patch (pt).
 
     Returns:
         [H, C · pf · pt] float32.
@@ -66,7 +66,7 @@ def pixel_weights(
 
 
 def example_mean(values: jax.Array, weight: jax.Array) -> jax.Array:
-    """Average [B, …] over everything but the examples, each value counting by its weight: [B].
+    """Average [B, …] over all axes but the first, weighted: [B].
 
     An example whose weights are all 0 gives 0.
     """
@@ -83,7 +83,7 @@ def scalogram_error(
     Args:
         predicted, target: [B, M, P, H, C · pf · pt].
         weights: [H, C · pf · pt] from ``pixel_weights``.
-        token_weight: [B, M, P, H], 0 for tokens that do not count.
+        token_weight: [B, M, P, H], 0 for excluded tokens.
     """
     per_token = (jnp.square(predicted - target) * weights).sum(axis=-1)
     return example_mean(per_token, token_weight)
@@ -94,6 +94,6 @@ def waveform_error(predicted: jax.Array, target: jax.Array, column_weight: jax.A
 
     Args:
         predicted, target: [B, M, P, pt].
-        column_weight: [B, M, P], 0 for columns that do not count.
+        column_weight: [B, M, P], 0 for excluded columns.
     """
     return example_mean(jnp.square(predicted - target).mean(axis=-1), column_weight)

@@ -1,13 +1,13 @@
-"""Which tokens a model may see. Masks are made here from keys or noise and handed to the model.
+"""Masks: which tokens a model may see, drawn here from keys or noise and passed to the model.
 
 Kinds of masks over the W columns of H frequency rows of M channels:
 
 * tubelet: whole time columns, the same for all channels (models.md#masks);
-* random_rows: in each frequency row other columns, the same for all channels;
-* time_scale: whole time columns and, in those that stay, whole frequency rows;
+* random_rows: different columns in each frequency row, the same for all channels;
+* time_scale: whole time columns and, in the visible ones, whole frequency rows;
 * random: any token of any channel, for joint encoders (models.md#masks).
 
-Any of them but the last can also drop whole channels.
+All but the last can also drop whole channels.
 """
 
 import dataclasses
@@ -31,10 +31,10 @@ class MaskConfig:
     """Choice of the mask.
 
     Attributes:
-        kind: one of ``KINDS``.
-        ratio: share hidden of what ``kind`` hides: columns, or tokens.
-        row_ratio: share of the frequency rows hidden by 'time_scale'.
-        channel_drop: share of the channels hidden whole, rounded down; one always stays.
+        kind: One of ``KINDS``.
+        ratio: Share of masked columns, or of masked tokens for 'random'.
+        row_ratio: Share of the frequency rows masked by 'time_scale'.
+        channel_drop: Share of entirely masked channels, rounded down; one always stays visible.
     """
 
     kind: str = "tubelet"
@@ -46,51 +46,51 @@ class MaskConfig:
         check_fields(self, "objective.mask")
 
     def check_against(self, model: MaeConfig) -> None:
-        """Raise a ConfigError where this mask does not fit the model."""
+        """Raise a ConfigError if this mask is incompatible with the model."""
         if (self.kind == "random") != (model.encoder_attention == "joint"):
             fitting = "random" if model.encoder_attention == "joint" else ", ".join(KINDS[:3])
             raise ConfigError(
-                f"objective.mask.kind={self.kind!r} does not fit "
-                f"model.encoder_attention={model.encoder_attention!r}, which takes {fitting}; "
-                "change one of them."
+                f"objective.mask.kind must be {fitting} with "
+                f"model.encoder_attention={model.encoder_attention!r}; got {self.kind!r}. "
+                "Change one of them."
             )
         if self.kind == "random_rows" and model.waveform_branch:
             raise ConfigError(
-                "objective.mask.kind='random_rows' leaves every column visible in some row, and "
-                "the waveform branch would show its samples; set model.waveform_branch to False."
+                "objective.mask.kind='random_rows' leaves every column visible in some row, so "
+                "the waveform branch would leak its samples; set model.waveform_branch to False."
             )
         if self.channel_drop and (self.kind == "random" or not model.decoder_channel_identity):
             raise ConfigError(
                 f"objective.mask.channel_drop={self.channel_drop} needs a factorized encoder and "
-                "model.decoder_channel_identity=True, by which the decoder knows which channel it "
-                "is to predict."
+                "model.decoder_channel_identity=True, which identifies the channel to predict to "
+                "the decoder."
             )
         total = model.num_tokens if self.kind == "random" else model.num_columns
         visible = num_visible(total, self.ratio)
         if not 1 <= visible < total:
             raise ConfigError(
                 f"objective.mask.ratio={self.ratio} leaves {visible} of {total} columns visible; "
-                "at least one must be visible and one hidden. Change it, or make columns shorter "
+                "at least one must be visible and one masked. Change it, or make columns shorter "
                 "(model.patch_samples)."
             )
         rows = num_visible(model.num_rows, self.row_ratio)
         if self.kind == "time_scale" and not 1 <= rows < model.num_rows:
             raise ConfigError(
                 f"objective.mask.row_ratio={self.row_ratio} leaves {rows} of {model.num_rows} "
-                "frequency rows visible; at least one must be visible and one hidden."
+                "frequency rows visible; at least one must be visible and one masked."
             )
 
 
 class Mask(NamedTuple):
-    """What is visible of each example, and what is to be predicted.
+    """Visible and predicted tokens of each example.
 
     Attributes:
-        visible_ids: in a form of ``models.mae``.
-        predicted_ids: [B, P] the columns with anything to predict; None for all W.
-        hidden_columns: [B, W] bool, True where nothing at all is visible of any channel.
-        scored: [B, M, P, H] bool, True = hidden, so that its prediction counts; M may be 1 for
-            all channels alike. None where all of the predicted columns is.
-        dropped_channels: [B, M] bool, True = hidden whole; None for none.
+        visible_ids: Visible tokens, in a form of ``models.mae``.
+        predicted_ids: [B, P] columns with any masked token; None for all W.
+        hidden_columns: [B, W] bool, True for columns masked in all rows of all channels.
+        scored: [B, M, P, H] bool, True for masked tokens, which enter the loss; M may be 1 if all
+            channels share it. None if all tokens of the predicted columns are masked.
+        dropped_channels: [B, M] bool, True = entirely masked; None for none.
     """
 
     visible_ids: jax.Array
@@ -132,9 +132,9 @@ def draw_mask(
 
 
 def column_mask(noise: jax.Array, ratio: float) -> Mask:
-    """Hide the columns with the largest noise [B, W], the same for all channels (tubelets).
+    """Mask the columns with the largest noise [B, W], the same for all channels (tubelets).
 
-    Ids are in ascending order, so that neighbours in the list are neighbours in time (the
+    Ids are ascending, so that neighbours in the list are neighbours in time (the
     original keeps visible columns in random order, models.md#masks).
     """
     visible, hidden, is_hidden = _split(noise, ratio)
@@ -142,7 +142,7 @@ def column_mask(noise: jax.Array, ratio: float) -> Mask:
 
 
 def row_mask(noise: jax.Array, ratio: float) -> Mask:
-    """Hide in each row the columns with the largest noise [B, H, W]."""
+    """Mask in each row the columns with the largest noise [B, H, W]."""
     rows = noise.shape[1]
     visible, _, is_hidden = _split(noise, ratio)
     ids = visible * rows + jnp.arange(rows)[:, None]
@@ -151,7 +151,7 @@ def row_mask(noise: jax.Array, ratio: float) -> Mask:
 
 
 def time_scale_mask(noise: jax.Array, row_noise: jax.Array, config: MaskConfig) -> Mask:
-    """Hide the columns with the largest noise [B, W] and rows with the largest [B, H]."""
+    """Mask the columns with the largest noise [B, W] and rows with the largest [B, H]."""
     rows = row_noise.shape[1]
     visible, _, hidden_column = _split(noise, config.ratio)
     visible_rows, _, hidden_row = _split(row_noise, config.row_ratio)
@@ -161,28 +161,28 @@ def time_scale_mask(noise: jax.Array, row_noise: jax.Array, config: MaskConfig) 
 
 
 def token_mask(noise: jax.Array, ratio: float, model: MaeConfig) -> Mask:
-    """Hide the tokens with the largest noise [B, M · H · W], channel by channel, row by row."""
+    """Mask the tokens with the largest noise [B, M · H · W], channel by channel, row by row."""
     visible, _, is_hidden = _split(noise, ratio)
     grid = is_hidden.reshape(len(noise), -1, model.num_rows, model.num_columns)
     return Mask(visible, None, grid.all(axis=(1, 2)), grid.swapaxes(2, 3))
 
 
 def chosen_columns_mask(hidden: np.ndarray, num_channels: int, model: MaeConfig) -> Mask:
-    """Hide columns that are given, for one example.
+    """Mask the given columns of one example.
 
     Args:
-        hidden: [W] bool, True = hidden, of all channels.
-        num_channels: M.
-        model: says in which form its encoder wants it.
+        hidden: [W] bool, True = masked in all channels.
+        num_channels: Number of channels M.
+        model: Model config; defines the form of ``visible_ids``.
 
     Raises:
-        ConfigError: all columns are hidden, or none.
+        ConfigError: All columns are masked, or none.
     """
     if hidden.all() or not hidden.any():
         raise ConfigError(
             f"{int(hidden.sum())} of {len(hidden)} columns of "
-            f"{model.patch_samples / model.sampling_rate_hz:g} s are hidden; at least one must be "
-            "hidden and one visible."
+            f"{model.patch_samples / model.sampling_rate_hz:g} s are masked; at least one must be "
+            "masked and one visible."
         )
     visible, others = np.flatnonzero(~hidden), np.flatnonzero(hidden)
     if model.encoder_attention == "factorized":
@@ -195,7 +195,7 @@ def chosen_columns_mask(hidden: np.ndarray, num_channels: int, model: MaeConfig)
 
 
 def _split(noise: jax.Array, ratio: float) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Split the last axis by rank of its noise: kept ids, other ids, and who is not kept."""
+    """Split the last axis by rank of its noise: kept ids, masked ids, and the mask."""
     count = num_visible(noise.shape[-1], ratio)
     order = jnp.argsort(noise, axis=-1)
     rank = jnp.argsort(order, axis=-1)

@@ -28,38 +28,38 @@ Batch = dict[str, jax.Array]  # see data.pipeline for its entries
 
 
 class MaskedModel(Protocol):
-    """A ``MaskedAutoencoder`` or what wraps one and is called as it is."""
+    """Interface of ``MaskedAutoencoder`` and of models that wrap one."""
 
     @property
     def config(self) -> MaeConfig:
-        """Return the settings of the autoencoder."""
+        """Return the config of the autoencoder."""
         ...
 
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
-        """Run a method of the model, as linen does."""
+        """Run a method of the model, as ``nn.Module.apply``."""
         ...
 
     def init(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Make the variables, as linen does."""
+        """Initialise the variables, as ``nn.Module.init``."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ObjectiveConfig:
-    """What is hidden and how errors are weighed.
+    """Mask and weights of the reconstruction loss.
 
     Attributes:
-        mask: which tokens are hidden.
-        mask_before_wavelet: True computes the encoder's scalogram from the signal with its hidden
-            columns bridged by straight lines, so that no wavelet reaches into what is hidden.
-            False transforms the whole signal, as the original does; coarse wavelets then show
-            the encoder up to 13 hidden columns (models.md#masks).
-        waveform_weight: of the time-domain loss against the scalogram loss; 0 for none.
-        waveform_columns: the time-domain loss counts 'hidden' columns, those of which more than
-            half is hidden, or 'all'.
-        plane_weights: of signal, first and second difference; as many as the wavelet has planes.
-        band_hz, band_edge_octaves, band_floor, scale_tilt: see ``losses.scale_weights``; a floor
-            of 1 and a tilt of 0 weigh all scales alike.
+        mask: Choice of the mask.
+        mask_before_wavelet: True computes the encoder's scalogram from the signal with its masked
+            columns linearly interpolated, so that no wavelet reaches into masked samples.
+            False transforms the whole signal, as the original does; coarse wavelets then leak
+            up to 13 masked columns to the encoder (models.md#masks).
+        waveform_weight: Weight of the time-domain loss relative to the scalogram loss; 0 for none.
+        waveform_columns: Columns of the time-domain loss: 'hidden', those more than half masked,
+            or 'all'.
+        plane_weights: Weights of signal, first and second difference, one per wavelet plane.
+        band_hz, band_edge_octaves, band_floor, scale_tilt: See ``losses.scale_weights``; a floor
+            of 1 and a tilt of 0 weight all scales equally.
     """
 
     mask: MaskConfig = dataclasses.field(default_factory=MaskConfig)
@@ -76,7 +76,7 @@ class ObjectiveConfig:
         check_fields(self, "objective")
 
     def check_against(self, model: MaeConfig) -> None:
-        """Raise a ConfigError where this objective does not fit the model's shape."""
+        """Raise a ConfigError if this objective is incompatible with the model."""
         self.mask.check_against(model)
         if len(self.plane_weights) != model.wavelet.num_planes:
             raise ConfigError(
@@ -87,14 +87,14 @@ class ObjectiveConfig:
 
 
 class Forward(NamedTuple):
-    """Prediction and truth of P columns, in the units of the losses, and what counts of them."""
+    """Prediction and target of P columns, in the units of the losses, and their weights."""
 
     predicted: Reconstruction
     target: Reconstruction
     token_weight: jax.Array  # [B, M, P, H]
     column_weight: jax.Array  # [B, M, P]
     predicted_ids: jax.Array | None  # [B, P] the columns; None for all
-    seen_signal: jax.Array  # [B, M, L] what the encoder's wavelets saw
+    seen_signal: jax.Array  # [B, M, L] input of the encoder's wavelets
 
 
 @functools.lru_cache(maxsize=8)
@@ -115,7 +115,7 @@ def loss_pixel_weights(model: MaeConfig, objective: ObjectiveConfig) -> np.ndarr
 def forward(
     model: MaskedModel, objective: ObjectiveConfig, params: Params, batch: Batch, mask: Mask
 ) -> Forward:
-    """Predict what a mask hides of a batch and cut out its truth."""
+    """Predict the masked columns of a batch and extract their targets."""
     cfg = model.config
     present = batch["channel_mask"]
     signal = jnp.where(present[:, :, None], batch["signal"], 0.0)
@@ -153,7 +153,7 @@ def forward(
 
 
 def predicting_all(mask: Mask, cfg: MaeConfig) -> Mask:
-    """Return a mask with every column to predict, those that were before still scored."""
+    """Return a mask that predicts every column; the scored tokens are unchanged."""
     if mask.predicted_ids is None:
         return mask
     hidden = mask.hidden_columns[:, None, :, None]
@@ -164,7 +164,7 @@ def predicting_all(mask: Mask, cfg: MaeConfig) -> Mask:
 def reconstruction_target(
     cfg: MaeConfig, signal: jax.Array, column_ids: jax.Array | None
 ) -> Reconstruction:
-    """Cut the truth of columns [B, P] (None: all) from z-scored signals [B, M, L]."""
+    """Extract the targets of columns [B, P] (None: all) from z-scored signals [B, M, L]."""
     scalogram = wavelet.scalogram(
         signal, cfg.wavelet, cfg.sampling_rate_hz, method=cfg.wavelet_method
     )
@@ -173,7 +173,7 @@ def reconstruction_target(
 
 
 def standardised(signal: jax.Array) -> jax.Array:
-    """Z-score each channel of [B, M, L] and clip to ±10, the target of the waveform loss (§7)."""
+    """Z-score each channel of [B, M, L], clipped to ±10: the target of the waveform loss."""
     return jnp.clip(z_score(signal, None), -10.0, 10.0)
 
 
@@ -188,11 +188,11 @@ def pretraining_loss(
     """Return the loss of a batch and its two parts.
 
     Args:
-        model: the autoencoder.
-        objective: weights.
-        params: of the model.
+        model: The autoencoder.
+        objective: Weights of the losses.
+        params: Model parameters.
         batch: 'signal' [B, M, L] z-scored, 'channel_mask' [B, M], 'channel_ids' [B, M].
-        mask: what is hidden.
+        mask: Visible and predicted tokens.
 
     Returns:
         Scalar loss; {'loss', 'scalogram_loss', 'waveform_loss'} scalars.
@@ -205,7 +205,7 @@ def pretraining_loss(
 def reconstruction_loss(
     cfg: MaeConfig, objective: ObjectiveConfig, result: Forward
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
-    """Return what ``pretraining_loss`` does, of a prediction made already."""
+    """Return the result of ``pretraining_loss`` for an existing prediction."""
     weights = jnp.asarray(loss_pixel_weights(cfg, objective))
     predicted, target = result.predicted, result.target
     scalogram_loss = scalogram_error(
@@ -219,11 +219,11 @@ def reconstruction_loss(
 def held_out_errors(
     model: MaskedModel, objective: ObjectiveConfig, params: Params, batch: Batch, mask: Mask
 ) -> dict[str, jax.Array]:
-    """Compare the model with two honest baselines on what is hidden, per example.
+    """Compare the model with two trivial baselines on masked tokens, per example.
 
-    The baselines are the mean of the visible columns, and straight lines between their samples;
-    where every column is visible in part, both take the whole signal of those columns. Both are
-    also transformed to scalograms and brought to the target's units.
+    The baselines are the mean of the visible columns, and linear interpolation between their
+    samples; if every column is partly visible, both use the whole signal of those columns. Both
+    are also transformed to scalograms in the target's units.
 
     Returns:
         {'<domain>/<model|mean|line>': [B]} weighted squared errors, domain 'waveform' or
@@ -259,7 +259,7 @@ def held_out_errors(
 
 
 def _baselines(signal: jax.Array, mask: Mask, cfg: MaeConfig) -> dict[str, jax.Array]:
-    """Guess whole signals [B, M, L] from their visible columns."""
+    """Reconstruct whole signals [B, M, L] from their visible columns."""
     visible = jnp.repeat(~mask.hidden_columns, cfg.patch_samples, axis=1)[:, None]
     mean = (signal * visible).sum(axis=-1, keepdims=True) / visible.sum(axis=-1, keepdims=True)
     line = patches.fill_hidden_columns(signal, mask.hidden_columns, cfg.patch_samples)

@@ -1,4 +1,4 @@
-"""Losses of labelled windows: several classes at once, one of several, or numbers."""
+"""Losses of labelled windows: multilabel, multiclass and regression."""
 
 import dataclasses
 from typing import Literal
@@ -15,16 +15,16 @@ BALANCES = ("none", "inverse", "effective")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SupervisedConfig:
-    """How labelled windows are learned from.
+    """Losses and mixing of labelled windows.
 
     Attributes:
-        focal_gamma: weigh each term by (1 - p)^gamma, p being the probability of what is right
-            (Lin et al. 2017); 0 for plain cross entropy.
-        label_smoothing: share of a label spread over all classes (or towards 1/2).
-        balance: weigh classes alike ('none'), by the 'inverse' of their number, or by the inverse
-            of their 'effective' number (Cui et al. 2019).
-        mixup: alpha of the beta distribution that windows are mixed by (Zhang et al. 2018); 0 for
-            none.
+        focal_gamma: Focal loss exponent: each term is weighted by (1 - p)^gamma, p being the
+            probability of the true class (Lin et al. 2017); 0 for plain cross entropy.
+        label_smoothing: Share of a label spread over all classes (or towards 1/2).
+        balance: Class weights: equal ('none'), 'inverse' class frequency, or the inverse
+            'effective' number of examples (Cui et al. 2019).
+        mixup: Alpha of the beta distribution of mixing shares (Zhang et al. 2018); 0 disables
+            mixup.
     """
 
     focal_gamma: float = 0.0
@@ -39,19 +39,19 @@ class SupervisedConfig:
 def class_weights(
     targets: np.ndarray, kind: TaskKind, balance: str, beta: float = 0.999
 ) -> np.ndarray:
-    """Weigh classes by how often they are trained on.
+    """Compute class weights from the class frequencies of the training data.
 
     Args:
-        targets: [U, K] 0 or 1, of the training units.
-        kind: 'multilabel': the weight is that of the positives of each class; 'multiclass': of
-            the units of each class.
-        balance: of ``SupervisedConfig``.
-        beta: of the effective number (1 - beta^n) / (1 - beta).
+        targets: [U, K] 0 or 1, targets of the training examples.
+        kind: 'multilabel': weights apply to the positives of each class; 'multiclass': to the
+            examples of each class.
+        balance: As in ``SupervisedConfig``.
+        beta: Parameter of the effective number (1 - beta^n) / (1 - beta).
 
     Returns:
-        [K] float32: for 'multiclass' with mean 1 over the units; for 'multilabel' what makes
-        positives weigh as much as negatives ('inverse'), or a milder form of it ('effective').
-        Ones for 'none' and for regression. A class without units has weight 1.
+        [K] float32: for 'multiclass' with mean 1 over the examples; for 'multilabel' the weight
+        that balances positives and negatives ('inverse'), or a milder form of it ('effective').
+        Ones for 'none' and for regression. A class without examples has weight 1.
     """
     if balance == "none" or kind == "regression":
         return np.ones(targets.shape[1], np.float32)
@@ -81,9 +81,9 @@ def supervised_losses(
     Args:
         logits: [B, K] float32; predictions of standardised targets for 'regression'.
         targets: [B, K]; rows of 'multiclass' sum to 1 (mixed windows have several classes).
-        kind: of the task.
-        weights: [K] of ``class_weights``.
-        config: smoothing and focus.
+        kind: Problem type.
+        weights: [K] from ``class_weights``.
+        config: Label smoothing and focal loss.
 
     Returns:
         [B] float32.
@@ -117,24 +117,24 @@ def _categorical(
     terms = -log_probability
     if config.focal_gamma:
         terms = terms * (1 - jnp.exp(log_probability)) ** config.focal_gamma
-    # A window counts by the weight of its own classes, whatever smoothing spreads to others.
+    # A window is weighted by its own classes, unaffected by label smoothing.
     return (smooth * terms).sum(axis=-1) * (targets * weights).sum(axis=-1)
 
 
 def mix_windows(
     key: jax.Array, signal: jax.Array, present: jax.Array, targets: jax.Array, alpha: float
 ) -> tuple[jax.Array, jax.Array]:
-    """Mix each window with another one of the batch, and their targets alike.
+    """Mix each window and its targets with another window of the batch (mixup).
 
-    One share is drawn for the whole batch. Windows whose partner has other channels present stay
-    as they are: zeros of an absent channel are no signal to mix (models.md#input-windows).
+    One share is drawn for the whole batch. Windows whose partner has other channels present are
+    unchanged: zeros of an absent channel are not a signal to mix (models.md#input-windows).
 
     Args:
-        key: draws share and partners.
+        key: PRNG key for share and partners.
         signal: [B, M, L].
         present: [B, M] bool.
         targets: [B, K].
-        alpha: of the beta distribution, above 0.
+        alpha: Alpha of the beta distribution, above 0.
 
     Returns:
         Mixed signal and targets.

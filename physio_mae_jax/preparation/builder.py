@@ -1,4 +1,4 @@
-"""The tfds builder of every data set: plan shards, have them written, move them into place.
+"""The tfds builder of every data set: plan shards, write them, move them to their final path.
 
 Shards are written into ``<root>/<name>[/<variant>]/.preparing-<version>``, where an interrupted
 run leaves those that are whole for the next. Only when all are there does the data set appear,
@@ -29,7 +29,7 @@ from physio_mae_jax.preparation.recording import Layout
 from physio_mae_jax.preparation.report import PreparationReport, word_refusals
 from physio_mae_jax.preparation.shards import (
     UNREADABLE,
-    Refusal,
+    RejectedRecording,
     ShardSummary,
     ShardTask,
     read_summary,
@@ -37,12 +37,12 @@ from physio_mae_jax.preparation.shards import (
 )
 from physio_mae_jax.preparation.staging import (
     LOCK,
+    disk_full_as_user_error,
     hold,
     link,
     refuse_existing,
     remove_remains,
     replace_folder,
-    telling_a_full_disk,
 )
 
 _LOG = logging.getLogger(__name__)
@@ -69,17 +69,17 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         """Create a builder.
 
         Args:
-            source: the raw folder.
-            executor: who writes the shards; this process where not given.
-            on_invalid: recordings that are of no use are an 'error', or left out ('skip').
-            progress: called after each shard.
-            **options: of ``tfds.core.DatasetBuilder``, such as ``data_dir``.
+            source: Raw data folder.
+            executor: Executor that writes the shards; defaults to this process.
+            on_invalid: 'error' to raise on unusable recordings, 'skip' to skip and list them.
+            progress: Called after each shard.
+            **options: Arguments of ``tfds.core.DatasetBuilder``, such as ``data_dir``.
 
         Raises:
             ConfigError: ``on_invalid`` is neither of its values.
         """
         if on_invalid not in ("error", "skip"):
-            raise ConfigError(f"on_invalid is {on_invalid!r}; choose error or skip.")
+            raise ConfigError(f"on_invalid must be 'error' or 'skip'; got {on_invalid!r}.")
         self._source = source.expanduser().absolute()
         self._executor = executor or in_processes(1)
         self._on_invalid = on_invalid
@@ -101,13 +101,13 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         raise NotImplementedError("use as_data_source: TensorFlow is not needed here")
 
     def prepare(self, overwrite: bool = False) -> PreparationReport:
-        """Prepare the data set, going on from an interrupted attempt.
+        """Prepare the data set, resuming an interrupted attempt.
 
         Args:
-            overwrite: replace the data set that is there, once the new one is whole.
+            overwrite: Replace an existing data set once the new one is complete.
 
         Returns:
-            What was kept, left out and found.
+            Recordings kept and skipped, and quality findings.
 
         Raises:
             DataError: the source is not what the layout expects, or recordings of it are of no
@@ -117,11 +117,11 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         """
         folder = Path(self.data_dir)
         staging = folder.parent / f".preparing-{self.version}"
-        with telling_a_full_disk(folder.parent):
+        with disk_full_as_user_error(folder.parent):
             remove_remains(staging, folder)
             refuse_existing(folder, overwrite)
             with hold(staging):
-                # Again: another process may have finished it before the lock was ours.
+                # Checked again: another process may have finished it before the lock was acquired.
                 refuse_existing(folder, overwrite)
                 report = self._write_data_set(staging, folder)
                 shutil.rmtree(staging, ignore_errors=True)
@@ -145,7 +145,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             source_bytes=source_bytes(self._source, [ref for t in tasks for ref in t.refs]),
             example_bytes=sum(summary.num_bytes for summary in summaries),
         )
-        self._refuse_invalid(tasks, summaries, report)
+        self._reject_invalid(tasks, summaries, report)
         whole = staging / _WHOLE
         shutil.rmtree(whole, ignore_errors=True)
         whole.mkdir()
@@ -206,7 +206,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         seconds = time.perf_counter() - begun if missing else 0.0
         return tasks, [done[task.path] for task in tasks], seconds
 
-    def _refuse_invalid(
+    def _reject_invalid(
         self,
         tasks: Sequence[ShardTask],
         summaries: Sequence[ShardSummary],
@@ -217,7 +217,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             return
         if self._on_invalid == "skip" and report.records:
             _LOG.warning(
-                "%s: left out %d of %d recordings that cannot be used:\n%s",
+                "%s: skipped %d of %d recordings that cannot be used:\n%s",
                 self._source,
                 len(report.refusals),
                 total,
@@ -225,11 +225,11 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             )
             return
         for task, summary in zip(tasks, summaries, strict=True):
-            # Tried again next time: the file may have been copied anew, or the disk been away.
+            # Retried next time: the file may have been replaced, or the disk unavailable.
             if any(refusal.reason == UNREADABLE for refusal in summary.refusals):
                 task.summary_path.unlink(missing_ok=True)
         way_out = (
-            "Mend them and run the same command again, or leave them out with --on_invalid=skip; "
+            "Fix them and run the same command again, or skip them with --on_invalid=skip; "
             "what is prepared already is kept."
             if report.records
             else "Check --source and the name of the data set."
@@ -259,10 +259,10 @@ def builder_of(layout: Layout) -> type[RecordingBuilder]:
 
 def _join(
     summaries: Sequence[ShardSummary],
-) -> tuple[list[PreparedRecord], list[Refusal]]:
+) -> tuple[list[PreparedRecord], list[RejectedRecording]]:
     """Count the examples of the records through all shards."""
     records: list[PreparedRecord] = []
-    refusals: list[Refusal] = []
+    refusals: list[RejectedRecording] = []
     first = 0
     for summary in summaries:
         records += [

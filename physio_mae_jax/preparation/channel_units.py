@@ -15,7 +15,7 @@ def one_unit_a_channel(
     """Choose the unit of each channel: the first that is known.
 
     Args:
-        files: name, canonical channel names and units of each.
+        files: Name, canonical channel names and units of each file.
 
     Raises:
         DataError: a channel is in units of different quantities; both files are named.
@@ -39,12 +39,12 @@ def one_unit_a_channel(
 def convert_units(
     signal: np.ndarray, channels: Sequence[str], units: Sequence[str], wanted: Mapping[str, str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Bring the channels of a recording to their units, in place.
+    """Convert the channels of a recording to their units, in place.
 
     Args:
-        signal: [M, n] float32.
-        channels, units: [M].
-        wanted: channel -> unit; a channel whose own unit is not known stays as it is.
+        signal: Samples [M, n] float32.
+        channels, units: Channel names and units [M].
+        wanted: Mapping of channel to unit; a channel in an unknown unit stays as it is.
 
     Returns:
         The units [M] of the signal now, and what was converted, one sentence each.
@@ -66,8 +66,8 @@ def units_of_records(records: Sequence[PreparedRecord], name: str) -> dict[str, 
     """Return the unit of each channel of a data set; '' where it is not known of some recordings.
 
     Args:
-        records: of the data set.
-        name: of it, for the error.
+        records: Records of the data set.
+        name: Name of the data set, for the error.
 
     Raises:
         DataError: a channel is in several units.

@@ -1,4 +1,4 @@
-"""Checksum lists such as PhysioNet's SHA256SUMS.txt: the files of a data set and their proof."""
+"""Checksum lists such as PhysioNet's SHA256SUMS.txt: the files of a data set and their hashes."""
 
 import hashlib
 import re
@@ -10,12 +10,12 @@ from physio_mae_jax.errors import DataError
 
 CHECKSUM_LIST = "SHA256SUMS.txt"
 PARTIAL_SUFFIX = ".part"
-# As sha256sum writes them; the star is said of files read as binary.
+# As sha256sum writes them; the star marks files read as binary.
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
-# What a file system takes, its name with PARTIAL_SUFFIX and the folder before it considered.
+# Limits of file systems, the name with PARTIAL_SUFFIX and the folder before it considered.
 _LONGEST = 255 - len(PARTIAL_SUFFIX)
 _LONGEST_PATH = 1_000
-_MOST_FOLDERS = 64
+_MAX_FOLDERS = 64
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -23,8 +23,8 @@ def parse_checksums(content: bytes, where: str) -> dict[str, str]:
     """Read a checksum list: lines '<sha256>  <relative path>'.
 
     Args:
-        content: of the list, UTF-8.
-        where: what the list is called in an error.
+        content: Content of the list, UTF-8.
+        where: Name of the list in error messages.
 
     Returns:
         Path, relative to the list and inside its folder -> checksum in small letters.
@@ -54,12 +54,12 @@ def parse_checksums(content: bytes, where: str) -> dict[str, str]:
     checksums.pop(CHECKSUM_LIST, None)
     if not checksums:
         raise DataError(f"{where} lists no files.")
-    _refuse_collisions(checksums, where)
+    _reject_collisions(checksums, where)
     return checksums
 
 
 def choose(checksums: Mapping[str, str], needed: Sequence[str], where: str) -> dict[str, str]:
-    """Keep the files whose path matches a glob; '*' also stands for slashes.
+    """Keep the files whose path matches a glob; '*' also matches slashes.
 
     Raises:
         DataError: a glob matches nothing.
@@ -84,17 +84,17 @@ def sha256_of(path: Path) -> str:
 
 
 def _safe_name(name: str, where: str) -> str:
-    """Return a path in its shortest spelling, refusing those that leave their folder."""
+    """Return a normalized path; reject those that leave their folder."""
     path = PurePosixPath(name)
-    if len(path.parts) > _MOST_FOLDERS or len(name) > _LONGEST_PATH or _longest(path) > _LONGEST:
+    if len(path.parts) > _MAX_FOLDERS or len(name) > _LONGEST_PATH or _longest(path) > _LONGEST:
         raise DataError(
             f"{where}: the path {name[:80]!r} of {len(name):,} letters and {len(path.parts):,} "
-            "folders is refused; no file system takes it."
+            "folders is rejected; no file system supports it."
         )
     odd = not name.isprintable() or "\\" in name or _DRIVE.match(name)
     if path.is_absolute() or not path.parts or ".." in path.parts or odd:
         raise DataError(
-            f"{where}: the path {name[:80]!r} is refused; it must be relative and stay inside the "
+            f"{where}: the path {name[:80]!r} is rejected; it must be relative and stay inside the "
             "folder."
         )
     return path.as_posix()
@@ -105,8 +105,8 @@ def _longest(path: PurePosixPath) -> int:
     return max((len(part.encode("utf-8", "replace")) for part in path.parts), default=0)
 
 
-def _refuse_collisions(names: Mapping[str, str], where: str) -> None:
-    """Refuse files that are folders of others, or are named like their unfinished copies."""
+def _reject_collisions(names: Mapping[str, str], where: str) -> None:
+    """Reject files that are folders of others, or are named like their unfinished copies."""
     for name in names:
         for parent in PurePosixPath(name).parents:
             if parent.as_posix() in names:

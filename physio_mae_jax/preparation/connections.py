@@ -1,4 +1,4 @@
-"""Connections to a web server that an answer must come through in time, and handlers of urllib."""
+"""Connections to a web server with a response timeout, and handlers of urllib."""
 
 import contextlib
 import http.client
@@ -11,12 +11,12 @@ import urllib.request
 from collections.abc import Sequence
 from typing import Any
 
-# For the head of an answer, however little of it comes at a time.
+# For the complete head of a response, however slowly it arrives.
 ANSWER_S = 60.0
 
 
 class _Patience(http.client.HTTPConnection):
-    """A connection that is cut where the head of an answer does not end in time."""
+    """A connection that is closed if the head of a response is not complete in time."""
 
     def getresponse(self) -> http.client.HTTPResponse:
         over = threading.Event()
@@ -41,7 +41,7 @@ class _Patience(http.client.HTTPConnection):
 
 
 class _SecurePatience(_Patience, http.client.HTTPSConnection):
-    """The same, encrypted."""
+    """The encrypted version of ``_Http``."""
 
 
 class _Http(urllib.request.HTTPHandler):
@@ -55,17 +55,17 @@ class _Https(urllib.request.HTTPSHandler):
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows redirects, and tells the user's headers to no other server."""
+    """Follows redirects and sends the user's headers to no other server."""
 
     def __init__(self, headers: Sequence[tuple[str, str]]) -> None:
         self._headers = headers
 
     def http_error_302(self, req: Any, fp: Any, *args: Any) -> Any:
-        fp.read = lambda size=None: b""  # urllib would read the body, which may have no end
+        fp.read = lambda size=None: b""  # urllib would read the body, which may be endless
         try:
             return super().http_error_302(req, fp, *args)
         except urllib.error.HTTPError:
-            raise  # which closes it where it is handled
+            raise  # The handler closes it.
         except Exception:
             fp.close()
             raise
@@ -86,10 +86,10 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
 
 
 def opener(headers: Sequence[tuple[str, str]]) -> urllib.request.OpenerDirector:
-    """Make what opens URLs, with the proxies of the environment.
+    """Return a URL opener that uses the proxies of the environment.
 
     Args:
-        headers: that are sent again where a redirect stays on the same server.
+        headers: (name, value) pairs, resent only where a redirect stays on the same server.
     """
     return urllib.request.build_opener(_Http, _Https, _Redirects(headers))
 

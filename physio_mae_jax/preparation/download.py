@@ -1,7 +1,7 @@
 """Raw data from a server: every file of a checksum list, several at a time, resumed and checked.
 
 A file arrives as ``<name>.part`` and gets its name once its checksum is right; so what bears its
-name is whole, and the same command goes on where an interrupted one was.
+name is whole, and the same command resumes an interrupted one.
 """
 
 import concurrent.futures
@@ -25,28 +25,28 @@ from physio_mae_jax.preparation.checksums import (
     parse_checksums,
     sha256_of,
 )
-from physio_mae_jax.preparation.server import Response, Server, TransientError
+from physio_mae_jax.preparation.http_client import Response, Server, TransientError
 
 _T = TypeVar("_T")
 _LOCK = ".download.lock"
-# Waits between attempts; after the last one the file is given up.
+# Waits between attempts in seconds; after the last one the download fails.
 PAUSES_S: tuple[float, ...] = (1, 2, 4, 8, 16)
-# Attempts that brought so much count as none, or a large file could not be had over a bad line.
+# Progress that resets the attempt count, so that a large file can arrive over a bad line.
 _PROGRESS_BYTES = 2**20
-# Of a file whose length the server does not say: it may have no end.
+# For a file whose length the server does not state: it may be endless.
 MOST_UNSTATED_BYTES = 2**28
 _SHOWN = 5
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DownloadSummary:
-    """What a download did.
+    """Result of a download.
 
     Attributes:
-        fetched: number of files that were missing.
-        present: number of files that were there, with the right checksum.
-        num_bytes: received.
-        seconds: spent.
+        fetched: Number of files downloaded.
+        present: Number of files already present with the right checksum.
+        num_bytes: Bytes received.
+        seconds: Duration in seconds.
     """
 
     fetched: int
@@ -74,12 +74,12 @@ def download(
     """Fetch the files of a data set that are missing in a folder, and check all of them.
 
     Args:
-        url: of the folder on the server; ``SHA256SUMS.txt`` lies in it.
-        folder: to write to; made if needed.
-        needed: globs of the files that are wanted; '*' also stands for slashes.
-        headers: 'Name: value' texts to send.
-        num_workers: files at a time.
-        progress: called with the number of bytes that arrived, by one thread at a time.
+        url: URL of the folder on the server, which contains ``SHA256SUMS.txt``.
+        folder: Destination folder; created if needed.
+        needed: Globs of the files to download; '*' also matches slashes.
+        headers: Request headers as 'Name: value' texts.
+        num_workers: Number of files downloaded in parallel.
+        progress: Called with the number of bytes that arrived, by one thread at a time.
 
     Raises:
         ConfigError: the URL, a header or the number of workers is impossible.
@@ -87,7 +87,7 @@ def download(
         UserError: the files cannot be written, or the server cannot be reached.
     """
     if num_workers < 1:
-        raise ConfigError(f"--download_workers={num_workers}; at least one is needed.")
+        raise ConfigError(f"--download_workers must be >= 1; got {num_workers}.")
     begun = time.perf_counter()
     run = _Run(Server(url, headers), folder, progress)
     with _locked(folder):
@@ -99,8 +99,8 @@ def download(
         raise DataError(
             f"{len(altered)} files of {folder} do not have the checksum of {CHECKSUM_LIST}: "
             f"{', '.join(altered[:_SHOWN])}{more}. They were changed or damaged after they came, "
-            "or are of another version. Delete or move them to have them fetched again, or leave "
-            "--download out to use them as they are."
+            "or are of another version. Delete or move them to download them again, or omit "
+            "--download to use them as they are."
         )
     counts = list(outcomes.values())
     return DownloadSummary(
@@ -136,7 +136,7 @@ class _Run:
                 waiting[done]: done.result() for done in concurrent.futures.as_completed(waiting)
             }
         finally:
-            # What is under way stops within a block; its bytes are kept.
+            # Running downloads stop within a block; their bytes are kept.
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -163,8 +163,8 @@ class _Run:
             if not part.exists():
                 raise DataError(
                     f"{self.server.url_of(name)} does not have the checksum {checksum} that "
-                    f"{CHECKSUM_LIST} says; what came was deleted. Run the same command again; if "
-                    "it happens again the server's file is damaged or of another version."
+                    f"{CHECKSUM_LIST} states; the file was deleted. Run the same command again; "
+                    "if it happens again the server's file is damaged or of another version."
                 )
             os.replace(part, target)
         return "fetched"
@@ -189,9 +189,9 @@ class _Run:
         """Append what follows ``start``, or write all where the server cannot begin there."""
         with self.server.open(name, start) as response:
             if response is None:
-                return  # The server has no more; the checksum will tell whether that is right.
+                return  # The server has no more; the checksum shows whether the file is complete.
             expected = response.expected_bytes
-            self._refuse_too_much(name, part, response)
+            self._reject_too_much(name, part, response)
             with _writing(part), part.open("ab" if response.start else "wb") as file:
                 size = response.start
                 while block := response.read_block():
@@ -212,8 +212,8 @@ class _Run:
         if expected is not None and size < expected:
             raise TransientError(f"the connection ended after {size} of {expected} bytes")
 
-    def _refuse_too_much(self, name: str, part: Path, response: Response) -> None:
-        """Refuse a file that does not fit onto the disk before any of it is written."""
+    def _reject_too_much(self, name: str, part: Path, response: Response) -> None:
+        """Reject a file that does not fit onto the disk before any of it is written."""
         with _writing(part):
             free = shutil.disk_usage(part.parent).free
         if response.expected_bytes is not None and response.expected_bytes - response.start > free:
@@ -224,12 +224,12 @@ class _Run:
             )
 
     def _patiently(self, name: str, attempt: Callable[[], _T], size: Callable[[], int]) -> _T:
-        """Call ``attempt`` until it succeeds, with pauses, as long as there is hope.
+        """Call ``attempt`` until it succeeds, with pauses, up to the maximum number of attempts.
 
         Args:
-            name: of the file, for messages.
-            attempt: raises a TransientError where another attempt may succeed.
-            size: bytes that are there.
+            name: File name, for messages.
+            attempt: Function to call; raises TransientError where another attempt may succeed.
+            size: Function that returns the number of bytes present.
         """
         failures, best = 0, size()
         while True:
@@ -263,13 +263,13 @@ def _writing(path: Path) -> Iterator[None]:
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}. "
             f"{'Free some space' if full else 'Make the folder writable'} or choose another "
-            "--source; what came is kept, and the same command goes on."
+            "--source; what came is kept, and the same command resumes."
         ) from error
 
 
 @contextlib.contextmanager
 def _locked(folder: Path) -> Iterator[None]:
-    """Make a folder and hold it for this process alone."""
+    """Create a folder and lock it for this process."""
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     taken = f"another process is downloading into {folder}"

@@ -1,7 +1,7 @@
 """A recording as tfds examples.
 
-Each example is one stretch of one recording, so that a window of a long recording is read without
-the rest of it. It is whole in itself: ids, channels, units, rate and labels are in each.
+Each example is one segment of one recording, so that a window of a long recording is read without
+the rest of it. It is self-contained: ids, channels, units, rate and labels are in each.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ _BYTES = tfds.features.Encoding.BYTES
 
 
 def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
-    """Describe an example; ``labels_known`` is 0 where the source has no answer of a task."""
+    """Describe an example; ``labels_known`` is 0 where the source has no label of a task."""
     parts: dict[str, Any] = {
         "record_id": tfds.features.Text(doc="Unique in the data set."),
         "subject_id": tfds.features.Text(doc="The person."),
@@ -51,7 +51,7 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
 def examples_of(
     ref: RecordRef, recording: Recording, tasks: Sequence[LabelTask]
 ) -> list[dict[str, Any]]:
-    """Cut a recording into examples of ``features``; one at least."""
+    """Cut a recording into examples of ``features``, at least one."""
     length, total = segment_samples(recording.sampling_rate_hz), recording.signal.shape[1]
     shared: dict[str, Any] = {
         "record_id": ref.record_id,

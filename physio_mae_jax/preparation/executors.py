@@ -1,4 +1,4 @@
-"""Who writes the shards: this process, processes of this machine, or Apache Beam."""
+"""Executors that write the shards: this process, local processes, or Apache Beam."""
 
 import concurrent.futures
 import multiprocessing
@@ -8,19 +8,19 @@ from concurrent.futures.process import BrokenProcessPool
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.shards import ShardSummary, ShardTask, read_summary, write_shard
 
-_MOST_WORKERS = 1024
+_MAX_WORKERS = 1024
 
 Executor = Callable[[Sequence[ShardTask]], Iterator[tuple[ShardTask, ShardSummary]]]
 
 
 def in_processes(num_workers: int) -> Executor:
-    """Write with so many processes; with one, in this process.
+    """Write with ``num_workers`` processes; one runs in this process.
 
     Raises:
         ConfigError: fewer than one, or more than a machine can run.
     """
-    if not 1 <= num_workers <= _MOST_WORKERS:
-        raise ConfigError(f"--workers={num_workers}; from 1 to {_MOST_WORKERS:,} are possible.")
+    if not 1 <= num_workers <= _MAX_WORKERS:
+        raise ConfigError(f"--workers must be from 1 to {_MAX_WORKERS:,}; got {num_workers}.")
 
     def run(tasks: Sequence[ShardTask]) -> Iterator[tuple[ShardTask, ShardSummary]]:
         if num_workers == 1 or len(tasks) <= 1:
@@ -39,10 +39,10 @@ def in_processes(num_workers: int) -> Executor:
             raise UserError(
                 "a worker process was ended from outside, as the system does where memory runs "
                 f"out; use fewer than --workers={num_workers}, then run the same command again: "
-                "it goes on where it was."
+                "it resumes where it stopped."
             ) from error
         finally:
-            # Shards under way are given up; those that are whole are found by the next run.
+            # Unfinished shards are dropped; the next run finds the complete ones.
             pool.shutdown(wait=True, cancel_futures=True)
 
     return run
@@ -55,8 +55,8 @@ def by_beam(runner: str, options: Sequence[str]) -> Executor:
     shared file system.
 
     Args:
-        runner: name of a Beam runner, such as 'DirectRunner', 'FlinkRunner' or 'SparkRunner'.
-        options: its flags, such as '--flink_master=host:8081'.
+        runner: Name of a Beam runner, such as 'DirectRunner', 'FlinkRunner' or 'SparkRunner'.
+        options: Flags of the runner, such as '--flink_master=host:8081'.
 
     Raises:
         ConfigError: Apache Beam is not installed.
@@ -66,7 +66,7 @@ def by_beam(runner: str, options: Sequence[str]) -> Executor:
     except ImportError as error:
         raise ConfigError(
             f"--beam_runner={runner!r} needs Apache Beam; install it with "
-            "pip install apache-beam, or leave the flag out to use the cores of this machine."
+            "pip install apache-beam, or omit the flag to use the cores of this machine."
         ) from error
 
     def run(tasks: Sequence[ShardTask]) -> Iterator[tuple[ShardTask, ShardSummary]]:

@@ -1,4 +1,4 @@
-"""Dividing the recordings of a source into shards: the same ones each time, changed ones anew."""
+"""Deterministic division of the recordings of a source into shards, with fingerprints."""
 
 import contextlib
 import dataclasses
@@ -16,8 +16,8 @@ from physio_mae_jax.preparation.shards import ShardTask
 from physio_mae_jax.printable import printable
 
 _SHARD_BYTES = 16 * 2**20  # of source
-_LEAST_SHARDS = 8
-_MOST_SHARDS = 1024
+_MIN_SHARDS = 8
+_MAX_SHARDS = 1024
 # What Python makes of bytes that are no UTF-8, in names of files.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
@@ -28,9 +28,9 @@ def plan_shards(
     """Divide the recordings of a source into shards, in order and by the bytes of their files.
 
     Args:
-        layout: of the source.
-        source: the raw folder.
-        path_of: from the number of a shard and how many there are to its file.
+        layout: Layout of the source.
+        source: Raw data folder.
+        path_of: Maps a shard number and the shard count to the path of its file.
 
     Raises:
         DataError: there are no recordings, or two bear one id.
@@ -39,7 +39,7 @@ def plan_shards(
     refuse_duplicates(refs, str(source))
     if not refs:
         raise DataError(f"{source} holds no recordings of {layout.name}.")
-    _refuse_broken_names(refs, source)
+    _reject_broken_names(refs, source)
     groups = _divide(refs, source)
     return [
         ShardTask(
@@ -53,8 +53,8 @@ def plan_shards(
     ]
 
 
-def _refuse_broken_names(refs: Sequence[RecordRef], source: Path) -> None:
-    """Refuse names of files that are no text, as an index and its readers could not hold them."""
+def _reject_broken_names(refs: Sequence[RecordRef], source: Path) -> None:
+    """Reject file names that are not UTF-8, which an index and its readers cannot store."""
     names = [name for ref in refs for name in (ref.record_id, *ref.files)]
     broken = [name for name in names if not name.isascii() and _SURROGATE.search(name)]
     if broken:
@@ -66,7 +66,7 @@ def _refuse_broken_names(refs: Sequence[RecordRef], source: Path) -> None:
 
 def _divide(refs: Sequence[RecordRef], source: Path) -> list[list[RecordRef]]:
     sizes = _source_bytes(refs, source)
-    count = min(len(refs), max(_LEAST_SHARDS, min(_MOST_SHARDS, int(sizes.sum() // _SHARD_BYTES))))
+    count = min(len(refs), max(_MIN_SHARDS, min(_MAX_SHARDS, int(sizes.sum() // _SHARD_BYTES))))
     ends = np.cumsum(sizes)
     number = np.minimum((ends - sizes / 2) * count // ends[-1], count - 1).astype(int)
     groups: dict[int, list[RecordRef]] = {}

@@ -1,4 +1,4 @@
-"""What a raw data set consists of: recordings with labels, and the layout that finds them."""
+"""Parts of a raw data set: recordings with labels, and the layout that finds them."""
 
 import abc
 import dataclasses
@@ -15,14 +15,14 @@ LabelLevel = Literal["recording", "event", "interval"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelTask:
-    """A question that a data set has answers to.
+    """A label task of a data set.
 
     Attributes:
-        name: of the task, such as 'superclass'.
-        classes: names, in the order of the labels.
-        level: whether a recording, an event (a beat) or an interval (a sleep stage) is labelled.
+        name: Task name, such as 'superclass'.
+        classes: Class names, in the order of the labels.
+        level: Labelled unit: a recording, an event (a beat) or an interval (a sleep stage).
         exclusive: True where exactly one class holds, False where any number may.
-        description: one sentence.
+        description: Description, one sentence.
     """
 
     name: str
@@ -32,7 +32,7 @@ class LabelTask:
     description: str = ""
 
     def encode(self, names: Sequence[str]) -> np.ndarray:
-        """Return the labels [K] int8 of a recording that the classes ``names`` hold for.
+        """Encode the classes ``names`` of a recording as labels [K] int8.
 
         Raises:
             DataError: a name is not a class of this task.
@@ -49,12 +49,12 @@ class LabelTask:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Marks:
-    """Labelled places of a recording, in samples of its signal.
+class Annotations:
+    """Labelled positions of a recording, in samples of its signal.
 
     Attributes:
-        start, stop: [E] int64; of an event ``stop`` is ``start + 1``.
-        label: [E] int16, index of the class.
+        start, stop: Sample range of each annotation [E] int64; an event has ``stop = start + 1``.
+        label: Class index [E] int16.
     """
 
     start: np.ndarray
@@ -62,7 +62,7 @@ class Marks:
     label: np.ndarray
 
     @classmethod
-    def of(cls, marks: Sequence[tuple[int, int, int]]) -> "Marks":
+    def of(cls, marks: Sequence[tuple[int, int, int]]) -> "Annotations":
         """Make marks of (start, stop, label) triples, in ascending order."""
         table = np.asarray(sorted(marks), np.int64).reshape(-1, 3)
         return cls(start=table[:, 0], stop=table[:, 1], label=table[:, 2].astype(np.int16))
@@ -73,10 +73,10 @@ class RecordRef:
     """A recording that a layout found but has not read: small and picklable.
 
     Attributes:
-        record_id: unique in the data set.
-        subject_id: the person.
-        files: that hold it, relative to the source folder.
-        details: what the layout needs to read it, such as a row of a table.
+        record_id: Id that is unique in the data set.
+        subject_id: Id of the subject.
+        files: Files that hold the recording, relative to the source folder.
+        details: Data the layout needs to read it, such as a row of a table.
     """
 
     record_id: str
@@ -87,18 +87,18 @@ class RecordRef:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Recording:
-    """A recording as read, nothing filtered and nothing filled in.
+    """A recording as read, without filtering or imputation.
 
     Attributes:
-        signal: [M, n] float32 in ``units``, NaN where the source marks samples as invalid.
-        channels: canonical names [M].
-        units: [M], '' where the source names none.
-        sampling_rate_hz: of all channels.
-        labels: [K] int8 for each task of level 'recording'; a task may be left out where the
-            source has no answer.
-        marks: for each task of level 'event' or 'interval'.
-        attributes: what else is known, such as age, sex and fold: texts and numbers.
-        conversions: what was done to the samples, one sentence each.
+        signal: Samples [M, n] float32 in ``units``, NaN where the source marks them as invalid.
+        channels: Canonical channel names [M].
+        units: Channel units [M], '' where the source names none.
+        sampling_rate_hz: Sampling rate of all channels in Hz.
+        labels: Labels [K] int8 for each task of level 'recording'; a task may be absent where the
+            source has no label.
+        marks: Annotations for each task of level 'event' or 'interval'.
+        attributes: Other metadata, such as age, sex and fold: texts and numbers.
+        conversions: Conversions applied to the samples, one sentence each.
     """
 
     signal: np.ndarray
@@ -106,15 +106,15 @@ class Recording:
     units: tuple[str, ...]
     sampling_rate_hz: float
     labels: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    marks: Mapping[str, Marks] = dataclasses.field(default_factory=dict)
+    marks: Mapping[str, Annotations] = dataclasses.field(default_factory=dict)
     attributes: Mapping[str, str | float | int | bool] = dataclasses.field(default_factory=dict)
     conversions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if self.signal.ndim != 2 or len(self.signal) != len(self.channels):
             raise DataError(
-                f"a signal of shape {self.signal.shape} was given {len(self.channels)} channel "
-                f"names ({', '.join(self.channels)}); one row a channel is expected."
+                f"a signal of shape {self.signal.shape} has {len(self.channels)} channel names "
+                f"({', '.join(self.channels)}); expected one row a channel."
             )
         if len(set(self.channels)) != len(self.channels):
             raise DataError(f"channel names are not unique: {', '.join(self.channels)}.")
@@ -123,7 +123,7 @@ class Recording:
 class Layout(abc.ABC):
     """How a data set lies on disk; picklable, since worker processes read with it.
 
-    A subclass says the following as class attributes or properties.
+    A subclass defines the following as class attributes or properties.
     """
 
     @property
@@ -133,17 +133,17 @@ class Layout(abc.ABC):
 
     @property
     def variant(self) -> str:
-        """Which of several ways to prepare it; '' where there is one only."""
+        """Variant of the preparation; '' where there is only one."""
         return ""
 
     @property
     def version(self) -> str:
-        """Version of what is made of the source, 'a.b.c'; to be raised when that changes."""
+        """Version of the prepared data, 'a.b.c'; increment it when the preparation changes."""
         return "1.0.0"
 
     @property
     def tasks(self) -> tuple[LabelTask, ...]:
-        """What is labelled."""
+        """Label tasks."""
         return ()
 
     @property
@@ -153,32 +153,32 @@ class Layout(abc.ABC):
 
     @property
     def filters(self) -> str:
-        """What was done to the samples before they came here."""
+        """Processing of the samples before this preparation."""
         return "as recorded"
 
     @property
     def needed_files(self) -> tuple[str, ...]:
-        """Globs of the files that ``--download`` fetches; '*' also stands for slashes."""
+        """Globs of the files that ``--download`` fetches; '*' also matches slashes."""
         return ("*",)
 
     @property
     @abc.abstractmethod
     def description(self) -> str:
-        """One sentence."""
+        """Description of the data set, one sentence."""
 
     @property
     def homepage(self) -> str:
-        """Where the data set comes from."""
+        """URL of the data set."""
         return ""
 
     @property
     def citation(self) -> str:
-        """What to cite."""
+        """Citation of the data set."""
         return ""
 
     @property
     def license(self) -> str:
-        """Of the data."""
+        """License of the data."""
         return ""
 
     @abc.abstractmethod
@@ -200,13 +200,13 @@ class Layout(abc.ABC):
 
 
 def refuse_duplicates(refs: Sequence[RecordRef], where: str) -> None:
-    """Raise a DataError where two recordings bear one id."""
+    """Raise a DataError where two recordings have the same id."""
     seen: dict[str, RecordRef] = {}
     for ref in refs:
         if ref.record_id in seen:
             raise DataError(
                 f"{where}: record id {ref.record_id!r} occurs twice ({', '.join(ref.files)} and "
-                f"{', '.join(seen[ref.record_id].files)}); every recording needs an id of its own."
+                f"{', '.join(seen[ref.record_id].files)}); every recording needs its own id."
             )
         seen[ref.record_id] = ref
 

@@ -1,4 +1,4 @@
-"""What a preparation kept, what it left out and why, and what it found: for people and programs."""
+"""Report of a preparation: recordings kept and skipped, with reasons, and quality findings."""
 
 import dataclasses
 from collections import Counter, defaultdict
@@ -7,7 +7,7 @@ from typing import Any
 
 from physio_mae_jax.data.listing import list_problems
 from physio_mae_jax.data.prepared_index import PreparedRecord
-from physio_mae_jax.preparation.shards import Refusal
+from physio_mae_jax.preparation.shards import RejectedRecording
 from physio_mae_jax.printable import Lines, printable
 from physio_mae_jax.signals import quality
 
@@ -17,22 +17,22 @@ class PreparationReport:
     """The outcome of a preparation.
 
     Attributes:
-        records: kept.
-        refusals: left out.
-        seconds: spent writing in this run.
-        source_bytes: of the files of all recordings.
-        example_bytes: of the examples before compression.
+        records: Recordings kept.
+        refusals: Recordings skipped.
+        seconds: Time spent writing in this run, in seconds.
+        source_bytes: Size of the files of all recordings.
+        example_bytes: Size of the examples before compression.
     """
 
     records: Sequence[PreparedRecord]
-    refusals: Sequence[Refusal]
+    refusals: Sequence[RejectedRecording]
     seconds: float
     source_bytes: int
     example_bytes: int
 
     @property
     def num_subjects(self) -> int:
-        """People of the kept recordings."""
+        """Number of subjects of the kept recordings."""
         return len({record.subject_id for record in self.records})
 
     def finding_counts(self) -> dict[str, dict[str, int]]:
@@ -49,13 +49,13 @@ class PreparationReport:
         return counts
 
     def unlabelled(self) -> dict[str, int]:
-        """Count the kept recordings without an answer, for each task that some have one of."""
+        """Count the unlabelled kept recordings, for each task with any labels."""
         tasks = dict.fromkeys(task for record in self.records for task in record.labels)
         counts = {task: sum(task not in r.labels for r in self.records) for task in tasks}
         return {task: count for task, count in counts.items() if count}
 
     def to_json(self) -> dict[str, Any]:
-        """Everything but what ``recordings.jsonl`` says of each recording anyway."""
+        """Return the report without the details of each recording in ``recordings.jsonl``."""
         return {
             "kept": len(self.records),
             "subjects": self.num_subjects,
@@ -75,11 +75,11 @@ class PreparationReport:
             f"{hours:.2f} hours.",
             *(
                 f"{count} of {len(self.records)} recordings have no label of task {task!r}; they "
-                "are left out where it is learned or judged."
+                "are excluded where it is trained or evaluated."
                 for task, count in self.unlabelled().items()
             ),
             "",
-            *_table(("left out because", "recordings", "such as"), self._refusal_rows()),
+            *_table(("skipped because", "recordings", "such as"), self._refusal_rows()),
             *_table(("found in what was kept", "recordings", "channels", "seconds", "such as"),
                     self._finding_rows()),
             *_table(("converted", "recordings"), self._conversion_rows()),
@@ -87,7 +87,7 @@ class PreparationReport:
         return "\n".join(lines).rstrip() + "\n"
 
     def _refusal_rows(self) -> list[tuple[str, ...]]:
-        by_reason: dict[str, list[Refusal]] = defaultdict(list)
+        by_reason: dict[str, list[RejectedRecording]] = defaultdict(list)
         for refusal in self.refusals:
             by_reason[refusal.reason].append(refusal)
         return [
@@ -114,8 +114,8 @@ class PreparationReport:
         return [(what, str(count)) for what, count in counts.most_common()]
 
 
-def word_refusals(refusals: Sequence[Refusal]) -> Lines:
-    """Word refusals, a line each; of very many the last by name only."""
+def word_refusals(refusals: Sequence[RejectedRecording]) -> Lines:
+    """Format skipped recordings, a line each; the last of very many by name only."""
     return list_problems((r.record_id, f"{printable(r.record_id)}: {r.detail}") for r in refusals)
 
 
@@ -139,7 +139,7 @@ def _cell(value: str) -> str:
 
 
 def describe_rate(num_records: int, source_bytes: int, seconds: float, num_workers: int) -> str:
-    """Word the throughput of a run."""
+    """Format the throughput of a run."""
     if seconds <= 0 or not num_records:
         return "everything was prepared before"
     rate = num_records / seconds

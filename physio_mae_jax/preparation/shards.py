@@ -1,4 +1,4 @@
-"""Writing some recordings of a data set as one array_record file, whole or not at all."""
+"""Writing some recordings of a data set as one array_record file, atomically."""
 
 import dataclasses
 import json
@@ -29,11 +29,11 @@ class ShardTask:
     """One file to write; picklable, for worker processes and other machines.
 
     Attributes:
-        layout: that reads the recordings.
-        source: the raw folder.
-        refs: the recordings.
-        path: of the file; ``path + '.json'`` will say what it holds.
-        fingerprint: of all that the shard is made from; a shard of another one is written anew.
+        layout: Layout that reads the recordings.
+        source: Raw data folder.
+        refs: Recordings of the shard.
+        path: Path of the shard file; ``path + '.json'`` describes its content.
+        fingerprint: Fingerprint of all inputs of the shard; a shard with another one is rewritten.
     """
 
     layout: Layout
@@ -44,19 +44,19 @@ class ShardTask:
 
     @property
     def summary_path(self) -> Path:
-        """The file beside the shard, written last: where it exists the shard is whole."""
+        """The file beside the shard, written last: where it exists the shard is complete."""
         return self.path.with_name(self.path.name + ".json")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Refusal:
+class RejectedRecording:
     """A recording that is not in the prepared data set.
 
     Attributes:
-        record_id: of the recording.
-        files: that hold it.
-        reason: one of the reasons of this module.
-        detail: what was found.
+        record_id: Id of the recording.
+        files: Files that hold it.
+        reason: One of the reasons of this module.
+        detail: What was found.
     """
 
     record_id: str
@@ -67,22 +67,22 @@ class Refusal:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardSummary:
-    """What a shard holds.
+    """Content of a shard.
 
     Attributes:
-        num_examples, num_bytes: of the file, before compression.
-        records: whose ``first_example`` counts from the start of the shard.
-        refusals: recordings left out.
+        num_examples, num_bytes: Number and size of the examples, before compression.
+        records: Recordings kept; their ``first_example`` counts from the start of the shard.
+        refusals: Recordings skipped.
     """
 
     num_examples: int
     num_bytes: int
     records: tuple[PreparedRecord, ...]
-    refusals: tuple[Refusal, ...]
+    refusals: tuple[RejectedRecording, ...]
 
 
 def write_shard(task: ShardTask) -> ShardSummary:
-    """Write the shard of a task, or return what it holds if it is there already.
+    """Write the shard of a task, or return its summary if it exists already.
 
     Raises:
         OSError: the file cannot be written.
@@ -96,7 +96,7 @@ def write_shard(task: ShardTask) -> ShardSummary:
         _flush_to_disk(partial)
         os.replace(partial, task.path)
     except RuntimeError as error:
-        # What the writer raises where the disk is full or gone.
+        # Raised by the writer where the disk is full or unavailable.
         raise OSError(f"cannot write {task.path}: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
@@ -111,7 +111,7 @@ def write_shard(task: ShardTask) -> ShardSummary:
 
 
 def read_summary(task: ShardTask) -> ShardSummary | None:
-    """Return what a shard holds; None where it is not whole."""
+    """Return the summary of a shard; None where it is not complete."""
     try:
         values = read_json(task.summary_path, "prepare the data set again.", _MAX_SUMMARY_BYTES)
         whole = values["file_bytes"] == task.path.stat().st_size
@@ -122,11 +122,12 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
             num_bytes=values["num_bytes"],
             records=tuple(PreparedRecord.from_json(row) for row in values["records"]),
             refusals=tuple(
-                Refusal(**(row | {"files": tuple(row["files"])})) for row in values["refusals"]
+                RejectedRecording(**(row | {"files": tuple(row["files"])}))
+                for row in values["refusals"]
             ),
         )
     except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # cut short or altered: the shard is written anew
+        return None  # cut short or altered: the shard is rewritten
 
 
 def write_whole(path: Path, text: str) -> None:
@@ -144,7 +145,7 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
     serializer = example_serializer.ExampleSerializer(spec.get_serialized_info())
     writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1")
     records: list[PreparedRecord] = []
-    refusals: list[Refusal] = []
+    refusals: list[RejectedRecording] = []
     num_examples = num_bytes = 0
     try:
         for ref, recording in _readable(task, refusals):
@@ -165,30 +166,34 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
     )
 
 
-def _readable(task: ShardTask, refusals: list[Refusal]) -> Iterator[tuple[RecordRef, Recording]]:
-    """Read the recordings one after another, adding those that are of no use to ``refusals``."""
+def _readable(
+    task: ShardTask, refusals: list[RejectedRecording]
+) -> Iterator[tuple[RecordRef, Recording]]:
+    """Read the recordings one after another, adding unusable ones to ``refusals``."""
     for ref in task.refs:
 
-        def refuse(reason: str, detail: str, ref: RecordRef = ref) -> None:
+        def reject(reason: str, detail: str, ref: RecordRef = ref) -> None:
             refusals.append(
-                Refusal(record_id=ref.record_id, files=ref.files, reason=reason, detail=detail)
+                RejectedRecording(
+                    record_id=ref.record_id, files=ref.files, reason=reason, detail=detail
+                )
             )
 
         try:
             recording = task.layout.read(task.source, ref)
         except DataError as error:
-            refuse(UNREADABLE, str(error))
+            reject(UNREADABLE, str(error))
             continue
         except MemoryError:
-            raise  # says nothing of the file
+            raise  # Unrelated to the content of the file.
         except Exception as error:
             # One broken file of thousands must not end the work; it is reported like the others.
-            refuse(UNREADABLE, f"{', '.join(ref.files)}: {type(error).__name__}: {error}")
+            reject(UNREADABLE, f"{', '.join(ref.files)}: {type(error).__name__}: {error}")
             continue
         if recording.signal.shape[1] == 0:
-            refuse(EMPTY, f"{', '.join(ref.files)} holds no samples")
+            reject(EMPTY, f"{', '.join(ref.files)} holds no samples")
         elif not _changes(recording):
-            refuse(DEAD, f"{', '.join(ref.files)}: every channel is constant or missing")
+            reject(DEAD, f"{', '.join(ref.files)}: every channel is constant or missing")
         else:
             yield ref, recording
 
@@ -235,8 +240,8 @@ def _describe(
     )
 
 
-def _finding(found: quality.Finding) -> StoredFinding:
-    # Missing samples decide where windows may lie, so all their runs are kept.
+def _finding(found: quality.Artifact) -> StoredFinding:
+    # Missing samples decide which windows are valid, so all their runs are kept.
     runs = found.runs if found.kind == quality.NOT_FINITE else found.runs[:_RUNS_KEPT]
     return {
         "kind": found.kind,

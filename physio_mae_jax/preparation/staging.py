@@ -1,4 +1,4 @@
-"""Where shards wait until a data set is whole, and the move into its place."""
+"""Staging of shards until a data set is complete, and the move to its final path."""
 
 import contextlib
 import errno
@@ -14,8 +14,8 @@ LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def telling_a_full_disk(place: Path) -> Iterator[None]:
-    """Turn the errors of a disk that is full, read-only or gone into a ``UserError``."""
+def disk_full_as_user_error(place: Path) -> Iterator[None]:
+    """Convert errors of a full, read-only or missing disk to a ``UserError``."""
     try:
         yield
     except OSError as error:
@@ -24,12 +24,12 @@ def telling_a_full_disk(place: Path) -> Iterator[None]:
         raise UserError(
             f"cannot {'write to' if writing else 'prepare'} {place}: {error}. Free some space, "
             "bring back what is gone or choose another --out, then run the same command again: it "
-            "goes on where it was."
+            "resumes where it stopped."
         ) from error
 
 
 def refuse_existing(folder: Path, overwrite: bool) -> None:
-    """Put a data set back whose replacement was cut short; refuse one that is to be kept."""
+    """Restore a data set whose replacement was interrupted; reject one that must be kept."""
     if not folder.exists() and _replaced(folder).exists():
         os.replace(_replaced(folder), folder)
     if folder.exists() and not overwrite:
@@ -37,7 +37,7 @@ def refuse_existing(folder: Path, overwrite: bool) -> None:
 
 
 def remove_remains(staging: Path, folder: Path) -> None:
-    """Remove what a run left that ended between moving the data set into place and tidying up."""
+    """Clean up after a run that ended between moving the data set and tidying up."""
     if not (folder.exists() and staging.exists()):
         return
     shards = [path for path in folder.iterdir() if ".array_record" in path.name]
@@ -49,7 +49,7 @@ def remove_remains(staging: Path, folder: Path) -> None:
 
 @contextlib.contextmanager
 def hold(staging: Path) -> Iterator[None]:
-    """Make a folder and hold it for this process alone."""
+    """Create a folder and lock it for this process."""
     staging.mkdir(parents=True, exist_ok=True)
     way_out = "Wait for it, or choose another --out."
     with locked(staging / LOCK, f"another process is preparing {staging.parent}", way_out):
@@ -61,7 +61,7 @@ def _replaced(folder: Path) -> Path:
 
 
 def replace_folder(new: Path, folder: Path) -> None:
-    """Move a folder to its place; what was there goes only once the new one is."""
+    """Move a folder to its final path; the previous one is removed only afterwards."""
     old = _replaced(folder)
     if folder.exists():
         shutil.rmtree(old, ignore_errors=True)
@@ -71,7 +71,7 @@ def replace_folder(new: Path, folder: Path) -> None:
 
 
 def link(path: Path, target: Path) -> None:
-    """Put a file at a second place without copying it, where the file system can."""
+    """Put a file at a second path without copying it, where the file system can."""
     try:
         os.link(path, target)
     except OSError:

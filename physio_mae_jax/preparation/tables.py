@@ -11,9 +11,9 @@ def read_table(path: Path, needed: Sequence[str], delimiter: str = ",") -> list[
     """Read a table with a header.
 
     Args:
-        path: of the file, UTF-8.
-        needed: columns that it must have.
-        delimiter: between cells.
+        path: Path of the file, UTF-8.
+        needed: Required columns.
+        delimiter: Delimiter between cells.
 
     Returns:
         A dictionary of stripped texts for each row, '' for empty cells.

@@ -1,7 +1,7 @@
-"""Disturbances that a recording could have had, added to normalised windows in training.
+"""Augmentations for training: realistic disturbances added to normalised windows.
 
-No sign is flipped and no channel takes another's place: a lead has a name and a polarity
-(models.md#input-windows). Amplitudes are in deviations of the channel.
+Signs are never flipped and channels never swapped: a lead has a name and a polarity
+(models.md#input-windows). Amplitudes are in standard deviations of the channel.
 """
 
 import dataclasses
@@ -13,20 +13,20 @@ from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.signals.preprocess import z_score
 
 # 16 MiB of float32; longer than eight windows in any case.
-_LEAST_NOISE_SAMPLES = 2**22
+_MIN_NOISE_SAMPLES = 2**22
 _WINDOWS_OF_NOISE = 8
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class AugmentConfig:
-    """Which disturbances, each drawn anew for every window; 0 for none.
+    """Strength of each augmentation, drawn independently for every window; 0 disables it.
 
     Attributes:
-        noise: largest deviation of white noise.
-        drift: largest amplitude of a slow wave of 0.05 to 0.5 Hz in each channel.
-        mains: largest amplitude of hum at 50 or 60 Hz (where the sampling rate shows it).
-        channel_drop: probability that a channel is absent; one that is present always stays.
-        time_mask: largest share of the window blanked, in one stretch of all channels.
+        noise: Maximum standard deviation of white noise.
+        drift: Maximum amplitude of baseline wander, a sine of 0.05 to 0.5 Hz in each channel.
+        mains: Maximum amplitude of powerline interference at 50 or 60 Hz (where below Nyquist).
+        channel_drop: Probability of dropping a channel; at least one present channel is kept.
+        time_mask: Maximum share of the window blanked, as one interval across all channels.
     """
 
     noise: float = 0.0
@@ -40,7 +40,7 @@ class AugmentConfig:
 
     @property
     def is_off(self) -> bool:
-        """True where nothing is ever changed."""
+        """True if every augmentation is disabled."""
         return not any(getattr(self, field.name) for field in dataclasses.fields(self))
 
 
@@ -51,21 +51,21 @@ def augment(
     config: AugmentConfig,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Disturb a window.
+    """Augment a window.
 
     Args:
         signal: [M, L] float32, z-scored.
-        present: [M] bool, channels that hold a signal.
-        sampling_rate_hz: samples a second.
-        config: how much.
-        rng: draws everything; the same one gives the same result.
+        present: [M] bool, True for channels that hold a signal.
+        sampling_rate_hz: Sampling rate in Hz.
+        config: Strength of each augmentation.
+        rng: Generator of all random draws; the result is deterministic in its state.
 
     Returns:
-        The disturbed window, z-scored again, and which channels are present.
+        The augmented window [M, L], z-scored again, and the channels still present [M] bool.
     """
     channels, samples = signal.shape
     time = np.arange(samples) / sampling_rate_hz
-    # In float32: this runs for every window, and normalised samples lose nothing by it.
+    # float32 is enough for normalised samples, and this runs for every window.
     disturbed = signal.astype(np.float32)
     if config.noise:
         strength = rng.uniform(0, config.noise, (channels, 1)).astype(np.float32)
@@ -90,13 +90,13 @@ def augment(
 
 
 def _white_noise(rng: np.random.Generator, channels: int, samples: int) -> np.ndarray:
-    """Draw normal noise of deviation 1, [M, L] float32 and read-only.
+    """Draw normal noise of standard deviation 1, [M, L] float32 and read-only.
 
-    It is a stretch, drawn anew for every window, of one long noise: to draw every sample anew
-    took as long as all else that is done to a window.
+    It is a random segment of one long precomputed noise: drawing every sample anew took as long
+    as all other processing of a window.
     """
     size = channels * samples
-    noise = _long_noise(max(_LEAST_NOISE_SAMPLES, _WINDOWS_OF_NOISE * size))
+    noise = _long_noise(max(_MIN_NOISE_SAMPLES, _WINDOWS_OF_NOISE * size))
     start = int(rng.integers(len(noise) - size + 1))
     return noise[start : start + size].reshape(channels, samples)
 
@@ -119,13 +119,13 @@ def _waves(
     frequency = rng.uniform(*band_hz, (channels, 1))
     phase = rng.uniform(0, 2 * np.pi, (channels, 1))
     strength = rng.uniform(0, amplitude, (channels, 1)).astype(np.float32)
-    # The angle needs float64, since it grows with time; the sine in float32 is ten times as fast.
+    # The angle grows with time and needs float64; the sine in float32 is ten times as fast.
     angle = (2 * np.pi * frequency * time + phase).astype(np.float32)
     return strength * np.sin(angle)
 
 
 def _dropped(present: np.ndarray, drop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Take channels away, all but one at most."""
+    """Drop channels, keeping at least one."""
     left = present & ~drop
     if present.any() and not left.any():
         left = np.zeros_like(present)

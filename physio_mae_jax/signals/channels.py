@@ -1,4 +1,4 @@
-"""Names of physiological channels: one canonical spelling, and the ids of those that have one."""
+"""Canonical names of physiological channels, and their vocabulary ids."""
 
 import difflib
 import functools
@@ -15,12 +15,12 @@ __all__ = ["TEN_TWENTY", "TWELVE_LEADS", "VOCABULARY"]
 
 # ECG leads, and an ECG of unknown lead.
 ECG_CHANNELS = (*TWELVE_LEADS, "ECG")
-# Leads beyond the twelve, and chest leads of monitors, of unknown or modified place.
+# Leads beyond the twelve, and chest leads of monitors, of unknown or modified position.
 _OTHER_LEAD = re.compile(r"V|MCL\d?|V[789]|V[34]R|V[XYZ]")
 _ANY_ECG = ("II", "ECG", "I", "V5", "V2", "V1", "III", "aVF", "aVL", "aVR", "V3", "V4", "V6")
 
-# Sets of channels by name. Of alternatives the first that a recording has is taken.
-POLICIES: dict[str, tuple[tuple[str, ...], ...]] = {
+# Channel sets by name. Of alternatives, the first that a recording has is used.
+CHANNEL_PRESETS: dict[str, tuple[tuple[str, ...], ...]] = {
     "12_lead": tuple((lead,) for lead in TWELVE_LEADS),
     "ecg_ppg": (_ANY_ECG, ("PPG",)),
     "ppg_only": (("PPG",),),
@@ -29,58 +29,58 @@ POLICIES: dict[str, tuple[tuple[str, ...], ...]] = {
 }
 
 _PLACES = {name: place for place, name in enumerate(VOCABULARY)}
-# What a place on the scalp may be beside other channels: oxygen, a pressure, a temperature.
+# What the name of a scalp position may mean instead: oxygen, a pressure, a temperature.
 _ALSO_OTHERS = ("o2", "p1", "p2", "p3", "p4", "t1", "t2")
-# Names of the chest leads V1 to V6 in the code of the IEC.
+# IEC code names of the chest leads V1 to V6.
 _CHEST = ("c1", "c2", "c3", "c4", "c5", "c6")
 _NUMBERED = re.compile(r"([a-z])(\d+)")
-# Of the channels of a file in a message.
+# Limits of the channel list in an error message.
 _SHOWN = 40
-_LONGEST_SHOWN = 60
+_MAX_SHOWN_LENGTH = 60
 
 
 @functools.lru_cache(maxsize=8192)
 def canonical_name(name: str) -> str:
-    """Return the canonical spelling of a channel; a name not known here is returned stripped."""
+    """Return the canonical spelling of a channel; an unknown name is returned stripped."""
     stripped = spellings.bare(name)
     return spellings.understood(stripped) or stripped
 
 
 def is_ecg(name: str) -> bool:
-    """Say whether a channel is an electrocardiogram, modified chest leads included."""
+    """Return whether a channel is an electrocardiogram, modified chest leads included."""
     canonical = canonical_name(name)
     return canonical in ECG_CHANNELS or _OTHER_LEAD.fullmatch(canonical.upper()) is not None
 
 
 def channel_id(name: str) -> int:
-    """Return the place of a channel in ``VOCABULARY``; 0 ("unknown") for other names."""
+    """Return the index of a channel in ``VOCABULARY``; 0 ("unknown") for other names."""
     return _place(canonical_name(name))
 
 
 def id_of_trained(name: str) -> int:
-    """Return the id that a model knows a channel by whose contract spells it so.
+    """Return the channel id of a name as spelled in the specification of a trained model.
 
-    A name that is understood now, and was not when the model was trained, was "unknown" to it.
+    A spelling that is recognised now but was not at training time stays "unknown" (0).
     """
     return _place(name)
 
 
 def unidentified(names: Sequence[str]) -> tuple[str, ...]:
-    """Return the names that have no identity: a model cannot tell such channels apart."""
+    """Return the names without a vocabulary id: a model cannot distinguish such channels."""
     return tuple(name for name in names if not channel_id(name))
 
 
 def names_of_recording(names: Sequence[str], units: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the canonical names of the channels of one recording.
 
-    What is beside a channel tells what its name cannot: 'P3' in mmHg is a pressure, 'O2' beside
-    'CO2' a gas, 'C1' to 'C6' beside 'II' are chest leads, and 'A1' beside 'A5' an input of a
-    converter. Such a name is returned as '<name> (not EEG)', which has no identity. An electrode
-    that is there twice, against two references, becomes 'EEG_C3 vs A1' and 'EEG_C3 vs A2'.
+    Units and neighbouring channels resolve ambiguous names: 'P3' in mmHg is a pressure, 'O2'
+    beside 'CO2' a gas, 'C1' to 'C6' beside 'II' are chest leads, and 'A1' beside 'A5' is an
+    input of a converter. Such a name is returned as '<name> (not EEG)', without a vocabulary id.
+    An electrode recorded against two references becomes 'EEG_C3 vs A1' and 'EEG_C3 vs A2'.
 
     Args:
-        names: as spelled, of channels that are recorded together.
-        units: of the channels; empty where none is known.
+        names: Names [M] as spelled in the file, of channels recorded together.
+        units: Unit of each channel; empty if unknown.
     """
     found = [canonical_name(name) for name in names]
     known_units = [canonical_unit(unit) for unit in units] or [""] * len(names)
@@ -101,10 +101,10 @@ def names_of_recording(names: Sequence[str], units: Sequence[str] = ()) -> tuple
 
 
 def _others(names: Sequence[str], found: Sequence[str]) -> set[str]:
-    """Return the places on the scalp, in small letters, that the names beside tell to be none."""
+    """Return the lower-case scalp positions that the neighbouring names rule out."""
     lower = [name.lower() for name in names]
     numbered = [match for name in lower if (match := _NUMBERED.fullmatch(name))]
-    # One letter numbered beyond the places of the system is another system.
+    # One letter numbered beyond the positions of the 10-20 system is another system.
     foreign = {m[1] for m in numbered if not spellings.names_an_electrode_only(m[0])}
     others = {match[0] for match in numbered if match[1] in foreign}
     if set(found) & set(TWELVE_LEADS[:6]):
@@ -120,44 +120,45 @@ def _place(canonical: str) -> int:
 
 
 def wanted_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
-    """Say which channels a policy or list asks for among those of a data set.
+    """Resolve a channel preset or list against the channels of a data set.
 
     Args:
-        wanted: a key of ``POLICIES``, names separated by commas, or '' for all.
-        present: canonical names that the data set has, in its order.
+        wanted: Key of ``CHANNEL_PRESETS``, names separated by commas, or '' for all.
+        present: Canonical channel names of the data set, in its order.
 
     Returns:
-        Canonical names in the model's order; of a policy only those that are present, of a list
-        all that are named, present or not.
+        Canonical names in the model's order: of a preset only those present, of a list all
+        names, present or not.
 
     Raises:
-        DataError: nothing of the policy is present, or a name is listed twice.
+        DataError: No channel of the preset is present, or a name is listed twice.
     """
     if not wanted.strip():
         return tuple(present)
-    if wanted.strip() in POLICIES:
+    if wanted.strip() in CHANNEL_PRESETS:
         chosen = [
             next((name for name in alternatives if name in present), None)
-            for alternatives in POLICIES[wanted.strip()]
+            for alternatives in CHANNEL_PRESETS[wanted.strip()]
         ]
         found = tuple(name for name in chosen if name is not None)
         if not found:
+            preset = ", ".join(names[0] for names in CHANNEL_PRESETS[wanted.strip()])
             raise DataError(
-                f"channels {wanted!r} asks for {', '.join(a[0] for a in POLICIES[wanted.strip()])}"
-                f", but the data has {', '.join(present)}; name channels instead."
+                f"channels={wanted!r} requires {preset}; the data has {', '.join(present)}. "
+                "List channel names instead."
             )
         return found
     names = tuple(canonical_name(name) for name in wanted.split(",") if name.strip())
     if len(set(names)) < len(names):
-        raise DataError(f"channels {wanted!r} names one channel twice ({', '.join(names)}).")
+        raise DataError(f"channels={wanted!r} lists a channel twice ({', '.join(names)}).")
     return names
 
 
 def unknown_channel_message(name: str, present: Sequence[str], where: str) -> str:
-    """Word the error for a channel that a recording lacks, with the names nearest to it."""
+    """Format the error for a missing channel, with the most similar names."""
     near = difflib.get_close_matches(name.lower(), [c.lower() for c in present], n=3, cutoff=0.4)
     near = [c for c in present if c.lower() in near]
     hint = f" Did you mean {' or '.join(near)}?" if near else ""
-    shown = ", ".join(channel[:_LONGEST_SHOWN] for channel in present[:_SHOWN])
+    shown = ", ".join(channel[:_MAX_SHOWN_LENGTH] for channel in present[:_SHOWN])
     more = f" and {len(present) - _SHOWN} more" if len(present) > _SHOWN else ""
     return f"channel {name!r} is not in {where}; it has {shown}{more}.{hint}"

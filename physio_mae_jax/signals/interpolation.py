@@ -1,7 +1,7 @@
 """Band-limited values between samples, for ratios of rates without small whole numbers.
 
 The filter is that of the polyphase resampling of ``signals.preprocess``, a sinc in a Kaiser window,
-at the exact place of each new sample: time and memory do not depend on the ratio's numbers.
+at the exact position of each new sample: time and memory do not depend on the ratio's numbers.
 """
 
 import functools
@@ -16,22 +16,22 @@ _VALUES_AT_A_TIME = 2**18
 
 
 def half_width(step: float) -> int:
-    """Return how many old samples on each side a new one depends on.
+    """Return the number of old samples on each side that a new sample depends on.
 
     Args:
-        step: old samples from one new sample to the next.
+        step: Old samples from one new sample to the next.
     """
     return int(np.ceil(ZERO_CROSSINGS * max(1.0, step)))
 
 
 def interpolate(samples: np.ndarray, first: float, step: float, count: int) -> np.ndarray:
-    """Evaluate a signal at places ``first``, ``first + step``, … among its samples.
+    """Evaluate a signal at positions ``first``, ``first + step``, … among its samples.
 
     Args:
         samples: [M, n] float, n > 0; continued past both ends by the last value.
-        first: place of the first new sample, 0 being ``samples[:, 0]``.
-        step: old samples from one new sample to the next; above 1 it is low-pass filtered.
-        count: new samples.
+        first: Position of the first new sample; 0 is ``samples[:, 0]``.
+        step: Old samples from one new sample to the next; above 1 the signal is low-pass filtered.
+        count: Number of new samples.
 
     Returns:
         [M, count] float64.

@@ -38,9 +38,9 @@ def scalogram_patches(
 
     Args:
         scalogram: [B, M, C, S, L].
-        patch_scales: scales a patch (pf), divides S.
-        patch_samples: samples a patch (pt), divides L.
-        column_ids: [B, K] columns wanted; None for all W.
+        patch_scales: Scales per patch (pf), divides S.
+        patch_samples: Samples per patch (pt), divides L.
+        column_ids: [B, K] int, columns to return; None for all W.
 
     Returns:
         [B, M, K or W, H, C · pf · pt], flattened in the order (C, pf, pt) (models.md#tokenizer).
@@ -70,15 +70,15 @@ def join_patches(patches: jax.Array, planes: int, patch_scales: int) -> jax.Arra
 def fill_hidden_columns(
     signal: jax.Array, hidden_columns: jax.Array, patch_samples: int
 ) -> jax.Array:
-    """Replace hidden columns by straight lines between the nearest visible samples.
+    """Fill masked columns by linear interpolation between the nearest visible samples.
 
-    What a model may see of a signal, and the honest baseline for what it predicts: nothing of a
-    hidden column enters. Before the first and after the last visible sample its value is held.
+    Serves as the model's input signal and as a trivial baseline for its predictions: no masked
+    sample enters. Before the first and after the last visible sample its value is held.
 
     Args:
         signal: [B, M, L].
-        hidden_columns: [B, W] bool, True = hidden; at least one column of each row is visible.
-        patch_samples: samples a column.
+        hidden_columns: [B, W] bool, True = masked; at least one column of each row is visible.
+        patch_samples: Samples per column.
 
     Returns:
         [B, M, L], equal to ``signal`` on visible columns.

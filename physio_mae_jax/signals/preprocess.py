@@ -12,25 +12,25 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.signals.interpolation import ZERO_CROSSINGS, half_width, interpolate
 from physio_mae_jax.signals.levels import exponents, flat_share
 
-# Clip after z-scoring, so that one artefact cannot rule a window (models.md#input-windows).
+# Clip after z-scoring, so that one artefact cannot dominate a window (models.md#input-windows).
 Z_SCORE_LIMIT = 10.0
 # Half length of the polyphase filter in units of max(up, down); scipy's default window design.
 _FILTER_HALF_LENGTH = ZERO_CROSSINGS
-# A polyphase filter has so many phases at most; of other ratios each sample has its own.
-_MOST_PHASES = 2**17
-_LARGEST_DENOMINATOR = 20_000
-# Share by which the ratio of a polyphase filter may be off: less than a sample in a day at 100 Hz.
+# Maximum number of phases of a polyphase filter; other ratios are interpolated per sample.
+_MAX_PHASES = 2**17
+_MAX_DENOMINATOR = 20_000
+# Tolerance of a polyphase filter's ratio: less than a sample in a day at 100 Hz.
 _RATIO_TOLERANCE = 1e-7
-# Periods of the lower edge after which the band-pass has forgotten what was before.
+# Settling time of the band-pass, in periods of its lower edge.
 _SETTLING_PERIODS = 3.0
 
 
 @dataclasses.dataclass(frozen=True)
-class RateChange:
+class Resampler:
     """Rational change of sampling rate, ``up`` / ``down`` in lowest terms.
 
-    Small terms are those of a polyphase filter. Large ones, as of 1000.01 Hz, are only used to say
-    where each new sample lies, so that neither memory nor time depends on them.
+    Small terms select a polyphase filter. Large ones, as of 1000.01 Hz, only give the position of
+    each new sample, so that neither memory nor time depends on them.
     """
 
     up: int
@@ -38,22 +38,22 @@ class RateChange:
 
     @classmethod
     @functools.lru_cache(maxsize=1024)
-    def between(cls, source_hz: float, target_hz: float) -> "RateChange":
-        """Find the ratio: exact, or with small terms that are off by 1e-7 at most.
+    def between(cls, source_hz: float, target_hz: float) -> "Resampler":
+        """Find the ratio: exact, or with small terms within a relative error of 1e-7.
 
         Raises:
-            DataError: a rate is not a positive number.
+            DataError: A rate is not a positive number.
         """
         for rate_hz in (source_hz, target_hz):
             if not (math.isfinite(rate_hz) and rate_hz > 0):
                 raise DataError(
-                    f"cannot resample {source_hz} Hz to {target_hz} Hz; samples a second are "
+                    f"cannot resample {source_hz} Hz to {target_hz} Hz; sampling rates must be "
                     "positive numbers."
                 )
         exact = Fraction(str(float(target_hz))) / Fraction(str(float(source_hz)))
-        ratio = exact.limit_denominator(_LARGEST_DENOMINATOR)
+        ratio = exact.limit_denominator(_MAX_DENOMINATOR)
         if (
-            ratio.numerator > _MOST_PHASES
+            ratio.numerator > _MAX_PHASES
             or not ratio
             or abs(float(ratio / exact) - 1) > _RATIO_TOLERANCE
         ):
@@ -62,20 +62,20 @@ class RateChange:
 
     @property
     def is_polyphase(self) -> bool:
-        """Whether the terms are small enough for a filter with a phase for each."""
-        return self.up <= _MOST_PHASES and self.down <= _LARGEST_DENOMINATOR
+        """Whether the terms are small enough for a polyphase filter."""
+        return self.up <= _MAX_PHASES and self.down <= _MAX_DENOMINATOR
 
     def length_after(self, num_samples: int) -> int:
-        """Return how many samples at the new rate lie within ``num_samples`` at the old one."""
+        """Return the number of new samples within ``num_samples`` old ones."""
         return num_samples * self.up // self.down
 
     def source_span(self, start: int, length: int, num_samples: int) -> tuple[int, int, int]:
-        """Say which old samples are needed for new samples [start, start + length).
+        """Return the old samples required for new samples [start, start + length).
 
         Returns:
-            (first, last, offset): read old samples [first, last), give them to ``resample`` with
-            ``first``, and the wanted samples begin at ``offset``. The result is that of resampling
-            the whole recording.
+            (first, last, offset): read old samples [first, last), pass them to ``resample`` with
+            ``first``, and the requested samples begin at ``offset``. The result equals that of
+            resampling the whole recording.
         """
         if self.up == self.down:
             return start, min(num_samples, start + length), 0
@@ -90,26 +90,26 @@ class RateChange:
         return first, last, start - self._first_after(first)
 
     def _first_after(self, sample: int) -> int:
-        """Return the first new sample that does not lie before an old one."""
+        """Return the first new sample at or after an old one."""
         return -(-sample * self.up // self.down)
 
 
-def resample(samples: np.ndarray, change: RateChange, first: int = 0) -> np.ndarray:
+def resample(samples: np.ndarray, change: Resampler, first: int = 0) -> np.ndarray:
     """Resample along the last axis by a low-pass filter.
 
     Args:
         samples: [M, n] float.
-        change: ratio of the rates.
-        first: which old sample the first one is, see ``RateChange.source_span``.
+        change: Ratio of the rates.
+        first: Index of the first sample in the recording, see ``Resampler.source_span``.
 
     Returns:
-        [M, k] float32, the new samples at or after the first and before the end of the last, which
-        is ceil(n up / down) from ``first`` 0 on; the ends are continued by their edge values, and
-        a constant stays one.
+        [M, k] float32, the new samples from the first old sample to the end of the last;
+        k = ceil(n up / down) for ``first`` 0. The ends are padded with their edge values, and a
+        constant stays constant.
     """
     if change.up == change.down:
         return samples.astype(np.float32, copy=False)
-    # Around the first value, so that a large offset costs no digits in float32.
+    # Relative to the first value, so that a large offset costs no precision in float32.
     offset = samples[:, :1].astype(np.float64)
     centred = np.subtract(samples, offset, dtype=np.float64).astype(np.float32)
     if change.is_polyphase:
@@ -148,8 +148,8 @@ class BandPass:
     """Zero-phase Butterworth band-pass of fourth order, forward and backward.
 
     Attributes:
-        low_hz, high_hz: half-power points of one direction.
-        sampling_rate_hz: of the signals it is given.
+        low_hz, high_hz: Half-power frequencies of one pass, in Hz.
+        sampling_rate_hz: Sampling rate of the filtered signals, in Hz.
     """
 
     low_hz: float
@@ -165,13 +165,13 @@ class BandPass:
 
     @property
     def margin_samples(self) -> int:
-        """Context on each side after which more would change a window by less than 1e-3."""
+        """Context on each side, beyond which a window changes by less than 1e-3."""
         return math.ceil(_SETTLING_PERIODS / self.low_hz * self.sampling_rate_hz)
 
     def apply(self, signal: np.ndarray) -> np.ndarray:
         """Filter [M, n] float32 along its last axis."""
         sections = _sections(self.low_hz, self.high_hz, self.sampling_rate_hz)
-        # The ends are continued by at most the signal itself, however short it is.
+        # The padding is at most as long as the signal, however short it is.
         reach = min(self.margin_samples, signal.shape[-1] - 1)
         filtered = scipy_signal.sosfiltfilt(
             sections, signal.astype(np.float64), axis=-1, padlen=reach
@@ -185,17 +185,17 @@ def _sections(low_hz: float, high_hz: float, sampling_rate_hz: float) -> np.ndar
 
 
 def z_score(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Normalise each channel over time to mean 0 and unbiased deviation 1, clipped to ±10.
+    """Z-score each channel over time (unbiased standard deviation), clipped to ±10.
 
     Args:
-        signal: [M, L] finite values in any unit.
+        signal: [M, L] finite samples in any unit.
 
     Returns:
         signal: [M, L] float32, zeros where a channel is flat.
         varies: [M] bool, False where a channel is flat over the window (a lead off).
     """
-    # Differences from the mean are taken in float64, so that a large offset costs no digits; what
-    # is left fits float32. Few passes over the samples: this runs for every window.
+    # Differences from the mean are computed in float64, so that a large offset costs no precision;
+    # they fit float32. Few passes over the samples, since this runs for every window.
     if signal.dtype.kind != "f":
         signal = signal.astype(np.float64)
     largest = np.maximum(signal.max(axis=-1), -signal.min(axis=-1)).astype(np.float64)

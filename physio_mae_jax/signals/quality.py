@@ -1,6 +1,6 @@
-"""What is wrong with a recording: runs of missing, constant, clipped or implausible samples.
+"""Artifacts of a recording: runs of missing, constant, clipped or implausible samples.
 
-Findings are facts about samples; nothing is mended, removed or filled in here. Thresholds are in
+Artifacts are only reported here; samples are not fixed, removed or filled in. Thresholds are in
 physical units and seconds, so that they mean the same at every sampling rate.
 """
 
@@ -22,38 +22,38 @@ MISSING = "missing channel"
 KINDS = (NOT_FINITE, FLAT, CLIPPED, OUT_OF_RANGE, HEART_RATE, MISSING)
 
 _FLAT_SECONDS = 1.0
-# Temperature, sweat and saturation, and a wrist at rest, may stay on one printed value for long.
+# Temperature, EDA, SpO2 and a wrist at rest may stay on one quantised value for long.
 _SLOW = ("TEMP", "EDA", "SPO2", "ACC_X", "ACC_Y", "ACC_Z")
 _SLOW_FLAT_SECONDS = 120.0
-# A rail is reached again and again; the peak of a smooth wave once or twice.
+# A clipped signal reaches its rail repeatedly; the peak of a smooth wave once or twice.
 _CLIPPED_RUNS = 3
 _CLIPPED_RUN_SAMPLES = 3
 _CLIPPED_TOTAL_SECONDS = 0.1
-# (lowest, highest) that a body and an electrode can give, offset of the electrode included.
+# Physiological range (min, max) of each kind, electrode offset included.
 _LIMITS = {
     ("ECG", "mV"): (-20.0, 20.0),
     ("EEG", "uV"): (-2_000.0, 2_000.0),
     ("ABP", "mmHg"): (-30.0, 350.0),
     ("TEMP", "degC"): (15.0, 45.0),
-    # Below 0 by what a low-pass filter undershoots where a sensor comes off.
+    # Below 0, because a low-pass filter undershoots when a sensor comes off.
     ("EDA", "uS"): (-0.2, 100.0),
     ("SPO2", "%"): (0.0, 100.0),
 }
 _HEART_RATE_BPM = (25.0, 240.0)
 _HEART_RATE_SECONDS = 5.0
-_HEART_RATE_LEAST_HZ = 25.0
+_MIN_RATE_FOR_BEATS_HZ = 25.0
 _HEART_RATE_JUDGED_SECONDS = 120.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Finding:
-    """Something wrong with one channel of a recording.
+class Artifact:
+    """An artifact of one channel of a recording.
 
     Attributes:
-        kind: one of ``KINDS``.
-        channel: its name.
-        runs: (start, stop) samples; empty where the whole channel is meant.
-        detail: a value that says how wrong.
+        kind: One of ``KINDS``.
+        channel: Channel name.
+        runs: (start, stop) in samples; empty if the whole channel is affected.
+        detail: Measured value or violated range, as text.
     """
 
     kind: str
@@ -63,7 +63,7 @@ class Finding:
 
     @property
     def num_samples(self) -> int:
-        """Samples in the runs."""
+        """Number of samples in the runs."""
         return sum(stop - start for start, stop in self.runs)
 
 
@@ -73,24 +73,24 @@ def judge(
     units: Sequence[str],
     sampling_rate_hz: float,
     expected: Sequence[str] = (),
-) -> list[Finding]:
-    """Find what is wrong with a recording.
+) -> list[Artifact]:
+    """Find the artifacts of a recording.
 
     Args:
         signal: [M, n] float32.
-        channels: canonical names [M].
-        units: [M].
-        sampling_rate_hz: samples a second.
-        expected: channels that it should have.
+        channels: Canonical channel names [M].
+        units: Unit of each channel [M].
+        sampling_rate_hz: Sampling rate in Hz.
+        expected: Channels that the recording should have.
 
     Returns:
-        Findings, at most one of a kind for each channel; empty for a good recording.
+        Artifacts, at most one of each kind per channel; empty for a clean recording.
     """
     findings = [
-        Finding(kind=MISSING, channel=name) for name in expected if name not in set(channels)
+        Artifact(kind=MISSING, channel=name) for name in expected if name not in set(channels)
     ]
     for values, name, unit in zip(signal, channels, units, strict=True):
-        findings += _judge_channel(values, name, unit, sampling_rate_hz)
+        findings += _check_channel(values, name, unit, sampling_rate_hz)
     rate = _heart_rate_finding(signal, channels, sampling_rate_hz)
     return findings if rate is None else [*findings, rate]
 
@@ -108,14 +108,14 @@ def constant_runs(values: np.ndarray, least: int) -> list[tuple[int, int]]:
     return [(start, stop + 1) for start, stop in runs_of(same, max(1, least - 1))]
 
 
-def _judge_channel(
+def _check_channel(
     values: np.ndarray, name: str, unit: str, sampling_rate_hz: float
-) -> list[Finding]:
+) -> list[Artifact]:
     findings = []
 
     def found(kind: str, runs: list[tuple[int, int]], detail: str = "") -> None:
         if runs:
-            findings.append(Finding(kind=kind, channel=name, runs=tuple(runs), detail=detail))
+            findings.append(Artifact(kind=kind, channel=name, runs=tuple(runs), detail=detail))
 
     finite = np.isfinite(values)
     found(NOT_FINITE, runs_of(~finite))
@@ -142,7 +142,7 @@ def _clipped_runs(
     flat: Sequence[tuple[int, int]],
     sampling_rate_hz: float,
 ) -> list[tuple[int, int]]:
-    """Return the plateaus at either rail that are no flat lines, if they add up."""
+    """Return the plateaus at either rail, flat lines excluded, if long enough in total."""
     least = _CLIPPED_RUN_SAMPLES
     runs = sorted(runs_of(values == low, least) + runs_of(values == high, least))
     runs = [run for run in runs if not any(a <= run[0] and run[1] <= b for a, b in flat)]
@@ -159,25 +159,25 @@ def _kind_of(name: str) -> str:
 
 def _heart_rate_finding(
     signal: np.ndarray, channels: Sequence[str], sampling_rate_hz: float
-) -> Finding | None:
-    """Judge the rate of the first channel that shows heart beats; none can be seen at low rates."""
-    if sampling_rate_hz < _HEART_RATE_LEAST_HZ:
+) -> Artifact | None:
+    """Check the heart rate of the first ECG or PPG channel with a sufficient sampling rate."""
+    if sampling_rate_hz < _MIN_RATE_FOR_BEATS_HZ:
         return None
     for values, name in zip(signal, channels, strict=True):
         kind = _kind_of(name)
         if kind not in ("ECG", "PPG"):
             continue
-        judged = values[: round(_HEART_RATE_JUDGED_SECONDS * sampling_rate_hz)]
-        if len(judged) < _HEART_RATE_SECONDS * sampling_rate_hz or not np.isfinite(judged).all():
+        checked = values[: round(_HEART_RATE_JUDGED_SECONDS * sampling_rate_hz)]
+        if len(checked) < _HEART_RATE_SECONDS * sampling_rate_hz or not np.isfinite(checked).all():
             continue
-        judged = judged.astype(np.float64)  # squares of float32 numbers may be none
-        if np.ptp(judged) == 0:
+        checked = checked.astype(np.float64)  # squares may overflow float32
+        if np.ptp(checked) == 0:
             continue
-        rate = heart_rate_bpm(judged, kind, sampling_rate_hz)
+        rate = heart_rate_bpm(checked, kind, sampling_rate_hz)
         if rate is not None and _HEART_RATE_BPM[0] <= rate <= _HEART_RATE_BPM[1]:
             return None
         found = "no beats" if rate is None else f"{rate:.0f} beats a minute"
-        return Finding(kind=HEART_RATE, channel=name, detail=found)
+        return Artifact(kind=HEART_RATE, channel=name, detail=found)
     return None
 
 
@@ -188,12 +188,12 @@ def heart_rate_bpm(values: np.ndarray, kind: str, sampling_rate_hz: float) -> fl
     slope energy (ECG; after Pan and Tompkins 1985) or of the band-passed pulse (PPG).
 
     Args:
-        values: [n] finite, not constant, at least a few seconds.
+        values: [n] finite samples, not constant, at least a few seconds.
         kind: 'ECG' or 'PPG'.
-        sampling_rate_hz: at least 25 (``_HEART_RATE_LEAST_HZ``).
+        sampling_rate_hz: Sampling rate in Hz, at least 25 (``_MIN_RATE_FOR_BEATS_HZ``).
 
     Returns:
-        Beats a minute; None where fewer than three peaks stand out.
+        Beats per minute; None if fewer than three peaks are detected.
     """
     band_hz = (5.0, 15.0) if kind == "ECG" else (0.5, 5.0)
     if sampling_rate_hz < 2.5 * band_hz[1]:
@@ -202,7 +202,7 @@ def heart_rate_bpm(values: np.ndarray, kind: str, sampling_rate_hz: float) -> fl
     filtered = scipy_signal.sosfiltfilt(sections, values - values.mean())
     if kind == "ECG":
         width = max(1, round(0.12 * sampling_rate_hz))
-        # A running mean, whose cost does not grow with its width.
+        # A running mean by cumulative sums: its cost does not depend on the width.
         filtered = ndimage.uniform_filter1d(
             np.gradient(filtered) ** 2, width, mode="constant", origin=0
         )

@@ -1,8 +1,8 @@
 """Plausible sampling rates of physiological signals, by kind of channel.
 
-Every source of a rate (header, time column, npz member, manifest, argument) is held against the
-same range. A rate outside of it is a period taken for a rate, milliseconds taken for seconds, a
-sample number taken for a time, or a broken header.
+Every source of a rate (header, time column, npz member, manifest, argument) is checked against the
+same range. Typical causes of a rate outside it: a period read as a rate, milliseconds read as
+seconds, sample numbers read as times, or a broken header.
 """
 
 import math
@@ -12,15 +12,15 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name, is_ecg
 
 HIGHEST_RATE_HZ = 50_000.0
-# Slow signals (respiration, EDA, temperature, SpO2, envelopes of EMG) and channels of unknown kind.
+# Slow signals (respiration, EDA, temperature, SpO2, EMG envelopes) and channels of unknown kind.
 LOWEST_RATE_HZ = 1.0
-# Waveforms with a beat or a rhythm: at fewer samples a second neither can be seen.
+# Waveforms with a beat or a rhythm, which cannot be resolved at lower rates.
 LOWEST_WAVEFORM_RATE_HZ = 10.0
 _PRESSURES = ("ABP", "CVP", "ICP", "PAP")
 
 
 def lowest_rate_hz(channel: str) -> float:
-    """Return the lowest plausible rate of a channel, samples a second."""
+    """Return the lowest plausible sampling rate of a channel, in Hz."""
     name = canonical_name(channel)
     pulsatile = is_ecg(name) or name.startswith("PPG") or name in _PRESSURES
     waveform = pulsatile or name == "EEG" or name.startswith("EEG_")
@@ -28,16 +28,16 @@ def lowest_rate_hz(channel: str) -> float:
 
 
 def check_rate(rate_hz: float, channels: Sequence[str], where: str, way_out: str = "") -> None:
-    """Refuse a rate that no such channel is recorded at.
+    """Reject an implausible sampling rate.
 
     Args:
-        rate_hz: samples a second.
-        channels: names of the channels that have this rate; may be empty.
-        where: what has the rate, for the message, such as a path.
-        way_out: what the user can do, a sentence; empty for a general one.
+        rate_hz: Sampling rate in Hz.
+        channels: Names of the channels recorded at this rate; may be empty.
+        where: Source of the rate for the error message, such as a path.
+        way_out: Suggested fix, one sentence; empty for a general one.
 
     Raises:
-        DataError: the rate is not finite, or outside the plausible range of a channel.
+        DataError: The rate is not finite, or outside the plausible range of a channel.
     """
     lowest = max(map(lowest_rate_hz, channels), default=LOWEST_RATE_HZ)
     if math.isfinite(rate_hz) and lowest <= rate_hz <= HIGHEST_RATE_HZ:
@@ -46,10 +46,10 @@ def check_rate(rate_hz: float, channels: Sequence[str], where: str, way_out: str
     of = f" of {', '.join(slow[:6])}" if slow else ""
     raise DataError(
         f"{where}: a sampling rate of {rate_hz:g} Hz{of} is not plausible; {lowest:g} to "
-        f"{HIGHEST_RATE_HZ:g} samples a second are expected. "
+        f"{HIGHEST_RATE_HZ:g} Hz are expected. "
         + (
             way_out
-            or "Is it a period in seconds, or were milliseconds or sample numbers taken for "
-            "seconds? Correct the rate where it comes from."
+            or "Is it a period in seconds, or were milliseconds or sample numbers read as "
+            "seconds? Correct the rate at its source."
         )
     )

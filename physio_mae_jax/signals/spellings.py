@@ -1,9 +1,9 @@
-"""The spellings of channel names: which of them mean the same electrode or sensor.
+"""Spellings of channel names, mapped to canonical electrodes and sensors.
 
-A name is a kind ('EEG', 'ECG', 'Lead', ...), a place ('C3', 'II', ...) and a reference ('-REF',
+A name is a kind ('EEG', 'ECG', 'Lead', ...), a position ('C3', 'II', ...) and a reference ('-REF',
 '-A2', ...), in any case and with any separators. The reference is not the electrode; two scalp
-electrodes ('C3-C4') are a bipolar derivation, which is neither of them, and a sign ('-aVR') makes
-another signal. Only what is exact is understood.
+electrodes ('C3-C4') are a bipolar derivation, distinct from both, and a sign ('-aVR') denotes
+another signal. Only exact spellings are recognised.
 """
 
 import re
@@ -14,16 +14,16 @@ from physio_mae_jax.signals.vocabulary import TEN_TEN, TEN_TWENTY, TWELVE_LEADS,
 
 _SEPARATORS = re.compile(r"[\s_.:/\\()\[\]\-]+")
 _HYPHENS = str.maketrans(dict.fromkeys("‐‑‒–—−", "-"))
-# A minus before a name that follows nothing or a space ('-aVR', 'ECG -aVR'), or behind the name.
+# A minus sign at the start or after a space ('-aVR', 'ECG -aVR'), or at the end of the name.
 _SIGN = re.compile(r"(?:^|[\s(])[-+](?=\w)|\w\s*[-+]$")
 _BRACKETED_UNIT = re.compile(r"^(.+?)[\s_]*[(\[]([^()\[\]]*)[)\]]$", re.DOTALL)
 _MEAN_REFERENCE = re.compile(r"\(?\s*([am][12])\s*[+,]\s*([am][12])\s*\)?(?:\s*/\s*2)?")
-_LONGEST = 60  # letters of a name that can mean anything here
+_MAX_LENGTH = 60  # characters of a name that is parsed
 
 _EEG_PLACES = {place.lower(): place for place in (*TEN_TWENTY, *TEN_TEN)} | {
     **{"t7": "T3", "t8": "T4", "p7": "T5", "p8": "T6"},
 }
-# Electrodes away from the scalp, which others are held against.
+# Reference electrodes, away from the scalp.
 _REFERENCE_PLACES = ("a1", "a2", "m1", "m2")
 _REFERENCES = (
     *_REFERENCE_PLACES,
@@ -34,7 +34,7 @@ _REFERENCES = (
 _LEADS = {lead.lower(): lead for lead in (*TWELVE_LEADS, "V7", "V8", "V9", "V3R", "V4R")} | {
     **{"di": "I", "dii": "II", "diii": "III"},  # derivación, dérivation, derivação
 }
-# Exact only where it is said that they are of an ECG.
+# Unambiguous only in a name that mentions an ECG.
 _LEADS_OF_ECG = {
     **{"d1": "I", "d2": "II", "d3": "III", "v": "V", "vx": "VX", "vy": "VY", "vz": "VZ"},
     **{"la ra": "I", "ll ra": "II", "ll la": "III", "mcl1": "MCL1", "mcl 1": "MCL1"},
@@ -42,7 +42,7 @@ _LEADS_OF_ECG = {
 _MODIFIED_LEADS = {"mli": "I", "mlii": "II", "ml2": "II", "mliii": "III", "ml5": "V5", "mv1": "V1"}
 _ECG_WORDS = ("ecg", "ekg", "lead")
 
-# Spellings of PhysioNet, Empatica, NSRR and others, with one space for every separator.
+# Spellings of PhysioNet, Empatica, NSRR and others, each separator as one space.
 _ALIASES = {
     **_MODIFIED_LEADS,
     **{"mcl 1": "MCL1", "frank x": "VX", "frank y": "VY", "frank z": "VZ"},
@@ -79,13 +79,13 @@ for _side, _words in (("L", ("left", "l", "loc", "left eye")), ("R", ("right", "
         _ALIASES |= {f"eog {_word}": f"EOG_{_side}", f"{_word} eog": f"EOG_{_side}"}
 _ALIASES |= {"loc": "EOG_L", "roc": "EOG_R", "eogl": "EOG_L", "eogr": "EOG_R"}
 _ALIASES |= {"leog": "EOG_L", "reog": "EOG_R"} | {f"acc {a} g": f"ACC_{a.upper()}" for a in "xyz"}
-# Held against a mastoid or ear, E1 and E2 are the eyes'; alone they may be of any numbered net.
+# Referenced to a mastoid or ear, E1 and E2 are EOG; alone they may be of any numbered net.
 _EYES = {"loc": "EOG_L", "e1": "EOG_L", "roc": "EOG_R", "e2": "EOG_R"}
 _NAMES = {_SEPARATORS.sub(" ", name).lower(): name for name in VOCABULARY}
 
 
 def bare(name: str) -> str:
-    """Strip what surrounds a name: spaces, quotes in pairs, and commas behind it."""
+    """Strip spaces, paired quotes and trailing commas from a name."""
     while True:
         stripped = name.strip().rstrip(",").rstrip()  # BIDMC's headers have commas after names
         if len(stripped) > 1 and stripped[0] == stripped[-1] and stripped[0] in "\"'`":
@@ -96,9 +96,9 @@ def bare(name: str) -> str:
 
 
 def understood(name: str) -> str | None:
-    """Return the canonical name that a spelling means; None where it means none for certain."""
+    """Return the canonical name of a spelling; None if it is ambiguous or unknown."""
     text = unicodedata.normalize("NFKC", name).translate(_HYPHENS).lower()
-    if len(text) > _LONGEST or "," in text:
+    if len(text) > _MAX_LENGTH or "," in text:
         return None
     unit = _BRACKETED_UNIT.match(text)
     if unit and is_known_unit(unit[2]) and (len(unit[2]) > 1 or unit[2] in "v%"):
@@ -113,13 +113,13 @@ def understood(name: str) -> str | None:
 
 
 def names_an_electrode_only(name: str) -> bool:
-    """Say whether a name is a place on the scalp that does not say that it is of an EEG."""
+    """Return whether a name is a scalp position without a mention of EEG."""
     text = " ".join(_SEPARATORS.sub(" ", name).lower().split())
     return text in _EEG_PLACES
 
 
 def reference_of(name: str) -> str:
-    """Return what an electrode is held against, in capitals; '' where that is not said."""
+    """Return the reference of an electrode, in capitals; '' if not specified."""
     words = " ".join(_SEPARATORS.sub(" ", _joined_references(name.lower())).split())
     place, _, reference = words.removeprefix("eeg").strip().partition(" ")
     return (reference or _glued(place)[1]).upper()
@@ -131,7 +131,7 @@ def _joined_references(text: str) -> str:
 
 
 def _lead(words: str) -> str | None:
-    """Read a lead of an ECG: 'ii', 'lead ii', 'ecg lead ii', 'ii ecg', 'ecgii'."""
+    """Parse an ECG lead: 'ii', 'lead ii', 'ecg lead ii', 'ii ecg', 'ecgii'."""
     place, said = words, set()
     while word := next((w for w in _ECG_WORDS if place.startswith(w)), None):
         place = place.removeprefix(word).strip()
@@ -141,20 +141,20 @@ def _lead(words: str) -> str | None:
         said.add(word)
     if place in _LEADS:
         return _LEADS[place]
-    # 'D2' and 'Lead V' alone do not say that they are of an ECG.
+    # 'D2' and 'Lead V' alone need not be of an ECG.
     if not said & {"ecg", "ekg"}:
         return None
     return _LEADS_OF_ECG.get(place) or _MODIFIED_LEADS.get(place)
 
 
 def _eye(words: str) -> str | None:
-    """Read an eye held against an ear or mastoid: 'e1 m2', 'loc a2', 'eog roc a1'."""
+    """Parse an EOG referenced to an ear or mastoid: 'e1 m2', 'loc a2', 'eog roc a1'."""
     place, _, reference = words.removeprefix("eog ").partition(" ")
     return _EYES.get(place) if reference in _REFERENCES else None
 
 
 def _electrode(words: str) -> str | None:
-    """Read an electrode of an EEG, with or without its reference."""
+    """Parse an EEG electrode, with or without its reference."""
     rest = words.removeprefix("eeg").strip()
     if rest in ("fpz cz", "pz oz"):
         return "EEG_" + rest.upper().replace(" ", "_")
@@ -164,12 +164,12 @@ def _electrode(words: str) -> str | None:
     if place not in _EEG_PLACES or (reference and reference not in _REFERENCES):
         return None
     if place in _REFERENCE_PLACES and reference[:2] in _REFERENCE_PLACES:
-        return None  # one reference against the other
+        return None  # two references
     return f"EEG_{_EEG_PLACES[place]}"
 
 
 def _glued(word: str) -> tuple[str, str]:
-    """Part 'c4a1' into an electrode and its reference."""
+    """Split 'c4a1' into an electrode and its reference."""
     if word in _EEG_PLACES or word[-2:] not in _REFERENCE_PLACES:
         return word, ""
     return word[:-2], word[-2:]

@@ -1,7 +1,7 @@
-"""Units of signals: one spelling each, and exact conversions between those of one quantity.
+"""Physical units of signals: canonical spellings, and exact conversions within a quantity.
 
-'' is no unit known: what a file gives for one may be empty, a placeholder ('n/a', 'a.u.'), counts
-of a converter, or a letter that its writer could not write ('?V' is as likely mV as µV).
+'' means an unknown unit: the unit in a file may be empty, a placeholder ('n/a', 'a.u.'), counts
+of a converter, or hold a character lost in encoding ('?V' is as likely mV as µV).
 """
 
 import functools
@@ -12,14 +12,14 @@ COUNTS = "adu"
 _PREFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3}  # decimal exponents
 _PREFIX_WORDS = {"nano": "n", "micro": "u", "milli": "m", "": "", "kilo": "k"}
 _EXPONENTS = {f"{prefix}V": exponent for prefix, exponent in _PREFIXES.items()}
-# Quantities whose units differ by a factor alone, as decimal exponents of a common one.
+# Quantities whose units differ only by a factor, as decimal exponents of a common one.
 _QUANTITIES = (
     _EXPONENTS,
     {"uS": -6, "mS": -3, "S": 0},
     {"mg": -3, "g": 0},
     {"ms": -3, "s": 0},
 )
-# Spellings of one unit, in small letters, without spaces -> ours.
+# Lower-case spellings without spaces -> canonical unit.
 _UNITS = {
     **{"mmhg": "mmHg", "mm[hg]": "mmHg", "cmh2o": "cmH2O", "kpa": "kPa"},
     **{"degc": "degC", "°c": "degC", "celsius": "degC", "c": "degC", "degreecelsius": "degC"},
@@ -36,7 +36,7 @@ for _word, _prefix in _PREFIX_WORDS.items():
     for _volt in ("v", "volt", "volts"):
         _UNITS[_word + _volt] = f"{_prefix}V"
         _UNITS[_prefix + _volt] = f"{_prefix}V"
-# What stands where a unit should, and says nothing.
+# Placeholders in place of a unit.
 _NO_UNIT = frozenset(
     {
         *("", "-", "--", "?", "n/a", "na", "n.a.", "none", "null", "nan", "<na>", "unknown"),
@@ -47,15 +47,15 @@ _NO_UNIT = frozenset(
     }
 )
 _COUNTS = frozenset({"adu", "adus", "count", "counts", "lsb", "bit", "bits", "digit", "digits"})
-# A letter that could not be written in front of V: µ as '.', '?', or the sign of what is no letter.
+# A character lost in front of V: µ written as '.', '?', or the replacement character.
 _LOST_PREFIX = re.compile(r"[.?�\x00-\x1f\x80-\x9f]+v(?:olts?)?")
 
 
 @functools.lru_cache(maxsize=1024)
 def canonical_unit(unit: str) -> str:
-    """Return the usual spelling of a unit.
+    """Return the canonical spelling of a unit.
 
-    '' where it says nothing; a unit not known here is returned stripped.
+    '' for a placeholder; an unknown unit is returned stripped.
     """
     stripped = _repaired(unit).strip().strip("\"'[](){}").strip()
     key = stripped.lower().replace("µ", "u").replace("μ", "u").replace(" ", "")
@@ -64,7 +64,7 @@ def canonical_unit(unit: str) -> str:
         return "nA" if stripped == "nA" else ""
     if key in _COUNTS:
         return COUNTS
-    # Siemens and seconds, mega and milli differ by case alone.
+    # Siemens and seconds, mega and milli differ only by case.
     if stripped in ("mS", "S", "MV"):
         return stripped
     return _UNITS.get(key, stripped)
@@ -72,13 +72,13 @@ def canonical_unit(unit: str) -> str:
 
 @functools.lru_cache(maxsize=1024)
 def is_known_unit(unit: str) -> bool:
-    """Say whether a text is a unit that is known here."""
+    """Return whether a text is a known unit."""
     key = _repaired(unit).strip().lower().replace("µ", "u").replace("μ", "u").replace(" ", "")
     return key in _UNITS
 
 
 def is_unclear_unit(unit: str) -> bool:
-    """Say whether a text is to be a unit, but none that is known here, such as '?V'."""
+    """Return whether a text is meant as a unit but not a known one, such as '?V'."""
     stripped = unit.strip()
     canonical = canonical_unit(stripped)
     if is_known_unit(stripped) or canonical == COUNTS or not stripped:
@@ -87,14 +87,14 @@ def is_unclear_unit(unit: str) -> bool:
 
 
 def is_voltage(unit: str) -> bool:
-    """Say whether a unit, in its usual spelling, is one of volts."""
+    """Return whether a unit, in its canonical spelling, is a voltage."""
     return unit in _EXPONENTS
 
 
 def unit_factor(unit: str, wanted: str) -> float | None:
-    """Return what ``unit`` is multiplied by to become ``wanted``; None where nothing is right.
+    """Return the factor that converts ``unit`` to ``wanted``; None if they are incompatible.
 
-    Both are in their usual spelling, and neither is ''.
+    Both are in their canonical spelling, and neither is ''.
     """
     if unit == wanted:
         return 1.0
@@ -105,7 +105,7 @@ def unit_factor(unit: str, wanted: str) -> float | None:
 
 
 def _repaired(unit: str) -> str:
-    """Undo what reading UTF-8 or Shift JIS as Latin-1 makes of 'µ' and '°', also twice over."""
+    """Repair 'µ' and '°' in UTF-8 or Shift JIS text decoded as Latin-1, once or twice."""
     text = unicodedata.normalize("NFC", unit).replace("\x83\xca", "µ")
     for _ in range(2):
         if "Â" not in text and "Î" not in text and "Ã" not in text:

@@ -1,13 +1,13 @@
-"""Channels that have an identity: canonical names, and their places in the models' tables.
+"""Channel vocabulary: canonical names and their indices in the models' embedding tables.
 
-The places index the learned channel identities of a model, so ``VOCABULARY`` may only ever be
-appended to: a changed order would silently re-label the channels of a trained checkpoint.
+The indices select the learned channel embeddings of a model, so ``VOCABULARY`` may only ever be
+appended to: a changed order would silently relabel the channels of a trained checkpoint.
 """
 
 TWELVE_LEADS = ("I", "II", "III", "aVR", "aVL", "aVF", "V1", "V2", "V3", "V4", "V5", "V6")
 
 # Electrodes of the international 10-20 system. T3, T4, T5, T6 are T7, T8, P7, P8 of the 10-10
-# system: the same places under older names.
+# system: the same positions under older names.
 TEN_TWENTY = (
     *("FP1", "FP2", "F3", "F4", "F7", "F8", "FZ", "C3", "C4", "CZ", "T3", "T4"),
     *("T5", "T6", "P3", "P4", "PZ", "O1", "O2", "OZ", "A1", "A2", "M1", "M2"),
@@ -23,7 +23,7 @@ TEN_TEN = (
     *("O9", "O10", "IZ", "NZ"),
 )
 
-# Id 0 is every channel whose name is not listed.
+# Id 0 stands for every channel whose name is not listed.
 VOCABULARY = (
     "unknown",
     *TWELVE_LEADS,
@@ -45,12 +45,12 @@ VOCABULARY = (
     "EEG_FPZ_CZ",
     "EEG_PZ_OZ",
     *(f"EEG_{place}" for place in TEN_TWENTY),
-    # From here on appended; models trained before have the places above alone.
+    # Appended later; older models have only the entries above.
     *(f"EEG_{place}" for place in TEN_TEN),
     *("V", "MCL1", "V7", "V8", "V9", "V3R", "V4R", "VX", "VY", "VZ"),
     *("EOG_L", "EOG_R", "RESP_THORAX", "RESP_ABDOMEN", "AIRFLOW"),
     *("PPG_RED", "PPG_INFRARED", "PPG_GREEN", "GYRO_X", "GYRO_Y", "GYRO_Z", "PAP", "CO2"),
 )
 
-# The places that the first models have.
+# Number of entries in the first models.
 NUM_FIRST_NAMES = 54

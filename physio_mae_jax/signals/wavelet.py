@@ -3,9 +3,10 @@
 Two ways to compute it:
 
 * ``fft``, in float32, anywhere.
-* ``products``: all wavelets at 64 places as one matrix, of float16, for the tensor cores of an
-  NVIDIA GPU: several times as many operations in a third of the time. Off by 5e-4 of a plane's
-  deviation, twice that where most of a signal lies above the wavelets; bfloat16 makes more of it.
+* ``products``: all wavelets at 64 positions as one float16 matrix, for the tensor cores of an
+  NVIDIA GPU: several times as many operations in a third of the time. The error is 5e-4 of a
+  plane's standard deviation, twice that if most of a signal lies above the wavelets' band;
+  bfloat16 is less accurate.
 """
 
 from typing import Literal, NamedTuple
@@ -15,12 +16,12 @@ import jax.numpy as jnp
 import numpy as np
 from scipy import fft as scipy_fft
 
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, WaveletConfig, wavelet_bank
 
 Method = Literal["fft", "products"]
 
-_BLOCK = 64  # places in time that one product makes
+_BLOCK = 64  # time positions per matmul
 
 
 def difference_planes(signal: jax.Array, config: WaveletConfig) -> jax.Array:
@@ -28,7 +29,7 @@ def difference_planes(signal: jax.Array, config: WaveletConfig) -> jax.Array:
 
     Args:
         signal: [..., L].
-        config: ``difference_planes`` False returns the signal alone.
+        config: Wavelet config; ``difference_planes`` False returns only the signal.
 
     Returns:
         [..., C, L]; d1[n] = x[n] - x[n-1] with d1[0] = 0, d2[n] = x[n+1] - 2 x[n] + x[n-1] with
@@ -48,12 +49,12 @@ def transform(
 
     Args:
         planes: [B, …, L] float32.
-        bank: S kernels of P samples.
-        num_valid: [B] samples at the front of each example that are signal, the rest being
-            padding; None where all are. The padding changes nothing in front of it.
+        bank: Bank of S kernels of P samples.
+        num_valid: [B] number of leading samples of each example that are signal, the rest being
+            padding; None if all are. The padding does not affect the samples before it.
 
     Returns:
-        [B, …, S, L] float32; what lies past ``num_valid`` has no meaning.
+        [B, …, S, L] float32; samples past ``num_valid`` are undefined.
     """
     num_samples = planes.shape[-1]
     extended = _extend(planes.astype(jnp.float32), bank, num_valid)
@@ -65,23 +66,23 @@ def transform(
         # The circular correlation wraps around only past the first L outputs.
         return jnp.fft.irfft(spectrum, fft_length)[..., :num_samples]
 
-    return each_device_its_own(correlate, extended)
+    return shard_map_batch(correlate, extended)
 
 
 def transform_in_blocks(
     planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None = None
 ) -> jax.Array:
-    """Do as ``transform`` does by products: [B, …, L] -> [B, …, N, S, 64], N blocks of time.
+    """Compute ``transform`` by matmuls: [B, …, L] -> [B, …, N, S, 64], N blocks of time.
 
-    What lies past L in the last block has no meaning either.
+    Samples past L in the last block are undefined as well.
     """
     num_blocks = -(-planes.shape[-1] // _BLOCK)
     matrix = _block_matrix(bank)
-    num_pieces = len(matrix) // _BLOCK  # that a block's wavelets reach over
+    num_pieces = len(matrix) // _BLOCK  # spanned by the wavelets of a block
     extended = _extend(planes.astype(jnp.float32), bank, num_valid)
 
     def correlate(rows: jax.Array) -> jax.Array:
-        # Rows at most 1, so that none leaves the range of float16.
+        # Rows are scaled to at most 1, so that none leaves the range of float16.
         peak = jnp.maximum(jnp.abs(rows).max(axis=-1, keepdims=True), 1e-30)
         reached = (num_blocks + num_pieces - 1) * _BLOCK
         padding = [*[(0, 0)] * (rows.ndim - 1), (0, max(0, reached - rows.shape[-1]))]
@@ -95,11 +96,11 @@ def transform_in_blocks(
         )
         return blocks.reshape(*blocks.shape[:-1], -1, _BLOCK) * peak[..., None, None]
 
-    return each_device_its_own(correlate, extended)
+    return shard_map_batch(correlate, extended)
 
 
 def _block_matrix(bank: WaveletBank) -> np.ndarray:
-    """Write each wavelet at each place of a block in a column of its own: [pieces · 64, S · 64]."""
+    """Place each wavelet at each position of a block in a column: [pieces · 64, S · 64]."""
     num_scales, length = bank.kernels.shape
     reach = -(-(length + _BLOCK - 1) // _BLOCK) * _BLOCK
     matrix = np.zeros((reach, num_scales, _BLOCK), np.float16)
@@ -109,13 +110,13 @@ def _block_matrix(bank: WaveletBank) -> np.ndarray:
 
 
 def _extend(planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None) -> jax.Array:
-    """Continue [B, …, L] by ``bank.padding`` samples past both ends of what is valid."""
+    """Pad [B, …, L] by ``bank.padding`` samples past both ends of the valid samples."""
     padding = bank.padding
     if num_valid is None:
         widths = [(0, 0)] * (planes.ndim - 1) + [(padding, padding)]
         return jnp.pad(planes, widths, mode=bank.edge)
     position = jnp.arange(-padding, planes.shape[-1] + padding)
-    # Reflection as a triangle wave: it holds for any padding, also one longer than the signal.
+    # Reflection as a triangle wave, valid for any padding, even longer than the signal.
     period = jnp.maximum(2 * (num_valid[:, None] - 1), 1)
     folded = position % period
     index = jnp.minimum(folded, period - folded)
@@ -127,12 +128,12 @@ def _extend(planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None) -
 
 
 def _over_last_axis(rows: jax.Array, ndim: int) -> jax.Array:
-    """Give [B, L] the shape [B, 1, …, 1, L] of ``ndim`` axes."""
+    """Reshape [B, L] to [B, 1, …, 1, L] with ``ndim`` axes."""
     return rows.reshape(rows.shape[0], *[1] * (ndim - 2), rows.shape[1])
 
 
 class PlaneStatistics(NamedTuple):
-    """Mean and deviation of each wavelet plane over scales and samples, [..., 1, 1] each."""
+    """Mean and standard deviation of each plane over scales and samples, [..., 1, 1] each."""
 
     mean: jax.Array
     deviation: jax.Array
@@ -141,14 +142,14 @@ class PlaneStatistics(NamedTuple):
 def plane_statistics(
     coefficients: jax.Array, num_valid: jax.Array | None = None
 ) -> PlaneStatistics:
-    """Measure each plane over its scales and valid samples jointly (models.md#normalization).
+    """Compute statistics of each plane over scales and valid samples (models.md#normalization).
 
     Args:
         coefficients: [B, …, S, L].
         num_valid: [B] as in ``transform``.
 
     Returns:
-        The mean and the unbiased deviation, floored at 1e-5.
+        The mean and the unbiased standard deviation, floored at 1e-5.
     """
     num_samples = coefficients.shape[-1]
     counted = _counted(num_samples, num_samples, num_valid)
@@ -156,7 +157,7 @@ def plane_statistics(
 
 
 def _counted(length: int, num_samples: int, num_valid: jax.Array | None) -> jax.Array:
-    """Weigh ``length`` samples by whether they are signal: float32 [B, length], or [1, length]."""
+    """Return 1 for signal and 0 for padding: float32 [B, length], or [1, length]."""
     limits = jnp.array([num_samples]) if num_valid is None else num_valid
     return (jnp.arange(length) < limits[:, None]).astype(jnp.float32)
 
@@ -164,10 +165,10 @@ def _counted(length: int, num_samples: int, num_valid: jax.Array | None) -> jax.
 def _statistics(
     coefficients: jax.Array, counted: jax.Array, axes: tuple[int, ...]
 ) -> PlaneStatistics:
-    """Measure [..., S, X] along ``axes``, scales among them, each weighed by ``counted``.
+    """Compute statistics of [..., S, X] along ``axes`` (scales included), weighted by ``counted``.
 
-    Wavelets do not see a constant, so the mean is small beside the deviation, and squares are
-    summed in the same pass over memory without taking it off.
+    Wavelets reject a constant, so the mean is small relative to the standard deviation, and
+    squares are summed in the same pass over memory without subtracting it.
     """
     count = counted.sum(axis=axes, keepdims=True) * coefficients.shape[-2]
     total = (coefficients * counted).sum(axis=axes, keepdims=True)
@@ -180,7 +181,8 @@ def _statistics(
 def normalise_planes(coefficients: jax.Array, statistics: PlaneStatistics) -> jax.Array:
     """Normalise [B, …, S, L] by its plane statistics and clip to ±100 (models.md#normalization).
 
-    One mean and deviation for all scales keeps their relative energy, which a classifier needs.
+    One mean and standard deviation for all scales preserve their relative energy, which a
+    classifier needs.
     """
     return jnp.clip((coefficients - statistics.mean) / statistics.deviation, -100.0, 100.0)
 
@@ -191,15 +193,15 @@ def coefficients(
     sampling_rate_hz: float,
     num_valid: jax.Array | None = None,
 ) -> jax.Array:
-    """Compute the wavelet planes [B, M, C, S, L] of [B, M, L], not normalised, by FFT."""
+    """Compute the unnormalised wavelet planes [B, M, C, S, L] of [B, M, L] by FFT."""
     bank = wavelet_bank(config, sampling_rate_hz, signal.shape[-1])
     return transform(_planes(signal, config, num_valid), bank, num_valid)
 
 
 def _planes(signal: jax.Array, config: WaveletConfig, num_valid: jax.Array | None) -> jax.Array:
-    """Make what is transformed of [B, M, L]: [B, M, C, L]."""
+    """Return the planes to transform: [B, M, L] -> [B, M, C, L]."""
     if num_valid is not None:
-        # The differences at the last valid sample must not see the padding behind it.
+        # The differences at the last valid sample must not use the padding after it.
         last = jnp.minimum(jnp.arange(signal.shape[-1]), num_valid[:, None] - 1)
         signal = jnp.take_along_axis(signal, last[:, None, :], axis=-1)
     return difference_planes(signal, config)
@@ -216,10 +218,10 @@ def scalogram(
 
     Args:
         signal: [B, M, L].
-        config: the bank.
-        sampling_rate_hz: of the signal.
+        config: Choice of the wavelet bank.
+        sampling_rate_hz: Sampling rate of the signal, in Hz.
         num_valid: [B] as in ``transform``.
-        method: see the module's description.
+        method: 'fft' or 'products', see the module docstring.
 
     Returns:
         [B, M, C, S, L] float32, row 0 the highest frequency.
@@ -234,7 +236,7 @@ def scalogram(
     num_blocks = blocks.shape[-3]
     counted = _counted(num_blocks * _BLOCK, num_samples, num_valid)
     counted = counted.reshape(-1, 1, 1, num_blocks, 1, _BLOCK)
-    # Measured before they are put in order, which is then done in the pass that normalises.
+    # Computed before the transpose, which is then fused into the normalisation pass.
     blocks = normalise_planes(blocks, _statistics(blocks, counted, (-3, -2, -1)))
     rows = blocks.swapaxes(-3, -2)
     return rows.reshape(*rows.shape[:-2], -1)[..., :num_samples]

@@ -1,4 +1,4 @@
-"""Banks of wavelets, all of them Ricker wavelets.
+"""Banks of Ricker wavelets.
 
 * ``hz``: scales from target frequencies in Hz, log spaced, high to low. Kernels are odd, centred
   and band limited, edges are reflected. One setting means the same physiology at every sampling
@@ -17,12 +17,12 @@ from scipy import fft as scipy_fft
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.setting_ranges import check_fields
 
-# |psi| at five scales from its centre is 1e-4 of its peak, below what bfloat16 resolves.
+# |psi| at five scales from its centre is 1e-4 of its peak, below the resolution of bfloat16.
 _RADIUS_IN_SCALES = 5.0
 # The Ricker wavelet of scale s (samples) has its spectral peak at sqrt(2) / s radians a sample.
 _PEAK_RADIANS = math.sqrt(2.0)
-# Numbers of a bank that are still computed: 256 MiB.
-_MOST_CELLS = 2**25
+# Maximum number of values in a bank: 256 MiB.
+_MAX_CELLS = 2**25
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -30,13 +30,13 @@ class WaveletConfig:
     """Choice of the wavelet bank.
 
     Attributes:
-        bank: 'hz' or 'samples', see the module's description.
-        num_scales: S, rows of the scalogram.
-        lowest_frequency_hz: centre frequency of the coarsest wavelet ('hz' bank).
-        highest_frequency_hz: centre frequency of the finest wavelet ('hz' bank), at most half
+        bank: 'hz' or 'samples', see the module docstring.
+        num_scales: Number of scalogram rows S.
+        lowest_frequency_hz: Centre frequency of the coarsest wavelet ('hz' bank).
+        highest_frequency_hz: Centre frequency of the finest wavelet ('hz' bank), at most half
             the sampling rate.
         difference_planes: True gives C = 3 planes (signal, first and second difference),
-            False the signal alone.
+            False only the signal.
     """
 
     bank: str = "hz"
@@ -55,7 +55,7 @@ class WaveletConfig:
 
     @property
     def num_planes(self) -> int:
-        """C, wavelet planes a channel."""
+        """C, wavelet planes per channel."""
         return 3 if self.difference_planes else 1
 
 
@@ -66,7 +66,7 @@ class WaveletBank:
     Attributes:
         kernels: [S, P] float64, row 0 the finest.
         frequencies_hz: [S] centre frequencies, high to low.
-        edge: how a signal is continued past its ends, a mode of ``jnp.pad``.
+        edge: Padding mode of ``jnp.pad`` past the ends of a signal.
     """
 
     kernels: np.ndarray
@@ -84,7 +84,7 @@ def wavelet_bank(config: WaveletConfig, sampling_rate_hz: float, num_samples: in
     """Build the bank for signals of ``num_samples`` at ``sampling_rate_hz``.
 
     Raises:
-        ConfigError: a frequency above half the sampling rate, or a wavelet longer than the window.
+        ConfigError: A frequency above half the sampling rate, or a wavelet longer than the window.
     """
     if config.bank == "samples":
         return _bank_in_samples(config.num_scales, sampling_rate_hz, num_samples)
@@ -111,22 +111,22 @@ def _bank_in_hz(config: WaveletConfig, sampling_rate_hz: float, num_samples: int
             f"{num_samples / sampling_rate_hz:.2f} s; set the frequency to "
             f"{shortest_hz / (num_samples - 1) + 0.01:.2f} Hz or more, or lengthen the window."
         )
-    _refuse_huge(config.num_scales, 2 * radius + 1)
+    _check_size(config.num_scales, 2 * radius + 1)
     kernels = np.stack([_band_limited_ricker(scale, radius) for scale in scales])
     return WaveletBank(kernels, frequencies_hz, edge="reflect")
 
 
-def _refuse_huge(num_scales: int, length: int) -> None:
-    if num_scales * length > _MOST_CELLS:
+def _check_size(num_scales: int, length: int) -> None:
+    if num_scales * length > _MAX_CELLS:
         raise ConfigError(
-            f"model.wavelet.num_scales={num_scales} wavelets of up to {length:,} samples are more "
-            f"than the {_MOST_CELLS:,} numbers that a bank may have; lower it, raise "
+            f"model.wavelet.num_scales={num_scales} wavelets of up to {length:,} samples exceed "
+            f"the maximum bank size of {_MAX_CELLS:,} values; lower it, raise "
             "model.wavelet.lowest_frequency_hz, or shorten the window."
         )
 
 
 def _band_limited_ricker(scale: float, radius: int) -> np.ndarray:
-    """Sample a Ricker wavelet after removing what lies above half the sampling rate.
+    """Sample a Ricker wavelet band-limited to half the sampling rate.
 
     Plain sampling of a wavelet as narrow as a sample aliases: the finest row would respond to a
     constant. The spectrum A sqrt(2 pi) s (s w)^2 exp(-(s w)^2 / 2) is therefore cut at w = pi and
@@ -146,12 +146,12 @@ def _band_limited_ricker(scale: float, radius: int) -> np.ndarray:
 
 
 def _bank_in_samples(num_scales: int, sampling_rate_hz: float, num_samples: int) -> WaveletBank:
-    """Reproduce the original's bank (models.md#banks), its even kernel length included."""
+    """Reproduce the original bank (models.md#banks), its even kernel length included."""
     scales = np.arange(num_scales, dtype=np.float32) + np.float32(0.1)
     length = min(float(scales[-1]) * 10, float(num_samples))
     if length % 2 == 0:
         length += 1
-    _refuse_huge(num_scales, int(length))
+    _check_size(num_scales, int(length))
     time = np.arange(int(length)) - (int(length) - 1) / 2
     ratio = (time[None, :] / scales[:, None].astype(np.float64)) ** 2
     amplitude = 2 / (np.sqrt(3 * scales.astype(np.float64)) * np.pi**0.25 + 1e-6)

@@ -1,4 +1,4 @@
-"""Checkpoints of everything a run needs to go on: the one file that knows Orbax."""
+"""Checkpoints of everything a run needs to resume; the only module that uses Orbax."""
 
 import dataclasses
 import json
@@ -11,23 +11,23 @@ import jax
 import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.errors import ConfigError, DataError, UserError, tells_of_a_lost_peer
+from physio_mae_jax.errors import ConfigError, DataError, UserError, is_peer_loss
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.data_position import Progress
 from physio_mae_jax.training.integrity import find_damage, step_numbers, write_checksums
-from physio_mae_jax.training.progress import Progress
-from physio_mae_jax.training.sharding import by_size
+from physio_mae_jax.training.sharding import fsdp_sharding
 from physio_mae_jax.training.state import TrainState
 
 WAY_OUT = "copy the run again, or name another one."
-# Hashes of what was trained on take most: 8 bytes for each 10 s of a channel.
+# Training-data hashes take most of it: 8 bytes per 10 s of a channel.
 _MAX_DESCRIPTION_BYTES = 2 << 30
-# Settings of a model that say how it is computed, not what.
+# Model settings that affect how the model is computed, not its result.
 _HOW_COMPUTED = ("attention_implementation", "remat", "unroll_layers")
-# What a model was before it had a setting.
+# Values of settings before they were introduced.
 _DEFAULTS = {
     field.name: field.default
     for field in dataclasses.fields(MaeConfig)
@@ -38,8 +38,8 @@ _DEFAULTS = {
 class Checkpoints:
     """Numbered checkpoints in one folder; number n holds the state after n steps.
 
-    A checkpoint is written beside its place, with its checksums, and renamed, so one that was cut
-    short is never taken for a whole one.
+    A checkpoint is written to a temporary folder with its checksums and renamed, so a truncated
+    one is never taken for a complete one.
     """
 
     def __init__(self, directory: Path, keep: int | None) -> None:
@@ -53,7 +53,7 @@ class Checkpoints:
         try:
             self._manager = ocp.CheckpointManager(self.directory, options=options)
         except (ValueError, TypeError, KeyError, AttributeError) as error:
-            if tells_of_a_lost_peer(error):
+            if is_peer_loss(error):
                 raise
             raise UserError(
                 f"{self.directory} cannot be opened as checkpoints ({type(error).__name__}: "
@@ -70,12 +70,12 @@ class Checkpoints:
         trace: TracebackType | None,
     ) -> None:
         if error is not None and jax.process_count() > 1:
-            # The others may never come to the barriers within; this process ends without them.
+            # The others may never reach the barriers inside; this process ends without them.
             return
         try:
             self.wait()
         except UserError:
-            # An error already on its way says more than this one, which it may have caused.
+            # An error already being raised is more informative than this one and may be its cause.
             if error is None:
                 raise
         finally:
@@ -83,7 +83,7 @@ class Checkpoints:
 
     @property
     def latest_step(self) -> int | None:
-        """Number of the newest whole checkpoint; None where there is none."""
+        """Number of the newest complete checkpoint; None if there is none."""
         return self._manager.latest_step()
 
     def save(
@@ -91,20 +91,20 @@ class Checkpoints:
         step: int,
         state: Any,
         contract: dict[str, Any],
-        trained_on: TrainingRecord,
+        trained_on: TrainingProvenance,
         progress: Progress | None = None,
     ) -> None:
-        """Begin to save; training may go on while it is written.
+        """Start an asynchronous save; training may continue during the write.
 
         Args:
-            step: steps done.
-            state: arrays, all that is needed to go on or to use the model.
+            step: Number of completed steps.
+            state: Arrays needed to resume or to use the model.
             contract: JSON-able description of the model and its input.
-            trained_on: hashes of what the state was trained on.
-            progress: of the data; None where nobody will go on.
+            trained_on: Hashes of the training data of the state.
+            progress: Position in the training data; None if the run will not be resumed.
 
         Raises:
-            UserError: this or the previous save could not be written.
+            UserError: This or the previous save could not be written.
         """
         if step == self.latest_step:
             return
@@ -116,29 +116,29 @@ class Checkpoints:
         if progress is not None:
             items["progress"] = ocp.args.JsonSave(progress.to_json())
         args = ocp.args.Composite(**items)
-        # The callback is told no step; the save before is over once this one begins.
+        # The callback receives no step; the previous save is complete once this one begins.
         self.wait()
-        # Of several processes, Orbax would let the others wait five minutes for one that cannot.
-        self._reporting_failure(lambda: artifacts.try_to_write(self.directory))
+        # With several processes, Orbax would let the others wait five minutes for a failing one.
+        self._reporting_failure(lambda: atomic_files.check_writable(self.directory))
         self._saving = step
         self._reporting_failure(lambda: self._manager.save(step, args=args))
 
     def wait(self) -> None:
-        """Block until the save under way is complete; raises as ``save`` does."""
+        """Block until the current save is complete; raises as ``save`` does."""
         self._reporting_failure(self._manager.wait_until_finished)
 
     def contract(self) -> dict[str, Any]:
         """Read the contract of the newest checkpoint."""
         return self._json("contract")
 
-    def trained_on(self) -> TrainingRecord:
-        """Read the hashes of what the newest checkpoint was trained on."""
-        return TrainingRecord.from_json(
+    def trained_on(self) -> TrainingProvenance:
+        """Read the training-data hashes of the newest checkpoint."""
+        return TrainingProvenance.from_json(
             self._json("trained_on"), f"trained_on of {self._newest}", WAY_OUT
         )
 
     def progress(self) -> Progress:
-        """Read how far into the data the newest checkpoint is."""
+        """Read the data position of the newest checkpoint."""
         where = f"progress of {self._newest}"
         return typed(Progress, self._json("progress"), where, WAY_OUT)
 
@@ -153,35 +153,35 @@ class Checkpoints:
         """Load the state of the newest checkpoint onto a mesh.
 
         Args:
-            abstract: shapes and types of the state, as ``jax.eval_shape`` gives them.
-            mesh: may have another number of devices than the one saved from.
+            abstract: Shapes and types of the state, as ``jax.eval_shape`` returns them.
+            mesh: Device mesh; its number of devices may differ from that at the save.
         """
         target = jax.tree.map(
             lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
             abstract,
-            by_size(abstract, mesh),
+            fsdp_sharding(abstract, mesh),
         )
         return self._restored(ocp.args.StandardRestore(target))
 
     def refuse_damage(self) -> None:
-        """Raise a UserError where the newest checkpoint is damaged or there is none."""
+        """Raise a UserError if the newest checkpoint is damaged or there is none."""
         if self.latest_step is None:
-            raise UserError(f"{self.directory} holds no whole checkpoint; name a run that has one.")
+            raise UserError(f"{self.directory} holds no complete checkpoint; name another run.")
         damage = find_damage(self._newest)
         if damage:
             raise UserError(
                 f"the checkpoint {self._newest} is damaged: {damage}. Move it away to use the one "
-                "before, or name another run."
+                "previous one, or name another run."
             )
 
     def parts(self, abstract: dict[str, Any]) -> dict[str, Any]:
         """Load some entries of the newest checkpoint's state only, onto the first device.
 
         Args:
-            abstract: entry -> shapes and types, as ``jax.eval_shape`` gives them.
+            abstract: Shapes and types by entry, as ``jax.eval_shape`` returns them.
 
         Raises:
-            UserError: there is no checkpoint, it is damaged, or it has other arrays.
+            UserError: There is no checkpoint, it is damaged, or it has other arrays.
         """
         self.refuse_damage()
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
@@ -198,8 +198,8 @@ class Checkpoints:
             return self._manager.restore(self.latest_step, args=ocp.args.Composite(state=wanted))[
                 "state"
             ]
-        except Exception as error:  # of Orbax, TensorStore and JAX: a dozen kinds
-            if isinstance(error, UserError) or tells_of_a_lost_peer(error):
+        except Exception as error:  # Orbax, TensorStore and JAX raise many types
+            if isinstance(error, UserError) or is_peer_loss(error):
                 raise
             raise UserError(
                 f"the checkpoint {self._newest} cannot be restored ({type(error).__name__}: "
@@ -216,21 +216,21 @@ class Checkpoints:
         try:
             action()
         except (OSError, ValueError) as error:
-            if tells_of_a_lost_peer(error):
+            if is_peer_loss(error):
                 raise
             full = "No space left on device"
             reason = full if full in str(error) else str(error)[:300]
             raise UserError(
-                f"could not write a checkpoint to {self.directory}: {reason}. The last whole one "
-                f"is of step {self.latest_step}. Free some space or choose another --workdir, then "
-                "run the same command again: it resumes."
+                f"could not write a checkpoint to {self.directory}: {reason}. The last complete "
+                f"one is of step {self.latest_step}. Free some space or choose another --workdir, "
+                "then run the same command again: it resumes."
             ) from error
 
 
 def saved_contract(directory: Path) -> dict[str, Any] | None:
-    """Read the contract of the newest whole checkpoint of a folder; None where there is none.
+    """Read the contract of the newest complete checkpoint of a folder; None if there is none.
 
-    Unlike ``Checkpoints`` it neither makes the folder nor waits for other processes.
+    Unlike ``Checkpoints`` it neither creates the folder nor waits for other processes.
     """
     steps = step_numbers(directory)
     if not steps:
@@ -238,7 +238,7 @@ def saved_contract(directory: Path) -> dict[str, Any] | None:
     try:
         return _read_description(directory / str(steps[-1]), "contract")
     except DataError:
-        return None  # a damaged one is told by whoever loads it
+        return None  # the code that loads a damaged one reports it
 
 
 def _read_description(step: Path, name: str) -> dict[str, Any]:
@@ -248,9 +248,9 @@ def _read_description(step: Path, name: str) -> dict[str, Any]:
 
 
 def _differs(name: str, theirs: Any, ours: Any) -> bool:
-    """Say whether a setting of two contracts differs; units only where both say one."""
+    """Return whether a setting of two contracts differs; units only if both specify one."""
     if name == "units" and isinstance(theirs, dict) and isinstance(ours, dict):
-        # Units of folders were not kept once, and ones that say nothing are no units any more.
+        # Earlier versions did not keep units of folders, and uninformative units are now dropped.
         return any(theirs[key] != ours[key] for key in theirs.keys() & ours.keys())
     return bool(theirs != ours)
 
@@ -258,14 +258,14 @@ def _differs(name: str, theirs: Any, ours: Any) -> bool:
 def refuse_other_contract(
     directory: Path, saved: dict[str, Any], contract: Mapping[str, Any]
 ) -> None:
-    """Refuse to go on with another model or another kind of input than a checkpoint's.
+    """Reject a model or kind of input that differs from a checkpoint's.
 
-    How the model is computed may change: on what, and what the backward pass computes again.
+    How the model is computed may change: the hardware, and what is rematerialized.
 
     Raises:
-        ConfigError: they differ; it names where.
+        ConfigError: The contracts differ; the message lists the settings.
     """
-    # Through JSON, as the saved one went, so that tuples compare equal to lists.
+    # Round trip through JSON, as for the saved one, so that tuples compare equal to lists.
     ours = json.loads(json.dumps(contract))
     theirs = {name: held if isinstance(held, dict) else {} for name, held in saved.items()}
     theirs["model"] = _DEFAULTS | theirs.get("model", {})
@@ -277,6 +277,6 @@ def refuse_other_contract(
     ]
     if different:
         raise ConfigError(
-            f"{directory} holds a run of other settings ({'; '.join(different)}); use those, or "
+            f"{directory} holds a run with other settings ({'; '.join(different)}); use those, or "
             "another --workdir."
         )

@@ -21,7 +21,7 @@ from physio_mae_jax.signals.patches import join_patches
 from physio_mae_jax.training.pretrain_step import Metrics, PretrainTask
 from physio_mae_jax.training.sharding import put_batch
 
-# Held-out masks are the same at every evaluation and in every run, so that figures compare.
+# Held-out masks are the same at every evaluation and in every run, so that metrics compare.
 _EVALUATION_SEED = 20_240
 
 EvaluationStep = Callable[[Params, Batch, jax.Array], Metrics]
@@ -32,7 +32,7 @@ def evaluate(
 ) -> dict[str, float]:
     """Average the errors of ``objectives.pretraining.held_out_errors`` over held-out windows.
 
-    Also gives '<domain>/explained', the share of the mean baseline's error that the model removes.
+    Also returns '<domain>/explained', the fraction of the mean baseline's error that is removed.
     """
     totals: dict[str, float] = {}
     for number, batch in enumerate(batches):
@@ -47,22 +47,22 @@ def evaluate(
 
 
 def reconstruct(task: PretrainTask, params: Params, batch: Batch) -> dict[str, jax.Array]:
-    """Reconstruct the windows of a batch for a picture, with the masks of evaluations.
+    """Reconstruct the windows of a batch for a figure, with the masks of evaluations.
 
     Returns:
-        What ``redraw`` does.
+        Arrays as returned by ``reconstruct_masked``.
     """
     windows = batch["signal"].shape[0]
     examples = task.examples(batch)
     per_window = examples["signal"].shape[0] // windows
-    # All examples of a window are drawn with the same mask.
+    # All examples of a window share one mask.
     mask = task.mask(jax.random.key(_EVALUATION_SEED), first_examples(examples, windows))
     mask = jax.tree.map(lambda values: jnp.repeat(values, per_window, axis=0), mask)
     shape = windows, batch["signal"].shape[1]
-    return redraw(task.model, task.objective, params, examples, mask, shape)
+    return reconstruct_masked(task.model, task.objective, params, examples, mask, shape)
 
 
-def redraw(
+def reconstruct_masked(
     model: MaskedModel,
     objective: ObjectiveConfig,
     params: Params,
@@ -70,21 +70,21 @@ def redraw(
     mask: Mask,
     shape: tuple[int, int],
 ) -> dict[str, jax.Array]:
-    """Reconstruct what a mask hides, as the arrays of a picture.
+    """Reconstruct masked columns, as the arrays of a figure.
 
     Args:
-        model: the autoencoder.
-        objective: says what its encoder sees of hidden columns.
-        params: of the model.
-        examples: 'signal', 'channel_mask' and 'channel_ids' of B windows, or of their M channels
-            one by one.
-        mask: of the examples.
-        shape: (B, M).
+        model: Masked autoencoder.
+        objective: Objective, which determines the encoder's input at masked columns.
+        params: Parameters of the model.
+        examples: Entries 'signal', 'channel_mask' and 'channel_ids' of B windows, or of their M
+            channels separately.
+        mask: Mask of the examples.
+        shape: Numbers of windows and channels (B, M).
 
     Returns:
         'signal' and 'predicted' [B, M, L] (predicted: NaN on visible columns), 'hidden' [B, W],
         'scalogram', 'seen_scalogram' and 'predicted_scalogram' [B, M, S, L], the plane of the
-        signal itself; the last is the truth with its hidden columns replaced by predictions.
+        signal itself; the last is the truth with its masked columns replaced by predictions.
     """
     cfg = model.config
     mask = predicting_all(mask, cfg)
@@ -113,5 +113,5 @@ def redraw(
 
 
 def first_examples(batch: dict[str, Any], count: int) -> dict[str, Any]:
-    """Take the first examples of a batch."""
+    """Return the first examples of a batch."""
     return {name: values[:count] for name, values in batch.items()}

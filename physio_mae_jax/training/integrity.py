@@ -1,7 +1,7 @@
-"""Checksums of checkpoints, by which a damaged one is found before it is used.
+"""Checksums of checkpoints, which detect damage before use.
 
-They find a damaged disk, a folder copied in part and a careless edit, and are no signature: whoever
-changes a checkpoint on purpose can compute them again.
+They detect a damaged disk, a partial copy and a careless edit, but not tampering: the checksums can
+be recomputed.
 """
 
 import logging
@@ -17,24 +17,24 @@ from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.regular_file import is_folder
 from physio_mae_jax.data.sealed_json import read_sealed, sealed
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 
 CHECKSUMS = "checksums.json"
 DAMAGED = "damaged_checkpoints"
-# Orbax writes the time of the commit into it after everything else.
+# Orbax writes the commit time into it after everything else.
 _CHANGES_LATER = "_CHECKPOINT_METADATA"
 _WAY_OUT = "copy the checkpoint again."
 
 
 def write_checksums(folder: Path) -> None:
     """Write the size and checksum of every file of a checkpoint into it."""
-    artifacts.write_json(folder / CHECKSUMS, sealed({"files": _checksums(folder)}))
+    atomic_files.write_json(folder / CHECKSUMS, sealed({"files": _checksums(folder)}))
 
 
 def find_damage(folder: Path) -> str:
-    """Say what is wrong with a checkpoint; '' if nothing is."""
+    """Describe the damage of a checkpoint; '' if there is none."""
     path = folder / CHECKSUMS
     if not os.path.lexists(path):
         return f"it has no {CHECKSUMS}, so it was copied in part"
@@ -53,11 +53,11 @@ def find_damage(folder: Path) -> str:
     return ""
 
 
-def tidy(checkpoints: Path) -> None:
-    """Leave a whole checkpoint as the newest one; for the one process that does so for all.
+def quarantine_damaged(checkpoints: Path) -> None:
+    """Ensure that the newest checkpoint is complete; called by one process for all.
 
-    Remains of a save that was cut short are deleted. Damaged checkpoints are moved out of the way,
-    from the newest down to the first whole one, into 'damaged_checkpoints' beside ``checkpoints``.
+    Remains of interrupted saves are deleted. Damaged checkpoints are moved, from the newest down to
+    the first complete one, into 'damaged_checkpoints' beside ``checkpoints``.
     """
     for remains in checkpoints.glob("*.orbax-checkpoint-tmp*"):
         shutil.rmtree(remains)
@@ -65,34 +65,34 @@ def tidy(checkpoints: Path) -> None:
         damage = find_damage(checkpoints / str(step))
         if not damage:
             return
-        place = _unused(checkpoints.parent / DAMAGED / str(step))
-        place.parent.mkdir(exist_ok=True)
-        (checkpoints / str(step)).rename(place)
+        target = _unused(checkpoints.parent / DAMAGED / str(step))
+        target.parent.mkdir(exist_ok=True)
+        (checkpoints / str(step)).rename(target)
         _LOG.warning(
-            "the checkpoint of step %d is damaged: %s. It is kept in %s; the run goes on from the "
-            "one before.",
-            *(step, damage, place),
+            "the checkpoint of step %d is damaged: %s. It is kept in %s; the run resumes from the "
+            "previous one.",
+            *(step, damage, target),
         )
 
 
 def step_numbers(checkpoints: Path) -> list[int]:
-    """Return the numbers of the checkpoints in a folder, ascending; none where there is none."""
+    """Return the numbers of the checkpoints in a folder, ascending; empty if there are none."""
     names = [path.name for path in checkpoints.glob("*")] if is_folder(checkpoints) else []
     return sorted(int(name) for name in names if re.fullmatch(r"0|[1-9]\d{0,17}", name, re.ASCII))
 
 
-def _unused(place: Path) -> Path:
-    """Return a path, with a number if it is taken."""
+def _unused(target: Path) -> Path:
+    """Return a path, with a number appended if it exists."""
     number = 1
-    wanted = place
-    while place.exists():
-        place = wanted.with_name(f"{wanted.name}_{number}")
+    wanted = target
+    while target.exists():
+        target = wanted.with_name(f"{wanted.name}_{number}")
         number += 1
-    return place
+    return target
 
 
 class _Checksums(TypedDict):
-    """Size and CRC-32 of every file, by its path in the folder."""
+    """Return size and CRC-32 of every file by its path in the folder."""
 
     files: Mapping[str, tuple[int, int]]
 

@@ -1,4 +1,4 @@
-"""The one loop: batch -> step -> metrics of the step before -> judgement -> checkpoint."""
+"""The training loop: batch -> step -> metrics of the previous step -> evaluation -> checkpoint."""
 
 import contextlib
 import dataclasses
@@ -13,20 +13,20 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, Stopped, UserError
 from physio_mae_jax.setting_ranges import check_fields
-from physio_mae_jax.training import artifacts, integrity, work_folder
+from physio_mae_jax.training import atomic_files, integrity, work_folder
 from physio_mae_jax.training.checkpoint import Checkpoints, refuse_other_contract
-from physio_mae_jax.training.hosts import INPUT, JUDGING, SAVING, HostMeter
-from physio_mae_jax.training.interrupts import StopRequest
-from physio_mae_jax.training.job import Job
+from physio_mae_jax.training.data_position import Progress, restore_iterator
+from physio_mae_jax.training.host_metrics import INPUT, JUDGING, SAVING, HostMetrics
+from physio_mae_jax.training.metric_writer import MetricWriter
+from physio_mae_jax.training.preemption import PreemptionHandler
 from physio_mae_jax.training.profiling import Profiler
-from physio_mae_jax.training.progress import Progress, resume_data
-from physio_mae_jax.training.reporter import Reporter
 from physio_mae_jax.training.sharding import FSDP_AXIS, put_batch
 from physio_mae_jax.training.state import Metrics, TrainState
+from physio_mae_jax.training.trainable import Job
 from physio_mae_jax.training.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
@@ -36,25 +36,25 @@ HostBatch = dict[str, np.ndarray]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoopConfig:
-    """How long to train and how often to look.
+    """Length of the training and intervals of its outputs.
 
     Attributes:
-        num_steps: updates in all.
-        log_every_steps, evaluate_every_steps, checkpoint_every_steps: intervals; the last step is
-            always logged, judged and saved.
-        keep_checkpoints: newest so many stay on disk.
-        stall_seconds: a wait for data, for a step, a judgement or a save longer than this ends the
-            process; compiling belongs to the first step.
-        profile_at_step: record a profile from this step on; 0 for only where SIGUSR1 asks for it.
-        profile_num_steps: in a profile.
+        num_steps: Total number of updates.
+        log_every_steps, evaluate_every_steps, checkpoint_every_steps: Intervals, steps; the last
+            step is always logged, evaluated and saved.
+        max_to_keep: Number of newest checkpoints kept on disk.
+        watchdog_seconds: Timeout of a wait for data, a step, an evaluation or a save, seconds; the
+            process ends when it expires. Compilation is part of the first step.
+        profile_at_step: First step of a profile; 0 to profile only on SIGUSR1.
+        profile_num_steps: Number of profiled steps.
     """
 
     num_steps: int
     log_every_steps: int
     evaluate_every_steps: int
     checkpoint_every_steps: int
-    keep_checkpoints: int = 3
-    stall_seconds: float = 1800.0
+    max_to_keep: int = 3
+    watchdog_seconds: float = 1800.0
     profile_at_step: int = 0
     profile_num_steps: int = 5
 
@@ -64,20 +64,20 @@ class LoopConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """Everything built that a training is made of.
+    """Components of a training run.
 
     Attributes:
-        workdir: absolute folder of all that the run writes.
-        job: what is trained.
-        loop: intervals.
-        mesh: of devices.
-        batch_size: examples a step.
-        seed: of the parameters and of every step.
-        training: iterator over batches of this process.
-        recordings: of the source, by which batches name their windows.
-        sampling_rate_hz: of the windows.
-        contract: JSON-able description kept with each checkpoint.
-        trained_on: hashes of the training recordings, kept with each checkpoint.
+        workdir: Absolute path of the folder that the run writes.
+        job: Kind of training, see ``trainable``.
+        loop: Length and intervals.
+        mesh: Device mesh the batch is sharded over.
+        batch_size: Examples per step, over all processes.
+        seed: Random seed of the parameters and of every step.
+        training: Iterator over batches of this process.
+        recordings: Recordings of the source, by which batches name their windows.
+        sampling_rate_hz: Sampling rate of the windows, Hz.
+        contract: JSON-able description stored with each checkpoint.
+        trained_on: Hashes of the training recordings, stored with each checkpoint.
     """
 
     workdir: Path
@@ -90,37 +90,37 @@ class TrainingRun:
     recordings: Sequence[RecordingInfo]
     sampling_rate_hz: float
     contract: dict[str, Any]
-    trained_on: TrainingRecord
+    trained_on: TrainingProvenance
 
 
-class _Dispatched(NamedTuple):
-    """A step under way on the device, and what is needed should it turn out to be bad."""
+class _PendingStep(NamedTuple):
+    """A step running on the device, with the data needed if it turns out to be bad."""
 
     step: int
     metrics: Metrics
     batch: HostBatch
 
 
-class _Tools(NamedTuple):
-    """What attends the loop, each with one purpose; ``progress`` is of the first step."""
+class _LoopContext(NamedTuple):
+    """Services of the loop; ``progress`` is that at the first step."""
 
     checkpoints: Checkpoints
-    reporter: Reporter
-    meter: HostMeter
-    stop: StopRequest
+    reporter: MetricWriter
+    meter: HostMetrics
+    stop: PreemptionHandler
     watchdog: Watchdog
     profiler: Profiler
     first_step: int
     progress: Progress
 
     def wait_for_save(self) -> None:
-        """Block until the save under way is complete, in every process."""
+        """Block until the current save is complete, in every process."""
         self.checkpoints.wait()
-        # A launcher that sees one process end may end those that still write.
+        # A launcher that sees one process end may end those that are still writing.
         multihost_utils.sync_global_devices("saved")
 
     def save(self, run: TrainingRun, state: TrainState, step: int) -> None:
-        """Begin to save the state after ``step`` steps."""
+        """Start saving the state after ``step`` steps."""
         self.watchdog.doing(f"the save of step {step}")
         progress = self.progress.after(step - self.first_step)
         with self.meter.timing(SAVING):
@@ -128,29 +128,29 @@ class _Tools(NamedTuple):
 
 
 def train(run: TrainingRun) -> TrainState:
-    """Train from the newest whole checkpoint in the work folder, or from the start.
+    """Train from the newest complete checkpoint in the work folder, or from the start.
 
     Returns:
-        The state after the last step.
+        State after the last step.
 
     Raises:
-        Stopped: the run was asked to stop, and a checkpoint has been written to go on from.
-        UserError: a loss is not finite, and the state before it is saved; or the disk is full, and
-            the last checkpoint is whole.
+        Stopped: A stop was requested; a checkpoint to resume from has been written.
+        UserError: A loss is not finite, and the state before it is saved; or the disk is full, and
+            the last checkpoint is complete.
     """
     folder = run.workdir / "checkpoints"
     with contextlib.ExitStack() as stack:
         stack.enter_context(work_folder.hold(run.workdir))
-        stack.enter_context(artifacts.telling_a_full_disk(run.workdir))
-        watchdog = stack.enter_context(Watchdog(run.loop.stall_seconds))
-        stop = stack.enter_context(StopRequest(run.mesh))
+        stack.enter_context(atomic_files.disk_full_as_user_error(run.workdir))
+        watchdog = stack.enter_context(Watchdog(run.loop.watchdog_seconds))
+        stop = stack.enter_context(PreemptionHandler(run.mesh))
         if jax.process_index() == 0:
-            integrity.tidy(folder)
-        # The others must not look for the newest checkpoint before.
+            integrity.quarantine_damaged(folder)
+        # The others must not look for the newest checkpoint earlier.
         multihost_utils.sync_global_devices("checkpoints are tidy")
-        checkpoints = stack.enter_context(Checkpoints(folder, run.loop.keep_checkpoints))
+        checkpoints = stack.enter_context(Checkpoints(folder, run.loop.max_to_keep))
         state, first_step, progress = _start(run, checkpoints)
-        reporter = Reporter(
+        reporter = MetricWriter(
             run.workdir,
             first_step=first_step,
             num_steps=run.loop.num_steps,
@@ -158,10 +158,10 @@ def train(run: TrainingRun) -> TrainState:
             active=jax.process_index() == 0,
         )
         profiler = Profiler(run.workdir, run.loop.profile_at_step, run.loop.profile_num_steps)
-        tools = _Tools(
+        tools = _LoopContext(
             checkpoints=checkpoints,
             reporter=stack.enter_context(reporter),
-            meter=HostMeter(run.workdir, first_step),
+            meter=HostMetrics(run.workdir, first_step),
             stop=stop,
             watchdog=watchdog,
             profiler=stack.enter_context(profiler),
@@ -171,13 +171,13 @@ def train(run: TrainingRun) -> TrainState:
         return _steps(run, tools, state)
 
 
-def _steps(run: TrainingRun, tools: _Tools, state: TrainState) -> TrainState:
+def _steps(run: TrainingRun, tools: _LoopContext, state: TrainState) -> TrainState:
     take_step = run.job.compile_step(run.mesh)
     if tools.first_step == 0:
         _judge(run, tools, state, 0)
-    if run.job.is_over(tools.first_step):
+    if run.job.should_stop(tools.first_step):
         return state
-    before: _Dispatched | None = None
+    before: _PendingStep | None = None
     for step in range(tools.first_step + 1, run.loop.num_steps + 1):
         last = step == run.loop.num_steps
         judging = last or step % run.loop.evaluate_every_steps == 0
@@ -186,17 +186,17 @@ def _steps(run: TrainingRun, tools: _Tools, state: TrainState) -> TrainState:
         tools.watchdog.doing(f"step {step}, which all processes take together", patience=1.5)
         with tools.profiler.step(step):
             state, metrics = take_step(state, inputs)
-        # The device works on this step while the host reads the one before.
+        # The device computes this step while the host reads the metrics of the previous one.
         if before is not None:
-            _settle(run, tools, state, before)
-        before = _Dispatched(step, metrics, batch)
+            _log_metrics(run, tools, state, before)
+        before = _PendingStep(step, metrics, batch)
         stopping = tools.stop.is_due()
         if judging or saving or stopping:
-            _settle(run, tools, state, before)
+            _log_metrics(run, tools, state, before)
             before = None
         if judging:
             _judge(run, tools, state, step)
-            last = last or run.job.is_over(step)
+            last = last or run.job.should_stop(step)
         if saving or last or stopping:
             tools.save(run, state, step)
         if last:
@@ -205,38 +205,38 @@ def _steps(run: TrainingRun, tools: _Tools, state: TrainState) -> TrainState:
             tools.wait_for_save()
             raise Stopped(
                 f"stopped by {tools.stop.reason} after step {step}; the checkpoint is "
-                "written. Run the same command again to go on from there."
+                "written. Run the same command again to resume from there."
             )
     return state
 
 
 def _next_batch(
-    run: TrainingRun, tools: _Tools, step: int
+    run: TrainingRun, tools: _LoopContext, step: int
 ) -> tuple[HostBatch, dict[str, jax.Array]]:
-    """Read the batch of a step; return it as it is on this host, and its inputs on the devices."""
+    """Read the batch of a step; return the host batch and its inputs on the devices."""
     tools.watchdog.doing(f"the wait for the data of step {step}")
-    with tools.meter.timing(INPUT), artifacts.telling_lost_data(step):
+    with tools.meter.timing(INPUT), atomic_files.telling_lost_data(step):
         batch = next(run.training)
         return batch, put_batch({name: batch[name] for name in run.job.inputs}, run.mesh)
 
 
-def _judge(run: TrainingRun, tools: _Tools, state: TrainState, step: int) -> None:
-    """Look at the model after ``step`` steps, and report it."""
-    tools.watchdog.doing(f"the judgement after step {step}")
+def _judge(run: TrainingRun, tools: _LoopContext, state: TrainState, step: int) -> None:
+    """Evaluate the model after ``step`` steps, and report the result."""
+    tools.watchdog.doing(f"the evaluation after step {step}")
     with tools.meter.timing(JUDGING):
         tools.reporter.judgement(step, run.job.judge(state, step))
         if step and jax.process_index() == 0:
-            run.job.draw_progress()
+            run.job.plot_learning_curves()
 
 
 def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int, Progress]:
-    """Restore the newest checkpoint or initialise; return state, steps done, and the data's."""
+    """Restore the newest checkpoint or initialise; return state, step and data progress."""
     abstract = jax.eval_shape(run.job.init_state, jax.random.key(run.seed))
-    summary = artifacts.parameter_summary(abstract.params)
+    summary = atomic_files.parameter_summary(abstract.params)
     _LOG.info("%s on %d %s device(s)", summary, run.mesh.size, jax.default_backend())
     if jax.process_index() == 0:
-        artifacts.write_text(
-            run.workdir / "parameters.txt", artifacts.parameter_table(abstract.params)
+        atomic_files.write_text(
+            run.workdir / "parameters.txt", atomic_files.parameter_table(abstract.params)
         )
     progress = Progress(
         examples=0,
@@ -255,12 +255,14 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int,
             "raise num_steps or choose another --workdir."
         )
     _LOG.info("resuming from step %d in %s", step, checkpoints.directory)
-    progress = resume_data(run.training, checkpoints.progress(), progress)
+    progress = restore_iterator(run.training, checkpoints.progress(), progress)
     return checkpoints.restore(abstract, run.mesh), step, progress
 
 
-def _settle(run: TrainingRun, tools: _Tools, state: TrainState, done: _Dispatched) -> None:
-    """Read the metrics of a step: report them, or stop the run where they are not finite."""
+def _log_metrics(
+    run: TrainingRun, tools: _LoopContext, state: TrainState, done: _PendingStep
+) -> None:
+    """Read the metrics of a step; report them, or stop the run if they are not finite."""
     fetched = jax.device_get(done.metrics)
     halted = fetched.pop("halted")
     metrics = {name: float(value) for name, value in fetched.items()}
@@ -268,26 +270,26 @@ def _settle(run: TrainingRun, tools: _Tools, state: TrainState, done: _Dispatche
         _stop_on_non_finite(run, tools, state, done, metrics)
     tools.reporter.advance(done.step)
     if done.step % run.loop.log_every_steps == 0 or done.step in (1, run.loop.num_steps):
-        tools.reporter.training(done.step, metrics, run.job.losses_in_words(metrics))
+        tools.reporter.training(done.step, metrics, run.job.format_losses(metrics))
         tools.meter.report(done.step, done.batch)
 
 
 def _stop_on_non_finite(
     run: TrainingRun,
-    tools: _Tools,
+    tools: _LoopContext,
     state: TrainState,
-    done: _Dispatched,
+    done: _PendingStep,
     metrics: dict[str, float],
 ) -> None:
     """Save the state before the bad step, positioned at its batch, and describe that batch."""
     tools.save(run, state.replace(halted=jax.numpy.zeros_like(state.halted)), done.step - 1)
     tools.wait_for_save()
     path = run.workdir / f"non_finite_step_{done.step}_process_{jax.process_index()}.json"
-    windows = artifacts.describe_batch(done.batch, run.recordings, run.sampling_rate_hz)
+    windows = atomic_files.describe_batch(done.batch, run.recordings, run.sampling_rate_hz)
     numbers = {name: str(value) for name, value in metrics.items()}
-    artifacts.write_json(path, {"step": done.step, "metrics": numbers, "windows": windows})
+    atomic_files.write_json(path, {"step": done.step, "metrics": numbers, "windows": windows})
     raise UserError(
         f"step {done.step} gave a loss or gradient that is not finite ({numbers}). The state "
-        f"before it is saved as step {done.step - 1}; its windows are described in {path}. Look "
-        "at them, or lower optimizer.peak_learning_rate, then run the same command again."
+        f"before it is saved as step {done.step - 1}; its windows are described in {path}. Check "
+        "them, or lower optimizer.peak_learning_rate, then run the same command again."
     )

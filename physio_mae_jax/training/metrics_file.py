@@ -1,4 +1,4 @@
-"""metrics.jsonl and its like: lines of JSON, each of a step, appended by one process."""
+"""JSON Lines files such as metrics.jsonl: one line per step, appended by one process."""
 
 import json
 import logging
@@ -7,17 +7,17 @@ from typing import IO, Any
 
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.locks import try_lock
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"
 
 
 def open_metrics(path: Path, step: int) -> IO[str]:
-    """Open a file to append to, for this caller alone, without the lines after ``step``.
+    """Open a file for exclusive appending, without the lines after ``step``.
 
     Raises:
-        UserError: somebody else has it open to append to.
+        UserError: Another process has it open for appending.
     """
     file = path.open("a", encoding="utf-8")
     if not try_lock(file, path):
@@ -33,18 +33,18 @@ def open_metrics(path: Path, step: int) -> IO[str]:
 
 
 def read_metrics(workdir: Path) -> list[dict[str, Any]]:
-    """Read the lines of a run's metrics.jsonl, leaving out one that was cut short."""
+    """Read the lines of a run's metrics.jsonl, skipping a truncated one."""
     lines = (workdir / METRICS).read_bytes().splitlines()
     return [record for line in lines if (record := _parse(line)) is not None]
 
 
 def drop_lines_after(path: Path, step: int) -> bool:
-    """Keep the whole lines of ``path`` up to ``step``.
+    """Keep the complete lines of ``path`` up to ``step``.
 
-    Of step 0 none are kept: a run from the start looks at the untrained model again.
+    At step 0 the file is emptied, because a fresh run evaluates the untrained model again.
 
     Returns:
-        Whether the file is the same one still, cut at its end; else it was replaced in one move.
+        True if the file was truncated in place; False if it was replaced atomically.
     """
     if not path.exists():
         return True
@@ -55,7 +55,7 @@ def drop_lines_after(path: Path, step: int) -> bool:
         for line, record in zip(lines, records, strict=True)
         if record is not None and step and record["step"] <= step
     ]
-    broken = sum(record is None for record in records[:-1])  # the last one may be cut short
+    broken = sum(record is None for record in records[:-1])  # the last one may be truncated
     if broken:
         _LOG.warning("%s: %d broken lines are dropped.", path, broken)
     if kept == lines[: len(kept)] and all(line.endswith(b"\n") for line in kept):
@@ -64,13 +64,13 @@ def drop_lines_after(path: Path, step: int) -> bool:
             with path.open("r+b") as file:
                 file.truncate(size)
         return True
-    with artifacts.whole_file(path) as temporary:
+    with atomic_files.atomic_write(path) as temporary:
         temporary.write_bytes(b"".join(line.rstrip(b"\n") + b"\n" for line in kept))
     return False
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
-    """Return what a line says; None where it is no whole line of a step."""
+    """Return the content of a line; None if it is not a complete line of a step."""
     try:
         record = json.loads(line)
     except (ValueError, RecursionError):

@@ -16,13 +16,13 @@ class OptimizerConfig:
     """Settings of AdamW and its schedule.
 
     Attributes:
-        peak_learning_rate: reached after the warm-up; never scaled behind your back by the batch
+        peak_learning_rate: Learning rate after the warm-up; never scaled implicitly by the batch
             size or the number of devices (models.md#optimizer).
-        end_learning_rate: reached at the last step.
-        warmup_steps: linear from 0.
-        weight_decay: on weights of linear and smoothing layers only.
-        clip_norm: of the gradient over all parameters.
-        beta1, beta2: decay of the two moments.
+        end_learning_rate: Learning rate at the last step.
+        warmup_steps: Number of steps of linear increase from 0.
+        weight_decay: Weight decay, of weights of linear and smoothing layers only.
+        clip_norm: Maximum norm of the gradient over all parameters.
+        beta1, beta2: Decay rates of the two moments.
     """
 
     peak_learning_rate: float
@@ -38,10 +38,10 @@ class OptimizerConfig:
 
 
 def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Schedule:
-    """Rise linearly over the warm-up, then fall along half a cosine to the last step.
+    """Increase linearly over the warm-up, then decay along half a cosine to the last step.
 
     Raises:
-        ConfigError: the warm-up is as long as the run.
+        ConfigError: The warm-up is as long as the run.
     """
     if not 0 <= config.warmup_steps < num_steps:
         raise ConfigError(
@@ -58,7 +58,7 @@ def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Sch
 
 
 def decayed(params: Any) -> Any:
-    """Mark what weight decay applies to: kernels; not biases, norms, positions or tokens."""
+    """Select the parameters with weight decay: kernels; not biases, norms, positions or tokens."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: getattr(path[-1], "key", None) == "kernel", params
     )
@@ -70,10 +70,10 @@ def make_optimizer(
     """Build the optimizer for a run of ``num_steps``.
 
     Args:
-        config: of AdamW.
-        num_steps: of the run.
-        multipliers: of the learning rate of each parameter, see ``depth_multipliers``; None for
-            one rate.
+        config: Settings of AdamW.
+        num_steps: Number of steps of the run.
+        multipliers: Multiplier of the learning rate of each parameter, see
+            ``layerwise_lr_scale``; None for a common rate.
     """
     scaling = [] if multipliers is None else [scale_updates(multipliers)]
     return optax.chain(
@@ -89,25 +89,25 @@ def make_optimizer(
     )
 
 
-def depth_multipliers(
+def layerwise_lr_scale(
     params: Any, layer_decay: float, num_blocks: int, frozen_blocks: int = -1
 ) -> Any:
-    """Say by how much the learning rate of each parameter is multiplied, by its depth.
+    """Return the learning-rate multiplier of each parameter, which depends on its depth.
 
     The head trains at the full rate, block i of the encoder at ``layer_decay`` to the power
-    ``num_blocks - i``, what comes before the blocks at the power ``num_blocks + 1`` (Clark et al.
-    2020; the original meant to, and gave every parameter the same rate, models.md#optimizer).
+    ``num_blocks - i``, the layers before the blocks at the power ``num_blocks + 1`` (Clark et al.
+    2020; intended in the original, which gave all parameters one rate, models.md#optimizer).
 
     Args:
-        params: of a model whose encoder is under 'encoder', with its blocks stacked on a leading
-            axis under 'encoder/stack/blocks'.
-        layer_decay: 1 for one rate.
-        num_blocks: of the encoder.
-        frozen_blocks: -1 trains everything, 0 keeps what comes before the blocks as it is, k also
-            the first k blocks, ``num_blocks`` all of the encoder.
+        params: Parameters of a model whose encoder is under 'encoder', with its blocks stacked on a
+            leading axis under 'encoder/stack/blocks'.
+        layer_decay: Decay of the learning rate per block; 1 for a common rate.
+        num_blocks: Number of blocks of the encoder.
+        frozen_blocks: -1 trains everything, 0 freezes the layers before the blocks, k also the
+            first k blocks, ``num_blocks`` the whole encoder.
 
     Returns:
-        An array or scalar for each parameter, by which its update is multiplied.
+        Multiplier of the update of each parameter, an array or a scalar.
     """
     block = layer_decay ** (num_blocks - np.arange(num_blocks, dtype=np.float32))
     block[: max(0, frozen_blocks)] = 0.0
@@ -126,7 +126,7 @@ def depth_multipliers(
 
 
 def scale_updates(multipliers: Any) -> optax.GradientTransformation:
-    """Multiply each update, weight decay included: 0 leaves a parameter as it is."""
+    """Multiply each update, weight decay included: 0 freezes a parameter."""
     return optax.stateless(
         lambda updates, params: jax.tree.map(lambda u, m: u * m, updates, multipliers)
     )

@@ -1,4 +1,4 @@
-"""Predictions of labelled units by a model in training or after it."""
+"""Predictions of labelled units by a model during or after training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +7,8 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from physio_mae_jax.data.labelled_batches import judged_batches
-from physio_mae_jax.data.units import Units
+from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.labelled_batches import evaluation_batches
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.training.sharding import put_batch
 
@@ -23,25 +23,25 @@ def predict_windows(
     batch_size: int,
     num_threads: int,
 ) -> np.ndarray:
-    """Predict every window that units are judged by.
+    """Predict every window that units are evaluated on.
 
     Args:
-        predict: compiled, from entries [B, …] to [B, K], the same on every process.
-        reader: of the windows.
-        units: to judge.
-        mesh: of devices.
-        batch_size: B, over all processes.
-        num_threads: that read ahead.
+        predict: Compiled function from entries [B, …] to [B, K], the same on every process.
+        reader: Reader of the windows.
+        units: Units to predict.
+        mesh: Device mesh the batch is sharded over.
+        batch_size: Windows per batch B, over all processes.
+        num_threads: Threads that read ahead.
 
     Returns:
-        [n, K] float32, in the order of ``units.window_unit``.
+        Predictions [n, K], float32, in the order of ``units.window_unit``.
     """
     share = batch_size // jax.process_count()
     mine = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
     rows: list[Any] = []
-    for batch, count in judged_batches(reader, units, batch_size, num_threads):
+    for batch, count in evaluation_batches(reader, units, batch_size, num_threads):
         inputs = {name: batch[name][mine] for name in _INPUTS}
-        # Fetched one batch late, so that the device works while the next one is read.
+        # Fetched one batch late, so that the device computes while the next batch is read.
         rows.append((predict(put_batch(inputs, mesh)), count))
         if len(rows) > 1:
             logits, kept = rows[-2]
@@ -65,7 +65,7 @@ def predict_units(
 
 
 def average_by_unit(window_logits: np.ndarray, units: Units) -> np.ndarray:
-    """Average [n, K] predictions of windows over each unit: [U, K] float64."""
+    """Average predictions [n, K] of windows over each unit: [U, K] float64."""
     totals = np.zeros((len(units), window_logits.shape[1]))
     np.add.at(totals, units.window_unit, window_logits.astype(np.float64))
     return totals / np.bincount(units.window_unit, minlength=len(units))[:, None]

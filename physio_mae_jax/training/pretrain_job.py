@@ -1,4 +1,4 @@
-"""Pre-training as the loop sees it: the step, held-out errors, and pictures."""
+"""Pre-training as a job of the loop: the step, held-out errors, and figures."""
 
 import dataclasses
 import functools
@@ -10,13 +10,12 @@ import jax
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.figures.curves import draw_learning_curves
-from physio_mae_jax.figures.reconstruction import ReconstructedWindow, draw_reconstruction
+from physio_mae_jax.plots.curves import draw_learning_curves
+from physio_mae_jax.plots.reconstruction import ReconstructedWindow, draw_reconstruction
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.evaluation import evaluate, first_examples, reconstruct
-from physio_mae_jax.training.job import Step
-from physio_mae_jax.training.judgement import Judgement
+from physio_mae_jax.training.evaluation_result import Judgement
 from physio_mae_jax.training.loop import HostBatch
 from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.pretrain_step import (
@@ -26,8 +25,9 @@ from physio_mae_jax.training.pretrain_step import (
     compile_train_step,
     init_state,
 )
-from physio_mae_jax.training.sharding import along_batch, initialise, put_batch, replicated
+from physio_mae_jax.training.sharding import batch_sharding, initialise, put_batch, replicated
 from physio_mae_jax.training.state import TrainState
+from physio_mae_jax.training.trainable import Step
 
 _DOMAINS = ("waveform", "scalogram")
 
@@ -37,13 +37,13 @@ class PretrainJob:
     """Pre-train an autoencoder; a ``loop.Job``.
 
     Attributes:
-        workdir: absolute folder of the pictures.
-        task: model, objective and optimizer.
-        mesh: of devices.
-        validation: batches of this process to measure errors on.
-        held_out: False where those are of recordings trained on, since none are held out.
-        recordings: of the source, by which batches name their windows.
-        channels: of the windows of a recording.
+        workdir: Absolute path of the folder of the figures.
+        task: Model, objective and optimizer.
+        mesh: Device mesh the batch is sharded over.
+        validation: Batches of this process to evaluate errors on.
+        held_out: False if these are of training recordings, since none are held out.
+        recordings: Recordings of the source, by which batches name their windows.
+        channels: Channels of the windows of a recording.
     """
 
     workdir: Path
@@ -56,36 +56,36 @@ class PretrainJob:
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Entries of a batch that go to the devices."""
+        """Entries of a batch that are copied to the devices."""
         return MODEL_INPUTS
 
     def init_state(self, key: jax.Array) -> TrainState:
-        """Make a new state."""
+        """Initialise a state."""
         return init_state(self.task, key)
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
-        """Make a new state on the devices of a mesh."""
+        """Initialise a state on the devices of a mesh."""
         return initialise(self.init_state, key, mesh)
 
     def compile_step(self, mesh: Mesh) -> Step:
         """Compile the update."""
         return compile_train_step(self.task, mesh)
 
-    def losses_in_words(self, metrics: dict[str, float]) -> str:
-        """Word the losses of a step."""
+    def format_losses(self, metrics: dict[str, float]) -> str:
+        """Format the losses of a step."""
         return (
             f"loss {metrics['loss']:.4f}  scalogram {metrics['scalogram_loss']:.4f}  "
             f"waveform {metrics['waveform_loss']:.4f}"
         )
 
     def judge(self, state: TrainState, step: int) -> Judgement:
-        """Measure errors beside those of the baselines; draw a window and the curves so far."""
+        """Evaluate errors and those of the baselines; draw a window and the learning curves."""
         errors = evaluate(self._measure, state.params, self.validation, self.mesh)
         if step:
             self._draw(state, step)
         name = "held-out" if self.held_out else "trained-on (nothing is held out)"
         lines = [
-            f"step {step}  {name} {domain} error on hidden columns: "
+            f"step {step}  {name} {domain} error on masked columns: "
             f"model {errors[f'{domain}/model']:.4f}, "
             f"mean of the visible {errors[f'{domain}/mean']:.4f}, "
             f"straight line {errors[f'{domain}/line']:.4f}"
@@ -93,14 +93,14 @@ class PretrainJob:
         ]
         return Judgement("validation" if self.held_out else "trained_on", errors, lines)
 
-    def is_over(self, step: int) -> bool:
-        """Return False: every step is made."""
+    def should_stop(self, step: int) -> bool:
+        """Return False: pre-training has no early stopping."""
         return False
 
-    def draw_progress(self) -> None:
+    def plot_learning_curves(self) -> None:
         """Draw the learning curves from metrics.jsonl."""
-        path = self.workdir / "figures" / "learning_curves.png"
-        artifacts.write_figure(path, lambda: draw_learning_curves(read_metrics(self.workdir)))
+        path = self.workdir / "plots" / "learning_curves.png"
+        atomic_files.write_figure(path, lambda: draw_learning_curves(read_metrics(self.workdir)))
 
     @functools.cached_property
     def _measure(self) -> Any:
@@ -110,7 +110,7 @@ class PretrainJob:
     def _reconstruct(self) -> Any:
         return jax.jit(
             lambda params, batch: reconstruct(self.task, params, first_examples(batch, 1)),
-            in_shardings=(None, along_batch(self.mesh)),
+            in_shardings=(None, batch_sharding(self.mesh)),
             out_shardings=replicated(self.mesh),
         )
 
@@ -136,7 +136,7 @@ class PretrainJob:
             frequencies_hz=bank.frequencies_hz,
             **arrays,
         )
-        folder = self.workdir / "figures"
-        artifacts.write_figure(
+        folder = self.workdir / "plots"
+        atomic_files.write_figure(
             folder / f"reconstruction_{step:07d}.png", lambda: draw_reconstruction(picture)
         )

@@ -26,21 +26,21 @@ from physio_mae_jax.objectives.pretraining import (
     pretraining_loss,
 )
 from physio_mae_jax.training.sharding import (
-    along_batch,
+    batch_sharding,
     compile_update,
     mean_over_devices,
-    on_mesh,
     replicated,
+    with_mesh,
 )
 from physio_mae_jax.training.state import Metrics, TrainState, advance
 
-# What of a batch goes to the device: the rest names its windows for reports.
+# Entries of a batch that are copied to the device; the others name its windows for reports.
 MODEL_INPUTS = ("signal", "channel_mask", "channel_ids", "subject")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainTask:
-    """What a step needs besides its state: fixed for a run.
+    """Components of a step besides its state, fixed for a run.
 
     With ``contrastive`` the model is a ``ContrastiveAutoencoder`` and each window of two
     modalities becomes two examples; without, a window is an example.
@@ -54,16 +54,16 @@ class PretrainTask:
     accumulation_steps: int
 
     def examples(self, batch: Batch) -> Batch:
-        """Return the examples that the model is given of a batch of windows."""
+        """Return the model's examples for a batch of windows."""
         return batch if self.contrastive is None else split_modalities(batch)
 
     def mask(self, key: jax.Array, examples: Batch) -> Mask:
-        """Draw the masks of a batch of examples."""
+        """Sample the masks of a batch of examples."""
         size, channels = examples["channel_mask"].shape
         return draw_mask(key, size, channels, self.model.config, self.objective.mask)
 
     def loss(self, params: Params, examples: Batch, mask: Mask) -> tuple[jax.Array, Metrics]:
-        """Return the loss of examples and its parts."""
+        """Return the loss of examples and its components."""
         if self.contrastive is None:
             return pretraining_loss(self.model, self.objective, params, examples, mask)
         return contrastive_pretraining_loss(
@@ -72,13 +72,13 @@ class PretrainTask:
 
 
 def init_state(task: PretrainTask, key: jax.Array) -> TrainState:
-    """Initialise parameters and optimizer; jit it with shardings, or ``jax.eval_shape`` it."""
+    """Initialise parameters and optimizer; jit it with shardings, or use ``jax.eval_shape``."""
     params = init_params(task.model, task.objective.mask, key, 2 if task.contrastive is None else 1)
     return TrainState.start(key, params, task.optimizer)
 
 
 def init_params(model: MaskedModel, mask: MaskConfig, key: jax.Array, num_channels: int) -> Params:
-    """Make the parameters of a model for windows of one channel or of several (2 will do)."""
+    """Initialise a model for windows of one channel or of several (2 suffice)."""
     shape, cfg = (1, num_channels), model.config
     drawn = draw_mask(jax.random.key(0), 1, num_channels, cfg, mask)
     return model.init(
@@ -95,8 +95,8 @@ def train_step(task: PretrainTask, state: TrainState, batch: Batch) -> tuple[Tra
     """Make one update.
 
     Returns:
-        The new state; the parts of ``PretrainTask.loss``, 'gradient_norm' and 'learning_rate' as
-        float32 scalars, and bool 'halted'.
+        The new state; the components of ``PretrainTask.loss``, 'gradient_norm' and 'learning_rate'
+        as float32 scalars, and bool 'halted'.
     """
     gradient, metrics = _mean_gradient(task, state.params, batch, state.step_key())
     rate = jnp.asarray(task.learning_rate(state.step), jnp.float32)
@@ -113,7 +113,7 @@ def _mean_gradient(
     gradient = functools.partial(_accumulated_gradient, task)
     if task.contrastive is None:
         return mean_over_devices(gradient, params, (examples, mask))
-    # Windows are told from those of other devices, so that the compiler must see all of them.
+    # Negatives come from the windows of all devices, so the compiler must see the global batch.
     return gradient(params, (examples, mask))
 
 
@@ -157,8 +157,8 @@ def evaluation_step(task: PretrainTask, params: Params, batch: Batch, key: jax.A
     """Sum the errors of model and baselines over a held-out batch.
 
     Returns:
-        The entries of ``held_out_errors`` as sums weighted by batch['weight'], and 'weight',
-        their number.
+        Entries of ``held_out_errors`` as sums weighted by batch['weight'], and 'weight', the
+        sum of the weights.
     """
     examples = task.examples(batch)
     mask = task.mask(key, examples)
@@ -181,7 +181,7 @@ def compile_evaluation_step(
 ) -> Callable[[Params, Batch, jax.Array], Metrics]:
     """Jit ``evaluation_step`` over a mesh."""
     return jax.jit(
-        on_mesh(functools.partial(evaluation_step, task), mesh),
-        in_shardings=(None, along_batch(mesh), replicated(mesh)),
+        with_mesh(functools.partial(evaluation_step, task), mesh),
+        in_shardings=(None, batch_sharding(mesh), replicated(mesh)),
         out_shardings=replicated(mesh),
     )

@@ -1,4 +1,4 @@
-"""Profiles of some steps for TensorBoard, at a step known beforehand or when a signal comes."""
+"""Profiles of some steps for TensorBoard, at a configured step or on a signal."""
 
 import contextlib
 import logging
@@ -14,13 +14,13 @@ _LOG = logging.getLogger(__name__)
 
 
 class Profiler:
-    """While entered, SIGUSR1 has this process record its next steps.
+    """While entered, SIGUSR1 makes this process profile its next steps.
 
-    The profile is below 'profile/process_<p>' of the work folder.
+    The profile is written below 'profile/process_<p>' of the work folder.
     """
 
     def __init__(self, workdir: Path, at_step: int, num_steps: int) -> None:
-        """Record ``num_steps`` steps each time, the first time at ``at_step`` (0: never)."""
+        """Profile ``num_steps`` steps each time, the first time at ``at_step`` (0: never)."""
         self._folder = workdir / "profile" / f"process_{jax.process_index()}"
         self._at_step = at_step
         self._num_steps = num_steps
@@ -43,8 +43,8 @@ class Profiler:
 
     @contextlib.contextmanager
     def step(self, step: int) -> Iterator[None]:
-        """Surround the dispatch of a step."""
-        # The loop has read the results of a step when it begins the one after the next.
+        """Wrap the dispatch of a step."""
+        # When the loop starts a step, it has read the results of the step before the previous one.
         if self._ends_at is not None and step > self._ends_at + 1:
             self._stop()
         if self._ends_at is None and (self._asked or step == self._at_step):

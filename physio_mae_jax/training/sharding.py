@@ -1,4 +1,4 @@
-"""The device mesh: batches split over all devices, the state whole on each or cut along 'fsdp'."""
+"""The device mesh: batches split over all devices, the state replicated or sharded over 'fsdp'."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -12,8 +12,8 @@ from physio_mae_jax.errors import ConfigError
 
 DATA_AXIS = "data"
 FSDP_AXIS = "fsdp"
-# Arrays of fewer elements stay whole: gathering them would cost more than they take.
-_SMALLEST_CUT = 2**14
+# Arrays of fewer elements are replicated: gathering them would cost more than it saves.
+_MIN_SIZE_TO_SHARD = 2**14
 
 _State = TypeVar("_State")
 _Batch = TypeVar("_Batch")
@@ -26,15 +26,15 @@ def make_mesh(
     fsdp: int = 1,
     among: Sequence[jax.Device] | None = None,
 ) -> Mesh:
-    """Lay devices out as ('data', 'fsdp').
+    """Arrange devices in a mesh with axes ('data', 'fsdp').
 
     Args:
-        num_devices: the first so many; None for all.
-        fsdp: devices that share one copy of the state; 1 gives each its own.
-        among: which; None for those of all processes.
+        num_devices: Number of devices, the first ones; None for all.
+        fsdp: Number of devices that share one copy of the state; 1 replicates it.
+        among: Devices to choose from; None for those of all processes.
     """
     devices = (jax.devices() if among is None else among)[:num_devices]
-    # Auto: the default, Explicit, refuses the gathers of masked columns.
+    # Auto: the default, Explicit, rejects the gathers of masked columns.
     return jax.make_mesh(
         (len(devices) // fsdp, fsdp),
         (DATA_AXIS, FSDP_AXIS),
@@ -44,34 +44,34 @@ def make_mesh(
 
 
 def replicated(mesh: Mesh) -> NamedSharding:
-    """Keep a whole copy on each device."""
+    """Replicate on each device."""
     return NamedSharding(mesh, PartitionSpec())
 
 
-def along_batch(mesh: Mesh) -> NamedSharding:
+def batch_sharding(mesh: Mesh) -> NamedSharding:
     """Split the first axis over all devices."""
     return NamedSharding(mesh, PartitionSpec((DATA_AXIS, FSDP_AXIS)))
 
 
-def by_size(tree: Any, mesh: Mesh) -> Any:
-    """Say where each array of a state, or of parameters, is kept.
+def fsdp_sharding(tree: Any, mesh: Mesh) -> Any:
+    """Return the sharding of each array of a state, or of parameters.
 
-    Large ones are cut along their longest axis that the 'fsdp' devices divide, small ones and those
-    that nothing divides are whole on each device. An optimizer's moments are shaped like the
-    parameters, so they are cut like them.
+    Large arrays are split along their longest axis that the 'fsdp' axis divides; small and
+    indivisible ones are replicated. An optimizer's moments have the shapes of the parameters, so
+    they are split alike.
 
     Args:
-        tree: of arrays or their shapes.
-        mesh: of devices.
+        tree: Tree of arrays or their shapes.
+        mesh: Device mesh with an 'fsdp' axis.
 
     Returns:
-        A tree of shardings.
+        Tree of shardings.
     """
     parts = mesh.shape[FSDP_AXIS]
 
     def place(leaf: Any) -> NamedSharding:
         axes = [axis for axis, size in enumerate(leaf.shape) if size % parts == 0]
-        if parts == 1 or not axes or leaf.size < _SMALLEST_CUT:
+        if parts == 1 or not axes or leaf.size < _MIN_SIZE_TO_SHARD:
             return replicated(mesh)
         longest = max(axes, key=lambda axis: leaf.shape[axis])
         return NamedSharding(mesh, PartitionSpec(*[None] * longest, FSDP_AXIS))
@@ -80,22 +80,22 @@ def by_size(tree: Any, mesh: Mesh) -> Any:
 
 
 def initialise(init: Callable[[jax.Array], _State], key: jax.Array, mesh: Mesh) -> _State:
-    """Make a state where ``by_size`` keeps it, nowhere whole."""
+    """Initialise a state sharded as in ``fsdp_sharding``, never as a whole on one device."""
     shapes = jax.eval_shape(init, key)
-    return jax.jit(init, out_shardings=by_size(shapes, mesh))(key)
+    return jax.jit(init, out_shardings=fsdp_sharding(shapes, mesh))(key)
 
 
 def keep_by_size(state: _State, mesh: Mesh) -> _State:
-    """Within a compiled function: leave a state where ``by_size`` keeps it."""
-    return jax.lax.with_sharding_constraint(state, by_size(state, mesh))
+    """Within a compiled function: constrain a state to ``fsdp_sharding``."""
+    return jax.lax.with_sharding_constraint(state, fsdp_sharding(state, mesh))
 
 
 def put(tree: Any, shardings: Any) -> Any:
-    """Put arrays that every process has onto the devices, each device its part.
+    """Copy arrays that every process has to the devices, to each device its shard.
 
     Args:
-        tree: of arrays that this process can read.
-        shardings: one for all, or a tree of them.
+        tree: Tree of arrays that this process can read.
+        shardings: One sharding for all, or a tree of them.
     """
     if isinstance(shardings, NamedSharding):
         shardings = jax.tree.map(lambda _: shardings, tree)
@@ -107,8 +107,8 @@ def put(tree: Any, shardings: Any) -> Any:
     return jax.tree.map(spread, tree, shardings)
 
 
-def on_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_Arguments, _Result]:
-    """Let a function that is to be jitted know its mesh, as ``signals.wavelet`` asks for."""
+def with_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_Arguments, _Result]:
+    """Make the mesh available inside a function to be jitted, as ``signals.wavelet`` needs."""
 
     @functools.wraps(function)
     def knowing(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
@@ -121,16 +121,16 @@ def on_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_Ar
 def mean_over_devices(
     function: Callable[[_State, _Batch], _Result], state: _State, batch: _Batch
 ) -> _Result:
-    """Within a function of ``on_mesh``: let each device take its examples, and average the results.
+    """Average the results of each device over its own examples, within a ``with_mesh`` function.
 
-    For a function that averages over examples, of which each device has as many: so that gradients
-    are exchanged once, and not by each micro-batch, and each device runs the program it would run
-    alone. Where devices share a state the compiler divides the work instead.
+    For a function that averages over examples, with equally many on each device: gradients are
+    exchanged once instead of once per micro-batch, and each device runs the same program as in a
+    single-device run. If devices share a state, the compiler partitions the work instead.
 
     Args:
-        function: of a state and examples, to sums or means of which the mean is wanted.
-        state: whole on each device.
-        batch: a tree of [B, …].
+        function: Maps a state and examples to sums or means, which are averaged.
+        state: State, replicated on each device.
+        batch: Tree of arrays [B, …].
     """
     mesh = jax.sharding.get_abstract_mesh()
     if mesh.empty or mesh.size == 1 or mesh.shape[FSDP_AXIS] > 1:
@@ -140,7 +140,7 @@ def mean_over_devices(
         return jax.lax.pmean(function(state, batch), mesh.axis_names)
 
     whole, split = PartitionSpec(), PartitionSpec(mesh.axis_names)
-    # Kernels do not say over which axes their results vary, so that is not checked.
+    # Kernels do not declare over which axes their results vary, so the check is disabled.
     averaged: _Result = jax.shard_map(
         own, mesh=mesh, in_specs=(whole, split), out_specs=whole, check_vma=False
     )(state, batch)
@@ -152,15 +152,15 @@ def compile_update(
     mesh: Mesh,
     compiler_options: dict[str, bool] | None = None,
 ) -> Callable[[_State, _Batch], tuple[_State, _Result]]:
-    """Jit a training step over a mesh: the state stays where ``by_size`` keeps it.
+    """Jit a training step over a mesh: the state stays sharded as in ``fsdp_sharding``.
 
     Args:
-        update: from a state and a batch to the next state and metrics.
-        mesh: of devices; batches are split over it, metrics are whole on each device.
-        compiler_options: what XLA is told.
+        update: Maps a state and a batch to the next state and metrics.
+        mesh: Device mesh the batch is sharded over; metrics are replicated.
+        compiler_options: Options of the XLA compiler.
 
     Returns:
-        the compiled step; the state passed in is donated.
+        The compiled step; the state passed in is donated.
     """
 
     def step(state: _State, batch: _Batch) -> tuple[_State, _Result]:
@@ -168,8 +168,8 @@ def compile_update(
         return keep_by_size(state, mesh), metrics
 
     return jax.jit(
-        on_mesh(step, mesh),
-        in_shardings=(None, along_batch(mesh)),
+        with_mesh(step, mesh),
+        in_shardings=(None, batch_sharding(mesh)),
         out_shardings=(None, replicated(mesh)),
         donate_argnums=0,
         compiler_options=compiler_options,
@@ -177,8 +177,8 @@ def compile_update(
 
 
 def put_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
-    """Join each process's share [local B, …] into global arrays [B, …] on the devices."""
-    sharding = along_batch(mesh)
+    """Join each process's part [local B, …] into global arrays [B, …] on the devices."""
+    sharding = batch_sharding(mesh)
     return {
         name: jax.make_array_from_process_local_data(sharding, values)
         for name, values in batch.items()
@@ -186,7 +186,7 @@ def put_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
 
 
 def check_devices(num_devices: int, fsdp: int) -> None:
-    """Refuse a mesh that cannot be laid out.
+    """Reject an invalid mesh.
 
     Raises:
         ConfigError: 'fsdp' does not divide the devices.
@@ -199,10 +199,10 @@ def check_devices(num_devices: int, fsdp: int) -> None:
 
 
 def check_batch_size(batch_size: int, accumulation_steps: int, num_devices: int) -> None:
-    """Refuse a batch that cannot be split evenly.
+    """Reject a batch that cannot be split evenly.
 
     Raises:
-        ConfigError: not a multiple of devices × accumulation steps.
+        ConfigError: The batch is not a multiple of devices × accumulation steps.
     """
     unit = num_devices * accumulation_steps
     if accumulation_steps < 1 or batch_size < 1 or batch_size % unit:

@@ -1,4 +1,4 @@
-"""What a step changes, and the one way in which it is changed."""
+"""The training state and its update."""
 
 from typing import Any
 
@@ -12,19 +12,19 @@ Metrics = dict[str, jax.Array]
 
 
 class TrainState(struct.PyTreeNode):
-    """All that a step changes.
+    """Everything that a step changes.
 
     Attributes:
-        step: int32, updates done.
-        key: data of the random key that every step's own is folded from. Carried here rather than
-            compiled in, so that runs that differ in their seed share a compiled step.
-        params: of the model, float32.
-        opt_state: of the optimizer.
-        halted: bool; set by a loss or gradient that is not finite. The update that caused it and
-            all later ones leave everything else as it was.
-        model_state: what the model keeps beside its parameters, such as running statistics; {}
-            for most.
-        average: of the parameters over time; {} where none is kept.
+        step: Number of completed updates, int32.
+        key: Data of the random key that the key of every step is derived from. It is an input
+            rather than a constant, so that runs with different seeds share a compiled step.
+        params: Parameters of the model, float32.
+        opt_state: State of the optimizer.
+        halted: True after a loss or gradient that is not finite, bool. The update that caused it
+            and all later ones leave everything else unchanged.
+        model_state: State of the model besides its parameters, such as running statistics; {} for
+            most models.
+        average: Moving average of the parameters; {} if disabled.
     """
 
     step: jax.Array
@@ -44,7 +44,7 @@ class TrainState(struct.PyTreeNode):
         model_state: Any = None,
         keeps_average: bool = False,
     ) -> "TrainState":
-        """Begin with a random key and some parameters."""
+        """Construct the initial state from a random key and parameters."""
         return cls(
             step=jnp.zeros((), jnp.int32),
             key=jax.random.key_data(key),
@@ -61,7 +61,7 @@ class TrainState(struct.PyTreeNode):
 
     @property
     def best_params(self) -> Params:
-        """The average of the parameters where one is kept, else the parameters."""
+        """The average of the parameters if enabled, else the parameters."""
         return self.average or self.params
 
 
@@ -72,26 +72,26 @@ def advance(
     loss: jax.Array,
     *,
     model_state: Any = None,
-    average_decay: float = 0.0,
+    ema_decay: float = 0.0,
 ) -> tuple[TrainState, Metrics]:
-    """Make one update, or none where the loss or the gradient is not finite.
+    """Apply one update, or none if the loss or the gradient is not finite.
 
     Args:
-        state: before.
-        optimizer: of the run.
-        gradient: of the loss, shaped like the parameters.
-        loss: scalar.
-        model_state: after this step; None where the model keeps none.
-        average_decay: of ``state.average``; early on a smaller one, so that the start is forgotten.
+        state: State before the update.
+        optimizer: Optimizer of the run.
+        gradient: Gradient of the loss, shaped like the parameters.
+        loss: Scalar loss.
+        model_state: Model state after this step; None if the model has none.
+        ema_decay: Decay of ``state.average``; smaller early on, to discard the initialisation.
 
     Returns:
-        The state after; 'gradient_norm' float32 and 'halted' bool.
+        The state after the update; 'gradient_norm' float32 and 'halted' bool.
     """
     gradient_norm = optax.tree.norm(gradient)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     step = state.step + 1
-    keep = jnp.minimum(average_decay, (1 + step) / (10 + step))
+    keep = jnp.minimum(ema_decay, (1 + step) / (10 + step))
     updated = TrainState(
         step=step,
         key=state.key,
@@ -100,7 +100,7 @@ def advance(
         halted=jnp.zeros((), bool),
         model_state=state.model_state if model_state is None else model_state,
         average=jax.tree.map(
-            # In this form the average of what does not move is that, to the last bit.
+            # In this form the average of a constant is exactly that constant.
             lambda mean, new: mean + (1 - keep) * (new - mean),
             state.average,
             params if state.average else {},

@@ -1,4 +1,4 @@
-"""Learning from labels as the loop sees it: the step, validation, and the best model so far."""
+"""Supervised training as a job of the loop: the step, validation, and the best model so far."""
 
 import dataclasses
 import functools
@@ -13,19 +13,19 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from physio_mae_jax.data.contamination import TrainingRecord
+from physio_mae_jax.data.contamination import TrainingProvenance
+from physio_mae_jax.data.instances import Units
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.sealed_json import read_sealed, sealed
-from physio_mae_jax.data.units import Units
 from physio_mae_jax.data.windows import WindowReader
-from physio_mae_jax.figures.curves import draw_supervised_curves
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.plots.curves import draw_supervised_curves
+from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.job import Step
-from physio_mae_jax.training.judgement import Judgement
+from physio_mae_jax.training.evaluation_result import Judgement
+from physio_mae_jax.training.init_transform import InitTransform
 from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.prediction import predict_units
-from physio_mae_jax.training.sharding import by_size, initialise, put, replicated
+from physio_mae_jax.training.sharding import fsdp_sharding, initialise, put, replicated
 from physio_mae_jax.training.state import Params, TrainState
 from physio_mae_jax.training.supervised_step import (
     SUPERVISED_INPUTS,
@@ -35,7 +35,7 @@ from physio_mae_jax.training.supervised_step import (
     compile_supervised_step,
     init_variables,
 )
-from physio_mae_jax.training.trained_params import TrainedParams
+from physio_mae_jax.training.trainable import Step
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,22 +53,22 @@ class _StoredBest(TypedDict):
 
 @dataclasses.dataclass
 class BestSoFar:
-    """After which step a model was best, and its metric; every process keeps the same."""
+    """Step and metric of the best model; identical on every process."""
 
     step: int = 0
     value: float = -math.inf
 
     @classmethod
     def read(cls, path: Path) -> "BestSoFar":
-        """Read what an earlier run wrote, if any did."""
+        """Read the record of an earlier run, if there is one."""
         if not path.is_file():
             return cls()
-        way_out = "move it away, so that the best model is chosen anew from here on."
+        way_out = "move it away; the best model is then chosen from here on."
         content = typed(_StoredBest, read_sealed(path, way_out), str(path), way_out)
         return cls(content["step"], content["value"])
 
     def is_beaten_by(self, value: float) -> bool:
-        """Say whether a value is better; one that is not a number is not."""
+        """Return whether a value is better; NaN never is."""
         return value > self.value
 
 
@@ -77,26 +77,26 @@ class SupervisedJob:
     """Train a classifier or regressor; a ``job.Job``.
 
     Attributes:
-        workdir: absolute folder; its folder 'best' keeps the model best on validation.
-        task: model, loss and optimizer.
-        mesh: of devices.
-        window_shape: (M, L) of the windows.
-        encoder: what the encoder begins with; None for new parameters.
-        reader: of windows.
-        validation: units by which the best model is chosen.
-        metric: from logits [U, K] and targets [U, K] to what is to grow.
-        metric_name: of it.
-        batch_size: windows predicted at a time.
-        num_threads: that read ahead.
-        patience_steps: training ends where nothing has got better for so long; 0 for never.
-        contract, trained_on: kept with the best model.
+        workdir: Absolute path of the run; its folder 'best' keeps the model best on validation.
+        task: Model, loss and optimizer.
+        mesh: Device mesh the batch is sharded over.
+        window_shape: Shape (M, L) of the windows.
+        encoder: Initial parameters of the encoder; None for a random initialisation.
+        reader: Reader of the windows.
+        validation: Units on which the best model is chosen.
+        metric: Metric to maximise, from logits [U, K] and targets [U, K].
+        metric_name: Name of the metric.
+        batch_size: Windows predicted at a time.
+        num_threads: Threads that read ahead.
+        patience_steps: Early stopping: steps without improvement before training stops; 0 disables.
+        contract, trained_on: Contract and training-data hashes, stored with the best model.
     """
 
     workdir: Path
     task: SupervisedTask
     mesh: Mesh
     window_shape: tuple[int, int]
-    encoder: TrainedParams | None
+    encoder: InitTransform | None
     reader: WindowReader
     validation: Units
     metric: Callable[[np.ndarray, np.ndarray], float]
@@ -105,30 +105,30 @@ class SupervisedJob:
     num_threads: int
     patience_steps: int
     contract: dict[str, Any]
-    trained_on: TrainingRecord
+    trained_on: TrainingProvenance
 
     @property
     def inputs(self) -> tuple[str, ...]:
-        """Entries of a batch that go to the devices."""
+        """Entries of a batch that are copied to the devices."""
         return SUPERVISED_INPUTS
 
     def init_state(self, key: jax.Array) -> TrainState:
-        """Make a new state."""
+        """Initialise a state."""
         params, model_state = init_variables(self.task.model, key, self.window_shape)
         return TrainState.start(
             key,
             params,
             self.task.optimizer,
             model_state,
-            keeps_average=self.task.average_decay > 0,
+            keeps_average=self.task.ema_decay > 0,
         )
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
-        """Make a new state on the devices of a mesh, with the encoder that is given."""
+        """Initialise a state on the devices of a mesh, with the given encoder."""
         state = initialise(self.init_state, key, mesh)
         if self.encoder is None:
             return state
-        # Copied by ``put``: a step takes over the memory of its state, and others may begin with
+        # Copied by ``put``: a step donates the memory of its state, and other runs may start from
         # the same encoder.
         new = state.params[_ENCODER]
         merged = self.encoder.merged(new)
@@ -136,7 +136,7 @@ class SupervisedJob:
             _LOG.info("%d channels: %s", self.window_shape[0], note)
         encoder = jax.tree.map(
             lambda leaf, fresh, place: fresh if leaf is fresh else put(leaf, place),
-            *(merged.params, new, by_size(new, mesh)),
+            *(merged.params, new, fsdp_sharding(new, mesh)),
         )
         average = state.average
         if average:
@@ -147,8 +147,8 @@ class SupervisedJob:
         """Compile the update."""
         return compile_supervised_step(self.task, mesh)
 
-    def losses_in_words(self, metrics: dict[str, float]) -> str:
-        """Word the loss of a step."""
+    def format_losses(self, metrics: dict[str, float]) -> str:
+        """Format the loss of a step."""
         return f"loss {metrics['loss']:.4f}"
 
     def predict(self, params: Params, model_state: Any, units: Units) -> np.ndarray:
@@ -167,7 +167,7 @@ class SupervisedJob:
         return compile_prediction(self.task.model, self.mesh)
 
     def judge(self, state: TrainState, step: int) -> Judgement | None:
-        """Measure the model on validation, and keep it if it is the best so far."""
+        """Evaluate the model on validation, and save it if it is the best so far."""
         if step == 0:
             return None
         logits = self.predict(state.best_params, state.model_state, self.validation)
@@ -180,13 +180,13 @@ class SupervisedJob:
         )
         return Judgement("validation", {self.metric_name: value}, [line])
 
-    def is_over(self, step: int) -> bool:
-        """Say whether nothing has got better for as long as patience goes."""
+    def should_stop(self, step: int) -> bool:
+        """Return whether nothing has improved within the patience."""
         return bool(self.patience_steps) and step - self.best.step >= self.patience_steps
 
     @functools.cached_property
     def best(self) -> "BestSoFar":
-        """The model kept as the best, also by an earlier run in the same folder."""
+        """The model saved as the best, also by an earlier run in the same folder."""
         return BestSoFar.read(self._metric_path)
 
     @property
@@ -196,19 +196,19 @@ class SupervisedJob:
     def _keep(self, state: TrainState, step: int, value: float) -> None:
         with Checkpoints(self.workdir / BEST, keep=1) as checkpoints:
             model = {"params": state.best_params, "model_state": state.model_state}
-            # A run that went on from before its best step may be better at an earlier one, and only
-            # the largest number counts. The step itself stands beside.
+            # A run resumed from before its best step may have a better model at an earlier one,
+            # and only the largest number counts. The step itself is recorded beside it.
             number = max(step, (checkpoints.latest_step or 0) + 1)
             checkpoints.save(number, model, self.contract, self.trained_on)
         self.best.step, self.best.value = step, value
         if jax.process_index() == 0:
             content = {"step": step, "metric": self.metric_name, "value": value}
-            artifacts.write_json(self._metric_path, sealed(content))
+            atomic_files.write_json(self._metric_path, sealed(content))
 
-    def draw_progress(self) -> None:
-        """Draw loss and validation metric from metrics.jsonl."""
-        artifacts.write_figure(
-            self.workdir / "figures" / "learning_curves.png",
+    def plot_learning_curves(self) -> None:
+        """Plot loss and validation metric from metrics.jsonl."""
+        atomic_files.write_figure(
+            self.workdir / "plots" / "learning_curves.png",
             lambda: draw_supervised_curves(read_metrics(self.workdir), self.metric_name),
         )
 
@@ -220,18 +220,18 @@ def load_best(
     mesh: Mesh,
     num_channels: int | None = None,
 ) -> tuple[Params, Any]:
-    """Load the parameters that were best on validation, and what the model keeps beside them.
+    """Load the parameters that were best on validation, and the model state.
 
     Args:
-        workdir: of the run.
-        model: that it trained.
-        window_shape: (M, L) that it was trained on.
-        mesh: of devices.
-        num_channels: of the windows it is to predict; None for M. A model of one channel takes
-            the channels of others one by one: what they would exchange is 0.
+        workdir: Work folder of the run.
+        model: Model that the run trained.
+        window_shape: Shape (M, L) of the training windows.
+        mesh: Device mesh the parameters are loaded onto.
+        num_channels: Number of channels of the windows to predict; None for M. A single-channel
+            model encodes several channels independently: attention across them adds 0.
 
     Raises:
-        UserError: there is no such checkpoint, or it is of another model.
+        UserError: There is no such checkpoint, or it is of another model.
     """
     shapes = jax.eval_shape(lambda: init_variables(model, jax.random.key(0), window_shape))
     with Checkpoints(workdir / BEST, keep=1) as checkpoints:
@@ -246,12 +246,12 @@ def load_best(
 def _for_channels(
     params: Params, model: SupervisedModel, window_shape: tuple[int, int], num_channels: int
 ) -> Params:
-    """Fit the encoder's parameters to windows of another number of channels than trained on."""
+    """Adapt the encoder's parameters to windows with another number of channels."""
     trained_channels, num_samples = window_shape
     new, _ = jax.jit(lambda key: init_variables(model, key, (num_channels, num_samples)))(
         jax.random.key(0)
     )
-    merged = TrainedParams(params[_ENCODER], trained_channels == 1).merged(new[_ENCODER])
+    merged = InitTransform(params[_ENCODER], trained_channels == 1).merged(new[_ENCODER])
     for note in merged.notes():
         _LOG.info("trained on %d channels, %d given: %s", trained_channels, num_channels, note)
     return params | {_ENCODER: merged.params}

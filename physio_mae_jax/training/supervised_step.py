@@ -1,4 +1,4 @@
-"""The step of learning from labels: a pure function of state and batch."""
+"""The supervised training step: a pure function of state and batch."""
 
 import dataclasses
 import functools
@@ -17,12 +17,12 @@ from physio_mae_jax.objectives.supervised import (
     mix_windows,
     supervised_losses,
 )
-from physio_mae_jax.training.sharding import along_batch, compile_update, on_mesh, replicated
+from physio_mae_jax.training.sharding import batch_sharding, compile_update, replicated, with_mesh
 from physio_mae_jax.training.state import Metrics, Params, TrainState, advance
 
 Batch = Mapping[str, jax.Array]
 
-# What of a batch goes to the device.
+# Entries of a batch that are copied to the device.
 SUPERVISED_INPUTS = ("signal", "channel_mask", "channel_ids", "target")
 _ENCODER = "encoder"
 
@@ -41,18 +41,18 @@ class SupervisedModel(Protocol):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SupervisedTask:
-    """What a step needs besides its state: fixed for a run.
+    """Components of a step besides its state, fixed for a run.
 
     Attributes:
-        model: of logits.
-        kind: of the task.
-        objective: of the loss.
-        class_weights: [K].
-        margin_on_labels: the model puts a margin on the right class in training (ArcFace), so it
-            is told the labels.
-        frozen_encoder: parameters under 'encoder' are not differentiated.
-        average_decay: of the average of the parameters; 0 keeps none.
-        optimizer, learning_rate: of the run.
+        model: Model that returns logits.
+        kind: Kind of the task.
+        objective: Settings of the loss.
+        class_weights: Weights of the classes [K].
+        margin_on_labels: True if the model adds a margin to the true class in training (ArcFace)
+            and therefore receives the labels.
+        frozen_encoder: True if parameters under 'encoder' are not differentiated.
+        ema_decay: Decay of the moving average of the parameters; 0 disables it.
+        optimizer, learning_rate: Optimizer of the run and its learning-rate schedule.
     """
 
     model: SupervisedModel
@@ -61,7 +61,7 @@ class SupervisedTask:
     class_weights: np.ndarray
     margin_on_labels: bool
     frozen_encoder: bool
-    average_decay: float
+    ema_decay: float
     optimizer: optax.GradientTransformation
     learning_rate: optax.Schedule
 
@@ -69,16 +69,16 @@ class SupervisedTask:
 def supervised_step(
     task: SupervisedTask, state: TrainState, batch: Batch
 ) -> tuple[TrainState, Metrics]:
-    """Make one update.
+    """Apply one update.
 
     Args:
-        task: fixed for the run.
-        state: before.
-        batch: entries of ``SUPERVISED_INPUTS``: signal [B, M, L], channel_mask [B, M],
+        task: Components fixed for the run.
+        state: State before the update.
+        batch: Entries of ``SUPERVISED_INPUTS``: signal [B, M, L], channel_mask [B, M],
             channel_ids [B, M], target [B, K].
 
     Returns:
-        The state after; 'loss', 'gradient_norm', 'learning_rate' float32 and 'halted' bool.
+        The state after the update; 'loss', 'gradient_norm', 'learning_rate' float32, 'halted' bool.
     """
     key = state.step_key()
     trained, fixed = _divide(task, state.params)
@@ -96,13 +96,13 @@ def supervised_step(
         gradient,
         loss,
         model_state=model_state,
-        average_decay=task.average_decay,
+        ema_decay=task.ema_decay,
     )
     return state, {"loss": loss, "learning_rate": rate} | outcome
 
 
 def _divide(task: SupervisedTask, params: Params) -> tuple[Params, Params]:
-    """Divide the parameters into those differentiated and the others."""
+    """Split the parameters into those differentiated and the others."""
     if not task.frozen_encoder:
         return params, {}
     trained = {name: part for name, part in params.items() if name != _ENCODER}
@@ -112,7 +112,7 @@ def _divide(task: SupervisedTask, params: Params) -> tuple[Params, Params]:
 def _loss(
     task: SupervisedTask, params: Params, model_state: Any, batch: Batch, key: jax.Array
 ) -> tuple[jax.Array, Any]:
-    """Return the mean loss of a batch, and what the model keeps beside its parameters."""
+    """Return the mean loss of a batch, and the new model state."""
     mix_key, dropout_key = jax.random.split(key)
     signal, target = batch["signal"], batch["target"]
     if task.objective.mixup:
@@ -139,10 +139,10 @@ def _loss(
 def init_variables(
     model: SupervisedModel, key: jax.Array, window_shape: tuple[int, int]
 ) -> tuple[Params, Any]:
-    """Make the parameters of a model of windows (M, L), and what it keeps beside them."""
+    """Initialise the parameters and model state for windows (M, L)."""
     channels, samples = window_shape
     keys = jax.random.split(key)
-    # Two examples: a batch normalisation divides by one less than there are.
+    # Two examples: the unbiased variance of a batch normalisation divides by their number minus 1.
     variables = model.init(
         {"params": keys[0], "dropout": keys[1]},
         jnp.zeros((2, channels, samples)),
@@ -177,7 +177,7 @@ def compile_prediction(
 ) -> Callable[[Params, Any, Batch], jax.Array]:
     """Jit ``predict`` over a mesh."""
     return jax.jit(
-        on_mesh(functools.partial(predict, model), mesh),
-        in_shardings=(None, None, along_batch(mesh)),
+        with_mesh(functools.partial(predict, model), mesh),
+        in_shardings=(None, None, batch_sharding(mesh)),
         out_shardings=replicated(mesh),
     )

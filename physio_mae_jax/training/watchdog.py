@@ -1,4 +1,4 @@
-"""An end to waiting: for data that does not come, or a process that is gone."""
+"""Timeout of waits for data that does not arrive, or for a process that ended."""
 
 import faulthandler
 import logging
@@ -15,10 +15,10 @@ _LOG = logging.getLogger(__name__)
 
 
 class Watchdog:
-    """While entered, ends the process if one piece of its work takes longer than a limit.
+    """While entered, ends the process if one operation takes longer than a limit.
 
-    A thread that hangs in a file system or in a collective cannot be told to stop, so the process
-    ends at once, with the status by which launchers start a run again.
+    A thread that hangs in a file system or in a collective cannot be interrupted, so the process
+    exits at once, with the status on which launchers restart a run.
     """
 
     def __init__(self, limit_seconds: float, end: Callable[[int], object] = os._exit) -> None:
@@ -43,12 +43,12 @@ class Watchdog:
         self._thread.join()
 
     def doing(self, work: str, patience: float = 1.0) -> None:
-        """Say what is begun now.
+        """Record the operation that begins now.
 
         Args:
-            work: in words that follow 'in'.
-            patience: of the limit; above 1 for what waits for other processes, so that the one that
-                they wait for speaks first.
+            work: Name of the operation, as in 'stuck in …'.
+            patience: Multiple of the limit; above 1 for operations that wait for other processes,
+                so that the process they wait for reports first.
         """
         self._patience = patience
         self._work, self._since = work, time.monotonic()
@@ -58,10 +58,10 @@ class Watchdog:
             work, waited = self._work, time.monotonic() - self._since
             if waited > self._limit * self._patience:
                 _LOG.error(
-                    "stuck in %s for %.0f s (loop.stall_seconds=%g). Where all processes say so, "
-                    "look for one that ended, in its log, or for a network that is gone; where one "
-                    "says it of data, look at its disk. Where it is only slow, raise "
-                    "--config.loop.stall_seconds. What each thread was doing:",
+                    "stuck in %s for %.0f s (loop.watchdog_seconds=%g). If all processes report "
+                    "this, look for one that ended, in its log, or for a lost network connection; "
+                    "if one reports it for data, check its disk. If it is only slow, raise "
+                    "--config.loop.watchdog_seconds. Stack of each thread:",
                     *(work, waited, self._limit),
                 )
                 faulthandler.dump_traceback(sys.__stderr__ or sys.stderr)

@@ -1,4 +1,4 @@
-"""The folder that a run writes, held by that run alone for as long as it lives."""
+"""The folder that a run writes, locked by that run for its lifetime."""
 
 import contextlib
 from collections.abc import Iterator, Sequence
@@ -10,7 +10,7 @@ from jax.experimental import multihost_utils
 
 from physio_mae_jax.local_paths import local_folder
 from physio_mae_jax.locks import LockedError, locked
-from physio_mae_jax.training import artifacts
+from physio_mae_jax.training import atomic_files
 
 LOCK = ".lock"
 _WAY_OUT = (
@@ -20,28 +20,28 @@ _WAY_OUT = (
 
 
 def work_folder_of(text: object) -> Path:
-    """Return the absolute path of --workdir; nothing is made.
+    """Return the absolute path of --workdir; nothing is created.
 
     Raises:
-        ConfigError: it is empty, on another machine, or a file.
+        ConfigError: It is empty, on another machine, or a file.
     """
     return local_folder(text, "--workdir")
 
 
 @contextlib.contextmanager
 def hold(workdir: Path, *, share: str = "", shared: bool = False) -> Iterator[Path]:
-    """Make a work folder and hold it as long as the block runs.
+    """Create a work folder and hold its lock while the block runs.
 
-    One run holds it alone. Runs that share it on purpose hold it together, and each its own share
-    alone. Of the processes of one run that have joined, the first one holds it for all.
+    A single run holds it exclusively. Runs that share it on purpose hold it together, and each
+    its own share exclusively. In a multi-process run, the first process holds it for all.
 
     Args:
-        workdir: absolute.
-        share: name of what this process does of a work that several do; '' for all of it.
-        shared: others may write parts of their own, as entries that are claimed one by one.
+        workdir: Absolute path.
+        share: Name of this process's part of a work shared by several; '' for all of it.
+        shared: True if others may write their own parts, as entries claimed one by one.
 
     Raises:
-        UserError: another run holds it, or it cannot be written to.
+        UserError: Another run holds it, or it cannot be written to.
     """
     made = [path for path in (workdir, *workdir.parents) if not path.exists()]
     with contextlib.ExitStack() as stack:
@@ -59,7 +59,7 @@ def hold(workdir: Path, *, share: str = "", shared: bool = False) -> Iterator[Pa
 
 @contextlib.contextmanager
 def claim(folder: Path) -> Iterator[bool]:
-    """Hold the folder of one of many runs; yield False where another one holds it."""
+    """Hold the folder of one of many runs; yield False if another process holds it."""
     folder.mkdir(parents=True, exist_ok=True)
     with contextlib.ExitStack() as stack:
         try:
@@ -72,7 +72,7 @@ def claim(folder: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def _removing_empty_folders(made: Sequence[Path]) -> Iterator[None]:
-    """After an error take away the folders that were made and hold nothing but a lock."""
+    """After an error remove created folders that hold nothing but a lock."""
     try:
         yield
     except BaseException:
@@ -88,7 +88,7 @@ def _removing_empty_folders(made: Sequence[Path]) -> Iterator[None]:
 
 
 def _enter(stack: contextlib.ExitStack, workdir: Path, name: str, *, shared: bool) -> None:
-    artifacts.prepare_workdir(workdir)
+    atomic_files.prepare_workdir(workdir)
     lock = workdir / name
     taken, way_out = (
         f"the work folder {workdir} is in use by another run",
@@ -98,7 +98,7 @@ def _enter(stack: contextlib.ExitStack, workdir: Path, name: str, *, shared: boo
 
 
 def _enter_for_all(stack: contextlib.ExitStack, workdir: Path) -> None:
-    """Let process 0 take the lock; where it cannot, every process ends with an error."""
+    """Let process 0 acquire the lock; on failure, every process ends with an error."""
     failure: Exception | None = None
     if jax.process_index() == 0:
         try:

@@ -8,10 +8,10 @@ import numpy as np
 
 
 class ArrayCache:
-    """Thread-safe cache that gives up the arrays not used for longest.
+    """Thread-safe cache that evicts the least recently used arrays.
 
     The array used last is kept even where it is larger than the bound alone, since it would be
-    read from disk for every stretch otherwise. A pickled cache arrives empty.
+    read from disk for every segment otherwise. A pickled cache arrives empty.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -47,7 +47,7 @@ class ArrayCache:
         return array
 
     def put(self, key: Hashable, array: np.ndarray) -> None:
-        """Hold ``array`` under ``key`` and give up others where that exceeds the bound."""
+        """Hold ``array`` under ``key`` and evict others where that exceeds the bound."""
         with self._lock:
             self._arrays[key] = array
             self._arrays.move_to_end(key)

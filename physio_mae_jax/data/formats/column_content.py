@@ -1,4 +1,4 @@
-"""What the samples of a column say of it: a ramp and a code of few values are no signal.
+"""Classification of a column by its samples: a ramp and a code of few values are no signal.
 
 Seen piece by piece, so that a column of any length takes no memory.
 """
@@ -7,15 +7,15 @@ import numpy as np
 
 _FEW_WHOLE = 32
 _FEW = 8
-# Of fewer samples nothing is concluded.
-_LEAST = 8
+# With fewer samples nothing is concluded.
+_MIN_COUNT = 8
 _RAMP_SHARE = 0.9
 _HELD_WHOLE = 0.9
 _HELD = 0.95
 
 
 class ColumnContent:
-    """What has been seen of a column so far."""
+    """Running statistics of a column."""
 
     def __init__(self) -> None:
         self._last: float | None = None
@@ -25,7 +25,7 @@ class ColumnContent:
         self._whole = True
 
     def add(self, values: np.ndarray) -> None:
-        """Look at the samples that follow, [n]; what is not finite is passed over."""
+        """Add the next samples [n]; non-finite values are ignored."""
         values = values[np.isfinite(values)].astype(np.float64)
         if not len(values):
             return
@@ -53,8 +53,8 @@ class ColumnContent:
         return self._count == 0
 
     def ramp(self) -> str:
-        """Word that the column counts or rises all the time; empty where it does not."""
-        if self._count < _LEAST:
+        """Return a text if the column counts or always rises; empty where it does not."""
+        if self._count < _MIN_COUNT:
             return ""
         if self._step and self._equal >= _RAMP_SHARE * self._steps:
             return f"changes by {self._step:g} from sample to sample"
@@ -63,13 +63,13 @@ class ColumnContent:
         return ""
 
     def gaps(self) -> int:
-        """Return how often a column that counts samples leaves numbers out."""
+        """Return how often a column that counts samples skips numbers."""
         counts = self._whole and self._equal >= _RAMP_SHARE * self._steps and (self._step or 0) > 0
         return self._rises - self._equal if counts else 0
 
     def few(self) -> str:
-        """Word that there are too few different values for a signal; empty where there are not."""
-        if self._count < _LEAST:
+        """Return a text if there are too few distinct values for a signal; else empty."""
+        if self._count < _MIN_COUNT:
             return ""
         held = self._steps - self._rises - self._falls
         if self._values is not None:
@@ -81,7 +81,7 @@ class ColumnContent:
                 kind = "whole numbers" if self._whole else "values"
                 return f"has only {different} different {kind}"
         if held >= (_HELD_WHOLE if self._whole else _HELD) * self._steps:
-            return "stays the same for long stretches"
+            return "stays the same for long intervals"
         return ""
 
     def _collect(self, values: np.ndarray) -> None:

@@ -1,7 +1,7 @@
-"""What the name of a table's column says: channel, time, number of the sample, label, or nothing.
+"""Classification of table columns by name: channel, time, sample number, label, or unknown.
 
 Programs that export tables write clocks, counters and codes beside the signals. As a channel such
-a column would be learned from: a ramp tells the place in the recording, a label the answer.
+a column would be learned from: a ramp reveals the position in the recording, a label the answer.
 """
 
 import collections
@@ -43,7 +43,7 @@ _TIME_FILLERS = _set(
     "in the of recording record rec sample packet formatted cal raw lsl ntp gps rtc host iso "
     "iso8601 posix absolute abs wall real stamp zone tz session total hh mm ss mmm fff"
 )
-# As a name of its own each may be something else: a temperature, an epoch of sleep, a date.
+# As the whole name each may be something else: a temperature, an epoch of sleep, a date.
 _WEAK_TIMES = {"T", "date", "epoch", "clock"}
 _CLOCK_NAME = re.compile(r"(?i:h{1,2}:m{1,2}|m{1,2}:s{1,2})")
 _SECONDS_BEFORE_OTHERS = {"time", "timestamp", "timestamps", "t", "second", "seconds"}
@@ -81,12 +81,12 @@ _BRACKETED = re.compile(r"(.*\S)\s*[\[(]([^\[\]()]*)[\])]\s*")
 
 @dataclasses.dataclass(frozen=True)
 class TimeName:
-    """What the name of a column of times says.
+    """Meaning of the name of a time column.
 
     Attributes:
-        unit: of 's', 'ms', 'us', 'ns', 'min', 'h', 'd'; None where the name has none.
-        plain: the name means the time of the sample; otherwise it is one if it is uniform.
-        seconds: the name is a usual one for seconds; a rate stated beside it has to fit exactly.
+        unit: One of 's', 'ms', 'us', 'ns', 'min', 'h', 'd'; None where the name states none.
+        plain: Whether the name means the sample time; otherwise the column is one only if uniform.
+        seconds: Whether the name is usual for seconds; a rate stated beside it must fit exactly.
     """
 
     unit: str | None
@@ -99,12 +99,13 @@ class Column:
     """A column of a table by its name.
 
     Attributes:
-        index: its place in the table.
-        spelled: its name as in the file, without blanks around it.
-        name: the same without quotes and unit.
-        unit: of the samples as the file spells it; '' where it has none.
-        kind: 'likely' is a signal whose name is not in the vocabulary; 'unknown' may be anything.
-        time: of kind 'time'.
+        index: Column position in the table, from 0.
+        spelled: Name as in the file, without surrounding blanks.
+        name: The same without quotes and unit.
+        unit: Unit of the samples as spelled in the file; '' where there is none.
+        kind: Column kind; 'likely' is a signal with a name outside the vocabulary, 'unknown'
+            anything.
+        time: Meaning of a time column's name; None for other kinds.
     """
 
     index: int
@@ -122,11 +123,11 @@ class Column:
 
 
 def name_columns(header: Sequence[str], units: Sequence[str] = ()) -> tuple[Column, ...]:
-    """Say what each column of a table is by its name.
+    """Classify each column of a table by its name.
 
     Args:
-        header: names as in the file, '' for a column without one.
-        units: what a line of units below the names says; empty where there is none.
+        header: Column names as in the file, '' for a column without one.
+        units: Cells of the line of units below the names; empty where there is none.
     """
     plain = [unquoted(name) for name in header]
     parted = [_part_unit(name) for name in plain]
@@ -158,12 +159,12 @@ def unquoted(name: str) -> str:
 
 
 def is_known_channel(name: str) -> bool:
-    """Say whether a channel is in the vocabulary."""
+    """Return whether a channel is in the vocabulary."""
     return channel_id(name) != 0 or is_ecg(name)
 
 
 def is_unit(text: str) -> bool:
-    """Say whether a cell below the names is the unit of its column."""
+    """Return whether a cell below the names is the unit of its column."""
     text = unquoted(text)
     if text.lower() in _TIME_UNITS or _CLOCK_NAME.match(text):
         return True
@@ -171,7 +172,7 @@ def is_unit(text: str) -> bool:
 
 
 def _part_unit(name: str) -> tuple[str, str]:
-    """Part 'ECG (mV)' into name and unit; what is no unit stays in the name."""
+    """Split 'ECG (mV)' into name and unit; what is no unit stays in the name."""
     match = _BRACKETED.fullmatch(name)
     if match and _names_a_unit(match[2].strip()):
         return match[1], match[2].strip()
@@ -183,14 +184,14 @@ def _names_a_unit(text: str) -> bool:
 
 
 def _words(name: str) -> list[str]:
-    """Part a name at blanks, signs and inner capitals: 'LocalTimestamp' is local, timestamp."""
+    """Split a name at blanks, signs and inner capitals: 'LocalTimestamp' is local, timestamp."""
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("#", " number "))
     words = re.findall(r"[^\W_]+", text.lower())
     return [re.sub(r"^(time|timestamp)\d+$", r"\1", word) for word in words]
 
 
 def _kind(name: str, header: Collection[str]) -> Kind:
-    """Say what a column is that is no time; ``header`` has all names, in small letters."""
+    """Classify a column that is no time; ``header`` has all names, in small letters."""
     if not name:
         return "unnamed"
     # Written small, as programs do, it is the index of a loop rather than lead I.
@@ -218,11 +219,11 @@ def _is_index(words: Sequence[str]) -> bool:
 
 
 def _time_name(name: str, below: str = "") -> TimeName | None:
-    """Say what the name of a column of times says, None for one of something else.
+    """Return the meaning of a time column's name, None for any other column.
 
     Args:
-        name: without quotes, with its unit.
-        below: the cell below it in a line of units.
+        name: Column name without quotes, with its unit.
+        below: Cell below it in a line of units.
     """
     words = _words(re.sub(r"(?i)(?<=[^a-z])of[ _]day", "", name))
     units = {_TIME_UNITS[word] for word in words if word in _TIME_UNITS}

@@ -1,9 +1,9 @@
 """The beginning of a table of text: its delimiter, comments, names and units, up to its samples.
 
 Before the line of names there may be ``sep=;``, comments, and lines of keys and values; below it a
-line of units. Without names a single column is known where keys tell what it is, as in the export
-of an Apple Watch. Nothing of what stands there but names of columns ever gets into a message: it
-may be the name of a person.
+line of units. Without names a single column is known where keys state what it is, as in the export
+of an Apple Watch. Of this text only column names ever get into a message: it
+may be the name of a subject.
 """
 
 import csv
@@ -25,15 +25,15 @@ from physio_mae_jax.data.formats.time_text import kind_of_text
 from physio_mae_jax.errors import DataError
 
 MOST_COLUMNS = 4096
-_MOST_LINES = 200
-_MOST_CHARS = 4_000_000
-_MOST_PREAMBLE = 120
+_MAX_LINES = 200
+_MAX_CHARS = 4_000_000
+_MAX_PREAMBLE = 120
 _LONGEST_NAME = 500
 # Keys and values are short; expressions are not tried on more.
 _KEY_CHARS = 300
-_MOST_CELLS = 20_000
-# Lines by which a line of names is judged.
-_JUDGED = 20
+_MAX_CELLS = 20_000
+# Lines by which a line of names is evaluated.
+_INSPECTED = 20
 _COMMENT = re.compile(r"\s*[\"']?(?:%|#|//)")
 _SEPARATOR = re.compile(r"[\"']?sep=(.)[\"']?\s*", re.IGNORECASE)
 _DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
@@ -50,16 +50,16 @@ _LEAD_KEY = re.compile(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CsvHead:
-    """What stands above the samples of a table.
+    """Head of a table, above its samples.
 
     Attributes:
-        names: of the columns; one empty name where a single column is not named.
-        units: below the names, or of the single column.
-        delimiter: between cells.
-        decimal: '.' or ','.
-        encoding: of the text.
-        first_line: number of the first line of samples, from 1.
-        sampling_rate_hz: where keys tell it.
+        names: Column names; one empty name where a single column is not named.
+        units: Units below the names, or of the single column.
+        delimiter: Delimiter between cells.
+        decimal: Decimal separator, '.' or ','.
+        encoding: Text encoding.
+        first_line: Number of the first line of samples, from 1.
+        sampling_rate_hz: Rate stated by keys above the table, in Hz; None where they state none.
     """
 
     names: tuple[str, ...]
@@ -85,7 +85,7 @@ def read_head(path: Path) -> CsvHead:
 
 
 def is_number(cell: str) -> bool:
-    """Say whether a cell is a number with a decimal point."""
+    """Return whether a cell is a number with a decimal point."""
     try:
         float(cell)
     except ValueError:
@@ -98,7 +98,7 @@ def _first_lines(text: CheckedText) -> list[str]:
     for line in text:
         lines.append(line.rstrip("\r\n"))
         chars += len(line)
-        if len(lines) >= _MOST_LINES or (chars > _MOST_CHARS and len(lines) > 1):
+        if len(lines) >= _MAX_LINES or (chars > _MAX_CHARS and len(lines) > 1):
             break
     return lines
 
@@ -140,7 +140,7 @@ def _find_names(
 ) -> tuple[int, list[str], str] | None:
     """Find the line of names: its place, the names, and the delimiter."""
     comment = None
-    for place in range(start, min(len(lines), _MOST_PREAMBLE)):
+    for place in range(start, min(len(lines), _MAX_PREAMBLE)):
         line = lines[place]
         if not line.strip():
             continue
@@ -183,12 +183,12 @@ def _check_names(names: Sequence[str], path: Path) -> None:
 
 
 def _begins_with_number_sign(line: str) -> bool:
-    """Say whether '#' is the name of the first column, the number of the sample."""
+    """Return whether '#' is the name of the first column, the number of the sample."""
     return re.match(r"\s*[\"']?#[\"']?\s*[,;\t]", line) is not None
 
 
 def _is_key(line: str, names: Sequence[str]) -> bool:
-    """Say whether a line is a key and its value rather than names of two columns."""
+    """Return whether a line is a key and its value rather than names of two columns."""
     if len(names) != 2:
         return False
     line = line[:_KEY_CHARS]
@@ -218,12 +218,12 @@ def _are_names(names: Sequence[str], first: bool) -> bool:
 
 
 def _fits(names: Sequence[str], lines: Sequence[str], place: int, delimiter: str) -> bool:
-    """Say whether the lines below are samples of columns with these names."""
-    rows = [line for line in lines[place + 1 :] if line.strip()][: _JUDGED + 1]
+    """Return whether the lines below are samples of columns with these names."""
+    rows = [line for line in lines[place + 1 :] if line.strip()][: _INSPECTED + 1]
     cells = [_cells(line, delimiter) for line in rows]
     if cells and _is_line_of_units(cells[0]):
         cells = cells[1:]
-    cells = cells[:_JUDGED]
+    cells = cells[:_INSPECTED]
     good = [row for row in cells if _is_sample(row, len(names))]
     if not good or good[0] is not cells[0] or 2 * len(good) < len(cells):
         return False
@@ -269,14 +269,14 @@ def _next_filled(lines: Sequence[str], place: int) -> int:
 def _decimal(lines: Sequence[str], delimiter: str) -> str:
     commas = points = False
     cells = (unquoted(cell) for line in lines for cell in _cells(line, delimiter))
-    for cell in itertools.islice(cells, _MOST_CELLS):
+    for cell in itertools.islice(cells, _MAX_CELLS):
         commas = commas or _DECIMAL_COMMA.fullmatch(cell) is not None
         points = points or ("." in cell and is_number(cell))
     return "," if commas and not points else "."
 
 
 def _rate(lines: Sequence[str]) -> float | None:
-    """Return the rate that keys tell, None where there is none or more than one."""
+    """Return the rate stated by keys, None where there is none or more than one."""
     found = {
         float(match[1].replace(",", ".")) * (1000 if match[2] else 1)
         for match in (_RATE.search(line[:_KEY_CHARS]) for line in lines)
@@ -286,7 +286,7 @@ def _rate(lines: Sequence[str]) -> float | None:
 
 
 def _without_names(lines: Sequence[str], start: int, delimiter: str, path: Path) -> CsvHead:
-    """Understand a single column below keys and values, or say what is missing."""
+    """Interpret a single column below keys and values, or report what is missing."""
     filled = [line for line in lines[start:] if line.strip()]
     above = list(itertools.takewhile(lambda line: not _is_numbers(line, delimiter), filled))
     rest = filled[len(above) :]
@@ -297,7 +297,7 @@ def _without_names(lines: Sequence[str], start: int, delimiter: str, path: Path)
     single = all(map(_single_number, rest)) and (
         not comma or bool(lead) or any(";" in line for line in above)
     )
-    if rate and rest and len(above) < _MOST_PREAMBLE and single:
+    if rate and rest and len(above) < _MAX_PREAMBLE and single:
         unit = _value(_UNIT_KEY, above)
         return CsvHead(
             names=(lead if is_known_channel(lead) else "",),
@@ -314,15 +314,15 @@ def _without_names(lines: Sequence[str], start: int, delimiter: str, path: Path)
         )
     found = "no line of names stands above lines of numbers"
     if rest:
-        told = f", with a sampling rate of {rate:g} Hz," if rate else ""
+        stated = f", with a sampling rate of {rate:g} Hz," if rate else ""
         found = (
-            f"{len(above)} lines of comments, or of keys and values{told} stand above its first "
+            f"{len(above)} lines of comments, or of keys and values{stated} stand above its first "
             "numbers, and no line of names that fits them"
         )
     raise DataError(
         f"{path} is no table of samples below the names of its columns: {found}. Put the names of "
         "the columns, such as \"time,II,PPG\", on the first line, state 'sampling_rate_hz' in a "
-        "manifest if there is no time, or leave the file out of the folder or manifest."
+        "manifest if there is no time, or exclude the file from the folder or manifest."
     )
 
 

@@ -1,9 +1,9 @@
 """Reading .csv recordings: a line of column names, then one line a sample.
 
 The delimiter is whichever of comma, semicolon and tab the names have most of, or what ``sep=``
-says; where it is no comma, decimals may have one. ``csv_head`` says what may stand above the
+says; where it is no comma, decimals may have one. ``csv_head`` describes what may stand above the
 samples, ``table_columns`` which columns are channels, ``time_column`` what becomes of columns of
-time. Empty cells are NaN; empty lines at the end are left out.
+time. Empty cells are NaN; empty lines at the end are skipped.
 """
 
 import csv
@@ -48,9 +48,9 @@ def probe_csv(path: Path, entry: Entry, *, signals_only: bool = False) -> FileFa
     """Describe a CSV file; its rate and length are known only by reading all of it.
 
     Args:
-        path: the file.
-        entry: its manifest entry; of the columns only those it asks for have to be numbers.
-        signals_only: the file is of a published format that has signals and times alone.
+        path: Path of the file.
+        entry: Its manifest entry; only the columns it lists must be numeric.
+        signals_only: Whether the file has a published format with only signals and times.
 
     Raises:
         UnreadableError: a cell is text, a line has other columns than the header, or the times
@@ -108,7 +108,7 @@ def _without_a_name(path: Path, head: CsvHead) -> FileFacts:
 
 
 def _with_rate(facts: FileFacts, head: CsvHead, path: Path) -> FileFacts:
-    """Take the rate that keys above the table tell, where no times do.
+    """Use the rate stated by keys above the table, where there are no times.
 
     Raises:
         DataError: it is not plausible, or not that of the times.
@@ -130,11 +130,11 @@ def _with_rate(facts: FileFacts, head: CsvHead, path: Path) -> FileFacts:
 def _scan(
     path: Path, head: CsvHead, plan: TablePlan
 ) -> tuple[int, dict[int, ColumnContent | str], list[Times]]:
-    """Read a table once: its length, what the judged columns hold, and the times."""
+    """Read a table once: its length, what the inspected columns hold, and the times."""
     numbers = [_Numbers(column, path, head) for column in plan.numbers]
-    judged = [_Judged(_Numbers(column, path, head)) for column in plan.judged]
+    judged = [_Inspected(_Numbers(column, path, head)) for column in plan.judged]
     clocks = [TimeValues(column, str(path), _line_of(head), head.decimal) for column in plan.times]
-    readers: list[_Numbers | _Judged] = [*numbers, *judged]
+    readers: list[_Numbers | _Inspected] = [*numbers, *judged]
     length = rows = 0
     for start, frame in _pieces(path, head):
         for reader in readers:
@@ -151,7 +151,7 @@ def _scan(
 
 def _pieces(path: Path, head: CsvHead) -> Iterator[tuple[int, Any]]:
     """Parse a table in pieces: the index of the first row of each, and its frame."""
-    import pandas  # Half a second, paid by those who have CSV files.
+    import pandas  # 0.5 s to import; needed only for CSV files.
 
     count = len(head.names)
     rows = max(1, _CELLS // count)
@@ -164,7 +164,7 @@ def _pieces(path: Path, head: CsvHead) -> Iterator[tuple[int, Any]]:
             # All columns are parsed, or pandas would not notice lines that have too many.
             parser = pandas.read_csv(
                 text, sep=head.delimiter, header=None, chunksize=rows, decimal=decimal,
-                # A skipped line would be a sample lost without a word.
+                # A skipped line would be a silently lost sample.
                 skip_blank_lines=False, skipinitialspace=True, low_memory=False,
             )  # fmt: skip
             start = 0
@@ -237,7 +237,7 @@ class _Numbers:
         return values
 
     def are_most(self, series: Any) -> bool:
-        """Say whether most of the cells are numbers."""
+        """Return whether most of the cells are numbers."""
         if series.dtype == bool:
             return False
         filled = [unquoted(cell) for cell in series.dropna().astype(str).head(1000)]
@@ -257,7 +257,7 @@ class _Numbers:
         )
 
 
-class _Judged:
+class _Inspected:
     """A column that may be no signal."""
 
     def __init__(self, numbers: _Numbers) -> None:

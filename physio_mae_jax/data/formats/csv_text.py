@@ -1,6 +1,6 @@
 """The text of a table, opened so that no file is taken for more than it holds.
 
-Lines without end, bytes that are no text and archives that expand without bound are refused as
+Lines without end, bytes that are no text and archives that expand without bound are rejected as
 they are met; the library that parses the table would keep the first, stop at the second, and go on
 with the third.
 """
@@ -19,7 +19,7 @@ from physio_mae_jax.data.formats.layout import UnreadableError, naming
 TEXT_ERRORS = (OSError, ValueError, EOFError, zlib.error)
 LONGEST_LINE = 1_000_000
 # Numbers of six digits that repeat shrink to a hundredth; zeros to a thousandth.
-_MOST_EXPANSION = 200
+_MAX_EXPANSION = 200
 _FREE_BYTES = 2**26
 _EXPECTED = "a table of numbers with a line of column names"
 _BOMS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
@@ -29,9 +29,9 @@ class CheckedText:
     """A text file that ``pandas`` reads, with bounds on its lines and on its size.
 
     Args:
-        file: the open text.
-        path: of the file, for messages.
-        most_chars: how much it may hold.
+        file: Open text file.
+        path: Path of the file, for messages.
+        most_chars: Maximum number of characters it may hold.
     """
 
     def __init__(self, file: IO[str], path: Path, most_chars: float) -> None:
@@ -53,7 +53,7 @@ class CheckedText:
     def _checked(self, text: str) -> str:
         if "\0" in text:
             raise UnreadableError(
-                f"{self._path} has NUL bytes, as a recorder leaves that lost power, or is no text; "
+                f"{self._path} has NUL bytes (as after a power loss) or is not text; "
                 "cut them off, or write or copy the file again."
             )
         last = max(text.rfind("\n"), text.rfind("\r"))
@@ -67,7 +67,7 @@ class CheckedText:
         self._left -= len(text)
         if self._left < 0:
             raise UnreadableError(
-                f"{self._path} expands to more than {_MOST_EXPANSION} times its size; unpack it "
+                f"{self._path} expands to more than {_MAX_EXPANSION} times its size; unpack it "
                 "first if it is to be read."
             )
         return text
@@ -91,7 +91,7 @@ def open_text(path: Path) -> Iterator[tuple[CheckedText, str]]:
             stack.enter_context(file)
             most = float("inf")
             if packed:
-                most = _FREE_BYTES + _MOST_EXPANSION * path.stat().st_size
+                most = _FREE_BYTES + _MAX_EXPANSION * path.stat().st_size
                 unpacked = stack.enter_context(gzip.GzipFile(fileobj=file))
                 file = stack.enter_context(io.BufferedReader(unpacked))
             encoding = _encoding(file)
@@ -102,7 +102,7 @@ def open_text(path: Path) -> Iterator[tuple[CheckedText, str]]:
 
 
 def _encoding(file: IO[bytes]) -> str:
-    """Tell the encoding by the beginning of a file, which stays at its start."""
+    """Detect the encoding from the beginning of a file, which stays at its start."""
     head = file.peek(4096)[:4096] if isinstance(file, io.BufferedReader) else b""
     for mark, encoding in _BOMS:
         if head.startswith(mark):
@@ -117,7 +117,7 @@ def _encoding(file: IO[bytes]) -> str:
 
 
 def _is_latin(head: bytes) -> bool:
-    """Say whether text is Latin-1: few letters beyond ASCII, as in 'µV', and no control signs."""
+    """Return whether text is Latin-1: few non-ASCII letters, as in 'µV', no control characters."""
     high = [byte for byte in head if byte >= 0x80]
     return len(high) <= max(2, len(head) // 20) and all(
         chr(byte).isalpha() or chr(byte) in "µ°²³±" for byte in high

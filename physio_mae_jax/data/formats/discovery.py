@@ -25,7 +25,7 @@ _FILL_IN = "?"
 _SHOWN = 5
 _SHOWN_BROKEN = 30
 _WALKED = 2000
-_MOST_CHANNELS = 64
+_MAX_CHANNELS = 64
 # Endings that other formats have too: the content decides.
 _SHARED_ENDINGS = (".bdf", ".rec")
 
@@ -36,16 +36,16 @@ class UndescribedError(DataError):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Candidate:
-    """A file that may hold recordings, and what it says of itself.
+    """A file that may hold recordings, and what it states about itself.
 
     Attributes:
-        path: the file.
-        entry: an entry that says nothing but the file's name.
-        facts: what the file says; None where it cannot be used.
-        missing: manifest fields that it lacks.
-        error: why it cannot be used; empty where it can.
-        parts: records that a WFDB header without samples joins, empty where it only describes
-            some; None of all other files.
+        path: Path of the file.
+        entry: Manifest entry that contains only the file name.
+        facts: Facts read from the file; None where it cannot be used.
+        missing: Manifest fields that the file does not state.
+        error: Why it cannot be used; empty where it can.
+        parts: Records joined by a WFDB header without samples, empty where it only describes some;
+            None for all other files.
     """
 
     path: Path
@@ -62,9 +62,9 @@ def described_files(
     """Probe the files that a manifest lists, or those of a folder that has none.
 
     Args:
-        folder: as ``existing_folder`` returns it.
-        manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
-        skip: count files that are not described as broken, if others are.
+        folder: Folder as returned by ``existing_folder``.
+        manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
+        skip: Whether files without a description count as broken, if others have one.
 
     Returns:
         The files, broken ones too, and a hint at files of sub-folders that are not among them.
@@ -92,7 +92,7 @@ def find_candidates(folder: Path) -> list[Candidate]:
         message = f"{path} is a broken link, a pipe or a device, where a file is expected"
         if not files:
             raise DataError(f"{message}; remove it, or give another folder.")
-        _LOG.warning("Left out: %s.", message)
+        _LOG.warning("Skipped: %s.", message)
     paths = [p for p in files if _may_be_recording(p)] or _tables_of_text(files)
     hint = sub_folder_hint(folder)
     if not paths:
@@ -121,17 +121,17 @@ def _may_be_recording(path: Path) -> bool:
 
 
 def probe_file(path: Path, entry: Entry) -> Candidate:
-    """Find out what a file says of itself; one that cannot be used is returned as such.
+    """Find out what a file states about itself; one that cannot be used is returned as such.
 
     Args:
-        path: the file.
-        entry: its manifest entry.
+        path: Path of the file.
+        entry: Its manifest entry.
 
     Raises:
         DataError: no reader for such files, or the entry has fields of another format.
     """
     reader = reader_of(path)
-    _refuse_foreign_fields(path, entry)
+    _reject_foreign_fields(path, entry)
     try:
         facts = reader.probe(path, entry)
         missing = tuple(missing_facts(facts, entry))
@@ -144,12 +144,12 @@ def probe_file(path: Path, entry: Entry) -> Candidate:
 def self_described(
     folder: Path, candidates: Sequence[Candidate], *, skip: bool = False
 ) -> list[Candidate]:
-    """Return the candidates if every one describes itself (or is broken, for others to judge).
+    """Return the candidates if every one describes itself (or is broken, for others to report).
 
     Args:
-        folder: that holds them.
-        candidates: as probed.
-        skip: count those that do not describe themselves as broken, if others do.
+        folder: Folder that contains the candidates.
+        candidates: Probed files.
+        skip: Whether files that do not describe themselves count as broken, if others do.
 
     Raises:
         UndescribedError: some do not; the message names them, what they lack, and drafts a
@@ -181,7 +181,7 @@ def self_described(
 
 
 def _problem(candidate: Candidate) -> str:
-    """Say why a file that describes itself cannot be used; '' of others."""
+    """Explain why a file that describes itself cannot be used; '' of others."""
     if candidate.facts is None or candidate.missing:
         return candidate.error
     try:
@@ -201,10 +201,10 @@ def draft_manifest(path: str | Path) -> dict[str, Any]:
     """Draft a manifest for the files directly in a folder.
 
     Args:
-        path: the folder.
+        path: Folder to describe.
 
     Returns:
-        The content for ``manifest.json``. What no file says is "?", to be filled in.
+        The content for ``manifest.json``. Values that no file states are "?", to be filled in.
 
     Raises:
         DataError: the folder does not exist or holds no files of known formats.
@@ -213,7 +213,7 @@ def draft_manifest(path: str | Path) -> dict[str, Any]:
 
 
 def format_draft(draft: dict[str, Any]) -> str:
-    """Write a manifest as JSON for people."""
+    """Write a manifest as readable JSON."""
     text = json.dumps(draft, indent=2)
     # One line for each list of names, or twelve leads would fill the screen.
     return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
@@ -261,7 +261,7 @@ def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
     return {"recordings": recordings}
 
 
-def _refuse_foreign_fields(path: Path, entry: Entry) -> None:
+def _reject_foreign_fields(path: Path, entry: Entry) -> None:
     suffix = ending_of(path)
     for key in entry.members:
         if suffix != ".npz":
@@ -285,10 +285,10 @@ def _draft_fields(candidate: Candidate) -> dict[str, Any]:
         fields["sampling_rate_hz"] = _FILL_IN
     shape = facts.shape or ()
     # Far fewer channels than samples is the rule, so two long axes are records and samples.
-    one_channel = len(shape) < 2 or (len(shape) == 2 and min(shape) > _MOST_CHANNELS)
+    one_channel = len(shape) < 2 or (len(shape) == 2 and min(shape) > _MAX_CHANNELS)
     if facts.channels is None:
         count = 1 if one_channel else min(shape[-2:])
-        fields["channels"] = [_FILL_IN] * min(count, _MOST_CHANNELS)
+        fields["channels"] = [_FILL_IN] * min(count, _MAX_CHANNELS)
     elif facts.notes or "channels" in facts.questions:
         fields["channels"] = list(facts.channels) or [_FILL_IN]
     if len(shape) > 1 and facts.axes is None:
@@ -305,10 +305,10 @@ def _name_tail(path: Path) -> str:
 
 
 def sub_folder_hint(folder: Path) -> str:
-    """Word how to reach the recordings of sub-folders; empty where they have none."""
+    """Return a hint about recordings in sub-folders; empty where they have none."""
     found: dict[str, str] = {}
     for child in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
-        # Enough to word a hint; a whole disk below would take minutes to walk.
+        # Enough for a hint; a whole disk below would take minutes to walk.
         for path in itertools.islice(child.rglob("*"), _WALKED):
             if path.suffix.lower() in READERS:
                 found.setdefault(child.name, path.suffix.lower())

@@ -39,20 +39,20 @@ _TEXTS = ("label", "unit", "physical_min", "physical_max", "digital_min", "digit
 _ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
 _INTEGER = re.compile(r"([+-]?\d+)(?:[.,]0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_WAY_OUT = "copy it again, or leave it out of the folder or manifest."
+_WAY_OUT = "copy it again, or exclude it from the folder or manifest."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EdfSignal:
-    """What the header says of a signal.
+    """What the header states about a signal.
 
     Attributes:
-        label: its name, '' where there is none.
-        unit: physical dimension.
-        samples: in a data record.
-        physical, digital: lowest and highest value, each as in the header.
-        first_sample: place of its samples in a data record.
-        is_annotations: True of a channel of EDF+ that has texts in place of samples.
+        label: Signal name, '' where there is none.
+        unit: Physical dimension.
+        samples: Samples in a data record.
+        physical, digital: Lowest and highest value, each as in the header.
+        first_sample: Position of its samples in a data record.
+        is_annotations: True for an EDF+ channel that holds text instead of samples.
     """
 
     label: str
@@ -66,15 +66,15 @@ class EdfSignal:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class EdfHeader:
-    """What the header says of the file.
+    """What the header states about the file.
 
     Attributes:
-        bytes_per_sample: 2 of EDF, 3 of BDF.
-        header_bytes: before the samples.
-        num_records: data records; -1 where the recorder did not finish the header.
-        record_seconds: duration of a data record.
-        is_interrupted: True of EDF+D: there may be gaps between the data records.
-        signals: of all channels, those of annotations too.
+        bytes_per_sample: 2 for EDF, 3 for BDF.
+        header_bytes: Bytes before the samples.
+        num_records: Number of data records; -1 where the recorder did not finish the header.
+        record_seconds: Duration of a data record in seconds.
+        is_interrupted: True for EDF+D: there may be gaps between the data records.
+        signals: Signals of all channels, annotation channels included.
     """
 
     bytes_per_sample: int
@@ -101,7 +101,7 @@ class EdfHeader:
 
 
 def looks_like_edf(path: Path) -> bool:
-    """Say whether a file begins as EDF or BDF does; others have the same endings."""
+    """Return whether a file begins as EDF or BDF does; others have the same endings."""
     try:
         with path.open("rb") as file:
             return file.read(8) in (EDF_MAGIC, BDF_MAGIC)
@@ -123,7 +123,7 @@ def read_edf_header(path: Path) -> EdfHeader:
             raise ValueError(f"a file of {len(fixed)} bytes has no header")
         num_signals = _integer(fixed[252:256], "number of signals")
         if not 0 < num_signals <= MOST_SIGNALS:
-            raise ValueError(f"the header says that there are {num_signals} signals")
+            raise ValueError(f"the header states {num_signals} signals")
         header_bytes = _integer(fixed[184:192], "size of the header")
         if header_bytes != _FIXED_BYTES + _BYTES_A_SIGNAL * num_signals:
             raise ValueError(f"a header of {header_bytes} bytes for {num_signals} signals")
@@ -158,7 +158,7 @@ def _signals(described: bytes, count: int) -> tuple[EdfSignal, ...]:
         text = {field: _text(columns[field][i]) for field in _TEXTS}
         samples = _integer(columns["samples"][i], f"samples a data record of signal {i}")
         if samples < 0:
-            raise ValueError(f"the header says {samples} samples in a data record")
+            raise ValueError(f"the header states {samples} samples in a data record")
         signals.append(
             EdfSignal(
                 label=text["label"],

@@ -34,8 +34,8 @@ def probe_edf(path: Path, entry: Entry) -> FileFacts:
     """Describe a recording from its header, and check that its samples are there in full.
 
     Args:
-        path: the file.
-        entry: its manifest entry; the triggers of a BDF file are a channel only where it lists
+        path: Path of the file.
+        entry: Its manifest entry; the triggers of a BDF file are a channel only where it lists
             them.
 
     Raises:
@@ -52,11 +52,11 @@ def probe_edf(path: Path, entry: Entry) -> FileFacts:
         if header.record_seconds == 0:
             raise DataError(
                 f"{path}: its data records last 0 s by the header, so it does not say at which "
-                "rate its channels were sampled. Mend the header, or save the samples as .npz with "
+                "rate its channels were sampled. Fix the header, or save the samples as .npz with "
                 "their rate."
             )
         num_records, notes = _stored_records(path, header)
-        _refuse_gaps(path, header, num_records)
+        _reject_gaps(path, header, num_records)
         listed = [canonical_name(source) for source, _ in entry.channels or ()]
         triggers = header.format_name == "BDF" and _TRIGGERS.upper() not in map(str.upper, listed)
         columns = tuple(
@@ -69,7 +69,7 @@ def probe_edf(path: Path, entry: Entry) -> FileFacts:
                 "read as if it had no gaps",
             )
         if len(kept) < len(channels):
-            notes += (f"channel {_TRIGGERS!r} is left out: triggers are no signal",)
+            notes += (f"channel {_TRIGGERS!r} is skipped: triggers are not a signal",)
         return FileFacts(
             shape=(num_records, len(kept)),
             axes=("sample", "channel"),
@@ -91,11 +91,11 @@ def read_edf(
     """Read samples [start, stop) of some channels, at the highest of their rates.
 
     Args:
-        path: the file.
-        columns: indices among the channels [M], those of annotations not counted.
-        num_samples: at the highest rate, when the file was opened.
-        start: first sample.
-        stop: one past the last sample.
+        path: Path of the file.
+        columns: Channel indices [M], annotation channels not counted.
+        num_samples: Number of samples at the highest rate when the file was opened.
+        start: First sample.
+        stop: One past the last sample.
 
     Returns:
         float32 [M, stop - start].
@@ -178,9 +178,9 @@ def _physical(digital: np.ndarray, signal: EdfSignal) -> np.ndarray:
 
 
 def _problem(path: Path, signal: EdfSignal) -> str:
-    """Say why the samples of a channel say nothing; '' where they do."""
+    """Explain why the samples of a channel cannot be used; '' where they can."""
     name = f"{path}: channel {signal.label!r}"
-    way_out = "Leave it out by listing the others in the manifest's 'channels'."
+    way_out = "Exclude it by listing the others in the manifest's 'channels'."
     if signal.samples == 0:
         return f"{name} has 0 samples in a data record. {way_out}"
     limits = [number(text) for text in (*signal.digital, *signal.physical)]
@@ -192,7 +192,7 @@ def _problem(path: Path, signal: EdfSignal) -> str:
             return ""
     return (
         f"{name} maps samples {signal.digital[0]} to {signal.digital[1]} onto values "
-        f"{signal.physical[0]} to {signal.physical[1]}, which says nothing of them. {way_out}"
+        f"{signal.physical[0]} to {signal.physical[1]}, which does not scale them. {way_out}"
     )
 
 
@@ -204,34 +204,34 @@ def _stored_records(path: Path, header: EdfHeader) -> tuple[int, tuple[str, ...]
     """
     size = path.stat().st_size - header.header_bytes
     if header.record_bytes == 0:
-        raise UnreadableError(f"{path}: its data records have no samples; leave it out.")
+        raise UnreadableError(f"{path}: its data records have no samples; exclude it.")
     stored, rest = divmod(size, header.record_bytes)
     if header.num_records == -1:
         if rest or stored == 0:
             raise UnreadableError(
                 f"{path} was not finished: its header does not say how many data records it has, "
-                f"and its size is that of {stored} and {rest} bytes. Mend it with the program that "
-                "recorded it, or leave the file out."
+                f"and its size is that of {stored} and {rest} bytes. Fix it with the program that "
+                "recorded it, or exclude the file."
             )
         return stored, (
             "the recording was not finished: the header does not say how many data records there "
             "are, so all of the file are read",
         )
     if header.num_records < 0:
-        raise ValueError(f"the header says {header.num_records} data records")
+        raise ValueError(f"the header states {header.num_records} data records")
     if stored != header.num_records or rest:
         expected = header.header_bytes + header.record_bytes * header.num_records
         total = size + header.header_bytes
         raise UnreadableError(
-            f"{path} is {'cut short' if total < expected else 'damaged'}: its header says "
+            f"{path} is {'cut short' if total < expected else 'damaged'}: its header states "
             f"{header.num_records} data records, {expected} bytes in all; it has {total}. Copy it "
-            "again, or leave it out of the folder or manifest."
+            "again, or exclude it from the folder or manifest."
         )
     return stored, ()
 
 
-def _refuse_gaps(path: Path, header: EdfHeader, num_records: int) -> None:
-    """Refuse an interrupted recording whose data records do not follow one upon the other.
+def _reject_gaps(path: Path, header: EdfHeader, num_records: int) -> None:
+    """Reject an interrupted recording whose data records do not follow one upon the other.
 
     Raises:
         DataError: there is a gap.
@@ -256,8 +256,8 @@ def _refuse_gaps(path: Path, header: EdfHeader, num_records: int) -> None:
         found = _ONSET.match(records[i, begin:end].tobytes())
         if found is None:
             raise UnreadableError(
-                f"{path}: data record {i} does not say when it begins, as those of EDF+ do; copy "
-                "it again, or leave it out of the folder or manifest."
+                f"{path}: data record {i} does not state its start time, as EDF+ requires; copy "
+                "it again, or exclude it from the folder or manifest."
             )
         onset = Fraction(found[1].decode("ascii"))
         origin = onset if i == 0 else origin
@@ -265,6 +265,6 @@ def _refuse_gaps(path: Path, header: EdfHeader, num_records: int) -> None:
         if abs(late) > tolerance:
             raise DataError(
                 f"{path} was interrupted ({header.format_name}+D): there are gaps between its data "
-                f"records, the first before {float(onset):g} s. Split it at the gaps into files of "
-                "their own."
+                f"records, the first before {float(onset):g} s. Split it at the gaps into "
+                "separate files."
             )

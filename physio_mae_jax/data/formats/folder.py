@@ -53,7 +53,7 @@ class FolderSource:
     """Recordings of a folder, read at random; a ``SignalSource`` safe to share between threads.
 
     ``.npy``, EDF and WFDB are read in place. Arrays of ``.npz``, ``.csv`` and ``.parquet`` are
-    loaded whole and the last used ones kept, 2 GiB in all for each process.
+    loaded completely and the last used ones kept, 2 GiB in all for each process.
     """
 
     def __init__(self, folder: Path, files: Sequence[FileRecords]) -> None:
@@ -67,7 +67,7 @@ class FolderSource:
         self._cache = ArrayCache(_CACHE_BYTES)
         self._places = tuple((f, r) for f in files for r in range(len(f.subjects)))
         self._recordings = tuple(_info(folder, f, r) for f, r in self._places)
-        self._refuse_duplicate_ids()
+        self._reject_duplicate_ids()
 
     @property
     def recordings(self) -> Sequence[RecordingInfo]:
@@ -89,7 +89,7 @@ class FolderSource:
         """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].
 
         Raises:
-            DataError: the stretch is not inside the recording, the file cannot be read, or it
+            DataError: the segment is not inside the recording, the file cannot be read, or it
                 changed since the folder was opened.
         """
         file, record = self._places[index]
@@ -104,7 +104,7 @@ class FolderSource:
             loaded = self._cache.get(key, lambda: load(file))
         return reader.read(file, loaded, record, start, stop)
 
-    def _refuse_duplicate_ids(self) -> None:
+    def _reject_duplicate_ids(self) -> None:
         files_of: dict[str, set[str]] = defaultdict(set)
         counts = Counter(info.record_id for info in self._recordings)
         for index, info in enumerate(self._recordings):
@@ -128,11 +128,11 @@ def open_folder(
     """Open a folder of recordings; every file is described now, samples are read later.
 
     Args:
-        path: the folder.
-        manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
-        skip_unreadable: leave out files that cannot be used with a warning instead of raising.
-        channels: that will be used, see ``signals.channels.wanted_channels``; '' for all. Others
-            are there too where they have the same rate and can be used.
+        path: Folder of the recordings.
+        manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
+        skip_unreadable: Skip files that cannot be used with a warning instead of raising.
+        channels: Channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+            Others are included where they have the same rate and can be used.
 
     Raises:
         DataError: the folder or manifest is missing, a file is not described or cannot be used,
@@ -197,14 +197,14 @@ def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
 
 
 def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None:
-    """Say aloud that recordings name no subject, or that two are spelled nearly alike."""
+    """Warn that recordings name no subject, or that two are spelled nearly alike."""
     subjects = [subject for file in files for subject in file.subjects]
     unknown = sum(subject is None for subject in subjects)
     if unknown:
         _LOG.warning(
-            "%s: %d of %d recordings name no subject, so each counts as a subject of its own and "
-            "splits cannot keep a person's recordings together. If people occur more than once, "
-            "say who is who in the manifest: 'subject_pattern', 'subjects' or 'subject_array'.",
+            "%s: %d of %d recordings name no subject, so each counts as a separate subject and "
+            "splits cannot keep a subject's recordings together. If subjects occur more than once, "
+            "name them in the manifest: 'subject_pattern', 'subjects' or 'subject_array'.",
             folder,
             unknown,
             len(subjects),
@@ -213,7 +213,7 @@ def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None
 
 
 def warn_of_unclear_channels(folder: Path, files: Sequence[FileRecords]) -> None:
-    """Say aloud which names and units of channels are not known."""
+    """Warn of channel names and units that are not known."""
     warn_of_names(str(folder), (file.channel_names for file in files))
     named = ((str(file.path.relative_to(folder)), file) for file in files)
     warn_of_units(str(folder), ((name, file.channel_names, file.units) for name, file in named))

@@ -40,7 +40,7 @@ _FILES_SHOWN = 3
 
 
 def advice(paths: Sequence[Path]) -> str:
-    """Say which files were seen and what to do with them; '' where there are none."""
+    """Return which files were seen and what to do with them; '' where there are none."""
     by_ending: dict[str, list[str]] = {}
     for path in paths:
         by_ending.setdefault(path.suffix.lower(), []).append(path.name)

@@ -1,4 +1,4 @@
-"""What a manifest says of labels, folds and attributes: fields of its entries, for preparation.
+"""Labels, folds and attributes of a manifest: fields of its entries, for preparation.
 
 Training on a folder has no use for them; ``preparation.layouts.folder`` has.
 """
@@ -20,16 +20,16 @@ FOLD = "fold"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Labelling:
-    """What is known of the recordings of an entry besides their samples; None where nothing is.
+    """Metadata of the recordings of an entry besides their samples; None where there is none.
 
     Attributes:
-        label: class of every record of the file.
-        labels: file stem -> class.
+        label: Class of every record of the file.
+        labels: Mapping of file stem to class.
         label_array: npz member with the class or classes of each record.
-        label_names: every class, in order.
-        label_names_array: npz member with the same.
+        label_names: All class names, in order.
+        label_names_array: npz member with the class names.
         fold_array: npz member with the fold of each record.
-        attribute_arrays: attribute -> npz member with its value for each record.
+        attribute_arrays: Mapping of attribute to the npz member with its value for each record.
     """
 
     label: str | None = None
@@ -48,9 +48,9 @@ def parse_labelling(given: Mapping[str, Any], defaults: Mapping[str, Any], where
     """Check the fields of an entry.
 
     Args:
-        given: those of the entry.
-        defaults: those of the whole manifest.
-        where: what the entry is called in an error.
+        given: Fields of the entry.
+        defaults: Fields of the manifest that apply to every entry.
+        where: Name of the entry in error messages.
 
     Raises:
         DataError: a value is not what the docstring of ``manifest`` describes, or two fields say

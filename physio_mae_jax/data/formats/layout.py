@@ -1,4 +1,4 @@
-"""What files say of themselves and what is read from them: pure functions, no disk."""
+"""Facts that files state about themselves and what is read from them: no disk access."""
 
 import contextlib
 import dataclasses
@@ -25,52 +25,52 @@ def naming(path: Path, expected: str, errors: tuple[type[Exception], ...]) -> It
     """Turn the errors that a format's library raises inside the block into one naming the file.
 
     Args:
-        path: the file.
-        expected: what the file should have been, for the message.
-        errors: what the library raises on broken files.
+        path: Path of the file.
+        expected: Expected content of the file, for the message.
+        errors: Exceptions that the library raises on broken files.
 
     Raises:
-        UnreadableError: in place of one of ``errors``; a DataError passes as it is.
+        UnreadableError: raised for any of ``errors``; a DataError passes unchanged.
     """
     try:
         yield
     except DataError:
         raise
     except errors as error:
-        # What this package found is told by its words alone.
+        # Errors of this package are complete without the name of their type.
         kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
         raise UnreadableError(
             f"{path} cannot be read ({kind}{str(error)[:300]}); expected "
-            f"{expected}. Write or copy it again, or leave it out of the folder or manifest."
+            f"{expected}. Write or copy it again, or exclude it from the folder or manifest."
         ) from error
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileFacts:
-    """What a file says of itself; None where it says nothing.
+    """What a file states about itself; None where it says nothing.
 
     Attributes:
-        shape: of the signal array as stored; None where no array could be singled out.
-        axes: meaning of each axis of ``shape``, where the format fixes it.
-        channels: names along the channel axis, as spelled in the file.
-        sampling_rate_hz: samples a second.
-        subjects: the person of each record.
-        record_keys: the id of each record.
+        shape: Shape of the signal array as stored; None where no array could be singled out.
+        axes: Meaning of each axis of ``shape``, where the format fixes it.
+        channels: Names along the channel axis, as spelled in the file.
+        sampling_rate_hz: Sampling rate in Hz.
+        subjects: Subject of each record.
+        record_keys: Id of each record.
         member: npz member that holds the signal.
-        members: names of all npz members, for messages.
-        units: of the channels, as spelled in the file.
-        stored_columns: columns of a table, or signals of an EDF file, that hold the channels of
-            ``shape``, from 0; None where all do.
-        loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
-        companions: names of files beside it that hold its samples.
-        samples_per_frame: of each channel of a file of frames, which may have several rates.
-            ``shape`` then counts frames in place of samples.
-        rates_hz: of each channel of a file of frames, in place of ``sampling_rate_hz``.
-        rate_note: what to say of a rate that the format says to take unless stated, and that the
-            manifest may state; '' where the file states its rate.
-        unusable: index of a channel -> why its samples say nothing, a sentence.
-        notes: what was taken for granted in reading the file, for a warning.
-        questions: field of a manifest -> why the file cannot answer it, though it says something.
+        members: Names of all npz members, for messages.
+        units: Channel units, as spelled in the file.
+        stored_columns: Table columns or EDF signals that hold the channels of ``shape``, from 0;
+            None where all do.
+        loaded_bytes: Memory kept after reading, in bytes; 0 for formats that are read in place.
+        companions: Names of the files beside it that hold its samples.
+        samples_per_frame: Samples of each channel in a frame, for files of frames, which may have
+            several rates. ``shape`` then counts frames instead of samples.
+        rates_hz: Rate of each channel of a file of frames in Hz, instead of ``sampling_rate_hz``.
+        rate_note: Note on a rate that is the default of the format and that the manifest may
+            override; '' where the file states its rate.
+        unusable: Mapping of channel index to the reason its samples are unusable, one sentence.
+        notes: Assumptions made when reading the file, for a warning.
+        questions: Mapping of manifest field to the reason the file does not settle it.
     """
 
     shape: tuple[int, ...] | None
@@ -98,25 +98,26 @@ class FileRecords:
     """A file of one or more recordings, ready to be read.
 
     Attributes:
-        path: the file.
-        shape: of the stored signal array.
-        axes: meaning of each axis of ``shape``.
-        channel_names: canonical names [M], in the order in which ``cut`` returns them.
-        columns: index of each channel along the stored channel axis [M].
-        sampling_rate_hz: samples a second.
-        num_samples: samples of each record.
-        record_keys: id of each record inside the file; None where the file is one record.
-        subjects: person of each record, None where unknown.
+        path: Path of the file.
+        shape: Shape of the stored signal array.
+        axes: Meaning of each axis of ``shape``.
+        channel_names: Canonical names [M], in the order in which ``cut`` returns them.
+        columns: Index of each channel along the stored channel axis [M].
+        sampling_rate_hz: Sampling rate in Hz.
+        num_samples: Number of samples of each record.
+        record_keys: Id of each record inside the file; None where the file is one record.
+        subjects: Subject of each record, None where unknown.
         member: npz member that holds the signal.
-        units: of the channels [M] by the file, else by the manifest; '' where nothing is said,
-            and as spelled where it is no unit that is known.
-        stored_columns: columns of a table, or signals of an EDF file, that hold the channels of
-            ``shape``; None where all do.
-        loaded_bytes: memory that reading from the file keeps; 0 for formats read in place.
-        companions: names of files beside it that hold its samples.
-        interpolated: (name, own rate in Hz) of channels that are brought to ``sampling_rate_hz``.
-        unusable: why channels that nobody wants are not among ``channel_names``, a sentence each.
-        notes: what was taken for granted in reading the file, for a warning.
+        units: Channel units [M] by the file, else by the manifest; '' where neither states one, and
+            as spelled where the unit is not known.
+        stored_columns: Table columns or EDF signals that hold the channels of ``shape``; None where
+            all do.
+        loaded_bytes: Memory kept after reading, in bytes; 0 for formats that are read in place.
+        companions: Names of the files beside it that hold its samples.
+        interpolated: (name, own rate in Hz) of channels interpolated to ``sampling_rate_hz``.
+        unusable: Why channels that are not requested are missing from ``channel_names``, one
+            sentence each.
+        notes: Assumptions made when reading the file, for a warning.
     """
 
     path: Path
@@ -175,9 +176,9 @@ def pick_channels(
     """Choose the channels of a file that its entry asks for (see ``manifest``).
 
     Args:
-        entry: the entry that lists the file.
-        in_file: names as spelled in the file; None for a file that names none.
-        where: what the file is called in an error.
+        entry: Manifest entry that lists the file.
+        in_file: Channel names as spelled in the file; None for a file that names none.
+        where: Name of the file in error messages.
 
     Returns:
         Names to use [M] and the index of each in the file [M].
@@ -225,11 +226,11 @@ def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: i
     """Take samples [start, stop) of one record out of a stored array.
 
     Args:
-        array: as stored, with the meaning of its axes in ``axes``.
-        axes: of "record", "channel", "sample".
-        record: index along the record axis; not used where there is none.
-        start: first sample.
-        stop: one past the last sample.
+        array: Signal array as stored, with the meaning of its axes in ``axes``.
+        axes: Axis names, each "record", "channel" or "sample".
+        record: Index along the record axis; ignored where there is none.
+        start: First sample.
+        stop: One past the last sample.
 
     Returns:
         float32 [M, stop - start], a copy. Values beyond float32 become infinite.
@@ -250,7 +251,7 @@ def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: i
 
 
 def lacks(facts: FileFacts, missing: Sequence[str]) -> str:
-    """Word what a file does not say of itself."""
+    """Return a text on the facts that a file does not state."""
     shape = f" (shape {facts.shape})" if facts.shape is not None else ""
     inside = f" (members: {', '.join(facts.members[:12])})" if facts.members else ""
     words = {

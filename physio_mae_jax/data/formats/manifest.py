@@ -28,14 +28,14 @@ Fields of the whole, which are the defaults of every entry:
   channels of one name, a list as long as the file has channels renames them in order. An object
   ``{"name in the file": "name to use"}`` takes those channels and renames them. Of a table any
   column of numbers may be listed.
-* ``units``             text for people; nothing is converted.
+* ``units``             free text; nothing is converted.
 * ``recordings``        the list of entries.
 
 * ``label_names``, ``fold_array``, ``attribute_arrays``  see below; the latter two are defaults of
   entries whose file ends in .npz.
 
 Fields of an entry: ``file`` (a path in the folder, or a glob; ``**`` descends, hidden files are
-left out), any of the defaults above, and
+skipped), any of the defaults above, and
 
 * ``array``           name of the npz member that holds the signal (else ``X`` or ``signal``).
 * ``axes``            what each axis of an array is: "record", "channel", "sample". Not given, the
@@ -97,22 +97,22 @@ NPZ_FIELDS = ("array", "record_array", "subject_array")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Entry:
-    """What a manifest says of one file or glob; None where it says nothing.
+    """What a manifest states about one file or glob; None where it says nothing.
 
     Attributes:
-        label: what the entry is called in an error.
-        file: path relative to the folder, or a glob.
-        sampling_rate_hz: samples a second.
+        label: Name of the entry in error messages.
+        file: Path relative to the folder, or a glob.
+        sampling_rate_hz: Sampling rate in Hz.
         channels: (name in the file, name to use) pairs.
-        units: text for people.
+        units: Units as free text.
         array: npz member that holds the signal.
-        axes: one of ``AXES`` for each axis of the array.
-        subject: the person of every record of the file.
-        subject_array: npz member with the person of each record.
+        axes: One of ``AXES`` for each axis of the array.
+        subject: Subject of every record of the file.
+        subject_array: npz member with the subject of each record.
         record_array: npz member with the id of each record.
-        subject_pattern: regular expression with one group, searched in the relative path.
-        subjects: file stem -> person.
-        labelling: labels, folds and attributes.
+        subject_pattern: Regular expression with one group, searched in the relative path.
+        subjects: Mapping of file stem to subject.
+        labelling: Labels, folds and attributes.
     """
 
     label: str
@@ -131,7 +131,7 @@ class Entry:
 
     @property
     def members(self) -> dict[str, str]:
-        """Fields that name members of an npz -> what they say."""
+        """Fields that name members of an npz -> what they contain."""
         parts = ((self, NPZ_FIELDS), (self.labelling, LABELLING_MEMBERS))
         said = {key: getattr(part, key) for part, keys in parts for key in keys}
         return {key: str(value) for key, value in said.items() if value is not None}
@@ -157,8 +157,8 @@ def parse_manifest(content: object, where: str) -> tuple[Entry, ...]:
     """Check the content of a manifest and spread its defaults over its entries.
 
     Args:
-        content: the decoded JSON.
-        where: what the manifest is called in an error.
+        content: Decoded JSON.
+        where: Name of the manifest in error messages.
 
     Raises:
         DataError: a key is unknown, or a value is not what the module's docstring describes.
@@ -214,8 +214,8 @@ def subject_of_file(entry: Entry, relative: Path) -> str | None:
     """Return the subject that an entry gives to a whole file, None where it gives none.
 
     Args:
-        entry: the entry that lists the file.
-        relative: the file's path relative to the folder.
+        entry: Manifest entry that lists the file.
+        relative: Path of the file relative to the folder.
 
     Raises:
         DataError: the pattern does not match the path, or the mapping lacks the file.

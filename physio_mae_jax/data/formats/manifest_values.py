@@ -1,4 +1,4 @@
-"""Checks of the single values of a manifest: each returns the value, or says what it should be."""
+"""Checks of single manifest values: each returns the value or raises with the expected one."""
 
 import re
 import warnings
@@ -9,9 +9,9 @@ from typing import Any
 from physio_mae_jax.data.json_types import did_you_mean, show
 from physio_mae_jax.errors import DataError
 
-_MOST_PARTS = 64
+_MAX_PARTS = 64
 # Each '**' looks at every folder anew from every folder that the one before it found.
-_MOST_DESCENTS = 3
+_MAX_DESCENTS = 3
 _LONGEST_PATTERN = 1000
 AXES = ("record", "channel", "sample")
 
@@ -29,10 +29,10 @@ def parse_file(value: object, label: str) -> str:
         raise DataError(
             f"{label}: file {value!r} is the folder itself; name its files, such as '*.npz'."
         )
-    if parts.count("**") > _MOST_DESCENTS or len(parts) > _MOST_PARTS:
+    if parts.count("**") > _MAX_DESCENTS or len(parts) > _MAX_PARTS:
         raise DataError(
             f"{label}: file {show(value)} has {len(parts)} parts, {parts.count('**')} of them "
-            f"'**'; {_MOST_PARTS} and {_MOST_DESCENTS} are the most. One '**/' descends to any "
+            f"'**'; {_MAX_PARTS} and {_MAX_DESCENTS} are the most. One '**/' descends to any "
             "depth."
         )
     return value
@@ -85,7 +85,7 @@ def parse_text(value: object, key: str, label: str) -> str:
 
 
 def parse_by_stem(value: object, key: str, meaning: str, label: str) -> dict[str, str]:
-    """Check an object that says something of each file by its name."""
+    """Check an object with a value for each file name."""
     if not isinstance(value, dict) or not value:
         raise DataError(
             f"{label}: {key!r} must be an object {{file name without ending: {meaning}}}, "
@@ -102,7 +102,7 @@ def parse_name(value: object, key: str, label: str) -> str:
 
 
 def check_pattern(pattern: str, label: str) -> None:
-    """Refuse what is no regular expression with one group."""
+    """Reject anything but a regular expression with one group."""
     if len(pattern) > _LONGEST_PATTERN:
         raise DataError(
             f"{label}: subject_pattern has {len(pattern)} letters; {_LONGEST_PATTERN} are the most."
@@ -122,7 +122,7 @@ def check_pattern(pattern: str, label: str) -> None:
 
 
 def refuse_unknown_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
-    """Refuse keys that mean nothing, with the nearest that do."""
+    """Reject unknown keys and suggest the nearest known one."""
     known = tuple(known)
     for key in given:
         if key not in known:

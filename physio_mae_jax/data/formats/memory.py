@@ -1,4 +1,4 @@
-"""How much memory an array may take: checked by what its header says, before it is unpacked."""
+"""How much memory an array may take: checked by its header, before it is unpacked."""
 
 import contextlib
 import re
@@ -30,7 +30,7 @@ _GIB = 2**30
 
 
 def available_bytes() -> int | None:
-    """Return the memory that this process can still get; None where the system does not say."""
+    """Return the memory available to this process; None where the system does not report it."""
     free = []
     with contextlib.suppress(OSError):
         match = re.search(r"^MemAvailable:\s*(\d+) kB", _MEMINFO.read_text(), re.MULTILINE)
@@ -52,15 +52,15 @@ def available_bytes() -> int | None:
 
 
 def refuse_too_large(where: str, num_bytes: int, stored_bytes: int) -> None:
-    """Refuse an array that does not fit into memory, or that is nearly all repetition.
+    """Reject an array that does not fit into memory, or that is nearly all repetition.
 
     Args:
-        where: what it is called in an error.
-        num_bytes: that it takes in memory.
-        stored_bytes: that it takes in its file.
+        where: Name of the data in error messages.
+        num_bytes: Size in memory, in bytes.
+        stored_bytes: Size in the file, in bytes.
 
     Raises:
-        DataError: as said; the message gives both sizes.
+        DataError: the array is rejected; the message gives both sizes.
     """
     if num_bytes < _SMALL_BYTES:
         return

@@ -1,4 +1,4 @@
-"""Reading members of an npz that say something of its signal: names, ids, labels, ages."""
+"""Reading npz members that describe its signal: names, ids, labels, ages."""
 
 import math
 import tokenize
@@ -15,7 +15,7 @@ from physio_mae_jax.data.formats.memory import refuse_too_large
 from physio_mae_jax.errors import DataError
 
 # Labels of a million records in a hundred classes; a text of a thousand letters.
-_MOST_VALUES = 10**8
+_MAX_VALUES = 10**8
 _LONGEST_VALUE = 4096
 _SHOWN = 12
 NPZ_EXPECTED = "an archive written by numpy.savez"
@@ -38,14 +38,14 @@ NPZ_ERRORS = (
 )
 
 
-def read_member(path: Path, name: str, where: str, most_values: int = _MOST_VALUES) -> np.ndarray:
-    """Read one member of an npz whole.
+def read_member(path: Path, name: str, where: str, most_values: int = _MAX_VALUES) -> np.ndarray:
+    """Read one member of an npz completely.
 
     Args:
-        path: the archive.
-        name: of the member.
-        where: who asks for it, for messages.
-        most_values: that it can rightly hold.
+        path: Path of the archive.
+        name: Member name.
+        where: Source of the request, for messages.
+        most_values: Maximum number of values it may hold.
 
     Returns:
         The array; bytes are decoded to text.
@@ -62,20 +62,20 @@ def read_member(path: Path, name: str, where: str, most_values: int = _MOST_VALU
 
 
 def some_of(names: Sequence[str]) -> str:
-    """Word the names of members, the first of many."""
+    """Return the names of members as text, only the first of many."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return (", ".join(names[:_SHOWN]) or "none") + more
 
 
 def member_values(
-    archive: zipfile.ZipFile, name: str, most_values: int = _MOST_VALUES
+    archive: zipfile.ZipFile, name: str, most_values: int = _MAX_VALUES
 ) -> np.ndarray:
     """Read a member of an open archive; bytes are decoded to text.
 
     Args:
-        archive: of the member.
-        name: of the member.
-        most_values: that it can rightly hold; one with more is not unpacked.
+        archive: Open archive that contains the member.
+        name: Member name.
+        most_values: Maximum number of values; a larger member is not unpacked.
 
     Raises:
         DataError: it is an array of objects, broken, or larger than said.
@@ -101,15 +101,15 @@ def member_values(
 
 
 def _check_size(archive: zipfile.ZipFile, name: str, most_values: int) -> None:
-    """Refuse a member that is larger than it can rightly be, by its header alone."""
+    """Reject a member that is larger than plausible, by its header alone."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as file:
         shape, dtype = array_header(file)
     where = f"{archive.filename}, member {name!r}"
     if math.prod(shape) > most_values or dtype.itemsize > _LONGEST_VALUE:
         raise DataError(
-            f"{where} is an array of {shape} {dtype.str}; {most_values:,} values of "
-            f"{_LONGEST_VALUE:,} bytes are the most that it can rightly hold. Correct it, or name "
+            f"{where} is an array of {shape} {dtype.str}; it must have at most {most_values:,} "
+            f"values of at most {_LONGEST_VALUE:,} bytes. Correct it, or name "
             "another member in the manifest."
         )
     refuse_too_large(where, info.file_size, info.compress_size)
@@ -140,7 +140,7 @@ def _decoded(values: np.ndarray) -> np.ndarray:
 
 
 def _is_text(values: np.ndarray) -> bool:
-    """Tell whether every code point is a character: numpy takes any number for one."""
+    """Return whether every code point is a character: numpy takes any number for one."""
     if values.size == 0 or values.dtype.itemsize == 0:
         return True
     number = np.dtype(np.uint32).newbyteorder(values.dtype.byteorder)

@@ -1,8 +1,8 @@
 """Reading .parquet recordings: one file a recording, a column a channel, a row a sample.
 
-``table_columns`` says which columns are channels, ``time_column`` what becomes of columns of time:
+``table_columns`` selects the columns that are channels, ``time_column`` handles columns of time:
 numbers, texts, timestamps, durations and clocks of any resolution. Missing values are NaN. A
-pandas index without a name is left out.
+pandas index without a name is skipped.
 """
 
 import contextlib
@@ -27,7 +27,7 @@ from physio_mae_jax.errors import DataError
 _EXPECTED = "a parquet table with a column of numbers for each channel"
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 # Columns of few values are stored in next to nothing, so a small file may say it has any length.
-_MOST_EXPANSION = 4000
+_MAX_EXPANSION = 4000
 _FREE_BYTES = 2**28
 _UNITS_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
@@ -36,8 +36,8 @@ def probe_parquet(path: Path, entry: Entry) -> FileFacts:
     """Describe a parquet file from its schema and, for the rate, its time column.
 
     Args:
-        path: the file.
-        entry: its manifest entry; of the columns only those it asks for have to be numbers.
+        path: Path of the file.
+        entry: Its manifest entry; only the columns it lists must be numeric.
 
     Raises:
         UnreadableError: the file is broken, or the times are not uniform.
@@ -48,10 +48,10 @@ def probe_parquet(path: Path, entry: Entry) -> FileFacts:
         header = ["" if _UNNAMED_INDEX.fullmatch(name) else name for name in schema.names]
         if len(header) > MOST_COLUMNS:
             raise DataError(f"{path} has {len(header)} columns; at most {MOST_COLUMNS} are read.")
-        _refuse_duplicates(schema.names, path)
+        _reject_duplicates(schema.names, path)
         plan = plan_table(name_columns(header), entry, path)
         for column in plan.numbers:
-            _refuse_text(schema.field(column.index), path)
+            _reject_text(schema.field(column.index), path)
         num_samples = _num_rows(file, path)
         judged = [c for c in plan.judged if c.name]
         contents = {c.index: _content(file, schema.field(c.index)) for c in judged}
@@ -84,7 +84,7 @@ def load_parquet(path: Path, columns: Sequence[int]) -> np.ndarray:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open a file, and name it in whatever pyarrow raises inside the block."""
-    import pyarrow  # A fifth of a second, paid by those who have parquet files.
+    import pyarrow  # 0.2 s to import; needed only for parquet files.
     import pyarrow.parquet
 
     errors = (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
@@ -97,7 +97,7 @@ def _opened(path: Path) -> Iterator[Any]:
 
 
 def _column(file: Any, name: str) -> Any:
-    """Return one column, checking that it is as long as the file says."""
+    """Return one column, checking that it has the length stated by the file."""
     # 'a' also asks for 'a.b', so the column is taken by its name.
     values = file.read(columns=[name], use_threads=False).column(name)
     if len(values) != file.metadata.num_rows:
@@ -115,16 +115,16 @@ def _numbers(values: Any) -> np.ndarray:
 def _num_rows(file: Any, path: Path) -> int:
     """Return the number of rows, if the file may hold so many."""
     rows = int(file.metadata.num_rows)
-    if rows * 8 > _FREE_BYTES + _MOST_EXPANSION * path.stat().st_size:
+    if rows * 8 > _FREE_BYTES + _MAX_EXPANSION * path.stat().st_size:
         raise UnreadableError(
-            f"{path} says it has {rows} rows, far more than a file of its size holds samples of; "
+            f"{path} states {rows} rows, far more samples than a file of its size can hold; "
             "write it again."
         )
     return rows
 
 
 def _content(file: Any, field: Any) -> ColumnContent | str:
-    """Look at a column that may be no signal; what it holds in words where that is no numbers."""
+    """Inspect a column that may be no signal; return its content as text if not numeric."""
     if not _holds_numbers(field.type):
         return f"holds {field.type}"
     content = ColumnContent()
@@ -176,7 +176,7 @@ def _is_clock(kind: Any) -> bool:
     return bool(types.is_timestamp(kind) or types.is_duration(kind) or types.is_time(kind))
 
 
-def _refuse_duplicates(names: Sequence[str], path: Path) -> None:
+def _reject_duplicates(names: Sequence[str], path: Path) -> None:
     for name in names:
         if names.count(name) > 1:
             raise DataError(
@@ -185,7 +185,7 @@ def _refuse_duplicates(names: Sequence[str], path: Path) -> None:
             )
 
 
-def _refuse_text(field: Any, path: Path) -> None:
+def _reject_text(field: Any, path: Path) -> None:
     if not _holds_numbers(field.type):
         raise DataError(
             f"{path}: column {field.name!r} holds {field.type} where numbers are expected; list "

@@ -19,7 +19,7 @@ from physio_mae_jax.errors import DataError
 
 _SECONDS = 3.0
 # Steps at worst, about a second's work.
-_MOST_STEPS = 1e7
+_MAX_STEPS = 1e7
 _NESTED = 99
 _REPEATS = ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT")
 # Groups of (pattern, text) that another process found.
@@ -78,7 +78,7 @@ def _of_other_process(pattern: str, texts: Sequence[str], where: str) -> list[st
 
 
 def _may_hang(pattern: str, length: int) -> bool:
-    return max(length, 2) ** (_degree_of(pattern) + 1.0) > _MOST_STEPS
+    return max(length, 2) ** (_degree_of(pattern) + 1.0) > _MAX_STEPS
 
 
 @functools.lru_cache(maxsize=256)

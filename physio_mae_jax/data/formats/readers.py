@@ -1,8 +1,8 @@
 """One reader for each format of recordings: .npy, .npz, .csv, .parquet, EDF, BDF and WFDB.
 
-A reader has three parts. ``probe`` finds out what a file says of itself, without its samples where
+A reader has three parts. ``probe`` reads the facts of a file, without its samples where
 the format allows it. ``load`` returns the whole stored array of a format that has to be read as a
-whole; it is None for a format that is read in place. ``read`` takes one stretch from a file, given
+whole; it is None for a format that is read in place. ``read`` takes one segment from a file, given
 what ``load`` returned.
 
 Nothing is ever unpickled: arrays of objects are refused.
@@ -32,7 +32,7 @@ from physio_mae_jax.data.formats.parquet_table import load_parquet, probe_parque
 from physio_mae_jax.data.formats.wfdb_record import probe_wfdb, read_wfdb
 from physio_mae_jax.errors import DataError
 
-# Spellings under which an npz may say what its manifest entry leaves out.
+# Spellings under which an npz may state what its manifest entry omits.
 _SIGNAL_MEMBERS = ("X", "signal")
 _CHANNEL_MEMBERS = ("channels", "channel_names")
 _RATE_MEMBERS = ("fs", "sampling_rate_hz")
@@ -178,7 +178,7 @@ READERS = {
     ".hea": Reader(probe_wfdb, None, _read_wfdb),
 }
 # Read like .csv where a manifest lists them, or where a folder has nothing else: beside recordings
-# such files are as a rule notes and lists of people.
+# such files are as a rule notes and lists of subjects.
 TABLES_OF_TEXT = (".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 
 
@@ -194,7 +194,7 @@ def _array_header(file: IO[bytes], size: int, where: str) -> tuple[int, ...]:
     if any(n < 0 for n in shape) or size != expected:
         raise UnreadableError(
             f"{where} is broken: shape {shape} of {dtype} takes {expected} bytes, it has {size}. "
-            "Write or copy it again, or leave it out of the folder or manifest."
+            "Write or copy it again, or exclude it from the folder or manifest."
         )
     return tuple(int(n) for n in shape)
 
@@ -215,7 +215,7 @@ def _choose(
     found = [name for name in spellings if name in names]
     if len(found) > 1:
         raise DataError(
-            f"{path} has {' and '.join(found)}, each of which may say {key!r}; say it in a "
+            f"{path} has {' and '.join(found)}, each of which may state {key!r}; state it in a "
             "manifest, or keep one of them."
         )
     return found[0] if found else None

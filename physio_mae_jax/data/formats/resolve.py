@@ -1,7 +1,7 @@
-"""Joining what a file says of itself with what the manifest says and with what is wanted of it.
+"""Joining the facts of a file with its manifest entry and the requested channels.
 
 Pure functions, no disk. A channel that cannot be used (no name, two of one name, no physical range,
-a rate that is none) makes the file unusable only where it is wanted; else it is left out.
+an invalid rate) makes the file unusable only where it is requested; else it is skipped.
 """
 
 import math
@@ -23,8 +23,8 @@ from physio_mae_jax.data.formats.layout import (
 from physio_mae_jax.data.formats.manifest import Entry, subject_of_file
 from physio_mae_jax.data.subjects import subject_name
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.channel_derivation import derive_channels
 from physio_mae_jax.signals.channels import names_of_recording, wanted_channels
-from physio_mae_jax.signals.montage import plan_montage
 from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import canonical_unit, is_unclear_unit
 
@@ -32,7 +32,7 @@ _SHOWN = 5
 _NAMES_SHOWN = 30
 _LONGEST_SHOWN = 60
 _MAY_BE_UNIT = re.compile(r"[^\s,;]{1,6}")
-_MOST_GROWTH = 16
+_MAX_GROWTH = 16
 _MANY_SAMPLES = 2**26
 
 
@@ -40,11 +40,11 @@ class _Channels(NamedTuple):
     """Channels of a file.
 
     Attributes:
-        names: to use, as spelled in the file or manifest.
-        columns: index of each along the channel axis of the file.
-        rates_hz: of each.
-        units: of each, see ``FileRecords``.
-        meant: canonical name of each.
+        names: Channel names to use, as spelled in the file or manifest.
+        columns: Index of each channel along the channel axis of the file.
+        rates_hz: Sampling rate of each channel in Hz.
+        units: Unit of each channel, see ``FileRecords``.
+        meant: Canonical name of each channel.
     """
 
     names: tuple[str, ...]
@@ -70,11 +70,11 @@ def resolve(
     """Join the facts of a file with its manifest entry.
 
     Args:
-        facts: what the file says of itself.
-        entry: what the manifest says of it.
-        path: the file, as it shall be opened.
-        relative: the same relative to the folder.
-        wanted: channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+        facts: Facts read from the file.
+        entry: Its manifest entry.
+        path: Path under which the file is opened.
+        relative: Path of the file relative to the folder.
+        wanted: Channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
 
     Raises:
         DataError: something is missing, file and manifest contradict each other, or a channel
@@ -94,7 +94,7 @@ def resolve(
     chosen, unusable = _usable_channels(listed, facts, path, wanted)
     highest_hz = max(chosen.rates_hz)
     rate_hz = _agreed_rate(highest_hz, entry, path)
-    _refuse_growth(facts, chosen.columns, path)
+    _reject_growth(facts, chosen.columns, path)
     num_records = sizes.get("record", 1)
     return FileRecords(
         path=path,
@@ -132,7 +132,7 @@ def _listed_channels(facts: FileFacts, entry: Entry, path: Path, size: int) -> _
             "one name a channel in 'channels' or correct 'axes'."
         )
     if not names:
-        raise DataError(f"{path} has no channels; leave it out of the folder or manifest.")
+        raise DataError(f"{path} has no channels; exclude it from the folder or manifest.")
     units = _units(facts, entry, columns)
     meant = names_of_recording(names, units)
     stated = entry.sampling_rate_hz
@@ -150,7 +150,7 @@ def _listed_channels(facts: FileFacts, entry: Entry, path: Path, size: int) -> _
 def _usable_channels(
     listed: _Channels, facts: FileFacts, path: Path, wanted: str
 ) -> tuple[_Channels, tuple[str, ...]]:
-    """Leave out what cannot be used and is not wanted, and what is not wanted of other rates.
+    """Skip channels that are not requested and either cannot be used or have another rate.
 
     Returns:
         The channels to use, and why others cannot be used.
@@ -171,7 +171,7 @@ def _usable_channels(
 
 
 def _problems(listed: _Channels, facts: FileFacts, path: Path) -> dict[int, str]:
-    """Say why channels cannot be used, by their place among those listed."""
+    """Explain why channels cannot be used, by their position among those listed."""
     found: dict[int, str] = {}
     counts = Counter(listed.meant)
     all_names = _enumerate(listed.names)
@@ -210,7 +210,7 @@ def _rate_problem(rate_hz: float, names: Sequence[str], path: Path) -> str:
 
 
 def _needed(names: Sequence[str], wanted: str) -> tuple[int, ...]:
-    """Return the places of the channels that the wanted ones are made of; none for all."""
+    """Return the positions of the channels that the requested ones need; none for all."""
     try:
         chosen = wanted_channels(wanted, names) if wanted.strip() else ()
     except DataError:
@@ -222,7 +222,7 @@ def _needed(names: Sequence[str], wanted: str) -> tuple[int, ...]:
         if name in names:
             needed |= {i for i, present in enumerate(names) if present == name}
         else:
-            sources = plan_montage((name,), distinct, "the file").sources
+            sources = derive_channels((name,), distinct, "the file").sources
             needed |= {names.index(distinct[row]) for row in sources}
     return tuple(sorted(needed))
 
@@ -243,13 +243,13 @@ def _samples_per_frame(facts: FileFacts, columns: Sequence[int]) -> int:
     return 1 if per_frame is None else max(per_frame[column] for column in columns)
 
 
-def _refuse_growth(facts: FileFacts, columns: Sequence[int], path: Path) -> None:
-    """Refuse a small file that would become a huge one at the highest of its rates."""
+def _reject_growth(facts: FileFacts, columns: Sequence[int], path: Path) -> None:
+    """Reject a small file that would become a huge one at the highest of its rates."""
     if facts.samples_per_frame is None or facts.shape is None:
         return
     stored = sum(facts.samples_per_frame[column] for column in columns)
     made = len(columns) * _samples_per_frame(facts, columns)
-    if made > _MOST_GROWTH * stored and made * facts.shape[0] > _MANY_SAMPLES:
+    if made > _MAX_GROWTH * stored and made * facts.shape[0] > _MANY_SAMPLES:
         raise DataError(
             f"{path}: its {len(columns)} channels differ so much in rate that at the highest they "
             f"would have {made // stored} times the samples of the file; choose channels with "
@@ -266,8 +266,8 @@ def _agreed_rate(rate_hz: float, entry: Entry, path: Path) -> float:
     stated = entry.sampling_rate_hz
     if stated is not None and not math.isclose(stated, rate_hz, rel_tol=RATE_TOLERANCE):
         raise DataError(
-            f"{path} has {rate_hz:g} samples a second, but {entry.label} says {stated:g}; "
-            "correct 'sampling_rate_hz' or leave it out."
+            f"{path} has {rate_hz:g} samples a second, but {entry.label} states {stated:g}; "
+            "correct 'sampling_rate_hz' or omit it."
         )
     return rate_hz
 
@@ -275,7 +275,7 @@ def _agreed_rate(rate_hz: float, entry: Entry, path: Path) -> float:
 def _units(facts: FileFacts, entry: Entry, columns: Sequence[int]) -> tuple[str, ...]:
     """Return the usual spelling of what the file says, else of what the manifest does."""
     stated = entry.units or ""
-    # Any other text of a manifest tells how the samples came about.
+    # Any other text of a manifest describes the processing.
     if not is_unclear_unit(stated):
         stated = canonical_unit(stated)
     elif not _MAY_BE_UNIT.fullmatch(stated):
@@ -304,8 +304,8 @@ def _subjects(
         name = subject_name(stated)
         if name is None:
             raise DataError(
-                f"{entry.label}: the subject of {path} reads {stated!r}, which names nobody; leave "
-                "it out where it is not known."
+                f"{entry.label}: the subject of {path} reads {stated!r}, which names no "
+                "subject; omit it where it is not known."
             )
         return (name,) * num_records
     if facts.subjects is None:
@@ -316,7 +316,7 @@ def _subjects(
         if name is None:
             raise DataError(
                 f"{path}: record {index} has no subject (found {facts.subjects[index]!r}). Give "
-                "every record one, such as an id of its own where the person is not known."
+                "every record one, such as a separate id where the subject is not known."
             )
     return names
 

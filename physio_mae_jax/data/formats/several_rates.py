@@ -1,9 +1,9 @@
-"""Bringing the channels of a file to the highest of their rates, a stretch at a time.
+"""Bringing the channels of a file to the highest of their rates, a segment at a time.
 
 A file of frames (the frames of WFDB, the data records of EDF) has a whole number of samples of each
-channel in a frame. Sample i of the highest rate lies at place i * slow / fast of a slower channel,
-and is interpolated linearly there: a stretch is exactly the slice of the whole. Behind its last
-sample a slower channel keeps that value.
+channel in a frame. Sample i of the highest rate lies at position i * slow / fast of a slower
+channel, and is interpolated linearly there: a segment is exactly the slice of the whole. Behind
+its last sample a slower channel keeps that value.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,9 +20,9 @@ def read_at_highest_rate(
 
     Args:
         read: (channel, start, stop) -> samples [stop - start] of a channel at its own rate.
-        samples_per_frame: of each channel [M].
-        num_frames: of the file.
-        start, stop: samples at the highest of the rates.
+        samples_per_frame: Samples in a frame of each channel [M].
+        num_frames: Number of frames of the file.
+        start, stop: Sample range at the highest of the rates.
 
     Returns:
         float32 [M, stop - start].
@@ -39,12 +39,12 @@ def read_at_highest_rate(
 
 
 def needed_stretch(slow: int, fast: int, length: int, start: int, stop: int) -> tuple[int, int]:
-    """Return the stretch of a slower channel that samples [start, stop) are made of.
+    """Return the segment of a slower channel that samples [start, stop) are made of.
 
     Args:
-        slow, fast: samples in a frame, of the channel and at most.
-        length: samples of the channel.
-        start, stop: samples at the highest rate, one at least.
+        slow, fast: Samples in a frame of this channel and of the fastest one.
+        length: Number of samples of the channel.
+        start, stop: Sample range at the highest rate, at least one sample.
     """
     return start * slow // fast, min((stop - 1) * slow // fast + 2, length)
 
@@ -55,10 +55,10 @@ def interpolated(
     """Interpolate a slower channel linearly at samples [start, stop) of the highest rate.
 
     Args:
-        values: its samples from number ``first``, as ``needed_stretch`` asks for.
-        first: number of the first of them.
-        slow, fast: samples in a frame, of the channel and at most.
-        start, stop: samples at the highest rate.
+        values: Samples of the channel from number ``first`` on, see ``needed_stretch``.
+        first: Number of the first of them.
+        slow, fast: Samples in a frame of this channel and of the fastest one.
+        start, stop: Sample range at the highest rate.
 
     Returns:
         float64 [stop - start]; NaN where a sample that is needed is NaN.

@@ -1,10 +1,10 @@
-"""Which columns of a table are its channels: the one answer for CSV and parquet.
+"""Which columns of a table are its channels: the same rules for CSV and parquet.
 
 * What a manifest lists under ``channels`` is taken as it is.
 * A column whose name is in the vocabulary of channels is one, whatever it holds.
-* Columns of time and numbers of samples are none. They give the rate or are left out with a
+* Columns of time and numbers of samples are none. They give the rate or are skipped with a
   warning.
-* Labels, people and other codes, ramps, text, and columns of few values under a name that is not
+* Labels, subjects and other codes, ramps, text, and columns of few values under a name that is not
   known may be anything: the file then does not describe itself, and a manifest has to say.
 """
 
@@ -30,11 +30,11 @@ class TablePlan:
     """What is to be read of a table to describe it.
 
     Attributes:
-        channels: columns that are, or may be, channels.
-        times: columns of time.
-        judged: columns whose samples are to be looked at: those that are channels only if they
-            hold what is like a signal, and numbers of samples, which tell lost ones.
-        listed: whether it is settled that all of ``channels`` are some.
+        channels: Columns that are, or may be, channels.
+        times: Columns of time.
+        judged: Columns whose samples are inspected: those that are channels only if their content
+            resembles a signal, and sample counters, which reveal lost samples.
+        listed: Whether all of ``channels`` are known to be channels.
     """
 
     columns: tuple[Column, ...]
@@ -52,13 +52,13 @@ class TablePlan:
 def plan_table(
     columns: Sequence[Column], entry: Entry, path: Path, *, signals_only: bool = False
 ) -> TablePlan:
-    """Tell the columns of a table apart by their names.
+    """Classify the columns of a table by their names.
 
     Args:
-        columns: all of them.
-        entry: the manifest entry, which may list channels.
-        path: of the table, for messages.
-        signals_only: of a published format that has signals and times alone.
+        columns: All columns of the table.
+        entry: Manifest entry, which may list channels.
+        path: Path of the table, for messages.
+        signals_only: Whether the format is a published one with only signals and times.
 
     Raises:
         DataError: a channel that the manifest lists is not there.
@@ -98,12 +98,13 @@ def describe_table(
     """Describe a table by what was read of it.
 
     Args:
-        plan: of ``plan_table``.
-        entry: the manifest entry.
-        num_samples: rows of the table.
-        contents: index of a judged column -> what it holds, ``TEXT`` where that is no numbers.
-        times: the columns of time.
-        context: for messages; its channels are replaced.
+        plan: Result of ``plan_table``.
+        entry: Manifest entry.
+        num_samples: Number of rows of the table.
+        contents: Mapping of column index to its inspected content, ``TEXT`` where it is not
+            numeric.
+        times: Columns of time.
+        context: Context for messages; its channels are replaced.
 
     Raises:
         UnreadableError: the times are not uniform.
@@ -114,7 +115,7 @@ def describe_table(
     left_out: list[str] = []
     doubts: list[str] = []
     if not plan.listed:
-        channels, left_out, doubts = _judge(plan, contents)
+        channels, left_out, doubts = _classify(plan, contents)
     sources = [source for source, _ in entry.channels or ()]
     used = [use for _, use in entry.channels or ()] or [column.name for column in channels]
     rate = rate_of_table(times, dataclasses.replace(context, channels=used))
@@ -139,18 +140,18 @@ def _warn_of_gaps(plan: TablePlan, contents: Mapping[int, ColumnContent | str], 
         content = contents.get(column.index)
         if column.kind == "index" and isinstance(content, ColumnContent) and content.gaps():
             _LOG.warning(
-                "%s: column %r leaves numbers out at %d places, where samples may be lost; what "
-                "stands before and behind is read as if it followed.",
+                "%s: column %r skips numbers at %d positions, where samples may be lost; samples "
+                "before and after are read as if they were adjacent.",
                 where,
                 column.name,
                 content.gaps(),
             )
 
 
-def _judge(
+def _classify(
     plan: TablePlan, contents: Mapping[int, ColumnContent | str]
 ) -> tuple[list[Column], list[str], list[str]]:
-    """Return the plausible channels, the names left out, and the doubts in words."""
+    """Return the plausible channels, the excluded names, and the doubts as text."""
     channels, doubts = [], []
     left_out = [c.name for c in plan.columns if c.kind == "index"]
     for column in plan.columns:
@@ -192,7 +193,7 @@ def _notes(left_out: Sequence[str]) -> tuple[str, ...]:
     more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
     names = ", ".join(map(repr, left_out[:_SHOWN]))
     return (
-        f"the columns {names}{more} count time or samples, or are empty, and are left out of the "
+        f"the columns {names}{more} count time or samples, or are empty, and are not used as "
         "channels; if one is a signal, list it in the manifest's 'channels'",
     )
 

@@ -1,6 +1,6 @@
-"""The sampling rate of a table by its columns of times: which of them tells, and in which unit.
+"""The sampling rate of a table by its time columns: which of them determines it, in which unit.
 
-A unit is what the name of the column says, the type of its values (dates, clocks, timestamps), or
+A unit is given by the name of the column, the type of its values (dates, clocks, timestamps), or
 what only one unit can be (a number of milliseconds since 1970). Of a column without one, seconds
 are taken where they give a rate that recorders have; whole numbers may as well be milliseconds or
 numbers of samples, and what reads as 7500 Hz may be 125 Hz in minutes: that is asked.
@@ -42,12 +42,12 @@ class Times:
     """A column of times.
 
     Attributes:
-        name: of the column, for messages.
-        values: [n] in its unit; NaN where there is none.
-        unit: a key of ``SECONDS``; None where it is not known.
-        origin: its first value, where ``values`` count from that.
-        said: what its name says.
-        error: why it cannot be read; empty where it can.
+        name: Column name, for messages.
+        values: Times [n] in the unit of the column; NaN where missing.
+        unit: Key of ``SECONDS``; None where it is not known.
+        origin: First value, where ``values`` are relative to it.
+        said: Meaning of its name.
+        error: Why it cannot be read; empty where it can.
     """
 
     name: str
@@ -63,9 +63,9 @@ class TableRate:
     """The rate of a table.
 
     Attributes:
-        rate_hz: samples a second; None where the times do not tell.
-        question: what is to be said about the times in a manifest; empty where nothing is.
-        column: name of the column that tells.
+        rate_hz: Sampling rate in Hz; None where the times do not determine it.
+        question: Point about the times that a manifest has to settle; empty where there is none.
+        column: Name of the column that determines the rate.
     """
 
     rate_hz: float | None
@@ -75,14 +75,14 @@ class TableRate:
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What the times of a table are held against.
+    """Context in which the times of a table are checked.
 
     Attributes:
-        where: what the file is called in an error.
-        place: words the place of the sample with an index in the file, such as 'line 2'.
-        channels: names of the channels of the table.
-        stated_hz: the rate by the manifest, else by the head of the file; None where neither has
-            one.
+        where: Name of the file in error messages.
+        place: Formats the position of a sample index in the file, such as 'line 2'.
+        channels: Names of the channels of the table.
+        stated_hz: Rate in Hz by the manifest, else by the head of the file; None where neither
+            states one.
     """
 
     where: str
@@ -95,23 +95,23 @@ def rate_of_table(columns: Sequence[Times], context: Context) -> TableRate:
     """Infer the rate of a table from its columns of times.
 
     Args:
-        columns: columns of times, in the order of the table; of n = 0 or 1 they say nothing.
-        context: the rest of the table.
+        columns: Time columns, in table order; those with n = 0 or 1 are ignored.
+        context: Context of the table.
 
     Returns:
-        The rate by the first column that tells: columns of a known unit before those of none.
+        The rate by the first column that determines it: columns of a known unit first.
 
     Raises:
         UnreadableError: the times are broken or not uniform.
-        DataError: the rate is not plausible, two columns tell different ones, or one tells
-            another rate than the manifest.
+        DataError: the rate is not plausible, or two columns, or a column and the manifest,
+            disagree on it.
     """
-    told = [column for column in map(_with_epoch, columns) if len(column.values) > 1]
-    told.sort(key=lambda column: (not column.said.plain, column.unit is None))
+    timed = [column for column in map(_with_epoch, columns) if len(column.values) > 1]
+    timed.sort(key=lambda column: (not column.said.plain, column.unit is None))
     found: tuple[Times, float] | None = None
     errors: list[UnreadableError] = []
     questions: list[str] = []
-    for column in told:
+    for column in timed:
         if found is not None and (column.unit is None or column.error):
             continue
         try:
@@ -120,13 +120,13 @@ def rate_of_table(columns: Sequence[Times], context: Context) -> TableRate:
             if column.said.plain:
                 errors.append(error)
             else:
-                questions.append(f"its column {column.name!r} tells none: {error}")
+                questions.append(f"its column {column.name!r} gives none: {error}")
             continue
         if rate.question:
             questions.append(rate.question)
         if rate.rate_hz is not None:
             if found is not None:
-                _refuse_two_rates(found, (column, rate.rate_hz), context)
+                _reject_two_rates(found, (column, rate.rate_hz), context)
             found = found or (column, rate.rate_hz)
     if found is not None:
         return TableRate(found[1], column=found[0].name)
@@ -153,7 +153,7 @@ def _rate_of(column: Times, context: Context) -> TableRate:
         rate_hz = uniform_rate_hz(
             column.values, context.where, context.stated_hz, context.place, SECONDS[column.unit]
         )
-        # Whoever states a rate compares it, in words that fit where it is stated.
+        # The caller that knows the stated rate compares it, with a message for its source.
         _check_plausible(rate_hz, column, context)
         return TableRate(rate_hz)
     if context.stated_hz is not None:
@@ -180,7 +180,7 @@ def _unitless_rate(column: Times, context: Context) -> TableRate:
 
 
 def _beside_stated(column: Times, stated_hz: float, context: Context) -> TableRate:
-    """Hold times against a stated rate, which counts where they are merely not uniform."""
+    """Check times against a stated rate, which counts where they are merely not uniform."""
     if column.unit is None and not column.said.plain:
         return TableRate(None)
     doubt = column.error
@@ -191,17 +191,17 @@ def _beside_stated(column: Times, stated_hz: float, context: Context) -> TableRa
             step = mean_step_of(column.values, context.where, context.place)
             mean_hz = 1.0 / (step * SECONDS[column.unit])
             if column.said.plain:
-                _refuse_other_rate(mean_hz, stated_hz, _CLOCK_TOLERANCE, column, context)
+                _reject_other_rate(mean_hz, stated_hz, _CLOCK_TOLERANCE, column, context)
             rate_hz = uniform_rate_hz(
                 column.values, context.where, stated_hz, context.place, SECONDS[column.unit]
             )
-            _refuse_other_rate(rate_hz, stated_hz, _CLOCK_TOLERANCE, column, context)
+            _reject_other_rate(rate_hz, stated_hz, _CLOCK_TOLERANCE, column, context)
             if abs(rate_hz - stated_hz) > RATE_TOLERANCE * rate_hz:
                 doubt = f"{context.where}: {rate_hz:g} samples a second by {column.name!r}."
     except UnreadableError as error:
         doubt = str(error)
     if doubt and column.said.plain:
-        _LOG.warning("%s The rate that is stated, %g Hz, is used.", doubt, stated_hz)
+        _LOG.warning("%s The stated rate, %g Hz, is used.", doubt, stated_hz)
     return TableRate(stated_hz if column.said.plain or not doubt else None)
 
 
@@ -218,11 +218,11 @@ def _stated_reading(column: Times, stated_hz: float, context: Context) -> TableR
         if abs(step - wanted) <= 0.01 * wanted and off_grid(values, wanted, rounding) is None:
             return TableRate(stated_hz)
     if whole and off_grid(values, 1.0, none) is None:
-        # Numbers of samples, which say nothing of the rate.
+        # Sample numbers, which do not determine the rate.
         return TableRate(stated_hz)
     rate_hz = uniform_rate_hz(values, context.where, stated_hz, context.place)
     if whole or not column.said.seconds:
-        _refuse_other_rate(rate_hz, stated_hz, RATE_TOLERANCE, column, context)
+        _reject_other_rate(rate_hz, stated_hz, RATE_TOLERANCE, column, context)
     return TableRate(rate_hz)
 
 
@@ -231,15 +231,15 @@ def _are_whole(values: np.ndarray) -> bool:
     return bool((np.abs(offsets - np.round(offsets)) < 1e-9).all())
 
 
-def _refuse_other_rate(
+def _reject_other_rate(
     rate_hz: float, stated_hz: float, tolerance: float, column: Times, context: Context
 ) -> None:
     if abs(rate_hz - stated_hz) > tolerance * rate_hz:
         unit = NAMES[column.unit] if column.unit else "seconds"
         raise DataError(
             f"{context.where} has {rate_hz:g} samples a second by its column {column.name!r}, "
-            f"taken for {unit}, but the manifest or its own head says {stated_hz:g}; correct "
-            "'sampling_rate_hz' or leave it out, or name the column by its unit, such as "
+            f"taken for {unit}, but the manifest or its own head states {stated_hz:g}; correct "
+            "'sampling_rate_hz' or omit it, or name the column by its unit, such as "
             "'time_ms'."
         )
 
@@ -256,7 +256,7 @@ def _check_plausible(rate_hz: float, column: Times, context: Context) -> None:
     )
 
 
-def _refuse_two_rates(
+def _reject_two_rates(
     first: tuple[Times, float], second: tuple[Times, float], context: Context
 ) -> None:
     if abs(first[1] - second[1]) > 0.01 * first[1]:

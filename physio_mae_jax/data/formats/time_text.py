@@ -26,11 +26,11 @@ def nanoseconds(cells: Sequence[Any], kind: str) -> np.ndarray:
     """Read times, int64 [n] nanoseconds since 1970 or midnight.
 
     Args:
-        cells: texts, all of one kind.
+        cells: Texts, all of one kind.
         kind: ``DATES`` or ``CLOCK``.
 
     Raises:
-        ValueError: a cell is none; its place is the second argument of the exception.
+        ValueError: a cell is invalid; its index is the second argument of the exception.
     """
     texts = [_plain(cell) if isinstance(cell, str) else "" for cell in cells]
     return _dates(texts) if kind == DATES else _clock(texts)

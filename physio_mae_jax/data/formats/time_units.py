@@ -11,7 +11,7 @@ NAMES = {
     **{"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"},
     **{"min": "minutes", "h": "hours", "d": "days"},
 }
-# Rates beyond are not worth a word where others are within.
+# Rates beyond are not mentioned where others are within.
 _WORDED_HZ = (0.01, 1e5)
 # Between these years a number of seconds since 1970 is no number of milliseconds, and so on.
 _EPOCH_S = (3.0e8, 5.0e9)
@@ -37,7 +37,7 @@ def epoch_unit(value: float) -> str | None:
 
 
 def is_usual(rate_hz: float, channels: Sequence[str]) -> bool:
-    """Say whether recorders of such channels have this rate."""
+    """Return whether recorders of such channels have this rate."""
     usual: Sequence[float] = _USUAL_HZ
     if channels and all(canonical_name(name) in _SLOW for name in channels):
         # One a second by minutes reads as 60 Hz, four as 240.
@@ -54,7 +54,7 @@ def plausible_readings(
 
 
 def is_plausible(rate_hz: float, channels: Sequence[str]) -> bool:
-    """Say whether such channels may be recorded at this rate."""
+    """Return whether such channels may be recorded at this rate."""
     try:
         check_rate(rate_hz, channels, "")
     except DataError:
@@ -63,7 +63,7 @@ def is_plausible(rate_hz: float, channels: Sequence[str]) -> bool:
 
 
 def word_readings(step: float, units: Sequence[str] = tuple(SECONDS)) -> str:
-    """Word the rates that a step gives in each unit, such as '1 Hz as seconds'."""
+    """Return the rates that a step gives in each unit as text, such as '1 Hz as seconds'."""
     rates = [(1.0 / (step * SECONDS[unit]), NAMES[unit]) for unit in units]
     shown = [rate for rate in rates if _WORDED_HZ[0] <= rate[0] <= _WORDED_HZ[1]] or rates
     return ", ".join(f"{rate:g} Hz as {name}" for rate, name in shown)

@@ -15,10 +15,10 @@ class TimeValues:
     """A column of times so far.
 
     Args:
-        column: the column.
-        where: what the file is called in an error.
-        place: words the place of the sample with an index in the file.
-        decimal: '.' or ',' in numbers that are texts.
+        column: Column to read.
+        where: Name of the file in error messages.
+        place: Formats the position of a sample index in the file.
+        decimal: Decimal separator of numbers stored as text, '.' or ','.
     """
 
     def __init__(

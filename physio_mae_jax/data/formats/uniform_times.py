@@ -14,7 +14,7 @@ _FAR = 1e8
 
 
 def csv_line(index: int) -> str:
-    """Word the place of a sample in a table whose header is its first line."""
+    """Return the position of a sample in a table whose header is its first line."""
     return f"line {index + 2}"
 
 
@@ -32,11 +32,11 @@ def uniform_rate_hz(
     on 125 Hz reads 100.00, 100.01, 100.02, 100.02. It does not add up as a lost sample does.
 
     Args:
-        times: [n] in units, n of at least two.
-        where: what the file is called in an error.
-        stated_hz: the rate by the manifest, tried first.
-        place: words the place of the sample with an index in the file, such as 'line 2'.
-        unit_s: seconds of a unit.
+        times: Times [n] in units of ``unit_s``, n >= 2.
+        where: Name of the file in error messages.
+        stated_hz: Rate in Hz by the manifest, tried first.
+        place: Formats the position of a sample index in the file, such as 'line 2'.
+        unit_s: Seconds in a unit.
 
     Returns:
         Samples a second: the stated rate or a whole number where the times lie on its grid, else
@@ -51,7 +51,7 @@ def uniform_rate_hz(
         return stated_hz
     if rounding.min() >= 0.25 * mean_step:
         # Digits as coarse as the steps could hide a lost sample (0.1, 0.2, 0.4 may be 7.5 Hz), so
-        # without a stated rate they are taken at their word.
+        # without a stated rate they are taken literally.
         rounding = np.zeros_like(rounding)
     mean_hz = 1.0 / (mean_step * unit_s)
     whole_hz = float(round(mean_hz))
@@ -133,5 +133,5 @@ def printed_resolution(times: np.ndarray) -> np.ndarray:
 
 def _are_multiples(values: np.ndarray, unit: np.ndarray) -> bool:
     scaled = values / unit
-    # Beyond 1e12 a float has too few digits left to tell.
+    # Beyond 1e12 a float has too few digits left.
     return bool((np.abs(scaled) < 1e12).all() and (np.abs(scaled - np.round(scaled)) < 1e-2).all())

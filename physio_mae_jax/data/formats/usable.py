@@ -1,4 +1,4 @@
-"""Which files of a folder can be used, and saying aloud what cannot and what reading them does."""
+"""Usable files of a folder, with warnings about unusable ones and about conversions."""
 
 import dataclasses
 import logging
@@ -21,15 +21,15 @@ _CHANGES_SHOWN = 50
 def usable_files(
     folder: Path, candidates: Sequence[Candidate], wanted: str = ""
 ) -> tuple[dict[Path, FileRecords], dict[Path, str]]:
-    """Join files with their manifest entries, and tell those that can be used from others.
+    """Join files with their manifest entries and separate usable from unusable ones.
 
-    Headers that have no samples of their own, and join or describe others that are there, are left
-    out with a warning; nothing is lost, since their segments are recordings themselves.
+    Headers without own samples that join or describe others in the folder are skipped
+    with a warning; nothing is lost, since their segments are recordings themselves.
 
     Args:
-        folder: that holds them.
-        candidates: the files as probed.
-        wanted: channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+        folder: Folder that contains the files.
+        candidates: Probed files.
+        wanted: Channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
 
     Returns:
         The usable files, and why each other file cannot be used.
@@ -55,9 +55,9 @@ def usable_files(
                 files[path] = dataclasses.replace(files[path], subjects=(subject,))
     if joins:
         _LOG.warning(
-            "%s: left out %d headers without samples of their own (%s): they join or describe "
+            "%s: skipped %d headers without own samples (%s): they join or describe "
             "segments, and the segments in this folder are recordings themselves. Segments of one "
-            "header count as one subject, unless the manifest says who is who.",
+            "header count as one subject, unless the manifest names the subjects.",
             folder,
             len(joins),
             _names(list(joins)),
@@ -68,17 +68,17 @@ def usable_files(
 def report_unusable(
     folder: Path, unusable: Mapping[Path, str], num_files: int, *, skip: bool, hint: str = ""
 ) -> None:
-    """Warn of files that cannot be used, all of them, or refuse the folder.
+    """Warn of files that cannot be used, all of them, or reject the folder.
 
     Args:
-        folder: that holds them.
-        unusable: why each cannot be used.
-        num_files: usable ones too.
-        skip: leave them out, if others can be used.
-        hint: for the end of the error.
+        folder: Folder that contains the files.
+        unusable: Why each file cannot be used.
+        num_files: Number of files, usable ones included.
+        skip: Whether to skip them, if others can be used.
+        hint: Text appended to the error.
 
     Raises:
-        UnreadableError: there are some, and they are not to be left out or nothing else is there.
+        UnreadableError: there are some and ``skip`` is False, or no file is usable.
     """
     if not unusable:
         return
@@ -86,11 +86,11 @@ def report_unusable(
         raise UnreadableError(next(iter(unusable.values())) + hint)
     text = f"{len(unusable)} of {num_files} files cannot be read:\n{_list(unusable)}"
     if not skip:
-        way_out = "\nMend or convert them, or leave them out with on_invalid=skip."
+        way_out = "\nFix or convert them, or skip them with on_invalid=skip."
         raise UnreadableError(f"{folder}: {text}{way_out}{hint}")
     if len(unusable) == num_files:
         raise UnreadableError(f"{folder}: {text}{hint}")
-    _LOG.warning("%s: Left out: %s", folder, Lines(text))
+    _LOG.warning("%s: Skipped: %s", folder, Lines(text))
 
 
 def _list(problems: Mapping[Path, str]) -> Lines:
@@ -101,7 +101,7 @@ def _list(problems: Mapping[Path, str]) -> Lines:
 
 
 def warn_of_reading(folder: Path, files: Sequence[FileRecords]) -> None:
-    """Warn of channels that are interpolated or left out, and of what was taken for granted."""
+    """Warn of interpolated and skipped channels, and of assumptions made."""
     interpolated: dict[str, list[Path]] = defaultdict(list)
     notes: dict[str, list[Path]] = defaultdict(list)
     for file in files:
@@ -116,7 +116,7 @@ def warn_of_reading(folder: Path, files: Sequence[FileRecords]) -> None:
             f", and {len(changes) - _CHANGES_SHOWN} more" if len(changes) > _CHANGES_SHOWN else ""
         )
         _LOG.warning(
-            "%s: channels of several rates are brought to the highest of each file by linear "
+            "%s: channels of several rates are resampled to the highest of each file by linear "
             "interpolation: %s%s. To use channels of one rate as they are, choose them with "
             "--config.data.channels or in the manifest's 'channels'.",
             folder,
@@ -128,7 +128,7 @@ def warn_of_reading(folder: Path, files: Sequence[FileRecords]) -> None:
     unusable = {file.path: " ".join(file.unusable) for file in files if file.unusable}
     if unusable:
         _LOG.warning(
-            "%s: channels that cannot be used and are not asked for are left out of %d files:\n%s",
+            "%s: channels that cannot be used and are not requested are skipped in %d files:\n%s",
             folder,
             len(unusable),
             _list(unusable),

@@ -1,4 +1,4 @@
-"""Finding the signal files of a WFDB record, and whether they hold what its header says."""
+"""Finding the signal files of a WFDB record, and whether they match its header."""
 
 import contextlib
 import functools
@@ -21,12 +21,12 @@ class Stored(NamedTuple):
     """Where the samples of a record are.
 
     Attributes:
-        num_frames: of the record.
-        files: with samples.
+        num_frames: Number of frames of the record.
+        files: Files with samples.
         places: signal -> (index among ``files``, first of its samples in a frame).
-        companions: paths of the files, relative to the folder of the header.
-        unusable: signal -> why its samples cannot be read, a sentence.
-        notes: what was taken for granted, for a warning.
+        companions: Paths of the files, relative to the folder of the header.
+        unusable: Mapping of signal to the reason its samples cannot be read, one sentence.
+        notes: Assumptions made, for a warning.
     """
 
     num_frames: int
@@ -45,8 +45,8 @@ def locate(path: Path, header: WfdbHeader) -> Stored:
     """Find the signal files of a record and compare their sizes with its header.
 
     Args:
-        path: the header.
-        header: its content.
+        path: Path of the header.
+        header: Parsed header.
 
     Raises:
         UnreadableError: no signal of the record can be read.
@@ -88,7 +88,7 @@ def _signal_file(path: Path, name: str, signals: Sequence[WfdbSignal]) -> Signal
     if first.format not in FORMATS:
         raise UnreadableError(
             f"{path}: signal {first.name!r} is stored in format {first.format}, which is not "
-            f"known; known are {', '.join(map(str, FORMATS))}. Convert it, or leave it out."
+            f"known; known are {', '.join(map(str, FORMATS))}. Convert it, or exclude it."
         )
     # Writers give the offset in the first line of a file only, or in all of them.
     offsets = {signal.byte_offset for signal in signals[1:]} - {0}
@@ -132,7 +132,7 @@ def _find(path: Path, name: str) -> Path:
             kind = "a folder" if candidate.is_dir() else "a pipe, a device or a broken link"
             raise UnreadableError(
                 f"{candidate}, the signal file of {path.name}, is {kind}; an ordinary file is "
-                "expected. Copy the record again, or leave it out of the folder or manifest."
+                "expected. Copy the record again, or exclude it from the folder or manifest."
             )
     for folder in folders:
         with contextlib.suppress(OSError):
@@ -142,7 +142,7 @@ def _find(path: Path, name: str) -> Path:
                 return other
     raise UnreadableError(
         f"{path} names the signal file {name[:80]!r}, which is not in {path.parent}; copy it "
-        "there, or leave the record out of the folder or manifest."
+        "there, or exclude the record from the folder or manifest."
     )
 
 
@@ -182,8 +182,8 @@ def _num_frames(
         # Of a compressed file only its own header says how much it has.
         if size < needed or (not needed and stored_frames(file) < header.num_frames):
             short[number] = (
-                f"{file.path} is cut short: {path.name} says {header.num_frames} samples, about "
-                f"{needed} bytes; it has {size}. Copy it again, or leave the record out of the "
+                f"{file.path} is cut short: {path.name} states {header.num_frames} samples, about "
+                f"{needed} bytes; it has {size}. Copy it again, or exclude the record from the "
                 "folder or manifest."
             )
     return header.num_frames, short, ()

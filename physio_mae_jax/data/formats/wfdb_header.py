@@ -39,21 +39,21 @@ _SHOWN = 40
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WfdbSignal:
-    """What one line says of a signal.
+    """What one line states about a signal.
 
     Attributes:
-        name: the description, '' where there is none.
-        file_name: as spelled there.
-        format: number of the storage format.
-        samples_per_frame: above 1 where the signal has a multiple of the record's rate.
-        skew: frames by which the samples come late in the file.
-        byte_offset: of the first sample in the file.
-        gain: units of the converter for each physical unit.
-        baseline: value of the converter at 0.
-        unit: physical.
-        initial_value: of the converter, for formats of differences.
-        checksum: None where there is none.
-        is_calibrated: False where the gain is the one to be taken unless stated.
+        name: Signal description, '' where there is none.
+        file_name: File name as spelled in the header.
+        format: Number of the storage format.
+        samples_per_frame: Above 1 where the signal has a multiple of the record's rate.
+        skew: Delay of the samples in the file, in frames.
+        byte_offset: Position of the first sample in the file, in bytes.
+        gain: ADC units per physical unit.
+        baseline: ADC value at physical 0.
+        unit: Physical unit.
+        initial_value: Initial ADC value, for difference formats.
+        checksum: Checksum of the samples; None where there is none.
+        is_calibrated: False where the gain is the default of the format.
     """
 
     name: str
@@ -72,15 +72,15 @@ class WfdbSignal:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class WfdbHeader:
-    """What a header says.
+    """Content of a header.
 
     Attributes:
-        num_frames: samples of each signal of one sample a frame; 0 where the header does not say.
-        frame_rate_hz: frames a second.
-        rate_is_stated: False where the rate is the one to be taken unless stated.
-        signals: none of a record of several segments.
+        num_frames: Samples of each signal with one sample a frame; 0 where the header omits it.
+        frame_rate_hz: Frames a second.
+        rate_is_stated: False where the rate is the default of the format.
+        signals: Signals; none for a record of several segments.
         segments: (name, frames) of each part of a record of several segments, else empty.
-        comments: lines that begin with '#', without it.
+        comments: Lines that begin with '#', without it.
     """
 
     num_frames: int
@@ -102,7 +102,7 @@ class WfdbHeader:
 
     @property
     def seconds(self) -> float:
-        """Duration; 0 where the header does not say."""
+        """Duration in seconds; 0 where the header does not state it."""
         return self.num_frames / self.frame_rate_hz
 
 
@@ -120,7 +120,7 @@ def read_header(path: Path) -> WfdbHeader:
         if len(data) > MOST_BYTES:
             raise UnreadableError(
                 f"{path} has more than {MOST_BYTES} bytes, which is too large for {_EXPECTED}; "
-                "leave it out of the folder or manifest."
+                "exclude it from the folder or manifest."
             )
         return parse_header(decoded(data), path)
 
@@ -137,8 +137,8 @@ def parse_header(text: str, path: Path) -> WfdbHeader:
     """Read the text of a header.
 
     Args:
-        text: the content of the file.
-        path: where it is from, for messages; its stem is the name of the record.
+        text: Content of the file.
+        path: Path of the file, for messages; its stem is the name of the record.
 
     Raises:
         UnreadableError: it is cut short.
@@ -156,7 +156,7 @@ def parse_header(text: str, path: Path) -> WfdbHeader:
         raise ValueError(f"{num_signals} signals, {MOST_SIGNALS} at most are read")
     stated = len(fields) > 2
     rate_hz = _rate(fields[2]) if stated else RATE_UNLESS_STATED_HZ
-    # A time or date may follow at once where the length is left out.
+    # A time or date may follow at once where the length is missing.
     has_length = len(fields) > 3 and not _TIME.match(fields[3])
     num_frames = _count(fields[3], "number of samples") if has_length else 0
     num_segments = _num_segments(name, path, rest)
@@ -192,7 +192,7 @@ def _segments(lines: Sequence[str], number: int, path: Path) -> tuple[tuple[str,
     if len(lines) < number:
         raise UnreadableError(
             f"{path} announces {number} segments and lists {len(lines)}; it is cut short. Copy it "
-            "again, or leave it out of the folder or manifest: its segments are records themselves."
+            "again, or exclude it from the folder or manifest: its segments are records themselves."
         )
     found = []
     for line in lines[:number]:
@@ -227,7 +227,7 @@ def _signal(line: str, index: int) -> WfdbSignal:
         samples_per_frame=per_frame or 1,
         skew=skew,
         byte_offset=offset,
-        # A gain of 0 says that the signal is not calibrated.
+        # A gain of 0 means that the signal is not calibrated.
         gain=gain or GAIN_UNLESS_STATED,
         baseline=numbers.get("zero", 0) if baseline is None else baseline,
         unit=unit or UNIT_UNLESS_STATED,
@@ -247,14 +247,14 @@ def _gain(text: str, where: str) -> tuple[float, int | None, str]:
         return gain, None, parts[3] or ""
     baseline = _whole(parts[2], f"baseline of {where}")
     if abs(baseline) > _LARGEST_BASELINE:
-        raise ValueError(f"the baseline of {where} is {baseline}, beyond what a converter gives")
+        raise ValueError(f"the baseline of {where} is {baseline}, outside the range of an ADC")
     return gain, baseline, parts[3] or ""
 
 
 def _numbers(text: str, where: str) -> tuple[dict[str, int], str]:
     """Read the whole numbers before the description, and the description.
 
-    Some writers leave out the numbers and write a description at once.
+    Some writers omit the numbers and write a description at once.
     """
     numbers: dict[str, int] = {}
     for field in _INTEGER_FIELDS:

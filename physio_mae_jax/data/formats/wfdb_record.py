@@ -31,7 +31,7 @@ from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a WFDB header and the signal files it names"
 _READING = (OSError, ValueError, MemoryError, RuntimeError)
-# wfdb parses annotations with few checks of its own, so a broken file fails in any of these ways.
+# wfdb parses annotations with few checks, so a broken file fails in any of these ways.
 _ANNOTATIONS = (*_READING, EOFError, TypeError, LookupError, AttributeError, ArithmeticError)
 _RATE_NOTE = (
     f"the header gives no sampling rate; {RATE_UNLESS_STATED_HZ:g} Hz are taken, as the format "
@@ -43,10 +43,10 @@ _VALUES_AT_ONCE = 2**20
 
 
 class SegmentsError(DataError):
-    """A header that joins records, or describes some, and has no samples of its own.
+    """A header without own samples that joins or describes other records.
 
     Attributes:
-        parts: names of the records that it joins; empty of one that only describes signals.
+        parts: Names of the records that it joins; empty for one that only describes signals.
     """
 
     def __init__(self, message: str, parts: Sequence[str]) -> None:
@@ -60,12 +60,12 @@ def probe_wfdb(path: Path, entry: Entry) -> FileFacts:
 
     Raises:
         UnreadableError: the header is broken, or no signal can be read.
-        SegmentsError: the record has several segments, or no samples of its own.
+        SegmentsError: the record has several segments, or no own samples.
         DataError: the record has no signals.
     """
     with naming(path, _EXPECTED, _READING):
         header = read_header(path)
-        _refuse_segments(path, header)
+        _reject_segments(path, header)
         stored = locate(path, header)
         per_frame = tuple(signal.samples_per_frame for signal in header.signals)
         names = header.channels
@@ -89,14 +89,14 @@ def read_wfdb(
     """Read samples [start, stop) of some signals, at the highest of their rates.
 
     Args:
-        path: the header.
-        columns: indices of the signals [M].
-        num_samples: at the highest rate, when the record was opened.
-        start: first sample.
-        stop: one past the last sample.
+        path: Path of the header.
+        columns: Signal indices [M].
+        num_samples: Number of samples at the highest rate when the record was opened.
+        start: First sample.
+        stop: One past the last sample.
 
     Returns:
-        float32 [M, stop - start]; NaN where the file says that there is no sample.
+        float32 [M, stop - start]; NaN where the file marks a missing sample.
 
     Raises:
         UnreadableError: the record is broken, or changed since it was opened.
@@ -114,35 +114,35 @@ def read_wfdb(
 class WholeRecord(NamedTuple):
     """A record read from its first sample to its last."""
 
-    signal: np.ndarray  # [M, n] float32 in physical units, NaN where the file says so
+    signal: np.ndarray  # [M, n] float32 in physical units, NaN where marked as missing
     channels: tuple[str, ...]  # as spelled in the header
     units: tuple[str, ...]
     sampling_rate_hz: float  # the highest of the signals
     comments: tuple[str, ...]
-    conversions: tuple[str, ...] = ()  # what was brought to that rate, a phrase each
+    conversions: tuple[str, ...] = ()  # resampling applied, a phrase each
 
 
 def read_whole_record(path: Path, columns: Sequence[int] | None = None) -> WholeRecord:
-    """Read all of a record and prove its samples against the checksums of its header.
+    """Read all of a record and verify its samples against the checksums of its header.
 
-    Not proven are signals whose header has a 0 in place of the checksum, as that of CinC 2017 does.
+    Signals whose header has checksum 0, as in CinC 2017, are not verified.
 
     Args:
-        path: the header.
-        columns: indices of the signals to read; all where not given.
+        path: Path of the header.
+        columns: Indices of the signals to read; all where not given.
 
     Raises:
         UnreadableError: the header is broken, a signal file is missing, cut short or altered, or
             there are no samples.
-        SegmentsError: the record has several segments, or no samples of its own.
+        SegmentsError: the record has several segments, or no own samples.
     """
     with naming(path, _EXPECTED, _READING):
         header = read_header(path)
-        _refuse_segments(path, header)
+        _reject_segments(path, header)
         stored = locate(path, header)
         chosen = range(len(header.signals)) if columns is None else columns
         if stored.num_frames == 0:
-            raise UnreadableError(f"{path} says that the record has 0 samples; leave it out.")
+            raise UnreadableError(f"{path} states 0 samples; exclude it.")
         signals = [header.signals[column] for column in chosen]
         per_frame = [signal.samples_per_frame for signal in signals]
         reader = _Reader(header, stored, chosen)
@@ -190,7 +190,7 @@ class _Reader:
         return np.concatenate([physical, padding])[start - first * count : stop - first * count]
 
     def prove(self, path: Path) -> None:
-        """Hold the sums of all samples against the checksums.
+        """Verify the sums of all samples against the checksums.
 
         Raises:
             UnreadableError: one differs.
@@ -205,8 +205,8 @@ class _Reader:
             if signal.checksum % 65536 != found:
                 raise UnreadableError(
                     f"{path}: the samples of signal {signal.name!r} have the checksum {found}, its "
-                    f"header says {signal.checksum % 65536}; the file was altered or damaged. Copy "
-                    "it again from where it came from."
+                    f"header states {signal.checksum % 65536}; the file was altered or damaged. "
+                    "Copy it again from where it came from."
                 )
 
     def _digital(self, column: int, first: int, last: int) -> np.ndarray:
@@ -221,7 +221,7 @@ class _Reader:
 
 
 def _physical(digital: np.ndarray, signal: WfdbSignal, missing: int | None) -> np.ndarray:
-    """Convert samples of the converter to float32 in physical units; a piece at a time, exactly."""
+    """Convert ADC samples to float32 in physical units; a piece at a time, exactly."""
     physical = np.empty(len(digital), np.float32)
     for start in range(0, len(digital), _VALUES_AT_ONCE):
         part = digital[start : start + _VALUES_AT_ONCE]
@@ -234,21 +234,21 @@ def _physical(digital: np.ndarray, signal: WfdbSignal, missing: int | None) -> n
     return physical
 
 
-def _refuse_segments(path: Path, header: WfdbHeader) -> None:
+def _reject_segments(path: Path, header: WfdbHeader) -> None:
     if header.segments:
         parts = [name[:_NAME_SHOWN] for name, _ in header.segments if name != NO_FILE]
         raise SegmentsError(
             f"{path} joins {len(header.segments)} segments "
             f"({', '.join(parts[:_SHOWN])}{', ...' if len(parts) > _SHOWN else ''}), which are "
             "recordings themselves and are read as such; copy their headers and signal files "
-            "beside it, or leave it out of the folder or manifest.",
+            "beside it, or exclude it from the folder or manifest.",
             parts,
         )
     if not header.signals:
         raise DataError(f"{path} names no signals; list the other records in a manifest.")
     if all(signal.file_name == NO_FILE for signal in header.signals):
         raise SegmentsError(
-            f"{path} only describes signals of other records and has no samples; leave it out.", ()
+            f"{path} only describes signals of other records and has no samples; exclude it.", ()
         )
 
 

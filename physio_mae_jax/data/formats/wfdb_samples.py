@@ -1,4 +1,4 @@
-"""Samples of WFDB signal files, in units of the converter.
+"""Samples of WFDB signal files, in ADC units.
 
 Formats: G. B. Moody, WFDB Applications Guide, signal(5),
 https://physionet.org/physiotools/wag/signal-5.htm.
@@ -19,9 +19,9 @@ class _Packing(NamedTuple):
     """How samples lie in the bytes of a file.
 
     Attributes:
-        group_samples, group_bytes: of the least number of whole bytes.
+        group_samples, group_bytes: Size of the smallest group that fills its bytes.
         unpack: [groups, group_bytes] uint8 -> [groups, group_samples].
-        bits: of a sample; the least value of so many bits means that there is none.
+        bits: Bits of a sample; the smallest value of so many bits marks a missing sample.
     """
 
     group_samples: int
@@ -84,11 +84,12 @@ class SignalFile:
     """A file with the samples of some signals, frame after frame.
 
     Attributes:
-        path: of the file.
-        format: of ``FORMATS``.
-        samples_per_frame: of each of its signals, in order.
-        initial_values: of each signal, before the first difference.
-        byte_offset: of the first frame; of a FLAC file the number of its first sample.
+        path: Path of the file.
+        format: Key of ``FORMATS``.
+        samples_per_frame: Samples in a frame of each of its signals, in order.
+        initial_values: Value of each signal before the first difference.
+        byte_offset: Position of the first frame in bytes; for a FLAC file, number of its first
+            sample.
     """
 
     path: Path
@@ -104,7 +105,7 @@ class SignalFile:
 
 
 def missing_value(format_: int) -> int | None:
-    """Return the value that says that there is no sample; None where every value is one."""
+    """Return the value that marks a missing sample; None where every value is valid."""
     bits = _FLAC_BITS.get(format_) or _PACKINGS[format_].bits
     return -(1 << (bits - 1)) if bits else None
 
@@ -121,13 +122,13 @@ def needed_bytes(file: SignalFile, num_frames: int) -> int:
 
 
 def stored_frames(file: SignalFile) -> int:
-    """Return how many whole frames a file has.
+    """Return the number of complete frames of a file.
 
     Raises:
         OSError, ValueError, RuntimeError: it cannot be read.
     """
     if file.format in _FLAC_BITS:
-        import soundfile  # Paid by those who have such files; it comes with wfdb.
+        import soundfile  # Imported only for such files; it comes with wfdb.
 
         with soundfile.SoundFile(file.path) as sound:
             return max(0, sound.frames - file.byte_offset) // file.samples_per_frame[0]

@@ -1,1 +1,1 @@
-"""Kernels for NVIDIA GPUs, in Triton through Pallas, of what the compiler writes badly."""
+"""Custom Pallas (Triton) kernels for NVIDIA GPUs, where XLA's own code is slow."""

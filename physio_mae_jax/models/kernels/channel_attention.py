@@ -1,10 +1,10 @@
-"""Attention across channels as one GPU kernel: no transposes, no short products.
+"""Attention across channels as one GPU kernel: no transposes, no small matmuls.
 
-At each place in time a dozen channels attend to each other. As batched products that is hundreds
+At each position in time a dozen channels attend to each other. As batched matmuls that is hundreds
 of thousands of 12 × 12 matrices, each far below the 64 × 64 tiles of a tensor core, and it needs
-queries, keys and values sorted by place first. The kernel instead takes some places at once, all
-their channels being one sequence of about 64 rows of which each attends only to the rows of its own
-place; it reads and writes the tokens where they lie.
+queries, keys and values transposed first. The kernel instead processes several positions at once:
+their channels form one sequence of about 64 rows, each attending only to rows of its own position.
+Tokens are read and written in place, without a transpose.
 """
 
 import functools
@@ -17,12 +17,12 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from physio_mae_jax.models.kernels.launch import Ref, launch
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
-# The most channels whose square of logits fits the registers of a program.
+# Maximum number of channels whose logits fit the registers of a program.
 MOST_CHANNELS = 128
 _ROWS = 64
-# Finite, so that rows of nothing but absent channels stay finite too.
+# Finite, so that rows with absent channels only stay finite too.
 _NEVER = -1e30
 
 
@@ -37,42 +37,42 @@ class _Sizes(NamedTuple):
 
     @property
     def padded_channels(self) -> int:
-        """Channels a program sees; blocks of a kernel have powers of two as sizes."""
+        """Channels per program; block sizes of a kernel are powers of two."""
         return pl.next_power_of_2(self.channels)
 
     @property
     def places_a_program(self) -> int:
-        """Places a program attends within."""
+        """Positions per program."""
         return max(1, _ROWS // self.padded_channels)
 
     @property
     def grid(self) -> tuple[int, int, int]:
-        """Programs: examples × groups of places × heads."""
+        """Programs: examples × groups of positions × heads."""
         return self.batch, pl.cdiv(self.places, self.places_a_program), self.heads
 
 
 def attend_across_channels(
     qkv: jax.Array, channel_mask: jax.Array, *, interpret: bool = False
 ) -> jax.Array:
-    """Attend among the channels of each place.
+    """Attend across the channels of each position.
 
     Args:
         qkv: [B, M, T, 3, h, d] queries, keys and values, M ≤ ``MOST_CHANNELS``.
         channel_mask: [B, M] bool, False = never attended to.
-        interpret: run the kernel's steps one by one on any machine, for tests.
+        interpret: Run in interpreter mode on any device, for tests.
 
     Returns:
         [B, M, T, h, d] of the type of ``qkv``, zeros for examples with fewer than two channels;
         logits and weights are float32.
     """
     attend = functools.partial(_attend, interpret)
-    return each_device_its_own(attend, qkv, channel_mask.astype(jnp.int32))
+    return shard_map_batch(attend, qkv, channel_mask.astype(jnp.int32))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _attend(interpret: bool, qkv: jax.Array, present: jax.Array) -> jax.Array:
     sizes = _sizes(qkv)
-    # The sizes are [B, M, T, h, d], and so is what comes out.
+    # The sizes [B, M, T, h, d] are also the output shape.
     outputs = [jax.ShapeDtypeStruct(tuple(sizes), qkv.dtype)]
     name = "attention_across_channels"
     call = launch(_forward_kernel, sizes, sizes.grid, outputs, interpret=interpret, name=name)
@@ -104,7 +104,7 @@ def _sizes(qkv: jax.Array) -> _Sizes:
 
 
 class _Tile(NamedTuple):
-    """Where the rows of a program lie: channel after channel, its places within each."""
+    """Indices of the rows of a program: channel by channel, positions within each."""
 
     example: jax.Array
     channel: jax.Array  # [R, 1]
@@ -125,7 +125,7 @@ def _tile(sizes: _Sizes) -> _Tile:
 
 
 def _load(ref: Ref, tile: _Tile, *part: int) -> jax.Array:
-    """Read rows [R, d] of one head, of the part (0 query, 1 key, 2 value) if there are several."""
+    """Read rows [R, d] of one head; ``part`` selects query (0), key (1) or value (2)."""
     at = (tile.example, tile.channel, tile.place, *part, tile.head, tile.feature)
     return triton.load(ref.at[at], mask=tile.inside, other=0.0)
 
@@ -138,7 +138,7 @@ def _store(ref: Ref, tile: _Tile, values: jax.Array, *part: int) -> None:
 def _weights(
     query: jax.Array, key: jax.Array, present_ref: Ref, tile: _Tile, sizes: _Sizes
 ) -> jax.Array:
-    """Return the weights [R, R] float32 of each row's own place; 0 where nobody else is present."""
+    """Return weights [R, R] float32 within each position; 0 if no other channel is present."""
     rows, places = query.shape[0], sizes.places_a_program
     key_row = jax.lax.broadcasted_iota(jnp.int32, (1, rows), 1)
     key_channel = key_row // places
@@ -149,7 +149,7 @@ def _weights(
     logits = triton.dot(query, key.T) * sizes.head_dim**-0.5
     logits = jnp.where(attended, logits, _NEVER)
     powers = jnp.exp(logits - jnp.max(logits, axis=1, keepdims=True))
-    # Each channel holds a row for each place.
+    # Each channel has one row per position.
     num_present = jnp.sum((known & (present > 0)).astype(jnp.float32)) / places
     exchanges = (num_present > 1.5).astype(jnp.float32)
     return exchanges * powers / jnp.sum(powers, axis=1, keepdims=True)

@@ -1,11 +1,11 @@
-"""Bias and GELU together with the product after them, and the way back in one pass over memory.
+"""Bias and GELU with the matmul after them, and their backward pass as one pass over memory.
 
-The widest array of a block is that between the layers of its MLP. Forwards the compiler knows the
-formula and has it done at the end of the product that makes that array, where it may (see
-``MaeConfig.compiler_options``). Backwards it would write intermediate results of that size to
-memory, and add up the bias's gradient slowly. It also needs the activations for the gradient of the
-second layer's matrix: the pass that goes back through the GELU makes them again beside its
-gradient, so they are not kept.
+The widest array of a block is that between the layers of its MLP. In the forward pass XLA matches
+the formula and fuses it into the epilogue of the matmul that produces that array, if allowed (see
+``MaeConfig.compiler_options``). In the backward pass it would write intermediate results of that
+size to memory and reduce the bias gradient slowly. The activations are also needed for the gradient
+of the second layer's matrix: the backward kernel rematerializes them together with the GELU
+gradient, so they are not saved.
 """
 
 import functools
@@ -16,19 +16,19 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.launch import Ref, launch, like
 from physio_mae_jax.models.kernels.rows import Rows, store_sums
 from physio_mae_jax.models.kernels.tile import Tile
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
-_ROWS = 4  # tokens that a program holds at once
-_COLUMNS = 256  # and features of each
-_ROUNDS = 8  # how often it takes so many on the way back, adding up its share of the sums
+_ROWS = 4  # tokens per program iteration
+_COLUMNS = 256  # features per program
+_ROUNDS = 8  # iterations of the backward kernel, which accumulate partial sums
 
 
 def _grid(rows: Rows, tokens: int) -> tuple[int, int, int]:
-    """Return programs of so many tokens each: examples × groups of tokens × of features."""
+    """Return the programs: examples × groups of ``tokens`` tokens × groups of features."""
     return (*rows.grid(tokens), pl.cdiv(rows.features, _COLUMNS))
 
 
@@ -38,13 +38,13 @@ def gelu_and_product(
     """Add a bias, apply the GELU in its tanh form, and multiply by a matrix.
 
     Args:
-        hidden: [B, …, F], a product that nothing else uses.
+        hidden: [B, …, F] matmul result without other uses.
         bias: [F].
         kernel: [F, D] of the type of ``hidden``.
-        interpret: run the kernel's steps one by one on any machine, for tests.
+        interpret: Run in interpreter mode on any device, for tests.
 
     Returns:
-        [B, …, D] of the type of ``hidden``; backwards the GELU is computed in float32.
+        [B, …, D] of the type of ``hidden``; the backward GELU is computed in float32.
     """
     flat = hidden.reshape(hidden.shape[0], -1, hidden.shape[-1])
     product = _gelu_and_product(interpret, flat, bias, kernel)
@@ -70,7 +70,7 @@ def _shifted(hidden: jax.Array, bias: jax.Array) -> jax.Array:
 
 
 def _activated_product(shifted: jax.Array, kernel: jax.Array) -> jax.Array:
-    # The very form that the compiler knows.
+    # Exactly the form that XLA matches.
     return jnp.dot(nn.gelu(shifted, approximate=True), kernel)
 
 
@@ -89,7 +89,7 @@ def _backward(
 
     shifted, bias, kernel = kept
     of_activations = jnp.dot(gradient, kernel.T)
-    activations, of_hidden, of_bias = each_device_its_own(backward, shifted, of_activations)
+    activations, of_hidden, of_bias = shard_map_batch(backward, shifted, of_activations)
     of_kernel = jnp.einsum("btf,btd->fd", activations, gradient)
     return of_hidden, of_bias.sum(axis=(0, 1)).astype(bias.dtype), of_kernel
 
@@ -102,7 +102,7 @@ def _feature() -> jax.Array:
 
 
 def _sigmoid_form(values: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Return the sigmoid by which the tanh form multiplies its argument, and that one's slope."""
+    """Return the sigmoid factor of the GELU's tanh form, and the derivative of its argument."""
     factor = math.sqrt(8 / math.pi)
     square = values * values
     share = 1 / (1 + jnp.exp(-factor * values * (1 + 0.044715 * square)))

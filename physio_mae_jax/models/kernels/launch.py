@@ -1,4 +1,4 @@
-"""How a kernel is launched."""
+"""Launching of Pallas kernels."""
 
 import functools
 from collections.abc import Callable, Sequence
@@ -12,7 +12,7 @@ Ref = Any  # memory of the device: Pallas has no public type for it
 
 
 def like(values: jax.Array) -> jax.ShapeDtypeStruct:
-    """Describe an output of the shape and type of an array."""
+    """Return the shape and type of an array, to describe an output."""
     return jax.ShapeDtypeStruct(values.shape, values.dtype)
 
 
@@ -29,13 +29,13 @@ def launch(
     """Return a kernel as a function of arrays.
 
     Args:
-        kernel: called with ``sizes``, the memory of each array and that of each output.
-        sizes: static sizes, its first argument.
-        grid: programs along each axis.
-        outputs: shapes and types of what it makes.
-        interpret: run its steps one by one on any machine, for tests.
-        name: in profiles.
-        num_warps: groups of 32 threads that share a program's work.
+        kernel: Kernel, called with ``sizes``, the input refs and the output refs.
+        sizes: Static sizes, the kernel's first argument.
+        grid: Number of programs along each axis.
+        outputs: Shapes and types of the outputs.
+        interpret: Run in interpreter mode on any device, for tests.
+        name: Name of the kernel in profiles.
+        num_warps: Warps (groups of 32 threads) per program.
     """
     return pl.pallas_call(
         functools.partial(kernel, sizes),

@@ -1,8 +1,8 @@
-"""LayerNorm, and the sum before it, as one pass over memory each way.
+"""LayerNorm and the residual sum before it, as one pass over memory in each direction.
 
-A block adds what a branch makes to its tokens, and hands the sum on to two: the norm before the
-next branch, and the sum after that. So forwards sum and norm are one pass, and backwards the
-gradients of both uses are added up in the pass that goes through the norm. Compiled from the
+A block adds a branch to its tokens, and the sum has two uses: the norm before the next branch, and
+the next residual sum. The forward kernel therefore computes sum and norm in one pass; the backward
+kernel adds the gradients of both uses in the pass through the norm. Compiled by XLA from the
 formulas these are a dozen passes.
 """
 
@@ -13,7 +13,6 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.launch import Ref, like
 from physio_mae_jax.models.kernels.rows import (
     Rows,
@@ -23,11 +22,12 @@ from physio_mae_jax.models.kernels.rows import (
     store_sums,
 )
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
-_ROWS = 4  # tokens that a program holds at once
-_GRADIENT_ROWS = 2  # the same on the way back
-_ROUNDS = 8  # how often it takes so many there, adding up its share of the sums
+_ROWS = 4  # tokens per program iteration
+_GRADIENT_ROWS = 2  # the same in the backward kernel
+_ROUNDS = 8  # iterations of the backward kernel, which accumulate partial sums
 
 
 class _Sizes(NamedTuple):
@@ -48,12 +48,12 @@ def normalise(
         tokens: [B, …, D].
         scale: [D].
         bias: [D].
-        epsilon: added to the variance.
-        interpret: run the kernel's steps one by one on any machine, for tests.
+        epsilon: Constant added to the variance.
+        interpret: Run in interpreter mode on any device, for tests.
 
     Returns:
-        (tokens, normalised), [B, …, D] both. The first are for whoever uses the tokens beside
-        their norm: gradients of both are added up on the way. Computed in float32.
+        (tokens, normalised), both [B, …, D]. Further uses of the tokens should take the first
+        output, so that the backward kernel adds both gradients. Computed in float32.
     """
     flat = tokens.reshape(tokens.shape[0], -1, tokens.shape[-1])
     same, normed = _normalise(epsilon, interpret, flat, scale, bias)
@@ -71,17 +71,17 @@ def add_and_normalise(
     *,
     interpret: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """Add ``branch + share · branch_bias`` to tokens, and normalise each sum.
+    """Add ``branch + share · branch_bias`` to tokens, and normalise the sum.
 
     Args:
         tokens: [B, …, D].
         branch: [B, …, D].
         branch_bias: [D].
-        share: [B] float32, of each example; it gets no gradient.
-        scale, bias, epsilon, interpret: of the norm, as in ``normalise``.
+        share: [B] float32, factor of the bias in each example; not differentiated.
+        scale, bias, epsilon, interpret: As in ``normalise``.
 
     Returns:
-        (sum, normalised sum), [B, …, D] both of the type of ``tokens``, computed in float32.
+        (sum, normalised sum), both [B, …, D] of the type of ``tokens``, computed in float32.
     """
     shape = tokens.shape
     flat = (values.reshape(shape[0], -1, shape[-1]) for values in (tokens, branch))
@@ -101,7 +101,7 @@ def _normalise(
         )
         return call(tokens, scale, bias)[0]
 
-    return tokens, each_device_its_own(forward, tokens, shared=(scale, bias))
+    return tokens, shard_map_batch(forward, tokens, shared=(scale, bias))
 
 
 def _normalise_forward(
@@ -143,14 +143,14 @@ def _add(
         return tuple(call(tokens, *rest))
 
     shared = (branch_bias, scale, bias)
-    return each_device_its_own(forward, tokens, branch, share, shared=shared)
+    return shard_map_batch(forward, tokens, branch, share, shared=shared)
 
 
 def _add_forward(
     epsilon: float, interpret: bool, *given: jax.Array
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, ...]]:
     total, normed = _add(epsilon, interpret, *given)
-    # Marked here, since the way back takes up the very sum that is returned.
+    # Marked here, since the backward pass uses the returned sum itself.
     total = keep(total)
     _, _, share, branch_bias, scale, _ = given
     return (total, keep(normed)), (total, scale, share, branch_bias)
@@ -180,7 +180,7 @@ def _pull(
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Return the gradients of tokens, scale and bias, and each example's sum of the first [B, D].
 
-    ``gradients`` are those of the tokens as they are passed on, and of what is normalised.
+    ``gradients`` are those of both outputs: the passed-through tokens and the normalised ones.
     """
 
     def backward(tokens: jax.Array, *rest: jax.Array) -> tuple[jax.Array, ...]:
@@ -191,13 +191,13 @@ def _pull(
         call = launch_rows(_backward_kernel, sizes, number, outputs, interpret=interpret, name=name)
         return tuple(call(tokens, *rest))
 
-    of_tokens, *sums = each_device_its_own(backward, tokens, *gradients, shared=(scale,))
+    of_tokens, *sums = shard_map_batch(backward, tokens, *gradients, shared=(scale,))
     of_scale, of_bias = (values.sum(axis=(0, 1)).astype(scale.dtype) for values in sums[:2])
     return of_tokens, of_scale, of_bias, sums[2].sum(axis=1)
 
 
 def _once(sizes: _Sizes) -> Tile:
-    """Take the tokens of a program that goes through them once."""
+    """Return the tile of a program without iterations."""
     return sizes.rows.tile(pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
 
 
@@ -228,7 +228,7 @@ def _sum_kernel(
     offset = load_parameter(branch_bias_ref, rows.feature, sizes.rows.features)
     offset = offset * share_ref[rows.example]
     total = rows.load(tokens_ref) + (rows.load(branch_ref) + offset)
-    # What is normalised is the sum as it is stored, which is what the way back starts from.
+    # The norm uses the sum as stored (rounded), which the backward pass starts from.
     total = jnp.where(rows.inside, total.astype(total_ref.dtype).astype(jnp.float32), 0.0)
     rows.store(total_ref, total)
     _standardised(sizes, rows, total).store(normed_ref, rows, scale_ref, bias_ref)

@@ -1,9 +1,10 @@
-"""Queries, keys and values for attention: a projection, and the turning in one pass over memory.
+"""Queries, keys and values for attention: a projection, and rotation in one pass over memory.
 
-Fused attention wants an array of each. Out of one product with all three the compiler turns and
-cuts in five passes, and joins their gradients in one that reads each of them three times. Here
-values have a product of their own, and queries and keys are turned and cut in one pass; backwards
-one pass turns and joins all three, for one product each for the tokens and the matrix.
+Fused attention expects separate arrays. From one matmul for all three, XLA rotates and splits in
+five passes, and concatenates their gradients in one that reads each of them three times. Here
+values have a separate matmul, and queries and keys are rotated and split in one pass; in the
+backward pass one kernel rotates and concatenates all three, for one matmul each for the tokens
+and the matrix.
 """
 
 import functools
@@ -15,17 +16,17 @@ from jax.experimental import pallas as pl
 from jax.experimental.pallas import triton
 
 from physio_mae_jax.models.kernels.launch import Ref, launch
-from physio_mae_jax.models.rotary import Rotation, turn_halves
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.models.rotary import Rotation, rotate_half
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
-_ROWS = 64  # tokens × heads that a program turns
+_ROWS = 64  # tokens × heads per program
 
 
 class _Sizes(NamedTuple):
     sequences: int
     tokens: int
     heads: int
-    half: int  # of a head
+    half: int  # half the head size
 
     @property
     def grid(self) -> tuple[int, int]:
@@ -41,14 +42,14 @@ def project_and_rotate(
     *,
     interpret: bool = False,
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    """Make queries, keys and values, and turn the first two (models.md#rotary-positions).
+    """Project queries, keys and values, and rotate the first two (models.md#rotary-positions).
 
     Args:
         tokens: [B, T, F].
         kernel: [F, 3 · D] for queries, keys and values, of the type of ``tokens``.
-        rotation: angles, [B, T, d / 2] each.
-        num_heads: h, D being h · d.
-        interpret: run the kernel's steps one by one on any machine, for tests.
+        rotation: Rotary angles, [B, T, d / 2] each.
+        num_heads: Number of heads h, with D = h · d.
+        interpret: Run in interpreter mode on any device, for tests.
 
     Returns:
         Three arrays [B, T, h, d].
@@ -75,9 +76,9 @@ def _project(
 
     outer, width = tokens.shape[:-1], kernel.shape[1] // 3
     pairs = jnp.dot(tokens, kernel[:, : 2 * width]).reshape(*outer, 2, num_heads, -1)
-    # The compiler would make one product of two of the same tokens, and cut its result.
+    # XLA would merge two matmuls of the same tokens and split the result.
     value = jnp.dot(jax.lax.optimization_barrier(tokens), kernel[:, 2 * width :])
-    query, key = each_device_its_own(split, pairs, cos, sin)
+    query, key = shard_map_batch(split, pairs, cos, sin)
     return query, key, value.reshape(*outer, num_heads, -1)
 
 
@@ -103,10 +104,10 @@ def _project_backward(
         return call(*arrays)[0]
 
     tokens, kernel, cos, sin = kept
-    of_all = each_device_its_own(join, *gradients, cos, sin)
+    of_all = shard_map_batch(join, *gradients, cos, sin)
     of_all = of_all.reshape(*tokens.shape[:-1], -1)
     of_kernel = jnp.einsum("btf,btd->fd", tokens, of_all)
-    # Angles follow from positions, which are not learned.
+    # Angles depend on positions, which are not learned.
     nothing = jnp.zeros_like(cos)
     return jnp.dot(of_all, kernel.T), of_kernel, nothing, nothing
 
@@ -115,7 +116,7 @@ _project.defvjp(_project_forward, _project_backward)
 
 
 class _Rows(NamedTuple):
-    """Where a program's tokens and heads lie, and their angles."""
+    """Indices of a program's tokens and heads, and of their angles."""
 
     sequence: jax.Array
     token: jax.Array  # [R, 1]
@@ -125,7 +126,7 @@ class _Rows(NamedTuple):
     half: int
 
     def load(self, ref: Ref, *part: int) -> tuple[jax.Array, jax.Array]:
-        """Read both halves [R, F] float32, of the part (0 query, 1 key, 2 value) if there are."""
+        """Read both halves [R, F] float32; ``part`` selects query (0), key (1) or value (2)."""
         first, second = (
             triton.load(self._at(ref, part, shift), mask=self.inside, other=0.0).astype(jnp.float32)
             for shift in (0, self.half)
@@ -159,8 +160,8 @@ def _split_kernel(
 ) -> None:
     rows = _rows(sizes)
     cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
-    rows.store(query, turn_halves(*rows.load(pairs_ref, 0), cos, sin))
-    rows.store(key, turn_halves(*rows.load(pairs_ref, 1), cos, sin))
+    rows.store(query, rotate_half(*rows.load(pairs_ref, 0), cos, sin))
+    rows.store(key, rotate_half(*rows.load(pairs_ref, 1), cos, sin))
 
 
 def _join_kernel(
@@ -168,6 +169,6 @@ def _join_kernel(
 ) -> None:
     rows = _rows(sizes)
     cos, sin = rows.angle(cos_ref), rows.angle(sin_ref)
-    rows.store(all_ref, turn_halves(*rows.load(query), cos, -sin), 0)
-    rows.store(all_ref, turn_halves(*rows.load(key), cos, -sin), 1)
+    rows.store(all_ref, rotate_half(*rows.load(query), cos, -sin), 0)
+    rows.store(all_ref, rotate_half(*rows.load(key), cos, -sin), 1)
     rows.store(all_ref, rows.load(value), 2)

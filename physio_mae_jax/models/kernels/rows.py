@@ -1,4 +1,4 @@
-"""What programs that work on whole tokens have in common: how many there are, sums, norms."""
+"""Shared parts of kernels over whole tokens: launch sizes, partial sums, norms."""
 
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Protocol
@@ -11,7 +11,7 @@ from jax.experimental.pallas import triton
 from physio_mae_jax.models.kernels.launch import Ref, launch
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
 
-# So many features of a token for a warp, eight for each thread, make a pass fastest.
+# Features of a token per warp, eight per thread: measured to be fastest.
 _FEATURES_OF_A_WARP = 256
 
 
@@ -24,13 +24,13 @@ class Rows(NamedTuple):
 
     @classmethod
     def of(cls, tokens: jax.Array) -> "Rows":
-        """Read them off an array."""
+        """Return the sizes of an array."""
         examples, number, features = tokens.shape
         return cls(examples, number, features)
 
     @property
     def padded_features(self) -> int:
-        """Features a program sees; blocks of a kernel have powers of two as sizes."""
+        """Features per program; block sizes of a kernel are powers of two."""
         return pl.next_power_of_2(self.features)
 
     def feature(self) -> jax.Array:
@@ -38,12 +38,12 @@ class Rows(NamedTuple):
         return jax.lax.broadcasted_iota(jnp.int32, (1, self.padded_features), 1)
 
     def tile(self, example: jax.Array, first: jax.Array, number: int) -> Tile:
-        """Take ``number`` whole tokens of an example from ``first`` on, within a kernel."""
+        """Return ``number`` whole tokens of an example from ``first`` on, within a kernel."""
         limits = (self.tokens, self.features)
         return Tile.of_rows(example, first, number, self.feature(), limits)
 
     def sums(self, tokens_a_program: int) -> jax.ShapeDtypeStruct:
-        """Describe an output for the sums over tokens, each program's by itself: [B, parts, F]."""
+        """Describe an output for partial sums over tokens, one per program: [B, parts, F]."""
         return jax.ShapeDtypeStruct((*self.grid(tokens_a_program), self.features), jnp.float32)
 
     def grid(self, tokens_a_program: int) -> tuple[int, int]:
@@ -65,7 +65,7 @@ def launch_rows(
     interpret: bool,
     name: str,
 ) -> Callable[..., list[jax.Array]]:
-    """Return a kernel whose programs take so many whole tokens each; the rest is as ``launch``."""
+    """Return a kernel over whole tokens, a fixed number per program; otherwise as ``launch``."""
     rows = sizes.rows
     return launch(
         kernel,
@@ -89,19 +89,19 @@ def add_to_sums(sums: Sequence[jax.Array], tokens: Sequence[jax.Array]) -> tuple
 def store_sums(
     refs: Sequence[Ref], sums: Sequence[jax.Array], feature: jax.Array, num_features: int
 ) -> None:
-    """Write a program's share [1, C] of sums over tokens, of each into [B, parts, F]."""
+    """Write a program's partial sums [1, C] over tokens into refs [B, parts, F]."""
     for ref, values in zip(refs, sums, strict=True):
         at = ref.at[pl.program_id(0), pl.program_id(1), feature]
         triton.store(at, values, mask=feature < num_features)
 
 
 class Standardised(NamedTuple):
-    """Tokens less their mean, over their deviation.
+    """Tokens minus their mean, divided by their standard deviation.
 
     Attributes:
         values: [R, C], 0 outside.
-        inverse: [R, 1] one over the deviation.
-        num_features: F.
+        inverse: [R, 1] reciprocal of the standard deviation.
+        num_features: Number of features F.
     """
 
     values: jax.Array
@@ -120,13 +120,13 @@ class Standardised(NamedTuple):
         return cls(centred * inverse, inverse, num_features)
 
     def pull(self, gradient: jax.Array) -> jax.Array:
-        """Return the gradient for the tokens of one for ``values``, both [R, C]."""
+        """Return the gradient of the tokens from that of ``values``, both [R, C]."""
         mean = jnp.sum(gradient, axis=1, keepdims=True) / self.num_features
         along = jnp.sum(gradient * self.values, axis=1, keepdims=True) / self.num_features
         return self.inverse * (gradient - mean - self.values * along)
 
     def store(self, ref: Ref, tile: Tile, scale_ref: Ref, bias_ref: Ref) -> None:
-        """Write the tokens of a tile scaled and shifted, as a LayerNorm gives them."""
+        """Write the scaled and shifted tokens of a tile, the LayerNorm output."""
         scale = load_parameter(scale_ref, tile.feature, self.num_features)
         bias = load_parameter(bias_ref, tile.feature, self.num_features)
         tile.store(ref, self.values * scale + bias)

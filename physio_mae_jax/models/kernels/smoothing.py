@@ -1,7 +1,7 @@
-"""Smoothing in time and the LayerNorm after it: one pass over memory forwards, two backwards.
+"""Smoothing in time and the LayerNorm after it: one pass over memory forward, two backward.
 
-A program reads its tokens' neighbours along with them; what is close in time is close in memory, so
-they come from the cache. What is smoothed is never written.
+A program also reads the neighbours of its tokens; what is close in time is close in memory, so they
+come from the cache. The smoothed tokens are never written.
 """
 
 import functools
@@ -12,7 +12,6 @@ import jax
 import jax.numpy as jnp
 from jax.experimental import pallas as pl
 
-from physio_mae_jax.models.kept import keep
 from physio_mae_jax.models.kernels.launch import Ref, like
 from physio_mae_jax.models.kernels.rows import (
     Rows,
@@ -22,17 +21,18 @@ from physio_mae_jax.models.kernels.rows import (
     store_sums,
 )
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
-from physio_mae_jax.signals.own_examples import each_device_its_own
+from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.signals.data_parallel import shard_map_batch
 
-_ROWS = 4  # tokens that a program holds at once
-_GRADIENT_ROWS = 2  # the same on the way back through the norm
-_ROUNDS = 8  # how often it takes so many there, adding up its share of the sums
+_ROWS = 4  # tokens per program iteration
+_GRADIENT_ROWS = 2  # the same in the backward kernel of the norm
+_ROUNDS = 8  # iterations of that kernel, which accumulate partial sums
 
 
 class _Sizes(NamedTuple):
     rows: Rows
-    sequence: int  # tokens of one
-    place: int  # tokens of one place in time, so how far away a neighbour lies
+    sequence: int  # tokens per sequence
+    place: int  # tokens of one time position: the distance to a neighbour
     epsilon: float
 
     @classmethod
@@ -50,18 +50,18 @@ def smooth_and_normalise(
     *,
     interpret: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """Smooth along K with zeros past both ends, and normalise each token of that.
+    """Smooth along K with zeros past both ends, and normalise each smoothed token.
 
     Args:
         tokens: [B, M, K, R, D].
-        taps: [3, D] of the earlier place, the own and the later.
+        taps: [3, D] weights of the previous, current and next position.
         taps_bias: [D].
-        scale, bias: [D] of the norm.
-        epsilon: added to the variance.
-        interpret: run the kernels' steps one by one on any machine, for tests.
+        scale, bias: [D] parameters of the norm.
+        epsilon: Constant added to the variance.
+        interpret: Run in interpreter mode on any device, for tests.
 
     Returns:
-        (tokens, normalised), as of ``layer_norm.normalise``. Computed in float32.
+        (tokens, normalised), as in ``layer_norm.normalise``. Computed in float32.
     """
     shape = tokens.shape
     lengths = (shape[2] * shape[3], shape[3])
@@ -84,7 +84,7 @@ def _smooth(
         call = launch_rows(_forward_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name)
         return call(tokens, *parameters)[0]
 
-    return tokens, each_device_its_own(forward, tokens, shared=parameters)
+    return tokens, shard_map_batch(forward, tokens, shared=parameters)
 
 
 def _smooth_forward(
@@ -129,10 +129,10 @@ def _smooth_backward(
         )
         return call(of_smoothed, of_passed, taps)[0]
 
-    of_smoothed, *sums = each_device_its_own(
+    of_smoothed, *sums = shard_map_batch(
         through_norm, tokens, of_normed, shared=(taps, taps_bias, scale)
     )
-    of_tokens = each_device_its_own(through_taps, of_smoothed, of_passed, shared=(taps,))
+    of_tokens = shard_map_batch(through_taps, of_smoothed, of_passed, shared=(taps,))
     earlier, own, later, of_taps_bias, of_scale, of_bias = (
         values.sum(axis=(0, 1)).astype(scale.dtype) for values in sums
     )
@@ -143,7 +143,7 @@ _smooth.defvjp(_smooth_forward, _smooth_backward)
 
 
 class _Neighbours(NamedTuple):
-    """Tokens at one place in time, at the one before and at the one after."""
+    """Tokens at one time position, at the previous and at the next."""
 
     earlier: Tile
     own: Tile
@@ -153,7 +153,7 @@ class _Neighbours(NamedTuple):
     def at(
         cls, sizes: _Sizes, example: jax.Array, first: jax.Array, num_rows: int
     ) -> "_Neighbours":
-        """Take ``num_rows`` tokens of an example from ``first`` on."""
+        """Return ``num_rows`` tokens of an example from ``first`` on."""
         own = sizes.rows.tile(example, first, num_rows)
         within = own.token % sizes.sequence
         earlier = own.shifted(-sizes.place, within >= sizes.place)
@@ -169,7 +169,7 @@ def _load_taps(sizes: _Sizes, ref: Ref) -> tuple[jax.Array, ...]:
 
 
 def _weighed(start: jax.Array, taps: Sequence[jax.Array], tokens: Sequence[jax.Array]) -> jax.Array:
-    """Add to ``start`` tokens of three places, each times its tap."""
+    """Add to ``start`` the tokens of three positions, each times its tap."""
     for tap, values in zip(taps, tokens, strict=True):
         start = start + tap * values
     return start
@@ -201,7 +201,7 @@ def _norm_gradient_kernel(
     of_smoothed_ref: Ref,
     *sum_refs: Ref,
 ) -> None:
-    """Go back through the norm; sum up the gradients of taps, their bias, scale and bias."""
+    """Backpropagate through the norm; sum the gradients of taps, their bias, scale and bias."""
     feature = sizes.rows.feature()
     taps = _load_taps(sizes, taps_ref)
     taps_bias = load_parameter(taps_bias_ref, feature, sizes.rows.features)
@@ -234,7 +234,7 @@ def _taps_gradient_kernel(
     sizes: _Sizes, of_smoothed_ref: Ref, of_passed_ref: Ref, taps_ref: Ref, of_tokens_ref: Ref
 ) -> None:
     rows = _Neighbours.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
-    # A token is its later neighbour's earlier one.
+    # A token is the previous neighbour of its next one.
     taps = _load_taps(sizes, taps_ref)[::-1]
     of_tokens = _weighed(rows.own.load(of_passed_ref), taps, rows.load(of_smoothed_ref))
     rows.own.store(of_tokens_ref, of_tokens)

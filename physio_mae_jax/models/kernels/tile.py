@@ -1,4 +1,4 @@
-"""A rectangle of tokens and features that a program works on."""
+"""A tile of tokens and features processed by a program."""
 
 from typing import NamedTuple
 
@@ -10,7 +10,7 @@ from physio_mae_jax.models.kernels.launch import Ref
 
 
 class Tile(NamedTuple):
-    """Where some features of some tokens of an array [B, N, F] lie, F being the last axis."""
+    """Indices of some features of some tokens in an array [B, N, F]."""
 
     example: jax.Array
     token: jax.Array  # [R, 1]
@@ -26,13 +26,13 @@ class Tile(NamedTuple):
         feature: jax.Array,
         limits: tuple[int, int],
     ) -> "Tile":
-        """Take ``num_rows`` tokens from ``first`` on, within ``limits`` (N, F)."""
+        """Return ``num_rows`` tokens from ``first`` on, within ``limits`` (N, F)."""
         token = first + jax.lax.broadcasted_iota(jnp.int32, (num_rows, 1), 0)
         inside = (token < limits[0]) & (feature < limits[1])
         return cls(example, token, feature, inside)
 
     def shifted(self, by: int, exists: jax.Array) -> "Tile":
-        """Take the tokens ``by`` further on, where they exist [R, 1]."""
+        """Return the tile shifted by ``by`` tokens, valid where ``exists`` [R, 1]."""
         return self._replace(token=self.token + by, inside=self.inside & exists)
 
     def load(self, ref: Ref) -> jax.Array:
@@ -41,7 +41,7 @@ class Tile(NamedTuple):
         return triton.load(at, mask=self.inside, other=0.0).astype(jnp.float32)
 
     def store(self, ref: Ref, values: jax.Array) -> None:
-        """Write [R, C], but what lies outside."""
+        """Write [R, C], masked to the valid entries."""
         at = ref.at[self.example, self.token, self.feature]
         triton.store(at, values.astype(ref.dtype), mask=self.inside)
 

@@ -1,7 +1,7 @@
 """The BIDMC PPG and Respiration Dataset (Pimentel et al. 2016): 53 recordings of eight minutes.
 
 Form 'csv' is PhysioNet's folder ``bidmc_csv``, form 'wfdb' the records beside it. Several of them
-are of one person, whom the source names by the id of MIMIC-II. Two people marked the breaths
+are of one subject, named in the source by the id of MIMIC-II. Two raters marked the breaths
 independently. Their samples are counted from 1 in the CSV files, which MATLAB wrote, and from 0 in
 WFDB annotations; marks count from 0. CSV files name no units: ECG leads are in mV and pressures in
 mmHg there, as in the WFDB headers, PLETH and RESP have none.
@@ -21,11 +21,11 @@ from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.layouts.wfdb_notes import read_notes
+from physio_mae_jax.preparation.layouts.aux_notes import read_notes
 from physio_mae_jax.preparation.recording import (
+    Annotations,
     LabelTask,
     Layout,
-    Marks,
     Recording,
     RecordRef,
     require_file,
@@ -202,7 +202,7 @@ def _sample(text: str, where: str) -> int | None:
 
 
 def _means(values: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, float]:
-    """Return the mean of each series of numerics, missing values left out."""
+    """Return the mean of each series of numerics, missing values excluded."""
     means = {}
     for name, series in values.items():
         finite = np.asarray(series, np.float64)
@@ -212,7 +212,7 @@ def _means(values: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, floa
     return means
 
 
-def _breaths(marks: Sequence[tuple[int, int]], num_samples: int, path: Path) -> Marks:
+def _breaths(marks: Sequence[tuple[int, int]], num_samples: int, path: Path) -> Annotations:
     """Make marks of (sample, annotator) pairs."""
     for sample, _ in marks:
         if not 0 <= sample < num_samples:
@@ -220,7 +220,7 @@ def _breaths(marks: Sequence[tuple[int, int]], num_samples: int, path: Path) -> 
                 f"{path} has a breath at sample {sample}, counted from 0, of a recording of "
                 f"{num_samples}; take both files from one version of BIDMC."
             )
-    return Marks.of([(sample, sample + 1, label) for sample, label in marks])
+    return Annotations.of([(sample, sample + 1, label) for sample, label in marks])
 
 
 def _find_records(source: Path) -> list[RecordRef]:
@@ -231,7 +231,7 @@ def _find_records(source: Path) -> list[RecordRef]:
         subject = _SUBJECT.search(comments)
         if subject is None:
             raise DataError(
-                f"{path} does not say who the recording is of; a comment with an id of MIMIC-II "
+                f"{path} does not name the subject; a comment with an id of MIMIC-II "
                 "such as '<source>: .../matched/s01241/' is expected. Prepare 'bidmc/csv' instead."
             )
         fields = dict(re.findall(r"<(age|sex|location)>:\s*([^\s<]+)", comments))
@@ -254,7 +254,7 @@ def _find_records(source: Path) -> list[RecordRef]:
 def _read_record(source: Path, ref: RecordRef) -> Recording:
     header, _, breaths, numerics = (source / name for name in ref.files)
     record = read_whole_record(header)
-    marks: dict[str, Marks] = {}
+    marks: dict[str, Annotations] = {}
     if breaths.is_file():
         found = []
         for sample, note in read_notes(breaths):

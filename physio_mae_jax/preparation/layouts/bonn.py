@@ -1,9 +1,9 @@
 """The EEG segments of the University of Bonn (Andrzejak et al. 2001).
 
-Five sets of a hundred segments: Z and O from the scalp of healthy people, eyes open and closed; N,
-F and S from inside the skull of patients, N and F between seizures, S during them. The source does
-not say who a segment is of, so each counts as a subject of its own, and a division by subject may
-have one person on both sides. Nor does it name the unit; microvolt is what is usually taken.
+Five sets of a hundred segments: Z and O from the scalp of healthy subjects, eyes open and closed;
+N, F and S from inside the skull of patients, N and F between seizures, S during them. The source
+does not name the subject of a segment, so each counts as a separate subject, and a split by subject
+may have one subject on both sides. Nor does it name the unit; microvolts are usually assumed.
 """
 
 import dataclasses
@@ -95,7 +95,7 @@ def _find_in_npz(source: Path) -> list[RecordRef]:
         if letter not in SETS or match is None or match[1].upper() != letter:
             raise DataError(
                 f"{source / _NPZ}, row {row}: set {str(letter)!r} of segment {str(name)!r}; sets "
-                f"are {', '.join(SETS)}, and names such as 'Z001.txt' begin with theirs. Mend 'y' "
+                f"are {', '.join(SETS)}, and names such as 'Z001.txt' begin with theirs. Fix 'y' "
                 "or 'name'."
             )
         refs.append(_ref(match, _NPZ, {"row": row}))

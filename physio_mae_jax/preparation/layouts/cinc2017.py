@@ -2,8 +2,8 @@
 
 The training set is taken, as a folder ``training2017`` or as PhysioNet's ``training/A00``... .
 Labels are those of ``REFERENCE-v3.csv``, the third revision, where it is there, else those of
-``REFERENCE.csv``. Headers state the checksum 0, which says nothing; any other one is proven. The
-source does not say who a recording is of, so each counts as a subject of its own.
+``REFERENCE.csv``. Headers state the checksum 0, meaning none; any other one is verified. The
+source does not name subjects, so each recording counts as a separate subject.
 """
 
 import dataclasses
@@ -67,7 +67,7 @@ class Cinc2017(Layout):
             )
         refs = []
         for record, letter in letters:
-            # Of a row without files the reading of the recording tells.
+            # A row without files is reported when its recording is read.
             path = headers.get(record, next(iter(headers.values())).with_name(f"{record}.hea"))
             refs.append(
                 RecordRef(
@@ -92,7 +92,7 @@ class Cinc2017(Layout):
             raise UnreadableError(
                 f"{path} names the signals {', '.join(header.channels) or 'none'} in "
                 f"{', '.join(header.units)} at {header.frame_rate_hz:g} Hz; one ECG in mV at "
-                f"{_RATE_HZ:g} Hz is expected. Copy it again, or leave it out."
+                f"{_RATE_HZ:g} Hz is expected. Copy it again, or exclude it."
             )
         return Recording(
             signal=read_whole_record(path).signal,

@@ -17,7 +17,7 @@ import numpy as np
 from physio_mae_jax.data.formats.layout import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import Recording, RecordRef, require_file
-from physio_mae_jax.signals.preprocess import RateChange, resample
+from physio_mae_jax.signals.preprocess import Resampler, resample
 
 ACC_COUNTS_PER_G = 64
 ACC_CONVERSION = f"ACC_X, ACC_Y, ACC_Z: counts divided by {ACC_COUNTS_PER_G} are g"
@@ -39,11 +39,11 @@ class Track:
     """One channel at its own rate.
 
     Attributes:
-        name: canonical.
-        values: [n].
-        sampling_rate_hz: of the values.
-        unit: of the values.
-        start_s: time of the first value.
+        name: Canonical channel name.
+        values: Samples [n] in ``unit``.
+        sampling_rate_hz: Sampling rate of the values in Hz.
+        unit: Unit of the values.
+        start_s: Time of the first value in seconds.
     """
 
     name: str
@@ -58,11 +58,11 @@ class Joined:
     """Channels on one grid.
 
     Attributes:
-        signal: [M, n] float32.
-        sampling_rate_hz: the highest of the channels.
-        start_s: time of the first sample.
-        cut_s: most that any channel lost at the start and at the end, seconds.
-        conversions: what was done, one sentence for each channel.
+        signal: Samples [M, n] float32.
+        sampling_rate_hz: Highest sampling rate of the channels in Hz.
+        start_s: Time of the first sample in seconds.
+        cut_s: Largest cut of any channel at the start and at the end, in seconds.
+        conversions: Conversions applied, one sentence for each channel.
     """
 
     signal: np.ndarray
@@ -78,11 +78,11 @@ def sensor_tracks(
     """Make tracks of what a sensor of the E4 recorded.
 
     Args:
-        sensor: of ``E4_SENSORS``.
-        values: [n] or [n, k], as exported.
-        rate_hz: samples a second.
-        start_s: time of the first sample.
-        where: what the source is called in an error.
+        sensor: Key of ``E4_SENSORS``.
+        values: Samples [n] or [n, k], as exported.
+        rate_hz: Sampling rate in Hz.
+        start_s: Time of the first sample in seconds.
+        where: Name of the source in error messages.
 
     Raises:
         UnreadableError: there are no values, or not one column for each axis of the sensor.
@@ -107,15 +107,15 @@ def sensor_tracks(
 
 
 def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
-    """Bring channels to the highest of their rates and to the stretch that all of them cover.
+    """Bring channels to the highest of their rates and to the segment that all of them cover.
 
     A slower channel is resampled by a low-pass polyphase filter, up to its last sample and no
     further. Where channels start at different times, each is cut at its sample nearest to the
     latest start: at most half a sample of the common rate from it.
 
     Args:
-        tracks: of one recording, one at least.
-        where: what the recording is called in an error.
+        tracks: Tracks of one recording, at least one.
+        where: Name of the recording in error messages.
 
     Raises:
         UnreadableError: there is no stretch that all channels cover.
@@ -132,7 +132,7 @@ def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
         raise UnreadableError(
             f"{where}: channels {tracks[lengths.index(least)].name} and "
             f"{tracks[skipped.index(0)].name} have no time in common; check the times of their "
-            "start, or leave the recording out."
+            "start, or exclude the recording."
         )
     conversions = []
     for i, track in enumerate(tracks):
@@ -155,8 +155,8 @@ def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
 
 
 def _at_rate(track: Track, rate_hz: float) -> np.ndarray:
-    """Resample a track, [n] float32; nothing is made up after its last sample."""
-    change = RateChange.between(track.sampling_rate_hz, rate_hz)
+    """Resample a track, [n] float32; nothing is extrapolated after its last sample."""
+    change = Resampler.between(track.sampling_rate_hz, rate_hz)
     resampled = resample(track.values[None], change)[0]
     return resampled[: (len(track.values) - 1) * change.up // change.down + 1]
 
@@ -209,8 +209,8 @@ def e4_recording(joined: Joined, **more: Any) -> Recording:
     """Make a recording of channels joined in the order of ``E4_CHANNELS``.
 
     Args:
-        joined: by ``join_tracks`` of what ``sensor_tracks`` made.
-        **more: marks and attributes of the recording.
+        joined: Result of ``join_tracks`` on tracks of ``sensor_tracks``.
+        **more: Marks and attributes of the recording.
     """
     attributes = {
         "cut_at_start_s": joined.cut_s[0],
@@ -243,6 +243,6 @@ def _read_sensor(path: Path, num_columns: int) -> tuple[np.ndarray, float, float
     if table.shape[1] != num_columns or not same or not np.isfinite(starts[0]) or not rates[0] > 0:
         raise UnreadableError(
             f"{path} begins with {lines[0]!r} and {lines[1]!r}; expected {expected}. Export the "
-            "recording again, or leave it out."
+            "recording again, or exclude it."
         )
     return values, float(rates[0]), float(starts[0])

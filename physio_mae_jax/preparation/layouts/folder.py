@@ -45,7 +45,7 @@ from physio_mae_jax.preparation.recording import LabelTask, Layout, Recording, R
 from physio_mae_jax.signals.units import canonical_unit
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-# A longer text, or one with commas, tells how the samples came about rather than their unit.
+# A longer text, or one with commas, describes the processing rather than a unit.
 _LONGEST_UNIT = 12
 _CACHE_BYTES = 2**30
 # For each process: a file of thousands of records is loaded once for all of them.
@@ -57,10 +57,10 @@ class FolderLayout(Layout):
     """Layout of a user's own files; ``open_own_folder`` makes it.
 
     Attributes:
-        set_name: name of the data set.
-        label_tasks: the task 'label', or none.
-        processing: what the manifest says of the samples.
-        found: the recordings; they do not travel to other processes, which are told theirs.
+        set_name: Name of the data set.
+        label_tasks: The task 'label', or none.
+        processing: Processing of the samples as stated by the manifest.
+        found: Recordings; not pickled to other processes, which receive only theirs.
     """
 
     set_name: str
@@ -82,7 +82,7 @@ class FolderLayout(Layout):
 
     @property
     def filters(self) -> str:
-        """What was done to the samples, as far as the manifest tells."""
+        """Processing of the samples, as far as the manifest states it."""
         return self.processing or "not known"
 
     def find(self, source: Path) -> Sequence[RecordRef]:
@@ -110,7 +110,7 @@ class FolderLayout(Layout):
         )
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the recordings behind: with each shard they would be sent anew."""
+        """Exclude the recordings, which would be pickled with each shard."""
         return self.__dict__ | {"found": ()}
 
 
@@ -125,14 +125,14 @@ def open_own_folder(
     """Probe the files of a folder and describe its recordings.
 
     Args:
-        name: of the data set that is made of them.
-        source: the folder.
-        manifest_path: the manifest; else ``manifest.json`` in the folder, if it is there.
-        taken: names of other data sets.
-        skip: files that are not described are left out like broken ones, if others are.
+        name: Name of the resulting data set.
+        source: Folder of the recordings.
+        manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
+        taken: Names of other data sets.
+        skip: Whether to skip files without a description like broken ones, if others have one.
 
     Raises:
-        ConfigError: the name is not a word, or that of another data set.
+        ConfigError: the name is not an identifier, or that of another data set.
         DataError: a file is not described, or manifest and files contradict each other.
     """
     if not _NAME.fullmatch(name):
@@ -158,7 +158,7 @@ def open_own_folder(
     warn_of_unknown_subjects(folder, list(files.values()))
     warn_of_unclear_channels(folder, list(files.values()))
     warn_of_reading(folder, list(files.values()))
-    _refuse_unused_labels(candidates)
+    _reject_unused_labels(candidates)
     answers = {c.path: answers_of(files[c.path], c.entry) for c in candidates if c.path in files}
     task = label_task(list(answers.values()))
     units = one_unit_a_channel(
@@ -177,8 +177,8 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
     """Write a draft of a manifest for the files directly in a folder.
 
     Args:
-        source: the folder.
-        manifest_path: where to; else ``manifest.json`` in the folder.
+        source: Folder of the recordings.
+        manifest_path: Output path; defaults to ``manifest.json`` in the folder.
 
     Returns:
         What was written where, and what is to be done about it.
@@ -214,7 +214,7 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
         else "The files describe themselves, so there is nothing to fill in"
     )
     return (
-        f"written: {path}\n{todo}. Add who is who ('subject_pattern', 'subjects' or "
+        f"written: {path}\n{todo}. Add the subjects ('subject_pattern', 'subjects' or "
         "'subject_array') and, if there are any, labels; physio_mae_jax/data/formats/manifest.py "
         "describes all fields. Then run the same command without --draft_manifest."
     )
@@ -282,7 +282,7 @@ def _records_of_file(
             "file": short,
             "record": record,
             "labels": known.labels[record],
-            # Part of what a shard is made from: among other classes a label is another one.
+            # Part of the shard fingerprint: label indices depend on the set of classes.
             "classes": classes,
             "attributes": known.attributes[record],
             "units": {name: units[name] for name in file.channel_names if name in units},
@@ -301,7 +301,7 @@ def _records_of_file(
 def _read_whole(file: FileRecords, record: int) -> np.ndarray:
     """Read all samples of one record as float32 [M, num_samples]."""
     if file.path.suffix.lower() == ".hea":
-        # Proves the samples against the checksums of the header.
+        # Verifies the samples against the checksums of the header.
         signal = read_whole_record(file.path, file.columns).signal
         if signal.shape[1] != file.num_samples:
             raise UnreadableError(
@@ -327,7 +327,7 @@ def _load(file: FileRecords, load: Callable[[FileRecords], np.ndarray]) -> np.nd
     return _CACHE.get((file.path, version, file.member), lambda: load(file))
 
 
-def _refuse_unused_labels(candidates: Sequence[Candidate]) -> None:
+def _reject_unused_labels(candidates: Sequence[Candidate]) -> None:
     entries = {id(c.entry): c.entry for c in candidates if c.entry.labelling.labels is not None}
     for key, entry in entries.items():
         refuse_unused_labels(entry, [c.path.stem for c in candidates if id(c.entry) == key])

@@ -23,14 +23,14 @@ _SHOWN = 10
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Answers:
-    """What is known of the records of one file.
+    """Labels and metadata of the records of one file.
 
     Attributes:
-        where: what the source of the labels is called in an error; '' where there is none.
-        labels: classes that hold for each record, None where there is no answer.
-        names: all classes as far as they are declared.
-        exclusive: whether one class holds at a time.
-        attributes: of each record.
+        where: Name of the label source in error messages; '' where there is none.
+        labels: Classes of each record, None where it is unlabelled.
+        names: All classes as far as they are declared.
+        exclusive: Whether exactly one class holds at a time.
+        attributes: Attributes of each record.
     """
 
     where: str
@@ -41,10 +41,10 @@ class Answers:
 
 
 def answers_of(file: FileRecords, entry: Entry) -> Answers:
-    """Read what a manifest entry says of the records of a file besides their samples.
+    """Read what a manifest entry states about the records of a file besides their samples.
 
     Raises:
-        DataError: a member is missing or has not one value a record, or a value is none.
+        DataError: a member is missing or has not one value a record, or a value is invalid.
     """
     said, count = entry.labelling, len(file.subjects)
     attributes: list[dict[str, Any]] = [{} for _ in range(count)]
@@ -101,7 +101,7 @@ def label_task(answers: Sequence[Answers]) -> LabelTask | None:
     found = {name: one.where for one in asked for names in one.labels for name in names or ()}
     if not any(names is not None for one in asked for names in one.labels):
         raise DataError(
-            f"{first.where}: no record has a label; leave the field out or correct the values."
+            f"{first.where}: no record has a label; omit the field or correct the values."
         )
     declared = dict.fromkeys(name for one in asked for name in one.names or ())
     classes = tuple(declared) or _sorted(found)
@@ -121,7 +121,7 @@ def label_task(answers: Sequence[Answers]) -> LabelTask | None:
 
 
 def _answer(text: str | None, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
-    """Return the class that a text names; None where it says that there is none.
+    """Return the class that a text names; None where it marks a missing label.
 
     'none' is a class where it is declared as one.
     """
@@ -159,7 +159,7 @@ def refuse_subjects_in_two_folds(folds: Sequence[tuple[str, str, Any]]) -> None:
         if first != fold:
             raise DataError(
                 f"subject {subject} is in fold {first} (record {other}) and in fold {fold} (record "
-                f"{record}); folds must keep each subject in one. Mend them, or give them another "
+                f"{record}); folds must keep each subject in one. Fix them, or give them another "
                 "name in 'attribute_arrays' if they are no folds."
             )
 
@@ -183,11 +183,11 @@ def _label_array(
 def _declared_names(path: Path, entry: Entry) -> tuple[str, ...] | None:
     said: Labelling = entry.labelling
     if said.label_names_array is None:
-        _refuse_no_class(said.label_names or (), f"{entry.label}: 'label_names'")
+        _reject_no_class(said.label_names or (), f"{entry.label}: 'label_names'")
         return said.label_names
     values = read_member(path, said.label_names_array, entry.label)
     names = tuple(str(value).strip() for value in values.ravel().tolist())
-    _refuse_no_class(names, f"{entry.label}: member {said.label_names_array!r} of {path}")
+    _reject_no_class(names, f"{entry.label}: member {said.label_names_array!r} of {path}")
     if not names or not all(names) or len(set(names)) < len(names):
         raise DataError(
             f"{entry.label}: member {said.label_names_array!r} of {path} reads {_list(names)}; "
@@ -196,12 +196,12 @@ def _declared_names(path: Path, entry: Entry) -> tuple[str, ...] | None:
     return names
 
 
-def _refuse_no_class(names: Sequence[str], where: str) -> None:
-    """Refuse 'nan' and the like as the name of a class; 'none' may be one."""
+def _reject_no_class(names: Sequence[str], where: str) -> None:
+    """Reject 'nan' and the like as the name of a class; 'none' may be one."""
     for name in names:
         if is_missing(name) and name and name.lower() != "none":
             raise DataError(
-                f"{where} has the class {name!r}, which says that there is no label. Leave it out, "
+                f"{where} has the class {name!r}, which marks a missing label. Remove it, "
                 "and give -1 or '' to the records without one."
             )
 
@@ -234,7 +234,7 @@ def _matrix_labels(
 
 
 def _class_name(value: Any, names: tuple[str, ...] | None, where: str) -> str | None:
-    """Return the class that one value of a label array stands for, None for no answer."""
+    """Return the class that one value of a label array stands for, None for no label."""
     if value is None or isinstance(value, str):
         return value
     whole = _whole(value)
@@ -255,7 +255,7 @@ def _class_name(value: Any, names: tuple[str, ...] | None, where: str) -> str | 
 def _one_a_record(
     values: np.ndarray, count: int, where: str, meant: Sequence[str] = ()
 ) -> list[Any]:
-    """Return one text or number a record, None where it says that there is none.
+    """Return one text or number a record, None where it marks a missing value.
 
     Texts of ``meant`` are values, whatever they say.
     """

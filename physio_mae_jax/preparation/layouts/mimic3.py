@@ -1,8 +1,8 @@
 """MIMIC-III Waveform Database Matched Subset (Moody et al. 2020), segment by segment.
 
-A folder ``p00/p000020`` holds the records of a person: master and layout headers, numerics
+A folder ``p00/p000020`` holds the records of a subject: master and layout headers, numerics
 ('...n'), and segments ``3544749_0001``. Segments are what is taken, those that by their header have
-an ECG lead or PLETH and last ten seconds at least. Shorter ones are left out when recordings are
+an ECG lead or PLETH and last ten seconds at least. Shorter ones are skipped when recordings are
 listed: connections that fail leave very many of them, and they hold no window. Nothing is joined
 across segments, since time passes between them. Where signals differ in rate, as an ECG of 500 Hz
 beside a PLETH of 125, all are brought to the highest.
@@ -23,8 +23,8 @@ from physio_mae_jax.signals.units import canonical_unit
 
 _SEGMENT = re.compile(r"\d+_\d+")
 _SUBJECT = re.compile(r"p\d{6}")
-_LEAST_SECONDS = 10.0
-# Chest leads of unnamed place, besides the twelve.
+_MIN_SECONDS = 10.0
+# Chest leads of unnamed position, besides the twelve.
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,8 +47,8 @@ class Mimic3Waveform(Layout):
             subject = path.parent.name
             if not _SUBJECT.fullmatch(subject):
                 raise DataError(
-                    f"{path} lies in a folder {subject!r}; expected one named after a person, such "
-                    "as p000020. Take the Matched Subset, which says who a segment is of."
+                    f"{path} lies in a folder {subject!r}; expected one named after a subject, "
+                    "such as p000020. Use the Matched Subset, which names the subjects."
                 )
             if _is_wanted(path):
                 files = [path.relative_to(source), path.with_suffix(".dat").relative_to(source)]
@@ -63,7 +63,7 @@ class Mimic3Waveform(Layout):
             raise DataError(
                 f"{source} holds {len(headers)} headers of segments such as "
                 "p00/p000020/3544749_0001.hea, none of them with an ECG or PLETH of "
-                f"{_LEAST_SECONDS:g} s; give the folder of the Matched Subset."
+                f"{_MIN_SECONDS:g} s; give the folder of the Matched Subset."
             )
         refuse_duplicates(refs, str(source))
         return refs
@@ -85,11 +85,11 @@ def _is_wanted(path: Path) -> bool:
     try:
         header = read_header(path)
     except UnreadableError:
-        # Kept, so that reading it reports what is wrong with it, and the others go on.
+        # Kept, so that reading it reports the error and the others continue.
         return True
     return (
         not header.segments
-        and header.seconds >= _LEAST_SECONDS
+        and header.seconds >= _MIN_SECONDS
         and any(_shows_heart(name) for name in header.channels)
     )
 

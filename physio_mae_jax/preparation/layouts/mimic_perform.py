@@ -182,7 +182,7 @@ def _read_table(path: Path, rate_hz: float) -> tuple[np.ndarray, tuple[str, ...]
     if facts.sampling_rate_hz != rate_hz:
         raise UnreadableError(
             f"{path} has {facts.sampling_rate_hz or 0:g} samples a second by its times, its "
-            f"..._fix.txt says {rate_hz:g}; take both from one download."
+            f"..._fix.txt states {rate_hz:g}; use both from one download."
         )
     signal = np.ascontiguousarray(load_csv(path, facts.stored_columns).T)
     return signal, tuple(canonical_name(name) for name in facts.channels), rate_hz
@@ -223,7 +223,7 @@ def _elements(path: Path) -> list[Any]:
 @functools.lru_cache(maxsize=1)
 def _load_mat(path: Path, changed_ns: int, size: int) -> list[Any]:
     """Load the elements of 'data', kept for the next recording of the same file."""
-    from scipy import io  # A fifth of a second, paid by those who have .mat files.
+    from scipy import io  # 0.2 s to import; needed only for .mat files.
 
     with naming(path, "a .mat file of MATLAB 5 to 7.2 with a struct array 'data'", _ERRORS):
         try:

@@ -9,9 +9,9 @@ from typing import Any
 from physio_mae_jax.data.formats.wfdb_record import read_annotations, read_whole_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
+    Annotations,
     LabelTask,
     Layout,
-    Marks,
     Recording,
     RecordRef,
     require_file,
@@ -38,7 +38,7 @@ _SETS = {
     "paced": "102 104 107 217",
 }
 _SET_OF = {record: name for name, records in _SETS.items() for record in records.split()}
-# Two records of one man, on both sides of the usual division: splits by subject part them.
+# Two records of one subject, on both sides of the usual split; here they share one id.
 _SUBJECT_OF = {"202": "201"}
 _PERSON = re.compile(r"\s*(\d+|-1)\s+([MF])\b")
 
@@ -95,6 +95,6 @@ class MitBih(Layout):
             channels=tuple(canonical_name(name) for name in record.channels),
             units=tuple(canonical_unit(unit) for unit in record.units),
             sampling_rate_hz=record.sampling_rate_hz,
-            marks={"beat": Marks.of(beats)},
+            marks={"beat": Annotations.of(beats)},
             attributes=attributes,
         )

@@ -18,8 +18,8 @@ def load_npz(path: Path, what: str) -> Mapping[str, np.ndarray]:
     """Return all members of a file, from memory if it was the last one asked for.
 
     Args:
-        path: of the file.
-        what: it should be, for the message where it is missing.
+        path: Path of the file.
+        what: Expected content, for the message where the file is missing.
 
     Raises:
         DataError: the file is missing.
@@ -31,7 +31,7 @@ def load_npz(path: Path, what: str) -> Mapping[str, np.ndarray]:
 
 @functools.lru_cache(maxsize=1)
 def _load(path: Path, changed_ns: int, size: int) -> Mapping[str, np.ndarray]:
-    """Load a file; time and size of its last change tell it from what it was before."""
+    """Load a file; its modification time and size distinguish versions in the cache."""
     # Opened here: of a damaged file NumPy would leave the handle open.
     with naming(path, "an .npz file of arrays", _ERRORS), path.open("rb") as file:
         members = np.load(file)

@@ -48,7 +48,7 @@ _RHYTHM = (
 )
 _ALL = tuple(dict.fromkeys((*_DIAGNOSTIC, *_FORM, *_RHYTHM)))
 _KINDS = {"diagnostic": _DIAGNOSTIC, "form": _FORM, "rhythm": _RHYTHM, "all": _ALL}
-# Ages over 89 are given as 300, to keep people from being recognised.
+# Ages over 89 are given as 300, to prevent identification.
 _HIDDEN_AGE = 300
 
 
@@ -113,7 +113,7 @@ class PtbXl(Layout):
                     },
                 )
             )
-        _refuse_patients_in_two_folds(refs, database)
+        _reject_patients_in_two_folds(refs, database)
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
@@ -188,7 +188,7 @@ def _whole(text: str, where: str) -> str:
     raise DataError(f"{where} is {text!r}; a whole number is expected.")
 
 
-def _refuse_patients_in_two_folds(refs: Sequence[RecordRef], database: Path) -> None:
+def _reject_patients_in_two_folds(refs: Sequence[RecordRef], database: Path) -> None:
     folds: dict[str, tuple[int, str]] = {}
     for ref in refs:
         fold, first = folds.setdefault(ref.subject_id, (ref.details["fold"], ref.record_id))
@@ -196,5 +196,5 @@ def _refuse_patients_in_two_folds(refs: Sequence[RecordRef], database: Path) -> 
             raise DataError(
                 f"{database}: patient {ref.subject_id} is in fold {fold} (record {first}) and in "
                 f"fold {ref.details['fold']} (record {ref.record_id}); official folds keep each "
-                "patient in one. Mend strat_fold or patient_id."
+                "patient in one. Fix strat_fold or patient_id."
             )

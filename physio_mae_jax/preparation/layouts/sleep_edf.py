@@ -1,9 +1,9 @@
 """Sleep-EDF Database Expanded (Kemp et al. 2000): nights with scored sleep stages.
 
 A night is a pair ``SC4001E0-PSG.edf`` and ``SC4001EC-Hypnogram.edf``, alike in their first seven
-characters; the first five name the person, the sixth the night. All of a recording is kept, the day
-around the night too. Stages of Rechtschaffen and Kales become those of the AASM: 3 and 4 are N3.
-Movement and what was not scored ('?') have no marks.
+characters; the first five name the subject, the sixth the night. All of a recording is kept, the
+day around the night too. Stages of Rechtschaffen and Kales become those of the AASM: 3 and 4 are
+N3. Movement and what was not scored ('?') have no marks.
 """
 
 import contextlib
@@ -19,9 +19,9 @@ import numpy as np
 from physio_mae_jax.data.formats.layout import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
+    Annotations,
     LabelTask,
     Layout,
-    Marks,
     Recording,
     RecordRef,
     refuse_duplicates,
@@ -37,7 +37,7 @@ _WANTED = ("EEG Fpz-Cz", "EEG Pz-Oz", "EOG horizontal", "EMG submental")
 _PSG = re.compile(r"((?:SC|ST)\d{4})[A-Z]\d-PSG\.edf")
 _STUDIES = {"SC": "cassette", "ST": "telemetry"}
 _SEXES = {"M": "male", "F": "female"}
-# edfio parses with few checks of its own, and warns where samples are missing.
+# edfio parses with few checks, and warns where samples are missing.
 _ERRORS = (
     OSError,
     EOFError,
@@ -133,20 +133,20 @@ class SleepEdf(Layout):
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[Any]:
     """Open an EDF file, with what edfio only warns of as an error that names the file."""
-    import edfio  # Paid by those who have EDF files.
+    import edfio  # Imported only for EDF files.
 
     with naming(path, "an EDF file", _ERRORS), warnings.catch_warnings():
         warnings.simplefilter("error")
         edf = edfio.read_edf(path, lazy_load_data=True, header_encoding="latin-1")
         if not edf.is_continuous:
             raise UnreadableError(
-                f"{path} has gaps between its data records (EDF+D); leave the night out."
+                f"{path} has gaps between its data records (EDF+D); exclude the night."
             )
         yield edf
 
 
 def _choose(signals: Sequence[Any], path: Path) -> tuple[list[Any], list[str]]:
-    """Return the wanted signals of the first one's rate, and what is left out."""
+    """Return the wanted signals at the rate of the first one, and the excluded ones."""
     by_name = {signal.label.strip(): signal for signal in signals}
     wanted = [by_name[name] for name in _WANTED if name in by_name]
     if not wanted:
@@ -182,7 +182,7 @@ def _stages(
     rate_hz: float,
     num_samples: int,
     path: Path,
-) -> tuple[Marks, int]:
+) -> tuple[Annotations, int]:
     """Return the stages as marks, cut at the end of the signal, and how many lie beyond it."""
     marks = []
     num_outside = 0
@@ -200,4 +200,4 @@ def _stages(
             num_outside += 1
             continue
         marks.append((start, min(stop, num_samples), STAGES.index(stage)))
-    return Marks.of(marks), num_outside
+    return Annotations.of(marks), num_outside

@@ -23,9 +23,15 @@ from physio_mae_jax.preparation.layouts.empatica import (
     read_export,
     sensor_tracks,
 )
+from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
-from physio_mae_jax.preparation.layouts.runs import label_marks
-from physio_mae_jax.preparation.recording import LabelTask, Layout, Marks, Recording, RecordRef
+from physio_mae_jax.preparation.recording import (
+    Annotations,
+    LabelTask,
+    Layout,
+    Recording,
+    RecordRef,
+)
 
 CLASSES = ("baseline", "stress")
 _NO_LABEL = -1
@@ -112,7 +118,9 @@ def _number(value: np.ndarray, where: str) -> float:
     return float(value)
 
 
-def _marks(labels: np.ndarray, joined: Joined, start_s: float, where: str) -> dict[str, Marks]:
+def _marks(
+    labels: np.ndarray, joined: Joined, start_s: float, where: str
+) -> dict[str, Annotations]:
     """Make marks of labels [seconds] that begin at ``start_s``; none where there are no labels."""
     if not np.isin(labels, (_NO_LABEL, *range(len(CLASSES)))).all():
         raise UnreadableError(
@@ -121,7 +129,7 @@ def _marks(labels: np.ndarray, joined: Joined, start_s: float, where: str) -> di
         )
     if (labels == _NO_LABEL).all():
         return {}
-    marks = label_marks(
+    marks = label_annotations(
         labels,
         label_rate_hz=1.0,
         offset_s=start_s - joined.start_s,

@@ -27,7 +27,7 @@ from physio_mae_jax.preparation.layouts.empatica import (
     read_export,
     sensor_tracks,
 )
-from physio_mae_jax.preparation.layouts.runs import label_marks
+from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.recording import (
     LabelTask,
     Layout,
@@ -117,14 +117,14 @@ class Wesad(Layout):
         subject = _text(_part(content, "subject", path))
         if subject != ref.subject_id:
             raise UnreadableError(
-                f"{path} says that its subject is {subject!r}; {ref.subject_id!r} is expected by "
-                "its name. Put the file where it belongs."
+                f"{path} has subject {subject!r}; its file name has {ref.subject_id!r}. Move the "
+                "file to its subject's folder."
             )
         sensors = _part(_part(content, "signal", path), self.device, path)
         labels = _labels(_part(content, "label", path), path)
         tracks = _chest_tracks(sensors, path) if self.device == "chest" else _wrist(sensors, path)
         joined = join_tracks(tracks, str(path))
-        marks = label_marks(
+        marks = label_annotations(
             labels,
             label_rate_hz=_CHEST_RATE_HZ,
             sampling_rate_hz=joined.sampling_rate_hz,
@@ -203,7 +203,7 @@ def _wrist(sensors: Any, path: Path) -> list[Track]:
 def _labels(labels: Any, path: Path) -> np.ndarray:
     """Return labels [T] as indices of ``CLASSES``."""
     if not isinstance(labels, np.ndarray) or labels.ndim != 1 or labels.dtype.kind not in "iu":
-        raise UnreadableError(f"{path}: 'label' is no list of whole numbers.")
+        raise UnreadableError(f"{path}: 'label' must be a 1-D array of integers.")
     unknown = sorted(set(np.unique(labels).tolist()) - set(range(_NUM_LABELS)))
     if unknown:
         raise UnreadableError(

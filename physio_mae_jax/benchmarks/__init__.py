@@ -1,0 +1,1 @@
+"""Benchmarks: operation counts, step times and planned memory."""

@@ -1,0 +1,310 @@
+"""Benchmark cases: training step, feature extraction, wavelets, input pipeline."""
+
+import dataclasses
+import functools
+import time
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax.sharding import Mesh
+
+from physio_mae_jax.benchmarks import flops
+from physio_mae_jax.benchmarks.collectives import count_collectives
+from physio_mae_jax.benchmarks.timing import (
+    Timing,
+    allocator_peak_gib,
+    planned_gib,
+    product_rate,
+    time_calls,
+)
+from physio_mae_jax.inference.compiled_encoder import encode_windows
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.encoder import Encoder
+from physio_mae_jax.models.mae import pool_tokens
+from physio_mae_jax.signals import wavelet
+from physio_mae_jax.training.pretrain_step import (
+    MODEL_INPUTS,
+    PretrainTask,
+    compile_train_step,
+    init_state,
+)
+from physio_mae_jax.training.sharding import (
+    batch_sharding,
+    fsdp_sharding,
+    initialise,
+    put_batch,
+    replicated,
+    with_mesh,
+)
+
+# Distinct inputs that alternate, so that no measurement runs on cached data.
+_NUM_INPUTS = 4
+_PRODUCT_SIZE = {"gpu": 8192, "tpu": 8192, "cpu": 1024}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Bench:
+    """Specification of a benchmark.
+
+    Attributes:
+        task: Pre-training task.
+        mesh: Device mesh the batch is sharded over.
+        batch_size: Windows per step, over all devices.
+        num_channels: Number of channels M.
+        seen: Visible and predicted tokens under the mask.
+        repeats: Repeats of every timing.
+        batches: Batches of real data, for the case 'pipeline'; None without data.
+    """
+
+    task: PretrainTask
+    mesh: Mesh
+    batch_size: int
+    num_channels: int
+    seen: flops.Seen
+    repeats: int
+    batches: Callable[[], Iterator[Mapping[str, Any]]] | None = None
+
+    @property
+    def model(self) -> MaeConfig:
+        """Config of the model."""
+        return self.task.model.config
+
+
+def bench_sizes(bench: Bench) -> dict[str, Any]:
+    """Return the sizes reported in an output line."""
+    return {
+        "batch_size": bench.batch_size,
+        "channels": bench.num_channels,
+        "samples": bench.model.num_samples,
+        "repeats": bench.repeats,
+    }
+
+
+def random_batch(bench: Bench, seed: int) -> dict[str, jax.Array]:
+    """Create a batch of noise on the devices: signal [B, M, L], all channels present."""
+    shape = (bench.batch_size, bench.num_channels)
+    rng = np.random.default_rng(seed)
+    batch = {
+        "signal": rng.standard_normal((*shape, bench.model.num_samples), np.float32),
+        "channel_mask": np.ones(shape, bool),
+        "channel_ids": np.broadcast_to(np.arange(shape[1], dtype=np.int32) + 1, shape).copy(),
+        "subject": np.arange(shape[0], dtype=np.int32),
+    }
+    return put_batch({name: batch[name] for name in MODEL_INPUTS}, bench.mesh)
+
+
+def measure_training(bench: Bench) -> dict[str, Any]:
+    """Time the compiled training step on resident batches."""
+    resident = resident_step(bench)
+    timing = time_calls(resident.step, bench.repeats)
+    operations = flops.training_operations(bench.model, bench.num_channels, bench.seen)
+    return {
+        "case": "train",
+        **_rates(bench, timing, operations.training),
+        "compile_s": resident.compile_seconds,
+        "planned_gib": planned_gib(resident.compiled),
+        "collectives": count_collectives(resident.compiled.as_text() or ""),
+        "parameters": resident.num_parameters,
+    }
+
+
+class ResidentStep(NamedTuple):
+    """A compiled training step on device-resident batches.
+
+    Attributes:
+        step: Runs update number i and returns its metrics.
+        compiled: Compiled program.
+        compile_seconds: Compilation time in seconds.
+        num_parameters: Number of model parameters.
+    """
+
+    step: Callable[[int], Any]
+    compiled: jax.stages.Compiled
+    compile_seconds: float
+    num_parameters: int
+
+
+def resident_step(bench: Bench) -> ResidentStep:
+    """Compile the training step on alternating batches of noise."""
+    batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
+    state = _new_state(bench)
+    begun = time.perf_counter()
+    compiled = _compiled_step(bench, state, batches[0])
+    seconds = time.perf_counter() - begun
+    update = _updating(compiled, state)
+    return ResidentStep(
+        step=lambda number: update(batches[number % _NUM_INPUTS]),
+        compiled=compiled,
+        compile_seconds=seconds,
+        num_parameters=sum(leaf.size for leaf in jax.tree.leaves(state.params)),
+    )
+
+
+def planned_step_gib(bench: Bench) -> float:
+    """Return the planned memory of the compiled step per device, in GiB, without running it."""
+    state = jax.eval_shape(functools.partial(init_state, bench.task), jax.random.key(0))
+    places = fsdp_sharding(state, bench.mesh)
+    state = jax.tree.map(
+        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+        state,
+        places,
+    )
+    shape, samples = (bench.batch_size, bench.num_channels), bench.model.num_samples
+    batch = {
+        "signal": jax.ShapeDtypeStruct((*shape, samples), jnp.float32),
+        "channel_mask": jax.ShapeDtypeStruct(shape, bool),
+        "channel_ids": jax.ShapeDtypeStruct(shape, jnp.int32),
+        "subject": jax.ShapeDtypeStruct(shape[:1], jnp.int32),
+    }
+    return planned_gib(_compiled_step(bench, state, batch))["peak"]
+
+
+def _new_state(bench: Bench) -> Any:
+    init = functools.partial(init_state, bench.task)
+    return initialise(init, jax.random.key(0), bench.mesh)
+
+
+def _compiled_step(bench: Bench, state: Any, batch: Any) -> jax.stages.Compiled:
+    # A jitted function, although its type is only Callable.
+    step: Any = compile_train_step(bench.task, bench.mesh)
+    return step.lower(state, batch).compile()
+
+
+def _updating(compiled: jax.stages.Compiled, state: Any) -> Callable[[Any], Any]:
+    """Return the step as a function of a batch that holds the state internally."""
+
+    def update(batch: Any) -> Any:
+        nonlocal state
+        state, metrics = compiled(state, batch)
+        return metrics
+
+    return update
+
+
+def measure_features(bench: Bench) -> dict[str, Any]:
+    """Time feature extraction: the mean token of whole windows."""
+    model = bench.model.for_inference()
+    encoder = Encoder(model)
+    batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
+    inputs = ("signal", "channel_mask", "channel_ids")
+
+    def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
+        latents = encode_windows(model, params, batch, channel_independent=False)
+        return pool_tokens(latents, batch["channel_mask"])
+
+    first = [batches[0][name] for name in inputs]
+    params = jax.jit(
+        lambda key: encoder.init(key, *first, method="grid"), out_shardings=replicated(bench.mesh)
+    )(jax.random.key(0))["params"]
+    sharding = (replicated(bench.mesh), batch_sharding(bench.mesh))
+    batches = [{name: batch[name] for name in inputs} for batch in batches]
+    begun = time.perf_counter()
+    compiled = (
+        jax.jit(
+            with_mesh(extract, bench.mesh),
+            in_shardings=sharding,
+            compiler_options=model.compiler_options,
+        )
+        .lower(params, batches[0])
+        .compile()
+    )
+    seconds = time.perf_counter() - begun
+    timing = time_calls(lambda n: compiled(params, batches[n % _NUM_INPUTS]), bench.repeats)
+    operations = flops.feature_operations(bench.model, bench.num_channels)
+    return {
+        "case": "features",
+        **_rates(bench, timing, operations.wavelets + operations.model),
+        "compile_s": seconds,
+        "planned_gib": planned_gib(compiled),
+    }
+
+
+def measure_wavelets(bench: Bench) -> dict[str, Any]:
+    """Time the normalised scalogram of a batch, written to memory in full."""
+    cfg = bench.model
+
+    def transform(signal: jax.Array) -> jax.Array:
+        return wavelet.scalogram(
+            signal, cfg.wavelet, cfg.sampling_rate_hz, method=cfg.wavelet_method
+        )
+
+    compiled = jax.jit(with_mesh(transform, bench.mesh))
+    signals = [random_batch(bench, seed)["signal"] for seed in range(_NUM_INPUTS)]
+    timing = time_calls(lambda n: compiled(signals[n % _NUM_INPUTS]), bench.repeats)
+    operations = flops.wavelet_operations(cfg, bench.num_channels)
+    return {"case": "wavelets", **_rates(bench, timing, operations, utilisation=False)}
+
+
+def measure_pipeline(bench: Bench) -> dict[str, Any]:
+    """Time the pipeline alone, and the step on real batches against one on resident batches."""
+    assert bench.batches is not None
+    batches = iter(bench.batches())
+    first = next(batches)
+    calls = max(4, 2 * bench.repeats)
+    begun = time.perf_counter()
+    for _ in range(calls):
+        next(batches)
+    alone = (time.perf_counter() - begun) / calls
+    state = _new_state(bench)
+    resident = put_batch({name: first[name] for name in MODEL_INPUTS}, bench.mesh)
+    step = _updating(_compiled_step(bench, state, resident), state)
+    kept = time_calls(lambda _: step(resident), bench.repeats)
+
+    def next_batch() -> dict[str, jax.Array]:
+        batch = next(batches)
+        return put_batch({name: batch[name] for name in MODEL_INPUTS}, bench.mesh)
+
+    fed = time_calls(lambda _: step(next_batch()), bench.repeats)
+    return {
+        "case": "pipeline",
+        "pipeline_samples_per_s": bench.batch_size / alone,
+        "resident_step_ms": 1e3 * kept.seconds,
+        "fed_step_ms": 1e3 * fed.seconds,
+        "fed_over_resident": fed.seconds / kept.seconds,
+    }
+
+
+CASES: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
+    "train": measure_training,
+    "features": measure_features,
+    "wavelets": measure_wavelets,
+    "pipeline": measure_pipeline,
+}
+
+
+def describe_machine(bench: Bench) -> dict[str, Any]:
+    """Return the devices, and the matmul rate reached on one of them, in TFLOP/s."""
+    device = bench.mesh.devices.flat[0]
+    size = _PRODUCT_SIZE.get(device.platform, 1024)
+    dtype = jnp.bfloat16 if bench.model.compute_dtype == "bfloat16" else jnp.float32
+    return {
+        "device": device.device_kind,
+        "num_devices": bench.mesh.devices.size,
+        "product_tflop_per_s": product_rate(size, dtype, bench.repeats) / 1e12,
+    }
+
+
+def with_utilisation(result: dict[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the model's FLOP rate as a share of the matmul rate of all devices."""
+    if "tflop_per_s" not in result:
+        return result
+    limit = machine["product_tflop_per_s"] * machine["num_devices"]
+    return result | {"utilisation": result["tflop_per_s"] / limit}
+
+
+def _rates(
+    bench: Bench, timing: Timing, operations: float, *, utilisation: bool = True
+) -> dict[str, Any]:
+    rates: dict[str, Any] = {
+        "samples_per_s": bench.batch_size / timing.seconds,
+        "ms": 1e3 * timing.seconds,
+        "spread": timing.spread,
+        "gflop_per_sample": operations / 1e9,
+        "allocator_peak_gib": allocator_peak_gib(bench.mesh.devices.flat[0]),
+    }
+    if utilisation:
+        rates["tflop_per_s"] = operations * bench.batch_size / timing.seconds / 1e12
+    return rates

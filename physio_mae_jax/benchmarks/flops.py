@@ -1,0 +1,166 @@
+"""Model FLOPs, counted from shapes.
+
+A matmul of [m, k] and [k, n] counts 2·m·k·n. Norms, activations, rotations and the optimizer are
+excluded: they are a per cent or two. Rematerialization is not counted either, so that time spent
+on it shows as lower utilisation (Chowdhery et al. 2022).
+"""
+
+import dataclasses
+import math
+
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.layers import low_rank
+from physio_mae_jax.models.local_attention import LocalAttention
+
+# A backward pass has two matmuls for each one of the forward pass.
+_TRAINING = 3
+
+
+@dataclasses.dataclass(frozen=True)
+class Operations:
+    """Floating-point operations of one example in one forward pass, by component."""
+
+    wavelets: float
+    tokenizer: float
+    encoder: float
+    decoder: float
+    heads: float
+
+    @property
+    def model(self) -> float:
+        """Operations without the wavelets, which have no parameters and no backward pass."""
+        return self.tokenizer + self.encoder + self.decoder + self.heads
+
+    @property
+    def training(self) -> float:
+        """Operations of one example in a training step."""
+        return self.wavelets + _TRAINING * self.model
+
+
+@dataclasses.dataclass(frozen=True)
+class Seen:
+    """Number of tokens and columns of a window that pre-training processes.
+
+    Attributes:
+        tokens: Visible tokens per channel (the average if they differ).
+        embedded_columns: Embedded columns per channel; all if single tokens are masked.
+        predicted_columns: Predicted columns per channel.
+    """
+
+    tokens: float
+    embedded_columns: int
+    predicted_columns: int
+
+
+def training_operations(cfg: MaeConfig, num_channels: int, seen: Seen) -> Operations:
+    """Count the operations of one pre-training example.
+
+    Args:
+        cfg: Model config.
+        num_channels: Number of channels M.
+        seen: Visible and predicted tokens under the mask.
+    """
+    places = seen.tokens
+    grid = cfg.num_columns * cfg.num_rows
+    embed = 2 * num_channels * places * cfg.width * cfg.decoder_width
+    decoder = _stack(
+        *(num_channels, grid, cfg.decoder_width, cfg.decoder_depth),
+        joint=cfg.decoder_attention == "joint",
+        pairs=_pairs(cfg, grid),
+    )
+    return Operations(
+        wavelets=wavelet_operations(cfg, num_channels),
+        tokenizer=_tokenizer(cfg, num_channels, seen.embedded_columns),
+        encoder=_encoder(cfg, num_channels, places),
+        decoder=embed + decoder,
+        heads=_heads(cfg, num_channels, seen.predicted_columns),
+    )
+
+
+def feature_operations(cfg: MaeConfig, num_channels: int) -> Operations:
+    """Count the operations of encoding one whole window."""
+    return Operations(
+        wavelets=wavelet_operations(cfg, num_channels),
+        tokenizer=_tokenizer(cfg, num_channels, cfg.num_columns),
+        encoder=_encoder(cfg, num_channels, cfg.num_columns * cfg.num_rows),
+        decoder=0.0,
+        heads=0.0,
+    )
+
+
+def wavelet_operations(cfg: MaeConfig, num_channels: int) -> float:
+    """Count the transforms of one example as real FFTs, 2.5 N log2 N each."""
+    planes = num_channels * (3 if cfg.wavelet.difference_planes else 1)
+    # Kernels extend past both ends of a window, by up to a window's length in total.
+    length = 2 * cfg.num_samples
+    transform = 2.5 * length * math.log2(length)
+    scales = cfg.wavelet.num_scales
+    return planes * ((1 + scales) * transform + scales * 3 * length)
+
+
+def _tokenizer(cfg: MaeConfig, num_channels: int, columns: int) -> float:
+    """Count the projections of patches and of waveform columns."""
+    boxes = 2 * cfg.patch_size * cfg.width * cfg.num_rows
+    samples = 2 * cfg.patch_samples * cfg.width if cfg.waveform_branch else 0
+    return float(num_channels * columns * (boxes + samples))
+
+
+def _encoder(cfg: MaeConfig, num_channels: int, places: float) -> float:
+    return _stack(
+        *(num_channels, places, cfg.width, cfg.depth),
+        joint=cfg.encoder_attention == "joint",
+        pairs=_pairs(cfg, places),
+        across=cfg.channel_attention,
+        mlp_rank_ratio=cfg.mlp_rank_ratio,
+        attention_rank_ratio=cfg.attention_rank_ratio,
+    )
+
+
+def _pairs(cfg: MaeConfig, places: float) -> float:
+    """Count the query-key pairs per channel of attention over time."""
+    if cfg.num_time_blocks == 1:
+        return places**2
+    columns = math.ceil(places / cfg.num_rows)
+    return LocalAttention.of(columns, cfg.num_rows, cfg.num_time_blocks).num_pairs
+
+
+def _stack(
+    num_channels: int,
+    places: float,
+    width: int,
+    depth: int,
+    *,
+    joint: bool,
+    pairs: float,
+    across: bool = True,
+    mlp_rank_ratio: float = 0.0,
+    attention_rank_ratio: float = 0.0,
+) -> float:
+    """Count blocks over ``places`` tokens per channel with ``pairs`` query-key pairs."""
+    tokens = num_channels * places
+    linear = _linear(width, 3 * width, attention_rank_ratio) + _linear(
+        width, width, attention_rank_ratio
+    )
+    meeting = tokens**2 if joint else num_channels * pairs
+    block = tokens * linear + 4 * width * meeting
+    if across and not joint and num_channels > 1:
+        block += tokens * (linear + 4 * width * num_channels)
+    block += tokens * (
+        _linear(width, 4 * width, mlp_rank_ratio) + _linear(4 * width, width, mlp_rank_ratio)
+    )
+    return float(depth * block)
+
+
+def _linear(size_in: int, size_out: int, rank_ratio: float) -> int:
+    if not rank_ratio:
+        return 2 * size_in * size_out
+    rank = low_rank(size_in, size_out, rank_ratio)
+    return 2 * rank * (size_in + size_out)
+
+
+def _heads(cfg: MaeConfig, num_channels: int, columns: int) -> float:
+    """Count the output heads of patches and samples for the predicted columns."""
+    boxes = cfg.num_rows * 2 * cfg.decoder_width * cfg.patch_size
+    reducer = 2 * cfg.num_rows * cfg.decoder_width**2
+    samples = 2 * cfg.decoder_width * cfg.patch_samples
+    return float(num_channels * columns * (boxes + reducer + samples))

@@ -1,0 +1,257 @@
+"""Calibration and thresholds, which are chosen on validation only.
+
+A threshold, a temperature or a model chosen on the units it is then evaluated on biases every later
+metric upwards. So ``fit_calibration`` takes validation, ``evaluation.evaluate`` takes its result,
+and neither has an argument for the other. Decisions store hashes of the subjects they were chosen
+on, so that an evaluation can report an overlap.
+"""
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize, minimize_scalar
+from scipy.special import expit, log_softmax, softmax
+
+from physio_mae_jax.data.fingerprints import text_hash
+from physio_mae_jax.data.json_types import show, typed
+from physio_mae_jax.data.sealed_json import read_sealed
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.evaluation.predictions import KINDS, Predictions
+
+# A Gaussian prior of variance 10 around no calibration, worth a fraction of one unit: it keeps
+# slopes finite where a class is separated and dominates where there are few positives.
+_RIDGE = 0.1
+_WAY_OUT = "copy the run again, or run its command again."
+# A slope stays above zero, so that calibration never reverses the order of units.
+_MIN_SLOPE = 1e-3
+_LOG_TEMPERATURES = (-4.0, 4.0)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Calibration:
+    """How logits become probabilities and probabilities become yes or no.
+
+    Attributes:
+        kind, classes: Kind and classes of the matching predictions.
+        slopes, intercepts: Platt scaling [K] of a multilabel task: log-odds are
+            a · logit + b, a > 0 (Platt 1999, by class).
+        temperature: Divisor of the logits of a multiclass task (Guo et al. 2017).
+        thresholds: Lowest calibrated probability decided positive [K], for a multilabel task or
+            one of two classes; empty where the most probable class is decided.
+        undecided: Classes without positives or without negatives in validation; they keep their
+            logits and the threshold 0.5.
+        beta: Beta of the F measure that thresholds maximise.
+        num_units: Number of validation units.
+        num_positives: Validation units in each class [K]; thresholds from few are unreliable.
+        subjects: Sorted hashes (``data.fingerprints.text_hash``) of the validation subjects.
+        num_folds: Number of folds with separate decisions, see ``pooling``; 0 for one model.
+    """
+
+    kind: str
+    classes: tuple[str, ...]
+    slopes: tuple[float, ...] = ()
+    intercepts: tuple[float, ...] = ()
+    temperature: float = 1.0
+    thresholds: tuple[float, ...] = ()
+    undecided: tuple[str, ...] = ()
+    beta: float = 1.0
+    num_units: int = 0
+    num_positives: tuple[int, ...] = ()
+    subjects: tuple[str, ...] = ()
+    num_folds: int = 0
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Return calibrated probabilities, [U, K] -> [U, K].
+
+        Raises:
+            DataError: The task is a regression.
+        """
+        if self.kind == "multilabel":
+            return expit(logits * np.asarray(self.slopes) + np.asarray(self.intercepts))
+        return _softmax(self.kind, logits / self.temperature)
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the decisions [U, K], 0 or 1 as float64; one-hot in a multiclass task.
+
+        Ties go to the first of equally probable classes. Of two classes, the second is decided
+        where its probability reaches its threshold.
+        """
+        if self.kind == "multilabel":
+            return (probabilities >= np.asarray(self.thresholds)).astype(np.float64)
+        chosen = np.argmax(probabilities, axis=1)
+        if self.thresholds:
+            chosen = (probabilities[:, 1] >= self.thresholds[1]).astype(int)
+        return np.eye(len(self.classes))[chosen]
+
+    def check(self, predictions: Predictions) -> None:
+        """Raise on predictions of another kind or of other classes."""
+        if (self.kind, self.classes) != (predictions.kind, predictions.classes):
+            raise DataError(
+                f"decisions of {self.kind} {self.classes} do not match predictions of "
+                f"{predictions.kind} {predictions.classes}; fit them on its own validation."
+            )
+
+    def num_shared_subjects(self, predictions: Predictions) -> int:
+        """Count the subjects of predictions that the decisions were chosen on."""
+        known = set(self.subjects)
+        return sum(text_hash(subject) in known for subject in np.unique(predictions.subjects))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON content."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in dataclasses.asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, content: Any, where: str = "decisions") -> "Calibration":
+        """Invert ``to_json``.
+
+        Raises:
+            DataError: The content is not that of decisions; names the field and ``where``.
+        """
+        found = typed(cls, content, where, _WAY_OUT)
+        problem = _contradiction(found)
+        if problem:
+            raise DataError(f"{where}: {problem}; {_WAY_OUT}")
+        return found
+
+
+def read_decisions(path: Path) -> Calibration:
+    """Read the decisions.json of a run; raises as ``Calibration.from_json``."""
+    return Calibration.from_json(read_sealed(path, _WAY_OUT), str(path))
+
+
+def _contradiction(decisions: Calibration) -> str:
+    """Return the problem of invalid decisions; '' where they are valid."""
+    if decisions.kind not in KINDS:
+        return f"kind must be one of {', '.join(KINDS)}; got {show(decisions.kind)}"
+    wanted = len(decisions.classes)
+    needed = ("slopes", "intercepts", "thresholds") if decisions.kind == "multilabel" else ()
+    for name in ("slopes", "intercepts", "thresholds", "num_positives"):
+        found = len(getattr(decisions, name))
+        if found not in ((wanted,) if name in needed else (0, wanted)):
+            return f"{name} must hold {wanted} numbers, one per class; got {found}"
+    if decisions.temperature <= 0 or min(decisions.slopes, default=1.0) <= 0:
+        return "temperature and slopes must be above 0"
+    if decisions.beta <= 0 or not set(decisions.undecided) <= set(decisions.classes):
+        return "beta must be above 0 and undecided must be classes"
+    return ""
+
+
+def uncalibrated_probabilities(predictions: Predictions) -> np.ndarray:
+    """Return the uncalibrated probabilities of the model [U, K].
+
+    Raises:
+        DataError: The task is a regression.
+    """
+    if predictions.kind == "multilabel":
+        return expit(predictions.logits)
+    return _softmax(predictions.kind, predictions.logits)
+
+
+def fit_calibration(validation: Predictions, beta: float = 1.0) -> Calibration:
+    """Choose calibration and thresholds.
+
+    Args:
+        validation: Predictions for subjects used neither for training nor for the test.
+        beta: Weight of sensitivity against precision in the F measure, above zero.
+
+    Returns:
+        Decisions; empty ones for a regression, which has none.
+    """
+    if beta <= 0:
+        raise DataError(f"beta must be above zero (1 gives F1); got {beta}.")
+    present = (validation.targets == 1).any(axis=0) & (validation.targets == 0).any(axis=0)
+    common = Calibration(
+        kind=validation.kind,
+        classes=validation.classes,
+        beta=beta,
+        num_units=validation.num_units,
+        subjects=tuple(sorted(text_hash(name) for name in np.unique(validation.subjects))),
+    )
+    if validation.kind == "regression":
+        return common
+    common = dataclasses.replace(
+        common,
+        undecided=tuple(np.asarray(validation.classes)[~present].tolist()),
+        num_positives=tuple(validation.targets.sum(axis=0).astype(int).tolist()),
+    )
+    if validation.kind == "multilabel":
+        return _multilabel(common, validation, present)
+    return _multiclass(common, validation, present)
+
+
+def _multilabel(common: Calibration, validation: Predictions, present: np.ndarray) -> Calibration:
+    pairs = [(1.0, 0.0)] * len(validation.classes)
+    for k in np.flatnonzero(present):
+        pairs[k] = _platt(validation.logits[:, k], validation.targets[:, k])
+    slopes, intercepts = zip(*pairs, strict=True)
+    calibrated = dataclasses.replace(common, slopes=slopes, intercepts=intercepts)
+    probabilities = calibrated.probabilities(validation.logits)
+    thresholds = [
+        _threshold(p, t, common.beta) if known else 0.5
+        for p, t, known in zip(probabilities.T, validation.targets.T, present, strict=True)
+    ]
+    return dataclasses.replace(calibrated, thresholds=tuple(thresholds))
+
+
+def _multiclass(common: Calibration, validation: Predictions, present: np.ndarray) -> Calibration:
+    temperature = _temperature(validation) if present.any() else 1.0
+    calibrated = dataclasses.replace(common, temperature=temperature)
+    if len(validation.classes) > 2:
+        return calibrated
+    threshold = 0.5
+    if present.all():
+        probabilities = calibrated.probabilities(validation.logits)[:, 1]
+        threshold = _threshold(probabilities, validation.targets[:, 1], common.beta)
+    return dataclasses.replace(calibrated, thresholds=(1 - threshold, threshold))
+
+
+def _platt(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
+    """Fit log-odds a · logit + b by penalised likelihood, which is convex; a > 0."""
+
+    def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
+        odds = parameters[0] * logits + parameters[1]
+        shift = parameters - (1.0, 0.0)
+        value = np.logaddexp(0, odds).sum() - targets @ odds + _RIDGE / 2 * shift @ shift
+        error = expit(odds) - targets
+        gradient = np.asarray([error @ logits, error.sum()]) + _RIDGE * shift
+        return value / len(logits), gradient / len(logits)
+
+    bounds = [(_MIN_SLOPE, None), (None, None)]
+    found = minimize(loss, (1.0, 0.0), jac=True, method="L-BFGS-B", bounds=bounds)
+    return float(found.x[0]), float(found.x[1])
+
+
+def _temperature(validation: Predictions) -> float:
+    """Fit the temperature by penalised likelihood of the true class."""
+
+    def loss(log_temperature: float) -> float:
+        scaled = log_softmax(validation.logits / np.exp(log_temperature), axis=1)
+        return _RIDGE / 2 * log_temperature**2 - float((scaled * validation.targets).sum())
+
+    return float(np.exp(minimize_scalar(loss, bounds=_LOG_TEMPERATURES, method="bounded").x))
+
+
+def _threshold(probabilities: np.ndarray, positive: np.ndarray, beta: float) -> float:
+    """Return the threshold of highest F-beta, half-way to the next lower probability.
+
+    Ties go to the highest of equally good thresholds.
+    """
+    values, group = np.unique(probabilities, return_inverse=True)
+    true = np.cumsum(np.bincount(group, positive)[::-1])[::-1]
+    decided = np.cumsum(np.bincount(group)[::-1])[::-1]
+    score = (1 + beta**2) * true / (beta**2 * positive.sum() + decided)
+    best = len(score) - 1 - int(np.argmax(score[::-1]))
+    lower = values[best - 1] if best else 0.0
+    middle = (lower + values[best]) / 2
+    return float(middle if middle > lower else values[best])
+
+
+def _softmax(kind: str, logits: np.ndarray) -> np.ndarray:
+    if kind != "multiclass":
+        raise DataError("a regression has no probabilities; use its predictions directly.")
+    return softmax(logits, axis=1)

@@ -1,0 +1,53 @@
+"""Results of an evaluated run, read from its folder."""
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.sealed_json import read_sealed
+from physio_mae_jax.evaluation.predictions import Predictions
+
+_WAY_OUT = "remove the folder of that run and run the same command again."
+_Value: Any = float | None
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluatedRun:
+    """A finished run.
+
+    Attributes:
+        predictions: Predictions of the test part.
+        figures: Test metrics by name; NaN where undefined.
+        context: Context of its card.
+    """
+
+    predictions: Predictions
+    figures: Mapping[str, float]
+    context: Mapping[str, Any]
+
+
+def load_evaluation(folder: Path) -> EvaluatedRun:
+    """Read the folder of a run that has an evaluation card.
+
+    Raises:
+        DataError: The card or the predictions are broken, or were changed after they were written.
+    """
+    path = folder / "evaluation.json"
+    card = read_sealed(path, _WAY_OUT)
+
+    def part(content: Any, name: str) -> dict[str, Any]:
+        found = content.get(name) if isinstance(content, dict) else None
+        return typed(dict, found, f"{path}: {name}", _WAY_OUT)
+
+    overall = part(part(part(card, "evaluations"), "test"), "overall")
+    values = {
+        name: typed(_Value, part(overall, name).get("value"), f"{path}: {name}", _WAY_OUT)
+        for name in overall
+    }
+    return EvaluatedRun(
+        predictions=Predictions.load(folder / "predictions" / "test.npz"),
+        figures={name: float("nan") if value is None else value for name, value in values.items()},
+        context=part(card, "context"),
+    )

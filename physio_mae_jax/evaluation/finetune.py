@@ -1,0 +1,228 @@
+"""A model of labelled units: trained, then evaluated once on held-out subjects."""
+
+import dataclasses
+import logging
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sets import ConcatSource
+from physio_mae_jax.evaluation import metrics
+from physio_mae_jax.evaluation.calibration import Calibration, fit_calibration
+from physio_mae_jax.evaluation.evaluation import compare, evaluate
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.report import write_card
+from physio_mae_jax.evaluation.results import Evaluation
+from physio_mae_jax.setting_ranges import check_fields
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.loop import TrainingRun, train
+from physio_mae_jax.training.supervised_job import SupervisedJob, load_best
+
+_LOG = logging.getLogger(__name__)
+# Recording attributes that define subgroups.
+_SUBGROUP_ATTRIBUTES = ("sex", "age")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationConfig:
+    """Settings of an evaluation of predictions.
+
+    Attributes:
+        threshold_beta: Beta of the F measure that chooses thresholds on validation.
+        num_resamples: Number of replicates of the bootstrap by subject.
+        min_positives: Number of positives below which a class is marked as rare.
+    """
+
+    threshold_beta: float = 1.0
+    num_resamples: int = 1000
+    min_positives: int = 10
+
+    def __post_init__(self) -> None:
+        check_fields(self, "evaluation")
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuneRun:
+    """Everything a fine-tuning and its evaluation consist of.
+
+    Attributes:
+        training: Run of the training loop.
+        job: Job that it trains.
+        source: Source of the recordings.
+        units: Labelled units of 'train', 'validation' and 'test'.
+        target_mean, target_deviation: Mean and standard deviation [K] that standardise regression
+            targets; 0 and 1 otherwise.
+        config: Settings of the evaluation.
+        context: Context shown on the card.
+    """
+
+    training: TrainingRun
+    job: SupervisedJob
+    source: ConcatSource
+    units: Mapping[str, Units]
+    target_mean: np.ndarray
+    target_deviation: np.ndarray
+    config: EvaluationConfig
+    context: dict[str, Any]
+
+
+def finetune(run: FinetuneRun) -> Evaluation:
+    """Train, select the model best on validation, and evaluate it on test, read only now."""
+    train(run.training)
+    _LOG.info(
+        "best on validation after step %d: %s %.4f; now evaluated on test",
+        *(run.job.best.step, run.job.metric_name, run.job.best.value),
+    )
+    params, model_state = load_best(
+        run.training.workdir, run.job.task.model, run.job.window_shape, run.job.mesh
+    )
+
+    def predict(units: Units) -> np.ndarray:
+        logits = run.job.predict(params, model_state, units)
+        return logits * run.target_deviation + run.target_mean
+
+    predictions = {
+        part: unit_predictions(run.source, run.units[part], predict(run.units[part]))
+        for part in ("validation", "test")
+    }
+    context = run.context | {"best step": run.job.best.step}
+    return judge(run.training.workdir, predictions, run.config, context)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainedRun:
+    """A previously fine-tuned model, and units to evaluate it on.
+
+    Attributes:
+        workdir: Absolute path of the folder of the card.
+        predict: Function from units to logits [U, K].
+        source: Source of the recordings.
+        units: Units to evaluate.
+        decisions: Calibration and thresholds chosen on validation of its training run.
+        config: Settings of the evaluation.
+        context: Context shown on the card.
+    """
+
+    workdir: Path
+    predict: Callable[[Units], np.ndarray]
+    source: ConcatSource
+    units: Units
+    decisions: Calibration
+    config: EvaluationConfig
+    context: dict[str, Any]
+
+
+def evaluate_run(run: TrainedRun) -> Evaluation:
+    """Evaluate a model with its stored thresholds."""
+    predictions = unit_predictions(run.source, run.units, run.predict(run.units))
+    return judge(
+        run.workdir, {"test": predictions}, run.config, run.context, decisions=run.decisions
+    )
+
+
+def judge(
+    workdir: Path,
+    predictions: Mapping[str, Predictions],
+    config: EvaluationConfig,
+    context: Mapping[str, Any],
+    *,
+    decisions: Calibration | None = None,
+    others: Mapping[str, Predictions] | None = None,
+    name: str = "this model",
+) -> Evaluation:
+    """Choose thresholds on validation, evaluate test, and write both with their predictions.
+
+    Args:
+        workdir: Folder for predictions/, decisions.json, evaluation.json, evaluation.md and plots/.
+        predictions: Those of 'validation' and 'test'; the first is optional with ``decisions``.
+        config: Settings of the evaluation.
+        context: Context shown on the card; its 'title' is the headline.
+        decisions: Decisions chosen before; None to choose them on validation now.
+        others: Predictions of the same test by other models to compare with.
+        name: Name of this model among them.
+    """
+    if decisions is None:
+        decisions = fit_calibration(predictions["validation"], config.threshold_beta)
+    results = {
+        part: evaluate(
+            some,
+            decisions,
+            num_resamples=config.num_resamples,
+            min_positives=config.min_positives,
+        )
+        for part, some in predictions.items()
+    }
+    comparisons = compare(
+        {name: predictions["test"], **(others or {})},
+        name,
+        num_resamples=config.num_resamples,
+        min_positives=config.min_positives,
+    )
+    if jax.process_index() == 0:
+        for part, some in predictions.items():
+            some.save(workdir / "predictions" / f"{part}.npz")
+        atomic_files.write_json(workdir / "decisions.json", sealed(decisions.to_json()))
+        write_card(
+            workdir,
+            title=str(context.get("title", "Evaluation")),
+            evaluations=results,
+            predictions=predictions,
+            decisions=decisions,
+            context=context,
+            comparisons=comparisons,
+        )
+    return results["test"]
+
+
+def unit_predictions(source: ConcatSource, units: Units, logits: np.ndarray) -> Predictions:
+    """Make ``Predictions`` of units from logits.
+
+    Args:
+        source: Source of the recordings.
+        units: Evaluated units.
+        logits: Outputs of the model [U, K].
+    """
+    infos = [source.recordings[int(index)] for index in units.recording]
+    attributes = {}
+    for name in _SUBGROUP_ATTRIBUTES:
+        values = [info.attributes.get(name, "") for info in infos]
+        if any(value != "" for value in values):
+            attributes[name] = np.asarray([str(value) for value in values])
+    return Predictions(
+        kind=units.kind,
+        classes=units.classes,
+        unit_ids=units.ids,
+        subjects=np.asarray([info.subject_key for info in infos]),
+        logits=np.asarray(logits, np.float64),
+        targets=np.asarray(units.targets, np.float64),
+        attributes=attributes,
+    )
+
+
+def selection_metric(kind: str) -> tuple[str, Callable[[np.ndarray, np.ndarray], float]]:
+    """Return name and function of the validation metric to maximise.
+
+    Macro AUROC over the classes with positives and negatives in validation; for regression, minus
+    the mean absolute error (in standard deviations of the training targets).
+    """
+    if kind == "regression":
+        return "minus_mae", lambda logits, targets: -float(np.abs(logits - targets).mean())
+
+    def macro_auroc(logits: np.ndarray, targets: np.ndarray) -> float:
+        scores = logits
+        if kind == "multiclass":
+            shifted = logits - logits.max(axis=1, keepdims=True)
+            scores = np.exp(shifted) / np.exp(shifted).sum(axis=1, keepdims=True)
+        weights = np.ones(len(scores))
+        values = [
+            float(metrics.auroc(scores[:, k], targets[:, k], weights))
+            for k in range(scores.shape[1])
+        ]
+        return float(np.nanmean(values)) if np.isfinite(values).any() else -np.inf
+
+    return "macro_auroc", macro_auroc

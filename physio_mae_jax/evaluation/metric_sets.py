@@ -1,0 +1,162 @@
+"""Metrics that evaluate each kind of task; pure functions of predictions and weights."""
+
+from collections.abc import Callable
+
+import numpy as np
+from scipy.special import log_softmax, logsumexp
+
+from physio_mae_jax.evaluation import metrics, regression
+from physio_mae_jax.evaluation.calibration import Calibration
+from physio_mae_jax.evaluation.predictions import Predictions
+
+MAIN_METRICS = {"multilabel": "macro_auroc", "multiclass": "macro_auroc", "regression": "mae"}
+
+Measure = Callable[[np.ndarray], dict[str, np.ndarray]]
+
+
+def ranking_scores(predictions: Predictions) -> np.ndarray:
+    """Return scores that order units in each class, [U, K], before any calibration.
+
+    Multiclass: the log-odds of each class against the rest. They order units as probabilities do
+    but do not saturate at 0 and 1, where rounding would make ties.
+    """
+    if predictions.kind != "multiclass":
+        return predictions.logits
+    chance = log_softmax(predictions.logits, axis=1)
+    units, best = np.arange(predictions.num_units), np.argmax(chance, axis=1)
+    others = chance.copy()
+    others[units, best] = -np.inf
+    with np.errstate(divide="ignore"):
+        rest = np.log1p(-np.exp(chance))
+    # Near 1 the difference above loses all digits; the sum of the other classes keeps them.
+    rest[units, best] = logsumexp(others, axis=1)
+    return chance - rest
+
+
+def judged_classes(predictions: Predictions, least: int) -> np.ndarray:
+    """Return the classes [K] bool with at least so many positive and so many negative units.
+
+    In a regression all or none, by the number of units.
+    """
+    if predictions.kind == "regression":
+        return np.full(len(predictions.classes), predictions.num_units >= least)
+    positives = predictions.targets.sum(axis=0)
+    return np.minimum(positives, predictions.num_units - positives) >= least
+
+
+def main_metric(
+    predictions: Predictions, weights: np.ndarray, classes: np.ndarray | None = None
+) -> np.ndarray:
+    """Return macro AUROC, or the mean absolute error of a regression, [R, U] -> [R].
+
+    Args:
+        predictions: Predictions to evaluate.
+        weights: Weights of units [..., U].
+        classes: Classes to average [K] bool; None for all.
+    """
+    chosen = np.ones(len(predictions.classes), bool) if classes is None else classes
+    if predictions.kind == "regression":
+        errors = regression.mean_absolute_error(predictions.logits, predictions.targets, weights)
+        return metrics.macro(errors, chosen)
+    if not chosen.any():
+        return np.full(weights.shape[:-1], np.nan)[()]
+    scores = ranking_scores(predictions)[:, chosen]
+    return metrics.macro_auroc(scores, predictions.targets[:, chosen], weights)
+
+
+def class_measure(predictions: Predictions, decisions: Calibration) -> Measure:
+    """Return the function weights [r, U] -> metrics of each class [r, K].
+
+    Terms that do not depend on weights are computed once.
+    """
+    true = predictions.targets
+    if predictions.kind == "regression":
+        return lambda weights: _regression(predictions.logits, true, weights)
+    scores = ranking_scores(predictions)
+    probabilities = decisions.probabilities(predictions.logits)
+    decided = decisions.decide(probabilities)
+
+    def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
+        columns = [metrics.ranked(s, t, weights) for s, t in zip(scores.T, true.T, strict=True)]
+        counts = metrics.Counts.of(decided, true, weights)
+        return {
+            "auroc": np.stack([column[0] for column in columns], axis=-1),
+            "average_precision": np.stack([column[1] for column in columns], axis=-1),
+            "f1": counts.f1(),
+            "sensitivity": counts.sensitivity(),
+            "specificity": counts.specificity(),
+            "precision": counts.precision(),
+            "brier": metrics.brier(probabilities, true, weights),
+        }
+
+    return measure
+
+
+def unit_measure(predictions: Predictions, decisions: Calibration) -> Measure:
+    """Return the function weights [r, U] -> metrics [r] of whole units, for multiclass tasks."""
+    if predictions.kind != "multiclass":
+        return lambda weights: {}
+    true = predictions.targets
+    probabilities = decisions.probabilities(predictions.logits)
+    decided = decisions.decide(probabilities)
+    return lambda weights: {
+        "accuracy": metrics.multiclass_accuracy(decided, true, weights),
+        "cohen_kappa": metrics.cohen_kappa(decided, true, weights),
+        "multiclass_brier": metrics.multiclass_brier(probabilities, true, weights),
+    }
+
+
+def _regression(
+    predicted: np.ndarray, true: np.ndarray, weights: np.ndarray
+) -> dict[str, np.ndarray]:
+    low, high = regression.limits_of_agreement(predicted, true, weights)
+    return {
+        "mae": regression.mean_absolute_error(predicted, true, weights),
+        "rmse": regression.root_mean_squared_error(predicted, true, weights),
+        "r2": regression.r2(predicted, true, weights),
+        "pearson_r": regression.pearson_r(predicted, true, weights),
+        "bias": regression.bias(predicted, true, weights),
+        "lower_limit_of_agreement": low,
+        "upper_limit_of_agreement": high,
+    }
+
+
+def calibration_measure(
+    probabilities: np.ndarray, targets: np.ndarray, kind: str
+) -> list[dict[str, float]]:
+    """Return calibration before or after, without intervals.
+
+    Calibration errors are biased upwards in small samples, and twice so in bootstrap replicates,
+    whose percentiles might not even include the point estimate.
+
+    Args:
+        probabilities: Probabilities [U, K].
+        targets: Targets [U, K].
+        kind: Kind of the task.
+
+    Returns:
+        For each class 'ece', 'ece_equal_mass', 'brier' and 'log_loss'; and last, for multiclass
+        tasks, those of the decided class ('ece' of the highest probability, Guo et al. 2017).
+    """
+    ones = np.ones(len(targets))
+    rows = [
+        _binary_calibration(p, t, ones) for p, t in zip(probabilities.T, targets.T, strict=True)
+    ]
+    if kind == "multiclass":
+        best = np.argmax(probabilities, axis=1)
+        right = targets[np.arange(len(targets)), best]
+        row = _binary_calibration(probabilities.max(axis=1), right, ones)
+        row["brier"] = float(metrics.multiclass_brier(probabilities, targets, ones))
+        row["log_loss"] = float(metrics.multiclass_log_loss(probabilities, targets, ones))
+        rows.append(row)
+    return rows
+
+
+def _binary_calibration(p: np.ndarray, t: np.ndarray, ones: np.ndarray) -> dict[str, float]:
+    equal_mass = metrics.expected_calibration_error(p, t, ones, equal_mass=True)
+    return {
+        "ece": float(metrics.expected_calibration_error(p, t, ones)),
+        "ece_equal_mass": float(equal_mass),
+        "brier": float(metrics.brier(p, t, ones)),
+        "log_loss": float(metrics.log_loss(p, t, ones)),
+    }

@@ -1,0 +1,160 @@
+"""Probes of frozen features: a linear model, or nearest neighbours.
+
+Both are fitted on training units; validation chooses the hyperparameter, by the metric that also
+selects fine-tuned models; the test is not used.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import StandardScaler
+
+from physio_mae_jax.errors import ConfigError
+
+_STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
+_NEIGHBOURS = (1, 3, 5, 10, 20, 40, 80)
+_MAX_ITERATIONS = 2_000
+
+Metric = Callable[[np.ndarray, np.ndarray], float]
+
+
+class ProbeResult(NamedTuple):
+    """Outputs of a probe, and its chosen setting.
+
+    Attributes:
+        logits: Outputs [U, K] of 'validation' and 'test', as in ``predictions.Predictions``.
+        chosen: Setting that validation chose, as text.
+    """
+
+    logits: dict[str, np.ndarray]
+    chosen: str
+
+
+def linear_probe(
+    features: Mapping[str, np.ndarray],
+    targets: Mapping[str, np.ndarray],
+    kind: str,
+    metric: Metric,
+    *,
+    refit: bool,
+) -> ProbeResult:
+    """Fit logistic regressions, or a ridge regression of numbers, on standardised features.
+
+    Args:
+        features: Features [U, D] of 'train', 'validation' and 'test'.
+        targets: Targets [U, K] of the same parts.
+        kind: 'multilabel' (one model per class), 'multiclass' (one joint model) or 'regression'.
+        metric: Function of validation logits and targets to maximise.
+        refit: Whether the test logits come from a model refitted on training and validation with
+            the chosen strength. The validation logits never do.
+    """
+    scaled = _standardised(features)
+    fitted = {c: _fit_linear(scaled["train"], targets["train"], kind, c) for c in _STRENGTHS}
+    logits = {c: model(scaled["validation"]) for c, model in fitted.items()}
+    best = max(_STRENGTHS, key=lambda c: metric(logits[c], targets["validation"]))
+    final = _fit_linear(*_joined(scaled, targets), kind, best) if refit else fitted[best]
+    return ProbeResult(
+        {"validation": logits[best], "test": final(scaled["test"])}, f"strength C = {best:g}"
+    )
+
+
+def _fit_linear(
+    features: np.ndarray, targets: np.ndarray, kind: str, strength: float
+) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a function from features [U, D] to logits [U, K]."""
+    if kind == "regression":
+        # Like C of a logistic regression, alpha weighs the data as a sum over units.
+        ridge = Ridge(alpha=1 / strength).fit(features, targets)
+        return lambda some: ridge.predict(some).reshape(len(some), -1)
+    if kind == "multiclass":
+        model = _logistic(strength).fit(features, targets.argmax(axis=1))
+        if targets.shape[1] == 2:
+            return lambda some: _two_sided(model.decision_function(some))
+        return lambda some: model.decision_function(some)
+    models = [_logistic(strength).fit(features, column) for column in targets.T]
+    return lambda some: np.stack([model.decision_function(some) for model in models], axis=1)
+
+
+def _joined(
+    features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Concatenate training and validation."""
+    parts = ("train", "validation")
+    return (
+        np.concatenate([features[part] for part in parts]),
+        np.concatenate([targets[part] for part in parts]),
+    )
+
+
+def _logistic(strength: float) -> Any:
+    return LogisticRegression(C=strength, max_iter=_MAX_ITERATIONS)
+
+
+def _two_sided(log_odds: np.ndarray) -> np.ndarray:
+    return np.stack([-log_odds / 2, log_odds / 2], axis=1)
+
+
+def knn_probe(
+    features: Mapping[str, np.ndarray],
+    targets: Mapping[str, np.ndarray],
+    kind: str,
+    metric: Metric,
+    *,
+    refit: bool,
+) -> ProbeResult:
+    """Average the targets of the nearest training units, by the cosine of standardised features.
+
+    For classes the logits are log-odds (or logarithms) of the share of neighbours, with half a
+    neighbour added to each side. Arguments as of ``linear_probe``.
+    """
+    scaled = _standardised(features)
+    counts = [k for k in _NEIGHBOURS if k <= len(scaled["train"])]
+    logits = _neighbour_logits(
+        scaled["train"], targets["train"], scaled["validation"], kind, counts
+    )
+    best = max(counts, key=lambda k: metric(logits[k], targets["validation"]))
+    known = _joined(scaled, targets) if refit else (scaled["train"], targets["train"])
+    final = _neighbour_logits(*known, scaled["test"], kind, [best])[best]
+    return ProbeResult({"validation": logits[best], "test": final}, f"{best} neighbours")
+
+
+def _neighbour_logits(
+    known: np.ndarray, targets: np.ndarray, asked: np.ndarray, kind: str, counts: list[int]
+) -> dict[int, np.ndarray]:
+    """Return logits [U, K] for each number of neighbours."""
+    search = NearestNeighbors(n_neighbors=max(counts), metric="cosine").fit(known)
+    nearest = search.kneighbors(asked, return_distance=False)
+    return {k: _vote(targets[nearest[:, :k]], kind) for k in counts}
+
+
+def _vote(held: np.ndarray, kind: str) -> np.ndarray:
+    """Sum up the targets [U, k, K] of neighbours."""
+    if kind == "regression":
+        return held.mean(axis=1)
+    positives, count = held.sum(axis=1), held.shape[1]
+    if kind == "multiclass":
+        return np.log(positives + 0.5)
+    return np.log(positives + 0.5) - np.log(count - positives + 0.5)
+
+
+METHODS = {"probe": linear_probe, "knn": knn_probe}
+
+
+def readout_of(method: str) -> Callable[..., ProbeResult]:
+    """Return the function of a method's name.
+
+    Raises:
+        ConfigError: The method does not exist.
+    """
+    if method not in METHODS:
+        raise ConfigError(f"method must be one of {', '.join(METHODS)}; got {method!r}.")
+    return METHODS[method]
+
+
+def _standardised(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """Standardise each feature to mean 0 and standard deviation 1 over the training units."""
+    scaler = StandardScaler().fit(features["train"])
+    return {part: scaler.transform(some) for part, some in features.items()}

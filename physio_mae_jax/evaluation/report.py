@@ -1,0 +1,143 @@
+"""The evaluation card: report, JSON and plots of an evaluation in a folder."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.evaluation import curves
+from physio_mae_jax.evaluation.calibration import Calibration
+from physio_mae_jax.evaluation.caveats import judged_part
+from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation.report_text import render
+from physio_mae_jax.evaluation.results import Comparison, Evaluation, plain
+from physio_mae_jax.plots import evaluation as figures
+from physio_mae_jax.training import atomic_files
+
+_REPORT = "evaluation.md"
+_Drawings = dict[str, Callable[[], Any]]
+# Plots of the training of the evaluated model, where it ran in the same folder.
+_LEARNING_CURVES = "plots/learning_curves.png"
+
+
+def write_card(
+    folder: Path,
+    *,
+    title: str,
+    evaluations: Mapping[str, Evaluation],
+    predictions: Mapping[str, Predictions],
+    decisions: Calibration,
+    context: Mapping[str, Any],
+    comparisons: Sequence[Comparison] = (),
+) -> Path:
+    """Write plots/*.png, evaluation.json and evaluation.md, each atomically.
+
+    The report is written last, so that where it exists, all files it refers to exist too.
+
+    Args:
+        folder: Folder of the card; created if absent.
+        title: Title with the evaluated model and data.
+        evaluations: Evaluations by part: 'test', 'validation' or both.
+        predictions: Predictions of the same parts; those of the test are plotted, or those of
+            validation where there is no test.
+        decisions: Calibration and thresholds, chosen on validation.
+        context: Provenance, for readers and as JSON: 'command' (text), 'versions', 'device',
+            'data' (hashes by name), 'split' (rule and hash), 'contamination'
+            (``ContaminationReport.line``), 'checkpoint', 'seeds'. Missing
+            entries are reported as missing; further entries are shown too.
+        comparisons: Results of ``evaluation.compare``.
+
+    Returns:
+        Path of the report.
+
+    Raises:
+        DataError: There is no evaluation, or the predictions are not the evaluated ones.
+    """
+    if not evaluations or set(evaluations) - {"test", "validation"}:
+        raise DataError(f"a card must be of 'test', 'validation' or both; got {list(evaluations)}.")
+    part = judged_part(evaluations)
+    evaluated, drawn = evaluations[part], predictions.get(part)
+    if drawn is None or (evaluated.num_units, evaluated.classes) != (
+        drawn.num_units,
+        drawn.classes,
+    ):
+        given = f"those of {drawn.num_units} units of {drawn.classes}" if drawn else "none"
+        raise DataError(
+            f"the card's predictions of {part} must be of the evaluated "
+            f"{evaluated.num_units} units of {evaluated.classes}; got {given}."
+        )
+    pictures = _write_pictures(folder, drawn, evaluated, decisions, part)
+    if (folder / _LEARNING_CURVES).is_file():
+        pictures.append(_LEARNING_CURVES)
+    content = {
+        "title": title,
+        "evaluations": evaluations,
+        "comparisons": comparisons,
+        "decisions": decisions.to_json(),
+        "context": context,
+    }
+    atomic_files.write_json(folder / "evaluation.json", sealed(plain(content)))
+    text = render(
+        title=title,
+        evaluations=evaluations,
+        decisions=decisions,
+        context=context,
+        comparisons=comparisons,
+        pictures=pictures,
+    )
+    atomic_files.write_text(folder / _REPORT, text)
+    return folder / _REPORT
+
+
+def has_report(folder: Path) -> bool:
+    """Return whether a folder holds a complete card."""
+    return (folder / _REPORT).is_file()
+
+
+def _write_pictures(
+    folder: Path, predictions: Predictions, evaluated: Evaluation, decisions: Calibration, part: str
+) -> list[str]:
+    """Plot a part, skipping empty plots; return the file names in the folder."""
+    who = f"{part}, {evaluated.num_units:,} units of {evaluated.num_subjects:,} subjects"
+    if evaluated.kind == "regression":
+        quantities = curves.agreements(predictions, evaluated)
+        drawings: _Drawings = {
+            "scatter": lambda: figures.draw_scatter(quantities, f"Prediction and truth: {who}"),
+            "bland_altman": lambda: figures.draw_bland_altman(quantities, f"Agreement: {who}"),
+        }
+    else:
+        exclusive = evaluated.kind == "multiclass"
+        drawings = _curve_drawings(predictions, evaluated, decisions, who)
+        drawings["confusion"] = lambda: figures.draw_confusion(
+            *curves.confusion_table(evaluated),
+            labels=("truth", "decided") if exclusive else ("", ""),
+            title=f"Decisions: {who}",
+            parts=() if exclusive else (2,),
+        )
+    return [
+        f"plots/{name}.png"
+        for name, draw in drawings.items()
+        if atomic_files.write_figure(folder / "plots" / f"{name}.png", draw)
+    ]
+
+
+def _curve_drawings(
+    predictions: Predictions, evaluated: Evaluation, decisions: Calibration, who: str
+) -> _Drawings:
+    shown = curves.shown_classes(evaluated)
+    if not shown:
+        return {}
+    present = sum(not row.is_absent for row in evaluated.by_class)
+    if len(shown) < present:
+        who += f"\n({len(shown)} of {present} classes, those with the most positives)"
+    return {
+        "roc": lambda: figures.draw_roc(*curves.roc_curves(predictions, evaluated), f"ROC: {who}"),
+        "precision_recall": lambda: figures.draw_precision_recall(
+            *curves.precision_recall_curves(predictions, evaluated), f"Precision and recall: {who}"
+        ),
+        "reliability": lambda: figures.draw_reliability(
+            curves.reliabilities(predictions, decisions, evaluated),
+            f"Calibration (bins of 5 units or more): {who}",
+        ),
+    }

@@ -1,0 +1,288 @@
+"""The report of an evaluation in Markdown: pure text, the caveats first."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from physio_mae_jax.evaluation.calibration import Calibration
+from physio_mae_jax.evaluation.caveats import caveats, is_clean, judged_part, reading
+from physio_mae_jax.evaluation.markdown import (
+    escape,
+    facts,
+    interval,
+    named,
+    number,
+    signed,
+    table,
+    words,
+)
+from physio_mae_jax.evaluation.results import ClassResult, Comparison, Evaluation, SubgroupResult
+from physio_mae_jax.printable import printable
+
+# Provenance shown on a card, in this order; absent entries are reported as missing.
+CONTEXT = ("command", "versions", "device", "data", "split", "contamination", "checkpoint", "seeds")
+# Shown elsewhere on the card.
+_ELSEWHERE = ("title", "command", "contamination")
+_MAX_LISTED = 8
+
+
+def render(
+    *,
+    title: str,
+    evaluations: Mapping[str, Evaluation],
+    decisions: Calibration,
+    context: Mapping[str, Any],
+    comparisons: Sequence[Comparison],
+    pictures: Sequence[str],
+) -> str:
+    """Write the report.
+
+    Args:
+        title: Title with the evaluated model and data.
+        evaluations: Evaluations by part, 'test' and 'validation', at least one.
+        decisions: Calibration and thresholds, chosen on validation.
+        context: Provenance, see ``card.write_card``.
+        comparisons: Comparisons with other models; may be empty.
+        pictures: File names of plots below the report's folder.
+    """
+    part = judged_part(evaluations)
+    evaluated = evaluations[part]
+    sections = [
+        f"# {escape(title)}",
+        *(f"> **{doubt}**" for doubt in caveats(evaluations, context)),
+        _headline(part, evaluated),
+        f"## What was evaluated\n\n{_parts(evaluations, decisions, context)}",
+        f"## Metrics, with 95 % intervals\n\n{_overall(evaluations, part)}",
+        f"## Every {_one(evaluated)}\n\n{_by_class(evaluated)}",
+    ]
+    if evaluated.calibration:
+        sections.append(f"## Calibration on {part}\n\n{_calibration(evaluated)}")
+    if evaluated.subgroups:
+        sections.append(f"## Subgroups of {part}\n\n{_subgroups(evaluated)}")
+    if decisions.kind != "regression":
+        chosen = _decisions(decisions, evaluated.min_positives)
+        sections.append(f"## Decisions, chosen on validation\n\n{chosen}")
+    if comparisons:
+        sections.append(f"## Compared on the same units\n\n{_comparisons(comparisons)}")
+    sections += ["## Pictures", *(f"![{_picture(name)}]({name})" for name in pictures)]
+    sections += [f"## How to read this\n\n{reading(evaluated)}", "## How to reproduce it"]
+    sections += [_reproduction(context)]
+    return "\n\n".join(sections) + "\n"
+
+
+def _headline(part: str, evaluated: Evaluation) -> str:
+    rare = sum(row.rare and not row.is_absent for row in evaluated.by_class)
+    count = _num_averaged(evaluated)
+    of = "" if count == len(evaluated.classes) else f"{count} of "
+    more = ""
+    if evaluated.main_metric in evaluated.overall_frequent:
+        without = interval(evaluated.overall_frequent[evaluated.main_metric], evaluated.kind)
+        more = f" Without {rare} rare {_several(evaluated, rare)}: {without}."
+    averaged = evaluated.kind == "regression" and len(evaluated.classes) > 1
+    name = words(evaluated.main_metric) + " (average over targets)" * averaged
+    return (
+        f"**{name} {interval(evaluated.main, evaluated.kind)}** on {part}: "
+        f"{evaluated.num_units:,} units of {evaluated.num_subjects:,} subjects, "
+        f"{of}{len(evaluated.classes)} {_several(evaluated, len(evaluated.classes))}.{more}"
+    )
+
+
+def _parts(
+    evaluations: Mapping[str, Evaluation], decisions: Calibration, context: Mapping[str, Any]
+) -> str:
+    roles = {
+        "test": "evaluated; calibration and thresholds come from validation",
+        "validation": "calibration and thresholds were chosen on it, so it is biased upwards",
+    }
+    if decisions.kind == "regression":
+        roles = {"test": "evaluated", "validation": "seen before the test"}
+    rows = [
+        (part, f"{e.num_units:,}", f"{e.num_subjects:,}", roles.get(part, ""))
+        for part, e in evaluations.items()
+    ]
+    shown = table(("part", "units", "subjects", "role"), rows)
+    line = escape(str(context.get("contamination", "")))
+    # Contamination is shown above already.
+    return f"{shown}\n\n{line}" if is_clean(context) else shown
+
+
+def _overall(evaluations: Mapping[str, Evaluation], part: str) -> str:
+    evaluated = evaluations[part]
+    frequent = sum(not row.rare for row in evaluated.by_class)
+    count = _num_averaged(evaluated)
+    header = ["", f"{part}, {count} {_several(evaluated, count)}"]
+    if evaluated.overall_frequent:
+        header.append(f"{part}, {frequent} without rare classes*")
+    others = [other for other in evaluations if other != part]
+    rows = []
+    for name, estimate in evaluated.overall.items():
+        row = [words(name), interval(estimate, evaluated.kind)]
+        if evaluated.overall_frequent:
+            held = evaluated.overall_frequent.get(name)
+            row.append("" if held is None else interval(held, evaluated.kind))
+        row += [interval(evaluations[other].overall[name], evaluated.kind) for other in others]
+        rows.append(row)
+    return table([*header, *others], rows)
+
+
+def _by_class(evaluated: Evaluation) -> str:
+    if evaluated.kind == "regression":
+        names = list(evaluated.by_class[0].metrics)
+        rows = [
+            [named(row.name), *(interval(row.metrics[name], evaluated.kind) for name in names)]
+            for row in evaluated.by_class
+        ]
+        return table([_one(evaluated), *map(words, names)], rows)
+    names = [name for name in evaluated.by_class[0].metrics if name != "brier"]
+    rows = [
+        [
+            named(row.name) + _marks(row, evaluated),
+            f"{row.num_positives:,}",
+            f"{row.num_positive_subjects:,}",
+            *(interval(row.metrics[name], evaluated.kind) for name in names),
+        ]
+        for row in evaluated.by_class
+    ]
+    shown = table([_one(evaluated), "positives", "subjects", *map(words, names)], rows)
+    absent = [named(row.name) for row in evaluated.by_class if row.is_absent]
+    note = f"\n\nExcluded from all averages, no positives or no negatives: {', '.join(absent)}."
+    return shown + (note if absent else "")
+
+
+def _calibration(evaluated: Evaluation) -> str:
+    names = {
+        "ece": "ECE",
+        "ece_equal_mass": "ECE, bins of equal mass",
+        "brier": "Brier score",
+        "log_loss": "log loss (nats)",
+    }
+    rows = [
+        [
+            named(row.name),
+            *(f"{number(row.before[n])} → {number(row.after[n])}" for n in names),
+        ]
+        for row in evaluated.calibration
+    ]
+    return table(["before → after", *names.values()], rows)
+
+
+def _subgroups(evaluated: Evaluation) -> str:
+    rows = []
+    for group in evaluated.subgroups:
+        counts = [f"{named(name)} {count:,}" for name, count in group.num_positives.items()]
+        rows.append(
+            [
+                f"{group.attribute} {named(group.name)}",
+                f"{group.num_units:,}",
+                f"{group.num_subjects:,}",
+                ", ".join(counts) if len(counts) <= _MAX_LISTED else "see evaluation.json",
+                interval(group.estimate, evaluated.kind),
+                _left_out(group),
+            ]
+        )
+    header = ["", "units", "subjects", "positives", words(evaluated.main_metric), "excluded"]
+    if evaluated.kind == "regression":
+        header, rows = [h for h in header if h != "positives"], [r[:3] + r[4:] for r in rows]
+    lines = [table(header, rows)]
+    for attribute, count in evaluated.num_unknown.items():
+        if count:
+            lines.append(f"{count:,} units have no readable {attribute} and are in none of these.")
+    return "\n\n".join(lines)
+
+
+def _left_out(group: SubgroupResult) -> str:
+    if not group.left_out:
+        return ""
+    if math.isnan(group.estimate.value):
+        return "all: too few"
+    more = len(group.left_out) - _MAX_LISTED
+    names = ", ".join(named(name) for name in group.left_out[:_MAX_LISTED])
+    return f"too few: {names}" + (f" and {more} others" if more > 0 else "")
+
+
+def _decisions(decisions: Calibration, min_positives: int) -> str:
+    if decisions.num_folds:
+        return (
+            f"In each of {decisions.num_folds} folds calibration and thresholds were chosen on the "
+            "validation of that fold; they are in its own card."
+        )
+    beta = f"F{decisions.beta:g}"
+    lines = [f"On {decisions.num_units:,} units of {len(decisions.subjects):,} subjects."]
+    if decisions.kind == "multiclass":
+        lines[0] += f" Temperature {decisions.temperature:.3g}."
+        if not decisions.thresholds:
+            lines[0] += " The most probable class is decided."
+        else:
+            first, second = map(named, decisions.classes)
+            lines[0] += f" {second} is decided where it reaches its threshold, else {first}."
+    rows = []
+    for k, name in enumerate(decisions.classes):
+        row = [named(name), f"{decisions.num_positives[k]:,}"]
+        if decisions.thresholds:
+            row.append(f"{decisions.thresholds[k]:.3f}")
+        if decisions.slopes:
+            row.append(f"{decisions.slopes[k]:.3g} · logit {decisions.intercepts[k]:+.3g}")
+        fewest = min(decisions.num_positives[k], decisions.num_units - decisions.num_positives[k])
+        note = "unreliable: too few" if fewest < min_positives else ""
+        rows.append([*row, "not chosen" if name in decisions.undecided else note])
+    header = ["class", "positives"]
+    header += [f"threshold of highest {beta}"] if decisions.thresholds else []
+    header += ["calibrated log-odds"] if decisions.slopes else []
+    lines.append(table([*header, ""], rows))
+    if decisions.undecided:
+        lines.append("Not chosen: validation has no positives or no negatives of these classes.")
+    return "\n\n".join(lines)
+
+
+def _comparisons(comparisons: Sequence[Comparison]) -> str:
+    rows = [
+        [
+            named(c.name),
+            named(c.reference),
+            words(c.metric),
+            number(c.value),
+            number(c.reference_value),
+            signed(c.difference.estimate),
+            number(c.difference.share_not_above_zero),
+        ]
+        for c in comparisons
+    ]
+    header = ["model", "reference", "metric", "model's", "reference's", "difference", "share ≤ 0"]
+    note = (
+        "The difference is the model's metric minus the reference's, both on the same replicates; "
+        "the last column is the share of replicates where it is 0 or less."
+    )
+    return f"{table(header, rows)}\n\n{note}"
+
+
+def _reproduction(context: Mapping[str, Any]) -> str:
+    command = str(context.get("command", "not stated"))
+    block = "\n".join(f"    {printable(line, None)}" for line in command.splitlines())
+    shown = {name: held for name, held in context.items() if name not in _ELSEWHERE}
+    for name in CONTEXT:
+        # 'split rule' and 'split hash' state the split as well as one entry 'split' does.
+        if name not in _ELSEWHERE and not any(f"{held} ".startswith(f"{name} ") for held in shown):
+            shown[name] = "not stated"
+    return f"{block}\n\n{table(['', ''], [[escape(n), facts(held)] for n, held in shown.items()])}"
+
+
+def _num_averaged(evaluated: Evaluation) -> int:
+    return sum(evaluated.kind == "regression" or not row.is_absent for row in evaluated.by_class)
+
+
+def _marks(row: ClassResult, evaluated: Evaluation) -> str:
+    few = min(row.num_positive_subjects, row.num_negative_subjects) < evaluated.min_positives
+    return "\\*" if row.rare else "†" if few else ""
+
+
+def _one(evaluated: Evaluation) -> str:
+    return {"multilabel": "label", "multiclass": "class", "regression": "target"}[evaluated.kind]
+
+
+def _several(evaluated: Evaluation, count: int) -> str:
+    one = _one(evaluated)
+    return one if count == 1 else "classes" if one == "class" else f"{one}s"
+
+
+def _picture(name: str) -> str:
+    return name.rpartition("/")[2].removesuffix(".png").replace("_", " ")

@@ -1,0 +1,33 @@
+"""Sums over weighted units, for the metrics: ``weights`` [..., U] as in ``metrics``."""
+
+import numpy as np
+
+
+def ratio(top: np.ndarray, bottom: np.ndarray, undefined: float = np.nan) -> np.ndarray:
+    """Divide; ``undefined`` where the divisor is 0."""
+    top, bottom = np.broadcast_arrays(np.asarray(top, np.float64), bottom)
+    return np.divide(top, bottom, out=np.full(top.shape, undefined), where=bottom != 0)[()]
+
+
+def mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Average over units, [U] -> [...] or [U, K] -> [..., K]; NaN where all weights are 0."""
+    total = weights.sum(axis=-1)
+    return ratio(weights @ values, total[..., None] if values.ndim > 1 else total)
+
+
+def running_sum(weights: np.ndarray) -> np.ndarray:
+    """Return the cumulative weight before each unit, and the total, [..., U + 1]."""
+    sums = np.zeros((*weights.shape[:-1], weights.shape[-1] + 1))
+    np.cumsum(weights, axis=-1, out=sums[..., 1:])
+    return sums
+
+
+def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Sum the products over units, [..., U] twice -> [...]."""
+    return np.einsum("...u,...u->...", first, second)
+
+
+def descending(scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the indices of the chosen units, the highest score first."""
+    units = np.flatnonzero(chosen)
+    return units[np.argsort(-scores[units], kind="stable")]

@@ -1,0 +1,160 @@
+"""Pre-trained encoders, from a pre-training run or the original's weights, for any window."""
+
+import dataclasses
+import logging
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from physio_mae_jax.data.contamination import TrainingProvenance
+from physio_mae_jax.data.json_reader import read_json
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.regular_file import is_folder, user_path
+from physio_mae_jax.data.unclear import warn_of_names_understood_since
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.run_directory import CONFIG_FILE, check_setting, read_run
+from physio_mae_jax.experiment.settings import whole_samples
+from physio_mae_jax.inference.position_embedding import resize_columns
+from physio_mae_jax.inference.torch_file import read_state_dict
+from physio_mae_jax.inference.torch_import import import_state_dict
+from physio_mae_jax.inference.trained_model import load_checkpoint
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.models.encoder import Encoder
+from physio_mae_jax.objectives.pretraining import Params
+from physio_mae_jax.training.init_transform import InitTransform
+
+_LOG = logging.getLogger(__name__)
+
+
+class PretrainedEncoder(NamedTuple):
+    """A pre-trained encoder.
+
+    Attributes:
+        config: Configuration of its autoencoder, for the requested window.
+        params: Parameters of the encoder.
+        trained_on: Hashes of its training data; empty if unknown.
+        origin: Run or weight file it was loaded from, for reports.
+        channel_independent: Whether it encodes each channel separately, see ``ModelSpec``.
+    """
+
+    config: MaeConfig
+    params: Params
+    trained_on: TrainingProvenance
+    origin: str
+    channel_independent: bool
+
+    def for_training(self) -> InitTransform:
+        """Return the initial parameters of a training."""
+        return InitTransform(self.params, self.channel_independent)
+
+
+def encoder_of_run(folder: str, window_seconds: float) -> PretrainedEncoder:
+    """Load the encoder of a pre-training run, its positions interpolated for another window.
+
+    Args:
+        folder: Work folder of the run.
+        window_seconds: Length of the input windows (s); 0 for the length trained on.
+
+    Raises:
+        UserError: The run or checkpoint does not exist, or the window is not a whole number of
+            columns.
+    """
+    if not folder:
+        raise ConfigError("no run is set; give its work folder with --config.run=DIR.")
+    _refuse_other_task(folder)
+    trained = load_checkpoint(folder)
+    warn_of_names_understood_since(folder, trained.contract.input.channels)
+    start = PretrainedEncoder(
+        config=trained.contract.model,
+        params=trained.autoencoder_params["encoder"],
+        trained_on=trained.trained_on,
+        origin=folder,
+        channel_independent=trained.contract.channel_independent,
+    )
+    return _fitted(start, window_seconds)
+
+
+def _refuse_other_task(folder: str) -> None:
+    """Return the error for a run that was not a pre-training, with the way out."""
+    if not (is_folder(Path(folder)) and os.path.lexists(Path(folder) / CONFIG_FILE)):
+        return
+    settings = read_run(folder)
+    task = check_setting(settings, "task", str, folder)
+    if task != "pretrain":
+        began = settings.get("start") or settings.get("run")
+        other = f", such as the one it was initialised from, {began}" if began else ""
+        raise ConfigError(
+            f"the run in {folder} was of task {task!r}; an encoder is read from a "
+            f"pre-training{other}. A fine-tuned model is evaluated by "
+            "--config=configs/evaluate.py:method=head."
+        )
+
+
+def encoder_of_file(path: str, config_path: str, window_seconds: float) -> PretrainedEncoder:
+    """Load the encoder from weights of the original implementation.
+
+    Args:
+        path: Path of a .pth or .npz file.
+        config_path: Path of a JSON file with the arguments of the original's constructor.
+        window_seconds: Length of the input windows (s); 0 for the length trained on.
+
+    Raises:
+        UserError: A file is missing or broken, or the weights do not fit the arguments.
+    """
+    way_out = (
+        "give a JSON file with the arguments of the constructor that made the weights, such as "
+        "signal_len, as weights_config."
+    )
+    if not config_path:
+        raise ConfigError(f"weights_config='' cannot be read (it names no file); {way_out}")
+    arguments = typed(dict, read_json(user_path(config_path), way_out), config_path, way_out)
+    model: Any
+    model, params = import_state_dict(read_state_dict(path), arguments)
+    is_contrastive = isinstance(model, ContrastiveAutoencoder)
+    tree = params["autoencoder"] if is_contrastive else params
+    start = PretrainedEncoder(
+        config=model.config,
+        params=tree["encoder"],
+        trained_on=TrainingProvenance.unknown(),
+        origin=path,
+        channel_independent=is_contrastive,
+    )
+    return _fitted(start, window_seconds)
+
+
+def random_init(config: MaeConfig, num_channels: int, seed: int) -> Params:
+    """Make the parameters of an untrained encoder; a single channel needs fewer of them."""
+    signal = jnp.zeros((1, num_channels, config.num_samples))
+    shape = (1, num_channels)
+    inputs = (signal, jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32), None, None)
+    return jax.jit(lambda key: Encoder(config).init(key, *inputs))(jax.random.key(seed))["params"]
+
+
+def _fitted(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncoder:
+    """Adapt an encoder to this machine and to another window."""
+    config, params = start.config.for_platform(jax.default_backend()), start.params
+    num_samples = config.num_samples
+    if window_seconds:
+        num_samples = whole_samples(window_seconds, config.sampling_rate_hz)
+    if num_samples != config.num_samples:
+        fitted = dataclasses.replace(config, num_samples=num_samples)
+        tokenizer = dict(params["tokenizer"])
+        tokenizer["position"] = resize_columns(
+            np.asarray(tokenizer["position"]), fitted.num_columns
+        )
+        _LOG.info(
+            "positions of %s are interpolated from %d to %d columns",
+            *(start.origin, config.num_columns, fitted.num_columns),
+        )
+        params, config = {**params, "tokenizer": tokenizer}, fitted
+    leaves = jax.tree.leaves(params)
+    _LOG.info(
+        "%d arrays, %.2f M parameters of the encoder come from %s",
+        *(len(leaves), sum(leaf.size for leaf in leaves) / 1e6, start.origin),
+    )
+    return start._replace(config=config, params=params)

@@ -1,0 +1,157 @@
+"""Checks of the machine of a run; writes config.json and checks it on resume."""
+
+import json
+import logging
+import platform
+import shlex
+import sys
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import jax
+from ml_collections import ConfigDict
+
+from physio_mae_jax import __version__
+from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.experiment.config_diff import differing, some, value_of
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.checkpoint import refuse_other_contract, saved_contract
+
+_LOG = logging.getLogger(__name__)
+# Settings that cannot change on resume: they fix the examples and their order.
+_SAMPLING_KEYS = ("seed", "label_fraction", "data.sets", "balanced_sampling")
+_PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
+
+
+def count_devices(wanted: int) -> int:
+    """Return the number of devices of a run over all processes; ``wanted`` 0 means all.
+
+    Raises:
+        ConfigError: There are fewer, or some processes would have none.
+    """
+    if wanted > jax.device_count():
+        raise ConfigError(
+            f"num_devices={wanted}, but this machine has {jax.device_count()}; lower it or set "
+            "0 for all."
+        )
+    if wanted and jax.process_count() > 1 and wanted != jax.device_count():
+        raise ConfigError(
+            f"num_devices={wanted}, but the {jax.process_count()} processes have "
+            f"{jax.device_count()}; set 0, and start fewer processes to use fewer."
+        )
+    return wanted or jax.device_count()
+
+
+def check_attention(model: MaeConfig) -> None:
+    """Raise a ConfigError where this machine lacks the attention implementation of the model."""
+    if model.attention_implementation != "xla" and jax.default_backend() != "gpu":
+        raise ConfigError(
+            f"model.attention_implementation is {model.attention_implementation!r}, which needs an "
+            f"NVIDIA GPU, but JAX runs on {jax.default_backend()!r} here; set it to 'xla', or "
+            "install jax[cuda13] (README.md)."
+        )
+
+
+def describe_environment(config: ConfigDict, contract: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a run's config.json: settings, contract, command, versions, devices."""
+    return {
+        "command": shlex.join(sys.argv),
+        "config": config.to_dict(),
+        "contract": dict(contract),
+        "devices": [str(device) for device in jax.devices()],
+        "versions": _versions(),
+    }
+
+
+def _versions() -> dict[str, str]:
+    packages = {package: metadata.version(package) for package in _PACKAGES}
+    return {"python": platform.python_version(), "physio_mae_jax": __version__} | packages
+
+
+def provenance() -> dict[str, Any]:
+    """Return command, versions and devices for an evaluation card."""
+    return {
+        "command": shlex.join(["python", "-m", "physio_mae_jax.main", *sys.argv[1:]]),
+        "versions": _versions(),
+        "device": ", ".join(sorted({device.device_kind for device in jax.devices()})),
+    }
+
+
+def channel_names_of(workdir: Path) -> int:
+    """Return the number of channel names with an embedding in the model of a work folder.
+
+    The model of a run started with an earlier version has fewer than a new one.
+    """
+    saved = saved_contract(workdir / "checkpoints")
+    if saved is None:
+        return len(VOCABULARY)
+    number = saved.get("model", {}).get("num_channel_names", NUM_FIRST_NAMES)
+    return number if isinstance(number, int) else len(VOCABULARY)
+
+
+def write_run_metadata(
+    config: ConfigDict, workdir: Path, contract: Mapping[str, Any], split: Mapping[str, Any]
+) -> None:
+    """Write config.json and split.json, if this process is the writer.
+
+    Where the folder holds a run to resume, changed settings are logged.
+
+    Raises:
+        UserError: The disk is full, or the folder holds a run that these settings cannot resume,
+            whose files are kept.
+    """
+    checkpoints = workdir / "checkpoints"
+    saved = saved_contract(checkpoints)
+    if saved is not None:
+        refuse_other_contract(checkpoints, saved, contract)
+        _compare_settings(workdir, config)
+    if jax.process_index() == 0:
+        with atomic_files.disk_full_as_user_error(workdir):
+            described = sealed(describe_environment(config, contract))
+            atomic_files.write_json(workdir / "config.json", described)
+            atomic_files.write_json(workdir / "split.json", dict(split))
+
+
+def _compare_settings(workdir: Path, config: ConfigDict) -> None:
+    """Log the settings that change on resume, and raise on those that cannot change.
+
+    Settings that the earlier config.json does not name are of a later version, and ignored.
+
+    Raises:
+        ConfigError: Another task, other examples, or an average of parameters on one side only.
+    """
+    path = workdir / "config.json"
+    if not path.is_file():
+        return
+    way_out = "move the file away to use the settings given, or choose another --workdir."
+    before = read_sealed(path, way_out).get("config")
+    if not isinstance(before, dict) or "task" not in before:
+        raise DataError(f"{path} holds no settings under 'config'; {way_out}")
+    now = json.loads(json.dumps(config.to_dict()))
+    if before["task"] != now["task"]:
+        raise ConfigError(
+            f"{workdir} is the folder of a run of task {before['task']!r}, which task "
+            f"{now['task']!r} would overwrite; choose another --workdir."
+        )
+    changed = differing(before, now)
+    for name in _SAMPLING_KEYS:
+        if name in changed:
+            raise ConfigError(
+                f"{name}={value_of(now, name)!r} differs from {value_of(before, name)!r} of the "
+                f"run in {workdir}; it fixes the examples and their order and cannot change on "
+                "resume. Restore that value, or choose another --workdir."
+            )
+    averages = [settings.get("ema_decay", 0.0) for settings in (before, now)]
+    if bool(averages[0]) != bool(averages[1]):
+        raise ConfigError(
+            f"ema_decay={averages[1]}, but the run in {workdir} started with {averages[0]}; an "
+            "average of the parameters cannot be added or removed on resume. Restore that value, "
+            "or choose another --workdir."
+        )
+    if changed and jax.process_index() == 0:
+        _LOG.warning("resuming with changed settings: %s", some(changed))

@@ -1,0 +1,35 @@
+"""Options for encoding recordings."""
+
+import dataclasses
+
+from physio_mae_jax.inference.arguments import plain
+from physio_mae_jax.inference.compiled_encoder import Output
+from physio_mae_jax.setting_ranges import check_fields
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EncodingConfig:
+    """Options of an encoding.
+
+    Attributes:
+        output: 'pooled', 'channels', 'columns' or 'tokens', see ``Encoder.encode_with_report``.
+        overlap: Fraction of a window that the next one also covers, in [0, 1).
+        derive_leads: Add limb leads that follow from two others and that the model knows.
+        unknown_channels: 'error' to reject a channel unknown to the model, or 'leave_out' to
+            exclude and report it.
+        on_invalid: 'error' to reject NaN or a recording that is too short, or 'skip' to exclude and
+            report windows with NaN; a recording without a valid window then gives NaN.
+        num_threads: Threads that read ahead; 0 for one per core, at most eight.
+    """
+
+    output: Output = "pooled"
+    overlap: float = 0.5
+    derive_leads: bool = False
+    unknown_channels: str = "error"
+    on_invalid: str = "error"
+    num_threads: int = 0
+
+    def __post_init__(self) -> None:
+        for field in dataclasses.fields(self):
+            object.__setattr__(self, field.name, plain(getattr(self, field.name)))
+        check_fields(self, "encoding")

@@ -1,0 +1,342 @@
+"""Conversion of caller inputs (arrays, data frames, lists) to readable recordings.
+
+Nothing is guessed: a missing rate or channel names, transposed axes, or ADC counts of unknown gain
+raise an error that says what to add.
+"""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from physio_mae_jax.data.arrays import ArrayRecordings, absent_rows, gaps_of
+from physio_mae_jax.data.frame_index import check_index
+from physio_mae_jax.data.frames import (
+    Frame,
+    as_frame,
+    column_names,
+    columns_of,
+    is_series,
+    series_values,
+)
+from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.inference import arguments
+from physio_mae_jax.inference.report import CONVERTED, WARNING, Note
+from physio_mae_jax.inference.samples import Samples, refuse_unordered, samples_of
+from physio_mae_jax.signals.channels import canonical_name, names_of_recording
+from physio_mae_jax.signals.rates import check_rate
+from physio_mae_jax.signals.units import COUNTS, canonical_unit
+
+_CHANNELS = "name each row, such as channels=['II', 'PPG']"
+_RATE = "a number of samples a second, such as 500"
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SignalMetadata:
+    """Description of signals by the caller; one for all of them, or a list with one each.
+
+    Attributes:
+        sampling_rate_hz: Sampling rate, Hz.
+        channels: Row names of a signal; for a data frame, its columns if none are given.
+        units: Units of the channels, or one for all; '' or None where unknown.
+        gain: ADC counts per unit, one per channel or one for all; samples are divided by it.
+        names: Names of the recordings, for reports.
+    """
+
+    sampling_rate_hz: Any = None
+    channels: Any = None
+    units: Any = ""
+    gain: Any = None
+    names: Any = None
+
+
+class Given(NamedTuple):
+    """Recordings passed by a caller.
+
+    Attributes:
+        recordings: Readable recordings.
+        notes: Conversions applied, and checks that were not possible.
+    """
+
+    recordings: ArrayRecordings
+    notes: tuple[Note, ...]
+
+
+def given_recordings(signal: Any, description: SignalMetadata) -> Given:
+    """Convert signals to recordings.
+
+    Args:
+        signal: Samples [M, n] of one recording, [B, M, n] of several, [n] of one channel, a frame
+            or series, or a list of any of these except the second. Masked values count as missing.
+        description: Description of the signals.
+
+    Raises:
+        DataError: The input is incomplete or inconsistent; the message suggests a fix.
+    """
+    signals = _separated(signal)
+    count = len(signals)
+    rates = _for_each(
+        description.sampling_rate_hz, count, "sampling_rate_hz", arguments.is_one_number
+    )
+    channels = _for_each(description.channels, count, "channels", arguments.holds_names)
+    names = _recording_names(description.names, count)
+    arrays, infos, gains, absent = [], [], [], []
+    notes: list[Note] = []
+    for one, rate, wanted, name in zip(signals, rates, channels, names, strict=True):
+        samples, labels = _oriented(one, wanted, name)
+        array = samples.values
+        rate_hz = _rate(rate, labels, name)
+        notes += _notes(one, samples, rate_hz, name)
+        units = _units(description.units, len(labels), name)
+        gain = _gain(description.gain, len(labels), name)
+        _check_counts(samples, units, gain, name)
+        gaps = gaps_of(array)
+        missing = absent_rows(gaps, array.shape[1])
+        arrays.append(array)
+        gains.append(gain)
+        absent.append(missing)
+        infos.append(
+            RecordingInfo(
+                record_id=name,
+                subject_id=name,
+                channel_names=_told_apart(labels, units),
+                sampling_rate_hz=rate_hz,
+                num_samples=array.shape[1],
+                # ADC counts and similar units do not identify the quantity.
+                units=tuple(_physical_unit(unit) for unit in units),
+                gaps=tuple(gap for gap in gaps if gap[0] not in missing),
+            )
+        )
+    return Given(ArrayRecordings(arrays, infos, gains, absent), tuple(notes))
+
+
+def is_empty_batch(signal: Any) -> bool:
+    """Return whether a signal is an array [0, M, n], a batch without recordings."""
+    shape: tuple[int, ...] = getattr(signal, "shape", ())
+    return len(shape) == 3 and shape[0] == 0 and min(shape[1:]) > 0
+
+
+def _separated(signal: Any) -> list[Any]:
+    """Return the signals of a list or of a batch [B, M, n], or the single signal."""
+    refuse_unordered(signal)
+    signal = as_frame(signal)
+    if isinstance(signal, Frame) or is_series(signal):
+        return [signal]
+    if isinstance(signal, list | tuple):
+        if not signal:
+            raise DataError("no signal is given: the list is empty.")
+        if not arguments.is_one_number(signal[0]):
+            return [as_frame(one) for one in signal]
+    samples = samples_of(signal, "the signal")
+    if samples.values.ndim != 3:
+        return [samples]
+    if not len(samples.values):
+        raise DataError(
+            f"no recording is given: the signal has shape {samples.values.shape}, [recording, "
+            "channel, sample] with 0 recordings."
+        )
+    return [
+        samples._replace(values=one, num_missing=int(samples.num_missing and np.isnan(one).sum()))
+        for one in samples.values
+    ]
+
+
+def _for_each(value: Any, count: int, name: str, is_one: Any) -> list[Any]:
+    """Return one value per signal, ``count`` in all."""
+    if value is None or is_one(value):
+        return [value] * count
+    values = arguments.listed(value, name)
+    if len(values) != count:
+        raise DataError(f"{name} has {len(values)} entries for {count} recordings.")
+    return values
+
+
+def _recording_names(names: Any, count: int) -> list[str]:
+    if names is None:
+        return [f"recording {number}" for number in range(count)]
+    one = arguments.plain(names)
+    entries = [one] if isinstance(one, str) else arguments.listed(names, "names", "a list of text")
+    if len(entries) != count:
+        raise DataError(f"{len(entries)} names are given for {count} recordings.")
+    for entry in entries:
+        if arguments.is_missing(entry):
+            raise DataError(f"names has {arguments.show(entry)} among its entries; give each one.")
+    return [str(arguments.plain(entry)) for entry in entries]
+
+
+def _oriented(signal: Any, wanted: Any, name: str) -> tuple[Samples, tuple[str, ...]]:
+    """Return a signal as [M, n] and the names of its rows."""
+    if isinstance(signal, Frame):
+        return _of_frame(signal, wanted, name)
+    if is_series(signal):
+        wanted = signal.name if wanted is None and isinstance(signal.name, str) else wanted
+    if wanted is None:
+        raise DataError(f"{name}: channels is missing; {_CHANNELS}.")
+    labels = arguments.texts(wanted, f"{name}: channels", _CHANNELS)
+    samples = _samples(signal, name)
+    array = samples.values
+    if array.ndim == 1:
+        array = array[None]
+    if array.ndim != 2:
+        raise DataError(f"{name} has shape {array.shape}; [channel, sample] is expected.")
+    if len(array) != len(labels):
+        raise DataError(
+            f"{name} has shape {array.shape}, but {len(labels)} channels are named "
+            f"({', '.join(labels)}). {_way_out(array, len(labels))}"
+        )
+    if len(array) > 1 and array.shape[1] == 1:
+        raise DataError(
+            f"{name} has shape {array.shape}: one sample of each of {len(labels)} channels. A "
+            "signal [channel, sample] is expected; check that its axes are in this order."
+        )
+    return samples._replace(values=array), labels
+
+
+def _samples(signal: Any, name: str) -> Samples:
+    if isinstance(signal, Samples):
+        return signal
+    if is_series(signal):
+        return Samples(*series_values(signal, name))
+    return samples_of(signal, name)
+
+
+def _way_out(array: np.ndarray, num_channels: int) -> str:
+    if array.shape[1] == num_channels:
+        return "Its axes are [sample, channel]; give signal.T, which is [channel, sample]."
+    return "Rows are channels, [channel, sample]; name every row, in their order."
+
+
+def _of_frame(frame: Frame, wanted: Any, name: str) -> tuple[Samples, tuple[str, ...]]:
+    """Select columns of a data frame: the named ones, or all."""
+    present = column_names(frame, name)
+    labels = tuple(column.strip() for column in present)
+    if wanted is not None:
+        labels = arguments.texts(wanted, f"{name}: channels", _CHANNELS)
+    positions = [_position(label, present, name) for label in labels]
+    return Samples(*columns_of(frame, positions, name)), labels
+
+
+def _position(label: str, present: Sequence[str], name: str) -> int:
+    """Return the position of the column with a name."""
+    # Exact spelling first, else without the blanks that many tables have around names.
+    exact = [position for position, column in enumerate(present) if column == label]
+    found = exact or [
+        position for position, column in enumerate(present) if column.strip() == label
+    ]
+    if not found:
+        raise DataError(f"{name} has no column {label!r}; it has {', '.join(present)}.")
+    if len(found) > 1:
+        raise DataError(
+            f"{name}: {len(found)} columns of the frame are named {label!r}; rename all but one, "
+            "or exclude them."
+        )
+    return found[0]
+
+
+def _notes(signal: Any, samples: Samples, rate_hz: float, name: str) -> list[Note]:
+    """Check the index of a data frame; note missing values and checks that were not possible."""
+    notes = []
+    if samples.num_missing:
+        text = f"{samples.num_missing} masked or NA values are taken for missing ones (NaN)"
+        notes.append(Note(CONVERTED, text, name))
+    index = getattr(signal, "index", None) if hasattr(signal, "iloc") else None
+    unchecked = "" if index is None else check_index(index, rate_hz, name)
+    return [*notes, Note(WARNING, unchecked, name)] if unchecked else notes
+
+
+def _rate(value: Any, channels: Sequence[str], name: str) -> float:
+    what = f"{name}: sampling_rate_hz"
+    if value is None:
+        raise DataError(f"{what} is missing; give {_RATE}.")
+    rate_hz = arguments.number(value, what, _RATE)
+    check_rate(
+        rate_hz,
+        channels,
+        f"{what} is {rate_hz:g}",
+        "Samples a second are meant, not seconds a sample; correct it, or the names of channels.",
+    )
+    return rate_hz
+
+
+def _units(values: Any, count: int, name: str) -> list[str]:
+    """Return the unit of each channel, '' where unknown."""
+    one = arguments.plain(values)
+    if arguments.is_missing(one):
+        return [""] * count
+    if isinstance(one, str):
+        return [one] * count
+    units = [
+        "" if arguments.is_missing(unit) else arguments.plain(unit)
+        for unit in arguments.listed(values, f"{name}: units", "text such as 'mV', or a list")
+    ]
+    if len(units) != count:
+        raise DataError(f"{name} has {count} channels, but units has {len(units)} entries.")
+    for unit in units:
+        if not isinstance(unit, str):
+            raise DataError(
+                f"{name}: units has {arguments.show(unit)} ({type(unit).__name__}) among its "
+                "entries; a unit is text, such as 'mV', and '' where it is not known."
+            )
+    return units
+
+
+def _gain(gain: Any, count: int, name: str) -> np.ndarray | None:
+    """Return the ADC counts per unit of each channel."""
+    if gain is None:
+        return None
+    what, meant = f"{name}: gain", "a number of counts in one unit, such as 200"
+    one = arguments.is_one_number(gain)
+    entries = [gain] if one else arguments.listed(gain, what)
+    if len(entries) not in (1, count):
+        raise DataError(
+            f"{name} has {count} channels, but gain has shape {np.shape(gain)}; give one for all, "
+            "or one for each."
+        )
+    values = np.asarray([arguments.number(entry, what, meant) for entry in entries])
+    if not (np.isfinite(values) & (values != 0)).all():
+        raise DataError(
+            f"{name}: gain must be ADC counts per unit, never 0; got {arguments.show(gain)}."
+        )
+    return np.broadcast_to(values, (count,))
+
+
+def _check_counts(
+    samples: Samples, units: Sequence[str], gain: np.ndarray | None, name: str
+) -> None:
+    """Reject integer samples without units or gain."""
+    if samples.are_whole and gain is None and not all(units):
+        dtype = samples.values.dtype
+        raise DataError(
+            f"{name} is {dtype if dtype.kind in 'iu' else 'masked integers'}, which looks like "
+            "ADC counts (ADU); give gain= (counts in one unit, such as gain=1000 for "
+            f"1000/mV). Or say units={COUNTS!r}: each channel is normalised, so a separate gain "
+            "changes nothing, but derived leads need one gain for all."
+        )
+
+
+def _told_apart(labels: Sequence[str], units: Sequence[str]) -> tuple[str, ...]:
+    """Return names as spelled, except those that only their context disambiguates."""
+    found = names_of_recording(labels, units)
+    return tuple(
+        label if canonical_name(label) == name else name
+        for label, name in zip(labels, found, strict=True)
+    )
+
+
+def _physical_unit(unit: str) -> str:
+    return "" if canonical_unit(unit) == COUNTS else canonical_unit(unit)
+
+
+def renaming(given: Sequence[str]) -> str:
+    """List names read as other names; '' if none differs by more than case."""
+    read = [(name, canonical_name(name)) for name in given]
+    return ", ".join(f"{name} is {own}" for name, own in read if name.lower() != own.lower())
+
+
+def reordering(given: Sequence[str], used: Sequence[str]) -> str:
+    """Describe the reordering of channels for the model; '' if there is none."""
+    picked = [canonical_name(name) for name in given if canonical_name(name) in used]
+    own = [name for name in used if name in picked]
+    return "" if picked == own else f"{', '.join(picked)} -> {', '.join(own)}"

@@ -1,1 +1,0 @@
-"""How fast and how large: operations counted, steps timed, memory planned."""

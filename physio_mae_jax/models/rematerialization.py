@@ -1,0 +1,14 @@
+"""Activations saved for the backward pass, which rematerializes the cheap ones.
+
+Used by ``remat='elementwise'``, see ``MaeConfig``.
+"""
+
+import jax
+from jax.ad_checkpoint import checkpoint_name
+
+KEPT = "kept"
+
+
+def keep(values: jax.Array) -> jax.Array:
+    """Mark values that are expensive to rematerialize."""
+    return checkpoint_name(values, KEPT)

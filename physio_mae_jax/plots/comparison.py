@@ -1,0 +1,60 @@
+"""Plots of model performance against the share of training labels."""
+
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, FuncFormatter, NullLocator
+
+from physio_mae_jax.plots.names import shown
+
+# Colour-blind safe palette (Okabe and Ito 2008).
+_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a5c00", "#999999")
+_MARKERS = "osD^vP*X"
+# Horizontal spacing, as a factor, of rows at the same share.
+_APART = 1.035
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Series:
+    """One row of a comparison.
+
+    Attributes:
+        label: Label in the legend.
+        fractions: [F] shares of the labels.
+        values: F arrays, one value per seed.
+    """
+
+    label: str
+    fractions: np.ndarray
+    values: Sequence[np.ndarray]
+
+
+def draw_comparison(series: Sequence[Series], metric: str, title: str) -> Figure:
+    """Draw a dot for each seed and a line through the means of each row."""
+    figure = Figure(figsize=(7.5, 4.4), layout="constrained")
+    axes = figure.subplots()
+    for k, row in enumerate(series):
+        order = np.argsort(row.fractions)
+        x = row.fractions[order] * _APART ** (k - (len(series) - 1) / 2)
+        values = [row.values[int(i)] for i in order]
+        colour, marker = _COLOURS[k % len(_COLOURS)], _MARKERS[k % len(_MARKERS)]
+        means = [float(v.mean()) for v in values]
+        axes.plot(
+            x, means, color=colour, marker=marker, label=shown(row.label, longest=40), linewidth=1.5
+        )
+        for place, some in zip(x, values, strict=True):
+            axes.plot([place] * len(some), some, ".", color=colour, alpha=0.5, markersize=5)
+    shares = np.unique(np.concatenate([row.fractions for row in series]))
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(FixedLocator(shares.tolist()))
+    axes.xaxis.set_minor_locator(NullLocator())
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda share, _: f"{share:.0%}"))
+    axes.set_xlabel("share of the training subjects with labels")
+    axes.set_ylabel(metric)
+    axes.set_title(shown(title, 90, 300), loc="left", fontsize=11)
+    axes.grid(axis="y", alpha=0.3)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.legend(loc="outside right center", frameon=False, title="mean, and each seed")
+    return figure

@@ -1,0 +1,49 @@
+"""Plots of a retrieval: recall with its chance level, and delays predicted by a probe."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from physio_mae_jax.plots.names import shown
+
+_COLOURS = {"trained": "C3", "untrained": "C0"}
+
+
+def draw_retrieval(results: Mapping[str, Any]) -> Figure:
+    """Draw recall@1 of both directions and all pools, and predicted against true delays.
+
+    Args:
+        results: Results of ``inference.retrieval.retrieve``.
+    """
+    delays = {e: results[e]["delay"] for e in _COLOURS if "delay" in results[e]}
+    figure = Figure(figsize=(11 if delays else 6.5, 4), layout="constrained")
+    axes = figure.subplots(1, 2 if delays else 1, squeeze=False)[0]
+    recall = axes[0]
+    directions = [name for name in results["trained"] if " to " in name]
+    pools = list(results["trained"][directions[0]])
+    labels = [f"{shown(direction, 30)}\n{pool}" for direction in directions for pool in pools]
+    places = np.arange(len(labels))
+    for offset, encoder in ((-0.2, "trained"), (0.2, "untrained")):
+        values = [results[encoder][d][p]["recall@1"] for d in directions for p in pools]
+        recall.bar(places + offset, values, 0.4, color=_COLOURS[encoder], label=encoder)
+    chance = [results["trained"][d][p]["chance_recall@1"] for d in directions for p in pools]
+    recall.plot(places, chance, "k_", markersize=18, label="chance")
+    recall.set_xticks(places, labels, fontsize=8)
+    recall.set_ylabel("recall@1")
+    recall.legend()
+    for encoder, delay in delays.items():
+        axes[1].plot(
+            delay["true_seconds"],
+            delay["predicted_seconds"],
+            "o",
+            color=_COLOURS[encoder],
+            label=f"{encoder}, r = {delay['correlation']:.2f}",
+        )
+    if delays:
+        axes[1].axline((0.2, 0.2), slope=1, color="grey", lw=0.8)
+        axes[1].set_xlabel("pulse transit time, truth (s)")
+        axes[1].set_ylabel("linear probe of the frozen encoder (s)")
+        axes[1].legend()
+    return figure

@@ -1,0 +1,180 @@
+"""Map the channels of a recording to those a model expects: select, derive, convert units.
+
+Only exact mappings are made: another name of the same electrode, a unit of the same quantity, and
+the limb leads that follow from two others by Einthoven's and Goldberger's equations. Any other
+channel is absent and masked in the model's input.
+"""
+
+import dataclasses
+import functools
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.signals.units import canonical_unit, is_known_unit, unit_factor
+
+# III = II - I; aVR = -(I + II) / 2; aVL = I - II / 2; aVF = II - I / 2 and their inversions.
+_DERIVED: dict[str, tuple[tuple[tuple[str, float], ...], ...]] = {
+    "I": ((("II", 1.0), ("III", -1.0)),),
+    "II": ((("I", 1.0), ("III", 1.0)),),
+    "III": ((("II", 1.0), ("I", -1.0)),),
+    "aVR": ((("I", -0.5), ("II", -0.5)),),
+    "aVL": ((("I", 1.0), ("II", -0.5)),),
+    "aVF": ((("II", 1.0), ("I", -0.5)),),
+}
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ChannelDerivation:
+    """A linear map from the rows of a recording to the requested channels.
+
+    Attributes:
+        rows: (row, factor) terms of each requested channel; empty where it is absent.
+        notes: Derivations and unit conversions applied, one sentence each.
+    """
+
+    rows: tuple[tuple[tuple[int, float], ...], ...]
+    notes: tuple[str, ...]
+
+    @functools.cached_property
+    def sources(self) -> tuple[int, ...]:
+        """Required rows of the recording, ascending."""
+        return tuple(sorted({row for terms in self.rows for row, _ in terms}))
+
+    @functools.cached_property
+    def _picked(self) -> np.ndarray | None:
+        """The row of each channel if all are unmodified rows of the recording, else None."""
+        picked = [terms[0][0] for terms in self.rows if len(terms) == 1 and terms[0][1] == 1.0]
+        return np.asarray(picked, np.intp) if len(picked) == len(self.rows) else None
+
+    def apply(self, signal: np.ndarray) -> np.ndarray:
+        """Map [M, n] to [wanted, n] of the same type; absent channels are all zero."""
+        if self._picked is not None:
+            return signal[self._picked]
+        made = np.zeros((len(self.rows), signal.shape[1]), signal.dtype)
+        for channel, terms in enumerate(self.rows):
+            for row, factor in terms:
+                made[channel] += (
+                    signal[row] if factor == 1.0 else signal.dtype.type(factor) * signal[row]
+                )
+        return made
+
+
+def derive_channels(
+    wanted: Sequence[str],
+    present: Sequence[str],
+    where: str,
+    *,
+    wanted_units: Sequence[str] = (),
+    present_units: Sequence[str] = (),
+) -> ChannelDerivation:
+    """Derive the linear map from the present channels to the wanted ones.
+
+    Args:
+        wanted: Canonical channel names in the model's order.
+        present: Names of the recording's rows, as spelled there.
+        where: Name of the recording in error messages.
+        wanted_units: Unit of each wanted channel, in any spelling; '' accepts any. Default: any.
+        present_units: Unit of each present channel; '' if unknown. Default: unknown.
+
+    Raises:
+        DataError: two rows bear one wanted name, a row is in a unit of another quantity, or leads
+            to be added up are not both in units that are known.
+    """
+    names = [canonical_name(name) for name in present]
+    counts = Counter(names)
+    rows_of = {name: row for row, name in enumerate(names) if counts[name] == 1}
+    units_wanted = [canonical_unit(unit) for unit in wanted_units] or [""] * len(wanted)
+    units_present = [canonical_unit(unit) for unit in present_units] or [""] * len(present)
+    rows, notes = [], []
+    for name, unit in zip(map(canonical_name, wanted), units_wanted, strict=True):
+        if counts[name] > 1:
+            raise DataError(
+                f"{where} has {counts[name]} channels named {name!r} "
+                f"({', '.join(present)}); rename them in the manifest."
+            )
+        terms, note = _terms(name, rows_of)
+        given = [units_present[row] for row, _ in terms]
+        if len(terms) > 1:
+            unit = unit or _largest(given)
+            _check_derived(name, [present[row] for row, _ in terms], given, where)
+        converted = []
+        for row, factor in terms:
+            change = _conversion(units_present[row], unit, present[row], where)
+            if change != 1.0:
+                notes.append(f"{name}: {units_present[row]} × {change:g} = {unit}")
+            converted.append((row, factor * change))
+        rows.append(tuple(converted))
+        if note:
+            notes.append(note)
+    return ChannelDerivation(rows=tuple(rows), notes=tuple(dict.fromkeys(notes)))
+
+
+def derived_units(units: Mapping[str, str]) -> dict[str, str]:
+    """Return the units of limb leads that follow from channels of known units.
+
+    Args:
+        units: Unit of each channel in its usual spelling, by canonical name.
+    """
+    found = {}
+    for name, formulas in _DERIVED.items():
+        for formula in formulas:
+            given = [units[source] for source, _ in formula if units.get(source)]
+            if len(given) == len(formula):
+                found[name] = _largest(given)
+    return found
+
+
+def _largest(units: Sequence[str]) -> str:
+    """Return the largest unit; the first if they are not of one quantity."""
+    largest = units[0]
+    for unit in units[1:]:
+        if (unit_factor(unit, largest) or 0) > 1:
+            largest = unit
+    return largest
+
+
+def _check_derived(name: str, sources: Sequence[str], units: Sequence[str], where: str) -> None:
+    """Raise unless the source channels share one quantity, or all units are unknown."""
+    listed = ", ".join(
+        f"{source} in {unit or 'an unknown unit'}"
+        for source, unit in zip(sources, units, strict=True)
+    )
+    known = [is_known_unit(unit) for unit in units]
+    if len(set(units)) > 1 and not all(known):
+        raise DataError(
+            f"{where}: {name} is missing and cannot be derived from {listed}; set the unit in the "
+            "manifest ('units'), or exclude the channel."
+        )
+    if len({unit_factor(unit, units[0]) is None for unit in units}) > 1:
+        raise DataError(
+            f"{where}: {name} is missing and cannot be derived from {listed}, which are different "
+            "quantities; check their names and units, or exclude the channel."
+        )
+
+
+def _terms(name: str, rows: Mapping[str, int]) -> tuple[list[tuple[int, float]], str]:
+    """Find the row of a channel, or derive it; return its terms and a note."""
+    if name in rows:
+        return [(rows[name], 1.0)], ""
+    for formula in _DERIVED.get(name, ()):
+        if all(source in rows for source, _ in formula):
+            words = " ".join(f"{factor:+g} {source}" for source, factor in formula)
+            return [(rows[source], factor) for source, factor in formula], f"{name} = {words}"
+    return [], ""
+
+
+def _conversion(unit: str, wanted: str, name: str, where: str) -> float:
+    """Return the conversion factor between units; 1 if either is unknown."""
+    if not (is_known_unit(unit) and is_known_unit(wanted)):
+        return 1.0
+    factor = unit_factor(unit, wanted)
+    if factor is None:
+        raise DataError(
+            f"{where}: channel {name!r} must be in {wanted} or a unit of the same quantity; "
+            f"got {unit}. Check the channel's name and unit."
+        )
+    return factor

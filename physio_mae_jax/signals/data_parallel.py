@@ -1,0 +1,34 @@
+"""Data parallelism for per-example functions that the compiler does not partition."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import jax
+from jax.sharding import AxisType, PartitionSpec
+
+
+def shard_map_batch(
+    function: Callable[..., Any], *values: jax.Array, shared: Sequence[jax.Array] = ()
+) -> Any:
+    """Apply a per-example function with the batch axis sharded over devices.
+
+    The compiler partitions neither an FFT nor a custom kernel over the batch: it would gather all
+    examples on every device. ``shard_map`` partitions them if the caller has set its mesh
+    (``jax.set_mesh``, or ``jax.sharding.use_abstract_mesh`` within a traced function).
+
+    Args:
+        function: Function of ``values`` and ``shared`` that returns arrays [B, …] and does not
+            reduce over examples.
+        values: Arrays [B, …], sharded over the batch axis.
+        shared: Arrays replicated on every device.
+    """
+    mesh = jax.sharding.get_abstract_mesh()
+    is_divided = AxisType.Manual in mesh.axis_types  # by a caller: inputs are local
+    if mesh.empty or mesh.size == 1 or is_divided or len(values[0]) % mesh.size:
+        return function(*values, *shared)
+    split = PartitionSpec(mesh.axis_names)
+    specs = (*[split] * len(values), *[PartitionSpec()] * len(shared))
+    # A kernel does not declare over which axes its result varies, so that is not checked.
+    return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(
+        *values, *shared
+    )

@@ -1,0 +1,78 @@
+"""Position of a run in the training data, from which any number of processes can resume."""
+
+import dataclasses
+import logging
+from typing import Any
+
+import grain
+import jax
+
+from physio_mae_jax.errors import ConfigError
+
+_LOG = logging.getLogger(__name__)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Progress:
+    """Position in the training data, and the batch and device layout that produced it.
+
+    Attributes:
+        examples: Number of examples trained on, over all processes.
+        batch_size: Examples per step.
+        processes, devices, fsdp: Number of processes and devices, and size of the 'fsdp' axis.
+    """
+
+    examples: int
+    batch_size: int
+    processes: int
+    devices: int
+    fsdp: int
+
+    def after(self, steps: int) -> "Progress":
+        """Return the progress after the given number of further steps."""
+        return dataclasses.replace(self, examples=self.examples + steps * self.batch_size)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the JSON-able form."""
+        return dataclasses.asdict(self)
+
+
+def restore_iterator(iterator: grain.DatasetIterator, saved: Progress, now: Progress) -> Progress:
+    """Move a new iterator to the first example not trained on, and log what changed.
+
+    A batch is the same for any number of processes, each of which produces one part of it; so the
+    position of each process is the number of batches before.
+
+    Args:
+        iterator: Batch iterator of this process.
+        saved: Progress in the checkpoint.
+        now: Progress of this run at its start.
+
+    Returns:
+        Progress of this run.
+
+    Raises:
+        ConfigError: No batch of this run's size begins at that example.
+    """
+    if saved.examples % now.batch_size:
+        raise ConfigError(
+            f"batch_size={now.batch_size}, but {saved.examples} examples were trained on in "
+            f"batches of {saved.batch_size}, and no batch of the new size begins there; use "
+            f"{saved.batch_size} or one that divides {saved.examples}."
+        )
+    iterator.set_state({"next_index": saved.examples // now.batch_size})
+    resumed = dataclasses.replace(now, examples=saved.examples)
+    if resumed != saved and jax.process_index() == 0:
+        _LOG.warning(
+            "saved with %s, resuming with %s from example %d, each example used exactly once; the "
+            "order of summation differs, so results may differ in their last digits.",
+            *(_topology(saved), _topology(resumed), saved.examples),
+        )
+    return resumed
+
+
+def _topology(progress: Progress) -> str:
+    return (
+        f"{progress.processes} process(es), {progress.devices} device(s), fsdp {progress.fsdp}, "
+        f"batches of {progress.batch_size}"
+    )

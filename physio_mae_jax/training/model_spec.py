@@ -1,0 +1,120 @@
+"""Description of a model in its checkpoint: enough to build and feed it without a config.
+
+Written by ``experiment.pretraining`` into every checkpoint, read wherever a trained model is used.
+"""
+
+import dataclasses
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+
+from physio_mae_jax.data.input_spec import InputSpec
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.objectives.contrastive import ContrastiveConfig
+from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
+from physio_mae_jax.training.pretrain_step import init_params
+
+# Sizes beyond which a contract is a mistake or an attack: building the model would take hours.
+_MAX_SIZES = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
+_MAX_SCALOGRAM = 1 << 27
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelSpec:
+    """A pre-trained model and its input.
+
+    Attributes:
+        model: Shape and numerics of the model.
+        objective: Objective it was trained with.
+        contrastive: Contrastive objective; weight 0 if it does not align modalities.
+        input: Specification of an input window.
+        split: Rule and hash of the split of the training subjects.
+    """
+
+    model: MaeConfig
+    objective: ObjectiveConfig
+    contrastive: ContrastiveConfig
+    input: InputSpec
+    split: Mapping[str, str]
+
+    @property
+    def channel_independent(self) -> bool:
+        """True if it was trained on single channels, without attention across channels."""
+        return bool(self.contrastive.weight) or self.input.num_channels == 1
+
+    def build(self) -> MaskedModel:
+        """Build the model, with operations that this machine supports."""
+        return build_model(self.model.for_platform(jax.default_backend()), self.contrastive)
+
+    def new_params(self, key: jax.Array) -> Params:
+        """Initialise the parameters."""
+        channels = 1 if self.contrastive.weight else 2
+        return init_params(self.build(), self.objective.mask, key, channels)
+
+    def abstract_params(self) -> Any:
+        """Return names, shapes and types of its parameters, as ``jax.eval_shape`` returns them."""
+        return jax.eval_shape(self.new_params, jax.random.key(0))
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the contract in JSON-able form."""
+        parts = {
+            name: dataclasses.asdict(getattr(self, name))
+            for name in ("model", "objective", "contrastive")
+        }
+        return parts | {"input": self.input.to_json(), "split": dict(self.split)}
+
+    @classmethod
+    def from_json(cls, content: Any, where: str) -> "ModelSpec":
+        """Invert ``to_json``.
+
+        Args:
+            content: Decoded JSON.
+            where: Origin of the contract, for the error.
+
+        Raises:
+            DataError: It is not of a pre-trained model, is of another version of this program, or
+                has an invalid value; the message names the value.
+        """
+        way_out = "name a run of configs/pretrain.py, or copy this one again."
+        contract = typed(cls, content, f"the contract of {where}", way_out)
+        problem = _contradiction(contract)
+        if problem:
+            raise DataError(f"the contract of {where}: {problem}; {way_out}")
+        return contract
+
+
+def _contradiction(contract: ModelSpec) -> str:
+    """Describe an invalid value of a contract; '' if all are valid."""
+    for name in ("sampling_rate_hz", "num_samples"):
+        model, given = getattr(contract.model, name), getattr(contract.input, name)
+        if model != given:
+            return f"input.{name} is {given}, but model.{name} is {model}"
+    for name, most in _MAX_SIZES.items():
+        if not 1 <= getattr(contract.model, name) <= most:
+            return f"model.{name} must be 1 to {most:,}; got {getattr(contract.model, name)}"
+    size = contract.model.wavelet.num_scales * contract.model.num_samples
+    if size > _MAX_SCALOGRAM:
+        return f"a scalogram must have at most {_MAX_SCALOGRAM:,} values; got {size:,}"
+    return ""
+
+
+def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
+    """Build the model for pre-training with these settings."""
+    if not contrastive.weight:
+        return MaskedAutoencoder(cfg)
+    return ContrastiveAutoencoder(
+        cfg,
+        contrastive.projection_width,
+        contrastive.temperature,
+        contrastive.temperature_is_learned,
+    )
+
+
+def model_of_json(content: Any, where: str) -> MaeConfig:
+    """Read the section 'model' of a contract; raises as ``ModelSpec.from_json``."""
+    return typed(MaeConfig, content, where, "copy the run again, or name another one.")

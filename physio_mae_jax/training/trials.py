@@ -1,0 +1,134 @@
+"""Many runs below one folder, distributed over independent processes.
+
+Each process claims a run that is neither finished nor claimed. A claim is a lock that the
+operating system releases when its process ends in any way, so no cleanup is needed, and the same
+command resumes an interrupted run.
+"""
+
+import logging
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from physio_mae_jax.errors import UserError
+from physio_mae_jax.training.work_folder import claim
+
+_LOG = logging.getLogger(__name__)
+_SECONDS_BETWEEN_LOOKS = 1.0
+# Fraction of the memory of a GPU that its workers share; the rest is for CUDA itself.
+_SHARED_MEMORY = 0.9
+
+
+class Entry(NamedTuple):
+    """One of many runs.
+
+    Attributes:
+        name: Name of its folder below the common one.
+        run: Performs the run in the given folder, and resumes where an earlier process stopped.
+    """
+
+    name: str
+    run: Callable[[Path], object]
+
+
+def run_jobs(parent: Path, entries: Sequence[Entry], is_done: Callable[[Path], bool]) -> None:
+    """Run every entry that is neither done nor claimed by another process.
+
+    Args:
+        parent: Folder that contains all of them.
+        entries: Entries in the order they are tried.
+        is_done: Returns whether the run in a folder is done.
+    """
+    for entry in entries:
+        folder = parent / entry.name
+        if is_done(folder):
+            continue
+        with claim(folder) as is_mine:
+            # Checked again: another process may have finished it before the lock was acquired.
+            if is_mine and not is_done(folder):
+                _LOG.info("%s begins", entry.name)
+                entry.run(folder)
+                _LOG.info("%s is done", entry.name)
+
+
+def run_workers(
+    parent: Path, num_workers: int, worker_flags: Sequence[str], count: Callable[[], int]
+) -> None:
+    """Start this command again as several processes, and wait for all of them.
+
+    Args:
+        parent: Folder of all entries; the output of worker k goes to ``workers/k.log`` in it.
+        num_workers: Number of processes. Several GPUs are assigned to them in turn, one each.
+        worker_flags: Flags added to the command, so that a worker only runs entries.
+        count: Returns the number of entries done, for progress messages.
+
+    Raises:
+        UserError: A worker failed; the others finish first.
+    """
+    logs = [parent / "workers" / f"{k}.log" for k in range(num_workers)]
+    logs[0].parent.mkdir(parents=True, exist_ok=True)
+    command = [sys.executable, "-m", "physio_mae_jax.main", *sys.argv[1:], *worker_flags]
+    gpus = _visible_gpus()
+    workers = []
+    for k, path in enumerate(logs):
+        with path.open("w", encoding="utf-8") as log:
+            environment = {**os.environ, **_share_of_gpu(k, num_workers, gpus)}
+            if gpus:
+                environment.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # former name
+            started = subprocess.Popen(
+                command, stdout=log, stderr=subprocess.STDOUT, env=environment
+            )
+            workers.append(started)
+    try:
+        _wait(workers, count)
+    finally:
+        for worker in workers:
+            worker.terminate()
+    failed = [k for k, worker in enumerate(workers) if worker.wait()]
+    if failed:
+        last = logs[failed[0]].read_text(encoding="utf-8").strip().splitlines()[-1:]
+        raise UserError(
+            f"{len(failed)} of {num_workers} workers failed; the first one's last line is "
+            f"{(last or ['empty'])[0]!r}, all of it is in {logs[failed[0]]}. The same command "
+            "resumes with what is not done."
+        )
+
+
+def _wait(workers: Sequence[subprocess.Popen[bytes]], count: Callable[[], int]) -> None:
+    """Wait for all; log the number of done entries whenever it changes."""
+    reported = -1
+    while True:
+        running = any(worker.poll() is None for worker in workers)
+        if (done := count()) != reported:
+            _LOG.info("%d entries are done", done)
+            reported = done
+        if not running:
+            return
+        time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+
+def _share_of_gpu(worker: int, num_workers: int, gpus: Sequence[str]) -> Mapping[str, str]:
+    """Return the environment that assigns a worker one GPU and a fraction of its memory."""
+    if not gpus:
+        return {}
+    neighbours = -(-num_workers // len(gpus))
+    return {
+        "CUDA_VISIBLE_DEVICES": gpus[worker % len(gpus)],
+        "XLA_CLIENT_MEM_FRACTION": f"{_SHARED_MEMORY / neighbours:.3f}",
+    }
+
+
+def _visible_gpus() -> list[str]:
+    """List the NVIDIA GPUs of this machine without allocating memory on them, as JAX would."""
+    if "CUDA_VISIBLE_DEVICES" in os.environ:
+        return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
+    query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]
+    try:
+        found = subprocess.run(query, capture_output=True, text=True, check=True, timeout=60)
+    except (OSError, subprocess.SubprocessError):
+        return []
+    return found.stdout.split()

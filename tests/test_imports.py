@@ -1,0 +1,92 @@
+"""The house keeps one direction of imports, and heavy libraries stay in their rooms."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "physio_mae_jax"
+ROOMS = {
+    "signals": set(),
+    "plots": {"signals"},
+    "data": {"signals"},
+    "preparation": {"signals", "data"},
+    "models": {"signals"},
+    "objectives": {"signals", "models"},
+    "training": {"signals", "models", "objectives", "plots", "data"},
+    "inference": {"signals", "models", "objectives", "training", "plots", "data"},
+    "evaluation": {
+        *("signals", "models", "objectives", "training", "inference", "plots", "data"),
+    },
+    "benchmarks": {"signals", "models", "objectives", "training", "inference"},
+}
+# Below all rooms, without a heavy library.
+BASE = (
+    *("errors", "__version__", "local_paths", "locks", "printable"),
+    *("setting_kinds", "setting_ranges"),
+)
+# Between the command line and the rooms; only they know of each other.
+DOORS = tuple(
+    f"{name}{end}"
+    for name in ("main", "prepare", "benchmark", "cli", "distributed", "experiment")
+    for end in ("", ".py")
+)
+# A library -> the only places that may import it (a folder or a module of the package).
+LIBRARIES = {
+    "orbax": {"training/checkpoint.py"},
+    "grain": {"data", "training"},
+    "ml_collections": {"experiment", "main.py", "benchmark.py"},
+    "absl": {"main.py", "benchmark.py", "cli.py"},
+    "matplotlib": {"plots", "training/atomic_files.py", "inference/embedding_map.py"},
+    "sklearn": {"inference", "evaluation"},
+    "wfdb": {"data"},
+    "pandas": {"data"},
+    "tensorflow": set(),
+    "torch": set(),
+    "tensorflow_datasets": {"preparation", "data/prepared.py", "data/feature_files.py"},
+    "array_record": {"preparation", "data/prepared.py", "data/feature_files.py"},
+    "apache_beam": {"preparation/executors.py"},
+    "pickle": set(),
+    "pyarrow": {"data"},
+    "edfio": {"data", "preparation"},
+    "safetensors": {"inference/pretrained.py"},
+    "huggingface_hub": {"inference/pretrained.py"},
+}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported(path: Path) -> list[str]:
+    names = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names += [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_go_downhill(path: Path) -> None:
+    place = path.relative_to(PACKAGE)
+    room = place.parts[0]
+    for name in imported(path):
+        parts = name.split(".")
+        if parts[0] != "physio_mae_jax" or parts[1] in BASE:
+            continue
+        assert parts[1] not in DOORS or room in DOORS, f"{place}: {name}"
+        if room in ROOMS:
+            assert parts[1] in ROOMS[room] | {room}, f"{place} may not import {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_libraries_stay_in_their_rooms(path: Path) -> None:
+    place = path.relative_to(PACKAGE)
+    for name in imported(path):
+        allowed = LIBRARIES.get(name.split(".")[0])
+        if allowed is not None:
+            assert {place.parts[0], str(place)} & allowed, f"{place} may not import {name}"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_files_stay_short(path: Path) -> None:
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 350

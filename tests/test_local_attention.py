@@ -1,0 +1,129 @@
+"""Attention within blocks of time equals attention under a mask, and costs as much as it says."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.attention import ATTENTION, Attention
+from physio_mae_jax.models.block import BlockSettings
+from physio_mae_jax.models.local_attention import LocalAttention
+from physio_mae_jax.models.rotary import rotary_rotation
+from physio_mae_jax.models.stack import Stack
+from tests.factories import random_batch, random_params, tiny_model
+
+# Places, tokens of each, blocks: that divide, that do not, of single places.
+CUTS = [(12, 2, 4), (13, 2, 5), (7, 1, 7), (10, 3, 4)]
+
+
+def meets(near):
+    """Return who attends to whom, [T, T] bool, from what is said of blocks."""
+    block = np.arange(near.length) // near.size
+    last = near.num_blocks - 1
+    middle = np.clip(block, 1, last - 1)[:, None]  # at an end the nearest three
+    return abs(block[None] - middle) <= 1
+
+
+def attend(query, key, value, mask):
+    return jax.nn.dot_product_attention(query, key, value, mask=mask)
+
+
+def near_attention(near, query, key, value, mask):
+    keys = near.key_mask(mask, len(query))
+    keys = None if keys is None else keys[:, None, None]
+    return near.joined(attend(near.queries(query), near.keys(key), near.keys(value), keys))
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("cut", CUTS)
+def test_blocks_attend_as_under_a_mask_and_so_do_gradients(cut, masked):
+    near = LocalAttention.of(*cut)
+    assert not near.is_whole
+    parts = jax.random.normal(jax.random.key(0), (4, 2, near.length, 2, 8))
+    mask = jnp.arange(near.length)[None] < jnp.array([[near.length], [near.length - 2]])
+    dense = meets(near)[None, None] & (mask[:, None, None] if masked else True)
+    ours, our_pull = jax.vjp(
+        lambda *qkv: near_attention(near, *qkv, mask if masked else None), *parts[:3]
+    )
+    theirs, their_pull = jax.vjp(lambda *qkv: attend(*qkv, dense), *parts[:3])
+    # Of a query that is padding itself nobody asks.
+    asked = mask[:, :, None, None] if masked else True
+    np.testing.assert_allclose(jnp.where(asked, ours - theirs, 0), 0, atol=2e-6)
+    gradient = jnp.where(asked, parts[3], 0)
+    for one, other in zip(our_pull(gradient), their_pull(gradient), strict=True):
+        np.testing.assert_allclose(one, other, atol=5e-6)
+
+
+def test_of_three_blocks_or_fewer_everybody_attends_to_everybody():
+    for blocks in (1, 2, 3):
+        near = LocalAttention.of(12, 2, blocks)
+        assert near.is_whole
+        assert near.num_pairs == 24**2
+    # Of few places that are there, as in training, none is left alone.
+    assert LocalAttention.of(2, 4, 30).is_whole
+
+
+def test_a_masked_sequence_is_cut_into_blocks_of_the_same_time():
+    whole, visible = LocalAttention.of(100, 8, 10), LocalAttention.of(25, 8, 10)
+    assert (whole.size, visible.size) == (10 * 8, 3 * 8)
+    assert visible.num_blocks == 9
+
+
+def test_pairs_grow_with_the_length():
+    pairs = [LocalAttention.of(30 * n, 8, n).num_pairs for n in (8, 16, 32)]
+    assert pairs[1] / pairs[0] == pairs[2] / pairs[1] == 2
+
+
+def test_what_is_far_away_is_not_attended_to():
+    settings = BlockSettings(2, jnp.dtype("float32"), num_time_blocks=8, channel_smoothing=False)
+    stack = Stack(settings, depth=1, remat="none")
+    tokens, other = jax.random.normal(jax.random.key(0), (2, 1, 2, 16, 2, 16))
+    given = (jnp.broadcast_to(jnp.arange(16)[:, None], (1, 16, 2)), jnp.ones((1, 2), bool))
+    params = stack.init(jax.random.key(1), tokens, *given)
+    mix = jax.jit(functools.partial(stack.apply, params))
+    changed = mix(tokens.at[:, :, 6].set(other[:, :, 6]), *given) - mix(tokens, *given)
+    moved = np.abs(changed).max(axis=(0, 1, 3, 4)) > 0
+    np.testing.assert_array_equal(np.flatnonzero(moved), np.arange(4, 10))
+
+
+@pytest.mark.parametrize("blocks", [1, 5])
+def test_what_all_receive_is_what_all_give(blocks):
+    layer = Attention(2, jnp.dtype("float32"))
+    tokens = jax.random.normal(jax.random.key(0), (2, 13, 16))
+    rotation = rotary_rotation(jnp.broadcast_to(jnp.arange(13), (2, 13)), 8)
+    mask = jnp.arange(13)[None] < jnp.array([[13], [9]])
+    given = (tokens, rotation, mask, LocalAttention.of(13, 1, blocks))
+    params = layer.init(jax.random.key(1), *given)
+    _, kept = layer.apply(params, *given, mutable=ATTENTION)
+    (received,) = kept[ATTENTION]["received"]
+    np.testing.assert_allclose(received.sum(axis=1), 1, atol=1e-5)
+    assert not received[1, 9:].any()
+
+
+def test_a_model_of_blocks_reads_what_lies_behind_the_end_of_no_signal():
+    model = tiny_model(num_samples=800, attention_block_seconds=1.0)
+    assert model.config.num_time_blocks == 8
+    params = random_params(model)
+    batch = random_batch(2, 2, 800)
+    valid = jnp.array([16, 40])
+    other = batch | {"signal": batch["signal"].at[0, :, 320:].set(50.0)}
+    features = jax.jit(
+        lambda b: model.apply({"params": params}, **b, num_valid_columns=valid, method="features")
+    )
+    assert np.isfinite(features(batch)).all()
+    np.testing.assert_allclose(features(batch), features(other), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"attention_block_seconds": 0.1}, r"=0\.1 is shorter than a column of 0\.2 s; lengthen"),
+        ({"decoder_attention": "joint"}, r"set model\.encoder_attention and .* 'factorized', or"),
+    ],
+)
+def test_blocks_that_cannot_be_are_refused(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        tiny_model(**{"attention_block_seconds": 1.0} | changes)

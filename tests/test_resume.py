@@ -1,0 +1,103 @@
+"""A folder that holds a run is gone on with, or left alone: other settings are told or refused."""
+
+import json
+import logging
+import shutil
+
+import pytest
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.config_diff import differing, some
+from physio_mae_jax.experiment.evaluate import build_evaluation
+from physio_mae_jax.experiment.finetuning import build_finetuning
+from physio_mae_jax.experiment.pretraining import build_pretraining
+from tests.runs import finetuning_config, head_config, pretraining_config
+from tests.tampering import resealed
+
+
+@pytest.fixture
+def begun(pretrained, tmp_path):
+    return shutil.copytree(pretrained, tmp_path / "run")
+
+
+def test_another_seed_is_refused_and_the_description_stays(waves_root, begun):
+    before = (begun / "config.json").read_bytes()
+    config = pretraining_config(waves_root, seed=1)
+    with pytest.raises(ConfigError, match=r"seed=1 differs from 0 of the run .*\. Restore"):
+        build_pretraining(config, begun)
+    assert (begun / "config.json").read_bytes() == before
+
+
+def test_other_settings_are_told_by_name(waves_root, begun, caplog):
+    config = pretraining_config(waves_root, **{"optimizer.peak_learning_rate": 1e-5})
+    with caplog.at_level(logging.WARNING):
+        build_pretraining(config, begun)
+    assert "resuming with changed settings: optimizer.peak_learning_rate" in caplog.text
+    written = json.loads((begun / "config.json").read_text(encoding="utf-8"))
+    assert written["config"]["optimizer"]["peak_learning_rate"] == 1e-5
+
+
+def test_the_same_settings_are_gone_on_with_in_silence(waves_root, begun, caplog):
+    with caplog.at_level(logging.WARNING):
+        build_pretraining(pretraining_config(waves_root), begun)
+    assert "changed settings" not in caplog.text
+
+
+def test_a_run_short_of_memory_goes_on_computing_more_again(waves_root, begun):
+    config = pretraining_config(waves_root, **{"model.remat": "full"})
+    assert build_pretraining(config, begun).contract["model"]["remat"] == "full"
+    config.model.depth += 1
+    with pytest.raises(ConfigError, match=r"model\.depth"):
+        build_pretraining(config, begun)
+
+
+def test_what_draws_other_examples_or_keeps_another_state_is_refused(waves_root, tmp_path):
+    run = build_finetuning(finetuning_config(waves_root), tmp_path, strict=False)
+    saved = tmp_path / "checkpoints" / "1" / "contract"
+    saved.mkdir(parents=True)
+    (saved / "metadata").write_text(json.dumps(run.training.contract), encoding="utf-8")
+    config = finetuning_config(waves_root, label_fraction=0.5)
+    with pytest.raises(ConfigError, match=r"label_fraction=0\.5 differs from 1\.0 of the run"):
+        build_finetuning(config, tmp_path, strict=False)
+    config = finetuning_config(waves_root, ema_decay=0.0)
+    with pytest.raises(ConfigError, match=r"ema_decay=0\.0, but .* with 0\.9; an average"):
+        build_finetuning(config, tmp_path, strict=False)
+    config = finetuning_config(waves_root, **{"data.sets": "waves:2"})
+    with pytest.raises(ConfigError, match=r"data\.sets='waves:2' differs from 'waves'"):
+        build_finetuning(config, tmp_path, strict=False)
+
+
+def test_a_run_of_another_task_stays(waves_root, begun):
+    description = json.loads((begun / "config.json").read_text(encoding="utf-8"))
+    description["config"]["task"] = "finetune"
+    (begun / "config.json").write_text(json.dumps(resealed(description)), encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"task 'finetune', which task 'pretrain' would overwrit"):
+        build_pretraining(pretraining_config(waves_root), begun)
+
+
+def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, begun, caplog):
+    description = json.loads((begun / "config.json").read_text(encoding="utf-8"))
+    del description["config"]["model"]["attention_block_seconds"]
+    (begun / "config.json").write_text(json.dumps(resealed(description)), encoding="utf-8")
+    for path in begun.glob("checkpoints/*/contract/metadata"):
+        contract = json.loads(path.read_text(encoding="utf-8"))
+        del contract["model"]["attention_block_seconds"]
+        path.write_text(json.dumps(contract), encoding="utf-8")
+    with caplog.at_level(logging.WARNING):
+        build_pretraining(pretraining_config(waves_root), begun)
+    assert "changed settings" not in caplog.text
+    config = pretraining_config(waves_root, **{"model.attention_block_seconds": 1.0})
+    with pytest.raises(ConfigError, match=r"attention_block_seconds: 0\.0 there, 1\.0 here"):
+        build_pretraining(config, begun)
+
+
+def test_a_run_is_not_judged_in_its_own_folder(pretrained):
+    with pytest.raises(ConfigError, match=r"is the folder of the evaluated run, whose card"):
+        build_evaluation(head_config(pretrained), pretrained / ".." / pretrained.name, strict=False)
+
+
+def test_differences_are_named_and_few_of_many_shown():
+    before = {"a": 1, "b": {"c": [1, 2], "d": 2}}
+    assert differing(before, {"a": 1, "b": {"c": [1], "e": 0}}) == ["b.c", "b.d"]
+    assert differing(before, before) == []
+    assert some([f"s{number}" for number in range(7)]) == "s0, s1, s2, s3, s4 and 2 more"

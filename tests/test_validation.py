@@ -1,0 +1,153 @@
+"""The check before training refuses what a model cannot learn from, and says how to go on."""
+
+import dataclasses
+import re
+from typing import Any
+
+import numpy as np
+import pytest
+
+from physio_mae_jax.data import validation
+from physio_mae_jax.data.channel_plan import ChannelPlanner
+from physio_mae_jax.data.source import RecordingInfo
+from physio_mae_jax.data.validation import CheckReport, check_recordings
+from physio_mae_jax.errors import ConfigError, DataError
+
+
+@dataclasses.dataclass
+class Recordings:
+    """A source in memory, 100 Hz; an Exception in place of a signal is raised on reading."""
+
+    signals: list
+    names: list[tuple[str, ...]]
+
+    @property
+    def recordings(self) -> list[RecordingInfo]:
+        return [
+            RecordingInfo(
+                record_id=f"r{i}",
+                subject_id=f"s{i}",
+                channel_names=names,
+                sampling_rate_hz=100.0,
+                num_samples=1000 if isinstance(signal, Exception) else signal.shape[1],
+            )
+            for i, (signal, names) in enumerate(zip(self.signals, self.names, strict=True))
+        ]
+
+    def file_of(self, index: int) -> str:
+        return ""
+
+    def read(self, index: int, start: int, stop: int) -> np.ndarray:
+        if isinstance(self.signals[index], Exception):
+            raise self.signals[index]
+        return self.signals[index][:, start:stop]
+
+
+def good(num_samples: int = 1000, channels: int = 2) -> np.ndarray:
+    noise = np.random.default_rng(0).normal(size=(channels, num_samples))
+    return noise.astype(np.float32)
+
+
+def source_of(*signals: object, names: tuple[str, ...] = ("II", "PPG")) -> Recordings:
+    return Recordings(list(signals), [names] * len(signals))
+
+
+def run(source: Recordings, **changes: Any) -> tuple[list[int], CheckReport]:
+    settings: dict[str, Any] = {
+        "min_seconds": 5.0,
+        "planner": ChannelPlanner("II,PPG"),
+        "missing_channels": "error",
+        "on_invalid": "error",
+        "progress": False,
+    }
+    return check_recordings(source, **(settings | changes))
+
+
+def broken(row: int, first: int, count: int, value: float) -> np.ndarray:
+    signal = good()
+    signal[row, first : first + count] = value
+    return signal
+
+
+BAD = {
+    validation.NOT_FINITE: (
+        broken(1, 250, 3, np.nan),
+        r"r1: channel PPG has 3 NaN in 1000 samples, the first at sample 250 \(2\.5 s\)",
+    ),
+    validation.TOO_SHORT: (good(499), r"r1: it lasts 4\.99 s .*(?s:.*)--config\.window_seconds"),
+    validation.EMPTY: (good(0), "r1: it has no samples"),
+    validation.FLAT: (np.full((2, 1000), 3.0, np.float32), "r1: constant .* II, PPG = 3"),
+    validation.UNREADABLE: (DataError("x.npz cannot be read"), r"r1: x\.npz cannot be read"),
+}
+
+
+@pytest.mark.parametrize("reason", BAD)
+def test_each_kind_of_bad_recording_is_refused_or_left_out(reason: str) -> None:
+    signal, message = BAD[reason]
+    source = source_of(good(), signal, good())
+    with pytest.raises(DataError, match=message) as caught:
+        run(source)
+    assert "1 of 3 recordings cannot be used" in str(caught.value)
+    assert "--config.data.on_invalid=skip" in str(caught.value)
+    kept, report = run(source, on_invalid="skip")
+    assert kept == [0, 2]
+    assert report.counts == {reason: 1}
+    assert (report.num_checked, report.num_kept) == (3, 2)
+    assert "2 of 3 recordings are used" in report.summary()
+    assert re.search(r"r1", report.summary())
+
+
+def test_good_recordings_are_all_kept() -> None:
+    kept, report = run(source_of(good(), good(500)))
+    assert kept == [0, 1]
+    assert report.summary() == "2 of 2 recordings are used."
+
+
+def test_inf_is_counted_apart_and_across_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
+    signal = broken(0, 498, 4, np.inf)
+    signal[0, 900] = np.nan
+    signal[1, 300] = -np.inf
+    monkeypatch.setattr(validation, "_VALUES_A_READ", 1000)
+    with pytest.raises(DataError, match=r"II has 1 NaN and 4 Inf .* sample 498 .*PPG has 1 Inf"):
+        run(source_of(good(), signal))
+
+
+def test_only_wanted_channels_are_judged() -> None:
+    source = source_of(broken(1, 0, 1000, np.nan))
+    assert run(source, planner=ChannelPlanner("II"))[0] == [0]
+    # One channel that never changes is left to the model; all of them are not.
+    assert run(source_of(broken(1, 0, 1000, 1.0)))[0] == [0]
+    with pytest.raises(DataError, match="constant"):
+        run(source_of(broken(1, 0, 1000, 1.0)), planner=ChannelPlanner("PPG"))
+
+
+def test_missing_channel_is_refused_masked_or_left_out() -> None:
+    source = Recordings([good(), good()], [("II", "PPG"), ("MLII", "V1")])
+    with pytest.raises(
+        DataError, match="r1: channel 'PPG' is not in it; it has MLII, V1"
+    ) as caught:
+        run(source)
+    assert "--config.data.missing_channels=mask" in str(caught.value)
+    assert run(source, missing_channels="mask")[0] == [0, 1]
+    assert run(source, on_invalid="skip")[0] == [0]
+    # Masking cannot help a recording that has none of the wanted channels.
+    pulse = {"planner": ChannelPlanner("PPG"), "missing_channels": "mask"}
+    assert run(source, **pulse, on_invalid="skip")[0] == [0]
+
+
+@pytest.mark.parametrize("mode", [{}, {"missing_channels": "mask", "on_invalid": "skip"}])
+def test_a_channel_that_no_recording_has_is_always_an_error(mode: dict) -> None:
+    with pytest.raises(DataError, match=r"'PGG' is not in any of the 1 .* Did you mean PPG\?"):
+        run(source_of(good()), planner=ChannelPlanner("II,PGG"), **mode)
+
+
+def test_nothing_left_is_an_error() -> None:
+    with pytest.raises(DataError, match=r"every one of 52 recordings.*(?s:.*)and 2 more: r50, r51"):
+        run(source_of(*[good(9)] * 52), on_invalid="skip")
+    with pytest.raises(DataError, match="no recordings"):
+        run(source_of())
+
+
+def test_unknown_modes_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"data\.on_invalid must be .* got 'ignore'"):
+        run(source_of(good()), on_invalid="ignore")
