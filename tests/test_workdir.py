@@ -266,8 +266,9 @@ from pathlib import Path
 from physio_mae_jax import distributed
 from physio_mae_jax.distributed import ClusterConfig
 from physio_mae_jax.training.work_folder import hold
-distributed.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=int(sys.argv[3]),
-                           timeout_seconds=100))
+process = int(sys.argv[3])
+distributed.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=process,
+                               timeout_seconds=100))
 try:
     with hold(Path(sys.argv[1])), hold(Path(sys.argv[1])):
         print("held", flush=True)
