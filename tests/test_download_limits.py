@@ -144,7 +144,7 @@ def test_lies_are_told(answer: Answer, message: str, tmp_path: Path) -> None:
 
 
 def test_a_body_without_length_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_UNSTATED_BYTES", 10**6)
+    monkeypatch.setattr(module, "MAX_UNSTATED_BYTES", 10**6)
     with told(raw(OK + b"\r\n", bytes(10**5), times=10_000), tmp_path) as said:
         assert "does not say how long it is, and sent more than 1,000,000 bytes" in said[0]
     assert [path.name for path in tmp_path.iterdir()] == []

@@ -81,7 +81,7 @@ def test_a_member_read_whole_has_a_limit_too(tmp_path):
     write(tmp_path, y=np.zeros(1000, np.uint8))
     assert len(read_member(tmp_path / "a.npz", "y", "label_array")) == 1000
     with pytest.raises(DataError, match=r"'y' is an array of \(1000,\)"):
-        read_member(tmp_path / "a.npz", "y", "label_array", most_values=999)
+        read_member(tmp_path / "a.npz", "y", "label_array", max_values=999)
 
 
 def test_objects_are_refused_with_a_way_that_keeps_missing_values_missing(tmp_path):

@@ -8,9 +8,6 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 
-# No waveform is sampled more slowly: a lower value is a period, or milliseconds for seconds.
-LEAST_RATE_HZ = 1.0
-
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordingInfo:

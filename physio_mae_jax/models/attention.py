@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.config import AttentionImplementation
-from physio_mae_jax.models.kernels.channel_attention import MOST_CHANNELS, attend_across_channels
+from physio_mae_jax.models.kernels.channel_attention import MAX_CHANNELS, attend_across_channels
 from physio_mae_jax.models.kernels.rotary import project_and_rotate
 from physio_mae_jax.models.layers import DenseParams, SplitMatmul, linear
 from physio_mae_jax.models.local_attention import LocalAttention
@@ -119,7 +119,7 @@ class ChannelAttention(MultiHeadAttention):
         if self.sow_weights:
             (query, key, _), key_mask = _sorted_by_position(qkv, channel_mask)
             self.sow(ATTENTION, "pairs", _weights(query, key, key_mask))
-        is_kernel = self.implementation == "fused" and tokens.shape[1] <= MOST_CHANNELS
+        is_kernel = self.implementation == "fused" and tokens.shape[1] <= MAX_CHANNELS
         attend = attend_across_channels if is_kernel else _plain_across_channels
         branch = self.join_heads(keep(attend(qkv, channel_mask)), tokens.shape)
         return branch.of_those(_exchanges(channel_mask))

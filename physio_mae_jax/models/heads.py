@@ -14,8 +14,6 @@ from physio_mae_jax.models.layers import layer_norm
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.setting_ranges import check_fields
 
-HEADS = ("linear", "attention", "reasoning", "residual_mlp")
-
 _xavier = nn.initializers.xavier_uniform()
 
 

@@ -10,7 +10,6 @@ import numpy as np
 from physio_mae_jax.setting_ranges import check_fields
 
 TaskKind = Literal["multilabel", "multiclass", "regression"]
-BALANCES = ("none", "inverse", "effective")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

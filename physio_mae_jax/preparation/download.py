@@ -34,7 +34,7 @@ PAUSES_S: tuple[float, ...] = (1, 2, 4, 8, 16)
 # Progress that resets the attempt count, so that a large file can arrive over a bad line.
 _PROGRESS_BYTES = 2**20
 # For a file whose length the server does not state: it may be endless.
-MOST_UNSTATED_BYTES = 2**28
+MAX_UNSTATED_BYTES = 2**28
 _SHOWN = 5
 
 
@@ -199,11 +199,11 @@ class _Run:
                         raise _StoppedError
                     file.write(block)
                     size += len(block)
-                    if expected is None and size > MOST_UNSTATED_BYTES:
+                    if expected is None and size > MAX_UNSTATED_BYTES:
                         part.unlink()
                         raise DataError(
                             f"{self.server.url_of(name)}: the server does not say how long it is, "
-                            f"and sent more than {MOST_UNSTATED_BYTES:,} bytes; they were deleted. "
+                            f"and sent more than {MAX_UNSTATED_BYTES:,} bytes; they were deleted. "
                             f"Fetch it by other means into {part.parent}."
                         )
                     with self._lock:

@@ -8,7 +8,6 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
-from physio_mae_jax.local_paths import local_folder
 from physio_mae_jax.locks import LockedError, locked
 from physio_mae_jax.training import atomic_files
 
@@ -17,15 +16,6 @@ _WAY_OUT = (
     "Wait for its end or stop it, or choose another --workdir. If that process is gone, as after a "
     "loss of a network drive, remove {lock}."
 )
-
-
-def work_folder_of(text: object) -> Path:
-    """Return the absolute path of --workdir; nothing is created.
-
-    Raises:
-        ConfigError: It is empty, on another machine, or a file.
-    """
-    return local_folder(text, "--workdir")
 
 
 @contextlib.contextmanager

@@ -24,7 +24,7 @@ from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.data.formats.time_text import kind_of_text
 from physio_mae_jax.errors import DataError
 
-MOST_COLUMNS = 4096
+MAX_COLUMNS = 4096
 _MAX_LINES = 200
 _MAX_CHARS = 4_000_000
 _MAX_PREAMBLE = 120
@@ -170,9 +170,9 @@ def _find_names(
 
 
 def _check_names(names: Sequence[str], path: Path) -> None:
-    if len(names) > MOST_COLUMNS:
+    if len(names) > MAX_COLUMNS:
         raise DataError(
-            f"{path} has {len(names)} columns; at most {MOST_COLUMNS} are expected, one for each "
+            f"{path} has {len(names)} columns; at most {MAX_COLUMNS} are expected, one for each "
             "channel. Write a line for each sample."
         )
     if max(map(len, names), default=0) > _LONGEST_NAME:

@@ -31,12 +31,12 @@ class CheckedText:
     Args:
         file: Open text file.
         path: Path of the file, for messages.
-        most_chars: Maximum number of characters it may hold.
+        max_chars: Maximum number of characters it may hold.
     """
 
-    def __init__(self, file: IO[str], path: Path, most_chars: float) -> None:
+    def __init__(self, file: IO[str], path: Path, max_chars: float) -> None:
         """Take over an open text; nothing is read yet."""
-        self._file, self._path, self._left, self._line = file, path, most_chars, 0
+        self._file, self._path, self._left, self._line = file, path, max_chars, 0
 
     def read(self, size: int = -1) -> str:
         """Read characters."""

@@ -18,7 +18,7 @@ from physio_mae_jax.data.regular_file import open_regular
 
 BDF_MAGIC = b"\xffBIOSEMI"
 EDF_MAGIC = b"0       "
-MOST_SIGNALS = 9999
+MAX_SIGNALS = 9999
 
 _FIXED_BYTES = 256
 _BYTES_A_SIGNAL = 256
@@ -122,7 +122,7 @@ def read_edf_header(path: Path) -> EdfHeader:
         if len(fixed) < _FIXED_BYTES:
             raise ValueError(f"a file of {len(fixed)} bytes has no header")
         num_signals = _integer(fixed[252:256], "number of signals")
-        if not 0 < num_signals <= MOST_SIGNALS:
+        if not 0 < num_signals <= MAX_SIGNALS:
             raise ValueError(f"the header states {num_signals} signals")
         header_bytes = _integer(fixed[184:192], "size of the header")
         if header_bytes != _FIXED_BYTES + _BYTES_A_SIGNAL * num_signals:

@@ -38,14 +38,14 @@ NPZ_ERRORS = (
 )
 
 
-def read_member(path: Path, name: str, where: str, most_values: int = _MAX_VALUES) -> np.ndarray:
+def read_member(path: Path, name: str, where: str, max_values: int = _MAX_VALUES) -> np.ndarray:
     """Read one member of an npz completely.
 
     Args:
         path: Path of the archive.
         name: Member name.
         where: Source of the request, for messages.
-        most_values: Maximum number of values it may hold.
+        max_values: Maximum number of values it may hold.
 
     Returns:
         The array; bytes are decoded to text.
@@ -58,7 +58,7 @@ def read_member(path: Path, name: str, where: str, most_values: int = _MAX_VALUE
         names = [member.removesuffix(".npy") for member in archive.namelist()]
         if name not in names:
             raise DataError(f"{where}: {path} has no member {name!r}; it has {some_of(names)}.")
-        return member_values(archive, name, most_values)
+        return member_values(archive, name, max_values)
 
 
 def some_of(names: Sequence[str]) -> str:
@@ -67,20 +67,18 @@ def some_of(names: Sequence[str]) -> str:
     return (", ".join(names[:_SHOWN]) or "none") + more
 
 
-def member_values(
-    archive: zipfile.ZipFile, name: str, most_values: int = _MAX_VALUES
-) -> np.ndarray:
+def member_values(archive: zipfile.ZipFile, name: str, max_values: int = _MAX_VALUES) -> np.ndarray:
     """Read a member of an open archive; bytes are decoded to text.
 
     Args:
         archive: Open archive that contains the member.
         name: Member name.
-        most_values: Maximum number of values; a larger member is not unpacked.
+        max_values: Maximum number of values; a larger member is not unpacked.
 
     Raises:
         DataError: it is an array of objects, broken, or larger than said.
     """
-    _check_size(archive, name, most_values)
+    _check_size(archive, name, max_values)
     with archive.open(f"{name}.npy") as file:
         try:
             values = np.lib.format.read_array(file, allow_pickle=False)
@@ -100,15 +98,15 @@ def member_values(
     return values
 
 
-def _check_size(archive: zipfile.ZipFile, name: str, most_values: int) -> None:
+def _check_size(archive: zipfile.ZipFile, name: str, max_values: int) -> None:
     """Reject a member that is larger than plausible, by its header alone."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as file:
         shape, dtype = array_header(file)
     where = f"{archive.filename}, member {name!r}"
-    if math.prod(shape) > most_values or dtype.itemsize > _LONGEST_VALUE:
+    if math.prod(shape) > max_values or dtype.itemsize > _LONGEST_VALUE:
         raise DataError(
-            f"{where} is an array of {shape} {dtype.str}; it must have at most {most_values:,} "
+            f"{where} is an array of {shape} {dtype.str}; it must have at most {max_values:,} "
             f"values of at most {_LONGEST_VALUE:,} bytes. Correct it, or name "
             "another member in the manifest."
         )

@@ -15,7 +15,7 @@ import numpy as np
 
 from physio_mae_jax.data.formats.column_content import ColumnContent
 from physio_mae_jax.data.formats.column_names import Column, TimeName, name_columns
-from physio_mae_jax.data.formats.csv_head import MOST_COLUMNS
+from physio_mae_jax.data.formats.csv_head import MAX_COLUMNS
 from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming
 from physio_mae_jax.data.formats.manifest import Entry
 from physio_mae_jax.data.formats.table_columns import describe_table, plan_table
@@ -46,8 +46,8 @@ def probe_parquet(path: Path, entry: Entry) -> FileFacts:
     with _opened(path) as file:
         schema = file.schema_arrow
         header = ["" if _UNNAMED_INDEX.fullmatch(name) else name for name in schema.names]
-        if len(header) > MOST_COLUMNS:
-            raise DataError(f"{path} has {len(header)} columns; at most {MOST_COLUMNS} are read.")
+        if len(header) > MAX_COLUMNS:
+            raise DataError(f"{path} has {len(header)} columns; at most {MAX_COLUMNS} are read.")
         _reject_duplicates(schema.names, path)
         plan = plan_table(name_columns(header), entry, path)
         for column in plan.numbers:

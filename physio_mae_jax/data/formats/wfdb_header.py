@@ -17,8 +17,8 @@ from physio_mae_jax.data.formats.layout import UnreadableError, naming
 RATE_UNLESS_STATED_HZ = 250.0
 GAIN_UNLESS_STATED = 200.0
 UNIT_UNLESS_STATED = "mV"
-MOST_BYTES = 2**20
-MOST_SIGNALS = 4096
+MAX_BYTES = 2**20
+MAX_SIGNALS = 4096
 # The name of a signal or segment without samples.
 NO_FILE = "~"
 
@@ -116,10 +116,10 @@ def read_header(path: Path) -> WfdbHeader:
         if not path.is_file():
             raise UnreadableError(f"{path} is missing, or no file; expected {_EXPECTED}.")
         with path.open("rb") as file:
-            data = file.read(MOST_BYTES + 1)
-        if len(data) > MOST_BYTES:
+            data = file.read(MAX_BYTES + 1)
+        if len(data) > MAX_BYTES:
             raise UnreadableError(
-                f"{path} has more than {MOST_BYTES} bytes, which is too large for {_EXPECTED}; "
+                f"{path} has more than {MAX_BYTES} bytes, which is too large for {_EXPECTED}; "
                 "exclude it from the folder or manifest."
             )
         return parse_header(decoded(data), path)
@@ -152,8 +152,8 @@ def parse_header(text: str, path: Path) -> WfdbHeader:
     if len(fields) < 2:
         raise ValueError("its first line does not give a name and a number of signals")
     name, num_signals = fields[0], _count(fields[1], "number of signals")
-    if num_signals > MOST_SIGNALS:
-        raise ValueError(f"{num_signals} signals, {MOST_SIGNALS} at most are read")
+    if num_signals > MAX_SIGNALS:
+        raise ValueError(f"{num_signals} signals, {MAX_SIGNALS} at most are read")
     stated = len(fields) > 2
     rate_hz = _rate(fields[2]) if stated else RATE_UNLESS_STATED_HZ
     # A time or date may follow at once where the length is missing.
@@ -183,7 +183,7 @@ def _num_segments(name: str, path: Path, rest: Sequence[str]) -> int | None:
     if last == path.stem and any(len(line.split(maxsplit=2)) > 2 for line in rest[:1]):
         return None
     number = int(last)
-    if not 0 < number <= MOST_BYTES:
+    if not 0 < number <= MAX_BYTES:
         raise ValueError(f"{number} segments")
     return number
 

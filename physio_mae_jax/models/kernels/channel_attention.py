@@ -20,7 +20,7 @@ from physio_mae_jax.models.kernels.launch import Ref, launch
 from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 # Maximum number of channels whose logits fit the registers of a program.
-MOST_CHANNELS = 128
+MAX_CHANNELS = 128
 _ROWS = 64
 # Finite, so that rows with absent channels only stay finite too.
 _NEVER = -1e30
@@ -57,7 +57,7 @@ def attend_across_channels(
     """Attend across the channels of each position.
 
     Args:
-        qkv: [B, M, T, 3, h, d] queries, keys and values, M ≤ ``MOST_CHANNELS``.
+        qkv: [B, M, T, 3, h, d] queries, keys and values, M ≤ ``MAX_CHANNELS``.
         channel_mask: [B, M] bool, False = never attended to.
         interpret: Run in interpreter mode on any device, for tests.
 
