@@ -1,6 +1,7 @@
 """Compare models on one labelled task: kinds of models × shares of the labels × seeds.
 
-    python -m physio_mae_jax.main --config=configs/compare.py:data=ptbxl --config.run=runs/ptbxl \
+    python -m physio_mae_jax.main --config=configs/compare.py:data=ptbxl
+    --config.init_from=runs/ptbxl \
         --workdir=runs/ptbxl_compared
 
 Argument after the colon: ``data=``, as in configs/finetune.py.
@@ -28,7 +29,7 @@ from configs.finetune import ARGUMENTS as FINETUNING_ARGUMENTS
 from configs.finetune import get_config as finetuning_config
 from configs.pretrain import get_config as pretraining_config
 from configs.tasks import add_task
-from physio_mae_jax.experiment.settings import parse_argument
+from physio_mae_jax.experiment.typed_config import parse_argument
 
 ARGUMENTS = {"data": FINETUNING_ARGUMENTS["data"], "preset": FINETUNING_ARGUMENTS["preset"]}
 FINETUNED = {
@@ -37,16 +38,16 @@ FINETUNED = {
     "resnet1d_wang": "resnet1d_wang",
     "xresnet1d101": "xresnet1d101",
 }
-FROZEN = {
-    "probe": ("probe", "trained"),
-    "knn": ("knn", "trained"),
-    "untrained_probe": ("probe", "untrained"),
+PROBES = {
+    "probe": ("probe", "pretrained"),
+    "knn": ("knn", "pretrained"),
+    "untrained_probe": ("probe", "random"),
     "wavelets": ("probe", "wavelets"),
 }
 # Set once for all rows, or fixed by the row itself.
-_SAID_ELSEWHERE = (
-    *("data", "units", "instance_seconds", "evaluation", "label_fraction", "seed"),
-    *("start", "run", "weights", "weights_config"),
+_SET_ELSEWHERE = (
+    *("data", "labels", "evaluation", "label_fraction", "seed"),
+    *("init_from", "torch_weights", "torch_config"),
     *("model", "sampling_rate_hz", "window_seconds"),  # taken from the encoder of the run
 )
 
@@ -55,24 +56,24 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return every setting of a comparison."""
     chosen = parse_argument(argument, ARGUMENTS)
     config = ConfigDict()
-    config.task = "compare"
-    config.run = ""  # work folder of the pre-training run
-    config.rows = ",".join((*FINETUNED, *FROZEN))  # the first is the reference
-    config.fractions = "0.1,1"  # fractions of the training subjects
+    config.command = "compare"
+    config.init_from = ""  # work folder of the pre-training run
+    config.models = ",".join((*FINETUNED, *PROBES))  # the first is the reference
+    config.label_fractions = "0.1,1"  # fractions of the training subjects
     config.seeds = "0,1,2"  # seeds of subject sampling, initialisation and data order
     config.num_workers = 1  # processes that run entries in parallel, also on one GPU
-    config.report = True  # False: run entries only, as one of many jobs on a shared folder
+    config.worker = False  # True: run trials only, as one of many jobs on a shared folder
     scratch = pretraining_config(f"preset={chosen['preset']},data={chosen['data']}")
     add_task(config, chosen["data"], scratch.data)
     del config.label_fraction
-    for name, model in FINETUNED.items():
-        config[name] = finetuning_config(f"model={model},{_text(chosen)}")
-        _drop(config[name], _SAID_ELSEWHERE)
-    for name, (method, features) in FROZEN.items():
+    for name, architecture in FINETUNED.items():
+        config[name] = finetuning_config(f"architecture={architecture},{_text(chosen)}")
+        _drop(config[name], _SET_ELSEWHERE)
+    for name, (method, encoders) in PROBES.items():
         config[name] = evaluation_config(f"method={method},{_text(chosen)}")
-        config[name].features = features
-        kept = ("model",) if features == "wavelets" else ()
-        _drop(config[name], [name for name in _SAID_ELSEWHERE if name not in kept])
+        config[name].encoders = encoders
+        kept = ("model",) if encoders == "wavelets" else ()
+        _drop(config[name], [name for name in _SET_ELSEWHERE if name not in kept])
     for name in ("resnet1d_wang", "xresnet1d101"):
         config[name].optimizer.peak_learning_rate = 5e-3
     return config

@@ -1,9 +1,10 @@
 """Evaluate an existing model: a fine-tuned one, or probes of its features.
 
     python -m physio_mae_jax.main --config=configs/evaluate.py:method=head \
-        --config.run=runs/ptbxl_superclass --config.sets=georgia --config.part=all --workdir=...
+        --config.init_from=runs/ptbxl_superclass --config.data.sets=georgia --config.split=all
+        --workdir=...
     python -m physio_mae_jax.main --config=configs/evaluate.py:method=probe,data=ptbxl \
-        --config.run=runs/ptbxl --workdir=...
+        --config.init_from=runs/ptbxl --workdir=...
 
 Arguments after the colon, ``name=value`` separated by commas:
 
@@ -13,7 +14,7 @@ Arguments after the colon, ``name=value`` separated by commas:
                        weights, beside those of an untrained encoder
              knn       the same with nearest neighbours
     data     as in configs/finetune.py, for probe and knn
-    preset   as in configs/pretrain.py; the window of features=wavelets
+    preset   as in configs/pretrain.py; the window of encoders=wavelets
 
 Written: evaluation.json, evaluation.md, plots/ and predictions/. Subjects the model was trained on
 are reported as contamination, and raise an error with --strict.
@@ -24,7 +25,7 @@ from ml_collections import ConfigDict
 from configs.finetune import ARGUMENTS as FINETUNING_ARGUMENTS
 from configs.pretrain import get_config as pretraining_config
 from configs.tasks import add_evaluation, add_task
-from physio_mae_jax.experiment.settings import parse_argument
+from physio_mae_jax.experiment.typed_config import parse_argument
 
 ARGUMENTS = {
     "method": ("head", "probe", "knn"),
@@ -37,27 +38,30 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return every setting of an evaluation."""
     chosen = parse_argument(argument, ARGUMENTS)
     config = ConfigDict()
-    config.task = "evaluate"
+    config.command = "evaluate"
     config.method = chosen["method"]
     config.num_devices = 0  # 0: all devices
     config.batch_size = 64
-    config.run = ""  # work folder of a fine-tuning run (head) or pre-training run (probe, knn)
+    config.init_from = (
+        ""  # work folder of a fine-tuning run (head) or pre-training run (probe, knn)
+    )
     if chosen["method"] == "head":
-        config.sets = ""  # prepared data sets; '': those of the run
-        config.root = ""  # their folder; '': that of the run
-        config.path = ""  # folder of recordings, with sets=folder
-        config.split = ""  # '': that of the run
-        config.part = "test"  # train, validation, test; all: every recording
-        config.num_threads = 4
+        config.data = ConfigDict()
+        config.data.sets = ""  # prepared data sets; '': those of the run
+        config.data.root = ""  # their folder; '': that of the run
+        config.data.path = ""  # folder of recordings, with sets=folder
+        config.data.split_rule = ""  # '': that of the run
+        config.data.num_threads = 4
+        config.split = "test"  # train, validation, test; all: every recording
         add_evaluation(config)
         return config
-    config.seed = 0  # seed of the untrained encoder and of the label fraction
-    config.features = "trained,untrained"  # the first is evaluated, the others are compared with it
+    config.seed = 0  # seed of the random encoder and of the label fraction
+    config.encoders = "pretrained,random"  # the first is evaluated, the others are compared with it
     config.refit = False  # refit on training and validation once the strength is chosen
-    config.weights = ""  # a .pth or .npz of the original instead of a run
-    config.weights_config = ""  # JSON file with the arguments of its constructor
+    config.torch_weights = ""  # a .pth or .npz of the original instead of a run
+    config.torch_config = ""  # JSON file with the arguments of its constructor
     scratch = pretraining_config(f"preset={chosen['preset']},data={chosen['data']}")
-    config.sampling_rate_hz = scratch.sampling_rate_hz  # for features=wavelets alone
+    config.sampling_rate_hz = scratch.sampling_rate_hz  # for encoders=wavelets alone
     config.window_seconds = scratch.window_seconds
     config.model = scratch.model
     add_task(config, chosen["data"], scratch.data)

@@ -1,9 +1,9 @@
 """Embed every recording of prepared data sets, of a folder, or of some files.
 
-    python -m physio_mae_jax.main --config=configs/features.py --config.run=runs/ptbxl \
+    python -m physio_mae_jax.main --config=configs/features.py --config.init_from=runs/ptbxl \
         --config.data.sets=ptbxl --workdir=features/ptbxl
     python -m physio_mae_jax.main --config=configs/features.py:format=parquet \
-        --config.run=runs/ptbxl --config.data.sets=folder --config.data.path=/my/recordings \
+        --config.init_from=runs/ptbxl --config.data.sets=folder --config.data.path=/my/recordings \
         --workdir=features/mine
 
 Arguments after the colon:
@@ -21,7 +21,7 @@ import os
 
 from ml_collections import ConfigDict
 
-from physio_mae_jax.experiment.settings import parse_argument
+from physio_mae_jax.experiment.typed_config import parse_argument
 
 ARGUMENTS = {"format": ("npz", "parquet", "array_record")}
 
@@ -30,21 +30,20 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return every setting of a feature extraction."""
     chosen = parse_argument(argument, ARGUMENTS)
     config = ConfigDict()
-    config.task = "features"
-    config.run = ""  # work folder of a pre-training run
-    config.pretrained = ""  # or a folder of Encoder.save_pretrained
+    config.command = "features"
+    config.init_from = ""  # work folder of a pre-training run, or of Encoder.save_pretrained
     config.num_devices = 0  # 0: all devices of this process
     config.batch_size = 32  # windows encoded at a time
     config.process_index = 0  # index of this process among those that share the work
     config.process_count = 0  # number of these processes; 0: as in JAX
-    config.labels = ""  # tasks, separated by commas; '': all that label whole recordings
+    config.tasks = ""  # tasks, separated by commas; '': all that label whole recordings
     config.data = ConfigDict()
     config.data.sets = ""  # prepared data sets joined by +, or 'folder'
     config.data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
     config.data.path = ""  # folder of recordings, with sets=folder
     config.data.manifest = ""
     config.data.files = ""  # instead of sets: files that describe themselves, with commas between
-    config.data.split = ""  # a rule of physio_mae_jax/data/splits.py; 'run': that of the run
+    config.data.split_rule = ""  # a rule of physio_mae_jax/data/splits.py; 'run': that of the run
     config.data.split_seed = 0
     config.format = chosen["format"]
     config.recordings_per_shard = 256  # most that an interruption loses

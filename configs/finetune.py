@@ -1,12 +1,12 @@
 """Settings of fine-tuning: a pre-trained encoder, one from scratch, or a ResNet.
 
     python -m physio_mae_jax.main --config=configs/finetune.py:data=ptbxl \
-        --config.start=runs/ptbxl --workdir=runs/ptbxl_superclass
+        --config.init_from=runs/ptbxl --workdir=runs/ptbxl_superclass
 
 Arguments after the colon, ``name=value`` separated by commas:
 
-    model    mae            our encoder: from the run --config.start, else from scratch
-             resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
+    architecture  mae         our encoder: from --config.init_from, else from scratch
+                  resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
     preset   tiny, small, base, upstream, debug   as in configs/pretrain.py, if from scratch
     data     ptbxl, ptbxl_subset, mitbih, stress_predict, bonn, cinc2017, sleep_edf, wesad, mimic3
              prepared sets, each with its own task and split below
@@ -21,10 +21,10 @@ from ml_collections import ConfigDict
 from configs.pretrain import ARGUMENTS as PRETRAINING_ARGUMENTS
 from configs.pretrain import get_config as pretraining_config
 from configs.tasks import TASKS, add_task
-from physio_mae_jax.experiment.settings import parse_argument
+from physio_mae_jax.experiment.typed_config import parse_argument
 
 ARGUMENTS = {
-    "model": ("mae", "resnet1d_wang", "xresnet1d101"),
+    "architecture": ("mae", "resnet1d_wang", "xresnet1d101"),
     "preset": PRETRAINING_ARGUMENTS["preset"],
     "data": tuple(TASKS),
     "attention": PRETRAINING_ARGUMENTS["attention"],
@@ -38,15 +38,15 @@ def get_config(argument: str = "") -> ConfigDict:
         f"preset={chosen['preset']},data={chosen['data']},attention={chosen['attention']}"
     )
     config = ConfigDict()
-    config.task = "finetune"
+    config.command = "finetune"
     config.seed = 0
     config.num_devices = 0  # 0: all devices
     config.fsdp = 1  # devices that share one copy of parameters and moments, for large models
     config.batch_size = 64
-    config.start = ""  # work folder of the run that provides the encoder; '': from scratch
-    config.weights = ""  # a .pth or .npz of the original instead, see weights_config
-    config.weights_config = ""  # JSON file with the arguments of its constructor
-    config.architecture = chosen["model"]
+    config.init_from = ""  # work folder of the run that provides the encoder; '': from scratch
+    config.torch_weights = ""  # a .pth or .npz of the original instead, see torch_config
+    config.torch_config = ""  # JSON file with the arguments of its constructor
+    config.architecture = chosen["architecture"]
     config.sampling_rate_hz = scratch.sampling_rate_hz  # for an encoder from scratch or a ResNet
     config.window_seconds = scratch.window_seconds
     config.model = scratch.model  # for an encoder from scratch

@@ -1,6 +1,7 @@
 """Leave one subject out: one fine-tuning per subject, each evaluated on that subject.
 
-    python -m physio_mae_jax.main --config=configs/loso.py:data=wesad --config.start=runs/wesad \
+    python -m physio_mae_jax.main --config=configs/loso.py:data=wesad --config.init_from=runs/wesad
+    \
         --workdir=runs/wesad_loso
 
 Arguments after the colon and all settings are those of configs/finetune.py, but the split: one
@@ -18,10 +19,10 @@ from configs.finetune import get_config as finetuning_config
 def get_config(argument: str = "") -> ConfigDict:
     """Return every setting of leaving one subject out."""
     config = finetuning_config(argument or "data=wesad")
-    config.task = "loso"
-    del config.data.split
+    config.command = "loso"
+    del config.data.split_rule
     config.validation_share = 0.2  # fraction of the other subjects
     config.subjects = ""  # 'S02,S05': only these folds; '': all subjects with a label of the task
     config.num_workers = 1  # processes that run folds in parallel, also on one GPU
-    config.report = True  # False: run folds only, as one of many jobs on a shared folder
+    config.worker = False  # True: run folds only, as one of many jobs on a shared folder
     return config

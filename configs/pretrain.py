@@ -5,7 +5,7 @@
 
 Arguments after the colon, the first of each being the default:
 
-    model      v3           factorized attention, waveform and wavelet tokens, tubelet masks
+    variant    v3           factorized attention, waveform and wavelet tokens, tube masks
                v1           all channels in one sequence, wavelet tokens, random masks
                v2           one channel, low-rank layers, otherwise as v1
                contrastive  v3 that also aligns two modalities of a window (PPG and ECG)
@@ -22,10 +22,10 @@ Arguments after the colon, the first of each being the default:
                              sets prepared into $PHYSIO_MAE_DATA by physio_mae_jax.prepare; several
                              at once, as ptbxl+bidmc, also with different channels
                ptbxl_subset  z-scored PTB-XL records, one npz, in $PHYSIO_MAE_DATA/ptbxl_subset
-    mask       default      tubelet for v3, random for v1 and v2
+    mask       default      tube for v3, random for v1 and v2
                random_rows  different columns in each frequency row (without the waveform branch)
                time_scale   whole columns and whole frequency rows
-               channels     tubelet, and a quarter of the channels whole
+               channels     tube, and a quarter of the channels whole
     attention  xla    anywhere
                cudnn  NVIDIA GPUs, with a bfloat16 preset: attention over time by cuDNN
                fused  the same, with custom kernels and unrolled layers: the fastest
@@ -38,10 +38,10 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
-from physio_mae_jax.experiment.settings import parse_argument
+from physio_mae_jax.experiment.typed_config import parse_argument
 
 ARGUMENTS = {
-    "model": (
+    "variant": (
         "v3",
         "v1",
         "v2",
@@ -72,7 +72,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config = _defaults()
     _PRESETS[chosen["preset"]](config)
     _choose_data(config, chosen["data"])
-    _MODELS[chosen["model"]](config, chosen["preset"])
+    _VARIANTS[chosen["variant"]](config, chosen["preset"])
     _MASKS[chosen["mask"]](config)
     _ATTENTION[chosen["attention"]](config)
     return config
@@ -81,7 +81,7 @@ def get_config(argument: str = "") -> ConfigDict:
 def _defaults() -> ConfigDict:
     """Return the settings of the preset 'base' on synthetic data."""
     config = ConfigDict()
-    config.task = "pretrain"
+    config.command = "pretrain"
     config.seed = 0
     config.num_devices = 0  # 0: all devices
     config.fsdp = 1  # devices that share one copy of parameters and moments, for large models
@@ -100,7 +100,7 @@ def _defaults() -> ConfigDict:
     config.data.missing_channels = "error"  # or 'mask': recordings may lack some of them
     config.data.on_invalid = "error"  # or 'skip': exclude NaN, short or broken recordings
     config.data.band_hz = (0.0, 0.0)  # (0.5, 40.0): band-passed before normalising
-    config.data.split = "random=|0.1|"  # by subject; see physio_mae_jax/data/splits.py
+    config.data.split_rule = "random=|0.1|"  # by subject; see physio_mae_jax/data/splits.py
     config.data.split_seed = 0
     config.data.max_validation_windows = 256
     config.data.num_threads = 2  # prefetch threads; more only help with a slow disk
@@ -111,9 +111,9 @@ def _defaults() -> ConfigDict:
     )  # (0.6, 1.6): range of playback speeds, to vary heart rates
     config.data.augment = ConfigDict()  # in standard deviations; see signals/augment.py
     config.data.augment.noise = 0.0
-    config.data.augment.drift = 0.0
-    config.data.augment.mains = 0.0
-    config.data.augment.channel_drop = 0.0
+    config.data.augment.baseline_wander = 0.0
+    config.data.augment.powerline = 0.0
+    config.data.augment.channel_dropout = 0.0
     config.data.augment.time_mask = 0.0
     config.data.cohort = ConfigDict()  # settings of data=synthetic
     config.data.cohort.num_subjects = 64
@@ -145,7 +145,7 @@ def _defaults() -> ConfigDict:
     config.model.convolutional_stem = "none"  # 'normalised': two convolutions before the patches
     config.model.waveform_head_norm = True
     config.model.channel_embedding = True  # a learned vector for each channel name
-    config.model.decoder_channel_identity = False
+    config.model.decoder_channel_embedding = False
     config.model.attention_implementation = "xla"
     config.model.remat = "full"  # 'none' is faster where memory allows; 'elementwise' nearly so
     config.model.unroll_layers = False  # True: faster on a GPU, longer to compile
@@ -159,13 +159,13 @@ def _defaults() -> ConfigDict:
 
     config.objective = ConfigDict()
     config.objective.mask = ConfigDict()
-    config.objective.mask.kind = "tubelet"
-    config.objective.mask.ratio = 0.75
-    config.objective.mask.row_ratio = 0.25  # masked fraction of rows, with mask=time_scale
-    config.objective.mask.channel_drop = 0.0  # fraction of channels masked entirely
+    config.objective.mask.kind = "tube"
+    config.objective.mask.mask_ratio = 0.75
+    config.objective.mask.row_mask_ratio = 0.25  # masked fraction of rows, with mask=time_scale
+    config.objective.mask.channel_mask_ratio = 0.0  # fraction of channels masked entirely
     config.objective.mask_before_wavelet = True  # False: wavelets leak masked samples
     config.objective.waveform_weight = 1.0
-    config.objective.waveform_columns = "hidden"  # or 'all'
+    config.objective.waveform_columns = "masked"  # or 'all'
     config.objective.plane_weights = (1.0, 0.5, 0.1)
     config.objective.band_hz = (0.5, 50.0)  # physiology; half weight at its ends
     config.objective.band_edge_octaves = 1.0
@@ -397,8 +397,8 @@ def _time_scale(config: ConfigDict) -> None:
 
 
 def _channels(config: ConfigDict) -> None:
-    config.objective.mask.channel_drop = 0.25
-    config.model.decoder_channel_identity = True
+    config.objective.mask.channel_mask_ratio = 0.25
+    config.model.decoder_channel_embedding = True
 
 
 def _cudnn(config: ConfigDict) -> None:
@@ -412,7 +412,7 @@ def _fused(config: ConfigDict) -> None:
         config.model.remat = "elementwise"
 
 
-_MODELS = {
+_VARIANTS = {
     "v1": _joint,
     "v2": _v2,
     "v3": _v3,

@@ -1,9 +1,10 @@
 """Retrieve the ECG of a PPG window, and vice versa, among windows of held-out subjects.
 
-    python -m physio_mae_jax.main --config=configs/retrieval.py --config.run=runs/contrastive \
+    python -m physio_mae_jax.main --config=configs/retrieval.py --config.init_from=runs/contrastive
+    \
         --workdir=runs/contrastive_retrieval
 
-The run is one of ``configs/pretrain.py:model=contrastive``; its data, split and windows are used.
+The run is one of ``configs/pretrain.py:variant=contrastive``; its data, split and windows are used.
 Written: retrieval.json, retrieval.md and plots/retrieval.png.
 """
 
@@ -13,11 +14,12 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
     """Return every setting of a retrieval."""
     config = ConfigDict()
-    config.task = "retrieval"
-    config.run = ""  # the work folder of a contrastive pre-training
-    config.sets = ""  # data sets to retrieve in; '': those of the run
-    config.root = ""  # their folder; '': that of the run
-    config.path = ""  # folder of recordings, with sets=folder
+    config.command = "retrieval"
+    config.init_from = ""  # the work folder of a contrastive pre-training
+    config.data = ConfigDict()
+    config.data.sets = ""  # data sets to retrieve in; '': those of the run
+    config.data.root = ""  # their folder; '': that of the run
+    config.data.path = ""  # folder of recordings, with sets=folder
     config.max_windows_per_subject = 40  # non-overlapping, spread evenly over the recordings
     config.batch_size = 64
     config.probe_recordings = 300  # of training, to probe the pulse transit time of synthetic data

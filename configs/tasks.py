@@ -2,7 +2,7 @@
 
 from ml_collections import ConfigDict
 
-# Task, split, channels, window seconds (0: that of the encoder), classes used.
+# Task, split rule, channels, window seconds (0: that of the encoder), classes used.
 TASKS = {
     "ptbxl": ("superclass", "fold=1-8|9|10", "12_lead", 0.0, ""),
     "ptbxl_subset": ("label", "fold=1-8|9|0.5", "12_lead", 0.0, ""),
@@ -17,28 +17,28 @@ TASKS = {
 
 
 def add_task(config: ConfigDict, name: str, data: ConfigDict) -> None:
-    """Give a config the sections ``data``, ``units`` and ``evaluation`` of a labelled task.
+    """Give a config the sections ``data``, ``labels`` and ``evaluation`` of a labelled task.
 
     Args:
         config: ConfigDict that receives the sections.
         name: Key of ``TASKS``.
         data: Section ``data`` of ``configs/pretrain.py`` for the same data.
     """
-    task, split, channels, seconds, classes = TASKS[name]
+    task, split_rule, channels, seconds, classes = TASKS[name]
     config.data = data
-    config.data.split = split
+    config.data.split_rule = split_rule
     config.data.channels = channels
     config.data.missing_channels = "mask"
-    config.data.augment.noise = config.data.augment.drift = 0.1
-    config.data.augment.channel_drop = config.data.augment.time_mask = 0.1
-    config.units = ConfigDict()
-    config.units.task = task  # task of the data set, or 'attribute:age' for regression
-    config.units.classes = classes  # '': all
-    config.units.require_label = True  # exclude recordings of no class, as benchmarks do
-    config.units.max_windows = 16  # most windows of a recording that its prediction averages over
-    config.units.event_offset = 0.5  # position of a beat in its window, 0 to 1
-    config.units.window_stride = 1.0  # step between the windows of a state, in windows
-    config.instance_seconds = seconds  # window length; 0: that of the encoder
+    config.data.augment.noise = config.data.augment.baseline_wander = 0.1
+    config.data.augment.channel_dropout = config.data.augment.time_mask = 0.1
+    config.labels = ConfigDict()
+    config.labels.task = task  # task of the data set, or 'attribute:age' for regression
+    config.labels.classes = classes  # '': all
+    config.labels.require_label = True  # exclude recordings of no class, as benchmarks do
+    config.labels.max_windows = 16  # most windows of a recording that its prediction averages over
+    config.labels.event_offset = 0.5  # position of a beat in its window, 0 to 1
+    config.labels.window_seconds = seconds  # window length; 0: that of the encoder
+    config.labels.window_stride = 1.0  # step between the windows of a state, in windows
     config.label_fraction = 1.0  # fraction of the training subjects
     add_evaluation(config)
 

@@ -24,7 +24,7 @@ for case in $CASES; do
     [[ "$case" == *contrastive* ]] && channels=2
     for devices in ${DEVICES:-1 2 4 8}; do
         [ "$devices" -le "$FOUND" ] || continue
-        "$PYTHON" -m physio_mae_jax.benchmark --cases=train --channels="$channels" \
+        "$PYTHON" -m physio_mae_jax.benchmark --benchmarks=train --channels="$channels" \
             --config=configs/pretrain.py:"$case",attention="$ATTENTION" \
             --config.num_devices="$devices" --config.batch_size=$((PER_DEVICE * devices)) \
             --label="$case" --out="$OUTPUT" > /dev/null

@@ -120,10 +120,10 @@ def _plan(bench: Any, cards_gib: list[float]) -> None:
 
 
 def _axes() -> list[Any]:
-    """Parse --grow; errors are raised before anything is measured."""
-    from physio_mae_jax.benchmarks.growth import Axis
+    """Parse --sweep; errors are raised before anything is measured."""
+    from physio_mae_jax.benchmarks.sweep import SweepAxis
 
-    axes = [Axis.parse(text) for text in _GROW.value]
+    axes = [SweepAxis.parse(text) for text in _GROW.value]
     for axis in axes:
         if axis.name != "channels" and not isinstance(_CONFIG.value.get(axis.name), int | float):
             raise ConfigError(
@@ -134,7 +134,7 @@ def _axes() -> list[Any]:
 
 def _grow(axes: list[Any], common: dict[str, Any]) -> None:
     """Measure the training step along each axis."""
-    from physio_mae_jax.benchmarks.growth import measure_growth
+    from physio_mae_jax.benchmarks.sweep import measure_growth
     from physio_mae_jax.experiment.benchmarking import build_bench
 
     def build(name: str, value: float) -> Any:

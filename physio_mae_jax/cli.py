@@ -51,7 +51,7 @@ def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
 def set_gpu_memory_fraction() -> None:
     """Let JAX use 0.92 of a GPU's memory instead of 0.75, unless configured otherwise.
 
-    ``benchmark --plan`` counts on this fraction. Call before a device is used.
+    ``benchmark --fit_memory_gib`` counts on this fraction. Call before a device is used.
     """
     # The old name of the fraction; JAX rejects setting both.
     if "XLA_PYTHON_CLIENT_MEM_FRACTION" not in os.environ:

@@ -112,7 +112,7 @@ def join(config: ClusterConfig, environment: Mapping[str, str] = os.environ) -> 
     """
     kind = detect(environment) if config.kind == "auto" else config.kind
     if kind == "none" and not config.coordinator:
-        _refuse_a_share(config)
+        _reject_a_share(config)
         return
     where = config.coordinator or f"the coordinator of {kind}"
     by_hand = bool(config.coordinator)
@@ -143,7 +143,7 @@ def join(config: ClusterConfig, environment: Mapping[str, str] = os.environ) -> 
         *(jax.process_index(), jax.process_count()),
         *(jax.local_device_count(), jax.device_count()),
     )
-    _refuse_missing(config, kind, environment)
+    _reject_missing(config, kind, environment)
 
 
 def _give_up(where: str, seconds: int) -> None:
@@ -159,7 +159,7 @@ def is_joined() -> bool:
     return jax.distributed.is_initialized()
 
 
-def _refuse_a_share(config: ClusterConfig) -> None:
+def _reject_a_share(config: ClusterConfig) -> None:
     """Raise in one of several processes that have not joined, as on a TPU slice."""
     if config.kind == "auto" and jax.process_count() > 1:
         raise ConfigError(
@@ -168,7 +168,7 @@ def _refuse_a_share(config: ClusterConfig) -> None:
         )
 
 
-def _refuse_missing(config: ClusterConfig, kind: str, environment: Mapping[str, str]) -> None:
+def _reject_missing(config: ClusterConfig, kind: str, environment: Mapping[str, str]) -> None:
     """Raise on a cluster of another size than announced."""
     wanted = config.num_processes if config.coordinator else None
     if wanted is None and kind == "slurm":

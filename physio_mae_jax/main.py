@@ -82,9 +82,9 @@ def _expand_homes(config: ConfigDict) -> None:
 
 def _sharing(config: ConfigDict) -> dict[str, Any]:
     """Return how a task shares its work folder with other processes of the same work."""
-    if config.task in ("compare", "loso"):
-        return {"shared": True, "share": "report" if config.report else ""}
-    if config.task == "features":
+    if config.command in ("compare", "loso"):
+        return {"shared": True, "share": "" if config.worker else "report"}
+    if config.command == "features":
         from physio_mae_jax.inference.feature_extraction import process_share
 
         index, count = process_share(config.process_index, config.process_count)
@@ -96,32 +96,32 @@ def _run(config: ConfigDict, workdir: Path) -> None:
     """Do the task of a config."""
     # Heavy imports wait until the flags are validated, and each task has
     # its own: scikit-learn alone takes seconds.
-    if config.task == "pretrain":
+    if config.command == "pretrain":
         from physio_mae_jax.experiment.pretraining import build_pretraining
         from physio_mae_jax.training.loop import train
 
         train(build_pretraining(config, workdir))
-    elif config.task == "finetune":
+    elif config.command == "finetune":
         from physio_mae_jax.evaluation.finetune import finetune
         from physio_mae_jax.experiment.finetuning import build_finetuning
 
         finetune(build_finetuning(config, workdir, strict=_STRICT.value))
-    elif config.task == "features":
+    elif config.command == "features":
         from physio_mae_jax.experiment.features import build_features
         from physio_mae_jax.inference.feature_extraction import extract_features
 
         extract_features(build_features(config, workdir))
-    elif config.task == "retrieval":
+    elif config.command == "retrieval":
         from physio_mae_jax.experiment.run_directory import build_retrieval
         from physio_mae_jax.inference.retrieval import retrieve
 
         retrieve(build_retrieval(config, workdir, strict=_STRICT.value))
-    elif config.task == "compare":
+    elif config.command == "compare":
         from physio_mae_jax.evaluation.comparison import compare_models
         from physio_mae_jax.experiment.comparison import build_comparison
 
         compare_models(build_comparison(config, workdir, strict=_STRICT.value))
-    elif config.task == "loso":
+    elif config.command == "loso":
         from physio_mae_jax.evaluation.leave_one_out import leave_one_out
         from physio_mae_jax.experiment.leave_one_out import build_leave_one_out
 

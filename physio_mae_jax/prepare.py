@@ -70,7 +70,7 @@ def _prepare(options: argparse.Namespace) -> None:
     with tqdm(unit=" recordings", disable=not sys.stderr.isatty()) as bar:
 
         def show(summary: ShardSummary) -> None:
-            bar.update(len(summary.records) + len(summary.refusals))
+            bar.update(len(summary.records) + len(summary.rejections))
 
         builder = builder_of(_layout(options))(
             source=options.source,

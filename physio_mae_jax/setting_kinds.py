@@ -129,7 +129,7 @@ class LocalPath(Text):
 Kind = Number | Numbers | Choice | Flag | Text
 
 
-def refuse_fault(kind: Kind, key: str, value: Any) -> None:
+def check_setting_value(kind: Kind, key: str, value: Any) -> None:
     """Raise a ConfigError where a value is not of a kind, with the setting, value and way out.
 
     Args:

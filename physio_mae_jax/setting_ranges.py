@@ -18,7 +18,7 @@ from physio_mae_jax.setting_kinds import (
     Number,
     Numbers,
     Text,
-    refuse_fault,
+    check_setting_value,
 )
 
 _SEED = Number(low=0, high=2**32 - 1, whole=True, example=0)
@@ -45,7 +45,7 @@ def _whole(low: int, high: int, example: int) -> Number:
 _STEPS = _whole(1, 10**9, 1_000)
 
 SETTINGS: dict[str, Kind] = {
-    "task": Choice(
+    "command": Choice(
         ("pretrain", "finetune", "features", "retrieval", "compare", "loso", "evaluate")
     ),
     "seed": _SEED,
@@ -55,16 +55,12 @@ SETTINGS: dict[str, Kind] = {
     "accumulation_steps": _whole(1, 2**18, 1),
     "sampling_rate_hz": _RATE_HZ,
     "window_seconds": _SECONDS,
-    "instance_seconds": _SECONDS_OR_0,
-    "num_threads": _THREADS,
     "num_workers": _WORKERS,
-    "report": Flag(),
+    "worker": Flag(),
     # Run or weights.
-    "run": LocalPath("runs/first"),
-    "start": LocalPath("runs/first"),
-    "pretrained": LocalPath("shared/model"),
-    "weights": LocalPath("weights.pth"),
-    "weights_config": LocalPath("config.json"),
+    "init_from": LocalPath("runs/first"),
+    "torch_weights": LocalPath("weights.pth"),
+    "torch_config": LocalPath("config.json"),
     # Data.
     "data.sets": Text("ptbxl:2+bidmc:1"),
     "data.root": LocalPath("data"),
@@ -82,7 +78,7 @@ SETTINGS: dict[str, Kind] = {
         example=(0.5, 40.0),
         rule=lambda band: tuple(band) == (0, 0) or 0 < band[0] < band[1],
     ),
-    "data.split": Text("random=|0.1|0.1"),
+    "data.split_rule": Text("random=|0.1|0.1"),
     "data.split_seed": _SEED,
     "data.max_validation_windows": _whole(1, 10**7, 256),
     "data.num_threads": _THREADS,
@@ -96,9 +92,9 @@ SETTINGS: dict[str, Kind] = {
         rule=lambda tempo: tempo[0] <= 1 <= tempo[1],
     ),
     "data.augment.noise": _DEVIATIONS,
-    "data.augment.drift": _DEVIATIONS,
-    "data.augment.mains": _DEVIATIONS,
-    "data.augment.channel_drop": _SHARE_BELOW_1,
+    "data.augment.baseline_wander": _DEVIATIONS,
+    "data.augment.powerline": _DEVIATIONS,
+    "data.augment.channel_dropout": _SHARE_BELOW_1,
     "data.augment.time_mask": _SHARE_BELOW_1,
     "data.cohort.num_subjects": _whole(1, 100_000, 64),
     "data.cohort.recordings_per_subject": _whole(1, 1_000, 2),
@@ -106,11 +102,7 @@ SETTINGS: dict[str, Kind] = {
     "data.cohort.sampling_rate_hz": Number(low=50.0, high=5_000.0, example=100.0),
     "data.cohort.noise_level": Number(low=0.0, high=1_000.0, example=1.0),
     "data.cohort.seed": _SEED,
-    "sets": Text("ptbxl"),
-    "root": LocalPath("data"),
-    "path": LocalPath("recordings"),
-    "split": Text("random=|0.1|0.1"),
-    "part": Choice(("train", "validation", "test", "all")),
+    "split": Choice(("train", "validation", "test", "all")),
     # The model.
     "model.sampling_rate_hz": _RATE_HZ,
     "model.num_samples": _whole(1, 50_000_000, 3_000),
@@ -136,7 +128,7 @@ SETTINGS: dict[str, Kind] = {
     "model.convolutional_stem": Choice(("none", "normalised", "folded")),
     "model.waveform_head_norm": Flag(),
     "model.channel_embedding": Flag(),
-    "model.decoder_channel_identity": Flag(),
+    "model.decoder_channel_embedding": Flag(),
     "model.attention_implementation": Choice(("xla", "cudnn", "fused")),
     "model.remat": Choice(("none", "elementwise", "full")),
     "model.unroll_layers": Flag(),
@@ -147,13 +139,13 @@ SETTINGS: dict[str, Kind] = {
     "model.wavelet.highest_frequency_hz": _ABOVE_0_HZ,
     "model.wavelet.difference_planes": Flag(),
     # Objectives.
-    "objective.mask.kind": Choice(("tubelet", "random_rows", "time_scale", "random")),
-    "objective.mask.ratio": _INSIDE_0_1,
-    "objective.mask.row_ratio": _INSIDE_0_1,
-    "objective.mask.channel_drop": _SHARE_BELOW_1,
+    "objective.mask.kind": Choice(("tube", "random_rows", "time_scale", "random")),
+    "objective.mask.mask_ratio": _INSIDE_0_1,
+    "objective.mask.row_mask_ratio": _INSIDE_0_1,
+    "objective.mask.channel_mask_ratio": _SHARE_BELOW_1,
     "objective.mask_before_wavelet": Flag(),
     "objective.waveform_weight": _WEIGHT,
-    "objective.waveform_columns": Choice(("hidden", "all")),
+    "objective.waveform_columns": Choice(("masked", "all")),
     "objective.plane_weights": Numbers(
         each=_WEIGHT,
         least=1,
@@ -200,12 +192,13 @@ SETTINGS: dict[str, Kind] = {
     "loop.profile_num_steps": _whole(1, 10_000, 5),
     # Learning from labels.
     "architecture": Choice(("mae", "resnet1d_wang", "xresnet1d101")),
-    "units.task": Text("superclass"),
-    "units.classes": Text("N,S,V,F"),
-    "units.require_label": Flag(),
-    "units.max_windows": _whole(1, 10**6, 16),
-    "units.event_offset": _SHARE,
-    "units.window_stride": Number(low=0.001, high=1e6, example=1.0),
+    "labels.task": Text("superclass"),
+    "labels.classes": Text("N,S,V,F"),
+    "labels.require_label": Flag(),
+    "labels.max_windows": _whole(1, 10**6, 16),
+    "labels.event_offset": _SHARE,
+    "labels.window_seconds": _SECONDS_OR_0,
+    "labels.window_stride": Number(low=0.001, high=1e6, example=1.0),
     "label_fraction": Number(low=0.0, high=1.0, above=True, example=0.1),
     "balanced_sampling": Flag(),
     "head.kind": Choice(("linear", "attention", "reasoning", "residual_mlp")),
@@ -226,10 +219,10 @@ SETTINGS: dict[str, Kind] = {
     "evaluation.min_positives": _whole(1, 10**6, 10),
     # Evaluation.
     "method": Choice(("head", "probe", "knn")),
-    "features": Text("trained,untrained"),
+    "encoders": Text("pretrained,random"),
     "refit": Flag(),
-    "rows": Text("pretrained,scratch"),
-    "fractions": Text("0.1,1"),
+    "models": Text("pretrained,scratch"),
+    "label_fractions": Text("0.1,1"),
     "seeds": Text("0,1,2"),
     "validation_share": Number(low=0.0, high=1.0, above=True, below=True, example=0.2),
     "subjects": Text(_SUBJECTS),
@@ -239,7 +232,7 @@ SETTINGS: dict[str, Kind] = {
     # Embedding files.
     "process_index": _whole(0, 2**20, 0),
     "process_count": _whole(0, 2**20, 0),
-    "labels": Text("superclass"),
+    "tasks": Text("superclass"),
     "format": Choice(("npz", "parquet", "array_record")),
     "recordings_per_shard": _whole(1, 10**7, 256),
     "encoding.output": Choice(("pooled", "channels", "columns", "tokens")),
@@ -275,9 +268,9 @@ def check_settings(values: Mapping[str, Any], section: str = "", shown: str = ""
         elif key in _SECTIONS:
             raise ConfigError(f"{label} is {str(value)[:80]!r}; it must be a section of settings.")
         elif key in SETTINGS:
-            refuse_fault(SETTINGS[key], label, value)
+            check_setting_value(SETTINGS[key], label, value)
         elif section == "data.raw_manifests":
-            refuse_fault(LocalPath(), label, value)
+            check_setting_value(LocalPath(), label, value)
 
 
 def check_fields(instance: Any, section: str) -> None:

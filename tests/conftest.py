@@ -69,13 +69,13 @@ def pretrained(waves_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     """Return the work folder of two steps of pre-training on the training waves."""
     from physio_mae_jax.experiment.pretraining import build_pretraining
     from physio_mae_jax.training.loop import train
-    from physio_mae_jax.training.pretrain_job import PretrainJob
+    from physio_mae_jax.training.pretrain_trainable import PretrainTrainable
     from tests.runs import pretraining_config
 
     workdir = tmp_path_factory.mktemp("pretrained")
     with pytest.MonkeyPatch.context() as patch:
         # Nobody looks at its pictures, which take longer than its steps.
-        patch.setattr(PretrainJob, "judge", lambda self, state, step: None)
-        patch.setattr(PretrainJob, "plot_learning_curves", lambda self: None)
+        patch.setattr(PretrainTrainable, "judge", lambda self, state, step: None)
+        patch.setattr(PretrainTrainable, "plot_learning_curves", lambda self: None)
         train(build_pretraining(pretraining_config(waves_root), workdir))
     return workdir

@@ -41,7 +41,7 @@ def untrained(**changes: Any) -> TrainedModel:
     joint = changes.get("encoder_attention") == "joint"
     contract = ModelSpec(
         model=model.config,
-        objective=ObjectiveConfig(mask=MaskConfig(kind="random" if joint else "tubelet")),
+        objective=ObjectiveConfig(mask=MaskConfig(kind="random" if joint else "tube")),
         contrastive=ContrastiveConfig(),
         input=InputSpec(**given | input_changes),
         split={"rule": "random=|0.1|", "hash": "0"},

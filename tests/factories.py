@@ -45,7 +45,7 @@ def random_batch(batch: int, channels: int, samples: int = 400, seed: int = 0) -
 
 
 def random_mask(batch: int, columns: int = 20, seed: int = 1, ratio: float = 0.75) -> Mask:
-    """Draw a tubelet mask."""
+    """Draw a tube mask."""
     return column_mask(jax.random.uniform(jax.random.key(seed), (batch, columns)), ratio)
 
 
@@ -104,7 +104,7 @@ def train_and_judge(run: TrainingRun) -> dict[str, float]:
 def predictions(
     logits: Any, targets: Any, subjects: Any = None, kind: str = "multilabel"
 ) -> Predictions:
-    """Make predictions of units 'u0', 'u1', …, each of a person of its own unless told."""
+    """Make predictions of instances 'u0', 'u1', …, each of a person of its own unless told."""
     logits, targets = np.asarray(logits, float), np.asarray(targets, float)
     names = [f"u{i}" for i in range(len(logits))]
     return Predictions(

@@ -25,8 +25,8 @@ def finetuning_config(root: Path, **changes: Any) -> ConfigDict:
     no more than a test is about.
     """
     config = _on_waves(finetune.get_config("preset=debug"), root, {})
-    config.units.task = "wave"
-    config.instance_seconds = 3.0
+    config.labels.task = "wave"
+    config.label_window_seconds = 3.0
     config.ema_decay = 0.9
     config.optimizer.peak_learning_rate, config.optimizer.warmup_steps = 3e-3, 5
     config.loop.num_steps = config.loop.log_every_steps = 60
@@ -40,7 +40,7 @@ def finetuning_config(root: Path, **changes: Any) -> ConfigDict:
 def judging_config(root: Path, method: str, **changes: Any) -> ConfigDict:
     """Return the settings of a judgement of features."""
     config = _on_waves(evaluate.get_config(f"method={method},preset=debug"), root, {})
-    config.units.task, config.batch_size = "wave", 32
+    config.labels.task, config.batch_size = "wave", 32
     config.evaluation.num_resamples = 50
     config.update_from_flattened_dict(changes)
     return config
@@ -58,7 +58,7 @@ def head_config(run: Path, **changes: Any) -> ConfigDict:
 def _on_waves(config: ConfigDict, root: Path, changes: dict[str, Any]) -> ConfigDict:
     config.num_devices = 1
     config.data.sets, config.data.root = "waves", str(root)
-    config.data.channels, config.data.split = "II,PPG", SPLIT
+    config.data.channels, config.data.split_rule = "II,PPG", SPLIT
     config.update_from_flattened_dict(changes)
     return config
 

@@ -17,8 +17,8 @@ from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
 from physio_mae_jax.benchmarks.profile import operation_times, profile_calls
 from physio_mae_jax.benchmarks.timing import time_calls
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.benchmarking import build_bench, seen_by
-from physio_mae_jax.experiment.pretraining import build_task
+from physio_mae_jax.experiment.benchmarking import build_bench, token_counts
+from physio_mae_jax.experiment.pretraining import build_supervised_spec
 
 
 def small(argument="preset=debug", **model):
@@ -59,8 +59,8 @@ def count_products(jaxpr):
 )
 def test_counted_operations_are_the_products_of_the_model(argument, changes, channels):
     config = small(argument, **changes)
-    task = build_task(config)
-    counted = flops.training_operations(task.model.config, channels, seen_by(task, channels))
+    task = build_supervised_spec(config)
+    counted = flops.training_operations(task.model.config, channels, token_counts(task, channels))
     shape, samples = (1, channels), task.model.config.num_samples
     mask = task.mask(jax.random.key(0), {"channel_mask": jnp.ones(shape, bool)})
     inputs = (jnp.zeros((*shape, samples)), jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32))
@@ -72,7 +72,7 @@ def test_counted_operations_are_the_products_of_the_model(argument, changes, cha
 
 
 def test_features_are_counted_as_the_encoder_over_everything():
-    cfg = build_task(small(depth=2)).model.config
+    cfg = build_supervised_spec(small(depth=2)).model.config
     whole = flops.training_operations(
         cfg, 2, flops.Seen(cfg.num_tokens, cfg.num_columns, cfg.num_columns)
     )
@@ -173,7 +173,7 @@ def test_growth_is_the_slope_in_logarithms():
 
 
 def test_memory_of_a_step_grows_with_its_channels():
-    axis = growth.Axis.parse("channels=4,8")
+    axis = growth.SweepAxis.parse("channels=4,8")
 
     def build(value):
         return build_bench(small(), num_channels=int(value), repeats=1, with_data=False)
@@ -187,7 +187,7 @@ def test_memory_of_a_step_grows_with_its_channels():
 @pytest.mark.parametrize("text", ["channels", "channels=4", "channels=8,4", "=1,2", "channels=a,b"])
 def test_an_axis_that_cannot_be_read_is_refused(text):
     with pytest.raises(ConfigError, match="grow="):
-        growth.Axis.parse(text)
+        growth.SweepAxis.parse(text)
 
 
 def test_collectives_are_read_from_a_program():

@@ -23,7 +23,7 @@ from tests.factories import predictions
 
 
 def miscalibrated(seed, kind="multilabel"):
-    """Predictions of 1,500 units in three classes, too sure of themselves, or shifted as well."""
+    """Predictions of 1,500 instances in three classes, overconfident, or shifted as well."""
     rng = np.random.default_rng(seed)
     odds = rng.normal(size=(1500, 3)) * 1.5
     if kind == "multiclass":
@@ -39,7 +39,7 @@ def test_calibration_helps_on_others_and_keeps_every_order(kind):
     validation, test = (miscalibrated(seed, kind) for seed in (0, 1))
     decisions = fit_calibration(validation)
     before, after = uncalibrated_probabilities(test), decisions.probabilities(test.logits)
-    ones = np.ones(test.num_units)
+    ones = np.ones(test.num_instances)
     for k in range(3):
         for equal_mass in (False, True):
             errors = [
@@ -65,7 +65,7 @@ def test_calibration_helps_on_others_and_keeps_every_order(kind):
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
 def test_no_calibration_near_by_is_likelier_on_validation(kind):
     validation = miscalibrated(0, kind)
-    ones, found = np.ones(validation.num_units), fit_calibration(validation)
+    ones, found = np.ones(validation.num_instances), fit_calibration(validation)
 
     def cost(decisions):
         probabilities = decisions.probabilities(validation.logits)
@@ -178,7 +178,7 @@ def test_decisions_never_see_the_test():
     before = decisions.to_json()
     evaluate(test, decisions, num_resamples=5)
     assert decisions.to_json() == before
-    assert decisions.num_shared_subjects(test) == test.num_units
+    assert decisions.num_shared_subjects(test) == test.num_instances
     others = predictions(test.logits, test.targets, subjects=[f"new {i}" for i in range(1500)])
     assert decisions.num_shared_subjects(others) == 0
 

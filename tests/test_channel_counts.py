@@ -18,18 +18,18 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe
 from physio_mae_jax.evaluation.finetune import evaluate_run, finetune
 from physio_mae_jax.experiment import run_directory
-from physio_mae_jax.experiment.classifiers import EncoderInit, build_task
+from physio_mae_jax.experiment.classifiers import EncoderInit, build_supervised_spec
 from physio_mae_jax.experiment.evaluate import build_evaluation
 from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.pretrained_encoders import PretrainedEncoder
 from physio_mae_jax.experiment.pretraining import build_pretraining
 from physio_mae_jax.experiment.probe import build_probe
 from physio_mae_jax.experiment.run_directory import build_retrieval
-from physio_mae_jax.experiment.settings import model_settings, objective_settings, typed
+from physio_mae_jax.experiment.typed_config import model_settings, objective_settings, typed
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.init_transform import InitTransform
-from physio_mae_jax.training.model_spec import build_model
+from physio_mae_jax.training.model_spec import build_classifier
 from physio_mae_jax.training.optimizer import OptimizerConfig, make_optimizer
 from physio_mae_jax.training.pretrain_step import init_params
 from physio_mae_jax.training.state import TrainState, advance
@@ -57,7 +57,7 @@ def pretrained_shapes(model: str, channels: int):
     init_channels = 1 if contrastive.weight else 2
     params = jax.eval_shape(
         lambda: init_params(
-            build_model(settings, contrastive), mask, jax.random.key(0), init_channels
+            build_classifier(settings, contrastive), mask, jax.random.key(0), init_channels
         )
     )
     tree = params["autoencoder"] if contrastive.weight else params
@@ -74,7 +74,7 @@ def test_parameters_gradient_and_optimizer_have_one_structure(model, before, aft
     config.frozen_blocks = min(frozen_blocks, settings.depth)
     beginning = EncoderInit(settings.sampling_rate_hz, settings.num_samples, settings, start)
     units = SimpleNamespace(targets=np.eye(2, dtype=np.float32)[[0, 1, 1]], kind="multiclass")
-    task, _ = build_task(config, beginning, units, after)
+    task, _ = build_supervised_spec(config, beginning, units, after)
     new, _ = jax.eval_shape(
         lambda: init_variables(task.model, jax.random.key(0), (after, settings.num_samples))
     )

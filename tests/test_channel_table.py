@@ -12,7 +12,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.run_metadata import channel_names_of
 from physio_mae_jax.signals.channels import channel_id
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
-from physio_mae_jax.training.checkpoint import refuse_other_contract
+from physio_mae_jax.training.checkpoint import reject_other_contract
 from tests.factories import random_batch, random_params, tiny_model
 
 
@@ -66,11 +66,11 @@ def test_a_run_is_gone_on_with_the_names_it_began_with(tmp_path):
 
 
 def test_units_that_were_not_kept_once_are_no_other_settings(tmp_path):
-    ours = {"input": {"units": {"II": "mV"}}}
-    refuse_other_contract(tmp_path, {"input": {"units": {}}}, ours)
-    refuse_other_contract(tmp_path, {"input": {"units": {"II": "mV", "V1": "mV"}}}, ours)
+    ours = {"input": {"instances": {"II": "mV"}}}
+    reject_other_contract(tmp_path, {"input": {"instances": {}}}, ours)
+    reject_other_contract(tmp_path, {"input": {"instances": {"II": "mV", "V1": "mV"}}}, ours)
     with pytest.raises(ConfigError, match=r"input\.units"):
-        refuse_other_contract(tmp_path, {"input": {"units": {"II": "uV"}}}, ours)
+        reject_other_contract(tmp_path, {"input": {"instances": {"II": "uV"}}}, ours)
 
 
 def info(*names, units=()):

@@ -78,7 +78,7 @@ def test_two_steps_on_synthetic_data(tmp_path):
 
 
 def test_two_steps_with_nothing_held_out_say_so(tmp_path):
-    run = build("preset=debug", tmp_path, **{"data.split": "none"})
+    run = build("preset=debug", tmp_path, **{"data.split_rule": "none"})
     assert not run.job.held_out
     train_and_judge(run)
     lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
@@ -110,14 +110,14 @@ WRONG = {
     "devices": ({"num_devices": 64}, r"num_devices=64, but this machine has 8"),
     "batch": ({"num_devices": 8, "batch_size": 12}, r"batch_size=12 is not a multiple of 8"),
     "scales": ({"model.patch_scales": 5}, r"num_scales=32 is not a multiple"),
-    "mask": ({"objective.mask.ratio": 0.99}, r"leaves 0 of 30 columns visible"),
+    "mask": ({"objective.mask.mask_ratio": 0.99}, r"leaves 0 of 30 columns visible"),
     "planes": ({"objective.plane_weights": (1.0,)}, r"plane_weights has 1 entries"),
     "nyquist": ({"model.wavelet.highest_frequency_hz": 80.0}, r"highest_frequency_hz.*80"),
     "warm-up": ({"optimizer.warmup_steps": 5}, r"warmup_steps=5"),
     "channel": ({"data.channels": "II,XYZ"}, r"'XYZ'"),
     "set": ({"data.sets": "web"}, r"data set 'web' is not in .*prepare web --source"),
     "weights": ({"data.sets": "ptbxl:1+bidmc"}, r"give every set a weight"),
-    "split": ({"data.split": "random=0.1"}, r"split rule 'random=0\.1' is invalid"),
+    "split": ({"data.split_rule": "random=0.1"}, r"split rule 'random=0\.1' is invalid"),
     "cudnn": (
         {"model.attention_implementation": "cudnn", "model.compute_dtype": "bfloat16"},
         r"needs an NVIDIA GPU",
@@ -167,7 +167,7 @@ def run_main(*arguments, **variables):
         ),
         (["--config=configs/none.py"], "configs/none.py"),
         (
-            ["--config=configs/compare.py:data=ptbxl_subset", "--config.run=no/such/run"],
+            ["--config=configs/compare.py:data=ptbxl_subset", "--config.init_from=no/such/run"],
             "no/such/run is not there",
         ),
     ],
@@ -184,7 +184,7 @@ def test_a_home_folder_is_found_behind_an_equals_sign(tmp_path):
     """No shell expands '~' there, and a folder of that name is nobody's wish."""
     result = run_main(
         "--config=configs/evaluate.py:method=head",
-        "--config.run=~/absent",
+        "--config.init_from=~/absent",
         "--workdir=~/judged",
         HOME=str(tmp_path),
     )

@@ -16,7 +16,7 @@ ROWS = "pretrained,scratch,wavelets"
 
 def on_waves(config, root, **changes):
     config.data.sets, config.data.root, config.data.channels = "waves", str(root), "II,PPG"
-    config.units.task, config.evaluation.num_resamples = "wave", 50
+    config.labels.task, config.evaluation.num_resamples = "wave", 50
     config.update_from_flattened_dict(changes)
     return config
 
@@ -25,7 +25,13 @@ def comparison(root, run, **changes):
     config = compare_config.get_config("preset=debug")
     for name in ("pretrained", "scratch", "wavelets"):
         config[name].num_devices = 1
-    wanted = {"run": str(run), "rows": ROWS, "fractions": "1", "seeds": "0", "data.split": SPLIT}
+    wanted = {
+        "run": str(run),
+        "rows": ROWS,
+        "fractions": "1",
+        "seeds": "0",
+        "data.split_rule": SPLIT,
+    }
     return on_waves(config, root, **wanted | changes)
 
 
@@ -89,7 +95,7 @@ def test_other_settings_in_the_same_folder_are_refused(compared, waves_root, pre
 def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, monkeypatch):
     config = comparison(waves_root, pretrained, rows="wavelets", seeds="1")
     run = build_comparison(config, compared, strict=True)
-    monkeypatch.setattr("physio_mae_jax.evaluation.pending_runs.run_jobs", lambda *_: None)
+    monkeypatch.setattr("physio_mae_jax.evaluation.pending_runs.run_trials", lambda *_: None)
     with pytest.raises(UserError, match=r"1 of 1 entries are not done yet, such as wavelets"):
         compare_models(run)
 
@@ -112,7 +118,7 @@ def test_wrong_settings_are_refused_before_anything_is_opened(tmp_path, changes,
 
 def leaving_out(root, **changes):
     config = loso_config.get_config("preset=debug")
-    config.num_devices, config.ema_decay, config.instance_seconds = 1, 0.9, 3.0
+    config.num_devices, config.ema_decay, config.label_window_seconds = 1, 0.9, 3.0
     config.optimizer.peak_learning_rate, config.optimizer.warmup_steps = 3e-3, 5
     config.loop.num_steps = config.loop.log_every_steps = 60
     config.loop.evaluate_every_steps = config.loop.checkpoint_every_steps = 60
@@ -120,7 +126,7 @@ def leaving_out(root, **changes):
 
 
 def test_each_subject_is_judged_by_a_model_that_never_saw_it(waves_root, tmp_path):
-    config = leaving_out(waves_root, subjects="p0,p1,p2", **{"units.task": "state"})
+    config = leaving_out(waves_root, subjects="p0,p1,p2", **{"labels.task": "state"})
     result = leave_one_out(build_leave_one_out(config, tmp_path, strict=True))
     assert result.num_subjects == 3
     assert result.main.value > 0.8
@@ -133,8 +139,8 @@ def test_each_subject_is_judged_by_a_model_that_never_saw_it(waves_root, tmp_pat
     card = read_json(tmp_path / "evaluation.json")
     assert card["context"]["contamination"].startswith("contamination: none of 3 subjects")
     folds = [read_json(tmp_path / name / "evaluation.json") for name in people["subjects"]]
-    units = [fold["evaluations"]["test"]["num_units"] for fold in folds]
-    assert card["evaluations"]["test"]["num_units"] == sum(units)
+    instances = [fold["evaluations"]["test"]["num_instances"] for fold in folds]
+    assert card["evaluations"]["test"]["num_instances"] == sum(instances)
     again = leave_one_out(build_leave_one_out(config, tmp_path, strict=True))
     assert again.to_json() == result.to_json()
 

@@ -13,7 +13,7 @@ import pytest
 
 from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
 from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.errors import DataError
 from tests.tables import NUM_SAMPLES, noise, times_s, write_text
 from tests.test_folder import whole
@@ -122,7 +122,7 @@ class TestPreamble:
         (info,) = source.recordings
         assert (info.channel_names, info.sampling_rate_hz) == (("I",), 512.0)
         np.testing.assert_array_equal(whole(source), np.float32([[0.754, -0.793, 1]]))
-        assert probe_csv(path, Entry(label="t", file="t.csv")).units == ("µV",)
+        assert probe_csv(path, ManifestEntry(label="t", file="t.csv")).units == ("µV",)
         write_text(tmp_path, WATCH + "0,754\n-0,793\n1,5\n", channels={"I": "II"})
         source = open_folder(tmp_path)
         assert source.recordings[0].channel_names == ("II",)
@@ -199,7 +199,7 @@ class TestBounds:
     def test_memory_for_a_long_table(self, tmp_path: Path) -> None:
         text = "time_ms,EDA\n" + "".join(f"{i},1\n" for i in range(300_000))
         path = write_text(tmp_path, text)
-        entry = Entry(label="t", file="t.csv")
+        entry = ManifestEntry(label="t", file="t.csv")
         probe_csv(path, entry)
         for work in (lambda: probe_csv(path, entry), lambda: load_csv(path, (1,))):
             tracemalloc.start()

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from physio_mae_jax.data.channel_plan import common_units
-from physio_mae_jax.data.instances import UnitConfig, find_units
+from physio_mae_jax.data.instances import LabelConfig, find_instances
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
-from physio_mae_jax.data.window_starts import Starts
+from physio_mae_jax.data.window_starts import WindowStarts
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.evaluation.evaluate_probe import encoder_extractor
@@ -22,7 +22,7 @@ from physio_mae_jax.inference import Encoder
 from physio_mae_jax.inference.compiled_encoder import batch_bucket, channel_bucket
 from physio_mae_jax.inference.throughput import measure_arrays, measure_files
 from physio_mae_jax.inference.tiling import tile
-from physio_mae_jax.training.prediction import average_by_unit, predict_windows
+from physio_mae_jax.training.prediction import average_by_instance, predict_windows
 from physio_mae_jax.training.sharding import make_mesh
 from tests.encoders import RATE_HZ, beats, cosine, encoder, untrained, write_run
 from tests.prepared import waves
@@ -191,13 +191,13 @@ def test_a_prepared_recording_is_encoded_as_evaluations_do(tmp_path, made):
         num_samples=400,
     )
     reader = WindowReader(source, window)
-    units = find_units(source, reader, range(8), UnitConfig(task="wave"))
+    instances = find_instances(source, reader, range(8), LabelConfig(task="wave"))
     mesh = make_mesh(1)
     trained = made.trained
     extract = encoder_extractor(
         trained.contract.model, trained.params["encoder"], mesh, channel_independent=False
     )
-    wanted = average_by_unit(predict_windows(extract, reader, units, mesh, 8, 2), units)
+    wanted = average_by_instance(predict_windows(extract, reader, instances, mesh, 8, 2), instances)
     signals = [source.read(i, 0, 1200) for i in range(8)]
     found = made.encode(signals, sampling_rate_hz=100, channels=["II", "PPG"], overlap=0)
     ALIKE(found, wanted)
@@ -246,7 +246,7 @@ def test_buckets():
 
 
 def test_windows_cover_every_stretch_and_count_alike():
-    starts = Starts(np.array([0, 1003]), np.array([301, 598]))
+    starts = WindowStarts(np.array([0, 1003]), np.array([301, 598]))
     tiling = tile(starts, total_columns=100, num_columns=20, hop_columns=10, column_samples=20)
     assert tiling.columns.tolist() == [0, 10, 15, 51, 61, 71, 80]
     counted = np.zeros(100)
@@ -384,7 +384,7 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
         (beats(5, 100), {"channels": ["I", "II", "V7"]}, "'V7' is not in .* Did you mean .*V6"),
         (beats(5, 100), {"channels": ["I", "II", "MLII"]}, "2 channels named 'II'"),
         ((beats(5, 100) * 200).astype(np.int16), {}, r"int16, .*\(ADU\); give gain="),
-        (beats(5, 100), {"units": ["mV", "mmHg", ""]}, "'II' must be in mV .*got mmHg"),
+        (beats(5, 100), {"instances": ["mV", "mmHg", ""]}, "'II' must be in mV .*got mmHg"),
         (beats(5, 100)[:, :1], {}, "one sample of each of 3 channels"),
         (beats(5, 100)[:1, :1], {"channels": ["I"]}, r"\(1 samples\), less than the 0.2 s"),
         (np.zeros((3, 500)), {}, "no channel of it ever varies"),
@@ -405,7 +405,7 @@ def test_counts_of_known_gain_or_said_to_be_counts_are_taken(made):
     counts = np.round(signal * 20_000).astype(np.int32)
     arguments = {"sampling_rate_hz": 100, "channels": LEADS}
     wanted = made.encode(signal, **arguments)
-    for said in ({"gain": 20_000}, {"units": "adu"}, {"gain": [20_000, 10_000, 5]}):
+    for said in ({"gain": 20_000}, {"instances": "adu"}, {"gain": [20_000, 10_000, 5]}):
         ALIKE(made.encode(counts, **said, **arguments), wanted, atol=1e-3)
 
 

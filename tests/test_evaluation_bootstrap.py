@@ -18,7 +18,7 @@ from tests.factories import predictions
 
 @st.composite
 def labelled_people(draw):
-    """Labels [U, K], some very rare or very common, and subjects with several units."""
+    """Labels [U, K], some very rare or very common, and subjects with several instances."""
     count, classes = draw(st.integers(4, 60)), draw(st.integers(1, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     shares = rng.choice([0.03, 0.2, 0.5, 0.97], classes)
@@ -100,7 +100,7 @@ def test_replicates_of_many_units_need_little_memory():
 
 
 def clustered(rng, num_subjects, units_each, effect=1.0):
-    """Scores of people: a positive one is 1.2 higher; all units of a person share a shift."""
+    """Scores of people: a positive one is 1.2 higher; all instances of a person share a shift."""
     subjects = np.repeat(np.arange(num_subjects), units_each)
     positive = np.repeat(np.arange(num_subjects) % 3 == 0, units_each)
     shift = np.repeat(rng.normal(size=num_subjects), units_each) * effect
@@ -113,11 +113,11 @@ def auroc_interval(subjects, positive, scores, seed):
     strata = bootstrap.strata(positive[:, None], subjects)
     weights = bootstrap.multiplicities(subjects, strata, 200, seed)
     point = metrics.auroc(scores, positive, np.ones(len(scores)))
-    return bootstrap.interval(metrics.auroc(scores, positive, weights), float(point))
+    return bootstrap.confidence_interval(metrics.auroc(scores, positive, weights), float(point))
 
 
 def test_intervals_hold_the_truth_where_units_of_a_person_agree():
-    """95 % is claimed; units taken for people would be far from it."""
+    """95 % is claimed; instances taken for people would be far from it."""
     truth = ndtr(1.2 / np.sqrt(2 * (1 + 1)))
     rng = np.random.default_rng(5)
     by_subject, by_unit = [], []
@@ -150,7 +150,7 @@ def test_paired_differences_vary_less_than_unpaired_ones():
         metric_sets.main_metric(model, bootstrap.multiplicities(model.subjects, groups, 1000, seed))
         for seed, model in enumerate((first, second))
     ]
-    unpaired = bootstrap.interval(apart[0] - apart[1], paired.value)
+    unpaired = bootstrap.confidence_interval(apart[0] - apart[1], paired.value)
     assert paired.high - paired.low < 0.6 * (unpaired.high - unpaired.low)
 
 
@@ -177,12 +177,12 @@ def test_paired_differences_are_honest_and_antisymmetric():
 def test_only_the_same_units_are_compared():
     first, second = two_models(0)
     for other in (second.only(np.arange(199)), second.only(np.arange(200)[::-1])):
-        with pytest.raises(DataError, match="differ in unit_ids"):
+        with pytest.raises(DataError, match="differ in instance_ids"):
             bootstrap.paired_difference(metric_sets.main_metric, first, other)
 
 
 def test_an_undefined_replicate_leaves_no_interval():
-    assert np.isnan(bootstrap.interval(np.array([0.1, np.nan, 0.3]), 0.2).low)
-    assert np.isnan(bootstrap.interval(np.array([]), 0.2).high)
-    found = bootstrap.interval(np.arange(1001.0), 500.0)
+    assert np.isnan(bootstrap.confidence_interval(np.array([0.1, np.nan, 0.3]), 0.2).low)
+    assert np.isnan(bootstrap.confidence_interval(np.array([]), 0.2).high)
+    found = bootstrap.confidence_interval(np.arange(1001.0), 500.0)
     assert (found.value, found.low, found.high) == (500, 25, 975)

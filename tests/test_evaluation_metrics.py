@@ -42,7 +42,7 @@ def weighted_units(draw, num_classes=1):
     scores = rng.integers(levels, size=(count, num_classes)) / levels
     truth = rng.permutation(np.arange(count) % max(2, num_classes))
     weights = rng.integers(0, 4, count) if draw(st.booleans()) else rng.random(count)
-    # Every class keeps a unit of positive weight.
+    # Every class keeps an instance of positive weight.
     weights = np.where(
         np.isin(np.arange(count), np.unique(truth, return_index=True)[1]), 1, weights
     )
@@ -51,8 +51,8 @@ def weighted_units(draw, num_classes=1):
 
 @settings(max_examples=80, deadline=None)
 @given(weighted_units())
-def test_metrics_of_a_class_agree_with_scikit_learn(units):
-    scores, truth, weights = units[0][:, 0], units[1], units[2]
+def test_metrics_of_a_class_agree_with_scikit_learn(instances):
+    scores, truth, weights = instances[0][:, 0], instances[1], instances[2]
     for ours, theirs in RANKING.items():
         expected = theirs(truth, scores, sample_weight=weights)
         np.testing.assert_allclose(ours(scores, truth, weights), expected, **CLOSE)
@@ -72,8 +72,8 @@ def test_metrics_of_a_class_agree_with_scikit_learn(units):
 
 @settings(max_examples=60, deadline=None)
 @given(weighted_units(num_classes=4))
-def test_metrics_of_several_classes_agree_with_scikit_learn(units):
-    logits, truth, weights = units
+def test_metrics_of_several_classes_agree_with_scikit_learn(instances):
+    logits, truth, weights = instances
     targets, decided = np.eye(4)[truth], np.eye(4)[np.argmax(logits, axis=1)]
     said = np.argmax(logits, axis=1)
     pairs = {
@@ -104,8 +104,8 @@ def test_metrics_of_several_classes_agree_with_scikit_learn(units):
 
 @settings(max_examples=40, deadline=None)
 @given(weighted_units(num_classes=3), st.integers(0, 2**32 - 1))
-def test_multiclass_auroc_is_that_of_probabilities(units, seed):
-    _, truth, weights = units
+def test_multiclass_auroc_is_that_of_probabilities(instances, seed):
+    _, truth, weights = instances
     logits = np.random.default_rng(seed).normal(size=(len(truth), 3)) * 3
     predictions = of(logits=logits, targets=np.eye(3)[truth], kind="multiclass")
     odds = np.exp(logits)
@@ -130,8 +130,8 @@ def test_scores_of_sure_models_still_differ():
 
 @settings(max_examples=60, deadline=None)
 @given(weighted_units(num_classes=2))
-def test_regression_agrees_with_scikit_learn(units):
-    scores, truth, weights = units
+def test_regression_agrees_with_scikit_learn(instances):
+    scores, truth, weights = instances
     true = truth + 3.0 * scores[:, 0] + np.sqrt(np.arange(len(truth))) + 100
     predicted = true + scores[:, 1] - 0.4
     for ours, theirs in MEASURING.items():
@@ -196,8 +196,8 @@ def test_every_metric_is_tried():
 
 @settings(max_examples=40, deadline=None)
 @given(weighted_units(), st.integers(0, 2**32 - 1))
-def test_weights_are_multiplicities_and_order_does_not_matter(units, seed):
-    scores, truth, _ = units
+def test_weights_are_multiplicities_and_order_does_not_matter(instances, seed):
+    scores, truth, _ = instances
     rng = np.random.default_rng(seed)
     scores = np.column_stack([scores, scores])
     numbers = rng.normal(size=len(truth)).round(1)
@@ -219,8 +219,8 @@ def test_weights_are_multiplicities_and_order_does_not_matter(units, seed):
 
 @settings(max_examples=40, deadline=None)
 @given(weighted_units())
-def test_only_the_order_of_scores_counts(units):
-    scores, truth, weights = units[0][:, 0], units[1], units[2]
+def test_only_the_order_of_scores_counts(instances):
+    scores, truth, weights = instances[0][:, 0], instances[1], instances[2]
     for metric in RANKING:
         value = metric(scores, truth, weights)
         assert metric(np.exp(3 * scores) - 7, truth, weights) == value
@@ -266,19 +266,19 @@ def test_calibration_errors_of_known_cases():
     np.testing.assert_allclose(found, np.mean(bins), **CLOSE)
     assert error(truth, truth, ones) == 0
     assert error(1 - truth, truth, ones) == 1
-    # More units, less error, for a model that is perfectly calibrated.
+    # More instances, less error, for a model that is perfectly calibrated.
     many = rng.random(200_000)
     assert error(many, (rng.random(200_000) < many) * 1.0, np.ones(200_000)) < 0.01
 
 
 def of(**changes):
-    """Return three valid units, or what the changes make of them."""
+    """Return three valid instances, or what the changes make of them."""
     kind = changes.pop("kind", "multilabel")
     logits = np.asarray(changes.get("logits", [[0.1, 2.0], [1.0, -1.0], [0.0, 3.0]]), float)
     entries = {
         "kind": kind,
         "classes": tuple("abcdef"[: logits.shape[1]]) if logits.ndim == 2 else ("a", "b"),
-        "unit_ids": [f"u{i}" for i in range(len(logits))],
+        "instance_ids": [f"u{i}" for i in range(len(logits))],
         "subjects": [f"s{i % 2}" for i in range(len(logits))],
         "logits": logits,
         "targets": [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]],
@@ -291,17 +291,20 @@ def of(**changes):
     [
         ({"kind": "ranking"}, "got 'ranking'"),
         ({"classes": ("a", "a")}, "each once"),
-        ({"logits": [[0.1, np.nan], [1, 1], [1, 1]]}, "logits of unit 'u0', class 'b' is not fin"),
-        ({"logits": [[0.1, 1], [1, 1], [-np.inf, 1]]}, "unit 'u2', class 'a' is not finite"),
-        ({"targets": [[1, 0], [0, 1], [1, 0.5]]}, "unit 'u2', class 'b' is neither 0 nor 1"),
+        (
+            {"logits": [[0.1, np.nan], [1, 1], [1, 1]]},
+            "logits of instance 'u0', class 'b' is not fin",
+        ),
+        ({"logits": [[0.1, 1], [1, 1], [-np.inf, 1]]}, "instance 'u2', class 'a' is not finite"),
+        ({"targets": [[1, 0], [0, 1], [1, 0.5]]}, "instance 'u2', class 'b' is neither 0 nor 1"),
         ({"targets": [[1, 0], [0, 1], [1, 1]], "kind": "multiclass"}, "'u2' name 2 classes"),
         ({"targets": [[1, 0], [0, 1]]}, r"targets has shape \[2, 2\], expected \[3, 2\]"),
         ({"logits": np.zeros((3, 3)), "classes": ("a", "b")}, r"logits has shape \[3, 3\]"),
         ({"logits": np.zeros(3)}, r"logits has shape \[3\]"),
         ({"subjects": ["s", "t"]}, r"subjects has shape \[2\]"),
-        ({"subjects": ["s", "", "t"]}, "unit 'u1' has no subject"),
+        ({"subjects": ["s", "", "t"]}, "instance 'u1' has no subject"),
         ({"subjects": ["s", None, "t"]}, "expected names"),
-        ({"unit_ids": ["u", "u", "v"]}, "'u' occurs 2 times"),
+        ({"instance_ids": ["u", "u", "v"]}, "'u' occurs 2 times"),
         ({"attributes": {"sex": np.array(["f", "m"])}}, r"sex has shape \[2\]"),
         ({"attributes": {"sex": np.zeros(3, complex)}}, "'sex' is complex"),
         ({"logits": [["x", "y"]] * 3, "classes": ("a", "b")}, "logits are not all numbers"),
@@ -315,8 +318,8 @@ def test_predictions_refuse_nonsense(changes, message):
 
 
 def test_predictions_of_nobody_are_refused():
-    with pytest.raises(DataError, match="at least one unit"):
-        of(logits=np.zeros((0, 2)), targets=np.zeros((0, 2)), unit_ids=np.array([], str),
+    with pytest.raises(DataError, match="at least one instance"):
+        of(logits=np.zeros((0, 2)), targets=np.zeros((0, 2)), instance_ids=np.array([], str),
            subjects=np.array([], str))  # fmt: skip
 
 
@@ -335,7 +338,7 @@ def test_predictions_come_back_from_disk(tmp_path):
         np.testing.assert_array_equal(found.attributes[name], values)
     assert [file.name for file in path.parent.iterdir()] == ["test.npz"]
     part = found.only(np.array([True, False, True]))
-    assert part.unit_ids.tolist() == ["u0", "u2"]
+    assert part.instance_ids.tolist() == ["u0", "u2"]
     assert part.attributes["sex"].tolist() == ["m", ""]
 
 
@@ -351,7 +354,7 @@ def test_other_files_are_refused(tmp_path):
         Predictions.load(path)
     of().save(path)
     content = dict(np.load(path))
-    np.savez(path, **(content | {"unit_ids": np.array(["a", None, "b"], object)}))
+    np.savez(path, **(content | {"instance_ids": np.array(["a", None, "b"], object)}))
     with pytest.raises(DataError, match="cannot be read"):
         Predictions.load(path)
     np.save(path.with_suffix(".npy"), np.zeros(3))
@@ -361,17 +364,17 @@ def test_other_files_are_refused(tmp_path):
 
 def test_windows_are_averaged():
     rng = np.random.default_rng(0)
-    units, logits = np.array([2, 0, 2, 1, 2]), rng.normal(size=(5, 3))
-    found = aggregate_windows(units, logits, 3)
+    instances, logits = np.array([2, 0, 2, 1, 2]), rng.normal(size=(5, 3))
+    found = aggregate_windows(instances, logits, 3)
     np.testing.assert_allclose(found, [logits[1], logits[3], logits[[0, 2, 4]].mean(axis=0)])
     order = rng.permutation(5)
-    np.testing.assert_allclose(aggregate_windows(units[order], logits[order], 3), found)
+    np.testing.assert_allclose(aggregate_windows(instances[order], logits[order], 3), found)
     for wrong, message in (
-        ((units, logits, 4), "1 of 4 units have no window, the first is unit 3"),
-        ((units, logits, 2), r"must be in \[0, 1\]"),
-        ((units[:4], logits, 3), r"expected \[W, K\]"),
-        ((units * 1.0, logits, 3), "expected"),
-        ((units, logits * np.inf, 3), r"window_logits\[0, 0\]"),
+        ((instances, logits, 4), "1 of 4 instances have no window, the first is instance 3"),
+        ((instances, logits, 2), r"must be in \[0, 1\]"),
+        ((instances[:4], logits, 3), r"expected \[W, K\]"),
+        ((instances * 1.0, logits, 3), "expected"),
+        ((instances, logits * np.inf, 3), r"window_logits\[0, 0\]"),
     ):
         with pytest.raises(DataError, match=message):
             aggregate_windows(*wrong)

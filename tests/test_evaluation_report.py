@@ -15,7 +15,7 @@ from physio_mae_jax.evaluation.calibration import Calibration, fit_calibration
 from physio_mae_jax.evaluation.caveats import caveats
 from physio_mae_jax.evaluation.evaluation import compare, evaluate
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.evaluation.report import write_card
+from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.evaluation.report_text import render
 from physio_mae_jax.plots.evaluation import draw_roc
 from physio_mae_jax.training import atomic_files
@@ -54,7 +54,7 @@ def simulate(seed, count=400, kind="multilabel", shares=SHARES, people=300):
     return Predictions(
         kind=kind,
         classes=tuple(f"class_{k}" for k in range(len(shares))),
-        unit_ids=[f"{seed}/{i}" for i in range(count)],
+        instance_ids=[f"{seed}/{i}" for i in range(count)],
         subjects=[f"{seed}/{i}" for i in rng.integers(people, size=count)],
         logits=logits,
         targets=targets,
@@ -78,7 +78,7 @@ def judged(kind="multilabel", shares=SHARES):
 
 def write(folder, kind="multilabel", shares=SHARES):
     predictions, decisions, evaluations = judged(kind, shares)
-    return write_card(
+    return write_report(
         folder,
         title="A model",
         evaluations=evaluations,
@@ -115,7 +115,7 @@ def test_averages_are_shown_with_and_without_rare_classes():
         assert row.num_positives + row.num_negatives == 400
         assert row.num_positives == positives
         assert row.num_positive_subjects <= row.num_positives
-    assert (result.num_units, result.num_subjects) == (400, len(set(test.subjects.tolist())))
+    assert (result.num_instances, result.num_subjects) == (400, len(set(test.subjects.tolist())))
     for counts, row in zip(result.confusion, result.by_class, strict=True):
         assert counts[0] + counts[1] == row.num_positives
         assert sum(counts) == 400
@@ -206,10 +206,10 @@ def test_subgroups_leave_out_what_is_too_rare_in_them():
     some = test.attributes["sex"] == "female"
     areas = [roc_auc_score(test.targets[some, k], test.logits[some, k]) for k in range(4)]
     assert female.estimate.value == pytest.approx(np.mean(areas))
-    assert female.num_units == some.sum()
+    assert female.num_instances == some.sum()
     ages = [group for group in result.subgroups if group.attribute == "age"]
     assert [group.name for group in ages] == ["<40", "40-60", "60-80", "≥80"]
-    assert sum(group.num_units for group in ages) == 400
+    assert sum(group.num_instances for group in ages) == 400
     assert result.num_unknown == {"sex": (test.attributes["sex"] == "").sum(), "age": 0}
     few = evaluate(test.only(np.arange(30)), fit_calibration(test), num_resamples=5)
     lost = [group for group in few.subgroups if len(group.left_out) == 5]
@@ -244,7 +244,8 @@ def test_bins_of_age_start_at_their_name():
     ages = np.array([0, 39.9, 40, 59.9, 60, 79.9, 80, 300, np.nan, -1, np.inf])
     predictions = dataclasses.replace(simulate(0, count=11), attributes={"age": ages})
     found = {
-        name: np.flatnonzero(units).tolist() for _, name, units in subgroups.subgroups(predictions)
+        name: np.flatnonzero(instances).tolist()
+        for _, name, instances in subgroups.subgroups(predictions)
     }
     assert found == {"<40": [0, 1], "40-60": [2, 3], "60-80": [4, 5], "≥80": [6, 7]}
     assert subgroups.num_unknown(predictions) == {"age": 3}
@@ -288,7 +289,7 @@ def test_models_are_compared_in_pairs():
     assert found[2].difference.estimate.value == 0
     with pytest.raises(DataError, match=r"reference must be one of .*; got 'z'"):
         compare({"a": test}, "z")
-    with pytest.raises(DataError, match="differ in unit_ids"):
+    with pytest.raises(DataError, match="differ in instance_ids"):
         compare({"a": test, "b": test.only(np.arange(399))}, "a")
 
 
@@ -333,7 +334,7 @@ def test_a_card_shows_the_learning_curves_and_the_comparisons_there_are(tmp_path
     noise = np.random.default_rng(0).normal(size=test.logits.shape)
     worse = dataclasses.replace(test, logits=test.logits + 3 * noise)
     atomic_files.write_text(tmp_path / "plots" / "learning_curves.png", "a picture")
-    text = write_card(
+    text = write_report(
         tmp_path,
         title="A model",
         evaluations=evaluations,
@@ -387,7 +388,7 @@ def test_names_cannot_break_the_tables(tmp_path):
     test = dataclasses.replace(predictions["test"], classes=names)
     decisions = dataclasses.replace(decisions, classes=names)
     result = evaluate(test, decisions, num_resamples=5)
-    text = write_card(
+    text = write_report(
         tmp_path,
         title="One\ntitle",
         evaluations={"test": result},
@@ -406,7 +407,7 @@ def test_a_card_of_other_predictions_is_refused(tmp_path):
     half = {"test": predictions["test"].only(np.arange(10))}
     for parts, given in ((evaluations, half), (evaluations, {}), ({}, half), ({"train": 1}, half)):
         with pytest.raises(DataError, match="card"):
-            write_card(tmp_path, evaluations=parts, predictions=given, **common)
+            write_report(tmp_path, evaluations=parts, predictions=given, **common)
     assert not list(tmp_path.iterdir())
 
 

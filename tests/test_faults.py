@@ -10,12 +10,12 @@ import pytest
 
 from physio_mae_jax.errors import ConfigError, Interrupted, UserError
 from physio_mae_jax.training import atomic_files, integrity
-from physio_mae_jax.training.data_position import Progress, restore_iterator
+from physio_mae_jax.training.data_position import DataPosition, restore_iterator
 from physio_mae_jax.training.host_metrics import find_straggler, order_hash
 from physio_mae_jax.training.profiling import Profiler
 from physio_mae_jax.training.watchdog import Watchdog
 
-HERE = Progress(examples=0, batch_size=8, processes=1, devices=8, fsdp=1)
+HERE = DataPosition(examples=0, batch_size=8, processes=1, devices=8, fsdp=1)
 
 
 @pytest.fixture
@@ -89,7 +89,7 @@ class _Placed:
 
 
 def test_other_machines_go_on_from_the_same_example_and_say_so(said):
-    saved = Progress(examples=96, batch_size=8, processes=2, devices=4, fsdp=2)
+    saved = DataPosition(examples=96, batch_size=8, processes=2, devices=4, fsdp=2)
     iterator = _Placed()
     resumed = restore_iterator(iterator, saved, HERE)
     assert iterator.state == {"next_index": 12}
@@ -99,7 +99,7 @@ def test_other_machines_go_on_from_the_same_example_and_say_so(said):
 
 
 def test_another_batch_size_goes_on_where_one_of_its_batches_begins(said):
-    saved = Progress(examples=96, batch_size=4, processes=1, devices=8, fsdp=1)
+    saved = DataPosition(examples=96, batch_size=4, processes=1, devices=8, fsdp=1)
     iterator = _Placed()
     restore_iterator(iterator, saved, HERE)
     assert iterator.state == {"next_index": 12}

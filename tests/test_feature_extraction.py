@@ -29,7 +29,7 @@ def run_of(prepared, workdir, argument="", **changes):
     config = features_config.get_config(argument)
     config.run, config.data.sets, config.data.root = str(run), "waves", str(root)
     config.num_devices, config.batch_size, config.recordings_per_shard = 1, 16, 5
-    config.data.split = "fold=1-2|3|"
+    config.data.split_rule = "fold=1-2|3|"
     config.update_from_flattened_dict(changes)
     return build_features(config, workdir)
 
@@ -117,7 +117,7 @@ def test_other_labels_make_shards_anew_and_the_index_tells_of_them(prepared, tmp
 
 
 def test_files_that_changed_are_encoded_again(prepared, folder, tmp_path):
-    given = {"data.sets": "folder", "data.path": str(folder), "data.split": ""}
+    given = {"data.sets": "folder", "data.path": str(folder), "data.split_rule": ""}
     (folder / "bad.npz").unlink()
     (folder / "gap.npz").unlink()
     extract_features(run_of(prepared, tmp_path / "found", **given))
@@ -158,7 +158,7 @@ def folder(tmp_path):
 
 @pytest.mark.filterwarnings("ignore::UserWarning")
 def test_a_folder_and_files_are_encoded_and_what_is_broken_is_listed(prepared, folder, tmp_path):
-    given = {"data.sets": "folder", "data.path": str(folder), "data.split": ""}
+    given = {"data.sets": "folder", "data.path": str(folder), "data.split_rule": ""}
     with pytest.raises(DataError, match="values that are not finite"):
         extract_features(run_of(prepared, tmp_path / "strict", **given))
     given["encoding.on_invalid"] = "skip"
@@ -167,7 +167,7 @@ def test_a_folder_and_files_are_encoded_and_what_is_broken_is_listed(prepared, f
     assert table.record_id.tolist() == ["gap", "good"]
     index = json.loads((tmp_path / "all" / "index.json").read_text(encoding="utf-8"))
     assert list(index["rejected"]) == ["bad"]
-    files = {"data.files": str(folder / "good.npz"), "data.sets": "", "data.split": ""}
+    files = {"data.files": str(folder / "good.npz"), "data.sets": "", "data.split_rule": ""}
     extract_features(run_of(prepared, tmp_path / "one", **files))
     one = read_features(tmp_path / "one")
     np.testing.assert_allclose(one.embedding[0], table.embedding[1], atol=2e-5)

@@ -19,7 +19,7 @@ TASKS = {
     "wave": {},
     "beat": {"loop.evaluate_every_steps": 30},
     "state": {},
-    "flags": {"units.classes": "a,b", "units.require_label": False, "num_devices": 2},
+    "flags": {"labels.classes": "a,b", "labels.require_label": False, "num_devices": 2},
     "attribute:age": {},
 }
 
@@ -33,7 +33,7 @@ def fine_tuned(waves_root, pretrained, tmp_path_factory):
         if task not in finished:
             workdir = tmp_path_factory.mktemp("fine_tuned")
             config = finetuning_config(
-                waves_root, start=str(pretrained), **{"units.task": task}, **TASKS[task]
+                waves_root, start=str(pretrained), **{"labels.task": task}, **TASKS[task]
             )
             run = build_finetuning(config, workdir, strict=True)
             with pytest.MonkeyPatch.context() as patch:
@@ -125,10 +125,10 @@ def test_what_cannot_be_judged_is_told(fine_tuned, tmp_path, changes, message):
 def test_a_finished_run_is_not_replaced(waves_root, pretrained, fine_tuned):
     """What a folder says of the run in it stays, whatever else is begun there by mistake."""
     finished, _ = fine_tuned("wave")
-    swapped = {"start": str(pretrained), "units.classes": "fast,slow"}
+    swapped = {"start": str(pretrained), "labels.classes": "fast,slow"}
     for workdir, changes, message in (
-        (finished, swapped, r"units\.classes: '' there, 'fast,slow' here"),
-        (pretrained, {}, r"units\.task: None there, 'wave' here"),
+        (finished, swapped, r"labels\.classes: '' there, 'fast,slow' here"),
+        (pretrained, {}, r"labels\.task: None there, 'wave' here"),
     ):
         described = (workdir / "config.json").read_bytes()
         with pytest.raises(ConfigError, match=message):
@@ -147,7 +147,7 @@ def test_samples_are_known_under_another_name(fine_tuned, tmp_path):
 
 
 def test_what_the_encoder_was_pretrained_on_counts_too(waves_root, pretrained, tmp_path):
-    changes = {"start": str(pretrained), "data.split": "fold=3|4|1-2"}
+    changes = {"start": str(pretrained), "data.split_rule": "fold=3|4|1-2"}
     config = finetuning_config(waves_root, **changes)
     with pytest.raises(DataError, match="CONTAMINATION: 12 of 12 subjects"):
         build_finetuning(config, tmp_path / "strict", strict=True)
@@ -165,13 +165,13 @@ def test_a_patient_in_two_parts_is_refused(waves_root, fine_tuned, tmp_path):
     split["parts"]["test"].append(moved)
     planted = tmp_path / "split.json"
     planted.write_text(json.dumps(split), encoding="utf-8")
-    config = finetuning_config(waves_root, **{"data.split": str(planted)})
+    config = finetuning_config(waves_root, **{"data.split_rule": str(planted)})
     with pytest.raises(DataError, match=f"both into train and into test .*{moved}"):
         build_finetuning(config, tmp_path / "run", strict=False)
 
 
 def test_recordings_of_a_patient_in_two_parts_are_refused(waves_root, tmp_path):
-    config = finetuning_config(waves_root, **{"data.split": "visit=0|0.2|1"})
+    config = finetuning_config(waves_root, **{"data.split_rule": "visit=0|0.2|1"})
     with pytest.raises(DataError, match=r"\d+ subjects both into train and into test"):
         build_finetuning(config, tmp_path, strict=False)
 
@@ -183,11 +183,11 @@ def test_a_share_of_the_labels_is_one_of_the_people(waves_root, tmp_path):
         )
         for name, fraction in (("all", 1.0), ("half", 0.5))
     ]
-    whole, half = (run.units["train"] for run in runs)
+    whole, half = (run.instances["train"] for run in runs)
     assert whole.targets.sum(axis=0).tolist() == [12, 12]
     assert half.targets.sum(axis=0).tolist() == [6, 6]
     # Who is left out may be judged on later: nothing was learned of them.
     assert [len(run.training.trained_on.subjects) for run in runs] == [12, 6]
     for part in ("validation", "test"):
-        np.testing.assert_array_equal(runs[0].units[part].ids, runs[1].units[part].ids)
+        np.testing.assert_array_equal(runs[0].instances[part].ids, runs[1].instances[part].ids)
     assert runs[1].context["label fraction"] == 0.5

@@ -24,7 +24,7 @@ WRONG = {
         r"got both run='runs/a' and weights='b.pth'",
     ),
     "no run": ({"start": "/none"}, r"/none is not there; name the work folder of a pre-training"),
-    "no arguments": ({"weights": "b.pth"}, r"weights_config='' cannot be read .*; give a JSON"),
+    "no arguments": ({"weights": "b.pth"}, r"torch_config='' cannot be read .*; give a JSON"),
     "architecture": ({"architecture": "vit"}, r"'vit'; choose one of mae, resnet1d_wang"),
     "nothing to begin with": (
         {"architecture": "resnet1d_wang", "start": "runs/a"},
@@ -38,7 +38,7 @@ WRONG = {
         r"head\.arcface_margin is 2; it must be a number from 0 to below 1\.57",
     ),
     "margin on flags": (
-        {"head.arcface": True, "units.task": "flags", "units.classes": "a,b"},
+        {"head.arcface": True, "labels.task": "flags", "labels.classes": "a,b"},
         r"head\.arcface=True .* needs .* a task of exclusive classes",
     ),
     "margin on mixed": (
@@ -50,7 +50,7 @@ WRONG = {
         r"head\.arcface=True .* needs architecture='mae'",
     ),
     "focus on a number": (
-        {"units.task": "attribute:age", "objective.focal_gamma": 2.0},
+        {"labels.task": "attribute:age", "objective.focal_gamma": 2.0},
         r"task 'attribute:age' is a regression target; objective\.focal_gamma",
     ),
     "average": ({"ema_decay": 1.0}, r"ema_decay is 1; it must be a number from 0 to below 1"),
@@ -69,33 +69,36 @@ WRONG = {
     ),
     "share": ({"label_fraction": 0.0}, r"label_fraction is 0; it must be a number above 0 to 1"),
     "batch": ({"batch_size": 7, "num_devices": 2}, r"batch_size=7 is not a multiple of 2"),
-    "columns": ({"instance_seconds": 3.1}, r"window of 310 samples .* set window_seconds to 3"),
+    "columns": ({"label_window_seconds": 3.1}, r"window of 310 samples .* set window_seconds to 3"),
     "samples": (
-        {"instance_seconds": 3.001, "architecture": "resnet1d_wang"},
+        {"label_window_seconds": 3.001, "architecture": "resnet1d_wang"},
         r"window_seconds=3\.001 .* is 300\.1 samples, not a whole number",
     ),
-    "negative window": ({"instance_seconds": -3.0}, r"instance_seconds is -3; it must be .*from 0"),
-    "short window": ({"instance_seconds": 1.0}, r"lowest_frequency_hz=0\.5 reaches 2\.26 s"),
-    "long window": ({"instance_seconds": 18.0}, r"it lasts 12 s .* a window needs 18 s"),
-    "task": ({"units.task": "kind"}, r"no task 'kind'; it has wave, flags, beat, state"),
-    "attribute": ({"units.task": "attribute:height"}, r"none of 24 recordings has a label"),
-    "class": ({"units.classes": "slow,quick"}, r"names 'quick'; task 'wave' has slow, fast"),
-    "class twice": ({"units.classes": "slow,fast,slow"}, r"names 'slow' more than once"),
+    "negative window": (
+        {"label_window_seconds": -3.0},
+        r"label_window_seconds is -3; it must be .*from 0",
+    ),
+    "short window": ({"label_window_seconds": 1.0}, r"lowest_frequency_hz=0\.5 reaches 2\.26 s"),
+    "long window": ({"label_window_seconds": 18.0}, r"it lasts 12 s .* a window needs 18 s"),
+    "task": ({"labels.task": "kind"}, r"no task 'kind'; it has wave, flags, beat, state"),
+    "attribute": ({"labels.task": "attribute:height"}, r"none of 24 recordings has a label"),
+    "class": ({"labels.classes": "slow,quick"}, r"names 'quick'; task 'wave' has slow, fast"),
+    "class twice": ({"labels.classes": "slow,fast,slow"}, r"names 'slow' more than once"),
     "class of nobody": (
-        {"units.task": "flags", "data.split": "fold=2|3|4"},
-        r"class 'c' of task 'flags' is in no training unit of split 'fold=2\|3\|4'",
+        {"labels.task": "flags", "data.split_rule": "fold=2|3|4"},
+        r"class 'c' of task 'flags' is in no training instance of split 'fold=2\|3\|4'",
     ),
     "class of everybody": (
-        {"units.classes": "slow"},
-        r"class 'slow' of task 'wave' is in every training unit",
+        {"labels.classes": "slow"},
+        r"class 'slow' of task 'wave' is in every training instance",
     ),
     "one class to validate on": (
-        {"data.split": "subject=|p0|p1"},
+        {"data.split_rule": "subject=|p0|p1"},
         r"validation .* has one class only \(slow 2, fast 0\), so no model can be chosen on it",
     ),
-    "nobody to validate on": ({"data.split": "random=||0.2"}, r"no recordings for validation"),
+    "nobody to validate on": ({"data.split_rule": "random=||0.2"}, r"no recordings for validation"),
     "no labels": (
-        {"data.sets": "synthetic", "data.split": "random=|0.2|0.2"},
+        {"data.sets": "synthetic", "data.split_rule": "random=|0.2|0.2"},
         r"synthetic has no labels, since it is not a prepared data set",
     ),
 }
@@ -131,7 +134,7 @@ def test_labels_out_of_range_are_named_with_their_recording(name, tmp_path):
     lines[3] = json.dumps(record)
     rewrite_index(folder, "\n".join(lines) + "\n")
     wrong = f"recording '{record['record_id']}' {message}"
-    refuse(tmp_path, tmp_path / "run", wrong, **{"units.task": task})
+    refuse(tmp_path, tmp_path / "run", wrong, **{"labels.task": task})
 
 
 @pytest.fixture

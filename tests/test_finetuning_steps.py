@@ -22,7 +22,7 @@ from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import train
 from physio_mae_jax.training.sharding import put_batch
-from physio_mae_jax.training.supervised_job import load_best
+from physio_mae_jax.training.supervised_trainable import load_best
 from tests.encoders import write_contrastive_run
 from tests.factories import small_state_dict
 from tests.runs import HookedIterator, finetuning_config, head_config, read_json, reported
@@ -60,7 +60,7 @@ def final_state(run):
 
 def test_an_encoder_comes_whole_and_that_is_said(waves_root, pretrained, encoder, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    run = build(waves_root, tmp_path, start=str(pretrained), instance_seconds=6.0)
+    run = build(waves_root, tmp_path, start=str(pretrained), label_window_seconds=6.0)
     assert_same(run.job.encoder.params, encoder)
     leaves = jax.tree.leaves(encoder)
     millions = sum(leaf.size for leaf in leaves) / 1e6
@@ -74,7 +74,7 @@ def test_another_window_stretches_the_positions_alone(
     waves_root, pretrained, encoder, tmp_path, caplog
 ):
     caplog.set_level(logging.INFO)
-    run = build(waves_root, tmp_path, start=str(pretrained), instance_seconds=3.0)
+    run = build(waves_root, tmp_path, start=str(pretrained), label_window_seconds=3.0)
     assert run.job.window_shape == (2, 300)
     ours, theirs = dict(run.job.encoder.params), dict(encoder)
     tokenizers = dict(ours.pop("tokenizer")), dict(theirs.pop("tokenizer"))
@@ -124,7 +124,7 @@ def test_resumed_equals_uninterrupted_up_to_its_early_end(waves_root, pretrained
 def test_an_encoder_of_channels_alone_begins_as_one_and_learns_to_mix_them(waves_root, tmp_path):
     """Its attention across channels was never trained: new and random, it would drown the rest."""
     start = str(write_contrastive_run(tmp_path / "start"))
-    run = build(waves_root, tmp_path / "run", start=start, instance_seconds=4.0)
+    run = build(waves_root, tmp_path / "run", start=start, label_window_seconds=4.0)
     before, *_, after = take_steps(run, 2)
     given = load_checkpoint(start).autoencoder_params["encoder"]
     config = run.job.task.model.config
@@ -244,7 +244,7 @@ def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog)
         tmp_path / "run",
         strict=False,  # nobody knows what such weights were trained on
         weights=str(tmp_path / "weights.npz"),
-        weights_config=str(tmp_path / "arguments.json"),
+        torch_config=str(tmp_path / "arguments.json"),
         **{"loop.num_steps": 6},
     )
     _, imported = import_state_dict(state, arguments)
@@ -267,4 +267,4 @@ def test_a_convolutional_baseline_is_trained_and_judged_again(waves_root, tmp_pa
     assert finetune(run).main.value > 0.9
     again = build_evaluation(head_config(tmp_path / "run"), tmp_path / "again", strict=True)
     judged = Predictions.load(tmp_path / "run" / "predictions" / "test.npz")
-    np.testing.assert_array_equal(again.predict(run.units["test"]), judged.logits)
+    np.testing.assert_array_equal(again.predict(run.instances["test"]), judged.logits)

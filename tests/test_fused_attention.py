@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from configs.pretrain import get_config
-from physio_mae_jax.experiment.settings import model_settings, objective_settings
+from physio_mae_jax.experiment.typed_config import model_settings, objective_settings
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import draw_mask
 from physio_mae_jax.objectives.pretraining import forward, pretraining_loss

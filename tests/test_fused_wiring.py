@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.models import attention, layers
-from physio_mae_jax.models.block import BlockSettings
+from physio_mae_jax.models.block import BlockConfig
 from physio_mae_jax.models.kernels import launch
 from physio_mae_jax.models.stack import Stack
 from tests.factories import tiny_model
@@ -38,7 +38,7 @@ def draw(shape, seed=0):
 
 def outcome(implementation, padded, dtype="float32", **settings):
     """Return tokens after two layers, and the gradients of a sum of them, for one random stack."""
-    settings = BlockSettings(2, jnp.dtype(dtype), implementation, **settings)
+    settings = BlockConfig(2, jnp.dtype(dtype), implementation, **settings)
     stack = Stack(settings, depth=2, remat="elementwise")
     tokens = draw((3, 3, 5, 2, 24)).astype(dtype)
     positions = jnp.broadcast_to(jnp.arange(5)[:, None], (3, 5, 2))

@@ -62,9 +62,11 @@ class Case:
         planes = self.config.get("diff_loss_weight")
         joint = self.name in JOINT
         return ObjectiveConfig(
-            mask=MaskConfig(kind="random" if joint else "tubelet", ratio=self.config["mask_ratio"]),
+            mask=MaskConfig(
+                kind="random" if joint else "tube", mask_ratio=self.config["mask_ratio"]
+            ),
             mask_before_wavelet=False,
-            waveform_columns="all" if joint else "hidden",
+            waveform_columns="all" if joint else "masked",
             plane_weights=(1 / 3,) * 3 if joint else tuple(planes or (1.0,) * 3),
             band_floor=1.0,
             scale_tilt=0.0,
@@ -141,8 +143,8 @@ def test_masked_tokens_are_the_originals(case):
         pytest.skip("no reference of this case")
     cfg, mask = case.model.config, case.mask()
     hidden = np.broadcast_to(
-        np.asarray(mask.hidden_columns)[:, None, None],
-        (len(mask.hidden_columns), case.arrays["x"].shape[1], cfg.num_rows, cfg.num_columns),
+        np.asarray(mask.masked_columns)[:, None, None],
+        (len(mask.masked_columns), case.arrays["x"].shape[1], cfg.num_rows, cfg.num_columns),
     )
     np.testing.assert_array_equal(hidden.reshape(len(hidden), -1), case.arrays["mask"] == 1)
 

@@ -1,9 +1,9 @@
-"""Labelled units: what is judged, where its windows lie, and who is trained on."""
+"""Labelled instances: what is judged, where its windows lie, and who is trained on."""
 
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.instances import UnitConfig, choose_fraction, find_units, rarest_class
+from physio_mae_jax.data.instances import LabelConfig, choose_fraction, find_instances, rarest_class
 from physio_mae_jax.data.labelled_batches import (
     evaluation_batches,
     labelled_training_batches,
@@ -15,7 +15,7 @@ from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.training.prediction import average_by_unit
+from physio_mae_jax.training.prediction import average_by_instance
 from tests.prepared import waves
 
 
@@ -29,9 +29,9 @@ def test_units_of_several_sets_are_told_apart_though_their_recordings_have_one_n
     sets = [PreparedSource(waves(tmp_path, name, people=4)) for name in ("ward_a", "ward_b")]
     joined = ConcatSource(sets, [range(8), range(8)])
     for task in ("wave", "beat"):
-        ids = units_of(joined, task).ids
+        ids = instances_of(joined, task).ids
         assert len(set(ids.tolist())) == len(ids)
-    assert units_of(joined, "wave").ids[0] == "ward_a:p0_0"
+    assert instances_of(joined, "wave").ids[0] == "ward_a:p0_0"
 
 
 def test_one_data_set_is_not_joined_twice(tmp_path):
@@ -50,25 +50,29 @@ def reader_of(source, seconds=3.0, rate=50.0):
     return WindowReader(source, window)
 
 
-def units_of(source, task, seconds=3.0, **settings):
+def instances_of(source, task, seconds=3.0, **settings):
     indices = range(len(source.recordings))
-    return find_units(
-        source, reader_of(source, seconds), indices, UnitConfig(task=task, **settings)
+    return find_instances(
+        source, reader_of(source, seconds), indices, LabelConfig(task=task, **settings)
     )
 
 
 def test_recordings_are_judged_by_windows_spread_over_them(source):
-    units = units_of(source, "wave", max_windows=3)
-    assert (units.kind, units.classes, len(units)) == ("multiclass", ("slow", "fast"), 48)
-    assert units.ids[3] == "p1_1"
-    assert units.targets.sum(axis=0).tolist() == [24, 24]
-    assert units.window_start[:3].tolist() == [0, 150, 450]
-    assert np.bincount(units.window_unit).tolist() == [3] * 48
+    instances = instances_of(source, "wave", max_windows=3)
+    assert (instances.kind, instances.classes, len(instances)) == (
+        "multiclass",
+        ("slow", "fast"),
+        48,
+    )
+    assert instances.ids[3] == "p1_1"
+    assert instances.targets.sum(axis=0).tolist() == [24, 24]
+    assert instances.window_start[:3].tolist() == [0, 150, 450]
+    assert np.bincount(instances.window_instance).tolist() == [3] * 48
 
 
 def test_recordings_of_no_class_are_left_out_if_that_is_wanted(source):
-    assert len(units_of(source, "flags", require_label=False)) == 48
-    kept = units_of(source, "flags")
+    assert len(instances_of(source, "flags", require_label=False)) == 48
+    kept = instances_of(source, "flags")
     assert kept.kind == "multilabel"
     assert kept.targets.any(axis=1).all()
     assert 24 < len(kept) < 48
@@ -76,77 +80,82 @@ def test_recordings_of_no_class_are_left_out_if_that_is_wanted(source):
 
 def test_events_lie_where_the_settings_put_them(source):
     for position in (0.0, 0.5, 0.8):
-        units = units_of(source, "beat", event_offset=position)
+        instances = instances_of(source, "beat", event_offset=position)
         reader = reader_of(source)
-        for place in (0, 5, len(units) - 1):
-            second = int(units.ids[place].split("@")[1]) / 50 + 3 * position
+        for place in (0, 5, len(instances) - 1):
+            second = int(instances.ids[place].split("@")[1]) / 50 + 3 * position
             assert second == pytest.approx(round(second))
-            assert units.targets[place].argmax() == round(second) % 2
-        # Those whose window would reach past an end are no units.
-        seconds = np.array([int(i.split("@")[1]) / 50 for i in units.ids])
+            assert instances.targets[place].argmax() == round(second) % 2
+        # Those whose window would reach past an end are no instances.
+        seconds = np.array([int(i.split("@")[1]) / 50 for i in instances.ids])
         assert seconds.min() >= 0
         assert seconds.max() <= 12 - 3
-        assert len(reader.read(int(units.recording[0]), int(units.window_start[0]))) == 6
+        assert len(reader.read(int(instances.recording[0]), int(instances.window_start[0]))) == 6
 
 
 def test_states_are_cut_into_windows_that_stay_within_them(source):
-    units = units_of(source, "state", seconds=2.0)
-    assert len(units) == 48 * 6
-    first = np.flatnonzero(units.recording == 0)
-    assert units.window_start[first].tolist() == [0, 100, 200, 300, 400, 500]
-    assert units.targets[first].argmax(axis=1).tolist() == [0, 0, 0, 1, 1, 1]
-    for unit in first:
-        low, high = (0, 300) if units.targets[unit].argmax() == 0 else (300, 600)
-        assert low <= units.first[unit] <= units.window_start[unit] <= units.last[unit]
-        assert units.last[unit] + 100 <= high
+    instances = instances_of(source, "state", seconds=2.0)
+    assert len(instances) == 48 * 6
+    first = np.flatnonzero(instances.recording == 0)
+    assert instances.window_start[first].tolist() == [0, 100, 200, 300, 400, 500]
+    assert instances.targets[first].argmax(axis=1).tolist() == [0, 0, 0, 1, 1, 1]
+    for instance in first:
+        low, high = (0, 300) if instances.targets[instance].argmax() == 0 else (300, 600)
+        assert (
+            low
+            <= instances.first[instance]
+            <= instances.window_start[instance]
+            <= instances.last[instance]
+        )
+        assert instances.last[instance] + 100 <= high
 
 
 def test_numbers_are_read_from_attributes(source):
-    units = units_of(source, "attribute:age")
-    assert (units.kind, units.classes) == ("regression", ("age",))
-    assert units.targets[0, 0] == 20
+    instances = instances_of(source, "attribute:age")
+    assert (instances.kind, instances.classes) == ("regression", ("age",))
+    assert instances.targets[0, 0] == 20
     with pytest.raises(DataError, match="none of 48 recordings has a label of task 'attribute:x'"):
-        units_of(source, "attribute:x")
+        instances_of(source, "attribute:x")
 
 
 def test_classes_can_be_chosen(source):
-    units = units_of(source, "flags", classes="b,a")
-    assert units.classes == ("b", "a")
-    only = units_of(source, "beat", classes="V")
+    instances = instances_of(source, "flags", classes="b,a")
+    assert instances.classes == ("b", "a")
+    only = instances_of(source, "beat", classes="V")
     assert only.targets.shape == (len(only), 1)
     with pytest.raises(ConfigError, match=r"names 'X'; task 'beat' has N, V"):
-        units_of(source, "beat", classes="X")
+        instances_of(source, "beat", classes="X")
 
 
 def test_tasks_that_are_not_there_are_told(source):
     with pytest.raises(DataError, match=r"'waves' has no task 'stage'; it has wave, flags"):
-        units_of(source, "stage")
+        instances_of(source, "stage")
 
 
-def subjects_of(source, units):
-    return [source.recordings[int(i)].subject_key for i in units.recording]
+def subjects_of(source, instances):
+    return [source.recordings[int(i)].subject_key for i in instances.recording]
 
 
 @pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
 def test_a_fraction_is_one_of_people_and_keeps_every_class(source, fraction):
-    units = units_of(source, "flags", require_label=False)
-    people = subjects_of(source, units)
-    chosen = choose_fraction(units, people, fraction, seed=1)
+    instances = instances_of(source, "flags", require_label=False)
+    people = subjects_of(source, instances)
+    chosen = choose_fraction(instances, people, fraction, seed=1)
     kept = set(subjects_of(source, chosen))
     assert len(kept) == pytest.approx(24 * fraction, abs=2)
-    # Whoever is in is in with all units, and the one person of class c is.
+    # Whoever is in is in with all instances, and the one person of class c is.
     assert len(chosen) == sum(person in kept for person in people)
     assert chosen.targets.any(axis=0).all()
-    again = choose_fraction(units, people, fraction, seed=1)
+    again = choose_fraction(instances, people, fraction, seed=1)
     assert again.ids.tolist() == chosen.ids.tolist()
-    assert choose_fraction(units, people, fraction, seed=2).ids.tolist() != chosen.ids.tolist()
-    assert chosen.window_unit.max() == len(chosen) - 1
+    assert choose_fraction(instances, people, fraction, seed=2).ids.tolist() != chosen.ids.tolist()
+    assert chosen.window_instance.max() == len(chosen) - 1
 
 
 def test_fractions_out_of_range_are_told(source):
-    units = units_of(source, "wave")
+    instances = instances_of(source, "wave")
     with pytest.raises(ConfigError, match=r"label_fraction must be .* got 0"):
-        choose_fraction(units, subjects_of(source, units), 0, 0)
+        choose_fraction(instances, subjects_of(source, instances), 0, 0)
 
 
 def test_the_stratum_of_a_person_is_their_rarest_class():
@@ -165,9 +174,9 @@ def test_repeats_even_out_the_classes():
 
 
 def test_training_batches_show_their_units_and_go_on_where_they_were(source):
-    units, reader = units_of(source, "state", seconds=2.0), reader_of(source, 2.0)
+    instances, reader = instances_of(source, "state", seconds=2.0), reader_of(source, 2.0)
     config = LoaderConfig(batch_size=8, seed=0, num_threads=2)
-    batches = labelled_training_batches(reader, units, config, balanced=False)
+    batches = labelled_training_batches(reader, instances, config, balanced=False)
     for _ in range(10):
         batch = next(batches)
         for recording, start, target in zip(
@@ -178,31 +187,33 @@ def test_training_batches_show_their_units_and_go_on_where_they_were(source):
             assert 0 <= recording < 48
     state = batches.get_state()
     expected = next(batches)
-    again = labelled_training_batches(reader, units, config, balanced=False)
+    again = labelled_training_batches(reader, instances, config, balanced=False)
     again.set_state(state)
     np.testing.assert_array_equal(next(again)["signal"], expected["signal"])
 
 
 def test_judged_batches_hold_every_window_once_and_in_order(source):
-    units, reader = units_of(source, "wave", max_windows=3), reader_of(source)
+    instances, reader = instances_of(source, "wave", max_windows=3), reader_of(source)
     rows, kept = [], 0
-    for batch, count in evaluation_batches(reader, units, 32, num_threads=3):
+    for batch, count in evaluation_batches(reader, instances, 32, num_threads=3):
         assert len(batch["signal"]) == 32
         rows += list(zip(batch["recording"][:count], batch["start"][:count], strict=True))
         kept += count
-    expected = list(zip(units.recording[units.window_unit], units.window_start, strict=True))
+    expected = list(
+        zip(instances.recording[instances.window_instance], instances.window_start, strict=True)
+    )
     assert rows == expected
     assert kept == 144
 
 
 def test_predictions_are_averaged_over_the_windows_of_a_unit(source):
-    units = units_of(source, "wave", max_windows=3)
+    instances = instances_of(source, "wave", max_windows=3)
     windows = np.arange(144, dtype=np.float32)[:, None]
     np.testing.assert_allclose(
-        average_by_unit(windows, units)[:, 0], np.arange(144).reshape(48, 3).mean(axis=1)
+        average_by_instance(windows, instances)[:, 0], np.arange(144).reshape(48, 3).mean(axis=1)
     )
-    some = units.subset(np.array([2, 7]))
-    np.testing.assert_allclose(average_by_unit(windows[:6], some)[:, 0], [1, 4])
+    some = instances.subset(np.array([2, 7]))
+    np.testing.assert_allclose(average_by_instance(windows[:6], some)[:, 0], [1, 4])
 
 
 COMMAS = {
@@ -223,5 +234,5 @@ def test_names_of_classes_may_hold_commas(text):
 
 
 def test_classes_that_cannot_be_parted_are_refused():
-    with pytest.raises(ConfigError, match=r"units\.classes=.* is not understood"):
+    with pytest.raises(ConfigError, match=r"labels\.classes=.* is not understood"):
         class_names("a\nb", ("c",))

@@ -10,7 +10,7 @@ from physio_mae_jax.models.kernels.gelu import gelu_and_product
 from physio_mae_jax.models.kernels.layer_norm import add_and_normalise, normalise
 from physio_mae_jax.models.kernels.rotary import project_and_rotate
 from physio_mae_jax.models.kernels.smoothing import smooth_and_normalise
-from physio_mae_jax.models.residual import Taps
+from physio_mae_jax.models.residual import DepthwiseKernel
 from physio_mae_jax.models.rotary import rotary_rotation, rotate
 from physio_mae_jax.training.sharding import batch_sharding, make_mesh, with_mesh
 
@@ -85,7 +85,7 @@ def test_smoothing_and_norm_equal_plain_ones_and_so_do_their_gradients(shape):
         return smooth_and_normalise(*arguments, _EPSILON, interpret=True)
 
     def theirs(tokens, taps, taps_bias, scale, bias):
-        smoothed = Taps(taps, taps_bias).applied_to(tokens)
+        smoothed = DepthwiseKernel(taps, taps_bias).applied_to(tokens)
         return tokens, plain_norm(smoothed, scale, bias)[1]
 
     arguments = (tokens, taps, taps_bias, scale, bias)

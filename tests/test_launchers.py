@@ -85,7 +85,11 @@ def test_a_tpu_slice_gets_every_flag_whole_and_is_started_again(tmp_path):
     gcloud = 'for word; do [[ "$word" == --command=* ]] && bash -c "${word#--command=}"; done\n'
     _program(tmp_path, "gcloud", gcloud)
     settings = {"REPOSITORY": str(tmp_path / "repo"), "MOST_RESTARTS": "1", "PAUSE_SECONDS": "0"}
-    flags = ["--config=a.py:x=1,y=2", "--workdir=/mnt/a folder", "--config.data.split=random=|0.1|"]
+    flags = [
+        "--config=a.py:x=1,y=2",
+        "--workdir=/mnt/a folder",
+        "--config.data.split_rule=random=|0.1|",
+    ]
     script = LAUNCH / "tpu_slice.sh"
     result = _bash(script, *flags, folder=tmp_path, TPU="slice", ZONE="here", **settings)
     assert result.returncode == 75

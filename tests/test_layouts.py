@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import io as scipy_io
 
-from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.aux_notes import read_notes

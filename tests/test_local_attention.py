@@ -9,7 +9,7 @@ import pytest
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.attention import ATTENTION, Attention
-from physio_mae_jax.models.block import BlockSettings
+from physio_mae_jax.models.block import BlockConfig
 from physio_mae_jax.models.local_attention import LocalAttention
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.models.stack import Stack
@@ -78,7 +78,7 @@ def test_pairs_grow_with_the_length():
 
 
 def test_what_is_far_away_is_not_attended_to():
-    settings = BlockSettings(2, jnp.dtype("float32"), num_time_blocks=8, channel_smoothing=False)
+    settings = BlockConfig(2, jnp.dtype("float32"), num_time_blocks=8, channel_smoothing=False)
     stack = Stack(settings, depth=1, remat="none")
     tokens, other = jax.random.normal(jax.random.key(0), (2, 1, 2, 16, 2, 16))
     given = (jnp.broadcast_to(jnp.arange(16)[:, None], (1, 16, 2)), jnp.ones((1, 2), bool))

@@ -42,7 +42,7 @@ def _assert_alike(ours, theirs):
 
 
 def test_killed_and_started_again_it_ends_as_if_undisturbed(soaked, folder):
-    printed = soak.log_of(folder / "disturbed").read_text(encoding="utf-8")
+    printed = soak.log_of(folder / "augmented").read_text(encoding="utf-8")
     assert (soaked.status, soaked.differences) == (0, []), printed[-3000:]
     assert sum(soaked.ways.values()) == KILLS, printed[-3000:]
     assert soaked.starts > 1

@@ -51,7 +51,7 @@ def test_unshuffle_puts_every_token_of_every_channel_in_its_place(channels: int)
     for example in range(3):
         for column in range(columns):
             got = restored[example, :, column]
-            if mask.hidden_columns[example, column]:
+            if mask.masked_columns[example, column]:
                 np.testing.assert_array_equal(got, jnp.broadcast_to(token, got.shape))
             else:
                 assert (got[..., 0] == jnp.arange(channels)[:, None] + 1).all()

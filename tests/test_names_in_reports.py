@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 from physio_mae_jax.evaluation.markdown import escape, facts, named
-from physio_mae_jax.evaluation.report import write_card
+from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.inference.report import EncodingReport, Note
 from physio_mae_jax.plots import (
     attention,
@@ -23,7 +23,7 @@ from physio_mae_jax.plots import (
     retrieval,
 )
 from physio_mae_jax.plots.names import shown
-from physio_mae_jax.preparation.report import PreparationReport, word_refusals
+from physio_mae_jax.preparation.report import PreparationReport, format_rejections
 from physio_mae_jax.preparation.shards import RejectedRecording
 from physio_mae_jax.printable import (
     LONGEST_NAME,
@@ -244,7 +244,7 @@ def test_a_card_of_hostile_classes(kind, tmp_path, monkeypatch):
             return dataclasses.replace(value, **fields)
         return value
 
-    path = write_card(
+    path = write_report(
         tmp_path,
         title="x\x1b[31m\ny",
         evaluations={part: renamed(one) for part, one in evaluations.items()},
@@ -260,15 +260,15 @@ def test_a_card_of_hostile_classes(kind, tmp_path, monkeypatch):
 
 
 def test_reports_of_preparing_and_encoding():
-    refusals = [
+    rejections = [
         RejectedRecording(record_id=n, files=(n,), reason="cannot be read", detail=n) for n in NASTY
     ]
     report = PreparationReport(
-        records=(), refusals=refusals, seconds=1.0, source_bytes=0, example_bytes=0
+        records=(), rejections=rejections, seconds=1.0, source_bytes=0, example_bytes=0
     )
     assert is_harmless(report.table())
-    assert is_harmless(word_refusals(refusals))
-    assert len(word_refusals(refusals).splitlines()) <= len(NASTY)
+    assert is_harmless(format_rejections(rejections))
+    assert len(format_rejections(rejections).splitlines()) <= len(NASTY)
     encoded = EncodingReport(
         recordings=("a", "b"),
         channels=(("II",), ("II",)),

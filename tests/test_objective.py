@@ -68,7 +68,7 @@ def test_loss_ignores_visible_columns_and_absent_channels() -> None:
     batch, mask = random_batch(3, 2), random_mask(3)
     cfg = MODEL.config
     truth = reconstruction_target(cfg, batch["signal"], mask.predicted_ids)
-    visible = np.repeat(~np.asarray(mask.hidden_columns), cfg.patch_samples, axis=1)[:, None]
+    visible = np.repeat(~np.asarray(mask.masked_columns), cfg.patch_samples, axis=1)[:, None]
     changed = reconstruction_target(
         cfg, jnp.where(visible, 7.0, batch["signal"]), mask.predicted_ids
     )
@@ -81,7 +81,7 @@ def test_loss_ignores_visible_columns_and_absent_channels() -> None:
 def test_loss_takes_no_gradient_from_visible_samples_of_the_truth(params: Any) -> None:
     """The waveform loss with a fixed prediction depends on hidden samples of the truth alone."""
     batch, mask = random_batch(2, 2), random_mask(2)
-    hidden = np.repeat(np.asarray(mask.hidden_columns), MODEL.config.patch_samples, axis=1)
+    hidden = np.repeat(np.asarray(mask.masked_columns), MODEL.config.patch_samples, axis=1)
 
     def loss(signal: jax.Array) -> jax.Array:
         target = reconstruction_target(MODEL.config, signal, mask.predicted_ids)
@@ -96,7 +96,7 @@ def test_loss_takes_no_gradient_from_visible_samples_of_the_truth(params: Any) -
 def test_bridged_wavelets_see_nothing_hidden_and_plain_ones_do(params: Any) -> None:
     """What is masked must not reach the prediction through a long wavelet."""
     batch, mask = random_batch(2, 2), random_mask(2)
-    hidden = np.repeat(np.asarray(mask.hidden_columns), MODEL.config.patch_samples, axis=1)[:, None]
+    hidden = np.repeat(np.asarray(mask.masked_columns), MODEL.config.patch_samples, axis=1)[:, None]
     other = batch | {"signal": jnp.where(hidden, -batch["signal"], batch["signal"])}
 
     def change(objective: ObjectiveConfig) -> float:
@@ -131,8 +131,8 @@ def test_baselines_are_what_they_say(params: Any) -> None:
 
 def test_impossible_objectives_are_refused() -> None:
     with pytest.raises(ConfigError, match="above 0 to below 1"):
-        MaskConfig(ratio=1.0)
+        MaskConfig(mask_ratio=1.0)
     with pytest.raises(ConfigError, match="leaves 0 of 20 columns visible"):
-        ObjectiveConfig(mask=MaskConfig(ratio=0.99)).check_against(MODEL.config)
+        ObjectiveConfig(mask=MaskConfig(mask_ratio=0.99)).check_against(MODEL.config)
     with pytest.raises(ConfigError, match="2 entries"):
         ObjectiveConfig(plane_weights=(1.0, 0.5)).check_against(MODEL.config)

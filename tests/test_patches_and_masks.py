@@ -57,10 +57,10 @@ def test_number_of_visible_columns_is_floored_without_rounding_error() -> None:
 def test_bridging_reads_nothing_hidden_and_is_straight() -> None:
     signal = jax.random.normal(jax.random.key(0), (3, 2, 100))
     hidden = jnp.array([[1, 0, 1, 1, 0], [0, 1, 1, 1, 1], [0, 1, 0, 1, 0]], bool)
-    filled = patches.fill_hidden_columns(signal, hidden, 20)
+    filled = patches.fill_masked_columns(signal, hidden, 20)
     samples = np.repeat(hidden, 20, axis=1)
     other = jnp.where(samples[:, None], 1e3, signal)
-    np.testing.assert_array_equal(filled, patches.fill_hidden_columns(other, hidden, 20))
+    np.testing.assert_array_equal(filled, patches.fill_masked_columns(other, hidden, 20))
     time = np.arange(100)
     for row in range(3):
         seen = time[~samples[row]]

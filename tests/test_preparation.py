@@ -463,7 +463,7 @@ def test_ptbxl_as_it_is_shipped(shared, tmp_path):
     """Every sample of every record through wfdb, every label against the tables."""
     raw = shared / "data" / "ptbxl_native"
     builder, report = prepare(raw, tmp_path)
-    assert not report.refusals
+    assert not report.rejections
     prepared = PreparedSource(Path(builder.data_dir))
     with (raw / "ptbxl_database.csv").open(encoding="utf-8") as file:
         rows = {row["ecg_id"]: row for row in csv.DictReader(file)}

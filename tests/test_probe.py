@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe, run_probe, unit_features
+from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe, instance_features, run_probe
 from physio_mae_jax.evaluation.finetune import selection_metric
 from physio_mae_jax.evaluation.probes import METHODS
 from physio_mae_jax.experiment.probe import build_probe
@@ -17,8 +17,8 @@ from tests.encoders import write_contrastive_run
 from tests.prepared import waves
 from tests.runs import judging_config, read_json
 
-FLAGS = {"units.task": "flags", "units.classes": "a,b", "units.require_label": False}
-SHORT = {"instance_seconds": 3.0}
+FLAGS = {"labels.task": "flags", "labels.classes": "a,b", "labels.require_label": False}
+SHORT = {"label_window_seconds": 3.0}
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +37,10 @@ def read(root, workdir, method, **changes):
     """Read a label off wavelet features, without a card: predictions, and what was chosen."""
     run = build(root, workdir, method, features="wavelets", **changes)
     extract = run.extractors["wavelets"]
-    return run_probe(run, {p: unit_features(run, extract, units) for p, units in run.units.items()})
+    return run_probe(
+        run,
+        {p: instance_features(run, extract, instances) for p, instances in run.instances.items()},
+    )
 
 
 def test_a_label_in_the_signal_is_found_and_one_by_chance_is_not(crowd, pretrained, tmp_path):
@@ -59,10 +62,10 @@ def test_a_label_in_the_signal_is_found_and_one_by_chance_is_not(crowd, pretrain
 
 @pytest.mark.parametrize("method", METHODS)
 def test_wavelets_read_classes_and_numbers(waves_root, tmp_path, method):
-    predictions, _ = read(waves_root, tmp_path, method, **{"units.task": "state"} | SHORT)
+    predictions, _ = read(waves_root, tmp_path, method, **{"labels.task": "state"} | SHORT)
     test = predictions["test"]
     assert (test.logits.argmax(axis=1) == test.targets.argmax(axis=1)).mean() > 0.9
-    predictions, _ = read(waves_root, tmp_path, method, **{"units.task": "attribute:age"})
+    predictions, _ = read(waves_root, tmp_path, method, **{"labels.task": "attribute:age"})
     test = predictions["test"]
     guess = np.abs(test.targets - test.targets.mean()).mean()
     assert np.abs(test.logits - test.targets).mean() < 0.7 * guess
@@ -78,14 +81,14 @@ def test_neighbours_and_probes_find_no_label_by_chance(crowd, tmp_path, method):
 
 def test_an_encoder_of_channels_alone_is_read_as_one(waves_root, tmp_path):
     start = write_contrastive_run(tmp_path / "start")
-    run = build(waves_root, tmp_path / "probe", run=str(start), instance_seconds=4.0)
-    units = run.units["test"]
-    ours = unit_features(run, run.extractors["trained"], units)
-    first = int(units.recording[0])
+    run = build(waves_root, tmp_path / "probe", run=str(start), label_window_seconds=4.0)
+    instances = run.instances["test"]
+    ours = instance_features(run, run.extractors["trained"], instances)
+    first = int(instances.recording[0])
     encoder = Encoder.from_checkpoint(start, num_devices=1)
     windows = [
         run.source.read(first, place, place + 400)
-        for place in units.window_start[units.window_unit == 0].tolist()
+        for place in instances.window_start[instances.window_instance == 0].tolist()
     ]
     theirs = encoder.encode(windows, sampling_rate_hz=100, channels=["II", "PPG"])
     np.testing.assert_allclose(ours[0], np.mean(theirs, axis=0), atol=1e-4)
@@ -139,7 +142,7 @@ def test_the_test_has_no_say_and_a_refit_changes_the_test_alone(method, kind):
 
 def test_a_refit_is_asked_for_by_a_setting(waves_root, tmp_path):
     plain, again = (
-        read(waves_root, tmp_path, "probe", refit=refit, **{"units.task": "attribute:age"})[0]
+        read(waves_root, tmp_path, "probe", refit=refit, **{"labels.task": "attribute:age"})[0]
         for refit in (False, True)
     )
     np.testing.assert_array_equal(again["validation"].logits, plain["validation"].logits)
@@ -149,7 +152,7 @@ def test_a_refit_is_asked_for_by_a_setting(waves_root, tmp_path):
 def test_testing_on_who_was_trained_on_is_reported_and_refused_if_strict(
     waves_root, pretrained, tmp_path
 ):
-    changes = {"run": str(pretrained), "features": "trained", "data.split": "fold=3|4|1-2"}
+    changes = {"run": str(pretrained), "features": "trained", "data.split_rule": "fold=3|4|1-2"}
     words = "CONTAMINATION: 12 of 12 subjects"
     run = build(waves_root, tmp_path / "open", strict=False, **changes)
     assert run.context["contamination"].startswith(words)
@@ -161,8 +164,8 @@ def test_testing_on_who_was_trained_on_is_reported_and_refused_if_strict(
 def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
     changes = {
         "features": "wavelets",
-        "data.split": "leaky=|0.25|0.25",
-        "units.task": "beat",
+        "data.split_rule": "leaky=|0.25|0.25",
+        "labels.task": "beat",
     } | SHORT
     with pytest.raises(DataError, match="CONTAMINATION"):
         build(waves_root, tmp_path / "strict", "knn", strict=True, **changes)
@@ -172,13 +175,16 @@ def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
     assert doubt.startswith("> **CONTAMINATION: 24 of 24 subjects")
     split = read_json(tmp_path / "open" / "split.json")
     assert split["rule"] == "leaky=|0.25|0.25"
-    assert sum(map(len, split["units"].values())) == 48 * 9
+    assert sum(map(len, split["instances"].values())) == 48 * 9
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"units.task": "superclass"}, r"'waves' has no task 'superclass'; it has wave, flags, be"),
+        (
+            {"labels.task": "superclass"},
+            r"'waves' has no task 'superclass'; it has wave, flags, be",
+        ),
         (
             {"features": "wavelets,fourier"},
             r"features must be of trained, untrained, wavelets.*; got 'fourier'",

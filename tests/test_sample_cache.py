@@ -14,7 +14,7 @@ from physio_mae_jax.data.pipeline import LoaderConfig, training_batches
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.settings import data_settings
+from physio_mae_jax.experiment.typed_config import data_settings
 from tests.prepared import waves
 
 
@@ -45,14 +45,14 @@ def decoded(monkeypatch):
 def settings_of(root, **changes):
     config = get_config("preset=tiny")
     config.data.sets, config.data.root = "waves", str(root)
-    config.data.channels, config.data.split = "II,PPG", "random=||"
+    config.data.channels, config.data.split_rule = "II,PPG", "random=||"
     return dataclasses.replace(data_settings(config.data), **changes)
 
 
 def batches_of(root, num_threads, **changes):
     opened = open_data(settings_of(root, **changes), 50.0, 150, progress=False)
     loader = LoaderConfig(batch_size=4, seed=3, num_threads=num_threads)
-    batches = training_batches(opened.reader, opened.parts["train"], loader)
+    batches = training_batches(opened.reader, opened.splits["train"], loader)
     return [next(batches) for _ in range(30)]
 
 

@@ -11,8 +11,8 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax.data.opening import DataConfig
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.experiment.pretraining import build_task
-from physio_mae_jax.experiment.settings import data_settings, model_settings, typed
+from physio_mae_jax.experiment.pretraining import build_supervised_spec
+from physio_mae_jax.experiment.typed_config import data_settings, model_settings, typed
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_kinds import Choice, Flag, LocalPath, Number, Numbers
 from physio_mae_jax.setting_ranges import SETTINGS, check_settings, path_settings
@@ -164,12 +164,12 @@ def test_a_row_of_a_comparison_is_checked_by_its_own_name():
 def test_missing_sections_and_settings_are_named():
     config = config_of("pretrain", "preset=debug")
     with pytest.raises(ConfigError, match=r"model\.wavelet is missing"):
-        build_task(with_value(config, "model", ConfigDict()))
+        build_supervised_spec(with_value(config, "model", ConfigDict()))
     no_width = copy.deepcopy(config)
     with no_width.unlocked():
         del no_width.model.width
     with pytest.raises(ConfigError, match=r"model\.width is missing"):
-        build_task(no_width)
+        build_supervised_spec(no_width)
     with pytest.raises(ConfigError, match=r"data\.augment is missing"):
         data_settings({})
     section = config.data.to_dict()

@@ -12,7 +12,7 @@ from physio_mae_jax.training.optimizer import (
     learning_rate_schedule,
     make_optimizer,
 )
-from physio_mae_jax.training.pretrain_step import PretrainTask, compile_train_step, init_state
+from physio_mae_jax.training.pretrain_step import PretrainSpec, compile_train_step, init_state
 from physio_mae_jax.training.sharding import (
     check_devices,
     fsdp_sharding,
@@ -30,7 +30,7 @@ def small_arrays_are_cut_too(monkeypatch):
 
 def _task():
     config = OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=1)
-    return PretrainTask(
+    return PretrainSpec(
         model=tiny_model(depth=1, width=16),
         objective=ObjectiveConfig(),
         optimizer=make_optimizer(config, 6),

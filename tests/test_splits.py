@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.splits import (
-    PARTS,
+    SPLITS,
     Split,
     divide_leaking,
     is_leaking,
@@ -38,7 +38,7 @@ def recordings(subjects, data_set="", **attributes):
 
 def divided(infos, rule, seed=0):
     split = make_split(infos, range(len(infos)), rule, seed)
-    return {part: split.divide(infos, range(len(infos)))[part] for part in PARTS}
+    return {part: split.divide(infos, range(len(infos)))[part] for part in SPLITS}
 
 
 @settings(max_examples=60, deadline=None)
@@ -54,8 +54,8 @@ def test_no_subject_is_in_two_parts_and_no_recording_is_lost(numbers, rule, seed
     infos = recordings(subjects)
     parts = divided(infos, rule, seed)
     assert sorted(i for some in parts.values() for i in some) == list(range(len(infos)))
-    for first in PARTS:
-        for second in set(PARTS) - {first}:
+    for first in SPLITS:
+        for second in set(SPLITS) - {first}:
             assert not {subjects[i] for i in parts[first]} & {subjects[i] for i in parts[second]}
     assert parts["train"]
 
@@ -91,7 +91,7 @@ def test_a_share_is_drawn_from_the_part_before_it():
 
 def test_a_leaky_division_is_of_units_and_for_labelled_tasks_only():
     parts = divide_leaking(50, "leaky=|0.2|0.3", seed=1)
-    assert [len(parts[part]) for part in PARTS] == [25, 10, 15]
+    assert [len(parts[part]) for part in SPLITS] == [25, 10, 15]
     assert sorted(np.concatenate(list(parts.values()))) == list(range(50))
     assert is_leaking("leaky=|0.2|0.3")
     assert not is_leaking("random=|0.2|0.3")

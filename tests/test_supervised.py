@@ -18,9 +18,9 @@ from physio_mae_jax.objectives.supervised import (
 )
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
-    decayed,
     layerwise_lr_scale,
     make_optimizer,
+    weight_decay_mask,
 )
 from tests.factories import random_batch, tiny_model
 
@@ -212,7 +212,7 @@ def test_frozen_parts_do_not_move_whatever_the_weight_decay(frozen):
 
 def test_weight_decay_leaves_norms_biases_and_positions_alone():
     _, params, _ = classifier()
-    flags = decayed(params)
+    flags = weight_decay_mask(params)
     assert not flags["encoder"]["tokenizer"]["position"]
     assert not flags["encoder"]["stack"]["norm"]["scale"]
     assert flags["head"]["kernel"]

@@ -17,9 +17,9 @@ from physio_mae_jax.evaluation.calibration import fit_calibration
 from physio_mae_jax.evaluation.fold_pooling import pool
 from physio_mae_jax.evaluation.metric_sets import main_metric
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.evaluation.summary import Compared, ComparedEntry, summarise
+from physio_mae_jax.evaluation.summary import Compared, ComparedTrial, summarise
 from physio_mae_jax.experiment.sweep import check_workers, keep_settings
-from physio_mae_jax.training.trials import Entry, run_jobs, run_workers
+from physio_mae_jax.training.trials import Trial, run_trials, run_workers
 
 
 def is_done(folder):
@@ -31,7 +31,7 @@ def noting(name, order):
         order.append(name)
         (folder / "done").touch()
 
-    return Entry(name, run)
+    return Trial(name, run)
 
 
 def test_what_is_done_is_not_done_again(tmp_path):
@@ -39,8 +39,8 @@ def test_what_is_done_is_not_done_again(tmp_path):
     entries = [noting(name, order) for name in ("a/1", "a/2", "b/1")]
     (tmp_path / "a/2").mkdir(parents=True)
     (tmp_path / "a/2/done").touch()
-    run_jobs(tmp_path, entries, is_done)
-    run_jobs(tmp_path, entries, is_done)
+    run_trials(tmp_path, entries, is_done)
+    run_trials(tmp_path, entries, is_done)
     assert order == ["a/1", "b/1"]
 
 
@@ -49,9 +49,9 @@ def test_what_failed_is_tried_again(tmp_path):
         raise DataError("broken")
 
     with pytest.raises(DataError, match="broken"):
-        run_jobs(tmp_path, [Entry("a", fail)], is_done)
+        run_trials(tmp_path, [Trial("a", fail)], is_done)
     order = []
-    run_jobs(tmp_path, [noting("a", order)], is_done)
+    run_trials(tmp_path, [noting("a", order)], is_done)
     assert order == ["a"]
 
 
@@ -63,7 +63,7 @@ def share_out(parent, log, barrier):
         (folder / "done").touch()
 
     barrier.wait()
-    run_jobs(parent, [Entry(str(k), run) for k in range(12)], is_done)
+    run_trials(parent, [Trial(str(k), run) for k in range(12)], is_done)
 
 
 def test_processes_share_entries_and_none_is_run_twice(tmp_path):
@@ -120,7 +120,7 @@ def test_settings_of_a_folder_may_grow_but_not_change(tmp_path):
         {"rows": "a", "a": {"rate": 1.0}, "b": {"rate": 1.0}, "data": {"x": (1, 2)}}
     )
     keep_settings(config, tmp_path, ("rows", "b"))
-    config.rows = "a,b"
+    config.models = "a,b"
     config.b.rate = 2.0
     keep_settings(config, tmp_path, ("rows",))
     config.a.rate = 3.0
@@ -134,18 +134,18 @@ def test_no_workers_are_refused():
         check_workers(0)
 
 
-def predictions(seed, kind="multilabel", units=60, shift=1.0, name="u"):
+def predictions(seed, kind="multilabel", instances=60, shift=1.0, name="u"):
     rng = np.random.default_rng(seed)
     if kind == "multiclass":
-        targets = np.eye(3)[rng.integers(3, size=units)]
+        targets = np.eye(3)[rng.integers(3, size=instances)]
     else:
-        targets = (rng.random((units, 3)) < 0.4).astype(float)
+        targets = (rng.random((instances, 3)) < 0.4).astype(float)
     return Predictions(
         kind=kind,
         classes=("a", "b", "c"),
-        unit_ids=np.array([f"{name}{k}" for k in range(units)]),
-        subjects=np.array([f"{name}s{k // 2}" for k in range(units)]),
-        logits=rng.normal(size=(units, 3)) * 3 + shift * targets,
+        instance_ids=np.array([f"{name}{k}" for k in range(instances)]),
+        subjects=np.array([f"{name}s{k // 2}" for k in range(instances)]),
+        logits=rng.normal(size=(instances, 3)) * 3 + shift * targets,
         targets=targets,
         attributes={},
     )
@@ -158,11 +158,11 @@ def test_pooled_folds_keep_probabilities_and_decisions(kind):
         test = predictions(k, kind, name=f"fold{k}_")
         folds.append((test, fit_calibration(predictions(10 + k, kind))))
     pooled, decisions = pool(folds)
-    assert pooled.num_units == 180
+    assert pooled.num_instances == 180
     probabilities = decisions.probabilities(pooled.logits)
     place = 0
     for test, chosen in folds:
-        part = slice(place, place := place + test.num_units)
+        part = slice(place, place := place + test.num_instances)
         np.testing.assert_allclose(
             probabilities[part], chosen.probabilities(test.logits), atol=1e-9
         )
@@ -180,7 +180,7 @@ def test_folds_of_different_tasks_are_not_pooled():
 
 
 def compared(row, seed, made, fraction=1.0):
-    entry = ComparedEntry(row=row, fraction=fraction, seed=seed)
+    entry = ComparedTrial(row=row, fraction=fraction, seed=seed)
     return Compared(entry=entry, predictions=made, figures={"macro_f1": 0.1 * seed}, context={})
 
 
@@ -198,7 +198,7 @@ def test_a_summary_averages_seeds_and_pairs_differences():
         *(compared("twin", seed, with_logits_of(truth, seed, 3.0)) for seed in range(3)),
     ]
     good, bad, twin = summarise(models, num_resamples=200)
-    ones = np.ones(truth.num_units)
+    ones = np.ones(truth.num_instances)
     values = [float(main_metric(m.predictions, ones)) for m in models[:3]]
     assert list(good.values.values()) == values
     assert good.mean.value == pytest.approx(np.mean(values))

@@ -13,7 +13,7 @@ import pyarrow.parquet
 import pytest
 
 from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.errors import DataError
 from tests.test_folder import whole, write_manifest
@@ -224,7 +224,7 @@ class TestEdf:
         path = tmp_path / "a.edf"
         write_edf(path, edf_signal(np.ones(100), "II", 100, "xV"))
         path.write_bytes(path.read_bytes().replace(b"xV", "µV".encode("latin-1")))
-        assert reader_of(path).probe(path, Entry(label="a", file="a.edf")).units == ("µV",)
+        assert reader_of(path).probe(path, ManifestEntry(label="a", file="a.edf")).units == ("µV",)
 
     def test_annotations_alone_are_no_recording(self, tmp_path: Path) -> None:
         edfio.Edf([], annotations=[edfio.EdfAnnotation(0, 30, "W")]).write(tmp_path / "a.edf")

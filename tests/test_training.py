@@ -19,18 +19,18 @@ from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun, train
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
-    decayed,
     learning_rate_schedule,
     make_optimizer,
+    weight_decay_mask,
 )
-from physio_mae_jax.training.pretrain_job import PretrainJob
 from physio_mae_jax.training.pretrain_step import (
-    PretrainTask,
+    PretrainSpec,
     compile_train_step,
     evaluation_step,
     init_state,
     train_step,
 )
+from physio_mae_jax.training.pretrain_trainable import PretrainTrainable
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh, put_batch, replicated
 from tests.factories import ArraySource, random_batch, tiny_model, train_and_judge
 from tests.runs import HookedIterator, reported
@@ -40,7 +40,7 @@ NUM_STEPS = 6
 
 def _task(accumulation_steps=1, **changes):
     config = OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=1)
-    return PretrainTask(
+    return PretrainSpec(
         model=tiny_model(depth=1, width=16, **changes),
         objective=ObjectiveConfig(),
         optimizer=make_optimizer(config, NUM_STEPS),
@@ -93,9 +93,9 @@ def test_a_bad_batch_changes_nothing_and_halts_for_good():
     bad = _batch()
     bad["signal"][0, 0, 0] = np.nan
     after, metrics = step(before, bad)
-    assert metrics["halted"]
+    assert metrics["non_finite"]
     still, metrics = step(after, _batch())
-    assert metrics["halted"]
+    assert metrics["non_finite"]
     for state in (after, still):
         assert state.step == 0
         jax.tree.map(np.testing.assert_array_equal, state.params, before.params)
@@ -119,7 +119,7 @@ def test_weight_decay_spares_biases_norms_positions_and_tokens():
     params = jax.eval_shape(lambda: init_state(_task(), jax.random.key(0))).params
     names = {
         "/".join(key.key for key in path): on
-        for path, on in jax.tree_util.tree_leaves_with_path(decayed(params))
+        for path, on in jax.tree_util.tree_leaves_with_path(weight_decay_mask(params))
     }
     assert names["encoder/stack/blocks/mlp/expand/kernel"]
     assert names["encoder/tokenizer/wavelet_projection/kernel"]
@@ -158,7 +158,7 @@ def _run(workdir, hook=None, **loop):
     training = training_batches(reader, [0, 1, 2, 3], loader)
     settings = {"log_every_steps": 1, "evaluate_every_steps": 3, "checkpoint_every_steps": 2}
     task, mesh = _task(), make_mesh(2)
-    job = PretrainJob(
+    job = PretrainTrainable(
         workdir=workdir,
         task=task,
         mesh=mesh,

@@ -9,9 +9,9 @@ import pytest
 
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.unclear import (
-    refuse_channels_alike,
+    reject_duplicate_channels,
     warn_of_names,
-    warn_of_names_understood_since,
+    warn_of_newly_recognized_names,
     warn_of_units,
 )
 from physio_mae_jax.errors import ConfigError, DataError
@@ -59,12 +59,12 @@ def test_units_known_in_part_are_told_and_those_known_nowhere_are_not(caplog):
 def test_two_channels_without_identity_are_refused_and_one_is_not():
     alike = [("r", ("A", "II", "B"), np.array([0, 2, 0]))]
     with pytest.raises(ConfigError, match=r"recording 'r'.*does not know A, B"):
-        refuse_channels_alike(alike, len(VOCABULARY))
-    refuse_channels_alike([("r", ("A", "II"), np.array([0, 2]))], len(VOCABULARY))
+        reject_duplicate_channels(alike, len(VOCABULARY))
+    reject_duplicate_channels([("r", ("A", "II"), np.array([0, 2]))], len(VOCABULARY))
     late = [("r", ("EEG_FPZ", "EEG_AF7"), np.array([NUM_FIRST_NAMES, NUM_FIRST_NAMES + 1]))]
-    refuse_channels_alike(late, len(VOCABULARY))
+    reject_duplicate_channels(late, len(VOCABULARY))
     with pytest.raises(ConfigError, match="EEG_FPZ, EEG_AF7"):
-        refuse_channels_alike(late, NUM_FIRST_NAMES)
+        reject_duplicate_channels(late, NUM_FIRST_NAMES)
 
 
 def test_a_folder_tells_its_unknown_names_when_it_is_opened(tmp_path, caplog):
@@ -78,7 +78,7 @@ def test_a_folder_tells_its_unknown_names_when_it_is_opened(tmp_path, caplog):
 def pretrain(folder: Path, workdir: Path, **changes):
     config = pretraining_config(folder.parent)
     config.data.sets, config.data.path, config.data.channels = "folder", str(folder), ""
-    config.data.split = "random=|0.5|"
+    config.data.split_rule = "random=|0.5|"
     for name, value in changes.items():
         config.model[name] = value
     return build_pretraining(config, workdir)
@@ -158,9 +158,9 @@ def test_none_is_a_class_where_it_is_declared_and_nan_never(tmp_path):
 
 
 def test_names_that_meant_nothing_in_training_are_told(caplog):
-    warn_of_names_understood_since("runs/eeg", ("II", "EEG_C3", "left"))
+    warn_of_newly_recognized_names("runs/eeg", ("II", "EEG_C3", "left"))
     assert not caplog.records
-    warn_of_names_understood_since("runs/eeg", ("Fp1", "II"))
+    warn_of_newly_recognized_names("runs/eeg", ("Fp1", "II"))
     assert (
         "runs/eeg was trained by a version that did not know the channel names Fp1 (EEG_FP1)"
         in (caplog.text)

@@ -9,7 +9,7 @@ import pytest
 
 from configs.pretrain import ARGUMENTS, get_config
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.settings import model_settings, objective_settings
+from physio_mae_jax.experiment.typed_config import model_settings, objective_settings
 from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import (
@@ -110,7 +110,7 @@ def test_random_rows_keep_as_many_columns_in_each_row():
 
 def test_time_scale_masks_hide_whole_columns_and_rows():
     keys = jax.random.split(jax.random.key(0))
-    config = MaskConfig(kind="time_scale", ratio=0.75, row_ratio=0.5)
+    config = MaskConfig(kind="time_scale", mask_ratio=0.75, row_mask_ratio=0.5)
     noise, rows = jax.random.uniform(keys[0], (2, 20)), jax.random.uniform(keys[1], (2, 4))
     mask = time_scale_mask(noise, rows, config)
     assert mask.visible_ids.shape == (2, 5, 2)
@@ -129,14 +129,14 @@ def test_random_tokens_cover_every_channel_row_by_row():
 
 
 def test_a_dropped_channel_reaches_nothing_but_its_own_score():
-    model = tiny_model(decoder_channel_identity=True)
-    objective = ObjectiveConfig(mask=MaskConfig(channel_drop=0.5))
+    model = tiny_model(decoder_channel_embedding=True)
+    objective = ObjectiveConfig(mask=MaskConfig(channel_mask_ratio=0.5))
     batch = random_batch(2, 2)
     mask = draw_mask(jax.random.key(0), 2, 2, model.config, objective.mask)
-    assert (mask.dropped_channels.sum(axis=1) == 1).all()
+    assert (mask.masked_channels.sum(axis=1) == 1).all()
     params = init_params(model, objective.mask, jax.random.key(0), 2)
     predict = jax.jit(lambda b: forward(model, objective, params, b, mask).predicted.patches)
-    dropped = mask.dropped_channels[:, :, None]
+    dropped = mask.masked_channels[:, :, None]
     other = batch | {"signal": jnp.where(dropped, -batch["signal"], batch["signal"])}
     np.testing.assert_array_equal(predict(batch), predict(other))
 
@@ -193,10 +193,10 @@ def test_variants_that_make_no_sense_are_refused(changes, message):
 @pytest.mark.parametrize(
     ("mask", "changes", "message"),
     [
-        ({"kind": "random"}, {}, "must be tubelet, random_rows, time_scale"),
-        ({"kind": "tubelet"}, JOINT, "must be random with"),
+        ({"kind": "random"}, {}, "must be tube, random_rows, time_scale"),
+        ({"kind": "tube"}, JOINT, "must be random with"),
         ({"kind": "random_rows"}, {}, r"set model\.waveform_branch to False"),
-        ({"channel_drop": 0.5}, {}, "decoder_channel_identity=True"),
+        ({"channel_drop": 0.5}, {}, "decoder_channel_embedding=True"),
     ],
 )
 def test_masks_that_do_not_fit_the_model_are_refused(mask, changes, message):

@@ -7,7 +7,7 @@ import pickle
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.restricted_pickle import read_pickled_arrays
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import E4_CHANNELS, Track, join_tracks

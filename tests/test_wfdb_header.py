@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.folder import open_folder
-from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.errors import DataError
 from tests.test_wfdb_record import whole

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.folder import FolderSource, open_folder
-from physio_mae_jax.data.formats.layout import UnreadableError
 from physio_mae_jax.data.formats.several_rates import interpolated, needed_stretch
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError

@@ -22,12 +22,12 @@ from physio_mae_jax.benchmarks.timing import (
 )
 from physio_mae_jax.inference.compiled_encoder import encode_windows
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.encoder import Encoder
+from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.training.pretrain_step import (
     MODEL_INPUTS,
-    PretrainTask,
+    PretrainSpec,
     compile_train_step,
     init_state,
 )
@@ -46,7 +46,7 @@ _PRODUCT_SIZE = {"gpu": 8192, "tpu": 8192, "cpu": 1024}
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Bench:
+class BenchmarkSpec:
     """Specification of a benchmark.
 
     Attributes:
@@ -59,7 +59,7 @@ class Bench:
         batches: Batches of real data, for the case 'pipeline'; None without data.
     """
 
-    task: PretrainTask
+    task: PretrainSpec
     mesh: Mesh
     batch_size: int
     num_channels: int
@@ -73,7 +73,7 @@ class Bench:
         return self.task.model.config
 
 
-def bench_sizes(bench: Bench) -> dict[str, Any]:
+def bench_sizes(bench: BenchmarkSpec) -> dict[str, Any]:
     """Return the sizes reported in an output line."""
     return {
         "batch_size": bench.batch_size,
@@ -83,7 +83,7 @@ def bench_sizes(bench: Bench) -> dict[str, Any]:
     }
 
 
-def random_batch(bench: Bench, seed: int) -> dict[str, jax.Array]:
+def random_batch(bench: BenchmarkSpec, seed: int) -> dict[str, jax.Array]:
     """Create a batch of noise on the devices: signal [B, M, L], all channels present."""
     shape = (bench.batch_size, bench.num_channels)
     rng = np.random.default_rng(seed)
@@ -96,7 +96,7 @@ def random_batch(bench: Bench, seed: int) -> dict[str, jax.Array]:
     return put_batch({name: batch[name] for name in MODEL_INPUTS}, bench.mesh)
 
 
-def measure_training(bench: Bench) -> dict[str, Any]:
+def measure_training(bench: BenchmarkSpec) -> dict[str, Any]:
     """Time the compiled training step on resident batches."""
     resident = resident_step(bench)
     timing = time_calls(resident.step, bench.repeats)
@@ -127,7 +127,7 @@ class ResidentStep(NamedTuple):
     num_parameters: int
 
 
-def resident_step(bench: Bench) -> ResidentStep:
+def resident_step(bench: BenchmarkSpec) -> ResidentStep:
     """Compile the training step on alternating batches of noise."""
     batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
     state = _new_state(bench)
@@ -143,7 +143,7 @@ def resident_step(bench: Bench) -> ResidentStep:
     )
 
 
-def planned_step_gib(bench: Bench) -> float:
+def planned_step_gib(bench: BenchmarkSpec) -> float:
     """Return the planned memory of the compiled step per device, in GiB, without running it."""
     state = jax.eval_shape(functools.partial(init_state, bench.task), jax.random.key(0))
     places = fsdp_sharding(state, bench.mesh)
@@ -162,12 +162,12 @@ def planned_step_gib(bench: Bench) -> float:
     return planned_gib(_compiled_step(bench, state, batch))["peak"]
 
 
-def _new_state(bench: Bench) -> Any:
+def _new_state(bench: BenchmarkSpec) -> Any:
     init = functools.partial(init_state, bench.task)
     return initialise(init, jax.random.key(0), bench.mesh)
 
 
-def _compiled_step(bench: Bench, state: Any, batch: Any) -> jax.stages.Compiled:
+def _compiled_step(bench: BenchmarkSpec, state: Any, batch: Any) -> jax.stages.Compiled:
     # A jitted function, although its type is only Callable.
     step: Any = compile_train_step(bench.task, bench.mesh)
     return step.lower(state, batch).compile()
@@ -184,10 +184,10 @@ def _updating(compiled: jax.stages.Compiled, state: Any) -> Callable[[Any], Any]
     return update
 
 
-def measure_features(bench: Bench) -> dict[str, Any]:
+def measure_features(bench: BenchmarkSpec) -> dict[str, Any]:
     """Time feature extraction: the mean token of whole windows."""
     model = bench.model.for_inference()
-    encoder = Encoder(model)
+    encoder = TransformerEncoder(model)
     batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
     inputs = ("signal", "channel_mask", "channel_ids")
 
@@ -222,7 +222,7 @@ def measure_features(bench: Bench) -> dict[str, Any]:
     }
 
 
-def measure_wavelets(bench: Bench) -> dict[str, Any]:
+def measure_wavelets(bench: BenchmarkSpec) -> dict[str, Any]:
     """Time the normalised scalogram of a batch, written to memory in full."""
     cfg = bench.model
 
@@ -238,7 +238,7 @@ def measure_wavelets(bench: Bench) -> dict[str, Any]:
     return {"case": "wavelets", **_rates(bench, timing, operations, utilisation=False)}
 
 
-def measure_pipeline(bench: Bench) -> dict[str, Any]:
+def measure_pipeline(bench: BenchmarkSpec) -> dict[str, Any]:
     """Time the pipeline alone, and the step on real batches against one on resident batches."""
     assert bench.batches is not None
     batches = iter(bench.batches())
@@ -267,7 +267,7 @@ def measure_pipeline(bench: Bench) -> dict[str, Any]:
     }
 
 
-CASES: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
+CASES: Mapping[str, Callable[[BenchmarkSpec], dict[str, Any]]] = {
     "train": measure_training,
     "features": measure_features,
     "wavelets": measure_wavelets,
@@ -275,7 +275,7 @@ CASES: Mapping[str, Callable[[Bench], dict[str, Any]]] = {
 }
 
 
-def describe_machine(bench: Bench) -> dict[str, Any]:
+def describe_machine(bench: BenchmarkSpec) -> dict[str, Any]:
     """Return the devices, and the matmul rate reached on one of them, in TFLOP/s."""
     device = bench.mesh.devices.flat[0]
     size = _PRODUCT_SIZE.get(device.platform, 1024)
@@ -296,7 +296,7 @@ def with_utilisation(result: dict[str, Any], machine: Mapping[str, Any]) -> dict
 
 
 def _rates(
-    bench: Bench, timing: Timing, operations: float, *, utilisation: bool = True
+    bench: BenchmarkSpec, timing: Timing, operations: float, *, utilisation: bool = True
 ) -> dict[str, Any]:
     rates: dict[str, Any] = {
         "samples_per_s": bench.batch_size / timing.seconds,

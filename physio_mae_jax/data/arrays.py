@@ -46,7 +46,7 @@ class ArrayRecordings:
 
         Rows whose magnitude or offset float32 cannot represent are float64.
         """
-        self._recordings[index].refuse_outside(start, stop)
+        self._recordings[index].reject_outside(start, stop)
         samples, gain = self._arrays[index][:, start:stop], self._gains[index]
         if gain is not None:
             with np.errstate(over="ignore"):  # becomes infinite and is rejected later

@@ -16,7 +16,7 @@ from physio_mae_jax.data.feature_index import (
     FeatureIndex,
     FeatureShard,
     file_sha256,
-    read_index,
+    read_feature_index,
 )
 from physio_mae_jax.data.feature_table import TEXTS, FeatureTable
 from physio_mae_jax.data.json_types import show
@@ -188,7 +188,7 @@ def read_features(folder: str | Path) -> FeatureTable:
         DataError: the extraction is not finished, or a file is broken or was changed.
     """
     path = user_path(folder)
-    index = read_index(path)
+    index = read_feature_index(path)
     tables = [_read_shard(path, shard, index) for shard in index.shards if shard.num_rows]
     if not tables:
         raise DataError(f"{path} holds no embeddings: every recording was rejected.")

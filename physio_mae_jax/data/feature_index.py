@@ -93,7 +93,7 @@ class FeatureIndex:
         )
 
 
-def read_index(folder: Path) -> FeatureIndex:
+def read_feature_index(folder: Path) -> FeatureIndex:
     """Read the index of a folder of tables.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Embeddings of recordings with their ids, labels and parts, as one table."""
+"""Embeddings of recordings with their ids, labels and splits, as one table."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -61,14 +61,16 @@ class FeatureTable:
         Raises:
             DataError: their columns or classes differ.
         """
-        parts = [table.columns() for table in tables]
-        for table, part in zip(tables, parts, strict=True):
-            if list(part) != list(parts[0]) or dict(table.classes) != dict(tables[0].classes):
+        members = [table.columns() for table in tables]
+        for table, member in zip(tables, members, strict=True):
+            if list(member) != list(members[0]) or dict(table.classes) != dict(tables[0].classes):
                 raise DataError(
-                    f"shards hold different columns ({', '.join(part)}; {', '.join(parts[0])}) or "
-                    "classes; they come from several runs. Extract the features again."
+                    f"shards hold different columns ({', '.join(member)}; {', '.join(members[0])}) "
+                    "or classes; they come from several runs. Extract the features again."
                 )
-        together = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+        together = {
+            name: np.concatenate([member[name] for member in members]) for name in members[0]
+        }
         return cls.of(together, tables[0].about())
 
     def about(self) -> dict[str, Any]:

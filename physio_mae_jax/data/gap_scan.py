@@ -61,7 +61,7 @@ class ScannedRecordings:
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index``, see ``SignalSource``."""
         if index in self._kept:
-            self._recordings[index].refuse_outside(start, stop)
+            self._recordings[index].reject_outside(start, stop)
             return self._kept[index][:, start:stop]
         return self._source.read(self.indices[index], start, stop)
 

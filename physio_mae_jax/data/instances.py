@@ -1,7 +1,7 @@
-"""Labelled units to evaluate: whole recordings, beats, or intervals of one state.
+"""Labelled instances to evaluate: whole recordings, beats, or intervals of one state.
 
-A *unit* is one thing with one label. A recording is a unit with many windows, whose predictions
-are averaged; a beat or an interval is a unit with one window.
+An *instance* is one thing with one label. A recording is an instance with many windows, whose
+predictions are averaged; a beat or an interval is an instance with one window.
 """
 
 import dataclasses
@@ -20,28 +20,29 @@ from physio_mae_jax.data.labels import (
 )
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
-from physio_mae_jax.data.window_starts import Starts
+from physio_mae_jax.data.window_starts import WindowStarts
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.setting_ranges import check_fields
 
 _LOG = logging.getLogger(__name__)
-TaskKind = Literal["multilabel", "multiclass", "regression"]
+ProblemType = Literal["multilabel", "multiclass", "regression"]
 _ATTRIBUTE = "attribute:"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class UnitConfig:
-    """Which labelled units are evaluated.
+class LabelConfig:
+    """Which labelled instances are evaluated.
 
     Attributes:
         task: Name of a task of the prepared data sets, or 'attribute:age' to predict a number.
-        classes: Comma-separated class names; a name with a comma is written in quotes. Units of
+        classes: Comma-separated class names; a name with a comma is written in quotes. Instances of
             other classes are excluded. '' for all.
         require_label: Whether recordings of no class are excluded ('multilabel' only).
         max_windows: Maximum number of evenly spread windows that a recording's prediction is
             averaged over.
         event_offset: Position of an event in its window, from 0 (start) to 1 (end).
+        window_seconds: Window length (s); 0 for the length the encoder was trained on.
         window_stride: Distance between window starts within an interval, in window lengths.
     """
 
@@ -50,46 +51,47 @@ class UnitConfig:
     require_label: bool = True
     max_windows: int = 16
     event_offset: float = 0.5
+    window_seconds: float = 0.0
     window_stride: float = 1.0
 
     def __post_init__(self) -> None:
-        check_fields(self, "units")
+        check_fields(self, "labels")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Units:
-    """Labelled units of some recordings.
+class Instances:
+    """Labelled instances of some recordings.
 
     Attributes:
         kind: Kind of the task.
         classes: Class names [K]; for regression the name of the predicted number.
-        recording: [U] index of each unit's recording in the source.
-        ids: [U] text id of each unit.
+        recording: [U] index of each instance's recording in the source.
+        ids: [U] text id of each instance.
         targets: [U, K] float32: 0 or 1, one-hot rows for exclusive classes, or numbers.
-        first, last: [U] first and last start of windows that show the unit, in samples at the
+        first, last: [U] first and last start of windows that show the instance, in samples at the
             model's rate; -1 for any start of the recording.
-        window_unit, window_start: [n] unit and start of each evaluation window, in the order of
-            the units.
+        window_instance, window_start: [n] instance and start of each evaluation window, in the
+            order of the instances.
     """
 
-    kind: TaskKind
+    kind: ProblemType
     classes: tuple[str, ...]
     recording: np.ndarray
     ids: np.ndarray
     targets: np.ndarray
     first: np.ndarray
     last: np.ndarray
-    window_unit: np.ndarray
+    window_instance: np.ndarray
     window_start: np.ndarray
 
     def __len__(self) -> int:
         return len(self.recording)
 
-    def subset(self, chosen: np.ndarray) -> "Units":
-        """Return the units with the given ascending indices."""
+    def subset(self, chosen: np.ndarray) -> "Instances":
+        """Return the instances with the given ascending indices."""
         position = np.full(len(self), -1)
         position[chosen] = np.arange(len(chosen))
-        kept = position[self.window_unit] >= 0
+        kept = position[self.window_instance] >= 0
         return dataclasses.replace(
             self,
             recording=self.recording[chosen],
@@ -97,15 +99,15 @@ class Units:
             targets=self.targets[chosen],
             first=self.first[chosen],
             last=self.last[chosen],
-            window_unit=position[self.window_unit[kept]],
+            window_instance=position[self.window_instance[kept]],
             window_start=self.window_start[kept],
         )
 
 
-def find_units(
-    source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: UnitConfig
-) -> Units:
-    """List the labelled units of some recordings.
+def find_instances(
+    source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
+) -> Instances:
+    """List the labelled instances of some recordings.
 
     Args:
         source: Joined prepared data sets.
@@ -114,41 +116,44 @@ def find_units(
         config: Task, classes and window selection.
 
     Raises:
-        DataError: a data set has no such task, or no unit has a label.
+        DataError: a data set has no such task, or no instance has a label.
     """
     if config.task.startswith(_ATTRIBUTE):
-        units = _numbers(source, reader, indices, config)
+        instances = _numbers(source, reader, indices, config)
     elif _level(source, indices, config.task) == "recording":
-        units = _recordings(source, reader, indices, config)
+        instances = _recordings(source, reader, indices, config)
     else:
-        units = _marks(source, reader, indices, config)
-    units = _of_classes(units, config)
-    if not len(units):
+        instances = _marks(source, reader, indices, config)
+    instances = _of_classes(instances, config)
+    if not len(instances):
         raise DataError(f"none of {len(indices)} recordings has a label of task {config.task!r}.")
-    return units
+    return instances
 
 
-def _of_classes(units: Units, config: UnitConfig) -> Units:
+def _of_classes(instances: Instances, config: LabelConfig) -> Instances:
     """Keep the classes named in the settings, in that order."""
-    wanted = class_names(config.classes, units.classes)
+    wanted = class_names(config.classes, instances.classes)
     if not wanted:
-        return units
+        return instances
     for name in wanted:
         if wanted.count(name) > 1:
-            raise ConfigError(f"units.classes names {name!r} more than once.")
-        if name not in units.classes:
-            shown = [f'"{known}"' if "," in known else known for known in units.classes]
+            raise ConfigError(f"labels.classes names {name!r} more than once.")
+        if name not in instances.classes:
+            shown = [f'"{known}"' if "," in known else known for known in instances.classes]
             raise ConfigError(
-                f"units.classes names {name!r}; task {config.task!r} has {', '.join(shown)}. Write "
-                "a name with a comma in quotes: units.classes='\"a, b\",c'."
+                f"labels.classes names {name!r}; task {config.task!r} has {', '.join(shown)}. "
+                "Write "
+                "a name with a comma in quotes: labels.classes='\"a, b\",c'."
             )
-    columns = [units.classes.index(name) for name in wanted]
-    units = dataclasses.replace(
-        units, classes=tuple(wanted), targets=np.ascontiguousarray(units.targets[:, columns])
+    columns = [instances.classes.index(name) for name in wanted]
+    instances = dataclasses.replace(
+        instances,
+        classes=tuple(wanted),
+        targets=np.ascontiguousarray(instances.targets[:, columns]),
     )
-    if units.kind == "multiclass" or config.require_label:
-        units = units.subset(np.flatnonzero(units.targets.any(axis=1)))
-    return units
+    if instances.kind == "multiclass" or config.require_label:
+        instances = instances.subset(np.flatnonzero(instances.targets.any(axis=1)))
+    return instances
 
 
 def _level(source: ConcatSource, indices: Sequence[int], task: str) -> str:
@@ -165,8 +170,8 @@ def _level(source: ConcatSource, indices: Sequence[int], task: str) -> str:
 
 
 def _recordings(
-    source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: UnitConfig
-) -> Units:
+    source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
+) -> Instances:
     labels: RecordingLabels = recording_labels(source, indices, config.task)
     used = labels.known.copy()
     if config.require_label and not labels.exclusive:
@@ -177,15 +182,15 @@ def _recordings(
             *(config.task, int((~used).sum()), len(used)),
         )
     kept = [index for index, keep in zip(indices, used, strict=True) if keep]
-    kind: TaskKind = "multiclass" if labels.exclusive else "multilabel"
+    kind: ProblemType = "multiclass" if labels.exclusive else "multilabel"
     return _whole_recordings(
         source, reader, kept, config, kind, labels.classes, labels.values[used].astype(np.float32)
     )
 
 
 def _numbers(
-    source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: UnitConfig
-) -> Units:
+    source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
+) -> Instances:
     name = config.task.removeprefix(_ATTRIBUTE)
     found: dict[int, float] = {}
     for index in indices:
@@ -205,19 +210,19 @@ def _whole_recordings(
     source: ConcatSource,
     reader: WindowReader,
     indices: Sequence[int],
-    config: UnitConfig,
-    kind: TaskKind,
+    config: LabelConfig,
+    kind: ProblemType,
     classes: tuple[str, ...],
     targets: np.ndarray,
-) -> Units:
-    window_unit, window_start = [], []
-    for unit, index in enumerate(indices):
+) -> Instances:
+    window_instance, window_start = [], []
+    for instance, index in enumerate(indices):
         starts = reader.starts(index).end_to_end(reader.config.num_samples)
         chosen = np.linspace(0, len(starts) - 1, min(config.max_windows, len(starts))).astype(int)
-        window_unit += [unit] * len(chosen)
+        window_instance += [instance] * len(chosen)
         window_start += [starts[i] for i in chosen]
     anywhere = np.full(len(indices), -1, np.int64)
-    return Units(
+    return Instances(
         kind=kind,
         classes=classes,
         recording=np.asarray(indices, np.int64),
@@ -225,14 +230,14 @@ def _whole_recordings(
         targets=targets.reshape(len(indices), len(classes)),
         first=anywhere,
         last=anywhere,
-        window_unit=np.asarray(window_unit, np.int64),
+        window_instance=np.asarray(window_instance, np.int64),
         window_start=np.asarray(window_start, np.int64),
     )
 
 
 def _marks(
-    source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: UnitConfig
-) -> Units:
+    source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
+) -> Instances:
     """List events, or windows of intervals, that lie within gap-free signal."""
     windows: list[tuple[int, int, int, int, int]] = []  # recording, start, first, last, class
     num_excluded = 0
@@ -263,7 +268,7 @@ def _marks(
     table = np.asarray(windows, np.int64).reshape(-1, 5)
     for recording, label in set(zip(table[:, 0].tolist(), table[:, 4].tolist(), strict=True)):
         check_classes([label], names, config.task, source, recording)
-    return Units(
+    return Instances(
         kind="multiclass",
         classes=names,
         recording=table[:, 0],
@@ -271,13 +276,13 @@ def _marks(
         targets=np.eye(len(names), dtype=np.float32)[table[:, 4]],
         first=table[:, 2],
         last=table[:, 3],
-        window_unit=np.arange(len(table)),
+        window_instance=np.arange(len(table)),
         window_start=table[:, 1],
     )
 
 
 def _window_from_event(
-    begin: float, end: float, starts: Starts, length: int, config: UnitConfig
+    begin: float, end: float, starts: WindowStarts, length: int, config: LabelConfig
 ) -> list[tuple[int, int, int]]:
     """Return (start, start, start) of the window around an event, if it has no gap."""
     start = round(begin - config.event_offset * length)
@@ -285,7 +290,7 @@ def _window_from_event(
 
 
 def _windows_from_intervals(
-    begin: float, end: float, starts: Starts, length: int, config: UnitConfig
+    begin: float, end: float, starts: WindowStarts, length: int, config: LabelConfig
 ) -> list[tuple[int, int, int]]:
     """Return (start, first, last) of windows within an interval.
 
@@ -301,35 +306,37 @@ def _windows_from_intervals(
     return windows
 
 
-def choose_fraction(units: Units, subjects: Sequence[str], fraction: float, seed: int) -> Units:
-    """Keep the units of a fraction of the subjects, with every class represented.
+def choose_fraction(
+    instances: Instances, subjects: Sequence[str], fraction: float, seed: int
+) -> Instances:
+    """Keep the instances of a fraction of the subjects, with every class represented.
 
     Args:
-        units: Training units.
-        subjects: [U] subject key of each unit.
+        instances: Training instances.
+        subjects: [U] subject key of each instance.
         fraction: Fraction of the subjects to keep, in (0, 1].
         seed: Seed of the random choice.
 
     Returns:
-        Units of at least one subject of every class that occurs: subjects are drawn within
-        strata; the stratum of a subject is the rarest class among its units.
+        Instances of at least one subject of every class that occurs: subjects are drawn within
+        strata; the stratum of a subject is the rarest class among its instances.
     """
     if not 0 < fraction <= 1:
         raise ConfigError(f"label_fraction must be in (0, 1]; got {fraction}.")
     if fraction == 1:
-        return units
-    stratum = rarest_class(units.targets, subjects, units.kind)
+        return instances
+    stratum = rarest_class(instances.targets, subjects, instances.kind)
     rng = np.random.default_rng(seed)
     chosen: set[str] = set()
     for value in sorted(set(stratum.values())):
         members = sorted(name for name, of in stratum.items() if of == value)
         count = max(1, round(fraction * len(members)))
         chosen |= {members[i] for i in rng.permutation(len(members))[:count]}
-    return units.subset(np.flatnonzero([name in chosen for name in subjects]))
+    return instances.subset(np.flatnonzero([name in chosen for name in subjects]))
 
 
 def rarest_class(targets: np.ndarray, subjects: Sequence[str], kind: str) -> dict[str, int]:
-    """Return the rarest class among each subject's units; -1 for none and for regression."""
+    """Return the rarest class among each subject's instances; -1 for none and for regression."""
     if kind == "regression":
         return dict.fromkeys(subjects, -1)
     held: dict[str, np.ndarray] = {}

@@ -1,4 +1,4 @@
-"""Batches of labelled units: drawn at random for training, in order for evaluation."""
+"""Batches of labelled instances: drawn at random for training, in order for evaluation."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -6,52 +6,52 @@ from typing import Any
 import grain
 import numpy as np
 
-from physio_mae_jax.data.instances import Units
-from physio_mae_jax.data.pipeline import InfiniteShuffle, LoaderConfig, disturbed, stack
-from physio_mae_jax.data.prefetch import read_ahead
+from physio_mae_jax.data.instances import Instances
+from physio_mae_jax.data.pipeline import InfiniteShuffle, LoaderConfig, augmented, stack
+from physio_mae_jax.data.prefetch import prefetch
 from physio_mae_jax.data.windows import Example, WindowReader
 
 
-class _RandomUnitWindow(grain.transforms.RandomMap):
-    """Reads a random window that shows a unit; all such starts are equally likely."""
+class _RandomInstanceWindow(grain.transforms.RandomMap):
+    """Reads a random window that shows an instance; all such starts are equally likely."""
 
-    def __init__(self, reader: WindowReader, units: Units, config: LoaderConfig) -> None:
+    def __init__(self, reader: WindowReader, instances: Instances, config: LoaderConfig) -> None:
         self._reader = reader
-        self._units = units
+        self._units = instances
         self._config = config
 
     def random_map(self, element: int, rng: np.random.Generator) -> Example:
-        units, recording = self._units, int(self._units.recording[element])
-        if units.first[element] < 0:
+        instances, recording = self._units, int(self._units.recording[element])
+        if instances.first[element] < 0:
             starts = self._reader.starts(recording)
             start = starts[int(rng.integers(len(starts)))]
         else:
-            start = int(rng.integers(units.first[element], units.last[element] + 1))
+            start = int(rng.integers(instances.first[element], instances.last[element] + 1))
         window = self._reader.read(recording, start)
-        window = disturbed(window, self._config.augment, self._reader.config.sampling_rate_hz, rng)
-        return window | {"target": units.targets[element]}
+        window = augmented(window, self._config.augment, self._reader.config.sampling_rate_hz, rng)
+        return window | {"target": instances.targets[element]}
 
 
 def labelled_training_batches(
-    reader: WindowReader, units: Units, config: LoaderConfig, *, balanced: bool
+    reader: WindowReader, instances: Instances, config: LoaderConfig, *, balanced: bool
 ) -> grain.DatasetIterator:
-    """Yield batches of windows of units without end; the iterator's state can be checkpointed.
+    """Yield batches of windows of instances without end; the iterator's state can be checkpointed.
 
     Args:
         reader: Reader of the windows.
-        units: Training units.
+        instances: Training instances.
         config: Batch size, seed and augmentation.
-        balanced: Whether to repeat units of rarer classes until all classes are about equally
-            frequent (by the rarest class of a unit with several).
+        balanced: Whether to repeat instances of rarer classes until all classes are about equally
+            frequent (by the rarest class of an instance with several).
 
     Yields:
         Entries of ``WindowReader.read`` and 'target' [K] float32, with a leading axis.
     """
-    slots = np.repeat(np.arange(len(units)), repeats(units.targets) if balanced else 1)
+    slots = np.repeat(np.arange(len(instances)), repeats(instances.targets) if balanced else 1)
     dataset = (
         grain.MapDataset.source(InfiniteShuffle(slots, config.seed))
         .seed(config.seed)
-        .random_map(_RandomUnitWindow(reader, units, config))
+        .random_map(_RandomInstanceWindow(reader, instances, config))
         .batch(config.local_batch_size, drop_remainder=True)
     )[config.process_index :: config.process_count]
     options = grain.ReadOptions(num_threads=config.num_threads, prefetch_buffer_size=16)
@@ -61,7 +61,7 @@ def labelled_training_batches(
 def repeats(targets: np.ndarray, most: int = 20) -> np.ndarray:
     """Return the repetitions [U] that make the classes of targets [U, K] about equally frequent.
 
-    A unit is repeated according to its rarest class, at most ``most`` times.
+    An instance is repeated according to its rarest class, at most ``most`` times.
     """
     count = (targets > 0).sum(axis=0)
     need = count.max() / np.maximum(count, 1)
@@ -70,20 +70,22 @@ def repeats(targets: np.ndarray, most: int = 20) -> np.ndarray:
 
 
 def evaluation_batches(
-    reader: WindowReader, units: Units, batch_size: int, num_threads: int
+    reader: WindowReader, instances: Instances, batch_size: int, num_threads: int
 ) -> Iterator[tuple[dict[str, np.ndarray], int]]:
-    """Read the evaluation windows of units, in order.
+    """Read the evaluation windows of instances, in order.
 
     Yields:
         Entries of ``WindowReader.read`` with a leading axis of ``batch_size``, and the number of
         actual windows; the rest of the last batch is filled with copies.
     """
-    windows_of = list(zip(units.recording[units.window_unit], units.window_start, strict=True))
+    windows_of = list(
+        zip(instances.recording[instances.window_instance], instances.window_start, strict=True)
+    )
 
     def read(batch: Sequence[tuple[Any, Any]]) -> dict[str, np.ndarray]:
         windows = [reader.read(int(recording), int(start)) for recording, start in batch]
         return stack(windows + [windows[-1]] * (batch_size - len(windows)))
 
     batches = [windows_of[i : i + batch_size] for i in range(0, len(windows_of), batch_size)]
-    for batch, entries in read_ahead(read, batches, num_threads):
+    for batch, entries in prefetch(read, batches, num_threads):
         yield entries, len(batch)

@@ -96,7 +96,7 @@ def class_names(text: str | Sequence[str], known: Sequence[str]) -> list[str]:
     try:
         rows = list(csv.reader([text], skipinitialspace=True))
     except csv.Error as error:
-        raise ConfigError(f"units.classes={text[:80]!r} is not understood: {error}.") from error
+        raise ConfigError(f"labels.classes={text[:80]!r} is not understood: {error}.") from error
     return [name.strip() for name in (rows[0] if rows else []) if name.strip()]
 
 

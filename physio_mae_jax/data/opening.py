@@ -13,7 +13,7 @@ from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.data.sets import ConcatSource, open_set, parse_set_names
 from physio_mae_jax.data.source import SignalSource
-from physio_mae_jax.data.splits import PARTS, Split, make_split
+from physio_mae_jax.data.splits import SPLITS, SubjectSplits, make_split
 from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.data.validation import check_recordings
@@ -40,7 +40,7 @@ class DataConfig:
         missing_channels: 'error' rejects recordings that lack a named channel; 'mask' masks it.
         on_invalid: 'error' raises for an unusable recording; 'skip' excludes and reports it.
         band_hz: (low, high) in Hz of the band-pass before normalisation; (0, 0) for none.
-        split: Rule or file that divides the subjects, see ``data.splits``.
+        split_rule: Rule or file that divides the subjects, see ``data.splits``.
         split_seed: Seed of the random draws of the rule.
         max_validation_windows: Maximum number of validation windows during training.
         num_threads: Number of threads that read ahead.
@@ -59,7 +59,7 @@ class DataConfig:
     missing_channels: str
     on_invalid: str
     band_hz: tuple[float, float]
-    split: str
+    split_rule: str
     split_seed: int
     max_validation_windows: int
     num_threads: int
@@ -81,13 +81,13 @@ class DataConfig:
 
 
 class DatasetBundle(NamedTuple):
-    """Readable recordings, the indices of each part, and the model's input contract.
+    """Readable recordings, the indices of each split, and the model's input contract.
 
     Attributes:
         source: Source of all usable recordings.
         reader: Reader of their windows.
-        parts: Recording indices of 'train', 'validation' and 'test'.
-        split: Subjects of each part.
+        splits: Recording indices of 'train', 'validation' and 'test'.
+        subject_splits: Subjects of each split.
         contract: Input contract of the windows.
         set_weights: Data set -> sampling weight in training; empty for proportional sampling.
         content_hashes: Prepared data set -> content hash.
@@ -95,8 +95,8 @@ class DatasetBundle(NamedTuple):
 
     source: ConcatSource
     reader: WindowReader
-    parts: dict[str, list[int]]
-    split: Split
+    splits: dict[str, list[int]]
+    subject_splits: SubjectSplits
     contract: InputSpec
     set_weights: dict[str, float]
     content_hashes: dict[str, str]
@@ -151,13 +151,13 @@ def open_data(
         _LOG.info("%s", note)
     _warn_of_prepared(joined, plans)
     every = range(len(joined.recordings))
-    split = make_split(joined.recordings, every, data.split, data.split_seed)
-    parts = split.divide(joined.recordings, every)
+    split = make_split(joined.recordings, every, data.split_rule, data.split_seed)
+    splits = split.divide(joined.recordings, every)
     channels = tuple(dict.fromkeys(name for plan in plans for name in plan.channels))
     contract = InputSpec.of(window, channels, _filters(sources))
-    _log_splits(parts, channels, split)
+    _log_splits(splits, channels, split)
     return DatasetBundle(
-        joined, WindowReader(joined, window), parts, split, contract, weights, _hashes(sources)
+        joined, WindowReader(joined, window), splits, split, contract, weights, _hashes(sources)
     )
 
 
@@ -175,7 +175,7 @@ def _warn_of_prepared(joined: ConcatSource, plans: Sequence[ChannelPlan]) -> Non
         warn_of_units(data_set, recordings)
 
 
-def refuse_channels_alike(opened: DatasetBundle, num_names: int) -> None:
+def reject_duplicate_channels(opened: DatasetBundle, num_names: int) -> None:
     """Reject recordings with channels that a model cannot distinguish, see ``unclear``.
 
     Args:
@@ -184,7 +184,7 @@ def refuse_channels_alike(opened: DatasetBundle, num_names: int) -> None:
     """
     every = range(len(opened.source.recordings))
     plans = {id(plan): (index, plan) for index in every if (plan := opened.reader.plan(index))}
-    unclear.refuse_channels_alike(
+    unclear.reject_duplicate_channels(
         (
             (opened.source.recordings[index].record_id, *plan.present)
             for index, plan in plans.values()
@@ -225,24 +225,26 @@ def _hashes(sources: Sequence[SignalSource]) -> dict[str, str]:
     }
 
 
-def _log_splits(parts: Mapping[str, Sequence[int]], channels: Sequence[str], split: Split) -> None:
+def _log_splits(
+    splits: Mapping[str, Sequence[int]], channels: Sequence[str], assigned: SubjectSplits
+) -> None:
     sizes = ", ".join(
-        f"{part} {len(parts[part])} recordings of {len(split.parts[part])} subjects"
-        for part in PARTS
-        if parts[part]
+        f"{split} {len(splits[split])} recordings of {len(assigned.subjects[split])} subjects"
+        for split in SPLITS
+        if splits[split]
     )
-    _LOG.info("split %s: %s; channels %s", split.hash, sizes, ", ".join(channels))
+    _LOG.info("split %s: %s; channels %s", assigned.hash, sizes, ", ".join(channels))
 
 
-def require_split(opened: DatasetBundle, part: str, data: DataConfig) -> list[int]:
-    """Return the recordings of a part.
+def require_split(opened: DatasetBundle, split: str, data: DataConfig) -> list[int]:
+    """Return the recordings of a split.
 
     Raises:
-        ConfigError: the part is empty.
+        ConfigError: the split is empty.
     """
-    if not opened.parts[part]:
+    if not opened.splits[split]:
         raise ConfigError(
-            f"data.split={data.split!r} leaves no recordings for {part}; see the rules in "
-            f"{Path(__file__).with_name('splits.py').name}, such as 'random=|0.1|0.1'."
+            f"data.split_rule={data.split_rule!r} leaves no recordings for {split}; see the rules "
+            f"in {Path(__file__).with_name('splits.py').name}, such as 'random=|0.1|0.1'."
         )
-    return opened.parts[part]
+    return opened.splits[split]

@@ -101,10 +101,10 @@ class _RandomCrop(grain.transforms.RandomMap):
         tempo = float(rng.choice(self._tempos)) if len(self._tempos) > 1 else 1.0
         starts = self._reader.starts(element, tempo)
         window = self._reader.read(element, starts[int(rng.integers(len(starts)))], tempo)
-        return disturbed(window, self._augment, self._reader.config.sampling_rate_hz, rng)
+        return augmented(window, self._augment, self._reader.config.sampling_rate_hz, rng)
 
 
-def disturbed(
+def augmented(
     window: Example, config: AugmentConfig, sampling_rate_hz: float, rng: np.random.Generator
 ) -> Example:
     """Augment a window of ``WindowReader.read`` for training."""

@@ -9,7 +9,7 @@ _Item = TypeVar("_Item")
 _Read = TypeVar("_Read")
 
 
-def read_ahead(
+def prefetch(
     read: Callable[[_Item], _Read], items: Iterable[_Item], num_threads: int
 ) -> Iterator[tuple[_Item, _Read]]:
     """Yield each item and its result, in order, reading at most ``num_threads`` ahead."""

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from physio_mae_jax.data import prepared_index
-from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord, Shard
+from physio_mae_jax.data.prepared_index import PreparedMetadata, PreparedRecord, Shard
 from physio_mae_jax.data.regular_file import regular_size
 from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.data.source import RecordingInfo
@@ -38,8 +38,10 @@ class PreparedSource:
         self.folder = folder
         self._cache = cache or SampleCache(0)
         self._cache_name = str(folder)
-        self.contract: PreparedContract = prepared_index.read_contract(folder)
-        self.records: Sequence[PreparedRecord] = prepared_index.read_index(folder, self.contract)
+        self.contract: PreparedMetadata = prepared_index.read_contract(folder)
+        self.records: Sequence[PreparedRecord] = prepared_index.read_prepared_index(
+            folder, self.contract
+        )
         self._examples = _open_examples(folder, self.contract.shards)
         self._recordings = tuple(_info(record, self.contract.name) for record in self.records)
 
@@ -51,7 +53,7 @@ class PreparedSource:
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index``, see ``SignalSource``."""
         record = self.records[index]
-        self._recordings[index].refuse_outside(start, stop)
+        self._recordings[index].reject_outside(start, stop)
         if start == stop:
             return np.zeros((len(record.channels), 0), np.float32)
         first = start // record.segment_samples

@@ -132,7 +132,7 @@ class Shard:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PreparedContract:
+class PreparedMetadata:
     """Properties shared by all recordings of a prepared data set.
 
     Attributes:
@@ -190,7 +190,7 @@ def index_text(records: Sequence[PreparedRecord]) -> str:
     return "".join(lines)
 
 
-def read_contract(folder: Path) -> PreparedContract:
+def read_contract(folder: Path) -> PreparedMetadata:
     """Read the contract of a prepared data set.
 
     Raises:
@@ -204,10 +204,10 @@ def read_contract(folder: Path) -> PreparedContract:
             f"{path} has format {show(found)}, but this program reads {FORMAT}; prepare the data "
             "set again with --overwrite."
         )
-    return typed(PreparedContract, unsealed(values, str(path), WAY_OUT), str(path), WAY_OUT)
+    return typed(PreparedMetadata, unsealed(values, str(path), WAY_OUT), str(path), WAY_OUT)
 
 
-def read_index(folder: Path, contract: PreparedContract) -> list[PreparedRecord]:
+def read_prepared_index(folder: Path, contract: PreparedMetadata) -> list[PreparedRecord]:
     """Read the index of a prepared data set.
 
     Raises:
@@ -261,7 +261,7 @@ def _contradiction(record: PreparedRecord) -> str:
     return ""
 
 
-def _disagreement(record: PreparedRecord, first_example: int, contract: PreparedContract) -> str:
+def _disagreement(record: PreparedRecord, first_example: int, contract: PreparedMetadata) -> str:
     """Describe a conflict with the contract or earlier recordings; '' if there is none."""
     if record.first_example != first_example:
         return f"first_example must be {first_example}; got {record.first_example}"

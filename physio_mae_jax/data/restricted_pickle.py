@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.data.json_types import show
 from physio_mae_jax.data.pickle_reader import PickleReader
 from physio_mae_jax.data.pickle_values import PickleError, StandIn, UnknownNameError

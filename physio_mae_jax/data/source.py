@@ -15,7 +15,7 @@ class RecordingInfo:
 
     Attributes:
         record_id: Id, unique in its source; used in every message about the recording.
-        subject_id: Subject id; splits never put a subject into several parts.
+        subject_id: Subject id; splits never put a subject into several splits.
         channel_names: Canonical names [M] (``signals.channels``), in the row order of ``read``.
         sampling_rate_hz: Sampling rate in Hz, the same for all channels of the recording.
         num_samples: Length in samples at that rate.
@@ -45,7 +45,7 @@ class RecordingInfo:
         """Duration in seconds."""
         return self.num_samples / self.sampling_rate_hz
 
-    def refuse_outside(self, start: int, stop: int) -> None:
+    def reject_outside(self, start: int, stop: int) -> None:
         """Raise a DataError unless samples [start, stop) lie inside the recording."""
         if not 0 <= start <= stop <= self.num_samples:
             raise DataError(

@@ -1,4 +1,4 @@
-"""Division of recordings into parts, never through a subject.
+"""Division of recordings into splits, never through a subject.
 
 A rule says how, in one line::
 
@@ -6,8 +6,8 @@ A rule says how, in one line::
     fold=1-8|9|10                by an attribute of the recordings: values, ranges, commas
     fold=1-8|9|0.5               half of the subjects of fold 9 for test
     set=DS1|0.2|DS2 -shared      20% of the training subjects for validation; subjects with
-                                 recordings in an earlier part are excluded from later ones
-    subject=|0.2|S05             leave one subject out; an empty first part takes all others
+                                 recordings in an earlier split are excluded from later ones
+    subject=|0.2|S05             leave one subject out; an empty first split takes all others
     kfold=5:2                    five folds by subject: test on fold 2, validate on fold 3
     none                         all subjects for training
     leaky=|0.1|0.2               random windows regardless of subject: wrong on purpose, only for
@@ -35,72 +35,72 @@ from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, DataError
 
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 _SHOWN = 5
 _LEAKY = "leaky"
 _WAY_OUT = "see the rules in physio_mae_jax/data/splits.py, such as 'random=|0.1|0.1'."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Split:
-    """Which subjects belong to which part.
+class SubjectSplits:
+    """Which subjects belong to which split.
 
     Attributes:
         rule: Rule or file the split was made from.
-        parts: Subject keys (``RecordingInfo.subject_key``) of each of ``PARTS``, sorted.
+        subjects: Subject keys (``RecordingInfo.subject_key``) of each of ``SPLITS``, sorted.
     """
 
     rule: str
-    parts: Mapping[str, tuple[str, ...]]
+    subjects: Mapping[str, tuple[str, ...]]
 
     def __post_init__(self) -> None:
-        for i, first in enumerate(PARTS):
-            for second in PARTS[i + 1 :]:
-                shared = sorted(set(self.parts[first]) & set(self.parts[second]))
+        for i, first in enumerate(SPLITS):
+            for second in SPLITS[i + 1 :]:
+                shared = sorted(set(self.subjects[first]) & set(self.subjects[second]))
                 if shared:
                     raise DataError(
                         f"split {self.rule!r} puts {len(shared)} subjects both into {first} and "
                         f"into {second} ({', '.join(shared[:_SHOWN])}); a subject must be in one "
-                        "part only. Change the rule or file."
+                        "split only. Change the rule or file."
                     )
 
     @property
     def hash(self) -> str:
-        """Short hash of the parts; equal for equal divisions, whatever the rule."""
-        return text_hash(json.dumps({part: list(self.parts[part]) for part in PARTS}))
+        """Short hash of the splits; equal for equal divisions, whatever the rule."""
+        return text_hash(json.dumps({split: list(self.subjects[split]) for split in SPLITS}))
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of a ``split.json``."""
-        parts = {part: list(self.parts[part]) for part in PARTS}
-        return sealed({"rule": self.rule, "parts": parts, "hash": self.hash})
+        splits = {split: list(self.subjects[split]) for split in SPLITS}
+        return sealed({"rule": self.rule, "subjects": splits, "hash": self.hash})
 
     def divide(
         self, recordings: Sequence[RecordingInfo], indices: Sequence[int]
     ) -> dict[str, list[int]]:
-        """Return the indices of each part, in the given order; others belong to no part."""
-        part_of = {key: part for part in PARTS for key in self.parts[part]}
-        divided: dict[str, list[int]] = {part: [] for part in PARTS}
+        """Return the indices of each split, in the given order; others belong to no split."""
+        split_of = {key: split for split in SPLITS for key in self.subjects[split]}
+        divided: dict[str, list[int]] = {split: [] for split in SPLITS}
         for index in indices:
-            part = part_of.get(recordings[index].subject_key)
-            if part is not None:
-                divided[part].append(index)
+            split = split_of.get(recordings[index].subject_key)
+            if split is not None:
+                divided[split].append(index)
         return divided
 
 
 def make_split(
     recordings: Sequence[RecordingInfo], indices: Sequence[int], rule: str, seed: int
-) -> Split:
+) -> SubjectSplits:
     """Divide the subjects of recordings.
 
     Args:
         recordings: All recordings of a source.
         indices: Recordings to divide; the result depends only on these, the rule and the seed.
-        rule: Split rule or file, see the module's docstring.
+        rule: SubjectSplits rule or file, see the module's docstring.
         seed: Seed of random draws.
 
     Raises:
         ConfigError: the rule is invalid.
-        DataError: a subject would be in two parts, a recording lacks the attribute, a listed
+        DataError: a subject would be in two splits, a recording lacks the attribute, a listed
             value does not occur, or a split file was altered.
     """
     if rule.strip().endswith(".json"):
@@ -115,36 +115,40 @@ def make_split(
                 f"split {rule!r} names data set {name!r}, which is not among the data sets "
                 f"{', '.join(by_set)}."
             )
-    parts: dict[str, set[str]] = {part: set() for part in PARTS}
+    splits: dict[str, set[str]] = {split: set() for split in SPLITS}
     for name, infos in by_set.items():
         if name not in rules and "" not in rules:
             raise ConfigError(f"split {rule!r} has no rule for data set {name!r}; {_WAY_OUT}")
-        for part, keys in _apply(rules.get(name, rules.get("", "")), infos, seed).items():
-            parts[part] |= keys
-    return Split(rule=rule, parts={part: tuple(sorted(parts[part])) for part in PARTS})
+        for split, keys in _apply(rules.get(name, rules.get("", "")), infos, seed).items():
+            splits[split] |= keys
+    return SubjectSplits(
+        rule=rule, subjects={split: tuple(sorted(splits[split])) for split in SPLITS}
+    )
 
 
-def read_split(path: Path) -> Split:
+def read_split(path: Path) -> SubjectSplits:
     """Read a ``split.json``.
 
     Raises:
-        DataError: it cannot be read, was altered after it was written, or its parts overlap.
+        DataError: it cannot be read, was altered after it was written, or its splits overlap.
     """
     way_out = "give a split.json that a run wrote, or a rule."
     content = read_json(user_path(path), way_out)
     stored = typed(_Stored, content, f"split {path}", way_out)
-    split = Split(rule=stored["rule"], parts=cast(Mapping[str, tuple[str, ...]], stored["parts"]))
+    split = SubjectSplits(
+        rule=stored["rule"], subjects=cast(Mapping[str, tuple[str, ...]], stored["subjects"])
+    )
     if split.hash != stored["hash"]:
         raise DataError(
-            f"split {path} was altered: its parts have the hash {split.hash}, the "
+            f"split {path} was altered: its splits have the hash {split.hash}, the "
             f"file says {show(stored['hash'])}. Recreate it from the rule."
         )
     unsealed(content, f"split {path}", way_out)
     return split
 
 
-class _Parts(TypedDict):
-    """Subject keys of each of ``PARTS``."""
+class _Subjects(TypedDict):
+    """Subject keys of each of ``SPLITS``."""
 
     train: tuple[str, ...]
     validation: tuple[str, ...]
@@ -155,36 +159,38 @@ class _Stored(TypedDict):
     """The content of a ``split.json``."""
 
     rule: str
-    parts: _Parts
+    subjects: _Subjects
     hash: str
     seal: Mapping[str, str]
 
 
 def is_leaking(rule: str) -> bool:
-    """Return whether a rule divides units instead of subjects, see ``divide_leaking``."""
+    """Return whether a rule divides instances instead of subjects, see ``divide_leaking``."""
     return rule.strip().partition("=")[0].strip() == _LEAKY
 
 
-def divide_leaking(num_units: int, rule: str, seed: int) -> dict[str, np.ndarray]:
-    """Divide units at random regardless of subject by a rule ``leaky=|validation|test``.
+def divide_leaking(num_instances: int, rule: str, seed: int) -> dict[str, np.ndarray]:
+    """Divide instances at random regardless of subject by a rule ``leaky=|validation|test``.
 
     Returns:
-        Ascending unit indices of each part.
+        Ascending instance indices of each split.
 
     Raises:
         ConfigError: the rule is invalid.
     """
-    names = [str(unit) for unit in range(num_units)]
+    names = [str(index) for index in range(num_instances)]
     slots = [slot.strip() for slot in rule.partition("=")[2].split("|")]
-    if len(slots) != len(PARTS) or not all(slots[1:]):
+    if len(slots) != len(SPLITS) or not all(slots[1:]):
         raise ConfigError(f"split rule {rule!r} is invalid; write leaky=|0.1|0.2.")
-    parts = _random(slots, names, rule, seed)
-    return {part: np.sort(np.asarray([int(n) for n in parts[part]], np.int64)) for part in PARTS}
+    splits = _random(slots, names, rule, seed)
+    return {
+        split: np.sort(np.asarray([int(n) for n in splits[split]], np.int64)) for split in SPLITS
+    }
 
 
 def _rules_by_data_set(text: str) -> dict[str, str]:
     rules = {}
-    for item in filter(None, (part.strip() for part in text.split(";"))):
+    for item in filter(None, (split.strip() for split in text.split(";"))):
         name, colon, rest = item.partition(":")
         # 'kfold=5:2' has a colon too, but after its equals sign.
         named = bool(colon) and "=" not in name
@@ -216,7 +222,7 @@ def _apply(rule: str, infos: Sequence[RecordingInfo], seed: int) -> dict[str, se
     if equals and name == "kfold":
         return _k_folds(rest, keys, rule, seed)
     slots = [slot.strip() for slot in rest.split("|")]
-    if not equals or len(slots) != len(PARTS):
+    if not equals or len(slots) != len(SPLITS):
         raise ConfigError(f"split rule {rule!r} is invalid; {_WAY_OUT}")
     if name == "random":
         return _random(slots, keys, rule, seed)
@@ -231,13 +237,13 @@ def _random(slots: Sequence[str], keys: Sequence[str], rule: str, seed: int) -> 
             "1, such as random=|0.1|0.2."
         )
     drawn = [keys[i] for i in np.random.default_rng(seed).permutation(len(keys))]
-    parts, used = {}, 0
-    for part, share in zip(PARTS[1:], shares, strict=True):
-        # At least one subject per requested part, and at least one left for training.
+    splits, used = {}, 0
+    for split, share in zip(SPLITS[1:], shares, strict=True):
+        # At least one subject per requested split, and at least one left for training.
         count = min(max(1, round(len(keys) * share)), len(keys) - 1 - used) if share else 0
-        parts[part] = set(drawn[used : used + count])
+        splits[split] = set(drawn[used : used + count])
         used += count
-    return {"train": set(drawn[used:]), **parts}
+    return {"train": set(drawn[used:]), **splits}
 
 
 def _k_folds(text: str, keys: Sequence[str], rule: str, seed: int) -> dict[str, set[str]]:
@@ -245,7 +251,7 @@ def _k_folds(text: str, keys: Sequence[str], rule: str, seed: int) -> dict[str, 
     count, chosen = (int(match[1]), int(match[2])) if match else (0, 0)
     if len(keys) < 3:
         raise ConfigError(
-            f"split rule {rule!r} needs at least 3 subjects, one for each part; there are "
+            f"split rule {rule!r} needs at least 3 subjects, one for each split; there are "
             f"{len(keys)}. With two subjects use random=|0.5|."
         )
     if count < 3 or chosen >= count or count > len(keys):
@@ -280,23 +286,23 @@ def _by_attribute(
         )
     if not slots[0]:
         listed[0] = set(values) - listed[1] - listed[2]
-    parts = {
-        part: {info.subject_key for info, v in zip(infos, values, strict=True) if v in wanted}
-        for part, wanted in zip(PARTS, listed, strict=True)
+    splits = {
+        split: {info.subject_key for info, v in zip(infos, values, strict=True) if v in wanted}
+        for split, wanted in zip(SPLITS, listed, strict=True)
     }
     if drop_shared:
-        parts["validation"] -= parts["train"]
-        parts["test"] -= parts["train"] | parts["validation"]
-    for before, part, slot in zip(PARTS, PARTS[1:], slots[1:], strict=False):
+        splits["validation"] -= splits["train"]
+        splits["test"] -= splits["train"] | splits["validation"]
+    for before, split, slot in zip(SPLITS, SPLITS[1:], slots[1:], strict=False):
         if _is_share(slot):
-            if len(parts[before]) < 2:
+            if len(splits[before]) < 2:
                 raise DataError(
-                    f"split rule {rule!r} draws {part} from {before}, which has "
-                    f"{len(parts[before])} subjects; at least two are needed."
+                    f"split rule {rule!r} draws {split} from {before}, which has "
+                    f"{len(splits[before])} subjects; at least two are needed."
                 )
-            drawn = _random(["", slot, ""], sorted(parts[before]), rule, seed)
-            parts |= {before: drawn["train"], part: drawn["validation"]}
-    return parts
+            drawn = _random(["", slot, ""], sorted(splits[before]), rule, seed)
+            splits |= {before: drawn["train"], split: drawn["validation"]}
+    return splits
 
 
 def _attribute(info: RecordingInfo, name: str, rule: str) -> str:
@@ -317,7 +323,7 @@ def _expand(text: str, num_known: int) -> set[str]:
     A span longer than the known values is cut: its first values suffice to find a missing one.
     """
     values: set[str] = set()
-    for item in filter(None, (part.strip() for part in text.split(","))):
+    for item in filter(None, (split.strip() for split in text.split(","))):
         span = re.fullmatch(r"(\d{1,18})-(\d{1,18})", item, re.ASCII)
         if span is None:
             values.add(item)

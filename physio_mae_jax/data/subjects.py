@@ -60,7 +60,7 @@ def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
-def warn_of_alike_subjects(where: str, names: Iterable[str]) -> None:
+def warn_of_similar_subjects(where: str, names: Iterable[str]) -> None:
     """Warn of subjects whose names differ only in case or leading zeros.
 
     Args:
@@ -73,7 +73,7 @@ def warn_of_alike_subjects(where: str, names: Iterable[str]) -> None:
         more = f" and {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else ""
         _LOG.warning(
             "%s: the subjects %s%s differ in leading zeros or case only and count as different "
-            "subjects. If they are the same subject, a split may put it into several parts: use "
+            "subjects. If they are the same subject, a split may put it into several splits: use "
             "one spelling in the files or in the manifest's 'subjects'.",
             where,
             shown,

@@ -153,7 +153,7 @@ class SyntheticCohort:
         Raises:
             DataError: the interval is not inside the recording.
         """
-        self.recordings[index].refuse_outside(start, stop)
+        self.recordings[index].reject_outside(start, stop)
         return self._cache.get(index, lambda: self._render(index))[:, start:stop].copy()
 
     def truth(self, index: int) -> RecordingTruth:

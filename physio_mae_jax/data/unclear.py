@@ -79,7 +79,7 @@ def warn_of_units(
             )
 
 
-def warn_of_names_understood_since(model: str, trained: Sequence[str]) -> None:
+def warn_of_newly_recognized_names(model: str, trained: Sequence[str]) -> None:
     """Warn if a model was trained on channel names that were added to the vocabulary later.
 
     Args:
@@ -97,7 +97,7 @@ def warn_of_names_understood_since(model: str, trained: Sequence[str]) -> None:
         )
 
 
-def refuse_channels_alike(
+def reject_duplicate_channels(
     channels: Iterable[tuple[str, Sequence[str], np.ndarray]], num_names: int
 ) -> None:
     """Reject recordings with two or more channels that a model cannot distinguish.

@@ -54,7 +54,7 @@ class HasFiles(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Problem:
+class Issue:
     """Why a recording cannot be used.
 
     Attributes:
@@ -87,7 +87,7 @@ class CheckReport:
     """
 
     num_checked: int
-    problems: tuple[Problem, ...]
+    problems: tuple[Issue, ...]
 
     @property
     def counts(self) -> dict[str, int]:
@@ -143,8 +143,8 @@ def check_recordings(
     """
     _require_choice(missing_channels, ("error", "mask"), "data.missing_channels")
     _require_choice(on_invalid, ("error", "skip"), "data.on_invalid")
-    refuse_unknown_channels(source.recordings, planner)
-    problems: dict[int, Problem] = {}
+    reject_unknown_channels(source.recordings, planner)
+    problems: dict[int, Issue] = {}
     rows: list[Sequence[int]] = []
     for index, info in enumerate(source.recordings):
         wanted, found = _check_description(info, planner, min_seconds, missing_channels)
@@ -171,7 +171,7 @@ def _require_choice(value: str, choices: Sequence[str], key: str) -> None:
         raise ConfigError(f"{key} must be {' or '.join(map(repr, choices))}; got {value!r}.")
 
 
-def refuse_unknown_channels(infos: Sequence[RecordingInfo], planner: ChannelPlanner) -> None:
+def reject_unknown_channels(infos: Sequence[RecordingInfo], planner: ChannelPlanner) -> None:
     """Reject a channel selected by name that no recording has and that cannot be derived.
 
     Raises:
@@ -290,8 +290,8 @@ def _format_not_finite(
     return "; ".join(texts)
 
 
-def _problem(source: SignalSource, index: int, reason: str, detail: str) -> Problem:
-    return Problem(
+def _problem(source: SignalSource, index: int, reason: str, detail: str) -> Issue:
+    return Issue(
         index=index,
         record_id=source.recordings[index].record_id,
         file=source.file_of(index) if isinstance(source, HasFiles) else "",
@@ -300,7 +300,7 @@ def _problem(source: SignalSource, index: int, reason: str, detail: str) -> Prob
     )
 
 
-def _rejection_message(problems: Sequence[Problem], num_checked: int) -> str:
+def _rejection_message(problems: Sequence[Issue], num_checked: int) -> str:
     reasons = list(dict.fromkeys(problem.reason for problem in problems))
     ways = [f"  {reason}: {_WAYS_OUT[reason]}" for reason in reasons]
     if len(problems) < num_checked:
@@ -312,5 +312,5 @@ def _rejection_message(problems: Sequence[Problem], num_checked: int) -> str:
     )
 
 
-def _format_problems(problems: Sequence[Problem]) -> str:
+def _format_problems(problems: Sequence[Issue]) -> str:
     return list_problems((problem.record_id, str(problem)) for problem in problems)

@@ -11,7 +11,7 @@ from physio_mae_jax.signals.preprocess import Resampler
 
 
 @dataclasses.dataclass(frozen=True)
-class Starts:
+class WindowStarts:
     """First samples of windows, at the model's rate, as intervals of consecutive ones.
 
     Attributes:
@@ -55,7 +55,7 @@ def window_starts(
     gaps: Iterable[tuple[int, int]],
     change: Resampler,
     length: int,
-) -> Starts:
+) -> WindowStarts:
     """Find all window starts that no gap affects, directly or through the resampling filter.
 
     Args:
@@ -83,7 +83,7 @@ def window_starts(
         if high >= low:
             first.append(low)
             count.append(high - low + 1)
-    return Starts(np.asarray(first, np.int64), np.asarray(count, np.int64))
+    return WindowStarts(np.asarray(first, np.int64), np.asarray(count, np.int64))
 
 
 def _between(num_samples: int, gaps: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

@@ -9,7 +9,7 @@ import numpy as np
 
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
-from physio_mae_jax.data.window_starts import Starts, window_starts
+from physio_mae_jax.data.window_starts import WindowStarts, window_starts
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.levels import in_range, level_rows
 from physio_mae_jax.signals.preprocess import BandPass, Resampler, resample, z_score
@@ -62,7 +62,7 @@ class WindowReader:
         """Return the channels of the windows of a recording, without padding."""
         return self._planner.plan(self.source.recordings[recording])
 
-    def starts(self, recording: int, tempo: float = 1.0) -> Starts:
+    def starts(self, recording: int, tempo: float = 1.0) -> WindowStarts:
         """Return all window starts, in samples at the model's rate and the given tempo.
 
         Raises:
@@ -171,7 +171,7 @@ class WindowReader:
 @functools.lru_cache(maxsize=65_536)
 def _starts(
     num_samples: int, gaps: tuple[tuple[int, int], ...], change: Resampler, length: int
-) -> Starts:
+) -> WindowStarts:
     return window_starts(num_samples, gaps, change, length)
 
 

@@ -2,9 +2,9 @@
 
 Modules, in the order predictions pass through them::
 
-    predictions      outputs of a model for units (recordings, windows), and their targets
+    predictions      outputs of a model for instances (recordings, windows), and their targets
     decisions        calibration and thresholds, chosen on validation and nowhere else
-    metrics          of classes, for many weightings of units at a time (regression: of numbers)
+    metrics          of classes, for many weightings of instances at a time (regression: of numbers)
     measures         metrics that evaluate each kind of task
     bootstrap        weightings that resample subjects, strata, intervals, paired differences
     subgroups        metrics by subgroup of subjects
@@ -16,6 +16,6 @@ Modules, in the order predictions pass through them::
     card             writes report, JSON and pictures; all of the above are pure
     trained          a model trained, then evaluated: the entry point of this package
 
-Letters of shapes, here only: U units evaluated, K classes (or targets of a regression), S subjects,
-R bootstrap replicates; ``...`` stands for [R] or nothing.
+Letters of shapes, here only: U instances evaluated, K classes (or targets of a regression), S
+subjects, R bootstrap replicates; ``...`` stands for [R] or nothing.
 """

@@ -1,8 +1,8 @@
 """Uncertainty of a metric by resampling subjects (a stratified, paired bootstrap by subject).
 
-A replicate draws, in each stratum, as many subjects as there are, with replacement; all units of a
-drawn subject count as often as it was drawn. It is stored as a multiplicity of each unit, so that
-metrics need no copies, and two models evaluated with the same multiplicities are paired.
+A replicate draws, in each stratum, as many subjects as there are, with replacement; all instances
+of a drawn subject count as often as it was drawn. It is stored as a multiplicity of each instance,
+so that metrics need no copies, and two models evaluated with the same multiplicities are paired.
 
 Why strata: a plain bootstrap loses rare classes. A class with 3 positive subjects is absent from
 one replicate in twenty, and either the replicate is discarded or the class excluded from its macro
@@ -63,7 +63,7 @@ def strata(targets: np.ndarray, subjects: np.ndarray) -> np.ndarray:
 
     Args:
         targets: Labels [U, K], 0 or 1.
-        subjects: Subject of each unit [U].
+        subjects: Subject of each instance [U].
 
     Returns:
         Stratum of each subject [S], integers, in the order of ``np.unique(subjects)``.
@@ -90,16 +90,16 @@ def strata(targets: np.ndarray, subjects: np.ndarray) -> np.ndarray:
 def multiplicities(
     subjects: np.ndarray, strata: np.ndarray, num_resamples: int = 1000, seed: int = 0
 ) -> np.ndarray:
-    """Draw all replicates at once; see ``multiplicity_blocks`` for many units.
+    """Draw all replicates at once; see ``multiplicity_blocks`` for many instances.
 
     Args:
-        subjects: Subject of each unit [U].
+        subjects: Subject of each instance [U].
         strata: Stratum of each subject [S], from ``strata``.
         num_resamples: Number of replicates R.
         seed: Random seed; replicate i depends only on it and i.
 
     Returns:
-        Multiplicity of each unit [R, U], float64.
+        Multiplicity of each instance [R, U], float64.
     """
     return np.concatenate(list(multiplicity_blocks(subjects, strata, num_resamples, seed)))
 
@@ -146,7 +146,7 @@ def replicate(
     return {name: np.concatenate([block[name] for block in measured]) for name in measured[0]}
 
 
-def interval(values: np.ndarray, point: float) -> Estimate:
+def confidence_interval(values: np.ndarray, point: float) -> Estimate:
     """Return the point estimate with the 95 % percentile interval of its replicates.
 
     The plain percentile interval is biased for macro averages with rare labels where replicates
@@ -155,7 +155,7 @@ def interval(values: np.ndarray, point: float) -> Estimate:
 
     Args:
         values: Values of the replicates [R].
-        point: Estimate on all units.
+        point: Estimate on all instances.
     """
     if not len(values) or not np.isfinite(values).all():
         return Estimate(float(point))
@@ -171,15 +171,15 @@ def paired_difference(
     num_resamples: int = 1000,
     seed: int = 0,
 ) -> PairedDifference:
-    """Compare two models on the same units and the same replicates.
+    """Compare two models on the same instances and the same replicates.
 
     Args:
         metric: Function (predictions, weights [r, U]) -> [r].
-        first, second: Predictions of the same units, subjects and targets, in the same order.
+        first, second: Predictions of the same instances, subjects and targets, in the same order.
         num_resamples, seed: Arguments of ``multiplicities``.
 
     Raises:
-        DataError: The predictions are not of the same units.
+        DataError: The predictions are not of the same instances.
     """
     check_pair(first, second)
     groups = stratum_of(first)
@@ -187,10 +187,10 @@ def paired_difference(
     def both(weights: np.ndarray) -> dict[str, np.ndarray]:
         return {"first": metric(first, weights), "second": metric(second, weights)}
 
-    point = both(np.ones((1, first.num_units)))
+    point = both(np.ones((1, first.num_instances)))
     drawn = replicate(both, first.subjects, groups, num_resamples=num_resamples, seed=seed)
     difference = drawn["first"] - drawn["second"]
-    estimate = interval(difference, float((point["first"] - point["second"])[0]))
+    estimate = confidence_interval(difference, float((point["first"] - point["second"])[0]))
     share = float(np.mean(difference <= 0)) if np.isfinite(difference).all() else float("nan")
     return PairedDifference(estimate, share)
 
@@ -208,12 +208,12 @@ def varies(strata: np.ndarray) -> bool:
 
 
 def check_pair(first: Predictions, second: Predictions) -> None:
-    """Raise where predictions are not of the same units and targets."""
-    for name in ("kind", "classes", "unit_ids", "subjects", "targets"):
+    """Raise where predictions are not of the same instances and targets."""
+    for name in ("kind", "classes", "instance_ids", "subjects", "targets"):
         one: Any = getattr(first, name)
         two: Any = getattr(second, name)
         if not np.array_equal(one, two):
             raise DataError(
                 f"two predictions differ in {name}, so they cannot be paired; evaluate "
-                "both models on the same units, in the same order."
+                "both models on the same instances, in the same order."
             )

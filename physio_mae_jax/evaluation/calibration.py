@@ -1,9 +1,9 @@
 """Calibration and thresholds, which are chosen on validation only.
 
-A threshold, a temperature or a model chosen on the units it is then evaluated on biases every later
-metric upwards. So ``fit_calibration`` takes validation, ``evaluation.evaluate`` takes its result,
-and neither has an argument for the other. Decisions store hashes of the subjects they were chosen
-on, so that an evaluation can report an overlap.
+A threshold, a temperature or a model chosen on the instances it is then evaluated on biases every
+later metric upwards. So ``fit_calibration`` takes validation, ``evaluation.evaluate`` takes its
+result, and neither has an argument for the other. Decisions store hashes of the subjects they were
+chosen on, so that an evaluation can report an overlap.
 """
 
 import dataclasses
@@ -20,11 +20,11 @@ from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.predictions import KINDS, Predictions
 
-# A Gaussian prior of variance 10 around no calibration, worth a fraction of one unit: it keeps
+# A Gaussian prior of variance 10 around no calibration, worth a fraction of one instance: it keeps
 # slopes finite where a class is separated and dominates where there are few positives.
 _RIDGE = 0.1
 _WAY_OUT = "copy the run again, or run its command again."
-# A slope stays above zero, so that calibration never reverses the order of units.
+# A slope stays above zero, so that calibration never reverses the order of instances.
 _MIN_SLOPE = 1e-3
 _LOG_TEMPERATURES = (-4.0, 4.0)
 
@@ -43,8 +43,8 @@ class Calibration:
         undecided: Classes without positives or without negatives in validation; they keep their
             logits and the threshold 0.5.
         beta: Beta of the F measure that thresholds maximise.
-        num_units: Number of validation units.
-        num_positives: Validation units in each class [K]; thresholds from few are unreliable.
+        num_instances: Number of validation instances.
+        num_positives: Validation instances in each class [K]; thresholds from few are unreliable.
         subjects: Sorted hashes (``data.fingerprints.text_hash``) of the validation subjects.
         num_folds: Number of folds with separate decisions, see ``pooling``; 0 for one model.
     """
@@ -57,7 +57,7 @@ class Calibration:
     thresholds: tuple[float, ...] = ()
     undecided: tuple[str, ...] = ()
     beta: float = 1.0
-    num_units: int = 0
+    num_instances: int = 0
     num_positives: tuple[int, ...] = ()
     subjects: tuple[str, ...] = ()
     num_folds: int = 0
@@ -119,8 +119,8 @@ class Calibration:
         return found
 
 
-def read_decisions(path: Path) -> Calibration:
-    """Read the decisions.json of a run; raises as ``Calibration.from_json``."""
+def load_calibration(path: Path) -> Calibration:
+    """Read the calibration.json of a run; raises as ``Calibration.from_json``."""
     return Calibration.from_json(read_sealed(path, _WAY_OUT), str(path))
 
 
@@ -169,7 +169,7 @@ def fit_calibration(validation: Predictions, beta: float = 1.0) -> Calibration:
         kind=validation.kind,
         classes=validation.classes,
         beta=beta,
-        num_units=validation.num_units,
+        num_instances=validation.num_instances,
         subjects=tuple(sorted(text_hash(name) for name in np.unique(validation.subjects))),
     )
     if validation.kind == "regression":

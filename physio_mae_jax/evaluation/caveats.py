@@ -11,8 +11,8 @@ _CLEAN = "contamination: none of"
 _FEW_SUBJECTS = 20
 
 
-def judged_part(evaluations: Mapping[str, Evaluation]) -> str:
-    """Return the part to report: 'test' where there is one."""
+def reported_split(evaluations: Mapping[str, Evaluation]) -> str:
+    """Return the split to report: 'test' where there is one."""
     return "test" if "test" in evaluations else "validation"
 
 
@@ -23,15 +23,15 @@ def is_clean(context: Mapping[str, Any]) -> bool:
 
 def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -> list[str]:
     """Return the caveats a reader must know before any metric; may be empty."""
-    part = judged_part(evaluations)
-    evaluated = evaluations[part]
+    split = reported_split(evaluations)
+    evaluated = evaluations[split]
     found = []
     if not context.get("contamination"):
         found.append("Contamination was not checked: the model may have seen these subjects.")
     elif not is_clean(context):
         found.append(escape(str(context["contamination"])))
-    if part != "test":
-        found.append("No test was evaluated. Choices were made on these same units.")
+    if split != "test":
+        found.append("No test was evaluated. Choices were made on these same instances.")
     elif evaluated.num_subjects_decided_on:
         found.append(
             f"Thresholds were chosen on {evaluated.num_subjects_decided_on} of the "
@@ -53,8 +53,8 @@ def reading(evaluated: Evaluation) -> str:
     )
     lines = [
         f"Intervals are the 2.5 and 97.5 percentiles of {evaluated.num_resamples:,} bootstrap "
-        f"replicates (seed {evaluated.seed}). Each draws subjects with replacement, all units of a "
-        f"subject together{'. ' if evaluated.kind == 'regression' else f', {strata}'}"
+        f"replicates (seed {evaluated.seed}). Each draws subjects with replacement, all instances "
+        f"of a subject together{'. ' if evaluated.kind == 'regression' else f', {strata}'}"
         "They show the variation over test subjects of this kind; not over training runs, "
         "seeds or hospitals. An interval of zero width at a bound, such as 1.000, is a limit "
         "of the bootstrap and no certainty.",
@@ -65,8 +65,8 @@ def reading(evaluated: Evaluation) -> str:
     if evaluated.kind == "regression":
         return bullets([*lines, "Limits of agreement are those of Bland and Altman (1986)."])
     lines += [
-        f"\\* fewer than {least} positive or negative units: shown, and excluded from the averages "
-        "without rare classes.",
+        f"\\* fewer than {least} positive or negative instances: shown, and excluded from the "
+        "averages without rare classes.",
         f"† positives or negatives of fewer than {least} subjects.",
         "Intervals of classes with few positive subjects are too narrow. In a simulation (AUROC "
         "0.82) they covered the truth 78 % of the time with 5 of them, 85 % with 10, 91 % with 20 "
@@ -76,7 +76,8 @@ def reading(evaluated: Evaluation) -> str:
         "Subgroups that exclude different classes average over different tasks: do not compare "
         "them.",
         "ECE: expected calibration error, 15 bins. It is above zero even for perfect calibration, "
-        "the more so the fewer the units; its bootstrap interval would mislead and is not given.",
+        "the more so the fewer the instances; its bootstrap interval would mislead and is not "
+        "given.",
     ]
     if evaluated.kind == "multiclass":
         lines.append(

@@ -13,10 +13,10 @@ from physio_mae_jax.evaluation.comparison_text import render
 from physio_mae_jax.evaluation.markdown import words
 from physio_mae_jax.evaluation.pending_runs import check_complete, run_pending
 from physio_mae_jax.evaluation.results import plain
-from physio_mae_jax.evaluation.summary import Cell, Compared, ComparedEntry, summarise
+from physio_mae_jax.evaluation.summary import Cell, Compared, ComparedTrial, summarise
 from physio_mae_jax.plots.comparison import Series, draw_comparison
 from physio_mae_jax.training import atomic_files
-from physio_mae_jax.training.trials import Entry
+from physio_mae_jax.training.trials import Trial
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,8 +38,8 @@ class ComparisonRun:
     """
 
     workdir: Path
-    compared: tuple[ComparedEntry, ...]
-    entries: tuple[Entry, ...]
+    compared: tuple[ComparedTrial, ...]
+    entries: tuple[Trial, ...]
     title: str
     num_workers: int
     reports: bool

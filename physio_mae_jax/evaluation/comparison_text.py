@@ -32,12 +32,13 @@ def render(title: str, cells: Sequence[Cell], first: Compared, how: Mapping[str,
         sections.append(_cells_table(shown, kind, metric, reference))
     subjects = len(np.unique(first.predictions.subjects))
     notes = [
-        f"Test: {first.predictions.num_units:,} units of {subjects:,} subjects, the same for all.",
+        f"Test: {first.predictions.num_instances:,} instances of {subjects:,} subjects, the same "
+        "for all.",
         f"Each value is a mean over seeds {', '.join(map(str, seeds))}; ± is their standard "
         "deviation, brackets hold the 95 % interval over test subjects (1 model in each seed, "
         "resampled together, so differences are paired).",
         "Intervals are not widened for the number of rows.",
-        "Model, calibration and thresholds of every entry were chosen on its validation part.",
+        "Model, calibration and thresholds of every entry were chosen on its validation split.",
         escape(str(first.context.get("contamination", "contamination: not stated"))),
     ]
     sections += [bullets(notes), "![comparison](plots/comparison.png)"]

@@ -14,7 +14,7 @@ _GRID = np.linspace(0, 1, 501)
 _BINS = 10
 # Maximum number of letters of a class name in a legend.
 _MAX_NAME = 80
-# Fractions of fewer units are too noisy to draw.
+# Fractions of fewer instances are too noisy to draw.
 _MIN_IN_BIN = 5
 _Z = 1.959963984540054
 
@@ -52,7 +52,7 @@ def precision_recall_curves(
     for k, row in enumerate(evaluation.by_class):
         if not row.is_absent:
             precision, recall, _ = precision_recall_curve(predictions.targets[:, k], scores[:, k])
-            # Starts at the first positive found; before it, precision is 0 or undefined.
+            # WindowStarts at the first positive found; before it, precision is 0 or undefined.
             found = recall > 0
             precision, recall = precision[found][::-1], recall[found][::-1]
             place = np.searchsorted(recall, _GRID, side="left")
@@ -60,7 +60,7 @@ def precision_recall_curves(
             averaged.append(steps)
             label = (
                 f"{_named(row)}  {_figure(row, 'average_precision')}, "
-                f"by chance {row.num_positives / predictions.num_units:.2f}"
+                f"by chance {row.num_positives / predictions.num_instances:.2f}"
             )
             x, y = _staircase(recall, precision)
             lines.append((k, Curve(label=label, x=x, y=y)))
@@ -95,7 +95,10 @@ def confusion_table(
 def reliabilities(
     predictions: Predictions, decisions: Calibration, evaluation: Evaluation
 ) -> list[tuple[str, Reliability, Reliability]]:
-    """Return name and bins before and after calibration of some classes; 5 units a bin or more."""
+    """Return name and bins before and after calibration of some classes.
+
+    5 instances a bin or more.
+    """
     before = uncalibrated_probabilities(predictions)
     after = decisions.probabilities(predictions.logits)
     return [
@@ -129,7 +132,7 @@ def agreements(predictions: Predictions, evaluation: Evaluation) -> list[Agreeme
 
 
 def wilson(successes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 95 % interval of a proportion (Wilson 1927); units count as independent."""
+    """Return the 95 % interval of a proportion (Wilson 1927); instances count as independent."""
     share = successes / counts
     middle = (share + _Z**2 / (2 * counts)) / (1 + _Z**2 / counts)
     half = _Z * np.sqrt(share * (1 - share) / counts + _Z**2 / (4 * counts**2))

@@ -12,24 +12,24 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
-from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.evaluation.finetune import (
     EvaluationConfig,
+    instance_predictions,
     judge,
     selection_metric,
-    unit_predictions,
 )
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.evaluation.probes import readout_of
+from physio_mae_jax.evaluation.probes import probe_of
 from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.inference.compiled_encoder import encode_windows
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.signals.wavelet import coefficients
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
-from physio_mae_jax.training.prediction import predict_units
+from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import batch_sharding, put, replicated, with_mesh
 
 _LOG = logging.getLogger(__name__)
@@ -38,7 +38,7 @@ Extract = Callable[[Mapping[str, jax.Array]], jax.Array]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FrozenRun:
+class ProbeRun:
     """Everything an evaluation of frozen features consists of.
 
     Attributes:
@@ -48,7 +48,7 @@ class FrozenRun:
         method: Name of the method, 'probe' or 'knn'.
         refit: Whether to refit on training and validation, see ``evaluation.probes``.
         source, reader: Source and reader of the windows.
-        units: Labelled units of 'train', 'validation' and 'test'.
+        instances: Labelled instances of 'train', 'validation' and 'test'.
         mesh: Device mesh the batch is sharded over.
         batch_size, num_threads: Windows per batch and reader threads of the extraction.
         config: Settings of the evaluation.
@@ -61,7 +61,7 @@ class FrozenRun:
     refit: bool
     source: ConcatSource
     reader: WindowReader
-    units: Mapping[str, Units]
+    instances: Mapping[str, Instances]
     mesh: Mesh
     batch_size: int
     num_threads: int
@@ -69,12 +69,15 @@ class FrozenRun:
     context: dict[str, Any]
 
 
-def evaluate_probe(run: FrozenRun) -> Evaluation:
+def evaluate_probe(run: ProbeRun) -> Evaluation:
     """Extract features, fit the probes, and write the card of the first extractor."""
     found: dict[str, dict[str, Predictions]] = {}
     chosen = {}
     for name, extract in run.extractors.items():
-        features = {part: unit_features(run, extract, units) for part, units in run.units.items()}
+        features = {
+            split: instance_features(run, extract, instances)
+            for split, instances in run.instances.items()
+        }
         found[name], chosen[name] = run_probe(run, features)
         _LOG.info("%s: %s on %d features", name, chosen[name], features["train"].shape[1])
     main, *others = found
@@ -90,23 +93,25 @@ def evaluate_probe(run: FrozenRun) -> Evaluation:
 
 
 def run_probe(
-    run: FrozenRun, features: Mapping[str, np.ndarray]
+    run: ProbeRun, features: Mapping[str, np.ndarray]
 ) -> tuple[dict[str, Predictions], str]:
-    """Predict validation and test from features [U, D] of each part; also return the choice."""
-    targets = {part: units.targets for part, units in run.units.items()}
-    kind = run.units["train"].kind
+    """Predict validation and test from features [U, D] of each split; also return the choice."""
+    targets = {split: instances.targets for split, instances in run.instances.items()}
+    kind = run.instances["train"].kind
     metric = selection_metric(kind)[1]
-    readout = readout_of(run.method)(features, targets, kind, metric, refit=run.refit)
+    readout = probe_of(run.method)(features, targets, kind, metric, refit=run.refit)
     predictions = {
-        part: unit_predictions(run.source, run.units[part], logits)
-        for part, logits in readout.logits.items()
+        split: instance_predictions(run.source, run.instances[split], logits)
+        for split, logits in readout.logits.items()
     }
     return predictions, readout.chosen
 
 
-def unit_features(run: FrozenRun, extract: Extract, units: Units) -> np.ndarray:
-    """Return features [U, D] float64, averaged over the windows of each unit."""
-    return predict_units(extract, run.reader, units, run.mesh, run.batch_size, run.num_threads)
+def instance_features(run: ProbeRun, extract: Extract, instances: Instances) -> np.ndarray:
+    """Return features [U, D] float64, averaged over the windows of each instance."""
+    return predict_instances(
+        extract, run.reader, instances, run.mesh, run.batch_size, run.num_threads
+    )
 
 
 def encoder_extractor(

@@ -18,7 +18,7 @@ class EvaluatedRun:
     """A finished run.
 
     Attributes:
-        predictions: Predictions of the test part.
+        predictions: Predictions of the test split.
         figures: Test metrics by name; NaN where undefined.
         context: Context of its card.
     """
@@ -37,17 +37,17 @@ def load_evaluation(folder: Path) -> EvaluatedRun:
     path = folder / "evaluation.json"
     card = read_sealed(path, _WAY_OUT)
 
-    def part(content: Any, name: str) -> dict[str, Any]:
+    def member(content: Any, name: str) -> dict[str, Any]:
         found = content.get(name) if isinstance(content, dict) else None
         return typed(dict, found, f"{path}: {name}", _WAY_OUT)
 
-    overall = part(part(part(card, "evaluations"), "test"), "overall")
+    overall = member(member(member(card, "evaluations"), "test"), "overall")
     values = {
-        name: typed(_Value, part(overall, name).get("value"), f"{path}: {name}", _WAY_OUT)
+        name: typed(_Value, member(overall, name).get("value"), f"{path}: {name}", _WAY_OUT)
         for name in overall
     }
     return EvaluatedRun(
         predictions=Predictions.load(folder / "predictions" / "test.npz"),
         figures={name: float("nan") if value is None else value for name, value in values.items()},
-        context=part(card, "context"),
+        context=member(card, "context"),
     )

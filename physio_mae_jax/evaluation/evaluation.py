@@ -1,9 +1,9 @@
 """Evaluate predictions: metrics with intervals, rare classes, subgroups, paired comparisons.
 
-Three common sources of optimistic bias are excluded. Thresholds chosen on the evaluated units: they
-come with the ``Calibration`` of validation. Macro averages that rest on classes with a handful of
-positives, or that silently drop them: both averages are reported. Intervals that treat the windows
-of a subject as independent: subjects are resampled.
+Three common sources of optimistic bias are excluded. Thresholds chosen on the evaluated instances:
+they come with the ``Calibration`` of validation. Macro averages that rest on classes with a handful
+of positives, or that silently drop them: both averages are reported. Intervals that treat the
+windows of a subject as independent: subjects are resampled.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from physio_mae_jax.evaluation import metric_sets, metrics
 from physio_mae_jax.evaluation.bootstrap import (
     Estimate,
     check_pair,
-    interval,
+    confidence_interval,
     paired_difference,
     replicate,
     stratum_of,
@@ -31,7 +31,7 @@ from physio_mae_jax.evaluation.results import (
     Comparison,
     Evaluation,
 )
-from physio_mae_jax.evaluation.subgroups import judge_subgroups, num_unknown
+from physio_mae_jax.evaluation.subgroups import evaluate_subgroups, num_unknown
 
 # Fewer subjects have no variance, see ``bootstrap.varies``.
 _MIN_SUBJECTS = 2
@@ -52,8 +52,8 @@ def evaluate(
         decisions: Calibration and thresholds, chosen on validation of the same model.
         num_resamples: Number of bootstrap replicates.
         seed: Random seed of the bootstrap.
-        min_positives: Minimum of positive and of negative units below which a class is rare, and
-            below which it is excluded from the average of a subgroup.
+        min_positives: Minimum of positive and of negative instances below which a class is rare,
+            and below which it is excluded from the average of a subgroup.
 
     Raises:
         DataError: The decisions are of another kind or of other classes.
@@ -65,7 +65,7 @@ def evaluate(
         kind=test.kind,
         classes=test.classes,
         main_metric=metric_sets.MAIN_METRICS[test.kind],
-        num_units=test.num_units,
+        num_instances=test.num_instances,
         num_subjects=len(np.unique(test.subjects)),
         num_subjects_decided_on=decisions.num_shared_subjects(test),
         overall=figures.averages(test, present) | figures.wholes(),
@@ -75,7 +75,7 @@ def evaluate(
         ),
         calibration=_calibration(test, decisions, present),
         confusion=_confusion(test, decisions),
-        subgroups=judge_subgroups(
+        subgroups=evaluate_subgroups(
             test, num_resamples=num_resamples, seed=seed, min_positives=min_positives
         ),
         num_unknown=num_unknown(test),
@@ -93,7 +93,7 @@ def compare(
     seed: int = 0,
     min_positives: int = 10,
 ) -> tuple[Comparison, ...]:
-    """Compare models with a reference on the same units and replicates.
+    """Compare models with a reference on the same instances and replicates.
 
     The main metric needs no thresholds, so no decisions are required. Intervals are not widened
     for the number of comparisons.
@@ -107,7 +107,7 @@ def compare(
         Difference of each other model over all classes and, where some are rare, without them.
 
     Raises:
-        DataError: The reference is missing, or predictions are not of the same units.
+        DataError: The reference is missing, or predictions are not of the same instances.
     """
     if reference not in evaluated:
         raise DataError(f"reference must be one of {', '.join(evaluated)}; got {reference!r}.")
@@ -124,7 +124,7 @@ def compare(
         check_pair(predictions, base)
         for words, classes in sets.items():
             metric = functools.partial(metric_sets.main_metric, classes=classes)
-            ones = np.ones(base.num_units)
+            ones = np.ones(base.num_instances)
             difference = paired_difference(
                 metric, predictions, base, num_resamples=num_resamples, seed=seed
             )
@@ -142,11 +142,11 @@ def compare(
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Figures:
-    """Metrics of all units and of every replicate, by name.
+    """Metrics of all instances and of every replicate, by name.
 
     Attributes:
         class_points, class_draws: Metrics of each class, [1, K] and [R, K].
-        whole_points, whole_draws: Metrics of whole units, [1] and [R].
+        whole_points, whole_draws: Metrics of whole instances, [1] and [R].
         has_interval: Whether resampling changes anything.
     """
 
@@ -173,7 +173,7 @@ class _Figures:
         }
 
     def wholes(self) -> dict[str, Estimate]:
-        """Return the metrics of whole units."""
+        """Return the metrics of whole instances."""
         return {
             name: self._estimate(self.whole_draws[name], point)
             for name, point in self.whole_points.items()
@@ -191,14 +191,14 @@ class _Figures:
     ) -> Estimate:
         if not (has_interval and self.has_interval):
             return Estimate(float(point[0]))
-        return interval(drawn, float(point[0]))
+        return confidence_interval(drawn, float(point[0]))
 
 
 def _measure(
     predictions: Predictions, decisions: Calibration, num_resamples: int, seed: int
 ) -> _Figures:
     of_classes = metric_sets.class_measure(predictions, decisions)
-    of_wholes = metric_sets.unit_measure(predictions, decisions)
+    of_wholes = metric_sets.instance_measure(predictions, decisions)
     strata = stratum_of(predictions)
     drawn = replicate(
         lambda weights: of_classes(weights) | of_wholes(weights),
@@ -207,7 +207,7 @@ def _measure(
         num_resamples=num_resamples,
         seed=seed,
     )
-    ones = np.ones((1, predictions.num_units))
+    ones = np.ones((1, predictions.num_instances))
     class_points, whole_points = of_classes(ones), of_wholes(ones)
     return _Figures(
         class_points=class_points,
@@ -220,10 +220,10 @@ def _measure(
 
 def _classes(predictions: Predictions, least: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes [K] bool that can be evaluated, and those of them that are not rare."""
-    present = metric_sets.judged_classes(predictions, 1)
+    present = metric_sets.evaluated_classes(predictions, 1)
     if predictions.kind == "regression":
         return present, present
-    return present, metric_sets.judged_classes(predictions, least)
+    return present, metric_sets.evaluated_classes(predictions, least)
 
 
 def _class_result(predictions: Predictions, k: int, rare: bool, figures: _Figures) -> ClassResult:
@@ -275,7 +275,7 @@ def _confusion(predictions: Predictions, decisions: Calibration) -> tuple[tuple[
     if predictions.kind == "regression":
         return ()
     decided = decisions.decide(decisions.probabilities(predictions.logits))
-    ones = np.ones(predictions.num_units)
+    ones = np.ones(predictions.num_instances)
     if predictions.kind == "multiclass":
         table = metrics.confusion_matrix(decided, predictions.targets, ones)
     else:

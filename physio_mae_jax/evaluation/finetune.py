@@ -1,4 +1,4 @@
-"""A model of labelled units: trained, then evaluated once on held-out subjects."""
+"""A model of labelled instances: trained, then evaluated once on held-out subjects."""
 
 import dataclasses
 import logging
@@ -9,19 +9,19 @@ from typing import Any
 import jax
 import numpy as np
 
-from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.evaluation import metrics
 from physio_mae_jax.evaluation.calibration import Calibration, fit_calibration
 from physio_mae_jax.evaluation.evaluation import compare, evaluate
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.evaluation.report import write_card
+from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.loop import TrainingRun, train
-from physio_mae_jax.training.supervised_job import SupervisedJob, load_best
+from physio_mae_jax.training.supervised_trainable import SupervisedTrainable, load_best
 
 _LOG = logging.getLogger(__name__)
 # Recording attributes that define subgroups.
@@ -54,7 +54,7 @@ class FinetuneRun:
         training: Run of the training loop.
         job: Job that it trains.
         source: Source of the recordings.
-        units: Labelled units of 'train', 'validation' and 'test'.
+        instances: Labelled instances of 'train', 'validation' and 'test'.
         target_mean, target_deviation: Mean and standard deviation [K] that standardise regression
             targets; 0 and 1 otherwise.
         config: Settings of the evaluation.
@@ -62,9 +62,9 @@ class FinetuneRun:
     """
 
     training: TrainingRun
-    job: SupervisedJob
+    job: SupervisedTrainable
     source: ConcatSource
-    units: Mapping[str, Units]
+    instances: Mapping[str, Instances]
     target_mean: np.ndarray
     target_deviation: np.ndarray
     config: EvaluationConfig
@@ -82,44 +82,44 @@ def finetune(run: FinetuneRun) -> Evaluation:
         run.training.workdir, run.job.task.model, run.job.window_shape, run.job.mesh
     )
 
-    def predict(units: Units) -> np.ndarray:
-        logits = run.job.predict(params, model_state, units)
+    def predict(instances: Instances) -> np.ndarray:
+        logits = run.job.predict(params, model_state, instances)
         return logits * run.target_deviation + run.target_mean
 
     predictions = {
-        part: unit_predictions(run.source, run.units[part], predict(run.units[part]))
-        for part in ("validation", "test")
+        split: instance_predictions(run.source, run.instances[split], predict(run.instances[split]))
+        for split in ("validation", "test")
     }
     context = run.context | {"best step": run.job.best.step}
     return judge(run.training.workdir, predictions, run.config, context)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class TrainedRun:
-    """A previously fine-tuned model, and units to evaluate it on.
+class EvaluationRun:
+    """A previously fine-tuned model, and instances to evaluate it on.
 
     Attributes:
         workdir: Absolute path of the folder of the card.
-        predict: Function from units to logits [U, K].
+        predict: Function from instances to logits [U, K].
         source: Source of the recordings.
-        units: Units to evaluate.
+        instances: Instances to evaluate.
         decisions: Calibration and thresholds chosen on validation of its training run.
         config: Settings of the evaluation.
         context: Context shown on the card.
     """
 
     workdir: Path
-    predict: Callable[[Units], np.ndarray]
+    predict: Callable[[Instances], np.ndarray]
     source: ConcatSource
-    units: Units
+    instances: Instances
     decisions: Calibration
     config: EvaluationConfig
     context: dict[str, Any]
 
 
-def evaluate_run(run: TrainedRun) -> Evaluation:
+def evaluate_run(run: EvaluationRun) -> Evaluation:
     """Evaluate a model with its stored thresholds."""
-    predictions = unit_predictions(run.source, run.units, run.predict(run.units))
+    predictions = instance_predictions(run.source, run.instances, run.predict(run.instances))
     return judge(
         run.workdir, {"test": predictions}, run.config, run.context, decisions=run.decisions
     )
@@ -138,7 +138,8 @@ def judge(
     """Choose thresholds on validation, evaluate test, and write both with their predictions.
 
     Args:
-        workdir: Folder for predictions/, decisions.json, evaluation.json, evaluation.md and plots/.
+        workdir: Folder for predictions/, calibration.json, evaluation.json, evaluation.md and
+            plots/.
         predictions: Those of 'validation' and 'test'; the first is optional with ``decisions``.
         config: Settings of the evaluation.
         context: Context shown on the card; its 'title' is the headline.
@@ -149,13 +150,13 @@ def judge(
     if decisions is None:
         decisions = fit_calibration(predictions["validation"], config.threshold_beta)
     results = {
-        part: evaluate(
+        split: evaluate(
             some,
             decisions,
             num_resamples=config.num_resamples,
             min_positives=config.min_positives,
         )
-        for part, some in predictions.items()
+        for split, some in predictions.items()
     }
     comparisons = compare(
         {name: predictions["test"], **(others or {})},
@@ -164,10 +165,10 @@ def judge(
         min_positives=config.min_positives,
     )
     if jax.process_index() == 0:
-        for part, some in predictions.items():
-            some.save(workdir / "predictions" / f"{part}.npz")
-        atomic_files.write_json(workdir / "decisions.json", sealed(decisions.to_json()))
-        write_card(
+        for split, some in predictions.items():
+            some.save(workdir / "predictions" / f"{split}.npz")
+        atomic_files.write_json(workdir / "calibration.json", sealed(decisions.to_json()))
+        write_report(
             workdir,
             title=str(context.get("title", "Evaluation")),
             evaluations=results,
@@ -179,27 +180,29 @@ def judge(
     return results["test"]
 
 
-def unit_predictions(source: ConcatSource, units: Units, logits: np.ndarray) -> Predictions:
-    """Make ``Predictions`` of units from logits.
+def instance_predictions(
+    source: ConcatSource, instances: Instances, logits: np.ndarray
+) -> Predictions:
+    """Make ``Predictions`` of instances from logits.
 
     Args:
         source: Source of the recordings.
-        units: Evaluated units.
+        instances: Evaluated instances.
         logits: Outputs of the model [U, K].
     """
-    infos = [source.recordings[int(index)] for index in units.recording]
+    infos = [source.recordings[int(index)] for index in instances.recording]
     attributes = {}
     for name in _SUBGROUP_ATTRIBUTES:
         values = [info.attributes.get(name, "") for info in infos]
         if any(value != "" for value in values):
             attributes[name] = np.asarray([str(value) for value in values])
     return Predictions(
-        kind=units.kind,
-        classes=units.classes,
-        unit_ids=units.ids,
+        kind=instances.kind,
+        classes=instances.classes,
+        instance_ids=instances.ids,
         subjects=np.asarray([info.subject_key for info in infos]),
         logits=np.asarray(logits, np.float64),
-        targets=np.asarray(units.targets, np.float64),
+        targets=np.asarray(instances.targets, np.float64),
         attributes=attributes,
     )
 

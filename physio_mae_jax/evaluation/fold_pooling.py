@@ -16,11 +16,11 @@ _MARGIN = 1e-12
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PooledDecisions(Calibration):
-    """Decisions of each fold, for its own units only.
+class PooledCalibration(Calibration):
+    """Decisions of each fold, for its own instances only.
 
     Attributes:
-        decided: Decisions [U, K] of each unit's fold, in the order of the pooled predictions.
+        decided: Decisions [U, K] of each instance's fold, in the order of the pooled predictions.
     """
 
     decided: np.ndarray
@@ -29,12 +29,12 @@ class PooledDecisions(Calibration):
         """Return the decisions of the folds.
 
         Raises:
-            DataError: The probabilities are not of the pooled units.
+            DataError: The probabilities are not of the pooled instances.
         """
         if probabilities.shape != self.decided.shape:
             raise DataError(
                 f"decisions of folds are for {list(self.decided.shape)} pooled predictions, not "
-                f"for {list(probabilities.shape)}; each fold decides on its own units only."
+                f"for {list(probabilities.shape)}; each fold decides on its own instances only."
             )
         return self.decided
 
@@ -44,17 +44,18 @@ class PooledDecisions(Calibration):
 
 
 def pool(folds: Sequence[tuple[Predictions, Calibration]]) -> tuple[Predictions, Calibration]:
-    """Pool the units of all folds.
+    """Pool the instances of all folds.
 
     Logits of different models have different scales, so what is pooled are the probabilities that
     each fold's own calibration gives, as log-odds (or logarithms, where classes exclude each
     other). Decisions stay those of each fold.
 
     Args:
-        folds: Predictions of each fold's test units with the decisions chosen on its validation.
+        folds: Predictions of each fold's test instances with the decisions chosen on its
+            validation.
 
     Raises:
-        DataError: The folds are of different tasks, or a unit is in two of them.
+        DataError: The folds are of different tasks, or an instance is in two of them.
     """
     first = folds[0][0]
     logits, decided = [], []
@@ -76,7 +77,7 @@ def pool(folds: Sequence[tuple[Predictions, Calibration]]) -> tuple[Predictions,
     pooled = Predictions(
         kind=first.kind,
         classes=first.classes,
-        unit_ids=np.concatenate([predictions.unit_ids for predictions, _ in folds]),
+        instance_ids=np.concatenate([predictions.instance_ids for predictions, _ in folds]),
         subjects=np.concatenate([predictions.subjects for predictions, _ in folds]),
         logits=np.concatenate(logits),
         targets=np.concatenate([predictions.targets for predictions, _ in folds]),
@@ -88,7 +89,7 @@ def pool(folds: Sequence[tuple[Predictions, Calibration]]) -> tuple[Predictions,
     if first.kind == "regression":
         return pooled, Calibration(kind=first.kind, classes=first.classes, num_folds=len(folds))
     count = len(first.classes)
-    return pooled, PooledDecisions(
+    return pooled, PooledCalibration(
         kind=first.kind,
         classes=first.classes,
         slopes=(1.0,) * count if first.kind == "multilabel" else (),

@@ -10,17 +10,17 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import metric_sets
-from physio_mae_jax.evaluation.calibration import Calibration, read_decisions
+from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
 from physio_mae_jax.evaluation.evaluated_run import EvaluatedRun, load_evaluation
 from physio_mae_jax.evaluation.evaluation import evaluate
 from physio_mae_jax.evaluation.finetune import EvaluationConfig
 from physio_mae_jax.evaluation.fold_pooling import pool
 from physio_mae_jax.evaluation.markdown import escape, named, number, table, words
 from physio_mae_jax.evaluation.pending_runs import check_complete, run_pending
-from physio_mae_jax.evaluation.report import write_card
+from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.evaluation.results import Evaluation, plain
 from physio_mae_jax.training import atomic_files
-from physio_mae_jax.training.trials import Entry
+from physio_mae_jax.training.trials import Trial
 
 _LOG = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class LeaveOneOutRun:
     """
 
     workdir: Path
-    list_folds: Callable[[], Sequence[Entry]]
+    list_folds: Callable[[], Sequence[Trial]]
     num_workers: int
     reports: bool
     config: EvaluationConfig
@@ -73,7 +73,7 @@ def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
         "contamination": _contamination([fold.context for fold in folds.values()]),
         "folds": len(folds),
     }
-    write_card(
+    write_report(
         run.workdir,
         title=run.title,
         evaluations={"test": result},
@@ -95,7 +95,7 @@ class _Fold(EvaluatedRun):
 
     @classmethod
     def read(cls, folder: Path) -> "_Fold":
-        decisions = read_decisions(folder / "decisions.json")
+        decisions = load_calibration(folder / "calibration.json")
         return cls(decisions=decisions, **vars(load_evaluation(folder)))
 
 
@@ -126,7 +126,7 @@ def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None
     }
     atomic_files.write_json(workdir / "subjects.json", plain(content))
     rows = [
-        [named(name), f"{fold.predictions.num_units:,}", *map(number, row)]
+        [named(name), f"{fold.predictions.num_instances:,}", *map(number, row)]
         for (name, fold), row in zip(folds.items(), values, strict=True)
     ]
     both = [f"{number(m)} ± {number(s)}" for m, s in zip(means, spread, strict=True)]
@@ -134,7 +134,7 @@ def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None
     note = (
         f"{words(metric_sets.MAIN_METRICS[kind])} and the other metrics of each subject, by the "
         "model that never saw that subject; a dash where a subject lacks a class. The pooled card "
-        "is evaluation.md; it ranks units of different subjects by models of different folds."
+        "is evaluation.md; it ranks instances of different subjects by models of different folds."
     )
-    shown = table(["subject", "units", *map(words, names)], rows)
+    shown = table(["subject", "instances", *map(words, names)], rows)
     atomic_files.write_text(workdir / "subjects.md", f"# {escape(title)}\n\n{shown}\n\n{note}\n")

@@ -15,33 +15,33 @@ Measure = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def ranking_scores(predictions: Predictions) -> np.ndarray:
-    """Return scores that order units in each class, [U, K], before any calibration.
+    """Return scores that order instances in each class, [U, K], before any calibration.
 
-    Multiclass: the log-odds of each class against the rest. They order units as probabilities do
-    but do not saturate at 0 and 1, where rounding would make ties.
+    Multiclass: the log-odds of each class against the rest. They order instances as probabilities
+    do but do not saturate at 0 and 1, where rounding would make ties.
     """
     if predictions.kind != "multiclass":
         return predictions.logits
     chance = log_softmax(predictions.logits, axis=1)
-    units, best = np.arange(predictions.num_units), np.argmax(chance, axis=1)
+    instances, best = np.arange(predictions.num_instances), np.argmax(chance, axis=1)
     others = chance.copy()
-    others[units, best] = -np.inf
+    others[instances, best] = -np.inf
     with np.errstate(divide="ignore"):
         rest = np.log1p(-np.exp(chance))
     # Near 1 the difference above loses all digits; the sum of the other classes keeps them.
-    rest[units, best] = logsumexp(others, axis=1)
+    rest[instances, best] = logsumexp(others, axis=1)
     return chance - rest
 
 
-def judged_classes(predictions: Predictions, least: int) -> np.ndarray:
-    """Return the classes [K] bool with at least so many positive and so many negative units.
+def evaluated_classes(predictions: Predictions, least: int) -> np.ndarray:
+    """Return the classes [K] bool with at least so many positive and so many negative instances.
 
-    In a regression all or none, by the number of units.
+    In a regression all or none, by the number of instances.
     """
     if predictions.kind == "regression":
-        return np.full(len(predictions.classes), predictions.num_units >= least)
+        return np.full(len(predictions.classes), predictions.num_instances >= least)
     positives = predictions.targets.sum(axis=0)
-    return np.minimum(positives, predictions.num_units - positives) >= least
+    return np.minimum(positives, predictions.num_instances - positives) >= least
 
 
 def main_metric(
@@ -51,7 +51,7 @@ def main_metric(
 
     Args:
         predictions: Predictions to evaluate.
-        weights: Weights of units [..., U].
+        weights: Weights of instances [..., U].
         classes: Classes to average [K] bool; None for all.
     """
     chosen = np.ones(len(predictions.classes), bool) if classes is None else classes
@@ -92,8 +92,8 @@ def class_measure(predictions: Predictions, decisions: Calibration) -> Measure:
     return measure
 
 
-def unit_measure(predictions: Predictions, decisions: Calibration) -> Measure:
-    """Return the function weights [r, U] -> metrics [r] of whole units, for multiclass tasks."""
+def instance_measure(predictions: Predictions, decisions: Calibration) -> Measure:
+    """Return the function weights [r, U] -> metrics [r] over all classes (multiclass tasks)."""
     if predictions.kind != "multiclass":
         return lambda weights: {}
     true = predictions.targets

@@ -1,10 +1,11 @@
-"""Metrics of classes from weighted units, for many weightings at a time; pure NumPy.
+"""Metrics of classes from weighted instances, for many weightings at a time; pure NumPy.
 
-Every function takes ``weights`` [U] or [R, U]: non-negative multiplicities, where a unit of weight
-2 counts as that unit twice and one of weight 0 not at all. Results have the shape ``...``
-that precedes U in the weights: scalar or [R]. Truth (``positive``) and decisions (``decided``) are
-0 or 1 (or bool): [U] of one class, giving [...], or [U, K] of several, giving [..., K], which
-``macro`` averages. ``targets`` and ``decided`` of the functions named multiclass are one-hot.
+Every function takes ``weights`` [U] or [R, U]: non-negative multiplicities, where an instance of
+weight 2 counts as that instance twice and one of weight 0 not at all. Results have the shape
+``...`` that precedes U in the weights: scalar or [R]. Truth (``positive``) and decisions
+(``decided``) are 0 or 1 (or bool): [U] of one class, giving [...], or [U, K] of several, giving
+[..., K], which ``macro`` averages. ``targets`` and ``decided`` of the functions named multiclass
+are one-hot.
 
 Undefined values are NaN: no positives or no negatives, nothing decided positive for
 a precision, no weight at all. Otherwise all agree with scikit-learn (tested to 1e-9). Metrics of
@@ -40,7 +41,7 @@ def ranked(
     Args:
         scores: Scores [U]; only their order and ties matter.
         positive: Truth [U], 0 or 1.
-        weights: Weights of units [..., U].
+        weights: Weights of instances [..., U].
     """
     chosen = np.asarray(positive, bool)
     positives, negatives = descending(scores, chosen), descending(scores, ~chosen)
@@ -61,8 +62,8 @@ def ranked(
 def macro_auroc(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the mean over classes of the AUROC of each against the rest; [U, K] -> [...].
 
-    Multiclass: give scores that order units by the probability of the class, such as
-    ``measures.ranking_scores``; logits do not, as they have a free constant in each unit.
+    Multiclass: give scores that order instances by the probability of the class, such as
+    ``measures.ranking_scores``; logits do not, as they have a free constant in each instance.
     """
     columns = [auroc(s, t, weights) for s, t in zip(scores.T, targets.T, strict=True)]
     return macro(np.stack(columns, axis=-1))
@@ -81,7 +82,7 @@ def macro(values: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Counts:
-    """Weights of units by truth and decision, [...] or [..., K], and the metrics of them."""
+    """Weights of instances by truth and decision, [...] or [..., K], and the metrics of them."""
 
     true_positive: np.ndarray
     false_positive: np.ndarray
@@ -90,7 +91,7 @@ class Counts:
 
     @classmethod
     def of(cls, decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> "Counts":
-        """Count units, [U] or [U, K]."""
+        """Count instances, [U] or [U, K]."""
         said, true = np.asarray(decided, np.float64), np.asarray(positive, np.float64)
         return cls(
             true_positive=weights @ (said * true),
@@ -161,7 +162,7 @@ def balanced_accuracy(decided: np.ndarray, positive: np.ndarray, weights: np.nda
 def multiclass_accuracy(
     decided: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the share of units whose class was decided; [U, K] -> [...]."""
+    """Return the share of instances whose class was decided; [U, K] -> [...]."""
     return mean((decided * targets).sum(axis=-1), weights)
 
 
@@ -193,18 +194,18 @@ def expected_calibration_error(
     *,
     equal_mass: bool = False,
 ) -> np.ndarray:
-    """Return the mean over units of |mean probability - share of positives| in their bin.
+    """Return the mean over instances of |mean probability - share of positives| in their bin.
 
-    Guo et al. 2017. It is never below zero, so it grows with fewer units even for a perfectly
-    calibrated model; compare it on the same units only.
+    Guo et al. 2017. It is never below zero, so it grows with fewer instances even for a perfectly
+    calibrated model; compare it on the same instances only.
 
     Args:
         probabilities: Probabilities [U], 0 to 1.
         positive: Truth [U], 0 or 1.
-        weights: Weights of units [..., U].
+        weights: Weights of instances [..., U].
         num_bins: Number of bins of equal width from 0 to 1, each with its lower edge.
         equal_mass: Whether to use bins of equal weight instead. Ties are split in proportion where
-            an edge falls among them, so that the order of units does not matter.
+            an edge falls among them, so that the order of instances does not matter.
     """
     gap = probabilities - positive
     if equal_mass:

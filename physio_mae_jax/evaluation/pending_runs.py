@@ -5,13 +5,13 @@ from pathlib import Path
 
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.evaluation.report import has_report
-from physio_mae_jax.training.trials import Entry, run_jobs, run_workers
+from physio_mae_jax.training.trials import Trial, run_trials, run_workers
 
-_WORKER_FLAGS = ("--config.num_workers=1", "--config.report=False")
+_WORKER_FLAGS = ("--config.num_workers=1", "--config.worker=True")
 
 
 def run_pending(
-    workdir: Path, list_entries: Callable[[], Sequence[Entry]], num_workers: int
+    workdir: Path, list_trials: Callable[[], Sequence[Trial]], num_workers: int
 ) -> None:
     """Run entries that have no card yet, here or, several at a time, in separate processes.
 
@@ -19,13 +19,13 @@ def run_pending(
     workers need.
     """
     if num_workers == 1:
-        run_jobs(workdir, list_entries(), has_report)
+        run_trials(workdir, list_trials(), has_report)
         return
     run_workers(
         workdir,
         num_workers,
         _WORKER_FLAGS,
-        lambda: sum(has_report(path.parent) for path in workdir.rglob("decisions.json")),
+        lambda: sum(has_report(path.parent) for path in workdir.rglob("calibration.json")),
     )
 
 

@@ -1,4 +1,4 @@
-"""Outputs of a model for units, and the targets of those units."""
+"""Outputs of a model for instances, and the targets of those instances."""
 
 import dataclasses
 import os
@@ -14,7 +14,7 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.training.atomic_files import atomic_write
 
 KINDS = ("multilabel", "multiclass", "regression")
-_FIELDS = ("kind", "classes", "unit_ids", "subjects", "logits", "targets")
+_FIELDS = ("kind", "classes", "instance_ids", "subjects", "logits", "targets")
 _ATTRIBUTE = "attribute."
 _WAY_OUT = "give an .npz that Predictions.save wrote."
 # Largest size that a file may unpack to.
@@ -23,19 +23,19 @@ _FREE_BYTES, _TIMES_THE_FILE = 1 << 30, 50
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Predictions:
-    """Outputs of a model for U units in K classes, and the targets.
+    """Outputs of a model for U instances in K classes, and the targets.
 
     Attributes:
         kind: Kind of the task, 'multilabel', 'multiclass' or 'regression'.
         classes: Names of the classes [K]; in a regression of the targets.
-        unit_ids: Unique names [U] str of the evaluated units, recordings or windows.
-        subjects: Subject of each unit [U] str.
+        instance_ids: Unique names [U] str of the evaluated instances, recordings or windows.
+        subjects: Subject of each instance [U] str.
         logits: Outputs [U, K] float64. Multilabel: log-odds of each class. Multiclass:
-            log-probabilities up to a constant of the unit. Regression: predictions in the units of
-            the targets.
+            log-probabilities up to a constant of the instance. Regression: predictions in the units
+            of the targets.
         targets: Truth [U, K] float64. Multilabel: 0 or 1. Multiclass: one-hot. Regression: values.
-        attributes: Attributes of units, [U] each, str or float64, such as 'sex' and 'age' (years);
-            '' or NaN where unknown.
+        attributes: Attributes of instances, [U] each, str or float64, such as 'sex' and 'age'
+            (years); '' or NaN where unknown.
 
     Raises:
         DataError: Shapes disagree, a number is not finite, or targets do not fit the kind.
@@ -43,7 +43,7 @@ class Predictions:
 
     kind: str
     classes: tuple[str, ...]
-    unit_ids: np.ndarray
+    instance_ids: np.ndarray
     subjects: np.ndarray
     logits: np.ndarray
     targets: np.ndarray
@@ -52,7 +52,7 @@ class Predictions:
     def __post_init__(self) -> None:
         converted = {
             "classes": tuple(str(name) for name in self.classes),
-            "unit_ids": _texts("unit_ids", self.unit_ids),
+            "instance_ids": _texts("instance_ids", self.instance_ids),
             "subjects": _texts("subjects", self.subjects),
             "logits": _numbers("logits", self.logits),
             "targets": _numbers("targets", self.targets),
@@ -64,20 +64,23 @@ class Predictions:
         self._check_values()
 
     @property
-    def num_units(self) -> int:
+    def num_instances(self) -> int:
         """U."""
-        return len(self.unit_ids)
+        return len(self.instance_ids)
 
-    def only(self, units: np.ndarray) -> "Predictions":
-        """Return a subset of the units.
+    def only(self, instances: np.ndarray) -> "Predictions":
+        """Return a subset of the instances.
 
         Args:
-            units: Mask [U] bool, or indices.
+            instances: Mask [U] bool, or indices.
         """
         return dataclasses.replace(
             self,
-            **{n: getattr(self, n)[units] for n in ("unit_ids", "subjects", "logits", "targets")},
-            attributes={name: values[units] for name, values in self.attributes.items()},
+            **{
+                n: getattr(self, n)[instances]
+                for n in ("instance_ids", "subjects", "logits", "targets")
+            },
+            attributes={name: values[instances] for name, values in self.attributes.items()},
         )
 
     def save(self, path: Path) -> None:
@@ -119,49 +122,51 @@ class Predictions:
             raise DataError(
                 f"classes {self.classes}: {self.kind} needs at least {least}, each once."
             )
-        if not self.num_units:
-            raise DataError("predictions must have at least one unit; got none.")
+        if not self.num_instances:
+            raise DataError("predictions must have at least one instance; got none.")
         by_unit = {"subjects": self.subjects, **self.attributes}
         for name, values in by_unit.items():
-            if values.shape != self.unit_ids.shape:
+            if values.shape != self.instance_ids.shape:
                 raise DataError(
-                    f"{name} has shape {list(values.shape)}, expected {list(self.unit_ids.shape)}: "
-                    "one value per unit."
+                    f"{name} has shape {list(values.shape)}, expected "
+                    f"{list(self.instance_ids.shape)}: one value per instance."
                 )
-        wanted = (self.num_units, len(self.classes))
+        wanted = (self.num_instances, len(self.classes))
         for name in ("logits", "targets"):
             if getattr(self, name).shape != wanted:
                 raise DataError(
                     f"{name} has shape {list(getattr(self, name).shape)}, expected {list(wanted)}: "
-                    f"{wanted[0]} units, {wanted[1]} classes."
+                    f"{wanted[0]} instances, {wanted[1]} classes."
                 )
 
     def _check_values(self) -> None:
-        ids, counts = np.unique(self.unit_ids, return_counts=True)
+        ids, counts = np.unique(self.instance_ids, return_counts=True)
         if (counts > 1).any():
-            unit, count = str(ids[counts > 1][0]), counts[counts > 1][0]
-            raise DataError(f"unit {unit!r} occurs {count} times; each must be unique.")
+            instance, count = str(ids[counts > 1][0]), counts[counts > 1][0]
+            raise DataError(f"instance {instance!r} occurs {count} times; each must be unique.")
         if (self.subjects == "").any():
-            unit = str(self.unit_ids[self.subjects == ""][0])
-            raise DataError(f"unit {unit!r} has no subject; give its subject, or its own name.")
+            instance = str(self.instance_ids[self.subjects == ""][0])
+            raise DataError(
+                f"instance {instance!r} has no subject; give its subject, or its own name."
+            )
         for field in ("logits", "targets"):
-            self._refuse(field, ~np.isfinite(getattr(self, field)), "is not finite")
+            self._reject(field, ~np.isfinite(getattr(self, field)), "is not finite")
         if self.kind != "regression":
-            self._refuse("targets", ~np.isin(self.targets, (0.0, 1.0)), "is neither 0 nor 1")
+            self._reject("targets", ~np.isin(self.targets, (0.0, 1.0)), "is neither 0 nor 1")
         held = self.targets.sum(axis=1)
         if self.kind == "multiclass" and (held != 1).any():
             first = int(np.flatnonzero(held != 1)[0])
             raise DataError(
-                f"targets of unit {str(self.unit_ids[first])!r} name {held[first]:g} classes; "
-                "multiclass needs exactly one (one-hot); otherwise use multilabel."
+                f"targets of instance {str(self.instance_ids[first])!r} name {held[first]:g} "
+                "classes; multiclass needs exactly one (one-hot); otherwise use multilabel."
             )
 
-    def _refuse(self, name: str, bad: np.ndarray, what: str) -> None:
+    def _reject(self, name: str, bad: np.ndarray, what: str) -> None:
         if bad.any():
             first, k = np.argwhere(bad)[0]
             raise DataError(
-                f"{name} of unit {str(self.unit_ids[first])!r}, class {self.classes[k]!r} {what} "
-                f"({getattr(self, name)[first, k]}); {bad.sum()} values in all."
+                f"{name} of instance {str(self.instance_ids[first])!r}, class {self.classes[k]!r} "
+                f"{what} ({getattr(self, name)[first, k]}); {bad.sum()} values in all."
             )
 
 
@@ -176,40 +181,41 @@ def _unpacked(file: BinaryIO) -> dict[str, np.ndarray]:
 
 
 def aggregate_windows(
-    unit_of_window: np.ndarray, window_logits: np.ndarray, num_units: int
+    instance_of_window: np.ndarray, window_logits: np.ndarray, num_instances: int
 ) -> np.ndarray:
-    """Average the logits of the windows of each unit.
+    """Average the logits of the windows of each instance.
 
     Args:
-        unit_of_window: Unit of each window [W], integers from 0 to ``num_units`` - 1.
+        instance_of_window: Unit of each window [W], integers from 0 to ``num_instances`` - 1.
         window_logits: Logits of the windows [W, K], finite.
-        num_units: Number of units U.
+        num_instances: Number of instances U.
 
     Returns:
-        Logits of the units [U, K] float64.
+        Logits of the instances [U, K] float64.
 
     Raises:
-        DataError: Shapes disagree, a number is out of range or not finite, or a unit has no window.
+        DataError: Shapes disagree, a number is out of range or not finite, or an instance has no
+            window.
     """
-    units, logits = np.asarray(unit_of_window), _numbers("window_logits", window_logits)
-    if logits.ndim != 2 or units.shape != logits.shape[:1] or units.dtype.kind not in "iu":
+    instances, logits = np.asarray(instance_of_window), _numbers("window_logits", window_logits)
+    if logits.ndim != 2 or instances.shape != logits.shape[:1] or instances.dtype.kind not in "iu":
         raise DataError(
-            f"window_logits has shape {list(logits.shape)} and unit_of_window {units.dtype} "
-            f"{list(units.shape)}; expected [W, K] and integers [W]."
+            f"window_logits has shape {list(logits.shape)} and instance_of_window "
+            f"{instances.dtype} {list(instances.shape)}; expected [W, K] and integers [W]."
         )
-    if len(units) and not 0 <= units.min() <= units.max() < num_units:
-        raise DataError(f"unit_of_window must be in [0, {num_units - 1}].")
+    if len(instances) and not 0 <= instances.min() <= instances.max() < num_instances:
+        raise DataError(f"instance_of_window must be in [0, {num_instances - 1}].")
     if not np.isfinite(logits).all():
         window, k = np.argwhere(~np.isfinite(logits))[0]
         raise DataError(f"window_logits[{window}, {k}] is {logits[window, k]}, not finite.")
-    counts = np.bincount(units, minlength=num_units)
+    counts = np.bincount(instances, minlength=num_instances)
     if (counts == 0).any():
         missing = np.flatnonzero(counts == 0)
         raise DataError(
-            f"{len(missing)} of {num_units} units have no window, the first is unit {missing[0]}; "
-            "exclude them from the evaluation, and report it."
+            f"{len(missing)} of {num_instances} instances have no window, the first is instance "
+            f"{missing[0]}; exclude them from the evaluation, and report it."
         )
-    sums = [np.bincount(units, column, minlength=num_units) for column in logits.T]
+    sums = [np.bincount(instances, column, minlength=num_instances) for column in logits.T]
     return np.stack(sums, axis=1) / counts[:, None]
 
 

@@ -1,7 +1,7 @@
 """Probes of frozen features: a linear model, or nearest neighbours.
 
-Both are fitted on training units; validation chooses the hyperparameter, by the metric that also
-selects fine-tuned models; the test is not used.
+Both are fitted on training instances; validation chooses the hyperparameter, by the metric that
+also selects fine-tuned models; the test is not used.
 """
 
 from collections.abc import Callable, Mapping
@@ -45,7 +45,7 @@ def linear_probe(
 
     Args:
         features: Features [U, D] of 'train', 'validation' and 'test'.
-        targets: Targets [U, K] of the same parts.
+        targets: Targets [U, K] of the same splits.
         kind: 'multilabel' (one model per class), 'multiclass' (one joint model) or 'regression'.
         metric: Function of validation logits and targets to maximise.
         refit: Whether the test logits come from a model refitted on training and validation with
@@ -66,7 +66,7 @@ def _fit_linear(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from features [U, D] to logits [U, K]."""
     if kind == "regression":
-        # Like C of a logistic regression, alpha weighs the data as a sum over units.
+        # Like C of a logistic regression, alpha weighs the data as a sum over instances.
         ridge = Ridge(alpha=1 / strength).fit(features, targets)
         return lambda some: ridge.predict(some).reshape(len(some), -1)
     if kind == "multiclass":
@@ -82,10 +82,10 @@ def _joined(
     features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Concatenate training and validation."""
-    parts = ("train", "validation")
+    splits = ("train", "validation")
     return (
-        np.concatenate([features[part] for part in parts]),
-        np.concatenate([targets[part] for part in parts]),
+        np.concatenate([features[split] for split in splits]),
+        np.concatenate([targets[split] for split in splits]),
     )
 
 
@@ -105,7 +105,8 @@ def knn_probe(
     *,
     refit: bool,
 ) -> ProbeResult:
-    """Average the targets of the nearest training units, by the cosine of standardised features.
+    """Average the targets of the nearest training instances, by the cosine of standardised
+    features.
 
     For classes the logits are log-odds (or logarithms) of the share of neighbours, with half a
     neighbour added to each side. Arguments as of ``linear_probe``.
@@ -143,7 +144,7 @@ def _vote(held: np.ndarray, kind: str) -> np.ndarray:
 METHODS = {"probe": linear_probe, "knn": knn_probe}
 
 
-def readout_of(method: str) -> Callable[..., ProbeResult]:
+def probe_of(method: str) -> Callable[..., ProbeResult]:
     """Return the function of a method's name.
 
     Raises:
@@ -155,6 +156,6 @@ def readout_of(method: str) -> Callable[..., ProbeResult]:
 
 
 def _standardised(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Standardise each feature to mean 0 and standard deviation 1 over the training units."""
+    """Standardise each feature to mean 0 and standard deviation 1 over the training instances."""
     scaler = StandardScaler().fit(features["train"])
-    return {part: scaler.transform(some) for part, some in features.items()}
+    return {split: scaler.transform(some) for split, some in features.items()}

@@ -1,4 +1,4 @@
-"""Metrics of regressions from weighted units; shapes as in ``metrics``.
+"""Metrics of regressions from weighted instances; shapes as in ``metrics``.
 
 ``predicted`` and ``true`` are [U], giving [...], or [U, K] of several targets, giving [..., K], in
 the units of the targets.
@@ -28,7 +28,8 @@ def root_mean_squared_error(
 def r2(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return 1 - squared error / squared distance of the truth to its mean; NaN if it is constant.
 
-    The mean is that of the evaluated units, unknown to the model: 0 is a strong constant baseline.
+    The mean is that of the evaluated instances, unknown to the model: 0 is a strong constant
+        baseline.
     """
     error = mean((predicted - true) ** 2, weights)
     return 1 - ratio(error, _variance(true, weights))
@@ -52,7 +53,8 @@ def limits_of_agreement(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return bias ∓ 1.96 standard deviations of the error (Bland and Altman 1986).
 
-    Several units of a subject count as if they were of several subjects. NaN for a single unit.
+    Several instances of a subject count as if they were of several subjects. NaN for a single
+    instance.
     """
     total = weights.sum(axis=-1)
     total = total[..., None] if predicted.ndim > 1 else total

@@ -8,7 +8,7 @@ from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import curves
 from physio_mae_jax.evaluation.calibration import Calibration
-from physio_mae_jax.evaluation.caveats import judged_part
+from physio_mae_jax.evaluation.caveats import reported_split
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.report_text import render
 from physio_mae_jax.evaluation.results import Comparison, Evaluation, plain
@@ -21,7 +21,7 @@ _Drawings = dict[str, Callable[[], Any]]
 _LEARNING_CURVES = "plots/learning_curves.png"
 
 
-def write_card(
+def write_report(
     folder: Path,
     *,
     title: str,
@@ -38,8 +38,8 @@ def write_card(
     Args:
         folder: Folder of the card; created if absent.
         title: Title with the evaluated model and data.
-        evaluations: Evaluations by part: 'test', 'validation' or both.
-        predictions: Predictions of the same parts; those of the test are plotted, or those of
+        evaluations: Evaluations by split: 'test', 'validation' or both.
+        predictions: Predictions of the same splits; those of the test are plotted, or those of
             validation where there is no test.
         decisions: Calibration and thresholds, chosen on validation.
         context: Provenance, for readers and as JSON: 'command' (text), 'versions', 'device',
@@ -56,18 +56,18 @@ def write_card(
     """
     if not evaluations or set(evaluations) - {"test", "validation"}:
         raise DataError(f"a card must be of 'test', 'validation' or both; got {list(evaluations)}.")
-    part = judged_part(evaluations)
-    evaluated, drawn = evaluations[part], predictions.get(part)
-    if drawn is None or (evaluated.num_units, evaluated.classes) != (
-        drawn.num_units,
+    split = reported_split(evaluations)
+    evaluated, drawn = evaluations[split], predictions.get(split)
+    if drawn is None or (evaluated.num_instances, evaluated.classes) != (
+        drawn.num_instances,
         drawn.classes,
     ):
-        given = f"those of {drawn.num_units} units of {drawn.classes}" if drawn else "none"
+        given = f"those of {drawn.num_instances} instances of {drawn.classes}" if drawn else "none"
         raise DataError(
-            f"the card's predictions of {part} must be of the evaluated "
-            f"{evaluated.num_units} units of {evaluated.classes}; got {given}."
+            f"the card's predictions of {split} must be of the evaluated "
+            f"{evaluated.num_instances} instances of {evaluated.classes}; got {given}."
         )
-    pictures = _write_pictures(folder, drawn, evaluated, decisions, part)
+    pictures = _write_pictures(folder, drawn, evaluated, decisions, split)
     if (folder / _LEARNING_CURVES).is_file():
         pictures.append(_LEARNING_CURVES)
     content = {
@@ -96,10 +96,14 @@ def has_report(folder: Path) -> bool:
 
 
 def _write_pictures(
-    folder: Path, predictions: Predictions, evaluated: Evaluation, decisions: Calibration, part: str
+    folder: Path,
+    predictions: Predictions,
+    evaluated: Evaluation,
+    decisions: Calibration,
+    split: str,
 ) -> list[str]:
-    """Plot a part, skipping empty plots; return the file names in the folder."""
-    who = f"{part}, {evaluated.num_units:,} units of {evaluated.num_subjects:,} subjects"
+    """Plot a split, skipping empty plots; return the file names in the folder."""
+    who = f"{split}, {evaluated.num_instances:,} instances of {evaluated.num_subjects:,} subjects"
     if evaluated.kind == "regression":
         quantities = curves.agreements(predictions, evaluated)
         drawings: _Drawings = {
@@ -138,6 +142,6 @@ def _curve_drawings(
         ),
         "reliability": lambda: figures.draw_reliability(
             curves.reliabilities(predictions, decisions, evaluated),
-            f"Calibration (bins of 5 units or more): {who}",
+            f"Calibration (bins of 5 instances or more): {who}",
         ),
     }

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from physio_mae_jax.evaluation.calibration import Calibration
-from physio_mae_jax.evaluation.caveats import caveats, is_clean, judged_part, reading
+from physio_mae_jax.evaluation.caveats import caveats, is_clean, reading, reported_split
 from physio_mae_jax.evaluation.markdown import (
     escape,
     facts,
@@ -39,38 +39,38 @@ def render(
 
     Args:
         title: Title with the evaluated model and data.
-        evaluations: Evaluations by part, 'test' and 'validation', at least one.
+        evaluations: Evaluations by split, 'test' and 'validation', at least one.
         decisions: Calibration and thresholds, chosen on validation.
-        context: Provenance, see ``card.write_card``.
+        context: Provenance, see ``card.write_report``.
         comparisons: Comparisons with other models; may be empty.
         pictures: File names of plots below the report's folder.
     """
-    part = judged_part(evaluations)
-    evaluated = evaluations[part]
+    split = reported_split(evaluations)
+    evaluated = evaluations[split]
     sections = [
         f"# {escape(title)}",
         *(f"> **{doubt}**" for doubt in caveats(evaluations, context)),
-        _headline(part, evaluated),
+        _headline(split, evaluated),
         f"## What was evaluated\n\n{_parts(evaluations, decisions, context)}",
-        f"## Metrics, with 95 % intervals\n\n{_overall(evaluations, part)}",
+        f"## Metrics, with 95 % intervals\n\n{_overall(evaluations, split)}",
         f"## Every {_one(evaluated)}\n\n{_by_class(evaluated)}",
     ]
     if evaluated.calibration:
-        sections.append(f"## Calibration on {part}\n\n{_calibration(evaluated)}")
+        sections.append(f"## Calibration on {split}\n\n{_calibration(evaluated)}")
     if evaluated.subgroups:
-        sections.append(f"## Subgroups of {part}\n\n{_subgroups(evaluated)}")
+        sections.append(f"## Subgroups of {split}\n\n{_subgroups(evaluated)}")
     if decisions.kind != "regression":
         chosen = _decisions(decisions, evaluated.min_positives)
         sections.append(f"## Decisions, chosen on validation\n\n{chosen}")
     if comparisons:
-        sections.append(f"## Compared on the same units\n\n{_comparisons(comparisons)}")
+        sections.append(f"## Compared on the same instances\n\n{_comparisons(comparisons)}")
     sections += ["## Pictures", *(f"![{_picture(name)}]({name})" for name in pictures)]
     sections += [f"## How to read this\n\n{reading(evaluated)}", "## How to reproduce it"]
     sections += [_reproduction(context)]
     return "\n\n".join(sections) + "\n"
 
 
-def _headline(part: str, evaluated: Evaluation) -> str:
+def _headline(split: str, evaluated: Evaluation) -> str:
     rare = sum(row.rare and not row.is_absent for row in evaluated.by_class)
     count = _num_averaged(evaluated)
     of = "" if count == len(evaluated.classes) else f"{count} of "
@@ -81,8 +81,8 @@ def _headline(part: str, evaluated: Evaluation) -> str:
     averaged = evaluated.kind == "regression" and len(evaluated.classes) > 1
     name = words(evaluated.main_metric) + " (average over targets)" * averaged
     return (
-        f"**{name} {interval(evaluated.main, evaluated.kind)}** on {part}: "
-        f"{evaluated.num_units:,} units of {evaluated.num_subjects:,} subjects, "
+        f"**{name} {interval(evaluated.main, evaluated.kind)}** on {split}: "
+        f"{evaluated.num_instances:,} instances of {evaluated.num_subjects:,} subjects, "
         f"{of}{len(evaluated.classes)} {_several(evaluated, len(evaluated.classes))}.{more}"
     )
 
@@ -97,23 +97,23 @@ def _parts(
     if decisions.kind == "regression":
         roles = {"test": "evaluated", "validation": "seen before the test"}
     rows = [
-        (part, f"{e.num_units:,}", f"{e.num_subjects:,}", roles.get(part, ""))
-        for part, e in evaluations.items()
+        (split, f"{e.num_instances:,}", f"{e.num_subjects:,}", roles.get(split, ""))
+        for split, e in evaluations.items()
     ]
-    shown = table(("part", "units", "subjects", "role"), rows)
+    shown = table(("split", "instances", "subjects", "role"), rows)
     line = escape(str(context.get("contamination", "")))
     # Contamination is shown above already.
     return f"{shown}\n\n{line}" if is_clean(context) else shown
 
 
-def _overall(evaluations: Mapping[str, Evaluation], part: str) -> str:
-    evaluated = evaluations[part]
+def _overall(evaluations: Mapping[str, Evaluation], split: str) -> str:
+    evaluated = evaluations[split]
     frequent = sum(not row.rare for row in evaluated.by_class)
     count = _num_averaged(evaluated)
-    header = ["", f"{part}, {count} {_several(evaluated, count)}"]
+    header = ["", f"{split}, {count} {_several(evaluated, count)}"]
     if evaluated.overall_frequent:
-        header.append(f"{part}, {frequent} without rare classes*")
-    others = [other for other in evaluations if other != part]
+        header.append(f"{split}, {frequent} without rare classes*")
+    others = [other for other in evaluations if other != split]
     rows = []
     for name, estimate in evaluated.overall.items():
         row = [words(name), interval(estimate, evaluated.kind)]
@@ -173,20 +173,22 @@ def _subgroups(evaluated: Evaluation) -> str:
         rows.append(
             [
                 f"{group.attribute} {named(group.name)}",
-                f"{group.num_units:,}",
+                f"{group.num_instances:,}",
                 f"{group.num_subjects:,}",
                 ", ".join(counts) if len(counts) <= _MAX_LISTED else "see evaluation.json",
                 interval(group.estimate, evaluated.kind),
                 _left_out(group),
             ]
         )
-    header = ["", "units", "subjects", "positives", words(evaluated.main_metric), "excluded"]
+    header = ["", "instances", "subjects", "positives", words(evaluated.main_metric), "excluded"]
     if evaluated.kind == "regression":
         header, rows = [h for h in header if h != "positives"], [r[:3] + r[4:] for r in rows]
     lines = [table(header, rows)]
     for attribute, count in evaluated.num_unknown.items():
         if count:
-            lines.append(f"{count:,} units have no readable {attribute} and are in none of these.")
+            lines.append(
+                f"{count:,} instances have no readable {attribute} and are in none of these."
+            )
     return "\n\n".join(lines)
 
 
@@ -207,7 +209,7 @@ def _decisions(decisions: Calibration, min_positives: int) -> str:
             "validation of that fold; they are in its own card."
         )
     beta = f"F{decisions.beta:g}"
-    lines = [f"On {decisions.num_units:,} units of {len(decisions.subjects):,} subjects."]
+    lines = [f"On {decisions.num_instances:,} instances of {len(decisions.subjects):,} subjects."]
     if decisions.kind == "multiclass":
         lines[0] += f" Temperature {decisions.temperature:.3g}."
         if not decisions.thresholds:
@@ -222,7 +224,9 @@ def _decisions(decisions: Calibration, min_positives: int) -> str:
             row.append(f"{decisions.thresholds[k]:.3f}")
         if decisions.slopes:
             row.append(f"{decisions.slopes[k]:.3g} · logit {decisions.intercepts[k]:+.3g}")
-        fewest = min(decisions.num_positives[k], decisions.num_units - decisions.num_positives[k])
+        fewest = min(
+            decisions.num_positives[k], decisions.num_instances - decisions.num_positives[k]
+        )
         note = "unreliable: too few" if fewest < min_positives else ""
         rows.append([*row, "not chosen" if name in decisions.undecided else note])
     header = ["class", "positives"]

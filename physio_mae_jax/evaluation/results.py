@@ -16,8 +16,8 @@ class ClassResult:
 
     Attributes:
         name: Name of the class.
-        num_positives, num_negatives: Number of units; 0 in a regression.
-        num_positive_subjects, num_negative_subjects: Number of subjects with such a unit.
+        num_positives, num_negatives: Number of instances; 0 in a regression.
+        num_positive_subjects, num_negative_subjects: Number of subjects with such an instance.
         rare: Whether it has fewer positives or negatives than ``min_positives``.
         metrics: Metrics of the class by name.
     """
@@ -53,19 +53,19 @@ class CalibrationResult:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SubgroupResult:
-    """The main metric of some of the units.
+    """The main metric of some of the instances.
 
     Attributes:
         attribute, name: Attribute and subgroup, such as 'sex' and 'female'.
-        num_units, num_subjects: Size of the subgroup.
-        num_positives: Positive units of each class; empty in a regression.
+        num_instances, num_subjects: Size of the subgroup.
+        num_positives: Positive instances of each class; empty in a regression.
         left_out: Classes excluded from its macro average for too few positives or negatives.
-        estimate: Main metric of the subgroup; undefined where too few units remain.
+        estimate: Main metric of the subgroup; undefined where too few instances remain.
     """
 
     attribute: str
     name: str
-    num_units: int
+    num_instances: int
     num_subjects: int
     num_positives: Mapping[str, int]
     left_out: tuple[str, ...]
@@ -74,30 +74,30 @@ class SubgroupResult:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Evaluation:
-    """All metrics of one model on one part of the data.
+    """All metrics of one model on one split of the data.
 
     Attributes:
         kind, classes: Kind and classes of the task.
         main_metric: Name of the main metric, a key of ``overall``.
-        num_units, num_subjects: Number of evaluated units and subjects.
+        num_instances, num_subjects: Number of evaluated instances and subjects.
         num_subjects_decided_on: Number of these that thresholds were chosen on; 0 in a fair test.
         overall: Metrics averaged over all classes that have positives and negatives, and metrics
-            of whole units.
+            of whole instances.
         overall_frequent: Averages without the rare classes; empty where there are none.
         by_class: Results of each class.
         calibration: Calibration of the whole, then of each class; empty in a regression.
-        confusion: Units [K][K] by truth (row) and decision of a multiclass task; otherwise [K][4],
-            true positives, false negatives, false positives, true negatives. Empty in a
+        confusion: Instances [K][K] by truth (row) and decision of a multiclass task; otherwise
+            [K][4], true positives, false negatives, false positives, true negatives. Empty in a
             regression.
         subgroups: Results by sex and age.
-        num_unknown: Number of units in no subgroup, by attribute.
+        num_unknown: Number of instances in no subgroup, by attribute.
         num_resamples, seed, min_positives: Arguments of ``evaluation.evaluate``.
     """
 
     kind: str
     classes: tuple[str, ...]
     main_metric: str
-    num_units: int
+    num_instances: int
     num_subjects: int
     num_subjects_decided_on: int
     overall: Mapping[str, Estimate]
@@ -123,7 +123,7 @@ class Evaluation:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """One model against the reference on the same units.
+    """One model against the reference on the same instances.
 
     Attributes:
         name, reference: Names of the two models.

@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from physio_mae_jax.evaluation import metric_sets
-from physio_mae_jax.evaluation.bootstrap import Estimate, interval, replicate, stratum_of, varies
+from physio_mae_jax.evaluation.bootstrap import (
+    Estimate,
+    confidence_interval,
+    replicate,
+    stratum_of,
+    varies,
+)
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import SubgroupResult
 
@@ -18,21 +24,21 @@ _UNKNOWN = ("", "nan", "none", "null", "unknown", "?", "n/a")
 _AGE = re.compile(r"[>≥]?=?\s*(\d+(?:\.\d+)?)\s*(?:\+|y|years)?", re.IGNORECASE)
 
 
-def judge_subgroups(
+def evaluate_subgroups(
     predictions: Predictions, *, num_resamples: int, seed: int, min_positives: int
 ) -> tuple[SubgroupResult, ...]:
     """Evaluate every subgroup with the main metric, see ``evaluation.evaluate``."""
     found = []
-    for attribute, name, units in subgroups(predictions):
-        group = predictions.only(units)
-        chosen = metric_sets.judged_classes(group, min_positives)
+    for attribute, name, instances in subgroups(predictions):
+        group = predictions.only(instances)
+        chosen = metric_sets.evaluated_classes(group, min_positives)
         positives: list[int] = []
         if group.kind != "regression":
             positives = group.targets.sum(axis=0).astype(int).tolist()
         result = SubgroupResult(
             attribute=attribute,
             name=name,
-            num_units=group.num_units,
+            num_instances=group.num_instances,
             num_subjects=len(np.unique(group.subjects)),
             num_positives=dict(zip(group.classes, positives, strict=False)),
             left_out=tuple(np.asarray(group.classes)[~chosen].tolist()),
@@ -46,7 +52,7 @@ def _estimate(group: Predictions, classes: np.ndarray, num_resamples: int, seed:
     if not classes.any():
         return Estimate(float("nan"))
     metric = functools.partial(metric_sets.main_metric, group, classes=classes)
-    point = float(metric(np.ones(group.num_units)))
+    point = float(metric(np.ones(group.num_instances)))
     strata = stratum_of(group)
     if not varies(strata):
         return Estimate(point)
@@ -57,13 +63,13 @@ def _estimate(group: Predictions, classes: np.ndarray, num_resamples: int, seed:
         num_resamples=num_resamples,
         seed=seed,
     )
-    return interval(drawn["main"], point)
+    return confidence_interval(drawn["main"], point)
 
 
 def subgroups(predictions: Predictions) -> Iterator[tuple[str, str, np.ndarray]]:
-    """Yield attribute, name and units [U] bool of every subgroup with units in it.
+    """Yield attribute, name and instances [U] bool of every subgroup with instances in it.
 
-    Attributes that predictions lack and units without a value are skipped.
+    Attributes that predictions lack and instances without a value are skipped.
     """
     for attribute, read in (("sex", _sexes), ("age", _ages)):
         if attribute in predictions.attributes:
@@ -74,7 +80,7 @@ def subgroups(predictions: Predictions) -> Iterator[tuple[str, str, np.ndarray]]
 
 
 def num_unknown(predictions: Predictions) -> dict[str, int]:
-    """Count the units without a readable value of each subgroup attribute."""
+    """Count the instances without a readable value of each subgroup attribute."""
     counts = {}
     for attribute, read in (("sex", _sexes), ("age", _ages)):
         if attribute in predictions.attributes:

@@ -1,4 +1,4 @@
-"""Metrics of several models on the same units: means over seeds, and paired differences."""
+"""Metrics of several models on the same instances: means over seeds, and paired differences."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -10,7 +10,7 @@ from physio_mae_jax.evaluation import metric_sets
 from physio_mae_jax.evaluation.bootstrap import (
     Estimate,
     check_pair,
-    interval,
+    confidence_interval,
     replicate,
     stratum_of,
 )
@@ -21,7 +21,7 @@ _MORE = ("macro_average_precision", "macro_f1", "accuracy", "rmse", "pearson_r")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ComparedEntry:
+class ComparedTrial:
     """One model: a row of the table, a share of the labels, a seed."""
 
     row: str
@@ -39,13 +39,13 @@ class Compared(EvaluatedRun):
     """Results of an entry.
 
     Attributes:
-        entry: Entry of the results.
+        entry: Trial of the results.
     """
 
-    entry: ComparedEntry
+    entry: ComparedTrial
 
     @classmethod
-    def read(cls, workdir: Path, entry: ComparedEntry) -> "Compared":
+    def read(cls, workdir: Path, entry: ComparedTrial) -> "Compared":
         """Read the folder of a finished entry."""
         return cls(entry=entry, **vars(load_evaluation(workdir / entry.name)))
 
@@ -58,7 +58,7 @@ class Cell:
         row, fraction: Row of the table and fraction of the labels.
         values: Main metric by seed.
         mean: Mean of the main metric over seeds, with an interval over subjects.
-        deviation: Standard deviation over seeds; NaN for a single one.
+        deviation: TargetStatistics deviation over seeds; NaN for a single one.
         more: Means of other metrics.
         difference: Difference of the mean to that of the reference row, on the same replicates;
             None for the reference itself.
@@ -77,11 +77,11 @@ def summarise(compared: Sequence[Compared], *, num_resamples: int, seed: int = 0
     """Average over seeds and resample subjects, the same ones for every model.
 
     Args:
-        compared: Results on the same units; the first one's row is the reference.
+        compared: Results on the same instances; the first one's row is the reference.
         num_resamples, seed: Number of replicates and seed of the bootstrap.
 
     Raises:
-        DataError: The results are not of the same units.
+        DataError: The results are not of the same instances.
     """
     first = compared[0].predictions
     groups: dict[tuple[str, float], list[Compared]] = {}
@@ -92,7 +92,7 @@ def summarise(compared: Sequence[Compared], *, num_resamples: int, seed: int = 0
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
         return {str(key): _mean_metric(group, weights) for key, group in groups.items()}
 
-    points = measure(np.ones((1, first.num_units)))
+    points = measure(np.ones((1, first.num_instances)))
     drawn = replicate(
         measure, first.subjects, stratum_of(first), num_resamples=num_resamples, seed=seed
     )
@@ -102,10 +102,12 @@ def summarise(compared: Sequence[Compared], *, num_resamples: int, seed: int = 0
         key, other = str((row, fraction)), str((reference, fraction))
         difference = None
         if row != reference:
-            difference = interval(
+            difference = confidence_interval(
                 drawn[key] - drawn[other], float((points[key] - points[other])[0])
             )
-        cells.append(_cell(group, interval(drawn[key], float(points[key][0])), difference))
+        cells.append(
+            _cell(group, confidence_interval(drawn[key], float(points[key][0])), difference)
+        )
     return cells
 
 
@@ -115,7 +117,7 @@ def _mean_metric(group: Sequence[Compared], weights: np.ndarray) -> np.ndarray:
 
 
 def _cell(group: Sequence[Compared], mean: Estimate, difference: Estimate | None) -> Cell:
-    ones = np.ones(group[0].predictions.num_units)
+    ones = np.ones(group[0].predictions.num_instances)
     values = {
         one.entry.seed: float(metric_sets.main_metric(one.predictions, ones)) for one in group
     }

@@ -1,4 +1,4 @@
-"""Sums over weighted units, for the metrics: ``weights`` [..., U] as in ``metrics``."""
+"""Sums over weighted instances, for the metrics: ``weights`` [..., U] as in ``metrics``."""
 
 import numpy as np
 
@@ -10,24 +10,24 @@ def ratio(top: np.ndarray, bottom: np.ndarray, undefined: float = np.nan) -> np.
 
 
 def mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average over units, [U] -> [...] or [U, K] -> [..., K]; NaN where all weights are 0."""
+    """Average over instances, [U] -> [...] or [U, K] -> [..., K]; NaN where all weights are 0."""
     total = weights.sum(axis=-1)
     return ratio(weights @ values, total[..., None] if values.ndim > 1 else total)
 
 
 def running_sum(weights: np.ndarray) -> np.ndarray:
-    """Return the cumulative weight before each unit, and the total, [..., U + 1]."""
+    """Return the cumulative weight before each instance, and the total, [..., U + 1]."""
     sums = np.zeros((*weights.shape[:-1], weights.shape[-1] + 1))
     np.cumsum(weights, axis=-1, out=sums[..., 1:])
     return sums
 
 
 def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Sum the products over units, [..., U] twice -> [...]."""
+    """Sum the products over instances, [..., U] twice -> [...]."""
     return np.einsum("...u,...u->...", first, second)
 
 
 def descending(scores: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-    """Return the indices of the chosen units, the highest score first."""
-    units = np.flatnonzero(chosen)
-    return units[np.argsort(-scores[units], kind="stable")]
+    """Return the indices of the chosen instances, the highest score first."""
+    instances = np.flatnonzero(chosen)
+    return instances[np.argsort(-scores[instances], kind="stable")]

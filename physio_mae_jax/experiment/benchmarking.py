@@ -8,24 +8,26 @@ from typing import Any
 import jax
 from ml_collections import ConfigDict
 
-from physio_mae_jax.benchmarks.cases import Bench
+from physio_mae_jax.benchmarks.cases import BenchmarkSpec
 from physio_mae_jax.benchmarks.flops import Seen
 from physio_mae_jax.data.opening import open_data, require_split
 from physio_mae_jax.data.pipeline import training_batches
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.pretraining import build_task, loader_settings
+from physio_mae_jax.experiment.pretraining import build_pretrain_spec, loader_settings
 from physio_mae_jax.experiment.run_metadata import check_attention, count_devices
-from physio_mae_jax.experiment.settings import data_settings
+from physio_mae_jax.experiment.typed_config import data_settings
 from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training.pretrain_step import PretrainTask
+from physio_mae_jax.training.pretrain_step import PretrainSpec
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 
 _MAX_CHANNELS = 10_000
 _MAX_REPEATS = 100_000
 
 
-def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_data: bool) -> Bench:
+def build_bench(
+    config: ConfigDict, num_channels: int, repeats: int, *, with_data: bool
+) -> BenchmarkSpec:
     """Build the benchmark cases; no file is opened unless ``with_data``.
 
     Args:
@@ -46,23 +48,23 @@ def build_bench(config: ConfigDict, num_channels: int, repeats: int, *, with_dat
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
-    task = build_task(config)
+    task = build_pretrain_spec(config)
     check_attention(task.model.config)
     batches = None
     if with_data:
         batches, num_channels = _real_batches(config, task)
-    return Bench(
+    return BenchmarkSpec(
         task=task,
         mesh=make_mesh(num_devices, config.fsdp),
         batch_size=config.batch_size,
         num_channels=num_channels,
-        seen=seen_by(task, num_channels),
+        seen=token_counts(task, num_channels),
         repeats=repeats,
         batches=batches,
     )
 
 
-def seen_by(task: PretrainTask, num_channels: int) -> Seen:
+def token_counts(task: PretrainSpec, num_channels: int) -> Seen:
     """Return the fraction of a window that the masks of a task leave visible."""
     cfg = task.model.config
     examples = {"channel_mask": jax.ShapeDtypeStruct((1, num_channels), bool)}
@@ -77,7 +79,7 @@ def seen_by(task: PretrainTask, num_channels: int) -> Seen:
 
 
 def _real_batches(
-    config: ConfigDict, task: PretrainTask
+    config: ConfigDict, task: PretrainSpec
 ) -> tuple[Callable[[], Iterator[Mapping[str, Any]]], int]:
     """Open the data the way training opens it."""
     data, cfg = data_settings(config.data), task.model.config

@@ -6,27 +6,29 @@ from pathlib import Path
 from typing import Any
 
 from physio_mae_jax.data.input_spec import InputSpec
-from physio_mae_jax.data.instances import TaskKind, UnitConfig
+from physio_mae_jax.data.instances import LabelConfig, ProblemType
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.training.checkpoint import WAY_OUT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StoredUnits(UnitConfig):
+class StoredInstances(LabelConfig):
     """What was evaluated, and the outputs in order."""
 
-    kind: TaskKind
+    kind: ProblemType
     names: tuple[str, ...]
 
-    def settings(self, classes: str) -> UnitConfig:
-        """Return the unit settings for evaluating ``classes``."""
-        values = {field.name: getattr(self, field.name) for field in dataclasses.fields(UnitConfig)}
-        return UnitConfig(**{**values, "classes": classes})
+    def settings(self, classes: str) -> LabelConfig:
+        """Return the instance settings for evaluating ``classes``."""
+        values = {
+            field.name: getattr(self, field.name) for field in dataclasses.fields(LabelConfig)
+        }
+        return LabelConfig(**{**values, "classes": classes})
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Standard:
+class TargetStatistics:
     """Mean and standard deviation [K] that standardised the targets."""
 
     mean: Sequence[float]
@@ -42,7 +44,7 @@ class ClassifierContract:
         head: Settings of the head.
         input: Sampling rate, length and channels of an input window.
         split: Split rule and hash of the training subjects.
-        units: Units that were evaluated, and their classes.
+        instances: Instances that were evaluated, and their classes.
         targets: Mean and standard deviation of the training targets.
     """
 
@@ -50,11 +52,11 @@ class ClassifierContract:
     head: Mapping[str, Any]
     input: InputSpec
     split: Mapping[str, str]
-    units: StoredUnits
-    targets: Standard
+    instances: StoredInstances
+    targets: TargetStatistics
 
     def __post_init__(self) -> None:
-        wanted = len(self.units.names)
+        wanted = len(self.instances.names)
         for name in ("mean", "deviation"):
             found = len(getattr(self.targets, name))
             if found != wanted or not wanted:

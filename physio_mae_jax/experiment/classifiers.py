@@ -8,15 +8,15 @@ import jax
 import jax.numpy as jnp
 from ml_collections import ConfigDict
 
-from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.pretrained_encoders import (
     PretrainedEncoder,
     encoder_of_file,
-    encoder_of_run,
+    load_encoder,
 )
 from physio_mae_jax.experiment.run_metadata import check_attention
-from physio_mae_jax.experiment.settings import model_settings, typed, whole_samples
+from physio_mae_jax.experiment.typed_config import model_settings, typed, whole_samples
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.resnet import BASELINES
@@ -28,7 +28,7 @@ from physio_mae_jax.training.optimizer import (
     learning_rate_schedule,
     make_optimizer,
 )
-from physio_mae_jax.training.supervised_step import SupervisedModel, SupervisedTask
+from physio_mae_jax.training.supervised_step import SupervisedModel, SupervisedSpec
 
 MAE = "mae"
 
@@ -64,16 +64,19 @@ def resolve_init(config: ConfigDict) -> EncoderInit:
             f"architecture must be one of {', '.join((MAE, *BASELINES))}; "
             f"got {config.architecture!r}."
         )
-    if config.start or config.weights:
+    if config.init_from or config.torch_weights:
         if config.architecture != MAE:
             raise ConfigError(
                 f"architecture {config.architecture!r} takes no pre-trained encoder; remove "
-                f"start and weights, or set architecture={MAE!r}."
+                f"init_from and torch_weights, or set architecture={MAE!r}."
             )
         return init_from_encoder(
-            config.start, config.weights, config.weights_config, config.instance_seconds
+            config.init_from,
+            config.torch_weights,
+            config.torch_config,
+            config.labels.window_seconds,
         )
-    seconds = config.instance_seconds or config.window_seconds
+    seconds = config.labels.window_seconds or config.window_seconds
     if config.architecture != MAE:
         samples = whole_samples(seconds, config.sampling_rate_hz)
         return EncoderInit(config.sampling_rate_hz, samples, None, None)
@@ -83,31 +86,33 @@ def resolve_init(config: ConfigDict) -> EncoderInit:
 
 
 def init_from_encoder(
-    run: str, weights: str, weights_config: str, window_seconds: float
+    init_from: str, torch_weights: str, torch_config: str, window_seconds: float
 ) -> EncoderInit:
     """Load an encoder.
 
     Args:
-        run: Work folder of a pre-training run, or '' to use ``weights``.
-        weights, weights_config: Paths of a weight file and its constructor arguments.
+        init_from: Work folder of a pre-training run, or a folder of ``Encoder.save_pretrained``; ''
+            to use ``torch_weights``.
+        torch_weights, torch_config: Paths of a weight file and its constructor arguments.
         window_seconds: Length of the input window (s); 0 for the length trained on.
 
     Raises:
         UserError: The encoder does not exist, two are given, or it does not fit the window.
     """
-    if run and weights:
+    if init_from and torch_weights:
         raise ConfigError(
-            f"exactly one encoder must be set; got both run={run!r} and weights={weights!r}; "
+            f"exactly one encoder must be set; got both init_from={init_from!r} and "
+            f"torch_weights={torch_weights!r}; "
             "remove one of them."
         )
-    if weights:
-        start = encoder_of_file(weights, weights_config, window_seconds)
+    if torch_weights:
+        start = encoder_of_file(torch_weights, torch_config, window_seconds)
     else:
-        start = encoder_of_run(run, window_seconds)
+        start = load_encoder(init_from, window_seconds)
     return EncoderInit(start.config.sampling_rate_hz, start.config.num_samples, start.config, start)
 
 
-def build_model(
+def build_classifier(
     architecture: str, encoder: MaeConfig | None, head: Mapping[str, Any], num_outputs: int
 ) -> tuple[SupervisedModel, dict[str, Any]]:
     """Make the model, and the contract stored in its checkpoints.
@@ -127,15 +132,15 @@ def build_model(
     return Classifier(encoder, settings), contract
 
 
-def build_task(
-    config: ConfigDict, beginning: EncoderInit, units: Units, num_channels: int
-) -> tuple[SupervisedTask, dict[str, Any]]:
+def build_supervised_spec(
+    config: ConfigDict, beginning: EncoderInit, instances: Instances, num_channels: int
+) -> tuple[SupervisedSpec, dict[str, Any]]:
     """Build what a step needs besides its state, and the contract stored in checkpoints.
 
     Args:
         config: ConfigDict as returned by ``configs/finetune.py``.
         beginning: Input and initial weights, from ``resolve_init``.
-        units: Training units.
+        instances: Training instances.
         num_channels: Number of channels M of a window.
 
     Raises:
@@ -143,20 +148,20 @@ def build_task(
     """
     objective = typed(SupervisedConfig, "objective", config.objective)
     optimizer = typed(OptimizerConfig, "optimizer", config.optimizer)
-    _check_learning(config, beginning, units.kind)
-    model, contract = build_model(
-        config.architecture, beginning.config, config.head, units.targets.shape[1]
+    _check_learning(config, beginning, instances.kind)
+    model, contract = build_classifier(
+        config.architecture, beginning.config, config.head, instances.targets.shape[1]
     )
     multipliers = None
     if beginning.config is not None:
         shapes = _shapes(model, num_channels, beginning.num_samples)
         decay = config.layer_decay if beginning.start else 1.0
         multipliers = layerwise_lr_scale(shapes, decay, beginning.depth, config.frozen_blocks)
-    task = SupervisedTask(
+    task = SupervisedSpec(
         model=model,
-        kind=units.kind,
+        kind=instances.kind,
         objective=objective,
-        class_weights=class_weights(units.targets, units.kind, objective.balance),
+        class_weights=class_weights(instances.targets, instances.kind, objective.balance),
         margin_on_labels=bool(config.head.arcface),
         frozen_encoder=bool(beginning.depth) and config.frozen_blocks == beginning.depth,
         ema_decay=config.ema_decay,
@@ -187,7 +192,7 @@ def _check_learning(config: ConfigDict, beginning: EncoderInit, kind: str) -> No
     )
     if kind == "regression" and any(of_classes):
         raise ConfigError(
-            f"task {config.units.task!r} is a regression target; objective.focal_gamma, "
+            f"task {config.labels.task!r} is a regression target; objective.focal_gamma, "
             "label_smoothing and balance, and balanced_sampling are for classification only."
         )
 

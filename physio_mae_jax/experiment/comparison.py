@@ -12,24 +12,24 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation.comparison import ComparisonRun
 from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe
 from physio_mae_jax.evaluation.finetune import EvaluationConfig, finetune
-from physio_mae_jax.evaluation.summary import ComparedEntry
+from physio_mae_jax.evaluation.summary import ComparedTrial
 from physio_mae_jax.experiment.classifiers import MAE, EncoderInit, init_from_encoder
 from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.labelled_data import LabelledData, open_labelled
-from physio_mae_jax.experiment.probe import TRAINED, build_probe
+from physio_mae_jax.experiment.probe import PRETRAINED, build_probe
 from physio_mae_jax.experiment.run_metadata import provenance
-from physio_mae_jax.experiment.settings import typed
 from physio_mae_jax.experiment.sweep import check_workers, keep_settings
+from physio_mae_jax.experiment.typed_config import typed
 from physio_mae_jax.printable import printable
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
-from physio_mae_jax.training.trials import Entry
+from physio_mae_jax.training.trials import Trial
 
-# Rows initialised with the weights of --config.run; the others train from scratch.
+# Rows initialised with the weights of --config.init_from; the others train from scratch.
 _PRETRAINED = "pretrained"
-_SHARED = ("data", "units", "instance_seconds", "evaluation")
+_SHARED = ("data", "labels", "evaluation")
 # Settings that decide how much of the table is computed and by which worker, not its content.
-_MAY_DIFFER = ("rows", "fractions", "seeds", "num_workers", "report")
+_MAY_DIFFER = ("models", "label_fractions", "seeds", "num_workers", "worker")
 
 
 def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> ComparisonRun:
@@ -44,12 +44,12 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
         UserError: A setting is wrong, or the folder holds a comparison with other settings.
     """
     check_settings(config)
-    rows = _listed(config, "rows", str)
+    rows = _listed(config, "models", str)
     known = [name for name in config if "batch_size" in _section(config, name)]
     for row in rows:
         if row not in known:
-            raise ConfigError(f"rows must be of {', '.join(known)}; got {row!r}.")
-    fractions, seeds = _listed(config, "fractions", float), _listed(config, "seeds", int)
+            raise ConfigError(f"models must be of {', '.join(known)}; got {row!r}.")
+    fractions, seeds = _listed(config, "label_fractions", float), _listed(config, "seeds", int)
     for seed in seeds:
         check_settings({"seed": seed})
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
@@ -58,7 +58,7 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
     keep_settings(config, workdir, (*_MAY_DIFFER, *(row for row in known if row not in rows)))
     materials = _Materials(config)
     compared = [
-        ComparedEntry(row=row, fraction=fraction, seed=seed)
+        ComparedTrial(row=row, fraction=fraction, seed=seed)
         for row in rows
         for fraction in fractions
         for seed in seeds
@@ -66,10 +66,10 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
     return ComparisonRun(
         workdir=workdir,
         compared=tuple(compared),
-        entries=tuple(Entry(one.name, _doing(materials, one, strict)) for one in compared),
-        title=f"{config.units.task} on {config.data.sets}: models compared",
+        entries=tuple(Trial(one.name, _doing(materials, one, strict)) for one in compared),
+        title=f"{config.labels.task} on {config.data.sets}: models compared",
         num_workers=config.num_workers,
-        reports=config.report,
+        reports=not config.worker,
         num_resamples=evaluation.num_resamples,
         describe=provenance,
     )
@@ -84,7 +84,7 @@ class _Materials:
     @functools.cached_property
     def encoder(self) -> EncoderInit:
         """Encoder of the run, for the input window of all rows."""
-        return init_from_encoder(self.config.run, "", "", self.config.instance_seconds)
+        return init_from_encoder(self.config.init_from, "", "", self.config.labels.window_seconds)
 
     @functools.cached_property
     def data(self) -> LabelledData:
@@ -92,21 +92,21 @@ class _Materials:
         return open_labelled(self.config, self.encoder.sampling_rate_hz, self.encoder.num_samples)
 
 
-def _doing(materials: _Materials, entry: ComparedEntry, strict: bool) -> Callable[[Path], Any]:
+def _doing(materials: _Materials, entry: ComparedTrial, strict: bool) -> Callable[[Path], Any]:
     """Return the job of one entry in its folder."""
 
     def run(folder: Path) -> None:
         row = _row_settings(materials.config, entry)
         begun, data = materials.encoder, materials.data
         if "method" in row:
-            if row.features == TRAINED:
-                row.run = materials.config.run
+            if row.encoders == PRETRAINED:
+                row.init_from = materials.config.init_from
             else:
                 begun = begun._replace(start=None)
             evaluate_probe(build_probe(row, folder, strict=strict, beginning=begun, data=data))
             return
         if entry.row == _PRETRAINED:
-            row.start = materials.config.run
+            row.init_from = materials.config.init_from
         else:
             encoder = begun.config if row.architecture == MAE else None
             begun = begun._replace(config=encoder, start=None)
@@ -115,14 +115,14 @@ def _doing(materials: _Materials, entry: ComparedEntry, strict: bool) -> Callabl
     return run
 
 
-def _row_settings(config: ConfigDict, entry: ComparedEntry) -> ConfigDict:
+def _row_settings(config: ConfigDict, entry: ComparedTrial) -> ConfigDict:
     """Return the settings of one entry, as in configs/finetune.py or configs/evaluate.py."""
     row = config[entry.row].copy_and_resolve_references()
     row.unlock()
     for name in _SHARED:
         row[name] = config[name]
     row.label_fraction, row.seed = entry.fraction, entry.seed
-    row.start = row.run = row.weights = row.weights_config = ""
+    row.init_from = row.torch_weights = row.torch_config = ""
     return row
 
 

@@ -11,33 +11,33 @@ from jax.sharding import Mesh
 from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import check_contamination
-from physio_mae_jax.data.instances import Units, find_units
+from physio_mae_jax.data.instances import Instances, find_instances
 from physio_mae_jax.data.json_types import typed as check_types
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
-from physio_mae_jax.data.splits import PARTS, is_leaking
-from physio_mae_jax.data.unclear import warn_of_names_understood_since
+from physio_mae_jax.data.splits import SPLITS, is_leaking
+from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.evaluation.calibration import Calibration, read_decisions
-from physio_mae_jax.evaluation.finetune import EvaluationConfig, TrainedRun
+from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
+from physio_mae_jax.evaluation.finetune import EvaluationConfig, EvaluationRun
 from physio_mae_jax.experiment.classifier_contract import ClassifierContract
-from physio_mae_jax.experiment.classifiers import BASELINES, MAE, build_model
+from physio_mae_jax.experiment.classifiers import BASELINES, MAE, build_classifier
 from physio_mae_jax.experiment.run_directory import WAY_OUT, Seed, check_setting, read_run
 from physio_mae_jax.experiment.run_metadata import count_devices, provenance
-from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.experiment.typed_config import data_settings, typed
 from physio_mae_jax.models.heads import HeadConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.model_spec import model_of_json
-from physio_mae_jax.training.prediction import predict_units
+from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
-from physio_mae_jax.training.supervised_job import BEST, load_best
 from physio_mae_jax.training.supervised_step import compile_prediction
+from physio_mae_jax.training.supervised_trainable import BEST, load_best
 
 EVERYONE = "all"
 
 
-def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> TrainedRun:
+def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> EvaluationRun:
     """Load a fine-tuned model with its decisions, and open the data to evaluate it on.
 
     Args:
@@ -52,30 +52,30 @@ def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> Trai
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
-    settings = read_run(config.run)
-    if workdir.resolve() == Path(config.run).resolve():
+    settings = read_run(config.init_from)
+    if workdir.resolve() == Path(config.init_from).resolve():
         raise ConfigError(
             f"--workdir={workdir} is the folder of the evaluated run, whose card would be "
             "overwritten; choose another --workdir."
         )
-    past = _PastFinetuning.of(settings, config.run)
-    decisions = _decisions_of(config.run)
-    best = Path(config.run) / BEST
+    past = _PastFinetuning.of(settings, config.init_from)
+    decisions = _decisions_of(config.init_from)
+    best = Path(config.init_from) / BEST
     with Checkpoints(best, keep=None) as checkpoints:
-        checkpoints.refuse_damage()
+        checkpoints.reject_damage()
         contract = ClassifierContract.from_json(checkpoints.contract(), best)
         seen = checkpoints.trained_on()
-    warn_of_names_understood_since(config.run, contract.input.channels)
-    opened, units = _open_judged(config, past, contract)
-    judged = np.unique(units.recording).tolist()
+    warn_of_newly_recognized_names(config.init_from, contract.input.channels)
+    opened, instances = _open_judged(config, past, contract)
+    judged = np.unique(instances.recording).tolist()
     contamination = check_contamination(seen, opened.source, judged, strict=strict)
     workdir = atomic_files.prepare_workdir(workdir)
     predict = _prediction(config, past.architecture, contract, opened, make_mesh(num_devices))
-    return TrainedRun(
+    return EvaluationRun(
         workdir=workdir,
         predict=predict,
         source=opened.source,
-        units=units,
+        instances=instances,
         decisions=decisions,
         config=evaluation,
         context=_context(config, past, opened, contamination.line()),
@@ -92,10 +92,10 @@ class _PastFinetuning(NamedTuple):
 
     @classmethod
     def of(cls, settings: Mapping[str, Any], folder: str) -> "_PastFinetuning":
-        task = check_setting(settings, "task", str, folder)
-        if task != "finetune":
+        command = check_setting(settings, "command", str, folder)
+        if command != "finetune":
             raise ConfigError(
-                f"the run in {folder} was of task {task!r} and has no head; evaluate its features "
+                f"the run in {folder} was a {command!r} run and has no head; evaluate its features "
                 "with --config=configs/evaluate.py:method=probe, or fine-tune it."
             )
         architecture = check_setting(settings, "architecture", str, folder)
@@ -103,29 +103,33 @@ class _PastFinetuning(NamedTuple):
             raise DataError(f"{folder}: architecture {architecture!r} is unknown; {WAY_OUT}")
         data = check_setting(settings, "data", dict, folder)
         check_setting(settings, "data", DataConfig, folder)
-        units = check_setting(settings, "units", dict, folder)
+        labels = check_setting(settings, "labels", dict, folder)
         return cls(
             architecture=architecture,
             data=data,
-            task=check_setting(units, "task", str, folder),
+            task=check_setting(labels, "task", str, folder),
             seed=check_setting(settings, "seed", Seed, folder),
         )
 
 
 def _open_judged(
     config: ConfigDict, past: _PastFinetuning, contract: ClassifierContract
-) -> tuple[DatasetBundle, Units]:
-    """Open the data of the run, or other data, and find the units to evaluate (run's classes)."""
-    if config.part not in (*PARTS, EVERYONE):
-        raise ConfigError(f"part must be one of {', '.join(PARTS)}, all; got {config.part!r}.")
-    changes = {name: config[name] for name in ("sets", "root", "path", "split") if config[name]}
-    if config.part == EVERYONE:
-        changes["split"] = "none"
+) -> tuple[DatasetBundle, Instances]:
+    """Open the data of the run, or other data, and find its instances of the run's classes."""
+    if config.split not in (*SPLITS, EVERYONE):
+        raise ConfigError(f"split must be one of {', '.join(SPLITS)}, all; got {config.split!r}.")
+    changes = {
+        name: config.data[name]
+        for name in ("sets", "root", "path", "split_rule")
+        if config.data[name]
+    }
+    if config.split == EVERYONE:
+        changes["split_rule"] = "none"
     data = data_settings(past.data | changes)
-    if is_leaking(data.split):
+    if is_leaking(data.split_rule):
         raise ConfigError(
-            f"data.split={data.split!r} leaks, so the run cannot be evaluated on its own data; "
-            "evaluate it on other data with --config.sets and --config.split."
+            f"data.split_rule={data.split_rule!r} leaks, so the run cannot be evaluated on its own "
+            "data; evaluate it on other data with --config.data.sets and --config.data.split_rule."
         )
     window = contract.input
     opened = open_data(
@@ -140,12 +144,14 @@ def _open_judged(
             f"{past.architecture} was trained on {window.num_channels} channels, but the data "
             f"has {channels}; the two must match."
         )
-    part = "train" if config.part == EVERYONE else config.part
-    units = contract.units
+    split = "train" if config.split == EVERYONE else config.split
+    instances = contract.instances
     # In the order of the outputs; the data may define more classes.
-    classes = units.classes if units.kind == "regression" else ",".join(units.names)
-    recordings = require_split(opened, part, data)
-    return opened, find_units(opened.source, opened.reader, recordings, units.settings(classes))
+    classes = instances.classes if instances.kind == "regression" else ",".join(instances.names)
+    recordings = require_split(opened, split, data)
+    return opened, find_instances(
+        opened.source, opened.reader, recordings, instances.settings(classes)
+    )
 
 
 def _prediction(
@@ -154,29 +160,31 @@ def _prediction(
     contract: ClassifierContract,
     opened: DatasetBundle,
     mesh: Mesh,
-) -> Callable[[Units], np.ndarray]:
-    """Load the model; return a function that predicts units with it."""
+) -> Callable[[Instances], np.ndarray]:
+    """Load the model; return a function that predicts instances with it."""
     encoder = None
     if architecture == MAE:
-        where = f"the model in {config.run}"
+        where = f"the model in {config.init_from}"
         encoder = model_of_json(contract.model, where).for_platform(jax.default_backend())
-    num_outputs = len(contract.units.names)
-    model, _ = build_model(architecture, encoder, _head(contract, config.run), num_outputs)
+    num_outputs = len(contract.instances.names)
+    model, _ = build_classifier(
+        architecture, encoder, _head(contract, config.init_from), num_outputs
+    )
     shape = (contract.input.num_channels, contract.input.num_samples)
     params, model_state = load_best(
-        Path(config.run), model, shape, mesh, opened.reader.config.num_channels
+        Path(config.init_from), model, shape, mesh, opened.reader.config.num_channels
     )
     compiled = compile_prediction(model, mesh)
     mean, deviation = np.asarray(contract.targets.mean), np.asarray(contract.targets.deviation)
 
-    def predict(units: Units) -> np.ndarray:
-        logits = predict_units(
+    def predict(instances: Instances) -> np.ndarray:
+        logits = predict_instances(
             lambda batch: compiled(params, model_state, batch),
             opened.reader,
-            units,
+            instances,
             mesh,
             config.batch_size,
-            config.num_threads,
+            config.data.num_threads,
         )
         return logits * deviation + mean
 
@@ -192,27 +200,31 @@ def _head(contract: ClassifierContract, run: str) -> dict[str, Any]:
 
 
 def _decisions_of(run: str) -> Calibration:
-    path = Path(run) / "decisions.json"
+    path = Path(run) / "calibration.json"
     if not path.is_file():
         raise ConfigError(
-            f"the run in {run} has no decisions.json, so it is unfinished; repeat its command "
+            f"the run in {run} has no calibration.json, so it is unfinished; repeat its command "
             "to resume it."
         )
-    return read_decisions(path)
+    return load_calibration(path)
 
 
 def _context(
     config: ConfigDict, past: _PastFinetuning, opened: DatasetBundle, contamination: str
 ) -> dict[str, Any]:
     """Return the context of the card, shown beside the metrics."""
-    sets = config.sets or past.data["sets"]
+    sets = config.data.sets or past.data["sets"]
     return {
-        "title": f"{past.task} on {sets}, {config.part}",
+        "title": f"{past.task} on {sets}, {config.split}",
         **provenance(),
         "data": opened.content_hashes,
-        "split": {"rule": opened.split.rule, "hash": opened.split.hash, "part": config.part},
+        "split": {
+            "rule": opened.subject_splits.rule,
+            "hash": opened.subject_splits.hash,
+            "name": config.split,
+        },
         "contamination": contamination,
         "seeds": {"training": past.seed, "split": past.data["split_seed"]},
-        "checkpoint": config.run,
+        "checkpoint": config.init_from,
         "model": past.architecture,
     }

@@ -14,10 +14,11 @@ from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import make_split
 from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.settings import typed
+from physio_mae_jax.experiment.typed_config import typed
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.feature_extraction import FeatureConfig, FeatureRun, process_share
+from physio_mae_jax.inference.pretrained import is_saved_model
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 
@@ -42,7 +43,7 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
     process_index, process_count = process_share(config.process_index, config.process_count)
     labels = [
         recording_labels(joined, range(len(joined.recordings)), task)
-        for task in _tasks(config.labels, sources)
+        for task in _tasks(config.tasks, sources)
     ]
     for task in labels:
         _LOG.info("labels of task %s: %s", task.task, ", ".join(task.classes))
@@ -55,7 +56,7 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
         ),
         encoder=encoder,
         source=joined,
-        parts=_parts(config, joined),
+        splits=_splits(config, joined),
         labels=labels,
         content_hashes={
             source.contract.name: source.contract.content_hash
@@ -68,16 +69,15 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
 
 
 def _encoder(config: ConfigDict) -> Encoder:
-    if bool(config.run) == bool(config.pretrained):
+    if not config.init_from:
         raise ConfigError(
-            f"run={config.run!r} and pretrained={config.pretrained!r}: set exactly one, the work "
-            "folder of a pre-training run, with --config.run=DIR, or a folder of save_pretrained, "
-            "with --config.pretrained=DIR."
+            "init_from='' names no encoder; give the work folder of a pre-training run or a folder "
+            "of Encoder.save_pretrained with --config.init_from=DIR."
         )
     settings = {"batch_size": config.batch_size, "num_devices": config.num_devices or None}
-    if config.run:
-        return Encoder.from_checkpoint(config.run, **settings)
-    return Encoder.from_pretrained(config.pretrained, **settings)
+    if is_saved_model(config.init_from):
+        return Encoder.from_pretrained(config.init_from, **settings)
+    return Encoder.from_checkpoint(config.init_from, **settings)
 
 
 def _sources(config: ConfigDict) -> list[SignalSource]:
@@ -117,16 +117,19 @@ def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:
     return [name for name in found[0] if all(f.get(name) == found[0][name] for f in found)]
 
 
-def _parts(config: ConfigDict, source: ConcatSource) -> dict[int, str]:
-    """Return the part of each recording, by a split rule or by the split of the encoder's run."""
-    rule = config.data.split
+def _splits(config: ConfigDict, source: ConcatSource) -> dict[int, str]:
+    """Return the split of each recording, by a split rule or by the split of the encoder's run."""
+    rule = config.data.split_rule
     if not rule:
         return {}
     if rule == SAME_AS_RUN:
-        if not config.run:
-            raise ConfigError(f"data.split={rule!r} needs --config.run, which defines the split.")
-        rule = str(Path(config.run) / "split.json")
+        rule = str(Path(config.init_from) / "split.json")
+        if not Path(rule).is_file():
+            raise ConfigError(
+                f"data.split_rule={SAME_AS_RUN!r} reads {rule}, which does not exist; give a run "
+                "with --config.init_from=DIR, or another rule."
+            )
     every = range(len(source.recordings))
     split = make_split(source.recordings, every, rule, config.data.split_seed)
     divided = split.divide(source.recordings, every)
-    return {index: part for part, indices in divided.items() for index in indices}
+    return {index: split for split, indices in divided.items() for index in indices}

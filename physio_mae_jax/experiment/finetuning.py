@@ -9,24 +9,24 @@ import numpy as np
 from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import TrainingProvenance
-from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.labelled_batches import labelled_training_batches
-from physio_mae_jax.data.opening import refuse_channels_alike
+from physio_mae_jax.data.opening import reject_duplicate_channels
 from physio_mae_jax.data.pipeline import LoaderConfig
 from physio_mae_jax.evaluation.finetune import EvaluationConfig, FinetuneRun, selection_metric
-from physio_mae_jax.experiment.classifiers import EncoderInit, build_task, resolve_init
+from physio_mae_jax.experiment.classifiers import EncoderInit, build_supervised_spec, resolve_init
 from physio_mae_jax.experiment.labelled_data import LabelledData, card_context, open_labelled
 from physio_mae_jax.experiment.run_metadata import (
     channel_names_of,
     count_devices,
     write_run_metadata,
 )
-from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.experiment.typed_config import data_settings, typed
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
-from physio_mae_jax.training.supervised_job import SupervisedJob
+from physio_mae_jax.training.supervised_trainable import SupervisedTrainable
 
 
 def build_finetuning(
@@ -58,24 +58,26 @@ def build_finetuning(
     workdir = atomic_files.prepare_workdir(workdir)
     data = data or open_labelled(config, beginning.sampling_rate_hz, beginning.num_samples)
     if beginning.config is not None and beginning.config.channel_embedding:
-        refuse_channels_alike(data.opened, beginning.config.num_channel_names)
+        reject_duplicate_channels(data.opened, beginning.config.num_channel_names)
     data = data.with_fraction(config.label_fraction, config.seed)
-    task, contract = build_task(config, beginning, data.units["train"], data.num_channels)
+    task, contract = build_supervised_spec(
+        config, beginning, data.instances["train"], data.num_channels
+    )
     contract |= data.contract()
     seen = data.training_provenance(beginning.start.trained_on if beginning.start else None)
     contamination = data.contamination(seen, strict=strict)
     mean, deviation = data.standard()
-    training = standardised(data.units["train"], mean, deviation)
+    training = standardised(data.instances["train"], mean, deviation)
     metric_name, metric = selection_metric(data.kind)
     mesh = make_mesh(num_devices, config.fsdp)
-    job = SupervisedJob(
+    job = SupervisedTrainable(
         workdir=workdir,
         task=task,
         mesh=mesh,
         window_shape=(data.num_channels, beginning.num_samples),
         encoder=beginning.start.for_training() if beginning.start else None,
         reader=data.opened.reader,
-        validation=standardised(data.units["validation"], mean, deviation),
+        validation=standardised(data.instances["validation"], mean, deviation),
         metric=metric,
         metric_name=metric_name,
         batch_size=config.batch_size,
@@ -89,7 +91,7 @@ def build_finetuning(
         training=_training_run(config, loop, job, data, training, seen),
         job=job,
         source=data.opened.source,
-        units=data.units,
+        instances=data.instances,
         target_mean=mean,
         target_deviation=deviation,
         config=evaluation,
@@ -108,9 +110,9 @@ def _as_begun(beginning: EncoderInit, workdir: Path) -> EncoderInit:
 def _training_run(
     config: ConfigDict,
     loop: LoopConfig,
-    job: SupervisedJob,
+    job: SupervisedTrainable,
     data: LabelledData,
-    training: Units,
+    training: Instances,
     seen: TrainingProvenance,
 ) -> TrainingRun:
     reader = data.opened.reader
@@ -139,18 +141,18 @@ def _training_run(
     )
 
 
-def standardised(units: Units, mean: np.ndarray, deviation: np.ndarray) -> Units:
-    """Return units with standardised targets; class targets remain 0 and 1."""
-    if units.kind != "regression":
-        return units
-    targets = ((units.targets - mean) / deviation).astype(np.float32)
-    return dataclasses.replace(units, targets=targets)
+def standardised(instances: Instances, mean: np.ndarray, deviation: np.ndarray) -> Instances:
+    """Return instances with standardised targets; class targets remain 0 and 1."""
+    if instances.kind != "regression":
+        return instances
+    targets = ((instances.targets - mean) / deviation).astype(np.float32)
+    return dataclasses.replace(instances, targets=targets)
 
 
 def _context(config: ConfigDict, context: dict[str, Any]) -> dict[str, Any]:
     return context | {
         "seeds": {"training": config.seed, "split": config.data.split_seed},
         "label fraction": config.label_fraction,
-        "checkpoint": config.start or config.weights or "from scratch",
+        "checkpoint": config.init_from or config.torch_weights or "from scratch",
         "model": config.architecture,
     }

@@ -16,61 +16,63 @@ from physio_mae_jax.data.contamination import (
     check_contamination,
 )
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.data.instances import UnitConfig, Units, choose_fraction, find_units
+from physio_mae_jax.data.instances import Instances, LabelConfig, choose_fraction, find_instances
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
-from physio_mae_jax.data.splits import PARTS, divide_leaking, is_leaking
+from physio_mae_jax.data.splits import SPLITS, divide_leaking, is_leaking
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.run_metadata import provenance
-from physio_mae_jax.experiment.settings import data_settings, typed
+from physio_mae_jax.experiment.typed_config import data_settings, typed
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelledData:
-    """Units of 'train', 'validation' and 'test', and their recordings.
+    """Instances of 'train', 'validation' and 'test', and their recordings.
 
     Attributes:
         opened: Source, reader and split of the recordings.
-        units: Labelled units of each part, by the name of the part.
+        instances: Labelled instances of each split, by the name of the split.
         split: Content of split.json.
-        unit_settings: Settings that selected the units.
+        label_config: Settings that selected the instances.
     """
 
     opened: DatasetBundle
-    units: Mapping[str, Units]
+    instances: Mapping[str, Instances]
     split: Mapping[str, Any]
-    unit_settings: UnitConfig
+    label_config: LabelConfig
 
     @property
     def kind(self) -> str:
         """'multilabel', 'multiclass' or 'regression'."""
-        return self.units["train"].kind
+        return self.instances["train"].kind
 
     @property
     def num_channels(self) -> int:
         """Number of channels M of a window."""
         return self.opened.reader.config.num_channels
 
-    def as_recordings(self, part: str) -> list[int]:
-        """Return the recordings that contain the units of a part."""
-        return np.unique(self.units[part].recording).tolist()
+    def as_recordings(self, split: str) -> list[int]:
+        """Return the recordings that contain the instances of a split."""
+        return np.unique(self.instances[split].recording).tolist()
 
     def with_fraction(self, fraction: float, seed: int) -> "LabelledData":
         """Keep a fraction of the training subjects, see ``data.instances.choose_fraction``."""
-        units = self.units["train"]
+        instances = self.instances["train"]
         recordings = self.opened.source.recordings
-        subjects = [recordings[int(index)].subject_key for index in units.recording]
-        kept = choose_fraction(units, subjects, fraction, seed)
+        subjects = [recordings[int(index)].subject_key for index in instances.recording]
+        kept = choose_fraction(instances, subjects, fraction, seed)
         if fraction < 1:
-            _LOG.info("labels of %g %%: train %d units, %s", fraction * 100, len(kept), _say(kept))
-        return dataclasses.replace(self, units={**self.units, "train": kept})
+            _LOG.info(
+                "labels of %g %%: train %d instances, %s", fraction * 100, len(kept), _say(kept)
+            )
+        return dataclasses.replace(self, instances={**self.instances, "train": kept})
 
     def training_provenance(
-        self, before: TrainingProvenance | None, parts: Sequence[str] = ("train",)
+        self, before: TrainingProvenance | None, splits: Sequence[str] = ("train",)
     ) -> TrainingProvenance:
-        """Hash the training data of a model trained here on ``parts``, added to ``before``."""
-        seen = [index for part in parts for index in self.as_recordings(part)]
+        """Hash the training data of a model trained here on ``splits``, added to ``before``."""
+        seen = [index for split in splits for index in self.as_recordings(split)]
         record = TrainingProvenance.of(self.opened.source, seen)
         return record if before is None else record.joined(before)
 
@@ -82,7 +84,7 @@ class LabelledData:
 
     def standard(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation [K] of the training targets; 0 and 1 for classes."""
-        targets = self.units["train"].targets
+        targets = self.instances["train"].targets
         if self.kind != "regression":
             return np.zeros(targets.shape[1]), np.ones(targets.shape[1])
         return targets.mean(axis=0), np.maximum(targets.std(axis=0), 1e-6)
@@ -93,104 +95,114 @@ class LabelledData:
         return {
             "input": self.opened.contract.to_json(),
             "split": {name: self.split[name] for name in ("rule", "hash")},
-            "units": dataclasses.asdict(self.unit_settings)
-            | {"kind": self.kind, "names": list(self.units["train"].classes)},
+            "instances": dataclasses.asdict(self.label_config)
+            | {"kind": self.kind, "names": list(self.instances["train"].classes)},
             "targets": {"mean": mean.tolist(), "deviation": deviation.tolist()},
         }
 
 
 def open_labelled(config: ConfigDict, sampling_rate_hz: float, num_samples: int) -> LabelledData:
-    """Open the data of a task and list its units.
+    """Open the data of a task and list its instances.
 
     Args:
-        config: ConfigDict with the sections ``data`` and ``units`` of ``configs/finetune.py``.
+        config: ConfigDict with the sections ``data`` and ``instances`` of ``configs/finetune.py``.
         sampling_rate_hz, num_samples: Sampling rate (Hz) and length L (samples) of a window.
 
     Raises:
-        UserError: Data cannot be opened; a part has no recordings or no labels; a class is in no
-            training unit or in all of them; or validation has only one class.
+        UserError: Data cannot be opened; a split has no recordings or no labels; a class is in no
+            training instance or in all of them; or validation has only one class.
     """
     data = data_settings(config.data)
-    settings = typed(UnitConfig, "units", config.units)
-    leaking = is_leaking(data.split)
+    settings = typed(LabelConfig, "labels", config.labels)
+    leaking = is_leaking(data.split_rule)
     opened = open_data(
-        dataclasses.replace(data, split="none") if leaking else data,
+        dataclasses.replace(data, split_rule="none") if leaking else data,
         sampling_rate_hz,
         num_samples,
         progress=jax.process_index() == 0,
     )
     if leaking:
-        units, split = _leaking_units(opened, settings, data)
+        instances, description = _leaky_instances(opened, settings, data)
     else:
-        units = {
-            part: find_units(
-                opened.source, opened.reader, require_split(opened, part, data), settings
+        instances = {
+            split: find_instances(
+                opened.source, opened.reader, require_split(opened, split, data), settings
             )
-            for part in PARTS
+            for split in SPLITS
         }
-        split = opened.split.to_json()
-    for part, some in units.items():
+        description = opened.subject_splits.to_json()
+    for name, found in instances.items():
         _LOG.info(
-            "%s: %d units of %d recordings; %s",
-            *(part, len(some), len(np.unique(some.recording)), _say(some)),
+            "%s: %d instances of %d recordings; %s",
+            *(name, len(found), len(np.unique(found.recording)), _say(found)),
         )
-    _check_classes(units, settings.task, data.split)
-    return LabelledData(opened=opened, units=units, split=split, unit_settings=settings)
+    _check_classes(instances, settings.task, data.split_rule)
+    return LabelledData(
+        opened=opened, instances=instances, split=description, label_config=settings
+    )
 
 
-def _leaking_units(
-    opened: DatasetBundle, settings: UnitConfig, data: DataConfig
-) -> tuple[dict[str, Units], dict[str, Any]]:
-    """Split units regardless of subject, to measure the optimistic bias of a leaky split."""
-    every = find_units(opened.source, opened.reader, opened.parts["train"], settings)
-    divided = divide_leaking(len(every), data.split, data.split_seed)
-    units = {part: every.subset(divided[part]) for part in PARTS}
-    ids = {part: units[part].ids.tolist() for part in PARTS}
+def _leaky_instances(
+    opened: DatasetBundle, settings: LabelConfig, data: DataConfig
+) -> tuple[dict[str, Instances], dict[str, Any]]:
+    """Split instances regardless of subject, to measure the optimistic bias of a leaky split."""
+    every = find_instances(opened.source, opened.reader, opened.splits["train"], settings)
+    divided = divide_leaking(len(every), data.split_rule, data.split_seed)
+    instances = {split: every.subset(divided[split]) for split in SPLITS}
+    ids = {split: instances[split].ids.tolist() for split in SPLITS}
     _LOG.warning(
         "split %r LEAKS: training and test share subjects. It measures the optimistic bias of "
         "a leaky split and is not a valid result.",
-        data.split,
+        data.split_rule,
     )
-    return units, {"rule": data.split, "units": ids, "hash": text_hash(json.dumps(ids))}
+    return instances, {
+        "rule": data.split_rule,
+        "instances": ids,
+        "hash": text_hash(json.dumps(ids)),
+    }
 
 
-def _check_classes(units: Mapping[str, Units], task: str, rule: str) -> None:
+def _check_classes(instances: Mapping[str, Instances], task: str, rule: str) -> None:
     """Raise where a class cannot be learned or a model chosen; log what cannot be evaluated."""
-    if units["train"].kind == "regression":
+    if instances["train"].kind == "regression":
         return
-    for name, count in zip(units["train"].classes, _positives(units["train"]), strict=True):
-        if not 0 < count < len(units["train"]):
+    for name, count in zip(instances["train"].classes, _positives(instances["train"]), strict=True):
+        if not 0 < count < len(instances["train"]):
             raise ConfigError(
-                f"class {name!r} of task {task!r} is in {'every' if count else 'no'} training unit "
-                f"of split {rule!r}, so it cannot be learned; exclude it with "
-                "--config.units.classes=..., or use another split."
+                f"class {name!r} of task {task!r} is in {'every' if count else 'no'} training "
+                f"instance of split {rule!r}, so it cannot be learned; exclude it with "
+                "--config.labels.classes=..., or use another split."
             )
-    for part in PARTS[1:]:
-        counts = _positives(units[part])
+    for split in SPLITS[1:]:
+        counts = _positives(instances[split])
         undecided = [
             name
-            for name, count in zip(units[part].classes, counts, strict=True)
-            if not 0 < count < len(units[part])
+            for name, count in zip(instances[split].classes, counts, strict=True)
+            if not 0 < count < len(instances[split])
         ]
-        if part == "validation" and len(undecided) == len(counts):
+        if split == "validation" and len(undecided) == len(counts):
             raise DataError(
-                f"validation of split {rule!r} has one class only ({_say(units[part])}), so no "
-                "model can be chosen on it; validate on more subjects, or use another split."
+                f"validation of split {rule!r} has one class only ({_say(instances[split])}), so "
+                "no model can be chosen on it; validate on more subjects, or use another split."
             )
         if undecided:
             _LOG.warning(
-                "%s has only positives or only negatives of %s", part, ", ".join(undecided)
+                "%s has only positives or only negatives of %s", split, ", ".join(undecided)
             )
 
 
-def _positives(units: Units) -> Sequence[int]:
-    return (units.targets > 0).sum(axis=0).astype(int).tolist()
+def _positives(instances: Instances) -> Sequence[int]:
+    return (instances.targets > 0).sum(axis=0).astype(int).tolist()
 
 
-def _say(units: Units) -> str:
-    if units.kind == "regression":
-        return f"{units.classes[0]} {units.targets.mean():.3g} ± {units.targets.std():.3g}"
-    return ", ".join(f"{n} {c}" for n, c in zip(units.classes, _positives(units), strict=True))
+def _say(instances: Instances) -> str:
+    if instances.kind == "regression":
+        return (
+            f"{instances.classes[0]} {instances.targets.mean():.3g} ± {instances.targets.std():.3g}"
+        )
+    return ", ".join(
+        f"{n} {c}" for n, c in zip(instances.classes, _positives(instances), strict=True)
+    )
 
 
 def card_context(
@@ -199,10 +211,10 @@ def card_context(
     """Return the context of an evaluation card, shown beside the metrics."""
     leaking = is_leaking(str(data.split["rule"]))
     return {
-        "title": f"{config.units.task} on {config.data.sets}" + " (LEAKY SPLIT)" * leaking,
+        "title": f"{config.labels.task} on {config.data.sets}" + " (LEAKY SPLIT)" * leaking,
         **provenance(),
         "data": data.opened.content_hashes,
         "split": {name: data.split[name] for name in ("rule", "hash")},
         "contamination": contamination.line(),
-        "training units": len(data.units["train"]),
+        "training instances": len(data.instances["train"]),
     }

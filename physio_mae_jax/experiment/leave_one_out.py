@@ -8,7 +8,7 @@ from typing import Any
 
 from ml_collections import ConfigDict
 
-from physio_mae_jax.data.instances import UnitConfig, find_units
+from physio_mae_jax.data.instances import LabelConfig, find_instances
 from physio_mae_jax.data.opening import open_data
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation.finetune import EvaluationConfig, finetune
@@ -16,13 +16,13 @@ from physio_mae_jax.evaluation.leave_one_out import LeaveOneOutRun
 from physio_mae_jax.experiment.classifiers import EncoderInit, resolve_init
 from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.run_metadata import provenance
-from physio_mae_jax.experiment.settings import data_settings, typed
 from physio_mae_jax.experiment.sweep import check_workers, keep_settings
+from physio_mae_jax.experiment.typed_config import data_settings, typed
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
-from physio_mae_jax.training.trials import Entry
+from physio_mae_jax.training.trials import Trial
 
-_MAY_DIFFER = ("subjects", "num_workers", "report")
+_MAY_DIFFER = ("subjects", "num_workers", "worker")
 _MIN_SUBJECTS = 3
 # A split rule would parse other names as a range, a list or a fraction.
 _PLAIN = re.compile(r"(?!\d+-\d+$)(?!0?\.\d+$)[\w.+-]+")
@@ -51,14 +51,14 @@ def build_leave_one_out(config: ConfigDict, workdir: Path, *, strict: bool) -> L
         workdir=workdir,
         list_folds=folds.entries,
         num_workers=config.num_workers,
-        reports=config.report,
+        reports=not config.worker,
         config=evaluation,
-        title=f"{config.units.task} on {config.data.sets}, each subject left out once",
+        title=f"{config.labels.task} on {config.data.sets}, each subject left out once",
         describe=lambda: {
             **provenance(),
             "split": {"rule": folds.rule("each"), "seed": config.data.split_seed},
             "seeds": {"training": config.seed},
-            "checkpoint": config.start or config.weights or "from scratch",
+            "checkpoint": config.init_from or config.torch_weights or "from scratch",
             "model": config.architecture,
         },
     )
@@ -79,14 +79,14 @@ class _Folds:
         """Return the split rule of the fold that tests a subject."""
         return f"subject=|{self.config.validation_share:g}|{subject}"
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[Trial]:
         """List the folds, one per requested subject with a label."""
         there = self._subjects_with_labels
         wanted = [name.strip() for name in self.config.subjects.split(",") if name.strip()]
         for name in wanted or there:
             if name not in there:
                 raise DataError(
-                    f"subject {name!r} has no label of task {self.config.units.task!r}; must be "
+                    f"subject {name!r} has no label of task {self.config.labels.task!r}; must be "
                     f"of {', '.join(there)}."
                 )
             if not _PLAIN.fullmatch(name):
@@ -94,24 +94,24 @@ class _Folds:
                     f"subject {name!r} cannot be written in a split rule; prepare the data with "
                     "names made of letters, digits, '_', '.', '+' and '-'."
                 )
-        return [Entry(name, self._doing(name)) for name in wanted or there]
+        return [Trial(name, self._doing(name)) for name in wanted or there]
 
     @functools.cached_property
     def _subjects_with_labels(self) -> list[str]:
         data, begun = self._data("none"), self.beginning
         opened = open_data(data, begun.sampling_rate_hz, begun.num_samples, progress=False)
-        settings = typed(UnitConfig, "units", self.config.units)
-        units = find_units(opened.source, opened.reader, opened.parts["train"], settings)
-        found = sorted({opened.source.recordings[int(i)].subject_id for i in units.recording})
+        settings = typed(LabelConfig, "labels", self.config.labels)
+        instances = find_instances(opened.source, opened.reader, opened.splits["train"], settings)
+        found = sorted({opened.source.recordings[int(i)].subject_id for i in instances.recording})
         if len(found) < _MIN_SUBJECTS:
             raise DataError(
-                f"task {self.config.units.task!r} must have labels of at least 3 subjects, one "
+                f"task {self.config.labels.task!r} must have labels of at least 3 subjects, one "
                 f"each for test, validation and training; got {len(found)}."
             )
         return found
 
     def _data(self, rule: str) -> Any:
-        return data_settings(self.config.data.to_dict() | {"split": rule})
+        return data_settings(self.config.data.to_dict() | {"split_rule": rule})
 
     def _doing(self, subject: str) -> Callable[[Path], Any]:
         """Return the job of a subject's fold in its folder."""
@@ -120,8 +120,8 @@ class _Folds:
             row = self.config.copy_and_resolve_references()
             row.unlock()
             # Makes the folder that of a fine-tuning run, so configs/evaluate.py accepts it.
-            row.task = "finetune"
-            row.data.split = self.rule(subject)
+            row.command = "finetune"
+            row.data.split_rule = self.rule(subject)
             finetune(build_finetuning(row, folder, strict=self.strict, beginning=self.beginning))
 
         return run

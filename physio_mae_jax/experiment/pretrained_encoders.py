@@ -14,17 +14,18 @@ from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.regular_file import is_folder, user_path
-from physio_mae_jax.data.unclear import warn_of_names_understood_since
+from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.run_directory import CONFIG_FILE, check_setting, read_run
-from physio_mae_jax.experiment.settings import whole_samples
+from physio_mae_jax.experiment.typed_config import whole_samples
 from physio_mae_jax.inference.position_embedding import resize_columns
+from physio_mae_jax.inference.pretrained import is_saved_model, load_model
 from physio_mae_jax.inference.torch_file import read_state_dict
 from physio_mae_jax.inference.torch_import import import_state_dict
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
-from physio_mae_jax.models.encoder import Encoder
+from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.training.init_transform import InitTransform
 
@@ -53,11 +54,11 @@ class PretrainedEncoder(NamedTuple):
         return InitTransform(self.params, self.channel_independent)
 
 
-def encoder_of_run(folder: str, window_seconds: float) -> PretrainedEncoder:
-    """Load the encoder of a pre-training run, its positions interpolated for another window.
+def load_encoder(folder: str, window_seconds: float) -> PretrainedEncoder:
+    """Load an encoder, its positions interpolated for another window.
 
     Args:
-        folder: Work folder of the run.
+        folder: Work folder of a pre-training run, or a folder of ``Encoder.save_pretrained``.
         window_seconds: Length of the input windows (s); 0 for the length trained on.
 
     Raises:
@@ -65,10 +66,13 @@ def encoder_of_run(folder: str, window_seconds: float) -> PretrainedEncoder:
             columns.
     """
     if not folder:
-        raise ConfigError("no run is set; give its work folder with --config.run=DIR.")
-    _refuse_other_task(folder)
-    trained = load_checkpoint(folder)
-    warn_of_names_understood_since(folder, trained.contract.input.channels)
+        raise ConfigError("init_from='' names no encoder; give one with --config.init_from=DIR.")
+    if is_saved_model(folder):
+        trained = load_model(folder, allow_hub=False)
+    else:
+        _reject_other_command(folder)
+        trained = load_checkpoint(folder)
+    warn_of_newly_recognized_names(folder, trained.contract.input.channels)
     start = PretrainedEncoder(
         config=trained.contract.model,
         params=trained.autoencoder_params["encoder"],
@@ -79,17 +83,17 @@ def encoder_of_run(folder: str, window_seconds: float) -> PretrainedEncoder:
     return _fitted(start, window_seconds)
 
 
-def _refuse_other_task(folder: str) -> None:
+def _reject_other_command(folder: str) -> None:
     """Return the error for a run that was not a pre-training, with the way out."""
     if not (is_folder(Path(folder)) and os.path.lexists(Path(folder) / CONFIG_FILE)):
         return
     settings = read_run(folder)
-    task = check_setting(settings, "task", str, folder)
-    if task != "pretrain":
-        began = settings.get("start") or settings.get("run")
+    command = check_setting(settings, "command", str, folder)
+    if command != "pretrain":
+        began = settings.get("init_from")
         other = f", such as the one it was initialised from, {began}" if began else ""
         raise ConfigError(
-            f"the run in {folder} was of task {task!r}; an encoder is read from a "
+            f"the run in {folder} was a {command!r} run; an encoder is read from a "
             f"pre-training{other}. A fine-tuned model is evaluated by "
             "--config=configs/evaluate.py:method=head."
         )
@@ -108,10 +112,10 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Pretr
     """
     way_out = (
         "give a JSON file with the arguments of the constructor that made the weights, such as "
-        "signal_len, as weights_config."
+        "signal_len, as torch_config."
     )
     if not config_path:
-        raise ConfigError(f"weights_config='' cannot be read (it names no file); {way_out}")
+        raise ConfigError(f"torch_config='' cannot be read (it names no file); {way_out}")
     arguments = typed(dict, read_json(user_path(config_path), way_out), config_path, way_out)
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
@@ -132,7 +136,9 @@ def random_init(config: MaeConfig, num_channels: int, seed: int) -> Params:
     signal = jnp.zeros((1, num_channels, config.num_samples))
     shape = (1, num_channels)
     inputs = (signal, jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32), None, None)
-    return jax.jit(lambda key: Encoder(config).init(key, *inputs))(jax.random.key(seed))["params"]
+    return jax.jit(lambda key: TransformerEncoder(config).init(key, *inputs))(jax.random.key(seed))[
+        "params"
+    ]
 
 
 def _fitted(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncoder:

@@ -11,7 +11,7 @@ from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.opening import (
     DatasetBundle,
     open_data,
-    refuse_channels_alike,
+    reject_duplicate_channels,
     require_split,
 )
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
@@ -22,7 +22,7 @@ from physio_mae_jax.experiment.run_metadata import (
     count_devices,
     write_run_metadata,
 )
-from physio_mae_jax.experiment.settings import (
+from physio_mae_jax.experiment.typed_config import (
     data_settings,
     model_settings,
     objective_settings,
@@ -38,14 +38,14 @@ from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
-from physio_mae_jax.training.model_spec import ModelSpec, build_model
+from physio_mae_jax.training.model_spec import ModelSpec, build_autoencoder
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
     learning_rate_schedule,
     make_optimizer,
 )
-from physio_mae_jax.training.pretrain_job import PretrainJob
-from physio_mae_jax.training.pretrain_step import PretrainTask
+from physio_mae_jax.training.pretrain_step import PretrainSpec
+from physio_mae_jax.training.pretrain_trainable import PretrainTrainable
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 
 _LOG = logging.getLogger(__name__)
@@ -67,20 +67,20 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
     data = data_settings(config.data)
     loop = typed(LoopConfig, "loop", config.loop)
-    task = build_task(config, channel_names_of(workdir))
+    task = build_pretrain_spec(config, channel_names_of(workdir))
     model, objective = task.model.config, task.objective
     check_attention(model)
     workdir = atomic_files.prepare_workdir(workdir)
     primary = jax.process_index() == 0
     opened = open_data(data, model.sampling_rate_hz, model.num_samples, progress=primary)
     if model.channel_embedding and not task.contrastive:
-        refuse_channels_alike(opened, model.num_channel_names)
+        reject_duplicate_channels(opened, model.num_channel_names)
     training = require_split(opened, "train", data)
-    held_out = opened.parts["validation"]
+    held_out = opened.splits["validation"]
     if not held_out and primary:
         _LOG.warning(
-            "data.split=%r holds nothing out: errors are measured on the training data.",
-            data.split,
+            "data.split_rule=%r holds nothing out: errors are measured on the training data.",
+            data.split_rule,
         )
     if task.contrastive and opened.reader.config.num_channels != NUM_MODALITIES:
         raise ConfigError(
@@ -93,13 +93,13 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
         objective=objective,
         contrastive=typed(ContrastiveConfig, "contrastive", config.contrastive),
         input=opened.contract,
-        split={"rule": opened.split.rule, "hash": opened.split.hash},
+        split={"rule": opened.subject_splits.rule, "hash": opened.subject_splits.hash},
     ).to_json()
-    write_run_metadata(config, workdir, contract, opened.split.to_json())
+    write_run_metadata(config, workdir, contract, opened.subject_splits.to_json())
     if primary:
         _draw_scale_weights(workdir, objective, model)
     mesh = make_mesh(num_devices, config.fsdp)
-    job = PretrainJob(
+    job = PretrainTrainable(
         workdir=workdir,
         task=task,
         mesh=mesh,
@@ -140,7 +140,9 @@ def loader_settings(config: ConfigDict, opened: DatasetBundle) -> LoaderConfig:
     )
 
 
-def build_task(config: ConfigDict, num_channel_names: int = len(VOCABULARY)) -> PretrainTask:
+def build_pretrain_spec(
+    config: ConfigDict, num_channel_names: int = len(VOCABULARY)
+) -> PretrainSpec:
     """Build what a step needs besides its state; no data is opened.
 
     Args:
@@ -159,8 +161,8 @@ def build_task(config: ConfigDict, num_channel_names: int = len(VOCABULARY)) -> 
     objective.check_against(model)
     # Built here for validation: the bank rejects frequencies that a window cannot resolve.
     wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
-    return PretrainTask(
-        model=build_model(model, contrastive),
+    return PretrainSpec(
+        model=build_autoencoder(model, contrastive),
         objective=objective,
         contrastive=contrastive if contrastive.weight else None,
         optimizer=make_optimizer(optimizer, config.loop.num_steps),

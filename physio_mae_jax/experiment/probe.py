@@ -8,12 +8,12 @@ from ml_collections import ConfigDict
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation.evaluate_probe import (
     Extract,
-    FrozenRun,
+    ProbeRun,
     encoder_extractor,
     wavelet_extractor,
 )
 from physio_mae_jax.evaluation.finetune import EvaluationConfig
-from physio_mae_jax.evaluation.probes import readout_of
+from physio_mae_jax.evaluation.probes import probe_of
 from physio_mae_jax.experiment.classifiers import EncoderInit, init_from_encoder
 from physio_mae_jax.experiment.labelled_data import (
     LabelledData,
@@ -22,15 +22,15 @@ from physio_mae_jax.experiment.labelled_data import (
 )
 from physio_mae_jax.experiment.pretrained_encoders import random_init
 from physio_mae_jax.experiment.run_metadata import count_devices, write_run_metadata
-from physio_mae_jax.experiment.settings import model_settings, typed
+from physio_mae_jax.experiment.typed_config import model_settings, typed
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 
-# Sources of features.
-TRAINED, UNTRAINED, WAVELETS = "trained", "untrained", "wavelets"
-FEATURES = (TRAINED, UNTRAINED, WAVELETS)
+# Encoders that features come from.
+PRETRAINED, RANDOM, WAVELETS = "pretrained", "random", "wavelets"
+ENCODERS = (PRETRAINED, RANDOM, WAVELETS)
 
 
 def build_probe(
@@ -40,7 +40,7 @@ def build_probe(
     strict: bool,
     beginning: EncoderInit | None = None,
     data: LabelledData | None = None,
-) -> FrozenRun:
+) -> ProbeRun:
     """Open labelled data and build its feature extractors.
 
     Args:
@@ -55,27 +55,27 @@ def build_probe(
     check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
-    readout_of(config.method)
-    names = [name.strip() for name in config.features.split(",") if name.strip()]
+    probe_of(config.method)
+    names = [name.strip() for name in config.encoders.split(",") if name.strip()]
     for name in names:
-        if name not in FEATURES:
+        if name not in ENCODERS:
             raise ConfigError(
-                f"features must be of {', '.join(FEATURES)}; got {name!r}. The first one is "
+                f"encoders must be of {', '.join(ENCODERS)}; got {name!r}. The first one is "
                 "evaluated and the others are compared with it."
             )
     if not names:
-        raise ConfigError("features must name at least one, such as trained; got an empty list.")
+        raise ConfigError("encoders must name at least one, such as pretrained; got an empty list.")
     evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
     beginning = beginning or _seen(config, names)
     workdir = atomic_files.prepare_workdir(workdir)
     data = data or open_labelled(config, beginning.sampling_rate_hz, beginning.num_samples)
     data = data.with_fraction(config.label_fraction, config.seed)
-    parts = ("train", "validation") if config.refit else ("train",)
-    seen = data.training_provenance(beginning.start.trained_on if beginning.start else None, parts)
+    splits = ("train", "validation") if config.refit else ("train",)
+    seen = data.training_provenance(beginning.start.trained_on if beginning.start else None, splits)
     contamination = data.contamination(seen, strict=strict)
     mesh = make_mesh(num_devices)
     write_run_metadata(config, workdir, data.contract(), data.split)
-    return FrozenRun(
+    return ProbeRun(
         workdir=workdir,
         extractors={
             name: _extractor(name, config, beginning, data.num_channels, mesh) for name in names
@@ -84,17 +84,17 @@ def build_probe(
         refit=config.refit,
         source=data.opened.source,
         reader=data.opened.reader,
-        units=data.units,
+        instances=data.instances,
         mesh=mesh,
         batch_size=config.batch_size,
         num_threads=config.data.num_threads,
         config=evaluation,
         context=card_context(config, data, contamination)
         | {
-            "seeds": {"untrained encoder": config.seed, "split": config.data.split_seed},
+            "seeds": {"random encoder": config.seed, "split": config.data.split_seed},
             "label fraction": config.label_fraction,
-            "checkpoint": config.run or config.weights or "none",
-            "features": ", ".join(names),
+            "checkpoint": config.init_from or config.torch_weights or "none",
+            "encoders": ", ".join(names),
         },
     )
 
@@ -103,9 +103,12 @@ def _seen(config: ConfigDict, names: list[str]) -> EncoderInit:
     """Return the encoder whose features are evaluated, or the window for features without one."""
     if names != [WAVELETS]:
         return init_from_encoder(
-            config.run, config.weights, config.weights_config, config.instance_seconds
+            config.init_from,
+            config.torch_weights,
+            config.torch_config,
+            config.labels.window_seconds,
         )
-    seconds = config.instance_seconds or config.window_seconds
+    seconds = config.labels.window_seconds or config.window_seconds
     model = model_settings(config.model, seconds, config.sampling_rate_hz)
     return EncoderInit(model.sampling_rate_hz, model.num_samples, model, None)
 
@@ -122,7 +125,7 @@ def _extractor(
         return wavelet_extractor(bank, encoder.sampling_rate_hz, mesh)
     start = beginning.start
     alone = start is not None and start.channel_independent
-    if name == UNTRAINED:
+    if name == RANDOM:
         params = random_init(encoder, num_channels, config.seed)
     else:
         assert start is not None

@@ -19,9 +19,9 @@ from physio_mae_jax.data.regular_file import is_folder, shortened
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.synthetic import SyntheticCohort
-from physio_mae_jax.data.unclear import warn_of_names_understood_since
+from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.experiment.settings import typed as typed_settings
+from physio_mae_jax.experiment.typed_config import typed as typed_settings
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
@@ -49,17 +49,18 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
     """
     check_settings(config)
     settings = typed_settings(RetrievalConfig, "config", _own_settings(config))
-    past = open_run(config.run, _moved(config))
+    past = open_run(config.init_from, _data_overrides(config.data))
     if not isinstance(past.model, ContrastiveAutoencoder):
         raise ConfigError(
-            f"the run in {config.run} was not contrastive (contrastive.weight=0), so its model "
-            "aligns nothing; train one with --config=configs/pretrain.py:model=contrastive."
+            f"the run in {config.init_from} was not contrastive (contrastive.weight=0), so its "
+            "model "
+            "aligns nothing; train one with --config=configs/pretrain.py:variant=contrastive."
         )
     opened = past.open()
     if opened.reader.config.num_channels != NUM_MODALITIES:
         raise ConfigError(
-            f"the run in {config.run} aligns {NUM_MODALITIES} modalities, but the data has windows "
-            f"of {opened.reader.config.num_channels} channels "
+            f"the run in {config.init_from} aligns {NUM_MODALITIES} modalities, but the data has "
+            f"windows of {opened.reader.config.num_channels} channels "
             f"({', '.join(opened.contract.channels)}); use data that has both channels of the run."
         )
     held_out = require_split(opened, "validation", past.data)
@@ -68,9 +69,9 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
         workdir=atomic_files.prepare_workdir(workdir),
         config=settings,
         model=past.model,
-        encoders={"trained": past.trained, "untrained": past.untrained()},
+        encoders={"pretrained": past.trained, "random": past.untrained()},
         reader=opened.reader,
-        training=opened.parts["train"],
+        training=opened.splits["train"],
         held_out=held_out,
         true_delay_seconds=_true_delay(opened.source),
         description=past.describe(report),
@@ -106,7 +107,7 @@ class PastRun(NamedTuple):
         return {
             "run": self.folder,
             "data": self.data.sets,
-            "split": self.data.split,
+            "split": self.data.split_rule,
             "contamination": contamination.to_json(),
         }
 
@@ -122,16 +123,16 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
         UserError: The run does not exist, or it was not a pre-training.
     """
     settings = read_run(folder)
-    task = check_setting(settings, "task", str, folder)
-    if task != "pretrain":
+    command = check_setting(settings, "command", str, folder)
+    if command != "pretrain":
         raise ConfigError(
-            f"the run in {folder} was of task {task!r}; name the work folder of a pre-training."
+            f"the run in {folder} was a {command!r} run; name the work folder of a pre-training."
         )
     seed = check_setting(settings, "seed", Seed, folder)
     section = {**check_setting(settings, "data", dict, folder), **changes}
     data = check_setting({"data": section}, "data", DataConfig, folder)
     loaded = load_checkpoint(folder)
-    warn_of_names_understood_since(folder, loaded.contract.input.channels)
+    warn_of_newly_recognized_names(folder, loaded.contract.input.channels)
 
     def untrained() -> Params:
         return jax.jit(loaded.contract.new_params)(jax.random.key(seed))
@@ -154,9 +155,9 @@ def _true_delay(source: ConcatSource) -> Callable[[int], float] | None:
     return lambda index: origin.truth(source.origin(index)[1]).pulse_transit_time_seconds
 
 
-def _moved(config: ConfigDict) -> dict[str, Any]:
-    """Return the data settings that a task overrides; '' keeps the run's own value."""
-    return {name: config[name] for name in ("sets", "root", "path") if config[name]}
+def _data_overrides(data: ConfigDict) -> dict[str, Any]:
+    """Return the data settings that a command overrides; '' keeps the run's own value."""
+    return {name: data[name] for name in ("sets", "root", "path") if data[name]}
 
 
 def read_run(folder: str) -> dict[str, Any]:
@@ -169,8 +170,8 @@ def read_run(folder: str) -> dict[str, Any]:
     path = Path(folder) / CONFIG_FILE
     if not folder or not (is_folder(Path(folder)) and os.path.lexists(path)):
         raise ConfigError(
-            f"config.run={shortened(folder)!r} is not the work folder of a run ({shortened(path)} "
-            "is absent); give one with --config.run=DIR."
+            f"init_from={shortened(folder)!r} is not the work folder of a run ({shortened(path)} "
+            "is absent); give one with --config.init_from=DIR."
         )
     content = read_sealed(path, WAY_OUT)
     return check_setting(content, "config", dict, folder)
@@ -195,6 +196,6 @@ def check_setting(settings: Mapping[str, Any], name: str, kind: type[_T], folder
 
 
 def _own_settings(config: ConfigDict) -> dict[str, Any]:
-    """Return a task's settings except those that select the run."""
-    others = ("task", "run", "sets", "root", "path")
+    """Return a command's settings except those that select the run."""
+    others = ("command", "init_from", "data")
     return {name: config[name] for name in config if name not in others}

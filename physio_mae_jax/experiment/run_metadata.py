@@ -20,7 +20,7 @@ from physio_mae_jax.experiment.config_diff import differing, some, value_of
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.training import atomic_files
-from physio_mae_jax.training.checkpoint import refuse_other_contract, saved_contract
+from physio_mae_jax.training.checkpoint import reject_other_contract, saved_contract
 
 _LOG = logging.getLogger(__name__)
 # Settings that cannot change on resume: they fix the examples and their order.
@@ -108,7 +108,7 @@ def write_run_metadata(
     checkpoints = workdir / "checkpoints"
     saved = saved_contract(checkpoints)
     if saved is not None:
-        refuse_other_contract(checkpoints, saved, contract)
+        reject_other_contract(checkpoints, saved, contract)
         _compare_settings(workdir, config)
     if jax.process_index() == 0:
         with atomic_files.disk_full_as_user_error(workdir):
@@ -130,13 +130,13 @@ def _compare_settings(workdir: Path, config: ConfigDict) -> None:
         return
     way_out = "move the file away to use the settings given, or choose another --workdir."
     before = read_sealed(path, way_out).get("config")
-    if not isinstance(before, dict) or "task" not in before:
+    if not isinstance(before, dict) or "command" not in before:
         raise DataError(f"{path} holds no settings under 'config'; {way_out}")
     now = json.loads(json.dumps(config.to_dict()))
-    if before["task"] != now["task"]:
+    if before["command"] != now["command"]:
         raise ConfigError(
-            f"{workdir} is the folder of a run of task {before['task']!r}, which task "
-            f"{now['task']!r} would overwrite; choose another --workdir."
+            f"{workdir} is the folder of a {before['command']!r} run, which "
+            f"{now['command']!r} would overwrite; choose another --workdir."
         )
     changed = differing(before, now)
     for name in _SAMPLING_KEYS:

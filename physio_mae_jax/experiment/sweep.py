@@ -25,7 +25,7 @@ def check_workers(num_workers: int) -> None:
     if jax.distributed.is_initialized():
         raise ConfigError(
             "many small runs need no jax.distributed cluster: start each process on its own, with "
-            "--config.report=False and the same --workdir on a file system that all see."
+            "--config.worker=True and the same --workdir on a file system that all see."
         )
 
 

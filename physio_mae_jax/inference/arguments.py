@@ -13,7 +13,7 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.setting_kinds import Number, refuse_fault
+from physio_mae_jax.setting_kinds import Number, check_setting_value
 
 _Kind = TypeVar("_Kind")
 _SHOWN = 60
@@ -74,9 +74,12 @@ def number(value: Any, what: str, meant: str) -> float:
 
 
 def setting(value: Any, name: str, kind: Number) -> float:
-    """Return a number of a kind; raises ConfigError as ``setting_kinds.refuse_fault`` does."""
+    """Return a number of a kind.
+
+    Raises ConfigError as ``setting_kinds.check_setting_value`` does.
+    """
     found = plain(value)
-    refuse_fault(kind, name, found)
+    check_setting_value(kind, name, found)
     return int(found) if kind.whole else float(found)
 
 

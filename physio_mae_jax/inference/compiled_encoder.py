@@ -12,7 +12,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.inference.arguments import setting
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.encoder import Encoder
+from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.training.sharding import (
@@ -80,7 +80,9 @@ def encode_windows(
     if channel_independent:
         inputs = [values.reshape(-1, 1, *values.shape[2:]) for values in inputs]
         valid = None if valid is None else jnp.repeat(valid, channels)
-    latents: Any = Encoder(config).apply({"params": params}, *inputs, valid, method="grid")
+    latents: Any = TransformerEncoder(config).apply(
+        {"params": params}, *inputs, valid, method="grid"
+    )
     if channel_independent:
         latents = latents.reshape(-1, channels, *latents.shape[2:])
     return latents

@@ -21,7 +21,7 @@ from physio_mae_jax.inference.export import PLATFORMS, export_encoder
 from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings, is_empty_batch
 from physio_mae_jax.inference.inspection import (
     attend_window,
-    hidden_columns,
+    masked_columns,
     one_window,
     reconstruct_window,
 )
@@ -246,7 +246,7 @@ class Encoder:
             names=names,
         )
         given = given_recordings(signal, description)
-        recording_plan.refuse_clocks(given.recordings, self.channels)
+        recording_plan.reject_clocks(given.recordings, self.channels)
         rows, report = self.encode_source(given.recordings, choices)
         report = dataclasses.replace(report, notes=(*given.notes, *report.notes))
         stacked = choices.output == "pooled" or not isinstance(signal, list | tuple)
@@ -301,8 +301,8 @@ class Encoder:
         """
         given = made_of(SignalMetadata, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
-        hidden = hidden_columns(self.programs.config, hidden_seconds, hidden_ratio, seed)
-        return reconstruct_window(self.trained, inspected, hidden)
+        masked = masked_columns(self.programs.config, hidden_seconds, hidden_ratio, seed)
+        return reconstruct_window(self.trained, inspected, masked)
 
     def attention(
         self,

@@ -13,7 +13,7 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
-from physio_mae_jax.data.prefetch import read_ahead
+from physio_mae_jax.data.prefetch import prefetch
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import Example, WindowConfig, WindowReader
 from physio_mae_jax.errors import DataError
@@ -145,7 +145,7 @@ class Engine:
             for plan in plans
         }
         pending: list[tuple[Sequence[_Place], Mapping[str, np.ndarray], jax.Array]] = []
-        for places, batch in read_ahead(self._read, self._batches(plans), self._config.num_threads):
+        for places, batch in prefetch(self._read, self._batches(plans), self._config.num_threads):
             # Fetched one batch late, so that the device computes while the next batch is read.
             pending.append((places, batch, self._programs.run(batch, self._config.output)))
             if len(pending) > 1:

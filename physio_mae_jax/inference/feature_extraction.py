@@ -75,7 +75,7 @@ class FeatureRun:
         config: Settings of the extraction.
         encoder: Encoder that computes the features.
         source: Source of the recordings.
-        parts: Recording index -> 'train', 'validation' or 'test'; empty without a split.
+        splits: Recording index -> 'train', 'validation' or 'test'; empty without a split.
         labels: Labels of all recordings, by task.
         content_hashes: Content hashes of prepared data sets.
         process_index, process_count: Index of this process and number of processes.
@@ -85,7 +85,7 @@ class FeatureRun:
     config: FeatureConfig
     encoder: Encoder
     source: ConcatSource
-    parts: Mapping[int, str]
+    splits: Mapping[int, str]
     labels: Sequence[RecordingLabels]
     content_hashes: Mapping[str, str]
     process_index: int = 0
@@ -181,7 +181,7 @@ def _identity(run: FeatureRun, index: int) -> list[Any]:
     return [
         *(info.data_set, info.subject_id, info.record_id, info.num_samples),
         *(info.sampling_rate_hz, info.channel_names, info.units),
-        *(run.parts.get(index, ""), run.source.version(index), labels),
+        *(run.splits.get(index, ""), run.source.version(index), labels),
     ]
 
 
@@ -230,7 +230,7 @@ def _table(
         record_id=np.asarray([info.record_id for info in infos], str),
         subject_id=np.asarray([info.subject_id for info in infos], str),
         data_set=np.asarray([info.data_set for info in infos], str),
-        split=np.asarray([run.parts.get(index, "") for index in kept], str),
+        split=np.asarray([run.splits.get(index, "") for index in kept], str),
         labels=labels,
         classes={task.task: list(task.classes) for task in run.labels},
         contract=run.encoder.trained.contract.to_json(),

@@ -24,7 +24,7 @@ from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference import arguments
 from physio_mae_jax.inference.report import CONVERTED, WARNING, Note
-from physio_mae_jax.inference.samples import Samples, refuse_unordered, samples_of
+from physio_mae_jax.inference.samples import Samples, reject_unordered, samples_of
 from physio_mae_jax.signals.channels import canonical_name, names_of_recording
 from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import COUNTS, canonical_unit
@@ -120,7 +120,7 @@ def is_empty_batch(signal: Any) -> bool:
 
 def _separated(signal: Any) -> list[Any]:
     """Return the signals of a list or of a batch [B, M, n], or the single signal."""
-    refuse_unordered(signal)
+    reject_unordered(signal)
     signal = as_frame(signal)
     if isinstance(signal, Frame) or is_series(signal):
         return [signal]

@@ -14,13 +14,13 @@ from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import listed, setting
 from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings
-from physio_mae_jax.inference.recording_plan import check_known, refuse_clocks
+from physio_mae_jax.inference.recording_plan import check_known, reject_clocks
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.encoder import Encoder
+from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.stack import split_channels
-from physio_mae_jax.objectives.masking import chosen_columns_mask, num_visible
+from physio_mae_jax.objectives.masking import mask_of_columns, num_visible
 from physio_mae_jax.plots.attention import AttendedWindow
 from physio_mae_jax.plots.reconstruction import ReconstructedWindow
 from physio_mae_jax.setting_kinds import Number
@@ -35,7 +35,7 @@ _SPANS = "a list of (start, stop) in seconds"
 _INPUTS = ("signal", "channel_mask", "channel_ids")
 
 
-class Inspected(NamedTuple):
+class InspectedWindow(NamedTuple):
     """One window of a recording, preprocessed for the model.
 
     Attributes:
@@ -55,7 +55,7 @@ def one_window(
     signal: Any,
     description: SignalMetadata,
     start_seconds: float,
-) -> Inspected:
+) -> InspectedWindow:
     """Cut one complete window from a recording.
 
     Raises:
@@ -65,7 +65,7 @@ def one_window(
     recordings = given_recordings(signal, description).recordings
     known = trained.contract.input.channels
     check_known(recordings, known)
-    refuse_clocks(recordings, known)
+    reject_clocks(recordings, known)
     if len(recordings.recordings) != 1:
         raise DataError(
             f"{len(recordings.recordings)} recordings are given; inspect one at a time."
@@ -83,11 +83,11 @@ def one_window(
         )
     example = reader.read(0, start)
     batch = {name: example[name][None] for name in _INPUTS}
-    return Inspected(batch, names, f"{info.record_id}, from {start_seconds:g} s")
+    return InspectedWindow(batch, names, f"{info.record_id}, from {start_seconds:g} s")
 
 
 def reconstruct_window(
-    trained: TrainedModel, inspected: Inspected, hidden: np.ndarray
+    trained: TrainedModel, inspected: InspectedWindow, masked: np.ndarray
 ) -> ReconstructedWindow:
     """Mask columns [W] (bool) of a window and predict them.
 
@@ -97,7 +97,7 @@ def reconstruct_window(
     model, contract = trained.autoencoder, trained.contract
     alone, channels = contract.channel_independent, len(inspected.channels)
     examples = _one_by_one(inspected.batch) if alone else inspected.batch
-    mask = chosen_columns_mask(hidden, 1 if alone else channels, model.config)
+    mask = mask_of_columns(masked, 1 if alone else channels, model.config)
     if alone:
         mask = jax.tree.map(lambda values: jnp.repeat(values, channels, axis=0), mask)
     arrays = _redraw(
@@ -116,7 +116,7 @@ def reconstruct_window(
 _redraw = jax.jit(reconstruct_masked, static_argnames=("model", "objective", "shape"))
 
 
-def hidden_columns(
+def masked_columns(
     config: MaeConfig, spans: Sequence[tuple[float, float]] | None, ratio: float, seed: int
 ) -> np.ndarray:
     """Return which columns [W] are masked: those that spans overlap, or a random share.
@@ -130,13 +130,13 @@ def hidden_columns(
     Raises:
         ConfigError: A span is outside the window.
     """
-    columns, hidden = config.num_columns, np.zeros(config.num_columns, bool)
+    columns, masked = config.num_columns, np.zeros(config.num_columns, bool)
     if spans is None:
         ratio = setting(ratio, "hidden_ratio", _SHARE)
         seed = int(setting(seed, "seed", _SEED))
         count = columns - num_visible(columns, ratio)
-        hidden[np.random.default_rng(seed).permutation(columns)[:count]] = True
-        return hidden
+        masked[np.random.default_rng(seed).permutation(columns)[:count]] = True
+        return masked
     column_seconds = config.patch_samples / config.sampling_rate_hz
     for span in listed(spans, "hidden_seconds", _SPANS):
         ends = listed(span, "hidden_seconds", _SPANS)
@@ -151,11 +151,13 @@ def hidden_columns(
                 f"window of {columns * column_seconds:g} s."
             )
         # The tolerance covers only the rounding of seconds, far below a sample.
-        hidden[int(start / column_seconds + 1e-6) : int(np.ceil(stop / column_seconds - 1e-6))] = 1
-    return hidden
+        masked[int(start / column_seconds + 1e-6) : int(np.ceil(stop / column_seconds - 1e-6))] = 1
+    return masked
 
 
-def attend_window(trained: TrainedModel, inspected: Inspected, layer: int | None) -> AttendedWindow:
+def attend_window(
+    trained: TrainedModel, inspected: InspectedWindow, layer: int | None
+) -> AttendedWindow:
     """Compute the attention of an encoder in a window.
 
     Args:
@@ -205,7 +207,9 @@ def _attended(
         row's channel to the column's, None if channels exchange nothing.
     """
     inputs = [jnp.asarray(batch[name]) for name in _INPUTS]
-    _, kept = Encoder(config).apply({"params": params}, *inputs, None, None, mutable=[ATTENTION])
+    _, kept = TransformerEncoder(config).apply(
+        {"params": params}, *inputs, None, None, mutable=[ATTENTION]
+    )
     blocks = kept[ATTENTION]["stack"]["blocks"]
     (received,) = blocks["time_attention"]["received"]
     if config.encoder_attention == "joint":

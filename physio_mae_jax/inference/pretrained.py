@@ -8,6 +8,7 @@ models from trusted sources that name their data correctly.
 
 import dataclasses
 import hashlib
+import os
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
@@ -90,6 +91,11 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
         atomic_files.write_text(target / CARD, render_card(trained, arrays, card))
         atomic_files.write_json(target / DESCRIPTION, sealed(description))
     return target
+
+
+def is_saved_model(folder: str) -> bool:
+    """Return whether a path is a folder written by ``save_model``, not the work folder of a run."""
+    return os.path.lexists(Path(folder) / WEIGHTS)
 
 
 def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:

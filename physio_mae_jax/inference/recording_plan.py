@@ -60,7 +60,7 @@ def _unknown(info: RecordingInfo, name: str, known: Sequence[str]) -> str:
     )
 
 
-def refuse_clocks(source: ArrayRecordings, known: Sequence[str]) -> None:
+def reject_clocks(source: ArrayRecordings, known: Sequence[str]) -> None:
     """Reject channels that only count: times or sample numbers mistaken for a signal.
 
     Args:
@@ -142,12 +142,12 @@ def prepare(
             plans.append(plan)
             notes += _notes(info, channels, plan, window)
         used.append(channels)
-    _warn_of_alike(used)
+    _warn_of_similar_names(used)
     rows = [_rows(info, channels) for info, channels in zip(source.recordings, used, strict=True)]
     return Prepared(source.recordings, rows, used, plans, notes, window, on_invalid)
 
 
-def _warn_of_alike(plans: Sequence[ChannelPlan]) -> None:
+def _warn_of_similar_names(plans: Sequence[ChannelPlan]) -> None:
     """Warn of channels of one recording that the model cannot distinguish."""
     for plan in plans:
         names, ids = plan.present

@@ -92,7 +92,7 @@ def _unmasked(signal: np.ma.MaskedArray, name: str) -> Samples:
     return Samples(filled, whole, int(mask.sum()))
 
 
-def refuse_unordered(signal: Any) -> None:
+def reject_unordered(signal: Any) -> None:
     """Reject iterables that are not lists of recordings."""
     if isinstance(signal, Iterator | Set | Mapping):
         raise DataError(

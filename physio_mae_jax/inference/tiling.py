@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from physio_mae_jax.data.window_starts import Starts
+from physio_mae_jax.data.window_starts import WindowStarts
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,11 @@ class Tiling:
 
 
 def tile(
-    starts: Starts, total_columns: int, num_columns: int, hop_columns: int, column_samples: int
+    starts: WindowStarts,
+    total_columns: int,
+    num_columns: int,
+    hop_columns: int,
+    column_samples: int,
 ) -> Tiling:
     """Lay windows over every interval between gaps, the last one flush with its end.
 

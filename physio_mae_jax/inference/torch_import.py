@@ -104,7 +104,7 @@ def import_state_dict(
         head = _head_config(weights, config)
         params |= parameter_mapping.classification_head(weights, cfg, head)
         model = Classifier(cfg, head)
-    weights.refuse_problems()
+    weights.reject_problems()
     params = jax.tree.map(lambda leaf: np.ascontiguousarray(leaf, np.float32), params)
     _check_overflow(params)
     return model, params

@@ -41,7 +41,7 @@ class Weights:
             return array
         self._zeros_left -= math.prod(shape)
         if self._zeros_left < 0:
-            self.refuse_problems()
+            self.reject_problems()
         return np.zeros(shape, np.float32)
 
     def size(self, name: str, axis: int, default: int) -> int:
@@ -117,7 +117,7 @@ class Weights:
         """Discard an array that is not needed."""
         self._arrays.pop(name, None)
 
-    def refuse_problems(self) -> None:
+    def reject_problems(self) -> None:
         """Raise a DataError that lists everything missing, misshapen or never taken."""
         problems = {
             "missing": self._missing,

@@ -60,7 +60,7 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
     with Checkpoints(folder, keep=None) as checkpoints:
         if checkpoints.latest_step is None:
             raise UserError(f"{folder} holds no complete checkpoint; name a run that has one.")
-        checkpoints.refuse_damage()
+        checkpoints.reject_damage()
         where = f"the checkpoint in {folder}"
         contract = ModelSpec.from_json(checkpoints.contract(), where)
         params = checkpoints.parts({"params": expected_params(contract, where)})["params"]

@@ -10,7 +10,7 @@ from physio_mae_jax.models.kernels.rotary import project_and_rotate
 from physio_mae_jax.models.layers import DenseParams, SplitMatmul, linear
 from physio_mae_jax.models.local_attention import LocalAttention
 from physio_mae_jax.models.rematerialization import keep
-from physio_mae_jax.models.residual import Branch
+from physio_mae_jax.models.residual import ResidualBranch
 from physio_mae_jax.models.rotary import Rotation, rotate
 
 ATTENTION = "attention"  # collection of sown attention weights, see both classes
@@ -30,13 +30,13 @@ class MultiHeadAttention(nn.Module):
         qkv = linear(width, self.rank_ratio, self.dtype, "qkv", use_bias=False)(tokens)
         return qkv.reshape(*tokens.shape[:-1], 3, self.num_heads, -1)
 
-    def join_heads(self, mixed: jax.Array, shape: tuple[int, ...]) -> Branch:
+    def join_heads(self, mixed: jax.Array, shape: tuple[int, ...]) -> ResidualBranch:
         """Project mixed heads [..., h, d] to a residual branch of ``shape`` [..., D]."""
         flat = mixed.reshape(shape)
         if self.rank_ratio:
-            return Branch(linear(shape[-1], self.rank_ratio, self.dtype, "output")(flat))
+            return ResidualBranch(linear(shape[-1], self.rank_ratio, self.dtype, "output")(flat))
         kernel, bias = DenseParams(shape[-1], self.dtype, name="output")(shape[-1])
-        return Branch(jnp.dot(flat, kernel), bias)
+        return ResidualBranch(jnp.dot(flat, kernel), bias)
 
     @property
     def sow_weights(self) -> bool:
@@ -61,7 +61,7 @@ class Attention(MultiHeadAttention):
         rotation: Rotation,
         key_mask: jax.Array | None,
         near: LocalAttention,
-    ) -> Branch:
+    ) -> ResidualBranch:
         """Attend over T and return what is added to [B, T, D].
 
         Args:
@@ -105,7 +105,7 @@ class ChannelAttention(MultiHeadAttention):
     """
 
     @nn.compact
-    def __call__(self, tokens: jax.Array, channel_mask: jax.Array) -> Branch:
+    def __call__(self, tokens: jax.Array, channel_mask: jax.Array) -> ResidualBranch:
         """Attend over M and return what is added to tokens.
 
         A single channel has nothing to exchange: with M = 1 attention is skipped, and a single

@@ -12,14 +12,14 @@ from physio_mae_jax.models.config import AttentionImplementation
 from physio_mae_jax.models.layers import Mlp
 from physio_mae_jax.models.local_attention import LocalAttention
 from physio_mae_jax.models.rematerialization import keep
-from physio_mae_jax.models.residual import Branch, ResidualNorm, TemporalSmoothing
+from physio_mae_jax.models.residual import ResidualBranch, ResidualNorm, TemporalSmoothing
 from physio_mae_jax.models.rotary import Rotation
 from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 _Kind = TypeVar("_Kind", bound=MultiHeadAttention)
 
 
-class BlockSettings(NamedTuple):
+class BlockConfig(NamedTuple):
     """Settings shared by the blocks of a stack.
 
     Attributes:
@@ -55,7 +55,7 @@ class Block(nn.Module):
             unrolled layers the layout of one gather would otherwise propagate through all of them.
     """
 
-    settings: BlockSettings
+    settings: BlockConfig
     pin_layout: bool = False
 
     @nn.compact
@@ -118,7 +118,7 @@ class Block(nn.Module):
 
     def _across_channels(
         self, tokens: jax.Array, channel_mask: jax.Array, token_mask: jax.Array | None
-    ) -> tuple[jax.Array, Branch]:
+    ) -> tuple[jax.Array, ResidualBranch]:
         """Return tokens [B, M, K, R, D] and the channel attention branch."""
         batch, channels, places, rows, width = tokens.shape
         smoothing = None

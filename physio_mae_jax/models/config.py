@@ -47,7 +47,7 @@ class MaeConfig:
             the original, whose trained batch normalisation is folded into them; or 'none'.
         waveform_head_norm: Normalise within the head that predicts samples.
         channel_embedding: Add a learned embedding of each channel's name to the encoder tokens.
-        decoder_channel_identity: Add one to the decoder tokens too, for masks of whole channels.
+        decoder_channel_embedding: Add one to the decoder tokens too, for masks of whole channels.
         num_channel_names: Number of names of ``signals.vocabulary`` with an embedding; the others
             are "unknown" to the model, as they were at training time.
         attention_implementation: 'xla'; on an NVIDIA GPU in bfloat16 also 'cudnn' for attention
@@ -85,7 +85,7 @@ class MaeConfig:
     convolutional_stem: str = "none"
     waveform_head_norm: bool = True
     channel_embedding: bool = True
-    decoder_channel_identity: bool = False
+    decoder_channel_embedding: bool = False
     num_channel_names: int = NUM_FIRST_NAMES
     attention_implementation: AttentionImplementation = "xla"
     remat: str = "none"

@@ -61,11 +61,11 @@ class ContrastiveAutoencoder(nn.Module):
         channel_ids: jax.Array,
         visible_ids: jax.Array,
         predicted_ids: jax.Array | None = None,
-        dropped_channels: jax.Array | None = None,
+        masked_channels: jax.Array | None = None,
     ) -> Reconstruction:
         """Run the autoencoder, and embed each example from its visible tokens."""
         predicted, latents = self.autoencoder.reconstruct(
-            signal, channel_mask, channel_ids, visible_ids, predicted_ids, dropped_channels
+            signal, channel_mask, channel_ids, visible_ids, predicted_ids, masked_channels
         )
         return predicted._replace(embedding=self.projection(pool_tokens(latents, channel_mask)))
 

@@ -6,7 +6,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.block import BlockSettings
+from physio_mae_jax.models.block import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import convolution_init, gelu, layer_norm, linear_init
 from physio_mae_jax.models.stack import (
@@ -72,11 +72,11 @@ class Decoder(nn.Module):
         channel_ids: jax.Array,
         visible_ids: jax.Array,
         predicted_ids: jax.Array | None,
-        dropped_channels: jax.Array | None,
+        masked_channels: jax.Array | None,
     ) -> Reconstruction:
         """Predict the columns ``predicted_ids`` [B, P] (None: all) from latents.
 
-        ``latents`` and ``visible_ids`` are in the forms of ``models.mae``; ``dropped_channels``
+        ``latents`` and ``visible_ids`` are in the forms of ``models.mae``; ``masked_channels``
         [B, M] bool are masked entirely.
         """
         cfg = self.config
@@ -88,15 +88,15 @@ class Decoder(nn.Module):
         front = embedded[:, :1] if cfg.class_token else None
         visible = embedded[:, 1:] if cfg.class_token else embedded
         tokens = restore_grid(visible, visible_ids, mask_token, channel_mask.shape[1], cfg)
-        if dropped_channels is not None:
-            tokens = jnp.where(dropped_channels[:, :, None, None, None], mask_token, tokens)
+        if masked_channels is not None:
+            tokens = jnp.where(masked_channels[:, :, None, None, None], mask_token, tokens)
         position = self.param(
             "position",
             nn.initializers.normal(0.02),
             (cfg.num_columns, cfg.num_rows, cfg.decoder_width),
         )
         tokens = tokens + position.astype(cfg.dtype)
-        if cfg.decoder_channel_identity:
+        if cfg.decoder_channel_embedding:
             tokens = tokens + channel_embedding(channel_ids, cfg.decoder_width, cfg, "channel")
         tokens = self._mix(tokens, front, channel_mask)
         if predicted_ids is not None:
@@ -109,7 +109,7 @@ class Decoder(nn.Module):
         """Run the stack on the grid [B, M, W, H, Dd] and the class token [B, 1, Dd], if any."""
         cfg = self.config
         batch, _, columns, rows, _ = tokens.shape
-        settings = BlockSettings(
+        settings = BlockConfig(
             num_heads=cfg.decoder_num_heads,
             dtype=cfg.dtype,
             attention_implementation=cfg.attention_implementation,

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.block import BlockSettings
+from physio_mae_jax.models.block import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.stack import (
     Stack,
@@ -16,7 +16,7 @@ from physio_mae_jax.models.tokenizer import Tokenizer
 from physio_mae_jax.signals import patches
 
 
-class Encoder(nn.Module):
+class TransformerEncoder(nn.Module):
     """Tokenizer and stack; see ``models.mae`` for the forms of ``visible_ids``."""
 
     config: MaeConfig
@@ -25,7 +25,7 @@ class Encoder(nn.Module):
         """Create the submodules."""
         cfg = self.config
         self.tokenizer = Tokenizer(cfg)
-        settings = BlockSettings(
+        settings = BlockConfig(
             num_heads=cfg.num_heads,
             dtype=cfg.dtype,
             attention_implementation=cfg.attention_implementation,

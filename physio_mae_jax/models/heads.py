@@ -9,7 +9,7 @@ import jax.numpy as jnp
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.encoder import Encoder
+from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.layers import layer_norm
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.setting_ranges import check_fields
@@ -191,7 +191,7 @@ class Classifier(nn.Module):
     def setup(self) -> None:
         """Create the submodules."""
         cfg, head = self.config, self.head_config
-        self.encoder = Encoder(cfg)
+        self.encoder = TransformerEncoder(cfg)
         self.head: Any  # one of the heads of this module, or a linear layer
         num_outputs = cfg.width if head.arcface else head.num_classes
         if head.kind == "reasoning":

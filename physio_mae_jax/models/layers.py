@@ -83,11 +83,11 @@ class SplitMatmul(nn.Module):
             kernel = self.param("kernel", linear_init, (width, self.features))
             return values, kernel.astype(self.dtype)
         reduced = _reduced(values, self.features, self.rank_ratio, self.dtype)
-        restoring = _Restoring(self.features, self.dtype, name="restore")
+        restoring = _UpProjection(self.features, self.dtype, name="restore")
         return reduced, restoring(reduced.shape[-1])
 
 
-class _Restoring(nn.Module):
+class _UpProjection(nn.Module):
     """The second matrix of a ``LowRankDense``."""
 
     features: int

@@ -20,7 +20,7 @@ import jax.numpy as jnp
 
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.decoder import Decoder, Reconstruction
-from physio_mae_jax.models.encoder import Encoder
+from physio_mae_jax.models.encoder import TransformerEncoder
 
 
 class MaskedAutoencoder(nn.Module):
@@ -30,7 +30,7 @@ class MaskedAutoencoder(nn.Module):
 
     def setup(self) -> None:
         """Create the encoder and the decoder."""
-        self.encoder = Encoder(self.config)
+        self.encoder = TransformerEncoder(self.config)
         self.decoder = Decoder(self.config)
 
     def encode(
@@ -82,7 +82,7 @@ class MaskedAutoencoder(nn.Module):
         channel_ids: jax.Array,
         visible_ids: jax.Array,
         predicted_ids: jax.Array | None = None,
-        dropped_channels: jax.Array | None = None,
+        masked_channels: jax.Array | None = None,
     ) -> Reconstruction:
         """Encode visible tokens and predict columns.
 
@@ -92,10 +92,10 @@ class MaskedAutoencoder(nn.Module):
             channel_ids: [B, M] int.
             visible_ids: see the module docstring.
             predicted_ids: [B, P] columns to predict; None for all.
-            dropped_channels: [B, M] bool, True = entirely masked, predicted from the others.
+            masked_channels: [B, M] bool, True = entirely masked, predicted from the others.
         """
         return self.reconstruct(
-            signal, channel_mask, channel_ids, visible_ids, predicted_ids, dropped_channels
+            signal, channel_mask, channel_ids, visible_ids, predicted_ids, masked_channels
         )[0]
 
     def reconstruct(
@@ -105,13 +105,13 @@ class MaskedAutoencoder(nn.Module):
         channel_ids: jax.Array,
         visible_ids: jax.Array,
         predicted_ids: jax.Array | None = None,
-        dropped_channels: jax.Array | None = None,
+        masked_channels: jax.Array | None = None,
     ) -> tuple[Reconstruction, jax.Array]:
         """Return the result of ``__call__`` and the latents of the visible tokens."""
-        seen = channel_mask if dropped_channels is None else channel_mask & ~dropped_channels
+        seen = channel_mask if masked_channels is None else channel_mask & ~masked_channels
         latents = self.encode(signal, seen, channel_ids, visible_ids)
         predicted = self.decoder(
-            latents, channel_mask, channel_ids, visible_ids, predicted_ids, dropped_channels
+            latents, channel_mask, channel_ids, visible_ids, predicted_ids, masked_channels
         )
         return predicted, latents
 

@@ -6,9 +6,9 @@ Used by ``remat='elementwise'``, see ``MaeConfig``.
 import jax
 from jax.ad_checkpoint import checkpoint_name
 
-KEPT = "kept"
+SAVED_NAME = "kept"
 
 
 def keep(values: jax.Array) -> jax.Array:
     """Mark values that are expensive to rematerialize."""
-    return checkpoint_name(values, KEPT)
+    return checkpoint_name(values, SAVED_NAME)

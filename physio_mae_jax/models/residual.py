@@ -13,7 +13,7 @@ from physio_mae_jax.models.layers import NORM_EPSILON
 from physio_mae_jax.models.rematerialization import keep
 
 
-class Branch(NamedTuple):
+class ResidualBranch(NamedTuple):
     """A residual branch, added to tokens as ``values + example_mask · bias``.
 
     The terms are kept separate so that one fused pass can add them.
@@ -29,7 +29,7 @@ class Branch(NamedTuple):
     bias: jax.Array | None = None
     example_mask: jax.Array | None = None
 
-    def of_those(self, example_mask: jax.Array) -> "Branch":
+    def of_those(self, example_mask: jax.Array) -> "ResidualBranch":
         """Restrict the branch to the examples of ``example_mask`` [B] bool.
 
         If ``bias`` is separate, ``values`` of the other examples are already 0.
@@ -38,7 +38,9 @@ class Branch(NamedTuple):
         if self.bias is not None:
             return self._replace(example_mask=example_mask)
         rest = [1] * (self.values.ndim - 1)
-        return Branch(self.values * example_mask.reshape(-1, *rest).astype(self.values.dtype))
+        return ResidualBranch(
+            self.values * example_mask.reshape(-1, *rest).astype(self.values.dtype)
+        )
 
     def added_to(self, tokens: jax.Array) -> jax.Array:
         """Return the sum of tokens [B, ..., D] and the branch."""
@@ -65,7 +67,10 @@ class ResidualNorm(nn.Module):
 
     @nn.compact
     def __call__(
-        self, tokens: jax.Array, branch: Branch | None = None, smoothing: "Taps | None" = None
+        self,
+        tokens: jax.Array,
+        branch: ResidualBranch | None = None,
+        smoothing: "DepthwiseKernel | None" = None,
     ) -> tuple[jax.Array, jax.Array]:
         """Return (tokens with the branch, their norm), [B, M, K, R, D] both.
 
@@ -86,7 +91,7 @@ class ResidualNorm(nn.Module):
         return tokens, keep((standard * scale + bias).astype(self.dtype))
 
 
-class Taps(NamedTuple):
+class DepthwiseKernel(NamedTuple):
     """A depth-wise convolution of three taps along time.
 
     Attributes:
@@ -112,10 +117,12 @@ class TemporalSmoothing(nn.Module):
     """
 
     @nn.compact
-    def __call__(self, width: int) -> Taps:
+    def __call__(self, width: int) -> DepthwiseKernel:
         """Return the taps for tokens of ``width`` features."""
         init = _uniform(3**-0.5)
-        return Taps(self.param("kernel", init, (3, width)), self.param("bias", init, (width,)))
+        return DepthwiseKernel(
+            self.param("kernel", init, (3, width)), self.param("bias", init, (width,))
+        )
 
 
 def _uniform(bound: float) -> Callable[..., jax.Array]:
@@ -127,8 +134,8 @@ def _uniform(bound: float) -> Callable[..., jax.Array]:
 
 def _by_kernels(
     tokens: jax.Array,
-    branch: Branch | None,
-    smoothing: Taps | None,
+    branch: ResidualBranch | None,
+    smoothing: DepthwiseKernel | None,
     scale: jax.Array,
     bias: jax.Array,
 ) -> tuple[jax.Array, jax.Array]:

@@ -40,7 +40,7 @@ class ConvolutionalClassifier(nn.Module):
         network = make_baseline(self.config, name="network")
         values = network.features(signal, channel_mask, channel_ids, train=train)
         values = self._norm_and_drop(values, 0, train)
-        values = nn.relu(nn.Dense(_HIDDEN, name="hidden")(values))
+        values = nn.relu(nn.Dense(_HIDDEN, name="masked")(values))
         values = self._norm_and_drop(values, 1, train)
         return nn.Dense(self.num_classes, name="output")(values)
 

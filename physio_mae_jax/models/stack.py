@@ -9,17 +9,17 @@ import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.models.attention import ATTENTION
-from physio_mae_jax.models.block import Block, BlockSettings
+from physio_mae_jax.models.block import Block, BlockConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import layer_norm
-from physio_mae_jax.models.rematerialization import KEPT
+from physio_mae_jax.models.rematerialization import SAVED_NAME
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.signals import patches
 
 
 def _is_saveable(primitive: Any, *_: Any, **parameters: Any) -> bool:
     """Return whether a result is marked, or from cuDNN attention, whose statistics cannot be."""
-    is_marked = primitive.name == "name" and parameters["name"] == KEPT
+    is_marked = primitive.name == "name" and parameters["name"] == SAVED_NAME
     return is_marked or primitive.name.startswith("dot_product_attention_fwd")
 
 
@@ -39,7 +39,7 @@ class Stack(nn.Module):
         remat, unroll_layers: See ``MaeConfig``.
     """
 
-    settings: BlockSettings
+    settings: BlockConfig
     depth: int
     remat: str
     unroll_layers: bool = False

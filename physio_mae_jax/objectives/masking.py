@@ -2,7 +2,7 @@
 
 Kinds of masks over the W columns of H frequency rows of M channels:
 
-* tubelet: whole time columns, the same for all channels (models.md#masks);
+* tube: whole time columns, the same for all channels (models.md#masks);
 * random_rows: different columns in each frequency row, the same for all channels;
 * time_scale: whole time columns and, in the visible ones, whole frequency rows;
 * random: any token of any channel, for joint encoders (models.md#masks).
@@ -21,7 +21,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_ranges import check_fields
 
-KINDS = ("tubelet", "random_rows", "time_scale", "random")
+KINDS = ("tube", "random_rows", "time_scale", "random")
 # Rounding such as 100 · (1 - 0.9) = 9.999… must not lose a token.
 _ROUNDING = 1e-9
 
@@ -32,15 +32,16 @@ class MaskConfig:
 
     Attributes:
         kind: One of ``KINDS``.
-        ratio: Share of masked columns, or of masked tokens for 'random'.
-        row_ratio: Share of the frequency rows masked by 'time_scale'.
-        channel_drop: Share of entirely masked channels, rounded down; one always stays visible.
+        mask_ratio: Share of masked columns, or of masked tokens for 'random'.
+        row_mask_ratio: Share of the frequency rows masked by 'time_scale'.
+        channel_mask_ratio: Share of entirely masked channels, rounded down; one always stays
+            visible.
     """
 
-    kind: str = "tubelet"
-    ratio: float = 0.75
-    row_ratio: float = 0.25
-    channel_drop: float = 0.0
+    kind: str = "tube"
+    mask_ratio: float = 0.75
+    row_mask_ratio: float = 0.25
+    channel_mask_ratio: float = 0.0
 
     def __post_init__(self) -> None:
         check_fields(self, "objective.mask")
@@ -59,24 +60,29 @@ class MaskConfig:
                 "objective.mask.kind='random_rows' leaves every column visible in some row, so "
                 "the waveform branch would leak its samples; set model.waveform_branch to False."
             )
-        if self.channel_drop and (self.kind == "random" or not model.decoder_channel_identity):
+        if self.channel_mask_ratio and (
+            self.kind == "random" or not model.decoder_channel_embedding
+        ):
             raise ConfigError(
-                f"objective.mask.channel_drop={self.channel_drop} needs a factorized encoder and "
-                "model.decoder_channel_identity=True, which identifies the channel to predict to "
+                f"objective.mask.channel_mask_ratio={self.channel_mask_ratio} needs a factorized "
+                "encoder and "
+                "model.decoder_channel_embedding=True, which identifies the channel to predict to "
                 "the decoder."
             )
         total = model.num_tokens if self.kind == "random" else model.num_columns
-        visible = num_visible(total, self.ratio)
+        visible = num_visible(total, self.mask_ratio)
         if not 1 <= visible < total:
             raise ConfigError(
-                f"objective.mask.ratio={self.ratio} leaves {visible} of {total} columns visible; "
+                f"objective.mask.mask_ratio={self.mask_ratio} leaves {visible} of {total} columns "
+                "visible; "
                 "at least one must be visible and one masked. Change it, or make columns shorter "
                 "(model.patch_samples)."
             )
-        rows = num_visible(model.num_rows, self.row_ratio)
+        rows = num_visible(model.num_rows, self.row_mask_ratio)
         if self.kind == "time_scale" and not 1 <= rows < model.num_rows:
             raise ConfigError(
-                f"objective.mask.row_ratio={self.row_ratio} leaves {rows} of {model.num_rows} "
+                f"objective.mask.row_mask_ratio={self.row_mask_ratio} leaves {rows} of "
+                f"{model.num_rows} "
                 "frequency rows visible; at least one must be visible and one masked."
             )
 
@@ -87,17 +93,17 @@ class Mask(NamedTuple):
     Attributes:
         visible_ids: Visible tokens, in a form of ``models.mae``.
         predicted_ids: [B, P] columns with any masked token; None for all W.
-        hidden_columns: [B, W] bool, True for columns masked in all rows of all channels.
+        masked_columns: [B, W] bool, True for columns masked in all rows of all channels.
         scored: [B, M, P, H] bool, True for masked tokens, which enter the loss; M may be 1 if all
             channels share it. None if all tokens of the predicted columns are masked.
-        dropped_channels: [B, M] bool, True = entirely masked; None for none.
+        masked_channels: [B, M] bool, True = entirely masked; None for none.
     """
 
     visible_ids: jax.Array
     predicted_ids: jax.Array | None
-    hidden_columns: jax.Array
+    masked_columns: jax.Array
     scored: jax.Array | None = None
-    dropped_channels: jax.Array | None = None
+    masked_channels: jax.Array | None = None
 
 
 def num_visible(total: int, ratio: float) -> int:
@@ -113,21 +119,21 @@ def draw_mask(
     columns = model.num_columns
     if config.kind == "random":
         noise = jax.random.uniform(key, (batch, num_channels * model.num_tokens))
-        return token_mask(noise, config.ratio, model)
+        return token_mask(noise, config.mask_ratio, model)
     if config.kind == "random_rows":
         noise = jax.random.uniform(key, (batch, model.num_rows, columns))
-        mask = row_mask(noise, config.ratio)
+        mask = row_mask(noise, config.mask_ratio)
     elif config.kind == "time_scale":
         noise = jax.random.uniform(key, (batch, columns))
         row_noise = jax.random.uniform(row_key, (batch, model.num_rows))
         mask = time_scale_mask(noise, row_noise, config)
     else:
-        mask = column_mask(jax.random.uniform(key, (batch, columns)), config.ratio)
-    if config.channel_drop:
-        count = int(num_channels * config.channel_drop + _ROUNDING)
+        mask = column_mask(jax.random.uniform(key, (batch, columns)), config.mask_ratio)
+    if config.channel_mask_ratio:
+        count = int(num_channels * config.channel_mask_ratio + _ROUNDING)
         noise = jax.random.uniform(channel_key, (batch, num_channels))
         dropped = jnp.argsort(jnp.argsort(noise, axis=1), axis=1) < count
-        mask = mask._replace(dropped_channels=dropped)
+        mask = mask._replace(masked_channels=dropped)
     return mask
 
 
@@ -137,61 +143,61 @@ def column_mask(noise: jax.Array, ratio: float) -> Mask:
     Ids are ascending, so that neighbours in the list are neighbours in time (the
     original keeps visible columns in random order, models.md#masks).
     """
-    visible, hidden, is_hidden = _split(noise, ratio)
-    return Mask(visible, hidden, is_hidden)
+    visible, masked, is_masked = _split(noise, ratio)
+    return Mask(visible, masked, is_masked)
 
 
 def row_mask(noise: jax.Array, ratio: float) -> Mask:
     """Mask in each row the columns with the largest noise [B, H, W]."""
     rows = noise.shape[1]
-    visible, _, is_hidden = _split(noise, ratio)
+    visible, _, is_masked = _split(noise, ratio)
     ids = visible * rows + jnp.arange(rows)[:, None]
-    scored = is_hidden.swapaxes(1, 2)[:, None]
-    return Mask(ids.swapaxes(1, 2), None, is_hidden.all(axis=1), scored)
+    scored = is_masked.swapaxes(1, 2)[:, None]
+    return Mask(ids.swapaxes(1, 2), None, is_masked.all(axis=1), scored)
 
 
 def time_scale_mask(noise: jax.Array, row_noise: jax.Array, config: MaskConfig) -> Mask:
     """Mask the columns with the largest noise [B, W] and rows with the largest [B, H]."""
     rows = row_noise.shape[1]
-    visible, _, hidden_column = _split(noise, config.ratio)
-    visible_rows, _, hidden_row = _split(row_noise, config.row_ratio)
+    visible, _, masked_column = _split(noise, config.mask_ratio)
+    visible_rows, _, masked_row = _split(row_noise, config.row_mask_ratio)
     ids = visible[:, :, None] * rows + visible_rows[:, None, :]
-    scored = hidden_column[:, :, None] | hidden_row[:, None, :]
-    return Mask(ids, None, hidden_column, scored[:, None])
+    scored = masked_column[:, :, None] | masked_row[:, None, :]
+    return Mask(ids, None, masked_column, scored[:, None])
 
 
 def token_mask(noise: jax.Array, ratio: float, model: MaeConfig) -> Mask:
     """Mask the tokens with the largest noise [B, M · H · W], channel by channel, row by row."""
-    visible, _, is_hidden = _split(noise, ratio)
-    grid = is_hidden.reshape(len(noise), -1, model.num_rows, model.num_columns)
+    visible, _, is_masked = _split(noise, ratio)
+    grid = is_masked.reshape(len(noise), -1, model.num_rows, model.num_columns)
     return Mask(visible, None, grid.all(axis=(1, 2)), grid.swapaxes(2, 3))
 
 
-def chosen_columns_mask(hidden: np.ndarray, num_channels: int, model: MaeConfig) -> Mask:
+def mask_of_columns(masked: np.ndarray, num_channels: int, model: MaeConfig) -> Mask:
     """Mask the given columns of one example.
 
     Args:
-        hidden: [W] bool, True = masked in all channels.
+        masked: [W] bool, True = masked in all channels.
         num_channels: Number of channels M.
         model: Model config; defines the form of ``visible_ids``.
 
     Raises:
         ConfigError: All columns are masked, or none.
     """
-    if hidden.all() or not hidden.any():
+    if masked.all() or not masked.any():
         raise ConfigError(
-            f"{int(hidden.sum())} of {len(hidden)} columns of "
+            f"{int(masked.sum())} of {len(masked)} columns of "
             f"{model.patch_samples / model.sampling_rate_hz:g} s are masked; at least one must be "
             "masked and one visible."
         )
-    visible, others = np.flatnonzero(~hidden), np.flatnonzero(hidden)
+    visible, others = np.flatnonzero(~masked), np.flatnonzero(masked)
     if model.encoder_attention == "factorized":
-        return Mask(*(jnp.asarray(values)[None] for values in (visible, others, hidden)))
+        return Mask(*(jnp.asarray(values)[None] for values in (visible, others, masked)))
     rows = np.arange(num_channels * model.num_rows)
     ids = (rows[:, None] * model.num_columns + visible).ravel()
     shape = (1, num_channels, model.num_columns, model.num_rows)
-    scored = np.broadcast_to(hidden[:, None], shape)
-    return Mask(jnp.asarray(ids)[None], None, jnp.asarray(hidden)[None], jnp.asarray(scored))
+    scored = np.broadcast_to(masked[:, None], shape)
+    return Mask(jnp.asarray(ids)[None], None, jnp.asarray(masked)[None], jnp.asarray(scored))
 
 
 def _split(noise: jax.Array, ratio: float) -> tuple[jax.Array, jax.Array, jax.Array]:

@@ -55,7 +55,7 @@ class ObjectiveConfig:
             False transforms the whole signal, as the original does; coarse wavelets then leak
             up to 13 masked columns to the encoder (models.md#masks).
         waveform_weight: Weight of the time-domain loss relative to the scalogram loss; 0 for none.
-        waveform_columns: Columns of the time-domain loss: 'hidden', those more than half masked,
+        waveform_columns: Columns of the time-domain loss: 'masked', those more than half masked,
             or 'all'.
         plane_weights: Weights of signal, first and second difference, one per wavelet plane.
         band_hz, band_edge_octaves, band_floor, scale_tilt: See ``losses.scale_weights``; a floor
@@ -65,7 +65,7 @@ class ObjectiveConfig:
     mask: MaskConfig = dataclasses.field(default_factory=MaskConfig)
     mask_before_wavelet: bool = True
     waveform_weight: float = 1.0
-    waveform_columns: str = "hidden"
+    waveform_columns: str = "masked"
     plane_weights: tuple[float, ...] = (1.0, 0.5, 0.1)
     band_hz: tuple[float, float] = (0.5, 50.0)
     band_edge_octaves: float = 1.0
@@ -121,7 +121,7 @@ def forward(
     signal = jnp.where(present[:, :, None], batch["signal"], 0.0)
     seen = signal
     if objective.mask_before_wavelet:
-        seen = patches.fill_hidden_columns(signal, mask.hidden_columns, cfg.patch_samples)
+        seen = patches.fill_masked_columns(signal, mask.masked_columns, cfg.patch_samples)
     if objective.waveform_columns == "all":
         mask = predicting_all(mask, cfg)
     predicted: Any = model.apply(
@@ -131,13 +131,13 @@ def forward(
         batch["channel_ids"],
         mask.visible_ids,
         mask.predicted_ids,
-        mask.dropped_channels,
+        mask.masked_channels,
     )
     target = reconstruction_target(cfg, signal, mask.predicted_ids)
     target = target._replace(waveform=_waveform(cfg, standardised(signal), mask.predicted_ids))
     counted = present[:, :, None, None]
-    hidden = counted if mask.scored is None else counted & mask.scored
-    token_weight = jnp.broadcast_to(hidden, target.patches.shape[:-1]).astype(jnp.float32)
+    masked = counted if mask.scored is None else counted & mask.scored
+    token_weight = jnp.broadcast_to(masked, target.patches.shape[:-1]).astype(jnp.float32)
     if objective.waveform_columns == "all":
         column_weight = jnp.broadcast_to(present[:, :, None], target.waveform.shape[:-1])
     else:
@@ -156,8 +156,8 @@ def predicting_all(mask: Mask, cfg: MaeConfig) -> Mask:
     """Return a mask that predicts every column; the scored tokens are unchanged."""
     if mask.predicted_ids is None:
         return mask
-    hidden = mask.hidden_columns[:, None, :, None]
-    scored = jnp.broadcast_to(hidden, (len(hidden), 1, cfg.num_columns, cfg.num_rows))
+    masked = mask.masked_columns[:, None, :, None]
+    scored = jnp.broadcast_to(masked, (len(masked), 1, cfg.num_columns, cfg.num_rows))
     return mask._replace(predicted_ids=None, scored=scored)
 
 
@@ -260,7 +260,7 @@ def held_out_errors(
 
 def _baselines(signal: jax.Array, mask: Mask, cfg: MaeConfig) -> dict[str, jax.Array]:
     """Reconstruct whole signals [B, M, L] from their visible columns."""
-    visible = jnp.repeat(~mask.hidden_columns, cfg.patch_samples, axis=1)[:, None]
+    visible = jnp.repeat(~mask.masked_columns, cfg.patch_samples, axis=1)[:, None]
     mean = (signal * visible).sum(axis=-1, keepdims=True) / visible.sum(axis=-1, keepdims=True)
-    line = patches.fill_hidden_columns(signal, mask.hidden_columns, cfg.patch_samples)
+    line = patches.fill_masked_columns(signal, mask.masked_columns, cfg.patch_samples)
     return {"mean": jnp.broadcast_to(mean, signal.shape), "line": line}

@@ -9,7 +9,7 @@ import numpy as np
 
 from physio_mae_jax.setting_ranges import check_fields
 
-TaskKind = Literal["multilabel", "multiclass", "regression"]
+ProblemType = Literal["multilabel", "multiclass", "regression"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -36,7 +36,7 @@ class SupervisedConfig:
 
 
 def class_weights(
-    targets: np.ndarray, kind: TaskKind, balance: str, beta: float = 0.999
+    targets: np.ndarray, kind: ProblemType, balance: str, beta: float = 0.999
 ) -> np.ndarray:
     """Compute class weights from the class frequencies of the training data.
 
@@ -71,7 +71,7 @@ def class_weights(
 def supervised_losses(
     logits: jax.Array,
     targets: jax.Array,
-    kind: TaskKind,
+    kind: ProblemType,
     weights: jax.Array,
     config: SupervisedConfig,
 ) -> jax.Array:
@@ -80,7 +80,7 @@ def supervised_losses(
     Args:
         logits: [B, K] float32; predictions of standardised targets for 'regression'.
         targets: [B, K]; rows of 'multiclass' sum to 1 (mixed windows have several classes).
-        kind: Problem type.
+        kind: Issue type.
         weights: [K] from ``class_weights``.
         config: Label smoothing and focal loss.
 

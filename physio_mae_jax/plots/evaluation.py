@@ -115,7 +115,7 @@ def draw_confusion(
         shares: [n, m] shares 0 to 1, shown as colour; NaN is left blank.
         counts: [n, m] number of instances.
         rows, columns: Names of the rows and columns.
-        labels: Axis labels of the rows and of the columns.
+        labels: SweepAxis labels of the rows and of the columns.
         title: Figure title.
         parts: Columns at which a new group of shares that sum to 1 begins.
     """
@@ -275,7 +275,7 @@ def _draw_points(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """Draw points, faint if there are many, or a density map if they would overlap."""
     axes.grid(alpha=0.3)
     if len(x) > _MANY_POINTS:
-        # Starts below one, so that single instances are not white.
+        # WindowStarts below one, so that single instances are not white.
         norm = LogNorm(vmin=0.2)
         axes.hexbin(x, y, gridsize=50, cmap="Blues", norm=norm, mincnt=1, linewidths=0.1)
     else:

@@ -29,7 +29,7 @@ class ReconstructedWindow:
         frequencies_hz: [S] centre of each scalogram row, high to low.
         signal: [M, L] z-scored truth.
         predicted: [M, L], NaN on visible columns.
-        hidden: [W] bool, True for masked columns.
+        masked: [W] bool, True for masked columns.
         scalogram, seen_scalogram, predicted_scalogram: [M, S, L] truth, encoder input, prediction.
     """
 
@@ -39,7 +39,7 @@ class ReconstructedWindow:
     frequencies_hz: np.ndarray
     signal: np.ndarray
     predicted: np.ndarray
-    hidden: np.ndarray
+    masked: np.ndarray
     scalogram: np.ndarray
     seen_scalogram: np.ndarray
     predicted_scalogram: np.ndarray
@@ -49,10 +49,10 @@ class ReconstructedWindow:
         """Duration."""
         return self.signal.shape[1] / self.sampling_rate_hz
 
-    def hidden_spans(self) -> list[tuple[float, float]]:
+    def masked_spans(self) -> list[tuple[float, float]]:
         """Return (start, stop) in seconds of each run of masked columns."""
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], self.hidden.astype(int), [0]])))
-        column_seconds = self.seconds / len(self.hidden)
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], self.masked.astype(int), [0]])))
+        column_seconds = self.seconds / len(self.masked)
         return [(a * column_seconds, b * column_seconds) for a, b in edges.reshape(-1, 2)]
 
 
@@ -70,7 +70,7 @@ def draw_reconstruction(window: ReconstructedWindow, max_channels: int = 3) -> F
 
 def _draw_waveform(axes: Axes, window: ReconstructedWindow, row: int, legend: bool) -> None:
     time = np.arange(window.signal.shape[1]) / window.sampling_rate_hz
-    for number, span in enumerate(window.hidden_spans()):
+    for number, span in enumerate(window.masked_spans()):
         label = "masked" if number == 0 else None
         axes.axvspan(*span, color=_SHADE, linewidth=0, label=label)
     axes.plot(time, window.signal[row], color=_TRUTH, linewidth=0.9, label="recorded")
@@ -99,7 +99,7 @@ def _draw_scalograms(figure: Figure, grid: GridSpec, window: ReconstructedWindow
             axes, values[row], window.frequencies_hz, window.seconds, limit=limit
         )
         if veiled:
-            for span in window.hidden_spans():
+            for span in window.masked_spans():
                 axes.axvspan(*span, color="white", alpha=0.88, linewidth=0)
         axes.set_title(f"{shown(window.channels[row], longest=_MAX_LETTERS)}: {name}", fontsize=9)
         axes.set_xlabel("time (s)")

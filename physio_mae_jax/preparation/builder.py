@@ -18,15 +18,15 @@ from typing import Any, cast
 import tensorflow_datasets as tfds
 
 from physio_mae_jax.data import prepared_index
-from physio_mae_jax.data.prepared_index import PreparedContract, PreparedRecord
+from physio_mae_jax.data.prepared_index import PreparedMetadata, PreparedRecord
 from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.preparation.channel_units import units_of_records
 from physio_mae_jax.preparation.examples import features
 from physio_mae_jax.preparation.executors import Executor, in_processes
-from physio_mae_jax.preparation.plan import plan_shards, source_bytes
 from physio_mae_jax.preparation.recording import Layout
-from physio_mae_jax.preparation.report import PreparationReport, word_refusals
+from physio_mae_jax.preparation.report import PreparationReport, format_rejections
+from physio_mae_jax.preparation.shard_plan import plan_shards, source_bytes
 from physio_mae_jax.preparation.shards import (
     UNREADABLE,
     RejectedRecording,
@@ -40,13 +40,13 @@ from physio_mae_jax.preparation.staging import (
     disk_full_as_user_error,
     hold,
     link,
-    refuse_existing,
+    reject_existing,
     remove_remains,
     replace_folder,
 )
 
 _LOG = logging.getLogger(__name__)
-Progress = Callable[[ShardSummary], None]
+DataPosition = Callable[[ShardSummary], None]
 
 _WHOLE = "whole"
 
@@ -63,7 +63,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         source: Path,
         executor: Executor | None = None,
         on_invalid: str = "error",
-        progress: Progress = lambda summary: None,
+        progress: DataPosition = lambda summary: None,
         **options: Any,
     ) -> None:
         """Create a builder.
@@ -119,10 +119,10 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         staging = folder.parent / f".preparing-{self.version}"
         with disk_full_as_user_error(folder.parent):
             remove_remains(staging, folder)
-            refuse_existing(folder, overwrite)
+            reject_existing(folder, overwrite)
             with hold(staging):
                 # Checked again: another process may have finished it before the lock was acquired.
-                refuse_existing(folder, overwrite)
+                reject_existing(folder, overwrite)
                 report = self._write_data_set(staging, folder)
                 shutil.rmtree(staging, ignore_errors=True)
         return report
@@ -137,10 +137,10 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
 
     def _write_data_set(self, staging: Path, folder: Path) -> PreparationReport:
         tasks, summaries, seconds = self._write_shards(staging)
-        records, refusals = _join(summaries)
+        records, rejections = _join(summaries)
         report = PreparationReport(
             records=records,
-            refusals=refusals,
+            rejections=rejections,
             seconds=seconds,
             source_bytes=source_bytes(self._source, [ref for t in tasks for ref in t.refs]),
             example_bytes=sum(summary.num_bytes for summary in summaries),
@@ -212,21 +212,21 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         summaries: Sequence[ShardSummary],
         report: PreparationReport,
     ) -> None:
-        total = len(report.records) + len(report.refusals)
-        if not report.refusals:
+        total = len(report.records) + len(report.rejections)
+        if not report.rejections:
             return
         if self._on_invalid == "skip" and report.records:
             _LOG.warning(
                 "%s: skipped %d of %d recordings that cannot be used:\n%s",
                 self._source,
-                len(report.refusals),
+                len(report.rejections),
                 total,
-                word_refusals(report.refusals),
+                format_rejections(report.rejections),
             )
             return
         for task, summary in zip(tasks, summaries, strict=True):
             # Retried next time: the file may have been replaced, or the disk unavailable.
-            if any(refusal.reason == UNREADABLE for refusal in summary.refusals):
+            if any(refusal.reason == UNREADABLE for refusal in summary.rejections):
                 task.summary_path.unlink(missing_ok=True)
         way_out = (
             "Fix them and run the same command again, or skip them with --on_invalid=skip; "
@@ -235,8 +235,8 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             else "Check --source and the name of the data set."
         )
         raise DataError(
-            f"{len(report.refusals)} of {total} recordings of {self._source} cannot be used:\n"
-            f"{word_refusals(report.refusals)}\n{way_out}"
+            f"{len(report.rejections)} of {total} recordings of {self._source} cannot be used:\n"
+            f"{format_rejections(report.rejections)}\n{way_out}"
         )
 
 
@@ -262,25 +262,25 @@ def _join(
 ) -> tuple[list[PreparedRecord], list[RejectedRecording]]:
     """Count the examples of the records through all shards."""
     records: list[PreparedRecord] = []
-    refusals: list[RejectedRecording] = []
+    rejections: list[RejectedRecording] = []
     first = 0
     for summary in summaries:
         records += [
             dataclasses.replace(record, first_example=first + record.first_example)
             for record in summary.records
         ]
-        refusals += summary.refusals
+        rejections += summary.rejections
         first += summary.num_examples
-    return records, refusals
+    return records, rejections
 
 
 def _contract(
     layout: Layout, records: Sequence[PreparedRecord], shards: tuple[prepared_index.Shard, ...]
-) -> PreparedContract:
+) -> PreparedMetadata:
     content = hashlib.sha256()
     for record in records:
         content.update(repr((record.record_id, record.subject_id, record.block_hashes)).encode())
-    return PreparedContract(
+    return PreparedMetadata(
         name=layout.name,
         variant=layout.variant,
         version=layout.version,
@@ -301,7 +301,7 @@ def _contract(
 
 def _write_description(
     folder: Path,
-    contract: PreparedContract,
+    contract: PreparedMetadata,
     records: Sequence[PreparedRecord],
     report: PreparationReport,
 ) -> None:

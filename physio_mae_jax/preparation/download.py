@@ -31,7 +31,7 @@ _T = TypeVar("_T")
 _LOCK = ".download.lock"
 # Waits between attempts in seconds; after the last one the download fails.
 PAUSES_S: tuple[float, ...] = (1, 2, 4, 8, 16)
-# Progress that resets the attempt count, so that a large file can arrive over a bad line.
+# DataPosition that resets the attempt count, so that a large file can arrive over a bad line.
 _PROGRESS_BYTES = 2**20
 # For a file whose length the server does not state: it may be endless.
 MAX_UNSTATED_BYTES = 2**28

@@ -199,7 +199,7 @@ class Layout(abc.ABC):
         """
 
 
-def refuse_duplicates(refs: Sequence[RecordRef], where: str) -> None:
+def reject_duplicates(refs: Sequence[RecordRef], where: str) -> None:
     """Raise a DataError where two recordings have the same id."""
     seen: dict[str, RecordRef] = {}
     for ref in refs:

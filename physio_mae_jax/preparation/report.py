@@ -18,14 +18,14 @@ class PreparationReport:
 
     Attributes:
         records: Recordings kept.
-        refusals: Recordings skipped.
+        rejections: Recordings skipped.
         seconds: Time spent writing in this run, in seconds.
         source_bytes: Size of the files of all recordings.
         example_bytes: Size of the examples before compression.
     """
 
     records: Sequence[PreparedRecord]
-    refusals: Sequence[RejectedRecording]
+    rejections: Sequence[RejectedRecording]
     seconds: float
     source_bytes: int
     example_bytes: int
@@ -60,7 +60,7 @@ class PreparationReport:
             "kept": len(self.records),
             "subjects": self.num_subjects,
             "hours": sum(r.num_samples / r.sampling_rate_hz for r in self.records) / 3600,
-            "left_out": [dataclasses.asdict(refusal) for refusal in self.refusals],
+            "left_out": [dataclasses.asdict(refusal) for refusal in self.rejections],
             "findings": self.finding_counts(),
             "unlabelled": self.unlabelled(),
             "conversions": dict(Counter(c for r in self.records for c in r.conversions)),
@@ -69,7 +69,7 @@ class PreparationReport:
     def table(self) -> str:
         """Write the report as Markdown that also reads well in a terminal."""
         hours = sum(r.num_samples / r.sampling_rate_hz for r in self.records) / 3600
-        total = len(self.records) + len(self.refusals)
+        total = len(self.records) + len(self.rejections)
         lines = [
             f"{len(self.records)} of {total} recordings kept: {self.num_subjects} subjects, "
             f"{hours:.2f} hours.",
@@ -79,16 +79,16 @@ class PreparationReport:
                 for task, count in self.unlabelled().items()
             ),
             "",
-            *_table(("skipped because", "recordings", "such as"), self._refusal_rows()),
+            *_table(("skipped because", "recordings", "such as"), self._rejection_rows()),
             *_table(("found in what was kept", "recordings", "channels", "seconds", "such as"),
                     self._finding_rows()),
             *_table(("converted", "recordings"), self._conversion_rows()),
         ]  # fmt: skip
         return "\n".join(lines).rstrip() + "\n"
 
-    def _refusal_rows(self) -> list[tuple[str, ...]]:
+    def _rejection_rows(self) -> list[tuple[str, ...]]:
         by_reason: dict[str, list[RejectedRecording]] = defaultdict(list)
-        for refusal in self.refusals:
+        for refusal in self.rejections:
             by_reason[refusal.reason].append(refusal)
         return [
             (reason, str(len(some)), f"{some[0].record_id}: {some[0].detail}")
@@ -114,9 +114,9 @@ class PreparationReport:
         return [(what, str(count)) for what, count in counts.most_common()]
 
 
-def word_refusals(refusals: Sequence[RejectedRecording]) -> Lines:
+def format_rejections(rejections: Sequence[RejectedRecording]) -> Lines:
     """Format skipped recordings, a line each; the last of very many by name only."""
-    return list_problems((r.record_id, f"{printable(r.record_id)}: {r.detail}") for r in refusals)
+    return list_problems((r.record_id, f"{printable(r.record_id)}: {r.detail}") for r in rejections)
 
 
 def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:

@@ -72,13 +72,13 @@ class ShardSummary:
     Attributes:
         num_examples, num_bytes: Number and size of the examples, before compression.
         records: Recordings kept; their ``first_example`` counts from the start of the shard.
-        refusals: Recordings skipped.
+        rejections: Recordings skipped.
     """
 
     num_examples: int
     num_bytes: int
     records: tuple[PreparedRecord, ...]
-    refusals: tuple[RejectedRecording, ...]
+    rejections: tuple[RejectedRecording, ...]
 
 
 def write_shard(task: ShardTask) -> ShardSummary:
@@ -103,7 +103,7 @@ def write_shard(task: ShardTask) -> ShardSummary:
     content = vars(summary) | {
         "file_bytes": task.path.stat().st_size,
         "records": [record.to_json() for record in summary.records],
-        "refusals": [vars(refusal) for refusal in summary.refusals],
+        "rejections": [vars(refusal) for refusal in summary.rejections],
         "fingerprint": task.fingerprint,
     }
     write_whole(task.summary_path, json.dumps(content))
@@ -121,9 +121,9 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
             num_examples=values["num_examples"],
             num_bytes=values["num_bytes"],
             records=tuple(PreparedRecord.from_json(row) for row in values["records"]),
-            refusals=tuple(
+            rejections=tuple(
                 RejectedRecording(**(row | {"files": tuple(row["files"])}))
-                for row in values["refusals"]
+                for row in values["rejections"]
             ),
         )
     except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
@@ -145,10 +145,10 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
     serializer = example_serializer.ExampleSerializer(spec.get_serialized_info())
     writer = array_record_module.ArrayRecordWriter(str(path), "group_size:1")
     records: list[PreparedRecord] = []
-    refusals: list[RejectedRecording] = []
+    rejections: list[RejectedRecording] = []
     num_examples = num_bytes = 0
     try:
-        for ref, recording in _readable(task, refusals):
+        for ref, recording in _readable(task, rejections):
             examples = examples_of(ref, recording, task.layout.tasks)
             for example in examples:
                 serialized = serializer.serialize_example(spec.encode_example(example))
@@ -162,18 +162,18 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
         num_examples=num_examples,
         num_bytes=num_bytes,
         records=tuple(records),
-        refusals=tuple(refusals),
+        rejections=tuple(rejections),
     )
 
 
 def _readable(
-    task: ShardTask, refusals: list[RejectedRecording]
+    task: ShardTask, rejections: list[RejectedRecording]
 ) -> Iterator[tuple[RecordRef, Recording]]:
-    """Read the recordings one after another, adding unusable ones to ``refusals``."""
+    """Read the recordings one after another, adding unusable ones to ``rejections``."""
     for ref in task.refs:
 
         def reject(reason: str, detail: str, ref: RecordRef = ref) -> None:
-            refusals.append(
+            rejections.append(
                 RejectedRecording(
                     record_id=ref.record_id, files=ref.files, reason=reason, detail=detail
                 )

@@ -28,7 +28,7 @@ def disk_full_as_user_error(place: Path) -> Iterator[None]:
         ) from error
 
 
-def refuse_existing(folder: Path, overwrite: bool) -> None:
+def reject_existing(folder: Path, overwrite: bool) -> None:
     """Restore a data set whose replacement was interrupted; reject one that must be kept."""
     if not folder.exists() and _replaced(folder).exists():
         os.replace(_replaced(folder), folder)

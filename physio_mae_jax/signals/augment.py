@@ -23,16 +23,17 @@ class AugmentConfig:
 
     Attributes:
         noise: Maximum standard deviation of white noise.
-        drift: Maximum amplitude of baseline wander, a sine of 0.05 to 0.5 Hz in each channel.
-        mains: Maximum amplitude of powerline interference at 50 or 60 Hz (where below Nyquist).
-        channel_drop: Probability of dropping a channel; at least one present channel is kept.
+        baseline_wander: Maximum amplitude of baseline wander, a sine of 0.05 to 0.5 Hz in each
+            channel.
+        powerline: Maximum amplitude of powerline interference at 50 or 60 Hz (where below Nyquist).
+        channel_dropout: Probability of dropping a channel; at least one present channel is kept.
         time_mask: Maximum share of the window blanked, as one interval across all channels.
     """
 
     noise: float = 0.0
-    drift: float = 0.0
-    mains: float = 0.0
-    channel_drop: float = 0.0
+    baseline_wander: float = 0.0
+    powerline: float = 0.0
+    channel_dropout: float = 0.0
     time_mask: float = 0.0
 
     def __post_init__(self) -> None:
@@ -66,24 +67,26 @@ def augment(
     channels, samples = signal.shape
     time = np.arange(samples) / sampling_rate_hz
     # float32 is enough for normalised samples, and this runs for every window.
-    disturbed = signal.astype(np.float32)
+    augmented = signal.astype(np.float32)
     if config.noise:
         strength = rng.uniform(0, config.noise, (channels, 1)).astype(np.float32)
-        disturbed += strength * _white_noise(rng, channels, samples)
-    if config.drift:
-        disturbed += _waves(rng, channels, time, (0.05, 0.5), config.drift)
-    if config.mains:
+        augmented += strength * _white_noise(rng, channels, samples)
+    if config.baseline_wander:
+        augmented += _waves(rng, channels, time, (0.05, 0.5), config.baseline_wander)
+    if config.powerline:
         hum_hz = (50.0, 60.0)[int(rng.integers(2))]
         # Above half the sampling rate an anti-aliasing filter would have removed it.
         if hum_hz < sampling_rate_hz / 2:
-            disturbed += _waves(rng, channels, time, (hum_hz, hum_hz), config.mains)
+            augmented += _waves(rng, channels, time, (hum_hz, hum_hz), config.powerline)
     if config.time_mask:
         length = int(samples * rng.uniform(0, config.time_mask))
         start = int(rng.integers(samples - length + 1))
-        disturbed[:, start : start + length] = 0.0
-    if config.channel_drop:
-        present = _dropped(present, np.less(rng.uniform(size=channels), config.channel_drop), rng)
-    normalised, varies = z_score(disturbed)
+        augmented[:, start : start + length] = 0.0
+    if config.channel_dropout:
+        present = _dropped(
+            present, np.less(rng.uniform(size=channels), config.channel_dropout), rng
+        )
+    normalised, varies = z_score(augmented)
     present = present & varies
     normalised[~present] = 0.0
     return normalised, present

@@ -67,8 +67,8 @@ def join_patches(patches: jax.Array, planes: int, patch_scales: int) -> jax.Arra
     return split.reshape(batch, channels, planes, rows * patch_scales, columns * patch_samples)
 
 
-def fill_hidden_columns(
-    signal: jax.Array, hidden_columns: jax.Array, patch_samples: int
+def fill_masked_columns(
+    signal: jax.Array, masked_columns: jax.Array, patch_samples: int
 ) -> jax.Array:
     """Fill masked columns by linear interpolation between the nearest visible samples.
 
@@ -77,7 +77,7 @@ def fill_hidden_columns(
 
     Args:
         signal: [B, M, L].
-        hidden_columns: [B, W] bool, True = masked; at least one column of each row is visible.
+        masked_columns: [B, W] bool, True = masked; at least one column of each row is visible.
         patch_samples: Samples per column.
 
     Returns:
@@ -85,7 +85,7 @@ def fill_hidden_columns(
     """
     num_samples = signal.shape[-1]
     position = jnp.arange(num_samples)
-    visible = ~jnp.repeat(hidden_columns, patch_samples, axis=-1)
+    visible = ~jnp.repeat(masked_columns, patch_samples, axis=-1)
     left = jax.lax.cummax(jnp.where(visible, position, -1), axis=1)
     right = jax.lax.cummin(jnp.where(visible, position, num_samples), axis=1, reverse=True)
     left, right = (

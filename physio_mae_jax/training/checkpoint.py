@@ -17,7 +17,7 @@ from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import ConfigError, DataError, UserError, is_peer_loss
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import atomic_files
-from physio_mae_jax.training.data_position import Progress
+from physio_mae_jax.training.data_position import DataPosition
 from physio_mae_jax.training.integrity import find_damage, step_numbers, write_checksums
 from physio_mae_jax.training.sharding import fsdp_sharding
 from physio_mae_jax.training.state import TrainState
@@ -92,7 +92,7 @@ class Checkpoints:
         state: Any,
         contract: dict[str, Any],
         trained_on: TrainingProvenance,
-        progress: Progress | None = None,
+        progress: DataPosition | None = None,
     ) -> None:
         """Start an asynchronous save; training may continue during the write.
 
@@ -137,10 +137,10 @@ class Checkpoints:
             self._json("trained_on"), f"trained_on of {self._newest}", WAY_OUT
         )
 
-    def progress(self) -> Progress:
+    def progress(self) -> DataPosition:
         """Read the data position of the newest checkpoint."""
         where = f"progress of {self._newest}"
-        return typed(Progress, self._json("progress"), where, WAY_OUT)
+        return typed(DataPosition, self._json("progress"), where, WAY_OUT)
 
     @property
     def _newest(self) -> Path:
@@ -163,7 +163,7 @@ class Checkpoints:
         )
         return self._restored(ocp.args.StandardRestore(target))
 
-    def refuse_damage(self) -> None:
+    def reject_damage(self) -> None:
         """Raise a UserError if the newest checkpoint is damaged or there is none."""
         if self.latest_step is None:
             raise UserError(f"{self.directory} holds no complete checkpoint; name another run.")
@@ -183,7 +183,7 @@ class Checkpoints:
         Raises:
             UserError: There is no checkpoint, it is damaged, or it has other arrays.
         """
-        self.refuse_damage()
+        self.reject_damage()
         sharding = jax.sharding.SingleDeviceSharding(jax.local_devices()[0])
         target = jax.tree.map(
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), abstract
@@ -250,12 +250,12 @@ def _read_description(step: Path, name: str) -> dict[str, Any]:
 def _differs(name: str, theirs: Any, ours: Any) -> bool:
     """Return whether a setting of two contracts differs; units only if both specify one."""
     if name == "units" and isinstance(theirs, dict) and isinstance(ours, dict):
-        # Earlier versions did not keep units of folders, and uninformative units are now dropped.
+        # A folder may state no units, and a placeholder such as "NU" counts as none.
         return any(theirs[key] != ours[key] for key in theirs.keys() & ours.keys())
     return bool(theirs != ours)
 
 
-def refuse_other_contract(
+def reject_other_contract(
     directory: Path, saved: dict[str, Any], contract: Mapping[str, Any]
 ) -> None:
     """Reject a model or kind of input that differs from a checkpoint's.

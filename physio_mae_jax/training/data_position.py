@@ -13,7 +13,7 @@ _LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Progress:
+class DataPosition:
     """Position in the training data, and the batch and device layout that produced it.
 
     Attributes:
@@ -28,7 +28,7 @@ class Progress:
     devices: int
     fsdp: int
 
-    def after(self, steps: int) -> "Progress":
+    def after(self, steps: int) -> "DataPosition":
         """Return the progress after the given number of further steps."""
         return dataclasses.replace(self, examples=self.examples + steps * self.batch_size)
 
@@ -37,7 +37,9 @@ class Progress:
         return dataclasses.asdict(self)
 
 
-def restore_iterator(iterator: grain.DatasetIterator, saved: Progress, now: Progress) -> Progress:
+def restore_iterator(
+    iterator: grain.DatasetIterator, saved: DataPosition, now: DataPosition
+) -> DataPosition:
     """Move a new iterator to the first example not trained on, and log what changed.
 
     A batch is the same for any number of processes, each of which produces one part of it; so the
@@ -45,11 +47,11 @@ def restore_iterator(iterator: grain.DatasetIterator, saved: Progress, now: Prog
 
     Args:
         iterator: Batch iterator of this process.
-        saved: Progress in the checkpoint.
-        now: Progress of this run at its start.
+        saved: DataPosition in the checkpoint.
+        now: DataPosition of this run at its start.
 
     Returns:
-        Progress of this run.
+        DataPosition of this run.
 
     Raises:
         ConfigError: No batch of this run's size begins at that example.
@@ -71,7 +73,7 @@ def restore_iterator(iterator: grain.DatasetIterator, saved: Progress, now: Prog
     return resumed
 
 
-def _topology(progress: Progress) -> str:
+def _topology(progress: DataPosition) -> str:
     return (
         f"{progress.processes} process(es), {progress.devices} device(s), fsdp {progress.fsdp}, "
         f"batches of {progress.batch_size}"

@@ -18,7 +18,7 @@ from physio_mae_jax.objectives.pretraining import (
     reconstruction_target,
 )
 from physio_mae_jax.signals.patches import join_patches
-from physio_mae_jax.training.pretrain_step import Metrics, PretrainTask
+from physio_mae_jax.training.pretrain_step import Metrics, PretrainSpec
 from physio_mae_jax.training.sharding import put_batch
 
 # Held-out masks are the same at every evaluation and in every run, so that metrics compare.
@@ -46,7 +46,7 @@ def evaluate(
     return errors
 
 
-def reconstruct(task: PretrainTask, params: Params, batch: Batch) -> dict[str, jax.Array]:
+def reconstruct(task: PretrainSpec, params: Params, batch: Batch) -> dict[str, jax.Array]:
     """Reconstruct the windows of a batch for a figure, with the masks of evaluations.
 
     Returns:
@@ -82,7 +82,7 @@ def reconstruct_masked(
         shape: Numbers of windows and channels (B, M).
 
     Returns:
-        'signal' and 'predicted' [B, M, L] (predicted: NaN on visible columns), 'hidden' [B, W],
+        'signal' and 'predicted' [B, M, L] (predicted: NaN on visible columns), 'masked' [B, W],
         'scalogram', 'seen_scalogram' and 'predicted_scalogram' [B, M, S, L], the plane of the
         signal itself; the last is the truth with its masked columns replaced by predictions.
     """
@@ -98,17 +98,17 @@ def reconstruct_masked(
     def plane(boxes: jax.Array) -> jax.Array:
         return by_window(join_patches(boxes, cfg.wavelet.num_planes, cfg.patch_scales)[:, :, 0])
 
-    hidden = result.token_weight[..., None] > 0
+    masked = result.token_weight[..., None] > 0
     drawn = result.column_weight[..., None] > 0
     waveform = jnp.where(drawn, result.predicted.waveform, jnp.nan)
-    per_window = mask.hidden_columns.shape[0] // shape[0]
+    per_window = mask.masked_columns.shape[0] // shape[0]
     return {
         "signal": by_window(examples["signal"]),
         "predicted": waveform.reshape(*shape, cfg.num_samples),
-        "hidden": mask.hidden_columns[::per_window],
+        "masked": mask.masked_columns[::per_window],
         "scalogram": plane(truth.patches),
         "seen_scalogram": plane(seen.patches),
-        "predicted_scalogram": plane(jnp.where(hidden, result.predicted.patches, truth.patches)),
+        "predicted_scalogram": plane(jnp.where(masked, result.predicted.patches, truth.patches)),
     }
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 
-class Judgement(NamedTuple):
+class EvaluationResult(NamedTuple):
     """Result of an evaluation after some steps.
 
     Attributes:

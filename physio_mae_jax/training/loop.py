@@ -18,15 +18,15 @@ from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, Stopped, UserError
 from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.training import atomic_files, integrity, work_folder
-from physio_mae_jax.training.checkpoint import Checkpoints, refuse_other_contract
-from physio_mae_jax.training.data_position import Progress, restore_iterator
+from physio_mae_jax.training.checkpoint import Checkpoints, reject_other_contract
+from physio_mae_jax.training.data_position import DataPosition, restore_iterator
 from physio_mae_jax.training.host_metrics import INPUT, JUDGING, SAVING, HostMetrics
 from physio_mae_jax.training.metric_writer import MetricWriter
 from physio_mae_jax.training.preemption import PreemptionHandler
 from physio_mae_jax.training.profiling import Profiler
 from physio_mae_jax.training.sharding import FSDP_AXIS, put_batch
 from physio_mae_jax.training.state import Metrics, TrainState
-from physio_mae_jax.training.trainable import Job
+from physio_mae_jax.training.trainable import Trainable
 from physio_mae_jax.training.watchdog import Watchdog
 
 _LOG = logging.getLogger(__name__)
@@ -81,7 +81,7 @@ class TrainingRun:
     """
 
     workdir: Path
-    job: Job
+    job: Trainable
     loop: LoopConfig
     mesh: Mesh
     batch_size: int
@@ -111,7 +111,7 @@ class _LoopContext(NamedTuple):
     watchdog: Watchdog
     profiler: Profiler
     first_step: int
-    progress: Progress
+    progress: DataPosition
 
     def wait_for_save(self) -> None:
         """Block until the current save is complete, in every process."""
@@ -229,7 +229,7 @@ def _judge(run: TrainingRun, tools: _LoopContext, state: TrainState, step: int) 
             run.job.plot_learning_curves()
 
 
-def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int, Progress]:
+def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int, DataPosition]:
     """Restore the newest checkpoint or initialise; return state, step and data progress."""
     abstract = jax.eval_shape(run.job.init_state, jax.random.key(run.seed))
     summary = atomic_files.parameter_summary(abstract.params)
@@ -238,7 +238,7 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int,
         atomic_files.write_text(
             run.workdir / "parameters.txt", atomic_files.parameter_table(abstract.params)
         )
-    progress = Progress(
+    progress = DataPosition(
         examples=0,
         batch_size=run.batch_size,
         processes=jax.process_count(),
@@ -248,7 +248,7 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int,
     step = checkpoints.latest_step
     if step is None:
         return run.job.start(jax.random.key(run.seed), run.mesh), 0, progress
-    refuse_other_contract(checkpoints.directory, checkpoints.contract(), run.contract)
+    reject_other_contract(checkpoints.directory, checkpoints.contract(), run.contract)
     if step > run.loop.num_steps:
         raise ConfigError(
             f"{checkpoints.directory} holds step {step}, beyond num_steps={run.loop.num_steps}; "
@@ -264,9 +264,9 @@ def _log_metrics(
 ) -> None:
     """Read the metrics of a step; report them, or stop the run if they are not finite."""
     fetched = jax.device_get(done.metrics)
-    halted = fetched.pop("halted")
+    non_finite = fetched.pop("non_finite")
     metrics = {name: float(value) for name, value in fetched.items()}
-    if halted:
+    if non_finite:
         _stop_on_non_finite(run, tools, state, done, metrics)
     tools.reporter.advance(done.step)
     if done.step % run.loop.log_every_steps == 0 or done.step in (1, run.loop.num_steps):
@@ -282,7 +282,7 @@ def _stop_on_non_finite(
     metrics: dict[str, float],
 ) -> None:
     """Save the state before the bad step, positioned at its batch, and describe that batch."""
-    tools.save(run, state.replace(halted=jax.numpy.zeros_like(state.halted)), done.step - 1)
+    tools.save(run, state.replace(non_finite=jax.numpy.zeros_like(state.non_finite)), done.step - 1)
     tools.wait_for_save()
     path = run.workdir / f"non_finite_step_{done.step}_process_{jax.process_index()}.json"
     windows = atomic_files.describe_batch(done.batch, run.recordings, run.sampling_rate_hz)

@@ -11,7 +11,7 @@ from types import TracebackType
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
 
-from physio_mae_jax.training.evaluation_result import Judgement
+from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.metrics_file import open_metrics
 
 _LOG = logging.getLogger(__name__)
@@ -78,7 +78,7 @@ class MetricWriter:
         self._write(step, "train", metrics)
         self._say(line)
 
-    def judgement(self, step: int, judgement: Judgement | None) -> None:
+    def judgement(self, step: int, judgement: EvaluationResult | None) -> None:
         """Write the result of an evaluation after ``step`` steps."""
         if judgement is not None:
             self._write(step, judgement.phase, judgement.metrics)

@@ -49,7 +49,7 @@ class ModelSpec:
 
     def build(self) -> MaskedModel:
         """Build the model, with operations that this machine supports."""
-        return build_model(self.model.for_platform(jax.default_backend()), self.contrastive)
+        return build_autoencoder(self.model.for_platform(jax.default_backend()), self.contrastive)
 
     def new_params(self, key: jax.Array) -> Params:
         """Initialise the parameters."""
@@ -103,7 +103,7 @@ def _contradiction(contract: ModelSpec) -> str:
     return ""
 
 
-def build_model(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
+def build_autoencoder(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedModel:
     """Build the model for pre-training with these settings."""
     if not contrastive.weight:
         return MaskedAutoencoder(cfg)

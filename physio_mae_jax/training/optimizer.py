@@ -57,7 +57,7 @@ def learning_rate_schedule(config: OptimizerConfig, num_steps: int) -> optax.Sch
     )
 
 
-def decayed(params: Any) -> Any:
+def weight_decay_mask(params: Any) -> Any:
     """Select the parameters with weight decay: kernels; not biases, norms, positions or tokens."""
     return jax.tree_util.tree_map_with_path(
         lambda path, _: getattr(path[-1], "key", None) == "kernel", params
@@ -83,7 +83,7 @@ def make_optimizer(
             b1=config.beta1,
             b2=config.beta2,
             weight_decay=config.weight_decay,
-            mask=decayed,
+            mask=weight_decay_mask,
         ),
         *scaling,
     )

@@ -1,4 +1,4 @@
-"""Predictions of labelled units by a model during or after training."""
+"""Predictions of labelled instances by a model during or after training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
-from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.labelled_batches import evaluation_batches
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.training.sharding import put_batch
@@ -18,28 +18,28 @@ _INPUTS = ("signal", "channel_mask", "channel_ids")
 def predict_windows(
     predict: Callable[[dict[str, jax.Array]], jax.Array],
     reader: WindowReader,
-    units: Units,
+    instances: Instances,
     mesh: Mesh,
     batch_size: int,
     num_threads: int,
 ) -> np.ndarray:
-    """Predict every window that units are evaluated on.
+    """Predict every window that instances are evaluated on.
 
     Args:
         predict: Compiled function from entries [B, …] to [B, K], the same on every process.
         reader: Reader of the windows.
-        units: Units to predict.
+        instances: Instances to predict.
         mesh: Device mesh the batch is sharded over.
         batch_size: Windows per batch B, over all processes.
         num_threads: Threads that read ahead.
 
     Returns:
-        Predictions [n, K], float32, in the order of ``units.window_unit``.
+        Predictions [n, K], float32, in the order of ``instances.window_instance``.
     """
     share = batch_size // jax.process_count()
     mine = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
     rows: list[Any] = []
-    for batch, count in evaluation_batches(reader, units, batch_size, num_threads):
+    for batch, count in evaluation_batches(reader, instances, batch_size, num_threads):
         inputs = {name: batch[name][mine] for name in _INPUTS}
         # Fetched one batch late, so that the device computes while the next batch is read.
         rows.append((predict(put_batch(inputs, mesh)), count))
@@ -51,21 +51,21 @@ def predict_windows(
     return np.concatenate(rows).astype(np.float32)
 
 
-def predict_units(
+def predict_instances(
     predict: Callable[[dict[str, jax.Array]], jax.Array],
     reader: WindowReader,
-    units: Units,
+    instances: Instances,
     mesh: Mesh,
     batch_size: int,
     num_threads: int,
 ) -> np.ndarray:
-    """Predict units as the mean over their windows: [U, K] float64; see ``predict_windows``."""
-    windows = predict_windows(predict, reader, units, mesh, batch_size, num_threads)
-    return average_by_unit(windows, units)
+    """Predict instances as the mean over their windows: [U, K] float64; see ``predict_windows``."""
+    windows = predict_windows(predict, reader, instances, mesh, batch_size, num_threads)
+    return average_by_instance(windows, instances)
 
 
-def average_by_unit(window_logits: np.ndarray, units: Units) -> np.ndarray:
-    """Average predictions [n, K] of windows over each unit: [U, K] float64."""
-    totals = np.zeros((len(units), window_logits.shape[1]))
-    np.add.at(totals, units.window_unit, window_logits.astype(np.float64))
-    return totals / np.bincount(units.window_unit, minlength=len(units))[:, None]
+def average_by_instance(window_logits: np.ndarray, instances: Instances) -> np.ndarray:
+    """Average predictions [n, K] of windows over each instance: [U, K] float64."""
+    totals = np.zeros((len(instances), window_logits.shape[1]))
+    np.add.at(totals, instances.window_instance, window_logits.astype(np.float64))
+    return totals / np.bincount(instances.window_instance, minlength=len(instances))[:, None]

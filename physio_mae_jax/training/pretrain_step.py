@@ -39,7 +39,7 @@ MODEL_INPUTS = ("signal", "channel_mask", "channel_ids", "subject")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainTask:
+class PretrainSpec:
     """Components of a step besides its state, fixed for a run.
 
     With ``contrastive`` the model is a ``ContrastiveAutoencoder`` and each window of two
@@ -71,7 +71,7 @@ class PretrainTask:
         )
 
 
-def init_state(task: PretrainTask, key: jax.Array) -> TrainState:
+def init_state(task: PretrainSpec, key: jax.Array) -> TrainState:
     """Initialise parameters and optimizer; jit it with shardings, or use ``jax.eval_shape``."""
     params = init_params(task.model, task.objective.mask, key, 2 if task.contrastive is None else 1)
     return TrainState.start(key, params, task.optimizer)
@@ -91,12 +91,12 @@ def init_params(model: MaskedModel, mask: MaskConfig, key: jax.Array, num_channe
     )["params"]
 
 
-def train_step(task: PretrainTask, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+def train_step(task: PretrainSpec, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     """Make one update.
 
     Returns:
-        The new state; the components of ``PretrainTask.loss``, 'gradient_norm' and 'learning_rate'
-        as float32 scalars, and bool 'halted'.
+        The new state; the components of ``PretrainSpec.loss``, 'gradient_norm' and 'learning_rate'
+        as float32 scalars, and bool 'non_finite'.
     """
     gradient, metrics = _mean_gradient(task, state.params, batch, state.step_key())
     rate = jnp.asarray(task.learning_rate(state.step), jnp.float32)
@@ -105,7 +105,7 @@ def train_step(task: PretrainTask, state: TrainState, batch: Batch) -> tuple[Tra
 
 
 def _mean_gradient(
-    task: PretrainTask, params: Params, batch: Batch, key: jax.Array
+    task: PretrainSpec, params: Params, batch: Batch, key: jax.Array
 ) -> tuple[Params, Metrics]:
     """Average gradient and losses over the windows of a batch."""
     examples = task.examples({name: batch[name] for name in MODEL_INPUTS})
@@ -118,7 +118,7 @@ def _mean_gradient(
 
 
 def _accumulated_gradient(
-    task: PretrainTask, params: Params, given: tuple[Batch, Mask]
+    task: PretrainSpec, params: Params, given: tuple[Batch, Mask]
 ) -> tuple[Params, Metrics]:
     """Average gradient and losses over the micro-batches of examples and their masks."""
     differentiate = jax.grad(task.loss, has_aux=True)
@@ -153,7 +153,7 @@ def _split_interleaved(values: jax.Array, group: int, parts: int) -> jax.Array:
     return jnp.moveaxis(by_window, 1, 0).reshape(parts, -1, *rest)
 
 
-def evaluation_step(task: PretrainTask, params: Params, batch: Batch, key: jax.Array) -> Metrics:
+def evaluation_step(task: PretrainSpec, params: Params, batch: Batch, key: jax.Array) -> Metrics:
     """Sum the errors of model and baselines over a held-out batch.
 
     Returns:
@@ -169,7 +169,7 @@ def evaluation_step(task: PretrainTask, params: Params, batch: Batch, key: jax.A
 
 
 def compile_train_step(
-    task: PretrainTask, mesh: Mesh
+    task: PretrainSpec, mesh: Mesh
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Jit ``train_step`` over a mesh; the state passed in is donated."""
     options = task.model.config.compiler_options
@@ -177,7 +177,7 @@ def compile_train_step(
 
 
 def compile_evaluation_step(
-    task: PretrainTask, mesh: Mesh
+    task: PretrainSpec, mesh: Mesh
 ) -> Callable[[Params, Batch, jax.Array], Metrics]:
     """Jit ``evaluation_step`` over a mesh."""
     return jax.jit(

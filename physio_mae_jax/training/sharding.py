@@ -85,7 +85,7 @@ def initialise(init: Callable[[jax.Array], _State], key: jax.Array, mesh: Mesh) 
     return jax.jit(init, out_shardings=fsdp_sharding(shapes, mesh))(key)
 
 
-def keep_by_size(state: _State, mesh: Mesh) -> _State:
+def fsdp_constraint(state: _State, mesh: Mesh) -> _State:
     """Within a compiled function: constrain a state to ``fsdp_sharding``."""
     return jax.lax.with_sharding_constraint(state, fsdp_sharding(state, mesh))
 
@@ -165,7 +165,7 @@ def compile_update(
 
     def step(state: _State, batch: _Batch) -> tuple[_State, _Result]:
         state, metrics = update(state, batch)
-        return keep_by_size(state, mesh), metrics
+        return fsdp_constraint(state, mesh), metrics
 
     return jax.jit(
         with_mesh(step, mesh),

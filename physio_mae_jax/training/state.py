@@ -20,8 +20,8 @@ class TrainState(struct.PyTreeNode):
             rather than a constant, so that runs with different seeds share a compiled step.
         params: Parameters of the model, float32.
         opt_state: State of the optimizer.
-        halted: True after a loss or gradient that is not finite, bool. The update that caused it
-            and all later ones leave everything else unchanged.
+        non_finite: True after a loss or gradient that is not finite, bool. The update that caused
+            it and all later ones leave everything else unchanged.
         model_state: State of the model besides its parameters, such as running statistics; {} for
             most models.
         average: Moving average of the parameters; {} if disabled.
@@ -31,7 +31,7 @@ class TrainState(struct.PyTreeNode):
     key: jax.Array
     params: Params
     opt_state: Any
-    halted: jax.Array
+    non_finite: jax.Array
     model_state: Any = struct.field(default_factory=dict)
     average: Params = struct.field(default_factory=dict)
 
@@ -50,7 +50,7 @@ class TrainState(struct.PyTreeNode):
             key=jax.random.key_data(key),
             params=params,
             opt_state=optimizer.init(params),
-            halted=jnp.zeros((), bool),
+            non_finite=jnp.zeros((), bool),
             model_state=model_state or {},
             average=jax.tree.map(jnp.copy, params) if keeps_average else {},
         )
@@ -85,7 +85,7 @@ def advance(
         ema_decay: Decay of ``state.average``; smaller early on, to discard the initialisation.
 
     Returns:
-        The state after the update; 'gradient_norm' float32 and 'halted' bool.
+        The state after the update; 'gradient_norm' float32 and 'non_finite' bool.
     """
     gradient_norm = optax.tree.norm(gradient)
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
@@ -97,7 +97,7 @@ def advance(
         key=state.key,
         params=params,
         opt_state=opt_state,
-        halted=jnp.zeros((), bool),
+        non_finite=jnp.zeros((), bool),
         model_state=state.model_state if model_state is None else model_state,
         average=jax.tree.map(
             # In this form the average of a constant is exactly that constant.
@@ -106,7 +106,7 @@ def advance(
             params if state.average else {},
         ),
     )
-    halted = state.halted | ~(jnp.isfinite(loss) & jnp.isfinite(gradient_norm))
-    kept = state.replace(halted=halted)
-    state = jax.tree.map(lambda new, old: jnp.where(halted, old, new), updated, kept)
-    return state, {"gradient_norm": gradient_norm, "halted": halted}
+    non_finite = state.non_finite | ~(jnp.isfinite(loss) & jnp.isfinite(gradient_norm))
+    kept = state.replace(non_finite=non_finite)
+    state = jax.tree.map(lambda new, old: jnp.where(non_finite, old, new), updated, kept)
+    return state, {"gradient_norm": gradient_norm, "non_finite": non_finite}

@@ -12,8 +12,8 @@ import optax
 from jax.sharding import Mesh
 
 from physio_mae_jax.objectives.supervised import (
+    ProblemType,
     SupervisedConfig,
-    TaskKind,
     mix_windows,
     supervised_losses,
 )
@@ -40,7 +40,7 @@ class SupervisedModel(Protocol):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SupervisedTask:
+class SupervisedSpec:
     """Components of a step besides its state, fixed for a run.
 
     Attributes:
@@ -56,7 +56,7 @@ class SupervisedTask:
     """
 
     model: SupervisedModel
-    kind: TaskKind
+    kind: ProblemType
     objective: SupervisedConfig
     class_weights: np.ndarray
     margin_on_labels: bool
@@ -67,7 +67,7 @@ class SupervisedTask:
 
 
 def supervised_step(
-    task: SupervisedTask, state: TrainState, batch: Batch
+    task: SupervisedSpec, state: TrainState, batch: Batch
 ) -> tuple[TrainState, Metrics]:
     """Apply one update.
 
@@ -78,7 +78,8 @@ def supervised_step(
             channel_ids [B, M], target [B, K].
 
     Returns:
-        The state after the update; 'loss', 'gradient_norm', 'learning_rate' float32, 'halted' bool.
+        The state after the update; 'loss', 'gradient_norm', 'learning_rate' float32, 'non_finite'
+        bool.
     """
     key = state.step_key()
     trained, fixed = _divide(task, state.params)
@@ -101,7 +102,7 @@ def supervised_step(
     return state, {"loss": loss, "learning_rate": rate} | outcome
 
 
-def _divide(task: SupervisedTask, params: Params) -> tuple[Params, Params]:
+def _divide(task: SupervisedSpec, params: Params) -> tuple[Params, Params]:
     """Split the parameters into those differentiated and the others."""
     if not task.frozen_encoder:
         return params, {}
@@ -110,7 +111,7 @@ def _divide(task: SupervisedTask, params: Params) -> tuple[Params, Params]:
 
 
 def _loss(
-    task: SupervisedTask, params: Params, model_state: Any, batch: Batch, key: jax.Array
+    task: SupervisedSpec, params: Params, model_state: Any, batch: Batch, key: jax.Array
 ) -> tuple[jax.Array, Any]:
     """Return the mean loss of a batch, and the new model state."""
     mix_key, dropout_key = jax.random.split(key)
@@ -166,7 +167,7 @@ def predict(model: SupervisedModel, params: Params, model_state: Any, batch: Bat
 
 
 def compile_supervised_step(
-    task: SupervisedTask, mesh: Mesh
+    task: SupervisedSpec, mesh: Mesh
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Jit ``supervised_step`` over a mesh; the state passed in is donated."""
     return compile_update(functools.partial(supervised_step, task), mesh)

@@ -1,4 +1,4 @@
-"""Interface of a job of the loop: ``pretrain_job.PretrainJob`` or ``supervised_job``'s."""
+"""Interface of a job of the loop: ``pretrain_job.PretrainTrainable`` or ``supervised_job``'s."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -6,13 +6,13 @@ from typing import Any, Protocol
 import jax
 from jax.sharding import Mesh
 
-from physio_mae_jax.training.evaluation_result import Judgement
+from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.state import Metrics, TrainState
 
 Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
-class Job(Protocol):
+class Trainable(Protocol):
     """One kind of training; its methods are pure except ``judge`` and ``plot_learning_curves``."""
 
     @property
@@ -32,7 +32,7 @@ class Job(Protocol):
         """Compile the update; the state passed in is donated."""
         ...
 
-    def judge(self, state: TrainState, step: int) -> Judgement | None:
+    def judge(self, state: TrainState, step: int) -> EvaluationResult | None:
         """Evaluate the model after ``step`` steps, and draw figures; None if not yet possible."""
         ...
 

@@ -23,7 +23,7 @@ _SECONDS_BETWEEN_LOOKS = 1.0
 _SHARED_MEMORY = 0.9
 
 
-class Entry(NamedTuple):
+class Trial(NamedTuple):
     """One of many runs.
 
     Attributes:
@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     run: Callable[[Path], object]
 
 
-def run_jobs(parent: Path, entries: Sequence[Entry], is_done: Callable[[Path], bool]) -> None:
+def run_trials(parent: Path, entries: Sequence[Trial], is_done: Callable[[Path], bool]) -> None:
     """Run every entry that is neither done nor claimed by another process.
 
     Args:

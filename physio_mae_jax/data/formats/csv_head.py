@@ -20,7 +20,7 @@ from physio_mae_jax.data.formats.column_names import (
     unquoted,
 )
 from physio_mae_jax.data.formats.csv_text import CheckedText, open_text
-from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.time_text import kind_of_text
 from physio_mae_jax.errors import DataError
 

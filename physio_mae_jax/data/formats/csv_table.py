@@ -19,13 +19,13 @@ from physio_mae_jax.data.formats.column_content import ColumnContent
 from physio_mae_jax.data.formats.column_names import Column, name_columns, unquoted
 from physio_mae_jax.data.formats.csv_head import CsvHead, is_number, read_head
 from physio_mae_jax.data.formats.csv_text import TEXT_ERRORS, open_text
-from physio_mae_jax.data.formats.layout import (
+from physio_mae_jax.data.formats.file_facts import (
     RATE_TOLERANCE,
     FileFacts,
     UnreadableError,
     naming,
 )
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.table_columns import (
     TEXT,
     TablePlan,
@@ -44,7 +44,7 @@ _CELLS = 1_000_000
 _RAGGED = re.compile(r"Expected (\d+) fields in line (\d+), saw (\d+)")
 
 
-def probe_csv(path: Path, entry: Entry, *, signals_only: bool = False) -> FileFacts:
+def probe_csv(path: Path, entry: ManifestEntry, *, signals_only: bool = False) -> FileFacts:
     """Describe a CSV file; its rate and length are known only by reading all of it.
 
     Args:

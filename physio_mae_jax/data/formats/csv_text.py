@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 
 # Raised on text that cannot be decoded, broken archives, and what is no file.
 TEXT_ERRORS = (OSError, ValueError, EOFError, zlib.error)

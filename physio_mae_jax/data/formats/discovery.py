@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from physio_mae_jax.data.formats.edf_header import looks_like_edf
+from physio_mae_jax.data.formats.file_facts import FileFacts, lacks, missing_facts
 from physio_mae_jax.data.formats.foreign import advice
-from physio_mae_jax.data.formats.layout import FileFacts, lacks, missing_facts
-from physio_mae_jax.data.formats.manifest import MANIFEST_NAME, Entry, expand_entries, load_manifest
+from physio_mae_jax.data.formats.manifest import (
+    MANIFEST_NAME,
+    ManifestEntry,
+    expand_entries,
+    load_manifest,
+)
 from physio_mae_jax.data.formats.readers import READERS, TABLES_OF_TEXT, ending_of, reader_of
 from physio_mae_jax.data.formats.resolve import resolve
 from physio_mae_jax.data.formats.wfdb_record import SegmentsError
@@ -49,7 +54,7 @@ class Candidate:
     """
 
     path: Path
-    entry: Entry
+    entry: ManifestEntry
     facts: FileFacts | None
     missing: tuple[str, ...] = ()
     error: str = ""
@@ -102,7 +107,9 @@ def find_candidates(folder: Path) -> list[Candidate]:
         )
     if hint:
         _LOG.info("%s:%s", folder, hint)
-    return [probe_file(path, Entry(label=f"file {path.name}", file=path.name)) for path in paths]
+    return [
+        probe_file(path, ManifestEntry(label=f"file {path.name}", file=path.name)) for path in paths
+    ]
 
 
 def _tables_of_text(files: Sequence[Path]) -> list[Path]:
@@ -120,7 +127,7 @@ def _may_be_recording(path: Path) -> bool:
     return suffix in READERS and (suffix not in _SHARED_ENDINGS or looks_like_edf(path))
 
 
-def probe_file(path: Path, entry: Entry) -> Candidate:
+def probe_file(path: Path, entry: ManifestEntry) -> Candidate:
     """Find out what a file states about itself; one that cannot be used is returned as such.
 
     Args:
@@ -261,7 +268,7 @@ def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
     return {"recordings": recordings}
 
 
-def _reject_foreign_fields(path: Path, entry: Entry) -> None:
+def _reject_foreign_fields(path: Path, entry: ManifestEntry) -> None:
     suffix = ending_of(path)
     for key in entry.members:
         if suffix != ".npz":

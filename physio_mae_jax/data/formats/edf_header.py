@@ -12,7 +12,7 @@ import re
 from fractions import Fraction
 from pathlib import Path
 
-from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_header import decoded
 from physio_mae_jax.data.regular_file import open_regular
 

@@ -13,8 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.edf_header import EdfHeader, EdfSignal, number, read_edf_header
-from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.file_facts import FileFacts, UnreadableError, naming
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.several_rates import read_at_highest_rate
 from physio_mae_jax.data.formats.time_column import float32
 from physio_mae_jax.errors import DataError
@@ -30,7 +30,7 @@ _TRIGGERS = "Status"
 _VALUES_AT_ONCE = 2**20
 
 
-def probe_edf(path: Path, entry: Entry) -> FileFacts:
+def probe_edf(path: Path, entry: ManifestEntry) -> FileFacts:
     """Describe a recording from its header, and check that its samples are there in full.
 
     Args:

@@ -34,12 +34,12 @@ from physio_mae_jax.data.formats.discovery import (
     probe_file,
     self_described,
 )
-from physio_mae_jax.data.formats.layout import FileRecords
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.file_facts import FileRecords
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_reading
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.data.subjects import warn_of_alike_subjects
+from physio_mae_jax.data.subjects import warn_of_similar_subjects
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.errors import DataError
 
@@ -93,7 +93,7 @@ class FolderSource:
                 changed since the folder was opened.
         """
         file, record = self._places[index]
-        self._recordings[index].refuse_outside(start, stop)
+        self._recordings[index].reject_outside(start, stop)
         if start == stop:
             return np.zeros((len(file.channel_names), 0), np.float32)
         reader = reader_of(file.path)
@@ -156,7 +156,9 @@ def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) ->
     if missing or not files:
         raise DataError(f"{missing[0]} is no file." if missing else "no files are named.")
     folder = Path(os.path.commonpath([path.parent for path in files]))
-    candidates = [probe_file(path, Entry(label=f"file {path}", file=path.name)) for path in files]
+    candidates = [
+        probe_file(path, ManifestEntry(label=f"file {path}", file=path.name)) for path in files
+    ]
     described = self_described(folder, candidates, skip=skip_unreadable)
     return _open(folder, described, "", skip_unreadable)
 
@@ -209,7 +211,7 @@ def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None
             unknown,
             len(subjects),
         )
-    warn_of_alike_subjects(str(folder), (name for name in subjects if name is not None))
+    warn_of_similar_subjects(str(folder), (name for name in subjects if name is not None))
 
 
 def warn_of_unclear_channels(folder: Path, files: Sequence[FileRecords]) -> None:

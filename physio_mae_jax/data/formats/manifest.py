@@ -81,7 +81,7 @@ from physio_mae_jax.data.formats.manifest_values import (
     parse_name,
     parse_rate,
     parse_text,
-    refuse_unknown_keys,
+    reject_unknown_keys,
 )
 from physio_mae_jax.data.formats.patterns import find_group, search_ahead
 from physio_mae_jax.data.json_reader import read_json
@@ -96,7 +96,7 @@ NPZ_FIELDS = ("array", "record_array", "subject_array")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Entry:
+class ManifestEntry:
     """What a manifest states about one file or glob; None where it says nothing.
 
     Attributes:
@@ -138,12 +138,12 @@ class Entry:
 
 
 _ENTRY_KEYS = (
-    *(f.name for f in dataclasses.fields(Entry) if f.name not in ("label", "labelling")),
+    *(f.name for f in dataclasses.fields(ManifestEntry) if f.name not in ("label", "labelling")),
     *LABELLING_FIELDS,
 )
 
 
-def load_manifest(path: Path) -> tuple[Entry, ...]:
+def load_manifest(path: Path) -> tuple[ManifestEntry, ...]:
     """Read and check a manifest file.
 
     Raises:
@@ -153,7 +153,7 @@ def load_manifest(path: Path) -> tuple[Entry, ...]:
     return parse_manifest(content, f"manifest {path}")
 
 
-def parse_manifest(content: object, where: str) -> tuple[Entry, ...]:
+def parse_manifest(content: object, where: str) -> tuple[ManifestEntry, ...]:
     """Check the content of a manifest and spread its defaults over its entries.
 
     Args:
@@ -165,7 +165,7 @@ def parse_manifest(content: object, where: str) -> tuple[Entry, ...]:
     """
     if not isinstance(content, dict):
         raise DataError(f"{where} must be a JSON object with 'recordings', found {show(content)}.")
-    refuse_unknown_keys(content, (*_DEFAULTS, *_LABELLING_DEFAULTS, "recordings"), where)
+    reject_unknown_keys(content, (*_DEFAULTS, *_LABELLING_DEFAULTS, "recordings"), where)
     listed = content.get("recordings")
     if not isinstance(listed, list) or not listed:
         raise DataError(
@@ -177,7 +177,9 @@ def parse_manifest(content: object, where: str) -> tuple[Entry, ...]:
     return tuple(_parse_entry(raw, defaults, f"{where}, entry {i}") for i, raw in enumerate(listed))
 
 
-def expand_entries(folder: Path, entries: Iterable[Entry]) -> list[tuple[Path, Entry]]:
+def expand_entries(
+    folder: Path, entries: Iterable[ManifestEntry]
+) -> list[tuple[Path, ManifestEntry]]:
     """Find the files of each entry; every file of the result exists and occurs once.
 
     Returns:
@@ -186,7 +188,7 @@ def expand_entries(folder: Path, entries: Iterable[Entry]) -> list[tuple[Path, E
     Raises:
         DataError: a file is missing, a glob matches nothing, or a file is listed twice.
     """
-    found: dict[Path, Entry] = {}
+    found: dict[Path, ManifestEntry] = {}
     for entry in entries:
         for path in _matches(folder, entry):
             if path in found:
@@ -199,7 +201,7 @@ def expand_entries(folder: Path, entries: Iterable[Entry]) -> list[tuple[Path, E
     return list(found.items())
 
 
-def _search_subjects(folder: Path, found: Mapping[Path, Entry]) -> None:
+def _search_subjects(folder: Path, found: Mapping[Path, ManifestEntry]) -> None:
     """Search for the subjects of all files of an entry at once, where that is slow one by one."""
     texts: dict[tuple[str, str], list[str]] = {}
     for path, entry in found.items():
@@ -210,7 +212,7 @@ def _search_subjects(folder: Path, found: Mapping[Path, Entry]) -> None:
         search_ahead(pattern, some, label)
 
 
-def subject_of_file(entry: Entry, relative: Path) -> str | None:
+def subject_of_file(entry: ManifestEntry, relative: Path) -> str | None:
     """Return the subject that an entry gives to a whole file, None where it gives none.
 
     Args:
@@ -239,7 +241,7 @@ def subject_of_file(entry: Entry, relative: Path) -> str | None:
     return entry.subject
 
 
-def _matches(folder: Path, entry: Entry) -> list[Path]:
+def _matches(folder: Path, entry: ManifestEntry) -> list[Path]:
     literal = folder / entry.file
     try:
         # A name with brackets may be a file as well as a glob: the file on disk decides.
@@ -269,12 +271,12 @@ def _matches(folder: Path, entry: Entry) -> list[Path]:
     raise DataError(f"{entry.label}: {literal} does not exist or is not a file.{hint}")
 
 
-def _parse_entry(raw: object, defaults: Mapping[str, Any], label: str) -> Entry:
+def _parse_entry(raw: object, defaults: Mapping[str, Any], label: str) -> ManifestEntry:
     if not isinstance(raw, dict):
         raise DataError(
             f'{label} must be an object such as {{"file": "*.npz"}}, found {show(raw)}.'
         )
-    refuse_unknown_keys(raw, _ENTRY_KEYS, label)
+    reject_unknown_keys(raw, _ENTRY_KEYS, label)
     fields: dict[str, Any] = {**defaults, **raw}
     file = parse_file(fields.get("file"), label)
     label = f"{label} ({show(file)})"
@@ -299,7 +301,7 @@ def _parse_entry(raw: object, defaults: Mapping[str, Any], label: str) -> Entry:
             fields[key] = parse(fields[key], label)
     fields = {key: value for key, value in fields.items() if key not in LABELLING_FIELDS}
     labelling = _parse_labelling(raw, defaults, file, label)
-    return Entry(**{**fields, "file": file, "label": label, "labelling": labelling})
+    return ManifestEntry(**{**fields, "file": file, "label": label, "labelling": labelling})
 
 
 def _parse_labelling(

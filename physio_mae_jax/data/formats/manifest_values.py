@@ -121,7 +121,7 @@ def check_pattern(pattern: str, label: str) -> None:
         )
 
 
-def refuse_unknown_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+def reject_unknown_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
     """Reject unknown keys and suggest the nearest known one."""
     known = tuple(known)
     for key in given:

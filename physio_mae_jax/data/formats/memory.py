@@ -51,7 +51,7 @@ def available_bytes() -> int | None:
     return max(0, min(free)) if free else None
 
 
-def refuse_too_large(where: str, num_bytes: int, stored_bytes: int) -> None:
+def check_memory(where: str, num_bytes: int, stored_bytes: int) -> None:
     """Reject an array that does not fit into memory, or that is nearly all repetition.
 
     Args:

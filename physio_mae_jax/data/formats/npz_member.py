@@ -10,8 +10,8 @@ from typing import IO
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
-from physio_mae_jax.data.formats.memory import refuse_too_large
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.errors import DataError
 
 # Labels of a million records in a hundred classes; a text of a thousand letters.
@@ -110,7 +110,7 @@ def _check_size(archive: zipfile.ZipFile, name: str, max_values: int) -> None:
             f"values of at most {_LONGEST_VALUE:,} bytes. Correct it, or name "
             "another member in the manifest."
         )
-    refuse_too_large(where, info.file_size, info.compress_size)
+    check_memory(where, info.file_size, info.compress_size)
 
 
 def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:

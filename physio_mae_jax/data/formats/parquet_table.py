@@ -16,8 +16,8 @@ import numpy as np
 from physio_mae_jax.data.formats.column_content import ColumnContent
 from physio_mae_jax.data.formats.column_names import Column, TimeName, name_columns
 from physio_mae_jax.data.formats.csv_head import MAX_COLUMNS
-from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.file_facts import FileFacts, UnreadableError, naming
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.table_columns import describe_table, plan_table
 from physio_mae_jax.data.formats.time_column import Context, Times, float32
 from physio_mae_jax.data.formats.time_text import over_midnight
@@ -32,7 +32,7 @@ _FREE_BYTES = 2**28
 _UNITS_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
-def probe_parquet(path: Path, entry: Entry) -> FileFacts:
+def probe_parquet(path: Path, entry: ManifestEntry) -> FileFacts:
     """Describe a parquet file from its schema and, for the rate, its time column.
 
     Args:

@@ -18,9 +18,15 @@ import numpy as np
 
 from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
 from physio_mae_jax.data.formats.edf_record import probe_edf, read_edf
-from physio_mae_jax.data.formats.layout import FileFacts, FileRecords, UnreadableError, cut, naming
-from physio_mae_jax.data.formats.manifest import Entry
-from physio_mae_jax.data.formats.memory import refuse_too_large
+from physio_mae_jax.data.formats.file_facts import (
+    FileFacts,
+    FileRecords,
+    UnreadableError,
+    cut,
+    naming,
+)
+from physio_mae_jax.data.formats.manifest import ManifestEntry
+from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.data.formats.npz_member import (
     NPZ_ERRORS,
     NPZ_EXPECTED,
@@ -46,7 +52,7 @@ _NPY = "an array of numbers written by numpy.save"
 class Reader(NamedTuple):
     """How a format is probed, loaded and read."""
 
-    probe: Callable[[Path, Entry], FileFacts]
+    probe: Callable[[Path, ManifestEntry], FileFacts]
     load: Callable[[FileRecords], np.ndarray] | None
     read: Callable[[FileRecords, np.ndarray | None, int, int, int], np.ndarray]
 
@@ -72,7 +78,7 @@ def reader_of(path: Path) -> Reader:
     )
 
 
-def _probe_npy(path: Path, entry: Entry) -> FileFacts:
+def _probe_npy(path: Path, entry: ManifestEntry) -> FileFacts:
     with naming(path, _NPY, NPZ_ERRORS), path.open("rb") as file:
         return FileFacts(shape=_array_header(file, path.stat().st_size, str(path)))
 
@@ -86,7 +92,7 @@ def _read_npy(
         return _read_loaded(records, array, record, start, stop)
 
 
-def _probe_npz(path: Path, entry: Entry) -> FileFacts:
+def _probe_npz(path: Path, entry: ManifestEntry) -> FileFacts:
     with naming(path, NPZ_EXPECTED, NPZ_ERRORS), zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
         member = _choose(entry.array, _SIGNAL_MEMBERS, names, "array", entry, path)
@@ -96,7 +102,7 @@ def _probe_npz(path: Path, entry: Entry) -> FileFacts:
         where = f"{path}, member {member!r}"
         with archive.open(info) as file:
             shape = _array_header(file, info.file_size, where)
-        refuse_too_large(where, info.file_size, info.compress_size)
+        check_memory(where, info.file_size, info.compress_size)
         # One value for each channel or record, the axes of which may not be known yet.
         most = max(_FEW_VALUES, *shape)
 
@@ -124,7 +130,7 @@ def _load_npz(records: FileRecords) -> np.ndarray:
     ):
         info = archive.getinfo(f"{records.member}.npy")
         where = f"{records.path}, member {records.member!r}"
-        refuse_too_large(where, info.file_size, info.compress_size)
+        check_memory(where, info.file_size, info.compress_size)
         with archive.open(info) as file:
             return np.lib.format.read_array(file, allow_pickle=False)
 
@@ -204,7 +210,7 @@ def _choose(
     spellings: Sequence[str],
     names: Sequence[str],
     key: str,
-    entry: Entry,
+    entry: ManifestEntry,
     path: Path,
 ) -> str | None:
     """Return the npz member that the manifest states, else the one of a usual spelling."""

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from physio_mae_jax.data.formats.layout import (
+from physio_mae_jax.data.formats.file_facts import (
     RATE_TOLERANCE,
     FileFacts,
     FileRecords,
@@ -20,7 +20,7 @@ from physio_mae_jax.data.formats.layout import (
     missing_facts,
     pick_channels,
 )
-from physio_mae_jax.data.formats.manifest import Entry, subject_of_file
+from physio_mae_jax.data.formats.manifest import ManifestEntry, subject_of_file
 from physio_mae_jax.data.subjects import subject_name
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channel_derivation import derive_channels
@@ -65,7 +65,7 @@ class _Channels(NamedTuple):
 
 
 def resolve(
-    facts: FileFacts, entry: Entry, path: Path, relative: Path, wanted: str = ""
+    facts: FileFacts, entry: ManifestEntry, path: Path, relative: Path, wanted: str = ""
 ) -> FileRecords:
     """Join the facts of a file with its manifest entry.
 
@@ -121,7 +121,7 @@ def resolve(
     )
 
 
-def _listed_channels(facts: FileFacts, entry: Entry, path: Path, size: int) -> _Channels:
+def _listed_channels(facts: FileFacts, entry: ManifestEntry, path: Path, size: int) -> _Channels:
     """Return the channels that the manifest takes, or all, with their rates."""
     names, columns = pick_channels(entry, facts.channels, str(path))
     named = names if facts.channels is None else facts.channels
@@ -257,12 +257,12 @@ def _reject_growth(facts: FileFacts, columns: Sequence[int], path: Path) -> None
         )
 
 
-def _notes(facts: FileFacts, entry: Entry) -> tuple[str, ...]:
+def _notes(facts: FileFacts, entry: ManifestEntry) -> tuple[str, ...]:
     is_taken = facts.rate_note and entry.sampling_rate_hz is None
     return (*facts.notes, *([facts.rate_note] if is_taken else []))
 
 
-def _agreed_rate(rate_hz: float, entry: Entry, path: Path) -> float:
+def _agreed_rate(rate_hz: float, entry: ManifestEntry, path: Path) -> float:
     stated = entry.sampling_rate_hz
     if stated is not None and not math.isclose(stated, rate_hz, rel_tol=RATE_TOLERANCE):
         raise DataError(
@@ -272,7 +272,7 @@ def _agreed_rate(rate_hz: float, entry: Entry, path: Path) -> float:
     return rate_hz
 
 
-def _units(facts: FileFacts, entry: Entry, columns: Sequence[int]) -> tuple[str, ...]:
+def _units(facts: FileFacts, entry: ManifestEntry, columns: Sequence[int]) -> tuple[str, ...]:
     """Return the usual spelling of what the file says, else of what the manifest does."""
     stated = entry.units or ""
     # Any other text of a manifest describes the processing.
@@ -297,7 +297,7 @@ def _record_keys(facts: FileFacts, num_records: int, path: Path) -> tuple[str, .
 
 
 def _subjects(
-    facts: FileFacts, entry: Entry, num_records: int, path: Path, relative: Path
+    facts: FileFacts, entry: ManifestEntry, num_records: int, path: Path, relative: Path
 ) -> tuple[str | None, ...]:
     stated = subject_of_file(entry, relative)
     if stated is not None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 from physio_mae_jax.data.formats.column_content import ColumnContent
 from physio_mae_jax.data.formats.column_names import Column
-from physio_mae_jax.data.formats.layout import FileFacts, pick_channels
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.file_facts import FileFacts, pick_channels
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.time_column import Context, TableRate, Times, rate_of_table
 from physio_mae_jax.signals.channels import canonical_name
 
@@ -50,7 +50,7 @@ class TablePlan:
 
 
 def plan_table(
-    columns: Sequence[Column], entry: Entry, path: Path, *, signals_only: bool = False
+    columns: Sequence[Column], entry: ManifestEntry, path: Path, *, signals_only: bool = False
 ) -> TablePlan:
     """Classify the columns of a table by their names.
 
@@ -89,7 +89,7 @@ def plan_table(
 
 def describe_table(
     plan: TablePlan,
-    entry: Entry,
+    entry: ManifestEntry,
     num_samples: int,
     contents: Mapping[int, ColumnContent | str],
     times: Sequence[Times],

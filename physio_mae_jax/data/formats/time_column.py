@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from physio_mae_jax.data.formats.column_names import TimeName
-from physio_mae_jax.data.formats.layout import RATE_TOLERANCE, UnreadableError
+from physio_mae_jax.data.formats.file_facts import RATE_TOLERANCE, UnreadableError
 from physio_mae_jax.data.formats.time_units import (
     NAMES,
     SECONDS,

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import RATE_TOLERANCE, UnreadableError
+from physio_mae_jax.data.formats.file_facts import RATE_TOLERANCE, UnreadableError
 
 # Seconds since 1970 are below 2e9; beyond this a float has too few digits left for samples.
 _LATEST_S = 1e12

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_header import NO_FILE, WfdbHeader, WfdbSignal
 from physio_mae_jax.data.formats.wfdb_samples import (
     FORMATS,

@@ -12,7 +12,7 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 
 RATE_UNLESS_STATED_HZ = 250.0
 GAIN_UNLESS_STATED = 200.0

@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import FileFacts, UnreadableError, naming
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.file_facts import FileFacts, UnreadableError, naming
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.several_rates import read_at_highest_rate
 from physio_mae_jax.data.formats.wfdb_files import Stored, locate
 from physio_mae_jax.data.formats.wfdb_header import (
@@ -55,7 +55,7 @@ class SegmentsError(DataError):
         self.parts = tuple(parts)
 
 
-def probe_wfdb(path: Path, entry: Entry) -> FileFacts:
+def probe_wfdb(path: Path, entry: ManifestEntry) -> FileFacts:
     """Describe a record from its header, and check that its signal files are there in full.
 
     Raises:

@@ -6,7 +6,7 @@ https://physionet.org/physiotools/wag/annot-5.htm.
 
 from pathlib import Path
 
-from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.regular_file import read_regular
 
 # Codes above those of annotations: what follows a word is of the annotation before it.

@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError
@@ -142,7 +142,7 @@ def _read_tables(source: Path, ref: RecordRef) -> Recording:
     signals, _, numerics, breaths = (source / name for name in ref.files)
     facts = probe_csv(
         signals,
-        Entry(label=str(signals), file=signals.name, sampling_rate_hz=_RATE_HZ),
+        ManifestEntry(label=str(signals), file=signals.name, sampling_rate_hz=_RATE_HZ),
         signals_only=True,
     )
     assert facts.channels is not None

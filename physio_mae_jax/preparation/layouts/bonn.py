@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import (
@@ -21,7 +21,7 @@ from physio_mae_jax.preparation.recording import (
     Layout,
     Recording,
     RecordRef,
-    refuse_duplicates,
+    reject_duplicates,
 )
 
 SETS = ("Z", "O", "N", "F", "S")
@@ -65,7 +65,7 @@ class Bonn(Layout):
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the segments, see ``Layout``."""
         refs = _find_in_npz(source) if self.form == "npz" else _find_texts(source)
-        refuse_duplicates(refs, str(source))
+        reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError
@@ -19,7 +19,7 @@ from physio_mae_jax.preparation.recording import (
     Layout,
     Recording,
     RecordRef,
-    refuse_duplicates,
+    reject_duplicates,
 )
 from physio_mae_jax.signals.units import canonical_unit
 
@@ -77,7 +77,7 @@ class Cinc2017(Layout):
                     details={"rhythm": _CLASS_OF[letter]},
                 )
             )
-        refuse_duplicates(refs, str(table))
+        reject_duplicates(refs, str(table))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import Recording, RecordRef, require_file
 from physio_mae_jax.signals.preprocess import Resampler, resample

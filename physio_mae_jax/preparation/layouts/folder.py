@@ -21,13 +21,13 @@ from physio_mae_jax.data.formats.discovery import (
     existing_folder,
     format_draft,
 )
+from physio_mae_jax.data.formats.file_facts import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.folder import (
     record_id_of,
     warn_of_unclear_channels,
     warn_of_unknown_subjects,
 )
 from physio_mae_jax.data.formats.labelling import FOLD
-from physio_mae_jax.data.formats.layout import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME
 from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.formats.usable import usable_files, warn_of_reading
@@ -38,8 +38,8 @@ from physio_mae_jax.preparation.layouts.folder_labels import (
     Answers,
     answers_of,
     label_task,
-    refuse_subjects_in_two_folds,
-    refuse_unused_labels,
+    reject_subjects_in_two_folds,
+    reject_unused_labels,
 )
 from physio_mae_jax.preparation.recording import LabelTask, Layout, Recording, RecordRef
 from physio_mae_jax.signals.units import canonical_unit
@@ -248,7 +248,7 @@ def _references(
             (relative.parent / name).as_posix() for name in (relative.name, *files[path].companions)
         )
         refs += _records_of_file(folder, files[path], answers[path], names, classes, units)
-    refuse_subjects_in_two_folds(
+    reject_subjects_in_two_folds(
         [
             (ref.subject_id, ref.record_id, ref.details["attributes"][FOLD])
             for ref in refs
@@ -330,7 +330,7 @@ def _load(file: FileRecords, load: Callable[[FileRecords], np.ndarray]) -> np.nd
 def _reject_unused_labels(candidates: Sequence[Candidate]) -> None:
     entries = {id(c.entry): c.entry for c in candidates if c.entry.labelling.labels is not None}
     for key, entry in entries.items():
-        refuse_unused_labels(entry, [c.path.stem for c in candidates if id(c.entry) == key])
+        reject_unused_labels(entry, [c.path.stem for c in candidates if id(c.entry) == key])
 
 
 def _unit(text: str) -> str:

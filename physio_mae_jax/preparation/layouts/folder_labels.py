@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from physio_mae_jax.data.formats.file_facts import FileRecords
 from physio_mae_jax.data.formats.labelling import FOLD, Labelling
-from physio_mae_jax.data.formats.layout import FileRecords
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.npz_member import read_member
 from physio_mae_jax.data.subjects import alike, is_missing
 from physio_mae_jax.errors import DataError
@@ -40,7 +40,7 @@ class Answers:
     attributes: tuple[Mapping[str, Any], ...]
 
 
-def answers_of(file: FileRecords, entry: Entry) -> Answers:
+def answers_of(file: FileRecords, entry: ManifestEntry) -> Answers:
     """Read what a manifest entry states about the records of a file besides their samples.
 
     Raises:
@@ -105,7 +105,7 @@ def label_task(answers: Sequence[Answers]) -> LabelTask | None:
         )
     declared = dict.fromkeys(name for one in asked for name in one.names or ())
     classes = tuple(declared) or _sorted(found)
-    _warn_of_alike_classes(first.where, classes)
+    _warn_of_similar_classes(first.where, classes)
     for name, where in found.items():
         if name not in classes:
             raise DataError(
@@ -131,7 +131,7 @@ def _answer(text: str | None, names: tuple[str, ...] | None) -> tuple[str, ...] 
     return (stripped,)
 
 
-def _warn_of_alike_classes(where: str, classes: Sequence[str]) -> None:
+def _warn_of_similar_classes(where: str, classes: Sequence[str]) -> None:
     for group in alike(classes):
         _LOG.warning(
             "%s: the classes %s differ in case or digits alone, and count as different ones; spell "
@@ -141,7 +141,7 @@ def _warn_of_alike_classes(where: str, classes: Sequence[str]) -> None:
         )
 
 
-def refuse_unused_labels(entry: Entry, stems: Sequence[str]) -> None:
+def reject_unused_labels(entry: ManifestEntry, stems: Sequence[str]) -> None:
     """Raise a DataError where 'labels' names a file that the entry does not list."""
     unused = sorted(set(entry.labelling.labels or ()) - set(stems))
     if unused:
@@ -151,7 +151,7 @@ def refuse_unused_labels(entry: Entry, stems: Sequence[str]) -> None:
         )
 
 
-def refuse_subjects_in_two_folds(folds: Sequence[tuple[str, str, Any]]) -> None:
+def reject_subjects_in_two_folds(folds: Sequence[tuple[str, str, Any]]) -> None:
     """Raise a DataError where (subject, record, fold) triples have a subject in two folds."""
     seen: dict[str, tuple[str, Any]] = {}
     for subject, record, fold in folds:
@@ -165,7 +165,7 @@ def refuse_subjects_in_two_folds(folds: Sequence[tuple[str, str, Any]]) -> None:
 
 
 def _label_array(
-    path: Path, entry: Entry, count: int, where: str
+    path: Path, entry: ManifestEntry, count: int, where: str
 ) -> tuple[tuple[tuple[str, ...] | None, ...], tuple[str, ...] | None, bool]:
     """Return classes of each record, declared classes, and whether one holds at a time."""
     assert entry.labelling.label_array is not None
@@ -180,7 +180,7 @@ def _label_array(
     return tuple(labels), names, True
 
 
-def _declared_names(path: Path, entry: Entry) -> tuple[str, ...] | None:
+def _declared_names(path: Path, entry: ManifestEntry) -> tuple[str, ...] | None:
     said: Labelling = entry.labelling
     if said.label_names_array is None:
         _reject_no_class(said.label_names or (), f"{entry.label}: 'label_names'")

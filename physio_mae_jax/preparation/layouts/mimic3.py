@@ -13,11 +13,11 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_whole_record
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.recording import Layout, Recording, RecordRef, refuse_duplicates
+from physio_mae_jax.preparation.recording import Layout, Recording, RecordRef, reject_duplicates
 from physio_mae_jax.signals.channels import canonical_name, is_ecg
 from physio_mae_jax.signals.units import canonical_unit
 
@@ -65,7 +65,7 @@ class Mimic3Waveform(Layout):
                 "p00/p000020/3544749_0001.hea, none of them with an ECG or PLETH of "
                 f"{_MIN_SECONDS:g} s; give the folder of the Matched Subset."
             )
-        refuse_duplicates(refs, str(source))
+        reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:

@@ -17,15 +17,15 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
     LabelTask,
     Layout,
     Recording,
     RecordRef,
-    refuse_duplicates,
+    reject_duplicates,
     require_file,
 )
 from physio_mae_jax.signals.channels import canonical_name
@@ -82,7 +82,7 @@ class MimicPerform(Layout):
                 f"{source} holds no files such as mimic_perform_af_001_data.csv or "
                 "mimic_perform_af_data.mat; unpack what was downloaded there, or check --source."
             )
-        refuse_duplicates(refs, str(source))
+        reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
@@ -175,7 +175,7 @@ def _ref(
 
 def _read_table(path: Path, rate_hz: float) -> tuple[np.ndarray, tuple[str, ...], float]:
     """Return signal [M, n], channels [M] and rate of a CSV file."""
-    entry = Entry(label=str(path), file=path.name, sampling_rate_hz=rate_hz)
+    entry = ManifestEntry(label=str(path), file=path.name, sampling_rate_hz=rate_hz)
     facts = probe_csv(path, entry, signals_only=True)
     assert facts.channels is not None
     assert facts.stored_columns is not None

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import naming
-from physio_mae_jax.data.formats.memory import refuse_too_large
+from physio_mae_jax.data.formats.file_facts import naming
+from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.preparation.recording import require_file
 
 # NumPy parses the header of a member as Python, so a damaged one can raise nearly anything.
@@ -36,7 +36,7 @@ def _load(path: Path, changed_ns: int, size: int) -> Mapping[str, np.ndarray]:
     with naming(path, "an .npz file of arrays", _ERRORS), path.open("rb") as file:
         members = np.load(file)
         listed = members.zip.infolist()
-        refuse_too_large(
+        check_memory(
             str(path),
             sum(member.file_size for member in listed),
             sum(member.compress_size for member in listed),

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
     Annotations,
@@ -24,7 +24,7 @@ from physio_mae_jax.preparation.recording import (
     Layout,
     Recording,
     RecordRef,
-    refuse_duplicates,
+    reject_duplicates,
 )
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.units import canonical_unit
@@ -97,7 +97,7 @@ class SleepEdf(Layout):
                 f"{source} holds no nights such as SC4001E0-PSG.edf; give the folder of "
                 "sleep-edfx, or check --source."
             )
-        refuse_duplicates(refs, str(source))
+        reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import (
     E4_CHANNELS,

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.layout import UnreadableError
+from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.restricted_pickle import read_pickled_arrays
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import (
@@ -33,7 +33,7 @@ from physio_mae_jax.preparation.recording import (
     Layout,
     Recording,
     RecordRef,
-    refuse_duplicates,
+    reject_duplicates,
 )
 
 CLASSES = ("undefined", "baseline", "stress", "amusement", "meditation")
@@ -104,7 +104,7 @@ class Wesad(Layout):
             )
             for path in paths
         ]
-        refuse_duplicates(refs, str(source))
+        reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:

@@ -19,7 +19,7 @@ from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 _Settings = TypeVar("_Settings")
 _HINTS = {
     "data": " Select your own prepared set with --config.data.sets=NAME; where there are "
-    "labels, also with units.task, data.channels and data.split (README.md)."
+    "labels, also with labels.task, data.channels and data.split_rule (README.md)."
 }
 
 

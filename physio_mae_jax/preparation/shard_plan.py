@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.recording import Layout, RecordRef, refuse_duplicates
+from physio_mae_jax.preparation.recording import Layout, RecordRef, reject_duplicates
 from physio_mae_jax.preparation.shards import ShardTask
 from physio_mae_jax.printable import printable
 
@@ -36,7 +36,7 @@ def plan_shards(
         DataError: there are no recordings, or two bear one id.
     """
     refs = list(layout.find(source))
-    refuse_duplicates(refs, str(source))
+    reject_duplicates(refs, str(source))
     if not refs:
         raise DataError(f"{source} holds no recordings of {layout.name}.")
     _reject_broken_names(refs, source)

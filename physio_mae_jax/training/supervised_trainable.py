@@ -14,23 +14,23 @@ import numpy as np
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingProvenance
-from physio_mae_jax.data.instances import Units
+from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.sealed_json import read_sealed, sealed
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.plots.curves import draw_supervised_curves
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.evaluation_result import Judgement
+from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.init_transform import InitTransform
 from physio_mae_jax.training.metrics_file import read_metrics
-from physio_mae_jax.training.prediction import predict_units
+from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import fsdp_sharding, initialise, put, replicated
 from physio_mae_jax.training.state import Params, TrainState
 from physio_mae_jax.training.supervised_step import (
     SUPERVISED_INPUTS,
     SupervisedModel,
-    SupervisedTask,
+    SupervisedSpec,
     compile_prediction,
     compile_supervised_step,
     init_variables,
@@ -73,8 +73,8 @@ class BestSoFar:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class SupervisedJob:
-    """Train a classifier or regressor; a ``job.Job``.
+class SupervisedTrainable:
+    """Train a classifier or regressor; a ``job.Trainable``.
 
     Attributes:
         workdir: Absolute path of the run; its folder 'best' keeps the model best on validation.
@@ -83,7 +83,7 @@ class SupervisedJob:
         window_shape: Shape (M, L) of the windows.
         encoder: Initial parameters of the encoder; None for a random initialisation.
         reader: Reader of the windows.
-        validation: Units on which the best model is chosen.
+        validation: Instances on which the best model is chosen.
         metric: Metric to maximise, from logits [U, K] and targets [U, K].
         metric_name: Name of the metric.
         batch_size: Windows predicted at a time.
@@ -93,12 +93,12 @@ class SupervisedJob:
     """
 
     workdir: Path
-    task: SupervisedTask
+    task: SupervisedSpec
     mesh: Mesh
     window_shape: tuple[int, int]
     encoder: InitTransform | None
     reader: WindowReader
-    validation: Units
+    validation: Instances
     metric: Callable[[np.ndarray, np.ndarray], float]
     metric_name: str
     batch_size: int
@@ -151,12 +151,12 @@ class SupervisedJob:
         """Format the loss of a step."""
         return f"loss {metrics['loss']:.4f}"
 
-    def predict(self, params: Params, model_state: Any, units: Units) -> np.ndarray:
-        """Predict units: logits [U, K] float64, averaged over the windows of each."""
-        return predict_units(
+    def predict(self, params: Params, model_state: Any, instances: Instances) -> np.ndarray:
+        """Predict instances: logits [U, K] float64, averaged over the windows of each."""
+        return predict_instances(
             lambda batch: self._predict(params, model_state, batch),
             self.reader,
-            units,
+            instances,
             self.mesh,
             self.batch_size,
             self.num_threads,
@@ -166,7 +166,7 @@ class SupervisedJob:
     def _predict(self) -> Any:
         return compile_prediction(self.task.model, self.mesh)
 
-    def judge(self, state: TrainState, step: int) -> Judgement | None:
+    def judge(self, state: TrainState, step: int) -> EvaluationResult | None:
         """Evaluate the model on validation, and save it if it is the best so far."""
         if step == 0:
             return None
@@ -178,7 +178,7 @@ class SupervisedJob:
             f"step {step}  validation {self.metric_name} {value:.4f}, best {self.best.value:.4f} "
             f"after step {self.best.step}"
         )
-        return Judgement("validation", {self.metric_name: value}, [line])
+        return EvaluationResult("validation", {self.metric_name: value}, [line])
 
     def should_stop(self, step: int) -> bool:
         """Return whether nothing has improved within the patience."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.manifest import Entry
+from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
 from physio_mae_jax.signals.spellings import bare
@@ -147,7 +147,7 @@ class FileRecords:
         )
 
 
-def missing_facts(facts: FileFacts, entry: Entry) -> list[str]:
+def missing_facts(facts: FileFacts, entry: ManifestEntry) -> list[str]:
     """Name the manifest fields without which the file cannot be read; empty when it can be.
 
     Raises:
@@ -171,7 +171,7 @@ def missing_facts(facts: FileFacts, entry: Entry) -> list[str]:
 
 
 def pick_channels(
-    entry: Entry, in_file: Sequence[str] | None, where: str
+    entry: ManifestEntry, in_file: Sequence[str] | None, where: str
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
     """Choose the channels of a file that its entry asks for (see ``manifest``).
 
@@ -227,7 +227,7 @@ def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: i
 
     Args:
         array: Signal array as stored, with the meaning of its axes in ``axes``.
-        axes: Axis names, each "record", "channel" or "sample".
+        axes: SweepAxis names, each "record", "channel" or "sample".
         record: Index along the record axis; ignored where there is none.
         start: First sample.
         stop: One past the last sample.
@@ -268,7 +268,7 @@ def lacks(facts: FileFacts, missing: Sequence[str]) -> str:
     return f"does not say {' nor '.join(words[key] for key in missing)}{shape}{inside}"
 
 
-def axes_of(facts: FileFacts, entry: Entry) -> tuple[str, ...] | None:
+def axes_of(facts: FileFacts, entry: ManifestEntry) -> tuple[str, ...] | None:
     """Return the meaning of each axis, guessed from the channel count; None where it is open."""
     if entry.axes is not None or facts.axes is not None:
         return facts.axes or entry.axes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.benchmarks.cases import Bench, bench_sizes, measure_training
+from physio_mae_jax.benchmarks.cases import BenchmarkSpec, bench_sizes, measure_training
 from physio_mae_jax.errors import ConfigError
 
 # Exponents are fitted to the largest half of the sizes; below, constant costs dominate.
@@ -16,7 +16,7 @@ _FITTED_SHARE = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
-class Axis:
+class SweepAxis:
     """A setting that is swept over increasing values.
 
     Attributes:
@@ -28,7 +28,7 @@ class Axis:
     values: tuple[float, ...]
 
     @classmethod
-    def parse(cls, text: str) -> "Axis":
+    def parse(cls, text: str) -> "SweepAxis":
         """Parse 'channels=1,4,16'.
 
         Raises:
@@ -49,7 +49,9 @@ class Axis:
         return cls(name, values)
 
 
-def measure_growth(axis: Axis, build: Callable[[float], Bench]) -> Iterator[dict[str, Any]]:
+def measure_growth(
+    axis: SweepAxis, build: Callable[[float], BenchmarkSpec]
+) -> Iterator[dict[str, Any]]:
     """Measure a training step at each value, then fit how its cost grows.
 
     Args:

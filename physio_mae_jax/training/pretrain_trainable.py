@@ -15,12 +15,12 @@ from physio_mae_jax.plots.reconstruction import ReconstructedWindow, draw_recons
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.evaluation import evaluate, first_examples, reconstruct
-from physio_mae_jax.training.evaluation_result import Judgement
+from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.loop import HostBatch
 from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.pretrain_step import (
     MODEL_INPUTS,
-    PretrainTask,
+    PretrainSpec,
     compile_evaluation_step,
     compile_train_step,
     init_state,
@@ -33,8 +33,8 @@ _DOMAINS = ("waveform", "scalogram")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class PretrainJob:
-    """Pre-train an autoencoder; a ``loop.Job``.
+class PretrainTrainable:
+    """Pre-train an autoencoder; a ``loop.Trainable``.
 
     Attributes:
         workdir: Absolute path of the folder of the figures.
@@ -47,7 +47,7 @@ class PretrainJob:
     """
 
     workdir: Path
-    task: PretrainTask
+    task: PretrainSpec
     mesh: Mesh
     validation: Sequence[HostBatch]
     held_out: bool
@@ -78,7 +78,7 @@ class PretrainJob:
             f"waveform {metrics['waveform_loss']:.4f}"
         )
 
-    def judge(self, state: TrainState, step: int) -> Judgement:
+    def judge(self, state: TrainState, step: int) -> EvaluationResult:
         """Evaluate errors and those of the baselines; draw a window and the learning curves."""
         errors = evaluate(self._measure, state.params, self.validation, self.mesh)
         if step:
@@ -91,7 +91,7 @@ class PretrainJob:
             f"straight line {errors[f'{domain}/line']:.4f}"
             for domain in _DOMAINS
         ]
-        return Judgement("validation" if self.held_out else "trained_on", errors, lines)
+        return EvaluationResult("validation" if self.held_out else "trained_on", errors, lines)
 
     def should_stop(self, step: int) -> bool:
         """Return False: pre-training has no early stopping."""
@@ -123,7 +123,7 @@ class PretrainJob:
             return
         recording = int(window["recording"][0])
         channels = self.channels(recording)
-        arrays = {k: v[0] if k == "hidden" else v[0][: len(channels)] for k, v in arrays.items()}
+        arrays = {k: v[0] if k == "masked" else v[0][: len(channels)] for k, v in arrays.items()}
         cfg = self.task.model.config
         bank = wavelet_bank(cfg.wavelet, cfg.sampling_rate_hz, cfg.num_samples)
         info = self.recordings[recording]
