@@ -15,8 +15,8 @@ Rows, each with its own settings, which --config.<row>.… changes:
     untrained_probe   the probe on features of an untrained encoder
     wavelets          the probe on mean and standard deviation of wavelet power: no model
 
-All rows use the same windows, split, units and labels. Each entry has a folder with its own card;
-finished entries are skipped, so the same command resumes, and more rows, fractions or seeds may
+All rows use the same windows, split, units and labels. Each trial has a folder with its own report;
+finished trials are skipped, so the same command resumes, and more rows, fractions or seeds may
 be added later. Written at the end: comparison.md, comparison.json and plots/comparison.png.
 """
 
@@ -61,7 +61,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.models = ",".join((*FINETUNED, *PROBES))  # the first is the reference
     config.label_fractions = "0.1,1"  # fractions of the training subjects
     config.seeds = "0,1,2"  # seeds of subject sampling, initialisation and data order
-    config.num_workers = 1  # processes that run entries in parallel, also on one GPU
+    config.num_workers = 1  # processes that run trials in parallel, also on one GPU
     config.worker = False  # True: run trials only, as one of many jobs on a shared folder
     scratch = pretraining_config(f"preset={chosen['preset']},data={chosen['data']}")
     add_task(config, chosen["data"], scratch.data)

@@ -21,7 +21,7 @@ def pretraining_config(root: Path, **changes: Any) -> ConfigDict:
 def finetuning_config(root: Path, **changes: Any) -> ConfigDict:
     """Return the settings of 60 steps on windows of 3 s, enough to learn any task of the waves.
 
-    Runs with as many classes and the same kind of beginning share what they compile, so change
+    Runs with as many classes and the same kind of encoder_init share what they compile, so change
     no more than a test is about.
     """
     config = _on_waves(finetune.get_config("preset=debug"), root, {})
@@ -38,7 +38,7 @@ def finetuning_config(root: Path, **changes: Any) -> ConfigDict:
 
 
 def judging_config(root: Path, method: str, **changes: Any) -> ConfigDict:
-    """Return the settings of a judgement of features."""
+    """Return the settings of a evaluation_result of features."""
     config = _on_waves(evaluate.get_config(f"method={method},preset=debug"), root, {})
     config.labels.task, config.batch_size = "wave", 32
     config.evaluation.num_resamples = 50
@@ -47,7 +47,7 @@ def judging_config(root: Path, method: str, **changes: Any) -> ConfigDict:
 
 
 def head_config(run: Path, **changes: Any) -> ConfigDict:
-    """Return the settings of a judgement of a fine-tuned run, as it judged itself."""
+    """Return the settings of a evaluation_result of a fine-tuned run, as it judged itself."""
     config = evaluate.get_config("method=head")
     config.run, config.num_devices, config.batch_size = str(run), 1, 8
     config.evaluation.num_resamples = 50

@@ -80,7 +80,7 @@ def rewrite_index(folder: Path, text: str) -> None:
     (folder / "contract.json").write_text(json.dumps(resealed(contract)), encoding="utf-8")
 
 
-def judge(
+def evaluate_and_report(
     path: Path, text: str, read: Callable[[], Any], name: str = ""
 ) -> tuple[str, BaseException | None]:
     """Say what reading does where a file has another text: 'accepted', 'named' or 'raw'."""
@@ -112,7 +112,7 @@ def tally(
     found: dict[str, list[str]] = {}
     for what, changed in changes(content, step):
         fitted = resealed(changed) if seal and isinstance(changed, dict) else changed
-        verdict, error = judge(path, json.dumps(fitted), read)
+        verdict, error = evaluate_and_report(path, json.dumps(fitted), read)
         found.setdefault(verdict, []).append(f"{what}: {type(error).__name__}: {error}"[:300])
     return found
 

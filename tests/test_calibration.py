@@ -37,8 +37,8 @@ def miscalibrated(seed, kind="multilabel"):
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
 def test_calibration_helps_on_others_and_keeps_every_order(kind):
     validation, test = (miscalibrated(seed, kind) for seed in (0, 1))
-    decisions = fit_calibration(validation)
-    before, after = uncalibrated_probabilities(test), decisions.probabilities(test.logits)
+    calibration = fit_calibration(validation)
+    before, after = uncalibrated_probabilities(test), calibration.probabilities(test.logits)
     ones = np.ones(test.num_instances)
     for k in range(3):
         for equal_mass in (False, True):
@@ -52,13 +52,13 @@ def test_calibration_helps_on_others_and_keeps_every_order(kind):
         if kind == "multilabel":
             order = np.argsort(test.logits[:, k])
             assert (np.diff(after[order, k]) >= 0).all()
-            assert decisions.slopes[k] == pytest.approx(1 / 2.5, rel=0.25)
+            assert calibration.slopes[k] == pytest.approx(1 / 2.5, rel=0.25)
     if kind == "multiclass":
-        assert decisions.temperature == pytest.approx(3, rel=0.1)
+        assert calibration.temperature == pytest.approx(3, rel=0.1)
         np.testing.assert_array_equal(np.argmax(before, axis=1), np.argmax(after, axis=1))
-        assert not decisions.thresholds
+        assert not calibration.thresholds
         np.testing.assert_array_equal(
-            decisions.decide(after), np.eye(3)[np.argmax(test.logits, axis=1)]
+            calibration.decide(after), np.eye(3)[np.argmax(test.logits, axis=1)]
         )
 
 
@@ -67,8 +67,8 @@ def test_no_calibration_near_by_is_likelier_on_validation(kind):
     validation = miscalibrated(0, kind)
     ones, found = np.ones(validation.num_instances), fit_calibration(validation)
 
-    def cost(decisions):
-        probabilities = decisions.probabilities(validation.logits)
+    def cost(calibration):
+        probabilities = calibration.probabilities(validation.logits)
         log_loss = metrics.multiclass_log_loss if kind == "multiclass" else metrics.log_loss
         return np.asarray(log_loss(probabilities, validation.targets, ones)).sum()
 
@@ -98,24 +98,26 @@ def test_calibration_on_few_is_held_back_by_the_stated_prior():
 
 def test_who_reaches_a_threshold_is_decided():
     for kind, classes, decided in (("multilabel", 1, [[1]]), ("multiclass", 2, [[0, 1]])):
-        decisions = Calibration(
+        calibration = Calibration(
             kind=kind, classes=("a", "b")[:classes], thresholds=(0.5,) * classes
         )
-        assert decisions.decide(np.full((1, classes), 0.5)).tolist() == decided
+        assert calibration.decide(np.full((1, classes), 0.5)).tolist() == decided
 
 
 def test_a_class_ranked_the_wrong_way_round_is_not_turned():
     validation = miscalibrated(0)
-    decisions = fit_calibration(predictions(-validation.logits, validation.targets))
-    assert min(decisions.slopes) > 0
+    calibration = fit_calibration(predictions(-validation.logits, validation.targets))
+    assert min(calibration.slopes) > 0
 
 
 def test_separated_classes_give_finite_decisions():
     targets = np.eye(2)[np.arange(40) % 2]
     for kind in ("multilabel", "multiclass"):
-        decisions = fit_calibration(predictions(targets * 300 - 100, targets, kind=kind))
-        assert np.isfinite([*decisions.slopes, *decisions.intercepts, decisions.temperature]).all()
-        decided = decisions.decide(decisions.probabilities(targets * 300 - 100))
+        calibration = fit_calibration(predictions(targets * 300 - 100, targets, kind=kind))
+        assert np.isfinite(
+            [*calibration.slopes, *calibration.intercepts, calibration.temperature]
+        ).all()
+        decided = calibration.decide(calibration.probabilities(targets * 300 - 100))
         np.testing.assert_array_equal(decided, targets)
 
 
@@ -127,14 +129,14 @@ def test_no_threshold_does_better_on_validation(seed, count, beta):
     targets = (rng.random((count, 1)) < expit(logits)) * 1.0
     targets[:2, 0] = 0, 1
     validation = predictions(logits, targets)
-    decisions = fit_calibration(validation, beta)
-    probabilities = decisions.probabilities(logits)
+    calibration = fit_calibration(validation, beta)
+    probabilities = calibration.probabilities(logits)
 
     def score(decided):
         true = (decided * targets).sum()
         return (1 + beta**2) * true / (beta**2 * targets.sum() + decided.sum() or 1)
 
-    found = score(decisions.decide(probabilities))
+    found = score(calibration.decide(probabilities))
     assert found >= max(score(probabilities >= p) for p in np.unique(probabilities)) - 1e-12
 
 
@@ -143,9 +145,9 @@ def test_two_exclusive_classes_have_one_threshold():
     rare = rng.random(400) < 0.1
     targets = np.stack([~rare, rare], axis=1) * 1.0
     logits = targets * 1.5 + rng.normal(size=(400, 2)) + [3.0, 0.0]
-    decisions = fit_calibration(predictions(logits, targets, kind="multiclass"))
-    assert sum(decisions.thresholds) == pytest.approx(1)
-    decided = decisions.decide(decisions.probabilities(logits))
+    calibration = fit_calibration(predictions(logits, targets, kind="multiclass"))
+    assert sum(calibration.thresholds) == pytest.approx(1)
+    decided = calibration.decide(calibration.probabilities(logits))
     assert (decided.sum(axis=1) == 1).all()
     most_probable = np.eye(2)[np.argmax(logits, axis=1)]
     f1 = [metrics.f1(d[:, 1], targets[:, 1], np.ones(400)) for d in (decided, most_probable)]
@@ -158,12 +160,12 @@ def test_classes_that_validation_lacks_stay_undecided(kind):
     targets = np.eye(4)[rng.integers(2, size=50)]
     if kind == "multilabel":
         targets[:, 3] = 1
-    decisions = fit_calibration(predictions(rng.normal(size=(50, 4)), targets, kind=kind))
-    assert decisions.undecided == ("class 2", "class 3")
+    calibration = fit_calibration(predictions(rng.normal(size=(50, 4)), targets, kind=kind))
+    assert calibration.undecided == ("class 2", "class 3")
     if kind == "multilabel":
-        assert decisions.thresholds[2:] == (0.5, 0.5)
-        assert decisions.slopes[2:] == (1, 1)
-        assert decisions.intercepts[2:] == (0, 0)
+        assert calibration.thresholds[2:] == (0.5, 0.5)
+        assert calibration.slopes[2:] == (1, 1)
+        assert calibration.intercepts[2:] == (0, 0)
     one = fit_calibration(predictions(np.zeros((3, 2)), [[1, 0]] * 3, kind=kind))
     assert one.undecided == ("class 0", "class 1")
     assert one.thresholds == (0.5, 0.5)
@@ -174,23 +176,25 @@ def test_decisions_never_see_the_test():
     assert list(inspect.signature(fit_calibration).parameters) == ["validation", "beta"]
     assert "validation" not in inspect.signature(evaluate).parameters
     validation, test = miscalibrated(0), miscalibrated(1)
-    decisions = fit_calibration(validation)
-    before = decisions.to_json()
-    evaluate(test, decisions, num_resamples=5)
-    assert decisions.to_json() == before
-    assert decisions.num_shared_subjects(test) == test.num_instances
+    calibration = fit_calibration(validation)
+    before = calibration.to_json()
+    evaluate(test, calibration, num_resamples=5)
+    assert calibration.to_json() == before
+    assert calibration.num_shared_subjects(test) == test.num_instances
     others = predictions(test.logits, test.targets, subjects=[f"new {i}" for i in range(1500)])
-    assert decisions.num_shared_subjects(others) == 0
+    assert calibration.num_shared_subjects(others) == 0
 
 
 def test_decisions_come_back_from_json():
     for validation in (miscalibrated(0), miscalibrated(0, "multiclass")):
-        decisions = fit_calibration(validation, beta=2.0)
-        again = Calibration.from_json(json.loads(json.dumps(decisions.to_json(), allow_nan=False)))
-        assert again == decisions
-    with pytest.raises(DataError, match="decisions has an unknown key 'colour'"):
+        calibration = fit_calibration(validation, beta=2.0)
+        again = Calibration.from_json(
+            json.loads(json.dumps(calibration.to_json(), allow_nan=False))
+        )
+        assert again == calibration
+    with pytest.raises(DataError, match="calibration has an unknown key 'colour'"):
         Calibration.from_json({"kind": "multilabel", "colour": 3})
-    with pytest.raises(DataError, match=r"decisions is \[\], where an object is expected"):
+    with pytest.raises(DataError, match=r"calibration is \[\], where an object is expected"):
         Calibration.from_json([])
     short = fit_calibration(miscalibrated(0)).to_json() | {"slopes": [1.0]}
     with pytest.raises(DataError, match=r"slopes must hold \d numbers, one per class; got 1"):
@@ -206,7 +210,7 @@ def test_decisions_of_other_classes_are_refused():
 
 def test_a_regression_has_nothing_to_decide():
     numbers = np.random.default_rng(0).normal(size=(20, 1))
-    decisions = fit_calibration(predictions(numbers, numbers, kind="regression"))
-    assert (decisions.thresholds, decisions.slopes, decisions.undecided) == ((), (), ())
+    calibration = fit_calibration(predictions(numbers, numbers, kind="regression"))
+    assert (calibration.thresholds, calibration.slopes, calibration.undecided) == ((), (), ())
     with pytest.raises(DataError, match="no probabilities"):
-        decisions.probabilities(numbers)
+        calibration.probabilities(numbers)

@@ -25,14 +25,14 @@ from physio_mae_jax.experiment.pretrained_encoders import PretrainedEncoder
 from physio_mae_jax.experiment.pretraining import build_pretraining
 from physio_mae_jax.experiment.probe import build_probe
 from physio_mae_jax.experiment.run_directory import build_retrieval
-from physio_mae_jax.experiment.typed_config import model_settings, objective_settings, typed
+from physio_mae_jax.experiment.typed_config import model_settings, objective_settings, to_dataclass
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.init_transform import InitTransform
 from physio_mae_jax.training.model_spec import build_classifier
 from physio_mae_jax.training.optimizer import OptimizerConfig, make_optimizer
 from physio_mae_jax.training.pretrain_step import init_params
-from physio_mae_jax.training.state import TrainState, advance
+from physio_mae_jax.training.state import TrainState, apply_gradients
 from physio_mae_jax.training.supervised_step import init_variables
 from tests.encoders import write_contrastive_run, write_run
 from tests.prepared import waves
@@ -52,7 +52,7 @@ def pretrained_shapes(model: str, channels: int):
     """Return the configuration, the encoder's shapes and whether it saw channels alone."""
     config = get_config(f"preset=debug,model={model}")
     settings = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
-    contrastive = typed(ContrastiveConfig, "contrastive", config.contrastive)
+    contrastive = to_dataclass(ContrastiveConfig, "contrastive", config.contrastive)
     mask = objective_settings(config.objective).mask
     init_channels = 1 if contrastive.weight else 2
     params = jax.eval_shape(
@@ -72,9 +72,9 @@ def test_parameters_gradient_and_optimizer_have_one_structure(model, before, aft
     start = PretrainedEncoder(settings, encoder, None, "run", alone)
     config = finetune_config("preset=debug")
     config.frozen_blocks = min(frozen_blocks, settings.depth)
-    beginning = EncoderInit(settings.sampling_rate_hz, settings.num_samples, settings, start)
+    encoder_init = EncoderInit(settings.sampling_rate_hz, settings.num_samples, settings, start)
     units = SimpleNamespace(targets=np.eye(2, dtype=np.float32)[[0, 1, 1]], kind="multiclass")
-    task, _ = build_supervised_spec(config, beginning, units, after)
+    task, _ = build_supervised_spec(config, encoder_init, units, after)
     new, _ = jax.eval_shape(
         lambda: init_variables(task.model, jax.random.key(0), (after, settings.num_samples))
     )
@@ -85,8 +85,10 @@ def test_parameters_gradient_and_optimizer_have_one_structure(model, before, aft
     params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params)
 
     def update(params):
-        state = TrainState.start(jax.random.key(0), params, task.optimizer, keeps_average=True)
-        return advance(state, task.optimizer, params, jnp.zeros(()), ema_decay=0.9)[0].params
+        state = TrainState.start(jax.random.key(0), params, task.optimizer, keep_ema=True)
+        return apply_gradients(state, task.optimizer, params, jnp.zeros(()), ema_decay=0.9)[
+            0
+        ].params
 
     assert jax.tree.structure(jax.eval_shape(update, params)) == jax.tree.structure(new)
 

@@ -57,18 +57,18 @@ def folder(tmp_path):
 )
 def test_every_preset_traces_a_step_of_the_size_it_claims(preset, millions, tmp_path):
     run = build(f"preset={preset}", tmp_path, **{"data.max_validation_windows": 2})
-    abstract = jax.eval_shape(run.job.init_state, jax.random.key(0))
+    abstract = jax.eval_shape(run.trainable.init_state, jax.random.key(0))
     count = sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6
     assert count == pytest.approx(millions, rel=0.1), parameter_summary(abstract.params)
-    shape = (run.batch_size, len(run.job.channels(0)))
-    samples = run.job.task.model.config.num_samples
+    shape = (run.batch_size, len(run.trainable.channels(0)))
+    samples = run.trainable.spec.model.config.num_samples
     batch = {
         "signal": jax.ShapeDtypeStruct((*shape, samples), np.float32),
         "channel_mask": jax.ShapeDtypeStruct(shape, bool),
         "channel_ids": jax.ShapeDtypeStruct(shape, np.int32),
         "subject": jax.ShapeDtypeStruct(shape[:1], np.int32),
     }
-    _, metrics = jax.eval_shape(lambda s, b: train_step(run.job.task, s, b), abstract, batch)
+    _, metrics = jax.eval_shape(lambda s, b: train_step(run.trainable.spec, s, b), abstract, batch)
     assert metrics["loss"].shape == ()
 
 
@@ -79,7 +79,7 @@ def test_two_steps_on_synthetic_data(tmp_path):
 
 def test_two_steps_with_nothing_held_out_say_so(tmp_path):
     run = build("preset=debug", tmp_path, **{"data.split_rule": "none"})
-    assert not run.job.held_out
+    assert not run.trainable.held_out
     train_and_judge(run)
     lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["phase"] for line in lines} == {"train", "trained_on"}
@@ -89,7 +89,7 @@ def test_two_steps_with_nothing_held_out_say_so(tmp_path):
 def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
     workdir = tmp_path / "run"
     run = build("preset=debug,data=folder", workdir, **{"data.path": str(folder)})
-    assert run.job.channels(0) == ("II", "PPG")
+    assert run.trainable.channels(0) == ("II", "PPG")
     assert np.isfinite(list(train_and_judge(run).values())).all()
 
 
@@ -99,7 +99,7 @@ def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
 def test_two_steps_on_real_data(data, channels, shared, tmp_path, monkeypatch):
     monkeypatch.setenv("PHYSIO_MAE_DATA", str(shared / "data"))
     run = build(f"preset=debug,data={data}", tmp_path)
-    assert ",".join(run.job.channels(0)) == channels
+    assert ",".join(run.trainable.channels(0)) == channels
     assert np.isfinite(list(train_and_judge(run).values())).all()
 
 

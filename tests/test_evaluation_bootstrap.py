@@ -91,9 +91,9 @@ def test_replicates_of_many_units_need_little_memory():
     rng = np.random.default_rng(0)
     targets = (rng.random((50_000, 3)) < 0.3) * 1.0
     judged = predictions(rng.normal(size=targets.shape), targets)
-    decisions = fit_calibration(predictions(rng.normal(size=(90, 3)), targets[:90]))
+    calibration = fit_calibration(predictions(rng.normal(size=(90, 3)), targets[:90]))
     tracemalloc.start()
-    evaluate(judged, decisions, num_resamples=60)
+    evaluate(judged, calibration, num_resamples=60)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200e6

@@ -16,7 +16,7 @@ from physio_mae_jax.evaluation.caveats import caveats
 from physio_mae_jax.evaluation.evaluation import compare, evaluate
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.report import write_report
-from physio_mae_jax.evaluation.report_text import render
+from physio_mae_jax.evaluation.report_text import render_report
 from physio_mae_jax.plots.evaluation import draw_roc
 from physio_mae_jax.training import atomic_files
 
@@ -68,33 +68,33 @@ def simulate(seed, count=400, kind="multilabel", shares=SHARES, people=300):
 @functools.cache
 def judged(kind="multilabel", shares=SHARES):
     validation, test = (simulate(seed, kind=kind, shares=shares) for seed in (1, 2))
-    decisions = fit_calibration(validation)
+    calibration = fit_calibration(validation)
     found = {
-        part: evaluate(some, decisions, num_resamples=REPLICATES)
+        part: evaluate(some, calibration, num_resamples=REPLICATES)
         for part, some in (("test", test), ("validation", validation))
     }
-    return {"test": test, "validation": validation}, decisions, found
+    return {"test": test, "validation": validation}, calibration, found
 
 
 def write(folder, kind="multilabel", shares=SHARES):
-    predictions, decisions, evaluations = judged(kind, shares)
+    predictions, calibration, evaluations = judged(kind, shares)
     return write_report(
         folder,
         title="A model",
         evaluations=evaluations,
         predictions=predictions,
-        decisions=decisions,
+        calibration=calibration,
         context=CONTEXT,
     ).read_text(encoding="utf-8")
 
 
 def report(kind="multilabel", shares=SHARES, context=CONTEXT, parts=("test", "validation")):
     """Return the text of a card, without its pictures."""
-    _, decisions, evaluations = judged(kind, shares)
-    return render(
+    _, calibration, evaluations = judged(kind, shares)
+    return render_report(
         title="A model",
         evaluations={part: evaluations[part] for part in parts},
-        decisions=decisions,
+        calibration=calibration,
         context=context,
         comparisons=(),
         pictures=(),
@@ -122,8 +122,8 @@ def test_averages_are_shown_with_and_without_rare_classes():
 
 
 def test_a_class_without_positives_is_named_and_in_no_average():
-    predictions, decisions, _ = judged(shares=(0.5, 0.3, 0.0))
-    result = evaluate(predictions["test"], decisions, num_resamples=REPLICATES)
+    predictions, calibration, _ = judged(shares=(0.5, 0.3, 0.0))
+    result = evaluate(predictions["test"], calibration, num_resamples=REPLICATES)
     assert result.by_class[2].is_absent
     assert np.isnan(result.by_class[2].metrics["auroc"].value)
     areas = [row.metrics["auroc"].value for row in result.by_class[:2]]
@@ -138,13 +138,13 @@ def test_a_class_without_positives_is_named_and_in_no_average():
 
 
 def test_too_few_negatives_make_a_class_rare_as_too_few_positives_do():
-    predictions, decisions, _ = judged(shares=(0.5, 0.3, 0.3, 0.3))
+    predictions, calibration, _ = judged(shares=(0.5, 0.3, 0.3, 0.3))
     targets = predictions["test"].targets.copy()
     targets[:, 1:] = 1
     targets[:9, 1] = 0
     targets[:10, 2] = 0
     test = dataclasses.replace(predictions["test"], targets=targets)
-    result = evaluate(test, decisions, num_resamples=REPLICATES)
+    result = evaluate(test, calibration, num_resamples=REPLICATES)
     assert [row.num_negatives for row in result.by_class][1:] == [9, 10, 0]
     assert [row.rare for row in result.by_class] == [False, True, False, True]
     assert [row.is_absent for row in result.by_class] == [False, False, False, True]
@@ -154,9 +154,9 @@ def test_too_few_negatives_make_a_class_rare_as_too_few_positives_do():
 
 
 def test_the_order_of_units_changes_nothing():
-    predictions, decisions, evaluations = judged()
+    predictions, calibration, evaluations = judged()
     order = np.random.default_rng(0).permutation(400)
-    again = evaluate(predictions["test"].only(order), decisions, num_resamples=REPLICATES)
+    again = evaluate(predictions["test"].only(order), calibration, num_resamples=REPLICATES)
 
     def numbers(content):
         if isinstance(content, dict):
@@ -252,22 +252,22 @@ def test_bins_of_age_start_at_their_name():
 
 
 def test_a_class_of_two_people_has_an_interval_and_one_of_one_has_none():
-    predictions, decisions, _ = judged(shares=(0.5, 0.3, 0.2))
+    predictions, calibration, _ = judged(shares=(0.5, 0.3, 0.2))
     test = predictions["test"]
     people = np.unique(test.subjects)
     targets = test.targets.copy()
     targets[:, 1] = np.isin(test.subjects, people[:2])
     targets[:, 2] = test.subjects == people[5]
-    result = evaluate(dataclasses.replace(test, targets=targets), decisions, num_resamples=50)
+    result = evaluate(dataclasses.replace(test, targets=targets), calibration, num_resamples=50)
     assert [row.num_positive_subjects for row in result.by_class][1:] == [2, 1]
     areas = [row.metrics["auroc"] for row in result.by_class]
     assert [np.isfinite(area.low) for area in areas] == [True, True, False]
 
 
 def test_one_person_has_no_interval():
-    predictions, decisions, _ = judged()
+    predictions, calibration, _ = judged()
     test = dataclasses.replace(predictions["test"], subjects=np.full(400, "the only one"))
-    result = evaluate(test, decisions, num_resamples=REPLICATES)
+    result = evaluate(test, calibration, num_resamples=REPLICATES)
     assert np.isfinite(result.main.value)
     assert np.isnan(result.main.low)
     assert all(np.isnan(row.metrics["auroc"].low) for row in result.by_class)
@@ -318,8 +318,8 @@ def test_cards_are_whole(tmp_path, kind, shares, pictures):
     written = (tmp_path / "evaluation.json").read_text(encoding="utf-8")
     content = json.loads(written, parse_constant=refuse)
     assert content["context"] == CONTEXT
-    _, decisions, evaluations = judged(kind, shares=shares)
-    assert Calibration.from_json(content["decisions"]) == decisions
+    _, calibration, evaluations = judged(kind, shares=shares)
+    assert Calibration.from_json(content["calibration"]) == calibration
     assert content["evaluations"]["test"] == evaluations["test"].to_json()
     # Tables are whole: as many cells in every row as in the head of its table.
     for table in re.findall(r"(?:^\|.*\n)+", text, re.MULTILINE):
@@ -329,7 +329,7 @@ def test_cards_are_whole(tmp_path, kind, shares, pictures):
 
 
 def test_a_card_shows_the_learning_curves_and_the_comparisons_there_are(tmp_path):
-    predictions, decisions, evaluations = judged()
+    predictions, calibration, evaluations = judged()
     test = predictions["test"]
     noise = np.random.default_rng(0).normal(size=test.logits.shape)
     worse = dataclasses.replace(test, logits=test.logits + 3 * noise)
@@ -339,7 +339,7 @@ def test_a_card_shows_the_learning_curves_and_the_comparisons_there_are(tmp_path
         title="A model",
         evaluations=evaluations,
         predictions=predictions,
-        decisions=decisions,
+        calibration=calibration,
         context=CONTEXT,
         comparisons=compare({"a": test, "b": worse}, "a", num_resamples=REPLICATES),
     ).read_text(encoding="utf-8")
@@ -358,8 +358,8 @@ def test_a_card_begins_with_its_doubts():
     assert "Contamination was not checked" in report(context=unchecked).split("\n")[2]
     alone = report(parts=("validation",))
     assert "No test was evaluated" in alone.split("\n")[2]
-    predictions, decisions, _ = judged()
-    result = evaluate(predictions["validation"], decisions, num_resamples=5)
+    predictions, calibration, _ = judged()
+    result = evaluate(predictions["validation"], calibration, num_resamples=5)
     assert "Thresholds were chosen on" in caveats({"test": result}, CONTEXT)[0]
 
 
@@ -383,17 +383,17 @@ def test_a_card_marks_the_rare_and_says_where_thresholds_come_from():
 
 
 def test_names_cannot_break_the_tables(tmp_path):
-    predictions, decisions, _ = judged(shares=(0.5, 0.4))
+    predictions, calibration, _ = judged(shares=(0.5, 0.4))
     names = ("a|b *c*", "<x>\n[y]")
     test = dataclasses.replace(predictions["test"], classes=names)
-    decisions = dataclasses.replace(decisions, classes=names)
-    result = evaluate(test, decisions, num_resamples=5)
+    calibration = dataclasses.replace(calibration, classes=names)
+    result = evaluate(test, calibration, num_resamples=5)
     text = write_report(
         tmp_path,
         title="One\ntitle",
         evaluations={"test": result},
         predictions={"test": test},
-        decisions=decisions,
+        calibration=calibration,
         context=CONTEXT,
     ).read_text(encoding="utf-8")
     assert text.startswith("# One title\n")
@@ -402,8 +402,8 @@ def test_names_cannot_break_the_tables(tmp_path):
 
 
 def test_a_card_of_other_predictions_is_refused(tmp_path):
-    predictions, decisions, evaluations = judged()
-    common = {"title": "", "decisions": decisions, "context": CONTEXT}
+    predictions, calibration, evaluations = judged()
+    common = {"title": "", "calibration": calibration, "context": CONTEXT}
     half = {"test": predictions["test"].only(np.arange(10))}
     for parts, given in ((evaluations, half), (evaluations, {}), ({}, half), ({"train": 1}, half)):
         with pytest.raises(DataError, match="card"):

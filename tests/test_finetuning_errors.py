@@ -151,7 +151,7 @@ def test_an_encoder_comes_of_a_pretraining_only(waves_root, unfinished, tmp_path
 
 def test_only_a_finished_run_is_judged_again(unfinished, tmp_path):
     for run, message in (
-        (unfinished, r"has no decisions\.json, so it is unfinished; repeat its command"),
+        (unfinished, r"has no calibration\.json, so it is unfinished; repeat its command"),
         ("/none", r"/none/config\.json is absent"),
     ):
         with pytest.raises(ConfigError, match=message):

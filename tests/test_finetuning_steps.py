@@ -52,16 +52,16 @@ def assert_same(ours, theirs):
 
 
 def final_state(run):
-    abstract = jax.eval_shape(run.job.init_state, jax.random.key(0))
+    abstract = jax.eval_shape(run.trainable.init_state, jax.random.key(0))
     with Checkpoints(run.training.workdir / "checkpoints", 1) as checkpoints:
         step = checkpoints.latest_step
-        return step, checkpoints.restore(abstract, run.job.mesh)
+        return step, checkpoints.restore(abstract, run.trainable.mesh)
 
 
 def test_an_encoder_comes_whole_and_that_is_said(waves_root, pretrained, encoder, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     run = build(waves_root, tmp_path, start=str(pretrained), label_window_seconds=6.0)
-    assert_same(run.job.encoder.params, encoder)
+    assert_same(run.trainable.encoder.params, encoder)
     leaves = jax.tree.leaves(encoder)
     millions = sum(leaf.size for leaf in leaves) / 1e6
     line = (
@@ -75,8 +75,8 @@ def test_another_window_stretches_the_positions_alone(
 ):
     caplog.set_level(logging.INFO)
     run = build(waves_root, tmp_path, start=str(pretrained), label_window_seconds=3.0)
-    assert run.job.window_shape == (2, 300)
-    ours, theirs = dict(run.job.encoder.params), dict(encoder)
+    assert run.trainable.window_shape == (2, 300)
+    ours, theirs = dict(run.trainable.encoder.params), dict(encoder)
     tokenizers = dict(ours.pop("tokenizer")), dict(theirs.pop("tokenizer"))
     ours_at, theirs_at = (tokenizer.pop("position") for tokenizer in tokenizers)
     assert_same(ours, theirs)
@@ -127,7 +127,7 @@ def test_an_encoder_of_channels_alone_begins_as_one_and_learns_to_mix_them(waves
     run = build(waves_root, tmp_path / "run", start=start, label_window_seconds=4.0)
     before, *_, after = take_steps(run, 2)
     given = load_checkpoint(start).autoencoder_params["encoder"]
-    config = run.job.task.model.config
+    config = run.trainable.spec.model.config
     batch = next(run.training.training)
 
     def latents(params, alone):
@@ -147,23 +147,23 @@ def test_a_better_model_of_an_earlier_step_takes_the_place_of_the_best(
     run = build(waves_root, tmp_path, start=str(pretrained))
     _, first, second = take_steps(run, 2)
     values = iter([0.5, 0.9])
-    job = dataclasses.replace(run.job, metric=lambda logits, targets: next(values))
-    job.judge(second, 20)
-    job.judge(first, 10)
-    kept, _ = load_best(tmp_path, job.task.model, job.window_shape, job.mesh)
-    assert_same(kept, first.average)
+    trainable = dataclasses.replace(run.trainable, metric=lambda logits, targets: next(values))
+    trainable.evaluate(second, 20)
+    trainable.evaluate(first, 10)
+    kept, _ = load_best(tmp_path, trainable.spec.model, trainable.window_shape, trainable.mesh)
+    assert_same(kept, first.ema_params)
     assert read_json(tmp_path / "best" / "metric.json")["step"] == 10
 
 
 def take_steps(run, count):
     """Take some steps; return the states before the first and after each."""
-    step = run.job.compile_step(run.job.mesh)
-    state = run.job.start(jax.random.key(0), run.job.mesh)
+    step = run.trainable.compile_step(run.trainable.mesh)
+    state = run.trainable.start(jax.random.key(0), run.trainable.mesh)
     states = [jax.device_get(state)]
     for _ in range(count):
         batch = next(run.training.training)
-        inputs = {name: batch[name] for name in run.job.inputs}
-        state, _ = step(state, put_batch(inputs, run.job.mesh))
+        inputs = {name: batch[name] for name in run.trainable.inputs}
+        state, _ = step(state, put_batch(inputs, run.trainable.mesh))
         states.append(jax.device_get(state))
     return states
 
@@ -172,7 +172,7 @@ def test_the_average_is_that_of_all_steps_and_is_what_is_kept(waves_root, pretra
     run = build(waves_root, tmp_path, start=str(pretrained))
     states = take_steps(run, 4)
     average = states[0].params
-    assert_same(states[0].average, average)
+    assert_same(states[0].ema_params, average)
     for number, state in enumerate(states[1:], start=1):
         keep = min(0.9, (1 + number) / (10 + number))
         average = jax.tree.map(
@@ -180,20 +180,22 @@ def test_the_average_is_that_of_all_steps_and_is_what_is_kept(waves_root, pretra
         )
         jax.tree.map(
             lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7),
-            state.average,
+            state.ema_params,
             average,
         )
-    run.job.judge(states[-1], 4)
-    kept, _ = load_best(tmp_path, run.job.task.model, run.job.window_shape, run.job.mesh)
-    assert_same(kept, states[-1].average)
+    run.trainable.evaluate(states[-1], 4)
+    kept, _ = load_best(
+        tmp_path, run.trainable.spec.model, run.trainable.window_shape, run.trainable.mesh
+    )
+    assert_same(kept, states[-1].ema_params)
 
 
 def test_a_frozen_encoder_stays_bit_for_bit_as_it_came(waves_root, pretrained, tmp_path):
     run = build(waves_root, tmp_path, start=str(pretrained), frozen_blocks=1)
     before, *_, after = take_steps(run, 3)
-    assert_same(before.params["encoder"], run.job.encoder.params)
-    assert_same(after.params["encoder"], run.job.encoder.params)
-    assert_same(after.average["encoder"], run.job.encoder.params)
+    assert_same(before.params["encoder"], run.trainable.encoder.params)
+    assert_same(after.params["encoder"], run.trainable.encoder.params)
+    assert_same(after.ema_params["encoder"], run.trainable.encoder.params)
     for name in ("head", "norm"):
         moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before.params, after.params)[name]
         assert all(distance > 0 for distance in jax.tree.leaves(moved))
@@ -211,11 +213,11 @@ def test_a_frozen_encoder_stays_bit_for_bit_as_it_came(waves_root, pretrained, t
 def test_the_settings_decide_the_learning_rates(waves_root, pretrained, tmp_path, changes, rates):
     """Adam's steps on constant gradients are the learning rates; embedding, block, after it."""
     run = build(waves_root, tmp_path, **{"start": str(pretrained)} | changes)
-    shapes = jax.eval_shape(run.job.init_state, jax.random.key(0)).params
+    shapes = jax.eval_shape(run.trainable.init_state, jax.random.key(0)).params
     # Parameters of 0 do not decay.
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
     ones = jax.tree.map(jnp.ones_like, zeros)
-    optimizer = run.job.task.optimizer
+    optimizer = run.trainable.spec.optimizer
 
     @jax.jit
     def second_update():
@@ -224,7 +226,7 @@ def test_the_settings_decide_the_learning_rates(waves_root, pretrained, tmp_path
 
     updates = second_update()
     encoder = updates["encoder"]
-    full = run.job.task.learning_rate(1)
+    full = run.trainable.spec.learning_rate(1)
     parts = (encoder["tokenizer"], encoder["stack"]["blocks"], encoder["stack"]["norm"])
     for part, rate in zip(parts, rates, strict=True):
         for leaf in jax.tree.leaves(part):
@@ -248,10 +250,10 @@ def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog)
         **{"loop.num_steps": 6},
     )
     _, imported = import_state_dict(state, arguments)
-    assert_same(run.job.encoder.params["stack"], imported["encoder"]["stack"])
+    assert_same(run.trainable.encoder.params["stack"], imported["encoder"]["stack"])
     assert "arrays, 0.00 M parameters of the encoder come from" in caplog.text
     assert run.context["contamination"].startswith("CONTAMINATION NOT KNOWN")
-    before = run.job.encoder.params
+    before = run.trainable.encoder.params
     train(run.training)
     _, after = final_state(run)
     assert all(record["loss"] > 0 for record in reported(tmp_path / "run", "train"))

@@ -230,7 +230,7 @@ def test_a_card_of_hostile_classes(kind, tmp_path, monkeypatch):
         f"class_{k}": name
         for k, name in enumerate((NASTY[0], "a\ud800", "x\x1b[31m\n# y", "心" * 400, "_"))
     }
-    predictions, decisions, evaluations = judged(kind)
+    predictions, calibration, evaluations = judged(kind)
 
     def renamed(value):
         if isinstance(value, str):
@@ -249,7 +249,7 @@ def test_a_card_of_hostile_classes(kind, tmp_path, monkeypatch):
         title="x\x1b[31m\ny",
         evaluations={part: renamed(one) for part, one in evaluations.items()},
         predictions={"test": renamed(predictions["test"])},
-        decisions=renamed(decisions),
+        calibration=renamed(calibration),
         context=CONTEXT | {"command": "main --x=\x1b[2J\n# y", "seeds": {"a\ud800": "\u202e"}},
     )
     text = path.read_text(encoding="utf-8")

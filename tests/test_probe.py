@@ -125,13 +125,13 @@ def test_the_test_has_no_say_and_a_refit_changes_the_test_alone(method, kind):
     features, targets = made_up(kind)
     metric = selection_metric(kind)[1]
 
-    def readout(targets, refit):
+    def result(targets, refit):
         return METHODS[method](features, targets, kind, metric, refit=refit)
 
-    plain, again = readout(targets, False), readout(targets, True)
+    plain, again = result(targets, False), result(targets, True)
     other = made_up(kind, seed=1)[1]["test"]
     for refit, before in ((False, plain), (True, again)):
-        after = readout(targets | {"test": other}, refit)
+        after = result(targets | {"test": other}, refit)
         assert after.chosen == before.chosen
         for part in ("validation", "test"):
             np.testing.assert_array_equal(after.logits[part], before.logits[part])

@@ -12,7 +12,7 @@ from ml_collections import ConfigDict
 from physio_mae_jax.data.opening import DataConfig
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.experiment.pretraining import build_supervised_spec
-from physio_mae_jax.experiment.typed_config import data_settings, model_settings, typed
+from physio_mae_jax.experiment.typed_config import data_settings, model_settings, to_dataclass
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_kinds import Choice, Flag, LocalPath, Number, Numbers
 from physio_mae_jax.setting_ranges import SETTINGS, check_settings, path_settings
@@ -231,8 +231,8 @@ def test_paths_are_found_wherever_they_are():
 def test_a_number_of_numpy_is_a_number():
     import numpy as np
 
-    config = typed(WaveletConfig, "model.wavelet", {"num_scales": np.int64(8)})
+    config = to_dataclass(WaveletConfig, "model.wavelet", {"num_scales": np.int64(8)})
     assert config.num_scales == 8
     assert MaeConfig.__name__ == "MaeConfig"
     with pytest.raises(ConfigError, match="num_scales is nan"):
-        typed(WaveletConfig, "model.wavelet", {"num_scales": np.float32("nan")})
+        to_dataclass(WaveletConfig, "model.wavelet", {"num_scales": np.float32("nan")})

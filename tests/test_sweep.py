@@ -17,8 +17,8 @@ from physio_mae_jax.evaluation.calibration import fit_calibration
 from physio_mae_jax.evaluation.fold_pooling import pool
 from physio_mae_jax.evaluation.metric_sets import main_metric
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.evaluation.summary import Compared, ComparedTrial, summarise
-from physio_mae_jax.experiment.sweep import check_workers, keep_settings
+from physio_mae_jax.evaluation.summary import ComparedRun, ComparedTrial, summarize_comparison
+from physio_mae_jax.experiment.sweep import check_workers, record_settings
 from physio_mae_jax.training.trials import Trial, run_trials, run_workers
 
 
@@ -119,13 +119,13 @@ def test_settings_of_a_folder_may_grow_but_not_change(tmp_path):
     config = ConfigDict(
         {"rows": "a", "a": {"rate": 1.0}, "b": {"rate": 1.0}, "data": {"x": (1, 2)}}
     )
-    keep_settings(config, tmp_path, ("rows", "b"))
+    record_settings(config, tmp_path, ("rows", "b"))
     config.models = "a,b"
     config.b.rate = 2.0
-    keep_settings(config, tmp_path, ("rows",))
+    record_settings(config, tmp_path, ("rows",))
     config.a.rate = 3.0
     with pytest.raises(ConfigError, match=r"other settings of a\.rate"):
-        keep_settings(config, tmp_path, ("rows",))
+        record_settings(config, tmp_path, ("rows",))
     assert json.loads((tmp_path / "settings.json").read_text())["a"] == {"rate": 1.0}
 
 
@@ -157,9 +157,9 @@ def test_pooled_folds_keep_probabilities_and_decisions(kind):
     for k in range(3):
         test = predictions(k, kind, name=f"fold{k}_")
         folds.append((test, fit_calibration(predictions(10 + k, kind))))
-    pooled, decisions = pool(folds)
+    pooled, calibration = pool(folds)
     assert pooled.num_instances == 180
-    probabilities = decisions.probabilities(pooled.logits)
+    probabilities = calibration.probabilities(pooled.logits)
     place = 0
     for test, chosen in folds:
         part = slice(place, place := place + test.num_instances)
@@ -167,10 +167,10 @@ def test_pooled_folds_keep_probabilities_and_decisions(kind):
             probabilities[part], chosen.probabilities(test.logits), atol=1e-9
         )
         own = chosen.decide(chosen.probabilities(test.logits))
-        assert (decisions.decide(probabilities)[part] == own).all()
+        assert (calibration.decide(probabilities)[part] == own).all()
     with pytest.raises(DataError, match="each fold decides on its own"):
-        decisions.decide(probabilities[:5])
-    assert decisions.to_json() == {"kind": kind, "classes": ["a", "b", "c"], "num_folds": 3}
+        calibration.decide(probabilities[:5])
+    assert calibration.to_json() == {"kind": kind, "classes": ["a", "b", "c"], "num_folds": 3}
 
 
 def test_folds_of_different_tasks_are_not_pooled():
@@ -181,7 +181,7 @@ def test_folds_of_different_tasks_are_not_pooled():
 
 def compared(row, seed, made, fraction=1.0):
     entry = ComparedTrial(row=row, fraction=fraction, seed=seed)
-    return Compared(entry=entry, predictions=made, figures={"macro_f1": 0.1 * seed}, context={})
+    return ComparedRun(entry=entry, predictions=made, figures={"macro_f1": 0.1 * seed}, context={})
 
 
 def with_logits_of(truth, seed, shift):
@@ -197,7 +197,7 @@ def test_a_summary_averages_seeds_and_pairs_differences():
         *(compared("bad", seed, with_logits_of(truth, 10 + seed, 0.5)) for seed in range(3)),
         *(compared("twin", seed, with_logits_of(truth, seed, 3.0)) for seed in range(3)),
     ]
-    good, bad, twin = summarise(models, num_resamples=200)
+    good, bad, twin = summarize_comparison(models, num_resamples=200)
     ones = np.ones(truth.num_instances)
     values = [float(main_metric(m.predictions, ones)) for m in models[:3]]
     assert list(good.values.values()) == values
@@ -214,13 +214,13 @@ def test_a_summary_refuses_other_units():
     one = compared("a", 0, predictions(0))
     other = compared("b", 0, predictions(1))
     with pytest.raises(DataError, match="differ in targets"):
-        summarise([one, other], num_resamples=10)
+        summarize_comparison([one, other], num_resamples=10)
 
 
 def test_processes_that_begin_a_folder_together_do_not_trip_over_each_other(tmp_path):
     """They write the same settings at the same moment, each by a name of its own."""
     config = ConfigDict({"seed": 0, "many": {str(number): number for number in range(2000)}})
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: keep_settings(config, tmp_path, ()), range(64)))
+        list(pool.map(lambda _: record_settings(config, tmp_path, ()), range(64)))
     assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
     assert json.loads((tmp_path / "settings.json").read_text())["seed"] == 0

@@ -158,7 +158,7 @@ def _run(workdir, hook=None, **loop):
     training = training_batches(reader, [0, 1, 2, 3], loader)
     settings = {"log_every_steps": 1, "evaluate_every_steps": 3, "checkpoint_every_steps": 2}
     task, mesh = _task(), make_mesh(2)
-    job = PretrainTrainable(
+    trainable = PretrainTrainable(
         workdir=workdir,
         task=task,
         mesh=mesh,
@@ -169,7 +169,7 @@ def _run(workdir, hook=None, **loop):
     )
     return TrainingRun(
         workdir=workdir,
-        job=job,
+        trainable=trainable,
         loop=LoopConfig(**({"num_steps": NUM_STEPS} | settings | loop)),
         mesh=mesh,
         batch_size=4,
@@ -184,7 +184,7 @@ def _run(workdir, hook=None, **loop):
 
 def _final_state(workdir):
     run = _run(workdir)
-    abstract = jax.eval_shape(run.job.init_state, jax.random.key(0))
+    abstract = jax.eval_shape(run.trainable.init_state, jax.random.key(0))
     with Checkpoints(workdir / "checkpoints", 3) as checkpoints:
         assert checkpoints.latest_step == NUM_STEPS
         return checkpoints.restore(abstract, run.mesh)

@@ -151,18 +151,18 @@ def _must_not_hold(folder: Path) -> None:
         pass
 
 
-def reporter(workdir: Path, first_step: int) -> MetricWriter:
+def metric_writer(workdir: Path, first_step: int) -> MetricWriter:
     return MetricWriter(workdir, first_step=first_step, num_steps=9, batch_size=1, active=True)
 
 
 class TestMetrics:
     def test_two_reporters_lose_nothing(self, tmp_path):
-        with reporter(tmp_path, 0) as first:
+        with metric_writer(tmp_path, 0) as first:
             first.training(1, {"loss": 1.0}, "")
             with pytest.raises(UserError, match="written by another run"):
-                reporter(tmp_path, 0)
+                metric_writer(tmp_path, 0)
             first.training(2, {"loss": 1.0}, "")
-        with reporter(tmp_path, 2) as second:
+        with metric_writer(tmp_path, 2) as second:
             second.training(3, {"loss": 1.0}, "")
         assert [record["step"] for record in read_metrics(tmp_path)] == [1, 2, 3]
 

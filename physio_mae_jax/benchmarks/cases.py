@@ -50,7 +50,7 @@ class BenchmarkSpec:
     """Specification of a benchmark.
 
     Attributes:
-        task: Pre-training task.
+        spec: Pre-training spec.
         mesh: Device mesh the batch is sharded over.
         batch_size: Windows per step, over all devices.
         num_channels: Number of channels M.
@@ -59,7 +59,7 @@ class BenchmarkSpec:
         batches: Batches of real data, for the case 'pipeline'; None without data.
     """
 
-    task: PretrainSpec
+    spec: PretrainSpec
     mesh: Mesh
     batch_size: int
     num_channels: int
@@ -70,7 +70,7 @@ class BenchmarkSpec:
     @property
     def model(self) -> MaeConfig:
         """Config of the model."""
-        return self.task.model.config
+        return self.spec.model.config
 
 
 def bench_sizes(bench: BenchmarkSpec) -> dict[str, Any]:
@@ -145,7 +145,7 @@ def resident_step(bench: BenchmarkSpec) -> ResidentStep:
 
 def planned_step_gib(bench: BenchmarkSpec) -> float:
     """Return the planned memory of the compiled step per device, in GiB, without running it."""
-    state = jax.eval_shape(functools.partial(init_state, bench.task), jax.random.key(0))
+    state = jax.eval_shape(functools.partial(init_state, bench.spec), jax.random.key(0))
     places = fsdp_sharding(state, bench.mesh)
     state = jax.tree.map(
         lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
@@ -163,13 +163,13 @@ def planned_step_gib(bench: BenchmarkSpec) -> float:
 
 
 def _new_state(bench: BenchmarkSpec) -> Any:
-    init = functools.partial(init_state, bench.task)
+    init = functools.partial(init_state, bench.spec)
     return initialise(init, jax.random.key(0), bench.mesh)
 
 
 def _compiled_step(bench: BenchmarkSpec, state: Any, batch: Any) -> jax.stages.Compiled:
     # A jitted function, although its type is only Callable.
-    step: Any = compile_train_step(bench.task, bench.mesh)
+    step: Any = compile_train_step(bench.spec, bench.mesh)
     return step.lower(state, batch).compile()
 
 

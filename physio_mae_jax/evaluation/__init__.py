@@ -3,7 +3,7 @@
 Modules, in the order predictions pass through them::
 
     predictions      outputs of a model for instances (recordings, windows), and their targets
-    decisions        calibration and thresholds, chosen on validation and nowhere else
+    calibration        calibration and thresholds, chosen on validation and nowhere else
     metrics          of classes, for many weightings of instances at a time (regression: of numbers)
     measures         metrics that evaluate each kind of task
     bootstrap        weightings that resample subjects, strata, intervals, paired differences
@@ -13,7 +13,7 @@ Modules, in the order predictions pass through them::
     curves           points of the pictures
     card_text        the report in Markdown; reading: its caveats and explanations; markdown: its
                      numbers, names and tables
-    card             writes report, JSON and pictures; all of the above are pure
+    report             writes report, JSON and pictures; all of the above are pure
     trained          a model trained, then evaluated: the entry point of this package
 
 Letters of shapes, here only: U instances evaluated, K classes (or targets of a regression), S

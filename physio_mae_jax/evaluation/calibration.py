@@ -46,7 +46,7 @@ class Calibration:
         num_instances: Number of validation instances.
         num_positives: Validation instances in each class [K]; thresholds from few are unreliable.
         subjects: Sorted hashes (``data.fingerprints.text_hash``) of the validation subjects.
-        num_folds: Number of folds with separate decisions, see ``pooling``; 0 for one model.
+        num_folds: Number of folds with separate calibration, see ``pooling``; 0 for one model.
     """
 
     kind: str
@@ -73,7 +73,7 @@ class Calibration:
         return _softmax(self.kind, logits / self.temperature)
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the decisions [U, K], 0 or 1 as float64; one-hot in a multiclass task.
+        """Return the calibration [U, K], 0 or 1 as float64; one-hot in a multiclass task.
 
         Ties go to the first of equally probable classes. Of two classes, the second is decided
         where its probability reaches its threshold.
@@ -89,12 +89,12 @@ class Calibration:
         """Raise on predictions of another kind or of other classes."""
         if (self.kind, self.classes) != (predictions.kind, predictions.classes):
             raise DataError(
-                f"decisions of {self.kind} {self.classes} do not match predictions of "
+                f"calibration of {self.kind} {self.classes} do not match predictions of "
                 f"{predictions.kind} {predictions.classes}; fit them on its own validation."
             )
 
     def num_shared_subjects(self, predictions: Predictions) -> int:
-        """Count the subjects of predictions that the decisions were chosen on."""
+        """Count the subjects of predictions that the calibration were chosen on."""
         known = set(self.subjects)
         return sum(text_hash(subject) in known for subject in np.unique(predictions.subjects))
 
@@ -106,11 +106,11 @@ class Calibration:
         }
 
     @classmethod
-    def from_json(cls, content: Any, where: str = "decisions") -> "Calibration":
+    def from_json(cls, content: Any, where: str = "calibration") -> "Calibration":
         """Invert ``to_json``.
 
         Raises:
-            DataError: The content is not that of decisions; names the field and ``where``.
+            DataError: The content is not that of calibration; names the field and ``where``.
         """
         found = typed(cls, content, where, _WAY_OUT)
         problem = _contradiction(found)
@@ -124,19 +124,19 @@ def load_calibration(path: Path) -> Calibration:
     return Calibration.from_json(read_sealed(path, _WAY_OUT), str(path))
 
 
-def _contradiction(decisions: Calibration) -> str:
-    """Return the problem of invalid decisions; '' where they are valid."""
-    if decisions.kind not in KINDS:
-        return f"kind must be one of {', '.join(KINDS)}; got {show(decisions.kind)}"
-    wanted = len(decisions.classes)
-    needed = ("slopes", "intercepts", "thresholds") if decisions.kind == "multilabel" else ()
+def _contradiction(calibration: Calibration) -> str:
+    """Return the problem of invalid calibration; '' where they are valid."""
+    if calibration.kind not in KINDS:
+        return f"kind must be one of {', '.join(KINDS)}; got {show(calibration.kind)}"
+    wanted = len(calibration.classes)
+    needed = ("slopes", "intercepts", "thresholds") if calibration.kind == "multilabel" else ()
     for name in ("slopes", "intercepts", "thresholds", "num_positives"):
-        found = len(getattr(decisions, name))
+        found = len(getattr(calibration, name))
         if found not in ((wanted,) if name in needed else (0, wanted)):
             return f"{name} must hold {wanted} numbers, one per class; got {found}"
-    if decisions.temperature <= 0 or min(decisions.slopes, default=1.0) <= 0:
+    if calibration.temperature <= 0 or min(calibration.slopes, default=1.0) <= 0:
         return "temperature and slopes must be above 0"
-    if decisions.beta <= 0 or not set(decisions.undecided) <= set(decisions.classes):
+    if calibration.beta <= 0 or not set(calibration.undecided) <= set(calibration.classes):
         return "beta must be above 0 and undecided must be classes"
     return ""
 

@@ -1,4 +1,4 @@
-"""Caveats that a card shows before its metrics, and how the metrics are defined."""
+"""Caveats that a report shows before its metrics, and how the metrics are defined."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -72,7 +72,7 @@ def reading(evaluated: Evaluation) -> str:
         "0.82) they covered the truth 78 % of the time with 5 of them, 85 % with 10, 91 % with 20 "
         "and 93 % with 50. Those of average precision also lie too high, by 0.02 with up to 20.",
         "AUROC and average precision need no threshold. F1, sensitivity, specificity and precision "
-        "are those of the decisions below.",
+        "are those of the calibration below.",
         "Subgroups that exclude different classes average over different tasks: do not compare "
         "them.",
         "ECE: expected calibration error, 15 bins. It is above zero even for perfect calibration, "

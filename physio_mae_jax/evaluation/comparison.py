@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.evaluation import metric_sets
-from physio_mae_jax.evaluation.comparison_text import render
+from physio_mae_jax.evaluation.comparison_text import render_comparison
 from physio_mae_jax.evaluation.markdown import words
 from physio_mae_jax.evaluation.pending_runs import check_complete, run_pending
 from physio_mae_jax.evaluation.results import plain
-from physio_mae_jax.evaluation.summary import Cell, Compared, ComparedTrial, summarise
+from physio_mae_jax.evaluation.summary import Cell, ComparedRun, ComparedTrial, summarize_comparison
 from physio_mae_jax.plots.comparison import Series, draw_comparison
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.trials import Trial
@@ -27,11 +27,11 @@ class ComparisonRun:
 
     Attributes:
         workdir: Absolute path of the work folder.
-        compared: All entries, those of the reference row first.
-        entries: Job of each entry, in the same order.
+        compared: All trials, those of the reference row first.
+        trials: Job of each trial, in the same order.
         title: Title of the report.
-        num_workers: Number of processes that run entries.
-        reports: Whether the report is written at the end.
+        num_workers: Number of processes that run trials.
+        writes_report: Whether the report is written at the end.
         num_resamples: Number of bootstrap replicates.
         describe: Function that returns command, versions and devices for the report; called last,
             since a device query acquires the devices, which the workers need until they are done.
@@ -39,27 +39,27 @@ class ComparisonRun:
 
     workdir: Path
     compared: tuple[ComparedTrial, ...]
-    entries: tuple[Trial, ...]
+    trials: tuple[Trial, ...]
     title: str
     num_workers: int
-    reports: bool
+    writes_report: bool
     num_resamples: int
     describe: Callable[[], Mapping[str, Any]]
 
 
 def compare_models(run: ComparisonRun) -> None:
-    """Run the pending entries, then write comparison.json, comparison.md and their figure.
+    """Run the pending trials, then write comparison.json, comparison.md and their figure.
 
     Raises:
-        UserError: A worker failed, or another process is still running an entry.
+        UserError: A worker failed, or another process is still running an trial.
     """
-    names = [entry.name for entry in run.entries]
-    run_pending(run.workdir, lambda: run.entries, run.num_workers)
-    if not run.reports:
+    names = [trial.name for trial in run.trials]
+    run_pending(run.workdir, lambda: run.trials, run.num_workers)
+    if not run.writes_report:
         return
     check_complete(run.workdir, names)
-    compared = [Compared.read(run.workdir, entry) for entry in run.compared]
-    cells = summarise(compared, num_resamples=run.num_resamples)
+    compared = [ComparedRun.read(run.workdir, trial) for trial in run.compared]
+    cells = summarize_comparison(compared, num_resamples=run.num_resamples)
     series = _series(cells)
     metric = words(metric_sets.MAIN_METRICS[compared[0].predictions.kind])
     picture = run.workdir / "plots" / "comparison.png"
@@ -67,7 +67,7 @@ def compare_models(run: ComparisonRun) -> None:
     how = run.describe()
     content = {"title": run.title, "how": how, "cells": cells, "shared": compared[0].context}
     atomic_files.write_json(run.workdir / "comparison.json", plain(content))
-    text = render(run.title, cells, compared[0], how)
+    text = render_comparison(run.title, cells, compared[0], how)
     atomic_files.write_text(run.workdir / "comparison.md", text)
     _LOG.info("the table is in %s", run.workdir / "comparison.md")
 

@@ -11,15 +11,17 @@ from physio_mae_jax.evaluation.markdown import (
     bullets,
     escape,
     facts,
-    interval,
+    format_interval,
     number,
     table,
     words,
 )
-from physio_mae_jax.evaluation.summary import Cell, Compared
+from physio_mae_jax.evaluation.summary import Cell, ComparedRun
 
 
-def render(title: str, cells: Sequence[Cell], first: Compared, how: Mapping[str, Any]) -> str:
+def render_comparison(
+    title: str, cells: Sequence[Cell], first: ComparedRun, how: Mapping[str, Any]
+) -> str:
     """Write the report in Markdown."""
     kind = first.predictions.kind
     metric = words(metric_sets.MAIN_METRICS[kind])
@@ -38,7 +40,7 @@ def render(title: str, cells: Sequence[Cell], first: Compared, how: Mapping[str,
         "deviation, brackets hold the 95 % interval over test subjects (1 model in each seed, "
         "resampled together, so differences are paired).",
         "Intervals are not widened for the number of rows.",
-        "Model, calibration and thresholds of every entry were chosen on its validation split.",
+        "Model, calibration and thresholds of every trial were chosen on its validation split.",
         escape(str(first.context.get("contamination", "contamination: not stated"))),
     ]
     sections += [bullets(notes), "![comparison](plots/comparison.png)"]
@@ -63,7 +65,7 @@ def _cells_table(cells: Sequence[Cell], kind: str, metric: str, reference: str) 
             [
                 escape(cell.row),
                 f"{number(cell.mean.value)} ± {number(cell.deviation)}",
-                interval(cell.mean, kind),
+                format_interval(cell.mean, kind),
                 "" if cell.difference is None else _signed(cell.difference),
                 *(number(cell.more[name]) for name in more),
             ]

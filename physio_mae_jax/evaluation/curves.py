@@ -93,14 +93,14 @@ def confusion_table(
 
 
 def reliabilities(
-    predictions: Predictions, decisions: Calibration, evaluation: Evaluation
+    predictions: Predictions, calibration: Calibration, evaluation: Evaluation
 ) -> list[tuple[str, Reliability, Reliability]]:
     """Return name and bins before and after calibration of some classes.
 
     5 instances a bin or more.
     """
     before = uncalibrated_probabilities(predictions)
-    after = decisions.probabilities(predictions.logits)
+    after = calibration.probabilities(predictions.logits)
     return [
         (
             evaluation.classes[k],

@@ -17,8 +17,8 @@ from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.evaluation.finetune import (
     EvaluationConfig,
+    evaluate_and_report,
     instance_predictions,
-    judge,
     selection_metric,
 )
 from physio_mae_jax.evaluation.predictions import Predictions
@@ -42,8 +42,8 @@ class ProbeRun:
     """Everything an evaluation of frozen features consists of.
 
     Attributes:
-        workdir: Absolute path of the folder of the card.
-        extractors: Functions by name, from window entries [B, …] to features [B, D]; the card is
+        workdir: Absolute path of the folder of the report.
+        extractors: Functions by name, from window entries [B, …] to features [B, D]; the report is
             that of the first one, which the others are compared with.
         method: Name of the method, 'probe' or 'knn'.
         refit: Whether to refit on training and validation, see ``evaluation.probes``.
@@ -52,7 +52,7 @@ class ProbeRun:
         mesh: Device mesh the batch is sharded over.
         batch_size, num_threads: Windows per batch and reader threads of the extraction.
         config: Settings of the evaluation.
-        context: Context shown on the card.
+        context: Context shown on the report.
     """
 
     workdir: Path
@@ -70,7 +70,7 @@ class ProbeRun:
 
 
 def evaluate_probe(run: ProbeRun) -> Evaluation:
-    """Extract features, fit the probes, and write the card of the first extractor."""
+    """Extract features, fit the probes, and write the report of the first extractor."""
     found: dict[str, dict[str, Predictions]] = {}
     chosen = {}
     for name, extract in run.extractors.items():
@@ -82,7 +82,7 @@ def evaluate_probe(run: ProbeRun) -> Evaluation:
         _LOG.info("%s: %s on %d features", name, chosen[name], features["train"].shape[1])
     main, *others = found
     context = run.context | {"method": f"{run.method}, {chosen[main]}"}
-    return judge(
+    return evaluate_and_report(
         run.workdir,
         found[main],
         run.config,
@@ -99,12 +99,12 @@ def run_probe(
     targets = {split: instances.targets for split, instances in run.instances.items()}
     kind = run.instances["train"].kind
     metric = selection_metric(kind)[1]
-    readout = probe_of(run.method)(features, targets, kind, metric, refit=run.refit)
+    result = probe_of(run.method)(features, targets, kind, metric, refit=run.refit)
     predictions = {
         split: instance_predictions(run.source, run.instances[split], logits)
-        for split, logits in readout.logits.items()
+        for split, logits in result.logits.items()
     }
-    return predictions, readout.chosen
+    return predictions, result.chosen
 
 
 def instance_features(run: ProbeRun, extract: Extract, instances: Instances) -> np.ndarray:

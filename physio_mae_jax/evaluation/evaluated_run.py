@@ -19,35 +19,36 @@ class EvaluatedRun:
 
     Attributes:
         predictions: Predictions of the test split.
-        figures: Test metrics by name; NaN where undefined.
-        context: Context of its card.
+        metrics: Test metrics by name; NaN where undefined.
+        context: Context of its report.
     """
 
     predictions: Predictions
-    figures: Mapping[str, float]
+    metrics: Mapping[str, float]
     context: Mapping[str, Any]
 
 
 def load_evaluation(folder: Path) -> EvaluatedRun:
-    """Read the folder of a run that has an evaluation card.
+    """Read the folder of a run that has an evaluation report.
 
     Raises:
-        DataError: The card or the predictions are broken, or were changed after they were written.
+        DataError: The report or the predictions are broken, or were changed after they were
+            written.
     """
     path = folder / "evaluation.json"
-    card = read_sealed(path, _WAY_OUT)
+    report = read_sealed(path, _WAY_OUT)
 
     def member(content: Any, name: str) -> dict[str, Any]:
         found = content.get(name) if isinstance(content, dict) else None
         return typed(dict, found, f"{path}: {name}", _WAY_OUT)
 
-    overall = member(member(member(card, "evaluations"), "test"), "overall")
+    overall = member(member(member(report, "evaluations"), "test"), "overall")
     values = {
         name: typed(_Value, member(overall, name).get("value"), f"{path}: {name}", _WAY_OUT)
         for name in overall
     }
     return EvaluatedRun(
         predictions=Predictions.load(folder / "predictions" / "test.npz"),
-        figures={name: float("nan") if value is None else value for name, value in values.items()},
-        context=member(card, "context"),
+        metrics={name: float("nan") if value is None else value for name, value in values.items()},
+        context=member(report, "context"),
     )

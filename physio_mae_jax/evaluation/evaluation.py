@@ -39,7 +39,7 @@ _MIN_SUBJECTS = 2
 
 def evaluate(
     test: Predictions,
-    decisions: Calibration,
+    calibration: Calibration,
     *,
     num_resamples: int = 1000,
     seed: int = 0,
@@ -49,32 +49,32 @@ def evaluate(
 
     Args:
         test: Predictions to evaluate.
-        decisions: Calibration and thresholds, chosen on validation of the same model.
+        calibration: Calibration and thresholds, chosen on validation of the same model.
         num_resamples: Number of bootstrap replicates.
         seed: Random seed of the bootstrap.
         min_positives: Minimum of positive and of negative instances below which a class is rare,
             and below which it is excluded from the average of a subgroup.
 
     Raises:
-        DataError: The decisions are of another kind or of other classes.
+        DataError: The calibration are of another kind or of other classes.
     """
-    decisions.check(test)
+    calibration.check(test)
     present, frequent = _classes(test, min_positives)
-    figures = _measure(test, decisions, num_resamples, seed)
+    metrics = _measure(test, calibration, num_resamples, seed)
     return Evaluation(
         kind=test.kind,
         classes=test.classes,
         main_metric=metric_sets.MAIN_METRICS[test.kind],
         num_instances=test.num_instances,
         num_subjects=len(np.unique(test.subjects)),
-        num_subjects_decided_on=decisions.num_shared_subjects(test),
-        overall=figures.averages(test, present) | figures.wholes(),
-        overall_frequent=({} if (frequent == present).all() else figures.averages(test, frequent)),
+        num_subjects_decided_on=calibration.num_shared_subjects(test),
+        overall=metrics.averages(test, present) | metrics.wholes(),
+        overall_frequent=({} if (frequent == present).all() else metrics.averages(test, frequent)),
         by_class=tuple(
-            _class_result(test, k, not frequent[k], figures) for k in range(len(test.classes))
+            _class_result(test, k, not frequent[k], metrics) for k in range(len(test.classes))
         ),
-        calibration=_calibration(test, decisions, present),
-        confusion=_confusion(test, decisions),
+        calibration=_calibration(test, calibration, present),
+        confusion=_confusion(test, calibration),
         subgroups=evaluate_subgroups(
             test, num_resamples=num_resamples, seed=seed, min_positives=min_positives
         ),
@@ -95,7 +95,7 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Compare models with a reference on the same instances and replicates.
 
-    The main metric needs no thresholds, so no decisions are required. Intervals are not widened
+    The main metric needs no thresholds, so no calibration are required. Intervals are not widened
     for the number of comparisons.
 
     Args:
@@ -141,7 +141,7 @@ def compare(
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class _Figures:
+class _Metrics:
     """Metrics of all instances and of every replicate, by name.
 
     Attributes:
@@ -195,10 +195,10 @@ class _Figures:
 
 
 def _measure(
-    predictions: Predictions, decisions: Calibration, num_resamples: int, seed: int
-) -> _Figures:
-    of_classes = metric_sets.class_measure(predictions, decisions)
-    of_wholes = metric_sets.instance_measure(predictions, decisions)
+    predictions: Predictions, calibration: Calibration, num_resamples: int, seed: int
+) -> _Metrics:
+    of_classes = metric_sets.class_measure(predictions, calibration)
+    of_wholes = metric_sets.instance_measure(predictions, calibration)
     strata = stratum_of(predictions)
     drawn = replicate(
         lambda weights: of_classes(weights) | of_wholes(weights),
@@ -209,7 +209,7 @@ def _measure(
     )
     ones = np.ones((1, predictions.num_instances))
     class_points, whole_points = of_classes(ones), of_wholes(ones)
-    return _Figures(
+    return _Metrics(
         class_points=class_points,
         class_draws={name: drawn[name] for name in class_points},
         whole_points=whole_points,
@@ -226,10 +226,10 @@ def _classes(predictions: Predictions, least: int) -> tuple[np.ndarray, np.ndarr
     return present, metric_sets.evaluated_classes(predictions, least)
 
 
-def _class_result(predictions: Predictions, k: int, rare: bool, figures: _Figures) -> ClassResult:
+def _class_result(predictions: Predictions, k: int, rare: bool, metrics: _Metrics) -> ClassResult:
     name = predictions.classes[k]
     if predictions.kind == "regression":
-        return ClassResult(name=name, rare=rare, metrics=figures.of_class(k, True))
+        return ClassResult(name=name, rare=rare, metrics=metrics.of_class(k, True))
     positive = predictions.targets[:, k] == 1
     subjects = [len(np.unique(predictions.subjects[side])) for side in (positive, ~positive)]
     return ClassResult(
@@ -239,12 +239,12 @@ def _class_result(predictions: Predictions, k: int, rare: bool, figures: _Figure
         num_positive_subjects=subjects[0],
         num_negative_subjects=subjects[1],
         rare=rare,
-        metrics=figures.of_class(k, min(subjects) >= _MIN_SUBJECTS),
+        metrics=metrics.of_class(k, min(subjects) >= _MIN_SUBJECTS),
     )
 
 
 def _calibration(
-    predictions: Predictions, decisions: Calibration, present: np.ndarray
+    predictions: Predictions, calibration: Calibration, present: np.ndarray
 ) -> tuple[CalibrationResult, ...]:
     """Return the whole first, then every class."""
     if predictions.kind == "regression":
@@ -253,7 +253,7 @@ def _calibration(
         metric_sets.calibration_measure(probabilities, predictions.targets, predictions.kind)
         for probabilities in (
             uncalibrated_probabilities(predictions),
-            decisions.probabilities(predictions.logits),
+            calibration.probabilities(predictions.logits),
         )
     ]
     names = list(predictions.classes)
@@ -271,10 +271,10 @@ def _calibration(
     return (*found[len(predictions.classes) :], *found[: len(predictions.classes)])
 
 
-def _confusion(predictions: Predictions, decisions: Calibration) -> tuple[tuple[int, ...], ...]:
+def _confusion(predictions: Predictions, calibration: Calibration) -> tuple[tuple[int, ...], ...]:
     if predictions.kind == "regression":
         return ()
-    decided = decisions.decide(decisions.probabilities(predictions.logits))
+    decided = calibration.decide(calibration.probabilities(predictions.logits))
     ones = np.ones(predictions.num_instances)
     if predictions.kind == "multiclass":
         table = metrics.confusion_matrix(decided, predictions.targets, ones)

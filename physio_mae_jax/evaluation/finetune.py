@@ -52,17 +52,17 @@ class FinetuneRun:
 
     Attributes:
         training: Run of the training loop.
-        job: Job that it trains.
+        trainable: Job that it trains.
         source: Source of the recordings.
         instances: Labelled instances of 'train', 'validation' and 'test'.
         target_mean, target_deviation: Mean and standard deviation [K] that standardise regression
             targets; 0 and 1 otherwise.
         config: Settings of the evaluation.
-        context: Context shown on the card.
+        context: Context shown on the report.
     """
 
     training: TrainingRun
-    job: SupervisedTrainable
+    trainable: SupervisedTrainable
     source: ConcatSource
     instances: Mapping[str, Instances]
     target_mean: np.ndarray
@@ -76,22 +76,25 @@ def finetune(run: FinetuneRun) -> Evaluation:
     train(run.training)
     _LOG.info(
         "best on validation after step %d: %s %.4f; now evaluated on test",
-        *(run.job.best.step, run.job.metric_name, run.job.best.value),
+        *(run.trainable.best.step, run.trainable.metric_name, run.trainable.best.value),
     )
     params, model_state = load_best(
-        run.training.workdir, run.job.task.model, run.job.window_shape, run.job.mesh
+        run.training.workdir,
+        run.trainable.spec.model,
+        run.trainable.window_shape,
+        run.trainable.mesh,
     )
 
     def predict(instances: Instances) -> np.ndarray:
-        logits = run.job.predict(params, model_state, instances)
+        logits = run.trainable.predict(params, model_state, instances)
         return logits * run.target_deviation + run.target_mean
 
     predictions = {
         split: instance_predictions(run.source, run.instances[split], predict(run.instances[split]))
         for split in ("validation", "test")
     }
-    context = run.context | {"best step": run.job.best.step}
-    return judge(run.training.workdir, predictions, run.config, context)
+    context = run.context | {"best step": run.trainable.best.step}
+    return evaluate_and_report(run.training.workdir, predictions, run.config, context)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -99,20 +102,20 @@ class EvaluationRun:
     """A previously fine-tuned model, and instances to evaluate it on.
 
     Attributes:
-        workdir: Absolute path of the folder of the card.
+        workdir: Absolute path of the folder of the report.
         predict: Function from instances to logits [U, K].
         source: Source of the recordings.
         instances: Instances to evaluate.
-        decisions: Calibration and thresholds chosen on validation of its training run.
+        calibration: Calibration and thresholds chosen on validation of its training run.
         config: Settings of the evaluation.
-        context: Context shown on the card.
+        context: Context shown on the report.
     """
 
     workdir: Path
     predict: Callable[[Instances], np.ndarray]
     source: ConcatSource
     instances: Instances
-    decisions: Calibration
+    calibration: Calibration
     config: EvaluationConfig
     context: dict[str, Any]
 
@@ -120,18 +123,18 @@ class EvaluationRun:
 def evaluate_run(run: EvaluationRun) -> Evaluation:
     """Evaluate a model with its stored thresholds."""
     predictions = instance_predictions(run.source, run.instances, run.predict(run.instances))
-    return judge(
-        run.workdir, {"test": predictions}, run.config, run.context, decisions=run.decisions
+    return evaluate_and_report(
+        run.workdir, {"test": predictions}, run.config, run.context, calibration=run.calibration
     )
 
 
-def judge(
+def evaluate_and_report(
     workdir: Path,
     predictions: Mapping[str, Predictions],
     config: EvaluationConfig,
     context: Mapping[str, Any],
     *,
-    decisions: Calibration | None = None,
+    calibration: Calibration | None = None,
     others: Mapping[str, Predictions] | None = None,
     name: str = "this model",
 ) -> Evaluation:
@@ -140,19 +143,19 @@ def judge(
     Args:
         workdir: Folder for predictions/, calibration.json, evaluation.json, evaluation.md and
             plots/.
-        predictions: Those of 'validation' and 'test'; the first is optional with ``decisions``.
+        predictions: Those of 'validation' and 'test'; the first is optional with ``calibration``.
         config: Settings of the evaluation.
-        context: Context shown on the card; its 'title' is the headline.
-        decisions: Decisions chosen before; None to choose them on validation now.
+        context: Context shown on the report; its 'title' is the headline.
+        calibration: Decisions chosen before; None to choose them on validation now.
         others: Predictions of the same test by other models to compare with.
         name: Name of this model among them.
     """
-    if decisions is None:
-        decisions = fit_calibration(predictions["validation"], config.threshold_beta)
+    if calibration is None:
+        calibration = fit_calibration(predictions["validation"], config.threshold_beta)
     results = {
         split: evaluate(
             some,
-            decisions,
+            calibration,
             num_resamples=config.num_resamples,
             min_positives=config.min_positives,
         )
@@ -167,13 +170,13 @@ def judge(
     if jax.process_index() == 0:
         for split, some in predictions.items():
             some.save(workdir / "predictions" / f"{split}.npz")
-        atomic_files.write_json(workdir / "calibration.json", sealed(decisions.to_json()))
+        atomic_files.write_json(workdir / "calibration.json", sealed(calibration.to_json()))
         write_report(
             workdir,
             title=str(context.get("title", "Evaluation")),
             evaluations=results,
             predictions=predictions,
-            decisions=decisions,
+            calibration=calibration,
             context=context,
             comparisons=comparisons,
         )

@@ -26,20 +26,20 @@ class PooledCalibration(Calibration):
     decided: np.ndarray
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the decisions of the folds.
+        """Return the calibration of the folds.
 
         Raises:
             DataError: The probabilities are not of the pooled instances.
         """
         if probabilities.shape != self.decided.shape:
             raise DataError(
-                f"decisions of folds are for {list(self.decided.shape)} pooled predictions, not "
+                f"calibration of folds are for {list(self.decided.shape)} pooled predictions, not "
                 f"for {list(probabilities.shape)}; each fold decides on its own instances only."
             )
         return self.decided
 
     def to_json(self) -> dict[str, Any]:
-        """Return the content common to all folds; each fold's folder has its own decisions."""
+        """Return the content common to all folds; each fold's folder has its own calibration."""
         return {"kind": self.kind, "classes": list(self.classes), "num_folds": self.num_folds}
 
 
@@ -51,7 +51,7 @@ def pool(folds: Sequence[tuple[Predictions, Calibration]]) -> tuple[Predictions,
     other). Decisions stay those of each fold.
 
     Args:
-        folds: Predictions of each fold's test instances with the decisions chosen on its
+        folds: Predictions of each fold's test instances with the calibration chosen on its
             validation.
 
     Raises:
@@ -59,18 +59,18 @@ def pool(folds: Sequence[tuple[Predictions, Calibration]]) -> tuple[Predictions,
     """
     first = folds[0][0]
     logits, decided = [], []
-    for predictions, decisions in folds:
+    for predictions, calibration in folds:
         if (predictions.kind, predictions.classes) != (first.kind, first.classes):
             raise DataError(
                 f"folds of {first.kind} {first.classes} and of {predictions.kind} "
                 f"{predictions.classes} cannot be pooled."
             )
-        decisions.check(predictions)
+        calibration.check(predictions)
         if first.kind == "regression":
             logits.append(predictions.logits)
             continue
-        probabilities = decisions.probabilities(predictions.logits)
-        decided.append(decisions.decide(probabilities))
+        probabilities = calibration.probabilities(predictions.logits)
+        decided.append(calibration.decide(probabilities))
         bounded = np.clip(probabilities, _MARGIN, 1 - _MARGIN)
         logits.append(np.log(bounded) if first.kind == "multiclass" else logit(bounded))
     names = set.intersection(*(set(predictions.attributes) for predictions, _ in folds))

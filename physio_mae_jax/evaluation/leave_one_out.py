@@ -33,37 +33,39 @@ class LeaveOneOutRun:
         workdir: Absolute path of the work folder.
         list_folds: Function that returns the job of each fold, named after its subject.
         num_workers: Number of processes that run folds.
-        reports: Whether the report is written at the end.
+        writes_report: Whether the report is written at the end.
         config: Settings of the evaluation.
-        title: Title of the card.
-        describe: Function that returns the context of the card.
+        title: Title of the report.
+        describe: Function that returns the context of the report.
     """
 
     workdir: Path
     list_folds: Callable[[], Sequence[Trial]]
     num_workers: int
-    reports: bool
+    writes_report: bool
     config: EvaluationConfig
     title: str
     describe: Callable[[], Mapping[str, Any]]
 
 
 def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
-    """Run the pending folds, then write the pooled card and the table of subjects.
+    """Run the pending folds, then write the pooled report and the table of subjects.
 
     Raises:
         UserError: A worker failed, or another process is still running a fold.
     """
     run_pending(run.workdir, run.list_folds, run.num_workers)
-    if not run.reports:
+    if not run.writes_report:
         return None
-    names = [entry.name for entry in run.list_folds()]
+    names = [trial.name for trial in run.list_folds()]
     check_complete(run.workdir, names)
     folds = {name: _Fold.read(run.workdir / name) for name in names}
-    predictions, decisions = pool([(fold.predictions, fold.decisions) for fold in folds.values()])
+    predictions, calibration = pool(
+        [(fold.predictions, fold.calibration) for fold in folds.values()]
+    )
     result = evaluate(
         predictions,
-        decisions,
+        calibration,
         num_resamples=run.config.num_resamples,
         min_positives=run.config.min_positives,
     )
@@ -78,10 +80,10 @@ def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
         title=run.title,
         evaluations={"test": result},
         predictions={"test": predictions},
-        decisions=decisions,
+        calibration=calibration,
         context=context,
     )
-    _write_people(run.workdir, run.title, folds)
+    _write_subjects(run.workdir, run.title, folds)
     metric = words(result.main_metric)
     _LOG.info("%s %.4f of %d subjects together", metric, result.main.value, len(folds))
     return result
@@ -89,14 +91,14 @@ def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class _Fold(EvaluatedRun):
-    """Results of a fold, and the decisions chosen on its validation."""
+    """Results of a fold, and the calibration chosen on its validation."""
 
-    decisions: Calibration
+    calibration: Calibration
 
     @classmethod
     def read(cls, folder: Path) -> "_Fold":
-        decisions = load_calibration(folder / "calibration.json")
-        return cls(decisions=decisions, **vars(load_evaluation(folder)))
+        calibration = load_calibration(folder / "calibration.json")
+        return cls(calibration=calibration, **vars(load_evaluation(folder)))
 
 
 def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:
@@ -108,19 +110,19 @@ def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:
     return f"contamination: none of {len(lines)} subjects was trained on in its own fold."
 
 
-def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None:
+def _write_subjects(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None:
     """Write the metrics of each subject's fold, and their mean and standard deviation."""
     kind = next(iter(folds.values())).predictions.kind
-    names = list(next(iter(folds.values())).figures)
+    names = list(next(iter(folds.values())).metrics)
     if not names:
         raise DataError("the folds hold no defined metric.")
-    values = np.asarray([[fold.figures[name] for name in names] for fold in folds.values()])
+    values = np.asarray([[fold.metrics[name] for name in names] for fold in folds.values()])
     known = [column[np.isfinite(column)] for column in values.T]
     means = [float(column.mean()) if len(column) else float("nan") for column in known]
     spread = [float(column.std(ddof=1)) if len(column) > 1 else float("nan") for column in known]
     content = {
         "title": title,
-        "subjects": {name: fold.figures for name, fold in folds.items()},
+        "subjects": {name: fold.metrics for name, fold in folds.items()},
         "mean": dict(zip(names, means, strict=True)),
         "deviation": dict(zip(names, spread, strict=True)),
     }
@@ -133,7 +135,8 @@ def _write_people(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> None
     rows.append(["mean ± s.d. over subjects", "", *both])
     note = (
         f"{words(metric_sets.MAIN_METRICS[kind])} and the other metrics of each subject, by the "
-        "model that never saw that subject; a dash where a subject lacks a class. The pooled card "
+        "model that never saw that subject; a dash where a subject lacks a class. The pooled "
+        "report "
         "is evaluation.md; it ranks instances of different subjects by models of different folds."
     )
     shown = table(["subject", "instances", *map(words, names)], rows)

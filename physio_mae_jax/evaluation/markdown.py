@@ -26,7 +26,7 @@ _WORDS = {
 _SPECIAL = re.compile(r"[\\`*|<>\[\]]|(?<!\w)_|_(?!\w)")
 
 
-def interval(estimate: Estimate, kind: str) -> str:
+def format_interval(estimate: Estimate, kind: str) -> str:
     """Format an estimate for a kind of task: '0.912 [0.880, 0.941]'."""
     digits = "#.4g" if kind == "regression" else ".3f"
     if math.isnan(estimate.low):
@@ -82,7 +82,7 @@ def bullets(lines: Iterable[str]) -> str:
 
 
 def facts(value: Any) -> str:
-    """Format a value of a card's context, possibly a mapping or a list, on one line."""
+    """Format a value of a report's context, possibly a mapping or a list, on one line."""
     if isinstance(value, Mapping):
         return ", ".join(f"{escape(str(name))} {facts(held)}" for name, held in value.items())
     if isinstance(value, list | tuple):

@@ -64,7 +64,7 @@ def main_metric(
     return metrics.macro_auroc(scores, predictions.targets[:, chosen], weights)
 
 
-def class_measure(predictions: Predictions, decisions: Calibration) -> Measure:
+def class_measure(predictions: Predictions, calibration: Calibration) -> Measure:
     """Return the function weights [r, U] -> metrics of each class [r, K].
 
     Terms that do not depend on weights are computed once.
@@ -73,8 +73,8 @@ def class_measure(predictions: Predictions, decisions: Calibration) -> Measure:
     if predictions.kind == "regression":
         return lambda weights: _regression(predictions.logits, true, weights)
     scores = ranking_scores(predictions)
-    probabilities = decisions.probabilities(predictions.logits)
-    decided = decisions.decide(probabilities)
+    probabilities = calibration.probabilities(predictions.logits)
+    decided = calibration.decide(probabilities)
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
         columns = [metrics.ranked(s, t, weights) for s, t in zip(scores.T, true.T, strict=True)]
@@ -92,13 +92,13 @@ def class_measure(predictions: Predictions, decisions: Calibration) -> Measure:
     return measure
 
 
-def instance_measure(predictions: Predictions, decisions: Calibration) -> Measure:
+def instance_measure(predictions: Predictions, calibration: Calibration) -> Measure:
     """Return the function weights [r, U] -> metrics [r] over all classes (multiclass tasks)."""
     if predictions.kind != "multiclass":
         return lambda weights: {}
     true = predictions.targets
-    probabilities = decisions.probabilities(predictions.logits)
-    decided = decisions.decide(probabilities)
+    probabilities = calibration.probabilities(predictions.logits)
+    decided = calibration.decide(probabilities)
     return lambda weights: {
         "accuracy": metrics.multiclass_accuracy(decided, true, weights),
         "cohen_kappa": metrics.cohen_kappa(decided, true, weights),

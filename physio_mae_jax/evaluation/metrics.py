@@ -2,7 +2,7 @@
 
 Every function takes ``weights`` [U] or [R, U]: non-negative multiplicities, where an instance of
 weight 2 counts as that instance twice and one of weight 0 not at all. Results have the shape
-``...`` that precedes U in the weights: scalar or [R]. Truth (``positive``) and decisions
+``...`` that precedes U in the weights: scalar or [R]. Truth (``positive``) and calibration
 (``decided``) are 0 or 1 (or bool): [U] of one class, giving [...], or [U, K] of several, giving
 [..., K], which ``macro`` averages. ``targets`` and ``decided`` of the functions named multiclass
 are one-hot.

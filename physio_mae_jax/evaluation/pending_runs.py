@@ -1,4 +1,4 @@
-"""Many runs that each write an evaluation card, in this process or in several."""
+"""Many runs that each write an evaluation report, in this process or in several."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,9 +13,9 @@ _WORKER_FLAGS = ("--config.num_workers=1", "--config.worker=True")
 def run_pending(
     workdir: Path, list_trials: Callable[[], Sequence[Trial]], num_workers: int
 ) -> None:
-    """Run entries that have no card yet, here or, several at a time, in separate processes.
+    """Run trials that have no report yet, here or, several at a time, in separate processes.
 
-    With workers, entries are not listed in this process: that could acquire the devices that the
+    With workers, trials are not listed in this process: that could acquire the devices that the
     workers need.
     """
     if num_workers == 1:
@@ -30,10 +30,10 @@ def run_pending(
 
 
 def check_complete(workdir: Path, names: Sequence[str]) -> None:
-    """Raise a UserError where an entry is still running in another process."""
+    """Raise a UserError where an trial is still running in another process."""
     missing = [name for name in names if not has_report(workdir / name)]
     if missing:
         raise UserError(
-            f"{len(missing)} of {len(names)} entries are not done yet, such as {missing[0]}: "
+            f"{len(missing)} of {len(names)} trials are not done yet, such as {missing[0]}: "
             "another process runs them. Run the same command again when it has ended."
         )

@@ -51,7 +51,7 @@ def linear_probe(
         refit: Whether the test logits come from a model refitted on training and validation with
             the chosen strength. The validation logits never do.
     """
-    scaled = _standardised(features)
+    scaled = _standardize(features)
     fitted = {c: _fit_linear(scaled["train"], targets["train"], kind, c) for c in _STRENGTHS}
     logits = {c: model(scaled["validation"]) for c, model in fitted.items()}
     best = max(_STRENGTHS, key=lambda c: metric(logits[c], targets["validation"]))
@@ -111,7 +111,7 @@ def knn_probe(
     For classes the logits are log-odds (or logarithms) of the share of neighbours, with half a
     neighbour added to each side. Arguments as of ``linear_probe``.
     """
-    scaled = _standardised(features)
+    scaled = _standardize(features)
     counts = [k for k in _NEIGHBOURS if k <= len(scaled["train"])]
     logits = _neighbour_logits(
         scaled["train"], targets["train"], scaled["validation"], kind, counts
@@ -155,7 +155,7 @@ def probe_of(method: str) -> Callable[..., ProbeResult]:
     return METHODS[method]
 
 
-def _standardised(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def _standardize(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Standardise each feature to mean 0 and standard deviation 1 over the training instances."""
     scaler = StandardScaler().fit(features["train"])
     return {split: scaler.transform(some) for split, some in features.items()}

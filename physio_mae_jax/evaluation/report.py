@@ -1,4 +1,4 @@
-"""The evaluation card: report, JSON and plots of an evaluation in a folder."""
+"""The evaluation report: report, JSON and plots of an evaluation in a folder."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +10,7 @@ from physio_mae_jax.evaluation import curves
 from physio_mae_jax.evaluation.calibration import Calibration
 from physio_mae_jax.evaluation.caveats import reported_split
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.evaluation.report_text import render
+from physio_mae_jax.evaluation.report_text import render_report
 from physio_mae_jax.evaluation.results import Comparison, Evaluation, plain
 from physio_mae_jax.plots import evaluation as figures
 from physio_mae_jax.training import atomic_files
@@ -27,7 +27,7 @@ def write_report(
     title: str,
     evaluations: Mapping[str, Evaluation],
     predictions: Mapping[str, Predictions],
-    decisions: Calibration,
+    calibration: Calibration,
     context: Mapping[str, Any],
     comparisons: Sequence[Comparison] = (),
 ) -> Path:
@@ -36,12 +36,12 @@ def write_report(
     The report is written last, so that where it exists, all files it refers to exist too.
 
     Args:
-        folder: Folder of the card; created if absent.
+        folder: Folder of the report; created if absent.
         title: Title with the evaluated model and data.
         evaluations: Evaluations by split: 'test', 'validation' or both.
         predictions: Predictions of the same splits; those of the test are plotted, or those of
             validation where there is no test.
-        decisions: Calibration and thresholds, chosen on validation.
+        calibration: Calibration and thresholds, chosen on validation.
         context: Provenance, for readers and as JSON: 'command' (text), 'versions', 'device',
             'data' (hashes by name), 'split' (rule and hash), 'contamination'
             (``ContaminationReport.line``), 'checkpoint', 'seeds'. Missing
@@ -55,7 +55,9 @@ def write_report(
         DataError: There is no evaluation, or the predictions are not the evaluated ones.
     """
     if not evaluations or set(evaluations) - {"test", "validation"}:
-        raise DataError(f"a card must be of 'test', 'validation' or both; got {list(evaluations)}.")
+        raise DataError(
+            f"a report must be of 'test', 'validation' or both; got {list(evaluations)}."
+        )
     split = reported_split(evaluations)
     evaluated, drawn = evaluations[split], predictions.get(split)
     if drawn is None or (evaluated.num_instances, evaluated.classes) != (
@@ -64,24 +66,24 @@ def write_report(
     ):
         given = f"those of {drawn.num_instances} instances of {drawn.classes}" if drawn else "none"
         raise DataError(
-            f"the card's predictions of {split} must be of the evaluated "
+            f"the report's predictions of {split} must be of the evaluated "
             f"{evaluated.num_instances} instances of {evaluated.classes}; got {given}."
         )
-    pictures = _write_pictures(folder, drawn, evaluated, decisions, split)
+    pictures = _write_pictures(folder, drawn, evaluated, calibration, split)
     if (folder / _LEARNING_CURVES).is_file():
         pictures.append(_LEARNING_CURVES)
     content = {
         "title": title,
         "evaluations": evaluations,
         "comparisons": comparisons,
-        "decisions": decisions.to_json(),
+        "calibration": calibration.to_json(),
         "context": context,
     }
     atomic_files.write_json(folder / "evaluation.json", sealed(plain(content)))
-    text = render(
+    text = render_report(
         title=title,
         evaluations=evaluations,
-        decisions=decisions,
+        calibration=calibration,
         context=context,
         comparisons=comparisons,
         pictures=pictures,
@@ -91,7 +93,7 @@ def write_report(
 
 
 def has_report(folder: Path) -> bool:
-    """Return whether a folder holds a complete card."""
+    """Return whether a folder holds a complete report."""
     return (folder / _REPORT).is_file()
 
 
@@ -99,7 +101,7 @@ def _write_pictures(
     folder: Path,
     predictions: Predictions,
     evaluated: Evaluation,
-    decisions: Calibration,
+    calibration: Calibration,
     split: str,
 ) -> list[str]:
     """Plot a split, skipping empty plots; return the file names in the folder."""
@@ -112,7 +114,7 @@ def _write_pictures(
         }
     else:
         exclusive = evaluated.kind == "multiclass"
-        drawings = _curve_drawings(predictions, evaluated, decisions, who)
+        drawings = _curve_drawings(predictions, evaluated, calibration, who)
         drawings["confusion"] = lambda: figures.draw_confusion(
             *curves.confusion_table(evaluated),
             labels=("truth", "decided") if exclusive else ("", ""),
@@ -127,7 +129,7 @@ def _write_pictures(
 
 
 def _curve_drawings(
-    predictions: Predictions, evaluated: Evaluation, decisions: Calibration, who: str
+    predictions: Predictions, evaluated: Evaluation, calibration: Calibration, who: str
 ) -> _Drawings:
     shown = curves.shown_classes(evaluated)
     if not shown:
@@ -141,7 +143,7 @@ def _curve_drawings(
             *curves.precision_recall_curves(predictions, evaluated), f"Precision and recall: {who}"
         ),
         "reliability": lambda: figures.draw_reliability(
-            curves.reliabilities(predictions, decisions, evaluated),
+            curves.reliabilities(predictions, calibration, evaluated),
             f"Calibration (bins of 5 instances or more): {who}",
         ),
     }

@@ -9,7 +9,7 @@ from physio_mae_jax.evaluation.caveats import caveats, is_clean, reading, report
 from physio_mae_jax.evaluation.markdown import (
     escape,
     facts,
-    interval,
+    format_interval,
     named,
     number,
     signed,
@@ -19,18 +19,18 @@ from physio_mae_jax.evaluation.markdown import (
 from physio_mae_jax.evaluation.results import ClassResult, Comparison, Evaluation, SubgroupResult
 from physio_mae_jax.printable import printable
 
-# Provenance shown on a card, in this order; absent entries are reported as missing.
+# Provenance shown on a report, in this order; absent entries are reported as missing.
 CONTEXT = ("command", "versions", "device", "data", "split", "contamination", "checkpoint", "seeds")
-# Shown elsewhere on the card.
+# Shown elsewhere on the report.
 _ELSEWHERE = ("title", "command", "contamination")
 _MAX_LISTED = 8
 
 
-def render(
+def render_report(
     *,
     title: str,
     evaluations: Mapping[str, Evaluation],
-    decisions: Calibration,
+    calibration: Calibration,
     context: Mapping[str, Any],
     comparisons: Sequence[Comparison],
     pictures: Sequence[str],
@@ -40,8 +40,8 @@ def render(
     Args:
         title: Title with the evaluated model and data.
         evaluations: Evaluations by split, 'test' and 'validation', at least one.
-        decisions: Calibration and thresholds, chosen on validation.
-        context: Provenance, see ``card.write_report``.
+        calibration: Calibration and thresholds, chosen on validation.
+        context: Provenance, see ``report.write_report``.
         comparisons: Comparisons with other models; may be empty.
         pictures: File names of plots below the report's folder.
     """
@@ -51,7 +51,7 @@ def render(
         f"# {escape(title)}",
         *(f"> **{doubt}**" for doubt in caveats(evaluations, context)),
         _headline(split, evaluated),
-        f"## What was evaluated\n\n{_parts(evaluations, decisions, context)}",
+        f"## What was evaluated\n\n{_parts(evaluations, calibration, context)}",
         f"## Metrics, with 95 % intervals\n\n{_overall(evaluations, split)}",
         f"## Every {_one(evaluated)}\n\n{_by_class(evaluated)}",
     ]
@@ -59,11 +59,11 @@ def render(
         sections.append(f"## Calibration on {split}\n\n{_calibration(evaluated)}")
     if evaluated.subgroups:
         sections.append(f"## Subgroups of {split}\n\n{_subgroups(evaluated)}")
-    if decisions.kind != "regression":
-        chosen = _decisions(decisions, evaluated.min_positives)
+    if calibration.kind != "regression":
+        chosen = _decisions(calibration, evaluated.min_positives)
         sections.append(f"## Decisions, chosen on validation\n\n{chosen}")
     if comparisons:
-        sections.append(f"## Compared on the same instances\n\n{_comparisons(comparisons)}")
+        sections.append(f"## ComparedRun on the same instances\n\n{_comparisons(comparisons)}")
     sections += ["## Pictures", *(f"![{_picture(name)}]({name})" for name in pictures)]
     sections += [f"## How to read this\n\n{reading(evaluated)}", "## How to reproduce it"]
     sections += [_reproduction(context)]
@@ -76,25 +76,25 @@ def _headline(split: str, evaluated: Evaluation) -> str:
     of = "" if count == len(evaluated.classes) else f"{count} of "
     more = ""
     if evaluated.main_metric in evaluated.overall_frequent:
-        without = interval(evaluated.overall_frequent[evaluated.main_metric], evaluated.kind)
+        without = format_interval(evaluated.overall_frequent[evaluated.main_metric], evaluated.kind)
         more = f" Without {rare} rare {_several(evaluated, rare)}: {without}."
     averaged = evaluated.kind == "regression" and len(evaluated.classes) > 1
     name = words(evaluated.main_metric) + " (average over targets)" * averaged
     return (
-        f"**{name} {interval(evaluated.main, evaluated.kind)}** on {split}: "
+        f"**{name} {format_interval(evaluated.main, evaluated.kind)}** on {split}: "
         f"{evaluated.num_instances:,} instances of {evaluated.num_subjects:,} subjects, "
         f"{of}{len(evaluated.classes)} {_several(evaluated, len(evaluated.classes))}.{more}"
     )
 
 
 def _parts(
-    evaluations: Mapping[str, Evaluation], decisions: Calibration, context: Mapping[str, Any]
+    evaluations: Mapping[str, Evaluation], calibration: Calibration, context: Mapping[str, Any]
 ) -> str:
     roles = {
         "test": "evaluated; calibration and thresholds come from validation",
         "validation": "calibration and thresholds were chosen on it, so it is biased upwards",
     }
-    if decisions.kind == "regression":
+    if calibration.kind == "regression":
         roles = {"test": "evaluated", "validation": "seen before the test"}
     rows = [
         (split, f"{e.num_instances:,}", f"{e.num_subjects:,}", roles.get(split, ""))
@@ -116,11 +116,13 @@ def _overall(evaluations: Mapping[str, Evaluation], split: str) -> str:
     others = [other for other in evaluations if other != split]
     rows = []
     for name, estimate in evaluated.overall.items():
-        row = [words(name), interval(estimate, evaluated.kind)]
+        row = [words(name), format_interval(estimate, evaluated.kind)]
         if evaluated.overall_frequent:
             held = evaluated.overall_frequent.get(name)
-            row.append("" if held is None else interval(held, evaluated.kind))
-        row += [interval(evaluations[other].overall[name], evaluated.kind) for other in others]
+            row.append("" if held is None else format_interval(held, evaluated.kind))
+        row += [
+            format_interval(evaluations[other].overall[name], evaluated.kind) for other in others
+        ]
         rows.append(row)
     return table([*header, *others], rows)
 
@@ -129,7 +131,10 @@ def _by_class(evaluated: Evaluation) -> str:
     if evaluated.kind == "regression":
         names = list(evaluated.by_class[0].metrics)
         rows = [
-            [named(row.name), *(interval(row.metrics[name], evaluated.kind) for name in names)]
+            [
+                named(row.name),
+                *(format_interval(row.metrics[name], evaluated.kind) for name in names),
+            ]
             for row in evaluated.by_class
         ]
         return table([_one(evaluated), *map(words, names)], rows)
@@ -139,7 +144,7 @@ def _by_class(evaluated: Evaluation) -> str:
             named(row.name) + _marks(row, evaluated),
             f"{row.num_positives:,}",
             f"{row.num_positive_subjects:,}",
-            *(interval(row.metrics[name], evaluated.kind) for name in names),
+            *(format_interval(row.metrics[name], evaluated.kind) for name in names),
         ]
         for row in evaluated.by_class
     ]
@@ -176,7 +181,7 @@ def _subgroups(evaluated: Evaluation) -> str:
                 f"{group.num_instances:,}",
                 f"{group.num_subjects:,}",
                 ", ".join(counts) if len(counts) <= _MAX_LISTED else "see evaluation.json",
-                interval(group.estimate, evaluated.kind),
+                format_interval(group.estimate, evaluated.kind),
                 _left_out(group),
             ]
         )
@@ -202,38 +207,40 @@ def _left_out(group: SubgroupResult) -> str:
     return f"too few: {names}" + (f" and {more} others" if more > 0 else "")
 
 
-def _decisions(decisions: Calibration, min_positives: int) -> str:
-    if decisions.num_folds:
+def _decisions(calibration: Calibration, min_positives: int) -> str:
+    if calibration.num_folds:
         return (
-            f"In each of {decisions.num_folds} folds calibration and thresholds were chosen on the "
-            "validation of that fold; they are in its own card."
+            f"In each of {calibration.num_folds} folds calibration and thresholds were chosen on "
+            "the validation of that fold; they are in its own report."
         )
-    beta = f"F{decisions.beta:g}"
-    lines = [f"On {decisions.num_instances:,} instances of {len(decisions.subjects):,} subjects."]
-    if decisions.kind == "multiclass":
-        lines[0] += f" Temperature {decisions.temperature:.3g}."
-        if not decisions.thresholds:
+    beta = f"F{calibration.beta:g}"
+    lines = [
+        f"On {calibration.num_instances:,} instances of {len(calibration.subjects):,} subjects."
+    ]
+    if calibration.kind == "multiclass":
+        lines[0] += f" Temperature {calibration.temperature:.3g}."
+        if not calibration.thresholds:
             lines[0] += " The most probable class is decided."
         else:
-            first, second = map(named, decisions.classes)
+            first, second = map(named, calibration.classes)
             lines[0] += f" {second} is decided where it reaches its threshold, else {first}."
     rows = []
-    for k, name in enumerate(decisions.classes):
-        row = [named(name), f"{decisions.num_positives[k]:,}"]
-        if decisions.thresholds:
-            row.append(f"{decisions.thresholds[k]:.3f}")
-        if decisions.slopes:
-            row.append(f"{decisions.slopes[k]:.3g} · logit {decisions.intercepts[k]:+.3g}")
+    for k, name in enumerate(calibration.classes):
+        row = [named(name), f"{calibration.num_positives[k]:,}"]
+        if calibration.thresholds:
+            row.append(f"{calibration.thresholds[k]:.3f}")
+        if calibration.slopes:
+            row.append(f"{calibration.slopes[k]:.3g} · logit {calibration.intercepts[k]:+.3g}")
         fewest = min(
-            decisions.num_positives[k], decisions.num_instances - decisions.num_positives[k]
+            calibration.num_positives[k], calibration.num_instances - calibration.num_positives[k]
         )
         note = "unreliable: too few" if fewest < min_positives else ""
-        rows.append([*row, "not chosen" if name in decisions.undecided else note])
+        rows.append([*row, "not chosen" if name in calibration.undecided else note])
     header = ["class", "positives"]
-    header += [f"threshold of highest {beta}"] if decisions.thresholds else []
-    header += ["calibrated log-odds"] if decisions.slopes else []
+    header += [f"threshold of highest {beta}"] if calibration.thresholds else []
+    header += ["calibrated log-odds"] if calibration.slopes else []
     lines.append(table([*header, ""], rows))
-    if decisions.undecided:
+    if calibration.undecided:
         lines.append("Not chosen: validation has no positives or no negatives of these classes.")
     return "\n\n".join(lines)
 

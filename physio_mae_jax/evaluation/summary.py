@@ -30,24 +30,24 @@ class ComparedTrial:
 
     @property
     def name(self) -> str:
-        """Folder of the entry."""
+        """Folder of the trial."""
         return f"{self.row}/labels_{self.fraction:g}/seed_{self.seed}"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Compared(EvaluatedRun):
-    """Results of an entry.
+class ComparedRun(EvaluatedRun):
+    """Results of an trial.
 
     Attributes:
-        entry: Trial of the results.
+        trial: Trial of the results.
     """
 
-    entry: ComparedTrial
+    trial: ComparedTrial
 
     @classmethod
-    def read(cls, workdir: Path, entry: ComparedTrial) -> "Compared":
-        """Read the folder of a finished entry."""
-        return cls(entry=entry, **vars(load_evaluation(workdir / entry.name)))
+    def read(cls, workdir: Path, trial: ComparedTrial) -> "ComparedRun":
+        """Read the folder of a finished trial."""
+        return cls(trial=trial, **vars(load_evaluation(workdir / trial.name)))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -58,7 +58,7 @@ class Cell:
         row, fraction: Row of the table and fraction of the labels.
         values: Main metric by seed.
         mean: Mean of the main metric over seeds, with an interval over subjects.
-        deviation: TargetStatistics deviation over seeds; NaN for a single one.
+        deviation: Standard deviation over seeds; NaN for a single one.
         more: Means of other metrics.
         difference: Difference of the mean to that of the reference row, on the same replicates;
             None for the reference itself.
@@ -73,7 +73,9 @@ class Cell:
     difference: Estimate | None
 
 
-def summarise(compared: Sequence[Compared], *, num_resamples: int, seed: int = 0) -> list[Cell]:
+def summarize_comparison(
+    compared: Sequence[ComparedRun], *, num_resamples: int, seed: int = 0
+) -> list[Cell]:
     """Average over seeds and resample subjects, the same ones for every model.
 
     Args:
@@ -84,10 +86,10 @@ def summarise(compared: Sequence[Compared], *, num_resamples: int, seed: int = 0
         DataError: The results are not of the same instances.
     """
     first = compared[0].predictions
-    groups: dict[tuple[str, float], list[Compared]] = {}
+    groups: dict[tuple[str, float], list[ComparedRun]] = {}
     for one in compared:
         check_pair(one.predictions, first)
-        groups.setdefault((one.entry.row, one.entry.fraction), []).append(one)
+        groups.setdefault((one.trial.row, one.trial.fraction), []).append(one)
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
         return {str(key): _mean_metric(group, weights) for key, group in groups.items()}
@@ -96,7 +98,7 @@ def summarise(compared: Sequence[Compared], *, num_resamples: int, seed: int = 0
     drawn = replicate(
         measure, first.subjects, stratum_of(first), num_resamples=num_resamples, seed=seed
     )
-    reference = compared[0].entry.row
+    reference = compared[0].trial.row
     cells = []
     for (row, fraction), group in groups.items():
         key, other = str((row, fraction)), str((reference, fraction))
@@ -111,26 +113,26 @@ def summarise(compared: Sequence[Compared], *, num_resamples: int, seed: int = 0
     return cells
 
 
-def _mean_metric(group: Sequence[Compared], weights: np.ndarray) -> np.ndarray:
+def _mean_metric(group: Sequence[ComparedRun], weights: np.ndarray) -> np.ndarray:
     """Return the main metric averaged over seeds, [R, U] -> [R]."""
     return np.mean([metric_sets.main_metric(one.predictions, weights) for one in group], axis=0)
 
 
-def _cell(group: Sequence[Compared], mean: Estimate, difference: Estimate | None) -> Cell:
+def _cell(group: Sequence[ComparedRun], mean: Estimate, difference: Estimate | None) -> Cell:
     ones = np.ones(group[0].predictions.num_instances)
     values = {
-        one.entry.seed: float(metric_sets.main_metric(one.predictions, ones)) for one in group
+        one.trial.seed: float(metric_sets.main_metric(one.predictions, ones)) for one in group
     }
     return Cell(
-        row=group[0].entry.row,
-        fraction=group[0].entry.fraction,
+        row=group[0].trial.row,
+        fraction=group[0].trial.fraction,
         values=values,
         mean=mean,
         deviation=float(np.std(list(values.values()), ddof=1)) if len(values) > 1 else np.nan,
         more={
-            name: float(np.mean([one.figures[name] for one in group]))
+            name: float(np.mean([one.metrics[name] for one in group]))
             for name in _MORE
-            if name in group[0].figures
+            if name in group[0].metrics
         },
         difference=difference,
     )

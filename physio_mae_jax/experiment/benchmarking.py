@@ -48,27 +48,27 @@ def build_bench(
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
-    task = build_pretrain_spec(config)
-    check_attention(task.model.config)
+    spec = build_pretrain_spec(config)
+    check_attention(spec.model.config)
     batches = None
     if with_data:
-        batches, num_channels = _real_batches(config, task)
+        batches, num_channels = _real_batches(config, spec)
     return BenchmarkSpec(
-        task=task,
+        spec=spec,
         mesh=make_mesh(num_devices, config.fsdp),
         batch_size=config.batch_size,
         num_channels=num_channels,
-        seen=token_counts(task, num_channels),
+        seen=token_counts(spec, num_channels),
         repeats=repeats,
         batches=batches,
     )
 
 
-def token_counts(task: PretrainSpec, num_channels: int) -> Seen:
-    """Return the fraction of a window that the masks of a task leave visible."""
-    cfg = task.model.config
+def token_counts(spec: PretrainSpec, num_channels: int) -> Seen:
+    """Return the fraction of a window that the masks of a spec leave visible."""
+    cfg = spec.model.config
     examples = {"channel_mask": jax.ShapeDtypeStruct((1, num_channels), bool)}
-    drawn: Mask = jax.eval_shape(task.mask, jax.random.key(0), examples)
+    drawn: Mask = jax.eval_shape(spec.mask, jax.random.key(0), examples)
     count = math.prod(drawn.visible_ids.shape[1:])
     predicted = cfg.num_columns if drawn.predicted_ids is None else drawn.predicted_ids.shape[1]
     if cfg.encoder_attention == "joint":
@@ -79,10 +79,10 @@ def token_counts(task: PretrainSpec, num_channels: int) -> Seen:
 
 
 def _real_batches(
-    config: ConfigDict, task: PretrainSpec
+    config: ConfigDict, spec: PretrainSpec
 ) -> tuple[Callable[[], Iterator[Mapping[str, Any]]], int]:
     """Open the data the way training opens it."""
-    data, cfg = data_settings(config.data), task.model.config
+    data, cfg = data_settings(config.data), spec.model.config
     opened = open_data(data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)
     training = require_split(opened, "train", data)
     dataset = training_batches(opened.reader, training, loader_settings(config, opened))

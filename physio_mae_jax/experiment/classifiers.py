@@ -16,7 +16,7 @@ from physio_mae_jax.experiment.pretrained_encoders import (
     load_encoder,
 )
 from physio_mae_jax.experiment.run_metadata import check_attention
-from physio_mae_jax.experiment.typed_config import model_settings, typed, whole_samples
+from physio_mae_jax.experiment.typed_config import model_settings, to_dataclass, whole_samples
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.resnet import BASELINES
@@ -39,13 +39,13 @@ class EncoderInit(NamedTuple):
     Attributes:
         sampling_rate_hz, num_samples: Sampling rate (Hz) and length L (samples) of a window.
         config: Encoder configuration; None for a convolutional baseline.
-        start: Pre-trained encoder; None to train from scratch.
+        pretrained: Pre-trained encoder; None to train from scratch.
     """
 
     sampling_rate_hz: float
     num_samples: int
     config: MaeConfig | None
-    start: PretrainedEncoder | None
+    pretrained: PretrainedEncoder | None
 
     @property
     def depth(self) -> int:
@@ -127,43 +127,43 @@ def build_classifier(
         baseline = BASELINES[architecture]
         contract = {"model": dataclasses.asdict(baseline), "head": {"num_classes": num_outputs}}
         return ConvolutionalClassifier(baseline, num_outputs), contract
-    settings = typed(HeadConfig, "head", dict(head) | {"num_classes": num_outputs})
+    settings = to_dataclass(HeadConfig, "head", dict(head) | {"num_classes": num_outputs})
     contract = {"model": dataclasses.asdict(encoder), "head": dataclasses.asdict(settings)}
     return Classifier(encoder, settings), contract
 
 
 def build_supervised_spec(
-    config: ConfigDict, beginning: EncoderInit, instances: Instances, num_channels: int
+    config: ConfigDict, encoder_init: EncoderInit, instances: Instances, num_channels: int
 ) -> tuple[SupervisedSpec, dict[str, Any]]:
     """Build what a step needs besides its state, and the contract stored in checkpoints.
 
     Args:
         config: ConfigDict as returned by ``configs/finetune.py``.
-        beginning: Input and initial weights, from ``resolve_init``.
+        encoder_init: Input and initial weights, from ``resolve_init``.
         instances: Training instances.
         num_channels: Number of channels M of a window.
 
     Raises:
         ConfigError: A setting is out of range or contradicts another one.
     """
-    objective = typed(SupervisedConfig, "objective", config.objective)
-    optimizer = typed(OptimizerConfig, "optimizer", config.optimizer)
-    _check_learning(config, beginning, instances.kind)
+    objective = to_dataclass(SupervisedConfig, "objective", config.objective)
+    optimizer = to_dataclass(OptimizerConfig, "optimizer", config.optimizer)
+    _check_learning(config, encoder_init, instances.kind)
     model, contract = build_classifier(
-        config.architecture, beginning.config, config.head, instances.targets.shape[1]
+        config.architecture, encoder_init.config, config.head, instances.targets.shape[1]
     )
     multipliers = None
-    if beginning.config is not None:
-        shapes = _shapes(model, num_channels, beginning.num_samples)
-        decay = config.layer_decay if beginning.start else 1.0
-        multipliers = layerwise_lr_scale(shapes, decay, beginning.depth, config.frozen_blocks)
+    if encoder_init.config is not None:
+        shapes = _shapes(model, num_channels, encoder_init.num_samples)
+        decay = config.layer_decay if encoder_init.pretrained else 1.0
+        multipliers = layerwise_lr_scale(shapes, decay, encoder_init.depth, config.frozen_blocks)
     task = SupervisedSpec(
         model=model,
         kind=instances.kind,
         objective=objective,
         class_weights=class_weights(instances.targets, instances.kind, objective.balance),
         margin_on_labels=bool(config.head.arcface),
-        frozen_encoder=bool(beginning.depth) and config.frozen_blocks == beginning.depth,
+        frozen_encoder=bool(encoder_init.depth) and config.frozen_blocks == encoder_init.depth,
         ema_decay=config.ema_decay,
         optimizer=make_optimizer(optimizer, config.loop.num_steps, multipliers),
         learning_rate=learning_rate_schedule(optimizer, config.loop.num_steps),
@@ -171,9 +171,9 @@ def build_supervised_spec(
     return task, contract
 
 
-def _check_learning(config: ConfigDict, beginning: EncoderInit, kind: str) -> None:
+def _check_learning(config: ConfigDict, encoder_init: EncoderInit, kind: str) -> None:
     """Raise on settings that are out of range, contradictory or without effect."""
-    depth, objective = beginning.depth, config.objective
+    depth, objective = encoder_init.depth, config.objective
     if depth and not (-1 <= config.frozen_blocks <= depth and 0 < config.layer_decay <= 1):
         raise ConfigError(
             f"frozen_blocks must be in [-1, {depth}] (the encoder has {depth} blocks) and "

@@ -18,8 +18,8 @@ from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.labelled_data import LabelledData, open_labelled
 from physio_mae_jax.experiment.probe import PRETRAINED, build_probe
 from physio_mae_jax.experiment.run_metadata import provenance
-from physio_mae_jax.experiment.sweep import check_workers, keep_settings
-from physio_mae_jax.experiment.typed_config import typed
+from physio_mae_jax.experiment.sweep import check_workers, record_settings
+from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.printable import printable
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
@@ -29,7 +29,7 @@ from physio_mae_jax.training.trials import Trial
 _PRETRAINED = "pretrained"
 _SHARED = ("data", "labels", "evaluation")
 # Settings that decide how much of the table is computed and by which worker, not its content.
-_MAY_DIFFER = ("models", "label_fractions", "seeds", "num_workers", "worker")
+_CHANGEABLE_KEYS = ("models", "label_fractions", "seeds", "num_workers", "worker")
 
 
 def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> ComparisonRun:
@@ -52,11 +52,13 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
     fractions, seeds = _listed(config, "label_fractions", float), _listed(config, "seeds", int)
     for seed in seeds:
         check_settings({"seed": seed})
-    evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
+    evaluation = to_dataclass(EvaluationConfig, "evaluation", config.evaluation)
     check_workers(config.num_workers)
     workdir = atomic_files.prepare_workdir(workdir)
-    keep_settings(config, workdir, (*_MAY_DIFFER, *(row for row in known if row not in rows)))
-    materials = _Materials(config)
+    record_settings(
+        config, workdir, (*_CHANGEABLE_KEYS, *(row for row in known if row not in rows))
+    )
+    shared = _SharedInputs(config)
     compared = [
         ComparedTrial(row=row, fraction=fraction, seed=seed)
         for row in rows
@@ -66,16 +68,16 @@ def build_comparison(config: ConfigDict, workdir: Path, *, strict: bool) -> Comp
     return ComparisonRun(
         workdir=workdir,
         compared=tuple(compared),
-        entries=tuple(Trial(one.name, _doing(materials, one, strict)) for one in compared),
+        trials=tuple(Trial(one.name, _trial_runner(shared, one, strict)) for one in compared),
         title=f"{config.labels.task} on {config.data.sets}: models compared",
         num_workers=config.num_workers,
-        reports=not config.worker,
+        writes_report=not config.worker,
         num_resamples=evaluation.num_resamples,
         describe=provenance,
     )
 
 
-class _Materials:
+class _SharedInputs:
     """Objects that all entries of this process share, opened on first use."""
 
     def __init__(self, config: ConfigDict) -> None:
@@ -92,36 +94,40 @@ class _Materials:
         return open_labelled(self.config, self.encoder.sampling_rate_hz, self.encoder.num_samples)
 
 
-def _doing(materials: _Materials, entry: ComparedTrial, strict: bool) -> Callable[[Path], Any]:
-    """Return the job of one entry in its folder."""
+def _trial_runner(
+    shared: _SharedInputs, trial: ComparedTrial, strict: bool
+) -> Callable[[Path], Any]:
+    """Return the job of one trial in its folder."""
 
     def run(folder: Path) -> None:
-        row = _row_settings(materials.config, entry)
-        begun, data = materials.encoder, materials.data
+        row = _row_settings(shared.config, trial)
+        encoder_init, data = shared.encoder, shared.data
         if "method" in row:
             if row.encoders == PRETRAINED:
-                row.init_from = materials.config.init_from
+                row.init_from = shared.config.init_from
             else:
-                begun = begun._replace(start=None)
-            evaluate_probe(build_probe(row, folder, strict=strict, beginning=begun, data=data))
+                encoder_init = encoder_init._replace(pretrained=None)
+            evaluate_probe(
+                build_probe(row, folder, strict=strict, encoder_init=encoder_init, data=data)
+            )
             return
-        if entry.row == _PRETRAINED:
-            row.init_from = materials.config.init_from
+        if trial.row == _PRETRAINED:
+            row.init_from = shared.config.init_from
         else:
-            encoder = begun.config if row.architecture == MAE else None
-            begun = begun._replace(config=encoder, start=None)
-        finetune(build_finetuning(row, folder, strict=strict, beginning=begun, data=data))
+            encoder = encoder_init.config if row.architecture == MAE else None
+            encoder_init = encoder_init._replace(config=encoder, pretrained=None)
+        finetune(build_finetuning(row, folder, strict=strict, encoder_init=encoder_init, data=data))
 
     return run
 
 
-def _row_settings(config: ConfigDict, entry: ComparedTrial) -> ConfigDict:
-    """Return the settings of one entry, as in configs/finetune.py or configs/evaluate.py."""
-    row = config[entry.row].copy_and_resolve_references()
+def _row_settings(config: ConfigDict, trial: ComparedTrial) -> ConfigDict:
+    """Return the settings of one trial, as in configs/finetune.py or configs/evaluate.py."""
+    row = config[trial.row].copy_and_resolve_references()
     row.unlock()
     for name in _SHARED:
         row[name] = config[name]
-    row.label_fraction, row.seed = entry.fraction, entry.seed
+    row.label_fraction, row.seed = trial.fraction, trial.seed
     row.init_from = row.torch_weights = row.torch_config = ""
     return row
 

@@ -23,7 +23,7 @@ from physio_mae_jax.experiment.classifier_contract import ClassifierContract
 from physio_mae_jax.experiment.classifiers import BASELINES, MAE, build_classifier
 from physio_mae_jax.experiment.run_directory import WAY_OUT, Seed, check_setting, read_run
 from physio_mae_jax.experiment.run_metadata import count_devices, provenance
-from physio_mae_jax.experiment.typed_config import data_settings, typed
+from physio_mae_jax.experiment.typed_config import data_settings, to_dataclass
 from physio_mae_jax.models.heads import HeadConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
@@ -38,7 +38,7 @@ EVERYONE = "all"
 
 
 def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> EvaluationRun:
-    """Load a fine-tuned model with its decisions, and open the data to evaluate it on.
+    """Load a fine-tuned model with its calibration, and open the data to evaluate it on.
 
     Args:
         config: ConfigDict as returned by ``configs/evaluate.py:method=head``.
@@ -51,22 +51,22 @@ def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> Eval
     check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
-    evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
+    evaluation = to_dataclass(EvaluationConfig, "evaluation", config.evaluation)
     settings = read_run(config.init_from)
     if workdir.resolve() == Path(config.init_from).resolve():
         raise ConfigError(
-            f"--workdir={workdir} is the folder of the evaluated run, whose card would be "
+            f"--workdir={workdir} is the folder of the evaluated run, whose report would be "
             "overwritten; choose another --workdir."
         )
-    past = _PastFinetuning.of(settings, config.init_from)
-    decisions = _decisions_of(config.init_from)
+    past = _FinetunedRun.of(settings, config.init_from)
+    calibration = _calibration_of(config.init_from)
     best = Path(config.init_from) / BEST
     with Checkpoints(best, keep=None) as checkpoints:
         checkpoints.reject_damage()
         contract = ClassifierContract.from_json(checkpoints.contract(), best)
         seen = checkpoints.trained_on()
     warn_of_newly_recognized_names(config.init_from, contract.input.channels)
-    opened, instances = _open_judged(config, past, contract)
+    opened, instances = _open_evaluation_data(config, past, contract)
     judged = np.unique(instances.recording).tolist()
     contamination = check_contamination(seen, opened.source, judged, strict=strict)
     workdir = atomic_files.prepare_workdir(workdir)
@@ -76,13 +76,13 @@ def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> Eval
         predict=predict,
         source=opened.source,
         instances=instances,
-        decisions=decisions,
+        calibration=calibration,
         config=evaluation,
         context=_context(config, past, opened, contamination.line()),
     )
 
 
-class _PastFinetuning(NamedTuple):
+class _FinetunedRun(NamedTuple):
     """Settings of a finished fine-tuning run."""
 
     architecture: str
@@ -91,7 +91,7 @@ class _PastFinetuning(NamedTuple):
     seed: int
 
     @classmethod
-    def of(cls, settings: Mapping[str, Any], folder: str) -> "_PastFinetuning":
+    def of(cls, settings: Mapping[str, Any], folder: str) -> "_FinetunedRun":
         command = check_setting(settings, "command", str, folder)
         if command != "finetune":
             raise ConfigError(
@@ -112,8 +112,8 @@ class _PastFinetuning(NamedTuple):
         )
 
 
-def _open_judged(
-    config: ConfigDict, past: _PastFinetuning, contract: ClassifierContract
+def _open_evaluation_data(
+    config: ConfigDict, past: _FinetunedRun, contract: ClassifierContract
 ) -> tuple[DatasetBundle, Instances]:
     """Open the data of the run, or other data, and find its instances of the run's classes."""
     if config.split not in (*SPLITS, EVERYONE):
@@ -199,7 +199,7 @@ def _head(contract: ClassifierContract, run: str) -> dict[str, Any]:
     return dataclasses.asdict(check_types(HeadConfig, dict(contract.head), where, WAY_OUT))
 
 
-def _decisions_of(run: str) -> Calibration:
+def _calibration_of(run: str) -> Calibration:
     path = Path(run) / "calibration.json"
     if not path.is_file():
         raise ConfigError(
@@ -210,9 +210,9 @@ def _decisions_of(run: str) -> Calibration:
 
 
 def _context(
-    config: ConfigDict, past: _PastFinetuning, opened: DatasetBundle, contamination: str
+    config: ConfigDict, past: _FinetunedRun, opened: DatasetBundle, contamination: str
 ) -> dict[str, Any]:
-    """Return the context of the card, shown beside the metrics."""
+    """Return the context of the report, shown beside the metrics."""
     sets = config.data.sets or past.data["sets"]
     return {
         "title": f"{past.task} on {sets}, {config.split}",

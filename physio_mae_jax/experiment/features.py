@@ -14,7 +14,7 @@ from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import make_split
 from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.typed_config import typed
+from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.feature_extraction import FeatureConfig, FeatureRun, process_share
@@ -52,7 +52,7 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
         config=FeatureConfig(
             format=config.format,
             recordings_per_shard=config.recordings_per_shard,
-            encoding=typed(EncodingConfig, "encoding", config.encoding.to_dict()),
+            encoding=to_dataclass(EncodingConfig, "encoding", config.encoding.to_dict()),
         ),
         encoder=encoder,
         source=joined,

@@ -15,13 +15,13 @@ from physio_mae_jax.data.opening import reject_duplicate_channels
 from physio_mae_jax.data.pipeline import LoaderConfig
 from physio_mae_jax.evaluation.finetune import EvaluationConfig, FinetuneRun, selection_metric
 from physio_mae_jax.experiment.classifiers import EncoderInit, build_supervised_spec, resolve_init
-from physio_mae_jax.experiment.labelled_data import LabelledData, card_context, open_labelled
+from physio_mae_jax.experiment.labelled_data import LabelledData, open_labelled, report_context
 from physio_mae_jax.experiment.run_metadata import (
     channel_names_of,
     count_devices,
     write_run_metadata,
 )
-from physio_mae_jax.experiment.typed_config import data_settings, typed
+from physio_mae_jax.experiment.typed_config import data_settings, to_dataclass
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun
@@ -34,7 +34,7 @@ def build_finetuning(
     workdir: Path,
     *,
     strict: bool,
-    beginning: EncoderInit | None = None,
+    encoder_init: EncoderInit | None = None,
     data: LabelledData | None = None,
 ) -> FinetuneRun:
     """Validate every setting, open data and encoder, and build the parts of a run.
@@ -43,7 +43,7 @@ def build_finetuning(
         config: ConfigDict as returned by ``configs/finetune.py``.
         workdir: Work folder, created if absent; the settings are written into it.
         strict: Whether to raise where test data was used to pre-train the encoder.
-        beginning, data: Initial weights and data of these settings, if already loaded.
+        encoder_init, data: Initial weights and data of these settings, if already loaded.
 
     Raises:
         UserError: An error that the user can fix; raised before anything is compiled.
@@ -52,32 +52,34 @@ def build_finetuning(
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, 1, num_devices)
-    loop = typed(LoopConfig, "loop", config.loop)
-    evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
-    beginning = _as_begun(beginning or resolve_init(config), workdir)
+    loop = to_dataclass(LoopConfig, "loop", config.loop)
+    evaluation = to_dataclass(EvaluationConfig, "evaluation", config.evaluation)
+    encoder_init = _with_recorded_weights(encoder_init or resolve_init(config), workdir)
     workdir = atomic_files.prepare_workdir(workdir)
-    data = data or open_labelled(config, beginning.sampling_rate_hz, beginning.num_samples)
-    if beginning.config is not None and beginning.config.channel_embedding:
-        reject_duplicate_channels(data.opened, beginning.config.num_channel_names)
+    data = data or open_labelled(config, encoder_init.sampling_rate_hz, encoder_init.num_samples)
+    if encoder_init.config is not None and encoder_init.config.channel_embedding:
+        reject_duplicate_channels(data.opened, encoder_init.config.num_channel_names)
     data = data.with_fraction(config.label_fraction, config.seed)
-    task, contract = build_supervised_spec(
-        config, beginning, data.instances["train"], data.num_channels
+    spec, contract = build_supervised_spec(
+        config, encoder_init, data.instances["train"], data.num_channels
     )
     contract |= data.contract()
-    seen = data.training_provenance(beginning.start.trained_on if beginning.start else None)
+    seen = data.training_provenance(
+        encoder_init.pretrained.trained_on if encoder_init.pretrained else None
+    )
     contamination = data.contamination(seen, strict=strict)
-    mean, deviation = data.standard()
-    training = standardised(data.instances["train"], mean, deviation)
+    mean, deviation = data.target_statistics()
+    training = standardize_targets(data.instances["train"], mean, deviation)
     metric_name, metric = selection_metric(data.kind)
     mesh = make_mesh(num_devices, config.fsdp)
-    job = SupervisedTrainable(
+    trainable = SupervisedTrainable(
         workdir=workdir,
-        task=task,
+        spec=spec,
         mesh=mesh,
-        window_shape=(data.num_channels, beginning.num_samples),
-        encoder=beginning.start.for_training() if beginning.start else None,
+        window_shape=(data.num_channels, encoder_init.num_samples),
+        encoder=encoder_init.pretrained.for_training() if encoder_init.pretrained else None,
         reader=data.opened.reader,
-        validation=standardised(data.instances["validation"], mean, deviation),
+        validation=standardize_targets(data.instances["validation"], mean, deviation),
         metric=metric,
         metric_name=metric_name,
         batch_size=config.batch_size,
@@ -88,29 +90,31 @@ def build_finetuning(
     )
     write_run_metadata(config, workdir, contract, data.split)
     return FinetuneRun(
-        training=_training_run(config, loop, job, data, training, seen),
-        job=job,
+        training=_training_run(config, loop, trainable, data, training, seen),
+        trainable=trainable,
         source=data.opened.source,
         instances=data.instances,
         target_mean=mean,
         target_deviation=deviation,
         config=evaluation,
-        context=_context(config, card_context(config, data, contamination)),
+        context=_context(config, report_context(config, data, contamination)),
     )
 
 
-def _as_begun(beginning: EncoderInit, workdir: Path) -> EncoderInit:
+def _with_recorded_weights(encoder_init: EncoderInit, workdir: Path) -> EncoderInit:
     """Return a new encoder with the channel names of the one already trained in a work folder."""
-    if beginning.config is None or beginning.start is not None:
-        return beginning
+    if encoder_init.config is None or encoder_init.pretrained is not None:
+        return encoder_init
     names = channel_names_of(workdir)
-    return beginning._replace(config=dataclasses.replace(beginning.config, num_channel_names=names))
+    return encoder_init._replace(
+        config=dataclasses.replace(encoder_init.config, num_channel_names=names)
+    )
 
 
 def _training_run(
     config: ConfigDict,
     loop: LoopConfig,
-    job: SupervisedTrainable,
+    trainable: SupervisedTrainable,
     data: LabelledData,
     training: Instances,
     seen: TrainingProvenance,
@@ -125,10 +129,10 @@ def _training_run(
         process_count=jax.process_count(),
     )
     return TrainingRun(
-        workdir=job.workdir,
-        job=job,
+        workdir=trainable.workdir,
+        trainable=trainable,
         loop=loop,
-        mesh=job.mesh,
+        mesh=trainable.mesh,
         batch_size=config.batch_size,
         seed=config.seed,
         training=labelled_training_batches(
@@ -136,12 +140,12 @@ def _training_run(
         ),
         recordings=data.opened.source.recordings,
         sampling_rate_hz=reader.config.sampling_rate_hz,
-        contract=job.contract,
+        contract=trainable.contract,
         trained_on=seen,
     )
 
 
-def standardised(instances: Instances, mean: np.ndarray, deviation: np.ndarray) -> Instances:
+def standardize_targets(instances: Instances, mean: np.ndarray, deviation: np.ndarray) -> Instances:
     """Return instances with standardised targets; class targets remain 0 and 1."""
     if instances.kind != "regression":
         return instances

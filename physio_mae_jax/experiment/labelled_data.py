@@ -21,7 +21,7 @@ from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, re
 from physio_mae_jax.data.splits import SPLITS, divide_leaking, is_leaking
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.run_metadata import provenance
-from physio_mae_jax.experiment.typed_config import data_settings, typed
+from physio_mae_jax.experiment.typed_config import data_settings, to_dataclass
 
 _LOG = logging.getLogger(__name__)
 
@@ -64,7 +64,10 @@ class LabelledData:
         kept = choose_fraction(instances, subjects, fraction, seed)
         if fraction < 1:
             _LOG.info(
-                "labels of %g %%: train %d instances, %s", fraction * 100, len(kept), _say(kept)
+                "labels of %g %%: train %d instances, %s",
+                fraction * 100,
+                len(kept),
+                _format_counts(kept),
             )
         return dataclasses.replace(self, instances={**self.instances, "train": kept})
 
@@ -82,7 +85,7 @@ class LabelledData:
             seen, self.opened.source, self.as_recordings("test"), strict=strict
         )
 
-    def standard(self) -> tuple[np.ndarray, np.ndarray]:
+    def target_statistics(self) -> tuple[np.ndarray, np.ndarray]:
         """Return mean and standard deviation [K] of the training targets; 0 and 1 for classes."""
         targets = self.instances["train"].targets
         if self.kind != "regression":
@@ -91,7 +94,7 @@ class LabelledData:
 
     def contract(self) -> dict[str, Any]:
         """Return the contract of a checkpoint's input and outputs."""
-        mean, deviation = self.standard()
+        mean, deviation = self.target_statistics()
         return {
             "input": self.opened.contract.to_json(),
             "split": {name: self.split[name] for name in ("rule", "hash")},
@@ -113,7 +116,7 @@ def open_labelled(config: ConfigDict, sampling_rate_hz: float, num_samples: int)
             training instance or in all of them; or validation has only one class.
     """
     data = data_settings(config.data)
-    settings = typed(LabelConfig, "labels", config.labels)
+    settings = to_dataclass(LabelConfig, "labels", config.labels)
     leaking = is_leaking(data.split_rule)
     opened = open_data(
         dataclasses.replace(data, split_rule="none") if leaking else data,
@@ -134,7 +137,7 @@ def open_labelled(config: ConfigDict, sampling_rate_hz: float, num_samples: int)
     for name, found in instances.items():
         _LOG.info(
             "%s: %d instances of %d recordings; %s",
-            *(name, len(found), len(np.unique(found.recording)), _say(found)),
+            *(name, len(found), len(np.unique(found.recording)), _format_counts(found)),
         )
     _check_classes(instances, settings.task, data.split_rule)
     return LabelledData(
@@ -182,7 +185,8 @@ def _check_classes(instances: Mapping[str, Instances], task: str, rule: str) -> 
         ]
         if split == "validation" and len(undecided) == len(counts):
             raise DataError(
-                f"validation of split {rule!r} has one class only ({_say(instances[split])}), so "
+                f"validation of split {rule!r} has one class only "
+                f"({_format_counts(instances[split])}), so "
                 "no model can be chosen on it; validate on more subjects, or use another split."
             )
         if undecided:
@@ -195,7 +199,7 @@ def _positives(instances: Instances) -> Sequence[int]:
     return (instances.targets > 0).sum(axis=0).astype(int).tolist()
 
 
-def _say(instances: Instances) -> str:
+def _format_counts(instances: Instances) -> str:
     if instances.kind == "regression":
         return (
             f"{instances.classes[0]} {instances.targets.mean():.3g} ± {instances.targets.std():.3g}"
@@ -205,10 +209,10 @@ def _say(instances: Instances) -> str:
     )
 
 
-def card_context(
+def report_context(
     config: ConfigDict, data: LabelledData, contamination: ContaminationReport
 ) -> dict[str, Any]:
-    """Return the context of an evaluation card, shown beside the metrics."""
+    """Return the context of an evaluation report, shown beside the metrics."""
     leaking = is_leaking(str(data.split["rule"]))
     return {
         "title": f"{config.labels.task} on {config.data.sets}" + " (LEAKY SPLIT)" * leaking,

@@ -16,13 +16,13 @@ from physio_mae_jax.evaluation.leave_one_out import LeaveOneOutRun
 from physio_mae_jax.experiment.classifiers import EncoderInit, resolve_init
 from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.run_metadata import provenance
-from physio_mae_jax.experiment.sweep import check_workers, keep_settings
-from physio_mae_jax.experiment.typed_config import data_settings, typed
+from physio_mae_jax.experiment.sweep import check_workers, record_settings
+from physio_mae_jax.experiment.typed_config import data_settings, to_dataclass
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.trials import Trial
 
-_MAY_DIFFER = ("subjects", "num_workers", "worker")
+_CHANGEABLE_KEYS = ("subjects", "num_workers", "worker")
 _MIN_SUBJECTS = 3
 # A split rule would parse other names as a range, a list or a fraction.
 _PLAIN = re.compile(r"(?!\d+-\d+$)(?!0?\.\d+$)[\w.+-]+")
@@ -43,15 +43,15 @@ def build_leave_one_out(config: ConfigDict, workdir: Path, *, strict: bool) -> L
     check_workers(config.num_workers)
     if "+" in config.data.sets:
         raise ConfigError(f"data.sets must name exactly one data set; got {config.data.sets!r}.")
-    evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
+    evaluation = to_dataclass(EvaluationConfig, "evaluation", config.evaluation)
     workdir = atomic_files.prepare_workdir(workdir)
-    keep_settings(config, workdir, _MAY_DIFFER)
+    record_settings(config, workdir, _CHANGEABLE_KEYS)
     folds = _Folds(config, strict)
     return LeaveOneOutRun(
         workdir=workdir,
         list_folds=folds.entries,
         num_workers=config.num_workers,
-        reports=not config.worker,
+        writes_report=not config.worker,
         config=evaluation,
         title=f"{config.labels.task} on {config.data.sets}, each subject left out once",
         describe=lambda: {
@@ -72,7 +72,7 @@ class _Folds:
         self.strict = strict
 
     @functools.cached_property
-    def beginning(self) -> EncoderInit:
+    def encoder_init(self) -> EncoderInit:
         return resolve_init(self.config)
 
     def rule(self, subject: str) -> str:
@@ -94,13 +94,15 @@ class _Folds:
                     f"subject {name!r} cannot be written in a split rule; prepare the data with "
                     "names made of letters, digits, '_', '.', '+' and '-'."
                 )
-        return [Trial(name, self._doing(name)) for name in wanted or there]
+        return [Trial(name, self._trial_runner(name)) for name in wanted or there]
 
     @functools.cached_property
     def _subjects_with_labels(self) -> list[str]:
-        data, begun = self._data("none"), self.beginning
-        opened = open_data(data, begun.sampling_rate_hz, begun.num_samples, progress=False)
-        settings = typed(LabelConfig, "labels", self.config.labels)
+        data, encoder_init = self._data("none"), self.encoder_init
+        opened = open_data(
+            data, encoder_init.sampling_rate_hz, encoder_init.num_samples, progress=False
+        )
+        settings = to_dataclass(LabelConfig, "labels", self.config.labels)
         instances = find_instances(opened.source, opened.reader, opened.splits["train"], settings)
         found = sorted({opened.source.recordings[int(i)].subject_id for i in instances.recording})
         if len(found) < _MIN_SUBJECTS:
@@ -113,7 +115,7 @@ class _Folds:
     def _data(self, rule: str) -> Any:
         return data_settings(self.config.data.to_dict() | {"split_rule": rule})
 
-    def _doing(self, subject: str) -> Callable[[Path], Any]:
+    def _trial_runner(self, subject: str) -> Callable[[Path], Any]:
         """Return the job of a subject's fold in its folder."""
 
         def run(folder: Path) -> None:
@@ -122,6 +124,8 @@ class _Folds:
             # Makes the folder that of a fine-tuning run, so configs/evaluate.py accepts it.
             row.command = "finetune"
             row.data.split_rule = self.rule(subject)
-            finetune(build_finetuning(row, folder, strict=self.strict, beginning=self.beginning))
+            finetune(
+                build_finetuning(row, folder, strict=self.strict, encoder_init=self.encoder_init)
+            )
 
         return run

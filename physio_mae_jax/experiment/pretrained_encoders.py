@@ -80,7 +80,7 @@ def load_encoder(folder: str, window_seconds: float) -> PretrainedEncoder:
         origin=folder,
         channel_independent=trained.contract.channel_independent,
     )
-    return _fitted(start, window_seconds)
+    return _resized(start, window_seconds)
 
 
 def _reject_other_command(folder: str) -> None:
@@ -128,7 +128,7 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Pretr
         origin=path,
         channel_independent=is_contrastive,
     )
-    return _fitted(start, window_seconds)
+    return _resized(start, window_seconds)
 
 
 def random_init(config: MaeConfig, num_channels: int, seed: int) -> Params:
@@ -141,7 +141,7 @@ def random_init(config: MaeConfig, num_channels: int, seed: int) -> Params:
     ]
 
 
-def _fitted(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncoder:
+def _resized(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncoder:
     """Adapt an encoder to this machine and to another window."""
     config, params = start.config.for_platform(jax.default_backend()), start.params
     num_samples = config.num_samples

@@ -26,7 +26,7 @@ from physio_mae_jax.experiment.typed_config import (
     data_settings,
     model_settings,
     objective_settings,
-    typed,
+    to_dataclass,
 )
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, ContrastiveConfig
@@ -66,14 +66,14 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
     data = data_settings(config.data)
-    loop = typed(LoopConfig, "loop", config.loop)
-    task = build_pretrain_spec(config, channel_names_of(workdir))
-    model, objective = task.model.config, task.objective
+    loop = to_dataclass(LoopConfig, "loop", config.loop)
+    spec = build_pretrain_spec(config, channel_names_of(workdir))
+    model, objective = spec.model.config, spec.objective
     check_attention(model)
     workdir = atomic_files.prepare_workdir(workdir)
     primary = jax.process_index() == 0
     opened = open_data(data, model.sampling_rate_hz, model.num_samples, progress=primary)
-    if model.channel_embedding and not task.contrastive:
+    if model.channel_embedding and not spec.contrastive:
         reject_duplicate_channels(opened, model.num_channel_names)
     training = require_split(opened, "train", data)
     held_out = opened.splits["validation"]
@@ -82,16 +82,16 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
             "data.split_rule=%r holds nothing out: errors are measured on the training data.",
             data.split_rule,
         )
-    if task.contrastive and opened.reader.config.num_channels != NUM_MODALITIES:
+    if spec.contrastive and opened.reader.config.num_channels != NUM_MODALITIES:
         raise ConfigError(
-            f"contrastive.weight={task.contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
+            f"contrastive.weight={spec.contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
             f"data.channels gives {', '.join(opened.contract.channels)}; name two, or set it to 0."
         )
     loader = loader_settings(config, opened)
     contract = ModelSpec(
         model=model,
         objective=objective,
-        contrastive=typed(ContrastiveConfig, "contrastive", config.contrastive),
+        contrastive=to_dataclass(ContrastiveConfig, "contrastive", config.contrastive),
         input=opened.contract,
         split={"rule": opened.subject_splits.rule, "hash": opened.subject_splits.hash},
     ).to_json()
@@ -99,9 +99,9 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     if primary:
         _draw_scale_weights(workdir, objective, model)
     mesh = make_mesh(num_devices, config.fsdp)
-    job = PretrainTrainable(
+    trainable = PretrainTrainable(
         workdir=workdir,
-        task=task,
+        spec=spec,
         mesh=mesh,
         validation=validation_batches(
             opened.reader, held_out or training, loader, data.max_validation_windows
@@ -112,7 +112,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     )
     return TrainingRun(
         workdir=workdir,
-        job=job,
+        trainable=trainable,
         loop=loop,
         mesh=mesh,
         batch_size=config.batch_size,
@@ -153,8 +153,8 @@ def build_pretrain_spec(
         ConfigError: A setting is out of range or contradicts another one.
     """
     objective = objective_settings(config.objective)
-    contrastive = typed(ContrastiveConfig, "contrastive", config.contrastive)
-    optimizer = typed(OptimizerConfig, "optimizer", config.optimizer)
+    contrastive = to_dataclass(ContrastiveConfig, "contrastive", config.contrastive)
+    optimizer = to_dataclass(OptimizerConfig, "optimizer", config.optimizer)
     model = model_settings(
         config.model, config.window_seconds, config.sampling_rate_hz, num_channel_names
     )

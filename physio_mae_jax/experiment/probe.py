@@ -17,12 +17,12 @@ from physio_mae_jax.evaluation.probes import probe_of
 from physio_mae_jax.experiment.classifiers import EncoderInit, init_from_encoder
 from physio_mae_jax.experiment.labelled_data import (
     LabelledData,
-    card_context,
     open_labelled,
+    report_context,
 )
 from physio_mae_jax.experiment.pretrained_encoders import random_init
 from physio_mae_jax.experiment.run_metadata import count_devices, write_run_metadata
-from physio_mae_jax.experiment.typed_config import model_settings, typed
+from physio_mae_jax.experiment.typed_config import model_settings, to_dataclass
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
 from physio_mae_jax.training import atomic_files
@@ -38,7 +38,7 @@ def build_probe(
     workdir: Path,
     *,
     strict: bool,
-    beginning: EncoderInit | None = None,
+    encoder_init: EncoderInit | None = None,
     data: LabelledData | None = None,
 ) -> ProbeRun:
     """Open labelled data and build its feature extractors.
@@ -47,7 +47,7 @@ def build_probe(
         config: ConfigDict as returned by ``configs/evaluate.py:method=probe`` or ``knn``.
         workdir: Work folder, created if absent.
         strict: Whether to raise where the encoder was trained on test data.
-        beginning, data: Encoder and data of these settings, if already loaded.
+        encoder_init, data: Encoder and data of these settings, if already loaded.
 
     Raises:
         UserError: An error that the user can fix.
@@ -65,20 +65,22 @@ def build_probe(
             )
     if not names:
         raise ConfigError("encoders must name at least one, such as pretrained; got an empty list.")
-    evaluation = typed(EvaluationConfig, "evaluation", config.evaluation)
-    beginning = beginning or _seen(config, names)
+    evaluation = to_dataclass(EvaluationConfig, "evaluation", config.evaluation)
+    encoder_init = encoder_init or _seen(config, names)
     workdir = atomic_files.prepare_workdir(workdir)
-    data = data or open_labelled(config, beginning.sampling_rate_hz, beginning.num_samples)
+    data = data or open_labelled(config, encoder_init.sampling_rate_hz, encoder_init.num_samples)
     data = data.with_fraction(config.label_fraction, config.seed)
     splits = ("train", "validation") if config.refit else ("train",)
-    seen = data.training_provenance(beginning.start.trained_on if beginning.start else None, splits)
+    seen = data.training_provenance(
+        encoder_init.pretrained.trained_on if encoder_init.pretrained else None, splits
+    )
     contamination = data.contamination(seen, strict=strict)
     mesh = make_mesh(num_devices)
     write_run_metadata(config, workdir, data.contract(), data.split)
     return ProbeRun(
         workdir=workdir,
         extractors={
-            name: _extractor(name, config, beginning, data.num_channels, mesh) for name in names
+            name: _extractor(name, config, encoder_init, data.num_channels, mesh) for name in names
         },
         method=config.method,
         refit=config.refit,
@@ -89,7 +91,7 @@ def build_probe(
         batch_size=config.batch_size,
         num_threads=config.data.num_threads,
         config=evaluation,
-        context=card_context(config, data, contamination)
+        context=report_context(config, data, contamination)
         | {
             "seeds": {"random encoder": config.seed, "split": config.data.split_seed},
             "label fraction": config.label_fraction,
@@ -114,16 +116,16 @@ def _seen(config: ConfigDict, names: list[str]) -> EncoderInit:
 
 
 def _extractor(
-    name: str, config: ConfigDict, beginning: EncoderInit, num_channels: int, mesh: Mesh
+    name: str, config: ConfigDict, encoder_init: EncoderInit, num_channels: int, mesh: Mesh
 ) -> Extract:
     """Return the function from windows to features."""
-    encoder = beginning.config
+    encoder = encoder_init.config
     assert encoder is not None
     if name == WAVELETS:
-        bank = typed(WaveletConfig, "model.wavelet", config.model.wavelet)
+        bank = to_dataclass(WaveletConfig, "model.wavelet", config.model.wavelet)
         wavelet_bank(bank, encoder.sampling_rate_hz, encoder.num_samples)
         return wavelet_extractor(bank, encoder.sampling_rate_hz, mesh)
-    start = beginning.start
+    start = encoder_init.pretrained
     alone = start is not None and start.channel_independent
     if name == RANDOM:
         params = random_init(encoder, num_channels, config.seed)

@@ -21,7 +21,7 @@ from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.synthetic import SyntheticCohort
 from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.experiment.typed_config import typed as typed_settings
+from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
@@ -48,7 +48,7 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
         UserError: The run does not exist, or it was not contrastive.
     """
     check_settings(config)
-    settings = typed_settings(RetrievalConfig, "config", _own_settings(config))
+    settings = to_dataclass(RetrievalConfig, "config", _command_settings(config))
     past = open_run(config.init_from, _data_overrides(config.data))
     if not isinstance(past.model, ContrastiveAutoencoder):
         raise ConfigError(
@@ -78,7 +78,7 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
     )
 
 
-class PastRun(NamedTuple):
+class PretrainedRun(NamedTuple):
     """A pre-training run to examine: its initial and trained model, and its data.
 
     Attributes:
@@ -112,7 +112,7 @@ class PastRun(NamedTuple):
         }
 
 
-def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
+def open_run(folder: str, changes: Mapping[str, Any]) -> PretrainedRun:
     """Build the model of a run again and load its newest checkpoint.
 
     Args:
@@ -137,7 +137,7 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PastRun:
     def untrained() -> Params:
         return jax.jit(loaded.contract.new_params)(jax.random.key(seed))
 
-    return PastRun(
+    return PretrainedRun(
         folder=folder,
         model=loaded.contract.build(),
         trained=loaded.params,
@@ -195,7 +195,7 @@ def check_setting(settings: Mapping[str, Any], name: str, kind: type[_T], folder
     return typed(kind, settings[name], where, WAY_OUT)
 
 
-def _own_settings(config: ConfigDict) -> dict[str, Any]:
+def _command_settings(config: ConfigDict) -> dict[str, Any]:
     """Return a command's settings except those that select the run."""
     others = ("command", "init_from", "data")
     return {name: config[name] for name in config if name not in others}

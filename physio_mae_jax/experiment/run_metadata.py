@@ -74,7 +74,7 @@ def _versions() -> dict[str, str]:
 
 
 def provenance() -> dict[str, Any]:
-    """Return command, versions and devices for an evaluation card."""
+    """Return command, versions and devices for an evaluation report."""
     return {
         "command": shlex.join(["python", "-m", "physio_mae_jax.main", *sys.argv[1:]]),
         "versions": _versions(),

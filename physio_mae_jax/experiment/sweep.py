@@ -29,7 +29,7 @@ def check_workers(num_workers: int) -> None:
         )
 
 
-def keep_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]) -> None:
+def record_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]) -> None:
     """Write the settings into the folder of many runs; raise where they differ on resume.
 
     Args:

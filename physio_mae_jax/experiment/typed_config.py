@@ -58,7 +58,7 @@ def parse_argument(
     return values
 
 
-def typed(kind: type[_Settings], section: str, values: Mapping[str, Any]) -> _Settings:
+def to_dataclass(kind: type[_Settings], section: str, values: Mapping[str, Any]) -> _Settings:
     """Make a settings dataclass of a config section; unknown keys raise."""
     fields = dataclasses.fields(cast(Any, kind))
     known = [field.name for field in fields]
@@ -90,19 +90,25 @@ def data_settings(section: Mapping[str, Any]) -> DataConfig:
     """Make the data settings of their config section."""
     check_settings(section, "data")
     values = dict(section)
-    values["augment"] = typed(AugmentConfig, "data.augment", subsection("data", section, "augment"))
-    values["cohort"] = typed(CohortConfig, "data.cohort", subsection("data", section, "cohort"))
+    values["augment"] = to_dataclass(
+        AugmentConfig, "data.augment", subsection("data", section, "augment")
+    )
+    values["cohort"] = to_dataclass(
+        CohortConfig, "data.cohort", subsection("data", section, "cohort")
+    )
     for name in ("band_hz", "speed_perturbation"):
         if name in section:
             values[name] = tuple(section[name])
-    return typed(DataConfig, "data", values)
+    return to_dataclass(DataConfig, "data", values)
 
 
 def objective_settings(section: Mapping[str, Any]) -> ObjectiveConfig:
     """Make the objective of its config section."""
     values = dict(section)
-    values["mask"] = typed(MaskConfig, "objective.mask", subsection("objective", section, "mask"))
-    return typed(ObjectiveConfig, "objective", values)
+    values["mask"] = to_dataclass(
+        MaskConfig, "objective.mask", subsection("objective", section, "mask")
+    )
+    return to_dataclass(ObjectiveConfig, "objective", values)
 
 
 def model_settings(
@@ -114,10 +120,10 @@ def model_settings(
     """Make the model of its config section and its input window."""
     values = {"num_channel_names": num_channel_names} | dict(section)
     wavelet = subsection("model", section, "wavelet")
-    values["wavelet"] = typed(WaveletConfig, "model.wavelet", wavelet)
+    values["wavelet"] = to_dataclass(WaveletConfig, "model.wavelet", wavelet)
     values["num_samples"] = whole_samples(window_seconds, sampling_rate_hz)
     values["sampling_rate_hz"] = float(sampling_rate_hz)
-    return typed(MaeConfig, "model", values)
+    return to_dataclass(MaeConfig, "model", values)
 
 
 def whole_samples(window_seconds: float, sampling_rate_hz: float) -> int:

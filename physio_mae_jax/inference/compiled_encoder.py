@@ -88,7 +88,7 @@ def encode_windows(
     return latents
 
 
-def summarise(
+def pool_latents(
     latents: jax.Array, channel_mask: jax.Array, column_weight: jax.Array, output: Output
 ) -> jax.Array:
     """Average latents over the channels and columns that are present.
@@ -147,7 +147,7 @@ class CompiledEncoder:
 
         Args:
             batch: Entries of ``encode_windows`` and 'column_weight' [B, W]; B of ``batch_bucket``.
-            output: Requested output, see ``summarise``.
+            output: Requested output, see ``pool_latents``.
         """
         key = (output, *((name, values.shape) for name, values in sorted(batch.items())))
         on_devices = jax.device_put(dict(batch), batch_sharding(self.mesh))
@@ -157,7 +157,7 @@ class CompiledEncoder:
 
     def _jitted(self, output: Output) -> Any:
         function = functools.partial(
-            _encode_and_summarise, self.config, self.channel_independent, output
+            _encode_and_pool, self.config, self.channel_independent, output
         )
         return jax.jit(
             with_mesh(function, self.mesh),
@@ -167,8 +167,8 @@ class CompiledEncoder:
         )
 
 
-def _encode_and_summarise(
+def _encode_and_pool(
     config: MaeConfig, channel_independent: bool, output: Output, params: Params, batch: Batch
 ) -> jax.Array:
     latents = encode_windows(config, params, batch, channel_independent=channel_independent)
-    return summarise(latents, batch["channel_mask"], batch["column_weight"], output)
+    return pool_latents(latents, batch["channel_mask"], batch["column_weight"], output)

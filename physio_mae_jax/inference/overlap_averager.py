@@ -13,7 +13,7 @@ class OverlapAverager:
     """Running sums over the windows of a recording.
 
     Attributes:
-        output: Collected output, see ``program.summarise``.
+        output: Collected output, see ``compiled_encoder.pool_latents``.
         total: Weighted sum [D], [M, D], [T, D] or [M, T, H, D] for T columns of the recording.
         weight: Sum of the weights [], [M], [T] or [M, T].
         windows: Number of windows added, and excluded because no channel varies [2].
@@ -54,7 +54,8 @@ class OverlapAverager:
         """Add a window.
 
         Args:
-            values: Output of ``program.summarise``, with padded channels and columns last.
+            values: Output of ``compiled_encoder.pool_latents``, with padded channels and columns
+                last.
             present: Channels that vary [M], bool.
             column: First column of the window in the recording.
             column_weight: Weights [w] of the columns that are not padding.

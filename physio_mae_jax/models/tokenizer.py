@@ -74,7 +74,9 @@ class Tokenizer(nn.Module):
         boxes = patches.scalogram_patches(maps, cfg.patch_scales, cfg.patch_samples, column_ids)
         tokens = self._project("wavelet", boxes)
         if cfg.waveform_branch:
-            columns = patches.signal_columns(z_score(signal, num_valid), cfg.patch_samples)
+            columns = patches.signal_columns(
+                normalize_samples(signal, num_valid), cfg.patch_samples
+            )
             if column_ids is not None:
                 columns = patches.take_columns(columns, column_ids, axis=2)
             tokens = tokens + self._project("waveform", columns)[:, :, :, None]
@@ -115,7 +117,7 @@ def _init_names(key: jax.Array, shape: tuple[int, int], dtype: Any = jnp.float32
     return jnp.concatenate([first, rest])
 
 
-def z_score(signal: jax.Array, num_valid: jax.Array | None) -> jax.Array:
+def normalize_samples(signal: jax.Array, num_valid: jax.Array | None) -> jax.Array:
     """Z-score [B, M, L] over valid samples: unbiased std, floor 1e-5 (models.md#tokenizer)."""
     valid = jnp.ones((1, signal.shape[-1]), bool)
     if num_valid is not None:

@@ -11,7 +11,7 @@ import numpy as np
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.decoder import Reconstruction
-from physio_mae_jax.models.tokenizer import z_score
+from physio_mae_jax.models.tokenizer import normalize_samples
 from physio_mae_jax.objectives.losses import (
     pixel_weights,
     scale_weights,
@@ -134,7 +134,9 @@ def forward(
         mask.masked_channels,
     )
     target = reconstruction_target(cfg, signal, mask.predicted_ids)
-    target = target._replace(waveform=_waveform(cfg, standardised(signal), mask.predicted_ids))
+    target = target._replace(
+        waveform=_waveform(cfg, normalised_waveform(signal), mask.predicted_ids)
+    )
     counted = present[:, :, None, None]
     masked = counted if mask.scored is None else counted & mask.scored
     token_weight = jnp.broadcast_to(masked, target.patches.shape[:-1]).astype(jnp.float32)
@@ -172,9 +174,9 @@ def reconstruction_target(
     return Reconstruction(boxes, _waveform(cfg, signal, column_ids))
 
 
-def standardised(signal: jax.Array) -> jax.Array:
+def normalised_waveform(signal: jax.Array) -> jax.Array:
     """Z-score each channel of [B, M, L], clipped to ±10: the target of the waveform loss."""
-    return jnp.clip(z_score(signal, None), -10.0, 10.0)
+    return jnp.clip(normalize_samples(signal, None), -10.0, 10.0)
 
 
 def _waveform(cfg: MaeConfig, signal: jax.Array, column_ids: jax.Array | None) -> jax.Array:
@@ -235,7 +237,7 @@ def held_out_errors(
     statistics = wavelet.plane_statistics(
         wavelet.coefficients(signal, cfg.wavelet, cfg.sampling_rate_hz)
     )
-    waveforms = _baselines(standardised(signal), mask, cfg)
+    waveforms = _baselines(normalised_waveform(signal), mask, cfg)
     guesses = {"model": result.predicted}
     for name, baseline in _baselines(signal, mask, cfg).items():
         planes = wavelet.coefficients(baseline, cfg.wavelet, cfg.sampling_rate_hz)

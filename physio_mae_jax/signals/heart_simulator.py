@@ -206,7 +206,7 @@ def vary_waves(
 
     Args:
         rotation: Orientation of the heart in the chest, shared by all waves of one subject.
-        spread: TargetStatistics deviation of log height; half of it for times and widths.
+        spread: Standard deviation of log height; half of it for times and widths.
     """
     heights, centres, widths = np.exp(rng.normal(0, spread, (3, waves.centres_seconds.size)))
     return dataclasses.replace(

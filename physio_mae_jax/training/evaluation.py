@@ -46,20 +46,20 @@ def evaluate(
     return errors
 
 
-def reconstruct(task: PretrainSpec, params: Params, batch: Batch) -> dict[str, jax.Array]:
+def reconstruct(spec: PretrainSpec, params: Params, batch: Batch) -> dict[str, jax.Array]:
     """Reconstruct the windows of a batch for a figure, with the masks of evaluations.
 
     Returns:
         Arrays as returned by ``reconstruct_masked``.
     """
     windows = batch["signal"].shape[0]
-    examples = task.examples(batch)
+    examples = spec.examples(batch)
     per_window = examples["signal"].shape[0] // windows
     # All examples of a window share one mask.
-    mask = task.mask(jax.random.key(_EVALUATION_SEED), first_examples(examples, windows))
+    mask = spec.mask(jax.random.key(_EVALUATION_SEED), first_examples(examples, windows))
     mask = jax.tree.map(lambda values: jnp.repeat(values, per_window, axis=0), mask)
     shape = windows, batch["signal"].shape[1]
-    return reconstruct_masked(task.model, task.objective, params, examples, mask, shape)
+    return reconstruct_masked(spec.model, spec.objective, params, examples, mask, shape)
 
 
 def reconstruct_masked(

@@ -19,7 +19,12 @@ from physio_mae_jax.training.metrics_file import drop_lines_after
 
 _LOG = logging.getLogger(__name__)
 
-STEP, INPUT, SAVING, JUDGING = "step_seconds", "input_seconds", "saving_seconds", "judging_seconds"
+STEP, INPUT, SAVING, EVALUATING = (
+    "step_seconds",
+    "input_seconds",
+    "saving_seconds",
+    "judging_seconds",
+)
 _TIMES = (STEP, INPUT, SAVING)
 _MEMORY = ("memory_gib", "device_memory_gib")
 # A process lags if its input takes this many times as long as that of the median process, and
@@ -45,11 +50,11 @@ class HostMetrics:
 
     def _restart(self, step: int) -> None:
         self._step, self._since = step, time.perf_counter()
-        self._spent = dict.fromkeys((INPUT, SAVING, JUDGING), 0.0)
+        self._spent = dict.fromkeys((INPUT, SAVING, EVALUATING), 0.0)
 
     @contextlib.contextmanager
     def timing(self, what: str) -> Iterator[None]:
-        """Count the time as INPUT, SAVING or JUDGING; the last two are not part of a step."""
+        """Count the time as INPUT, SAVING or EVALUATING; the last two are not part of a step."""
         begun = time.perf_counter()
         yield
         self._spent[what] += time.perf_counter() - begun
@@ -62,7 +67,7 @@ class HostMetrics:
             batch: Host batch of this process in that step.
         """
         spent, steps = self._spent, step - self._step
-        stepping = time.perf_counter() - self._since - spent[SAVING] - spent[JUDGING]
+        stepping = time.perf_counter() - self._since - spent[SAVING] - spent[EVALUATING]
         own = [stepping / steps, spent[INPUT] / steps, spent[SAVING] / steps]
         own += [_process_memory() / _GIB, _device_memory() / _GIB]
         order = order_hash(batch, jax.process_index() * len(batch["recording"]))

@@ -20,7 +20,7 @@ from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.training import atomic_files, integrity, work_folder
 from physio_mae_jax.training.checkpoint import Checkpoints, reject_other_contract
 from physio_mae_jax.training.data_position import DataPosition, restore_iterator
-from physio_mae_jax.training.host_metrics import INPUT, JUDGING, SAVING, HostMetrics
+from physio_mae_jax.training.host_metrics import EVALUATING, INPUT, SAVING, HostMetrics
 from physio_mae_jax.training.metric_writer import MetricWriter
 from physio_mae_jax.training.preemption import PreemptionHandler
 from physio_mae_jax.training.profiling import Profiler
@@ -68,7 +68,7 @@ class TrainingRun:
 
     Attributes:
         workdir: Absolute path of the folder that the run writes.
-        job: Kind of training, see ``trainable``.
+        trainable: Kind of training, see ``trainable``.
         loop: Length and intervals.
         mesh: Device mesh the batch is sharded over.
         batch_size: Examples per step, over all processes.
@@ -81,7 +81,7 @@ class TrainingRun:
     """
 
     workdir: Path
-    job: Trainable
+    trainable: Trainable
     loop: LoopConfig
     mesh: Mesh
     batch_size: int
@@ -105,7 +105,7 @@ class _LoopContext(NamedTuple):
     """Services of the loop; ``progress`` is that at the first step."""
 
     checkpoints: Checkpoints
-    reporter: MetricWriter
+    metric_writer: MetricWriter
     meter: HostMetrics
     stop: PreemptionHandler
     watchdog: Watchdog
@@ -150,7 +150,7 @@ def train(run: TrainingRun) -> TrainState:
         multihost_utils.sync_global_devices("checkpoints are tidy")
         checkpoints = stack.enter_context(Checkpoints(folder, run.loop.max_to_keep))
         state, first_step, progress = _start(run, checkpoints)
-        reporter = MetricWriter(
+        metric_writer = MetricWriter(
             run.workdir,
             first_step=first_step,
             num_steps=run.loop.num_steps,
@@ -160,7 +160,7 @@ def train(run: TrainingRun) -> TrainState:
         profiler = Profiler(run.workdir, run.loop.profile_at_step, run.loop.profile_num_steps)
         tools = _LoopContext(
             checkpoints=checkpoints,
-            reporter=stack.enter_context(reporter),
+            metric_writer=stack.enter_context(metric_writer),
             meter=HostMetrics(run.workdir, first_step),
             stop=stop,
             watchdog=watchdog,
@@ -172,10 +172,10 @@ def train(run: TrainingRun) -> TrainState:
 
 
 def _steps(run: TrainingRun, tools: _LoopContext, state: TrainState) -> TrainState:
-    take_step = run.job.compile_step(run.mesh)
+    take_step = run.trainable.compile_step(run.mesh)
     if tools.first_step == 0:
-        _judge(run, tools, state, 0)
-    if run.job.should_stop(tools.first_step):
+        _evaluate(run, tools, state, 0)
+    if run.trainable.should_stop(tools.first_step):
         return state
     before: _PendingStep | None = None
     for step in range(tools.first_step + 1, run.loop.num_steps + 1):
@@ -195,8 +195,8 @@ def _steps(run: TrainingRun, tools: _LoopContext, state: TrainState) -> TrainSta
             _log_metrics(run, tools, state, before)
             before = None
         if judging:
-            _judge(run, tools, state, step)
-            last = last or run.job.should_stop(step)
+            _evaluate(run, tools, state, step)
+            last = last or run.trainable.should_stop(step)
         if saving or last or stopping:
             tools.save(run, state, step)
         if last:
@@ -217,21 +217,21 @@ def _next_batch(
     tools.watchdog.doing(f"the wait for the data of step {step}")
     with tools.meter.timing(INPUT), atomic_files.telling_lost_data(step):
         batch = next(run.training)
-        return batch, put_batch({name: batch[name] for name in run.job.inputs}, run.mesh)
+        return batch, put_batch({name: batch[name] for name in run.trainable.inputs}, run.mesh)
 
 
-def _judge(run: TrainingRun, tools: _LoopContext, state: TrainState, step: int) -> None:
+def _evaluate(run: TrainingRun, tools: _LoopContext, state: TrainState, step: int) -> None:
     """Evaluate the model after ``step`` steps, and report the result."""
     tools.watchdog.doing(f"the evaluation after step {step}")
-    with tools.meter.timing(JUDGING):
-        tools.reporter.judgement(step, run.job.judge(state, step))
+    with tools.meter.timing(EVALUATING):
+        tools.metric_writer.evaluation_result(step, run.trainable.evaluate(state, step))
         if step and jax.process_index() == 0:
-            run.job.plot_learning_curves()
+            run.trainable.plot_learning_curves()
 
 
 def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int, DataPosition]:
     """Restore the newest checkpoint or initialise; return state, step and data progress."""
-    abstract = jax.eval_shape(run.job.init_state, jax.random.key(run.seed))
+    abstract = jax.eval_shape(run.trainable.init_state, jax.random.key(run.seed))
     summary = atomic_files.parameter_summary(abstract.params)
     _LOG.info("%s on %d %s device(s)", summary, run.mesh.size, jax.default_backend())
     if jax.process_index() == 0:
@@ -247,7 +247,7 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int,
     )
     step = checkpoints.latest_step
     if step is None:
-        return run.job.start(jax.random.key(run.seed), run.mesh), 0, progress
+        return run.trainable.start(jax.random.key(run.seed), run.mesh), 0, progress
     reject_other_contract(checkpoints.directory, checkpoints.contract(), run.contract)
     if step > run.loop.num_steps:
         raise ConfigError(
@@ -268,9 +268,9 @@ def _log_metrics(
     metrics = {name: float(value) for name, value in fetched.items()}
     if non_finite:
         _stop_on_non_finite(run, tools, state, done, metrics)
-    tools.reporter.advance(done.step)
+    tools.metric_writer.advance(done.step)
     if done.step % run.loop.log_every_steps == 0 or done.step in (1, run.loop.num_steps):
-        tools.reporter.training(done.step, metrics, run.job.format_losses(metrics))
+        tools.metric_writer.training(done.step, metrics, run.trainable.format_losses(metrics))
         tools.meter.report(done.step, done.batch)
 
 

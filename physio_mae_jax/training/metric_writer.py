@@ -78,11 +78,11 @@ class MetricWriter:
         self._write(step, "train", metrics)
         self._say(line)
 
-    def judgement(self, step: int, judgement: EvaluationResult | None) -> None:
+    def evaluation_result(self, step: int, evaluation_result: EvaluationResult | None) -> None:
         """Write the result of an evaluation after ``step`` steps."""
-        if judgement is not None:
-            self._write(step, judgement.phase, judgement.metrics)
-            for line in judgement.lines:
+        if evaluation_result is not None:
+            self._write(step, evaluation_result.phase, evaluation_result.metrics)
+            for line in evaluation_result.lines:
                 self._say(line)
         self._clock.restart(step)
 

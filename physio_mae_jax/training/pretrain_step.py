@@ -32,7 +32,7 @@ from physio_mae_jax.training.sharding import (
     replicated,
     with_mesh,
 )
-from physio_mae_jax.training.state import Metrics, TrainState, advance
+from physio_mae_jax.training.state import Metrics, TrainState, apply_gradients
 
 # Entries of a batch that are copied to the device; the others name its windows for reports.
 MODEL_INPUTS = ("signal", "channel_mask", "channel_ids", "subject")
@@ -71,10 +71,10 @@ class PretrainSpec:
         )
 
 
-def init_state(task: PretrainSpec, key: jax.Array) -> TrainState:
+def init_state(spec: PretrainSpec, key: jax.Array) -> TrainState:
     """Initialise parameters and optimizer; jit it with shardings, or use ``jax.eval_shape``."""
-    params = init_params(task.model, task.objective.mask, key, 2 if task.contrastive is None else 1)
-    return TrainState.start(key, params, task.optimizer)
+    params = init_params(spec.model, spec.objective.mask, key, 2 if spec.contrastive is None else 1)
+    return TrainState.start(key, params, spec.optimizer)
 
 
 def init_params(model: MaskedModel, mask: MaskConfig, key: jax.Array, num_channels: int) -> Params:
@@ -91,47 +91,47 @@ def init_params(model: MaskedModel, mask: MaskConfig, key: jax.Array, num_channe
     )["params"]
 
 
-def train_step(task: PretrainSpec, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
+def train_step(spec: PretrainSpec, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
     """Make one update.
 
     Returns:
         The new state; the components of ``PretrainSpec.loss``, 'gradient_norm' and 'learning_rate'
         as float32 scalars, and bool 'non_finite'.
     """
-    gradient, metrics = _mean_gradient(task, state.params, batch, state.step_key())
-    rate = jnp.asarray(task.learning_rate(state.step), jnp.float32)
-    state, outcome = advance(state, task.optimizer, gradient, metrics["loss"])
+    gradient, metrics = _mean_gradient(spec, state.params, batch, state.step_key())
+    rate = jnp.asarray(spec.learning_rate(state.step), jnp.float32)
+    state, outcome = apply_gradients(state, spec.optimizer, gradient, metrics["loss"])
     return state, metrics | outcome | {"learning_rate": rate}
 
 
 def _mean_gradient(
-    task: PretrainSpec, params: Params, batch: Batch, key: jax.Array
+    spec: PretrainSpec, params: Params, batch: Batch, key: jax.Array
 ) -> tuple[Params, Metrics]:
     """Average gradient and losses over the windows of a batch."""
-    examples = task.examples({name: batch[name] for name in MODEL_INPUTS})
-    mask = task.mask(key, examples)
-    gradient = functools.partial(_accumulated_gradient, task)
-    if task.contrastive is None:
+    examples = spec.examples({name: batch[name] for name in MODEL_INPUTS})
+    mask = spec.mask(key, examples)
+    gradient = functools.partial(_accumulated_gradient, spec)
+    if spec.contrastive is None:
         return mean_over_devices(gradient, params, (examples, mask))
     # Negatives come from the windows of all devices, so the compiler must see the global batch.
     return gradient(params, (examples, mask))
 
 
 def _accumulated_gradient(
-    task: PretrainSpec, params: Params, given: tuple[Batch, Mask]
+    spec: PretrainSpec, params: Params, given: tuple[Batch, Mask]
 ) -> tuple[Params, Metrics]:
     """Average gradient and losses over the micro-batches of examples and their masks."""
-    differentiate = jax.grad(task.loss, has_aux=True)
-    if task.accumulation_steps == 1:
+    differentiate = jax.grad(spec.loss, has_aux=True)
+    if spec.accumulation_steps == 1:
         return differentiate(params, *given)
 
     def add_micro_batch(total: Any, micro: Any) -> tuple[Any, None]:
         result = differentiate(params, *micro)
         return jax.tree.map(jnp.add, total, result), None
 
-    group = 1 if task.contrastive is None else NUM_MODALITIES
+    group = 1 if spec.contrastive is None else NUM_MODALITIES
     micro_batches = jax.tree.map(
-        lambda values: _split_interleaved(values, group, task.accumulation_steps), given
+        lambda values: _split_interleaved(values, group, spec.accumulation_steps), given
     )
     shapes = jax.eval_shape(
         lambda first: differentiate(params, *first),
@@ -139,7 +139,7 @@ def _accumulated_gradient(
     )
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), shapes)
     total, _ = jax.lax.scan(add_micro_batch, zeros, micro_batches)
-    return jax.tree.map(lambda values: values / task.accumulation_steps, total)
+    return jax.tree.map(lambda values: values / spec.accumulation_steps, total)
 
 
 def _split_interleaved(values: jax.Array, group: int, parts: int) -> jax.Array:
@@ -153,35 +153,35 @@ def _split_interleaved(values: jax.Array, group: int, parts: int) -> jax.Array:
     return jnp.moveaxis(by_window, 1, 0).reshape(parts, -1, *rest)
 
 
-def evaluation_step(task: PretrainSpec, params: Params, batch: Batch, key: jax.Array) -> Metrics:
+def evaluation_step(spec: PretrainSpec, params: Params, batch: Batch, key: jax.Array) -> Metrics:
     """Sum the errors of model and baselines over a held-out batch.
 
     Returns:
         Entries of ``held_out_errors`` as sums weighted by batch['weight'], and 'weight', the
         sum of the weights.
     """
-    examples = task.examples(batch)
-    mask = task.mask(key, examples)
-    errors = held_out_errors(task.model, task.objective, params, examples, mask)
+    examples = spec.examples(batch)
+    mask = spec.mask(key, examples)
+    errors = held_out_errors(spec.model, spec.objective, params, examples, mask)
     weight = examples["weight"]
     sums = {name: (values * weight).sum() for name, values in errors.items()}
     return sums | {"weight": weight.sum()}
 
 
 def compile_train_step(
-    task: PretrainSpec, mesh: Mesh
+    spec: PretrainSpec, mesh: Mesh
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Jit ``train_step`` over a mesh; the state passed in is donated."""
-    options = task.model.config.compiler_options
-    return compile_update(functools.partial(train_step, task), mesh, options)
+    options = spec.model.config.compiler_options
+    return compile_update(functools.partial(train_step, spec), mesh, options)
 
 
 def compile_evaluation_step(
-    task: PretrainSpec, mesh: Mesh
+    spec: PretrainSpec, mesh: Mesh
 ) -> Callable[[Params, Batch, jax.Array], Metrics]:
     """Jit ``evaluation_step`` over a mesh."""
     return jax.jit(
-        with_mesh(functools.partial(evaluation_step, task), mesh),
+        with_mesh(functools.partial(evaluation_step, spec), mesh),
         in_shardings=(None, batch_sharding(mesh), replicated(mesh)),
         out_shardings=replicated(mesh),
     )

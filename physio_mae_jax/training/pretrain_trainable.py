@@ -38,7 +38,7 @@ class PretrainTrainable:
 
     Attributes:
         workdir: Absolute path of the folder of the figures.
-        task: Model, objective and optimizer.
+        spec: Model, objective and optimizer.
         mesh: Device mesh the batch is sharded over.
         validation: Batches of this process to evaluate errors on.
         held_out: False if these are of training recordings, since none are held out.
@@ -47,7 +47,7 @@ class PretrainTrainable:
     """
 
     workdir: Path
-    task: PretrainSpec
+    spec: PretrainSpec
     mesh: Mesh
     validation: Sequence[HostBatch]
     held_out: bool
@@ -61,7 +61,7 @@ class PretrainTrainable:
 
     def init_state(self, key: jax.Array) -> TrainState:
         """Initialise a state."""
-        return init_state(self.task, key)
+        return init_state(self.spec, key)
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
         """Initialise a state on the devices of a mesh."""
@@ -69,7 +69,7 @@ class PretrainTrainable:
 
     def compile_step(self, mesh: Mesh) -> Step:
         """Compile the update."""
-        return compile_train_step(self.task, mesh)
+        return compile_train_step(self.spec, mesh)
 
     def format_losses(self, metrics: dict[str, float]) -> str:
         """Format the losses of a step."""
@@ -78,7 +78,7 @@ class PretrainTrainable:
             f"waveform {metrics['waveform_loss']:.4f}"
         )
 
-    def judge(self, state: TrainState, step: int) -> EvaluationResult:
+    def evaluate(self, state: TrainState, step: int) -> EvaluationResult:
         """Evaluate errors and those of the baselines; draw a window and the learning curves."""
         errors = evaluate(self._measure, state.params, self.validation, self.mesh)
         if step:
@@ -104,12 +104,12 @@ class PretrainTrainable:
 
     @functools.cached_property
     def _measure(self) -> Any:
-        return compile_evaluation_step(self.task, self.mesh)
+        return compile_evaluation_step(self.spec, self.mesh)
 
     @functools.cached_property
     def _reconstruct(self) -> Any:
         return jax.jit(
-            lambda params, batch: reconstruct(self.task, params, first_examples(batch, 1)),
+            lambda params, batch: reconstruct(self.spec, params, first_examples(batch, 1)),
             in_shardings=(None, batch_sharding(self.mesh)),
             out_shardings=replicated(self.mesh),
         )
@@ -124,7 +124,7 @@ class PretrainTrainable:
         recording = int(window["recording"][0])
         channels = self.channels(recording)
         arrays = {k: v[0] if k == "masked" else v[0][: len(channels)] for k, v in arrays.items()}
-        cfg = self.task.model.config
+        cfg = self.spec.model.config
         bank = wavelet_bank(cfg.wavelet, cfg.sampling_rate_hz, cfg.num_samples)
         info = self.recordings[recording]
         start_seconds = int(window["start"][0]) / cfg.sampling_rate_hz

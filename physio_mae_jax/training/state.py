@@ -24,7 +24,7 @@ class TrainState(struct.PyTreeNode):
             it and all later ones leave everything else unchanged.
         model_state: State of the model besides its parameters, such as running statistics; {} for
             most models.
-        average: Moving average of the parameters; {} if disabled.
+        ema_params: Moving average of the parameters; {} if disabled.
     """
 
     step: jax.Array
@@ -33,7 +33,7 @@ class TrainState(struct.PyTreeNode):
     opt_state: Any
     non_finite: jax.Array
     model_state: Any = struct.field(default_factory=dict)
-    average: Params = struct.field(default_factory=dict)
+    ema_params: Params = struct.field(default_factory=dict)
 
     @classmethod
     def start(
@@ -42,7 +42,7 @@ class TrainState(struct.PyTreeNode):
         params: Params,
         optimizer: optax.GradientTransformation,
         model_state: Any = None,
-        keeps_average: bool = False,
+        keep_ema: bool = False,
     ) -> "TrainState":
         """Construct the initial state from a random key and parameters."""
         return cls(
@@ -52,7 +52,7 @@ class TrainState(struct.PyTreeNode):
             opt_state=optimizer.init(params),
             non_finite=jnp.zeros((), bool),
             model_state=model_state or {},
-            average=jax.tree.map(jnp.copy, params) if keeps_average else {},
+            ema_params=jax.tree.map(jnp.copy, params) if keep_ema else {},
         )
 
     def step_key(self) -> jax.Array:
@@ -62,10 +62,10 @@ class TrainState(struct.PyTreeNode):
     @property
     def best_params(self) -> Params:
         """The average of the parameters if enabled, else the parameters."""
-        return self.average or self.params
+        return self.ema_params or self.params
 
 
-def advance(
+def apply_gradients(
     state: TrainState,
     optimizer: optax.GradientTransformation,
     gradient: Params,
@@ -82,7 +82,7 @@ def advance(
         gradient: Gradient of the loss, shaped like the parameters.
         loss: Scalar loss.
         model_state: Model state after this step; None if the model has none.
-        ema_decay: Decay of ``state.average``; smaller early on, to discard the initialisation.
+        ema_decay: Decay of ``state.ema_params``; smaller early on, to discard the initialisation.
 
     Returns:
         The state after the update; 'gradient_norm' float32 and 'non_finite' bool.
@@ -99,11 +99,11 @@ def advance(
         opt_state=opt_state,
         non_finite=jnp.zeros((), bool),
         model_state=state.model_state if model_state is None else model_state,
-        average=jax.tree.map(
+        ema_params=jax.tree.map(
             # In this form the average of a constant is exactly that constant.
             lambda mean, new: mean + (1 - keep) * (new - mean),
-            state.average,
-            params if state.average else {},
+            state.ema_params,
+            params if state.ema_params else {},
         ),
     )
     non_finite = state.non_finite | ~(jnp.isfinite(loss) & jnp.isfinite(gradient_norm))

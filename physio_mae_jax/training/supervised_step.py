@@ -18,7 +18,7 @@ from physio_mae_jax.objectives.supervised import (
     supervised_losses,
 )
 from physio_mae_jax.training.sharding import batch_sharding, compile_update, replicated, with_mesh
-from physio_mae_jax.training.state import Metrics, Params, TrainState, advance
+from physio_mae_jax.training.state import Metrics, Params, TrainState, apply_gradients
 
 Batch = Mapping[str, jax.Array]
 
@@ -45,7 +45,7 @@ class SupervisedSpec:
 
     Attributes:
         model: Model that returns logits.
-        kind: Kind of the task.
+        kind: Kind of the spec.
         objective: Settings of the loss.
         class_weights: Weights of the classes [K].
         margin_on_labels: True if the model adds a margin to the true class in training (ArcFace)
@@ -67,12 +67,12 @@ class SupervisedSpec:
 
 
 def supervised_step(
-    task: SupervisedSpec, state: TrainState, batch: Batch
+    spec: SupervisedSpec, state: TrainState, batch: Batch
 ) -> tuple[TrainState, Metrics]:
     """Apply one update.
 
     Args:
-        task: Components fixed for the run.
+        spec: Components fixed for the run.
         state: State before the update.
         batch: Entries of ``SUPERVISED_INPUTS``: signal [B, M, L], channel_mask [B, M],
             channel_ids [B, M], target [B, K].
@@ -82,46 +82,46 @@ def supervised_step(
         bool.
     """
     key = state.step_key()
-    trained, fixed = _divide(task, state.params)
+    trained, fixed = _divide(spec, state.params)
 
     def mean_loss(trained: Params) -> tuple[jax.Array, Any]:
-        return _loss(task, trained | fixed, state.model_state, batch, key)
+        return _loss(spec, trained | fixed, state.model_state, batch, key)
 
     (loss, model_state), gradient = jax.value_and_grad(mean_loss, has_aux=True)(trained)
     # The optimizer sees every parameter; those not differentiated have no gradient.
     gradient = gradient | jax.tree.map(jnp.zeros_like, fixed)
-    rate = jnp.asarray(task.learning_rate(state.step), jnp.float32)
-    state, outcome = advance(
+    rate = jnp.asarray(spec.learning_rate(state.step), jnp.float32)
+    state, outcome = apply_gradients(
         state,
-        task.optimizer,
+        spec.optimizer,
         gradient,
         loss,
         model_state=model_state,
-        ema_decay=task.ema_decay,
+        ema_decay=spec.ema_decay,
     )
     return state, {"loss": loss, "learning_rate": rate} | outcome
 
 
-def _divide(task: SupervisedSpec, params: Params) -> tuple[Params, Params]:
+def _divide(spec: SupervisedSpec, params: Params) -> tuple[Params, Params]:
     """Split the parameters into those differentiated and the others."""
-    if not task.frozen_encoder:
+    if not spec.frozen_encoder:
         return params, {}
     trained = {name: part for name, part in params.items() if name != _ENCODER}
     return trained, {_ENCODER: params[_ENCODER]}
 
 
 def _loss(
-    task: SupervisedSpec, params: Params, model_state: Any, batch: Batch, key: jax.Array
+    spec: SupervisedSpec, params: Params, model_state: Any, batch: Batch, key: jax.Array
 ) -> tuple[jax.Array, Any]:
     """Return the mean loss of a batch, and the new model state."""
     mix_key, dropout_key = jax.random.split(key)
     signal, target = batch["signal"], batch["target"]
-    if task.objective.mixup:
+    if spec.objective.mixup:
         signal, target = mix_windows(
-            mix_key, signal, batch["channel_mask"], target, task.objective.mixup
+            mix_key, signal, batch["channel_mask"], target, spec.objective.mixup
         )
-    labels = jnp.argmax(target, axis=-1) if task.margin_on_labels else None
-    logits, changed = task.model.apply(
+    labels = jnp.argmax(target, axis=-1) if spec.margin_on_labels else None
+    logits, changed = spec.model.apply(
         {"params": params, **model_state},
         signal,
         batch["channel_mask"],
@@ -132,7 +132,7 @@ def _loss(
         mutable=list(model_state),
     )
     losses = supervised_losses(
-        logits, target, task.kind, jnp.asarray(task.class_weights), task.objective
+        logits, target, spec.kind, jnp.asarray(spec.class_weights), spec.objective
     )
     return losses.mean(), changed
 
@@ -167,10 +167,10 @@ def predict(model: SupervisedModel, params: Params, model_state: Any, batch: Bat
 
 
 def compile_supervised_step(
-    task: SupervisedSpec, mesh: Mesh
+    spec: SupervisedSpec, mesh: Mesh
 ) -> Callable[[TrainState, Batch], tuple[TrainState, Metrics]]:
     """Jit ``supervised_step`` over a mesh; the state passed in is donated."""
-    return compile_update(functools.partial(supervised_step, task), mesh)
+    return compile_update(functools.partial(supervised_step, spec), mesh)
 
 
 def compile_prediction(

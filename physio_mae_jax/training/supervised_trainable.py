@@ -78,7 +78,7 @@ class SupervisedTrainable:
 
     Attributes:
         workdir: Absolute path of the run; its folder 'best' keeps the model best on validation.
-        task: Model, loss and optimizer.
+        spec: Model, loss and optimizer.
         mesh: Device mesh the batch is sharded over.
         window_shape: Shape (M, L) of the windows.
         encoder: Initial parameters of the encoder; None for a random initialisation.
@@ -93,7 +93,7 @@ class SupervisedTrainable:
     """
 
     workdir: Path
-    task: SupervisedSpec
+    spec: SupervisedSpec
     mesh: Mesh
     window_shape: tuple[int, int]
     encoder: InitTransform | None
@@ -114,13 +114,13 @@ class SupervisedTrainable:
 
     def init_state(self, key: jax.Array) -> TrainState:
         """Initialise a state."""
-        params, model_state = init_variables(self.task.model, key, self.window_shape)
+        params, model_state = init_variables(self.spec.model, key, self.window_shape)
         return TrainState.start(
             key,
             params,
-            self.task.optimizer,
+            self.spec.optimizer,
             model_state,
-            keeps_average=self.task.ema_decay > 0,
+            keep_ema=self.spec.ema_decay > 0,
         )
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
@@ -138,14 +138,14 @@ class SupervisedTrainable:
             lambda leaf, fresh, place: fresh if leaf is fresh else put(leaf, place),
             *(merged.params, new, fsdp_sharding(new, mesh)),
         )
-        average = state.average
+        average = state.ema_params
         if average:
             average = average | {_ENCODER: jax.tree.map(jnp.copy, encoder)}
         return state.replace(params=state.params | {_ENCODER: encoder}, average=average)
 
     def compile_step(self, mesh: Mesh) -> Step:
         """Compile the update."""
-        return compile_supervised_step(self.task, mesh)
+        return compile_supervised_step(self.spec, mesh)
 
     def format_losses(self, metrics: dict[str, float]) -> str:
         """Format the loss of a step."""
@@ -164,9 +164,9 @@ class SupervisedTrainable:
 
     @functools.cached_property
     def _predict(self) -> Any:
-        return compile_prediction(self.task.model, self.mesh)
+        return compile_prediction(self.spec.model, self.mesh)
 
-    def judge(self, state: TrainState, step: int) -> EvaluationResult | None:
+    def evaluate(self, state: TrainState, step: int) -> EvaluationResult | None:
         """Evaluate the model on validation, and save it if it is the best so far."""
         if step == 0:
             return None

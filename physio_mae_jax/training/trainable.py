@@ -13,7 +13,10 @@ Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
 class Trainable(Protocol):
-    """One kind of training; its methods are pure except ``judge`` and ``plot_learning_curves``."""
+    """One kind of training.
+
+    Its methods are pure except ``evaluate`` and ``plot_learning_curves``.
+    """
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -32,7 +35,7 @@ class Trainable(Protocol):
         """Compile the update; the state passed in is donated."""
         ...
 
-    def judge(self, state: TrainState, step: int) -> EvaluationResult | None:
+    def evaluate(self, state: TrainState, step: int) -> EvaluationResult | None:
         """Evaluate the model after ``step`` steps, and draw figures; None if not yet possible."""
         ...
 

@@ -18,7 +18,7 @@ from physio_mae_jax.errors import UserError
 from physio_mae_jax.training.work_folder import claim
 
 _LOG = logging.getLogger(__name__)
-_SECONDS_BETWEEN_LOOKS = 1.0
+_POLL_SECONDS = 1.0
 # Fraction of the memory of a GPU that its workers share; the rest is for CUDA itself.
 _SHARED_MEMORY = 0.9
 
@@ -35,24 +35,24 @@ class Trial(NamedTuple):
     run: Callable[[Path], object]
 
 
-def run_trials(parent: Path, entries: Sequence[Trial], is_done: Callable[[Path], bool]) -> None:
-    """Run every entry that is neither done nor claimed by another process.
+def run_trials(parent: Path, trials: Sequence[Trial], is_done: Callable[[Path], bool]) -> None:
+    """Run every trial that is neither done nor claimed by another process.
 
     Args:
         parent: Folder that contains all of them.
-        entries: Entries in the order they are tried.
+        trials: Trials in the order they are tried.
         is_done: Returns whether the run in a folder is done.
     """
-    for entry in entries:
-        folder = parent / entry.name
+    for trial in trials:
+        folder = parent / trial.name
         if is_done(folder):
             continue
         with claim(folder) as is_mine:
             # Checked again: another process may have finished it before the lock was acquired.
             if is_mine and not is_done(folder):
-                _LOG.info("%s begins", entry.name)
-                entry.run(folder)
-                _LOG.info("%s is done", entry.name)
+                _LOG.info("%s begins", trial.name)
+                trial.run(folder)
+                _LOG.info("%s is done", trial.name)
 
 
 def run_workers(
@@ -61,10 +61,10 @@ def run_workers(
     """Start this command again as several processes, and wait for all of them.
 
     Args:
-        parent: Folder of all entries; the output of worker k goes to ``workers/k.log`` in it.
+        parent: Folder of all trials; the output of worker k goes to ``workers/k.log`` in it.
         num_workers: Number of processes. Several GPUs are assigned to them in turn, one each.
-        worker_flags: Flags added to the command, so that a worker only runs entries.
-        count: Returns the number of entries done, for progress messages.
+        worker_flags: Flags added to the command, so that a worker only runs trials.
+        count: Returns the number of trials done, for progress messages.
 
     Raises:
         UserError: A worker failed; the others finish first.
@@ -99,16 +99,16 @@ def run_workers(
 
 
 def _wait(workers: Sequence[subprocess.Popen[bytes]], count: Callable[[], int]) -> None:
-    """Wait for all; log the number of done entries whenever it changes."""
+    """Wait for all; log the number of done trials whenever it changes."""
     reported = -1
     while True:
         running = any(worker.poll() is None for worker in workers)
         if (done := count()) != reported:
-            _LOG.info("%d entries are done", done)
+            _LOG.info("%d trials are done", done)
             reported = done
         if not running:
             return
-        time.sleep(_SECONDS_BETWEEN_LOOKS)
+        time.sleep(_POLL_SECONDS)
 
 
 def _share_of_gpu(worker: int, num_workers: int, gpus: Sequence[str]) -> Mapping[str, str]:

@@ -28,7 +28,7 @@ def hold(workdir: Path, *, share: str = "", shared: bool = False) -> Iterator[Pa
     Args:
         workdir: Absolute path.
         share: Name of this process's part of a work shared by several; '' for all of it.
-        shared: True if others may write their own parts, as entries claimed one by one.
+        shared: True if others may write their own parts, as trials claimed one by one.
 
     Raises:
         UserError: Another run holds it, or it cannot be written to.

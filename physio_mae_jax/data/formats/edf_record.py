@@ -184,7 +184,7 @@ def _problem(path: Path, signal: EdfSignal) -> str:
     if signal.samples == 0:
         return f"{name} has 0 samples in a data record. {way_out}"
     limits = [number(text) for text in (*signal.digital, *signal.physical)]
-    # Compared so that NaN, which is no number, does not pass.
+    # ComparedRun so that NaN, which is no number, does not pass.
     sound = limits[0] != limits[1] and limits[2] != limits[3]
     if sound and all(abs(value) <= _LARGEST for value in limits):
         gain = (limits[3] - limits[2]) / (limits[1] - limits[0])
