@@ -50,7 +50,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.encoding = ConfigDict()
     config.encoding.overlap = 0.5  # fraction of a window that the next one overlaps
     config.encoding.derive_leads = False  # add limb leads that follow from two others
-    config.encoding.unknown_channels = "leave_out"  # or 'error'
+    config.encoding.unknown_channels = "exclude"  # or 'error'
     config.encoding.on_invalid = "error"  # 'skip': exclude invalid recordings, and list them
     config.encoding.num_threads = 4
     return config

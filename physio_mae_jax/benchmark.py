@@ -17,7 +17,7 @@ from typing import Any
 from absl import app, flags
 from ml_collections import config_flags
 
-from physio_mae_jax.cli import parse_flags, set_gpu_memory_fraction, set_up_logging, tell
+from physio_mae_jax.cli import parse_flags, report_error, set_gpu_memory_fraction, set_up_logging
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.setting_ranges import check_settings
@@ -79,7 +79,7 @@ def main(argv: list[str]) -> None:
         return
     machine = describe_machine(bench)
     if axes:
-        _grow(axes, machine | common)
+        _sweep(axes, machine | common)
         return
     for name in _CASES.value:
         _print(
@@ -132,7 +132,7 @@ def _axes() -> list[Any]:
     return axes
 
 
-def _grow(axes: list[Any], common: dict[str, Any]) -> None:
+def _sweep(axes: list[Any], common: dict[str, Any]) -> None:
     """Measure the training step along each axis."""
     from physio_mae_jax.benchmarks.sweep import measure_growth
     from physio_mae_jax.experiment.benchmarking import build_bench
@@ -177,7 +177,7 @@ def run_command_line() -> None:
     try:
         app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))
     except Exception as error:
-        sys.exit(tell(error))
+        sys.exit(report_error(error))
 
 
 if __name__ == "__main__":

@@ -38,10 +38,10 @@ def set_up_logging() -> None:
     _LOG.addHandler(handler)
     _LOG.setLevel(logging.INFO)
     _LOG.propagate = False
-    threading.excepthook = _tell_of_thread
+    threading.excepthook = _log_thread_error
 
 
-def _tell_of_thread(ended: threading.ExceptHookArgs) -> None:
+def _log_thread_error(ended: threading.ExceptHookArgs) -> None:
     """Log in one line that a thread failed, such as that of TensorBoard on a full disk."""
     name = "a thread" if ended.thread is None else ended.thread.name
     kind = ended.exc_type.__name__
@@ -106,14 +106,14 @@ def _reason(error: Exception) -> str:
     return f"the config cannot be read: {type(error).__name__}: {short}"
 
 
-def tell(error: Exception) -> int:
+def report_error(error: Exception) -> int:
     """Print an error, without a traceback where the user can fix it; return the exit status."""
     for handler in (*_LOG.handlers, *logging.getLogger().handlers):
         handler.flush()
     # At exit the interpreter would print leftovers of a failed save below our line.
     sys.unraisablehook = lambda unraisable: None
     threading.excepthook = lambda ended: None
-    message, status = _worded(error)
+    message, status = _format_error(error)
     if message:
         print(f"error: {printable_lines(message)}", file=sys.stderr)
     else:
@@ -121,7 +121,7 @@ def tell(error: Exception) -> int:
     return status
 
 
-def _worded(error: Exception) -> tuple[str, int]:
+def _format_error(error: Exception) -> tuple[str, int]:
     """Return the message of an error ('' for a bug of the program) and the exit status."""
     if isinstance(error, UserError):
         return str(error), error.status

@@ -151,11 +151,14 @@ def _give_up(where: str, seconds: int) -> None:
         f"error: could not join {where} within {seconds} s (--cluster_timeout). {_CHECK}",
         file=sys.stderr,
     )
-    leave(LostPeer.status)
+    exit_process(LostPeer.status)
 
 
 def is_joined() -> bool:
-    """Return whether this process is part of a cluster; on an error it must end by ``leave``."""
+    """Return whether this process is part of a cluster.
+
+    On an error it must end by ``exit_process``.
+    """
     return jax.distributed.is_initialized()
 
 
@@ -195,7 +198,7 @@ def peer_loss_as_user_error() -> Iterator[None]:
         ) from error
 
 
-def leave(status: int) -> NoReturn:
+def exit_process(status: int) -> NoReturn:
     """End a failed process at once, without the wait for the others of an orderly exit.
 
     Peers would deadlock in a collective. Exiting at once lets the launcher, or their broken

@@ -9,7 +9,7 @@ from physio_mae_jax.printable import printable
 
 # gs://bucket, and gs:/bucket as pathlib leaves of it, but no drive such as C:/.
 _REMOTE = re.compile(r"[A-Za-z][\w@.+-]+:/")
-_MAX_PART_BYTES = 255
+_MAX_NAME_BYTES = 255
 _MAX_PATH_BYTES = 3_800  # of Linux's 4,095 bytes; the rest is for names below it
 
 
@@ -47,9 +47,9 @@ def local_path(value: object, setting: str) -> Path:
         raise ConfigError(
             f"{setting}={shown} is no path: it is longer than {_MAX_PATH_BYTES:,} bytes."
         )
-    if any(len(os.fsencode(part)) > _MAX_PART_BYTES for part in path.parts):
+    if any(len(os.fsencode(part)) > _MAX_NAME_BYTES for part in path.parts):
         raise ConfigError(
-            f"{setting}={shown} is no path: a name in it is longer than {_MAX_PART_BYTES} bytes."
+            f"{setting}={shown} is no path: a name in it is longer than {_MAX_NAME_BYTES} bytes."
         )
     return path.absolute()
 

@@ -32,7 +32,7 @@ class LockedError(UserError):
 def locked(
     path: Path,
     taken: str,
-    way_out: str,
+    hint: str,
     *,
     shared: bool = False,
     again: bool = True,
@@ -46,7 +46,7 @@ def locked(
     Args:
         path: Path of the lock file, in an existing folder.
         taken: Error message where the lock is held already; the holder is appended.
-        way_out: Advice appended to that message.
+        hint: Advice appended to that message.
         shared: Whether to take a shared lock, which excludes exclusive holders only.
         again: Whether this process may hold it already (re-entrant, as in nested calls).
         remove: Whether to delete the file at the end; a file that stays is not a lock by itself.
@@ -60,7 +60,7 @@ def locked(
     if again and mine == (os.getpid(), False):
         yield
         return
-    with _open_locked(path, taken, way_out, shared):
+    with _open_locked(path, taken, hint, shared):
         _held[path] = (os.getpid(), shared)
         try:
             yield
@@ -70,13 +70,13 @@ def locked(
                 path.unlink(missing_ok=True)
 
 
-def _open_locked(path: Path, taken: str, way_out: str, shared: bool) -> IO[str]:
+def _open_locked(path: Path, taken: str, hint: str, shared: bool) -> IO[str]:
     """Open a lock file and take its lock."""
     while True:
         file = path.open("a+", encoding="utf-8")
         try:
             if not try_lock(file, path, shared):
-                raise LockedError(f"{taken} ({_holder(file)}). {way_out}")
+                raise LockedError(f"{taken} ({_holder(file)}). {hint}")
             if _is_at(file, path):
                 _write_note(file)
                 return file

@@ -13,9 +13,9 @@ from physio_mae_jax import distributed
 from physio_mae_jax.cli import (
     enable_compilation_cache,
     parse_flags,
+    report_error,
     set_gpu_memory_fraction,
     set_up_logging,
-    tell,
 )
 from physio_mae_jax.distributed import CLUSTERS, ClusterConfig
 from physio_mae_jax.errors import UserError
@@ -144,9 +144,9 @@ def run_command_line() -> None:
     try:
         app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))
     except Exception as error:
-        status = tell(error)
+        status = report_error(error)
         if distributed.is_joined():
-            distributed.leave(status)
+            distributed.exit_process(status)
         sys.exit(status)
 
 

@@ -15,7 +15,7 @@ from physio_mae_jax.preparation.builder import builder_of
 from physio_mae_jax.preparation.download import download
 from physio_mae_jax.preparation.executors import by_beam, in_processes
 from physio_mae_jax.preparation.layouts.folder import open_own_folder, write_draft
-from physio_mae_jax.preparation.recording import Layout
+from physio_mae_jax.preparation.recording import DatasetLayout
 from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
 from physio_mae_jax.preparation.report import describe_rate
 from physio_mae_jax.preparation.shards import ShardSummary
@@ -107,7 +107,7 @@ def _check(options: argparse.Namespace) -> None:
         raise ConfigError("--download_header needs --download.")
 
 
-def _layout(options: argparse.Namespace) -> Layout:
+def _layout(options: argparse.Namespace) -> DatasetLayout:
     if options.data_set == OWN_FILES:
         return open_own_folder(
             options.name,

@@ -27,7 +27,7 @@ def printable(text: object, longest: int | None = LONGEST_NAME) -> str:
         shown = shown[: longest - 1] + "…"
     if shown.isprintable():
         return shown
-    return "".join(_written_out(letter) for letter in shown)
+    return "".join(_escaped(letter) for letter in shown)
 
 
 def printable_lines(text: object, indent: str = "  ") -> str:
@@ -58,7 +58,7 @@ class PrintableFormatter(logging.Formatter):
         return printable_lines(super().format(record))
 
 
-def _written_out(letter: str) -> str:
+def _escaped(letter: str) -> str:
     if letter.isprintable() or letter in _SPELLING:
         return letter
     if unicodedata.category(letter) not in _ACTING:

@@ -32,15 +32,15 @@ class Number:
     whole: bool = False
     example: float
 
-    def fault(self, value: Any) -> str:
+    def error_message(self, value: Any) -> str:
         """Return the requirement that a value violates; '' where it is valid."""
         kind = numbers.Integral if self.whole else numbers.Real
         if isinstance(value, bool) or not isinstance(value, kind) or not self._holds(value):
-            return f"it must be {self.words}, such as {_written(self.example)}"
+            return f"it must be {self.description}, such as {_written(self.example)}"
         return ""
 
     @property
-    def words(self) -> str:
+    def description(self) -> str:
         """The bounds as text."""
         noun = "a whole number" if self.whole else "a number"
         low = f"{'above' if self.above else 'from'} {_written(self.low)}"
@@ -61,28 +61,28 @@ class Numbers:
 
     Attributes:
         each: Bounds of each number.
-        least, most: Bounds on how many there are.
+        least, max_length: Bounds on how many there are.
         rule: Predicate of the numbers together.
-        words: Text of that rule and the count.
+        description: Text of that rule and the count.
         example: Valid values for error messages.
     """
 
     each: Number
-    least: int
-    most: int
-    words: str
+    min_length: int
+    max_length: int
+    description: str
     example: tuple[float, ...]
     rule: Callable[[Any], bool] = lambda values: True
 
-    def fault(self, value: Any) -> str:
+    def error_message(self, value: Any) -> str:
         """Return the requirement that a value violates; '' where it is valid."""
         right = (
             isinstance(value, list | tuple)
-            and self.least <= len(value) <= self.most
-            and not any(self.each.fault(one) for one in value)
+            and self.min_length <= len(value) <= self.max_length
+            and not any(self.each.error_message(one) for one in value)
             and self.rule(value)
         )
-        return "" if right else f"it must be {self.words}, such as {self.example}"
+        return "" if right else f"it must be {self.description}, such as {self.example}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Choice:
 
     choices: tuple[str, ...]
 
-    def fault(self, value: Any) -> str:
+    def error_message(self, value: Any) -> str:
         """Return the requirement that a value violates; '' where it is valid."""
         right = isinstance(value, str) and value in self.choices
         return "" if right else f"choose one of {', '.join(self.choices)}"
@@ -101,7 +101,7 @@ class Choice:
 class Flag:
     """True or False."""
 
-    def fault(self, value: Any) -> str:
+    def error_message(self, value: Any) -> str:
         """Return the requirement that a value violates; '' where it is valid."""
         return "" if isinstance(value, bool) else "it must be True or False"
 
@@ -112,7 +112,7 @@ class Text:
 
     example: str = ""
 
-    def fault(self, value: Any) -> str:
+    def error_message(self, value: Any) -> str:
         """Return the requirement that a value violates; '' where it is valid."""
         if not isinstance(value, str):
             return f"it must be text, such as {self.example!r}"
@@ -137,10 +137,10 @@ def check_setting_value(kind: Kind, key: str, value: Any) -> None:
         key: Name of the setting, such as 'model.width'.
         value: Value to check.
     """
-    fault = kind.fault(value)
-    if fault:
+    error_message = kind.error_message(value)
+    if error_message:
         shown = _written(value) if isinstance(value, numbers.Real) else _quoted(value)
-        raise ConfigError(f"{key} is {printable(shown, _MAX_SHOWN)}; {fault}.")
+        raise ConfigError(f"{key} is {printable(shown, _MAX_SHOWN)}; {error_message}.")
     if isinstance(kind, LocalPath) and value:
         local_path(value, key)
 

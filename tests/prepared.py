@@ -10,15 +10,15 @@ import numpy as np
 from physio_mae_jax.preparation.builder import builder_of
 from physio_mae_jax.preparation.recording import (
     Annotations,
+    DatasetLayout,
     LabelTask,
-    Layout,
     Recording,
     RecordRef,
 )
 
 
 @dataclasses.dataclass(frozen=True)
-class MadeUp(Layout):
+class MadeUp(DatasetLayout):
     """Recordings that are given."""
 
     set_name: str
@@ -48,7 +48,7 @@ def prepare_made_up(
     """Prepare recordings under ``root``; return the folder of the data set."""
     layout = MadeUp(name, tuple(tasks), tuple(recordings))
     builder = builder_of(layout)(source=root, data_dir=root)
-    builder.prepare()
+    builder.plan_recordings()
     return Path(builder.data_dir)
 
 
@@ -102,7 +102,7 @@ def _wave(person: int, visit: int, seconds: int, rng: np.random.Generator) -> Re
             "wave": np.eye(2, dtype=np.int8)[fast],
             "flags": np.array([fast, rng.random() < 0.5, person == 0], np.int8),
         },
-        marks={
+        annotations={
             "beat": Annotations.of([(s * 100, s * 100 + 1, s % 2) for s in range(seconds)]),
             "state": Annotations.of([(0, half, 0), (half, samples, 1)]),
         },

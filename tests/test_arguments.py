@@ -41,12 +41,12 @@ def test_settings_of_an_encoding_are_checked(made, changes, message):
     [
         ({"start_seconds": np.nan}, "start_seconds is nan; it must be a number from 0"),
         ({"start_seconds": "x"}, "start_seconds is 'x'"),
-        ({"hidden_ratio": np.nan}, "hidden_ratio is nan"),
+        ({"mask_ratio": np.nan}, "mask_ratio is nan"),
         ({"seed": -1}, "seed is -1"),
         ({"seed": 1.5}, r"seed is 1\.5; it must be a whole number"),
-        ({"hidden_seconds": 5}, "hidden_seconds is 5"),
-        ({"hidden_seconds": [(0,)]}, "has 1 numbers in an interval"),
-        ({"hidden_seconds": [("a", "b")]}, "hidden_seconds is 'a'"),
+        ({"masked_seconds": 5}, "masked_seconds is 5"),
+        ({"masked_seconds": [(0,)]}, "has 1 numbers in an interval"),
+        ({"masked_seconds": [("a", "b")]}, "masked_seconds is 'a'"),
         ({"rate": 100}, "'rate' is no argument of this call"),
     ],
 )

@@ -74,7 +74,7 @@ def test_counted_operations_are_the_products_of_the_model(argument, changes, cha
 def test_features_are_counted_as_the_encoder_over_everything():
     cfg = build_supervised_spec(small(depth=2)).model.config
     whole = flops.training_operations(
-        cfg, 2, flops.Seen(cfg.num_tokens, cfg.num_columns, cfg.num_columns)
+        cfg, 2, flops.TokenCounts(cfg.num_tokens, cfg.num_columns, cfg.num_columns)
     )
     features = flops.feature_operations(cfg, 2)
     assert (features.encoder, features.tokenizer) == (whole.encoder, whole.tokenizer)

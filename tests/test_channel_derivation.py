@@ -14,7 +14,7 @@ from physio_mae_jax.signals.channels import (
     TWELVE_LEADS,
     VOCABULARY,
     channel_id,
-    wanted_channels,
+    select_channels,
 )
 from physio_mae_jax.signals.units import canonical_unit, unit_factor
 
@@ -87,14 +87,14 @@ CHANNEL_PRESETS = {
 
 @pytest.mark.parametrize("case", CHANNEL_PRESETS, ids=lambda case: f"{case[0]} of {len(case[1])}")
 def test_policies_take_what_is_there_and_lists_what_is_named(case):
-    assert wanted_channels(*case) == CHANNEL_PRESETS[case]
+    assert select_channels(*case) == CHANNEL_PRESETS[case]
 
 
 def test_policies_without_a_channel_and_doubled_names_are_told():
     with pytest.raises(DataError, match=r"'ppg_only' requires PPG; the data has II"):
-        wanted_channels("ppg_only", ("II",))
+        select_channels("ppg_only", ("II",))
     with pytest.raises(DataError, match=r"lists a channel twice"):
-        wanted_channels("II,MLII", ("II",))
+        select_channels("II,MLII", ("II",))
 
 
 def test_recordings_alike_share_a_plan_and_say_what_they_lack():

@@ -10,9 +10,9 @@ from physio_mae_jax.signals.channels import (
     VOCABULARY,
     canonical_name,
     channel_id,
-    id_of_trained,
     is_ecg,
     names_of_recording,
+    trained_channel_id,
     unidentified,
 )
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, TEN_TEN
@@ -179,5 +179,5 @@ def test_one_electrode_against_two_references_stays_two_channels():
 
 
 def test_a_name_understood_since_is_what_it_was_to_a_trained_model():
-    assert (id_of_trained("Fp1"), id_of_trained("EEG_FP1")) == (0, channel_id("Fp1"))
+    assert (trained_channel_id("Fp1"), trained_channel_id("EEG_FP1")) == (0, channel_id("Fp1"))
     assert VOCABULARY.index("EEG_FPZ") == NUM_FIRST_NAMES

@@ -412,7 +412,7 @@ def test_counts_of_known_gain_or_said_to_be_counts_are_taken(made):
 def test_channels_the_model_does_not_know_can_be_left_out(made):
     signal = beats(5, 100)
     found, report = made.encode_with_report(
-        signal, sampling_rate_hz=100, channels=["I", "snore", "II"], unknown_channels="leave_out"
+        signal, sampling_rate_hz=100, channels=["I", "snore", "II"], unknown_channels="exclude"
     )
     wanted = made.encode(signal[[0, 2]], sampling_rate_hz=100, channels=["I", "II"])
     ALIKE(found, wanted)
@@ -423,18 +423,18 @@ def test_recordings_without_a_known_channel_are_rejected_whole(made):
     signals = [beats(5, 100), beats(5, 100)]
     given = {"channels": [LEADS, ["a", "b", "c"]], "sampling_rate_hz": 100}
     found, report = made.encode_with_report(
-        signals, unknown_channels="leave_out", on_invalid="skip", **given
+        signals, unknown_channels="exclude", on_invalid="skip", **given
     )
     assert np.isfinite(found).all(axis=1).tolist() == [True, False]
     assert "has no channel that the model knows: it has a, b, c" in report.of("rejected")[0].text
     with pytest.raises(DataError, match="no channel that the model knows"):
-        made.encode(signals, unknown_channels="leave_out", **given)
+        made.encode(signals, unknown_channels="exclude", **given)
 
 
 def test_nan_in_a_channel_that_is_left_out_does_not_matter(made):
     signal = beats(5, 100)
     signal[1, 7] = np.nan
-    given = {"sampling_rate_hz": 100, "unknown_channels": "leave_out"}
+    given = {"sampling_rate_hz": 100, "unknown_channels": "exclude"}
     found = made.encode(signal, channels=["I", "snore", "II"], **given)
     assert np.isfinite(made.encode(signal[[0, 2]], channels=["I", "II"], **given)).all()
     assert np.isfinite(found).all()

@@ -200,8 +200,8 @@ def test_subgroups_leave_out_what_is_too_rare_in_them():
     predictions, _, evaluations = judged()
     test, result = predictions["test"], evaluations["test"]
     for group in result.subgroups:
-        assert group.left_out == tuple(n for n, c in group.num_positives.items() if c < 10)
-        assert "class_4" in group.left_out
+        assert group.excluded == tuple(n for n, c in group.num_positives.items() if c < 10)
+        assert "class_4" in group.excluded
     female = next(group for group in result.subgroups if group.name == "female")
     some = test.attributes["sex"] == "female"
     areas = [roc_auc_score(test.targets[some, k], test.logits[some, k]) for k in range(4)]
@@ -212,7 +212,7 @@ def test_subgroups_leave_out_what_is_too_rare_in_them():
     assert sum(group.num_instances for group in ages) == 400
     assert result.num_unknown == {"sex": (test.attributes["sex"] == "").sum(), "age": 0}
     few = evaluate(test.only(np.arange(30)), fit_calibration(test), num_resamples=5)
-    lost = [group for group in few.subgroups if len(group.left_out) == 5]
+    lost = [group for group in few.subgroups if len(group.excluded) == 5]
     assert lost
     assert all(np.isnan(group.estimate.value) for group in lost)
     bare = dataclasses.replace(test, attributes={})

@@ -116,10 +116,10 @@ def test_the_watchdog_ends_what_hangs_and_names_it(said, capfd):
     ended = []
     with Watchdog(0.2, ended.append) as watchdog:
         for _ in range(4):  # slow, but it moves
-            watchdog.doing("step 1")
+            watchdog.watching("step 1")
             time.sleep(0.1)
         assert not ended
-        watchdog.doing("the wait for the data of step 2")
+        watchdog.watching("the wait for the data of step 2")
         time.sleep(0.6)
     assert ended == [Interrupted.status]
     assert "stuck in the wait for the data of step 2" in said.text

@@ -21,7 +21,7 @@ from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import train
-from physio_mae_jax.training.sharding import put_batch
+from physio_mae_jax.training.sharding import shard_batch
 from physio_mae_jax.training.supervised_trainable import load_best
 from tests.encoders import write_contrastive_run
 from tests.factories import small_state_dict
@@ -163,7 +163,7 @@ def take_steps(run, count):
     for _ in range(count):
         batch = next(run.training.training)
         inputs = {name: batch[name] for name in run.trainable.inputs}
-        state, _ = step(state, put_batch(inputs, run.trainable.mesh))
+        state, _ = step(state, shard_batch(inputs, run.trainable.mesh))
         states.append(jax.device_get(state))
     return states
 

@@ -6,7 +6,7 @@ import pytest
 
 from physio_mae_jax.data.frame_index import check_index
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings
+from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
 from tests.encoders import beats
 
 COUNT = 500
@@ -125,7 +125,7 @@ def test_what_cannot_be_checked_is_said(index, words):
     assert words in check(index)
     frame = pd.DataFrame(beats(5, 100).T, columns=["I", "II", "V1"], index=index)
     for signal in (frame, [frame], frame["I"]):
-        (note,) = given_recordings(signal, SignalMetadata(sampling_rate_hz=100)).notes
+        (note,) = as_recordings(signal, SignalMetadata(sampling_rate_hz=100)).notes
         assert note.kind == "warning"
         assert words in note.text
 
@@ -135,4 +135,4 @@ def test_frames_in_a_list_and_series_are_checked_too():
     frame = pd.DataFrame(beats(5, 100).T, columns=["I", "II", "V1"])
     for signal in ([frame, frame.set_axis(gap)], frame["I"].set_axis(gap)):
         with pytest.raises(DataError, match="goes from"):
-            given_recordings(signal, SignalMetadata(sampling_rate_hz=100))
+            as_recordings(signal, SignalMetadata(sampling_rate_hz=100))

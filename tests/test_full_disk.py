@@ -114,7 +114,7 @@ def test_nothing_is_said_after_the_error(capsys):
 
 def test_a_thread_that_fails_is_told_in_a_line(caplog, monkeypatch):
     monkeypatch.setattr(logging.getLogger("physio_mae_jax"), "propagate", True)
-    monkeypatch.setattr(threading, "excepthook", cli._tell_of_thread)
+    monkeypatch.setattr(threading, "excepthook", cli._log_thread_error)
     thread = threading.Thread(target=lambda: 1 / 0, name="events")
     thread.start()
     thread.join()

@@ -12,7 +12,7 @@ import pyarrow
 import pytest
 
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings
+from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
 from tests.encoders import beats, encoder
 
 LEADS = ["I", "II", "V1"]
@@ -27,7 +27,7 @@ def made():
 
 def read(signal=SIGNAL, **changes):
     """Return what is read of one recording, and what is said of it."""
-    recordings, _ = given_recordings(signal, SignalMetadata(**GIVEN | changes))
+    recordings, _ = as_recordings(signal, SignalMetadata(**GIVEN | changes))
     info = recordings.recordings[0]
     return recordings.read(0, 0, info.num_samples), info
 
@@ -206,7 +206,7 @@ def test_arrays_of_other_libraries_are_read_or_named():
 )
 def test_what_is_no_signal_is_named(signal, message):
     with pytest.raises(DataError, match=message):
-        given_recordings(signal, SignalMetadata(sampling_rate_hz=100, channels=LEADS))
+        as_recordings(signal, SignalMetadata(sampling_rate_hz=100, channels=LEADS))
 
 
 GARBAGE = {
@@ -314,10 +314,10 @@ def test_a_clock_among_the_channels_is_no_signal(made, clock):
     for signal in (FRAME.assign(II=clock), np.vstack([SIGNAL[0], clock, SIGNAL[2]])):
         with pytest.raises(DataError, match=r"channel 'II' only rises, evenly"):
             made.encode(signal, **GIVEN)
-    left_out = made.encode(
-        FRAME.assign(time=clock), sampling_rate_hz=100, unknown_channels="leave_out"
+    excluded = made.encode(
+        FRAME.assign(time=clock), sampling_rate_hz=100, unknown_channels="exclude"
     )
-    np.testing.assert_array_equal(left_out, made.encode(SIGNAL, **GIVEN))
+    np.testing.assert_array_equal(excluded, made.encode(SIGNAL, **GIVEN))
 
 
 def test_names_without_an_identity_are_reported():

@@ -26,7 +26,7 @@ def test_what_is_hidden_does_not_reach_the_prediction(made):
     changed[:, 250:500] += 0.1 * np.random.default_rng(0).normal(size=(3, 250))
     # The mean and deviation of the window, which normalise it, are all that may change.
     first, second = (
-        made.reconstruct(s, hidden_seconds=[(0.9, 2.1)], **GIVEN) for s in (signal, changed)
+        made.reconstruct(s, masked_seconds=[(0.9, 2.1)], **GIVEN) for s in (signal, changed)
     )
     assert first.hidden.tolist() == [4 <= column < 11 for column in range(20)]
     hidden = np.repeat(first.hidden, 20)
@@ -38,7 +38,7 @@ def test_what_is_hidden_does_not_reach_the_prediction(made):
 
 
 def test_columns_are_hidden_at_random_and_drawn(made):
-    window = made.reconstruct(beats(5, 250), hidden_ratio=0.5, seed=3, **GIVEN)
+    window = made.reconstruct(beats(5, 250), mask_ratio=0.5, seed=3, **GIVEN)
     assert window.hidden.sum() == 10
     assert len(draw_reconstruction(window).axes) > 9
 
@@ -70,9 +70,9 @@ def test_layers_are_told_apart():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"hidden_seconds": [(3, 5)]}, r"\(3, 5\); .* within the window of 4 s"),
-        ({"hidden_seconds": [(0, 4)]}, "20 of 20 columns"),
-        ({"hidden_seconds": []}, "0 of 20 columns"),
+        ({"masked_seconds": [(3, 5)]}, r"\(3, 5\); .* within the window of 4 s"),
+        ({"masked_seconds": [(0, 4)]}, "20 of 20 columns"),
+        ({"masked_seconds": []}, "0 of 20 columns"),
         ({"start_seconds": 3}, "no whole window of 4 s from 3 s on"),
     ],
 )

@@ -19,11 +19,11 @@ from physio_mae_jax.data.json_types import Between, show, typed
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import ConfigError, DataError
 
-WAY_OUT = "copy it again."
+HINT = "copy it again."
 
 
 def parse(text: str | bytes) -> Any:
-    return parse_json(text.encode() if isinstance(text, str) else text, "a.json", WAY_OUT)
+    return parse_json(text.encode() if isinstance(text, str) else text, "a.json", HINT)
 
 
 def make_pipe(path: Path) -> None:
@@ -49,25 +49,25 @@ def make_socket(path: Path) -> None:
 def test_what_is_no_ordinary_file_is_named(make, kind, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)  # the name of a socket is short
     make(Path("a.json"))
-    for reader in (lambda: read_json(Path("a.json"), WAY_OUT), lambda: lines(Path("a.json"))):
+    for reader in (lambda: read_json(Path("a.json"), HINT), lambda: lines(Path("a.json"))):
         with pytest.raises(DataError, match=rf"a\.json {kind}.*; copy it again\."):
             reader()
 
 
 def lines(path: Path) -> list[tuple[str, Any]]:
-    return list(read_json_lines(path, WAY_OUT))
+    return list(read_json_lines(path, HINT))
 
 
 def test_a_link_is_followed(tmp_path):
     (tmp_path / "real").write_text('{"a": 1}')
     (tmp_path / "link.json").symlink_to(tmp_path / "real")
-    assert read_json(tmp_path / "link.json", WAY_OUT) == {"a": 1}
+    assert read_json(tmp_path / "link.json", HINT) == {"a": 1}
 
 
 @pytest.mark.parametrize("name", ["a" * 5000, "a/" * 3000, "a\0b"])
 def test_names_that_no_file_can_have(name, tmp_path):
     with pytest.raises(DataError, match="cannot be read") as caught:
-        open_regular(tmp_path / name, WAY_OUT)
+        open_regular(tmp_path / name, HINT)
     assert len(str(caught.value)) < 600
 
 
@@ -96,7 +96,7 @@ def test_what_is_no_usable_json_is_named(text, message):
 def test_a_file_beyond_its_bound_is_not_read(tmp_path):
     (tmp_path / "a.json").write_text("[" + "1," * 600 + "1]")
     with pytest.raises(DataError, match=r"has 1,203 bytes, but at most 1,000"):
-        read_json(tmp_path / "a.json", WAY_OUT, max_bytes=1000)
+        read_json(tmp_path / "a.json", HINT, max_bytes=1000)
 
 
 def test_lines_are_named_by_number(tmp_path):
@@ -166,7 +166,7 @@ GOOD: dict[str, Any] = {
 
 
 def test_a_dataclass_is_made_of_its_json():
-    made = typed(Whole, GOOD, "a.json", WAY_OUT)
+    made = typed(Whole, GOOD, "a.json", HINT)
     assert made == Whole("x", {"p": Part(3, 2.0)}, "b", (1, 2), (0.5, 40.0), [2**64 - 1], True)
     assert isinstance(made.band[1], float)
 
@@ -198,19 +198,19 @@ def test_a_dataclass_is_made_of_its_json():
 )
 def test_a_field_that_does_not_fit_is_named(changes, message):
     with pytest.raises(DataError, match=rf"^a\.json:? .*{message}.*; copy it again\.$") as caught:
-        typed(Whole, GOOD | changes, "a.json", WAY_OUT)
+        typed(Whole, GOOD | changes, "a.json", HINT)
     assert len(str(caught.value)) < 400
 
 
 @given(PLAIN, st.sampled_from(sorted(GOOD)))
 def test_any_value_fits_or_is_refused(value, name):
     with contextlib.suppress(DataError):
-        typed(Whole, GOOD | {name: value}, "a.json", WAY_OUT)
+        typed(Whole, GOOD | {name: value}, "a.json", HINT)
 
 
 def test_an_absent_field_is_named():
     with pytest.raises(DataError, match=r"^a\.json lacks 'parts'; copy it again\.$"):
-        typed(Whole, {"name": "x"}, "a.json", WAY_OUT)
+        typed(Whole, {"name": "x"}, "a.json", HINT)
 
 
 def test_huge_values_are_worded_at_once():

@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="The inplace keyword")
     import wfdb
 
-pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")
+pytestmark = pytest.annotation.filterwarnings("ignore:The inplace keyword")
 
 
 def write_record(folder, name, signal, channels, units, rate_hz=125.0, comments=()):
@@ -53,11 +53,20 @@ def only(layout, source):
 
 
 def marks_of(recording, task):
-    marks = recording.marks[task]
-    return list(zip(marks.start.tolist(), marks.stop.tolist(), marks.label.tolist(), strict=True))
+    annotations = recording.annotations[task]
+    return list(
+        zip(
+            annotations.start.tolist(),
+            annotations.stop.tolist(),
+            annotations.label.tolist(),
+            strict=True,
+        )
+    )
 
 
-@pytest.mark.parametrize("name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants])
+@pytest.annotation.parametrize(
+    "name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants]
+)
 def test_layouts_are_picklable_and_name_themselves(name):
     layout = layout_of(name.rstrip("/"))
     assert pickle.loads(pickle.dumps(layout)) == layout
@@ -67,7 +76,9 @@ def test_layouts_are_picklable_and_name_themselves(name):
     assert layout.license
 
 
-@pytest.mark.parametrize("name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants])
+@pytest.annotation.parametrize(
+    "name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants]
+)
 def test_an_empty_folder_is_refused_by_every_layout(name, tmp_path):
     with pytest.raises(DataError, match=str(tmp_path)):
         layout_of(name.rstrip("/")).find(tmp_path)
@@ -95,7 +106,7 @@ def write_bidmc(folder, number="07", subject="s01241", age="65", breaths="3,4\n1
     return np.array([line.split(",")[1:] for line in lines], np.float32).T
 
 
-@pytest.mark.parametrize("inner", ["", "bidmc_csv"])
+@pytest.annotation.parametrize("inner", ["", "bidmc_csv"])
 def test_bidmc_tables(tmp_path, inner):
     written = write_bidmc(tmp_path / inner)
     ref, recording = only(layout_of("bidmc"), tmp_path)
@@ -115,7 +126,7 @@ def test_bidmc_tables(tmp_path, inner):
     }
 
 
-@pytest.mark.parametrize("age", ["90+", "NaN"])
+@pytest.annotation.parametrize("age", ["90+", "NaN"])
 def test_bidmc_ages_that_are_no_numbers(tmp_path, age):
     write_bidmc(tmp_path, age=age)
     (ref,) = layout_of("bidmc").find(tmp_path)
@@ -193,7 +204,7 @@ def test_bidmc_records(tmp_path):
         "spo2_percent": 98.5,
     }
     (tmp_path / "bidmc07.breath").unlink()
-    assert only(layout_of("bidmc/wfdb"), tmp_path)[1].marks == {}
+    assert only(layout_of("bidmc/wfdb"), tmp_path)[1].annotations == {}
 
 
 def test_bidmc_hostile_records(tmp_path):
@@ -368,7 +379,7 @@ def test_mimic_perform_tables(tmp_path):
     assert rhythms == [{"rhythm": [0, 1]}, {"rhythm": [1, 0]}, {}]
 
 
-@pytest.mark.parametrize("count", [1, 2])
+@pytest.annotation.parametrize("count", [1, 2])
 def test_mimic_perform_mat_files(tmp_path, count):
     layout = layout_of("mimic3/perform")
     signals = [perform_signals(), perform_signals(1000)[:2]][:count]
@@ -669,8 +680,10 @@ def test_bidmc_as_published(shared):
                 )
             assert recording.attributes["age"] == float(collected["age"][row])
             # Two people who mark the same breaths agree to a quarter of a second.
-            marks = recording.marks["breath"]
-            first, second = (marks.start[marks.label == annotator] for annotator in (0, 1))
+            annotations = recording.annotations["breath"]
+            first, second = (
+                annotations.start[annotations.label == annotator] for annotator in (0, 1)
+            )
             apart = np.abs(first[:, None] - second[None]).min(axis=1)
             assert np.median(apart) < 0.25 * recording.sampling_rate_hz
             rate_bpm = 60 * recording.sampling_rate_hz / np.median(np.diff(first))

@@ -34,14 +34,14 @@ def attend(query, key, value, mask):
 def near_attention(near, query, key, value, mask):
     keys = near.key_mask(mask, len(query))
     keys = None if keys is None else keys[:, None, None]
-    return near.joined(attend(near.queries(query), near.keys(key), near.keys(value), keys))
+    return near.merge_blocks(attend(near.queries(query), near.keys(key), near.keys(value), keys))
 
 
 @pytest.mark.parametrize("masked", [False, True])
 @pytest.mark.parametrize("cut", CUTS)
 def test_blocks_attend_as_under_a_mask_and_so_do_gradients(cut, masked):
     near = LocalAttention.of(*cut)
-    assert not near.is_whole
+    assert not near.is_integer
     parts = jax.random.normal(jax.random.key(0), (4, 2, near.length, 2, 8))
     mask = jnp.arange(near.length)[None] < jnp.array([[near.length], [near.length - 2]])
     dense = meets(near)[None, None] & (mask[:, None, None] if masked else True)
@@ -60,10 +60,10 @@ def test_blocks_attend_as_under_a_mask_and_so_do_gradients(cut, masked):
 def test_of_three_blocks_or_fewer_everybody_attends_to_everybody():
     for blocks in (1, 2, 3):
         near = LocalAttention.of(12, 2, blocks)
-        assert near.is_whole
+        assert near.is_integer
         assert near.num_pairs == 24**2
     # Of few places that are there, as in training, none is left alone.
-    assert LocalAttention.of(2, 4, 30).is_whole
+    assert LocalAttention.of(2, 4, 30).is_integer
 
 
 def test_a_masked_sequence_is_cut_into_blocks_of_the_same_time():

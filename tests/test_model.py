@@ -10,7 +10,7 @@ import pytest
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.mae import MaskedAutoencoder, pool_tokens
-from physio_mae_jax.models.stack import place_tokens
+from physio_mae_jax.models.stack import scatter_tokens
 from tests.factories import random_batch, random_mask, random_params, tiny_model
 
 MODEL = tiny_model()
@@ -47,7 +47,7 @@ def test_unshuffle_puts_every_token_of_every_channel_in_its_place(channels: int)
         axis=-1,
     )
     token = jnp.array([-1.0, -2.0, -3.0])
-    restored = place_tokens(place, mask.visible_ids, token, columns)
+    restored = scatter_tokens(place, mask.visible_ids, token, columns)
     for example in range(3):
         for column in range(columns):
             got = restored[example, :, column]
@@ -143,7 +143,7 @@ def test_gradient_of_placing_is_that_of_a_product_with_the_places() -> None:
         empty = 1 - places.sum(axis=1)
         return placed + empty[:, None, :, None, None] * filler
 
-    ours, our_pull = jax.vjp(lambda v, f: place_tokens(v, ids, f, 5), visible, filler)
+    ours, our_pull = jax.vjp(lambda v, f: scatter_tokens(v, ids, f, 5), visible, filler)
     theirs, their_pull = jax.vjp(by_product, visible, filler)
     np.testing.assert_allclose(ours, theirs, atol=1e-6)
     for our, their in zip(our_pull(gradient), their_pull(gradient), strict=True):

@@ -140,7 +140,7 @@ class TestPictures:
             predicted=rng.normal(size=(3, 40)),
             hidden=np.array([True, False] * 2),
             scalogram=scalogram,
-            seen_scalogram=scalogram,
+            visible_scalogram=scalogram,
             predicted_scalogram=scalogram,
         )
         self.save(tmp_path, lambda: reconstruction.draw_reconstruction(window))

@@ -18,9 +18,9 @@ from physio_mae_jax.objectives.masking import MaskConfig
 from physio_mae_jax.objectives.pretraining import (
     ObjectiveConfig,
     forward,
-    held_out_errors,
     pretraining_loss,
     reconstruction_target,
+    validation_errors,
 )
 from tests.factories import random_batch, random_mask, random_params, tiny_model
 
@@ -120,7 +120,7 @@ def test_loss_is_its_two_parts(params: Any) -> None:
 def test_baselines_are_what_they_say(params: Any) -> None:
     """On a straight line the line baseline is perfect; on noise the mean's error is about 1."""
     batch, mask = random_batch(8, 2, seed=3), random_mask(8)
-    measure = jax.jit(lambda b: held_out_errors(MODEL, ObjectiveConfig(), params, b, mask))
+    measure = jax.jit(lambda b: validation_errors(MODEL, ObjectiveConfig(), params, b, mask))
     noise = measure(batch)
     assert np.mean(noise["waveform/mean"]) == pytest.approx(1.0, abs=0.1)
     assert np.mean(noise["waveform/line"]) > np.mean(noise["waveform/mean"])

@@ -5,7 +5,13 @@ import pytest
 
 from physio_mae_jax.data.synthetic import CHANNELS, CohortConfig, SyntheticCohort
 from physio_mae_jax.signals import quality
-from physio_mae_jax.signals.quality import Artifact, constant_runs, heart_rate_bpm, judge, runs_of
+from physio_mae_jax.signals.quality import (
+    Artifact,
+    constant_runs,
+    find_artifacts,
+    heart_rate_bpm,
+    runs_of,
+)
 
 RATE = 100.0
 
@@ -20,7 +26,7 @@ def clean():
 
 def found(signal, expected=()):
     names, units = ("II", "PPG", "EEG")[: len(signal)], ("mV", "", "uV")[: len(signal)]
-    return {(f.kind, f.channel): f for f in judge(signal, names, units, RATE, expected)}
+    return {(f.kind, f.channel): f for f in find_artifacts(signal, names, units, RATE, expected)}
 
 
 def test_a_clean_recording_has_no_findings(clean):
@@ -74,7 +80,7 @@ def test_values_no_body_gives_are_found_in_the_unit_they_have(clean):
     finding = found(signal)[quality.OUT_OF_RANGE, "II"]
     assert finding.runs == ((500, 501),)
     assert "35 mV" in finding.detail
-    assert judge(signal[:1] * 1e3, ("II",), ("uV",), RATE) == []
+    assert find_artifacts(signal[:1] * 1e3, ("II",), ("uV",), RATE) == []
 
 
 def test_a_heart_that_beats_too_slowly_or_not_at_all_is_found(clean):
@@ -89,7 +95,9 @@ def test_a_heart_that_beats_too_slowly_or_not_at_all_is_found(clean):
 def test_no_heart_rate_is_looked_for_where_none_could_be_seen():
     slow = np.random.default_rng(0).normal(size=(1, 400)).astype(np.float32)
     assert not [
-        found for found in judge(slow, ("II",), ("mV",), 4.0) if found.kind == quality.HEART_RATE
+        found
+        for found in find_artifacts(slow, ("II",), ("mV",), 4.0)
+        if found.kind == quality.HEART_RATE
     ]
 
 
@@ -116,5 +124,5 @@ def test_judging_changes_nothing(clean):
     signal = clean.copy()
     signal[0, 10:20] = np.nan
     before = signal.copy()
-    judge(signal, ("II", "PPG", "EEG"), ("mV", "", "uV"), RATE)
+    find_artifacts(signal, ("II", "PPG", "EEG"), ("mV", "", "uV"), RATE)
     np.testing.assert_array_equal(signal, before)

@@ -76,7 +76,7 @@ def as_weights(folder: Path, content: bytes) -> None:
 def test_a_bomb_is_refused_at_once(name, read, tmp_path):
     tracemalloc.start()
     start = time.perf_counter()
-    message = refusal(lambda: read(tmp_path, BOMBS[name]))
+    message = rejection(lambda: read(tmp_path, BOMBS[name]))
     seconds, peak = time.perf_counter() - start, tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert (str(tmp_path) in message) or (name in HARMLESS and not message)
@@ -85,7 +85,7 @@ def test_a_bomb_is_refused_at_once(name, read, tmp_path):
     assert peak < 300e6
 
 
-def refusal(action: Callable[[], None]) -> str:
+def rejection(action: Callable[[], None]) -> str:
     try:
         action()
     except DataError as error:
@@ -139,7 +139,7 @@ def test_any_change_of_a_pickle_is_read_or_refused_by_name(tmp_path_factory, dat
         changed[place] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "changed.pkl"
     path.write_bytes(changed)
-    message = refusal(lambda: read_pickled_arrays(path))
+    message = rejection(lambda: read_pickled_arrays(path))
     assert not message or "changed.pkl" in message
 
 

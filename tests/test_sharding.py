@@ -18,7 +18,7 @@ from physio_mae_jax.training.sharding import (
     fsdp_sharding,
     initialise,
     make_mesh,
-    put_batch,
+    shard_batch,
 )
 from tests.factories import random_batch, tiny_model
 
@@ -51,7 +51,7 @@ def _three_steps(devices, fsdp):
     step = compile_train_step(task, mesh)
     losses = []
     for _ in range(3):
-        state, metrics = step(state, put_batch(_batch(), mesh))
+        state, metrics = step(state, shard_batch(_batch(), mesh))
         losses.append(float(metrics["loss"]))
     # A step leaves everything where it was, or the next one would be compiled again.
     shardings = jax.tree.map(lambda leaf: leaf.sharding, state)
@@ -112,6 +112,6 @@ def test_a_mesh_that_cannot_be_laid_out_is_refused():
 def test_arrays_that_every_process_has_are_put_where_they_are_wanted():
     mesh = make_mesh(8, 4)
     tree = {"a": np.arange(512, dtype=np.float32).reshape(8, 64), "b": np.ones(3)}
-    placed = sharding.put(tree, fsdp_sharding(tree, mesh))
+    placed = sharding.shard(tree, fsdp_sharding(tree, mesh))
     assert placed["a"].addressable_data(0).shape == (8, 16)
     jax.tree.map(np.testing.assert_array_equal, jax.device_get(placed), tree)

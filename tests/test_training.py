@@ -31,7 +31,7 @@ from physio_mae_jax.training.pretrain_step import (
     train_step,
 )
 from physio_mae_jax.training.pretrain_trainable import PretrainTrainable
-from physio_mae_jax.training.sharding import check_batch_size, make_mesh, put_batch, replicated
+from physio_mae_jax.training.sharding import check_batch_size, make_mesh, replicated, shard_batch
 from tests.factories import ArraySource, random_batch, tiny_model, train_and_judge
 from tests.runs import HookedIterator, reported
 
@@ -54,7 +54,7 @@ def _two_steps(task, num_devices, batch):
     state = jax.jit(lambda: init_state(task, jax.random.key(0)), out_shardings=replicated(mesh))()
     step = compile_train_step(task, mesh)
     for _ in range(2):
-        state, metrics = step(state, put_batch(batch, mesh))
+        state, metrics = step(state, shard_batch(batch, mesh))
     return jax.device_get(state.params), jax.device_get(metrics)
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from physio_mae_jax.plan_recordings import main
 
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.unclear import (
@@ -16,7 +17,6 @@ from physio_mae_jax.data.unclear import (
 )
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.pretraining import build_pretraining
-from physio_mae_jax.prepare import main
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from tests.runs import pretraining_config
 

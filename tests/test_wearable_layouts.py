@@ -22,8 +22,15 @@ def only(layout, source):
     return ref, layout.read(source, ref)
 
 
-def marks_of(marks):
-    return list(zip(marks.start.tolist(), marks.stop.tolist(), marks.label.tolist(), strict=True))
+def marks_of(annotations):
+    return list(
+        zip(
+            annotations.start.tolist(),
+            annotations.stop.tolist(),
+            annotations.label.tolist(),
+            strict=True,
+        )
+    )
 
 
 def wave(num_samples, rate_hz, frequency_hz=0.3, start_s=0.0):
@@ -43,7 +50,7 @@ class Reduced:
         return self.reduced
 
 
-@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.annotation.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickled_arrays_come_back_at_every_protocol(tmp_path, protocol):
     content = {
         "nested": [{"columns": np.asfortranarray(RNG.normal(size=(3, 4)))}, ("text", None, 1.5)],
@@ -79,7 +86,7 @@ def test_pickles_of_python_2_and_old_numpy_come_back(tmp_path):
     np.testing.assert_array_equal(read_pickled_arrays(path), [255, 513])
 
 
-@pytest.mark.parametrize("module", ["posix", "builtins", "numpy"])
+@pytest.annotation.parametrize("module", ["posix", "builtins", "numpy"])
 def test_pickles_that_would_run_something_are_refused_and_run_nothing(tmp_path, module):
     trace = tmp_path / "was_here"
     call = {
@@ -190,11 +197,11 @@ def test_channels_without_common_time_are_refused():
 
 def test_runs_of_labels_become_intervals_within_the_recording():
     labels = np.array([0, 0, 1, 1, 1, -1, 0])
-    options = {"label_rate_hz": 1.0, "sampling_rate_hz": 64.0, "left_out": -1}
-    marks = label_annotations(labels, num_samples=1000, **options)
-    assert marks_of(marks) == [(0, 128, 0), (128, 320, 1), (384, 448, 0)]
-    marks = label_annotations(labels, num_samples=200, offset_s=-1.5, **options)
-    assert marks_of(marks) == [(0, 32, 0), (32, 200, 1)]
+    options = {"label_rate_hz": 1.0, "sampling_rate_hz": 64.0, "excluded": -1}
+    annotations = label_annotations(labels, num_samples=1000, **options)
+    assert marks_of(annotations) == [(0, 128, 0), (128, 320, 1), (384, 448, 0)]
+    annotations = label_annotations(labels, num_samples=200, offset_s=-1.5, **options)
+    assert marks_of(annotations) == [(0, 32, 0), (32, 200, 1)]
     assert marks_of(label_annotations(labels[:0], num_samples=200, **options)) == []
 
 
@@ -221,7 +228,7 @@ def write_export(folder, seconds=60, start=1644226061.0, acc_start=None):
     }
 
 
-@pytest.mark.parametrize("name", ["wesad/e4", "stress_predict/e4"])
+@pytest.annotation.parametrize("name", ["wesad/e4", "stress_predict/e4"])
 def test_empatica_exports(tmp_path, name):
     written = write_export(tmp_path / "S2" / "S2_E4_Data", acc_start=1644226063.5)
     write_export(tmp_path / "S10")
@@ -248,7 +255,7 @@ def test_empatica_exports(tmp_path, name):
     assert "PPG: cut to the stretch that all channels cover" in recording.conversions
     assert recording.attributes["start_epoch_s"] == 1644226063.5
     assert recording.attributes["cut_at_start_s"] == 2.5
-    assert recording.marks == {}
+    assert recording.annotations == {}
     assert layout.tasks == ()
 
 
@@ -316,7 +323,7 @@ def with_byte_keys(value):
     return {key.encode(): with_byte_keys(part) for key, part in value.items()}
 
 
-@pytest.mark.parametrize("convert", [dict, with_byte_keys])
+@pytest.annotation.parametrize("convert", [dict, with_byte_keys])
 def test_wesad_chest(tmp_path, convert):
     content = wesad_content()
     write_wesad(tmp_path, convert(content))
@@ -330,7 +337,7 @@ def test_wesad_chest(tmp_path, convert):
     assert recording.units == ("mV", "g", "g", "g", "mV", "uS", "degC", "%")
     assert recording.sampling_rate_hz == 700
     assert recording.conversions == ()
-    assert marks_of(recording.marks["affect"]) == [
+    assert marks_of(recording.annotations["affect"]) == [
         (0, 700, 0),
         (700, 7700, 1),
         (7700, 11200, 2),
@@ -351,8 +358,12 @@ def test_wesad_wrist(tmp_path):
     bvp = content["signal"]["wrist"]["BVP"][: recording.signal.shape[1], 0]
     np.testing.assert_array_equal(recording.signal[0], bvp.astype(np.float32))
     assert np.abs(recording.signal[3:]).max() < 2
-    assert marks_of(recording.marks["affect"])[:3] == [(0, 64, 0), (64, 704, 1), (704, 1024, 2)]
-    assert marks_of(recording.marks["affect"])[-1] == (1280, recording.signal.shape[1], 4)
+    assert marks_of(recording.annotations["affect"])[:3] == [
+        (0, 64, 0),
+        (64, 704, 1),
+        (704, 1024, 2),
+    ]
+    assert marks_of(recording.annotations["affect"])[-1] == (1280, recording.signal.shape[1], 4)
     assert "EDA: 4 to 64 Hz by a low-pass polyphase filter" in recording.conversions
 
 
@@ -418,12 +429,12 @@ def test_stress_predict(tmp_path):
     assert recording.signal.shape == (6, 59.25 * 64 + 1)
     np.testing.assert_array_equal(recording.signal[0], members["S02_BVP"][32 : 32 + 59 * 64 + 17])
     np.testing.assert_allclose(recording.signal[3:], 1, rtol=2e-7)
-    assert marks_of(recording.marks["stress"]) == [
+    assert marks_of(recording.annotations["stress"]) == [
         (round(8.5 * 64), round(29.5 * 64), 0),
         (round(29.5 * 64), recording.signal.shape[1], 1),
     ]
     assert recording.attributes["start_epoch_s"] == 100.5
-    assert layout.read(tmp_path, first).marks == {}
+    assert layout.read(tmp_path, first).annotations == {}
 
 
 def test_hostile_stress_predict_files(tmp_path):
@@ -469,12 +480,12 @@ def test_stress_predict_as_collected(shared):
             np.testing.assert_array_equal(recording.signal[0], bvp[:num_samples])
             labels = collected[f"{ref.record_id}_label1hz"]
             if ref.record_id == "S01":
-                assert recording.marks == {}
+                assert recording.annotations == {}
                 continue
-            marks = recording.marks["stress"]
+            annotations = recording.annotations["stress"]
             for number in (0, 1):
-                of_class = marks.label == number
-                seconds = (marks.stop - marks.start)[of_class].sum() / 64
+                of_class = annotations.label == number
+                seconds = (annotations.stop - annotations.start)[of_class].sum() / 64
                 assert abs(seconds - (labels == number).sum()) < 7
             # At rest or not, the wrist feels about 1 g.
             assert 0.8 < np.median(np.linalg.norm(recording.signal[3:], axis=0)) < 1.2

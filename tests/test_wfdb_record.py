@@ -12,8 +12,8 @@ import pytest
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.folder import FolderSource, open_folder
-from physio_mae_jax.data.formats.several_rates import interpolated, needed_stretch
-from physio_mae_jax.data.formats.wfdb_record import read_whole_record
+from physio_mae_jax.data.formats.several_rates import interpolated, needed_interval
+from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 
 with warnings.catch_warnings():
@@ -102,7 +102,7 @@ def test_compressed_formats(tmp_path: Path, fmt: str) -> None:
     )
     source = open_folder(tmp_path)
     np.testing.assert_array_equal(whole(source), by_wfdb(tmp_path))
-    np.testing.assert_array_equal(read_whole_record(tmp_path / "r.hea").signal, whole(source))
+    np.testing.assert_array_equal(read_full_record(tmp_path / "r.hea").signal, whole(source))
     assert_stretches(source, whole(source))
 
 
@@ -144,7 +144,7 @@ def test_signals_of_several_rates(
         exact = places % 1 == 0
         np.testing.assert_array_equal(row[exact], own[places[exact].astype(int)])
     assert_stretches(source, whole(source))
-    record = read_whole_record(tmp_path / "r.hea")
+    record = read_full_record(tmp_path / "r.hea")
     np.testing.assert_array_equal(record.signal, whole(source))
     assert len(record.conversions) == sum(count < fast for count in counts)
     warned = [r.getMessage() for r in caplog.records if "interpolation" in r.getMessage()]
@@ -179,7 +179,7 @@ def test_interpolation_is_of_the_two_neighbours_alone() -> None:
     np.testing.assert_array_equal(made[10:], expected[10:])
     for slow, fast in itertools.product((1, 2, 3, 7), (7, 8, 64)):
         for start, stop in ((0, 1), (5, 9), (fast, 3 * fast)):
-            first, last = needed_stretch(slow, fast, 4 * slow, start, stop)
+            first, last = needed_interval(slow, fast, 4 * slow, start, stop)
             assert 0 <= first < last <= 4 * slow
             assert last - first <= (stop - start) * slow // fast + 3
 
@@ -224,11 +224,11 @@ def test_sums_of_every_rate_are_proven(tmp_path: Path) -> None:
     sums = fast.sum() % 65536, slow.sum() % 65536
     line = "r.dat 16x4 200/mV 16 0 0 {} 0 II\nr.dat 16 200/mV 16 0 0 {} 0 PLETH\n"
     (tmp_path / "r.hea").write_text("r 2 125 100\n" + line.format(sums[0] - 65536, sums[1]))
-    assert read_whole_record(tmp_path / "r.hea").signal.shape == (2, 400)
+    assert read_full_record(tmp_path / "r.hea").signal.shape == (2, 400)
     (tmp_path / "r.hea").write_text("r 2 125 100\n" + line.format(sums[0] + 1, sums[1]))
     with pytest.raises(UnreadableError, match=r"r\.hea: the samples of signal 'II' have the check"):
-        read_whole_record(tmp_path / "r.hea")
-    assert read_whole_record(tmp_path / "r.hea", [1]).signal.shape == (1, 100)
+        read_full_record(tmp_path / "r.hea")
+    assert read_full_record(tmp_path / "r.hea", [1]).signal.shape == (1, 100)
 
 
 @pytest.mark.parametrize("data_set", ["mitbih_ds1", "ptbxl_native/records500"])
@@ -237,7 +237,7 @@ def test_real_records_are_those_of_wfdb(shared: Path, data_set: str) -> None:
     assert headers
     for path in headers:
         expected = np.stack(by_wfdb(path.parent, path.stem))
-        record = read_whole_record(path)
+        record = read_full_record(path)
         np.testing.assert_array_equal(record.signal, expected)
         header: Any = wfdb.rdheader(str(path.with_suffix("")))
         assert record.channels == tuple(header.sig_name)

@@ -67,8 +67,8 @@ class TestTheLock:
             pass
         with pytest.raises(LockedError), hold(folder, shared=True):
             pass
-        with claim(folder) as is_mine:
-            assert not is_mine
+        with claim(folder) as is_locked:
+            assert not is_locked
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
         process.send_signal(signal.SIGKILL)
         process.wait()

@@ -35,8 +35,8 @@ from physio_mae_jax.training.sharding import (
     batch_sharding,
     fsdp_sharding,
     initialise,
-    put_batch,
     replicated,
+    shard_batch,
     with_mesh,
 )
 
@@ -63,7 +63,7 @@ class BenchmarkSpec:
     mesh: Mesh
     batch_size: int
     num_channels: int
-    seen: flops.Seen
+    seen: flops.TokenCounts
     repeats: int
     batches: Callable[[], Iterator[Mapping[str, Any]]] | None = None
 
@@ -93,7 +93,7 @@ def random_batch(bench: BenchmarkSpec, seed: int) -> dict[str, jax.Array]:
         "channel_ids": np.broadcast_to(np.arange(shape[1], dtype=np.int32) + 1, shape).copy(),
         "subject": np.arange(shape[0], dtype=np.int32),
     }
-    return put_batch({name: batch[name] for name in MODEL_INPUTS}, bench.mesh)
+    return shard_batch({name: batch[name] for name in MODEL_INPUTS}, bench.mesh)
 
 
 def measure_training(bench: BenchmarkSpec) -> dict[str, Any]:
@@ -249,13 +249,13 @@ def measure_pipeline(bench: BenchmarkSpec) -> dict[str, Any]:
         next(batches)
     alone = (time.perf_counter() - begun) / calls
     state = _new_state(bench)
-    resident = put_batch({name: first[name] for name in MODEL_INPUTS}, bench.mesh)
+    resident = shard_batch({name: first[name] for name in MODEL_INPUTS}, bench.mesh)
     step = _updating(_compiled_step(bench, state, resident), state)
     kept = time_calls(lambda _: step(resident), bench.repeats)
 
     def next_batch() -> dict[str, jax.Array]:
         batch = next(batches)
-        return put_batch({name: batch[name] for name in MODEL_INPUTS}, bench.mesh)
+        return shard_batch({name: batch[name] for name in MODEL_INPUTS}, bench.mesh)
 
     fed = time_calls(lambda _: step(next_batch()), bench.repeats)
     return {

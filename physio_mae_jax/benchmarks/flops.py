@@ -38,7 +38,7 @@ class Operations:
 
 
 @dataclasses.dataclass(frozen=True)
-class Seen:
+class TokenCounts:
     """Number of tokens and columns of a window that pre-training processes.
 
     Attributes:
@@ -52,7 +52,7 @@ class Seen:
     predicted_columns: int
 
 
-def training_operations(cfg: MaeConfig, num_channels: int, seen: Seen) -> Operations:
+def training_operations(cfg: MaeConfig, num_channels: int, seen: TokenCounts) -> Operations:
     """Count the operations of one pre-training example.
 
     Args:

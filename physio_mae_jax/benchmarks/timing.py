@@ -11,7 +11,7 @@ import jax.numpy as jnp
 
 _WARM_UP_CALLS = 3
 # Long enough that dispatch is negligible, short enough to finish in about a second.
-_SECONDS_A_REPEAT = 0.5
+_SECONDS_PER_REPEAT = 0.5
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,7 +46,7 @@ def time_calls(call: Callable[[int], Any], repeats: int) -> Timing:
     begun = time.perf_counter()
     jax.block_until_ready(call(number))
     number += 1
-    calls = max(1, int(_SECONDS_A_REPEAT / max(time.perf_counter() - begun, 1e-6)))
+    calls = max(1, int(_SECONDS_PER_REPEAT / max(time.perf_counter() - begun, 1e-6)))
     taken = []
     for _ in range(repeats):
         begun = time.perf_counter()

@@ -9,7 +9,7 @@ from physio_mae_jax.signals.levels import as_float, without_large_offset
 from physio_mae_jax.signals.quality import runs_of
 
 # 1 MiB of float32 at a time, so that a mapped file of days does not have to fit in memory.
-_VALUES_A_READ = 2**18
+_VALUES_PER_READ = 2**18
 
 
 class ArrayRecordings:
@@ -61,7 +61,7 @@ def gaps_of(array: np.ndarray) -> tuple[tuple[int, int, int], ...]:
     """Find (row, start, stop) of non-finite segments of [M, n]; long ones may be split."""
     if array.dtype.kind != "f":
         return ()
-    step = max(1, _VALUES_A_READ // max(1, len(array)))
+    step = max(1, _VALUES_PER_READ // max(1, len(array)))
     found: list[tuple[int, int, int]] = []
     for begin in range(0, array.shape[1], step):
         missing = ~np.isfinite(array[:, begin : begin + step])

@@ -16,8 +16,8 @@ from physio_mae_jax.signals.channels import (
     CHANNEL_PRESETS,
     canonical_name,
     channel_id,
-    id_of_trained,
-    wanted_channels,
+    select_channels,
+    trained_channel_id,
 )
 from physio_mae_jax.signals.units import canonical_unit, is_known_unit
 
@@ -100,7 +100,7 @@ class ChannelPlanner:
 
     def _channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
         try:
-            return wanted_channels(self.wanted, present)
+            return select_channels(self.wanted, present)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
 
@@ -135,7 +135,7 @@ class KnownChannels(ChannelPlanner):
             derive: Whether to add limb leads that can be derived from others.
         """
         super().__init__("", units)
-        self._trained = {canonical_name(name): id_of_trained(name) for name in known}
+        self._trained = {canonical_name(name): trained_channel_id(name) for name in known}
         self._known = sorted(self._trained, key=lambda name: (self._trained[name], name))
         self._derive = derive
 

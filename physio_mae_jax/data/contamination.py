@@ -73,7 +73,7 @@ class TrainingProvenance:
         return {**texts, "is_complete": self.is_complete}
 
     @classmethod
-    def from_json(cls, content: Any, where: str, way_out: str) -> "TrainingProvenance":
+    def from_json(cls, content: Any, where: str, hint: str) -> "TrainingProvenance":
         """Invert ``to_json``.
 
         A record without hashes does not prove that there was no training data: it counts as
@@ -81,14 +81,14 @@ class TrainingProvenance:
 
         Args:
             content: Decoded JSON.
-            where, way_out: Texts for the error, see ``json_types.typed``.
+            where, hint: Texts for the error, see ``json_types.typed``.
 
         Raises:
             DataError: the content is not what ``to_json`` writes.
         """
-        stored = typed(_Stored, content, where, way_out)
+        stored = typed(_Stored, content, where, hint)
         subjects, blocks = (
-            _decoded(stored[name], f"{where}: {name}", way_out) for name in ("subjects", "blocks")
+            _decoded(stored[name], f"{where}: {name}", hint) for name in ("subjects", "blocks")
         )
         known = stored["is_complete"] and len(subjects) > 0 and len(blocks) > 0
         return cls(subjects, blocks, known)
@@ -102,14 +102,14 @@ class _Stored(TypedDict):
     is_complete: bool
 
 
-def _decoded(text: str, where: str, way_out: str) -> np.ndarray:
+def _decoded(text: str, where: str, hint: str) -> np.ndarray:
     try:
         content = base64.b64decode(text, validate=True)
         hashes = np.frombuffer(content, "<u8").astype(np.uint64)
     except ValueError as error:
-        raise DataError(f"{where} must be hashes in base64 ({error}); {way_out}") from error
+        raise DataError(f"{where} must be hashes in base64 ({error}); {hint}") from error
     if (hashes[1:] <= hashes[:-1]).any():
-        raise DataError(f"{where} must be ascending hashes; {way_out}")
+        raise DataError(f"{where} must be ascending hashes; {hint}")
     return hashes
 
 
@@ -149,9 +149,9 @@ class ContaminationReport:
             )
         return (
             f"CONTAMINATION: {len(self.subjects)} of {self.num_subjects} subjects"
-            f"{_such_as(self.subjects)} and the samples of {len(self.recordings)} of "
-            f"{self.num_recordings} recordings{_such_as(self.recordings)} were trained on; these "
-            "metrics say little about new subjects."
+            f"{_abbreviated(self.subjects)} and the samples of {len(self.recordings)} of "
+            f"{self.num_recordings} recordings{_abbreviated(self.recordings)} were trained on; "
+            "these metrics say little about new subjects."
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -220,6 +220,6 @@ def _sorted(values: Iterable[int]) -> np.ndarray:
     return np.unique(_array(values))
 
 
-def _such_as(names: Sequence[str]) -> str:
+def _abbreviated(names: Sequence[str]) -> str:
     more = ", …" if len(names) > _SHOWN else ""
     return f" ({', '.join(names[:_SHOWN])}{more})" if names else ""

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from physio_mae_jax.data.feature_index import (
+    HINT,
     INDEX_FILE,
-    WAY_OUT,
     FeatureIndex,
     FeatureShard,
     file_sha256,
@@ -24,7 +24,7 @@ from physio_mae_jax.data.regular_file import user_path
 from physio_mae_jax.errors import ConfigError, DataError
 
 # tfds names of the data set and split in array_record file names.
-DATA_SET, PART = "features", "recordings"
+DATA_SET, SPLIT_NAME = "features", "recordings"
 _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
@@ -151,10 +151,10 @@ def describe_for_tfds(folder: Path, table: FeatureTable, shard_lengths: Sequence
     import tensorflow_datasets as tfds
 
     template = tfds.core.ShardedFileTemplate(
-        data_dir=folder, dataset_name=DATA_SET, split=PART, filetype_suffix="array_record"
+        data_dir=folder, dataset_name=DATA_SET, split=SPLIT_NAME, filetype_suffix="array_record"
     )
     split = tfds.core.SplitInfo(
-        name=PART,
+        name=SPLIT_NAME,
         shard_lengths=list(shard_lengths),
         num_bytes=sum(path.stat().st_size for path in folder.glob("*.array_record-*")),
         filename_template=template,
@@ -201,7 +201,7 @@ def _read_shard(folder: Path, shard: FeatureShard, index: FeatureIndex) -> Featu
     if found != shard.sha256:
         raise DataError(
             f"{path} is damaged or of another extraction: its SHA-256 is {found[:16]}…, but "
-            f"{INDEX_FILE} has {shard.sha256[:16]}…; {WAY_OUT}"
+            f"{INDEX_FILE} has {shard.sha256[:16]}…; {HINT}"
         )
     try:
         columns = format_of(index.format).read(path, index)
@@ -223,7 +223,7 @@ FORMATS = {
         lambda i, n: f"{DATA_SET}-{i:05d}-of-{n:05d}.parquet", _write_parquet, _read_parquet
     ),
     "array_record": Format(
-        lambda i, n: f"{DATA_SET}-{PART}.array_record-{i:05d}-of-{n:05d}",
+        lambda i, n: f"{DATA_SET}-{SPLIT_NAME}.array_record-{i:05d}-of-{n:05d}",
         _write_array_record,
         _read_array_record,
     ),

@@ -19,7 +19,7 @@ from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 
 INDEX_FILE = "index.json"
-WAY_OUT = "copy the folder again, or rerun the feature extraction, which resumes where it stopped."
+HINT = "copy the folder again, or rerun the feature extraction, which resumes where it stopped."
 _Count = Annotated[int, Between(0)]
 
 
@@ -100,10 +100,10 @@ def read_feature_index(folder: Path) -> FeatureIndex:
         DataError: the index is missing, broken or was changed.
     """
     path = folder / INDEX_FILE
-    return typed(FeatureIndex, read_sealed(path, WAY_OUT), str(path), WAY_OUT)
+    return typed(FeatureIndex, read_sealed(path, HINT), str(path), HINT)
 
 
 def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file; raises a DataError if it cannot be read."""
-    with open_regular(path, WAY_OUT) as file:
+    with open_regular(path, HINT) as file:
         return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()

@@ -13,14 +13,14 @@ _MAX_RATE_OFF = 0.02
 _COARSE = 0.99
 _DAY_SECONDS = 86_400.0
 _WHOLE_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
-_WAY_OUT = "use frame.reset_index(drop=True) if it is not a time"
+_HINT = "use frame.reset_index(drop=True) if it is not a time"
 
 
 class _RowTimes(NamedTuple):
     """Row positions: ``values`` [n] relative to the first row, in seconds or whole numbers."""
 
     values: np.ndarray
-    is_whole: bool
+    is_integer: bool
 
 
 def check_index(index: Any, rate_hz: float, name: str) -> str:
@@ -57,15 +57,15 @@ def check_index(index: Any, rate_hz: float, name: str) -> str:
         raise DataError(
             f"{name}: the index of the frame goes from {index[row]} to {index[row + 1]}, but its "
             "rows must be evenly spaced. Insert missing rows as NaN (frame.reindex), "
-            f"encode the segments separately, or {_WAY_OUT}."
+            f"encode the segments separately, or {_HINT}."
         )
-    if rows.is_whole:
+    if rows.is_integer:
         return _check_whole(step, rate_hz)
     if abs(step * rate_hz - 1) > _MAX_RATE_OFF:
         raise DataError(
             f"{name}: the index of the frame advances by {step:.6g} s a row, which is "
             f"{1 / step:.6g} samples a second, but sampling_rate_hz is {rate_hz:g}. Give that "
-            f"rate, or {_WAY_OUT} in seconds."
+            f"rate, or {_HINT} in seconds."
         )
     return ""
 
@@ -76,7 +76,7 @@ def _check_order(rows: _RowTimes, index: Any, rate_hz: float, name: str) -> floa
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values)))
         raise DataError(
-            f"{name}: the index of the frame has no value in row {row}; fill it in, or {_WAY_OUT}."
+            f"{name}: the index of the frame has no value in row {row}; fill it in, or {_HINT}."
         )
     steps = np.diff(values)
     if (steps < 0).any():
@@ -84,17 +84,17 @@ def _check_order(rows: _RowTimes, index: Any, rate_hz: float, name: str) -> floa
         order = "runs backwards" if (steps < 0).all() else "is out of order"
         raise DataError(
             f"{name}: the index of the frame {order}: {index[row + 1]} comes after {index[row]}. "
-            f"Sort the frame (frame.sort_index()), or {_WAY_OUT}."
+            f"Sort the frame (frame.sort_index()), or {_HINT}."
         )
     repeated = steps == 0
     if repeated.any():
         smallest = steps[~repeated].min() if not repeated.all() else np.inf
-        if rows.is_whole or repeated.all() or 1 / rate_hz > _COARSE * smallest:
+        if rows.is_integer or repeated.all() or 1 / rate_hz > _COARSE * smallest:
             row = int(np.argmax(repeated))
             raise DataError(
                 f"{name}: {index[row]} is twice in the index of the frame ({repeated.sum()} rows "
                 "repeat the one before). Drop duplicated rows "
-                f"(frame[~frame.index.duplicated()]), or {_WAY_OUT}."
+                f"(frame[~frame.index.duplicated()]), or {_HINT}."
             )
     return float(values[-1] / (len(values) - 1))
 

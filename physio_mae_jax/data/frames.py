@@ -24,12 +24,12 @@ class Columns(NamedTuple):
 
     Attributes:
         values: [M, n] samples of the columns.
-        are_whole: Whether all columns are of integers.
+        are_integers: Whether all columns are of integers.
         num_missing: Number of NA values.
     """
 
     values: np.ndarray
-    are_whole: bool
+    are_integers: bool
     num_missing: int
 
 

@@ -12,9 +12,9 @@ from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 
 # 4 MiB of float32 at a time, so that a record of days does not have to fit in memory.
-_VALUES_A_READ = 2**20
+_VALUES_PER_READ = 2**20
 # 128 MiB of float32: recordings read at once are kept for the next read.
-_VALUES_KEPT = 2**25
+_MAX_CACHED_VALUES = 2**25
 
 
 class ScannedRecordings:
@@ -38,7 +38,7 @@ class ScannedRecordings:
         self.unreadable: list[tuple[str, str]] = []
         self._recordings: list[RecordingInfo] = []
         self._kept: dict[int, np.ndarray] = {}
-        num_free = _VALUES_KEPT
+        num_free = _MAX_CACHED_VALUES
         for index in indices:
             try:
                 info, whole = _scanned(source, index)
@@ -81,6 +81,6 @@ def _scanned(source: ConcatSource, index: int) -> tuple[RecordingInfo, np.ndarra
 
 def _chunks(source: ConcatSource, index: int) -> Iterator[tuple[int, np.ndarray]]:
     info = source.recordings[index]
-    step = max(1, _VALUES_A_READ // max(1, len(info.channel_names)))
+    step = max(1, _VALUES_PER_READ // max(1, len(info.channel_names)))
     for start in range(0, info.num_samples, step):
         yield start, source.read(index, start, min(start + step, info.num_samples))

@@ -123,7 +123,7 @@ def find_instances(
     elif _level(source, indices, config.task) == "recording":
         instances = _recordings(source, reader, indices, config)
     else:
-        instances = _marks(source, reader, indices, config)
+        instances = _annotations(source, reader, indices, config)
     instances = _of_classes(instances, config)
     if not len(instances):
         raise DataError(f"none of {len(indices)} recordings has a label of task {config.task!r}.")
@@ -235,7 +235,7 @@ def _whole_recordings(
     )
 
 
-def _marks(
+def _annotations(
     source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
 ) -> Instances:
     """List events, or windows of intervals, that lie within gap-free signal."""
@@ -249,7 +249,7 @@ def _marks(
         starts, info = reader.starts(index), source.recordings[index]
         scale = reader.config.sampling_rate_hz / info.sampling_rate_hz
         find = _window_from_event if description["level"] == "event" else _windows_from_intervals
-        for begin, end, label in origin.records[position].marks.get(config.task, ()):
+        for begin, end, label in origin.records[position].annotations.get(config.task, ()):
             found = find(begin * scale, end * scale, starts, reader.config.num_samples, config)
             num_excluded += not found
             windows += [(index, *window, label) for window in found]

@@ -26,39 +26,39 @@ _LONG_NUMBER = re.compile(rf"(?<!\d)\d{{{_MAX_DIGITS}}}")
 _SURROGATE = re.compile(r"\\u[dD][89abABcdefCDEF]")
 
 
-def read_json(path: Path, way_out: str, max_bytes: int = MAX_BYTES) -> Any:
+def read_json(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> Any:
     """Read a JSON file.
 
     Args:
         path: Path of the file.
-        way_out: Clause that ends every error, such as 'copy the folder again.'
+        hint: Clause that ends every error, such as 'copy the folder again.'
         max_bytes: Maximum file size in bytes.
 
     Raises:
         DataError: the file is rejected, see the module's docstring.
     """
-    return parse_json(read_regular(path, way_out, max_bytes), str(path), way_out)
+    return parse_json(read_regular(path, hint, max_bytes), str(path), hint)
 
 
 def read_json_lines(
-    path: Path, way_out: str, hashed: "hashlib._Hash | None" = None
+    path: Path, hint: str, hashed: "hashlib._Hash | None" = None
 ) -> Iterator[tuple[str, Any]]:
     """Yield (name in errors, content) of each line of a JSON Lines file.
 
     Args:
-        path, way_out: As in ``read_json``.
+        path, hint: As in ``read_json``.
         hashed: Hash object that is updated with every line.
 
     Raises:
         DataError: a line is rejected, see the module's docstring; the message names it.
     """
-    with open_regular(path, way_out) as file:
+    with open_regular(path, hint) as file:
         number = 0
         while True:
             try:
                 line = file.readline(MAX_LINE_BYTES + 1)
             except (OSError, MemoryError) as error:
-                raise unreadable(path, error, way_out) from error
+                raise unreadable(path, error, hint) from error
             if not line:
                 return
             number += 1
@@ -66,24 +66,26 @@ def read_json_lines(
                 hashed.update(line)
             where = f"{path}, line {number}"
             if len(line) > MAX_LINE_BYTES:
-                raise DataError(f"{where} is longer than {MAX_LINE_BYTES:,} bytes; {way_out}")
-            yield where, parse_json(line, where, way_out)
+                raise DataError(f"{where} is longer than {MAX_LINE_BYTES:,} bytes; {hint}")
+            yield where, parse_json(line, where, hint)
 
 
-def parse_json(content: bytes, where: str, way_out: str) -> Any:
+def parse_json(content: bytes, where: str, hint: str) -> Any:
     """Decode JSON.
 
     Args:
         content: UTF-8 bytes, with or without a byte order mark.
         where: Name of the JSON in errors.
-        way_out: As in ``read_json``.
+        hint: As in ``read_json``.
 
     Raises:
         DataError: the content is rejected, see the module's docstring.
     """
     try:
         text = content.decode("utf-8-sig")
-        value = _DECODER.decode(text) if not _LONG_NUMBER.search(text) else _CAREFUL.decode(text)
+        value = (
+            _DECODER.decode(text) if not _LONG_NUMBER.search(text) else _STRICT_DECODER.decode(text)
+        )
         if _SURROGATE.search(text):
             json.dumps(value, ensure_ascii=False).encode()
     except RecursionError:
@@ -91,15 +93,15 @@ def parse_json(content: bytes, where: str, way_out: str) -> Any:
     except UnicodeEncodeError as error:
         raise DataError(
             f"{where} holds half of a character (\\u{ord(error.object[error.start]):x} alone); "
-            f"{way_out}"
+            f"{hint}"
         ) from error
     except UnicodeDecodeError as error:
-        raise DataError(f"{where} is not UTF-8 text ({error.reason}); {way_out}") from error
+        raise DataError(f"{where} is not UTF-8 text ({error.reason}); {hint}") from error
     except (ValueError, MemoryError) as error:
         reason = str(error)[:200] or type(error).__name__
-        raise DataError(f"{where} cannot be read as JSON ({reason}); {way_out}") from error
+        raise DataError(f"{where} cannot be read as JSON ({reason}); {hint}") from error
     if value is _TOO_DEEP or _is_deeper(value, MAX_DEPTH):
-        raise DataError(f"{where} is nested more than {MAX_DEPTH} deep; {way_out}")
+        raise DataError(f"{where} is nested more than {MAX_DEPTH} deep; {hint}")
     return value
 
 
@@ -153,7 +155,7 @@ _DECODER = json.JSONDecoder(
     object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_number
 )
 # For texts with long numbers only: a call per integer would slow down lists of hashes.
-_CAREFUL = json.JSONDecoder(
+_STRICT_DECODER = json.JSONDecoder(
     object_pairs_hook=_unique,
     parse_float=_finite,
     parse_constant=_no_number,

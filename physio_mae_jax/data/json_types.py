@@ -33,14 +33,14 @@ class Between:
     high: float = math.inf
 
 
-def typed(kind: type[_T], value: Any, where: str, way_out: str) -> _T:
+def typed(kind: type[_T], value: Any, where: str, hint: str) -> _T:
     """Return a JSON value as an instance of a type.
 
     Args:
         kind: Dataclass, or any type listed in the module's docstring.
         value: Decoded JSON of ``json_reader.read_json``.
         where: Name of the JSON in errors, such as the path of its file.
-        way_out: Clause that ends the error, such as 'copy the folder again.'
+        hint: Clause that ends the error, such as 'copy the folder again.'
 
     Raises:
         DataError: a field is missing, unknown, of another type or out of range, or the dataclass
@@ -49,7 +49,7 @@ def typed(kind: type[_T], value: Any, where: str, way_out: str) -> _T:
     try:
         return cast(_T, _check_of(cast(Any, kind))(value))
     except _MismatchError as error:
-        raise DataError(f"{where}{error.message()}; {way_out}") from error
+        raise DataError(f"{where}{error.message()}; {hint}") from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
@@ -92,7 +92,7 @@ def _below(step: str, check: _Check, value: Any) -> Any:
         raise
 
 
-def _unfit(value: Any, wanted: str) -> _MismatchError:
+def _mismatch(value: Any, wanted: str) -> _MismatchError:
     return _MismatchError(f"is {show(value)}, where {wanted} is expected")
 
 
@@ -132,14 +132,16 @@ def _dataclass(kind: type) -> _Check:
     return _object(kind, {name: hints[name] for name in fields}, absent)
 
 
-def _object(make: Callable[..., Any], kinds: Mapping[str, Any], may_lack: Sequence[str]) -> _Check:
+def _object(
+    make: Callable[..., Any], kinds: Mapping[str, Any], optional_keys: Sequence[str]
+) -> _Check:
     """Return the function that checks the fields of an object and passes them to ``make``."""
     checks = {name: _check_of(kind) for name, kind in kinds.items()}
-    needed = [name for name in kinds if name not in may_lack]
+    needed = [name for name in kinds if name not in optional_keys]
 
     def check(value: Any) -> Any:
         if type(value) is not dict:
-            raise _unfit(value, "an object")
+            raise _mismatch(value, "an object")
         for name in value:
             if name not in checks:
                 hint = did_you_mean(name, checks).strip()
@@ -161,7 +163,7 @@ def _object(make: Callable[..., Any], kinds: Mapping[str, Any], may_lack: Sequen
 def _exact(kind: type, wanted: str) -> _Check:
     def check(value: Any) -> Any:
         if type(value) is not kind:
-            raise _unfit(value, wanted)
+            raise _mismatch(value, wanted)
         return value
 
     return check
@@ -184,7 +186,7 @@ def _number(kind: type, bounds: Between) -> _Check:
 
     def check(value: Any) -> Any:
         if type(value) not in fits or not low <= value <= high:
-            raise _unfit(value, wanted)
+            raise _mismatch(value, wanted)
         return kind(value)
 
     return check
@@ -192,7 +194,7 @@ def _number(kind: type, bounds: Between) -> _Check:
 
 def _choice(choices: Sequence[Any], value: Any) -> Any:
     if type(value) not in map(type, choices) or value not in choices:
-        raise _unfit(value, f"one of {', '.join(map(str, choices))}")
+        raise _mismatch(value, f"one of {', '.join(map(str, choices))}")
     return value
 
 
@@ -209,7 +211,7 @@ def _any_of(checks: Sequence[_Check], value: Any) -> Any:
 
 def _fixed(checks: Sequence[_Check], value: Any) -> tuple[Any, ...]:
     if type(value) is not list or len(value) != len(checks):
-        raise _unfit(value, f"a list of {len(checks)}")
+        raise _mismatch(value, f"a list of {len(checks)}")
     return tuple(
         _below(f"[{i}]", check, each)
         for i, (check, each) in enumerate(zip(checks, value, strict=True))
@@ -218,7 +220,7 @@ def _fixed(checks: Sequence[_Check], value: Any) -> tuple[Any, ...]:
 
 def _several(container: type, kind: Any, value: Any) -> Any:
     if type(value) is not list:
-        raise _unfit(value, "a list")
+        raise _mismatch(value, "a list")
     if _all_fit(kind, value):
         return container(value)
     check = _check_of(kind)
@@ -242,7 +244,7 @@ def _all_fit(kind: Any, values: Sequence[Any]) -> bool:
 
 def _mapping(check: _Check, value: Any) -> dict[str, Any]:
     if type(value) is not dict:
-        raise _unfit(value, "an object")
+        raise _mismatch(value, "an object")
     return {name: _below(f"[{show(name)}]", check, each) for name, each in value.items()}
 
 

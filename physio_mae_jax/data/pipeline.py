@@ -57,7 +57,7 @@ class LoaderConfig:
 
 _TEMPO_STEP = 0.05
 _EPOCHS = 2**31  # more than any training run needs
-_ORDERS_KEPT = 3
+_MAX_CACHED_ORDERS = 3
 
 
 class InfiniteShuffle:
@@ -84,7 +84,7 @@ class InfiniteShuffle:
             order = np.random.default_rng((self._seed, epoch)).permutation(len(self._slots))
             # Threads read ahead, on small data sets over several epochs at once; they may access
             # epochs in any order and evict those of others, so a missing order is recomputed.
-            self._orders = dict([*self._orders.items(), (epoch, order)][-_ORDERS_KEPT:])
+            self._orders = dict([*self._orders.items(), (epoch, order)][-_MAX_CACHED_ORDERS:])
         return order
 
 

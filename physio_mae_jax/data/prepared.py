@@ -139,7 +139,7 @@ def _versions(folder: Path) -> list[Path]:
     return [child for _, child in sorted(found)]
 
 
-class _Part(NamedTuple):
+class _FileInstruction(NamedTuple):
     """Examples [skip, skip + take) of a file, in the form that array_record reads."""
 
     filename: str
@@ -167,7 +167,9 @@ class _Examples:
         self._features = features.FeaturesDict({"signal": signal, "record_id": features.Text()})
         self._serialized = ArrayRecordDataSource(
             [
-                _Part(str(folder / shard.file), 0, shard.num_examples, shard.num_examples)
+                _FileInstruction(
+                    str(folder / shard.file), 0, shard.num_examples, shard.num_examples
+                )
                 for shard in shards
                 if shard.num_examples
             ]
@@ -180,11 +182,11 @@ class _Examples:
 
 def _open_examples(folder: Path, shards: Sequence[Shard]) -> _Examples:
     for shard in shards:
-        found = regular_size(folder / shard.file, prepared_index.WAY_OUT)
+        found = regular_size(folder / shard.file, prepared_index.HINT)
         if found != shard.num_bytes:
             raise DataError(
                 f"{folder / shard.file} has {found:,} bytes, but {shard.num_bytes:,} were written; "
-                f"{prepared_index.WAY_OUT}"
+                f"{prepared_index.HINT}"
             )
     try:
         return _Examples(folder, shards)

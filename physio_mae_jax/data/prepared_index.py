@@ -25,7 +25,7 @@ INDEX_FILE = "recordings.jsonl"
 SPLIT_NAME = "recordings"
 FORMAT = 2
 SEGMENT_SECONDS = 60.0
-WAY_OUT = "copy the folder again, or prepare the data set again with --overwrite."
+HINT = "copy the folder again, or prepare the data set again with --overwrite."
 
 _Count = Annotated[int, Between(0)]
 _Hash = Annotated[int, Between(0, 2**64 - 1)]
@@ -64,7 +64,7 @@ class PreparedRecord:
         num_samples, sampling_rate_hz: Length in samples and rate in Hz of the signal.
         channels, units: Names and units [M] of the channels.
         labels: Task of level 'recording' -> indices of the classes that apply.
-        marks: Task of level 'event' or 'interval' -> [start, stop, label] in samples.
+        annotations: Task of level 'event' or 'interval' -> [start, stop, label] in samples.
         attributes: Age, sex, fold and other metadata of the source.
         findings: Findings of ``signals.quality``: kind, channel, runs, detail.
         conversions: Descriptions of conversions applied to the samples.
@@ -81,7 +81,7 @@ class PreparedRecord:
     channels: tuple[str, ...]
     units: tuple[str, ...]
     labels: Mapping[str, Sequence[int]]
-    marks: Mapping[str, Sequence[tuple[int, int, int]]]
+    annotations: Mapping[str, Sequence[tuple[int, int, int]]]
     attributes: Mapping[str, _Attribute]
     findings: Sequence[StoredFinding]
     conversions: Sequence[str]
@@ -98,10 +98,10 @@ class PreparedRecord:
         Raises:
             DataError: a value is invalid, or two values contradict each other.
         """
-        record = typed(cls, values, where, WAY_OUT)
+        record = typed(cls, values, where, HINT)
         problem = _contradiction(record)
         if problem:
-            raise DataError(f"{where}: {problem}; {WAY_OUT}")
+            raise DataError(f"{where}: {problem}; {HINT}")
         return record
 
 
@@ -197,14 +197,14 @@ def read_contract(folder: Path) -> PreparedMetadata:
         DataError: the contract is missing, has another format, or was changed.
     """
     path = folder / CONTRACT_FILE
-    values = read_json(path, WAY_OUT)
+    values = read_json(path, HINT)
     if not isinstance(values, dict) or values.get("format") != FORMAT:
         found = values.get("format") if isinstance(values, dict) else None
         raise DataError(
             f"{path} has format {show(found)}, but this program reads {FORMAT}; prepare the data "
             "set again with --overwrite."
         )
-    return typed(PreparedMetadata, unsealed(values, str(path), WAY_OUT), str(path), WAY_OUT)
+    return typed(PreparedMetadata, unsealed(values, str(path), HINT), str(path), HINT)
 
 
 def read_prepared_index(folder: Path, contract: PreparedMetadata) -> list[PreparedRecord]:
@@ -217,23 +217,23 @@ def read_prepared_index(folder: Path, contract: PreparedMetadata) -> list[Prepar
     path, hashed = folder / INDEX_FILE, hashlib.sha256()
     records = []
     first_example = 0
-    for where, values in read_json_lines(path, WAY_OUT, hashed):
+    for where, values in read_json_lines(path, HINT, hashed):
         record = PreparedRecord.from_json(values, where)
         problem = _disagreement(record, first_example, contract)
         if problem:
-            raise DataError(f"{where}: {problem}; {WAY_OUT}")
+            raise DataError(f"{where}: {problem}; {HINT}")
         first_example += record.num_examples
         records.append(record)
     if hashed.hexdigest() != contract.index_sha256:
         raise DataError(
             f"{path} was changed after it was written: its SHA-256 is not the one in "
-            f"{CONTRACT_FILE}; {WAY_OUT}"
+            f"{CONTRACT_FILE}; {HINT}"
         )
     held = sum(shard.num_examples for shard in contract.shards)
     if held != first_example or len(records) != contract.num_recordings:
         raise DataError(
             f"{path} lists {len(records)} recordings with {first_example} examples, but "
-            f"{CONTRACT_FILE} {contract.num_recordings} with {held}; {WAY_OUT}"
+            f"{CONTRACT_FILE} {contract.num_recordings} with {held}; {HINT}"
         )
     return records
 

@@ -25,57 +25,57 @@ _FILE_NAME = re.compile(r"[\w.-]{0,200}\w")
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
-def open_regular(path: Path, way_out: str) -> BinaryIO:
+def open_regular(path: Path, hint: str) -> BinaryIO:
     """Open a regular file for reading bytes.
 
     Args:
         path: Path of the file, or of a link to it.
-        way_out: Clause that ends the error, such as 'copy the folder again.'
+        hint: Clause that ends the error, such as 'copy the folder again.'
 
     Raises:
         DataError: the file is missing, unreadable, or a pipe, device, socket or folder.
     """
     try:
         # Checked before opening, as opening some devices has side effects, and again afterwards.
-        _require_regular(path, os.stat(path).st_mode, way_out)
+        _require_regular(path, os.stat(path).st_mode, hint)
         descriptor = os.open(path, _FLAGS)
     except (OSError, ValueError) as error:  # ValueError: the name contains a NUL
         if isinstance(error, DataError):
             raise
-        raise unreadable(path, error, way_out) from error
+        raise unreadable(path, error, hint) from error
     try:
-        _require_regular(path, os.fstat(descriptor).st_mode, way_out)
+        _require_regular(path, os.fstat(descriptor).st_mode, hint)
         return os.fdopen(descriptor, "rb")
     except BaseException:
         os.close(descriptor)
         raise
 
 
-def read_regular(path: Path, way_out: str, max_bytes: int) -> bytes:
+def read_regular(path: Path, hint: str, max_bytes: int) -> bytes:
     """Return the content of a regular file.
 
     Raises:
         DataError: as in ``open_regular``, or the file is larger than ``max_bytes``.
     """
-    with open_regular(path, way_out) as file:
+    with open_regular(path, hint) as file:
         size = os.fstat(file.fileno()).st_size
         if size > max_bytes:
             raise DataError(
-                f"{path} has {size:,} bytes, but at most {max_bytes:,} are expected; {way_out}"
+                f"{path} has {size:,} bytes, but at most {max_bytes:,} are expected; {hint}"
             )
         try:
             return file.read(size)
         except (OSError, MemoryError) as error:
-            raise unreadable(path, error, way_out) from error
+            raise unreadable(path, error, hint) from error
 
 
-def regular_size(path: Path, way_out: str) -> int:
+def regular_size(path: Path, hint: str) -> int:
     """Return the size of a regular file in bytes; raises as ``open_regular`` does."""
     try:
         status = os.stat(path)
     except (OSError, ValueError) as error:
-        raise unreadable(path, error, way_out) from error
-    _require_regular(path, status.st_mode, way_out)
+        raise unreadable(path, error, hint) from error
+    _require_regular(path, status.st_mode, hint)
     return status.st_size
 
 
@@ -111,10 +111,10 @@ def is_folder(path: Path) -> bool:
         return False
 
 
-def unreadable(path: Path, error: BaseException, way_out: str) -> DataError:
+def unreadable(path: Path, error: BaseException, hint: str) -> DataError:
     """Return the error for a file that the operating system cannot read."""
     reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-    return DataError(f"{shortened(path)} cannot be read ({reason}); {way_out}")
+    return DataError(f"{shortened(path)} cannot be read ({reason}); {hint}")
 
 
 def shortened(path: Path | str) -> str:
@@ -123,7 +123,7 @@ def shortened(path: Path | str) -> str:
     return text if len(text) <= 500 else f"{text[:100]}…{text[-100:]}"
 
 
-def _require_regular(path: Path, mode: int, way_out: str) -> None:
+def _require_regular(path: Path, mode: int, hint: str) -> None:
     if not stat.S_ISREG(mode):
         kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "no file")
-        raise DataError(f"{path} is {kind}, where an ordinary file is expected; {way_out}")
+        raise DataError(f"{path} is {kind}, where an ordinary file is expected; {hint}")

@@ -23,7 +23,7 @@ from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a pickle of dictionaries, lists, texts, numbers and NumPy arrays of numbers"
-_WAY_OUT = "take the file from where the data set is published."
+_HINT = "take the file from where the data set is published."
 # A broken pickle can raise almost any exception.
 _ERRORS = (Exception,)
 _NUMBER_TYPE = re.compile(r"[<>=|]?[biufc]\d{1,2}")
@@ -40,14 +40,14 @@ def read_pickled_arrays(path: Path) -> Any:
         UnreadableError: the file cannot be read, is truncated or is not a pickle.
     """
     try:
-        file = open_regular(path, _WAY_OUT)
+        file = open_regular(path, _HINT)
     except DataError as error:
         raise UnreadableError(str(error)) from error
     with naming(path, _EXPECTED, _ERRORS), file:
         try:
             return PickleReader(file, os.fstat(file.fileno()).st_size, _known()).read()
         except UnknownNameError as error:
-            raise DataError(f"{path} {error}. Expected {_EXPECTED}: {_WAY_OUT}") from error
+            raise DataError(f"{path} {error}. Expected {_EXPECTED}: {_HINT}") from error
 
 
 class _Dtype(StandIn):

@@ -23,7 +23,7 @@ def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
     return {**content, SEAL: {name: _hash(value) for name, value in content.items()}}
 
 
-def read_sealed(path: Path, way_out: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
+def read_sealed(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
     """Read a file of ``sealed`` content; see ``json_reader.read_json``.
 
     Returns:
@@ -33,27 +33,27 @@ def read_sealed(path: Path, way_out: str, max_bytes: int = MAX_BYTES) -> dict[st
         DataError: a field was changed, added or removed after the file was written, or there is
             no seal; the message names the field.
     """
-    return unsealed(read_json(path, way_out, max_bytes), str(path), way_out)
+    return unsealed(read_json(path, hint, max_bytes), str(path), hint)
 
 
-def unsealed(content: Any, where: str, way_out: str) -> dict[str, Any]:
+def unsealed(content: Any, where: str, hint: str) -> dict[str, Any]:
     """Check the seal of decoded JSON and return the rest; raises as ``read_sealed`` does."""
     seal = content.get(SEAL) if isinstance(content, dict) else None
     if not isinstance(seal, dict):
         raise DataError(
             f"{where} has no hashes of its content under {SEAL!r}, which this version of the "
-            f"program requires; {way_out}"
+            f"program requires; {hint}"
         )
     rest = {name: value for name, value in content.items() if name != SEAL}
     for name in {**rest, **seal}:
         if name not in rest:
             raise DataError(
-                f"{where} was changed after it was written: {show(name)} was removed; {way_out}"
+                f"{where} was changed after it was written: {show(name)} was removed; {hint}"
             )
         if seal.get(name) != _hash(rest[name]):
             raise DataError(
                 f"{where} was changed after it was written: {show(name)} does not match its "
-                f"hash; {way_out}"
+                f"hash; {hint}"
             )
     return rest
 

@@ -38,7 +38,7 @@ from physio_mae_jax.errors import ConfigError, DataError
 SPLITS = ("train", "validation", "test")
 _SHOWN = 5
 _LEAKY = "leaky"
-_WAY_OUT = "see the rules in physio_mae_jax/data/splits.py, such as 'random=|0.1|0.1'."
+_HINT = "see the rules in physio_mae_jax/data/splits.py, such as 'random=|0.1|0.1'."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,7 +118,7 @@ def make_split(
     splits: dict[str, set[str]] = {split: set() for split in SPLITS}
     for name, infos in by_set.items():
         if name not in rules and "" not in rules:
-            raise ConfigError(f"split {rule!r} has no rule for data set {name!r}; {_WAY_OUT}")
+            raise ConfigError(f"split {rule!r} has no rule for data set {name!r}; {_HINT}")
         for split, keys in _apply(rules.get(name, rules.get("", "")), infos, seed).items():
             splits[split] |= keys
     return SubjectSplits(
@@ -132,9 +132,9 @@ def read_split(path: Path) -> SubjectSplits:
     Raises:
         DataError: it cannot be read, was altered after it was written, or its splits overlap.
     """
-    way_out = "give a split.json that a run wrote, or a rule."
-    content = read_json(user_path(path), way_out)
-    stored = typed(_Stored, content, f"split {path}", way_out)
+    hint = "give a split.json that a run wrote, or a rule."
+    content = read_json(user_path(path), hint)
+    stored = typed(_Stored, content, f"split {path}", hint)
     split = SubjectSplits(
         rule=stored["rule"], subjects=cast(Mapping[str, tuple[str, ...]], stored["subjects"])
     )
@@ -143,7 +143,7 @@ def read_split(path: Path) -> SubjectSplits:
             f"split {path} was altered: its splits have the hash {split.hash}, the "
             f"file says {show(stored['hash'])}. Recreate it from the rule."
         )
-    unsealed(content, f"split {path}", way_out)
+    unsealed(content, f"split {path}", hint)
     return split
 
 
@@ -196,7 +196,7 @@ def _rules_by_data_set(text: str) -> dict[str, str]:
         named = bool(colon) and "=" not in name
         rules[name.strip() if named else ""] = (rest if named else item).strip()
     if not rules:
-        raise ConfigError(f"the split rule is empty; {_WAY_OUT}")
+        raise ConfigError(f"the split rule is empty; {_HINT}")
     return rules
 
 
@@ -223,7 +223,7 @@ def _apply(rule: str, infos: Sequence[RecordingInfo], seed: int) -> dict[str, se
         return _k_folds(rest, keys, rule, seed)
     slots = [slot.strip() for slot in rest.split("|")]
     if not equals or len(slots) != len(SPLITS):
-        raise ConfigError(f"split rule {rule!r} is invalid; {_WAY_OUT}")
+        raise ConfigError(f"split rule {rule!r} is invalid; {_HINT}")
     if name == "random":
         return _random(slots, keys, rule, seed)
     return _by_attribute(name, slots, infos, rule, seed, drop_shared)

@@ -34,7 +34,9 @@ def warn_of_names(where: str, channels: Iterable[Sequence[str]]) -> None:
         "one is a known channel in another spelling, rename it in the manifest: "
         '"channels": {"name in the file": "II"}; or choose others with data.channels.',
         where,
-        _some([name if count == 1 else f"{name} (in {count})" for name, count in counts.items()]),
+        _abbreviate(
+            [name if count == 1 else f"{name} (in {count})" for name, count in counts.items()]
+        ),
     )
 
 
@@ -64,7 +66,7 @@ def warn_of_units(
             "%s: the unit %s is not known, and samples are not converted. If µV or another unit "
             "was meant, correct it in the file, or convert the samples.",
             where,
-            _some(texts),
+            _abbreviate(texts),
         )
     for channel, names in without.items():
         if known[channel]:
@@ -75,7 +77,7 @@ def warn_of_units(
                 where,
                 channel,
                 " and ".join(sorted(known[channel])),
-                _some(names),
+                _abbreviate(names),
             )
 
 
@@ -93,7 +95,7 @@ def warn_of_newly_recognized_names(model: str, trained: Sequence[str]) -> None:
             "vectors for them, and its results differ with data in which they are known. Retrain "
             "it for such channels.",
             model,
-            _some(names),
+            _abbreviate(names),
         )
 
 
@@ -114,14 +116,14 @@ def reject_duplicate_channels(
         if len(alike) > 1:
             raise ConfigError(
                 f"recording {record!r}: the model distinguishes channels by name, and does "
-                f"not know {_some(alike)}. Choose channels that it knows with "
+                f"not know {_abbreviate(alike)}. Choose channels that it knows with "
                 "--config.data.channels=..., or rename these in the manifest "
                 '("channels": {"name in the file": "EEG C3"}). To treat all channels alike, '
                 "train a new model with --config.model.channel_embedding=False."
             )
 
 
-def _some(texts: Sequence[str]) -> str:
+def _abbreviate(texts: Sequence[str]) -> str:
     more = len(texts) - _SHOWN
     return ", ".join(texts[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
 

@@ -17,7 +17,7 @@ from physio_mae_jax.signals.channels import unknown_channel_message
 from physio_mae_jax.signals.rates import check_rate
 
 # 64 MiB of float32 at a time, so that a record of days does not have to fit in memory.
-_VALUES_A_READ = 2**24
+_VALUES_PER_READ = 2**24
 
 UNREADABLE = "unreadable"
 EMPTY = "empty"
@@ -27,7 +27,7 @@ MISSING_CHANNEL = "missing channel"
 NOT_FINITE = "NaN or Inf"
 FLAT = "flat"
 
-_WAYS_OUT = {
+_HINTS = {
     UNREADABLE: "write or copy the file again",
     EMPTY: "remove the file, or list the other files in the manifest",
     IMPLAUSIBLE_RATE: (
@@ -207,7 +207,7 @@ def _check_description(
     rows = plan.montage.sources
     try:
         names = [info.channel_names[row] for row in rows]
-        check_rate(info.sampling_rate_hz, names, "it", way_out=" ")
+        check_rate(info.sampling_rate_hz, names, "it", hint=" ")
     except DataError as error:
         return rows, (IMPLAUSIBLE_RATE, str(error).removeprefix("it: ").strip().rstrip("."))
     # The tolerance covers rounding of seconds = samples / rate only; it is far below a sample.
@@ -243,7 +243,7 @@ def _check_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tup
     """Return (reason, detail) if the samples rule the recording out."""
     info = source.recordings[index]
     num_bad = np.zeros((2, len(rows)), np.int64)
-    first_bad = np.full(len(rows), -1, np.int64)
+    first_invalid = np.full(len(rows), -1, np.int64)
     first_value, changes = None, np.zeros(len(rows), bool)
     try:
         for start, signal in _chunks(source, index, rows):
@@ -251,14 +251,14 @@ def _check_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tup
             if not finite.all():
                 num_bad[0] += np.isnan(signal).sum(axis=1)
                 num_bad[1] += np.isinf(signal).sum(axis=1)
-                new = (first_bad < 0) & ~finite.all(axis=1)
-                first_bad[new] = start + np.argmin(finite[new], axis=1)
+                new = (first_invalid < 0) & ~finite.all(axis=1)
+                first_invalid[new] = start + np.argmin(finite[new], axis=1)
             first_value = signal[:, :1] if first_value is None else first_value
             changes |= (signal != first_value).any(axis=1)
     except DataError as error:
         return UNREADABLE, str(error)
     if num_bad.any():
-        return NOT_FINITE, _format_not_finite(info, rows, num_bad, first_bad)
+        return NOT_FINITE, _format_not_finite(info, rows, num_bad, first_invalid)
     if not changes.any():
         assert first_value is not None
         names = ", ".join(info.channel_names[row] for row in rows)
@@ -270,22 +270,22 @@ def _chunks(
     source: SignalSource, index: int, rows: Sequence[int]
 ) -> Iterator[tuple[int, np.ndarray]]:
     info = source.recordings[index]
-    step = max(1, _VALUES_A_READ // len(info.channel_names))
+    step = max(1, _VALUES_PER_READ // len(info.channel_names))
     for start in range(0, info.num_samples, step):
         signal = source.read(index, start, min(start + step, info.num_samples))
         yield start, signal[list(rows)]
 
 
 def _format_not_finite(
-    info: RecordingInfo, rows: Sequence[int], num_bad: np.ndarray, first_bad: np.ndarray
+    info: RecordingInfo, rows: Sequence[int], num_bad: np.ndarray, first_invalid: np.ndarray
 ) -> str:
     texts = []
     for i in np.flatnonzero(num_bad.any(axis=0)).tolist():
         counts = [f"{n} {what}" for n, what in zip(num_bad[:, i], ("NaN", "Inf"), strict=True) if n]
         texts.append(
             f"channel {info.channel_names[rows[i]]} has {' and '.join(counts)} in "
-            f"{info.num_samples} samples, the first at sample {first_bad[i]} "
-            f"({first_bad[i] / info.sampling_rate_hz:.6g} s)"
+            f"{info.num_samples} samples, the first at sample {first_invalid[i]} "
+            f"({first_invalid[i] / info.sampling_rate_hz:.6g} s)"
         )
     return "; ".join(texts)
 
@@ -302,7 +302,7 @@ def _problem(source: SignalSource, index: int, reason: str, detail: str) -> Issu
 
 def _rejection_message(problems: Sequence[Issue], num_checked: int) -> str:
     reasons = list(dict.fromkeys(problem.reason for problem in problems))
-    ways = [f"  {reason}: {_WAYS_OUT[reason]}" for reason in reasons]
+    ways = [f"  {reason}: {_HINTS[reason]}" for reason in reasons]
     if len(problems) < num_checked:
         ways.append("  any: exclude such recordings with --config.data.on_invalid=skip")
     every = "every one" if len(problems) == num_checked else f"{len(problems)}"

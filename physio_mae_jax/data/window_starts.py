@@ -71,14 +71,14 @@ def window_starts(
     for begin, end in _between(num_samples, gaps):
         most = change.length_after(end) - length
 
-        def begins_after(start: int, begin: int = begin) -> bool:
+        def starts_after(start: int, begin: int = begin) -> bool:
             return change.source_span(start, length, num_samples)[0] >= begin
 
         def ends_after(start: int, end: int = end) -> bool:
             return change.source_span(start, length, num_samples)[1] > end
 
         # Both are False for small starts and True from some start on.
-        low = bisect.bisect_left(range(most + 1), True, key=begins_after)
+        low = bisect.bisect_left(range(most + 1), True, key=starts_after)
         high = bisect.bisect_left(range(most + 1), True, key=ends_after) - 1
         if high >= low:
             first.append(low)

@@ -114,13 +114,13 @@ def multiplicity_blocks(
     order = np.argsort(strata, kind="stable")
     _, first, size = np.unique(strata[order], return_index=True, return_counts=True)
     first, size = np.repeat(first, size), np.repeat(size, size)
-    place_of_unit = np.argsort(order)[subject_of_unit]
+    subject_index = np.argsort(order)[subject_of_unit]
     rows = max(1, _BLOCK_ELEMENTS // len(subjects))
     for start in range(0, num_resamples, rows):
         block = np.empty((min(rows, num_resamples - start), len(subjects)))
         for row, values in enumerate(block):
             drawn = first + np.random.default_rng([seed, start + row]).integers(size)
-            values[:] = np.bincount(drawn, minlength=len(order))[place_of_unit]
+            values[:] = np.bincount(drawn, minlength=len(order))[subject_index]
         yield block
 
 

@@ -23,7 +23,7 @@ from physio_mae_jax.evaluation.predictions import KINDS, Predictions
 # A Gaussian prior of variance 10 around no calibration, worth a fraction of one instance: it keeps
 # slopes finite where a class is separated and dominates where there are few positives.
 _RIDGE = 0.1
-_WAY_OUT = "copy the run again, or run its command again."
+_HINT = "copy the run again, or run its command again."
 # A slope stays above zero, so that calibration never reverses the order of instances.
 _MIN_SLOPE = 1e-3
 _LOG_TEMPERATURES = (-4.0, 4.0)
@@ -112,16 +112,16 @@ class Calibration:
         Raises:
             DataError: The content is not that of calibration; names the field and ``where``.
         """
-        found = typed(cls, content, where, _WAY_OUT)
+        found = typed(cls, content, where, _HINT)
         problem = _contradiction(found)
         if problem:
-            raise DataError(f"{where}: {problem}; {_WAY_OUT}")
+            raise DataError(f"{where}: {problem}; {_HINT}")
         return found
 
 
 def load_calibration(path: Path) -> Calibration:
     """Read the calibration.json of a run; raises as ``Calibration.from_json``."""
-    return Calibration.from_json(read_sealed(path, _WAY_OUT), str(path))
+    return Calibration.from_json(read_sealed(path, _HINT), str(path))
 
 
 def _contradiction(calibration: Calibration) -> str:

@@ -8,7 +8,7 @@ from physio_mae_jax.evaluation.results import Evaluation
 
 # Start of ``data.contamination.ContaminationReport.line`` where nothing was found.
 _CLEAN = "contamination: none of"
-_FEW_SUBJECTS = 20
+_MIN_SUBJECTS_FOR_INTERVAL = 20
 
 
 def reported_split(evaluations: Mapping[str, Evaluation]) -> str:
@@ -37,7 +37,7 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -
             f"Thresholds were chosen on {evaluated.num_subjects_decided_on} of the "
             f"{evaluated.num_subjects} subjects of the test; the metrics are biased upwards."
         )
-    if evaluated.num_subjects < _FEW_SUBJECTS:
+    if evaluated.num_subjects < _MIN_SUBJECTS_FOR_INTERVAL:
         found.append(
             f"Only {evaluated.num_subjects} subject{'s' * (evaluated.num_subjects != 1)}: "
             "intervals are too narrow, and other subjects may differ from all of them."
@@ -47,7 +47,7 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -
 
 def reading(evaluated: Evaluation) -> str:
     """Explain intervals, marks and metrics."""
-    least = evaluated.min_positives
+    minimum = evaluated.min_positives
     strata = (
         "within strata by the rarest class of the subject, so that no replicate loses a class. "
     )
@@ -65,9 +65,9 @@ def reading(evaluated: Evaluation) -> str:
     if evaluated.kind == "regression":
         return bullets([*lines, "Limits of agreement are those of Bland and Altman (1986)."])
     lines += [
-        f"\\* fewer than {least} positive or negative instances: shown, and excluded from the "
+        f"\\* fewer than {minimum} positive or negative instances: shown, and excluded from the "
         "averages without rare classes.",
-        f"† positives or negatives of fewer than {least} subjects.",
+        f"† positives or negatives of fewer than {minimum} subjects.",
         "Intervals of classes with few positive subjects are too narrow. In a simulation (AUROC "
         "0.82) they covered the truth 78 % of the time with 5 of them, 85 % with 10, 91 % with 20 "
         "and 93 % with 50. Those of average precision also lie too high, by 0.02 with up to 20.",

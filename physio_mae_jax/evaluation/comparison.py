@@ -62,8 +62,8 @@ def compare_models(run: ComparisonRun) -> None:
     cells = summarize_comparison(compared, num_resamples=run.num_resamples)
     series = _series(cells)
     metric = words(metric_sets.MAIN_METRICS[compared[0].predictions.kind])
-    picture = run.workdir / "plots" / "comparison.png"
-    atomic_files.write_figure(picture, lambda: draw_comparison(series, metric, run.title))
+    plot_file = run.workdir / "plots" / "comparison.png"
+    atomic_files.write_figure(plot_file, lambda: draw_comparison(series, metric, run.title))
     how = run.describe()
     content = {"title": run.title, "how": how, "cells": cells, "shared": compared[0].context}
     atomic_files.write_json(run.workdir / "comparison.json", plain(content))

@@ -30,7 +30,7 @@ from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.signals.wavelet import coefficients
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.prediction import predict_instances
-from physio_mae_jax.training.sharding import batch_sharding, put, replicated, with_mesh
+from physio_mae_jax.training.sharding import batch_sharding, replicated, shard, with_mesh
 
 _LOG = logging.getLogger(__name__)
 
@@ -129,7 +129,7 @@ def encoder_extractor(
         out_shardings=replicated(mesh),
         compiler_options=config.compiler_options,
     )
-    return functools.partial(compiled, put(params, replicated(mesh)))
+    return functools.partial(compiled, shard(params, replicated(mesh)))
 
 
 def wavelet_extractor(config: WaveletConfig, sampling_rate_hz: float, mesh: Mesh) -> Extract:

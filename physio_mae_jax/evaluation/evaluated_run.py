@@ -9,7 +9,7 @@ from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.evaluation.predictions import Predictions
 
-_WAY_OUT = "remove the folder of that run and run the same command again."
+_HINT = "remove the folder of that run and run the same command again."
 _Value: Any = float | None
 
 
@@ -36,15 +36,15 @@ def load_evaluation(folder: Path) -> EvaluatedRun:
             written.
     """
     path = folder / "evaluation.json"
-    report = read_sealed(path, _WAY_OUT)
+    report = read_sealed(path, _HINT)
 
     def member(content: Any, name: str) -> dict[str, Any]:
         found = content.get(name) if isinstance(content, dict) else None
-        return typed(dict, found, f"{path}: {name}", _WAY_OUT)
+        return typed(dict, found, f"{path}: {name}", _HINT)
 
     overall = member(member(member(report, "evaluations"), "test"), "overall")
     values = {
-        name: typed(_Value, member(overall, name).get("value"), f"{path}: {name}", _WAY_OUT)
+        name: typed(_Value, member(overall, name).get("value"), f"{path}: {name}", _HINT)
         for name in overall
     }
     return EvaluatedRun(

@@ -68,7 +68,7 @@ def evaluate(
         num_instances=test.num_instances,
         num_subjects=len(np.unique(test.subjects)),
         num_subjects_decided_on=calibration.num_shared_subjects(test),
-        overall=metrics.averages(test, present) | metrics.wholes(),
+        overall=metrics.averages(test, present) | metrics.overall(),
         overall_frequent=({} if (frequent == present).all() else metrics.averages(test, frequent)),
         by_class=tuple(
             _class_result(test, k, not frequent[k], metrics) for k in range(len(test.classes))
@@ -146,14 +146,14 @@ class _Metrics:
 
     Attributes:
         class_points, class_draws: Metrics of each class, [1, K] and [R, K].
-        whole_points, whole_draws: Metrics of whole instances, [1] and [R].
+        overall_points, overall_draws: Metrics of whole instances, [1] and [R].
         has_interval: Whether resampling changes anything.
     """
 
     class_points: Mapping[str, np.ndarray]
     class_draws: Mapping[str, np.ndarray]
-    whole_points: Mapping[str, np.ndarray]
-    whole_draws: Mapping[str, np.ndarray]
+    overall_points: Mapping[str, np.ndarray]
+    overall_draws: Mapping[str, np.ndarray]
     has_interval: bool
 
     def averages(self, predictions: Predictions, classes: np.ndarray) -> dict[str, Estimate]:
@@ -172,11 +172,11 @@ class _Metrics:
             for name, words in names.items()
         }
 
-    def wholes(self) -> dict[str, Estimate]:
+    def overall(self) -> dict[str, Estimate]:
         """Return the metrics of whole instances."""
         return {
-            name: self._estimate(self.whole_draws[name], point)
-            for name, point in self.whole_points.items()
+            name: self._estimate(self.overall_draws[name], point)
+            for name, point in self.overall_points.items()
         }
 
     def of_class(self, k: int, has_interval: bool) -> dict[str, Estimate]:
@@ -198,32 +198,32 @@ def _measure(
     predictions: Predictions, calibration: Calibration, num_resamples: int, seed: int
 ) -> _Metrics:
     of_classes = metric_sets.class_measure(predictions, calibration)
-    of_wholes = metric_sets.instance_measure(predictions, calibration)
+    overall_estimates = metric_sets.instance_measure(predictions, calibration)
     strata = stratum_of(predictions)
     drawn = replicate(
-        lambda weights: of_classes(weights) | of_wholes(weights),
+        lambda weights: of_classes(weights) | overall_estimates(weights),
         predictions.subjects,
         strata,
         num_resamples=num_resamples,
         seed=seed,
     )
     ones = np.ones((1, predictions.num_instances))
-    class_points, whole_points = of_classes(ones), of_wholes(ones)
+    class_points, overall_points = of_classes(ones), overall_estimates(ones)
     return _Metrics(
         class_points=class_points,
         class_draws={name: drawn[name] for name in class_points},
-        whole_points=whole_points,
-        whole_draws={name: drawn[name] for name in whole_points},
+        overall_points=overall_points,
+        overall_draws={name: drawn[name] for name in overall_points},
         has_interval=varies(strata),
     )
 
 
-def _classes(predictions: Predictions, least: int) -> tuple[np.ndarray, np.ndarray]:
+def _classes(predictions: Predictions, minimum: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the classes [K] bool that can be evaluated, and those of them that are not rare."""
     present = metric_sets.evaluated_classes(predictions, 1)
     if predictions.kind == "regression":
         return present, present
-    return present, metric_sets.evaluated_classes(predictions, least)
+    return present, metric_sets.evaluated_classes(predictions, minimum)
 
 
 def _class_result(predictions: Predictions, k: int, rare: bool, metrics: _Metrics) -> ClassResult:

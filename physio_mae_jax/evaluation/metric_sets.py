@@ -33,15 +33,15 @@ def ranking_scores(predictions: Predictions) -> np.ndarray:
     return chance - rest
 
 
-def evaluated_classes(predictions: Predictions, least: int) -> np.ndarray:
+def evaluated_classes(predictions: Predictions, minimum: int) -> np.ndarray:
     """Return the classes [K] bool with at least so many positive and so many negative instances.
 
     In a regression all or none, by the number of instances.
     """
     if predictions.kind == "regression":
-        return np.full(len(predictions.classes), predictions.num_instances >= least)
+        return np.full(len(predictions.classes), predictions.num_instances >= minimum)
     positives = predictions.targets.sum(axis=0)
-    return np.minimum(positives, predictions.num_instances - positives) >= least
+    return np.minimum(positives, predictions.num_instances - positives) >= minimum
 
 
 def main_metric(

@@ -16,7 +16,7 @@ from physio_mae_jax.training.atomic_files import atomic_write
 KINDS = ("multilabel", "multiclass", "regression")
 _FIELDS = ("kind", "classes", "instance_ids", "subjects", "logits", "targets")
 _ATTRIBUTE = "attribute."
-_WAY_OUT = "give an .npz that Predictions.save wrote."
+_HINT = "give an .npz that Predictions.save wrote."
 # Largest size that a file may unpack to.
 _FREE_BYTES, _TIMES_THE_FILE = 1 << 30, 50
 
@@ -98,7 +98,7 @@ class Predictions:
             DataError: The file is not such a file, or its content is invalid.
         """
         try:
-            with open_regular(path, _WAY_OUT) as file:
+            with open_regular(path, _HINT) as file:
                 arrays = _unpacked(file)
             content: dict[str, Any] = {name: arrays[name] for name in _FIELDS}
             content |= {"kind": str(content["kind"]), "classes": tuple(content["classes"].tolist())}
@@ -111,16 +111,16 @@ class Predictions:
         except Exception as error:  # NumPy, zipfile and zlib raise many types
             raise DataError(
                 f"predictions {path} cannot be read ({type(error).__name__}: {str(error)[:300]}); "
-                f"{_WAY_OUT}"
+                f"{_HINT}"
             ) from error
 
     def _check_shapes(self) -> None:
         if self.kind not in KINDS:
             raise DataError(f"kind must be one of {', '.join(KINDS)}; got {self.kind!r}.")
-        least = 2 if self.kind == "multiclass" else 1
-        if len(self.classes) < least or len(set(self.classes)) != len(self.classes):
+        minimum = 2 if self.kind == "multiclass" else 1
+        if len(self.classes) < minimum or len(set(self.classes)) != len(self.classes):
             raise DataError(
-                f"classes {self.classes}: {self.kind} needs at least {least}, each once."
+                f"classes {self.classes}: {self.kind} needs at least {minimum}, each once."
             )
         if not self.num_instances:
             raise DataError("predictions must have at least one instance; got none.")

@@ -62,20 +62,20 @@ def linear_probe(
 
 
 def _fit_linear(
-    features: np.ndarray, targets: np.ndarray, kind: str, strength: float
+    features: np.ndarray, targets: np.ndarray, kind: str, regularization: float
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from features [U, D] to logits [U, K]."""
     if kind == "regression":
         # Like C of a logistic regression, alpha weighs the data as a sum over instances.
-        ridge = Ridge(alpha=1 / strength).fit(features, targets)
-        return lambda some: ridge.predict(some).reshape(len(some), -1)
+        ridge = Ridge(alpha=1 / regularization).fit(features, targets)
+        return lambda values: ridge.predict(values).reshape(len(values), -1)
     if kind == "multiclass":
-        model = _logistic(strength).fit(features, targets.argmax(axis=1))
+        model = _logistic(regularization).fit(features, targets.argmax(axis=1))
         if targets.shape[1] == 2:
-            return lambda some: _two_sided(model.decision_function(some))
-        return lambda some: model.decision_function(some)
-    models = [_logistic(strength).fit(features, column) for column in targets.T]
-    return lambda some: np.stack([model.decision_function(some) for model in models], axis=1)
+            return lambda values: _two_sided(model.decision_function(values))
+        return lambda values: model.decision_function(values)
+    models = [_logistic(regularization).fit(features, column) for column in targets.T]
+    return lambda values: np.stack([model.decision_function(values) for model in models], axis=1)
 
 
 def _joined(
@@ -89,8 +89,8 @@ def _joined(
     )
 
 
-def _logistic(strength: float) -> Any:
-    return LogisticRegression(C=strength, max_iter=_MAX_ITERATIONS)
+def _logistic(regularization: float) -> Any:
+    return LogisticRegression(C=regularization, max_iter=_MAX_ITERATIONS)
 
 
 def _two_sided(log_odds: np.ndarray) -> np.ndarray:
@@ -117,17 +117,17 @@ def knn_probe(
         scaled["train"], targets["train"], scaled["validation"], kind, counts
     )
     best = max(counts, key=lambda k: metric(logits[k], targets["validation"]))
-    known = _joined(scaled, targets) if refit else (scaled["train"], targets["train"])
-    final = _neighbour_logits(*known, scaled["test"], kind, [best])[best]
+    training = _joined(scaled, targets) if refit else (scaled["train"], targets["train"])
+    final = _neighbour_logits(*training, scaled["test"], kind, [best])[best]
     return ProbeResult({"validation": logits[best], "test": final}, f"{best} neighbours")
 
 
 def _neighbour_logits(
-    known: np.ndarray, targets: np.ndarray, asked: np.ndarray, kind: str, counts: list[int]
+    training: np.ndarray, targets: np.ndarray, queries: np.ndarray, kind: str, counts: list[int]
 ) -> dict[int, np.ndarray]:
     """Return logits [U, K] for each number of neighbours."""
-    search = NearestNeighbors(n_neighbors=max(counts), metric="cosine").fit(known)
-    nearest = search.kneighbors(asked, return_distance=False)
+    search = NearestNeighbors(n_neighbors=max(counts), metric="cosine").fit(training)
+    nearest = search.kneighbors(queries, return_distance=False)
     return {k: _vote(targets[nearest[:, :k]], kind) for k in counts}
 
 
@@ -158,4 +158,4 @@ def probe_of(method: str) -> Callable[..., ProbeResult]:
 def _standardize(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """Standardise each feature to mean 0 and standard deviation 1 over the training instances."""
     scaler = StandardScaler().fit(features["train"])
-    return {split: scaler.transform(some) for split, some in features.items()}
+    return {split: scaler.transform(values) for split, values in features.items()}

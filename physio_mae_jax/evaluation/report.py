@@ -16,7 +16,7 @@ from physio_mae_jax.plots import evaluation as figures
 from physio_mae_jax.training import atomic_files
 
 _REPORT = "evaluation.md"
-_Drawings = dict[str, Callable[[], Any]]
+_Plots = dict[str, Callable[[], Any]]
 # Plots of the training of the evaluated model, where it ran in the same folder.
 _LEARNING_CURVES = "plots/learning_curves.png"
 
@@ -69,9 +69,9 @@ def write_report(
             f"the report's predictions of {split} must be of the evaluated "
             f"{evaluated.num_instances} instances of {evaluated.classes}; got {given}."
         )
-    pictures = _write_pictures(folder, drawn, evaluated, calibration, split)
+    plots = _write_plots(folder, drawn, evaluated, calibration, split)
     if (folder / _LEARNING_CURVES).is_file():
-        pictures.append(_LEARNING_CURVES)
+        plots.append(_LEARNING_CURVES)
     content = {
         "title": title,
         "evaluations": evaluations,
@@ -86,7 +86,7 @@ def write_report(
         calibration=calibration,
         context=context,
         comparisons=comparisons,
-        pictures=pictures,
+        plots=plots,
     )
     atomic_files.write_text(folder / _REPORT, text)
     return folder / _REPORT
@@ -97,7 +97,7 @@ def has_report(folder: Path) -> bool:
     return (folder / _REPORT).is_file()
 
 
-def _write_pictures(
+def _write_plots(
     folder: Path,
     predictions: Predictions,
     evaluated: Evaluation,
@@ -105,45 +105,54 @@ def _write_pictures(
     split: str,
 ) -> list[str]:
     """Plot a split, skipping empty plots; return the file names in the folder."""
-    who = f"{split}, {evaluated.num_instances:,} instances of {evaluated.num_subjects:,} subjects"
+    evaluated_on = (
+        f"{split}, {evaluated.num_instances:,} instances of {evaluated.num_subjects:,} subjects"
+    )
     if evaluated.kind == "regression":
         quantities = curves.agreements(predictions, evaluated)
-        drawings: _Drawings = {
-            "scatter": lambda: figures.draw_scatter(quantities, f"Prediction and truth: {who}"),
-            "bland_altman": lambda: figures.draw_bland_altman(quantities, f"Agreement: {who}"),
+        plots_by_name: _Plots = {
+            "scatter": lambda: figures.draw_scatter(
+                quantities, f"Prediction and truth: {evaluated_on}"
+            ),
+            "bland_altman": lambda: figures.draw_bland_altman(
+                quantities, f"Agreement: {evaluated_on}"
+            ),
         }
     else:
         exclusive = evaluated.kind == "multiclass"
-        drawings = _curve_drawings(predictions, evaluated, calibration, who)
-        drawings["confusion"] = lambda: figures.draw_confusion(
+        plots_by_name = _curve_plots(predictions, evaluated, calibration, evaluated_on)
+        plots_by_name["confusion"] = lambda: figures.draw_confusion(
             *curves.confusion_table(evaluated),
             labels=("truth", "decided") if exclusive else ("", ""),
-            title=f"Decisions: {who}",
+            title=f"Decisions: {evaluated_on}",
             parts=() if exclusive else (2,),
         )
     return [
         f"plots/{name}.png"
-        for name, draw in drawings.items()
+        for name, draw in plots_by_name.items()
         if atomic_files.write_figure(folder / "plots" / f"{name}.png", draw)
     ]
 
 
-def _curve_drawings(
-    predictions: Predictions, evaluated: Evaluation, calibration: Calibration, who: str
-) -> _Drawings:
+def _curve_plots(
+    predictions: Predictions, evaluated: Evaluation, calibration: Calibration, evaluated_on: str
+) -> _Plots:
     shown = curves.shown_classes(evaluated)
     if not shown:
         return {}
     present = sum(not row.is_absent for row in evaluated.by_class)
     if len(shown) < present:
-        who += f"\n({len(shown)} of {present} classes, those with the most positives)"
+        evaluated_on += f"\n({len(shown)} of {present} classes, those with the most positives)"
     return {
-        "roc": lambda: figures.draw_roc(*curves.roc_curves(predictions, evaluated), f"ROC: {who}"),
+        "roc": lambda: figures.draw_roc(
+            *curves.roc_curves(predictions, evaluated), f"ROC: {evaluated_on}"
+        ),
         "precision_recall": lambda: figures.draw_precision_recall(
-            *curves.precision_recall_curves(predictions, evaluated), f"Precision and recall: {who}"
+            *curves.precision_recall_curves(predictions, evaluated),
+            f"Precision and recall: {evaluated_on}",
         ),
         "reliability": lambda: figures.draw_reliability(
             curves.reliabilities(predictions, calibration, evaluated),
-            f"Calibration (bins of 5 instances or more): {who}",
+            f"Calibration (bins of 5 instances or more): {evaluated_on}",
         ),
     }

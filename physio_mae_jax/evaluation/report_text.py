@@ -33,7 +33,7 @@ def render_report(
     calibration: Calibration,
     context: Mapping[str, Any],
     comparisons: Sequence[Comparison],
-    pictures: Sequence[str],
+    plots: Sequence[str],
 ) -> str:
     """Write the report.
 
@@ -43,7 +43,7 @@ def render_report(
         calibration: Calibration and thresholds, chosen on validation.
         context: Provenance, see ``report.write_report``.
         comparisons: Comparisons with other models; may be empty.
-        pictures: File names of plots below the report's folder.
+        plots: File names of plots below the report's folder.
     """
     split = reported_split(evaluations)
     evaluated = evaluations[split]
@@ -64,7 +64,7 @@ def render_report(
         sections.append(f"## Decisions, chosen on validation\n\n{chosen}")
     if comparisons:
         sections.append(f"## ComparedRun on the same instances\n\n{_comparisons(comparisons)}")
-    sections += ["## Pictures", *(f"![{_picture(name)}]({name})" for name in pictures)]
+    sections += ["## Pictures", *(f"![{_plot(name)}]({name})" for name in plots)]
     sections += [f"## How to read this\n\n{reading(evaluated)}", "## How to reproduce it"]
     sections += [_reproduction(context)]
     return "\n\n".join(sections) + "\n"
@@ -182,7 +182,7 @@ def _subgroups(evaluated: Evaluation) -> str:
                 f"{group.num_subjects:,}",
                 ", ".join(counts) if len(counts) <= _MAX_LISTED else "see evaluation.json",
                 format_interval(group.estimate, evaluated.kind),
-                _left_out(group),
+                _excluded_channels(group),
             ]
         )
     header = ["", "instances", "subjects", "positives", words(evaluated.main_metric), "excluded"]
@@ -197,13 +197,13 @@ def _subgroups(evaluated: Evaluation) -> str:
     return "\n\n".join(lines)
 
 
-def _left_out(group: SubgroupResult) -> str:
-    if not group.left_out:
+def _excluded_channels(group: SubgroupResult) -> str:
+    if not group.excluded:
         return ""
     if math.isnan(group.estimate.value):
         return "all: too few"
-    more = len(group.left_out) - _MAX_LISTED
-    names = ", ".join(named(name) for name in group.left_out[:_MAX_LISTED])
+    more = len(group.excluded) - _MAX_LISTED
+    names = ", ".join(named(name) for name in group.excluded[:_MAX_LISTED])
     return f"too few: {names}" + (f" and {more} others" if more > 0 else "")
 
 
@@ -231,10 +231,10 @@ def _decisions(calibration: Calibration, min_positives: int) -> str:
             row.append(f"{calibration.thresholds[k]:.3f}")
         if calibration.slopes:
             row.append(f"{calibration.slopes[k]:.3g} · logit {calibration.intercepts[k]:+.3g}")
-        fewest = min(
+        min_subjects = min(
             calibration.num_positives[k], calibration.num_instances - calibration.num_positives[k]
         )
-        note = "unreliable: too few" if fewest < min_positives else ""
+        note = "unreliable: too few" if min_subjects < min_positives else ""
         rows.append([*row, "not chosen" if name in calibration.undecided else note])
     header = ["class", "positives"]
     header += [f"threshold of highest {beta}"] if calibration.thresholds else []
@@ -295,5 +295,5 @@ def _several(evaluated: Evaluation, count: int) -> str:
     return one if count == 1 else "classes" if one == "class" else f"{one}s"
 
 
-def _picture(name: str) -> str:
+def _plot(name: str) -> str:
     return name.rpartition("/")[2].removesuffix(".png").replace("_", " ")

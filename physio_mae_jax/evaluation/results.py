@@ -59,7 +59,7 @@ class SubgroupResult:
         attribute, name: Attribute and subgroup, such as 'sex' and 'female'.
         num_instances, num_subjects: Size of the subgroup.
         num_positives: Positive instances of each class; empty in a regression.
-        left_out: Classes excluded from its macro average for too few positives or negatives.
+        excluded: Classes excluded from its macro average for too few positives or negatives.
         estimate: Main metric of the subgroup; undefined where too few instances remain.
     """
 
@@ -68,7 +68,7 @@ class SubgroupResult:
     num_instances: int
     num_subjects: int
     num_positives: Mapping[str, int]
-    left_out: tuple[str, ...]
+    excluded: tuple[str, ...]
     estimate: Estimate
 
 

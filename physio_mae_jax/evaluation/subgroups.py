@@ -41,7 +41,7 @@ def evaluate_subgroups(
             num_instances=group.num_instances,
             num_subjects=len(np.unique(group.subjects)),
             num_positives=dict(zip(group.classes, positives, strict=False)),
-            left_out=tuple(np.asarray(group.classes)[~chosen].tolist()),
+            excluded=tuple(np.asarray(group.classes)[~chosen].tolist()),
             estimate=_estimate(group, chosen, num_resamples, seed),
         )
         found.append(result)

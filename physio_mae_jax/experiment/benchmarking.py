@@ -9,7 +9,7 @@ import jax
 from ml_collections import ConfigDict
 
 from physio_mae_jax.benchmarks.cases import BenchmarkSpec
-from physio_mae_jax.benchmarks.flops import Seen
+from physio_mae_jax.benchmarks.flops import TokenCounts
 from physio_mae_jax.data.opening import open_data, require_split
 from physio_mae_jax.data.pipeline import training_batches
 from physio_mae_jax.errors import ConfigError
@@ -64,7 +64,7 @@ def build_bench(
     )
 
 
-def token_counts(spec: PretrainSpec, num_channels: int) -> Seen:
+def token_counts(spec: PretrainSpec, num_channels: int) -> TokenCounts:
     """Return the fraction of a window that the masks of a spec leave visible."""
     cfg = spec.model.config
     examples = {"channel_mask": jax.ShapeDtypeStruct((1, num_channels), bool)}
@@ -72,10 +72,10 @@ def token_counts(spec: PretrainSpec, num_channels: int) -> Seen:
     count = math.prod(drawn.visible_ids.shape[1:])
     predicted = cfg.num_columns if drawn.predicted_ids is None else drawn.predicted_ids.shape[1]
     if cfg.encoder_attention == "joint":
-        return Seen(count / num_channels, cfg.num_columns, predicted)
+        return TokenCounts(count / num_channels, cfg.num_columns, predicted)
     if drawn.visible_ids.ndim == 2:
-        return Seen(count * cfg.num_rows, count, predicted)
-    return Seen(count, cfg.num_columns, predicted)
+        return TokenCounts(count * cfg.num_rows, count, predicted)
+    return TokenCounts(count, cfg.num_columns, predicted)
 
 
 def _real_batches(

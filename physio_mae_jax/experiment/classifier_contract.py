@@ -9,7 +9,7 @@ from physio_mae_jax.data.input_spec import InputSpec
 from physio_mae_jax.data.instances import LabelConfig, ProblemType
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.training.checkpoint import WAY_OUT
+from physio_mae_jax.training.checkpoint import HINT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -71,4 +71,4 @@ class ClassifierContract:
         Raises:
             DataError: The content is not such a contract; the message names the value.
         """
-        return typed(cls, content, f"the contract of the checkpoint in {folder}", WAY_OUT)
+        return typed(cls, content, f"the contract of the checkpoint in {folder}", HINT)

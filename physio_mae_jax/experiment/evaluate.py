@@ -21,7 +21,7 @@ from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
 from physio_mae_jax.evaluation.finetune import EvaluationConfig, EvaluationRun
 from physio_mae_jax.experiment.classifier_contract import ClassifierContract
 from physio_mae_jax.experiment.classifiers import BASELINES, MAE, build_classifier
-from physio_mae_jax.experiment.run_directory import WAY_OUT, Seed, check_setting, read_run
+from physio_mae_jax.experiment.run_directory import HINT, Seed, check_setting, read_run
 from physio_mae_jax.experiment.run_metadata import count_devices, provenance
 from physio_mae_jax.experiment.typed_config import data_settings, to_dataclass
 from physio_mae_jax.models.heads import HeadConfig
@@ -34,7 +34,7 @@ from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 from physio_mae_jax.training.supervised_step import compile_prediction
 from physio_mae_jax.training.supervised_trainable import BEST, load_best
 
-EVERYONE = "all"
+ALL_SPLITS = "all"
 
 
 def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> EvaluationRun:
@@ -100,7 +100,7 @@ class _FinetunedRun(NamedTuple):
             )
         architecture = check_setting(settings, "architecture", str, folder)
         if architecture not in (MAE, *BASELINES):
-            raise DataError(f"{folder}: architecture {architecture!r} is unknown; {WAY_OUT}")
+            raise DataError(f"{folder}: architecture {architecture!r} is unknown; {HINT}")
         data = check_setting(settings, "data", dict, folder)
         check_setting(settings, "data", DataConfig, folder)
         labels = check_setting(settings, "labels", dict, folder)
@@ -116,14 +116,14 @@ def _open_evaluation_data(
     config: ConfigDict, past: _FinetunedRun, contract: ClassifierContract
 ) -> tuple[DatasetBundle, Instances]:
     """Open the data of the run, or other data, and find its instances of the run's classes."""
-    if config.split not in (*SPLITS, EVERYONE):
+    if config.split not in (*SPLITS, ALL_SPLITS):
         raise ConfigError(f"split must be one of {', '.join(SPLITS)}, all; got {config.split!r}.")
     changes = {
         name: config.data[name]
         for name in ("sets", "root", "path", "split_rule")
         if config.data[name]
     }
-    if config.split == EVERYONE:
+    if config.split == ALL_SPLITS:
         changes["split_rule"] = "none"
     data = data_settings(past.data | changes)
     if is_leaking(data.split_rule):
@@ -144,7 +144,7 @@ def _open_evaluation_data(
             f"{past.architecture} was trained on {window.num_channels} channels, but the data "
             f"has {channels}; the two must match."
         )
-    split = "train" if config.split == EVERYONE else config.split
+    split = "train" if config.split == ALL_SPLITS else config.split
     instances = contract.instances
     # In the order of the outputs; the data may define more classes.
     classes = instances.classes if instances.kind == "regression" else ",".join(instances.names)
@@ -196,7 +196,7 @@ def _head(contract: ClassifierContract, run: str) -> dict[str, Any]:
     if set(contract.head) == {"num_classes"}:
         return dict(contract.head)
     where = f"the head of the model in {run}"
-    return dataclasses.asdict(check_types(HeadConfig, dict(contract.head), where, WAY_OUT))
+    return dataclasses.asdict(check_types(HeadConfig, dict(contract.head), where, HINT))
 
 
 def _calibration_of(run: str) -> Calibration:

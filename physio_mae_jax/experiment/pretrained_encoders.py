@@ -110,13 +110,13 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Pretr
     Raises:
         UserError: A file is missing or broken, or the weights do not fit the arguments.
     """
-    way_out = (
+    hint = (
         "give a JSON file with the arguments of the constructor that made the weights, such as "
         "signal_len, as torch_config."
     )
     if not config_path:
-        raise ConfigError(f"torch_config='' cannot be read (it names no file); {way_out}")
-    arguments = typed(dict, read_json(user_path(config_path), way_out), config_path, way_out)
+        raise ConfigError(f"torch_config='' cannot be read (it names no file); {hint}")
+    arguments = typed(dict, read_json(user_path(config_path), hint), config_path, hint)
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
     is_contrastive = isinstance(model, ContrastiveAutoencoder)

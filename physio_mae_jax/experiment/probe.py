@@ -66,7 +66,7 @@ def build_probe(
     if not names:
         raise ConfigError("encoders must name at least one, such as pretrained; got an empty list.")
     evaluation = to_dataclass(EvaluationConfig, "evaluation", config.evaluation)
-    encoder_init = encoder_init or _seen(config, names)
+    encoder_init = encoder_init or _encoder_or_window(config, names)
     workdir = atomic_files.prepare_workdir(workdir)
     data = data or open_labelled(config, encoder_init.sampling_rate_hz, encoder_init.num_samples)
     data = data.with_fraction(config.label_fraction, config.seed)
@@ -101,7 +101,7 @@ def build_probe(
     )
 
 
-def _seen(config: ConfigDict, names: list[str]) -> EncoderInit:
+def _encoder_or_window(config: ConfigDict, names: list[str]) -> EncoderInit:
     """Return the encoder whose features are evaluated, or the window for features without one."""
     if names != [WAVELETS]:
         return init_from_encoder(

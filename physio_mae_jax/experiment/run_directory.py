@@ -31,7 +31,7 @@ from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 
 CONFIG_FILE = "config.json"
-WAY_OUT = "copy the run again, or choose another one."
+HINT = "copy the run again, or choose another one."
 Seed = Annotated[int, Between(0, 2**32 - 1)]
 _T = TypeVar("_T")
 
@@ -173,7 +173,7 @@ def read_run(folder: str) -> dict[str, Any]:
             f"init_from={shortened(folder)!r} is not the work folder of a run ({shortened(path)} "
             "is absent); give one with --config.init_from=DIR."
         )
-    content = read_sealed(path, WAY_OUT)
+    content = read_sealed(path, HINT)
     return check_setting(content, "config", dict, folder)
 
 
@@ -191,8 +191,8 @@ def check_setting(settings: Mapping[str, Any], name: str, kind: type[_T], folder
     """
     where = f"{Path(folder) / CONFIG_FILE}: {name}"
     if name not in settings:
-        raise DataError(f"{where} is absent; {WAY_OUT}")
-    return typed(kind, settings[name], where, WAY_OUT)
+        raise DataError(f"{where} is absent; {HINT}")
+    return typed(kind, settings[name], where, HINT)
 
 
 def _command_settings(config: ConfigDict) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from physio_mae_jax.experiment.config_diff import differing, some, value_of
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.training import atomic_files
-from physio_mae_jax.training.checkpoint import reject_other_contract, saved_contract
+from physio_mae_jax.training.checkpoint import load_contract, reject_other_contract
 
 _LOG = logging.getLogger(__name__)
 # Settings that cannot change on resume: they fix the examples and their order.
@@ -87,7 +87,7 @@ def channel_names_of(workdir: Path) -> int:
 
     The model of a run started with an earlier version has fewer than a new one.
     """
-    saved = saved_contract(workdir / "checkpoints")
+    saved = load_contract(workdir / "checkpoints")
     if saved is None:
         return len(VOCABULARY)
     number = saved.get("model", {}).get("num_channel_names", NUM_FIRST_NAMES)
@@ -106,7 +106,7 @@ def write_run_metadata(
             whose files are kept.
     """
     checkpoints = workdir / "checkpoints"
-    saved = saved_contract(checkpoints)
+    saved = load_contract(checkpoints)
     if saved is not None:
         reject_other_contract(checkpoints, saved, contract)
         _compare_settings(workdir, config)
@@ -128,10 +128,10 @@ def _compare_settings(workdir: Path, config: ConfigDict) -> None:
     path = workdir / "config.json"
     if not path.is_file():
         return
-    way_out = "move the file away to use the settings given, or choose another --workdir."
-    before = read_sealed(path, way_out).get("config")
+    hint = "move the file away to use the settings given, or choose another --workdir."
+    before = read_sealed(path, hint).get("config")
     if not isinstance(before, dict) or "command" not in before:
-        raise DataError(f"{path} holds no settings under 'config'; {way_out}")
+        raise DataError(f"{path} holds no settings under 'config'; {hint}")
     now = json.loads(json.dumps(config.to_dict()))
     if before["command"] != now["command"]:
         raise ConfigError(

@@ -43,8 +43,8 @@ def record_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]
     path = workdir / "settings.json"
     every = json.loads(config.to_json_best_effort())
     now = {name: value for name, value in every.items() if name not in may_differ}
-    way_out = "move it away to use the settings given, or choose another --workdir."
-    before = read_sealed(path, way_out) if os.path.lexists(path) else {}
+    hint = "move it away to use the settings given, or choose another --workdir."
+    before = read_sealed(path, hint) if os.path.lexists(path) else {}
     common = [name for name in now if name in before]
     if common:
         changed = [name for key in common for name in differing(before[key], now[key], key)]

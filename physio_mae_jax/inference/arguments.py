@@ -83,7 +83,7 @@ def setting(value: Any, name: str, kind: Number) -> float:
     return int(found) if kind.whole else float(found)
 
 
-def made_of(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
+def sequence_of(kind: type[_Kind], values: Mapping[str, Any]) -> _Kind:
     """Construct a dataclass from the keyword arguments of a call.
 
     Raises:

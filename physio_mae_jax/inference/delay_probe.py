@@ -17,15 +17,15 @@ _LAGS = (0, 1, 2)
 
 
 def probe_delay(
-    fitted: np.ndarray, fitted_delay: np.ndarray, judged: np.ndarray, judged_delay: np.ndarray
+    fitted: np.ndarray, fitted_delay: np.ndarray, evaluated: np.ndarray, evaluated_delay: np.ndarray
 ) -> dict[str, float | list[float]]:
     """Fit a linear probe of the delay and evaluate it.
 
     Args:
         fitted: Column latents [R, n, 2, W, D] of n windows of each of R training recordings.
         fitted_delay: Delays [R] of the training recordings, seconds.
-        judged: Column latents [Q, n, 2, W, D] of the held-out recordings.
-        judged_delay: Delays [Q] of the held-out recordings, seconds.
+        evaluated: Column latents [Q, n, 2, W, D] of the held-out recordings.
+        evaluated_delay: Delays [Q] of the held-out recordings, seconds.
 
     Returns:
         'correlation', 'mean_absolute_error_seconds', 'guessing_error_seconds' (error of predicting
@@ -38,15 +38,15 @@ def probe_delay(
     ]
     regression = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 6, 13)))
     regression.fit(_products(fitted, reducers), fitted_delay)
-    predicted = regression.predict(_products(judged, reducers))
-    guess = np.abs(judged_delay - fitted_delay.mean()).mean()
-    varies = np.ptp(predicted) > 0 and np.ptp(judged_delay) > 0
+    predicted = regression.predict(_products(evaluated, reducers))
+    predicted = np.abs(evaluated_delay - fitted_delay.mean()).mean()
+    varies = np.ptp(predicted) > 0 and np.ptp(evaluated_delay) > 0
     return {
-        "correlation": float(np.corrcoef(predicted, judged_delay)[0, 1]) if varies else 0.0,
-        "mean_absolute_error_seconds": float(np.abs(predicted - judged_delay).mean()),
-        "guessing_error_seconds": float(guess),
+        "correlation": float(np.corrcoef(predicted, evaluated_delay)[0, 1]) if varies else 0.0,
+        "mean_absolute_error_seconds": float(np.abs(predicted - evaluated_delay).mean()),
+        "guessing_error_seconds": float(predicted),
         "predicted_seconds": predicted.tolist(),
-        "true_seconds": judged_delay.tolist(),
+        "true_seconds": evaluated_delay.tolist(),
     }
 
 

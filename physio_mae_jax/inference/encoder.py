@@ -13,12 +13,12 @@ from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.windows import WindowConfig
 from physio_mae_jax.inference import recording_plan
-from physio_mae_jax.inference.arguments import made_of
+from physio_mae_jax.inference.arguments import sequence_of
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
-from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings, is_empty_batch
+from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings, is_empty_batch
 from physio_mae_jax.inference.inspection import (
     attend_window,
     masked_columns,
@@ -233,7 +233,7 @@ class Encoder:
         Raises:
             UserError: The input is missing, unknown or invalid; the message suggests a fix.
         """
-        choices = made_of(EncodingConfig, settings)
+        choices = sequence_of(EncodingConfig, settings)
         if choices.output == "pooled" and is_empty_batch(signal):
             # scikit-learn pipelines may pass one.
             none = np.zeros((0, self.programs.config.width), np.float32)
@@ -245,7 +245,7 @@ class Encoder:
             gain=gain,
             names=names,
         )
-        given = given_recordings(signal, description)
+        given = as_recordings(signal, description)
         recording_plan.reject_clocks(given.recordings, self.channels)
         rows, report = self.encode_source(given.recordings, choices)
         report = dataclasses.replace(report, notes=(*given.notes, *report.notes))
@@ -258,7 +258,7 @@ class Encoder:
         """Encode every recording of a source with known gaps, each as ``encode`` does."""
         known = self.channels
         if settings.unknown_channels == "error":
-            recording_plan.check_known(source, known)
+            recording_plan.check_known_channels(source, known)
         columns = self.programs.config.num_columns
         config = EngineConfig(
             window=self.window,
@@ -269,16 +269,16 @@ class Encoder:
         )
         planner = KnownChannels(known, self.window.units, derive=settings.derive_leads)
         engine = Engine(source, planner, self.programs, config)
-        prepared = recording_plan.prepare(engine, source, self.window, settings.on_invalid)
-        collected = engine.encode(prepared.plans)
-        return recording_plan.finish(prepared, collected, self.programs.config, settings.output)
+        planned = recording_plan.plan_recordings(engine, source, self.window, settings.on_invalid)
+        collected = engine.encode(planned.plans)
+        return recording_plan.assemble(planned, collected, self.programs.config, settings.output)
 
     def reconstruct(
         self,
         signal: Any,
         *,
-        hidden_seconds: Sequence[tuple[float, float]] | None = None,
-        hidden_ratio: float = 0.75,
+        masked_seconds: Sequence[tuple[float, float]] | None = None,
+        mask_ratio: float = 0.75,
         seed: int = 0,
         start_seconds: float = 0.0,
         **description: Any,
@@ -287,9 +287,9 @@ class Encoder:
 
         Args:
             signal: One recording, as for ``encode_with_report``.
-            hidden_seconds: Masked intervals (start, stop) in seconds from the window start, widened
+            masked_seconds: Masked intervals (start, stop) in seconds from the window start, widened
                 to whole columns; None for random columns.
-            hidden_ratio, seed: Ratio of columns masked at random, and its random seed.
+            mask_ratio, seed: Ratio of columns masked at random, and its random seed.
             start_seconds: Start of the window in the recording, seconds.
             **description: sampling_rate_hz, channels, units, gain, names, as in ``encode``.
 
@@ -299,9 +299,9 @@ class Encoder:
         Raises:
             UserError: As for ``encode``, or there is no such window.
         """
-        given = made_of(SignalMetadata, description)
+        given = sequence_of(SignalMetadata, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
-        masked = masked_columns(self.programs.config, hidden_seconds, hidden_ratio, seed)
+        masked = masked_columns(self.programs.config, masked_seconds, mask_ratio, seed)
         return reconstruct_window(self.trained, inspected, masked)
 
     def attention(
@@ -326,7 +326,7 @@ class Encoder:
         Raises:
             UserError: As for ``encode``, or there is no such window or layer.
         """
-        given = made_of(SignalMetadata, description)
+        given = sequence_of(SignalMetadata, description)
         inspected = one_window(self.trained, self.window, signal, given, start_seconds)
         return attend_window(self.trained, inspected, layer)
 

@@ -15,7 +15,7 @@ class EncodingConfig:
         output: 'pooled', 'channels', 'columns' or 'tokens', see ``Encoder.encode_with_report``.
         overlap: Fraction of a window that the next one also covers, in [0, 1).
         derive_leads: Add limb leads that follow from two others and that the model knows.
-        unknown_channels: 'error' to reject a channel unknown to the model, or 'leave_out' to
+        unknown_channels: 'error' to reject a channel unknown to the model, or 'exclude' to
             exclude and report it.
         on_invalid: 'error' to reject NaN or a recording that is too short, or 'skip' to exclude and
             report windows with NaN; a recording without a valid window then gives NaN.

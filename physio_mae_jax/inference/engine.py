@@ -53,7 +53,7 @@ class EngineConfig:
     num_threads: int
 
 
-class Plan(NamedTuple):
+class RecordingPlan(NamedTuple):
     """The windows of a recording.
 
     Attributes:
@@ -69,8 +69,8 @@ class Plan(NamedTuple):
     num_channels: int
 
 
-class _Place(NamedTuple):
-    plan: Plan
+class _BatchPosition(NamedTuple):
+    plan: RecordingPlan
     column: int
 
 
@@ -94,8 +94,9 @@ class Engine:
         """Return how the channels of a recording are made; DataError if two are the same."""
         return self._planner.plan(self._source.recordings[recording])
 
-    def plan(self, recording: int) -> Plan:
-        """Plan the windows of a recording; one shorter than a window gets one padded window.
+    def plan(self, recording: int) -> RecordingPlan:
+        """RecordingPlan the windows of a recording; one shorter than a window gets one padded
+        window.
 
         Raises:
             DataError: No channel is known, the recording is shorter than a column, or no interval
@@ -124,7 +125,7 @@ class Engine:
             raise DataError(
                 f"{info.record_id!r} has no whole window of {window.seconds:g} s between its gaps."
             )
-        return Plan(recording, reader, tiling, channels)
+        return RecordingPlan(recording, reader, tiling, channels)
 
     def _reader(self, num_samples: int, num_channels: int) -> WindowReader:
         key = (num_samples, num_channels)
@@ -135,7 +136,7 @@ class Engine:
             self._readers[key] = WindowReader(self._source, window, self._planner)
         return self._readers[key]
 
-    def encode(self, plans: Sequence[Plan]) -> list[OverlapAverager]:
+    def encode(self, plans: Sequence[RecordingPlan]) -> list[OverlapAverager]:
         """Encode recordings; returns the averaged output of each."""
         cfg = self._programs.config
         collected = {
@@ -144,7 +145,7 @@ class Engine:
             )
             for plan in plans
         }
-        pending: list[tuple[Sequence[_Place], Mapping[str, np.ndarray], jax.Array]] = []
+        pending: list[tuple[Sequence[_BatchPosition], Mapping[str, np.ndarray], jax.Array]] = []
         for places, batch in prefetch(self._read, self._batches(plans), self._config.num_threads):
             # Fetched one batch late, so that the device computes while the next batch is read.
             pending.append((places, batch, self._programs.run(batch, self._config.output)))
@@ -154,28 +155,28 @@ class Engine:
             self._collect(collected, *last)
         return [collected[plan.recording] for plan in plans]
 
-    def _batches(self, plans: Sequence[Plan]) -> Iterator[Sequence[_Place]]:
+    def _batches(self, plans: Sequence[RecordingPlan]) -> Iterator[Sequence[_BatchPosition]]:
         """Group windows by padded shape."""
-        groups: dict[tuple[int, bool], list[Plan]] = {}
+        groups: dict[tuple[int, bool], list[RecordingPlan]] = {}
         for plan in plans:
             shape = plan.reader.config.num_channels, self._is_short(plan)
             groups.setdefault(shape, []).append(plan)
         for group in groups.values():
-            places = [_Place(plan, int(c)) for plan in group for c in plan.tiling.columns]
+            places = [_BatchPosition(plan, int(c)) for plan in group for c in plan.tiling.columns]
             for start in range(0, len(places), self._config.batch_size):
                 yield places[start : start + self._config.batch_size]
 
-    def _is_short(self, plan: Plan) -> bool:
+    def _is_short(self, plan: RecordingPlan) -> bool:
         return plan.reader.config.num_samples < self._config.window.num_samples
 
-    def _read(self, places: Sequence[_Place]) -> dict[str, np.ndarray]:
+    def _read(self, places: Sequence[_BatchPosition]) -> dict[str, np.ndarray]:
         """Read a batch of windows and pad it with copies of the last one."""
         examples = [self._window(place) for place in places]
         size = batch_bucket(len(places), self._config.batch_size, self._programs.mesh.size)
         examples += [examples[-1]] * (size - len(examples))
         return {name: np.stack([e[name] for e in examples]) for name in examples[0]}
 
-    def _window(self, place: _Place) -> Example:
+    def _window(self, place: _BatchPosition) -> Example:
         plan, column = place
         cfg = self._programs.config
         example = plan.reader.read(plan.recording, column * cfg.patch_samples)
@@ -193,7 +194,7 @@ class Engine:
     def _collect(
         self,
         collected: Mapping[int, OverlapAverager],
-        places: Sequence[_Place],
+        places: Sequence[_BatchPosition],
         batch: Mapping[str, np.ndarray],
         encoded: jax.Array,
     ) -> None:

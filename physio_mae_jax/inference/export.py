@@ -23,7 +23,7 @@ from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.mae import pool_tokens
 from physio_mae_jax.setting_kinds import Number
-from physio_mae_jax.signals.channels import id_of_trained
+from physio_mae_jax.signals.channels import trained_channel_id
 from physio_mae_jax.training import atomic_files
 
 PLATFORMS = ("cpu", "cuda", "tpu")
@@ -109,12 +109,12 @@ def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> 
             "channel_ids": f"int32 [b, {channels}], see channel_ids below",
         },
         "output": f"float32 [b, {contract.model.width}]",
-        "channel_ids": {name: id_of_trained(name) for name in contract.input.channels},
+        "channel_ids": {name: trained_channel_id(name) for name in contract.input.channels},
         "input_contract": contract.input.to_json(),
     }
 
 
 def read_calling(path: str | Path) -> dict[str, Any]:
     """Read the JSON file beside an exported program; DataError if it is invalid."""
-    beside, way_out = Path(f"{path}.json"), "export the encoder again."
-    return typed(dict, read_json(beside, way_out), str(beside), way_out)
+    beside, hint = Path(f"{path}.json"), "export the encoder again."
+    return typed(dict, read_json(beside, hint), str(beside), hint)

@@ -52,7 +52,7 @@ class SignalMetadata:
     names: Any = None
 
 
-class Given(NamedTuple):
+class GivenRecordings(NamedTuple):
     """Recordings passed by a caller.
 
     Attributes:
@@ -64,7 +64,7 @@ class Given(NamedTuple):
     notes: tuple[Note, ...]
 
 
-def given_recordings(signal: Any, description: SignalMetadata) -> Given:
+def as_recordings(signal: Any, description: SignalMetadata) -> GivenRecordings:
     """Convert signals to recordings.
 
     Args:
@@ -101,7 +101,7 @@ def given_recordings(signal: Any, description: SignalMetadata) -> Given:
             RecordingInfo(
                 record_id=name,
                 subject_id=name,
-                channel_names=_told_apart(labels, units),
+                channel_names=_disambiguate(labels, units),
                 sampling_rate_hz=rate_hz,
                 num_samples=array.shape[1],
                 # ADC counts and similar units do not identify the quantity.
@@ -109,7 +109,7 @@ def given_recordings(signal: Any, description: SignalMetadata) -> Given:
                 gaps=tuple(gap for gap in gaps if gap[0] not in missing),
             )
         )
-    return Given(ArrayRecordings(arrays, infos, gains, absent), tuple(notes))
+    return GivenRecordings(ArrayRecordings(arrays, infos, gains, absent), tuple(notes))
 
 
 def is_empty_batch(signal: Any) -> bool:
@@ -184,7 +184,7 @@ def _oriented(signal: Any, wanted: Any, name: str) -> tuple[Samples, tuple[str, 
     if len(array) != len(labels):
         raise DataError(
             f"{name} has shape {array.shape}, but {len(labels)} channels are named "
-            f"({', '.join(labels)}). {_way_out(array, len(labels))}"
+            f"({', '.join(labels)}). {_hint(array, len(labels))}"
         )
     if len(array) > 1 and array.shape[1] == 1:
         raise DataError(
@@ -202,7 +202,7 @@ def _samples(signal: Any, name: str) -> Samples:
     return samples_of(signal, name)
 
 
-def _way_out(array: np.ndarray, num_channels: int) -> str:
+def _hint(array: np.ndarray, num_channels: int) -> str:
     if array.shape[1] == num_channels:
         return "Its axes are [sample, channel]; give signal.T, which is [channel, sample]."
     return "Rows are channels, [channel, sample]; name every row, in their order."
@@ -306,7 +306,7 @@ def _check_counts(
     samples: Samples, units: Sequence[str], gain: np.ndarray | None, name: str
 ) -> None:
     """Reject integer samples without units or gain."""
-    if samples.are_whole and gain is None and not all(units):
+    if samples.are_integers and gain is None and not all(units):
         dtype = samples.values.dtype
         raise DataError(
             f"{name} is {dtype if dtype.kind in 'iu' else 'masked integers'}, which looks like "
@@ -316,7 +316,7 @@ def _check_counts(
         )
 
 
-def _told_apart(labels: Sequence[str], units: Sequence[str]) -> tuple[str, ...]:
+def _disambiguate(labels: Sequence[str], units: Sequence[str]) -> tuple[str, ...]:
     """Return names as spelled, except those that only their context disambiguates."""
     found = names_of_recording(labels, units)
     return tuple(

@@ -13,8 +13,8 @@ from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import listed, setting
-from physio_mae_jax.inference.inputs import SignalMetadata, given_recordings
-from physio_mae_jax.inference.recording_plan import check_known, reject_clocks
+from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
+from physio_mae_jax.inference.recording_plan import check_known_channels, reject_clocks
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.config import MaeConfig
@@ -62,9 +62,9 @@ def one_window(
         DataError: There is no window from ``start_seconds`` on, or the signal is invalid.
     """
     start_seconds = setting(start_seconds, "start_seconds", _SECONDS)
-    recordings = given_recordings(signal, description).recordings
+    recordings = as_recordings(signal, description).recordings
     known = trained.contract.input.channels
-    check_known(recordings, known)
+    check_known_channels(recordings, known)
     reject_clocks(recordings, known)
     if len(recordings.recordings) != 1:
         raise DataError(
@@ -132,22 +132,22 @@ def masked_columns(
     """
     columns, masked = config.num_columns, np.zeros(config.num_columns, bool)
     if spans is None:
-        ratio = setting(ratio, "hidden_ratio", _SHARE)
+        ratio = setting(ratio, "mask_ratio", _SHARE)
         seed = int(setting(seed, "seed", _SEED))
         count = columns - num_visible(columns, ratio)
         masked[np.random.default_rng(seed).permutation(columns)[:count]] = True
         return masked
     column_seconds = config.patch_samples / config.sampling_rate_hz
-    for span in listed(spans, "hidden_seconds", _SPANS):
-        ends = listed(span, "hidden_seconds", _SPANS)
+    for span in listed(spans, "masked_seconds", _SPANS):
+        ends = listed(span, "masked_seconds", _SPANS)
         if len(ends) != 2:
             raise ConfigError(
-                f"hidden_seconds has {len(ends)} numbers in an interval; give {_SPANS}."
+                f"masked_seconds has {len(ends)} numbers in an interval; give {_SPANS}."
             )
-        start, stop = (setting(end, "hidden_seconds", _SECONDS) for end in ends)
+        start, stop = (setting(end, "masked_seconds", _SECONDS) for end in ends)
         if not 0 <= start < stop <= columns * column_seconds + 1e-9:
             raise ConfigError(
-                f"hidden_seconds has ({start:g}, {stop:g}); (start, stop) must lie within the "
+                f"masked_seconds has ({start:g}, {stop:g}); (start, stop) must lie within the "
                 f"window of {columns * column_seconds:g} s."
             )
         # The tolerance covers only the rounding of seconds, far below a sample.

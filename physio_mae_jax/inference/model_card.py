@@ -9,7 +9,7 @@ from physio_mae_jax.data.fingerprints import text_hash
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.printable import printable
 
-_NOT_SAID = "Not said."
+_UNSPECIFIED = "Not said."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,7 @@ def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: C
     seconds = given.num_samples / given.sampling_rate_hz
     sets = (
         "\n".join(f"* {printable(name)}: {printable(what)}" for name, what in given.filters.items())
-        or _NOT_SAID
+        or _UNSPECIFIED
     )
     subjects = trained.trained_on
     more = "" if subjects.is_complete else "; more that are not known"
@@ -76,15 +76,15 @@ whether its data were used for training. Split
 
 ## Evaluation
 
-{card.evaluation or _NOT_SAID}
+{card.evaluation or _UNSPECIFIED}
 
 ## Intended use
 
-{card.intended_use or _NOT_SAID}
+{card.intended_use or _UNSPECIFIED}
 
 Not a medical device: nothing here was tested for diagnosis or care.
 
 ## Licence
 
-{card.licence or _NOT_SAID}
+{card.licence or _UNSPECIFIED}
 """

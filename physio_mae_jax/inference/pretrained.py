@@ -36,7 +36,7 @@ FORMAT = "physio_mae_jax/2"
 _SHOWN = 3
 
 
-_WAY_OUT = "copy the folder again."
+_HINT = "copy the folder again."
 # Training-data hashes take most of it: 8 bytes per 10 s of a channel.
 _MAX_DESCRIPTION_BYTES = 2 << 30
 _MAX_WEIGHTS_BYTES = 64 << 30
@@ -114,9 +114,7 @@ def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
     path = folder / DESCRIPTION
     description = _description(path)
     contract = ModelSpec.from_json(description.contract, str(path))
-    trained_on = TrainingProvenance.from_json(
-        description.trained_on, f"{path}: trained_on", _WAY_OUT
-    )
+    trained_on = TrainingProvenance.from_json(description.trained_on, f"{path}: trained_on", _HINT)
     arrays = _weights(folder / WEIGHTS, description.weights)
     params = _tree(arrays, contract, folder / WEIGHTS)
     return TrainedModel(contract, params, trained_on, str(name))
@@ -148,7 +146,7 @@ def _from_hub(name: str) -> Path:
 
 
 def _description(path: Path) -> _Description:
-    content = read_json(path, _WAY_OUT, _MAX_DESCRIPTION_BYTES)
+    content = read_json(path, _HINT, _MAX_DESCRIPTION_BYTES)
     found = content.get("format", "none") if isinstance(content, dict) else "none"
     if found != FORMAT:
         raise DataError(
@@ -156,11 +154,11 @@ def _description(path: Path) -> _Description:
             "is expected. Save the model again by this version's save_pretrained; weights of the "
             "original are read by inference.torch_file."
         )
-    return typed(_Description, unsealed(content, str(path), _WAY_OUT), str(path), _WAY_OUT)
+    return typed(_Description, unsealed(content, str(path), _HINT), str(path), _HINT)
 
 
 def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:
-    content = read_regular(path, _WAY_OUT, _MAX_WEIGHTS_BYTES)
+    content = read_regular(path, _HINT, _MAX_WEIGHTS_BYTES)
     found = hashlib.sha256(content).hexdigest()
     if found != about["sha256"]:
         raise DataError(

@@ -13,7 +13,7 @@ from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.compiled_encoder import Output
-from physio_mae_jax.inference.engine import Engine, Plan, columns_of
+from physio_mae_jax.inference.engine import Engine, RecordingPlan, columns_of
 from physio_mae_jax.inference.inputs import renaming, reordering
 from physio_mae_jax.inference.overlap_averager import OverlapAverager
 from physio_mae_jax.inference.report import (
@@ -39,7 +39,7 @@ _CLOCK_TOLERANCE, _MIN_CLOCK_SAMPLES, _MAX_CLOCK_SAMPLES = 0.01, 32, 65_536
 _NO_CHANNELS = ChannelPlan((), np.zeros(0, np.int32), ChannelDerivation(rows=(), notes=()))
 
 
-def check_known(source: SignalSource, known: Sequence[str]) -> None:
+def check_known_channels(source: SignalSource, known: Sequence[str]) -> None:
     """Reject channels unknown to the model, and suggest similar known names.
 
     Raises:
@@ -56,7 +56,7 @@ def _unknown(info: RecordingInfo, name: str, known: Sequence[str]) -> str:
     message = unknown_channel_message(name, known, "what this encoder was trained on")
     return (
         f"{info.record_id}: {message} Name it as one of these if it is the same, or leave such "
-        "channels out with unknown_channels='leave_out'."
+        "channels out with unknown_channels='exclude'."
     )
 
 
@@ -72,8 +72,8 @@ def reject_clocks(source: ArrayRecordings, known: Sequence[str]) -> None:
     """
     names = set(map(canonical_name, known))
     for index, info in enumerate(source.recordings):
-        looked_at = source.read(index, 0, min(info.num_samples, _MAX_CLOCK_SAMPLES))
-        for values, name in zip(looked_at, info.channel_names, strict=True):
+        checked_plans = source.read(index, 0, min(info.num_samples, _MAX_CLOCK_SAMPLES))
+        for values, name in zip(checked_plans, info.channel_names, strict=True):
             if canonical_name(name) in names and is_clock(values):
                 raise DataError(
                     f"{info.record_id}: channel {name!r} only rises, evenly from {values[0]:g} to "
@@ -95,7 +95,7 @@ def is_clock(values: np.ndarray) -> bool:
     return bool(np.abs(steps - mean).max() <= _CLOCK_TOLERANCE * mean + rounding)
 
 
-class Prepared(NamedTuple):
+class PlannedRecordings(NamedTuple):
     """Recordings ready for encoding.
 
     Attributes:
@@ -111,16 +111,16 @@ class Prepared(NamedTuple):
     infos: Sequence[RecordingInfo]
     channels: Sequence[tuple[str, ...]]
     used: Sequence[ChannelPlan]
-    plans: Sequence[Plan]
+    plans: Sequence[RecordingPlan]
     notes: list[Note]
     window: WindowConfig
     on_invalid: str
 
 
-def prepare(
+def plan_recordings(
     engine: Engine, source: SignalSource, window: WindowConfig, on_invalid: str
-) -> Prepared:
-    """Plan every recording.
+) -> PlannedRecordings:
+    """RecordingPlan every recording.
 
     Raises:
         DataError: ``on_invalid`` is 'error' and a recording has values that are not finite, or
@@ -144,7 +144,7 @@ def prepare(
         used.append(channels)
     _warn_of_similar_names(used)
     rows = [_rows(info, channels) for info, channels in zip(source.recordings, used, strict=True)]
-    return Prepared(source.recordings, rows, used, plans, notes, window, on_invalid)
+    return PlannedRecordings(source.recordings, rows, used, plans, notes, window, on_invalid)
 
 
 def _warn_of_similar_names(plans: Sequence[ChannelPlan]) -> None:
@@ -193,7 +193,7 @@ def _reject_gaps(info: RecordingInfo, channels: ChannelPlan) -> None:
 
 
 def _notes(
-    info: RecordingInfo, channels: ChannelPlan, plan: Plan, window: WindowConfig
+    info: RecordingInfo, channels: ChannelPlan, plan: RecordingPlan, window: WindowConfig
 ) -> list[Note]:
     found: list[tuple[str, str]] = []
     change = rate_note(info.sampling_rate_hz, window.sampling_rate_hz)
@@ -216,11 +216,11 @@ def _notes(
     cut = plan.reader.config
     if cut.num_samples < window.num_samples:
         found.append((PADDED, f"from {cut.seconds:g} to {window.seconds:g} s, masked"))
-    found += [(REJECTED, text) for text in _left_out(info, plan)]
+    found += [(REJECTED, text) for text in _excluded_channels(info, plan)]
     return [Note(kind, text, info.record_id) for kind, text in found]
 
 
-def _left_out(info: RecordingInfo, plan: Plan) -> list[str]:
+def _excluded_channels(info: RecordingInfo, plan: RecordingPlan) -> list[str]:
     """Report which time no window covers."""
     tiling, cut = plan.tiling, plan.reader.config
     column_seconds = cut.seconds / tiling.num_columns
@@ -234,8 +234,11 @@ def _left_out(info: RecordingInfo, plan: Plan) -> list[str]:
     return texts
 
 
-def finish(
-    prepared: Prepared, collected: Sequence[OverlapAverager], config: MaeConfig, output: Output
+def assemble(
+    planned: PlannedRecordings,
+    collected: Sequence[OverlapAverager],
+    config: MaeConfig,
+    output: Output,
 ) -> tuple[list[np.ndarray], EncodingReport]:
     """Return the embedding of each recording, and the report.
 
@@ -243,18 +246,18 @@ def finish(
         DataError: No channel of a recording varies, and ``on_invalid`` is 'error'.
     """
     by_recording = {
-        plan.recording: found for plan, found in zip(prepared.plans, collected, strict=True)
+        plan.recording: found for plan, found in zip(planned.plans, collected, strict=True)
     }
-    rows, notes = [], list(prepared.notes)
-    for index, info in enumerate(prepared.infos):
-        used, names = prepared.used[index], prepared.channels[index]
+    rows, notes = [], list(planned.notes)
+    for index, info in enumerate(planned.infos):
+        used, names = planned.used[index], planned.channels[index]
         found = by_recording.get(index)
         if found is None:
             # At least one row, to hold NaN.
-            columns = max(1, columns_of(info, prepared.window, config.patch_samples))
+            columns = max(1, columns_of(info, planned.window, config.patch_samples))
             found = OverlapAverager.empty(output, len(used.channels), columns, config)
         else:
-            if not found.windows[0] and prepared.on_invalid == "error":
+            if not found.windows[0] and planned.on_invalid == "error":
                 raise DataError(
                     f"{info.record_id}: no channel of it ever varies ({', '.join(used.channels)}), "
                     "or by less than a millionth of its offset (float64: 1e-12). Check the sensor, "
@@ -265,20 +268,20 @@ def finish(
             notes += [Note(kind, text, info.record_id) for kind, text in texts]
         values = found.mean()
         if output in ("channels", "tokens"):
-            values = _in_given_order(values, names, used.channels)
+            values = _in_input_order(values, names, used.channels)
         rows.append(values)
     report = EncodingReport(
-        recordings=tuple(info.record_id for info in prepared.infos),
-        channels=tuple(prepared.channels),
-        seconds=sum(info.seconds for info in prepared.infos),
+        recordings=tuple(info.record_id for info in planned.infos),
+        channels=tuple(planned.channels),
+        seconds=sum(info.seconds for info in planned.infos),
         num_windows=sum(int(found.windows[0]) for found in collected),
-        window_seconds=prepared.window.seconds,
+        window_seconds=planned.window.seconds,
         notes=tuple(notes),
     )
     return rows, report
 
 
-def _in_given_order(values: np.ndarray, names: Sequence[str], used: Sequence[str]) -> np.ndarray:
+def _in_input_order(values: np.ndarray, names: Sequence[str], used: Sequence[str]) -> np.ndarray:
     """Scatter rows [m, …] of the model's channels by name; NaN for the others."""
     row_of = {name: position for position, name in enumerate(used)}
     rows = np.full((len(names), *values.shape[1:]), np.nan, np.float32)

@@ -85,10 +85,10 @@ def of_plain(content: Mapping[str, Any]) -> TrainedModel:
     Raises:
         DataError: The content is from another version of this program.
     """
-    where, way_out = "a saved encoder", "save it again with this version."
+    where, hint = "a saved encoder", "save it again with this version."
     return TrainedModel(
         contract=ModelSpec.from_json(json.loads(content["contract"]), where),
         params=content["params"],
-        trained_on=TrainingProvenance.from_json(content["trained_on"], where, way_out),
+        trained_on=TrainingProvenance.from_json(content["trained_on"], where, hint),
         origin=content["origin"],
     )

@@ -112,8 +112,8 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
     atomic_files.write_json(run.workdir / "retrieval.json", results)
     text = retrieval_table(results)
     atomic_files.write_text(run.workdir / "retrieval.md", text)
-    picture = run.workdir / "plots" / "retrieval.png"
-    atomic_files.write_figure(picture, lambda: draw_retrieval(results))
+    plot_file = run.workdir / "plots" / "retrieval.png"
+    atomic_files.write_figure(plot_file, lambda: draw_retrieval(results))
     _LOG.info("\n%s", Lines(text))
     return results
 

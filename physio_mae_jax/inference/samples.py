@@ -15,12 +15,12 @@ class Samples(NamedTuple):
 
     Attributes:
         values: Samples, of any real type; a memory-mapped file stays mapped.
-        are_whole: True if the input was integer, whatever the type of ``values``.
+        are_integers: True if the input was integer, whatever the type of ``values``.
         num_missing: Number of masked or NA values.
     """
 
     values: np.ndarray
-    are_whole: bool
+    are_integers: bool
     num_missing: int = 0
 
 

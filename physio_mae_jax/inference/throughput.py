@@ -91,7 +91,7 @@ def measure_files(
 ) -> Throughput:
     """Encode files, from opening them to their embeddings; unknown channels are excluded."""
     settings = EncodingConfig(
-        unknown_channels="leave_out", on_invalid="skip", num_threads=num_threads
+        unknown_channels="exclude", on_invalid="skip", num_threads=num_threads
     )
 
     def encode() -> tuple[int, int]:

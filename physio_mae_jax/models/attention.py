@@ -9,7 +9,7 @@ from physio_mae_jax.models.kernels.channel_attention import MAX_CHANNELS, attend
 from physio_mae_jax.models.kernels.rotary import project_and_rotate
 from physio_mae_jax.models.layers import DenseParams, SplitMatmul, linear
 from physio_mae_jax.models.local_attention import LocalAttention
-from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.models.rematerialization import save_for_backward
 from physio_mae_jax.models.residual import ResidualBranch
 from physio_mae_jax.models.rotary import Rotation, rotate
 
@@ -71,7 +71,11 @@ class Attention(MultiHeadAttention):
             near: Local attention pattern.
         """
         query, key, value = self._queries_keys_and_values(tokens, rotation)
-        query, key, value = keep(query), keep(key), keep(value)
+        query, key, value = (
+            save_for_backward(query),
+            save_for_backward(key),
+            save_for_backward(value),
+        )
         if self.sow_weights:
             self.sow(ATTENTION, "received", _received(query, key, key_mask, near))
         attend = _plain if self.implementation == "xla" else _by_cudnn
@@ -81,7 +85,7 @@ class Attention(MultiHeadAttention):
             near.keys(value),
             near.key_mask(key_mask, tokens.shape[0]),
         )
-        return self.join_heads(near.joined(keep(mixed)), tokens.shape)
+        return self.join_heads(near.merge_blocks(save_for_backward(mixed)), tokens.shape)
 
     def _queries_keys_and_values(
         self, tokens: jax.Array, rotation: Rotation
@@ -115,14 +119,14 @@ class ChannelAttention(MultiHeadAttention):
             tokens: [B, M, T, D].
             channel_mask: [B, M] bool, False = never attended to.
         """
-        qkv = keep(self.split_heads(tokens))
+        qkv = save_for_backward(self.split_heads(tokens))
         if self.sow_weights:
             (query, key, _), key_mask = _sorted_by_position(qkv, channel_mask)
             self.sow(ATTENTION, "pairs", _weights(query, key, key_mask))
         is_kernel = self.implementation == "fused" and tokens.shape[1] <= MAX_CHANNELS
         attend = attend_across_channels if is_kernel else _plain_across_channels
-        branch = self.join_heads(keep(attend(qkv, channel_mask)), tokens.shape)
-        return branch.of_those(_exchanges(channel_mask))
+        branch = self.join_heads(save_for_backward(attend(qkv, channel_mask)), tokens.shape)
+        return branch.masked(_exchanges(channel_mask))
 
 
 def _plain_across_channels(qkv: jax.Array, channel_mask: jax.Array) -> jax.Array:
@@ -173,7 +177,7 @@ def _received(
     weights = _weights(
         near.queries(query), near.keys(key), near.key_mask(query_mask, query.shape[0])
     )
-    total = near.summed(jnp.einsum("bq,bqk->bk", near.queries(counted), weights))
+    total = near.scatter_add(jnp.einsum("bq,bqk->bk", near.queries(counted), weights))
     return total / counted.sum(axis=1, keepdims=True)
 
 

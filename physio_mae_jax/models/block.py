@@ -11,7 +11,7 @@ from physio_mae_jax.models.attention import Attention, ChannelAttention, MultiHe
 from physio_mae_jax.models.config import AttentionImplementation
 from physio_mae_jax.models.layers import Mlp
 from physio_mae_jax.models.local_attention import LocalAttention
-from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.models.rematerialization import save_for_backward
 from physio_mae_jax.models.residual import ResidualBranch, ResidualNorm, TemporalSmoothing
 from physio_mae_jax.models.rotary import Rotation
 from physio_mae_jax.signals.data_parallel import shard_map_batch
@@ -93,7 +93,7 @@ class Block(nn.Module):
             LocalAttention.of(places, rows, cfg.num_time_blocks),
         )
         if sequences > 1 and cfg.channel_attention:
-            tokens = keep(branch.added_to(tokens))
+            tokens = save_for_backward(branch.added_to(tokens))
             tokens, branch = self._across_channels(tokens, sequence_mask, token_mask)
         tokens, normed = self._norm("mlp_norm")(tokens, branch)
         mlp = Mlp(cfg.dtype, cfg.mlp_rank_ratio, self._is_fused, name="mlp")

@@ -13,7 +13,7 @@ from physio_mae_jax.models.stack import (
     Stack,
     join_channels,
     mix_joint,
-    place_tokens,
+    scatter_tokens,
     split_channels,
 )
 from physio_mae_jax.models.tokenizer import channel_embedding
@@ -123,11 +123,11 @@ class Decoder(nn.Module):
         ids = jnp.broadcast_to(jnp.arange(sequence.shape[1]), sequence.shape[:2])
         token_mask = jnp.repeat(channel_mask, cfg.num_tokens, axis=1)
         if front is not None:
-            front = self._place_class_token(front, channel_mask.shape[1])
+            front = self._insert_class_token(front, channel_mask.shape[1])
         mixed = mix_joint(stack, sequence, ids, token_mask, front, cfg)
         return split_channels(mixed if front is None else mixed[:, 1:], rows, columns)
 
-    def _place_class_token(self, token: jax.Array, num_channels: int) -> jax.Array:
+    def _insert_class_token(self, token: jax.Array, num_channels: int) -> jax.Array:
         """Add its position to the class token [B, 1, Dd] if the config requires it."""
         cfg = self.config
         position = self.param("class_position", nn.initializers.normal(0.02), (cfg.decoder_width,))
@@ -157,10 +157,10 @@ def restore_grid(
     batch = len(visible)
     if cfg.encoder_attention == "joint":
         total = num_channels * cfg.num_tokens
-        sequence = place_tokens(visible[:, None], visible_ids, mask_token, total)[:, 0]
+        sequence = scatter_tokens(visible[:, None], visible_ids, mask_token, total)[:, 0]
         return split_channels(sequence, cfg.num_rows, cfg.num_columns)
     if visible_ids.ndim == 2:
-        return place_tokens(visible, visible_ids, mask_token, cfg.num_columns)
+        return scatter_tokens(visible, visible_ids, mask_token, cfg.num_columns)
     flat = visible.reshape(batch, num_channels, -1, visible.shape[-1])
-    grid = place_tokens(flat, visible_ids.reshape(batch, -1), mask_token, cfg.num_tokens)
+    grid = scatter_tokens(flat, visible_ids.reshape(batch, -1), mask_token, cfg.num_tokens)
     return grid.reshape(batch, num_channels, cfg.num_columns, cfg.num_rows, -1)

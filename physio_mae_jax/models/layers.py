@@ -5,7 +5,7 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.kernels.gelu import gelu_and_product
-from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.models.rematerialization import save_for_backward
 
 NORM_EPSILON = 1e-5
 
@@ -148,7 +148,7 @@ class Mlp(nn.Module):
             hidden = jnp.dot(tokens, kernel)
             second, second_bias = DenseParams(width, self.dtype, name="contract")(4 * width)
             return gelu_and_product(hidden, bias, second) + second_bias.astype(self.dtype)
-        hidden = keep(linear(4 * width, self.rank_ratio, self.dtype, "expand")(tokens))
+        hidden = save_for_backward(linear(4 * width, self.rank_ratio, self.dtype, "expand")(tokens))
         return linear(width, self.rank_ratio, self.dtype, "contract")(gelu(hidden))
 
 

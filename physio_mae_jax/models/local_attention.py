@@ -9,7 +9,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
-_BESIDE = 3  # blocks attended to; at either end of the sequence the nearest three
+_NEIGHBOURS = 3  # blocks attended to; at either end of the sequence the nearest three
 
 
 class LocalAttention(NamedTuple):
@@ -24,18 +24,18 @@ class LocalAttention(NamedTuple):
     size: int
 
     @classmethod
-    def of(cls, num_places: int, tokens_a_place: int, num_blocks: int) -> "LocalAttention":
+    def of(cls, num_positions: int, tokens_per_position: int, num_blocks: int) -> "LocalAttention":
         """Partition a sequence into blocks of whole positions, if there are four blocks or more.
 
         If only some positions are visible, as in training, blocks hold fewer of them, so that they
         span as much time as those of a complete sequence.
         """
-        length = num_places * tokens_a_place
-        size = -(-num_places // num_blocks) * tokens_a_place
-        return cls(length, size if size * _BESIDE < length else length)
+        length = num_positions * tokens_per_position
+        size = -(-num_positions // num_blocks) * tokens_per_position
+        return cls(length, size if size * _NEIGHBOURS < length else length)
 
     @property
-    def is_whole(self) -> bool:
+    def is_integer(self) -> bool:
         """Whether attention is full (no partition)."""
         return self.size >= self.length
 
@@ -47,19 +47,19 @@ class LocalAttention(NamedTuple):
     @property
     def num_pairs(self) -> int:
         """Return the number of computed query-key pairs, padding included."""
-        keys = self.length if self.is_whole else _BESIDE * self.size
+        keys = self.length if self.is_integer else _NEIGHBOURS * self.size
         return self.num_blocks * self.size * keys
 
     def queries(self, tokens: jax.Array) -> jax.Array:
         """Split [B, T, …] into one sequence per block, [B · n, S, …]."""
-        if self.is_whole:
+        if self.is_integer:
             return tokens
         blocks = self._cut(tokens)
         return blocks.reshape(-1, *blocks.shape[2:])
 
     def keys(self, tokens: jax.Array) -> jax.Array:
         """Gather the keys of each block, in any order: [B, T, …] -> [B · n, 3 S, …]."""
-        if self.is_whole:
+        if self.is_integer:
             return tokens
         blocks = self._cut(tokens)
         # The first block has no predecessor and uses the one after next; the last likewise.
@@ -75,20 +75,20 @@ class LocalAttention(NamedTuple):
             key_mask: [B, T] bool, mask of the sequence; None if all are valid.
             batch: Batch size B.
         """
-        if self.is_whole or (key_mask is None and self.length % self.size == 0):
+        if self.is_integer or (key_mask is None and self.length % self.size == 0):
             return key_mask
         return self.keys(jnp.ones((batch, self.length), bool) if key_mask is None else key_mask)
 
-    def joined(self, blocks: jax.Array) -> jax.Array:
+    def merge_blocks(self, blocks: jax.Array) -> jax.Array:
         """Undo ``queries``: [B · n, S, …] -> [B, T, …]."""
-        if self.is_whole:
+        if self.is_integer:
             return blocks
         together = blocks.reshape(-1, self.num_blocks * self.size, *blocks.shape[2:])
         return together[:, : self.length]
 
-    def summed(self, of_keys: jax.Array) -> jax.Array:
+    def scatter_add(self, of_keys: jax.Array) -> jax.Array:
         """Sum over blocks the weight of each token as a key, [B · n, 3 S] -> [B, T]."""
-        if self.is_whole:
+        if self.is_integer:
             return of_keys
         batch = of_keys.shape[0] // self.num_blocks
         sequence = jax.ShapeDtypeStruct((batch, self.length), of_keys.dtype)

@@ -9,6 +9,6 @@ from jax.ad_checkpoint import checkpoint_name
 SAVED_NAME = "kept"
 
 
-def keep(values: jax.Array) -> jax.Array:
+def save_for_backward(values: jax.Array) -> jax.Array:
     """Mark values that are expensive to rematerialize."""
     return checkpoint_name(values, SAVED_NAME)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from physio_mae_jax.models.kernels import layer_norm as norm_kernel
 from physio_mae_jax.models.kernels.smoothing import smooth_and_normalise
 from physio_mae_jax.models.layers import NORM_EPSILON
-from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.models.rematerialization import save_for_backward
 
 
 class ResidualBranch(NamedTuple):
@@ -29,7 +29,7 @@ class ResidualBranch(NamedTuple):
     bias: jax.Array | None = None
     example_mask: jax.Array | None = None
 
-    def of_those(self, example_mask: jax.Array) -> "ResidualBranch":
+    def masked(self, example_mask: jax.Array) -> "ResidualBranch":
         """Restrict the branch to the examples of ``example_mask`` [B] bool.
 
         If ``bias`` is separate, ``values`` of the other examples are already 0.
@@ -83,12 +83,12 @@ class ResidualNorm(nn.Module):
         scale = self.param("scale", nn.initializers.ones, (width,))
         bias = self.param("bias", nn.initializers.zeros, (width,))
         if branch is not None and (smoothing is not None or not self.fused):
-            tokens, branch = keep(branch.added_to(tokens)), None
+            tokens, branch = save_for_backward(branch.added_to(tokens)), None
         if self.fused:
             return _by_kernels(tokens.astype(self.dtype), branch, smoothing, scale, bias)
         smoothed = tokens if smoothing is None else smoothing.applied_to(tokens)
         standard = jax.nn.standardize(smoothed.astype(jnp.float32), epsilon=NORM_EPSILON)
-        return tokens, keep((standard * scale + bias).astype(self.dtype))
+        return tokens, save_for_backward((standard * scale + bias).astype(self.dtype))
 
 
 class DepthwiseKernel(NamedTuple):

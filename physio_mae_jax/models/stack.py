@@ -19,8 +19,8 @@ from physio_mae_jax.signals import patches
 
 def _is_saveable(primitive: Any, *_: Any, **parameters: Any) -> bool:
     """Return whether a result is marked, or from cuDNN attention, whose statistics cannot be."""
-    is_marked = primitive.name == "name" and parameters["name"] == SAVED_NAME
-    return is_marked or primitive.name.startswith("dot_product_attention_fwd")
+    is_visible = primitive.name == "name" and parameters["name"] == SAVED_NAME
+    return is_visible or primitive.name.startswith("dot_product_attention_fwd")
 
 
 # Activations a block saves for its backward pass.
@@ -145,8 +145,8 @@ def mix_joint(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(3,))
-def place_tokens(
-    visible: jax.Array, ids: jax.Array, filler: jax.Array, num_places: int
+def scatter_tokens(
+    visible: jax.Array, ids: jax.Array, filler: jax.Array, num_positions: int
 ) -> jax.Array:
     """Put visible tokens in their positions and a filler in all others.
 
@@ -155,7 +155,7 @@ def place_tokens(
             (models.md#decoder-and-output-heads).
         ids: [B, K] position of each visible token, all different.
         filler: [D].
-        num_places: Number of positions N.
+        num_positions: Number of positions N.
 
     Returns:
         [B, M, N, …, D].
@@ -165,29 +165,29 @@ def place_tokens(
     # Position n takes visible token source[n]; the filler comes last. A gather, since scattering
     # whole tokens is slower.
     source = jax.vmap(
-        lambda row: jnp.full(num_places, num_visible).at[row].set(jnp.arange(num_visible))
+        lambda row: jnp.full(num_positions, num_visible).at[row].set(jnp.arange(num_visible))
     )(ids)
     together = jnp.concatenate([visible, filling], axis=2)
     return patches.take_columns(together, source, axis=2)
 
 
-def _place_forward(
-    visible: jax.Array, ids: jax.Array, filler: jax.Array, num_places: int
+def _scatter_forward(
+    visible: jax.Array, ids: jax.Array, filler: jax.Array, num_positions: int
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
-    return place_tokens(visible, ids, filler, num_places), (ids, filler)
+    return scatter_tokens(visible, ids, filler, num_positions), (ids, filler)
 
 
-def _place_backward(
-    num_places: int, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
+def _scatter_backward(
+    num_positions: int, kept: tuple[jax.Array, jax.Array], gradient: jax.Array
 ) -> tuple[jax.Array, np.ndarray, jax.Array]:
     """Compute the gradient by a gather instead of a scatter-add into the filler's gradient."""
     ids, filler = kept
-    is_filled = jax.vmap(lambda row: jnp.ones(num_places, bool).at[row].set(False))(ids)
-    is_filled = is_filled.reshape(len(ids), 1, num_places, *[1] * (gradient.ndim - 3))
+    is_filled = jax.vmap(lambda row: jnp.ones(num_positions, bool).at[row].set(False))(ids)
+    is_filled = is_filled.reshape(len(ids), 1, num_positions, *[1] * (gradient.ndim - 3))
     of_filler = jnp.where(is_filled, gradient, 0).astype(jnp.float32)
     of_filler = of_filler.sum(axis=range(gradient.ndim - 1)).astype(filler.dtype)
     of_ids = np.zeros(ids.shape, jax.dtypes.float0)
     return patches.take_columns(gradient, ids, axis=2), of_ids, of_filler
 
 
-place_tokens.defvjp(_place_forward, _place_backward)
+scatter_tokens.defvjp(_scatter_forward, _scatter_backward)

@@ -94,7 +94,7 @@ class Forward(NamedTuple):
     token_weight: jax.Array  # [B, M, P, H]
     column_weight: jax.Array  # [B, M, P]
     predicted_ids: jax.Array | None  # [B, P] the columns; None for all
-    seen_signal: jax.Array  # [B, M, L] input of the encoder's wavelets
+    visible_signal: jax.Array  # [B, M, L] input of the encoder's wavelets
 
 
 @functools.lru_cache(maxsize=8)
@@ -218,7 +218,7 @@ def reconstruction_loss(
     return loss, {"loss": loss, "scalogram_loss": scalogram_loss, "waveform_loss": waveform_loss}
 
 
-def held_out_errors(
+def validation_errors(
     model: MaskedModel, objective: ObjectiveConfig, params: Params, batch: Batch, mask: Mask
 ) -> dict[str, jax.Array]:
     """Compare the model with two trivial baselines on masked tokens, per example.

@@ -11,7 +11,7 @@ from matplotlib.gridspec import GridSpec
 from physio_mae_jax.plots.names import shown
 
 _TRUTH = "0.25"
-_GUESS = "#d1495b"
+_PREDICTED = "#d1495b"
 _SHADE = "#dfe7ef"
 _MAP = "viridis"
 # Maximum characters of a channel name beside its axis.
@@ -30,7 +30,8 @@ class ReconstructedWindow:
         signal: [M, L] z-scored truth.
         predicted: [M, L], NaN on visible columns.
         masked: [W] bool, True for masked columns.
-        scalogram, seen_scalogram, predicted_scalogram: [M, S, L] truth, encoder input, prediction.
+        scalogram, visible_scalogram, predicted_scalogram: [M, S, L] truth, encoder input,
+            prediction.
     """
 
     title: str
@@ -41,7 +42,7 @@ class ReconstructedWindow:
     predicted: np.ndarray
     masked: np.ndarray
     scalogram: np.ndarray
-    seen_scalogram: np.ndarray
+    visible_scalogram: np.ndarray
     predicted_scalogram: np.ndarray
 
     @property
@@ -74,7 +75,7 @@ def _draw_waveform(axes: Axes, window: ReconstructedWindow, row: int, legend: bo
         label = "masked" if number == 0 else None
         axes.axvspan(*span, color=_SHADE, linewidth=0, label=label)
     axes.plot(time, window.signal[row], color=_TRUTH, linewidth=0.9, label="recorded")
-    axes.plot(time, window.predicted[row], color=_GUESS, linewidth=1.3, label="predicted")
+    axes.plot(time, window.predicted[row], color=_PREDICTED, linewidth=1.3, label="predicted")
     axes.set_xlim(0, window.seconds)
     axes.set_ylabel(f"{shown(window.channels[row], longest=_MAX_LETTERS)}\n(z-score)")
     axes.set_xlabel("time (s)")
@@ -85,20 +86,20 @@ def _draw_waveform(axes: Axes, window: ReconstructedWindow, row: int, legend: bo
 def _draw_scalograms(figure: Figure, grid: GridSpec, window: ReconstructedWindow, row: int) -> None:
     panels = (
         ("recorded", window.scalogram, False),
-        ("encoder input", window.seen_scalogram, True),
+        ("encoder input", window.visible_scalogram, True),
         ("masked columns, predicted", window.predicted_scalogram, False),
     )
     # One colour range from the truth for all three, or a poor prediction could look accurate.
     limit = float(np.percentile(np.abs(window.scalogram[row]), 99)) or 1.0
     image = None
     axes_row = []
-    for column, (name, values, veiled) in enumerate(panels):
+    for column, (name, values, shaded) in enumerate(panels):
         axes = figure.add_subplot(grid[2 * row + 1, column])
         axes_row.append(axes)
         image = draw_scalogram(
             axes, values[row], window.frequencies_hz, window.seconds, limit=limit
         )
-        if veiled:
+        if shaded:
             for span in window.masked_spans():
                 axes.axvspan(*span, color="white", alpha=0.88, linewidth=0)
         axes.set_title(f"{shown(window.channels[row], longest=_MAX_LETTERS)}: {name}", fontsize=9)

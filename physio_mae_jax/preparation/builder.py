@@ -24,7 +24,7 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.preparation.channel_units import units_of_records
 from physio_mae_jax.preparation.examples import features
 from physio_mae_jax.preparation.executors import Executor, in_processes
-from physio_mae_jax.preparation.recording import Layout
+from physio_mae_jax.preparation.recording import DatasetLayout
 from physio_mae_jax.preparation.report import PreparationReport, format_rejections
 from physio_mae_jax.preparation.shard_plan import plan_shards, source_bytes
 from physio_mae_jax.preparation.shards import (
@@ -33,7 +33,7 @@ from physio_mae_jax.preparation.shards import (
     ShardSummary,
     ShardTask,
     read_summary,
-    write_whole,
+    write_atomically,
 )
 from physio_mae_jax.preparation.staging import (
     LOCK,
@@ -55,7 +55,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
     """Base of the builders; ``builder_of`` makes one for a layout."""
 
     VERSION = tfds.core.Version("1.0.0")
-    layout: Layout
+    layout: DatasetLayout
 
     def __init__(
         self,
@@ -226,9 +226,9 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             return
         for task, summary in zip(tasks, summaries, strict=True):
             # Retried next time: the file may have been replaced, or the disk unavailable.
-            if any(refusal.reason == UNREADABLE for refusal in summary.rejections):
+            if any(rejection.reason == UNREADABLE for rejection in summary.rejections):
                 task.summary_path.unlink(missing_ok=True)
-        way_out = (
+        hint = (
             "Fix them and run the same command again, or skip them with --on_invalid=skip; "
             "what is prepared already is kept."
             if report.records
@@ -236,11 +236,11 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         )
         raise DataError(
             f"{len(report.rejections)} of {total} recordings of {self._source} cannot be used:\n"
-            f"{format_rejections(report.rejections)}\n{way_out}"
+            f"{format_rejections(report.rejections)}\n{hint}"
         )
 
 
-def builder_of(layout: Layout) -> type[RecordingBuilder]:
+def builder_of(layout: DatasetLayout) -> type[RecordingBuilder]:
     """Make the tfds builder class of a layout."""
     configs = [tfds.core.BuilderConfig(name=layout.variant)] if layout.variant else []
     return type(
@@ -275,7 +275,9 @@ def _join(
 
 
 def _contract(
-    layout: Layout, records: Sequence[PreparedRecord], shards: tuple[prepared_index.Shard, ...]
+    layout: DatasetLayout,
+    records: Sequence[PreparedRecord],
+    shards: tuple[prepared_index.Shard, ...],
 ) -> PreparedMetadata:
     content = hashlib.sha256()
     for record in records:
@@ -305,10 +307,10 @@ def _write_description(
     records: Sequence[PreparedRecord],
     report: PreparationReport,
 ) -> None:
-    write_whole(folder / prepared_index.INDEX_FILE, prepared_index.index_text(records))
-    write_whole(folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
-    write_whole(folder / "report.md", f"# {contract.name}\n\n{report.table()}")
-    write_whole(
+    write_atomically(folder / prepared_index.INDEX_FILE, prepared_index.index_text(records))
+    write_atomically(folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
+    write_atomically(folder / "report.md", f"# {contract.name}\n\n{report.table()}")
+    write_atomically(
         folder / prepared_index.CONTRACT_FILE,
         json.dumps(sealed(dataclasses.asdict(contract)), indent=2) + "\n",
     )

@@ -153,10 +153,10 @@ class _Run:
             if target.exists():
                 return "present" if sha256_of(target) == checksum else "altered"
             inherited = part.exists()
-        self._fetch_part(name, part)
+        self._fetch_rest(name, part)
         if not self._is_right(part, checksum) and inherited:
             # The beginning came from an earlier run and perhaps from another version.
-            self._fetch_part(name, part)
+            self._fetch_rest(name, part)
             inherited = False
             self._is_right(part, checksum)
         with _writing(target):
@@ -177,7 +177,7 @@ class _Run:
             part.unlink()
             return False
 
-    def _fetch_part(self, name: str, part: Path) -> None:
+    def _fetch_rest(self, name: str, part: Path) -> None:
         """Fetch the rest of a file."""
 
         def size() -> int:
@@ -273,8 +273,8 @@ def _locked(folder: Path) -> Iterator[None]:
     with _writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
     taken = f"another process is downloading into {folder}"
-    way_out = "Wait for it, or choose another --source."
+    hint = "Wait for it, or choose another --source."
     with contextlib.ExitStack() as stack:
         with _writing(folder):
-            stack.enter_context(locked(folder / _LOCK, taken, way_out, again=False, remove=True))
+            stack.enter_context(locked(folder / _LOCK, taken, hint, again=False, remove=True))
         yield

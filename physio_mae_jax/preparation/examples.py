@@ -39,11 +39,11 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
             )
             parts[f"labels_{task.name}_known"] = tfds.features.Scalar(np.int64)
         else:
-            parts[f"marks_{task.name}"] = tfds.features.Tensor(
+            parts[f"annotations_{task.name}"] = tfds.features.Tensor(
                 shape=(None, 3),
                 dtype=np.int64,
                 encoding=_BYTES,
-                doc="[start, stop, class] in samples of the recording, of marks that begin here.",
+                doc="[start, stop, class] in samples of the recording, of annotations that begin here.",
             )
     return tfds.features.FeaturesDict(parts)
 
@@ -74,17 +74,19 @@ def examples_of(
             recording.signal[:, start : start + length], np.float32
         )
         for task in (task for task in tasks if task.level != "recording"):
-            example[f"marks_{task.name}"] = _marks_between(
+            example[f"annotations_{task.name}"] = _annotations_between(
                 recording, task.name, start, start + length
             )
         examples.append(example)
     return examples
 
 
-def _marks_between(recording: Recording, task: str, start: int, stop: int) -> np.ndarray:
+def _annotations_between(recording: Recording, task: str, start: int, stop: int) -> np.ndarray:
     """Return the marks that begin in [start, stop) as [E, 3] int64."""
-    marks = recording.marks.get(task)
-    if marks is None:
+    annotations = recording.annotations.get(task)
+    if annotations is None:
         return np.zeros((0, 3), np.int64)
-    table = np.stack([marks.start, marks.stop, marks.label.astype(np.int64)], axis=1)
-    return table[(marks.start >= start) & (marks.start < stop)]
+    table = np.stack(
+        [annotations.start, annotations.stop, annotations.label.astype(np.int64)], axis=1
+    )
+    return table[(annotations.start >= start) & (annotations.start < stop)]

@@ -77,7 +77,7 @@ def by_beam(runner: str, options: Sequence[str]) -> Executor:
                 | "shards" >> beam.Create(list(tasks))
                 # Without it a runner may keep all shards on one worker.
                 | "spread" >> beam.Reshuffle()
-                | "write" >> beam.Map(_write_and_forget)
+                | "write" >> beam.Map(_write_without_result)
             )
         for task in tasks:
             summary = read_summary(task)
@@ -91,5 +91,5 @@ def by_beam(runner: str, options: Sequence[str]) -> Executor:
     return run
 
 
-def _write_and_forget(task: ShardTask) -> None:
+def _write_without_result(task: ShardTask) -> None:
     write_shard(task)

@@ -139,7 +139,7 @@ class Server:
         except urllib.error.HTTPError as error:
             with error:
                 if error.code != http.client.REQUESTED_RANGE_NOT_SATISFIABLE or not start:
-                    raise _refusal(url, error) from error
+                    raise _http_error(url, error) from error
             yield None
             return
         with raw:
@@ -174,7 +174,7 @@ def _transient() -> Iterator[None]:
         ) from error
 
 
-def _refusal(url: str, error: urllib.error.HTTPError) -> Exception:
+def _http_error(url: str, error: urllib.error.HTTPError) -> Exception:
     """Return the exception for an error response of the server."""
     code = error.code
     if code in (http.client.NOT_FOUND, http.client.GONE):

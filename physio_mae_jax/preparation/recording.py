@@ -62,9 +62,9 @@ class Annotations:
     label: np.ndarray
 
     @classmethod
-    def of(cls, marks: Sequence[tuple[int, int, int]]) -> "Annotations":
+    def of(cls, annotations: Sequence[tuple[int, int, int]]) -> "Annotations":
         """Make marks of (start, stop, label) triples, in ascending order."""
-        table = np.asarray(sorted(marks), np.int64).reshape(-1, 3)
+        table = np.asarray(sorted(annotations), np.int64).reshape(-1, 3)
         return cls(start=table[:, 0], stop=table[:, 1], label=table[:, 2].astype(np.int16))
 
 
@@ -96,7 +96,7 @@ class Recording:
         sampling_rate_hz: Sampling rate of all channels in Hz.
         labels: Labels [K] int8 for each task of level 'recording'; a task may be absent where the
             source has no label.
-        marks: Annotations for each task of level 'event' or 'interval'.
+        annotations: Annotations for each task of level 'event' or 'interval'.
         attributes: Other metadata, such as age, sex and fold: texts and numbers.
         conversions: Conversions applied to the samples, one sentence each.
     """
@@ -106,7 +106,7 @@ class Recording:
     units: tuple[str, ...]
     sampling_rate_hz: float
     labels: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
-    marks: Mapping[str, Annotations] = dataclasses.field(default_factory=dict)
+    annotations: Mapping[str, Annotations] = dataclasses.field(default_factory=dict)
     attributes: Mapping[str, str | float | int | bool] = dataclasses.field(default_factory=dict)
     conversions: tuple[str, ...] = ()
 
@@ -120,7 +120,7 @@ class Recording:
             raise DataError(f"channel names are not unique: {', '.join(self.channels)}.")
 
 
-class Layout(abc.ABC):
+class DatasetLayout(abc.ABC):
     """How a data set lies on disk; picklable, since worker processes read with it.
 
     A subclass defines the following as class attributes or properties.

@@ -14,10 +14,10 @@ from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
 from physio_mae_jax.preparation.layouts.sleep_edf import SleepEdf
 from physio_mae_jax.preparation.layouts.stress_predict import StressPredict
 from physio_mae_jax.preparation.layouts.wesad import Wesad
-from physio_mae_jax.preparation.recording import Layout
+from physio_mae_jax.preparation.recording import DatasetLayout
 
 # The first variant of a data set is the default.
-LAYOUTS: Mapping[str, Mapping[str, Callable[[], Layout]]] = {
+LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
     "ptbxl": {"100hz": PtbXl, "500hz": lambda: PtbXl(500)},
     "mitbih": {"": MitBih},
     "bidmc": {"csv": Bidmc, "wfdb": lambda: Bidmc("wfdb")},
@@ -30,7 +30,7 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], Layout]]] = {
 }
 
 
-def layout_of(name: str) -> Layout:
+def layout_of(name: str) -> DatasetLayout:
     """Return the layout of 'name' or 'name/variant'.
 
     Raises:

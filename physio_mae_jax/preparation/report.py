@@ -60,7 +60,7 @@ class PreparationReport:
             "kept": len(self.records),
             "subjects": self.num_subjects,
             "hours": sum(r.num_samples / r.sampling_rate_hz for r in self.records) / 3600,
-            "left_out": [dataclasses.asdict(refusal) for refusal in self.rejections],
+            "excluded": [dataclasses.asdict(rejection) for rejection in self.rejections],
             "findings": self.finding_counts(),
             "unlabelled": self.unlabelled(),
             "conversions": dict(Counter(c for r in self.records for c in r.conversions)),
@@ -88,8 +88,8 @@ class PreparationReport:
 
     def _rejection_rows(self) -> list[tuple[str, ...]]:
         by_reason: dict[str, list[RejectedRecording]] = defaultdict(list)
-        for refusal in self.rejections:
-            by_reason[refusal.reason].append(refusal)
+        for rejection in self.rejections:
+            by_reason[rejection.reason].append(rejection)
         return [
             (reason, str(len(some)), f"{some[0].record_id}: {some[0].detail}")
             for reason, some in by_reason.items()

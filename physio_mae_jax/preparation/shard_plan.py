@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.recording import Layout, RecordRef, reject_duplicates
+from physio_mae_jax.preparation.recording import DatasetLayout, RecordRef, reject_duplicates
 from physio_mae_jax.preparation.shards import ShardTask
 from physio_mae_jax.printable import printable
 
@@ -23,12 +23,12 @@ _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def plan_shards(
-    layout: Layout, source: Path, path_of: Callable[[int, int], Path]
+    layout: DatasetLayout, source: Path, path_of: Callable[[int, int], Path]
 ) -> list[ShardTask]:
     """Divide the recordings of a source into shards, in order and by the bytes of their files.
 
     Args:
-        layout: Layout of the source.
+        layout: DatasetLayout of the source.
         source: Raw data folder.
         path_of: Maps a shard number and the shard count to the path of its file.
 
@@ -90,7 +90,7 @@ def source_bytes(source: Path, refs: Sequence[RecordRef]) -> int:
     return round(float(_source_bytes(refs, source).sum())) if refs else 0
 
 
-def _fingerprint(layout: Layout, source: Path, refs: Sequence[RecordRef]) -> str:
+def _fingerprint(layout: DatasetLayout, source: Path, refs: Sequence[RecordRef]) -> str:
     """Hash what the shard is made from: layout, ids, details, sizes and times of the files."""
     digest = hashlib.sha256()
     digest.update(repr((layout.name, layout.variant, layout.version)).encode())

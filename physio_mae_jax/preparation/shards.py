@@ -14,13 +14,13 @@ from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.prepared_index import PreparedRecord, StoredFinding, segment_samples
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.examples import examples_of, features
-from physio_mae_jax.preparation.recording import Layout, Recording, RecordRef
+from physio_mae_jax.preparation.recording import DatasetLayout, Recording, RecordRef
 from physio_mae_jax.signals import quality
 
 UNREADABLE = "cannot be read"
 EMPTY = "no samples"
 DEAD = "no channel ever changes"
-_RUNS_KEPT = 1_000
+_MAX_STORED_RUNS = 1_000
 _MAX_SUMMARY_BYTES = 1 << 30
 
 
@@ -29,14 +29,14 @@ class ShardTask:
     """One file to write; picklable, for worker processes and other machines.
 
     Attributes:
-        layout: Layout that reads the recordings.
+        layout: DatasetLayout that reads the recordings.
         source: Raw data folder.
         refs: Recordings of the shard.
         path: Path of the shard file; ``path + '.json'`` describes its content.
         fingerprint: Fingerprint of all inputs of the shard; a shard with another one is rewritten.
     """
 
-    layout: Layout
+    layout: DatasetLayout
     source: Path
     refs: tuple[RecordRef, ...]
     path: Path
@@ -103,10 +103,10 @@ def write_shard(task: ShardTask) -> ShardSummary:
     content = vars(summary) | {
         "file_bytes": task.path.stat().st_size,
         "records": [record.to_json() for record in summary.records],
-        "rejections": [vars(refusal) for refusal in summary.rejections],
+        "rejections": [vars(rejection) for rejection in summary.rejections],
         "fingerprint": task.fingerprint,
     }
-    write_whole(task.summary_path, json.dumps(content))
+    write_atomically(task.summary_path, json.dumps(content))
     return summary
 
 
@@ -130,7 +130,7 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
         return None  # cut short or altered: the shard is rewritten
 
 
-def write_whole(path: Path, text: str) -> None:
+def write_atomically(path: Path, text: str) -> None:
     """Write a text file under a temporary name, make sure it is on disk, and rename it."""
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
@@ -207,9 +207,13 @@ def _changes(recording: Recording) -> bool:
 
 
 def _describe(
-    ref: RecordRef, recording: Recording, layout: Layout, first_example: int, num_examples: int
+    ref: RecordRef,
+    recording: Recording,
+    layout: DatasetLayout,
+    first_example: int,
+    num_examples: int,
 ) -> PreparedRecord:
-    found = quality.judge(
+    found = quality.find_artifacts(
         recording.signal,
         recording.channels,
         recording.units,
@@ -227,11 +231,16 @@ def _describe(
         channels=recording.channels,
         units=recording.units,
         labels={task: labels.nonzero()[0].tolist() for task, labels in recording.labels.items()},
-        marks={
+        annotations={
             task: list(
-                zip(marks.start.tolist(), marks.stop.tolist(), marks.label.tolist(), strict=True)
+                zip(
+                    annotations.start.tolist(),
+                    annotations.stop.tolist(),
+                    annotations.label.tolist(),
+                    strict=True,
+                )
             )
-            for task, marks in recording.marks.items()
+            for task, annotations in recording.annotations.items()
         },
         attributes=dict(recording.attributes),
         findings=[_finding(found_one) for found_one in found],
@@ -242,7 +251,7 @@ def _describe(
 
 def _finding(found: quality.Artifact) -> StoredFinding:
     # Missing samples decide which windows are valid, so all their runs are kept.
-    runs = found.runs if found.kind == quality.NOT_FINITE else found.runs[:_RUNS_KEPT]
+    runs = found.runs if found.kind == quality.NOT_FINITE else found.runs[:_MAX_STORED_RUNS]
     return {
         "kind": found.kind,
         "channel": found.channel,

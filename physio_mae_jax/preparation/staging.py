@@ -51,8 +51,8 @@ def remove_remains(staging: Path, folder: Path) -> None:
 def hold(staging: Path) -> Iterator[None]:
     """Create a folder and lock it for this process."""
     staging.mkdir(parents=True, exist_ok=True)
-    way_out = "Wait for it, or choose another --out."
-    with locked(staging / LOCK, f"another process is preparing {staging.parent}", way_out):
+    hint = "Wait for it, or choose another --out."
+    with locked(staging / LOCK, f"another process is preparing {staging.parent}", hint):
         yield
 
 

@@ -74,10 +74,10 @@ def augment(
     if config.baseline_wander:
         augmented += _waves(rng, channels, time, (0.05, 0.5), config.baseline_wander)
     if config.powerline:
-        hum_hz = (50.0, 60.0)[int(rng.integers(2))]
+        line_hz = (50.0, 60.0)[int(rng.integers(2))]
         # Above half the sampling rate an anti-aliasing filter would have removed it.
-        if hum_hz < sampling_rate_hz / 2:
-            augmented += _waves(rng, channels, time, (hum_hz, hum_hz), config.powerline)
+        if line_hz < sampling_rate_hz / 2:
+            augmented += _waves(rng, channels, time, (line_hz, line_hz), config.powerline)
     if config.time_mask:
         length = int(samples * rng.uniform(0, config.time_mask))
         start = int(rng.integers(samples - length + 1))

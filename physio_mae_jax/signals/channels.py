@@ -28,7 +28,7 @@ CHANNEL_PRESETS: dict[str, tuple[tuple[str, ...], ...]] = {
     "default_5ch": (_ANY_ECG, ("ACC_X",), ("ACC_Y",), ("ACC_Z",), ("PPG",)),
 }
 
-_PLACES = {name: place for place, name in enumerate(VOCABULARY)}
+_POSITIONS = {name: place for place, name in enumerate(VOCABULARY)}
 # What the name of a scalp position may mean instead: oxygen, a pressure, a temperature.
 _ALSO_OTHERS = ("o2", "p1", "p2", "p3", "p4", "t1", "t2")
 # IEC code names of the chest leads V1 to V6.
@@ -57,7 +57,7 @@ def channel_id(name: str) -> int:
     return _place(canonical_name(name))
 
 
-def id_of_trained(name: str) -> int:
+def trained_channel_id(name: str) -> int:
     """Return the channel id of a name as spelled in the specification of a trained model.
 
     A spelling that is recognised now but was not at training time stays "unknown" (0).
@@ -112,14 +112,14 @@ def _others(names: Sequence[str], found: Sequence[str]) -> set[str]:
         others |= electrodes if electrodes <= set(_CHEST) else set()
     beside = {f for n, f in zip(lower, found, strict=True) if n not in _ALSO_OTHERS}
     is_eeg = any(name.startswith(("EEG", "EOG")) for name in beside)
-    return others | (set(_ALSO_OTHERS) if beside & _PLACES.keys() and not is_eeg else set())
+    return others | (set(_ALSO_OTHERS) if beside & _POSITIONS.keys() and not is_eeg else set())
 
 
 def _place(canonical: str) -> int:
-    return _PLACES.get(canonical, 0)
+    return _POSITIONS.get(canonical, 0)
 
 
-def wanted_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
+def select_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
     """Resolve a channel preset or list against the channels of a data set.
 
     Args:

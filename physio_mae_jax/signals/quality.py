@@ -42,7 +42,7 @@ _LIMITS = {
 _HEART_RATE_BPM = (25.0, 240.0)
 _HEART_RATE_SECONDS = 5.0
 _MIN_RATE_FOR_BEATS_HZ = 25.0
-_HEART_RATE_JUDGED_SECONDS = 120.0
+_HEART_RATE_SECONDS = 120.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ class Artifact:
         return sum(stop - start for start, stop in self.runs)
 
 
-def judge(
+def find_artifacts(
     signal: np.ndarray,
     channels: Sequence[str],
     units: Sequence[str],
@@ -167,7 +167,7 @@ def _heart_rate_finding(
         kind = _kind_of(name)
         if kind not in ("ECG", "PPG"):
             continue
-        checked = values[: round(_HEART_RATE_JUDGED_SECONDS * sampling_rate_hz)]
+        checked = values[: round(_HEART_RATE_SECONDS * sampling_rate_hz)]
         if len(checked) < _HEART_RATE_SECONDS * sampling_rate_hz or not np.isfinite(checked).all():
             continue
         checked = checked.astype(np.float64)  # squares may overflow float32

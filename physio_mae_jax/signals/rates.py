@@ -27,14 +27,14 @@ def lowest_rate_hz(channel: str) -> float:
     return LOWEST_WAVEFORM_RATE_HZ if waveform else LOWEST_RATE_HZ
 
 
-def check_rate(rate_hz: float, channels: Sequence[str], where: str, way_out: str = "") -> None:
+def check_rate(rate_hz: float, channels: Sequence[str], where: str, hint: str = "") -> None:
     """Reject an implausible sampling rate.
 
     Args:
         rate_hz: Sampling rate in Hz.
         channels: Names of the channels recorded at this rate; may be empty.
         where: Source of the rate for the error message, such as a path.
-        way_out: Suggested fix, one sentence; empty for a general one.
+        hint: Suggested fix, one sentence; empty for a general one.
 
     Raises:
         DataError: The rate is not finite, or outside the plausible range of a channel.
@@ -48,7 +48,7 @@ def check_rate(rate_hz: float, channels: Sequence[str], where: str, way_out: str
         f"{where}: a sampling rate of {rate_hz:g} Hz{of} is not plausible; {lowest:g} to "
         f"{HIGHEST_RATE_HZ:g} Hz are expected. "
         + (
-            way_out
+            hint
             or "Is it a period in seconds, or were milliseconds or sample numbers read as "
             "seconds? Correct the rate at its source."
         )

@@ -20,13 +20,13 @@ _BRACKETED_UNIT = re.compile(r"^(.+?)[\s_]*[(\[]([^()\[\]]*)[)\]]$", re.DOTALL)
 _MEAN_REFERENCE = re.compile(r"\(?\s*([am][12])\s*[+,]\s*([am][12])\s*\)?(?:\s*/\s*2)?")
 _MAX_LENGTH = 60  # characters of a name that is parsed
 
-_EEG_PLACES = {place.lower(): place for place in (*TEN_TWENTY, *TEN_TEN)} | {
+_EEG_POSITIONS = {place.lower(): place for place in (*TEN_TWENTY, *TEN_TEN)} | {
     **{"t7": "T3", "t8": "T4", "p7": "T5", "p8": "T6"},
 }
 # Reference electrodes, away from the scalp.
-_REFERENCE_PLACES = ("a1", "a2", "m1", "m2")
+_REFERENCE_POSITIONS = ("a1", "a2", "m1", "m2")
 _REFERENCES = (
-    *_REFERENCE_PLACES,
+    *_REFERENCE_POSITIONS,
     *("ref", "le", "ar", "avg", "av", "average", "car", "aa", "lm", "nose"),
     *("a1a2", "a2a1", "m1m2", "m2m1", "a1 a2", "a2 a1", "m1 m2", "m2 m1"),
     *("linked ears", "linked mastoids", "avg ref", "average ref", "ears", "mastoids"),
@@ -40,7 +40,7 @@ _LEADS_OF_ECG = {
     **{"la ra": "I", "ll ra": "II", "ll la": "III", "mcl1": "MCL1", "mcl 1": "MCL1"},
 }
 _MODIFIED_LEADS = {"mli": "I", "mlii": "II", "ml2": "II", "mliii": "III", "ml5": "V5", "mv1": "V1"}
-_ECG_WORDS = ("ecg", "ekg", "lead")
+_ECG_TERMS = ("ecg", "ekg", "lead")
 
 # Spellings of PhysioNet, Empatica, NSRR and others, each separator as one space.
 _ALIASES = {
@@ -115,14 +115,14 @@ def understood(name: str) -> str | None:
 def names_an_electrode_only(name: str) -> bool:
     """Return whether a name is a scalp position without a mention of EEG."""
     text = " ".join(_SEPARATORS.sub(" ", name).lower().split())
-    return text in _EEG_PLACES
+    return text in _EEG_POSITIONS
 
 
 def reference_of(name: str) -> str:
     """Return the reference of an electrode, in capitals; '' if not specified."""
     words = " ".join(_SEPARATORS.sub(" ", _joined_references(name.lower())).split())
     place, _, reference = words.removeprefix("eeg").strip().partition(" ")
-    return (reference or _glued(place)[1]).upper()
+    return (reference or _split_compound(place)[1]).upper()
 
 
 def _joined_references(text: str) -> str:
@@ -133,10 +133,10 @@ def _joined_references(text: str) -> str:
 def _lead(words: str) -> str | None:
     """Parse an ECG lead: 'ii', 'lead ii', 'ecg lead ii', 'ii ecg', 'ecgii'."""
     place, said = words, set()
-    while word := next((w for w in _ECG_WORDS if place.startswith(w)), None):
+    while word := next((w for w in _ECG_TERMS if place.startswith(w)), None):
         place = place.removeprefix(word).strip()
         said.add(word)
-    while word := next((w for w in _ECG_WORDS if place.endswith(f" {w}")), None):
+    while word := next((w for w in _ECG_TERMS if place.endswith(f" {w}")), None):
         place = place.removesuffix(word).strip()
         said.add(word)
     if place in _LEADS:
@@ -160,16 +160,16 @@ def _electrode(words: str) -> str | None:
         return "EEG_" + rest.upper().replace(" ", "_")
     place, _, reference = rest.partition(" ")
     if not reference:
-        place, reference = _glued(place)
-    if place not in _EEG_PLACES or (reference and reference not in _REFERENCES):
+        place, reference = _split_compound(place)
+    if place not in _EEG_POSITIONS or (reference and reference not in _REFERENCES):
         return None
-    if place in _REFERENCE_PLACES and reference[:2] in _REFERENCE_PLACES:
+    if place in _REFERENCE_POSITIONS and reference[:2] in _REFERENCE_POSITIONS:
         return None  # two references
-    return f"EEG_{_EEG_PLACES[place]}"
+    return f"EEG_{_EEG_POSITIONS[place]}"
 
 
-def _glued(word: str) -> tuple[str, str]:
+def _split_compound(word: str) -> tuple[str, str]:
     """Split 'c4a1' into an electrode and its reference."""
-    if word in _EEG_PLACES or word[-2:] not in _REFERENCE_PLACES:
+    if word in _EEG_POSITIONS or word[-2:] not in _REFERENCE_POSITIONS:
         return word, ""
     return word[:-2], word[-2:]

@@ -10,7 +10,7 @@ import unicodedata
 
 COUNTS = "adu"
 _PREFIXES = {"n": -9, "u": -6, "m": -3, "": 0, "k": 3}  # decimal exponents
-_PREFIX_WORDS = {"nano": "n", "micro": "u", "milli": "m", "": "", "kilo": "k"}
+_PREFIX_TERMS = {"nano": "n", "micro": "u", "milli": "m", "": "", "kilo": "k"}
 _EXPONENTS = {f"{prefix}V": exponent for prefix, exponent in _PREFIXES.items()}
 # Quantities whose units differ only by a factor, as decimal exponents of a common one.
 _QUANTITIES = (
@@ -32,7 +32,7 @@ _UNITS = {
     **{"rad/s": "rad/s", "deg/s": "deg/s", "dps": "deg/s", "m/s^2": "m/s^2", "m/s2": "m/s^2"},
     **{"m/s²": "m/s^2", "m/s/s": "m/s^2", "na": "nA", "ua": "uA", "ma": "mA"},
 }
-for _word, _prefix in _PREFIX_WORDS.items():
+for _word, _prefix in _PREFIX_TERMS.items():
     for _volt in ("v", "volt", "volts"):
         _UNITS[_word + _volt] = f"{_prefix}V"
         _UNITS[_prefix + _volt] = f"{_prefix}V"

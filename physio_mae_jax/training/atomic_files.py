@@ -70,7 +70,7 @@ def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def telling_lost_data(step: int) -> Iterator[None]:
+def reporting_lost_data(step: int) -> Iterator[None]:
     """Convert an error in reading the data of a step to a ``DataError``."""
     try:
         yield

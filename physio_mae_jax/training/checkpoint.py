@@ -22,7 +22,7 @@ from physio_mae_jax.training.integrity import find_damage, step_numbers, write_c
 from physio_mae_jax.training.sharding import fsdp_sharding
 from physio_mae_jax.training.state import TrainState
 
-WAY_OUT = "copy the run again, or name another one."
+HINT = "copy the run again, or name another one."
 # Training-data hashes take most of it: 8 bytes per 10 s of a channel.
 _MAX_DESCRIPTION_BYTES = 2 << 30
 # Model settings that affect how the model is computed, not its result.
@@ -57,7 +57,7 @@ class Checkpoints:
                 raise
             raise UserError(
                 f"{self.directory} cannot be opened as checkpoints ({type(error).__name__}: "
-                f"{str(error)[:300]}); is a _CHECKPOINT_METADATA in it damaged? {WAY_OUT}"
+                f"{str(error)[:300]}); is a _CHECKPOINT_METADATA in it damaged? {HINT}"
             ) from error
 
     def __enter__(self) -> "Checkpoints":
@@ -134,13 +134,13 @@ class Checkpoints:
     def trained_on(self) -> TrainingProvenance:
         """Read the training-data hashes of the newest checkpoint."""
         return TrainingProvenance.from_json(
-            self._json("trained_on"), f"trained_on of {self._newest}", WAY_OUT
+            self._json("trained_on"), f"trained_on of {self._newest}", HINT
         )
 
     def progress(self) -> DataPosition:
         """Read the data position of the newest checkpoint."""
         where = f"progress of {self._newest}"
-        return typed(DataPosition, self._json("progress"), where, WAY_OUT)
+        return typed(DataPosition, self._json("progress"), where, HINT)
 
     @property
     def _newest(self) -> Path:
@@ -203,7 +203,7 @@ class Checkpoints:
                 raise
             raise UserError(
                 f"the checkpoint {self._newest} cannot be restored ({type(error).__name__}: "
-                f"{str(error)[:300]}); {WAY_OUT}"
+                f"{str(error)[:300]}); {HINT}"
             ) from error
 
     def _write_checksums(self) -> None:
@@ -227,7 +227,7 @@ class Checkpoints:
             ) from error
 
 
-def saved_contract(directory: Path) -> dict[str, Any] | None:
+def load_contract(directory: Path) -> dict[str, Any] | None:
     """Read the contract of the newest complete checkpoint of a folder; None if there is none.
 
     Unlike ``Checkpoints`` it neither creates the folder nor waits for other processes.
@@ -244,7 +244,7 @@ def saved_contract(directory: Path) -> dict[str, Any] | None:
 def _read_description(step: Path, name: str) -> dict[str, Any]:
     """Read a JSON part of a checkpoint, an object of objects and other values."""
     path = step / name / "metadata"
-    return typed(dict, read_json(path, WAY_OUT, _MAX_DESCRIPTION_BYTES), str(path), WAY_OUT)
+    return typed(dict, read_json(path, HINT, _MAX_DESCRIPTION_BYTES), str(path), HINT)
 
 
 def _differs(name: str, theirs: Any, ours: Any) -> bool:

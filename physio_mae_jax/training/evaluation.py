@@ -19,7 +19,7 @@ from physio_mae_jax.objectives.pretraining import (
 )
 from physio_mae_jax.signals.patches import join_patches
 from physio_mae_jax.training.pretrain_step import Metrics, PretrainSpec
-from physio_mae_jax.training.sharding import put_batch
+from physio_mae_jax.training.sharding import shard_batch
 
 # Held-out masks are the same at every evaluation and in every run, so that metrics compare.
 _EVALUATION_SEED = 20_240
@@ -30,14 +30,14 @@ EvaluationStep = Callable[[Params, Batch, jax.Array], Metrics]
 def evaluate(
     step: EvaluationStep, params: Params, batches: Sequence[dict[str, Any]], mesh: Mesh
 ) -> dict[str, float]:
-    """Average the errors of ``objectives.pretraining.held_out_errors`` over held-out windows.
+    """Average the errors of ``objectives.pretraining.validation_errors`` over held-out windows.
 
     Also returns '<domain>/explained', the fraction of the mean baseline's error that is removed.
     """
     totals: dict[str, float] = {}
     for number, batch in enumerate(batches):
         key = jax.random.fold_in(jax.random.key(_EVALUATION_SEED), number)
-        for name, value in jax.device_get(step(params, put_batch(batch, mesh), key)).items():
+        for name, value in jax.device_get(step(params, shard_batch(batch, mesh), key)).items():
             totals[name] = totals.get(name, 0.0) + float(value)
     weight = totals.pop("weight")
     errors = {name: total / weight for name, total in totals.items()}
@@ -83,14 +83,14 @@ def reconstruct_masked(
 
     Returns:
         'signal' and 'predicted' [B, M, L] (predicted: NaN on visible columns), 'masked' [B, W],
-        'scalogram', 'seen_scalogram' and 'predicted_scalogram' [B, M, S, L], the plane of the
+        'scalogram', 'visible_scalogram' and 'predicted_scalogram' [B, M, S, L], the plane of the
         signal itself; the last is the truth with its masked columns replaced by predictions.
     """
     cfg = model.config
     mask = predicting_all(mask, cfg)
     result = forward(model, objective, params, examples, mask)
     truth = reconstruction_target(cfg, examples["signal"], None)
-    seen = reconstruction_target(cfg, result.seen_signal, None)
+    seen = reconstruction_target(cfg, result.visible_signal, None)
 
     def by_window(values: jax.Array) -> jax.Array:
         return values.reshape(*shape, *values.shape[2:])
@@ -107,7 +107,7 @@ def reconstruct_masked(
         "predicted": waveform.reshape(*shape, cfg.num_samples),
         "masked": mask.masked_columns[::per_window],
         "scalogram": plane(truth.patches),
-        "seen_scalogram": plane(seen.patches),
+        "visible_scalogram": plane(seen.patches),
         "predicted_scalogram": plane(jnp.where(masked, result.predicted.patches, truth.patches)),
     }
 

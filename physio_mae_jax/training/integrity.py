@@ -25,7 +25,7 @@ CHECKSUMS = "checksums.json"
 DAMAGED = "damaged_checkpoints"
 # Orbax writes the commit time into it after everything else.
 _CHANGES_LATER = "_CHECKPOINT_METADATA"
-_WAY_OUT = "copy the checkpoint again."
+_HINT = "copy the checkpoint again."
 
 
 def write_checksums(folder: Path) -> None:
@@ -39,7 +39,7 @@ def find_damage(folder: Path) -> str:
     if not os.path.lexists(path):
         return f"it has no {CHECKSUMS}, so it was copied in part"
     try:
-        content = typed(_Checksums, read_sealed(path, _WAY_OUT), str(path), _WAY_OUT)
+        content = typed(_Checksums, read_sealed(path, _HINT), str(path), _HINT)
         found = _checksums(folder)
     except (OSError, DataError) as error:
         return f"{CHECKSUMS} or another file cannot be read ({error})"

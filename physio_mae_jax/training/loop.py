@@ -24,7 +24,7 @@ from physio_mae_jax.training.host_metrics import EVALUATING, INPUT, SAVING, Host
 from physio_mae_jax.training.metric_writer import MetricWriter
 from physio_mae_jax.training.preemption import PreemptionHandler
 from physio_mae_jax.training.profiling import Profiler
-from physio_mae_jax.training.sharding import FSDP_AXIS, put_batch
+from physio_mae_jax.training.sharding import FSDP_AXIS, shard_batch
 from physio_mae_jax.training.state import Metrics, TrainState
 from physio_mae_jax.training.trainable import Trainable
 from physio_mae_jax.training.watchdog import Watchdog
@@ -106,7 +106,7 @@ class _LoopContext(NamedTuple):
 
     checkpoints: Checkpoints
     metric_writer: MetricWriter
-    meter: HostMetrics
+    host_metrics: HostMetrics
     stop: PreemptionHandler
     watchdog: Watchdog
     profiler: Profiler
@@ -121,9 +121,9 @@ class _LoopContext(NamedTuple):
 
     def save(self, run: TrainingRun, state: TrainState, step: int) -> None:
         """Start saving the state after ``step`` steps."""
-        self.watchdog.doing(f"the save of step {step}")
+        self.watchdog.watching(f"the save of step {step}")
         progress = self.progress.after(step - self.first_step)
-        with self.meter.timing(SAVING):
+        with self.host_metrics.timing(SAVING):
             self.checkpoints.save(step, state, run.contract, run.trained_on, progress)
 
 
@@ -158,73 +158,73 @@ def train(run: TrainingRun) -> TrainState:
             active=jax.process_index() == 0,
         )
         profiler = Profiler(run.workdir, run.loop.profile_at_step, run.loop.profile_num_steps)
-        tools = _LoopContext(
+        context = _LoopContext(
             checkpoints=checkpoints,
             metric_writer=stack.enter_context(metric_writer),
-            meter=HostMetrics(run.workdir, first_step),
+            host_metrics=HostMetrics(run.workdir, first_step),
             stop=stop,
             watchdog=watchdog,
             profiler=stack.enter_context(profiler),
             first_step=first_step,
             progress=progress,
         )
-        return _steps(run, tools, state)
+        return _steps(run, context, state)
 
 
-def _steps(run: TrainingRun, tools: _LoopContext, state: TrainState) -> TrainState:
+def _steps(run: TrainingRun, context: _LoopContext, state: TrainState) -> TrainState:
     take_step = run.trainable.compile_step(run.mesh)
-    if tools.first_step == 0:
-        _evaluate(run, tools, state, 0)
-    if run.trainable.should_stop(tools.first_step):
+    if context.first_step == 0:
+        _evaluate(run, context, state, 0)
+    if run.trainable.should_stop(context.first_step):
         return state
     before: _PendingStep | None = None
-    for step in range(tools.first_step + 1, run.loop.num_steps + 1):
+    for step in range(context.first_step + 1, run.loop.num_steps + 1):
         last = step == run.loop.num_steps
         judging = last or step % run.loop.evaluate_every_steps == 0
         saving = last or step % run.loop.checkpoint_every_steps == 0
-        batch, inputs = _next_batch(run, tools, step)
-        tools.watchdog.doing(f"step {step}, which all processes take together", patience=1.5)
-        with tools.profiler.step(step):
+        batch, inputs = _next_batch(run, context, step)
+        context.watchdog.watching(f"step {step}, which all processes take together", patience=1.5)
+        with context.profiler.step(step):
             state, metrics = take_step(state, inputs)
         # The device computes this step while the host reads the metrics of the previous one.
         if before is not None:
-            _log_metrics(run, tools, state, before)
+            _log_metrics(run, context, state, before)
         before = _PendingStep(step, metrics, batch)
-        stopping = tools.stop.is_due()
+        stopping = context.stop.is_due()
         if judging or saving or stopping:
-            _log_metrics(run, tools, state, before)
+            _log_metrics(run, context, state, before)
             before = None
         if judging:
-            _evaluate(run, tools, state, step)
+            _evaluate(run, context, state, step)
             last = last or run.trainable.should_stop(step)
         if saving or last or stopping:
-            tools.save(run, state, step)
+            context.save(run, state, step)
         if last:
             break
         if stopping:
-            tools.wait_for_save()
+            context.wait_for_save()
             raise Stopped(
-                f"stopped by {tools.stop.reason} after step {step}; the checkpoint is "
+                f"stopped by {context.stop.reason} after step {step}; the checkpoint is "
                 "written. Run the same command again to resume from there."
             )
     return state
 
 
 def _next_batch(
-    run: TrainingRun, tools: _LoopContext, step: int
+    run: TrainingRun, context: _LoopContext, step: int
 ) -> tuple[HostBatch, dict[str, jax.Array]]:
     """Read the batch of a step; return the host batch and its inputs on the devices."""
-    tools.watchdog.doing(f"the wait for the data of step {step}")
-    with tools.meter.timing(INPUT), atomic_files.telling_lost_data(step):
+    context.watchdog.watching(f"the wait for the data of step {step}")
+    with context.host_metrics.timing(INPUT), atomic_files.reporting_lost_data(step):
         batch = next(run.training)
-        return batch, put_batch({name: batch[name] for name in run.trainable.inputs}, run.mesh)
+        return batch, shard_batch({name: batch[name] for name in run.trainable.inputs}, run.mesh)
 
 
-def _evaluate(run: TrainingRun, tools: _LoopContext, state: TrainState, step: int) -> None:
+def _evaluate(run: TrainingRun, context: _LoopContext, state: TrainState, step: int) -> None:
     """Evaluate the model after ``step`` steps, and report the result."""
-    tools.watchdog.doing(f"the evaluation after step {step}")
-    with tools.meter.timing(EVALUATING):
-        tools.metric_writer.evaluation_result(step, run.trainable.evaluate(state, step))
+    context.watchdog.watching(f"the evaluation after step {step}")
+    with context.host_metrics.timing(EVALUATING):
+        context.metric_writer.evaluation_result(step, run.trainable.evaluate(state, step))
         if step and jax.process_index() == 0:
             run.trainable.plot_learning_curves()
 
@@ -260,30 +260,32 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int,
 
 
 def _log_metrics(
-    run: TrainingRun, tools: _LoopContext, state: TrainState, done: _PendingStep
+    run: TrainingRun, context: _LoopContext, state: TrainState, done: _PendingStep
 ) -> None:
     """Read the metrics of a step; report them, or stop the run if they are not finite."""
     fetched = jax.device_get(done.metrics)
     non_finite = fetched.pop("non_finite")
     metrics = {name: float(value) for name, value in fetched.items()}
     if non_finite:
-        _stop_on_non_finite(run, tools, state, done, metrics)
-    tools.metric_writer.advance(done.step)
+        _stop_on_non_finite(run, context, state, done, metrics)
+    context.metric_writer.advance(done.step)
     if done.step % run.loop.log_every_steps == 0 or done.step in (1, run.loop.num_steps):
-        tools.metric_writer.training(done.step, metrics, run.trainable.format_losses(metrics))
-        tools.meter.report(done.step, done.batch)
+        context.metric_writer.training(done.step, metrics, run.trainable.format_losses(metrics))
+        context.host_metrics.report(done.step, done.batch)
 
 
 def _stop_on_non_finite(
     run: TrainingRun,
-    tools: _LoopContext,
+    context: _LoopContext,
     state: TrainState,
     done: _PendingStep,
     metrics: dict[str, float],
 ) -> None:
     """Save the state before the bad step, positioned at its batch, and describe that batch."""
-    tools.save(run, state.replace(non_finite=jax.numpy.zeros_like(state.non_finite)), done.step - 1)
-    tools.wait_for_save()
+    context.save(
+        run, state.replace(non_finite=jax.numpy.zeros_like(state.non_finite)), done.step - 1
+    )
+    context.wait_for_save()
     path = run.workdir / f"non_finite_step_{done.step}_process_{jax.process_index()}.json"
     windows = atomic_files.describe_batch(done.batch, run.recordings, run.sampling_rate_hz)
     numbers = {name: str(value) for name, value in metrics.items()}

@@ -76,14 +76,14 @@ class MetricWriter:
             remaining = tqdm.format_interval((self._num_steps - step) * seconds)
             line += f"  {metrics['samples_per_second']:.1f} samples/s  ETA {remaining}"
         self._write(step, "train", metrics)
-        self._say(line)
+        self._log(line)
 
     def evaluation_result(self, step: int, evaluation_result: EvaluationResult | None) -> None:
         """Write the result of an evaluation after ``step`` steps."""
         if evaluation_result is not None:
             self._write(step, evaluation_result.phase, evaluation_result.metrics)
             for line in evaluation_result.lines:
-                self._say(line)
+                self._log(line)
         self._clock.restart(step)
 
     def _write(self, step: int, phase: str, metrics: Mapping[str, float]) -> None:
@@ -95,7 +95,7 @@ class MetricWriter:
         for name, value in metrics.items():
             self._events.add_scalar(f"{phase}/{name}", value, step)
 
-    def _say(self, line: str) -> None:
+    def _log(self, line: str) -> None:
         if not self._active:
             return
         if self._bar.disable:

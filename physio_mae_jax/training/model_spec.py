@@ -80,11 +80,11 @@ class ModelSpec:
             DataError: It is not of a pre-trained model, is of another version of this program, or
                 has an invalid value; the message names the value.
         """
-        way_out = "name a run of configs/pretrain.py, or copy this one again."
-        contract = typed(cls, content, f"the contract of {where}", way_out)
+        hint = "name a run of configs/pretrain.py, or copy this one again."
+        contract = typed(cls, content, f"the contract of {where}", hint)
         problem = _contradiction(contract)
         if problem:
-            raise DataError(f"the contract of {where}: {problem}; {way_out}")
+            raise DataError(f"the contract of {where}: {problem}; {hint}")
         return contract
 
 

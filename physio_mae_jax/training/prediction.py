@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.labelled_batches import evaluation_batches
 from physio_mae_jax.data.windows import WindowReader
-from physio_mae_jax.training.sharding import put_batch
+from physio_mae_jax.training.sharding import shard_batch
 
 _INPUTS = ("signal", "channel_mask", "channel_ids")
 
@@ -42,7 +42,7 @@ def predict_windows(
     for batch, count in evaluation_batches(reader, instances, batch_size, num_threads):
         inputs = {name: batch[name][mine] for name in _INPUTS}
         # Fetched one batch late, so that the device computes while the next batch is read.
-        rows.append((predict(put_batch(inputs, mesh)), count))
+        rows.append((predict(shard_batch(inputs, mesh)), count))
         if len(rows) > 1:
             logits, kept = rows[-2]
             rows[-2] = np.asarray(logits)[:kept]

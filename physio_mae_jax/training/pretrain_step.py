@@ -22,8 +22,8 @@ from physio_mae_jax.objectives.pretraining import (
     MaskedModel,
     ObjectiveConfig,
     Params,
-    held_out_errors,
     pretraining_loss,
+    validation_errors,
 )
 from physio_mae_jax.training.sharding import (
     batch_sharding,
@@ -157,12 +157,12 @@ def evaluation_step(spec: PretrainSpec, params: Params, batch: Batch, key: jax.A
     """Sum the errors of model and baselines over a held-out batch.
 
     Returns:
-        Entries of ``held_out_errors`` as sums weighted by batch['weight'], and 'weight', the
+        Entries of ``validation_errors`` as sums weighted by batch['weight'], and 'weight', the
         sum of the weights.
     """
     examples = spec.examples(batch)
     mask = spec.mask(key, examples)
-    errors = held_out_errors(spec.model, spec.objective, params, examples, mask)
+    errors = validation_errors(spec.model, spec.objective, params, examples, mask)
     weight = examples["weight"]
     sums = {name: (values * weight).sum() for name, values in errors.items()}
     return sums | {"weight": weight.sum()}

@@ -25,7 +25,7 @@ from physio_mae_jax.training.pretrain_step import (
     compile_train_step,
     init_state,
 )
-from physio_mae_jax.training.sharding import batch_sharding, initialise, put_batch, replicated
+from physio_mae_jax.training.sharding import batch_sharding, initialise, replicated, shard_batch
 from physio_mae_jax.training.state import TrainState
 from physio_mae_jax.training.trainable import Step
 
@@ -118,7 +118,7 @@ class PretrainTrainable:
         """Draw a window; all processes compute, since each may hold a part of the parameters."""
         window = self.validation[0]
         inputs = {name: window[name] for name in MODEL_INPUTS}
-        arrays = jax.device_get(self._reconstruct(state.params, put_batch(inputs, self.mesh)))
+        arrays = jax.device_get(self._reconstruct(state.params, shard_batch(inputs, self.mesh)))
         if jax.process_index():
             return
         recording = int(window["recording"][0])
@@ -129,7 +129,7 @@ class PretrainTrainable:
         info = self.recordings[recording]
         start_seconds = int(window["start"][0]) / cfg.sampling_rate_hz
         known = "held out" if self.held_out else "trained on"
-        picture = ReconstructedWindow(
+        plot_file = ReconstructedWindow(
             title=f"{info.record_id}, {known}, from {start_seconds:.1f} s, after step {step}",
             channels=channels,
             sampling_rate_hz=cfg.sampling_rate_hz,
@@ -138,5 +138,5 @@ class PretrainTrainable:
         )
         folder = self.workdir / "plots"
         atomic_files.write_figure(
-            folder / f"reconstruction_{step:07d}.png", lambda: draw_reconstruction(picture)
+            folder / f"reconstruction_{step:07d}.png", lambda: draw_reconstruction(plot_file)
         )

@@ -90,7 +90,7 @@ def fsdp_constraint(state: _State, mesh: Mesh) -> _State:
     return jax.lax.with_sharding_constraint(state, fsdp_sharding(state, mesh))
 
 
-def put(tree: Any, shardings: Any) -> Any:
+def shard(tree: Any, shardings: Any) -> Any:
     """Copy arrays that every process has to the devices, to each device its shard.
 
     Args:
@@ -176,7 +176,7 @@ def compile_update(
     )
 
 
-def put_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
+def shard_batch(batch: dict[str, Any], mesh: Mesh) -> dict[str, jax.Array]:
     """Join each process's part [local B, …] into global arrays [B, …] on the devices."""
     sharding = batch_sharding(mesh)
     return {

@@ -25,7 +25,7 @@ from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.init_transform import InitTransform
 from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.prediction import predict_instances
-from physio_mae_jax.training.sharding import fsdp_sharding, initialise, put, replicated
+from physio_mae_jax.training.sharding import fsdp_sharding, initialise, replicated, shard
 from physio_mae_jax.training.state import Params, TrainState
 from physio_mae_jax.training.supervised_step import (
     SUPERVISED_INPUTS,
@@ -63,8 +63,8 @@ class BestSoFar:
         """Read the record of an earlier run, if there is one."""
         if not path.is_file():
             return cls()
-        way_out = "move it away; the best model is then chosen from here on."
-        content = typed(_StoredBest, read_sealed(path, way_out), str(path), way_out)
+        hint = "move it away; the best model is then chosen from here on."
+        content = typed(_StoredBest, read_sealed(path, hint), str(path), hint)
         return cls(content["step"], content["value"])
 
     def is_beaten_by(self, value: float) -> bool:
@@ -135,7 +135,7 @@ class SupervisedTrainable:
         for note in merged.notes():
             _LOG.info("%d channels: %s", self.window_shape[0], note)
         encoder = jax.tree.map(
-            lambda leaf, fresh, place: fresh if leaf is fresh else put(leaf, place),
+            lambda leaf, fresh, place: fresh if leaf is fresh else shard(leaf, place),
             *(merged.params, new, fsdp_sharding(new, mesh)),
         )
         average = state.ema_params
@@ -239,7 +239,7 @@ def load_best(
     params = loaded["params"]
     if num_channels not in (None, window_shape[0]) and _ENCODER in params:
         params = _for_channels(params, model, window_shape, num_channels)
-    loaded = put({**loaded, "params": params}, replicated(mesh))
+    loaded = shard({**loaded, "params": params}, replicated(mesh))
     return loaded["params"], loaded["model_state"]
 
 

@@ -47,9 +47,9 @@ def run_trials(parent: Path, trials: Sequence[Trial], is_done: Callable[[Path], 
         folder = parent / trial.name
         if is_done(folder):
             continue
-        with claim(folder) as is_mine:
+        with claim(folder) as is_locked:
             # Checked again: another process may have finished it before the lock was acquired.
-            if is_mine and not is_done(folder):
+            if is_locked and not is_done(folder):
                 _LOG.info("%s begins", trial.name)
                 trial.run(folder)
                 _LOG.info("%s is done", trial.name)

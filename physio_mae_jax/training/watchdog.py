@@ -42,7 +42,7 @@ class Watchdog:
         self._over.set()
         self._thread.join()
 
-    def doing(self, work: str, patience: float = 1.0) -> None:
+    def watching(self, work: str, patience: float = 1.0) -> None:
         """Record the operation that begins now.
 
         Args:

@@ -12,7 +12,7 @@ from physio_mae_jax.locks import LockedError, locked
 from physio_mae_jax.training import atomic_files
 
 LOCK = ".lock"
-_WAY_OUT = (
+_HINT = (
     "Wait for its end or stop it, or choose another --workdir. If that process is gone, as after a "
     "loss of a network drive, remove {lock}."
 )
@@ -80,11 +80,11 @@ def _removing_empty_folders(made: Sequence[Path]) -> Iterator[None]:
 def _enter(stack: contextlib.ExitStack, workdir: Path, name: str, *, shared: bool) -> None:
     atomic_files.prepare_workdir(workdir)
     lock = workdir / name
-    taken, way_out = (
+    taken, hint = (
         f"the work folder {workdir} is in use by another run",
-        _WAY_OUT.format(lock=lock),
+        _HINT.format(lock=lock),
     )
-    stack.enter_context(locked(lock, taken, way_out, shared=shared))
+    stack.enter_context(locked(lock, taken, hint, shared=shared))
 
 
 def _enter_for_all(stack: contextlib.ExitStack, workdir: Path) -> None:

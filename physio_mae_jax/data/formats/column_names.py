@@ -20,7 +20,7 @@ def _set(text: str) -> frozenset[str]:
     return frozenset(text.split())
 
 
-_UNIT_WORDS = {
+_UNIT_TERMS = {
     "s": "s sec secs second seconds sekunden",
     "ms": "ms msec msecs millis millisec millisecs millisecond milliseconds",
     "us": "us µs μs usec usecs micros microsec microsecond microseconds",
@@ -29,10 +29,10 @@ _UNIT_WORDS = {
     "h": "h hr hrs hour hours",
     "d": "d day days",
 }
-_TIME_UNITS = {word: unit for unit, words in _UNIT_WORDS.items() for word in words.split()}
+_TIME_UNITS = {word: unit for unit, words in _UNIT_TERMS.items() for word in words.split()}
 # Alone they may also be a size, a smallest value, or one part of a date.
 _NO_TIME_ALONE = {"s", "us", "min", "h", "hr", "d", "day", "hour", "minute", "second"}
-_TIME_WORDS = _set(
+_TIME_TERMS = _set(
     "time timestamp timestamps datetime date t ts clock epoch elapsed timecode uptime unixtime "
     "localtime systime systemtime devicetime walltime runtime elapsedtime reltime abstime utctime "
     "gpstime rtctime zeit zeitstempel tiempo 时间 時間 时间戳 時間戳"
@@ -55,7 +55,7 @@ _INDEX_NOUNS = _set(
 )
 _INDEX_FILLERS = _set("count cnt id data point line level of the i")
 
-_LABEL_WORDS = _set(
+_LABEL_TERMS = _set(
     "label labels class classes annotation annotations annot annots ann target targets event "
     "events marker markers trigger triggers subject subjects subj patient patients participant "
     "participants person id ids uid uuid pid record records recording recordings age sex gender "
@@ -67,7 +67,7 @@ _QUALIFIERS = _set(
     "phase block stage stim type category range index idx counter counts number peak peaks beat "
     "beats error battery"
 )
-_SIGNAL_WORDS = _set(
+_SIGNAL_TERMS = _set(
     "ecg ekg ppg bvp pleth eeg exg emg eog eda gsr scr scl resp respiration breathing acc accel "
     "accelerometer gyro gyr gyroscope mag magnetometer temp temperature spo2 sao2 "
     "abp art cvp icp pap pressure lead heart hr bpm pulse pr rr rri ibi heartrate hrv etco2 co2 "
@@ -202,11 +202,11 @@ def _kind(name: str, header: Collection[str]) -> Kind:
     words = _words(name)
     if _is_index(words):
         return "index"
-    if not _LABEL_WORDS.isdisjoint(words):
+    if not _LABEL_TERMS.isdisjoint(words):
         return "label"
     if {"x", "y", "z"} <= set(header) and name.lower() in "xyz":
         return "likely"
-    signal = any(word in _SIGNAL_WORDS or word.rstrip("xyz0123456789") in _SIGNAL_WORDS
+    signal = any(word in _SIGNAL_TERMS or word.rstrip("xyz0123456789") in _SIGNAL_TERMS
                  for word in words)  # fmt: skip
     return "likely" if signal and _QUALIFIERS.isdisjoint(words) else "unknown"
 
@@ -228,7 +228,7 @@ def _time_name(name: str, below: str = "") -> TimeName | None:
     words = _words(re.sub(r"(?i)(?<=[^a-z])of[ _]day", "", name))
     units = {_TIME_UNITS[word] for word in words if word in _TIME_UNITS}
     unit = units.pop() if len(units) == 1 else None
-    bases = [word for word in words if word in _TIME_WORDS]
+    bases = [word for word in words if word in _TIME_TERMS]
     if "t" in bases and len(bases) == 1:
         # One letter among other words means anything; beside a unit or a filler it is the time.
         bases = bases if words[0] == "t" and set(words[1:]) <= set(_TIME_UNITS) else []
@@ -236,7 +236,7 @@ def _time_name(name: str, below: str = "") -> TimeName | None:
         alone = len(words) == 1 and unit is not None and words[0] not in _NO_TIME_ALONE
         if not alone and not (_CLOCK_NAME.match(name) and not units):
             return None
-    rest = [w for w in words if w not in _TIME_WORDS and w not in _TIME_UNITS and not w.isdigit()]
+    rest = [w for w in words if w not in _TIME_TERMS and w not in _TIME_UNITS and not w.isdigit()]
     plain = name not in _WEAK_TIMES and all(word in _TIME_FILLERS for word in rest)
     below_unit = _TIME_UNITS.get(below.lower())
     if _BRACKETED.fullmatch(name) is None and unit == "d" and words[-1] not in _TIME_UNITS:

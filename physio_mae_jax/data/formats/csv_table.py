@@ -179,7 +179,7 @@ def _pieces(path: Path, head: CsvHead) -> Iterator[tuple[int, Any]]:
                 line = head.first_line + int(match[2]) - 1
                 raise UnreadableError(
                     f"{path} cannot be read: line {line} has {match[3]} cells, where {match[1]} "
-                    f"({_some(head.names)}) are expected. Write or copy it again."
+                    f"({_abbreviate(head.names)}) are expected. Write or copy it again."
                 ) from error
             raise
 
@@ -196,12 +196,12 @@ def _check_width(frame: Any, head: CsvHead, path: Path, start: int) -> None:
             frame[column] = np.nan
         return
     raise UnreadableError(
-        f"{path}: the header names {count} columns ({_some(head.names)}), the lines below have "
-        f"{frame.shape[1]}."
+        f"{path}: the header names {count} columns ({_abbreviate(head.names)}), the lines below "
+        f"have {frame.shape[1]}."
     )
 
 
-def _some(names: Sequence[str]) -> str:
+def _abbreviate(names: Sequence[str]) -> str:
     return ", ".join(names)[:200]
 
 
@@ -222,7 +222,7 @@ class _Numbers:
 
     def __init__(self, column: Column, path: Path, head: CsvHead) -> None:
         self.column, self._path, self._head = column, path, head
-        self._seen = False
+        self._encoder_or_window = False
 
     def read(self, start: int, series: Any) -> np.ndarray:
         """Return the numbers of a piece, float64 [n].
@@ -233,10 +233,10 @@ class _Numbers:
         values, text = numbers_of(series, self._head.decimal)
         if text is not None:
             raise UnreadableError(self._message(start, text, series))
-        self._seen = self._seen or bool(np.isfinite(values).any())
+        self._encoder_or_window = self._encoder_or_window or bool(np.isfinite(values).any())
         return values
 
-    def are_most(self, series: Any) -> bool:
+    def are_mostly_numbers(self, series: Any) -> bool:
         """Return whether most of the cells are numbers."""
         if series.dtype == bool:
             return False
@@ -245,7 +245,7 @@ class _Numbers:
 
     def _message(self, start: int, index: int, series: Any) -> str:
         # Above the first number a cell may be part of a head that was not understood, and a name.
-        seen = self._seen or numbers_of(series[:index], self._head.decimal)[0].any()
+        seen = self._encoder_or_window or numbers_of(series[:index], self._head.decimal)[0].any()
         cell = f"{str(series.iloc[index]).strip()[:40]!r}" if seen else "text"
         hint = ""
         if re.fullmatch(r"[+-]?\d*,\d+", str(series.iloc[index]).strip()):
@@ -273,7 +273,7 @@ class _Inspected:
         """
         if isinstance(self._content, str):
             return
-        if series.dtype.kind not in "iuf" and not self._numbers.are_most(series):
+        if series.dtype.kind not in "iuf" and not self._numbers.are_mostly_numbers(series):
             self._content = TEXT
             return
         if self.column.kind == "index":

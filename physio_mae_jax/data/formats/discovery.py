@@ -138,7 +138,7 @@ def probe_file(path: Path, entry: ManifestEntry) -> Candidate:
         DataError: no reader for such files, or the entry has fields of another format.
     """
     reader = reader_of(path)
-    _reject_foreign_fields(path, entry)
+    _reject_unsupported_fields(path, entry)
     try:
         facts = reader.probe(path, entry)
         missing = tuple(missing_facts(facts, entry))
@@ -268,7 +268,7 @@ def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
     return {"recordings": recordings}
 
 
-def _reject_foreign_fields(path: Path, entry: ManifestEntry) -> None:
+def _reject_unsupported_fields(path: Path, entry: ManifestEntry) -> None:
     suffix = ending_of(path)
     for key in entry.members:
         if suffix != ".npz":

@@ -21,7 +21,7 @@ EDF_MAGIC = b"0       "
 MAX_SIGNALS = 9999
 
 _FIXED_BYTES = 256
-_BYTES_A_SIGNAL = 256
+_BYTES_PER_SIGNAL = 256
 # Width of each field of the signals, all values of one field after another.
 _WIDTHS = {
     "label": 16,
@@ -39,7 +39,7 @@ _TEXTS = ("label", "unit", "physical_min", "physical_max", "digital_min", "digit
 _ANNOTATIONS = ("EDF Annotations", "BDF Annotations")
 _INTEGER = re.compile(r"([+-]?\d+)(?:[.,]0*)?", re.ASCII)
 _NUMBER = re.compile(r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?", re.ASCII)
-_WAY_OUT = "copy it again, or exclude it from the folder or manifest."
+_HINT = "copy it again, or exclude it from the folder or manifest."
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -117,7 +117,7 @@ def read_edf_header(path: Path) -> EdfHeader:
         UnreadableError: it is cut short.
         OSError, ValueError: it cannot be read, or is no EDF file; the message says where.
     """
-    with open_regular(path, _WAY_OUT) as file:
+    with open_regular(path, _HINT) as file:
         fixed = file.read(_FIXED_BYTES)
         if len(fixed) < _FIXED_BYTES:
             raise ValueError(f"a file of {len(fixed)} bytes has no header")
@@ -125,11 +125,11 @@ def read_edf_header(path: Path) -> EdfHeader:
         if not 0 < num_signals <= MAX_SIGNALS:
             raise ValueError(f"the header states {num_signals} signals")
         header_bytes = _integer(fixed[184:192], "size of the header")
-        if header_bytes != _FIXED_BYTES + _BYTES_A_SIGNAL * num_signals:
+        if header_bytes != _FIXED_BYTES + _BYTES_PER_SIGNAL * num_signals:
             raise ValueError(f"a header of {header_bytes} bytes for {num_signals} signals")
-        described = file.read(_BYTES_A_SIGNAL * num_signals)
-    if len(described) < _BYTES_A_SIGNAL * num_signals:
-        raise UnreadableError(f"{path} is cut short within its header; {_WAY_OUT}")
+        described = file.read(_BYTES_PER_SIGNAL * num_signals)
+    if len(described) < _BYTES_PER_SIGNAL * num_signals:
+        raise UnreadableError(f"{path} is cut short within its header; {_HINT}")
     return EdfHeader(
         bytes_per_sample=3 if fixed[:8] == BDF_MAGIC else 2,
         header_bytes=header_bytes,

@@ -180,9 +180,9 @@ def _physical(digital: np.ndarray, signal: EdfSignal) -> np.ndarray:
 def _problem(path: Path, signal: EdfSignal) -> str:
     """Explain why the samples of a channel cannot be used; '' where they can."""
     name = f"{path}: channel {signal.label!r}"
-    way_out = "Exclude it by listing the others in the manifest's 'channels'."
+    hint = "Exclude it by listing the others in the manifest's 'channels'."
     if signal.samples == 0:
-        return f"{name} has 0 samples in a data record. {way_out}"
+        return f"{name} has 0 samples in a data record. {hint}"
     limits = [number(text) for text in (*signal.digital, *signal.physical)]
     # ComparedRun so that NaN, which is no number, does not pass.
     sound = limits[0] != limits[1] and limits[2] != limits[3]
@@ -192,7 +192,7 @@ def _problem(path: Path, signal: EdfSignal) -> str:
             return ""
     return (
         f"{name} maps samples {signal.digital[0]} to {signal.digital[1]} onto values "
-        f"{signal.physical[0]} to {signal.physical[1]}, which does not scale them. {way_out}"
+        f"{signal.physical[0]} to {signal.physical[1]}, which does not scale them. {hint}"
     )
 
 

@@ -196,13 +196,13 @@ def pick_channels(
     are_distinct = len(set(present)) == len(present) and all(present)
     if not are_distinct and len(used) == len(present):
         return used, tuple(range(len(used)))
-    as_spelled, as_meant = _places(map(bare, in_file)), _places(present)
+    as_spelled, canonical_names = _places(map(bare, in_file)), _places(present)
     columns = []
     for spelled, _ in entry.channels:
         source = canonical_name(spelled)
         # Of channels that mean the same, the one spelled so is meant.
         places = as_spelled.get(bare(spelled), ())
-        places = places if len(places) == 1 else as_meant.get(source, ())
+        places = places if len(places) == 1 else canonical_names.get(source, ())
         if not places:
             raise DataError(f"{entry.label}: " + unknown_channel_message(source, in_file, where))
         if len(places) > 1:

@@ -37,7 +37,7 @@ from physio_mae_jax.data.formats.discovery import (
 from physio_mae_jax.data.formats.file_facts import FileRecords
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.readers import reader_of
-from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_reading
+from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_conversions
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.subjects import warn_of_similar_subjects
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
@@ -131,7 +131,7 @@ def open_folder(
         path: Folder of the recordings.
         manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
         skip_unreadable: Skip files that cannot be used with a warning instead of raising.
-        channels: Channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+        channels: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
             Others are included where they have the same rate and can be used.
 
     Raises:
@@ -229,7 +229,7 @@ def _log_what_was_found(
     _LOG.info("%s: %d recordings in %d files.", folder, len(recordings), len(files))
     warn_of_unknown_subjects(folder, files)
     warn_of_unclear_channels(folder, files)
-    warn_of_reading(folder, files)
+    warn_of_conversions(folder, files)
     loaded_bytes = sum(file.loaded_bytes for file in files)
     if loaded_bytes > _CACHE_BYTES:
         _LOG.warning(

@@ -57,11 +57,11 @@ def read_member(path: Path, name: str, where: str, max_values: int = _MAX_VALUES
     with naming(path, NPZ_EXPECTED, NPZ_ERRORS), zipfile.ZipFile(path) as archive:
         names = [member.removesuffix(".npy") for member in archive.namelist()]
         if name not in names:
-            raise DataError(f"{where}: {path} has no member {name!r}; it has {some_of(names)}.")
+            raise DataError(f"{where}: {path} has no member {name!r}; it has {abbreviate(names)}.")
         return member_values(archive, name, max_values)
 
 
-def some_of(names: Sequence[str]) -> str:
+def abbreviate(names: Sequence[str]) -> str:
     """Return the names of members as text, only the first of many."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return (", ".join(names[:_SHOWN]) or "none") + more

@@ -29,7 +29,7 @@ _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
 # Columns of few values are stored in next to nothing, so a small file may say it has any length.
 _MAX_EXPANSION = 4000
 _FREE_BYTES = 2**28
-_UNITS_A_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+_UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
 
 
 def probe_parquet(path: Path, entry: ManifestEntry) -> FileFacts:
@@ -163,7 +163,7 @@ def _seconds(values: Any) -> np.ndarray:
     ticks = values.cast(bits).fill_null(0).to_numpy().astype(np.int64)
     if missing[0]:
         return np.where(missing, np.nan, 0.0)
-    ticks_a_second = _UNITS_A_SECOND[kind.unit]
+    ticks_a_second = _UNITS_PER_SECOND[kind.unit]
     if pyarrow.types.is_time(kind):
         ticks = over_midnight(ticks, 86_400 * ticks_a_second)
     return np.where(missing, np.nan, (ticks - ticks[0]) / ticks_a_second)

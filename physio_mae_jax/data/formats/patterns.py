@@ -51,7 +51,7 @@ def search_ahead(pattern: str, texts: Sequence[str], where: str) -> None:
     All at once, since a process of its own for each would take a second for twenty files.
     """
     new = [text for text in dict.fromkeys(texts) if (pattern, text) not in _FOUND]
-    slow = [text for text in new if _may_hang(pattern, len(text))]
+    slow = [text for text in new if _may_backtrack(pattern, len(text))]
     if slow:
         groups = _of_other_process(pattern, slow, where)
         _FOUND.update({(pattern, text): g for text, g in zip(slow, groups, strict=True)})
@@ -77,7 +77,7 @@ def _of_other_process(pattern: str, texts: Sequence[str], where: str) -> list[st
         ) from error
 
 
-def _may_hang(pattern: str, length: int) -> bool:
+def _may_backtrack(pattern: str, length: int) -> bool:
     return max(length, 2) ** (_degree_of(pattern) + 1.0) > _MAX_STEPS
 
 

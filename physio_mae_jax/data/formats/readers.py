@@ -30,9 +30,9 @@ from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.data.formats.npz_member import (
     NPZ_ERRORS,
     NPZ_EXPECTED,
+    abbreviate,
     array_header,
     member_values,
-    some_of,
 )
 from physio_mae_jax.data.formats.parquet_table import load_parquet, probe_parquet
 from physio_mae_jax.data.formats.wfdb_record import probe_wfdb, read_wfdb
@@ -217,7 +217,9 @@ def _choose(
     if stated is not None:
         if stated in names:
             return stated
-        raise DataError(f"{entry.label}: {path} has no member {stated!r}; it has {some_of(names)}.")
+        raise DataError(
+            f"{entry.label}: {path} has no member {stated!r}; it has {abbreviate(names)}."
+        )
     found = [name for name in spellings if name in names]
     if len(found) > 1:
         raise DataError(

@@ -24,7 +24,7 @@ from physio_mae_jax.data.formats.manifest import ManifestEntry, subject_of_file
 from physio_mae_jax.data.subjects import subject_name
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channel_derivation import derive_channels
-from physio_mae_jax.signals.channels import names_of_recording, wanted_channels
+from physio_mae_jax.signals.channels import names_of_recording, select_channels
 from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import canonical_unit, is_unclear_unit
 
@@ -74,7 +74,7 @@ def resolve(
         entry: Its manifest entry.
         path: Path under which the file is opened.
         relative: Path of the file relative to the folder.
-        wanted: Channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+        wanted: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
 
     Raises:
         DataError: something is missing, file and manifest contradict each other, or a channel
@@ -161,9 +161,9 @@ def _usable_channels(
     problems = _problems(listed, facts, path)
     usable = [i for i in range(len(listed.names)) if i not in problems]
     needed = _needed(listed.meant, wanted)
-    in_the_way = [problems[i] for i in (needed or range(len(listed.names))) if i in problems]
-    if in_the_way and (needed or not wanted.strip() or not usable):
-        raise DataError(_word(in_the_way))
+    conflicting = [problems[i] for i in (needed or range(len(listed.names))) if i in problems]
+    if conflicting and (needed or not wanted.strip() or not usable):
+        raise DataError(_word(conflicting))
     rates_hz = {listed.rates_hz[i] for i in needed or usable}
     highest_hz = max(rates_hz)
     kept = [i for i in usable if not needed or i in needed or listed.rates_hz[i] == highest_hz]
@@ -212,7 +212,7 @@ def _rate_problem(rate_hz: float, names: Sequence[str], path: Path) -> str:
 def _needed(names: Sequence[str], wanted: str) -> tuple[int, ...]:
     """Return the positions of the channels that the requested ones need; none for all."""
     try:
-        chosen = wanted_channels(wanted, names) if wanted.strip() else ()
+        chosen = select_channels(wanted, names) if wanted.strip() else ()
     except DataError:
         return ()
     needed: set[int] = set()
@@ -258,8 +258,8 @@ def _reject_growth(facts: FileFacts, columns: Sequence[int], path: Path) -> None
 
 
 def _notes(facts: FileFacts, entry: ManifestEntry) -> tuple[str, ...]:
-    is_taken = facts.rate_note and entry.sampling_rate_hz is None
-    return (*facts.notes, *([facts.rate_note] if is_taken else []))
+    is_conflicting = facts.rate_note and entry.sampling_rate_hz is None
+    return (*facts.notes, *([facts.rate_note] if is_conflicting else []))
 
 
 def _agreed_rate(rate_hz: float, entry: ManifestEntry, path: Path) -> float:

@@ -33,12 +33,12 @@ def read_at_highest_rate(
         if slow == fast:
             values[channel] = read(channel, start, stop)
             continue
-        first, last = needed_stretch(slow, fast, slow * num_frames, start, stop)
+        first, last = needed_interval(slow, fast, slow * num_frames, start, stop)
         values[channel] = interpolated(read(channel, first, last), first, slow, fast, start, stop)
     return values
 
 
-def needed_stretch(slow: int, fast: int, length: int, start: int, stop: int) -> tuple[int, int]:
+def needed_interval(slow: int, fast: int, length: int, start: int, stop: int) -> tuple[int, int]:
     """Return the segment of a slower channel that samples [start, stop) are made of.
 
     Args:
@@ -55,7 +55,7 @@ def interpolated(
     """Interpolate a slower channel linearly at samples [start, stop) of the highest rate.
 
     Args:
-        values: Samples of the channel from number ``first`` on, see ``needed_stretch``.
+        values: Samples of the channel from number ``first`` on, see ``needed_interval``.
         first: Number of the first of them.
         slow, fast: Samples in a frame of this channel and of the fastest one.
         start, stop: Sample range at the highest rate.

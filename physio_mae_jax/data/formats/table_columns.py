@@ -112,15 +112,15 @@ def describe_table(
     """
     _warn_of_gaps(plan, contents, context.where)
     channels = list(plan.channels)
-    left_out: list[str] = []
+    excluded: list[str] = []
     doubts: list[str] = []
     if not plan.listed:
-        channels, left_out, doubts = _classify(plan, contents)
+        channels, excluded, doubts = _classify(plan, contents)
     sources = [source for source, _ in entry.channels or ()]
     used = [use for _, use in entry.channels or ()] or [column.name for column in channels]
     rate = rate_of_table(times, dataclasses.replace(context, channels=used))
     if not plan.listed:
-        left_out += [column.name for column in plan.times if column.name != rate.column]
+        excluded += [column.name for column in plan.times if column.name != rate.column]
     units = tuple(column.unit or entry.units or "" for column in channels)
     return FileFacts(
         shape=(num_samples, len(channels)),
@@ -130,7 +130,7 @@ def describe_table(
         units=units if any(column.unit for column in channels) else None,
         stored_columns=tuple(column.index for column in channels),
         loaded_bytes=4 * num_samples * len(channels),
-        notes=_notes(left_out),
+        notes=_notes(excluded),
         questions=_questions(doubts, rate),
     )
 
@@ -153,7 +153,7 @@ def _classify(
 ) -> tuple[list[Column], list[str], list[str]]:
     """Return the plausible channels, the excluded names, and the doubts as text."""
     channels, doubts = [], []
-    left_out = [c.name for c in plan.columns if c.kind == "index"]
+    excluded = [c.name for c in plan.columns if c.kind == "index"]
     for column in plan.columns:
         content = contents.get(column.index)
         if column.kind in ("time", "index"):
@@ -163,16 +163,16 @@ def _classify(
         elif column.kind == "label":
             doubts.append(f"{column.name!r} is a label or an identity by its name")
         elif isinstance(content, str) and not column.name:
-            left_out.append(_title(column))
+            excluded.append(_title(column))
         elif isinstance(content, str):
             doubts.append(f"{_title(column)} {content}")
         elif content is not None and content.is_empty:
-            left_out += [column.name] if column.name else []
+            excluded += [column.name] if column.name else []
         elif content is not None:
             doubt = content.ramp() or ("" if column.kind == "likely" else content.few())
             if column.kind == "unnamed":
                 # An index, as pandas writes it, has no name.
-                left_out += [] if doubt else [_title(column)]
+                excluded += [] if doubt else [_title(column)]
             elif doubt:
                 doubts.append(f"{column.name!r} {doubt}")
             else:
@@ -180,18 +180,18 @@ def _classify(
     if not channels and not doubts:
         names = [c.name for c in plan.columns if c.name]
         doubts.append(f"none of {', '.join(map(repr, names[:_SHOWN]))} is known to be a signal")
-    return channels, left_out, doubts
+    return channels, excluded, doubts
 
 
 def _title(column: Column) -> str:
     return repr(column.name) if column.name else f"column {column.index + 1} without a name"
 
 
-def _notes(left_out: Sequence[str]) -> tuple[str, ...]:
-    if not left_out:
+def _notes(excluded: Sequence[str]) -> tuple[str, ...]:
+    if not excluded:
         return ()
-    more = f" and {len(left_out) - _SHOWN} more" if len(left_out) > _SHOWN else ""
-    names = ", ".join(map(repr, left_out[:_SHOWN]))
+    more = f" and {len(excluded) - _SHOWN} more" if len(excluded) > _SHOWN else ""
+    names = ", ".join(map(repr, excluded[:_SHOWN]))
     return (
         f"the columns {names}{more} count time or samples, or are empty, and are not used as "
         "channels; if one is a signal, list it in the manifest's 'channels'",

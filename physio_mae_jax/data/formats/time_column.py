@@ -18,9 +18,9 @@ from physio_mae_jax.data.formats.time_units import (
     NAMES,
     SECONDS,
     epoch_unit,
+    format_readings,
     is_usual,
     plausible_readings,
-    word_readings,
 )
 from physio_mae_jax.data.formats.uniform_times import (
     mean_step_of,
@@ -146,7 +146,7 @@ def _with_epoch(column: Times) -> Times:
 
 def _rate_of(column: Times, context: Context) -> TableRate:
     if context.stated_hz is not None and not column.said.seconds:
-        return _beside_stated(column, context.stated_hz, context)
+        return _check_against_stated(column, context.stated_hz, context)
     if column.error:
         raise UnreadableError(column.error)
     if column.unit is not None:
@@ -164,7 +164,7 @@ def _rate_of(column: Times, context: Context) -> TableRate:
 def _unitless_rate(column: Times, context: Context) -> TableRate:
     """Infer the rate from times without a unit, or ask for the unit."""
     step = mean_step_of(column.values, context.where, context.place)
-    if _are_whole(column.values):
+    if _are_integers(column.values):
         exact = off_grid(column.values, step, np.zeros(len(column.values))) is None
         if not exact and not column.said.plain:
             raise UnreadableError(f"{context.where}: column {column.name!r} is not uniform.")
@@ -179,7 +179,7 @@ def _unitless_rate(column: Times, context: Context) -> TableRate:
     return TableRate(rate_hz)
 
 
-def _beside_stated(column: Times, stated_hz: float, context: Context) -> TableRate:
+def _check_against_stated(column: Times, stated_hz: float, context: Context) -> TableRate:
     """Check times against a stated rate, which counts where they are merely not uniform."""
     if column.unit is None and not column.said.plain:
         return TableRate(None)
@@ -209,7 +209,7 @@ def _stated_reading(column: Times, stated_hz: float, context: Context) -> TableR
     """Find the unit in which times without one have the stated rate."""
     values = column.values
     step = mean_step_of(values, context.where, context.place)
-    whole = _are_whole(values)
+    whole = _are_integers(values)
     none = np.zeros(len(values))
     rounding = 0.5 * printed_resolution(values)
     rounding = rounding if rounding.min() < 0.25 * step else none
@@ -226,7 +226,7 @@ def _stated_reading(column: Times, stated_hz: float, context: Context) -> TableR
     return TableRate(rate_hz)
 
 
-def _are_whole(values: np.ndarray) -> bool:
+def _are_integers(values: np.ndarray) -> bool:
     offsets = values - values[0]
     return bool((np.abs(offsets - np.round(offsets)) < 1e-9).all())
 
@@ -251,8 +251,8 @@ def _check_plausible(rate_hz: float, column: Times, context: Context) -> None:
         rate_hz,
         context.channels,
         f"{context.where}, column {column.name!r}, {taken}",
-        f"Its steps of {step:.6g} are {word_readings(step)}. If the unit is another one, name the "
-        "column by it, such as 'time_ms', or list the right 'channels' in a manifest.",
+        f"Its steps of {step:.6g} are {format_readings(step)}. If the unit is another one, name "
+        "the column by it, such as 'time_ms', or list the right 'channels' in a manifest.",
     )
 
 
@@ -276,7 +276,7 @@ def _question(column: Times, steps: str, step: float, units: Sequence[str], more
     units = list(dict.fromkeys(["s", *units]))
     return (
         f"its column {column.name!r} has {steps} and no unit, which is "
-        f"{word_readings(step, units)}{more}; name the column by its unit, such as 'time_s' or "
+        f"{format_readings(step, units)}{more}; name the column by its unit, such as 'time_s' or "
         "'time_ms', or state the rate"
     )
 

@@ -57,7 +57,7 @@ def _dates(texts: list[str]) -> np.ndarray:
             raise ValueError
         return times.dt.tz_localize(None).to_numpy().astype("datetime64[ns]").astype(np.int64)
     except (ValueError, OverflowError):
-        raise ValueError("no date", _first_bad(texts, DATES)) from None
+        raise ValueError("no date", _first_invalid(texts, DATES)) from None
 
 
 def _clock(texts: list[str]) -> np.ndarray:
@@ -72,5 +72,5 @@ def _clock(texts: list[str]) -> np.ndarray:
     return times_ns
 
 
-def _first_bad(texts: list[str], kind: str) -> int:
+def _first_invalid(texts: list[str], kind: str) -> int:
     return next((i for i, text in enumerate(texts) if kind_of_text(text) != kind), 0)

@@ -12,7 +12,7 @@ NAMES = {
     **{"min": "minutes", "h": "hours", "d": "days"},
 }
 # Rates beyond are not mentioned where others are within.
-_WORDED_HZ = (0.01, 1e5)
+_TOLERATED_HZ = (0.01, 1e5)
 # Between these years a number of seconds since 1970 is no number of milliseconds, and so on.
 _EPOCH_S = (3.0e8, 5.0e9)
 _TOLERANCE = 1e-3
@@ -62,8 +62,8 @@ def is_plausible(rate_hz: float, channels: Sequence[str]) -> bool:
     return True
 
 
-def word_readings(step: float, units: Sequence[str] = tuple(SECONDS)) -> str:
+def format_readings(step: float, units: Sequence[str] = tuple(SECONDS)) -> str:
     """Return the rates that a step gives in each unit as text, such as '1 Hz as seconds'."""
     rates = [(1.0 / (step * SECONDS[unit]), NAMES[unit]) for unit in units]
-    shown = [rate for rate in rates if _WORDED_HZ[0] <= rate[0] <= _WORDED_HZ[1]] or rates
+    shown = [rate for rate in rates if _TOLERATED_HZ[0] <= rate[0] <= _TOLERATED_HZ[1]] or rates
     return ", ".join(f"{rate:g} Hz as {name}" for rate, name in shown)

@@ -29,7 +29,7 @@ def usable_files(
     Args:
         folder: Folder that contains the files.
         candidates: Probed files.
-        wanted: Channels that will be used, see ``signals.channels.wanted_channels``; '' for all.
+        wanted: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
 
     Returns:
         The usable files, and why each other file cannot be used.
@@ -86,8 +86,8 @@ def report_unusable(
         raise UnreadableError(next(iter(unusable.values())) + hint)
     text = f"{len(unusable)} of {num_files} files cannot be read:\n{_list(unusable)}"
     if not skip:
-        way_out = "\nFix or convert them, or skip them with on_invalid=skip."
-        raise UnreadableError(f"{folder}: {text}{way_out}{hint}")
+        hint = "\nFix or convert them, or skip them with on_invalid=skip."
+        raise UnreadableError(f"{folder}: {text}{hint}{hint}")
     if len(unusable) == num_files:
         raise UnreadableError(f"{folder}: {text}{hint}")
     _LOG.warning("%s: Skipped: %s", folder, Lines(text))
@@ -100,7 +100,7 @@ def _list(problems: Mapping[Path, str]) -> Lines:
     )
 
 
-def warn_of_reading(folder: Path, files: Sequence[FileRecords]) -> None:
+def warn_of_conversions(folder: Path, files: Sequence[FileRecords]) -> None:
     """Warn of interpolated and skipped channels, and of assumptions made."""
     interpolated: dict[str, list[Path]] = defaultdict(list)
     notes: dict[str, list[Path]] = defaultdict(list)

@@ -111,7 +111,7 @@ def read_wfdb(
         return read_at_highest_rate(reader.read, per_frame, stored.num_frames, start, stop)
 
 
-class WholeRecord(NamedTuple):
+class FullRecord(NamedTuple):
     """A record read from its first sample to its last."""
 
     signal: np.ndarray  # [M, n] float32 in physical units, NaN where marked as missing
@@ -122,7 +122,7 @@ class WholeRecord(NamedTuple):
     conversions: tuple[str, ...] = ()  # resampling applied, a phrase each
 
 
-def read_whole_record(path: Path, columns: Sequence[int] | None = None) -> WholeRecord:
+def read_full_record(path: Path, columns: Sequence[int] | None = None) -> FullRecord:
     """Read all of a record and verify its samples against the checksums of its header.
 
     Signals whose header has checksum 0, as in CinC 2017, are not verified.
@@ -149,7 +149,7 @@ def read_whole_record(path: Path, columns: Sequence[int] | None = None) -> Whole
         reader.prove(path)
         fast = max(per_frame)
         rate_hz = fast * header.frame_rate_hz
-        return WholeRecord(
+        return FullRecord(
             signal=read_at_highest_rate(
                 reader.read, per_frame, stored.num_frames, 0, fast * stored.num_frames
             ),

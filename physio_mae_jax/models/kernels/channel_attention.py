@@ -41,14 +41,14 @@ class _Sizes(NamedTuple):
         return pl.next_power_of_2(self.channels)
 
     @property
-    def places_a_program(self) -> int:
+    def positions_per_program(self) -> int:
         """Positions per program."""
         return max(1, _ROWS // self.padded_channels)
 
     @property
     def grid(self) -> tuple[int, int, int]:
         """Programs: examples × groups of positions × heads."""
-        return self.batch, pl.cdiv(self.places, self.places_a_program), self.heads
+        return self.batch, pl.cdiv(self.places, self.positions_per_program), self.heads
 
 
 def attend_across_channels(
@@ -115,7 +115,7 @@ class _Tile(NamedTuple):
 
 
 def _tile(sizes: _Sizes) -> _Tile:
-    places = sizes.places_a_program
+    places = sizes.positions_per_program
     rows = jax.lax.broadcasted_iota(jnp.int32, (sizes.padded_channels * places, 1), 0)
     width = pl.next_power_of_2(sizes.head_dim)
     feature = jax.lax.broadcasted_iota(jnp.int32, (1, width), 1)
@@ -139,7 +139,7 @@ def _weights(
     query: jax.Array, key: jax.Array, present_ref: Ref, tile: _Tile, sizes: _Sizes
 ) -> jax.Array:
     """Return weights [R, R] float32 within each position; 0 if no other channel is present."""
-    rows, places = query.shape[0], sizes.places_a_program
+    rows, places = query.shape[0], sizes.positions_per_program
     key_row = jax.lax.broadcasted_iota(jnp.int32, (1, rows), 1)
     key_channel = key_row // places
     known = key_channel < sizes.channels

@@ -19,7 +19,7 @@ from jax.experimental import pallas as pl
 from physio_mae_jax.models.kernels.launch import Ref, launch, like
 from physio_mae_jax.models.kernels.rows import Rows, store_sums
 from physio_mae_jax.models.kernels.tile import Tile
-from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.models.rematerialization import save_for_backward
 from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 _ROWS = 4  # tokens per program iteration
@@ -61,7 +61,7 @@ def _gelu_and_product(
 def _forward(
     interpret: bool, hidden: jax.Array, bias: jax.Array, kernel: jax.Array
 ) -> tuple[jax.Array, tuple[jax.Array, jax.Array, jax.Array]]:
-    shifted = keep(_shifted(hidden, bias))
+    shifted = save_for_backward(_shifted(hidden, bias))
     return _activated_product(shifted, kernel), (shifted, bias, kernel)
 
 

@@ -22,7 +22,7 @@ from physio_mae_jax.models.kernels.rows import (
     store_sums,
 )
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
-from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.models.rematerialization import save_for_backward
 from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 _ROWS = 4  # tokens per program iteration
@@ -108,7 +108,7 @@ def _normalise_forward(
     epsilon: float, interpret: bool, tokens: jax.Array, scale: jax.Array, bias: jax.Array
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
     _, normed = _normalise(epsilon, interpret, tokens, scale, bias)
-    return (tokens, keep(normed)), (tokens, scale)
+    return (tokens, save_for_backward(normed)), (tokens, scale)
 
 
 def _normalise_backward(
@@ -117,7 +117,7 @@ def _normalise_backward(
     kept: tuple[jax.Array, jax.Array],
     gradients: tuple[jax.Array, jax.Array],
 ) -> tuple[jax.Array, jax.Array, jax.Array]:
-    of_tokens, of_scale, of_bias, _ = _pull(epsilon, interpret, *kept, gradients)
+    of_tokens, of_scale, of_bias, _ = _backward_to_input(epsilon, interpret, *kept, gradients)
     return of_tokens, of_scale, of_bias
 
 
@@ -151,9 +151,9 @@ def _add_forward(
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, ...]]:
     total, normed = _add(epsilon, interpret, *given)
     # Marked here, since the backward pass uses the returned sum itself.
-    total = keep(total)
+    total = save_for_backward(total)
     _, _, share, branch_bias, scale, _ = given
-    return (total, keep(normed)), (total, scale, share, branch_bias)
+    return (total, save_for_backward(normed)), (total, scale, share, branch_bias)
 
 
 def _add_backward(
@@ -163,7 +163,9 @@ def _add_backward(
     gradients: tuple[jax.Array, jax.Array],
 ) -> tuple[jax.Array, ...]:
     total, scale, share, branch_bias = kept
-    of_total, of_scale, of_bias, sums = _pull(epsilon, interpret, total, scale, gradients)
+    of_total, of_scale, of_bias, sums = _backward_to_input(
+        epsilon, interpret, total, scale, gradients
+    )
     of_branch_bias = jnp.einsum("b,bd->d", share, sums).astype(branch_bias.dtype)
     return of_total, of_total, jnp.zeros_like(share), of_branch_bias, of_scale, of_bias
 
@@ -171,7 +173,7 @@ def _add_backward(
 _add.defvjp(_add_forward, _add_backward)
 
 
-def _pull(
+def _backward_to_input(
     epsilon: float,
     interpret: bool,
     tokens: jax.Array,

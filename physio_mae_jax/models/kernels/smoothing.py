@@ -21,7 +21,7 @@ from physio_mae_jax.models.kernels.rows import (
     store_sums,
 )
 from physio_mae_jax.models.kernels.tile import Tile, load_parameter
-from physio_mae_jax.models.rematerialization import keep
+from physio_mae_jax.models.rematerialization import save_for_backward
 from physio_mae_jax.signals.data_parallel import shard_map_batch
 
 _ROWS = 4  # tokens per program iteration
@@ -96,7 +96,7 @@ def _smooth_forward(
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, ...]]:
     _, normed = _smooth(lengths, epsilon, interpret, tokens, *parameters)
     taps, taps_bias, scale, _ = parameters
-    return (tokens, keep(normed)), (tokens, taps, taps_bias, scale)
+    return (tokens, save_for_backward(normed)), (tokens, taps, taps_bias, scale)
 
 
 def _smooth_backward(
@@ -121,18 +121,18 @@ def _smooth_backward(
         )
         return tuple(call(tokens, of_normed, *parameters))
 
-    def through_taps(of_smoothed: jax.Array, of_passed: jax.Array, taps: jax.Array) -> jax.Array:
+    def through_kernel(of_smoothed: jax.Array, of_passed: jax.Array, taps: jax.Array) -> jax.Array:
         sizes = _Sizes.of(of_smoothed, lengths, epsilon)
         outputs, name = [like(of_smoothed)], "smoothing_gradient"
         call = launch_rows(
-            _taps_gradient_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name
+            _kernel_gradient_kernel, sizes, _ROWS, outputs, interpret=interpret, name=name
         )
         return call(of_smoothed, of_passed, taps)[0]
 
     of_smoothed, *sums = shard_map_batch(
         through_norm, tokens, of_normed, shared=(taps, taps_bias, scale)
     )
-    of_tokens = shard_map_batch(through_taps, of_smoothed, of_passed, shared=(taps,))
+    of_tokens = shard_map_batch(through_kernel, of_smoothed, of_passed, shared=(taps,))
     earlier, own, later, of_taps_bias, of_scale, of_bias = (
         values.sum(axis=(0, 1)).astype(scale.dtype) for values in sums
     )
@@ -230,7 +230,7 @@ def _norm_gradient_kernel(
     store_sums(sum_refs, sums, feature, sizes.rows.features)
 
 
-def _taps_gradient_kernel(
+def _kernel_gradient_kernel(
     sizes: _Sizes, of_smoothed_ref: Ref, of_passed_ref: Ref, taps_ref: Ref, of_tokens_ref: Ref
 ) -> None:
     rows = _Neighbours.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)

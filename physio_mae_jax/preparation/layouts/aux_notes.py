@@ -12,7 +12,7 @@ from physio_mae_jax.data.regular_file import read_regular
 # Codes above those of annotations: what follows a word is of the annotation before it.
 _SKIP, _NUMBER, _SUBTYPE, _CHANNEL, _NOTE = 59, 60, 61, 62, 63
 # Only moves on in time.
-_NOTHING = 0
+_NO_NOTE = 0
 _OF_THE_FILE = "##"
 _MAX_BYTES = 2**28
 
@@ -43,7 +43,7 @@ def read_notes(path: Path) -> list[tuple[int, str]]:
             position += value + value % 2
         elif code not in (_NUMBER, _SUBTYPE, _CHANNEL, _NOTE):
             sample += value
-            if code != _NOTHING:
+            if code != _NO_NOTE:
                 notes.append((sample, ""))
     raise UnreadableError(
         f"{path} has {len(notes)} annotations and no end; it is cut short. Copy it again."

@@ -3,8 +3,8 @@
 Form 'csv' is PhysioNet's folder ``bidmc_csv``, form 'wfdb' the records beside it. Several of them
 are of one subject, named in the source by the id of MIMIC-II. Two raters marked the breaths
 independently. Their samples are counted from 1 in the CSV files, which MATLAB wrote, and from 0 in
-WFDB annotations; marks count from 0. CSV files name no units: ECG leads are in mV and pressures in
-mmHg there, as in the WFDB headers, PLETH and RESP have none.
+WFDB annotations; samples count from 0. CSV files name no units: ECG leads are in mV and pressures
+in mmHg there, as in the WFDB headers, PLETH and RESP have none.
 """
 
 import dataclasses
@@ -19,13 +19,13 @@ from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
 from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.wfdb_header import read_header
-from physio_mae_jax.data.formats.wfdb_record import read_whole_record
+from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.aux_notes import read_notes
 from physio_mae_jax.preparation.recording import (
     Annotations,
+    DatasetLayout,
     LabelTask,
-    Layout,
     Recording,
     RecordRef,
     require_file,
@@ -49,8 +49,11 @@ _SEXES = {"M": "male", "F": "female"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Bidmc(Layout):
-    """Layout of BIDMC, form 'csv' or 'wfdb'; the source may be ``bidmc_csv`` or its parent."""
+class Bidmc(DatasetLayout):
+    """DatasetLayout of BIDMC, form 'csv' or 'wfdb'.
+
+    The source may be ``bidmc_csv`` or its parent.
+    """
 
     form: str = "csv"
 
@@ -76,11 +79,11 @@ class Bidmc(Layout):
         return self.form
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the recordings, see ``Layout``."""
+        """List the recordings, see ``DatasetLayout``."""
         return _find_tables(source) if self.form == "csv" else _find_records(source)
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a recording with its breaths and mean numerics, see ``Layout``."""
+        """Read a recording with its breaths and mean numerics, see ``DatasetLayout``."""
         return _read_tables(source, ref) if self.form == "csv" else _read_record(source, ref)
 
 
@@ -154,7 +157,7 @@ def _read_tables(source: Path, ref: RecordRef) -> Recording:
         )
     samples = load_csv(signals, facts.stored_columns)
     rows = read_table(require_file(breaths, "breaths of two annotators"), _BREATH_COLUMNS)
-    marks = [
+    annotations = [
         (sample - 1, label)
         for line, row in enumerate(rows, start=2)
         for label, column in enumerate(_BREATH_COLUMNS)
@@ -171,7 +174,7 @@ def _read_tables(source: Path, ref: RecordRef) -> Recording:
         channels=channels,
         units=tuple(_unit(name) for name in channels),
         sampling_rate_hz=_RATE_HZ,
-        marks={"breath": _breaths(marks, len(samples), breaths)},
+        annotations={"breath": _breaths(annotations, len(samples), breaths)},
         attributes={**ref.details, **_means(values)},
     )
 
@@ -212,15 +215,15 @@ def _means(values: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, floa
     return means
 
 
-def _breaths(marks: Sequence[tuple[int, int]], num_samples: int, path: Path) -> Annotations:
-    """Make marks of (sample, annotator) pairs."""
-    for sample, _ in marks:
+def _breaths(annotations: Sequence[tuple[int, int]], num_samples: int, path: Path) -> Annotations:
+    """Make annotations of (sample, annotator) pairs."""
+    for sample, _ in annotations:
         if not 0 <= sample < num_samples:
             raise UnreadableError(
                 f"{path} has a breath at sample {sample}, counted from 0, of a recording of "
                 f"{num_samples}; take both files from one version of BIDMC."
             )
-    return Annotations.of([(sample, sample + 1, label) for sample, label in marks])
+    return Annotations.of([(sample, sample + 1, label) for sample, label in annotations])
 
 
 def _find_records(source: Path) -> list[RecordRef]:
@@ -253,8 +256,8 @@ def _find_records(source: Path) -> list[RecordRef]:
 
 def _read_record(source: Path, ref: RecordRef) -> Recording:
     header, _, breaths, numerics = (source / name for name in ref.files)
-    record = read_whole_record(header)
-    marks: dict[str, Annotations] = {}
+    record = read_full_record(header)
+    annotations: dict[str, Annotations] = {}
     if breaths.is_file():
         found = []
         for sample, note in read_notes(breaths):
@@ -262,13 +265,14 @@ def _read_record(source: Path, ref: RecordRef) -> Recording:
             if annotator is None:
                 raise UnreadableError(
                     f"{breaths}: the annotation at sample {sample} has the note {note!r}; 'ann1' "
-                    "or 'ann2' is expected. Copy the file again, or take it away to have no marks."
+                    "or 'ann2' is expected. Copy the file again, or take it away to have no "
+                    "annotations."
                 )
             found.append((sample, int(annotator[1]) - 1))
-        marks["breath"] = _breaths(found, record.signal.shape[1], breaths)
+        annotations["breath"] = _breaths(found, record.signal.shape[1], breaths)
     means: dict[str, float] = {}
     if numerics.is_file():
-        minutes = read_whole_record(numerics)
+        minutes = read_full_record(numerics)
         series = dict(zip((n.strip(" ,") for n in minutes.channels), minutes.signal, strict=True))
         means = _means({name: series[name] for name in _NUMERICS if name in series})
     return Recording(
@@ -276,6 +280,6 @@ def _read_record(source: Path, ref: RecordRef) -> Recording:
         channels=tuple(canonical_name(name) for name in record.channels),
         units=tuple(canonical_unit(unit) for unit in record.units),
         sampling_rate_hz=record.sampling_rate_hz,
-        marks=marks,
+        annotations=annotations,
         attributes={**ref.details, **means},
     )

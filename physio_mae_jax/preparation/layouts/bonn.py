@@ -17,8 +17,8 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import (
+    DatasetLayout,
     LabelTask,
-    Layout,
     Recording,
     RecordRef,
     reject_duplicates,
@@ -33,8 +33,11 @@ _FILE = re.compile(r"([ZONFS])(\d{3})\.txt", re.IGNORECASE)
 
 
 @dataclasses.dataclass(frozen=True)
-class Bonn(Layout):
-    """Layout of Bonn: 'npz', one collected file, or 'txt', the published folders of text files."""
+class Bonn(DatasetLayout):
+    """DatasetLayout of Bonn.
+
+    'npz', one collected file, or 'txt', the published folders of text files.
+    """
 
     form: str = "npz"
 
@@ -63,13 +66,13 @@ class Bonn(Layout):
         return self.form
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the segments, see ``Layout``."""
+        """List the segments, see ``DatasetLayout``."""
         refs = _find_in_npz(source) if self.form == "npz" else _find_texts(source)
         reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a segment, see ``Layout``."""
+        """Read a segment, see ``DatasetLayout``."""
         path = source / ref.files[0]
         letter = ref.details["set"]
         values = _arrays(path)["X"][ref.details["row"]] if self.form == "npz" else _read_text(path)

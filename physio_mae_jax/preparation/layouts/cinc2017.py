@@ -12,11 +12,11 @@ from pathlib import Path
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.data.formats.wfdb_header import read_header
-from physio_mae_jax.data.formats.wfdb_record import read_whole_record
+from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
+    DatasetLayout,
     LabelTask,
-    Layout,
     Recording,
     RecordRef,
     reject_duplicates,
@@ -30,8 +30,8 @@ _RATE_HZ = 300.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Cinc2017(Layout):
-    """Layout of the challenge: ``A00001.hea`` and ``.mat`` pairs with a table of labels."""
+class Cinc2017(DatasetLayout):
+    """DatasetLayout of the challenge: ``A00001.hea`` and ``.mat`` pairs with a table of labels."""
 
     name = "cinc2017"
     description = "PhysioNet/CinC Challenge 2017: single-lead ECGs of 9 to 61 s, rhythm named."
@@ -50,7 +50,7 @@ class Cinc2017(Layout):
     )
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the rows of the table of labels, see ``Layout``."""
+        """List the rows of the table of labels, see ``DatasetLayout``."""
         headers = {path.stem: path.relative_to(source) for path in sorted(source.rglob("A*.hea"))}
         if not headers:
             raise DataError(
@@ -81,7 +81,7 @@ class Cinc2017(Layout):
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a recording, see ``Layout``."""
+        """Read a recording, see ``DatasetLayout``."""
         path = source / ref.files[0]
         header = read_header(path)
         if (
@@ -95,7 +95,7 @@ class Cinc2017(Layout):
                 f"{_RATE_HZ:g} Hz is expected. Copy it again, or exclude it."
             )
         return Recording(
-            signal=read_whole_record(path).signal,
+            signal=read_full_record(path).signal,
             channels=("I",),
             units=("mV",),
             sampling_rate_hz=_RATE_HZ,

@@ -30,18 +30,18 @@ from physio_mae_jax.data.formats.folder import (
 from physio_mae_jax.data.formats.labelling import FOLD
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME
 from physio_mae_jax.data.formats.readers import reader_of
-from physio_mae_jax.data.formats.usable import usable_files, warn_of_reading
-from physio_mae_jax.data.formats.wfdb_record import read_whole_record
+from physio_mae_jax.data.formats.usable import usable_files, warn_of_conversions
+from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.channel_units import convert_units, one_unit_a_channel
 from physio_mae_jax.preparation.layouts.folder_labels import (
-    Answers,
-    answers_of,
+    RecordLabels,
     label_task,
+    read_record_labels,
     reject_subjects_in_two_folds,
     reject_unused_labels,
 )
-from physio_mae_jax.preparation.recording import LabelTask, Layout, Recording, RecordRef
+from physio_mae_jax.preparation.recording import DatasetLayout, LabelTask, Recording, RecordRef
 from physio_mae_jax.signals.units import canonical_unit
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -53,8 +53,8 @@ _CACHE = ArrayCache(_CACHE_BYTES)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FolderLayout(Layout):
-    """Layout of a user's own files; ``open_own_folder`` makes it.
+class FolderLayout(DatasetLayout):
+    """DatasetLayout of a user's own files; ``open_own_folder`` makes it.
 
     Attributes:
         set_name: Name of the data set.
@@ -86,18 +86,18 @@ class FolderLayout(Layout):
         return self.processing or "not known"
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """Return the recordings that ``open_own_folder`` found, see ``Layout``."""
+        """Return the recordings that ``open_own_folder`` found, see ``DatasetLayout``."""
         return self.found
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a recording, see ``Layout``."""
+        """Read a recording, see ``DatasetLayout``."""
         details = ref.details
         if "broken" in details:
             raise UnreadableError(details["broken"])
         described: FileRecords = details["file"]
         file = dataclasses.replace(described, path=source / described.path)
         labels = details["labels"]
-        signal = _read_whole(file, details["record"])
+        signal = _read_full(file, details["record"])
         units, conversions = convert_units(signal, file.channel_names, file.units, details["units"])
         return Recording(
             signal=signal,
@@ -157,9 +157,11 @@ def open_own_folder(
         )
     warn_of_unknown_subjects(folder, list(files.values()))
     warn_of_unclear_channels(folder, list(files.values()))
-    warn_of_reading(folder, list(files.values()))
+    warn_of_conversions(folder, list(files.values()))
     _reject_unused_labels(candidates)
-    answers = {c.path: answers_of(files[c.path], c.entry) for c in candidates if c.path in files}
+    answers = {
+        c.path: read_record_labels(files[c.path], c.entry) for c in candidates if c.path in files
+    }
     task = label_task(list(answers.values()))
     units = one_unit_a_channel(
         [(str(path.relative_to(folder)), f.channel_names, f.units) for path, f in files.items()]
@@ -229,7 +231,7 @@ def _references(
     order: Sequence[Path],
     files: Mapping[Path, FileRecords],
     unusable: Mapping[Path, str],
-    answers: Mapping[Path, Answers],
+    answers: Mapping[Path, RecordLabels],
     task: LabelTask | None,
     units: Mapping[str, str],
 ) -> list[RecordRef]:
@@ -261,7 +263,7 @@ def _references(
 def _records_of_file(
     folder: Path,
     file: FileRecords,
-    known: Answers,
+    known: RecordLabels,
     names: tuple[str, ...],
     classes: tuple[str, ...],
     units: Mapping[str, str],
@@ -298,11 +300,11 @@ def _records_of_file(
     return refs
 
 
-def _read_whole(file: FileRecords, record: int) -> np.ndarray:
+def _read_full(file: FileRecords, record: int) -> np.ndarray:
     """Read all samples of one record as float32 [M, num_samples]."""
     if file.path.suffix.lower() == ".hea":
         # Verifies the samples against the checksums of the header.
-        signal = read_whole_record(file.path, file.columns).signal
+        signal = read_full_record(file.path, file.columns).signal
         if signal.shape[1] != file.num_samples:
             raise UnreadableError(
                 f"{file.path} changed: it had {file.num_samples} samples when it was opened."

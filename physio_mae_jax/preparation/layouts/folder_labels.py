@@ -22,7 +22,7 @@ _SHOWN = 10
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Answers:
+class RecordLabels:
     """Labels and metadata of the records of one file.
 
     Attributes:
@@ -40,7 +40,7 @@ class Answers:
     attributes: tuple[Mapping[str, Any], ...]
 
 
-def answers_of(file: FileRecords, entry: ManifestEntry) -> Answers:
+def read_record_labels(file: FileRecords, entry: ManifestEntry) -> RecordLabels:
     """Read what a manifest entry states about the records of a file besides their samples.
 
     Raises:
@@ -67,7 +67,7 @@ def answers_of(file: FileRecords, entry: ManifestEntry) -> Answers:
     elif said.labels is not None:
         where, text = f"{entry.label}: 'labels'", said.labels.get(file.path.stem)
         labels = _same(_answer(text, said.label_names), count)
-    return Answers(
+    return RecordLabels(
         where=where,
         labels=labels,
         names=names,
@@ -76,7 +76,7 @@ def answers_of(file: FileRecords, entry: ManifestEntry) -> Answers:
     )
 
 
-def label_task(answers: Sequence[Answers]) -> LabelTask | None:
+def label_task(answers: Sequence[RecordLabels]) -> LabelTask | None:
     """Join what the files say into one task; None where none says anything of labels.
 
     Raises:

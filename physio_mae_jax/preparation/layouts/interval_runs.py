@@ -12,7 +12,7 @@ def label_annotations(
     sampling_rate_hz: float,
     num_samples: int,
     offset_s: float = 0.0,
-    left_out: int | None = None,
+    excluded: int | None = None,
 ) -> Annotations:
     """Make an annotation of each run of equal labels.
 
@@ -22,7 +22,7 @@ def label_annotations(
         sampling_rate_hz: Sampling rate of the recording in Hz.
         num_samples: Length of the recording in samples; intervals are clipped to it.
         offset_s: Time of the first label from the first sample, in seconds.
-        left_out: Label value that makes no annotations.
+        excluded: Label value that makes no annotations.
     """
     if not len(labels):
         return Annotations.of([])
@@ -38,6 +38,6 @@ def label_annotations(
                 labels[edges[:-1]].tolist(),
                 strict=True,
             )
-            if start < stop and label != left_out
+            if start < stop and label != excluded
         ]
     )

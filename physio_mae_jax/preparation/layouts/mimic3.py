@@ -15,9 +15,14 @@ from pathlib import Path
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_header import read_header
-from physio_mae_jax.data.formats.wfdb_record import read_whole_record
+from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.recording import Layout, Recording, RecordRef, reject_duplicates
+from physio_mae_jax.preparation.recording import (
+    DatasetLayout,
+    Recording,
+    RecordRef,
+    reject_duplicates,
+)
 from physio_mae_jax.signals.channels import canonical_name, is_ecg
 from physio_mae_jax.signals.units import canonical_unit
 
@@ -28,8 +33,8 @@ _MIN_SECONDS = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
-class Mimic3Waveform(Layout):
-    """Layout of the matched subset, or of some of its folders."""
+class Mimic3Waveform(DatasetLayout):
+    """DatasetLayout of the matched subset, or of some of its folders."""
 
     name = "mimic3"
     variant = "waveform"
@@ -40,7 +45,7 @@ class Mimic3Waveform(Layout):
     license = "ODbL 1.0"
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the segments with an ECG or PLETH of ten seconds at least, see ``Layout``."""
+        """List the segments with an ECG or PLETH of ten seconds at least, see ``DatasetLayout``."""
         refs = []
         headers = [path for path in sorted(source.rglob("*.hea")) if _SEGMENT.fullmatch(path.stem)]
         for path in headers:
@@ -69,9 +74,9 @@ class Mimic3Waveform(Layout):
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a segment, see ``Layout``."""
+        """Read a segment, see ``DatasetLayout``."""
         path = source / ref.files[0]
-        record = read_whole_record(path)
+        record = read_full_record(path)
         return Recording(
             signal=record.signal,
             channels=_names(record.channels),

@@ -21,8 +21,8 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
+    DatasetLayout,
     LabelTask,
-    Layout,
     Recording,
     RecordRef,
     reject_duplicates,
@@ -46,8 +46,8 @@ _ERRORS = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, z
 
 
 @dataclasses.dataclass(frozen=True)
-class MimicPerform(Layout):
-    """Layout of the MIMIC PERform datasets, one or several in a folder."""
+class MimicPerform(DatasetLayout):
+    """DatasetLayout of the MIMIC PERform datasets, one or several in a folder."""
 
     name = "mimic3"
     variant = "perform"
@@ -66,7 +66,7 @@ class MimicPerform(Layout):
     )
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the recordings of both forms, see ``Layout``."""
+        """List the recordings of both forms, see ``DatasetLayout``."""
         refs = []
         in_csv = set()
         for path in sorted(source.rglob("mimic_perform_*_data.csv")):
@@ -86,7 +86,7 @@ class MimicPerform(Layout):
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a recording, see ``Layout``."""
+        """Read a recording, see ``DatasetLayout``."""
         path = source / ref.files[0]
         if path.suffix == ".csv":
             signal, channels, rate_hz = _read_table(path, ref.details["sampling_rate_hz"])

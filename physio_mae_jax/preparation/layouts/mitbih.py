@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.formats.wfdb_record import read_annotations, read_whole_record
+from physio_mae_jax.data.formats.wfdb_record import read_annotations, read_full_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
     Annotations,
+    DatasetLayout,
     LabelTask,
-    Layout,
     Recording,
     RecordRef,
     require_file,
@@ -40,12 +40,12 @@ _SETS = {
 _SET_OF = {record: name for name, records in _SETS.items() for record in records.split()}
 # Two records of one subject, on both sides of the usual split; here they share one id.
 _SUBJECT_OF = {"202": "201"}
-_PERSON = re.compile(r"\s*(\d+|-1)\s+([MF])\b")
+_SUBJECT_INFO = re.compile(r"\s*(\d+|-1)\s+([MF])\b")
 
 
 @dataclasses.dataclass(frozen=True)
-class MitBih(Layout):
-    """Layout of MIT-BIH: WFDB records and their ``.atr`` annotations in one folder."""
+class MitBih(DatasetLayout):
+    """DatasetLayout of MIT-BIH: WFDB records and their ``.atr`` annotations in one folder."""
 
     name = "mitbih"
     description = "MIT-BIH Arrhythmia Database: two-channel ECGs of half an hour, every beat named."
@@ -63,7 +63,7 @@ class MitBih(Layout):
     )
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the headers of the folder, see ``Layout``."""
+        """List the headers of the folder, see ``DatasetLayout``."""
         headers = sorted(source.glob("*.hea"))
         if not headers:
             raise DataError(f"{source} holds no WFDB headers (.hea); give the folder of MIT-BIH.")
@@ -77,8 +77,8 @@ class MitBih(Layout):
         ]
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a record and its beats, see ``Layout``."""
-        record = read_whole_record(source / ref.files[0])
+        """Read a record and its beats, see ``DatasetLayout``."""
+        record = read_full_record(source / ref.files[0])
         annotations = read_annotations(require_file(source / ref.files[2], "beat annotations"))
         beats = [
             (sample, sample + 1, CLASSES.index(_CLASS_OF[symbol]))
@@ -86,7 +86,7 @@ class MitBih(Layout):
             if symbol in _CLASS_OF
         ]
         attributes: dict[str, Any] = {"set": _SET_OF.get(ref.record_id, "other")}
-        if record.comments and (person := _PERSON.match(record.comments[0])):
+        if record.comments and (person := _SUBJECT_INFO.match(record.comments[0])):
             if person[1] != "-1":
                 attributes["age"] = float(person[1])
             attributes["sex"] = {"M": "male", "F": "female"}[person[2]]
@@ -95,6 +95,6 @@ class MitBih(Layout):
             channels=tuple(canonical_name(name) for name in record.channels),
             units=tuple(canonical_unit(unit) for unit in record.units),
             sampling_rate_hz=record.sampling_rate_hz,
-            marks={"beat": Annotations.of(beats)},
+            annotations={"beat": Annotations.of(beats)},
             attributes=attributes,
         )

@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Any
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
-from physio_mae_jax.data.formats.wfdb_record import read_whole_record
+from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
+    DatasetLayout,
     LabelTask,
-    Layout,
     Recording,
     RecordRef,
     require_file,
@@ -49,12 +49,12 @@ _RHYTHM = (
 _ALL = tuple(dict.fromkeys((*_DIAGNOSTIC, *_FORM, *_RHYTHM)))
 _KINDS = {"diagnostic": _DIAGNOSTIC, "form": _FORM, "rhythm": _RHYTHM, "all": _ALL}
 # Ages over 89 are given as 300, to prevent identification.
-_HIDDEN_AGE = 300
+_ANONYMISED_AGE = 300
 
 
 @dataclasses.dataclass(frozen=True)
-class PtbXl(Layout):
-    """Layout of PTB-XL; ``ptbxl_database.csv`` may be cut to fewer rows."""
+class PtbXl(DatasetLayout):
+    """DatasetLayout of PTB-XL; ``ptbxl_database.csv`` may be cut to fewer rows."""
 
     sampling_rate_hz: int = 100
 
@@ -84,7 +84,7 @@ class PtbXl(Layout):
         return ("ptbxl_database.csv", "scp_statements.csv", f"records{self.sampling_rate_hz}/*")
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the rows of the database, see ``Layout``."""
+        """List the rows of the database, see ``DatasetLayout``."""
         database = require_file(source / "ptbxl_database.csv", "the database of PTB-XL")
         column = "filename_lr" if self.sampling_rate_hz == 100 else "filename_hr"
         needed = ("ecg_id", "patient_id", "age", "sex", "scp_codes", "strat_fold", column)
@@ -117,8 +117,8 @@ class PtbXl(Layout):
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a record, see ``Layout``."""
-        record = read_whole_record(require_file(source / ref.files[1], "a header of PTB-XL"))
+        """Read a record, see ``DatasetLayout``."""
+        record = read_full_record(require_file(source / ref.files[1], "a header of PTB-XL"))
         if record.sampling_rate_hz != self.sampling_rate_hz:
             raise UnreadableError(
                 f"{source / ref.files[1]} has {record.sampling_rate_hz:g} samples a second where "
@@ -138,7 +138,7 @@ class PtbXl(Layout):
             attributes["sex"] = ("male", "female")[int(details["sex"])]
         if details["age"]:
             age = float(details["age"])
-            attributes["age"] = ">89" if age == _HIDDEN_AGE else age
+            attributes["age"] = ">89" if age == _ANONYMISED_AGE else age
         return Recording(
             signal=record.signal,
             channels=tuple(canonical_name(name) for name in record.channels),

@@ -3,7 +3,7 @@
 A night is a pair ``SC4001E0-PSG.edf`` and ``SC4001EC-Hypnogram.edf``, alike in their first seven
 characters; the first five name the subject, the sixth the night. All of a recording is kept, the
 day around the night too. Stages of Rechtschaffen and Kales become those of the AASM: 3 and 4 are
-N3. Movement and what was not scored ('?') have no marks.
+N3. Movement and what was not scored ('?') have no annotations.
 """
 
 import contextlib
@@ -20,8 +20,8 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
     Annotations,
+    DatasetLayout,
     LabelTask,
-    Layout,
     Recording,
     RecordRef,
     reject_duplicates,
@@ -54,8 +54,8 @@ _ERRORS = (
 
 
 @dataclasses.dataclass(frozen=True)
-class SleepEdf(Layout):
-    """Layout of Sleep-EDF: pairs of EDF files, in one folder or several."""
+class SleepEdf(DatasetLayout):
+    """DatasetLayout of Sleep-EDF: pairs of EDF files, in one folder or several."""
 
     name = "sleep_edf"
     description = "Sleep-EDF Expanded: EEG, EOG and EMG of whole nights, every 30 s scored."
@@ -74,7 +74,7 @@ class SleepEdf(Layout):
     )
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the pairs of files, see ``Layout``."""
+        """List the pairs of files, see ``DatasetLayout``."""
         refs = []
         for path in sorted(source.rglob("*-PSG.edf")):
             match = _PSG.fullmatch(path.name)
@@ -101,7 +101,7 @@ class SleepEdf(Layout):
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a night and its stages, see ``Layout``."""
+        """Read a night and its stages, see ``DatasetLayout``."""
         night, hypnogram = (source / name for name in ref.files)
         with _opened(night) as edf:
             chosen, conversions = _choose(edf.signals, night)
@@ -115,8 +115,8 @@ class SleepEdf(Layout):
                     f"{hypnogram} begins at {scored.starttime}, {night.name} at {begin}; they are "
                     "not of one night. Copy both again."
                 )
-            annotations = [(a.onset, a.duration, a.text) for a in scored.annotations]
-        marks, num_outside = _stages(annotations, rate_hz, signal.shape[1], hypnogram)
+            scored_stages = [(a.onset, a.duration, a.text) for a in scored.annotations]
+        annotations, num_outside = _stages(scored_stages, rate_hz, signal.shape[1], hypnogram)
         if num_outside:
             attributes["stages_after_the_end"] = num_outside
         return Recording(
@@ -124,7 +124,7 @@ class SleepEdf(Layout):
             channels=tuple(canonical_name(signal.label) for signal in chosen),
             units=tuple(canonical_unit(signal.physical_dimension) for signal in chosen),
             sampling_rate_hz=rate_hz,
-            marks={"stage": marks},
+            annotations={"stage": annotations},
             attributes=attributes,
             conversions=tuple(conversions),
         )
@@ -155,12 +155,12 @@ def _choose(signals: Sequence[Any], path: Path) -> tuple[list[Any], list[str]]:
         )
     rate_hz = wanted[0].sampling_frequency
     chosen = [signal for signal in wanted if signal.sampling_frequency == rate_hz]
-    left_out = [
+    excluded = [
         f"{name}: left out, {signal.sampling_frequency:g} Hz"
         for name, signal in by_name.items()
         if signal not in chosen
     ]
-    return chosen, left_out
+    return chosen, excluded
 
 
 def _attributes(record_id: str, patient: str) -> dict[str, str | float | int | bool]:
@@ -178,15 +178,15 @@ def _attributes(record_id: str, patient: str) -> dict[str, str | float | int | b
 
 
 def _stages(
-    annotations: Sequence[tuple[float, float | None, str]],
+    scored: Sequence[tuple[float, float | None, str]],
     rate_hz: float,
     num_samples: int,
     path: Path,
 ) -> tuple[Annotations, int]:
-    """Return the stages as marks, cut at the end of the signal, and how many lie beyond it."""
-    marks = []
+    """Return the stages as annotations, cut at the end of the signal, and how many lie beyond it."""
+    annotations = []
     num_outside = 0
-    for onset_s, seconds, text in annotations:
+    for onset_s, seconds, text in scored:
         if text in _UNSCORED:
             continue
         stage = _STAGE_OF.get(text.removeprefix(_PREFIX)) if text.startswith(_PREFIX) else None
@@ -199,5 +199,5 @@ def _stages(
         if start >= num_samples:
             num_outside += 1
             continue
-        marks.append((start, min(stop, num_samples), STAGES.index(stage)))
-    return Annotations.of(marks), num_outside
+        annotations.append((start, min(stop, num_samples), STAGES.index(stage)))
+    return Annotations.of(annotations), num_outside

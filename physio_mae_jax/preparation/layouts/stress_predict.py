@@ -27,8 +27,8 @@ from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import (
     Annotations,
+    DatasetLayout,
     LabelTask,
-    Layout,
     Recording,
     RecordRef,
 )
@@ -40,8 +40,8 @@ _SUBJECT = re.compile(r"(S\d+)_BVP")
 
 
 @dataclasses.dataclass(frozen=True)
-class StressPredict(Layout):
-    """Layout of Stress-Predict, form 'npz' or 'e4'; all channels at 64 Hz."""
+class StressPredict(DatasetLayout):
+    """DatasetLayout of Stress-Predict, form 'npz' or 'e4'; all channels at 64 Hz."""
 
     form: str = "npz"
 
@@ -70,7 +70,7 @@ class StressPredict(Layout):
         return (task,) if self.form == "npz" else ()
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the subjects, see ``Layout``."""
+        """List the subjects, see ``DatasetLayout``."""
         if self.form == "e4":
             return find_exports(source)
         arrays = _arrays(source / _NPZ)
@@ -84,7 +84,7 @@ class StressPredict(Layout):
         ]
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a subject, see ``Layout``."""
+        """Read a subject, see ``DatasetLayout``."""
         if self.form == "e4":
             joined = read_export(source, ref)
             return e4_recording(joined, attributes={"start_epoch_s": joined.start_s})
@@ -104,8 +104,10 @@ class StressPredict(Layout):
             for track in sensor_tracks(sensor, member(sensor), rate_hz, starts_s[sensor], where)
         ]
         joined = join_tracks(tracks, where)
-        marks = _marks(member("label1hz"), joined, starts_s["BVP"], where)
-        return e4_recording(joined, marks=marks, attributes={"start_epoch_s": joined.start_s})
+        annotations = _annotations(member("label1hz"), joined, starts_s["BVP"], where)
+        return e4_recording(
+            joined, annotations=annotations, attributes={"start_epoch_s": joined.start_s}
+        )
 
 
 def _arrays(path: Path) -> Mapping[str, np.ndarray]:
@@ -118,10 +120,13 @@ def _number(value: np.ndarray, where: str) -> float:
     return float(value)
 
 
-def _marks(
+def _annotations(
     labels: np.ndarray, joined: Joined, start_s: float, where: str
 ) -> dict[str, Annotations]:
-    """Make marks of labels [seconds] that begin at ``start_s``; none where there are no labels."""
+    """Make annotations of labels [seconds] that begin at ``start_s``.
+
+    None where there are no labels.
+    """
     if not np.isin(labels, (_NO_LABEL, *range(len(CLASSES)))).all():
         raise UnreadableError(
             f"{where}: labels {', '.join(map(str, np.unique(labels)))}; expected 1 (stress), 0 "
@@ -129,12 +134,12 @@ def _marks(
         )
     if (labels == _NO_LABEL).all():
         return {}
-    marks = label_annotations(
+    annotations = label_annotations(
         labels,
         label_rate_hz=1.0,
         offset_s=start_s - joined.start_s,
         sampling_rate_hz=joined.sampling_rate_hz,
         num_samples=joined.signal.shape[1],
-        left_out=_NO_LABEL,
+        excluded=_NO_LABEL,
     )
-    return {"stress": marks}
+    return {"stress": annotations}

@@ -29,8 +29,8 @@ from physio_mae_jax.preparation.layouts.empatica import (
 )
 from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.recording import (
+    DatasetLayout,
     LabelTask,
-    Layout,
     Recording,
     RecordRef,
     reject_duplicates,
@@ -53,8 +53,8 @@ _SUBJECT = re.compile(r"S\d+")
 
 
 @dataclasses.dataclass(frozen=True)
-class Wesad(Layout):
-    """Layout of WESAD, variant 'chest', 'wrist' or 'e4'."""
+class Wesad(DatasetLayout):
+    """DatasetLayout of WESAD, variant 'chest', 'wrist' or 'e4'."""
 
     device: str = "chest"
 
@@ -88,7 +88,7 @@ class Wesad(Layout):
         return () if self.device == "e4" else (task,)
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the subjects, see ``Layout``."""
+        """List the subjects, see ``DatasetLayout``."""
         if self.device == "e4":
             return find_exports(source)
         paths = [path for path in sorted(source.rglob("S*.pkl")) if _SUBJECT.fullmatch(path.stem)]
@@ -108,7 +108,7 @@ class Wesad(Layout):
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
-        """Read a subject, see ``Layout``."""
+        """Read a subject, see ``DatasetLayout``."""
         if self.device == "e4":
             joined = read_export(source, ref)
             return e4_recording(joined, attributes={"start_epoch_s": joined.start_s})
@@ -124,20 +124,20 @@ class Wesad(Layout):
         labels = _labels(_part(content, "label", path), path)
         tracks = _chest_tracks(sensors, path) if self.device == "chest" else _wrist(sensors, path)
         joined = join_tracks(tracks, str(path))
-        marks = label_annotations(
+        annotations = label_annotations(
             labels,
             label_rate_hz=_CHEST_RATE_HZ,
             sampling_rate_hz=joined.sampling_rate_hz,
             num_samples=joined.signal.shape[1],
         )
         if self.device == "wrist":
-            return e4_recording(joined, marks={"affect": marks})
+            return e4_recording(joined, annotations={"affect": annotations})
         return Recording(
             signal=joined.signal,
             channels=tuple(track.name for track in tracks),
             units=tuple(track.unit for track in tracks),
             sampling_rate_hz=joined.sampling_rate_hz,
-            marks={"affect": marks},
+            annotations={"affect": annotations},
             conversions=joined.conversions,
         )
 
