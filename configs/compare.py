@@ -8,7 +8,7 @@ Argument after the colon: ``data=``, as in configs/finetune.py.
 
 Rows, each with its own settings, which --config.<row>.… changes:
 
-    pretrained        the encoder of --config.run, fine-tuned
+    pretrained        the encoder of --config.init_from, fine-tuned
     scratch           the same architecture, randomly initialised
     resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
     probe, knn        logistic regression and nearest neighbours on the encoder's features

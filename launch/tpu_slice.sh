@@ -6,7 +6,7 @@
 #
 # On every host, beforehand: this repository in $REPOSITORY (default physio_mae_jax), its .venv with
 # jax[tpu], and a shared file system (Filestore, or a bucket by gcsfuse) for --workdir.
-# An interrupted run is restarted, at most $MOST_RESTARTS times (default 20).
+# An interrupted run is restarted, at most $MAX_RESTARTS times (default 20).
 set -uo pipefail
 
 : "${TPU:?name the slice with TPU=NAME}" "${ZONE:?name its zone with ZONE=NAME}"
@@ -19,7 +19,7 @@ printf -v repository '%q' "${REPOSITORY:-physio_mae_jax}"
 command="cd $repository && JAX_COMPILATION_CACHE_DIR=\$HOME/.cache/physio_mae_jax/jax \
 .venv/bin/python -m physio_mae_jax.main --cluster=tpu $flags"
 
-for ((left = ${MOST_RESTARTS:-20}; ; left--)); do
+for ((left = ${MAX_RESTARTS:-20}; ; left--)); do
     gcloud compute tpus tpu-vm ssh "$TPU" --zone="$ZONE" --worker=all --command="$command"
     status=$?
     # 2: a setting or the data is wrong. Of several hosts gcloud may report another's status, and a

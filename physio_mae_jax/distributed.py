@@ -116,7 +116,7 @@ def join(config: ClusterConfig, environment: Mapping[str, str] = os.environ) -> 
         return
     where = config.coordinator or f"the coordinator of {kind}"
     by_hand = bool(config.coordinator)
-    # training.interrupts handles signals; JAX's notifier would swallow them.
+    # training.preemption handles signals; JAX's notifier would swallow them.
     jax.config.update("jax_enable_preemption_service", False)
     # JAX's own timeout crashes the process without a helpful message.
     patience = threading.Timer(config.timeout_seconds, _give_up, (where, config.timeout_seconds))

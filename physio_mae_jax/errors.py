@@ -37,7 +37,7 @@ class LostPeer(Interrupted):
 
 # Messages of gloo, NCCL and JAX's own service when the peer is lost.
 _LOST = re.compile(
-    r"gloo|nccl|connection (reset|closed|refused)|socket closed|heartbeat|unavailable|"
+    r"gloo|nccl|connection (reset|closed|rejected)|socket closed|heartbeat|unavailable|"
     r"deadline.exceeded|barrier|coordination",
     re.IGNORECASE,
 )

@@ -46,7 +46,7 @@ def bounded_memory() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """Return the folder of real signals and reference vectors, or skip aloud."""
+    """Return the folder of real signals and reference vectors, or skip with a reason."""
     folder = Path(os.environ.get("PHYSIO_MAE_SHARED", REPOSITORY.parent / "shared"))
     if not (folder / "data").is_dir():
         pytest.skip(f"needs real signals; {folder} is absent (set PHYSIO_MAE_SHARED)")
@@ -75,7 +75,7 @@ def pretrained(waves_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     workdir = tmp_path_factory.mktemp("pretrained")
     with pytest.MonkeyPatch.context() as patch:
         # Nobody looks at its pictures, which take longer than its steps.
-        patch.setattr(PretrainTrainable, "judge", lambda self, state, step: None)
+        patch.setattr(PretrainTrainable, "evaluate", lambda self, state, step: None)
         patch.setattr(PretrainTrainable, "plot_learning_curves", lambda self: None)
         train(build_pretraining(pretraining_config(waves_root), workdir))
     return workdir

@@ -89,9 +89,9 @@ def beats(seconds: float, rate_hz: float, leads: int = 3, seed: int = 0) -> np.n
     time = np.arange(round(seconds * rate_hz)) / rate_hz
     phase = (time * 1.2) % 1.0
     rng = np.random.default_rng(seed)
-    places, widths = np.array([0.2, 0.36, 0.4, 0.44, 0.65]), np.array([25, 12, 12, 12, 45]) / 1e3
+    positions, widths = np.array([0.2, 0.36, 0.4, 0.44, 0.65]), np.array([25, 12, 12, 12, 45]) / 1e3
     heights = rng.normal([0.15, -0.1, 1.0, -0.2, 0.3], 0.1, size=(leads, 5))
-    waves = np.exp(-0.5 * ((phase[:, None] - places) / widths / 1.2) ** 2)
+    waves = np.exp(-0.5 * ((phase[:, None] - positions) / widths / 1.2) ** 2)
     return heights @ waves.T
 
 

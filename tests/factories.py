@@ -93,24 +93,24 @@ class ArraySource:
         return self._arrays[index][:, start:stop].astype(np.float32)
 
 
-def train_and_judge(run: TrainingRun) -> dict[str, float]:
+def train_and_evaluate(run: TrainingRun) -> dict[str, float]:
     """Train, and return the last errors that were reported."""
     train(run)
     lines = (run.workdir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    judged = [r for r in map(json.loads, lines) if r["phase"] != "train"][-1]
-    return {name: value for name, value in judged.items() if "/" in name}
+    evaluated = [r for r in map(json.loads, lines) if r["phase"] != "train"][-1]
+    return {name: value for name, value in evaluated.items() if "/" in name}
 
 
 def predictions(
     logits: Any, targets: Any, subjects: Any = None, kind: str = "multilabel"
 ) -> Predictions:
-    """Make predictions of instances 'u0', 'u1', …, each of a person of its own unless told."""
+    """Make predictions of instances 'u0', 'u1', …, each of a subject of its own unless told."""
     logits, targets = np.asarray(logits, float), np.asarray(targets, float)
     names = [f"u{i}" for i in range(len(logits))]
     return Predictions(
         kind=kind,
         classes=tuple(f"class {k}" for k in range(logits.shape[1])),
-        unit_ids=np.asarray(names),
+        instance_ids=np.asarray(names),
         subjects=np.asarray(names if subjects is None else [str(s) for s in subjects]),
         logits=logits,
         targets=targets,

@@ -4,7 +4,7 @@
     python -m tests.fuzz --target=edf --inputs=20000 --seed=1
     python -m tests.fuzz --target=edf --case=137  one input again, with its traceback
 
-Each input is accepted, or refused by an error of the project's own. Anything else is a failure: a
+Each input is accepted, or rejected by an error of the project's own. Anything else is a failure: a
 raw exception, a wait of more than ``--seconds``, memory beyond ``--memory_mib``, a message without
 end. A target runs in a process of its own, which is killed and started anew where an input hangs.
 """

@@ -27,10 +27,10 @@ Change = tuple[str, float, int, bytes]
 
 
 def change_bytes(data: bytes, changes: Sequence[Change]) -> bytes:
-    """Apply (kind, place as a share of the data, number, bytes) changes one after another."""
+    """Apply (kind, position as a share of the data, number, bytes) changes one after another."""
     content = bytearray(data)
-    for kind, place, number, piece in changes:
-        at = int(place * max(0, len(content) - 1))
+    for kind, position, number, piece in changes:
+        at = int(position * max(0, len(content) - 1))
         if kind == "cut":
             del content[at:]
         elif kind == "insert":
@@ -41,7 +41,7 @@ def change_bytes(data: bytes, changes: Sequence[Change]) -> bytes:
             # Headers are at the encoder_init, so half of the changes are.
             tokens = list(_TOKEN.finditer(bytes(content[: 4096 if number % 2 else None])))
             if tokens:
-                start, stop = tokens[int(place * (len(tokens) - 1))].span()
+                start, stop = tokens[int(position * (len(tokens) - 1))].span()
                 padded = kind == "padded field"
                 content[start:stop] = piece.ljust(stop - start)[: stop - start] if padded else piece
         elif content:
@@ -50,7 +50,7 @@ def change_bytes(data: bytes, changes: Sequence[Change]) -> bytes:
 
 
 def draw_bytes(rng: np.random.Generator, data: bytes) -> bytes:
-    """Change data at one to three random places."""
+    """Change data at one to three random positions."""
     changes: list[Change] = []
     for _ in range(int(rng.integers(1, 4))):
         piece = (

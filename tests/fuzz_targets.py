@@ -122,17 +122,17 @@ def _run_torch_file(data: bytes, rng: np.random.Generator, folder: Path) -> None
 def _make_prepared(folder: Path) -> Path:
     from tests.prepared import waves
 
-    return waves(folder, people=4, seconds=8)
+    return waves(folder, subjects=4, seconds=8)
 
 
 def _run_prepared(valid: Path, rng: np.random.Generator, folder: Path) -> None:
     """Change one of the JSON files of a prepared set."""
     from physio_mae_jax.data.prepared import PreparedSource
 
-    place = folder / "set"
-    shutil.copytree(valid, place)
-    _change_json(rng, _one_of(rng, place, "*.json*"))
-    source = PreparedSource(place)
+    position = folder / "set"
+    shutil.copytree(valid, position)
+    _change_json(rng, _one_of(rng, position, "*.json*"))
+    source = PreparedSource(position)
     for index, info in enumerate(source.recordings):
         assert source.read(index, 0, info.num_samples).shape[1] == info.num_samples
 
@@ -187,14 +187,14 @@ def _run_pretrained(valid: Path, rng: np.random.Generator, folder: Path) -> None
     """Change the config or the weights of a model saved to be shared."""
     from physio_mae_jax.inference import Encoder
 
-    place = folder / "shared"
-    shutil.copytree(valid, place)
+    position = folder / "shared"
+    shutil.copytree(valid, position)
     if rng.random() < 0.8:
-        _change_json(rng, place / "config.json")
+        _change_json(rng, position / "config.json")
     else:
-        path = place / "model.safetensors"
+        path = position / "model.safetensors"
         path.write_bytes(draw_bytes(rng, path.read_bytes()))
-    Encoder.from_pretrained(place, num_devices=1)
+    Encoder.from_pretrained(position, num_devices=1)
 
 
 def _make_run(folder: Path) -> Path:
@@ -207,14 +207,14 @@ def _run_checkpoint(valid: Path, rng: np.random.Generator, folder: Path) -> None
     """Change one JSON file of a run's checkpoints."""
     from physio_mae_jax.inference import Encoder
 
-    place = folder / "run"
-    shutil.copytree(valid, place)
-    path = _one_of(rng, place, "*")
+    position = folder / "run"
+    shutil.copytree(valid, position)
+    path = _one_of(rng, position, "*")
     if path.suffix == ".json" or rng.random() < 0.3:
         _change_json(rng, path)
     else:
         path.write_bytes(draw_bytes(rng, path.read_bytes()))
-    Encoder.from_checkpoint(place, num_devices=1)
+    Encoder.from_checkpoint(position, num_devices=1)
 
 
 def _make_features(folder: Path) -> Path:
@@ -223,7 +223,7 @@ def _make_features(folder: Path) -> Path:
     from tests.prepared import waves
     from tests.test_feature_extraction import run_of
 
-    waves(folder, people=6, seconds=8)
+    waves(folder, subjects=6, seconds=8)
     prepared = (folder, write_run(folder / "run"))
     for kind in ("npz", "parquet", "array_record"):
         extract_features(run_of(prepared, folder / "features" / kind, f"format={kind}"))
@@ -234,14 +234,14 @@ def _run_features(valid: Path, rng: np.random.Generator, folder: Path) -> None:
     """Change one file of a folder of features."""
     from physio_mae_jax.data.feature_files import read_features
 
-    place = folder / "features"
-    shutil.copytree(valid / str(rng.choice(("npz", "parquet", "array_record"))), place)
-    path = _one_of(rng, place, "*")
+    position = folder / "features"
+    shutil.copytree(valid / str(rng.choice(("npz", "parquet", "array_record"))), position)
+    path = _one_of(rng, position, "*")
     if path.suffix == ".json":
         _change_json(rng, path)
     else:
         path.write_bytes(draw_bytes(rng, path.read_bytes()))
-    read_features(place)
+    read_features(position)
 
 
 def _make_split(folder: Path) -> Any:

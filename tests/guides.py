@@ -77,7 +77,7 @@ def anchors_of(page: Path) -> set[str]:
 
 
 def tables_of(page: Path) -> list[list[list[str]]]:
-    """Return the cells of each table, row by row, the rule under the header left out."""
+    """Return the cells of each table, row by row, the rule under the header excluded."""
     tables: list[list[list[str]]] = []
     previous = ""
     for line in prose_of(page).splitlines():

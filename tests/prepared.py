@@ -59,19 +59,23 @@ FLAGS = LabelTask(name="flags", classes=("a", "b", "c"))
 
 
 def waves(
-    root: Path, name: str = "waves", people: int = 24, seconds: int = 12, channels: int = 2
+    root: Path, name: str = "waves", subjects: int = 24, seconds: int = 12, channels: int = 2
 ) -> Path:
-    """Prepare sines of 1 or 4 Hz in noise: every person has two recordings of one kind.
+    """Prepare sines of 1 or 4 Hz in noise: every subject has two recordings of one kind.
 
-    Tasks: 'wave' (the kind), 'flags' (a = fast, b by chance, c of one person), 'beat' (an event
+    Tasks: 'wave' (the kind), 'flags' (a = fast, b by chance, c of one subject), 'beat' (an event
     each second, every other one a V with a spike) and 'state' (halves of the recording, with a
     tremor in that of 'work'). Attributes: fold (1 to 4), visit (0 or 1), sex, age (20 to 73,
     higher where fast).
     """
     rng = np.random.default_rng(0)
     recordings = [
-        (f"p{person}_{visit}", f"p{person}", _first(channels, _wave(person, visit, seconds, rng)))
-        for person in range(people)
+        (
+            f"p{subject}_{visit}",
+            f"p{subject}",
+            _first(channels, _wave(subject, visit, seconds, rng)),
+        )
+        for subject in range(subjects)
         for visit in range(2)
     ]
     return prepare_made_up(root, name, (CLASSES, FLAGS, BEATS, STATES), recordings)
@@ -86,8 +90,8 @@ def _first(channels: int, recording: Recording) -> Recording:
     )
 
 
-def _wave(person: int, visit: int, seconds: int, rng: np.random.Generator) -> Recording:
-    rate, samples, fast = 100.0, seconds * 100, person % 2
+def _wave(subject: int, visit: int, seconds: int, rng: np.random.Generator) -> Recording:
+    rate, samples, fast = 100.0, seconds * 100, subject % 2
     half, time = samples // 2, np.arange(samples) / rate
     wave = np.sin(2 * np.pi * (1 + 3 * fast) * time + rng.uniform(0, 2 * np.pi))
     signal = np.stack([wave, -wave]) + 0.3 * rng.normal(size=(2, samples))
@@ -100,16 +104,16 @@ def _wave(person: int, visit: int, seconds: int, rng: np.random.Generator) -> Re
         sampling_rate_hz=rate,
         labels={
             "wave": np.eye(2, dtype=np.int8)[fast],
-            "flags": np.array([fast, rng.random() < 0.5, person == 0], np.int8),
+            "flags": np.array([fast, rng.random() < 0.5, subject == 0], np.int8),
         },
         annotations={
             "beat": Annotations.of([(s * 100, s * 100 + 1, s % 2) for s in range(seconds)]),
             "state": Annotations.of([(0, half, 0), (half, samples, 1)]),
         },
         attributes={
-            "fold": person // 2 % 4 + 1,
+            "fold": subject // 2 % 4 + 1,
             "visit": visit,
-            "sex": ("male", "female")[person % 3 == 0],
-            "age": float(20 + person + 30 * fast),
+            "sex": ("male", "female")[subject % 3 == 0],
+            "age": float(20 + subject + 30 * fast),
         },
     )

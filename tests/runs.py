@@ -9,7 +9,7 @@ from ml_collections import ConfigDict
 
 from configs import evaluate, finetune, pretrain
 
-# Of the 24 people 12 are trained on, 6 validated on and 6 tested on, slow and fast ones in each.
+# Of the 24 subjects 12 are trained on, 6 validated on and 6 tested on, slow and fast ones in each.
 SPLIT = "fold=1-2|3|4"
 
 
@@ -47,9 +47,9 @@ def judging_config(root: Path, method: str, **changes: Any) -> ConfigDict:
 
 
 def head_config(run: Path, **changes: Any) -> ConfigDict:
-    """Return the settings of a evaluation_result of a fine-tuned run, as it judged itself."""
+    """Return the settings of a evaluation_result of a fine-tuned run, as it evaluated itself."""
     config = evaluate.get_config("method=head")
-    config.run, config.num_devices, config.batch_size = str(run), 1, 8
+    config.init_from, config.num_devices, config.batch_size = str(run), 1, 8
     config.evaluation.num_resamples = 50
     config.update_from_flattened_dict(changes)
     return config
@@ -96,5 +96,5 @@ class HookedIterator(grain.DatasetIterator):
         return self._iterator.get_state()
 
     def set_state(self, state: Any) -> None:
-        """Go to a place."""
+        """Change to a folder."""
         self._iterator.set_state(state)

@@ -202,7 +202,7 @@ def final_arrays(workdir: Path) -> dict[str, np.ndarray]:
         arguments = jax.tree.map(lambda _: ocp.RestoreArgs(restore_type=np.ndarray), shapes.tree)
         state = reader.restore(path, args=ocp.args.PyTreeRestore(restore_args=arguments))
     leaves = jax.tree_util.tree_leaves_with_path(state)
-    return {jax.tree_util.keystr(place): np.asarray(leaf) for place, leaf in leaves}
+    return {jax.tree_util.keystr(position): np.asarray(leaf) for position, leaf in leaves}
 
 
 def _lines(path: Path) -> list[dict[str, Any]]:

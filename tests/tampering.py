@@ -57,13 +57,13 @@ def _walk(value: Any, path: tuple[Any, ...]) -> Iterator[tuple[tuple[Any, ...], 
 
 def _changed(content: Any, path: tuple[Any, ...], other: Any) -> Any:
     whole = copy.deepcopy(content)
-    place = whole
+    position = whole
     for name in path[:-1]:
-        place = place[name]
+        position = position[name]
     if other is _REMOVED:
-        del place[path[-1]]
+        del position[path[-1]]
     else:
-        place[path[-1]] = other
+        position[path[-1]] = other
     return whole
 
 

@@ -113,7 +113,7 @@ def test_real_batches_feed_the_step():
     assert result["fed_over_resident"] > 0
 
 
-def test_wrong_numbers_are_refused():
+def test_wrong_numbers_are_rejected():
     with pytest.raises(ConfigError, match="channels=0"):
         build_bench(small(), num_channels=0, repeats=1, with_data=False)
 
@@ -146,7 +146,7 @@ def test_the_plan_of_a_step_grows_with_its_batch_and_runs_nothing():
     "changes",
     [
         {},
-        # As on a GPU: micro-batches, layers written out, what is cheap computed again.
+        # As on a GPU: micro-batches, unrolled layers, rematerialized elementwise operations.
         {"accumulation_steps": 2, "unroll_layers": True, "remat": "elementwise"},
     ],
 )
@@ -185,7 +185,7 @@ def test_memory_of_a_step_grows_with_its_channels():
 
 
 @pytest.mark.parametrize("text", ["channels", "channels=4", "channels=8,4", "=1,2", "channels=a,b"])
-def test_an_axis_that_cannot_be_read_is_refused(text):
+def test_an_axis_that_cannot_be_read_is_rejected(text):
     with pytest.raises(ConfigError, match="grow="):
         growth.SweepAxis.parse(text)
 
@@ -209,7 +209,7 @@ def test_a_profile_names_the_dearest_operations(tmp_path):
         assert json.load(file)["traceEvents"]
 
 
-def test_operations_of_devices_are_summed_and_the_host_left_out():
+def test_operations_of_devices_are_summed_and_the_host_excluded():
     events = [
         {"ph": "M", "pid": 1, "name": "process_name", "args": {"name": "/device:GPU:0"}},
         {"ph": "M", "pid": 2, "name": "process_name", "args": {"name": "/host:CPU"}},

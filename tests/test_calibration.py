@@ -149,8 +149,8 @@ def test_two_exclusive_classes_have_one_threshold():
     assert sum(calibration.thresholds) == pytest.approx(1)
     decided = calibration.decide(calibration.probabilities(logits))
     assert (decided.sum(axis=1) == 1).all()
-    most_probable = np.eye(2)[np.argmax(logits, axis=1)]
-    f1 = [metrics.f1(d[:, 1], targets[:, 1], np.ones(400)) for d in (decided, most_probable)]
+    predicted = np.eye(2)[np.argmax(logits, axis=1)]
+    f1 = [metrics.f1(d[:, 1], targets[:, 1], np.ones(400)) for d in (decided, predicted)]
     assert f1[0] > f1[1]
 
 
@@ -203,7 +203,7 @@ def test_decisions_come_back_from_json():
         fit_calibration(miscalibrated(0), beta=0)
 
 
-def test_decisions_of_other_classes_are_refused():
+def test_decisions_of_other_classes_are_rejected():
     with pytest.raises(DataError, match="do not match predictions"):
         evaluate(miscalibrated(0, "multiclass"), fit_calibration(miscalibrated(0)))
 

@@ -49,7 +49,7 @@ def no_pictures(monkeypatch):
 
 @functools.cache
 def pretrained_shapes(model: str, channels: int):
-    """Return the configuration, the encoder's shapes and whether it saw channels alone."""
+    """Return the configuration, the encoder's shapes and whether it is channel-independent."""
     config = get_config(f"preset=debug,model={model}")
     settings = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
     contrastive = to_dataclass(ContrastiveConfig, "contrastive", config.contrastive)
@@ -93,7 +93,7 @@ def test_parameters_gradient_and_optimizer_have_one_structure(model, before, aft
     assert jax.tree.structure(jax.eval_shape(update, params)) == jax.tree.structure(new)
 
 
-def test_what_is_left_out_or_new_is_counted_and_named():
+def test_what_is_excluded_or_new_is_counted_and_named():
     _, encoder, _ = pretrained_shapes("v3", 2)
     blocks = dict(encoder["stack"]["blocks"])
     removed = [blocks.pop(name) for name in ("channel_attention", "channel_norm", "smoothing")]
@@ -142,7 +142,7 @@ def short(root, **changes):
 
 @pytest.mark.usefixtures("no_pictures")
 @pytest.mark.parametrize("frozen_blocks", [-1, 2])
-def test_many_channels_are_fine_tuned_on_one_and_judged_on_two(
+def test_many_channels_are_fine_tuned_on_one_and_evaluated_on_two(
     waves_root, runs, tmp_path, caplog, frozen_blocks
 ):
     caplog.set_level(logging.INFO)
@@ -155,9 +155,9 @@ def test_many_channels_are_fine_tuned_on_one_and_judged_on_two(
         return
     # The same head on windows of two channels: what they would exchange is 0.
     config = head_config(tmp_path / "one", sets="waves", root=str(waves_root))
-    judged = evaluate_run(build_evaluation(config, tmp_path / "judged", strict=False))
+    evaluated = evaluate_run(build_evaluation(config, tmp_path / "evaluated", strict=False))
     assert "trained on 1 channels, 2 given" in caplog.text
-    assert judged.num_subjects == 6
+    assert evaluated.num_subjects == 6
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -168,7 +168,7 @@ def test_a_probe_takes_any_number_of_channels(waves_root, runs, tmp_path, name, 
         waves_root,
         "probe",
         run=str(runs[name]),
-        features="trained,untrained",
+        encoders="pretrained,random",
         **{"data.channels": channels},
     )
     assert evaluate_probe(build_probe(config, tmp_path, strict=False)).num_subjects == 6
@@ -181,13 +181,13 @@ def test_a_run_is_not_resumed_on_other_channels(waves_root, pretrained, tmp_path
         build_pretraining(config, begun)
 
 
-def test_retrieval_on_one_channel_is_refused_by_name(waves_root, runs, tmp_path, monkeypatch):
+def test_retrieval_on_one_channel_is_rejected_by_name(waves_root, runs, tmp_path, monkeypatch):
     settings = {"task": "pretrain", "seed": 0, "data": short(waves_root).data.to_dict()}
     settings["data"] |= {"channels": "II", "split": "fold=1-2|3|", "speed_perturbation": (1.0, 1.0)}
     settings = json.loads(json.dumps(settings))
     monkeypatch.setattr(run_directory, "read_run", lambda folder: settings)
     config = retrieval_config()
-    config.run = str(runs["contrastive"])
+    config.init_from = str(runs["contrastive"])
     with pytest.raises(ConfigError, match=r"aligns 2 modalities, but .* 1 channels \(II\)"):
         build_retrieval(config, tmp_path, strict=False)
 

@@ -1,4 +1,4 @@
-"""Channels are found under their aliases, derived where that is exact, and converted or refused."""
+"""Channels: aliases, exact derivations, conversions of units, and what is rejected."""
 
 import itertools
 
@@ -56,7 +56,7 @@ def test_units_of_one_quantity_are_converted_and_that_is_said():
     assert unknown.notes == ()
 
 
-def test_units_of_another_quantity_are_refused():
+def test_units_of_another_quantity_are_rejected():
     with pytest.raises(DataError, match=r"'II' must be in mV .*got mmHg"):
         derive_channels(["II"], ["II"], "rec", wanted_units=["mV"], present_units=["mmHg"])
     assert canonical_unit(" µV ") == "uV"
@@ -66,7 +66,7 @@ def test_units_of_another_quantity_are_refused():
     assert (unit_factor("V", "mV"), unit_factor("uV", "V")) == (1e3, 1e-6)
 
 
-def test_two_rows_of_one_name_are_refused():
+def test_two_rows_of_one_name_are_rejected():
     with pytest.raises(DataError, match=r"rec has 2 channels named 'II' \(II, MLII\)"):
         derive_channels(["II"], ["II", "MLII"], "rec")
 
@@ -90,7 +90,7 @@ def test_policies_take_what_is_there_and_lists_what_is_named(case):
     assert select_channels(*case) == CHANNEL_PRESETS[case]
 
 
-def test_policies_without_a_channel_and_doubled_names_are_told():
+def test_policies_without_a_channel_and_doubled_names_are_reported():
     with pytest.raises(DataError, match=r"'ppg_only' requires PPG; the data has II"):
         select_channels("ppg_only", ("II",))
     with pytest.raises(DataError, match=r"lists a channel twice"):
@@ -118,7 +118,7 @@ def test_ids_of_channels_never_change():
     assert VOCABULARY[: len(first)] == first
     assert VOCABULARY.index("ECG") == 24
     assert VOCABULARY[24:29] == ("ECG", "SPO2", "CVP", "ICP", "EEG_FPZ_CZ")
-    assert VOCABULARY[30:54] == tuple(f"EEG_{place}" for place in TEN_TWENTY)
+    assert VOCABULARY[30:54] == tuple(f"EEG_{position}" for position in TEN_TWENTY)
     assert VOCABULARY[54:57] == ("EEG_FPZ", "EEG_AF7", "EEG_AF3")
     assert len(VOCABULARY) == 142
     assert len(set(VOCABULARY)) == len(VOCABULARY)

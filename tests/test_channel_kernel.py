@@ -20,10 +20,10 @@ def plain(qkv, mask):
     return jnp.einsum("bthmn,bnthd->bmthd", weights, value)
 
 
-def example(batch, channels, places, heads, head_dim):
+def example(batch, channels, positions, heads, head_dim):
     keys = jax.random.split(jax.random.key(0), 2)
-    qkv = jax.random.normal(keys[0], (batch, channels, places, 3, heads, head_dim))
-    gradient = jax.random.normal(keys[1], (batch, channels, places, heads, head_dim))
+    qkv = jax.random.normal(keys[0], (batch, channels, positions, 3, heads, head_dim))
+    gradient = jax.random.normal(keys[1], (batch, channels, positions, heads, head_dim))
     return qkv, jnp.ones((batch, channels), bool).at[0, 1].set(False), gradient
 
 

@@ -51,7 +51,7 @@ def test_a_name_that_came_later_is_unknown_to_an_earlier_model():
 
 
 @pytest.mark.parametrize("number", [0, -1, len(VOCABULARY) + 1])
-def test_more_names_than_there_are_or_none_are_refused(number):
+def test_more_names_than_there_are_or_none_are_rejected(number):
     with pytest.raises(ConfigError, match="num_channel_names"):
         tiny_model(num_channel_names=number)
 

@@ -109,10 +109,16 @@ def test_the_table_of_spellings_is_large():
     assert sum(map(len, SPELLINGS.values())) >= 100
 
 
-@pytest.mark.parametrize("place", [*TEN_TWENTY, *TEN_TEN])
-def test_an_electrode_is_one_with_and_without_its_reference(place):
-    spellings = (place, f"EEG {place}", f"{place}-REF", f"EEG {place}-LE", f"{place.lower()}-avg")
-    assert {canonical_name(spelling) for spelling in spellings} == {f"EEG_{place}"}
+@pytest.mark.parametrize("electrode", [*TEN_TWENTY, *TEN_TEN])
+def test_an_electrode_is_one_with_and_without_its_reference(position):
+    spellings = (
+        position,
+        f"EEG {position}",
+        f"{position}-REF",
+        f"EEG {position}-LE",
+        f"{position.lower()}-avg",
+    )
+    assert {canonical_name(spelling) for spelling in spellings} == {f"EEG_{position}"}
 
 
 @pytest.mark.parametrize("lead", TWELVE_LEADS)

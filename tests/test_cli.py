@@ -1,4 +1,7 @@
-"""Every preset resolves, counts and traces; the debug preset runs; wrong input is told early."""
+"""Every preset resolves, counts and traces; the debug preset runs.
+
+Wrong input is reported early.
+"""
 
 import json
 import os
@@ -17,7 +20,7 @@ from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.experiment.pretraining import build_pretraining
 from physio_mae_jax.training.atomic_files import parameter_summary
 from physio_mae_jax.training.pretrain_step import train_step
-from tests.factories import train_and_judge
+from tests.factories import train_and_evaluate
 
 REPOSITORY = Path(__file__).parent.parent
 PRETRAIN = runpy.run_path(str(REPOSITORY / "configs" / "pretrain.py"))
@@ -73,14 +76,14 @@ def test_every_preset_traces_a_step_of_the_size_it_claims(preset, millions, tmp_
 
 
 def test_two_steps_on_synthetic_data(tmp_path):
-    errors = train_and_judge(build("preset=debug", tmp_path))
+    errors = train_and_evaluate(build("preset=debug", tmp_path))
     assert np.isfinite(list(errors.values())).all()
 
 
 def test_two_steps_with_nothing_held_out_say_so(tmp_path):
     run = build("preset=debug", tmp_path, **{"data.split_rule": "none"})
     assert not run.trainable.held_out
-    train_and_judge(run)
+    train_and_evaluate(run)
     lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["phase"] for line in lines} == {"train", "trained_on"}
     assert json.loads((tmp_path / "split.json").read_text())["parts"]["validation"] == []
@@ -90,7 +93,7 @@ def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
     workdir = tmp_path / "run"
     run = build("preset=debug,data=folder", workdir, **{"data.path": str(folder)})
     assert run.trainable.channels(0) == ("II", "PPG")
-    assert np.isfinite(list(train_and_judge(run).values())).all()
+    assert np.isfinite(list(train_and_evaluate(run).values())).all()
 
 
 @pytest.mark.parametrize(
@@ -100,7 +103,7 @@ def test_two_steps_on_real_data(data, channels, shared, tmp_path, monkeypatch):
     monkeypatch.setenv("PHYSIO_MAE_DATA", str(shared / "data"))
     run = build(f"preset=debug,data={data}", tmp_path)
     assert ",".join(run.trainable.channels(0)) == channels
-    assert np.isfinite(list(train_and_judge(run).values())).all()
+    assert np.isfinite(list(train_and_evaluate(run).values())).all()
 
 
 WRONG = {
@@ -127,7 +130,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_settings_are_refused_before_anything_is_compiled(name, tmp_path):
+def test_wrong_settings_are_rejected_before_anything_is_compiled(name, tmp_path):
     changes, message = WRONG[name]
     with pytest.raises(UserError, match=message):
         build("preset=debug", tmp_path, **changes)
@@ -158,8 +161,8 @@ def run_main(*arguments, **variables):
     [
         (["--config=configs/pretrain.py:preset=huge"], "preset='huge' is unknown"),
         (
-            ["--config=configs/pretrain.py:data=folder", "--config.data.path=/no/such/place"],
-            "/no/such/place",
+            ["--config=configs/pretrain.py:data=folder", "--config.data.path=/no/such/folder"],
+            "/no/such/folder",
         ),
         (
             ["--config=configs/pretrain.py", "--config.optimiser.peak_learning_rate=1"],
@@ -185,7 +188,7 @@ def test_a_home_folder_is_found_behind_an_equals_sign(tmp_path):
     result = run_main(
         "--config=configs/evaluate.py:method=head",
         "--config.init_from=~/absent",
-        "--workdir=~/judged",
+        "--workdir=~/evaluated",
         HOME=str(tmp_path),
     )
     assert result.returncode == 2
@@ -213,12 +216,12 @@ def test_what_a_run_compiles_is_kept_where_jax_was_told_or_among_caches(named, t
 @pytest.mark.parametrize(
     "told", [None, "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"]
 )
-def test_a_gpu_is_taken_nearly_whole_unless_jax_was_told_otherwise(told, monkeypatch):
+def test_a_gpu_is_taken_nearly_whole_unless_jax_was_told_otherwise(reported, monkeypatch):
     new, old = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
     for name in (new, old):
         monkeypatch.setenv(name, "0.4")  # so that what is set below is undone
-        if name != told:
+        if name != reported:
             monkeypatch.delenv(name)
     set_gpu_memory_fraction()
     given = {name: float(os.environ[name]) for name in (new, old) if name in os.environ}
-    assert given == {told or new: 0.4 if told else pytest.approx(USABLE_SHARE, abs=0.05)}
+    assert given == {reported or new: 0.4 if reported else pytest.approx(USABLE_SHARE, abs=0.05)}

@@ -1,4 +1,4 @@
-"""Comparisons of models, and one subject left out at a time, from configs to reports."""
+"""Comparisons of models, and one subject excluded at a time, from configs to reports."""
 
 import pytest
 
@@ -47,7 +47,7 @@ def compared(waves_root, pretrained, tmp_path_factory):
     return folder
 
 
-def test_every_row_is_judged_on_the_same_units(compared):
+def test_every_row_is_evaluated_on_the_same_instances(compared):
     content = read_json(compared / "comparison.json")
     assert [cell["row"] for cell in content["cells"]] == ROWS.split(",")
     first, *others = content["cells"]
@@ -85,7 +85,7 @@ def test_what_is_done_stays_and_more_may_be_added(compared, waves_root, pretrain
     assert len(read_json(compared / "comparison.json")["cells"]) == 4
 
 
-def test_other_settings_in_the_same_folder_are_refused(compared, waves_root, pretrained):
+def test_other_settings_in_the_same_folder_are_rejected(compared, waves_root, pretrained):
     config = comparison(waves_root, pretrained)
     config.scratch.batch_size = 4
     with pytest.raises(ConfigError, match=r"other settings of scratch\.batch_size"):
@@ -110,7 +110,7 @@ def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, 
         ({"num_workers": 0}, "num_workers is 0"),
     ],
 )
-def test_wrong_settings_are_refused_before_anything_is_opened(tmp_path, changes, message):
+def test_wrong_settings_are_rejected_before_anything_is_opened(tmp_path, changes, message):
     config = comparison(tmp_path / "no data", tmp_path / "no run", **changes)
     with pytest.raises(ConfigError, match=message):
         build_comparison(config, tmp_path, strict=True)
@@ -125,20 +125,20 @@ def leaving_out(root, **changes):
     return on_waves(config, root, **changes)
 
 
-def test_each_subject_is_judged_by_a_model_that_never_saw_it(waves_root, tmp_path):
+def test_each_subject_is_evaluated_by_a_model_that_never_saw_it(waves_root, tmp_path):
     config = leaving_out(waves_root, subjects="p0,p1,p2", **{"labels.task": "state"})
     result = leave_one_out(build_leave_one_out(config, tmp_path, strict=True))
     assert result.num_subjects == 3
     assert result.main.value > 0.8
-    people = read_json(tmp_path / "subjects.json")
-    assert list(people["subjects"]) == ["p0", "p1", "p2"]
-    for name in people["subjects"]:
+    subjects = read_json(tmp_path / "subjects.json")
+    assert list(subjects["subjects"]) == ["p0", "p1", "p2"]
+    for name in subjects["subjects"]:
         split = read_json(tmp_path / name / "split.json")
         assert split["parts"]["test"] == [f"waves:{name}"]
         assert f"waves:{name}" not in split["parts"]["train"] + split["parts"]["validation"]
     card = read_json(tmp_path / "evaluation.json")
     assert card["context"]["contamination"].startswith("contamination: none of 3 subjects")
-    folds = [read_json(tmp_path / name / "evaluation.json") for name in people["subjects"]]
+    folds = [read_json(tmp_path / name / "evaluation.json") for name in subjects["subjects"]]
     instances = [fold["evaluations"]["test"]["num_instances"] for fold in folds]
     assert card["evaluations"]["test"]["num_instances"] == sum(instances)
     again = leave_one_out(build_leave_one_out(config, tmp_path, strict=True))
@@ -153,7 +153,7 @@ def test_each_subject_is_judged_by_a_model_that_never_saw_it(waves_root, tmp_pat
         ({"data.sets": "a+b"}, ConfigError, "must name exactly one data set"),
     ],
 )
-def test_leaving_out_refuses(waves_root, tmp_path, changes, error, message):
+def test_leaving_out_rejects(waves_root, tmp_path, changes, error, message):
     with pytest.raises(error, match=message):
         leave_one_out(
             build_leave_one_out(leaving_out(waves_root, **changes), tmp_path, strict=True)

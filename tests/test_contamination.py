@@ -32,7 +32,7 @@ def trained_on():
     return TrainingProvenance.of(source, [0, 1])
 
 
-def test_other_people_are_clean(trained_on):
+def test_other_subjects_are_clean(trained_on):
     report = check(trained_on, source_of([noise(2)], ["carl"]), strict=True)
     assert report.is_clean
     assert report.line() == ("contamination: none of 1 subjects and 1 recordings was trained on.")
@@ -66,7 +66,7 @@ def test_samples_trained_on_are_recognised_under_other_names(trained_on, copy):
     assert not report.subjects
 
 
-def test_strict_refuses(trained_on):
+def test_strict_rejects(trained_on):
     with pytest.raises(DataError, match=r"CONTAMINATION: 1 of 1 subjects .*omit --strict"):
         check(trained_on, source_of([noise(0)], ["anna"]), strict=True)
 

@@ -96,8 +96,8 @@ def test_the_probe_reads_a_delay_that_is_there_and_none_that_is_not():
 
     result = probe_delay(*cohort(60), *cohort(20))
     assert result["correlation"] > 0.95
-    fitted, judged = cohort(60), cohort(20)
-    noise = probe_delay(fitted[0], rng.permutation(fitted[1]), *judged)
+    fitted, evaluated = cohort(60), cohort(20)
+    noise = probe_delay(fitted[0], rng.permutation(fitted[1]), *evaluated)
     assert noise["mean_absolute_error_seconds"] > 0.5 * noise["guessing_error_seconds"]
 
 
@@ -110,9 +110,9 @@ def trained(tmp_path_factory):
     return workdir
 
 
-def test_a_contrastive_run_is_judged_by_retrieval(trained, tmp_path):
+def test_a_contrastive_run_is_evaluated_by_retrieval(trained, tmp_path):
     config = retrieval_config.get_config()
-    config.run, config.max_windows_per_subject, config.batch_size = str(trained), 4, 8
+    config.init_from, config.max_windows_per_subject, config.batch_size = str(trained), 4, 8
     config.probe_recordings, config.probe_windows = 8, 2
     results = retrieve(run_directory.build_retrieval(config, tmp_path, strict=False))
     assert results["num_windows"] > 10
@@ -122,9 +122,9 @@ def test_a_contrastive_run_is_judged_by_retrieval(trained, tmp_path):
     assert (tmp_path / "plots" / "retrieval.png").stat().st_size > 1000
 
 
-def test_wrong_runs_are_told(trained, tmp_path):
+def test_wrong_runs_are_reported(trained, tmp_path):
     config = retrieval_config.get_config()
-    config.run = str(tmp_path / "nowhere")
+    config.init_from = str(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="not the work folder of a run"):
         run_directory.build_retrieval(config, tmp_path, strict=False)
     config = pretrain_config.get_config("model=contrastive,preset=debug")

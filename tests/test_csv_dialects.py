@@ -191,7 +191,7 @@ class TestBounds:
             ("\n" * 1000, "is empty"),
         ],
     )
-    def test_what_is_no_table_is_refused(self, text: str, message: str, tmp_path: Path) -> None:
+    def test_what_is_no_table_is_rejected(self, text: str, message: str, tmp_path: Path) -> None:
         write_text(tmp_path, text)
         with pytest.raises(DataError, match=rf"t\.csv.*{message}"):
             open_folder(tmp_path)

@@ -94,7 +94,7 @@ def test_nan_in_a_window_names_recording_channel_and_time():
     reader.read(0, 0)
 
 
-def test_short_recording_is_refused_with_both_lengths():
+def test_short_recording_is_rejected_with_both_lengths():
     with pytest.raises(DataError, match=r"lasts 0\.99 s, less than the window of 1\.00 s"):
         _reader(_recordings([99])).starts(0)
 
@@ -158,13 +158,13 @@ def test_validation_reads_each_window_once_and_weighs_the_filling_0():
     config = LoaderConfig(batch_size=4, seed=0, num_threads=1)
     batches = validation_batches(reader, [0, 1], config, max_windows=100)
     weight = np.concatenate([batch["weight"] for batch in batches])
-    places = [
+    positions = [
         (int(r), int(s))
         for batch in batches
         for r, s, w in zip(batch["recording"], batch["start"], batch["weight"], strict=True)
         if w
     ]
-    assert sorted(places) == [(0, 0), (0, 100), (0, 200), (1, 0), (1, 100)]
+    assert sorted(positions) == [(0, 0), (0, 100), (0, 200), (1, 0), (1, 100)]
     assert weight.tolist() == [1, 1, 1, 1, 1, 0, 0, 0]
 
 
@@ -190,7 +190,7 @@ def test_tempo_plays_all_channels_faster_alike():
     assert np.corrcoef(slower[1, inner], np.cos(np.pi * np.arange(400) / 100)[inner])[0, 1] > 0.999
 
 
-def test_tempos_out_of_range_are_refused():
+def test_tempos_out_of_range_are_rejected():
     with pytest.raises(ConfigError, match=r"speed_perturbation must be .* got \(1\.2, 1\.5\)"):
         LoaderConfig(batch_size=4, seed=0, speed_perturbation=(1.2, 1.5))
 
@@ -287,7 +287,9 @@ def test_a_mixture_keeps_its_weights_and_its_order_over_processes():
 def test_augmented_windows_stay_normalised_and_follow_from_the_generator_alone():
     signal, _ = z_score(_recordings([500], channels=3)[0])
     present = np.array([True, True, False])
-    config = AugmentConfig(noise=0.3, drift=0.5, mains=0.2, channel_drop=0.5, time_mask=0.2)
+    config = AugmentConfig(
+        noise=0.3, baseline_wander=0.5, powerline=0.2, channel_dropout=0.5, time_mask=0.2
+    )
     first = augment(signal, present, 250.0, config, np.random.default_rng(4))
     again = augment(signal, present, 250.0, config, np.random.default_rng(4))
     np.testing.assert_array_equal(first[0], again[0])
@@ -311,7 +313,7 @@ def test_added_noise_is_white_normal_and_another_one_in_every_window_and_channel
         noises.append(z_score(changed - share[:, None] * signal)[0])
     rows = np.concatenate(noises)
     alike = rows @ rows.T / rows.shape[1]
-    assert np.abs(alike - np.eye(len(rows))).max() < 0.12  # five deviations of chance
+    assert np.abs(alike - np.eye(len(rows))).max() < 0.12  # five standard errors
     spectrum = (np.abs(np.fft.rfft(rows)) ** 2).mean(axis=0)[1:-1]
     halves = spectrum[: len(spectrum) // 2].mean() / spectrum[len(spectrum) // 2 :].mean()
     assert halves == pytest.approx(1, abs=0.05)
@@ -320,5 +322,5 @@ def test_added_noise_is_white_normal_and_another_one_in_every_window_and_channel
 
 def test_no_augmentation_changes_nothing():
     assert AugmentConfig().is_off
-    with pytest.raises(ConfigError, match=r"data\.augment\.channel_drop is 1\.5"):
-        AugmentConfig(channel_drop=1.5)
+    with pytest.raises(ConfigError, match=r"data\.augment\.channel_dropout is 1\.5"):
+        AugmentConfig(channel_dropout=1.5)

@@ -39,13 +39,13 @@ def test_slurm_and_tpu_are_found_by_their_variables():
     assert detect({"TPU_WORKER_HOSTNAMES": "10.0.0.1,10.0.0.2"}) == "tpu"
 
 
-def test_a_slurm_job_without_srun_is_refused_rather_than_run_alone():
+def test_a_slurm_job_without_srun_is_rejected_rather_than_run_alone():
     with pytest.raises(ConfigError, match=r"SLURM_NTASKS=2, but SLURM_STEP_NODELIST.*srun"):
         detect({"SLURM_JOB_ID": "4217", "SLURM_NTASKS": "2"})
 
 
 @pytest.mark.parametrize("number", ["", "two", "1e3", "-1", "9" * 5000])
-def test_a_broken_environment_is_told(number):
+def test_a_broken_environment_is_reported(number):
     with pytest.raises(ConfigError, match=r"^SLURM_NTASKS=.* is no number of tasks; unset it"):
         detect({"SLURM_NTASKS": number})
 
@@ -64,7 +64,7 @@ def test_a_broken_environment_is_told(number):
         ),
     ],
 )
-def test_wrong_settings_of_a_cluster_are_refused(settings, message):
+def test_wrong_settings_of_a_cluster_are_rejected(settings, message):
     with pytest.raises(ConfigError, match=message):
         ClusterConfig(**settings)
 

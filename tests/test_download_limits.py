@@ -1,4 +1,4 @@
-"""A server that lies about what it sends, or hardly sends anything, is told and left."""
+"""A server that lies about what it sends, or hardly sends anything, is reported and given up."""
 
 import contextlib
 import hashlib
@@ -90,7 +90,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @contextlib.contextmanager
-def told(answer: Answer, folder: Path, listing: Answer | None = None) -> Iterator[list[str]]:
+def reported(answer: Answer, folder: Path, listing: Answer | None = None) -> Iterator[list[str]]:
     """Download from a liar, and yield the message of the error."""
     liar, said = Liar(answer, listing), []
     begun = time.monotonic()
@@ -137,22 +137,22 @@ ANY = "cannot be fetched|is not HTTP|does not have the checksum"
         (raw(b""), "cannot be fetched"),
     ],
 )  # fmt: skip
-def test_lies_are_told(answer: Answer, message: str, tmp_path: Path) -> None:
-    with told(answer, tmp_path) as said:
+def test_lies_are_reported(answer: Answer, message: str, tmp_path: Path) -> None:
+    with reported(answer, tmp_path) as said:
         assert re.search(message, said[0]), said[0]
         assert len(said[0]) < 600
 
 
 def test_a_body_without_length_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_UNSTATED_BYTES", 10**6)
-    with told(raw(OK + b"\r\n", bytes(10**5), times=10_000), tmp_path) as said:
+    with reported(raw(OK + b"\r\n", bytes(10**5), times=10_000), tmp_path) as said:
         assert "does not say how long it is, and sent more than 1,000,000 bytes" in said[0]
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
 def test_a_body_of_a_redirect_without_end(tmp_path: Path) -> None:
     head = b"HTTP/1.1 302 F\r\nLocation: /data/a.dat\r\n\r\n"
-    with told(raw(head, bytes(10**5), times=2_000), tmp_path) as said:
+    with reported(raw(head, bytes(10**5), times=2_000), tmp_path) as said:
         assert "redirect" in said[0] or "cannot be fetched" in said[0]
 
 
@@ -167,13 +167,13 @@ def test_a_body_of_a_redirect_without_end(tmp_path: Path) -> None:
     ids=["body", "endless body", "head", "continue"],
 )
 def test_a_slow_drip_is_given_up(answer: Answer, tmp_path: Path) -> None:
-    with told(answer, tmp_path) as said:
+    with reported(answer, tmp_path) as said:
         assert "cannot be fetched after 2 attempts" in said[0]
 
 
 def test_a_list_that_drips(tmp_path: Path) -> None:
     listing = raw(OK + b"Content-Length: 999\r\n\r\n", b"0", pause_s=0.05, times=200)
-    with told(sends(BODY), tmp_path, listing) as said:
+    with reported(sends(BODY), tmp_path, listing) as said:
         assert "SHA256SUMS.txt cannot be fetched" in said[0]
 
 

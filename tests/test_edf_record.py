@@ -108,8 +108,8 @@ def test_channels_of_several_rates(tmp_path: Path, caplog: pytest.LogCaptureFixt
     for part, row in zip(parts, whole(source), strict=True):
         count = part.digital.shape[1]
         own = (part.digital.ravel() + 0.5) * 20 / 65535
-        places = np.arange(1280) * count / 64
-        np.testing.assert_allclose(row, np.interp(places, np.arange(len(own)), own), atol=1e-5)
+        positions = np.arange(1280) * count / 64
+        np.testing.assert_allclose(row, np.interp(positions, np.arange(len(own)), own), atol=1e-5)
     assert_stretches(source, whole(source))
     warned = [r.getMessage() for r in caplog.records if "interpolation" in r.getMessage()]
     assert len(warned) == 1

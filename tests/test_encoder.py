@@ -1,4 +1,4 @@
-"""Embeddings of one's own signals: laws, shapes, reports, and what is refused."""
+"""Embeddings of one's own signals: laws, shapes, reports, and what is rejected."""
 
 import dataclasses
 import functools
@@ -182,7 +182,7 @@ def test_limb_leads_are_derived_if_wanted(made):
 
 
 def test_a_prepared_recording_is_encoded_as_evaluations_do(tmp_path, made):
-    source = ConcatSource([PreparedSource(waves(tmp_path, people=4))], [range(8)])
+    source = ConcatSource([PreparedSource(waves(tmp_path, subjects=4))], [range(8)])
     window = WindowConfig(
         channels="",
         num_channels=2,
@@ -255,7 +255,7 @@ def test_windows_cover_every_stretch_and_count_alike():
     np.testing.assert_allclose(counted[tiling.coverage > 0], 1)
 
 
-def test_windows_with_gaps_are_left_out_if_wanted(made):
+def test_windows_with_gaps_are_excluded_if_wanted(made):
     signal = beats(20, 100)
     signal[1, 900:950] = np.nan
     with pytest.raises(DataError, match=r"50 values .* 'II' at 9\.000 s.*on_invalid='skip'"):
@@ -358,7 +358,7 @@ def test_it_is_loaded_by_the_checkpoint_alone(tmp_path, made):
     assert "100 Hz; others are resampled" in loaded.describe()
 
 
-def test_a_damaged_contract_is_told(tmp_path):
+def test_a_damaged_contract_is_reported(tmp_path):
     folder = write_run(tmp_path / "run")
     path = folder / "checkpoints" / "1" / "contract" / "metadata"
     path.write_bytes(path.read_bytes()[:100])
@@ -409,7 +409,7 @@ def test_counts_of_known_gain_or_said_to_be_counts_are_taken(made):
         ALIKE(made.encode(counts, **said, **arguments), wanted, atol=1e-3)
 
 
-def test_channels_the_model_does_not_know_can_be_left_out(made):
+def test_channels_the_model_does_not_know_can_be_excluded(made):
     signal = beats(5, 100)
     found, report = made.encode_with_report(
         signal, sampling_rate_hz=100, channels=["I", "snore", "II"], unknown_channels="exclude"
@@ -431,7 +431,7 @@ def test_recordings_without_a_known_channel_are_rejected_whole(made):
         made.encode(signals, unknown_channels="exclude", **given)
 
 
-def test_nan_in_a_channel_that_is_left_out_does_not_matter(made):
+def test_nan_in_a_channel_that_is_excluded_does_not_matter(made):
     signal = beats(5, 100)
     signal[1, 7] = np.nan
     given = {"sampling_rate_hz": 100, "unknown_channels": "exclude"}

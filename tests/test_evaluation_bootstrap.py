@@ -1,4 +1,4 @@
-"""Intervals resample people, whole, and keep every class; differences are paired."""
+"""Intervals resample subjects, whole, and keep every class; differences are paired."""
 
 import functools
 import tracemalloc
@@ -17,7 +17,7 @@ from tests.factories import predictions
 
 
 @st.composite
-def labelled_people(draw):
+def labelled_subjects(draw):
     """Labels [U, K], some very rare or very common, and subjects with several instances."""
     count, classes = draw(st.integers(4, 60)), draw(st.integers(1, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -31,8 +31,8 @@ def labelled_people(draw):
 
 
 @settings(max_examples=150, deadline=None)
-@given(labelled_people())
-def test_people_come_whole_and_no_class_is_lost(labelled):
+@given(labelled_subjects())
+def test_subjects_come_whole_and_no_class_is_lost(labelled):
     targets, subjects = labelled
     strata = bootstrap.strata(targets, subjects)
     weights = bootstrap.multiplicities(subjects, strata, 30, seed=3)
@@ -58,7 +58,7 @@ def test_the_stratum_of_a_subject_is_its_rarest_class():
     assert len(set().union(*groups)) == 4
 
 
-def test_resampling_changes_something_where_a_stratum_has_two_people():
+def test_resampling_changes_something_where_a_stratum_has_two_subjects():
     assert not bootstrap.varies(np.array([0, 1, 2]))
     assert bootstrap.varies(np.array([0, 1, 1]))
 
@@ -90,17 +90,20 @@ def test_replicates_depend_on_seed_and_number_alone(monkeypatch):
 def test_replicates_of_many_units_need_little_memory():
     rng = np.random.default_rng(0)
     targets = (rng.random((50_000, 3)) < 0.3) * 1.0
-    judged = predictions(rng.normal(size=targets.shape), targets)
+    evaluated = predictions(rng.normal(size=targets.shape), targets)
     calibration = fit_calibration(predictions(rng.normal(size=(90, 3)), targets[:90]))
     tracemalloc.start()
-    evaluate(judged, calibration, num_resamples=60)
+    evaluate(evaluated, calibration, num_resamples=60)
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 200e6
 
 
 def clustered(rng, num_subjects, units_each, effect=1.0):
-    """Scores of people: a positive one is 1.2 higher; all instances of a person share a shift."""
+    """Scores of subjects: a positive one is 1.2 higher.
+
+    All instances of a subject share a shift.
+    """
     subjects = np.repeat(np.arange(num_subjects), units_each)
     positive = np.repeat(np.arange(num_subjects) % 3 == 0, units_each)
     shift = np.repeat(rng.normal(size=num_subjects), units_each) * effect
@@ -116,24 +119,24 @@ def auroc_interval(subjects, positive, scores, seed):
     return bootstrap.confidence_interval(metrics.auroc(scores, positive, weights), float(point))
 
 
-def test_intervals_hold_the_truth_where_units_of_a_person_agree():
-    """95 % is claimed; instances taken for people would be far from it."""
+def test_intervals_hold_the_truth_where_instances_of_a_subject_agree():
+    """95 % is claimed; instances taken for subjects would be far from it."""
     truth = ndtr(1.2 / np.sqrt(2 * (1 + 1)))
     rng = np.random.default_rng(5)
-    by_subject, by_unit = [], []
+    by_subject, by_instance = [], []
     for seed in range(150):
         subjects, positive, scores = clustered(rng, 120, 5)
-        for held, people in ((by_subject, subjects), (by_unit, np.arange(len(scores)))):
-            found = auroc_interval(people, positive, scores, seed)
+        for held, clusters in ((by_subject, subjects), (by_instance, np.arange(len(scores)))):
+            found = auroc_interval(clusters, positive, scores, seed)
             assert found.low <= found.value <= found.high
             held.append(found.low <= truth <= found.high)
-    # 40 positive people of 120: about 93 %; three standard errors of 150 trials are 6 %.
+    # 40 positive subjects of 120: about 93 %; three standard errors of 150 trials are 6 %.
     assert 0.87 < np.mean(by_subject) < 0.99
-    assert np.mean(by_unit) < 0.8
+    assert np.mean(by_instance) < 0.8
 
 
 def two_models(seed, noise=0.3):
-    """Two models that err alike on the same 200 people."""
+    """Two models that err alike on the same 200 subjects."""
     rng = np.random.default_rng(seed)
     targets = np.eye(2)[rng.integers(2, size=200)]
     shared = targets * 1.2 + rng.normal(size=(200, 2))

@@ -1,4 +1,4 @@
-"""Metrics agree with scikit-learn, weights are multiplicities, predictions refuse nonsense."""
+"""Metrics agree with scikit-learn, weights are multiplicities, predictions reject nonsense."""
 
 import dataclasses
 import inspect
@@ -310,14 +310,14 @@ def of(**changes):
         ({"logits": [["x", "y"]] * 3, "classes": ("a", "b")}, "logits are not all numbers"),
     ],
 )
-def test_predictions_refuse_nonsense(changes, message):
+def test_predictions_reject_nonsense(changes, message):
     valid = of()
     entries = {f.name: getattr(valid, f.name) for f in dataclasses.fields(valid)}
     with pytest.raises(DataError, match=message):
         Predictions(**(entries | changes))
 
 
-def test_predictions_of_nobody_are_refused():
+def test_predictions_of_nobody_are_rejected():
     with pytest.raises(DataError, match="at least one instance"):
         of(logits=np.zeros((0, 2)), targets=np.zeros((0, 2)), instance_ids=np.array([], str),
            subjects=np.array([], str))  # fmt: skip
@@ -342,7 +342,7 @@ def test_predictions_come_back_from_disk(tmp_path):
     assert part.attributes["sex"].tolist() == ["m", ""]
 
 
-def test_other_files_are_refused(tmp_path):
+def test_other_files_are_rejected(tmp_path):
     path = tmp_path / "x.npz"
     with pytest.raises(DataError, match="cannot be read"):
         Predictions.load(path)

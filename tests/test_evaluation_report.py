@@ -37,8 +37,8 @@ CONTEXT = {
 SHARES = (0.5, 0.3, 0.2, 0.1, 0.01)
 
 
-def simulate(seed, count=400, kind="multilabel", shares=SHARES, people=300):
-    """Predictions with sex and age; people of one seed are not those of another."""
+def simulate(seed, count=400, kind="multilabel", shares=SHARES, subjects=300):
+    """Predictions with sex and age; subjects of one seed are not those of another."""
     rng = np.random.default_rng(seed)
     shares = np.asarray(shares)
     if kind == "multilabel":
@@ -55,7 +55,7 @@ def simulate(seed, count=400, kind="multilabel", shares=SHARES, people=300):
         kind=kind,
         classes=tuple(f"class_{k}" for k in range(len(shares))),
         instance_ids=[f"{seed}/{i}" for i in range(count)],
-        subjects=[f"{seed}/{i}" for i in rng.integers(people, size=count)],
+        subjects=[f"{seed}/{i}" for i in rng.integers(subjects, size=count)],
         logits=logits,
         targets=targets,
         attributes={
@@ -66,7 +66,7 @@ def simulate(seed, count=400, kind="multilabel", shares=SHARES, people=300):
 
 
 @functools.cache
-def judged(kind="multilabel", shares=SHARES):
+def evaluated(kind="multilabel", shares=SHARES):
     validation, test = (simulate(seed, kind=kind, shares=shares) for seed in (1, 2))
     calibration = fit_calibration(validation)
     found = {
@@ -77,7 +77,7 @@ def judged(kind="multilabel", shares=SHARES):
 
 
 def write(folder, kind="multilabel", shares=SHARES):
-    predictions, calibration, evaluations = judged(kind, shares)
+    predictions, calibration, evaluations = evaluated(kind, shares)
     return write_report(
         folder,
         title="A model",
@@ -90,7 +90,7 @@ def write(folder, kind="multilabel", shares=SHARES):
 
 def report(kind="multilabel", shares=SHARES, context=CONTEXT, parts=("test", "validation")):
     """Return the text of a card, without its pictures."""
-    _, calibration, evaluations = judged(kind, shares)
+    _, calibration, evaluations = evaluated(kind, shares)
     return render_report(
         title="A model",
         evaluations={part: evaluations[part] for part in parts},
@@ -102,7 +102,7 @@ def report(kind="multilabel", shares=SHARES, context=CONTEXT, parts=("test", "va
 
 
 def test_averages_are_shown_with_and_without_rare_classes():
-    predictions, _, evaluations = judged()
+    predictions, _, evaluations = evaluated()
     test, result = predictions["test"], evaluations["test"]
     areas = [roc_auc_score(t, s) for t, s in zip(test.targets.T, test.logits.T, strict=True)]
     assert [row.rare for row in result.by_class] == [False] * 4 + [True]
@@ -122,14 +122,14 @@ def test_averages_are_shown_with_and_without_rare_classes():
 
 
 def test_a_class_without_positives_is_named_and_in_no_average():
-    predictions, calibration, _ = judged(shares=(0.5, 0.3, 0.0))
+    predictions, calibration, _ = evaluated(shares=(0.5, 0.3, 0.0))
     result = evaluate(predictions["test"], calibration, num_resamples=REPLICATES)
     assert result.by_class[2].is_absent
     assert np.isnan(result.by_class[2].metrics["auroc"].value)
     areas = [row.metrics["auroc"].value for row in result.by_class[:2]]
     assert result.main.value == pytest.approx(np.mean(areas))
     assert np.isfinite(result.main.low)
-    # Leaving out the rare leaves out no more than is absent anyway.
+    # Excluding the rare excludes no more than is absent anyway.
     assert result.overall_frequent == {}
     text = report(shares=(0.5, 0.3, 0.0))
     assert "2 of 3 labels" in text
@@ -138,7 +138,7 @@ def test_a_class_without_positives_is_named_and_in_no_average():
 
 
 def test_too_few_negatives_make_a_class_rare_as_too_few_positives_do():
-    predictions, calibration, _ = judged(shares=(0.5, 0.3, 0.3, 0.3))
+    predictions, calibration, _ = evaluated(shares=(0.5, 0.3, 0.3, 0.3))
     targets = predictions["test"].targets.copy()
     targets[:, 1:] = 1
     targets[:9, 1] = 0
@@ -154,7 +154,7 @@ def test_too_few_negatives_make_a_class_rare_as_too_few_positives_do():
 
 
 def test_the_order_of_units_changes_nothing():
-    predictions, calibration, evaluations = judged()
+    predictions, calibration, evaluations = evaluated()
     order = np.random.default_rng(0).permutation(400)
     again = evaluate(predictions["test"].only(order), calibration, num_resamples=REPLICATES)
 
@@ -170,7 +170,7 @@ def test_the_order_of_units_changes_nothing():
 
 
 def test_multiclass_figures_are_those_of_the_whole_unit():
-    predictions, _, evaluations = judged("multiclass", shares=(0.5, 0.3, 0.2))
+    predictions, _, evaluations = evaluated("multiclass", shares=(0.5, 0.3, 0.2))
     test, result = predictions["test"], evaluations["test"]
     right = np.argmax(test.logits, axis=1) == np.argmax(test.targets, axis=1)
     assert result.overall["accuracy"].value == pytest.approx(right.mean())
@@ -181,8 +181,8 @@ def test_multiclass_figures_are_those_of_the_whole_unit():
     assert [row.name for row in result.calibration[1:]] == list(test.classes)
 
 
-def test_a_regression_is_judged_by_its_error():
-    predictions, _, evaluations = judged("regression", shares=(1, 1))
+def test_a_regression_is_evaluated_by_its_error():
+    predictions, _, evaluations = evaluated("regression", shares=(1, 1))
     error = predictions["test"].logits - predictions["test"].targets
     result = evaluations["test"]
     assert result.main.value == pytest.approx(np.abs(error).mean())
@@ -196,8 +196,8 @@ def test_a_regression_is_judged_by_its_error():
     assert {group.attribute for group in result.subgroups} == {"sex", "age"}
 
 
-def test_subgroups_leave_out_what_is_too_rare_in_them():
-    predictions, _, evaluations = judged()
+def test_subgroups_exclude_what_is_too_rare_in_them():
+    predictions, _, evaluations = evaluated()
     test, result = predictions["test"], evaluations["test"]
     for group in result.subgroups:
         assert group.excluded == tuple(n for n, c in group.num_positives.items() if c < 10)
@@ -231,7 +231,7 @@ def test_subgroups_leave_out_what_is_too_rare_in_them():
         ("≥90", 90),
     ],
 )
-def test_ages_are_read_as_people_write_them(text, years):
+def test_ages_are_read_as_subjects_write_them(text, years):
     assert subgroups.read_age(text) == years
 
 
@@ -251,21 +251,21 @@ def test_bins_of_age_start_at_their_name():
     assert subgroups.num_unknown(predictions) == {"age": 3}
 
 
-def test_a_class_of_two_people_has_an_interval_and_one_of_one_has_none():
-    predictions, calibration, _ = judged(shares=(0.5, 0.3, 0.2))
+def test_a_class_of_two_subjects_has_an_interval_and_one_of_one_has_none():
+    predictions, calibration, _ = evaluated(shares=(0.5, 0.3, 0.2))
     test = predictions["test"]
-    people = np.unique(test.subjects)
+    subjects = np.unique(test.subjects)
     targets = test.targets.copy()
-    targets[:, 1] = np.isin(test.subjects, people[:2])
-    targets[:, 2] = test.subjects == people[5]
+    targets[:, 1] = np.isin(test.subjects, subjects[:2])
+    targets[:, 2] = test.subjects == subjects[5]
     result = evaluate(dataclasses.replace(test, targets=targets), calibration, num_resamples=50)
     assert [row.num_positive_subjects for row in result.by_class][1:] == [2, 1]
     areas = [row.metrics["auroc"] for row in result.by_class]
     assert [np.isfinite(area.low) for area in areas] == [True, True, False]
 
 
-def test_one_person_has_no_interval():
-    predictions, calibration, _ = judged()
+def test_one_subject_has_no_interval():
+    predictions, calibration, _ = evaluated()
     test = dataclasses.replace(predictions["test"], subjects=np.full(400, "the only one"))
     result = evaluate(test, calibration, num_resamples=REPLICATES)
     assert np.isfinite(result.main.value)
@@ -312,13 +312,13 @@ def test_cards_are_whole(tmp_path, kind, shares, pictures):
     assert files == {"evaluation.md", "evaluation.json"} | images
     assert set(re.findall(r"\]\((plots/.*?)\)", text)) == images
 
-    def refuse(constant):
+    def reject(constant):
         raise AssertionError(f"{constant} is no JSON")
 
     written = (tmp_path / "evaluation.json").read_text(encoding="utf-8")
-    content = json.loads(written, parse_constant=refuse)
+    content = json.loads(written, parse_constant=reject)
     assert content["context"] == CONTEXT
-    _, calibration, evaluations = judged(kind, shares=shares)
+    _, calibration, evaluations = evaluated(kind, shares=shares)
     assert Calibration.from_json(content["calibration"]) == calibration
     assert content["evaluations"]["test"] == evaluations["test"].to_json()
     # Tables are whole: as many cells in every row as in the head of its table.
@@ -329,7 +329,7 @@ def test_cards_are_whole(tmp_path, kind, shares, pictures):
 
 
 def test_a_card_shows_the_learning_curves_and_the_comparisons_there_are(tmp_path):
-    predictions, calibration, evaluations = judged()
+    predictions, calibration, evaluations = evaluated()
     test = predictions["test"]
     noise = np.random.default_rng(0).normal(size=test.logits.shape)
     worse = dataclasses.replace(test, logits=test.logits + 3 * noise)
@@ -358,12 +358,12 @@ def test_a_card_begins_with_its_doubts():
     assert "Contamination was not checked" in report(context=unchecked).split("\n")[2]
     alone = report(parts=("validation",))
     assert "No test was evaluated" in alone.split("\n")[2]
-    predictions, calibration, _ = judged()
+    predictions, calibration, _ = evaluated()
     result = evaluate(predictions["validation"], calibration, num_resamples=5)
     assert "Thresholds were chosen on" in caveats({"test": result}, CONTEXT)[0]
 
 
-def test_a_card_says_what_it_was_not_told():
+def test_a_card_says_what_it_was_not_reported():
     text = report(context={"split rule": "x", "split hash": "y"})
     for name in ("versions", "device", "data", "checkpoint", "seeds"):
         assert f"| {name} | not stated |" in text
@@ -376,14 +376,14 @@ def test_a_card_marks_the_rare_and_says_where_thresholds_come_from():
     assert re.search(r"^\| class_4\\\* \|", text, re.MULTILINE)
     assert not re.search(r"^\| class_0(\\\*|†) \|", text, re.MULTILINE)
     assert "Without 1 rare label:" in text
-    assert "## Decisions, chosen on validation" in text
+    assert "## Calibration, chosen on validation" in text
     assert re.search(r"^\| class_4 \|.*unreliable: too few \|$", text, re.MULTILINE)
     two = report("multiclass", (0.6, 0.4))
     assert "class_1 is decided where it reaches its threshold, else class_0." in two
 
 
 def test_names_cannot_break_the_tables(tmp_path):
-    predictions, calibration, _ = judged(shares=(0.5, 0.4))
+    predictions, calibration, _ = evaluated(shares=(0.5, 0.4))
     names = ("a|b *c*", "<x>\n[y]")
     test = dataclasses.replace(predictions["test"], classes=names)
     calibration = dataclasses.replace(calibration, classes=names)
@@ -401,8 +401,8 @@ def test_names_cannot_break_the_tables(tmp_path):
     assert "| \\<x\\> \\[y\\] |" in text
 
 
-def test_a_card_of_other_predictions_is_refused(tmp_path):
-    predictions, calibration, evaluations = judged()
+def test_a_card_of_other_predictions_is_rejected(tmp_path):
+    predictions, calibration, evaluations = evaluated()
     common = {"title": "", "calibration": calibration, "context": CONTEXT}
     half = {"test": predictions["test"].only(np.arange(10))}
     for parts, given in ((evaluations, half), (evaluations, {}), ({}, half), ({"train": 1}, half)):
@@ -413,7 +413,7 @@ def test_a_card_of_other_predictions_is_refused(tmp_path):
 
 def test_pictures_show_the_most_frequent_classes():
     shares = np.linspace(0.1, 0.5, 12)
-    predictions, _, evaluations = judged(shares=tuple(shares))
+    predictions, _, evaluations = evaluated(shares=tuple(shares))
     lines, average = curves.roc_curves(predictions["test"], evaluations["test"])
     positives = predictions["test"].targets.sum(axis=0)
     shown = curves.shown_classes(evaluations["test"])

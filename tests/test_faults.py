@@ -1,4 +1,4 @@
-"""What a run does when something around it fails: damage, other machines, waiting, lagging."""
+"""What a run does when something around it fails: damage, other machines, waiting, stragglers."""
 
 import logging
 import signal

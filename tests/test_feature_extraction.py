@@ -20,14 +20,14 @@ from tests.prepared import waves
 @pytest.fixture(scope="module")
 def prepared(tmp_path_factory):
     root = tmp_path_factory.mktemp("prepared")
-    waves(root, people=6)
+    waves(root, subjects=6)
     return root, write_run(root / "run")
 
 
 def run_of(prepared, workdir, argument="", **changes):
     root, run = prepared
     config = features_config.get_config(argument)
-    config.run, config.data.sets, config.data.root = str(run), "waves", str(root)
+    config.init_from, config.data.sets, config.data.root = str(run), "waves", str(root)
     config.num_devices, config.batch_size, config.recordings_per_shard = 1, 16, 5
     config.data.split_rule = "fold=1-2|3|"
     config.update_from_flattened_dict(changes)
@@ -122,8 +122,8 @@ def test_files_that_changed_are_encoded_again(prepared, folder, tmp_path):
     (folder / "gap.npz").unlink()
     extract_features(run_of(prepared, tmp_path / "found", **given))
     before = read_features(tmp_path / "found").embedding
-    mended = beats(20, 125, leads=2, seed=3).astype(np.float32)
-    np.savez(folder / "good.npz", signal=mended, channels=["MLII", "PLETH"], fs=125.0)
+    fixed = beats(20, 125, leads=2, seed=3).astype(np.float32)
+    np.savez(folder / "good.npz", signal=fixed, channels=["MLII", "PLETH"], fs=125.0)
     extract_features(run_of(prepared, tmp_path / "found", **given))
     after = read_features(tmp_path / "found").embedding
     extract_features(run_of(prepared, tmp_path / "fresh", **given))

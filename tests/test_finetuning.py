@@ -49,7 +49,7 @@ def fine_tuned(waves_root, pretrained, tmp_path_factory):
 @pytest.mark.parametrize(
     ("task", "least"), [("wave", 0.95), ("beat", 0.8), ("state", 0.9), ("flags", 0.95)]
 )
-def test_classes_are_learned_of_people_never_seen(fine_tuned, task, least):
+def test_classes_are_learned_of_subjects_never_seen(fine_tuned, task, least):
     workdir, evaluation = fine_tuned(task)
     # Of the two flags the first is in the signal; every other task is on both of its classes.
     assert evaluation.by_class[0].metrics["auroc"].value > least
@@ -73,7 +73,7 @@ def test_numbers_are_learned_in_their_own_unit(fine_tuned):
     assert evaluation.overall["pearson_r"].value > 0.7
 
 
-def test_the_model_judged_is_the_one_best_on_validation(fine_tuned):
+def test_the_model_evaluated_is_the_one_best_on_validation(fine_tuned):
     workdir, _ = fine_tuned("beat")
     looks = {r["step"]: r["macro_auroc"] for r in reported(workdir, "validation")}
     assert sorted(looks) == [30, 60]
@@ -88,16 +88,16 @@ def test_the_model_judged_is_the_one_best_on_validation(fine_tuned):
 
 
 @pytest.mark.parametrize("task", ["wave", "attribute:age"])
-def test_a_model_judged_again_gives_its_own_figures(fine_tuned, task, tmp_path):
+def test_a_model_evaluated_again_gives_its_own_metrics(fine_tuned, task, tmp_path):
     workdir, evaluation = fine_tuned(task)
     again = evaluate_run(build_evaluation(head_config(workdir), tmp_path, strict=True))
     assert again.to_json() == evaluation.to_json()
     ours, theirs = (Predictions.load(f / "predictions" / "test.npz") for f in (tmp_path, workdir))
-    for field in ("unit_ids", "subjects", "logits", "targets"):
+    for field in ("instance_ids", "subjects", "logits", "targets"):
         np.testing.assert_array_equal(getattr(ours, field), getattr(theirs, field))
 
 
-def test_a_model_is_not_judged_on_what_it_was_trained_on(fine_tuned, tmp_path):
+def test_a_model_is_not_evaluated_on_what_it_was_trained_on(fine_tuned, tmp_path):
     workdir, _ = fine_tuned("wave")
     config = head_config(workdir, part="train")
     context = build_evaluation(config, tmp_path / "open", strict=False).context
@@ -116,7 +116,7 @@ def test_a_model_is_not_judged_on_what_it_was_trained_on(fine_tuned, tmp_path):
         ({"split": "fold=1-3|4|"}, r"leaves no recordings for test"),
     ],
 )
-def test_what_cannot_be_judged_is_told(fine_tuned, tmp_path, changes, message):
+def test_what_cannot_be_evaluated_is_reported(fine_tuned, tmp_path, changes, message):
     workdir, _ = fine_tuned("wave")
     with pytest.raises(ConfigError, match=message):
         build_evaluation(head_config(workdir, **changes), tmp_path, strict=False)
@@ -140,7 +140,7 @@ def test_samples_are_known_under_another_name(fine_tuned, tmp_path):
     workdir, _ = fine_tuned("wave")
     waves(tmp_path, name="renamed")
     config = head_config(workdir, sets="renamed", root=str(tmp_path), part="all")
-    context = build_evaluation(config, tmp_path / "judged", strict=False).context
+    context = build_evaluation(config, tmp_path / "evaluated", strict=False).context
     assert context["contamination"].startswith(
         "CONTAMINATION: 0 of 24 subjects and the samples of 24 of 48 recordings"
     )
@@ -158,7 +158,7 @@ def test_what_the_encoder_was_pretrained_on_counts_too(waves_root, pretrained, t
     assert run.context["contamination"].startswith("contamination: none of 12 subjects")
 
 
-def test_a_patient_in_two_parts_is_refused(waves_root, fine_tuned, tmp_path):
+def test_a_patient_in_two_parts_is_rejected(waves_root, fine_tuned, tmp_path):
     workdir, _ = fine_tuned("wave")
     split = read_json(workdir / "split.json")
     moved = split["parts"]["train"][3]
@@ -170,13 +170,13 @@ def test_a_patient_in_two_parts_is_refused(waves_root, fine_tuned, tmp_path):
         build_finetuning(config, tmp_path / "run", strict=False)
 
 
-def test_recordings_of_a_patient_in_two_parts_are_refused(waves_root, tmp_path):
+def test_recordings_of_a_patient_in_two_parts_are_rejected(waves_root, tmp_path):
     config = finetuning_config(waves_root, **{"data.split_rule": "visit=0|0.2|1"})
     with pytest.raises(DataError, match=r"\d+ subjects both into train and into test"):
         build_finetuning(config, tmp_path, strict=False)
 
 
-def test_a_share_of_the_labels_is_one_of_the_people(waves_root, tmp_path):
+def test_a_share_of_the_labels_is_one_of_the_subjects(waves_root, tmp_path):
     runs = [
         build_finetuning(
             finetuning_config(waves_root, label_fraction=fraction), tmp_path / name, strict=True
@@ -186,7 +186,7 @@ def test_a_share_of_the_labels_is_one_of_the_people(waves_root, tmp_path):
     whole, half = (run.instances["train"] for run in runs)
     assert whole.targets.sum(axis=0).tolist() == [12, 12]
     assert half.targets.sum(axis=0).tolist() == [6, 6]
-    # Who is left out may be judged on later: nothing was learned of them.
+    # Excluded subjects may be evaluated on later: nothing was learned of them.
     assert [len(run.training.trained_on.subjects) for run in runs] == [12, 6]
     for part in ("validation", "test"):
         np.testing.assert_array_equal(runs[0].instances[part].ids, runs[1].instances[part].ids)

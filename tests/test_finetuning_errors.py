@@ -13,7 +13,7 @@ from tests.runs import finetuning_config, head_config
 from tests.tampering import rewrite_index
 
 
-def refuse(root, workdir, message, **changes):
+def reject(root, workdir, message, **changes):
     with pytest.raises(UserError, match=message):
         build_finetuning(finetuning_config(root, **changes), workdir, strict=False)
 
@@ -105,9 +105,9 @@ WRONG = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-def test_wrong_settings_are_refused_before_anything_is_compiled(name, waves_root, tmp_path):
+def test_wrong_settings_are_rejected_before_anything_is_compiled(name, waves_root, tmp_path):
     changes, message = WRONG[name]
-    refuse(waves_root, tmp_path, message, **changes)
+    reject(waves_root, tmp_path, message, **changes)
 
 
 def test_wrong_arguments_name_the_choices():
@@ -134,7 +134,7 @@ def test_labels_out_of_range_are_named_with_their_recording(name, tmp_path):
     lines[3] = json.dumps(record)
     rewrite_index(folder, "\n".join(lines) + "\n")
     wrong = f"recording '{record['record_id']}' {message}"
-    refuse(tmp_path, tmp_path / "run", wrong, **{"labels.task": task})
+    reject(tmp_path, tmp_path / "run", wrong, **{"labels.task": task})
 
 
 @pytest.fixture
@@ -146,10 +146,10 @@ def unfinished(waves_root, tmp_path):
 
 def test_an_encoder_comes_of_a_pretraining_only(waves_root, unfinished, tmp_path):
     message = r"unfinished was of task 'finetune'; an encoder is read from a pre-training"
-    refuse(waves_root, tmp_path / "run", message, start=str(unfinished))
+    reject(waves_root, tmp_path / "run", message, start=str(unfinished))
 
 
-def test_only_a_finished_run_is_judged_again(unfinished, tmp_path):
+def test_only_a_finished_run_is_evaluated_again(unfinished, tmp_path):
     for run, message in (
         (unfinished, r"has no calibration\.json, so it is unfinished; repeat its command"),
         ("/none", r"/none/config\.json is absent"),
@@ -158,6 +158,6 @@ def test_only_a_finished_run_is_judged_again(unfinished, tmp_path):
             build_evaluation(head_config(run), tmp_path / "card", strict=True)
 
 
-def test_a_pretraining_has_no_head_to_judge(pretrained, tmp_path):
+def test_a_pretraining_has_no_head_to_evaluate(pretrained, tmp_path):
     with pytest.raises(ConfigError, match=r"of task 'pretrain' and has no head; .*method=probe"):
         build_evaluation(head_config(pretrained), tmp_path, strict=True)

@@ -27,7 +27,7 @@ from tests.encoders import write_contrastive_run
 from tests.factories import small_state_dict
 from tests.runs import HookedIterator, finetuning_config, head_config, read_json, reported
 
-# Judged often, and over after ten steps without a better validation.
+# Evaluated often, and over after ten steps without a better validation.
 IMPATIENT = {"loop.evaluate_every_steps": 5, "loop.checkpoint_every_steps": 10, "patience": 2}
 
 
@@ -121,7 +121,7 @@ def test_resumed_equals_uninterrupted_up_to_its_early_end(waves_root, pretrained
     assert reported(tmp_path / "cut") == reported(tmp_path / "whole")
 
 
-def test_an_encoder_of_channels_alone_begins_as_one_and_learns_to_mix_them(waves_root, tmp_path):
+def test_a_channel_independent_encoder_starts_as_one_and_learns_to_mix_them(waves_root, tmp_path):
     """Its attention across channels was never trained: new and random, it would drown the rest."""
     start = str(write_contrastive_run(tmp_path / "start"))
     run = build(waves_root, tmp_path / "run", start=start, label_window_seconds=4.0)
@@ -143,7 +143,7 @@ def test_an_encoder_of_channels_alone_begins_as_one_and_learns_to_mix_them(waves
 def test_a_better_model_of_an_earlier_step_takes_the_place_of_the_best(
     waves_root, pretrained, tmp_path
 ):
-    """So it goes where a run is gone on with from before its best step, with other settings."""
+    """The same for a run resumed from before its best step, with other settings."""
     run = build(waves_root, tmp_path, start=str(pretrained))
     _, first, second = take_steps(run, 2)
     values = iter([0.5, 0.9])
@@ -262,11 +262,11 @@ def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog)
 
 
 @pytest.mark.usefixtures("no_pictures")
-def test_a_convolutional_baseline_is_trained_and_judged_again(waves_root, tmp_path):
+def test_a_convolutional_baseline_is_trained_and_evaluated_again(waves_root, tmp_path):
     """Its running statistics are no parameters: they must be kept beside them."""
     changes = {"architecture": "resnet1d_wang", "loop.num_steps": 12, "ema_decay": 0.0}
     run = build(waves_root, tmp_path / "run", **changes)
     assert finetune(run).main.value > 0.9
     again = build_evaluation(head_config(tmp_path / "run"), tmp_path / "again", strict=True)
-    judged = Predictions.load(tmp_path / "run" / "predictions" / "test.npz")
-    np.testing.assert_array_equal(again.predict(run.instances["test"]), judged.logits)
+    evaluated = Predictions.load(tmp_path / "run" / "predictions" / "test.npz")
+    np.testing.assert_array_equal(again.predict(run.instances["test"]), evaluated.logits)

@@ -1,4 +1,4 @@
-"""A folder of recordings reads back what was written, and refuses aloud what it cannot read."""
+"""A folder of recordings reads back what was written; what cannot be read is rejected by name."""
 
 import contextlib
 import json
@@ -188,16 +188,16 @@ def test_channels_of_one_name_are_renamed_in_order(tmp_path: Path, signal: np.nd
 def test_subjects_by_pattern_mapping_and_name(tmp_path: Path, signal: np.ndarray) -> None:
     for name in ("p1_night1", "p1_night2", "p2_night1"):
         np.savez(tmp_path / f"{name}.npz", X=signal, channels=NAMES, fs=100)
-    people = {"p1_night1": "x", "p1_night2": "x", "p2_night1": "y"}
+    subjects = {"p1_night1": "x", "p1_night2": "x", "p2_night1": "y"}
     for field, expected in (
         ({"subject_pattern": r"^(p\d+)_"}, ["p1", "p1", "p2"]),
-        ({"subjects": people}, ["x", "x", "y"]),
+        ({"subjects": subjects}, ["x", "x", "y"]),
         ({"subject": 5}, ["5", "5", "5"]),
     ):
         write_manifest(tmp_path, {"file": "*.npz", **field})
         assert [info.subject_id for info in open_folder(tmp_path).recordings] == expected
-    del people["p2_night1"]
-    write_manifest(tmp_path, {"file": "*.npz", "subjects": people})
+    del subjects["p2_night1"]
+    write_manifest(tmp_path, {"file": "*.npz", "subjects": subjects})
     with pytest.raises(DataError, match="no 'p2_night1'"):
         open_folder(tmp_path)
     write_manifest(tmp_path, {"file": "*.npz", "subject_pattern": r"^(q\d+)"})
@@ -262,7 +262,7 @@ def test_files_of_a_manifest_must_exist_once(tmp_path: Path, signal: np.ndarray)
         open_folder(tmp_path, tmp_path / "absent.json")
 
 
-def test_one_record_in_two_formats_is_refused(tmp_path: Path, signal: np.ndarray) -> None:
+def test_one_record_in_two_formats_is_rejected(tmp_path: Path, signal: np.ndarray) -> None:
     write_csv(tmp_path / "a.csv", signal)
     write_wfdb(tmp_path, "a", signal)
     with pytest.raises(DataError, match=r"record id 'a' occurs 2 times .*a\.csv.*a\.hea"):
@@ -304,9 +304,9 @@ class TestBrokenFiles:
             open_folder(tmp_path)
         np.savez_compressed(path, X=signal, channels=NAMES, fs=100)
         with zipfile.ZipFile(path) as archive:
-            place = archive.getinfo("X.npy").header_offset + 200
+            position = archive.getinfo("X.npy").header_offset + 200
         data = bytearray(path.read_bytes())
-        data[place : place + 400] = bytes(400)
+        data[position : position + 400] = bytes(400)
         path.write_bytes(bytes(data))
         with pytest.raises(DataError, match=r"a\.npz cannot be read"):
             whole(open_folder(tmp_path))
@@ -350,7 +350,7 @@ class TestBrokenFiles:
         with pytest.raises(DataError, match=rf"a\.csv.*{message}"):
             open_folder(tmp_path)
 
-    def test_broken_files_can_be_left_out(
+    def test_broken_files_can_be_excluded(
         self, tmp_path: Path, signal: np.ndarray, caplog: pytest.LogCaptureFixture
     ) -> None:
         write_csv(tmp_path / "a.csv", signal)
@@ -433,7 +433,7 @@ FUZZ = settings(
 
 @FUZZ
 @given(content=st.fixed_dictionaries({"recordings": st.lists(ANY_ENTRY, min_size=1)}) | JSON)
-def test_any_manifest_is_read_or_refused(tmp_path: Path, content: object) -> None:
+def test_any_manifest_is_read_or_rejected(tmp_path: Path, content: object) -> None:
     np.savez(tmp_path / "a.npz", X=np.zeros((1, 9)), channels=["II"], fs=100)
     (tmp_path / "manifest.json").write_text(json.dumps(content), encoding="utf-8")
     with contextlib.suppress(DataError):
@@ -443,19 +443,19 @@ def test_any_manifest_is_read_or_refused(tmp_path: Path, content: object) -> Non
 @FUZZ
 @given(
     kind=st.sampled_from(["npy", "npz", "csv", "wfdb"]),
-    places=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
+    positions=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), max_size=6),
     keep=st.floats(0, 1) | st.just(1.0),
 )
-def test_any_bytes_are_read_or_refused(
-    tmp_path: Path, kind: str, places: list[tuple[float, int]], keep: float
+def test_any_bytes_are_read_or_rejected(
+    tmp_path: Path, kind: str, positions: list[tuple[float, int]], keep: float
 ) -> None:
     for old in tmp_path.iterdir():
         old.unlink()
     write_format(kind, tmp_path, np.arange(60, dtype=np.float32).reshape(3, 20) / 4)
     path = next(p for p in tmp_path.iterdir() if p.suffix in (".npy", ".npz", ".csv", ".hea"))
     data = bytearray(path.read_bytes())
-    for place, value in places:
-        data[int(place * (len(data) - 1))] = value
+    for position, value in positions:
+        data[int(position * (len(data) - 1))] = value
     path.write_bytes(bytes(data[: int(keep * len(data))]))
     try:
         source = open_folder(tmp_path)

@@ -13,7 +13,7 @@ import pytest
 from physio_mae_jax import plan_recordings
 from physio_mae_jax.data.formats import readers
 from physio_mae_jax.data.formats.manifest import parse_manifest
-from physio_mae_jax.data.prepared_index import read_contract, read_index
+from physio_mae_jax.data.prepared_index import read_contract, read_prepared_index
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.layouts.folder import FolderLayout, open_own_folder, write_draft
 from physio_mae_jax.preparation.registry import LAYOUTS
@@ -109,7 +109,7 @@ class TestEveryFormat:
         assert "4 of 4 recordings kept: 3 subjects" in said
         folder = tmp_path / "out" / "my_set" / "1.0.0"
         contract = read_contract(folder)
-        records = read_index(folder, contract)
+        records = read_prepared_index(folder, contract)
         assert contract.task("label")["classes"] == ["AF", "normal"]
         assert contract.task("label")["exclusive"] is True
         assert contract.channels == dict.fromkeys(NAMES, "mV")
@@ -377,7 +377,7 @@ class TestTheCommandLine:
         with pytest.raises(UserError, match=r"cannot be written to .*no/m\.json: No such"):
             write_draft(tmp_path, tmp_path / "no" / "m.json")
 
-    def test_broken_files_can_be_left_out(
+    def test_broken_files_can_be_excluded(
         self, tmp_path: Path, signal: np.ndarray, capsys: pytest.CaptureFixture[str]
     ) -> None:
         raw = tmp_path / "raw"

@@ -44,7 +44,7 @@ def check(index, rate_hz=100.0):
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_even_times_of_the_rate_are_taken_and_others_refused(kind):
+def test_even_times_of_the_rate_are_taken_and_others_rejected(kind):
     of = KINDS[kind]
     assert check(of(EVEN)) == ""
     with pytest.raises(DataError, match=r"is 100 samples a second, but sampling_rate_hz is 50"):

@@ -59,8 +59,8 @@ def test_array_record_says_what_the_disk_said(number, tmp_path, monkeypatch):
 
 def test_a_full_disk_is_told_with_its_way_out(tmp_path):
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
-        told = pytest.raises(UserError, match=rf"{os.strerror(number)}\. Free some space")
-        with told, atomic_files.disk_full_as_user_error(tmp_path):
+        reported = pytest.raises(UserError, match=rf"{os.strerror(number)}\. Free some space")
+        with reported, atomic_files.disk_full_as_user_error(tmp_path):
             raise OSError(number, os.strerror(number))
 
 

@@ -98,9 +98,9 @@ def test_a_whole_fused_model_is_as_near_float32_as_a_plain_one():
 
 def test_what_the_compiler_is_told_it_knows():
     """A flag that XLA no longer has would be an error on a GPU only, when a run begins."""
-    told = FUSED.compiler_options
-    assert told
-    assert float(jax.jit(lambda x: 2 * x, compiler_options=told)(1.0)) == 2.0
+    reported = FUSED.compiler_options
+    assert reported
+    assert float(jax.jit(lambda x: 2 * x, compiler_options=reported)(1.0)) == 2.0
 
 
 def test_where_there_is_no_gpu_a_fused_model_is_a_plain_one():

@@ -25,7 +25,7 @@ def quiet() -> Iterator[None]:
 
 @pytest.mark.parametrize("target", TARGETS)
 @pytest.mark.filterwarnings("default")
-def test_every_input_is_accepted_or_refused_by_name(target: str, tmp_path: Path) -> None:
+def test_every_input_is_accepted_or_rejected_by_name(target: str, tmp_path: Path) -> None:
     state = TARGETS[target].make(tmp_path)
     for case in range(FEW.get(target, 40)):
         outcome = try_case(target, state, 0, case, Limits())

@@ -88,7 +88,7 @@ def write_weights(folder: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def position(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with runs/mixed, features/ptbxl_subset and raw/, as the pages suppose."""
     folder = tmp_path_factory.mktemp("guides")
     model = untrained(
@@ -97,9 +97,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     )
     with Checkpoints(folder / "runs/mixed/checkpoints", keep=1) as checkpoints:
         checkpoints.save(1, {"params": model.params}, model.contract.to_json(), model.trained_on)
-    waves(folder / "data", people=2)
+    waves(folder / "data", subjects=2)
     config = features_config.get_config("format=parquet")
-    config.run, config.data.sets = str(folder / "runs/mixed"), "waves"
+    config.init_from, config.data.sets = str(folder / "runs/mixed"), "waves"
     config.data.root, config.num_devices = str(folder / "data"), 1
     extract_features(build_features(config, folder / "features/ptbxl_subset"))
     write_weights(folder)
@@ -138,8 +138,8 @@ def run_prepare(block: guides.Block, source: Path) -> None:
 # Raised within numpy and wfdb by calls that users would write too.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.parametrize("page", RUN, ids=name_of)
-def test_code_runs_and_prints_what_the_page_says(page, place, monkeypatch, capsys):
-    monkeypatch.chdir(place)
+def test_code_runs_and_prints_what_the_page_says(page, position, monkeypatch, capsys):
+    monkeypatch.chdir(position)
     first = jax.devices()[:1]
     monkeypatch.setattr(jax, "local_devices", lambda: first)  # eight would only wait on each other
     names, reports, blocks = given_names(), [], blocks_of(page)
@@ -149,11 +149,11 @@ def test_code_runs_and_prints_what_the_page_says(page, place, monkeypatch, capsy
         if block.file:
             Path(block.file).write_text(block.code, encoding="utf-8")
         if block.language == "bash":
-            run_prepare(block, place)
+            run_prepare(block, position)
         if block.language != "python":
             continue
         capsys.readouterr()
-        code = block.code.replace('"/raw/', f'"{place}/raw/').replace("_v3.pth", "_v3.npz")
+        code = block.code.replace('"/raw/', f'"{position}/raw/').replace("_v3.pth", "_v3.npz")
         exec(compile("\n" * block.line + code, name_of(page), "exec"), names)
         if number + 1 < len(blocks) and blocks[number + 1].language == "text":
             reports.append((capsys.readouterr().out, blocks[number + 1].code))
@@ -161,15 +161,15 @@ def test_code_runs_and_prints_what_the_page_says(page, place, monkeypatch, capsy
         assert names["embeddings"].shape == (5, 32)
     code = "".join(block.code for block in blocks if block.language == "python")
     for picture in re.findall(r'savefig\("(.*?)"\)', code):
-        assert (place / picture).stat().st_size > 10_000
+        assert (position / picture).stat().st_size > 10_000
     if '"/raw/' in code and shared_data() is None:
         pytest.skip("all code ran on synthetic files; its reports need PHYSIO_MAE_SHARED")
     for printed, said in reports:
         assert printed == said
 
 
-def test_features_are_read_as_the_guide_reads_them(place):
-    assert len(read_features(place / "features/ptbxl_subset")) == 4
+def test_features_are_read_as_the_guide_reads_them(position):
+    assert len(read_features(position / "features/ptbxl_subset")) == 4
 
 
 @pytest.mark.parametrize("page", PAGES, ids=name_of)

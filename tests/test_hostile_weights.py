@@ -93,7 +93,7 @@ def test_a_file_gives_no_state_to_what_others_share(target, tmp_path):
     np.testing.assert_array_equal(found["w"], NUMBERS)
 
 
-def test_attributes_of_a_state_dict_are_left_out(tmp_path):
+def test_attributes_of_a_state_dict_are_excluded(tmp_path):
     content = state_dict(w=tensor(storage("k", 6), 0, (6,), (1,)))[:-1]
     content += b"}" + text("_metadata") + ORDERED + b"sb."
     assert set(read_state_dict(write(tmp_path / "a.pth", content, k=NUMBERS))) == {"w"}
@@ -118,7 +118,7 @@ def test_one_storage_of_two_types_is_two_storages(tmp_path):
     assert (found["a"].dtype, found["b"].dtype) == (np.float32, np.int32)
 
 
-def test_an_npz_that_unpacks_to_very_much_is_refused(tmp_path):
+def test_an_npz_that_unpacks_to_very_much_is_rejected(tmp_path):
     packed = io.BytesIO()
     np.savez_compressed(packed, w=np.zeros(1 << 27, np.float32))
     (tmp_path / "a.npz").write_bytes(packed.getvalue())
@@ -177,7 +177,7 @@ def test_large_sizes_for_small_weights_do_not_fill_the_memory():
 
 
 @pytest.mark.parametrize("name", [3, None, ("a",), b"x"])
-def test_names_that_are_no_texts_are_told(name):
+def test_names_that_are_no_texts_are_reported(name):
     state, config = small_state_dict()
     with pytest.raises(DataError, match="has a name that is not text"):
         import_state_dict({**state, name: np.zeros(1)}, config)

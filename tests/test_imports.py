@@ -1,4 +1,4 @@
-"""The house keeps one direction of imports, and heavy libraries stay in their rooms."""
+"""Imports go in one direction, and heavy libraries stay in their packages."""
 
 import ast
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parent.parent / "physio_mae_jax"
-ROOMS = {
+PACKAGES = {
     "signals": set(),
     "plots": {"signals"},
     "data": {"signals"},
@@ -20,18 +20,19 @@ ROOMS = {
     },
     "benchmarks": {"signals", "models", "objectives", "training", "inference"},
 }
-# Below all rooms, without a heavy library.
+# Below all packages, without a heavy library.
 BASE = (
     *("errors", "__version__", "local_paths", "locks", "printable"),
     *("setting_kinds", "setting_ranges"),
 )
-# Between the command line and the rooms; only they know of each other.
-DOORS = tuple(
+# Between the command line and the packages; only they know of each other.
+ENTRY_POINTS = tuple(
     f"{name}{end}"
     for name in ("main", "prepare", "benchmark", "cli", "distributed", "experiment")
     for end in ("", ".py")
 )
-# A library -> the only places that may import it (a folder or a module of the package).
+# A library -> the only folders and modules that may import it (a folder or a module of the
+# package).
 LIBRARIES = {
     "orbax": {"training/checkpoint.py"},
     "grain": {"data", "training"},
@@ -67,24 +68,24 @@ def imported(path: Path) -> list[str]:
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_imports_go_downhill(path: Path) -> None:
-    place = path.relative_to(PACKAGE)
-    room = place.parts[0]
+    position = path.relative_to(PACKAGE)
+    package = position.parts[0]
     for name in imported(path):
         parts = name.split(".")
         if parts[0] != "physio_mae_jax" or parts[1] in BASE:
             continue
-        assert parts[1] not in DOORS or room in DOORS, f"{place}: {name}"
-        if room in ROOMS:
-            assert parts[1] in ROOMS[room] | {room}, f"{place} may not import {name}"
+        assert parts[1] not in ENTRY_POINTS or package in ENTRY_POINTS, f"{position}: {name}"
+        if package in PACKAGES:
+            assert parts[1] in PACKAGES[package] | {package}, f"{position} may not import {name}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))
 def test_libraries_stay_in_their_rooms(path: Path) -> None:
-    place = path.relative_to(PACKAGE)
+    position = path.relative_to(PACKAGE)
     for name in imported(path):
         allowed = LIBRARIES.get(name.split(".")[0])
         if allowed is not None:
-            assert {place.parts[0], str(place)} & allowed, f"{place} may not import {name}"
+            assert {position.parts[0], str(position)} & allowed, f"{position} may not import {name}"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda p: str(p.relative_to(PACKAGE)))

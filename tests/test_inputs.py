@@ -169,7 +169,7 @@ def test_units_gains_and_names_come_in_any_form():
 
 
 class Tensor:
-    """An array of another library, which may refuse to be one of NumPy."""
+    """An array of another library, which may reject to be one of NumPy."""
 
     shape = (3, 500)
 

@@ -1,4 +1,4 @@
-"""Labelled instances: what is judged, where its windows lie, and who is trained on."""
+"""Labelled instances: what is evaluated, where its windows lie, and who is trained on."""
 
 import numpy as np
 import pytest
@@ -26,7 +26,7 @@ def source(tmp_path_factory):
 
 
 def test_units_of_several_sets_are_told_apart_though_their_recordings_have_one_name(tmp_path):
-    sets = [PreparedSource(waves(tmp_path, name, people=4)) for name in ("ward_a", "ward_b")]
+    sets = [PreparedSource(waves(tmp_path, name, subjects=4)) for name in ("ward_a", "ward_b")]
     joined = ConcatSource(sets, [range(8), range(8)])
     for task in ("wave", "beat"):
         ids = instances_of(joined, task).ids
@@ -35,7 +35,7 @@ def test_units_of_several_sets_are_told_apart_though_their_recordings_have_one_n
 
 
 def test_one_data_set_is_not_joined_twice(tmp_path):
-    prepared = PreparedSource(waves(tmp_path, people=4))
+    prepared = PreparedSource(waves(tmp_path, subjects=4))
     with pytest.raises(ConfigError, match=r"data set 'waves' is named 2 times.*name it once"):
         ConcatSource([prepared, prepared], [range(2), range(2)])
 
@@ -57,7 +57,7 @@ def instances_of(source, task, seconds=3.0, **settings):
     )
 
 
-def test_recordings_are_judged_by_windows_spread_over_them(source):
+def test_recordings_are_evaluated_by_windows_spread_over_them(source):
     instances = instances_of(source, "wave", max_windows=3)
     assert (instances.kind, instances.classes, len(instances)) == (
         "multiclass",
@@ -70,7 +70,7 @@ def test_recordings_are_judged_by_windows_spread_over_them(source):
     assert np.bincount(instances.window_instance).tolist() == [3] * 48
 
 
-def test_recordings_of_no_class_are_left_out_if_that_is_wanted(source):
+def test_recordings_of_no_class_are_excluded_if_that_is_wanted(source):
     assert len(instances_of(source, "flags", require_label=False)) == 48
     kept = instances_of(source, "flags")
     assert kept.kind == "multilabel"
@@ -82,10 +82,10 @@ def test_events_lie_where_the_settings_put_them(source):
     for position in (0.0, 0.5, 0.8):
         instances = instances_of(source, "beat", event_offset=position)
         reader = reader_of(source)
-        for place in (0, 5, len(instances) - 1):
-            second = int(instances.ids[place].split("@")[1]) / 50 + 3 * position
+        for index in (0, 5, len(instances) - 1):
+            second = int(instances.ids[index].split("@")[1]) / 50 + 3 * position
             assert second == pytest.approx(round(second))
-            assert instances.targets[place].argmax() == round(second) % 2
+            assert instances.targets[index].argmax() == round(second) % 2
         # Those whose window would reach past an end are no instances.
         seconds = np.array([int(i.split("@")[1]) / 50 for i in instances.ids])
         assert seconds.min() >= 0
@@ -127,7 +127,7 @@ def test_classes_can_be_chosen(source):
         instances_of(source, "beat", classes="X")
 
 
-def test_tasks_that_are_not_there_are_told(source):
+def test_tasks_that_are_not_there_are_reported(source):
     with pytest.raises(DataError, match=r"'waves' has no task 'stage'; it has wave, flags"):
         instances_of(source, "stage")
 
@@ -137,28 +137,30 @@ def subjects_of(source, instances):
 
 
 @pytest.annotation.parametrize("fraction", [0.1, 0.25, 0.5])
-def test_a_fraction_is_one_of_people_and_keeps_every_class(source, fraction):
+def test_a_fraction_is_one_of_subjects_and_keeps_every_class(source, fraction):
     instances = instances_of(source, "flags", require_label=False)
-    people = subjects_of(source, instances)
-    chosen = choose_fraction(instances, people, fraction, seed=1)
+    subjects = subjects_of(source, instances)
+    chosen = choose_fraction(instances, subjects, fraction, seed=1)
     kept = set(subjects_of(source, chosen))
     assert len(kept) == pytest.approx(24 * fraction, abs=2)
-    # Whoever is in is in with all instances, and the one person of class c is.
-    assert len(chosen) == sum(person in kept for person in people)
+    # Whoever is in is in with all instances, and the one subject of class c is.
+    assert len(chosen) == sum(subject in kept for subject in subjects)
     assert chosen.targets.any(axis=0).all()
-    again = choose_fraction(instances, people, fraction, seed=1)
+    again = choose_fraction(instances, subjects, fraction, seed=1)
     assert again.ids.tolist() == chosen.ids.tolist()
-    assert choose_fraction(instances, people, fraction, seed=2).ids.tolist() != chosen.ids.tolist()
+    assert (
+        choose_fraction(instances, subjects, fraction, seed=2).ids.tolist() != chosen.ids.tolist()
+    )
     assert chosen.window_instance.max() == len(chosen) - 1
 
 
-def test_fractions_out_of_range_are_told(source):
+def test_fractions_out_of_range_are_reported(source):
     instances = instances_of(source, "wave")
     with pytest.raises(ConfigError, match=r"label_fraction must be .* got 0"):
         choose_fraction(instances, subjects_of(source, instances), 0, 0)
 
 
-def test_the_stratum_of_a_person_is_their_rarest_class():
+def test_the_stratum_of_a_subject_is_their_rarest_class():
     targets = np.array([[1, 0, 0], [1, 1, 0], [1, 0, 0], [0, 0, 0], [1, 0, 1]])
     strata = rarest_class(targets, ["p", "q", "p", "r", "q"], "multilabel")
     assert strata["p"] == 0
@@ -192,7 +194,7 @@ def test_training_batches_show_their_units_and_go_on_where_they_were(source):
     np.testing.assert_array_equal(next(again)["signal"], expected["signal"])
 
 
-def test_judged_batches_hold_every_window_once_and_in_order(source):
+def test_evaluated_batches_hold_every_window_once_and_in_order(source):
     instances, reader = instances_of(source, "wave", max_windows=3), reader_of(source)
     rows, kept = [], 0
     for batch, count in evaluation_batches(reader, instances, 32, num_threads=3):
@@ -233,6 +235,6 @@ def test_names_of_classes_may_hold_commas(text):
     assert class_names(COMMAS[text], ("a, b", "c")) == COMMAS[text]
 
 
-def test_classes_that_cannot_be_parted_are_refused():
+def test_classes_that_cannot_be_parted_are_rejected():
     with pytest.raises(ConfigError, match=r"labels\.classes=.* is not understood"):
         class_names("a\nb", ("c",))

@@ -124,7 +124,7 @@ def test_what_json_writes_is_read_as_it_was(value):
 
 
 @given(st.binary(max_size=200) | st.text(max_size=200).map(str.encode))
-def test_any_bytes_are_read_or_refused(content):
+def test_any_bytes_are_read_or_rejected(content):
     with contextlib.suppress(DataError):
         parse(content)
 
@@ -203,7 +203,7 @@ def test_a_field_that_does_not_fit_is_named(changes, message):
 
 
 @given(PLAIN, st.sampled_from(sorted(GOOD)))
-def test_any_value_fits_or_is_refused(value, name):
+def test_any_value_fits_or_is_rejected(value, name):
     with contextlib.suppress(DataError):
         typed(Whole, GOOD | {name: value}, "a.json", HINT)
 

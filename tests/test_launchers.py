@@ -84,7 +84,7 @@ def test_a_tpu_slice_gets_every_flag_whole_and_is_started_again(tmp_path):
     _program(tmp_path / "repo/.venv/bin", "python", 'printf "%s|" "$@"; exit 75\n')
     gcloud = 'for word; do [[ "$word" == --command=* ]] && bash -c "${word#--command=}"; done\n'
     _program(tmp_path, "gcloud", gcloud)
-    settings = {"REPOSITORY": str(tmp_path / "repo"), "MOST_RESTARTS": "1", "PAUSE_SECONDS": "0"}
+    settings = {"REPOSITORY": str(tmp_path / "repo"), "MAX_RESTARTS": "1", "PAUSE_SECONDS": "0"}
     flags = [
         "--config=a.py:x=1,y=2",
         "--workdir=/mnt/a folder",
@@ -125,7 +125,7 @@ def test_the_jobset_counts_its_pods_alike_and_ends_for_good_on_a_wrong_setting()
     assert mounted == {volume["name"] for volume in pod["volumes"]}
 
 
-def test_an_environment_of_ones_own_is_used_as_it_is_or_refused(tmp_path):
+def test_an_environment_of_ones_own_is_used_as_it_is_or_rejected(tmp_path):
     script = tmp_path / "asks.sh"
     script.write_text(
         f"source {LAUNCH / 'environment.sh'}\n"

@@ -1,4 +1,4 @@
-"""Layouts of clinical data sets give what their files hold, and refuse files that they do not."""
+"""Layouts of clinical data sets give what their files hold, and reject files that they do not."""
 
 import datetime
 import pickle
@@ -79,7 +79,7 @@ def test_layouts_are_picklable_and_name_themselves(name):
 @pytest.annotation.parametrize(
     "name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants]
 )
-def test_an_empty_folder_is_refused_by_every_layout(name, tmp_path):
+def test_an_empty_folder_is_rejected_by_every_layout(name, tmp_path):
     with pytest.raises(DataError, match=str(tmp_path)):
         layout_of(name.rstrip("/")).find(tmp_path)
 
@@ -266,7 +266,7 @@ def test_mimic3_segments(tmp_path):
     assert recording.channels == ("ABP", "ART", "V", "PPG")
     assert recording.units == ("mmHg", "mmHg", "mV", "")
     assert recording.conversions == ()
-    # A folder of one person is a source too.
+    # A folder of one subject is a source too.
     assert layout_of("mimic3").find(folder)[0].record_id == ref.record_id
 
 
@@ -545,8 +545,8 @@ def test_sleep_edf(tmp_path):
     assert recording.units == ("uV", "uV", "uV")
     assert recording.sampling_rate_hz == 100
     assert recording.conversions == (
-        "EMG submental: left out, 1 Hz",
-        "Temp rectal: left out, 1 Hz",
+        "EMG submental: excluded, 1 Hz",
+        "Temp rectal: excluded, 1 Hz",
     )
     assert recording.attributes == {"study": "cassette", "night": 1, "sex": "female", "age": 33.0}
     assert marks_of(recording, "stage") == [
@@ -557,10 +557,10 @@ def test_sleep_edf(tmp_path):
     ]
     telemetry = layout.read(tmp_path, refs[2])
     assert telemetry.channels == ("EEG_FPZ_CZ", "EEG_PZ_OZ", "EOG", "EMG")
-    assert telemetry.conversions == ("Temp rectal: left out, 1 Hz",)
+    assert telemetry.conversions == ("Temp rectal: excluded, 1 Hz",)
 
 
-def test_sleep_edf_stages_after_the_end_are_left_out_and_counted(tmp_path):
+def test_sleep_edf_stages_after_the_end_are_excluded_and_counted(tmp_path):
     stages = [(0, 90, "1"), (90, 30, "Movement time"), (120, 30, "W")]
     write_night(tmp_path, stages=stages)
     _, recording = only(layout_of("sleep_edf"), tmp_path)
@@ -679,7 +679,7 @@ def test_bidmc_as_published(shared):
                     collected["X"][row, :, column],
                 )
             assert recording.attributes["age"] == float(collected["age"][row])
-            # Two people who mark the same breaths agree to a quarter of a second.
+            # Two subjects who mark the same breaths agree to a quarter of a second.
             annotations = recording.annotations["breath"]
             first, second = (
                 annotations.start[annotations.label == annotator] for annotator in (0, 1)

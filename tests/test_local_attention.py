@@ -15,7 +15,7 @@ from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.models.stack import Stack
 from tests.factories import random_batch, random_params, tiny_model
 
-# Places, tokens of each, blocks: that divide, that do not, of single places.
+# Positions, tokens of each, blocks: dividing, not dividing, of single positions.
 CUTS = [(12, 2, 4), (13, 2, 5), (7, 1, 7), (10, 3, 4)]
 
 
@@ -62,7 +62,7 @@ def test_of_three_blocks_or_fewer_everybody_attends_to_everybody():
         near = LocalAttention.of(12, 2, blocks)
         assert near.is_integer
         assert near.num_pairs == 24**2
-    # Of few places that are there, as in training, none is left alone.
+    # Of few positions that are present, as in training, none is left alone.
     assert LocalAttention.of(2, 4, 30).is_integer
 
 
@@ -124,6 +124,6 @@ def test_a_model_of_blocks_reads_what_lies_behind_the_end_of_no_signal():
         ({"decoder_attention": "joint"}, r"set model\.encoder_attention and .* 'factorized', or"),
     ],
 )
-def test_blocks_that_cannot_be_are_refused(changes, message):
+def test_blocks_that_cannot_be_are_rejected(changes, message):
     with pytest.raises(ConfigError, match=message):
         tiny_model(**{"attention_block_seconds": 1.0} | changes)

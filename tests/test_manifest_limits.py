@@ -28,7 +28,7 @@ def folder_with(path, entry, name="a"):
 
 
 @pytest.mark.parametrize("pattern", ["(a+)+$b", "(a|a)*$b", r"(\w*)*x", r"((?:a|aa)+)$x"])
-def test_a_pattern_that_never_ends_is_refused(tmp_path, pattern, monkeypatch):
+def test_a_pattern_that_never_ends_is_rejected(tmp_path, pattern, monkeypatch):
     monkeypatch.setattr(patterns, "_SECONDS", 0.5)
     folder_with(tmp_path, {"file": "*.npz", "subject_pattern": pattern}, name="a" * 40)
     began = time.perf_counter()
@@ -79,7 +79,7 @@ def test_the_subjects_of_many_files_are_searched_by_one_process(tmp_path, monkey
         ("zero.npz", "is a pipe or device"),
     ],
 )
-def test_what_is_no_file_is_told(tmp_path, file, words):
+def test_what_is_no_file_is_reported(tmp_path, file, words):
     folder_with(tmp_path, {"file": file})
     (tmp_path / "sub").mkdir()
     os.mkfifo(tmp_path / "pipe.npz")
@@ -97,7 +97,7 @@ def test_one_descent_finds_files_at_any_depth(tmp_path):
     assert [r.record_id for r in open_folder(tmp_path).recordings] == ["a/b/c/a"]
 
 
-def test_a_pattern_beyond_all_bounds_is_refused():
+def test_a_pattern_beyond_all_bounds_is_rejected():
     entry = {"file": "*.npz", "subject_pattern": f"({'a' * 2000})"}
     with pytest.raises(DataError, match="2002 letters"):
         parse_manifest({"recordings": [entry]}, "manifest")

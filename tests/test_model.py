@@ -38,7 +38,7 @@ def reconstruct(params: Any, batch: dict[str, Any], model: MaskedAutoencoder = M
 def test_unshuffle_puts_every_token_of_every_channel_in_its_place(channels: int) -> None:
     """A token's own column and channel are written into it and read back."""
     rows, columns, mask = 4, 20, random_mask(3)
-    place = jnp.stack(
+    position = jnp.stack(
         jnp.broadcast_arrays(
             jnp.arange(channels)[None, :, None, None] + 1.0,
             mask.visible_ids[:, None, :, None] + 1.0,
@@ -47,7 +47,7 @@ def test_unshuffle_puts_every_token_of_every_channel_in_its_place(channels: int)
         axis=-1,
     )
     token = jnp.array([-1.0, -2.0, -3.0])
-    restored = scatter_tokens(place, mask.visible_ids, token, columns)
+    restored = scatter_tokens(position, mask.visible_ids, token, columns)
     for example in range(3):
         for column in range(columns):
             got = restored[example, :, column]
@@ -138,9 +138,9 @@ def test_gradient_of_placing_is_that_of_a_product_with_the_places() -> None:
     gradient = jax.random.normal(keys[2], (2, 3, 5, 2, 4))
 
     def by_product(visible: jax.Array, filler: jax.Array) -> jax.Array:
-        places = jax.nn.one_hot(ids, 5)
-        placed = jnp.einsum("bkn,bmkrd->bmnrd", places, visible, precision="highest")
-        empty = 1 - places.sum(axis=1)
+        positions = jax.nn.one_hot(ids, 5)
+        placed = jnp.einsum("bkn,bmkrd->bmnrd", positions, visible, precision="highest")
+        empty = 1 - positions.sum(axis=1)
         return placed + empty[:, None, :, None, None] * filler
 
     ours, our_pull = jax.vjp(lambda v, f: scatter_tokens(v, ids, f, 5), visible, filler)
@@ -193,6 +193,6 @@ def test_scan_equals_remat_and_bfloat16_comes_close(params: Any) -> None:
         ),
     ],
 )
-def test_impossible_shapes_are_refused_with_the_way_out(changes: dict, message: str) -> None:
+def test_impossible_shapes_are_rejected_with_the_way_out(changes: dict, message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         tiny_model(**changes)

@@ -33,7 +33,7 @@ from physio_mae_jax.printable import (
     printable_lines,
 )
 from physio_mae_jax.training import atomic_files
-from tests.test_evaluation_report import CONTEXT, judged
+from tests.test_evaluation_report import CONTEXT, evaluated
 
 NASTY = (
     *(r"$\frac$", r"$\frac{", "$", "a_b^c$", r"\$x$", "_hidden", "{x:g}", "%s", "100 %"),
@@ -225,12 +225,12 @@ class TestPictures:
 
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass", "regression"])
 def test_a_card_of_hostile_classes(kind, tmp_path, monkeypatch):
-    """The classes are renamed in what was judged, so that nothing is judged anew."""
+    """The classes are renamed in what was evaluated, so that nothing is evaluated anew."""
     names = {
         f"class_{k}": name
         for k, name in enumerate((NASTY[0], "a\ud800", "x\x1b[31m\n# y", "心" * 400, "_"))
     }
-    predictions, calibration, evaluations = judged(kind)
+    predictions, calibration, evaluations = evaluated(kind)
 
     def renamed(value):
         if isinstance(value, str):

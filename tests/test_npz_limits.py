@@ -1,4 +1,4 @@
-"""Members of an npz that are larger than they can rightly be are refused unread; rates too."""
+"""Members of an npz that are larger than they can rightly be are rejected unread; rates too."""
 
 import time
 
@@ -31,7 +31,7 @@ def write(folder, *, compressed=True, **members):
     ],
     ids=lambda members: next(iter(members)),
 )
-def test_a_member_that_says_too_much_is_refused_unread(tmp_path, members, monkeypatch):
+def test_a_member_that_says_too_much_is_rejected_unread(tmp_path, members, monkeypatch):
     write(tmp_path, **members)
     taken = []
     real = np.lib.format.read_array
@@ -52,13 +52,13 @@ def test_a_rate_may_be_a_number_or_text_of_any_shape(tmp_path, fs):
 @pytest.mark.parametrize(
     "fs", [1e302, 1e12, 5e4 + 1, 9.99, 0.5, 1e-9, 5e-324, 0, -1, np.nan, np.inf]
 )
-def test_a_rate_that_is_none_is_refused_with_the_range(tmp_path, fs):
+def test_a_rate_that_is_none_is_rejected_with_the_range(tmp_path, fs):
     write(tmp_path, fs=np.array(fs))
     with pytest.raises(DataError, match=r"a\.npz: a sampling rate of .* Hz .*is not plausible; 10"):
         open_folder(tmp_path)
 
 
-def test_repetition_that_would_fill_memory_is_refused(tmp_path, monkeypatch):
+def test_repetition_that_would_fill_memory_is_rejected(tmp_path, monkeypatch):
     monkeypatch.setattr(memory, "_SMALL_BYTES", 0)
     monkeypatch.setattr(memory, "_LARGE_BYTES", 2**20)
     write(tmp_path, X=np.zeros((2, 2, 200_000), np.float32))
@@ -68,7 +68,7 @@ def test_repetition_that_would_fill_memory_is_refused(tmp_path, monkeypatch):
     assert len(open_folder(tmp_path).recordings) == 2
 
 
-def test_a_signal_larger_than_memory_is_refused_by_name(tmp_path, monkeypatch):
+def test_a_signal_larger_than_memory_is_rejected_by_name(tmp_path, monkeypatch):
     write(tmp_path)
     source = open_folder(tmp_path)
     monkeypatch.setattr(memory, "_SMALL_BYTES", 0)
@@ -84,7 +84,7 @@ def test_a_member_read_whole_has_a_limit_too(tmp_path):
         read_member(tmp_path / "a.npz", "y", "label_array", max_values=999)
 
 
-def test_objects_are_refused_with_a_way_that_keeps_missing_values_missing(tmp_path):
+def test_objects_are_rejected_with_a_way_that_keeps_missing_values_missing(tmp_path):
     write(tmp_path, subject=np.array(["a", None, 1.0], object))
     with pytest.raises(DataError, match=r"'' where there is no value") as error:
         open_folder(tmp_path)

@@ -129,7 +129,7 @@ def test_baselines_are_what_they_say(params: Any) -> None:
     assert np.mean(line["waveform/line"]) < 0.2 * np.mean(line["waveform/mean"])
 
 
-def test_impossible_objectives_are_refused() -> None:
+def test_impossible_objectives_are_rejected() -> None:
     with pytest.raises(ConfigError, match="above 0 to below 1"):
         MaskConfig(mask_ratio=1.0)
     with pytest.raises(ConfigError, match="leaves 0 of 20 columns visible"):

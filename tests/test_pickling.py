@@ -42,7 +42,7 @@ def forgetful():
 
 @pytest.fixture(scope="module")
 def signals():
-    """Slow and fast waves of twelve people."""
+    """Slow and fast waves of twelve subjects."""
     fast = np.arange(12) % 2
     time = np.arange(500) / 100
     wave = np.sin(2 * np.pi * (1 + 3 * fast)[:, None] * time)
@@ -75,7 +75,7 @@ def test_a_pickle_holds_the_place_and_not_the_weights(loaded, run, monkeypatch, 
     content = pickle.dumps(loaded)
     assert len(content) < 1000
     assert os.fsencode(run.absolute()) in content
-    monkeypatch.chdir(tmp_path)  # the place does not depend on the current folder
+    monkeypatch.chdir(tmp_path)  # the path does not depend on the current folder
     assert pickle.loads(content).fingerprint == loaded.fingerprint
 
 
@@ -113,7 +113,7 @@ def test_a_folder_that_is_gone_is_named(tmp_path):
 
 
 @pytest.mark.usefixtures("forgetful")
-def test_a_folder_of_another_model_is_refused(tmp_path):
+def test_a_folder_of_another_model_is_rejected(tmp_path):
     encoder().save_pretrained(tmp_path / "shared")
     content = pickle.dumps(Encoder.from_pretrained(tmp_path / "shared", num_devices=1))
     shutil.rmtree(tmp_path / "shared")
@@ -170,7 +170,7 @@ def test_columns_of_frames_name_the_output(loaded):
     assert transformer.set_output(transform="default").transform(frames[0]).shape == (1, 64)
 
 
-def test_columns_that_are_not_known_are_told(loaded, signals):
+def test_columns_that_are_not_known_are_reported(loaded, signals):
     transformer = EncoderTransformer(loaded, sampling_rate_hz=100, output="channels").fit(None)
     with pytest.raises(UserError, match=r"give channels= to the transformer, or fit it on frames"):
         transformer.get_feature_names_out()

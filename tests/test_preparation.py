@@ -44,8 +44,8 @@ def make_source(folder, count=24, rate=100, samples=1000):
     (folder / "scp_statements.csv").write_text(STATEMENTS, encoding="utf-8")
     rows = [HEADER]
     for number in range(1, count + 1):
-        place = folder / "records100" / "00000"
-        place.mkdir(parents=True, exist_ok=True)
+        position = folder / "records100" / "00000"
+        position.mkdir(parents=True, exist_ok=True)
         digital = np.random.default_rng(number).integers(-900, 900, (samples, 12))
         wfdb.wrsamp(
             f"{number:05d}_lr",
@@ -56,7 +56,7 @@ def make_source(folder, count=24, rate=100, samples=1000):
             fmt=["16"] * 12,
             adc_gain=[1000.0] * 12,
             baseline=[0] * 12,
-            write_dir=str(place),
+            write_dir=str(position),
         )
         codes = CODES[number % 3]
         path = f"records100/00000/{number:05d}_lr"
@@ -151,7 +151,7 @@ def run_command(source, out, *arguments, **options):
     )
 
 
-def test_the_command_prepares_says_what_it_kept_and_refuses_to_do_it_twice(source, tmp_path):
+def test_the_command_prepares_says_what_it_kept_and_rejects_to_do_it_twice(source, tmp_path):
     done = run_command(source, tmp_path)
     assert done.returncode == 0, done.stderr
     assert "24 of 24 recordings kept: 13 subjects" in done.stdout
@@ -221,7 +221,7 @@ SlowBuilder(source=Path(sys.argv[1]), data_dir=sys.argv[2]).prepare()
 """
 
 
-def test_two_at_once_are_refused(source, tmp_path):
+def test_two_at_once_are_rejected(source, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW, str(source), str(tmp_path)], cwd=REPOSITORY
     )
@@ -413,7 +413,7 @@ DAMAGE = {
 
 
 @pytest.annotation.parametrize("kind", DAMAGE)
-def test_a_damaged_data_set_is_refused_with_the_way_out(kind, source, tmp_path):
+def test_a_damaged_data_set_is_rejected_with_the_way_out(kind, source, tmp_path):
     builder, _ = plan_recordings(source, tmp_path)
     damage, message = DAMAGE[kind]
     damage(Path(builder.data_dir))
@@ -438,7 +438,7 @@ def test_unknown_names_are_told_with_those_near():
     assert {"ptbxl", "mitbih"} <= set(LAYOUTS)
 
 
-def test_a_source_without_recordings_is_told(tmp_path):
+def test_a_source_without_recordings_is_reported(tmp_path):
     with pytest.raises(DataError, match=r"ptbxl_database\.csv is missing"):
         plan_recordings(tmp_path / "nowhere", tmp_path / "out")
 
@@ -453,7 +453,7 @@ def test_beam_writes_what_processes_do(source, tmp_path):
     assert (ours / "recordings.jsonl").read_text() == (theirs / "recordings.jsonl").read_text()
 
 
-def test_a_missing_beam_is_told(monkeypatch):
+def test_a_missing_beam_is_reported(monkeypatch):
     from physio_mae_jax.preparation.executors import by_beam
 
     monkeypatch.setitem(sys.modules, "apache_beam", None)

@@ -37,8 +37,8 @@ def command(source, out, *more):
 
 
 def content(out):
-    place = out / "own" / "1.0.0"
-    return [(place / name).read_bytes() for name in ("recordings.jsonl", "contract.json")]
+    position = out / "own" / "1.0.0"
+    return [(position / name).read_bytes() for name in ("recordings.jsonl", "contract.json")]
 
 
 def leftovers(out):
@@ -64,7 +64,7 @@ def test_the_advice_that_is_printed_works(source, tmp_path, workers, capsys):
 KILLED = """
 import json, os, shutil, sys
 from pathlib import Path
-source, place, overwrite = Path(sys.argv[1]), Path(sys.argv[2]), "overwrite" in sys.argv
+source, folder, overwrite = Path(sys.argv[1]), Path(sys.argv[2]), "overwrite" in sys.argv
 from physio_mae_jax import prepare
 EVENTS = {"open", "os.rename", "os.link", "os.remove", "os.rmdir", "os.mkdir", "os.truncate"}
 
@@ -85,15 +85,15 @@ def run(out, kill_at=None):
     sys.stdout = sys.stderr = open(os.devnull, "w")
     os._exit(prepare.main(flags))
 
-assert run(place / "whole") == 0
+assert run(folder / "whole") == 0
 def held(out):
-    place = out / "own/1.0.0"
-    return (place / "recordings.jsonl").read_bytes() if place.exists() else b""
-whole, kill_at, told = held(place / "whole"), 0, []
+    folder = out / "own/1.0.0"
+    return (folder / "recordings.jsonl").read_bytes() if folder.exists() else b""
+whole, kill_at, reported = held(folder / "whole"), 0, []
 while True:
-    out = place / str(kill_at)
+    out = folder / str(kill_at)
     if overwrite:
-        shutil.copytree(place / "whole", out)
+        shutil.copytree(folder / "whole", out)
     status = run(out, kill_at)
     visible = held(out)
     again = run(out)
@@ -101,12 +101,12 @@ while True:
     left = sorted(path.name for path in (out / "own").iterdir())
     assert left == ["1.0.0"], (kill_at, left)
     assert again == 0 or (visible == whole and again == 2), (kill_at, again)
-    told.append(status)
+    reported.append(status)
     shutil.rmtree(out)
     if status != 9:
         break
     kill_at += 3
-print(json.dumps(told))
+print(json.dumps(reported))
 """
 
 
@@ -164,7 +164,7 @@ class TestWorkers:
         with pytest.raises(ConfigError, match=rf"--workers must be from 1 to 1,024; got {count}"):
             in_processes(count)
 
-    def test_one_that_is_killed_is_told(self):
+    def test_one_that_is_killed_is_reported(self):
         with pytest.raises(UserError, match=r"was ended from outside.*fewer than --workers=2"):
             list(in_processes(2)([_Deadly(), _Deadly()]))
 
@@ -177,7 +177,7 @@ class _Deadly:
         os._exit(137)
 
 
-def test_a_source_that_vanishes_is_told(source, tmp_path, monkeypatch, capsys):
+def test_a_source_that_vanishes_is_reported(source, tmp_path, monkeypatch, capsys):
     def gone(*args):
         raise OSError(5, "Input/output error", str(source))
 
@@ -188,7 +188,7 @@ def test_a_source_that_vanishes_is_told(source, tmp_path, monkeypatch, capsys):
     assert "Input/output error" in said
 
 
-def test_too_little_memory_is_told(source, tmp_path, monkeypatch, capsys):
+def test_too_little_memory_is_reported(source, tmp_path, monkeypatch, capsys):
     def run_out(*args):
         raise MemoryError
 
@@ -211,7 +211,7 @@ def test_places_that_are_not_of_this_machine(source, tmp_path, flag, value, caps
     assert not list(tmp_path.iterdir())
 
 
-def test_names_of_files_that_are_no_text_are_told(source, tmp_path, capsys):
+def test_names_of_files_that_are_no_text_are_reported(source, tmp_path, capsys):
     folder = tmp_path / "raw"
     folder.mkdir()
     (folder / os.fsdecode(b"r\xff.npz")).write_bytes((source / "r1.npz").read_bytes())

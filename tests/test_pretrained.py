@@ -41,7 +41,7 @@ def test_what_is_saved_is_loaded_as_it_was(made, saved):
     assert loaded.trained.trained_on.to_json() == made.trained.trained_on.to_json()
 
 
-def test_the_card_says_what_people_and_the_hub_ask_for(saved):
+def test_the_card_says_what_subjects_and_the_hub_ask_for(saved):
     card = (saved / "README.md").read_text(encoding="utf-8")
     assert card.startswith("---\nlicense: cc-by-4.0\n")
     for text in ("Subjects: 3, hash", "AUROC 0.9", "Studies.", "made_up: as recorded", "PPG"):
@@ -107,7 +107,7 @@ def of_another_shape(folder):
         (of_another_shape, r"norm/scale is float32\[7\], not float32\[32\]"),
     ],
 )
-def test_a_damaged_or_foreign_file_is_refused_by_name(saved, harm, message):
+def test_a_damaged_or_foreign_file_is_rejected_by_name(saved, harm, message):
     harm(saved)
     with pytest.raises(DataError, match=message):
         Encoder.from_pretrained(saved)

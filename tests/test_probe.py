@@ -23,9 +23,9 @@ SHORT = {"label_window_seconds": 3.0}
 
 @pytest.fixture(scope="module")
 def crowd(tmp_path_factory):
-    """The waves of 96 people, so that an area by chance is near a half."""
+    """The waves of 96 subjects, so that an area by chance is near a half."""
     root = tmp_path_factory.mktemp("crowd")
-    waves(root, people=96)
+    waves(root, subjects=96)
     return root
 
 
@@ -44,7 +44,7 @@ def read(root, workdir, method, **changes):
 
 
 def test_a_label_in_the_signal_is_found_and_one_by_chance_is_not(crowd, pretrained, tmp_path):
-    changes = FLAGS | {"run": str(pretrained), "features": "trained,untrained,wavelets"}
+    changes = FLAGS | {"run": str(pretrained), "encoders": "pretrained,random,wavelets"}
     run = build(crowd, tmp_path, strict=False, **changes)
     evaluation = evaluate_probe(run)
     inside, chance = (row.metrics["auroc"] for row in evaluation.by_class)
@@ -79,7 +79,7 @@ def test_neighbours_and_probes_find_no_label_by_chance(crowd, tmp_path, method):
     assert 0.3 < chance < 0.7
 
 
-def test_an_encoder_of_channels_alone_is_read_as_one(waves_root, tmp_path):
+def test_a_channel_independent_encoder_is_probed_as_one(waves_root, tmp_path):
     start = write_contrastive_run(tmp_path / "start")
     run = build(waves_root, tmp_path / "probe", run=str(start), label_window_seconds=4.0)
     instances = run.instances["test"]
@@ -87,8 +87,8 @@ def test_an_encoder_of_channels_alone_is_read_as_one(waves_root, tmp_path):
     first = int(instances.recording[0])
     encoder = Encoder.from_checkpoint(start, num_devices=1)
     windows = [
-        run.source.read(first, place, place + 400)
-        for place in instances.window_start[instances.window_instance == 0].tolist()
+        run.source.read(first, position, position + 400)
+        for position in instances.window_start[instances.window_instance == 0].tolist()
     ]
     theirs = encoder.encode(windows, sampling_rate_hz=100, channels=["II", "PPG"])
     np.testing.assert_allclose(ours[0], np.mean(theirs, axis=0), atol=1e-4)
@@ -104,7 +104,7 @@ def test_a_fine_tuned_run_is_no_encoder_and_says_what_it_is(waves_root, tmp_path
 
 
 def made_up(kind, seed=0):
-    """Features and targets of three parts, the first feature telling the target."""
+    """Features and targets of three splits; the first feature predicts the target."""
     rng = np.random.default_rng(seed)
     features, targets = {}, {}
     for part, count in (("train", 60), ("validation", 30), ("test", 20)):
@@ -149,7 +149,7 @@ def test_a_refit_is_asked_for_by_a_setting(waves_root, tmp_path):
     assert np.abs(again["test"].logits - plain["test"].logits).max() > 0.01
 
 
-def test_testing_on_who_was_trained_on_is_reported_and_refused_if_strict(
+def test_testing_on_who_was_trained_on_is_reported_and_rejected_if_strict(
     waves_root, pretrained, tmp_path
 ):
     changes = {"run": str(pretrained), "features": "trained", "data.split_rule": "fold=3|4|1-2"}

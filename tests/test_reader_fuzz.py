@@ -1,6 +1,6 @@
 """Whatever became of a file, opening and reading it succeeds or raises a DataError that names it.
 
-Valid files are changed: bits flipped, ends cut off, stretches inserted or doubled, fields of
+Valid files are changed: bits flipped, ends cut off, segments inserted or doubled, fields of
 headers overwritten. Never another error, never a file left open, never a wait without end.
 """
 
@@ -92,7 +92,7 @@ def test_valid_files_are_read(case: str) -> None:
 @pytest.mark.parametrize("case", FILES)
 @FUZZ
 @given(changes=CHANGES)
-def test_any_file_is_read_or_refused(case: str, changes: Any) -> None:
+def test_any_file_is_read_or_rejected(case: str, changes: Any) -> None:
     with guarded() as folder:
         for name, data in valid_files(case).items():
             content = change_bytes(data, changes) if name == FILES[case][0] else data
@@ -107,7 +107,7 @@ def test_any_file_is_read_or_refused(case: str, changes: Any) -> None:
 
 @FUZZ
 @given(changes=CHANGES, member=st.sampled_from(("X", "channels", "fs", "subject", "rec", "y")))
-def test_any_member_of_an_archive_is_read_or_refused(changes: Any, member: str) -> None:
+def test_any_member_of_an_archive_is_read_or_rejected(changes: Any, member: str) -> None:
     """Changed before it is packed, so that the archive's own checksums are right."""
     with guarded() as folder:
         (folder / "valid.zip").write_bytes(valid_files("npz")["a.npz"])
@@ -163,7 +163,7 @@ def test_times_beyond_reason(cells: Sequence[str], message: str, tmp_path: Path)
 
 @FUZZ
 @given(changes=CHANGES)
-def test_any_manifest_is_understood_or_refused(changes: Any) -> None:
+def test_any_manifest_is_understood_or_rejected(changes: Any) -> None:
     with guarded() as folder:
         path = folder / "manifest.json"
         path.write_bytes(change_bytes(MANIFEST, changes))
@@ -182,7 +182,7 @@ def test_patterns_that_may_mean_something_else_one_day(tmp_path: Path) -> None:
 
 @FUZZ
 @given(changes=CHANGES)
-def test_any_checksum_list_is_understood_or_refused(changes: Any) -> None:
+def test_any_checksum_list_is_understood_or_rejected(changes: Any) -> None:
     with contextlib.suppress(DataError):
         for name, checksum in parse_checksums(change_bytes(SUMS, changes), "the list").items():
             assert not name.startswith("/")
@@ -192,7 +192,7 @@ def test_any_checksum_list_is_understood_or_refused(changes: Any) -> None:
 
 @FUZZ
 @given(changes=CHANGES, delimiter=st.sampled_from(",;\t"))
-def test_any_table_is_read_or_refused(changes: Any, delimiter: str) -> None:
+def test_any_table_is_read_or_rejected(changes: Any, delimiter: str) -> None:
     with guarded() as folder:
         path = folder / "t.csv"
         path.write_bytes(change_bytes(TABLE, changes).replace(b",", delimiter.encode()))

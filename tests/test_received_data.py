@@ -31,13 +31,13 @@ def read_all(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def originals(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """One folder of each kind that people give to each other."""
+    """One folder of each kind that subjects give to each other."""
     root = tmp_path_factory.mktemp("originals")
     features = root / "features"
     for name in FORMATS:
         write_features(features / name, name)
     return {
-        "prepared": waves(root, people=3),
+        "prepared": waves(root, subjects=3),
         **{name: features / name for name in FORMATS},
     }
 
@@ -176,9 +176,9 @@ def test_a_changed_byte_of_a_table_is_found(kind, copied):
     folder = copied(kind)
     path = next(p for p in folder.iterdir() if p.name.startswith("features-"))
     content = bytearray(path.read_bytes())
-    for place in range(0, len(content), max(1, len(content) // 40)):
+    for position in range(0, len(content), max(1, len(content) // 40)):
         changed = bytearray(content)
-        changed[place] ^= 4
+        changed[position] ^= 4
         path.write_bytes(changed)
         with pytest.raises(DataError, match=rf"{path.name} is damaged or of another extraction"):
             read_features(folder)
@@ -194,7 +194,7 @@ def test_a_changed_byte_of_a_table_is_found(kind, copied):
         ("npz", "features-00000-of-00001.npz"),
     ],
 )
-def test_what_is_no_file_is_refused_at_once(kind, name, make, copied):
+def test_what_is_no_file_is_rejected_at_once(kind, name, make, copied):
     folder = copied(kind)
     (folder / name).unlink()
     make(folder / name)
@@ -285,5 +285,5 @@ def test_every_change_of_a_split_is_named(tmp_path):
     path.write_text(json.dumps(make_split(infos, range(6), "random=|0.2|0.2", 0).to_json()))
     read_split(path)
     found = tally(path, lambda: read_split(path), seal=False)
-    assert set(found) <= {"named", "unnamed"}  # of people in two parts, by the rule
+    assert set(found) <= {"named", "unnamed"}  # of subjects in two parts, by the rule
     assert not [line for line in found.get("unnamed", []) if "both into" not in line]

@@ -67,7 +67,7 @@ def test_values_with_hashes_to_match_give_no_other_error_than_ours(kind, name, c
         ("run", "checkpoints/1/trained_on/metadata"),
     ],
 )
-def test_what_is_no_file_is_refused_at_once(kind, name, make, copied):
+def test_what_is_no_file_is_rejected_at_once(kind, name, make, copied):
     folder = copied(kind)
     (folder / name).unlink()
     make(folder / name)
@@ -87,7 +87,7 @@ def test_links_to_files_are_followed(kind, copied, originals):
 @pytest.mark.parametrize("kind", READERS)
 def test_a_folder_copied_in_part_is_named(kind, copied):
     folder = copied(kind)
-    # What Orbax writes for itself after all else, and what is for people.
+    # What Orbax writes for itself after all else, and what is for subjects.
     unneeded = ("README.md", "1/_CHECKPOINT_METADATA", "1/commit_success.txt")
     files = [path for path in folder.rglob("*") if path.is_file()]
     for path in [path for path in files if not path.as_posix().endswith(unneeded)]:
@@ -119,7 +119,7 @@ def test_a_contract_that_contradicts_itself_is_named_though_its_hashes_fit(copie
     ("name", "value"),
     [("num_scales", 10**6), ("num_scales", 10**9), ("depth", 10**6), ("width", 2**40)],
 )
-def test_models_too_large_to_be_true_are_refused_at_once(name, value, copied):
+def test_models_too_large_to_be_true_are_rejected_at_once(name, value, copied):
     folder = copied("shared")
     path = folder / "config.json"
     content = json.loads(path.read_text())

@@ -29,9 +29,9 @@ XRESNET = ResNetConfig(architecture="xresnet1d101", width=4, blocks=(2, 1))
 both = pytest.mark.parametrize("config", [WANG, XRESNET], ids=lambda cfg: cfg.architecture)
 
 
-def fill(path: tuple[Any, ...], place: int, shape: tuple[int, ...]) -> jax.Array:
+def fill(path: tuple[Any, ...], position: int, shape: tuple[int, ...]) -> jax.Array:
     """Fill a parameter with a wave of its own, of a size that keeps activations near one."""
-    wave = np.sin((1 + 0.37 * place) * np.arange(1, np.prod(shape) + 1)).reshape(shape)
+    wave = np.sin((1 + 0.37 * position) * np.arange(1, np.prod(shape) + 1)).reshape(shape)
     kind = path[-1].key
     size, centre = {
         "kernel": (2 / np.sqrt(np.prod(shape[:-1])), 0.0),
@@ -108,8 +108,8 @@ def test_the_total_stride_is_4_and_32(name: str, samples: int, steps: int) -> No
 def batch_of_waves() -> dict[str, Any]:
     """Make three windows of three channels from sines."""
     batch = random_batch(3, 3, SAMPLES)
-    place = np.arange(1, batch["signal"].size + 1).reshape(batch["signal"].shape)
-    return batch | {"signal": jnp.asarray(1.5 * np.sin(0.83 * place), jnp.float32)}
+    position = np.arange(1, batch["signal"].size + 1).reshape(batch["signal"].shape)
+    return batch | {"signal": jnp.asarray(1.5 * np.sin(0.83 * position), jnp.float32)}
 
 
 # What the authors' code (helme/ecg_ptbxl_benchmarking, run by PyTorch 1.13 in float64) puts in
@@ -275,7 +275,7 @@ def test_equal_shapes_compile_once(config: ResNetConfig) -> None:
     assert len(traced) == 1
 
 
-def test_another_number_of_channels_than_that_of_the_parameters_is_refused() -> None:
+def test_another_number_of_channels_than_that_of_the_parameters_is_rejected() -> None:
     with pytest.raises(flax.errors.ScopeParamShapeError):
         features(patterned(WANG), random_batch(2, 4, SAMPLES), WANG)
 

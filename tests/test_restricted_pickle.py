@@ -1,4 +1,4 @@
-"""Pickles of strangers make data or are refused at once, and never more than they are large."""
+"""Pickles of strangers make data or are rejected at once, and never more than they are large."""
 
 import contextlib
 import io
@@ -73,7 +73,7 @@ def as_weights(folder: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("read", [as_pickle, as_weights])
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_is_refused_at_once(name, read, tmp_path):
+def test_a_bomb_is_rejected_at_once(name, read, tmp_path):
     tracemalloc.start()
     start = time.perf_counter()
     message = rejection(lambda: read(tmp_path, BOMBS[name]))
@@ -81,7 +81,7 @@ def test_a_bomb_is_refused_at_once(name, read, tmp_path):
     tracemalloc.stop()
     assert (str(tmp_path) in message) or (name in HARMLESS and not message)
     assert len(message) < 1_500
-    assert seconds < 20  # of a slow machine; what is not refused takes for ever
+    assert seconds < 20  # of a slow machine; what is not rejected takes for ever
     assert peak < 300e6
 
 
@@ -124,19 +124,19 @@ def test_data_comes_back_as_python_wrote_it(value, protocol):
 
 @settings(max_examples=300)
 @given(st.binary(max_size=100))
-def test_any_bytes_are_read_or_refused(content):
+def test_any_bytes_are_read_or_rejected(content):
     with contextlib.suppress(PickleError, DataError, ValueError, TypeError, ArithmeticError):
         read(content)
 
 
 @settings(max_examples=300, deadline=None)
 @given(st.data())
-def test_any_change_of_a_pickle_is_read_or_refused_by_name(tmp_path_factory, data):
+def test_any_change_of_a_pickle_is_read_or_rejected_by_name(tmp_path_factory, data):
     valid = pickle.dumps({"a": np.arange(5.0), "b": [np.float32(1), "x", (1, 2)]}, 2)
     changed = bytearray(valid)
     for _ in range(data.draw(st.integers(1, 4))):
-        place = data.draw(st.integers(0, len(valid) - 1))
-        changed[place] = data.draw(st.integers(0, 255))
+        position = data.draw(st.integers(0, len(valid) - 1))
+        changed[position] = data.draw(st.integers(0, 255))
     path = tmp_path_factory.getbasetemp() / "changed.pkl"
     path.write_bytes(changed)
     message = rejection(lambda: read_pickled_arrays(path))
@@ -154,7 +154,7 @@ def test_any_change_of_a_pickle_is_read_or_refused_by_name(tmp_path_factory, dat
         ((1, (2,), "f8", False, [1, 2]), "with bytes for another"),
     ],
 )
-def test_arrays_that_cannot_be_are_refused(state, message, tmp_path):
+def test_arrays_that_cannot_be_are_rejected(state, message, tmp_path):
     version, shape, code, order, data = state
 
     class Made:

@@ -1,4 +1,4 @@
-"""A folder that holds a run is gone on with, or left alone: other settings are told or refused."""
+"""A run is resumed from its folder, or left alone; other settings are reported or rejected."""
 
 import json
 import logging
@@ -20,7 +20,7 @@ def begun(pretrained, tmp_path):
     return shutil.copytree(pretrained, tmp_path / "run")
 
 
-def test_another_seed_is_refused_and_the_description_stays(waves_root, begun):
+def test_another_seed_is_rejected_and_the_description_stays(waves_root, begun):
     before = (begun / "config.json").read_bytes()
     config = pretraining_config(waves_root, seed=1)
     with pytest.raises(ConfigError, match=r"seed=1 differs from 0 of the run .*\. Restore"):
@@ -51,7 +51,7 @@ def test_a_run_short_of_memory_goes_on_computing_more_again(waves_root, begun):
         build_pretraining(config, begun)
 
 
-def test_what_draws_other_examples_or_keeps_another_state_is_refused(waves_root, tmp_path):
+def test_what_draws_other_examples_or_keeps_another_state_is_rejected(waves_root, tmp_path):
     run = build_finetuning(finetuning_config(waves_root), tmp_path, strict=False)
     saved = tmp_path / "checkpoints" / "1" / "contract"
     saved.mkdir(parents=True)
@@ -91,7 +91,7 @@ def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, 
         build_pretraining(config, begun)
 
 
-def test_a_run_is_not_judged_in_its_own_folder(pretrained):
+def test_a_run_is_not_evaluated_in_its_own_folder(pretrained):
     with pytest.raises(ConfigError, match=r"is the folder of the evaluated run, whose card"):
         build_evaluation(head_config(pretrained), pretrained / ".." / pretrained.name, strict=False)
 

@@ -21,7 +21,7 @@ from tests.prepared import waves
 @pytest.fixture(scope="module")
 def root(tmp_path_factory):
     root = tmp_path_factory.mktemp("sets")
-    waves(root, people=4)
+    waves(root, subjects=4)
     return root
 
 
@@ -82,7 +82,7 @@ def test_a_recording_is_decoded_once_where_it_is_kept_and_at_every_reading_where
 
 
 def test_two_data_sets_in_one_cache_are_not_mixed_up(root, tmp_path):
-    folders = [next((root / "waves").iterdir()), waves(tmp_path, "others", people=2, seconds=9)]
+    folders = [next((root / "waves").iterdir()), waves(tmp_path, "others", subjects=2, seconds=9)]
     cache = SampleCache(2**20)
     for _ in range(2):
         for folder in folders:
@@ -124,6 +124,6 @@ def test_a_pickled_copy_begins_empty_and_has_the_same_bound():
     assert copy.used_bytes == 40
 
 
-def test_a_negative_bound_is_refused(root):
+def test_a_negative_bound_is_rejected(root):
     with pytest.raises(ConfigError, match=r"data\.cache_mib is -1; .*whole number from 0"):
         settings_of(root, cache_mib=-1)

@@ -1,4 +1,4 @@
-"""One table says what each setting may be; nothing else gets past the door."""
+"""One table says what each setting may be; nothing else is accepted."""
 
 import copy
 import dataclasses
@@ -214,7 +214,7 @@ class TestSharedModels:
             model_of_json(content | {"wavelet": wavelet}, "config.json")
 
 
-def test_a_bank_that_takes_all_memory_is_refused():
+def test_a_bank_that_takes_all_memory_is_rejected():
     huge = WaveletConfig(num_scales=1024, lowest_frequency_hz=0.001, highest_frequency_hz=40.0)
     with pytest.raises(ConfigError, match=r"num_scales=1024 wavelets of up to .* lower it"):
         wavelet_bank(huge, 100.0, 10_000_000)
@@ -222,7 +222,7 @@ def test_a_bank_that_takes_all_memory_is_refused():
 
 def test_paths_are_found_wherever_they_are():
     config = config_of("finetune", "")
-    config.start, config.data.root = "~/run", "~/data"
+    config.init_from, config.data.root = "~/run", "~/data"
     assert path_settings(config) == ["start", "data.root"]
     assert path_settings(config_of("compare", "data=bonn")) == ["data.root"]
     assert all(isinstance(SETTINGS[key], LocalPath) for key in ("run", "weights", "data.path"))

@@ -95,14 +95,14 @@ def test_large_arrays_are_cut_along_their_longest_axis_that_divides():
         "small": (16,),
         "scalar": (),
     }
-    places = fsdp_sharding(
+    positions = fsdp_sharding(
         {name: jax.ShapeDtypeStruct(s, np.float32) for name, s in shapes.items()}, mesh
     )
-    cut = {name: place.shard_shape(shapes[name]) for name, place in places.items()}
+    cut = {name: position.shard_shape(shapes[name]) for name, position in positions.items()}
     assert cut == shapes | {"kernel": (2, 64, 48), "longest does not divide": (8, 33)}
 
 
-def test_a_mesh_that_cannot_be_laid_out_is_refused():
+def test_a_mesh_that_cannot_be_laid_out_is_rejected():
     check_devices(8, 4)
     for fsdp in (0, 3):
         with pytest.raises(ConfigError, match=rf"fsdp={fsdp} does not divide the 8 devices"):

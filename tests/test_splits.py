@@ -64,8 +64,8 @@ def test_the_random_split_depends_on_subjects_and_seed_alone():
     infos = recordings([f"s{i}" for i in range(20)])
     rule = "random=|0.2|0.1"
     split = make_split(infos, range(20), rule, 3)
-    assert len(split.parts["validation"]) == 4
-    assert len(split.parts["test"]) == 2
+    assert len(split.subjects["validation"]) == 4
+    assert len(split.subjects["test"]) == 2
     assert make_split(infos[::-1], range(20), rule, 3).hash == split.hash
     assert make_split(infos, range(20), rule, 4).hash != split.hash
 
@@ -115,7 +115,7 @@ def test_leaving_one_subject_out_trains_on_all_others():
     assert len(parts["train"]) == 3
 
 
-def test_a_person_in_two_parts_is_an_error_unless_left_out_by_name():
+def test_a_subject_in_two_parts_is_an_error_unless_excluded_by_name():
     infos = recordings(["201", "x", "201", "y"], set=["DS1", "DS1", "DS2", "DS2"])
     with pytest.raises(DataError, match=r"1 subjects both into train and into test \(201\)"):
         divided(infos, "set=DS1||DS2")
@@ -126,7 +126,7 @@ def test_a_person_in_two_parts_is_an_error_unless_left_out_by_name():
     }
 
 
-def test_each_data_set_has_its_rule_and_equal_ids_are_other_people():
+def test_each_data_set_has_its_rule_and_equal_ids_are_other_subjects():
     one = recordings(["1", "2", "3"], "ptbxl", fold=[1, 9, 10])
     two = recordings(["1", "2", "3", "4"], "bidmc")
     infos = [*one, *two]
@@ -154,7 +154,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize("rule", WRONG)
-def test_wrong_rules_are_told(rule):
+def test_wrong_rules_are_reported(rule):
     error, message = WRONG[rule]
     infos = recordings([f"s{i}" for i in range(10)], fold=list(range(1, 11)))
     with pytest.raises(error, match=message):
@@ -168,19 +168,19 @@ def test_one_subject_alone_cannot_be_split():
         divided(recordings(["a", "b"]), "kfold=5:2")
 
 
-def test_a_written_split_is_read_again_and_an_altered_one_refused(tmp_path):
+def test_a_written_split_is_read_again_and_an_altered_one_rejected(tmp_path):
     infos = recordings([f"s{i}" for i in range(10)])
     split = make_split(infos, range(10), "random=|0.2|0.2", 0)
     path = tmp_path / "split.json"
     content = split.to_json()
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert make_split(infos, range(10), str(path), 5).parts == split.parts
-    moved = content["parts"]["test"].pop()
+    assert make_split(infos, range(10), str(path), 5).parts == split.subjects
+    moved = content["subjects"]["test"].pop()
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(DataError, match=r"was altered: its parts have the hash"):
         read_split(path)
-    content["parts"]["train"].append(moved)
-    content["parts"]["test"].append(moved)
+    content["subjects"]["train"].append(moved)
+    content["subjects"]["test"].append(moved)
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(DataError, match=f"both into train and into test .{moved}"):
         read_split(path)

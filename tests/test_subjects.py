@@ -1,4 +1,4 @@
-"""One person has one name, however files write it; what says that there is no value is none."""
+"""One subject has one name, however files write it; what says that there is no value is none."""
 
 import logging
 
@@ -23,7 +23,7 @@ from physio_mae_jax.errors import DataError
         ((-1.0, "-1.0"), "-1"),
     ],
 )
-def test_one_person_has_one_name(values, name):
+def test_one_subject_has_one_name(values, name):
     assert {subject_name(v.item() if isinstance(v, np.generic) else v) for v in values} == {name}
 
 
@@ -62,7 +62,7 @@ def write(folder, name, subjects):
     )
 
 
-def test_files_of_one_person_are_of_one_person(tmp_path):
+def test_files_of_one_subject_are_of_one_person(tmp_path):
     write(tmp_path, "a", [1, 2])
     write(tmp_path, "b", [1.0, 2.0])
     write(tmp_path, "c", [" 1 ", "2.0"])
@@ -70,7 +70,7 @@ def test_files_of_one_person_are_of_one_person(tmp_path):
     assert {r.subject_id for r in open_folder(tmp_path).recordings} == {"1", "2"}
 
 
-def test_people_spelled_nearly_alike_are_told(tmp_path, caplog):
+def test_subjects_spelled_nearly_alike_are_reported(tmp_path, caplog):
     write(tmp_path, "a", ["1", "2"])
     write(tmp_path, "b", ["001", "3"])
     with caplog.at_level(logging.WARNING):
@@ -79,7 +79,7 @@ def test_people_spelled_nearly_alike_are_told(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("value", ["nan", "NULL", " <NA> ", np.nan])
-def test_a_record_of_nobody_is_refused(tmp_path, value):
+def test_a_record_of_nobody_is_rejected(tmp_path, value):
     write(tmp_path, "a", [value])
     with pytest.raises(DataError, match=r"record 0 has no subject \(found"):
         open_folder(tmp_path)

@@ -241,7 +241,7 @@ def test_attention_pooling_starts_as_the_mean():
     assert linear.head_config.kind == "linear"
 
 
-def test_wrong_settings_are_told():
+def test_wrong_settings_are_reported():
     with pytest.raises(ConfigError, match=r"objective\.balance is 'even'"):
         SupervisedConfig(balance="even")
     with pytest.raises(ConfigError, match=r"objective\.label_smoothing is 1; it must be a number"):

@@ -92,7 +92,7 @@ def test_workers_get_the_same_command_and_a_gpu_each(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "4,6")
     monkeypatch.setenv(
         "XLA_PYTHON_CLIENT_MEM_FRACTION", "0.8"
-    )  # of old, and refused beside the new
+    )  # of old, and rejected beside the new
     pretend_python(
         tmp_path,
         monkeypatch,
@@ -129,7 +129,7 @@ def test_settings_of_a_folder_may_grow_but_not_change(tmp_path):
     assert json.loads((tmp_path / "settings.json").read_text())["a"] == {"rate": 1.0}
 
 
-def test_no_workers_are_refused():
+def test_no_workers_are_rejected():
     with pytest.raises(ConfigError, match="num_workers is 0"):
         check_workers(0)
 
@@ -160,9 +160,9 @@ def test_pooled_folds_keep_probabilities_and_decisions(kind):
     pooled, calibration = pool(folds)
     assert pooled.num_instances == 180
     probabilities = calibration.probabilities(pooled.logits)
-    place = 0
+    position = 0
     for test, chosen in folds:
-        part = slice(place, place := place + test.num_instances)
+        part = slice(position, position := position + test.num_instances)
         np.testing.assert_allclose(
             probabilities[part], chosen.probabilities(test.logits), atol=1e-9
         )
@@ -202,7 +202,7 @@ def test_a_summary_averages_seeds_and_pairs_differences():
     values = [float(main_metric(m.predictions, ones)) for m in models[:3]]
     assert list(good.values.values()) == values
     assert good.mean.value == pytest.approx(np.mean(values))
-    assert good.deviation == pytest.approx(np.std(values, ddof=1))
+    assert good.std == pytest.approx(np.std(values, ddof=1))
     assert good.more == {"macro_f1": pytest.approx(0.1)}
     assert good.difference is None
     assert bad.difference.value == pytest.approx(bad.mean.value - good.mean.value)
@@ -210,7 +210,7 @@ def test_a_summary_averages_seeds_and_pairs_differences():
     assert (twin.difference.value, twin.difference.low, twin.difference.high) == (0, 0, 0)
 
 
-def test_a_summary_refuses_other_units():
+def test_a_summary_rejects_other_units():
     one = compared("a", 0, predictions(0))
     other = compared("b", 0, predictions(1))
     with pytest.raises(DataError, match="differ in targets"):

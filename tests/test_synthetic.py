@@ -64,7 +64,7 @@ def test_recordings_do_not_depend_on_what_was_read_before(noisy: SyntheticCohort
     fresh = SyntheticCohort(noisy.config)
     for index in (5, 2, 1, 0):
         np.testing.assert_array_equal(whole(fresh, index), forward[index])
-    # A cohort of another size has the same first people.
+    # A cohort of another size has the same first subjects.
     small = SyntheticCohort(dataclasses.replace(noisy.config, num_subjects=1))
     np.testing.assert_array_equal(whole(small, 1), forward[1])
 
@@ -72,8 +72,8 @@ def test_recordings_do_not_depend_on_what_was_read_before(noisy: SyntheticCohort
 def test_seeds_subjects_and_recordings_differ(noisy: SyntheticCohort) -> None:
     other = SyntheticCohort(dataclasses.replace(noisy.config, seed=1))
     signals = [whole(noisy, 0), whole(noisy, 1), whole(noisy, 2), whole(other, 0)]
-    for place, one in enumerate(signals):
-        for another in signals[place + 1 :]:
+    for position, one in enumerate(signals):
+        for another in signals[position + 1 :]:
             assert np.all(np.abs(one - another).max(axis=1) > 0.05)
 
 

@@ -1,4 +1,4 @@
-"""Which columns of a table are channels: never a clock, a counter, a label or a person."""
+"""Which columns of a table are channels: never a clock, a counter, a label or a subject."""
 
 import logging
 from pathlib import Path
@@ -65,7 +65,7 @@ def signals(**columns: Any) -> dict[str, Any]:
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
 class TestColumns:
     @pytest.mark.parametrize("name", ["sample", "index", "Unnamed: 0", "elapsed_s", "ts", "n"])
-    def test_counters_and_clocks_are_left_out_aloud(
+    def test_counters_and_clocks_are_excluded_with_a_warning(
         self, kind: str, name: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
     ) -> None:
         ramp = times_s() if name in ("elapsed_s", "ts") else COUNT

@@ -167,7 +167,7 @@ class TestParquet:
         assert source.recordings[0].sampling_rate_hz == 20.0
         np.testing.assert_array_equal(whole(source), np.array([[1, np.nan, 3]], np.float32))
 
-    def test_columns_of_text_are_left_out_by_name(self, tmp_path: Path) -> None:
+    def test_columns_of_text_are_excluded_by_name(self, tmp_path: Path) -> None:
         write_parquet(
             tmp_path / "a.parquet", np.ones((1, 3)), time=times_s(3), note=["x", "y", "z"]
         )
@@ -244,7 +244,7 @@ class TestEdf:
             assert whole(open_folder(tmp_path)).shape == (1, 300)
 
     @pytest.mark.parametrize(
-        ("place", "field", "message"),
+        ("position", "field", "message"),
         [
             (236, b"-2      ", "the header states -2 data records"),
             (236, b"4       ", r"is cut short: its header states 4 data records, \d+ bytes"),
@@ -260,11 +260,13 @@ class TestEdf:
             (256 + 112, b"ten     ", "onto values -10 to ten"),
         ],
     )
-    def test_wrong_headers(self, tmp_path: Path, place: int, field: bytes, message: str) -> None:
+    def test_wrong_headers(
+        self, tmp_path: Path, describe_row: int, field: bytes, message: str
+    ) -> None:
         path = tmp_path / "a.edf"
         write_edf(path, edf_signal(np.ones(300), "II", 100))
         data = bytearray(path.read_bytes())
-        data[place : place + len(field)] = field
+        data[describe_row : describe_row + len(field)] = field
         path.write_bytes(bytes(data))
         with pytest.raises(DataError, match=rf"a\.edf.*{message}"):
             open_folder(tmp_path)

@@ -95,7 +95,7 @@ class TestUnits:
     @pytest.mark.parametrize(
         ("rate_hz", "unit_s"), [(125, 3600), (1000, 86400), (256, 1e-3), (360, 1e-3), (2048, 1e-3)]
     )
-    def test_implausible_rates_are_refused_with_all_readings(
+    def test_implausible_rates_are_rejected_with_all_readings(
         self, kind: str, rate_hz: float, unit_s: float, tmp_path: Path
     ) -> None:
         write_table(tmp_path, kind, signals(times_s(rate_hz=rate_hz) / unit_s))
@@ -213,8 +213,8 @@ class TestTexts:
 
     def test_a_missing_time(self, kind: str, tmp_path: Path) -> None:
         texts: list[str | None] = [f"10:00:{second:06.3f}" for second in times_s()]
-        for place in (5, NUM_SAMPLES - 1):
-            gap = [*texts[:place], None, *texts[place + 1 :]]
+        for describe_row in (5, NUM_SAMPLES - 1):
+            gap = [*texts[:describe_row], None, *texts[describe_row + 1 :]]
             write_table(tmp_path, kind, signals(gap))
             with pytest.raises(DataError, match=r"'time' (lacks|has no such)"):
                 open_folder(tmp_path)

@@ -31,7 +31,7 @@ def test_an_npz_is_read_as_it_is(tmp_path):
     np.testing.assert_array_equal(read_state_dict(tmp_path / "w.npz")["a"], [0, 1, 2])
 
 
-def test_a_whole_model_is_refused_by_the_name_of_its_class():
+def test_a_whole_model_is_rejected_by_the_name_of_its_class():
     with pytest.raises(DataError, match=r"names torch\.nn\.modules.* Save the state dict alone"):
         read_state_dict(FILES / "whole_model.pth")
 
@@ -52,7 +52,7 @@ def write_archive(path, content, **members):
     return path
 
 
-def test_a_pickle_that_would_run_a_command_is_refused_and_runs_nothing(tmp_path):
+def test_a_pickle_that_would_run_a_command_is_rejected_and_runs_nothing(tmp_path):
     trace = tmp_path / "was_here"
     content = pickle.dumps({"w": _Hostile((os.system, (f"touch {trace}",)))})
     with pytest.raises(DataError, match=r"names (posix|nt)\.system, .*nothing of the file was run"):
@@ -73,12 +73,12 @@ def test_a_pickle_that_would_run_a_command_is_refused_and_runs_nothing(tmp_path)
         (3, (2,), (-1,)),
     ],
 )
-def test_a_tensor_outside_its_storage_is_refused(offset, shape, strides):
+def test_a_tensor_outside_its_storage_is_rejected(offset, shape, strides):
     with pytest.raises(PickleError, match="does not lie within its 4 numbers"):
         _rebuild_tensor(np.zeros(4, np.float32), offset, shape, strides)
 
 
-def test_broken_files_are_told(tmp_path):
+def test_broken_files_are_reported(tmp_path):
     whole = (FILES / "checkpoint.pth").read_bytes()
     (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
     np.savez(tmp_path / "objects.npz", a=np.array([{}], dtype=object))
@@ -100,7 +100,7 @@ def test_broken_files_are_told(tmp_path):
             read_state_dict(tmp_path / name)
 
 
-def test_a_compressed_archive_is_refused(tmp_path):
+def test_a_compressed_archive_is_rejected(tmp_path):
     with zipfile.ZipFile(tmp_path / "bomb.pth", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("archive/data.pkl", pickle.dumps({}))
     with pytest.raises(DataError, match="is compressed"):

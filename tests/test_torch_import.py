@@ -1,4 +1,4 @@
-"""A state dict that does not fit is told, and every kind that fits finds its model."""
+"""A state dict that does not fit is reported, and every kind that fits finds its model."""
 
 from pathlib import Path
 
@@ -79,7 +79,7 @@ def test_weights_of_another_window_length_are_imported_with_stretched_positions(
 
 
 @pytest.mark.parametrize(("found", "wanted"), [(7, 6), (1, 2), (0, 2)])
-def test_a_table_of_no_whole_number_of_columns_is_refused(small, found, wanted):
+def test_a_table_of_no_whole_number_of_columns_is_rejected(small, found, wanted):
     state, config = small
     state["pos_embed"] = np.zeros((1, found, 8), np.float32)
     message = rf"pos_embed is \(1, {found}, 8\), not \(1, {wanted}, 8\)"
@@ -87,7 +87,7 @@ def test_a_table_of_no_whole_number_of_columns_is_refused(small, found, wanted):
         import_state_dict(state, config)
 
 
-def test_a_config_that_lacks_a_size_is_told(small):
+def test_a_config_that_lacks_a_size_is_reported(small):
     state, config = small
     del config["cwt_scales"]
     with pytest.raises(ConfigError, match="lacks cwt_scales"):
@@ -187,7 +187,7 @@ def classifier_state(small, kind):
 
 
 def numpy_attention(queries, tokens, state, name, num_heads):
-    """PyTorch's nn.MultiheadAttention, written out."""
+    """PyTorch's nn.MultiheadAttention, step by step."""
     weight = state[f"head.{name}.in_proj_weight"], state[f"head.{name}.in_proj_bias"]
     query, key, value = (
         source @ w.T + b

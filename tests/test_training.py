@@ -32,7 +32,7 @@ from physio_mae_jax.training.pretrain_step import (
 )
 from physio_mae_jax.training.pretrain_trainable import PretrainTrainable
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh, replicated, shard_batch
-from tests.factories import ArraySource, random_batch, tiny_model, train_and_judge
+from tests.factories import ArraySource, random_batch, tiny_model, train_and_evaluate
 from tests.runs import HookedIterator, reported
 
 NUM_STEPS = 6
@@ -193,7 +193,7 @@ def _final_state(workdir):
 @pytest.fixture(scope="module")
 def uninterrupted(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("uninterrupted")
-    errors = train_and_judge(_run(workdir))
+    errors = train_and_evaluate(_run(workdir))
     return workdir, errors
 
 
@@ -241,8 +241,8 @@ def test_stopped_by_a_signal_and_resumed_equals_uninterrupted(tmp_path, uninterr
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(UserError, match=r"SIGTERM after step 3; the checkpoint is written"):
-        train_and_judge(_run(tmp_path, stop_at_3))
-    errors = train_and_judge(_run(tmp_path))
+        train_and_evaluate(_run(tmp_path, stop_at_3))
+    errors = train_and_evaluate(_run(tmp_path))
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 
 
@@ -252,12 +252,12 @@ def test_crashed_between_checkpoints_and_resumed_equals_uninterrupted(tmp_path, 
             raise RuntimeError("power cut")
 
     with pytest.raises(RuntimeError, match="power cut"):
-        train_and_judge(_run(tmp_path, crash_at_6))
+        train_and_evaluate(_run(tmp_path, crash_at_6))
     with (tmp_path / "metrics.jsonl").open("a") as file:
         file.write('{"step": 5, "phase": "tra')  # the line that was being written
     # What a kill during a save leaves behind must not be taken for a checkpoint.
     (tmp_path / "checkpoints" / "5.orbax-checkpoint-tmp" / "state").mkdir(parents=True)
-    errors = train_and_judge(_run(tmp_path))
+    errors = train_and_evaluate(_run(tmp_path))
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 
 
@@ -267,12 +267,12 @@ def test_non_finite_loss_saves_the_state_before_it_and_names_the_windows(tmp_pat
             batch["signal"][0, 0, 7] = np.inf
 
     with pytest.raises(UserError, match=r"step 4 gave .* not finite"):
-        train_and_judge(_run(tmp_path, poison_4))
+        train_and_evaluate(_run(tmp_path, poison_4))
     report = json.loads((tmp_path / "non_finite_step_4_process_0.json").read_text())
     assert [window["finite"] for window in report["windows"]] == [False, True, True, True]
     assert report["windows"][0]["recording"].startswith("record")
-    # With the batch mended the run goes on from the state before it, as if nothing had been.
-    errors = train_and_judge(_run(tmp_path))
+    # With the batch fixed the run resumes from the state before it, as if nothing had been.
+    errors = train_and_evaluate(_run(tmp_path))
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 
 
@@ -287,23 +287,23 @@ def test_a_full_disk_is_told_and_the_run_goes_on_from_the_last_checkpoint(
             monkeypatch.setattr(atomic_files.os, "replace", full)
 
     with pytest.raises(UserError, match=r"(cannot|could not) write .*: No space left on device"):
-        train_and_judge(_run(tmp_path, fill_the_disk_at_3))
+        train_and_evaluate(_run(tmp_path, fill_the_disk_at_3))
     monkeypatch.undo()
-    errors = train_and_judge(_run(tmp_path))
+    errors = train_and_evaluate(_run(tmp_path))
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)
 
 
-def test_a_finished_run_is_not_trained_further_and_other_settings_are_refused(uninterrupted):
+def test_a_finished_run_is_not_trained_further_and_other_settings_are_rejected(uninterrupted):
     workdir, errors = uninterrupted
     before = (workdir / "metrics.jsonl").read_bytes()
-    assert train_and_judge(_run(workdir)) == errors
+    assert train_and_evaluate(_run(workdir)) == errors
     assert (workdir / "metrics.jsonl").read_bytes() == before
     other = _run(workdir)
     other.contract["model"] = {"width": 32}
     with pytest.raises(ConfigError, match=r"model\.width: 16 there, 32 here"):
-        train_and_judge(other)
+        train_and_evaluate(other)
     with pytest.raises(ConfigError, match="holds step 6, beyond num_steps=3"):
-        train_and_judge(_run(workdir, num_steps=3))
+        train_and_evaluate(_run(workdir, num_steps=3))
 
 
 def test_data_that_is_gone_is_told_in_one_line(tmp_path):
@@ -312,7 +312,7 @@ def test_data_that_is_gone_is_told_in_one_line(tmp_path):
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "/mnt/records/r1.npy")
 
     with pytest.raises(DataError, match=r"data of step 2 cannot be read.*No such file.*r1\.npy"):
-        train_and_judge(_run(tmp_path, unplug_at_2))
+        train_and_evaluate(_run(tmp_path, unplug_at_2))
 
 
 def test_a_damaged_newest_checkpoint_is_passed_over_and_the_end_is_the_same(
@@ -323,12 +323,12 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_the_end_is_the_same(
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(UserError, match="SIGTERM after step 5"):
-        train_and_judge(_run(tmp_path, stop_at_5))
+        train_and_evaluate(_run(tmp_path, stop_at_5))
     newest = tmp_path / "checkpoints" / "5"
     largest = max((p for p in newest.rglob("*") if p.is_file()), key=lambda p: p.stat().st_size)
     content = bytearray(largest.read_bytes())
     content[len(content) // 2] ^= 1
     largest.write_bytes(content)
-    errors = train_and_judge(_run(tmp_path))
+    errors = train_and_evaluate(_run(tmp_path))
     assert (tmp_path / "damaged_checkpoints" / "5").is_dir()
     _assert_as_uninterrupted(tmp_path, errors, uninterrupted)

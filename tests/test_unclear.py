@@ -1,4 +1,4 @@
-"""Names and units that mean nothing are told once where data is opened, prepared or learned."""
+"""Names and units that mean nothing are reported once where data is opened, prepared or learned."""
 
 import json
 import logging
@@ -56,7 +56,7 @@ def test_units_known_in_part_are_told_and_those_known_nowhere_are_not(caplog):
     assert "the unit '?V' (C3 of a) is not known" in caplog.text
 
 
-def test_two_channels_without_identity_are_refused_and_one_is_not():
+def test_two_channels_without_identity_are_rejected_and_one_is_not():
     alike = [("r", ("A", "II", "B"), np.array([0, 2, 0]))]
     with pytest.raises(ConfigError, match=r"recording 'r'.*does not know A, B"):
         reject_duplicate_channels(alike, len(VOCABULARY))
@@ -71,8 +71,8 @@ def test_a_folder_tells_its_unknown_names_when_it_is_opened(tmp_path, caplog):
     write(tmp_path / "f", "a", ["II", "left hand"])
     with caplog.at_level(logging.WARNING):
         open_folder(tmp_path / "f")
-    told = [r.getMessage() for r in caplog.records if "left hand" in r.getMessage()]
-    assert len(told) == 1
+    reported = [r.getMessage() for r in caplog.records if "left hand" in r.getMessage()]
+    assert len(reported) == 1
 
 
 def pretrain(folder: Path, workdir: Path, **changes):
@@ -84,7 +84,7 @@ def pretrain(folder: Path, workdir: Path, **changes):
     return build_pretraining(config, workdir)
 
 
-def test_training_on_channels_that_names_do_not_tell_apart_is_refused(tmp_path):
+def test_training_on_channels_that_names_do_not_tell_apart_is_rejected(tmp_path):
     for name in "abcd":
         write(tmp_path / "f", name, ["left", "right"])
     with pytest.raises(ConfigError, match=r"does not know left, right.*channel_embedding=False"):
@@ -103,10 +103,14 @@ def test_bare_electrodes_are_told_apart(tmp_path):
 
 def prepared(folder: Path, out: Path) -> tuple[dict, list[dict], str]:
     main(["folder", "--name=x", f"--source={folder}", f"--out={out}", "--workers=1"])
-    place = out / "x" / "1.0.0"
-    lines = (place / "recordings.jsonl").read_text().splitlines()
-    report = (place / "report.md").read_text()
-    return json.loads((place / "contract.json").read_text()), list(map(json.loads, lines)), report
+    position = out / "x" / "1.0.0"
+    lines = (position / "recordings.jsonl").read_text().splitlines()
+    report = (position / "report.md").read_text()
+    return (
+        json.loads((position / "contract.json").read_text()),
+        list(map(json.loads, lines)),
+        report,
+    )
 
 
 def test_files_of_several_units_are_prepared_in_one(tmp_path):
@@ -157,7 +161,7 @@ def test_none_is_a_class_where_it_is_declared_and_nan_never(tmp_path):
         open_own_folder("y", tmp_path / "f")
 
 
-def test_names_that_meant_nothing_in_training_are_told(caplog):
+def test_names_that_meant_nothing_in_training_are_reported(caplog):
     warn_of_newly_recognized_names("runs/eeg", ("II", "EEG_C3", "left"))
     assert not caplog.records
     warn_of_newly_recognized_names("runs/eeg", ("Fp1", "II"))

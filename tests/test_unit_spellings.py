@@ -129,7 +129,7 @@ def test_channels_of_files_are_brought_to_the_first_known_unit():
     assert convert_units(signal, ("II",), ("",), wanted) == (("",), ())
 
 
-def test_quantities_that_differ_are_refused_with_both_files():
+def test_quantities_that_differ_are_rejected_with_both_files():
     files = [("a.edf", ("II",), ("mV",)), ("b.edf", ("II",), ("mmHg",))]
     with pytest.raises(DataError, match=r"II is in mV in a.edf and in mmHg in b.edf"):
         one_unit_a_channel(files)

@@ -57,7 +57,7 @@ def write_unusable(folder: Path) -> tuple[str, ...]:
     return (*files, "fast.npz", "objects.npz", "mute.npy")
 
 
-def test_every_unusable_file_is_left_out_and_listed(
+def test_every_unusable_file_is_excluded_and_listed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     write_good(tmp_path)

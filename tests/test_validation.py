@@ -1,4 +1,4 @@
-"""The check before training refuses what a model cannot learn from, and says how to go on."""
+"""The check before training rejects what a model cannot learn from, and says how to go on."""
 
 import dataclasses
 import re
@@ -82,7 +82,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("reason", BAD)
-def test_each_kind_of_bad_recording_is_refused_or_left_out(reason: str) -> None:
+def test_each_kind_of_bad_recording_is_rejected_or_excluded(reason: str) -> None:
     signal, message = BAD[reason]
     source = source_of(good(), signal, good())
     with pytest.raises(DataError, match=message) as caught:
@@ -112,7 +112,7 @@ def test_inf_is_counted_apart_and_across_stretches(monkeypatch: pytest.MonkeyPat
         run(source_of(good(), signal))
 
 
-def test_only_wanted_channels_are_judged() -> None:
+def test_only_wanted_channels_are_evaluated() -> None:
     source = source_of(broken(1, 0, 1000, np.nan))
     assert run(source, planner=ChannelPlanner("II"))[0] == [0]
     # One channel that never changes is left to the model; all of them are not.
@@ -121,7 +121,7 @@ def test_only_wanted_channels_are_judged() -> None:
         run(source_of(broken(1, 0, 1000, 1.0)), planner=ChannelPlanner("PPG"))
 
 
-def test_missing_channel_is_refused_masked_or_left_out() -> None:
+def test_missing_channel_is_rejected_masked_or_excluded() -> None:
     source = Recordings([good(), good()], [("II", "PPG"), ("MLII", "V1")])
     with pytest.raises(
         DataError, match="r1: channel 'PPG' is not in it; it has MLII, V1"
@@ -148,6 +148,6 @@ def test_nothing_left_is_an_error() -> None:
         run(source_of())
 
 
-def test_unknown_modes_are_refused() -> None:
+def test_unknown_modes_are_rejected() -> None:
     with pytest.raises(ConfigError, match=r"data\.on_invalid must be .* got 'ignore'"):
         run(source_of(good()), on_invalid="ignore")

@@ -86,7 +86,7 @@ def test_every_version_learns_from_any_number_of_channels(version, channels):
 
 
 @pytest.mark.parametrize("kind", ["random_rows", "time_scale", "channels"])
-def test_other_masks_run_and_score_what_is_hidden(kind):
+def test_other_masks_run_and_score_what_is_masked(kind):
     cfg, objective = settings(f"preset=debug,mask={kind}")
     objective.check_against(cfg)
     model, batch = MaskedAutoencoder(cfg), random_batch(2, 4, cfg.num_samples)
@@ -185,7 +185,7 @@ def test_the_stem_sees_nothing_behind_the_end_of_a_signal():
         ({"rotary_positions": "time"}, "choose one of column, token"),
     ],
 )
-def test_variants_that_make_no_sense_are_refused(changes, message):
+def test_variants_that_make_no_sense_are_rejected(changes, message):
     with pytest.raises(ConfigError, match=message):
         tiny_model(**changes)
 
@@ -196,10 +196,10 @@ def test_variants_that_make_no_sense_are_refused(changes, message):
         ({"kind": "random"}, {}, "must be tube, random_rows, time_scale"),
         ({"kind": "tube"}, JOINT, "must be random with"),
         ({"kind": "random_rows"}, {}, r"set model\.waveform_branch to False"),
-        ({"channel_drop": 0.5}, {}, "decoder_channel_embedding=True"),
+        ({"channel_mask_ratio": 0.5}, {}, "decoder_channel_embedding=True"),
     ],
 )
-def test_masks_that_do_not_fit_the_model_are_refused(mask, changes, message):
+def test_masks_that_do_not_fit_the_model_are_rejected(mask, changes, message):
     with pytest.raises(ConfigError, match=message):
         MaskConfig(**mask).check_against(tiny_model(**changes).config)
 

@@ -87,7 +87,7 @@ def test_pickles_of_python_2_and_old_numpy_come_back(tmp_path):
 
 
 @pytest.annotation.parametrize("module", ["posix", "builtins", "numpy"])
-def test_pickles_that_would_run_something_are_refused_and_run_nothing(tmp_path, module):
+def test_pickles_that_would_run_something_are_rejected_and_run_nothing(tmp_path, module):
     trace = tmp_path / "was_here"
     call = {
         "posix": (os.system, (f"touch {trace}",)),
@@ -162,7 +162,7 @@ def test_channels_of_several_rates_and_starts_meet_in_time():
     joined = join_tracks(tracks, "x")
     assert joined.sampling_rate_hz == 64
     assert joined.start_s == 1.25
-    # B ends first, at its last sample, and nothing is made up after it.
+    # B ends first, at its last sample, and nothing is invented after it.
     first_end_s = min(t.start_s + (len(t.values) - 1) / t.sampling_rate_hz for t in tracks)
     assert joined.signal.shape == (3, round((first_end_s - 1.25) * 64) + 1)
     assert joined.signal.dtype == np.float32
@@ -171,10 +171,10 @@ def test_channels_of_several_rates_and_starts_meet_in_time():
     inner = slice(5 * 64, -5 * 64)
     np.testing.assert_allclose(joined.signal[:, inner], np.stack([expected[inner]] * 3), atol=0.01)
     assert joined.conversions == (
-        "A: cut to the stretch that all channels cover",
+        "A: cut to the interval that all channels cover",
         "B: 4 to 64 Hz by a low-pass polyphase filter",
         "C: 32 to 64 Hz by a low-pass polyphase filter",
-        "C: cut to the stretch that all channels cover",
+        "C: cut to the interval that all channels cover",
     )
     assert joined.cut_s[0] == 1.25
 
@@ -183,14 +183,14 @@ def test_starts_off_the_grid_are_met_to_half_a_sample_and_said_so():
     joined = join_tracks([track("A", 64.0, 640), track("B", 64.0, 640, 0.1)], "x")
     assert joined.conversions == (
         "A: moved by less than a sample onto the common grid",
-        "A: cut to the stretch that all channels cover",
-        "B: cut to the stretch that all channels cover",
+        "A: cut to the interval that all channels cover",
+        "B: cut to the interval that all channels cover",
     )
     assert joined.signal.shape == (2, 640 - 6)
     np.testing.assert_array_equal(joined.signal[0], wave(640, 64.0)[6:].astype(np.float32))
 
 
-def test_channels_without_common_time_are_refused():
+def test_channels_without_common_time_are_rejected():
     with pytest.raises(UnreadableError, match="A and B have no time in common"):
         join_tracks([track("A", 64.0, 640), track("B", 64.0, 640, 11.0)], "x")
 
@@ -252,7 +252,7 @@ def test_empatica_exports(tmp_path, name):
         recording.signal[3:, 320::2][:, :1000], written["ACC"][160:1160].T / 64, atol=0.1
     )
     assert "ACC_X, ACC_Y, ACC_Z: counts divided by 64 are g" in recording.conversions
-    assert "PPG: cut to the stretch that all channels cover" in recording.conversions
+    assert "PPG: cut to the interval that all channels cover" in recording.conversions
     assert recording.attributes["start_epoch_s"] == 1644226063.5
     assert recording.attributes["cut_at_start_s"] == 2.5
     assert recording.annotations == {}

@@ -135,14 +135,14 @@ def test_signals_of_several_rates(
     (info,) = source.recordings
     assert (info.sampling_rate_hz, info.num_samples) == (RATE_HZ * fast, FRAMES * fast)
     for row, count, own in zip(whole(source), counts, by_wfdb(tmp_path), strict=True):
-        places = np.arange(FRAMES * fast) * count / fast
+        positions = np.arange(FRAMES * fast) * count / fast
         valid = np.nan_to_num(own, nan=0.0)
-        expected = np.interp(places, np.arange(len(own)), valid)
+        expected = np.interp(positions, np.arange(len(own)), valid)
         known = ~np.isnan(row)
         assert known.mean() > 0.9
         np.testing.assert_allclose(row[known], expected[known], rtol=1e-5, atol=1e-5)
-        exact = places % 1 == 0
-        np.testing.assert_array_equal(row[exact], own[places[exact].astype(int)])
+        exact = positions % 1 == 0
+        np.testing.assert_array_equal(row[exact], own[positions[exact].astype(int)])
     assert_stretches(source, whole(source))
     record = read_full_record(tmp_path / "r.hea")
     np.testing.assert_array_equal(record.signal, whole(source))

@@ -107,11 +107,11 @@ class TestTheLock:
         finally:
             locks._held.clear()
 
-    def test_a_file_system_without_locks_is_told(self, tmp_path, monkeypatch, caplog):
-        def refuse(file, how):
+    def test_a_file_system_without_locks_is_reported(self, tmp_path, monkeypatch, caplog):
+        def reject(file, how):
             raise OSError(locks.errno.ENOLCK, "No locks available")
 
-        monkeypatch.setattr(locks.fcntl, "flock", refuse)
+        monkeypatch.setattr(locks.fcntl, "flock", reject)
         with hold(tmp_path):
             pass
         assert "has no locks (No locks available)" in caplog.text
@@ -131,8 +131,10 @@ class TestTheLock:
         path = tmp_path / ".lock"
         with locked(path, "it is taken", "Wait."):
             path.write_text(note)
-            told = pytest.raises(LockedError, match=r"^it is taken \(its lock file does not name")
-            with told, locked(path, "it is taken", "Wait.", again=False):
+            reported = pytest.raises(
+                LockedError, match=r"^it is taken \(its lock file does not name"
+            )
+            with reported, locked(path, "it is taken", "Wait.", again=False):
                 pass
 
     def test_folders_made_for_nothing_are_taken_away(self, tmp_path):
@@ -255,8 +257,10 @@ def test_a_command_in_a_folder_that_is_in_use(config, tmp_path):
         ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
         assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
     assert ended.returncode == 2
-    told = f"error: the work folder {tmp_path} is in use by another run (process {os.getpid()} on"
-    assert ended.stderr.startswith(told)
+    reported = (
+        f"error: the work folder {tmp_path} is in use by another run (process {os.getpid()} on"
+    )
+    assert ended.stderr.startswith(reported)
     assert ended.stderr.count("\n") == 1
 
 

@@ -146,11 +146,11 @@ def resident_step(bench: BenchmarkSpec) -> ResidentStep:
 def planned_step_gib(bench: BenchmarkSpec) -> float:
     """Return the planned memory of the compiled step per device, in GiB, without running it."""
     state = jax.eval_shape(functools.partial(init_state, bench.spec), jax.random.key(0))
-    places = fsdp_sharding(state, bench.mesh)
+    shardings = fsdp_sharding(state, bench.mesh)
     state = jax.tree.map(
-        lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+        lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
         state,
-        places,
+        shardings,
     )
     shape, samples = (bench.batch_size, bench.num_channels), bench.model.num_samples
     batch = {

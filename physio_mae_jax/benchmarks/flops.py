@@ -60,9 +60,9 @@ def training_operations(cfg: MaeConfig, num_channels: int, seen: TokenCounts) ->
         num_channels: Number of channels M.
         seen: Visible and predicted tokens under the mask.
     """
-    places = seen.tokens
+    positions = seen.tokens
     grid = cfg.num_columns * cfg.num_rows
-    embed = 2 * num_channels * places * cfg.width * cfg.decoder_width
+    embed = 2 * num_channels * positions * cfg.width * cfg.decoder_width
     decoder = _stack(
         *(num_channels, grid, cfg.decoder_width, cfg.decoder_depth),
         joint=cfg.decoder_attention == "joint",
@@ -71,7 +71,7 @@ def training_operations(cfg: MaeConfig, num_channels: int, seen: TokenCounts) ->
     return Operations(
         wavelets=wavelet_operations(cfg, num_channels),
         tokenizer=_tokenizer(cfg, num_channels, seen.embedded_columns),
-        encoder=_encoder(cfg, num_channels, places),
+        encoder=_encoder(cfg, num_channels, positions),
         decoder=embed + decoder,
         heads=_heads(cfg, num_channels, seen.predicted_columns),
     )
@@ -105,28 +105,28 @@ def _tokenizer(cfg: MaeConfig, num_channels: int, columns: int) -> float:
     return float(num_channels * columns * (boxes + samples))
 
 
-def _encoder(cfg: MaeConfig, num_channels: int, places: float) -> float:
+def _encoder(cfg: MaeConfig, num_channels: int, positions: float) -> float:
     return _stack(
-        *(num_channels, places, cfg.width, cfg.depth),
+        *(num_channels, positions, cfg.width, cfg.depth),
         joint=cfg.encoder_attention == "joint",
-        pairs=_pairs(cfg, places),
+        pairs=_pairs(cfg, positions),
         across=cfg.channel_attention,
         mlp_rank_ratio=cfg.mlp_rank_ratio,
         attention_rank_ratio=cfg.attention_rank_ratio,
     )
 
 
-def _pairs(cfg: MaeConfig, places: float) -> float:
+def _pairs(cfg: MaeConfig, positions: float) -> float:
     """Count the query-key pairs per channel of attention over time."""
     if cfg.num_time_blocks == 1:
-        return places**2
-    columns = math.ceil(places / cfg.num_rows)
+        return positions**2
+    columns = math.ceil(positions / cfg.num_rows)
     return LocalAttention.of(columns, cfg.num_rows, cfg.num_time_blocks).num_pairs
 
 
 def _stack(
     num_channels: int,
-    places: float,
+    positions: float,
     width: int,
     depth: int,
     *,
@@ -136,8 +136,8 @@ def _stack(
     mlp_rank_ratio: float = 0.0,
     attention_rank_ratio: float = 0.0,
 ) -> float:
-    """Count blocks over ``places`` tokens per channel with ``pairs`` query-key pairs."""
-    tokens = num_channels * places
+    """Count blocks over ``positions`` tokens per channel with ``pairs`` query-key pairs."""
+    tokens = num_channels * positions
     linear = _linear(width, 3 * width, attention_rank_ratio) + _linear(
         width, width, attention_rank_ratio
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 
-_MAX_STEPS_OFF = 2.0  # deviation from even spacing; coarsely printed times are one step off
+_MAX_STEPS_OFF = 2.0  # distance from even spacing; coarsely printed times are one step off
 _MAX_RATE_OFF = 0.02
 # Times printed with too few digits repeat; other times must not.
 _COARSE = 0.99

@@ -32,8 +32,8 @@ _Hash = Annotated[int, Between(0, 2**64 - 1)]
 _Attribute = str | bool | int | float | None
 
 
-class StoredFinding(TypedDict):
-    """Finding of ``signals.quality`` in a channel; ``runs`` are [start, stop) in samples."""
+class StoredArtifact(TypedDict):
+    """Artifact of ``signals.quality`` in a channel; ``runs`` are [start, stop) in samples."""
 
     kind: str
     channel: str
@@ -83,7 +83,7 @@ class PreparedRecord:
     labels: Mapping[str, Sequence[int]]
     annotations: Mapping[str, Sequence[tuple[int, int, int]]]
     attributes: Mapping[str, _Attribute]
-    findings: Sequence[StoredFinding]
+    findings: Sequence[StoredArtifact]
     conversions: Sequence[str]
     block_hashes: Sequence[_Hash]
 

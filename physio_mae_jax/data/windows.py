@@ -15,7 +15,7 @@ from physio_mae_jax.signals.levels import in_range, level_rows
 from physio_mae_jax.signals.preprocess import BandPass, Resampler, resample, z_score
 
 Example = dict[str, Any]  # NumPy arrays and scalars, see WindowReader.read
-NORMALISATION = "z-score of each channel over the window, clipped to 10 deviations"
+NORMALISATION = "z-score of each channel over the window, clipped to 10 standard deviations"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

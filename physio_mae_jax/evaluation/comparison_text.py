@@ -36,9 +36,9 @@ def render_comparison(
     notes = [
         f"Test: {first.predictions.num_instances:,} instances of {subjects:,} subjects, the same "
         "for all.",
-        f"Each value is a mean over seeds {', '.join(map(str, seeds))}; ± is their standard "
-        "deviation, brackets hold the 95 % interval over test subjects (1 model in each seed, "
-        "resampled together, so differences are paired).",
+        f"Each value is a mean over seeds {', '.join(map(str, seeds))}; ± is their "
+        "standard deviation, brackets hold the 95 % interval over test subjects (1 model in each "
+        "seed, resampled together, so differences are paired).",
         "Intervals are not widened for the number of rows.",
         "Model, calibration and thresholds of every trial were chosen on its validation split.",
         escape(str(first.context.get("contamination", "contamination: not stated"))),
@@ -64,7 +64,7 @@ def _cells_table(cells: Sequence[Cell], kind: str, metric: str, reference: str) 
         rows.append(
             [
                 escape(cell.row),
-                f"{number(cell.mean.value)} ± {number(cell.deviation)}",
+                f"{number(cell.mean.value)} ± {number(cell.std)}",
                 format_interval(cell.mean, kind),
                 "" if cell.difference is None else _signed(cell.difference),
                 *(number(cell.more[name]) for name in more),

@@ -55,8 +55,8 @@ def precision_recall_curves(
             # WindowStarts at the first positive found; before it, precision is 0 or undefined.
             found = recall > 0
             precision, recall = precision[found][::-1], recall[found][::-1]
-            place = np.searchsorted(recall, _GRID, side="left")
-            steps = precision[np.minimum(place, len(precision) - 1)]
+            index = np.searchsorted(recall, _GRID, side="left")
+            steps = precision[np.minimum(index, len(precision) - 1)]
             averaged.append(steps)
             label = (
                 f"{_named(row)}  {_figure(row, 'average_precision')}, "

@@ -55,7 +55,7 @@ class FinetuneRun:
         trainable: Job that it trains.
         source: Source of the recordings.
         instances: Labelled instances of 'train', 'validation' and 'test'.
-        target_mean, target_deviation: Mean and standard deviation [K] that standardise regression
+        target_mean, target_std: Mean and standard deviation [K] that standardise regression
             targets; 0 and 1 otherwise.
         config: Settings of the evaluation.
         context: Context shown on the report.
@@ -66,7 +66,7 @@ class FinetuneRun:
     source: ConcatSource
     instances: Mapping[str, Instances]
     target_mean: np.ndarray
-    target_deviation: np.ndarray
+    target_std: np.ndarray
     config: EvaluationConfig
     context: dict[str, Any]
 
@@ -87,7 +87,7 @@ def finetune(run: FinetuneRun) -> Evaluation:
 
     def predict(instances: Instances) -> np.ndarray:
         logits = run.trainable.predict(params, model_state, instances)
-        return logits * run.target_deviation + run.target_mean
+        return logits * run.target_std + run.target_mean
 
     predictions = {
         split: instance_predictions(run.source, run.instances[split], predict(run.instances[split]))

@@ -124,7 +124,7 @@ def _write_subjects(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> No
         "title": title,
         "subjects": {name: fold.metrics for name, fold in folds.items()},
         "mean": dict(zip(names, means, strict=True)),
-        "deviation": dict(zip(names, spread, strict=True)),
+        "std": dict(zip(names, spread, strict=True)),
     }
     atomic_files.write_json(workdir / "subjects.json", plain(content))
     rows = [

@@ -61,7 +61,7 @@ def render_report(
         sections.append(f"## Subgroups of {split}\n\n{_subgroups(evaluated)}")
     if calibration.kind != "regression":
         chosen = _decisions(calibration, evaluated.min_positives)
-        sections.append(f"## Decisions, chosen on validation\n\n{chosen}")
+        sections.append(f"## Calibration, chosen on validation\n\n{chosen}")
     if comparisons:
         sections.append(f"## ComparedRun on the same instances\n\n{_comparisons(comparisons)}")
     sections += ["## Pictures", *(f"![{_plot(name)}]({name})" for name in plots)]

@@ -105,9 +105,9 @@ def _ages(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
     years = values if values.dtype.kind == "f" else [read_age(text) for text in values.tolist()]
     years = np.asarray(years, np.float64)
     names = [name for _, name in AGE_BINS]
-    place = np.searchsorted([start for start, _ in AGE_BINS], years, side="right") - 1
+    index = np.searchsorted([start for start, _ in AGE_BINS], years, side="right") - 1
     known = np.isfinite(years) & (years >= 0)
-    return np.where(known, np.asarray(names)[place], ""), names
+    return np.where(known, np.asarray(names)[index], ""), names
 
 
 def _texts(values: np.ndarray) -> list[str]:

@@ -58,7 +58,7 @@ class Cell:
         row, fraction: Row of the table and fraction of the labels.
         values: Main metric by seed.
         mean: Mean of the main metric over seeds, with an interval over subjects.
-        deviation: Standard deviation over seeds; NaN for a single one.
+        std: Standard deviation over seeds; NaN for a single one.
         more: Means of other metrics.
         difference: Difference of the mean to that of the reference row, on the same replicates;
             None for the reference itself.
@@ -68,7 +68,7 @@ class Cell:
     fraction: float
     values: Mapping[int, float]
     mean: Estimate
-    deviation: float
+    std: float
     more: Mapping[str, float]
     difference: Estimate | None
 
@@ -128,7 +128,7 @@ def _cell(group: Sequence[ComparedRun], mean: Estimate, difference: Estimate | N
         fraction=group[0].trial.fraction,
         values=values,
         mean=mean,
-        deviation=float(np.std(list(values.values()), ddof=1)) if len(values) > 1 else np.nan,
+        std=float(np.std(list(values.values()), ddof=1)) if len(values) > 1 else np.nan,
         more={
             name: float(np.mean([one.metrics[name] for one in group]))
             for name in _MORE

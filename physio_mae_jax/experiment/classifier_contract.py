@@ -32,7 +32,7 @@ class TargetStatistics:
     """Mean and standard deviation [K] that standardised the targets."""
 
     mean: Sequence[float]
-    deviation: Sequence[float]
+    std: Sequence[float]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class ClassifierContract:
 
     def __post_init__(self) -> None:
         wanted = len(self.instances.names)
-        for name in ("mean", "deviation"):
+        for name in ("mean", "std"):
             found = len(getattr(self.targets, name))
             if found != wanted or not wanted:
                 raise DataError(

@@ -67,8 +67,8 @@ def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> Eval
         seen = checkpoints.trained_on()
     warn_of_newly_recognized_names(config.init_from, contract.input.channels)
     opened, instances = _open_evaluation_data(config, past, contract)
-    judged = np.unique(instances.recording).tolist()
-    contamination = check_contamination(seen, opened.source, judged, strict=strict)
+    recordings = np.unique(instances.recording).tolist()
+    contamination = check_contamination(seen, opened.source, recordings, strict=strict)
     workdir = atomic_files.prepare_workdir(workdir)
     predict = _prediction(config, past.architecture, contract, opened, make_mesh(num_devices))
     return EvaluationRun(
@@ -175,7 +175,7 @@ def _prediction(
         Path(config.init_from), model, shape, mesh, opened.reader.config.num_channels
     )
     compiled = compile_prediction(model, mesh)
-    mean, deviation = np.asarray(contract.targets.mean), np.asarray(contract.targets.deviation)
+    mean, std = np.asarray(contract.targets.mean), np.asarray(contract.targets.std)
 
     def predict(instances: Instances) -> np.ndarray:
         logits = predict_instances(
@@ -186,7 +186,7 @@ def _prediction(
             config.batch_size,
             config.data.num_threads,
         )
-        return logits * deviation + mean
+        return logits * std + mean
 
     return predict
 

@@ -68,8 +68,8 @@ def build_finetuning(
         encoder_init.pretrained.trained_on if encoder_init.pretrained else None
     )
     contamination = data.contamination(seen, strict=strict)
-    mean, deviation = data.target_statistics()
-    training = standardize_targets(data.instances["train"], mean, deviation)
+    mean, std = data.target_statistics()
+    training = standardize_targets(data.instances["train"], mean, std)
     metric_name, metric = selection_metric(data.kind)
     mesh = make_mesh(num_devices, config.fsdp)
     trainable = SupervisedTrainable(
@@ -79,7 +79,7 @@ def build_finetuning(
         window_shape=(data.num_channels, encoder_init.num_samples),
         encoder=encoder_init.pretrained.for_training() if encoder_init.pretrained else None,
         reader=data.opened.reader,
-        validation=standardize_targets(data.instances["validation"], mean, deviation),
+        validation=standardize_targets(data.instances["validation"], mean, std),
         metric=metric,
         metric_name=metric_name,
         batch_size=config.batch_size,
@@ -95,7 +95,7 @@ def build_finetuning(
         source=data.opened.source,
         instances=data.instances,
         target_mean=mean,
-        target_deviation=deviation,
+        target_std=std,
         config=evaluation,
         context=_context(config, report_context(config, data, contamination)),
     )
@@ -145,11 +145,11 @@ def _training_run(
     )
 
 
-def standardize_targets(instances: Instances, mean: np.ndarray, deviation: np.ndarray) -> Instances:
+def standardize_targets(instances: Instances, mean: np.ndarray, std: np.ndarray) -> Instances:
     """Return instances with standardised targets; class targets remain 0 and 1."""
     if instances.kind != "regression":
         return instances
-    targets = ((instances.targets - mean) / deviation).astype(np.float32)
+    targets = ((instances.targets - mean) / std).astype(np.float32)
     return dataclasses.replace(instances, targets=targets)
 
 

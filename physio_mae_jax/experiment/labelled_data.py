@@ -94,13 +94,13 @@ class LabelledData:
 
     def contract(self) -> dict[str, Any]:
         """Return the contract of a checkpoint's input and outputs."""
-        mean, deviation = self.target_statistics()
+        mean, std = self.target_statistics()
         return {
             "input": self.opened.contract.to_json(),
             "split": {name: self.split[name] for name in ("rule", "hash")},
             "instances": dataclasses.asdict(self.label_config)
             | {"kind": self.kind, "names": list(self.instances["train"].classes)},
-            "targets": {"mean": mean.tolist(), "deviation": deviation.tolist()},
+            "targets": {"mean": mean.tolist(), "std": std.tolist()},
         }
 
 

@@ -16,7 +16,7 @@ from physio_mae_jax.signals.augment import AugmentConfig
 from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
-_Settings = TypeVar("_Settings")
+_Config = TypeVar("_Config")
 _HINTS = {
     "data": " Select your own prepared set with --config.data.sets=NAME; where there are "
     "labels, also with labels.task, data.channels and data.split_rule (README.md)."
@@ -58,7 +58,7 @@ def parse_argument(
     return values
 
 
-def to_dataclass(kind: type[_Settings], section: str, values: Mapping[str, Any]) -> _Settings:
+def to_dataclass(kind: type[_Config], section: str, values: Mapping[str, Any]) -> _Config:
     """Make a settings dataclass of a config section; unknown keys raise."""
     fields = dataclasses.fields(cast(Any, kind))
     known = [field.name for field in fields]

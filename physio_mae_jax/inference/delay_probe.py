@@ -28,7 +28,7 @@ def probe_delay(
         evaluated_delay: Delays [Q] of the held-out recordings, seconds.
 
     Returns:
-        'correlation', 'mean_absolute_error_seconds', 'guessing_error_seconds' (error of predicting
+        'correlation', 'mean_absolute_error_seconds', 'baseline_error_seconds' (error of predicting
         the mean training delay), 'predicted_seconds', 'true_seconds'.
     """
     count = min(_COMPONENTS, fitted.shape[-1])
@@ -39,12 +39,12 @@ def probe_delay(
     regression = make_pipeline(StandardScaler(), RidgeCV(np.logspace(0, 6, 13)))
     regression.fit(_products(fitted, reducers), fitted_delay)
     predicted = regression.predict(_products(evaluated, reducers))
-    predicted = np.abs(evaluated_delay - fitted_delay.mean()).mean()
+    baseline = np.abs(evaluated_delay - fitted_delay.mean()).mean()
     varies = np.ptp(predicted) > 0 and np.ptp(evaluated_delay) > 0
     return {
         "correlation": float(np.corrcoef(predicted, evaluated_delay)[0, 1]) if varies else 0.0,
         "mean_absolute_error_seconds": float(np.abs(predicted - evaluated_delay).mean()),
-        "guessing_error_seconds": float(predicted),
+        "baseline_error_seconds": float(baseline),
         "predicted_seconds": predicted.tolist(),
         "true_seconds": evaluated_delay.tolist(),
     }

@@ -336,9 +336,9 @@ def _of_weights(content: dict[str, Any], settings: dict[str, Any]) -> Encoder:
     return Encoder(of_plain(content), **settings)
 
 
-def _of_folder(place: dict[str, Any], fingerprint: str, settings: dict[str, Any]) -> Encoder:
+def _of_folder(origin: dict[str, Any], fingerprint: str, settings: dict[str, Any]) -> Encoder:
     """Load an encoder again from the folder path in its pickle, once per process."""
-    return _loaded_again(Origin(**place), fingerprint, **settings)
+    return _loaded_again(Origin(**origin), fingerprint, **settings)
 
 
 @functools.lru_cache(maxsize=4)

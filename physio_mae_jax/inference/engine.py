@@ -146,9 +146,11 @@ class Engine:
             for plan in plans
         }
         pending: list[tuple[Sequence[_BatchPosition], Mapping[str, np.ndarray], jax.Array]] = []
-        for places, batch in prefetch(self._read, self._batches(plans), self._config.num_threads):
+        for positions, batch in prefetch(
+            self._read, self._batches(plans), self._config.num_threads
+        ):
             # Fetched one batch late, so that the device computes while the next batch is read.
-            pending.append((places, batch, self._programs.run(batch, self._config.output)))
+            pending.append((positions, batch, self._programs.run(batch, self._config.output)))
             if len(pending) > 1:
                 self._collect(collected, *pending.pop(0))
         for last in pending:
@@ -162,22 +164,24 @@ class Engine:
             shape = plan.reader.config.num_channels, self._is_short(plan)
             groups.setdefault(shape, []).append(plan)
         for group in groups.values():
-            places = [_BatchPosition(plan, int(c)) for plan in group for c in plan.tiling.columns]
-            for start in range(0, len(places), self._config.batch_size):
-                yield places[start : start + self._config.batch_size]
+            positions = [
+                _BatchPosition(plan, int(c)) for plan in group for c in plan.tiling.columns
+            ]
+            for start in range(0, len(positions), self._config.batch_size):
+                yield positions[start : start + self._config.batch_size]
 
     def _is_short(self, plan: RecordingPlan) -> bool:
         return plan.reader.config.num_samples < self._config.window.num_samples
 
-    def _read(self, places: Sequence[_BatchPosition]) -> dict[str, np.ndarray]:
+    def _read(self, positions: Sequence[_BatchPosition]) -> dict[str, np.ndarray]:
         """Read a batch of windows and pad it with copies of the last one."""
-        examples = [self._window(place) for place in places]
-        size = batch_bucket(len(places), self._config.batch_size, self._programs.mesh.size)
+        examples = [self._window(position) for position in positions]
+        size = batch_bucket(len(positions), self._config.batch_size, self._programs.mesh.size)
         examples += [examples[-1]] * (size - len(examples))
         return {name: np.stack([e[name] for e in examples]) for name in examples[0]}
 
-    def _window(self, place: _BatchPosition) -> Example:
-        plan, column = place
+    def _window(self, position: _BatchPosition) -> Example:
+        plan, column = position
         cfg = self._programs.config
         example = plan.reader.read(plan.recording, column * cfg.patch_samples)
         missing = cfg.num_columns - plan.tiling.num_columns
@@ -194,12 +198,12 @@ class Engine:
     def _collect(
         self,
         collected: Mapping[int, OverlapAverager],
-        places: Sequence[_BatchPosition],
+        positions: Sequence[_BatchPosition],
         batch: Mapping[str, np.ndarray],
         encoded: jax.Array,
     ) -> None:
         values = np.asarray(encoded)
-        for row, (plan, column) in enumerate(places):
+        for row, (plan, column) in enumerate(positions):
             collected[plan.recording].add(
                 values[row],
                 batch["channel_mask"][row, : plan.num_channels],

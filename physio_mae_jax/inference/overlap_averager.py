@@ -77,11 +77,11 @@ class OverlapAverager:
             kept = values[: len(present), : len(column_weight)]
             self._accumulate((slice(None), columns), kept, weight)
 
-    def _accumulate(self, place: tuple, values: np.ndarray, weight: np.ndarray) -> None:
+    def _accumulate(self, position: tuple, values: np.ndarray, weight: np.ndarray) -> None:
         factor = np.asarray(weight, np.float32)
         spread = factor.reshape(factor.shape + (1,) * (values.ndim - factor.ndim))
-        self.total[place] += np.where(spread > 0, values * spread, 0.0)
-        self.weight[place] += factor
+        self.total[position] += np.where(spread > 0, values * spread, 0.0)
+        self.weight[position] += factor
 
     def mean(self) -> np.ndarray:
         """Return the averaged embedding, float32; NaN where nothing was encoded."""

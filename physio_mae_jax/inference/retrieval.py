@@ -211,7 +211,7 @@ def retrieval_table(results: dict[str, Any]) -> str:
                 f"\nPulse transit time of held-out recordings, {encoder}: correlation with the "
                 f"truth {delay['correlation']:.2f}, mean absolute error "
                 f"{1e3 * delay['mean_absolute_error_seconds']:.0f} ms where guessing the mean "
-                f"gives {1e3 * delay['guessing_error_seconds']:.0f} ms."
+                f"gives {1e3 * delay['baseline_error_seconds']:.0f} ms."
             )
     return "\n".join(lines) + "\n"
 

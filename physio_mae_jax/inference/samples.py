@@ -35,9 +35,9 @@ def samples_of(signal: Any, name: str) -> Samples:
         DataError: The input is not real numbers, or cannot be converted to an array.
     """
     if isinstance(signal, list | tuple) and any(entry is np.ma.masked for entry in signal):
-        hidden = [entry is np.ma.masked for entry in signal]
-        shown = [0 if is_hidden else entry for entry, is_hidden in zip(signal, hidden, strict=True)]
-        signal = np.ma.array(_array(shown, name), mask=hidden)
+        masked = [entry is np.ma.masked for entry in signal]
+        shown = [0 if is_masked else entry for entry, is_masked in zip(signal, masked, strict=True)]
+        signal = np.ma.array(_array(shown, name), mask=masked)
     if isinstance(signal, np.ma.MaskedArray):
         return _unmasked(signal, name)
     array = _check_real(_array(signal, name), name)

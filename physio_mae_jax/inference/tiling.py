@@ -42,12 +42,14 @@ def tile(
         hop_columns: Hop between windows, columns; less than W makes them overlap.
         column_samples: Samples per column.
     """
-    places: list[int] = []
+    positions: list[int] = []
     for first, count in zip(starts.first.tolist(), starts.count.tolist(), strict=True):
         low, high = -(-first // column_samples), (first + count - 1) // column_samples
         if high >= low:
-            places += [*range(low, high, hop_columns), high]
+            positions += [*range(low, high, hop_columns), high]
     coverage = np.zeros(total_columns, np.int64)
-    for place in places:
-        coverage[place : place + num_columns] += 1
-    return Tiling(columns=np.asarray(places, np.int64), num_columns=num_columns, coverage=coverage)
+    for position in positions:
+        coverage[position : position + num_columns] += 1
+    return Tiling(
+        columns=np.asarray(positions, np.int64), num_columns=num_columns, coverage=coverage
+    )

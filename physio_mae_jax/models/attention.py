@@ -131,10 +131,10 @@ class ChannelAttention(MultiHeadAttention):
 
 def _plain_across_channels(qkv: jax.Array, channel_mask: jax.Array) -> jax.Array:
     """XLA version of ``attend_across_channels``: [B, M, T, 3, h, d] -> [B, M, T, h, d]."""
-    batch, channels, places = qkv.shape[:3]
+    batch, channels, positions = qkv.shape[:3]
     (query, key, value), key_mask = _sorted_by_position(qkv, channel_mask)
     mixed = _plain(query, key, value, key_mask)
-    mixed = mixed.reshape(batch, places, channels, *mixed.shape[2:]).swapaxes(1, 2)
+    mixed = mixed.reshape(batch, positions, channels, *mixed.shape[2:]).swapaxes(1, 2)
     return mixed * _exchanges(channel_mask)[:, None, None, None, None].astype(mixed.dtype)
 
 

@@ -81,16 +81,16 @@ class Block(nn.Module):
         cfg = self.settings
         if self.pin_layout:
             tokens = shard_map_batch(_in_order_of_axes, tokens)
-        batch, sequences, places, rows, width = tokens.shape
+        batch, sequences, positions, rows, width = tokens.shape
         key_mask = None
         if token_mask is not None:
             key_mask = jnp.repeat(token_mask.reshape(batch, -1), sequences, axis=0)
         tokens, normed = self._norm("time_norm")(tokens)
         branch = self._attention(Attention, "time_attention")(
-            normed.reshape(batch * sequences, places * rows, width),
+            normed.reshape(batch * sequences, positions * rows, width),
             Rotation(*(jnp.repeat(angle, sequences, axis=0) for angle in rotation)),
             key_mask,
-            LocalAttention.of(places, rows, cfg.num_time_blocks),
+            LocalAttention.of(positions, rows, cfg.num_time_blocks),
         )
         if sequences > 1 and cfg.channel_attention:
             tokens = save_for_backward(branch.added_to(tokens))
@@ -120,7 +120,7 @@ class Block(nn.Module):
         self, tokens: jax.Array, channel_mask: jax.Array, token_mask: jax.Array | None
     ) -> tuple[jax.Array, ResidualBranch]:
         """Return tokens [B, M, K, R, D] and the channel attention branch."""
-        batch, channels, places, rows, width = tokens.shape
+        batch, channels, positions, rows, width = tokens.shape
         smoothing = None
         if self.settings.channel_smoothing:
             smoothing = TemporalSmoothing(name="smoothing")(width)
@@ -129,7 +129,7 @@ class Block(nn.Module):
             valid = tokens * token_mask[:, None, :, :, None].astype(tokens.dtype)
         passed, normed = self._norm("channel_norm")(valid, smoothing=smoothing)
         branch = self._attention(ChannelAttention, "channel_attention")(
-            normed.reshape(batch, channels, places * rows, width), channel_mask
+            normed.reshape(batch, channels, positions * rows, width), channel_mask
         )
         return passed if token_mask is None else tokens, branch
 

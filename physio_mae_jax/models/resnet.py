@@ -266,8 +266,8 @@ class XResNet1d101(ConvolutionalBaseline):
         cfg = self.config
         values = self._channels_last(signal, channel_mask)
         stem = ((cfg.width // 2, 2), (cfg.width // 2, 1), (cfg.width, 1))
-        for place, (features, stride) in enumerate(stem):
-            values = ConvNorm(features, 5, cfg.dtype, stride, name=f"stem{place}")(values, train)
+        for index, (features, stride) in enumerate(stem):
+            values = ConvNorm(features, 5, cfg.dtype, stride, name=f"stem{index}")(values, train)
         values = nn.max_pool(values, (3,), strides=(2,), padding=[(1, 1)])
         for name, stride in _block_strides(cfg.blocks):
             values = Bottleneck(cfg.width, cfg.dtype, stride, name=name)(values, train)
@@ -277,9 +277,9 @@ class XResNet1d101(ConvolutionalBaseline):
 def _block_strides(blocks: tuple[int, ...]) -> list[tuple[str, int]]:
     """Return name and stride of each block: 2 for the first of every stage but the first."""
     return [
-        (f"stage{stage}_block{place}", 2 if stage and not place else 1)
+        (f"stage{stage}_block{index}", 2 if stage and not index else 1)
         for stage, count in enumerate(blocks)
-        for place in range(count)
+        for index in range(count)
     ]
 
 

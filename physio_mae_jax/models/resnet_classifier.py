@@ -44,8 +44,8 @@ class ConvolutionalClassifier(nn.Module):
         values = self._norm_and_drop(values, 1, train)
         return nn.Dense(self.num_classes, name="output")(values)
 
-    def _norm_and_drop(self, values: jax.Array, place: int, train: bool) -> jax.Array:
+    def _norm_and_drop(self, values: jax.Array, index: int, train: bool) -> jax.Array:
         normed = nn.BatchNorm(
-            use_running_average=not train, momentum=_NORM_MOMENTUM, name=f"norm_{place}"
+            use_running_average=not train, momentum=_NORM_MOMENTUM, name=f"norm_{index}"
         )(values)
-        return nn.Dropout(_DROPOUT_RATES[place], deterministic=not train)(normed)
+        return nn.Dropout(_DROPOUT_RATES[index], deterministic=not train)(normed)

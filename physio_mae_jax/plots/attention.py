@@ -110,10 +110,10 @@ def _draw_between(
     figure: Figure, axes: Axes, channels: tuple[str, ...], between: np.ndarray
 ) -> None:
     image = axes.imshow(between, cmap=_MAP, vmin=0)
-    places = np.arange(len(channels))
+    indices = np.arange(len(channels))
     names = [shown(name, longest=_MAX_LETTERS) for name in channels]
-    axes.set_xticks(places, names, rotation=90)
-    axes.set_yticks(places, names)
+    axes.set_xticks(indices, names, rotation=90)
+    axes.set_yticks(indices, names)
     axes.set_xlabel("attends to")
     axes.set_title("between channels", fontsize=10)
     figure.colorbar(image, ax=axes, label="share of attention")

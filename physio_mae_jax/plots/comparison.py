@@ -44,8 +44,8 @@ def draw_comparison(series: Sequence[Series], metric: str, title: str) -> Figure
         axes.plot(
             x, means, color=colour, marker=marker, label=shown(row.label, longest=40), linewidth=1.5
         )
-        for place, some in zip(x, values, strict=True):
-            axes.plot([place] * len(some), some, ".", color=colour, alpha=0.5, markersize=5)
+        for index, some in zip(x, values, strict=True):
+            axes.plot([index] * len(some), some, ".", color=colour, alpha=0.5, markersize=5)
     shares = np.unique(np.concatenate([row.fractions for row in series]))
     axes.set_xscale("log")
     axes.xaxis.set_major_locator(FixedLocator(shares.tolist()))

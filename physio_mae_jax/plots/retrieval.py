@@ -24,13 +24,13 @@ def draw_retrieval(results: Mapping[str, Any]) -> Figure:
     directions = [name for name in results["trained"] if " to " in name]
     pools = list(results["trained"][directions[0]])
     labels = [f"{shown(direction, 30)}\n{pool}" for direction in directions for pool in pools]
-    places = np.arange(len(labels))
+    indices = np.arange(len(labels))
     for offset, encoder in ((-0.2, "trained"), (0.2, "untrained")):
         values = [results[encoder][d][p]["recall@1"] for d in directions for p in pools]
-        recall.bar(places + offset, values, 0.4, color=_COLOURS[encoder], label=encoder)
+        recall.bar(indices + offset, values, 0.4, color=_COLOURS[encoder], label=encoder)
     chance = [results["trained"][d][p]["chance_recall@1"] for d in directions for p in pools]
-    recall.plot(places, chance, "k_", markersize=18, label="chance")
-    recall.set_xticks(places, labels, fontsize=8)
+    recall.plot(indices, chance, "k_", markersize=18, label="chance")
+    recall.set_xticks(indices, labels, fontsize=8)
     recall.set_ylabel("recall@1")
     recall.legend()
     for encoder, delay in delays.items():

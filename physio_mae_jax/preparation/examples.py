@@ -20,7 +20,7 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
     """Describe an example; ``labels_known`` is 0 where the source has no label of a task."""
     parts: dict[str, Any] = {
         "record_id": tfds.features.Text(doc="Unique in the data set."),
-        "subject_id": tfds.features.Text(doc="The person."),
+        "subject_id": tfds.features.Text(doc="Subject id."),
         "signal": tfds.features.Tensor(
             shape=(None, None),
             dtype=np.float32,
@@ -30,7 +30,7 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
         "channels": tfds.features.Text(doc="Names of the rows of the signal, comma separated."),
         "units": tfds.features.Text(doc="Their units, comma separated."),
         "sampling_rate_hz": tfds.features.Tensor(shape=(1,), dtype=np.float64, encoding=_BYTES),
-        "start_sample": tfds.features.Scalar(np.int64, doc="Of this stretch in the recording."),
+        "start_sample": tfds.features.Scalar(np.int64, doc="Of this segment in the recording."),
     }
     for task in tasks:
         if task.level == "recording":
@@ -43,7 +43,7 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
                 shape=(None, 3),
                 dtype=np.int64,
                 encoding=_BYTES,
-                doc="[start, stop, class] in samples of the recording, of annotations that begin here.",
+                doc="[start, stop, class] in samples of the recording; those that begin here.",
             )
     return tfds.features.FeaturesDict(parts)
 

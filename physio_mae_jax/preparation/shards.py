@@ -11,7 +11,7 @@ from tensorflow_datasets.core import example_serializer
 
 from physio_mae_jax.data.fingerprints import block_hashes
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.prepared_index import PreparedRecord, StoredFinding, segment_samples
+from physio_mae_jax.data.prepared_index import PreparedRecord, StoredArtifact, segment_samples
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.examples import examples_of, features
 from physio_mae_jax.preparation.recording import DatasetLayout, Recording, RecordRef
@@ -249,7 +249,7 @@ def _describe(
     )
 
 
-def _finding(found: quality.Artifact) -> StoredFinding:
+def _finding(found: quality.Artifact) -> StoredArtifact:
     # Missing samples decide which windows are valid, so all their runs are kept.
     runs = found.runs if found.kind == quality.NOT_FINITE else found.runs[:_MAX_STORED_RUNS]
     return {

@@ -14,7 +14,7 @@ LOCK = ".lock"
 
 
 @contextlib.contextmanager
-def disk_full_as_user_error(place: Path) -> Iterator[None]:
+def disk_full_as_user_error(position: Path) -> Iterator[None]:
     """Convert errors of a full, read-only or missing disk to a ``UserError``."""
     try:
         yield
@@ -22,7 +22,7 @@ def disk_full_as_user_error(place: Path) -> Iterator[None]:
         # What the writer of shards raises has no number.
         writing = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, None)
         raise UserError(
-            f"cannot {'write to' if writing else 'prepare'} {place}: {error}. Free some space, "
+            f"cannot {'write to' if writing else 'prepare'} {position}: {error}. Free some space, "
             "bring back what is gone or choose another --out, then run the same command again: it "
             "resumes where it stopped."
         ) from error

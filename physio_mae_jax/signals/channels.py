@@ -28,7 +28,7 @@ CHANNEL_PRESETS: dict[str, tuple[tuple[str, ...], ...]] = {
     "default_5ch": (_ANY_ECG, ("ACC_X",), ("ACC_Y",), ("ACC_Z",), ("PPG",)),
 }
 
-_POSITIONS = {name: place for place, name in enumerate(VOCABULARY)}
+_POSITIONS = {name: index for index, name in enumerate(VOCABULARY)}
 # What the name of a scalp position may mean instead: oxygen, a pressure, a temperature.
 _ALSO_OTHERS = ("o2", "p1", "p2", "p3", "p4", "t1", "t2")
 # IEC code names of the chest leads V1 to V6.
@@ -85,10 +85,10 @@ def names_of_recording(names: Sequence[str], units: Sequence[str] = ()) -> tuple
     found = [canonical_name(name) for name in names]
     known_units = [canonical_unit(unit) for unit in units] or [""] * len(names)
     bare = [spellings.bare(name) for name in names]
-    places = [row for row, name in enumerate(bare) if spellings.names_an_electrode_only(name)]
-    if places:
+    indices = [row for row, name in enumerate(bare) if spellings.names_an_electrode_only(name)]
+    if indices:
         others = _others(bare, found)
-        for row in places:
+        for row in indices:
             unit = known_units[row]
             if (unit and unit != COUNTS and not is_voltage(unit)) or bare[row].lower() in others:
                 found[row] = f"{bare[row]} (not EEG)"

@@ -262,10 +262,10 @@ def dipole_track(
     for moment, centre, width, exponent in zip(
         waves.moments, waves.centres_seconds, waves.widths_seconds, waves.rr_exponents, strict=True
     ):
-        stretch = rr_seconds**exponent
+        time_scale = rr_seconds**exponent
         track += gaussian_train(
-            r_peak_seconds + centre * stretch,
-            width * stretch,
+            r_peak_seconds + centre * time_scale,
+            width * time_scale,
             moment[:, None] * gains,
             num_samples,
             sampling_rate_hz,
@@ -309,10 +309,10 @@ def pulse_wave(
         float64 [L].
     """
     systolic = pulse_foot_seconds + 2 * _SYSTOLIC_WIDTH_SECONDS
-    stretch = np.sqrt(rr_seconds)
+    time_scale = np.sqrt(rr_seconds)
     widths = np.full_like(systolic, _SYSTOLIC_WIDTH_SECONDS)
     pulse = gaussian_train(systolic, widths, heights[None], num_samples, sampling_rate_hz)
     for delay, width, height in _LATER_PULSE_WAVES:
-        centres, scaled = systolic + delay * stretch, height * heights[None]
-        pulse += gaussian_train(centres, width * stretch, scaled, num_samples, sampling_rate_hz)
+        centres, scaled = systolic + delay * time_scale, height * heights[None]
+        pulse += gaussian_train(centres, width * time_scale, scaled, num_samples, sampling_rate_hz)
     return pulse[0]

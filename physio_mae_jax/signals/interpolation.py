@@ -41,9 +41,9 @@ def interpolate(samples: np.ndarray, first: float, step: float, count: int) -> n
     made = np.empty((len(samples), count))
     size = max(1, _VALUES_AT_A_TIME // len(taps))
     for begin in range(0, count, size):
-        places = first + step * np.arange(begin, min(begin + size, count))
-        base = np.floor(places).astype(np.int64)
-        distance = np.abs((places - base)[:, None] - taps) / scale
+        times = first + step * np.arange(begin, min(begin + size, count))
+        base = np.floor(times).astype(np.int64)
+        distance = np.abs((times - base)[:, None] - taps) / scale
         weights = np.interp(distance, *_kernel(), right=0.0)
         weights /= weights.sum(axis=1, keepdims=True)
         rows = np.clip(base[:, None] + taps, 0, samples.shape[1] - 1)

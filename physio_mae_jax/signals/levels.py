@@ -7,7 +7,7 @@ samples are left as they are, to the last bit.
 
 import numpy as np
 
-# Between these, squared deviations and their sum over a window fit float32.
+# Between these, squared differences from the mean and their sum over a window fit float32.
 _MIN_MAGNITUDE, _MAX_MAGNITUDE = 2.0**-40, 2.0**50
 # An offset above this multiple of the samples' range costs float32 precision in the z-score.
 _MAX_OFFSET = 1e4
@@ -17,7 +17,7 @@ _MIN_STEPS = 256
 
 
 def flat_share(dtype: np.dtype) -> float:
-    """Return the share of the largest value below which a deviation is rounding noise."""
+    """Return the share of the largest value below which a variation is rounding noise."""
     return 1e-6 if dtype.itemsize <= 4 else 1e-12
 
 

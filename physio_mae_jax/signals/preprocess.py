@@ -123,8 +123,8 @@ def resample(samples: np.ndarray, change: Resampler, first: int = 0) -> np.ndarr
         )
         return (resampled + offset).astype(np.float32)
     begin, end = (-(-at * change.up // change.down) for at in (first, first + samples.shape[-1]))
-    place = float(Fraction(begin * change.down, change.up) - first)
-    resampled = interpolate(centred, place, change.down / change.up, end - begin)
+    position = float(Fraction(begin * change.down, change.up) - first)
+    resampled = interpolate(centred, position, change.down / change.up, end - begin)
     return (resampled + offset).astype(np.float32)
 
 
@@ -206,8 +206,8 @@ def z_score(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean = signal.mean(axis=-1, keepdims=True, dtype=np.float64)
     centred = np.subtract(signal, mean, dtype=np.float64).astype(np.float32)
     squares = np.einsum("ml,ml->m", centred, centred, optimize=False)
-    deviation = np.sqrt(squares.astype(np.float64) / (signal.shape[-1] - 1))
-    varies = deviation > flat_share(signal.dtype) * largest
-    scale = np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0).astype(np.float32)
+    std = np.sqrt(squares.astype(np.float64) / (signal.shape[-1] - 1))
+    varies = std > flat_share(signal.dtype) * largest
+    scale = np.where(varies, 1 / np.where(varies, std, 1.0), 0.0).astype(np.float32)
     centred *= scale[:, None]
     return np.clip(centred, -Z_SCORE_LIMIT, Z_SCORE_LIMIT, out=centred), varies

@@ -40,9 +40,9 @@ _LIMITS = {
     ("SPO2", "%"): (0.0, 100.0),
 }
 _HEART_RATE_BPM = (25.0, 240.0)
-_HEART_RATE_SECONDS = 5.0
+_MIN_HEART_RATE_SECONDS = 5.0
 _MIN_RATE_FOR_BEATS_HZ = 25.0
-_HEART_RATE_SECONDS = 120.0
+_MAX_HEART_RATE_SECONDS = 120.0
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -167,8 +167,11 @@ def _heart_rate_finding(
         kind = _kind_of(name)
         if kind not in ("ECG", "PPG"):
             continue
-        checked = values[: round(_HEART_RATE_SECONDS * sampling_rate_hz)]
-        if len(checked) < _HEART_RATE_SECONDS * sampling_rate_hz or not np.isfinite(checked).all():
+        checked = values[: round(_MAX_HEART_RATE_SECONDS * sampling_rate_hz)]
+        if (
+            len(checked) < _MIN_HEART_RATE_SECONDS * sampling_rate_hz
+            or not np.isfinite(checked).all()
+        ):
             continue
         checked = checked.astype(np.float64)  # squares may overflow float32
         if np.ptp(checked) == 0:

@@ -20,7 +20,7 @@ _BRACKETED_UNIT = re.compile(r"^(.+?)[\s_]*[(\[]([^()\[\]]*)[)\]]$", re.DOTALL)
 _MEAN_REFERENCE = re.compile(r"\(?\s*([am][12])\s*[+,]\s*([am][12])\s*\)?(?:\s*/\s*2)?")
 _MAX_LENGTH = 60  # characters of a name that is parsed
 
-_EEG_POSITIONS = {place.lower(): place for place in (*TEN_TWENTY, *TEN_TEN)} | {
+_EEG_POSITIONS = {electrode.lower(): electrode for electrode in (*TEN_TWENTY, *TEN_TEN)} | {
     **{"t7": "T3", "t8": "T4", "p7": "T5", "p8": "T6"},
 }
 # Reference electrodes, away from the scalp.
@@ -121,8 +121,8 @@ def names_an_electrode_only(name: str) -> bool:
 def reference_of(name: str) -> str:
     """Return the reference of an electrode, in capitals; '' if not specified."""
     words = " ".join(_SEPARATORS.sub(" ", _joined_references(name.lower())).split())
-    place, _, reference = words.removeprefix("eeg").strip().partition(" ")
-    return (reference or _split_compound(place)[1]).upper()
+    electrode, _, reference = words.removeprefix("eeg").strip().partition(" ")
+    return (reference or _split_compound(electrode)[1]).upper()
 
 
 def _joined_references(text: str) -> str:
@@ -132,25 +132,25 @@ def _joined_references(text: str) -> str:
 
 def _lead(words: str) -> str | None:
     """Parse an ECG lead: 'ii', 'lead ii', 'ecg lead ii', 'ii ecg', 'ecgii'."""
-    place, said = words, set()
-    while word := next((w for w in _ECG_TERMS if place.startswith(w)), None):
-        place = place.removeprefix(word).strip()
+    electrode, said = words, set()
+    while word := next((w for w in _ECG_TERMS if electrode.startswith(w)), None):
+        electrode = electrode.removeprefix(word).strip()
         said.add(word)
-    while word := next((w for w in _ECG_TERMS if place.endswith(f" {w}")), None):
-        place = place.removesuffix(word).strip()
+    while word := next((w for w in _ECG_TERMS if electrode.endswith(f" {w}")), None):
+        electrode = electrode.removesuffix(word).strip()
         said.add(word)
-    if place in _LEADS:
-        return _LEADS[place]
+    if electrode in _LEADS:
+        return _LEADS[electrode]
     # 'D2' and 'Lead V' alone need not be of an ECG.
     if not said & {"ecg", "ekg"}:
         return None
-    return _LEADS_OF_ECG.get(place) or _MODIFIED_LEADS.get(place)
+    return _LEADS_OF_ECG.get(electrode) or _MODIFIED_LEADS.get(electrode)
 
 
 def _eye(words: str) -> str | None:
     """Parse an EOG referenced to an ear or mastoid: 'e1 m2', 'loc a2', 'eog roc a1'."""
-    place, _, reference = words.removeprefix("eog ").partition(" ")
-    return _EYES.get(place) if reference in _REFERENCES else None
+    electrode, _, reference = words.removeprefix("eog ").partition(" ")
+    return _EYES.get(electrode) if reference in _REFERENCES else None
 
 
 def _electrode(words: str) -> str | None:
@@ -158,14 +158,14 @@ def _electrode(words: str) -> str | None:
     rest = words.removeprefix("eeg").strip()
     if rest in ("fpz cz", "pz oz"):
         return "EEG_" + rest.upper().replace(" ", "_")
-    place, _, reference = rest.partition(" ")
+    electrode, _, reference = rest.partition(" ")
     if not reference:
-        place, reference = _split_compound(place)
-    if place not in _EEG_POSITIONS or (reference and reference not in _REFERENCES):
+        electrode, reference = _split_compound(electrode)
+    if electrode not in _EEG_POSITIONS or (reference and reference not in _REFERENCES):
         return None
-    if place in _REFERENCE_POSITIONS and reference[:2] in _REFERENCE_POSITIONS:
+    if electrode in _REFERENCE_POSITIONS and reference[:2] in _REFERENCE_POSITIONS:
         return None  # two references
-    return f"EEG_{_EEG_POSITIONS[place]}"
+    return f"EEG_{_EEG_POSITIONS[electrode]}"
 
 
 def _split_compound(word: str) -> tuple[str, str]:

@@ -44,9 +44,9 @@ VOCABULARY = (
     "ICP",
     "EEG_FPZ_CZ",
     "EEG_PZ_OZ",
-    *(f"EEG_{place}" for place in TEN_TWENTY),
+    *(f"EEG_{position}" for position in TEN_TWENTY),
     # Appended later; older models have only the entries above.
-    *(f"EEG_{place}" for place in TEN_TEN),
+    *(f"EEG_{position}" for position in TEN_TEN),
     *("V", "MCL1", "V7", "V8", "V9", "V3R", "V4R", "VX", "VY", "VZ"),
     *("EOG_L", "EOG_R", "RESP_THORAX", "RESP_ABDOMEN", "AIRFLOW"),
     *("PPG_RED", "PPG_INFRARED", "PPG_GREEN", "GYRO_X", "GYRO_Y", "GYRO_Z", "PAP", "CO2"),

@@ -104,8 +104,8 @@ def _block_matrix(bank: WaveletBank) -> np.ndarray:
     num_scales, length = bank.kernels.shape
     reach = -(-(length + _BLOCK - 1) // _BLOCK) * _BLOCK
     matrix = np.zeros((reach, num_scales, _BLOCK), np.float16)
-    for place in range(_BLOCK):
-        matrix[place : place + length, :, place] = bank.kernels.T
+    for column in range(_BLOCK):
+        matrix[column : column + length, :, column] = bank.kernels.T
     return matrix.reshape(reach, -1)
 
 
@@ -136,7 +136,7 @@ class PlaneStatistics(NamedTuple):
     """Mean and standard deviation of each plane over scales and samples, [..., 1, 1] each."""
 
     mean: jax.Array
-    deviation: jax.Array
+    std: jax.Array
 
 
 def plane_statistics(
@@ -184,7 +184,7 @@ def normalise_planes(coefficients: jax.Array, statistics: PlaneStatistics) -> ja
     One mean and standard deviation for all scales preserve their relative energy, which a
     classifier needs.
     """
-    return jnp.clip((coefficients - statistics.mean) / statistics.deviation, -100.0, 100.0)
+    return jnp.clip((coefficients - statistics.mean) / statistics.std, -100.0, 100.0)
 
 
 def coefficients(

@@ -157,7 +157,7 @@ class Checkpoints:
             mesh: Device mesh; its number of devices may differ from that at the save.
         """
         target = jax.tree.map(
-            lambda leaf, place: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=place),
+            lambda leaf, sharding: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding),
             abstract,
             fsdp_sharding(abstract, mesh),
         )

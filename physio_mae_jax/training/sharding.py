@@ -69,14 +69,14 @@ def fsdp_sharding(tree: Any, mesh: Mesh) -> Any:
     """
     parts = mesh.shape[FSDP_AXIS]
 
-    def place(leaf: Any) -> NamedSharding:
+    def sharding(leaf: Any) -> NamedSharding:
         axes = [axis for axis, size in enumerate(leaf.shape) if size % parts == 0]
         if parts == 1 or not axes or leaf.size < _MIN_SIZE_TO_SHARD:
             return replicated(mesh)
         longest = max(axes, key=lambda axis: leaf.shape[axis])
         return NamedSharding(mesh, PartitionSpec(*[None] * longest, FSDP_AXIS))
 
-    return jax.tree.map(place, tree)
+    return jax.tree.map(sharding, tree)
 
 
 def initialise(init: Callable[[jax.Array], _State], key: jax.Array, mesh: Mesh) -> _State:

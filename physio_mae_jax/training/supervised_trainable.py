@@ -135,7 +135,7 @@ class SupervisedTrainable:
         for note in merged.notes():
             _LOG.info("%d channels: %s", self.window_shape[0], note)
         encoder = jax.tree.map(
-            lambda leaf, fresh, place: fresh if leaf is fresh else shard(leaf, place),
+            lambda leaf, fresh, sharding: fresh if leaf is fresh else shard(leaf, sharding),
             *(merged.params, new, fsdp_sharding(new, mesh)),
         )
         average = state.ema_params

@@ -115,8 +115,8 @@ def _parse_head(lines: Sequence[str], path: Path) -> CsvHead:
     found = _find_names(lines, start, delimiter, path)
     if found is None:
         return _without_names(lines, start, delimiter, path)
-    place, parted, delimiter = found
-    first = _next_filled(lines, place + 1)
+    row, parted, delimiter = found
+    first = _next_filled(lines, row + 1)
     units: tuple[str, ...] = ()
     cells = _cells(lines[first], delimiter) if first < len(lines) else []
     if len(cells) >= len(parted) > 0 and _is_line_of_units(cells):
@@ -131,31 +131,31 @@ def _parse_head(lines: Sequence[str], path: Path) -> CsvHead:
         delimiter=delimiter,
         decimal=_decimal(lines[first:], delimiter),
         first_line=first + 1,
-        sampling_rate_hz=_rate(lines[:place]),
+        sampling_rate_hz=_rate(lines[:row]),
     )
 
 
 def _find_names(
     lines: Sequence[str], start: int, delimiter: str, path: Path
 ) -> tuple[int, list[str], str] | None:
-    """Find the line of names: its place, the names, and the delimiter."""
+    """Find the line of names: its index, the names, and the delimiter."""
     comment = None
-    for place in range(start, min(len(lines), _MAX_PREAMBLE)):
-        line = lines[place]
+    for row in range(start, min(len(lines), _MAX_PREAMBLE)):
+        line = lines[row]
         if not line.strip():
             continue
         if _COMMENT.match(line):
-            comment = place
+            comment = row
             if not _begins_with_number_sign(line):
                 continue
         mark = delimiter or max(",;\t", key=line.count)
         names = [unquoted(name) for name in _cells(line, mark)]
         _check_names(names, path)
-        named = _are_names(names, place == start) and (place == start or not _is_key(line, names))
-        if named and _fits(names, lines, place, mark):
-            return place, _cells(line, mark), mark
+        named = _are_names(names, row == start) and (row == start or not _is_key(line, names))
+        if named and _fits(names, lines, row, mark):
+            return row, _cells(line, mark), mark
         if comment is not None and _all_numbers(names):
-            return _names_of_comment(lines[comment], comment, place, names, mark)
+            return _names_of_comment(lines[comment], comment, row, names, mark)
     first = _next_filled(lines, start)
     below = _next_filled(lines, first + 1)
     if first < len(lines) and not _COMMENT.match(lines[first]):
@@ -196,12 +196,12 @@ def _is_key(line: str, names: Sequence[str]) -> bool:
 
 
 def _names_of_comment(
-    line: str, comment: int, place: int, numbers: Sequence[str], delimiter: str
+    line: str, comment: int, row: int, numbers: Sequence[str], delimiter: str
 ) -> tuple[int, list[str], str] | None:
     """Take the last comment for the names of the numbers below it, where it fits them."""
     names = [unquoted(name) for name in _cells(_COMMENT.sub("", line, count=1), delimiter)]
     kinds = {column.kind for column in name_columns(names)}
-    if place == comment + 1 and len(names) == len(numbers) and kinds & {"channel", "time"}:
+    if row == comment + 1 and len(names) == len(numbers) and kinds & {"channel", "time"}:
         return comment, names, delimiter
     return None
 
@@ -217,9 +217,9 @@ def _are_names(names: Sequence[str], first: bool) -> bool:
     return first and any(c.kind in ("channel", "time") for c in name_columns(names))
 
 
-def _fits(names: Sequence[str], lines: Sequence[str], place: int, delimiter: str) -> bool:
+def _fits(names: Sequence[str], lines: Sequence[str], header_row: int, delimiter: str) -> bool:
     """Return whether the lines below are samples of columns with these names."""
-    rows = [line for line in lines[place + 1 :] if line.strip()][: _INSPECTED + 1]
+    rows = [line for line in lines[header_row + 1 :] if line.strip()][: _INSPECTED + 1]
     cells = [_cells(line, delimiter) for line in rows]
     if cells and _is_line_of_units(cells[0]):
         cells = cells[1:]
@@ -260,10 +260,10 @@ def _cells(line: str, delimiter: str) -> list[str]:
     return [cell.strip() for cell in cells]
 
 
-def _next_filled(lines: Sequence[str], place: int) -> int:
-    while place < len(lines) and not lines[place].strip():
-        place += 1
-    return place
+def _next_filled(lines: Sequence[str], row: int) -> int:
+    while row < len(lines) and not lines[row].strip():
+        row += 1
+    return row
 
 
 def _decimal(lines: Sequence[str], delimiter: str) -> str:

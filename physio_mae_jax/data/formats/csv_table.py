@@ -132,9 +132,9 @@ def _scan(
 ) -> tuple[int, dict[int, ColumnContent | str], list[Times]]:
     """Read a table once: its length, what the inspected columns hold, and the times."""
     numbers = [_Numbers(column, path, head) for column in plan.numbers]
-    judged = [_Inspected(_Numbers(column, path, head)) for column in plan.judged]
+    inspected = [_Inspected(_Numbers(column, path, head)) for column in plan.inspected]
     clocks = [TimeValues(column, str(path), _line_of(head), head.decimal) for column in plan.times]
-    readers: list[_Numbers | _Inspected] = [*numbers, *judged]
+    readers: list[_Numbers | _Inspected] = [*numbers, *inspected]
     length = rows = 0
     for start, frame in _pieces(path, head):
         for reader in readers:
@@ -145,7 +145,7 @@ def _scan(
         rows = start + len(frame)
     # All empty is kept for the check to report, rather than passed off as an empty file.
     length = length or rows
-    contents = {column.column.index: column.result() for column in judged}
+    contents = {column.column.index: column.result() for column in inspected}
     return length, contents, [clock.times(length) for clock in clocks]
 
 

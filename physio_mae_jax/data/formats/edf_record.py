@@ -242,8 +242,8 @@ def _reject_gaps(path: Path, header: EdfHeader, num_records: int) -> None:
         return
     size = header.bytes_per_sample
     begin, end = (
-        place * size
-        for place in (clocks[0].first_sample, clocks[0].first_sample + clocks[0].samples)
+        index * size
+        for index in (clocks[0].first_sample, clocks[0].first_sample + clocks[0].samples)
     )
     records = np.memmap(
         path, np.uint8, "r", offset=header.header_bytes, shape=(num_records, header.record_bytes)

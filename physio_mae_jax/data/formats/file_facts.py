@@ -196,30 +196,30 @@ def pick_channels(
     are_distinct = len(set(present)) == len(present) and all(present)
     if not are_distinct and len(used) == len(present):
         return used, tuple(range(len(used)))
-    as_spelled, canonical_names = _places(map(bare, in_file)), _places(present)
+    as_spelled, canonical_names = _columns_of(map(bare, in_file)), _columns_of(present)
     columns = []
     for spelled, _ in entry.channels:
         source = canonical_name(spelled)
         # Of channels that mean the same, the one spelled so is meant.
-        places = as_spelled.get(bare(spelled), ())
-        places = places if len(places) == 1 else canonical_names.get(source, ())
-        if not places:
+        matches = as_spelled.get(bare(spelled), ())
+        matches = matches if len(matches) == 1 else canonical_names.get(source, ())
+        if not matches:
             raise DataError(f"{entry.label}: " + unknown_channel_message(source, in_file, where))
-        if len(places) > 1:
+        if len(matches) > 1:
             raise DataError(
-                f"{entry.label}: {where} has {len(places)} channels named {source!r} "
+                f"{entry.label}: {where} has {len(matches)} channels named {source!r} "
                 f"({', '.join(in_file)}); list {len(present)} names, one for each in order."
             )
-        columns.append(places[0])
+        columns.append(matches[0])
     return used, tuple(columns)
 
 
-def _places(names: Iterable[str]) -> dict[str, list[int]]:
+def _columns_of(names: Iterable[str]) -> dict[str, list[int]]:
     """Return where each name stands."""
-    places: dict[str, list[int]] = {}
-    for place, name in enumerate(names):
-        places.setdefault(name, []).append(place)
-    return places
+    columns: dict[str, list[int]] = {}
+    for column, name in enumerate(names):
+        columns.setdefault(name, []).append(column)
+    return columns
 
 
 def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: int) -> np.ndarray:

@@ -53,8 +53,8 @@ def probe_parquet(path: Path, entry: ManifestEntry) -> FileFacts:
         for column in plan.numbers:
             _reject_text(schema.field(column.index), path)
         num_samples = _num_rows(file, path)
-        judged = [c for c in plan.judged if c.name]
-        contents = {c.index: _content(file, schema.field(c.index)) for c in judged}
+        inspected = [c for c in plan.inspected if c.name]
+        contents = {c.index: _content(file, schema.field(c.index)) for c in inspected}
         times = [
             _times(file, column, schema.names[column.index], str(path))
             for column in plan.times
@@ -76,8 +76,8 @@ def load_parquet(path: Path, columns: Sequence[int]) -> np.ndarray:
             raise UnreadableError(f"{path} changed: it has {len(names)} columns now.")
         values = np.empty((_num_rows(file, path), len(columns)), np.float32)
         # One after another, so that the table is never held twice.
-        for place, column in enumerate(columns):
-            values[:, place] = float32(_numbers(_column(file, names[column])))
+        for describe_row, column in enumerate(columns):
+            values[:, describe_row] = float32(_numbers(_column(file, names[column])))
         return values
 
 

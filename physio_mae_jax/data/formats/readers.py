@@ -5,7 +5,7 @@ the format allows it. ``load`` returns the whole stored array of a format that h
 whole; it is None for a format that is read in place. ``read`` takes one segment from a file, given
 what ``load`` returned.
 
-Nothing is ever unpickled: arrays of objects are refused.
+Nothing is ever unpickled: arrays of objects are rejected.
 """
 
 import math

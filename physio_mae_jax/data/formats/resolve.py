@@ -53,14 +53,14 @@ class _Channels(NamedTuple):
     units: tuple[str, ...]
     meant: tuple[str, ...]
 
-    def only(self, places: Sequence[int]) -> "_Channels":
+    def only(self, columns: Sequence[int]) -> "_Channels":
         """Return some of them."""
         return _Channels(
-            names=tuple(self.names[i] for i in places),
-            columns=tuple(self.columns[i] for i in places),
-            rates_hz=tuple(self.rates_hz[i] for i in places),
-            units=tuple(self.units[i] for i in places),
-            meant=tuple(self.meant[i] for i in places),
+            names=tuple(self.names[i] for i in columns),
+            columns=tuple(self.columns[i] for i in columns),
+            rates_hz=tuple(self.rates_hz[i] for i in columns),
+            units=tuple(self.units[i] for i in columns),
+            meant=tuple(self.meant[i] for i in columns),
         )
 
 

@@ -63,9 +63,9 @@ def interpolated(
     Returns:
         float64 [stop - start]; NaN where a sample that is needed is NaN.
     """
-    places = np.arange(start, stop, dtype=np.int64) * slow
-    left = places // fast - first
-    weight = (places % fast) / fast
+    positions = np.arange(start, stop, dtype=np.int64) * slow
+    left = positions // fast - first
+    weight = (positions % fast) / fast
     exact = values.astype(np.float64)
     before = exact[left]
     after = exact[np.minimum(left + 1, len(exact) - 1)]

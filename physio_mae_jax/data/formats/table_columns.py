@@ -32,15 +32,15 @@ class TablePlan:
     Attributes:
         channels: Columns that are, or may be, channels.
         times: Columns of time.
-        judged: Columns whose samples are inspected: those that are channels only if their content
-            resembles a signal, and sample counters, which reveal lost samples.
+        inspected: Columns whose samples are inspected: those that are channels only if their
+            content resembles a signal, and sample counters, which reveal lost samples.
         listed: Whether all of ``channels`` are known to be channels.
     """
 
     columns: tuple[Column, ...]
     channels: tuple[Column, ...]
     times: tuple[Column, ...]
-    judged: tuple[Column, ...]
+    inspected: tuple[Column, ...]
     listed: bool
 
     @property
@@ -69,8 +69,8 @@ def plan_table(
         channels = tuple(c for c in columns if c.kind not in ("time", "index", "unnamed"))
         if signals_only:
             return TablePlan(tuple(columns), channels, times, counters, listed=True)
-        judged = tuple(c for c in columns if c.kind in ("likely", "unknown", "unnamed", "index"))
-        return TablePlan(tuple(columns), channels, times, judged, listed=False)
+        inspected = tuple(c for c in columns if c.kind in ("likely", "unknown", "unnamed", "index"))
+        return TablePlan(tuple(columns), channels, times, inspected, listed=False)
     sources = [source for source, _ in entry.channels]
     wanted = {canonical_name(source) for source in sources}
     # What is listed may be any column; where it is missing, the message names the channels.
@@ -136,7 +136,7 @@ def describe_table(
 
 
 def _warn_of_gaps(plan: TablePlan, contents: Mapping[int, ColumnContent | str], where: str) -> None:
-    for column in plan.judged:
+    for column in plan.inspected:
         content = contents.get(column.index)
         if column.kind == "index" and isinstance(content, ColumnContent) and content.gaps():
             _LOG.warning(

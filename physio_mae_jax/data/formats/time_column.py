@@ -79,14 +79,14 @@ class Context:
 
     Attributes:
         where: Name of the file in error messages.
-        place: Formats the position of a sample index in the file, such as 'line 2'.
+        describe_row: Formats the position of a sample index in the file, such as 'line 2'.
         channels: Names of the channels of the table.
         stated_hz: Rate in Hz by the manifest, else by the head of the file; None where neither
             states one.
     """
 
     where: str
-    place: Callable[[int], str]
+    describe_row: Callable[[int], str]
     channels: Sequence[str] = ()
     stated_hz: float | None = None
 
@@ -151,7 +151,11 @@ def _rate_of(column: Times, context: Context) -> TableRate:
         raise UnreadableError(column.error)
     if column.unit is not None:
         rate_hz = uniform_rate_hz(
-            column.values, context.where, context.stated_hz, context.place, SECONDS[column.unit]
+            column.values,
+            context.where,
+            context.stated_hz,
+            context.describe_row,
+            SECONDS[column.unit],
         )
         # The caller that knows the stated rate compares it, with a message for its source.
         _check_plausible(rate_hz, column, context)
@@ -163,13 +167,13 @@ def _rate_of(column: Times, context: Context) -> TableRate:
 
 def _unitless_rate(column: Times, context: Context) -> TableRate:
     """Infer the rate from times without a unit, or ask for the unit."""
-    step = mean_step_of(column.values, context.where, context.place)
+    step = mean_step_of(column.values, context.where, context.describe_row)
     if _are_integers(column.values):
         exact = off_grid(column.values, step, np.zeros(len(column.values))) is None
         if not exact and not column.said.plain:
             raise UnreadableError(f"{context.where}: column {column.name!r} is not uniform.")
         return TableRate(None, _whole_question(column, step))
-    rate_hz = uniform_rate_hz(column.values, context.where, None, context.place)
+    rate_hz = uniform_rate_hz(column.values, context.where, None, context.describe_row)
     _check_plausible(rate_hz, column, context)
     if not is_usual(rate_hz, context.channels):
         others = plausible_readings(step, context.channels, ("ms", "us", "ns", "min", "h", "d"))
@@ -188,12 +192,12 @@ def _check_against_stated(column: Times, stated_hz: float, context: Context) -> 
         if not doubt:
             if column.unit is None:
                 return _stated_reading(column, stated_hz, context)
-            step = mean_step_of(column.values, context.where, context.place)
+            step = mean_step_of(column.values, context.where, context.describe_row)
             mean_hz = 1.0 / (step * SECONDS[column.unit])
             if column.said.plain:
                 _reject_other_rate(mean_hz, stated_hz, _CLOCK_TOLERANCE, column, context)
             rate_hz = uniform_rate_hz(
-                column.values, context.where, stated_hz, context.place, SECONDS[column.unit]
+                column.values, context.where, stated_hz, context.describe_row, SECONDS[column.unit]
             )
             _reject_other_rate(rate_hz, stated_hz, _CLOCK_TOLERANCE, column, context)
             if abs(rate_hz - stated_hz) > RATE_TOLERANCE * rate_hz:
@@ -208,7 +212,7 @@ def _check_against_stated(column: Times, stated_hz: float, context: Context) -> 
 def _stated_reading(column: Times, stated_hz: float, context: Context) -> TableRate:
     """Find the unit in which times without one have the stated rate."""
     values = column.values
-    step = mean_step_of(values, context.where, context.place)
+    step = mean_step_of(values, context.where, context.describe_row)
     whole = _are_integers(values)
     none = np.zeros(len(values))
     rounding = 0.5 * printed_resolution(values)
@@ -220,7 +224,7 @@ def _stated_reading(column: Times, stated_hz: float, context: Context) -> TableR
     if whole and off_grid(values, 1.0, none) is None:
         # Sample numbers, which do not determine the rate.
         return TableRate(stated_hz)
-    rate_hz = uniform_rate_hz(values, context.where, stated_hz, context.place)
+    rate_hz = uniform_rate_hz(values, context.where, stated_hz, context.describe_row)
     if whole or not column.said.seconds:
         _reject_other_rate(rate_hz, stated_hz, RATE_TOLERANCE, column, context)
     return TableRate(rate_hz)

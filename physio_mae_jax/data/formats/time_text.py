@@ -62,13 +62,13 @@ def _dates(texts: list[str]) -> np.ndarray:
 
 def _clock(texts: list[str]) -> np.ndarray:
     times_ns = np.empty(len(texts), np.int64)
-    for place, text in enumerate(texts):
+    for index, text in enumerate(texts):
         match = _CLOCK.fullmatch(text)
         if match is None or (match[1] is None and match[4] is None):
             # '12:30' may be hours and minutes as well as minutes and seconds.
-            raise ValueError("no clock", place)
+            raise ValueError("no clock", index)
         seconds = (int(match[1] or 0) * 60 + int(match[2])) * 60 + int(match[3])
-        times_ns[place] = seconds * _NS + int((match[4] or "0").ljust(9, "0"))
+        times_ns[index] = seconds * _NS + int((match[4] or "0").ljust(9, "0"))
     return times_ns
 
 

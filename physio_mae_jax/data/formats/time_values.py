@@ -17,15 +17,20 @@ class TimeValues:
     Args:
         column: Column to read.
         where: Name of the file in error messages.
-        place: Formats the position of a sample index in the file.
+        describe_row: Formats the position of a sample index in the file.
         decimal: Decimal separator of numbers stored as text, '.' or ','.
     """
 
     def __init__(
-        self, column: Column, where: str, place: Callable[[int], str], decimal: str = "."
+        self, column: Column, where: str, describe_row: Callable[[int], str], decimal: str = "."
     ) -> None:
         """Begin with no values."""
-        self.column, self._where, self._place, self._decimal = column, where, place, decimal
+        self.column, self._where, self._describe_row, self._decimal = (
+            column,
+            where,
+            describe_row,
+            decimal,
+        )
         self._pieces: list[np.ndarray] = []
         self._kind: str | None = None
         self._error = ""
@@ -105,7 +110,8 @@ class TimeValues:
                 if cell is None or (isinstance(cell, str) and not cell.strip()):
                     continue
                 self._error = (
-                    f"{self._where}, {self._place(start + index)}: column {self.column.name!r} "
+                    f"{self._where}, {self._describe_row(start + index)}: column "
+                    f"{self.column.name!r} "
                     "has text that is no time where one is expected; numbers, dates such as "
                     "2024-03-31T12:00:00.008+02:00 and clocks such as 12:00:00.008 are."
                 )
@@ -119,8 +125,8 @@ class TimeValues:
         try:
             self._pieces.append(nanoseconds(cells.tolist(), kind))
         except ValueError as error:
-            place = self._place(start + (error.args[1] if len(error.args) > 1 else 0))
+            describe_row = self._describe_row(start + (error.args[1] if len(error.args) > 1 else 0))
             self._error = (
-                f"{self._where}, {place}: column {self.column.name!r} has no such time as its "
-                f"first one, {kind}, there."
+                f"{self._where}, {describe_row}: column {self.column.name!r} has no such time as "
+                f"its first one, {kind}, there."
             )

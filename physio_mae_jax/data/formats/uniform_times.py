@@ -22,7 +22,7 @@ def uniform_rate_hz(
     times: np.ndarray,
     where: str,
     stated_hz: float | None = None,
-    place: Callable[[int], str] = csv_line,
+    describe_row: Callable[[int], str] = csv_line,
     unit_s: float = 1.0,
 ) -> float:
     """Infer the sampling rate from a column of times.
@@ -35,7 +35,7 @@ def uniform_rate_hz(
         times: Times [n] in units of ``unit_s``, n >= 2.
         where: Name of the file in error messages.
         stated_hz: Rate in Hz by the manifest, tried first.
-        place: Formats the position of a sample index in the file, such as 'line 2'.
+        describe_row: Formats the position of a sample index in the file, such as 'line 2'.
         unit_s: Seconds in a unit.
 
     Returns:
@@ -45,7 +45,7 @@ def uniform_rate_hz(
     Raises:
         UnreadableError: a time is missing, or the times are not uniform.
     """
-    mean_step = mean_step_of(times, where, place, unit_s)
+    mean_step = mean_step_of(times, where, describe_row, unit_s)
     rounding = 0.5 * printed_resolution(times)
     if stated_hz is not None and off_grid(times, 1.0 / (stated_hz * unit_s), rounding) is None:
         return stated_hz
@@ -63,7 +63,8 @@ def uniform_rate_hz(
     if worst is None:
         return mean_hz
     raise UnreadableError(
-        f"{where}, {place(worst)}: the time column is not uniform; from its first time on it reads "
+        f"{where}, {describe_row(worst)}: the time column is not uniform; from its first time on "
+        "it reads "
         f"{times[worst] - times[0]:.9g} where equal steps of {mean_step:.6g}, their mean "
         f"({mean_hz:.6g} samples a second), would be at {worst * mean_step:.9g}. Resample the file "
         "to a uniform grid, fill gaps, or split it at them; if the times are only printed "
@@ -72,7 +73,7 @@ def uniform_rate_hz(
 
 
 def mean_step_of(
-    times: np.ndarray, where: str, place: Callable[[int], str], unit_s: float = 1.0
+    times: np.ndarray, where: str, describe_row: Callable[[int], str], unit_s: float = 1.0
 ) -> float:
     """Return the mean step of times, in their unit.
 
@@ -80,13 +81,13 @@ def mean_step_of(
         UnreadableError: a time is missing or out of bounds, or they do not ascend.
     """
     if not np.isfinite(times).all():
-        missing = place(int(np.argmin(np.isfinite(times))))
+        missing = describe_row(int(np.argmin(np.isfinite(times))))
         raise UnreadableError(f"{where}, {missing}: the time column has no number there.")
     latest = int(np.argmax(np.abs(times)))
     if abs(times[latest]) * unit_s > _LATEST_S:
         raise UnreadableError(
-            f"{where}, {place(latest)}: the time column reads {times[latest]:g}; seconds, at "
-            f"most {_LATEST_S:g}, are expected."
+            f"{where}, {describe_row(latest)}: the time column reads {times[latest]:g}; seconds, "
+            f"at most {_LATEST_S:g}, are expected."
         )
     mean_step = float(times[-1] - times[0]) / (len(times) - 1)
     if mean_step * unit_s < _SHORTEST_STEP_S:

@@ -86,8 +86,8 @@ def report_unusable(
         raise UnreadableError(next(iter(unusable.values())) + hint)
     text = f"{len(unusable)} of {num_files} files cannot be read:\n{_list(unusable)}"
     if not skip:
-        hint = "\nFix or convert them, or skip them with on_invalid=skip."
-        raise UnreadableError(f"{folder}: {text}{hint}{hint}")
+        advice = "\nFix or convert them, or skip them with on_invalid=skip."
+        raise UnreadableError(f"{folder}: {text}{advice}{hint}")
     if len(unusable) == num_files:
         raise UnreadableError(f"{folder}: {text}{hint}")
     _LOG.warning("%s: Skipped: %s", folder, Lines(text))

@@ -23,7 +23,7 @@ class Stored(NamedTuple):
     Attributes:
         num_frames: Number of frames of the record.
         files: Files with samples.
-        places: signal -> (index among ``files``, first of its samples in a frame).
+        positions: signal -> (index among ``files``, first of its samples in a frame).
         companions: Paths of the files, relative to the folder of the header.
         unusable: Mapping of signal to the reason its samples cannot be read, one sentence.
         notes: Assumptions made, for a warning.
@@ -31,14 +31,14 @@ class Stored(NamedTuple):
 
     num_frames: int
     files: tuple[SignalFile, ...]
-    places: Mapping[int, tuple[int, int]]
+    positions: Mapping[int, tuple[int, int]]
     companions: tuple[str, ...]
     unusable: Mapping[int, str]
     notes: tuple[str, ...] = ()
 
     def file_of(self, signal: int) -> SignalFile:
         """Return the file with the samples of a signal."""
-        return self.files[self.places[signal][0]]
+        return self.files[self.positions[signal][0]]
 
 
 def locate(path: Path, header: WfdbHeader) -> Stored:
@@ -55,7 +55,7 @@ def locate(path: Path, header: WfdbHeader) -> Stored:
     for i, signal in enumerate(header.signals):
         members.setdefault(signal.file_name, []).append(i)
     files: list[SignalFile] = []
-    places: dict[int, tuple[int, int]] = {}
+    positions: dict[int, tuple[int, int]] = {}
     unusable: dict[int, str] = {}
     for name, signals in members.items():
         try:
@@ -65,17 +65,17 @@ def locate(path: Path, header: WfdbHeader) -> Stored:
             continue
         begin = 0
         for i in signals:
-            places[i] = (len(files), begin)
+            positions[i] = (len(files), begin)
             begin += header.signals[i].samples_per_frame
         files.append(file)
     num_frames, short, notes = _num_frames(path, header, files)
-    for i, (number, _) in places.items():
+    for i, (number, _) in positions.items():
         if number in short:
             unusable[i] = short[number]
     if len(unusable) == len(header.signals):
         raise UnreadableError(" ".join(dict.fromkeys(unusable.values())))
     companions = tuple(os.path.relpath(file.path, path.parent) for file in files)
-    return Stored(num_frames, tuple(files), places, companions, unusable, notes)
+    return Stored(num_frames, tuple(files), positions, companions, unusable, notes)
 
 
 def _signal_file(path: Path, name: str, signals: Sequence[WfdbSignal]) -> SignalFile:

@@ -211,7 +211,7 @@ class _Reader:
 
     def _digital(self, column: int, first: int, last: int) -> np.ndarray:
         """Return the samples of frames [first, last) that are in the file, as integers."""
-        number, begin = self._stored.places[column]
+        number, begin = self._stored.positions[column]
         first, last = (min(frame, self._stored.num_frames) for frame in (first, last))
         if self._key != (number, first, last):
             self._frames = read_frames(self._stored.files[number], first, last)

@@ -31,7 +31,7 @@ class _Sizes(NamedTuple):
 
     batch: int
     channels: int
-    places: int
+    positions: int
     heads: int
     head_dim: int
 
@@ -48,7 +48,7 @@ class _Sizes(NamedTuple):
     @property
     def grid(self) -> tuple[int, int, int]:
         """Programs: examples × groups of positions × heads."""
-        return self.batch, pl.cdiv(self.places, self.positions_per_program), self.heads
+        return self.batch, pl.cdiv(self.positions, self.positions_per_program), self.heads
 
 
 def attend_across_channels(
@@ -108,30 +108,30 @@ class _Tile(NamedTuple):
 
     example: jax.Array
     channel: jax.Array  # [R, 1]
-    place: jax.Array  # [R, 1]
+    position: jax.Array  # [R, 1]
     head: jax.Array
     feature: jax.Array  # [1, d]
     inside: jax.Array  # [R, d] bool
 
 
 def _tile(sizes: _Sizes) -> _Tile:
-    places = sizes.positions_per_program
-    rows = jax.lax.broadcasted_iota(jnp.int32, (sizes.padded_channels * places, 1), 0)
+    positions = sizes.positions_per_program
+    rows = jax.lax.broadcasted_iota(jnp.int32, (sizes.padded_channels * positions, 1), 0)
     width = pl.next_power_of_2(sizes.head_dim)
     feature = jax.lax.broadcasted_iota(jnp.int32, (1, width), 1)
-    channel, place = rows // places, pl.program_id(1) * places + rows % places
-    inside = (channel < sizes.channels) & (place < sizes.places) & (feature < sizes.head_dim)
-    return _Tile(pl.program_id(0), channel, place, pl.program_id(2), feature, inside)
+    channel, position = rows // positions, pl.program_id(1) * positions + rows % positions
+    inside = (channel < sizes.channels) & (position < sizes.positions) & (feature < sizes.head_dim)
+    return _Tile(pl.program_id(0), channel, position, pl.program_id(2), feature, inside)
 
 
 def _load(ref: Ref, tile: _Tile, *part: int) -> jax.Array:
     """Read rows [R, d] of one head; ``part`` selects query (0), key (1) or value (2)."""
-    at = (tile.example, tile.channel, tile.place, *part, tile.head, tile.feature)
+    at = (tile.example, tile.channel, tile.position, *part, tile.head, tile.feature)
     return triton.load(ref.at[at], mask=tile.inside, other=0.0)
 
 
 def _store(ref: Ref, tile: _Tile, values: jax.Array, *part: int) -> None:
-    at = (tile.example, tile.channel, tile.place, *part, tile.head, tile.feature)
+    at = (tile.example, tile.channel, tile.position, *part, tile.head, tile.feature)
     triton.store(ref.at[at], values.astype(ref.dtype), mask=tile.inside)
 
 
@@ -139,18 +139,18 @@ def _weights(
     query: jax.Array, key: jax.Array, present_ref: Ref, tile: _Tile, sizes: _Sizes
 ) -> jax.Array:
     """Return weights [R, R] float32 within each position; 0 if no other channel is present."""
-    rows, places = query.shape[0], sizes.positions_per_program
+    rows, positions = query.shape[0], sizes.positions_per_program
     key_row = jax.lax.broadcasted_iota(jnp.int32, (1, rows), 1)
-    key_channel = key_row // places
+    key_channel = key_row // positions
     known = key_channel < sizes.channels
     present = triton.load(present_ref.at[tile.example, key_channel], mask=known, other=0)
     query_row = jax.lax.broadcasted_iota(jnp.int32, (rows, 1), 0)
-    attended = (query_row % places == key_row % places) & (present > 0)
+    attended = (query_row % positions == key_row % positions) & (present > 0)
     logits = triton.dot(query, key.T) * sizes.head_dim**-0.5
     logits = jnp.where(attended, logits, _NEVER)
     powers = jnp.exp(logits - jnp.max(logits, axis=1, keepdims=True))
     # Each channel has one row per position.
-    num_present = jnp.sum((known & (present > 0)).astype(jnp.float32)) / places
+    num_present = jnp.sum((known & (present > 0)).astype(jnp.float32)) / positions
     exchanges = (num_present > 1.5).astype(jnp.float32)
     return exchanges * powers / jnp.sum(powers, axis=1, keepdims=True)
 

@@ -32,7 +32,7 @@ _ROUNDS = 8  # iterations of that kernel, which accumulate partial sums
 class _Sizes(NamedTuple):
     rows: Rows
     sequence: int  # tokens per sequence
-    place: int  # tokens of one time position: the distance to a neighbour
+    position: int  # tokens of one time position: the distance to a neighbour
     epsilon: float
 
     @classmethod
@@ -156,8 +156,10 @@ class _Neighbours(NamedTuple):
         """Return ``num_rows`` tokens of an example from ``first`` on."""
         own = sizes.rows.tile(example, first, num_rows)
         within = own.token % sizes.sequence
-        earlier = own.shifted(-sizes.place, within >= sizes.place)
-        return cls(earlier, own, own.shifted(sizes.place, within < sizes.sequence - sizes.place))
+        earlier = own.shifted(-sizes.position, within >= sizes.position)
+        return cls(
+            earlier, own, own.shifted(sizes.position, within < sizes.sequence - sizes.position)
+        )
 
     def load(self, ref: Ref) -> tuple[jax.Array, jax.Array, jax.Array]:
         return self.earlier.load(ref), self.own.load(ref), self.later.load(ref)

@@ -131,14 +131,14 @@ def _read_fixed(path: Path, record_id: str) -> dict[str, str]:
 
 def _person(age: str | None, sex: str | None, location: str | None) -> dict[str, str | float]:
     """Return what is known; ages are numbers, or '90+'."""
-    person: dict[str, str | float] = {}
+    subject_info: dict[str, str | float] = {}
     if age and age.lower() != "nan":
-        person["age"] = float(age) if age.isdecimal() else age
+        subject_info["age"] = float(age) if age.isdecimal() else age
     if sex in _SEXES:
-        person["sex"] = _SEXES[sex]
+        subject_info["sex"] = _SEXES[sex]
     if location and location.lower() != "nan":
-        person["location"] = location
-    return person
+        subject_info["location"] = location
+    return subject_info
 
 
 def _read_tables(source: Path, ref: RecordRef) -> Recording:

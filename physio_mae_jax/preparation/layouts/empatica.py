@@ -118,7 +118,7 @@ def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
         where: Name of the recording in error messages.
 
     Raises:
-        UnreadableError: there is no stretch that all channels cover.
+        UnreadableError: there is no interval that all channels cover.
         DataError: the rates have no ratio of whole numbers.
     """
     rate_hz = max(track.sampling_rate_hz for track in tracks)
@@ -142,7 +142,7 @@ def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
         if abs(late[i] - skipped[i]) > _SHIFT_TOLERANCE:
             conversions.append(f"{track.name}: moved by less than a sample onto the common grid")
         if skipped[i] or lengths[i] > least:
-            conversions.append(f"{track.name}: cut to the stretch that all channels cover")
+            conversions.append(f"{track.name}: cut to the interval that all channels cover")
     return Joined(
         signal=np.stack(
             [row[skip : skip + least] for row, skip in zip(rows, skipped, strict=True)]
@@ -210,7 +210,7 @@ def e4_recording(joined: Joined, **more: Any) -> Recording:
 
     Args:
         joined: Result of ``join_tracks`` on tracks of ``sensor_tracks``.
-        **more: Marks and attributes of the recording.
+        **more: Annotations and attributes of the recording.
     """
     attributes = {
         "cut_at_start_s": joined.cut_s[0],

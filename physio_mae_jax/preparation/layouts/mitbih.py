@@ -86,10 +86,10 @@ class MitBih(DatasetLayout):
             if symbol in _CLASS_OF
         ]
         attributes: dict[str, Any] = {"set": _SET_OF.get(ref.record_id, "other")}
-        if record.comments and (person := _SUBJECT_INFO.match(record.comments[0])):
-            if person[1] != "-1":
-                attributes["age"] = float(person[1])
-            attributes["sex"] = {"M": "male", "F": "female"}[person[2]]
+        if record.comments and (subject_info := _SUBJECT_INFO.match(record.comments[0])):
+            if subject_info[1] != "-1":
+                attributes["age"] = float(subject_info[1])
+            attributes["sex"] = {"M": "male", "F": "female"}[subject_info[2]]
         return Recording(
             signal=record.signal,
             channels=tuple(canonical_name(name) for name in record.channels),

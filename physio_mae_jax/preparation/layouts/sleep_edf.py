@@ -156,7 +156,7 @@ def _choose(signals: Sequence[Any], path: Path) -> tuple[list[Any], list[str]]:
     rate_hz = wanted[0].sampling_frequency
     chosen = [signal for signal in wanted if signal.sampling_frequency == rate_hz]
     excluded = [
-        f"{name}: left out, {signal.sampling_frequency:g} Hz"
+        f"{name}: excluded, {signal.sampling_frequency:g} Hz"
         for name, signal in by_name.items()
         if signal not in chosen
     ]
@@ -183,7 +183,7 @@ def _stages(
     num_samples: int,
     path: Path,
 ) -> tuple[Annotations, int]:
-    """Return the stages as annotations, cut at the end of the signal, and how many lie beyond it."""
+    """Return the stages, cut at the end of the signal, and how many lie beyond it."""
     annotations = []
     num_outside = 0
     for onset_s, seconds, text in scored:

@@ -59,7 +59,9 @@ class Wesad(DatasetLayout):
     device: str = "chest"
 
     name = "wesad"
-    description = "WESAD: chest and wrist signals of 15 people under stress, amusement and at rest."
+    description = (
+        "WESAD: chest and wrist signals of 15 subjects under stress, amusement and at rest."
+    )
     homepage = "https://archive.ics.uci.edu/dataset/465/wesad"
     citation = "Schmidt et al., Introducing WESAD, a multimodal dataset for wearable stress, 2018"
     license = "free for research and teaching"
