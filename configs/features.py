@@ -11,10 +11,10 @@ Arguments after the colon:
     format   npz, parquet or array_record (which tfds.builder_from_directory opens)
 
 Written: features-*, tables of embedding, record_id, subject_id, data_set, split and labels, and
-finally index.json with the contract of the encoder and what was rejected. Read them all as one with
-``physio_mae_jax.data.feature_files.read_features``. The same command resumes. Several
-machines share the work: the same command on each, with --config.process_index=I and
---config.process_count=N where JAX does not know them, and one shared work folder.
+finally index.json with the specification of the encoder and what was rejected. Read them all as one
+with ``physio_mae_jax.data.feature_files.read_features``. The same command resumes. Several machines
+share the work: the same command on each, with --config.process_index=I and --config.process_count=N
+where JAX does not know them, and one shared work folder.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""Untrained encoders with the contract of trained ones, and signals to give them."""
+"""Untrained encoders with the model_spec of trained ones, and signals to give them."""
 
 import dataclasses
 from pathlib import Path
@@ -39,7 +39,7 @@ def untrained(**changes: Any) -> TrainedModel:
         "filters": {"made_up": "as recorded"},
     }
     joint = changes.get("encoder_attention") == "joint"
-    contract = ModelSpec(
+    model_spec = ModelSpec(
         model=model.config,
         objective=ObjectiveConfig(mask=MaskConfig(kind="random" if joint else "tube")),
         contrastive=ContrastiveConfig(),
@@ -47,13 +47,13 @@ def untrained(**changes: Any) -> TrainedModel:
         split={"rule": "random=|0.1|", "hash": "0"},
     )
     seen = TrainingProvenance(np.arange(3, dtype=np.uint64), np.arange(5, dtype=np.uint64))
-    params = random_params(model) if not joint else _joint_params(contract)
-    return TrainedModel(contract, params, seen, "made/up")
+    params = random_params(model) if not joint else _joint_params(model_spec)
+    return TrainedModel(model_spec, params, seen, "made/up")
 
 
-def _joint_params(contract: ModelSpec) -> Any:
-    mask = contract.objective.mask
-    return jax.jit(lambda key: init_params(contract.build(), mask, key, 2))(jax.random.key(0))
+def _joint_params(model_spec: ModelSpec) -> Any:
+    mask = model_spec.objective.mask
+    return jax.jit(lambda key: init_params(model_spec.build(), mask, key, 2))(jax.random.key(0))
 
 
 def encoder(**changes: Any) -> Encoder:
@@ -69,18 +69,18 @@ def write_run(folder: Path) -> Path:
 def write_contrastive_run(folder: Path) -> Path:
     """Write the checkpoint of an untrained model that is given PPG and ECG one at a time."""
     plain = untrained()
-    contract = dataclasses.replace(
-        plain.contract,
+    model_spec = dataclasses.replace(
+        plain.model_spec,
         contrastive=ContrastiveConfig(weight=1.0, projection_width=8),
-        input=dataclasses.replace(plain.contract.input, channels=("II", "PPG"), num_channels=2),
+        input=dataclasses.replace(plain.model_spec.input, channels=("II", "PPG"), num_channels=2),
     )
-    params = jax.jit(contract.new_params)(jax.random.key(0))
-    return _written(folder, plain._replace(contract=contract, params=params))
+    params = jax.jit(model_spec.new_params)(jax.random.key(0))
+    return _written(folder, plain._replace(model_spec=model_spec, params=params))
 
 
 def _written(folder: Path, model: TrainedModel) -> Path:
     with Checkpoints(folder / "checkpoints", keep=1) as checkpoints:
-        checkpoints.save(1, {"params": model.params}, model.contract.to_json(), model.trained_on)
+        checkpoints.save(1, {"params": model.params}, model.model_spec.to_json(), model.trained_on)
     return folder
 
 

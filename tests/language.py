@@ -100,7 +100,7 @@ NAMES = {
     r"\bclass Montage\b|\bPOLICIES\b|\bclass Finding\b|\bRateChange\b": (
         "ChannelDerivation, CHANNEL_PRESETS, Artifact, Resampler"
     ),
-    r"jax[./]data[./](stretches|scanned|read_ahead|checks|contract)\b|\bread_ahead\b": (
+    r"jax[./]data[./](stretches|scanned|read_ahead|checks|model_spec)\b|\bread_ahead\b": (
         "window_starts, gap_scan, prefetch, validation, input_spec"
     ),
     r"\bStarts\b|\bstretch_step\b|class Marks\b|\bOpenedData\b|\brequire_part\b": (

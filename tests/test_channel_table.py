@@ -12,7 +12,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.run_metadata import channel_names_of
 from physio_mae_jax.signals.channels import channel_id
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
-from physio_mae_jax.training.checkpoint import reject_other_contract
+from physio_mae_jax.training.checkpoint import reject_other_model
 from tests.factories import random_batch, random_params, tiny_model
 
 
@@ -59,7 +59,7 @@ def test_more_names_than_there_are_or_none_are_rejected(number):
 def test_a_run_is_gone_on_with_the_names_it_began_with(tmp_path):
     assert channel_names_of(tmp_path) == len(VOCABULARY)
     for step, model, number in ((1, {}, NUM_FIRST_NAMES), (2, {"num_channel_names": 60}, 60)):
-        folder = tmp_path / "checkpoints" / str(step) / "contract"
+        folder = tmp_path / "checkpoints" / str(step) / "model_spec"
         folder.mkdir(parents=True)
         (folder / "metadata").write_text(json.dumps({"model": model}))
         assert channel_names_of(tmp_path) == number
@@ -67,10 +67,10 @@ def test_a_run_is_gone_on_with_the_names_it_began_with(tmp_path):
 
 def test_units_that_were_not_kept_once_are_no_other_settings(tmp_path):
     ours = {"input": {"instances": {"II": "mV"}}}
-    reject_other_contract(tmp_path, {"input": {"instances": {}}}, ours)
-    reject_other_contract(tmp_path, {"input": {"instances": {"II": "mV", "V1": "mV"}}}, ours)
+    reject_other_model(tmp_path, {"input": {"instances": {}}}, ours)
+    reject_other_model(tmp_path, {"input": {"instances": {"II": "mV", "V1": "mV"}}}, ours)
     with pytest.raises(ConfigError, match=r"input\.units"):
-        reject_other_contract(tmp_path, {"input": {"instances": {"II": "uV"}}}, ours)
+        reject_other_model(tmp_path, {"input": {"instances": {"II": "uV"}}}, ours)
 
 
 def info(*names, units=()):

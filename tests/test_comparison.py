@@ -72,7 +72,9 @@ def test_rows_begin_as_they_say(compared):
     assert settings["pretrained"]["config"]["start"]
     assert not settings["scratch"]["config"]["start"]
     # The same architecture and window, though nothing in the row says so.
-    assert settings["pretrained"]["contract"]["model"] == settings["scratch"]["contract"]["model"]
+    assert (
+        settings["pretrained"]["model_spec"]["model"] == settings["scratch"]["model_spec"]["model"]
+    )
 
 
 def test_what_is_done_stays_and_more_may_be_added(compared, waves_root, pretrained):

@@ -418,7 +418,7 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         arguments = ("folder", "--name=mine", f"--download={site.url}", *flags)
         assert plan_recordings.main(arguments) == 0
         assert "2 files downloaded" in capsys.readouterr().out
-        assert (tmp_path / "out" / "mine" / "1.0.0" / "contract.json").exists()
+        assert (tmp_path / "out" / "mine" / "1.0.0" / "model_spec.json").exists()
         assert plan_recordings.main((*arguments, "--overwrite")) == 0
         assert "0 files downloaded" in capsys.readouterr().out
         assert plan_recordings.main(("ptbxl", f"--download={site.url}", *flags)) == 2

@@ -50,9 +50,9 @@ def test_a_model_trained_with_fused_attention_is_used_where_there_is_none():
     signal = beats(10, 100)
     embeddings = []
     for changes in ({}, {"attention_implementation": "fused", "unroll_layers": True}):
-        model = dataclasses.replace(trained.contract.model, **changes)
-        contract = dataclasses.replace(trained.contract, model=model)
-        one = Encoder(trained._replace(contract=contract), num_devices=1)
+        model = dataclasses.replace(trained.model_spec.model, **changes)
+        model_spec = dataclasses.replace(trained.model_spec, model=model)
+        one = Encoder(trained._replace(model_spec=model_spec), num_devices=1)
         given = {"sampling_rate_hz": 100, "channels": LEADS}
         embeddings.append(one.encode(signal, **given))
         one.reconstruct(signal, **given)
@@ -195,7 +195,7 @@ def test_a_prepared_recording_is_encoded_as_evaluations_do(tmp_path, made):
     mesh = make_mesh(1)
     trained = made.trained
     extract = encoder_extractor(
-        trained.contract.model, trained.params["encoder"], mesh, channel_independent=False
+        trained.model_spec.model, trained.params["encoder"], mesh, channel_independent=False
     )
     wanted = average_by_instance(predict_windows(extract, reader, instances, mesh, 8, 2), instances)
     signals = [source.read(i, 0, 1200) for i in range(8)]
@@ -360,9 +360,9 @@ def test_it_is_loaded_by_the_checkpoint_alone(tmp_path, made):
 
 def test_a_damaged_contract_is_reported(tmp_path):
     folder = write_run(tmp_path / "run")
-    path = folder / "checkpoints" / "1" / "contract" / "metadata"
+    path = folder / "checkpoints" / "1" / "model_spec" / "metadata"
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(UserError, match=r"checkpoints/1 is damaged: contract/metadata"):
+    with pytest.raises(UserError, match=r"checkpoints/1 is damaged: model_spec/metadata"):
         Encoder.from_checkpoint(folder)
 
 

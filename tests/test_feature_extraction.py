@@ -48,7 +48,7 @@ def test_tables_hold_embeddings_ids_labels_and_parts(prepared, tmp_path, kind):
         table.labels["wave"].tolist()
         == [[1, 0]] * 2 + [[0, 1]] * 2 + table.labels["wave"].tolist()[4:]
     )
-    assert table.contract["input"]["sampling_rate_hz"] == 100
+    assert table.model_spec["input"]["sampling_rate_hz"] == 100
     signals = [run.source.read(i, 0, 1200) for i in range(12)]
     wanted = encoder().encode(signals, sampling_rate_hz=100, channels=["II", "PPG"])
     np.testing.assert_allclose(table.embedding, wanted, atol=2e-5)

@@ -13,7 +13,7 @@ import pytest
 from physio_mae_jax import plan_recordings
 from physio_mae_jax.data.formats import readers
 from physio_mae_jax.data.formats.manifest import parse_manifest
-from physio_mae_jax.data.prepared_index import read_contract, read_prepared_index
+from physio_mae_jax.data.prepared_index import read_metadata, read_prepared_index
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.layouts.folder import FolderLayout, open_own_folder, write_draft
 from physio_mae_jax.preparation.registry import LAYOUTS
@@ -108,11 +108,11 @@ class TestEveryFormat:
         assert status == 0, said
         assert "4 of 4 recordings kept: 3 subjects" in said
         folder = tmp_path / "out" / "my_set" / "1.0.0"
-        contract = read_contract(folder)
-        records = read_prepared_index(folder, contract)
-        assert contract.task("label")["classes"] == ["AF", "normal"]
-        assert contract.task("label")["exclusive"] is True
-        assert contract.channels == dict.fromkeys(NAMES, "mV")
+        model_spec = read_metadata(folder)
+        records = read_prepared_index(folder, model_spec)
+        assert model_spec.task("label")["classes"] == ["AF", "normal"]
+        assert model_spec.task("label")["exclusive"] is True
+        assert model_spec.channels == dict.fromkeys(NAMES, "mV")
         assert [dict(r.labels) for r in records] == [
             {"label": [0]},
             {"label": [1]},

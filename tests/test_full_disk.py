@@ -48,7 +48,7 @@ def test_array_record_says_what_the_disk_said(number, tmp_path, monkeypatch):
         split=names,
         labels={},
         classes={},
-        contract={},
+        model_spec={},
     )
     kind = feature_files.format_of("array_record")
     with pytest.raises(OSError, match=os.strerror(number)) as caught:

@@ -96,7 +96,7 @@ def position(tmp_path_factory: pytest.TempPathFactory) -> Path:
         input={"channels": CHANNELS, "num_samples": 1000, "units": {"II": "mV"}},
     )
     with Checkpoints(folder / "runs/mixed/checkpoints", keep=1) as checkpoints:
-        checkpoints.save(1, {"params": model.params}, model.contract.to_json(), model.trained_on)
+        checkpoints.save(1, {"params": model.params}, model.model_spec.to_json(), model.trained_on)
     waves(folder / "data", subjects=2)
     config = features_config.get_config("format=parquet")
     config.init_from, config.data.sets = str(folder / "runs/mixed"), "waves"

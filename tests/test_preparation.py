@@ -84,7 +84,7 @@ def test_samples_labels_and_ids_are_those_of_the_source(source, tmp_path):
     assert len(report.records) == 24
     assert report.num_subjects == 13
     prepared = PreparedSource(Path(builder.data_dir))
-    assert prepared.contract.channels == dict.fromkeys(TWELVE_LEADS, "mV")
+    assert prepared.metadata.channels == dict.fromkeys(TWELVE_LEADS, "mV")
     for index, info in enumerate(prepared.recordings):
         expected = np.random.default_rng(int(info.record_id)).integers(-900, 900, (1000, 12)).T
         ours = prepared.read(index, 0, 1000)
@@ -132,7 +132,7 @@ def test_processes_write_what_one_does(source, tmp_path):
     plan_recordings(source, tmp_path / "two", executor=in_processes(2))
     ours, theirs = (find_prepared(tmp_path / name, "ptbxl") for name in ("one", "two"))
     assert files(ours) == files(theirs)
-    for name in ("recordings.jsonl", "contract.json", "dataset_info.json"):
+    for name in ("recordings.jsonl", "model_spec.json", "dataset_info.json"):
         assert (ours / name).read_text() == (theirs / name).read_text()
 
 
@@ -185,7 +185,7 @@ def test_killed_midway_it_leaves_nothing_visible_and_goes_on(source, tmp_path):
     builder, _ = plan_recordings(source, out)
     assert not staging.exists()
     whole = find_prepared(tmp_path / "whole", "ptbxl")
-    for name in ("recordings.jsonl", "contract.json"):
+    for name in ("recordings.jsonl", "model_spec.json"):
         assert (Path(builder.data_dir) / name).read_text() == (whole / name).read_text()
     ours, theirs = PreparedSource(Path(builder.data_dir)), PreparedSource(whole)
     for index in range(24):
@@ -394,7 +394,10 @@ DAMAGE = {
         lambda f: (f / "recordings.jsonl").write_text("{"),
         r"recordings\.jsonl, line 1 cannot be read",
     ),
-    "contract": (lambda f: (f / "contract.json").write_text("{}"), r"contract\.json has format"),
+    "model_spec": (
+        lambda f: (f / "model_spec.json").write_text("{}"),
+        r"model_spec\.json has format",
+    ),
     "shard": (
         lambda f: next(f.glob("*array_record*")).write_bytes(b"not a record file"),
         r"has 17 bytes, but [\d,]+ were written",
@@ -480,7 +483,7 @@ def test_ptbxl_as_it_is_shipped(shared, tmp_path):
         codes = set(ast.literal_eval(row["scp_codes"]))
         named = {
             task["name"]: {task["classes"][i] for i in record.labels[task["name"]]}
-            for task in prepared.contract.tasks
+            for task in prepared.metadata.tasks
         }
         diagnostic = {c for c in codes if statements[c]["diagnostic"] == "1.0"}
         assert named["all"] == codes
@@ -502,7 +505,7 @@ def test_mitbih_as_it_is_shipped(shared, tmp_path):
     builder = builder_of(layout_of("mitbih"))(source=raw, data_dir=tmp_path / "out")
     builder.plan_recordings()
     prepared = PreparedSource(Path(builder.data_dir))
-    classes = prepared.contract.task("beat")["classes"]
+    classes = prepared.metadata.task("beat")["classes"]
     for index, record in enumerate(prepared.records):
         reference = wfdb.rdrecord(str(raw / record.record_id))
         ours = prepared.read(index, 0, record.num_samples)

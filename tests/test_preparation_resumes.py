@@ -38,7 +38,7 @@ def command(source, out, *more):
 
 def content(out):
     position = out / "own" / "1.0.0"
-    return [(position / name).read_bytes() for name in ("recordings.jsonl", "contract.json")]
+    return [(position / name).read_bytes() for name in ("recordings.jsonl", "model_spec.json")]
 
 
 def leftovers(out):

@@ -100,8 +100,8 @@ def of_another_shape(folder):
         (lambda f: (f / "config.json").write_text("[1]"), "its format is 'none'"),
         (lambda f: change_description(f, format="bert"), "its format is 'bert'"),
         (
-            lambda f: change_description(f, contract={}),
-            "the contract of .*config.json lacks 'model'",
+            lambda f: change_description(f, model_spec={}),
+            "the model_spec of .*config.json lacks 'model'",
         ),
         (without_one, "encoder/stack/norm/scale is missing"),
         (of_another_shape, r"norm/scale is float32\[7\], not float32\[32\]"),

@@ -63,7 +63,7 @@ def test_values_with_hashes_to_match_give_no_other_error_than_ours(kind, name, c
     [
         ("shared", "config.json"),
         ("shared", "model.safetensors"),
-        ("run", "checkpoints/1/contract/metadata"),
+        ("run", "checkpoints/1/model_spec/metadata"),
         ("run", "checkpoints/1/trained_on/metadata"),
     ],
 )
@@ -109,7 +109,7 @@ def test_a_contract_that_contradicts_itself_is_named_though_its_hashes_fit(copie
     folder = copied("shared")
     path = folder / "config.json"
     content = json.loads(path.read_text())
-    content["contract"]["input"]["sampling_rate_hz"] = 50.0
+    content["model_spec"]["input"]["sampling_rate_hz"] = 50.0
     path.write_text(json.dumps(resealed(content)))
     with pytest.raises(DataError, match=r"input\.sampling_rate_hz is 50\.0, but model"):
         load_model(folder)
@@ -123,7 +123,7 @@ def test_models_too_large_to_be_true_are_rejected_at_once(name, value, copied):
     folder = copied("shared")
     path = folder / "config.json"
     content = json.loads(path.read_text())
-    model = content["contract"]["model"]
+    model = content["model_spec"]["model"]
     (model["wavelet"] if name in model["wavelet"] else model)[name] = value
     path.write_text(json.dumps(resealed(content)))
     with pytest.raises(DataError, match=r"config\.json"):
@@ -155,7 +155,7 @@ def test_names_that_no_folder_can_have(name):
         assert len(str(caught.value)) < 900
 
 
-@pytest.mark.parametrize("name", ["trained_on", "contract"])
+@pytest.mark.parametrize("name", ["trained_on", "model_spec"])
 def test_descriptions_in_checkpoints_are_checked_though_their_checksums_fit(name, copied):
     folder = copied("run")
     path = folder / "checkpoints" / "1" / name / "metadata"
@@ -164,7 +164,7 @@ def test_descriptions_in_checkpoints_are_checked_though_their_checksums_fit(name
         write_checksums(folder / "checkpoints" / "1")
         load_checkpoint(folder)
 
-    found = tally(path, read, seal=False, step=67 if name == "contract" else 9)
+    found = tally(path, read, seal=False, step=67 if name == "model_spec" else 9)
     assert "raw" not in found, found["raw"]
     for content in ("[" * 100_000, "3", "", '{"subjects": NaN}'):
         path.write_text(content)

@@ -45,7 +45,7 @@ def test_the_same_settings_are_gone_on_with_in_silence(waves_root, begun, caplog
 
 def test_a_run_short_of_memory_goes_on_computing_more_again(waves_root, begun):
     config = pretraining_config(waves_root, **{"model.remat": "full"})
-    assert build_pretraining(config, begun).contract["model"]["remat"] == "full"
+    assert build_pretraining(config, begun).model_spec["model"]["remat"] == "full"
     config.model.depth += 1
     with pytest.raises(ConfigError, match=r"model\.depth"):
         build_pretraining(config, begun)
@@ -53,9 +53,9 @@ def test_a_run_short_of_memory_goes_on_computing_more_again(waves_root, begun):
 
 def test_what_draws_other_examples_or_keeps_another_state_is_rejected(waves_root, tmp_path):
     run = build_finetuning(finetuning_config(waves_root), tmp_path, strict=False)
-    saved = tmp_path / "checkpoints" / "1" / "contract"
+    saved = tmp_path / "checkpoints" / "1" / "model_spec"
     saved.mkdir(parents=True)
-    (saved / "metadata").write_text(json.dumps(run.training.contract), encoding="utf-8")
+    (saved / "metadata").write_text(json.dumps(run.training.model_spec), encoding="utf-8")
     config = finetuning_config(waves_root, label_fraction=0.5)
     with pytest.raises(ConfigError, match=r"label_fraction=0\.5 differs from 1\.0 of the run"):
         build_finetuning(config, tmp_path, strict=False)
@@ -79,10 +79,10 @@ def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, 
     description = json.loads((begun / "config.json").read_text(encoding="utf-8"))
     del description["config"]["model"]["attention_block_seconds"]
     (begun / "config.json").write_text(json.dumps(resealed(description)), encoding="utf-8")
-    for path in begun.glob("checkpoints/*/contract/metadata"):
-        contract = json.loads(path.read_text(encoding="utf-8"))
-        del contract["model"]["attention_block_seconds"]
-        path.write_text(json.dumps(contract), encoding="utf-8")
+    for path in begun.glob("checkpoints/*/model_spec/metadata"):
+        model_spec = json.loads(path.read_text(encoding="utf-8"))
+        del model_spec["model"]["attention_block_seconds"]
+        path.write_text(json.dumps(model_spec), encoding="utf-8")
     with caplog.at_level(logging.WARNING):
         build_pretraining(pretraining_config(waves_root), begun)
     assert "changed settings" not in caplog.text

@@ -177,7 +177,7 @@ def _run(workdir, hook=None, **loop):
         training=HookedIterator(training, hook) if hook else training,
         recordings=source.recordings,
         sampling_rate_hz=100.0,
-        contract={"model": {"width": 16}, "window": {"channels": ["II", "PPG"]}},
+        model_spec={"model": {"width": 16}, "window": {"channels": ["II", "PPG"]}},
         trained_on=TrainingProvenance.of(source, [0, 1, 2, 3]),
     )
 
@@ -299,7 +299,7 @@ def test_a_finished_run_is_not_trained_further_and_other_settings_are_rejected(u
     assert train_and_evaluate(_run(workdir)) == errors
     assert (workdir / "metrics.jsonl").read_bytes() == before
     other = _run(workdir)
-    other.contract["model"] = {"width": 32}
+    other.model_spec["model"] = {"width": 32}
     with pytest.raises(ConfigError, match=r"model\.width: 16 there, 32 here"):
         train_and_evaluate(other)
     with pytest.raises(ConfigError, match="holds step 6, beyond num_steps=3"):

@@ -90,15 +90,15 @@ def test_training_on_channels_that_names_do_not_tell_apart_is_rejected(tmp_path)
     with pytest.raises(ConfigError, match=r"does not know left, right.*channel_embedding=False"):
         pretrain(tmp_path / "f", tmp_path / "w")
     run = pretrain(tmp_path / "f", tmp_path / "v", channel_embedding=False)
-    assert list(run.contract["input"]["channels"]) == ["left", "right"]
+    assert list(run.model_spec["input"]["channels"]) == ["left", "right"]
 
 
 def test_bare_electrodes_are_told_apart(tmp_path):
     for name in "abcd":
         write(tmp_path / "f", name, ["Fp1", "C3", "AF3"])
     run = pretrain(tmp_path / "f", tmp_path / "w")
-    assert tuple(run.contract["input"]["channels"]) == ("EEG_FP1", "EEG_C3", "EEG_AF3")
-    assert run.contract["model"]["num_channel_names"] == len(VOCABULARY)
+    assert tuple(run.model_spec["input"]["channels"]) == ("EEG_FP1", "EEG_C3", "EEG_AF3")
+    assert run.model_spec["model"]["num_channel_names"] == len(VOCABULARY)
 
 
 def prepared(folder: Path, out: Path) -> tuple[dict, list[dict], str]:
@@ -107,7 +107,7 @@ def prepared(folder: Path, out: Path) -> tuple[dict, list[dict], str]:
     lines = (position / "recordings.jsonl").read_text().splitlines()
     report = (position / "report.md").read_text()
     return (
-        json.loads((position / "contract.json").read_text()),
+        json.loads((position / "model_spec.json").read_text()),
         list(map(json.loads, lines)),
         report,
     )
@@ -117,8 +117,8 @@ def test_files_of_several_units_are_prepared_in_one(tmp_path):
     write(tmp_path / "f", "a", ["II"])
     write(tmp_path / "f", "b", ["II"])
     manifest(tmp_path / "f", {"file": "a.npz", "units": "mV"}, {"file": "b.npz", "units": "ÂµV"})
-    contract, records, report = prepared(tmp_path / "f", tmp_path / "out")
-    assert contract["channels"] == {"II": "mV"}
+    model_spec, records, report = prepared(tmp_path / "f", tmp_path / "out")
+    assert model_spec["channels"] == {"II": "mV"}
     assert [record["units"] for record in records] == [["mV"], ["mV"]]
     assert "II: uV × 0.001 = mV" in report
 
@@ -127,8 +127,8 @@ def test_a_unit_that_is_not_known_of_some_files_is_no_unit_of_the_set(tmp_path, 
     write(tmp_path / "f", "a", ["II"])
     write(tmp_path / "f", "b", ["II"])
     manifest(tmp_path / "f", {"file": "a.npz", "units": "mV"}, {"file": "b.npz"})
-    contract, records, _ = prepared(tmp_path / "f", tmp_path / "out")
-    assert contract["channels"] == {"II": ""}
+    model_spec, records, _ = prepared(tmp_path / "f", tmp_path / "out")
+    assert model_spec["channels"] == {"II": ""}
     assert [record["units"] for record in records] == [["mV"], [""]]
     assert "its unit is not known in b.npz" in caplog.text
 
@@ -139,8 +139,8 @@ def test_labels_that_say_there_is_none_are_counted_and_are_no_class(tmp_path):
     labels = np.array(["AF", "nan", " None ", "SR", "<NA>", "N/A"])
     np.savez(tmp_path / "f" / "c.npz", X=signal, channels=["II"], fs=100, y=labels)
     manifest(tmp_path / "f", {"file": "c.npz", "label_array": "y"})
-    contract, records, report = prepared(tmp_path / "f", tmp_path / "out")
-    assert contract["tasks"][0]["classes"] == ["AF", "SR"]
+    model_spec, records, report = prepared(tmp_path / "f", tmp_path / "out")
+    assert model_spec["tasks"][0]["classes"] == ["AF", "SR"]
     assert sum("label" in record["labels"] for record in records) == 2
     assert "4 of 6 recordings have no label of task 'label'" in report
 
@@ -151,8 +151,8 @@ def test_none_is_a_class_where_it_is_declared_and_nan_never(tmp_path):
     np.savez(tmp_path / "f" / "c.npz", X=signal, channels=["II"], fs=100, y=["none", "AF", "nan"])
     entry = {"file": "c.npz", "label_array": "y", "label_names": ["none", "AF"]}
     manifest(tmp_path / "f", entry)
-    contract, records, _ = prepared(tmp_path / "f", tmp_path / "out")
-    assert contract["tasks"][0]["classes"] == ["none", "AF"]
+    model_spec, records, _ = prepared(tmp_path / "f", tmp_path / "out")
+    assert model_spec["tasks"][0]["classes"] == ["none", "AF"]
     assert [record["labels"].get("label") for record in records] == [[0], [1], None]
     manifest(tmp_path / "f", entry | {"label_names": ["none", "AF", "nan"]})
     from physio_mae_jax.preparation.layouts.folder import open_own_folder

@@ -1,1 +1,15 @@
-"""Benchmarks: operation counts, step times and planned memory."""
+"""Benchmarks: step times, planned memory, operation counts and their scaling.
+
+Modules::
+
+    cases        benchmark cases: training step, feature extraction, wavelets, input pipeline
+    collectives  collectives of a compiled program
+    flops        model FLOPs, counted from shapes
+    planning     largest batch that fits a GPU, from the planned memory of the compiled step,
+                 without running
+    profile      profiler trace of a few calls, and its most expensive operations
+    scaling      scaling table from the lines of ``physio_mae_jax.benchmark`` for several device
+                 counts
+    sweep        scaling of a training step's time and memory with the size of a setting
+    timing       time device execution, not Python dispatch
+"""

@@ -130,7 +130,7 @@ class KnownChannels(ChannelPlanner):
         """Create a planner.
 
         Args:
-            known: Channel names as spelled in the model's contract.
+            known: Channel names as spelled in the model's input.
             units: Channel name -> unit that the channel is converted to.
             derive: Whether to add limb leads that can be derived from others.
         """

@@ -43,10 +43,10 @@ class FeatureShard:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class About:
-    """Metadata shared by all rows: classes of each task, and the encoder's contract."""
+    """Metadata shared by all rows: classes of each task, and the encoder's model_spec."""
 
     classes: Mapping[str, Sequence[str]]
-    contract: Mapping[str, Any]
+    model_spec: Mapping[str, Any]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

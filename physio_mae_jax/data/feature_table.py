@@ -21,7 +21,7 @@ class FeatureTable:
         record_id, subject_id, data_set, split: [n] texts; split is '' if the data was not split.
         labels: Task -> [n, K] int8, 1 for classes that apply, -1 for unknown labels.
         classes: Task -> class names [K].
-        contract: Contract of the encoder and its input.
+        model_spec: Specification of the encoder and its input.
     """
 
     embedding: np.ndarray
@@ -31,7 +31,7 @@ class FeatureTable:
     split: np.ndarray
     labels: Mapping[str, np.ndarray]
     classes: Mapping[str, Sequence[str]]
-    contract: Mapping[str, Any]
+    model_spec: Mapping[str, Any]
 
     def __len__(self) -> int:
         return len(self.embedding)
@@ -44,7 +44,7 @@ class FeatureTable:
 
     @classmethod
     def of(cls, columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> "FeatureTable":
-        """Invert ``columns``, with 'classes' and 'contract' in ``about``."""
+        """Invert ``columns``, with 'classes' and 'model_spec' in ``about``."""
         labels = {
             name.removeprefix(LABEL): np.asarray(values, np.int8)
             for name, values in columns.items()
@@ -75,4 +75,4 @@ class FeatureTable:
 
     def about(self) -> dict[str, Any]:
         """Return the metadata shared by all rows."""
-        return {"classes": dict(self.classes), "contract": dict(self.contract)}
+        return {"classes": dict(self.classes), "model_spec": dict(self.model_spec)}

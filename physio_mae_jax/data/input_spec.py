@@ -1,4 +1,4 @@
-"""The input contract: the model input, stored with the model so that others can reproduce it."""
+"""Input of a model, stored with the model so that others can reproduce it."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -37,7 +37,7 @@ class InputSpec:
     def of(
         cls, window: WindowConfig, channels: Sequence[str], filters: Mapping[str, str]
     ) -> "InputSpec":
-        """Create the contract of windows with the given configuration."""
+        """Create the specification of windows with the given configuration."""
         return cls(
             channels=tuple(channels),
             num_channels=window.num_channels,
@@ -50,7 +50,7 @@ class InputSpec:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the contract for a file."""
+        """Return the specification for a file."""
         return dataclasses.asdict(self)
 
 

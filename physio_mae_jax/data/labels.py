@@ -125,4 +125,4 @@ def task_of(source: SignalSource, task: str) -> Mapping[str, Any]:
             f"{name} has no labels, since it is not a prepared data set; prepare it with "
             "python -m physio_mae_jax.prepare; for your own folder put the labels in its manifest."
         )
-    return source.contract.task(task)
+    return source.metadata.task(task)

@@ -81,14 +81,14 @@ class DataConfig:
 
 
 class DatasetBundle(NamedTuple):
-    """Readable recordings, the indices of each split, and the model's input contract.
+    """Readable recordings, the indices of each split, and the model's input.
 
     Attributes:
         source: Source of all usable recordings.
         reader: Reader of their windows.
         splits: Recording indices of 'train', 'validation' and 'test'.
         subject_splits: Subjects of each split.
-        contract: Input contract of the windows.
+        input_spec: Input of the model.
         set_weights: Data set -> sampling weight in training; empty for proportional sampling.
         content_hashes: Prepared data set -> content hash.
     """
@@ -97,7 +97,7 @@ class DatasetBundle(NamedTuple):
     reader: WindowReader
     splits: dict[str, list[int]]
     subject_splits: SubjectSplits
-    contract: InputSpec
+    input_spec: InputSpec
     set_weights: dict[str, float]
     content_hashes: dict[str, str]
 
@@ -154,10 +154,10 @@ def open_data(
     split = make_split(joined.recordings, every, data.split_rule, data.split_seed)
     splits = split.divide(joined.recordings, every)
     channels = tuple(dict.fromkeys(name for plan in plans for name in plan.channels))
-    contract = InputSpec.of(window, channels, _filters(sources))
+    input_spec = InputSpec.of(window, channels, _filters(sources))
     _log_splits(splits, channels, split)
     return DatasetBundle(
-        joined, WindowReader(joined, window), splits, split, contract, weights, _hashes(sources)
+        joined, WindowReader(joined, window), splits, split, input_spec, weights, _hashes(sources)
     )
 
 
@@ -212,14 +212,14 @@ def _filters(sources: Sequence[SignalSource]) -> dict[str, str]:
     found = {}
     for source in sources:
         name = source.recordings[0].data_set
-        found[name] = source.contract.filters if isinstance(source, PreparedSource) else "not known"
+        found[name] = source.metadata.filters if isinstance(source, PreparedSource) else "not known"
     return found
 
 
 def _hashes(sources: Sequence[SignalSource]) -> dict[str, str]:
     """Return the content hash of each prepared data set."""
     return {
-        source.contract.name: source.contract.content_hash
+        source.metadata.name: source.metadata.content_hash
         for source in sources
         if isinstance(source, PreparedSource)
     }

@@ -25,7 +25,7 @@ class PreparedSource:
     """Recordings of a prepared data set; a ``SignalSource`` safe to share between threads.
 
     Attributes:
-        contract: Properties shared by all recordings.
+        metadata: Properties shared by all recordings.
         records: Index entry of each recording, in the order of ``recordings``.
     """
 
@@ -38,12 +38,12 @@ class PreparedSource:
         self.folder = folder
         self._cache = cache or SampleCache(0)
         self._cache_name = str(folder)
-        self.contract: PreparedMetadata = prepared_index.read_contract(folder)
+        self.metadata: PreparedMetadata = prepared_index.read_metadata(folder)
         self.records: Sequence[PreparedRecord] = prepared_index.read_prepared_index(
-            folder, self.contract
+            folder, self.metadata
         )
-        self._examples = _open_examples(folder, self.contract.shards)
-        self._recordings = tuple(_info(record, self.contract.name) for record in self.records)
+        self._examples = _open_examples(folder, self.metadata.shards)
+        self._recordings = tuple(_info(record, self.metadata.name) for record in self.records)
 
     @property
     def recordings(self) -> Sequence[RecordingInfo]:
@@ -133,7 +133,7 @@ def _versions(folder: Path) -> list[Path]:
     found = []
     for child in folder.iterdir():
         numbers = child.name.split(".")
-        is_complete = os.path.lexists(child / prepared_index.CONTRACT_FILE)
+        is_complete = os.path.lexists(child / prepared_index.METADATA_FILE)
         if is_complete and re.fullmatch(r"\d{1,9}(\.\d{1,9}){2}", child.name, re.ASCII):
             found.append((tuple(map(int, numbers)), child))
     return [child for _, child in sorted(found)]

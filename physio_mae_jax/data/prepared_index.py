@@ -1,7 +1,7 @@
-"""The index of a prepared data set: one JSON line per recording, and their shared contract.
+"""The index of a prepared data set: one JSON line per recording, and their shared metadata.
 
-``contract.json`` has the properties shared by all recordings, ``recordings.jsonl`` describes each
-one, and the array_record files have the samples. All are written by ``preparation``. The contract
+``dataset.json`` has the properties shared by all recordings, ``recordings.jsonl`` describes each
+one, and the array_record files have the samples. All are written by ``preparation``. The metadata
 has hashes of itself (``data.sealed_json``) and of the index, and the size of every file, so changes
 and truncated copies are detected when the data set is opened, before any sample is read.
 """
@@ -9,21 +9,23 @@ and truncated copies are detected when the data set is opened, before any sample
 import dataclasses
 import hashlib
 import json
+import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict
 
-from physio_mae_jax.data.json_reader import read_json, read_json_lines
+from physio_mae_jax.data.format_version import unreadable_version
+from physio_mae_jax.data.json_reader import read_json_lines
 from physio_mae_jax.data.json_types import Between, show, typed
 from physio_mae_jax.data.regular_file import check_file_name
-from physio_mae_jax.data.sealed_json import unsealed
+from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.quality import NOT_FINITE
 
-CONTRACT_FILE = "contract.json"
+METADATA_FILE = "dataset.json"
+_FORMER_METADATA_FILE = "contract.json"  # of version 0.1
 INDEX_FILE = "recordings.jsonl"
 SPLIT_NAME = "recordings"
-FORMAT = 2
 SEGMENT_SECONDS = 60.0
 HINT = "copy the folder again, or prepare the data set again with --overwrite."
 
@@ -146,7 +148,6 @@ class PreparedMetadata:
         index_sha256: SHA-256 of ``recordings.jsonl``.
         shards: Array_record files, in the order of their examples.
         license, homepage, citation: License, web page and citation of the source.
-        format: Version of the file format.
     """
 
     name: str
@@ -164,7 +165,6 @@ class PreparedMetadata:
     license: str
     homepage: str
     citation: str
-    format: int = FORMAT
 
     def task(self, name: str) -> StoredTask:
         """Return a task by its name.
@@ -190,24 +190,19 @@ def index_text(records: Sequence[PreparedRecord]) -> str:
     return "".join(lines)
 
 
-def read_contract(folder: Path) -> PreparedMetadata:
-    """Read the contract of a prepared data set.
+def read_metadata(folder: Path) -> PreparedMetadata:
+    """Read the metadata of a prepared data set.
 
     Raises:
-        DataError: the contract is missing, has another format, or was changed.
+        DataError: the metadata is missing, has another format, or was changed.
     """
-    path = folder / CONTRACT_FILE
-    values = read_json(path, HINT)
-    if not isinstance(values, dict) or values.get("format") != FORMAT:
-        found = values.get("format") if isinstance(values, dict) else None
-        raise DataError(
-            f"{path} has format {show(found)}, but this program reads {FORMAT}; prepare the data "
-            "set again with --overwrite."
-        )
-    return typed(PreparedMetadata, unsealed(values, str(path), HINT), str(path), HINT)
+    path = folder / METADATA_FILE
+    if not os.path.lexists(path) and os.path.lexists(folder / _FORMER_METADATA_FILE):
+        raise unreadable_version(str(folder))
+    return typed(PreparedMetadata, read_sealed(path, HINT), str(path), HINT)
 
 
-def read_prepared_index(folder: Path, contract: PreparedMetadata) -> list[PreparedRecord]:
+def read_prepared_index(folder: Path, metadata: PreparedMetadata) -> list[PreparedRecord]:
     """Read the index of a prepared data set.
 
     Raises:
@@ -219,21 +214,21 @@ def read_prepared_index(folder: Path, contract: PreparedMetadata) -> list[Prepar
     first_example = 0
     for where, values in read_json_lines(path, HINT, hashed):
         record = PreparedRecord.from_json(values, where)
-        problem = _disagreement(record, first_example, contract)
+        problem = _disagreement(record, first_example, metadata)
         if problem:
             raise DataError(f"{where}: {problem}; {HINT}")
         first_example += record.num_examples
         records.append(record)
-    if hashed.hexdigest() != contract.index_sha256:
+    if hashed.hexdigest() != metadata.index_sha256:
         raise DataError(
             f"{path} was changed after it was written: its SHA-256 is not the one in "
-            f"{CONTRACT_FILE}; {HINT}"
+            f"{METADATA_FILE}; {HINT}"
         )
-    held = sum(shard.num_examples for shard in contract.shards)
-    if held != first_example or len(records) != contract.num_recordings:
+    held = sum(shard.num_examples for shard in metadata.shards)
+    if held != first_example or len(records) != metadata.num_recordings:
         raise DataError(
             f"{path} lists {len(records)} recordings with {first_example} examples, but "
-            f"{CONTRACT_FILE} {contract.num_recordings} with {held}; {HINT}"
+            f"{METADATA_FILE} {metadata.num_recordings} with {held}; {HINT}"
         )
     return records
 
@@ -261,11 +256,11 @@ def _contradiction(record: PreparedRecord) -> str:
     return ""
 
 
-def _disagreement(record: PreparedRecord, first_example: int, contract: PreparedMetadata) -> str:
-    """Describe a conflict with the contract or earlier recordings; '' if there is none."""
+def _disagreement(record: PreparedRecord, first_example: int, metadata: PreparedMetadata) -> str:
+    """Describe a conflict with the metadata or earlier recordings; '' if there is none."""
     if record.first_example != first_example:
         return f"first_example must be {first_example}; got {record.first_example}"
     for channel, unit in zip(record.channels, record.units, strict=True):
-        if contract.channels.get(channel) != unit:
-            return f"channel {show(channel)} in {show(unit)} is not in {CONTRACT_FILE}"
+        if metadata.channels.get(channel) != unit:
+            return f"channel {show(channel)} in {show(unit)} is not in {METADATA_FILE}"
     return ""

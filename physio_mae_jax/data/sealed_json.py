@@ -1,8 +1,8 @@
 """JSON files with hashes of their own content, by which a changed field is detected and named.
 
-Besides its fields such a file has ``"seal"``: a hash of the value of each field. It detects disk
-errors, truncated copies and accidental edits. It is not a signature: a deliberate change can
-recompute the hashes.
+Besides its fields such a file has the version of its format, and ``"seal"``: a hash of the value
+of each field. It detects disk errors, truncated copies and accidental edits. It is not a signature:
+a deliberate change can recompute the hashes.
 """
 
 import hashlib
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from physio_mae_jax.data.format_version import VERSION_KEY, unversioned, versioned
 from physio_mae_jax.data.json_reader import MAX_BYTES, read_json
 from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import DataError
@@ -19,7 +20,8 @@ SEAL = "seal"
 
 
 def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a file with its seal."""
+    """Return the content of a file with the version of its format and its seal."""
+    content = versioned(content)
     return {**content, SEAL: {name: _hash(value) for name, value in content.items()}}
 
 
@@ -27,11 +29,11 @@ def read_sealed(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> dict[str, 
     """Read a file of ``sealed`` content; see ``json_reader.read_json``.
 
     Returns:
-        The content without the seal.
+        The content without its version and seal.
 
     Raises:
-        DataError: a field was changed, added or removed after the file was written, or there is
-            no seal; the message names the field.
+        DataError: the file has another version, a field was changed, added or removed after it
+            was written, or there is no seal; the message names the field.
     """
     return unsealed(read_json(path, hint, max_bytes), str(path), hint)
 
@@ -39,6 +41,8 @@ def read_sealed(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> dict[str, 
 def unsealed(content: Any, where: str, hint: str) -> dict[str, Any]:
     """Check the seal of decoded JSON and return the rest; raises as ``read_sealed`` does."""
     seal = content.get(SEAL) if isinstance(content, dict) else None
+    if not isinstance(seal, dict) or VERSION_KEY not in seal:
+        unversioned(content, where)
     if not isinstance(seal, dict):
         raise DataError(
             f"{where} has no hashes of its content under {SEAL!r}, which this version of the "
@@ -55,7 +59,7 @@ def unsealed(content: Any, where: str, hint: str) -> dict[str, Any]:
                 f"{where} was changed after it was written: {show(name)} does not match its "
                 f"hash; {hint}"
             )
-    return rest
+    return unversioned(rest, where)
 
 
 def _hash(value: Any) -> str:

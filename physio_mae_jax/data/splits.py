@@ -28,6 +28,7 @@ from typing import Any, TypedDict, cast
 import numpy as np
 
 from physio_mae_jax.data.fingerprints import text_hash
+from physio_mae_jax.data.format_version import unversioned
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import show, typed
 from physio_mae_jax.data.regular_file import user_path
@@ -134,6 +135,7 @@ def read_split(path: Path) -> SubjectSplits:
     """
     hint = "give a split.json that a run wrote, or a rule."
     content = read_json(user_path(path), hint)
+    unversioned(content, f"split {path}")
     stored = typed(_Stored, content, f"split {path}", hint)
     split = SubjectSplits(
         rule=stored["rule"], subjects=cast(Mapping[str, tuple[str, ...]], stored["subjects"])
@@ -158,6 +160,7 @@ class _Subjects(TypedDict):
 class _Stored(TypedDict):
     """The content of a ``split.json``."""
 
+    format_version: str
     rule: str
     subjects: _Subjects
     hash: str

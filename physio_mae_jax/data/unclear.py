@@ -86,7 +86,7 @@ def warn_of_newly_recognized_names(model: str, trained: Sequence[str]) -> None:
 
     Args:
         model: Origin of the model.
-        trained: Channel names of its contract.
+        trained: Channel names of its input.
     """
     names = [f"{n} ({canonical_name(n)})" for n in trained if canonical_name(n) != n]
     if names:

@@ -115,7 +115,7 @@ def init_from_encoder(
 def build_classifier(
     architecture: str, encoder: MaeConfig | None, head: Mapping[str, Any], num_outputs: int
 ) -> tuple[SupervisedModel, dict[str, Any]]:
-    """Make the model, and the contract stored in its checkpoints.
+    """Make the model, and the model_spec stored in its checkpoints.
 
     Args:
         architecture: 'mae' or the name of a convolutional baseline.
@@ -125,17 +125,17 @@ def build_classifier(
     """
     if encoder is None:
         baseline = BASELINES[architecture]
-        contract = {"model": dataclasses.asdict(baseline), "head": {"num_classes": num_outputs}}
-        return ConvolutionalClassifier(baseline, num_outputs), contract
+        model_spec = {"model": dataclasses.asdict(baseline), "head": {"num_classes": num_outputs}}
+        return ConvolutionalClassifier(baseline, num_outputs), model_spec
     settings = to_dataclass(HeadConfig, "head", dict(head) | {"num_classes": num_outputs})
-    contract = {"model": dataclasses.asdict(encoder), "head": dataclasses.asdict(settings)}
-    return Classifier(encoder, settings), contract
+    model_spec = {"model": dataclasses.asdict(encoder), "head": dataclasses.asdict(settings)}
+    return Classifier(encoder, settings), model_spec
 
 
 def build_supervised_spec(
     config: ConfigDict, encoder_init: EncoderInit, instances: Instances, num_channels: int
 ) -> tuple[SupervisedSpec, dict[str, Any]]:
-    """Build what a step needs besides its state, and the contract stored in checkpoints.
+    """Build what a step needs besides its state, and the model_spec stored in checkpoints.
 
     Args:
         config: ConfigDict as returned by ``configs/finetune.py``.
@@ -149,7 +149,7 @@ def build_supervised_spec(
     objective = to_dataclass(SupervisedConfig, "objective", config.objective)
     optimizer = to_dataclass(OptimizerConfig, "optimizer", config.optimizer)
     _check_learning(config, encoder_init, instances.kind)
-    model, contract = build_classifier(
+    model, model_spec = build_classifier(
         config.architecture, encoder_init.config, config.head, instances.targets.shape[1]
     )
     multipliers = None
@@ -168,7 +168,7 @@ def build_supervised_spec(
         optimizer=make_optimizer(optimizer, config.loop.num_steps, multipliers),
         learning_rate=learning_rate_schedule(optimizer, config.loop.num_steps),
     )
-    return task, contract
+    return task, model_spec
 
 
 def _check_learning(config: ConfigDict, encoder_init: EncoderInit, kind: str) -> None:

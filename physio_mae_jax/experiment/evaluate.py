@@ -19,7 +19,7 @@ from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
 from physio_mae_jax.evaluation.finetune import EvaluationConfig, EvaluationRun
-from physio_mae_jax.experiment.classifier_contract import ClassifierContract
+from physio_mae_jax.experiment.classifier_spec import ClassifierSpec
 from physio_mae_jax.experiment.classifiers import BASELINES, MAE, build_classifier
 from physio_mae_jax.experiment.run_directory import HINT, Seed, check_setting, read_run
 from physio_mae_jax.experiment.run_metadata import count_devices, provenance
@@ -63,14 +63,14 @@ def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> Eval
     best = Path(config.init_from) / BEST
     with Checkpoints(best, keep=None) as checkpoints:
         checkpoints.reject_damage()
-        contract = ClassifierContract.from_json(checkpoints.contract(), best)
+        model_spec = ClassifierSpec.from_json(checkpoints.model_spec(), best)
         seen = checkpoints.trained_on()
-    warn_of_newly_recognized_names(config.init_from, contract.input.channels)
-    opened, instances = _open_evaluation_data(config, past, contract)
+    warn_of_newly_recognized_names(config.init_from, model_spec.input.channels)
+    opened, instances = _open_evaluation_data(config, past, model_spec)
     recordings = np.unique(instances.recording).tolist()
     contamination = check_contamination(seen, opened.source, recordings, strict=strict)
     workdir = atomic_files.prepare_workdir(workdir)
-    predict = _prediction(config, past.architecture, contract, opened, make_mesh(num_devices))
+    predict = _prediction(config, past.architecture, model_spec, opened, make_mesh(num_devices))
     return EvaluationRun(
         workdir=workdir,
         predict=predict,
@@ -113,7 +113,7 @@ class _FinetunedRun(NamedTuple):
 
 
 def _open_evaluation_data(
-    config: ConfigDict, past: _FinetunedRun, contract: ClassifierContract
+    config: ConfigDict, past: _FinetunedRun, model_spec: ClassifierSpec
 ) -> tuple[DatasetBundle, Instances]:
     """Open the data of the run, or other data, and find its instances of the run's classes."""
     if config.split not in (*SPLITS, ALL_SPLITS):
@@ -131,7 +131,7 @@ def _open_evaluation_data(
             f"data.split_rule={data.split_rule!r} leaks, so the run cannot be evaluated on its own "
             "data; evaluate it on other data with --config.data.sets and --config.data.split_rule."
         )
-    window = contract.input
+    window = model_spec.input
     opened = open_data(
         data,
         window.sampling_rate_hz,
@@ -145,7 +145,7 @@ def _open_evaluation_data(
             f"has {channels}; the two must match."
         )
     split = "train" if config.split == ALL_SPLITS else config.split
-    instances = contract.instances
+    instances = model_spec.instances
     # In the order of the outputs; the data may define more classes.
     classes = instances.classes if instances.kind == "regression" else ",".join(instances.names)
     recordings = require_split(opened, split, data)
@@ -157,7 +157,7 @@ def _open_evaluation_data(
 def _prediction(
     config: ConfigDict,
     architecture: str,
-    contract: ClassifierContract,
+    model_spec: ClassifierSpec,
     opened: DatasetBundle,
     mesh: Mesh,
 ) -> Callable[[Instances], np.ndarray]:
@@ -165,17 +165,17 @@ def _prediction(
     encoder = None
     if architecture == MAE:
         where = f"the model in {config.init_from}"
-        encoder = model_of_json(contract.model, where).for_platform(jax.default_backend())
-    num_outputs = len(contract.instances.names)
+        encoder = model_of_json(model_spec.model, where).for_platform(jax.default_backend())
+    num_outputs = len(model_spec.instances.names)
     model, _ = build_classifier(
-        architecture, encoder, _head(contract, config.init_from), num_outputs
+        architecture, encoder, _head(model_spec, config.init_from), num_outputs
     )
-    shape = (contract.input.num_channels, contract.input.num_samples)
+    shape = (model_spec.input.num_channels, model_spec.input.num_samples)
     params, model_state = load_best(
         Path(config.init_from), model, shape, mesh, opened.reader.config.num_channels
     )
     compiled = compile_prediction(model, mesh)
-    mean, std = np.asarray(contract.targets.mean), np.asarray(contract.targets.std)
+    mean, std = np.asarray(model_spec.targets.mean), np.asarray(model_spec.targets.std)
 
     def predict(instances: Instances) -> np.ndarray:
         logits = predict_instances(
@@ -191,12 +191,12 @@ def _prediction(
     return predict
 
 
-def _head(contract: ClassifierContract, run: str) -> dict[str, Any]:
+def _head(model_spec: ClassifierSpec, run: str) -> dict[str, Any]:
     """Return the settings of a head; for a baseline, only the number of its outputs."""
-    if set(contract.head) == {"num_classes"}:
-        return dict(contract.head)
+    if set(model_spec.head) == {"num_classes"}:
+        return dict(model_spec.head)
     where = f"the head of the model in {run}"
-    return dataclasses.asdict(check_types(HeadConfig, dict(contract.head), where, HINT))
+    return dataclasses.asdict(check_types(HeadConfig, dict(model_spec.head), where, HINT))
 
 
 def _calibration_of(run: str) -> Calibration:

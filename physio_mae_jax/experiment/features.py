@@ -59,7 +59,7 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
         splits=_splits(config, joined),
         labels=labels,
         content_hashes={
-            source.contract.name: source.contract.content_hash
+            source.metadata.name: source.metadata.content_hash
             for source in sources
             if isinstance(source, PreparedSource)
         },
@@ -110,7 +110,7 @@ def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:
         return [name.strip() for name in labels.split(",") if name.strip()]
     found: list[dict[str, tuple[str, ...]]] = []
     for source in sources:
-        tasks = source.contract.tasks if isinstance(source, PreparedSource) else ()
+        tasks = source.metadata.tasks if isinstance(source, PreparedSource) else ()
         found.append(
             {task["name"]: tuple(task["classes"]) for task in tasks if task["level"] == "recording"}
         )

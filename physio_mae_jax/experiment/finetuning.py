@@ -60,10 +60,10 @@ def build_finetuning(
     if encoder_init.config is not None and encoder_init.config.channel_embedding:
         reject_duplicate_channels(data.opened, encoder_init.config.num_channel_names)
     data = data.with_fraction(config.label_fraction, config.seed)
-    spec, contract = build_supervised_spec(
+    spec, model_spec = build_supervised_spec(
         config, encoder_init, data.instances["train"], data.num_channels
     )
-    contract |= data.contract()
+    model_spec |= data.model_spec()
     seen = data.training_provenance(
         encoder_init.pretrained.trained_on if encoder_init.pretrained else None
     )
@@ -85,10 +85,10 @@ def build_finetuning(
         batch_size=config.batch_size,
         num_threads=config.data.num_threads,
         patience_steps=config.patience * loop.evaluate_every_steps,
-        contract=contract,
+        model_spec=model_spec,
         trained_on=seen,
     )
-    write_run_metadata(config, workdir, contract, data.split)
+    write_run_metadata(config, workdir, model_spec, data.split)
     return FinetuneRun(
         training=_training_run(config, loop, trainable, data, training, seen),
         trainable=trainable,
@@ -140,7 +140,7 @@ def _training_run(
         ),
         recordings=data.opened.source.recordings,
         sampling_rate_hz=reader.config.sampling_rate_hz,
-        contract=trainable.contract,
+        model_spec=trainable.model_spec,
         trained_on=seen,
     )
 

@@ -92,11 +92,11 @@ class LabelledData:
             return np.zeros(targets.shape[1]), np.ones(targets.shape[1])
         return targets.mean(axis=0), np.maximum(targets.std(axis=0), 1e-6)
 
-    def contract(self) -> dict[str, Any]:
-        """Return the contract of a checkpoint's input and outputs."""
+    def model_spec(self) -> dict[str, Any]:
+        """Return the model_spec of a checkpoint's input and outputs."""
         mean, std = self.target_statistics()
         return {
-            "input": self.opened.contract.to_json(),
+            "input": self.opened.input_spec.to_json(),
             "split": {name: self.split[name] for name in ("rule", "hash")},
             "instances": dataclasses.asdict(self.label_config)
             | {"kind": self.kind, "names": list(self.instances["train"].classes)},

@@ -72,13 +72,13 @@ def load_encoder(folder: str, window_seconds: float) -> PretrainedEncoder:
     else:
         _reject_other_command(folder)
         trained = load_checkpoint(folder)
-    warn_of_newly_recognized_names(folder, trained.contract.input.channels)
+    warn_of_newly_recognized_names(folder, trained.model_spec.input.channels)
     start = PretrainedEncoder(
-        config=trained.contract.model,
+        config=trained.model_spec.model,
         params=trained.autoencoder_params["encoder"],
         trained_on=trained.trained_on,
         origin=folder,
-        channel_independent=trained.contract.channel_independent,
+        channel_independent=trained.model_spec.channel_independent,
     )
     return _resized(start, window_seconds)
 

@@ -85,17 +85,18 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
     if spec.contrastive and opened.reader.config.num_channels != NUM_MODALITIES:
         raise ConfigError(
             f"contrastive.weight={spec.contrastive.weight} aligns {NUM_MODALITIES} modalities, but "
-            f"data.channels gives {', '.join(opened.contract.channels)}; name two, or set it to 0."
+            f"data.channels gives {', '.join(opened.input_spec.channels)}; name two, or set it to "
+            "0."
         )
     loader = loader_settings(config, opened)
-    contract = ModelSpec(
+    model_spec = ModelSpec(
         model=model,
         objective=objective,
         contrastive=to_dataclass(ContrastiveConfig, "contrastive", config.contrastive),
-        input=opened.contract,
+        input=opened.input_spec,
         split={"rule": opened.subject_splits.rule, "hash": opened.subject_splits.hash},
     ).to_json()
-    write_run_metadata(config, workdir, contract, opened.subject_splits.to_json())
+    write_run_metadata(config, workdir, model_spec, opened.subject_splits.to_json())
     if primary:
         _draw_scale_weights(workdir, objective, model)
     mesh = make_mesh(num_devices, config.fsdp)
@@ -120,7 +121,7 @@ def build_pretraining(config: ConfigDict, workdir: Path) -> TrainingRun:
         training=training_batches(opened.reader, training, loader),
         recordings=opened.source.recordings,
         sampling_rate_hz=model.sampling_rate_hz,
-        contract=contract,
+        model_spec=model_spec,
         trained_on=TrainingProvenance.of(opened.source, training),
     )
 

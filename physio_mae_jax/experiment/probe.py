@@ -76,7 +76,7 @@ def build_probe(
     )
     contamination = data.contamination(seen, strict=strict)
     mesh = make_mesh(num_devices)
-    write_run_metadata(config, workdir, data.contract(), data.split)
+    write_run_metadata(config, workdir, data.model_spec(), data.split)
     return ProbeRun(
         workdir=workdir,
         extractors={

@@ -61,7 +61,8 @@ def build_retrieval(config: ConfigDict, workdir: Path, *, strict: bool) -> Retri
         raise ConfigError(
             f"the run in {config.init_from} aligns {NUM_MODALITIES} modalities, but the data has "
             f"windows of {opened.reader.config.num_channels} channels "
-            f"({', '.join(opened.contract.channels)}); use data that has both channels of the run."
+            f"({', '.join(opened.input_spec.channels)}); use data that has both channels of the "
+            "run."
         )
     held_out = require_split(opened, "validation", past.data)
     report = check_contamination(past.trained_on, opened.source, held_out, strict=strict)
@@ -132,14 +133,14 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PretrainedRun:
     section = {**check_setting(settings, "data", dict, folder), **changes}
     data = check_setting({"data": section}, "data", DataConfig, folder)
     loaded = load_checkpoint(folder)
-    warn_of_newly_recognized_names(folder, loaded.contract.input.channels)
+    warn_of_newly_recognized_names(folder, loaded.model_spec.input.channels)
 
     def untrained() -> Params:
-        return jax.jit(loaded.contract.new_params)(jax.random.key(seed))
+        return jax.jit(loaded.model_spec.new_params)(jax.random.key(seed))
 
     return PretrainedRun(
         folder=folder,
-        model=loaded.contract.build(),
+        model=loaded.model_spec.build(),
         trained=loaded.params,
         untrained=untrained,
         data=data,

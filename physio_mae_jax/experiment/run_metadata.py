@@ -20,7 +20,7 @@ from physio_mae_jax.experiment.config_diff import differing, some, value_of
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.training import atomic_files
-from physio_mae_jax.training.checkpoint import load_contract, reject_other_contract
+from physio_mae_jax.training.checkpoint import load_model_spec, reject_other_model
 
 _LOG = logging.getLogger(__name__)
 # Settings that cannot change on resume: they fix the examples and their order.
@@ -57,12 +57,15 @@ def check_attention(model: MaeConfig) -> None:
         )
 
 
-def describe_environment(config: ConfigDict, contract: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a run's config.json: settings, contract, command, versions, devices."""
+def describe_environment(config: ConfigDict, model_spec: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a run's config.json.
+
+    Settings, model_spec, command, versions, devices.
+    """
     return {
         "command": shlex.join(sys.argv),
         "config": config.to_dict(),
-        "contract": dict(contract),
+        "model_spec": dict(model_spec),
         "devices": [str(device) for device in jax.devices()],
         "versions": _versions(),
     }
@@ -87,7 +90,7 @@ def channel_names_of(workdir: Path) -> int:
 
     The model of a run started with an earlier version has fewer than a new one.
     """
-    saved = load_contract(workdir / "checkpoints")
+    saved = load_model_spec(workdir / "checkpoints")
     if saved is None:
         return len(VOCABULARY)
     number = saved.get("model", {}).get("num_channel_names", NUM_FIRST_NAMES)
@@ -95,7 +98,7 @@ def channel_names_of(workdir: Path) -> int:
 
 
 def write_run_metadata(
-    config: ConfigDict, workdir: Path, contract: Mapping[str, Any], split: Mapping[str, Any]
+    config: ConfigDict, workdir: Path, model_spec: Mapping[str, Any], split: Mapping[str, Any]
 ) -> None:
     """Write config.json and split.json, if this process is the writer.
 
@@ -106,13 +109,13 @@ def write_run_metadata(
             whose files are kept.
     """
     checkpoints = workdir / "checkpoints"
-    saved = load_contract(checkpoints)
+    saved = load_model_spec(checkpoints)
     if saved is not None:
-        reject_other_contract(checkpoints, saved, contract)
+        reject_other_model(checkpoints, saved, model_spec)
         _compare_settings(workdir, config)
     if jax.process_index() == 0:
         with atomic_files.disk_full_as_user_error(workdir):
-            described = sealed(describe_environment(config, contract))
+            described = sealed(describe_environment(config, model_spec))
             atomic_files.write_json(workdir / "config.json", described)
             atomic_files.write_json(workdir / "split.json", dict(split))
 

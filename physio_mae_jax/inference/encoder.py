@@ -75,10 +75,10 @@ class Encoder:
         self.batch_size = int(batch_size)
         self._num_devices = num_devices
         self.programs = CompiledEncoder.of(
-            trained.contract.model,
+            trained.model_spec.model,
             trained.autoencoder_params["encoder"],
             mesh,
-            channel_independent=trained.contract.channel_independent,
+            channel_independent=trained.model_spec.channel_independent,
         )
 
     @classmethod
@@ -124,7 +124,7 @@ class Encoder:
         intended_use: str = "",
         evaluation: str = "",
     ) -> Path:
-        """Write weights, contract and a model card into a folder, for sharing.
+        """Write weights, model_spec and a model card into a folder, for sharing.
 
         Args:
             folder: Target folder, created if absent.
@@ -158,7 +158,7 @@ class Encoder:
     @property
     def channels(self) -> tuple[str, ...]:
         """Names of the known channels."""
-        return self.trained.contract.input.channels
+        return self.trained.model_spec.input.channels
 
     @property
     def num_compilations(self) -> int:
@@ -167,13 +167,13 @@ class Encoder:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Hash of the weights and contract."""
+        """Hash of the weights and model_spec."""
         return fingerprint_of(self.trained)
 
     @functools.cached_property
     def window(self) -> WindowConfig:
         """Window specification, for any channels of a recording."""
-        given = self.trained.contract.input
+        given = self.trained.model_spec.input
         return WindowConfig(
             channels="",
             num_channels=given.num_channels,

@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
+from physio_mae_jax.data.format_version import unversioned, versioned
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference import arguments
 from physio_mae_jax.inference.compiled_encoder import encode_windows
@@ -59,7 +59,7 @@ def export_encoder(
                 f"platform {platform!r} is unknown; choose from {', '.join(PLATFORMS)}."
             )
     target = local_path(path, "path")
-    channels = trained.contract.input.num_channels
+    channels = trained.model_spec.input.num_channels
     if num_channels is not None:
         channels = int(arguments.setting(num_channels, "num_channels", _NUM_CHANNELS))
     exported = _exported(trained, channels, platforms)
@@ -68,7 +68,8 @@ def export_encoder(
         with atomic_files.atomic_write(target) as partial:
             partial.write_bytes(exported.serialize())
         atomic_files.write_json(
-            target.with_name(f"{target.name}.json"), _calling(trained, channels, platforms)
+            target.with_name(f"{target.name}.json"),
+            versioned(_calling(trained, channels, platforms)),
         )
     return target
 
@@ -76,11 +77,11 @@ def export_encoder(
 def _exported(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> export.Exported:
     config = dataclasses.replace(
         # Fused attention is specific to one platform; the program runs on all.
-        trained.contract.model.for_inference(),
+        trained.model_spec.model.for_inference(),
         attention_implementation="xla",
     )
     params = trained.autoencoder_params["encoder"]
-    alone = trained.contract.channel_independent
+    alone = trained.model_spec.channel_independent
 
     def embed(signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array) -> jax.Array:
         batch = {"signal": signal, "channel_mask": channel_mask, "channel_ids": channel_ids}
@@ -98,23 +99,23 @@ def _exported(trained: TrainedModel, channels: int, platforms: Sequence[str]) ->
 
 def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> dict[str, Any]:
     """Describe the inputs and outputs of the program."""
-    contract = trained.contract
-    length = contract.input.num_samples
+    model_spec = trained.model_spec
+    length = model_spec.input.num_samples
     return {
         "call": "jax.export.deserialize(open(path, 'rb').read()).call(signal, mask, ids)",
         "platforms": list(platforms),
         "inputs": {
-            "signal": f"float32 [b, {channels}, {length}], {contract.input.normalisation}",
+            "signal": f"float32 [b, {channels}, {length}], {model_spec.input.normalisation}",
             "channel_mask": f"bool [b, {channels}], True where a channel is present and varies",
             "channel_ids": f"int32 [b, {channels}], see channel_ids below",
         },
-        "output": f"float32 [b, {contract.model.width}]",
-        "channel_ids": {name: trained_channel_id(name) for name in contract.input.channels},
-        "input_contract": contract.input.to_json(),
+        "output": f"float32 [b, {model_spec.model.width}]",
+        "channel_ids": {name: trained_channel_id(name) for name in model_spec.input.channels},
+        "input_spec": model_spec.input.to_json(),
     }
 
 
 def read_calling(path: str | Path) -> dict[str, Any]:
     """Read the JSON file beside an exported program; DataError if it is invalid."""
     beside, hint = Path(f"{path}.json"), "export the encoder again."
-    return typed(dict, read_json(beside, hint), str(beside), hint)
+    return unversioned(read_json(beside, hint), str(beside))

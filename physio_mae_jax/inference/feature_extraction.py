@@ -233,7 +233,7 @@ def _table(
         split=np.asarray([run.splits.get(index, "") for index in kept], str),
         labels=labels,
         classes={task.task: list(task.classes) for task in run.labels},
-        contract=run.encoder.trained.contract.to_json(),
+        model_spec=run.encoder.trained.model_spec.to_json(),
     )
     lost = [i for i, fine in zip(indices, could, strict=True) if not fine]
     return table, [run.source.recordings[index].record_id for index in lost]

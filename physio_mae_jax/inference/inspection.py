@@ -63,7 +63,7 @@ def one_window(
     """
     start_seconds = setting(start_seconds, "start_seconds", _SECONDS)
     recordings = as_recordings(signal, description).recordings
-    known = trained.contract.input.channels
+    known = trained.model_spec.input.channels
     check_known_channels(recordings, known)
     reject_clocks(recordings, known)
     if len(recordings.recordings) != 1:
@@ -94,14 +94,14 @@ def reconstruct_window(
     Raises:
         ConfigError: All columns are masked, or none.
     """
-    model, contract = trained.autoencoder, trained.contract
-    alone, channels = contract.channel_independent, len(inspected.channels)
+    model, model_spec = trained.autoencoder, trained.model_spec
+    alone, channels = model_spec.channel_independent, len(inspected.channels)
     examples = _one_by_one(inspected.batch) if alone else inspected.batch
     mask = mask_of_columns(masked, 1 if alone else channels, model.config)
     if alone:
         mask = jax.tree.map(lambda values: jnp.repeat(values, channels, axis=0), mask)
     arrays = _redraw(
-        model, contract.objective, trained.autoencoder_params, examples, mask, (1, channels)
+        model, model_spec.objective, trained.autoencoder_params, examples, mask, (1, channels)
     )
     bank = _bank(model.config)
     return ReconstructedWindow(
@@ -172,7 +172,7 @@ def attend_window(
     if layer is not None:
         layers = Number(low=-config.depth, high=config.depth - 1, whole=True, example=0)
         layer = int(setting(layer, "layer", layers))
-    alone = trained.contract.channel_independent
+    alone = trained.model_spec.channel_independent
     examples = _one_by_one(inspected.batch) if alone else inspected.batch
     params = trained.autoencoder_params["encoder"]
     received, between = _attended(config, params, examples)

@@ -29,7 +29,7 @@ class Card:
 
 def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: Card) -> str:
     """Format the card as Markdown with the front matter of the Hugging Face hub."""
-    given, model = trained.contract.input, trained.contract.model
+    given, model = trained.model_spec.input, trained.model_spec.model
     seconds = given.num_samples / given.sampling_rate_hz
     sets = (
         "\n".join(f"* {printable(name)}: {printable(what)}" for name, what in given.filters.items())
@@ -72,7 +72,7 @@ How each data set was filtered before:
 Subjects: {len(subjects.subjects)}, hash {text_hash(subjects.to_json()["subjects"])}{more}.
 Hashes of all subjects and of their samples are in config.json, so that an evaluation can detect
 whether its data were used for training. Split
-`{trained.contract.split.get("rule", "")}`, hash {trained.contract.split.get("hash", "")}.
+`{trained.model_spec.split.get("rule", "")}`, hash {trained.model_spec.split.get("hash", "")}.
 
 ## Evaluation
 

@@ -21,6 +21,7 @@ import safetensors
 import safetensors.numpy
 
 from physio_mae_jax.data.contamination import TrainingProvenance
+from physio_mae_jax.data.format_version import unreadable_version
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import show, typed
 from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened, user_path
@@ -32,7 +33,7 @@ from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.model_spec import ModelSpec
 
 WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "config.json", "README.md"
-FORMAT = "physio_mae_jax/2"
+FORMAT = "physio_mae_jax"
 _SHOWN = 3
 
 
@@ -53,7 +54,7 @@ class _Description:
 
     format: str
     weights: _Weights
-    contract: Mapping[str, Any]
+    model_spec: Mapping[str, Any]
     trained_on: Mapping[str, Any]
     origin: str
     versions: Mapping[str, str]
@@ -79,7 +80,7 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
     description = {
         "format": FORMAT,
         "weights": {"file": WEIGHTS, "sha256": hashlib.sha256(weights).hexdigest()},
-        "contract": trained.contract.to_json(),
+        "model_spec": trained.model_spec.to_json(),
         "trained_on": trained.trained_on.to_json(),
         # Only the name: the full path would reveal the author's machine.
         "origin": Path(trained.origin).name,
@@ -113,11 +114,11 @@ def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
         folder = _from_hub(str(name)) if allow_hub else _not_there(folder)
     path = folder / DESCRIPTION
     description = _description(path)
-    contract = ModelSpec.from_json(description.contract, str(path))
+    model_spec = ModelSpec.from_json(description.model_spec, str(path))
     trained_on = TrainingProvenance.from_json(description.trained_on, f"{path}: trained_on", _HINT)
     arrays = _weights(folder / WEIGHTS, description.weights)
-    params = _tree(arrays, contract, folder / WEIGHTS)
-    return TrainedModel(contract, params, trained_on, str(name))
+    params = _tree(arrays, model_spec, folder / WEIGHTS)
+    return TrainedModel(model_spec, params, trained_on, str(name))
 
 
 def _not_there(folder: Path) -> Path:
@@ -148,6 +149,8 @@ def _from_hub(name: str) -> Path:
 def _description(path: Path) -> _Description:
     content = read_json(path, _HINT, _MAX_DESCRIPTION_BYTES)
     found = content.get("format", "none") if isinstance(content, dict) else "none"
+    if str(found).startswith(f"{FORMAT}/"):  # of version 0.1
+        raise unreadable_version(str(path))
     if found != FORMAT:
         raise DataError(
             f"{path} describes no model of this program: its format is {show(found)}, {FORMAT!r} "
@@ -178,9 +181,9 @@ def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _tree(arrays: Mapping[str, np.ndarray], contract: ModelSpec, path: Path) -> Any:
+def _tree(arrays: Mapping[str, np.ndarray], model_spec: ModelSpec, path: Path) -> Any:
     """Unflatten arrays; reject missing and surplus arrays and wrong shapes."""
-    abstract = expected_params(contract, str(path.with_name(DESCRIPTION)))
+    abstract = expected_params(model_spec, str(path.with_name(DESCRIPTION)))
     leaves, tree = jax.tree_util.tree_flatten_with_path(abstract)
     expected = {"/".join(str(key.key) for key in keys): leaf for keys, leaf in leaves}
     wrong = [f"{name} is missing" for name in expected if name not in arrays]

@@ -307,12 +307,12 @@ def _flat(found: OverlapAverager, channels: Sequence[str]) -> list[tuple[str, st
 
 
 def describe(trained: TrainedModel, config: MaeConfig) -> str:
-    """Format the contract of an encoder."""
-    given = trained.contract.input
+    """Format the model_spec of an encoder."""
+    given = trained.model_spec.input
     units = ", ".join(f"{name} in {unit}" for name, unit in given.units.items()) or "any"
     seen = (
         "one channel at a time"
-        if trained.contract.channel_independent
+        if trained.model_spec.channel_independent
         else (f"up to {given.num_channels} channels together")
     )
     filters = "; ".join(f"{name}: {what}" for name, what in given.filters.items())

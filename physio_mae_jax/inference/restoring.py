@@ -64,7 +64,7 @@ class Origin:
         """Return the error for a folder that now holds another model."""
         return DataError(
             f"a saved encoder refers to its folder {self.path}, which now holds another model: "
-            "the hash of its weights or contract differs (was the run trained further?). Restore "
+            "the hash of its weights or model_spec differs (was the run trained further?). Restore "
             "the model, or construct the encoder again and save it."
         )
 
@@ -72,7 +72,7 @@ class Origin:
 def to_plain(trained: TrainedModel) -> dict[str, Any]:
     """Return a model as NumPy arrays and plain text."""
     return {
-        "contract": json.dumps(trained.contract.to_json()),
+        "model_spec": json.dumps(trained.model_spec.to_json()),
         "params": jax.tree.map(np.asarray, trained.params),
         "trained_on": trained.trained_on.to_json(),
         "origin": trained.origin,
@@ -87,7 +87,7 @@ def of_plain(content: Mapping[str, Any]) -> TrainedModel:
     """
     where, hint = "a saved encoder", "save it again with this version."
     return TrainedModel(
-        contract=ModelSpec.from_json(json.loads(content["contract"]), where),
+        model_spec=ModelSpec.from_json(json.loads(content["model_spec"]), where),
         params=content["params"],
         trained_on=TrainingProvenance.from_json(content["trained_on"], where, hint),
         origin=content["origin"],

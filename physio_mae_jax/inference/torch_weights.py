@@ -77,8 +77,8 @@ class Weights:
         """Take a low-rank linear layer with factors V and U (models.md#low-rank-layers)."""
         rank = low_rank(size_in, size_out, rank_ratio)
         return {
-            "reduce": self.linear(f"{name}.v", size_in, rank, bias=False),
-            "restore": self.linear(f"{name}.u", rank, size_out),
+            "down": self.linear(f"{name}.v", size_in, rank, bias=False),
+            "up": self.linear(f"{name}.u", rank, size_out),
         }
 
     def mlp(self, name: str, width: int, rank_ratio: float = 0.0) -> Params:

@@ -23,13 +23,13 @@ class TrainedModel(NamedTuple):
     """A pre-trained model.
 
     Attributes:
-        contract: Description of the model and its input.
-        params: Parameters of ``contract.build()``.
+        model_spec: Description of the model and its input.
+        params: Parameters of ``model_spec.build()``.
         trained_on: Hashes of the training data.
         origin: Path it was loaded from, for reports.
     """
 
-    contract: ModelSpec
+    model_spec: ModelSpec
     params: Params
     trained_on: TrainingProvenance
     origin: str
@@ -37,13 +37,13 @@ class TrainedModel(NamedTuple):
     @property
     def autoencoder(self) -> MaskedAutoencoder:
         """The autoencoder, without a projection around it."""
-        here = self.contract.model.for_inference().for_platform(jax.default_backend())
+        here = self.model_spec.model.for_inference().for_platform(jax.default_backend())
         return MaskedAutoencoder(here)
 
     @property
     def autoencoder_params(self) -> Params:
         """Parameters of ``autoencoder``."""
-        wrapped = isinstance(self.contract.build(), ContrastiveAutoencoder)
+        wrapped = isinstance(self.model_spec.build(), ContrastiveAutoencoder)
         return self.params["autoencoder"] if wrapped else self.params
 
 
@@ -62,20 +62,20 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
             raise UserError(f"{folder} holds no complete checkpoint; name a run that has one.")
         checkpoints.reject_damage()
         where = f"the checkpoint in {folder}"
-        contract = ModelSpec.from_json(checkpoints.contract(), where)
-        params = checkpoints.parts({"params": expected_params(contract, where)})["params"]
+        model_spec = ModelSpec.from_json(checkpoints.model_spec(), where)
+        params = checkpoints.parts({"params": expected_params(model_spec, where)})["params"]
         trained_on = checkpoints.trained_on()
-    return TrainedModel(contract, params, trained_on, str(path))
+    return TrainedModel(model_spec, params, trained_on, str(path))
 
 
-def expected_params(contract: ModelSpec, where: str) -> Any:
-    """Return names, shapes and types of the parameters of a contract.
+def expected_params(model_spec: ModelSpec, where: str) -> Any:
+    """Return names, shapes and types of the parameters of a model_spec.
 
     Raises:
-        DataError: The contract describes no valid model.
+        DataError: The model_spec describes no valid model.
     """
     try:
-        return contract.abstract_params()
+        return model_spec.abstract_params()
     except Exception as error:  # inconsistent sizes may raise anything
         raise DataError(
             f"the model that {where} describes cannot be made ({type(error).__name__}: "
@@ -84,8 +84,8 @@ def expected_params(contract: ModelSpec, where: str) -> Any:
 
 
 def fingerprint_of(trained: TrainedModel) -> str:
-    """Hash the weights and the contract of a model."""
-    found = hashlib.sha256(json.dumps(trained.contract.to_json(), sort_keys=True).encode())
+    """Hash the weights and the model_spec of a model."""
+    found = hashlib.sha256(json.dumps(trained.model_spec.to_json(), sort_keys=True).encode())
     for name, values in sorted(named_arrays(trained.params).items()):
         found.update(name.encode())
         found.update(np.ascontiguousarray(values).tobytes())

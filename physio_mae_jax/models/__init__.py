@@ -1,0 +1,36 @@
+"""Flax modules: the masked autoencoder, its encoder, decoder and heads, and the baselines.
+
+Modules::
+
+    attention          attention within a sequence and across channels (models.md#attention-and-
+                       blocks)
+    block              attention within and across sequences, and an MLP (models.md#attention-and-
+                       blocks)
+    config             shape and numerics of a masked autoencoder, validated before compilation
+    contrastive        single-tower contrastive model: one autoencoder for every modality, and a
+                       projection
+    decoder            the decoder: mask tokens at masked positions, a stack, and output heads of
+                       both domains
+    encoder            the encoder: a tokenizer, and a stack over per-channel sequences or one joint
+                       sequence
+    heads              classification heads over an encoder's tokens (models.md#classification-
+                       heads)
+    layers             linear layers, activation, MLP and the plain norm (models.md#attention-and-
+                       blocks)
+    local_attention    block-local attention: tokens attend to their own time block and the two
+                       adjacent ones
+    mae                the masked autoencoder: one model, configured as v1, v2 or v3 by its
+                       ``MaeConfig``
+    rematerialization  activations saved for the backward pass, which rematerializes the cheap ones
+    residual           residual sums of a block, its norms and smoothing (models.md#factorized-
+                       attention)
+    resnet             supervised convolutional baselines: resnet1d_wang and xresnet1d101 of the
+                       PTB-XL benchmark
+    resnet_classifier  A convolutional baseline with its published head
+    rotary             rotary positions of tokens (models.md#rotary-positions)
+    stack              A stack of blocks over token sequences, and the layouts of tokens in
+                       sequences
+    tokenizer          from a signal to tokens: wavelet patches and waveform columns, embedded and
+                       fused
+    kernels/           custom Pallas (Triton) kernels for NVIDIA GPUs, where XLA's own code is slow
+"""

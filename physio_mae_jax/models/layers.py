@@ -35,15 +35,15 @@ class LowRankDense(nn.Module):
             use_bias=self.use_bias,
             dtype=self.dtype,
             kernel_init=_low_rank_init,
-            name="restore",
+            name="up",
         )
         return outer(_reduced(values, self.features, self.rank_ratio, self.dtype))
 
 
 def _reduced(values: jax.Array, features: int, rank_ratio: float, dtype: jnp.dtype) -> jax.Array:
-    """Apply the first matrix of a low-rank layer, as submodule 'reduce' of the calling module."""
+    """Apply the first matrix of a low-rank layer, as submodule 'down' of the calling module."""
     rank = low_rank(values.shape[-1], features, rank_ratio)
-    return nn.Dense(rank, use_bias=False, dtype=dtype, kernel_init=_low_rank_init, name="reduce")(
+    return nn.Dense(rank, use_bias=False, dtype=dtype, kernel_init=_low_rank_init, name="down")(
         values
     )
 
@@ -83,7 +83,7 @@ class SplitMatmul(nn.Module):
             kernel = self.param("kernel", linear_init, (width, self.features))
             return values, kernel.astype(self.dtype)
         reduced = _reduced(values, self.features, self.rank_ratio, self.dtype)
-        restoring = _UpProjection(self.features, self.dtype, name="restore")
+        restoring = _UpProjection(self.features, self.dtype, name="up")
         return reduced, restoring(reduced.shape[-1])
 
 

@@ -155,7 +155,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             prepared_index.Shard.of(task.path, summary.num_examples)
             for task, summary in zip(tasks, summaries, strict=True)
         )
-        _write_description(whole, _contract(self.layout, records, shards), records, report)
+        _write_description(whole, _metadata(self.layout, records, shards), records, report)
         self._write_info(whole, summaries)
         replace_folder(whole, folder)
         return report
@@ -274,7 +274,7 @@ def _join(
     return records, rejections
 
 
-def _contract(
+def _metadata(
     layout: DatasetLayout,
     records: Sequence[PreparedRecord],
     shards: tuple[prepared_index.Shard, ...],
@@ -303,14 +303,14 @@ def _contract(
 
 def _write_description(
     folder: Path,
-    contract: PreparedMetadata,
+    metadata: PreparedMetadata,
     records: Sequence[PreparedRecord],
     report: PreparationReport,
 ) -> None:
     write_atomically(folder / prepared_index.INDEX_FILE, prepared_index.index_text(records))
     write_atomically(folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
-    write_atomically(folder / "report.md", f"# {contract.name}\n\n{report.table()}")
+    write_atomically(folder / "report.md", f"# {metadata.name}\n\n{report.table()}")
     write_atomically(
-        folder / prepared_index.CONTRACT_FILE,
-        json.dumps(sealed(dataclasses.asdict(contract)), indent=2) + "\n",
+        folder / prepared_index.METADATA_FILE,
+        json.dumps(sealed(dataclasses.asdict(metadata)), indent=2) + "\n",
     )

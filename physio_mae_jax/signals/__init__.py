@@ -1,0 +1,31 @@
+"""Operations on signals: channels, units, rates, resampling, wavelets, augmentation, simulation.
+
+Modules::
+
+    augment             augmentations for training: realistic disturbances added to normalised
+                        windows
+    channel_derivation  map the channels of a recording to those a model expects: select, derive,
+                        convert units
+    channels            canonical names of physiological channels, and their vocabulary ids
+    data_parallel       data parallelism for per-example functions that the compiler does not
+                        partition
+    heart_simulator     ECG and PPG simulator: beat times, a cardiac dipole projected on twelve
+                        leads, a pulse wave
+    interpolation       band-limited values between samples, for ratios of rates without small whole
+                        numbers
+    levels              magnitudes and offsets of samples that float32 cannot represent or resolve
+    noise_simulator     EEG and sensor noise simulators, as seeded random processes
+    patches             cutting signals and scalograms into time columns and patches, and back
+    preprocess          host-side preparation of one window: resampling and normalising (NumPy and
+                        SciPy)
+    quality             artifacts of a recording: runs of missing, constant, clipped or implausible
+                        samples
+    rates               plausible sampling rates of physiological signals, by kind of channel
+    spellings           spellings of channel names, mapped to canonical electrodes and sensors
+    units               physical units of signals: canonical spellings, and exact conversions within
+                        a quantity
+    vocabulary          channel vocabulary: canonical names and their indices in the models'
+                        embedding tables
+    wavelet             continuous wavelet transform inside jit
+    wavelet_bank        banks of Ricker wavelets
+"""

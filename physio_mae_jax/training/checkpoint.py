@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -12,6 +13,7 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingProvenance
+from physio_mae_jax.data.format_version import unreadable_version, unversioned, versioned
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.errors import ConfigError, DataError, UserError, is_peer_loss
@@ -25,6 +27,7 @@ from physio_mae_jax.training.state import TrainState
 HINT = "copy the run again, or name another one."
 # Training-data hashes take most of it: 8 bytes per 10 s of a channel.
 _MAX_DESCRIPTION_BYTES = 2 << 30
+_FORMER_MODEL_SPEC = "contract"  # of version 0.1
 # Model settings that affect how the model is computed, not its result.
 _HOW_COMPUTED = ("attention_implementation", "remat", "unroll_layers")
 # Values of settings before they were introduced.
@@ -90,7 +93,7 @@ class Checkpoints:
         self,
         step: int,
         state: Any,
-        contract: dict[str, Any],
+        model_spec: dict[str, Any],
         trained_on: TrainingProvenance,
         progress: DataPosition | None = None,
     ) -> None:
@@ -99,7 +102,7 @@ class Checkpoints:
         Args:
             step: Number of completed steps.
             state: Arrays needed to resume or to use the model.
-            contract: JSON-able description of the model and its input.
+            model_spec: JSON-able description of the model and its input.
             trained_on: Hashes of the training data of the state.
             progress: Position in the training data; None if the run will not be resumed.
 
@@ -110,7 +113,7 @@ class Checkpoints:
             return
         items = {
             "state": ocp.args.StandardSave(state),
-            "contract": ocp.args.JsonSave(contract),
+            "model_spec": ocp.args.JsonSave(versioned(model_spec)),
             "trained_on": ocp.args.JsonSave(trained_on.to_json()),
         }
         if progress is not None:
@@ -127,9 +130,9 @@ class Checkpoints:
         """Block until the current save is complete; raises as ``save`` does."""
         self._reporting_failure(self._manager.wait_until_finished)
 
-    def contract(self) -> dict[str, Any]:
-        """Read the contract of the newest checkpoint."""
-        return self._json("contract")
+    def model_spec(self) -> dict[str, Any]:
+        """Read the specification of the model in the newest checkpoint."""
+        return _read_model_spec(self._newest)
 
     def trained_on(self) -> TrainingProvenance:
         """Read the training-data hashes of the newest checkpoint."""
@@ -227,8 +230,8 @@ class Checkpoints:
             ) from error
 
 
-def load_contract(directory: Path) -> dict[str, Any] | None:
-    """Read the contract of the newest complete checkpoint of a folder; None if there is none.
+def load_model_spec(directory: Path) -> dict[str, Any] | None:
+    """Read the model_spec of the newest complete checkpoint of a folder; None if there is none.
 
     Unlike ``Checkpoints`` it neither creates the folder nor waits for other processes.
     """
@@ -236,9 +239,15 @@ def load_contract(directory: Path) -> dict[str, Any] | None:
     if not steps:
         return None
     try:
-        return _read_description(directory / str(steps[-1]), "contract")
+        return _read_model_spec(directory / str(steps[-1]))
     except DataError:
         return None  # the code that loads a damaged one reports it
+
+
+def _read_model_spec(step: Path) -> dict[str, Any]:
+    if os.path.lexists(step / _FORMER_MODEL_SPEC):
+        raise unreadable_version(str(step))
+    return unversioned(_read_description(step, "model_spec"), str(step / "model_spec"))
 
 
 def _read_description(step: Path, name: str) -> dict[str, Any]:
@@ -248,25 +257,25 @@ def _read_description(step: Path, name: str) -> dict[str, Any]:
 
 
 def _differs(name: str, theirs: Any, ours: Any) -> bool:
-    """Return whether a setting of two contracts differs; units only if both specify one."""
+    """Return whether a setting of two specifications differs; units only if both specify one."""
     if name == "units" and isinstance(theirs, dict) and isinstance(ours, dict):
         # A folder may state no units, and a placeholder such as "NU" counts as none.
         return any(theirs[key] != ours[key] for key in theirs.keys() & ours.keys())
     return bool(theirs != ours)
 
 
-def reject_other_contract(
-    directory: Path, saved: dict[str, Any], contract: Mapping[str, Any]
+def reject_other_model(
+    directory: Path, saved: dict[str, Any], model_spec: Mapping[str, Any]
 ) -> None:
     """Reject a model or kind of input that differs from a checkpoint's.
 
     How the model is computed may change: the hardware, and what is rematerialized.
 
     Raises:
-        ConfigError: The contracts differ; the message lists the settings.
+        ConfigError: The specifications differ; the message lists the settings.
     """
     # Round trip through JSON, as for the saved one, so that tuples compare equal to lists.
-    ours = json.loads(json.dumps(contract))
+    ours = json.loads(json.dumps(model_spec))
     theirs = {name: held if isinstance(held, dict) else {} for name, held in saved.items()}
     theirs["model"] = _DEFAULTS | theirs.get("model", {})
     different = [

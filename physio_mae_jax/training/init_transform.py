@@ -107,4 +107,4 @@ def _group(path: _Path) -> _Path:
 
 def _adds_other_channels(path: _Path) -> bool:
     """Return whether a parameter is of the output projection of attention across channels."""
-    return "channel_attention" in path and "output" in path and "reduce" not in path
+    return "channel_attention" in path and "output" in path and "down" not in path

@@ -18,7 +18,7 @@ from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, Stopped, UserError
 from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.training import atomic_files, integrity, work_folder
-from physio_mae_jax.training.checkpoint import Checkpoints, reject_other_contract
+from physio_mae_jax.training.checkpoint import Checkpoints, reject_other_model
 from physio_mae_jax.training.data_position import DataPosition, restore_iterator
 from physio_mae_jax.training.host_metrics import EVALUATING, INPUT, SAVING, HostMetrics
 from physio_mae_jax.training.metric_writer import MetricWriter
@@ -76,7 +76,7 @@ class TrainingRun:
         training: Iterator over batches of this process.
         recordings: Recordings of the source, by which batches name their windows.
         sampling_rate_hz: Sampling rate of the windows, Hz.
-        contract: JSON-able description stored with each checkpoint.
+        model_spec: JSON-able description stored with each checkpoint.
         trained_on: Hashes of the training recordings, stored with each checkpoint.
     """
 
@@ -89,7 +89,7 @@ class TrainingRun:
     training: grain.DatasetIterator
     recordings: Sequence[RecordingInfo]
     sampling_rate_hz: float
-    contract: dict[str, Any]
+    model_spec: dict[str, Any]
     trained_on: TrainingProvenance
 
 
@@ -124,7 +124,7 @@ class _LoopContext(NamedTuple):
         self.watchdog.watching(f"the save of step {step}")
         progress = self.progress.after(step - self.first_step)
         with self.host_metrics.timing(SAVING):
-            self.checkpoints.save(step, state, run.contract, run.trained_on, progress)
+            self.checkpoints.save(step, state, run.model_spec, run.trained_on, progress)
 
 
 def train(run: TrainingRun) -> TrainState:
@@ -248,7 +248,7 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int,
     step = checkpoints.latest_step
     if step is None:
         return run.trainable.start(jax.random.key(run.seed), run.mesh), 0, progress
-    reject_other_contract(checkpoints.directory, checkpoints.contract(), run.contract)
+    reject_other_model(checkpoints.directory, checkpoints.model_spec(), run.model_spec)
     if step > run.loop.num_steps:
         raise ConfigError(
             f"{checkpoints.directory} holds step {step}, beyond num_steps={run.loop.num_steps}; "

@@ -19,7 +19,7 @@ from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
 from physio_mae_jax.training.pretrain_step import init_params
 
-# Sizes beyond which a contract is a mistake or an attack: building the model would take hours.
+# Sizes beyond which a model_spec is a mistake or an attack: building the model would take hours.
 _MAX_SIZES = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
 _MAX_SCALOGRAM = 1 << 27
 
@@ -61,7 +61,7 @@ class ModelSpec:
         return jax.eval_shape(self.new_params, jax.random.key(0))
 
     def to_json(self) -> dict[str, Any]:
-        """Return the contract in JSON-able form."""
+        """Return the model_spec in JSON-able form."""
         parts = {
             name: dataclasses.asdict(getattr(self, name))
             for name in ("model", "objective", "contrastive")
@@ -74,30 +74,30 @@ class ModelSpec:
 
         Args:
             content: Decoded JSON.
-            where: Origin of the contract, for the error.
+            where: Origin of the model_spec, for the error.
 
         Raises:
             DataError: It is not of a pre-trained model, is of another version of this program, or
                 has an invalid value; the message names the value.
         """
         hint = "name a run of configs/pretrain.py, or copy this one again."
-        contract = typed(cls, content, f"the contract of {where}", hint)
-        problem = _contradiction(contract)
+        model_spec = typed(cls, content, f"the model_spec of {where}", hint)
+        problem = _contradiction(model_spec)
         if problem:
-            raise DataError(f"the contract of {where}: {problem}; {hint}")
-        return contract
+            raise DataError(f"the model_spec of {where}: {problem}; {hint}")
+        return model_spec
 
 
-def _contradiction(contract: ModelSpec) -> str:
-    """Describe an invalid value of a contract; '' if all are valid."""
+def _contradiction(model_spec: ModelSpec) -> str:
+    """Describe an invalid value of a model_spec; '' if all are valid."""
     for name in ("sampling_rate_hz", "num_samples"):
-        model, given = getattr(contract.model, name), getattr(contract.input, name)
+        model, given = getattr(model_spec.model, name), getattr(model_spec.input, name)
         if model != given:
             return f"input.{name} is {given}, but model.{name} is {model}"
     for name, most in _MAX_SIZES.items():
-        if not 1 <= getattr(contract.model, name) <= most:
-            return f"model.{name} must be 1 to {most:,}; got {getattr(contract.model, name)}"
-    size = contract.model.wavelet.num_scales * contract.model.num_samples
+        if not 1 <= getattr(model_spec.model, name) <= most:
+            return f"model.{name} must be 1 to {most:,}; got {getattr(model_spec.model, name)}"
+    size = model_spec.model.wavelet.num_scales * model_spec.model.num_samples
     if size > _MAX_SCALOGRAM:
         return f"a scalogram must have at most {_MAX_SCALOGRAM:,} values; got {size:,}"
     return ""
@@ -116,5 +116,5 @@ def build_autoencoder(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedM
 
 
 def model_of_json(content: Any, where: str) -> MaeConfig:
-    """Read the section 'model' of a contract; raises as ``ModelSpec.from_json``."""
+    """Read the section 'model' of a model_spec; raises as ``ModelSpec.from_json``."""
     return typed(MaeConfig, content, where, "copy the run again, or name another one.")

@@ -89,7 +89,7 @@ class SupervisedTrainable:
         batch_size: Windows predicted at a time.
         num_threads: Threads that read ahead.
         patience_steps: Early stopping: steps without improvement before training stops; 0 disables.
-        contract, trained_on: Contract and training-data hashes, stored with the best model.
+        model_spec, trained_on: Model spec and training-data hashes, stored with the best model.
     """
 
     workdir: Path
@@ -104,7 +104,7 @@ class SupervisedTrainable:
     batch_size: int
     num_threads: int
     patience_steps: int
-    contract: dict[str, Any]
+    model_spec: dict[str, Any]
     trained_on: TrainingProvenance
 
     @property
@@ -199,7 +199,7 @@ class SupervisedTrainable:
             # A run resumed from before its best step may have a better model at an earlier one,
             # and only the largest number counts. The step itself is recorded beside it.
             number = max(step, (checkpoints.latest_step or 0) + 1)
-            checkpoints.save(number, model, self.contract, self.trained_on)
+            checkpoints.save(number, model, self.model_spec, self.trained_on)
         self.best.step, self.best.value = step, value
         if jax.process_index() == 0:
             content = {"step": step, "metric": self.metric_name, "value": value}

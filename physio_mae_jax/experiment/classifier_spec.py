@@ -1,4 +1,4 @@
-"""Contract stored with the checkpoint of a fine-tuned model; every value is validated."""
+"""Specification of a fine-tuned model, stored with its checkpoint; every value is validated."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -36,7 +36,7 @@ class TargetStatistics:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ClassifierContract:
+class ClassifierSpec:
     """A fine-tuned model, its input and its outputs.
 
     Attributes:
@@ -65,10 +65,10 @@ class ClassifierContract:
                 )
 
     @classmethod
-    def from_json(cls, content: Any, folder: Path) -> "ClassifierContract":
-        """Read the contract ``experiment.finetuning`` wrote into the checkpoints in a folder.
+    def from_json(cls, content: Any, folder: Path) -> "ClassifierSpec":
+        """Read the model_spec ``experiment.finetuning`` wrote into the checkpoints in a folder.
 
         Raises:
-            DataError: The content is not such a contract; the message names the value.
+            DataError: The content is not such a model_spec; the message names the value.
         """
-        return typed(cls, content, f"the contract of the checkpoint in {folder}", HINT)
+        return typed(cls, content, f"the model_spec of the checkpoint in {folder}", HINT)

@@ -1,0 +1,55 @@
+"""Version of the files that the program writes, and the error for files of another version.
+
+All formats share one version, which every JSON file states under ``"format_version"``: settings
+and splits of runs, checkpoints, prepared data sets, tables of features, saved models, exported
+programs and evaluations. It changes when an older file can no longer be read as it is; files of
+``READABLE_VERSIONS`` stay readable.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from physio_mae_jax.data.json_types import show
+from physio_mae_jax.errors import DataError
+
+VERSION_KEY = "format_version"
+FORMAT_VERSION = "0.2"
+READABLE_VERSIONS = (FORMAT_VERSION,)
+_OLDEST = "0.1"
+
+
+def versioned(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a file with the version of its format."""
+    return {VERSION_KEY: FORMAT_VERSION, **content}
+
+
+def unversioned(content: Any, where: str) -> dict[str, Any]:
+    """Return the content of a file without the version of its format.
+
+    Args:
+        content: Decoded JSON of the file.
+        where: Path of the file, for errors.
+
+    Raises:
+        DataError: The file states no version, or one that this program does not read.
+    """
+    if not isinstance(content, dict) or VERSION_KEY not in content:
+        raise unreadable_version(where)
+    version = content[VERSION_KEY]
+    if version not in READABLE_VERSIONS:
+        raise unreadable_version(where, show(version))
+    return {name: value for name, value in content.items() if name != VERSION_KEY}
+
+
+def unreadable_version(where: str, version: str = "") -> DataError:
+    """Return the error for a file of another version; '' stands for a file that states none."""
+    found = (
+        f"has format version {version}"
+        if version
+        else (f"states no {VERSION_KEY!r}, so physio_mae_jax {_OLDEST} or another program wrote it")
+    )
+    return DataError(
+        f"{where} {found}; this program reads version {', '.join(READABLE_VERSIONS)}. Repeat the "
+        "command that wrote it in a new folder (prepare: with --overwrite), or use the version of "
+        "physio_mae_jax that wrote it."
+    )
