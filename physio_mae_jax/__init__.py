@@ -37,4 +37,4 @@ Signals are channel first, ``signal: [B, M, L]``. Masks of columns are 1 (or Tru
 a column is **masked**; masks of channels are True where the channel is **present**.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

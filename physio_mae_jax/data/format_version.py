@@ -6,9 +6,12 @@ programs and evaluations. It changes when an older file can no longer be read as
 ``READABLE_VERSIONS`` stay readable.
 """
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
+from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import DataError
 
@@ -16,6 +19,15 @@ VERSION_KEY = "format_version"
 FORMAT_VERSION = "0.2"
 READABLE_VERSIONS = (FORMAT_VERSION,)
 _OLDEST = "0.1"
+# Files by which a folder of a run shows its version.
+_DESCRIPTIONS = (
+    *("config.json", "settings.json", "index.json"),
+    *("evaluation.json", "comparison.json", "subjects.json", "retrieval.json"),
+)
+
+
+class VersionError(DataError):
+    """A file has a format version that this program does not read."""
 
 
 def versioned(content: Mapping[str, Any]) -> dict[str, Any]:
@@ -31,7 +43,7 @@ def unversioned(content: Any, where: str) -> dict[str, Any]:
         where: Path of the file, for errors.
 
     Raises:
-        DataError: The file states no version, or one that this program does not read.
+        VersionError: The file states no version, or one that this program does not read.
     """
     if not isinstance(content, dict) or VERSION_KEY not in content:
         raise unreadable_version(where)
@@ -41,15 +53,32 @@ def unversioned(content: Any, where: str) -> dict[str, Any]:
     return {name: value for name, value in content.items() if name != VERSION_KEY}
 
 
-def unreadable_version(where: str, version: str = "") -> DataError:
+def unreadable_version(where: str, version: str = "") -> VersionError:
     """Return the error for a file of another version; '' stands for a file that states none."""
     found = (
         f"has format version {version}"
         if version
         else (f"states no {VERSION_KEY!r}, so physio_mae_jax {_OLDEST} or another program wrote it")
     )
-    return DataError(
+    return VersionError(
         f"{where} {found}; this program reads version {', '.join(READABLE_VERSIONS)}. Repeat the "
         "command that wrote it in a new folder (prepare: with --overwrite), or use the version of "
         "physio_mae_jax that wrote it."
     )
+
+
+def reject_other_version(folder: Path) -> None:
+    """Reject a folder that holds results of another version, before anything is written there.
+
+    Raises:
+        VersionError: One of its files has another version; the message names it.
+    """
+    for name in _DESCRIPTIONS:
+        path = folder / name
+        if not os.path.lexists(path):
+            continue
+        try:
+            content = read_json(path, "")
+        except DataError:
+            continue  # the code that needs it reports a damaged file
+        unversioned(content, str(path))

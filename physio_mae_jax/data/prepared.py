@@ -134,6 +134,7 @@ def _versions(folder: Path) -> list[Path]:
     for child in folder.iterdir():
         numbers = child.name.split(".")
         is_complete = os.path.lexists(child / prepared_index.METADATA_FILE)
+        is_complete |= prepared_index.is_of_former_version(child)
         if is_complete and re.fullmatch(r"\d{1,9}(\.\d{1,9}){2}", child.name, re.ASCII):
             found.append((tuple(map(int, numbers)), child))
     return [child for _, child in sorted(found)]

@@ -190,6 +190,12 @@ def index_text(records: Sequence[PreparedRecord]) -> str:
     return "".join(lines)
 
 
+def is_of_former_version(folder: Path) -> bool:
+    """Return whether a folder is a data set that version 0.1 prepared."""
+    found = [os.path.lexists(folder / name) for name in (METADATA_FILE, _FORMER_METADATA_FILE)]
+    return found == [False, True]
+
+
 def read_metadata(folder: Path) -> PreparedMetadata:
     """Read the metadata of a prepared data set.
 
@@ -197,7 +203,7 @@ def read_metadata(folder: Path) -> PreparedMetadata:
         DataError: the metadata is missing, has another format, or was changed.
     """
     path = folder / METADATA_FILE
-    if not os.path.lexists(path) and os.path.lexists(folder / _FORMER_METADATA_FILE):
+    if is_of_former_version(folder):
         raise unreadable_version(str(folder))
     return typed(PreparedMetadata, read_sealed(path, HINT), str(path), HINT)
 

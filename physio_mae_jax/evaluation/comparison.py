@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from physio_mae_jax.data.format_version import versioned
 from physio_mae_jax.evaluation import metric_sets
 from physio_mae_jax.evaluation.comparison_text import render_comparison
 from physio_mae_jax.evaluation.markdown import words
@@ -66,7 +67,7 @@ def compare_models(run: ComparisonRun) -> None:
     atomic_files.write_figure(plot_file, lambda: draw_comparison(series, metric, run.title))
     how = run.describe()
     content = {"title": run.title, "how": how, "cells": cells, "shared": compared[0].context}
-    atomic_files.write_json(run.workdir / "comparison.json", plain(content))
+    atomic_files.write_json(run.workdir / "comparison.json", versioned(plain(content)))
     text = render_comparison(run.title, cells, compared[0], how)
     atomic_files.write_text(run.workdir / "comparison.md", text)
     _LOG.info("the table is in %s", run.workdir / "comparison.md")

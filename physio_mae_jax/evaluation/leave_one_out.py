@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from physio_mae_jax.data.format_version import versioned
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import metric_sets
 from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
@@ -126,7 +127,7 @@ def _write_subjects(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> No
         "mean": dict(zip(names, means, strict=True)),
         "std": dict(zip(names, spread, strict=True)),
     }
-    atomic_files.write_json(workdir / "subjects.json", plain(content))
+    atomic_files.write_json(workdir / "subjects.json", versioned(plain(content)))
     rows = [
         [named(name), f"{fold.predictions.num_instances:,}", *map(number, row)]
         for (name, fold), row in zip(folds.items(), values, strict=True)

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
+from physio_mae_jax.data.format_version import VersionError
 from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.regular_file import is_folder
 from physio_mae_jax.data.sealed_json import read_sealed, sealed
@@ -34,13 +35,19 @@ def write_checksums(folder: Path) -> None:
 
 
 def find_damage(folder: Path) -> str:
-    """Describe the damage of a checkpoint; '' if there is none."""
+    """Describe the damage of a checkpoint; '' if there is none.
+
+    Raises:
+        VersionError: The checkpoint is of another version.
+    """
     path = folder / CHECKSUMS
     if not os.path.lexists(path):
         return f"it has no {CHECKSUMS}, so it was copied in part"
     try:
         content = typed(_Checksums, read_sealed(path, _HINT), str(path), _HINT)
         found = _checksums(folder)
+    except VersionError:
+        raise
     except (OSError, DataError) as error:
         return f"{CHECKSUMS} or another file cannot be read ({error})"
     for name, (size, checksum) in content["files"].items():

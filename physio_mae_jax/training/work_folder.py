@@ -8,6 +8,7 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from physio_mae_jax.data.format_version import reject_other_version
 from physio_mae_jax.locks import LockedError, locked
 from physio_mae_jax.training import atomic_files
 
@@ -31,7 +32,8 @@ def hold(workdir: Path, *, share: str = "", shared: bool = False) -> Iterator[Pa
         shared: True if others may write their own parts, as trials claimed one by one.
 
     Raises:
-        UserError: Another run holds it, or it cannot be written to.
+        UserError: Another run holds it, it cannot be written to, or it holds results of another
+            format version.
     """
     made = [path for path in (workdir, *workdir.parents) if not path.exists()]
     with contextlib.ExitStack() as stack:
@@ -44,6 +46,7 @@ def hold(workdir: Path, *, share: str = "", shared: bool = False) -> Iterator[Pa
         else:
             _enter_for_all(stack, workdir)
         with _removing_empty_folders(made):
+            reject_other_version(workdir)
             yield workdir
 
 
