@@ -12,7 +12,7 @@ Rows, each with its own settings, which --config.<row>.… changes:
     scratch           the same architecture, randomly initialised
     resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
     probe, knn        logistic regression and nearest neighbours on the encoder's features
-    untrained_probe   the probe on features of an untrained encoder
+    random_probe   the probe on features of an untrained encoder
     wavelets          the probe on mean and standard deviation of wavelet power: no model
 
 All rows use the same windows, split, units and labels. Each trial has a folder with its own report;
@@ -41,7 +41,7 @@ FINETUNED = {
 PROBES = {
     "probe": ("probe", "pretrained"),
     "knn": ("knn", "pretrained"),
-    "untrained_probe": ("probe", "random"),
+    "random_probe": ("probe", "random"),
     "wavelets": ("probe", "wavelets"),
 }
 # Set once for all rows, or fixed by the row itself.

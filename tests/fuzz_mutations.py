@@ -38,7 +38,7 @@ def change_bytes(data: bytes, changes: Sequence[Change]) -> bytes:
         elif kind == "double":
             content[at:at] = content[at : at + number]
         elif kind in ("field", "padded field"):
-            # Headers are at the encoder_init, so half of the changes are.
+            # Headers are at the beginning, so half of the changes are.
             tokens = list(_TOKEN.finditer(bytes(content[: 4096 if number % 2 else None])))
             if tokens:
                 start, stop = tokens[int(position * (len(tokens) - 1))].span()

@@ -48,7 +48,7 @@ def prepare_made_up(
     """Prepare recordings under ``root``; return the folder of the data set."""
     layout = MadeUp(name, tuple(tasks), tuple(recordings))
     builder = builder_of(layout)(source=root, data_dir=root)
-    builder.plan_recordings()
+    builder.prepare()
     return Path(builder.data_dir)
 
 

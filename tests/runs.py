@@ -21,24 +21,24 @@ def pretraining_config(root: Path, **changes: Any) -> ConfigDict:
 def finetuning_config(root: Path, **changes: Any) -> ConfigDict:
     """Return the settings of 60 steps on windows of 3 s, enough to learn any task of the waves.
 
-    Runs with as many classes and the same kind of encoder_init share what they compile, so change
+    Runs with as many classes and the same kind of initialisation share what they compile, so change
     no more than a test is about.
     """
     config = _on_waves(finetune.get_config("preset=debug"), root, {})
     config.labels.task = "wave"
-    config.label_window_seconds = 3.0
+    config.labels.window_seconds = 3.0
     config.ema_decay = 0.9
     config.optimizer.peak_learning_rate, config.optimizer.warmup_steps = 3e-3, 5
     config.loop.num_steps = config.loop.log_every_steps = 60
     config.loop.evaluate_every_steps = config.loop.checkpoint_every_steps = 60
-    for name in config.data.augment:  # what disturbs is learned to be ignored in more steps only
+    for name in config.data.augment:  # ignoring disturbances takes more steps
         config.data.augment[name] = 0.0
     config.update_from_flattened_dict(changes)
     return config
 
 
-def judging_config(root: Path, method: str, **changes: Any) -> ConfigDict:
-    """Return the settings of a evaluation_result of features."""
+def evaluation_config(root: Path, method: str, **changes: Any) -> ConfigDict:
+    """Return the settings of a probe."""
     config = _on_waves(evaluate.get_config(f"method={method},preset=debug"), root, {})
     config.labels.task, config.batch_size = "wave", 32
     config.evaluation.num_resamples = 50
@@ -47,7 +47,7 @@ def judging_config(root: Path, method: str, **changes: Any) -> ConfigDict:
 
 
 def head_config(run: Path, **changes: Any) -> ConfigDict:
-    """Return the settings of a evaluation_result of a fine-tuned run, as it evaluated itself."""
+    """Return the settings of an evaluation of a fine-tuned run."""
     config = evaluate.get_config("method=head")
     config.init_from, config.num_devices, config.batch_size = str(run), 1, 8
     config.evaluation.num_resamples = 50

@@ -75,9 +75,9 @@ def resealed(content: dict[str, Any]) -> dict[str, Any]:
 def rewrite_index(folder: Path, text: str) -> None:
     """Change the index of a prepared data set, and the hashes of it in its model_spec."""
     (folder / "recordings.jsonl").write_text(text, encoding="utf-8")
-    model_spec = json.loads((folder / "model_spec.json").read_text(encoding="utf-8"))
+    model_spec = json.loads((folder / "dataset.json").read_text(encoding="utf-8"))
     model_spec["index_sha256"] = hashlib.sha256(text.encode()).hexdigest()
-    (folder / "model_spec.json").write_text(json.dumps(resealed(model_spec)), encoding="utf-8")
+    (folder / "dataset.json").write_text(json.dumps(resealed(model_spec)), encoding="utf-8")
 
 
 def evaluate_and_report(

@@ -11,7 +11,7 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.export import export_encoder
 from physio_mae_jax.signals.levels import as_float, level_rows
 from physio_mae_jax.signals.preprocess import z_score
-from physio_mae_jax.signals.quality import evaluate_and_report, heart_rate_bpm
+from physio_mae_jax.signals.quality import find_artifacts, heart_rate_bpm
 from tests.encoders import beats, cosine, encoder, untrained
 from tests.factories import ArraySource
 
@@ -185,5 +185,5 @@ def test_the_heart_rate_is_found_at_any_scale(scale):
     assert heart_rate_bpm(values[0].astype(np.float64), "ECG", 250.0) == pytest.approx(72, abs=1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        found = evaluate_and_report(values, ["II"], [""], 250.0)
+        found = find_artifacts(values, ["II"], [""], 250.0)
     assert not [finding for finding in found if finding.kind == "implausible heart rate"]

@@ -11,14 +11,14 @@ import jax.numpy as jnp
 import pytest
 
 from configs import pretrain as pretrain_config
-from physio_mae_jax.benchmarks import cases, flops, growth
+from physio_mae_jax.benchmarks import cases, flops, sweep
 from physio_mae_jax.benchmarks.collectives import count_collectives, exchanged_bytes
 from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
 from physio_mae_jax.benchmarks.profile import operation_times, profile_calls
 from physio_mae_jax.benchmarks.timing import time_calls
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.benchmarking import build_bench, token_counts
-from physio_mae_jax.experiment.pretraining import build_supervised_spec
+from physio_mae_jax.experiment.pretraining import build_pretrain_spec
 
 
 def small(argument="preset=debug", **model):
@@ -53,13 +53,13 @@ def count_products(jaxpr):
         ("preset=debug", {"attention_block_seconds": 0.7}, 2),
         ("preset=debug", {"decoder_attention": "joint"}, 2),
         ("preset=debug", {"mlp_rank_ratio": 0.3, "attention_rank_ratio": 0.5, "width": 96}, 2),
-        ("preset=debug,model=v1", {"class_token": False}, 2),
+        ("preset=debug,variant=v1", {"class_token": False}, 2),
         ("preset=debug,mask=random_rows", {}, 2),
     ],
 )
 def test_counted_operations_are_the_products_of_the_model(argument, changes, channels):
     config = small(argument, **changes)
-    task = build_supervised_spec(config)
+    task = build_pretrain_spec(config)
     counted = flops.training_operations(task.model.config, channels, token_counts(task, channels))
     shape, samples = (1, channels), task.model.config.num_samples
     mask = task.mask(jax.random.key(0), {"channel_mask": jnp.ones(shape, bool)})
@@ -72,7 +72,7 @@ def test_counted_operations_are_the_products_of_the_model(argument, changes, cha
 
 
 def test_features_are_counted_as_the_encoder_over_everything():
-    cfg = build_supervised_spec(small(depth=2)).model.config
+    cfg = build_pretrain_spec(small(depth=2)).model.config
     whole = flops.training_operations(
         cfg, 2, flops.TokenCounts(cfg.num_tokens, cfg.num_columns, cfg.num_columns)
     )
@@ -169,16 +169,16 @@ def test_data_parallelism_exchanges_gradients_once_and_nothing_else(changes):
 
 def test_growth_is_the_slope_in_logarithms():
     sizes = [1, 2, 4, 8]
-    assert growth.exponent(sizes, [3 * size**1.5 for size in sizes]) == pytest.approx(1.5)
+    assert sweep.exponent(sizes, [3 * size**1.5 for size in sizes]) == pytest.approx(1.5)
 
 
 def test_memory_of_a_step_grows_with_its_channels():
-    axis = growth.SweepAxis.parse("channels=4,8")
+    axis = sweep.SweepAxis.parse("channels=4,8")
 
     def build(value):
         return build_bench(small(), num_channels=int(value), repeats=1, with_data=False)
 
-    few, many, grown = growth.measure_growth(axis, build)
+    few, many, grown = sweep.measure_growth(axis, build)
     assert (few["value"], many["value"], grown["fitted_to"]) == (4, 8, [4, 8])
     assert few["planned_gib"]["temporaries"] < many["planned_gib"]["temporaries"]
     assert 0.5 < grown["memory_exponent"] < 1.5
@@ -187,7 +187,7 @@ def test_memory_of_a_step_grows_with_its_channels():
 @pytest.mark.parametrize("text", ["channels", "channels=4", "channels=8,4", "=1,2", "channels=a,b"])
 def test_an_axis_that_cannot_be_read_is_rejected(text):
     with pytest.raises(ConfigError, match="grow="):
-        growth.SweepAxis.parse(text)
+        sweep.SweepAxis.parse(text)
 
 
 def test_collectives_are_read_from_a_program():

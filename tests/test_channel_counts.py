@@ -29,14 +29,14 @@ from physio_mae_jax.experiment.typed_config import model_settings, objective_set
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.init_transform import InitTransform
-from physio_mae_jax.training.model_spec import build_classifier
+from physio_mae_jax.training.model_spec import build_autoencoder
 from physio_mae_jax.training.optimizer import OptimizerConfig, make_optimizer
 from physio_mae_jax.training.pretrain_step import init_params
 from physio_mae_jax.training.state import TrainState, apply_gradients
 from physio_mae_jax.training.supervised_step import init_variables
 from tests.encoders import write_contrastive_run, write_run
 from tests.prepared import waves
-from tests.runs import finetuning_config, head_config, judging_config, pretraining_config
+from tests.runs import evaluation_config, finetuning_config, head_config, pretraining_config
 
 MODELS = ("v1", "v2", "v3", "contrastive")
 COUNTS = (1, 2, 12)
@@ -50,14 +50,14 @@ def no_pictures(monkeypatch):
 @functools.cache
 def pretrained_shapes(model: str, channels: int):
     """Return the configuration, the encoder's shapes and whether it is channel-independent."""
-    config = get_config(f"preset=debug,model={model}")
+    config = get_config(f"preset=debug,variant={model}")
     settings = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
     contrastive = to_dataclass(ContrastiveConfig, "contrastive", config.contrastive)
     mask = objective_settings(config.objective).mask
     init_channels = 1 if contrastive.weight else 2
     params = jax.eval_shape(
         lambda: init_params(
-            build_classifier(settings, contrastive), mask, jax.random.key(0), init_channels
+            build_autoencoder(settings, contrastive), mask, jax.random.key(0), init_channels
         )
     )
     tree = params["autoencoder"] if contrastive.weight else params
@@ -147,14 +147,14 @@ def test_many_channels_are_fine_tuned_on_one_and_evaluated_on_two(
 ):
     caplog.set_level(logging.INFO)
     waves(tmp_path, name="single", channels=1)
-    changes = {"start": str(runs["v3"]), "data.sets": "single", "data.channels": ""}
+    changes = {"init_from": str(runs["v3"]), "data.sets": "single", "data.channels": ""}
     config = short(tmp_path, frozen_blocks=frozen_blocks, **changes)
     finetune(build_finetuning(config, tmp_path / "one", strict=False))
     assert "trained arrays are not used (stack/blocks/channel_attention" in caplog.text
     if frozen_blocks < 0:
         return
     # The same head on windows of two channels: what they would exchange is 0.
-    config = head_config(tmp_path / "one", sets="waves", root=str(waves_root))
+    config = head_config(tmp_path / "one", **{"data.sets": "waves", "data.root": str(waves_root)})
     evaluated = evaluate_run(build_evaluation(config, tmp_path / "evaluated", strict=False))
     assert "trained on 1 channels, 2 given" in caplog.text
     assert evaluated.num_subjects == 6
@@ -164,10 +164,10 @@ def test_many_channels_are_fine_tuned_on_one_and_evaluated_on_two(
 @pytest.mark.parametrize("name", ["v3", "contrastive"])
 @pytest.mark.parametrize("channels", ["PPG", "II,PPG"])
 def test_a_probe_takes_any_number_of_channels(waves_root, runs, tmp_path, name, channels):
-    config = judging_config(
+    config = evaluation_config(
         waves_root,
         "probe",
-        run=str(runs[name]),
+        init_from=str(runs[name]),
         encoders="pretrained,random",
         **{"data.channels": channels},
     )
@@ -182,8 +182,12 @@ def test_a_run_is_not_resumed_on_other_channels(waves_root, pretrained, tmp_path
 
 
 def test_retrieval_on_one_channel_is_rejected_by_name(waves_root, runs, tmp_path, monkeypatch):
-    settings = {"task": "pretrain", "seed": 0, "data": short(waves_root).data.to_dict()}
-    settings["data"] |= {"channels": "II", "split": "fold=1-2|3|", "speed_perturbation": (1.0, 1.0)}
+    settings = {"command": "pretrain", "seed": 0, "data": short(waves_root).data.to_dict()}
+    settings["data"] |= {
+        "channels": "II",
+        "split_rule": "fold=1-2|3|",
+        "speed_perturbation": (1.0, 1.0),
+    }
     settings = json.loads(json.dumps(settings))
     monkeypatch.setattr(run_directory, "read_run", lambda folder: settings)
     config = retrieval_config()

@@ -110,15 +110,15 @@ def test_the_table_of_spellings_is_large():
 
 
 @pytest.mark.parametrize("electrode", [*TEN_TWENTY, *TEN_TEN])
-def test_an_electrode_is_one_with_and_without_its_reference(position):
+def test_an_electrode_is_one_with_and_without_its_reference(electrode):
     spellings = (
-        position,
-        f"EEG {position}",
-        f"{position}-REF",
-        f"EEG {position}-LE",
-        f"{position.lower()}-avg",
+        electrode,
+        f"EEG {electrode}",
+        f"{electrode}-REF",
+        f"EEG {electrode}-LE",
+        f"{electrode.lower()}-avg",
     )
-    assert {canonical_name(spelling) for spelling in spellings} == {f"EEG_{position}"}
+    assert {canonical_name(spelling) for spelling in spellings} == {f"EEG_{electrode}"}
 
 
 @pytest.mark.parametrize("lead", TWELVE_LEADS)

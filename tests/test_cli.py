@@ -86,7 +86,7 @@ def test_two_steps_with_nothing_held_out_say_so(tmp_path):
     train_and_evaluate(run)
     lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert {json.loads(line)["phase"] for line in lines} == {"train", "trained_on"}
-    assert json.loads((tmp_path / "split.json").read_text())["parts"]["validation"] == []
+    assert json.loads((tmp_path / "split.json").read_text())["subjects"]["validation"] == []
 
 
 def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
@@ -214,14 +214,14 @@ def test_what_a_run_compiles_is_kept_where_jax_was_told_or_among_caches(named, t
 
 
 @pytest.mark.parametrize(
-    "told", [None, "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"]
+    "variable", [None, "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"]
 )
-def test_a_gpu_is_taken_nearly_whole_unless_jax_was_told_otherwise(reported, monkeypatch):
+def test_a_gpu_is_taken_nearly_whole_unless_jax_is_configured_otherwise(variable, monkeypatch):
     new, old = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
     for name in (new, old):
         monkeypatch.setenv(name, "0.4")  # so that what is set below is undone
-        if name != reported:
+        if name != variable:
             monkeypatch.delenv(name)
     set_gpu_memory_fraction()
     given = {name: float(os.environ[name]) for name in (new, old) if name in os.environ}
-    assert given == {reported or new: 0.4 if reported else pytest.approx(USABLE_SHARE, abs=0.05)}
+    assert given == {variable or new: 0.4 if variable else pytest.approx(USABLE_SHARE, abs=0.05)}

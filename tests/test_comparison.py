@@ -26,9 +26,9 @@ def comparison(root, run, **changes):
     for name in ("pretrained", "scratch", "wavelets"):
         config[name].num_devices = 1
     wanted = {
-        "run": str(run),
-        "rows": ROWS,
-        "fractions": "1",
+        "init_from": str(run),
+        "models": ROWS,
+        "label_fractions": "1",
         "seeds": "0",
         "data.split_rule": SPLIT,
     }
@@ -69,8 +69,8 @@ def test_rows_begin_as_they_say(compared):
         row: read_json(compared / row / "labels_1/seed_0/config.json")
         for row in ("pretrained", "scratch")
     }
-    assert settings["pretrained"]["config"]["start"]
-    assert not settings["scratch"]["config"]["start"]
+    assert settings["pretrained"]["config"]["init_from"]
+    assert not settings["scratch"]["config"]["init_from"]
     # The same architecture and window, though nothing in the row says so.
     assert (
         settings["pretrained"]["model_spec"]["model"] == settings["scratch"]["model_spec"]["model"]
@@ -80,8 +80,8 @@ def test_rows_begin_as_they_say(compared):
 def test_what_is_done_stays_and_more_may_be_added(compared, waves_root, pretrained):
     report = compared / "scratch/labels_1/seed_0/evaluation.md"
     before = report.stat().st_mtime_ns
-    config = comparison(waves_root, pretrained, rows=f"{ROWS},untrained_probe")
-    config.untrained_probe.num_devices = 1
+    config = comparison(waves_root, pretrained, models=f"{ROWS},random_probe")
+    config.random_probe.num_devices = 1
     compare(config, compared)
     assert report.stat().st_mtime_ns == before
     assert len(read_json(compared / "comparison.json")["cells"]) == 4
@@ -95,20 +95,20 @@ def test_other_settings_in_the_same_folder_are_rejected(compared, waves_root, pr
 
 
 def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, monkeypatch):
-    config = comparison(waves_root, pretrained, rows="wavelets", seeds="1")
+    config = comparison(waves_root, pretrained, models="wavelets", seeds="1")
     run = build_comparison(config, compared, strict=True)
     monkeypatch.setattr("physio_mae_jax.evaluation.pending_runs.run_trials", lambda *_: None)
-    with pytest.raises(UserError, match=r"1 of 1 entries are not done yet, such as wavelets"):
+    with pytest.raises(UserError, match=r"1 of 1 trials are not done yet, such as wavelets"):
         compare_models(run)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rows": "pretrained,resnet"}, r"rows must be of knn, pretrained.*; got 'resnet'"),
-        ({"rows": ""}, "rows must name at least one"),
-        ({"fractions": "0.1,2"}, "fractions must be fractions in"),
-        ({"fractions": "a"}, "could not convert"),
+        ({"models": "pretrained,resnet"}, r"models must be of knn, pretrained.*; got 'resnet'"),
+        ({"models": ""}, "models must name at least one"),
+        ({"label_fractions": "0.1,2"}, "label_fractions must be fractions in"),
+        ({"label_fractions": "a"}, "could not convert"),
         ({"num_workers": 0}, "num_workers is 0"),
     ],
 )
@@ -120,7 +120,7 @@ def test_wrong_settings_are_rejected_before_anything_is_opened(tmp_path, changes
 
 def leaving_out(root, **changes):
     config = loso_config.get_config("preset=debug")
-    config.num_devices, config.ema_decay, config.label_window_seconds = 1, 0.9, 3.0
+    config.num_devices, config.ema_decay, config.labels.window_seconds = 1, 0.9, 3.0
     config.optimizer.peak_learning_rate, config.optimizer.warmup_steps = 3e-3, 5
     config.loop.num_steps = config.loop.log_every_steps = 60
     config.loop.evaluate_every_steps = config.loop.checkpoint_every_steps = 60
@@ -136,8 +136,8 @@ def test_each_subject_is_evaluated_by_a_model_that_never_saw_it(waves_root, tmp_
     assert list(subjects["subjects"]) == ["p0", "p1", "p2"]
     for name in subjects["subjects"]:
         split = read_json(tmp_path / name / "split.json")
-        assert split["parts"]["test"] == [f"waves:{name}"]
-        assert f"waves:{name}" not in split["parts"]["train"] + split["parts"]["validation"]
+        assert split["subjects"]["test"] == [f"waves:{name}"]
+        assert f"waves:{name}" not in split["subjects"]["train"] + split["subjects"]["validation"]
     card = read_json(tmp_path / "evaluation.json")
     assert card["context"]["contamination"].startswith("contamination: none of 3 subjects")
     folds = [read_json(tmp_path / name / "evaluation.json") for name in subjects["subjects"]]

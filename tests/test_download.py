@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from physio_mae_jax import plan_recordings
+from physio_mae_jax import prepare
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation import download as module
 from physio_mae_jax.preparation import http_client as transport
@@ -416,16 +416,16 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
     flags = (f"--source={tmp_path / 'raw'}", f"--out={tmp_path / 'out'}", "--workers=1")
     try:
         arguments = ("folder", "--name=mine", f"--download={site.url}", *flags)
-        assert plan_recordings.main(arguments) == 0
+        assert prepare.main(arguments) == 0
         assert "2 files downloaded" in capsys.readouterr().out
-        assert (tmp_path / "out" / "mine" / "1.0.0" / "model_spec.json").exists()
-        assert plan_recordings.main((*arguments, "--overwrite")) == 0
+        assert (tmp_path / "out" / "mine" / "1.0.0" / "dataset.json").exists()
+        assert prepare.main((*arguments, "--overwrite")) == 0
         assert "0 files downloaded" in capsys.readouterr().out
-        assert plan_recordings.main(("ptbxl", f"--download={site.url}", *flags)) == 2
+        assert prepare.main(("ptbxl", f"--download={site.url}", *flags)) == 2
         assert "lists nothing like 'ptbxl_database.csv'" in capsys.readouterr().err
     finally:
         site.close()
-    assert plan_recordings.main(("folder", "--name=mine", "--download_header=A: b", *flags)) == 2
+    assert prepare.main(("folder", "--name=mine", "--download_header=A: b", *flags)) == 2
     assert "--download_header needs --download" in capsys.readouterr().err
 
 

@@ -109,9 +109,9 @@ def test_other_settings_make_shards_anew(prepared, tmp_path, monkeypatch):
 
 
 def test_other_labels_make_shards_anew_and_the_index_tells_of_them(prepared, tmp_path):
-    extract_features(run_of(prepared, tmp_path, labels="wave"))
+    extract_features(run_of(prepared, tmp_path, tasks="wave"))
     assert set(read_features(tmp_path).classes) == {"wave"}
-    extract_features(run_of(prepared, tmp_path, labels="wave,flags"))
+    extract_features(run_of(prepared, tmp_path, tasks="wave,flags"))
     table = read_features(tmp_path)
     assert set(table.labels) == set(table.classes) == {"wave", "flags"}
 
@@ -176,8 +176,8 @@ def test_a_folder_and_files_are_encoded_and_what_is_broken_is_listed(prepared, f
 def test_what_is_not_named_is_asked_for(prepared, tmp_path):
     with pytest.raises(ConfigError, match="no recordings to encode are set"):
         run_of(prepared, tmp_path, **{"data.sets": ""})
-    with pytest.raises(ConfigError, match="set exactly one, the work folder"):
-        run_of(prepared, tmp_path, pretrained="some/folder")
+    with pytest.raises(ConfigError, match="init_from='' names no encoder"):
+        run_of(prepared, tmp_path, init_from="")
     with pytest.raises(ConfigError, match="format is 'csv'"):
         run_of(prepared, tmp_path, format="csv")
 

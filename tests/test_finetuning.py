@@ -33,7 +33,7 @@ def fine_tuned(waves_root, pretrained, tmp_path_factory):
         if task not in finished:
             workdir = tmp_path_factory.mktemp("fine_tuned")
             config = finetuning_config(
-                waves_root, start=str(pretrained), **{"labels.task": task}, **TASKS[task]
+                waves_root, init_from=str(pretrained), **{"labels.task": task}, **TASKS[task]
             )
             run = build_finetuning(config, workdir, strict=True)
             with pytest.MonkeyPatch.context() as patch:
@@ -79,7 +79,7 @@ def test_the_model_evaluated_is_the_one_best_on_validation(fine_tuned):
     assert sorted(looks) == [30, 60]
     best = max(looks, key=lambda step: looks[step])
     kept = read_json(workdir / "best" / "metric.json")
-    kept.pop("seal")
+    del kept["seal"], kept["format_version"]
     assert kept == {"step": best, "metric": "macro_auroc", "value": looks[best]}
     content = read_json(workdir / "evaluation.json")
     assert content["context"]["best step"] == best
@@ -99,7 +99,7 @@ def test_a_model_evaluated_again_gives_its_own_metrics(fine_tuned, task, tmp_pat
 
 def test_a_model_is_not_evaluated_on_what_it_was_trained_on(fine_tuned, tmp_path):
     workdir, _ = fine_tuned("wave")
-    config = head_config(workdir, part="train")
+    config = head_config(workdir, split="train")
     context = build_evaluation(config, tmp_path / "open", strict=False).context
     assert context["contamination"].startswith("CONTAMINATION: 12 of 12 subjects")
     assert "the samples of 24 of 24 recordings" in context["contamination"]
@@ -111,9 +111,9 @@ def test_a_model_is_not_evaluated_on_what_it_was_trained_on(fine_tuned, tmp_path
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"part": "dev"}, r"part is 'dev'; choose one of train, validation, test, all"),
-        ({"split": "leaky=|0.1|0.2"}, r"leaks, so the run cannot be evaluated"),
-        ({"split": "fold=1-3|4|"}, r"leaves no recordings for test"),
+        ({"split": "dev"}, r"split is 'dev'; choose one of train, validation, test, all"),
+        ({"data.split_rule": "leaky=|0.1|0.2"}, r"leaks, so the run cannot be evaluated"),
+        ({"data.split_rule": "fold=1-3|4|"}, r"leaves no recordings for test"),
     ],
 )
 def test_what_cannot_be_evaluated_is_reported(fine_tuned, tmp_path, changes, message):
@@ -125,7 +125,7 @@ def test_what_cannot_be_evaluated_is_reported(fine_tuned, tmp_path, changes, mes
 def test_a_finished_run_is_not_replaced(waves_root, pretrained, fine_tuned):
     """What a folder says of the run in it stays, whatever else is begun there by mistake."""
     finished, _ = fine_tuned("wave")
-    swapped = {"start": str(pretrained), "labels.classes": "fast,slow"}
+    swapped = {"init_from": str(pretrained), "labels.classes": "fast,slow"}
     for workdir, changes, message in (
         (finished, swapped, r"labels\.classes: '' there, 'fast,slow' here"),
         (pretrained, {}, r"labels\.task: None there, 'wave' here"),
@@ -139,7 +139,9 @@ def test_a_finished_run_is_not_replaced(waves_root, pretrained, fine_tuned):
 def test_samples_are_known_under_another_name(fine_tuned, tmp_path):
     workdir, _ = fine_tuned("wave")
     waves(tmp_path, name="renamed")
-    config = head_config(workdir, sets="renamed", root=str(tmp_path), part="all")
+    config = head_config(
+        workdir, **{"data.sets": "renamed", "data.root": str(tmp_path)}, split="all"
+    )
     context = build_evaluation(config, tmp_path / "evaluated", strict=False).context
     assert context["contamination"].startswith(
         "CONTAMINATION: 0 of 24 subjects and the samples of 24 of 48 recordings"
@@ -147,13 +149,13 @@ def test_samples_are_known_under_another_name(fine_tuned, tmp_path):
 
 
 def test_what_the_encoder_was_pretrained_on_counts_too(waves_root, pretrained, tmp_path):
-    changes = {"start": str(pretrained), "data.split_rule": "fold=3|4|1-2"}
+    changes = {"init_from": str(pretrained), "data.split_rule": "fold=3|4|1-2"}
     config = finetuning_config(waves_root, **changes)
     with pytest.raises(DataError, match="CONTAMINATION: 12 of 12 subjects"):
         build_finetuning(config, tmp_path / "strict", strict=True)
     run = build_finetuning(config, tmp_path / "open", strict=False)
     assert run.context["contamination"].startswith("CONTAMINATION: 12 of 12 subjects")
-    from_scratch = finetuning_config(waves_root, **changes | {"start": ""})
+    from_scratch = finetuning_config(waves_root, **changes | {"init_from": ""})
     run = build_finetuning(from_scratch, tmp_path / "scratch", strict=True)
     assert run.context["contamination"].startswith("contamination: none of 12 subjects")
 
@@ -161,8 +163,8 @@ def test_what_the_encoder_was_pretrained_on_counts_too(waves_root, pretrained, t
 def test_a_patient_in_two_parts_is_rejected(waves_root, fine_tuned, tmp_path):
     workdir, _ = fine_tuned("wave")
     split = read_json(workdir / "split.json")
-    moved = split["parts"]["train"][3]
-    split["parts"]["test"].append(moved)
+    moved = split["subjects"]["train"][3]
+    split["subjects"]["test"].append(moved)
     planted = tmp_path / "split.json"
     planted.write_text(json.dumps(split), encoding="utf-8")
     config = finetuning_config(waves_root, **{"data.split_rule": str(planted)})

@@ -20,14 +20,17 @@ def reject(root, workdir, message, **changes):
 
 WRONG = {
     "two beginnings": (
-        {"start": "runs/a", "weights": "b.pth"},
-        r"got both run='runs/a' and weights='b.pth'",
+        {"init_from": "runs/a", "torch_weights": "b.pth"},
+        r"got both init_from='runs/a' and torch_weights='b.pth'",
     ),
-    "no run": ({"start": "/none"}, r"/none is not there; name the work folder of a pre-training"),
-    "no arguments": ({"weights": "b.pth"}, r"torch_config='' cannot be read .*; give a JSON"),
+    "no run": (
+        {"init_from": "/none"},
+        r"/none is not there; name the work folder of a pre-training",
+    ),
+    "no arguments": ({"torch_weights": "b.pth"}, r"torch_config='' cannot be read .*; give a JSON"),
     "architecture": ({"architecture": "vit"}, r"'vit'; choose one of mae, resnet1d_wang"),
     "nothing to begin with": (
-        {"architecture": "resnet1d_wang", "start": "runs/a"},
+        {"architecture": "resnet1d_wang", "init_from": "runs/a"},
         r"architecture 'resnet1d_wang' takes no pre-trained encoder",
     ),
     "head": ({"head.kind": "mlp"}, r"head\.kind is 'mlp'; choose one of linear, attention"),
@@ -69,17 +72,20 @@ WRONG = {
     ),
     "share": ({"label_fraction": 0.0}, r"label_fraction is 0; it must be a number above 0 to 1"),
     "batch": ({"batch_size": 7, "num_devices": 2}, r"batch_size=7 is not a multiple of 2"),
-    "columns": ({"label_window_seconds": 3.1}, r"window of 310 samples .* set window_seconds to 3"),
+    "columns": (
+        {"labels.window_seconds": 3.1},
+        r"window of 310 samples .* set window_seconds to 3",
+    ),
     "samples": (
-        {"label_window_seconds": 3.001, "architecture": "resnet1d_wang"},
+        {"labels.window_seconds": 3.001, "architecture": "resnet1d_wang"},
         r"window_seconds=3\.001 .* is 300\.1 samples, not a whole number",
     ),
     "negative window": (
-        {"label_window_seconds": -3.0},
-        r"label_window_seconds is -3; it must be .*from 0",
+        {"labels.window_seconds": -3.0},
+        r"labels.window_seconds is -3; it must be .*from 0",
     ),
-    "short window": ({"label_window_seconds": 1.0}, r"lowest_frequency_hz=0\.5 reaches 2\.26 s"),
-    "long window": ({"label_window_seconds": 18.0}, r"it lasts 12 s .* a window needs 18 s"),
+    "short window": ({"labels.window_seconds": 1.0}, r"lowest_frequency_hz=0\.5 reaches 2\.26 s"),
+    "long window": ({"labels.window_seconds": 18.0}, r"it lasts 12 s .* a window needs 18 s"),
     "task": ({"labels.task": "kind"}, r"no task 'kind'; it has wave, flags, beat, state"),
     "attribute": ({"labels.task": "attribute:height"}, r"none of 24 recordings has a label"),
     "class": ({"labels.classes": "slow,quick"}, r"names 'quick'; task 'wave' has slow, fast"),
@@ -145,8 +151,8 @@ def unfinished(waves_root, tmp_path):
 
 
 def test_an_encoder_comes_of_a_pretraining_only(waves_root, unfinished, tmp_path):
-    message = r"unfinished was of task 'finetune'; an encoder is read from a pre-training"
-    reject(waves_root, tmp_path / "run", message, start=str(unfinished))
+    message = r"unfinished was a 'finetune' run; an encoder is read from a pre-training"
+    reject(waves_root, tmp_path / "run", message, init_from=str(unfinished))
 
 
 def test_only_a_finished_run_is_evaluated_again(unfinished, tmp_path):
@@ -159,5 +165,5 @@ def test_only_a_finished_run_is_evaluated_again(unfinished, tmp_path):
 
 
 def test_a_pretraining_has_no_head_to_evaluate(pretrained, tmp_path):
-    with pytest.raises(ConfigError, match=r"of task 'pretrain' and has no head; .*method=probe"):
+    with pytest.raises(ConfigError, match=r"a 'pretrain' run and has no head; .*method=probe"):
         build_evaluation(head_config(pretrained), tmp_path, strict=True)

@@ -60,7 +60,7 @@ def final_state(run):
 
 def test_an_encoder_comes_whole_and_that_is_said(waves_root, pretrained, encoder, tmp_path, caplog):
     caplog.set_level(logging.INFO)
-    run = build(waves_root, tmp_path, start=str(pretrained), label_window_seconds=6.0)
+    run = build(waves_root, tmp_path, init_from=str(pretrained), **{"labels.window_seconds": 6.0})
     assert_same(run.trainable.encoder.params, encoder)
     leaves = jax.tree.leaves(encoder)
     millions = sum(leaf.size for leaf in leaves) / 1e6
@@ -74,7 +74,7 @@ def test_another_window_stretches_the_positions_alone(
     waves_root, pretrained, encoder, tmp_path, caplog
 ):
     caplog.set_level(logging.INFO)
-    run = build(waves_root, tmp_path, start=str(pretrained), label_window_seconds=3.0)
+    run = build(waves_root, tmp_path, init_from=str(pretrained), **{"labels.window_seconds": 3.0})
     assert run.trainable.window_shape == (2, 300)
     ours, theirs = dict(run.trainable.encoder.params), dict(encoder)
     tokenizers = dict(ours.pop("tokenizer")), dict(theirs.pop("tokenizer"))
@@ -93,7 +93,7 @@ def test_resumed_equals_uninterrupted_up_to_its_early_end(waves_root, pretrained
             raise RuntimeError("power cut")
 
     def run_in(workdir, hook=None):
-        run = build(waves_root, workdir, start=str(pretrained), **IMPATIENT)
+        run = build(waves_root, workdir, init_from=str(pretrained), **IMPATIENT)
         if hook:
             hooked = HookedIterator(run.training.training, hook)
             run = dataclasses.replace(
@@ -117,14 +117,14 @@ def test_resumed_equals_uninterrupted_up_to_its_early_end(waves_root, pretrained
     assert states[0][0] == looks[-1]["step"]
     assert_same(states[1], states[0])
     # Once over it stays over.
-    train(build(waves_root, tmp_path / "cut", start=str(pretrained), **IMPATIENT).training)
+    train(build(waves_root, tmp_path / "cut", init_from=str(pretrained), **IMPATIENT).training)
     assert reported(tmp_path / "cut") == reported(tmp_path / "whole")
 
 
 def test_a_channel_independent_encoder_starts_as_one_and_learns_to_mix_them(waves_root, tmp_path):
     """Its attention across channels was never trained: new and random, it would drown the rest."""
     start = str(write_contrastive_run(tmp_path / "start"))
-    run = build(waves_root, tmp_path / "run", start=start, label_window_seconds=4.0)
+    run = build(waves_root, tmp_path / "run", init_from=start, **{"labels.window_seconds": 4.0})
     before, *_, after = take_steps(run, 2)
     given = load_checkpoint(start).autoencoder_params["encoder"]
     config = run.trainable.spec.model.config
@@ -144,7 +144,7 @@ def test_a_better_model_of_an_earlier_step_takes_the_place_of_the_best(
     waves_root, pretrained, tmp_path
 ):
     """The same for a run resumed from before its best step, with other settings."""
-    run = build(waves_root, tmp_path, start=str(pretrained))
+    run = build(waves_root, tmp_path, init_from=str(pretrained))
     _, first, second = take_steps(run, 2)
     values = iter([0.5, 0.9])
     trainable = dataclasses.replace(run.trainable, metric=lambda logits, targets: next(values))
@@ -169,7 +169,7 @@ def take_steps(run, count):
 
 
 def test_the_average_is_that_of_all_steps_and_is_what_is_kept(waves_root, pretrained, tmp_path):
-    run = build(waves_root, tmp_path, start=str(pretrained))
+    run = build(waves_root, tmp_path, init_from=str(pretrained))
     states = take_steps(run, 4)
     average = states[0].params
     assert_same(states[0].ema_params, average)
@@ -191,7 +191,7 @@ def test_the_average_is_that_of_all_steps_and_is_what_is_kept(waves_root, pretra
 
 
 def test_a_frozen_encoder_stays_bit_for_bit_as_it_came(waves_root, pretrained, tmp_path):
-    run = build(waves_root, tmp_path, start=str(pretrained), frozen_blocks=1)
+    run = build(waves_root, tmp_path, init_from=str(pretrained), frozen_blocks=1)
     before, *_, after = take_steps(run, 3)
     assert_same(before.params["encoder"], run.trainable.encoder.params)
     assert_same(after.params["encoder"], run.trainable.encoder.params)
@@ -207,12 +207,12 @@ def test_a_frozen_encoder_stays_bit_for_bit_as_it_came(waves_root, pretrained, t
         ({"layer_decay": 0.5}, (0.25, 0.5, 1.0)),
         ({"layer_decay": 0.5, "frozen_blocks": 0}, (0.0, 0.5, 1.0)),
         # What was never trained has nothing to be careful with.
-        ({"layer_decay": 0.5, "start": ""}, (1.0, 1.0, 1.0)),
+        ({"layer_decay": 0.5, "init_from": ""}, (1.0, 1.0, 1.0)),
     ],
 )
 def test_the_settings_decide_the_learning_rates(waves_root, pretrained, tmp_path, changes, rates):
     """Adam's steps on constant gradients are the learning rates; embedding, block, after it."""
-    run = build(waves_root, tmp_path, **{"start": str(pretrained)} | changes)
+    run = build(waves_root, tmp_path, **{"init_from": str(pretrained)} | changes)
     shapes = jax.eval_shape(run.trainable.init_state, jax.random.key(0)).params
     # Parameters of 0 do not decay.
     zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
@@ -245,7 +245,7 @@ def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog)
         waves_root,
         tmp_path / "run",
         strict=False,  # nobody knows what such weights were trained on
-        weights=str(tmp_path / "weights.npz"),
+        torch_weights=str(tmp_path / "weights.npz"),
         torch_config=str(tmp_path / "arguments.json"),
         **{"loop.num_steps": 6},
     )

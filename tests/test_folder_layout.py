@@ -10,7 +10,7 @@ import numpy as np
 import pandas
 import pytest
 
-from physio_mae_jax import plan_recordings
+from physio_mae_jax import prepare
 from physio_mae_jax.data.formats import readers
 from physio_mae_jax.data.formats.manifest import parse_manifest
 from physio_mae_jax.data.prepared_index import read_metadata, read_prepared_index
@@ -48,7 +48,7 @@ def labels_of(layout: FolderLayout, folder: Path) -> list[list[int] | None]:
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str]:
     """Call the command line; return its status and what it said."""
-    status = plan_recordings.main([*arguments, "--workers=1"])
+    status = prepare.main([*arguments, "--workers=1"])
     said = capsys.readouterr()
     return status, said.out + said.err
 
@@ -165,7 +165,7 @@ LABELS = {
 }  # fmt: skip
 
 
-@pytest.annotation.parametrize("name", LABELS)
+@pytest.mark.parametrize("name", LABELS)
 def test_labels_of_an_array(name: str, tmp_path: Path) -> None:
     members, fields, classes, exclusive, expected = LABELS[name]
     write_npz(tmp_path / "s.npz", **members)
@@ -230,7 +230,7 @@ WRONG_LABELS = [
 ]  # fmt: skip
 
 
-@pytest.annotation.parametrize(("members", "fields", "message"), WRONG_LABELS)
+@pytest.mark.parametrize(("members", "fields", "message"), WRONG_LABELS)
 def test_wrong_labels_are_named(
     members: dict[str, Any], fields: dict[str, Any], message: str, tmp_path: Path
 ) -> None:
@@ -259,7 +259,7 @@ def test_files_must_agree_on_the_labels(tmp_path: Path) -> None:
 ENTRY = {"file": "a.npz"}
 
 
-@pytest.annotation.parametrize(
+@pytest.mark.parametrize(
     ("content", "message"),
     [
         ({**ENTRY, "label": "a", "labels": {"a": "b"}}, "the label twice, by label and labels"),
@@ -311,9 +311,7 @@ def test_defaults_reach_the_files_that_can_have_them(tmp_path: Path, signal: np.
 
 
 class TestTheCommandLine:
-    @pytest.annotation.parametrize(
-        "name", ["My", "my-set", "1st", "_", "a b", "../x", "ptbxl", "folder"]
-    )
+    @pytest.mark.parametrize("name", ["My", "my-set", "1st", "_", "a b", "../x", "ptbxl", "folder"])
     def test_names(self, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         write_npz(tmp_path / "s.npz")
         status, said = run(
@@ -323,7 +321,7 @@ class TestTheCommandLine:
         assert f"--name={name!r}" in said
         assert not (tmp_path / "out").exists()
 
-    @pytest.annotation.parametrize(
+    @pytest.mark.parametrize(
         ("arguments", "message"),
         [
             (["ptbxl", "--name=x", "--out=o"], "--name is only for your own files"),
@@ -412,7 +410,7 @@ def test_names_of_other_sets_are_taken() -> None:
         open_own_folder("mitbih", Path("/"), taken=list(LAYOUTS))
 
 
-@pytest.annotation.parametrize(
+@pytest.mark.parametrize(
     ("flags", "words"),
     [
         (["--name=synthetic", "--out={0}/out"], "'synthetic' is the name of another data set"),

@@ -23,7 +23,7 @@ VERSIONS = ("v1", "v2", "v3", "v1_upstream", "v2_upstream", "v3_upstream")
 
 def outcome(version, channels, implementation, dtype):
     """Return predictions and the gradient of the loss, as two flat float32 vectors."""
-    config = get_config(f"preset=debug,model={version}")
+    config = get_config(f"preset=debug,variant={version}")
     config.model.update({"width": 128, "num_heads": 2, "decoder_width": 64, "depth": 2})
     config.model.update({"attention_implementation": implementation, "compute_dtype": dtype})
     model = MaskedAutoencoder(model_settings(config.model, 6.0, 100.0))

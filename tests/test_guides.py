@@ -2,7 +2,7 @@
 
 They run on real signals where these are at hand, else on synthetic files of the same formats. The
 model is not trained, but takes the windows and channels that the pages' model does. Shell blocks
-are checked for syntax, flags, configs and settings; ``plan_recordings folder`` runs.
+are checked for syntax, flags, configs and settings; ``prepare folder`` runs.
 """
 
 import json
@@ -18,7 +18,7 @@ import pytest
 import wfdb
 
 from configs import features as features_config
-from physio_mae_jax import plan_recordings
+from physio_mae_jax import prepare
 from physio_mae_jax.data.feature_files import read_features
 from physio_mae_jax.experiment.features import build_features
 from physio_mae_jax.inference.feature_extraction import extract_features
@@ -130,9 +130,7 @@ def run_prepare(block: guides.Block, source: Path) -> None:
         command = shlex.join(words)
         match = re.search(r"--source=([\w/]+)", command)
         if "physio_mae_jax.prepare folder" in command and match and (source / match[1]).is_dir():
-            assert plan_recordings.main([*words[words.index("folder") :], "--workers=1"]) == 0, (
-                command
-            )
+            assert prepare.main([*words[words.index("folder") :], "--workers=1"]) == 0, command
 
 
 # Raised within numpy and wfdb by calls that users would write too.

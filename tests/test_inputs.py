@@ -138,10 +138,10 @@ def test_what_is_no_name_is_named(channels, message):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"instances": 5}, "units is 5; give text"),
-        ({"instances": [1, 2, 3]}, r"units has 1 \(int\)"),
-        ({"instances": {"I": "mV"}}, "units is a mapping"),
-        ({"instances": ["mV"]}, "units has 1 entries"),
+        ({"units": 5}, "units is 5; give text"),
+        ({"units": [1, 2, 3]}, r"units has 1 \(int\)"),
+        ({"units": {"I": "mV"}}, "units is a mapping"),
+        ({"units": ["mV"]}, "units has 1 entries"),
         ({"gain": "x"}, "gain is the text 'x'"),
         ({"gain": [1, "2", 3]}, "gain is the text '2'"),
         ({"gain": [1, np.nan, 3]}, r"gain is missing \(nan\)"),

@@ -136,7 +136,7 @@ def subjects_of(source, instances):
     return [source.recordings[int(i)].subject_key for i in instances.recording]
 
 
-@pytest.annotation.parametrize("fraction", [0.1, 0.25, 0.5])
+@pytest.mark.parametrize("fraction", [0.1, 0.25, 0.5])
 def test_a_fraction_is_one_of_subjects_and_keeps_every_class(source, fraction):
     instances = instances_of(source, "flags", require_label=False)
     subjects = subjects_of(source, instances)
@@ -229,7 +229,7 @@ COMMAS = {
 }
 
 
-@pytest.annotation.parametrize("text", COMMAS)
+@pytest.mark.parametrize("text", COMMAS)
 def test_names_of_classes_may_hold_commas(text):
     assert class_names(text, ("a, b", "c")) == COMMAS[text]
     assert class_names(COMMAS[text], ("a, b", "c")) == COMMAS[text]

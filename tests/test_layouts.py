@@ -23,7 +23,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", message="The inplace keyword")
     import wfdb
 
-pytestmark = pytest.annotation.filterwarnings("ignore:The inplace keyword")
+pytestmark = pytest.mark.filterwarnings("ignore:The inplace keyword")
 
 
 def write_record(folder, name, signal, channels, units, rate_hz=125.0, comments=()):
@@ -64,9 +64,7 @@ def marks_of(recording, task):
     )
 
 
-@pytest.annotation.parametrize(
-    "name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants]
-)
+@pytest.mark.parametrize("name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants])
 def test_layouts_are_picklable_and_name_themselves(name):
     layout = layout_of(name.rstrip("/"))
     assert pickle.loads(pickle.dumps(layout)) == layout
@@ -76,9 +74,7 @@ def test_layouts_are_picklable_and_name_themselves(name):
     assert layout.license
 
 
-@pytest.annotation.parametrize(
-    "name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants]
-)
+@pytest.mark.parametrize("name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants])
 def test_an_empty_folder_is_rejected_by_every_layout(name, tmp_path):
     with pytest.raises(DataError, match=str(tmp_path)):
         layout_of(name.rstrip("/")).find(tmp_path)
@@ -106,7 +102,7 @@ def write_bidmc(folder, number="07", subject="s01241", age="65", breaths="3,4\n1
     return np.array([line.split(",")[1:] for line in lines], np.float32).T
 
 
-@pytest.annotation.parametrize("inner", ["", "bidmc_csv"])
+@pytest.mark.parametrize("inner", ["", "bidmc_csv"])
 def test_bidmc_tables(tmp_path, inner):
     written = write_bidmc(tmp_path / inner)
     ref, recording = only(layout_of("bidmc"), tmp_path)
@@ -126,7 +122,7 @@ def test_bidmc_tables(tmp_path, inner):
     }
 
 
-@pytest.annotation.parametrize("age", ["90+", "NaN"])
+@pytest.mark.parametrize("age", ["90+", "NaN"])
 def test_bidmc_ages_that_are_no_numbers(tmp_path, age):
     write_bidmc(tmp_path, age=age)
     (ref,) = layout_of("bidmc").find(tmp_path)
@@ -379,7 +375,7 @@ def test_mimic_perform_tables(tmp_path):
     assert rhythms == [{"rhythm": [0, 1]}, {"rhythm": [1, 0]}, {}]
 
 
-@pytest.annotation.parametrize("count", [1, 2])
+@pytest.mark.parametrize("count", [1, 2])
 def test_mimic_perform_mat_files(tmp_path, count):
     layout = layout_of("mimic3/perform")
     signals = [perform_signals(), perform_signals(1000)[:2]][:count]

@@ -70,9 +70,9 @@ def source(tmp_path_factory):
     return make_source(tmp_path_factory.mktemp("raw") / "ptbxl")
 
 
-def plan_recordings(source, out, **options):
+def prepare(source, out, **options):
     builder = builder_of(PtbXl())(source=source, data_dir=out, **options)
-    return builder, builder.plan_recordings()
+    return builder, builder.prepare()
 
 
 def files(folder):
@@ -80,7 +80,7 @@ def files(folder):
 
 
 def test_samples_labels_and_ids_are_those_of_the_source(source, tmp_path):
-    builder, report = plan_recordings(source, tmp_path)
+    builder, report = prepare(source, tmp_path)
     assert len(report.records) == 24
     assert report.num_subjects == 13
     prepared = PreparedSource(Path(builder.data_dir))
@@ -103,7 +103,7 @@ def test_samples_labels_and_ids_are_those_of_the_source(source, tmp_path):
 
 
 def test_tfds_opens_it_without_our_code(source, tmp_path):
-    builder, _ = plan_recordings(source, tmp_path)
+    builder, _ = prepare(source, tmp_path)
     examples = tfds.builder_from_directory(builder.data_dir).as_data_source(split="recordings")
     assert len(examples) == 24
     example = examples[2]
@@ -115,7 +115,7 @@ def test_tfds_opens_it_without_our_code(source, tmp_path):
 
 def test_a_stretch_is_read_across_segments(tmp_path):
     source = make_source(tmp_path / "raw", count=2, samples=14_000)
-    builder, _ = plan_recordings(source, tmp_path / "out")
+    builder, _ = prepare(source, tmp_path / "out")
     prepared = PreparedSource(Path(builder.data_dir))
     assert prepared.records[1].num_examples == 3
     expected = np.random.default_rng(2).integers(-900, 900, (14_000, 12)).T
@@ -128,11 +128,11 @@ def test_a_stretch_is_read_across_segments(tmp_path):
 
 
 def test_processes_write_what_one_does(source, tmp_path):
-    plan_recordings(source, tmp_path / "one")
-    plan_recordings(source, tmp_path / "two", executor=in_processes(2))
+    prepare(source, tmp_path / "one")
+    prepare(source, tmp_path / "two", executor=in_processes(2))
     ours, theirs = (find_prepared(tmp_path / name, "ptbxl") for name in ("one", "two"))
     assert files(ours) == files(theirs)
-    for name in ("recordings.jsonl", "model_spec.json", "dataset_info.json"):
+    for name in ("recordings.jsonl", "dataset.json", "dataset_info.json"):
         assert (ours / name).read_text() == (theirs / name).read_text()
 
 
@@ -165,7 +165,7 @@ def test_the_command_prepares_says_what_it_kept_and_rejects_to_do_it_twice(sourc
 
 def test_killed_midway_it_leaves_nothing_visible_and_goes_on(source, tmp_path):
     """SIGKILL at several moments; the result is that of an undisturbed run."""
-    plan_recordings(source, tmp_path / "whole")
+    prepare(source, tmp_path / "whole")
     out = tmp_path / "killed"
     staging = out / "ptbxl" / "100hz" / ".preparing-1.0.0"
     for shards_before_the_kill in (0, 0, 2):
@@ -182,10 +182,10 @@ def test_killed_midway_it_leaves_nothing_visible_and_goes_on(source, tmp_path):
         process.wait()
         assert find_prepared(out, "ptbxl") is None
     assert 2 <= len(list(staging.glob("*.json"))) < 8
-    builder, _ = plan_recordings(source, out)
+    builder, _ = prepare(source, out)
     assert not staging.exists()
     whole = find_prepared(tmp_path / "whole", "ptbxl")
-    for name in ("recordings.jsonl", "model_spec.json"):
+    for name in ("recordings.jsonl", "dataset.json"):
         assert (Path(builder.data_dir) / name).read_text() == (whole / name).read_text()
     ours, theirs = PreparedSource(Path(builder.data_dir)), PreparedSource(whole)
     for index in range(24):
@@ -230,7 +230,7 @@ def test_two_at_once_are_rejected(source, tmp_path):
         wait_for(lock.exists, process)
         time.sleep(0.1)
         with pytest.raises(UserError, match="another process is preparing"):
-            plan_recordings(source, tmp_path)
+            prepare(source, tmp_path)
     finally:
         process.kill()
         process.wait()
@@ -275,17 +275,17 @@ BROKEN = {
 }
 
 
-@pytest.annotation.parametrize("kind", BROKEN)
+@pytest.mark.parametrize("kind", BROKEN)
 def test_a_broken_recording_is_named_and_nothing_is_written_unless_it_is_skipped(kind, tmp_path):
     damage, message = BROKEN[kind]
     source = make_source(tmp_path / "raw", count=9)
     damage(source)
     with pytest.raises(DataError, match=message) as caught:
-        plan_recordings(source, tmp_path / "out")
+        prepare(source, tmp_path / "out")
     assert "1 of 9 recordings" in str(caught.value)
     assert "--on_invalid=skip" in str(caught.value)
     assert find_prepared(tmp_path / "out", "ptbxl") is None
-    builder, report = plan_recordings(source, tmp_path / "out", on_invalid="skip")
+    builder, report = prepare(source, tmp_path / "out", on_invalid="skip")
     assert len(report.records) == 8
     assert "skipped because" in report.table()
     stored = json.loads((Path(builder.data_dir) / "report.json").read_text())
@@ -298,7 +298,7 @@ def test_a_mended_recording_is_taken_up_without_doing_the_others_again(tmp_path)
     whole = path.read_bytes()
     damage_dat(source)
     with pytest.raises(DataError):
-        plan_recordings(source, tmp_path / "out")
+        prepare(source, tmp_path / "out")
     path.write_bytes(whole)
     staging = tmp_path / "out" / "ptbxl" / "100hz" / ".preparing-1.0.0"
     before = {p.name: p.stat().st_mtime_ns for p in staging.glob("*.json")}
@@ -310,7 +310,7 @@ def test_a_mended_recording_is_taken_up_without_doing_the_others_again(tmp_path)
             written.extend(task.path.name for task in tasks) or in_processes(1)(tasks)
         ),
     )
-    assert len(builder.plan_recordings().records) == 16
+    assert len(builder.prepare().records) == 16
     # Shards are divided by the bytes of their files, so a neighbour may change hands.
     assert 1 <= len(written) <= 2
     assert len(before) == 7
@@ -346,13 +346,13 @@ TABLES = {
 }
 
 
-@pytest.annotation.parametrize("kind", TABLES)
+@pytest.mark.parametrize("kind", TABLES)
 def test_broken_tables_are_told_before_anything_is_written(kind, tmp_path):
     damage, message = TABLES[kind]
     source = make_source(tmp_path / "raw", count=5)
     damage(source)
     with pytest.raises(DataError, match=message):
-        plan_recordings(source, tmp_path / "out")
+        prepare(source, tmp_path / "out")
     assert files(tmp_path / "out") in ([], ["ptbxl/100hz/.preparing-1.0.0/.lock"])
 
 
@@ -369,22 +369,20 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(source, tmp_
 
     monkeypatch.setattr(shards.os, "replace", full)
     with pytest.raises(UserError, match=r"No space left on device.*resumes where it stopped"):
-        plan_recordings(source, tmp_path)
+        prepare(source, tmp_path)
     monkeypatch.undo()
     assert find_prepared(tmp_path, "ptbxl") is None
     assert not [name for name in files(tmp_path) if ".partial" in name]
-    assert len(plan_recordings(source, tmp_path)[1].records) == 24
+    assert len(prepare(source, tmp_path)[1].records) == 24
 
 
 def test_overwriting_keeps_the_old_set_until_the_new_one_is_whole(tmp_path):
     source = make_source(tmp_path / "raw", count=5)
-    builder, _ = plan_recordings(source, tmp_path / "out")
+    builder, _ = prepare(source, tmp_path / "out")
     before = files(Path(builder.data_dir))
     damage_dat(source)
     with pytest.raises(DataError):
-        builder_of(PtbXl())(source=source, data_dir=tmp_path / "out").plan_recordings(
-            overwrite=True
-        )
+        builder_of(PtbXl())(source=source, data_dir=tmp_path / "out").prepare(overwrite=True)
     assert files(Path(builder.data_dir)) == before
     PreparedSource(Path(builder.data_dir)).read(2, 0, 1000)
 
@@ -395,7 +393,7 @@ DAMAGE = {
         r"recordings\.jsonl, line 1 cannot be read",
     ),
     "model_spec": (
-        lambda f: (f / "model_spec.json").write_text("{}"),
+        lambda f: (f / "dataset.json").write_text("{}"),
         r"model_spec\.json has format",
     ),
     "shard": (
@@ -415,9 +413,9 @@ DAMAGE = {
 }
 
 
-@pytest.annotation.parametrize("kind", DAMAGE)
+@pytest.mark.parametrize("kind", DAMAGE)
 def test_a_damaged_data_set_is_rejected_with_the_way_out(kind, source, tmp_path):
-    builder, _ = plan_recordings(source, tmp_path)
+    builder, _ = prepare(source, tmp_path)
     damage, message = DAMAGE[kind]
     damage(Path(builder.data_dir))
     with pytest.raises(DataError, match=message) as caught:
@@ -443,15 +441,15 @@ def test_unknown_names_are_told_with_those_near():
 
 def test_a_source_without_recordings_is_reported(tmp_path):
     with pytest.raises(DataError, match=r"ptbxl_database\.csv is missing"):
-        plan_recordings(tmp_path / "nowhere", tmp_path / "out")
+        prepare(tmp_path / "nowhere", tmp_path / "out")
 
 
 def test_beam_writes_what_processes_do(source, tmp_path):
     pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install apache-beam")
     from physio_mae_jax.preparation.executors import by_beam
 
-    plan_recordings(source, tmp_path / "one")
-    plan_recordings(source, tmp_path / "two", executor=by_beam("DirectRunner", []))
+    prepare(source, tmp_path / "one")
+    prepare(source, tmp_path / "two", executor=by_beam("DirectRunner", []))
     ours, theirs = (find_prepared(tmp_path / name, "ptbxl") for name in ("one", "two"))
     assert (ours / "recordings.jsonl").read_text() == (theirs / "recordings.jsonl").read_text()
 
@@ -467,7 +465,7 @@ def test_a_missing_beam_is_reported(monkeypatch):
 def test_ptbxl_as_it_is_shipped(shared, tmp_path):
     """Every sample of every record through wfdb, every label against the tables."""
     raw = shared / "data" / "ptbxl_native"
-    builder, report = plan_recordings(raw, tmp_path)
+    builder, report = prepare(raw, tmp_path)
     assert not report.rejections
     prepared = PreparedSource(Path(builder.data_dir))
     with (raw / "ptbxl_database.csv").open(encoding="utf-8") as file:
@@ -503,7 +501,7 @@ def test_mitbih_as_it_is_shipped(shared, tmp_path):
         for path in (shared / "data" / "mitbih_ds1").glob(f"{name}.*"):
             shutil.copy(path, raw)
     builder = builder_of(layout_of("mitbih"))(source=raw, data_dir=tmp_path / "out")
-    builder.plan_recordings()
+    builder.prepare()
     prepared = PreparedSource(Path(builder.data_dir))
     classes = prepared.metadata.task("beat")["classes"]
     for index, record in enumerate(prepared.records):

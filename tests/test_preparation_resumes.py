@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from physio_mae_jax import plan_recordings
+from physio_mae_jax import prepare
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.preparation import builder as module
 from physio_mae_jax.preparation import executors
@@ -38,7 +38,7 @@ def command(source, out, *more):
 
 def content(out):
     position = out / "own" / "1.0.0"
-    return [(position / name).read_bytes() for name in ("recordings.jsonl", "model_spec.json")]
+    return [(position / name).read_bytes() for name in ("recordings.jsonl", "dataset.json")]
 
 
 def leftovers(out):
@@ -48,14 +48,14 @@ def leftovers(out):
 @pytest.mark.parametrize("workers", [1, 2])
 def test_the_advice_that_is_printed_works(source, tmp_path, workers, capsys):
     flags = command(source, tmp_path, f"--workers={workers}")
-    assert plan_recordings.main(flags) == 2
+    assert prepare.main(flags) == 2
     assert "1 of 4 recordings" in (said := capsys.readouterr().err)
     assert "skip them with --on_invalid=skip" in said
-    assert plan_recordings.main(flags) == 2  # and again
-    assert plan_recordings.main([*flags, "--on_invalid=skip"]) == 0
+    assert prepare.main(flags) == 2  # and again
+    assert prepare.main([*flags, "--on_invalid=skip"]) == 0
     assert "everything was prepared before" in capsys.readouterr().out
     assert leftovers(tmp_path) == []
-    assert plan_recordings.main([*flags, "--on_invalid=skip"]) == 2
+    assert prepare.main([*flags, "--on_invalid=skip"]) == 2
     assert "exists already" in capsys.readouterr().err
 
 
@@ -137,7 +137,7 @@ def test_a_shard_that_was_cut_or_altered_is_written_again(source, tmp_path):
         tasks.clear()
         made = builder_of(layout)(source=source, data_dir=tmp_path, executor=executor)
         with pytest.raises(UserError, match="1 of 4"):
-            made.plan_recordings()
+            made.prepare()
         return len(tasks)
 
     count = prepared(note)
@@ -182,7 +182,7 @@ def test_a_source_that_vanishes_is_reported(source, tmp_path, monkeypatch, capsy
         raise OSError(5, "Input/output error", str(source))
 
     monkeypatch.setattr(module, "plan_shards", gone)
-    assert plan_recordings.main(command(source, tmp_path, "--workers=1")) == 2
+    assert prepare.main(command(source, tmp_path, "--workers=1")) == 2
     said = capsys.readouterr().err
     assert said.startswith("error: cannot prepare ")
     assert "Input/output error" in said
@@ -193,7 +193,7 @@ def test_too_little_memory_is_reported(source, tmp_path, monkeypatch, capsys):
         raise MemoryError
 
     monkeypatch.setattr(module, "plan_shards", run_out)
-    assert plan_recordings.main(command(source, tmp_path, "--workers=1")) == 2
+    assert prepare.main(command(source, tmp_path, "--workers=1")) == 2
     assert "not enough memory. Use fewer --workers" in capsys.readouterr().err
 
 
@@ -204,7 +204,7 @@ def test_too_little_memory_is_reported(source, tmp_path, monkeypatch, capsys):
 )  # fmt: skip
 def test_places_that_are_not_of_this_machine(source, tmp_path, flag, value, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert plan_recordings.main([*command(source, tmp_path / "out"), f"{flag}={value}"]) == 2
+    assert prepare.main([*command(source, tmp_path / "out"), f"{flag}={value}"]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"error: {flag}")
     assert said.count("\n") == 1
@@ -217,7 +217,7 @@ def test_names_of_files_that_are_no_text_are_reported(source, tmp_path, capsys):
     (folder / os.fsdecode(b"r\xff.npz")).write_bytes((source / "r1.npz").read_bytes())
     for skipping in ("error", "skip"):
         flags = command(folder, tmp_path / "out", "--workers=1", f"--on_invalid={skipping}")
-        assert plan_recordings.main(flags) == 2
+        assert prepare.main(flags) == 2
         said = capsys.readouterr().err
         assert r"names that are not UTF-8, such as r\udcff; rename" in said
         said.encode()

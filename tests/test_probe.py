@@ -15,10 +15,10 @@ from physio_mae_jax.experiment.probe import build_probe
 from physio_mae_jax.inference import Encoder
 from tests.encoders import write_contrastive_run
 from tests.prepared import waves
-from tests.runs import judging_config, read_json
+from tests.runs import evaluation_config, read_json
 
 FLAGS = {"labels.task": "flags", "labels.classes": "a,b", "labels.require_label": False}
-SHORT = {"label_window_seconds": 3.0}
+SHORT = {"labels.window_seconds": 3.0}
 
 
 @pytest.fixture(scope="module")
@@ -30,12 +30,12 @@ def crowd(tmp_path_factory):
 
 
 def build(root, workdir, method="probe", strict=True, **changes):
-    return build_probe(judging_config(root, method, **changes), workdir, strict=strict)
+    return build_probe(evaluation_config(root, method, **changes), workdir, strict=strict)
 
 
 def read(root, workdir, method, **changes):
     """Read a label off wavelet features, without a card: predictions, and what was chosen."""
-    run = build(root, workdir, method, features="wavelets", **changes)
+    run = build(root, workdir, method, encoders="wavelets", **changes)
     extract = run.extractors["wavelets"]
     return run_probe(
         run,
@@ -44,7 +44,7 @@ def read(root, workdir, method, **changes):
 
 
 def test_a_label_in_the_signal_is_found_and_one_by_chance_is_not(crowd, pretrained, tmp_path):
-    changes = FLAGS | {"run": str(pretrained), "encoders": "pretrained,random,wavelets"}
+    changes = FLAGS | {"init_from": str(pretrained), "encoders": "pretrained,random,wavelets"}
     run = build(crowd, tmp_path, strict=False, **changes)
     evaluation = evaluate_probe(run)
     inside, chance = (row.metrics["auroc"] for row in evaluation.by_class)
@@ -54,7 +54,7 @@ def test_a_label_in_the_signal_is_found_and_one_by_chance_is_not(crowd, pretrain
     content = read_json(tmp_path / "evaluation.json")
     assert content["evaluations"]["test"] == evaluation.to_json()
     compared = content["comparisons"]
-    assert [row["name"] for row in compared] == ["untrained", "wavelets"]
+    assert [row["name"] for row in compared] == ["random", "wavelets"]
     assert {row["reference"] for row in compared} == {"trained"}
     assert {row["reference_value"] for row in compared} == {evaluation.main.value}
     assert content["context"]["method"].startswith("probe, strength C = ")
@@ -81,9 +81,11 @@ def test_neighbours_and_probes_find_no_label_by_chance(crowd, tmp_path, method):
 
 def test_a_channel_independent_encoder_is_probed_as_one(waves_root, tmp_path):
     start = write_contrastive_run(tmp_path / "start")
-    run = build(waves_root, tmp_path / "probe", run=str(start), label_window_seconds=4.0)
+    run = build(
+        waves_root, tmp_path / "probe", init_from=str(start), **{"labels.window_seconds": 4.0}
+    )
     instances = run.instances["test"]
-    ours = instance_features(run, run.extractors["trained"], instances)
+    ours = instance_features(run, run.extractors["pretrained"], instances)
     first = int(instances.recording[0])
     encoder = Encoder.from_checkpoint(start, num_devices=1)
     windows = [
@@ -96,11 +98,11 @@ def test_a_channel_independent_encoder_is_probed_as_one(waves_root, tmp_path):
 
 def test_a_fine_tuned_run_is_no_encoder_and_says_what_it_is(waves_root, tmp_path):
     (tmp_path / "tuned").mkdir()
-    settings = {"config": {"task": "finetune", "start": "runs/first"}}
+    settings = {"config": {"command": "finetune", "init_from": "runs/first"}}
     path = tmp_path / "tuned" / "config.json"
     path.write_text(json.dumps(sealed(settings)), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"of task 'finetune'.*initialised from, runs/fir.*=head"):
-        build(waves_root, tmp_path / "probe", run=str(tmp_path / "tuned"))
+    with pytest.raises(ConfigError, match=r"a 'finetune' run.*initialised from, runs/fir.*=head"):
+        build(waves_root, tmp_path / "probe", init_from=str(tmp_path / "tuned"))
 
 
 def made_up(kind, seed=0):
@@ -152,7 +154,11 @@ def test_a_refit_is_asked_for_by_a_setting(waves_root, tmp_path):
 def test_testing_on_who_was_trained_on_is_reported_and_rejected_if_strict(
     waves_root, pretrained, tmp_path
 ):
-    changes = {"run": str(pretrained), "features": "trained", "data.split_rule": "fold=3|4|1-2"}
+    changes = {
+        "init_from": str(pretrained),
+        "encoders": "pretrained",
+        "data.split_rule": "fold=3|4|1-2",
+    }
     words = "CONTAMINATION: 12 of 12 subjects"
     run = build(waves_root, tmp_path / "open", strict=False, **changes)
     assert run.context["contamination"].startswith(words)
@@ -163,7 +169,7 @@ def test_testing_on_who_was_trained_on_is_reported_and_rejected_if_strict(
 
 def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
     changes = {
-        "features": "wavelets",
+        "encoders": "wavelets",
         "data.split_rule": "leaky=|0.25|0.25",
         "labels.task": "beat",
     } | SHORT
@@ -186,18 +192,18 @@ def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
             r"'waves' has no task 'superclass'; it has wave, flags, be",
         ),
         (
-            {"features": "wavelets,fourier"},
-            r"features must be of trained, untrained, wavelets.*; got 'fourier'",
+            {"encoders": "wavelets,fourier"},
+            r"encoders must be of pretrained, random, wavelets.*; got 'fourier'",
         ),
-        ({"features": ""}, r"features must name at least one"),
+        ({"encoders": ""}, r"encoders must name at least one"),
         ({"method": "forest"}, r"method='forest' is unknown; choose one of head, probe, knn"),
-        ({"features": "trained"}, r"no run is set; give its work folder"),
+        ({"encoders": "pretrained"}, r"names no encoder; give one with"),
         (
-            {"features": "trained", "run": "runs/a", "weights": "b.pth"},
-            r"got both run='runs/a' and weights='b\.pth'",
+            {"encoders": "pretrained", "init_from": "runs/a", "torch_weights": "b.pth"},
+            r"got both init_from='runs/a' and torch_weights='b\.pth'",
         ),
     ],
 )
 def test_what_is_not_there_is_named_with_what_there_is(waves_root, tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
-        build(waves_root, tmp_path, **{"features": "wavelets"} | changes)
+        build(waves_root, tmp_path, **{"encoders": "wavelets"} | changes)

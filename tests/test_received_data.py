@@ -95,8 +95,8 @@ class Evil(FeaturesDict):
 """
 
 
-@pytest.annotation.parametrize("kind", ["prepared", "array_record"])
-@pytest.annotation.parametrize("name", ["Evil", "NotThere"])
+@pytest.mark.parametrize("kind", ["prepared", "array_record"])
+@pytest.mark.parametrize("name", ["Evil", "NotThere"])
 def test_no_module_that_a_folder_names_is_imported(kind, name, copied, tmp_path, monkeypatch):
     folder, trace = copied(kind), tmp_path / "was_here"
     (folder / "evil_of_the_data.py").write_text(EVIL.format(trace=str(trace)))
@@ -113,12 +113,12 @@ def test_no_module_that_a_folder_names_is_imported(kind, name, copied, tmp_path,
 
 
 FILES = [
-    ("prepared", "model_spec.json"),
+    ("prepared", "dataset.json"),
     *((kind, "index.json") for kind in FORMATS),
 ]
 
 
-@pytest.annotation.parametrize(("kind", "name"), FILES)
+@pytest.mark.parametrize(("kind", "name"), FILES)
 def test_every_change_of_a_value_is_named(kind, name, copied):
     folder = copied(kind)
     found = tally(folder / name, lambda: READERS[kind](folder), seal=False, step=7)
@@ -126,14 +126,14 @@ def test_every_change_of_a_value_is_named(kind, name, copied):
     assert len(found["named"]) > 30
 
 
-@pytest.annotation.parametrize(("kind", "name"), FILES)
+@pytest.mark.parametrize(("kind", "name"), FILES)
 def test_values_with_hashes_to_match_give_no_other_error_than_ours(kind, name, copied):
     folder = copied(kind)
     found = tally(folder / name, lambda: READERS[kind](folder), seal=True, step=61)
     assert "raw" not in found, found["raw"]
 
 
-@pytest.annotation.parametrize(
+@pytest.mark.parametrize(
     ("old", "new", "fitting", "message"),
     [
         ('"subject_id":"p1"', '"subject_id":"p2"', False, "was changed after it was written"),
@@ -171,7 +171,7 @@ def test_a_shard_of_another_data_set_is_named(copied, originals):
         read_all(folder)
 
 
-@pytest.annotation.parametrize("kind", FORMATS)
+@pytest.mark.parametrize("kind", FORMATS)
 def test_a_changed_byte_of_a_table_is_found(kind, copied):
     folder = copied(kind)
     path = next(p for p in folder.iterdir() if p.name.startswith("features-"))
@@ -184,8 +184,8 @@ def test_a_changed_byte_of_a_table_is_found(kind, copied):
             read_features(folder)
 
 
-@pytest.annotation.parametrize("make", MAKE_NO_FILE)
-@pytest.annotation.parametrize(
+@pytest.mark.parametrize("make", MAKE_NO_FILE)
+@pytest.mark.parametrize(
     ("kind", "name"),
     [
         *FILES,
@@ -202,7 +202,7 @@ def test_what_is_no_file_is_rejected_at_once(kind, name, make, copied):
         READERS[kind](folder)
 
 
-@pytest.annotation.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", READERS)
 def test_links_to_files_are_followed(kind, copied, originals):
     folder = copied(kind)
     for path in [p for p in folder.rglob("*") if p.is_file()]:
@@ -211,7 +211,7 @@ def test_links_to_files_are_followed(kind, copied, originals):
     READERS[kind](folder)
 
 
-@pytest.annotation.parametrize("kind", READERS)
+@pytest.mark.parametrize("kind", READERS)
 def test_a_folder_copied_in_part_is_named(kind, copied):
     folder = copied(kind)
     # What tfds would read is for others.
@@ -257,7 +257,7 @@ def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
     assert "it may have seen these 1 subjects" in caplog.text
 
 
-@pytest.annotation.parametrize(
+@pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"subjects": "%%%"}, "subjects must be hashes in base64"),

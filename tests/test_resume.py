@@ -6,6 +6,7 @@ import shutil
 
 import pytest
 
+from physio_mae_jax.data.format_version import versioned
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.config_diff import differing, some
 from physio_mae_jax.experiment.evaluate import build_evaluation
@@ -55,7 +56,9 @@ def test_what_draws_other_examples_or_keeps_another_state_is_rejected(waves_root
     run = build_finetuning(finetuning_config(waves_root), tmp_path, strict=False)
     saved = tmp_path / "checkpoints" / "1" / "model_spec"
     saved.mkdir(parents=True)
-    (saved / "metadata").write_text(json.dumps(run.training.model_spec), encoding="utf-8")
+    (saved / "metadata").write_text(
+        json.dumps(versioned(run.training.model_spec)), encoding="utf-8"
+    )
     config = finetuning_config(waves_root, label_fraction=0.5)
     with pytest.raises(ConfigError, match=r"label_fraction=0\.5 differs from 1\.0 of the run"):
         build_finetuning(config, tmp_path, strict=False)
@@ -69,9 +72,9 @@ def test_what_draws_other_examples_or_keeps_another_state_is_rejected(waves_root
 
 def test_a_run_of_another_task_stays(waves_root, begun):
     description = json.loads((begun / "config.json").read_text(encoding="utf-8"))
-    description["config"]["task"] = "finetune"
+    description["config"]["command"] = "finetune"
     (begun / "config.json").write_text(json.dumps(resealed(description)), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"task 'finetune', which task 'pretrain' would overwrit"):
+    with pytest.raises(ConfigError, match=r"a 'finetune' run, which 'pretrain' would overwrit"):
         build_pretraining(pretraining_config(waves_root), begun)
 
 
@@ -92,7 +95,7 @@ def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, 
 
 
 def test_a_run_is_not_evaluated_in_its_own_folder(pretrained):
-    with pytest.raises(ConfigError, match=r"is the folder of the evaluated run, whose card"):
+    with pytest.raises(ConfigError, match=r"is the folder of the evaluated run, whose report"):
         build_evaluation(head_config(pretrained), pretrained / ".." / pretrained.name, strict=False)
 
 

@@ -11,7 +11,7 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax.data.opening import DataConfig
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.experiment.pretraining import build_supervised_spec
+from physio_mae_jax.experiment.pretraining import build_pretrain_spec
 from physio_mae_jax.experiment.typed_config import data_settings, model_settings, to_dataclass
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_kinds import Choice, Flag, LocalPath, Number, Numbers
@@ -21,8 +21,8 @@ from physio_mae_jax.training.model_spec import model_of_json
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 VARIANTS = {
-    "pretrain": ("", "model=contrastive", "model=v1_upstream,preset=upstream", "data=ptbxl"),
-    "finetune": ("", "model=resnet1d_wang,preset=debug"),
+    "pretrain": ("", "variant=contrastive", "variant=v1_upstream,preset=upstream", "data=ptbxl"),
+    "finetune": ("", "architecture=resnet1d_wang,preset=debug"),
     "evaluate": ("", "method=probe", "method=knn"),
     "features": ("format=parquet",),
     "retrieval": (None,),
@@ -164,12 +164,12 @@ def test_a_row_of_a_comparison_is_checked_by_its_own_name():
 def test_missing_sections_and_settings_are_named():
     config = config_of("pretrain", "preset=debug")
     with pytest.raises(ConfigError, match=r"model\.wavelet is missing"):
-        build_supervised_spec(with_value(config, "model", ConfigDict()))
+        build_pretrain_spec(with_value(config, "model", ConfigDict()))
     no_width = copy.deepcopy(config)
     with no_width.unlocked():
         del no_width.model.width
     with pytest.raises(ConfigError, match=r"model\.width is missing"):
-        build_supervised_spec(no_width)
+        build_pretrain_spec(no_width)
     with pytest.raises(ConfigError, match=r"data\.augment is missing"):
         data_settings({})
     section = config.data.to_dict()
@@ -223,9 +223,9 @@ def test_a_bank_that_takes_all_memory_is_rejected():
 def test_paths_are_found_wherever_they_are():
     config = config_of("finetune", "")
     config.init_from, config.data.root = "~/run", "~/data"
-    assert path_settings(config) == ["start", "data.root"]
+    assert path_settings(config) == ["init_from", "data.root"]
     assert path_settings(config_of("compare", "data=bonn")) == ["data.root"]
-    assert all(isinstance(SETTINGS[key], LocalPath) for key in ("run", "weights", "data.path"))
+    assert all(isinstance(SETTINGS[key], LocalPath) for key in ("init_from", "torch_weights", "data.path"))
 
 
 def test_a_number_of_numpy_is_a_number():

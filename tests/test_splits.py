@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.splits import (
     SPLITS,
-    Split,
+    SubjectSplits,
     divide_leaking,
     is_leaking,
     make_split,
@@ -191,7 +191,9 @@ def test_a_written_split_is_read_again_and_an_altered_one_rejected(tmp_path):
 
 def test_a_planted_leak_is_caught_however_it_comes_in():
     with pytest.raises(DataError, match="both into validation and into test"):
-        Split(rule="by hand", parts={"train": ("a",), "validation": ("b",), "test": ("b", "c")})
+        SubjectSplits(
+            rule="by hand", parts={"train": ("a",), "validation": ("b",), "test": ("b", "c")}
+        )
     infos = recordings(["a", "b", "c", "c"], fold=[1, 9, 9, 10])
     with pytest.raises(DataError, match=r"validation and into test \(c\)"):
         divided(infos, "fold=1|9|10")
@@ -199,7 +201,7 @@ def test_a_planted_leak_is_caught_however_it_comes_in():
 
 def test_recordings_of_nobody_in_the_file_belong_to_no_part():
     infos = recordings(["a", "b", "c"])
-    split = Split(rule="x", parts={"train": ("a",), "validation": ("b",), "test": ()})
+    split = SubjectSplits(rule="x", parts={"train": ("a",), "validation": ("b",), "test": ()})
     assert split.divide(infos, [0, 1, 2]) == {"train": [0], "validation": [1], "test": []}
     assert dataclasses.replace(split, rule="y").hash == split.hash
     assert np.unique([len(split.hash)]).tolist() == [16]

@@ -117,15 +117,15 @@ def test_a_worker_that_fails_is_told_with_its_last_line(tmp_path, monkeypatch):
 
 def test_settings_of_a_folder_may_grow_but_not_change(tmp_path):
     config = ConfigDict(
-        {"rows": "a", "a": {"rate": 1.0}, "b": {"rate": 1.0}, "data": {"x": (1, 2)}}
+        {"models": "a", "a": {"rate": 1.0}, "b": {"rate": 1.0}, "data": {"x": (1, 2)}}
     )
-    record_settings(config, tmp_path, ("rows", "b"))
+    record_settings(config, tmp_path, ("models", "b"))
     config.models = "a,b"
     config.b.rate = 2.0
-    record_settings(config, tmp_path, ("rows",))
+    record_settings(config, tmp_path, ("models",))
     config.a.rate = 3.0
     with pytest.raises(ConfigError, match=r"other settings of a\.rate"):
-        record_settings(config, tmp_path, ("rows",))
+        record_settings(config, tmp_path, ("models",))
     assert json.loads((tmp_path / "settings.json").read_text())["a"] == {"rate": 1.0}
 
 
@@ -180,8 +180,8 @@ def test_folds_of_different_tasks_are_not_pooled():
 
 
 def compared(row, seed, made, fraction=1.0):
-    entry = ComparedTrial(row=row, fraction=fraction, seed=seed)
-    return ComparedRun(entry=entry, predictions=made, figures={"macro_f1": 0.1 * seed}, context={})
+    trial = ComparedTrial(row=row, fraction=fraction, seed=seed)
+    return ComparedRun(trial=trial, predictions=made, metrics={"macro_f1": 0.1 * seed}, context={})
 
 
 def with_logits_of(truth, seed, shift):

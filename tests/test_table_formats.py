@@ -260,13 +260,11 @@ class TestEdf:
             (256 + 112, b"ten     ", "onto values -10 to ten"),
         ],
     )
-    def test_wrong_headers(
-        self, tmp_path: Path, describe_row: int, field: bytes, message: str
-    ) -> None:
+    def test_wrong_headers(self, tmp_path: Path, position: int, field: bytes, message: str) -> None:
         path = tmp_path / "a.edf"
         write_edf(path, edf_signal(np.ones(300), "II", 100))
         data = bytearray(path.read_bytes())
-        data[describe_row : describe_row + len(field)] = field
+        data[position : position + len(field)] = field
         path.write_bytes(bytes(data))
         with pytest.raises(DataError, match=rf"a\.edf.*{message}"):
             open_folder(tmp_path)

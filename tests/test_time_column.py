@@ -213,8 +213,8 @@ class TestTexts:
 
     def test_a_missing_time(self, kind: str, tmp_path: Path) -> None:
         texts: list[str | None] = [f"10:00:{second:06.3f}" for second in times_s()]
-        for describe_row in (5, NUM_SAMPLES - 1):
-            gap = [*texts[:describe_row], None, *texts[describe_row + 1 :]]
+        for row in (5, NUM_SAMPLES - 1):
+            gap = [*texts[:row], None, *texts[row + 1 :]]
             write_table(tmp_path, kind, signals(gap))
             with pytest.raises(DataError, match=r"'time' (lacks|has no such)"):
                 open_folder(tmp_path)

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from physio_mae_jax.plan_recordings import main
 
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.unclear import (
@@ -17,6 +16,7 @@ from physio_mae_jax.data.unclear import (
 )
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.pretraining import build_pretraining
+from physio_mae_jax.prepare import main
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from tests.runs import pretraining_config
 
@@ -107,7 +107,7 @@ def prepared(folder: Path, out: Path) -> tuple[dict, list[dict], str]:
     lines = (position / "recordings.jsonl").read_text().splitlines()
     report = (position / "report.md").read_text()
     return (
-        json.loads((position / "model_spec.json").read_text()),
+        json.loads((position / "dataset.json").read_text()),
         list(map(json.loads, lines)),
         report,
     )

@@ -7,11 +7,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from physio_mae_jax.plan_recordings import main as plan_recordings
 
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.folder import open_own_folder
+from physio_mae_jax.prepare import main as prepare
 from tests.test_edf_record import channel, clock, edf_bytes
 
 RATE_HZ = 50
@@ -153,11 +153,11 @@ def test_preparation_leaves_out_the_same(
     names = write_unusable(source)
     flags = ["folder", "--name=x", f"--source={source}", f"--out={tmp_path / 'o'}", "--workers=1"]
     (source / "mute.npy").rename(tmp_path / "mute.npy")
-    assert plan_recordings(flags) == 2
+    assert prepare(flags) == 2
     said = capsys.readouterr().err
     assert all(Path(name).stem in said for name in names if name != "mute.npy")
     (tmp_path / "mute.npy").rename(source / "mute.npy")
-    assert plan_recordings([*flags, "--on_invalid=skip"]) == 0
+    assert prepare([*flags, "--on_invalid=skip"]) == 0
     assert f"3 of {len(names) + 3} recordings kept" in capsys.readouterr().out
     (warning,) = [r.getMessage() for r in caplog.records if "skipped" in r.getMessage()]
     assert all(Path(name).stem in warning for name in names)

@@ -46,7 +46,7 @@ def test_fused_writes_layers_out_and_a_contrastive_batch_stays_whole():
     # Heads of 64 where the shape is ours to choose, of 32 where it is the original's.
     heads = {"v3": 8, "contrastive": 8, "v1": 16, "v1_upstream": 16, "v3_upstream": 16}
     for model, count in heads.items():
-        config = get_config(f"preset=upstream,model={model}")
+        config = get_config(f"preset=upstream,variant={model}")
         assert config.model.decoder_num_heads == count
         is_contrastive = config.contrastive.weight > 0
         assert config.accumulation_steps == (1 if is_contrastive else 4)
@@ -54,7 +54,12 @@ def test_fused_writes_layers_out_and_a_contrastive_batch_stays_whole():
 
 @pytest.mark.parametrize(
     ("argument", "millions"),
-    [("model=v1", 85), ("model=v2", 42), ("model=v3", 55), ("model=v3_upstream", 143.9 - 0.8)],
+    [
+        ("variant=v1", 85),
+        ("variant=v2", 42),
+        ("variant=v3", 55),
+        ("variant=v3_upstream", 143.9 - 0.8),
+    ],
 )
 def test_sizes_are_those_the_readme_of_the_original_claims(argument, millions):
     """v1 and v2: the encoder, v3: encoder and decoder; v3_upstream: as counted in its code."""
@@ -62,16 +67,16 @@ def test_sizes_are_those_the_readme_of_the_original_claims(argument, millions):
     params = jax.eval_shape(
         lambda: init_params(MaskedAutoencoder(cfg), objective.mask, jax.random.key(0), 2)
     )
-    if argument in ("model=v1", "model=v2"):
+    if argument in ("variant=v1", "variant=v2"):
         params = params["encoder"]
     count = sum(leaf.size for leaf in jax.tree.leaves(params)) / 1e6
     assert count == pytest.approx(millions, rel=0.03)
 
 
-@pytest.mark.parametrize("version", [v for v in ARGUMENTS["model"] if v != "contrastive"])
+@pytest.mark.parametrize("version", [v for v in ARGUMENTS["variant"] if v != "contrastive"])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_version_learns_from_any_number_of_channels(version, channels):
-    cfg, objective = settings(f"preset=debug,model={version}")
+    cfg, objective = settings(f"preset=debug,variant={version}")
     objective.check_against(cfg)
     model = MaskedAutoencoder(dataclasses.replace(cfg, depth=1))
     batch = random_batch(2, channels, cfg.num_samples)

@@ -50,7 +50,7 @@ class Reduced:
         return self.reduced
 
 
-@pytest.annotation.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_pickled_arrays_come_back_at_every_protocol(tmp_path, protocol):
     content = {
         "nested": [{"columns": np.asfortranarray(RNG.normal(size=(3, 4)))}, ("text", None, 1.5)],
@@ -86,7 +86,7 @@ def test_pickles_of_python_2_and_old_numpy_come_back(tmp_path):
     np.testing.assert_array_equal(read_pickled_arrays(path), [255, 513])
 
 
-@pytest.annotation.parametrize("module", ["posix", "builtins", "numpy"])
+@pytest.mark.parametrize("module", ["posix", "builtins", "numpy"])
 def test_pickles_that_would_run_something_are_rejected_and_run_nothing(tmp_path, module):
     trace = tmp_path / "was_here"
     call = {
@@ -228,7 +228,7 @@ def write_export(folder, seconds=60, start=1644226061.0, acc_start=None):
     }
 
 
-@pytest.annotation.parametrize("name", ["wesad/e4", "stress_predict/e4"])
+@pytest.mark.parametrize("name", ["wesad/e4", "stress_predict/e4"])
 def test_empatica_exports(tmp_path, name):
     written = write_export(tmp_path / "S2" / "S2_E4_Data", acc_start=1644226063.5)
     write_export(tmp_path / "S10")
@@ -323,7 +323,7 @@ def with_byte_keys(value):
     return {key.encode(): with_byte_keys(part) for key, part in value.items()}
 
 
-@pytest.annotation.parametrize("convert", [dict, with_byte_keys])
+@pytest.mark.parametrize("convert", [dict, with_byte_keys])
 def test_wesad_chest(tmp_path, convert):
     content = wesad_content()
     write_wesad(tmp_path, convert(content))

@@ -13,7 +13,7 @@ from physio_mae_jax.training.checkpoint import HINT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class StoredInstances(LabelConfig):
+class StoredLabels(LabelConfig):
     """What was evaluated, and the outputs in order."""
 
     kind: ProblemType
@@ -44,7 +44,7 @@ class ClassifierSpec:
         head: Settings of the head.
         input: Sampling rate, length and channels of an input window.
         split: Split rule and hash of the training subjects.
-        instances: Instances that were evaluated, and their classes.
+        labels: Instances that were evaluated, and their classes.
         targets: Mean and standard deviation of the training targets.
     """
 
@@ -52,11 +52,11 @@ class ClassifierSpec:
     head: Mapping[str, Any]
     input: InputSpec
     split: Mapping[str, str]
-    instances: StoredInstances
+    labels: StoredLabels
     targets: TargetStatistics
 
     def __post_init__(self) -> None:
-        wanted = len(self.instances.names)
+        wanted = len(self.labels.names)
         for name in ("mean", "std"):
             found = len(getattr(self.targets, name))
             if found != wanted or not wanted:

@@ -145,7 +145,7 @@ def _open_evaluation_data(
             f"has {channels}; the two must match."
         )
     split = "train" if config.split == ALL_SPLITS else config.split
-    instances = model_spec.instances
+    instances = model_spec.labels
     # In the order of the outputs; the data may define more classes.
     classes = instances.classes if instances.kind == "regression" else ",".join(instances.names)
     recordings = require_split(opened, split, data)
@@ -166,7 +166,7 @@ def _prediction(
     if architecture == MAE:
         where = f"the model in {config.init_from}"
         encoder = model_of_json(model_spec.model, where).for_platform(jax.default_backend())
-    num_outputs = len(model_spec.instances.names)
+    num_outputs = len(model_spec.labels.names)
     model, _ = build_classifier(
         architecture, encoder, _head(model_spec, config.init_from), num_outputs
     )

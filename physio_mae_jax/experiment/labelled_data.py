@@ -98,7 +98,7 @@ class LabelledData:
         return {
             "input": self.opened.input_spec.to_json(),
             "split": {name: self.split[name] for name in ("rule", "hash")},
-            "instances": dataclasses.asdict(self.label_config)
+            "labels": dataclasses.asdict(self.label_config)
             | {"kind": self.kind, "names": list(self.instances["train"].classes)},
             "targets": {"mean": mean.tolist(), "std": std.tolist()},
         }

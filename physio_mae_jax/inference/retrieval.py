@@ -190,23 +190,23 @@ def retrieval_table(results: dict[str, Any]) -> str:
         "| direction | candidates | encoder | recall@1 | @5 | @10 | median rank |",
         "| --- | --- | --- | --- | --- | --- | --- |",
     ]
-    directions = [name for name in results["trained"] if " to " in name]
+    directions = [name for name in results["pretrained"] if " to " in name]
     for direction in directions:
         for pool in POOLS:
-            rows = {e: results[e][direction][pool] for e in ("trained", "untrained")}
+            rows = {e: results[e][direction][pool] for e in ("pretrained", "random")}
             rows["chance"] = {
                 name.removeprefix("chance_"): value
-                for name, value in rows["trained"].items()
+                for name, value in rows["pretrained"].items()
                 if name.startswith("chance_")
             }
-            count = results["trained"][direction][pool]["candidates"]
+            count = results["pretrained"][direction][pool]["candidates"]
             for encoder, row in rows.items():
                 recalls = " | ".join(f"{row[f'recall@{k}']:.3f}" for k in _RECALLS)
                 rank = f"{row['median_rank']:.1f}"
                 lines.append(
                     f"| {_cell(direction)} | {pool}, {count:.0f} | {encoder} | {recalls} | {rank} |"
                 )
-    for encoder in ("trained", "untrained"):
+    for encoder in ("pretrained", "random"):
         if delay := results[encoder].get("delay"):
             lines.append(
                 f"\nPulse transit time of held-out recordings, {encoder}: correlation with the "

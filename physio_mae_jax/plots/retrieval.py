@@ -8,7 +8,7 @@ from matplotlib.figure import Figure
 
 from physio_mae_jax.plots.names import shown
 
-_COLOURS = {"trained": "C3", "untrained": "C0"}
+_COLOURS = {"pretrained": "C3", "random": "C0"}
 
 
 def draw_retrieval(results: Mapping[str, Any]) -> Figure:
@@ -21,14 +21,14 @@ def draw_retrieval(results: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(11 if delays else 6.5, 4), layout="constrained")
     axes = figure.subplots(1, 2 if delays else 1, squeeze=False)[0]
     recall = axes[0]
-    directions = [name for name in results["trained"] if " to " in name]
-    pools = list(results["trained"][directions[0]])
+    directions = [name for name in results["pretrained"] if " to " in name]
+    pools = list(results["pretrained"][directions[0]])
     labels = [f"{shown(direction, 30)}\n{pool}" for direction in directions for pool in pools]
     indices = np.arange(len(labels))
-    for offset, encoder in ((-0.2, "trained"), (0.2, "untrained")):
+    for offset, encoder in ((-0.2, "pretrained"), (0.2, "random")):
         values = [results[encoder][d][p]["recall@1"] for d in directions for p in pools]
         recall.bar(indices + offset, values, 0.4, color=_COLOURS[encoder], label=encoder)
-    chance = [results["trained"][d][p]["chance_recall@1"] for d in directions for p in pools]
+    chance = [results["pretrained"][d][p]["chance_recall@1"] for d in directions for p in pools]
     recall.plot(indices, chance, "k_", markersize=18, label="chance")
     recall.set_xticks(indices, labels, fontsize=8)
     recall.set_ylabel("recall@1")

@@ -128,7 +128,7 @@ class SupervisedTrainable:
         state = initialise(self.init_state, key, mesh)
         if self.encoder is None:
             return state
-        # Copied by ``put``: a step donates the memory of its state, and other runs may start from
+        # Copied by ``shard``: a step donates the memory of its state, and other runs may start from
         # the same encoder.
         new = state.params[_ENCODER]
         merged = self.encoder.merged(new)
@@ -138,10 +138,10 @@ class SupervisedTrainable:
             lambda leaf, fresh, sharding: fresh if leaf is fresh else shard(leaf, sharding),
             *(merged.params, new, fsdp_sharding(new, mesh)),
         )
-        average = state.ema_params
-        if average:
-            average = average | {_ENCODER: jax.tree.map(jnp.copy, encoder)}
-        return state.replace(params=state.params | {_ENCODER: encoder}, average=average)
+        ema_params = state.ema_params
+        if ema_params:
+            ema_params = ema_params | {_ENCODER: jax.tree.map(jnp.copy, encoder)}
+        return state.replace(params=state.params | {_ENCODER: encoder}, ema_params=ema_params)
 
     def compile_step(self, mesh: Mesh) -> Step:
         """Compile the update."""
