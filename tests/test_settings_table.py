@@ -225,7 +225,9 @@ def test_paths_are_found_wherever_they_are():
     config.init_from, config.data.root = "~/run", "~/data"
     assert path_settings(config) == ["init_from", "data.root"]
     assert path_settings(config_of("compare", "data=bonn")) == ["data.root"]
-    assert all(isinstance(SETTINGS[key], LocalPath) for key in ("init_from", "torch_weights", "data.path"))
+    assert all(
+        isinstance(SETTINGS[key], LocalPath) for key in ("init_from", "torch_weights", "data.path")
+    )
 
 
 def test_a_number_of_numpy_is_a_number():
