@@ -28,16 +28,18 @@ _SHOWN = 10
 _CONFIG = config_flags.DEFINE_config_file(
     "config", None, "configs/pretrain.py, with ':name=value,…' for its arguments.", lock_config=True
 )
-_CASES = flags.DEFINE_list(
-    "cases",
+_BENCHMARKS = flags.DEFINE_list(
+    "benchmarks",
     ["train", "features", "wavelets"],
-    "Cases to measure: train, features, wavelets, pipeline (data).",
+    "Benchmarks to run: train, features, wavelets, pipeline (data).",
 )
 _CHANNELS = flags.DEFINE_integer("channels", 12, "Number of channels of a window.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Number of repeats of each timing.")
-_PLAN = flags.DEFINE_list("plan", [], "GPU memory in GiB, such as 24,40,80: which batch fits?")
-_GROW = flags.DEFINE_multi_string(
-    "grow", [], "'channels=1,4,16', 'batch_size=…', 'window_seconds=…': scaling of the step."
+_FIT_MEMORY_GIB = flags.DEFINE_list(
+    "fit_memory_gib", [], "GPU memory in GiB, such as 24,40,80: the largest batch that fits."
+)
+_SWEEP = flags.DEFINE_multi_string(
+    "sweep", [], "'channels=1,4,16', 'batch_size=…', 'window_seconds=…': scaling of the step."
 )
 _PROFILE = flags.DEFINE_string("profile", None, "Folder for a trace of the training step.")
 _LABEL = flags.DEFINE_string("label", "", "Label of this case in the JSON lines.")
@@ -56,23 +58,23 @@ def main(argv: list[str]) -> None:
             local_path(value, name)
     from physio_mae_jax.benchmarks.cases import (
         CASES,
-        bench_sizes,
+        benchmark_sizes,
         describe_machine,
         with_utilisation,
     )
-    from physio_mae_jax.experiment.benchmarking import build_bench
+    from physio_mae_jax.experiment.benchmarking import build_benchmark
     from physio_mae_jax.experiment.run_metadata import provenance
 
-    for name in _CASES.value:
+    for name in _BENCHMARKS.value:
         if name not in CASES:
-            raise ConfigError(f"cases must be of {', '.join(CASES)}; got {name!r}.")
+            raise ConfigError(f"benchmarks must be of {', '.join(CASES)}; got {name!r}.")
     axes = _axes()
-    bench = build_bench(
-        _CONFIG.value, _CHANNELS.value, _REPEATS.value, with_data="pipeline" in _CASES.value
+    bench = build_benchmark(
+        _CONFIG.value, _CHANNELS.value, _REPEATS.value, with_data="pipeline" in _BENCHMARKS.value
     )
     common = {"label": _LABEL.value, "versions": provenance()["versions"]}
-    if _PLAN.value:
-        _plan(bench, [_gib(text) for text in _PLAN.value])
+    if _FIT_MEMORY_GIB.value:
+        _fit_memory(bench, [_gib(text) for text in _FIT_MEMORY_GIB.value])
         return
     if _PROFILE.value:
         _profile(bench, Path(_PROFILE.value))
@@ -81,9 +83,12 @@ def main(argv: list[str]) -> None:
     if axes:
         _sweep(axes, machine | common)
         return
-    for name in _CASES.value:
+    for name in _BENCHMARKS.value:
         _print(
-            with_utilisation(CASES[name](bench), machine) | bench_sizes(bench) | machine | common
+            with_utilisation(CASES[name](bench), machine)
+            | benchmark_sizes(bench)
+            | machine
+            | common
         )
 
 
@@ -101,7 +106,7 @@ def _rounded(value: Any) -> Any:
     return float(f"{value:.4g}") if isinstance(value, float) else value
 
 
-def _plan(bench: Any, cards_gib: list[float]) -> None:
+def _fit_memory(bench: Any, cards_gib: list[float]) -> None:
     """Report which batch fits which GPU memory, for the step as compiled for these devices."""
     from physio_mae_jax.benchmarks.cases import planned_step_gib
     from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
@@ -111,7 +116,7 @@ def _plan(bench: Any, cards_gib: list[float]) -> None:
         lambda batch: planned_step_gib(dataclasses.replace(bench, batch_size=batch)), cards_gib
     )
     for fit in fits:
-        _print({"plan_card_gib": fit.card_gib, "batch_size": fit.batch_size,
+        _print({"gpu_memory_gib": fit.card_gib, "batch_size": fit.batch_size,
                 "planned_gib": fit.planned_gib})  # fmt: skip
     _LOG.info(
         "a constant %.2f GiB and %.3f GiB a window; %.0f %% of a card is counted as usable",
@@ -123,19 +128,19 @@ def _axes() -> list[Any]:
     """Parse --sweep; errors are raised before anything is measured."""
     from physio_mae_jax.benchmarks.sweep import SweepAxis
 
-    axes = [SweepAxis.parse(text) for text in _GROW.value]
+    axes = [SweepAxis.parse(text) for text in _SWEEP.value]
     for axis in axes:
         if axis.name != "channels" and not isinstance(_CONFIG.value.get(axis.name), int | float):
             raise ConfigError(
-                f"grow must name channels or a number of the config; got {axis.name!r}."
+                f"sweep must name channels or a number of the config; got {axis.name!r}."
             )
     return axes
 
 
 def _sweep(axes: list[Any], common: dict[str, Any]) -> None:
     """Measure the training step along each axis."""
-    from physio_mae_jax.benchmarks.sweep import measure_growth
-    from physio_mae_jax.experiment.benchmarking import build_bench
+    from physio_mae_jax.benchmarks.sweep import measure_scaling
+    from physio_mae_jax.experiment.benchmarking import build_benchmark
 
     def build(name: str, value: float) -> Any:
         config, channels = copy.deepcopy(_CONFIG.value), _CHANNELS.value
@@ -143,10 +148,10 @@ def _sweep(axes: list[Any], common: dict[str, Any]) -> None:
             channels = int(value)
         else:
             config[name] = type(config[name])(value)
-        return build_bench(config, channels, _REPEATS.value, with_data=False)
+        return build_benchmark(config, channels, _REPEATS.value, with_data=False)
 
     for axis in axes:
-        for line in measure_growth(axis, functools.partial(build, axis.name)):
+        for line in measure_scaling(axis, functools.partial(build, axis.name)):
             _print(line | common)
 
 
@@ -165,7 +170,9 @@ def _gib(text: str) -> float:
     try:
         size = float(text)
     except ValueError as error:
-        raise ConfigError(f"plan must be sizes in GiB such as 24,40,80; got {text!r}.") from error
+        raise ConfigError(
+            f"fit_memory_gib must be sizes in GiB such as 24,40,80; got {text!r}."
+        ) from error
     if not 0 < size < math.inf:
         raise ConfigError(f"plan sizes must be above 0 GiB; got {size:g}.")
     return size

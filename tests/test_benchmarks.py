@@ -17,7 +17,7 @@ from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
 from physio_mae_jax.benchmarks.profile import operation_times, profile_calls
 from physio_mae_jax.benchmarks.timing import time_calls
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.benchmarking import build_bench, token_counts
+from physio_mae_jax.experiment.benchmarking import build_benchmark, token_counts
 from physio_mae_jax.experiment.pretraining import build_pretrain_spec
 
 
@@ -94,7 +94,7 @@ def test_time_is_the_median_over_repeats_of_work_that_is_done():
 
 
 def test_every_case_measures_and_says_what():
-    bench = build_bench(small(), num_channels=2, repeats=1, with_data=False)
+    bench = build_benchmark(small(), num_channels=2, repeats=1, with_data=False)
     for name in ("train", "features", "wavelets"):
         result = cases.CASES[name](bench)
         assert result["case"] == name
@@ -106,7 +106,7 @@ def test_every_case_measures_and_says_what():
 
 
 def test_real_batches_feed_the_step():
-    bench = build_bench(small(), num_channels=2, repeats=1, with_data=True)
+    bench = build_benchmark(small(), num_channels=2, repeats=1, with_data=True)
     assert bench.num_channels == 3  # of the data, whatever was asked for
     result = cases.measure_pipeline(bench)
     assert result["pipeline_samples_per_s"] > 0
@@ -115,7 +115,7 @@ def test_real_batches_feed_the_step():
 
 def test_wrong_numbers_are_rejected():
     with pytest.raises(ConfigError, match="channels=0"):
-        build_bench(small(), num_channels=0, repeats=1, with_data=False)
+        build_benchmark(small(), num_channels=0, repeats=1, with_data=False)
 
 
 def test_planning_finds_the_largest_batch_that_fits():
@@ -135,7 +135,7 @@ def test_planning_finds_the_largest_batch_that_fits():
 
 
 def test_the_plan_of_a_step_grows_with_its_batch_and_runs_nothing():
-    bench = build_bench(small(), num_channels=2, repeats=1, with_data=False)
+    bench = build_benchmark(small(), num_channels=2, repeats=1, with_data=False)
     few, many = (
         cases.planned_step_gib(dataclasses.replace(bench, batch_size=size)) for size in (2, 16)
     )
@@ -155,14 +155,14 @@ def test_data_parallelism_exchanges_gradients_once_and_nothing_else(changes):
     for name, value in changes.items():
         (config if name in config else config.model)[name] = value
     config.num_devices = 4
-    bench = build_bench(config, num_channels=2, repeats=1, with_data=False)
+    bench = build_benchmark(config, num_channels=2, repeats=1, with_data=False)
     resident = cases.resident_step(bench)
     program = resident.compiled.as_text()
     assert count_collectives(program) == {"all-reduce": 1}
     gradients = 4 * resident.num_parameters
     # Losses go with the gradients; of two that are equal, the compiler may send one.
     assert 0.99 * gradients <= exchanged_bytes(program)["all-reduce"] <= 1.01 * gradients + 4096
-    one = build_bench(small(), num_channels=2, repeats=1, with_data=False)
+    one = build_benchmark(small(), num_channels=2, repeats=1, with_data=False)
     alone = cases.resident_step(one)
     assert count_collectives(alone.compiled.as_text()) == {}
 
@@ -176,9 +176,9 @@ def test_memory_of_a_step_grows_with_its_channels():
     axis = sweep.SweepAxis.parse("channels=4,8")
 
     def build(value):
-        return build_bench(small(), num_channels=int(value), repeats=1, with_data=False)
+        return build_benchmark(small(), num_channels=int(value), repeats=1, with_data=False)
 
-    few, many, grown = sweep.measure_growth(axis, build)
+    few, many, grown = sweep.measure_scaling(axis, build)
     assert (few["value"], many["value"], grown["fitted_to"]) == (4, 8, [4, 8])
     assert few["planned_gib"]["temporaries"] < many["planned_gib"]["temporaries"]
     assert 0.5 < grown["memory_exponent"] < 1.5

@@ -73,7 +73,7 @@ class BenchmarkSpec:
         return self.spec.model.config
 
 
-def bench_sizes(bench: BenchmarkSpec) -> dict[str, Any]:
+def benchmark_sizes(bench: BenchmarkSpec) -> dict[str, Any]:
     """Return the sizes reported in an output line."""
     return {
         "batch_size": bench.batch_size,

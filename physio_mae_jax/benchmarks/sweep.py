@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.benchmarks.cases import BenchmarkSpec, bench_sizes, measure_training
+from physio_mae_jax.benchmarks.cases import BenchmarkSpec, benchmark_sizes, measure_training
 from physio_mae_jax.errors import ConfigError
 
 # Exponents are fitted to the largest half of the sizes; below, constant costs dominate.
@@ -49,7 +49,7 @@ class SweepAxis:
         return cls(name, values)
 
 
-def measure_growth(
+def measure_scaling(
     axis: SweepAxis, build: Callable[[float], BenchmarkSpec]
 ) -> Iterator[dict[str, Any]]:
     """Measure a training step at each value, then fit how its cost grows.
@@ -65,7 +65,7 @@ def measure_growth(
     milliseconds, gibibytes = [], []
     for value in axis.values:
         bench = build(value)
-        line = bench_sizes(bench) | measure_training(bench)
+        line = benchmark_sizes(bench) | measure_training(bench)
         milliseconds.append(line["ms"])
         gibibytes.append(line["planned_gib"]["temporaries"])
         yield {"grows": axis.name, "value": value, **line}

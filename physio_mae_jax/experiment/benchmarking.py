@@ -25,7 +25,7 @@ _MAX_CHANNELS = 10_000
 _MAX_REPEATS = 100_000
 
 
-def build_bench(
+def build_benchmark(
     config: ConfigDict, num_channels: int, repeats: int, *, with_data: bool
 ) -> BenchmarkSpec:
     """Build the benchmark cases; no file is opened unless ``with_data``.
