@@ -90,7 +90,7 @@ def test_embeddings_are_those_without_an_offset(made, wanted, offset):
 
 @pytest.mark.parametrize("offset", [0, 2**31, 2**53, 2**62, -(2**63) + 5000, 2**63 - 5000], ids=str)
 def test_integers_at_the_ends_of_their_range_are_read_exactly(made, wanted, offset):
-    for said in ({"instances": "adu"}, {"gain": 1000}):
+    for said in ({"units": "adu"}, {"gain": 1000}):
         assert cosine(made.encode(COUNTS + offset, **said, **GIVEN), wanted) > ALIKE
     if offset >= 5000:
         unsigned = COUNTS.astype(np.uint64) + np.uint64(offset)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.data.channel_plan import ChannelPlanner, KnownChannels
+from physio_mae_jax.data.format_version import versioned
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.run_metadata import channel_names_of
@@ -61,16 +62,16 @@ def test_a_run_is_gone_on_with_the_names_it_began_with(tmp_path):
     for step, model, number in ((1, {}, NUM_FIRST_NAMES), (2, {"num_channel_names": 60}, 60)):
         folder = tmp_path / "checkpoints" / str(step) / "model_spec"
         folder.mkdir(parents=True)
-        (folder / "metadata").write_text(json.dumps({"model": model}))
+        (folder / "metadata").write_text(json.dumps(versioned({"model": model})))
         assert channel_names_of(tmp_path) == number
 
 
 def test_units_that_were_not_kept_once_are_no_other_settings(tmp_path):
-    ours = {"input": {"instances": {"II": "mV"}}}
-    reject_other_model(tmp_path, {"input": {"instances": {}}}, ours)
-    reject_other_model(tmp_path, {"input": {"instances": {"II": "mV", "V1": "mV"}}}, ours)
+    ours = {"input": {"units": {"II": "mV"}}}
+    reject_other_model(tmp_path, {"input": {"units": {}}}, ours)
+    reject_other_model(tmp_path, {"input": {"units": {"II": "mV", "V1": "mV"}}}, ours)
     with pytest.raises(ConfigError, match=r"input\.units"):
-        reject_other_model(tmp_path, {"input": {"instances": {"II": "uV"}}}, ours)
+        reject_other_model(tmp_path, {"input": {"units": {"II": "uV"}}}, ours)
 
 
 def info(*names, units=()):

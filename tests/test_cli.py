@@ -140,7 +140,7 @@ def test_wrong_settings_are_rejected_before_anything_is_compiled(name, tmp_path)
     ("argument", "message"),
     [
         ("preset=huge", r"preset='huge' is unknown; choose one of tiny, small"),
-        ("size=3", r"'size=3' is unknown; give name=value with a name of model, preset, data"),
+        ("size=3", r"'size=3' is unknown; give name=value with a name of variant, preset, data"),
     ],
 )
 def test_wrong_config_arguments_name_the_choices(argument, message):

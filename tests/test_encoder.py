@@ -384,7 +384,7 @@ def test_a_folder_without_checkpoints_is_named(tmp_path):
         (beats(5, 100), {"channels": ["I", "II", "V7"]}, "'V7' is not in .* Did you mean .*V6"),
         (beats(5, 100), {"channels": ["I", "II", "MLII"]}, "2 channels named 'II'"),
         ((beats(5, 100) * 200).astype(np.int16), {}, r"int16, .*\(ADU\); give gain="),
-        (beats(5, 100), {"instances": ["mV", "mmHg", ""]}, "'II' must be in mV .*got mmHg"),
+        (beats(5, 100), {"units": ["mV", "mmHg", ""]}, "'II' must be in mV .*got mmHg"),
         (beats(5, 100)[:, :1], {}, "one sample of each of 3 channels"),
         (beats(5, 100)[:1, :1], {"channels": ["I"]}, r"\(1 samples\), less than the 0.2 s"),
         (np.zeros((3, 500)), {}, "no channel of it ever varies"),
@@ -405,7 +405,7 @@ def test_counts_of_known_gain_or_said_to_be_counts_are_taken(made):
     counts = np.round(signal * 20_000).astype(np.int32)
     arguments = {"sampling_rate_hz": 100, "channels": LEADS}
     wanted = made.encode(signal, **arguments)
-    for said in ({"gain": 20_000}, {"instances": "adu"}, {"gain": [20_000, 10_000, 5]}):
+    for said in ({"gain": 20_000}, {"units": "adu"}, {"gain": [20_000, 10_000, 5]}):
         ALIKE(made.encode(counts, **said, **arguments), wanted, atol=1e-3)
 
 

@@ -126,7 +126,12 @@ DAMAGED = {
     "negative": ("labels", {"wave": [-1]}, "wave", r"has label -1 of task 'wave'"),
     "both": ("labels", {"wave": [0, 1]}, "wave", r"is of 2 classes of task 'wave', which exclude"),
     "neither": ("labels", {"wave": []}, "wave", r"is of 0 classes of task 'wave'"),
-    "beat": ("marks", {"beat": [[600, 601, 5]]}, "beat", r"has label 5 of task 'beat', whose 2 cl"),
+    "beat": (
+        "annotations",
+        {"beat": [[600, 601, 5]]},
+        "beat",
+        r"has label 5 of task 'beat', whose 2 cl",
+    ),
 }
 
 

@@ -93,7 +93,7 @@ def lacking():
     ],
 )
 def test_errors_end_a_command_with_one_line(error, said, status, capsys):
-    assert cli.tell(raised(error)) == status
+    assert cli.report_error(raised(error)) == status
     assert capsys.readouterr().err.startswith(said)
 
 
@@ -102,7 +102,7 @@ def test_nothing_is_said_after_the_error(capsys):
         def __del__(self):
             raise RuntimeError("Event loop is closed")
 
-    cli.tell(UserError("the disk is full"))
+    cli.report_error(UserError("the disk is full"))
     noisy = Noisy()
     del noisy
     gc.collect()

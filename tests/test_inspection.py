@@ -28,8 +28,8 @@ def test_what_is_hidden_does_not_reach_the_prediction(made):
     first, second = (
         made.reconstruct(s, masked_seconds=[(0.9, 2.1)], **GIVEN) for s in (signal, changed)
     )
-    assert first.hidden.tolist() == [4 <= column < 11 for column in range(20)]
-    hidden = np.repeat(first.hidden, 20)
+    assert first.masked.tolist() == [4 <= column < 11 for column in range(20)]
+    hidden = np.repeat(first.masked, 20)
     assert np.isfinite(first.predicted[:, hidden]).all()
     assert np.isnan(first.predicted[:, ~hidden]).all()
     shift = np.abs(first.predicted[:, hidden] - second.predicted[:, hidden]).max()
@@ -39,7 +39,7 @@ def test_what_is_hidden_does_not_reach_the_prediction(made):
 
 def test_columns_are_hidden_at_random_and_drawn(made):
     window = made.reconstruct(beats(5, 250), mask_ratio=0.5, seed=3, **GIVEN)
-    assert window.hidden.sum() == 10
+    assert window.masked.sum() == 10
     assert len(draw_reconstruction(window).axes) > 9
 
 

@@ -138,7 +138,7 @@ class TestPictures:
         window = reconstruction.ReconstructedWindow(
             **common,
             predicted=rng.normal(size=(3, 40)),
-            hidden=np.array([True, False] * 2),
+            masked=np.array([True, False] * 2),
             scalogram=scalogram,
             visible_scalogram=scalogram,
             predicted_scalogram=scalogram,
@@ -180,7 +180,7 @@ class TestPictures:
         ]
         self.save(tmp_path, lambda: comparison.draw_comparison(series, "AUROC", names[0]))
         pool = {"recall@1": 0.5, "chance_recall@1": 0.1}
-        results = {e: {f"{names[0]} to x": {"all": pool}} for e in ("trained", "untrained")}
+        results = {e: {f"{names[0]} to x": {"all": pool}} for e in ("pretrained", "random")}
         self.save(tmp_path, lambda: retrieval.draw_retrieval(results))
 
     def test_a_name_that_begins_with_an_underscore_is_in_the_legend(self):

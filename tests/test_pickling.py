@@ -117,7 +117,7 @@ def test_a_folder_of_another_model_is_rejected(tmp_path):
     encoder().save_pretrained(tmp_path / "shared")
     content = pickle.dumps(Encoder.from_pretrained(tmp_path / "shared", num_devices=1))
     shutil.rmtree(tmp_path / "shared")
-    encoder(input={"instances": {}}).save_pretrained(tmp_path / "shared")
+    encoder(input={"units": {}}).save_pretrained(tmp_path / "shared")
     with pytest.raises(DataError, match=r"now holds another model"):
         pickle.loads(content)
 

@@ -394,7 +394,7 @@ DAMAGE = {
     ),
     "model_spec": (
         lambda f: (f / "dataset.json").write_text("{}"),
-        r"model_spec\.json has format",
+        r"dataset\.json states no 'format_version'",
     ),
     "shard": (
         lambda f: next(f.glob("*array_record*")).write_bytes(b"not a record file"),

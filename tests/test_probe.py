@@ -55,7 +55,7 @@ def test_a_label_in_the_signal_is_found_and_one_by_chance_is_not(crowd, pretrain
     assert content["evaluations"]["test"] == evaluation.to_json()
     compared = content["comparisons"]
     assert [row["name"] for row in compared] == ["random", "wavelets"]
-    assert {row["reference"] for row in compared} == {"trained"}
+    assert {row["reference"] for row in compared} == {"pretrained"}
     assert {row["reference_value"] for row in compared} == {evaluation.main.value}
     assert content["context"]["method"].startswith("probe, strength C = ")
 

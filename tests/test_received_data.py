@@ -145,7 +145,7 @@ def test_values_with_hashes_to_match_give_no_other_error_than_ours(kind, name, c
         ('"num_samples":1200', '"num_samples":"1200"', True, "num_samples is '1200', where a w"),
         ('"sampling_rate_hz":100.0', '"sampling_rate_hz":1e300', True, "sampling_rate_hz is 1e"),
         ('"channels":["II"', '"channels":["PPG"', True, "the number of distinct channels"),
-        ('"units":["mV"', '"units":["V"', True, "channel 'II' in 'V' is not in model_spec"),
+        ('"units":["mV"', '"units":["V"', True, r"channel 'II' in 'V' is not in dataset\.json"),
         ('"block_hashes":[', '"block_hashes":[null,', True, r"block_hashes\[0\] is None"),
         ('"first_example":1,', '"first_example":3,', True, "line 2: first_example must be 1; got"),
         ('"record_id"', '"recrod_id"', True, "unknown key 'recrod_id'.*'record_id'"),

@@ -174,7 +174,7 @@ def test_a_written_split_is_read_again_and_an_altered_one_rejected(tmp_path):
     path = tmp_path / "split.json"
     content = split.to_json()
     path.write_text(json.dumps(content), encoding="utf-8")
-    assert make_split(infos, range(10), str(path), 5).parts == split.subjects
+    assert make_split(infos, range(10), str(path), 5).subjects == split.subjects
     moved = content["subjects"]["test"].pop()
     path.write_text(json.dumps(content), encoding="utf-8")
     with pytest.raises(DataError, match=r"was altered: its parts have the hash"):
@@ -192,7 +192,7 @@ def test_a_written_split_is_read_again_and_an_altered_one_rejected(tmp_path):
 def test_a_planted_leak_is_caught_however_it_comes_in():
     with pytest.raises(DataError, match="both into validation and into test"):
         SubjectSplits(
-            rule="by hand", parts={"train": ("a",), "validation": ("b",), "test": ("b", "c")}
+            rule="by hand", subjects={"train": ("a",), "validation": ("b",), "test": ("b", "c")}
         )
     infos = recordings(["a", "b", "c", "c"], fold=[1, 9, 9, 10])
     with pytest.raises(DataError, match=r"validation and into test \(c\)"):
@@ -201,7 +201,7 @@ def test_a_planted_leak_is_caught_however_it_comes_in():
 
 def test_recordings_of_nobody_in_the_file_belong_to_no_part():
     infos = recordings(["a", "b", "c"])
-    split = SubjectSplits(rule="x", parts={"train": ("a",), "validation": ("b",), "test": ()})
+    split = SubjectSplits(rule="x", subjects={"train": ("a",), "validation": ("b",), "test": ()})
     assert split.divide(infos, [0, 1, 2]) == {"train": [0], "validation": [1], "test": []}
     assert dataclasses.replace(split, rule="y").hash == split.hash
     assert np.unique([len(split.hash)]).tolist() == [16]

@@ -6,8 +6,8 @@ Modules::
                          values
     batched_map          application of a compiled function to any number of windows
     compiled_encoder     encoding of window batches by compiled programs, one per batch shape
-    delay_probe          linear probe of the delay between two channels, from a frozen single-
-                         channel encoder
+    delay_probe          linear probe of the delay between two channels, from a frozen
+                         single-channel encoder
     embedding_map        two-dimensional maps of embeddings
     encoder              the encoder of a pre-trained model, for new signals
     encoding_config      options for encoding recordings
@@ -24,7 +24,6 @@ Modules::
     model_card           model card of a shared model: description, training data and intended use
     overlap_averager     averaging of the windows of a recording, weighted by inverse overlap
     parameter_mapping    mapping from the original's weights to our models
-                         (original_weights.md#import)
     position_embedding   resizing of a learned position table to a window of another length
     pretrained           A model as a shareable folder: weights (safetensors), their description
                          (JSON), and a card

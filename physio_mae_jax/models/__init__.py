@@ -2,10 +2,8 @@
 
 Modules::
 
-    attention          attention within a sequence and across channels (models.md#attention-and-
-                       blocks)
-    block              attention within and across sequences, and an MLP (models.md#attention-and-
-                       blocks)
+    attention          attention within a sequence and across channels
+    block              attention within and across sequences, and an MLP
     config             shape and numerics of a masked autoencoder, validated before compilation
     contrastive        single-tower contrastive model: one autoencoder for every modality, and a
                        projection
@@ -13,21 +11,18 @@ Modules::
                        both domains
     encoder            the encoder: a tokenizer, and a stack over per-channel sequences or one joint
                        sequence
-    heads              classification heads over an encoder's tokens (models.md#classification-
-                       heads)
-    layers             linear layers, activation, MLP and the plain norm (models.md#attention-and-
-                       blocks)
+    heads              classification heads over an encoder's tokens
+    layers             linear layers, activation, MLP and the plain norm
     local_attention    block-local attention: tokens attend to their own time block and the two
                        adjacent ones
     mae                the masked autoencoder: one model, configured as v1, v2 or v3 by its
                        ``MaeConfig``
     rematerialization  activations saved for the backward pass, which rematerializes the cheap ones
-    residual           residual sums of a block, its norms and smoothing (models.md#factorized-
-                       attention)
+    residual           residual sums of a block, its norms and smoothing
     resnet             supervised convolutional baselines: resnet1d_wang and xresnet1d101 of the
                        PTB-XL benchmark
     resnet_classifier  A convolutional baseline with its published head
-    rotary             rotary positions of tokens (models.md#rotary-positions)
+    rotary             rotary positions of tokens
     stack              A stack of blocks over token sequences, and the layouts of tokens in
                        sequences
     tokenizer          from a signal to tokens: wavelet patches and waveform columns, embedded and

@@ -4,10 +4,8 @@ Modules::
 
     contrastive  alignment of modalities recorded together: symmetric InfoNCE over the global batch
     losses       weights of the scalogram loss, and the masked losses of both domains
-                 (models.md#losses)
     masking      masks: which tokens a model may see, drawn here from keys or noise and passed to
                  the model
     pretraining  masked reconstruction in both domains: from a batch and a mask to a loss
-                 (models.md#losses)
     supervised   losses of labelled windows: multilabel, multiclass and regression
 """
