@@ -177,7 +177,7 @@ def test_a_written_split_is_read_again_and_an_altered_one_rejected(tmp_path):
     assert make_split(infos, range(10), str(path), 5).subjects == split.subjects
     moved = content["subjects"]["test"].pop()
     path.write_text(json.dumps(content), encoding="utf-8")
-    with pytest.raises(DataError, match=r"was altered: its parts have the hash"):
+    with pytest.raises(DataError, match=r"was altered: its splits have the hash"):
         read_split(path)
     content["subjects"]["train"].append(moved)
     content["subjects"]["test"].append(moved)
