@@ -38,7 +38,7 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return every setting of an evaluation."""
     chosen = parse_argument(argument, ARGUMENTS)
     config = ConfigDict()
-    config.command = "evaluate"
+    config.command = "evaluate" if chosen["method"] == "head" else "probe"
     config.method = chosen["method"]
     config.num_devices = 0  # 0: all devices
     config.batch_size = 64

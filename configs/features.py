@@ -30,7 +30,7 @@ def get_config(argument: str = "") -> ConfigDict:
     """Return every setting of a feature extraction."""
     chosen = parse_argument(argument, ARGUMENTS)
     config = ConfigDict()
-    config.command = "features"
+    config.command = "extract_features"
     config.init_from = ""  # work folder of a pre-training run, or of Encoder.save_pretrained
     config.num_devices = 0  # 0: all devices of this process
     config.batch_size = 32  # windows encoded at a time

@@ -19,7 +19,7 @@ from configs.finetune import get_config as finetuning_config
 def get_config(argument: str = "") -> ConfigDict:
     """Return every setting of leaving one subject out."""
     config = finetuning_config(argument or "data=wesad")
-    config.command = "loso"
+    config.command = "leave_one_out"
     del config.data.split_rule
     config.validation_share = 0.2  # fraction of the other subjects
     config.subjects = ""  # 'S02,S05': only these folds; '': all subjects with a label of the task

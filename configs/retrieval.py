@@ -14,7 +14,7 @@ from ml_collections import ConfigDict
 def get_config() -> ConfigDict:
     """Return every setting of a retrieval."""
     config = ConfigDict()
-    config.command = "retrieval"
+    config.command = "retrieve"
     config.init_from = ""  # the work folder of a contrastive pre-training
     config.data = ConfigDict()
     config.data.sets = ""  # data sets to retrieve in; '': those of the run

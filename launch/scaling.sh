@@ -11,7 +11,7 @@ prepare_environment requirements.txt
 
 SIMULATED="${SIMULATED:-0}"
 PER_DEVICE="${PER_DEVICE:-32}"
-CASES="${CASES:-preset=base preset=upstream preset=base,model=contrastive}"
+CASES="${CASES:-preset=base preset=upstream preset=base,variant=contrastive}"
 ATTENTION="${ATTENTION:-xla}"
 OUTPUT="${OUTPUT:-$(mktemp)}"
 if [ "$SIMULATED" != 0 ]; then

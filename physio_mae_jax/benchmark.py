@@ -62,15 +62,20 @@ def main(argv: list[str]) -> None:
         describe_machine,
         with_utilisation,
     )
-    from physio_mae_jax.experiment.benchmarking import build_benchmark
+    from physio_mae_jax.commands.benchmarking import build_benchmark
+    from physio_mae_jax.experiment.configs import PretrainConfig
     from physio_mae_jax.experiment.run_metadata import provenance
+    from physio_mae_jax.experiment.typed_config import read_config
 
     for name in _BENCHMARKS.value:
         if name not in CASES:
             raise ConfigError(f"benchmarks must be of {', '.join(CASES)}; got {name!r}.")
     axes = _axes()
     bench = build_benchmark(
-        _CONFIG.value, _CHANNELS.value, _REPEATS.value, with_data="pipeline" in _BENCHMARKS.value
+        read_config(PretrainConfig, _CONFIG.value),
+        _CHANNELS.value,
+        _REPEATS.value,
+        with_data="pipeline" in _BENCHMARKS.value,
     )
     common = {"label": _LABEL.value, "versions": provenance()["versions"]}
     if _FIT_MEMORY_GIB.value:
@@ -140,7 +145,9 @@ def _axes() -> list[Any]:
 def _sweep(axes: list[Any], common: dict[str, Any]) -> None:
     """Measure the training step along each axis."""
     from physio_mae_jax.benchmarks.sweep import measure_scaling
-    from physio_mae_jax.experiment.benchmarking import build_benchmark
+    from physio_mae_jax.commands.benchmarking import build_benchmark
+    from physio_mae_jax.experiment.configs import PretrainConfig
+    from physio_mae_jax.experiment.typed_config import read_config
 
     def build(name: str, value: float) -> Any:
         config, channels = copy.deepcopy(_CONFIG.value), _CHANNELS.value
@@ -148,7 +155,9 @@ def _sweep(axes: list[Any], common: dict[str, Any]) -> None:
             channels = int(value)
         else:
             config[name] = type(config[name])(value)
-        return build_benchmark(config, channels, _REPEATS.value, with_data=False)
+        return build_benchmark(
+            read_config(PretrainConfig, config), channels, _REPEATS.value, with_data=False
+        )
 
     for axis in axes:
         for line in measure_scaling(axis, functools.partial(build, axis.name)):

@@ -3,8 +3,6 @@
 import logging
 import os
 import sys
-from pathlib import Path
-from typing import Any
 
 from absl import app, flags
 from ml_collections import ConfigDict, config_flags
@@ -17,6 +15,7 @@ from physio_mae_jax.cli import (
     set_gpu_memory_fraction,
     set_up_logging,
 )
+from physio_mae_jax.commands import command_summaries, load_command, lock_share
 from physio_mae_jax.distributed import CLUSTERS, ClusterConfig
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.local_paths import local_folder
@@ -45,7 +44,7 @@ _CLUSTER_TIMEOUT = flags.DEFINE_integer(
 
 
 def main(argv: list[str]) -> None:
-    """Build and run the task of the config."""
+    """Run the command of the config."""
     if len(argv) > 1:
         raise UserError(f"arguments not understood: {' '.join(argv[1:])}; flags begin with --.")
     set_up_logging()
@@ -55,6 +54,8 @@ def main(argv: list[str]) -> None:
     workdir = local_folder(_WORKDIR.value, "--workdir")
     check_settings(config)
     _expand_homes(config)
+    command = load_command(config)
+    settings = command.read(config)
     distributed.join(
         ClusterConfig(
             kind=_CLUSTER.value,
@@ -65,10 +66,13 @@ def main(argv: list[str]) -> None:
         )
     )
     enable_compilation_cache()
-    from physio_mae_jax.training.work_folder import hold  # heavy, see _run
+    from physio_mae_jax.training.work_folder import hold  # heavy, as the command is
 
-    with distributed.peer_loss_as_user_error(), hold(workdir, **_sharing(config)):
-        _run(config, workdir)
+    with (
+        distributed.peer_loss_as_user_error(),
+        hold(workdir, **lock_share(command, settings)),
+    ):
+        command.run(settings, workdir, strict=_STRICT.value)
     _LOG.info("done; everything is in %s", workdir)
 
 
@@ -80,67 +84,40 @@ def _expand_homes(config: ConfigDict) -> None:
         holder[last] = os.path.expanduser(holder[last])
 
 
-def _sharing(config: ConfigDict) -> dict[str, Any]:
-    """Return how a task shares its work folder with other processes of the same work."""
-    if config.command in ("compare", "loso"):
-        return {"shared": True, "share": "" if config.worker else "report"}
-    if config.command == "features":
-        from physio_mae_jax.inference.feature_extraction import process_share
+def manual() -> str:
+    """Return the manual page: usage, commands and examples."""
+    commands = "\n".join(f"  {name:<18}{text}" for name, text in command_summaries().items())
+    return f"""usage: python -m physio_mae_jax.main --config=configs/NAME.py[:name=value,...]
+           --workdir=DIR [--config.SETTING=VALUE ...] [--strict]
 
-        index, count = process_share(config.process_index, config.process_count)
-        return {"share": f"process_{index}_of_{count}" if count > 1 else ""}
-    return {}
+Pre-train, fine-tune, evaluate and use masked autoencoders on physiological signals.
+The same command resumes an interrupted run.
 
+commands, each with a config in configs/ (evaluate.py also probes, loso.py leaves one subject out,
+features.py extracts, retrieval.py retrieves):
+{commands}
 
-def _run(config: ConfigDict, workdir: Path) -> None:
-    """Do the task of a config."""
-    # Heavy imports wait until the flags are validated, and each task has
-    # its own: scikit-learn alone takes seconds.
-    if config.command == "pretrain":
-        from physio_mae_jax.experiment.pretraining import build_pretraining
-        from physio_mae_jax.training.loop import train
+examples:
+  python -m physio_mae_jax.main --config=configs/pretrain.py:preset=tiny,data=synthetic \\
+      --workdir=runs/first
+  python -m physio_mae_jax.main --config=configs/finetune.py:data=ptbxl \\
+      --config.init_from=runs/first --workdir=runs/superclass
+  python -m physio_mae_jax.main --config=configs/features.py --config.init_from=runs/first \\
+      --config.data.sets=folder --config.data.path=DIR --workdir=features/mine
 
-        train(build_pretraining(config, workdir))
-    elif config.command == "finetune":
-        from physio_mae_jax.evaluation.finetune import finetune
-        from physio_mae_jax.experiment.finetuning import build_finetuning
-
-        finetune(build_finetuning(config, workdir, strict=_STRICT.value))
-    elif config.command == "features":
-        from physio_mae_jax.experiment.features import build_features
-        from physio_mae_jax.inference.feature_extraction import extract_features
-
-        extract_features(build_features(config, workdir))
-    elif config.command == "retrieval":
-        from physio_mae_jax.experiment.run_directory import build_retrieval
-        from physio_mae_jax.inference.retrieval import retrieve
-
-        retrieve(build_retrieval(config, workdir, strict=_STRICT.value))
-    elif config.command == "compare":
-        from physio_mae_jax.evaluation.comparison import compare_models
-        from physio_mae_jax.experiment.comparison import build_comparison
-
-        compare_models(build_comparison(config, workdir, strict=_STRICT.value))
-    elif config.command == "loso":
-        from physio_mae_jax.evaluation.leave_one_out import leave_one_out
-        from physio_mae_jax.experiment.leave_one_out import build_leave_one_out
-
-        leave_one_out(build_leave_one_out(config, workdir, strict=_STRICT.value))
-    elif config.method == "head":
-        from physio_mae_jax.evaluation.finetune import evaluate_run
-        from physio_mae_jax.experiment.evaluate import build_evaluation
-
-        evaluate_run(build_evaluation(config, workdir, strict=_STRICT.value))
-    else:
-        from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe
-        from physio_mae_jax.experiment.probe import build_probe
-
-        evaluate_probe(build_probe(config, workdir, strict=_STRICT.value))
+Each config file explains its settings and the arguments after the colon; the guides are in
+physio_mae_jax/guides. physio_mae_jax.prepare prepares data sets, physio_mae_jax.benchmark measures
+speed and memory.
+"""
 
 
 def run_command_line() -> None:
     """Run ``main``; an error that the user can fix is printed in one line, without a traceback."""
     flags.mark_flags_as_required(["config", "workdir"])
+    # absl prints the docstring of the main module before the flags.
+    sys.modules["__main__"].__doc__ = manual()
+    if len(sys.argv) == 1:
+        print(manual(), file=sys.stderr)
     try:
         app.run(main, flags_parser=lambda argv: parse_flags(argv, _CONFIG))
     except Exception as error:

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.runs import typed
+
 # Before JAX is imported, and for the processes that tests start: less optimisation, as compiling
 # takes most of the time; and patience where eight virtual devices wait for each other on two cores.
 if os.environ.get("JAX_PLATFORMS", "cpu") == "cpu":
@@ -67,7 +69,7 @@ def waves_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def pretrained(waves_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return the work folder of two steps of pre-training on the training waves."""
-    from physio_mae_jax.experiment.pretraining import build_pretraining
+    from physio_mae_jax.commands.pretrain import build_pretraining
     from physio_mae_jax.training.loop import train
     from physio_mae_jax.training.pretrain_trainable import PretrainTrainable
     from tests.runs import pretraining_config
@@ -77,5 +79,5 @@ def pretrained(waves_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
         # Nobody looks at its pictures, which take longer than its steps.
         patch.setattr(PretrainTrainable, "evaluate", lambda self, state, step: None)
         patch.setattr(PretrainTrainable, "plot_learning_curves", lambda self: None)
-        train(build_pretraining(pretraining_config(waves_root), workdir))
+        train(build_pretraining(typed(pretraining_config(waves_root)), workdir))
     return workdir

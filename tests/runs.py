@@ -1,6 +1,7 @@
 """Small runs on the waves of ``tests.prepared``: their settings, and what they leave behind."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import grain
 from ml_collections import ConfigDict
 
 from configs import evaluate, finetune, pretrain
+from physio_mae_jax.commands import load_command
 
 # Of the 24 subjects 12 are trained on, 6 validated on and 6 tested on, slow and fast ones in each.
 SPLIT = "fold=1-2|3|4"
@@ -61,6 +63,11 @@ def _on_waves(config: ConfigDict, root: Path, changes: dict[str, Any]) -> Config
     config.data.channels, config.data.split_rule = "II,PPG", SPLIT
     config.update_from_flattened_dict(changes)
     return config
+
+
+def typed(config: Mapping[str, Any]) -> Any:
+    """Return the config tree of a config, as its command reads it."""
+    return load_command(config).read(config)
 
 
 def read_json(path: Path) -> Any:

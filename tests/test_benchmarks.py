@@ -16,9 +16,10 @@ from physio_mae_jax.benchmarks.collectives import count_collectives, exchanged_b
 from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
 from physio_mae_jax.benchmarks.profile import operation_times, profile_calls
 from physio_mae_jax.benchmarks.timing import time_calls
+from physio_mae_jax.commands.benchmarking import build_benchmark, token_counts
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.benchmarking import build_benchmark, token_counts
-from physio_mae_jax.experiment.pretraining import build_pretrain_spec
+from physio_mae_jax.experiment.pretrain_spec import build_pretrain_spec
+from tests.runs import typed
 
 
 def small(argument="preset=debug", **model):
@@ -59,7 +60,7 @@ def count_products(jaxpr):
 )
 def test_counted_operations_are_the_products_of_the_model(argument, changes, channels):
     config = small(argument, **changes)
-    task = build_pretrain_spec(config)
+    task = build_pretrain_spec(typed(config))
     counted = flops.training_operations(task.model.config, channels, token_counts(task, channels))
     shape, samples = (1, channels), task.model.config.num_samples
     mask = task.mask(jax.random.key(0), {"channel_mask": jnp.ones(shape, bool)})
@@ -72,7 +73,7 @@ def test_counted_operations_are_the_products_of_the_model(argument, changes, cha
 
 
 def test_features_are_counted_as_the_encoder_over_everything():
-    cfg = build_pretrain_spec(small(depth=2)).model.config
+    cfg = build_pretrain_spec(typed(small(depth=2))).model.config
     whole = flops.training_operations(
         cfg, 2, flops.TokenCounts(cfg.num_tokens, cfg.num_columns, cfg.num_columns)
     )
@@ -94,7 +95,7 @@ def test_time_is_the_median_over_repeats_of_work_that_is_done():
 
 
 def test_every_case_measures_and_says_what():
-    bench = build_benchmark(small(), num_channels=2, repeats=1, with_data=False)
+    bench = build_benchmark(typed(small()), num_channels=2, repeats=1, with_data=False)
     for name in ("train", "features", "wavelets"):
         result = cases.CASES[name](bench)
         assert result["case"] == name
@@ -106,7 +107,7 @@ def test_every_case_measures_and_says_what():
 
 
 def test_real_batches_feed_the_step():
-    bench = build_benchmark(small(), num_channels=2, repeats=1, with_data=True)
+    bench = build_benchmark(typed(small()), num_channels=2, repeats=1, with_data=True)
     assert bench.num_channels == 3  # of the data, whatever was asked for
     result = cases.measure_pipeline(bench)
     assert result["pipeline_samples_per_s"] > 0
@@ -115,7 +116,7 @@ def test_real_batches_feed_the_step():
 
 def test_wrong_numbers_are_rejected():
     with pytest.raises(ConfigError, match="channels=0"):
-        build_benchmark(small(), num_channels=0, repeats=1, with_data=False)
+        build_benchmark(typed(small()), num_channels=0, repeats=1, with_data=False)
 
 
 def test_planning_finds_the_largest_batch_that_fits():
@@ -135,7 +136,7 @@ def test_planning_finds_the_largest_batch_that_fits():
 
 
 def test_the_plan_of_a_step_grows_with_its_batch_and_runs_nothing():
-    bench = build_benchmark(small(), num_channels=2, repeats=1, with_data=False)
+    bench = build_benchmark(typed(small()), num_channels=2, repeats=1, with_data=False)
     few, many = (
         cases.planned_step_gib(dataclasses.replace(bench, batch_size=size)) for size in (2, 16)
     )
@@ -155,14 +156,14 @@ def test_data_parallelism_exchanges_gradients_once_and_nothing_else(changes):
     for name, value in changes.items():
         (config if name in config else config.model)[name] = value
     config.num_devices = 4
-    bench = build_benchmark(config, num_channels=2, repeats=1, with_data=False)
+    bench = build_benchmark(typed(config), num_channels=2, repeats=1, with_data=False)
     resident = cases.resident_step(bench)
     program = resident.compiled.as_text()
     assert count_collectives(program) == {"all-reduce": 1}
     gradients = 4 * resident.num_parameters
     # Losses go with the gradients; of two that are equal, the compiler may send one.
     assert 0.99 * gradients <= exchanged_bytes(program)["all-reduce"] <= 1.01 * gradients + 4096
-    one = build_benchmark(small(), num_channels=2, repeats=1, with_data=False)
+    one = build_benchmark(typed(small()), num_channels=2, repeats=1, with_data=False)
     alone = cases.resident_step(one)
     assert count_collectives(alone.compiled.as_text()) == {}
 
@@ -176,7 +177,7 @@ def test_memory_of_a_step_grows_with_its_channels():
     axis = sweep.SweepAxis.parse("channels=4,8")
 
     def build(value):
-        return build_benchmark(small(), num_channels=int(value), repeats=1, with_data=False)
+        return build_benchmark(typed(small()), num_channels=int(value), repeats=1, with_data=False)
 
     few, many, grown = sweep.measure_scaling(axis, build)
     assert (few["value"], many["value"], grown["fitted_to"]) == (4, 8, [4, 8])

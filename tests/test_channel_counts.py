@@ -14,19 +14,19 @@ import pytest
 from configs.finetune import get_config as finetune_config
 from configs.pretrain import get_config
 from configs.retrieval import get_config as retrieval_config
+from physio_mae_jax.commands.evaluate import build_evaluation, evaluate_run
+from physio_mae_jax.commands.finetune import build_finetuning, finetune
+from physio_mae_jax.commands.pretrain import build_pretraining
+from physio_mae_jax.commands.probe import build_probe, evaluate_probe
+from physio_mae_jax.commands.retrieve import build_retrieval
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe
-from physio_mae_jax.evaluation.finetune import evaluate_run, finetune
 from physio_mae_jax.experiment import run_directory
 from physio_mae_jax.experiment.classifiers import EncoderInit, build_supervised_spec
-from physio_mae_jax.experiment.evaluate import build_evaluation
-from physio_mae_jax.experiment.finetuning import build_finetuning
+from physio_mae_jax.experiment.model_section import ModelSection
 from physio_mae_jax.experiment.pretrained_encoders import PretrainedEncoder
-from physio_mae_jax.experiment.pretraining import build_pretraining
-from physio_mae_jax.experiment.probe import build_probe
-from physio_mae_jax.experiment.run_directory import build_retrieval
-from physio_mae_jax.experiment.typed_config import model_settings, objective_settings, to_dataclass
+from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
+from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.init_transform import InitTransform
 from physio_mae_jax.training.model_spec import build_autoencoder
@@ -36,7 +36,7 @@ from physio_mae_jax.training.state import TrainState, apply_gradients
 from physio_mae_jax.training.supervised_step import init_variables
 from tests.encoders import write_contrastive_run, write_run
 from tests.prepared import waves
-from tests.runs import evaluation_config, finetuning_config, head_config, pretraining_config
+from tests.runs import evaluation_config, finetuning_config, head_config, pretraining_config, typed
 
 MODELS = ("v1", "v2", "v3", "contrastive")
 COUNTS = (1, 2, 12)
@@ -51,9 +51,11 @@ def no_pictures(monkeypatch):
 def pretrained_shapes(model: str, channels: int):
     """Return the configuration, the encoder's shapes and whether it is channel-independent."""
     config = get_config(f"preset=debug,variant={model}")
-    settings = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
+    settings = ModelSection.from_section("model", config.model).for_window(
+        config.window_seconds, config.sampling_rate_hz
+    )
     contrastive = to_dataclass(ContrastiveConfig, "contrastive", config.contrastive)
-    mask = objective_settings(config.objective).mask
+    mask = to_dataclass(ObjectiveConfig, "objective", config.objective).mask
     init_channels = 1 if contrastive.weight else 2
     params = jax.eval_shape(
         lambda: init_params(
@@ -74,7 +76,7 @@ def test_parameters_gradient_and_optimizer_have_one_structure(model, before, aft
     config.frozen_blocks = min(frozen_blocks, settings.depth)
     encoder_init = EncoderInit(settings.sampling_rate_hz, settings.num_samples, settings, start)
     units = SimpleNamespace(targets=np.eye(2, dtype=np.float32)[[0, 1, 1]], kind="multiclass")
-    task, _ = build_supervised_spec(config, encoder_init, units, after)
+    task, _ = build_supervised_spec(typed(config), encoder_init, units, after)
     new, _ = jax.eval_shape(
         lambda: init_variables(task.model, jax.random.key(0), (after, settings.num_samples))
     )
@@ -149,13 +151,13 @@ def test_many_channels_are_fine_tuned_on_one_and_evaluated_on_two(
     waves(tmp_path, name="single", channels=1)
     changes = {"init_from": str(runs["v3"]), "data.sets": "single", "data.channels": ""}
     config = short(tmp_path, frozen_blocks=frozen_blocks, **changes)
-    finetune(build_finetuning(config, tmp_path / "one", strict=False))
+    finetune(build_finetuning(typed(config), tmp_path / "one", strict=False))
     assert "trained arrays are not used (stack/blocks/channel_attention" in caplog.text
     if frozen_blocks < 0:
         return
     # The same head on windows of two channels: what they would exchange is 0.
     config = head_config(tmp_path / "one", **{"data.sets": "waves", "data.root": str(waves_root)})
-    evaluated = evaluate_run(build_evaluation(config, tmp_path / "evaluated", strict=False))
+    evaluated = evaluate_run(build_evaluation(typed(config), tmp_path / "evaluated", strict=False))
     assert "trained on 1 channels, 2 given" in caplog.text
     assert evaluated.num_subjects == 6
 
@@ -171,14 +173,14 @@ def test_a_probe_takes_any_number_of_channels(waves_root, runs, tmp_path, name, 
         encoders="pretrained,random",
         **{"data.channels": channels},
     )
-    assert evaluate_probe(build_probe(config, tmp_path, strict=False)).num_subjects == 6
+    assert evaluate_probe(build_probe(typed(config), tmp_path, strict=False)).num_subjects == 6
 
 
 def test_a_run_is_not_resumed_on_other_channels(waves_root, pretrained, tmp_path):
     begun = shutil.copytree(pretrained, tmp_path / "run")
     config = pretraining_config(waves_root, **{"data.channels": "II"})
     with pytest.raises(ConfigError, match=r"input\.num_channels: 2 there, 1 here"):
-        build_pretraining(config, begun)
+        build_pretraining(typed(config), begun)
 
 
 def test_retrieval_on_one_channel_is_rejected_by_name(waves_root, runs, tmp_path, monkeypatch):
@@ -193,7 +195,7 @@ def test_retrieval_on_one_channel_is_rejected_by_name(waves_root, runs, tmp_path
     config = retrieval_config()
     config.init_from = str(runs["contrastive"])
     with pytest.raises(ConfigError, match=r"aligns 2 modalities, but .* 1 channels \(II\)"):
-        build_retrieval(config, tmp_path, strict=False)
+        build_retrieval(typed(config), tmp_path, strict=False)
 
 
 def test_every_optimizer_state_follows_the_merged_parameters():

@@ -16,11 +16,12 @@ import pytest
 
 from physio_mae_jax.benchmarks.planning import USABLE_SHARE
 from physio_mae_jax.cli import set_gpu_memory_fraction
+from physio_mae_jax.commands.pretrain import build_pretraining
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.experiment.pretraining import build_pretraining
 from physio_mae_jax.training.atomic_files import parameter_summary
 from physio_mae_jax.training.pretrain_step import train_step
 from tests.factories import train_and_evaluate
+from tests.runs import typed
 
 REPOSITORY = Path(__file__).parent.parent
 PRETRAIN = runpy.run_path(str(REPOSITORY / "configs" / "pretrain.py"))
@@ -35,7 +36,7 @@ def config_of(argument, **changes):
 
 
 def build(argument, workdir, **changes):
-    return build_pretraining(config_of(argument, **changes), workdir)
+    return build_pretraining(typed(config_of(argument, **changes)), workdir)
 
 
 @pytest.fixture

@@ -4,12 +4,10 @@ import pytest
 
 from configs import compare as compare_config
 from configs import loso as loso_config
+from physio_mae_jax.commands.compare import build_comparison, compare_models
+from physio_mae_jax.commands.leave_one_out import build_leave_one_out, leave_one_out
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.evaluation.comparison import compare_models
-from physio_mae_jax.evaluation.leave_one_out import leave_one_out
-from physio_mae_jax.experiment.comparison import build_comparison
-from physio_mae_jax.experiment.leave_one_out import build_leave_one_out
-from tests.runs import SPLIT, read_json
+from tests.runs import SPLIT, read_json, typed
 
 ROWS = "pretrained,scratch,wavelets"
 
@@ -36,7 +34,7 @@ def comparison(root, run, **changes):
 
 
 def compare(config, folder):
-    compare_models(build_comparison(config, folder, strict=True))
+    compare_models(build_comparison(typed(config), folder, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -91,13 +89,13 @@ def test_other_settings_in_the_same_folder_are_rejected(compared, waves_root, pr
     config = comparison(waves_root, pretrained)
     config.scratch.batch_size = 4
     with pytest.raises(ConfigError, match=r"other settings of scratch\.batch_size"):
-        build_comparison(config, compared, strict=True)
+        build_comparison(typed(config), compared, strict=True)
 
 
 def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, monkeypatch):
     config = comparison(waves_root, pretrained, models="wavelets", seeds="1")
-    run = build_comparison(config, compared, strict=True)
-    monkeypatch.setattr("physio_mae_jax.evaluation.pending_runs.run_trials", lambda *_: None)
+    run = build_comparison(typed(config), compared, strict=True)
+    monkeypatch.setattr("physio_mae_jax.experiment.sweep.run_trials", lambda *_: None)
     with pytest.raises(UserError, match=r"1 of 1 trials are not done yet, such as wavelets"):
         compare_models(run)
 
@@ -115,7 +113,7 @@ def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, 
 def test_wrong_settings_are_rejected_before_anything_is_opened(tmp_path, changes, message):
     config = comparison(tmp_path / "no data", tmp_path / "no run", **changes)
     with pytest.raises(ConfigError, match=message):
-        build_comparison(config, tmp_path, strict=True)
+        build_comparison(typed(config), tmp_path, strict=True)
 
 
 def leaving_out(root, **changes):
@@ -129,7 +127,7 @@ def leaving_out(root, **changes):
 
 def test_each_subject_is_evaluated_by_a_model_that_never_saw_it(waves_root, tmp_path):
     config = leaving_out(waves_root, subjects="p0,p1,p2", **{"labels.task": "state"})
-    result = leave_one_out(build_leave_one_out(config, tmp_path, strict=True))
+    result = leave_one_out(build_leave_one_out(typed(config), tmp_path, strict=True))
     assert result.num_subjects == 3
     assert result.main.value > 0.8
     subjects = read_json(tmp_path / "subjects.json")
@@ -143,7 +141,7 @@ def test_each_subject_is_evaluated_by_a_model_that_never_saw_it(waves_root, tmp_
     folds = [read_json(tmp_path / name / "evaluation.json") for name in subjects["subjects"]]
     instances = [fold["evaluations"]["test"]["num_instances"] for fold in folds]
     assert card["evaluations"]["test"]["num_instances"] == sum(instances)
-    again = leave_one_out(build_leave_one_out(config, tmp_path, strict=True))
+    again = leave_one_out(build_leave_one_out(typed(config), tmp_path, strict=True))
     assert again.to_json() == result.to_json()
 
 
@@ -158,5 +156,5 @@ def test_each_subject_is_evaluated_by_a_model_that_never_saw_it(waves_root, tmp_
 def test_leaving_out_rejects(waves_root, tmp_path, changes, error, message):
     with pytest.raises(error, match=message):
         leave_one_out(
-            build_leave_one_out(leaving_out(waves_root, **changes), tmp_path, strict=True)
+            build_leave_one_out(typed(leaving_out(waves_root, **changes)), tmp_path, strict=True)
         )

@@ -8,13 +8,15 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from configs import pretrain as pretrain_config
 from configs import retrieval as retrieval_config
+from physio_mae_jax.commands import pretrain
+from physio_mae_jax.commands import retrieve as retrieve_command
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment import pretraining, run_directory
 from physio_mae_jax.inference.delay_probe import probe_delay
 from physio_mae_jax.inference.retrieval import rank_metrics, retrieve
 from physio_mae_jax.objectives.contrastive import allowed_negatives, info_nce, split_modalities
 from physio_mae_jax.training.loop import train
 from tests.factories import random_batch
+from tests.runs import typed
 
 
 def unit(key, *shape):
@@ -106,7 +108,7 @@ def trained(tmp_path_factory):
     workdir = tmp_path_factory.mktemp("contrastive")
     config = pretrain_config.get_config("variant=contrastive,preset=debug")
     config.num_devices, config.accumulation_steps = 1, 2
-    train(pretraining.build_pretraining(config, workdir))
+    train(pretrain.build_pretraining(typed(config), workdir))
     return workdir
 
 
@@ -114,7 +116,7 @@ def test_a_contrastive_run_is_evaluated_by_retrieval(trained, tmp_path):
     config = retrieval_config.get_config()
     config.init_from, config.max_windows_per_subject, config.batch_size = str(trained), 4, 8
     config.probe_recordings, config.probe_windows = 8, 2
-    results = retrieve(run_directory.build_retrieval(config, tmp_path, strict=False))
+    results = retrieve(retrieve_command.build_retrieval(typed(config), tmp_path, strict=False))
     assert results["num_windows"] > 10
     assert 0 <= results["pretrained"]["PPG to II"]["all"]["recall@10"] <= 1
     assert "correlation" in results["pretrained"]["delay"]
@@ -126,8 +128,8 @@ def test_wrong_runs_are_reported(trained, tmp_path):
     config = retrieval_config.get_config()
     config.init_from = str(tmp_path / "nowhere")
     with pytest.raises(ConfigError, match="not the work folder of a run"):
-        run_directory.build_retrieval(config, tmp_path, strict=False)
+        retrieve_command.build_retrieval(typed(config), tmp_path, strict=False)
     config = pretrain_config.get_config("variant=contrastive,preset=debug")
     config.data.channels = "I,II,PPG"
     with pytest.raises(ConfigError, match="name two"):
-        pretraining.build_pretraining(config, tmp_path)
+        pretrain.build_pretraining(typed(config), tmp_path)

@@ -17,7 +17,7 @@ from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.window_starts import WindowStarts
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.evaluation.evaluate_probe import encoder_extractor
+from physio_mae_jax.evaluation.extractors import encoder_extractor
 from physio_mae_jax.inference import Encoder
 from physio_mae_jax.inference.compiled_encoder import batch_bucket, channel_bucket
 from physio_mae_jax.inference.throughput import measure_arrays, measure_files

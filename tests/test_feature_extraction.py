@@ -8,13 +8,14 @@ import pyarrow.parquet as pq
 import pytest
 
 from configs import features as features_config
+from physio_mae_jax.commands.extract_features import build_features
 from physio_mae_jax.data.feature_files import read_features
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.experiment.features import build_features
 from physio_mae_jax.inference import feature_extraction
 from physio_mae_jax.inference.feature_extraction import extract_features
 from tests.encoders import beats, encoder, write_run
 from tests.prepared import waves
+from tests.runs import typed
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +32,7 @@ def run_of(prepared, workdir, argument="", **changes):
     config.num_devices, config.batch_size, config.recordings_per_shard = 1, 16, 5
     config.data.split_rule = "fold=1-2|3|"
     config.update_from_flattened_dict(changes)
-    return build_features(config, workdir)
+    return build_features(typed(config), workdir)
 
 
 @pytest.mark.parametrize("kind", ["npz", "parquet", "array_record"])

@@ -6,14 +6,13 @@ import re
 import numpy as np
 import pytest
 
+from physio_mae_jax.commands.evaluate import build_evaluation, evaluate_run
+from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.evaluation.finetune import evaluate_run, finetune
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.experiment.evaluate import build_evaluation
-from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.training import atomic_files
 from tests.prepared import waves
-from tests.runs import finetuning_config, head_config, read_json, reported
+from tests.runs import finetuning_config, head_config, read_json, reported, typed
 
 TASKS = {
     "wave": {},
@@ -35,7 +34,7 @@ def fine_tuned(waves_root, pretrained, tmp_path_factory):
             config = finetuning_config(
                 waves_root, init_from=str(pretrained), **{"labels.task": task}, **TASKS[task]
             )
-            run = build_finetuning(config, workdir, strict=True)
+            run = build_finetuning(typed(config), workdir, strict=True)
             with pytest.MonkeyPatch.context() as patch:
                 if task != "wave":
                     # One run draws; of the others nobody looks at the pictures, which take a while.
@@ -90,7 +89,7 @@ def test_the_model_evaluated_is_the_one_best_on_validation(fine_tuned):
 @pytest.mark.parametrize("task", ["wave", "attribute:age"])
 def test_a_model_evaluated_again_gives_its_own_metrics(fine_tuned, task, tmp_path):
     workdir, evaluation = fine_tuned(task)
-    again = evaluate_run(build_evaluation(head_config(workdir), tmp_path, strict=True))
+    again = evaluate_run(build_evaluation(typed(head_config(workdir)), tmp_path, strict=True))
     assert again.to_json() == evaluation.to_json()
     ours, theirs = (Predictions.load(f / "predictions" / "test.npz") for f in (tmp_path, workdir))
     for field in ("instance_ids", "subjects", "logits", "targets"):
@@ -100,11 +99,11 @@ def test_a_model_evaluated_again_gives_its_own_metrics(fine_tuned, task, tmp_pat
 def test_a_model_is_not_evaluated_on_what_it_was_trained_on(fine_tuned, tmp_path):
     workdir, _ = fine_tuned("wave")
     config = head_config(workdir, split="train")
-    context = build_evaluation(config, tmp_path / "open", strict=False).context
+    context = build_evaluation(typed(config), tmp_path / "open", strict=False).context
     assert context["contamination"].startswith("CONTAMINATION: 12 of 12 subjects")
     assert "the samples of 24 of 24 recordings" in context["contamination"]
     with pytest.raises(DataError, match="CONTAMINATION: 12 of 12 subjects"):
-        build_evaluation(config, tmp_path / "strict", strict=True)
+        build_evaluation(typed(config), tmp_path / "strict", strict=True)
     assert not (tmp_path / "strict").exists()
 
 
@@ -119,7 +118,7 @@ def test_a_model_is_not_evaluated_on_what_it_was_trained_on(fine_tuned, tmp_path
 def test_what_cannot_be_evaluated_is_reported(fine_tuned, tmp_path, changes, message):
     workdir, _ = fine_tuned("wave")
     with pytest.raises(ConfigError, match=message):
-        build_evaluation(head_config(workdir, **changes), tmp_path, strict=False)
+        build_evaluation(typed(head_config(workdir, **changes)), tmp_path, strict=False)
 
 
 def test_a_finished_run_is_not_replaced(waves_root, pretrained, fine_tuned):
@@ -132,7 +131,7 @@ def test_a_finished_run_is_not_replaced(waves_root, pretrained, fine_tuned):
     ):
         described = (workdir / "config.json").read_bytes()
         with pytest.raises(ConfigError, match=message):
-            build_finetuning(finetuning_config(waves_root, **changes), workdir, strict=True)
+            build_finetuning(typed(finetuning_config(waves_root, **changes)), workdir, strict=True)
         assert (workdir / "config.json").read_bytes() == described
 
 
@@ -142,7 +141,7 @@ def test_samples_are_known_under_another_name(fine_tuned, tmp_path):
     config = head_config(
         workdir, **{"data.sets": "renamed", "data.root": str(tmp_path)}, split="all"
     )
-    context = build_evaluation(config, tmp_path / "evaluated", strict=False).context
+    context = build_evaluation(typed(config), tmp_path / "evaluated", strict=False).context
     assert context["contamination"].startswith(
         "CONTAMINATION: 0 of 24 subjects and the samples of 24 of 48 recordings"
     )
@@ -152,11 +151,11 @@ def test_what_the_encoder_was_pretrained_on_counts_too(waves_root, pretrained, t
     changes = {"init_from": str(pretrained), "data.split_rule": "fold=3|4|1-2"}
     config = finetuning_config(waves_root, **changes)
     with pytest.raises(DataError, match="CONTAMINATION: 12 of 12 subjects"):
-        build_finetuning(config, tmp_path / "strict", strict=True)
-    run = build_finetuning(config, tmp_path / "open", strict=False)
+        build_finetuning(typed(config), tmp_path / "strict", strict=True)
+    run = build_finetuning(typed(config), tmp_path / "open", strict=False)
     assert run.context["contamination"].startswith("CONTAMINATION: 12 of 12 subjects")
     from_scratch = finetuning_config(waves_root, **changes | {"init_from": ""})
-    run = build_finetuning(from_scratch, tmp_path / "scratch", strict=True)
+    run = build_finetuning(typed(from_scratch), tmp_path / "scratch", strict=True)
     assert run.context["contamination"].startswith("contamination: none of 12 subjects")
 
 
@@ -169,19 +168,21 @@ def test_a_patient_in_two_parts_is_rejected(waves_root, fine_tuned, tmp_path):
     planted.write_text(json.dumps(split), encoding="utf-8")
     config = finetuning_config(waves_root, **{"data.split_rule": str(planted)})
     with pytest.raises(DataError, match=f"both into train and into test .*{moved}"):
-        build_finetuning(config, tmp_path / "run", strict=False)
+        build_finetuning(typed(config), tmp_path / "run", strict=False)
 
 
 def test_recordings_of_a_patient_in_two_parts_are_rejected(waves_root, tmp_path):
     config = finetuning_config(waves_root, **{"data.split_rule": "visit=0|0.2|1"})
     with pytest.raises(DataError, match=r"\d+ subjects both into train and into test"):
-        build_finetuning(config, tmp_path, strict=False)
+        build_finetuning(typed(config), tmp_path, strict=False)
 
 
 def test_a_share_of_the_labels_is_one_of_the_subjects(waves_root, tmp_path):
     runs = [
         build_finetuning(
-            finetuning_config(waves_root, label_fraction=fraction), tmp_path / name, strict=True
+            typed(finetuning_config(waves_root, label_fraction=fraction)),
+            tmp_path / name,
+            strict=True,
         )
         for name, fraction in (("all", 1.0), ("half", 0.5))
     ]

@@ -5,17 +5,17 @@ import json
 import pytest
 
 from configs.finetune import get_config
+from physio_mae_jax.commands.evaluate import build_evaluation
+from physio_mae_jax.commands.finetune import build_finetuning
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.experiment.evaluate import build_evaluation
-from physio_mae_jax.experiment.finetuning import build_finetuning
 from tests.prepared import waves
-from tests.runs import finetuning_config, head_config
+from tests.runs import finetuning_config, head_config, typed
 from tests.tampering import rewrite_index
 
 
 def reject(root, workdir, message, **changes):
     with pytest.raises(UserError, match=message):
-        build_finetuning(finetuning_config(root, **changes), workdir, strict=False)
+        build_finetuning(typed(finetuning_config(root, **changes)), workdir, strict=False)
 
 
 WRONG = {
@@ -151,7 +151,7 @@ def test_labels_out_of_range_are_named_with_their_recording(name, tmp_path):
 @pytest.fixture
 def unfinished(waves_root, tmp_path):
     """The work folder of a fine-tuning that was built and stopped there."""
-    build_finetuning(finetuning_config(waves_root), tmp_path / "unfinished", strict=True)
+    build_finetuning(typed(finetuning_config(waves_root)), tmp_path / "unfinished", strict=True)
     return tmp_path / "unfinished"
 
 
@@ -166,9 +166,9 @@ def test_only_a_finished_run_is_evaluated_again(unfinished, tmp_path):
         ("/none", r"/none/config\.json is absent"),
     ):
         with pytest.raises(ConfigError, match=message):
-            build_evaluation(head_config(run), tmp_path / "card", strict=True)
+            build_evaluation(typed(head_config(run)), tmp_path / "card", strict=True)
 
 
 def test_a_pretraining_has_no_head_to_evaluate(pretrained, tmp_path):
     with pytest.raises(ConfigError, match=r"a 'pretrain' run and has no head; .*method=probe"):
-        build_evaluation(head_config(pretrained), tmp_path, strict=True)
+        build_evaluation(typed(head_config(pretrained)), tmp_path, strict=True)

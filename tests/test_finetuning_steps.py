@@ -9,10 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physio_mae_jax.evaluation.finetune import finetune
+from physio_mae_jax.commands.evaluate import build_evaluation
+from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.experiment.evaluate import build_evaluation
-from physio_mae_jax.experiment.finetuning import build_finetuning
 from physio_mae_jax.experiment.run_directory import open_run
 from physio_mae_jax.inference.compiled_encoder import encode_windows
 from physio_mae_jax.inference.position_embedding import resize_columns
@@ -25,14 +24,14 @@ from physio_mae_jax.training.sharding import shard_batch
 from physio_mae_jax.training.supervised_trainable import load_best
 from tests.encoders import write_contrastive_run
 from tests.factories import small_state_dict
-from tests.runs import HookedIterator, finetuning_config, head_config, read_json, reported
+from tests.runs import HookedIterator, finetuning_config, head_config, read_json, reported, typed
 
 # Evaluated often, and over after ten steps without a better validation.
 IMPATIENT = {"loop.evaluate_every_steps": 5, "loop.checkpoint_every_steps": 10, "patience": 2}
 
 
 def build(root, workdir, strict=True, **changes):
-    return build_finetuning(finetuning_config(root, **changes), workdir, strict=strict)
+    return build_finetuning(typed(finetuning_config(root, **changes)), workdir, strict=strict)
 
 
 @pytest.fixture(scope="module")
@@ -267,6 +266,6 @@ def test_a_convolutional_baseline_is_trained_and_evaluated_again(waves_root, tmp
     changes = {"architecture": "resnet1d_wang", "loop.num_steps": 12, "ema_decay": 0.0}
     run = build(waves_root, tmp_path / "run", **changes)
     assert finetune(run).main.value > 0.9
-    again = build_evaluation(head_config(tmp_path / "run"), tmp_path / "again", strict=True)
+    again = build_evaluation(typed(head_config(tmp_path / "run")), tmp_path / "again", strict=True)
     evaluated = Predictions.load(tmp_path / "run" / "predictions" / "test.npz")
     np.testing.assert_array_equal(again.predict(run.instances["test"]), evaluated.logits)

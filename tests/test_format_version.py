@@ -10,6 +10,9 @@ import numpy as np
 import pytest
 
 from configs import retrieval
+from physio_mae_jax.commands.pretrain import build_pretraining
+from physio_mae_jax.commands.probe import build_probe
+from physio_mae_jax.commands.retrieve import build_retrieval
 from physio_mae_jax.data.feature_files import read_features
 from physio_mae_jax.data.format_version import (
     FORMAT_VERSION,
@@ -24,9 +27,7 @@ from physio_mae_jax.data.sealed_json import SEAL, sealed
 from physio_mae_jax.data.splits import read_split
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
-from physio_mae_jax.experiment.pretraining import build_pretraining
-from physio_mae_jax.experiment.probe import build_probe
-from physio_mae_jax.experiment.run_directory import build_retrieval, read_run
+from physio_mae_jax.experiment.run_directory import read_run
 from physio_mae_jax.experiment.sweep import record_settings
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.export import read_calling
@@ -36,7 +37,7 @@ from physio_mae_jax.preparation.staging import reject_existing
 from physio_mae_jax.training.work_folder import hold
 from tests.encoders import write_run
 from tests.prepared import waves
-from tests.runs import evaluation_config, pretraining_config
+from tests.runs import evaluation_config, pretraining_config, typed
 from tests.test_received_data import write_features
 
 UNVERSIONED = r"states no 'format_version', so physio_mae_jax 0\.1 or another program wrote it"
@@ -134,14 +135,14 @@ def test_a_run_of_another_version_is_no_start_of_anything(waves_root, pretrained
     with pytest.raises(VersionError, match=rf"config\.json {UNVERSIONED}"):
         read_run(str(run))
     with pytest.raises(VersionError, match=UNVERSIONED):
-        build_pretraining(pretraining_config(waves_root), run)
+        build_pretraining(typed(pretraining_config(waves_root)), run)
     config = evaluation_config(waves_root, "probe", init_from=str(run))
     with pytest.raises(VersionError, match=UNVERSIONED):
-        build_probe(config, tmp_path / "probe", strict=False)
+        build_probe(typed(config), tmp_path / "probe", strict=False)
     config = retrieval.get_config()
     config.init_from = str(run)
     with pytest.raises(VersionError, match=UNVERSIONED):
-        build_retrieval(config, tmp_path / "retrieval", strict=False)
+        build_retrieval(typed(config), tmp_path / "retrieval", strict=False)
 
 
 @pytest.mark.parametrize("name", ["config.json", "index.json", "evaluation.json", "settings.json"])
@@ -159,7 +160,7 @@ def test_a_folder_of_this_version_is_taken(tmp_path):
 
 
 def test_settings_of_a_sweep_of_another_version_are_rejected(waves_root, tmp_path):
-    config = pretraining_config(waves_root)
+    config = typed(pretraining_config(waves_root))
     record_settings(config, tmp_path, ())
     rewrite(tmp_path / "settings.json", None)
     with pytest.raises(VersionError, match=UNVERSIONED):

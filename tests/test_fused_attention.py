@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 
 from configs.pretrain import get_config
-from physio_mae_jax.experiment.typed_config import model_settings, objective_settings
+from physio_mae_jax.experiment.model_section import ModelSection
+from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import draw_mask
-from physio_mae_jax.objectives.pretraining import forward, pretraining_loss
+from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
 from physio_mae_jax.training.pretrain_step import init_params
 from tests.factories import random_batch
 
@@ -26,8 +27,10 @@ def outcome(version, channels, implementation, dtype):
     config = get_config(f"preset=debug,variant={version}")
     config.model.update({"width": 128, "num_heads": 2, "decoder_width": 64, "depth": 2})
     config.model.update({"attention_implementation": implementation, "compute_dtype": dtype})
-    model = MaskedAutoencoder(model_settings(config.model, 6.0, 100.0))
-    objective = objective_settings(config.objective)
+    model = MaskedAutoencoder(
+        ModelSection.from_section("model", config.model).for_window(6.0, 100.0)
+    )
+    objective = to_dataclass(ObjectiveConfig, "objective", config.objective)
     batch = random_batch(4, channels, model.config.num_samples)
     if channels > 1:
         batch["channel_mask"] = batch["channel_mask"].at[0, 1].set(False)

@@ -19,8 +19,8 @@ import wfdb
 
 from configs import features as features_config
 from physio_mae_jax import prepare
+from physio_mae_jax.commands.extract_features import build_features
 from physio_mae_jax.data.feature_files import read_features
-from physio_mae_jax.experiment.features import build_features
 from physio_mae_jax.inference.feature_extraction import extract_features
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from physio_mae_jax.training.checkpoint import Checkpoints
@@ -29,6 +29,7 @@ from tests.encoders import beats, untrained
 from tests.factories import small_state_dict
 from tests.guides import GUIDES, PAGES, REPOSITORY, blocks_of, name_of
 from tests.prepared import waves
+from tests.runs import typed
 from tests.test_torch_import import classifier_state
 
 CHANNELS = (*TWELVE_LEADS, "PPG", "RESP", "V")
@@ -101,7 +102,7 @@ def position(tmp_path_factory: pytest.TempPathFactory) -> Path:
     config = features_config.get_config("format=parquet")
     config.init_from, config.data.sets = str(folder / "runs/mixed"), "waves"
     config.data.root, config.num_devices = str(folder / "data"), 1
-    extract_features(build_features(config, folder / "features/ptbxl_subset"))
+    extract_features(build_features(typed(config), folder / "features/ptbxl_subset"))
     write_weights(folder)
     (folder / "raw").mkdir()
     shared = shared_data()

@@ -28,7 +28,7 @@ BASE = (
 # Between the command line and the packages; only they know of each other.
 ENTRY_POINTS = tuple(
     f"{name}{end}"
-    for name in ("main", "prepare", "benchmark", "cli", "distributed", "experiment")
+    for name in ("main", "prepare", "benchmark", "cli", "distributed", "experiment", "commands")
     for end in ("", ".py")
 )
 # A library -> the only folders and modules that may import it (a folder or a module of the
@@ -36,7 +36,7 @@ ENTRY_POINTS = tuple(
 LIBRARIES = {
     "orbax": {"training/checkpoint.py"},
     "grain": {"data", "training"},
-    "ml_collections": {"experiment", "main.py", "benchmark.py"},
+    "ml_collections": {"main.py", "benchmark.py"},
     "absl": {"main.py", "benchmark.py", "cli.py"},
     "matplotlib": {"plots", "training/atomic_files.py", "inference/embedding_map.py"},
     "sklearn": {"inference", "evaluation"},

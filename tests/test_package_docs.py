@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).parents[1] / "physio_mae_jax"
-FOLDERS = sorted(path.parent for path in PACKAGE.rglob("__init__.py") if path.parent != PACKAGE)
+# Commands are listed by ``physio_mae_jax.main``, so that a new one is one module and one config.
+LISTED_ELSEWHERE = {PACKAGE, PACKAGE / "commands"}
+FOLDERS = sorted({path.parent for path in PACKAGE.rglob("__init__.py")} - LISTED_ELSEWHERE)
 
 
 def modules_of(folder):

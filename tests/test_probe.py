@@ -6,16 +6,15 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from physio_mae_jax.commands.probe import build_probe, evaluate_probe, instance_features, run_probe
 from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe, instance_features, run_probe
-from physio_mae_jax.evaluation.finetune import selection_metric
 from physio_mae_jax.evaluation.probes import METHODS
-from physio_mae_jax.experiment.probe import build_probe
+from physio_mae_jax.evaluation.protocol import selection_metric
 from physio_mae_jax.inference import Encoder
 from tests.encoders import write_contrastive_run
 from tests.prepared import waves
-from tests.runs import evaluation_config, read_json
+from tests.runs import evaluation_config, read_json, typed
 
 FLAGS = {"labels.task": "flags", "labels.classes": "a,b", "labels.require_label": False}
 SHORT = {"labels.window_seconds": 3.0}
@@ -30,7 +29,7 @@ def crowd(tmp_path_factory):
 
 
 def build(root, workdir, method="probe", strict=True, **changes):
-    return build_probe(evaluation_config(root, method, **changes), workdir, strict=strict)
+    return build_probe(typed(evaluation_config(root, method, **changes)), workdir, strict=strict)
 
 
 def read(root, workdir, method, **changes):

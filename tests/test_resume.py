@@ -6,13 +6,13 @@ import shutil
 
 import pytest
 
+from physio_mae_jax.commands.evaluate import build_evaluation
+from physio_mae_jax.commands.finetune import build_finetuning
+from physio_mae_jax.commands.pretrain import build_pretraining
 from physio_mae_jax.data.format_version import versioned
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.config_diff import differing, some
-from physio_mae_jax.experiment.evaluate import build_evaluation
-from physio_mae_jax.experiment.finetuning import build_finetuning
-from physio_mae_jax.experiment.pretraining import build_pretraining
-from tests.runs import finetuning_config, head_config, pretraining_config
+from tests.runs import finetuning_config, head_config, pretraining_config, typed
 from tests.tampering import resealed
 
 
@@ -25,14 +25,14 @@ def test_another_seed_is_rejected_and_the_description_stays(waves_root, begun):
     before = (begun / "config.json").read_bytes()
     config = pretraining_config(waves_root, seed=1)
     with pytest.raises(ConfigError, match=r"seed=1 differs from 0 of the run .*\. Restore"):
-        build_pretraining(config, begun)
+        build_pretraining(typed(config), begun)
     assert (begun / "config.json").read_bytes() == before
 
 
 def test_other_settings_are_told_by_name(waves_root, begun, caplog):
     config = pretraining_config(waves_root, **{"optimizer.peak_learning_rate": 1e-5})
     with caplog.at_level(logging.WARNING):
-        build_pretraining(config, begun)
+        build_pretraining(typed(config), begun)
     assert "resuming with changed settings: optimizer.peak_learning_rate" in caplog.text
     written = json.loads((begun / "config.json").read_text(encoding="utf-8"))
     assert written["config"]["optimizer"]["peak_learning_rate"] == 1e-5
@@ -40,20 +40,20 @@ def test_other_settings_are_told_by_name(waves_root, begun, caplog):
 
 def test_the_same_settings_are_gone_on_with_in_silence(waves_root, begun, caplog):
     with caplog.at_level(logging.WARNING):
-        build_pretraining(pretraining_config(waves_root), begun)
+        build_pretraining(typed(pretraining_config(waves_root)), begun)
     assert "changed settings" not in caplog.text
 
 
 def test_a_run_short_of_memory_goes_on_computing_more_again(waves_root, begun):
     config = pretraining_config(waves_root, **{"model.remat": "full"})
-    assert build_pretraining(config, begun).model_spec["model"]["remat"] == "full"
+    assert build_pretraining(typed(config), begun).model_spec["model"]["remat"] == "full"
     config.model.depth += 1
     with pytest.raises(ConfigError, match=r"model\.depth"):
-        build_pretraining(config, begun)
+        build_pretraining(typed(config), begun)
 
 
 def test_what_draws_other_examples_or_keeps_another_state_is_rejected(waves_root, tmp_path):
-    run = build_finetuning(finetuning_config(waves_root), tmp_path, strict=False)
+    run = build_finetuning(typed(finetuning_config(waves_root)), tmp_path, strict=False)
     saved = tmp_path / "checkpoints" / "1" / "model_spec"
     saved.mkdir(parents=True)
     (saved / "metadata").write_text(
@@ -61,13 +61,13 @@ def test_what_draws_other_examples_or_keeps_another_state_is_rejected(waves_root
     )
     config = finetuning_config(waves_root, label_fraction=0.5)
     with pytest.raises(ConfigError, match=r"label_fraction=0\.5 differs from 1\.0 of the run"):
-        build_finetuning(config, tmp_path, strict=False)
+        build_finetuning(typed(config), tmp_path, strict=False)
     config = finetuning_config(waves_root, ema_decay=0.0)
     with pytest.raises(ConfigError, match=r"ema_decay=0\.0, but .* with 0\.9; an average"):
-        build_finetuning(config, tmp_path, strict=False)
+        build_finetuning(typed(config), tmp_path, strict=False)
     config = finetuning_config(waves_root, **{"data.sets": "waves:2"})
     with pytest.raises(ConfigError, match=r"data\.sets='waves:2' differs from 'waves'"):
-        build_finetuning(config, tmp_path, strict=False)
+        build_finetuning(typed(config), tmp_path, strict=False)
 
 
 def test_a_run_of_another_task_stays(waves_root, begun):
@@ -75,7 +75,7 @@ def test_a_run_of_another_task_stays(waves_root, begun):
     description["config"]["command"] = "finetune"
     (begun / "config.json").write_text(json.dumps(resealed(description)), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"a 'finetune' run, which 'pretrain' would overwrit"):
-        build_pretraining(pretraining_config(waves_root), begun)
+        build_pretraining(typed(pretraining_config(waves_root)), begun)
 
 
 def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, begun, caplog):
@@ -87,16 +87,18 @@ def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, 
         del model_spec["model"]["attention_block_seconds"]
         path.write_text(json.dumps(model_spec), encoding="utf-8")
     with caplog.at_level(logging.WARNING):
-        build_pretraining(pretraining_config(waves_root), begun)
+        build_pretraining(typed(pretraining_config(waves_root)), begun)
     assert "changed settings" not in caplog.text
     config = pretraining_config(waves_root, **{"model.attention_block_seconds": 1.0})
     with pytest.raises(ConfigError, match=r"attention_block_seconds: 0\.0 there, 1\.0 here"):
-        build_pretraining(config, begun)
+        build_pretraining(typed(config), begun)
 
 
 def test_a_run_is_not_evaluated_in_its_own_folder(pretrained):
     with pytest.raises(ConfigError, match=r"is the folder of the evaluated run, whose report"):
-        build_evaluation(head_config(pretrained), pretrained / ".." / pretrained.name, strict=False)
+        build_evaluation(
+            typed(head_config(pretrained)), pretrained / ".." / pretrained.name, strict=False
+        )
 
 
 def test_differences_are_named_and_few_of_many_shown():

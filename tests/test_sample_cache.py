@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from configs.pretrain import get_config
-from physio_mae_jax.data.opening import open_data
+from physio_mae_jax.data.opening import DataConfig, open_data
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sample_cache import SampleCache
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.typed_config import data_settings
+from physio_mae_jax.experiment.typed_config import to_dataclass
 from tests.prepared import waves
 
 
@@ -46,7 +46,7 @@ def settings_of(root, **changes):
     config = get_config("preset=tiny")
     config.data.sets, config.data.root = "waves", str(root)
     config.data.channels, config.data.split_rule = "II,PPG", "random=||"
-    return dataclasses.replace(data_settings(config.data), **changes)
+    return dataclasses.replace(to_dataclass(DataConfig, "data", config.data), **changes)
 
 
 def batches_of(root, num_threads, **changes):

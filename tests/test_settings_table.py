@@ -11,13 +11,15 @@ from ml_collections import ConfigDict
 
 from physio_mae_jax.data.opening import DataConfig
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.experiment.pretraining import build_pretrain_spec
-from physio_mae_jax.experiment.typed_config import data_settings, model_settings, to_dataclass
+from physio_mae_jax.experiment.model_section import ModelSection
+from physio_mae_jax.experiment.pretrain_spec import build_pretrain_spec
+from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_kinds import Choice, Flag, LocalPath, Number, Numbers
 from physio_mae_jax.setting_ranges import SETTINGS, check_settings, path_settings
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
 from physio_mae_jax.training.model_spec import model_of_json
+from tests.runs import typed
 
 CONFIGS = Path(__file__).parent.parent / "configs"
 VARIANTS = {
@@ -119,7 +121,9 @@ def test_every_choice_of_the_table_is_one_that_its_owner_takes():
     for key, kind in SETTINGS.items():
         if isinstance(kind, Choice) and key.startswith("data."):
             for choice in kind.choices:
-                data_settings(with_value(config.data, key.removeprefix("data."), choice))
+                to_dataclass(
+                    DataConfig, "data", with_value(config.data, key.removeprefix("data."), choice)
+                )
 
 
 @pytest.mark.parametrize(
@@ -164,18 +168,16 @@ def test_a_row_of_a_comparison_is_checked_by_its_own_name():
 def test_missing_sections_and_settings_are_named():
     config = config_of("pretrain", "preset=debug")
     with pytest.raises(ConfigError, match=r"model\.wavelet is missing"):
-        build_pretrain_spec(with_value(config, "model", ConfigDict()))
+        build_pretrain_spec(typed(with_value(config, "model", ConfigDict())))
     no_width = copy.deepcopy(config)
     with no_width.unlocked():
         del no_width.model.width
     with pytest.raises(ConfigError, match=r"model\.width is missing"):
-        build_pretrain_spec(no_width)
-    with pytest.raises(ConfigError, match=r"data\.augment is missing"):
-        data_settings({})
+        build_pretrain_spec(typed(no_width))
     section = config.data.to_dict()
     del section["sets"]
     with pytest.raises(ConfigError, match=r"data\.sets is missing"):
-        data_settings(section)
+        to_dataclass(DataConfig, "data", section)
     assert {field.name for field in dataclasses.fields(DataConfig)} >= set(section)
 
 
@@ -185,7 +187,9 @@ class TestSharedModels:
     @pytest.fixture
     def content(self):
         config = config_of("pretrain", "preset=debug")
-        model = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
+        model = ModelSection.from_section("model", config.model).for_window(
+            config.window_seconds, config.sampling_rate_hz
+        )
         return dataclasses.asdict(model)
 
     def test_as_it_was(self, content):

@@ -19,6 +19,7 @@ from physio_mae_jax.evaluation.metric_sets import main_metric
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.summary import ComparedRun, ComparedTrial, summarize_comparison
 from physio_mae_jax.experiment.sweep import check_workers, record_settings
+from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.training.trials import Trial, run_trials, run_workers
 
 
@@ -115,17 +116,21 @@ def test_a_worker_that_fails_is_told_with_its_last_line(tmp_path, monkeypatch):
         run_workers(tmp_path, 2, [], lambda: 0)
 
 
+def settings_of(config):
+    return ExperimentConfig(command="compare", settings=config.to_dict())
+
+
 def test_settings_of_a_folder_may_grow_but_not_change(tmp_path):
     config = ConfigDict(
         {"models": "a", "a": {"rate": 1.0}, "b": {"rate": 1.0}, "data": {"x": (1, 2)}}
     )
-    record_settings(config, tmp_path, ("models", "b"))
+    record_settings(settings_of(config), tmp_path, ("models", "b"))
     config.models = "a,b"
     config.b.rate = 2.0
-    record_settings(config, tmp_path, ("models",))
+    record_settings(settings_of(config), tmp_path, ("models",))
     config.a.rate = 3.0
     with pytest.raises(ConfigError, match=r"other settings of a\.rate"):
-        record_settings(config, tmp_path, ("models",))
+        record_settings(settings_of(config), tmp_path, ("models",))
     assert json.loads((tmp_path / "settings.json").read_text())["a"] == {"rate": 1.0}
 
 
@@ -221,6 +226,6 @@ def test_processes_that_begin_a_folder_together_do_not_trip_over_each_other(tmp_
     """They write the same settings at the same moment, each by a name of its own."""
     config = ConfigDict({"seed": 0, "many": {str(number): number for number in range(2000)}})
     with ThreadPoolExecutor(8) as pool:
-        list(pool.map(lambda _: record_settings(config, tmp_path, ()), range(64)))
+        list(pool.map(lambda _: record_settings(settings_of(config), tmp_path, ()), range(64)))
     assert [path.name for path in tmp_path.iterdir()] == ["settings.json"]
     assert json.loads((tmp_path / "settings.json").read_text())["seed"] == 0

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from physio_mae_jax.commands.pretrain import build_pretraining
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.unclear import (
     reject_duplicate_channels,
@@ -15,10 +16,9 @@ from physio_mae_jax.data.unclear import (
     warn_of_units,
 )
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.experiment.pretraining import build_pretraining
 from physio_mae_jax.prepare import main
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
-from tests.runs import pretraining_config
+from tests.runs import pretraining_config, typed
 
 
 def write(folder: Path, name: str, channels: list[str], **more) -> None:
@@ -81,7 +81,7 @@ def pretrain(folder: Path, workdir: Path, **changes):
     config.data.split_rule = "random=|0.5|"
     for name, value in changes.items():
         config.model[name] = value
-    return build_pretraining(config, workdir)
+    return build_pretraining(typed(config), workdir)
 
 
 def test_training_on_channels_that_names_do_not_tell_apart_is_rejected(tmp_path):

@@ -9,7 +9,8 @@ import pytest
 
 from configs.pretrain import ARGUMENTS, get_config
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.typed_config import model_settings, objective_settings
+from physio_mae_jax.experiment.model_section import ModelSection
+from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.masking import (
@@ -34,8 +35,10 @@ JOINT = {
 
 def settings(argument):
     config = get_config(argument)
-    model = model_settings(config.model, config.window_seconds, config.sampling_rate_hz)
-    return model, objective_settings(config.objective)
+    model = ModelSection.from_section("model", config.model).for_window(
+        config.window_seconds, config.sampling_rate_hz
+    )
+    return model, to_dataclass(ObjectiveConfig, "objective", config.objective)
 
 
 def test_fused_writes_layers_out_and_a_contrastive_batch_stays_whole():

@@ -96,7 +96,7 @@ def make_split(
     Args:
         recordings: All recordings of a source.
         indices: Recordings to divide; the result depends only on these, the rule and the seed.
-        rule: SubjectSplits rule or file, see the module's docstring.
+        rule: Split rule or file, see the module's docstring.
         seed: Seed of random draws.
 
     Raises:

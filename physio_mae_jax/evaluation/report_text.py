@@ -63,7 +63,7 @@ def render_report(
         chosen = _decisions(calibration, evaluated.min_positives)
         sections.append(f"## Calibration, chosen on validation\n\n{chosen}")
     if comparisons:
-        sections.append(f"## ComparedRun on the same instances\n\n{_comparisons(comparisons)}")
+        sections.append(f"## Comparison on the same instances\n\n{_comparisons(comparisons)}")
     sections += ["## Pictures", *(f"![{_plot(name)}]({name})" for name in plots)]
     sections += [f"## How to read this\n\n{reading(evaluated)}", "## How to reproduce it"]
     sections += [_reproduction(context)]

@@ -36,7 +36,7 @@ class ComparedTrial:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ComparedRun(EvaluatedRun):
-    """Results of an trial.
+    """Results of a trial.
 
     Attributes:
         trial: Trial of the results.

@@ -66,7 +66,7 @@ class ClassifierSpec:
 
     @classmethod
     def from_json(cls, content: Any, folder: Path) -> "ClassifierSpec":
-        """Read the model_spec ``experiment.finetuning`` wrote into the checkpoints in a folder.
+        """Read the model_spec ``commands.finetune`` wrote into the checkpoints in a folder.
 
         Raises:
             DataError: The content is not such a model_spec; the message names the value.

@@ -1,29 +1,27 @@
 """Models of labelled windows: their input, their initial weights and their training step."""
 
 import dataclasses
-from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-from ml_collections import ConfigDict
 
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.configs import FinetuneConfig
+from physio_mae_jax.experiment.model_section import whole_samples
 from physio_mae_jax.experiment.pretrained_encoders import (
     PretrainedEncoder,
     encoder_of_file,
     load_encoder,
 )
 from physio_mae_jax.experiment.run_metadata import check_attention
-from physio_mae_jax.experiment.typed_config import model_settings, to_dataclass, whole_samples
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.resnet import BASELINES
 from physio_mae_jax.models.resnet_classifier import ConvolutionalClassifier
-from physio_mae_jax.objectives.supervised import SupervisedConfig, class_weights
+from physio_mae_jax.objectives.supervised import class_weights
 from physio_mae_jax.training.optimizer import (
-    OptimizerConfig,
     layerwise_lr_scale,
     learning_rate_schedule,
     make_optimizer,
@@ -53,7 +51,7 @@ class EncoderInit(NamedTuple):
         return self.config.depth if self.config else 0
 
 
-def resolve_init(config: ConfigDict) -> EncoderInit:
+def resolve_init(config: FinetuneConfig) -> EncoderInit:
     """Return the input of a model: the window its encoder was trained on, unless configured.
 
     Raises:
@@ -80,7 +78,7 @@ def resolve_init(config: ConfigDict) -> EncoderInit:
     if config.architecture != MAE:
         samples = whole_samples(seconds, config.sampling_rate_hz)
         return EncoderInit(config.sampling_rate_hz, samples, None, None)
-    model = model_settings(config.model, seconds, config.sampling_rate_hz)
+    model = config.model_from_scratch()
     check_attention(model)
     return EncoderInit(model.sampling_rate_hz, model.num_samples, model, None)
 
@@ -113,7 +111,7 @@ def init_from_encoder(
 
 
 def build_classifier(
-    architecture: str, encoder: MaeConfig | None, head: Mapping[str, Any], num_outputs: int
+    architecture: str, encoder: MaeConfig | None, head: HeadConfig, num_outputs: int
 ) -> tuple[SupervisedModel, dict[str, Any]]:
     """Make the model, and the model_spec stored in its checkpoints.
 
@@ -127,18 +125,18 @@ def build_classifier(
         baseline = BASELINES[architecture]
         model_spec = {"model": dataclasses.asdict(baseline), "head": {"num_classes": num_outputs}}
         return ConvolutionalClassifier(baseline, num_outputs), model_spec
-    settings = to_dataclass(HeadConfig, "head", dict(head) | {"num_classes": num_outputs})
+    settings = dataclasses.replace(head, num_classes=num_outputs)
     model_spec = {"model": dataclasses.asdict(encoder), "head": dataclasses.asdict(settings)}
     return Classifier(encoder, settings), model_spec
 
 
 def build_supervised_spec(
-    config: ConfigDict, encoder_init: EncoderInit, instances: Instances, num_channels: int
+    config: FinetuneConfig, encoder_init: EncoderInit, instances: Instances, num_channels: int
 ) -> tuple[SupervisedSpec, dict[str, Any]]:
     """Build what a step needs besides its state, and the model_spec stored in checkpoints.
 
     Args:
-        config: ConfigDict as returned by ``configs/finetune.py``.
+        config: Settings of the fine-tuning.
         encoder_init: Input and initial weights, from ``resolve_init``.
         instances: Training instances.
         num_channels: Number of channels M of a window.
@@ -146,8 +144,7 @@ def build_supervised_spec(
     Raises:
         ConfigError: A setting is out of range or contradicts another one.
     """
-    objective = to_dataclass(SupervisedConfig, "objective", config.objective)
-    optimizer = to_dataclass(OptimizerConfig, "optimizer", config.optimizer)
+    objective = config.objective
     _check_learning(config, encoder_init, instances.kind)
     model, model_spec = build_classifier(
         config.architecture, encoder_init.config, config.head, instances.targets.shape[1]
@@ -165,13 +162,13 @@ def build_supervised_spec(
         margin_on_labels=bool(config.head.arcface),
         frozen_encoder=bool(encoder_init.depth) and config.frozen_blocks == encoder_init.depth,
         ema_decay=config.ema_decay,
-        optimizer=make_optimizer(optimizer, config.loop.num_steps, multipliers),
-        learning_rate=learning_rate_schedule(optimizer, config.loop.num_steps),
+        optimizer=make_optimizer(config.optimizer, config.loop.num_steps, multipliers),
+        learning_rate=learning_rate_schedule(config.optimizer, config.loop.num_steps),
     )
     return task, model_spec
 
 
-def _check_learning(config: ConfigDict, encoder_init: EncoderInit, kind: str) -> None:
+def _check_learning(config: FinetuneConfig, encoder_init: EncoderInit, kind: str) -> None:
     """Raise on settings that are out of range, contradictory or without effect."""
     depth, objective = encoder_init.depth, config.objective
     if depth and not (-1 <= config.frozen_blocks <= depth and 0 < config.layer_decay <= 1):

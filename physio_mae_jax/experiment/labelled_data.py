@@ -8,7 +8,6 @@ from typing import Any
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import (
     ContaminationReport,
@@ -20,8 +19,8 @@ from physio_mae_jax.data.instances import Instances, LabelConfig, choose_fractio
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
 from physio_mae_jax.data.splits import SPLITS, divide_leaking, is_leaking
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.experiment.configs import LabelledConfig
 from physio_mae_jax.experiment.run_metadata import provenance
-from physio_mae_jax.experiment.typed_config import data_settings, to_dataclass
 
 _LOG = logging.getLogger(__name__)
 
@@ -104,19 +103,20 @@ class LabelledData:
         }
 
 
-def open_labelled(config: ConfigDict, sampling_rate_hz: float, num_samples: int) -> LabelledData:
+def open_labelled(
+    data: DataConfig, labels: LabelConfig, sampling_rate_hz: float, num_samples: int
+) -> LabelledData:
     """Open the data of a task and list its instances.
 
     Args:
-        config: ConfigDict with the sections ``data`` and ``instances`` of ``configs/finetune.py``.
+        data: Which recordings, and how they are split.
+        labels: Which instances of them, and their task.
         sampling_rate_hz, num_samples: Sampling rate (Hz) and length L (samples) of a window.
 
     Raises:
         UserError: Data cannot be opened; a split has no recordings or no labels; a class is in no
             training instance or in all of them; or validation has only one class.
     """
-    data = data_settings(config.data)
-    settings = to_dataclass(LabelConfig, "labels", config.labels)
     leaking = is_leaking(data.split_rule)
     opened = open_data(
         dataclasses.replace(data, split_rule="none") if leaking else data,
@@ -125,11 +125,11 @@ def open_labelled(config: ConfigDict, sampling_rate_hz: float, num_samples: int)
         progress=jax.process_index() == 0,
     )
     if leaking:
-        instances, description = _leaky_instances(opened, settings, data)
+        instances, description = _leaky_instances(opened, labels, data)
     else:
         instances = {
             split: find_instances(
-                opened.source, opened.reader, require_split(opened, split, data), settings
+                opened.source, opened.reader, require_split(opened, split, data), labels
             )
             for split in SPLITS
         }
@@ -139,10 +139,8 @@ def open_labelled(config: ConfigDict, sampling_rate_hz: float, num_samples: int)
             "%s: %d instances of %d recordings; %s",
             *(name, len(found), len(np.unique(found.recording)), _format_counts(found)),
         )
-    _check_classes(instances, settings.task, data.split_rule)
-    return LabelledData(
-        opened=opened, instances=instances, split=description, label_config=settings
-    )
+    _check_classes(instances, labels.task, data.split_rule)
+    return LabelledData(opened=opened, instances=instances, split=description, label_config=labels)
 
 
 def _leaky_instances(
@@ -210,7 +208,7 @@ def _format_counts(instances: Instances) -> str:
 
 
 def report_context(
-    config: ConfigDict, data: LabelledData, contamination: ContaminationReport
+    config: LabelledConfig, data: LabelledData, contamination: ContaminationReport
 ) -> dict[str, Any]:
     """Return the context of an evaluation report, shown beside the metrics."""
     leaking = is_leaking(str(data.split["rule"]))

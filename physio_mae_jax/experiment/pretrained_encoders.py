@@ -16,8 +16,8 @@ from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.regular_file import is_folder, user_path
 from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.model_section import whole_samples
 from physio_mae_jax.experiment.run_directory import CONFIG_FILE, check_setting, read_run
-from physio_mae_jax.experiment.typed_config import whole_samples
 from physio_mae_jax.inference.position_embedding import resize_columns
 from physio_mae_jax.inference.pretrained import is_saved_model, load_model
 from physio_mae_jax.inference.torch_file import read_state_dict

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import jax
-from ml_collections import ConfigDict
 
 from physio_mae_jax import __version__
 from physio_mae_jax.data.sealed_json import read_sealed, sealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.config_diff import differing, some, value_of
+from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.training import atomic_files
@@ -57,14 +57,14 @@ def check_attention(model: MaeConfig) -> None:
         )
 
 
-def describe_environment(config: ConfigDict, model_spec: Mapping[str, Any]) -> dict[str, Any]:
+def describe_environment(config: ExperimentConfig, model_spec: Mapping[str, Any]) -> dict[str, Any]:
     """Return the content of a run's config.json.
 
     Settings, model_spec, command, versions, devices.
     """
     return {
         "command": shlex.join(sys.argv),
-        "config": config.to_dict(),
+        "config": dict(config.settings),
         "model_spec": dict(model_spec),
         "devices": [str(device) for device in jax.devices()],
         "versions": _versions(),
@@ -98,7 +98,7 @@ def channel_names_of(workdir: Path) -> int:
 
 
 def write_run_metadata(
-    config: ConfigDict, workdir: Path, model_spec: Mapping[str, Any], split: Mapping[str, Any]
+    config: ExperimentConfig, workdir: Path, model_spec: Mapping[str, Any], split: Mapping[str, Any]
 ) -> None:
     """Write config.json and split.json, if this process is the writer.
 
@@ -120,7 +120,7 @@ def write_run_metadata(
             atomic_files.write_json(workdir / "split.json", dict(split))
 
 
-def _compare_settings(workdir: Path, config: ConfigDict) -> None:
+def _compare_settings(workdir: Path, config: ExperimentConfig) -> None:
     """Log the settings that change on resume, and raise on those that cannot change.
 
     Settings that the earlier config.json does not name are of a later version, and ignored.
@@ -135,7 +135,7 @@ def _compare_settings(workdir: Path, config: ConfigDict) -> None:
     before = read_sealed(path, hint).get("config")
     if not isinstance(before, dict) or "command" not in before:
         raise DataError(f"{path} holds no settings under 'config'; {hint}")
-    now = json.loads(json.dumps(config.to_dict()))
+    now = json.loads(json.dumps(dict(config.settings)))
     if before["command"] != now["command"]:
         raise ConfigError(
             f"{workdir} is the folder of a {before['command']!r} run, which "

@@ -1,18 +1,37 @@
-"""Shared checks of configs with many runs in one folder."""
+"""Many runs in one folder, each with an evaluation report: settings, workers, completeness."""
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any, Protocol
 
 import jax
-from ml_collections import ConfigDict
 
 from physio_mae_jax.data.sealed_json import read_sealed, sealed
-from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.evaluation.report import has_report
 from physio_mae_jax.experiment.config_diff import differing, some
+from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.trials import Trial, run_trials, run_workers
+
+_WORKER_FLAGS = ("--config.num_workers=1", "--config.worker=True")
+
+
+class SweepConfig(Protocol):
+    """Settings of a command of many runs."""
+
+    @property
+    def worker(self) -> bool:
+        """Whether this process runs trials only, and writes no report."""
+        ...
+
+
+def share_of_sweep(config: SweepConfig) -> dict[str, Any]:
+    """Return how a process shares the folder of a sweep: trials are locked one by one."""
+    return {"shared": True, "share": "" if config.worker else "report"}
 
 
 def check_workers(num_workers: int) -> None:
@@ -29,7 +48,7 @@ def check_workers(num_workers: int) -> None:
         )
 
 
-def record_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]) -> None:
+def record_settings(config: ExperimentConfig, workdir: Path, may_differ: Sequence[str]) -> None:
     """Write the settings into the folder of many runs; raise where they differ on resume.
 
     Args:
@@ -41,7 +60,7 @@ def record_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]
         ConfigError: The folder was started with other settings.
     """
     path = workdir / "settings.json"
-    every = json.loads(config.to_json_best_effort())
+    every = json.loads(json.dumps(config.settings))
     now = {name: value for name, value in every.items() if name not in may_differ}
     hint = "move it away to use the settings given, or choose another --workdir."
     before = read_sealed(path, hint) if os.path.lexists(path) else {}
@@ -54,3 +73,32 @@ def record_settings(config: ConfigDict, workdir: Path, may_differ: Sequence[str]
                 "runs would not be comparable. Restore those, or choose another --workdir."
             )
     atomic_files.write_json(path, sealed(before | now))
+
+
+def run_pending(
+    workdir: Path, list_trials: Callable[[], Sequence[Trial]], num_workers: int
+) -> None:
+    """Run trials that have no report yet, here or, several at a time, in separate processes.
+
+    With workers, trials are not listed in this process: that could acquire the devices that the
+    workers need.
+    """
+    if num_workers == 1:
+        run_trials(workdir, list_trials(), has_report)
+        return
+    run_workers(
+        workdir,
+        num_workers,
+        _WORKER_FLAGS,
+        lambda: sum(has_report(path.parent) for path in workdir.rglob("calibration.json")),
+    )
+
+
+def check_complete(workdir: Path, names: Sequence[str]) -> None:
+    """Raise a UserError where a trial is still running in another process."""
+    missing = [name for name in names if not has_report(workdir / name)]
+    if missing:
+        raise UserError(
+            f"{len(missing)} of {len(names)} trials are not done yet, such as {missing[0]}: "
+            "another process runs them. Run the same command again when it has ended."
+        )

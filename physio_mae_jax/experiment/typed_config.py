@@ -1,26 +1,114 @@
-"""Typed settings from the sections of a ConfigDict, each validated separately."""
+"""Typed settings: a config as a tree of dataclasses, made once where a command is started."""
 
 import dataclasses
 import difflib
+import types
+import typing
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
-from physio_mae_jax.data.opening import DataConfig
-from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.objectives.masking import MaskConfig
-from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.signals.augment import AugmentConfig
-from physio_mae_jax.signals.vocabulary import VOCABULARY
-from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
 _Config = TypeVar("_Config")
 _HINTS = {
     "data": " Select your own prepared set with --config.data.sets=NAME; where there are "
     "labels, also with labels.task, data.channels and data.split_rule (README.md)."
 }
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExperimentConfig:
+    """Settings of a command.
+
+    Attributes:
+        command: Name of the command, a module of ``physio_mae_jax.commands``.
+        settings: All settings as given, for the work folder.
+    """
+
+    command: str
+    settings: Mapping[str, Any] = dataclasses.field(default_factory=dict, compare=False, repr=False)
+
+
+def read_config(kind: type[_Config], config: Mapping[str, Any]) -> _Config:
+    """Check the range of every setting of a config and make its tree of dataclasses.
+
+    Args:
+        kind: ``ExperimentConfig`` of the command.
+        config: ConfigDict of ``configs/``, or its content.
+
+    Raises:
+        ConfigError: A setting is unknown (with the nearest name), missing or out of range.
+    """
+    check_settings(config)
+    settings = as_settings(config)
+    return to_dataclass(kind, "", {**settings, "settings": settings})
+
+
+def as_settings(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of a ConfigDict, or of another mapping, as a dict."""
+    return config.to_dict() if hasattr(config, "to_dict") else dict(config)
+
+
+def to_dataclass(kind: type[_Config], section: str, values: Mapping[str, Any]) -> _Config:
+    """Make a settings dataclass of a section, and those of the sections within it.
+
+    Args:
+        kind: Dataclass; a field of a dataclass type, or of a type with ``from_section``, is a
+            section of its own.
+        section: Name of the section, for errors; '' for a whole config.
+        values: Settings by name.
+
+    Raises:
+        ConfigError: A setting is unknown (with the nearest name) or missing.
+    """
+    fields = dataclasses.fields(cast(Any, kind))
+    check_names(section, values, [field.name for field in fields])
+    for field in fields:
+        has_default = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
+        if not has_default and field.name not in values:
+            raise ConfigError(f"{_path(section, field.name)} is missing; give it a value.")
+    hints = typing.get_type_hints(kind)
+    return kind(
+        **{name: _typed(hints[name], _path(section, name), value) for name, value in values.items()}
+    )
+
+
+def check_names(section: str, values: Mapping[str, Any], known: Sequence[str]) -> None:
+    """Raise a ConfigError on a setting that a section does not have."""
+    for name in values:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(f"{_path(section, name)} is not a setting.{hint}")
+
+
+def as_section(section: str, value: Any) -> Mapping[str, Any]:
+    """Return a value that must be a section of settings; raise a ConfigError otherwise."""
+    if not hasattr(value, "items"):
+        raise ConfigError(f"{section} is {str(value)[:80]!r}; it must be a section of settings.")
+    return cast(Mapping[str, Any], value)
+
+
+def _typed(kind: Any, section: str, value: Any) -> Any:
+    """Make the value of a field of the given type."""
+    if isinstance(kind, types.UnionType):
+        kind = next(one for one in typing.get_args(kind) if one is not type(None))
+        if value is None:
+            return None
+    if isinstance(value, kind) if isinstance(kind, type) else False:
+        return value
+    if hasattr(kind, "from_section"):
+        return kind.from_section(section, as_section(section, value))
+    if dataclasses.is_dataclass(kind):
+        return to_dataclass(cast(type[Any], kind), section, as_section(section, value))
+    if typing.get_origin(kind) is tuple:
+        return tuple(value)
+    return value
+
+
+def _path(section: str, name: str) -> str:
+    return f"{section}.{name}" if section else name
 
 
 def parse_argument(
@@ -56,87 +144,3 @@ def parse_argument(
             )
         values[name] = value
     return values
-
-
-def to_dataclass(kind: type[_Config], section: str, values: Mapping[str, Any]) -> _Config:
-    """Make a settings dataclass of a config section; unknown keys raise."""
-    fields = dataclasses.fields(cast(Any, kind))
-    known = [field.name for field in fields]
-    for name in values:
-        if name not in known:
-            near = difflib.get_close_matches(name, known, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            raise ConfigError(f"{section}.{name} is not a setting.{hint}")
-    for field in fields:
-        has_default = (field.default, field.default_factory) != (dataclasses.MISSING,) * 2
-        if not has_default and field.name not in values:
-            raise ConfigError(f"{section}.{field.name} is missing; give the setting a value.")
-    return kind(**values)
-
-
-def subsection(section: str, values: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """Return a section within a section.
-
-    Raises:
-        ConfigError: The section is missing.
-    """
-    if name not in values or not hasattr(values[name], "items"):
-        raise ConfigError(f"{section}.{name} is missing; it must be a section of settings.")
-    found: Mapping[str, Any] = values[name]
-    return found
-
-
-def data_settings(section: Mapping[str, Any]) -> DataConfig:
-    """Make the data settings of their config section."""
-    check_settings(section, "data")
-    values = dict(section)
-    values["augment"] = to_dataclass(
-        AugmentConfig, "data.augment", subsection("data", section, "augment")
-    )
-    values["cohort"] = to_dataclass(
-        CohortConfig, "data.cohort", subsection("data", section, "cohort")
-    )
-    for name in ("band_hz", "speed_perturbation"):
-        if name in section:
-            values[name] = tuple(section[name])
-    return to_dataclass(DataConfig, "data", values)
-
-
-def objective_settings(section: Mapping[str, Any]) -> ObjectiveConfig:
-    """Make the objective of its config section."""
-    values = dict(section)
-    values["mask"] = to_dataclass(
-        MaskConfig, "objective.mask", subsection("objective", section, "mask")
-    )
-    return to_dataclass(ObjectiveConfig, "objective", values)
-
-
-def model_settings(
-    section: Mapping[str, Any],
-    window_seconds: float,
-    sampling_rate_hz: float,
-    num_channel_names: int = len(VOCABULARY),
-) -> MaeConfig:
-    """Make the model of its config section and its input window."""
-    values = {"num_channel_names": num_channel_names} | dict(section)
-    wavelet = subsection("model", section, "wavelet")
-    values["wavelet"] = to_dataclass(WaveletConfig, "model.wavelet", wavelet)
-    values["num_samples"] = whole_samples(window_seconds, sampling_rate_hz)
-    values["sampling_rate_hz"] = float(sampling_rate_hz)
-    return to_dataclass(MaeConfig, "model", values)
-
-
-def whole_samples(window_seconds: float, sampling_rate_hz: float) -> int:
-    """Return the number of samples of a window.
-
-    Raises:
-        ConfigError: It is zero, or not a whole number.
-    """
-    check_settings({"window_seconds": window_seconds, "sampling_rate_hz": sampling_rate_hz})
-    num_samples = window_seconds * sampling_rate_hz
-    if abs(num_samples - round(num_samples)) > 1e-6:
-        raise ConfigError(
-            f"window_seconds={window_seconds} at sampling_rate_hz={sampling_rate_hz} is "
-            f"{num_samples:g} samples, not a whole number; change one of them."
-        )
-    return round(num_samples)

@@ -95,7 +95,7 @@ class Engine:
         return self._planner.plan(self._source.recordings[recording])
 
     def plan(self, recording: int) -> RecordingPlan:
-        """RecordingPlan the windows of a recording; one shorter than a window gets one padded
+        """Plan the windows of a recording; one shorter than a window gets one padded
         window.
 
         Raises:

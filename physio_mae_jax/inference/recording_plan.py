@@ -120,7 +120,7 @@ class PlannedRecordings(NamedTuple):
 def plan_recordings(
     engine: Engine, source: SignalSource, window: WindowConfig, on_invalid: str
 ) -> PlannedRecordings:
-    """RecordingPlan every recording.
+    """Plan every recording.
 
     Raises:
         DataError: ``on_invalid`` is 'error' and a recording has values that are not finite, or

@@ -34,7 +34,7 @@ class HeadConfig:
     """
 
     kind: str = "linear"
-    num_classes: int
+    num_classes: int = 1
     num_queries: int = 16
     dropout_rate: float = 0.2
     hidden_width: int = 512

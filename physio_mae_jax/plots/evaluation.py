@@ -115,7 +115,7 @@ def draw_confusion(
         shares: [n, m] shares 0 to 1, shown as colour; NaN is left blank.
         counts: [n, m] number of instances.
         rows, columns: Names of the rows and columns.
-        labels: SweepAxis labels of the rows and of the columns.
+        labels: Axis labels of the rows and of the columns.
         title: Figure title.
         parts: Columns at which a new group of shares that sum to 1 begins.
     """

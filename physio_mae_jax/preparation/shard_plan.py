@@ -28,7 +28,7 @@ def plan_shards(
     """Divide the recordings of a source into shards, in order and by the bytes of their files.
 
     Args:
-        layout: DatasetLayout of the source.
+        layout: Layout of the source.
         source: Raw data folder.
         path_of: Maps a shard number and the shard count to the path of its file.
 

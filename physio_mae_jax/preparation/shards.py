@@ -29,7 +29,7 @@ class ShardTask:
     """One file to write; picklable, for worker processes and other machines.
 
     Attributes:
-        layout: DatasetLayout that reads the recordings.
+        layout: Layout that reads the recordings.
         source: Raw data folder.
         refs: Recordings of the shard.
         path: Path of the shard file; ``path + '.json'`` describes its content.

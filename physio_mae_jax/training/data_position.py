@@ -47,11 +47,11 @@ def restore_iterator(
 
     Args:
         iterator: Batch iterator of this process.
-        saved: DataPosition in the checkpoint.
-        now: DataPosition of this run at its start.
+        saved: Position in the checkpoint.
+        now: Position of this run at its start.
 
     Returns:
-        DataPosition of this run.
+        Position of this run.
 
     Raises:
         ConfigError: No batch of this run's size begins at that example.

@@ -1,6 +1,6 @@
 """Description of a model in its checkpoint: enough to build and feed it without a config.
 
-Written by ``experiment.pretraining`` into every checkpoint, read wherever a trained model is used.
+Written by ``commands.pretrain`` into every checkpoint, read wherever a trained model is used.
 """
 
 import dataclasses

@@ -1,6 +1,6 @@
 """Classification of a column by its samples: a ramp and a code of few values are no signal.
 
-TokenCounts piece by piece, so that a column of any length takes no memory.
+Counts piece by piece, so that a column of any length takes no memory.
 """
 
 import numpy as np

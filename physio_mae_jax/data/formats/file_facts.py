@@ -227,7 +227,7 @@ def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: i
 
     Args:
         array: Signal array as stored, with the meaning of its axes in ``axes``.
-        axes: SweepAxis names, each "record", "channel" or "sample".
+        axes: Axis names, each "record", "channel" or "sample".
         record: Index along the record axis; ignored where there is none.
         start: First sample.
         stop: One past the last sample.

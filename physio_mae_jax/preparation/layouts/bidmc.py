@@ -50,7 +50,7 @@ _SEXES = {"M": "male", "F": "female"}
 
 @dataclasses.dataclass(frozen=True)
 class Bidmc(DatasetLayout):
-    """DatasetLayout of BIDMC, form 'csv' or 'wfdb'.
+    """Layout of BIDMC, form 'csv' or 'wfdb'.
 
     The source may be ``bidmc_csv`` or its parent.
     """

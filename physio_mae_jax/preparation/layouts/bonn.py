@@ -34,7 +34,7 @@ _FILE = re.compile(r"([ZONFS])(\d{3})\.txt", re.IGNORECASE)
 
 @dataclasses.dataclass(frozen=True)
 class Bonn(DatasetLayout):
-    """DatasetLayout of Bonn.
+    """Layout of Bonn.
 
     'npz', one collected file, or 'txt', the published folders of text files.
     """

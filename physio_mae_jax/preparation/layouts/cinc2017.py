@@ -31,7 +31,7 @@ _RATE_HZ = 300.0
 
 @dataclasses.dataclass(frozen=True)
 class Cinc2017(DatasetLayout):
-    """DatasetLayout of the challenge: ``A00001.hea`` and ``.mat`` pairs with a table of labels."""
+    """Layout of the challenge: ``A00001.hea`` and ``.mat`` pairs with a table of labels."""
 
     name = "cinc2017"
     description = "PhysioNet/CinC Challenge 2017: single-lead ECGs of 9 to 61 s, rhythm named."

@@ -54,7 +54,7 @@ _CACHE = ArrayCache(_CACHE_BYTES)
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FolderLayout(DatasetLayout):
-    """DatasetLayout of a user's own files; ``open_own_folder`` makes it.
+    """Layout of a user's own files; ``open_own_folder`` makes it.
 
     Attributes:
         set_name: Name of the data set.

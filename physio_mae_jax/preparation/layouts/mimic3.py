@@ -34,7 +34,7 @@ _MIN_SECONDS = 10.0
 
 @dataclasses.dataclass(frozen=True)
 class Mimic3Waveform(DatasetLayout):
-    """DatasetLayout of the matched subset, or of some of its folders."""
+    """Layout of the matched subset, or of some of its folders."""
 
     name = "mimic3"
     variant = "waveform"

@@ -47,7 +47,7 @@ _ERRORS = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, z
 
 @dataclasses.dataclass(frozen=True)
 class MimicPerform(DatasetLayout):
-    """DatasetLayout of the MIMIC PERform datasets, one or several in a folder."""
+    """Layout of the MIMIC PERform datasets, one or several in a folder."""
 
     name = "mimic3"
     variant = "perform"

@@ -45,7 +45,7 @@ _SUBJECT_INFO = re.compile(r"\s*(\d+|-1)\s+([MF])\b")
 
 @dataclasses.dataclass(frozen=True)
 class MitBih(DatasetLayout):
-    """DatasetLayout of MIT-BIH: WFDB records and their ``.atr`` annotations in one folder."""
+    """Layout of MIT-BIH: WFDB records and their ``.atr`` annotations in one folder."""
 
     name = "mitbih"
     description = "MIT-BIH Arrhythmia Database: two-channel ECGs of half an hour, every beat named."

@@ -54,7 +54,7 @@ _ANONYMISED_AGE = 300
 
 @dataclasses.dataclass(frozen=True)
 class PtbXl(DatasetLayout):
-    """DatasetLayout of PTB-XL; ``ptbxl_database.csv`` may be cut to fewer rows."""
+    """Layout of PTB-XL; ``ptbxl_database.csv`` may be cut to fewer rows."""
 
     sampling_rate_hz: int = 100
 

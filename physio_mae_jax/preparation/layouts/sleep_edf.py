@@ -55,7 +55,7 @@ _ERRORS = (
 
 @dataclasses.dataclass(frozen=True)
 class SleepEdf(DatasetLayout):
-    """DatasetLayout of Sleep-EDF: pairs of EDF files, in one folder or several."""
+    """Layout of Sleep-EDF: pairs of EDF files, in one folder or several."""
 
     name = "sleep_edf"
     description = "Sleep-EDF Expanded: EEG, EOG and EMG of whole nights, every 30 s scored."

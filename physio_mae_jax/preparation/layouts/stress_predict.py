@@ -41,7 +41,7 @@ _SUBJECT = re.compile(r"(S\d+)_BVP")
 
 @dataclasses.dataclass(frozen=True)
 class StressPredict(DatasetLayout):
-    """DatasetLayout of Stress-Predict, form 'npz' or 'e4'; all channels at 64 Hz."""
+    """Layout of Stress-Predict, form 'npz' or 'e4'; all channels at 64 Hz."""
 
     form: str = "npz"
 

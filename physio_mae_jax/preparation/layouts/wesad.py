@@ -54,7 +54,7 @@ _SUBJECT = re.compile(r"S\d+")
 
 @dataclasses.dataclass(frozen=True)
 class Wesad(DatasetLayout):
-    """DatasetLayout of WESAD, variant 'chest', 'wrist' or 'e4'."""
+    """Layout of WESAD, variant 'chest', 'wrist' or 'e4'."""
 
     device: str = "chest"
 

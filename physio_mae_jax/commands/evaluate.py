@@ -1,4 +1,4 @@
-"""Build the evaluation of a previously fine-tuned model from a ConfigDict."""
+"""Evaluate a fine-tuned model on its test split, or on other data."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -8,22 +8,27 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax.sharding import Mesh
-from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import check_contamination
 from physio_mae_jax.data.instances import Instances, find_instances
 from physio_mae_jax.data.json_types import typed as check_types
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
+from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.splits import SPLITS, is_leaking
 from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
-from physio_mae_jax.evaluation.finetune import EvaluationConfig, EvaluationRun
+from physio_mae_jax.evaluation.protocol import (
+    EvaluationConfig,
+    evaluate_and_report,
+    instance_predictions,
+)
+from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.experiment.classifier_spec import ClassifierSpec
 from physio_mae_jax.experiment.classifiers import BASELINES, MAE, build_classifier
 from physio_mae_jax.experiment.run_directory import HINT, Seed, check_setting, read_run
 from physio_mae_jax.experiment.run_metadata import count_devices, provenance
-from physio_mae_jax.experiment.typed_config import data_settings, to_dataclass
+from physio_mae_jax.experiment.typed_config import ExperimentConfig, read_config, to_dataclass
 from physio_mae_jax.models.heads import HeadConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
@@ -37,21 +42,89 @@ from physio_mae_jax.training.supervised_trainable import BEST, load_best
 ALL_SPLITS = "all"
 
 
-def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> EvaluationRun:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OtherData:
+    """Data to evaluate on instead of that of the run; '' keeps the run's setting.
+
+    Attributes:
+        sets, root, path, split_rule: As in ``DataConfig``.
+        num_threads: Number of reader threads.
+    """
+
+    sets: str
+    root: str
+    path: str
+    split_rule: str
+    num_threads: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluateConfig(ExperimentConfig):
+    """Settings of an evaluation; ``configs/evaluate.py`` explains each."""
+
+    method: str
+    num_devices: int
+    batch_size: int
+    init_from: str
+    data: OtherData
+    split: str
+    evaluation: EvaluationConfig
+
+
+def read(config: Mapping[str, Any]) -> EvaluateConfig:
+    """Check a config and make its tree; raises a ConfigError."""
+    return read_config(EvaluateConfig, config)
+
+
+def run(config: EvaluateConfig, workdir: Path, *, strict: bool) -> None:
+    """Evaluate a fine-tuned model with its stored thresholds."""
+    evaluate_run(build_evaluation(config, workdir, strict=strict))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class EvaluationRun:
+    """A previously fine-tuned model, and instances to evaluate it on.
+
+    Attributes:
+        workdir: Absolute path of the folder of the report.
+        predict: Function from instances to logits [U, K].
+        source: Source of the recordings.
+        instances: Instances to evaluate.
+        calibration: Calibration and thresholds chosen on validation of its training run.
+        config: Settings of the evaluation.
+        context: Context shown on the report.
+    """
+
+    workdir: Path
+    predict: Callable[[Instances], np.ndarray]
+    source: ConcatSource
+    instances: Instances
+    calibration: Calibration
+    config: EvaluationConfig
+    context: dict[str, Any]
+
+
+def evaluate_run(run: EvaluationRun) -> Evaluation:
+    """Evaluate a model with its stored thresholds."""
+    predictions = instance_predictions(run.source, run.instances, run.predict(run.instances))
+    return evaluate_and_report(
+        run.workdir, {"test": predictions}, run.config, run.context, calibration=run.calibration
+    )
+
+
+def build_evaluation(config: EvaluateConfig, workdir: Path, *, strict: bool) -> EvaluationRun:
     """Load a fine-tuned model with its calibration, and open the data to evaluate it on.
 
     Args:
-        config: ConfigDict as returned by ``configs/evaluate.py:method=head``.
+        config: Settings.
         workdir: Work folder, created if absent.
         strict: Whether to raise where the model was trained on the evaluation data.
 
     Raises:
         UserError: The run does not exist or is unfinished, or the data cannot be opened.
     """
-    check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
-    evaluation = to_dataclass(EvaluationConfig, "evaluation", config.evaluation)
     settings = read_run(config.init_from)
     if workdir.resolve() == Path(config.init_from).resolve():
         raise ConfigError(
@@ -77,7 +150,7 @@ def build_evaluation(config: ConfigDict, workdir: Path, *, strict: bool) -> Eval
         source=opened.source,
         instances=instances,
         calibration=calibration,
-        config=evaluation,
+        config=config.evaluation,
         context=_context(config, past, opened, contamination.line()),
     )
 
@@ -113,19 +186,17 @@ class _FinetunedRun(NamedTuple):
 
 
 def _open_evaluation_data(
-    config: ConfigDict, past: _FinetunedRun, model_spec: ClassifierSpec
+    config: EvaluateConfig, past: _FinetunedRun, model_spec: ClassifierSpec
 ) -> tuple[DatasetBundle, Instances]:
     """Open the data of the run, or other data, and find its instances of the run's classes."""
     if config.split not in (*SPLITS, ALL_SPLITS):
         raise ConfigError(f"split must be one of {', '.join(SPLITS)}, all; got {config.split!r}.")
-    changes = {
-        name: config.data[name]
-        for name in ("sets", "root", "path", "split_rule")
-        if config.data[name]
-    }
+    changes: dict[str, Any] = {name: value for name, value in vars(config.data).items() if value}
     if config.split == ALL_SPLITS:
         changes["split_rule"] = "none"
-    data = data_settings(past.data | changes)
+    settings = past.data | changes
+    check_settings(settings, "data")
+    data = to_dataclass(DataConfig, "data", settings)
     if is_leaking(data.split_rule):
         raise ConfigError(
             f"data.split_rule={data.split_rule!r} leaks, so the run cannot be evaluated on its own "
@@ -155,7 +226,7 @@ def _open_evaluation_data(
 
 
 def _prediction(
-    config: ConfigDict,
+    config: EvaluateConfig,
     architecture: str,
     model_spec: ClassifierSpec,
     opened: DatasetBundle,
@@ -191,12 +262,12 @@ def _prediction(
     return predict
 
 
-def _head(model_spec: ClassifierSpec, run: str) -> dict[str, Any]:
+def _head(model_spec: ClassifierSpec, run: str) -> HeadConfig:
     """Return the settings of a head; for a baseline, only the number of its outputs."""
     if set(model_spec.head) == {"num_classes"}:
-        return dict(model_spec.head)
+        return HeadConfig(num_classes=int(model_spec.head["num_classes"]))
     where = f"the head of the model in {run}"
-    return dataclasses.asdict(check_types(HeadConfig, dict(model_spec.head), where, HINT))
+    return check_types(HeadConfig, dict(model_spec.head), where, HINT)
 
 
 def _calibration_of(run: str) -> Calibration:
@@ -210,7 +281,7 @@ def _calibration_of(run: str) -> Calibration:
 
 
 def _context(
-    config: ConfigDict, past: _FinetunedRun, opened: DatasetBundle, contamination: str
+    config: EvaluateConfig, past: _FinetunedRun, opened: DatasetBundle, contamination: str
 ) -> dict[str, Any]:
     """Return the context of the report, shown beside the metrics."""
     sets = config.data.sets or past.data["sets"]

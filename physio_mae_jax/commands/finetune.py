@@ -1,46 +1,117 @@
-"""Build a fine-tuning run from a ConfigDict."""
+"""Fine-tune a model on labels, and evaluate it once on held-out subjects."""
 
 import dataclasses
+import logging
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-from ml_collections import ConfigDict
 
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.labelled_batches import labelled_training_batches
 from physio_mae_jax.data.opening import reject_duplicate_channels
 from physio_mae_jax.data.pipeline import LoaderConfig
-from physio_mae_jax.evaluation.finetune import EvaluationConfig, FinetuneRun, selection_metric
+from physio_mae_jax.data.sets import ConcatSource
+from physio_mae_jax.evaluation.protocol import (
+    EvaluationConfig,
+    evaluate_and_report,
+    instance_predictions,
+    selection_metric,
+)
+from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.experiment.classifiers import EncoderInit, build_supervised_spec, resolve_init
+from physio_mae_jax.experiment.configs import FinetuneConfig
 from physio_mae_jax.experiment.labelled_data import LabelledData, open_labelled, report_context
 from physio_mae_jax.experiment.run_metadata import (
     channel_names_of,
     count_devices,
     write_run_metadata,
 )
-from physio_mae_jax.experiment.typed_config import data_settings, to_dataclass
-from physio_mae_jax.setting_ranges import check_settings
+from physio_mae_jax.experiment.typed_config import read_config
 from physio_mae_jax.training import atomic_files
-from physio_mae_jax.training.loop import LoopConfig, TrainingRun
+from physio_mae_jax.training.loop import TrainingRun, train
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
-from physio_mae_jax.training.supervised_trainable import SupervisedTrainable
+from physio_mae_jax.training.supervised_trainable import SupervisedTrainable, load_best
+
+_LOG = logging.getLogger(__name__)
+
+
+def read(config: Mapping[str, Any]) -> FinetuneConfig:
+    """Check a config and make its tree; raises a ConfigError."""
+    return read_config(FinetuneConfig, config)
+
+
+def run(config: FinetuneConfig, workdir: Path, *, strict: bool) -> None:
+    """Fine-tune a model and evaluate it."""
+    finetune(build_finetuning(config, workdir, strict=strict))
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FinetuneRun:
+    """Everything a fine-tuning and its evaluation consist of.
+
+    Attributes:
+        training: Run of the training loop.
+        trainable: Job that it trains.
+        source: Source of the recordings.
+        instances: Labelled instances of 'train', 'validation' and 'test'.
+        target_mean, target_std: Mean and standard deviation [K] that standardise regression
+            targets; 0 and 1 otherwise.
+        config: Settings of the evaluation.
+        context: Context shown on the report.
+    """
+
+    training: TrainingRun
+    trainable: SupervisedTrainable
+    source: ConcatSource
+    instances: Mapping[str, Instances]
+    target_mean: np.ndarray
+    target_std: np.ndarray
+    config: EvaluationConfig
+    context: dict[str, Any]
+
+
+def finetune(run: FinetuneRun) -> Evaluation:
+    """Train, select the model best on validation, and evaluate it on test, read only now."""
+    train(run.training)
+    _LOG.info(
+        "best on validation after step %d: %s %.4f; now evaluated on test",
+        *(run.trainable.best.step, run.trainable.metric_name, run.trainable.best.value),
+    )
+    params, model_state = load_best(
+        run.training.workdir,
+        run.trainable.spec.model,
+        run.trainable.window_shape,
+        run.trainable.mesh,
+    )
+
+    def predict(instances: Instances) -> np.ndarray:
+        logits = run.trainable.predict(params, model_state, instances)
+        return logits * run.target_std + run.target_mean
+
+    predictions = {
+        split: instance_predictions(run.source, run.instances[split], predict(run.instances[split]))
+        for split in ("validation", "test")
+    }
+    context = run.context | {"best step": run.trainable.best.step}
+    return evaluate_and_report(run.training.workdir, predictions, run.config, context)
 
 
 def build_finetuning(
-    config: ConfigDict,
+    config: FinetuneConfig,
     workdir: Path,
     *,
     strict: bool,
     encoder_init: EncoderInit | None = None,
     data: LabelledData | None = None,
 ) -> FinetuneRun:
-    """Validate every setting, open data and encoder, and build the parts of a run.
+    """Open data and encoder, and build the parts of a run.
 
     Args:
-        config: ConfigDict as returned by ``configs/finetune.py``.
+        config: Settings.
         workdir: Work folder, created if absent; the settings are written into it.
         strict: Whether to raise where test data was used to pre-train the encoder.
         encoder_init, data: Initial weights and data of these settings, if already loaded.
@@ -48,15 +119,14 @@ def build_finetuning(
     Raises:
         UserError: An error that the user can fix; raised before anything is compiled.
     """
-    check_settings(config)
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, 1, num_devices)
-    loop = to_dataclass(LoopConfig, "loop", config.loop)
-    evaluation = to_dataclass(EvaluationConfig, "evaluation", config.evaluation)
     encoder_init = _with_recorded_weights(encoder_init or resolve_init(config), workdir)
     workdir = atomic_files.prepare_workdir(workdir)
-    data = data or open_labelled(config, encoder_init.sampling_rate_hz, encoder_init.num_samples)
+    data = data or open_labelled(
+        config.data, config.labels, encoder_init.sampling_rate_hz, encoder_init.num_samples
+    )
     if encoder_init.config is not None and encoder_init.config.channel_embedding:
         reject_duplicate_channels(data.opened, encoder_init.config.num_channel_names)
     data = data.with_fraction(config.label_fraction, config.seed)
@@ -84,19 +154,19 @@ def build_finetuning(
         metric_name=metric_name,
         batch_size=config.batch_size,
         num_threads=config.data.num_threads,
-        patience_steps=config.patience * loop.evaluate_every_steps,
+        patience_steps=config.patience * config.loop.evaluate_every_steps,
         model_spec=model_spec,
         trained_on=seen,
     )
     write_run_metadata(config, workdir, model_spec, data.split)
     return FinetuneRun(
-        training=_training_run(config, loop, trainable, data, training, seen),
+        training=_training_run(config, trainable, data, training, seen),
         trainable=trainable,
         source=data.opened.source,
         instances=data.instances,
         target_mean=mean,
         target_std=std,
-        config=evaluation,
+        config=config.evaluation,
         context=_context(config, report_context(config, data, contamination)),
     )
 
@@ -112,8 +182,7 @@ def _with_recorded_weights(encoder_init: EncoderInit, workdir: Path) -> EncoderI
 
 
 def _training_run(
-    config: ConfigDict,
-    loop: LoopConfig,
+    config: FinetuneConfig,
     trainable: SupervisedTrainable,
     data: LabelledData,
     training: Instances,
@@ -124,14 +193,14 @@ def _training_run(
         batch_size=config.batch_size,
         seed=config.seed,
         num_threads=config.data.num_threads,
-        augment=data_settings(config.data).augment,
+        augment=config.data.augment,
         process_index=jax.process_index(),
         process_count=jax.process_count(),
     )
     return TrainingRun(
         workdir=trainable.workdir,
         trainable=trainable,
-        loop=loop,
+        loop=config.loop,
         mesh=trainable.mesh,
         batch_size=config.batch_size,
         seed=config.seed,
@@ -153,10 +222,10 @@ def standardize_targets(instances: Instances, mean: np.ndarray, std: np.ndarray)
     return dataclasses.replace(instances, targets=targets)
 
 
-def _context(config: ConfigDict, context: dict[str, Any]) -> dict[str, Any]:
+def _context(config: FinetuneConfig, context: dict[str, Any]) -> dict[str, Any]:
     return context | {
         "seeds": {"training": config.seed, "split": config.data.split_seed},
         "label fraction": config.label_fraction,
-        "checkpoint": config.init_from or config.torch_weights or "from scratch",
+        "checkpoint": config.origin or "from scratch",
         "model": config.architecture,
     }

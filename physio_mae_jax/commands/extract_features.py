@@ -1,10 +1,10 @@
-"""Build a feature extraction from a ConfigDict."""
+"""Embed every recording of data sets, of a folder or of files, as tables."""
 
+import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-
-from ml_collections import ConfigDict
+from typing import Any
 
 from physio_mae_jax.data.formats.folder import open_files
 from physio_mae_jax.data.labels import recording_labels
@@ -14,29 +14,83 @@ from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import make_split
 from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.typed_config import to_dataclass
+from physio_mae_jax.experiment.typed_config import ExperimentConfig, read_config
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
-from physio_mae_jax.inference.feature_extraction import FeatureConfig, FeatureRun, process_share
+from physio_mae_jax.inference.feature_extraction import (
+    FeatureConfig,
+    FeatureRun,
+    extract_features,
+    process_share,
+)
 from physio_mae_jax.inference.pretrained import is_saved_model
-from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 SAME_AS_RUN = "run"
 
 
-def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureDataConfig:
+    """Recordings to embed.
+
+    Attributes:
+        sets, root, path, manifest, split_rule, split_seed: As in ``DataConfig``.
+        files: Comma-separated paths of files that describe themselves, instead of ``sets``.
+    """
+
+    sets: str
+    root: str
+    path: str
+    manifest: str
+    files: str
+    split_rule: str
+    split_seed: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ExtractFeaturesConfig(ExperimentConfig):
+    """Settings of a feature extraction; ``configs/features.py`` explains each."""
+
+    init_from: str
+    num_devices: int
+    batch_size: int
+    process_index: int
+    process_count: int
+    tasks: str
+    data: FeatureDataConfig
+    format: str
+    recordings_per_shard: int
+    encoding: EncodingConfig
+
+
+def lock_share(config: ExtractFeaturesConfig) -> dict[str, Any]:
+    """Return how processes share the work folder: each holds its own part of the recordings."""
+    index, count = process_share(config.process_index, config.process_count)
+    return {"share": f"process_{index}_of_{count}" if count > 1 else ""}
+
+
+def read(config: Mapping[str, Any]) -> ExtractFeaturesConfig:
+    """Check a config and make its tree; raises a ConfigError."""
+    return read_config(ExtractFeaturesConfig, config)
+
+
+def run(config: ExtractFeaturesConfig, workdir: Path, *, strict: bool) -> None:
+    """Embed the recordings; ``strict`` has no effect, as nothing is evaluated."""
+    del strict
+    extract_features(build_features(config, workdir))
+
+
+def build_features(config: ExtractFeaturesConfig, workdir: Path) -> FeatureRun:
     """Load an encoder and open the recordings to encode.
 
     Args:
-        config: ConfigDict as returned by ``configs/features.py``.
+        config: Settings.
         workdir: Work folder, created if absent.
 
     Raises:
         UserError: An error that the user can fix.
     """
-    check_settings(config)
     encoder = _encoder(config)
     sources = _sources(config)
     joined = ConcatSource(sources, [range(len(source.recordings)) for source in sources])
@@ -52,7 +106,7 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
         config=FeatureConfig(
             format=config.format,
             recordings_per_shard=config.recordings_per_shard,
-            encoding=to_dataclass(EncodingConfig, "encoding", config.encoding.to_dict()),
+            encoding=config.encoding,
         ),
         encoder=encoder,
         source=joined,
@@ -68,19 +122,19 @@ def build_features(config: ConfigDict, workdir: Path) -> FeatureRun:
     )
 
 
-def _encoder(config: ConfigDict) -> Encoder:
+def _encoder(config: ExtractFeaturesConfig) -> Encoder:
     if not config.init_from:
         raise ConfigError(
             "init_from='' names no encoder; give the work folder of a pre-training run or a folder "
             "of Encoder.save_pretrained with --config.init_from=DIR."
         )
-    settings = {"batch_size": config.batch_size, "num_devices": config.num_devices or None}
-    if is_saved_model(config.init_from):
-        return Encoder.from_pretrained(config.init_from, **settings)
-    return Encoder.from_checkpoint(config.init_from, **settings)
+    load = Encoder.from_pretrained if is_saved_model(config.init_from) else Encoder.from_checkpoint
+    return load(
+        config.init_from, batch_size=config.batch_size, num_devices=config.num_devices or None
+    )
 
 
-def _sources(config: ConfigDict) -> list[SignalSource]:
+def _sources(config: ExtractFeaturesConfig) -> list[SignalSource]:
     skip = config.encoding.on_invalid == "skip"
     files = [name.strip() for name in config.data.files.split(",") if name.strip()]
     if files:
@@ -117,7 +171,7 @@ def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:
     return [name for name in found[0] if all(f.get(name) == found[0][name] for f in found)]
 
 
-def _splits(config: ConfigDict, source: ConcatSource) -> dict[int, str]:
+def _splits(config: ExtractFeaturesConfig, source: ConcatSource) -> dict[int, str]:
     """Return the split of each recording, by a split rule or by the split of the encoder's run."""
     rule = config.data.split_rule
     if not rule:

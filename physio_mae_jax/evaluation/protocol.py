@@ -1,7 +1,6 @@
-"""A model of labelled instances: trained, then evaluated once on held-out subjects."""
+"""Protocol of an evaluation: thresholds from validation, then test, then the report."""
 
 import dataclasses
-import logging
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -20,10 +19,7 @@ from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.training import atomic_files
-from physio_mae_jax.training.loop import TrainingRun, train
-from physio_mae_jax.training.supervised_trainable import SupervisedTrainable, load_best
 
-_LOG = logging.getLogger(__name__)
 # Recording attributes that define subgroups.
 _SUBGROUP_ATTRIBUTES = ("sex", "age")
 
@@ -44,88 +40,6 @@ class EvaluationConfig:
 
     def __post_init__(self) -> None:
         check_fields(self, "evaluation")
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class FinetuneRun:
-    """Everything a fine-tuning and its evaluation consist of.
-
-    Attributes:
-        training: Run of the training loop.
-        trainable: Job that it trains.
-        source: Source of the recordings.
-        instances: Labelled instances of 'train', 'validation' and 'test'.
-        target_mean, target_std: Mean and standard deviation [K] that standardise regression
-            targets; 0 and 1 otherwise.
-        config: Settings of the evaluation.
-        context: Context shown on the report.
-    """
-
-    training: TrainingRun
-    trainable: SupervisedTrainable
-    source: ConcatSource
-    instances: Mapping[str, Instances]
-    target_mean: np.ndarray
-    target_std: np.ndarray
-    config: EvaluationConfig
-    context: dict[str, Any]
-
-
-def finetune(run: FinetuneRun) -> Evaluation:
-    """Train, select the model best on validation, and evaluate it on test, read only now."""
-    train(run.training)
-    _LOG.info(
-        "best on validation after step %d: %s %.4f; now evaluated on test",
-        *(run.trainable.best.step, run.trainable.metric_name, run.trainable.best.value),
-    )
-    params, model_state = load_best(
-        run.training.workdir,
-        run.trainable.spec.model,
-        run.trainable.window_shape,
-        run.trainable.mesh,
-    )
-
-    def predict(instances: Instances) -> np.ndarray:
-        logits = run.trainable.predict(params, model_state, instances)
-        return logits * run.target_std + run.target_mean
-
-    predictions = {
-        split: instance_predictions(run.source, run.instances[split], predict(run.instances[split]))
-        for split in ("validation", "test")
-    }
-    context = run.context | {"best step": run.trainable.best.step}
-    return evaluate_and_report(run.training.workdir, predictions, run.config, context)
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class EvaluationRun:
-    """A previously fine-tuned model, and instances to evaluate it on.
-
-    Attributes:
-        workdir: Absolute path of the folder of the report.
-        predict: Function from instances to logits [U, K].
-        source: Source of the recordings.
-        instances: Instances to evaluate.
-        calibration: Calibration and thresholds chosen on validation of its training run.
-        config: Settings of the evaluation.
-        context: Context shown on the report.
-    """
-
-    workdir: Path
-    predict: Callable[[Instances], np.ndarray]
-    source: ConcatSource
-    instances: Instances
-    calibration: Calibration
-    config: EvaluationConfig
-    context: dict[str, Any]
-
-
-def evaluate_run(run: EvaluationRun) -> Evaluation:
-    """Evaluate a model with its stored thresholds."""
-    predictions = instance_predictions(run.source, run.instances, run.predict(run.instances))
-    return evaluate_and_report(
-        run.workdir, {"test": predictions}, run.config, run.context, calibration=run.calibration
-    )
 
 
 def evaluate_and_report(

@@ -1,4 +1,4 @@
-"""Build the benchmark cases of a pre-training ConfigDict."""
+"""Benchmark cases of a pre-training config."""
 
 import functools
 import math
@@ -6,18 +6,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import jax
-from ml_collections import ConfigDict
 
 from physio_mae_jax.benchmarks.cases import BenchmarkSpec
 from physio_mae_jax.benchmarks.flops import TokenCounts
 from physio_mae_jax.data.opening import open_data, require_split
 from physio_mae_jax.data.pipeline import training_batches
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.pretraining import build_pretrain_spec, loader_settings
+from physio_mae_jax.experiment.configs import PretrainConfig
+from physio_mae_jax.experiment.pretrain_spec import build_pretrain_spec, loader_config
 from physio_mae_jax.experiment.run_metadata import check_attention, count_devices
-from physio_mae_jax.experiment.typed_config import data_settings
 from physio_mae_jax.objectives.masking import Mask
-from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training.pretrain_step import PretrainSpec
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 
@@ -26,12 +24,12 @@ _MAX_REPEATS = 100_000
 
 
 def build_benchmark(
-    config: ConfigDict, num_channels: int, repeats: int, *, with_data: bool
+    config: PretrainConfig, num_channels: int, repeats: int, *, with_data: bool
 ) -> BenchmarkSpec:
     """Build the benchmark cases; no file is opened unless ``with_data``.
 
     Args:
-        config: ConfigDict as returned by ``configs/pretrain.py``.
+        config: Settings of the pre-training.
         num_channels: Number of channels M of a window.
         repeats: Number of repeats of each timing.
         with_data: Whether to measure real batches too, with all channels of the data.
@@ -39,7 +37,6 @@ def build_benchmark(
     Raises:
         UserError: a setting is wrong, or the data cannot be opened.
     """
-    check_settings(config)
     if not (1 <= num_channels <= _MAX_CHANNELS and 1 <= repeats <= _MAX_REPEATS):
         raise ConfigError(
             f"channels={num_channels} must be from 1 to {_MAX_CHANNELS:,} and repeats={repeats} "
@@ -79,11 +76,11 @@ def token_counts(spec: PretrainSpec, num_channels: int) -> TokenCounts:
 
 
 def _real_batches(
-    config: ConfigDict, spec: PretrainSpec
+    config: PretrainConfig, spec: PretrainSpec
 ) -> tuple[Callable[[], Iterator[Mapping[str, Any]]], int]:
     """Open the data the way training opens it."""
-    data, cfg = data_settings(config.data), spec.model.config
-    opened = open_data(data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)
-    training = require_split(opened, "train", data)
-    dataset = training_batches(opened.reader, training, loader_settings(config, opened))
+    cfg = spec.model.config
+    opened = open_data(config.data, cfg.sampling_rate_hz, cfg.num_samples, progress=True)
+    training = require_split(opened, "train", config.data)
+    dataset = training_batches(opened.reader, training, loader_config(config, opened))
     return functools.partial(iter, dataset), opened.reader.config.num_channels

@@ -1,0 +1,57 @@
+"""Commands of ``physio_mae_jax.main``: one module per command, which builds and runs it.
+
+A module with a function ``run`` is a command, by its name; the first line of its docstring is its
+summary, and a config in ``configs/`` names it. It has
+
+* ``read(config) -> settings``: the tree of dataclasses of a config, where a wrong setting raises,
+* ``run(settings, workdir, *, strict)``: builds and runs it,
+* ``lock_share(settings)``, if its processes share a work folder: arguments of
+  ``training.work_folder.hold``.
+
+Commands are listed without importing them, since that takes seconds.
+"""
+
+import ast
+import difflib
+import importlib
+from collections.abc import Mapping
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from physio_mae_jax.errors import ConfigError
+
+_FOLDER = Path(__file__).parent
+
+
+def command_summaries() -> dict[str, str]:
+    """Return the summary of every command by its name, in the order of names."""
+    summaries = {}
+    for path in sorted(_FOLDER.glob("*.py")):
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        functions = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
+        if "run" in functions:
+            summaries[path.stem] = (ast.get_docstring(tree) or "").splitlines()[0]
+    return summaries
+
+
+def load_command(config: Mapping[str, Any]) -> ModuleType:
+    """Import the module of the command that a config names.
+
+    Raises:
+        ConfigError: The config names no command, or one that does not exist.
+    """
+    name, known = config.get("command"), list(command_summaries())
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise ConfigError(
+            f"config.command is {name!r}; it must be one of {', '.join(known)}, set by the config "
+            f"file.{hint}"
+        )
+    return importlib.import_module(f"physio_mae_jax.commands.{name}")
+
+
+def lock_share(command: ModuleType, settings: Any) -> dict[str, Any]:
+    """Return how the processes of a command share its work folder; {} if one holds it alone."""
+    return dict(command.lock_share(settings)) if hasattr(command, "lock_share") else {}

@@ -1,0 +1,54 @@
+"""What a pre-training step needs besides its state, built from its config without any data."""
+
+import jax
+
+from physio_mae_jax.data.opening import DatasetBundle
+from physio_mae_jax.data.pipeline import LoaderConfig
+from physio_mae_jax.experiment.configs import PretrainConfig
+from physio_mae_jax.signals.vocabulary import VOCABULARY
+from physio_mae_jax.signals.wavelet_bank import wavelet_bank
+from physio_mae_jax.training.model_spec import build_autoencoder
+from physio_mae_jax.training.optimizer import learning_rate_schedule, make_optimizer
+from physio_mae_jax.training.pretrain_step import PretrainSpec
+
+
+def build_pretrain_spec(
+    config: PretrainConfig, num_channel_names: int = len(VOCABULARY)
+) -> PretrainSpec:
+    """Build what a step needs besides its state; no data is opened.
+
+    Args:
+        config: Settings of the pre-training.
+        num_channel_names: Number of channel names with an embedding in the model.
+
+    Raises:
+        ConfigError: A setting contradicts another one.
+    """
+    model = config.model.for_window(
+        config.window_seconds, config.sampling_rate_hz, num_channel_names
+    )
+    config.objective.check_against(model)
+    # Built here for validation: the bank rejects frequencies that a window cannot resolve.
+    wavelet_bank(model.wavelet, model.sampling_rate_hz, model.num_samples)
+    return PretrainSpec(
+        model=build_autoencoder(model, config.contrastive),
+        objective=config.objective,
+        contrastive=config.contrastive if config.contrastive.weight else None,
+        optimizer=make_optimizer(config.optimizer, config.loop.num_steps),
+        learning_rate=learning_rate_schedule(config.optimizer, config.loop.num_steps),
+        accumulation_steps=config.accumulation_steps,
+    )
+
+
+def loader_config(config: PretrainConfig, opened: DatasetBundle) -> LoaderConfig:
+    """Return how batches of open data are made, and which of them this process makes."""
+    return LoaderConfig(
+        batch_size=config.batch_size,
+        seed=config.seed,
+        num_threads=config.data.num_threads,
+        speed_perturbation=config.data.speed_perturbation,
+        augment=config.data.augment,
+        set_weights=opened.set_weights,
+        process_index=jax.process_index(),
+        process_count=jax.process_count(),
+    )
