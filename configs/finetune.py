@@ -26,7 +26,7 @@ from physio_mae_jax.experiment.typed_config import parse_argument
 ARGUMENTS = {
     "architecture": ("mae", "resnet1d_wang", "xresnet1d101"),
     "preset": PRETRAINING_ARGUMENTS["preset"],
-    "data": tuple(TASKS),
+    "data": TASKS,
     "attention": PRETRAINING_ARGUMENTS["attention"],
 }
 

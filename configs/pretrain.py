@@ -38,27 +38,17 @@ from pathlib import Path
 
 from ml_collections import ConfigDict
 
+from configs.tasks import DEFAULTS
+from configs.variants import ATTENTION, MASKS, VARIANTS, published_width
 from physio_mae_jax.experiment.typed_config import parse_argument
+from physio_mae_jax.preparation.recording import TrainingDefaults
 
 ARGUMENTS = {
-    "variant": (
-        "v3",
-        "v1",
-        "v2",
-        "contrastive",
-        "v1_upstream",
-        "v2_upstream",
-        "v3_upstream",
-    ),
+    "variant": tuple(VARIANTS),
     "preset": ("tiny", "small", "base", "upstream", "debug"),
-    "data": (
-        "synthetic",
-        "folder",
-        *("ptbxl", "bidmc", "mimic3", "wesad", "mitbih", "cinc2017", "sleep_edf"),
-        *("stress_predict", "bonn", "ptbxl_subset"),
-    ),
-    "mask": ("default", "random_rows", "time_scale", "channels"),
-    "attention": ("xla", "cudnn", "fused"),
+    "data": ("synthetic", "folder", *DEFAULTS),
+    "mask": tuple(MASKS),
+    "attention": tuple(ATTENTION),
 }
 # Sets that may also be under the root as collected, one npz each.
 _RAW = {
@@ -72,9 +62,9 @@ def get_config(argument: str = "") -> ConfigDict:
     config = _defaults()
     _PRESETS[chosen["preset"]](config)
     _choose_data(config, chosen["data"])
-    _VARIANTS[chosen["variant"]](config, chosen["preset"])
-    _MASKS[chosen["mask"]](config)
-    _ATTENTION[chosen["attention"]](config)
+    VARIANTS[chosen["variant"]](config, chosen["preset"])
+    MASKS[chosen["mask"]](config)
+    ATTENTION[chosen["attention"]](config)
     return config
 
 
@@ -242,20 +232,12 @@ def _small(config: ConfigDict) -> None:
 
 
 def _upstream(config: ConfigDict) -> None:
-    _published_width(config)
+    published_width(config)
     config.batch_size = 32
     config.accumulation_steps = 4  # 12 leads of 30 s fit 24 GiB
     config.optimizer.peak_learning_rate = 1.5e-4
     config.optimizer.warmup_steps = 5_000
     config.loop.num_steps = 100_000
-
-
-def _published_width(config: ConfigDict) -> None:
-    config.model.width = 768
-    config.model.num_heads = 12
-    config.model.decoder_width = 512
-    config.model.decoder_depth = 8
-    config.model.decoder_num_heads = 16
 
 
 def _debug(config: ConfigDict) -> None:
@@ -275,163 +257,21 @@ def _debug(config: ConfigDict) -> None:
     config.loop.checkpoint_every_steps = 2
 
 
-# Channels of each data set, and the longest window its recordings allow, in seconds.
-_SETS = {
-    "synthetic": (None, None),
-    "folder": ("", None),
-    "ptbxl": ("12_lead", 10.0),
-    "ptbxl_subset": ("12_lead", 10.0),
-    "bidmc": ("II,PPG", None),
-    "mimic3": ("ecg_ppg", None),
-    "wesad": ("", None),
-    "mitbih": ("", None),  # pairs of leads differ by record
-    "cinc2017": ("I", 9.0),
-    "sleep_edf": ("EEG_FPZ_CZ,EEG_PZ_OZ", None),
-    "stress_predict": ("PPG,EDA,ACC_X,ACC_Y,ACC_Z", None),
-    "bonn": ("EEG", 20.0),
-}
-
-
 def _choose_data(config: ConfigDict, names: str) -> None:
     """Set the data sets and choose channels and windows that they provide."""
     chosen = names.split("+")
     config.data.sets = names
-    channels, _ = _SETS[names] if len(chosen) == 1 else ("", None)
-    if channels is not None:
-        config.data.channels = channels
-    bounds = [_SETS[name][1] for name in chosen]
-    longest = min((bound for bound in bounds if bound), default=config.window_seconds)
+    if names == "synthetic":
+        return
+    defaults = [DEFAULTS.get(name, TrainingDefaults()) for name in chosen]
+    config.data.channels = defaults[0].channels if len(chosen) == 1 else ""
+    bounds = [one.max_window_seconds for one in defaults if one.max_window_seconds]
+    longest = min(bounds, default=config.window_seconds)
     if config.window_seconds > longest:
         config.window_seconds = longest
         config.model.patch_samples = 25
 
 
-def _joint(config: ConfigDict, preset: str) -> None:
-    """Apply the settings common to v1 and v2."""
-    if preset == "base":
-        _published_width(config)
-    model, objective = config.model, config.objective
-    model.encoder_attention = "joint"
-    model.decoder_attention = "joint"
-    model.class_token = True
-    model.waveform_branch = False
-    model.waveform_head_norm = False
-    objective.mask.kind = "random"
-    objective.waveform_weight = 0.0  # the scalogram only
-    objective.plane_weights = (1 / 3, 1 / 3, 1 / 3)
-
-
-def _v2(config: ConfigDict, preset: str) -> None:
-    _joint(config, preset)
-    config.model.mlp_rank_ratio = 0.37  # 42 M at the published width
-    config.model.attention_rank_ratio = 0.37
-    config.data.channels = config.data.channels.split(",")[0]
-
-
-def _v3(config: ConfigDict, preset: str) -> None:
-    if preset == "upstream":
-        # 64 features per head instead of 32: equal parameters, and 10 % faster.
-        config.model.decoder_num_heads = 8
-
-
-def _contrastive(config: ConfigDict, preset: str) -> None:
-    _v3(config, preset)
-    config.accumulation_steps = 1  # the other windows of a micro-batch are the negatives
-    if config.data.sets == "synthetic" or config.data.channels == "II,PPG":
-        config.data.channels = "PPG,II"
-    config.contrastive.weight = 1.0
-    config.data.speed_perturbation = (0.6, 1.6)
-    if preset == "tiny":
-        config.batch_size = 32
-
-
-def _as_in_code(config: ConfigDict) -> None:
-    """Apply the settings common to all versions of the original's code."""
-    config.model.wavelet.bank = "samples"
-    config.model.channel_embedding = False
-    config.model.decoder_attention = "joint"
-    config.objective.mask_before_wavelet = False
-    config.objective.band_floor = 1.0  # with the tilt: all scales alike
-    config.objective.scale_tilt = 0.0
-
-
-def _joint_upstream(config: ConfigDict, preset: str, patch_samples: int) -> None:
-    _joint(config, preset)
-    _as_in_code(config)
-    config.model.rotary_positions = "token"
-    config.model.mlp_rank_ratio = 0.5
-    config.objective.waveform_weight = 1.0
-    config.objective.waveform_columns = "all"
-    if preset == "upstream":
-        config.model.patch_samples = patch_samples
-        config.model.patch_scales = 4
-
-
-def _v1_upstream(config: ConfigDict, preset: str) -> None:
-    _joint_upstream(config, preset, patch_samples=25)
-    config.model.convolutional_stem = "normalised"
-
-
-def _v2_upstream(config: ConfigDict, preset: str) -> None:
-    _joint_upstream(config, preset, patch_samples=50)
-    config.data.channels = config.data.channels.split(",")[0]
-
-
-def _v3_upstream(config: ConfigDict, preset: str) -> None:
-    _contrastive(config, preset)
-    _as_in_code(config)
-    if preset in ("base", "upstream"):
-        _published_width(config)
-    config.contrastive.view = "whole"
-    config.data.speed_perturbation = (1.0, 1.0)
-    config.contrastive.same_subject_negatives = True
-
-
-def _random_rows(config: ConfigDict) -> None:
-    config.objective.mask.kind = "random_rows"
-    config.model.waveform_branch = False
-
-
-def _time_scale(config: ConfigDict) -> None:
-    config.objective.mask.kind = "time_scale"
-
-
-def _channels(config: ConfigDict) -> None:
-    config.objective.mask.channel_mask_ratio = 0.25
-    config.model.decoder_channel_embedding = True
-
-
-def _cudnn(config: ConfigDict) -> None:
-    config.model.attention_implementation = "cudnn"
-
-
-def _fused(config: ConfigDict) -> None:
-    config.model.attention_implementation = "fused"
-    config.model.unroll_layers = True
-    if config.model.remat == "full":
-        config.model.remat = "elementwise"
-
-
-_VARIANTS = {
-    "v1": _joint,
-    "v2": _v2,
-    "v3": _v3,
-    "contrastive": _contrastive,
-    "v1_upstream": _v1_upstream,
-    "v2_upstream": _v2_upstream,
-    "v3_upstream": _v3_upstream,
-}
-_MASKS = {
-    "default": lambda config: None,
-    "random_rows": _random_rows,
-    "time_scale": _time_scale,
-    "channels": _channels,
-}
-_ATTENTION = {
-    "xla": lambda config: None,
-    "cudnn": _cudnn,
-    "fused": _fused,
-}
 _PRESETS = {
     "tiny": _tiny,
     "small": _small,

@@ -120,6 +120,27 @@ class Recording:
             raise DataError(f"channel names are not unique: {', '.join(self.channels)}.")
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TrainingDefaults:
+    """Settings that suit a data set; the configs of training start from them.
+
+    Attributes:
+        channels: Channel names or a preset of ``signals.channels``; '' for all of each recording.
+        max_window_seconds: Longest window that its recordings allow (s); None for any.
+        task: Name of the task that is learned by default; '' if there is none.
+        split_rule: Split for that task, see ``data.splits``.
+        classes: Comma-separated classes of the task that count; '' for all.
+        label_window_seconds: Window length for the task (s); 0 for that of the encoder.
+    """
+
+    channels: str = ""
+    max_window_seconds: float | None = None
+    task: str = ""
+    split_rule: str = "random=|0.2|0.2"
+    classes: str = ""
+    label_window_seconds: float = 0.0
+
+
 class DatasetLayout(abc.ABC):
     """How a data set lies on disk; picklable, since worker processes read with it.
 
@@ -155,6 +176,11 @@ class DatasetLayout(abc.ABC):
     def filters(self) -> str:
         """Processing of the samples before this preparation."""
         return "as recorded"
+
+    @property
+    def defaults(self) -> TrainingDefaults:
+        """Settings of training that suit the data set."""
+        return TrainingDefaults()
 
     @property
     def needed_files(self) -> tuple[str, ...]:

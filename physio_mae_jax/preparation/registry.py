@@ -14,7 +14,7 @@ from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
 from physio_mae_jax.preparation.layouts.sleep_edf import SleepEdf
 from physio_mae_jax.preparation.layouts.stress_predict import StressPredict
 from physio_mae_jax.preparation.layouts.wesad import Wesad
-from physio_mae_jax.preparation.recording import DatasetLayout
+from physio_mae_jax.preparation.recording import DatasetLayout, TrainingDefaults
 
 # The first variant of a data set is the default.
 LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
@@ -49,3 +49,9 @@ def layout_of(name: str) -> DatasetLayout:
         known = ", ".join(f"{base}/{v}" for v in variants if v) or base
         raise ConfigError(f"data set {name!r} is not known; there is {known}.")
     return variants[variant or next(iter(variants))]()
+
+
+def training_defaults(name: str) -> TrainingDefaults:
+    """Return the settings of training that suit a data set: those of a variant with a task."""
+    variants = [make().defaults for make in LAYOUTS[name].values()]
+    return next((defaults for defaults in variants if defaults.task), variants[0])

@@ -28,6 +28,7 @@ from physio_mae_jax.preparation.recording import (
     LabelTask,
     Recording,
     RecordRef,
+    TrainingDefaults,
     require_file,
 )
 from physio_mae_jax.preparation.tables import read_table
@@ -58,6 +59,7 @@ class Bidmc(DatasetLayout):
     form: str = "csv"
 
     name = "bidmc"
+    defaults = TrainingDefaults(channels="II,PPG")
     description = "BIDMC: eight minutes of ECG, PPG and respiration in intensive care."
     homepage = "https://physionet.org/content/bidmc/"
     citation = "Pimentel et al., Toward a robust estimation of respiratory rate, 2017"

@@ -21,6 +21,7 @@ from physio_mae_jax.preparation.recording import (
     LabelTask,
     Recording,
     RecordRef,
+    TrainingDefaults,
     reject_duplicates,
 )
 
@@ -42,6 +43,7 @@ class Bonn(DatasetLayout):
     form: str = "npz"
 
     name = "bonn"
+    defaults = TrainingDefaults(channels="EEG", max_window_seconds=20.0, task="set")
     description = "Bonn EEG: 500 single-channel segments of 23.6 s, with and without seizures."
     homepage = (
         "https://www.ukbonn.de/epileptologie/arbeitsgruppen/ag-lehnertz-neurophysik/downloads/"

@@ -19,6 +19,7 @@ from physio_mae_jax.preparation.recording import (
     LabelTask,
     Recording,
     RecordRef,
+    TrainingDefaults,
     reject_duplicates,
 )
 from physio_mae_jax.signals.units import canonical_unit
@@ -34,6 +35,7 @@ class Cinc2017(DatasetLayout):
     """Layout of the challenge: ``A00001.hea`` and ``.mat`` pairs with a table of labels."""
 
     name = "cinc2017"
+    defaults = TrainingDefaults(channels="I", max_window_seconds=9.0, task="rhythm")
     description = "PhysioNet/CinC Challenge 2017: single-lead ECGs of 9 to 61 s, rhythm named."
     homepage = "https://physionet.org/content/challenge-2017/"
     citation = "Clifford et al., AF classification from a short single lead ECG recording, 2017"

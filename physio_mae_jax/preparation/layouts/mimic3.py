@@ -21,6 +21,7 @@ from physio_mae_jax.preparation.recording import (
     DatasetLayout,
     Recording,
     RecordRef,
+    TrainingDefaults,
     reject_duplicates,
 )
 from physio_mae_jax.signals.channels import canonical_name, is_ecg
@@ -37,6 +38,7 @@ class Mimic3Waveform(DatasetLayout):
     """Layout of the matched subset, or of some of its folders."""
 
     name = "mimic3"
+    defaults = TrainingDefaults(channels="ecg_ppg")
     variant = "waveform"
     version = "1.1.0"
     description = "MIMIC-III Waveform Database Matched Subset: signals of intensive care monitors."

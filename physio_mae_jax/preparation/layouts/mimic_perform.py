@@ -25,6 +25,7 @@ from physio_mae_jax.preparation.recording import (
     LabelTask,
     Recording,
     RecordRef,
+    TrainingDefaults,
     reject_duplicates,
     require_file,
 )
@@ -50,6 +51,7 @@ class MimicPerform(DatasetLayout):
     """Layout of the MIMIC PERform datasets, one or several in a folder."""
 
     name = "mimic3"
+    defaults = TrainingDefaults(channels="ecg_ppg", task="rhythm")
     variant = "perform"
     description = "MIMIC PERform: PPG, ECG and respiration, with and without atrial fibrillation."
     homepage = "https://ppg-beats.readthedocs.io/en/latest/datasets/mimic_perform_af/"

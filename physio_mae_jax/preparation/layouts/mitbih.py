@@ -14,6 +14,7 @@ from physio_mae_jax.preparation.recording import (
     LabelTask,
     Recording,
     RecordRef,
+    TrainingDefaults,
     require_file,
 )
 from physio_mae_jax.signals.channels import canonical_name
@@ -48,6 +49,12 @@ class MitBih(DatasetLayout):
     """Layout of MIT-BIH: WFDB records and their ``.atr`` annotations in one folder."""
 
     name = "mitbih"
+    defaults = TrainingDefaults(
+        task="beat",
+        split_rule="set=DS1|0.2|DS2 -shared",
+        classes="N,S,V,F",
+        label_window_seconds=3.0,
+    )
     description = "MIT-BIH Arrhythmia Database: two-channel ECGs of half an hour, every beat named."
     homepage = "https://physionet.org/content/mitdb/"
     citation = "Moody and Mark, The impact of the MIT-BIH Arrhythmia Database, 2001"

@@ -19,6 +19,7 @@ from physio_mae_jax.preparation.recording import (
     LabelTask,
     Recording,
     RecordRef,
+    TrainingDefaults,
     require_file,
 )
 from physio_mae_jax.preparation.tables import read_table
@@ -59,6 +60,9 @@ class PtbXl(DatasetLayout):
     sampling_rate_hz: int = 100
 
     name = "ptbxl"
+    defaults = TrainingDefaults(
+        channels="12_lead", max_window_seconds=10.0, task="superclass", split_rule="fold=1-8|9|10"
+    )
     description = "PTB-XL: 12-lead ECGs of ten seconds with diagnostic, form and rhythm statements."
     homepage = "https://physionet.org/content/ptb-xl/"
     citation = "Wagner et al., PTB-XL, a large publicly available electrocardiography dataset, 2020"

@@ -24,6 +24,7 @@ from physio_mae_jax.preparation.recording import (
     LabelTask,
     Recording,
     RecordRef,
+    TrainingDefaults,
     reject_duplicates,
 )
 from physio_mae_jax.signals.channels import canonical_name
@@ -58,6 +59,7 @@ class SleepEdf(DatasetLayout):
     """Layout of Sleep-EDF: pairs of EDF files, in one folder or several."""
 
     name = "sleep_edf"
+    defaults = TrainingDefaults(channels="EEG_FPZ_CZ,EEG_PZ_OZ", task="stage")
     description = "Sleep-EDF Expanded: EEG, EOG and EMG of whole nights, every 30 s scored."
     homepage = "https://physionet.org/content/sleep-edfx/"
     citation = "Kemp et al., Analysis of a sleep-dependent neuronal feedback loop, 2000"

@@ -31,6 +31,7 @@ from physio_mae_jax.preparation.recording import (
     LabelTask,
     Recording,
     RecordRef,
+    TrainingDefaults,
 )
 
 CLASSES = ("baseline", "stress")
@@ -46,6 +47,7 @@ class StressPredict(DatasetLayout):
     form: str = "npz"
 
     name = "stress_predict"
+    defaults = TrainingDefaults(channels="PPG,EDA,ACC_X,ACC_Y,ACC_Z", task="stress")
     description = "Stress-Predict: wrist PPG, EDA, temperature and motion under stress and at rest."
     homepage = "https://github.com/italha-d/Stress-Predict-Dataset"
     citation = "Iqbal et al., Stress monitoring using wearable sensors: Stress-Predict, 2022"

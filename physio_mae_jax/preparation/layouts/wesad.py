@@ -33,6 +33,7 @@ from physio_mae_jax.preparation.recording import (
     LabelTask,
     Recording,
     RecordRef,
+    TrainingDefaults,
     reject_duplicates,
 )
 
@@ -59,6 +60,7 @@ class Wesad(DatasetLayout):
     device: str = "chest"
 
     name = "wesad"
+    defaults = TrainingDefaults(task="affect", classes="baseline,stress,amusement")
     description = (
         "WESAD: chest and wrist signals of 15 subjects under stress, amusement and at rest."
     )
