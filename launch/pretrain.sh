@@ -9,9 +9,6 @@ set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/environment.sh"
 prepare_environment requirements.txt
 
-# Compiled programs are cached, so that a second run starts at once.
-export JAX_COMPILATION_CACHE_DIR="${JAX_COMPILATION_CACHE_DIR:-$HOME/.cache/physio_mae_jax/jax}"
-
 arguments=("$@")
 [[ " $* " == *" --config="* || " $* " == *" --config "* ]] ||
     arguments+=(--config=configs/pretrain.py)

@@ -16,8 +16,7 @@ set -uo pipefail
 }
 printf -v flags '%q ' "$@"
 printf -v repository '%q' "${REPOSITORY:-physio_mae_jax}"
-command="cd $repository && JAX_COMPILATION_CACHE_DIR=\$HOME/.cache/physio_mae_jax/jax \
-.venv/bin/python -m physio_mae_jax.main --cluster=tpu $flags"
+command="cd $repository && .venv/bin/python -m physio_mae_jax.main --cluster=tpu $flags"
 
 for ((left = ${MAX_RESTARTS:-20}; ; left--)); do
     gcloud compute tpus tpu-vm ssh "$TPU" --zone="$ZONE" --worker=all --command="$command"

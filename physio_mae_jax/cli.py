@@ -62,14 +62,19 @@ def enable_compilation_cache() -> None:
     """Enable the compilation cache, which reuses programs that an earlier run compiled.
 
     It is in ``~/.cache/physio_mae_jax/programs``; ``JAX_COMPILATION_CACHE_DIR`` selects another
-    folder, ``JAX_ENABLE_COMPILATION_CACHE=false`` disables it. Call after the processes of a run
-    have joined. A run of several processes does not use it: a process with a cache hit would not
-    take part in the compilation of the others.
+    folder, ``JAX_ENABLE_COMPILATION_CACHE=false`` disables it. Several processes of a run use it
+    together: process 0 writes, all read. Call after they have joined, and before any device is
+    used.
     """
-    if "JAX_COMPILATION_CACHE_DIR" not in os.environ and not jax.distributed.is_initialized():
+    if "JAX_COMPILATION_CACHE_DIR" not in os.environ:
         caches = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
         programs = Path(caches) / "physio_mae_jax" / "programs"
         jax.config.update("jax_compilation_cache_dir", str(programs))
+    if jax.distributed.is_initialized():
+        # Otherwise each process would tune its share of the kernels and wait for the others, of
+        # which one that finds the program in the cache tunes nothing.
+        flags_of_xla = os.environ.get("XLA_FLAGS", "")
+        os.environ["XLA_FLAGS"] = f"{flags_of_xla} --xla_gpu_shard_autotuning=false".strip()
 
 
 def parse_flags(argv: list[str], config: flags.FlagHolder[Any]) -> list[str]:

@@ -115,19 +115,19 @@ def soak(folder: Path, kills: int, seed: int = 0) -> Report:
     """Run once undisturbed and once with ``kills`` kills, and compare."""
     steps = STEPS_A_KILL * kills
     flags = [f"--config.loop.{name}={steps}" for name in ("num_steps", "evaluate_every_steps")]
-    calm, augmented = folder / "calm", folder / "augmented"
+    calm, interrupted = folder / "calm", folder / "interrupted"
     status = start(calm, flags).wait()
     if status:
         raise RuntimeError(f"the undisturbed run ended with {status}; see {log_of(calm)}")
-    launcher = start(augmented, flags, restarts=kills + 5)
+    launcher = start(interrupted, flags, restarts=kills + 5)
     report = Report()
     try:
-        _disturb(launcher, augmented, kills, random.Random(seed), report)
+        _disturb(launcher, interrupted, kills, random.Random(seed), report)
         report.status = launcher.wait(timeout=600)
     finally:
         launcher.terminate()
-    report.starts = log_of(augmented).read_text(encoding="utf-8").count("process 0 of 2")
-    report.differences = differences(calm, augmented)
+    report.starts = log_of(interrupted).read_text(encoding="utf-8").count("process 0 of 2")
+    report.differences = differences(calm, interrupted)
     return report
 
 

@@ -32,6 +32,13 @@ def _of_each_step(workdir, file, name):
     return {r["step"]: r[name] for r in map(json.loads, lines) if name in r}
 
 
+def _assert_same_losses(ours, theirs):
+    """Check that two runs have the same losses, bit for bit."""
+    first, second = (_of_each_step(run, "metrics.jsonl", "loss") for run in (ours, theirs))
+    assert first
+    assert first == second
+
+
 def _assert_alike(ours, theirs):
     """Check that runs trained on the same windows, to the same losses but for rounding."""
     orders = [_of_each_step(run, "hosts.jsonl", "data_order") for run in (ours, theirs)]
@@ -42,7 +49,7 @@ def _assert_alike(ours, theirs):
 
 
 def test_killed_and_started_again_it_ends_as_if_undisturbed(soaked, folder):
-    printed = soak.log_of(folder / "augmented").read_text(encoding="utf-8")
+    printed = soak.log_of(folder / "interrupted").read_text(encoding="utf-8")
     assert (soaked.status, soaked.differences) == (0, []), printed[-3000:]
     assert sum(soaked.ways.values()) == KILLS, printed[-3000:]
     assert soaked.starts > 1
@@ -56,6 +63,20 @@ def test_process_0_writes_and_every_process_is_measured(soaked, folder):
         assert of_each_process.shape == (2,)
         assert (of_each_process > 0).all()
     assert len(_of_each_step(folder / "calm", "metrics.jsonl", "loss")) == STEPS
+
+
+def test_processes_share_the_compilation_cache(tmp_path, monkeypatch):
+    """The second run of two processes compiles nothing that takes long."""
+    monkeypatch.setenv("JAX_COMPILATION_CACHE_DIR", str(tmp_path / "cache"))
+    flags = [f"--config.loop.{name}=2" for name in ("num_steps", "evaluate_every_steps")]
+    entries = []
+    for name in ("first", "second"):
+        launcher = soak.start(tmp_path / name, flags)
+        assert launcher.wait(timeout=300) == 0, soak.log_of(tmp_path / name).read_text()[-2000:]
+        entries.append({path.name for path in (tmp_path / "cache").glob("*-cache")})
+    assert entries[0]
+    assert entries[1] == entries[0]
+    _assert_same_losses(tmp_path / "first", tmp_path / "second")
 
 
 @pytest.mark.slow
