@@ -11,6 +11,7 @@ PACKAGES = {
     "plots": {"signals"},
     "data": {"signals"},
     "preparation": {"signals", "data"},
+    "data_report": {"signals", "data"},
     "models": {"signals"},
     "objectives": {"signals", "models"},
     "training": {"signals", "models", "objectives", "plots", "data"},
@@ -28,7 +29,16 @@ BASE = (
 # Between the command line and the packages; only they know of each other.
 ENTRY_POINTS = tuple(
     f"{name}{end}"
-    for name in ("main", "prepare", "benchmark", "cli", "distributed", "experiment", "commands")
+    for name in (
+        "main",
+        "prepare",
+        "benchmark",
+        "inspect",
+        "cli",
+        "distributed",
+        "experiment",
+        "commands",
+    )
     for end in ("", ".py")
 )
 # A library -> the only folders and modules that may import it (a folder or a module of the
