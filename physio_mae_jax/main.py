@@ -85,7 +85,7 @@ def _sharing(config: ConfigDict) -> dict[str, Any]:
     if config.command in ("compare", "loso"):
         return {"shared": True, "share": "" if config.worker else "report"}
     if config.command == "features":
-        from physio_mae_jax.inference.feature_extraction import process_share
+        from physio_mae_jax.inference.feature_store.extraction import process_share
 
         index, count = process_share(config.process_index, config.process_count)
         return {"share": f"process_{index}_of_{count}" if count > 1 else ""}
@@ -108,12 +108,12 @@ def _run(config: ConfigDict, workdir: Path) -> None:
         finetune(build_finetuning(config, workdir, strict=_STRICT.value))
     elif config.command == "features":
         from physio_mae_jax.experiment.features import build_features
-        from physio_mae_jax.inference.feature_extraction import extract_features
+        from physio_mae_jax.inference.feature_store.extraction import extract_features
 
         extract_features(build_features(config, workdir))
     elif config.command == "retrieval":
+        from physio_mae_jax.evaluation.retrieval import retrieve
         from physio_mae_jax.experiment.run_directory import build_retrieval
-        from physio_mae_jax.inference.retrieval import retrieve
 
         retrieve(build_retrieval(config, workdir, strict=_STRICT.value))
     elif config.command == "compare":

@@ -9,9 +9,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from configs import pretrain as pretrain_config
 from configs import retrieval as retrieval_config
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.evaluation.delay_probe import probe_delay
+from physio_mae_jax.evaluation.retrieval import rank_metrics, retrieve
 from physio_mae_jax.experiment import pretraining, run_directory
-from physio_mae_jax.inference.delay_probe import probe_delay
-from physio_mae_jax.inference.retrieval import rank_metrics, retrieve
 from physio_mae_jax.objectives.contrastive import allowed_negatives, info_nce, split_modalities
 from physio_mae_jax.training.loop import train
 from tests.factories import random_batch

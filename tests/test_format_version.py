@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 
 from configs import retrieval
-from physio_mae_jax.data.feature_files import read_features
 from physio_mae_jax.data.format_version import (
     FORMAT_VERSION,
     VERSION_KEY,
@@ -30,7 +29,8 @@ from physio_mae_jax.experiment.run_directory import build_retrieval, read_run
 from physio_mae_jax.experiment.sweep import record_settings
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.export import read_calling
-from physio_mae_jax.inference.pretrained import load_model
+from physio_mae_jax.inference.feature_store.files import read_features
+from physio_mae_jax.inference.saved_model import load_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.preparation.staging import reject_existing
 from physio_mae_jax.training.work_folder import hold

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from physio_mae_jax.data.json_reader import parse_json, read_json, read_json_lines
-from physio_mae_jax.data.json_types import Between, show, typed
+from physio_mae_jax.data.json_types import Between, typed
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.printable import show
 
 HINT = "copy it again."
 

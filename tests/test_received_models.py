@@ -12,7 +12,7 @@ import pytest
 
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.inference.model_card import Card
-from physio_mae_jax.inference.pretrained import load_model, save_model
+from physio_mae_jax.inference.saved_model import load_model, save_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.training.integrity import CHECKSUMS, write_checksums
 from tests.encoders import untrained, write_run

@@ -9,10 +9,6 @@ Modules::
                        ``SignalSource``
     channel_plan       which channels of each recording a model is given, and how they are derived
     contamination      hashes of a model's training data, and whether an evaluation uses any of it
-    feature_files      tables of embeddings as npz, parquet or array_record files, each written
-                       atomically
-    feature_index      the index of a folder of embedding tables, which describes all of its files
-    feature_table      embeddings of recordings with their ids, labels and splits, as one table
     fingerprints       hashes of subjects and samples, by which training data is recognised later
     format_version     version of the files that the program writes, and the error for files of
                        another version

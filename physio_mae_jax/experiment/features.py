@@ -17,8 +17,12 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
-from physio_mae_jax.inference.feature_extraction import FeatureConfig, FeatureRun, process_share
-from physio_mae_jax.inference.pretrained import is_saved_model
+from physio_mae_jax.inference.feature_store.extraction import (
+    FeatureConfig,
+    FeatureRun,
+    process_share,
+)
+from physio_mae_jax.inference.saved_model import is_saved_model
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 

@@ -21,8 +21,8 @@ from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.synthetic import SyntheticCohort
 from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.evaluation.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.experiment.typed_config import to_dataclass
-from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES

@@ -16,6 +16,7 @@ from physio_mae_jax.inference import recording_plan
 from physio_mae_jax.inference.arguments import sequence_of
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
 from physio_mae_jax.inference.encoding_config import EncodingConfig
+from physio_mae_jax.inference.encoding_report import EncodingReport, no_report
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
 from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings, is_empty_batch
@@ -26,13 +27,10 @@ from physio_mae_jax.inference.inspection import (
     reconstruct_window,
 )
 from physio_mae_jax.inference.model_card import Card
-from physio_mae_jax.inference.pretrained import load_model, save_model
-from physio_mae_jax.inference.report import EncodingReport, no_report
-from physio_mae_jax.inference.restoring import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
+from physio_mae_jax.inference.pickling import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
+from physio_mae_jax.inference.saved_model import load_model, save_model
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
-from physio_mae_jax.local_paths import local_path
-from physio_mae_jax.plots.attention import AttendedWindow
-from physio_mae_jax.plots.reconstruction import ReconstructedWindow
+from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
 
 
 class Encoded(NamedTuple):
@@ -92,7 +90,6 @@ class Encoder:
         Raises:
             UserError: There is no complete pre-training checkpoint.
         """
-        local_path(path, "path")
         made = cls(load_checkpoint(path), **settings)
         made._origin = Origin.of(CHECKPOINT, path)
         return made
@@ -111,7 +108,6 @@ class Encoder:
         Raises:
             UserError: A file is missing, damaged or of another kind.
         """
-        local_path(name, "name")
         made = cls(load_model(name, allow_hub=allow_hub), **settings)
         made._origin = Origin.of(PRETRAINED, name, allow_hub)
         return made

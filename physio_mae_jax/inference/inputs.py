@@ -23,8 +23,9 @@ from physio_mae_jax.data.frames import (
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference import arguments
-from physio_mae_jax.inference.report import CONVERTED, WARNING, Note
+from physio_mae_jax.inference.encoding_report import CONVERTED, WARNING, Note
 from physio_mae_jax.inference.samples import Samples, reject_unordered, samples_of
+from physio_mae_jax.printable import show
 from physio_mae_jax.signals.channels import canonical_name, names_of_recording
 from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import COUNTS, canonical_unit
@@ -162,7 +163,7 @@ def _recording_names(names: Any, count: int) -> list[str]:
         raise DataError(f"{len(entries)} names are given for {count} recordings.")
     for entry in entries:
         if arguments.is_missing(entry):
-            raise DataError(f"names has {arguments.show(entry)} among its entries; give each one.")
+            raise DataError(f"names has {show(entry)} among its entries; give each one.")
     return [str(arguments.plain(entry)) for entry in entries]
 
 
@@ -276,7 +277,7 @@ def _units(values: Any, count: int, name: str) -> list[str]:
     for unit in units:
         if not isinstance(unit, str):
             raise DataError(
-                f"{name}: units has {arguments.show(unit)} ({type(unit).__name__}) among its "
+                f"{name}: units has {show(unit)} ({type(unit).__name__}) among its "
                 "entries; a unit is text, such as 'mV', and '' where it is not known."
             )
     return units
@@ -296,9 +297,7 @@ def _gain(gain: Any, count: int, name: str) -> np.ndarray | None:
         )
     values = np.asarray([arguments.number(entry, what, meant) for entry in entries])
     if not (np.isfinite(values) & (values != 0)).all():
-        raise DataError(
-            f"{name}: gain must be ADC counts per unit, never 0; got {arguments.show(gain)}."
-        )
+        raise DataError(f"{name}: gain must be ADC counts per unit, never 0; got {show(gain)}.")
     return np.broadcast_to(values, (count,))
 
 

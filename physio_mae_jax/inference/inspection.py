@@ -16,13 +16,12 @@ from physio_mae_jax.inference.arguments import listed, setting
 from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
 from physio_mae_jax.inference.recording_plan import check_known_channels, reject_clocks
 from physio_mae_jax.inference.trained_model import TrainedModel
+from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.stack import split_channels
 from physio_mae_jax.objectives.masking import mask_of_columns, num_visible
-from physio_mae_jax.plots.attention import AttendedWindow
-from physio_mae_jax.plots.reconstruction import ReconstructedWindow
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, wavelet_bank

@@ -13,10 +13,7 @@ from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.compiled_encoder import Output
-from physio_mae_jax.inference.engine import Engine, RecordingPlan, columns_of
-from physio_mae_jax.inference.inputs import renaming, reordering
-from physio_mae_jax.inference.overlap_averager import OverlapAverager
-from physio_mae_jax.inference.report import (
+from physio_mae_jax.inference.encoding_report import (
     CONVERTED,
     MASKED,
     PADDED,
@@ -28,6 +25,9 @@ from physio_mae_jax.inference.report import (
     EncodingReport,
     Note,
 )
+from physio_mae_jax.inference.engine import Engine, RecordingPlan, columns_of
+from physio_mae_jax.inference.inputs import renaming, reordering
+from physio_mae_jax.inference.overlap_averager import OverlapAverager
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.channel_derivation import ChannelDerivation
