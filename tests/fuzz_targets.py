@@ -185,7 +185,7 @@ def _make_pretrained(folder: Path) -> Path:
 
 def _run_pretrained(valid: Path, rng: np.random.Generator, folder: Path) -> None:
     """Change the config or the weights of a model saved to be shared."""
-    from physio_mae_jax.inference import Encoder
+    from physio_mae_jax import Encoder
 
     position = folder / "shared"
     shutil.copytree(valid, position)
@@ -205,7 +205,7 @@ def _make_run(folder: Path) -> Path:
 
 def _run_checkpoint(valid: Path, rng: np.random.Generator, folder: Path) -> None:
     """Change one JSON file of a run's checkpoints."""
-    from physio_mae_jax.inference import Encoder
+    from physio_mae_jax import Encoder
 
     position = folder / "run"
     shutil.copytree(valid, position)

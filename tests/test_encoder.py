@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from physio_mae_jax import Encoder
 from physio_mae_jax.data.channel_plan import common_units
 from physio_mae_jax.data.instances import LabelConfig, find_instances
 from physio_mae_jax.data.prepared import PreparedSource
@@ -18,7 +19,6 @@ from physio_mae_jax.data.window_starts import WindowStarts
 from physio_mae_jax.data.windows import WindowConfig, WindowReader
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.evaluation.evaluate_probe import encoder_extractor
-from physio_mae_jax.inference import Encoder
 from physio_mae_jax.inference.compiled_encoder import batch_bucket, channel_bucket
 from physio_mae_jax.inference.throughput import measure_arrays, measure_files
 from physio_mae_jax.inference.tiling import tile

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from physio_mae_jax import Encoder
 from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.evaluation.evaluate_probe import evaluate_probe, instance_features, run_probe
 from physio_mae_jax.evaluation.finetune import selection_metric
 from physio_mae_jax.evaluation.probes import METHODS
 from physio_mae_jax.experiment.probe import build_probe
-from physio_mae_jax.inference import Encoder
 from tests.encoders import write_contrastive_run
 from tests.prepared import waves
 from tests.runs import evaluation_config, read_json

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import safetensors.numpy
 
+from physio_mae_jax import Encoder
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference import Encoder
 from physio_mae_jax.inference.export import read_calling
 from physio_mae_jax.signals.preprocess import z_score
 from tests.encoders import beats, encoder

@@ -50,6 +50,16 @@ Modules::
     trained_model        A pre-trained model of a run, loaded from the description in its checkpoint
 """
 
-from physio_mae_jax.inference.encoder import Encoder
+from typing import TYPE_CHECKING, Any
 
-__all__ = ["Encoder"]
+if TYPE_CHECKING:
+    from physio_mae_jax.inference.encoder import Encoder as Encoder
+
+
+def __getattr__(name: str) -> Any:
+    """Import ``Encoder`` when it is used: tables of embeddings are read without JAX."""
+    if name != "Encoder":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from physio_mae_jax.inference.encoder import Encoder
+
+    return Encoder

@@ -20,12 +20,6 @@ from physio_mae_jax.inference.encoding_report import EncodingReport, no_report
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
 from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings, is_empty_batch
-from physio_mae_jax.inference.inspection import (
-    attend_window,
-    masked_columns,
-    one_window,
-    reconstruct_window,
-)
 from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.pickling import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
 from physio_mae_jax.inference.saved_model import load_model, save_model
@@ -295,10 +289,12 @@ class Encoder:
         Raises:
             UserError: As for ``encode``, or there is no such window.
         """
+        from physio_mae_jax.inference import inspection  # takes Optax, which encoding does not
+
         given = sequence_of(SignalMetadata, description)
-        inspected = one_window(self.trained, self.window, signal, given, start_seconds)
-        masked = masked_columns(self.programs.config, masked_seconds, mask_ratio, seed)
-        return reconstruct_window(self.trained, inspected, masked)
+        inspected = inspection.one_window(self.trained, self.window, signal, given, start_seconds)
+        masked = inspection.masked_columns(self.programs.config, masked_seconds, mask_ratio, seed)
+        return inspection.reconstruct_window(self.trained, inspected, masked)
 
     def attention(
         self,
@@ -322,9 +318,11 @@ class Encoder:
         Raises:
             UserError: As for ``encode``, or there is no such window or layer.
         """
+        from physio_mae_jax.inference import inspection
+
         given = sequence_of(SignalMetadata, description)
-        inspected = one_window(self.trained, self.window, signal, given, start_seconds)
-        return attend_window(self.trained, inspected, layer)
+        inspected = inspection.one_window(self.trained, self.window, signal, given, start_seconds)
+        return inspection.attend_window(self.trained, inspected, layer)
 
 
 def _of_weights(content: dict[str, Any], settings: dict[str, Any]) -> Encoder:

@@ -15,7 +15,6 @@ from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.pretraining import Params
-from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.integrity import step_numbers
 from physio_mae_jax.training.model_spec import ModelSpec
 
@@ -57,6 +56,9 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
     Raises:
         UserError: There is no complete pre-training checkpoint.
     """
+    # Orbax and Grain take seconds; a model of ``save_pretrained`` needs neither.
+    from physio_mae_jax.training.checkpoint import Checkpoints
+
     folder = _checkpoint_folder(local_path(path, "path"))
     with Checkpoints(folder, keep=None) as checkpoints:
         if checkpoints.latest_step is None:
