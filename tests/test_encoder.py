@@ -16,7 +16,8 @@ from physio_mae_jax.data.instances import LabelConfig, find_instances
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.window_starts import WindowStarts
-from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.evaluation.evaluate_probe import encoder_extractor
 from physio_mae_jax.inference.compiled_encoder import batch_bucket, channel_bucket

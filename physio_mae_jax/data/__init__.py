@@ -53,7 +53,9 @@ Modules::
     validation         checking every recording once before training, so that bad data fails in the
                        first minute
     window_starts      where windows may begin in a recording with gaps
-    windows            one model-ready window out of one recording
+    window_transform   from raw samples of a recording to one model-ready window: pure functions of
+                       arrays
+    windows            model-ready windows of the recordings of a source
     formats/           recording files as devices write them: a reader for each format, and folders
                        of files
 """

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from physio_mae_jax.data.channel_plan import ChannelPlan
 from physio_mae_jax.data.json_types import Between
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
+from physio_mae_jax.data.window_transform import NORMALISATION, WindowConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

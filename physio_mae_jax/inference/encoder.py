@@ -11,7 +11,7 @@ import numpy as np
 
 from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.source import SignalSource
-from physio_mae_jax.data.windows import WindowConfig
+from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.inference import recording_plan
 from physio_mae_jax.inference.arguments import sequence_of
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for

@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from physio_mae_jax.data.windows import WindowConfig
+from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.printable import printable
 
 RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"

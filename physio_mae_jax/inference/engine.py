@@ -15,7 +15,8 @@ import numpy as np
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.prefetch import prefetch
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
-from physio_mae_jax.data.windows import Example, WindowConfig, WindowReader
+from physio_mae_jax.data.window_transform import Example, WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.compiled_encoder import (
     CompiledEncoder,

@@ -10,7 +10,8 @@ import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.data.channel_plan import KnownChannels
-from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import listed, setting
 from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings

@@ -10,7 +10,7 @@ from physio_mae_jax.data.arrays import ArrayRecordings
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.input_spec import rate_note
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
-from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
+from physio_mae_jax.data.window_transform import NORMALISATION, WindowConfig
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.compiled_encoder import Output
 from physio_mae_jax.inference.encoding_report import (
