@@ -20,9 +20,10 @@ from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.evaluation.evaluate_probe import encoder_extractor
-from physio_mae_jax.inference.compiled_encoder import batch_bucket, channel_bucket
+from physio_mae_jax.inference.recording_plan import channel_bucket
 from physio_mae_jax.inference.throughput import measure_arrays, measure_files
 from physio_mae_jax.inference.tiling import tile
+from physio_mae_jax.inference.window_batches import batch_bucket
 from physio_mae_jax.training.prediction import average_by_instance, predict_windows
 from physio_mae_jax.training.sharding import make_mesh
 from tests.encoders import RATE_HZ, beats, cosine, encoder, untrained, write_run
@@ -102,7 +103,7 @@ def test_padding_changes_nothing(changes, monkeypatch):
             padded[:, 260:] = np.random.default_rng(0).normal(size=(len(padded), 140))
         return padded
 
-    monkeypatch.setattr("physio_mae_jax.inference.engine.np.pad", with_noise)
+    monkeypatch.setattr("physio_mae_jax.inference.window_batches.np.pad", with_noise)
     ALIKE(made.encode(signal, **arguments), wanted)
 
 

@@ -23,7 +23,8 @@ from physio_mae_jax.data.frames import (
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference import arguments
-from physio_mae_jax.inference.encoding_report import CONVERTED, WARNING, Note
+from physio_mae_jax.inference.clocks import reject_clocks
+from physio_mae_jax.inference.notes import CONVERTED, WARNING, Note
 from physio_mae_jax.inference.samples import Samples, reject_unordered, samples_of
 from physio_mae_jax.printable import show
 from physio_mae_jax.signals.channels import canonical_name, names_of_recording
@@ -65,17 +66,27 @@ class GivenRecordings(NamedTuple):
     notes: tuple[Note, ...]
 
 
-def as_recordings(signal: Any, description: SignalMetadata) -> GivenRecordings:
+def as_recordings(
+    signal: Any,
+    description: SignalMetadata,
+    known: Sequence[str] = (),
+    *,
+    may_be_empty: bool = False,
+) -> GivenRecordings:
     """Convert signals to recordings.
 
     Args:
         signal: Samples [M, n] of one recording, [B, M, n] of several, [n] of one channel, a frame
             or series, or a list of any of these except the second. Masked values count as missing.
         description: Description of the signals.
+        known: Names of the channels that the model knows; none of these may only count time.
+        may_be_empty: Accept an array [0, M, n], a batch without recordings.
 
     Raises:
         DataError: The input is incomplete or inconsistent; the message suggests a fix.
     """
+    if may_be_empty and _is_empty_batch(signal):
+        return GivenRecordings(ArrayRecordings([], [], [], []), ())
     signals = _separated(signal)
     count = len(signals)
     rates = _for_each(
@@ -110,10 +121,12 @@ def as_recordings(signal: Any, description: SignalMetadata) -> GivenRecordings:
                 gaps=tuple(gap for gap in gaps if gap[0] not in missing),
             )
         )
-    return GivenRecordings(ArrayRecordings(arrays, infos, gains, absent), tuple(notes))
+    recordings = ArrayRecordings(arrays, infos, gains, absent)
+    reject_clocks(recordings, known)
+    return GivenRecordings(recordings, tuple(notes))
 
 
-def is_empty_batch(signal: Any) -> bool:
+def _is_empty_batch(signal: Any) -> bool:
     """Return whether a signal is an array [0, M, n], a batch without recordings."""
     shape: tuple[int, ...] = getattr(signal, "shape", ())
     return len(shape) == 3 and shape[0] == 0 and min(shape[1:]) > 0
@@ -326,16 +339,3 @@ def _disambiguate(labels: Sequence[str], units: Sequence[str]) -> tuple[str, ...
 
 def _physical_unit(unit: str) -> str:
     return "" if canonical_unit(unit) == COUNTS else canonical_unit(unit)
-
-
-def renaming(given: Sequence[str]) -> str:
-    """List names read as other names; '' if none differs by more than case."""
-    read = [(name, canonical_name(name)) for name in given]
-    return ", ".join(f"{name} is {own}" for name, own in read if name.lower() != own.lower())
-
-
-def reordering(given: Sequence[str], used: Sequence[str]) -> str:
-    """Describe the reordering of channels for the model; '' if there is none."""
-    picked = [canonical_name(name) for name in given if canonical_name(name) in used]
-    own = [name for name in used if name in picked]
-    return "" if picked == own else f"{', '.join(picked)} -> {', '.join(own)}"

@@ -27,7 +27,7 @@ from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
-from physio_mae_jax.inference.encoding_report import REJECTED, EncodingReport
+from physio_mae_jax.inference.encoding_report import EncodingReport
 from physio_mae_jax.inference.feature_store.files import describe_for_tfds, format_of, write_table
 from physio_mae_jax.inference.feature_store.index import (
     INDEX_FILE,
@@ -37,6 +37,7 @@ from physio_mae_jax.inference.feature_store.index import (
     file_sha256,
 )
 from physio_mae_jax.inference.feature_store.table import FeatureTable
+from physio_mae_jax.inference.notes import REJECTED
 from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
