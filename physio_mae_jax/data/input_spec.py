@@ -49,6 +49,18 @@ class InputSpec:
             filters=dict(filters),
         )
 
+    @property
+    def window(self) -> WindowConfig:
+        """Configuration of such windows, of all channels of a recording."""
+        return WindowConfig(
+            channels="",
+            num_channels=self.num_channels,
+            units=self.units,
+            sampling_rate_hz=self.sampling_rate_hz,
+            num_samples=self.num_samples,
+            band_hz=self.band_hz,
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the specification for a file."""
         return dataclasses.asdict(self)

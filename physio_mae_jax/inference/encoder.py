@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from physio_mae_jax.data.source import SignalSource
-from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.inference.arguments import sequence_of
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
 from physio_mae_jax.inference.encoding_config import EncodingConfig
@@ -165,15 +164,7 @@ class Encoder:
     @functools.cached_property
     def input(self) -> ModelInput:
         """Windows that the model takes, for any channels of a recording."""
-        given = self.trained.model_spec.input
-        window = WindowConfig(
-            channels="",
-            num_channels=given.num_channels,
-            units=given.units,
-            sampling_rate_hz=given.sampling_rate_hz,
-            num_samples=given.num_samples,
-            band_hz=given.band_hz,
-        )
+        window = self.trained.model_spec.input.window
         samples = self.programs.config.patch_samples
         return ModelInput(channels=self.channels, window=window, column_samples=samples)
 

@@ -51,7 +51,7 @@ class ModelInput:
         """Count the whole columns of a recording at the model's rate."""
         return self.window.change(info).length_after(info.num_samples) // self.column_samples
 
-    def planner(self, *, derive_leads: bool) -> ChannelPlanner:
+    def planner(self, *, derive_leads: bool = False) -> ChannelPlanner:
         """Return the planner of the channels of recordings."""
         return KnownChannels(self.channels, self.window.units, derive=derive_leads)
 
