@@ -12,7 +12,8 @@ import pyarrow
 import pytest
 
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
+from physio_mae_jax.inference.inputs import as_recordings
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from tests.encoders import beats, encoder
 
 LEADS = ["I", "II", "V1"]

@@ -31,6 +31,7 @@ Modules::
     samples              conversion of samples to arrays of real numbers, with NaN for masked values
     saved_model          A model as a shareable folder: weights (safetensors), their description
                          (JSON), and a card
+    signal_metadata      rate, units and gain of a signal, as its caller describes them
     sklearn_transformer  an encoder as a scikit-learn transformer, for pipelines, clustering and
                          grid search
     throughput           throughput of an encoder in recordings per second: from memory, and from

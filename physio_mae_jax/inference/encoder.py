@@ -15,7 +15,7 @@ from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.encoding_report import EncodingReport, report_of
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
-from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
+from physio_mae_jax.inference.inputs import as_recordings
 from physio_mae_jax.inference.model_card import Card
 from physio_mae_jax.inference.model_description import describe
 from physio_mae_jax.inference.notes import Note
@@ -23,6 +23,7 @@ from physio_mae_jax.inference.overlap_averager import average_windows
 from physio_mae_jax.inference.pickling import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
 from physio_mae_jax.inference.recording_plan import ModelInput, plan_recordings, rows_of
 from physio_mae_jax.inference.saved_model import load_model, save_model
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
 from physio_mae_jax.inference.window_batches import window_batches
 from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow

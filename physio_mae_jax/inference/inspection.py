@@ -14,8 +14,9 @@ from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import listed, setting
-from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
+from physio_mae_jax.inference.inputs import as_recordings
 from physio_mae_jax.inference.recording_plan import check_known_channels
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
 from physio_mae_jax.models.attention import ATTENTION
