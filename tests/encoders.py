@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from physio_mae_jax import Encoder
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.input_spec import InputSpec
-from physio_mae_jax.data.windows import NORMALISATION
-from physio_mae_jax.inference import Encoder
+from physio_mae_jax.data.window_transform import NORMALISATION
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.masking import MaskConfig

@@ -106,6 +106,14 @@ def test_every_case_measures_and_says_what():
     assert shown["utilisation"] == pytest.approx(0.5)
 
 
+def test_the_import_of_the_encoder_is_measured_in_new_processes():
+    bench = build_benchmark(small(), num_channels=2, repeats=1, with_data=False)
+    result = cases.CASES["import"](bench)
+    assert result["case"] == "import"
+    assert result["jax_import_s"] > 0
+    assert result["encoder_import_s"] > 0
+
+
 def test_real_batches_feed_the_step():
     bench = build_benchmark(typed(small()), num_channels=2, repeats=1, with_data=True)
     assert bench.num_channels == 3  # of the data, whatever was asked for

@@ -14,9 +14,9 @@ from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.experiment.run_directory import open_run
 from physio_mae_jax.inference.compiled_encoder import encode_windows
-from physio_mae_jax.inference.position_embedding import resize_columns
-from physio_mae_jax.inference.torch_import import import_state_dict
 from physio_mae_jax.inference.trained_model import load_checkpoint
+from physio_mae_jax.interop.torch.convert import import_state_dict
+from physio_mae_jax.models.position_embedding import resize_columns
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import train

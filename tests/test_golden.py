@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physio_mae_jax.inference.torch_import import import_state_dict
+from physio_mae_jax.interop.torch.convert import import_state_dict
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.heads import Classifier
 from physio_mae_jax.objectives.contrastive import (

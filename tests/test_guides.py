@@ -20,8 +20,8 @@ import wfdb
 from configs import features as features_config
 from physio_mae_jax import prepare
 from physio_mae_jax.commands.extract_features import build_features
-from physio_mae_jax.data.feature_files import read_features
-from physio_mae_jax.inference.feature_extraction import extract_features
+from physio_mae_jax.inference.feature_store.extraction import extract_features
+from physio_mae_jax.inference.feature_store.files import read_features
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from physio_mae_jax.training.checkpoint import Checkpoints
 from tests import guides
@@ -30,7 +30,7 @@ from tests.factories import small_state_dict
 from tests.guides import GUIDES, PAGES, REPOSITORY, blocks_of, name_of
 from tests.prepared import waves
 from tests.runs import typed
-from tests.test_torch_import import classifier_state
+from tests.test_torch_convert import classifier_state
 
 CHANNELS = (*TWELVE_LEADS, "PPG", "RESP", "V")
 # Where the files of the pages lie in the shared folder.

@@ -1,4 +1,4 @@
-"""Benchmark cases: training step, feature extraction, wavelets, input pipeline."""
+"""Benchmark cases: training step, feature extraction, wavelets, input pipeline, import."""
 
 import dataclasses
 import functools
@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.benchmarks import flops
 from physio_mae_jax.benchmarks.collectives import count_collectives
+from physio_mae_jax.benchmarks.import_time import import_seconds
 from physio_mae_jax.benchmarks.timing import (
     Timing,
     allocator_peak_gib,
@@ -267,11 +268,18 @@ def measure_pipeline(bench: BenchmarkSpec) -> dict[str, Any]:
     }
 
 
+def measure_import(bench: BenchmarkSpec) -> dict[str, Any]:
+    """Time the import of the encoder in new processes."""
+    taken = import_seconds(bench.repeats)
+    return {"case": "import", "jax_import_s": taken.jax, "encoder_import_s": taken.encoder}
+
+
 CASES: Mapping[str, Callable[[BenchmarkSpec], dict[str, Any]]] = {
     "train": measure_training,
     "features": measure_features,
     "wavelets": measure_wavelets,
     "pipeline": measure_pipeline,
+    "import": measure_import,
 }
 
 

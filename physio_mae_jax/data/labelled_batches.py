@@ -9,7 +9,8 @@ import numpy as np
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.pipeline import InfiniteShuffle, LoaderConfig, augmented, stack
 from physio_mae_jax.data.prefetch import prefetch
-from physio_mae_jax.data.windows import Example, WindowReader
+from physio_mae_jax.data.window_transform import Example
+from physio_mae_jax.data.windows import WindowReader
 
 
 class _RandomInstanceWindow(grain.transforms.RandomMap):

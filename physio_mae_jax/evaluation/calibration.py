@@ -15,10 +15,11 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.data.json_types import show, typed
+from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.predictions import KINDS, Predictions
+from physio_mae_jax.printable import show
 
 # A Gaussian prior of variance 10 around no calibration, worth a fraction of one instance: it keeps
 # slopes finite where a class is separated and dominates where there are few positives.

@@ -10,19 +10,20 @@ import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.data.channel_plan import KnownChannels
-from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import listed, setting
-from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
-from physio_mae_jax.inference.recording_plan import check_known_channels, reject_clocks
+from physio_mae_jax.inference.inputs import as_recordings
+from physio_mae_jax.inference.recording_plan import check_known_channels
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel
+from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
 from physio_mae_jax.models.attention import ATTENTION
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.stack import split_channels
 from physio_mae_jax.objectives.masking import mask_of_columns, num_visible
-from physio_mae_jax.plots.attention import AttendedWindow
-from physio_mae_jax.plots.reconstruction import ReconstructedWindow
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, wavelet_bank
@@ -62,10 +63,9 @@ def one_window(
         DataError: There is no window from ``start_seconds`` on, or the signal is invalid.
     """
     start_seconds = setting(start_seconds, "start_seconds", _SECONDS)
-    recordings = as_recordings(signal, description).recordings
     known = trained.model_spec.input.channels
+    recordings = as_recordings(signal, description, known).recordings
     check_known_channels(recordings, known)
-    reject_clocks(recordings, known)
     if len(recordings.recordings) != 1:
         raise DataError(
             f"{len(recordings.recordings)} recordings are given; inspect one at a time."

@@ -13,6 +13,7 @@ from physio_mae_jax.data.frames import Frame, column_names, is_series
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import holds_names, listed, texts
 from physio_mae_jax.inference.encoder import Encoder
+from physio_mae_jax.inference.saved_model import is_saved_model
 
 
 class EncoderTransformer(TransformerMixin, BaseEstimator):
@@ -159,5 +160,5 @@ def opened(encoder: Any) -> Encoder:
 
 @functools.lru_cache(maxsize=4)
 def _load(folder: str) -> Encoder:
-    saved = (Path(folder).expanduser() / "model.safetensors").is_file()
+    saved = is_saved_model(folder)
     return Encoder.from_pretrained(folder) if saved else Encoder.from_checkpoint(folder)

@@ -17,6 +17,7 @@ Modules::
                        adjacent ones
     mae                the masked autoencoder: one model, configured as v1, v2 or v3 by its
                        ``MaeConfig``
+    position_embedding  resizing of a learned position table to a window of another length
     rematerialization  activations saved for the backward pass, which rematerializes the cheap ones
     residual           residual sums of a block, its norms and smoothing
     resnet             supervised convolutional baselines: resnet1d_wang and xresnet1d101 of the

@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import fft as scipy_fft
 
 from physio_mae_jax.signals.data_parallel import shard_map_batch
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, WaveletConfig, wavelet_bank
@@ -58,6 +57,8 @@ def transform(
     """
     num_samples = planes.shape[-1]
     extended = _extend(planes.astype(jnp.float32), bank, num_valid)
+    from scipy import fft as scipy_fft  # takes as long to import as Flax
+
     fft_length = scipy_fft.next_fast_len(extended.shape[-1], real=True)
     response = np.conj(np.fft.rfft(bank.kernels, fft_length)).astype(np.complex64)
 

@@ -85,8 +85,9 @@ from physio_mae_jax.data.formats.manifest_values import (
 )
 from physio_mae_jax.data.formats.patterns import find_group, search_ahead
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import did_you_mean, show
+from physio_mae_jax.data.json_types import did_you_mean
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.printable import show
 
 MANIFEST_NAME = "manifest.json"
 _DEFAULTS = ("sampling_rate_hz", "channels", "units")

@@ -5,7 +5,7 @@ own match and the windows of all subjects ('all'), of other subjects only ('acro
 subject only ('within', where only the timing of beats helps). The untrained encoder and chance
 are evaluated as baselines.
 
-On synthetic data with known delays, ``inference.delay_probe`` predicts the pulse transit time from
+On synthetic data with known delays, ``evaluation.delay_probe`` predicts the pulse transit time from
 the same encoders.
 """
 
@@ -21,8 +21,8 @@ import numpy as np
 
 from physio_mae_jax.data.format_version import versioned
 from physio_mae_jax.data.windows import WindowReader, spread_windows
-from physio_mae_jax.inference.batched_map import map_windows, stack_windows
-from physio_mae_jax.inference.delay_probe import probe_delay
+from physio_mae_jax.evaluation.batched_map import map_windows, stack_windows
+from physio_mae_jax.evaluation.delay_probe import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
 from physio_mae_jax.plots.retrieval import draw_retrieval
@@ -120,7 +120,7 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
 
 
 def delay_probe(run: RetrievalRun, params: Params) -> dict[str, Any]:
-    """Predict the delays of held-out recordings, see ``inference.delay_probe``."""
+    """Predict the delays of held-out recordings, see ``evaluation.delay_probe``."""
     assert run.true_delay_seconds is not None
     columns = jax.jit(lambda params, batch: _column_latents(run.model, params, batch))
     stride = max(1, len(run.training) // run.config.probe_recordings)

@@ -1,32 +1,14 @@
-"""Report of the preprocessing of recordings."""
+"""Report of an encoding: what was encoded, changed and excluded."""
 
 import dataclasses
-from collections.abc import Iterable
-from typing import NamedTuple
+from collections.abc import Iterable, Sequence
 
-from physio_mae_jax.data.windows import WindowConfig
+from physio_mae_jax.inference.notes import KINDS, MASKED, REJECTED, WARNING, Note
+from physio_mae_jax.inference.overlap_averager import AveragedRecording
+from physio_mae_jax.inference.recording_plan import EncodingPlan
 from physio_mae_jax.printable import printable
 
-RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
-CONVERTED = "converted"
-MASKED, PADDED, REJECTED = "masked", "padded", "rejected"
-WARNING = "warning"  # nothing was changed, but a result may be misleading
-KINDS = (RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED, WARNING)
 _SHOWN = 3
-
-
-class Note(NamedTuple):
-    """One entry of a report.
-
-    Attributes:
-        kind: Kind of the note, one of ``KINDS``.
-        text: Description of the change.
-        recording: Name of the recording.
-    """
-
-    kind: str
-    text: str
-    recording: str
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -50,7 +32,7 @@ class EncodingReport:
     notes: tuple[Note, ...]
 
     def of(self, kind: str) -> tuple[Note, ...]:
-        """Return the notes of one of ``KINDS``."""
+        """Return the notes of one of ``notes.KINDS``."""
         return tuple(note for note in self.notes if note.kind == kind)
 
     def lines(self) -> list[str]:
@@ -89,16 +71,34 @@ def _grouped(notes: Iterable[Note], num_recordings: int) -> list[str]:
     return lines
 
 
-def no_report(window: WindowConfig) -> EncodingReport:
-    """Return the report of a batch without recordings."""
+def report_of(plan: EncodingPlan, averaged: Sequence[AveragedRecording]) -> EncodingReport:
+    """Return the report of planned and averaged recordings."""
+    notes = list(plan.notes)
+    for one, found in zip(plan.recordings, averaged, strict=True):
+        texts = _flat_windows(found, one.channels.channels)
+        notes += [Note(kind, text, one.info.record_id) for kind, text in texts]
     return EncodingReport(
-        recordings=(),
-        channels=(),
-        seconds=0.0,
-        num_windows=0,
-        window_seconds=window.num_samples / window.sampling_rate_hz,
-        notes=(),
+        recordings=tuple(one.info.record_id for one in plan.recordings),
+        channels=tuple(one.rows for one in plan.recordings),
+        seconds=sum((one.info.seconds for one in plan.recordings), 0.0),
+        num_windows=sum(found.num_windows for found in averaged),
+        window_seconds=plan.input.window.seconds,
+        notes=tuple(notes),
     )
+
+
+def _flat_windows(found: AveragedRecording, channels: Sequence[str]) -> list[tuple[str, str]]:
+    """Report masked channels and excluded windows that do not vary."""
+    total = found.num_windows + found.num_flat_windows
+    notes = [
+        (MASKED, f"{name}, constant (beside its offset) or missing in {count} of {total} windows")
+        for name, count in zip(channels, found.flat.tolist(), strict=True)
+        if count
+    ]
+    if found.num_flat_windows:
+        excluded = f"{found.num_flat_windows} of {total} windows, in which no channel varies"
+        notes.append((REJECTED, excluded))
+    return notes
 
 
 def _duration(seconds: float) -> str:

@@ -11,8 +11,9 @@ import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.inference.pretrained import load_model
+from physio_mae_jax.inference.saved_model import load_model
 from physio_mae_jax.inference.trained_model import TrainedModel, load_checkpoint
+from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.training.model_spec import ModelSpec
 
 CHECKPOINT, PRETRAINED = "checkpoint", "pretrained"
@@ -35,9 +36,9 @@ class Origin:
     @classmethod
     def of(cls, kind: str, path: str | Path, allow_hub: bool = False) -> "Origin":
         """Return the source of a folder with an absolute path."""
-        folder = Path(path).expanduser()
+        folder = local_path(path, "path")
         found = folder.is_dir() or not allow_hub
-        return cls(kind, str(folder.absolute() if found else path), allow_hub)
+        return cls(kind, str(folder if found else path), allow_hub)
 
     def load(self) -> TrainedModel:
         """Load the model; raises as ``load_checkpoint`` and ``load_model`` do."""

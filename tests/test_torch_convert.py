@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference.position_embedding import resize_columns
-from physio_mae_jax.inference.torch_import import import_state_dict
+from physio_mae_jax.interop.torch.convert import import_state_dict
+from physio_mae_jax.models.position_embedding import resize_columns
 from tests.factories import small_state_dict
 
 FILES = Path(__file__).parent / "data" / "torch"

@@ -18,15 +18,6 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
-from physio_mae_jax.data.feature_files import describe_for_tfds, format_of, write_table
-from physio_mae_jax.data.feature_index import (
-    INDEX_FILE,
-    About,
-    FeatureIndex,
-    FeatureShard,
-    file_sha256,
-)
-from physio_mae_jax.data.feature_table import FeatureTable
 from physio_mae_jax.data.gap_scan import ScannedRecordings
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
@@ -36,7 +27,17 @@ from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
-from physio_mae_jax.inference.report import REJECTED, EncodingReport
+from physio_mae_jax.inference.encoding_report import EncodingReport
+from physio_mae_jax.inference.feature_store.files import describe_for_tfds, format_of, write_table
+from physio_mae_jax.inference.feature_store.index import (
+    INDEX_FILE,
+    About,
+    FeatureIndex,
+    FeatureShard,
+    file_sha256,
+)
+from physio_mae_jax.inference.feature_store.table import FeatureTable
+from physio_mae_jax.inference.notes import REJECTED
 from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ import pytest
 
 from physio_mae_jax.data.pickle_values import PickleError
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.torch_file import _rebuild_tensor, read_state_dict
+from physio_mae_jax.interop.torch.checkpoint_file import _rebuild_tensor, read_state_dict
 
 FILES = Path(__file__).parent / "data" / "torch"
 

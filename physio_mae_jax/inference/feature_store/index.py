@@ -12,11 +12,11 @@ from typing import Annotated, Any, cast
 
 import numpy as np
 
-from physio_mae_jax.data.feature_table import LABEL, TEXTS, FeatureTable
 from physio_mae_jax.data.json_types import Between, typed
 from physio_mae_jax.data.regular_file import check_file_name, open_regular
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.inference.feature_store.table import LABEL, TEXTS, FeatureTable
 
 INDEX_FILE = "index.json"
 HINT = "copy the folder again, or rerun the feature extraction, which resumes where it stopped."
@@ -54,7 +54,7 @@ class FeatureIndex:
     """Description of all tables of a folder.
 
     Attributes:
-        format: File format, one of ``feature_files.FORMATS``.
+        format: File format, one of ``feature_store.files.FORMATS``.
         about: Shared metadata, see ``FeatureTable.about``.
         embedding_size: Embedding dimension D.
         encoder: 'origin' and 'fingerprint' of the encoder.

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.printable import show
 
 # Whole numbers -> the largest plausible value.
 _SIZES = {

@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.feature_index import (
+from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.inference.feature_store.index import (
     HINT,
     INDEX_FILE,
     FeatureIndex,
@@ -18,10 +19,9 @@ from physio_mae_jax.data.feature_index import (
     file_sha256,
     read_feature_index,
 )
-from physio_mae_jax.data.feature_table import TEXTS, FeatureTable
-from physio_mae_jax.data.json_types import show
-from physio_mae_jax.data.regular_file import user_path
-from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.inference.feature_store.table import TEXTS, FeatureTable
+from physio_mae_jax.local_paths import local_path
+from physio_mae_jax.printable import show
 
 # tfds names of the data set and split in array_record file names.
 DATA_SET, SPLIT_NAME = "features", "recordings"
@@ -187,7 +187,7 @@ def read_features(folder: str | Path) -> FeatureTable:
     Raises:
         DataError: the extraction is not finished, or a file is broken or was changed.
     """
-    path = user_path(folder)
+    path = local_path(folder, "folder")
     index = read_feature_index(path)
     tables = [_read_shard(path, shard, index) for shard in index.shards if shard.num_rows]
     if not tables:

@@ -17,11 +17,12 @@ from typing import Any, BinaryIO
 import jax.numpy as jnp
 import numpy as np
 
-from physio_mae_jax.data.json_types import show
 from physio_mae_jax.data.pickle_reader import PickleReader
 from physio_mae_jax.data.pickle_values import PickleError, StandIn, UnknownNameError, checked_key
-from physio_mae_jax.data.regular_file import open_regular, shortened, user_path
+from physio_mae_jax.data.regular_file import open_regular, shortened
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.local_paths import local_path
+from physio_mae_jax.printable import show
 
 # Keys under which training programs store the weights in a larger checkpoint.
 _ENTRIES = ("model", "state_dict", "model_state_dict")
@@ -55,10 +56,10 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
         Read-only arrays by name; bfloat16 is returned as ``jax.numpy.bfloat16``.
 
     Raises:
-        DataError: The file is missing, truncated or of another kind, holds anything but tensors,
+        UserError: The file is missing, truncated or of another kind, holds anything but tensors,
             containers, numbers and text, or has no state dict in it.
     """
-    path = user_path(path)
+    path = local_path(path, "path")
     if not os.path.exists(path):
         raise DataError(f"weights file {shortened(path)} does not exist.")
     with open_regular(path, _EXPECTED) as file:

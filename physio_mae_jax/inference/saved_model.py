@@ -23,12 +23,14 @@ import safetensors.numpy
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.format_version import unreadable_version
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import show, typed
-from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened, user_path
+from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened
 from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.model_card import Card, render_card
 from physio_mae_jax.inference.trained_model import TrainedModel, expected_params, named_arrays
+from physio_mae_jax.local_paths import local_path
+from physio_mae_jax.printable import show
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.model_spec import ModelSpec
 
@@ -96,7 +98,7 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
 
 def is_saved_model(folder: str) -> bool:
     """Return whether a path is a folder written by ``save_model``, not the work folder of a run."""
-    return os.path.lexists(Path(folder) / WEIGHTS)
+    return os.path.lexists(local_path(folder, "folder") / WEIGHTS)
 
 
 def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
@@ -107,9 +109,9 @@ def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
         allow_hub: Download the model from the hub if there is no such folder.
 
     Raises:
-        DataError: The model is missing, of another kind or damaged; the message names the file.
+        UserError: The model is missing, of another kind or damaged; the message names the file.
     """
-    folder = user_path(name)
+    folder = local_path(name, "name")
     if not is_folder(folder):
         folder = _from_hub(str(name)) if allow_hub else _not_there(folder)
     path = folder / DESCRIPTION
@@ -155,7 +157,7 @@ def _description(path: Path) -> _Description:
         raise DataError(
             f"{path} describes no model of this program: its format is {show(found)}, {FORMAT!r} "
             "is expected. Save the model again by this version's save_pretrained; weights of the "
-            "original are read by inference.torch_file."
+            "original are read by interop.torch.checkpoint_file."
         )
     return typed(_Description, unsealed(content, str(path), _HINT), str(path), _HINT)
 

@@ -1,7 +1,7 @@
 """Import of the original PyTorch CWT-MAE weights; every key is accounted for.
 
-The input is NumPy arrays; ``inference.torch_file`` reads them from checkpoint files. The names in
-the state dict determine the version, and whether there is a decoder, a contrastive wrapper or a
+The input is NumPy arrays; ``checkpoint_file`` reads them from checkpoint files. The names in the
+state dict determine the version, and whether there is a decoder, a contrastive wrapper or a
 fine-tuning head.
 """
 
@@ -13,15 +13,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference import parameter_mapping
-from physio_mae_jax.inference.torch_arguments import checked_arguments
-from physio_mae_jax.inference.torch_weights import Params, Weights
+from physio_mae_jax.interop.torch import parameter_mapping
+from physio_mae_jax.interop.torch.arguments import checked_arguments
+from physio_mae_jax.interop.torch.weights import Params, Weights
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.printable import show
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
 # Prefixes of wrappers: data parallelism, graph compilation, the contrastive model, the fine-tuned
