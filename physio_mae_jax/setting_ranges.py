@@ -116,6 +116,7 @@ SETTINGS: dict[str, Kind] = {
     "model.decoder_num_heads": _whole(1, 4_096, 4),
     "model.encoder_attention": Choice(("factorized", "joint")),
     "model.decoder_attention": Choice(("factorized", "joint")),
+    "model.time_mixer": Text("attention"),
     "model.attention_block_seconds": _SECONDS_OR_0,
     "model.channel_attention": Flag(),
     "model.channel_smoothing": Flag(),

@@ -17,8 +17,10 @@ from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
 from physio_mae_jax.inference.recording_plan import check_known_channels, reject_clocks
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.models.attention import ATTENTION
+from physio_mae_jax.models.block import time_mixer_name
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
+from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.models.stack import split_channels
 from physio_mae_jax.objectives.masking import mask_of_columns, num_visible
 from physio_mae_jax.plots.attention import AttendedWindow
@@ -166,9 +168,16 @@ def attend_window(
         layer: Encoder layer, negative ones from the last; None for the mean of all.
 
     Raises:
-        ConfigError: There is no such layer.
+        ConfigError: There is no such layer, or the model's time mixer has no attention weights.
     """
     config = trained.autoencoder.config
+    if not MIXERS[config.time_mixer].sows_received_weights:
+        able = [name for name, mixer in MIXERS.items() if mixer.sows_received_weights]
+        raise ConfigError(
+            f"the model has model.time_mixer={config.time_mixer!r}, which computes no attention "
+            "weights; inspect its reconstructions instead, or a model with model.time_mixer "
+            f"{' or '.join(able)}."
+        )
     if layer is not None:
         layers = Number(low=-config.depth, high=config.depth - 1, whole=True, example=0)
         layer = int(setting(layer, "layer", layers))
@@ -211,7 +220,7 @@ def _attended(
         {"params": params}, *inputs, None, None, mutable=[ATTENTION]
     )
     blocks = kept[ATTENTION]["stack"]["blocks"]
-    (received,) = blocks["time_attention"]["received"]
+    (received,) = blocks[time_mixer_name(config.time_mixer)]["received"]
     if config.encoder_attention == "joint":
         received = received[..., 1:] if config.class_token else received
         grid = split_channels(

@@ -2,8 +2,9 @@
 
 Modules::
 
-    attention          attention within a sequence and across channels
-    block              attention within and across sequences, and an MLP
+    attention          multi-head attention: its linear layers, and attention across channels
+    block              a mixer within sequences, attention across them, and an MLP
+    block_config       settings shared by the blocks of a stack
     config             shape and numerics of a masked autoencoder, validated before compilation
     contrastive        single-tower contrastive model: one autoencoder for every modality, and a
                        projection
@@ -27,5 +28,6 @@ Modules::
                        sequences
     tokenizer          from a signal to tokens: wavelet patches and waveform columns, embedded and
                        fused
+    mixers/            time mixers: what exchanges information between the tokens of a sequence
     kernels/           custom Pallas (Triton) kernels for NVIDIA GPUs, where XLA's own code is slow
 """

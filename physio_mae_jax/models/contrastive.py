@@ -6,7 +6,7 @@ import jax.numpy as jnp
 
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.decoder import Reconstruction
-from physio_mae_jax.models.layers import convolution_init
+from physio_mae_jax.models.layers import Linear, convolution_init
 from physio_mae_jax.models.mae import MaskedAutoencoder, pool_tokens
 
 
@@ -23,9 +23,9 @@ class Projection(nn.Module):
 
         The inner product of two of them is then cosine / temperature, a logit.
         """
-        hidden = nn.Dense(pooled.shape[-1], kernel_init=convolution_init, name="expand")(pooled)
+        hidden = Linear(pooled.shape[-1], kernel_init=convolution_init, name="expand")(pooled)
         hidden = nn.gelu(hidden, approximate=False)
-        projected = nn.Dense(self.width, kernel_init=convolution_init, name="contract")(hidden)
+        projected = Linear(self.width, kernel_init=convolution_init, name="contract")(hidden)
         norm = jnp.linalg.norm(projected, axis=-1, keepdims=True)
         scale = jnp.asarray(self.temperature**-0.5)
         if self.temperature_is_learned:

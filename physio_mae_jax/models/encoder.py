@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.block import BlockConfig
+from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.stack import (
     Stack,
@@ -25,16 +25,7 @@ class TransformerEncoder(nn.Module):
         """Create the submodules."""
         cfg = self.config
         self.tokenizer = Tokenizer(cfg)
-        settings = BlockConfig(
-            num_heads=cfg.num_heads,
-            dtype=cfg.dtype,
-            attention_implementation=cfg.attention_implementation,
-            mlp_rank_ratio=cfg.mlp_rank_ratio,
-            attention_rank_ratio=cfg.attention_rank_ratio,
-            channel_attention=cfg.channel_attention,
-            channel_smoothing=cfg.channel_smoothing,
-            num_time_blocks=cfg.num_time_blocks,
-        )
+        settings = BlockConfig.of_encoder(cfg)
         self.stack = Stack(settings, cfg.depth, cfg.remat, cfg.unroll_layers)
         if cfg.class_token:
             self.class_token = self.param("class_token", nn.initializers.normal(0.02), (cfg.width,))

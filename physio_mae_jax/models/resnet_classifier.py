@@ -3,6 +3,7 @@
 import flax.linen as nn
 import jax
 
+from physio_mae_jax.models.layers import Linear
 from physio_mae_jax.models.resnet import ResNetConfig, make_baseline
 
 _HIDDEN = 128
@@ -40,9 +41,9 @@ class ConvolutionalClassifier(nn.Module):
         network = make_baseline(self.config, name="network")
         values = network.features(signal, channel_mask, channel_ids, train=train)
         values = self._norm_and_drop(values, 0, train)
-        values = nn.relu(nn.Dense(_HIDDEN, name="masked")(values))
+        values = nn.relu(Linear(_HIDDEN, name="masked")(values))
         values = self._norm_and_drop(values, 1, train)
-        return nn.Dense(self.num_classes, name="output")(values)
+        return Linear(self.num_classes, name="output")(values)
 
     def _norm_and_drop(self, values: jax.Array, index: int, train: bool) -> jax.Array:
         normed = nn.BatchNorm(

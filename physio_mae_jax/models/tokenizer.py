@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.layers import convolution_init, layer_norm
+from physio_mae_jax.models.layers import Linear, convolution_init, layer_norm
 from physio_mae_jax.signals import patches, wavelet
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES
 
@@ -93,7 +93,7 @@ class Tokenizer(nn.Module):
     def _project(self, name: str, values: jax.Array) -> jax.Array:
         """Project the last axis to D and normalise: a convolution with stride = kernel size."""
         cfg = self.config
-        projected = nn.Dense(
+        projected = Linear(
             cfg.width, dtype=cfg.dtype, kernel_init=convolution_init, name=f"{name}_projection"
         )(values.astype(cfg.dtype))
         return layer_norm(f"{name}_norm", cfg.dtype)(projected)
