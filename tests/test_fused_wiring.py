@@ -39,9 +39,7 @@ def draw(shape, seed=0):
 
 def outcome(implementation, padded, dtype="float32", **settings):
     """Return tokens after two layers, and the gradients of a sum of them, for one random stack."""
-    settings = BlockConfig(
-        2, jnp.dtype(dtype), attention_implementation=implementation, **settings
-    )
+    settings = BlockConfig(2, jnp.dtype(dtype), attention_implementation=implementation, **settings)
     stack = Stack(settings, depth=2, remat="elementwise")
     tokens = draw((3, 3, 5, 2, 24)).astype(dtype)
     positions = jnp.broadcast_to(jnp.arange(5)[:, None], (3, 5, 2))

@@ -15,6 +15,7 @@ from physio_mae_jax.models.mixers.attention import Attention
 from physio_mae_jax.models.mixers.base import Geometry
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.models.stack import Stack
+from physio_mae_jax.models.window_batch import Windows
 from tests.factories import random_batch, random_params, tiny_model
 
 # Positions, tokens of each, blocks: dividing, not dividing, of single positions.
@@ -114,7 +115,9 @@ def test_a_model_of_blocks_reads_what_lies_behind_the_end_of_no_signal():
     valid = jnp.array([16, 40])
     other = batch | {"signal": batch["signal"].at[0, :, 320:].set(50.0)}
     features = jax.jit(
-        lambda b: model.apply({"params": params}, **b, num_valid_columns=valid, method="features")
+        lambda b: model.apply(
+            {"params": params}, Windows.of(b | {"num_valid_columns": valid}), method="features"
+        )
     )
     assert np.isfinite(features(batch)).all()
     np.testing.assert_allclose(features(batch), features(other), atol=1e-5)

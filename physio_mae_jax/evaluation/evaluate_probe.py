@@ -26,7 +26,7 @@ from physio_mae_jax.evaluation.probes import probe_of
 from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.inference.compiled_encoder import encode_windows
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.mae import pool_tokens
+from physio_mae_jax.models.pooling import pool_tokens
 from physio_mae_jax.signals.wavelet import coefficients
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.prediction import predict_instances
@@ -121,7 +121,7 @@ def encoder_extractor(
 
     def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         latents = encode_windows(config, params, batch, channel_independent=channel_independent)
-        return pool_tokens(latents, batch["channel_mask"])
+        return pool_tokens(latents, batch["channel_mask"][:, :, None, None])
 
     compiled = jax.jit(
         with_mesh(extract, mesh),

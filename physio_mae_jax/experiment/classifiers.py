@@ -5,7 +5,6 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 from ml_collections import ConfigDict
 
 from physio_mae_jax.data.instances import Instances
@@ -18,9 +17,11 @@ from physio_mae_jax.experiment.pretrained_encoders import (
 from physio_mae_jax.experiment.run_metadata import check_attention
 from physio_mae_jax.experiment.typed_config import model_settings, to_dataclass, whole_samples
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.heads import Classifier, HeadConfig
+from physio_mae_jax.models.heads.base import HeadConfig
+from physio_mae_jax.models.heads.classifier import Classifier
 from physio_mae_jax.models.resnet import BASELINES
 from physio_mae_jax.models.resnet_classifier import ConvolutionalClassifier
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.supervised import SupervisedConfig, class_weights
 from physio_mae_jax.training.optimizer import (
     OptimizerConfig,
@@ -199,9 +200,5 @@ def _check_learning(config: ConfigDict, encoder_init: EncoderInit, kind: str) ->
 
 def _shapes(model: Any, num_channels: int, num_samples: int) -> Any:
     """Return the shapes of the parameters."""
-    windows = (
-        jnp.zeros((1, num_channels, num_samples)),
-        jnp.ones((1, num_channels), bool),
-        jnp.zeros((1, num_channels), jnp.int32),
-    )
-    return jax.eval_shape(lambda: model.init(jax.random.key(0), *windows))["params"]
+    windows = Windows.blank(1, num_channels, num_samples)
+    return jax.eval_shape(lambda: model.init(jax.random.key(0), windows))["params"]

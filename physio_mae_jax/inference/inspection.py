@@ -22,6 +22,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.models.stack import split_channels
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.masking import mask_of_columns, num_visible
 from physio_mae_jax.plots.attention import AttendedWindow
 from physio_mae_jax.plots.reconstruction import ReconstructedWindow
@@ -215,9 +216,9 @@ def _attended(
         [depth, M, W, H], where 1 is the value under uniform attention, and [depth, M, M] from the
         row's channel to the column's, None if channels exchange nothing.
     """
-    inputs = [jnp.asarray(batch[name]) for name in _INPUTS]
+    windows = Windows.of(batch)
     _, kept = TransformerEncoder(config).apply(
-        {"params": params}, *inputs, None, None, mutable=[ATTENTION]
+        {"params": params}, windows, None, mutable=[ATTENTION]
     )
     blocks = kept[ATTENTION]["stack"]["blocks"]
     (received,) = blocks[time_mixer_name(config.time_mixer)]["received"]
@@ -229,7 +230,7 @@ def _attended(
         return grid * grid[0].size, None
     grid = received.reshape(config.depth, -1, config.num_columns, config.num_rows)
     between = None
-    if "channel_attention" in blocks and inputs[1].shape[1] > 1:
+    if "channel_attention" in blocks and windows.signal.shape[1] > 1:
         (pairs,) = blocks["channel_attention"]["pairs"]
         between = pairs.mean(axis=1)
     return grid * config.num_tokens, between

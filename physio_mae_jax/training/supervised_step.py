@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.supervised import (
     ProblemType,
     SupervisedConfig,
@@ -28,10 +29,10 @@ _ENCODER = "encoder"
 
 
 class SupervisedModel(Protocol):
-    """A model of labelled windows: ``models.heads.Classifier`` or a convolutional one."""
+    """A model of labelled windows: ``heads.classifier.Classifier`` or a convolutional one."""
 
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return logits [B, K] of (signal, channel_mask, channel_ids), as linen does."""
+        """Return logits [B, Y] of ``Windows``, as linen does."""
         ...
 
     def init(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -123,9 +124,7 @@ def _loss(
     labels = jnp.argmax(target, axis=-1) if spec.margin_on_labels else None
     logits, changed = spec.model.apply(
         {"params": params, **model_state},
-        signal,
-        batch["channel_mask"],
-        batch["channel_ids"],
+        Windows.of(batch)._replace(signal=signal),
         labels=labels,
         train=True,
         rngs={"dropout": dropout_key},
@@ -145,10 +144,7 @@ def init_variables(
     keys = jax.random.split(key)
     # Two examples: the unbiased variance of a batch normalisation divides by their number minus 1.
     variables = model.init(
-        {"params": keys[0], "dropout": keys[1]},
-        jnp.zeros((2, channels, samples)),
-        jnp.ones((2, channels), bool),
-        jnp.zeros((2, channels), jnp.int32),
+        {"params": keys[0], "dropout": keys[1]}, Windows.blank(2, channels, samples)
     )
     kept = {name: part for name, part in variables.items() if name != "params"}
     return variables["params"], kept
@@ -156,13 +152,7 @@ def init_variables(
 
 def predict(model: SupervisedModel, params: Params, model_state: Any, batch: Batch) -> jax.Array:
     """Return the logits [B, K] float32 of windows."""
-    logits: Any = model.apply(
-        {"params": params, **model_state},
-        batch["signal"],
-        batch["channel_mask"],
-        batch["channel_ids"],
-        train=False,
-    )
+    logits: Any = model.apply({"params": params, **model_state}, Windows.of(batch), train=False)
     return logits
 
 
