@@ -4,7 +4,7 @@ The packages and the direction of imports (an arrow reads "may import";
 tests/test_imports.py enforces it)::
 
     main -> experiment -> training -> objectives, models -> signals
-                       -> figures  -> signals
+                       -> plots    -> signals
                        -> data     -> signals
     inference -> training, objectives, models -> signals
     prepare -> preparation -> data -> signals
@@ -15,7 +15,7 @@ tests/test_imports.py enforces it)::
 * ``models``      Flax modules; no loss, no data, no random masks inside.
 * ``objectives``  masks and losses: pure functions of arrays and keys.
 * ``training``    optimiser, mesh, checkpoints, metrics and the one loop.
-* ``plots``     arrays -> matplotlib pictures.
+* ``plots``       arrays -> matplotlib pictures.
 * ``inference``   use of trained models: embeddings, sharing, export, the original's weights.
 * ``experiment``  entry point from a ConfigDict to frozen dataclasses and built objects.
 * ``main``        the command line; ``prepare``, the one for raw data sets; ``distributed``
@@ -23,15 +23,23 @@ tests/test_imports.py enforces it)::
 
 References such as ``models.md#tokenizer`` point to sections of the guides in ``guides/``.
 
-Letters used for shapes everywhere:
+Letters used for shapes everywhere, each with one meaning:
 
 ====  ===========================================  ====  =====================================
 B     batch                                        W     time columns (L / patch_samples)
 M     channels (leads, sensors)                    H     frequency rows (S / patch_scales)
 L     samples                                      K     visible columns
-C     wavelet planes (signal and differences)      D     width of a token
-S     scales of the wavelet bank, high to low      N     tokens a channel (W * H)
+C     wavelet planes (signal and differences)      R     tokens of a visible column
+S     scales of the wavelet bank, high to low      P     predicted columns
+D     width of a token                             N     tokens of a channel (W * H)
+E     width of a projected embedding               T     steps of a sequence, such as its tokens
+F     features inside a layer                      J     keys that a token attends to
+Q     learned queries of a head                    Y     classes, or targets of a regression
+U     instances or recordings that are evaluated   G     subjects that are resampled
+Z     bootstrap replicates
 ====  ===========================================  ====  =====================================
+
+Lower-case letters have the meaning that a docstring gives them; ``n`` is any number.
 
 Signals are channel first, ``signal: [B, M, L]``. Masks of columns are 1 (or True) where
 a column is **masked**; masks of channels are True where the channel is **present**.

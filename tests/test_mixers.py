@@ -118,9 +118,9 @@ def test_a_mixer_knows_the_times_of_tokens(mixer):
     """Columns that are visible under a mask may be far apart."""
     mix, tokens, (times, present) = stack_of(mixer)
     shifted = mix(tokens, times + 3, present)
-    np.testing.assert_allclose(shifted, mix(tokens, times, present), atol=1e-5)
+    np.testing.assert_allclose(shifted, mix(tokens, times, present), atol=1e-3)
     stretched = mix(tokens, 3 * times, present)
-    assert jnp.abs(stretched - mix(tokens, times, present)).max() > 1e-4
+    assert jnp.abs(stretched - mix(tokens, times, present)).max() > 0.1
 
 
 @every_mixer
@@ -142,7 +142,9 @@ def test_a_new_mixer_trains():
     state = TrainState.start(jax.random.key(0), params, spec.optimizer)
     batch = random_batch(4, 2, spec.model.config.num_samples)
     batch |= {"subject": jnp.arange(4)}
-    after, metrics = jax.jit(lambda s: train_step(spec, s, batch))(state)
+    step = jax.jit(lambda s: train_step(spec, s, batch))
+    # The learning rate of the first step is 0.
+    after, metrics = step(step(state)[0])
     assert np.isfinite(metrics["loss"])
     moved = jax.tree.map(lambda a, b: jnp.abs(a - b).max(), after.params, params)
     mixers = [moved[part]["stack"]["blocks"]["time_average"] for part in ("encoder", "decoder")]
@@ -158,8 +160,8 @@ def test_operations_are_those_that_the_mixer_counts():
 
 
 def test_a_run_with_a_new_mixer_is_loaded_and_encodes(tmp_path):
-    write_run(tmp_path / "run", time_mixer="average")
-    loaded = Encoder.from_run(tmp_path / "run", num_devices=1)
+    folder = write_run(tmp_path / "run", time_mixer="average")
+    loaded = Encoder.from_checkpoint(folder, num_devices=1)
     assert loaded.programs.config.time_mixer == "average"
     embedding = loaded.encode(beats(5, 100), sampling_rate_hz=100, channels=["I", "II", "V1"])
     assert np.isfinite(embedding).all()

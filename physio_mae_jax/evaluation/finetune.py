@@ -55,7 +55,7 @@ class FinetuneRun:
         trainable: Job that it trains.
         source: Source of the recordings.
         instances: Labelled instances of 'train', 'validation' and 'test'.
-        target_mean, target_std: Mean and standard deviation [K] that standardise regression
+        target_mean, target_std: Mean and standard deviation [Y] that standardise regression
             targets; 0 and 1 otherwise.
         config: Settings of the evaluation.
         context: Context shown on the report.
@@ -103,7 +103,7 @@ class EvaluationRun:
 
     Attributes:
         workdir: Absolute path of the folder of the report.
-        predict: Function from instances to logits [U, K].
+        predict: Function from instances to logits [U, Y].
         source: Source of the recordings.
         instances: Instances to evaluate.
         calibration: Calibration and thresholds chosen on validation of its training run.
@@ -191,7 +191,7 @@ def instance_predictions(
     Args:
         source: Source of the recordings.
         instances: Evaluated instances.
-        logits: Outputs of the model [U, K].
+        logits: Outputs of the model [U, Y].
     """
     infos = [source.recordings[int(index)] for index in instances.recording]
     attributes = {}

@@ -122,7 +122,7 @@ def build_classifier(
         architecture: 'mae' or the name of a convolutional baseline.
         encoder: Encoder configuration, for 'mae'.
         head: Settings of the head; a baseline has its own head.
-        num_outputs: Number of outputs K.
+        num_outputs: Number of outputs Y.
     """
     if encoder is None:
         baseline = BASELINES[architecture]

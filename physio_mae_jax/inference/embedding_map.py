@@ -16,8 +16,8 @@ def draw_map(
     """Draw embeddings as points coloured by group.
 
     Args:
-        embeddings: Embeddings [N, D].
-        groups: Group of each embedding [N], a name or number.
+        embeddings: Embeddings [n, D].
+        groups: Group of each embedding [n], a name or number.
         method: 'pca', or 'umap' if umap-learn is installed.
         title: Title of the figure.
     """
@@ -26,7 +26,7 @@ def draw_map(
 
 
 def project(embeddings: np.ndarray, method: str) -> tuple[np.ndarray, tuple[str, str]]:
-    """Return points [N, 2] and the labels of their axes.
+    """Return points [n, 2] and the labels of their axes.
 
     Raises:
         ConfigError: The method is unknown, or umap-learn is not installed.
@@ -37,7 +37,7 @@ def project(embeddings: np.ndarray, method: str) -> tuple[np.ndarray, tuple[str,
     if embeddings.ndim != 2 or len(embeddings) < 3 or not np.isfinite(embeddings).all():
         raise DataError(
             f"embeddings of shape {embeddings.shape} cannot be laid out; at least three finite "
-            "rows [N, D] are needed (recordings that were rejected are rows of NaN)."
+            "rows [n, D] are needed (recordings that were rejected are rows of NaN)."
         )
     centred = embeddings - embeddings.mean(axis=0)
     scaled = centred / np.maximum(embeddings.std(axis=0), 1e-6)

@@ -152,8 +152,8 @@ def rank_metrics(similarity: np.ndarray, subjects: np.ndarray, pool: str) -> dic
     """Rank the match of each query among its candidates.
 
     Args:
-        similarity: Similarities [N, N], row i of query i, whose match is candidate i.
-        subjects: Subject of each window [N].
+        similarity: Similarities [n, n], row i of query i, whose match is candidate i.
+        subjects: Subject of each window [n].
         pool: Candidate pool, one of ``POOLS``.
 
     Returns:

@@ -113,11 +113,11 @@ def mean_weights(query: jax.Array, key: jax.Array, key_mask: jax.Array | None) -
 
     Args:
         query: [B, T, h, d].
-        key: [B, S, h, d].
-        key_mask: [B, S] bool, False = never attended to; None for all True.
+        key: [B, J, h, d].
+        key_mask: [B, J] bool, False = never attended to; None for all True.
 
     Returns:
-        [B, T, S] float32.
+        [B, T, J] float32.
     """
     logits = jnp.einsum("bqhd,bkhd->bhqk", query, key).astype(jnp.float32)
     if key_mask is not None:
@@ -128,6 +128,6 @@ def mean_weights(query: jax.Array, key: jax.Array, key_mask: jax.Array | None) -
 def attend_by_xla(
     query: jax.Array, key: jax.Array, value: jax.Array, key_mask: jax.Array | None
 ) -> jax.Array:
-    """Attend from [B, T, h, d] to keys [B, S, h, d] by XLA."""
+    """Attend from [B, T, h, d] to keys [B, J, h, d] by XLA."""
     mask = None if key_mask is None else key_mask[:, None, None, :]
     return jax.nn.dot_product_attention(query, key, value, mask=mask, implementation="xla")

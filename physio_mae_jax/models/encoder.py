@@ -72,7 +72,7 @@ class TransformerEncoder(nn.Module):
     def _joint(
         self, tokens: jax.Array, windows: Windows, visible_ids: jax.Array | None
     ) -> jax.Array:
-        """Encode all channels as one sequence: [B, N, D], the class token's latent first."""
+        """Encode all channels as one sequence: [B, T, D], the class token's latent first."""
         cfg = self.config
         sequence = join_channels(tokens)
         batch, total, width = sequence.shape

@@ -48,7 +48,7 @@ class SupervisedSpec:
         model: Model that returns logits.
         kind: Kind of the spec.
         objective: Settings of the loss.
-        class_weights: Weights of the classes [K].
+        class_weights: Weights of the classes [Y].
         margin_on_labels: True if the model adds a margin to the true class in training (ArcFace)
             and therefore receives the labels.
         frozen_encoder: True if parameters under 'encoder' are not differentiated.
@@ -76,7 +76,7 @@ def supervised_step(
         spec: Components fixed for the run.
         state: State before the update.
         batch: Entries of ``SUPERVISED_INPUTS``: signal [B, M, L], channel_mask [B, M],
-            channel_ids [B, M], target [B, K].
+            channel_ids [B, M], target [B, Y].
 
     Returns:
         The state after the update; 'loss', 'gradient_norm', 'learning_rate' float32, 'non_finite'
@@ -151,7 +151,7 @@ def init_variables(
 
 
 def predict(model: SupervisedModel, params: Params, model_state: Any, batch: Batch) -> jax.Array:
-    """Return the logits [B, K] float32 of windows."""
+    """Return the logits [B, Y] float32 of windows."""
     logits: Any = model.apply({"params": params, **model_state}, Windows.of(batch), train=False)
     return logits
 

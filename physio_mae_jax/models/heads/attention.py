@@ -33,7 +33,7 @@ class AttentionPool(nn.Module):
 
     @nn.compact
     def __call__(self, tokens: jax.Array, token_mask: jax.Array) -> jax.Array:
-        """Map tokens [B, N, D] with their mask [B, N] to [B, D] float32."""
+        """Map tokens [B, T, D] with their mask [B, T] to [B, D] float32."""
         batch, count, width = tokens.shape
         tokens = jnp.where(token_mask[:, :, None], tokens.astype(jnp.float32), 0.0)
         tokens = layer_norm("norm", jnp.dtype("float32"))(tokens)
@@ -42,4 +42,4 @@ class AttentionPool(nn.Module):
         scores = jnp.where(token_mask[:, :, None], scores, -jnp.inf)
         weights = jax.nn.softmax(scores, axis=1)
         heads = tokens.reshape(batch, count, self.num_heads, -1)
-        return jnp.einsum("bnh,bnhd->bhd", weights, heads).reshape(batch, width)
+        return jnp.einsum("bth,bthd->bhd", weights, heads).reshape(batch, width)

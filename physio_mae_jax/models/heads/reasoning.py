@@ -55,7 +55,7 @@ class QueryAttention(nn.Module):
     def __call__(
         self, queries: jax.Array, tokens: jax.Array, token_mask: jax.Array | None, train: bool
     ) -> jax.Array:
-        """Attend from [B, Q, D] to [B, N, D] where ``token_mask`` [B, N] is True."""
+        """Attend from [B, Q, D] to [B, T, D] where ``token_mask`` [B, T] is True."""
         # Dropout is applied to attention weights, each separately, as PyTorch does.
         drops = train and self.dropout_rate > 0
         mixed = nn.dot_product_attention(
@@ -72,7 +72,7 @@ class QueryAttention(nn.Module):
         return self._linear(queries.shape[-1], "out")(mixed.reshape(queries.shape))
 
     def _heads(self, tokens: jax.Array, name: str) -> jax.Array:
-        """Project [B, N, D] to heads [B, N, h, d]."""
+        """Project [B, T, D] to heads [B, T, h, d]."""
         projected = self._linear(tokens.shape[-1], name)(tokens)
         return projected.reshape(*tokens.shape[:-1], self.num_heads, -1)
 

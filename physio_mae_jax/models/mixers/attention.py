@@ -114,9 +114,9 @@ def _received(
 def attend_by_cudnn(
     query: jax.Array, key: jax.Array, value: jax.Array, key_mask: jax.Array | None
 ) -> jax.Array:
-    """Attend from [B, T, h, d] to keys [B, S, h, d] by cuDNN.
+    """Attend from [B, T, h, d] to keys [B, J, h, d] by cuDNN.
 
-    cuDNN trains on even T and S only, and handles masks poorly.
+    cuDNN trains on even T and J only, and handles masks poorly.
     """
     batch, length = query.shape[:2]
     num_keys = None
