@@ -95,7 +95,7 @@ def test_a_linear_layer_is_the_dense_one():
     np.testing.assert_array_equal(ours.apply(params, values), theirs.apply(params, values))
 
 
-def test_a_bias_that_is_left_out_has_the_same_parameters():
+def test_a_bias_that_is_added_later_has_the_same_parameters():
     values = jax.random.normal(jax.random.key(0), (3, 5))
     apart = layers.SeparateBias(4, values.dtype)
     whole = layers.make_linear(4, 0.0, values.dtype, "whole")

@@ -24,7 +24,7 @@ from physio_mae_jax.inference.compiled_encoder import encode_windows
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.pooling import pool_tokens
-from physio_mae_jax.models.window_batch import Windows
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.training.pretrain_step import (
     MODEL_INPUTS,
@@ -190,7 +190,6 @@ def measure_features(bench: BenchmarkSpec) -> dict[str, Any]:
     model = bench.model.for_inference()
     encoder = TransformerEncoder(model)
     batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
-    inputs = ("signal", "channel_mask", "channel_ids")
 
     def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         latents = encode_windows(model, params, batch, channel_independent=False)
@@ -201,7 +200,7 @@ def measure_features(bench: BenchmarkSpec) -> dict[str, Any]:
         lambda key: encoder.init(key, first, method="grid"), out_shardings=replicated(bench.mesh)
     )(jax.random.key(0))["params"]
     sharding = (replicated(bench.mesh), batch_sharding(bench.mesh))
-    batches = [{name: batch[name] for name in inputs} for batch in batches]
+    batches = [{name: batch[name] for name in CHANNEL_ENTRIES} for batch in batches]
     begun = time.perf_counter()
     compiled = (
         jax.jit(

@@ -22,7 +22,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.models.stack import split_channels
-from physio_mae_jax.models.window_batch import Windows
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.objectives.masking import mask_of_columns, num_visible
 from physio_mae_jax.plots.attention import AttendedWindow
 from physio_mae_jax.plots.reconstruction import ReconstructedWindow
@@ -35,7 +35,6 @@ _SECONDS = Number(low=0.0, high=1e9, example=60.0)
 _SHARE = Number(low=0.0, high=1.0, example=0.75)
 _SEED = Number(low=0, high=2**63 - 1, whole=True, example=0)
 _SPANS = "a list of (start, stop) in seconds"
-_INPUTS = ("signal", "channel_mask", "channel_ids")
 
 
 class InspectedWindow(NamedTuple):
@@ -85,7 +84,7 @@ def one_window(
             "values that are not finite."
         )
     example = reader.read(0, start)
-    batch = {name: example[name][None] for name in _INPUTS}
+    batch = {name: example[name][None] for name in CHANNEL_ENTRIES}
     return InspectedWindow(batch, names, f"{info.record_id}, from {start_seconds:g} s")
 
 

@@ -6,6 +6,9 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+# Names of the entries that a window has for each of its channels.
+CHANNEL_ENTRIES = ("signal", "channel_mask", "channel_ids")
+
 
 class Windows(NamedTuple):
     """A batch of windows.

@@ -11,7 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.window_batch import Windows
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.objectives.pretraining import (
     Batch,
@@ -60,7 +60,7 @@ def split_modalities(batch: Batch) -> Batch:
     windows, channels = batch["channel_mask"].shape
     split = {}
     for name, values in batch.items():
-        per_channel = name in Windows._fields[:3]
+        per_channel = name in CHANNEL_ENTRIES
         rest = values.shape[2:] if per_channel else values.shape[1:]
         if per_channel:
             split[name] = values.reshape(windows * channels, 1, *rest)

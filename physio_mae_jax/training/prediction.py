@@ -10,9 +10,8 @@ from jax.sharding import Mesh
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.labelled_batches import evaluation_batches
 from physio_mae_jax.data.windows import WindowReader
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES
 from physio_mae_jax.training.sharding import shard_batch
-
-_INPUTS = ("signal", "channel_mask", "channel_ids")
 
 
 def predict_windows(
@@ -40,7 +39,7 @@ def predict_windows(
     mine = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
     rows: list[Any] = []
     for batch, count in evaluation_batches(reader, instances, batch_size, num_threads):
-        inputs = {name: batch[name][mine] for name in _INPUTS}
+        inputs = {name: batch[name][mine] for name in CHANNEL_ENTRIES}
         # Fetched one batch late, so that the device computes while the next batch is read.
         rows.append((predict(shard_batch(inputs, mesh)), count))
         if len(rows) > 1:

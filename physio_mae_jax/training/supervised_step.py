@@ -11,7 +11,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
-from physio_mae_jax.models.window_batch import Windows
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.objectives.supervised import (
     ProblemType,
     SupervisedConfig,
@@ -24,7 +24,7 @@ from physio_mae_jax.training.state import Metrics, Params, TrainState, apply_gra
 Batch = Mapping[str, jax.Array]
 
 # Entries of a batch that are copied to the device.
-SUPERVISED_INPUTS = ("signal", "channel_mask", "channel_ids", "target")
+SUPERVISED_INPUTS = (*CHANNEL_ENTRIES, "target")
 _ENCODER = "encoder"
 
 
