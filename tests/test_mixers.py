@@ -21,6 +21,7 @@ from physio_mae_jax.models.mixers.base import Geometry, SequenceShape
 from physio_mae_jax.models.residual import ResidualBranch
 from physio_mae_jax.models.stack import Stack
 from physio_mae_jax.models.window_batch import Windows
+from physio_mae_jax.training.checkpoint import reject_other_model
 from physio_mae_jax.training.model_spec import model_of_json
 from physio_mae_jax.training.pretrain_step import init_params, train_step
 from physio_mae_jax.training.state import TrainState
@@ -175,10 +176,15 @@ def test_a_mixer_without_weights_shows_no_attention():
     assert made.reconstruct(beats(5, 100), **given).masked.any()
 
 
-def test_a_model_written_without_a_mixer_has_attention():
+def test_a_model_written_without_a_mixer_has_attention(tmp_path):
     content = dataclasses.asdict(tiny_model().config)
-    del content["time_mixer"]
-    assert model_of_json(content, "a run").time_mixer == "attention"
+    earlier = {name: value for name, value in content.items() if name != "time_mixer"}
+    assert model_of_json(earlier, "a run").time_mixer == "attention"
+    reject_other_model(tmp_path, {"model": earlier}, {"model": content})
+    with pytest.raises(ConfigError, match=r"model\.time_mixer: 'attention' there, 'average' here"):
+        reject_other_model(
+            tmp_path, {"model": earlier}, {"model": content | {"time_mixer": "average"}}
+        )
 
 
 @pytest.mark.parametrize(

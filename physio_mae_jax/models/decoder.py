@@ -112,8 +112,8 @@ class Decoder(nn.Module):
         settings = BlockConfig.of_decoder(cfg)
         stack = Stack(settings, cfg.decoder_depth, cfg.remat, cfg.unroll_layers, name="stack")
         if cfg.decoder_attention == "factorized":
-            positions = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))
-            return stack(tokens, positions, channel_mask)
+            times = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))
+            return stack(tokens, times, channel_mask)
         sequence = join_channels(tokens)
         ids = jnp.broadcast_to(jnp.arange(sequence.shape[1]), sequence.shape[:2])
         token_mask = jnp.repeat(channel_mask, cfg.num_tokens, axis=1)
