@@ -31,15 +31,23 @@ tests/test_imports.py enforces it)::
 
 References such as ``models.md#tokenizer`` point to sections of the guides in ``guides/``.
 
-Letters used for shapes everywhere:
+Letters used for shapes everywhere, each with one meaning:
 
 ====  ===========================================  ====  =====================================
 B     batch                                        W     time columns (L / patch_samples)
 M     channels (leads, sensors)                    H     frequency rows (S / patch_scales)
 L     samples                                      K     visible columns
-C     wavelet planes (signal and differences)      D     width of a token
-S     scales of the wavelet bank, high to low      N     tokens a channel (W * H)
+C     wavelet planes (signal and differences)      R     tokens of a visible column
+S     scales of the wavelet bank, high to low      P     predicted columns
+D     width of a token                             N     tokens of a channel (W * H)
+E     width of a projected embedding               T     steps of a sequence, such as its tokens
+F     features inside a layer                      J     keys that a token attends to
+Q     learned queries of a head                    Y     classes, or targets of a regression
+U     instances or recordings that are evaluated   G     subjects that are resampled
+Z     bootstrap replicates
 ====  ===========================================  ====  =====================================
+
+Lower-case letters have the meaning that a docstring gives them; ``n`` is any number.
 
 Signals are channel first, ``signal: [B, M, L]``. Masks of columns are 1 (or True) where
 a column is **masked**; masks of channels are True where the channel is **present**.

@@ -61,9 +61,9 @@ def encoder(**changes: Any) -> Encoder:
     return Encoder(untrained(**changes), batch_size=16, num_devices=1)
 
 
-def write_run(folder: Path) -> Path:
+def write_run(folder: Path, **changes: Any) -> Path:
     """Write the checkpoint of an untrained model as a run would."""
-    return _written(folder, untrained())
+    return _written(folder, untrained(**changes))
 
 
 def write_contrastive_run(folder: Path) -> Path:

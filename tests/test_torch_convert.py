@@ -10,6 +10,7 @@ import pytest
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.interop.torch.convert import import_state_dict
 from physio_mae_jax.models.position_embedding import resize_columns
+from physio_mae_jax.models.window_batch import Windows
 from tests.factories import small_state_dict
 
 FILES = Path(__file__).parent / "data" / "torch"
@@ -23,11 +24,9 @@ def small():
 
 def test_parameters_have_the_shapes_the_model_asks_for(small):
     model, params = import_state_dict(*small)
-    signal = jnp.zeros((1, 2, 60))
-    present, ids = jnp.ones((1, 2), bool), jnp.zeros((1, 2), jnp.int32)
     visible, hidden = jnp.array([[1]]), jnp.array([[0, 2]])
     wanted = jax.eval_shape(
-        lambda: model.init(jax.random.key(0), signal, present, ids, visible, hidden)
+        lambda: model.init(jax.random.key(0), Windows.blank(1, 2, 60), visible, hidden)
     )["params"]
     assert jax.tree.map(jnp.shape, params) == jax.tree.map(jnp.shape, wanted)
 
@@ -212,8 +211,8 @@ def test_the_reasoning_head_computes_what_its_weights_say(small):
     model, params = import_state_dict(state, config)
     assert model.head_config.num_queries == 5
     signal = jax.random.normal(jax.random.key(0), (1, 2, 60))
-    inputs = (signal, jnp.ones((1, 2), bool), jnp.zeros((1, 2), jnp.int32))
-    tokens = model.bind({"params": params}).encoder.grid(*inputs)
+    windows = Windows.blank(1, 2, 60)._replace(signal=signal)
+    tokens = model.bind({"params": params}).encoder.grid(windows)
     tokens = np.asarray(tokens, np.float64).reshape(-1, 8)
 
     def norm(values, name):
@@ -232,16 +231,16 @@ def test_the_reasoning_head_computes_what_its_weights_say(small):
     wanted = (
         queries.mean(axis=0) @ state["head.classifier.weight"].T + state["head.classifier.bias"]
     )
-    ours = model.apply({"params": params}, *inputs)[0]
+    ours = model.apply({"params": params}, windows)[0]
     np.testing.assert_allclose(ours, wanted, rtol=2e-3, atol=2e-3)
 
 
 def test_the_head_of_v2_and_an_encoder_alone_are_imported(small):
     state, config = classifier_state(small, "residual_mlp")
     model, params = import_state_dict(state, config)
-    inputs = (jnp.ones((1, 2, 60)), jnp.ones((1, 2), bool), jnp.zeros((1, 2), jnp.int32))
+    windows = Windows.blank(1, 2, 60)
     assert (model.head_config.hidden_width, model.head_config.num_blocks) == (6, 1)
-    assert model.apply({"params": params}, *inputs).shape == (1, 3)
+    assert model.apply({"params": params}, windows).shape == (1, 3)
     alone = {name: values for name, values in state.items() if not name.startswith("head.")}
     model, params = import_state_dict(alone, config)
-    assert model.apply({"params": params}, *inputs, method="features").shape == (1, 8)
+    assert model.apply({"params": params}, windows, method="features").shape == (1, 8)

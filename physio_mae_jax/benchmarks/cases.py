@@ -24,7 +24,8 @@ from physio_mae_jax.benchmarks.timing import (
 from physio_mae_jax.inference.compiled_encoder import encode_windows
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
-from physio_mae_jax.models.mae import pool_tokens
+from physio_mae_jax.models.pooling import pool_tokens
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.training.pretrain_step import (
     MODEL_INPUTS,
@@ -190,18 +191,17 @@ def measure_features(bench: BenchmarkSpec) -> dict[str, Any]:
     model = bench.model.for_inference()
     encoder = TransformerEncoder(model)
     batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
-    inputs = ("signal", "channel_mask", "channel_ids")
 
     def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         latents = encode_windows(model, params, batch, channel_independent=False)
-        return pool_tokens(latents, batch["channel_mask"])
+        return pool_tokens(latents, batch["channel_mask"][:, :, None, None])
 
-    first = [batches[0][name] for name in inputs]
+    first = Windows.of(batches[0])
     params = jax.jit(
-        lambda key: encoder.init(key, *first, method="grid"), out_shardings=replicated(bench.mesh)
+        lambda key: encoder.init(key, first, method="grid"), out_shardings=replicated(bench.mesh)
     )(jax.random.key(0))["params"]
     sharding = (replicated(bench.mesh), batch_sharding(bench.mesh))
-    batches = [{name: batch[name] for name in inputs} for batch in batches]
+    batches = [{name: batch[name] for name in CHANNEL_ENTRIES} for batch in batches]
     begun = time.perf_counter()
     compiled = (
         jax.jit(

@@ -46,7 +46,7 @@ def labelled_training_batches(
             frequent (by the rarest class of an instance with several).
 
     Yields:
-        Entries of ``WindowReader.read`` and 'target' [K] float32, with a leading axis.
+        Entries of ``WindowReader.read`` and 'target' [Y] float32, with a leading axis.
     """
     slots = np.repeat(np.arange(len(instances)), repeats(instances.targets) if balanced else 1)
     dataset = (
@@ -60,7 +60,7 @@ def labelled_training_batches(
 
 
 def repeats(targets: np.ndarray, most: int = 20) -> np.ndarray:
-    """Return the repetitions [U] that make the classes of targets [U, K] about equally frequent.
+    """Return the repetitions [U] that make the classes of targets [U, Y] about equally frequent.
 
     An instance is repeated according to its rarest class, at most ``most`` times.
     """

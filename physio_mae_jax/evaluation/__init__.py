@@ -1,7 +1,6 @@
 """Evaluation of models: from predictions to metrics with intervals, calibration and a report.
 
-Letters of shapes, here only: U instances evaluated, K classes (or targets of a regression), S
-subjects, R bootstrap replicates; ``...`` stands for [R] or nothing.
+In shapes (letters as in ``physio_mae_jax``) ``...`` stands for [Z] bootstrap replicates or nothing.
 
 Modules::
 

@@ -28,7 +28,7 @@ def map_windows(
         batch_size: Windows per batch (B); the last batch is padded.
 
     Returns:
-        Rows of each window [N, …], or [N, r, …] if the function returns r > 1 rows per window.
+        Rows of each window [n, …], or [n, r, …] if the function returns r > 1 rows per window.
     """
     parts = []
     for start in range(0, len(windows), batch_size):

@@ -22,10 +22,10 @@ def probe_delay(
     """Fit a linear probe of the delay and evaluate it.
 
     Args:
-        fitted: Column latents [R, n, 2, W, D] of n windows of each of R training recordings.
-        fitted_delay: Delays [R] of the training recordings, seconds.
-        evaluated: Column latents [Q, n, 2, W, D] of the held-out recordings.
-        evaluated_delay: Delays [Q] of the held-out recordings, seconds.
+        fitted: Column latents [U, n, 2, W, D] of n windows of each of U training recordings.
+        fitted_delay: Delays [U] of the training recordings, seconds.
+        evaluated: Column latents [U, n, 2, W, D] of the held-out recordings.
+        evaluated_delay: Delays [U] of the held-out recordings, seconds.
 
     Returns:
         'correlation', 'mean_absolute_error_seconds', 'baseline_error_seconds' (error of predicting
@@ -51,7 +51,7 @@ def probe_delay(
 
 
 def _products(latents: np.ndarray, reducers: list[PCA]) -> np.ndarray:
-    """Average products of both channels' components over windows and columns: [R, lags · k²]."""
+    """Average products of both channels' components over windows and columns: [U, lags · k²]."""
     recordings, windows, _, columns, _ = latents.shape
     first, second = (
         reducer.transform(latents[:, :, i].reshape(-1, latents.shape[-1])).reshape(

@@ -24,6 +24,7 @@ from physio_mae_jax.data.windows import WindowReader, spread_windows
 from physio_mae_jax.evaluation.batched_map import map_windows, stack_windows
 from physio_mae_jax.evaluation.delay_probe import probe_delay
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
 from physio_mae_jax.plots.retrieval import draw_retrieval
 from physio_mae_jax.printable import Lines, printable
@@ -142,9 +143,7 @@ def delay_probe(run: RetrievalRun, params: Params) -> dict[str, Any]:
 def _column_latents(model: ContrastiveAutoencoder, params: Params, batch: Any) -> jax.Array:
     """Encode both modalities, the mean of the rows of each column: [B, 2, W, D] float32."""
     one = split_modalities(batch)
-    latents: Any = model.apply(
-        {"params": params}, one["signal"], one["channel_mask"], one["channel_ids"], method="grid"
-    )
+    latents: Any = model.apply({"params": params}, Windows.of(one), method="grid")
     rows = latents.astype(jax.numpy.float32).mean(axis=3)
     return rows.reshape(-1, NUM_MODALITIES, *rows.shape[2:])
 
@@ -153,8 +152,8 @@ def rank_metrics(similarity: np.ndarray, subjects: np.ndarray, pool: str) -> dic
     """Rank the match of each query among its candidates.
 
     Args:
-        similarity: Similarities [N, N], row i of query i, whose match is candidate i.
-        subjects: Subject of each window [N].
+        similarity: Similarities [n, n], row i of query i, whose match is candidate i.
+        subjects: Subject of each window [n].
         pool: Candidate pool, one of ``POOLS``.
 
     Returns:
@@ -177,9 +176,8 @@ def rank_metrics(similarity: np.ndarray, subjects: np.ndarray, pool: str) -> dic
 
 
 def _embed(model: ContrastiveAutoencoder, params: Params, batch: Any) -> jax.Array:
-    one = split_modalities(batch)
-    inputs = one["signal"], one["channel_mask"], one["channel_ids"]
-    return cast(jax.Array, model.apply({"params": params}, *inputs, method="embed"))
+    windows = Windows.of(split_modalities(batch))
+    return cast(jax.Array, model.apply({"params": params}, windows, method="embed"))
 
 
 def retrieval_table(results: dict[str, Any]) -> str:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingProvenance
@@ -27,6 +26,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.encoder import TransformerEncoder
 from physio_mae_jax.models.position_embedding import resize_columns
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.training.init_transform import InitTransform
 
@@ -135,12 +135,9 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Pretr
 
 def random_init(config: MaeConfig, num_channels: int, seed: int) -> Params:
     """Make the parameters of an untrained encoder; a single channel needs fewer of them."""
-    signal = jnp.zeros((1, num_channels, config.num_samples))
-    shape = (1, num_channels)
-    inputs = (signal, jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32), None, None)
-    return jax.jit(lambda key: TransformerEncoder(config).init(key, *inputs))(jax.random.key(seed))[
-        "params"
-    ]
+    windows = Windows.blank(1, num_channels, config.num_samples)
+    init = jax.jit(lambda key: TransformerEncoder(config).init(key, windows, None))
+    return init(jax.random.key(seed))["params"]
 
 
 def _resized(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncoder:

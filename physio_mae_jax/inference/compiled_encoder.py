@@ -16,6 +16,7 @@ from physio_mae_jax.inference.encoding_config import Output
 from physio_mae_jax.inference.window_batches import WindowBatch
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.training.sharding import (
@@ -62,15 +63,11 @@ def encode_windows(
             windows, 'num_valid_columns' [B].
         channel_independent: Encode each channel separately.
     """
-    inputs = [batch[name] for name in ("signal", "channel_mask", "channel_ids")]
-    valid = batch.get("num_valid_columns")
-    channels = inputs[0].shape[1]
+    windows = Windows.of(batch)
+    channels = windows.signal.shape[1]
     if channel_independent:
-        inputs = [values.reshape(-1, 1, *values.shape[2:]) for values in inputs]
-        valid = None if valid is None else jnp.repeat(valid, channels)
-    latents: Any = TransformerEncoder(config).apply(
-        {"params": params}, *inputs, valid, method="grid"
-    )
+        windows = windows.single_channels()
+    latents: Any = TransformerEncoder(config).apply({"params": params}, windows, method="grid")
     if channel_independent:
         latents = latents.reshape(-1, channels, *latents.shape[2:])
     return latents

@@ -20,9 +20,12 @@ from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
 from physio_mae_jax.models.attention import ATTENTION
+from physio_mae_jax.models.block import time_mixer_name
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
+from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.models.stack import split_channels
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.objectives.masking import mask_of_columns, num_visible
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals import wavelet
@@ -33,7 +36,6 @@ _SECONDS = Number(low=0.0, high=1e9, example=60.0)
 _SHARE = Number(low=0.0, high=1.0, example=0.75)
 _SEED = Number(low=0, high=2**63 - 1, whole=True, example=0)
 _SPANS = "a list of (start, stop) in seconds"
-_INPUTS = ("signal", "channel_mask", "channel_ids")
 
 
 class InspectedWindow(NamedTuple):
@@ -82,7 +84,7 @@ def one_window(
             "values that are not finite."
         )
     example = reader.read(0, start)
-    batch = {name: example[name][None] for name in _INPUTS}
+    batch = {name: example[name][None] for name in CHANNEL_ENTRIES}
     return InspectedWindow(batch, names, f"{info.record_id}, from {start_seconds:g} s")
 
 
@@ -166,9 +168,16 @@ def attend_window(
         layer: Encoder layer, negative ones from the last; None for the mean of all.
 
     Raises:
-        ConfigError: There is no such layer.
+        ConfigError: There is no such layer, or the model's time mixer has no attention weights.
     """
     config = trained.autoencoder.config
+    if not MIXERS[config.time_mixer].sows_received_weights:
+        able = [name for name, mixer in MIXERS.items() if mixer.sows_received_weights]
+        raise ConfigError(
+            f"the model has model.time_mixer={config.time_mixer!r}, which computes no attention "
+            "weights; inspect its reconstructions instead, or a model with model.time_mixer "
+            f"{' or '.join(able)}."
+        )
     if layer is not None:
         layers = Number(low=-config.depth, high=config.depth - 1, whole=True, example=0)
         layer = int(setting(layer, "layer", layers))
@@ -206,12 +215,12 @@ def _attended(
         [depth, M, W, H], where 1 is the value under uniform attention, and [depth, M, M] from the
         row's channel to the column's, None if channels exchange nothing.
     """
-    inputs = [jnp.asarray(batch[name]) for name in _INPUTS]
+    windows = Windows.of(batch)
     _, kept = TransformerEncoder(config).apply(
-        {"params": params}, *inputs, None, None, mutable=[ATTENTION]
+        {"params": params}, windows, None, mutable=[ATTENTION]
     )
     blocks = kept[ATTENTION]["stack"]["blocks"]
-    (received,) = blocks["time_attention"]["received"]
+    (received,) = blocks[time_mixer_name(config.time_mixer)]["received"]
     if config.encoder_attention == "joint":
         received = received[..., 1:] if config.class_token else received
         grid = split_channels(
@@ -220,7 +229,7 @@ def _attended(
         return grid * grid[0].size, None
     grid = received.reshape(config.depth, -1, config.num_columns, config.num_rows)
     between = None
-    if "channel_attention" in blocks and inputs[1].shape[1] > 1:
+    if "channel_attention" in blocks and windows.signal.shape[1] > 1:
         (pairs,) = blocks["channel_attention"]["pairs"]
         between = pairs.mean(axis=1)
     return grid * config.num_tokens, between

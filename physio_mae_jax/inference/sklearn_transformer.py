@@ -74,7 +74,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, signals: Any) -> np.ndarray:
-        """Embed signals: [N, M, n], or a list of N [M, n] or frames; returns [N, D or M · D].
+        """Embed signals: [B, M, n], or a list of B [M, n] or frames; returns [B, D or M · D].
 
         Raises:
             UserError: As for ``Encoder.encode_with_report``, or the recordings differ in their

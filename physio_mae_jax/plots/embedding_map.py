@@ -68,7 +68,7 @@ def _umap(scaled: np.ndarray) -> np.ndarray:
 def draw_points(
     points: np.ndarray, groups: np.ndarray, axes_names: tuple[str, str], title: str
 ) -> Figure:
-    """Draw points [N, 2], coloured by group: one colour per name, a colour scale for numbers."""
+    """Draw points [n, 2], coloured by group: one colour per name, a colour scale for numbers."""
     figure = Figure(figsize=(7.5, 6), layout="constrained")
     axes = figure.add_subplot()
     names = np.unique(groups)

@@ -73,7 +73,7 @@ def transform(
 def transform_in_blocks(
     planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None = None
 ) -> jax.Array:
-    """Compute ``transform`` by matmuls: [B, …, L] -> [B, …, N, S, 64], N blocks of time.
+    """Compute ``transform`` by matmuls: [B, …, L] -> [B, …, n, S, 64], n blocks of time.
 
     Samples past L in the last block are undefined as well.
     """
@@ -166,7 +166,7 @@ def _counted(length: int, num_samples: int, num_valid: jax.Array | None) -> jax.
 def _statistics(
     coefficients: jax.Array, counted: jax.Array, axes: tuple[int, ...]
 ) -> PlaneStatistics:
-    """Compute statistics of [..., S, X] along ``axes`` (scales included), weighted by ``counted``.
+    """Compute statistics of [..., S, n] along ``axes`` (scales included), weighted by ``counted``.
 
     Wavelets reject a constant, so the mean is small relative to the standard deviation, and
     squares are summed in the same pass over memory without subtracting it.

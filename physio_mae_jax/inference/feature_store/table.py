@@ -19,8 +19,8 @@ class FeatureTable:
     Attributes:
         embedding: [n, D] float32 embeddings.
         record_id, subject_id, data_set, split: [n] texts; split is '' if the data was not split.
-        labels: Task -> [n, K] int8, 1 for classes that apply, -1 for unknown labels.
-        classes: Task -> class names [K].
+        labels: Task -> [n, Y] int8, 1 for classes that apply, -1 for unknown labels.
+        classes: Task -> class names [Y].
         model_spec: Specification of the encoder and its input.
     """
 

@@ -19,7 +19,8 @@ from physio_mae_jax.interop.torch.arguments import checked_arguments
 from physio_mae_jax.interop.torch.weights import Params, Weights
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
-from physio_mae_jax.models.heads import Classifier, HeadConfig
+from physio_mae_jax.models.heads.base import HeadConfig
+from physio_mae_jax.models.heads.classifier import Classifier
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.printable import show
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig

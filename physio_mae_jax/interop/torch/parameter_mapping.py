@@ -9,7 +9,7 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.interop.torch.weights import Params, Weights
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.heads import HeadConfig
+from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.models.position_embedding import resize_columns
 
 _LOG = logging.getLogger(__name__)
@@ -96,36 +96,37 @@ def projection(weights: Weights, width: int, projection_width: int) -> Params:
 def classification_head(weights: Weights, cfg: MaeConfig, head: HeadConfig) -> Params:
     """Take a fine-tuning head: the entries besides 'encoder' of a ``Classifier``."""
     width = cfg.width
-    num_outputs = width if head.arcface else head.num_classes
     params: Params = {}
+    inner, last = width, "head.1"
     if head.kind == "reasoning":
-        params["head"] = _reasoning_head(weights, cfg, head, num_outputs)
+        params["head"], last = _reasoning_head(weights, width, head), "head.classifier"
     elif head.kind == "residual_mlp":
         params["head"] = _residual_mlp(weights, width, head)
+        inner, last = head.hidden_width, f"head.{5 + head.num_blocks}"
     else:
-        params["norm"] = weights.norm("head.0", width)
-        if not head.arcface:
-            params["head"] = weights.linear("head.1", width, num_outputs)
+        params["head"] = {"norm": weights.norm("head.0", width)}
     if head.arcface:
-        params["arcface"] = {
-            "classes": weights.take("arcface_head.weight", head.num_classes, width).T
-        }
+        classes = weights.take("arcface_head.weight", head.num_classes, inner)
+        params["arcface"] = {"classes": classes.T}
+    else:
+        params["output"] = weights.linear(last, inner, head.num_classes)
     return params
 
 
-def _reasoning_head(weights: Weights, cfg: MaeConfig, head: HeadConfig, num_outputs: int) -> Params:
-    width = cfg.width
+def _reasoning_head(weights: Weights, width: int, head: HeadConfig) -> Params:
     queries = weights.take("head.reasoning_tokens", 1, head.num_queries, width)
-    return {
+    params: Params = {
         "queries": queries.reshape(head.num_queries, width),
-        "cross": weights.query_attention("head.cross_attn", width, cfg.num_heads),
+        "cross": weights.query_attention("head.cross_attn", width),
         "cross_norm": weights.norm("head.norm1", width),
-        "self": weights.query_attention("head.self_attn", width, cfg.num_heads),
+        "self": weights.query_attention("head.self_attn", width),
         "self_norm": weights.norm("head.norm2", width),
         **weights.mlp("head.ffn", width),
         "mlp_norm": weights.norm("head.norm3", width),
-        "output": weights.linear("head.classifier", width, num_outputs),
     }
+    if head.arcface:
+        params["projection"] = weights.linear("head.classifier", width, width)
+    return params
 
 
 def _residual_mlp(weights: Weights, width: int, head: HeadConfig) -> Params:
@@ -134,7 +135,6 @@ def _residual_mlp(weights: Weights, width: int, head: HeadConfig) -> Params:
         "norm": weights.norm("head.0", width),
         "project": weights.linear("head.1", width, inner),
         "output_norm": weights.norm(f"head.{last}", inner),
-        "output": weights.linear(f"head.{last + 1}", inner, head.num_classes),
     }
     for i in range(head.num_blocks):
         name = f"head.{4 + i}"

@@ -94,20 +94,15 @@ class Weights:
             "contract": self.linear(f"{name}.3", inner, width),
         }
 
-    def query_attention(self, name: str, width: int, num_heads: int) -> Params:
-        """Take an ``nn.MultiheadAttention``; its projections are split, and by head, here."""
+    def query_attention(self, name: str, width: int) -> Params:
+        """Take an ``nn.MultiheadAttention``; its projections are split here."""
         kernels = np.split(self.take(f"{name}.in_proj_weight", 3 * width, width), 3)
         biases = np.split(self.take(f"{name}.in_proj_bias", 3 * width), 3)
         parts: Params = {
-            part: {
-                "kernel": kernel.T.reshape(width, num_heads, -1),
-                "bias": bias.reshape(num_heads, -1),
-            }
+            part: {"kernel": kernel.T, "bias": bias}
             for part, kernel, bias in zip(("query", "key", "value"), kernels, biases, strict=True)
         }
-        out = self.linear(f"{name}.out_proj", width, width)
-        parts["out"] = {"kernel": out["kernel"].reshape(num_heads, -1, width), "bias": out["bias"]}
-        return {"attention": parts}
+        return parts | {"out": self.linear(f"{name}.out_proj", width, width)}
 
     def names(self) -> set[str]:
         """Return the names not taken yet."""
