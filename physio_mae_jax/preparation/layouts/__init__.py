@@ -6,6 +6,7 @@ Modules::
                     not return
     bidmc           the BIDMC PPG and Respiration Dataset (Pimentel et al
     bonn            the EEG segments of the University of Bonn (Andrzejak et al
+    cinc2011        the PhysioNet/CinC Challenge 2011 (Silva et al
     cinc2017        the PhysioNet/CinC Challenge 2017 (Clifford et al
     empatica        recordings of the Empatica E4 wristband, and channels of several rates on one
                     grid
@@ -20,6 +21,7 @@ Modules::
                     of AAMI EC57
     npz_arrays      the members of an ``.npz`` file that holds many recordings, kept for the next of
                     them
+    packed_flac     recordings packed into one FLAC file of 16-bit integers, beside an ``.npz``
     ptbxl           PTB-XL as PhysioNet ships it (Wagner et al
     sleep_edf       Sleep-EDF Database Expanded (Kemp et al
     stress_predict  the Stress-Predict Dataset (Iqbal et al
