@@ -7,6 +7,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.preparation.layouts.bidmc import Bidmc
 from physio_mae_jax.preparation.layouts.bonn import Bonn
 from physio_mae_jax.preparation.layouts.cinc2011 import Cinc2011
+from physio_mae_jax.preparation.layouts.cinc2015 import Cinc2015
 from physio_mae_jax.preparation.layouts.cinc2017 import Cinc2017
 from physio_mae_jax.preparation.layouts.mimic3 import Mimic3Waveform
 from physio_mae_jax.preparation.layouts.mimic_perform import MimicPerform
@@ -27,6 +28,7 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
     "stress_predict": {"npz": StressPredict, "e4": lambda: StressPredict("e4")},
     "cinc2017": {"": Cinc2017},
     "cinc2011": {"wfdb": Cinc2011, "flac": lambda: Cinc2011("flac")},
+    "cinc2015": {"wfdb": Cinc2015, "flac": lambda: Cinc2015("flac")},
     "sleep_edf": {"": SleepEdf},
     "bonn": {"npz": Bonn, "txt": lambda: Bonn("txt")},
 }

@@ -7,6 +7,7 @@ Modules::
     bidmc           the BIDMC PPG and Respiration Dataset (Pimentel et al
     bonn            the EEG segments of the University of Bonn (Andrzejak et al
     cinc2011        the PhysioNet/CinC Challenge 2011 (Silva et al
+    cinc2015        the PhysioNet/CinC Challenge 2015 (Clifford et al
     cinc2017        the PhysioNet/CinC Challenge 2017 (Clifford et al
     empatica        recordings of the Empatica E4 wristband, and channels of several rates on one
                     grid
