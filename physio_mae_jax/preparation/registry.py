@@ -26,7 +26,7 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
     "mimic3": {"waveform": Mimic3Waveform, "perform": MimicPerform},
     "wesad": {"chest": Wesad, "wrist": lambda: Wesad("wrist"), "e4": lambda: Wesad("e4")},
     "stress_predict": {"npz": StressPredict, "e4": lambda: StressPredict("e4")},
-    "cinc2017": {"": Cinc2017},
+    "cinc2017": {"": Cinc2017, "flac": lambda: Cinc2017("flac")},
     "cinc2011": {"wfdb": Cinc2011, "flac": lambda: Cinc2011("flac")},
     "cinc2015": {"wfdb": Cinc2015, "flac": lambda: Cinc2015("flac")},
     "sleep_edf": {"": SleepEdf},

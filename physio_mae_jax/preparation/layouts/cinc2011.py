@@ -19,6 +19,7 @@ from physio_mae_jax.data.formats.wfdb_header import WfdbHeader, read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import (
+    COPY,
     check_length,
     check_rows,
     packed_table,
@@ -37,7 +38,6 @@ from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
 from physio_mae_jax.signals.units import canonical_unit
 
 CLASSES = ("unacceptable", "acceptable")
-COPY = "signal identical to that of other recordings: all of them count as one subject"
 _PACKED = "cinc2011_seta_250hz"
 _MEMBERS = ("rec", "acceptable", "signal_group", "leads", "uv_per_unit", "fs", "shape")
 _ROWS = ("rec", "acceptable", "signal_group")

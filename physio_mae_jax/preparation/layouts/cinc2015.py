@@ -201,8 +201,8 @@ def _read_alarms(source: Path) -> dict[str, dict[str, str]]:
                 continue
             if len(rest) != 2 or rest[0] not in _TYPES or rest[1] not in ("0", "1"):
                 raise DataError(
-                    f"{table}, line {number} reads {line.strip()[:60]!r}; expected a record, one of "
-                    f"{', '.join(_TYPES)}, and 0 or 1, such as 'v100s,Asystole,0'."
+                    f"{table}, line {number} reads {line.strip()[:60]!r}; expected a record, one "
+                    f"of {', '.join(_TYPES)}, and 0 or 1, such as 'v100s,Asystole,0'."
                 )
             labels[record] = {"alarm": ALARMS[int(rest[1])], "alarm_type": _TYPES[rest[0]]}
     return labels

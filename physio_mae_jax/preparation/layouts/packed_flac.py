@@ -18,6 +18,8 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import require_file
 
+# Conversion of a recording whose signal other recordings have too.
+COPY = "signal identical to that of other recordings: all of them count as one subject"
 _FLAC_16 = 516  # of WFDB: FLAC of at most 16 bits
 _EXPECTED = "FLAC of 16-bit integers in one channel"
 _ERRORS = (OSError, ValueError, RuntimeError)
