@@ -12,6 +12,7 @@ from physio_mae_jax.preparation.layouts.cinc2017 import Cinc2017
 from physio_mae_jax.preparation.layouts.mimic3 import Mimic3Waveform
 from physio_mae_jax.preparation.layouts.mimic_perform import MimicPerform
 from physio_mae_jax.preparation.layouts.mitbih import MitBih
+from physio_mae_jax.preparation.layouts.ppg_rhythm import PpgRhythm
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
 from physio_mae_jax.preparation.layouts.sleep_edf import SleepEdf
 from physio_mae_jax.preparation.layouts.stress_predict import StressPredict
@@ -29,6 +30,7 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
     "cinc2017": {"": Cinc2017, "flac": lambda: Cinc2017("flac")},
     "cinc2011": {"wfdb": Cinc2011, "flac": lambda: Cinc2011("flac")},
     "cinc2015": {"wfdb": Cinc2015, "flac": lambda: Cinc2015("flac")},
+    "ppg_rhythm": {"mat": PpgRhythm, "flac": lambda: PpgRhythm("flac")},
     "sleep_edf": {"": SleepEdf},
     "bonn": {"npz": Bonn, "txt": lambda: Bonn("txt")},
 }

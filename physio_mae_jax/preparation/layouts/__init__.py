@@ -23,6 +23,7 @@ Modules::
     npz_arrays      the members of an ``.npz`` file that holds many recordings, kept for the next of
                     them
     packed_flac     recordings packed into one FLAC file of 16-bit integers, beside an ``.npz``
+    ppg_rhythm      PPG with six rhythms (Liu et al
     ptbxl           PTB-XL as PhysioNet ships it (Wagner et al
     sleep_edf       Sleep-EDF Database Expanded (Kemp et al
     stress_predict  the Stress-Predict Dataset (Iqbal et al
