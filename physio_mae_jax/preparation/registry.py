@@ -25,7 +25,12 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
     "mitbih": {"": MitBih},
     "bidmc": {"csv": Bidmc, "wfdb": lambda: Bidmc("wfdb")},
     "mimic3": {"waveform": Mimic3Waveform, "perform": MimicPerform},
-    "wesad": {"chest": Wesad, "wrist": lambda: Wesad("wrist"), "e4": lambda: Wesad("e4")},
+    "wesad": {
+        "chest": Wesad,
+        "wrist": lambda: Wesad("wrist"),
+        "e4": lambda: Wesad("e4"),
+        "npz": lambda: Wesad("npz"),
+    },
     "stress_predict": {"npz": StressPredict, "e4": lambda: StressPredict("e4")},
     "cinc2017": {"": Cinc2017, "flac": lambda: Cinc2017("flac")},
     "cinc2011": {"wfdb": Cinc2011, "flac": lambda: Cinc2011("flac")},
