@@ -26,6 +26,7 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     read_values,
 )
 from physio_mae_jax.preparation.recording import (
+    COLLECTED_COPY,
     DatasetLayout,
     LabelTask,
     Recording,
@@ -64,7 +65,7 @@ class Cinc2011(DatasetLayout):
     citation = "Silva et al., Improving the quality of ECGs collected using mobile phones, 2011"
     license = "ODC-BY 1.0"
     expected_channels = TWELVE_LEADS
-    needed_files = ("set-a/*",)
+    needed_files = ("set-a/*.hea", "set-a/*.dat", "set-a/RECORDS*")
     tasks = (
         LabelTask(
             name="quality",
@@ -84,6 +85,15 @@ class Cinc2011(DatasetLayout):
         """Diagnostic bandwidth, and what the packed copy was brought to."""
         recorded = "bandwidth of the device, 0.05 to 100 Hz"
         return recorded if self.form == "wfdb" else f"{recorded}; resampled from 500 to 250 Hz"
+
+    @property
+    def download(self) -> str:
+        """URL of the source; a collected copy has none."""
+        return (
+            "https://physionet.org/files/challenge-2011/1.0.0/ (0.12 GB)"
+            if self.form == "wfdb"
+            else COLLECTED_COPY
+        )
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the recordings of set a, see ``DatasetLayout``."""

@@ -28,6 +28,7 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     read_values,
 )
 from physio_mae_jax.preparation.recording import (
+    COLLECTED_COPY,
     Annotations,
     DatasetLayout,
     LabelTask,
@@ -101,6 +102,15 @@ class Cinc2015(DatasetLayout):
         """Filters of the source, and what the packed copy was brought to."""
         recorded = "FIR band-pass of 0.05 to 40 Hz and notch filters, by the source"
         return recorded if self.form == "wfdb" else f"{recorded}; resampled from 250 to 125 Hz"
+
+    @property
+    def download(self) -> str:
+        """URL of the source; a collected copy has none."""
+        return (
+            "https://physionet.org/files/challenge-2015/1.0.0/ (0.4 GB)"
+            if self.form == "wfdb"
+            else COLLECTED_COPY
+        )
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the recordings with their alarms, see ``DatasetLayout``."""

@@ -27,6 +27,7 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     read_values,
 )
 from physio_mae_jax.preparation.recording import (
+    COLLECTED_COPY,
     DatasetLayout,
     LabelTask,
     Recording,
@@ -80,6 +81,15 @@ class Cinc2017(DatasetLayout):
         """Filter of the device, and what the packed copy was brought to."""
         recorded = "band-pass of the AliveCor device"
         return f"{recorded}; resampled from 300 to 150 Hz" if self.form else recorded
+
+    @property
+    def download(self) -> str:
+        """URL of the source; a collected copy has none."""
+        return (
+            "https://physionet.org/files/challenge-2017/1.0.0/ (0.2 GB)"
+            if not self.form
+            else COLLECTED_COPY
+        )
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the rows of the table of labels, see ``DatasetLayout``."""

@@ -25,6 +25,7 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     read_values,
 )
 from physio_mae_jax.preparation.recording import (
+    COLLECTED_COPY,
     DatasetLayout,
     LabelTask,
     Recording,
@@ -78,6 +79,11 @@ class PpgRhythm(DatasetLayout):
     def variant(self) -> str:
         """'mat' or 'flac'."""
         return self.form
+
+    @property
+    def download(self) -> str:
+        """URL of the source; a collected copy has none."""
+        return self.homepage if self.form == "mat" else COLLECTED_COPY
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the segments of all patients, see ``DatasetLayout``."""

@@ -36,6 +36,7 @@ from physio_mae_jax.preparation.layouts.wesad_wrist import (
     read_wrist,
 )
 from physio_mae_jax.preparation.recording import (
+    COLLECTED_COPY,
     DatasetLayout,
     LabelTask,
     Recording,
@@ -89,6 +90,11 @@ class Wesad(DatasetLayout):
         """All of the device."""
         chest = tuple(channel for channels, _ in CHEST.values() for channel in channels)
         return chest if self.device == "chest" else E4_CHANNELS
+
+    @property
+    def download(self) -> str:
+        """URL of the source; a collected copy has none."""
+        return self.homepage if self.device != "npz" else COLLECTED_COPY
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the subjects, see ``DatasetLayout``."""
