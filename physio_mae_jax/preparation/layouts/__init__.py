@@ -6,6 +6,8 @@ Modules::
                     not return
     bidmc           the BIDMC PPG and Respiration Dataset (Pimentel et al
     bonn            the EEG segments of the University of Bonn (Andrzejak et al
+    cinc2011        the PhysioNet/CinC Challenge 2011 (Silva et al
+    cinc2015        the PhysioNet/CinC Challenge 2015 (Clifford et al
     cinc2017        the PhysioNet/CinC Challenge 2017 (Clifford et al
     empatica        recordings of the Empatica E4 wristband, and channels of several rates on one
                     grid
@@ -20,8 +22,16 @@ Modules::
                     of AAMI EC57
     npz_arrays      the members of an ``.npz`` file that holds many recordings, kept for the next of
                     them
+    packed_flac     recordings packed into one FLAC file of 16-bit integers, beside an ``.npz``
+    ppg_rhythm      PPG with six rhythms (Liu et al
     ptbxl           PTB-XL as PhysioNet ships it (Wagner et al
     sleep_edf       Sleep-EDF Database Expanded (Kemp et al
     stress_predict  the Stress-Predict Dataset (Iqbal et al
     wesad           WESAD (Schmidt et al
+    wesad_pickle    the pickles of WESAD, ``S2/S2.pkl``: what both devices recorded, synchronised
+                    and labelled
+    wesad_protocol  the protocol of WESAD: when its conditions were, and where it begins in what the
+                    wrist recorded
+    wesad_wrist     the wrist of WESAD as the Empatica E4 exported it, longer than in the pickles,
+                    with labels
 """
