@@ -10,8 +10,11 @@ folder that ends in a known format must describe itself:
   columns that may be labels or codes (see ``table_columns``, ``time_column``). ``.tsv``, ``.txt``
   and ``.csv.gz`` are read alike where a manifest lists them or the folder has no others.
 
-If one of them does not, nothing is guessed: the error names it and drafts a manifest. So a folder
-that mixes signals with other tables needs a manifest that lists the signals.
+Exports of devices (see ``vendors``) describe themselves too, and are recognised by their content; a
+sub-folder that is one export, as of an Empatica E4, is one recording.
+
+If a file does not describe itself, nothing is guessed: the error names it and drafts a manifest. So
+a folder that mixes signals with other tables needs a manifest that lists the signals.
 
 A recording's id is the file's path in the folder without its ending, followed by ``/<id>`` where
 the file holds several.
@@ -26,8 +29,8 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.array_cache import ArrayCache
+from physio_mae_jax.data.formats.candidate import Candidate
 from physio_mae_jax.data.formats.discovery import (
-    Candidate,
     described_files,
     draft_manifest,
     existing_folder,
@@ -181,7 +184,10 @@ def _open(
 
 def record_id_of(folder: Path, file: FileRecords, record: int) -> str:
     """Return the id of a record of a file, see the docstring of the module."""
-    stem = file.path.relative_to(folder).with_suffix("").as_posix()
+    relative = file.path.relative_to(folder)
+    stem = relative.with_suffix("").as_posix()
+    if file.is_folder:
+        stem = relative.parent.as_posix() if relative.parent.parts else folder.name
     return stem if file.record_keys is None else f"{stem}/{file.record_keys[record]}"
 
 
@@ -226,7 +232,9 @@ def _log_what_was_found(
 ) -> None:
     if not recordings:
         raise DataError(f"{folder}: its {len(files)} files hold no recordings.")
-    _LOG.info("%s: %d recordings in %d files.", folder, len(recordings), len(files))
+    formats = Counter(file.origin.format for file in files)
+    what = ", ".join(f"{count} {name}" for name, count in formats.items())
+    _LOG.info("%s: %d recordings in %d files (%s).", folder, len(recordings), len(files), what)
     warn_of_unknown_subjects(folder, files)
     warn_of_unclear_channels(folder, files)
     warn_of_conversions(folder, files)
