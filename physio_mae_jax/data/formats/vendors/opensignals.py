@@ -135,7 +135,9 @@ def _channels(device: dict[str, Any], columns: list[str], path: Path) -> tuple[T
     found = []
     for label, kind in zip(labels, kinds, strict=True):
         named = kind and kind.upper() not in ("RAW", "CUSTOM", "OTHER")
-        name = (kind if counts[kind] == 1 else f"{kind} {label}") if named else label
+        # 'A1' alone would be the reference electrode of an EEG.
+        plain = kind if named else "input"
+        name = kind if named and counts[kind] == 1 else f"{plain} {label}"
         gain, offset, unit = _transfer(device, kind, label, columns)
         found.append(TextColumn(columns.index(label), label, name, unit, gain, offset))
     return tuple(found)
