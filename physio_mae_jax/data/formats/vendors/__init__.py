@@ -11,7 +11,9 @@ Modules::
                    files
     ishne          ISHNE Holter files (.ecg): 16-bit samples of up to twelve leads behind a header
                    of 522 bytes
-    mat_v5         MATLAB files of version 5 to 7 (``save -v6``, ``-v7``), by scipy, within bounds
+    mat_elements   the elements of MATLAB files of version 5 to 7: arrays of numbers, texts and
+                   cells of texts
+    mat_v5         MATLAB files of version 5 to 7 (``save -v6``, ``-v7``)
     mat_v73        MATLAB files of version 7.3 (``save -v7.3``), which are HDF5: by h5py, an
                    optional dependency
     mat_variables  which variables of a MATLAB file are its signal, rate, names and units

@@ -10,14 +10,18 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import FileFacts, FileRecords, naming
+from physio_mae_jax.data.formats.file_facts import (
+    FileFacts,
+    FileRecords,
+    UnreadableError,
+    naming,
+)
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.data.formats.reader import Reader, read_loaded
 from physio_mae_jax.data.formats.vendors.mat_variables import (
     Content,
     Variable,
-    as_numbers,
     describe,
     squeezed,
 )
@@ -128,7 +132,11 @@ def _load(records: FileRecords) -> np.ndarray:
     with naming(records.path, _EXPECTED, _ERRORS), h5py.File(records.path, "r") as file:
         item = _datasets(h5py, file)[name]
         _check(records.path, name, item)
-        values = as_numbers(item[()].T, f"{records.path}, variable {name!r}")
+        if item.dtype.kind not in "iuf":
+            raise UnreadableError(
+                f"{records.path} changed: variable {name!r} is no array of numbers."
+            )
+        values = item[()].T
         return values.reshape(squeezed(values.shape))
 
 

@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from physio_mae_jax.data.formats.file_facts import FileFacts
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.origin import Origin
@@ -158,15 +156,3 @@ def _listed(variables: Mapping[str, Variable]) -> str:
         for name, variable in list(variables.items())[:_SHOWN]
     ]
     return ", ".join(texts) or "no variables"
-
-
-def as_numbers(values: object, where: str) -> np.ndarray:
-    """Return a variable as an array of real numbers.
-
-    Raises:
-        DataError: it is complex, sparse or no numbers.
-    """
-    if isinstance(values, np.ndarray) and values.dtype.kind in "iufb":
-        return values
-    found = f"{values.dtype}" if isinstance(values, np.ndarray) else type(values).__name__
-    raise DataError(f"{where} is {found}, where an array of real numbers is expected.")
