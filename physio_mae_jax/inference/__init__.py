@@ -9,6 +9,8 @@ Modules::
     delay_probe          linear probe of the delay between two channels, from a frozen
                          single-channel encoder
     embedding_map        two-dimensional maps of embeddings
+    encode_files         encoding of files and folders as they are on disk, with rate, names and
+                         units from the files
     encoder              the encoder of a pre-trained model, for new signals
     encoding_config      options for encoding recordings
     engine               encoding of recordings of any length: from windows to one embedding per

@@ -15,6 +15,7 @@ from physio_mae_jax.data.windows import WindowConfig
 from physio_mae_jax.inference import recording_plan
 from physio_mae_jax.inference.arguments import sequence_of
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
+from physio_mae_jax.inference.encode_files import encode_file, encode_folder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.engine import Engine, EngineConfig
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
@@ -251,6 +252,14 @@ class Encoder:
         report = dataclasses.replace(report, notes=(*given.notes, *report.notes))
         stacked = choices.output == "pooled" or not isinstance(signal, list | tuple)
         return Encoded(np.stack(rows) if stacked else rows, report)
+
+    def encode_file(self, path: str | Path, **options: Any) -> Encoded:
+        """Encode a file of any format that training reads; see ``encode_files.encode_file``."""
+        return Encoded(*encode_file(self.encode_source, path, **options))
+
+    def encode_folder(self, path: str | Path, **options: Any) -> Encoded:
+        """Encode all recordings of a folder; see ``encode_files.encode_folder``."""
+        return Encoded(*encode_folder(self.encode_source, path, **options))
 
     def encode_source(
         self, source: SignalSource, settings: EncodingConfig

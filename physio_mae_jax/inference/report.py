@@ -7,11 +7,12 @@ from typing import NamedTuple
 from physio_mae_jax.data.windows import WindowConfig
 from physio_mae_jax.printable import printable
 
+READ = "read"  # from a file: its format, and where rate, names and units came from
 RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
 CONVERTED = "converted"
 MASKED, PADDED, REJECTED = "masked", "padded", "rejected"
 WARNING = "warning"  # nothing was changed, but a result may be misleading
-KINDS = (RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED, WARNING)
+KINDS = (READ, RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED, WARNING)
 _SHOWN = 3
 
 
@@ -66,7 +67,7 @@ class EncodingReport:
             lines += [
                 f"{kind if number == 0 else '':<11}{text}" for number, text in enumerate(texts)
             ]
-        nothing = [kind for kind in KINDS if kind != WARNING and not self.of(kind)]
+        nothing = [kind for kind in KINDS if kind not in (READ, WARNING) and not self.of(kind)]
         return [*lines, f"{'nothing':<11}{', '.join(nothing)}"] if nothing else lines
 
     def __str__(self) -> str:

@@ -75,7 +75,7 @@ def find_candidates(folder: Path) -> list[Candidate]:
             raise DataError(f"{message}; remove it, or give another folder.")
         _LOG.warning("Skipped: %s.", message)
     vendor, parts = vendor_recordings(files)
-    folders = [p for child in children if child.is_dir() for p in _recording_of_folder(child)]
+    folders = [p for child in children if child.is_dir() for p in recording_of_folder(child)]
     others = [p for p in files if p not in parts and p not in vendor]
     tables = [p for p in others if _may_be_recording(p)]
     paths = sorted([*vendor, *folders, *tables]) or _tables_of_text(others)
@@ -95,7 +95,7 @@ def find_candidates(folder: Path) -> list[Candidate]:
     ]
 
 
-def _recording_of_folder(folder: Path) -> list[Path]:
+def recording_of_folder(folder: Path) -> list[Path]:
     """Return the first file of a sub-folder that is one recording, as devices export it."""
     files = sorted(p for p in itertools.islice(folder.iterdir(), _WALKED) if p.is_file())
     found, _ = vendor_recordings(files)
@@ -248,7 +248,7 @@ def sub_folder_hint(folder: Path) -> str:
     found: dict[str, str] = {}
     for child in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
         # Enough for a hint; a whole disk below would take minutes to walk.
-        if _recording_of_folder(child):
+        if recording_of_folder(child):
             continue
         for path in itertools.islice(child.rglob("*"), _WALKED):
             if path.suffix.lower() in READERS or vendor_format(path):

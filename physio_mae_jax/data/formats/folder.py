@@ -23,8 +23,10 @@ the file holds several.
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
@@ -35,10 +37,12 @@ from physio_mae_jax.data.formats.discovery import (
     draft_manifest,
     existing_folder,
     probe_file,
+    recording_of_folder,
     self_described,
 )
 from physio_mae_jax.data.formats.file_facts import FileRecords
-from physio_mae_jax.data.formats.manifest import ManifestEntry
+from physio_mae_jax.data.formats.manifest import ManifestEntry, parse_manifest
+from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_conversions
 from physio_mae_jax.data.source import RecordingInfo
@@ -46,7 +50,7 @@ from physio_mae_jax.data.subjects import warn_of_similar_subjects
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.errors import DataError
 
-__all__ = ["FolderSource", "draft_manifest", "open_files", "open_folder"]
+__all__ = ["FolderSource", "draft_manifest", "open_file", "open_files", "open_folder"]
 
 _LOG = logging.getLogger(__name__)
 _CACHE_BYTES = 2 * 1024**3
@@ -80,6 +84,10 @@ class FolderSource:
     def file_of(self, index: int) -> str:
         """Return the path of the file that holds recording ``index``."""
         return str(self._places[index][0].path)
+
+    def origin(self, index: int) -> Origin:
+        """Return where rate, names and units of recording ``index`` came from."""
+        return self._places[index][0].origin
 
     def version(self, index: int) -> str:
         """Return what changes where the file of recording ``index`` is written again."""
@@ -164,6 +172,35 @@ def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) ->
     ]
     described = self_described(folder, candidates, skip=skip_unreadable)
     return _open(folder, described, "", skip_unreadable)
+
+
+def open_file(path: str | Path, stated: Mapping[str, Any] = MappingProxyType({})) -> FolderSource:
+    """Open one file, or a folder that is one recording, as of an Empatica E4.
+
+    Args:
+        path: File or folder.
+        stated: Fields of a manifest entry that the file does not state, such as
+            ``sampling_rate_hz``.
+
+    Raises:
+        DataError: it is missing or broken, does not describe itself, or a field is not
+            understood; a folder holds other recordings.
+    """
+    found = Path(path).expanduser().absolute()
+    if found.is_dir():
+        files = recording_of_folder(found)
+        if len(files) != 1:
+            raise DataError(
+                f"{found} is a folder that holds {len(files)} exports of a device, where one "
+                "recording is expected; encode the folder, or give one of its files."
+            )
+        found = files[0]
+    content = {"recordings": [{"file": found.name, **stated}]}
+    (entry,) = parse_manifest(content, f"file {found}")
+    if not found.is_file():
+        raise DataError(f"{found} is no file.")
+    described = self_described(found.parent, [probe_file(found, entry)])
+    return _open(found.parent, described, "", False)
 
 
 def _open(
