@@ -24,6 +24,7 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.reader import Reader
+from physio_mae_jax.data.formats.time_column import float32
 from physio_mae_jax.data.formats.vendors.sensor_frames import (
     Frames,
     Sensor,
@@ -183,7 +184,7 @@ def _read_sensor(text: CheckedText, sensor: str, where: str) -> Sensor:
                 text, header=None, chunksize=_ROWS_AT_ONCE, skip_blank_lines=False
             ):
                 values = _numbers(frame, len(names), line, where)
-                pieces.append((values / divisor).astype(np.float32))
+                pieces.append(float32(values / divisor))
                 line += len(frame)
         except pandas.errors.EmptyDataError:
             return no_samples
