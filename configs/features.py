@@ -12,9 +12,9 @@ Arguments after the colon:
 
 Written: features-*, tables of embedding, record_id, subject_id, data_set, split and labels, and
 finally index.json with the specification of the encoder and what was rejected. Read them all as one
-with ``physio_mae_jax.data.feature_files.read_features``. The same command resumes. Several machines
-share the work: the same command on each, with --config.process_index=I and --config.process_count=N
-where JAX does not know them, and one shared work folder.
+with ``physio_mae_jax.inference.feature_store.files.read_features``. The same command resumes.
+Several machines share the work: the same command on each, with --config.process_index=I and
+--config.process_count=N where JAX does not know them, and one shared work folder.
 """
 
 import os

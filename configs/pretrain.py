@@ -124,6 +124,9 @@ def _defaults() -> ConfigDict:
     config.model.decoder_num_heads = 4
     config.model.encoder_attention = "factorized"  # 'joint': all tokens at once, far more expensive
     config.model.decoder_attention = "factorized"
+    config.model.time_mixer = (
+        "attention"  # within a channel: a name of physio_mae_jax/models/mixers
+    )
     config.model.attention_block_seconds = 0.0  # long windows: 10.0, for linear cost in length
     config.model.channel_attention = True
     config.model.channel_smoothing = True  # along time, before attention across channels

@@ -31,7 +31,7 @@ _CONFIG = config_flags.DEFINE_config_file(
 _BENCHMARKS = flags.DEFINE_list(
     "benchmarks",
     ["train", "features", "wavelets"],
-    "Benchmarks to run: train, features, wavelets, pipeline (data).",
+    "Benchmarks to run: train, features, wavelets, pipeline (data), import.",
 )
 _CHANNELS = flags.DEFINE_integer("channels", 12, "Number of channels of a window.")
 _REPEATS = flags.DEFINE_integer("repeats", 5, "Number of repeats of each timing.")

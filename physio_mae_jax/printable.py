@@ -1,4 +1,4 @@
-"""Names that come from data, made safe to print: on a terminal, in a log, a report or a picture.
+"""Names and values from data, made safe to print: on a terminal, in a log, a report or a picture.
 
 A name keeps its letters, of whatever script. Characters that act on the display are
 escaped: escape sequences of terminals, line breaks, marks that reverse the order of letters,
@@ -6,9 +6,12 @@ halves of surrogate pairs.
 """
 
 import logging
+import reprlib
 import unicodedata
+from typing import Any
 
 LONGEST_NAME = 120
+_LONGEST_VALUE = 80
 # Control, format, surrogate, line and paragraph separators: escaped as \x1b, \u202e.
 _ACTING = ("Cc", "Cf", "Cs", "Zl", "Zp")
 # Format characters needed for spelling: Persian and Indic scripts join letters with them.
@@ -30,6 +33,12 @@ def printable(text: object, longest: int | None = LONGEST_NAME) -> str:
     return "".join(_escaped(letter) for letter in shown)
 
 
+def show(value: object) -> str:
+    """Format a value of any type and size for a message, in at most 80 characters."""
+    text = _SHORT.repr(value)
+    return text if len(text) <= _LONGEST_VALUE else text[: _LONGEST_VALUE - 3] + "..."
+
+
 def printable_lines(text: object, indent: str = "  ") -> str:
     """Return text of several lines with terminal control characters escaped.
 
@@ -39,6 +48,21 @@ def printable_lines(text: object, indent: str = "  ") -> str:
     first, *more = str(text).split("\n")
     lines = [first, *(line if line.startswith((indent, "|")) else indent + line for line in more)]
     return "\n".join("\t".join(printable(p, None) for p in line.split("\t")) for line in lines)
+
+
+class _ShortRepr(reprlib.Repr):
+    """``repr`` that takes neither long nor fails."""
+
+    def repr_instance(self, x: Any, level: int) -> str:
+        """Return ``repr(x)``; of a class that has none, its name."""
+        try:
+            return repr(x)
+        except Exception:  # ``__repr__`` of an arbitrary class may raise anything
+            return f"a {type(x).__name__}"
+
+
+_SHORT = _ShortRepr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = _LONGEST_VALUE
 
 
 class Lines(str):

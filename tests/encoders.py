@@ -7,10 +7,10 @@ from typing import Any
 import jax
 import numpy as np
 
+from physio_mae_jax import Encoder
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.input_spec import InputSpec
-from physio_mae_jax.data.windows import NORMALISATION
-from physio_mae_jax.inference import Encoder
+from physio_mae_jax.data.window_transform import NORMALISATION
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.masking import MaskConfig
@@ -61,9 +61,9 @@ def encoder(**changes: Any) -> Encoder:
     return Encoder(untrained(**changes), batch_size=16, num_devices=1)
 
 
-def write_run(folder: Path) -> Path:
+def write_run(folder: Path, **changes: Any) -> Path:
     """Write the checkpoint of an untrained model as a run would."""
-    return _written(folder, untrained())
+    return _written(folder, untrained(**changes))
 
 
 def write_contrastive_run(folder: Path) -> Path:

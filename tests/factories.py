@@ -11,6 +11,7 @@ from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.masking import Mask, column_mask
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.loop import TrainingRun, train
@@ -55,7 +56,7 @@ def random_params(model: MaskedAutoencoder, seed: int = 2) -> Any:
         random_batch(1, 2, model.config.num_samples),
         random_mask(1, model.config.num_columns),
     )
-    params = jax.jit(model.init)(jax.random.key(seed), *batch.values(), *mask[:2])["params"]
+    params = jax.jit(model.init)(jax.random.key(seed), Windows.of(batch), *mask[:2])["params"]
     leaves, tree = jax.tree.flatten(params)
     keys = jax.random.split(jax.random.key(seed + 1), len(leaves))
     noisy = [

@@ -104,7 +104,7 @@ def _run_pickle(data: bytes, rng: np.random.Generator, folder: Path) -> None:
 
 def _run_torch_file(data: bytes, rng: np.random.Generator, folder: Path) -> None:
     """Change the pickle or an array inside, or the archive itself."""
-    from physio_mae_jax.inference.torch_file import read_state_dict
+    from physio_mae_jax.interop.torch.checkpoint_file import read_state_dict
 
     valid, changed = folder / "valid.zip", folder / "a.pth"
     valid.write_bytes(data)
@@ -185,7 +185,7 @@ def _make_pretrained(folder: Path) -> Path:
 
 def _run_pretrained(valid: Path, rng: np.random.Generator, folder: Path) -> None:
     """Change the config or the weights of a model saved to be shared."""
-    from physio_mae_jax.inference import Encoder
+    from physio_mae_jax import Encoder
 
     position = folder / "shared"
     shutil.copytree(valid, position)
@@ -205,7 +205,7 @@ def _make_run(folder: Path) -> Path:
 
 def _run_checkpoint(valid: Path, rng: np.random.Generator, folder: Path) -> None:
     """Change one JSON file of a run's checkpoints."""
-    from physio_mae_jax.inference import Encoder
+    from physio_mae_jax import Encoder
 
     position = folder / "run"
     shutil.copytree(valid, position)
@@ -218,7 +218,7 @@ def _run_checkpoint(valid: Path, rng: np.random.Generator, folder: Path) -> None
 
 
 def _make_features(folder: Path) -> Path:
-    from physio_mae_jax.inference.feature_extraction import extract_features
+    from physio_mae_jax.inference.feature_store.extraction import extract_features
     from tests.encoders import write_run
     from tests.prepared import waves
     from tests.test_feature_extraction import run_of
@@ -232,7 +232,7 @@ def _make_features(folder: Path) -> Path:
 
 def _run_features(valid: Path, rng: np.random.Generator, folder: Path) -> None:
     """Change one file of a folder of features."""
-    from physio_mae_jax.data.feature_files import read_features
+    from physio_mae_jax.inference.feature_store.files import read_features
 
     position = folder / "features"
     shutil.copytree(valid / str(rng.choice(("npz", "parquet", "array_record"))), position)
@@ -276,7 +276,7 @@ def _make_state_dict(folder: Path) -> Any:
 
 def _run_torch_import(state: Any, rng: np.random.Generator, folder: Path) -> None:
     """Change the config, or one array, of a state dict."""
-    from physio_mae_jax.inference.torch_import import import_state_dict
+    from physio_mae_jax.interop.torch.convert import import_state_dict
 
     arrays, config = state
     if rng.random() < 0.7:

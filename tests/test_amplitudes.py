@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from jax import export
 
-from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.export import export_encoder
 from physio_mae_jax.signals.levels import as_float, level_rows

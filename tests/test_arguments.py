@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from physio_mae_jax import Encoder
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.inference import Encoder, throughput
+from physio_mae_jax.inference import throughput
 from physio_mae_jax.inference.arguments import is_missing, plain
 from physio_mae_jax.inference.trained_model import TrainedModel
 from tests.encoders import beats, encoder, write_run

@@ -19,6 +19,7 @@ from physio_mae_jax.benchmarks.timing import time_calls
 from physio_mae_jax.commands.benchmarking import build_benchmark, token_counts
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.pretrain_spec import build_pretrain_spec
+from physio_mae_jax.models.window_batch import Windows
 from tests.runs import typed
 
 
@@ -64,8 +65,7 @@ def test_counted_operations_are_the_products_of_the_model(argument, changes, cha
     counted = flops.training_operations(task.model.config, channels, token_counts(task, channels))
     shape, samples = (1, channels), task.model.config.num_samples
     mask = task.mask(jax.random.key(0), {"channel_mask": jnp.ones(shape, bool)})
-    inputs = (jnp.zeros((*shape, samples)), jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32))
-    args = (*inputs, mask.visible_ids, mask.predicted_ids)
+    args = (Windows.blank(*shape, samples), mask.visible_ids, mask.predicted_ids)
     params = jax.eval_shape(lambda: task.model.init(jax.random.key(0), *args))
     traced = jax.make_jaxpr(lambda p: task.model.apply(p, *args))(params)
     assert count_products(traced.jaxpr) == counted.model
@@ -104,6 +104,14 @@ def test_every_case_measures_and_says_what():
     machine = cases.describe_machine(bench)
     shown = cases.with_utilisation({"tflop_per_s": machine["product_tflop_per_s"] / 2}, machine)
     assert shown["utilisation"] == pytest.approx(0.5)
+
+
+def test_the_import_of_the_encoder_is_measured_in_new_processes():
+    bench = build_benchmark(small(), num_channels=2, repeats=1, with_data=False)
+    result = cases.CASES["import"](bench)
+    assert result["case"] == "import"
+    assert result["jax_import_s"] > 0
+    assert result["encoder_import_s"] > 0
 
 
 def test_real_batches_feed_the_step():

@@ -11,6 +11,7 @@ from physio_mae_jax.data.format_version import versioned
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.run_metadata import channel_names_of
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.signals.channels import channel_id
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
 from physio_mae_jax.training.checkpoint import reject_other_model
@@ -42,9 +43,8 @@ def test_a_name_that_came_later_is_unknown_to_an_earlier_model():
 
     def embedded(ids):
         ids = np.asarray([ids], np.int32)
-        return model.apply(
-            {"params": params}, batch["signal"], batch["channel_mask"], ids, method="features"
-        )
+        windows = Windows.of(batch | {"channel_ids": ids})
+        return model.apply({"params": params}, windows, method="features")
 
     late = channel_id("AF7")
     assert late >= NUM_FIRST_NAMES

@@ -11,8 +11,8 @@ from configs import retrieval as retrieval_config
 from physio_mae_jax.commands import pretrain
 from physio_mae_jax.commands import retrieve as retrieve_command
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.inference.delay_probe import probe_delay
-from physio_mae_jax.inference.retrieval import rank_metrics, retrieve
+from physio_mae_jax.evaluation.delay_probe import probe_delay
+from physio_mae_jax.evaluation.retrieval import rank_metrics, retrieve
 from physio_mae_jax.objectives.contrastive import allowed_negatives, info_nce, split_modalities
 from physio_mae_jax.training.loop import train
 from tests.factories import random_batch

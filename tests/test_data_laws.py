@@ -14,7 +14,8 @@ from physio_mae_jax.data.pipeline import (
 )
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.window_starts import window_starts
-from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.signals.augment import AugmentConfig, augment
 from physio_mae_jax.signals.channels import channel_id

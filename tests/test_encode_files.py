@@ -11,7 +11,7 @@ from scipy import io
 
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.inference.report import READ, REJECTED
+from physio_mae_jax.inference.notes import READ, REJECTED
 from tests.encoders import beats, encoder
 from tests.test_vendor_empatica import write_e4
 from tests.test_vendor_ishne import ishne

@@ -372,7 +372,7 @@ def test_windows_are_averaged():
     for wrong, message in (
         ((instances, logits, 4), "1 of 4 instances have no window, the first is instance 3"),
         ((instances, logits, 2), r"must be in \[0, 1\]"),
-        ((instances[:4], logits, 3), r"expected \[W, K\]"),
+        ((instances[:4], logits, 3), r"expected \[n, Y\]"),
         ((instances * 1.0, logits, 3), "expected"),
         ((instances, logits * np.inf, 3), r"window_logits\[0, 0\]"),
     ):

@@ -9,10 +9,10 @@ import pytest
 
 from configs import features as features_config
 from physio_mae_jax.commands.extract_features import build_features
-from physio_mae_jax.data.feature_files import read_features
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference import feature_extraction
-from physio_mae_jax.inference.feature_extraction import extract_features
+from physio_mae_jax.inference.feature_store import extraction
+from physio_mae_jax.inference.feature_store.extraction import extract_features
+from physio_mae_jax.inference.feature_store.files import read_features
 from tests.encoders import beats, encoder, write_run
 from tests.prepared import waves
 from tests.runs import typed
@@ -76,7 +76,7 @@ def test_tfds_opens_array_records(prepared, tmp_path):
 
 def test_an_interrupted_run_goes_on_and_ends_the_same(prepared, tmp_path, monkeypatch):
     extract_features(run_of(prepared, tmp_path / "whole"))
-    make, made = feature_extraction._make, []
+    make, made = extraction._make, []
 
     def interrupted(run, shard):
         if len(made) == 2:
@@ -84,7 +84,7 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(prepared, tmp_path, monkey
         made.append(shard.number)
         return make(run, shard)
 
-    monkeypatch.setattr(feature_extraction, "_make", interrupted)
+    monkeypatch.setattr(extraction, "_make", interrupted)
     with pytest.raises(KeyboardInterrupt):
         extract_features(run_of(prepared, tmp_path / "cut"))
     with pytest.raises(DataError, match=r"index\.json cannot be read .* resumes where it stopped"):
@@ -99,10 +99,8 @@ def test_an_interrupted_run_goes_on_and_ends_the_same(prepared, tmp_path, monkey
 def test_other_settings_make_shards_anew(prepared, tmp_path, monkeypatch):
     extract_features(run_of(prepared, tmp_path))
     made = []
-    make = feature_extraction._make
-    monkeypatch.setattr(
-        feature_extraction, "_make", lambda r, s: made.append(s.number) or make(r, s)
-    )
+    make = extraction._make
+    monkeypatch.setattr(extraction, "_make", lambda r, s: made.append(s.number) or make(r, s))
     extract_features(run_of(prepared, tmp_path))
     assert made == []
     extract_features(run_of(prepared, tmp_path, **{"encoding.overlap": 0.0}))

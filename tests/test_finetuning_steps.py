@@ -14,9 +14,9 @@ from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.experiment.run_directory import open_run
 from physio_mae_jax.inference.compiled_encoder import encode_windows
-from physio_mae_jax.inference.position_embedding import resize_columns
-from physio_mae_jax.inference.torch_import import import_state_dict
 from physio_mae_jax.inference.trained_model import load_checkpoint
+from physio_mae_jax.interop.torch.convert import import_state_dict
+from physio_mae_jax.models.position_embedding import resize_columns
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import train
@@ -195,7 +195,7 @@ def test_a_frozen_encoder_stays_bit_for_bit_as_it_came(waves_root, pretrained, t
     assert_same(before.params["encoder"], run.trainable.encoder.params)
     assert_same(after.params["encoder"], run.trainable.encoder.params)
     assert_same(after.ema_params["encoder"], run.trainable.encoder.params)
-    for name in ("head", "norm"):
+    for name in ("head", "output"):
         moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before.params, after.params)[name]
         assert all(distance > 0 for distance in jax.tree.leaves(moved))
 
@@ -230,7 +230,7 @@ def test_the_settings_decide_the_learning_rates(waves_root, pretrained, tmp_path
     for part, rate in zip(parts, rates, strict=True):
         for leaf in jax.tree.leaves(part):
             np.testing.assert_allclose(leaf, -rate * full, rtol=1e-3)
-    for leaf in jax.tree.leaves((updates["head"], updates["norm"])):
+    for leaf in jax.tree.leaves((updates["head"], updates["output"])):
         np.testing.assert_allclose(leaf, -full, rtol=1e-3)
 
 

@@ -13,7 +13,6 @@ from configs import retrieval
 from physio_mae_jax.commands.pretrain import build_pretraining
 from physio_mae_jax.commands.probe import build_probe
 from physio_mae_jax.commands.retrieve import build_retrieval
-from physio_mae_jax.data.feature_files import read_features
 from physio_mae_jax.data.format_version import (
     FORMAT_VERSION,
     VERSION_KEY,
@@ -31,7 +30,8 @@ from physio_mae_jax.experiment.run_directory import read_run
 from physio_mae_jax.experiment.sweep import record_settings
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.export import read_calling
-from physio_mae_jax.inference.pretrained import load_model
+from physio_mae_jax.inference.feature_store.files import read_features
+from physio_mae_jax.inference.saved_model import load_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.preparation.staging import reject_existing
 from physio_mae_jax.training.work_folder import hold

@@ -6,7 +6,8 @@ import pytest
 
 from physio_mae_jax.data.frame_index import check_index
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
+from physio_mae_jax.inference.inputs import as_recordings
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from tests.encoders import beats
 
 COUNT = 500

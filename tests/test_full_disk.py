@@ -12,9 +12,9 @@ import pytest
 from ml_collections import ConfigDict
 
 from physio_mae_jax import cli
-from physio_mae_jax.data import feature_files
-from physio_mae_jax.data.feature_table import FeatureTable
 from physio_mae_jax.errors import ConfigError, UserError
+from physio_mae_jax.inference.feature_store import files
+from physio_mae_jax.inference.feature_store.table import FeatureTable
 from physio_mae_jax.training import atomic_files
 
 
@@ -50,9 +50,9 @@ def test_array_record_says_what_the_disk_said(number, tmp_path, monkeypatch):
         classes={},
         model_spec={},
     )
-    kind = feature_files.format_of("array_record")
+    kind = files.format_of("array_record")
     with pytest.raises(OSError, match=os.strerror(number)) as caught:
-        feature_files.write_table(table, tmp_path / "it", kind)
+        files.write_table(table, tmp_path / "it", kind)
     assert caught.value.errno == number
     assert list(tmp_path.iterdir()) == []
 

@@ -9,9 +9,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from physio_mae_jax.models import attention, layers
-from physio_mae_jax.models.block import BlockConfig
+from physio_mae_jax.models import layers
+from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.kernels import launch
+from physio_mae_jax.models.mixers import attention
 from physio_mae_jax.models.stack import Stack
 from tests.factories import tiny_model
 from tests.test_fused_attention import outcome as whole_outcome
@@ -24,7 +25,7 @@ def _kernels_on_a_cpu(monkeypatch):
     monkeypatch.setattr(
         launch.pl, "pallas_call", lambda *args, **kw: call(*args, **(kw | {"interpret": True}))
     )
-    monkeypatch.setattr(attention, "_by_cudnn", attention._plain)
+    monkeypatch.setattr(attention, "attend_by_cudnn", attention.attend_by_xla)
     # In float32 plain layers use the other form of the GELU.
     monkeypatch.setattr(layers, "gelu", functools.partial(nn.gelu, approximate=True))
 
@@ -38,7 +39,7 @@ def draw(shape, seed=0):
 
 def outcome(implementation, padded, dtype="float32", **settings):
     """Return tokens after two layers, and the gradients of a sum of them, for one random stack."""
-    settings = BlockConfig(2, jnp.dtype(dtype), implementation, **settings)
+    settings = BlockConfig(2, jnp.dtype(dtype), attention_implementation=implementation, **settings)
     stack = Stack(settings, depth=2, remat="elementwise")
     tokens = draw((3, 3, 5, 2, 24)).astype(dtype)
     positions = jnp.broadcast_to(jnp.arange(5)[:, None], (3, 5, 2))

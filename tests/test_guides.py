@@ -10,6 +10,7 @@ import os
 import re
 import shlex
 from pathlib import Path
+from unittest import mock
 
 import jax
 import numpy as np
@@ -20,8 +21,10 @@ import wfdb
 from configs import features as features_config
 from physio_mae_jax import prepare
 from physio_mae_jax.commands.extract_features import build_features
-from physio_mae_jax.data.feature_files import read_features
-from physio_mae_jax.inference.feature_extraction import extract_features
+from physio_mae_jax.inference.feature_store.extraction import extract_features
+from physio_mae_jax.inference.feature_store.files import read_features
+from physio_mae_jax.models.heads import HEADS
+from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from physio_mae_jax.training.checkpoint import Checkpoints
 from tests import guides
@@ -30,7 +33,7 @@ from tests.factories import small_state_dict
 from tests.guides import GUIDES, PAGES, REPOSITORY, blocks_of, name_of
 from tests.prepared import waves
 from tests.runs import typed
-from tests.test_torch_import import classifier_state
+from tests.test_torch_convert import classifier_state
 
 CHANNELS = (*TWELVE_LEADS, "PPG", "RESP", "V")
 # Where the files of the pages lie in the shared folder.
@@ -86,6 +89,13 @@ def write_weights(folder: Path) -> None:
     small = small_state_dict()
     np.savez(folder / "mae_v3.npz", **small[0])
     np.savez(folder / "classifier_v3.npz", **classifier_state(small, "reasoning")[0])
+
+
+@pytest.fixture(autouse=True)
+def _without_what_the_pages_add():
+    """Mixers and heads of the pages' code are known while it runs only."""
+    with mock.patch.dict(MIXERS), mock.patch.dict(HEADS):
+        yield
 
 
 @pytest.fixture(scope="module")

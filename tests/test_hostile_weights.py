@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference.torch_file import read_state_dict
-from physio_mae_jax.inference.torch_import import import_state_dict
+from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.interop.torch.checkpoint_file import read_state_dict
+from physio_mae_jax.interop.torch.convert import import_state_dict
 from tests.factories import small_state_dict
 
 ORDERED = b"ccollections\nOrderedDict\n)R"
@@ -128,7 +128,7 @@ def test_an_npz_that_unpacks_to_very_much_is_rejected(tmp_path):
 
 @pytest.mark.parametrize("name", ["x" * 5000 + ".pth", "a\0b.pth", "~nobody_at_all/a.pth"])
 def test_names_that_no_file_can_have(name):
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(UserError) as caught:
         read_state_dict(name)
     assert len(str(caught.value)) < 800
 

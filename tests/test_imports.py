@@ -11,10 +11,12 @@ PACKAGES = {
     "plots": {"signals"},
     "data": {"signals"},
     "preparation": {"signals", "data"},
+    "data_report": {"signals", "data"},
     "models": {"signals"},
     "objectives": {"signals", "models"},
     "training": {"signals", "models", "objectives", "plots", "data"},
-    "inference": {"signals", "models", "objectives", "training", "plots", "data"},
+    "inference": {"signals", "models", "objectives", "training", "data"},
+    "interop": {"signals", "models", "data"},
     "evaluation": {
         *("signals", "models", "objectives", "training", "inference", "plots", "data"),
     },
@@ -22,13 +24,22 @@ PACKAGES = {
 }
 # Below all packages, without a heavy library.
 BASE = (
-    *("errors", "__version__", "local_paths", "locks", "printable"),
+    *("errors", "__version__", "inspected_windows", "local_paths", "locks", "printable"),
     *("setting_kinds", "setting_ranges"),
 )
 # Between the command line and the packages; only they know of each other.
 ENTRY_POINTS = tuple(
     f"{name}{end}"
-    for name in ("main", "prepare", "benchmark", "cli", "distributed", "experiment", "commands")
+    for name in (
+        "main",
+        "prepare",
+        "benchmark",
+        "inspect",
+        "cli",
+        "distributed",
+        "experiment",
+        "commands",
+    )
     for end in ("", ".py")
 )
 # A library -> the only folders and modules that may import it (a folder or a module of the
@@ -38,20 +49,20 @@ LIBRARIES = {
     "grain": {"data", "training"},
     "ml_collections": {"main.py", "benchmark.py"},
     "absl": {"main.py", "benchmark.py", "cli.py"},
-    "matplotlib": {"plots", "training/atomic_files.py", "inference/embedding_map.py"},
-    "sklearn": {"inference", "evaluation"},
+    "matplotlib": {"plots", "training/atomic_files.py"},
+    "sklearn": {"inference/sklearn_transformer.py", "evaluation", "plots/embedding_map.py"},
     "wfdb": {"data"},
     "pandas": {"data"},
     "tensorflow": set(),
     "torch": set(),
-    "tensorflow_datasets": {"preparation", "data/prepared.py", "data/feature_files.py"},
-    "array_record": {"preparation", "data/prepared.py", "data/feature_files.py"},
+    "tensorflow_datasets": {"preparation", "data/prepared.py", "inference/feature_store/files.py"},
+    "array_record": {"preparation", "data/prepared.py", "inference/feature_store/files.py"},
     "apache_beam": {"preparation/executors.py"},
     "pickle": set(),
-    "pyarrow": {"data"},
+    "pyarrow": {"data", "inference/feature_store/files.py"},
     "edfio": {"data", "preparation"},
-    "safetensors": {"inference/pretrained.py"},
-    "huggingface_hub": {"inference/pretrained.py"},
+    "safetensors": {"inference/saved_model.py"},
+    "huggingface_hub": {"inference/saved_model.py"},
 }
 MODULES = sorted(PACKAGE.rglob("*.py"))
 

@@ -12,7 +12,8 @@ import pyarrow
 import pytest
 
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
+from physio_mae_jax.inference.inputs import as_recordings
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from tests.encoders import beats, encoder
 
 LEADS = ["I", "II", "V1"]
@@ -307,17 +308,6 @@ def test_columns_that_cannot_be_told_are_named(frame, message):
         read(frame, channels=None)
     if "named 'I'" in message:
         read(frame.iloc[:, 1:], channels=["II", "I"])
-
-
-@pytest.mark.parametrize("clock", [np.arange(500), np.arange(500) / 100, 1.7e9 + np.arange(500)])
-def test_a_clock_among_the_channels_is_no_signal(made, clock):
-    for signal in (FRAME.assign(II=clock), np.vstack([SIGNAL[0], clock, SIGNAL[2]])):
-        with pytest.raises(DataError, match=r"channel 'II' only rises, evenly"):
-            made.encode(signal, **GIVEN)
-    excluded = made.encode(
-        FRAME.assign(time=clock), sampling_rate_hz=100, unknown_channels="exclude"
-    )
-    np.testing.assert_array_equal(excluded, made.encode(SIGNAL, **GIVEN))
 
 
 def test_names_without_an_identity_are_reported():

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.inference.embedding_map import draw_map, project
 from physio_mae_jax.plots.attention import draw_attention
+from physio_mae_jax.plots.embedding_map import draw_map, project
 from physio_mae_jax.plots.reconstruction import draw_reconstruction
 from tests.encoders import beats, encoder
 

@@ -13,7 +13,8 @@ from physio_mae_jax.data.labels import class_names
 from physio_mae_jax.data.pipeline import LoaderConfig
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
-from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.training.prediction import average_by_instance
 from tests.prepared import waves

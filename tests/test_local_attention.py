@@ -8,11 +8,14 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.models.attention import ATTENTION, Attention
-from physio_mae_jax.models.block import BlockConfig
+from physio_mae_jax.models.attention import ATTENTION
+from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.local_attention import LocalAttention
+from physio_mae_jax.models.mixers.attention import Attention
+from physio_mae_jax.models.mixers.base import Geometry
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.models.stack import Stack
+from physio_mae_jax.models.window_batch import Windows
 from tests.factories import random_batch, random_params, tiny_model
 
 # Positions, tokens of each, blocks: dividing, not dividing, of single positions.
@@ -91,16 +94,17 @@ def test_what_is_far_away_is_not_attended_to():
 
 @pytest.mark.parametrize("blocks", [1, 5])
 def test_what_all_receive_is_what_all_give(blocks):
-    layer = Attention(2, jnp.dtype("float32"))
-    tokens = jax.random.normal(jax.random.key(0), (2, 13, 16))
-    rotation = rotary_rotation(jnp.broadcast_to(jnp.arange(13), (2, 13)), 8)
-    mask = jnp.arange(13)[None] < jnp.array([[13], [9]])
-    given = (tokens, rotation, mask, LocalAttention.of(13, 1, blocks))
+    layer = Attention(BlockConfig(2, jnp.dtype("float32"), num_time_blocks=blocks))
+    tokens = jax.random.normal(jax.random.key(0), (2, 1, 13, 1, 16))
+    times = jnp.broadcast_to(jnp.arange(13), (2, 13))
+    mask = times < jnp.array([[13], [9]])
+    given = (tokens, Geometry(times[..., None], rotary_rotation(times, 8), mask[..., None]))
     params = layer.init(jax.random.key(1), *given)
     _, kept = layer.apply(params, *given, mutable=ATTENTION)
     (received,) = kept[ATTENTION]["received"]
-    np.testing.assert_allclose(received.sum(axis=1), 1, atol=1e-5)
-    assert not received[1, 9:].any()
+    assert received.shape == (2, 1, 13, 1)
+    np.testing.assert_allclose(received.sum(axis=(1, 2, 3)), 1, atol=1e-5)
+    assert not received[1, 0, 9:].any()
 
 
 def test_a_model_of_blocks_reads_what_lies_behind_the_end_of_no_signal():
@@ -111,7 +115,9 @@ def test_a_model_of_blocks_reads_what_lies_behind_the_end_of_no_signal():
     valid = jnp.array([16, 40])
     other = batch | {"signal": batch["signal"].at[0, :, 320:].set(50.0)}
     features = jax.jit(
-        lambda b: model.apply({"params": params}, **b, num_valid_columns=valid, method="features")
+        lambda b: model.apply(
+            {"params": params}, Windows.of(b | {"num_valid_columns": valid}), method="features"
+        )
     )
     assert np.isfinite(features(batch)).all()
     np.testing.assert_allclose(features(batch), features(other), atol=1e-5)

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.models.mae import MaskedAutoencoder, pool_tokens
+from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.models.pooling import pool_tokens
 from physio_mae_jax.models.stack import scatter_tokens
+from physio_mae_jax.models.window_batch import Windows
 from tests.factories import random_batch, random_mask, random_params, tiny_model
 
 MODEL = tiny_model()
@@ -23,15 +25,13 @@ def params() -> Any:
 
 @functools.partial(jax.jit, static_argnames="model")
 def encode(params: Any, batch: dict[str, Any], model: MaskedAutoencoder = MODEL, **kw: Any) -> Any:
-    return model.apply({"params": params}, **batch, method="encode", **kw)
+    return model.apply({"params": params}, Windows.of(batch), method="encode", **kw)
 
 
 @functools.partial(jax.jit, static_argnames="model")
 def reconstruct(params: Any, batch: dict[str, Any], model: MaskedAutoencoder = MODEL) -> Any:
     mask = random_mask(len(batch["signal"]))
-    return model.apply(
-        {"params": params}, **batch, visible_ids=mask.visible_ids, predicted_ids=mask.predicted_ids
-    )
+    return model.apply({"params": params}, Windows.of(batch), *mask[:2])
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5, 12])
@@ -71,8 +71,8 @@ def test_an_absent_channel_changes_no_output(attention: str) -> None:
         reconstruct(params, batch, model)[:2], reconstruct(params, without, model)[:2], strict=True
     ):
         np.testing.assert_allclose(with_absent[:, jnp.array([0, 2])], alone, atol=2e-4)
-    pooled = pool_tokens(encode(params, batch, model), batch["channel_mask"])
-    expected = pool_tokens(encode(params, without, model), without["channel_mask"])
+    pooled = pool_tokens(encode(params, batch, model), batch["channel_mask"][:, :, None, None])
+    expected = encode(params, without, model).mean(axis=(1, 2, 3))
     np.testing.assert_allclose(pooled, expected, atol=1e-5)
 
 
@@ -86,37 +86,6 @@ def test_a_lone_channel_among_absent_ones_equals_a_single_channel(rank_ratio: fl
     np.testing.assert_allclose(
         encode(params, batch, model)[:, :1], encode(params, alone, model), atol=1e-5, rtol=1e-4
     )
-
-
-def test_padding_at_the_end_changes_no_output(params: Any) -> None:
-    short = tiny_model(num_samples=300)
-    cut = jax.tree.map(lambda leaf: leaf, params)
-    tokenizer = cut["encoder"]["tokenizer"]
-    tokenizer["position"] = tokenizer["position"][:15]
-    batch = random_batch(2, 3)
-    columns = jnp.array([15, 15])
-    padded = encode(params, batch, num_valid_columns=columns)
-    alone_batch = batch | {"signal": batch["signal"][..., :300]}
-    alone = encode(cut, alone_batch, short)
-    np.testing.assert_allclose(padded[:, :, :15], alone, atol=1e-3)
-    np.testing.assert_allclose(
-        pool_tokens(padded, batch["channel_mask"], columns),
-        pool_tokens(alone, batch["channel_mask"]),
-        atol=1e-4,
-    )
-
-
-def test_channels_exchange_only_what_they_are_given(params: Any) -> None:
-    """With the order of the channels the output's order changes, and nothing else."""
-    batch = random_batch(2, 3)
-    order = jnp.array([2, 0, 1])
-    moved = {name: values[:, order] for name, values in batch.items()}
-    np.testing.assert_allclose(
-        encode(params, moved), encode(params, batch)[:, order], atol=1e-5, rtol=1e-4
-    )
-    changed = batch | {"signal": batch["signal"].at[:, 2].multiply(-1.0)}
-    difference = jnp.abs(encode(params, changed) - encode(params, batch)).max(axis=(0, 2, 3, 4))
-    assert (difference > 1e-3).all(), "channel attention passes nothing"
 
 
 def test_channel_identity_tells_channels_apart(params: Any) -> None:

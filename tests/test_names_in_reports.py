@@ -13,7 +13,8 @@ from matplotlib.figure import Figure
 
 from physio_mae_jax.evaluation.markdown import escape, facts, named
 from physio_mae_jax.evaluation.report import write_report
-from physio_mae_jax.inference.report import EncodingReport, Note
+from physio_mae_jax.inference.encoding_report import EncodingReport
+from physio_mae_jax.inference.notes import Note
 from physio_mae_jax.plots import (
     attention,
     comparison,

@@ -15,8 +15,8 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
+from physio_mae_jax import Encoder
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.inference import Encoder
 from physio_mae_jax.inference import encoder as encoder_module
 from physio_mae_jax.inference.sklearn_transformer import EncoderTransformer
 from tests.encoders import beats, encoder, untrained, write_run

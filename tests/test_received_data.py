@@ -11,13 +11,23 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.data.contamination import TrainingProvenance, check_contamination
-from physio_mae_jax.data.feature_files import FORMATS, describe_for_tfds, read_features, write_table
-from physio_mae_jax.data.feature_index import About, FeatureIndex, FeatureShard, file_sha256
-from physio_mae_jax.data.feature_table import FeatureTable
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.sealed_json import sealed
 from physio_mae_jax.data.splits import make_split, read_split
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.inference.feature_store.files import (
+    FORMATS,
+    describe_for_tfds,
+    read_features,
+    write_table,
+)
+from physio_mae_jax.inference.feature_store.index import (
+    About,
+    FeatureIndex,
+    FeatureShard,
+    file_sha256,
+)
+from physio_mae_jax.inference.feature_store.table import FeatureTable
 from tests.factories import ArraySource
 from tests.prepared import waves
 from tests.tampering import MAKE_NO_FILE, rewrite_index, tally

@@ -20,6 +20,7 @@ from physio_mae_jax.models.resnet import (
     ResNetConfig,
     make_baseline,
 )
+from physio_mae_jax.models.window_batch import Windows
 from tests.factories import random_batch
 
 # Even at first and odd after two halvings; one shape in most tests, which compiles once.
@@ -52,18 +53,18 @@ def patterned(config: ResNetConfig, channels: int = 3) -> Any:
 
 def abstract(config: ResNetConfig, channels: int) -> Any:
     init = functools.partial(make_baseline(config).init, method="features")
-    return jax.eval_shape(init, jax.random.key(0), **random_batch(1, channels, SAMPLES))
+    return jax.eval_shape(init, jax.random.key(0), Windows.of(random_batch(1, channels, SAMPLES)))
 
 
 @functools.partial(jax.jit, static_argnames="config")
 def features(variables: Any, batch: dict[str, Any], config: ResNetConfig) -> Any:
-    return make_baseline(config).apply(variables, **batch, method="features")
+    return make_baseline(config).apply(variables, Windows.of(batch), method="features")
 
 
 @functools.partial(jax.jit, static_argnames="config")
 def train_features(variables: Any, batch: dict[str, Any], config: ResNetConfig) -> Any:
     return make_baseline(config).apply(
-        variables, **batch, train=True, mutable=["batch_stats"], method="features"
+        variables, Windows.of(batch), train=True, mutable=["batch_stats"], method="features"
     )
 
 

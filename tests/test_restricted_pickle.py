@@ -20,7 +20,7 @@ from physio_mae_jax.data.pickle_reader import PickleReader
 from physio_mae_jax.data.pickle_values import PickleError
 from physio_mae_jax.data.restricted_pickle import read_pickled_arrays
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.torch_file import read_state_dict
+from physio_mae_jax.interop.torch.checkpoint_file import read_state_dict
 
 DEEP = b"K\x01" + b"\x85" * 200
 DOUBLED = b"K\x01" + b"2\x86" * 200  # (x, x) of (x, x) of …: 2 ** 200 values

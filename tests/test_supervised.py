@@ -1,5 +1,7 @@
 """Losses of labels, mixing, class weights, and learning rates by depth: against plain formulas."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.models.heads import ArcFace, Classifier, HeadConfig
+from physio_mae_jax.models.heads.base import HeadConfig
+from physio_mae_jax.models.heads.classifier import Classifier
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.supervised import (
     SupervisedConfig,
     class_weights,
@@ -22,7 +26,7 @@ from physio_mae_jax.training.optimizer import (
     make_optimizer,
     weight_decay_mask,
 )
-from tests.factories import random_batch, tiny_model
+from tests.factories import tiny_model
 
 PLAIN = SupervisedConfig()
 
@@ -133,47 +137,16 @@ def test_windows_with_other_channels_are_not_mixed():
     np.testing.assert_array_equal(soft, targets)
 
 
-@pytest.mark.parametrize("margin", [0.2, 0.5])
-def test_arcface_turns_the_right_class_away_by_the_margin(margin):
-    rng = np.random.default_rng(1)
-    features = jnp.asarray(rng.normal(size=(200, 16)), jnp.float32)
-    module = ArcFace(5, 30.0, margin)
-    params = module.init(jax.random.key(0), features)
-    labels = jnp.asarray(rng.integers(0, 5, 200))
-    plain, turned = module.apply(params, features), module.apply(params, features, labels)
-    angle = np.arccos(np.clip(np.asarray(plain, np.float64) / 30, -1, 1))
-    right = np.eye(5, dtype=bool)[np.asarray(labels)]
-    np.testing.assert_allclose(turned[~right], plain[~right], atol=1e-5)
-    expected = 30 * np.cos(angle[right] + margin)
-    # Past pi - m the angle cannot be enlarged; there a straight line goes on falling.
-    inside = angle[right] < np.pi - margin
-    np.testing.assert_allclose(turned[right][inside], expected[inside], atol=2e-3)
-    assert (turned[right] < plain[right]).all()
-
-
-def test_arcface_falls_steadily_with_the_angle_of_the_right_class():
-    module = ArcFace(2, 30.0, 0.5)
-    params = {"params": {"classes": jnp.asarray([[1.0, 0.0], [0.0, 1.0]])}}
-    angles = np.linspace(0.01, np.pi - 0.01, 400)
-    features = jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1))
-    logits = module.apply(params, features, jnp.zeros(400, int))[:, 0]
-    assert (np.diff(logits) < 1e-4).all()
-    gradient = jax.grad(lambda f: module.apply(params, f, jnp.zeros(400, int))[:, 0].sum())(
-        features
-    )
-    assert np.isfinite(gradient).all()
-
-
-def classifier(head="linear"):
+@functools.cache
+def classifier_params():
     cfg = tiny_model(depth=3).config
-    model = Classifier(cfg, HeadConfig(kind=head, num_classes=2))
-    batch = random_batch(2, 2, cfg.num_samples)
-    return model, model.init(jax.random.key(0), *batch.values())["params"], batch
+    model = Classifier(cfg, HeadConfig(num_classes=2))
+    return model.init(jax.random.key(0), Windows.blank(2, 2, cfg.num_samples))["params"]
 
 
 def test_learning_rates_really_decay_with_depth():
     """Constant gradients under plain descent: each step is the learning rate of its parameter."""
-    _, params, _ = classifier()
+    params = classifier_params()
     multipliers = layerwise_lr_scale(params, 0.5, num_blocks=3)
     optimizer = make_optimizer(
         OptimizerConfig(peak_learning_rate=0.1, end_learning_rate=0.1, weight_decay=0.0),
@@ -188,12 +161,12 @@ def test_learning_rates_really_decay_with_depth():
     )
     tokenizer = updates["encoder"]["tokenizer"]["position"]
     np.testing.assert_allclose(-np.asarray(tokenizer).ravel()[0], 0.1 * 0.0625, rtol=1e-3)
-    np.testing.assert_allclose(-np.asarray(updates["head"]["kernel"]).ravel()[0], 0.1, rtol=1e-3)
+    np.testing.assert_allclose(-np.asarray(updates["output"]["kernel"]).ravel()[0], 0.1, rtol=1e-3)
 
 
 @pytest.mark.parametrize("frozen", [0, 2, 3])
 def test_frozen_parts_do_not_move_whatever_the_weight_decay(frozen):
-    _, params, _ = classifier()
+    params = classifier_params()
     optimizer = make_optimizer(
         OptimizerConfig(peak_learning_rate=0.1, weight_decay=0.5),
         10,
@@ -207,38 +180,16 @@ def test_frozen_parts_do_not_move_whatever_the_weight_decay(frozen):
     still = [not np.abs(np.asarray(block)).max() for block in blocks]
     assert still == [i < frozen for i in range(3)]
     assert all(jax.tree.leaves(moved["encoder"]["stack"]["norm"])) == (frozen < 3)
-    assert all(jax.tree.leaves(moved["head"]))
+    assert all(jax.tree.leaves((moved["head"], moved["output"])))
 
 
 def test_weight_decay_leaves_norms_biases_and_positions_alone():
-    _, params, _ = classifier()
+    params = classifier_params()
     flags = weight_decay_mask(params)
     assert not flags["encoder"]["tokenizer"]["position"]
     assert not flags["encoder"]["stack"]["norm"]["scale"]
-    assert flags["head"]["kernel"]
-    assert not flags["head"]["bias"]
-
-
-@pytest.mark.parametrize("head", ["linear", "attention", "reasoning", "residual_mlp"])
-def test_heads_do_not_read_absent_channels(head):
-    model, params, batch = classifier(head)
-    mask = batch["channel_mask"].at[:, 1].set(False)
-    first = model.apply({"params": params}, batch["signal"], mask, batch["channel_ids"])
-    changed = batch["signal"].at[:, 1].set(7.0)
-    second = model.apply({"params": params}, changed, mask, batch["channel_ids"])
-    np.testing.assert_allclose(first, second, atol=1e-6)
-    one = model.apply(
-        {"params": params}, batch["signal"][:, :1], mask[:, :1], batch["channel_ids"][:, :1]
-    )
-    np.testing.assert_allclose(first, one, atol=1e-5)
-
-
-def test_attention_pooling_starts_as_the_mean():
-    model, params, batch = classifier("attention")
-    linear = Classifier(model.config, HeadConfig(kind="linear", num_classes=2))
-    assert model.apply({"params": params}, *batch.values()).shape == (2, 2)
-    assert not np.asarray(params["pool"]["query"]["kernel"]).any()
-    assert linear.head_config.kind == "linear"
+    assert flags["output"]["kernel"]
+    assert not flags["output"]["bias"]
 
 
 def test_wrong_settings_are_reported():

@@ -11,7 +11,8 @@ import pytest
 
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
-from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.training import atomic_files

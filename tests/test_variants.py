@@ -11,8 +11,8 @@ from configs.pretrain import ARGUMENTS, get_config
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.model_section import ModelSection
 from physio_mae_jax.experiment.typed_config import to_dataclass
-from physio_mae_jax.models.heads import Classifier, HeadConfig
 from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.masking import (
     MaskConfig,
     draw_mask,
@@ -156,7 +156,7 @@ def test_an_absent_channel_changes_nothing_in_a_joint_sequence():
     without = {name: values[:, jnp.array([0, 2])] for name, values in batch.items()}
     batch["channel_mask"] = batch["channel_mask"].at[:, 1].set(False)
     batch["signal"] = batch["signal"].at[:, 1].set(1e6)
-    features = jax.jit(lambda b: model.apply({"params": params}, **b, method="features"))
+    features = jax.jit(lambda b: model.apply({"params": params}, Windows.of(b), method="features"))
     np.testing.assert_allclose(features(batch), features(without), atol=1e-5)
 
 
@@ -180,7 +180,8 @@ def test_the_stem_sees_nothing_behind_the_end_of_a_signal():
     other = batch | {"signal": batch["signal"].at[:, :, 240:].set(50.0)}
 
     def features(b):
-        return model.apply({"params": params}, **b, method="features", num_valid_columns=valid)
+        windows = Windows.of(b | {"num_valid_columns": valid})
+        return model.apply({"params": params}, windows, method="features")
 
     np.testing.assert_allclose(features(batch), features(other), atol=1e-5)
 
@@ -210,16 +211,3 @@ def test_variants_that_make_no_sense_are_rejected(changes, message):
 def test_masks_that_do_not_fit_the_model_are_rejected(mask, changes, message):
     with pytest.raises(ConfigError, match=message):
         MaskConfig(**mask).check_against(tiny_model(**changes).config)
-
-
-@pytest.mark.parametrize("kind", ["linear", "reasoning", "residual_mlp"])
-def test_heads_read_only_channels_that_are_present(kind):
-    head = HeadConfig(kind=kind, num_classes=3, num_queries=4, hidden_width=16)
-    model = Classifier(tiny_model(depth=1).config, head)
-    batch = random_batch(2, 3)
-    batch["channel_mask"] = batch["channel_mask"].at[:, 1].set(False)
-    params = jax.jit(model.init)(jax.random.key(0), **batch)
-    classify = jax.jit(lambda b: model.apply(params, **b))
-    other = batch | {"signal": batch["signal"].at[:, 1].multiply(-3.0)}
-    assert classify(batch).shape == (2, 3)
-    np.testing.assert_allclose(classify(batch), classify(other), atol=1e-5)

@@ -2,9 +2,11 @@
 
 Modules::
 
-    cases        benchmark cases: training step, feature extraction, wavelets, input pipeline
+    cases        benchmark cases: training step, feature extraction, wavelets, input pipeline,
+                 import
     collectives  collectives of a compiled program
     flops        model FLOPs, counted from shapes
+    import_time  time that a new process takes to import the encoder, beyond that of JAX
     planning     largest batch that fits a GPU, from the planned memory of the compiled step,
                  without running
     profile      profiler trace of a few calls, and its most expensive operations

@@ -1,4 +1,4 @@
-"""Benchmark cases: training step, feature extraction, wavelets, input pipeline."""
+"""Benchmark cases: training step, feature extraction, wavelets, input pipeline, import."""
 
 import dataclasses
 import functools
@@ -13,6 +13,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.benchmarks import flops
 from physio_mae_jax.benchmarks.collectives import count_collectives
+from physio_mae_jax.benchmarks.import_time import import_seconds
 from physio_mae_jax.benchmarks.timing import (
     Timing,
     allocator_peak_gib,
@@ -23,7 +24,8 @@ from physio_mae_jax.benchmarks.timing import (
 from physio_mae_jax.inference.compiled_encoder import encode_windows
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
-from physio_mae_jax.models.mae import pool_tokens
+from physio_mae_jax.models.pooling import pool_tokens
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.training.pretrain_step import (
     MODEL_INPUTS,
@@ -189,18 +191,17 @@ def measure_features(bench: BenchmarkSpec) -> dict[str, Any]:
     model = bench.model.for_inference()
     encoder = TransformerEncoder(model)
     batches = [random_batch(bench, seed) for seed in range(_NUM_INPUTS)]
-    inputs = ("signal", "channel_mask", "channel_ids")
 
     def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         latents = encode_windows(model, params, batch, channel_independent=False)
-        return pool_tokens(latents, batch["channel_mask"])
+        return pool_tokens(latents, batch["channel_mask"][:, :, None, None])
 
-    first = [batches[0][name] for name in inputs]
+    first = Windows.of(batches[0])
     params = jax.jit(
-        lambda key: encoder.init(key, *first, method="grid"), out_shardings=replicated(bench.mesh)
+        lambda key: encoder.init(key, first, method="grid"), out_shardings=replicated(bench.mesh)
     )(jax.random.key(0))["params"]
     sharding = (replicated(bench.mesh), batch_sharding(bench.mesh))
-    batches = [{name: batch[name] for name in inputs} for batch in batches]
+    batches = [{name: batch[name] for name in CHANNEL_ENTRIES} for batch in batches]
     begun = time.perf_counter()
     compiled = (
         jax.jit(
@@ -267,11 +268,18 @@ def measure_pipeline(bench: BenchmarkSpec) -> dict[str, Any]:
     }
 
 
+def measure_import(bench: BenchmarkSpec) -> dict[str, Any]:
+    """Time the import of the encoder in new processes."""
+    taken = import_seconds(bench.repeats)
+    return {"case": "import", "jax_import_s": taken.jax, "encoder_import_s": taken.encoder}
+
+
 CASES: Mapping[str, Callable[[BenchmarkSpec], dict[str, Any]]] = {
     "train": measure_training,
     "features": measure_features,
     "wavelets": measure_wavelets,
     "pipeline": measure_pipeline,
+    "import": measure_import,
 }
 
 

@@ -8,9 +8,12 @@ on it shows as lower utilisation (Chowdhery et al. 2022).
 import dataclasses
 import math
 
+from physio_mae_jax.models.attention import ChannelAttention
+from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.layers import low_rank
-from physio_mae_jax.models.local_attention import LocalAttention
+from physio_mae_jax.models.layers import linear_operations
+from physio_mae_jax.models.mixers import MIXERS
+from physio_mae_jax.models.mixers.base import SequenceShape
 
 # A backward pass has two matmuls for each one of the forward pass.
 _TRAINING = 3
@@ -60,18 +63,16 @@ def training_operations(cfg: MaeConfig, num_channels: int, seen: TokenCounts) ->
         num_channels: Number of channels M.
         seen: Visible and predicted tokens under the mask.
     """
-    positions = seen.tokens
-    grid = cfg.num_columns * cfg.num_rows
-    embed = 2 * num_channels * positions * cfg.width * cfg.decoder_width
-    decoder = _stack(
-        *(num_channels, grid, cfg.decoder_width, cfg.decoder_depth),
+    embed = 2 * num_channels * seen.tokens * cfg.width * cfg.decoder_width
+    decoder = cfg.decoder_depth * _block(
+        BlockConfig.of_decoder(cfg),
+        SequenceShape(num_channels, cfg.num_tokens, cfg.num_rows, cfg.decoder_width),
         joint=cfg.decoder_attention == "joint",
-        pairs=_pairs(cfg, grid),
     )
     return Operations(
         wavelets=wavelet_operations(cfg, num_channels),
         tokenizer=_tokenizer(cfg, num_channels, seen.embedded_columns),
-        encoder=_encoder(cfg, num_channels, positions),
+        encoder=_encoder(cfg, num_channels, seen.tokens),
         decoder=embed + decoder,
         heads=_heads(cfg, num_channels, seen.predicted_columns),
     )
@@ -82,7 +83,7 @@ def feature_operations(cfg: MaeConfig, num_channels: int) -> Operations:
     return Operations(
         wavelets=wavelet_operations(cfg, num_channels),
         tokenizer=_tokenizer(cfg, num_channels, cfg.num_columns),
-        encoder=_encoder(cfg, num_channels, cfg.num_columns * cfg.num_rows),
+        encoder=_encoder(cfg, num_channels, cfg.num_tokens),
         decoder=0.0,
         heads=0.0,
     )
@@ -105,57 +106,25 @@ def _tokenizer(cfg: MaeConfig, num_channels: int, columns: int) -> float:
     return float(num_channels * columns * (boxes + samples))
 
 
-def _encoder(cfg: MaeConfig, num_channels: int, positions: float) -> float:
-    return _stack(
-        *(num_channels, positions, cfg.width, cfg.depth),
+def _encoder(cfg: MaeConfig, num_channels: int, tokens: float) -> float:
+    return cfg.depth * _block(
+        BlockConfig.of_encoder(cfg),
+        SequenceShape(num_channels, tokens, cfg.num_rows, cfg.width),
         joint=cfg.encoder_attention == "joint",
-        pairs=_pairs(cfg, positions),
-        across=cfg.channel_attention,
-        mlp_rank_ratio=cfg.mlp_rank_ratio,
-        attention_rank_ratio=cfg.attention_rank_ratio,
     )
 
 
-def _pairs(cfg: MaeConfig, positions: float) -> float:
-    """Count the query-key pairs per channel of attention over time."""
-    if cfg.num_time_blocks == 1:
-        return positions**2
-    columns = math.ceil(positions / cfg.num_rows)
-    return LocalAttention.of(columns, cfg.num_rows, cfg.num_time_blocks).num_pairs
-
-
-def _stack(
-    num_channels: int,
-    positions: float,
-    width: int,
-    depth: int,
-    *,
-    joint: bool,
-    pairs: float,
-    across: bool = True,
-    mlp_rank_ratio: float = 0.0,
-    attention_rank_ratio: float = 0.0,
-) -> float:
-    """Count blocks over ``positions`` tokens per channel with ``pairs`` query-key pairs."""
-    tokens = num_channels * positions
-    linear = _linear(width, 3 * width, attention_rank_ratio) + _linear(
-        width, width, attention_rank_ratio
-    )
-    meeting = tokens**2 if joint else num_channels * pairs
-    block = tokens * linear + 4 * width * meeting
-    if across and not joint and num_channels > 1:
-        block += tokens * (linear + 4 * width * num_channels)
-    block += tokens * (
-        _linear(width, 4 * width, mlp_rank_ratio) + _linear(4 * width, width, mlp_rank_ratio)
-    )
-    return float(depth * block)
-
-
-def _linear(size_in: int, size_out: int, rank_ratio: float) -> int:
-    if not rank_ratio:
-        return 2 * size_in * size_out
-    rank = low_rank(size_in, size_out, rank_ratio)
-    return 2 * rank * (size_in + size_out)
+def _block(settings: BlockConfig, shape: SequenceShape, *, joint: bool) -> float:
+    """Count a block over a sequence per channel, or one of all channels."""
+    num_channels, width = shape.num_sequences, shape.width
+    tokens = num_channels * shape.num_tokens
+    sequences = SequenceShape(1, tokens, 1, width) if joint else shape
+    operations = MIXERS[settings.time_mixer].operations(settings, sequences)
+    if settings.channel_attention and not joint and num_channels > 1:
+        operations += tokens * ChannelAttention.operations(settings, num_channels, width)
+    expand = linear_operations(width, 4 * width, settings.mlp_rank_ratio)
+    contract = linear_operations(4 * width, width, settings.mlp_rank_ratio)
+    return float(operations + tokens * (expand + contract))
 
 
 def _heads(cfg: MaeConfig, num_channels: int, columns: int) -> float:

@@ -66,7 +66,7 @@ def product_rate(size: int, dtype: Any, repeats: int) -> float:
     hold for other clocks, temperatures and sparsity.
 
     Args:
-        size: Size N of the [N, N] matrices.
+        size: Size n of the [n, n] matrices.
         dtype: Type of both matrices.
         repeats: See ``time_calls``.
     """

@@ -29,7 +29,7 @@ from physio_mae_jax.experiment.classifiers import BASELINES, MAE, build_classifi
 from physio_mae_jax.experiment.run_directory import HINT, Seed, check_setting, read_run
 from physio_mae_jax.experiment.run_metadata import count_devices, provenance
 from physio_mae_jax.experiment.typed_config import ExperimentConfig, read_config, to_dataclass
-from physio_mae_jax.models.heads import HeadConfig
+from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints

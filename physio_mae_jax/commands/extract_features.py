@@ -17,13 +17,13 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.typed_config import ExperimentConfig, read_config
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
-from physio_mae_jax.inference.feature_extraction import (
+from physio_mae_jax.inference.feature_store.extraction import (
     FeatureConfig,
     FeatureRun,
     extract_features,
     process_share,
 )
-from physio_mae_jax.inference.pretrained import is_saved_model
+from physio_mae_jax.inference.saved_model import is_saved_model
 from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)

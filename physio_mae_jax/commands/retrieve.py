@@ -10,9 +10,9 @@ from physio_mae_jax.data.opening import require_split
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.synthetic import SyntheticCohort
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.evaluation.retrieval import RetrievalConfig, RetrievalRun, retrieve
 from physio_mae_jax.experiment.run_directory import open_run
 from physio_mae_jax.experiment.typed_config import ExperimentConfig, read_config
-from physio_mae_jax.inference.retrieval import RetrievalConfig, RetrievalRun, retrieve
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES
 from physio_mae_jax.training import atomic_files

@@ -9,10 +9,6 @@ Modules::
                        ``SignalSource``
     channel_plan       which channels of each recording a model is given, and how they are derived
     contamination      hashes of a model's training data, and whether an evaluation uses any of it
-    feature_files      tables of embeddings as npz, parquet or array_record files, each written
-                       atomically
-    feature_index      the index of a folder of embedding tables, which describes all of its files
-    feature_table      embeddings of recordings with their ids, labels and splits, as one table
     fingerprints       hashes of subjects and samples, by which training data is recognised later
     format_version     version of the files that the program writes, and the error for files of
                        another version
@@ -57,7 +53,9 @@ Modules::
     validation         checking every recording once before training, so that bad data fails in the
                        first minute
     window_starts      where windows may begin in a recording with gaps
-    windows            one model-ready window out of one recording
+    window_transform   from raw samples of a recording to one model-ready window: pure functions of
+                       arrays
+    windows            model-ready windows of the recordings of a source
     formats/           recording files as devices write them: a reader for each format, and folders
                        of files
 """

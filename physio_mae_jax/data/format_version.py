@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.printable import show
 
 VERSION_KEY = "format_version"
 FORMAT_VERSION = "0.2"

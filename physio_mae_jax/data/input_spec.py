@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from physio_mae_jax.data.channel_plan import ChannelPlan
 from physio_mae_jax.data.json_types import Between
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
+from physio_mae_jax.data.window_transform import NORMALISATION, WindowConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,18 @@ class InputSpec:
             band_hz=window.band_hz,
             normalisation=NORMALISATION,
             filters=dict(filters),
+        )
+
+    @property
+    def window(self) -> WindowConfig:
+        """Configuration of such windows, of all channels of a recording."""
+        return WindowConfig(
+            channels="",
+            num_channels=self.num_channels,
+            units=self.units,
+            sampling_rate_hz=self.sampling_rate_hz,
+            num_samples=self.num_samples,
+            band_hz=self.band_hz,
         )
 
     def to_json(self) -> dict[str, Any]:

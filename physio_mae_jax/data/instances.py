@@ -64,10 +64,10 @@ class Instances:
 
     Attributes:
         kind: Kind of the task.
-        classes: Class names [K]; for regression the name of the predicted number.
+        classes: Class names [Y]; for regression the name of the predicted number.
         recording: [U] index of each instance's recording in the source.
         ids: [U] text id of each instance.
-        targets: [U, K] float32: 0 or 1, one-hot rows for exclusive classes, or numbers.
+        targets: [U, Y] float32: 0 or 1, one-hot rows for exclusive classes, or numbers.
         first, last: [U] first and last start of windows that show the instance, in samples at the
             model's rate; -1 for any start of the recording.
         window_instance, window_start: [n] instance and start of each evaluation window, in the

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.json_types import show
 from physio_mae_jax.data.regular_file import open_regular, read_regular, unreadable
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.printable import show
 
 MAX_BYTES = 64 << 20
 # A line of a JSON Lines file; the block hashes of a day of 12 channels take 2 MB.

@@ -11,7 +11,6 @@ import dataclasses
 import difflib
 import functools
 import math
-import reprlib
 import sys
 import types
 import typing
@@ -19,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, TypeVar, Union, cast
 
 from physio_mae_jax.errors import DataError, UserError
+from physio_mae_jax.printable import show
 
 _T = TypeVar("_T")
 _Check = Callable[[Any], Any]
@@ -59,16 +59,6 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return ""
     near = difflib.get_close_matches(name, list(known), n=2)
     return f" Did you mean {' or '.join(map(repr, near))}?" if near else ""
-
-
-def show(value: object) -> str:
-    """Format a value of any size for a message, in at most 80 characters."""
-    text = _REPR.repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
-
-
-_REPR = reprlib.Repr()
-_REPR.maxstring = _REPR.maxother = _REPR.maxlong = 80
 
 
 class _MismatchError(Exception):

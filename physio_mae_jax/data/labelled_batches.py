@@ -9,7 +9,8 @@ import numpy as np
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.pipeline import InfiniteShuffle, LoaderConfig, augmented, stack
 from physio_mae_jax.data.prefetch import prefetch
-from physio_mae_jax.data.windows import Example, WindowReader
+from physio_mae_jax.data.window_transform import Example
+from physio_mae_jax.data.windows import WindowReader
 
 
 class _RandomInstanceWindow(grain.transforms.RandomMap):
@@ -45,7 +46,7 @@ def labelled_training_batches(
             frequent (by the rarest class of an instance with several).
 
     Yields:
-        Entries of ``WindowReader.read`` and 'target' [K] float32, with a leading axis.
+        Entries of ``WindowReader.read`` and 'target' [Y] float32, with a leading axis.
     """
     slots = np.repeat(np.arange(len(instances)), repeats(instances.targets) if balanced else 1)
     dataset = (
@@ -59,7 +60,7 @@ def labelled_training_batches(
 
 
 def repeats(targets: np.ndarray, most: int = 20) -> np.ndarray:
-    """Return the repetitions [U] that make the classes of targets [U, K] about equally frequent.
+    """Return the repetitions [U] that make the classes of targets [U, Y] about equally frequent.
 
     An instance is repeated according to its rarest class, at most ``most`` times.
     """

@@ -19,10 +19,10 @@ class RecordingLabels:
 
     Attributes:
         task: Name of the task.
-        classes: Class names [K].
+        classes: Class names [Y].
         exclusive: True if exactly one class applies to each recording.
-        values: [N, K] int8, 0 or 1.
-        known: [N] bool, False for recordings without a label; their values are all 0.
+        values: [n, Y] int8, 0 or 1.
+        known: [n] bool, False for recordings without a label; their values are all 0.
     """
 
     task: str

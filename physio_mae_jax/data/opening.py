@@ -17,7 +17,8 @@ from physio_mae_jax.data.splits import SPLITS, SubjectSplits, make_split
 from physio_mae_jax.data.synthetic import CohortConfig
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.data.validation import check_recordings
-from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.printable import Lines
 from physio_mae_jax.setting_ranges import check_fields

@@ -11,7 +11,6 @@ import struct
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
-from physio_mae_jax.data.json_types import show
 from physio_mae_jax.data.pickle_values import (
     Function,
     PickleError,
@@ -25,6 +24,7 @@ from physio_mae_jax.data.pickle_values import (
     unicode_line,
     utf8_text,
 )
+from physio_mae_jax.printable import show
 
 MAX_OPERATIONS = 3_000_000
 MAX_CONTAINERS = 500_000

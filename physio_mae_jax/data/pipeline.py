@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 import grain
 import numpy as np
 
-from physio_mae_jax.data.windows import Example, WindowReader
+from physio_mae_jax.data.window_transform import Example
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.signals.augment import AugmentConfig, augment
 

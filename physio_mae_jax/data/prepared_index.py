@@ -16,10 +16,11 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from physio_mae_jax.data.format_version import unreadable_version
 from physio_mae_jax.data.json_reader import read_json_lines
-from physio_mae_jax.data.json_types import Between, show, typed
+from physio_mae_jax.data.json_types import Between, typed
 from physio_mae_jax.data.regular_file import check_file_name
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.printable import show
 from physio_mae_jax.signals.quality import NOT_FINITE
 
 METADATA_FILE = "dataset.json"

@@ -89,20 +89,6 @@ def check_file_name(name: str) -> None:
         raise DataError(f"{shortened(name)!r} is not the name of a file in this folder")
 
 
-def user_path(name: Path | str) -> Path:
-    """Return a path with '~' expanded to the home folder.
-
-    Raises:
-        DataError: the home folder is that of an unknown user.
-    """
-    try:
-        return Path(name).expanduser()
-    except RuntimeError as error:
-        raise DataError(
-            f"{shortened(name)} cannot be found: {error} Give the path without '~'."
-        ) from error
-
-
 def is_folder(path: Path) -> bool:
     """Return whether a path is a folder; False also for names that are invalid paths."""
     try:

@@ -16,11 +16,11 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
-from physio_mae_jax.data.json_types import show
 from physio_mae_jax.data.pickle_reader import PickleReader
 from physio_mae_jax.data.pickle_values import PickleError, StandIn, UnknownNameError
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.printable import show
 
 _EXPECTED = "a pickle of dictionaries, lists, texts, numbers and NumPy arrays of numbers"
 _HINT = "take the file from where the data set is published."

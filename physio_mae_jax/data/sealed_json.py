@@ -13,8 +13,8 @@ from typing import Any
 
 from physio_mae_jax.data.format_version import VERSION_KEY, unversioned, versioned
 from physio_mae_jax.data.json_reader import MAX_BYTES, read_json
-from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.printable import show
 
 SEAL = "seal"
 

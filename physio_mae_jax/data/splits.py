@@ -30,11 +30,12 @@ import numpy as np
 from physio_mae_jax.data.fingerprints import text_hash
 from physio_mae_jax.data.format_version import unversioned
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import show, typed
-from physio_mae_jax.data.regular_file import user_path
+from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.sealed_json import sealed, unsealed
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.local_paths import local_path
+from physio_mae_jax.printable import show
 
 SPLITS = ("train", "validation", "test")
 _SHOWN = 5
@@ -134,7 +135,7 @@ def read_split(path: Path) -> SubjectSplits:
         DataError: it cannot be read, was altered after it was written, or its splits overlap.
     """
     hint = "give a split.json that a run wrote, or a rule."
-    content = read_json(user_path(path), hint)
+    content = read_json(local_path(path, "split"), hint)
     unversioned(content, f"split {path}")
     stored = typed(_Stored, content, f"split {path}", hint)
     split = SubjectSplits(

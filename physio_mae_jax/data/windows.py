@@ -1,47 +1,16 @@
-"""One model-ready window out of one recording."""
+"""Model-ready windows of the recordings of a source."""
 
-import dataclasses
 import functools
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import numpy as np
 
 from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.window_starts import WindowStarts, window_starts
+from physio_mae_jax.data.window_transform import Example, WindowConfig, make_window, plan_window
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.signals.levels import in_range, level_rows
-from physio_mae_jax.signals.preprocess import BandPass, Resampler, resample, z_score
-
-Example = dict[str, Any]  # NumPy arrays and scalars, see WindowReader.read
-NORMALISATION = "z-score of each channel over the window, clipped to 10 standard deviations"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class WindowConfig:
-    """Model input: channels, rate and length of a window.
-
-    Attributes:
-        channels: Preset, list of names or '', see ``data.channel_plan.ChannelPlanner``.
-        num_channels: Number of channels M; windows with fewer are padded with absent channels.
-        units: Canonical channel name -> unit that the channel is converted to.
-        sampling_rate_hz: Sampling rate in Hz that every recording is resampled to.
-        num_samples: Window length L in samples at that rate.
-        band_hz: (low, high) in Hz of the band-pass before normalisation; None for no filter.
-    """
-
-    channels: str
-    num_channels: int
-    units: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    sampling_rate_hz: float
-    num_samples: int
-    band_hz: tuple[float, float] | None = None
-
-    @property
-    def seconds(self) -> float:
-        """Duration of a window in seconds."""
-        return self.num_samples / self.sampling_rate_hz
+from physio_mae_jax.signals.preprocess import Resampler
 
 
 class WindowReader:
@@ -54,7 +23,6 @@ class WindowReader:
         self.source = source
         self.config = config
         self._planner = planner or ChannelPlanner(config.channels, config.units)
-        self._band = BandPass(*config.band_hz, config.sampling_rate_hz) if config.band_hz else None
         keys = [info.subject_key for info in source.recordings]
         self._subjects = np.unique(keys, return_inverse=True)[1].astype(np.int32)
 
@@ -70,7 +38,7 @@ class WindowReader:
         """
         info = self.source.recordings[recording]
         gaps = self._gaps(recording, info) if info.gaps else ()
-        change = self._change(info, tempo)
+        change = self.config.change(info, tempo)
         starts = _starts(info.num_samples, gaps, change, self.config.num_samples)
         if not len(starts):
             between = " between its gaps" if gaps else ""
@@ -86,12 +54,8 @@ class WindowReader:
         needed = self.plan(recording).montage.sources
         return tuple((start, stop) for row, start, stop in info.gaps if row in needed)
 
-    def _change(self, info: RecordingInfo, tempo: float) -> Resampler:
-        source_hz = round(info.sampling_rate_hz * tempo, 4)
-        return Resampler.between(source_hz, self.config.sampling_rate_hz)
-
     def read(self, recording: int, start: int, tempo: float = 1.0) -> Example:
-        """Read, resample, filter and normalise one window.
+        """Read one window and make it ready for the model.
 
         Args:
             recording: Recording index in the source.
@@ -99,73 +63,21 @@ class WindowReader:
             tempo: Playback speed factor, the same for all channels.
 
         Returns:
-            'signal' [M, L] float32 z-scored and clipped to ±10; 'channel_mask' [M] bool, False
-            where the recording lacks the channel or it is flat in this window; 'channel_ids' [M]
-            int32; 'subject' int32, the same number for all windows of a subject; 'recording' and
-            'start' int32, which identify the window in reports.
+            Entries of ``window_transform.make_window``; 'subject' int32, the same number for all
+            windows of a subject; 'recording' and 'start' int32, which identify the window in
+            reports.
 
         Raises:
             DataError: a value in the window is not finite.
         """
         info = self.source.recordings[recording]
-        length = self.config.num_samples
-        change = self._change(info, tempo)
-        margin = self._band.margin_samples if self._band else 0
-        before, after = self._context(info, change, start, margin)
-        first, last, offset = change.source_span(
-            start - before, length + before + after, info.num_samples
-        )
-        plan = self.plan(recording)
-        raw = self.source.read(recording, first, last)
-        made = plan.montage.apply(raw if in_range(raw) else raw.astype(np.float64))
-        self._check_finite(made, info, first, plan)
-        made = level_rows(made, raw.dtype)
-        resampled = resample(made, change, first)[:, offset : offset + length + before + after]
-        if self._band:
-            resampled = self._band.apply(resampled)[:, before : before + length]
-        signal, varies = z_score(resampled)
-        return {
-            "signal": self._padded(signal),
-            "channel_mask": self._padded(varies),
-            "channel_ids": self._padded(plan.ids),
+        spec = plan_window(info, self.plan(recording), self.config, start, tempo)
+        raw = self.source.read(recording, spec.first, spec.last)
+        return make_window(raw, spec) | {
             "subject": self._subjects[recording],
             "recording": np.int32(recording),
             "start": np.int32(start * tempo),
         }
-
-    def _context(
-        self, info: RecordingInfo, change: Resampler, start: int, margin: int
-    ) -> tuple[int, int]:
-        """Return the samples around a window that a filter may use, at the model's rate."""
-        length = self.config.num_samples
-        total = change.length_after(info.num_samples)
-        before, after = min(margin, start), max(0, min(margin, total - start - length))
-        for _, gap_start, gap_stop in info.gaps if margin else ():
-            first, last, _ = change.source_span(
-                start - before, length + before + after, info.num_samples
-            )
-            if gap_start < last and gap_stop > first:
-                return 0, 0  # rare, and simpler than stopping exactly at the gap
-        return before, after
-
-    def _padded(self, values: np.ndarray) -> np.ndarray:
-        """Fill [m, …] up to [M, …] with zeros: False, the unknown channel, or a flat signal."""
-        missing = self.config.num_channels - len(values)
-        return np.pad(values, [(0, missing), *[(0, 0)] * (values.ndim - 1)]) if missing else values
-
-    def _check_finite(
-        self, raw: np.ndarray, info: RecordingInfo, first: int, plan: ChannelPlan
-    ) -> None:
-        finite = np.isfinite(raw)
-        if not finite.all():
-            bad = ~finite
-            channel, sample = np.argwhere(bad)[0]
-            raise DataError(
-                f"recording {info.record_id!r} has {bad.sum()} values that are not finite, the "
-                f"first in channel {plan.channels[channel]!r} at "
-                f"{(first + sample) / info.sampling_rate_hz:.3f} s; fix the file or exclude "
-                "the recording with --config.data.on_invalid=skip."
-            )
 
 
 @functools.lru_cache(maxsize=65_536)

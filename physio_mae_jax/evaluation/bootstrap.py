@@ -62,11 +62,11 @@ def strata(targets: np.ndarray, subjects: np.ndarray) -> np.ndarray:
     are treated alike. So each class with positives and negatives has both in every replicate.
 
     Args:
-        targets: Labels [U, K], 0 or 1.
+        targets: Labels [U, Y], 0 or 1.
         subjects: Subject of each instance [U].
 
     Returns:
-        Stratum of each subject [S], integers, in the order of ``np.unique(subjects)``.
+        Stratum of each subject [G], integers, in the order of ``np.unique(subjects)``.
     """
     names, subject_of_unit = np.unique(subjects, return_inverse=True)
     facts = []
@@ -94,12 +94,12 @@ def multiplicities(
 
     Args:
         subjects: Subject of each instance [U].
-        strata: Stratum of each subject [S], from ``strata``.
-        num_resamples: Number of replicates R.
+        strata: Stratum of each subject [G], from ``strata``.
+        num_resamples: Number of replicates Z.
         seed: Random seed; replicate i depends only on it and i.
 
     Returns:
-        Multiplicity of each instance [R, U], float64.
+        Multiplicity of each instance [Z, U], float64.
     """
     return np.concatenate(list(multiplicity_blocks(subjects, strata, num_resamples, seed)))
 
@@ -107,7 +107,7 @@ def multiplicities(
 def multiplicity_blocks(
     subjects: np.ndarray, strata: np.ndarray, num_resamples: int, seed: int
 ) -> Iterator[np.ndarray]:
-    """Yield ``multiplicities`` in blocks of replicates [r, U], to bound memory."""
+    """Yield ``multiplicities`` in blocks of replicates [z, U], to bound memory."""
     names, subject_of_unit = np.unique(subjects, return_inverse=True)
     if strata.shape != names.shape:
         raise DataError(f"strata must have shape [{len(names)}]; got {list(strata.shape)}.")
@@ -135,11 +135,11 @@ def replicate(
     """Compute the metrics of every replicate.
 
     Args:
-        measure: Function from weights [r, U] to named values [r, ...].
+        measure: Function from weights [z, U] to named values [z, ...].
         subjects, strata, num_resamples, seed: Arguments of ``multiplicities``.
 
     Returns:
-        Named values [R, ...].
+        Named values [Z, ...].
     """
     blocks = multiplicity_blocks(subjects, strata, num_resamples, seed)
     measured = [measure(weights) for weights in blocks]
@@ -154,7 +154,7 @@ def confidence_interval(values: np.ndarray, point: float) -> Estimate:
     value, so a single one makes the whole interval undefined.
 
     Args:
-        values: Values of the replicates [R].
+        values: Values of the replicates [Z].
         point: Estimate on all instances.
     """
     if not len(values) or not np.isfinite(values).all():
@@ -174,7 +174,7 @@ def paired_difference(
     """Compare two models on the same instances and the same replicates.
 
     Args:
-        metric: Function (predictions, weights [r, U]) -> [r].
+        metric: Function (predictions, weights [z, U]) -> [z].
         first, second: Predictions of the same instances, subjects and targets, in the same order.
         num_resamples, seed: Arguments of ``multiplicities``.
 

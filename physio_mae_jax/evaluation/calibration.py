@@ -15,10 +15,11 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.data.json_types import show, typed
+from physio_mae_jax.data.json_types import typed
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.predictions import KINDS, Predictions
+from physio_mae_jax.printable import show
 
 # A Gaussian prior of variance 10 around no calibration, worth a fraction of one instance: it keeps
 # slopes finite where a class is separated and dominates where there are few positives.
@@ -35,16 +36,16 @@ class Calibration:
 
     Attributes:
         kind, classes: Kind and classes of the matching predictions.
-        slopes, intercepts: Platt scaling [K] of a multilabel task: log-odds are
+        slopes, intercepts: Platt scaling [Y] of a multilabel task: log-odds are
             a · logit + b, a > 0 (Platt 1999, by class).
         temperature: Divisor of the logits of a multiclass task (Guo et al. 2017).
-        thresholds: Lowest calibrated probability decided positive [K], for a multilabel task or
+        thresholds: Lowest calibrated probability decided positive [Y], for a multilabel task or
             one of two classes; empty where the most probable class is decided.
         undecided: Classes without positives or without negatives in validation; they keep their
             logits and the threshold 0.5.
         beta: Beta of the F measure that thresholds maximise.
         num_instances: Number of validation instances.
-        num_positives: Validation instances in each class [K]; thresholds from few are unreliable.
+        num_positives: Validation instances in each class [Y]; thresholds from few are unreliable.
         subjects: Sorted hashes (``data.fingerprints.text_hash``) of the validation subjects.
         num_folds: Number of folds with separate calibration, see ``pooling``; 0 for one model.
     """
@@ -63,7 +64,7 @@ class Calibration:
     num_folds: int = 0
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Return calibrated probabilities, [U, K] -> [U, K].
+        """Return calibrated probabilities, [U, Y] -> [U, Y].
 
         Raises:
             DataError: The task is a regression.
@@ -73,7 +74,7 @@ class Calibration:
         return _softmax(self.kind, logits / self.temperature)
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the calibration [U, K], 0 or 1 as float64; one-hot in a multiclass task.
+        """Return the calibration [U, Y], 0 or 1 as float64; one-hot in a multiclass task.
 
         Ties go to the first of equally probable classes. Of two classes, the second is decided
         where its probability reaches its threshold.
@@ -142,7 +143,7 @@ def _contradiction(calibration: Calibration) -> str:
 
 
 def uncalibrated_probabilities(predictions: Predictions) -> np.ndarray:
-    """Return the uncalibrated probabilities of the model [U, K].
+    """Return the uncalibrated probabilities of the model [U, Y].
 
     Raises:
         DataError: The task is a regression.

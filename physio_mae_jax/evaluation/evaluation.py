@@ -145,8 +145,8 @@ class _Metrics:
     """Metrics of all instances and of every replicate, by name.
 
     Attributes:
-        class_points, class_draws: Metrics of each class, [1, K] and [R, K].
-        overall_points, overall_draws: Metrics of whole instances, [1] and [R].
+        class_points, class_draws: Metrics of each class, [1, Y] and [Z, Y].
+        overall_points, overall_draws: Metrics of whole instances, [1] and [Z].
         has_interval: Whether resampling changes anything.
     """
 
@@ -157,7 +157,7 @@ class _Metrics:
     has_interval: bool
 
     def averages(self, predictions: Predictions, classes: np.ndarray) -> dict[str, Estimate]:
-        """Average metrics over classes [K] bool; in a regression only those that can be."""
+        """Average metrics over classes [Y] bool; in a regression only those that can be."""
         names = {name: f"macro_{name}" for name in self.class_points}
         if predictions.kind == "multiclass":
             names["sensitivity"] = "balanced_accuracy"
@@ -219,7 +219,7 @@ def _measure(
 
 
 def _classes(predictions: Predictions, minimum: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return the classes [K] bool that can be evaluated, and those of them that are not rare."""
+    """Return the classes [Y] bool that can be evaluated, and those of them that are not rare."""
     present = metric_sets.evaluated_classes(predictions, 1)
     if predictions.kind == "regression":
         return present, present

@@ -10,7 +10,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.inference.compiled_encoder import encode_windows
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.mae import pool_tokens
+from physio_mae_jax.models.pooling import pool_tokens
 from physio_mae_jax.signals.wavelet import coefficients
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 from physio_mae_jax.training.sharding import batch_sharding, replicated, shard, with_mesh
@@ -25,7 +25,7 @@ def encoder_extractor(
 
     def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         latents = encode_windows(config, params, batch, channel_independent=channel_independent)
-        return pool_tokens(latents, batch["channel_mask"])
+        return pool_tokens(latents, batch["channel_mask"][:, :, None, None])
 
     compiled = jax.jit(
         with_mesh(extract, mesh),

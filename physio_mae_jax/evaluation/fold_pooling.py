@@ -20,7 +20,7 @@ class PooledCalibration(Calibration):
     """Decisions of each fold, for its own instances only.
 
     Attributes:
-        decided: Decisions [U, K] of each instance's fold, in the order of the pooled predictions.
+        decided: Decisions [U, Y] of each instance's fold, in the order of the pooled predictions.
     """
 
     decided: np.ndarray

@@ -15,7 +15,7 @@ Measure = Callable[[np.ndarray], dict[str, np.ndarray]]
 
 
 def ranking_scores(predictions: Predictions) -> np.ndarray:
-    """Return scores that order instances in each class, [U, K], before any calibration.
+    """Return scores that order instances in each class, [U, Y], before any calibration.
 
     Multiclass: the log-odds of each class against the rest. They order instances as probabilities
     do but do not saturate at 0 and 1, where rounding would make ties.
@@ -34,7 +34,7 @@ def ranking_scores(predictions: Predictions) -> np.ndarray:
 
 
 def evaluated_classes(predictions: Predictions, minimum: int) -> np.ndarray:
-    """Return the classes [K] bool with at least so many positive and so many negative instances.
+    """Return the classes [Y] bool with at least so many positive and so many negative instances.
 
     In a regression all or none, by the number of instances.
     """
@@ -47,12 +47,12 @@ def evaluated_classes(predictions: Predictions, minimum: int) -> np.ndarray:
 def main_metric(
     predictions: Predictions, weights: np.ndarray, classes: np.ndarray | None = None
 ) -> np.ndarray:
-    """Return macro AUROC, or the mean absolute error of a regression, [R, U] -> [R].
+    """Return macro AUROC, or the mean absolute error of a regression, [Z, U] -> [Z].
 
     Args:
         predictions: Predictions to evaluate.
         weights: Weights of instances [..., U].
-        classes: Classes to average [K] bool; None for all.
+        classes: Classes to average [Y] bool; None for all.
     """
     chosen = np.ones(len(predictions.classes), bool) if classes is None else classes
     if predictions.kind == "regression":
@@ -65,7 +65,7 @@ def main_metric(
 
 
 def class_measure(predictions: Predictions, calibration: Calibration) -> Measure:
-    """Return the function weights [r, U] -> metrics of each class [r, K].
+    """Return the function weights [z, U] -> metrics of each class [z, Y].
 
     Terms that do not depend on weights are computed once.
     """
@@ -93,7 +93,7 @@ def class_measure(predictions: Predictions, calibration: Calibration) -> Measure
 
 
 def instance_measure(predictions: Predictions, calibration: Calibration) -> Measure:
-    """Return the function weights [r, U] -> metrics [r] over all classes (multiclass tasks)."""
+    """Return the function weights [z, U] -> metrics [z] over all classes (multiclass tasks)."""
     if predictions.kind != "multiclass":
         return lambda weights: {}
     true = predictions.targets
@@ -130,8 +130,8 @@ def calibration_measure(
     whose percentiles might not even include the point estimate.
 
     Args:
-        probabilities: Probabilities [U, K].
-        targets: Targets [U, K].
+        probabilities: Probabilities [U, Y].
+        targets: Targets [U, Y].
         kind: Kind of the task.
 
     Returns:

@@ -1,10 +1,10 @@
 """Metrics of classes from weighted instances, for many weightings at a time; pure NumPy.
 
-Every function takes ``weights`` [U] or [R, U]: non-negative multiplicities, where an instance of
+Every function takes ``weights`` [U] or [Z, U]: non-negative multiplicities, where an instance of
 weight 2 counts as that instance twice and one of weight 0 not at all. Results have the shape
-``...`` that precedes U in the weights: scalar or [R]. Truth (``positive``) and calibration
-(``decided``) are 0 or 1 (or bool): [U] of one class, giving [...], or [U, K] of several, giving
-[..., K], which ``macro`` averages. ``targets`` and ``decided`` of the functions named multiclass
+``...`` that precedes U in the weights: scalar or [Z]. Truth (``positive``) and calibration
+(``decided``) are 0 or 1 (or bool): [U] of one class, giving [...], or [U, Y] of several, giving
+[..., Y], which ``macro`` averages. ``targets`` and ``decided`` of the functions named multiclass
 are one-hot.
 
 Undefined values are NaN: no positives or no negatives, nothing decided positive for
@@ -60,7 +60,7 @@ def ranked(
 
 
 def macro_auroc(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the mean over classes of the AUROC of each against the rest; [U, K] -> [...].
+    """Return the mean over classes of the AUROC of each against the rest; [U, Y] -> [...].
 
     Multiclass: give scores that order instances by the probability of the class, such as
     ``measures.ranking_scores``; logits do not, as they have a free constant in each instance.
@@ -73,8 +73,8 @@ def macro(values: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
     """Average over classes; NaN where one of them is undefined or there is none.
 
     Args:
-        values: Values of the classes [..., K].
-        classes: Classes to average [K] bool; None for all.
+        values: Values of the classes [..., Y].
+        classes: Classes to average [Y] bool; None for all.
     """
     chosen = values if classes is None else values[..., classes]
     return chosen.mean(axis=-1) if chosen.shape[-1] else np.full(values.shape[:-1], np.nan)[()]
@@ -82,7 +82,7 @@ def macro(values: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Counts:
-    """Weights of instances by truth and decision, [...] or [..., K], and the metrics of them."""
+    """Weights of instances by truth and decision, [...] or [..., Y], and the metrics of them."""
 
     true_positive: np.ndarray
     false_positive: np.ndarray
@@ -91,7 +91,7 @@ class Counts:
 
     @classmethod
     def of(cls, decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> "Counts":
-        """Count instances, [U] or [U, K]."""
+        """Count instances, [U] or [U, Y]."""
         said, true = np.asarray(decided, np.float64), np.asarray(positive, np.float64)
         return cls(
             true_positive=weights @ (said * true),
@@ -162,19 +162,19 @@ def balanced_accuracy(decided: np.ndarray, positive: np.ndarray, weights: np.nda
 def multiclass_accuracy(
     decided: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the share of instances whose class was decided; [U, K] -> [...]."""
+    """Return the share of instances whose class was decided; [U, Y] -> [...]."""
     return mean((decided * targets).sum(axis=-1), weights)
 
 
 def multiclass_balanced_accuracy(
     decided: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the mean sensitivity of the classes; [U, K] -> [...]."""
+    """Return the mean sensitivity of the classes; [U, Y] -> [...]."""
     return macro(sensitivity(decided, targets, weights))
 
 
 def cohen_kappa(decided: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return agreement beyond chance, (p - e) / (1 - e) (Cohen 1960); one-hot [U, K] -> [...]."""
+    """Return agreement beyond chance, (p - e) / (1 - e) (Cohen 1960); one-hot [U, Y] -> [...]."""
     total = weights.sum(axis=-1)
     agreed = weights @ (decided * targets).sum(axis=-1)
     by_chance = ratio(((weights @ decided) * (weights @ targets)).sum(axis=-1), total)
@@ -182,7 +182,7 @@ def cohen_kappa(decided: np.ndarray, targets: np.ndarray, weights: np.ndarray) -
 
 
 def confusion_matrix(decided: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weight of each truth (row) and decision (column), [..., K, K], of one-hots."""
+    """Return the weight of each truth (row) and decision (column), [..., Y, Y], of one-hots."""
     return np.einsum("...u,uk,ul->...kl", weights, targets, decided * 1.0, optimize=True)
 
 
@@ -236,7 +236,7 @@ def brier(probabilities: np.ndarray, targets: np.ndarray, weights: np.ndarray) -
 def multiclass_brier(
     probabilities: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the squared errors summed over classes, 0 to 2 (Brier 1950); [U, K] -> [...]."""
+    """Return the squared errors summed over classes, 0 to 2 (Brier 1950); [U, Y] -> [...]."""
     return mean(((probabilities - targets) ** 2).sum(axis=-1), weights)
 
 
@@ -253,6 +253,6 @@ def log_loss(probabilities: np.ndarray, targets: np.ndarray, weights: np.ndarray
 def multiclass_log_loss(
     probabilities: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the mean negative log-probability (nats) of the true class; [U, K] -> [...]."""
+    """Return the mean negative log-probability (nats) of the true class; [U, Y] -> [...]."""
     true = np.clip((probabilities * targets).sum(axis=-1), np.finfo(np.float64).eps, 1)
     return mean(-np.log(true), weights)

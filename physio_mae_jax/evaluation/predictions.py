@@ -23,17 +23,17 @@ _FREE_BYTES, _TIMES_THE_FILE = 1 << 30, 50
 
 @dataclasses.dataclass(frozen=True, kw_only=True, eq=False)
 class Predictions:
-    """Outputs of a model for U instances in K classes, and the targets.
+    """Outputs of a model for U instances in Y classes, and the targets.
 
     Attributes:
         kind: Kind of the task, 'multilabel', 'multiclass' or 'regression'.
-        classes: Names of the classes [K]; in a regression of the targets.
+        classes: Names of the classes [Y]; in a regression of the targets.
         instance_ids: Unique names [U] str of the evaluated instances, recordings or windows.
         subjects: Subject of each instance [U] str.
-        logits: Outputs [U, K] float64. Multilabel: log-odds of each class. Multiclass:
+        logits: Outputs [U, Y] float64. Multilabel: log-odds of each class. Multiclass:
             log-probabilities up to a constant of the instance. Regression: predictions in the units
             of the targets.
-        targets: Truth [U, K] float64. Multilabel: 0 or 1. Multiclass: one-hot. Regression: values.
+        targets: Truth [U, Y] float64. Multilabel: 0 or 1. Multiclass: one-hot. Regression: values.
         attributes: Attributes of instances, [U] each, str or float64, such as 'sex' and 'age'
             (years); '' or NaN where unknown.
 
@@ -186,12 +186,12 @@ def aggregate_windows(
     """Average the logits of the windows of each instance.
 
     Args:
-        instance_of_window: Unit of each window [W], integers from 0 to ``num_instances`` - 1.
-        window_logits: Logits of the windows [W, K], finite.
+        instance_of_window: Unit of each window [n], integers from 0 to ``num_instances`` - 1.
+        window_logits: Logits of the windows [n, Y], finite.
         num_instances: Number of instances U.
 
     Returns:
-        Logits of the instances [U, K] float64.
+        Logits of the instances [U, Y] float64.
 
     Raises:
         DataError: Shapes disagree, a number is out of range or not finite, or an instance has no
@@ -201,7 +201,7 @@ def aggregate_windows(
     if logits.ndim != 2 or instances.shape != logits.shape[:1] or instances.dtype.kind not in "iu":
         raise DataError(
             f"window_logits has shape {list(logits.shape)} and instance_of_window "
-            f"{instances.dtype} {list(instances.shape)}; expected [W, K] and integers [W]."
+            f"{instances.dtype} {list(instances.shape)}; expected [n, Y] and integers [n]."
         )
     if len(instances) and not 0 <= instances.min() <= instances.max() < num_instances:
         raise DataError(f"instance_of_window must be in [0, {num_instances - 1}].")

@@ -25,7 +25,7 @@ class ProbeResult(NamedTuple):
     """Outputs of a probe, and its chosen setting.
 
     Attributes:
-        logits: Outputs [U, K] of 'validation' and 'test', as in ``predictions.Predictions``.
+        logits: Outputs [U, Y] of 'validation' and 'test', as in ``predictions.Predictions``.
         chosen: Setting that validation chose, as text.
     """
 
@@ -45,7 +45,7 @@ def linear_probe(
 
     Args:
         features: Features [U, D] of 'train', 'validation' and 'test'.
-        targets: Targets [U, K] of the same splits.
+        targets: Targets [U, Y] of the same splits.
         kind: 'multilabel' (one model per class), 'multiclass' (one joint model) or 'regression'.
         metric: Function of validation logits and targets to maximise.
         refit: Whether the test logits come from a model refitted on training and validation with
@@ -64,7 +64,7 @@ def linear_probe(
 def _fit_linear(
     features: np.ndarray, targets: np.ndarray, kind: str, regularization: float
 ) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function from features [U, D] to logits [U, K]."""
+    """Return a function from features [U, D] to logits [U, Y]."""
     if kind == "regression":
         # Like C of a logistic regression, alpha weighs the data as a sum over instances.
         ridge = Ridge(alpha=1 / regularization).fit(features, targets)
@@ -125,14 +125,14 @@ def knn_probe(
 def _neighbour_logits(
     training: np.ndarray, targets: np.ndarray, queries: np.ndarray, kind: str, counts: list[int]
 ) -> dict[int, np.ndarray]:
-    """Return logits [U, K] for each number of neighbours."""
+    """Return logits [U, Y] for each number of neighbours."""
     search = NearestNeighbors(n_neighbors=max(counts), metric="cosine").fit(training)
     nearest = search.kneighbors(queries, return_distance=False)
     return {k: _vote(targets[nearest[:, :k]], kind) for k in counts}
 
 
 def _vote(held: np.ndarray, kind: str) -> np.ndarray:
-    """Sum up the targets [U, k, K] of neighbours."""
+    """Sum up the targets [U, k, Y] of neighbours."""
     if kind == "regression":
         return held.mean(axis=1)
     positives, count = held.sum(axis=1), held.shape[1]

@@ -105,7 +105,7 @@ def instance_predictions(
     Args:
         source: Source of the recordings.
         instances: Evaluated instances.
-        logits: Outputs of the model [U, K].
+        logits: Outputs of the model [U, Y].
     """
     infos = [source.recordings[int(index)] for index in instances.recording]
     attributes = {}

@@ -1,6 +1,6 @@
 """Metrics of regressions from weighted instances; shapes as in ``metrics``.
 
-``predicted`` and ``true`` are [U], giving [...], or [U, K] of several targets, giving [..., K], in
+``predicted`` and ``true`` are [U], giving [...], or [U, Y] of several targets, giving [..., Y], in
 the units of the targets.
 """
 

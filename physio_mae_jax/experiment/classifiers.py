@@ -4,7 +4,6 @@ import dataclasses
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.errors import ConfigError
@@ -17,9 +16,11 @@ from physio_mae_jax.experiment.pretrained_encoders import (
 )
 from physio_mae_jax.experiment.run_metadata import check_attention
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.heads import Classifier, HeadConfig
+from physio_mae_jax.models.heads.base import HeadConfig
+from physio_mae_jax.models.heads.classifier import Classifier
 from physio_mae_jax.models.resnet import BASELINES
 from physio_mae_jax.models.resnet_classifier import ConvolutionalClassifier
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.supervised import class_weights
 from physio_mae_jax.training.optimizer import (
     layerwise_lr_scale,
@@ -119,7 +120,7 @@ def build_classifier(
         architecture: 'mae' or the name of a convolutional baseline.
         encoder: Encoder configuration, for 'mae'.
         head: Settings of the head; a baseline has its own head.
-        num_outputs: Number of outputs K.
+        num_outputs: Number of outputs Y.
     """
     if encoder is None:
         baseline = BASELINES[architecture]
@@ -196,9 +197,5 @@ def _check_learning(config: FinetuneConfig, encoder_init: EncoderInit, kind: str
 
 def _shapes(model: Any, num_channels: int, num_samples: int) -> Any:
     """Return the shapes of the parameters."""
-    windows = (
-        jnp.zeros((1, num_channels, num_samples)),
-        jnp.ones((1, num_channels), bool),
-        jnp.zeros((1, num_channels), jnp.int32),
-    )
-    return jax.eval_shape(lambda: model.init(jax.random.key(0), *windows))["params"]
+    windows = Windows.blank(1, num_channels, num_samples)
+    return jax.eval_shape(lambda: model.init(jax.random.key(0), windows))["params"]

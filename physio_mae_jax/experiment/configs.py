@@ -9,7 +9,7 @@ from physio_mae_jax.evaluation.protocol import EvaluationConfig
 from physio_mae_jax.experiment.model_section import ModelSection
 from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.heads import HeadConfig
+from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.objectives.supervised import SupervisedConfig

@@ -85,7 +85,7 @@ class LabelledData:
         )
 
     def target_statistics(self) -> tuple[np.ndarray, np.ndarray]:
-        """Return mean and standard deviation [K] of the training targets; 0 and 1 for classes."""
+        """Return mean and standard deviation [Y] of the training targets; 0 and 1 for classes."""
         targets = self.instances["train"].targets
         if self.kind != "regression":
             return np.zeros(targets.shape[1]), np.ones(targets.shape[1])

@@ -7,25 +7,26 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.data.regular_file import is_folder, user_path
+from physio_mae_jax.data.regular_file import is_folder
 from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.model_section import whole_samples
 from physio_mae_jax.experiment.run_directory import CONFIG_FILE, check_setting, read_run
-from physio_mae_jax.inference.position_embedding import resize_columns
-from physio_mae_jax.inference.pretrained import is_saved_model, load_model
-from physio_mae_jax.inference.torch_file import read_state_dict
-from physio_mae_jax.inference.torch_import import import_state_dict
+from physio_mae_jax.inference.saved_model import is_saved_model, load_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
+from physio_mae_jax.interop.torch.checkpoint_file import read_state_dict
+from physio_mae_jax.interop.torch.convert import import_state_dict
+from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.encoder import TransformerEncoder
+from physio_mae_jax.models.position_embedding import resize_columns
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.training.init_transform import InitTransform
 
@@ -116,7 +117,8 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Pretr
     )
     if not config_path:
         raise ConfigError(f"torch_config='' cannot be read (it names no file); {hint}")
-    arguments = typed(dict, read_json(user_path(config_path), hint), config_path, hint)
+    content = read_json(local_path(config_path, "torch_config"), hint)
+    arguments = typed(dict, content, config_path, hint)
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
     is_contrastive = isinstance(model, ContrastiveAutoencoder)
@@ -133,12 +135,9 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Pretr
 
 def random_init(config: MaeConfig, num_channels: int, seed: int) -> Params:
     """Make the parameters of an untrained encoder; a single channel needs fewer of them."""
-    signal = jnp.zeros((1, num_channels, config.num_samples))
-    shape = (1, num_channels)
-    inputs = (signal, jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32), None, None)
-    return jax.jit(lambda key: TransformerEncoder(config).init(key, *inputs))(jax.random.key(seed))[
-        "params"
-    ]
+    windows = Windows.blank(1, num_channels, config.num_samples)
+    init = jax.jit(lambda key: TransformerEncoder(config).init(key, windows, None))
+    return init(jax.random.key(seed))["params"]
 
 
 def _resized(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncoder:

@@ -13,10 +13,10 @@ from typing import Any, TypeVar, cast
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError, DataError
+from physio_mae_jax.printable import show
 from physio_mae_jax.setting_kinds import Number, check_setting_value
 
 _Kind = TypeVar("_Kind")
-_SHOWN = 60
 _MAX_NAME_LENGTH = 200
 
 
@@ -174,15 +174,6 @@ def holds_names(value: Any) -> bool:
         isinstance(entry, list | tuple) or (_is_array(entry) and len(entry.shape) > 0)
         for entry in entries
     )
-
-
-def show(value: Any) -> str:
-    """Format a value for a message, shortened to a fixed length."""
-    try:
-        text = repr(value)
-    except Exception:  # ``__repr__`` of an arbitrary class may raise anything
-        text = f"a {type(value).__name__}"
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _is_array(value: Any) -> bool:

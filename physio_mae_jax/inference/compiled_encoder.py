@@ -2,8 +2,9 @@
 
 import dataclasses
 import functools
-from collections.abc import Mapping
-from typing import Any, Literal
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -11,8 +12,11 @@ import numpy as np
 from jax.sharding import Mesh
 
 from physio_mae_jax.inference.arguments import setting
+from physio_mae_jax.inference.encoding_config import Output
+from physio_mae_jax.inference.window_batches import WindowBatch
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.pretraining import Params
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.training.sharding import (
@@ -23,25 +27,10 @@ from physio_mae_jax.training.sharding import (
     with_mesh,
 )
 
-Output = Literal["pooled", "channels", "columns", "tokens"]
-OUTPUTS: tuple[Output, ...] = ("pooled", "channels", "columns", "tokens")
 Batch = Mapping[str, Any]
 
 _BATCH_SIZE = Number(low=1, high=2**18, whole=True, example=32)
 _NUM_DEVICES = Number(low=1, high=2**20, whole=True, example=1)
-# Channel counts that programs are compiled for; other windows are padded to the next one.
-_CHANNEL_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
-
-
-def channel_bucket(num_channels: int) -> int:
-    """Return the number of channels that windows of ``num_channels`` are padded to."""
-    return next((size for size in _CHANNEL_BUCKETS if size >= num_channels), num_channels)
-
-
-def batch_bucket(num_windows: int, batch_size: int, num_devices: int) -> int:
-    """Return the size that a batch is padded to: a power of two per device."""
-    share = -(-num_windows // num_devices)
-    return min(batch_size, num_devices * 2 ** (share - 1).bit_length())
 
 
 def mesh_for(batch_size: Any, num_devices: Any) -> Mesh:
@@ -74,15 +63,11 @@ def encode_windows(
             windows, 'num_valid_columns' [B].
         channel_independent: Encode each channel separately.
     """
-    inputs = [batch[name] for name in ("signal", "channel_mask", "channel_ids")]
-    valid = batch.get("num_valid_columns")
-    channels = inputs[0].shape[1]
+    windows = Windows.of(batch)
+    channels = windows.signal.shape[1]
     if channel_independent:
-        inputs = [values.reshape(-1, 1, *values.shape[2:]) for values in inputs]
-        valid = None if valid is None else jnp.repeat(valid, channels)
-    latents: Any = TransformerEncoder(config).apply(
-        {"params": params}, *inputs, valid, method="grid"
-    )
+        windows = windows.single_channels()
+    latents: Any = TransformerEncoder(config).apply({"params": params}, windows, method="grid")
     if channel_independent:
         latents = latents.reshape(-1, channels, *latents.shape[2:])
     return latents
@@ -146,7 +131,8 @@ class CompiledEncoder:
         """Encode a batch; compiles only for a new shape.
 
         Args:
-            batch: Entries of ``encode_windows`` and 'column_weight' [B, W]; B of ``batch_bucket``.
+            batch: Entries of ``encode_windows`` and 'column_weight' [B, W]; B of
+                ``window_batches.batch_bucket``.
             output: Requested output, see ``pool_latents``.
         """
         key = (output, *((name, values.shape) for name, values in sorted(batch.items())))
@@ -154,6 +140,20 @@ class CompiledEncoder:
         if key not in self.compiled:
             self.compiled[key] = self._jitted(output).lower(self.params, on_devices).compile()
         return self.compiled[key](self.params, on_devices)
+
+    def run_all(
+        self, batches: Iterable[WindowBatch], output: Output
+    ) -> Iterator[tuple[WindowBatch, np.ndarray]]:
+        """Encode batches in order; yields each with its output, see ``pool_latents``."""
+        pending: deque[tuple[WindowBatch, jax.Array]] = deque()
+        for batch in batches:
+            # Fetched one batch late, so that the device computes while the next batch is read.
+            pending.append((batch, self.run(batch.arrays, output)))
+            if len(pending) > 1:
+                encoded, values = pending.popleft()
+                yield encoded, np.asarray(values)
+        for encoded, values in pending:
+            yield encoded, np.asarray(values)
 
     def _jitted(self, output: Output) -> Any:
         function = functools.partial(

@@ -17,7 +17,8 @@ from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.inference.arguments import plain, sequence_of
 from physio_mae_jax.inference.encoding_config import EncodingConfig
-from physio_mae_jax.inference.report import READ, REJECTED, EncodingReport, Note
+from physio_mae_jax.inference.encoding_report import EncodingReport
+from physio_mae_jax.inference.notes import READ, REJECTED, Note
 from physio_mae_jax.local_paths import local_path
 
 # Encodes every recording of a source with known gaps, see ``Encoder.encode_source``.

@@ -9,31 +9,25 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.channel_plan import KnownChannels
 from physio_mae_jax.data.source import SignalSource
-from physio_mae_jax.data.windows import WindowConfig
-from physio_mae_jax.inference import recording_plan
 from physio_mae_jax.inference.arguments import sequence_of
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
 from physio_mae_jax.inference.encode_files import encode_file, encode_folder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
-from physio_mae_jax.inference.engine import Engine, EngineConfig
+from physio_mae_jax.inference.encoding_report import EncodingReport, report_of
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
-from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings, is_empty_batch
-from physio_mae_jax.inference.inspection import (
-    attend_window,
-    masked_columns,
-    one_window,
-    reconstruct_window,
-)
+from physio_mae_jax.inference.inputs import as_recordings
 from physio_mae_jax.inference.model_card import Card
-from physio_mae_jax.inference.pretrained import load_model, save_model
-from physio_mae_jax.inference.report import EncodingReport, no_report
-from physio_mae_jax.inference.restoring import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
+from physio_mae_jax.inference.model_description import describe
+from physio_mae_jax.inference.notes import Note
+from physio_mae_jax.inference.overlap_averager import average_windows
+from physio_mae_jax.inference.pickling import CHECKPOINT, PRETRAINED, Origin, of_plain, to_plain
+from physio_mae_jax.inference.recording_plan import ModelInput, plan_recordings, rows_of
+from physio_mae_jax.inference.saved_model import load_model, save_model
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel, fingerprint_of, load_checkpoint
-from physio_mae_jax.local_paths import local_path
-from physio_mae_jax.plots.attention import AttendedWindow
-from physio_mae_jax.plots.reconstruction import ReconstructedWindow
+from physio_mae_jax.inference.window_batches import window_batches
+from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
 
 
 class Encoded(NamedTuple):
@@ -93,7 +87,6 @@ class Encoder:
         Raises:
             UserError: There is no complete pre-training checkpoint.
         """
-        local_path(path, "path")
         made = cls(load_checkpoint(path), **settings)
         made._origin = Origin.of(CHECKPOINT, path)
         return made
@@ -112,7 +105,6 @@ class Encoder:
         Raises:
             UserError: A file is missing, damaged or of another kind.
         """
-        local_path(name, "name")
         made = cls(load_model(name, allow_hub=allow_hub), **settings)
         made._origin = Origin.of(PRETRAINED, name, allow_hub)
         return made
@@ -172,26 +164,19 @@ class Encoder:
         return fingerprint_of(self.trained)
 
     @functools.cached_property
-    def window(self) -> WindowConfig:
-        """Window specification, for any channels of a recording."""
-        given = self.trained.model_spec.input
-        return WindowConfig(
-            channels="",
-            num_channels=given.num_channels,
-            units=given.units,
-            sampling_rate_hz=given.sampling_rate_hz,
-            num_samples=given.num_samples,
-            band_hz=given.band_hz,
-        )
+    def input(self) -> ModelInput:
+        """Windows that the model takes, for any channels of a recording."""
+        window = self.trained.model_spec.input.window
+        samples = self.programs.config.patch_samples
+        return ModelInput(channels=self.channels, window=window, column_samples=samples)
 
     def rows_of(self, names: Sequence[str], *, derive_leads: bool = False) -> tuple[str, ...]:
         """Return the row names of output='channels' for a recording with such channels."""
-        planner = KnownChannels(self.channels, self.window.units, derive=derive_leads)
-        return recording_plan.rows_of(names, planner)
+        return rows_of(names, self.input, derive_leads=derive_leads)
 
     def describe(self) -> str:
         """Describe the input, preprocessing and output of the encoder as text."""
-        return recording_plan.describe(self.trained, self.programs.config)
+        return describe(self.trained, self.programs.config)
 
     def encode(self, signal: Any, **settings: Any) -> Any:
         """Return embeddings; arguments as for ``encode_with_report``."""
@@ -222,7 +207,7 @@ class Encoder:
             units: Units of the channels, or one for all; '' where unknown.
             gain: ADC counts per unit, if the samples are ADC counts.
             names: Names of the recordings, for the report.
-            **settings: Fields of ``settings.EncodingConfig``: output='pooled', overlap=0.5,
+            **settings: Fields of ``encoding_config.EncodingConfig``: output='pooled', overlap=0.5,
                 derive_leads=False, unknown_channels='error', on_invalid='error'.
 
         Returns:
@@ -234,11 +219,7 @@ class Encoder:
         Raises:
             UserError: The input is missing, unknown or invalid; the message suggests a fix.
         """
-        choices = sequence_of(EncodingConfig, settings)
-        if choices.output == "pooled" and is_empty_batch(signal):
-            # scikit-learn pipelines may pass one.
-            none = np.zeros((0, self.programs.config.width), np.float32)
-            return Encoded(none, no_report(self.window))
+        config = sequence_of(EncodingConfig, settings)
         description = SignalMetadata(
             sampling_rate_hz=sampling_rate_hz,
             channels=channels,
@@ -246,11 +227,13 @@ class Encoder:
             gain=gain,
             names=names,
         )
-        given = as_recordings(signal, description)
-        recording_plan.reject_clocks(given.recordings, self.channels)
-        rows, report = self.encode_source(given.recordings, choices)
-        report = dataclasses.replace(report, notes=(*given.notes, *report.notes))
-        stacked = choices.output == "pooled" or not isinstance(signal, list | tuple)
+        pooled = config.output == "pooled"
+        # scikit-learn pipelines may pass a batch without recordings.
+        given = as_recordings(signal, description, self.channels, may_be_empty=pooled)
+        rows, report = self.encode_source(given.recordings, config, given.notes)
+        if not rows:
+            return Encoded(np.zeros((0, self.programs.config.width), np.float32), report)
+        stacked = pooled or not isinstance(signal, list | tuple)
         return Encoded(np.stack(rows) if stacked else rows, report)
 
     def encode_file(self, path: str | Path, **options: Any) -> Encoded:
@@ -262,25 +245,19 @@ class Encoder:
         return Encoded(*encode_folder(self.encode_source, path, **options))
 
     def encode_source(
-        self, source: SignalSource, settings: EncodingConfig
+        self, source: SignalSource, config: EncodingConfig, notes: Sequence[Note] = ()
     ) -> tuple[list[np.ndarray], EncodingReport]:
         """Encode every recording of a source with known gaps, each as ``encode`` does."""
-        known = self.channels
-        if settings.unknown_channels == "error":
-            recording_plan.check_known_channels(source, known)
-        columns = self.programs.config.num_columns
-        config = EngineConfig(
-            window=self.window,
-            output=settings.output,
-            hop_columns=max(1, round(columns * (1 - settings.overlap))),
+        plan = plan_recordings(source, self.input, config, notes)
+        batches = window_batches(
+            plan,
             batch_size=self.batch_size,
-            num_threads=settings.num_threads or min(8, os.cpu_count() or 1),
+            num_devices=self.programs.mesh.size,
+            num_threads=config.num_threads or min(8, os.cpu_count() or 1),
         )
-        planner = KnownChannels(known, self.window.units, derive=settings.derive_leads)
-        engine = Engine(source, planner, self.programs, config)
-        planned = recording_plan.plan_recordings(engine, source, self.window, settings.on_invalid)
-        collected = engine.encode(planned.plans)
-        return recording_plan.assemble(planned, collected, self.programs.config, settings.output)
+        encoded = self.programs.run_all(batches, config.output)
+        averaged = average_windows(plan, encoded, config.output, self.programs.config)
+        return [one.embedding for one in averaged], report_of(plan, averaged)
 
     def reconstruct(
         self,
@@ -303,15 +280,19 @@ class Encoder:
             **description: sampling_rate_hz, channels, units, gain, names, as in ``encode``.
 
         Returns:
-            Arrays for ``figures.reconstruction.draw_reconstruction``.
+            Arrays for ``plots.reconstruction.draw_reconstruction``.
 
         Raises:
             UserError: As for ``encode``, or there is no such window.
         """
+        from physio_mae_jax.inference import inspection  # takes Optax, which encoding does not
+
         given = sequence_of(SignalMetadata, description)
-        inspected = one_window(self.trained, self.window, signal, given, start_seconds)
-        masked = masked_columns(self.programs.config, masked_seconds, mask_ratio, seed)
-        return reconstruct_window(self.trained, inspected, masked)
+        inspected = inspection.one_window(
+            self.trained, self.input.window, signal, given, start_seconds
+        )
+        masked = inspection.masked_columns(self.programs.config, masked_seconds, mask_ratio, seed)
+        return inspection.reconstruct_window(self.trained, inspected, masked)
 
     def attention(
         self,
@@ -330,14 +311,18 @@ class Encoder:
             **description: sampling_rate_hz, channels, units, gain, names, as in ``encode``.
 
         Returns:
-            Arrays for ``figures.attention.draw_attention``.
+            Arrays for ``plots.attention.draw_attention``.
 
         Raises:
             UserError: As for ``encode``, or there is no such window or layer.
         """
+        from physio_mae_jax.inference import inspection
+
         given = sequence_of(SignalMetadata, description)
-        inspected = one_window(self.trained, self.window, signal, given, start_seconds)
-        return attend_window(self.trained, inspected, layer)
+        inspected = inspection.one_window(
+            self.trained, self.input.window, signal, given, start_seconds
+        )
+        return inspection.attend_window(self.trained, inspected, layer)
 
 
 def _of_weights(content: dict[str, Any], settings: dict[str, Any]) -> Encoder:

@@ -1,10 +1,12 @@
 """Options for encoding recordings."""
 
 import dataclasses
+from typing import Literal
 
 from physio_mae_jax.inference.arguments import plain
-from physio_mae_jax.inference.compiled_encoder import Output
 from physio_mae_jax.setting_ranges import check_fields
+
+Output = Literal["pooled", "channels", "columns", "tokens"]
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

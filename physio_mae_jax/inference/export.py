@@ -21,7 +21,7 @@ from physio_mae_jax.inference import arguments
 from physio_mae_jax.inference.compiled_encoder import encode_windows
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.local_paths import local_path
-from physio_mae_jax.models.mae import pool_tokens
+from physio_mae_jax.models.pooling import pool_tokens
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.channels import trained_channel_id
 from physio_mae_jax.training import atomic_files
@@ -86,7 +86,7 @@ def _exported(trained: TrainedModel, channels: int, platforms: Sequence[str]) ->
     def embed(signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array) -> jax.Array:
         batch = {"signal": signal, "channel_mask": channel_mask, "channel_ids": channel_ids}
         latents = encode_windows(config, params, batch, channel_independent=alone)
-        return pool_tokens(latents, channel_mask)
+        return pool_tokens(latents, channel_mask[:, :, None, None])
 
     (batch,) = export.symbolic_shape("b")
     shapes = (

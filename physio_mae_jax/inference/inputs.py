@@ -4,7 +4,6 @@ Nothing is guessed: a missing rate or channel names, transposed axes, or ADC cou
 raise an error that says what to add.
 """
 
-import dataclasses
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -23,33 +22,21 @@ from physio_mae_jax.data.frames import (
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference import arguments
-from physio_mae_jax.inference.report import CONVERTED, WARNING, Note
+from physio_mae_jax.inference.clocks import reject_clocks
+from physio_mae_jax.inference.notes import CONVERTED, WARNING, Note
 from physio_mae_jax.inference.samples import Samples, reject_unordered, samples_of
+from physio_mae_jax.inference.signal_metadata import (
+    SignalMetadata,
+    check_counts,
+    gain_of,
+    rate_of,
+    units_of,
+)
+from physio_mae_jax.printable import show
 from physio_mae_jax.signals.channels import canonical_name, names_of_recording
-from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import COUNTS, canonical_unit
 
 _CHANNELS = "name each row, such as channels=['II', 'PPG']"
-_RATE = "a number of samples a second, such as 500"
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class SignalMetadata:
-    """Description of signals by the caller; one for all of them, or a list with one each.
-
-    Attributes:
-        sampling_rate_hz: Sampling rate, Hz.
-        channels: Row names of a signal; for a data frame, its columns if none are given.
-        units: Units of the channels, or one for all; '' or None where unknown.
-        gain: ADC counts per unit, one per channel or one for all; samples are divided by it.
-        names: Names of the recordings, for reports.
-    """
-
-    sampling_rate_hz: Any = None
-    channels: Any = None
-    units: Any = ""
-    gain: Any = None
-    names: Any = None
 
 
 class GivenRecordings(NamedTuple):
@@ -64,17 +51,27 @@ class GivenRecordings(NamedTuple):
     notes: tuple[Note, ...]
 
 
-def as_recordings(signal: Any, description: SignalMetadata) -> GivenRecordings:
+def as_recordings(
+    signal: Any,
+    description: SignalMetadata,
+    known: Sequence[str] = (),
+    *,
+    may_be_empty: bool = False,
+) -> GivenRecordings:
     """Convert signals to recordings.
 
     Args:
         signal: Samples [M, n] of one recording, [B, M, n] of several, [n] of one channel, a frame
             or series, or a list of any of these except the second. Masked values count as missing.
         description: Description of the signals.
+        known: Names of the channels that the model knows; none of these may only count time.
+        may_be_empty: Accept an array [0, M, n], a batch without recordings.
 
     Raises:
         DataError: The input is incomplete or inconsistent; the message suggests a fix.
     """
+    if may_be_empty and _is_empty_batch(signal):
+        return GivenRecordings(ArrayRecordings([], [], [], []), ())
     signals = _separated(signal)
     count = len(signals)
     rates = _for_each(
@@ -82,37 +79,57 @@ def as_recordings(signal: Any, description: SignalMetadata) -> GivenRecordings:
     )
     channels = _for_each(description.channels, count, "channels", arguments.holds_names)
     names = _recording_names(description.names, count)
-    arrays, infos, gains, absent = [], [], [], []
-    notes: list[Note] = []
-    for one, rate, wanted, name in zip(signals, rates, channels, names, strict=True):
-        samples, labels = _oriented(one, wanted, name)
-        array = samples.values
-        rate_hz = _rate(rate, labels, name)
-        notes += _notes(one, samples, rate_hz, name)
-        units = _units(description.units, len(labels), name)
-        gain = _gain(description.gain, len(labels), name)
-        _check_counts(samples, units, gain, name)
-        gaps = gaps_of(array)
-        missing = absent_rows(gaps, array.shape[1])
-        arrays.append(array)
-        gains.append(gain)
-        absent.append(missing)
-        infos.append(
-            RecordingInfo(
-                record_id=name,
-                subject_id=name,
-                channel_names=_disambiguate(labels, units),
-                sampling_rate_hz=rate_hz,
-                num_samples=array.shape[1],
-                # ADC counts and similar units do not identify the quantity.
-                units=tuple(_physical_unit(unit) for unit in units),
-                gaps=tuple(gap for gap in gaps if gap[0] not in missing),
-            )
-        )
-    return GivenRecordings(ArrayRecordings(arrays, infos, gains, absent), tuple(notes))
+    found = [
+        _recording(one, rate, wanted, name, description)
+        for one, rate, wanted, name in zip(signals, rates, channels, names, strict=True)
+    ]
+    recordings = ArrayRecordings(
+        [one.array for one in found],
+        [one.info for one in found],
+        [one.gain for one in found],
+        [one.absent for one in found],
+    )
+    reject_clocks(recordings, known)
+    return GivenRecordings(recordings, tuple(note for one in found for note in one.notes))
 
 
-def is_empty_batch(signal: Any) -> bool:
+class _Recording(NamedTuple):
+    """One recording, see ``data.arrays.ArrayRecordings``."""
+
+    array: np.ndarray
+    info: RecordingInfo
+    gain: np.ndarray | None
+    absent: list[int]
+    notes: list[Note]
+
+
+def _recording(
+    signal: Any, rate: Any, wanted: Any, name: str, description: SignalMetadata
+) -> _Recording:
+    """Convert one signal, with the rate and channel names of its own."""
+    samples, labels = _oriented(signal, wanted, name)
+    array = samples.values
+    rate_hz = rate_of(rate, labels, name)
+    notes = _notes(signal, samples, rate_hz, name)
+    units = units_of(description.units, len(labels), name)
+    gain = gain_of(description.gain, len(labels), name)
+    check_counts(samples, units, gain, name)
+    gaps = gaps_of(array)
+    absent = absent_rows(gaps, array.shape[1])
+    info = RecordingInfo(
+        record_id=name,
+        subject_id=name,
+        channel_names=_disambiguate(labels, units),
+        sampling_rate_hz=rate_hz,
+        num_samples=array.shape[1],
+        # ADC counts and similar units do not identify the quantity.
+        units=tuple(_physical_unit(unit) for unit in units),
+        gaps=tuple(gap for gap in gaps if gap[0] not in absent),
+    )
+    return _Recording(array, info, gain, absent, notes)
+
+
+def _is_empty_batch(signal: Any) -> bool:
     """Return whether a signal is an array [0, M, n], a batch without recordings."""
     shape: tuple[int, ...] = getattr(signal, "shape", ())
     return len(shape) == 3 and shape[0] == 0 and min(shape[1:]) > 0
@@ -162,7 +179,7 @@ def _recording_names(names: Any, count: int) -> list[str]:
         raise DataError(f"{len(entries)} names are given for {count} recordings.")
     for entry in entries:
         if arguments.is_missing(entry):
-            raise DataError(f"names has {arguments.show(entry)} among its entries; give each one.")
+            raise DataError(f"names has {show(entry)} among its entries; give each one.")
     return [str(arguments.plain(entry)) for entry in entries]
 
 
@@ -246,76 +263,6 @@ def _notes(signal: Any, samples: Samples, rate_hz: float, name: str) -> list[Not
     return [*notes, Note(WARNING, unchecked, name)] if unchecked else notes
 
 
-def _rate(value: Any, channels: Sequence[str], name: str) -> float:
-    what = f"{name}: sampling_rate_hz"
-    if value is None:
-        raise DataError(f"{what} is missing; give {_RATE}.")
-    rate_hz = arguments.number(value, what, _RATE)
-    check_rate(
-        rate_hz,
-        channels,
-        f"{what} is {rate_hz:g}",
-        "Samples a second are meant, not seconds a sample; correct it, or the names of channels.",
-    )
-    return rate_hz
-
-
-def _units(values: Any, count: int, name: str) -> list[str]:
-    """Return the unit of each channel, '' where unknown."""
-    one = arguments.plain(values)
-    if arguments.is_missing(one):
-        return [""] * count
-    if isinstance(one, str):
-        return [one] * count
-    units = [
-        "" if arguments.is_missing(unit) else arguments.plain(unit)
-        for unit in arguments.listed(values, f"{name}: units", "text such as 'mV', or a list")
-    ]
-    if len(units) != count:
-        raise DataError(f"{name} has {count} channels, but units has {len(units)} entries.")
-    for unit in units:
-        if not isinstance(unit, str):
-            raise DataError(
-                f"{name}: units has {arguments.show(unit)} ({type(unit).__name__}) among its "
-                "entries; a unit is text, such as 'mV', and '' where it is not known."
-            )
-    return units
-
-
-def _gain(gain: Any, count: int, name: str) -> np.ndarray | None:
-    """Return the ADC counts per unit of each channel."""
-    if gain is None:
-        return None
-    what, meant = f"{name}: gain", "a number of counts in one unit, such as 200"
-    one = arguments.is_one_number(gain)
-    entries = [gain] if one else arguments.listed(gain, what)
-    if len(entries) not in (1, count):
-        raise DataError(
-            f"{name} has {count} channels, but gain has shape {np.shape(gain)}; give one for all, "
-            "or one for each."
-        )
-    values = np.asarray([arguments.number(entry, what, meant) for entry in entries])
-    if not (np.isfinite(values) & (values != 0)).all():
-        raise DataError(
-            f"{name}: gain must be ADC counts per unit, never 0; got {arguments.show(gain)}."
-        )
-    return np.broadcast_to(values, (count,))
-
-
-def _check_counts(
-    samples: Samples, units: Sequence[str], gain: np.ndarray | None, name: str
-) -> None:
-    """Reject integer samples without units or gain."""
-    if samples.are_integers and gain is None and not all(units):
-        dtype = samples.values.dtype
-        raise DataError(
-            f"{name} is {dtype if dtype.kind in 'iu' else 'masked integers'}, which looks like "
-            "ADC counts (ADU); give gain= (counts in one unit, such as gain=1000 for "
-            f"1000/mV). Or say units={COUNTS!r}: each channel is normalised, so a separate gain "
-            "changes nothing, but derived leads need one gain for all."
-        )
-
-
 def _disambiguate(labels: Sequence[str], units: Sequence[str]) -> tuple[str, ...]:
     """Return names as spelled, except those that only their context disambiguates."""
     found = names_of_recording(labels, units)
@@ -327,16 +274,3 @@ def _disambiguate(labels: Sequence[str], units: Sequence[str]) -> tuple[str, ...
 
 def _physical_unit(unit: str) -> str:
     return "" if canonical_unit(unit) == COUNTS else canonical_unit(unit)
-
-
-def renaming(given: Sequence[str]) -> str:
-    """List names read as other names; '' if none differs by more than case."""
-    read = [(name, canonical_name(name)) for name in given]
-    return ", ".join(f"{name} is {own}" for name, own in read if name.lower() != own.lower())
-
-
-def reordering(given: Sequence[str], used: Sequence[str]) -> str:
-    """Describe the reordering of channels for the model; '' if there is none."""
-    picked = [canonical_name(name) for name in given if canonical_name(name) in used]
-    own = [name for name in used if name in picked]
-    return "" if picked == own else f"{', '.join(picked)} -> {', '.join(own)}"

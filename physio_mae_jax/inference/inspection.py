@@ -10,19 +10,23 @@ import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.data.channel_plan import KnownChannels
-from physio_mae_jax.data.windows import WindowConfig, WindowReader
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import listed, setting
-from physio_mae_jax.inference.inputs import SignalMetadata, as_recordings
-from physio_mae_jax.inference.recording_plan import check_known_channels, reject_clocks
+from physio_mae_jax.inference.inputs import as_recordings
+from physio_mae_jax.inference.recording_plan import check_known_channels
+from physio_mae_jax.inference.signal_metadata import SignalMetadata
 from physio_mae_jax.inference.trained_model import TrainedModel
+from physio_mae_jax.inspected_windows import AttendedWindow, ReconstructedWindow
 from physio_mae_jax.models.attention import ATTENTION
+from physio_mae_jax.models.block import time_mixer_name
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.encoder import TransformerEncoder
+from physio_mae_jax.models.mixers import MIXERS
 from physio_mae_jax.models.stack import split_channels
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.objectives.masking import mask_of_columns, num_visible
-from physio_mae_jax.plots.attention import AttendedWindow
-from physio_mae_jax.plots.reconstruction import ReconstructedWindow
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, wavelet_bank
@@ -32,7 +36,6 @@ _SECONDS = Number(low=0.0, high=1e9, example=60.0)
 _SHARE = Number(low=0.0, high=1.0, example=0.75)
 _SEED = Number(low=0, high=2**63 - 1, whole=True, example=0)
 _SPANS = "a list of (start, stop) in seconds"
-_INPUTS = ("signal", "channel_mask", "channel_ids")
 
 
 class InspectedWindow(NamedTuple):
@@ -62,10 +65,9 @@ def one_window(
         DataError: There is no window from ``start_seconds`` on, or the signal is invalid.
     """
     start_seconds = setting(start_seconds, "start_seconds", _SECONDS)
-    recordings = as_recordings(signal, description).recordings
     known = trained.model_spec.input.channels
+    recordings = as_recordings(signal, description, known).recordings
     check_known_channels(recordings, known)
-    reject_clocks(recordings, known)
     if len(recordings.recordings) != 1:
         raise DataError(
             f"{len(recordings.recordings)} recordings are given; inspect one at a time."
@@ -82,7 +84,7 @@ def one_window(
             "values that are not finite."
         )
     example = reader.read(0, start)
-    batch = {name: example[name][None] for name in _INPUTS}
+    batch = {name: example[name][None] for name in CHANNEL_ENTRIES}
     return InspectedWindow(batch, names, f"{info.record_id}, from {start_seconds:g} s")
 
 
@@ -166,9 +168,16 @@ def attend_window(
         layer: Encoder layer, negative ones from the last; None for the mean of all.
 
     Raises:
-        ConfigError: There is no such layer.
+        ConfigError: There is no such layer, or the model's time mixer has no attention weights.
     """
     config = trained.autoencoder.config
+    if not MIXERS[config.time_mixer].sows_received_weights:
+        able = [name for name, mixer in MIXERS.items() if mixer.sows_received_weights]
+        raise ConfigError(
+            f"the model has model.time_mixer={config.time_mixer!r}, which computes no attention "
+            "weights; inspect its reconstructions instead, or a model with model.time_mixer "
+            f"{' or '.join(able)}."
+        )
     if layer is not None:
         layers = Number(low=-config.depth, high=config.depth - 1, whole=True, example=0)
         layer = int(setting(layer, "layer", layers))
@@ -206,12 +215,12 @@ def _attended(
         [depth, M, W, H], where 1 is the value under uniform attention, and [depth, M, M] from the
         row's channel to the column's, None if channels exchange nothing.
     """
-    inputs = [jnp.asarray(batch[name]) for name in _INPUTS]
+    windows = Windows.of(batch)
     _, kept = TransformerEncoder(config).apply(
-        {"params": params}, *inputs, None, None, mutable=[ATTENTION]
+        {"params": params}, windows, None, mutable=[ATTENTION]
     )
     blocks = kept[ATTENTION]["stack"]["blocks"]
-    (received,) = blocks["time_attention"]["received"]
+    (received,) = blocks[time_mixer_name(config.time_mixer)]["received"]
     if config.encoder_attention == "joint":
         received = received[..., 1:] if config.class_token else received
         grid = split_channels(
@@ -220,7 +229,7 @@ def _attended(
         return grid * grid[0].size, None
     grid = received.reshape(config.depth, -1, config.num_columns, config.num_rows)
     between = None
-    if "channel_attention" in blocks and inputs[1].shape[1] > 1:
+    if "channel_attention" in blocks and windows.signal.shape[1] > 1:
         (pairs,) = blocks["channel_attention"]["pairs"]
         between = pairs.mean(axis=1)
     return grid * config.num_tokens, between

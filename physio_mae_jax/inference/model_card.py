@@ -51,7 +51,7 @@ def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: C
 of this folder:
 
 ```python
-from physio_mae_jax.inference import Encoder
+from physio_mae_jax import Encoder
 
 encoder = Encoder.from_pretrained("this/folder")
 embedding = encoder.encode(signal, sampling_rate_hz=500, channels=["I", "II"])

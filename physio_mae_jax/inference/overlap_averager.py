@@ -1,11 +1,98 @@
-"""Averaging of the windows of a recording, weighted by inverse overlap."""
+"""Averaging of the windows of each recording, weighted by inverse overlap."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.inference.compiled_encoder import Output
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.inference.encoding_config import Output
+from physio_mae_jax.inference.recording_plan import EncodingPlan, RecordingPlan
+from physio_mae_jax.inference.window_batches import WindowBatch
 from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.signals.channels import canonical_name
+
+
+class AveragedRecording(NamedTuple):
+    """Embedding of a recording.
+
+    Attributes:
+        embedding: Float32 output, its channels in the order of the input; NaN where nothing was
+            encoded.
+        num_windows: Number of encoded windows.
+        num_flat_windows: Number of windows that are excluded because no channel varies.
+        flat: Number of windows in which each channel of the plan is constant [m].
+    """
+
+    embedding: np.ndarray
+    num_windows: int
+    num_flat_windows: int
+    flat: np.ndarray
+
+
+def average_windows(
+    plan: EncodingPlan,
+    encoded: Iterable[tuple[WindowBatch, np.ndarray]],
+    output: Output,
+    config: MaeConfig,
+) -> list[AveragedRecording]:
+    """Average the windows of every planned recording.
+
+    Args:
+        plan: Plan of the recordings.
+        encoded: Batches of windows with their output, see ``compiled_encoder.pool_latents``.
+        output: Requested output.
+        config: Configuration of the encoder.
+
+    Raises:
+        DataError: No channel of a recording varies, and ``on_invalid`` is 'error'.
+    """
+    averagers = [
+        OverlapAverager.empty(output, len(one.channels.channels), one.num_columns, config)
+        for one in plan.recordings
+    ]
+    for batch, values in encoded:
+        for row, (one, column) in enumerate(batch.positions):
+            assert one.tiling
+            averagers[one.recording].add(
+                values[row],
+                batch.arrays["channel_mask"][row, : len(one.channels.channels)],
+                column,
+                batch.arrays["column_weight"][row, : one.tiling.num_columns],
+            )
+    return [
+        _averaged(one, averager, plan.on_invalid)
+        for one, averager in zip(plan.recordings, averagers, strict=True)
+    ]
+
+
+def _averaged(
+    one: RecordingPlan, averager: "OverlapAverager", on_invalid: str
+) -> AveragedRecording:
+    """Return the average of a recording; raises as ``average_windows`` does."""
+    if one.tiling and not averager.windows[0] and on_invalid == "error":
+        raise DataError(
+            f"{one.info.record_id}: no channel of it ever varies "
+            f"({', '.join(one.channels.channels)}), or by less than a millionth of its offset "
+            "(float64: 1e-12). Check the sensor, subtract a large offset before rounding to "
+            "float32, or get NaN for such recordings with on_invalid='skip'."
+        )
+    embedding = averager.mean()
+    if averager.output in ("channels", "tokens"):
+        embedding = _in_input_order(embedding, one)
+    num_windows, num_flat = map(int, averager.windows)
+    return AveragedRecording(embedding, num_windows, num_flat, averager.flat)
+
+
+def _in_input_order(values: np.ndarray, plan: RecordingPlan) -> np.ndarray:
+    """Scatter rows [m, …] of the model's channels by name; NaN for the others."""
+    row_of = {name: position for position, name in enumerate(plan.channels.channels)}
+    rows = np.full((len(plan.rows), *values.shape[1:]), np.nan, np.float32)
+    for row, name in enumerate(map(canonical_name, plan.rows)):
+        if name in row_of:
+            rows[row] = values[row_of[name]]
+    return rows
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -1,42 +1,193 @@
-"""Checks, plans and reports around an encoding."""
+"""The windows to encode of each recording, and what that changes or excludes.
 
+Every recording is planned before any is encoded, so that a wrong name or rate is reported at once.
+"""
+
+import dataclasses
 import logging
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.arrays import ArrayRecordings
-from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner
-from physio_mae_jax.data.input_spec import rate_note
+from physio_mae_jax.data.channel_plan import ChannelPlan, ChannelPlanner, KnownChannels
 from physio_mae_jax.data.source import RecordingInfo, SignalSource
-from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
+from physio_mae_jax.data.window_transform import WindowConfig
+from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.compiled_encoder import Output
-from physio_mae_jax.inference.engine import Engine, RecordingPlan, columns_of
-from physio_mae_jax.inference.inputs import renaming, reordering
-from physio_mae_jax.inference.overlap_averager import OverlapAverager
-from physio_mae_jax.inference.report import (
-    CONVERTED,
-    MASKED,
-    PADDED,
-    REJECTED,
-    RENAMED,
-    REORDERED,
-    RESAMPLED,
-    WARNING,
-    EncodingReport,
-    Note,
-)
-from physio_mae_jax.inference.trained_model import TrainedModel
-from physio_mae_jax.models.config import MaeConfig
+from physio_mae_jax.inference.encoding_config import EncodingConfig
+from physio_mae_jax.inference.notes import REJECTED, Note
+from physio_mae_jax.inference.plan_notes import notes_of
+from physio_mae_jax.inference.tiling import Tiling, tile
 from physio_mae_jax.signals.channel_derivation import ChannelDerivation
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
 
 _LOG = logging.getLogger(__name__)
-# Steps of a clock differ by less; no signal rises this evenly for this many samples.
-_CLOCK_TOLERANCE, _MIN_CLOCK_SAMPLES, _MAX_CLOCK_SAMPLES = 0.01, 32, 65_536
 _NO_CHANNELS = ChannelPlan((), np.zeros(0, np.int32), ChannelDerivation(rows=(), notes=()))
+# Channel counts that programs are compiled for; other windows are padded to the next one.
+_CHANNEL_BUCKETS = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ModelInput:
+    """Windows that a model takes.
+
+    Attributes:
+        channels: Names of the channels that the model knows.
+        window: Rate, length, units and band of a window; of any number of channels.
+        column_samples: Samples of a time column.
+    """
+
+    channels: tuple[str, ...]
+    window: WindowConfig
+    column_samples: int
+
+    @property
+    def num_columns(self) -> int:
+        """Number of columns W of a window."""
+        return self.window.num_samples // self.column_samples
+
+    def columns_of(self, info: RecordingInfo) -> int:
+        """Count the whole columns of a recording at the model's rate."""
+        return self.window.change(info).length_after(info.num_samples) // self.column_samples
+
+    def planner(self, *, derive_leads: bool = False) -> ChannelPlanner:
+        """Return the planner of the channels of recordings."""
+        return KnownChannels(self.channels, self.window.units, derive=derive_leads)
+
+
+class RecordingPlan(NamedTuple):
+    """The windows of one recording.
+
+    Attributes:
+        recording: Index of the recording in its source.
+        info: Description of the recording.
+        channels: Channels of its windows, without padding.
+        rows: Names of the rows of the output: as given, followed by derived ones.
+        num_columns: Columns T of the recording, at least 1.
+        tiling: Positions of the windows; None if the recording cannot be encoded.
+        reader: Reader of the windows; None if the recording cannot be encoded.
+    """
+
+    recording: int
+    info: RecordingInfo
+    channels: ChannelPlan
+    rows: tuple[str, ...]
+    num_columns: int
+    tiling: Tiling | None = None
+    reader: WindowReader | None = None
+
+
+class EncodingPlan(NamedTuple):
+    """Recordings ready for encoding.
+
+    Attributes:
+        recordings: Plan of every recording, in the order of the source.
+        input: Windows of the model.
+        notes: Notes for the report.
+        on_invalid: Handling of recordings that cannot be encoded, see ``EncodingConfig``.
+    """
+
+    recordings: tuple[RecordingPlan, ...]
+    input: ModelInput
+    notes: tuple[Note, ...]
+    on_invalid: str
+
+
+def plan_recordings(
+    source: SignalSource, model: ModelInput, config: EncodingConfig, notes: Sequence[Note] = ()
+) -> EncodingPlan:
+    """Plan the windows of every recording.
+
+    Args:
+        source: Recordings with known gaps.
+        model: Windows of the model.
+        config: Options of the encoding.
+        notes: Notes about the recordings so far.
+
+    Raises:
+        DataError: A channel is unknown, or ``on_invalid`` is 'error' and a recording has values
+            that are not finite or cannot be encoded.
+    """
+    if config.unknown_channels == "error":
+        check_known_channels(source, model.channels)
+    planner = model.planner(derive_leads=config.derive_leads)
+    readers = _Readers(source, model.window, planner)
+    plans, all_notes = [], list(notes)
+    for index, info in enumerate(source.recordings):
+        columns = max(1, model.columns_of(info))
+        plan = RecordingPlan(index, info, _NO_CHANNELS, _rows(info, _NO_CHANNELS), columns)
+        try:
+            channels = planner.plan(info)
+            plan = plan._replace(channels=channels, rows=_rows(info, channels))
+            if config.on_invalid == "error":
+                _reject_gaps(info, channels)
+            plan = _with_windows(plan, model, config, readers)
+        except DataError as error:
+            if config.on_invalid == "error":
+                raise
+            all_notes.append(Note(REJECTED, f"whole: {error}", info.record_id))
+        if plan.tiling:
+            all_notes += notes_of(info, channels, plan.tiling, model.column_samples, model.window)
+        plans.append(plan)
+    _warn_of_similar_names([plan.channels for plan in plans])
+    return EncodingPlan(tuple(plans), model, tuple(all_notes), config.on_invalid)
+
+
+class _Readers:
+    """Readers of a source, one for each shape of windows."""
+
+    def __init__(self, source: SignalSource, window: WindowConfig, planner: ChannelPlanner) -> None:
+        self._source, self._window, self._planner = source, window, planner
+        self._readers: dict[tuple[int, int], WindowReader] = {}
+
+    def get(self, num_channels: int, num_samples: int) -> WindowReader:
+        key = (num_channels, num_samples)
+        if key not in self._readers:
+            window = dataclasses.replace(
+                self._window, num_channels=num_channels, num_samples=num_samples
+            )
+            self._readers[key] = WindowReader(self._source, window, self._planner)
+        return self._readers[key]
+
+
+def _with_windows(
+    plan: RecordingPlan, model: ModelInput, config: EncodingConfig, readers: _Readers
+) -> RecordingPlan:
+    """Lay windows over a recording; one shorter than a window gets one padded window.
+
+    Raises:
+        DataError: No channel is known, the recording is shorter than a column, or no interval
+            between its gaps is as long as a window.
+    """
+    info, samples = plan.info, model.column_samples
+    if not plan.channels.channels:
+        raise DataError(
+            f"{info.record_id!r} has no channel that the model knows: it has "
+            f"{', '.join(info.channel_names)}."
+        )
+    total = model.columns_of(info)
+    if not total or info.num_samples < 2:
+        raise DataError(
+            f"{info.record_id!r} lasts {info.seconds:.4g} s ({info.num_samples} samples), less "
+            f"than the {samples / model.window.sampling_rate_hz:g} s of the shortest piece that "
+            "can be encoded."
+        )
+    num_columns = min(total, model.num_columns)
+    reader = readers.get(channel_bucket(len(plan.channels.channels)), num_columns * samples)
+    hop = max(1, round(model.num_columns * (1 - config.overlap)))
+    tiling = tile(reader.starts(plan.recording), total, num_columns, hop, samples)
+    if not len(tiling.columns):
+        raise DataError(
+            f"{info.record_id!r} has no whole window of {model.window.seconds:g} s between its "
+            "gaps."
+        )
+    return plan._replace(tiling=tiling, reader=reader)
+
+
+def channel_bucket(num_channels: int) -> int:
+    """Return the number of channels that windows of ``num_channels`` are padded to."""
+    return next((size for size in _CHANNEL_BUCKETS if size >= num_channels), num_channels)
 
 
 def check_known_channels(source: SignalSource, known: Sequence[str]) -> None:
@@ -60,108 +211,7 @@ def _unknown(info: RecordingInfo, name: str, known: Sequence[str]) -> str:
     )
 
 
-def reject_clocks(source: ArrayRecordings, known: Sequence[str]) -> None:
-    """Reject channels that only count: times or sample numbers mistaken for a signal.
-
-    Args:
-        source: Recordings passed as arrays.
-        known: Names of channels to check; others are ignored.
-
-    Raises:
-        DataError: A channel increases by a constant step from sample to sample.
-    """
-    names = set(map(canonical_name, known))
-    for index, info in enumerate(source.recordings):
-        checked_plans = source.read(index, 0, min(info.num_samples, _MAX_CLOCK_SAMPLES))
-        for values, name in zip(checked_plans, info.channel_names, strict=True):
-            if canonical_name(name) in names and is_clock(values):
-                raise DataError(
-                    f"{info.record_id}: channel {name!r} only rises, evenly from {values[0]:g} to "
-                    f"{values[-1]:g}: it is a time or a sample number and no signal. Leave that "
-                    "row or column out, and check that each row has its own name."
-                )
-
-
-def is_clock(values: np.ndarray) -> bool:
-    """Return whether [n] values increase at every sample by nearly equal steps."""
-    if len(values) < _MIN_CLOCK_SAMPLES:
-        return False
-    steps = np.diff(values.astype(np.float64))
-    if not (steps > 0).all():
-        return False
-    mean = (float(values[-1]) - float(values[0])) / len(steps)
-    # float32 rounds large times, so a step is only accurate to the last digit.
-    rounding = 2 * float(np.spacing(values[-1:])[0])
-    return bool(np.abs(steps - mean).max() <= _CLOCK_TOLERANCE * mean + rounding)
-
-
-class PlannedRecordings(NamedTuple):
-    """Recordings ready for encoding.
-
-    Attributes:
-        infos: Descriptions of all recordings.
-        channels: Channel names per recording, see ``EncodingReport.channels``.
-        used: Derivation of the channels per recording.
-        plans: Plans of the recordings that can be encoded.
-        notes: Notes for the report.
-        window: Window specification of the model.
-        on_invalid: Handling of recordings that cannot be encoded.
-    """
-
-    infos: Sequence[RecordingInfo]
-    channels: Sequence[tuple[str, ...]]
-    used: Sequence[ChannelPlan]
-    plans: Sequence[RecordingPlan]
-    notes: list[Note]
-    window: WindowConfig
-    on_invalid: str
-
-
-def plan_recordings(
-    engine: Engine, source: SignalSource, window: WindowConfig, on_invalid: str
-) -> PlannedRecordings:
-    """Plan every recording.
-
-    Raises:
-        DataError: ``on_invalid`` is 'error' and a recording has values that are not finite, or
-            cannot be encoded.
-    """
-    plans, used, notes = [], [], []
-    for index, info in enumerate(source.recordings):
-        channels = _NO_CHANNELS
-        try:
-            channels = engine.channel_plan(index)
-            if on_invalid == "error":
-                _reject_gaps(info, channels)
-            plan = engine.plan(index)
-        except DataError as error:
-            if on_invalid == "error":
-                raise
-            notes.append(Note(REJECTED, f"whole: {error}", info.record_id))
-        else:
-            plans.append(plan)
-            notes += _notes(info, channels, plan, window)
-        used.append(channels)
-    _warn_of_similar_names(used)
-    rows = [_rows(info, channels) for info, channels in zip(source.recordings, used, strict=True)]
-    return PlannedRecordings(source.recordings, rows, used, plans, notes, window, on_invalid)
-
-
-def _warn_of_similar_names(plans: Sequence[ChannelPlan]) -> None:
-    """Warn of channels of one recording that the model cannot distinguish."""
-    for plan in plans:
-        names, ids = plan.present
-        alike = [name for name, number in zip(names, ids, strict=True) if number == 0]
-        if len(alike) > 1:
-            _LOG.warning(
-                "the model has no embeddings of the names %s and cannot distinguish the channels: "
-                "exchanging them changes nothing. Train a model on names that are known.",
-                ", ".join(alike),
-            )
-            return
-
-
-def rows_of(names: Sequence[str], planner: ChannelPlanner) -> tuple[str, ...]:
+def rows_of(names: Sequence[str], model: ModelInput, *, derive_leads: bool) -> tuple[str, ...]:
     """Return the row names of the output for a recording with such channels."""
     info = RecordingInfo(
         record_id="a recording",
@@ -170,7 +220,7 @@ def rows_of(names: Sequence[str], planner: ChannelPlanner) -> tuple[str, ...]:
         sampling_rate_hz=1.0,
         num_samples=0,
     )
-    return _rows(info, planner.plan(info))
+    return _rows(info, model.planner(derive_leads=derive_leads).plan(info))
 
 
 def _rows(info: RecordingInfo, plan: ChannelPlan) -> tuple[str, ...]:
@@ -192,147 +242,15 @@ def _reject_gaps(info: RecordingInfo, channels: ChannelPlan) -> None:
     )
 
 
-def _notes(
-    info: RecordingInfo, channels: ChannelPlan, plan: RecordingPlan, window: WindowConfig
-) -> list[Note]:
-    found: list[tuple[str, str]] = []
-    change = rate_note(info.sampling_rate_hz, window.sampling_rate_hz)
-    names = renaming(info.channel_names)
-    order = reordering(info.channel_names, channels.channels)
-    for kind, text in ((RESAMPLED, change), (RENAMED, names), (REORDERED, order)):
-        found += [(kind, text)] * bool(text)
-    found += [(CONVERTED, note) for note in channels.montage.notes]
-    nameless = [
-        name for name, number in zip(channels.channels, channels.ids, strict=True) if not number
-    ]
-    if nameless:
-        found.append((WARNING, f"names that the model cannot tell apart: {', '.join(nameless)}"))
-    if window.band_hz:
-        low, high = window.band_hz
-        found.append((CONVERTED, f"band-passed {low:g} to {high:g} Hz, as in training"))
-    unknown = [n for n in info.channel_names if canonical_name(n) not in channels.channels]
-    if unknown:
-        found.append((REJECTED, f"channels that the model does not know: {', '.join(unknown)}"))
-    cut = plan.reader.config
-    if cut.num_samples < window.num_samples:
-        found.append((PADDED, f"from {cut.seconds:g} to {window.seconds:g} s, masked"))
-    found += [(REJECTED, text) for text in _excluded_channels(info, plan)]
-    return [Note(kind, text, info.record_id) for kind, text in found]
-
-
-def _excluded_channels(info: RecordingInfo, plan: RecordingPlan) -> list[str]:
-    """Report which time no window covers."""
-    tiling, cut = plan.tiling, plan.reader.config
-    column_seconds = cut.seconds / tiling.num_columns
-    covered = len(tiling.coverage) * column_seconds
-    texts = []
-    if info.seconds - covered > 0.5 / info.sampling_rate_hz:
-        texts.append(f"the last {info.seconds - covered:.3g} s, less than a column")
-    missed = int((tiling.coverage == 0).sum())
-    if missed:
-        texts.append(f"{missed * column_seconds:.4g} s around values that are not finite")
-    return texts
-
-
-def assemble(
-    planned: PlannedRecordings,
-    collected: Sequence[OverlapAverager],
-    config: MaeConfig,
-    output: Output,
-) -> tuple[list[np.ndarray], EncodingReport]:
-    """Return the embedding of each recording, and the report.
-
-    Raises:
-        DataError: No channel of a recording varies, and ``on_invalid`` is 'error'.
-    """
-    by_recording = {
-        plan.recording: found for plan, found in zip(planned.plans, collected, strict=True)
-    }
-    rows, notes = [], list(planned.notes)
-    for index, info in enumerate(planned.infos):
-        used, names = planned.used[index], planned.channels[index]
-        found = by_recording.get(index)
-        if found is None:
-            # At least one row, to hold NaN.
-            columns = max(1, columns_of(info, planned.window, config.patch_samples))
-            found = OverlapAverager.empty(output, len(used.channels), columns, config)
-        else:
-            if not found.windows[0] and planned.on_invalid == "error":
-                raise DataError(
-                    f"{info.record_id}: no channel of it ever varies ({', '.join(used.channels)}), "
-                    "or by less than a millionth of its offset (float64: 1e-12). Check the sensor, "
-                    "subtract a large offset before rounding to float32, or get NaN for such "
-                    "recordings with on_invalid='skip'."
-                )
-            texts = _flat(found, used.channels)
-            notes += [Note(kind, text, info.record_id) for kind, text in texts]
-        values = found.mean()
-        if output in ("channels", "tokens"):
-            values = _in_input_order(values, names, used.channels)
-        rows.append(values)
-    report = EncodingReport(
-        recordings=tuple(info.record_id for info in planned.infos),
-        channels=tuple(planned.channels),
-        seconds=sum(info.seconds for info in planned.infos),
-        num_windows=sum(int(found.windows[0]) for found in collected),
-        window_seconds=planned.window.seconds,
-        notes=tuple(notes),
-    )
-    return rows, report
-
-
-def _in_input_order(values: np.ndarray, names: Sequence[str], used: Sequence[str]) -> np.ndarray:
-    """Scatter rows [m, …] of the model's channels by name; NaN for the others."""
-    row_of = {name: position for position, name in enumerate(used)}
-    rows = np.full((len(names), *values.shape[1:]), np.nan, np.float32)
-    for row, name in enumerate(map(canonical_name, names)):
-        if name in row_of:
-            rows[row] = values[row_of[name]]
-    return rows
-
-
-def _flat(found: OverlapAverager, channels: Sequence[str]) -> list[tuple[str, str]]:
-    """Report masked channels and excluded windows that do not vary."""
-    total = int(found.windows.sum())
-    notes = [
-        (MASKED, f"{name}, constant (beside its offset) or missing in {count} of {total} windows")
-        for name, count in zip(channels, found.flat.tolist(), strict=True)
-        if count
-    ]
-    if found.windows[1]:
-        notes.append(
-            (REJECTED, f"{found.windows[1]} of {total} windows, in which no channel varies")
-        )
-    return notes
-
-
-def describe(trained: TrainedModel, config: MaeConfig) -> str:
-    """Format the model_spec of an encoder."""
-    given = trained.model_spec.input
-    units = ", ".join(f"{name} in {unit}" for name, unit in given.units.items()) or "any"
-    seen = (
-        "one channel at a time"
-        if trained.model_spec.channel_independent
-        else (f"up to {given.num_channels} channels together")
-    )
-    filters = "; ".join(f"{name}: {what}" for name, what in given.filters.items())
-    band = f"{given.band_hz[0]:g} to {given.band_hz[1]:g} Hz" if given.band_hz else "none"
-    subjects = f"{len(trained.trained_on.subjects)} subjects"
-    if not trained.trained_on.is_complete:
-        subjects += " and more that are not known"
-    lines = {
-        "from": trained.origin,
-        "channels": f"{', '.join(given.channels)}; {seen}",
-        "units": units,
-        "rate": f"{given.sampling_rate_hz:g} Hz; others are resampled",
-        "window": f"{given.num_samples / given.sampling_rate_hz:g} s, {config.num_columns} columns "
-        f"of {config.patch_samples / given.sampling_rate_hz:g} s",
-        "band-pass": band,
-        "normalised": NORMALISATION
-        if given.normalisation == NORMALISATION
-        else given.normalisation,
-        "trained on": f"{subjects}; filtered before: {filters}",
-        "embedding": f"{config.width} numbers, or of each of {config.num_rows} bands of "
-        "frequency in each column of each channel",
-    }
-    return "\n".join(f"{name:<11}{text}" for name, text in lines.items())
+def _warn_of_similar_names(plans: Sequence[ChannelPlan]) -> None:
+    """Warn of channels of one recording that the model cannot distinguish."""
+    for plan in plans:
+        names, ids = plan.present
+        alike = [name for name, number in zip(names, ids, strict=True) if number == 0]
+        if len(alike) > 1:
+            _LOG.warning(
+                "the model has no embeddings of the names %s and cannot distinguish the channels: "
+                "exchanging them changes nothing. Train a model on names that are known.",
+                ", ".join(alike),
+            )
+            return

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.inference.arguments import show
+from physio_mae_jax.printable import show
 from physio_mae_jax.signals.levels import without_large_offset
 
 

@@ -13,6 +13,7 @@ from physio_mae_jax.data.frames import Frame, column_names, is_series
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.arguments import holds_names, listed, texts
 from physio_mae_jax.inference.encoder import Encoder
+from physio_mae_jax.inference.saved_model import is_saved_model
 
 
 class EncoderTransformer(TransformerMixin, BaseEstimator):
@@ -73,7 +74,7 @@ class EncoderTransformer(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, signals: Any) -> np.ndarray:
-        """Embed signals: [N, M, n], or a list of N [M, n] or frames; returns [N, D or M · D].
+        """Embed signals: [B, M, n], or a list of B [M, n] or frames; returns [B, D or M · D].
 
         Raises:
             UserError: As for ``Encoder.encode_with_report``, or the recordings differ in their
@@ -159,5 +160,5 @@ def opened(encoder: Any) -> Encoder:
 
 @functools.lru_cache(maxsize=4)
 def _load(folder: str) -> Encoder:
-    saved = (Path(folder).expanduser() / "model.safetensors").is_file()
+    saved = is_saved_model(folder)
     return Encoder.from_pretrained(folder) if saved else Encoder.from_checkpoint(folder)

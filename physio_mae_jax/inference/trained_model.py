@@ -9,12 +9,12 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingProvenance
-from physio_mae_jax.data.regular_file import is_folder, shortened, user_path
+from physio_mae_jax.data.regular_file import is_folder, shortened
 from physio_mae_jax.errors import DataError, UserError
+from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.pretraining import Params
-from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.integrity import step_numbers
 from physio_mae_jax.training.model_spec import ModelSpec
 
@@ -56,7 +56,10 @@ def load_checkpoint(path: str | Path) -> TrainedModel:
     Raises:
         UserError: There is no complete pre-training checkpoint.
     """
-    folder = _checkpoint_folder(user_path(path))
+    # Orbax and Grain take seconds; a model of ``save_pretrained`` needs neither.
+    from physio_mae_jax.training.checkpoint import Checkpoints
+
+    folder = _checkpoint_folder(local_path(path, "path"))
     with Checkpoints(folder, keep=None) as checkpoints:
         if checkpoints.latest_step is None:
             raise UserError(f"{folder} holds no complete checkpoint; name a run that has one.")

@@ -2,8 +2,9 @@
 
 Modules::
 
-    attention          attention within a sequence and across channels
-    block              attention within and across sequences, and an MLP
+    attention          multi-head attention: its linear layers, and attention across channels
+    block              a mixer within sequences, attention across them, and an MLP
+    block_config       settings shared by the blocks of a stack
     config             shape and numerics of a masked autoencoder, validated before compilation
     contrastive        single-tower contrastive model: one autoencoder for every modality, and a
                        projection
@@ -11,12 +12,12 @@ Modules::
                        both domains
     encoder            the encoder: a tokenizer, and a stack over per-channel sequences or one joint
                        sequence
-    heads              classification heads over an encoder's tokens
     layers             linear layers, activation, MLP and the plain norm
     local_attention    block-local attention: tokens attend to their own time block and the two
                        adjacent ones
     mae                the masked autoencoder: one model, configured as v1, v2 or v3 by its
                        ``MaeConfig``
+    position_embedding  resizing of a learned position table to a window of another length
     rematerialization  activations saved for the backward pass, which rematerializes the cheap ones
     residual           residual sums of a block, its norms and smoothing
     resnet             supervised convolutional baselines: resnet1d_wang and xresnet1d101 of the
@@ -27,5 +28,8 @@ Modules::
                        sequences
     tokenizer          from a signal to tokens: wavelet patches and waveform columns, embedded and
                        fused
+    window_batch       a batch of windows, in the form that every model takes
+    heads/             classification heads over an encoder's tokens
+    mixers/            time mixers: what exchanges information between the tokens of a sequence
     kernels/           custom Pallas (Triton) kernels for NVIDIA GPUs, where XLA's own code is slow
 """

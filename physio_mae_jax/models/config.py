@@ -1,6 +1,7 @@
 """Shape and numerics of a masked autoencoder, validated before compilation."""
 
 import dataclasses
+import difflib
 from typing import Literal
 
 import jax.numpy as jnp
@@ -28,6 +29,8 @@ class MaeConfig:
         decoder_width, decoder_depth, decoder_num_heads: Size of the decoder.
         encoder_attention, decoder_attention: 'factorized' (time, then channels) or 'joint' (all
             tokens of all channels in one sequence).
+        time_mixer: What mixes the tokens of a sequence, in the encoder and the decoder: a name of
+            ``models.mixers.MIXERS``.
         attention_block_seconds: 0 for full attention within a channel; else the approximate length
             of blocks whose tokens attend to their own block and the two adjacent ones, so that time
             and memory grow linearly with the window. Factorized attention only.
@@ -73,6 +76,7 @@ class MaeConfig:
     decoder_num_heads: int
     encoder_attention: str = "factorized"
     decoder_attention: str = "factorized"
+    time_mixer: str = "attention"
     attention_block_seconds: float = 0.0
     channel_attention: bool = True
     channel_smoothing: bool = True
@@ -104,6 +108,7 @@ class MaeConfig:
             "model.decoder_num_heads",
             self.decoder_num_heads,
         )
+        self._check_mixer()
         self._check_variant()
         if not 1 <= self.num_channel_names <= len(VOCABULARY):
             raise ConfigError(
@@ -130,6 +135,25 @@ class MaeConfig:
         if platform == "gpu" or self.attention_implementation == "xla":
             return self
         return dataclasses.replace(self, attention_implementation="xla", unroll_layers=False)
+
+    def _check_mixer(self) -> None:
+        # Mixers are built from these settings, so that theirs is the import at the top of a file.
+        from physio_mae_jax.models.mixers import MIXERS
+
+        if self.time_mixer not in MIXERS:
+            near = difflib.get_close_matches(self.time_mixer, MIXERS, n=1)
+            hint = f" Did you mean {near[0]!r}?" if near else ""
+            raise ConfigError(
+                f"model.time_mixer is {self.time_mixer!r}; choose one of {', '.join(MIXERS)}.{hint}"
+            )
+        is_joint = "joint" in (self.encoder_attention, self.decoder_attention)
+        if is_joint and not MIXERS[self.time_mixer].supports_joint:
+            able = [name for name, mixer in MIXERS.items() if mixer.supports_joint]
+            raise ConfigError(
+                f"model.time_mixer={self.time_mixer!r} mixes one channel at a time; set "
+                "model.encoder_attention and model.decoder_attention to 'factorized', or "
+                f"model.time_mixer to one of {', '.join(able)}."
+            )
 
     def _check_variant(self) -> None:
         if self.class_token and "factorized" in (self.encoder_attention, self.decoder_attention):

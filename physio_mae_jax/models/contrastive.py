@@ -6,8 +6,10 @@ import jax.numpy as jnp
 
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.decoder import Reconstruction
-from physio_mae_jax.models.layers import convolution_init
-from physio_mae_jax.models.mae import MaskedAutoencoder, pool_tokens
+from physio_mae_jax.models.layers import Linear, convolution_init
+from physio_mae_jax.models.mae import MaskedAutoencoder
+from physio_mae_jax.models.pooling import pool_tokens
+from physio_mae_jax.models.window_batch import Windows
 
 
 class Projection(nn.Module):
@@ -23,9 +25,9 @@ class Projection(nn.Module):
 
         The inner product of two of them is then cosine / temperature, a logit.
         """
-        hidden = nn.Dense(pooled.shape[-1], kernel_init=convolution_init, name="expand")(pooled)
+        hidden = Linear(pooled.shape[-1], kernel_init=convolution_init, name="expand")(pooled)
         hidden = nn.gelu(hidden, approximate=False)
-        projected = nn.Dense(self.width, kernel_init=convolution_init, name="contract")(hidden)
+        projected = Linear(self.width, kernel_init=convolution_init, name="contract")(hidden)
         norm = jnp.linalg.norm(projected, axis=-1, keepdims=True)
         scale = jnp.asarray(self.temperature**-0.5)
         if self.temperature_is_learned:
@@ -56,43 +58,26 @@ class ContrastiveAutoencoder(nn.Module):
 
     def __call__(
         self,
-        signal: jax.Array,
-        channel_mask: jax.Array,
-        channel_ids: jax.Array,
+        windows: Windows,
         visible_ids: jax.Array,
         predicted_ids: jax.Array | None = None,
         masked_channels: jax.Array | None = None,
     ) -> Reconstruction:
         """Run the autoencoder, and embed each example from its visible tokens."""
         predicted, latents = self.autoencoder.reconstruct(
-            signal, channel_mask, channel_ids, visible_ids, predicted_ids, masked_channels
+            windows, visible_ids, predicted_ids, masked_channels
         )
-        return predicted._replace(embedding=self.projection(pool_tokens(latents, channel_mask)))
+        pooled = pool_tokens(latents, windows.channel_mask[:, :, None, None])
+        return predicted._replace(embedding=self.projection(pooled))
 
-    def embed(
-        self, signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array
-    ) -> jax.Array:
+    def embed(self, windows: Windows) -> jax.Array:
         """Embed whole examples as ``Projection`` does: [B, E]."""
-        return self.projection(self.features(signal, channel_mask, channel_ids))
+        return self.projection(self.features(windows))
 
-    def grid(self, signal: jax.Array, channel_mask: jax.Array, channel_ids: jax.Array) -> jax.Array:
+    def grid(self, windows: Windows) -> jax.Array:
         """Return the latents of whole examples, [B, 1, W, H, D]."""
-        return self.autoencoder.encoder.grid(signal, channel_mask, channel_ids)
+        return self.autoencoder.encoder.grid(windows)
 
-    def features(
-        self,
-        signal: jax.Array,
-        channel_mask: jax.Array,
-        channel_ids: jax.Array,
-        *,
-        num_valid_columns: jax.Array | None = None,
-        train: bool = False,
-    ) -> jax.Array:
+    def features(self, windows: Windows, *, train: bool = False) -> jax.Array:
         """Return the mean token before the projection, as ``MaskedAutoencoder.features``."""
-        return self.autoencoder.features(
-            signal,
-            channel_mask,
-            channel_ids,
-            num_valid_columns=num_valid_columns,
-            train=train,
-        )
+        return self.autoencoder.features(windows, train=train)

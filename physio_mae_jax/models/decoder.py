@@ -6,9 +6,9 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.block import BlockConfig
+from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.layers import convolution_init, gelu, layer_norm, linear_init
+from physio_mae_jax.models.layers import Linear, convolution_init, gelu, layer_norm, linear_init
 from physio_mae_jax.models.stack import (
     Stack,
     join_channels,
@@ -43,19 +43,19 @@ class Heads(nn.Module):
     def __call__(self, tokens: jax.Array) -> Reconstruction:
         """Map tokens [B, M, P, H, Dd] to both predictions."""
         cfg = self.config
-        boxes = nn.Dense(cfg.patch_size, dtype=cfg.dtype, kernel_init=linear_init, name="patch")(
+        boxes = Linear(cfg.patch_size, dtype=cfg.dtype, kernel_init=linear_init, name="patch")(
             tokens
         )
         rows = tokens.reshape(*tokens.shape[:3], -1)
-        column = nn.Dense(
+        column = Linear(
             cfg.decoder_width, dtype=cfg.dtype, kernel_init=convolution_init, name="time_reducer"
         )(rows)
         column = gelu(column)
         if cfg.waveform_head_norm:
             column = layer_norm("time_norm", cfg.dtype)(column)
-        samples = nn.Dense(
-            cfg.patch_samples, dtype=cfg.dtype, kernel_init=linear_init, name="time"
-        )(column)
+        samples = Linear(cfg.patch_samples, dtype=cfg.dtype, kernel_init=linear_init, name="time")(
+            column
+        )
         return Reconstruction(boxes.astype(jnp.float32), samples.astype(jnp.float32))
 
 
@@ -80,7 +80,7 @@ class Decoder(nn.Module):
         [B, M] bool are masked entirely.
         """
         cfg = self.config
-        embedded = nn.Dense(
+        embedded = Linear(
             cfg.decoder_width, dtype=cfg.dtype, kernel_init=linear_init, name="embed"
         )(latents)
         mask_token = self.param("mask_token", nn.initializers.normal(0.02), (cfg.decoder_width,))
@@ -109,16 +109,11 @@ class Decoder(nn.Module):
         """Run the stack on the grid [B, M, W, H, Dd] and the class token [B, 1, Dd], if any."""
         cfg = self.config
         batch, _, columns, rows, _ = tokens.shape
-        settings = BlockConfig(
-            num_heads=cfg.decoder_num_heads,
-            dtype=cfg.dtype,
-            attention_implementation=cfg.attention_implementation,
-            num_time_blocks=cfg.num_time_blocks,
-        )
+        settings = BlockConfig.of_decoder(cfg)
         stack = Stack(settings, cfg.decoder_depth, cfg.remat, cfg.unroll_layers, name="stack")
         if cfg.decoder_attention == "factorized":
-            positions = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))
-            return stack(tokens, positions, channel_mask)
+            times = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))
+            return stack(tokens, times, channel_mask)
         sequence = join_channels(tokens)
         ids = jnp.broadcast_to(jnp.arange(sequence.shape[1]), sequence.shape[:2])
         token_mask = jnp.repeat(channel_mask, cfg.num_tokens, axis=1)

@@ -4,7 +4,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from physio_mae_jax.models.block import BlockConfig
+from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.stack import (
     Stack,
@@ -13,6 +13,7 @@ from physio_mae_jax.models.stack import (
     split_channels,
 )
 from physio_mae_jax.models.tokenizer import Tokenizer
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.signals import patches
 
 
@@ -25,82 +26,51 @@ class TransformerEncoder(nn.Module):
         """Create the submodules."""
         cfg = self.config
         self.tokenizer = Tokenizer(cfg)
-        settings = BlockConfig(
-            num_heads=cfg.num_heads,
-            dtype=cfg.dtype,
-            attention_implementation=cfg.attention_implementation,
-            mlp_rank_ratio=cfg.mlp_rank_ratio,
-            attention_rank_ratio=cfg.attention_rank_ratio,
-            channel_attention=cfg.channel_attention,
-            channel_smoothing=cfg.channel_smoothing,
-            num_time_blocks=cfg.num_time_blocks,
-        )
+        settings = BlockConfig.of_encoder(cfg)
         self.stack = Stack(settings, cfg.depth, cfg.remat, cfg.unroll_layers)
         if cfg.class_token:
             self.class_token = self.param("class_token", nn.initializers.normal(0.02), (cfg.width,))
 
-    def __call__(
-        self,
-        signal: jax.Array,
-        channel_mask: jax.Array,
-        channel_ids: jax.Array,
-        visible_ids: jax.Array | None,
-        num_valid_columns: jax.Array | None,
-    ) -> jax.Array:
+    def __call__(self, windows: Windows, visible_ids: jax.Array | None) -> jax.Array:
         """Encode visible tokens; arguments and result as in ``MaskedAutoencoder.encode``."""
-        signal = jnp.where(channel_mask[:, :, None], signal, 0.0)
+        signal = jnp.where(windows.channel_mask[:, :, None], windows.signal, 0.0)
+        windows = windows._replace(signal=signal)
         if self.config.encoder_attention == "joint":
-            tokens = self.tokenizer(signal, None, channel_ids, num_valid_columns)
-            return self._joint(tokens, channel_mask, visible_ids, num_valid_columns)
+            return self._joint(self.tokenizer(windows, None), windows, visible_ids)
         whole_columns = visible_ids if visible_ids is not None and visible_ids.ndim == 2 else None
-        tokens = self.tokenizer(signal, whole_columns, channel_ids, num_valid_columns)
-        return self._factorized(tokens, channel_mask, visible_ids, num_valid_columns)
+        return self._factorized(self.tokenizer(windows, whole_columns), windows, visible_ids)
 
-    def grid(
-        self,
-        signal: jax.Array,
-        channel_mask: jax.Array,
-        channel_ids: jax.Array,
-        num_valid_columns: jax.Array | None = None,
-    ) -> jax.Array:
+    def grid(self, windows: Windows) -> jax.Array:
         """Encode whole windows: latents [B, M, W, H, D] of any encoder, class token excluded."""
         cfg = self.config
-        latents = self(signal, channel_mask, channel_ids, None, num_valid_columns)
+        latents = self(windows, None)
         if cfg.encoder_attention == "factorized":
             return latents
         patches_only = latents[:, 1:] if cfg.class_token else latents
         return split_channels(patches_only, cfg.num_rows, cfg.num_columns)
 
     def _factorized(
-        self,
-        tokens: jax.Array,
-        channel_mask: jax.Array,
-        visible_ids: jax.Array | None,
-        num_valid_columns: jax.Array | None,
+        self, tokens: jax.Array, windows: Windows, visible_ids: jax.Array | None
     ) -> jax.Array:
         """Encode one sequence per channel: [B, M, K, R, D]."""
         cfg = self.config
         batch, channels, columns, rows, width = tokens.shape
         if visible_ids is None:
-            positions = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))
+            times = jnp.broadcast_to(jnp.arange(columns)[:, None], (batch, columns, rows))
         elif visible_ids.ndim == 2:
-            positions = jnp.broadcast_to(visible_ids[:, :, None], (batch, columns, rows))
+            times = jnp.broadcast_to(visible_ids[:, :, None], (batch, columns, rows))
         else:
-            positions = visible_ids // cfg.num_rows
+            times = visible_ids // cfg.num_rows
             flat = tokens.reshape(batch, channels, columns * rows, width)
             taken = patches.take_columns(flat, visible_ids.reshape(batch, -1), axis=2)
             tokens = taken.reshape(batch, channels, *visible_ids.shape[1:], width)
         token_mask = None
-        if num_valid_columns is not None:
-            token_mask = positions < num_valid_columns[:, None, None]
-        return self.stack(tokens, positions, channel_mask, token_mask)
+        if windows.num_valid_columns is not None:
+            token_mask = times < windows.num_valid_columns[:, None, None]
+        return self.stack(tokens, times, windows.channel_mask, token_mask)
 
     def _joint(
-        self,
-        tokens: jax.Array,
-        channel_mask: jax.Array,
-        visible_ids: jax.Array | None,
-        num_valid_columns: jax.Array | None,
+        self, tokens: jax.Array, windows: Windows, visible_ids: jax.Array | None
     ) -> jax.Array:
         """Encode all channels as one sequence: [B, T, D], the class token's latent first."""
         cfg = self.config
@@ -111,9 +81,9 @@ class TransformerEncoder(nn.Module):
         else:
             ids = visible_ids
             sequence = patches.take_columns(sequence, ids, axis=1)
-        token_mask = jnp.take_along_axis(channel_mask, ids // cfg.num_tokens, axis=1)
-        if num_valid_columns is not None:
-            token_mask &= ids % cfg.num_columns < num_valid_columns[:, None]
+        token_mask = jnp.take_along_axis(windows.channel_mask, ids // cfg.num_tokens, axis=1)
+        if windows.num_valid_columns is not None:
+            token_mask &= ids % cfg.num_columns < windows.num_valid_columns[:, None]
         front = None
         if cfg.class_token:
             front = jnp.broadcast_to(self.class_token.astype(cfg.dtype), (batch, 1, width))

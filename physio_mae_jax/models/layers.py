@@ -1,4 +1,10 @@
-"""Linear layers, activation, MLP and the plain norm (models.md#attention-and-blocks)."""
+"""Linear layers, activation, MLP and the plain norm (models.md#attention-and-blocks).
+
+Every dense layer of ``models`` is a ``Linear``, so that ``flax.linen.intercept_methods`` reaches
+them all, to quantize or to count them for example. The siblings ``DenseParams`` and
+``SplitMatmul`` hold the same parameters for the custom kernels of a 'fused' model, which compute
+the matmul themselves.
+"""
 
 import flax.linen as nn
 import jax
@@ -16,6 +22,10 @@ convolution_init = nn.initializers.variance_scaling(1 / 3, "fan_in", "uniform")
 _low_rank_init = nn.initializers.xavier_uniform()
 
 
+class Linear(nn.Dense):
+    """A linear layer with the numerics and parameters of ``nn.Dense``, which it stands for."""
+
+
 class LowRankDense(nn.Module):
     """A linear layer with a low-rank factorised matrix (models.md#low-rank-layers).
 
@@ -30,7 +40,7 @@ class LowRankDense(nn.Module):
     @nn.compact
     def __call__(self, values: jax.Array) -> jax.Array:
         """Map [..., D] to [..., features]."""
-        outer = nn.Dense(
+        outer = Linear(
             self.features,
             use_bias=self.use_bias,
             dtype=self.dtype,
@@ -43,9 +53,8 @@ class LowRankDense(nn.Module):
 def _reduced(values: jax.Array, features: int, rank_ratio: float, dtype: jnp.dtype) -> jax.Array:
     """Apply the first matrix of a low-rank layer, as submodule 'down' of the calling module."""
     rank = low_rank(values.shape[-1], features, rank_ratio)
-    return nn.Dense(rank, use_bias=False, dtype=dtype, kernel_init=_low_rank_init, name="down")(
-        values
-    )
+    down = Linear(rank, use_bias=False, dtype=dtype, kernel_init=_low_rank_init, name="down")
+    return down(values)
 
 
 def low_rank(size_in: int, size_out: int, rank_ratio: float) -> int:
@@ -53,13 +62,39 @@ def low_rank(size_in: int, size_out: int, rank_ratio: float) -> int:
     return max(32, int(min(size_in, size_out) * rank_ratio))
 
 
-def linear(
+def linear_operations(size_in: int, size_out: int, rank_ratio: float) -> int:
+    """Count the floating-point operations of ``make_linear`` for one token."""
+    if not rank_ratio:
+        return 2 * size_in * size_out
+    return 2 * low_rank(size_in, size_out, rank_ratio) * (size_in + size_out)
+
+
+def make_linear(
     features: int, rank_ratio: float, dtype: jnp.dtype, name: str, use_bias: bool = True
 ) -> nn.Module:
     """Make a linear layer, of low rank unless ``rank_ratio`` is 0."""
     if rank_ratio:
         return LowRankDense(features, rank_ratio, dtype, use_bias, name=name)
-    return nn.Dense(features, use_bias=use_bias, dtype=dtype, kernel_init=linear_init, name=name)
+    return Linear(features, use_bias=use_bias, dtype=dtype, kernel_init=linear_init, name=name)
+
+
+class SeparateBias(nn.Module):
+    """A linear layer that leaves the addition of its bias to the caller.
+
+    Attributes:
+        features: Output features.
+        dtype: Compute type; the bias stays float32.
+    """
+
+    features: int
+    dtype: jnp.dtype
+
+    @nn.compact
+    def __call__(self, values: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """Map [..., D] to [..., features] without the bias [features], and return both."""
+        layer = Linear(self.features, use_bias=False, dtype=self.dtype, kernel_init=linear_init)
+        nn.share_scope(self, layer)
+        return layer(values), self.param("bias", nn.initializers.zeros, (self.features,))
 
 
 class SplitMatmul(nn.Module):
@@ -67,7 +102,7 @@ class SplitMatmul(nn.Module):
 
     Attributes:
         features: Output features of that matmul.
-        rank_ratio: Rank ratio, see ``linear``; the parameters are the same.
+        rank_ratio: Rank ratio, see ``make_linear``; the parameters are the same.
         dtype: Compute type.
     """
 
@@ -131,7 +166,7 @@ class Mlp(nn.Module):
 
     Attributes:
         dtype: Compute type.
-        rank_ratio: Rank ratio, see ``linear``.
+        rank_ratio: Rank ratio, see ``make_linear``.
         fused: Compute bias and GELU by ``kernels.gelu`` (NVIDIA GPUs).
     """
 
@@ -148,8 +183,10 @@ class Mlp(nn.Module):
             hidden = jnp.dot(tokens, kernel)
             second, second_bias = DenseParams(width, self.dtype, name="contract")(4 * width)
             return gelu_and_product(hidden, bias, second) + second_bias.astype(self.dtype)
-        hidden = save_for_backward(linear(4 * width, self.rank_ratio, self.dtype, "expand")(tokens))
-        return linear(width, self.rank_ratio, self.dtype, "contract")(gelu(hidden))
+        hidden = save_for_backward(
+            make_linear(4 * width, self.rank_ratio, self.dtype, "expand")(tokens)
+        )
+        return make_linear(width, self.rank_ratio, self.dtype, "contract")(gelu(hidden))
 
 
 def layer_norm(name: str, dtype: jnp.dtype) -> nn.Module:

@@ -51,14 +51,14 @@ class LocalAttention(NamedTuple):
         return self.num_blocks * self.size * keys
 
     def queries(self, tokens: jax.Array) -> jax.Array:
-        """Split [B, T, …] into one sequence per block, [B · n, S, …]."""
+        """Split [B, T, …] into one sequence per block, [B · n, s, …]."""
         if self.is_integer:
             return tokens
         blocks = self._cut(tokens)
         return blocks.reshape(-1, *blocks.shape[2:])
 
     def keys(self, tokens: jax.Array) -> jax.Array:
-        """Gather the keys of each block, in any order: [B, T, …] -> [B · n, 3 S, …]."""
+        """Gather the keys of each block, in any order: [B, T, …] -> [B · n, 3 s, …]."""
         if self.is_integer:
             return tokens
         blocks = self._cut(tokens)
@@ -69,7 +69,7 @@ class LocalAttention(NamedTuple):
         return around.reshape(-1, *around.shape[2:])
 
     def key_mask(self, key_mask: jax.Array | None, batch: int) -> jax.Array | None:
-        """Return the mask of ``keys``, [B · n, 3 S] bool; None if all are valid.
+        """Return the mask of ``keys``, [B · n, 3 s] bool; None if all are valid.
 
         Args:
             key_mask: [B, T] bool, mask of the sequence; None if all are valid.
@@ -80,14 +80,14 @@ class LocalAttention(NamedTuple):
         return self.keys(jnp.ones((batch, self.length), bool) if key_mask is None else key_mask)
 
     def merge_blocks(self, blocks: jax.Array) -> jax.Array:
-        """Undo ``queries``: [B · n, S, …] -> [B, T, …]."""
+        """Undo ``queries``: [B · n, s, …] -> [B, T, …]."""
         if self.is_integer:
             return blocks
         together = blocks.reshape(-1, self.num_blocks * self.size, *blocks.shape[2:])
         return together[:, : self.length]
 
     def scatter_add(self, of_keys: jax.Array) -> jax.Array:
-        """Sum over blocks the weight of each token as a key, [B · n, 3 S] -> [B, T]."""
+        """Sum over blocks the weight of each token as a key, [B · n, 3 s] -> [B, T]."""
         if self.is_integer:
             return of_keys
         batch = of_keys.shape[0] // self.num_blocks
@@ -95,7 +95,7 @@ class LocalAttention(NamedTuple):
         return jax.linear_transpose(self.keys, sequence)(of_keys)[0]
 
     def _cut(self, tokens: jax.Array) -> jax.Array:
-        """Split [B, T, …] into [B, n, S, …], zero-padded at the end."""
+        """Split [B, T, …] into [B, n, s, …], zero-padded at the end."""
         missing = self.num_blocks * self.size - self.length
         padded = jnp.pad(tokens, [(0, 0), (0, missing)] + [(0, 0)] * (tokens.ndim - 2))
         return padded.reshape(tokens.shape[0], self.num_blocks, self.size, *tokens.shape[2:])

@@ -16,11 +16,12 @@ Which tokens are visible is an argument: the model draws nothing at random. ``vi
 
 import flax.linen as nn
 import jax
-import jax.numpy as jnp
 
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.decoder import Decoder, Reconstruction
 from physio_mae_jax.models.encoder import TransformerEncoder
+from physio_mae_jax.models.pooling import pool_tokens
+from physio_mae_jax.models.window_batch import Windows
 
 
 class MaskedAutoencoder(nn.Module):
@@ -33,53 +34,35 @@ class MaskedAutoencoder(nn.Module):
         self.encoder = TransformerEncoder(self.config)
         self.decoder = Decoder(self.config)
 
-    def encode(
-        self,
-        signal: jax.Array,
-        channel_mask: jax.Array,
-        channel_ids: jax.Array,
-        visible_ids: jax.Array | None = None,
-        num_valid_columns: jax.Array | None = None,
-    ) -> jax.Array:
-        """Encode the visible tokens of a window.
+    def encode(self, windows: Windows, visible_ids: jax.Array | None = None) -> jax.Array:
+        """Encode the visible tokens of windows.
 
         Args:
-            signal: [B, M, L], M ≥ 1 channels in any order.
-            channel_mask: [B, M] bool, True = present. The samples of absent channels are ignored.
-            channel_ids: [B, M] int, ``signals.channels.channel_id`` of each name.
+            windows: Windows of M channels; ``num_valid_columns`` only without ``visible_ids``.
             visible_ids: Visible tokens, see the module docstring; None for all.
-            num_valid_columns: [B] number of leading columns that hold signal, the rest being
-                padding; None if the window is full. Only without ``visible_ids``.
 
         Returns:
             Latents, undefined for absent channels and padding: [B, M, K, R, D] of a factorized
             encoder (K = W columns and R = H rows if all are visible), [B, T, D] or, with a class
             token in front, [B, 1 + T, D] of a joint one.
         """
-        return self.encoder(signal, channel_mask, channel_ids, visible_ids, num_valid_columns)
+        return self.encoder(windows, visible_ids)
 
-    def features(
-        self,
-        signal: jax.Array,
-        channel_mask: jax.Array,
-        channel_ids: jax.Array,
-        *,
-        num_valid_columns: jax.Array | None = None,
-        train: bool = False,
-    ) -> jax.Array:
+    def features(self, windows: Windows, *, train: bool = False) -> jax.Array:
         """Return one vector for each window, the mean of its tokens: [B, D] float32.
 
-        Arguments as in ``encode``; ``train`` is for models whose layers differ in training.
+        Args:
+            windows: Windows of M channels.
+            train: Unused; for models whose layers differ in training.
         """
         del train
-        latents = self.encoder.grid(signal, channel_mask, channel_ids, num_valid_columns)
-        return pool_tokens(latents, channel_mask, num_valid_columns)
+        cfg = self.config
+        token_mask = windows.token_mask(cfg.num_columns, cfg.num_rows)
+        return pool_tokens(self.encoder.grid(windows), token_mask)
 
     def __call__(
         self,
-        signal: jax.Array,
-        channel_mask: jax.Array,
-        channel_ids: jax.Array,
+        windows: Windows,
         visible_ids: jax.Array,
         predicted_ids: jax.Array | None = None,
         masked_channels: jax.Array | None = None,
@@ -87,45 +70,25 @@ class MaskedAutoencoder(nn.Module):
         """Encode visible tokens and predict columns.
 
         Args:
-            signal: [B, M, L]; masked samples are read only by wavelets that reach into them.
-            channel_mask: [B, M] bool, True = present.
-            channel_ids: [B, M] int.
-            visible_ids: see the module docstring.
+            windows: Full windows; masked samples are read only by wavelets that reach into them.
+            visible_ids: Visible tokens, see the module docstring.
             predicted_ids: [B, P] columns to predict; None for all.
             masked_channels: [B, M] bool, True = entirely masked, predicted from the others.
         """
-        return self.reconstruct(
-            signal, channel_mask, channel_ids, visible_ids, predicted_ids, masked_channels
-        )[0]
+        return self.reconstruct(windows, visible_ids, predicted_ids, masked_channels)[0]
 
     def reconstruct(
         self,
-        signal: jax.Array,
-        channel_mask: jax.Array,
-        channel_ids: jax.Array,
+        windows: Windows,
         visible_ids: jax.Array,
         predicted_ids: jax.Array | None = None,
         masked_channels: jax.Array | None = None,
     ) -> tuple[Reconstruction, jax.Array]:
         """Return the result of ``__call__`` and the latents of the visible tokens."""
-        seen = channel_mask if masked_channels is None else channel_mask & ~masked_channels
-        latents = self.encode(signal, seen, channel_ids, visible_ids)
+        present = windows.channel_mask
+        seen = present if masked_channels is None else present & ~masked_channels
+        latents = self.encode(windows._replace(channel_mask=seen), visible_ids)
         predicted = self.decoder(
-            latents, channel_mask, channel_ids, visible_ids, predicted_ids, masked_channels
+            latents, present, windows.channel_ids, visible_ids, predicted_ids, masked_channels
         )
         return predicted, latents
-
-
-def pool_tokens(
-    latents: jax.Array, channel_mask: jax.Array, num_valid_columns: jax.Array | None = None
-) -> jax.Array:
-    """Average latents [B, M, W, H, D] over present channels and valid columns: [B, D] float32."""
-    columns = jnp.arange(latents.shape[2])
-    limit = latents.shape[2] if num_valid_columns is None else num_valid_columns[:, None]
-    weight = (
-        channel_mask[:, :, None]
-        & jnp.broadcast_to(columns < limit, (latents.shape[0], latents.shape[2]))[:, None, :]
-    )
-    weight = weight.astype(jnp.float32)
-    totals = jnp.where(weight[..., None, None] > 0, latents.astype(jnp.float32), 0.0)
-    return totals.mean(axis=3).sum(axis=(1, 2)) / jnp.maximum(weight.sum(axis=(1, 2)), 1.0)[:, None]

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.window_batch import Windows
 
 _DTYPES = ("float32", "bfloat16")
 _EXPANSION = 4
@@ -191,21 +192,12 @@ class ConvolutionalBaseline(nn.Module):
         """Map a signal [B, M, L] with a mask [B, M], True = present, to [B, T, F]."""
         raise NotImplementedError
 
-    def features(
-        self,
-        signal: jax.Array,
-        channel_mask: jax.Array,
-        channel_ids: jax.Array,
-        *,
-        train: bool = False,
-    ) -> jax.Array:
+    def features(self, windows: Windows, *, train: bool = False) -> jax.Array:
         """Return one vector for each window, the input of the published head.
 
         Args:
-            signal: [B, M, L] float32, z-scored. M and the order of channels must be those of the
-                parameters, unlike in the autoencoder.
-            channel_mask: [B, M] bool, True = present. An absent channel counts as zeros.
-            channel_ids: [B, M] int, unused.
+            windows: Full windows. M and the order of channels must be those of the parameters,
+                unlike in the autoencoder. An absent channel counts as zeros; ids are unused.
             train: Normalise by batch statistics instead of running statistics.
 
         Returns:
@@ -216,8 +208,9 @@ class ConvolutionalBaseline(nn.Module):
             flax.errors.ScopeParamShapeError: M differs from that of the parameters.
         """
         # The stem has separate weights for each index in M: the index identifies the channel.
-        del channel_ids
-        values = self.feature_map(signal, channel_mask, train=train).astype(jnp.float32)
+        values = self.feature_map(windows.signal, windows.channel_mask, train=train).astype(
+            jnp.float32
+        )
         return jnp.concatenate([values.max(axis=1), values.mean(axis=1)], axis=-1)
 
     def _channels_last(self, signal: jax.Array, channel_mask: jax.Array) -> jax.Array:

@@ -3,7 +3,9 @@
 import flax.linen as nn
 import jax
 
+from physio_mae_jax.models.layers import Linear
 from physio_mae_jax.models.resnet import ResNetConfig, make_baseline
+from physio_mae_jax.models.window_batch import Windows
 
 _HIDDEN = 128
 _DROPOUT_RATES = (0.25, 0.5)
@@ -14,7 +16,7 @@ class ConvolutionalClassifier(nn.Module):
     """Batch norm, dropout and a linear layer, twice, over the pooled features of a network.
 
     As in Strodthoff et al. 2021, with 128 features between the two linear layers. Same interface as
-    ``models.heads.Classifier``; running statistics are in the collection 'batch_stats'.
+    ``models.heads.classifier.Classifier``; running statistics are in the collection 'batch_stats'.
     """
 
     config: ResNetConfig
@@ -22,27 +24,22 @@ class ConvolutionalClassifier(nn.Module):
 
     @nn.compact
     def __call__(
-        self,
-        signal: jax.Array,
-        channel_mask: jax.Array,
-        channel_ids: jax.Array,
-        labels: jax.Array | None = None,
-        train: bool = False,
+        self, windows: Windows, labels: jax.Array | None = None, train: bool = False
     ) -> jax.Array:
-        """Classify windows [B, M, L]: logits [B, num_classes] float32.
+        """Classify windows: logits [B, Y] float32.
 
         Args:
-            signal, channel_mask, channel_ids: As in ``models.resnet.ConvolutionalBaseline``.
+            windows: As in ``models.resnet.ConvolutionalBaseline``.
             labels: Unused.
             train: Apply dropout (needs a 'dropout' key) and normalise by batch statistics.
         """
         del labels
         network = make_baseline(self.config, name="network")
-        values = network.features(signal, channel_mask, channel_ids, train=train)
+        values = network.features(windows, train=train)
         values = self._norm_and_drop(values, 0, train)
-        values = nn.relu(nn.Dense(_HIDDEN, name="masked")(values))
+        values = nn.relu(Linear(_HIDDEN, name="masked")(values))
         values = self._norm_and_drop(values, 1, train)
-        return nn.Dense(self.num_classes, name="output")(values)
+        return Linear(self.num_classes, name="output")(values)
 
     def _norm_and_drop(self, values: jax.Array, index: int, train: bool) -> jax.Array:
         normed = nn.BatchNorm(

@@ -9,9 +9,11 @@ import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.models.attention import ATTENTION
-from physio_mae_jax.models.block import Block, BlockConfig
+from physio_mae_jax.models.block import Block
+from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.layers import layer_norm
+from physio_mae_jax.models.mixers.base import Geometry
 from physio_mae_jax.models.rematerialization import SAVED_NAME
 from physio_mae_jax.models.rotary import rotary_rotation
 from physio_mae_jax.signals import patches
@@ -48,18 +50,22 @@ class Stack(nn.Module):
     def __call__(
         self,
         tokens: jax.Array,
-        positions: jax.Array,
+        times: jax.Array,
         sequence_mask: jax.Array,
         token_mask: jax.Array | None = None,
+        positions: jax.Array | None = None,
     ) -> jax.Array:
         """Mix [B, M, K, R, D].
 
         Args:
             tokens: [B, M, K, R, D], M sequences of K · R tokens.
-            positions: [B, K, R] rotary positions (models.md#rotary-positions).
+            times: [B, K, R] time column of each token, see ``mixers.base.Geometry``.
             sequence_mask: [B, M] bool, see ``block.Block``.
-            token_mask: [B, K, R] bool, see ``block.Block``.
+            token_mask: [B, K, R] bool, False = padding, the same for all sequences; None if all
+                are valid.
+            positions: [B, K, R] rotary positions (models.md#rotary-positions); None for the times.
         """
+        positions = times if positions is None else positions
         head_dim = tokens.shape[-1] // self.settings.num_heads
         rotation = rotary_rotation(positions.reshape(positions.shape[0], -1), head_dim)
         block = Block
@@ -79,7 +85,7 @@ class Stack(nn.Module):
             # Initialisation is always a loop: unrolled it would take a minute to compile.
             unroll=self.depth if self.unroll_layers and not self.is_initializing() else 1,
         )(self.settings, self.unroll_layers, name="blocks")
-        tokens, _ = blocks(tokens, rotation, sequence_mask, token_mask)
+        tokens, _ = blocks(tokens, Geometry(times, rotation, token_mask), sequence_mask)
         return layer_norm("norm", self.settings.dtype)(tokens)
 
 
@@ -94,21 +100,24 @@ def split_channels(sequence: jax.Array, num_rows: int, num_columns: int) -> jax.
     return sequence.reshape(batch, -1, num_rows, num_columns, width).swapaxes(2, 3)
 
 
-def joint_positions(token_ids: jax.Array, cfg: MaeConfig) -> jax.Array:
-    """Return the rotary position of each token of a joint sequence, the class token's first.
+def _joint_times(token_ids: jax.Array, cfg: MaeConfig) -> tuple[jax.Array, jax.Array]:
+    """Return time column and rotary position of each token of a joint sequence.
 
     Args:
         token_ids: [B, T] indices in the order of ``join_channels``.
         cfg: Model config; defines whether positions are columns or indices within a channel.
 
     Returns:
-        [B, T] or, with a class token, [B, 1 + T].
+        [B, T] each or, with a class token, whose values are 0, [B, 1 + T]; the rotary positions of
+        the others then begin at 1.
     """
     within = token_ids % cfg.num_tokens
-    positions = within if cfg.rotary_positions == "token" else within % cfg.num_columns
+    times = within % cfg.num_columns
+    positions = within if cfg.rotary_positions == "token" else times
     if cfg.class_token:
+        times = jnp.pad(times, [(0, 0), (1, 0)])
         positions = jnp.pad(positions + 1, [(0, 0), (1, 0)])
-    return positions
+    return times, positions
 
 
 def mix_joint(
@@ -135,11 +144,13 @@ def mix_joint(
     if class_token is not None:
         sequence = jnp.concatenate([class_token, sequence], axis=1)
         token_mask = jnp.pad(token_mask, [(0, 0), (1, 0)], constant_values=True)
+    times, positions = _joint_times(ids, cfg)
     mixed = stack(
         sequence[:, None, :, None],
-        joint_positions(ids, cfg)[:, :, None],
+        times[:, :, None],
         jnp.ones((sequence.shape[0], 1), bool),
         token_mask[:, :, None],
+        positions[:, :, None],
     )
     return mixed[:, 0, :, 0]
 

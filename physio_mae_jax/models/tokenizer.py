@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.models.layers import convolution_init, layer_norm
+from physio_mae_jax.models.layers import Linear, convolution_init, layer_norm
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.signals import patches, wavelet
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES
 
@@ -57,14 +58,14 @@ class Tokenizer(nn.Module):
     @nn.compact
     def __call__(
         self,
-        signal: jax.Array,
+        windows: Windows,
         column_ids: jax.Array | None,
-        channel_ids: jax.Array,
-        num_valid_columns: jax.Array | None,
     ) -> jax.Array:
-        """Embed the columns ``column_ids`` [B, K] (None: all) of [B, M, L] as [B, M, K, H, D]."""
+        """Embed the columns ``column_ids`` [B, K] (None: all) of windows as [B, M, K, H, D]."""
         cfg = self.config
-        num_valid = None if num_valid_columns is None else num_valid_columns * cfg.patch_samples
+        signal, num_valid = windows.signal, windows.num_valid_columns
+        if num_valid is not None:
+            num_valid = num_valid * cfg.patch_samples
         maps = wavelet.scalogram(
             signal, cfg.wavelet, cfg.sampling_rate_hz, num_valid, cfg.wavelet_method
         )
@@ -87,13 +88,13 @@ class Tokenizer(nn.Module):
             position = jnp.take(position[0], column_ids, axis=0)
         tokens = tokens + position[:, None].astype(cfg.dtype)
         if cfg.channel_embedding:
-            tokens = tokens + channel_embedding(channel_ids, cfg.width, cfg, "channel")
+            tokens = tokens + channel_embedding(windows.channel_ids, cfg.width, cfg, "channel")
         return tokens
 
     def _project(self, name: str, values: jax.Array) -> jax.Array:
         """Project the last axis to D and normalise: a convolution with stride = kernel size."""
         cfg = self.config
-        projected = nn.Dense(
+        projected = Linear(
             cfg.width, dtype=cfg.dtype, kernel_init=convolution_init, name=f"{name}_projection"
         )(values.astype(cfg.dtype))
         return layer_norm(f"{name}_norm", cfg.dtype)(projected)

@@ -11,6 +11,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.objectives.masking import Mask
 from physio_mae_jax.objectives.pretraining import (
     Batch,
@@ -59,7 +60,7 @@ def split_modalities(batch: Batch) -> Batch:
     windows, channels = batch["channel_mask"].shape
     split = {}
     for name, values in batch.items():
-        per_channel = name in ("signal", "channel_mask", "channel_ids")
+        per_channel = name in CHANNEL_ENTRIES
         rest = values.shape[2:] if per_channel else values.shape[1:]
         if per_channel:
             split[name] = values.reshape(windows * channels, 1, *rest)
@@ -94,13 +95,7 @@ def contrastive_pretraining_loss(
     loss, parts = reconstruction_loss(model.config, objective, result)
     embedding: Any = result.predicted.embedding
     if contrastive.view == "whole":
-        embedding = model.apply(
-            {"params": params},
-            batch["signal"],
-            batch["channel_mask"],
-            batch["channel_ids"],
-            method="embed",
-        )
+        embedding = model.apply({"params": params}, Windows.of(batch), method="embed")
     pairs = embedding.reshape(-1, NUM_MODALITIES, embedding.shape[-1])
     present = batch["channel_mask"].reshape(-1, NUM_MODALITIES).all(axis=1)
     subjects = batch["subject"][::NUM_MODALITIES]

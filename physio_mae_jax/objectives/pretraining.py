@@ -12,6 +12,7 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.decoder import Reconstruction
 from physio_mae_jax.models.tokenizer import normalize_samples
+from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.losses import (
     pixel_weights,
     scale_weights,
@@ -126,9 +127,7 @@ def forward(
         mask = predicting_all(mask, cfg)
     predicted: Any = model.apply(
         {"params": params},
-        seen,
-        present,
-        batch["channel_ids"],
+        Windows.of(batch)._replace(signal=seen),
         mask.visible_ids,
         mask.predicted_ids,
         mask.masked_channels,

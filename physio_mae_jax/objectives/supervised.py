@@ -41,14 +41,14 @@ def class_weights(
     """Compute class weights from the class frequencies of the training data.
 
     Args:
-        targets: [U, K] 0 or 1, targets of the training examples.
+        targets: [U, Y] 0 or 1, targets of the training examples.
         kind: 'multilabel': weights apply to the positives of each class; 'multiclass': to the
             examples of each class.
         balance: As in ``SupervisedConfig``.
         beta: Parameter of the effective number (1 - beta^n) / (1 - beta).
 
     Returns:
-        [K] float32: for 'multiclass' with mean 1 over the examples; for 'multilabel' the weight
+        [Y] float32: for 'multiclass' with mean 1 over the examples; for 'multilabel' the weight
         that balances positives and negatives ('inverse'), or a milder form of it ('effective').
         Ones for 'none' and for regression. A class without examples has weight 1.
     """
@@ -78,10 +78,10 @@ def supervised_losses(
     """Return the loss of each window.
 
     Args:
-        logits: [B, K] float32; predictions of standardised targets for 'regression'.
-        targets: [B, K]; rows of 'multiclass' sum to 1 (mixed windows have several classes).
+        logits: [B, Y] float32; predictions of standardised targets for 'regression'.
+        targets: [B, Y]; rows of 'multiclass' sum to 1 (mixed windows have several classes).
         kind: Issue type.
-        weights: [K] from ``class_weights``.
+        weights: [Y] from ``class_weights``.
         config: Label smoothing and focal loss.
 
     Returns:
@@ -132,7 +132,7 @@ def mix_windows(
         key: PRNG key for share and partners.
         signal: [B, M, L].
         present: [B, M] bool.
-        targets: [B, K].
+        targets: [B, Y].
         alpha: Alpha of the beta distribution, above 0.
 
     Returns:

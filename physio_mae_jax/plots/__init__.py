@@ -5,7 +5,7 @@ Modules::
     attention       plots of an encoder's attention over waveforms and scalograms
     comparison      plots of model performance against the share of training labels
     curves          plots of learning curves and of the scalogram loss weights
-    embedding_map   plots of embeddings as points in a plane
+    embedding_map   two-dimensional maps of embeddings, by principal components or UMAP
     evaluation      plots of an evaluation: ROC and PR curves, confusion, calibration, agreement
     names           escape and shorten names from data for display in Matplotlib
     reconstruction  plots of the input, the masked columns and the predictions of a masked

@@ -1,12 +1,11 @@
 """Plots of an encoder's attention over waveforms and scalograms."""
 
-import dataclasses
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
+from physio_mae_jax.inspected_windows import AttendedWindow
 from physio_mae_jax.plots.names import shown
 from physio_mae_jax.plots.reconstruction import draw_scalogram
 
@@ -15,37 +14,6 @@ _MAP = "magma_r"
 _HEAT = "OrRd"
 # Maximum characters of a channel name beside its axis.
 _MAX_LETTERS = 40
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class AttendedWindow:
-    """One window as NumPy arrays, and the attention of an encoder within it.
-
-    Attributes:
-        title: Recording and layer.
-        channels: Channel names [M].
-        sampling_rate_hz: Sampling rate of the window, in Hz.
-        frequencies_hz: [S] centre of each scalogram row, high to low.
-        signal: [M, L] z-scored.
-        scalogram: [M, S, L].
-        received: [M, W, H] attention that each token receives; 1 if uniform.
-        between: [M, M] attention from each row's channel to each column's; None without channel
-            attention.
-    """
-
-    title: str
-    channels: tuple[str, ...]
-    sampling_rate_hz: float
-    frequencies_hz: np.ndarray
-    signal: np.ndarray
-    scalogram: np.ndarray
-    received: np.ndarray
-    between: np.ndarray | None
-
-    @property
-    def seconds(self) -> float:
-        """Duration."""
-        return self.signal.shape[1] / self.sampling_rate_hz
 
 
 def draw_attention(window: AttendedWindow, max_channels: int = 3) -> Figure:

@@ -22,7 +22,7 @@ class Series:
 
     Attributes:
         label: Label in the legend.
-        fractions: [F] shares of the labels.
+        fractions: [n] shares of the labels.
         values: F arrays, one value per seed.
     """
 

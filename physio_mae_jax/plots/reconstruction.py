@@ -1,13 +1,12 @@
 """Plots of the input, the masked columns and the predictions of a masked autoencoder."""
 
-import dataclasses
-
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import QuadMesh
 from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
+from physio_mae_jax.inspected_windows import ReconstructedWindow
 from physio_mae_jax.plots.names import shown
 
 _TRUTH = "0.25"
@@ -16,45 +15,6 @@ _SHADE = "#dfe7ef"
 _MAP = "viridis"
 # Maximum characters of a channel name beside its axis.
 _MAX_LETTERS = 40
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class ReconstructedWindow:
-    """One window as NumPy arrays.
-
-    Attributes:
-        title: Recording and training step.
-        channels: Channel names [M].
-        sampling_rate_hz: Sampling rate of the window, in Hz.
-        frequencies_hz: [S] centre of each scalogram row, high to low.
-        signal: [M, L] z-scored truth.
-        predicted: [M, L], NaN on visible columns.
-        masked: [W] bool, True for masked columns.
-        scalogram, visible_scalogram, predicted_scalogram: [M, S, L] truth, encoder input,
-            prediction.
-    """
-
-    title: str
-    channels: tuple[str, ...]
-    sampling_rate_hz: float
-    frequencies_hz: np.ndarray
-    signal: np.ndarray
-    predicted: np.ndarray
-    masked: np.ndarray
-    scalogram: np.ndarray
-    visible_scalogram: np.ndarray
-    predicted_scalogram: np.ndarray
-
-    @property
-    def seconds(self) -> float:
-        """Duration."""
-        return self.signal.shape[1] / self.sampling_rate_hz
-
-    def masked_spans(self) -> list[tuple[float, float]]:
-        """Return (start, stop) in seconds of each run of masked columns."""
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], self.masked.astype(int), [0]])))
-        column_seconds = self.seconds / len(self.masked)
-        return [(a * column_seconds, b * column_seconds) for a, b in edges.reshape(-1, 2)]
 
 
 def draw_reconstruction(window: ReconstructedWindow, max_channels: int = 3) -> Figure:

@@ -15,7 +15,7 @@ def draw_retrieval(results: Mapping[str, Any]) -> Figure:
     """Draw recall@1 of both directions and all pools, and predicted against true delays.
 
     Args:
-        results: Results of ``inference.retrieval.retrieve``.
+        results: Results of ``evaluation.retrieval.retrieve``.
     """
     delays = {e: results[e]["delay"] for e in _COLOURS if "delay" in results[e]}
     figure = Figure(figsize=(11 if delays else 6.5, 4), layout="constrained")

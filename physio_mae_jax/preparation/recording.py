@@ -32,7 +32,7 @@ class LabelTask:
     description: str = ""
 
     def encode(self, names: Sequence[str]) -> np.ndarray:
-        """Encode the classes ``names`` of a recording as labels [K] int8.
+        """Encode the classes ``names`` of a recording as labels [Y] int8.
 
         Raises:
             DataError: a name is not a class of this task.
@@ -53,8 +53,8 @@ class Annotations:
     """Labelled positions of a recording, in samples of its signal.
 
     Attributes:
-        start, stop: Sample range of each annotation [E] int64; an event has ``stop = start + 1``.
-        label: Class index [E] int16.
+        start, stop: Sample range of each annotation [n] int64; an event has ``stop = start + 1``.
+        label: Class index [n] int16.
     """
 
     start: np.ndarray
@@ -94,7 +94,7 @@ class Recording:
         channels: Canonical channel names [M].
         units: Channel units [M], '' where the source names none.
         sampling_rate_hz: Sampling rate of all channels in Hz.
-        labels: Labels [K] int8 for each task of level 'recording'; a task may be absent where the
+        labels: Labels [Y] int8 for each task of level 'recording'; a task may be absent where the
             source has no label.
         annotations: Annotations for each task of level 'event' or 'interval'.
         attributes: Other metadata, such as age, sex and fold: texts and numbers.

@@ -1,4 +1,8 @@
-"""Host-side preparation of one window: resampling and normalising (NumPy and SciPy)."""
+"""Host-side preparation of one window: resampling and normalising (NumPy and SciPy).
+
+``scipy.signal`` is imported where it is used, as that takes longer than all else that an encoder
+needs.
+"""
 
 import dataclasses
 import functools
@@ -6,7 +10,6 @@ import math
 from fractions import Fraction
 
 import numpy as np
-from scipy import signal as scipy_signal
 
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.signals.interpolation import ZERO_CROSSINGS, half_width, interpolate
@@ -113,6 +116,8 @@ def resample(samples: np.ndarray, change: Resampler, first: int = 0) -> np.ndarr
     offset = samples[:, :1].astype(np.float64)
     centred = np.subtract(samples, offset, dtype=np.float64).astype(np.float32)
     if change.is_polyphase:
+        from scipy import signal as scipy_signal
+
         resampled = scipy_signal.resample_poly(
             centred,
             change.up,
@@ -134,6 +139,8 @@ def _low_pass(up: int, down: int) -> np.ndarray:
 
     As designed the phases differ by up to 1e-3, which would put a ripple on a constant.
     """
+    from scipy import signal as scipy_signal
+
     slower = max(up, down)
     taps = scipy_signal.firwin(
         2 * _FILTER_HALF_LENGTH * slower + 1, 1 / slower, window=("kaiser", 5.0)
@@ -170,6 +177,8 @@ class BandPass:
 
     def apply(self, signal: np.ndarray) -> np.ndarray:
         """Filter [M, n] float32 along its last axis."""
+        from scipy import signal as scipy_signal
+
         sections = _sections(self.low_hz, self.high_hz, self.sampling_rate_hz)
         # The padding is at most as long as the signal, however short it is.
         reach = min(self.margin_samples, signal.shape[-1] - 1)
@@ -181,6 +190,8 @@ class BandPass:
 
 @functools.lru_cache(maxsize=16)
 def _sections(low_hz: float, high_hz: float, sampling_rate_hz: float) -> np.ndarray:
+    from scipy import signal as scipy_signal
+
     return scipy_signal.butter(2, (low_hz, high_hz), "bandpass", fs=sampling_rate_hz, output="sos")
 
 

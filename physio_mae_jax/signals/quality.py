@@ -8,8 +8,6 @@ import dataclasses
 from collections.abc import Sequence
 
 import numpy as np
-from scipy import ndimage
-from scipy import signal as scipy_signal
 
 from physio_mae_jax.signals.channels import is_ecg
 
@@ -198,6 +196,10 @@ def heart_rate_bpm(values: np.ndarray, kind: str, sampling_rate_hz: float) -> fl
     Returns:
         Beats per minute; None if fewer than three peaks are detected.
     """
+    # Takes most of a second; other parts of this module are used where it is not needed.
+    from scipy import ndimage
+    from scipy import signal as scipy_signal
+
     band_hz = (5.0, 15.0) if kind == "ECG" else (0.5, 5.0)
     if sampling_rate_hz < 2.5 * band_hz[1]:
         band_hz = (band_hz[0], 0.4 * sampling_rate_hz)

@@ -14,7 +14,6 @@ from typing import Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy import fft as scipy_fft
 
 from physio_mae_jax.signals.data_parallel import shard_map_batch
 from physio_mae_jax.signals.wavelet_bank import WaveletBank, WaveletConfig, wavelet_bank
@@ -58,6 +57,8 @@ def transform(
     """
     num_samples = planes.shape[-1]
     extended = _extend(planes.astype(jnp.float32), bank, num_valid)
+    from scipy import fft as scipy_fft  # takes as long to import as Flax
+
     fft_length = scipy_fft.next_fast_len(extended.shape[-1], real=True)
     response = np.conj(np.fft.rfft(bank.kernels, fft_length)).astype(np.complex64)
 
@@ -72,7 +73,7 @@ def transform(
 def transform_in_blocks(
     planes: jax.Array, bank: WaveletBank, num_valid: jax.Array | None = None
 ) -> jax.Array:
-    """Compute ``transform`` by matmuls: [B, …, L] -> [B, …, N, S, 64], N blocks of time.
+    """Compute ``transform`` by matmuls: [B, …, L] -> [B, …, n, S, 64], n blocks of time.
 
     Samples past L in the last block are undefined as well.
     """
@@ -165,7 +166,7 @@ def _counted(length: int, num_samples: int, num_valid: jax.Array | None) -> jax.
 def _statistics(
     coefficients: jax.Array, counted: jax.Array, axes: tuple[int, ...]
 ) -> PlaneStatistics:
-    """Compute statistics of [..., S, X] along ``axes`` (scales included), weighted by ``counted``.
+    """Compute statistics of [..., S, n] along ``axes`` (scales included), weighted by ``counted``.
 
     Wavelets reject a constant, so the mean is small relative to the standard deviation, and
     squares are summed in the same pass over memory without subtracting it.

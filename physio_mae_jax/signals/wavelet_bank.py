@@ -12,7 +12,6 @@ import functools
 import math
 
 import numpy as np
-from scipy import fft as scipy_fft
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.setting_ranges import check_fields
@@ -64,7 +63,7 @@ class WaveletBank:
     """Sampled wavelets.
 
     Attributes:
-        kernels: [S, P] float64, row 0 the finest.
+        kernels: [S, n] float64, row 0 the finest.
         frequencies_hz: [S] centre frequencies, high to low.
         edge: Padding mode of ``jnp.pad`` past the ends of a signal.
     """
@@ -136,6 +135,8 @@ def _band_limited_ricker(scale: float, radius: int) -> np.ndarray:
         [2 radius + 1] kernel, centred, symmetric.
     """
     # Eight times the support keeps the circular images of the kernel's slow tails below 1e-6.
+    from scipy import fft as scipy_fft  # takes as long to import as Flax
+
     length = scipy_fft.next_fast_len(8 * (2 * radius + 1), real=True)
     omega = 2 * np.pi * np.fft.rfftfreq(length)
     amplitude = 2 / (np.sqrt(3 * scale) * np.pi**0.25)

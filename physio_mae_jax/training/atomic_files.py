@@ -10,16 +10,18 @@ import uuid
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import jax
 import numpy as np
-from matplotlib.figure import Figure
 
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.objectives.pretraining import Params
+
+if TYPE_CHECKING:  # Matplotlib takes a second to import, and most callers draw nothing
+    from matplotlib.figure import Figure
 
 _LOG = logging.getLogger(__name__)
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
@@ -110,7 +112,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     write_text(path, json.dumps(content, indent=2) + "\n")
 
 
-def write_figure(path: Path, draw: Callable[[], Figure]) -> bool:
+def write_figure(path: Path, draw: Callable[[], "Figure"]) -> bool:
     """Draw a figure and write it as PNG, atomically.
 
     A figure never ends a run: one that cannot be drawn is reported by a warning.

@@ -17,7 +17,6 @@ from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
-from physio_mae_jax.training.pretrain_step import init_params
 
 # Sizes beyond which a model_spec is a mistake or an attack: building the model would take hours.
 _MAX_SIZES = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
@@ -53,6 +52,9 @@ class ModelSpec:
 
     def new_params(self, key: jax.Array) -> Params:
         """Initialise the parameters."""
+        # Takes Optax, which the use of a trained model must not wait for.
+        from physio_mae_jax.training.pretrain_step import init_params
+
         channels = 1 if self.contrastive.weight else 2
         return init_params(self.build(), self.objective.mask, key, channels)
 

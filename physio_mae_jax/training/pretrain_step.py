@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import optax
 from jax.sharding import Mesh
 
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.objectives.contrastive import (
     NUM_MODALITIES,
     ContrastiveConfig,
@@ -35,7 +36,7 @@ from physio_mae_jax.training.sharding import (
 from physio_mae_jax.training.state import Metrics, TrainState, apply_gradients
 
 # Entries of a batch that are copied to the device; the others name its windows for reports.
-MODEL_INPUTS = ("signal", "channel_mask", "channel_ids", "subject")
+MODEL_INPUTS = (*CHANNEL_ENTRIES, "subject")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -83,9 +84,7 @@ def init_params(model: MaskedModel, mask: MaskConfig, key: jax.Array, num_channe
     drawn = draw_mask(jax.random.key(0), 1, num_channels, cfg, mask)
     return model.init(
         key,
-        jnp.zeros((*shape, cfg.num_samples)),
-        jnp.ones(shape, bool),
-        jnp.zeros(shape, jnp.int32),
+        Windows.blank(*shape, cfg.num_samples),
         drawn.visible_ids,
         drawn.predicted_ids,
     )["params"]

@@ -11,6 +11,7 @@ import numpy as np
 import optax
 from jax.sharding import Mesh
 
+from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES, Windows
 from physio_mae_jax.objectives.supervised import (
     ProblemType,
     SupervisedConfig,
@@ -23,15 +24,15 @@ from physio_mae_jax.training.state import Metrics, Params, TrainState, apply_gra
 Batch = Mapping[str, jax.Array]
 
 # Entries of a batch that are copied to the device.
-SUPERVISED_INPUTS = ("signal", "channel_mask", "channel_ids", "target")
+SUPERVISED_INPUTS = (*CHANNEL_ENTRIES, "target")
 _ENCODER = "encoder"
 
 
 class SupervisedModel(Protocol):
-    """A model of labelled windows: ``models.heads.Classifier`` or a convolutional one."""
+    """A model of labelled windows: ``heads.classifier.Classifier`` or a convolutional one."""
 
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
-        """Return logits [B, K] of (signal, channel_mask, channel_ids), as linen does."""
+        """Return logits [B, Y] of ``Windows``, as linen does."""
         ...
 
     def init(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
@@ -47,7 +48,7 @@ class SupervisedSpec:
         model: Model that returns logits.
         kind: Kind of the spec.
         objective: Settings of the loss.
-        class_weights: Weights of the classes [K].
+        class_weights: Weights of the classes [Y].
         margin_on_labels: True if the model adds a margin to the true class in training (ArcFace)
             and therefore receives the labels.
         frozen_encoder: True if parameters under 'encoder' are not differentiated.
@@ -75,7 +76,7 @@ def supervised_step(
         spec: Components fixed for the run.
         state: State before the update.
         batch: Entries of ``SUPERVISED_INPUTS``: signal [B, M, L], channel_mask [B, M],
-            channel_ids [B, M], target [B, K].
+            channel_ids [B, M], target [B, Y].
 
     Returns:
         The state after the update; 'loss', 'gradient_norm', 'learning_rate' float32, 'non_finite'
@@ -123,9 +124,7 @@ def _loss(
     labels = jnp.argmax(target, axis=-1) if spec.margin_on_labels else None
     logits, changed = spec.model.apply(
         {"params": params, **model_state},
-        signal,
-        batch["channel_mask"],
-        batch["channel_ids"],
+        Windows.of(batch)._replace(signal=signal),
         labels=labels,
         train=True,
         rngs={"dropout": dropout_key},
@@ -145,24 +144,15 @@ def init_variables(
     keys = jax.random.split(key)
     # Two examples: the unbiased variance of a batch normalisation divides by their number minus 1.
     variables = model.init(
-        {"params": keys[0], "dropout": keys[1]},
-        jnp.zeros((2, channels, samples)),
-        jnp.ones((2, channels), bool),
-        jnp.zeros((2, channels), jnp.int32),
+        {"params": keys[0], "dropout": keys[1]}, Windows.blank(2, channels, samples)
     )
     kept = {name: part for name, part in variables.items() if name != "params"}
     return variables["params"], kept
 
 
 def predict(model: SupervisedModel, params: Params, model_state: Any, batch: Batch) -> jax.Array:
-    """Return the logits [B, K] float32 of windows."""
-    logits: Any = model.apply(
-        {"params": params, **model_state},
-        batch["signal"],
-        batch["channel_mask"],
-        batch["channel_ids"],
-        train=False,
-    )
+    """Return the logits [B, Y] float32 of windows."""
+    logits: Any = model.apply({"params": params, **model_state}, Windows.of(batch), train=False)
     return logits
 
 

@@ -84,7 +84,7 @@ class SupervisedTrainable:
         encoder: Initial parameters of the encoder; None for a random initialisation.
         reader: Reader of the windows.
         validation: Instances on which the best model is chosen.
-        metric: Metric to maximise, from logits [U, K] and targets [U, K].
+        metric: Metric to maximise, from logits [U, Y] and targets [U, Y].
         metric_name: Name of the metric.
         batch_size: Windows predicted at a time.
         num_threads: Threads that read ahead.
@@ -152,7 +152,7 @@ class SupervisedTrainable:
         return f"loss {metrics['loss']:.4f}"
 
     def predict(self, params: Params, model_state: Any, instances: Instances) -> np.ndarray:
-        """Predict instances: logits [U, K] float64, averaged over the windows of each."""
+        """Predict instances: logits [U, Y] float64, averaged over the windows of each."""
         return predict_instances(
             lambda batch: self._predict(params, model_state, batch),
             self.reader,

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from physio_mae_jax.data.formats.manifest_values import parse_by_stem, parse_name, parse_text
-from physio_mae_jax.data.json_types import show
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.printable import show
 
 _SOURCES = ("label", "labels", "label_array")
 _NAMES = ("label_names", "label_names_array")

@@ -51,7 +51,7 @@ Fields that only ``python -m physio_mae_jax.prepare folder`` reads, such as
 
 * the label, by one of ``label`` (the class of the whole file), ``labels`` (object: file name
   without ending -> class) and ``label_array`` (npz member): one class a record, as text or whole
-  number; or a matrix [records, K] of 0 and 1 where any number of K classes may hold. Empty
+  number; or a matrix [records, Y] of 0 and 1 where any number of Y classes may hold. Empty
   text, NaN, 'nan', 'none', 'null', 'n/a', '<NA>' and negative numbers say that there is no answer
   for the record; 'none' is a class where ``label_names`` lists it.
 * ``label_names``     list of all classes, in order; ``label_names_array`` is an npz member with
@@ -85,8 +85,9 @@ from physio_mae_jax.data.formats.manifest_values import (
 )
 from physio_mae_jax.data.formats.patterns import find_group, search_ahead
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import did_you_mean, show
+from physio_mae_jax.data.json_types import did_you_mean
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.printable import show
 
 MANIFEST_NAME = "manifest.json"
 _DEFAULTS = ("sampling_rate_hz", "channels", "units")

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.json_types import did_you_mean, show
+from physio_mae_jax.data.json_types import did_you_mean
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.printable import show
 
 _MAX_PARTS = 64
 # Each '**' looks at every folder anew from every folder that the one before it found.

@@ -107,11 +107,11 @@ class _Tile(NamedTuple):
     """Indices of the rows of a program: channel by channel, positions within each."""
 
     example: jax.Array
-    channel: jax.Array  # [R, 1]
-    position: jax.Array  # [R, 1]
+    channel: jax.Array  # [r, 1]
+    position: jax.Array  # [r, 1]
     head: jax.Array
     feature: jax.Array  # [1, d]
-    inside: jax.Array  # [R, d] bool
+    inside: jax.Array  # [r, d] bool
 
 
 def _tile(sizes: _Sizes) -> _Tile:
@@ -125,7 +125,7 @@ def _tile(sizes: _Sizes) -> _Tile:
 
 
 def _load(ref: Ref, tile: _Tile, *part: int) -> jax.Array:
-    """Read rows [R, d] of one head; ``part`` selects query (0), key (1) or value (2)."""
+    """Read rows [r, d] of one head; ``part`` selects query (0), key (1) or value (2)."""
     at = (tile.example, tile.channel, tile.position, *part, tile.head, tile.feature)
     return triton.load(ref.at[at], mask=tile.inside, other=0.0)
 
@@ -138,7 +138,7 @@ def _store(ref: Ref, tile: _Tile, values: jax.Array, *part: int) -> None:
 def _weights(
     query: jax.Array, key: jax.Array, present_ref: Ref, tile: _Tile, sizes: _Sizes
 ) -> jax.Array:
-    """Return weights [R, R] float32 within each position; 0 if no other channel is present."""
+    """Return weights [r, r] float32 within each position; 0 if no other channel is present."""
     rows, positions = query.shape[0], sizes.positions_per_program
     key_row = jax.lax.broadcasted_iota(jnp.int32, (1, rows), 1)
     key_channel = key_row // positions

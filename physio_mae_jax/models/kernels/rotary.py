@@ -119,14 +119,14 @@ class _Rows(NamedTuple):
     """Indices of a program's tokens and heads, and of their angles."""
 
     sequence: jax.Array
-    token: jax.Array  # [R, 1]
-    head: jax.Array  # [R, 1]
+    token: jax.Array  # [r, 1]
+    head: jax.Array  # [r, 1]
     feature: jax.Array  # [1, F], of a half
-    inside: jax.Array  # [R, F] bool
+    inside: jax.Array  # [r, F] bool
     half: int
 
     def load(self, ref: Ref, *part: int) -> tuple[jax.Array, jax.Array]:
-        """Read both halves [R, F] float32; ``part`` selects query (0), key (1) or value (2)."""
+        """Read both halves [r, F] float32; ``part`` selects query (0), key (1) or value (2)."""
         first, second = (
             triton.load(self._at(ref, part, shift), mask=self.inside, other=0.0).astype(jnp.float32)
             for shift in (0, self.half)

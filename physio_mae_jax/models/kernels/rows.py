@@ -34,7 +34,7 @@ class Rows(NamedTuple):
         return pl.next_power_of_2(self.features)
 
     def feature(self) -> jax.Array:
-        """Return the features [1, C] of a whole token, within a kernel."""
+        """Return the features [1, c] of a whole token, within a kernel."""
         return jax.lax.broadcasted_iota(jnp.int32, (1, self.padded_features), 1)
 
     def tile(self, example: jax.Array, first: jax.Array, number: int) -> Tile:
@@ -79,7 +79,7 @@ def launch_rows(
 
 
 def add_to_sums(sums: Sequence[jax.Array], tokens: Sequence[jax.Array]) -> tuple[jax.Array, ...]:
-    """Add up tokens [R, C], each to its sum [1, C]."""
+    """Add up tokens [r, c], each to its sum [1, c]."""
     return tuple(
         total + jnp.sum(part, axis=0, keepdims=True)
         for total, part in zip(sums, tokens, strict=True)
@@ -89,7 +89,7 @@ def add_to_sums(sums: Sequence[jax.Array], tokens: Sequence[jax.Array]) -> tuple
 def store_sums(
     refs: Sequence[Ref], sums: Sequence[jax.Array], feature: jax.Array, num_features: int
 ) -> None:
-    """Write a program's partial sums [1, C] over tokens into refs [B, parts, F]."""
+    """Write a program's partial sums [1, c] over tokens into refs [B, parts, F]."""
     for ref, values in zip(refs, sums, strict=True):
         at = ref.at[pl.program_id(0), pl.program_id(1), feature]
         triton.store(at, values, mask=feature < num_features)
@@ -99,8 +99,8 @@ class Standardised(NamedTuple):
     """Tokens minus their mean, divided by their standard deviation.
 
     Attributes:
-        values: [R, C], 0 outside.
-        inverse: [R, 1] reciprocal of the standard deviation.
+        values: [r, c], 0 outside.
+        inverse: [r, 1] reciprocal of the standard deviation.
         num_features: Number of features F.
     """
 
@@ -112,7 +112,7 @@ class Standardised(NamedTuple):
     def of(
         cls, tokens: jax.Array, inside: jax.Array, num_features: int, epsilon: float
     ) -> "Standardised":
-        """Standardise [R, C] of which F features are ``inside``."""
+        """Standardise [r, c] of which F features are ``inside``."""
         mean = jnp.sum(tokens, axis=1, keepdims=True) / num_features
         centred = jnp.where(inside, tokens - mean, 0.0)
         variance = jnp.sum(centred * centred, axis=1, keepdims=True) / num_features
@@ -120,7 +120,7 @@ class Standardised(NamedTuple):
         return cls(centred * inverse, inverse, num_features)
 
     def pull(self, gradient: jax.Array) -> jax.Array:
-        """Return the gradient of the tokens from that of ``values``, both [R, C]."""
+        """Return the gradient of the tokens from that of ``values``, both [r, c]."""
         mean = jnp.sum(gradient, axis=1, keepdims=True) / self.num_features
         along = jnp.sum(gradient * self.values, axis=1, keepdims=True) / self.num_features
         return self.inverse * (gradient - mean - self.values * along)

@@ -13,9 +13,9 @@ class Tile(NamedTuple):
     """Indices of some features of some tokens in an array [B, N, F]."""
 
     example: jax.Array
-    token: jax.Array  # [R, 1]
-    feature: jax.Array  # [1, C]
-    inside: jax.Array  # [R, C] bool
+    token: jax.Array  # [r, 1]
+    feature: jax.Array  # [1, c]
+    inside: jax.Array  # [r, c] bool
 
     @classmethod
     def of_rows(
@@ -32,21 +32,21 @@ class Tile(NamedTuple):
         return cls(example, token, feature, inside)
 
     def shifted(self, by: int, exists: jax.Array) -> "Tile":
-        """Return the tile shifted by ``by`` tokens, valid where ``exists`` [R, 1]."""
+        """Return the tile shifted by ``by`` tokens, valid where ``exists`` [r, 1]."""
         return self._replace(token=self.token + by, inside=self.inside & exists)
 
     def load(self, ref: Ref) -> jax.Array:
-        """Read [R, C] as float32, 0 outside."""
+        """Read [r, c] as float32, 0 outside."""
         at = ref.at[self.example, self.token, self.feature]
         return triton.load(at, mask=self.inside, other=0.0).astype(jnp.float32)
 
     def store(self, ref: Ref, values: jax.Array) -> None:
-        """Write [R, C], masked to the valid entries."""
+        """Write [r, c], masked to the valid entries."""
         at = ref.at[self.example, self.token, self.feature]
         triton.store(at, values.astype(ref.dtype), mask=self.inside)
 
 
 def load_parameter(ref: Ref, feature: jax.Array, num_features: int, *index: int) -> jax.Array:
-    """Read a parameter [F], or that at ``index`` of [..., F], at features [1, C] as float32."""
+    """Read a parameter [F], or that at ``index`` of [..., F], at features [1, c] as float32."""
     values = triton.load(ref.at[(*index, feature)], mask=feature < num_features, other=0.0)
     return values.astype(jnp.float32)

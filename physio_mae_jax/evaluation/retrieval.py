@@ -1,0 +1,219 @@
+"""Cross-modal retrieval: the ECG recorded with a PPG, and the PPG recorded with an ECG.
+
+Every window of every held-out subject is a query once in each direction. Its candidates are its
+own match and the windows of all subjects ('all'), of other subjects only ('across'), or of the same
+subject only ('within', where only the timing of beats helps). The untrained encoder and chance
+are evaluated as baselines.
+
+On synthetic data with known delays, ``evaluation.delay_probe`` predicts the pulse transit time from
+the same encoders.
+"""
+
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import jax
+import numpy as np
+
+from physio_mae_jax.data.format_version import versioned
+from physio_mae_jax.data.windows import WindowReader, spread_windows
+from physio_mae_jax.evaluation.batched_map import map_windows, stack_windows
+from physio_mae_jax.evaluation.delay_probe import probe_delay
+from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
+from physio_mae_jax.models.window_batch import Windows
+from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
+from physio_mae_jax.plots.retrieval import draw_retrieval
+from physio_mae_jax.printable import Lines, printable
+from physio_mae_jax.training import atomic_files
+from physio_mae_jax.training.pretrain_step import MODEL_INPUTS
+
+_LOG = logging.getLogger(__name__)
+
+Params = Any
+POOLS = ("all", "across", "within")
+_RECALLS = (1, 5, 10)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RetrievalConfig:
+    """Sizes of a retrieval.
+
+    Attributes:
+        max_windows_per_subject: Maximum number of queries per subject.
+        batch_size: Windows encoded at a time.
+        probe_recordings, probe_windows: Number of training recordings that the pulse transit time
+            probe is fitted to, and windows of each.
+    """
+
+    max_windows_per_subject: int
+    batch_size: int
+    probe_recordings: int
+    probe_windows: int
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class RetrievalRun:
+    """Components of a retrieval.
+
+    Attributes:
+        workdir: Absolute path of the output folder.
+        config: Sizes of the retrieval.
+        model: Model of the run.
+        encoders: Parameters by name, 'trained' and 'untrained'.
+        reader: Reader of windows with two channels.
+        training: Indices of the training recordings.
+        held_out: Indices of the recordings of held-out subjects.
+        true_delay_seconds: Delay from ECG to PPG per recording, seconds; None if unknown.
+        description: Description of the run and its data, for the report.
+    """
+
+    workdir: Path
+    config: RetrievalConfig
+    model: ContrastiveAutoencoder
+    encoders: dict[str, Params]
+    reader: WindowReader
+    training: Sequence[int]
+    held_out: Sequence[int]
+    true_delay_seconds: Callable[[int], float] | None
+    description: dict[str, Any]
+
+
+def retrieve(run: RetrievalRun) -> dict[str, Any]:
+    """Measure retrieval and delays, write the results, and return them."""
+    positions = spread_windows(run.reader, run.held_out, run.config.max_windows_per_subject)
+    windows = [run.reader.read(*position) for position in positions]
+    windows = [window for window in windows if window["channel_mask"].all()]
+    subjects = np.asarray([int(window["subject"]) for window in windows])
+    _LOG.info("%d windows of %d subjects never trained on", len(windows), len(set(subjects)))
+    names = run.reader.plan(run.held_out[0]).channels
+    results: dict[str, Any] = {
+        "num_windows": len(windows),
+        "num_subjects": len(set(subjects.tolist())),
+        "channels": list(names),
+        **run.description,
+    }
+    embed = jax.jit(lambda params, batch: _embed(run.model, params, batch))
+    for encoder, params in run.encoders.items():
+        embedded = map_windows(
+            functools.partial(embed, params), windows, MODEL_INPUTS, run.config.batch_size
+        )
+        embedded /= np.linalg.norm(embedded, axis=-1, keepdims=True)
+        results[encoder] = {
+            f"{names[i]} to {names[1 - i]}": {
+                pool: rank_metrics(embedded[:, i] @ embedded[:, 1 - i].T, subjects, pool)
+                for pool in POOLS
+            }
+            for i in range(NUM_MODALITIES)
+        }
+        if run.true_delay_seconds is not None:
+            results[encoder]["delay"] = delay_probe(run, params)
+    atomic_files.write_json(run.workdir / "retrieval.json", versioned(results))
+    text = retrieval_table(results)
+    atomic_files.write_text(run.workdir / "retrieval.md", text)
+    plot_file = run.workdir / "plots" / "retrieval.png"
+    atomic_files.write_figure(plot_file, lambda: draw_retrieval(results))
+    _LOG.info("\n%s", Lines(text))
+    return results
+
+
+def delay_probe(run: RetrievalRun, params: Params) -> dict[str, Any]:
+    """Predict the delays of held-out recordings, see ``evaluation.delay_probe``."""
+    assert run.true_delay_seconds is not None
+    columns = jax.jit(lambda params, batch: _column_latents(run.model, params, batch))
+    stride = max(1, len(run.training) // run.config.probe_recordings)
+    sets = []
+    for recordings in (run.training[::stride], run.held_out):
+        latents = []
+        for recording in recordings:
+            starts = run.reader.starts(recording)
+            chosen = np.linspace(0, len(starts) - 1, run.config.probe_windows).astype(int)
+            batch = stack_windows(
+                [run.reader.read(recording, starts[int(i)]) for i in chosen], MODEL_INPUTS
+            )
+            latents.append(np.asarray(columns(params, batch)))
+        delays = np.asarray([run.true_delay_seconds(recording) for recording in recordings])
+        sets += [np.stack(latents), delays]
+    return dict(probe_delay(sets[0], sets[1], sets[2], sets[3]))
+
+
+def _column_latents(model: ContrastiveAutoencoder, params: Params, batch: Any) -> jax.Array:
+    """Encode both modalities, the mean of the rows of each column: [B, 2, W, D] float32."""
+    one = split_modalities(batch)
+    latents: Any = model.apply({"params": params}, Windows.of(one), method="grid")
+    rows = latents.astype(jax.numpy.float32).mean(axis=3)
+    return rows.reshape(-1, NUM_MODALITIES, *rows.shape[2:])
+
+
+def rank_metrics(similarity: np.ndarray, subjects: np.ndarray, pool: str) -> dict[str, float]:
+    """Rank the match of each query among its candidates.
+
+    Args:
+        similarity: Similarities [n, n], row i of query i, whose match is candidate i.
+        subjects: Subject of each window [n].
+        pool: Candidate pool, one of ``POOLS``.
+
+    Returns:
+        'recall@1', 'recall@5', 'recall@10', 'median_rank', the same four prefixed with 'chance_',
+        and 'candidates', their mean number. A match in a tie has the middle rank of the tie.
+    """
+    same = subjects[:, None] == subjects[None, :]
+    candidates = {"all": np.ones_like(same), "across": ~same, "within": same}[pool].copy()
+    np.fill_diagonal(candidates, True)
+    right = np.diagonal(similarity)[:, None]
+    better = (candidates & (similarity > right)).sum(axis=1)
+    equal = (candidates & (similarity == right)).sum(axis=1) - 1
+    rank = better + equal / 2 + 1
+    count = candidates.sum(axis=1)
+    metrics = {f"recall@{k}": float((rank <= k).mean()) for k in _RECALLS}
+    metrics |= {"median_rank": float(np.median(rank))}
+    metrics |= {f"chance_recall@{k}": float(np.minimum(k / count, 1).mean()) for k in _RECALLS}
+    metrics |= {"chance_median_rank": float(np.median((count + 1) / 2))}
+    return metrics | {"candidates": float(count.mean())}
+
+
+def _embed(model: ContrastiveAutoencoder, params: Params, batch: Any) -> jax.Array:
+    windows = Windows.of(split_modalities(batch))
+    return cast(jax.Array, model.apply({"params": params}, windows, method="embed"))
+
+
+def retrieval_table(results: dict[str, Any]) -> str:
+    """Format the results as a Markdown table."""
+    lines = [
+        f"{results['num_windows']} windows of {results['num_subjects']} subjects never trained on.",
+        "",
+        "| direction | candidates | encoder | recall@1 | @5 | @10 | median rank |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    directions = [name for name in results["pretrained"] if " to " in name]
+    for direction in directions:
+        for pool in POOLS:
+            rows = {e: results[e][direction][pool] for e in ("pretrained", "random")}
+            rows["chance"] = {
+                name.removeprefix("chance_"): value
+                for name, value in rows["pretrained"].items()
+                if name.startswith("chance_")
+            }
+            count = results["pretrained"][direction][pool]["candidates"]
+            for encoder, row in rows.items():
+                recalls = " | ".join(f"{row[f'recall@{k}']:.3f}" for k in _RECALLS)
+                rank = f"{row['median_rank']:.1f}"
+                lines.append(
+                    f"| {_cell(direction)} | {pool}, {count:.0f} | {encoder} | {recalls} | {rank} |"
+                )
+    for encoder in ("pretrained", "random"):
+        if delay := results[encoder].get("delay"):
+            lines.append(
+                f"\nPulse transit time of held-out recordings, {encoder}: correlation with the "
+                f"truth {delay['correlation']:.2f}, mean absolute error "
+                f"{1e3 * delay['mean_absolute_error_seconds']:.0f} ms where guessing the mean "
+                f"gives {1e3 * delay['baseline_error_seconds']:.0f} ms."
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    return printable(text).replace("|", r"\|")

@@ -1,0 +1,109 @@
+"""The index of a folder of embedding tables, which describes all of its files.
+
+It has hashes of itself (``data.sealed_json``) and of every file, so a changed or truncated copy is
+detected when the tables are read.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, cast
+
+import numpy as np
+
+from physio_mae_jax.data.json_types import Between, typed
+from physio_mae_jax.data.regular_file import check_file_name, open_regular
+from physio_mae_jax.data.sealed_json import read_sealed
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.inference.feature_store.table import LABEL, TEXTS, FeatureTable
+
+INDEX_FILE = "index.json"
+HINT = "copy the folder again, or rerun the feature extraction, which resumes where it stopped."
+_Count = Annotated[int, Between(0)]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureShard:
+    """One file of a folder of tables.
+
+    Attributes:
+        file: File name; the file does not exist if no recording could be encoded.
+        num_rows: Number of rows of its table.
+        sha256: SHA-256 of the file; '' if there is none.
+    """
+
+    file: str
+    num_rows: _Count
+    sha256: str
+
+    def __post_init__(self) -> None:
+        check_file_name(self.file)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class About:
+    """Metadata shared by all rows: classes of each task, and the encoder's model_spec."""
+
+    classes: Mapping[str, Sequence[str]]
+    model_spec: Mapping[str, Any]
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class FeatureIndex:
+    """Description of all tables of a folder.
+
+    Attributes:
+        format: File format, one of ``feature_store.files.FORMATS``.
+        about: Shared metadata, see ``FeatureTable.about``.
+        embedding_size: Embedding dimension D.
+        encoder: 'origin' and 'fingerprint' of the encoder.
+        settings: Settings of the extraction.
+        data: Prepared data set -> content hash.
+        num_rows: Total number of rows.
+        shards: Files in the order of their recordings.
+        rejected: Recording -> reason why it has no row.
+    """
+
+    format: str
+    about: About
+    embedding_size: Annotated[int, Between(1, 1_000_000)]
+    encoder: Mapping[str, str]
+    settings: Mapping[str, Any]
+    data: Mapping[str, str]
+    num_rows: _Count
+    shards: tuple[FeatureShard, ...]
+    rejected: Mapping[str, str]
+
+    def __post_init__(self) -> None:
+        held = sum(shard.num_rows for shard in self.shards)
+        if held != self.num_rows:
+            raise DataError(f"num_rows is {self.num_rows}, but its shards have {held}")
+
+    def empty_table(self) -> FeatureTable:
+        """Return a table with the columns of all tables and no rows."""
+        sizes = {f"{LABEL}{task}": len(names) for task, names in self.about.classes.items()}
+        return FeatureTable.of(
+            {
+                "embedding": np.zeros((0, self.embedding_size), np.float32),
+                **{name: np.zeros(0, str) for name in TEXTS},
+                **{name: np.zeros((0, size), np.int8) for name, size in sizes.items()},
+            },
+            vars(self.about),
+        )
+
+
+def read_feature_index(folder: Path) -> FeatureIndex:
+    """Read the index of a folder of tables.
+
+    Raises:
+        DataError: the index is missing, broken or was changed.
+    """
+    path = folder / INDEX_FILE
+    return typed(FeatureIndex, read_sealed(path, HINT), str(path), HINT)
+
+
+def file_sha256(path: Path) -> str:
+    """Return the SHA-256 of a file; raises a DataError if it cannot be read."""
+    with open_regular(path, HINT) as file:
+        return hashlib.file_digest(cast(Any, file), "sha256").hexdigest()

@@ -1,0 +1,105 @@
+"""Batches of the windows of planned recordings, read ahead by threads and padded to few shapes.
+
+Memory holds a few batches of windows, regardless of the length of a recording.
+"""
+
+import functools
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from physio_mae_jax.data.prefetch import prefetch
+from physio_mae_jax.inference.recording_plan import EncodingPlan, RecordingPlan
+
+
+class WindowPosition(NamedTuple):
+    """A window of a planned recording.
+
+    Attributes:
+        plan: Plan of the recording.
+        column: First column of the window in the recording.
+    """
+
+    plan: RecordingPlan
+    column: int
+
+
+class WindowBatch(NamedTuple):
+    """Windows of one padded shape.
+
+    Attributes:
+        positions: Windows of the batch, at most B; the others are copies of the last one.
+        arrays: Entries 'signal' [B, M, L], 'channel_mask' and 'channel_ids' [B, M],
+            'column_weight' [B, W] and, for padded windows, 'num_valid_columns' [B].
+    """
+
+    positions: Sequence[WindowPosition]
+    arrays: dict[str, np.ndarray]
+
+
+def window_batches(
+    plan: EncodingPlan, *, batch_size: int, num_devices: int, num_threads: int
+) -> Iterator[WindowBatch]:
+    """Read the windows of all recordings.
+
+    Args:
+        plan: Plan of the recordings.
+        batch_size: Maximum number of windows of a batch, a multiple of the number of devices.
+        num_devices: Number of devices that share a batch.
+        num_threads: Threads that read ahead.
+    """
+    read = functools.partial(_read, plan, batch_size, num_devices)
+    groups = _groups(plan, batch_size)
+    for positions, arrays in prefetch(read, groups, num_threads):
+        yield WindowBatch(positions, arrays)
+
+
+def _groups(plan: EncodingPlan, batch_size: int) -> Iterator[Sequence[WindowPosition]]:
+    """Group windows by padded shape."""
+    groups: dict[tuple[int, bool], list[WindowPosition]] = {}
+    for one in plan.recordings:
+        if one.tiling and one.reader:
+            window = one.reader.config
+            shape = window.num_channels, window.num_samples < plan.input.window.num_samples
+            positions = [WindowPosition(one, column) for column in one.tiling.columns.tolist()]
+            groups.setdefault(shape, []).extend(positions)
+    for positions in groups.values():
+        for start in range(0, len(positions), batch_size):
+            yield positions[start : start + batch_size]
+
+
+def batch_bucket(num_windows: int, batch_size: int, num_devices: int) -> int:
+    """Return the size that a batch is padded to: a power of two per device."""
+    share = -(-num_windows // num_devices)
+    return min(batch_size, num_devices * 2 ** (share - 1).bit_length())
+
+
+def _read(
+    plan: EncodingPlan, batch_size: int, num_devices: int, positions: Sequence[WindowPosition]
+) -> dict[str, np.ndarray]:
+    """Read windows and pad their batch with copies of the last one."""
+    windows = [_window(plan, position) for position in positions]
+    size = batch_bucket(len(positions), batch_size, num_devices)
+    windows += [windows[-1]] * (size - len(windows))
+    return {name: np.stack([window[name] for window in windows]) for name in windows[0]}
+
+
+def _window(plan: EncodingPlan, position: WindowPosition) -> dict[str, np.ndarray]:
+    """Read one window and pad its columns to those of the model."""
+    one, column = position
+    assert one.tiling is not None
+    assert one.reader is not None
+    samples = plan.input.column_samples
+    example = one.reader.read(one.recording, column * samples)
+    missing = plan.input.num_columns - one.tiling.num_columns
+    weights = np.pad(one.tiling.weights(column), (0, missing)).astype(np.float32)
+    window = {
+        "signal": np.pad(example["signal"], [(0, 0), (0, missing * samples)]),
+        "channel_mask": example["channel_mask"],
+        "channel_ids": example["channel_ids"],
+        "column_weight": weights,
+    }
+    if missing:
+        window["num_valid_columns"] = np.asarray(one.tiling.num_columns, np.int32)
+    return window

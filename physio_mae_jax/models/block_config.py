@@ -1,0 +1,54 @@
+"""Settings shared by the blocks of a stack."""
+
+from typing import NamedTuple
+
+import jax.numpy as jnp
+
+from physio_mae_jax.models.config import AttentionImplementation, MaeConfig
+
+
+class BlockConfig(NamedTuple):
+    """Settings shared by the blocks of a stack.
+
+    Attributes:
+        num_heads: Number of heads of both attentions.
+        dtype: Compute type.
+        time_mixer: Name of the mixer of a sequence, see ``models.mixers``.
+        attention_implementation: Backend of attention, norms, smoothing and MLP, see ``MaeConfig``.
+        mlp_rank_ratio, attention_rank_ratio: 0 for full matrices, see ``LowRankDense``.
+        channel_attention: Whether to attend across channels.
+        channel_smoothing: Whether to smooth along time before channel attention.
+        num_time_blocks: Number of time blocks of a sequence, see ``LocalAttention``.
+    """
+
+    num_heads: int
+    dtype: jnp.dtype
+    time_mixer: str = "attention"
+    attention_implementation: AttentionImplementation = "xla"
+    mlp_rank_ratio: float = 0.0
+    attention_rank_ratio: float = 0.0
+    channel_attention: bool = True
+    channel_smoothing: bool = True
+    num_time_blocks: int = 1
+
+    @classmethod
+    def of_encoder(cls, cfg: MaeConfig) -> "BlockConfig":
+        """Return the settings of the encoder's blocks."""
+        return cls.of_decoder(cfg)._replace(
+            num_heads=cfg.num_heads,
+            mlp_rank_ratio=cfg.mlp_rank_ratio,
+            attention_rank_ratio=cfg.attention_rank_ratio,
+            channel_attention=cfg.channel_attention,
+            channel_smoothing=cfg.channel_smoothing,
+        )
+
+    @classmethod
+    def of_decoder(cls, cfg: MaeConfig) -> "BlockConfig":
+        """Return the settings of the decoder's blocks: full matrices, always across channels."""
+        return cls(
+            num_heads=cfg.decoder_num_heads,
+            dtype=cfg.dtype,
+            time_mixer=cfg.time_mixer,
+            attention_implementation=cfg.attention_implementation,
+            num_time_blocks=cfg.num_time_blocks,
+        )

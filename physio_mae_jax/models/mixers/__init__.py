@@ -1,0 +1,15 @@
+"""Time mixers: what exchanges information between the tokens of a sequence.
+
+Modules::
+
+    attention   multi-head self-attention, full or within blocks of time
+    base        the protocol of a mixer, and the geometry of the tokens that it receives
+
+To add one, write its module and add a line to ``MIXERS`` (contributing.md#add-a-mixer).
+"""
+
+from physio_mae_jax.models.mixers.attention import Attention
+from physio_mae_jax.models.mixers.base import TimeMixer
+
+# Mixers by the name that model.time_mixer gives.
+MIXERS: dict[str, type[TimeMixer]] = {"attention": Attention}

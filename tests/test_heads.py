@@ -1,0 +1,128 @@
+"""Laws of every head, and the angles of ArcFace."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.models.heads import HEADS
+from physio_mae_jax.models.heads.arcface import ArcFace
+from physio_mae_jax.models.heads.base import HeadConfig
+from physio_mae_jax.models.heads.classifier import Classifier
+from physio_mae_jax.models.window_batch import Windows
+from tests.factories import random_batch, tiny_model
+
+every_head = pytest.mark.parametrize("kind", HEADS)
+
+
+def head_and_params(kind, **changes):
+    settings = HeadConfig(kind=kind, num_classes=3, num_queries=4, hidden_width=16, **changes)
+    head = HEADS[kind](tiny_model().config, settings)
+    latents = jax.random.normal(jax.random.key(0), (2, 3, 6, 4, 32))
+    mask = jnp.ones(latents.shape[:-1], bool)
+    params = head.init(jax.random.key(1), latents, mask, False)
+    noise = jax.random.normal(
+        jax.random.key(2), (max(leaf.size for leaf in jax.tree.leaves(params)),)
+    )
+    params = jax.tree.map(lambda leaf: leaf + 0.1 * noise[: leaf.size].reshape(leaf.shape), params)
+    return head, params, latents
+
+
+@every_head
+def test_undefined_latents_reach_no_embedding(kind):
+    head, params, latents = head_and_params(kind)
+    mask = jnp.ones(latents.shape[:-1], bool).at[:, 1].set(False).at[1, :, 4:].set(False)
+    embed = jax.jit(lambda values: head.apply(params, values, mask, False))
+    embedding = embed(latents)
+    assert embedding.dtype == jnp.float32
+    assert embedding.ndim == len(embedding) == 2
+    undefined = jnp.where(mask[..., None], latents, 1e4)
+    np.testing.assert_allclose(embed(undefined), embedding, atol=1e-5)
+    without = latents[:1, jnp.array([0, 2])]
+    alone = head.apply(params, without, jnp.ones(without.shape[:-1], bool), False)
+    np.testing.assert_allclose(embedding[:1], alone, atol=1e-5)
+
+
+@every_head
+def test_the_order_of_the_channels_changes_no_embedding(kind):
+    head, params, latents = head_and_params(kind)
+    mask = jnp.ones(latents.shape[:-1], bool).at[1, 2].set(False)
+    order = jnp.array([2, 0, 1])
+    found = head.apply(params, latents[:, order], mask[:, order], False)
+    np.testing.assert_allclose(found, head.apply(params, latents, mask, False), atol=1e-5)
+
+
+@every_head
+@pytest.mark.parametrize("arcface", [False, True])
+def test_logits_are_computed_from_the_embedding(kind, arcface):
+    settings = HeadConfig(kind=kind, num_classes=3, num_queries=4, hidden_width=16, arcface=arcface)
+    cfg = tiny_model(depth=1).config
+    model, windows = Classifier(cfg, settings), Windows.of(random_batch(2, 3))
+    params = jax.jit(model.init)(jax.random.key(0), windows)
+    embedding = model.apply(params, windows, method="features")
+    assert embedding.shape == (2, 16 if kind == "residual_mlp" else cfg.width)
+    logits = model.apply(params, windows)
+    assert logits.shape == (2, 3)
+    np.testing.assert_array_equal(model.apply(params, embedding, method="logits"), logits)
+    assert set(params["params"]) - {"encoder", "head"} == {"arcface" if arcface else "output"}
+
+
+def test_dropout_acts_in_training_only():
+    head, params, latents = head_and_params("reasoning")
+    mask = jnp.ones(latents.shape[:-1], bool)
+    first, second = (
+        head.apply(params, latents, mask, True, rngs={"dropout": jax.random.key(seed)})
+        for seed in (0, 1)
+    )
+    assert jnp.abs(first - second).max() > 1e-3
+    head.apply(params, latents, mask, False)
+
+
+def test_attention_pooling_starts_as_the_mean():
+    settings = HeadConfig(kind="attention", num_classes=2)
+    head = HEADS["attention"](tiny_model().config, settings)
+    latents = jax.random.normal(jax.random.key(0), (2, 3, 6, 4, 32))
+    mask = jnp.ones(latents.shape[:-1], bool)
+    params = head.init(jax.random.key(1), latents, mask, False)["params"]
+    assert not np.asarray(params["pool"]["query"]["kernel"]).any()
+    pooled = jax.nn.standardize(latents, epsilon=1e-5).mean(axis=(1, 2, 3))
+    wanted = jax.nn.standardize(pooled, epsilon=1e-5)
+    found = head.apply({"params": params}, latents, mask, False)
+    np.testing.assert_allclose(found, wanted, atol=1e-4)
+
+
+def test_an_unknown_head_is_rejected_with_the_nearest_name():
+    with pytest.raises(ConfigError, match=r"'reason'; choose .* Did you mean 'reasoning'\?"):
+        HeadConfig(kind="reason", num_classes=2)
+
+
+@pytest.mark.parametrize("margin", [0.2, 0.5])
+def test_arcface_turns_the_right_class_away_by_the_margin(margin):
+    rng = np.random.default_rng(1)
+    features = jnp.asarray(rng.normal(size=(200, 16)), jnp.float32)
+    module = ArcFace(5, 30.0, margin)
+    params = module.init(jax.random.key(0), features)
+    labels = jnp.asarray(rng.integers(0, 5, 200))
+    plain, turned = module.apply(params, features), module.apply(params, features, labels)
+    angle = np.arccos(np.clip(np.asarray(plain, np.float64) / 30, -1, 1))
+    right = np.eye(5, dtype=bool)[np.asarray(labels)]
+    np.testing.assert_allclose(turned[~right], plain[~right], atol=1e-5)
+    expected = 30 * np.cos(angle[right] + margin)
+    # Past pi - m the angle cannot be enlarged; there a straight line goes on falling.
+    inside = angle[right] < np.pi - margin
+    np.testing.assert_allclose(turned[right][inside], expected[inside], atol=2e-3)
+    assert (turned[right] < plain[right]).all()
+
+
+def test_arcface_falls_steadily_with_the_angle_of_the_right_class():
+    module = ArcFace(2, 30.0, 0.5)
+    params = {"params": {"classes": jnp.asarray([[1.0, 0.0], [0.0, 1.0]])}}
+    angles = np.linspace(0.01, np.pi - 0.01, 400)
+    features = jnp.asarray(np.stack([np.cos(angles), np.sin(angles)], axis=1))
+    logits = module.apply(params, features, jnp.zeros(400, int))[:, 0]
+    assert (np.diff(logits) < 1e-4).all()
+    gradient = jax.grad(lambda f: module.apply(params, f, jnp.zeros(400, int))[:, 0].sum())(
+        features
+    )
+    assert np.isfinite(gradient).all()
