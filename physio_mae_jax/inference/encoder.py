@@ -12,7 +12,6 @@ import numpy as np
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.inference.arguments import sequence_of
 from physio_mae_jax.inference.compiled_encoder import CompiledEncoder, mesh_for
-from physio_mae_jax.inference.encode_files import encode_file, encode_folder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.encoding_report import EncodingReport, report_of
 from physio_mae_jax.inference.export import PLATFORMS, export_encoder
@@ -238,10 +237,14 @@ class Encoder:
 
     def encode_file(self, path: str | Path, **options: Any) -> Encoded:
         """Encode a file of any format that training reads; see ``encode_files.encode_file``."""
+        from physio_mae_jax.inference.encode_files import encode_file  # loads the data pipeline
+
         return Encoded(*encode_file(self.encode_source, path, **options))
 
     def encode_folder(self, path: str | Path, **options: Any) -> Encoded:
         """Encode all recordings of a folder; see ``encode_files.encode_folder``."""
+        from physio_mae_jax.inference.encode_files import encode_folder
+
         return Encoded(*encode_folder(self.encode_source, path, **options))
 
     def encode_source(
