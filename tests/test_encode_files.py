@@ -60,7 +60,7 @@ def test_what_a_file_does_not_state_is_an_argument(model, tmp_path: Path) -> Non
     )
     wanted = model.encode(SIGNAL, sampling_rate_hz=125, channels=["II", "PPG"])
     np.testing.assert_allclose(found.embeddings, wanted.reshape(1, -1), atol=1e-5)
-    manifest = "the manifest"
+    manifest = "the manifest or arguments"
     assert origins(found.report) == [
         f"npy: rate from {manifest}, names from {manifest}, units from {manifest}"
     ]

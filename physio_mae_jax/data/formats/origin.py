@@ -27,7 +27,7 @@ class Origin:
         )
 
 
-_MANIFEST = "the manifest"
+_STATED = "the manifest or arguments"
 _HEADERS = {
     ".edf": ("EDF", "its header"),
     ".rec": ("EDF", "its header"),
@@ -67,7 +67,7 @@ def completed(
     units = origin.units or usual.units
     return Origin(
         format=origin.format or usual.format,
-        rate=_MANIFEST if rate_by_manifest else origin.rate or usual.rate,
-        names=_MANIFEST if names_by_manifest else origin.names or usual.names,
-        units=units if units_by_file else _MANIFEST if units_by_manifest else "",
+        rate=_STATED if rate_by_manifest else origin.rate or usual.rate,
+        names=_STATED if names_by_manifest else origin.names or usual.names,
+        units=units if units_by_file else _STATED if units_by_manifest else "",
     )

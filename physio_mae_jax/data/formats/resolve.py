@@ -131,7 +131,8 @@ def _origin(facts: FileFacts, entry: ManifestEntry, path: Path, units: Sequence[
         facts.origin,
         path.suffix.lower(),
         rate_by_manifest=not states_rate or bool(facts.rate_note and entry.sampling_rate_hz),
-        names_by_manifest=entry.channels is not None,
+        # Of a file with names, a list alone only chooses.
+        names_by_manifest=facts.channels is None or any(a != b for a, b in entry.channels or ()),
         units_by_file=bool(facts.units and any(facts.units) and any(units)),
         units_by_manifest=any(units),
     )
