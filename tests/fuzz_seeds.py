@@ -17,7 +17,7 @@ from tests.test_folder import write_csv, write_manifest, write_wfdb
 from tests.test_vendor_empatica import write_e4
 from tests.test_vendor_ishne import ishne
 from tests.test_vendor_text import write_biosppy, write_open_signals, write_shimmer
-from tests.test_vendor_wearables import write_garmin, write_muse
+from tests.test_vendor_wearables import write_garmin, write_muse, write_polar
 
 NAMES = ("II", "PPG", "RESP")
 SIGNAL = np.random.default_rng(0).normal(size=(3, 60)).astype(np.float32)
@@ -121,6 +121,10 @@ FILES: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "opensignals": ("a.txt", lambda folder: write_text(folder, write_open_signals)),
     "shimmer": ("a.csv", lambda folder: write_text(folder, write_shimmer)),
     "garmin": ("a.csv", lambda folder: write_text(folder, write_garmin)),
+    "polar": (
+        "a.txt",
+        lambda folder: write_text(folder, lambda inside: write_polar(inside, "ECG", 130)),
+    ),
     "muse": ("a.csv", lambda folder: write_text(folder, write_muse)),
 }
 _VALID: dict[str, dict[str, bytes]] = {}

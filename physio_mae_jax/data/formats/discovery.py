@@ -21,7 +21,11 @@ from physio_mae_jax.data.formats.manifest import (
 )
 from physio_mae_jax.data.formats.readers import READERS, TABLES_OF_TEXT, ending_of, reader_of
 from physio_mae_jax.data.formats.resolve import resolve
-from physio_mae_jax.data.formats.vendors.registry import vendor_format, vendor_recordings
+from physio_mae_jax.data.formats.vendors.registry import (
+    recording_of_folder,
+    vendor_format,
+    vendor_recordings,
+)
 from physio_mae_jax.data.formats.wfdb_record import SegmentsError
 from physio_mae_jax.errors import DataError
 
@@ -75,7 +79,8 @@ def find_candidates(folder: Path) -> list[Candidate]:
             raise DataError(f"{message}; remove it, or give another folder.")
         _LOG.warning("Skipped: %s.", message)
     vendor, parts = vendor_recordings(files)
-    folders = [p for child in children if child.is_dir() for p in recording_of_folder(child)]
+    found = (recording_of_folder(child) for child in children if child.is_dir())
+    folders = [path for path in found if path is not None]
     others = [p for p in files if p not in parts and p not in vendor]
     tables = [p for p in others if _may_be_recording(p)]
     paths = sorted([*vendor, *folders, *tables]) or _tables_of_text(others)
@@ -93,13 +98,6 @@ def find_candidates(folder: Path) -> list[Candidate]:
         probe_file(path, ManifestEntry(label=f"file {name}", file=name))
         for path, name in zip(paths, names, strict=True)
     ]
-
-
-def recording_of_folder(folder: Path) -> list[Path]:
-    """Return the first file of a sub-folder that is one recording, as devices export it."""
-    files = sorted(p for p in itertools.islice(folder.iterdir(), _WALKED) if p.is_file())
-    found, _ = vendor_recordings(files)
-    return [p for p in found if (vendor := vendor_format(p)) and vendor.parts is not None]
 
 
 def _tables_of_text(files: Sequence[Path]) -> list[Path]:

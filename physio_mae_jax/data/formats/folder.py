@@ -37,7 +37,6 @@ from physio_mae_jax.data.formats.discovery import (
     draft_manifest,
     existing_folder,
     probe_file,
-    recording_of_folder,
     self_described,
 )
 from physio_mae_jax.data.formats.file_facts import FileRecords
@@ -45,6 +44,7 @@ from physio_mae_jax.data.formats.manifest import ManifestEntry, parse_manifest
 from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_conversions
+from physio_mae_jax.data.formats.vendors.registry import recording_of_folder
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.subjects import warn_of_similar_subjects
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
@@ -184,17 +184,17 @@ def open_file(path: str | Path, stated: Mapping[str, Any] = MappingProxyType({})
 
     Raises:
         DataError: it is missing or broken, does not describe itself, or a field is not
-            understood; a folder holds other recordings.
+            understood; a folder is not one recording.
     """
     found = Path(path).expanduser().absolute()
     if found.is_dir():
-        files = recording_of_folder(found)
-        if len(files) != 1:
+        first = recording_of_folder(found)
+        if first is None:
             raise DataError(
-                f"{found} is a folder that holds {len(files)} exports of a device, where one "
-                "recording is expected; encode the folder, or give one of its files."
+                f"{found} is a folder and no export of one recording, as of an Empatica E4; give "
+                "one of its files, or encode the folder with encode_folder."
             )
-        found = files[0]
+        found = first
     content = {"recordings": [{"file": found.name, **stated}]}
     (entry,) = parse_manifest(content, f"file {found}")
     if not found.is_file():

@@ -2,6 +2,8 @@
 
 Modules::
 
+    apple_watch    the ECG of an Apple Watch, as the Health app exports it: keys and values, and
+                   then one lead
     biosppy_text   the Simple Text Format of BioSPPy (``biosppy.storage.store_txt``), as its
                    examples are stored
     embrace_plus   CSV files of the Empatica EmbracePlus: one a sensor, as Empatica's script writes

@@ -136,7 +136,8 @@ _ORIGIN = Origin(
     units="the format",
 )
 _READER = frames_reader(_frames, _companions, _ORIGIN, is_folder=True)
-EMBRACE_PLUS = VendorFormat(_NAME, (".csv",), _is_sensor, _READER, _parts)
+_FIRSTS = tuple(f"{sensor}.csv" for sensor in _SENSORS)
+EMBRACE_PLUS = VendorFormat(_NAME, (".csv",), _is_sensor, _READER, _parts, _FIRSTS)
 BIOMARKERS = VendorFormat(
     "Empatica EmbracePlus digital biomarkers",
     (".csv",),

@@ -228,7 +228,12 @@ def _reader(name: str) -> Reader:
 
 
 EMPATICA_E4 = VendorFormat(
-    "Empatica E4 (folder)", (".csv",), _is_sensor, _reader("Empatica E4 (folder)"), _parts
+    "Empatica E4 (folder)",
+    (".csv",),
+    _is_sensor,
+    _reader("Empatica E4 (folder)"),
+    _parts,
+    tuple(f"{sensor}.csv" for sensor in _SENSORS),
 )
 EMPATICA_E4_ZIP = VendorFormat(
     "Empatica E4 (zip)", (".zip",), _is_zip, _reader("Empatica E4 (zip)")

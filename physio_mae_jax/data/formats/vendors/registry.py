@@ -7,6 +7,7 @@ import functools
 from collections.abc import Sequence
 from pathlib import Path
 
+from physio_mae_jax.data.formats.vendors.apple_watch import APPLE_WATCH
 from physio_mae_jax.data.formats.vendors.biosppy_text import BIOSPPY_TEXT
 from physio_mae_jax.data.formats.vendors.embrace_plus import BIOMARKERS, EMBRACE_PLUS
 from physio_mae_jax.data.formats.vendors.empatica_e4 import EMPATICA_E4, EMPATICA_E4_ZIP
@@ -30,6 +31,7 @@ FORMATS: tuple[VendorFormat, ...] = (
     SHIMMER,
     OPENSIGNALS,
     BIOSPPY_TEXT,
+    APPLE_WATCH,
     POLAR,
     MIND_MONITOR,
     MUSELSL,
@@ -66,6 +68,16 @@ def vendor_recordings(files: Sequence[Path]) -> tuple[list[Path], set[Path]]:
         if vendor.parts is not None:
             parts |= {path.with_name(name) for name in vendor.parts(path, names)}
     return [path for path, _ in found if path not in parts], parts
+
+
+def recording_of_folder(folder: Path) -> Path | None:
+    """Return the first file of a folder that is one recording, as of an Empatica E4; else None."""
+    for vendor in FORMATS:
+        paths = (folder / name for name in vendor.firsts)
+        first = next((path for path in paths if path.is_file()), None)
+        if first is not None and vendor_format(first) is vendor:
+            return first
+    return None
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)

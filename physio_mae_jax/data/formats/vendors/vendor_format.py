@@ -42,6 +42,7 @@ class VendorFormat(NamedTuple):
         reader: How it is probed, loaded and read.
         parts: For a recording of several files in a folder: name of the first file, by the names
             of all files -> names of the others that belong to it; None for single files.
+        firsts: Names that the first file of such a recording may have, in order.
     """
 
     name: str
@@ -49,6 +50,7 @@ class VendorFormat(NamedTuple):
     recognise: Callable[[Head], bool]
     reader: Reader
     parts: Callable[[Path, Collection[str]], frozenset[str]] | None = None
+    firsts: tuple[str, ...] = ()
 
 
 def read_head(path: Path) -> Head:
