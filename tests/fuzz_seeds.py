@@ -11,8 +11,13 @@ from typing import Any
 import edfio
 import numpy as np
 import pandas
+from scipy import io
 
 from tests.test_folder import write_csv, write_manifest, write_wfdb
+from tests.test_vendor_empatica import write_e4
+from tests.test_vendor_ishne import ishne
+from tests.test_vendor_text import write_biosppy, write_open_signals, write_shimmer
+from tests.test_vendor_wearables import write_garmin, write_muse, write_polar
 
 NAMES = ("II", "PPG", "RESP")
 SIGNAL = np.random.default_rng(0).normal(size=(3, 60)).astype(np.float32)
@@ -75,6 +80,24 @@ def write_multi_rate(folder: Path) -> None:
     (folder / "multi.dat").write_bytes(samples.tobytes())
 
 
+def write_ishne(folder: Path) -> None:
+    """Write a Holter file of three leads."""
+    (folder / "a.ecg").write_bytes(ishne(np.round(SIGNAL.T * 300).astype("<i2")))
+
+
+def write_mat(folder: Path, *, compressed: bool) -> None:
+    """Write a MATLAB file that describes itself."""
+    content = {"X": SIGNAL, "channels": np.array(NAMES, dtype=object), "fs": 250.0}
+    io.savemat(folder / "a.mat", content, do_compression=compressed)
+
+
+def write_text(folder: Path, write: Callable[..., Any]) -> None:
+    """Write an export of a device under the name of the file that is changed."""
+    write(folder)
+    (path,) = folder.iterdir()
+    path.rename(folder / f"a{path.suffix}")
+
+
 # Name of a case -> the file that is changed, and what writes it and its companions.
 FILES: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "npy": ("a.npy", write_npy),
@@ -90,6 +113,19 @@ FILES: dict[str, tuple[str, Callable[[Path], Any]]] = {
     "wfdb header": ("a.hea", lambda folder: write_wfdb(folder, "a", SIGNAL)),
     "wfdb samples": ("a.dat", lambda folder: write_wfdb(folder, "a", SIGNAL)),
     "wfdb multi-rate header": ("multi.hea", write_multi_rate),
+    "ishne": ("a.ecg", write_ishne),
+    "mat": ("a.mat", lambda folder: write_mat(folder, compressed=False)),
+    "compressed mat": ("a.mat", lambda folder: write_mat(folder, compressed=True)),
+    "empatica e4": ("EDA.csv", write_e4),
+    "biosppy": ("a.txt", lambda folder: write_text(folder, write_biosppy)),
+    "opensignals": ("a.txt", lambda folder: write_text(folder, write_open_signals)),
+    "shimmer": ("a.csv", lambda folder: write_text(folder, write_shimmer)),
+    "garmin": ("a.csv", lambda folder: write_text(folder, write_garmin)),
+    "polar": (
+        "a.txt",
+        lambda folder: write_text(folder, lambda inside: write_polar(inside, "ECG", 130)),
+    ),
+    "muse": ("a.csv", lambda folder: write_text(folder, write_muse)),
 }
 _VALID: dict[str, dict[str, bytes]] = {}
 

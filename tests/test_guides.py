@@ -81,7 +81,7 @@ def write_synthetic(raw: Path) -> None:
     frame.to_csv(raw / "bidmc/bidmc_02_Signals.csv", index=False)
     (raw / "stress_predict/S01").mkdir(parents=True)
     samples = [1.6e9, 64.0, *beats(30, 64, leads=1)[0]]
-    np.savetxt(raw / "stress_predict/S01/BVP.csv", samples)
+    np.savetxt(raw / "stress_predict/S01/BVP.csv", samples, fmt="%.6f")
 
 
 def write_weights(folder: Path) -> None:

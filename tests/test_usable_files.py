@@ -193,7 +193,12 @@ def test_other_formats_are_recognised(tmp_path: Path) -> None:
         (tmp_path / name).write_text("x")
     with pytest.raises(DataError, match="has no recordings") as error:
         open_folder(tmp_path)
-    for words in ("1 .mat (d.mat): read them with scipy", "1 .rec (f.rec)", "MNE", "h.avro"):
+    for words in (
+        "1 .mat (d.mat): these are no files of MATLAB",
+        "1 .rec (f.rec)",
+        "MNE",
+        "h.avro",
+    ):
         assert words in str(error.value)
 
 

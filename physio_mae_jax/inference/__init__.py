@@ -11,6 +11,8 @@ Modules::
     clocks               detection of channels that only count: times or sample numbers mistaken
                          for a signal
     compiled_encoder     encoding of window batches by compiled programs, one per batch shape
+    encode_files         encoding of files and folders as they are on disk, with rate, names and
+                         units from the files
     encoder              the encoder of a pre-trained model, for new signals
     encoding_config      options for encoding recordings
     encoding_report      report of an encoding: what was encoded, changed and excluded

@@ -235,6 +235,18 @@ class Encoder:
         stacked = pooled or not isinstance(signal, list | tuple)
         return Encoded(np.stack(rows) if stacked else rows, report)
 
+    def encode_file(self, path: str | Path, **options: Any) -> Encoded:
+        """Encode a file of any format that training reads; see ``encode_files.encode_file``."""
+        from physio_mae_jax.inference.encode_files import encode_file  # loads the data pipeline
+
+        return Encoded(*encode_file(self.encode_source, path, **options))
+
+    def encode_folder(self, path: str | Path, **options: Any) -> Encoded:
+        """Encode all recordings of a folder; see ``encode_files.encode_folder``."""
+        from physio_mae_jax.inference.encode_files import encode_folder
+
+        return Encoded(*encode_folder(self.encode_source, path, **options))
+
     def encode_source(
         self, source: SignalSource, config: EncodingConfig, notes: Sequence[Note] = ()
     ) -> tuple[list[np.ndarray], EncodingReport]:

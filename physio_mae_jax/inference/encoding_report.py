@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Iterable, Sequence
 
-from physio_mae_jax.inference.notes import KINDS, MASKED, REJECTED, WARNING, Note
+from physio_mae_jax.inference.notes import KINDS, MASKED, READ, REJECTED, WARNING, Note
 from physio_mae_jax.inference.overlap_averager import AveragedRecording
 from physio_mae_jax.inference.recording_plan import EncodingPlan
 from physio_mae_jax.printable import printable
@@ -48,7 +48,7 @@ class EncodingReport:
             lines += [
                 f"{kind if number == 0 else '':<11}{text}" for number, text in enumerate(texts)
             ]
-        nothing = [kind for kind in KINDS if kind != WARNING and not self.of(kind)]
+        nothing = [kind for kind in KINDS if kind not in (READ, WARNING) and not self.of(kind)]
         return [*lines, f"{'nothing':<11}{', '.join(nothing)}"] if nothing else lines
 
     def __str__(self) -> str:

@@ -2,11 +2,12 @@
 
 from typing import NamedTuple
 
+READ = "read"  # from a file: its format, and where rate, names and units came from
 RESAMPLED, RENAMED, REORDERED = "resampled", "renamed", "reordered"
 CONVERTED = "converted"
 MASKED, PADDED, REJECTED = "masked", "padded", "rejected"
 WARNING = "warning"  # nothing was changed, but a result may be misleading
-KINDS = (RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED, WARNING)
+KINDS = (READ, RESAMPLED, RENAMED, REORDERED, CONVERTED, MASKED, PADDED, REJECTED, WARNING)
 
 
 class Note(NamedTuple):

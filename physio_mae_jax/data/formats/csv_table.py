@@ -65,7 +65,7 @@ def probe_csv(path: Path, entry: ManifestEntry, *, signals_only: bool = False) -
         plan = plan_table(columns, entry, path, signals_only=signals_only)
         num_samples, contents, times = _scan(path, head, plan)
         stated_hz = entry.sampling_rate_hz or head.sampling_rate_hz
-        context = Context(str(path), _line_of(head), stated_hz=stated_hz)
+        context = Context(str(path), line_of(head), stated_hz=stated_hz)
         facts = describe_table(plan, entry, num_samples, contents, times, context)
         return _with_rate(facts, head, path)
 
@@ -81,22 +81,22 @@ def load_csv(path: Path, columns: Sequence[int]) -> np.ndarray:
         if columns and max(columns) >= len(head.names):
             raise UnreadableError(f"{path} changed: it has {len(head.names)} columns now.")
         named = name_columns(head.names, head.units)
-        readers = [_Numbers(named[column], path, head) for column in columns]
+        readers = [NumberColumn(named[column], path, head) for column in columns]
         pieces, length = [np.empty((0, len(columns)), np.float32)], 0
-        for start, frame in _pieces(path, head):
+        for start, frame in read_pieces(path, head):
             values = [r.read(start, frame[r.column.index]) for r in readers]
             pieces.append(float32(np.stack(values, axis=1)))
-            length = _filled_length(start, frame, length)
+            length = filled_length(start, frame, length)
         return np.concatenate(pieces)[: length or None]
 
 
 def _without_a_name(path: Path, head: CsvHead) -> FileFacts:
     """Describe a single column that has no name."""
-    reader = _Numbers(Column(0, "", "its samples", "", "channel"), path, head)
+    reader = NumberColumn(Column(0, "", "its samples", "", "channel"), path, head)
     length = 0
-    for start, frame in _pieces(path, head):
+    for start, frame in read_pieces(path, head):
         reader.read(start, frame[0])
-        length = _filled_length(start, frame, length)
+        length = filled_length(start, frame, length)
     facts = FileFacts(
         shape=(length, 1),
         axes=("sample", "channel"),
@@ -124,24 +124,25 @@ def _with_rate(facts: FileFacts, head: CsvHead, path: Path) -> FileFacts:
     if found_hz is not None:
         return facts
     check_rate(rate_hz, facts.channels or (), f"{path}, lines above its samples")
-    return dataclasses.replace(facts, sampling_rate_hz=rate_hz)
+    origin = dataclasses.replace(facts.origin, rate="a line above its samples")
+    return dataclasses.replace(facts, sampling_rate_hz=rate_hz, origin=origin)
 
 
 def _scan(
     path: Path, head: CsvHead, plan: TablePlan
 ) -> tuple[int, dict[int, ColumnContent | str], list[Times]]:
     """Read a table once: its length, what the inspected columns hold, and the times."""
-    numbers = [_Numbers(column, path, head) for column in plan.numbers]
-    inspected = [_Inspected(_Numbers(column, path, head)) for column in plan.inspected]
-    clocks = [TimeValues(column, str(path), _line_of(head), head.decimal) for column in plan.times]
-    readers: list[_Numbers | _Inspected] = [*numbers, *inspected]
+    numbers = [NumberColumn(column, path, head) for column in plan.numbers]
+    inspected = [_Inspected(NumberColumn(column, path, head)) for column in plan.inspected]
+    clocks = [TimeValues(column, str(path), line_of(head), head.decimal) for column in plan.times]
+    readers: list[NumberColumn | _Inspected] = [*numbers, *inspected]
     length = rows = 0
-    for start, frame in _pieces(path, head):
+    for start, frame in read_pieces(path, head):
         for reader in readers:
             reader.read(start, frame[reader.column.index])
         for clock in clocks:
             clock.add(start, frame[clock.column.index].to_numpy())
-        length = _filled_length(start, frame, length)
+        length = filled_length(start, frame, length)
         rows = start + len(frame)
     # All empty is kept for the check to report, rather than passed off as an empty file.
     length = length or rows
@@ -149,13 +150,13 @@ def _scan(
     return length, contents, [clock.times(length) for clock in clocks]
 
 
-def _pieces(path: Path, head: CsvHead) -> Iterator[tuple[int, Any]]:
+def read_pieces(path: Path, head: CsvHead) -> Iterator[tuple[int, Any]]:
     """Parse a table in pieces: the index of the first row of each, and its frame."""
     import pandas  # 0.5 s to import; needed only for CSV files.
 
     count = len(head.names)
     rows = max(1, _CELLS // count)
-    # A decimal comma between cells that commas part stands in quotes, and is left to ``_Numbers``.
+    # A decimal comma between cells that commas part stands in quotes: ``NumberColumn`` reads it.
     decimal = "." if head.delimiter == "," else head.decimal
     with open_text(path) as (text, _):
         for _ in range(head.first_line - 1):
@@ -205,7 +206,7 @@ def _abbreviate(names: Sequence[str]) -> str:
     return ", ".join(names)[:200]
 
 
-def _filled_length(start: int, frame: Any, length: int) -> int:
+def filled_length(start: int, frame: Any, length: int) -> int:
     """Return the number of rows up to the last one that is not an empty line."""
     if not len(frame) or not frame.iloc[-1].isna().all():
         return start + len(frame) if len(frame) else length
@@ -213,11 +214,11 @@ def _filled_length(start: int, frame: Any, length: int) -> int:
     return start + int(filled[-1]) + 1 if len(filled) else length
 
 
-def _line_of(head: CsvHead) -> Callable[[int], str]:
+def line_of(head: CsvHead) -> Callable[[int], str]:
     return lambda index: f"line {head.first_line + index}"
 
 
-class _Numbers:
+class NumberColumn:
     """A column that has to hold numbers."""
 
     def __init__(self, column: Column, path: Path, head: CsvHead) -> None:
@@ -260,7 +261,7 @@ class _Numbers:
 class _Inspected:
     """A column that may be no signal."""
 
-    def __init__(self, numbers: _Numbers) -> None:
+    def __init__(self, numbers: NumberColumn) -> None:
         self.column = numbers.column
         self._numbers = numbers
         self._content: ColumnContent | str = ColumnContent()

@@ -1,18 +1,17 @@
-"""Finding the recordings of a folder that has no manifest, and drafting one for it."""
+"""Finding the recordings of a folder that has no manifest."""
 
 import dataclasses
 import itertools
-import json
 import logging
 import os
-import re
-from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from physio_mae_jax.data.formats.candidate import Candidate
+from physio_mae_jax.data.formats.drafting import draft_of, format_draft
 from physio_mae_jax.data.formats.edf_header import looks_like_edf
-from physio_mae_jax.data.formats.file_facts import FileFacts, lacks, missing_facts
+from physio_mae_jax.data.formats.file_facts import lacks, missing_facts
 from physio_mae_jax.data.formats.foreign import advice
 from physio_mae_jax.data.formats.manifest import (
     MANIFEST_NAME,
@@ -22,43 +21,24 @@ from physio_mae_jax.data.formats.manifest import (
 )
 from physio_mae_jax.data.formats.readers import READERS, TABLES_OF_TEXT, ending_of, reader_of
 from physio_mae_jax.data.formats.resolve import resolve
+from physio_mae_jax.data.formats.vendors.registry import (
+    recording_of_folder,
+    vendor_format,
+    vendor_recordings,
+)
 from physio_mae_jax.data.formats.wfdb_record import SegmentsError
 from physio_mae_jax.errors import DataError
 
 _LOG = logging.getLogger(__name__)
-_FILL_IN = "?"
 _SHOWN = 5
 _SHOWN_BROKEN = 30
 _WALKED = 2000
-_MAX_CHANNELS = 64
 # Endings that other formats have too: the content decides.
 _SHARED_ENDINGS = (".bdf", ".rec")
 
 
 class UndescribedError(DataError):
     """Files that do not describe themselves and need a manifest."""
-
-
-@dataclasses.dataclass(frozen=True, kw_only=True)
-class Candidate:
-    """A file that may hold recordings, and what it states about itself.
-
-    Attributes:
-        path: Path of the file.
-        entry: Manifest entry that contains only the file name.
-        facts: Facts read from the file; None where it cannot be used.
-        missing: Manifest fields that the file does not state.
-        error: Why it cannot be used; empty where it can.
-        parts: Records joined by a WFDB header without samples, empty where it only describes some;
-            None for all other files.
-    """
-
-    path: Path
-    entry: ManifestEntry
-    facts: FileFacts | None
-    missing: tuple[str, ...] = ()
-    error: str = ""
-    parts: tuple[str, ...] | None = None
 
 
 def described_files(
@@ -98,17 +78,25 @@ def find_candidates(folder: Path) -> list[Candidate]:
         if not files:
             raise DataError(f"{message}; remove it, or give another folder.")
         _LOG.warning("Skipped: %s.", message)
-    paths = [p for p in files if _may_be_recording(p)] or _tables_of_text(files)
+    vendor, parts = vendor_recordings(files)
+    found = (recording_of_folder(child) for child in children if child.is_dir())
+    folders = [path for path in found if path is not None]
+    others = [p for p in files if p not in parts and p not in vendor]
+    tables = [p for p in others if _may_be_recording(p)]
+    paths = sorted([*vendor, *folders, *tables]) or _tables_of_text(others)
     hint = sub_folder_hint(folder)
     if not paths:
         raise DataError(
-            f"{folder} has no recordings: no file ends in {', '.join(READERS)}.{advice(files)}"
+            f"{folder} has no recordings: no file ends in {', '.join(READERS)}, and none is an "
+            f"export of a known device.{advice(files)}"
             f"{hint or ' Give the folder that holds the recordings.'}"
         )
     if hint:
         _LOG.info("%s:%s", folder, hint)
+    names = [path.relative_to(folder).as_posix() for path in paths]
     return [
-        probe_file(path, ManifestEntry(label=f"file {path.name}", file=path.name)) for path in paths
+        probe_file(path, ManifestEntry(label=f"file {name}", file=name))
+        for path, name in zip(paths, names, strict=True)
     ]
 
 
@@ -181,7 +169,7 @@ def self_described(
         f"{folder} has {len(mute)} of {len(candidates)} files that do not describe themselves:\n"
         + "\n".join(lines)
         + f"\nWrite {folder / MANIFEST_NAME} (or point the manifest setting to a file elsewhere). "
-        f"A draft, in which every {_FILL_IN!r} is to be filled in, 'axes' to be checked and "
+        f"A draft, in which every '?' is to be filled in, 'axes' to be checked and "
         f"entries that are no recordings to be deleted:\n{draft}"
         f"\n{sub_folder_hint(folder).strip()}".rstrip()
     )
@@ -219,13 +207,6 @@ def draft_manifest(path: str | Path) -> dict[str, Any]:
     return draft_of(find_candidates(existing_folder(path)))
 
 
-def format_draft(draft: dict[str, Any]) -> str:
-    """Write a manifest as readable JSON."""
-    text = json.dumps(draft, indent=2)
-    # One line for each list of names, or twelve leads would fill the screen.
-    return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
-
-
 def existing_folder(path: str | Path) -> Path:
     """Return ``path`` with ``~`` expanded, absolute.
 
@@ -249,66 +230,15 @@ def existing_folder(path: str | Path) -> Path:
     )
 
 
-def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
-    """Draft a manifest: one entry for files that are alike, by a glob where one fits."""
-    alike: dict[str, list[Candidate]] = defaultdict(list)
-    for candidate in candidates:
-        fields = _draft_fields(candidate)
-        tail = _name_tail(candidate.path)
-        alike[json.dumps([tail, fields])].append(candidate)
-    names = [candidate.path.name for candidate in candidates]
-    recordings: list[dict[str, Any]] = []
-    for key, group in alike.items():
-        tail, fields = json.loads(key)
-        members = [candidate.path.name for candidate in group]
-        if len(members) > 1 and [n for n in names if n.endswith(tail)] == members:
-            recordings.append({"file": f"*{tail}", **fields})
-        else:
-            recordings.extend({"file": name, **fields} for name in members)
-    return {"recordings": recordings}
-
-
 def _reject_unsupported_fields(path: Path, entry: ManifestEntry) -> None:
     suffix = ending_of(path)
     for key in entry.members:
-        if suffix != ".npz":
+        if suffix != ".npz" and (suffix, key) != (".mat", "array"):
             raise DataError(f"{entry.label}: {key!r} names a member of an .npz; {path} is none.")
-    if entry.axes is not None and suffix not in (".npy", ".npz"):
+    if entry.axes is not None and suffix not in (".npy", ".npz", ".mat"):
         raise DataError(
             f"{entry.label}: 'axes' is for arrays; the format of {path} fixes its axes already."
         )
-
-
-def _draft_fields(candidate: Candidate) -> dict[str, Any]:
-    facts, missing = candidate.facts, candidate.missing
-    if facts is None or not missing:
-        return {}
-    fields: dict[str, Any] = {}
-    if facts.shape is None:
-        fields["array"] = _FILL_IN
-    elif facts.member is not None:
-        fields["array"] = facts.member
-    if facts.sampling_rate_hz is None and facts.rates_hz is None:
-        fields["sampling_rate_hz"] = _FILL_IN
-    shape = facts.shape or ()
-    # Far fewer channels than samples is the rule, so two long axes are records and samples.
-    one_channel = len(shape) < 2 or (len(shape) == 2 and min(shape) > _MAX_CHANNELS)
-    if facts.channels is None:
-        count = 1 if one_channel else min(shape[-2:])
-        fields["channels"] = [_FILL_IN] * min(count, _MAX_CHANNELS)
-    elif facts.notes or "channels" in facts.questions:
-        fields["channels"] = list(facts.channels) or [_FILL_IN]
-    if len(shape) > 1 and facts.axes is None:
-        pair = ["channel", "sample"] if shape[-2] <= shape[-1] else ["sample", "channel"]
-        leading = ["record"] if len(shape) == 3 else []
-        fields["axes"] = ["record", "sample"] if one_channel else leading + pair
-    return fields
-
-
-def _name_tail(path: Path) -> str:
-    """Return what files of one kind share at the end: ``_Signals.csv``, else ``.csv``."""
-    match = re.search(r"_[A-Za-z]+$", path.stem)
-    return (match.group(0) if match else "") + path.suffix
 
 
 def sub_folder_hint(folder: Path) -> str:
@@ -316,8 +246,10 @@ def sub_folder_hint(folder: Path) -> str:
     found: dict[str, str] = {}
     for child in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
         # Enough for a hint; a whole disk below would take minutes to walk.
+        if recording_of_folder(child):
+            continue
         for path in itertools.islice(child.rglob("*"), _WALKED):
-            if path.suffix.lower() in READERS:
+            if path.suffix.lower() in READERS or vendor_format(path):
                 found.setdefault(child.name, path.suffix.lower())
     if not found:
         return ""

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.manifest import ManifestEntry
+from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
 from physio_mae_jax.signals.spellings import bare
@@ -71,6 +72,8 @@ class FileFacts:
         unusable: Mapping of channel index to the reason its samples are unusable, one sentence.
         notes: Assumptions made when reading the file, for a warning.
         questions: Mapping of manifest field to the reason the file does not settle it.
+        origin: Where the facts came from.
+        is_folder: Whether the recording is all of its folder, which then gives it its name.
     """
 
     shape: tuple[int, ...] | None
@@ -91,6 +94,8 @@ class FileFacts:
     unusable: Mapping[int, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
     questions: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    origin: Origin = dataclasses.field(default_factory=Origin)
+    is_folder: bool = False
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,6 +123,9 @@ class FileRecords:
         unusable: Why channels that are not requested are missing from ``channel_names``, one
             sentence each.
         notes: Assumptions made when reading the file, for a warning.
+        samples_per_frame: Samples of each stored channel in a frame, see ``FileFacts``.
+        origin: Where rate, names and units came from.
+        is_folder: Whether the recording is all of its folder, which then gives it its name.
     """
 
     path: Path
@@ -137,6 +145,9 @@ class FileRecords:
     interpolated: tuple[tuple[str, float], ...] = ()
     unusable: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
+    samples_per_frame: tuple[int, ...] | None = None
+    origin: Origin = dataclasses.field(default_factory=Origin)
+    is_folder: bool = False
 
     @property
     def conversions(self) -> tuple[str, ...]:

@@ -10,8 +10,11 @@ folder that ends in a known format must describe itself:
   columns that may be labels or codes (see ``table_columns``, ``time_column``). ``.tsv``, ``.txt``
   and ``.csv.gz`` are read alike where a manifest lists them or the folder has no others.
 
-If one of them does not, nothing is guessed: the error names it and drafts a manifest. So a folder
-that mixes signals with other tables needs a manifest that lists the signals.
+Exports of devices (see ``vendors``) describe themselves too, and are recognised by their content; a
+sub-folder that is one export, as of an Empatica E4, is one recording.
+
+If a file does not describe itself, nothing is guessed: the error names it and drafts a manifest. So
+a folder that mixes signals with other tables needs a manifest that lists the signals.
 
 A recording's id is the file's path in the folder without its ending, followed by ``/<id>`` where
 the file holds several.
@@ -20,14 +23,16 @@ the file holds several.
 import logging
 import os
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import numpy as np
 
 from physio_mae_jax.data.formats.array_cache import ArrayCache
+from physio_mae_jax.data.formats.candidate import Candidate
 from physio_mae_jax.data.formats.discovery import (
-    Candidate,
     described_files,
     draft_manifest,
     existing_folder,
@@ -35,15 +40,17 @@ from physio_mae_jax.data.formats.discovery import (
     self_described,
 )
 from physio_mae_jax.data.formats.file_facts import FileRecords
-from physio_mae_jax.data.formats.manifest import ManifestEntry
+from physio_mae_jax.data.formats.manifest import ManifestEntry, parse_manifest
+from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.readers import reader_of
 from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_conversions
+from physio_mae_jax.data.formats.vendors.registry import recording_of_folder
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.data.subjects import warn_of_similar_subjects
 from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
 from physio_mae_jax.errors import DataError
 
-__all__ = ["FolderSource", "draft_manifest", "open_files", "open_folder"]
+__all__ = ["FolderSource", "draft_manifest", "open_file", "open_files", "open_folder"]
 
 _LOG = logging.getLogger(__name__)
 _CACHE_BYTES = 2 * 1024**3
@@ -77,6 +84,10 @@ class FolderSource:
     def file_of(self, index: int) -> str:
         """Return the path of the file that holds recording ``index``."""
         return str(self._places[index][0].path)
+
+    def origin(self, index: int) -> Origin:
+        """Return where rate, names and units of recording ``index`` came from."""
+        return self._places[index][0].origin
 
     def version(self, index: int) -> str:
         """Return what changes where the file of recording ``index`` is written again."""
@@ -163,6 +174,35 @@ def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) ->
     return _open(folder, described, "", skip_unreadable)
 
 
+def open_file(path: str | Path, stated: Mapping[str, Any] = MappingProxyType({})) -> FolderSource:
+    """Open one file, or a folder that is one recording, as of an Empatica E4.
+
+    Args:
+        path: File or folder.
+        stated: Fields of a manifest entry that the file does not state, such as
+            ``sampling_rate_hz``.
+
+    Raises:
+        DataError: it is missing or broken, does not describe itself, or a field is not
+            understood; a folder is not one recording.
+    """
+    found = Path(path).expanduser().absolute()
+    if found.is_dir():
+        first = recording_of_folder(found)
+        if first is None:
+            raise DataError(
+                f"{found} is a folder and no export of one recording, as of an Empatica E4; give "
+                "one of its files, or encode the folder with encode_folder."
+            )
+        found = first
+    content = {"recordings": [{"file": found.name, **stated}]}
+    (entry,) = parse_manifest(content, f"file {found}")
+    if not found.is_file():
+        raise DataError(f"{found} is no file.")
+    described = self_described(found.parent, [probe_file(found, entry)])
+    return _open(found.parent, described, "", False)
+
+
 def _open(
     folder: Path,
     candidates: Sequence[Candidate],
@@ -181,7 +221,10 @@ def _open(
 
 def record_id_of(folder: Path, file: FileRecords, record: int) -> str:
     """Return the id of a record of a file, see the docstring of the module."""
-    stem = file.path.relative_to(folder).with_suffix("").as_posix()
+    relative = file.path.relative_to(folder)
+    stem = relative.with_suffix("").as_posix()
+    if file.is_folder:
+        stem = relative.parent.as_posix() if relative.parent.parts else folder.name
     return stem if file.record_keys is None else f"{stem}/{file.record_keys[record]}"
 
 
@@ -226,7 +269,9 @@ def _log_what_was_found(
 ) -> None:
     if not recordings:
         raise DataError(f"{folder}: its {len(files)} files hold no recordings.")
-    _LOG.info("%s: %d recordings in %d files.", folder, len(recordings), len(files))
+    formats = Counter(file.origin.format for file in files)
+    what = ", ".join(f"{count} {name}" for name, count in formats.items())
+    _LOG.info("%s: %d recordings in %d files (%s).", folder, len(recordings), len(files), what)
     warn_of_unknown_subjects(folder, files)
     warn_of_unclear_channels(folder, files)
     warn_of_conversions(folder, files)

@@ -1,7 +1,8 @@
 """Describing a folder of recordings: the manifest, a small JSON file beside the signals.
 
 Files that say everything themselves (WFDB, EDF, BDF, CSV and parquet with a time column, npz with
-``channels`` and ``fs``) need none. For the others one full example, ``<folder>/manifest.json``::
+``channels`` and ``fs``, exports of devices) need none. For the others one full example,
+``<folder>/manifest.json``::
 
     {
       "sampling_rate_hz": 100,
@@ -37,7 +38,8 @@ Fields of the whole, which are the defaults of every entry:
 Fields of an entry: ``file`` (a path in the folder, or a glob; ``**`` descends, hidden files are
 skipped), any of the defaults above, and
 
-* ``array``           name of the npz member that holds the signal (else ``X`` or ``signal``).
+* ``array``           name of the npz member that holds the signal (else ``X`` or ``signal``), or of
+  the variable of a MATLAB file.
 * ``axes``            what each axis of an array is: "record", "channel", "sample". Not given, the
   axis as long as the list of channels is the channel axis and, of three axes, the first is
   "record".

@@ -1,18 +1,15 @@
 """One reader for each format of recordings: .npy, .npz, .csv, .parquet, EDF, BDF and WFDB.
 
-A reader has three parts. ``probe`` reads the facts of a file, without its samples where
-the format allows it. ``load`` returns the whole stored array of a format that has to be read as a
-whole; it is None for a format that is read in place. ``read`` takes one segment from a file, given
-what ``load`` returned.
+Exports of devices are recognised by their content and read by ``vendors``, whatever their ending.
 
 Nothing is ever unpickled: arrays of objects are rejected.
 """
 
 import math
 import zipfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import IO, Any, NamedTuple
+from typing import IO, Any
 
 import numpy as np
 
@@ -22,7 +19,6 @@ from physio_mae_jax.data.formats.file_facts import (
     FileFacts,
     FileRecords,
     UnreadableError,
-    cut,
     naming,
 )
 from physio_mae_jax.data.formats.manifest import ManifestEntry
@@ -35,6 +31,8 @@ from physio_mae_jax.data.formats.npz_member import (
     member_values,
 )
 from physio_mae_jax.data.formats.parquet_table import load_parquet, probe_parquet
+from physio_mae_jax.data.formats.reader import Reader, read_loaded
+from physio_mae_jax.data.formats.vendors.registry import vendor_format
 from physio_mae_jax.data.formats.wfdb_record import probe_wfdb, read_wfdb
 from physio_mae_jax.errors import DataError
 
@@ -49,14 +47,6 @@ _FEW_VALUES = 64
 _NPY = "an array of numbers written by numpy.save"
 
 
-class Reader(NamedTuple):
-    """How a format is probed, loaded and read."""
-
-    probe: Callable[[Path, ManifestEntry], FileFacts]
-    load: Callable[[FileRecords], np.ndarray] | None
-    read: Callable[[FileRecords, np.ndarray | None, int, int, int], np.ndarray]
-
-
 def ending_of(path: Path) -> str:
     """Return the ending of a file's name, in small letters; of a packed table both, '.csv.gz'."""
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
@@ -64,11 +54,13 @@ def ending_of(path: Path) -> str:
 
 
 def reader_of(path: Path) -> Reader:
-    """Return the reader of a file by the ending of its name.
+    """Return the reader of a file: by its content for exports of devices, else by its ending.
 
     Raises:
         DataError: no reader for such files.
     """
+    if vendor := vendor_format(path):
+        return vendor.reader
     suffix = ending_of(path)
     if suffix in READERS or suffix in TABLES_OF_TEXT:
         return READERS.get(suffix, READERS[".csv"])
@@ -89,7 +81,7 @@ def _read_npy(
     with naming(records.path, _NPY, NPZ_ERRORS):
         # Opened anew each time: thousands of maps held open would use up the file handles.
         array = np.load(records.path, mmap_mode="r", allow_pickle=False)
-        return _read_loaded(records, array, record, start, stop)
+        return read_loaded(records, array, record, start, stop)
 
 
 def _probe_npz(path: Path, entry: ManifestEntry) -> FileFacts:
@@ -143,21 +135,6 @@ def _load_parquet(records: FileRecords) -> np.ndarray:
     return load_parquet(records.path, records.stored_columns or ())
 
 
-def _read_loaded(
-    records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
-) -> np.ndarray:
-    assert loaded is not None
-    if loaded.shape != records.shape:
-        raise UnreadableError(
-            f"{records.path} changed: its array had shape {records.shape} when it was opened and "
-            f"has {loaded.shape} now."
-        )
-    signal = cut(loaded, records.axes, record, start, stop)
-    if records.columns == tuple(range(len(signal))):
-        return signal
-    return signal[list(records.columns)]
-
-
 def _read_wfdb(
     records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
 ) -> np.ndarray:
@@ -175,9 +152,9 @@ def _read_edf(
 # The ending of a file's name -> its reader.
 READERS = {
     ".npy": Reader(_probe_npy, None, _read_npy),
-    ".npz": Reader(_probe_npz, _load_npz, _read_loaded),
-    ".csv": Reader(probe_csv, _load_csv, _read_loaded),
-    ".parquet": Reader(probe_parquet, _load_parquet, _read_loaded),
+    ".npz": Reader(_probe_npz, _load_npz, read_loaded),
+    ".csv": Reader(probe_csv, _load_csv, read_loaded),
+    ".parquet": Reader(probe_parquet, _load_parquet, read_loaded),
     ".edf": Reader(probe_edf, None, _read_edf),
     ".bdf": Reader(probe_edf, None, _read_edf),
     ".rec": Reader(probe_edf, None, _read_edf),

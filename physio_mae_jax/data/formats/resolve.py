@@ -21,6 +21,7 @@ from physio_mae_jax.data.formats.file_facts import (
     pick_channels,
 )
 from physio_mae_jax.data.formats.manifest import ManifestEntry, subject_of_file
+from physio_mae_jax.data.formats.origin import Origin, completed
 from physio_mae_jax.data.subjects import subject_name
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channel_derivation import derive_channels
@@ -118,6 +119,22 @@ def resolve(
         ),
         unusable=unusable,
         notes=_notes(facts, entry),
+        samples_per_frame=facts.samples_per_frame,
+        origin=_origin(facts, entry, path, chosen.units),
+        is_folder=facts.is_folder,
+    )
+
+
+def _origin(facts: FileFacts, entry: ManifestEntry, path: Path, units: Sequence[str]) -> Origin:
+    states_rate = (facts.sampling_rate_hz, facts.rates_hz) != (None, None)
+    return completed(
+        facts.origin,
+        path.suffix.lower(),
+        rate_by_manifest=not states_rate or bool(facts.rate_note and entry.sampling_rate_hz),
+        # Of a file with names, a list alone only chooses.
+        names_by_manifest=facts.channels is None or any(a != b for a, b in entry.channels or ()),
+        units_by_file=bool(facts.units and any(facts.units) and any(units)),
+        units_by_manifest=any(units),
     )
 
 

@@ -17,6 +17,7 @@ from physio_mae_jax.data.formats.column_content import ColumnContent
 from physio_mae_jax.data.formats.column_names import Column
 from physio_mae_jax.data.formats.file_facts import FileFacts, pick_channels
 from physio_mae_jax.data.formats.manifest import ManifestEntry
+from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.time_column import Context, TableRate, Times, rate_of_table
 from physio_mae_jax.signals.channels import canonical_name
 
@@ -132,6 +133,7 @@ def describe_table(
         loaded_bytes=4 * num_samples * len(channels),
         notes=_notes(excluded),
         questions=_questions(doubts, rate),
+        origin=Origin(rate=f"column {rate.column!r}" if rate.column else ""),
     )
 
 

@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from physio_mae_jax.data.formats.discovery import Candidate
+from physio_mae_jax.data.formats.candidate import Candidate
 from physio_mae_jax.data.formats.file_facts import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.resolve import resolve
 from physio_mae_jax.data.listing import list_problems

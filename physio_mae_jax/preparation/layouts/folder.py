@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.formats.array_cache import ArrayCache
+from physio_mae_jax.data.formats.candidate import Candidate
 from physio_mae_jax.data.formats.discovery import (
-    Candidate,
     UndescribedError,
     described_files,
-    draft_manifest,
     existing_folder,
-    format_draft,
+    find_candidates,
 )
+from physio_mae_jax.data.formats.drafting import describe_formats, draft_of, format_draft
 from physio_mae_jax.data.formats.file_facts import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.folder import (
     record_id_of,
@@ -193,7 +193,8 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
     existing = f"{path} exists already and is left as it is; edit it, or move it away for a draft."
     if path.exists():
         raise UserError(existing)
-    draft = draft_manifest(source)
+    candidates = find_candidates(existing_folder(source))
+    draft = draft_of(candidates)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(format_draft(draft) + "\n")
@@ -216,6 +217,7 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
         else "The files describe themselves, so there is nothing to fill in"
     )
     return (
+        f"recognised: {describe_formats(candidates)}\n"
         f"written: {path}\n{todo}. Add the subjects ('subject_pattern', 'subjects' or "
         "'subject_array') and, if there are any, labels; physio_mae_jax/data/formats/manifest.py "
         "describes all fields. Then run the same command without --draft_manifest."

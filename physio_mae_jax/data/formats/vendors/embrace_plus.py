@@ -1,0 +1,146 @@
+"""CSV files of the Empatica EmbracePlus: one a sensor, as Empatica's script writes them from Avro.
+
+``bvp.csv``, ``accelerometer.csv``, ``gyroscope.csv``, ``eda.csv`` and ``temperature.csv`` of a
+folder are one recording. Each has a line of names that begins with ``unix_timestamp``, in
+microseconds since 1970, and one line a sample. BVP has no unit; EDA is in microsiemens, the
+temperature in degrees Celsius, the acceleration in g and the rotation in degrees per second
+(Empatica support, "How do I extract raw data from Avro files"). Values beyond the 16 g of the
+sensor are counts that were not converted. Digital biomarkers, one value a minute, are no signals
+and are rejected.
+
+No real export was at hand: the tests write files by this description.
+"""
+
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.data.formats.file_facts import FileFacts
+from physio_mae_jax.data.formats.manifest import ManifestEntry
+from physio_mae_jax.data.formats.origin import Origin
+from physio_mae_jax.data.formats.vendors.sensor_frames import (
+    Frames,
+    Sensor,
+    as_frames,
+    frames_reader,
+)
+from physio_mae_jax.data.formats.vendors.text_head import cells_of, first_lines, table_head
+from physio_mae_jax.data.formats.vendors.text_table import (
+    Clock,
+    TextColumn,
+    TextTable,
+    read_text_table,
+)
+from physio_mae_jax.data.formats.vendors.vendor_format import Head, VendorFormat
+from physio_mae_jax.errors import DataError
+
+_NAME = "Empatica EmbracePlus CSV"
+_TIME = "unix_timestamp"
+_XYZ = ("x", "y", "z")
+# Name of the file -> columns, channels, unit, and samples a second; the first is the recording.
+_SENSORS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str, float]] = {
+    "bvp": (("bvp",), ("PPG",), "", 64.0),
+    "accelerometer": (_XYZ, ("ACC_X", "ACC_Y", "ACC_Z"), "g", 64.0),
+    "gyroscope": (_XYZ, ("GYRO_X", "GYRO_Y", "GYRO_Z"), "deg/s", 64.0),
+    "eda": (("eda",), ("EDA",), "uS", 4.0),
+    "temperature": (("temperature",), ("TEMP",), "degC", 1.0),
+}
+_OTHERS = frozenset({"tags.csv", "steps.csv", "systolic_peaks.csv"})
+_RANGE_G = 16.0
+_JITTER_S = 0.5
+
+
+def _is_sensor(head: Head) -> bool:
+    if head.path.stem not in _SENSORS:
+        return False
+    names = cells_of(head.lines(1)[0].lstrip("\ufeff"), ",")
+    return _TIME in names and set(_SENSORS[head.path.stem][0]) <= set(names)
+
+
+def _parts(path: Path, names: Collection[str]) -> frozenset[str]:
+    first = next((sensor for sensor in _SENSORS if f"{sensor}.csv" in names), "")
+    if path.stem != first:
+        return frozenset()
+    return (_OTHERS | {f"{sensor}.csv" for sensor in _SENSORS} - {path.name}) & frozenset(names)
+
+
+def _beside(path: Path) -> list[Path]:
+    paths = (path.with_name(f"{sensor}.csv") for sensor in _SENSORS)
+    return [found for found in paths if found.is_file()]
+
+
+def _companions(path: Path) -> tuple[str, ...]:
+    return tuple(found.name for found in _beside(path) if found != path)
+
+
+def _frames(path: Path) -> Frames:
+    """Read the sensors beside a file.
+
+    Raises:
+        UnreadableError: a file is broken, or the sensors have no time in common.
+        DataError: the file is not the first sensor of its folder.
+    """
+    found = _beside(path)
+    if found[0] != path:
+        raise DataError(
+            f"{path} is one sensor of an EmbracePlus, whose recording is {found[0].name} with the "
+            f"other sensors beside it; list {found[0].name} only."
+        )
+    return as_frames([_read_sensor(part) for part in found], str(path.parent))
+
+
+def _read_sensor(path: Path) -> Sensor:
+    columns, channels, unit, nominal_hz = _SENSORS[path.stem]
+    lines, encoding = first_lines(path, 1)
+    names = cells_of(lines[0].lstrip("\ufeff"), ",")
+    missing = [name for name in (_TIME, *columns) if name not in names]
+    if missing:
+        raise DataError(
+            f"{path}, line 1: no column {', '.join(missing)}; {', '.join((_TIME, *columns))} are "
+            "expected of this sensor. Export it again, or move the file away."
+        )
+    table = TextTable(
+        format=_NAME,
+        head=table_head(path, names, delimiter=",", encoding=encoding, first_line=2),
+        columns=tuple(
+            TextColumn(names.index(column), column, channel, unit)
+            for column, channel in zip(columns, channels, strict=True)
+        ),
+        origin=_ORIGIN,
+        clock=Clock(names.index(_TIME), _TIME, "us", _JITTER_S, (nominal_hz,)),
+    )
+    read = read_text_table(path, table)
+    if unit == "g" and np.nanmax(np.abs(read.values), initial=0.0) > _RANGE_G:
+        unit = ""
+    return Sensor(channels, unit, read.values, read.rate_hz, read.start_s)
+
+
+def _is_biomarker(head: Head) -> bool:
+    names = cells_of(head.lines(1)[0].lstrip("\ufeff"), ",")
+    return names[:3] == ["timestamp_unix", "timestamp_iso", "participant_full_id"]
+
+
+def _reject_biomarker(path: Path, entry: ManifestEntry) -> FileFacts:
+    raise DataError(
+        f"{path} holds digital biomarkers of an Empatica EmbracePlus, one value a minute, which "
+        "are no signal. Export the raw data (Avro) as CSV with Empatica's script, and give the "
+        "folder of bvp.csv, eda.csv and the other sensors; or exclude this file."
+    )
+
+
+_ORIGIN = Origin(
+    format=_NAME,
+    rate="the nominal rate of each sensor, as its times agree",
+    names="the names of the sensors",
+    units="the format",
+)
+_READER = frames_reader(_frames, _companions, _ORIGIN, is_folder=True)
+_FIRSTS = tuple(f"{sensor}.csv" for sensor in _SENSORS)
+EMBRACE_PLUS = VendorFormat(_NAME, (".csv",), _is_sensor, _READER, _parts, _FIRSTS)
+BIOMARKERS = VendorFormat(
+    "Empatica EmbracePlus digital biomarkers",
+    (".csv",),
+    _is_biomarker,
+    _READER._replace(probe=_reject_biomarker),
+)

@@ -1,0 +1,299 @@
+"""Tables of text whose columns a format defines: samples by physical units, rate by clock or head.
+
+A format describes the head of its file by a ``TextTable``; this module reads the table in pieces,
+finds its rate, and makes a reader of it. Cells that hold text where a number belongs are rejected
+with their line; empty cells are missing samples.
+"""
+
+import csv
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from physio_mae_jax.data.formats.column_names import Column, TimeName
+from physio_mae_jax.data.formats.csv_head import CsvHead
+from physio_mae_jax.data.formats.csv_table import (
+    NumberColumn,
+    filled_length,
+    line_of,
+    read_pieces,
+)
+from physio_mae_jax.data.formats.csv_text import TEXT_ERRORS
+from physio_mae_jax.data.formats.file_facts import (
+    FileFacts,
+    FileRecords,
+    UnreadableError,
+    naming,
+    pick_channels,
+)
+from physio_mae_jax.data.formats.manifest import ManifestEntry
+from physio_mae_jax.data.formats.memory import check_memory
+from physio_mae_jax.data.formats.origin import Origin
+from physio_mae_jax.data.formats.reader import Reader, read_loaded
+from physio_mae_jax.data.formats.time_column import Context, float32, rate_of_table
+from physio_mae_jax.data.formats.time_units import SECONDS
+from physio_mae_jax.data.formats.time_values import TimeValues
+from physio_mae_jax.data.formats.vendors.packet_times import packet_rate_hz
+from physio_mae_jax.signals.rates import check_rate
+
+_ERRORS = (*TEXT_ERRORS, csv.Error, OverflowError, MemoryError)
+_SHOWN = 6
+
+
+class TextColumn(NamedTuple):
+    """A column that holds samples.
+
+    Attributes:
+        position: Position in the table, from 0.
+        spelled: Name as in the file.
+        name: Channel name.
+        unit: Unit of the channel, '' where there is none.
+        gain, offset: The channel is ``gain * value + offset``.
+        is_default: Whether it is read where no manifest lists channels.
+    """
+
+    position: int
+    spelled: str
+    name: str
+    unit: str = ""
+    gain: float = 1.0
+    offset: float = 0.0
+    is_default: bool = True
+
+
+class Clock(NamedTuple):
+    """A column of times.
+
+    Attributes:
+        position: Position in the table, from 0.
+        name: Name as in the file.
+        unit: Unit of numbers, a key of ``time_units.SECONDS``; None for dates.
+        jitter_s: How far times may lie from those of a constant rate, as they do where a receiver
+            stamps packets; 0 for times of a constant rate.
+        nominal_hz: Rates of the device, of which the mean rate of the times must be one; empty for
+            any.
+    """
+
+    position: int
+    name: str
+    unit: str | None
+    jitter_s: float = 0.0
+    nominal_hz: tuple[float, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TextTable:
+    """What the head of a table states.
+
+    Attributes:
+        format: Name of the format, for messages.
+        head: Where its samples begin, and how cells are separated.
+        columns: Columns that hold samples.
+        origin: Where rate, names and units come from.
+        sampling_rate_hz: Rate stated by the head in Hz; None where ``clock`` gives it.
+        clock: Column of times; None where ``sampling_rate_hz`` is stated.
+        counter: Index of a column of sample numbers, and the number at which it starts again.
+        skips_events: Whether lines without a sample are events and no missing samples.
+        notes: Assumptions, for a warning.
+    """
+
+    format: str
+    head: CsvHead
+    columns: tuple[TextColumn, ...]
+    origin: Origin
+    sampling_rate_hz: float | None = None
+    clock: Clock | None = None
+    counter: tuple[int, int] | None = None
+    skips_events: bool = False
+    notes: tuple[str, ...] = ()
+
+
+def text_reader(describe: Callable[[Path], TextTable]) -> Reader:
+    """Make a reader of tables whose head ``describe`` understands."""
+
+    def probe(path: Path, entry: ManifestEntry) -> FileFacts:
+        with naming(path, "a table of numbers below its head", _ERRORS):
+            return _probe(path, entry, describe(path))
+
+    def load(records: FileRecords) -> np.ndarray:
+        with naming(records.path, "a table of numbers below its head", _ERRORS):
+            table = describe(records.path)
+            by_index = {column.position: column for column in table.columns}
+            stored = records.stored_columns or ()
+            if not set(stored) <= by_index.keys():
+                raise UnreadableError(f"{records.path} changed: it lost columns since opened.")
+            pieces = [np.empty((0, len(stored)), np.float32)]
+            columns = [by_index[index] for index in stored]
+            pieces += [piece.values for piece in _pieces(records.path, table, columns)]
+            return np.concatenate(pieces)
+
+    return Reader(probe, load, read_loaded)
+
+
+class ReadTable(NamedTuple):
+    """A table that was read as a whole.
+
+    Attributes:
+        values: Samples [n, k] of its columns, float32.
+        rate_hz: Sampling rate in Hz.
+        start_s: Time of the first sample in seconds.
+    """
+
+    values: np.ndarray
+    rate_hz: float
+    start_s: float
+
+
+def read_text_table(path: Path, table: TextTable) -> ReadTable:
+    """Read a table with a clock of numbers as a whole.
+
+    Raises:
+        UnreadableError: a cell is no number, or the times are not those of a constant rate.
+    """
+    clock = table.clock
+    assert clock is not None
+    assert clock.unit is not None
+    with naming(path, "a table of numbers below its head", _ERRORS):
+        times = _times_of(table, path)
+        assert times is not None
+        values = [np.empty((0, len(table.columns)), np.float32)]
+        for piece in _pieces(path, table, table.columns):
+            values.append(piece.values)
+            times.add(piece.start, piece.times)
+        joined = np.concatenate(values)
+        context = Context(str(path), line_of(table.head))
+        found = times.times(len(joined))
+        rate_hz = packet_rate_hz(found, clock.jitter_s, clock.nominal_hz, context)
+        first = found.values[0] if found.origin is None else found.origin
+        return ReadTable(joined, rate_hz, float(first) * SECONDS[clock.unit])
+
+
+def _probe(path: Path, entry: ManifestEntry, table: TextTable) -> FileFacts:
+    """Describe a table by reading all of it.
+
+    Raises:
+        UnreadableError: a cell is no number, or the times are not those of a constant rate.
+        DataError: a channel that the manifest lists is not there, or the rate is not plausible.
+    """
+    columns = [c for c in table.columns if entry.channels is not None or c.is_default]
+    if entry.channels is not None:
+        _, picked = pick_channels(entry, [c.name for c in columns], str(path))
+        columns = [columns[i] for i in picked]
+    if not columns:
+        raise UnreadableError(
+            f"{path} has no signals that are known ({_listed(table.columns) or 'no columns'}); "
+            "list channels in a manifest, or exclude the file."
+        )
+    length, missed = 0, 0
+    times = _times_of(table, path)
+    for piece in _pieces(path, table, columns):
+        length += len(piece.values)
+        missed += piece.num_missed
+        if times is not None:
+            times.add(piece.start, piece.times)
+    if length == 0:
+        raise UnreadableError(f"{path} has no samples below its head; exclude it.")
+    check_memory(str(path), 4 * length * len(columns), path.stat().st_size)
+    rate_hz = table.sampling_rate_hz or _rate(table, times, length, columns, path, entry)
+    if rate_hz is not None:
+        check_rate(rate_hz, [c.name for c in columns], str(path))
+    others = [c for c in table.columns if not c.is_default]
+    notes = list(table.notes)
+    if others and entry.channels is None:
+        notes.append(
+            f"the columns {_listed(others)} are not used; if one is wanted, list channels in a "
+            "manifest"
+        )
+    if missed:
+        notes.append(f"its sample numbers skip at {missed} lines, where samples may be lost")
+    return FileFacts(
+        shape=(length, len(columns)),
+        axes=("sample", "channel"),
+        channels=tuple(c.name for c in columns),
+        units=tuple(c.unit for c in columns),
+        sampling_rate_hz=rate_hz,
+        stored_columns=tuple(c.position for c in columns),
+        loaded_bytes=4 * length * len(columns),
+        notes=tuple(notes),
+        origin=table.origin,
+    )
+
+
+def _listed(columns: Sequence[TextColumn]) -> str:
+    more = f" and {len(columns) - _SHOWN} more" if len(columns) > _SHOWN else ""
+    return ", ".join(repr(c.name) for c in columns[:_SHOWN]) + more
+
+
+class _Piece(NamedTuple):
+    """Some lines of a table: samples [n, k] float32, and the cells of the clock [n]."""
+
+    start: int
+    values: np.ndarray
+    times: np.ndarray
+    num_missed: int
+
+
+def _pieces(path: Path, table: TextTable, columns: Sequence[TextColumn]) -> Iterator[_Piece]:
+    """Read columns in pieces, in physical units; empty lines at the end are skipped."""
+    readers = [NumberColumn(_column(c), path, table.head) for c in columns]
+    gains = np.array([c.gain for c in columns])
+    offsets = np.array([c.offset for c in columns])
+    held: _Piece | None = None
+    previous: float | None = None
+    for start, frame in read_pieces(path, table.head):
+        values = np.stack([r.read(start, frame[r.column.index]) for r in readers], axis=1)
+        kept = np.arange(len(frame)) < filled_length(start, frame, start) - start
+        if table.skips_events:
+            kept &= ~np.isnan(values).all(axis=1)
+        missed = 0
+        if table.counter is not None:
+            index, modulus = table.counter
+            numbers = frame[index].to_numpy(np.float64)[kept]
+            joined = numbers if previous is None else np.concatenate(([previous], numbers))
+            missed = int((np.diff(joined) % modulus != 1).sum())
+            previous = float(numbers[-1]) if len(numbers) else previous
+        cells = frame[table.clock.position].to_numpy()[kept] if table.clock else np.empty(0)
+        if held is not None:
+            yield held
+        held = _Piece(start, float32(values[kept] * gains + offsets), cells, missed)
+    if held is not None:
+        yield held
+
+
+def _column(column: TextColumn) -> Column:
+    return Column(column.position, column.spelled, column.spelled, column.unit, "channel")
+
+
+def _times_of(table: TextTable, path: Path) -> TimeValues | None:
+    clock = table.clock
+    if clock is None:
+        return None
+    name = TimeName(unit=clock.unit, plain=True, seconds=False)
+    column = Column(clock.position, clock.name, clock.name, "", "time", name)
+    return TimeValues(column, str(path), line_of(table.head), table.head.decimal)
+
+
+def _rate(
+    table: TextTable,
+    times: TimeValues | None,
+    length: int,
+    columns: Sequence[TextColumn],
+    path: Path,
+    entry: ManifestEntry,
+) -> float | None:
+    """Return the rate by the clock, None where only a manifest can state it."""
+    if times is None or table.clock is None:
+        return None
+    context = Context(
+        str(path),
+        line_of(table.head),
+        channels=[c.name for c in columns],
+        stated_hz=entry.sampling_rate_hz,
+    )
+    found = times.times(length)
+    if table.clock.jitter_s and entry.sampling_rate_hz is None:
+        return packet_rate_hz(found, table.clock.jitter_s, table.clock.nominal_hz, context)
+    return rate_of_table([found], context).rate_hz
