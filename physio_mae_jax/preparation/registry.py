@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.preparation.layouts.bidmc import Bidmc
 from physio_mae_jax.preparation.layouts.bonn import Bonn
+from physio_mae_jax.preparation.layouts.challenge2021 import Challenge2021
 from physio_mae_jax.preparation.layouts.cinc2017 import Cinc2017
 from physio_mae_jax.preparation.layouts.mimic3 import Mimic3Waveform
 from physio_mae_jax.preparation.layouts.mimic_perform import MimicPerform
@@ -25,6 +26,7 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
     "wesad": {"chest": Wesad, "wrist": lambda: Wesad("wrist"), "e4": lambda: Wesad("e4")},
     "stress_predict": {"npz": StressPredict, "e4": lambda: StressPredict("e4")},
     "cinc2017": {"": Cinc2017},
+    "challenge2021": {"": Challenge2021},
     "sleep_edf": {"": SleepEdf},
     "bonn": {"npz": Bonn, "txt": lambda: Bonn("txt")},
 }
