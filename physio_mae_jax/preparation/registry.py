@@ -8,6 +8,7 @@ from physio_mae_jax.preparation.layouts.bidmc import Bidmc
 from physio_mae_jax.preparation.layouts.bonn import Bonn
 from physio_mae_jax.preparation.layouts.challenge2021 import Challenge2021
 from physio_mae_jax.preparation.layouts.cinc2017 import Cinc2017
+from physio_mae_jax.preparation.layouts.ludb import Ludb
 from physio_mae_jax.preparation.layouts.mimic3 import Mimic3Waveform
 from physio_mae_jax.preparation.layouts.mimic_perform import MimicPerform
 from physio_mae_jax.preparation.layouts.mitbih import MitBih
@@ -27,6 +28,7 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
     "stress_predict": {"npz": StressPredict, "e4": lambda: StressPredict("e4")},
     "cinc2017": {"": Cinc2017},
     "challenge2021": {"": Challenge2021},
+    "ludb": {"": Ludb},
     "sleep_edf": {"": SleepEdf},
     "bonn": {"npz": Bonn, "txt": lambda: Bonn("txt")},
 }

@@ -15,6 +15,7 @@ Modules::
     folder_labels   labels, folds and attributes of a user's own files (see
                     ``data.formats.manifest``)
     interval_runs   labels given at a steady rate, as intervals of the samples of a recording
+    ludb            the Lobachevsky University Database (Kalyakulina et al
     mimic3          MIMIC-III Waveform Database Matched Subset (Moody et al
     mimic_perform   the MIMIC PERform datasets (Charlton et al
     mitbih          the MIT-BIH Arrhythmia Database (Moody and Mark 2001) with beats in the classes
