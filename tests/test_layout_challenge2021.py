@@ -12,7 +12,7 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.registry import layout_of
 from physio_mae_jax.signals.channels import TWELVE_LEADS
-from tests.default_tasks import prepare_and_finetune
+from tests.layouts import debug_run, prepare
 
 LAYOUT = layout_of("challenge2021")
 DIAGNOSIS, UNSCORED = LAYOUT.tasks
@@ -145,8 +145,9 @@ def test_a_few_steps_of_the_default_task(tmp_path):
     for number in range(12):
         dx = ("426177001", "427084000")[number % 2]
         write_recording(tmp_path / "raw", f"A{number:04}", dx=dx, seed=number)
+    prepare("challenge2021", tmp_path / "raw", tmp_path / "data")
     changes = {"labels.classes": "SB,STach"}
-    evaluation = prepare_and_finetune("challenge2021", tmp_path / "raw", tmp_path, **changes)
+    evaluation = debug_run("challenge2021", tmp_path / "data", tmp_path / "run", **changes)
     assert evaluation["title"] == "diagnosis on challenge2021"
     assert evaluation["evaluations"]["test"]["classes"] == ["SB", "STach"]
 

@@ -12,7 +12,7 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.registry import layout_of
 from physio_mae_jax.signals.channels import TWELVE_LEADS
-from tests.default_tasks import prepare_and_finetune
+from tests.layouts import debug_run, prepare
 
 LAYOUT = layout_of("ludb")
 TASKS = {task.name: task for task in LAYOUT.tasks}
@@ -174,9 +174,9 @@ def test_a_few_steps_of_the_tasks(tmp_path, task):
     for i in range(18):
         write_record(tmp_path / "raw", str(i + 1), beats, seed=i)
     changes = {"labels.task": "peak", "labels.classes": "", "labels.window_seconds": 3.0}
-    evaluation = prepare_and_finetune(
-        "ludb", tmp_path / "raw", tmp_path, **(changes if task == "peak" else {})
-    )
+    prepare("ludb", tmp_path / "raw", tmp_path / "data")
+    changes = changes if task == "peak" else {}
+    evaluation = debug_run("ludb", tmp_path / "data", tmp_path / "run", **changes)
     assert evaluation["title"] == f"{task} on ludb"
     assert len(evaluation["evaluations"]["test"]["classes"]) == 3
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.preparation.layouts.bidmc import Bidmc
 from physio_mae_jax.preparation.layouts.bonn import Bonn
+from physio_mae_jax.preparation.layouts.brugada import Brugada
 from physio_mae_jax.preparation.layouts.challenge2021 import Challenge2021
 from physio_mae_jax.preparation.layouts.cinc2017 import Cinc2017
 from physio_mae_jax.preparation.layouts.ludb import Ludb
@@ -29,6 +30,7 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
     "cinc2017": {"": Cinc2017},
     "challenge2021": {"": Challenge2021},
     "ludb": {"": Ludb},
+    "brugada": {"wfdb": Brugada, "flac": lambda: Brugada("flac")},
     "sleep_edf": {"": SleepEdf},
     "bonn": {"npz": Bonn, "txt": lambda: Bonn("txt")},
 }

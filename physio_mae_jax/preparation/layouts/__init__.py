@@ -6,6 +6,7 @@ Modules::
                     not return
     bidmc           the BIDMC PPG and Respiration Dataset (Pimentel et al
     bonn            the EEG segments of the University of Bonn (Andrzejak et al
+    brugada         Brugada-HUCA (Costa Cortez and Garcia Iglesias 2026)
     challenge2021   the PhysioNet/CinC Challenges 2020 and 2021 (Reyna et al
     cinc2017        the PhysioNet/CinC Challenge 2017 (Clifford et al
     empatica        recordings of the Empatica E4 wristband, and channels of several rates on one
@@ -22,6 +23,7 @@ Modules::
                     of AAMI EC57
     npz_arrays      the members of an ``.npz`` file that holds many recordings, kept for the next of
                     them
+    packed_flac     recordings packed into one FLAC file of 16-bit integers, beside an ``.npz``
     ptbxl           PTB-XL as PhysioNet ships it (Wagner et al
     sleep_edf       Sleep-EDF Database Expanded (Kemp et al
     snomed_codes    diagnoses of the PhysioNet/CinC Challenges 2020 and 2021, by SNOMED CT code
