@@ -9,6 +9,7 @@ from physio_mae_jax.preparation.layouts.bonn import Bonn
 from physio_mae_jax.preparation.layouts.brugada import Brugada
 from physio_mae_jax.preparation.layouts.challenge2021 import Challenge2021
 from physio_mae_jax.preparation.layouts.cinc2017 import Cinc2017
+from physio_mae_jax.preparation.layouts.eegmat import Eegmat
 from physio_mae_jax.preparation.layouts.ludb import Ludb
 from physio_mae_jax.preparation.layouts.mimic3 import Mimic3Waveform
 from physio_mae_jax.preparation.layouts.mimic_perform import MimicPerform
@@ -32,6 +33,7 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
     "ludb": {"": Ludb},
     "brugada": {"wfdb": Brugada, "flac": lambda: Brugada("flac")},
     "sleep_edf": {"": SleepEdf},
+    "eegmat": {"edf": Eegmat, "flac": lambda: Eegmat("flac")},
     "bonn": {"npz": Bonn, "txt": lambda: Bonn("txt")},
 }
 

@@ -9,6 +9,7 @@ Modules::
     brugada         Brugada-HUCA (Costa Cortez and Garcia Iglesias 2026)
     challenge2021   the PhysioNet/CinC Challenges 2020 and 2021 (Reyna et al
     cinc2017        the PhysioNet/CinC Challenge 2017 (Clifford et al
+    eegmat          EEG During Mental Arithmetic Tasks, EEGMAT (Zyma et al
     empatica        recordings of the Empatica E4 wristband, and channels of several rates on one
                     grid
     folder          A user's own files: what ``data.formats.folder`` reads, with labels where there
