@@ -28,11 +28,11 @@ def write_table(folder, subjects=("Subject00", "Subject01"), row="21,F,2011,9.7,
     (folder / "subject-info.csv").write_text("\n".join(lines) + "\n")
 
 
-def write_edf(folder, name, labels=LABELS, rates=None, seconds=2):
+def write_edf(folder, name, labels=LABELS, rates=None, seconds=2, padding=0):
     folder.mkdir(exist_ok=True)
     signals = [
         edfio.EdfSignal(
-            RNG.uniform(-190, 190, seconds * rate),
+            np.append(RNG.uniform(-190, 190, seconds * rate), np.zeros(padding * rate)),
             rate,
             label=label,
             physical_dimension="uV",
@@ -105,6 +105,37 @@ def test_packed_copy(tmp_path):
         assert recording.sampling_rate_hz == 128
         condition = int(ref.record_id[-1])
         assert recording.labels["arithmetic"].nonzero()[0].tolist() == [condition - 1]
+
+
+def test_padding_of_edf_files_is_cut(tmp_path):
+    write_table(tmp_path)
+    # As many values below 0 as above, so that none is 0 exactly.
+    write_edf(tmp_path, "Subject00_2", seconds=3, padding=2)
+    (ref,) = NATIVE.find(tmp_path)
+    recording = NATIVE.read(tmp_path, ref)
+    assert recording.signal.shape == (20, 3 * 500)
+    assert recording.signal[:, -1].all()
+    assert recording.conversions[-1] == "the last 2 s, which are padding: cut"
+
+
+def test_padding_of_a_packed_copy_is_cut(tmp_path):
+    values = write_flac(tmp_path, ["Subject00"], seconds=4)
+    for part in values:
+        part[:, -250:-120] = part[:, -251:-250]
+        part[:, -120:] = 0
+    write_packed(
+        tmp_path,
+        NPZ,
+        np.concatenate([part.ravel() for part in values]),
+        **np.load(tmp_path / f"{NPZ}.npz"),
+    )
+    for ref, expected in zip(PACKED.find(tmp_path), values, strict=True):
+        recording = PACKED.read(tmp_path, ref)
+        assert recording.signal.shape == (20, expected.shape[1] - 2 * 128)
+        np.testing.assert_allclose(
+            recording.signal[:19], expected[:19, : -2 * 128] * 0.05, rtol=1e-6
+        )
+        assert recording.conversions[-1] == "the last 2 s, which are padding: cut"
 
 
 def test_channels_that_are_not_known_are_excluded(tmp_path):
@@ -182,10 +213,12 @@ def test_real_copy_equals_that_of_soundfile(shared):
     starts = {ref.record_id: ref.details["start"] for ref in refs}
     for ref in (refs[0], refs[5], refs[35]):
         recording = PACKED.read(folder, ref)
-        start, num_samples = starts[ref.record_id], recording.signal.shape[1]
-        expected = values[start:][: 21 * num_samples].reshape(21, num_samples)
+        start, num_samples = starts[ref.record_id], ref.details["num_samples"]
+        expected = values[start:][: 21 * num_samples].reshape(21, num_samples)[:, : -2 * 128]
         np.testing.assert_allclose(recording.signal[:19], expected[:19] * 0.05, rtol=1e-6)
         np.testing.assert_allclose(recording.signal[19], expected[20], rtol=1e-6)
-        assert num_samples / recording.sampling_rate_hz >= 60
+        # No channel ends in a constant.
+        assert recording.signal[:, -32:].std(axis=1).min() > 0.05
+        assert recording.signal.shape[1] / recording.sampling_rate_hz in (60.0, 180.0)
         # Microvolts of an EEG.
         assert 1 < np.median(recording.signal[:19].std(axis=1)) < 50

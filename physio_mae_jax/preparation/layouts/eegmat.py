@@ -4,7 +4,9 @@ Each subject has a recording at rest of about three minutes, ``Subject00_1.edf``
 first minute of arithmetic, ``Subject00_2.edf``. Variant 'edf' reads these files of PhysioNet, 500
 Hz; 'flac' reads a packed copy at 128 Hz. Both need ``subject-info.csv``, which may list more
 subjects than there are files. All 19 electrodes are referenced to both ears; the channel 'EEG
-A2-A1' is the voltage between the ears, no electrode of the scalp, and is excluded.
+A2-A1' is the voltage between the ears, no electrode of the scalp, and is excluded. Files end in two
+seconds of padding, in which each channel repeats its last value and is then zero; as the padding
+differs between rest and arithmetic, it is cut.
 """
 
 import dataclasses
@@ -47,6 +49,9 @@ ELECTRODES = (
 _CHANNELS = (*ELECTRODES, "ECG")
 _REFERENCE = "EEG A2-A1"
 _PACKED = "eegmat_128hz"
+# The second of zeros is a little shorter where the signal was resampled.
+_ZEROS_S, _PADDING_S = 0.8, 2.0
+_CUT = "the last 2 s, which are padding: cut"
 _FILE = re.compile(r"(Subject\d\d)_([12])\.edf")
 _INFO = ("Subject", "Age", "Gender", "Recording year", "Number of subtractions", "Count quality")
 _SEXES = {"F": "female", "M": "male"}
@@ -110,6 +115,7 @@ class Eegmat(DatasetLayout):
         """Read a recording, see ``DatasetLayout``."""
         read = _read_file if self.form == "edf" else _read_packed
         signal, labels, units, rate_hz = read(source, ref)
+        num_samples = _num_samples_before_padding(signal, rate_hz)
         channels = [canonical_name(label) for label in labels]
         kept = [row for row, name in enumerate(channels) if name in _CHANNELS]
         if not set(channels) & set(ELECTRODES):
@@ -118,22 +124,34 @@ class Eegmat(DatasetLayout):
                 f"it has {', '.join(labels) or 'no channels'}. Copy it again, or exclude it."
             )
         return Recording(
-            signal=signal[kept],
+            signal=signal[kept, :num_samples],
             channels=tuple(channels[row] for row in kept),
             units=tuple(units[row] for row in kept),
             sampling_rate_hz=rate_hz,
             labels={"arithmetic": self.tasks[0].encode([ref.details["condition"]])},
             attributes=ref.details["attributes"],
-            conversions=tuple(
-                f"{label}: excluded, {'the reference' if label == _REFERENCE else 'not known'}"
-                for row, label in enumerate(labels)
-                if row not in kept
+            conversions=(
+                *(_excluded(label) for row, label in enumerate(labels) if row not in kept),
+                *((_CUT,) if num_samples < signal.shape[1] else ()),
             ),
         )
 
 
 # Samples [M, n], channel names as spelled, units and rate.
 _Signals = tuple[np.ndarray, tuple[str, ...], tuple[str, ...], float]
+
+
+def _excluded(label: str) -> str:
+    return f"{label}: excluded, {'the reference' if label == _REFERENCE else 'not known'}"
+
+
+def _num_samples_before_padding(signal: np.ndarray, rate_hz: float) -> int:
+    """Return the length [n] of the recorded part of samples [M, n]."""
+    num_samples = signal.shape[1]
+    # Zeros of a file may be slightly off 0 in physical units.
+    changes = np.ptp(signal[:, -round(_ZEROS_S * rate_hz) :], axis=1).any()
+    padding = 0 if changes else round(_PADDING_S * rate_hz)
+    return num_samples - padding if num_samples > padding else num_samples
 
 
 def _read_subjects(path: Path) -> dict[str, dict[str, Any]]:
