@@ -5,7 +5,8 @@ name of a recording says its source, and those of PTB-XL and Ningbo too. The fil
 those of 2021 without Chapman-Shaoxing and Ningbo. Labels are the SNOMED CT codes of the line
 ``Dx`` of a header (see ``snomed_codes``). Sources do not name subjects, so each recording
 counts as a separate subject, although PTB, PTB-XL and St Petersburg have several of some subjects.
-Recordings of PTB-XL are also in the data set 'ptbxl': a split such as
+Recordings of PTB-XL are also in the data set 'ptbxl', where the contamination check may not find
+them, as subject ids and rates differ: a split such as
 ``source=georgia,cpsc_2018|0.2|chapman_shaoxing`` excludes them.
 """
 
