@@ -19,7 +19,7 @@ Arguments after the colon, the first of each being the default:
     data       synthetic     generated, nothing to download: 12-lead ECG, PPG, EEG
                folder        your own recordings: --config.data.path=DIR, see README.md
                ptbxl, bidmc, mimic3, wesad, mitbih, cinc2011, cinc2015, cinc2017, ppg_rhythm,
-               sleep_edf, stress_predict, bonn
+               sleep_edf, stress_predict, bonn, challenge2021, ludb, brugada, eegmat
                              sets prepared into $PHYSIO_MAE_DATA by physio_mae_jax.prepare; several
                              at once, as ptbxl+bidmc, also with different channels
                ptbxl_subset  z-scored PTB-XL records, one npz, in $PHYSIO_MAE_DATA/ptbxl_subset
