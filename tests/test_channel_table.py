@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.data.channel_plan import ChannelPlanner, KnownChannels
-from physio_mae_jax.data.format_version import versioned
+from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.run_metadata import channel_names_of
@@ -62,7 +62,7 @@ def test_a_run_is_gone_on_with_the_names_it_began_with(tmp_path):
     for step, model, number in ((1, {}, NUM_FIRST_NAMES), (2, {"num_channel_names": 60}, 60)):
         folder = tmp_path / "checkpoints" / str(step) / "model_spec"
         folder.mkdir(parents=True)
-        (folder / "metadata").write_text(json.dumps(versioned({"model": model})))
+        (folder / "metadata").write_text(json.dumps(add_version({"model": model})))
         assert channel_names_of(tmp_path) == number
 
 

@@ -64,11 +64,11 @@ WRONG = {
     "warm-up": ({"optimizer.warmup_steps": 60}, r"warmup_steps=60 .* below num_steps=60"),
     "replicates": (
         {"evaluation.num_resamples": 3},
-        r"evaluation\.num_resamples is 3; it must be a whole number from 10",
+        r"evaluation\.num_resamples is 3; it must be an integer from 10",
     ),
     "rare": (
         {"evaluation.min_positives": 0},
-        r"evaluation\.min_positives is 0; it must be a whole number from 1",
+        r"evaluation\.min_positives is 0; it must be an integer from 1",
     ),
     "share": ({"label_fraction": 0.0}, r"label_fraction is 0; it must be a number above 0 to 1"),
     "batch": ({"batch_size": 7, "num_devices": 2}, r"batch_size=7 is not a multiple of 2"),
@@ -78,7 +78,7 @@ WRONG = {
     ),
     "samples": (
         {"labels.window_seconds": 3.001, "architecture": "resnet1d_wang"},
-        r"window_seconds=3\.001 .* is 300\.1 samples, not a whole number",
+        r"window_seconds=3\.001 .* is 300\.1 samples, not an integer",
     ),
     "negative window": (
         {"labels.window_seconds": -3.0},

@@ -50,7 +50,7 @@ def test_array_record_says_what_the_disk_said(number, tmp_path, monkeypatch):
         classes={},
         model_spec={},
     )
-    kind = feature_files.format_of("array_record")
+    kind = feature_files.get_format("array_record")
     with pytest.raises(OSError, match=os.strerror(number)) as caught:
         feature_files.write_table(table, tmp_path / "it", kind)
     assert caught.value.errno == number

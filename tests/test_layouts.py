@@ -475,7 +475,7 @@ def test_cinc2017_hostile_files(tmp_path):
     write_challenge(tmp_path, "A00001", np.arange(3000) % 50)
     content = (tmp_path / "A00001.mat").read_bytes()
     (tmp_path / "A00001.mat").write_bytes(content[:-100])
-    with pytest.raises(UnreadableError, match=r"A00001.mat is cut short"):
+    with pytest.raises(UnreadableError, match=r"A00001.mat is truncated"):
         layout.read(tmp_path, first)
     header = tmp_path / "A00001.hea"
     header.write_text(header.read_text().replace("1000/mV", "1000/uV"))

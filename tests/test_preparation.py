@@ -264,7 +264,7 @@ def damage_rate(folder):
 
 
 BROKEN = {
-    "truncated": (damage_dat, r"3: .*00003_lr\.dat is cut short"),
+    "truncated": (damage_dat, r"3: .*00003_lr\.dat is truncated"),
     "file gone": (
         damage_header,
         r"3: .*00003_lr\.hea names the signal file '00003_lr\.dat', which",
@@ -339,7 +339,7 @@ TABLES = {
     ),
     "codes": (lambda s: change(s, 1, "{'IMI'", "{IMI"), r"line 2: scp_codes reads .\{IMI"),
     "unknown code": (lambda s: change(s, 1, "IMI", "XYZ"), r"statement 'XYZ' is not in scp_st"),
-    "patient": (lambda s: change(s, 1, "1,0.0", "1,who"), r"patient_id is 'who'; a whole number"),
+    "patient": (lambda s: change(s, 1, "1,0.0", "1,who"), r"patient_id is 'who'; an integer"),
     "cells": (lambda s: change(s, 3, ",x", ""), r"row 4: 7 cells where the header has 8"),
     "columns": (lambda s: change(s, 0, "strat_fold", "fold"), r"lacks the column 'strat_fold'"),
     "no table": (lambda s: (s / "scp_statements.csv").unlink(), r"scp_statements\.csv is missing"),

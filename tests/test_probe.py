@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from physio_mae_jax.commands.probe import build_probe, evaluate_probe, instance_features, run_probe
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.evaluation.probes import METHODS
 from physio_mae_jax.evaluation.protocol import selection_metric
@@ -99,7 +99,7 @@ def test_a_fine_tuned_run_is_no_encoder_and_says_what_it_is(waves_root, tmp_path
     (tmp_path / "tuned").mkdir()
     settings = {"config": {"command": "finetune", "init_from": "runs/first"}}
     path = tmp_path / "tuned" / "config.json"
-    path.write_text(json.dumps(sealed(settings)), encoding="utf-8")
+    path.write_text(json.dumps(add_seal(settings)), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"a 'finetune' run.*initialised from, runs/fir.*=head"):
         build(waves_root, tmp_path / "probe", init_from=str(tmp_path / "tuned"))
 

@@ -12,10 +12,10 @@ import pytest
 
 from physio_mae_jax.data.contamination import TrainingProvenance, check_contamination
 from physio_mae_jax.data.feature_files import FORMATS, describe_for_tfds, read_features, write_table
-from physio_mae_jax.data.feature_index import About, FeatureIndex, FeatureShard, file_sha256
+from physio_mae_jax.data.feature_index import About, FeatureMetadata, FeatureShard, file_sha256
 from physio_mae_jax.data.feature_table import FeatureTable
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.data.splits import make_split, read_split
 from physio_mae_jax.errors import DataError
 from tests.factories import ArraySource
@@ -57,7 +57,7 @@ def write_features(folder: Path, name: str) -> None:
     if name == "array_record":
         describe_for_tfds(folder, table, [4])
     shard = FeatureShard(file=path.name, num_rows=4, sha256=file_sha256(path))
-    index = FeatureIndex(
+    index = FeatureMetadata(
         format=name,
         about=About(**table.about()),
         embedding_size=8,
@@ -68,7 +68,7 @@ def write_features(folder: Path, name: str) -> None:
         shards=(shard,),
         rejected={},
     )
-    content = sealed(json.loads(json.dumps(index, default=vars)))
+    content = add_seal(json.loads(json.dumps(index, default=vars)))
     (folder / "index.json").write_text(json.dumps(content))
 
 
@@ -236,7 +236,7 @@ def test_folders_with_odd_digits_are_no_versions(copied, tmp_path):
 
 def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
     source = ArraySource([np.random.default_rng(0).normal(size=(2, 3000))], ("II", "PPG"))
-    known = TrainingProvenance.of(source, [0])
+    known = TrainingProvenance.from_recordings(source, [0])
     for content in (
         known.to_json() | {"subjects": ""},
         known.to_json() | {"blocks": ""},
@@ -245,13 +245,13 @@ def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
     ):
         record = TrainingProvenance.from_json(content, "a.json", "copy it.")
         assert not record.is_complete
-        assert not known.joined(record).is_complete
+        assert not known.merge(record).is_complete
         other = ArraySource([np.random.default_rng(1).normal(size=(2, 3000))], ("II", "PPG"))
         other.recordings[0] = other.recordings[0].__class__(
             **{**vars(other.recordings[0]), "subject_id": "somebody"}
         )
         report = check_contamination(record, other, [0], strict=False)
-        assert not report.is_clean
+        assert not report.is_uncontaminated
         with pytest.raises(DataError, match=r"CONTAMINATION NOT KNOWN.*omit --strict"):
             check_contamination(record, other, [0], strict=True)
     assert "it may have seen these 1 subjects" in caplog.text

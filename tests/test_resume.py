@@ -9,7 +9,7 @@ import pytest
 from physio_mae_jax.commands.evaluate import build_evaluation
 from physio_mae_jax.commands.finetune import build_finetuning
 from physio_mae_jax.commands.pretrain import build_pretraining
-from physio_mae_jax.data.format_version import versioned
+from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.config_diff import differing, some
 from tests.runs import finetuning_config, head_config, pretraining_config, typed
@@ -57,7 +57,7 @@ def test_what_draws_other_examples_or_keeps_another_state_is_rejected(waves_root
     saved = tmp_path / "checkpoints" / "1" / "model_spec"
     saved.mkdir(parents=True)
     (saved / "metadata").write_text(
-        json.dumps(versioned(run.training.model_spec)), encoding="utf-8"
+        json.dumps(add_version(run.training.model_spec)), encoding="utf-8"
     )
     config = finetuning_config(waves_root, label_fraction=0.5)
     with pytest.raises(ConfigError, match=r"label_fraction=0\.5 differs from 1\.0 of the run"):

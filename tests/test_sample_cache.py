@@ -31,7 +31,7 @@ def decoded(monkeypatch):
 
     Threads that read ahead for an earlier test may not have ended yet.
     """
-    decode, examples, here = PreparedSource._decoded, [], threading.get_ident()
+    decode, examples, here = PreparedSource._decode, [], threading.get_ident()
 
     def counted(self, record, example):
         if threading.get_ident() == here:

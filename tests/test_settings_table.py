@@ -129,7 +129,7 @@ def test_every_choice_of_the_table_is_one_that_its_owner_takes():
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("seed", -1, r"seed is -1; it must be a whole number from 0 to 4,294,967,295, such as 0"),
+        ("seed", -1, r"seed is -1; it must be an integer from 0 to 4,294,967,295, such as 0"),
         ("seed", 10**23, r"seed is about 10\^2\d"),
         ("batch_size", 10**12, r"batch_size is 1,000,000,000,000; .* to 262,144"),
         ("sampling_rate_hz", math.nan, r"sampling_rate_hz is nan; it must be .* from 1 to 50,000"),
@@ -139,7 +139,7 @@ def test_every_choice_of_the_table_is_one_that_its_owner_takes():
         ("data.band_hz", "x", r"data\.band_hz is 'x'"),
         ("data.band_hz", (40.0, 0.5), r"0 < low < high"),
         ("data.speed_perturbation", (math.nan, math.nan), r"data\.speed_perturbation is"),
-        ("data.num_threads", -5, r"data\.num_threads is -5; it must be a whole number from 0"),
+        ("data.num_threads", -5, r"data\.num_threads is -5; it must be an integer from 0"),
         ("data.max_validation_windows", -1, r"data\.max_validation_windows is -1"),
         ("loop.watchdog_seconds", math.nan, r"loop\.watchdog_seconds is nan"),
         ("model.wavelet.num_scales", 10**8, r"num_scales is 100,000,000; .* to 1,024"),

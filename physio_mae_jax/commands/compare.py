@@ -12,7 +12,7 @@ import numpy as np
 
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.commands.probe import PRETRAINED, build_probe, evaluate_probe
-from physio_mae_jax.data.format_version import versioned
+from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.instances import LabelConfig
 from physio_mae_jax.data.opening import DataConfig
 from physio_mae_jax.errors import ConfigError
@@ -263,7 +263,7 @@ def compare_models(run: ComparisonRun) -> None:
     atomic_files.write_figure(plot_file, lambda: draw_comparison(series, metric, run.title))
     how = run.describe()
     content = {"title": run.title, "how": how, "cells": cells, "shared": compared[0].context}
-    atomic_files.write_json(run.workdir / "comparison.json", versioned(plain(content)))
+    atomic_files.write_json(run.workdir / "comparison.json", add_version(plain(content)))
     text = render_comparison(run.title, cells, compared[0], how)
     atomic_files.write_text(run.workdir / "comparison.md", text)
     _LOG.info("the table is in %s", run.workdir / "comparison.md")

@@ -11,11 +11,11 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import check_contamination
 from physio_mae_jax.data.instances import Instances, find_instances
-from physio_mae_jax.data.json_types import typed as check_types
+from physio_mae_jax.data.json_types import check_types as check_types
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.splits import SPLITS, is_leaking
-from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
+from physio_mae_jax.data.unclear import warn_about_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
 from physio_mae_jax.evaluation.protocol import (
@@ -138,7 +138,7 @@ def build_evaluation(config: EvaluateConfig, workdir: Path, *, strict: bool) -> 
         checkpoints.reject_damage()
         model_spec = ClassifierSpec.from_json(checkpoints.model_spec(), best)
         seen = checkpoints.trained_on()
-    warn_of_newly_recognized_names(config.init_from, model_spec.input.channels)
+    warn_about_newly_recognized_names(config.init_from, model_spec.input.channels)
     opened, instances = _open_evaluation_data(config, past, model_spec)
     recordings = np.unique(instances.recording).tolist()
     contamination = check_contamination(seen, opened.source, recordings, strict=strict)
@@ -151,7 +151,7 @@ def build_evaluation(config: EvaluateConfig, workdir: Path, *, strict: bool) -> 
         instances=instances,
         calibration=calibration,
         config=config.evaluation,
-        context=_context(config, past, opened, contamination.line()),
+        context=_context(config, past, opened, contamination.format_line()),
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
-from physio_mae_jax.data.format_version import versioned
+from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.instances import find_instances
 from physio_mae_jax.data.opening import open_data
 from physio_mae_jax.errors import ConfigError, DataError
@@ -280,7 +280,7 @@ def _write_subjects(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> No
         "mean": dict(zip(names, means, strict=True)),
         "std": dict(zip(names, spread, strict=True)),
     }
-    atomic_files.write_json(workdir / "subjects.json", versioned(plain(content)))
+    atomic_files.write_json(workdir / "subjects.json", add_version(plain(content)))
     rows = [
         [named(name), f"{fold.predictions.num_instances:,}", *map(number, row)]
         for (name, fold), row in zip(folds.items(), values, strict=True)

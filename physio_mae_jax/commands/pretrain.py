@@ -114,7 +114,7 @@ def build_pretraining(config: PretrainConfig, workdir: Path) -> TrainingRun:
         recordings=opened.source.recordings,
         sampling_rate_hz=model.sampling_rate_hz,
         model_spec=model_spec,
-        trained_on=TrainingProvenance.of(opened.source, training),
+        trained_on=TrainingProvenance.from_recordings(opened.source, training),
     )
 
 

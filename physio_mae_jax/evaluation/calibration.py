@@ -15,7 +15,7 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.data.json_types import show, typed
+from physio_mae_jax.data.json_types import check_types, show
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.predictions import KINDS, Predictions
@@ -112,7 +112,7 @@ class Calibration:
         Raises:
             DataError: The content is not that of calibration; names the field and ``where``.
         """
-        found = typed(cls, content, where, _HINT)
+        found = check_types(cls, content, where, _HINT)
         problem = _contradiction(found)
         if problem:
             raise DataError(f"{where}: {problem}; {_HINT}")

@@ -16,7 +16,7 @@ def reported_split(evaluations: Mapping[str, Evaluation]) -> str:
     return "test" if "test" in evaluations else "validation"
 
 
-def is_clean(context: Mapping[str, Any]) -> bool:
+def is_uncontaminated(context: Mapping[str, Any]) -> bool:
     """Return whether contamination was checked and not found."""
     return str(context.get("contamination", "")).startswith(_CLEAN)
 
@@ -28,7 +28,7 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -
     found = []
     if not context.get("contamination"):
         found.append("Contamination was not checked: the model may have seen these subjects.")
-    elif not is_clean(context):
+    elif not is_uncontaminated(context):
         found.append(escape(str(context["contamination"])))
     if split != "test":
         found.append("No test was evaluated. Choices were made on these same instances.")

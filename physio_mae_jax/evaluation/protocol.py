@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.instances import Instances
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.evaluation import metrics
 from physio_mae_jax.evaluation.calibration import Calibration, fit_calibration
@@ -84,7 +84,7 @@ def evaluate_and_report(
     if jax.process_index() == 0:
         for split, some in predictions.items():
             some.save(workdir / "predictions" / f"{split}.npz")
-        atomic_files.write_json(workdir / "calibration.json", sealed(calibration.to_json()))
+        atomic_files.write_json(workdir / "calibration.json", add_seal(calibration.to_json()))
         write_report(
             workdir,
             title=str(context.get("title", "Evaluation")),

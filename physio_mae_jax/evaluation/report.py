@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import curves
 from physio_mae_jax.evaluation.calibration import Calibration
@@ -79,7 +79,7 @@ def write_report(
         "calibration": calibration.to_json(),
         "context": context,
     }
-    atomic_files.write_json(folder / "evaluation.json", sealed(plain(content)))
+    atomic_files.write_json(folder / "evaluation.json", add_seal(plain(content)))
     text = render_report(
         title=title,
         evaluations=evaluations,

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from physio_mae_jax.evaluation.calibration import Calibration
-from physio_mae_jax.evaluation.caveats import caveats, is_clean, reading, reported_split
+from physio_mae_jax.evaluation.caveats import caveats, is_uncontaminated, reading, reported_split
 from physio_mae_jax.evaluation.markdown import (
     escape,
     facts,
@@ -103,7 +103,7 @@ def _parts(
     shown = table(("split", "instances", "subjects", "role"), rows)
     line = escape(str(context.get("contamination", "")))
     # Contamination is shown above already.
-    return f"{shown}\n\n{line}" if is_clean(context) else shown
+    return f"{shown}\n\n{line}" if is_uncontaminated(context) else shown
 
 
 def _overall(evaluations: Mapping[str, Evaluation], split: str) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 
 from physio_mae_jax.data.input_spec import InputSpec
 from physio_mae_jax.data.instances import LabelConfig, ProblemType
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.training.checkpoint import HINT
 
@@ -71,4 +71,4 @@ class ClassifierSpec:
         Raises:
             DataError: The content is not such a model_spec; the message names the value.
         """
-        return typed(cls, content, f"the model_spec of the checkpoint in {folder}", HINT)
+        return check_types(cls, content, f"the model_spec of the checkpoint in {folder}", HINT)

@@ -75,8 +75,8 @@ class LabelledData:
     ) -> TrainingProvenance:
         """Hash the training data of a model trained here on ``splits``, added to ``before``."""
         seen = [index for split in splits for index in self.as_recordings(split)]
-        record = TrainingProvenance.of(self.opened.source, seen)
-        return record if before is None else record.joined(before)
+        record = TrainingProvenance.from_recordings(self.opened.source, seen)
+        return record if before is None else record.merge(before)
 
     def contamination(self, seen: TrainingProvenance, *, strict: bool) -> ContaminationReport:
         """Look for training data of a model among the test data, see ``data.contamination``."""
@@ -217,6 +217,6 @@ def report_context(
         **provenance(),
         "data": data.opened.content_hashes,
         "split": {name: data.split[name] for name in ("rule", "hash")},
-        "contamination": contamination.line(),
+        "contamination": contamination.format_line(),
         "training instances": len(data.instances["train"]),
     }

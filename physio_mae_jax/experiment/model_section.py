@@ -66,13 +66,13 @@ def whole_samples(window_seconds: float, sampling_rate_hz: float) -> int:
     """Return the number of samples of a window.
 
     Raises:
-        ConfigError: It is zero, or not a whole number.
+        ConfigError: It is zero, or not an integer.
     """
     check_settings({"window_seconds": window_seconds, "sampling_rate_hz": sampling_rate_hz})
     num_samples = window_seconds * sampling_rate_hz
     if abs(num_samples - round(num_samples)) > 1e-6:
         raise ConfigError(
             f"window_seconds={window_seconds} at sampling_rate_hz={sampling_rate_hz} is "
-            f"{num_samples:g} samples, not a whole number; change one of them."
+            f"{num_samples:g} samples, not an integer; change one of them."
         )
     return round(num_samples)

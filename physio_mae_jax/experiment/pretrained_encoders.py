@@ -12,9 +12,9 @@ import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.regular_file import is_folder, user_path
-from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
+from physio_mae_jax.data.unclear import warn_about_newly_recognized_names
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.model_section import whole_samples
 from physio_mae_jax.experiment.run_directory import CONFIG_FILE, check_setting, read_run
@@ -62,7 +62,7 @@ def load_encoder(folder: str, window_seconds: float) -> PretrainedEncoder:
         window_seconds: Length of the input windows (s); 0 for the length trained on.
 
     Raises:
-        UserError: The run or checkpoint does not exist, or the window is not a whole number of
+        UserError: The run or checkpoint does not exist, or the window is not an integer of
             columns.
     """
     if not folder:
@@ -72,7 +72,7 @@ def load_encoder(folder: str, window_seconds: float) -> PretrainedEncoder:
     else:
         _reject_other_command(folder)
         trained = load_checkpoint(folder)
-    warn_of_newly_recognized_names(folder, trained.model_spec.input.channels)
+    warn_about_newly_recognized_names(folder, trained.model_spec.input.channels)
     start = PretrainedEncoder(
         config=trained.model_spec.model,
         params=trained.autoencoder_params["encoder"],
@@ -116,7 +116,7 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Pretr
     )
     if not config_path:
         raise ConfigError(f"torch_config='' cannot be read (it names no file); {hint}")
-    arguments = typed(dict, read_json(user_path(config_path), hint), config_path, hint)
+    arguments = check_types(dict, read_json(user_path(config_path), hint), config_path, hint)
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
     is_contrastive = isinstance(model, ContrastiveAutoencoder)

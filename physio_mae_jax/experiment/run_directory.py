@@ -11,11 +11,11 @@ from physio_mae_jax.data.contamination import (
     ContaminationReport,
     TrainingProvenance,
 )
-from physio_mae_jax.data.json_types import Between, typed
+from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data
-from physio_mae_jax.data.regular_file import is_folder, shortened
+from physio_mae_jax.data.regular_file import is_folder, shorten_path
 from physio_mae_jax.data.sealed_json import read_sealed
-from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
+from physio_mae_jax.data.unclear import warn_about_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
@@ -80,7 +80,7 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PretrainedRun:
     section = {**check_setting(settings, "data", dict, folder), **changes}
     data = check_setting({"data": section}, "data", DataConfig, folder)
     loaded = load_checkpoint(folder)
-    warn_of_newly_recognized_names(folder, loaded.model_spec.input.channels)
+    warn_about_newly_recognized_names(folder, loaded.model_spec.input.channels)
 
     def untrained() -> Params:
         return jax.jit(loaded.model_spec.new_params)(jax.random.key(seed))
@@ -105,8 +105,8 @@ def read_run(folder: str) -> dict[str, Any]:
     path = Path(folder) / CONFIG_FILE
     if not folder or not (is_folder(Path(folder)) and os.path.lexists(path)):
         raise ConfigError(
-            f"init_from={shortened(folder)!r} is not the work folder of a run ({shortened(path)} "
-            "is absent); give one with --config.init_from=DIR."
+            f"init_from={shorten_path(folder)!r} is not the work folder of a run "
+            f"({shorten_path(path)} is absent); give one with --config.init_from=DIR."
         )
     content = read_sealed(path, HINT)
     return check_setting(content, "config", dict, folder)
@@ -127,4 +127,4 @@ def check_setting(settings: Mapping[str, Any], name: str, kind: type[_T], folder
     where = f"{Path(folder) / CONFIG_FILE}: {name}"
     if name not in settings:
         raise DataError(f"{where} is absent; {HINT}")
-    return typed(kind, settings[name], where, HINT)
+    return check_types(kind, settings[name], where, HINT)

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 
 from physio_mae_jax import __version__
-from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.config_diff import differing, some, value_of
 from physio_mae_jax.experiment.typed_config import ExperimentConfig
@@ -115,7 +115,7 @@ def write_run_metadata(
         _compare_settings(workdir, config)
     if jax.process_index() == 0:
         with atomic_files.disk_full_as_user_error(workdir):
-            described = sealed(describe_environment(config, model_spec))
+            described = add_seal(describe_environment(config, model_spec))
             atomic_files.write_json(workdir / "config.json", described)
             atomic_files.write_json(workdir / "split.json", dict(split))
 

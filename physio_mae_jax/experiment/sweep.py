@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import jax
 
-from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.evaluation.report import has_report
 from physio_mae_jax.experiment.config_diff import differing, some
@@ -72,7 +72,7 @@ def record_settings(config: ExperimentConfig, workdir: Path, may_differ: Sequenc
                 f"{workdir} was started with other settings of {some(changed)} ({path}); the "
                 "runs would not be comparable. Restore those, or choose another --workdir."
             )
-    atomic_files.write_json(path, sealed(before | now))
+    atomic_files.write_json(path, add_seal(before | now))
 
 
 def run_pending(

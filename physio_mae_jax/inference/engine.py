@@ -28,7 +28,7 @@ from physio_mae_jax.inference.tiling import Tiling, tile
 from physio_mae_jax.signals.preprocess import Resampler
 
 
-def columns_of(info: RecordingInfo, window: WindowConfig, patch_samples: int) -> int:
+def read_columns(info: RecordingInfo, window: WindowConfig, patch_samples: int) -> int:
     """Count the whole columns of a recording at the rate of the model's windows."""
     change = Resampler.between(info.sampling_rate_hz, window.sampling_rate_hz)
     return change.length_after(info.num_samples) // patch_samples
@@ -110,7 +110,7 @@ class Engine:
                 f"{info.record_id!r} has no channel that the model knows: it has "
                 f"{', '.join(info.channel_names)}."
             )
-        total = columns_of(info, window, pt)
+        total = read_columns(info, window, pt)
         if not total or info.num_samples < 2:
             raise DataError(
                 f"{info.record_id!r} lasts {info.seconds:.4g} s ({info.num_samples} samples), less "

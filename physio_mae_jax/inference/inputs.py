@@ -10,14 +10,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.arrays import ArrayRecordings, absent_rows, gaps_of
+from physio_mae_jax.data.arrays import ArrayRecordings, absent_rows, find_gaps
 from physio_mae_jax.data.frame_index import check_index
 from physio_mae_jax.data.frames import (
     Frame,
     as_frame,
     column_names,
-    columns_of,
     is_series,
+    read_columns,
     series_values,
 )
 from physio_mae_jax.data.source import RecordingInfo
@@ -92,7 +92,7 @@ def as_recordings(signal: Any, description: SignalMetadata) -> GivenRecordings:
         units = _units(description.units, len(labels), name)
         gain = _gain(description.gain, len(labels), name)
         _check_counts(samples, units, gain, name)
-        gaps = gaps_of(array)
+        gaps = find_gaps(array)
         missing = absent_rows(gaps, array.shape[1])
         arrays.append(array)
         gains.append(gain)
@@ -215,7 +215,7 @@ def _of_frame(frame: Frame, wanted: Any, name: str) -> tuple[Samples, tuple[str,
     if wanted is not None:
         labels = arguments.texts(wanted, f"{name}: channels", _CHANNELS)
     positions = [_position(label, present, name) for label in labels]
-    return Samples(*columns_of(frame, positions, name)), labels
+    return Samples(*read_columns(frame, positions, name)), labels
 
 
 def _position(label: str, present: Sequence[str], name: str) -> int:

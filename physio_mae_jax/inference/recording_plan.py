@@ -13,7 +13,7 @@ from physio_mae_jax.data.source import RecordingInfo, SignalSource
 from physio_mae_jax.data.windows import NORMALISATION, WindowConfig
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.compiled_encoder import Output
-from physio_mae_jax.inference.engine import Engine, RecordingPlan, columns_of
+from physio_mae_jax.inference.engine import Engine, RecordingPlan, read_columns
 from physio_mae_jax.inference.inputs import renaming, reordering
 from physio_mae_jax.inference.overlap_averager import OverlapAverager
 from physio_mae_jax.inference.report import (
@@ -254,7 +254,7 @@ def assemble(
         found = by_recording.get(index)
         if found is None:
             # At least one row, to hold NaN.
-            columns = max(1, columns_of(info, planned.window, config.patch_samples))
+            columns = max(1, read_columns(info, planned.window, config.patch_samples))
             found = OverlapAverager.empty(output, len(used.channels), columns, config)
         else:
             if not found.windows[0] and planned.on_invalid == "error":

@@ -19,7 +19,7 @@ import tensorflow_datasets as tfds
 
 from physio_mae_jax.data import prepared_index
 from physio_mae_jax.data.prepared_index import PreparedMetadata, PreparedRecord
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.preparation.channel_units import units_of_records
 from physio_mae_jax.preparation.examples import features
@@ -152,7 +152,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         for task in tasks:
             link(task.path, whole / task.path.name)
         shards = tuple(
-            prepared_index.Shard.of(task.path, summary.num_examples)
+            prepared_index.Shard.from_file(task.path, summary.num_examples)
             for task, summary in zip(tasks, summaries, strict=True)
         )
         _write_description(whole, _metadata(self.layout, records, shards), records, report)
@@ -312,5 +312,5 @@ def _write_description(
     write_atomically(folder / "report.md", f"# {metadata.name}\n\n{report.table()}")
     write_atomically(
         folder / prepared_index.METADATA_FILE,
-        json.dumps(sealed(dataclasses.asdict(metadata)), indent=2) + "\n",
+        json.dumps(add_seal(dataclasses.asdict(metadata)), indent=2) + "\n",
     )

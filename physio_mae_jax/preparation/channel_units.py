@@ -55,7 +55,7 @@ def convert_units(
         factor = unit_factor(unit, target) if is_known_unit(unit) else None
         if factor is None or factor == 1.0:
             continue
-        # A power of ten above 1 is a whole number, by which float32 divides to the last digit.
+        # A power of ten above 1 is an integer, by which float32 divides to the last digit.
         signal[row] = signal[row] * factor if factor > 1 else signal[row] / round(1 / factor)
         new[row] = target
         notes.append(f"{channel}: {unit} × {factor:g} = {target}")

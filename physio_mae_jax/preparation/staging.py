@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from physio_mae_jax.data.format_version import unreadable_version
-from physio_mae_jax.data.prepared_index import is_of_former_version
+from physio_mae_jax.data.prepared_index import has_former_version
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.locks import locked
 
@@ -35,7 +35,7 @@ def reject_existing(folder: Path, overwrite: bool) -> None:
     if not folder.exists() and _replaced(folder).exists():
         os.replace(_replaced(folder), folder)
     if folder.exists() and not overwrite:
-        if is_of_former_version(folder):
+        if has_former_version(folder):
             raise unreadable_version(str(folder))
         raise UserError(f"{folder} exists already; use it, or prepare it again with --overwrite.")
 

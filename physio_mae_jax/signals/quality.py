@@ -95,7 +95,7 @@ def find_artifacts(
     return findings if rate is None else [*findings, rate]
 
 
-def runs_of(condition: np.ndarray, least: int = 1) -> list[tuple[int, int]]:
+def find_runs(condition: np.ndarray, least: int = 1) -> list[tuple[int, int]]:
     """Return (start, stop) of each run of at least ``least`` True in [n] bool."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], condition.astype(np.int8), [0]])))
     runs = edges.reshape(-1, 2)
@@ -105,7 +105,7 @@ def runs_of(condition: np.ndarray, least: int = 1) -> list[tuple[int, int]]:
 def constant_runs(values: np.ndarray, least: int) -> list[tuple[int, int]]:
     """Return (start, stop) of each run of at least ``least`` equal finite samples."""
     same = (values[1:] == values[:-1]) & np.isfinite(values[1:])
-    return [(start, stop + 1) for start, stop in runs_of(same, max(1, least - 1))]
+    return [(start, stop + 1) for start, stop in find_runs(same, max(1, least - 1))]
 
 
 def _check_channel(
@@ -118,7 +118,7 @@ def _check_channel(
             findings.append(Artifact(kind=kind, channel=name, runs=tuple(runs), detail=detail))
 
     finite = np.isfinite(values)
-    found(NOT_FINITE, runs_of(~finite))
+    found(NOT_FINITE, find_runs(~finite))
     if not finite.any():
         return findings
     seconds = _SLOW_FLAT_SECONDS if name in _SLOW else _FLAT_SECONDS
@@ -131,7 +131,7 @@ def _check_channel(
     if limits is not None and (low < limits[0] or high > limits[1]):
         with np.errstate(invalid="ignore"):
             outside = (values < limits[0]) | (values > limits[1])
-        found(OUT_OF_RANGE, runs_of(outside), f"{low:g} to {high:g} {unit}")
+        found(OUT_OF_RANGE, find_runs(outside), f"{low:g} to {high:g} {unit}")
     return findings
 
 
@@ -144,7 +144,7 @@ def _clipped_runs(
 ) -> list[tuple[int, int]]:
     """Return the plateaus at either rail, flat lines excluded, if long enough in total."""
     least = _CLIPPED_RUN_SAMPLES
-    runs = sorted(runs_of(values == low, least) + runs_of(values == high, least))
+    runs = sorted(find_runs(values == low, least) + find_runs(values == high, least))
     runs = [run for run in runs if not any(a <= run[0] and run[1] <= b for a, b in flat)]
     total = sum(stop - start for start, stop in runs)
     many = len(runs) >= _CLIPPED_RUNS and total >= _CLIPPED_TOTAL_SECONDS * sampling_rate_hz

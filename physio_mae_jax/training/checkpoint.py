@@ -13,9 +13,9 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingProvenance
-from physio_mae_jax.data.format_version import unreadable_version, unversioned, versioned
+from physio_mae_jax.data.format_version import add_version, check_version, unreadable_version
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.errors import ConfigError, DataError, UserError, is_peer_loss
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import atomic_files
@@ -113,7 +113,7 @@ class Checkpoints:
             return
         items = {
             "state": ocp.args.StandardSave(state),
-            "model_spec": ocp.args.JsonSave(versioned(model_spec)),
+            "model_spec": ocp.args.JsonSave(add_version(model_spec)),
             "trained_on": ocp.args.JsonSave(trained_on.to_json()),
         }
         if progress is not None:
@@ -143,7 +143,7 @@ class Checkpoints:
     def progress(self) -> DataPosition:
         """Read the data position of the newest checkpoint."""
         where = f"progress of {self._newest}"
-        return typed(DataPosition, self._json("progress"), where, HINT)
+        return check_types(DataPosition, self._json("progress"), where, HINT)
 
     @property
     def _newest(self) -> Path:
@@ -247,13 +247,13 @@ def load_model_spec(directory: Path) -> dict[str, Any] | None:
 def _read_model_spec(step: Path) -> dict[str, Any]:
     if os.path.lexists(step / _FORMER_MODEL_SPEC):
         raise unreadable_version(str(step))
-    return unversioned(_read_description(step, "model_spec"), str(step / "model_spec"))
+    return check_version(_read_description(step, "model_spec"), str(step / "model_spec"))
 
 
 def _read_description(step: Path, name: str) -> dict[str, Any]:
     """Read a JSON part of a checkpoint, an object of objects and other values."""
     path = step / name / "metadata"
-    return typed(dict, read_json(path, HINT, _MAX_DESCRIPTION_BYTES), str(path), HINT)
+    return check_types(dict, read_json(path, HINT, _MAX_DESCRIPTION_BYTES), str(path), HINT)
 
 
 def _differs(name: str, theirs: Any, ours: Any) -> bool:

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TypedDict
 
 from physio_mae_jax.data.format_version import VersionError
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.regular_file import is_folder
-from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.training import atomic_files
 
@@ -31,7 +31,7 @@ _HINT = "copy the checkpoint again."
 
 def write_checksums(folder: Path) -> None:
     """Write the size and checksum of every file of a checkpoint into it."""
-    atomic_files.write_json(folder / CHECKSUMS, sealed({"files": _checksums(folder)}))
+    atomic_files.write_json(folder / CHECKSUMS, add_seal({"files": _checksums(folder)}))
 
 
 def find_damage(folder: Path) -> str:
@@ -44,7 +44,7 @@ def find_damage(folder: Path) -> str:
     if not os.path.lexists(path):
         return f"it has no {CHECKSUMS}, so it was copied in part"
     try:
-        content = typed(_Checksums, read_sealed(path, _HINT), str(path), _HINT)
+        content = check_types(_Checksums, read_sealed(path, _HINT), str(path), _HINT)
         found = _checksums(folder)
     except VersionError:
         raise

@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from physio_mae_jax.data.input_spec import InputSpec
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
@@ -81,7 +81,7 @@ class ModelSpec:
                 has an invalid value; the message names the value.
         """
         hint = "name a run of configs/pretrain.py, or copy this one again."
-        model_spec = typed(cls, content, f"the model_spec of {where}", hint)
+        model_spec = check_types(cls, content, f"the model_spec of {where}", hint)
         problem = _contradiction(model_spec)
         if problem:
             raise DataError(f"the model_spec of {where}: {problem}; {hint}")
@@ -117,4 +117,4 @@ def build_autoencoder(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedM
 
 def model_of_json(content: Any, where: str) -> MaeConfig:
     """Read the section 'model' of a model_spec; raises as ``ModelSpec.from_json``."""
-    return typed(MaeConfig, content, where, "copy the run again, or name another one.")
+    return check_types(MaeConfig, content, where, "copy the run again, or name another one.")

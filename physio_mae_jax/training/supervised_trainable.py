@@ -15,8 +15,8 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.instances import Instances
-from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.data.json_types import check_types
+from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.plots.curves import draw_supervised_curves
 from physio_mae_jax.training import atomic_files
@@ -64,7 +64,7 @@ class BestSoFar:
         if not path.is_file():
             return cls()
         hint = "move it away; the best model is then chosen from here on."
-        content = typed(_StoredBest, read_sealed(path, hint), str(path), hint)
+        content = check_types(_StoredBest, read_sealed(path, hint), str(path), hint)
         return cls(content["step"], content["value"])
 
     def is_beaten_by(self, value: float) -> bool:
@@ -203,7 +203,7 @@ class SupervisedTrainable:
         self.best.step, self.best.value = step, value
         if jax.process_index() == 0:
             content = {"step": step, "metric": self.metric_name, "value": value}
-            atomic_files.write_json(self._metric_path, sealed(content))
+            atomic_files.write_json(self._metric_path, add_seal(content))
 
     def plot_learning_curves(self) -> None:
         """Plot loss and validation metric from metrics.jsonl."""

@@ -12,24 +12,29 @@ from pathlib import Path
 from typing import Any
 
 from physio_mae_jax.data.formats.edf_header import looks_like_edf
-from physio_mae_jax.data.formats.file_facts import FileFacts, lacks, missing_facts
-from physio_mae_jax.data.formats.foreign import advice
+from physio_mae_jax.data.formats.file_facts import FileFacts, format_missing_facts, missing_facts
+from physio_mae_jax.data.formats.foreign import conversion_advice
 from physio_mae_jax.data.formats.manifest import (
     MANIFEST_NAME,
     ManifestEntry,
     expand_entries,
     load_manifest,
 )
-from physio_mae_jax.data.formats.readers import READERS, TABLES_OF_TEXT, ending_of, reader_of
+from physio_mae_jax.data.formats.readers import (
+    READERS,
+    TEXT_TABLE_SUFFIXES,
+    file_suffix,
+    get_reader,
+)
 from physio_mae_jax.data.formats.resolve import resolve
 from physio_mae_jax.data.formats.wfdb_record import SegmentsError
 from physio_mae_jax.errors import DataError
 
 _LOG = logging.getLogger(__name__)
-_FILL_IN = "?"
+_PLACEHOLDER = "?"
 _SHOWN = 5
 _SHOWN_BROKEN = 30
-_WALKED = 2000
+_MAX_WALKED = 2000
 _MAX_CHANNELS = 64
 # Endings that other formats have too: the content decides.
 _SHARED_ENDINGS = (".bdf", ".rec")
@@ -48,8 +53,8 @@ class Candidate:
         entry: Manifest entry that contains only the file name.
         facts: Facts read from the file; None where it cannot be used.
         missing: Manifest fields that the file does not state.
-        error: Why it cannot be used; empty where it can.
-        parts: Records joined by a WFDB header without samples, empty where it only describes some;
+        error: Why it cannot be used; empty if it can.
+        parts: Records joined by a WFDB header without samples; empty if it only describes signals,
             None for all other files.
     """
 
@@ -61,34 +66,35 @@ class Candidate:
     parts: tuple[str, ...] | None = None
 
 
-def described_files(
+def find_described_files(
     folder: Path, manifest_path: str | Path | None = None, *, skip: bool = False
 ) -> tuple[list[Candidate], str]:
     """Probe the files that a manifest lists, or those of a folder that has none.
 
     Args:
-        folder: Folder as returned by ``existing_folder``.
+        folder: Folder as returned by ``require_folder``.
         manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
-        skip: Whether files without a description count as broken, if others have one.
+        skip: Whether files without metadata count as broken, if others have metadata.
 
     Returns:
-        The files, broken ones too, and a hint at files of sub-folders that are not among them.
+        The files, including broken ones, and a hint about files in subfolders, which are not
+        included.
 
     Raises:
-        DataError: the manifest or a file of it is missing, or a file is not described.
+        DataError: the manifest or a listed file is missing, or a file does not describe itself.
     """
     manifest = Path(manifest_path).expanduser() if manifest_path else folder / MANIFEST_NAME
-    if manifest_path or os.path.lexists(manifest):  # a link to nowhere is an error, no absence
+    if manifest_path or os.path.lexists(manifest):  # a dangling link is an error
         entries = expand_entries(folder, load_manifest(manifest))
         return [probe_file(path, entry) for path, entry in entries], ""
-    return self_described(folder, find_candidates(folder), skip=skip), sub_folder_hint(folder)
+    return require_described(folder, find_candidates(folder), skip=skip), subfolder_hint(folder)
 
 
 def find_candidates(folder: Path) -> list[Candidate]:
     """Probe every file directly in ``folder`` that has the ending of a known format.
 
     Raises:
-        DataError: there is none; the message names sub-folders that have some.
+        DataError: there is none; the message names subfolders that contain some.
     """
     children = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     files = [p for p in children if p.is_file()]
@@ -98,11 +104,12 @@ def find_candidates(folder: Path) -> list[Candidate]:
         if not files:
             raise DataError(f"{message}; remove it, or give another folder.")
         _LOG.warning("Skipped: %s.", message)
-    paths = [p for p in files if _may_be_recording(p)] or _tables_of_text(files)
-    hint = sub_folder_hint(folder)
+    paths = [p for p in files if _may_be_recording(p)] or _find_text_tables(files)
+    hint = subfolder_hint(folder)
     if not paths:
         raise DataError(
-            f"{folder} has no recordings: no file ends in {', '.join(READERS)}.{advice(files)}"
+            f"{folder} has no recordings: no file ends in "
+            f"{', '.join(READERS)}.{conversion_advice(files)}"
             f"{hint or ' Give the folder that holds the recordings.'}"
         )
     if hint:
@@ -112,13 +119,13 @@ def find_candidates(folder: Path) -> list[Candidate]:
     ]
 
 
-def _tables_of_text(files: Sequence[Path]) -> list[Path]:
-    """Return the tables of a folder that has no .csv; .txt are notes beside files of others."""
-    others = {ending_of(p) for p in files} - {*TABLES_OF_TEXT, "", ".md", ".pdf", ".json"}
+def _find_text_tables(files: Sequence[Path]) -> list[Path]:
+    """Return the text tables of a folder without .csv; .txt beside other formats are notes."""
+    others = {file_suffix(p) for p in files} - {*TEXT_TABLE_SUFFIXES, "", ".md", ".pdf", ".json"}
     return [
         p
         for p in files
-        if ending_of(p) in TABLES_OF_TEXT and not (others and ".txt" in ending_of(p))
+        if file_suffix(p) in TEXT_TABLE_SUFFIXES and not (others and ".txt" in file_suffix(p))
     ]
 
 
@@ -128,16 +135,16 @@ def _may_be_recording(path: Path) -> bool:
 
 
 def probe_file(path: Path, entry: ManifestEntry) -> Candidate:
-    """Find out what a file states about itself; one that cannot be used is returned as such.
+    """Read the metadata of a file; a file that cannot be used is returned with its error.
 
     Args:
         path: Path of the file.
         entry: Its manifest entry.
 
     Raises:
-        DataError: no reader for such files, or the entry has fields of another format.
+        DataError: no reader for this format, or the entry has fields of another format.
     """
-    reader = reader_of(path)
+    reader = get_reader(path)
     _reject_unsupported_fields(path, entry)
     try:
         facts = reader.probe(path, entry)
@@ -148,47 +155,52 @@ def probe_file(path: Path, entry: ManifestEntry) -> Candidate:
     return Candidate(path=path, entry=entry, facts=facts, missing=missing)
 
 
-def self_described(
+def require_described(
     folder: Path, candidates: Sequence[Candidate], *, skip: bool = False
 ) -> list[Candidate]:
-    """Return the candidates if every one describes itself (or is broken, for others to report).
+    """Require that every candidate describes itself (or is broken, which is reported later).
 
     Args:
         folder: Folder that contains the candidates.
         candidates: Probed files.
-        skip: Whether files that do not describe themselves count as broken, if others do.
+        skip: Whether files without metadata count as broken, if others have metadata.
 
     Raises:
-        UndescribedError: some do not; the message names them, what they lack, and drafts a
+        UndescribedError: some do not; the message lists them and what they lack, and drafts a
             manifest.
     """
-    mute = [c for c in candidates if c.missing]
-    if not mute:
+    without_metadata = [c for c in candidates if c.missing]
+    if not without_metadata:
         return list(candidates)
     if skip and any(c.facts and not c.missing for c in candidates):
-        return [_as_broken(c) if c.missing else c for c in candidates]
+        return [_mark_as_broken(c) if c.missing else c for c in candidates]
     broken = list(filter(None, map(_problem, candidates)))
-    lines = [f"  {c.path.name} {lacks(c.facts, c.missing)}" for c in mute[:_SHOWN] if c.facts]
-    if len(mute) > _SHOWN:
-        lines.append(f"  ... and {len(mute) - _SHOWN} more")
+    lines = [
+        f"  {c.path.name} {format_missing_facts(c.facts, c.missing)}"
+        for c in without_metadata[:_SHOWN]
+        if c.facts
+    ]
+    if len(without_metadata) > _SHOWN:
+        lines.append(f"  ... and {len(without_metadata) - _SHOWN} more")
     lines += [f"  {problem}" for problem in broken[:_SHOWN_BROKEN]]
     if len(broken) > _SHOWN_BROKEN:
         lines.append(f"  ... and {len(broken) - _SHOWN_BROKEN} more that cannot be used")
-    draft = format_draft(draft_of(candidates))
+    draft = format_draft(draft_from_candidates(candidates))
     if len(draft) > 4000:
         draft = draft[:4000] + "\n..."
     raise UndescribedError(
-        f"{folder} has {len(mute)} of {len(candidates)} files that do not describe themselves:\n"
+        f"{folder} has {len(without_metadata)} of {len(candidates)} files that do not describe "
+        "themselves:\n"
         + "\n".join(lines)
         + f"\nWrite {folder / MANIFEST_NAME} (or point the manifest setting to a file elsewhere). "
-        f"A draft, in which every {_FILL_IN!r} is to be filled in, 'axes' to be checked and "
-        f"entries that are no recordings to be deleted:\n{draft}"
-        f"\n{sub_folder_hint(folder).strip()}".rstrip()
+        f"A draft follows; replace every {_PLACEHOLDER!r}, check 'axes', and delete entries that "
+        f"are not recordings:\n{draft}"
+        f"\n{subfolder_hint(folder).strip()}".rstrip()
     )
 
 
 def _problem(candidate: Candidate) -> str:
-    """Explain why a file that describes itself cannot be used; '' of others."""
+    """Explain why a file cannot be used; '' if it can."""
     if candidate.facts is None or candidate.missing:
         return candidate.error
     try:
@@ -198,9 +210,10 @@ def _problem(candidate: Candidate) -> str:
     return ""
 
 
-def _as_broken(candidate: Candidate) -> Candidate:
+def _mark_as_broken(candidate: Candidate) -> Candidate:
     assert candidate.facts is not None
-    error = f"{candidate.path} {lacks(candidate.facts, candidate.missing)}; say it in a manifest."
+    missing = format_missing_facts(candidate.facts, candidate.missing)
+    error = f"{candidate.path} {missing}; state it in a manifest."
     return dataclasses.replace(candidate, facts=None, missing=(), error=error)
 
 
@@ -211,26 +224,26 @@ def draft_manifest(path: str | Path) -> dict[str, Any]:
         path: Folder to describe.
 
     Returns:
-        The content for ``manifest.json``. Values that no file states are "?", to be filled in.
+        The content for ``manifest.json``. Values that no file states are the placeholder "?".
 
     Raises:
         DataError: the folder does not exist or holds no files of known formats.
     """
-    return draft_of(find_candidates(existing_folder(path)))
+    return draft_from_candidates(find_candidates(require_folder(path)))
 
 
 def format_draft(draft: dict[str, Any]) -> str:
     """Write a manifest as readable JSON."""
     text = json.dumps(draft, indent=2)
-    # One line for each list of names, or twelve leads would fill the screen.
+    # Lists of names are printed on one line: twelve leads would fill the screen.
     return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
 
 
-def existing_folder(path: str | Path) -> Path:
+def require_folder(path: str | Path) -> Path:
     """Return ``path`` with ``~`` expanded, absolute.
 
     Raises:
-        DataError: it does not exist, is no folder, or cannot be listed.
+        DataError: it does not exist, is not a folder, or cannot be listed.
     """
     folder = Path(path).expanduser().absolute()
     try:
@@ -244,21 +257,21 @@ def existing_folder(path: str | Path) -> Path:
         raise DataError(f"{folder} is a file; give the folder that holds it, {folder.parent}.")
     parent = next((p for p in folder.parents if p.is_dir()), folder)
     raise DataError(
-        f"folder {folder} does not exist (the part {parent} does); expected a folder of recordings "
+        f"folder {folder} does not exist ({parent} does); expected a folder of recordings "
         f"({', '.join(READERS)}). Correct the path given for the data."
     )
 
 
-def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
-    """Draft a manifest: one entry for files that are alike, by a glob where one fits."""
-    alike: dict[str, list[Candidate]] = defaultdict(list)
+def draft_from_candidates(candidates: Sequence[Candidate]) -> dict[str, Any]:
+    """Draft a manifest: one entry per group of similar files, with a glob if possible."""
+    groups: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:
         fields = _draft_fields(candidate)
         tail = _name_tail(candidate.path)
-        alike[json.dumps([tail, fields])].append(candidate)
+        groups[json.dumps([tail, fields])].append(candidate)
     names = [candidate.path.name for candidate in candidates]
     recordings: list[dict[str, Any]] = []
-    for key, group in alike.items():
+    for key, group in groups.items():
         tail, fields = json.loads(key)
         members = [candidate.path.name for candidate in group]
         if len(members) > 1 and [n for n in names if n.endswith(tail)] == members:
@@ -269,13 +282,15 @@ def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
 
 
 def _reject_unsupported_fields(path: Path, entry: ManifestEntry) -> None:
-    suffix = ending_of(path)
+    suffix = file_suffix(path)
     for key in entry.members:
         if suffix != ".npz":
-            raise DataError(f"{entry.label}: {key!r} names a member of an .npz; {path} is none.")
+            raise DataError(
+                f"{entry.label}: {key!r} names a member of an .npz; {path} is not an .npz file."
+            )
     if entry.axes is not None and suffix not in (".npy", ".npz"):
         raise DataError(
-            f"{entry.label}: 'axes' is for arrays; the format of {path} fixes its axes already."
+            f"{entry.label}: 'axes' applies to arrays; the format of {path} fixes its axes."
         )
 
 
@@ -285,19 +300,19 @@ def _draft_fields(candidate: Candidate) -> dict[str, Any]:
         return {}
     fields: dict[str, Any] = {}
     if facts.shape is None:
-        fields["array"] = _FILL_IN
+        fields["array"] = _PLACEHOLDER
     elif facts.member is not None:
         fields["array"] = facts.member
     if facts.sampling_rate_hz is None and facts.rates_hz is None:
-        fields["sampling_rate_hz"] = _FILL_IN
+        fields["sampling_rate_hz"] = _PLACEHOLDER
     shape = facts.shape or ()
-    # Far fewer channels than samples is the rule, so two long axes are records and samples.
+    # Recordings have far fewer channels than samples, so two long axes are records and samples.
     one_channel = len(shape) < 2 or (len(shape) == 2 and min(shape) > _MAX_CHANNELS)
     if facts.channels is None:
         count = 1 if one_channel else min(shape[-2:])
-        fields["channels"] = [_FILL_IN] * min(count, _MAX_CHANNELS)
+        fields["channels"] = [_PLACEHOLDER] * min(count, _MAX_CHANNELS)
     elif facts.notes or "channels" in facts.questions:
-        fields["channels"] = list(facts.channels) or [_FILL_IN]
+        fields["channels"] = list(facts.channels) or [_PLACEHOLDER]
     if len(shape) > 1 and facts.axes is None:
         pair = ["channel", "sample"] if shape[-2] <= shape[-1] else ["sample", "channel"]
         leading = ["record"] if len(shape) == 3 else []
@@ -306,24 +321,24 @@ def _draft_fields(candidate: Candidate) -> dict[str, Any]:
 
 
 def _name_tail(path: Path) -> str:
-    """Return what files of one kind share at the end: ``_Signals.csv``, else ``.csv``."""
+    """Return the common ending of files of one kind: ``_Signals.csv``, else ``.csv``."""
     match = re.search(r"_[A-Za-z]+$", path.stem)
     return (match.group(0) if match else "") + path.suffix
 
 
-def sub_folder_hint(folder: Path) -> str:
-    """Return a hint about recordings in sub-folders; empty where they have none."""
+def subfolder_hint(folder: Path) -> str:
+    """Return a hint about recordings in subfolders; empty if they contain none."""
     found: dict[str, str] = {}
     for child in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
-        # Enough for a hint; a whole disk below would take minutes to walk.
-        for path in itertools.islice(child.rglob("*"), _WALKED):
+        # Enough for a hint; walking a whole disk would take minutes.
+        for path in itertools.islice(child.rglob("*"), _MAX_WALKED):
             if path.suffix.lower() in READERS:
                 found.setdefault(child.name, path.suffix.lower())
     if not found:
         return ""
     name, suffix = next(iter(found.items()))
     return (
-        f" Its sub-folders {', '.join(f'{name}/' for name in found)} are not read without a "
-        "manifest; to use their files give such a folder, or list them in "
+        f" Its subfolders {', '.join(f'{name}/' for name in found)} are not read without a "
+        "manifest; to use their files, give such a folder, or list them in "
         f'{folder / MANIFEST_NAME}, such as {{"recordings": [{{"file": "{name}/**/*{suffix}"}}]}}.'
     )

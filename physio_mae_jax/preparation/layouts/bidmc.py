@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
@@ -117,7 +117,7 @@ def _find_tables(source: Path) -> list[RecordRef]:
 def _read_fixed(path: Path, record_id: str) -> dict[str, str]:
     """Read the lines 'name: value' of a file that begins with the id of its recording."""
     require_file(path, "age, sex and subject of the recording")
-    with naming(path, "lines such as 'Age: 65'", (OSError, ValueError)):
+    with name_file_in_errors(path, "lines such as 'Age: 65'", (OSError, ValueError)):
         first, *lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
     pairs = (line.partition(":") for line in lines)
     fixed = {name.strip(): value.strip() for name, colon, value in pairs if colon}

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import (
@@ -151,7 +151,7 @@ def _ref(match: re.Match[str], file: str, details: Mapping[str, int]) -> RecordR
 
 def _read_text(path: Path) -> np.ndarray:
     """Read one whole number a line, [4097] float64."""
-    with naming(path, "one whole number a line", (OSError, ValueError)):
+    with name_file_in_errors(path, "one whole number a line", (OSError, ValueError)):
         values = np.loadtxt(path, dtype=np.int64, comments=None, ndmin=1)
     if values.shape != (_NUM_SAMPLES,):
         raise UnreadableError(

@@ -10,7 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
@@ -122,7 +122,7 @@ def _find_reference(source: Path) -> Path:
 
 def _read_reference(path: Path) -> list[tuple[str, str]]:
     """Return record and letter of each line such as 'A00001,N'."""
-    with naming(path, "lines such as 'A00001,N'", (OSError, ValueError)):
+    with name_file_in_errors(path, "lines such as 'A00001,N'", (OSError, ValueError)):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     rows = []
     for number, line in enumerate(lines, start=1):

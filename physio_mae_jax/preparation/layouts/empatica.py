@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import Recording, RecordRef, require_file
 from physio_mae_jax.signals.preprocess import Resampler, resample
@@ -231,7 +231,7 @@ def e4_recording(joined: Joined, **more: Any) -> Recording:
 def _read_sensor(path: Path, num_columns: int) -> tuple[np.ndarray, float, float]:
     """Return values [n, num_columns], samples a second and start in seconds."""
     expected = f"start, samples a second and then samples, in {num_columns} columns"
-    with naming(path, expected, (OSError, ValueError)):
+    with name_file_in_errors(path, expected, (OSError, ValueError)):
         lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
         if len(lines) < 3:
             raise ValueError(f"it has {len(lines)} lines")

@@ -16,21 +16,21 @@ from physio_mae_jax.data.formats.array_cache import ArrayCache
 from physio_mae_jax.data.formats.discovery import (
     Candidate,
     UndescribedError,
-    described_files,
     draft_manifest,
-    existing_folder,
+    find_described_files,
     format_draft,
+    require_folder,
 )
 from physio_mae_jax.data.formats.file_facts import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.folder import (
-    record_id_of,
-    warn_of_unclear_channels,
-    warn_of_unknown_subjects,
+    make_record_id,
+    warn_about_unclear_channels,
+    warn_about_unknown_subjects,
 )
 from physio_mae_jax.data.formats.labelling import FOLD
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME
-from physio_mae_jax.data.formats.readers import reader_of
-from physio_mae_jax.data.formats.usable import usable_files, warn_of_conversions
+from physio_mae_jax.data.formats.readers import get_reader
+from physio_mae_jax.data.formats.usable import usable_files, warn_about_conversions
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.channel_units import convert_units, one_unit_a_channel
@@ -142,9 +142,9 @@ def open_own_folder(
         )
     if name in taken:
         raise ConfigError(f"--name={name!r} is the name of another data set; choose another.")
-    folder = existing_folder(source)
+    folder = require_folder(source)
     try:
-        candidates, _ = described_files(folder, manifest_path, skip=skip)
+        candidates, _ = find_described_files(folder, manifest_path, skip=skip)
     except UndescribedError as error:
         raise DataError(
             f"{error}\nThe same command with --draft_manifest writes this draft to a file."
@@ -155,9 +155,9 @@ def open_own_folder(
             f"{path} has the channels {'; '.join(files.pop(path).channel_names)}; names must be "
             "without commas. Rename them in the manifest's 'channels'."
         )
-    warn_of_unknown_subjects(folder, list(files.values()))
-    warn_of_unclear_channels(folder, list(files.values()))
-    warn_of_conversions(folder, list(files.values()))
+    warn_about_unknown_subjects(folder, list(files.values()))
+    warn_about_unclear_channels(folder, list(files.values()))
+    warn_about_conversions(folder, list(files.values()))
     _reject_unused_labels(candidates)
     answers = {
         c.path: read_record_labels(files[c.path], c.entry) for c in candidates if c.path in files
@@ -279,7 +279,7 @@ def _records_of_file(
     )
     refs = []
     for record, subject in enumerate(file.subjects):
-        record_id = record_id_of(folder, file, record)
+        record_id = make_record_id(folder, file, record)
         details = {
             "file": short,
             "record": record,
@@ -312,7 +312,7 @@ def _read_full(file: FileRecords, record: int) -> np.ndarray:
         return signal
     if file.num_samples == 0:
         return np.zeros((len(file.channel_names), 0), np.float32)
-    reader = reader_of(file.path)
+    reader = get_reader(file.path)
     loaded = None if reader.load is None else _load(file, reader.load)
     return reader.read(file, loaded, record, 0, file.num_samples)
 

@@ -12,7 +12,7 @@ from physio_mae_jax.data.formats.file_facts import FileRecords
 from physio_mae_jax.data.formats.labelling import FOLD, Labelling
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.npz_member import read_member
-from physio_mae_jax.data.subjects import alike, is_missing
+from physio_mae_jax.data.subjects import group_similar_names, is_missing
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import LabelTask
 
@@ -132,7 +132,7 @@ def _answer(text: str | None, names: tuple[str, ...] | None) -> tuple[str, ...] 
 
 
 def _warn_of_similar_classes(where: str, classes: Sequence[str]) -> None:
-    for group in alike(classes):
+    for group in group_similar_names(classes):
         _LOG.warning(
             "%s: the classes %s differ in case or digits alone, and count as different ones; spell "
             "each in one way if they are the same.",

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
@@ -108,7 +108,9 @@ class MimicPerform(DatasetLayout):
 def _ref_of_table(path: Path, source: Path, data_set: str) -> RecordRef:
     record_id = path.name.removesuffix("_data.csv")
     fix = require_file(path.with_name(f"{record_id}_fix.txt"), "subject and rate of the recording")
-    with naming(fix, "lines such as 'Sampling frequency: 125 Hz'", (OSError, ValueError)):
+    with name_file_in_errors(
+        fix, "lines such as 'Sampling frequency: 125 Hz'", (OSError, ValueError)
+    ):
         pairs = (line.partition(":") for line in fix.read_text(encoding="utf-8-sig").splitlines())
         fixed = {name.strip(): value.strip() for name, colon, value in pairs if colon}
         rate_hz = float(fixed.get("Sampling frequency", "").removesuffix("Hz"))
@@ -200,7 +202,7 @@ def _read_element(path: Path, index: int) -> tuple[np.ndarray, tuple[str, ...], 
         part = element.get(key)
         if not isinstance(part, dict):  # an empty matrix where it was not recorded
             continue
-        with naming(
+        with name_file_in_errors(
             path,
             f"numbers in data({index + 1}).{key}.v and .fs",
             (ValueError, TypeError, LookupError),
@@ -227,7 +229,9 @@ def _load_mat(path: Path, changed_ns: int, size: int) -> list[Any]:
     """Load the elements of 'data', kept for the next recording of the same file."""
     from scipy import io  # 0.2 s to import; needed only for .mat files.
 
-    with naming(path, "a .mat file of MATLAB 5 to 7.2 with a struct array 'data'", _ERRORS):
+    with name_file_in_errors(
+        path, "a .mat file of MATLAB 5 to 7.2 with a struct array 'data'", _ERRORS
+    ):
         try:
             data = io.loadmat(path, simplify_cells=True, variable_names=["data"]).get("data")
         except NotImplementedError as error:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import naming
+from physio_mae_jax.data.formats.file_facts import name_file_in_errors
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.preparation.recording import require_file
 
@@ -33,7 +33,7 @@ def load_npz(path: Path, what: str) -> Mapping[str, np.ndarray]:
 def _load(path: Path, changed_ns: int, size: int) -> Mapping[str, np.ndarray]:
     """Load a file; its modification time and size distinguish versions in the cache."""
     # Opened here: of a damaged file NumPy would leave the handle open.
-    with naming(path, "an .npz file of arrays", _ERRORS), path.open("rb") as file:
+    with name_file_in_errors(path, "an .npz file of arrays", _ERRORS), path.open("rb") as file:
         members = np.load(file)
         listed = members.zip.infolist()
         check_memory(

@@ -189,7 +189,7 @@ def _whole(text: str, where: str) -> str:
             return str(int(number))
     except ValueError:
         pass
-    raise DataError(f"{where} is {text!r}; a whole number is expected.")
+    raise DataError(f"{where} is {text!r}; an integer is expected.")
 
 
 def _reject_patients_in_two_folds(refs: Sequence[RecordRef], database: Path) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
     Annotations,
@@ -137,7 +137,7 @@ def _opened(path: Path) -> Iterator[Any]:
     """Open an EDF file, with what edfio only warns of as an error that names the file."""
     import edfio  # Imported only for EDF files.
 
-    with naming(path, "an EDF file", _ERRORS), warnings.catch_warnings():
+    with name_file_in_errors(path, "an EDF file", _ERRORS), warnings.catch_warnings():
         warnings.simplefilter("error")
         edf = edfio.read_edf(path, lazy_load_data=True, header_encoding="latin-1")
         if not edf.is_continuous:
