@@ -58,7 +58,7 @@ def test_calibration_helps_on_others_and_keeps_every_order(kind):
         np.testing.assert_array_equal(np.argmax(before, axis=1), np.argmax(after, axis=1))
         assert not calibration.thresholds
         np.testing.assert_array_equal(
-            calibration.decide(after), np.eye(3)[np.argmax(test.logits, axis=1)]
+            calibration.predict_classes(after), np.eye(3)[np.argmax(test.logits, axis=1)]
         )
 
 
@@ -101,7 +101,7 @@ def test_who_reaches_a_threshold_is_decided():
         calibration = Calibration(
             kind=kind, classes=("a", "b")[:classes], thresholds=(0.5,) * classes
         )
-        assert calibration.decide(np.full((1, classes), 0.5)).tolist() == decided
+        assert calibration.predict_classes(np.full((1, classes), 0.5)).tolist() == decided
 
 
 def test_a_class_ranked_the_wrong_way_round_is_not_turned():
@@ -117,7 +117,7 @@ def test_separated_classes_give_finite_decisions():
         assert np.isfinite(
             [*calibration.slopes, *calibration.intercepts, calibration.temperature]
         ).all()
-        decided = calibration.decide(calibration.probabilities(targets * 300 - 100))
+        decided = calibration.predict_classes(calibration.probabilities(targets * 300 - 100))
         np.testing.assert_array_equal(decided, targets)
 
 
@@ -136,7 +136,7 @@ def test_no_threshold_does_better_on_validation(seed, count, beta):
         true = (decided * targets).sum()
         return (1 + beta**2) * true / (beta**2 * targets.sum() + decided.sum() or 1)
 
-    found = score(calibration.decide(probabilities))
+    found = score(calibration.predict_classes(probabilities))
     assert found >= max(score(probabilities >= p) for p in np.unique(probabilities)) - 1e-12
 
 
@@ -147,7 +147,7 @@ def test_two_exclusive_classes_have_one_threshold():
     logits = targets * 1.5 + rng.normal(size=(400, 2)) + [3.0, 0.0]
     calibration = fit_calibration(predictions(logits, targets, kind="multiclass"))
     assert sum(calibration.thresholds) == pytest.approx(1)
-    decided = calibration.decide(calibration.probabilities(logits))
+    decided = calibration.predict_classes(calibration.probabilities(logits))
     assert (decided.sum(axis=1) == 1).all()
     predicted = np.eye(2)[np.argmax(logits, axis=1)]
     f1 = [metrics.f1(d[:, 1], targets[:, 1], np.ones(400)) for d in (decided, predicted)]

@@ -17,7 +17,7 @@ from physio_mae_jax import prepare
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation import download as module
 from physio_mae_jax.preparation import http_client as transport
-from physio_mae_jax.preparation.checksums import choose, parse_checksums
+from physio_mae_jax.preparation.checksums import parse_checksums, select_files
 from physio_mae_jax.preparation.download import DownloadSummary, download
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
 
@@ -174,9 +174,9 @@ def test_only_what_is_needed(site: Site, tmp_path: Path) -> None:
 def test_ptbxl_at_one_rate_leaves_the_other() -> None:
     names = ("LICENSE.txt", "ptbxl_database.csv", "scp_statements.csv", "RECORDS")
     listed = dict.fromkeys((*names, "records100/00000/1.hea", "records500/00000/1.hea"), "")
-    chosen = choose(listed, PtbXl(100).needed_files, "it")
+    chosen = select_files(listed, PtbXl(100).needed_files, "it")
     assert list(chosen) == ["ptbxl_database.csv", "scp_statements.csv", "records100/00000/1.hea"]
-    assert "records500/00000/1.hea" in choose(listed, PtbXl(500).needed_files, "it")
+    assert "records500/00000/1.hea" in select_files(listed, PtbXl(500).needed_files, "it")
 
 
 class TestBadConnections:
@@ -338,7 +338,7 @@ class TestTheFolder:
         folder.mkdir()
         outside.mkdir()
         (folder / "records").symlink_to(outside)
-        with pytest.raises(DataError, match=r"leads by a link to .*outside.*; nothing is"):
+        with pytest.raises(DataError, match=r"is a link to .*outside.*; nothing is"):
             download(site.url, folder)
         assert not list(outside.iterdir())
 

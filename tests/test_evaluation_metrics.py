@@ -337,7 +337,7 @@ def test_predictions_come_back_from_disk(tmp_path):
     for name, values in saved.attributes.items():
         np.testing.assert_array_equal(found.attributes[name], values)
     assert [file.name for file in path.parent.iterdir()] == ["test.npz"]
-    part = found.only(np.array([True, False, True]))
+    part = found.select(np.array([True, False, True]))
     assert part.instance_ids.tolist() == ["u0", "u2"]
     assert part.attributes["sex"].tolist() == ["m", ""]
 

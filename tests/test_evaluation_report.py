@@ -156,7 +156,7 @@ def test_too_few_negatives_make_a_class_rare_as_too_few_positives_do():
 def test_the_order_of_units_changes_nothing():
     predictions, calibration, evaluations = evaluated()
     order = np.random.default_rng(0).permutation(400)
-    again = evaluate(predictions["test"].only(order), calibration, num_resamples=REPLICATES)
+    again = evaluate(predictions["test"].select(order), calibration, num_resamples=REPLICATES)
 
     def numbers(content):
         if isinstance(content, dict):
@@ -177,7 +177,7 @@ def test_multiclass_figures_are_those_of_the_whole_unit():
     assert np.trace(np.array(result.confusion)) == right.sum()
     sensitivities = [row.metrics["sensitivity"].value for row in result.by_class]
     assert result.overall["balanced_accuracy"].value == pytest.approx(np.mean(sensitivities))
-    assert result.calibration[0].name == "decided class"
+    assert result.calibration[0].name == "predicted class"
     assert [row.name for row in result.calibration[1:]] == list(test.classes)
 
 
@@ -211,7 +211,7 @@ def test_subgroups_exclude_what_is_too_rare_in_them():
     assert [group.name for group in ages] == ["<40", "40-60", "60-80", "≥80"]
     assert sum(group.num_instances for group in ages) == 400
     assert result.num_unknown == {"sex": (test.attributes["sex"] == "").sum(), "age": 0}
-    few = evaluate(test.only(np.arange(30)), fit_calibration(test), num_resamples=5)
+    few = evaluate(test.select(np.arange(30)), fit_calibration(test), num_resamples=5)
     lost = [group for group in few.subgroups if len(group.excluded) == 5]
     assert lost
     assert all(np.isnan(group.estimate.value) for group in lost)
@@ -232,12 +232,12 @@ def test_subgroups_exclude_what_is_too_rare_in_them():
     ],
 )
 def test_ages_are_read_as_subjects_write_them(text, years):
-    assert subgroups.read_age(text) == years
+    assert subgroups.parse_age(text) == years
 
 
 @pytest.mark.parametrize("text", ["", "nan", "adult", "<40", "40-60", "-3"])
 def test_other_ages_are_unknown(text):
-    assert np.isnan(subgroups.read_age(text))
+    assert np.isnan(subgroups.parse_age(text))
 
 
 def test_bins_of_age_start_at_their_name():
@@ -290,7 +290,7 @@ def test_models_are_compared_in_pairs():
     with pytest.raises(DataError, match=r"reference must be one of .*; got 'z'"):
         compare({"a": test}, "z")
     with pytest.raises(DataError, match="differ in instance_ids"):
-        compare({"a": test, "b": test.only(np.arange(399))}, "a")
+        compare({"a": test, "b": test.select(np.arange(399))}, "a")
 
 
 @pytest.mark.parametrize(
@@ -404,7 +404,7 @@ def test_names_cannot_break_the_tables(tmp_path):
 def test_a_card_of_other_predictions_is_rejected(tmp_path):
     predictions, calibration, evaluations = evaluated()
     common = {"title": "", "calibration": calibration, "context": CONTEXT}
-    half = {"test": predictions["test"].only(np.arange(10))}
+    half = {"test": predictions["test"].select(np.arange(10))}
     for parts, given in ((evaluations, half), (evaluations, {}), ({}, half), ({"train": 1}, half)):
         with pytest.raises(DataError, match="report"):
             write_report(tmp_path, evaluations=parts, predictions=given, **common)

@@ -122,15 +122,25 @@ def test_wrong_arguments_name_the_choices():
 
 
 DAMAGED = {
-    "no class": ("labels", {"wave": [2]}, "wave", r"has label 2 of task 'wave', whose 2 classes"),
+    "no class": (
+        "labels",
+        {"wave": [2]},
+        "wave",
+        r"has label 2 of task 'wave', which has 2 classes",
+    ),
     "negative": ("labels", {"wave": [-1]}, "wave", r"has label -1 of task 'wave'"),
-    "both": ("labels", {"wave": [0, 1]}, "wave", r"is of 2 classes of task 'wave', which exclude"),
-    "neither": ("labels", {"wave": []}, "wave", r"is of 0 classes of task 'wave'"),
+    "both": (
+        "labels",
+        {"wave": [0, 1]},
+        "wave",
+        r"has 2 classes of task 'wave', which are mutually",
+    ),
+    "neither": ("labels", {"wave": []}, "wave", r"has 0 classes of task 'wave'"),
     "beat": (
         "annotations",
         {"beat": [[600, 601, 5]]},
         "beat",
-        r"has label 5 of task 'beat', whose 2 cl",
+        r"has label 5 of task 'beat', which has 2 cl",
     ),
 }
 

@@ -47,7 +47,7 @@ def check(index, rate_hz=100.0):
 def test_even_times_of_the_rate_are_taken_and_others_rejected(kind):
     of = KINDS[kind]
     assert check(of(EVEN)) == ""
-    with pytest.raises(DataError, match=r"is 100 samples a second, but sampling_rate_hz is 50"):
+    with pytest.raises(DataError, match=r"is 100 samples per second, but sampling_rate_hz is 50"):
         check(of(EVEN), 50.0)
     with pytest.raises(DataError, match=r"the index of the frame goes from"):
         check(of(EVEN[:250].append(EVEN[250:] + pd.Timedelta("60s"))))
@@ -62,7 +62,7 @@ def test_times_out_of_order_or_twice_are_named(kind):
         check(of(EVEN[::-1]))
     with pytest.raises(DataError, match=r"is out of order"):
         check(of(EVEN[[0, 2, 1, *range(3, COUNT)]]))
-    with pytest.raises(DataError, match=r"is twice in the index of the frame \(1 rows"):
+    with pytest.raises(DataError, match=r"occurs twice in the index of the frame \(1 rows"):
         check(of(EVEN[[0, *range(COUNT - 1)]]))
 
 
@@ -82,8 +82,8 @@ def test_a_change_to_summer_time_is_no_gap_where_the_zone_is_known(moment):
         (pd.Index([0.0, np.nan, 0.02, 0.03]), "has no value in row 1"),
         (pd.Index(pd.array([0, None, 2, 3], dtype="Int64")), "has no value in row 1"),
         (pd.RangeIndex(COUNT, 0, -1), "runs backwards"),
-        (pd.Index([0, 0, 1, 2, 3]), "0 is twice"),
-        (pd.Index([0] * 5), "0 is twice"),
+        (pd.Index([0, 0, 1, 2, 3]), "0 occurs twice"),
+        (pd.Index([0] * 5), "0 occurs twice"),
         (pd.Index([*range(20), *range(60, 80)]), "goes from 19 to 60"),
         (pd.Index(np.r_[0:99, 600:900].astype(np.uint64)), "goes from 98 to 600"),
         (EVEN.floor("s"), "goes from"),

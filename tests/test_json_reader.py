@@ -82,7 +82,7 @@ def test_names_that_no_file_can_have(name, tmp_path):
         ("1e999", "too large"),
         ("1" * 5000, "a number has 5000 digits"),
         ('{"a": 1, "b": {"c": 1, "c": 2}}', "key 'c' occurs twice"),
-        ('["\\ud800"]', "half of a character"),
+        ('["\\ud800"]', "unpaired surrogate"),
         (b"\xff\xfe[]", "is not UTF-8 text"),
         ("[1, 2", "cannot be read as JSON"),
         ("", "cannot be read as JSON"),

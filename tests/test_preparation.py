@@ -21,10 +21,10 @@ from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.preparation.builder import builder_of
-from physio_mae_jax.preparation.executors import in_processes
+from physio_mae_jax.preparation.builder import make_builder
+from physio_mae_jax.preparation.executors import process_executor
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
-from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
+from physio_mae_jax.preparation.registry import LAYOUTS, get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 REPOSITORY = Path(__file__).parent.parent
@@ -71,7 +71,7 @@ def source(tmp_path_factory):
 
 
 def prepare(source, out, **options):
-    builder = builder_of(PtbXl())(source=source, data_dir=out, **options)
+    builder = make_builder(PtbXl())(source=source, data_dir=out, **options)
     return builder, builder.prepare()
 
 
@@ -129,7 +129,7 @@ def test_a_stretch_is_read_across_segments(tmp_path):
 
 def test_processes_write_what_one_does(source, tmp_path):
     prepare(source, tmp_path / "one")
-    prepare(source, tmp_path / "two", executor=in_processes(2))
+    prepare(source, tmp_path / "two", executor=process_executor(2))
     ours, theirs = (find_prepared(tmp_path / name, "ptbxl") for name in ("one", "two"))
     assert files(ours) == files(theirs)
     for name in ("recordings.jsonl", "dataset.json", "dataset_info.json"):
@@ -303,11 +303,11 @@ def test_a_mended_recording_is_taken_up_without_doing_the_others_again(tmp_path)
     staging = tmp_path / "out" / "ptbxl" / "100hz" / ".preparing-1.0.0"
     before = {p.name: p.stat().st_mtime_ns for p in staging.glob("*.json")}
     written = []
-    builder = builder_of(PtbXl())(
+    builder = make_builder(PtbXl())(
         source=source,
         data_dir=tmp_path / "out",
         executor=lambda tasks: (
-            written.extend(task.path.name for task in tasks) or in_processes(1)(tasks)
+            written.extend(task.path.name for task in tasks) or process_executor(1)(tasks)
         ),
     )
     assert len(builder.prepare().records) == 16
@@ -382,7 +382,7 @@ def test_overwriting_keeps_the_old_set_until_the_new_one_is_whole(tmp_path):
     before = files(Path(builder.data_dir))
     damage_dat(source)
     with pytest.raises(DataError):
-        builder_of(PtbXl())(source=source, data_dir=tmp_path / "out").prepare(overwrite=True)
+        make_builder(PtbXl())(source=source, data_dir=tmp_path / "out").prepare(overwrite=True)
     assert files(Path(builder.data_dir)) == before
     PreparedSource(Path(builder.data_dir)).read(2, 0, 1000)
 
@@ -431,11 +431,11 @@ def read_all(folder):
 
 def test_unknown_names_are_told_with_those_near():
     with pytest.raises(ConfigError, match=r"Did you mean 'ptbxl'\?"):
-        layout_of("ptbx")
+        get_layout("ptbx")
     with pytest.raises(ConfigError, match=r"there is ptbxl/100hz, ptbxl/500hz"):
-        layout_of("ptbxl/250hz")
+        get_layout("ptbxl/250hz")
     with pytest.raises(ConfigError, match="--workers must be from 1 to"):
-        in_processes(0)
+        process_executor(0)
     assert {"ptbxl", "mitbih"} <= set(LAYOUTS)
 
 
@@ -446,20 +446,20 @@ def test_a_source_without_recordings_is_reported(tmp_path):
 
 def test_beam_writes_what_processes_do(source, tmp_path):
     pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install apache-beam")
-    from physio_mae_jax.preparation.executors import by_beam
+    from physio_mae_jax.preparation.executors import beam_executor
 
     prepare(source, tmp_path / "one")
-    prepare(source, tmp_path / "two", executor=by_beam("DirectRunner", []))
+    prepare(source, tmp_path / "two", executor=beam_executor("DirectRunner", []))
     ours, theirs = (find_prepared(tmp_path / name, "ptbxl") for name in ("one", "two"))
     assert (ours / "recordings.jsonl").read_text() == (theirs / "recordings.jsonl").read_text()
 
 
 def test_a_missing_beam_is_reported(monkeypatch):
-    from physio_mae_jax.preparation.executors import by_beam
+    from physio_mae_jax.preparation.executors import beam_executor
 
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(ConfigError, match="pip install apache-beam"):
-        by_beam("FlinkRunner", [])
+        beam_executor("FlinkRunner", [])
 
 
 def test_ptbxl_as_it_is_shipped(shared, tmp_path):
@@ -500,7 +500,7 @@ def test_mitbih_as_it_is_shipped(shared, tmp_path):
     for name in ("101", "114", "201"):
         for path in (shared / "data" / "mitbih_ds1").glob(f"{name}.*"):
             shutil.copy(path, raw)
-    builder = builder_of(layout_of("mitbih"))(source=raw, data_dir=tmp_path / "out")
+    builder = make_builder(get_layout("mitbih"))(source=raw, data_dir=tmp_path / "out")
     builder.prepare()
     prepared = PreparedSource(Path(builder.data_dir))
     classes = prepared.metadata.task("beat")["classes"]

@@ -142,7 +142,12 @@ def test_values_with_hashes_to_match_give_no_other_error_than_ours(kind, name, c
         ('"age":', '"agf":', False, "was changed after it was written"),
         ('"num_samples":1200', f'"num_samples":{2**63}', True, "line 1: num_samples is 9223"),
         ('"num_samples":1200', f'"num_samples":{2**62}', True, "line 1: num_examples is 1, but"),
-        ('"num_samples":1200', '"num_samples":"1200"', True, "num_samples is '1200', where a w"),
+        (
+            '"num_samples":1200',
+            '"num_samples":"1200"',
+            True,
+            "num_samples is '1200', where an integer",
+        ),
         ('"sampling_rate_hz":100.0', '"sampling_rate_hz":1e300', True, "sampling_rate_hz is 1e"),
         ('"channels":["II"', '"channels":["PPG"', True, "the number of distinct channels"),
         ('"units":["mV"', '"units":["V"', True, r"channel 'II' in 'V' is not in dataset\.json"),
@@ -180,7 +185,7 @@ def test_a_changed_byte_of_a_table_is_found(kind, copied):
         changed = bytearray(content)
         changed[position] ^= 4
         path.write_bytes(changed)
-        with pytest.raises(DataError, match=rf"{path.name} is damaged or of another extraction"):
+        with pytest.raises(DataError, match=rf"{path.name} is damaged or from another extraction"):
             read_features(folder)
 
 
@@ -252,7 +257,7 @@ def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
         )
         report = check_contamination(record, other, [0], strict=False)
         assert not report.is_uncontaminated
-        with pytest.raises(DataError, match=r"CONTAMINATION NOT KNOWN.*omit --strict"):
+        with pytest.raises(DataError, match=r"CONTAMINATION UNKNOWN.*omit --strict"):
             check_contamination(record, other, [0], strict=True)
     assert "it may have seen these 1 subjects" in caplog.text
 

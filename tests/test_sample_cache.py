@@ -38,7 +38,7 @@ def decoded(monkeypatch):
             examples.append(example)
         return decode(self, record, example)
 
-    monkeypatch.setattr(PreparedSource, "_decoded", counted)
+    monkeypatch.setattr(PreparedSource, "_decode", counted)
     return examples
 
 
@@ -125,5 +125,5 @@ def test_a_pickled_copy_begins_empty_and_has_the_same_bound():
 
 
 def test_a_negative_bound_is_rejected(root):
-    with pytest.raises(ConfigError, match=r"data\.cache_mib is -1; .*whole number from 0"):
+    with pytest.raises(ConfigError, match=r"data\.cache_mib is -1; .*integer from 0"):
         settings_of(root, cache_mib=-1)

@@ -15,7 +15,7 @@ from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation.extractors import Extract, encoder_extractor, wavelet_extractor
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.evaluation.probes import probe_of
+from physio_mae_jax.evaluation.probes import get_probe
 from physio_mae_jax.evaluation.protocol import (
     EvaluationConfig,
     evaluate_and_report,
@@ -112,7 +112,7 @@ def run_probe(
     targets = {split: instances.targets for split, instances in run.instances.items()}
     kind = run.instances["train"].kind
     metric = selection_metric(kind)[1]
-    result = probe_of(run.method)(features, targets, kind, metric, refit=run.refit)
+    result = get_probe(run.method)(features, targets, kind, metric, refit=run.refit)
     predictions = {
         split: instance_predictions(run.source, run.instances[split], logits)
         for split, logits in result.logits.items()
@@ -148,7 +148,7 @@ def build_probe(
     """
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
-    probe_of(config.method)
+    get_probe(config.method)
     names = config.encoder_names
     for name in names:
         if name not in ENCODERS:

@@ -29,7 +29,7 @@ class EvaluatedRun:
 
 
 def load_evaluation(folder: Path) -> EvaluatedRun:
-    """Read the folder of a run that has an evaluation report.
+    """Load the evaluation from the folder of a run.
 
     Raises:
         DataError: The report or the predictions are broken, or were changed after they were

@@ -95,9 +95,9 @@ def parse_by_stem(value: object, key: str, meaning: str, label: str) -> dict[str
 
 
 def parse_name(value: object, key: str, label: str) -> str:
-    """Return a text or whole number as text."""
+    """Return a text or integer as text."""
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise DataError(f"{label}: {key} must be a text or whole number, found {show(value)}.")
+        raise DataError(f"{label}: {key} must be a text or integer, found {show(value)}.")
     return str(value)
 
 

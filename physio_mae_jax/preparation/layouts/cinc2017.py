@@ -1,9 +1,9 @@
 """The PhysioNet/CinC Challenge 2017 (Clifford et al. 2017): short ECGs of a hand-held device.
 
-The training set is taken, as a folder ``training2017`` or as PhysioNet's ``training/A00``... .
-Labels are those of ``REFERENCE-v3.csv``, the third revision, where it is there, else those of
-``REFERENCE.csv``. Headers state the checksum 0, meaning none; any other one is verified. The
-source does not name subjects, so each recording counts as a separate subject.
+The training set is read from a folder ``training2017`` or PhysioNet's ``training/A00``... . Labels
+are those of ``REFERENCE-v3.csv`` (the third revision) if present, else of ``REFERENCE.csv``.
+Headers state checksum 0, which means none; other checksums are verified. The source does not
+identify subjects, so each recording counts as a separate subject.
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ from physio_mae_jax.preparation.recording import (
 from physio_mae_jax.signals.units import canonical_unit
 
 CLASSES = ("normal", "af", "other", "noisy")
-_CLASS_OF = {"N": "normal", "A": "af", "O": "other", "~": "noisy"}
+_CLASS_BY_SYMBOL = {"N": "normal", "A": "af", "O": "other", "~": "noisy"}
 _REFERENCES = ("REFERENCE-v3.csv", "REFERENCE.csv")
 _RATE_HZ = 300.0
 
@@ -36,7 +36,7 @@ class Cinc2017(DatasetLayout):
 
     name = "cinc2017"
     defaults = TrainingDefaults(channels="I", max_window_seconds=9.0, task="rhythm")
-    description = "PhysioNet/CinC Challenge 2017: single-lead ECGs of 9 to 61 s, rhythm named."
+    description = "PhysioNet/CinC Challenge 2017: single-lead ECGs of 9 to 61 s with rhythm labels."
     homepage = "https://physionet.org/content/challenge-2017/"
     citation = "Clifford et al., AF classification from a short single lead ECG recording, 2017"
     license = "ODC-BY 1.0"
@@ -52,12 +52,12 @@ class Cinc2017(DatasetLayout):
     )
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the rows of the table of labels, see ``DatasetLayout``."""
+        """List the rows of the label table, see ``DatasetLayout``."""
         headers = {path.stem: path.relative_to(source) for path in sorted(source.rglob("A*.hea"))}
         if not headers:
             raise DataError(
-                f"{source} holds no headers such as A00001.hea; give the folder that has "
-                "training2017 in it."
+                f"{source} contains no headers such as A00001.hea; give the folder that contains "
+                "training2017."
             )
         table = _find_reference(source)
         letters = _read_reference(table)
@@ -65,7 +65,7 @@ class Cinc2017(DatasetLayout):
         if unlabelled:
             raise DataError(
                 f"{table} has no row for {len(unlabelled)} recordings ({', '.join(unlabelled[:5])}"
-                "); use the table of the same revision, or take their files away."
+                "); use the table of the same revision, or remove their files."
             )
         refs = []
         for record, letter in letters:
@@ -76,7 +76,7 @@ class Cinc2017(DatasetLayout):
                     record_id=record,
                     subject_id=record,
                     files=(path.as_posix(), path.with_suffix(".mat").as_posix()),
-                    details={"rhythm": _CLASS_OF[letter]},
+                    details={"rhythm": _CLASS_BY_SYMBOL[letter]},
                 )
             )
         reject_duplicates(refs, str(table))
@@ -111,12 +111,12 @@ def _find_reference(source: Path) -> Path:
         found = sorted(source.rglob(name))
         if len(found) > 1:
             raise DataError(
-                f"{source} holds several tables of labels: {', '.join(map(str, found))}; leave one."
+                f"{source} contains several label tables: {', '.join(map(str, found))}; keep one."
             )
         if found:
             return found[0]
     raise DataError(
-        f"{source} holds neither {' nor '.join(_REFERENCES)}, the tables of labels; copy one there."
+        f"{source} contains neither {' nor '.join(_REFERENCES)}, the label tables; copy one there."
     )
 
 
@@ -129,10 +129,10 @@ def _read_reference(path: Path) -> list[tuple[str, str]]:
         if not line.strip():
             continue
         record, _, letter = (part.strip() for part in line.partition(","))
-        if not record or letter not in _CLASS_OF:
+        if not record or letter not in _CLASS_BY_SYMBOL:
             raise DataError(
                 f"{path}, line {number} reads {line.strip()[:60]!r}; expected a record and one of "
-                f"{', '.join(_CLASS_OF)}, such as 'A00001,N'."
+                f"{', '.join(_CLASS_BY_SYMBOL)}, such as 'A00001,N'."
             )
         rows.append((record, letter))
     return rows

@@ -1,9 +1,9 @@
-"""Recordings of the Empatica E4 wristband, and channels of several rates on one grid.
+"""Recordings of the Empatica E4 wristband, and alignment of channels with different rates.
 
-The export of Empatica Connect is a folder of one CSV file a sensor: the first line is the start in
-seconds since 1970 (UTC), the second the samples a second, then one line a sample. BVP (64 Hz) has
-no unit, EDA (4 Hz) is in uS, TEMP (4 Hz) in degC, ACC (32 Hz, x y z) in 1/64 g (``info.txt`` of
-the export).
+An export of Empatica Connect is a folder with one CSV file per sensor: the first line is the start
+in seconds since 1970 (UTC), the second the sampling rate in Hz, followed by one line per sample.
+BVP (64 Hz) has no unit, EDA (4 Hz) is in uS, TEMP (4 Hz) in degC, ACC (32 Hz, x y z) in 1/64 g
+(``info.txt`` of the export).
 """
 
 import dataclasses
@@ -22,14 +22,14 @@ from physio_mae_jax.signals.preprocess import Resampler, resample
 ACC_COUNTS_PER_G = 64
 ACC_CONVERSION = f"ACC_X, ACC_Y, ACC_Z: counts divided by {ACC_COUNTS_PER_G} are g"
 E4_CHANNELS = ("PPG", "EDA", "TEMP", "ACC_X", "ACC_Y", "ACC_Z")
-# Sensor -> channels, unit, samples a second, and what a value is divided by.
+# Sensor -> channels, unit, sampling rate in Hz, divisor of the values.
 E4_SENSORS: dict[str, tuple[tuple[str, ...], str, float, int]] = {
     "BVP": (("PPG",), "", 64.0, 1),
     "EDA": (("EDA",), "uS", 4.0, 1),
     "TEMP": (("TEMP",), "degC", 4.0, 1),
     "ACC": (("ACC_X", "ACC_Y", "ACC_Z"), "g", 32.0, ACC_COUNTS_PER_G),
 }
-# Of a sample; epochs in float64 are good to far less at any rate of the E4.
+# In samples; far above the float64 resolution of epoch times at the rates of the E4.
 _SHIFT_TOLERANCE = 1e-3
 _SUBJECT = re.compile(r"(S\d+)(?:_E4_Data)?")
 
@@ -54,14 +54,14 @@ class Track:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Joined:
-    """Channels on one grid.
+class AlignedTracks:
+    """Channels with a common rate and start.
 
     Attributes:
         signal: Samples [M, n] float32.
         sampling_rate_hz: Highest sampling rate of the channels in Hz.
         start_s: Time of the first sample in seconds.
-        cut_s: Largest cut of any channel at the start and at the end, in seconds.
+        cut_s: Maximum time removed from any channel at its start and end, in seconds.
         conversions: Conversions applied, one sentence for each channel.
     """
 
@@ -72,10 +72,10 @@ class Joined:
     conversions: tuple[str, ...]
 
 
-def sensor_tracks(
+def tracks_from_samples(
     sensor: str, values: np.ndarray, rate_hz: float, start_s: float, where: str
 ) -> list[Track]:
-    """Make tracks of what a sensor of the E4 recorded.
+    """Create the tracks of a sensor of the E4.
 
     Args:
         sensor: Key of ``E4_SENSORS``.
@@ -85,7 +85,7 @@ def sensor_tracks(
         where: Name of the source in error messages.
 
     Raises:
-        UnreadableError: there are no values, or not one column for each axis of the sensor.
+        UnreadableError: there are no values, or the number of columns is not that of the sensor.
     """
     names, unit, _, divisor = E4_SENSORS[sensor]
     table = values.reshape(len(values), -1) if values.ndim else values.reshape(0, 1)
@@ -106,55 +106,55 @@ def sensor_tracks(
     ]
 
 
-def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
-    """Bring channels to the highest of their rates and to the segment that all of them cover.
+def align_tracks(tracks: Sequence[Track], where: str) -> AlignedTracks:
+    """Resample channels to their highest rate and crop them to the common time range.
 
-    A slower channel is resampled by a low-pass polyphase filter, up to its last sample and no
-    further. Where channels start at different times, each is cut at its sample nearest to the
-    latest start: at most half a sample of the common rate from it.
+    Slower channels are resampled by a low-pass polyphase filter without extrapolation. If channels
+    start at different times, each is cropped at its sample nearest to the latest start, at most
+    half a sample of the common rate away.
 
     Args:
         tracks: Tracks of one recording, at least one.
         where: Name of the recording in error messages.
 
     Raises:
-        UnreadableError: there is no interval that all channels cover.
-        DataError: the rates have no ratio of whole numbers.
+        UnreadableError: there is no time range common to all channels.
+        DataError: the ratio of the rates is not rational.
     """
     rate_hz = max(track.sampling_rate_hz for track in tracks)
     start_s = max(track.start_s for track in tracks)
-    rows = [_at_rate(track, rate_hz) for track in tracks]
-    late = [(start_s - track.start_s) * rate_hz for track in tracks]
-    skipped = [round(samples) for samples in late]
+    rows = [_resample_track(track, rate_hz) for track in tracks]
+    offsets = [(start_s - track.start_s) * rate_hz for track in tracks]
+    skipped = [round(samples) for samples in offsets]
     lengths = [len(row) - skip for row, skip in zip(rows, skipped, strict=True)]
-    least = min(lengths)
-    if least <= 0:
+    min_length = min(lengths)
+    if min_length <= 0:
         raise UnreadableError(
-            f"{where}: channels {tracks[lengths.index(least)].name} and "
-            f"{tracks[skipped.index(0)].name} have no time in common; check the times of their "
-            "start, or exclude the recording."
+            f"{where}: channels {tracks[lengths.index(min_length)].name} and "
+            f"{tracks[skipped.index(0)].name} do not overlap in time; check their start times, or "
+            "exclude the recording."
         )
     conversions = []
     for i, track in enumerate(tracks):
         if track.sampling_rate_hz != rate_hz:
             change = f"{track.sampling_rate_hz:g} to {rate_hz:g} Hz"
             conversions.append(f"{track.name}: {change} by a low-pass polyphase filter")
-        if abs(late[i] - skipped[i]) > _SHIFT_TOLERANCE:
-            conversions.append(f"{track.name}: moved by less than a sample onto the common grid")
-        if skipped[i] or lengths[i] > least:
-            conversions.append(f"{track.name}: cut to the interval that all channels cover")
-    return Joined(
+        if abs(offsets[i] - skipped[i]) > _SHIFT_TOLERANCE:
+            conversions.append(f"{track.name}: shifted by less than a sample onto the common grid")
+        if skipped[i] or lengths[i] > min_length:
+            conversions.append(f"{track.name}: cropped to the common time range")
+    return AlignedTracks(
         signal=np.stack(
-            [row[skip : skip + least] for row, skip in zip(rows, skipped, strict=True)]
+            [row[skip : skip + min_length] for row, skip in zip(rows, skipped, strict=True)]
         ),
         sampling_rate_hz=rate_hz,
         start_s=start_s,
-        cut_s=(max(skipped) / rate_hz, (max(lengths) - least) / rate_hz),
+        cut_s=(max(skipped) / rate_hz, (max(lengths) - min_length) / rate_hz),
         conversions=tuple(conversions),
     )
 
 
-def _at_rate(track: Track, rate_hz: float) -> np.ndarray:
+def _resample_track(track: Track, rate_hz: float) -> np.ndarray:
     """Resample a track, [n] float32; nothing is extrapolated after its last sample."""
     change = Resampler.between(track.sampling_rate_hz, rate_hz)
     resampled = resample(track.values[None], change)[0]
@@ -162,10 +162,10 @@ def _at_rate(track: Track, rate_hz: float) -> np.ndarray:
 
 
 def find_exports(source: Path) -> list[RecordRef]:
-    """List the folders that hold a ``BVP.csv``, at any depth.
+    """List the folders that contain a ``BVP.csv``, at any depth.
 
-    The subject is the nearest folder named 'S' and digits, with or without '_E4_Data', else the
-    name of the folder; two sessions of a subject are two recordings.
+    The subject is the nearest folder named like 'S2' or 'S2_E4_Data', else the folder itself; two
+    sessions of a subject are two recordings.
 
     Raises:
         DataError: there is no such folder.
@@ -184,53 +184,53 @@ def find_exports(source: Path) -> list[RecordRef]:
         )
     if not refs:
         raise DataError(
-            f"{source} holds no exports of an Empatica E4: no folder in it has a BVP.csv. Unpack "
-            "the .zip files that it may hold, or check --source."
+            f"{source} contains no exports of an Empatica E4: none of its folders has a BVP.csv. "
+            "Unpack its .zip files, or check --source."
         )
     return refs
 
 
-def read_export(source: Path, ref: RecordRef) -> Joined:
-    """Read the sensors of an export and join them, channels as in ``E4_CHANNELS``.
+def read_export(source: Path, ref: RecordRef) -> AlignedTracks:
+    """Read and align the sensors of an export, with channels as in ``E4_CHANNELS``.
 
     Raises:
         DataError: a file is missing.
-        UnreadableError: a file is broken, or the sensors have no time in common.
+        UnreadableError: a file is broken, or the sensors do not overlap in time.
     """
     tracks = []
     for sensor, name in zip(E4_SENSORS, ref.files, strict=True):
         path = require_file(source / name, f"the {sensor} of an Empatica E4")
         values, rate_hz, start_s = _read_sensor(path, len(E4_SENSORS[sensor][0]))
-        tracks += sensor_tracks(sensor, values, rate_hz, start_s, str(path))
-    return join_tracks(tracks, str(source / ref.files[0]))
+        tracks += tracks_from_samples(sensor, values, rate_hz, start_s, str(path))
+    return align_tracks(tracks, str(source / ref.files[0]))
 
 
-def e4_recording(joined: Joined, **more: Any) -> Recording:
-    """Make a recording of channels joined in the order of ``E4_CHANNELS``.
+def e4_recording(aligned: AlignedTracks, **fields: Any) -> Recording:
+    """Create a recording from aligned channels in the order of ``E4_CHANNELS``.
 
     Args:
-        joined: Result of ``join_tracks`` on tracks of ``sensor_tracks``.
-        **more: Annotations and attributes of the recording.
+        joined: Result of ``align_tracks`` on tracks of ``tracks_from_samples``.
+        **fields: Annotations and attributes of the recording.
     """
     attributes = {
-        "cut_at_start_s": joined.cut_s[0],
-        "cut_at_end_s": joined.cut_s[1],
-        **more.pop("attributes", {}),
+        "cut_at_start_s": aligned.cut_s[0],
+        "cut_at_end_s": aligned.cut_s[1],
+        **fields.pop("attributes", {}),
     }
     return Recording(
-        signal=joined.signal,
+        signal=aligned.signal,
         channels=E4_CHANNELS,
         units=tuple(unit for names, unit, *_ in E4_SENSORS.values() for _ in names),
-        sampling_rate_hz=joined.sampling_rate_hz,
-        conversions=(*joined.conversions, ACC_CONVERSION),
+        sampling_rate_hz=aligned.sampling_rate_hz,
+        conversions=(*aligned.conversions, ACC_CONVERSION),
         attributes=attributes,
-        **more,
+        **fields,
     )
 
 
 def _read_sensor(path: Path, num_columns: int) -> tuple[np.ndarray, float, float]:
-    """Return values [n, num_columns], samples a second and start in seconds."""
-    expected = f"start, samples a second and then samples, in {num_columns} columns"
+    """Return values [n, num_columns], the sampling rate in Hz and the start in seconds."""
+    expected = f"start, sampling rate in Hz and then samples, in {num_columns} columns"
     with name_file_in_errors(path, expected, (OSError, ValueError)):
         lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
         if len(lines) < 3:

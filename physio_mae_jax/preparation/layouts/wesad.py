@@ -1,9 +1,10 @@
-"""WESAD (Schmidt et al. 2018): a chest belt and an Empatica E4 during a protocol of affect.
+"""WESAD (Schmidt et al. 2018): a chest belt and an Empatica E4 during an affect protocol.
 
-Variants 'chest' (RespiBAN, 700 Hz) and 'wrist' (E4, brought to 64 Hz) read ``S2/S2.pkl``, in which
-the authors synchronised both devices and labelled them at 700 Hz. Its chest is in mV, uS, degC, g
-and per cent, its wrist as the E4 exports it, ACC in 1/64 g (``wesad_readme.pdf``). 'e4' reads the
-raw export ``S2/S2_E4_Data``, which has no labels. Pickles are read without running what they hold.
+Variants 'chest' (RespiBAN, 700 Hz) and 'wrist' (E4, resampled to 64 Hz) read ``S2/S2.pkl``, in
+which the authors synchronized both devices and labelled them at 700 Hz. Chest signals are in mV,
+uS, degC, g and percent; wrist signals are as exported by the E4, ACC in 1/64 g
+(``wesad_readme.pdf``). 'e4' reads the raw export ``S2/S2_E4_Data``, which has no labels. Pickles
+are read without executing code.
 """
 
 import dataclasses
@@ -21,11 +22,11 @@ from physio_mae_jax.preparation.layouts.empatica import (
     E4_CHANNELS,
     E4_SENSORS,
     Track,
+    align_tracks,
     e4_recording,
     find_exports,
-    join_tracks,
     read_export,
-    sensor_tracks,
+    tracks_from_samples,
 )
 from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.recording import (
@@ -38,10 +39,10 @@ from physio_mae_jax.preparation.recording import (
 )
 
 CLASSES = ("undefined", "baseline", "stress", "amusement", "meditation")
-# Labels 5, 6 and 7 "should be ignored" (readme): they count as undefined.
+# Labels 5, 6 and 7 "should be ignored" (readme) and become undefined.
 _NUM_LABELS = 8
 _CHEST_RATE_HZ = 700.0
-# Key of the pickle, in capitals -> channels and unit.
+# Upper-case key of the pickle -> channels and unit.
 _CHEST: dict[str, tuple[tuple[str, ...], str]] = {
     "ECG": (("ECG",), "mV"),
     "ACC": (("ACC_X", "ACC_Y", "ACC_Z"), "g"),
@@ -87,7 +88,7 @@ class Wesad(DatasetLayout):
             classes=CLASSES,
             level="interval",
             exclusive=True,
-            description="Condition of the protocol; 'undefined' is what lies between them.",
+            description="Condition of the protocol; 'undefined' is the time between conditions.",
         )
         return () if self.device == "e4" else (task,)
 
@@ -98,7 +99,7 @@ class Wesad(DatasetLayout):
         paths = [path for path in sorted(source.rglob("S*.pkl")) if _SUBJECT.fullmatch(path.stem)]
         if not paths:
             raise DataError(
-                f"{source} holds no pickles such as S2/S2.pkl; give the folder WESAD, unpacked."
+                f"{source} contains no pickles such as S2/S2.pkl; give the unpacked folder WESAD."
             )
         refs = [
             RecordRef(
@@ -114,10 +115,10 @@ class Wesad(DatasetLayout):
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a subject, see ``DatasetLayout``."""
         if self.device == "e4":
-            joined = read_export(source, ref)
-            return e4_recording(joined, attributes={"start_epoch_s": joined.start_s})
+            aligned = read_export(source, ref)
+            return e4_recording(aligned, attributes={"start_epoch_s": aligned.start_s})
         path = source / ref.files[0]
-        content = _with_text_keys(read_pickled_arrays(path))
+        content = _decode_keys(read_pickled_arrays(path))
         subject = _text(_part(content, "subject", path))
         if subject != ref.subject_id:
             raise UnreadableError(
@@ -127,22 +128,22 @@ class Wesad(DatasetLayout):
         sensors = _part(_part(content, "signal", path), self.device, path)
         labels = _labels(_part(content, "label", path), path)
         tracks = _chest_tracks(sensors, path) if self.device == "chest" else _wrist(sensors, path)
-        joined = join_tracks(tracks, str(path))
+        aligned = align_tracks(tracks, str(path))
         annotations = label_annotations(
             labels,
             label_rate_hz=_CHEST_RATE_HZ,
-            sampling_rate_hz=joined.sampling_rate_hz,
-            num_samples=joined.signal.shape[1],
+            sampling_rate_hz=aligned.sampling_rate_hz,
+            num_samples=aligned.signal.shape[1],
         )
         if self.device == "wrist":
-            return e4_recording(joined, annotations={"affect": annotations})
+            return e4_recording(aligned, annotations={"affect": annotations})
         return Recording(
-            signal=joined.signal,
+            signal=aligned.signal,
             channels=tuple(track.name for track in tracks),
             units=tuple(track.unit for track in tracks),
-            sampling_rate_hz=joined.sampling_rate_hz,
+            sampling_rate_hz=aligned.sampling_rate_hz,
             annotations={"affect": annotations},
-            conversions=joined.conversions,
+            conversions=aligned.conversions,
         )
 
 
@@ -150,11 +151,11 @@ def _text(value: Any) -> Any:
     return value.decode("latin1") if isinstance(value, bytes) else value
 
 
-def _with_text_keys(value: Any) -> Any:
-    """Make the keys of nested dictionaries texts: a pickle of Python 2 may have bytes."""
+def _decode_keys(value: Any) -> Any:
+    """Decode the keys of nested dictionaries: Python 2 pickles may have bytes."""
     if not isinstance(value, dict):
         return value
-    return {_text(key): _with_text_keys(part) for key, part in value.items()}
+    return {_text(key): _decode_keys(part) for key, part in value.items()}
 
 
 def _part(content: Any, key: str, path: Path) -> Any:
@@ -163,13 +164,13 @@ def _part(content: Any, key: str, path: Path) -> Any:
         return content[key]
     found = ", ".join(map(str, content)) if isinstance(content, dict) else str(type(content))
     raise UnreadableError(
-        f"{path} has no {key!r} where one is expected; it has {found}. A pickle of WESAD is "
+        f"{path} has no {key!r}; it has {found}. A pickle of WESAD is "
         "{'signal': {'chest': ..., 'wrist': ...}, 'label': ..., 'subject': ...}."
     )
 
 
 def _sensor(sensors: Any, key: str, path: Path) -> np.ndarray:
-    """Return the values of a sensor, 'Temp' and 'TEMP' alike."""
+    """Return the values of a sensor; key case is ignored."""
     if isinstance(sensors, dict):
         sensors = {str(name).upper(): part for name, part in sensors.items()}
     values = _part(sensors, key, path)
@@ -200,7 +201,7 @@ def _wrist(sensors: Any, path: Path) -> list[Track]:
     return [
         track
         for key, (_, _, rate_hz, _) in E4_SENSORS.items()
-        for track in sensor_tracks(key, _sensor(sensors, key, path), rate_hz, 0.0, str(path))
+        for track in tracks_from_samples(key, _sensor(sensors, key, path), rate_hz, 0.0, str(path))
     ]
 
 
