@@ -71,7 +71,7 @@ def test_one_copied_without_its_checksums_is_set_aside_for_the_one_before(tmp_pa
     (tmp_path / "checkpoints" / "4" / integrity.CHECKSUMS).unlink()
     integrity.quarantine_damaged(tmp_path / "checkpoints")
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"3"}
-    assert "it has no checksums.json, so it was copied in part" in said.text
+    assert "it has no checksums.json, so the copy is incomplete" in said.text
 
 
 def test_checksums_that_were_changed_are_no_checksums(tmp_path):
@@ -116,10 +116,10 @@ def test_the_watchdog_ends_what_hangs_and_names_it(said, capfd):
     ended = []
     with Watchdog(0.2, ended.append) as watchdog:
         for _ in range(4):  # slow, but it moves
-            watchdog.watching("step 1")
+            watchdog.begin_operation("step 1")
             time.sleep(0.1)
         assert not ended
-        watchdog.watching("the wait for the data of step 2")
+        watchdog.begin_operation("the wait for the data of step 2")
         time.sleep(0.6)
     assert ended == [Interrupted.status]
     assert "stuck in the wait for the data of step 2" in said.text

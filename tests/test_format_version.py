@@ -34,7 +34,7 @@ from physio_mae_jax.inference.export import read_calling
 from physio_mae_jax.inference.pretrained import load_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.preparation.staging import reject_existing
-from physio_mae_jax.training.work_folder import hold
+from physio_mae_jax.training.work_folder import lock_workdir
 from tests.encoders import write_run
 from tests.prepared import waves
 from tests.runs import evaluation_config, pretraining_config, typed
@@ -148,14 +148,14 @@ def test_a_run_of_another_version_is_no_start_of_anything(waves_root, pretrained
 @pytest.mark.parametrize("name", ["config.json", "index.json", "evaluation.json", "settings.json"])
 def test_a_folder_of_another_version_is_not_written_to(name, tmp_path):
     (tmp_path / name).write_text(json.dumps({"step": 1}), encoding="utf-8")
-    with pytest.raises(VersionError, match=UNVERSIONED), hold(tmp_path):
+    with pytest.raises(VersionError, match=UNVERSIONED), lock_workdir(tmp_path):
         pytest.fail("the folder was taken")
     assert json.loads((tmp_path / name).read_text(encoding="utf-8")) == {"step": 1}
 
 
 def test_a_folder_of_this_version_is_taken(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(add_seal({"step": 1})), encoding="utf-8")
-    with hold(tmp_path):
+    with lock_workdir(tmp_path):
         pass
 
 

@@ -36,7 +36,7 @@ def test_units_of_several_sets_are_told_apart_though_their_recordings_have_one_n
 
 def test_one_data_set_is_not_joined_twice(tmp_path):
     prepared = PreparedSource(waves(tmp_path, subjects=4))
-    with pytest.raises(ConfigError, match=r"data set 'waves' is named 2 times.*name it once"):
+    with pytest.raises(ConfigError, match=r"data set 'waves' occurs 2 times.*list it once"):
         ConcatSource([prepared, prepared], [range(2), range(2)])
 
 
@@ -172,7 +172,7 @@ def test_repeats_even_out_the_classes():
     targets = np.eye(3)[np.repeat([0, 1, 2], [60, 20, 3])]
     counts = (targets * balancing_repeats(targets)[:, None]).sum(axis=0)
     np.testing.assert_allclose(counts, 60, rtol=0.05)
-    assert balancing_repeats(targets, most=5).max() == 5
+    assert balancing_repeats(targets, max_repeats=5).max() == 5
 
 
 def test_training_batches_show_their_units_and_go_on_where_they_were(source):
@@ -236,5 +236,5 @@ def test_names_of_classes_may_hold_commas(text):
 
 
 def test_classes_that_cannot_be_parted_are_rejected():
-    with pytest.raises(ConfigError, match=r"labels\.classes=.* is not understood"):
+    with pytest.raises(ConfigError, match=r"labels\.classes=.* cannot be parsed"):
         class_names("a\nb", ("c",))

@@ -18,7 +18,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_kinds import Choice, Flag, LocalPath, Number, Numbers
 from physio_mae_jax.setting_ranges import SETTINGS, check_settings, path_settings
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
-from physio_mae_jax.training.model_spec import model_of_json
+from physio_mae_jax.training.model_spec import parse_model_config
 from tests.runs import typed
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -193,7 +193,7 @@ class TestSharedModels:
         return dataclasses.asdict(model)
 
     def test_as_it_was(self, content):
-        assert dataclasses.asdict(model_of_json(content, "it")) == content
+        assert dataclasses.asdict(parse_model_config(content, "it")) == content
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -209,13 +209,13 @@ class TestSharedModels:
     )
     def test_of_the_model(self, content, name, value):
         with pytest.raises(UserError, match=rf"\b{name}\b"):
-            model_of_json(content | {name: value}, "config.json")
+            parse_model_config(content | {name: value}, "config.json")
 
     @pytest.mark.parametrize("value", [10**6, 10**8, "64", None, math.nan, 1])
     def test_of_the_wavelets(self, content, value):
         wavelet = content["wavelet"] | {"num_scales": value}
         with pytest.raises(UserError, match=r"wavelet\.num_scales\b"):
-            model_of_json(content | {"wavelet": wavelet}, "config.json")
+            parse_model_config(content | {"wavelet": wavelet}, "config.json")
 
 
 def test_a_bank_that_takes_all_memory_is_rejected():

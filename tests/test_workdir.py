@@ -18,14 +18,14 @@ from physio_mae_jax.locks import LockedError, locked
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.metric_writer import MetricWriter
 from physio_mae_jax.training.metrics_file import drop_lines_after, open_metrics, read_metrics
-from physio_mae_jax.training.work_folder import claim, hold
+from physio_mae_jax.training.work_folder import claim, lock_workdir
 
 REPOSITORY = Path(__file__).parent.parent
 HOLDER = """
 import sys, time
 from pathlib import Path
 from physio_mae_jax.training.work_folder import hold
-with hold(Path(sys.argv[1]), shared="shared" in sys.argv, share="".join(sys.argv[3:])):
+with hold(Path(sys.argv[1]), shared="shared" in sys.argv, partition="".join(sys.argv[3:])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -63,38 +63,41 @@ class TestTheLock:
         (folder / "metrics.jsonl").write_text('{"step": 1}\n')
         before = {path.name: path.read_bytes() for path in folder.iterdir()}
         message = rf"in use by another run \(process {process.pid} on .* since 20\d\d-.*\)\. Wait"
-        with pytest.raises(UserError, match=message), hold(folder):
+        with pytest.raises(UserError, match=message), lock_workdir(folder):
             pass
-        with pytest.raises(LockedError), hold(folder, shared=True):
+        with pytest.raises(LockedError), lock_workdir(folder, shared=True):
             pass
         with claim(folder) as is_locked:
             assert not is_locked
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
         process.send_signal(signal.SIGKILL)
         process.wait()
-        with hold(folder):  # the lock file is there still, and means nothing
+        with lock_workdir(folder):  # the lock file is there still, and means nothing
             assert json.loads((folder / ".lock").read_text())["pid"] == os.getpid()
 
     def test_those_that_share_a_folder_on_purpose(self, start, tmp_path):
         start(tmp_path, "shared")
         start(tmp_path, "shared", "process_0_of_2")
-        with hold(tmp_path, shared=True), hold(tmp_path, share="process_1_of_2"):
+        with (
+            lock_workdir(tmp_path, shared=True),
+            lock_workdir(tmp_path, partition="process_1_of_2"),
+        ):
             pass
-        with pytest.raises(LockedError), hold(tmp_path):
+        with pytest.raises(LockedError), lock_workdir(tmp_path):
             pass
-        with pytest.raises(LockedError), hold(tmp_path, share="process_0_of_2"):
+        with pytest.raises(LockedError), lock_workdir(tmp_path, partition="process_0_of_2"):
             pass
 
     def test_a_run_may_hold_its_folder_twice_but_claims_an_entry_once(self, tmp_path):
-        with hold(tmp_path), hold(tmp_path):
+        with lock_workdir(tmp_path), lock_workdir(tmp_path):
             pass
         with claim(tmp_path / "entry") as mine, claim(tmp_path / "entry") as again:
             assert (mine, again) == (True, False)
-            with hold(tmp_path / "entry"):  # as the training of the entry does
+            with lock_workdir(tmp_path / "entry"):  # as the training of the entry does
                 pass
 
     def test_a_forked_child_does_not_take_itself_for_the_holder(self, tmp_path):
-        with hold(tmp_path):
+        with lock_workdir(tmp_path):
             context = multiprocessing.get_context("spawn")
             child = context.Process(target=_must_not_hold, args=(tmp_path,))
             child.start()
@@ -102,7 +105,7 @@ class TestTheLock:
             assert child.exitcode == 0
         locks._held[(tmp_path / ".lock").resolve()] = (os.getpid() + 1, False)  # of a parent
         try:
-            with hold(tmp_path):
+            with lock_workdir(tmp_path):
                 assert locks._held[(tmp_path / ".lock").resolve()] == (os.getpid(), False)
         finally:
             locks._held.clear()
@@ -112,7 +115,7 @@ class TestTheLock:
             raise OSError(locks.errno.ENOLCK, "No locks available")
 
         monkeypatch.setattr(locks.fcntl, "flock", reject)
-        with hold(tmp_path):
+        with lock_workdir(tmp_path):
             pass
         assert "has no locks (No locks available)" in caplog.text
 
@@ -134,22 +137,22 @@ class TestTheLock:
             reported = pytest.raises(
                 LockedError, match=r"^it is taken \(its lock file does not name"
             )
-            with reported, locked(path, "it is taken", "Wait.", again=False):
+            with reported, locked(path, "it is taken", "Wait.", reentrant=False):
                 pass
 
     def test_folders_made_for_nothing_are_taken_away(self, tmp_path):
-        with pytest.raises(ConfigError), hold(tmp_path / "a" / "b"):
+        with pytest.raises(ConfigError), lock_workdir(tmp_path / "a" / "b"):
             raise ConfigError("no such data set")
         assert not list(tmp_path.iterdir())
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / "notes.txt").touch()
-        with pytest.raises(ConfigError), hold(tmp_path / "a" / "b"):
+        with pytest.raises(ConfigError), lock_workdir(tmp_path / "a" / "b"):
             raise ConfigError("later")
         assert [path.name for path in tmp_path.rglob("*")] == ["a", "notes.txt"]
 
 
 def _must_not_hold(folder: Path) -> None:
-    with pytest.raises(LockedError), hold(folder):
+    with pytest.raises(LockedError), lock_workdir(folder):
         pass
 
 
@@ -251,7 +254,7 @@ COMMAND = (sys.executable, "-m", "physio_mae_jax.main")
 
 @pytest.mark.parametrize("config", ["pretrain.py:preset=debug", "loso.py", "retrieval.py"])
 def test_a_command_in_a_folder_that_is_in_use(config, tmp_path):
-    with hold(tmp_path):
+    with lock_workdir(tmp_path):
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         command = [*COMMAND, f"--config=configs/{config}", f"--workdir={tmp_path}"]
         ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
@@ -303,7 +306,7 @@ def in_two_processes(folder: Path) -> list[str]:
 
 def test_process_0_holds_it_for_all_processes_of_a_run(tmp_path):
     assert in_two_processes(tmp_path) == ["held"] * 2
-    with hold(tmp_path):
+    with lock_workdir(tmp_path):
         first, second = in_two_processes(tmp_path)
     assert first.startswith(f"LockedError: the work folder {tmp_path} is in use by another run")
     assert second.startswith("LockedError: process 0 could not take the work folder")

@@ -52,6 +52,6 @@ def load_command(config: Mapping[str, Any]) -> ModuleType:
     return importlib.import_module(f"physio_mae_jax.commands.{name}")
 
 
-def lock_share(command: ModuleType, settings: Any) -> dict[str, Any]:
+def lock_arguments(command: ModuleType, settings: Any) -> dict[str, Any]:
     """Return how the processes of a command share its work folder; {} if one holds it alone."""
-    return dict(command.lock_share(settings)) if hasattr(command, "lock_share") else {}
+    return dict(command.lock_arguments(settings)) if hasattr(command, "lock_share") else {}

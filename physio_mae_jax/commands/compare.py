@@ -31,7 +31,7 @@ from physio_mae_jax.experiment.sweep import (
     check_workers,
     record_settings,
     run_pending,
-    share_of_sweep,
+    sweep_lock_arguments,
 )
 from physio_mae_jax.experiment.typed_config import (
     ExperimentConfig,
@@ -73,7 +73,7 @@ class CompareConfig(ExperimentConfig):
     candidates: Mapping[str, Mapping[str, Any]]
 
 
-lock_share = share_of_sweep
+lock_arguments = sweep_lock_arguments
 
 
 def read(config: Mapping[str, Any]) -> CompareConfig:

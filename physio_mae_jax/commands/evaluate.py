@@ -33,7 +33,7 @@ from physio_mae_jax.models.heads import HeadConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.model_spec import model_of_json
+from physio_mae_jax.training.model_spec import parse_model_config
 from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 from physio_mae_jax.training.supervised_step import compile_prediction
@@ -236,7 +236,7 @@ def _prediction(
     encoder = None
     if architecture == MAE:
         where = f"the model in {config.init_from}"
-        encoder = model_of_json(model_spec.model, where).for_platform(jax.default_backend())
+        encoder = parse_model_config(model_spec.model, where).for_platform(jax.default_backend())
     num_outputs = len(model_spec.labels.names)
     model, _ = build_classifier(
         architecture, encoder, _head(model_spec, config.init_from), num_outputs

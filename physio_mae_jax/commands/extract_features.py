@@ -64,10 +64,10 @@ class ExtractFeaturesConfig(ExperimentConfig):
     encoding: EncodingConfig
 
 
-def lock_share(config: ExtractFeaturesConfig) -> dict[str, Any]:
+def lock_arguments(config: ExtractFeaturesConfig) -> dict[str, Any]:
     """Return how processes share the work folder: each holds its own part of the recordings."""
     index, count = process_share(config.process_index, config.process_count)
-    return {"share": f"process_{index}_of_{count}" if count > 1 else ""}
+    return {"partition": f"process_{index}_of_{count}" if count > 1 else ""}
 
 
 def read(config: Mapping[str, Any]) -> ExtractFeaturesConfig:

@@ -32,7 +32,7 @@ from physio_mae_jax.experiment.sweep import (
     check_workers,
     record_settings,
     run_pending,
-    share_of_sweep,
+    sweep_lock_arguments,
 )
 from physio_mae_jax.experiment.typed_config import as_settings, read_config
 from physio_mae_jax.training import atomic_files
@@ -55,7 +55,7 @@ class LeaveOneOutConfig(FinetuneConfig):
     worker: bool
 
 
-lock_share = share_of_sweep
+lock_arguments = sweep_lock_arguments
 
 
 def read(config: Mapping[str, Any]) -> LeaveOneOutConfig:

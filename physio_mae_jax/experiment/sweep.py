@@ -29,9 +29,9 @@ class SweepConfig(Protocol):
         ...
 
 
-def share_of_sweep(config: SweepConfig) -> dict[str, Any]:
+def sweep_lock_arguments(config: SweepConfig) -> dict[str, Any]:
     """Return how a process shares the folder of a sweep: trials are locked one by one."""
-    return {"shared": True, "share": "" if config.worker else "report"}
+    return {"shared": True, "partition": "" if config.worker else "report"}
 
 
 def check_workers(num_workers: int) -> None:

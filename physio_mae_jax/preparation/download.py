@@ -284,5 +284,5 @@ def _lock_folder(folder: Path) -> Iterator[None]:
     hint = "Wait for it, or choose another --source."
     with contextlib.ExitStack() as stack:
         with _write_errors_as_user_errors(folder):
-            stack.enter_context(locked(folder / _LOCK, message, hint, again=False, remove=True))
+            stack.enter_context(locked(folder / _LOCK, message, hint, reentrant=False, remove=True))
         yield
