@@ -215,8 +215,8 @@ def test_subgroups_exclude_what_is_too_rare_in_them():
     lost = [group for group in few.subgroups if len(group.excluded) == 5]
     assert lost
     assert all(np.isnan(group.estimate.value) for group in lost)
-    bare = dataclasses.replace(test, attributes={})
-    assert evaluate(bare, fit_calibration(test), num_resamples=5).subgroups == ()
+    clean_name = dataclasses.replace(test, attributes={})
+    assert evaluate(clean_name, fit_calibration(test), num_resamples=5).subgroups == ()
 
 
 @pytest.mark.parametrize(

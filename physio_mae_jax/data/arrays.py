@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.signals.levels import as_float, without_large_offset
+from physio_mae_jax.signals.levels import as_float, remove_large_offset
 from physio_mae_jax.signals.quality import find_runs
 
 # 1 MiB of float32 per read, so that memory-mapped files may exceed the memory.
@@ -50,7 +50,7 @@ class ArrayRecordings:
         samples, gain = self._arrays[index][:, start:stop], self._gains[index]
         if gain is not None:
             with np.errstate(over="ignore"):  # infinite values are rejected later
-                samples = without_large_offset(samples) / gain[:, None]
+                samples = remove_large_offset(samples) / gain[:, None]
         if self._absent[index]:
             samples = samples.astype(np.result_type(samples, np.float32))
             samples[self._absent[index]] = 0.0

@@ -251,7 +251,7 @@ def _draw_beats(
     )
     ectopic = np.zeros(times.size, bool)
     if rhythm == "ventricular_ectopy":
-        times, ectopic = heart.add_ectopy(rng, times, seconds, share=0.12)
+        times, ectopic = heart.add_ectopic_beats(rng, times, seconds, fraction=0.12)
     return heart.make_beats(times, ectopic, mean_rr)
 
 
@@ -269,7 +269,7 @@ def _draw_dropouts(
 def _dipole(plan: _Plan, rng: np.random.Generator, length: int, rate: float) -> np.ndarray:
     """Sum the dipoles [3, L] of atria and ventricles over all beats."""
     beats, subject = plan.beats, plan.subject
-    peaks, rr = beats.r_peak_seconds, beats.repolarisation_rr_seconds
+    peaks, rr = beats.r_peak_seconds, beats.repolarization_rr_seconds
     kinds = [(subject.ventricular, ~beats.is_ectopic), (subject.ectopic, beats.is_ectopic)]
     if plan.truth.rhythm != "atrial_fibrillation":
         kinds.append((subject.atrial, ~beats.is_ectopic))

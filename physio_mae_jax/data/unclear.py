@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.signals.channels import canonical_name, unidentified
+from physio_mae_jax.signals.channels import canonical_name, find_unidentified
 from physio_mae_jax.signals.units import canonical_unit, is_known_unit, is_unclear_unit
 
 _LOG = logging.getLogger(__name__)
@@ -26,7 +26,7 @@ def warn_about_names(where: str, channels: Iterable[Sequence[str]]) -> None:
         where: Name of the folder or data set.
         channels: Channel names of each recording.
     """
-    counts = Counter(name for names in channels for name in unidentified(names))
+    counts = Counter(name for names in channels for name in find_unidentified(names))
     if not counts:
         return
     _LOG.warning(

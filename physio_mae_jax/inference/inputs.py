@@ -25,7 +25,7 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference import arguments
 from physio_mae_jax.inference.report import CONVERTED, WARNING, Note
 from physio_mae_jax.inference.samples import Samples, reject_unordered, samples_of
-from physio_mae_jax.signals.channels import canonical_name, names_of_recording
+from physio_mae_jax.signals.channels import canonical_name, resolve_recording_names
 from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import COUNTS, canonical_unit
 
@@ -318,7 +318,7 @@ def _check_counts(
 
 def _disambiguate(labels: Sequence[str], units: Sequence[str]) -> tuple[str, ...]:
     """Return names as spelled, except those that only their context disambiguates."""
-    found = names_of_recording(labels, units)
+    found = resolve_recording_names(labels, units)
     return tuple(
         label if canonical_name(label) == name else name
         for label, name in zip(labels, found, strict=True)

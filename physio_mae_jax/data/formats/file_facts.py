@@ -10,7 +10,7 @@ import numpy as np
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
-from physio_mae_jax.signals.spellings import bare
+from physio_mae_jax.signals.spellings import clean_name
 
 # Allows for clock drift and printed digits; a larger difference means a different rate.
 RATE_TOLERANCE = 1e-3
@@ -199,12 +199,12 @@ def select_file_channels(
     are_distinct = len(set(present)) == len(present) and all(present)
     if not are_distinct and len(used) == len(present):
         return used, tuple(range(len(used)))
-    by_spelling, by_canonical_name = _index_names(map(bare, in_file)), _index_names(present)
+    by_spelling, by_canonical_name = _index_names(map(clean_name, in_file)), _index_names(present)
     columns = []
     for spelled, _ in entry.channels:
         source = canonical_name(spelled)
         # Among synonyms the exact spelling takes precedence.
-        matches = by_spelling.get(bare(spelled), ())
+        matches = by_spelling.get(clean_name(spelled), ())
         matches = matches if len(matches) == 1 else by_canonical_name.get(source, ())
         if not matches:
             raise DataError(f"{entry.label}: " + unknown_channel_message(source, in_file, where))

@@ -25,7 +25,7 @@ from physio_mae_jax.data.formats.manifest import ManifestEntry, find_file_subjec
 from physio_mae_jax.data.subjects import subject_name
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channel_derivation import derive_channels
-from physio_mae_jax.signals.channels import names_of_recording, select_channels
+from physio_mae_jax.signals.channels import resolve_recording_names, select_channels
 from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import canonical_unit, is_unclear_unit
 
@@ -135,7 +135,7 @@ def _listed_channels(facts: FileFacts, entry: ManifestEntry, path: Path, size: i
     if not names:
         raise DataError(f"{path} has no channels; exclude it from the folder or manifest.")
     units = _units(facts, entry, columns)
-    canonical_names = names_of_recording(names, units)
+    canonical_names = resolve_recording_names(names, units)
     stated = entry.sampling_rate_hz
     if facts.rates_hz is None:
         rate_hz = stated if facts.sampling_rate_hz is None else facts.sampling_rate_hz
