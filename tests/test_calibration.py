@@ -197,14 +197,14 @@ def test_decisions_come_back_from_json():
     with pytest.raises(DataError, match=r"calibration is \[\], where an object is expected"):
         Calibration.from_json([])
     short = fit_calibration(miscalibrated(0)).to_json() | {"slopes": [1.0]}
-    with pytest.raises(DataError, match=r"slopes must hold \d numbers, one per class; got 1"):
+    with pytest.raises(DataError, match=r"slopes must have \d numbers, one per class; got 1"):
         Calibration.from_json(short)
     with pytest.raises(DataError, match="beta"):
         fit_calibration(miscalibrated(0), beta=0)
 
 
 def test_decisions_of_other_classes_are_rejected():
-    with pytest.raises(DataError, match="do not match predictions"):
+    with pytest.raises(DataError, match="does not match predictions"):
         evaluate(miscalibrated(0, "multiclass"), fit_calibration(miscalibrated(0)))
 
 

@@ -103,7 +103,7 @@ def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"models": "pretrained,resnet"}, r"models must be of knn, pretrained.*; got 'resnet'"),
+        ({"models": "pretrained,resnet"}, r"models must be among knn, pretrained.*; got 'resnet'"),
         ({"models": ""}, "models must name at least one"),
         ({"label_fractions": "0.1,2"}, "label_fractions must be fractions in"),
         ({"label_fractions": "a"}, "could not convert"),

@@ -257,12 +257,12 @@ class TestWhatTheServerSays:
         with pytest.raises(DataError, match=r"/data/a\.csv does not exist on the server"):
             download(site.url, tmp_path)
         site.faults["a.csv"] = [418]
-        with pytest.raises(DataError, match=r"a\.csv: the server answers 418"):
+        with pytest.raises(DataError, match=r"a\.csv: the server responded 418"):
             download(site.url, tmp_path)
 
     def test_credentials(self, site: Site, tmp_path: Path) -> None:
         site.password = "Basic dTpw"
-        with pytest.raises(DataError, match=r"\(403\): data of credentialed access .*--download_h"):
+        with pytest.raises(DataError, match=r"\(403\): credentialed data .*--download_h"):
             download(site.url, tmp_path)
         download(site.url, tmp_path, headers=["Authorization: Basic dTpw"])
         assert_whole(tmp_path)
@@ -344,7 +344,7 @@ class TestTheFolder:
 
     def test_one_download_at_a_time(self, site: Site, tmp_path: Path) -> None:
         with (
-            module._locked(tmp_path),
+            module._lock_folder(tmp_path),
             pytest.raises(UserError, match="another process is downloading"),
         ):
             download(site.url, tmp_path)
@@ -367,7 +367,7 @@ SUM = "0" * 64
         ("<!DOCTYPE html>", "line 1 reads '<!DOCTYPE html>'.*Is the URL"),
         (f"{SUM}  a\n{'1' * 64}  ./a", "line 2: 'a' is listed with two checksums"),
         (f"{SUM}  a\n{SUM}  a/b", "a is listed as a file and as a folder"),
-        (f"{SUM}  a\n{SUM}  a.part", r"a\.part is named as the unfinished copy"),
+        (f"{SUM}  a\n{SUM}  a.part", r"a\.part has the name of the partial download"),
         ("\n", "lists no files"),
         (f"{SUM}  SHA256SUMS.txt", "lists no files"),
     ],
@@ -396,7 +396,7 @@ def test_both_spellings_of_a_list_are_read() -> None:
         ("physionet.org/files", {}, "http or https"),
         ("http://host:port/", {}, "http or https"),
         ("http://host/x?y=1", {}, "http or https"),
-        ("http://me:secret@host/", {}, "names a user in its URL"),
+        ("http://me:secret@host/", {}, "has a user name in its URL"),
         ("http://host/", {"num_workers": 0}, "--download_workers must be >= 1; got 0"),
         ("http://host/", {"headers": ["secret"]}, "not of the form 'Name: value'"),
         ("http://host/", {"headers": ["A: b\r\nsecret: c"]}, "not of the form"),
@@ -431,4 +431,4 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
 
 def test_summary_of_an_instant() -> None:
     text = str(DownloadSummary(fetched=0, present=3, num_bytes=0, seconds=0.0))
-    assert text == "0 files downloaded (0.0 MB at 0.0 MB/s), 3 were there; every checksum is right."
+    assert text == "0 files downloaded (0.0 MB at 0.0 MB/s), 3 were there; all checksums match."

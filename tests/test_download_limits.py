@@ -84,7 +84,7 @@ def sends(body: bytes, **options: float) -> Answer:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSES_S", (0.0,))
     monkeypatch.setattr(http_client, "SLOW_S", 0.3)
-    monkeypatch.setattr(connections, "ANSWER_S", 0.5)
+    monkeypatch.setattr(connections, "RESPONSE_TIMEOUT_S", 0.5)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 

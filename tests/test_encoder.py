@@ -302,7 +302,7 @@ def test_a_unit_may_be_unknown_and_a_gain_is_one_for_each_channel(made):
 @pytest.mark.parametrize(
     ("index", "rate_hz", "message"),
     [
-        (np.delete(np.arange(620), slice(300, 320)), 100, "goes from 299 to 320"),
+        (np.delete(np.arange(620), slice(300, 320)), 100, "jumps from 299 to 320"),
         (np.arange(600) / 100, 200, "is 100 samples per second, but sampling_rate_hz is 200"),
         (np.arange(600) / 100, 100, ""),
         (np.round(np.arange(600) / 120, 2), 120, ""),

@@ -191,7 +191,7 @@ def test_every_metric_is_tried():
         if held.__module__ == module.__name__ and not name.startswith("_")
     }
     tried = set(every_metric(np.zeros((2, 2)), np.array([0, 1]), np.zeros(2)))
-    assert functions - tried == {"macro", "ranked"}
+    assert functions - tried == {"macro", "rank_metrics"}
 
 
 @settings(max_examples=40, deadline=None)
@@ -297,7 +297,7 @@ def of(**changes):
         ),
         ({"logits": [[0.1, 1], [1, 1], [-np.inf, 1]]}, "instance 'u2', class 'a' is not finite"),
         ({"targets": [[1, 0], [0, 1], [1, 0.5]]}, "instance 'u2', class 'b' is neither 0 nor 1"),
-        ({"targets": [[1, 0], [0, 1], [1, 1]], "kind": "multiclass"}, "'u2' name 2 classes"),
+        ({"targets": [[1, 0], [0, 1], [1, 1]], "kind": "multiclass"}, "'u2' have 2 classes"),
         ({"targets": [[1, 0], [0, 1]]}, r"targets has shape \[2, 2\], expected \[3, 2\]"),
         ({"logits": np.zeros((3, 3)), "classes": ("a", "b")}, r"logits has shape \[3, 3\]"),
         ({"logits": np.zeros(3)}, r"logits has shape \[3\]"),

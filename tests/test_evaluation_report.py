@@ -357,7 +357,7 @@ def test_a_card_begins_with_its_doubts():
     unchecked = {name: held for name, held in CONTEXT.items() if name != "contamination"}
     assert "Contamination was not checked" in report(context=unchecked).split("\n")[2]
     alone = report(parts=("validation",))
-    assert "No test was evaluated" in alone.split("\n")[2]
+    assert "No test split was evaluated" in alone.split("\n")[2]
     predictions, calibration, _ = evaluated()
     result = evaluate(predictions["validation"], calibration, num_resamples=5)
     assert "Thresholds were chosen on" in caveats({"test": result}, CONTEXT)[0]
@@ -379,7 +379,7 @@ def test_a_card_marks_the_rare_and_says_where_thresholds_come_from():
     assert "## Calibration, chosen on validation" in text
     assert re.search(r"^\| class_4 \|.*unreliable: too few \|$", text, re.MULTILINE)
     two = report("multiclass", (0.6, 0.4))
-    assert "class_1 is decided where it reaches its threshold, else class_0." in two
+    assert "class_1 is predicted if it reaches its threshold, else class_0." in two
 
 
 def test_names_cannot_break_the_tables(tmp_path):

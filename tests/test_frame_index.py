@@ -49,9 +49,9 @@ def test_even_times_of_the_rate_are_taken_and_others_rejected(kind):
     assert check(of(EVEN)) == ""
     with pytest.raises(DataError, match=r"is 100 samples per second, but sampling_rate_hz is 50"):
         check(of(EVEN), 50.0)
-    with pytest.raises(DataError, match=r"the index of the frame goes from"):
+    with pytest.raises(DataError, match=r"the index of the frame jumps from"):
         check(of(EVEN[:250].append(EVEN[250:] + pd.Timedelta("60s"))))
-    with pytest.raises(DataError, match=r"goes from|is 83\.\d+ samples a second"):
+    with pytest.raises(DataError, match=r"jumps from|is 83\.\d+ samples per second"):
         check(of(EVEN.delete(range(200, 300))))
 
 

@@ -155,7 +155,7 @@ def test_bidmc_hostile_tables(tmp_path):
         only(layout, tmp_path)
     signals.write_text(text)
     (tmp_path / "bidmc_07_Fix.txt").write_text("bidmc_08\nMIMIC II matched wdb ID: s01241\n")
-    with pytest.raises(DataError, match=r"is of 'bidmc_08'; 'bidmc_07' is expected"):
+    with pytest.raises(DataError, match=r"describes 'bidmc_08'; its name implies 'bidmc_07'"):
         layout.find(tmp_path)
 
 
@@ -210,7 +210,7 @@ def test_bidmc_hostile_records(tmp_path):
         layout.find(tmp_path)
     write_bidmc_record(tmp_path, BIDMC_COMMENT)
     (tmp_path / "bidmc07.breath").write_bytes((tmp_path / "bidmc07.breath").read_bytes()[:-4])
-    with pytest.raises(UnreadableError, match=r"no end; it is cut short"):
+    with pytest.raises(UnreadableError, match=r"no end; it is truncated"):
         only(layout, tmp_path)
     data = (tmp_path / "bidmc07.dat").read_bytes()
     (tmp_path / "bidmc07.dat").write_bytes(data[:-2] + b"xy")
@@ -408,7 +408,7 @@ def test_mimic_perform_hostile_files(tmp_path):
         layout.find(tmp_path)
     path.unlink()
     write_perform_table(tmp_path, "mimic_perform_af_001", perform_signals(), rate="100")
-    with pytest.raises(UnreadableError, match=r"125 samples a second by its times.* states 100"):
+    with pytest.raises(UnreadableError, match=r"125 samples per second by its times.* states 100"):
         only(layout, tmp_path)
     (tmp_path / "mimic_perform_af_001_fix.txt").unlink()
     with pytest.raises(DataError, match=r"_fix.txt is missing"):
@@ -570,7 +570,7 @@ def test_sleep_edf_hostile_files(tmp_path):
     with pytest.raises(UnreadableError, match=r"'Sleep stage 5' at 0 s"):
         only(layout, tmp_path)
     write_night(tmp_path, start=(17, 0, 0))
-    with pytest.raises(UnreadableError, match=r"begins at 17:00:00.* not of one night"):
+    with pytest.raises(UnreadableError, match=r"begins at 17:00:00.* not from the same night"):
         only(layout, tmp_path)
     write_night(tmp_path)
     night = tmp_path / "SC4001E0-PSG.edf"

@@ -22,7 +22,7 @@ from physio_mae_jax.plots import (
     reconstruction,
     retrieval,
 )
-from physio_mae_jax.plots.names import shown
+from physio_mae_jax.plots.names import format_name
 from physio_mae_jax.preparation.report import PreparationReport, format_rejections
 from physio_mae_jax.preparation.shards import RejectedRecording
 from physio_mae_jax.printable import (
@@ -191,10 +191,10 @@ class TestPictures:
         assert [text.get_text() for text in legend.get_texts()] == ["_a (1)", "_b (1)"]
 
     def test_dollars_are_shown_as_they_are(self):
-        assert shown("$5") == r"\$5"
-        assert shown("x" * 500).endswith("…")
-        assert shown("a\nb", 10) == "a\nb"
-        assert shown("a\nb") == r"a\nb"
+        assert format_name("$5") == r"\$5"
+        assert format_name("x" * 500).endswith("…")
+        assert format_name("a\nb", 10) == "a\nb"
+        assert format_name("a\nb") == r"a\nb"
 
     def test_one_that_fails_is_told_and_ends_nothing(self, tmp_path, caplog):
         def fail():

@@ -271,7 +271,7 @@ BROKEN = {
     ),
     "checksum": (damage_sum, r"3: .*signal '\w+' have the checksum \d+, its header states \d+"),
     "no samples": (damage_length, r"3: .*00003_lr\.(hea|dat)"),
-    "rate": (damage_rate, r"3: .*has 250 samples a second where 100 are expected"),
+    "rate": (damage_rate, r"3: .*has 250 samples per second; 100 are expected"),
 }
 
 
@@ -341,7 +341,7 @@ TABLES = {
     "unknown code": (lambda s: change(s, 1, "IMI", "XYZ"), r"statement 'XYZ' is not in scp_st"),
     "patient": (lambda s: change(s, 1, "1,0.0", "1,who"), r"patient_id is 'who'; an integer"),
     "cells": (lambda s: change(s, 3, ",x", ""), r"row 4: 7 cells where the header has 8"),
-    "columns": (lambda s: change(s, 0, "strat_fold", "fold"), r"lacks the column 'strat_fold'"),
+    "columns": (lambda s: change(s, 0, "strat_fold", "fold"), r"has no column 'strat_fold'"),
     "no table": (lambda s: (s / "scp_statements.csv").unlink(), r"scp_statements\.csv is missing"),
 }
 
@@ -432,7 +432,7 @@ def read_all(folder):
 def test_unknown_names_are_told_with_those_near():
     with pytest.raises(ConfigError, match=r"Did you mean 'ptbxl'\?"):
         get_layout("ptbx")
-    with pytest.raises(ConfigError, match=r"there is ptbxl/100hz, ptbxl/500hz"):
+    with pytest.raises(ConfigError, match=r"available: ptbxl/100hz, ptbxl/500hz"):
         get_layout("ptbxl/250hz")
     with pytest.raises(ConfigError, match="--workers must be from 1 to"):
         process_executor(0)

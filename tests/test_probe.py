@@ -192,11 +192,11 @@ def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
         ),
         (
             {"encoders": "wavelets,fourier"},
-            r"encoders must be of pretrained, random, wavelets.*; got 'fourier'",
+            r"encoders must be among pretrained, random, wavelets.*; got 'fourier'",
         ),
         ({"encoders": ""}, r"encoders must name at least one"),
         ({"method": "forest"}, r"method='forest' is unknown; choose one of head, probe, knn"),
-        ({"encoders": "pretrained"}, r"names no encoder; give one with"),
+        ({"encoders": "pretrained"}, r"is empty; name an encoder with"),
         (
             {"encoders": "pretrained", "init_from": "runs/a", "torch_weights": "b.pth"},
             r"got both init_from='runs/a' and torch_weights='b\.pth'",

@@ -171,10 +171,10 @@ def test_pooled_folds_keep_probabilities_and_decisions(kind):
         np.testing.assert_allclose(
             probabilities[part], chosen.probabilities(test.logits), atol=1e-9
         )
-        own = chosen.decide(chosen.probabilities(test.logits))
-        assert (calibration.decide(probabilities)[part] == own).all()
+        own = chosen.predict_classes(chosen.probabilities(test.logits))
+        assert (calibration.predict_classes(probabilities)[part] == own).all()
     with pytest.raises(DataError, match="each fold decides on its own"):
-        calibration.decide(probabilities[:5])
+        calibration.predict_classes(probabilities[:5])
     assert calibration.to_json() == {"kind": kind, "classes": ["a", "b", "c"], "num_folds": 3}
 
 

@@ -24,8 +24,8 @@ REPOSITORY = Path(__file__).parent.parent
 HOLDER = """
 import sys, time
 from pathlib import Path
-from physio_mae_jax.training.work_folder import hold
-with hold(Path(sys.argv[1]), shared="shared" in sys.argv, partition="".join(sys.argv[3:])):
+from physio_mae_jax.training.work_folder import lock_workdir
+with lock_workdir(Path(sys.argv[1]), shared="shared" in sys.argv, partition="".join(sys.argv[3:])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -272,12 +272,12 @@ import sys
 from pathlib import Path
 from physio_mae_jax import distributed
 from physio_mae_jax.distributed import ClusterConfig
-from physio_mae_jax.training.work_folder import hold
+from physio_mae_jax.training.work_folder import lock_workdir
 process = int(sys.argv[3])
 distributed.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=process,
                                timeout_seconds=100))
 try:
-    with hold(Path(sys.argv[1])), hold(Path(sys.argv[1])):
+    with lock_workdir(Path(sys.argv[1])), lock_workdir(Path(sys.argv[1])):
         print("held", flush=True)
 except Exception as error:
     print(f"{type(error).__name__}: {error}", flush=True)

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import check_contamination
 from physio_mae_jax.data.instances import Instances, find_instances
-from physio_mae_jax.data.json_types import check_types as check_types
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.splits import SPLITS, is_leaking
@@ -72,7 +72,7 @@ class EvaluateConfig(ExperimentConfig):
 
 
 def read(config: Mapping[str, Any]) -> EvaluateConfig:
-    """Check a config and make its tree; raises a ConfigError."""
+    """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(EvaluateConfig, config)
 
 
@@ -118,7 +118,7 @@ def build_evaluation(config: EvaluateConfig, workdir: Path, *, strict: bool) -> 
     Args:
         config: Settings.
         workdir: Work folder, created if absent.
-        strict: Whether to raise where the model was trained on the evaluation data.
+        strict: Whether to raise if the model was trained on the evaluation data.
 
     Raises:
         UserError: The run does not exist or is unfinished, or the data cannot be opened.
@@ -132,7 +132,7 @@ def build_evaluation(config: EvaluateConfig, workdir: Path, *, strict: bool) -> 
             "overwritten; choose another --workdir."
         )
     past = _FinetunedRun.of(settings, config.init_from)
-    calibration = _calibration_of(config.init_from)
+    calibration = _load_calibration(config.init_from)
     best = Path(config.init_from) / BEST
     with Checkpoints(best, keep=None) as checkpoints:
         checkpoints.reject_damage()
@@ -232,7 +232,7 @@ def _prediction(
     opened: DatasetBundle,
     mesh: Mesh,
 ) -> Callable[[Instances], np.ndarray]:
-    """Load the model; return a function that predicts instances with it."""
+    """Load the model and return its prediction function."""
     encoder = None
     if architecture == MAE:
         where = f"the model in {config.init_from}"
@@ -270,7 +270,7 @@ def _head(model_spec: ClassifierSpec, run: str) -> HeadConfig:
     return check_types(HeadConfig, dict(model_spec.head), where, HINT)
 
 
-def _calibration_of(run: str) -> Calibration:
+def _load_calibration(run: str) -> Calibration:
     path = Path(run) / "calibration.json"
     if not path.is_file():
         raise ConfigError(

@@ -1,4 +1,4 @@
-"""Finished runs: their settings, and a pre-trained model with its data."""
+"""Load load finished runs: their settings, and a pre-trained model with its data."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -65,7 +65,7 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PretrainedRun:
 
     Args:
         folder: Work folder of the run.
-        changes: Data settings to replace, where the data has moved or other data is used.
+        changes: Data settings to replace, if the data has moved or other data is used.
 
     Raises:
         UserError: The run does not exist, or it was not a pre-training.
@@ -74,7 +74,8 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PretrainedRun:
     command = check_setting(settings, "command", str, folder)
     if command != "pretrain":
         raise ConfigError(
-            f"the run in {folder} was a {command!r} run; name the work folder of a pre-training."
+            f"the run in {folder} was a {command!r} run; give the work folder of a pre-training "
+            "run."
         )
     seed = check_setting(settings, "seed", Seed, folder)
     section = {**check_setting(settings, "data", dict, folder), **changes}
