@@ -294,7 +294,7 @@ def test_mimic3_hostile_segments(tmp_path):
     folder, _ = write_mimic(tmp_path)
     data = (folder / "3544749_0001.dat").read_bytes()
     (folder / "3544749_0001.dat").write_bytes(data[:4000])
-    with pytest.raises(UnreadableError, match=r"is cut short"):
+    with pytest.raises(UnreadableError, match=r"is truncated"):
         only(layout, tmp_path)
     (folder / "3544749_0001.dat").unlink()
     with pytest.raises(UnreadableError, match=r"3544749_0001.dat"):
@@ -581,7 +581,7 @@ def test_sleep_edf_hostile_files(tmp_path):
             only(layout, tmp_path)
     night.write_bytes(content)
     shutil.copy(tmp_path / "SC4001EC-Hypnogram.edf", tmp_path / "SC4001EH-Hypnogram.edf")
-    with pytest.raises(DataError, match=r"needs one SC4001E.-Hypnogram.edf beside it; there is SC"):
+    with pytest.raises(DataError, match=r"needs one SC4001E.-Hypnogram.edf beside it; found: SC"):
         layout.find(tmp_path)
     for path in tmp_path.glob("*Hypnogram.edf"):
         path.unlink()

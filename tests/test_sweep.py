@@ -173,7 +173,7 @@ def test_pooled_folds_keep_probabilities_and_decisions(kind):
         )
         own = chosen.predict_classes(chosen.probabilities(test.logits))
         assert (calibration.predict_classes(probabilities)[part] == own).all()
-    with pytest.raises(DataError, match="each fold decides on its own"):
+    with pytest.raises(DataError, match="applies only to the pooled instances"):
         calibration.predict_classes(probabilities[:5])
     assert calibration.to_json() == {"kind": kind, "classes": ["a", "b", "c"], "num_folds": 3}
 
