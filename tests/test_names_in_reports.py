@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from physio_mae_jax.evaluation.markdown import escape, facts, named
+from physio_mae_jax.evaluation.markdown import escape, escape_name, facts
 from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.inference.report import EncodingReport, Note
 from physio_mae_jax.plots import (
@@ -109,7 +109,7 @@ def test_log_records_are_one_however_names_are():
 
 @pytest.mark.parametrize("name", NASTY)
 def test_markdown_is_of_one_line_and_harmless(name):
-    for text in (escape(name), named(name), facts({name: [name, {name: 1}]})):
+    for text in (escape(name), escape_name(name), facts({name: [name, {name: 1}]})):
         assert is_harmless(text)
         assert "\n" not in text
 

@@ -113,7 +113,7 @@ def test_a_lead_is_derived_where_nothing_is_known_of_any_unit(units):
 
 def test_units_that_are_not_known_are_left_as_they_are():
     for unit in ("", "adu", "n/a", "foo"):
-        montage = derive_channels(["II"], ["II"], "rec", wanted_units=["mV"], present_units=[unit])
+        montage = derive_channels(["II"], ["II"], "rec", target_units=["mV"], present_units=[unit])
         assert montage.rows == (((0, 1.0),),)
 
 

@@ -20,7 +20,7 @@ from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
 from physio_mae_jax.evaluation.evaluated_run import EvaluatedRun, load_evaluation
 from physio_mae_jax.evaluation.evaluation import evaluate
 from physio_mae_jax.evaluation.fold_pooling import pool
-from physio_mae_jax.evaluation.markdown import escape, named, number, table, words
+from physio_mae_jax.evaluation.markdown import escape, escape_name, number, table, words
 from physio_mae_jax.evaluation.protocol import EvaluationConfig
 from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.evaluation.results import Evaluation, plain
@@ -284,7 +284,7 @@ def _write_subjects(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> No
     }
     atomic_files.write_json(workdir / "subjects.json", add_version(plain(content)))
     rows = [
-        [named(name), f"{fold.predictions.num_instances:,}", *map(number, row)]
+        [escape_name(name), f"{fold.predictions.num_instances:,}", *map(number, row)]
         for (name, fold), row in zip(folds.items(), values, strict=True)
     ]
     summary = [f"{number(m)} ± {number(s)}" for m, s in zip(means, deviations, strict=True)]

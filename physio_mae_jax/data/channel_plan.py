@@ -53,22 +53,22 @@ class ChannelPlan:
 class ChannelPlanner:
     """Plans the channels of recordings; recordings with equal channels share a plan."""
 
-    def __init__(self, wanted: str, units: Mapping[str, str] | None = None) -> None:
+    def __init__(self, requested: str, units: Mapping[str, str] | None = None) -> None:
         """Create a planner.
 
         Args:
-            wanted: Key of ``signals.channels.CHANNEL_PRESETS``, comma-separated names, or '' for
+            requested: Key of ``signals.channels.CHANNEL_PRESETS``, comma-separated names, or '' for
                 all channels of each recording.
             units: Channel name -> unit that the channel is converted to.
         """
-        self.wanted = wanted
+        self.requested = requested
         self._units = {canonical_name(name): unit for name, unit in (units or {}).items()}
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], ChannelPlan] = {}
 
     @property
     def names_channels(self) -> bool:
         """True if channels are selected by name, so that one may be missing."""
-        return bool(self.wanted.strip()) and self.wanted.strip() not in CHANNEL_PRESETS
+        return bool(self.requested.strip()) and self.requested.strip() not in CHANNEL_PRESETS
 
     def plan(self, info: RecordingInfo) -> ChannelPlan:
         """Plan the channels of a recording.
@@ -90,7 +90,7 @@ class ChannelPlanner:
             channels,
             info.channel_names,
             where,
-            wanted_units=[self._units.get(name, "") for name in channels],
+            target_units=[self._units.get(name, "") for name in channels],
             present_units=info.units,
         )
         return ChannelPlan(channels, np.asarray(self._select_ids(channels), np.int32), montage)
@@ -100,7 +100,7 @@ class ChannelPlanner:
 
     def _select_channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
         try:
-            return select_channels(self.wanted, present)
+            return select_channels(self.requested, present)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
 

@@ -205,9 +205,11 @@ def _read_shard(folder: Path, shard: FeatureShard, index: FeatureMetadata) -> Fe
         )
     try:
         columns = get_format(index.format).read(path, index)
-        wanted = {name: values.shape[1:] for name, values in index.empty_table().columns().items()}
+        expected_shapes = {
+            name: values.shape[1:] for name, values in index.empty_table().columns().items()
+        }
         shapes = {name: values.shape for name, values in columns.items()}
-        if shapes != {name: (shard.num_rows, *rest) for name, rest in wanted.items()}:
+        if shapes != {name: (shard.num_rows, *rest) for name, rest in expected_shapes.items()}:
             raise DataError(f"its columns {show(shapes)} do not match {INDEX_FILE}")
         return FeatureTable.from_columns(columns, vars(index.about))
     except Exception as error:  # numpy, zipfile, pyarrow and array_record raise many types

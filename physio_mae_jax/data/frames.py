@@ -69,12 +69,12 @@ def column_names(frame: Frame, name: str) -> list[str]:
     return names
 
 
-def read_columns(frame: Frame, wanted: Sequence[int], name: str) -> Columns:
+def read_columns(frame: Frame, positions: Sequence[int], name: str) -> Columns:
     """Read numeric columns.
 
     Args:
         frame: Table with one column per channel.
-        wanted: Positions of the columns to read.
+        positions: Positions of the columns to read.
         name: Name of the recording, for messages.
 
     Raises:
@@ -83,18 +83,18 @@ def read_columns(frame: Frame, wanted: Sequence[int], name: str) -> Columns:
     table: Any = frame
     all_columns = list(table.columns)
     if hasattr(table, "iloc"):
-        series = [table.iloc[:, position] for position in wanted]
+        series = [table.iloc[:, position] for position in positions]
         numpy_dtypes = {column.dtype for column in series if isinstance(column.dtype, np.dtype)}
         if all(isinstance(column.dtype, np.dtype) for column in series) and all(
             dtype.kind in "fiu" for dtype in numpy_dtypes
         ):
-            values = table.iloc[:, list(wanted)].to_numpy().T
+            values = table.iloc[:, list(positions)].to_numpy().T
             return Columns(values, values.dtype.kind in "iu", 0)
     else:  # polars
-        series = [table[all_columns[position]] for position in wanted]
+        series = [table[all_columns[position]] for position in positions]
     parsed = [
         _parse_column(column, f"{name}: column {str(all_columns[position])!r}")
-        for column, position in zip(series, wanted, strict=True)
+        for column, position in zip(series, positions, strict=True)
     ]
     return Columns(
         np.stack([values for values, _, _ in parsed]),

@@ -132,11 +132,11 @@ def find_instances(
 
 def _select_classes(instances: Instances, config: LabelConfig) -> Instances:
     """Keep the classes named in the config, in that order."""
-    wanted = class_names(config.classes, instances.classes)
-    if not wanted:
+    class_list = class_names(config.classes, instances.classes)
+    if not class_list:
         return instances
-    for name in wanted:
-        if wanted.count(name) > 1:
+    for name in class_list:
+        if class_list.count(name) > 1:
             raise ConfigError(f"labels.classes names {name!r} more than once.")
         if name not in instances.classes:
             shown = [f'"{known}"' if "," in known else known for known in instances.classes]
@@ -144,10 +144,10 @@ def _select_classes(instances: Instances, config: LabelConfig) -> Instances:
                 f"labels.classes names {name!r}; task {config.task!r} has {', '.join(shown)}. "
                 "Write a name with a comma in quotes: labels.classes='\"a, b\",c'."
             )
-    columns = [instances.classes.index(name) for name in wanted]
+    columns = [instances.classes.index(name) for name in class_list]
     instances = dataclasses.replace(
         instances,
-        classes=tuple(wanted),
+        classes=tuple(class_list),
         targets=np.ascontiguousarray(instances.targets[:, columns]),
     )
     if instances.kind == "multiclass" or config.require_label:

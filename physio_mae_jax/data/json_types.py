@@ -92,8 +92,8 @@ def _check_at(step: str, check: _Check, value: Any) -> Any:
         raise
 
 
-def _mismatch(value: Any, wanted: str) -> _MismatchError:
-    return _MismatchError(f"is {show(value)}, where {wanted} is expected")
+def _mismatch(value: Any, expected: str) -> _MismatchError:
+    return _MismatchError(f"is {show(value)}, where {expected} is expected")
 
 
 @functools.cache
@@ -162,10 +162,10 @@ def _object_check(
     return check
 
 
-def _exact_type_check(kind: type, wanted: str) -> _Check:
+def _exact_type_check(kind: type, expected: str) -> _Check:
     def check(value: Any) -> Any:
         if type(value) is not kind:
-            raise _mismatch(value, wanted)
+            raise _mismatch(value, expected)
         return value
 
     return check
@@ -178,17 +178,17 @@ def _limits(kind: type, bounds: Between) -> tuple[float, float]:
 
 
 def _number_check(kind: type, bounds: Between) -> _Check:
-    wanted = "an integer" if kind is int else "a number"
+    expected = "an integer" if kind is int else "a number"
     if math.isfinite(bounds.low) and math.isfinite(bounds.high):
-        wanted += f" from {bounds.low:g} to {bounds.high:g}"
+        expected += f" from {bounds.low:g} to {bounds.high:g}"
     elif math.isfinite(bounds.low):
-        wanted += f" of at least {bounds.low:g}"
+        expected += f" of at least {bounds.low:g}"
     low, high = _limits(kind, bounds)
     fits = (int,) if kind is int else (int, float)
 
     def check(value: Any) -> Any:
         if type(value) not in fits or not low <= value <= high:
-            raise _mismatch(value, wanted)
+            raise _mismatch(value, expected)
         return kind(value)
 
     return check

@@ -73,9 +73,9 @@ def balancing_repeats(targets: np.ndarray, max_repeats: int = 20) -> np.ndarray:
     An instance is repeated according to its rarest class, at most ``max_repeats`` times.
     """
     count = (targets > 0).sum(axis=0)
-    need = count.max() / np.maximum(count, 1)
-    wanted = np.where(targets > 0, need, 1.0).max(axis=1)
-    return np.clip(np.round(wanted), 1, max_repeats).astype(int)
+    class_repeats = count.max() / np.maximum(count, 1)
+    ideal_repeats = np.where(targets > 0, class_repeats, 1.0).max(axis=1)
+    return np.clip(np.round(ideal_repeats), 1, max_repeats).astype(int)
 
 
 def evaluation_batches(

@@ -248,9 +248,9 @@ def _contradiction(record: PreparedRecord) -> str:
         "the number of units": (len(record.units), len(record.channels)),
         "the number of distinct channels": (len(set(record.channels)), len(record.channels)),
     }
-    for name, (found, wanted) in facts.items():
-        if found != wanted:
-            return f"{name} is {found}, but the other values require {wanted}"
+    for name, (found, required) in facts.items():
+        if found != required:
+            return f"{name} is {found}, but the other values require {required}"
     for finding in record.findings:
         if finding["kind"] == NOT_FINITE and finding["channel"] not in record.channels:
             return f"a finding names channel {show(finding['channel'])}, which does not exist"

@@ -291,8 +291,10 @@ def _by_attribute(
     if not slots[0]:
         listed[0] = set(values) - listed[1] - listed[2]
     splits = {
-        split: {info.subject_key for info, v in zip(infos, values, strict=True) if v in wanted}
-        for split, wanted in zip(SPLITS, listed, strict=True)
+        split: {
+            info.subject_key for info, v in zip(infos, values, strict=True) if v in allowed_values
+        }
+        for split, allowed_values in zip(SPLITS, listed, strict=True)
     }
     if drop_shared:
         splits["validation"] -= splits["train"]

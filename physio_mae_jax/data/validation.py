@@ -147,8 +147,8 @@ def check_recordings(
     problems: dict[int, Issue] = {}
     rows: list[Sequence[int]] = []
     for index, info in enumerate(source.recordings):
-        wanted, found = _check_description(info, planner, min_seconds, missing_channels)
-        rows.append(wanted)
+        channel_rows, found = _check_description(info, planner, min_seconds, missing_channels)
+        rows.append(channel_rows)
         if found:
             problems[index] = _problem(source, index, *found)
     if problems and on_invalid == "error":
@@ -305,10 +305,10 @@ def _rejection_message(problems: Sequence[Issue], num_checked: int) -> str:
     hints = [f"  {reason}: {_HINTS[reason]}" for reason in reasons]
     if len(problems) < num_checked:
         hints.append("  any: exclude such recordings with --config.data.on_invalid=skip")
-    every = "every one" if len(problems) == num_checked else f"{len(problems)}"
+    affected = "every one" if len(problems) == num_checked else f"{len(problems)}"
     return (
-        f"{every} of {num_checked} recordings cannot be used:\n{_format_problems(problems)}\n"
-        "Ways out:\n" + "\n".join(hints)
+        f"{affected} of {num_checked} recordings cannot be used:\n{_format_problems(problems)}\n"
+        "How to fix it:\n" + "\n".join(hints)
     )
 
 

@@ -128,12 +128,12 @@ def _contradiction(calibration: Calibration) -> str:
     """Return the problem of an invalid calibration; '' if it is valid."""
     if calibration.kind not in KINDS:
         return f"kind must be one of {', '.join(KINDS)}; got {show(calibration.kind)}"
-    wanted = len(calibration.classes)
+    num_classes = len(calibration.classes)
     needed = ("slopes", "intercepts", "thresholds") if calibration.kind == "multilabel" else ()
     for name in ("slopes", "intercepts", "thresholds", "num_positives"):
         found = len(getattr(calibration, name))
-        if found not in ((wanted,) if name in needed else (0, wanted)):
-            return f"{name} must have {wanted} numbers, one per class; got {found}"
+        if found not in ((num_classes,) if name in needed else (0, num_classes)):
+            return f"{name} must have {num_classes} numbers, one per class; got {found}"
     if calibration.temperature <= 0 or min(calibration.slopes, default=1.0) <= 0:
         return "temperature and slopes must be above 0"
     if calibration.beta <= 0 or not set(calibration.undecided) <= set(calibration.classes):

@@ -35,7 +35,7 @@ def format_interval(estimate: Estimate, kind: str) -> str:
     return f"{number(estimate.value, digits)} [{low}, {high}]"
 
 
-def signed(estimate: Estimate) -> str:
+def format_difference(estimate: Estimate) -> str:
     """Format a difference: '+0.0120 [-0.0010, +0.0250]'."""
     if math.isnan(estimate.low):
         return number(estimate.value, "+.4f")
@@ -64,7 +64,7 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", printable(" ".join(text.split()), None))
 
 
-def named(name: str) -> str:
+def escape_name(name: str) -> str:
     """Escape a name from the data, of any length and content, for Markdown."""
     return escape(printable(" ".join(name.split())))
 

@@ -131,12 +131,13 @@ class Predictions:
                     f"{name} has shape {list(values.shape)}, expected "
                     f"{list(self.instance_ids.shape)}: one value per instance."
                 )
-        wanted = (self.num_instances, len(self.classes))
+        expected_shape = (self.num_instances, len(self.classes))
         for name in ("logits", "targets"):
-            if getattr(self, name).shape != wanted:
+            if getattr(self, name).shape != expected_shape:
                 raise DataError(
-                    f"{name} has shape {list(getattr(self, name).shape)}, expected {list(wanted)}: "
-                    f"{wanted[0]} instances, {wanted[1]} classes."
+                    f"{name} has shape {list(getattr(self, name).shape)}, expected "
+                    f"{list(expected_shape)}: "
+                    f"{expected_shape[0]} instances, {expected_shape[1]} classes."
                 )
 
     def _check_values(self) -> None:

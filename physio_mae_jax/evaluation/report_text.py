@@ -13,11 +13,11 @@ from physio_mae_jax.evaluation.caveats import (
 )
 from physio_mae_jax.evaluation.markdown import (
     escape,
+    escape_name,
     facts,
+    format_difference,
     format_interval,
-    named,
     number,
-    signed,
     table,
     words,
 )
@@ -122,7 +122,7 @@ def _overall(evaluations: Mapping[str, Evaluation], split: str) -> str:
     header = ["", f"{split}, {count} {_class_noun_plural(evaluated, count)}"]
     if evaluated.overall_frequent:
         header.append(f"{split}, {frequent} without rare classes*")
-    others = [other for other in evaluations if other != split]
+    other_splits = [other for other in evaluations if other != split]
     rows = []
     for name, estimate in evaluated.overall.items():
         row = [words(name), format_interval(estimate, evaluated.kind)]
@@ -130,10 +130,11 @@ def _overall(evaluations: Mapping[str, Evaluation], split: str) -> str:
             value = evaluated.overall_frequent.get(name)
             row.append("" if value is None else format_interval(value, evaluated.kind))
         row += [
-            format_interval(evaluations[other].overall[name], evaluated.kind) for other in others
+            format_interval(evaluations[other].overall[name], evaluated.kind)
+            for other in other_splits
         ]
         rows.append(row)
-    return table([*header, *others], rows)
+    return table([*header, *other_splits], rows)
 
 
 def _by_class(evaluated: Evaluation) -> str:
@@ -141,7 +142,7 @@ def _by_class(evaluated: Evaluation) -> str:
         names = list(evaluated.by_class[0].metrics)
         rows = [
             [
-                named(row.name),
+                escape_name(row.name),
                 *(format_interval(row.metrics[name], evaluated.kind) for name in names),
             ]
             for row in evaluated.by_class
@@ -150,7 +151,7 @@ def _by_class(evaluated: Evaluation) -> str:
     names = [name for name in evaluated.by_class[0].metrics if name != "brier"]
     rows = [
         [
-            named(row.name) + _rarity_mark(row, evaluated),
+            escape_name(row.name) + _rarity_mark(row, evaluated),
             f"{row.num_positives:,}",
             f"{row.num_positive_subjects:,}",
             *(format_interval(row.metrics[name], evaluated.kind) for name in names),
@@ -158,7 +159,7 @@ def _by_class(evaluated: Evaluation) -> str:
         for row in evaluated.by_class
     ]
     shown = table([_class_noun(evaluated), "positives", "subjects", *map(words, names)], rows)
-    absent = [named(row.name) for row in evaluated.by_class if row.is_absent]
+    absent = [escape_name(row.name) for row in evaluated.by_class if row.is_absent]
     note = f"\n\nExcluded from all averages, no positives or no negatives: {', '.join(absent)}."
     return shown + (note if absent else "")
 
@@ -172,7 +173,7 @@ def _calibration(evaluated: Evaluation) -> str:
     }
     rows = [
         [
-            named(row.name),
+            escape_name(row.name),
             *(f"{number(row.before[n])} → {number(row.after[n])}" for n in names),
         ]
         for row in evaluated.calibration
@@ -183,10 +184,10 @@ def _calibration(evaluated: Evaluation) -> str:
 def _subgroups(evaluated: Evaluation) -> str:
     rows = []
     for group in evaluated.subgroups:
-        counts = [f"{named(name)} {count:,}" for name, count in group.num_positives.items()]
+        counts = [f"{escape_name(name)} {count:,}" for name, count in group.num_positives.items()]
         rows.append(
             [
-                f"{group.attribute} {named(group.name)}",
+                f"{group.attribute} {escape_name(group.name)}",
                 f"{group.num_instances:,}",
                 f"{group.num_subjects:,}",
                 ", ".join(counts) if len(counts) <= _MAX_LISTED else "see evaluation.json",
@@ -212,7 +213,7 @@ def _excluded_channels(group: SubgroupResult) -> str:
     if math.isnan(group.estimate.value):
         return "all: too few"
     rare_note = len(group.excluded) - _MAX_LISTED
-    names = ", ".join(named(name) for name in group.excluded[:_MAX_LISTED])
+    names = ", ".join(escape_name(name) for name in group.excluded[:_MAX_LISTED])
     return f"too few: {names}" + (f" and {rare_note} others" if rare_note > 0 else "")
 
 
@@ -231,11 +232,11 @@ def _decisions(calibration: Calibration, min_positives: int) -> str:
         if not calibration.thresholds:
             lines[0] += " The most probable class is predicted."
         else:
-            first, second = map(named, calibration.classes)
+            first, second = map(escape_name, calibration.classes)
             lines[0] += f" {second} is predicted if it reaches its threshold, else {first}."
     rows = []
     for k, name in enumerate(calibration.classes):
-        row = [named(name), f"{calibration.num_positives[k]:,}"]
+        row = [escape_name(name), f"{calibration.num_positives[k]:,}"]
         if calibration.thresholds:
             row.append(f"{calibration.thresholds[k]:.3f}")
         if calibration.slopes:
@@ -257,12 +258,12 @@ def _decisions(calibration: Calibration, min_positives: int) -> str:
 def _comparisons(comparisons: Sequence[Comparison]) -> str:
     rows = [
         [
-            named(c.name),
-            named(c.reference),
+            escape_name(c.name),
+            escape_name(c.reference),
             words(c.metric),
             number(c.value),
             number(c.reference_value),
-            signed(c.difference.estimate),
+            format_difference(c.difference.estimate),
             number(c.difference.share_not_above_zero),
         ]
         for c in comparisons

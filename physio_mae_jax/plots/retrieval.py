@@ -42,7 +42,7 @@ def draw_retrieval(results: Mapping[str, Any]) -> Figure:
             label=f"{encoder}, r = {delay['correlation']:.2f}",
         )
     if delays:
-        axes[1].axline((0.2, 0.2), slope=1, color="grey", lw=0.8)
+        axes[1].axline((0.2, 0.2), slope=1, color="gray", lw=0.8)
         axes[1].set_xlabel("pulse transit time, truth (s)")
         axes[1].set_ylabel("linear probe of the frozen encoder (s)")
         axes[1].legend()

@@ -37,21 +37,24 @@ def choose_channel_units(
 
 
 def convert_units(
-    signal: np.ndarray, channels: Sequence[str], units: Sequence[str], wanted: Mapping[str, str]
+    signal: np.ndarray,
+    channels: Sequence[str],
+    units: Sequence[str],
+    target_units: Mapping[str, str],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Convert the channels of a recording to their units, in place.
 
     Args:
         signal: Samples [M, n] float32.
         channels, units: Channel names and units [M].
-        wanted: Mapping of channel to unit; a channel in an unknown unit is unchanged.
+        target_units: Mapping of channel to unit; a channel in an unknown unit is unchanged.
 
     Returns:
         The new units [M], and the conversions, one sentence each.
     """
     new_units, notes = list(units), []
     for row, (channel, unit) in enumerate(zip(channels, units, strict=True)):
-        target = wanted.get(channel, unit)
+        target = target_units.get(channel, unit)
         factor = unit_factor(unit, target) if is_known_unit(unit) else None
         if factor is None or factor == 1.0:
             continue

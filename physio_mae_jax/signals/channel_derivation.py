@@ -51,7 +51,7 @@ class ChannelDerivation:
         return np.asarray(selected, np.intp) if len(selected) == len(self.rows) else None
 
     def apply(self, signal: np.ndarray) -> np.ndarray:
-        """Map [M, n] to [wanted, n] of the same type; absent channels are all zero."""
+        """Map [M, n] to [target, n] of the same type; absent channels are all zero."""
         if self._selected_rows is not None:
             return signal[self._selected_rows]
         result = np.zeros((len(self.rows), signal.shape[1]), signal.dtype)
@@ -64,33 +64,33 @@ class ChannelDerivation:
 
 
 def derive_channels(
-    wanted: Sequence[str],
+    target_names: Sequence[str],
     present: Sequence[str],
     where: str,
     *,
-    wanted_units: Sequence[str] = (),
+    target_units: Sequence[str] = (),
     present_units: Sequence[str] = (),
 ) -> ChannelDerivation:
-    """Derive the linear map from the present channels to the wanted ones.
+    """Derive the linear map from the present channels to the target ones.
 
     Args:
-        wanted: Canonical channel names in the model's order.
+        target_names: Canonical channel names in the model's order.
         present: Names of the recording's rows, as spelled there.
         where: Name of the recording in error messages.
-        wanted_units: Unit of each wanted channel, in any spelling; '' accepts any. Default: any.
+        target_units: Unit of each target channel, in any spelling; '' accepts any. Default: any.
         present_units: Unit of each present channel; '' if unknown. Default: unknown.
 
     Raises:
-        DataError: two rows have the same wanted name, a row is in a unit of another quantity, or a
+        DataError: two rows have the same target name, a row is in a unit of another quantity, or a
             lead is derived from leads with unknown units.
     """
     names = [canonical_name(name) for name in present]
     counts = Counter(names)
     row_by_name = {name: row for row, name in enumerate(names) if counts[name] == 1}
-    units_wanted = [canonical_unit(unit) for unit in wanted_units] or [""] * len(wanted)
+    parsed_units = [canonical_unit(unit) for unit in target_units] or [""] * len(target_names)
     units_present = [canonical_unit(unit) for unit in present_units] or [""] * len(present)
     rows, notes = [], []
-    for name, unit in zip(map(canonical_name, wanted), units_wanted, strict=True):
+    for name, unit in zip(map(canonical_name, target_names), parsed_units, strict=True):
         if counts[name] > 1:
             raise DataError(
                 f"{where} has {counts[name]} channels named {name!r} "
@@ -169,14 +169,14 @@ def _find_terms(name: str, rows: Mapping[str, int]) -> tuple[list[tuple[int, flo
     return [], ""
 
 
-def _conversion_factor(unit: str, wanted: str, name: str, where: str) -> float:
+def _conversion_factor(unit: str, target_unit: str, name: str, where: str) -> float:
     """Return the conversion factor between units; 1 if either is unknown."""
-    if not (is_known_unit(unit) and is_known_unit(wanted)):
+    if not (is_known_unit(unit) and is_known_unit(target_unit)):
         return 1.0
-    factor = unit_factor(unit, wanted)
+    factor = unit_factor(unit, target_unit)
     if factor is None:
         raise DataError(
-            f"{where}: channel {name!r} must be in {wanted} or a unit of the same quantity; "
+            f"{where}: channel {name!r} must be in {target_unit} or a unit of the same quantity; "
             f"got {unit}. Check the channel's name and unit."
         )
     return factor

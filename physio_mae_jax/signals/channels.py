@@ -125,11 +125,11 @@ def _vocabulary_index(canonical: str) -> int:
     return _POSITIONS.get(canonical, 0)
 
 
-def select_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
+def select_channels(requested: str, present: Sequence[str]) -> tuple[str, ...]:
     """Resolve a channel preset or list against the channels of a data set.
 
     Args:
-        wanted: Key of ``CHANNEL_PRESETS``, names separated by commas, or '' for all.
+        requested: Key of ``CHANNEL_PRESETS``, names separated by commas, or '' for all.
         present: Canonical channel names of the data set, in its order.
 
     Returns:
@@ -139,24 +139,26 @@ def select_channels(wanted: str, present: Sequence[str]) -> tuple[str, ...]:
     Raises:
         DataError: No channel of the preset is present, or a name is listed twice.
     """
-    if not wanted.strip():
+    if not requested.strip():
         return tuple(present)
-    if wanted.strip() in CHANNEL_PRESETS:
+    if requested.strip() in CHANNEL_PRESETS:
         chosen = [
             next((name for name in alternatives if name in present), None)
-            for alternatives in CHANNEL_PRESETS[wanted.strip()]
+            for alternatives in CHANNEL_PRESETS[requested.strip()]
         ]
         found = tuple(name for name in chosen if name is not None)
         if not found:
-            preset = ", ".join(names[0] for names in CHANNEL_PRESETS[wanted.strip()])
+            preset = ", ".join(names[0] for names in CHANNEL_PRESETS[requested.strip()])
             raise DataError(
-                f"channels={wanted!r} requires {preset}; the data has {', '.join(present)}. "
+                f"channels={requested!r} requires {preset}; the data has {', '.join(present)}. "
                 "List channel names instead."
             )
         return found
-    names = tuple(canonical_name(name) for name in wanted.split(",") if name.strip())
+    names = tuple(canonical_name(name) for name in requested.split(",") if name.strip())
     if len(set(names)) < len(names):
-        raise DataError(f"channels={wanted!r} lists a channel more than once ({', '.join(names)}).")
+        raise DataError(
+            f"channels={requested!r} lists a channel more than once ({', '.join(names)})."
+        )
     return names
 
 

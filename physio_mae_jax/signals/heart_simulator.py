@@ -45,7 +45,7 @@ class DipoleWaves:
 
     Attributes:
         moments: [k, 3] peak dipole of each wave, in mV (already scaled as ``_DOWER`` expects).
-        centres_seconds: [k] time of each wave after the R peak, at an RR interval of 1 s.
+        centers_seconds: [k] time of each wave after the R peak, at an RR interval of 1 s.
         widths_seconds: [k] standard deviation of each Gaussian, at an RR interval of 1 s.
         rr_exponents: [k] times scale with RR to this power: 0.5 is Bazett's law, 0 is fixed.
     """
@@ -231,7 +231,7 @@ def gaussian_train(
     """Sum Gaussians height * exp(-(t - center)^2 / (2 width^2)), truncated at 5 widths.
 
     Args:
-        centres_seconds: [n] from the first sample; may lie outside the recording.
+        centers_seconds: [n] from the first sample; may lie outside the recording.
         widths_seconds: [n] standard deviations in seconds.
         heights: [A, n] peak heights, one row for each output.
 

@@ -93,16 +93,16 @@ def is_voltage(unit: str) -> bool:
     return unit in _EXPONENTS
 
 
-def unit_factor(unit: str, wanted: str) -> float | None:
-    """Return the factor that converts ``unit`` to ``wanted``; None if they are incompatible.
+def unit_factor(unit: str, target: str) -> float | None:
+    """Return the factor that converts ``unit`` to ``target``; None if they are incompatible.
 
     Both are in their canonical spelling, and neither is ''.
     """
-    if unit == wanted:
+    if unit == target:
         return 1.0
     for exponents in _QUANTITIES:
-        if unit in exponents and wanted in exponents:
-            return 10.0 ** (exponents[unit] - exponents[wanted])
+        if unit in exponents and target in exponents:
+            return 10.0 ** (exponents[unit] - exponents[target])
     return None
 
 

@@ -196,11 +196,11 @@ class Checkpoints:
             ocp.args.PyTreeRestore(target, restore_args=arguments, partial_restore=True)
         )
 
-    def _restore_state(self, wanted: Any) -> Any:
+    def _restore_state(self, abstract_state: Any) -> Any:
         try:
-            return self._manager.restore(self.latest_step, args=ocp.args.Composite(state=wanted))[
-                "state"
-            ]
+            return self._manager.restore(
+                self.latest_step, args=ocp.args.Composite(state=abstract_state)
+            )["state"]
         except Exception as error:  # Orbax, TensorStore and JAX raise many types
             if isinstance(error, UserError) or is_peer_loss(error):
                 raise

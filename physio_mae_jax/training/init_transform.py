@@ -74,28 +74,30 @@ class InitTransform(NamedTuple):
         Raises:
             ConfigError: an array has a different shape than the new one.
         """
-        trained, wanted = flatten_dict(self.params), flatten_dict(new)
-        for path in trained.keys() & wanted.keys():
-            _check_shape(path, trained[path], wanted[path])
-        merged = {path: trained.get(path, leaf) for path, leaf in wanted.items()}
+        trained, initial = flatten_dict(self.params), flatten_dict(new)
+        for path in trained.keys() & initial.keys():
+            _check_shape(path, trained[path], initial[path])
+        merged = {path: trained.get(path, leaf) for path, leaf in initial.items()}
         zeroed = (
-            sorted(filter(_is_channel_attention_output, wanted)) if self.channel_independent else []
+            sorted(filter(_is_channel_attention_output, initial))
+            if self.channel_independent
+            else []
         )
         for path in zeroed:
-            merged[path] = np.zeros(wanted[path].shape, wanted[path].dtype)
+            merged[path] = np.zeros(initial[path].shape, initial[path].dtype)
         return MergedParams(
             params=unflatten_dict(merged),
-            unused=tuple(sorted(trained.keys() - wanted.keys())),
-            added=tuple(sorted(wanted.keys() - trained.keys())),
+            unused=tuple(sorted(trained.keys() - initial.keys())),
+            added=tuple(sorted(initial.keys() - trained.keys())),
             zeroed=tuple(zeroed),
         )
 
 
-def _check_shape(path: _Path, trained: Any, wanted: Any) -> None:
-    if tuple(trained.shape) != tuple(wanted.shape):
+def _check_shape(path: _Path, trained: Any, initial: Any) -> None:
+    if tuple(trained.shape) != tuple(initial.shape):
         raise ConfigError(
             f"the array {'/'.join(path)} of the trained encoder has shape {tuple(trained.shape)}, "
-            f"{tuple(wanted.shape)} is expected; start from an encoder of the same architecture."
+            f"{tuple(initial.shape)} is expected; start from an encoder of the same architecture."
         )
 
 

@@ -91,9 +91,9 @@ def step_numbers(checkpoints: Path) -> list[int]:
 def _unused_path(target: Path) -> Path:
     """Return a path, with a number appended if it exists."""
     number = 1
-    wanted = target
+    original = target
     while target.exists():
-        target = wanted.with_name(f"{wanted.name}_{number}")
+        target = original.with_name(f"{original.name}_{number}")
         number += 1
     return target
 

@@ -119,9 +119,9 @@ class Column:
 
     def get_listed_name(self, listed: Sequence[str]) -> str:
         """Return the spelling by which a manifest lists the column, else its plain name."""
-        wanted = set(map(canonical_name, listed))
+        requested_names = set(map(canonical_name, listed))
         forms = (self.name, self.spelled, unquote(self.spelled))
-        return next((form for form in forms if canonical_name(form) in wanted), self.name)
+        return next((form for form in forms if canonical_name(form) in requested_names), self.name)
 
 
 def classify_columns(header: Sequence[str], units: Sequence[str] = ()) -> tuple[Column, ...]:

@@ -55,7 +55,7 @@ def probe_csv(path: Path, entry: ManifestEntry, *, signals_only: bool = False) -
     Raises:
         UnreadableError: a cell is text, a line has a different number of cells than the header, or
             the times are not uniform.
-        DataError: there is no header, a wanted column is missing, or the rate is not plausible.
+        DataError: there is no header, a requested column is missing, or the rate is not plausible.
     """
     with name_file_in_errors(path, _EXPECTED, _ERRORS):
         head = read_head(path)

@@ -66,7 +66,7 @@ class _Channels(NamedTuple):
 
 
 def resolve(
-    facts: FileFacts, entry: ManifestEntry, path: Path, relative: Path, wanted: str = ""
+    facts: FileFacts, entry: ManifestEntry, path: Path, relative: Path, requested: str = ""
 ) -> FileRecords:
     """Join the facts of a file with its manifest entry.
 
@@ -75,7 +75,7 @@ def resolve(
         entry: Its manifest entry.
         path: Path under which the file is opened.
         relative: Path of the file relative to the folder.
-        wanted: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
+        requested: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
 
     Raises:
         DataError: metadata is missing, file and manifest contradict each other, or a
@@ -92,7 +92,7 @@ def resolve(
         )
     sizes = dict(zip(axes, facts.shape, strict=True))
     listed = _listed_channels(facts, entry, path, sizes.get("channel", 1))
-    chosen, unusable = _usable_channels(listed, facts, path, wanted)
+    chosen, unusable = _usable_channels(listed, facts, path, requested)
     highest_hz = max(chosen.rates_hz)
     rate_hz = _check_rate_agreement(highest_hz, entry, path)
     _reject_growth(facts, chosen.columns, path)
@@ -149,7 +149,7 @@ def _listed_channels(facts: FileFacts, entry: ManifestEntry, path: Path, size: i
 
 
 def _usable_channels(
-    listed: _Channels, facts: FileFacts, path: Path, wanted: str
+    listed: _Channels, facts: FileFacts, path: Path, requested: str
 ) -> tuple[_Channels, tuple[str, ...]]:
     """Drop channels that are not requested and either cannot be used or differ in rate.
 
@@ -161,9 +161,9 @@ def _usable_channels(
     """
     problems = _find_problems(listed, facts, path)
     usable = [i for i in range(len(listed.names)) if i not in problems]
-    needed = _find_needed(listed.canonical_names, wanted)
+    needed = _find_needed(listed.canonical_names, requested)
     conflicting = [problems[i] for i in (needed or range(len(listed.names))) if i in problems]
-    if conflicting and (needed or not wanted.strip() or not usable):
+    if conflicting and (needed or not requested.strip() or not usable):
         raise DataError(_join_sentences(conflicting))
     rates_hz = {listed.rates_hz[i] for i in needed or usable}
     highest_hz = max(rates_hz)
@@ -210,10 +210,10 @@ def _rate_problem(rate_hz: float, names: Sequence[str], path: Path) -> str:
     return ""
 
 
-def _find_needed(names: Sequence[str], wanted: str) -> tuple[int, ...]:
+def _find_needed(names: Sequence[str], requested: str) -> tuple[int, ...]:
     """Return the positions of the channels needed for the requested ones; empty for all."""
     try:
-        chosen = select_channels(wanted, names) if wanted.strip() else ()
+        chosen = select_channels(requested, names) if requested.strip() else ()
     except DataError:
         return ()
     needed: set[int] = set()

@@ -72,13 +72,13 @@ def plan_table(
         inspected = tuple(c for c in columns if c.kind in ("likely", "unknown", "unnamed", "index"))
         return TablePlan(tuple(columns), channels, times, inspected, listed=False)
     sources = [source for source, _ in entry.channels]
-    wanted = {canonical_name(source) for source in sources}
+    requested_names = {canonical_name(source) for source in sources}
     # Any column may be listed; if one is missing, the message lists the channels.
     offered = [
         c
         for c in columns
         if c.kind not in ("time", "index", "unnamed")
-        or (c.name and canonical_name(c.get_listed_name(sources)) in wanted)
+        or (c.name and canonical_name(c.get_listed_name(sources)) in requested_names)
     ]
     _, picked = select_file_channels(
         entry, [c.get_listed_name(sources) for c in offered], str(path)

@@ -220,8 +220,11 @@ def _match_stated_rate(column: Times, stated_hz: float, context: Context) -> Tab
     rounding = 0.5 * printed_resolution(values)
     rounding = rounding if rounding.min() < 0.25 * step else no_rounding
     for unit in ("ms", "us", "ns", "min", "h", "d"):
-        wanted = 1.0 / (stated_hz * SECONDS[unit])
-        if abs(step - wanted) <= 0.01 * wanted and find_off_grid(values, wanted, rounding) is None:
+        expected_step = 1.0 / (stated_hz * SECONDS[unit])
+        if (
+            abs(step - expected_step) <= 0.01 * expected_step
+            and find_off_grid(values, expected_step, rounding) is None
+        ):
             return TableRate(stated_hz)
     if is_integer and find_off_grid(values, 1.0, no_rounding) is None:
         # Sample numbers do not determine the rate.

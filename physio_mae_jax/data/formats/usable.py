@@ -19,7 +19,7 @@ _CHANGES_SHOWN = 50
 
 
 def usable_files(
-    folder: Path, candidates: Sequence[Candidate], wanted: str = ""
+    folder: Path, candidates: Sequence[Candidate], requested: str = ""
 ) -> tuple[dict[Path, FileRecords], dict[Path, str]]:
     """Join files with their manifest entries and separate usable from unusable ones.
 
@@ -29,7 +29,7 @@ def usable_files(
     Args:
         folder: Folder that contains the files.
         candidates: Probed files.
-        wanted: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
+        requested: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
 
     Returns:
         The usable files, and the reason for each unusable file.
@@ -43,7 +43,7 @@ def usable_files(
             continue
         try:
             files[path] = resolve(
-                candidate.facts, candidate.entry, path, path.relative_to(folder), wanted
+                candidate.facts, candidate.entry, path, path.relative_to(folder), requested
             )
         except DataError as error:
             unusable[path] = str(error)

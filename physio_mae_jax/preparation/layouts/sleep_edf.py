@@ -34,7 +34,7 @@ STAGES = ("W", "N1", "N2", "N3", "REM")
 _STAGE_BY_CODE = {"W": "W", "1": "N1", "2": "N2", "3": "N3", "4": "N3", "R": "REM"}
 _PREFIX = "Sleep stage "
 _UNSCORED = ("Sleep stage ?", "Movement time")
-_WANTED = ("EEG Fpz-Cz", "EEG Pz-Oz", "EOG horizontal", "EMG submental")
+_CHANNELS_TO_READ = ("EEG Fpz-Cz", "EEG Pz-Oz", "EOG horizontal", "EMG submental")
 _PSG = re.compile(r"((?:SC|ST)\d{4})[A-Z]\d-PSG\.edf")
 _STUDIES = {"SC": "cassette", "ST": "telemetry"}
 _SEXES = {"M": "male", "F": "female"}
@@ -150,13 +150,14 @@ def _open_edf(path: Path) -> Iterator[Any]:
 def _choose(signals: Sequence[Any], path: Path) -> tuple[list[Any], list[str]]:
     """Return the selected signals at the rate of the first one, and notes on excluded ones."""
     by_name = {signal.label.strip(): signal for signal in signals}
-    wanted = [by_name[name] for name in _WANTED if name in by_name]
-    if not wanted:
+    available = [by_name[name] for name in _CHANNELS_TO_READ if name in by_name]
+    if not available:
         raise UnreadableError(
-            f"{path} has none of {', '.join(_WANTED)}; it has {', '.join(by_name) or 'none'}."
+            f"{path} has none of {', '.join(_CHANNELS_TO_READ)}; it has "
+            f"{', '.join(by_name) or 'none'}."
         )
-    rate_hz = wanted[0].sampling_frequency
-    chosen = [signal for signal in wanted if signal.sampling_frequency == rate_hz]
+    rate_hz = available[0].sampling_frequency
+    chosen = [signal for signal in available if signal.sampling_frequency == rate_hz]
     excluded = [
         f"{name}: excluded, {signal.sampling_frequency:g} Hz"
         for name, signal in by_name.items()
