@@ -204,7 +204,7 @@ def wait_for(condition, process, seconds=60):
 SLOW = """
 import sys, time
 from pathlib import Path
-from physio_mae_jax.preparation.builder import builder_of
+from physio_mae_jax.preparation.builder import make_builder
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
 
 class Slow(PtbXl):
@@ -213,7 +213,7 @@ class Slow(PtbXl):
         return super().read(source, ref)
 
 # The real layout is fingerprinted, so that the next run takes the shards over.
-class SlowBuilder(builder_of(PtbXl()), skip_registration=True):
+class SlowBuilder(make_builder(PtbXl()), skip_registration=True):
     name = "ptbxl"
     layout = Slow()
 
