@@ -303,7 +303,9 @@ def test_mimic3_hostile_segments(tmp_path):
     with pytest.raises(UnreadableError, match=r"announces 2 signals and describes 1"):
         only(layout, tmp_path)
     shutil.move(folder, tmp_path / "p00" / "3544749")
-    with pytest.raises(DataError, match=r"folder '3544749'; expected one named after a subject"):
+    with pytest.raises(
+        DataError, match=r"folder '3544749'; expected a folder named after a subject"
+    ):
         layout.find(tmp_path)
 
 
@@ -585,7 +587,7 @@ def test_sleep_edf_hostile_files(tmp_path):
         layout.find(tmp_path)
     for path in tmp_path.glob("*Hypnogram.edf"):
         path.unlink()
-    with pytest.raises(DataError, match=r"there is none"):
+    with pytest.raises(DataError, match=r"found: none"):
         layout.find(tmp_path)
     write_night(tmp_path)
     write_night(tmp_path / "again")

@@ -165,7 +165,10 @@ class TestWorkers:
             process_executor(count)
 
     def test_one_that_is_killed_is_reported(self):
-        with pytest.raises(UserError, match=r"was killed, probably by the out-of-memory killer.*fewer than --workers=2"):
+        with pytest.raises(
+            UserError,
+            match=r"was killed, probably by the out-of-memory killer.*fewer than --workers=2",
+        ):
             list(process_executor(2)([_Deadly(), _Deadly()]))
 
 

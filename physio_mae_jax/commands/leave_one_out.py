@@ -273,21 +273,21 @@ def _write_subjects(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> No
     values = np.asarray([[fold.metrics[name] for name in names] for fold in folds.values()])
     defined = [column[np.isfinite(column)] for column in values.T]
     means = [float(column.mean()) if len(column) else float("nan") for column in defined]
-    deviations = [
+    std_devs = [
         float(column.std(ddof=1)) if len(column) > 1 else float("nan") for column in defined
     ]
     content = {
         "title": title,
         "subjects": {name: fold.metrics for name, fold in folds.items()},
         "mean": dict(zip(names, means, strict=True)),
-        "std": dict(zip(names, deviations, strict=True)),
+        "std": dict(zip(names, std_devs, strict=True)),
     }
     atomic_files.write_json(workdir / "subjects.json", add_version(plain(content)))
     rows = [
         [escape_name(name), f"{fold.predictions.num_instances:,}", *map(number, row)]
         for (name, fold), row in zip(folds.items(), values, strict=True)
     ]
-    summary = [f"{number(m)} ± {number(s)}" for m, s in zip(means, deviations, strict=True)]
+    summary = [f"{number(m)} ± {number(s)}" for m, s in zip(means, std_devs, strict=True)]
     rows.append(["mean ± s.d. over subjects", "", *summary])
     note = (
         f"{words(metric_sets.MAIN_METRICS[kind])} and the other metrics of each subject, by the "

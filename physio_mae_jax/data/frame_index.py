@@ -8,7 +8,7 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 
 _MAX_DEVIATION_STEPS = (
-    2.0  # deviation from even spacing; coarsely rounded times deviate by one step
+    2.0  # offset_from_grid from even spacing; coarsely rounded times deviate by one step
 )
 _MAX_RATE_DEVIATION = 0.02
 # Only times that are rounded to fewer digits than a step may repeat.
@@ -53,8 +53,8 @@ def check_index(index: Any, rate_hz: float, name: str) -> str:
             "was not checked for gaps and rate"
         )
     step = _check_order(rows, index, rate_hz, name)
-    deviation = rows.values - step * np.arange(len(rows.values))
-    if not np.abs(deviation).max() <= _MAX_DEVIATION_STEPS * abs(step):
+    offset_from_grid = rows.values - step * np.arange(len(rows.values))
+    if not np.abs(offset_from_grid).max() <= _MAX_DEVIATION_STEPS * abs(step):
         row = int(np.argmax(np.abs(np.diff(rows.values) - step)))
         raise DataError(
             f"{name}: the index of the frame jumps from {index[row]} to {index[row + 1]}, but its "

@@ -182,7 +182,7 @@ def _recording_instances(
         )
     kept = [index for index, keep in zip(indices, used, strict=True) if keep]
     kind: ProblemType = "multiclass" if labels.exclusive else "multilabel"
-    return _make_recording_instances(
+    return _make_instances(
         source, reader, kept, config, kind, labels.classes, labels.values[used].astype(np.float32)
     )
 
@@ -202,12 +202,10 @@ def _attribute_instances(
             *(name, len(indices) - len(found), len(indices)),
         )
     targets = np.asarray(list(found.values()), np.float32)[:, None]
-    return _make_recording_instances(
-        source, reader, list(found), config, "regression", (name,), targets
-    )
+    return _make_instances(source, reader, list(found), config, "regression", (name,), targets)
 
 
-def _make_recording_instances(
+def _make_instances(
     source: ConcatSource,
     reader: WindowReader,
     indices: Sequence[int],
@@ -256,8 +254,7 @@ def _annotation_instances(
             windows += [(index, *window, label) for window in found]
     if num_excluded:
         _LOG.info(
-            "task %s: %d annotations are excluded: too close to an end or a gap, or shorter than a "
-            "window",
+            "task %s: %d annotations are excluded: near an end or a gap, or shorter than a window",
             *(config.task, num_excluded),
         )
     classes = {tuple(description["classes"]) for description in descriptions.values()}

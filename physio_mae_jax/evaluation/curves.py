@@ -65,7 +65,7 @@ def precision_recall_curves(
     for k, row in enumerate(evaluation.by_class):
         if not row.is_absent:
             precision, recall, _ = precision_recall_curve(predictions.targets[:, k], scores[:, k])
-            # Starts at the first true positive; before it, precision is 0 or undefined.
+            # The curve starts at the first true positive; before it, precision is 0 or undefined.
             found = recall > 0
             precision, recall = precision[found][::-1], recall[found][::-1]
             index = np.searchsorted(recall, _GRID, side="left")

@@ -275,7 +275,7 @@ def _draw_points(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """Draw points, faint if there are many, or a density map if they would overlap."""
     axes.grid(alpha=0.3)
     if len(x) > _MANY_POINTS:
-        # Starts below one, so that single instances are not white.
+        # The color scale starts below one, so that single instances are not white.
         norm = LogNorm(vmin=0.2)
         axes.hexbin(x, y, gridsize=50, cmap="Blues", norm=norm, mincnt=1, linewidths=0.1)
     else:

@@ -1,7 +1,7 @@
 """The headers of EDF, EDF+ and BDF files: fixed-width fields, parsed strictly.
 
 Formats: Kemp et al. 1992 and 2003 (https://www.edfplus.info/specs/), 16 bits per sample; BioSemi's
-BDF (https://www.biosemi.com/faq/file_format.htm) is the same with 24 bits. Common deviations are
+BDF (https://www.biosemi.com/faq/file_format.htm) is the same with 24 bits. Common variants are
 accepted: decimal commas, zero bytes for blanks, text in UTF-8 or Latin-1, and dates, ids and
 versions of any form, which are not used here.
 """

@@ -108,7 +108,7 @@ def find_off_grid(times: np.ndarray, step: float, rounding: np.ndarray) -> int |
 
 
 def printed_resolution(times: np.ndarray) -> np.ndarray:
-    """Return the place value of the last printed digit of each time, [n].
+    """Return the decimal unit of the last printed digit of each time, [n].
 
     Programs print a fixed number of decimals or of significant digits; either is detected by
     all times being integer multiples of their last digit.

@@ -1,7 +1,7 @@
 """Parsing WFDB headers: strict, in linear time, with bounded size.
 
 Format: G. B. Moody, WFDB Applications Guide, header(5),
-https://physionet.org/physiotools/wag/header-5.htm. Common deviations are accepted: any
+https://physionet.org/physiotools/wag/header-5.htm. Common variants are accepted: any
 encoding, a byte order mark, folders in the names of records and signal files, and dates and times
 of any form, which are not used here.
 """

@@ -3,7 +3,7 @@
 Five sets of a hundred segments: Z and O are scalp EEG of healthy subjects with eyes open and
 closed; N, F and S are intracranial EEG of patients, N and F between seizures, S during seizures.
 The source does not identify the subject of a segment, so each counts as a separate subject, and a
-split by subject may place one subject on both sides. The unit is not stated; microvolts are usually
+split by subject may have one subject on both sides. The unit is not stated; microvolts are usually
 assumed.
 """
 
