@@ -88,7 +88,7 @@ def test_what_is_done_stays_and_more_may_be_added(compared, waves_root, pretrain
 def test_other_settings_in_the_same_folder_are_rejected(compared, waves_root, pretrained):
     config = comparison(waves_root, pretrained)
     config.scratch.batch_size = 4
-    with pytest.raises(ConfigError, match=r"other settings of scratch\.batch_size"):
+    with pytest.raises(ConfigError, match=r"different values of scratch\.batch_size"):
         build_comparison(typed(config), compared, strict=True)
 
 

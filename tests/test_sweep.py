@@ -129,7 +129,7 @@ def test_settings_of_a_folder_may_grow_but_not_change(tmp_path):
     config.b.rate = 2.0
     record_settings(settings_of(config), tmp_path, ("models",))
     config.a.rate = 3.0
-    with pytest.raises(ConfigError, match=r"other settings of a\.rate"):
+    with pytest.raises(ConfigError, match=r"different values of a\.rate"):
         record_settings(settings_of(config), tmp_path, ("models",))
     assert json.loads((tmp_path / "settings.json").read_text())["a"] == {"rate": 1.0}
 

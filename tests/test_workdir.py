@@ -309,4 +309,4 @@ def test_process_0_holds_it_for_all_processes_of_a_run(tmp_path):
     with lock_workdir(tmp_path):
         first, second = in_two_processes(tmp_path)
     assert first.startswith(f"LockedError: the work folder {tmp_path} is in use by another run")
-    assert second.startswith("LockedError: process 0 could not take the work folder")
+    assert second.startswith("LockedError: process 0 could not lock the work folder")
