@@ -27,7 +27,7 @@ WRONG = {
         {"init_from": "/none"},
         r"/none is not there; name the work folder of a pre-training",
     ),
-    "no arguments": ({"torch_weights": "b.pth"}, r"torch_config='' is empty; give a JSON"),
+    "no arguments": ({"torch_weights": "b.pth"}, r"torch_config is empty; give a JSON"),
     "architecture": ({"architecture": "vit"}, r"'vit'; choose one of mae, resnet1d_wang"),
     "nothing to begin with": (
         {"architecture": "resnet1d_wang", "init_from": "runs/a"},

@@ -90,7 +90,9 @@ def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, 
         build_pretraining(typed(pretraining_config(waves_root)), begun)
     assert "changed settings" not in caplog.text
     config = pretraining_config(waves_root, **{"model.attention_block_seconds": 1.0})
-    with pytest.raises(ConfigError, match=r"attention_block_seconds: 0\.0 in the run, 1\.0 in the config"):
+    with pytest.raises(
+        ConfigError, match=r"attention_block_seconds: 0\.0 in the run, 1\.0 in the config"
+    ):
         build_pretraining(typed(config), begun)
 
 

@@ -66,7 +66,7 @@ def load_encoder(folder: str, window_seconds: float) -> PretrainedEncoder:
             columns.
     """
     if not folder:
-        raise ConfigError("init_from='' is empty; name an encoder with --config.init_from=DIR.")
+        raise ConfigError("init_from is empty; name an encoder with --config.init_from=DIR.")
     if is_saved_model(folder):
         trained = load_model(folder, allow_hub=False)
     else:
@@ -115,7 +115,7 @@ def load_torch_encoder(path: str, config_path: str, window_seconds: float) -> Pr
         "signal_len, as torch_config."
     )
     if not config_path:
-        raise ConfigError(f"torch_config='' is empty; {hint}")
+        raise ConfigError(f"torch_config is empty; {hint}")
     arguments = check_types(dict, read_json(user_path(config_path), hint), config_path, hint)
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
