@@ -32,7 +32,7 @@ def trained_on():
     return TrainingProvenance.from_recordings(source, [0, 1])
 
 
-def test_other_subjects_are_clean(trained_on):
+def test_other_subjects_are_uncontaminated(trained_on):
     report = check(trained_on, source_of([noise(2)], ["carl"]), strict=True)
     assert report.is_uncontaminated
     assert report.format_line() == (
@@ -47,7 +47,7 @@ def test_a_subject_trained_on_is_named_also_with_new_samples(trained_on):
     assert "CONTAMINATION: 1 of 2 subjects (set:anna)" in report.format_line()
 
 
-def test_the_same_id_in_another_data_set_is_another_person(trained_on):
+def test_same_id_in_another_data_set_is_another_subject(trained_on):
     assert check(trained_on, source_of([noise(3)], ["anna"], data_set="other")).is_uncontaminated
 
 
@@ -60,7 +60,7 @@ def test_the_same_id_in_another_data_set_is_another_person(trained_on):
         lambda signal: (signal[:, :1500], ("II", "PPG")),  # cut short
     ],
 )
-def test_samples_trained_on_are_recognised_under_other_names(trained_on, copy):
+def test_trained_on_samples_are_recognized_under_other_names(trained_on, copy):
     signal, channels = copy(noise(1))
     other = source_of([signal, noise(5)[: len(signal)]], ["x", "y"], channels, "another")
     report = check(trained_on, other)

@@ -310,14 +310,14 @@ def of(**changes):
         ({"logits": [["x", "y"]] * 3, "classes": ("a", "b")}, "logits are not all numbers"),
     ],
 )
-def test_predictions_reject_nonsense(changes, message):
+def test_predictions_reject_invalid_values(changes, message):
     valid = of()
     entries = {f.name: getattr(valid, f.name) for f in dataclasses.fields(valid)}
     with pytest.raises(DataError, match=message):
         Predictions(**(entries | changes))
 
 
-def test_predictions_of_nobody_are_rejected():
+def test_empty_predictions_are_rejected():
     with pytest.raises(DataError, match="at least one instance"):
         of(logits=np.zeros((0, 2)), targets=np.zeros((0, 2)), instance_ids=np.array([], str),
            subjects=np.array([], str))  # fmt: skip

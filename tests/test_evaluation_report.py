@@ -305,7 +305,7 @@ def test_models_are_compared_in_pairs():
         ("regression", (1, 1), {"scatter", "bland_altman"}),
     ],
 )
-def test_cards_are_whole(tmp_path, kind, shares, pictures):
+def test_reports_are_complete(tmp_path, kind, shares, pictures):
     text = write(tmp_path, kind, shares=shares)
     files = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     images = {f"plots/{name}.png" for name in pictures}
@@ -328,7 +328,7 @@ def test_cards_are_whole(tmp_path, kind, shares, pictures):
     assert "nan" not in text
 
 
-def test_a_card_shows_the_learning_curves_and_the_comparisons_there_are(tmp_path):
+def test_report_shows_available_learning_curves_and_comparisons(tmp_path):
     predictions, calibration, evaluations = evaluated()
     test = predictions["test"]
     noise = np.random.default_rng(0).normal(size=test.logits.shape)
@@ -348,7 +348,7 @@ def test_a_card_shows_the_learning_curves_and_the_comparisons_there_are(tmp_path
     assert [name for name, _ in rows] == ["macro AUROC", "macro AUROC without rare classes"]
 
 
-def test_a_card_begins_with_its_doubts():
+def test_report_begins_with_its_caveats():
     bad = "CONTAMINATION: 3 of 90 subjects (a, b, c) and the samples of 0 of 100 recordings"
     assert report().split("\n")[2].startswith("**macro AUROC")
     text = report(context=CONTEXT | {"contamination": bad})
@@ -363,7 +363,7 @@ def test_a_card_begins_with_its_doubts():
     assert "Thresholds were chosen on" in caveats({"test": result}, CONTEXT)[0]
 
 
-def test_a_card_says_what_it_was_not_reported():
+def test_report_states_missing_context():
     text = report(context={"split rule": "x", "split hash": "y"})
     for name in ("versions", "device", "data", "checkpoint", "seeds"):
         assert f"| {name} | not stated |" in text
@@ -371,7 +371,7 @@ def test_a_card_says_what_it_was_not_reported():
     assert "    not stated" in text
 
 
-def test_a_card_marks_the_rare_and_says_where_thresholds_come_from():
+def test_report_marks_rare_classes_and_states_threshold_source():
     text = report()
     assert re.search(r"^\| class_4\\\* \|", text, re.MULTILINE)
     assert not re.search(r"^\| class_0(\\\*|†) \|", text, re.MULTILINE)
@@ -411,7 +411,7 @@ def test_a_card_of_other_predictions_is_rejected(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_pictures_show_the_most_frequent_classes():
+def test_plots_show_the_most_frequent_classes():
     shares = np.linspace(0.1, 0.5, 12)
     predictions, _, evaluations = evaluated(shares=tuple(shares))
     lines, average = curves.roc_curves(predictions["test"], evaluations["test"])
@@ -429,7 +429,7 @@ def test_pictures_show_the_most_frequent_classes():
     assert average.y.mean() == pytest.approx(precision, abs=0.005)
 
 
-def test_wilson_intervals_hold_the_truth():
+def test_wilson_intervals_cover_the_true_value():
     rng = np.random.default_rng(0)
     for share in (0.02, 0.3, 0.9):
         found = rng.binomial(60, share, 5000)

@@ -397,7 +397,7 @@ class TestTheCommandLine:
         assert "1 of 3 recordings kept" in said
 
 
-def test_channels_that_cannot_be_told_apart(tmp_path: Path, signal: np.ndarray) -> None:
+def test_indistinguishable_channels_are_rejected(tmp_path: Path, signal: np.ndarray) -> None:
     np.savez(tmp_path / "a.npz", X=signal, channels=["PPG", "pleth", "II"], fs=100)
     layout = opened(tmp_path)
     (ref,) = layout.found
@@ -405,7 +405,7 @@ def test_channels_that_cannot_be_told_apart(tmp_path: Path, signal: np.ndarray) 
         layout.read(tmp_path, ref)
 
 
-def test_names_of_other_sets_are_taken() -> None:
+def test_names_of_other_sets_are_rejected() -> None:
     with pytest.raises(ConfigError, match="name of another data set"):
         open_own_folder("mitbih", Path("/"), other_names=list(LAYOUTS))
 

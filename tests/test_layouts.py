@@ -218,7 +218,7 @@ def test_bidmc_hostile_records(tmp_path):
         only(layout, tmp_path)
 
 
-def test_notes_are_those_that_wfdb_reads(tmp_path):
+def test_aux_notes_equal_those_of_wfdb(tmp_path):
     samples = np.sort(RNG.choice(3_000_000, 200, replace=False))
     notes = [("", "a", "ann2", "three words long")[i] for i in RNG.integers(0, 4, 200)]
     wfdb.wrann(

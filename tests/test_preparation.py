@@ -113,7 +113,7 @@ def test_tfds_opens_it_without_our_code(source, tmp_path):
     assert example["units"] == ",".join(["mV"] * 12).encode()
 
 
-def test_a_stretch_is_read_across_segments(tmp_path):
+def test_interval_is_read_across_segments(tmp_path):
     source = make_source(tmp_path / "raw", count=2, samples=14_000)
     builder, _ = prepare(source, tmp_path / "out")
     prepared = PreparedSource(Path(builder.data_dir))
@@ -163,7 +163,7 @@ def test_the_command_prepares_says_what_it_kept_and_rejects_to_do_it_twice(sourc
     assert run_command(source, tmp_path, "--overwrite").returncode == 0
 
 
-def test_killed_midway_it_leaves_nothing_visible_and_goes_on(source, tmp_path):
+def test_killed_preparation_leaves_no_data_set_and_resumes(source, tmp_path):
     """SIGKILL at several moments; the result is that of an undisturbed run."""
     prepare(source, tmp_path / "whole")
     out = tmp_path / "killed"
@@ -221,7 +221,7 @@ SlowBuilder(source=Path(sys.argv[1]), data_dir=sys.argv[2]).prepare()
 """
 
 
-def test_two_at_once_are_rejected(source, tmp_path):
+def test_concurrent_preparations_are_rejected(source, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW, str(source), str(tmp_path)], cwd=REPOSITORY
     )
@@ -414,7 +414,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_data_set_is_rejected_with_the_way_out(kind, source, tmp_path):
+def test_damaged_data_set_is_rejected_with_a_fix(kind, source, tmp_path):
     builder, _ = prepare(source, tmp_path)
     damage, message = DAMAGE[kind]
     damage(Path(builder.data_dir))
@@ -429,7 +429,7 @@ def read_all(folder):
         prepared.read(index, 0, 10)
 
 
-def test_unknown_names_are_told_with_those_near():
+def test_unknown_names_suggest_similar_ones():
     with pytest.raises(ConfigError, match=r"Did you mean 'ptbxl'\?"):
         get_layout("ptbx")
     with pytest.raises(ConfigError, match=r"available: ptbxl/100hz, ptbxl/500hz"):

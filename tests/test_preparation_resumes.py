@@ -155,7 +155,7 @@ def test_a_shard_that_was_cut_or_altered_is_written_again(source, tmp_path):
 
 
 class TestWorkers:
-    def test_none_is_started_for_nothing(self, monkeypatch):
+    def test_no_idle_workers_are_started(self, monkeypatch):
         monkeypatch.setattr(executors.concurrent.futures, "ProcessPoolExecutor", None)
         assert list(process_executor(8)([])) == []
 
@@ -164,7 +164,7 @@ class TestWorkers:
         with pytest.raises(ConfigError, match=rf"--workers must be from 1 to 1,024; got {count}"):
             process_executor(count)
 
-    def test_one_that_is_killed_is_reported(self):
+    def test_killed_worker_is_reported(self):
         with pytest.raises(
             UserError,
             match=r"was killed, probably by the out-of-memory killer.*fewer than --workers=2",

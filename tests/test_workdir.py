@@ -55,9 +55,7 @@ def start():
 
 
 class TestTheLock:
-    def test_a_second_run_is_told_who_holds_it_and_a_killed_one_is_no_obstacle(
-        self, start, tmp_path
-    ):
+    def test_second_run_is_rejected_and_lock_of_killed_run_is_ignored(self, start, tmp_path):
         folder = tmp_path / "run"
         process = start(folder)
         (folder / "metrics.jsonl").write_text('{"step": 1}\n')
@@ -75,7 +73,7 @@ class TestTheLock:
         with lock_workdir(folder):  # the lock file is there still, and means nothing
             assert json.loads((folder / ".lock").read_text())["pid"] == os.getpid()
 
-    def test_those_that_share_a_folder_on_purpose(self, start, tmp_path):
+    def test_shared_locks(self, start, tmp_path):
         start(tmp_path, "shared")
         start(tmp_path, "shared", "process_0_of_2")
         with (
@@ -88,7 +86,7 @@ class TestTheLock:
         with pytest.raises(LockedError), lock_workdir(tmp_path, partition="process_0_of_2"):
             pass
 
-    def test_a_run_may_hold_its_folder_twice_but_claims_an_entry_once(self, tmp_path):
+    def test_lock_is_reentrant_but_entries_are_claimed_once(self, tmp_path):
         with lock_workdir(tmp_path), lock_workdir(tmp_path):
             pass
         with claim(tmp_path / "entry") as mine, claim(tmp_path / "entry") as again:
@@ -96,7 +94,7 @@ class TestTheLock:
             with lock_workdir(tmp_path / "entry"):  # as the training of the entry does
                 pass
 
-    def test_a_forked_child_does_not_take_itself_for_the_holder(self, tmp_path):
+    def test_forked_child_does_not_inherit_the_lock(self, tmp_path):
         with lock_workdir(tmp_path):
             context = multiprocessing.get_context("spawn")
             child = context.Process(target=_must_not_hold, args=(tmp_path,))
@@ -119,7 +117,7 @@ class TestTheLock:
             pass
         assert "has no locks (No locks available)" in caplog.text
 
-    def test_a_lock_file_that_was_taken_away_is_not_held(self, tmp_path):
+    def test_deleted_lock_file_is_not_locked(self, tmp_path):
         path = tmp_path / "lock"
         with locked(path, "taken", "", remove=True):
             stale = path.open("a+")
@@ -130,7 +128,7 @@ class TestTheLock:
                 pass
 
     @pytest.mark.parametrize("note", ["", "{", "[]", '{"pid": 1}', "[" * 100_000, "\x1b[31m"])
-    def test_whatever_the_lock_file_says(self, note, tmp_path):
+    def test_lock_file_with_any_content(self, note, tmp_path):
         path = tmp_path / ".lock"
         with locked(path, "it is taken", "Wait."):
             path.write_text(note)
@@ -140,7 +138,7 @@ class TestTheLock:
             with reported, locked(path, "it is taken", "Wait.", reentrant=False):
                 pass
 
-    def test_folders_made_for_nothing_are_taken_away(self, tmp_path):
+    def test_unused_new_folders_are_removed(self, tmp_path):
         with pytest.raises(ConfigError), lock_workdir(tmp_path / "a" / "b"):
             raise ConfigError("no such data set")
         assert not list(tmp_path.iterdir())
@@ -161,7 +159,7 @@ def metric_writer(workdir: Path, first_step: int) -> MetricWriter:
 
 
 class TestMetrics:
-    def test_two_reporters_lose_nothing(self, tmp_path):
+    def test_concurrent_metric_writers_lose_no_lines(self, tmp_path):
         with metric_writer(tmp_path, 0) as first:
             first.training(1, {"loss": 1.0}, "")
             with pytest.raises(UserError, match="written by another run"):
@@ -171,7 +169,7 @@ class TestMetrics:
             second.training(3, {"loss": 1.0}, "")
         assert [record["step"] for record in read_metrics(tmp_path)] == [1, 2, 3]
 
-    def test_a_file_held_open_stays_the_same_one(self, tmp_path):
+    def test_open_file_keeps_its_inode(self, tmp_path):
         path = tmp_path / "metrics.jsonl"
         with path.open("a") as held:
             held.write('{"step": 1}\n{"step": 2}\n{"step": 3}\n')
@@ -193,7 +191,7 @@ class TestMetrics:
             (b"", b""),
         ],
     )
-    def test_whole_lines_up_to_the_step_are_kept(self, content, kept, tmp_path, caplog):
+    def test_complete_lines_up_to_the_step_are_kept(self, content, kept, tmp_path, caplog):
         path = tmp_path / "metrics.jsonl"
         path.write_bytes(content)
         open_metrics(path, 2).close()
@@ -223,13 +221,13 @@ class TestPaths:
             ("x/" * 2500, "longer than 3,800 bytes"),
         ],
     )
-    def test_what_is_no_path_of_this_machine(self, value, message):
+    def test_remote_paths_are_rejected(self, value, message):
         with pytest.raises(ConfigError, match=rf"--workdir.*{message}") as caught:
             local_folder(value, "--workdir")
         assert len(str(caught.value)) < 400
         assert str(caught.value).isprintable()
 
-    def test_what_is_one(self, tmp_path, monkeypatch):
+    def test_local_paths_are_accepted(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("HOME", str(tmp_path))
         for value in ("a:b", "runs/x", "~/x", "C:/x", "a b/ü", "./gs:/x", "x\ny", Path("x")):
@@ -242,7 +240,7 @@ class TestPaths:
                 local_folder(value, "--workdir")
 
     @pytest.mark.parametrize("value", ["gs://bucket/model", "", "~nouser_of_this_name/x", "a\0b"])
-    def test_whoever_makes_a_folder_asks(self, value, tmp_path, monkeypatch):
+    def test_all_folder_creation_checks_for_local_paths(self, value, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(ConfigError, match=r"^folder"):
             atomic_files.prepare_workdir(value, "folder")
@@ -253,7 +251,7 @@ COMMAND = (sys.executable, "-m", "physio_mae_jax.main")
 
 
 @pytest.mark.parametrize("config", ["pretrain.py:preset=debug", "loso.py", "retrieval.py"])
-def test_a_command_in_a_folder_that_is_in_use(config, tmp_path):
+def test_command_in_locked_folder_fails(config, tmp_path):
     with lock_workdir(tmp_path):
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         command = [*COMMAND, f"--config=configs/{config}", f"--workdir={tmp_path}"]
@@ -304,7 +302,7 @@ def in_two_processes(folder: Path) -> list[str]:
     return [process.communicate(timeout=200)[0].splitlines()[-1] for process in processes]
 
 
-def test_process_0_holds_it_for_all_processes_of_a_run(tmp_path):
+def test_process_0_locks_for_all_processes(tmp_path):
     assert in_two_processes(tmp_path) == ["held"] * 2
     with lock_workdir(tmp_path):
         first, second = in_two_processes(tmp_path)
