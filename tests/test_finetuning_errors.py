@@ -1,4 +1,4 @@
-"""What a fine-tuning cannot do, it says before anything is compiled, with the way out."""
+"""Invalid fine-tuning settings are rejected, with a fix, before anything is compiled."""
 
 import json
 
