@@ -235,7 +235,7 @@ class TestBadConnections:
         download(site.url, tmp_path, ("a.csv",))
         assert site.asked("a.csv") == [None, None]
 
-    def test_connection_refused(self, site: Site, tmp_path: Path) -> None:
+    def test_no_listening_server(self, site: Site, tmp_path: Path) -> None:
         site.close()
         with pytest.raises(UserError, match=r"SHA256SUMS\.txt cannot be fetched after 6 attempts"):
             download(site.url, tmp_path)
