@@ -1,4 +1,4 @@
-"""Compare models on one labelled task: kinds of models × shares of the labels × seeds.
+"""Compare models on one labelled task: models × fractions of the labels × seeds.
 
     python -m physio_mae_jax.main --config=configs/compare.py:data=ptbxl
     --config.init_from=runs/ptbxl \
@@ -9,11 +9,11 @@ Argument after the colon: ``data=``, as in configs/finetune.py.
 Rows, each with its own settings, which --config.<row>.… changes:
 
     pretrained        the encoder of --config.init_from, fine-tuned
-    scratch           the same architecture, randomly initialised
+    scratch           the same architecture, randomly initialized
     resnet1d_wang, xresnet1d101   the convolutional baselines, from scratch
-    probe, knn        logistic regression and nearest neighbours on the encoder's features
-    random_probe   the probe on features of an untrained encoder
-    wavelets          the probe on mean and standard deviation of wavelet power: no model
+    probe, knn        logistic regression and nearest neighbors on the encoder's features
+    random_probe      the probe on features of an untrained encoder
+    wavelets          the probe on mean and standard deviation of wavelet coefficients
 
 All rows use the same windows, split, units and labels. Each trial has a folder with its own report;
 finished trials are skipped, so the same command resumes, and more rows, fractions or seeds may
@@ -60,7 +60,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.init_from = ""  # work folder of the pre-training run
     config.models = ",".join((*FINETUNED, *PROBES))  # the first is the reference
     config.label_fractions = "0.1,1"  # fractions of the training subjects
-    config.seeds = "0,1,2"  # seeds of subject sampling, initialisation and data order
+    config.seeds = "0,1,2"  # seeds of subject sampling, initialization and data order
     config.num_workers = 1  # processes that run trials in parallel, also on one GPU
     config.worker = False  # True: run trials only, as one of many jobs on a shared folder
     scratch = pretraining_config(f"preset={chosen['preset']},data={chosen['data']}")

@@ -12,7 +12,7 @@ Arguments after the colon, ``name=value`` separated by commas:
                        other data
              probe     linear model on the features of a pre-training run, or of the original's
                        weights, beside those of an untrained encoder
-             knn       the same with nearest neighbours
+             knn       the same with nearest neighbors
     data     as in configs/finetune.py, for probe and knn
     preset   as in configs/pretrain.py; the window of encoders=wavelets
 
@@ -57,7 +57,7 @@ def get_config(argument: str = "") -> ConfigDict:
         return config
     config.seed = 0  # seed of the random encoder and of the label fraction
     config.encoders = "pretrained,random"  # the first is evaluated, the others are compared with it
-    config.refit = False  # refit on training and validation once the strength is chosen
+    config.refit = False  # refit on training and validation after the regularization is chosen
     config.torch_weights = ""  # a .pth or .npz of the original instead of a run
     config.torch_config = ""  # JSON file with the arguments of its constructor
     scratch = pretraining_config(f"preset={chosen['preset']},data={chosen['data']}")

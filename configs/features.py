@@ -11,10 +11,11 @@ Arguments after the colon:
     format   npz, parquet or array_record (which tfds.builder_from_directory opens)
 
 Written: features-*, tables of embedding, record_id, subject_id, data_set, split and labels, and
-finally index.json with the specification of the encoder and what was rejected. Read them all as one
-with ``physio_mae_jax.inference.feature_store.files.read_features``. The same command resumes.
-Several machines share the work: the same command on each, with --config.process_index=I and
---config.process_count=N where JAX does not know them, and one shared work folder.
+finally index.json with the specification of the encoder and the rejected recordings. Read them all
+as one with ``physio_mae_jax.inference.feature_store.files.read_features``. The same command
+resumes. Several machines can share the work: run the same command on each, with
+--config.process_index=I and --config.process_count=N where JAX does not know them, and one shared
+work folder.
 """
 
 import os
@@ -42,11 +43,11 @@ def get_config(argument: str = "") -> ConfigDict:
     config.data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
     config.data.path = ""  # folder of recordings, with sets=folder
     config.data.manifest = ""
-    config.data.files = ""  # instead of sets: files that describe themselves, with commas between
+    config.data.files = ""  # instead of sets: self-describing files, with commas between
     config.data.split_rule = ""  # a rule of physio_mae_jax/data/splits.py; 'run': that of the run
     config.data.split_seed = 0
     config.format = chosen["format"]
-    config.recordings_per_shard = 256  # most that an interruption loses
+    config.recordings_per_shard = 256  # an interruption loses at most these
     config.encoding = ConfigDict()
     config.encoding.overlap = 0.5  # fraction of a window that the next one overlaps
     config.encoding.derive_leads = False  # add limb leads that follow from two others

@@ -53,7 +53,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.model = scratch.model  # for an encoder from scratch
 
     add_task(config, chosen["data"], scratch.data)
-    config.balanced_sampling = False
+    config.balanced_sampling = False  # True: class-balanced sampling of training windows
 
     config.head = ConfigDict()
     config.head.kind = "linear"  # attention, reasoning, residual_mlp
@@ -78,7 +78,8 @@ def get_config(argument: str = "") -> ConfigDict:
     config.optimizer.beta1 = 0.9
     config.optimizer.beta2 = 0.999
     config.layer_decay = 0.75  # learning-rate factor from one block to the one before it
-    config.frozen_blocks = -1  # 0: freeze the embedding; k: and the first k blocks; -1: none
+    # -1: train all; 0: freeze only the layers before the blocks; k: these and the first k blocks
+    config.frozen_blocks = -1
     config.ema_decay = 0.0  # 0.99: decay of a parameter average, which is then evaluated
 
     config.loop = ConfigDict()
@@ -87,7 +88,7 @@ def get_config(argument: str = "") -> ConfigDict:
     config.loop.evaluate_every_steps = 25
     config.loop.checkpoint_every_steps = 200
     config.loop.max_to_keep = 1
-    config.loop.watchdog_seconds = 1800.0  # a step, a wait for data or a save this long: give up
+    config.loop.watchdog_seconds = 1800.0  # abort if a step, a wait for data or a save takes longer
     config.loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
     config.loop.profile_num_steps = 5
     config.patience = 10  # early stopping: validations without improvement; 0 disables

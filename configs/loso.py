@@ -4,9 +4,9 @@
     \
         --workdir=runs/wesad_loso
 
-Arguments after the colon and all settings are those of configs/finetune.py, but the split: one
-subject is the test, a fraction of the others is validation (it chooses model, calibration and
-thresholds of that fold), the rest is training. Finished folds are skipped, so the same command
+Arguments after the colon and all settings are those of configs/finetune.py, except for the split:
+one subject is the test set, a fraction of the others is validation (it chooses model, calibration
+and thresholds of that fold), the rest is training. Finished folds are skipped, so the same command
 resumes. Written: a folder with a report for each subject; evaluation.json, evaluation.md and plots/
 of all subjects together; subjects.md and subjects.json, by subject.
 """

@@ -26,7 +26,7 @@ Arguments after the colon, the first of each being the default:
     mask       default      tube for v3, random for v1 and v2
                random_rows  different columns in each frequency row (without the waveform branch)
                time_scale   whole columns and whole frequency rows
-               channels     tube, and a quarter of the channels whole
+               channels     tube, and a quarter of the channels entirely
     attention  xla    anywhere
                cudnn  NVIDIA GPUs, with a bfloat16 preset: attention over time by cuDNN
                fused  the same, with custom kernels and unrolled layers: the fastest
@@ -76,8 +76,8 @@ def _defaults() -> ConfigDict:
     config.seed = 0
     config.num_devices = 0  # 0: all devices
     config.fsdp = 1  # devices that share one copy of parameters and moments, for large models
-    config.batch_size = 64  # windows a step, over all devices and accumulation steps
-    config.accumulation_steps = 1  # micro-batches a step; divides memory, not the result
+    config.batch_size = 64  # windows per step, over all devices and accumulation steps
+    config.accumulation_steps = 1  # micro-batches per step; reduces memory, with the same result
     config.sampling_rate_hz = 100.0  # recordings of another rate are resampled
     config.window_seconds = 30.0
 
@@ -85,12 +85,12 @@ def _defaults() -> ConfigDict:
     config.data.sets = "synthetic"  # 'ptbxl:2+bidmc:1': several, with weights
     config.data.root = os.environ.get("PHYSIO_MAE_DATA", "data")  # folder of prepared sets
     config.data.path = ""  # folder of recordings, with sets=folder
-    config.data.manifest = ""  # '': DIR/manifest.json, or files that describe themselves
+    config.data.manifest = ""  # '': DIR/manifest.json, or self-describing files
     config.data.raw_manifests = ConfigDict({name: str(path) for name, path in _RAW.items()})
     config.data.channels = "I,II,V2,PPG"  # names or a policy; '': all channels of each recording
     config.data.missing_channels = "error"  # or 'mask': recordings may lack some of them
     config.data.on_invalid = "error"  # or 'skip': exclude NaN, short or broken recordings
-    config.data.band_hz = (0.0, 0.0)  # (0.5, 40.0): band-passed before normalising
+    config.data.band_hz = (0.0, 0.0)  # (0.5, 40.0): band-pass filtered before normalization
     config.data.split_rule = "random=|0.1|"  # by subject; see physio_mae_jax/data/splits.py
     config.data.split_seed = 0
     config.data.max_validation_windows = 256
@@ -115,7 +115,7 @@ def _defaults() -> ConfigDict:
     config.data.cohort.seed = 0
 
     config.model = ConfigDict()
-    config.model.patch_samples = 30  # 0.3 s a column
+    config.model.patch_samples = 30  # 0.3 s per column
     config.model.patch_scales = 8  # 8 frequency rows of 8 scales
     config.model.width = 512
     config.model.depth = 12
@@ -189,7 +189,7 @@ def _defaults() -> ConfigDict:
     config.loop.evaluate_every_steps = 1_000
     config.loop.checkpoint_every_steps = 1_000
     config.loop.max_to_keep = 3
-    config.loop.watchdog_seconds = 1800.0  # a step, a wait for data or a save this long: give up
+    config.loop.watchdog_seconds = 1800.0  # abort if a step, a wait for data or a save takes longer
     config.loop.profile_at_step = 0  # record a profile for TensorBoard; also whenever SIGUSR1 comes
     config.loop.profile_num_steps = 5
     return config
@@ -269,7 +269,7 @@ def _choose_data(config: ConfigDict, names: str) -> None:
         return
     defaults = [DEFAULTS.get(name, TrainingDefaults()) for name in chosen]
     config.data.channels = defaults[0].channels if len(chosen) == 1 else ""
-    bounds = [one.max_window_seconds for one in defaults if one.max_window_seconds]
+    bounds = [item.max_window_seconds for item in defaults if item.max_window_seconds]
     longest = min(bounds, default=config.window_seconds)
     if config.window_seconds > longest:
         config.window_seconds = longest

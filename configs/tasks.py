@@ -1,11 +1,11 @@
-"""Settings that suit each data set: channels, task and split by subject, for other configs."""
+"""Defaults of each data set for other configs: channels, task and split by subject."""
 
 from ml_collections import ConfigDict
 
 from physio_mae_jax.preparation.recording import TrainingDefaults
 from physio_mae_jax.preparation.registry import LAYOUTS, training_defaults
 
-# As collected, in one npz file: not prepared, so without a layout.
+# Collected in one npz file: not prepared, so without a layout.
 _COLLECTED = {
     "ptbxl_subset": TrainingDefaults(
         channels="12_lead", max_window_seconds=10.0, task="label", split_rule="fold=1-8|9|0.5"
@@ -33,8 +33,8 @@ def add_task(config: ConfigDict, name: str, data: ConfigDict) -> None:
     config.labels = ConfigDict()
     config.labels.task = chosen.task  # task of the data set, or 'attribute:age' for regression
     config.labels.classes = chosen.classes  # '': all
-    config.labels.require_label = True  # exclude recordings of no class, as benchmarks do
-    config.labels.max_windows = 16  # most windows of a recording that its prediction averages over
+    config.labels.require_label = True  # exclude recordings without a class, as benchmarks do
+    config.labels.max_windows = 16  # maximum number of windows per recording that are averaged
     config.labels.event_offset = 0.5  # position of a beat in its window, 0 to 1
     config.labels.window_seconds = (
         chosen.label_window_seconds

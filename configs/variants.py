@@ -1,4 +1,4 @@
-"""What the arguments variant, mask and attention of configs/pretrain.py change."""
+"""Settings that the arguments variant, mask and attention of configs/pretrain.py change."""
 
 from ml_collections import ConfigDict
 

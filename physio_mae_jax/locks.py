@@ -31,36 +31,36 @@ class LockedError(UserError):
 @contextlib.contextmanager
 def locked(
     path: Path,
-    taken: str,
+    message: str,
     hint: str,
     *,
     shared: bool = False,
-    again: bool = True,
+    reentrant: bool = True,
     remove: bool = False,
 ) -> Iterator[None]:
-    """Hold a lock while the block runs.
+    """Hold a lock during the block.
 
-    Where the file system has no locks, a warning is logged. A forked child does not hold the locks
+    If the file system has no locks, a warning is logged. A forked child does not hold the locks
     of its parent.
 
     Args:
         path: Path of the lock file, in an existing folder.
-        taken: Error message where the lock is held already; the holder is appended.
+        taken: Error message if the lock is held already; the holder is appended.
         hint: Advice appended to that message.
         shared: Whether to take a shared lock, which excludes exclusive holders only.
-        again: Whether this process may hold it already (re-entrant, as in nested calls).
-        remove: Whether to delete the file at the end; a file that stays is not a lock by itself.
+        again: Whether this process may already hold it (nested calls).
+        remove: Whether to delete the file at the end; a remaining file does not lock by itself.
 
     Raises:
         LockedError: Another process holds the lock.
         OSError: The file cannot be created.
     """
     path = path.parent.resolve() / path.name
-    mine = _held.get(path)
-    if again and mine == (os.getpid(), False):
+    current_holder = _held.get(path)
+    if reentrant and current_holder == (os.getpid(), False):
         yield
         return
-    with _open_locked(path, taken, hint, shared):
+    with _open_locked(path, message, hint, shared):
         _held[path] = (os.getpid(), shared)
         try:
             yield
@@ -70,13 +70,13 @@ def locked(
                 path.unlink(missing_ok=True)
 
 
-def _open_locked(path: Path, taken: str, hint: str, shared: bool) -> IO[str]:
+def _open_locked(path: Path, message: str, hint: str, shared: bool) -> IO[str]:
     """Open a lock file and take its lock."""
     while True:
         file = path.open("a+", encoding="utf-8")
         try:
             if not try_lock(file, path, shared):
-                raise LockedError(f"{taken} ({_holder(file)}). {hint}")
+                raise LockedError(f"{message} ({_holder(file)}). {hint}")
             if _is_at(file, path):
                 _write_note(file)
                 return file
@@ -94,7 +94,7 @@ def _is_at(file: IO[str], path: Path) -> bool:
 
 
 def try_lock(file: IO[str], path: Path, shared: bool = False) -> bool:
-    """Take the lock of an open file until it is closed; False where another holds it."""
+    """Acquire the lock of an open file until it is closed; False if another process holds it."""
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
@@ -112,7 +112,7 @@ def try_lock(file: IO[str], path: Path, shared: bool = False) -> bool:
 
 
 def _write_note(file: IO[str]) -> None:
-    """Write the holder into a lock file, for messages only; it never decides anything."""
+    """Write the holder into a lock file, for messages only."""
     since = datetime.datetime.now().astimezone().isoformat(timespec="seconds")
     note = {"host": socket.gethostname(), "pid": os.getpid(), "since": since}
     with contextlib.suppress(OSError):  # later writes report a full disk
@@ -123,7 +123,7 @@ def _write_note(file: IO[str]) -> None:
 
 
 def _holder(file: IO[str]) -> str:
-    """Return the holder of a lock, as far as the file shows."""
+    """Describe the holder of a lock, if its file states one."""
     try:
         file.seek(0)
         note = json.loads(file.read(_MAX_NOTE))

@@ -15,7 +15,7 @@ from physio_mae_jax.cli import (
     set_gpu_memory_fraction,
     set_up_logging,
 )
-from physio_mae_jax.commands import command_summaries, load_command, lock_share
+from physio_mae_jax.commands import command_summaries, load_command, lock_arguments
 from physio_mae_jax.distributed import CLUSTERS, ClusterConfig
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.local_paths import local_folder
@@ -66,11 +66,11 @@ def main(argv: list[str]) -> None:
         )
     )
     enable_compilation_cache()
-    from physio_mae_jax.training.work_folder import hold  # heavy, as the command is
+    from physio_mae_jax.training.work_folder import lock_workdir  # heavy, as the command is
 
     with (
         distributed.peer_loss_as_user_error(),
-        hold(workdir, **lock_share(command, settings)),
+        lock_workdir(workdir, **lock_arguments(command, settings)),
     ):
         command.run(settings, workdir, strict=_STRICT.value)
     _LOG.info("done; everything is in %s", workdir)

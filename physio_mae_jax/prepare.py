@@ -11,13 +11,13 @@ from tqdm import tqdm
 from physio_mae_jax.data.sets import SYNTHETIC
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_folder, local_path
-from physio_mae_jax.preparation.builder import builder_of
+from physio_mae_jax.preparation.builder import make_builder
 from physio_mae_jax.preparation.data_set_list import describe_data_sets
 from physio_mae_jax.preparation.download import download
-from physio_mae_jax.preparation.executors import by_beam, in_processes
+from physio_mae_jax.preparation.executors import beam_executor, process_executor
 from physio_mae_jax.preparation.layouts.folder import open_own_folder, write_draft
 from physio_mae_jax.preparation.recording import DatasetLayout
-from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
+from physio_mae_jax.preparation.registry import LAYOUTS, get_layout
 from physio_mae_jax.preparation.report import describe_rate
 from physio_mae_jax.preparation.shards import ShardSummary
 from physio_mae_jax.printable import PrintableFormatter, printable, printable_lines
@@ -64,16 +64,16 @@ def _prepare(options: argparse.Namespace) -> None:
         print(write_draft(options.source, options.manifest))
         return
     executor = (
-        by_beam(options.beam_runner, options.beam_option)
+        beam_executor(options.beam_runner, options.beam_option)
         if options.beam_runner
-        else in_processes(options.workers)
+        else process_executor(options.workers)
     )
     with tqdm(unit=" recordings", disable=not sys.stderr.isatty()) as bar:
 
         def show(summary: ShardSummary) -> None:
             bar.update(len(summary.records) + len(summary.rejections))
 
-        builder = builder_of(_layout(options))(
+        builder = make_builder(_layout(options))(
             source=options.source,
             data_dir=options.out,
             executor=executor,
@@ -117,7 +117,7 @@ def _layout(options: argparse.Namespace) -> DatasetLayout:
             (*LAYOUTS, OWN_FILES, SYNTHETIC),
             skip=options.on_invalid == "skip",
         )
-    return layout_of(options.data_set)
+    return get_layout(options.data_set)
 
 
 def _download(options: argparse.Namespace) -> None:
@@ -184,14 +184,16 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "--beam_option", action="append", default=[], help="flag of the runner; may be repeated"
     )
     own = parser.add_argument_group(f"your own files ({OWN_FILES})")
-    own.add_argument("--name", default="", help="name of the data set: small letters, digits and _")
+    own.add_argument(
+        "--name", default="", help="name of the data set: lower-case letters, digits and _"
+    )
     own.add_argument(
         "--manifest", help="path of the manifest (default: manifest.json in the source)"
     )
     own.add_argument(
         "--draft_manifest",
         action="store_true",
-        help="write a draft of the manifest to be filled in, and stop",
+        help="write a draft of the manifest to complete, and stop",
     )
     server = parser.add_argument_group("download")
     server.add_argument(

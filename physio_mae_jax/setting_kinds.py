@@ -42,14 +42,14 @@ class Number:
     @property
     def description(self) -> str:
         """The bounds as text."""
-        noun = "a whole number" if self.whole else "a number"
+        noun = "an integer" if self.whole else "a number"
         low = f"{'above' if self.above else 'from'} {_written(self.low)}"
         return f"{noun} {low} to {'below ' if self.below else ''}{_written(self.high)}"
 
     def _holds(self, value: Any) -> bool:
         try:
             finite = math.isfinite(value)
-        except OverflowError:  # a whole number beyond the largest float
+        except OverflowError:  # an integer beyond the largest float
             return False
         under = value < self.high if self.below else value <= self.high
         return finite and under and (value > self.low if self.above else value >= self.low)

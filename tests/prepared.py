@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.preparation.builder import builder_of
+from physio_mae_jax.preparation.builder import make_builder
 from physio_mae_jax.preparation.recording import (
     Annotations,
     DatasetLayout,
@@ -47,7 +47,7 @@ def prepare_made_up(
 ) -> Path:
     """Prepare recordings under ``root``; return the folder of the data set."""
     layout = MadeUp(name, tuple(tasks), tuple(recordings))
-    builder = builder_of(layout)(source=root, data_dir=root)
+    builder = make_builder(layout)(source=root, data_dir=root)
     builder.prepare()
     return Path(builder.data_dir)
 
@@ -107,8 +107,10 @@ def _wave(subject: int, visit: int, seconds: int, rng: np.random.Generator) -> R
             "flags": np.array([fast, rng.random() < 0.5, subject == 0], np.int8),
         },
         annotations={
-            "beat": Annotations.of([(s * 100, s * 100 + 1, s % 2) for s in range(seconds)]),
-            "state": Annotations.of([(0, half, 0), (half, samples, 1)]),
+            "beat": Annotations.from_triples(
+                [(s * 100, s * 100 + 1, s % 2) for s in range(seconds)]
+            ),
+            "state": Annotations.from_triples([(0, half, 0), (half, samples, 1)]),
         },
         attributes={
             "fold": subject // 2 % 4 + 1,

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.sealed_json import SEAL, sealed
+from physio_mae_jax.data.sealed_json import SEAL, add_seal
 from physio_mae_jax.errors import UserError
 
 OTHERS: tuple[Any, ...] = (
@@ -69,7 +69,7 @@ def _changed(content: Any, path: tuple[Any, ...], other: Any) -> Any:
 
 def resealed(content: dict[str, Any]) -> dict[str, Any]:
     """Return content with hashes that fit it, as somebody would make them on purpose."""
-    return sealed({name: value for name, value in content.items() if name != SEAL})
+    return add_seal({name: value for name, value in content.items() if name != SEAL})
 
 
 def rewrite_index(folder: Path, text: str) -> None:

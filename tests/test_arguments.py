@@ -27,7 +27,7 @@ def made():
         ({"derive_leads": "yes"}, "derive_leads is 'yes'; it must be True or False"),
         ({"output": ["pooled"]}, r"output is \['pooled'\]; choose one of"),
         ({"output": np.array(["a", "b"])}, "choose one of pooled"),
-        ({"num_threads": -5}, "num_threads is -5; it must be a whole number from 0"),
+        ({"num_threads": -5}, "num_threads is -5; it must be an integer from 0"),
         ({"num_threads": 2.5}, r"num_threads is 2\.5"),
         ({"overlaps": 0.5}, "'overlaps' is no argument of this call; choose from output, overlap"),
     ],
@@ -44,7 +44,7 @@ def test_settings_of_an_encoding_are_checked(made, changes, message):
         ({"start_seconds": "x"}, "start_seconds is 'x'"),
         ({"mask_ratio": np.nan}, "mask_ratio is nan"),
         ({"seed": -1}, "seed is -1"),
-        ({"seed": 1.5}, r"seed is 1\.5; it must be a whole number"),
+        ({"seed": 1.5}, r"seed is 1\.5; it must be an integer"),
         ({"masked_seconds": 5}, "masked_seconds is 5"),
         ({"masked_seconds": [(0,)]}, "has 1 numbers in an interval"),
         ({"masked_seconds": [("a", "b")]}, "masked_seconds is 'a'"),
@@ -58,13 +58,13 @@ def test_settings_of_a_reconstruction_are_checked(made, changes, message):
 
 @pytest.mark.parametrize("layer", ["x", 1.5, np.nan, [0]])
 def test_a_layer_is_a_whole_number(made, layer):
-    with pytest.raises(ConfigError, match=r"layer is .*a whole number"):
+    with pytest.raises(ConfigError, match=r"layer is .*an integer"):
         made.attention(beats(5, 100), layer=layer, **GIVEN)
 
 
 @pytest.mark.parametrize("changes", [{"batch_size": "x"}, {"batch_size": 0}, {"num_devices": -1}])
 def test_sizes_of_an_encoder_are_checked(made, changes):
-    with pytest.raises(ConfigError, match=r"a whole number from 1 to"):
+    with pytest.raises(ConfigError, match=r"an integer from 1 to"):
         Encoder(made.trained, **changes)
     assert isinstance(made.trained, TrainedModel)
 

@@ -58,12 +58,12 @@ def test_calibration_helps_on_others_and_keeps_every_order(kind):
         np.testing.assert_array_equal(np.argmax(before, axis=1), np.argmax(after, axis=1))
         assert not calibration.thresholds
         np.testing.assert_array_equal(
-            calibration.decide(after), np.eye(3)[np.argmax(test.logits, axis=1)]
+            calibration.predict_classes(after), np.eye(3)[np.argmax(test.logits, axis=1)]
         )
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
-def test_no_calibration_near_by_is_likelier_on_validation(kind):
+def test_calibration_is_a_likelihood_maximum(kind):
     validation = miscalibrated(0, kind)
     ones, found = np.ones(validation.num_instances), fit_calibration(validation)
 
@@ -80,7 +80,7 @@ def test_no_calibration_near_by_is_likelier_on_validation(kind):
                 assert cost(dataclasses.replace(found, **{name: moved})) > cost(found)
 
 
-def test_calibration_on_few_is_held_back_by_the_stated_prior():
+def test_calibration_on_few_instances_is_regularized_by_the_prior():
     """Log-odds a · l + b of least cost, with a Gaussian of variance 10 around a = 1 and b = 0."""
     rng = np.random.default_rng(3)
     logits = rng.normal(size=12) * 2
@@ -96,15 +96,15 @@ def test_calibration_on_few_is_held_back_by_the_stated_prior():
     np.testing.assert_allclose([*found.slopes, *found.intercepts], best, atol=2e-3)
 
 
-def test_who_reaches_a_threshold_is_decided():
+def test_instances_at_threshold_are_predicted_positive():
     for kind, classes, decided in (("multilabel", 1, [[1]]), ("multiclass", 2, [[0, 1]])):
         calibration = Calibration(
             kind=kind, classes=("a", "b")[:classes], thresholds=(0.5,) * classes
         )
-        assert calibration.decide(np.full((1, classes), 0.5)).tolist() == decided
+        assert calibration.predict_classes(np.full((1, classes), 0.5)).tolist() == decided
 
 
-def test_a_class_ranked_the_wrong_way_round_is_not_turned():
+def test_calibration_slope_stays_positive():
     validation = miscalibrated(0)
     calibration = fit_calibration(predictions(-validation.logits, validation.targets))
     assert min(calibration.slopes) > 0
@@ -117,7 +117,7 @@ def test_separated_classes_give_finite_decisions():
         assert np.isfinite(
             [*calibration.slopes, *calibration.intercepts, calibration.temperature]
         ).all()
-        decided = calibration.decide(calibration.probabilities(targets * 300 - 100))
+        decided = calibration.predict_classes(calibration.probabilities(targets * 300 - 100))
         np.testing.assert_array_equal(decided, targets)
 
 
@@ -136,7 +136,7 @@ def test_no_threshold_does_better_on_validation(seed, count, beta):
         true = (decided * targets).sum()
         return (1 + beta**2) * true / (beta**2 * targets.sum() + decided.sum() or 1)
 
-    found = score(calibration.decide(probabilities))
+    found = score(calibration.predict_classes(probabilities))
     assert found >= max(score(probabilities >= p) for p in np.unique(probabilities)) - 1e-12
 
 
@@ -147,7 +147,7 @@ def test_two_exclusive_classes_have_one_threshold():
     logits = targets * 1.5 + rng.normal(size=(400, 2)) + [3.0, 0.0]
     calibration = fit_calibration(predictions(logits, targets, kind="multiclass"))
     assert sum(calibration.thresholds) == pytest.approx(1)
-    decided = calibration.decide(calibration.probabilities(logits))
+    decided = calibration.predict_classes(calibration.probabilities(logits))
     assert (decided.sum(axis=1) == 1).all()
     predicted = np.eye(2)[np.argmax(logits, axis=1)]
     f1 = [metrics.f1(d[:, 1], targets[:, 1], np.ones(400)) for d in (decided, predicted)]
@@ -172,7 +172,7 @@ def test_classes_that_validation_lacks_stay_undecided(kind):
     assert one.temperature == 1
 
 
-def test_decisions_never_see_the_test():
+def test_thresholds_do_not_depend_on_test_data():
     assert list(inspect.signature(fit_calibration).parameters) == ["validation", "beta"]
     assert "validation" not in inspect.signature(evaluate).parameters
     validation, test = miscalibrated(0), miscalibrated(1)
@@ -185,7 +185,7 @@ def test_decisions_never_see_the_test():
     assert calibration.num_shared_subjects(others) == 0
 
 
-def test_decisions_come_back_from_json():
+def test_calibration_survives_json():
     for validation in (miscalibrated(0), miscalibrated(0, "multiclass")):
         calibration = fit_calibration(validation, beta=2.0)
         again = Calibration.from_json(
@@ -197,18 +197,18 @@ def test_decisions_come_back_from_json():
     with pytest.raises(DataError, match=r"calibration is \[\], where an object is expected"):
         Calibration.from_json([])
     short = fit_calibration(miscalibrated(0)).to_json() | {"slopes": [1.0]}
-    with pytest.raises(DataError, match=r"slopes must hold \d numbers, one per class; got 1"):
+    with pytest.raises(DataError, match=r"slopes must have \d numbers, one per class; got 1"):
         Calibration.from_json(short)
     with pytest.raises(DataError, match="beta"):
         fit_calibration(miscalibrated(0), beta=0)
 
 
-def test_decisions_of_other_classes_are_rejected():
-    with pytest.raises(DataError, match="do not match predictions"):
+def test_calibration_of_other_classes_is_rejected():
+    with pytest.raises(DataError, match="does not match predictions"):
         evaluate(miscalibrated(0, "multiclass"), fit_calibration(miscalibrated(0)))
 
 
-def test_a_regression_has_nothing_to_decide():
+def test_regression_has_no_thresholds():
     numbers = np.random.default_rng(0).normal(size=(20, 1))
     calibration = fit_calibration(predictions(numbers, numbers, kind="regression"))
     assert (calibration.thresholds, calibration.slopes, calibration.undecided) == ((), (), ())

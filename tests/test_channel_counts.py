@@ -80,7 +80,7 @@ def test_parameters_gradient_and_optimizer_have_one_structure(model, before, aft
     new, _ = jax.eval_shape(
         lambda: init_variables(task.model, jax.random.key(0), (after, settings.num_samples))
     )
-    merged = start.for_training().merged(new["encoder"])
+    merged = start.for_training().merge_into(new["encoder"])
     params = new | {"encoder": merged.params}
     assert jax.tree.structure(params) == jax.tree.structure(new)
     assert [x.shape for x in jax.tree.leaves(params)] == [x.shape for x in jax.tree.leaves(new)]
@@ -101,26 +101,26 @@ def test_what_is_excluded_or_new_is_counted_and_named():
     removed = [blocks.pop(name) for name in ("channel_attention", "channel_norm", "smoothing")]
     one = {**encoder, "stack": {**encoder["stack"], "blocks": blocks}}
     count = len(jax.tree.leaves(removed))
-    (note,) = InitTransform(encoder).merged(one).notes()
+    (note,) = InitTransform(encoder).merge_into(one).notes()
     groups = "stack/blocks/channel_attention, stack/blocks/channel_norm, stack/blocks/smoothing"
     assert f"{count} trained arrays are not used ({groups})" in note
-    (note,) = InitTransform(one).merged(encoder).notes()
+    (note,) = InitTransform(one).merge_into(encoder).notes()
     assert f"{count} arrays are new ({groups})" in note
-    assert InitTransform(encoder).merged(encoder).notes() == []
+    assert InitTransform(encoder).merge_into(encoder).notes() == []
 
 
 def test_an_array_of_another_shape_is_named():
     given = {"tokenizer": {"position": np.zeros((3, 2))}}
     with pytest.raises(ConfigError, match=r"array tokenizer/position .* \(3, 2\), \(4, 2\) is exp"):
-        InitTransform(given).merged({"tokenizer": {"position": np.zeros((4, 2))}})
+        InitTransform(given).merge_into({"tokenizer": {"position": np.zeros((4, 2))}})
 
 
 def test_attention_across_channels_begins_as_adding_nothing():
     _, encoder, _ = pretrained_shapes("contrastive", 2)
     _, new, _ = pretrained_shapes("v3", 2)
     new = jax.tree.map(lambda leaf: np.ones(leaf.shape, leaf.dtype), new)
-    merged = InitTransform(encoder, channel_independent=True).merged(new)
-    assert "2 arrays begin as 0 (stack/blocks/channel_attention)" in merged.notes()[-1]
+    merged = InitTransform(encoder, channel_independent=True).merge_into(new)
+    assert "2 arrays are initialized to 0 (stack/blocks/channel_attention)" in merged.notes()[-1]
     attention = merged.params["stack"]["blocks"]["channel_attention"]
     assert not np.any(attention["output"]["kernel"])
     assert np.all(attention["qkv"]["kernel"] == 1)
@@ -204,5 +204,5 @@ def test_every_optimizer_state_follows_the_merged_parameters():
     params = {"encoder": {"a": {"kernel": jnp.ones(2)}}}
     state = optimizer.init(params)
     more = {"encoder": {"a": {"kernel": jnp.ones(2)}, "b": {"kernel": jnp.ones(2)}}}
-    merged = InitTransform(more["encoder"]).merged(params["encoder"])
+    merged = InitTransform(more["encoder"]).merge_into(params["encoder"])
     optimizer.update(params, state, {"encoder": merged.params})

@@ -49,16 +49,16 @@ def test_aliases_are_the_same_electrode_and_order_is_the_wanted_one():
 
 
 def test_units_of_one_quantity_are_converted_and_that_is_said():
-    montage = derive_channels(["II"], ["II"], "r", wanted_units=["mV"], present_units=["uV"])
+    montage = derive_channels(["II"], ["II"], "r", target_units=["mV"], present_units=["uV"])
     assert montage.apply(np.full((1, 2), 1500.0))[0] == pytest.approx(1.5, rel=1e-6)
     assert montage.notes == ("II: uV × 0.001 = mV",)
-    unknown = derive_channels(["II"], ["II"], "r", wanted_units=["mV"], present_units=[""])
+    unknown = derive_channels(["II"], ["II"], "r", target_units=["mV"], present_units=[""])
     assert unknown.notes == ()
 
 
 def test_units_of_another_quantity_are_rejected():
     with pytest.raises(DataError, match=r"'II' must be in mV .*got mmHg"):
-        derive_channels(["II"], ["II"], "rec", wanted_units=["mV"], present_units=["mmHg"])
+        derive_channels(["II"], ["II"], "rec", target_units=["mV"], present_units=["mmHg"])
     assert canonical_unit(" µV ") == "uV"
     assert unit_factor("adu", "mV") is None
     for unit, wanted in itertools.permutations(("uV", "mV", "V"), 2):

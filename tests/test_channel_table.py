@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.data.channel_plan import ChannelPlanner, KnownChannels
-from physio_mae_jax.data.format_version import versioned
+from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.run_metadata import channel_names_of
+from physio_mae_jax.experiment.run_metadata import count_channel_names
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.signals.channels import channel_id
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
@@ -58,12 +58,12 @@ def test_more_names_than_there_are_or_none_are_rejected(number):
 
 
 def test_a_run_is_gone_on_with_the_names_it_began_with(tmp_path):
-    assert channel_names_of(tmp_path) == len(VOCABULARY)
+    assert count_channel_names(tmp_path) == len(VOCABULARY)
     for step, model, number in ((1, {}, NUM_FIRST_NAMES), (2, {"num_channel_names": 60}, 60)):
         folder = tmp_path / "checkpoints" / str(step) / "model_spec"
         folder.mkdir(parents=True)
-        (folder / "metadata").write_text(json.dumps(versioned({"model": model})))
-        assert channel_names_of(tmp_path) == number
+        (folder / "metadata").write_text(json.dumps(add_version({"model": model})))
+        assert count_channel_names(tmp_path) == number
 
 
 def test_units_that_were_not_kept_once_are_no_other_settings(tmp_path):

@@ -10,10 +10,10 @@ from physio_mae_jax.signals.channels import (
     VOCABULARY,
     canonical_name,
     channel_id,
+    find_unidentified,
     is_ecg,
-    names_of_recording,
+    resolve_recording_names,
     trained_channel_id,
-    unidentified,
 )
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, TEN_TEN
 
@@ -132,7 +132,7 @@ def test_leads_have_any_prefix(lead, prefix):
 def test_what_is_another_signal_has_no_identity(name):
     assert channel_id(name) == 0
     assert canonical_name(name) == name
-    assert unidentified(["II", name]) == (name,)
+    assert find_unidentified(["II", name]) == (name,)
 
 
 @given(st.text(max_size=40))
@@ -168,20 +168,22 @@ BESIDE = {
 @pytest.mark.parametrize("case", BESIDE, ids=lambda case: case[0])
 def test_what_is_beside_a_channel_tells_what_it_is(case):
     _, names, units = case
-    without = [row for row, n in enumerate(names_of_recording(names, units)) if not channel_id(n)]
+    without = [
+        row for row, n in enumerate(resolve_recording_names(names, units)) if not channel_id(n)
+    ]
     assert tuple(without) == BESIDE[case]
 
 
 def test_names_of_a_recording_stay_as_they_are_when_read_again():
     for _, names, units in BESIDE:
-        found = names_of_recording(names, units)
-        assert names_of_recording(found, units) == tuple(map(canonical_name, found)) == found
+        found = resolve_recording_names(names, units)
+        assert resolve_recording_names(found, units) == tuple(map(canonical_name, found)) == found
 
 
 def test_one_electrode_against_two_references_stays_two_channels():
-    found = names_of_recording(["C3-A1", "C3-A2", "C4-A1"])
+    found = resolve_recording_names(["C3-A1", "C3-A2", "C4-A1"])
     assert found == ("EEG_C3 vs A1", "EEG_C3 vs A2", "EEG_C4")
-    assert names_of_recording(["II", "MLII"]) == ("II", "II")
+    assert resolve_recording_names(["II", "MLII"]) == ("II", "II")
 
 
 def test_a_name_understood_since_is_what_it_was_to_a_trained_model():

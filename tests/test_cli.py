@@ -109,7 +109,7 @@ def test_two_steps_on_real_data(data, channels, shared, tmp_path, monkeypatch):
 
 WRONG = {
     "window": ({"window_seconds": 6.1}, r"window of 610 samples .* set window_seconds to 6"),
-    "fraction": ({"window_seconds": 6.001}, r"600\.1 samples, not a whole number"),
+    "fraction": ({"window_seconds": 6.001}, r"600\.1 samples, not an integer"),
     "heads": ({"model.num_heads": 3}, r"model\.width=32 is not divisible by model\.num_heads=3"),
     "devices": ({"num_devices": 64}, r"num_devices=64, but this machine has 8"),
     "batch": ({"num_devices": 8, "batch_size": 12}, r"batch_size=12 is not a multiple of 8"),

@@ -62,7 +62,7 @@ def test_every_row_is_evaluated_on_the_same_instances(compared):
     assert (compared / "plots/comparison.png").is_file()
 
 
-def test_rows_begin_as_they_say(compared):
+def test_rows_use_their_initial_weights(compared):
     settings = {
         row: read_json(compared / row / "labels_1/seed_0/config.json")
         for row in ("pretrained", "scratch")
@@ -75,7 +75,7 @@ def test_rows_begin_as_they_say(compared):
     )
 
 
-def test_what_is_done_stays_and_more_may_be_added(compared, waves_root, pretrained):
+def test_finished_trials_stay_and_more_can_be_added(compared, waves_root, pretrained):
     report = compared / "scratch/labels_1/seed_0/evaluation.md"
     before = report.stat().st_mtime_ns
     config = comparison(waves_root, pretrained, models=f"{ROWS},random_probe")
@@ -88,11 +88,11 @@ def test_what_is_done_stays_and_more_may_be_added(compared, waves_root, pretrain
 def test_other_settings_in_the_same_folder_are_rejected(compared, waves_root, pretrained):
     config = comparison(waves_root, pretrained)
     config.scratch.batch_size = 4
-    with pytest.raises(ConfigError, match=r"other settings of scratch\.batch_size"):
+    with pytest.raises(ConfigError, match=r"different values of scratch\.batch_size"):
         build_comparison(typed(config), compared, strict=True)
 
 
-def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, monkeypatch):
+def test_report_waits_for_trials_of_other_processes(compared, waves_root, pretrained, monkeypatch):
     config = comparison(waves_root, pretrained, models="wavelets", seeds="1")
     run = build_comparison(typed(config), compared, strict=True)
     monkeypatch.setattr("physio_mae_jax.experiment.sweep.run_trials", lambda *_: None)
@@ -103,7 +103,7 @@ def test_a_report_waits_for_entries_of_others(compared, waves_root, pretrained, 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"models": "pretrained,resnet"}, r"models must be of knn, pretrained.*; got 'resnet'"),
+        ({"models": "pretrained,resnet"}, r"models must be among knn, pretrained.*; got 'resnet'"),
         ({"models": ""}, "models must name at least one"),
         ({"label_fractions": "0.1,2"}, "label_fractions must be fractions in"),
         ({"label_fractions": "a"}, "could not convert"),
@@ -153,7 +153,7 @@ def test_each_subject_is_evaluated_by_a_model_that_never_saw_it(waves_root, tmp_
         ({"data.sets": "a+b"}, ConfigError, "must name exactly one data set"),
     ],
 )
-def test_leaving_out_rejects(waves_root, tmp_path, changes, error, message):
+def test_leave_one_out_rejects_invalid_settings(waves_root, tmp_path, changes, error, message):
     with pytest.raises(error, match=message):
         leave_one_out(
             build_leave_one_out(typed(leaving_out(waves_root, **changes)), tmp_path, strict=True)

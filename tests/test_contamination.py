@@ -29,24 +29,26 @@ def check(trained_on, source, strict=False):
 @pytest.fixture
 def trained_on():
     source = source_of([noise(0), noise(1)], ["anna", "ben"])
-    return TrainingProvenance.of(source, [0, 1])
+    return TrainingProvenance.from_recordings(source, [0, 1])
 
 
-def test_other_subjects_are_clean(trained_on):
+def test_other_subjects_are_uncontaminated(trained_on):
     report = check(trained_on, source_of([noise(2)], ["carl"]), strict=True)
-    assert report.is_clean
-    assert report.line() == ("contamination: none of 1 subjects and 1 recordings was trained on.")
+    assert report.is_uncontaminated
+    assert report.format_line() == (
+        "contamination: none of 1 subjects and 1 recordings was trained on."
+    )
 
 
 def test_a_subject_trained_on_is_named_also_with_new_samples(trained_on):
     report = check(trained_on, source_of([noise(3), noise(4)], ["anna", "dora"]))
     assert report.subjects == ("set:anna",)
     assert not report.recordings
-    assert "CONTAMINATION: 1 of 2 subjects (set:anna)" in report.line()
+    assert "CONTAMINATION: 1 of 2 subjects (set:anna)" in report.format_line()
 
 
-def test_the_same_id_in_another_data_set_is_another_person(trained_on):
-    assert check(trained_on, source_of([noise(3)], ["anna"], data_set="other")).is_clean
+def test_same_id_in_another_data_set_is_another_subject(trained_on):
+    assert check(trained_on, source_of([noise(3)], ["anna"], data_set="other")).is_uncontaminated
 
 
 @pytest.mark.parametrize(
@@ -58,7 +60,7 @@ def test_the_same_id_in_another_data_set_is_another_person(trained_on):
         lambda signal: (signal[:, :1500], ("II", "PPG")),  # cut short
     ],
 )
-def test_samples_trained_on_are_recognised_under_other_names(trained_on, copy):
+def test_trained_on_samples_are_recognized_under_other_names(trained_on, copy):
     signal, channels = copy(noise(1))
     other = source_of([signal, noise(5)[: len(signal)]], ["x", "y"], channels, "another")
     report = check(trained_on, other)
@@ -84,7 +86,7 @@ def test_a_record_survives_json_and_joins(trained_on):
     again = TrainingProvenance.from_json(json.loads(json.dumps(trained_on.to_json())), "a", "b.")
     np.testing.assert_array_equal(again.subjects, trained_on.subjects)
     np.testing.assert_array_equal(again.blocks, trained_on.blocks)
-    more = TrainingProvenance.of(source_of([noise(7)], ["eve"]), [0]).joined(again)
+    more = TrainingProvenance.from_recordings(source_of([noise(7)], ["eve"]), [0]).merge(again)
     assert set(more.subjects.tolist()) == {
         subject_hash("set", name) for name in ("anna", "ben", "eve")
     }

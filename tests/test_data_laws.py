@@ -313,8 +313,8 @@ def test_added_noise_is_white_normal_and_another_one_in_every_window_and_channel
         share = (changed * signal).sum(axis=1) / (signal * signal).sum(axis=1)
         noises.append(z_score(changed - share[:, None] * signal)[0])
     rows = np.concatenate(noises)
-    alike = rows @ rows.T / rows.shape[1]
-    assert np.abs(alike - np.eye(len(rows))).max() < 0.12  # five standard errors
+    group_similar_names = rows @ rows.T / rows.shape[1]
+    assert np.abs(group_similar_names - np.eye(len(rows))).max() < 0.12  # five standard errors
     spectrum = (np.abs(np.fft.rfft(rows)) ** 2).mean(axis=0)[1:-1]
     halves = spectrum[: len(spectrum) // 2].mean() / spectrum[len(spectrum) // 2 :].mean()
     assert halves == pytest.approx(1, abs=0.05)

@@ -17,7 +17,7 @@ from physio_mae_jax import prepare
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation import download as module
 from physio_mae_jax.preparation import http_client as transport
-from physio_mae_jax.preparation.checksums import choose, parse_checksums
+from physio_mae_jax.preparation.checksums import parse_checksums, select_files
 from physio_mae_jax.preparation.download import DownloadSummary, download
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
 
@@ -148,7 +148,7 @@ def assert_whole(folder: Path, files: dict[str, bytes] = FILES) -> None:
     assert found == files
 
 
-def test_everything_arrives_and_is_not_fetched_twice(site: Site, tmp_path: Path) -> None:
+def test_all_files_are_downloaded_only_once(site: Site, tmp_path: Path) -> None:
     folder, received = tmp_path / "new" / "raw", []
     summary = download(site.url + "/", folder, progress=received.append)
     assert_whole(folder)
@@ -164,23 +164,23 @@ def test_everything_arrives_and_is_not_fetched_twice(site: Site, tmp_path: Path)
     assert_whole(folder)
 
 
-def test_only_what_is_needed(site: Site, tmp_path: Path) -> None:
+def test_only_matching_files_are_downloaded(site: Site, tmp_path: Path) -> None:
     download(site.url, tmp_path, ("*.csv", "records/deep/*"))
     assert_whole(tmp_path, {name: FILES[name] for name in ("a.csv", "records/deep/2.dat")})
-    with pytest.raises(DataError, match=r"lists nothing like 'x/\*'.*it lists a\.csv"):
+    with pytest.raises(DataError, match=r"lists no file matching 'x/\*'.*it lists a\.csv"):
         download(site.url, tmp_path, ("*.csv", "x/*"))
 
 
-def test_ptbxl_at_one_rate_leaves_the_other() -> None:
+def test_ptbxl_variant_downloads_only_its_rate() -> None:
     names = ("LICENSE.txt", "ptbxl_database.csv", "scp_statements.csv", "RECORDS")
     listed = dict.fromkeys((*names, "records100/00000/1.hea", "records500/00000/1.hea"), "")
-    chosen = choose(listed, PtbXl(100).needed_files, "it")
+    chosen = select_files(listed, PtbXl(100).needed_files, "it")
     assert list(chosen) == ["ptbxl_database.csv", "scp_statements.csv", "records100/00000/1.hea"]
-    assert "records500/00000/1.hea" in choose(listed, PtbXl(500).needed_files, "it")
+    assert "records500/00000/1.hea" in select_files(listed, PtbXl(500).needed_files, "it")
 
 
 class TestBadConnections:
-    def test_an_interrupted_file_goes_on_where_it_was(self, site: Site, tmp_path: Path) -> None:
+    def test_interrupted_download_resumes(self, site: Site, tmp_path: Path) -> None:
         (tmp_path / "records").mkdir()
         (tmp_path / f"{LONG}.part").write_bytes(FILES[LONG][:300_000])
         summary = download(site.url, tmp_path)
@@ -188,19 +188,19 @@ class TestBadConnections:
         assert summary.num_bytes == sum(map(len, FILES.values())) - 300_000
         assert_whole(tmp_path)
 
-    def test_cut_connections_are_resumed(self, site: Site, tmp_path: Path) -> None:
+    def test_dropped_connections_are_resumed(self, site: Site, tmp_path: Path) -> None:
         site.faults[QUOTED] = [("cut", 1000), ("cut", 0), ("cut", 5000)]
         download(site.url, tmp_path)
         assert site.asked(QUOTED) == [None, "bytes=1000-", "bytes=1000-", "bytes=6000-"]
         assert_whole(tmp_path)
 
-    def test_a_server_without_ranges_starts_over(self, site: Site, tmp_path: Path) -> None:
+    def test_server_without_range_support_restarts_file(self, site: Site, tmp_path: Path) -> None:
         site.supports_range = False
         site.faults[QUOTED] = [("cut", 1000), ("cut", 400)]
         download(site.url, tmp_path)
         assert_whole(tmp_path)
 
-    def test_a_bad_line_is_borne_as_long_as_it_brings_something(
+    def test_unreliable_connection_is_retried_while_it_progresses(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(module, "_PROGRESS_BYTES", 100)
@@ -213,12 +213,12 @@ class TestBadConnections:
         assert_whole(tmp_path, site.files)
 
     @pytest.mark.parametrize("status", [500, 503, 429])
-    def test_passing_failures_are_waited_for(self, site: Site, tmp_path: Path, status: int) -> None:
+    def test_transient_errors_are_retried(self, site: Site, tmp_path: Path, status: int) -> None:
         site.faults = {"SHA256SUMS.txt": [status] * 2, "a.csv": [status] * 5}
         download(site.url, tmp_path)
         assert_whole(tmp_path)
 
-    def test_lasting_failures_are_not(self, site: Site, tmp_path: Path) -> None:
+    def test_permanent_errors_are_not_retried(self, site: Site, tmp_path: Path) -> None:
         site.faults[QUOTED] = [("cut", 1000)] + [503] * 9
         with pytest.raises(UserError, match=r"records/1%20.* after 6 attempts: .* 503 .* is kept"):
             download(site.url, tmp_path, num_workers=1)
@@ -227,7 +227,7 @@ class TestBadConnections:
         download(site.url, tmp_path)
         assert_whole(tmp_path)
 
-    def test_silence_times_out(
+    def test_unresponsive_server_times_out(
         self, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         monkeypatch.setattr(transport, "_TIMEOUT_S", 0.1)
@@ -235,12 +235,12 @@ class TestBadConnections:
         download(site.url, tmp_path, ("a.csv",))
         assert site.asked("a.csv") == [None, None]
 
-    def test_nobody_there(self, site: Site, tmp_path: Path) -> None:
+    def test_no_listening_server(self, site: Site, tmp_path: Path) -> None:
         site.close()
         with pytest.raises(UserError, match=r"SHA256SUMS\.txt cannot be fetched after 6 attempts"):
             download(site.url, tmp_path)
 
-    def test_no_such_server(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_unknown_host(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def fail(*args: Any, **options: Any) -> Any:
             raise transport.socket.gaierror(transport.socket.EAI_NONAME, "Name not known")
 
@@ -257,17 +257,17 @@ class TestWhatTheServerSays:
         with pytest.raises(DataError, match=r"/data/a\.csv does not exist on the server"):
             download(site.url, tmp_path)
         site.faults["a.csv"] = [418]
-        with pytest.raises(DataError, match=r"a\.csv: the server answers 418"):
+        with pytest.raises(DataError, match=r"a\.csv: the server responded 418"):
             download(site.url, tmp_path)
 
     def test_credentials(self, site: Site, tmp_path: Path) -> None:
         site.password = "Basic dTpw"
-        with pytest.raises(DataError, match=r"\(403\): data of credentialed access .*--download_h"):
+        with pytest.raises(DataError, match=r"\(403\): credentialed data .*--download_h"):
             download(site.url, tmp_path)
         download(site.url, tmp_path, headers=["Authorization: Basic dTpw"])
         assert_whole(tmp_path)
 
-    def test_credentials_are_told_to_no_other_server(self, site: Site, tmp_path: Path) -> None:
+    def test_credentials_are_not_sent_to_other_hosts(self, site: Site, tmp_path: Path) -> None:
         other = Site(FILES)
         try:
             site.redirects = {
@@ -284,7 +284,7 @@ class TestWhatTheServerSays:
             other.close()
         assert_whole(tmp_path)
 
-    def test_wrong_bytes_are_deleted(self, site: Site, tmp_path: Path) -> None:
+    def test_file_with_wrong_checksum_is_deleted(self, site: Site, tmp_path: Path) -> None:
         site.faults["a.csv"] = ["wrong"]
         with pytest.raises(DataError, match=r"a\.csv does not have the checksum .* was deleted"):
             download(site.url, tmp_path)
@@ -295,12 +295,14 @@ class TestWhatTheServerSays:
     @pytest.mark.parametrize(
         "part", [b"another version", FILES["a.csv"], FILES["a.csv"] + b"more", b""]
     )
-    def test_whatever_an_earlier_run_left(self, site: Site, tmp_path: Path, part: bytes) -> None:
+    def test_partial_files_of_earlier_runs_are_handled(
+        self, site: Site, tmp_path: Path, part: bytes
+    ) -> None:
         (tmp_path / "a.csv.part").write_bytes(part)
         download(site.url, tmp_path)
         assert_whole(tmp_path)
 
-    def test_the_first_error_ends_all(self, tmp_path: Path) -> None:
+    def test_first_error_stops_all_downloads(self, tmp_path: Path) -> None:
         site = Site({f"{i:03}": bytes([i % 256]) * 1000 for i in range(300)})
         site.faults["001"] = [404]
         try:
@@ -313,7 +315,7 @@ class TestWhatTheServerSays:
 
 
 class TestTheFolder:
-    def test_files_that_were_changed_are_named_and_kept(self, site: Site, tmp_path: Path) -> None:
+    def test_modified_files_are_reported_and_kept(self, site: Site, tmp_path: Path) -> None:
         (tmp_path / "a.csv").write_bytes(b"my own rows")
         with pytest.raises(
             DataError, match=r"1 files .* do not have the checksum .*: a\.csv\. .*De"
@@ -333,18 +335,18 @@ class TestTheFolder:
         with pytest.raises(UserError, match=r"records/.* cannot be written: "):
             download(site.url, tmp_path)
 
-    def test_links_that_lead_outside(self, site: Site, tmp_path: Path) -> None:
+    def test_symlinks_outside_the_folder_are_rejected(self, site: Site, tmp_path: Path) -> None:
         folder, outside = tmp_path / "raw", tmp_path / "outside"
         folder.mkdir()
         outside.mkdir()
         (folder / "records").symlink_to(outside)
-        with pytest.raises(DataError, match=r"leads by a link to .*outside.*; nothing is"):
+        with pytest.raises(DataError, match=r"is a link to .*outside.*; nothing is"):
             download(site.url, folder)
         assert not list(outside.iterdir())
 
-    def test_one_download_at_a_time(self, site: Site, tmp_path: Path) -> None:
+    def test_concurrent_downloads_are_rejected(self, site: Site, tmp_path: Path) -> None:
         with (
-            module._locked(tmp_path),
+            module._lock_folder(tmp_path),
             pytest.raises(UserError, match="another process is downloading"),
         ):
             download(site.url, tmp_path)
@@ -367,12 +369,14 @@ SUM = "0" * 64
         ("<!DOCTYPE html>", "line 1 reads '<!DOCTYPE html>'.*Is the URL"),
         (f"{SUM}  a\n{'1' * 64}  ./a", "line 2: 'a' is listed with two checksums"),
         (f"{SUM}  a\n{SUM}  a/b", "a is listed as a file and as a folder"),
-        (f"{SUM}  a\n{SUM}  a.part", r"a\.part is named as the unfinished copy"),
+        (f"{SUM}  a\n{SUM}  a.part", r"a\.part has the name of the partial download"),
         ("\n", "lists no files"),
         (f"{SUM}  SHA256SUMS.txt", "lists no files"),
     ],
 )
-def test_wrong_lists(content: str, message: str, site: Site, tmp_path: Path) -> None:
+def test_invalid_checksum_lists_are_rejected(
+    content: str, message: str, site: Site, tmp_path: Path
+) -> None:
     site.listing = content.encode()
     with pytest.raises(DataError, match=rf"SHA256SUMS\.txt.*{message}"):
         download(site.url, tmp_path / "raw")
@@ -396,7 +400,7 @@ def test_both_spellings_of_a_list_are_read() -> None:
         ("physionet.org/files", {}, "http or https"),
         ("http://host:port/", {}, "http or https"),
         ("http://host/x?y=1", {}, "http or https"),
-        ("http://me:secret@host/", {}, "names a user in its URL"),
+        ("http://me:secret@host/", {}, "has a user name in its URL"),
         ("http://host/", {"num_workers": 0}, "--download_workers must be >= 1; got 0"),
         ("http://host/", {"headers": ["secret"]}, "not of the form 'Name: value'"),
         ("http://host/", {"headers": ["A: b\r\nsecret: c"]}, "not of the form"),
@@ -422,13 +426,13 @@ def test_from_the_command_line(tmp_path: Path, capsys: pytest.CaptureFixture[str
         assert prepare.main((*arguments, "--overwrite")) == 0
         assert "0 files downloaded" in capsys.readouterr().out
         assert prepare.main(("ptbxl", f"--download={site.url}", *flags)) == 2
-        assert "lists nothing like 'ptbxl_database.csv'" in capsys.readouterr().err
+        assert "lists no file matching 'ptbxl_database.csv'" in capsys.readouterr().err
     finally:
         site.close()
     assert prepare.main(("folder", "--name=mine", "--download_header=A: b", *flags)) == 2
     assert "--download_header needs --download" in capsys.readouterr().err
 
 
-def test_summary_of_an_instant() -> None:
+def test_summary_of_a_fast_download() -> None:
     text = str(DownloadSummary(fetched=0, present=3, num_bytes=0, seconds=0.0))
-    assert text == "0 files downloaded (0.0 MB at 0.0 MB/s), 3 were there; every checksum is right."
+    assert text == "0 files downloaded (0.0 MB at 0.0 MB/s), 3 were present; all checksums match."

@@ -84,7 +84,7 @@ def sends(body: bytes, **options: float) -> Answer:
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "PAUSES_S", (0.0,))
     monkeypatch.setattr(http_client, "SLOW_S", 0.3)
-    monkeypatch.setattr(connections, "ANSWER_S", 0.5)
+    monkeypatch.setattr(connections, "RESPONSE_TIMEOUT_S", 0.5)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(name, raising=False)
 
@@ -137,20 +137,22 @@ ANY = "cannot be fetched|is not HTTP|does not have the checksum"
         (raw(b""), "cannot be fetched"),
     ],
 )  # fmt: skip
-def test_lies_are_reported(answer: Answer, message: str, tmp_path: Path) -> None:
+def test_invalid_server_responses_are_reported(
+    answer: Answer, message: str, tmp_path: Path
+) -> None:
     with reported(answer, tmp_path) as said:
         assert re.search(message, said[0]), said[0]
         assert len(said[0]) < 600
 
 
-def test_a_body_without_length_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_endless_body_without_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_UNSTATED_BYTES", 10**6)
     with reported(raw(OK + b"\r\n", bytes(10**5), times=10_000), tmp_path) as said:
         assert "does not say how long it is, and sent more than 1,000,000 bytes" in said[0]
     assert [path.name for path in tmp_path.iterdir()] == []
 
 
-def test_a_body_of_a_redirect_without_end(tmp_path: Path) -> None:
+def test_endless_redirect_body(tmp_path: Path) -> None:
     head = b"HTTP/1.1 302 F\r\nLocation: /data/a.dat\r\n\r\n"
     with reported(raw(head, bytes(10**5), times=2_000), tmp_path) as said:
         assert "redirect" in said[0] or "cannot be fetched" in said[0]
@@ -166,18 +168,18 @@ def test_a_body_of_a_redirect_without_end(tmp_path: Path) -> None:
     ],
     ids=["body", "endless body", "head", "continue"],
 )
-def test_a_slow_drip_is_given_up(answer: Answer, tmp_path: Path) -> None:
+def test_too_slow_transfer_is_aborted(answer: Answer, tmp_path: Path) -> None:
     with reported(answer, tmp_path) as said:
         assert "cannot be fetched after 2 attempts" in said[0]
 
 
-def test_a_list_that_drips(tmp_path: Path) -> None:
+def test_too_slow_checksum_list_is_aborted(tmp_path: Path) -> None:
     listing = raw(OK + b"Content-Length: 999\r\n\r\n", b"0", pause_s=0.05, times=200)
     with reported(sends(BODY), tmp_path, listing) as said:
         assert "SHA256SUMS.txt cannot be fetched" in said[0]
 
 
-def test_a_slow_line_that_brings_enough_is_borne(
+def test_slow_but_sufficient_transfer_succeeds(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "SLOW_BYTES", 50)
@@ -193,13 +195,13 @@ def test_a_slow_line_that_brings_enough_is_borne(
     "name",
     ["x/" * 2000 + "x", "y" * 252, "z" * 250 + "/" + "é" * 130, "a/" * 600 + "b", "w" * 2000],
 )
-def test_paths_that_no_file_system_takes(name: str) -> None:
+def test_too_long_paths_are_rejected(name: str) -> None:
     with pytest.raises(DataError, match=r"line 1: the path .* is rejected; no file") as caught:
         parse_checksums(f"{SUM}  {name}\n".encode(), "it")
     assert len(str(caught.value)) < 300
 
 
-def test_a_deep_path_that_one_takes(tmp_path: Path) -> None:
+def test_deep_valid_path_is_accepted(tmp_path: Path) -> None:
     name = "d/" * 60 + "é" * 100 + ".dat"
     liar = Liar(sends(BODY), sends(f"{SUM}  {name}\n".encode()))
     try:

@@ -59,8 +59,8 @@ def test_the_stratum_of_a_subject_is_its_rarest_class():
 
 
 def test_resampling_changes_something_where_a_stratum_has_two_subjects():
-    assert not bootstrap.varies(np.array([0, 1, 2]))
-    assert bootstrap.varies(np.array([0, 1, 1]))
+    assert not bootstrap.has_variation(np.array([0, 1, 2]))
+    assert bootstrap.has_variation(np.array([0, 1, 1]))
 
 
 def test_plain_resampling_would_lose_the_rare_class():
@@ -148,7 +148,7 @@ def two_models(seed, noise=0.3):
 def test_paired_differences_vary_less_than_unpaired_ones():
     first, second = two_models(0)
     paired = bootstrap.paired_difference(metric_sets.main_metric, first, second, seed=0).estimate
-    groups = bootstrap.stratum_of(first)
+    groups = bootstrap.get_strata(first)
     apart = [
         metric_sets.main_metric(model, bootstrap.multiplicities(model.subjects, groups, 1000, seed))
         for seed, model in enumerate((first, second))
@@ -179,7 +179,7 @@ def test_paired_differences_are_honest_and_antisymmetric():
 
 def test_only_the_same_units_are_compared():
     first, second = two_models(0)
-    for other in (second.only(np.arange(199)), second.only(np.arange(200)[::-1])):
+    for other in (second.select(np.arange(199)), second.select(np.arange(200)[::-1])):
         with pytest.raises(DataError, match="differ in instance_ids"):
             bootstrap.paired_difference(metric_sets.main_metric, first, other)
 

@@ -191,7 +191,7 @@ def test_every_metric_is_tried():
         if held.__module__ == module.__name__ and not name.startswith("_")
     }
     tried = set(every_metric(np.zeros((2, 2)), np.array([0, 1]), np.zeros(2)))
-    assert functions - tried == {"macro", "ranked"}
+    assert functions - tried == {"macro", "rank_metrics"}
 
 
 @settings(max_examples=40, deadline=None)
@@ -297,7 +297,7 @@ def of(**changes):
         ),
         ({"logits": [[0.1, 1], [1, 1], [-np.inf, 1]]}, "instance 'u2', class 'a' is not finite"),
         ({"targets": [[1, 0], [0, 1], [1, 0.5]]}, "instance 'u2', class 'b' is neither 0 nor 1"),
-        ({"targets": [[1, 0], [0, 1], [1, 1]], "kind": "multiclass"}, "'u2' name 2 classes"),
+        ({"targets": [[1, 0], [0, 1], [1, 1]], "kind": "multiclass"}, "'u2' have 2 classes"),
         ({"targets": [[1, 0], [0, 1]]}, r"targets has shape \[2, 2\], expected \[3, 2\]"),
         ({"logits": np.zeros((3, 3)), "classes": ("a", "b")}, r"logits has shape \[3, 3\]"),
         ({"logits": np.zeros(3)}, r"logits has shape \[3\]"),
@@ -310,14 +310,14 @@ def of(**changes):
         ({"logits": [["x", "y"]] * 3, "classes": ("a", "b")}, "logits are not all numbers"),
     ],
 )
-def test_predictions_reject_nonsense(changes, message):
+def test_predictions_reject_invalid_values(changes, message):
     valid = of()
     entries = {f.name: getattr(valid, f.name) for f in dataclasses.fields(valid)}
     with pytest.raises(DataError, match=message):
         Predictions(**(entries | changes))
 
 
-def test_predictions_of_nobody_are_rejected():
+def test_empty_predictions_are_rejected():
     with pytest.raises(DataError, match="at least one instance"):
         of(logits=np.zeros((0, 2)), targets=np.zeros((0, 2)), instance_ids=np.array([], str),
            subjects=np.array([], str))  # fmt: skip
@@ -337,7 +337,7 @@ def test_predictions_come_back_from_disk(tmp_path):
     for name, values in saved.attributes.items():
         np.testing.assert_array_equal(found.attributes[name], values)
     assert [file.name for file in path.parent.iterdir()] == ["test.npz"]
-    part = found.only(np.array([True, False, True]))
+    part = found.select(np.array([True, False, True]))
     assert part.instance_ids.tolist() == ["u0", "u2"]
     assert part.attributes["sex"].tolist() == ["m", ""]
 

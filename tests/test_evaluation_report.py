@@ -156,7 +156,7 @@ def test_too_few_negatives_make_a_class_rare_as_too_few_positives_do():
 def test_the_order_of_units_changes_nothing():
     predictions, calibration, evaluations = evaluated()
     order = np.random.default_rng(0).permutation(400)
-    again = evaluate(predictions["test"].only(order), calibration, num_resamples=REPLICATES)
+    again = evaluate(predictions["test"].select(order), calibration, num_resamples=REPLICATES)
 
     def numbers(content):
         if isinstance(content, dict):
@@ -177,7 +177,7 @@ def test_multiclass_figures_are_those_of_the_whole_unit():
     assert np.trace(np.array(result.confusion)) == right.sum()
     sensitivities = [row.metrics["sensitivity"].value for row in result.by_class]
     assert result.overall["balanced_accuracy"].value == pytest.approx(np.mean(sensitivities))
-    assert result.calibration[0].name == "decided class"
+    assert result.calibration[0].name == "predicted class"
     assert [row.name for row in result.calibration[1:]] == list(test.classes)
 
 
@@ -211,12 +211,12 @@ def test_subgroups_exclude_what_is_too_rare_in_them():
     assert [group.name for group in ages] == ["<40", "40-60", "60-80", "≥80"]
     assert sum(group.num_instances for group in ages) == 400
     assert result.num_unknown == {"sex": (test.attributes["sex"] == "").sum(), "age": 0}
-    few = evaluate(test.only(np.arange(30)), fit_calibration(test), num_resamples=5)
+    few = evaluate(test.select(np.arange(30)), fit_calibration(test), num_resamples=5)
     lost = [group for group in few.subgroups if len(group.excluded) == 5]
     assert lost
     assert all(np.isnan(group.estimate.value) for group in lost)
-    bare = dataclasses.replace(test, attributes={})
-    assert evaluate(bare, fit_calibration(test), num_resamples=5).subgroups == ()
+    clean_name = dataclasses.replace(test, attributes={})
+    assert evaluate(clean_name, fit_calibration(test), num_resamples=5).subgroups == ()
 
 
 @pytest.mark.parametrize(
@@ -232,12 +232,12 @@ def test_subgroups_exclude_what_is_too_rare_in_them():
     ],
 )
 def test_ages_are_read_as_subjects_write_them(text, years):
-    assert subgroups.read_age(text) == years
+    assert subgroups.parse_age(text) == years
 
 
 @pytest.mark.parametrize("text", ["", "nan", "adult", "<40", "40-60", "-3"])
 def test_other_ages_are_unknown(text):
-    assert np.isnan(subgroups.read_age(text))
+    assert np.isnan(subgroups.parse_age(text))
 
 
 def test_bins_of_age_start_at_their_name():
@@ -290,7 +290,7 @@ def test_models_are_compared_in_pairs():
     with pytest.raises(DataError, match=r"reference must be one of .*; got 'z'"):
         compare({"a": test}, "z")
     with pytest.raises(DataError, match="differ in instance_ids"):
-        compare({"a": test, "b": test.only(np.arange(399))}, "a")
+        compare({"a": test, "b": test.select(np.arange(399))}, "a")
 
 
 @pytest.mark.parametrize(
@@ -305,7 +305,7 @@ def test_models_are_compared_in_pairs():
         ("regression", (1, 1), {"scatter", "bland_altman"}),
     ],
 )
-def test_cards_are_whole(tmp_path, kind, shares, pictures):
+def test_reports_are_complete(tmp_path, kind, shares, pictures):
     text = write(tmp_path, kind, shares=shares)
     files = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
     images = {f"plots/{name}.png" for name in pictures}
@@ -328,7 +328,7 @@ def test_cards_are_whole(tmp_path, kind, shares, pictures):
     assert "nan" not in text
 
 
-def test_a_card_shows_the_learning_curves_and_the_comparisons_there_are(tmp_path):
+def test_report_shows_available_learning_curves_and_comparisons(tmp_path):
     predictions, calibration, evaluations = evaluated()
     test = predictions["test"]
     noise = np.random.default_rng(0).normal(size=test.logits.shape)
@@ -348,7 +348,7 @@ def test_a_card_shows_the_learning_curves_and_the_comparisons_there_are(tmp_path
     assert [name for name, _ in rows] == ["macro AUROC", "macro AUROC without rare classes"]
 
 
-def test_a_card_begins_with_its_doubts():
+def test_report_begins_with_its_caveats():
     bad = "CONTAMINATION: 3 of 90 subjects (a, b, c) and the samples of 0 of 100 recordings"
     assert report().split("\n")[2].startswith("**macro AUROC")
     text = report(context=CONTEXT | {"contamination": bad})
@@ -357,13 +357,13 @@ def test_a_card_begins_with_its_doubts():
     unchecked = {name: held for name, held in CONTEXT.items() if name != "contamination"}
     assert "Contamination was not checked" in report(context=unchecked).split("\n")[2]
     alone = report(parts=("validation",))
-    assert "No test was evaluated" in alone.split("\n")[2]
+    assert "No test split was evaluated" in alone.split("\n")[2]
     predictions, calibration, _ = evaluated()
     result = evaluate(predictions["validation"], calibration, num_resamples=5)
     assert "Thresholds were chosen on" in caveats({"test": result}, CONTEXT)[0]
 
 
-def test_a_card_says_what_it_was_not_reported():
+def test_report_states_missing_context():
     text = report(context={"split rule": "x", "split hash": "y"})
     for name in ("versions", "device", "data", "checkpoint", "seeds"):
         assert f"| {name} | not stated |" in text
@@ -371,7 +371,7 @@ def test_a_card_says_what_it_was_not_reported():
     assert "    not stated" in text
 
 
-def test_a_card_marks_the_rare_and_says_where_thresholds_come_from():
+def test_report_marks_rare_classes_and_states_threshold_source():
     text = report()
     assert re.search(r"^\| class_4\\\* \|", text, re.MULTILINE)
     assert not re.search(r"^\| class_0(\\\*|†) \|", text, re.MULTILINE)
@@ -379,7 +379,7 @@ def test_a_card_marks_the_rare_and_says_where_thresholds_come_from():
     assert "## Calibration, chosen on validation" in text
     assert re.search(r"^\| class_4 \|.*unreliable: too few \|$", text, re.MULTILINE)
     two = report("multiclass", (0.6, 0.4))
-    assert "class_1 is decided where it reaches its threshold, else class_0." in two
+    assert "class_1 is predicted if it reaches its threshold, else class_0." in two
 
 
 def test_names_cannot_break_the_tables(tmp_path):
@@ -404,14 +404,14 @@ def test_names_cannot_break_the_tables(tmp_path):
 def test_a_card_of_other_predictions_is_rejected(tmp_path):
     predictions, calibration, evaluations = evaluated()
     common = {"title": "", "calibration": calibration, "context": CONTEXT}
-    half = {"test": predictions["test"].only(np.arange(10))}
+    half = {"test": predictions["test"].select(np.arange(10))}
     for parts, given in ((evaluations, half), (evaluations, {}), ({}, half), ({"train": 1}, half)):
         with pytest.raises(DataError, match="report"):
             write_report(tmp_path, evaluations=parts, predictions=given, **common)
     assert not list(tmp_path.iterdir())
 
 
-def test_pictures_show_the_most_frequent_classes():
+def test_plots_show_the_most_frequent_classes():
     shares = np.linspace(0.1, 0.5, 12)
     predictions, _, evaluations = evaluated(shares=tuple(shares))
     lines, average = curves.roc_curves(predictions["test"], evaluations["test"])
@@ -429,7 +429,7 @@ def test_pictures_show_the_most_frequent_classes():
     assert average.y.mean() == pytest.approx(precision, abs=0.005)
 
 
-def test_wilson_intervals_hold_the_truth():
+def test_wilson_intervals_cover_the_true_value():
     rng = np.random.default_rng(0)
     for share in (0.02, 0.3, 0.9):
         found = rng.binomial(60, share, 5000)

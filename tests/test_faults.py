@@ -51,7 +51,7 @@ def _flip(path):
     ("damage", "words"),
     [(_remove, "is missing"), (_cut, "4 bytes instead of 10"), (_flip, "other bytes")],
 )
-def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(damage, words, tmp_path, said):
+def test_damaged_checkpoint_is_replaced_by_the_previous(damage, words, tmp_path, said):
     folder = tmp_path / "checkpoints"
     for step in (9, 10, 11):
         _checkpoint(folder / str(step))
@@ -65,16 +65,16 @@ def test_a_damaged_checkpoint_is_set_aside_for_the_one_before(damage, words, tmp
     assert words in said.text
 
 
-def test_one_copied_without_its_checksums_is_set_aside_for_the_one_before(tmp_path, said):
+def test_checkpoint_without_checksums_is_replaced_by_the_previous(tmp_path, said):
     _checkpoint(tmp_path / "checkpoints" / "3")
     _checkpoint(tmp_path / "checkpoints" / "4")
     (tmp_path / "checkpoints" / "4" / integrity.CHECKSUMS).unlink()
     integrity.quarantine_damaged(tmp_path / "checkpoints")
     assert {path.name for path in (tmp_path / "checkpoints").iterdir()} == {"3"}
-    assert "it has no checksums.json, so it was copied in part" in said.text
+    assert "it has no checksums.json, so the copy is incomplete" in said.text
 
 
-def test_checksums_that_were_changed_are_no_checksums(tmp_path):
+def test_modified_checksums_are_rejected(tmp_path):
     _checkpoint(tmp_path / "3")
     path = tmp_path / "3" / integrity.CHECKSUMS
     path.write_text(path.read_text().replace("state/d/array", "state/d/other"))
@@ -88,7 +88,7 @@ class _Placed:
         self.state = state
 
 
-def test_other_machines_go_on_from_the_same_example_and_say_so(said):
+def test_resume_on_other_devices_continues_at_the_same_example(said):
     saved = DataPosition(examples=96, batch_size=8, processes=2, devices=4, fsdp=2)
     iterator = _Placed()
     resumed = restore_iterator(iterator, saved, HERE)
@@ -107,26 +107,26 @@ def test_another_batch_size_goes_on_where_one_of_its_batches_begins(said):
         restore_iterator(iterator, saved.after(-1), HERE)
 
 
-def test_the_same_machines_are_not_worth_a_word(said):
+def test_resume_on_same_devices_logs_nothing(said):
     restore_iterator(_Placed(), HERE.after(3), HERE)
     assert not said.records
 
 
-def test_the_watchdog_ends_what_hangs_and_names_it(said, capfd):
+def test_watchdog_ends_and_names_a_hanging_operation(said, capfd):
     ended = []
     with Watchdog(0.2, ended.append) as watchdog:
         for _ in range(4):  # slow, but it moves
-            watchdog.watching("step 1")
+            watchdog.begin_operation("step 1")
             time.sleep(0.1)
         assert not ended
-        watchdog.watching("the wait for the data of step 2")
+        watchdog.begin_operation("the wait for the data of step 2")
         time.sleep(0.6)
     assert ended == [Interrupted.status]
     assert "stuck in the wait for the data of step 2" in said.text
     assert "test_faults.py" in capfd.readouterr().err  # where the main thread was
 
 
-def test_a_process_lags_whose_data_comes_late():
+def test_process_with_late_data_is_reported():
     assert not find_straggler([0.5, 0.5, 0.5], [0.01, 0.01, 0.02])
     assert not find_straggler([0.5, 0.5, 0.5], [0.4, 0.41, 0.42])  # all wait: no one's fault
     assert not find_straggler([0.5], [0.4])
@@ -157,7 +157,7 @@ def test_a_profile_is_recorded_when_a_signal_comes(tmp_path):
     assert "profile/process_0/plugins/profile" in trace.as_posix()
 
 
-def test_a_place_that_cannot_be_written_to_is_told_at_once(tmp_path):
+def test_unwritable_folder_is_reported_immediately(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match=r"cannot write to the work folder .*choose another"):
         atomic_files.prepare_workdir(tmp_path / "file" / "run")

@@ -53,7 +53,7 @@ def test_classes_are_learned_of_subjects_never_seen(fine_tuned, task, least):
     # Of the two flags the first is in the signal; every other task is on both of its classes.
     assert evaluation.by_class[0].metrics["auroc"].value > least
     assert evaluation.num_subjects == 6
-    assert evaluation.num_subjects_decided_on == 0
+    assert evaluation.num_threshold_subjects == 0
     written = read_json(workdir / "evaluation.json")
     assert written["evaluations"]["test"] == evaluation.to_json()
     text = (workdir / "evaluation.md").read_text(encoding="utf-8")

@@ -1,4 +1,4 @@
-"""What a fine-tuning cannot do, it says before anything is compiled, with the way out."""
+"""Invalid fine-tuning settings are rejected, with a fix, before anything is compiled."""
 
 import json
 
@@ -27,7 +27,7 @@ WRONG = {
         {"init_from": "/none"},
         r"/none is not there; name the work folder of a pre-training",
     ),
-    "no arguments": ({"torch_weights": "b.pth"}, r"torch_config='' cannot be read .*; give a JSON"),
+    "no arguments": ({"torch_weights": "b.pth"}, r"torch_config is empty; give a JSON"),
     "architecture": ({"architecture": "vit"}, r"'vit'; choose one of mae, resnet1d_wang"),
     "nothing to begin with": (
         {"architecture": "resnet1d_wang", "init_from": "runs/a"},
@@ -64,11 +64,11 @@ WRONG = {
     "warm-up": ({"optimizer.warmup_steps": 60}, r"warmup_steps=60 .* below num_steps=60"),
     "replicates": (
         {"evaluation.num_resamples": 3},
-        r"evaluation\.num_resamples is 3; it must be a whole number from 10",
+        r"evaluation\.num_resamples is 3; it must be an integer from 10",
     ),
     "rare": (
         {"evaluation.min_positives": 0},
-        r"evaluation\.min_positives is 0; it must be a whole number from 1",
+        r"evaluation\.min_positives is 0; it must be an integer from 1",
     ),
     "share": ({"label_fraction": 0.0}, r"label_fraction is 0; it must be a number above 0 to 1"),
     "batch": ({"batch_size": 7, "num_devices": 2}, r"batch_size=7 is not a multiple of 2"),
@@ -78,7 +78,7 @@ WRONG = {
     ),
     "samples": (
         {"labels.window_seconds": 3.001, "architecture": "resnet1d_wang"},
-        r"window_seconds=3\.001 .* is 300\.1 samples, not a whole number",
+        r"window_seconds=3\.001 .* is 300\.1 samples, not an integer",
     ),
     "negative window": (
         {"labels.window_seconds": -3.0},
@@ -100,7 +100,7 @@ WRONG = {
     ),
     "one class to validate on": (
         {"data.split_rule": "subject=|p0|p1"},
-        r"validation .* has one class only \(slow 2, fast 0\), so no model can be chosen on it",
+        r"validation .* has one class only \(slow 2, fast 0\), so no model can be selected on it",
     ),
     "nobody to validate on": ({"data.split_rule": "random=||0.2"}, r"no recordings for validation"),
     "no labels": (
@@ -117,20 +117,30 @@ def test_wrong_settings_are_rejected_before_anything_is_compiled(name, waves_roo
 
 
 def test_wrong_arguments_name_the_choices():
-    with pytest.raises(ConfigError, match=r"data='web' is unknown; choose one of ptbxl, ptbxl_"):
+    with pytest.raises(ConfigError, match=r"data='web' is unknown; choose one of ptbxl, "):
         get_config("data=web")
 
 
 DAMAGED = {
-    "no class": ("labels", {"wave": [2]}, "wave", r"has label 2 of task 'wave', whose 2 classes"),
+    "no class": (
+        "labels",
+        {"wave": [2]},
+        "wave",
+        r"has label 2 of task 'wave', which has 2 classes",
+    ),
     "negative": ("labels", {"wave": [-1]}, "wave", r"has label -1 of task 'wave'"),
-    "both": ("labels", {"wave": [0, 1]}, "wave", r"is of 2 classes of task 'wave', which exclude"),
-    "neither": ("labels", {"wave": []}, "wave", r"is of 0 classes of task 'wave'"),
+    "both": (
+        "labels",
+        {"wave": [0, 1]},
+        "wave",
+        r"has 2 classes of task 'wave', which are mutually",
+    ),
+    "neither": ("labels", {"wave": []}, "wave", r"has 0 classes of task 'wave'"),
     "beat": (
         "annotations",
         {"beat": [[600, 601, 5]]},
         "beat",
-        r"has label 5 of task 'beat', whose 2 cl",
+        r"has label 5 of task 'beat', which has 2 cl",
     ),
 }
 

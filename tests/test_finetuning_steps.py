@@ -251,7 +251,7 @@ def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog)
     _, imported = import_state_dict(state, arguments)
     assert_same(run.trainable.encoder.params["stack"], imported["encoder"]["stack"])
     assert "arrays, 0.00 M parameters of the encoder come from" in caplog.text
-    assert run.context["contamination"].startswith("CONTAMINATION NOT KNOWN")
+    assert run.context["contamination"].startswith("CONTAMINATION UNKNOWN")
     before = run.trainable.encoder.params
     train(run.training)
     _, after = final_state(run)

@@ -206,12 +206,12 @@ WRONG_LABELS = [
     ({"y": [1, 2]}, {"label_array": "y"}, r"member 'y' has shape \(2,\); one value for each of 4"),
     ({"y": np.zeros((4, 2, 2))}, {"label_array": "y"}, r"shape \(4, 2, 2\)"),
     ({"y": np.zeros((3, 2))}, {"label_array": "y", "label_names": ["a", "b"]}, "3 rows for 4 rec"),
-    ({"y": np.zeros((4, 2))}, {"label_array": "y"}, "has 2 columns and 0 names of classes"),
-    ({"y": np.zeros((4, 2))}, {"label_array": "y", "label_names": ["a"]}, "and 1 names"),
+    ({"y": np.zeros((4, 2))}, {"label_array": "y"}, "has 2 columns and 0 class names"),
+    ({"y": np.zeros((4, 2))}, {"label_array": "y", "label_names": ["a"]}, "and 1 class names"),
     ({"y": np.full((4, 2), 2)}, {"label_array": "y", "label_names": ["a", "b"]},
      r"record 0 reads 2\.0, 2\.0; 0 and 1 are expected"),
     ({"y": [["a"]] * 4}, {"label_array": "y", "label_names": ["a"]}, "a matrix of <U1"),
-    ({"y": [0.5, 1, 1, 1]}, {"label_array": "y"}, r"record 0 is 0\.5; a text or whole number"),
+    ({"y": [0.5, 1, 1, 1]}, {"label_array": "y"}, r"record 0 is 0\.5; a text or integer"),
     ({"y": [0, 1, 2, 1]}, {"label_array": "y", "label_names": ["a", "b"]},
      "record 2 is 2, which is not among the 2 classes a, b"),
     ({"y": list("abca")}, {"label_array": "y", "label_names": ["a", "b"]},
@@ -220,9 +220,9 @@ WRONG_LABELS = [
     ({"y": [1j] * 4}, {"label_array": "y"}, "is an array of complex128"),
     ({"y": np.array([{}] * 4)}, {"label_array": "y"}, "Object arrays cannot be loaded"),
     ({"y": [1] * 4, "k": ["a", "a"]}, {"label_array": "y", "label_names_array": "k"},
-     "reads a, a; each class is to be named once"),
+     "reads a, a; each class must occur once"),
     ({}, {"label": "a", "label_names": ["b"]}, "label 'a' is not among the classes b"),
-    ({}, {"labels": {"t": "a"}}, "'labels' names t, but of its files none is called so; .* s "),
+    ({}, {"labels": {"t": "a"}}, "'labels' names t, which are not among its files s "),
     ({"f": [1, 1]}, {"fold_array": "f"}, r"'fold' of .*member 'f' has shape \(2,\)"),
     ({"f": [1, 2, 3, 4], "w": [1, 1, 2, 2]}, {"fold_array": "f", "subject_array": "w"},
      r"subject 1 is in fold 1 \(record s/0\) and in fold 2 \(record s/1\)"),
@@ -247,12 +247,12 @@ def test_files_must_agree_on_the_labels(tmp_path: Path) -> None:
     write_npz(tmp_path / "c.npz", y=[1, 2, 3, 4])
     first = {"file": "a.npz", "label_array": "y", "label_names": ["p", "q"]}
     write_manifest(tmp_path, first, {"file": "c.npz", "label_array": "y"})
-    with pytest.raises(DataError, match="one gives a class a record and the other a matrix"):
+    with pytest.raises(DataError, match="one gives one class per record and the other a matrix"):
         opened(tmp_path)
     write_manifest(
         tmp_path, first, {"file": "b.npz", "label_array": "y", "label_names": ["q", "p"]}
     )
-    with pytest.raises(DataError, match=r"is of the classes q, p, .* of p, q; all matrices"):
+    with pytest.raises(DataError, match=r"has the classes q, p, .* has p, q; all matrices"):
         opened(tmp_path)
 
 
@@ -271,10 +271,10 @@ ENTRY = {"file": "a.npz"}
         ({**ENTRY, "label_names": []}, "must list each class once"),
         ({**ENTRY, "label_names": ["a", " a"]}, "must list each class once"),
         ({**ENTRY, "label_names": "ab"}, "must list each class once"),
-        ({**ENTRY, "label": ""}, "label must be a text or whole number"),
+        ({**ENTRY, "label": ""}, "label must be a text or integer"),
         (
             {**ENTRY, "labels": ["a"]},
-            r"'labels' must be an object \{file name without ending: label",
+            r"'labels' must be an object \{file name without suffix: label",
         ),
         ({**ENTRY, "label_array": 3}, "'label_array' must be a text, found 3"),
         ({**ENTRY, "attribute_arrays": []}, r"must be an object \{attribute: npz member\}"),
@@ -305,7 +305,7 @@ def test_defaults_reach_the_files_that_can_have_them(tmp_path: Path, signal: np.
     ]
     write_manifest(tmp_path, {"file": "c.csv", "fold_array": "f"})
     with pytest.raises(
-        DataError, match=r"'fold_array' names a member of an \.npz; .*c\.csv is none"
+        DataError, match=r"'fold_array' names a member of an \.npz; .*c\.csv is not an \.npz"
     ):
         opened(tmp_path)
 
@@ -354,7 +354,7 @@ class TestTheCommandLine:
         path = tmp_path / "manifest.json"
         assert status == 0
         assert f"written: {path}" in said
-        assert "Fill in every '?' (channels, sampling_rate_hz)" in said
+        assert "Replace every '?' (channels, sampling_rate_hz)" in said
         assert run(capsys, *flags)[0] == 2
         content = json.loads(path.read_text())
         (entry,) = content["recordings"]
@@ -363,14 +363,14 @@ class TestTheCommandLine:
         path.write_text(json.dumps(content))
         status, said = run(capsys, *flags, "--draft_manifest")
         assert status == 2
-        assert "exists already and is left as it is" in said
+        assert "exists already and is not changed" in said
         assert json.loads(path.read_text()) == json.loads(json.dumps(content))
         assert run(capsys, *flags)[0] == 0
 
     def test_drafts_elsewhere(self, tmp_path: Path) -> None:
         write_npz(tmp_path / "s.npz")
         said = write_draft(tmp_path, tmp_path / "m.json")
-        assert "nothing to fill in" in said
+        assert "nothing needs to be added" in said
         assert opened(tmp_path, manifest_path=tmp_path / "m.json").found
         with pytest.raises(UserError, match=r"cannot be written to .*no/m\.json: No such"):
             write_draft(tmp_path, tmp_path / "no" / "m.json")
@@ -397,7 +397,7 @@ class TestTheCommandLine:
         assert "1 of 3 recordings kept" in said
 
 
-def test_channels_that_cannot_be_told_apart(tmp_path: Path, signal: np.ndarray) -> None:
+def test_indistinguishable_channels_are_rejected(tmp_path: Path, signal: np.ndarray) -> None:
     np.savez(tmp_path / "a.npz", X=signal, channels=["PPG", "pleth", "II"], fs=100)
     layout = opened(tmp_path)
     (ref,) = layout.found
@@ -405,9 +405,9 @@ def test_channels_that_cannot_be_told_apart(tmp_path: Path, signal: np.ndarray) 
         layout.read(tmp_path, ref)
 
 
-def test_names_of_other_sets_are_taken() -> None:
+def test_names_of_other_sets_are_rejected() -> None:
     with pytest.raises(ConfigError, match="name of another data set"):
-        open_own_folder("mitbih", Path("/"), taken=list(LAYOUTS))
+        open_own_folder("mitbih", Path("/"), other_names=list(LAYOUTS))
 
 
 @pytest.mark.parametrize(

@@ -17,12 +17,12 @@ from physio_mae_jax.data.format_version import (
     FORMAT_VERSION,
     VERSION_KEY,
     VersionError,
-    unversioned,
-    versioned,
+    add_version,
+    check_version,
 )
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.prepared_index import METADATA_FILE
-from physio_mae_jax.data.sealed_json import SEAL, sealed
+from physio_mae_jax.data.sealed_json import SEAL, add_seal
 from physio_mae_jax.data.splits import read_split
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
@@ -34,7 +34,7 @@ from physio_mae_jax.inference.feature_store.files import read_features
 from physio_mae_jax.inference.saved_model import load_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.preparation.staging import reject_existing
-from physio_mae_jax.training.work_folder import hold
+from physio_mae_jax.training.work_folder import lock_workdir
 from tests.encoders import write_run
 from tests.prepared import waves
 from tests.runs import evaluation_config, pretraining_config, typed
@@ -51,7 +51,7 @@ def rewrite(path: Path, version: str | None) -> None:
     if version is not None:
         content[VERSION_KEY] = version
     if had_seal is not None:
-        seal = sealed(content)[SEAL]
+        seal = add_seal(content)[SEAL]
         if version is None:
             del seal[VERSION_KEY]
         content[SEAL] = seal
@@ -69,7 +69,7 @@ def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
     encoder.save_pretrained(root / "saved")
     encoder.export(root / "encoder.bin", platforms=["cpu"])
     calibration = Calibration(kind="regression", classes=("age",))
-    (root / "calibration.json").write_text(json.dumps(sealed(calibration.to_json())))
+    (root / "calibration.json").write_text(json.dumps(add_seal(calibration.to_json())))
     return root
 
 
@@ -148,14 +148,14 @@ def test_a_run_of_another_version_is_no_start_of_anything(waves_root, pretrained
 @pytest.mark.parametrize("name", ["config.json", "index.json", "evaluation.json", "settings.json"])
 def test_a_folder_of_another_version_is_not_written_to(name, tmp_path):
     (tmp_path / name).write_text(json.dumps({"step": 1}), encoding="utf-8")
-    with pytest.raises(VersionError, match=UNVERSIONED), hold(tmp_path):
+    with pytest.raises(VersionError, match=UNVERSIONED), lock_workdir(tmp_path):
         pytest.fail("the folder was taken")
     assert json.loads((tmp_path / name).read_text(encoding="utf-8")) == {"step": 1}
 
 
 def test_a_folder_of_this_version_is_taken(tmp_path):
-    (tmp_path / "config.json").write_text(json.dumps(sealed({"step": 1})), encoding="utf-8")
-    with hold(tmp_path):
+    (tmp_path / "config.json").write_text(json.dumps(add_seal({"step": 1})), encoding="utf-8")
+    with lock_workdir(tmp_path):
         pass
 
 
@@ -169,9 +169,9 @@ def test_settings_of_a_sweep_of_another_version_are_rejected(waves_root, tmp_pat
 
 def test_a_version_is_added_and_taken_off():
     content = {"a": 1, "b": [2]}
-    assert versioned(content) == {VERSION_KEY: FORMAT_VERSION, **content}
-    assert unversioned(versioned(content), "x") == content
+    assert add_version(content) == {VERSION_KEY: FORMAT_VERSION, **content}
+    assert check_version(add_version(content), "x") == content
     for wrong in (None, [], {"a": 1}, {VERSION_KEY: None}, {VERSION_KEY: np.pi}):
         with pytest.raises(VersionError, match=r"x (states no|has) "):
-            unversioned(wrong, "x")
+            check_version(wrong, "x")
     assert issubclass(VersionError, UserError)

@@ -48,11 +48,11 @@ def check(index, rate_hz=100.0):
 def test_even_times_of_the_rate_are_taken_and_others_rejected(kind):
     of = KINDS[kind]
     assert check(of(EVEN)) == ""
-    with pytest.raises(DataError, match=r"is 100 samples a second, but sampling_rate_hz is 50"):
+    with pytest.raises(DataError, match=r"is 100 samples per second, but sampling_rate_hz is 50"):
         check(of(EVEN), 50.0)
-    with pytest.raises(DataError, match=r"the index of the frame goes from"):
+    with pytest.raises(DataError, match=r"the index of the frame jumps from"):
         check(of(EVEN[:250].append(EVEN[250:] + pd.Timedelta("60s"))))
-    with pytest.raises(DataError, match=r"goes from|is 83\.\d+ samples a second"):
+    with pytest.raises(DataError, match=r"jumps from|is 83\.\d+ samples per second"):
         check(of(EVEN.delete(range(200, 300))))
 
 
@@ -63,7 +63,7 @@ def test_times_out_of_order_or_twice_are_named(kind):
         check(of(EVEN[::-1]))
     with pytest.raises(DataError, match=r"is out of order"):
         check(of(EVEN[[0, 2, 1, *range(3, COUNT)]]))
-    with pytest.raises(DataError, match=r"is twice in the index of the frame \(1 rows"):
+    with pytest.raises(DataError, match=r"occurs twice in the index of the frame \(1 rows"):
         check(of(EVEN[[0, *range(COUNT - 1)]]))
 
 
@@ -72,7 +72,7 @@ def test_a_change_to_summer_time_is_no_gap_where_the_zone_is_known(moment):
     local = moment.tz_convert("Europe/Berlin")
     assert check(local) == ""
     assert check(pd.Index(local.to_pydatetime(), dtype=object)) == ""
-    with pytest.raises(DataError, match=r"out of order|goes from"):
+    with pytest.raises(DataError, match=r"out of order|jumps from"):
         check(local.tz_localize(None))
 
 
@@ -83,11 +83,11 @@ def test_a_change_to_summer_time_is_no_gap_where_the_zone_is_known(moment):
         (pd.Index([0.0, np.nan, 0.02, 0.03]), "has no value in row 1"),
         (pd.Index(pd.array([0, None, 2, 3], dtype="Int64")), "has no value in row 1"),
         (pd.RangeIndex(COUNT, 0, -1), "runs backwards"),
-        (pd.Index([0, 0, 1, 2, 3]), "0 is twice"),
-        (pd.Index([0] * 5), "0 is twice"),
-        (pd.Index([*range(20), *range(60, 80)]), "goes from 19 to 60"),
-        (pd.Index(np.r_[0:99, 600:900].astype(np.uint64)), "goes from 98 to 600"),
-        (EVEN.floor("s"), "goes from"),
+        (pd.Index([0, 0, 1, 2, 3]), "0 occurs twice"),
+        (pd.Index([0] * 5), "0 occurs twice"),
+        (pd.Index([*range(20), *range(60, 80)]), "jumps from 19 to 60"),
+        (pd.Index(np.r_[0:99, 600:900].astype(np.uint64)), "jumps from 98 to 600"),
+        (EVEN.floor("s"), "jumps from"),
     ],
 )
 def test_rows_that_are_not_where_they_should_be_are_named(index, message):
@@ -119,7 +119,7 @@ def test_what_only_counts_or_is_coarse_is_taken():
         (pd.Index(["start", *EVEN.astype(str)[1:]]), "cannot be read as times"),
         (pd.Index([object() for _ in range(COUNT)]), "cannot be read as times"),
         (pd.Index(np.arange(COUNT) % 2 == 0), "cannot be read as times"),
-        (pd.RangeIndex(0, 7 * COUNT, 7), "advances by 7 a row in no known unit"),
+        (pd.RangeIndex(0, 7 * COUNT, 7), "advances by 7 per row in an unknown unit"),
     ],
 )
 def test_what_cannot_be_checked_is_said(index, words):
@@ -135,5 +135,5 @@ def test_frames_in_a_list_and_series_are_checked_too():
     gap = KINDS["UTC"](EVEN[:250].append(EVEN[250:] + pd.Timedelta("60s")))
     frame = pd.DataFrame(beats(5, 100).T, columns=["I", "II", "V1"])
     for signal in ([frame, frame.set_axis(gap)], frame["I"].set_axis(gap)):
-        with pytest.raises(DataError, match="goes from"):
+        with pytest.raises(DataError, match="jumps from"):
             as_recordings(signal, SignalMetadata(sampling_rate_hz=100))

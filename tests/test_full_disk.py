@@ -25,7 +25,7 @@ def hooks(monkeypatch):
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
-def test_array_record_says_what_the_disk_said(number, tmp_path, monkeypatch):
+def test_array_record_reports_the_disk_error(number, tmp_path, monkeypatch):
     from array_record.python import array_record_module
 
     class Full:
@@ -50,14 +50,14 @@ def test_array_record_says_what_the_disk_said(number, tmp_path, monkeypatch):
         classes={},
         model_spec={},
     )
-    kind = files.format_of("array_record")
+    kind = files.get_format("array_record")
     with pytest.raises(OSError, match=os.strerror(number)) as caught:
         files.write_table(table, tmp_path / "it", kind)
     assert caught.value.errno == number
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_full_disk_is_told_with_its_way_out(tmp_path):
+def test_full_disk_is_reported_with_a_fix(tmp_path):
     for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
         reported = pytest.raises(UserError, match=rf"{os.strerror(number)}\. Free some space")
         with reported, atomic_files.disk_full_as_user_error(tmp_path):

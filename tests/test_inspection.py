@@ -63,7 +63,7 @@ def test_layers_are_told_apart():
     made = encoder()
     layers = [made.attention(beats(5, 250), layer=i, **GIVEN).received for i in (0, 1, None)]
     np.testing.assert_allclose((layers[0] + layers[1]) / 2, layers[2], atol=1e-5)
-    with pytest.raises(ConfigError, match="layer is 2; it must be a whole number from -2 to 1"):
+    with pytest.raises(ConfigError, match="layer is 2; it must be an integer from -2 to 1"):
         made.attention(beats(5, 250), layer=2, **GIVEN)
 
 

@@ -5,9 +5,9 @@ import pytest
 
 from physio_mae_jax.data.instances import LabelConfig, choose_fraction, find_instances, rarest_class
 from physio_mae_jax.data.labelled_batches import (
+    balancing_repeats,
     evaluation_batches,
     labelled_training_batches,
-    repeats,
 )
 from physio_mae_jax.data.labels import class_names
 from physio_mae_jax.data.pipeline import LoaderConfig
@@ -37,11 +37,11 @@ def test_units_of_several_sets_are_told_apart_though_their_recordings_have_one_n
 
 def test_one_data_set_is_not_joined_twice(tmp_path):
     prepared = PreparedSource(waves(tmp_path, subjects=4))
-    with pytest.raises(ConfigError, match=r"data set 'waves' is named 2 times.*name it once"):
+    with pytest.raises(ConfigError, match=r"data set 'waves' occurs 2 times.*list it once"):
         ConcatSource([prepared, prepared], [range(2), range(2)])
 
 
-def reader_of(source, seconds=3.0, rate=50.0):
+def get_reader(source, seconds=3.0, rate=50.0):
     window = WindowConfig(
         channels="II,PPG",
         num_channels=2,
@@ -54,7 +54,7 @@ def reader_of(source, seconds=3.0, rate=50.0):
 def instances_of(source, task, seconds=3.0, **settings):
     indices = range(len(source.recordings))
     return find_instances(
-        source, reader_of(source, seconds), indices, LabelConfig(task=task, **settings)
+        source, get_reader(source, seconds), indices, LabelConfig(task=task, **settings)
     )
 
 
@@ -82,7 +82,7 @@ def test_recordings_of_no_class_are_excluded_if_that_is_wanted(source):
 def test_events_lie_where_the_settings_put_them(source):
     for position in (0.0, 0.5, 0.8):
         instances = instances_of(source, "beat", event_offset=position)
-        reader = reader_of(source)
+        reader = get_reader(source)
         for index in (0, 5, len(instances) - 1):
             second = int(instances.ids[index].split("@")[1]) / 50 + 3 * position
             assert second == pytest.approx(round(second))
@@ -171,13 +171,13 @@ def test_the_stratum_of_a_subject_is_their_rarest_class():
 
 def test_repeats_even_out_the_classes():
     targets = np.eye(3)[np.repeat([0, 1, 2], [60, 20, 3])]
-    counts = (targets * repeats(targets)[:, None]).sum(axis=0)
+    counts = (targets * balancing_repeats(targets)[:, None]).sum(axis=0)
     np.testing.assert_allclose(counts, 60, rtol=0.05)
-    assert repeats(targets, most=5).max() == 5
+    assert balancing_repeats(targets, max_repeats=5).max() == 5
 
 
 def test_training_batches_show_their_units_and_go_on_where_they_were(source):
-    instances, reader = instances_of(source, "state", seconds=2.0), reader_of(source, 2.0)
+    instances, reader = instances_of(source, "state", seconds=2.0), get_reader(source, 2.0)
     config = LoaderConfig(batch_size=8, seed=0, num_threads=2)
     batches = labelled_training_batches(reader, instances, config, balanced=False)
     for _ in range(10):
@@ -196,7 +196,7 @@ def test_training_batches_show_their_units_and_go_on_where_they_were(source):
 
 
 def test_evaluated_batches_hold_every_window_once_and_in_order(source):
-    instances, reader = instances_of(source, "wave", max_windows=3), reader_of(source)
+    instances, reader = instances_of(source, "wave", max_windows=3), get_reader(source)
     rows, kept = [], 0
     for batch, count in evaluation_batches(reader, instances, 32, num_threads=3):
         assert len(batch["signal"]) == 32
@@ -237,5 +237,5 @@ def test_names_of_classes_may_hold_commas(text):
 
 
 def test_classes_that_cannot_be_parted_are_rejected():
-    with pytest.raises(ConfigError, match=r"labels\.classes=.* is not understood"):
+    with pytest.raises(ConfigError, match=r"labels\.classes=.* cannot be parsed"):
         class_names("a\nb", ("c",))

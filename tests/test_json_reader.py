@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from physio_mae_jax.data.json_reader import parse_json, read_json, read_json_lines
-from physio_mae_jax.data.json_types import Between, typed
+from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import ConfigError, DataError
 
@@ -80,8 +80,8 @@ def test_names_that_no_file_can_have(name, tmp_path):
         ("[-Infinity]", "Infinity is not a valid JSON number"),
         ("1e999", "too large"),
         ("1" * 5000, "a number has 5000 digits"),
-        ('{"a": 1, "b": {"c": 1, "c": 2}}', "key 'c' is given twice"),
-        ('["\\ud800"]', "half of a character"),
+        ('{"a": 1, "b": {"c": 1, "c": 2}}', "key 'c' occurs twice"),
+        ('["\\ud800"]', "unpaired surrogate"),
         (b"\xff\xfe[]", "is not UTF-8 text"),
         ("[1, 2", "cannot be read as JSON"),
         ("", "cannot be read as JSON"),
@@ -165,7 +165,7 @@ GOOD: dict[str, Any] = {
 
 
 def test_a_dataclass_is_made_of_its_json():
-    made = typed(Whole, GOOD, "a.json", HINT)
+    made = check_types(Whole, GOOD, "a.json", HINT)
     assert made == Whole("x", {"p": Part(3, 2.0)}, "b", (1, 2), (0.5, 40.0), [2**64 - 1], True)
     assert isinstance(made.band[1], float)
 
@@ -180,9 +180,9 @@ def test_a_dataclass_is_made_of_its_json():
         ({"kind": ["a"]}, r"kind is \['a'\], where one of"),
         ({"parts": [1]}, r"parts is \[1\], where an object"),
         ({"parts": {"p": {}}}, r"parts\['p'\] lacks 'count'"),
-        ({"parts": {"p": {"count": -1}}}, r"count is -1, where a whole number of at least 0"),
-        ({"parts": {"p": {"count": True}}}, r"count is True, where a whole number"),
-        ({"parts": {"p": {"count": 2**63}}}, "where a whole number"),
+        ({"parts": {"p": {"count": -1}}}, r"count is -1, where an integer of at least 0"),
+        ({"parts": {"p": {"count": True}}}, r"count is True, where an integer"),
+        ({"parts": {"p": {"count": 2**63}}}, "where an integer"),
         ({"parts": {"p": {"count": 1, "weigth": 2}}}, "unknown key 'weigth' .Did you mean 'weight"),
         ({"parts": {"p": {"count": 1, "weight": "2"}}}, "weight is '2', where a number"),
         ({"parts": {"p": {"count": 1, "weight": 10**400}}}, "where a number is expected"),
@@ -197,16 +197,16 @@ def test_a_dataclass_is_made_of_its_json():
 )
 def test_a_field_that_does_not_fit_is_named(changes, message):
     with pytest.raises(DataError, match=rf"^a\.json:? .*{message}.*; copy it again\.$") as caught:
-        typed(Whole, GOOD | changes, "a.json", HINT)
+        check_types(Whole, GOOD | changes, "a.json", HINT)
     assert len(str(caught.value)) < 400
 
 
 @given(PLAIN, st.sampled_from(sorted(GOOD)))
 def test_any_value_fits_or_is_rejected(value, name):
     with contextlib.suppress(DataError):
-        typed(Whole, GOOD | {name: value}, "a.json", HINT)
+        check_types(Whole, GOOD | {name: value}, "a.json", HINT)
 
 
 def test_an_absent_field_is_named():
     with pytest.raises(DataError, match=r"^a\.json lacks 'parts'; copy it again\.$"):
-        typed(Whole, {"name": "x"}, "a.json", HINT)
+        check_types(Whole, {"name": "x"}, "a.json", HINT)

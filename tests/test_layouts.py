@@ -14,7 +14,7 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.aux_notes import read_notes
-from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
+from physio_mae_jax.preparation.registry import LAYOUTS, get_layout
 
 RNG = np.random.default_rng(0)
 
@@ -66,7 +66,7 @@ def marks_of(recording, task):
 
 @pytest.mark.parametrize("name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants])
 def test_layouts_are_picklable_and_name_themselves(name):
-    layout = layout_of(name.rstrip("/"))
+    layout = get_layout(name.rstrip("/"))
     assert pickle.loads(pickle.dumps(layout)) == layout
     assert layout.name + (f"/{layout.variant}" if layout.variant else "") == name.rstrip("/")
     assert layout.description
@@ -77,7 +77,7 @@ def test_layouts_are_picklable_and_name_themselves(name):
 @pytest.mark.parametrize("name", [f"{n}/{v}" for n, variants in LAYOUTS.items() for v in variants])
 def test_an_empty_folder_is_rejected_by_every_layout(name, tmp_path):
     with pytest.raises(DataError, match=str(tmp_path)):
-        layout_of(name.rstrip("/")).find(tmp_path)
+        get_layout(name.rstrip("/")).find(tmp_path)
 
 
 # BIDMC
@@ -105,7 +105,7 @@ def write_bidmc(folder, number="07", subject="s01241", age="65", breaths="3,4\n1
 @pytest.mark.parametrize("inner", ["", "bidmc_csv"])
 def test_bidmc_tables(tmp_path, inner):
     written = write_bidmc(tmp_path / inner)
-    ref, recording = only(layout_of("bidmc"), tmp_path)
+    ref, recording = only(get_layout("bidmc"), tmp_path)
     assert (ref.record_id, ref.subject_id) == ("bidmc_07", "s01241")
     np.testing.assert_array_equal(recording.signal, written)
     assert recording.channels == ("II", "PPG", "ABP")
@@ -125,12 +125,12 @@ def test_bidmc_tables(tmp_path, inner):
 @pytest.mark.parametrize("age", ["90+", "NaN"])
 def test_bidmc_ages_that_are_no_numbers(tmp_path, age):
     write_bidmc(tmp_path, age=age)
-    (ref,) = layout_of("bidmc").find(tmp_path)
+    (ref,) = get_layout("bidmc").find(tmp_path)
     assert ref.details.get("age") == {"90+": "90+", "NaN": None}[age]
 
 
 def test_bidmc_hostile_tables(tmp_path):
-    layout = layout_of("bidmc")
+    layout = get_layout("bidmc")
     write_bidmc(tmp_path, breaths="3,4\n1251,NaN\n")
     with pytest.raises(DataError, match=r"Breaths.csv has a breath at sample 1250"):
         only(layout, tmp_path)
@@ -155,7 +155,7 @@ def test_bidmc_hostile_tables(tmp_path):
         only(layout, tmp_path)
     signals.write_text(text)
     (tmp_path / "bidmc_07_Fix.txt").write_text("bidmc_08\nMIMIC II matched wdb ID: s01241\n")
-    with pytest.raises(DataError, match=r"is of 'bidmc_08'; 'bidmc_07' is expected"):
+    with pytest.raises(DataError, match=r"describes 'bidmc_08'; its name implies 'bidmc_07'"):
         layout.find(tmp_path)
 
 
@@ -185,7 +185,7 @@ BIDMC_COMMENT = (
 
 def test_bidmc_records(tmp_path):
     written = write_bidmc_record(tmp_path, BIDMC_COMMENT)
-    ref, recording = only(layout_of("bidmc/wfdb"), tmp_path)
+    ref, recording = only(get_layout("bidmc/wfdb"), tmp_path)
     assert (ref.record_id, ref.subject_id) == ("bidmc07", "s01241")
     np.testing.assert_allclose(recording.signal, written, atol=0.5 / 200 + 1e-6)
     assert recording.channels == ("II", "PPG")
@@ -200,17 +200,17 @@ def test_bidmc_records(tmp_path):
         "spo2_percent": 98.5,
     }
     (tmp_path / "bidmc07.breath").unlink()
-    assert only(layout_of("bidmc/wfdb"), tmp_path)[1].annotations == {}
+    assert only(get_layout("bidmc/wfdb"), tmp_path)[1].annotations == {}
 
 
 def test_bidmc_hostile_records(tmp_path):
-    layout = layout_of("bidmc/wfdb")
+    layout = get_layout("bidmc/wfdb")
     write_bidmc_record(tmp_path, "<age>: 65")
     with pytest.raises(DataError, match=r"does not name the subject"):
         layout.find(tmp_path)
     write_bidmc_record(tmp_path, BIDMC_COMMENT)
     (tmp_path / "bidmc07.breath").write_bytes((tmp_path / "bidmc07.breath").read_bytes()[:-4])
-    with pytest.raises(UnreadableError, match=r"no end; it is cut short"):
+    with pytest.raises(UnreadableError, match=r"no end; it is truncated"):
         only(layout, tmp_path)
     data = (tmp_path / "bidmc07.dat").read_bytes()
     (tmp_path / "bidmc07.dat").write_bytes(data[:-2] + b"xy")
@@ -218,7 +218,7 @@ def test_bidmc_hostile_records(tmp_path):
         only(layout, tmp_path)
 
 
-def test_notes_are_those_that_wfdb_reads(tmp_path):
+def test_aux_notes_equal_those_of_wfdb(tmp_path):
     samples = np.sort(RNG.choice(3_000_000, 200, replace=False))
     notes = [("", "a", "ann2", "three words long")[i] for i in RNG.integers(0, 4, 200)]
     wfdb.wrann(
@@ -256,14 +256,14 @@ def test_mimic3_segments(tmp_path):
     (folder / "p000020-2183-04-28-17-47.hea").write_text(
         "p000020-2183-04-28-17-47/3 2 125 9000\n3544749_layout 0\n3544749_0001 2000\n~ 99\n"
     )
-    ref, recording = only(layout_of("mimic3"), tmp_path)
+    ref, recording = only(get_layout("mimic3"), tmp_path)
     assert (ref.record_id, ref.subject_id) == ("p000020/3544749_0001", "p000020")
     np.testing.assert_allclose(recording.signal, written, atol=0.5 / 200 + 1e-6)
     assert recording.channels == ("ABP", "ART", "V", "PPG")
     assert recording.units == ("mmHg", "mmHg", "mV", "")
     assert recording.conversions == ()
     # A folder of one subject is a source too.
-    assert layout_of("mimic3").find(folder)[0].record_id == ref.record_id
+    assert get_layout("mimic3").find(folder)[0].record_id == ref.record_id
 
 
 def test_mimic3_channels_of_a_lower_rate_are_interpolated_and_said_so(tmp_path):
@@ -282,7 +282,7 @@ def test_mimic3_channels_of_a_lower_rate_are_interpolated_and_said_so(tmp_path):
         baseline=[0, 0],
         write_dir=str(folder),
     )
-    _, recording = only(layout_of("mimic3"), tmp_path)
+    _, recording = only(get_layout("mimic3"), tmp_path)
     assert recording.sampling_rate_hz == 500
     np.testing.assert_allclose(recording.signal[0], fast / 200, atol=1e-7)
     np.testing.assert_allclose(recording.signal[1, ::4], slow / 200, atol=1e-7)
@@ -290,11 +290,11 @@ def test_mimic3_channels_of_a_lower_rate_are_interpolated_and_said_so(tmp_path):
 
 
 def test_mimic3_hostile_segments(tmp_path):
-    layout = layout_of("mimic3")
+    layout = get_layout("mimic3")
     folder, _ = write_mimic(tmp_path)
     data = (folder / "3544749_0001.dat").read_bytes()
     (folder / "3544749_0001.dat").write_bytes(data[:4000])
-    with pytest.raises(UnreadableError, match=r"is cut short"):
+    with pytest.raises(UnreadableError, match=r"is truncated"):
         only(layout, tmp_path)
     (folder / "3544749_0001.dat").unlink()
     with pytest.raises(UnreadableError, match=r"3544749_0001.dat"):
@@ -303,7 +303,9 @@ def test_mimic3_hostile_segments(tmp_path):
     with pytest.raises(UnreadableError, match=r"announces 2 signals and describes 1"):
         only(layout, tmp_path)
     shutil.move(folder, tmp_path / "p00" / "3544749")
-    with pytest.raises(DataError, match=r"folder '3544749'; expected one named after a subject"):
+    with pytest.raises(
+        DataError, match=r"folder '3544749'; expected a folder named after a subject"
+    ):
         layout.find(tmp_path)
 
 
@@ -353,7 +355,7 @@ def write_perform_mat(path, signals, **fix):
 
 
 def test_mimic_perform_tables(tmp_path):
-    layout = layout_of("mimic3/perform")
+    layout = get_layout("mimic3/perform")
     signal = perform_signals()
     signal[0, 7] = np.nan
     names = ("mimic_perform_af_001", "mimic_perform_non_af_001", "mimic_perform_train_all_001")
@@ -377,7 +379,7 @@ def test_mimic_perform_tables(tmp_path):
 
 @pytest.mark.parametrize("count", [1, 2])
 def test_mimic_perform_mat_files(tmp_path, count):
-    layout = layout_of("mimic3/perform")
+    layout = get_layout("mimic3/perform")
     signals = [perform_signals(), perform_signals(1000)[:2]][:count]
     write_perform_mat(tmp_path / "mimic_perform_non_af_data.mat", signals)
     refs = layout.find(tmp_path)
@@ -391,7 +393,7 @@ def test_mimic_perform_mat_files(tmp_path, count):
 
 
 def test_mimic_perform_hostile_files(tmp_path):
-    layout = layout_of("mimic3/perform")
+    layout = get_layout("mimic3/perform")
     path = tmp_path / "mimic_perform_af_data.mat"
     path.write_bytes(b"MATLAB 7.3 MAT-file".ljust(124) + b"\x00\x02IM" + bytes(400))
     with pytest.raises(DataError, match=r"MATLAB 7.3 file .* '-v7'"):
@@ -408,7 +410,7 @@ def test_mimic_perform_hostile_files(tmp_path):
         layout.find(tmp_path)
     path.unlink()
     write_perform_table(tmp_path, "mimic_perform_af_001", perform_signals(), rate="100")
-    with pytest.raises(UnreadableError, match=r"125 samples a second by its times.* states 100"):
+    with pytest.raises(UnreadableError, match=r"125 samples per second by its times.* states 100"):
         only(layout, tmp_path)
     (tmp_path / "mimic_perform_af_001_fix.txt").unlink()
     with pytest.raises(DataError, match=r"_fix.txt is missing"):
@@ -430,7 +432,7 @@ def write_challenge(folder, record, samples, checksum=0):
 
 
 def test_cinc2017(tmp_path):
-    layout = layout_of("cinc2017")
+    layout = get_layout("cinc2017")
     written = {}
     for record in ("A00001", "A00002", "A00003", "A00004"):
         written[record] = RNG.integers(-999, 999, 2714)
@@ -452,7 +454,7 @@ def test_cinc2017(tmp_path):
 
 
 def test_cinc2017_hostile_files(tmp_path):
-    layout = layout_of("cinc2017")
+    layout = get_layout("cinc2017")
     write_challenge(tmp_path, "A00001", np.arange(3000) % 50, checksum=1)
     with pytest.raises(DataError, match=r"neither REFERENCE-v3.csv nor REFERENCE.csv"):
         layout.find(tmp_path)
@@ -475,7 +477,7 @@ def test_cinc2017_hostile_files(tmp_path):
     write_challenge(tmp_path, "A00001", np.arange(3000) % 50)
     content = (tmp_path / "A00001.mat").read_bytes()
     (tmp_path / "A00001.mat").write_bytes(content[:-100])
-    with pytest.raises(UnreadableError, match=r"A00001.mat is cut short"):
+    with pytest.raises(UnreadableError, match=r"A00001.mat is truncated"):
         layout.read(tmp_path, first)
     header = tmp_path / "A00001.hea"
     header.write_text(header.read_text().replace("1000/mV", "1000/uV"))
@@ -528,7 +530,7 @@ def test_sleep_edf(tmp_path):
     written = write_night(tmp_path / "sleep-cassette", "SC4001")
     write_night(tmp_path / "sleep-cassette", "SC4002")
     write_night(tmp_path / "sleep-telemetry", "ST7011", emg_rate=100, letter="J")
-    layout = layout_of("sleep_edf")
+    layout = get_layout("sleep_edf")
     refs = layout.find(tmp_path)
     assert [(r.record_id, r.subject_id) for r in refs] == [
         ("SC4001", "SC400"),
@@ -559,18 +561,18 @@ def test_sleep_edf(tmp_path):
 def test_sleep_edf_stages_after_the_end_are_excluded_and_counted(tmp_path):
     stages = [(0, 90, "1"), (90, 30, "Movement time"), (120, 30, "W")]
     write_night(tmp_path, stages=stages)
-    _, recording = only(layout_of("sleep_edf"), tmp_path)
+    _, recording = only(get_layout("sleep_edf"), tmp_path)
     assert marks_of(recording, "stage") == [(0, 9000, 1)]
     assert recording.attributes["stages_after_the_end"] == 1
 
 
 def test_sleep_edf_hostile_files(tmp_path):
-    layout = layout_of("sleep_edf")
+    layout = get_layout("sleep_edf")
     write_night(tmp_path, stages=[(0, 30, "5")])
     with pytest.raises(UnreadableError, match=r"'Sleep stage 5' at 0 s"):
         only(layout, tmp_path)
     write_night(tmp_path, start=(17, 0, 0))
-    with pytest.raises(UnreadableError, match=r"begins at 17:00:00.* not of one night"):
+    with pytest.raises(UnreadableError, match=r"begins at 17:00:00.* not from the same night"):
         only(layout, tmp_path)
     write_night(tmp_path)
     night = tmp_path / "SC4001E0-PSG.edf"
@@ -581,11 +583,11 @@ def test_sleep_edf_hostile_files(tmp_path):
             only(layout, tmp_path)
     night.write_bytes(content)
     shutil.copy(tmp_path / "SC4001EC-Hypnogram.edf", tmp_path / "SC4001EH-Hypnogram.edf")
-    with pytest.raises(DataError, match=r"needs one SC4001E.-Hypnogram.edf beside it; there is SC"):
+    with pytest.raises(DataError, match=r"needs one SC4001E.-Hypnogram.edf beside it; found: SC"):
         layout.find(tmp_path)
     for path in tmp_path.glob("*Hypnogram.edf"):
         path.unlink()
-    with pytest.raises(DataError, match=r"there is none"):
+    with pytest.raises(DataError, match=r"found: none"):
         layout.find(tmp_path)
     write_night(tmp_path)
     write_night(tmp_path / "again")
@@ -616,7 +618,7 @@ def test_bonn_both_forms(tmp_path):
         (tmp_path / letter).mkdir()
         (tmp_path / letter / name).write_text("\n".join(map(str, values)) + "\n")
     for form in ("npz", "txt"):
-        layout = layout_of(f"bonn/{form}")
+        layout = get_layout(f"bonn/{form}")
         refs = {ref.record_id: ref for ref in layout.find(tmp_path)}
         assert set(refs) == {"Z001", "S002", "N003"}
         labels = {}
@@ -632,7 +634,7 @@ def test_bonn_both_forms(tmp_path):
 
 
 def test_bonn_hostile_files(tmp_path):
-    npz, txt = layout_of("bonn"), layout_of("bonn/txt")
+    npz, txt = get_layout("bonn"), get_layout("bonn/txt")
     write_bonn(tmp_path, y=np.array(["Z", "S", "Q"]))
     with pytest.raises(DataError, match=r"row 2: set 'Q' of segment 'N003.TXT'"):
         npz.find(tmp_path)
@@ -663,7 +665,7 @@ def test_bonn_hostile_files(tmp_path):
 
 def test_bidmc_as_published(shared):
     source = shared / "data" / "bidmc"
-    layout = layout_of("bidmc")
+    layout = get_layout("bidmc")
     refs = layout.find(source)
     assert [ref.subject_id for ref in refs] == ["s01241", "s01795", "s01840"]
     with np.load(source / "bidmc_125hz.npz") as collected:
@@ -688,7 +690,7 @@ def test_bidmc_as_published(shared):
 
 def test_bonn_as_collected(shared):
     source = shared / "data" / "bonn_eeg"
-    layout = layout_of("bonn")
+    layout = get_layout("bonn")
     refs = layout.find(source)
     assert len(refs) == len({ref.subject_id for ref in refs}) == 500
     with np.load(source / "bonn500.npz") as collected:

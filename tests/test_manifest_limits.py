@@ -29,7 +29,7 @@ def folder_with(path, entry, name="a"):
 
 @pytest.mark.parametrize("pattern", ["(a+)+$b", "(a|a)*$b", r"(\w*)*x", r"((?:a|aa)+)$x"])
 def test_a_pattern_that_never_ends_is_rejected(tmp_path, pattern, monkeypatch):
-    monkeypatch.setattr(patterns, "_SECONDS", 0.5)
+    monkeypatch.setattr(patterns, "_TIMEOUT_S", 0.5)
     folder_with(tmp_path, {"file": "*.npz", "subject_pattern": pattern}, name="a" * 40)
     began = time.perf_counter()
     with pytest.raises(DataError, match=r"subject_pattern .* takes more than"):
@@ -99,7 +99,7 @@ def test_one_descent_finds_files_at_any_depth(tmp_path):
 
 def test_a_pattern_beyond_all_bounds_is_rejected():
     entry = {"file": "*.npz", "subject_pattern": f"({'a' * 2000})"}
-    with pytest.raises(DataError, match="2002 letters"):
+    with pytest.raises(DataError, match="2002 characters"):
         parse_manifest({"recordings": [entry]}, "manifest")
 
 

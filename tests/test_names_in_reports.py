@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
-from physio_mae_jax.evaluation.markdown import escape, facts, named
+from physio_mae_jax.evaluation.markdown import escape, escape_name, facts
 from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.inference.encoding_report import EncodingReport
 from physio_mae_jax.inference.notes import Note
@@ -23,7 +23,7 @@ from physio_mae_jax.plots import (
     reconstruction,
     retrieval,
 )
-from physio_mae_jax.plots.names import shown
+from physio_mae_jax.plots.names import format_name
 from physio_mae_jax.preparation.report import PreparationReport, format_rejections
 from physio_mae_jax.preparation.shards import RejectedRecording
 from physio_mae_jax.printable import (
@@ -110,7 +110,7 @@ def test_log_records_are_one_however_names_are():
 
 @pytest.mark.parametrize("name", NASTY)
 def test_markdown_is_of_one_line_and_harmless(name):
-    for text in (escape(name), named(name), facts({name: [name, {name: 1}]})):
+    for text in (escape(name), escape_name(name), facts({name: [name, {name: 1}]})):
         assert is_harmless(text)
         assert "\n" not in text
 
@@ -192,10 +192,10 @@ class TestPictures:
         assert [text.get_text() for text in legend.get_texts()] == ["_a (1)", "_b (1)"]
 
     def test_dollars_are_shown_as_they_are(self):
-        assert shown("$5") == r"\$5"
-        assert shown("x" * 500).endswith("…")
-        assert shown("a\nb", 10) == "a\nb"
-        assert shown("a\nb") == r"a\nb"
+        assert format_name("$5") == r"\$5"
+        assert format_name("x" * 500).endswith("…")
+        assert format_name("a\nb", 10) == "a\nb"
+        assert format_name("a\nb") == r"a\nb"
 
     def test_one_that_fails_is_told_and_ends_nothing(self, tmp_path, caplog):
         def fail():

@@ -86,7 +86,7 @@ def test_a_member_read_whole_has_a_limit_too(tmp_path):
 
 def test_objects_are_rejected_with_a_way_that_keeps_missing_values_missing(tmp_path):
     write(tmp_path, subject=np.array(["a", None, 1.0], object))
-    with pytest.raises(DataError, match=r"'' where there is no value") as error:
+    with pytest.raises(DataError, match=r"'' for missing values") as error:
         open_folder(tmp_path)
     assert "dtype=str" not in str(error.value)
 

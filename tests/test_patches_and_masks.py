@@ -11,22 +11,22 @@ from physio_mae_jax.signals import patches
 
 def test_patches_join_to_the_same_scalogram() -> None:
     scalogram = jax.random.normal(jax.random.key(0), (2, 3, 3, 16, 120))
-    boxes = patches.scalogram_patches(scalogram, 4, 20)
+    boxes = patches.patchify_scalogram(scalogram, 4, 20)
     assert boxes.shape == (2, 3, 6, 4, 3 * 4 * 20)
     np.testing.assert_array_equal(patches.join_patches(boxes, 3, 4), scalogram)
 
 
 def test_a_patch_is_flattened_plane_scale_sample() -> None:
     scalogram = jax.random.normal(jax.random.key(0), (1, 1, 3, 8, 40))
-    box = patches.scalogram_patches(scalogram, 4, 20)[0, 0, 1, 1]
+    box = patches.patchify_scalogram(scalogram, 4, 20)[0, 0, 1, 1]
     np.testing.assert_array_equal(box, scalogram[0, 0, :, 4:8, 20:40].reshape(-1))
 
 
 def test_selected_columns_are_those_of_all_columns() -> None:
     scalogram = jax.random.normal(jax.random.key(0), (2, 2, 1, 8, 100))
     ids = jnp.array([[0, 3], [4, 1]])
-    some = patches.scalogram_patches(scalogram, 4, 20, ids)
-    every = patches.scalogram_patches(scalogram, 4, 20)
+    some = patches.patchify_scalogram(scalogram, 4, 20, ids)
+    every = patches.patchify_scalogram(scalogram, 4, 20)
     for row in range(2):
         np.testing.assert_array_equal(some[row], every[row][:, ids[row]])
 

@@ -21,10 +21,10 @@ from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.preparation.builder import builder_of
-from physio_mae_jax.preparation.executors import in_processes
+from physio_mae_jax.preparation.builder import make_builder
+from physio_mae_jax.preparation.executors import process_executor
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
-from physio_mae_jax.preparation.registry import LAYOUTS, layout_of
+from physio_mae_jax.preparation.registry import LAYOUTS, get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 REPOSITORY = Path(__file__).parent.parent
@@ -71,7 +71,7 @@ def source(tmp_path_factory):
 
 
 def prepare(source, out, **options):
-    builder = builder_of(PtbXl())(source=source, data_dir=out, **options)
+    builder = make_builder(PtbXl())(source=source, data_dir=out, **options)
     return builder, builder.prepare()
 
 
@@ -113,7 +113,7 @@ def test_tfds_opens_it_without_our_code(source, tmp_path):
     assert example["units"] == ",".join(["mV"] * 12).encode()
 
 
-def test_a_stretch_is_read_across_segments(tmp_path):
+def test_interval_is_read_across_segments(tmp_path):
     source = make_source(tmp_path / "raw", count=2, samples=14_000)
     builder, _ = prepare(source, tmp_path / "out")
     prepared = PreparedSource(Path(builder.data_dir))
@@ -129,7 +129,7 @@ def test_a_stretch_is_read_across_segments(tmp_path):
 
 def test_processes_write_what_one_does(source, tmp_path):
     prepare(source, tmp_path / "one")
-    prepare(source, tmp_path / "two", executor=in_processes(2))
+    prepare(source, tmp_path / "two", executor=process_executor(2))
     ours, theirs = (find_prepared(tmp_path / name, "ptbxl") for name in ("one", "two"))
     assert files(ours) == files(theirs)
     for name in ("recordings.jsonl", "dataset.json", "dataset_info.json"):
@@ -163,7 +163,7 @@ def test_the_command_prepares_says_what_it_kept_and_rejects_to_do_it_twice(sourc
     assert run_command(source, tmp_path, "--overwrite").returncode == 0
 
 
-def test_killed_midway_it_leaves_nothing_visible_and_goes_on(source, tmp_path):
+def test_killed_preparation_leaves_no_data_set_and_resumes(source, tmp_path):
     """SIGKILL at several moments; the result is that of an undisturbed run."""
     prepare(source, tmp_path / "whole")
     out = tmp_path / "killed"
@@ -204,7 +204,7 @@ def wait_for(condition, process, seconds=60):
 SLOW = """
 import sys, time
 from pathlib import Path
-from physio_mae_jax.preparation.builder import builder_of
+from physio_mae_jax.preparation.builder import make_builder
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
 
 class Slow(PtbXl):
@@ -213,7 +213,7 @@ class Slow(PtbXl):
         return super().read(source, ref)
 
 # The real layout is fingerprinted, so that the next run takes the shards over.
-class SlowBuilder(builder_of(PtbXl()), skip_registration=True):
+class SlowBuilder(make_builder(PtbXl()), skip_registration=True):
     name = "ptbxl"
     layout = Slow()
 
@@ -221,7 +221,7 @@ SlowBuilder(source=Path(sys.argv[1]), data_dir=sys.argv[2]).prepare()
 """
 
 
-def test_two_at_once_are_rejected(source, tmp_path):
+def test_concurrent_preparations_are_rejected(source, tmp_path):
     process = subprocess.Popen(
         [sys.executable, "-c", SLOW, str(source), str(tmp_path)], cwd=REPOSITORY
     )
@@ -264,14 +264,14 @@ def damage_rate(folder):
 
 
 BROKEN = {
-    "truncated": (damage_dat, r"3: .*00003_lr\.dat is cut short"),
+    "truncated": (damage_dat, r"3: .*00003_lr\.dat is truncated"),
     "file gone": (
         damage_header,
         r"3: .*00003_lr\.hea names the signal file '00003_lr\.dat', which",
     ),
     "checksum": (damage_sum, r"3: .*signal '\w+' have the checksum \d+, its header states \d+"),
     "no samples": (damage_length, r"3: .*00003_lr\.(hea|dat)"),
-    "rate": (damage_rate, r"3: .*has 250 samples a second where 100 are expected"),
+    "rate": (damage_rate, r"3: .*has 250 samples per second; 100 are expected"),
 }
 
 
@@ -303,11 +303,11 @@ def test_a_mended_recording_is_taken_up_without_doing_the_others_again(tmp_path)
     staging = tmp_path / "out" / "ptbxl" / "100hz" / ".preparing-1.0.0"
     before = {p.name: p.stat().st_mtime_ns for p in staging.glob("*.json")}
     written = []
-    builder = builder_of(PtbXl())(
+    builder = make_builder(PtbXl())(
         source=source,
         data_dir=tmp_path / "out",
         executor=lambda tasks: (
-            written.extend(task.path.name for task in tasks) or in_processes(1)(tasks)
+            written.extend(task.path.name for task in tasks) or process_executor(1)(tasks)
         ),
     )
     assert len(builder.prepare().records) == 16
@@ -339,9 +339,9 @@ TABLES = {
     ),
     "codes": (lambda s: change(s, 1, "{'IMI'", "{IMI"), r"line 2: scp_codes reads .\{IMI"),
     "unknown code": (lambda s: change(s, 1, "IMI", "XYZ"), r"statement 'XYZ' is not in scp_st"),
-    "patient": (lambda s: change(s, 1, "1,0.0", "1,who"), r"patient_id is 'who'; a whole number"),
+    "patient": (lambda s: change(s, 1, "1,0.0", "1,who"), r"patient_id is 'who'; an integer"),
     "cells": (lambda s: change(s, 3, ",x", ""), r"row 4: 7 cells where the header has 8"),
-    "columns": (lambda s: change(s, 0, "strat_fold", "fold"), r"lacks the column 'strat_fold'"),
+    "columns": (lambda s: change(s, 0, "strat_fold", "fold"), r"has no column 'strat_fold'"),
     "no table": (lambda s: (s / "scp_statements.csv").unlink(), r"scp_statements\.csv is missing"),
 }
 
@@ -382,7 +382,7 @@ def test_overwriting_keeps_the_old_set_until_the_new_one_is_whole(tmp_path):
     before = files(Path(builder.data_dir))
     damage_dat(source)
     with pytest.raises(DataError):
-        builder_of(PtbXl())(source=source, data_dir=tmp_path / "out").prepare(overwrite=True)
+        make_builder(PtbXl())(source=source, data_dir=tmp_path / "out").prepare(overwrite=True)
     assert files(Path(builder.data_dir)) == before
     PreparedSource(Path(builder.data_dir)).read(2, 0, 1000)
 
@@ -414,7 +414,7 @@ DAMAGE = {
 
 
 @pytest.mark.parametrize("kind", DAMAGE)
-def test_a_damaged_data_set_is_rejected_with_the_way_out(kind, source, tmp_path):
+def test_damaged_data_set_is_rejected_with_a_fix(kind, source, tmp_path):
     builder, _ = prepare(source, tmp_path)
     damage, message = DAMAGE[kind]
     damage(Path(builder.data_dir))
@@ -429,13 +429,13 @@ def read_all(folder):
         prepared.read(index, 0, 10)
 
 
-def test_unknown_names_are_told_with_those_near():
+def test_unknown_names_suggest_similar_ones():
     with pytest.raises(ConfigError, match=r"Did you mean 'ptbxl'\?"):
-        layout_of("ptbx")
-    with pytest.raises(ConfigError, match=r"there is ptbxl/100hz, ptbxl/500hz"):
-        layout_of("ptbxl/250hz")
+        get_layout("ptbx")
+    with pytest.raises(ConfigError, match=r"available: ptbxl/100hz, ptbxl/500hz"):
+        get_layout("ptbxl/250hz")
     with pytest.raises(ConfigError, match="--workers must be from 1 to"):
-        in_processes(0)
+        process_executor(0)
     assert {"ptbxl", "mitbih"} <= set(LAYOUTS)
 
 
@@ -446,20 +446,20 @@ def test_a_source_without_recordings_is_reported(tmp_path):
 
 def test_beam_writes_what_processes_do(source, tmp_path):
     pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install apache-beam")
-    from physio_mae_jax.preparation.executors import by_beam
+    from physio_mae_jax.preparation.executors import beam_executor
 
     prepare(source, tmp_path / "one")
-    prepare(source, tmp_path / "two", executor=by_beam("DirectRunner", []))
+    prepare(source, tmp_path / "two", executor=beam_executor("DirectRunner", []))
     ours, theirs = (find_prepared(tmp_path / name, "ptbxl") for name in ("one", "two"))
     assert (ours / "recordings.jsonl").read_text() == (theirs / "recordings.jsonl").read_text()
 
 
 def test_a_missing_beam_is_reported(monkeypatch):
-    from physio_mae_jax.preparation.executors import by_beam
+    from physio_mae_jax.preparation.executors import beam_executor
 
     monkeypatch.setitem(sys.modules, "apache_beam", None)
     with pytest.raises(ConfigError, match="pip install apache-beam"):
-        by_beam("FlinkRunner", [])
+        beam_executor("FlinkRunner", [])
 
 
 def test_ptbxl_as_it_is_shipped(shared, tmp_path):
@@ -500,7 +500,7 @@ def test_mitbih_as_it_is_shipped(shared, tmp_path):
     for name in ("101", "114", "201"):
         for path in (shared / "data" / "mitbih_ds1").glob(f"{name}.*"):
             shutil.copy(path, raw)
-    builder = builder_of(layout_of("mitbih"))(source=raw, data_dir=tmp_path / "out")
+    builder = make_builder(get_layout("mitbih"))(source=raw, data_dir=tmp_path / "out")
     builder.prepare()
     prepared = PreparedSource(Path(builder.data_dir))
     classes = prepared.metadata.task("beat")["classes"]

@@ -13,8 +13,8 @@ from physio_mae_jax import prepare
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.preparation import builder as module
 from physio_mae_jax.preparation import executors
-from physio_mae_jax.preparation.builder import builder_of
-from physio_mae_jax.preparation.executors import in_processes
+from physio_mae_jax.preparation.builder import make_builder
+from physio_mae_jax.preparation.executors import process_executor
 from physio_mae_jax.preparation.layouts.folder import open_own_folder
 from physio_mae_jax.preparation.shards import read_summary, write_shard
 
@@ -53,7 +53,7 @@ def test_the_advice_that_is_printed_works(source, tmp_path, workers, capsys):
     assert "skip them with --on_invalid=skip" in said
     assert prepare.main(flags) == 2  # and again
     assert prepare.main([*flags, "--on_invalid=skip"]) == 0
-    assert "everything was prepared before" in capsys.readouterr().out
+    assert "all shards were already prepared" in capsys.readouterr().out
     assert leftovers(tmp_path) == []
     assert prepare.main([*flags, "--on_invalid=skip"]) == 2
     assert "exists already" in capsys.readouterr().err
@@ -135,7 +135,7 @@ def test_a_shard_that_was_cut_or_altered_is_written_again(source, tmp_path):
 
     def prepared(executor):
         tasks.clear()
-        made = builder_of(layout)(source=source, data_dir=tmp_path, executor=executor)
+        made = make_builder(layout)(source=source, data_dir=tmp_path, executor=executor)
         with pytest.raises(UserError, match="1 of 4"):
             made.prepare()
         return len(tasks)
@@ -155,18 +155,21 @@ def test_a_shard_that_was_cut_or_altered_is_written_again(source, tmp_path):
 
 
 class TestWorkers:
-    def test_none_is_started_for_nothing(self, monkeypatch):
+    def test_no_idle_workers_are_started(self, monkeypatch):
         monkeypatch.setattr(executors.concurrent.futures, "ProcessPoolExecutor", None)
-        assert list(in_processes(8)([])) == []
+        assert list(process_executor(8)([])) == []
 
     @pytest.mark.parametrize("count", [0, -3, 10**9])
     def test_impossible_numbers(self, count):
         with pytest.raises(ConfigError, match=rf"--workers must be from 1 to 1,024; got {count}"):
-            in_processes(count)
+            process_executor(count)
 
-    def test_one_that_is_killed_is_reported(self):
-        with pytest.raises(UserError, match=r"was ended from outside.*fewer than --workers=2"):
-            list(in_processes(2)([_Deadly(), _Deadly()]))
+    def test_killed_worker_is_reported(self):
+        with pytest.raises(
+            UserError,
+            match=r"was killed, probably by the out-of-memory killer.*fewer than --workers=2",
+        ):
+            list(process_executor(2)([_Deadly(), _Deadly()]))
 
 
 class _Deadly:

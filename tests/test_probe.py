@@ -7,7 +7,7 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from physio_mae_jax.commands.probe import build_probe, evaluate_probe, instance_features, run_probe
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.evaluation.probes import METHODS
 from physio_mae_jax.evaluation.protocol import selection_metric
@@ -71,7 +71,7 @@ def test_wavelets_read_classes_and_numbers(waves_root, tmp_path, method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_neighbours_and_probes_find_no_label_by_chance(crowd, tmp_path, method):
+def test_neighbors_and_probes_find_no_label_by_chance(crowd, tmp_path, method):
     test = read(crowd, tmp_path, method, **FLAGS)[0]["test"]
     inside, chance = (roc_auc_score(test.targets[:, k], test.logits[:, k]) for k in range(2))
     assert inside > 0.95
@@ -99,7 +99,7 @@ def test_a_fine_tuned_run_is_no_encoder_and_says_what_it_is(waves_root, tmp_path
     (tmp_path / "tuned").mkdir()
     settings = {"config": {"command": "finetune", "init_from": "runs/first"}}
     path = tmp_path / "tuned" / "config.json"
-    path.write_text(json.dumps(sealed(settings)), encoding="utf-8")
+    path.write_text(json.dumps(add_seal(settings)), encoding="utf-8")
     with pytest.raises(ConfigError, match=r"a 'finetune' run.*initialised from, runs/fir.*=head"):
         build(waves_root, tmp_path / "probe", init_from=str(tmp_path / "tuned"))
 
@@ -122,7 +122,7 @@ def made_up(kind, seed=0):
 
 @pytest.mark.parametrize("kind", ["multiclass", "multilabel", "regression"])
 @pytest.mark.parametrize("method", METHODS)
-def test_the_test_has_no_say_and_a_refit_changes_the_test_alone(method, kind):
+def test_probe_ignores_test_and_refit_changes_only_test(method, kind):
     features, targets = made_up(kind)
     metric = selection_metric(kind)[1]
 
@@ -150,7 +150,7 @@ def test_a_refit_is_asked_for_by_a_setting(waves_root, tmp_path):
     assert np.abs(again["test"].logits - plain["test"].logits).max() > 0.01
 
 
-def test_testing_on_who_was_trained_on_is_reported_and_rejected_if_strict(
+def test_evaluation_on_training_subjects_is_reported_and_rejected_if_strict(
     waves_root, pretrained, tmp_path
 ):
     changes = {
@@ -192,17 +192,17 @@ def test_a_leaky_split_says_so_before_any_figure(waves_root, tmp_path):
         ),
         (
             {"encoders": "wavelets,fourier"},
-            r"encoders must be of pretrained, random, wavelets.*; got 'fourier'",
+            r"encoders must be among pretrained, random, wavelets.*; got 'fourier'",
         ),
         ({"encoders": ""}, r"encoders must name at least one"),
         ({"method": "forest"}, r"method='forest' is unknown; choose one of head, probe, knn"),
-        ({"encoders": "pretrained"}, r"names no encoder; give one with"),
+        ({"encoders": "pretrained"}, r"is empty; name an encoder with"),
         (
             {"encoders": "pretrained", "init_from": "runs/a", "torch_weights": "b.pth"},
             r"got both init_from='runs/a' and torch_weights='b\.pth'",
         ),
     ],
 )
-def test_what_is_not_there_is_named_with_what_there_is(waves_root, tmp_path, changes, message):
+def test_missing_choice_lists_the_available_ones(waves_root, tmp_path, changes, message):
     with pytest.raises(UserError, match=message):
         build(waves_root, tmp_path, **{"encoders": "wavelets"} | changes)

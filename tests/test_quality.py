@@ -9,8 +9,8 @@ from physio_mae_jax.signals.quality import (
     Artifact,
     constant_runs,
     find_artifacts,
+    find_runs,
     heart_rate_bpm,
-    runs_of,
 )
 
 RATE = 100.0
@@ -37,7 +37,7 @@ def test_runs_are_where_the_condition_holds():
     rng = np.random.default_rng(0)
     for _ in range(50):
         condition = rng.random(40) < 0.6
-        runs = runs_of(condition)
+        runs = find_runs(condition)
         rebuilt = np.zeros(40, bool)
         for start, stop in runs:
             assert condition[start:stop].all()
@@ -45,7 +45,7 @@ def test_runs_are_where_the_condition_holds():
             assert stop == 40 or not condition[stop]
             rebuilt[start:stop] = True
         np.testing.assert_array_equal(rebuilt, condition)
-        assert runs_of(condition, 3) == [run for run in runs if run[1] - run[0] >= 3]
+        assert find_runs(condition, 3) == [run for run in runs if run[1] - run[0] >= 3]
     assert constant_runs(np.array([1, 1, 2, 3, 3, 3.0]), 3) == [(3, 6)]
 
 

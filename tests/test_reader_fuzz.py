@@ -150,7 +150,7 @@ def test_gains_near_zero(tmp_path: Path) -> None:
     ("cells", "message"),
     [
         (("0", "1e300", "2e300"), "line 4: the time column reads 2e.300; seconds, at most 1e.12"),
-        (("0", "1e-320", "2e-320"), "the times do not ascend"),
+        (("0", "1e-320", "2e-320"), "the times do not increase"),
         (("-1e308", "0", "1e308"), "seconds, at most"),
     ],
 )

@@ -12,7 +12,7 @@ import pytest
 
 from physio_mae_jax.data.contamination import TrainingProvenance, check_contamination
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.data.splits import make_split, read_split
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.feature_store.files import (
@@ -23,7 +23,7 @@ from physio_mae_jax.inference.feature_store.files import (
 )
 from physio_mae_jax.inference.feature_store.index import (
     About,
-    FeatureIndex,
+    FeatureMetadata,
     FeatureShard,
     file_sha256,
 )
@@ -67,7 +67,7 @@ def write_features(folder: Path, name: str) -> None:
     if name == "array_record":
         describe_for_tfds(folder, table, [4])
     shard = FeatureShard(file=path.name, num_rows=4, sha256=file_sha256(path))
-    index = FeatureIndex(
+    index = FeatureMetadata(
         format=name,
         about=About(**table.about()),
         embedding_size=8,
@@ -78,7 +78,7 @@ def write_features(folder: Path, name: str) -> None:
         shards=(shard,),
         rejected={},
     )
-    content = sealed(json.loads(json.dumps(index, default=vars)))
+    content = add_seal(json.loads(json.dumps(index, default=vars)))
     (folder / "index.json").write_text(json.dumps(content))
 
 
@@ -152,7 +152,12 @@ def test_values_with_hashes_to_match_give_no_other_error_than_ours(kind, name, c
         ('"age":', '"agf":', False, "was changed after it was written"),
         ('"num_samples":1200', f'"num_samples":{2**63}', True, "line 1: num_samples is 9223"),
         ('"num_samples":1200', f'"num_samples":{2**62}', True, "line 1: num_examples is 1, but"),
-        ('"num_samples":1200', '"num_samples":"1200"', True, "num_samples is '1200', where a w"),
+        (
+            '"num_samples":1200',
+            '"num_samples":"1200"',
+            True,
+            "num_samples is '1200', where an integer",
+        ),
         ('"sampling_rate_hz":100.0', '"sampling_rate_hz":1e300', True, "sampling_rate_hz is 1e"),
         ('"channels":["II"', '"channels":["PPG"', True, "the number of distinct channels"),
         ('"units":["mV"', '"units":["V"', True, r"channel 'II' in 'V' is not in dataset\.json"),
@@ -190,7 +195,7 @@ def test_a_changed_byte_of_a_table_is_found(kind, copied):
         changed = bytearray(content)
         changed[position] ^= 4
         path.write_bytes(changed)
-        with pytest.raises(DataError, match=rf"{path.name} is damaged or of another extraction"):
+        with pytest.raises(DataError, match=rf"{path.name} is damaged or from another extraction"):
             read_features(folder)
 
 
@@ -246,7 +251,7 @@ def test_folders_with_odd_digits_are_no_versions(copied, tmp_path):
 
 def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
     source = ArraySource([np.random.default_rng(0).normal(size=(2, 3000))], ("II", "PPG"))
-    known = TrainingProvenance.of(source, [0])
+    known = TrainingProvenance.from_recordings(source, [0])
     for content in (
         known.to_json() | {"subjects": ""},
         known.to_json() | {"blocks": ""},
@@ -255,14 +260,14 @@ def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
     ):
         record = TrainingProvenance.from_json(content, "a.json", "copy it.")
         assert not record.is_complete
-        assert not known.joined(record).is_complete
+        assert not known.merge(record).is_complete
         other = ArraySource([np.random.default_rng(1).normal(size=(2, 3000))], ("II", "PPG"))
         other.recordings[0] = other.recordings[0].__class__(
             **{**vars(other.recordings[0]), "subject_id": "somebody"}
         )
         report = check_contamination(record, other, [0], strict=False)
-        assert not report.is_clean
-        with pytest.raises(DataError, match=r"CONTAMINATION NOT KNOWN.*omit --strict"):
+        assert not report.is_uncontaminated
+        with pytest.raises(DataError, match=r"CONTAMINATION UNKNOWN.*omit --strict"):
             check_contamination(record, other, [0], strict=True)
     assert "it may have seen these 1 subjects" in caplog.text
 

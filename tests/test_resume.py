@@ -9,9 +9,9 @@ import pytest
 from physio_mae_jax.commands.evaluate import build_evaluation
 from physio_mae_jax.commands.finetune import build_finetuning
 from physio_mae_jax.commands.pretrain import build_pretraining
-from physio_mae_jax.data.format_version import versioned
+from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.config_diff import differing, some
+from physio_mae_jax.experiment.config_diff import find_differences, format_names
 from tests.runs import finetuning_config, head_config, pretraining_config, typed
 from tests.tampering import resealed
 
@@ -29,7 +29,7 @@ def test_another_seed_is_rejected_and_the_description_stays(waves_root, begun):
     assert (begun / "config.json").read_bytes() == before
 
 
-def test_other_settings_are_told_by_name(waves_root, begun, caplog):
+def test_changed_settings_are_logged_by_name(waves_root, begun, caplog):
     config = pretraining_config(waves_root, **{"optimizer.peak_learning_rate": 1e-5})
     with caplog.at_level(logging.WARNING):
         build_pretraining(typed(config), begun)
@@ -38,13 +38,13 @@ def test_other_settings_are_told_by_name(waves_root, begun, caplog):
     assert written["config"]["optimizer"]["peak_learning_rate"] == 1e-5
 
 
-def test_the_same_settings_are_gone_on_with_in_silence(waves_root, begun, caplog):
+def test_resume_with_same_settings_logs_nothing(waves_root, begun, caplog):
     with caplog.at_level(logging.WARNING):
         build_pretraining(typed(pretraining_config(waves_root)), begun)
     assert "changed settings" not in caplog.text
 
 
-def test_a_run_short_of_memory_goes_on_computing_more_again(waves_root, begun):
+def test_run_out_of_memory_resumes_with_remat(waves_root, begun):
     config = pretraining_config(waves_root, **{"model.remat": "full"})
     assert build_pretraining(typed(config), begun).model_spec["model"]["remat"] == "full"
     config.model.depth += 1
@@ -52,12 +52,12 @@ def test_a_run_short_of_memory_goes_on_computing_more_again(waves_root, begun):
         build_pretraining(typed(config), begun)
 
 
-def test_what_draws_other_examples_or_keeps_another_state_is_rejected(waves_root, tmp_path):
+def test_settings_that_change_examples_or_state_are_rejected(waves_root, tmp_path):
     run = build_finetuning(typed(finetuning_config(waves_root)), tmp_path, strict=False)
     saved = tmp_path / "checkpoints" / "1" / "model_spec"
     saved.mkdir(parents=True)
     (saved / "metadata").write_text(
-        json.dumps(versioned(run.training.model_spec)), encoding="utf-8"
+        json.dumps(add_version(run.training.model_spec)), encoding="utf-8"
     )
     config = finetuning_config(waves_root, label_fraction=0.5)
     with pytest.raises(ConfigError, match=r"label_fraction=0\.5 differs from 1\.0 of the run"):
@@ -70,7 +70,7 @@ def test_what_draws_other_examples_or_keeps_another_state_is_rejected(waves_root
         build_finetuning(typed(config), tmp_path, strict=False)
 
 
-def test_a_run_of_another_task_stays(waves_root, begun):
+def test_run_of_another_command_is_kept(waves_root, begun):
     description = json.loads((begun / "config.json").read_text(encoding="utf-8"))
     description["config"]["command"] = "finetune"
     (begun / "config.json").write_text(json.dumps(resealed(description)), encoding="utf-8")
@@ -78,7 +78,7 @@ def test_a_run_of_another_task_stays(waves_root, begun):
         build_pretraining(typed(pretraining_config(waves_root)), begun)
 
 
-def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, begun, caplog):
+def test_run_older_than_a_setting_resumes_with_its_default(waves_root, begun, caplog):
     description = json.loads((begun / "config.json").read_text(encoding="utf-8"))
     del description["config"]["model"]["attention_block_seconds"]
     (begun / "config.json").write_text(json.dumps(resealed(description)), encoding="utf-8")
@@ -90,7 +90,9 @@ def test_a_run_from_before_a_setting_existed_goes_on_by_its_default(waves_root, 
         build_pretraining(typed(pretraining_config(waves_root)), begun)
     assert "changed settings" not in caplog.text
     config = pretraining_config(waves_root, **{"model.attention_block_seconds": 1.0})
-    with pytest.raises(ConfigError, match=r"attention_block_seconds: 0\.0 there, 1\.0 here"):
+    with pytest.raises(
+        ConfigError, match=r"attention_block_seconds: 0\.0 in the run, 1\.0 in the config"
+    ):
         build_pretraining(typed(config), begun)
 
 
@@ -101,8 +103,8 @@ def test_a_run_is_not_evaluated_in_its_own_folder(pretrained):
         )
 
 
-def test_differences_are_named_and_few_of_many_shown():
+def test_find_differences_and_format_names():
     before = {"a": 1, "b": {"c": [1, 2], "d": 2}}
-    assert differing(before, {"a": 1, "b": {"c": [1], "e": 0}}) == ["b.c", "b.d"]
-    assert differing(before, before) == []
-    assert some([f"s{number}" for number in range(7)]) == "s0, s1, s2, s3, s4 and 2 more"
+    assert find_differences(before, {"a": 1, "b": {"c": [1], "e": 0}}) == ["b.c", "b.d"]
+    assert find_differences(before, before) == []
+    assert format_names([f"s{number}" for number in range(7)]) == "s0, s1, s2, s3, s4 and 2 more"

@@ -31,14 +31,14 @@ def decoded(monkeypatch):
 
     Threads that read ahead for an earlier test may not have ended yet.
     """
-    decode, examples, here = PreparedSource._decoded, [], threading.get_ident()
+    decode, examples, here = PreparedSource._decode, [], threading.get_ident()
 
     def counted(self, record, example):
         if threading.get_ident() == here:
             examples.append(example)
         return decode(self, record, example)
 
-    monkeypatch.setattr(PreparedSource, "_decoded", counted)
+    monkeypatch.setattr(PreparedSource, "_decode", counted)
     return examples
 
 
@@ -125,5 +125,5 @@ def test_a_pickled_copy_begins_empty_and_has_the_same_bound():
 
 
 def test_a_negative_bound_is_rejected(root):
-    with pytest.raises(ConfigError, match=r"data\.cache_mib is -1; .*whole number from 0"):
+    with pytest.raises(ConfigError, match=r"data\.cache_mib is -1; .*integer from 0"):
         settings_of(root, cache_mib=-1)

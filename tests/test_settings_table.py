@@ -18,7 +18,7 @@ from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_kinds import Choice, Flag, LocalPath, Number, Numbers
 from physio_mae_jax.setting_ranges import SETTINGS, check_settings, path_settings
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
-from physio_mae_jax.training.model_spec import model_of_json
+from physio_mae_jax.training.model_spec import parse_model_config
 from tests.runs import typed
 
 CONFIGS = Path(__file__).parent.parent / "configs"
@@ -129,7 +129,7 @@ def test_every_choice_of_the_table_is_one_that_its_owner_takes():
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("seed", -1, r"seed is -1; it must be a whole number from 0 to 4,294,967,295, such as 0"),
+        ("seed", -1, r"seed is -1; it must be an integer from 0 to 4,294,967,295, such as 0"),
         ("seed", 10**23, r"seed is about 10\^2\d"),
         ("batch_size", 10**12, r"batch_size is 1,000,000,000,000; .* to 262,144"),
         ("sampling_rate_hz", math.nan, r"sampling_rate_hz is nan; it must be .* from 1 to 50,000"),
@@ -139,7 +139,7 @@ def test_every_choice_of_the_table_is_one_that_its_owner_takes():
         ("data.band_hz", "x", r"data\.band_hz is 'x'"),
         ("data.band_hz", (40.0, 0.5), r"0 < low < high"),
         ("data.speed_perturbation", (math.nan, math.nan), r"data\.speed_perturbation is"),
-        ("data.num_threads", -5, r"data\.num_threads is -5; it must be a whole number from 0"),
+        ("data.num_threads", -5, r"data\.num_threads is -5; it must be an integer from 0"),
         ("data.max_validation_windows", -1, r"data\.max_validation_windows is -1"),
         ("loop.watchdog_seconds", math.nan, r"loop\.watchdog_seconds is nan"),
         ("model.wavelet.num_scales", 10**8, r"num_scales is 100,000,000; .* to 1,024"),
@@ -193,7 +193,7 @@ class TestSharedModels:
         return dataclasses.asdict(model)
 
     def test_as_it_was(self, content):
-        assert dataclasses.asdict(model_of_json(content, "it")) == content
+        assert dataclasses.asdict(parse_model_config(content, "it")) == content
 
     @pytest.mark.parametrize(
         ("name", "value"),
@@ -209,13 +209,13 @@ class TestSharedModels:
     )
     def test_of_the_model(self, content, name, value):
         with pytest.raises(UserError, match=rf"\b{name}\b"):
-            model_of_json(content | {name: value}, "config.json")
+            parse_model_config(content | {name: value}, "config.json")
 
     @pytest.mark.parametrize("value", [10**6, 10**8, "64", None, math.nan, 1])
     def test_of_the_wavelets(self, content, value):
         wavelet = content["wavelet"] | {"num_scales": value}
         with pytest.raises(UserError, match=r"wavelet\.num_scales\b"):
-            model_of_json(content | {"wavelet": wavelet}, "config.json")
+            parse_model_config(content | {"wavelet": wavelet}, "config.json")
 
 
 def test_a_bank_that_takes_all_memory_is_rejected():

@@ -16,7 +16,7 @@ from physio_mae_jax.training.pretrain_step import PretrainSpec, compile_train_st
 from physio_mae_jax.training.sharding import (
     check_devices,
     fsdp_sharding,
-    initialise,
+    initialize_state,
     make_mesh,
     shard_batch,
 )
@@ -47,7 +47,7 @@ def _batch():
 def _three_steps(devices, fsdp):
     """Return losses, parameters on the host, and how many bytes of state device 0 holds."""
     task, mesh = _task(), make_mesh(devices, fsdp)
-    state = initialise(lambda key: init_state(task, key), jax.random.key(0), mesh)
+    state = initialize_state(lambda key: init_state(task, key), jax.random.key(0), mesh)
     step = compile_train_step(task, mesh)
     losses = []
     for _ in range(3):

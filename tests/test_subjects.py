@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from physio_mae_jax.data.formats.folder import open_folder
-from physio_mae_jax.data.subjects import alike, is_missing, subject_name
+from physio_mae_jax.data.subjects import group_similar_names, is_missing, subject_name
 from physio_mae_jax.errors import DataError
 
 
@@ -45,7 +45,7 @@ def test_a_name_is_its_own(value):
 
 
 def test_names_that_differ_in_zeros_or_case_are_alike():
-    assert alike(["1", "001", "2", "p1", "P01", "10", "1.05", "1.5"]) == [
+    assert group_similar_names(["1", "001", "2", "p1", "P01", "10", "1.05", "1.5"]) == [
         ("1", "001"),
         ("p1", "P01"),
     ]

@@ -35,7 +35,7 @@ def noting(name, order):
     return Trial(name, run)
 
 
-def test_what_is_done_is_not_done_again(tmp_path):
+def test_finished_trials_are_skipped(tmp_path):
     order = []
     entries = [noting(name, order) for name in ("a/1", "a/2", "b/1")]
     (tmp_path / "a/2").mkdir(parents=True)
@@ -45,7 +45,7 @@ def test_what_is_done_is_not_done_again(tmp_path):
     assert order == ["a/1", "b/1"]
 
 
-def test_what_failed_is_tried_again(tmp_path):
+def test_failed_trials_are_retried(tmp_path):
     def fail(folder):
         raise DataError("broken")
 
@@ -67,7 +67,7 @@ def share_out(parent, log, barrier):
     run_trials(parent, [Trial(str(k), run) for k in range(12)], is_done)
 
 
-def test_processes_share_entries_and_none_is_run_twice(tmp_path):
+def test_processes_share_trials_without_repeats(tmp_path):
     context = multiprocessing.get_context("spawn")
     barrier = context.Barrier(3)
     log = tmp_path / "log"
@@ -109,7 +109,7 @@ def test_workers_get_the_same_command_and_a_gpu_each(tmp_path, monkeypatch):
     assert all(float(words[5]) == pytest.approx(0.45) for words in said)  # two share the first
 
 
-def test_a_worker_that_fails_is_told_with_its_last_line(tmp_path, monkeypatch):
+def test_failed_worker_is_reported_with_its_last_line(tmp_path, monkeypatch):
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
     pretend_python(tmp_path, monkeypatch, 'echo first; echo "error: no such run"; exit 2')
     with pytest.raises(UserError, match=r"2 of 2 workers failed.*no such run.*workers/0.log"):
@@ -129,7 +129,7 @@ def test_settings_of_a_folder_may_grow_but_not_change(tmp_path):
     config.b.rate = 2.0
     record_settings(settings_of(config), tmp_path, ("models",))
     config.a.rate = 3.0
-    with pytest.raises(ConfigError, match=r"other settings of a\.rate"):
+    with pytest.raises(ConfigError, match=r"different values of a\.rate"):
         record_settings(settings_of(config), tmp_path, ("models",))
     assert json.loads((tmp_path / "settings.json").read_text())["a"] == {"rate": 1.0}
 
@@ -157,7 +157,7 @@ def predictions(seed, kind="multilabel", instances=60, shift=1.0, name="u"):
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])
-def test_pooled_folds_keep_probabilities_and_decisions(kind):
+def test_pooled_folds_keep_probabilities_and_predictions(kind):
     folds = []
     for k in range(3):
         test = predictions(k, kind, name=f"fold{k}_")
@@ -171,10 +171,10 @@ def test_pooled_folds_keep_probabilities_and_decisions(kind):
         np.testing.assert_allclose(
             probabilities[part], chosen.probabilities(test.logits), atol=1e-9
         )
-        own = chosen.decide(chosen.probabilities(test.logits))
-        assert (calibration.decide(probabilities)[part] == own).all()
-    with pytest.raises(DataError, match="each fold decides on its own"):
-        calibration.decide(probabilities[:5])
+        own = chosen.predict_classes(chosen.probabilities(test.logits))
+        assert (calibration.predict_classes(probabilities)[part] == own).all()
+    with pytest.raises(DataError, match="applies only to the pooled instances"):
+        calibration.predict_classes(probabilities[:5])
     assert calibration.to_json() == {"kind": kind, "classes": ["a", "b", "c"], "num_folds": 3}
 
 
@@ -222,7 +222,7 @@ def test_a_summary_rejects_other_units():
         summarize_comparison([one, other], num_resamples=10)
 
 
-def test_processes_that_begin_a_folder_together_do_not_trip_over_each_other(tmp_path):
+def test_concurrent_starts_in_one_folder(tmp_path):
     """They write the same settings at the same moment, each by a name of its own."""
     config = ConfigDict({"seed": 0, "many": {str(number): number for number in range(2000)}})
     with ThreadPoolExecutor(8) as pool:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.data.formats.column_content import ColumnContent
-from physio_mae_jax.data.formats.column_names import name_columns
+from physio_mae_jax.data.formats.column_names import classify_columns
 from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
 from physio_mae_jax.errors import DataError
 from tests.tables import NUM_SAMPLES, RATE_HZ, noise, times_s, write_table
@@ -45,12 +45,14 @@ OTHERS = "timer|TIMEX|T (degC)|perfusion_index|value|S|Accel|HR|batt|min|i"
 )
 def test_kinds_of_names(names: str, kinds: set[str]) -> None:
     for name in names.split("|"):
-        (column,) = name_columns([name])
+        (column,) = classify_columns([name])
         assert column.kind in kinds, name
 
 
 def test_quotes_and_units_are_no_part_of_a_name() -> None:
-    columns = name_columns(["'MLII'", "ECG (mV)", "V5 [uV]", "x (raw)", "PPG (mV)", "PPG (adu)"])
+    columns = classify_columns(
+        ["'MLII'", "ECG (mV)", "V5 [uV]", "x (raw)", "PPG (mV)", "PPG (adu)"]
+    )
     assert [(c.name, c.unit) for c in columns] == [
         *(("MLII", ""), ("ECG", "mV"), ("V5", "uV"), ("x (raw)", "")),
         # Two columns that differ by their unit alone keep it.
@@ -81,16 +83,16 @@ class TestColumns:
     @pytest.mark.parametrize(
         ("name", "values", "reason"),
         [
-            ("rhythm_code", COUNT // 100, "label or an identity"),
-            ("subject", np.full(NUM_SAMPLES, 7), "label or an identity"),
-            ("who", COUNT // 100, "rises all the time"),
+            ("rhythm_code", COUNT // 100, "label or an id"),
+            ("subject", np.full(NUM_SAMPLES, 7), "label or an id"),
+            ("who", COUNT // 100, "rises monotonically"),
             ("what", (COUNT // 30) % 3, "3 different whole numbers"),
             ("what", (COUNT // 30) % 3 / 4, "3 different values"),
             ("what", np.full(NUM_SAMPLES, 2.5), "one value throughout"),
             ("what", COUNT * 0.5 + 3, "changes by 0.5 from sample to sample"),
             ("what", COUNT % 256, "changes by 1 from sample to sample"),
             ("i", COUNT, "changes by 1"),
-            ("what", np.cumsum(np.abs(noise(3)) + 0.1), "rises all the time"),
+            ("what", np.cumsum(np.abs(noise(3)) + 0.1), "rises monotonically"),
             (
                 "what",
                 np.repeat(np.arange(200, 100, -2), 11)[:NUM_SAMPLES],
@@ -178,7 +180,7 @@ class TestColumns:
 
     def test_a_table_of_no_signal_says_so(self, kind: str, tmp_path: Path) -> None:
         write_table(tmp_path, kind, {"time": times_s(), "sample": COUNT})
-        with pytest.raises(DataError, match="none of 'time', 'sample' is known to be a signal"):
+        with pytest.raises(DataError, match="none of 'time', 'sample' is a known signal name"):
             open_folder(tmp_path)
 
 
@@ -189,6 +191,6 @@ def test_content_is_the_same_in_pieces() -> None:
         whole_content.add(np.asarray(values, float))
         for piece in np.split(values, np.sort(rng.integers(20, len(values), 3))):
             pieces.add(np.asarray(piece, float))
-        assert pieces.ramp() == whole_content.ramp()
-        assert pieces.few() == whole_content.few()
+        assert pieces.describe_ramp() == whole_content.describe_ramp()
+        assert pieces.describe_few_values() == whole_content.describe_few_values()
     assert ColumnContent().is_empty

@@ -55,7 +55,9 @@ def write_archive(path, content, **members):
 def test_a_pickle_that_would_run_a_command_is_rejected_and_runs_nothing(tmp_path):
     trace = tmp_path / "was_here"
     content = pickle.dumps({"w": _Hostile((os.system, (f"touch {trace}",)))})
-    with pytest.raises(DataError, match=r"names (posix|nt)\.system, .*nothing of the file was run"):
+    with pytest.raises(
+        DataError, match=r"names (posix|nt)\.system, .*no code of the file was executed"
+    ):
         read_state_dict(write_archive(tmp_path / "bad.pth", content))
     content = pickle.dumps({"w": _Hostile((eval, (f"open({str(trace)!r}, 'w')",)))})
     with pytest.raises(DataError, match=r"names builtins\.eval"):

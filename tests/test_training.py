@@ -179,7 +179,7 @@ def _run(workdir, hook=None, **loop):
         recordings=source.recordings,
         sampling_rate_hz=100.0,
         model_spec={"model": {"width": 16}, "window": {"channels": ["II", "PPG"]}},
-        trained_on=TrainingProvenance.of(source, [0, 1, 2, 3]),
+        trained_on=TrainingProvenance.from_recordings(source, [0, 1, 2, 3]),
     )
 
 

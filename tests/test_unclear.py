@@ -11,9 +11,9 @@ from physio_mae_jax.commands.pretrain import build_pretraining
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.unclear import (
     reject_duplicate_channels,
-    warn_of_names,
-    warn_of_newly_recognized_names,
-    warn_of_units,
+    warn_about_names,
+    warn_about_newly_recognized_names,
+    warn_about_units,
 )
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.prepare import main
@@ -39,20 +39,20 @@ def manifest(folder: Path, *entries: dict, **defaults) -> None:
 
 
 def test_names_are_told_once_with_how_often_they_occur(caplog):
-    warn_of_names("set", [("II", "A"), ("A", "B")])
+    warn_about_names("set", [("II", "A"), ("A", "B")])
     assert len(caplog.records) == 1
     assert "A (in 2), B" in caplog.text
     caplog.clear()
-    warn_of_names("set", [("II", "EEG_C3", "V")])
+    warn_about_names("set", [("II", "EEG_C3", "V")])
     assert not caplog.records
 
 
 def test_units_known_in_part_are_told_and_those_known_nowhere_are_not(caplog):
-    warn_of_units("set", [("a", ("II", "X"), ("mV", "")), ("b", ("II", "X"), ("", ""))])
+    warn_about_units("set", [("a", ("II", "X"), ("mV", "")), ("b", ("II", "X"), ("", ""))])
     assert len(caplog.records) == 1
     assert "channel II is in mV, but its unit is not known in b" in caplog.text
     caplog.clear()
-    warn_of_units("set", [("a", ("C3",), ("?V",))])
+    warn_about_units("set", [("a", ("C3",), ("?V",))])
     assert "the unit '?V' (C3 of a) is not known" in caplog.text
 
 
@@ -162,9 +162,9 @@ def test_none_is_a_class_where_it_is_declared_and_nan_never(tmp_path):
 
 
 def test_names_that_meant_nothing_in_training_are_reported(caplog):
-    warn_of_newly_recognized_names("runs/eeg", ("II", "EEG_C3", "left"))
+    warn_about_newly_recognized_names("runs/eeg", ("II", "EEG_C3", "left"))
     assert not caplog.records
-    warn_of_newly_recognized_names("runs/eeg", ("Fp1", "II"))
+    warn_about_newly_recognized_names("runs/eeg", ("Fp1", "II"))
     assert (
         "runs/eeg was trained by a version that did not know the channel names Fp1 (EEG_FP1)"
         in (caplog.text)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from physio_mae_jax.data.channel_plan import ChannelPlanner, common_units
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.channel_units import convert_units, one_unit_a_channel
+from physio_mae_jax.preparation.channel_units import choose_channel_units, convert_units
 from physio_mae_jax.signals.channel_derivation import derive_channels
 from physio_mae_jax.signals.units import (
     canonical_unit,
@@ -113,13 +113,13 @@ def test_a_lead_is_derived_where_nothing_is_known_of_any_unit(units):
 
 def test_units_that_are_not_known_are_left_as_they_are():
     for unit in ("", "adu", "n/a", "foo"):
-        montage = derive_channels(["II"], ["II"], "rec", wanted_units=["mV"], present_units=[unit])
+        montage = derive_channels(["II"], ["II"], "rec", target_units=["mV"], present_units=[unit])
         assert montage.rows == (((0, 1.0),),)
 
 
 def test_channels_of_files_are_brought_to_the_first_known_unit():
     files = [("a", ("II",), ("",)), ("b", ("II", "PPG"), ("uV", "")), ("c", ("II",), ("mV",))]
-    wanted = one_unit_a_channel(files)
+    wanted = choose_channel_units(files)
     assert wanted == {"II": "uV"}
     signal = np.array([[1.5, -0.25]], np.float32)
     assert convert_units(signal, ("II",), ("mV",), wanted) == (("uV",), ("II: mV × 1000 = uV",))
@@ -132,4 +132,4 @@ def test_channels_of_files_are_brought_to_the_first_known_unit():
 def test_quantities_that_differ_are_rejected_with_both_files():
     files = [("a.edf", ("II",), ("mV",)), ("b.edf", ("II",), ("mmHg",))]
     with pytest.raises(DataError, match=r"II is in mV in a.edf and in mmHg in b.edf"):
-        one_unit_a_channel(files)
+        choose_channel_units(files)

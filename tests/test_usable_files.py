@@ -131,7 +131,7 @@ def test_segments_count_once_and_as_one_subject(
     write_segments(tmp_path)
     source = open_folder(tmp_path)
     assert [(i.record_id, i.subject_id) for i in source.recordings] == [("a_1", "a"), ("a_2", "a")]
-    assert "skipped 2 headers without own samples (a.hea, a_layout.hea)" in caplog.text
+    assert "skipped 2 headers without samples of their own (a.hea, a_layout.hea)" in caplog.text
     layout = open_own_folder("x", tmp_path)
     assert [(ref.record_id, ref.subject_id) for ref in layout.found] == [("a_1", "a"), ("a_2", "a")]
     (tmp_path / "b.hea").write_text("b/1 1 50 1000\nb 1000\n")

@@ -34,7 +34,7 @@ class Recordings:
             for i, (signal, names) in enumerate(zip(self.signals, self.names, strict=True))
         ]
 
-    def file_of(self, index: int) -> str:
+    def get_file(self, index: int) -> str:
         return ""
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:

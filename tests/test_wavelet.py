@@ -121,7 +121,7 @@ def test_difference_planes_follow_the_formula() -> None:
 
 def test_normalisation_is_over_scales_and_time_with_unbiased_deviation() -> None:
     values = np.random.default_rng(2).normal(3, 5, (2, 3, 4, 50)).astype(np.float32)
-    ours = wavelet.normalise_planes(values, wavelet.plane_statistics(jnp.asarray(values)))
+    ours = wavelet.normalize_planes(values, wavelet.plane_statistics(jnp.asarray(values)))
     mean = values.mean(axis=(2, 3), keepdims=True)
     std = values.std(axis=(2, 3), keepdims=True, ddof=1)
     np.testing.assert_allclose(ours, (values - mean) / std, atol=2e-6)

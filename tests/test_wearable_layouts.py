@@ -10,9 +10,9 @@ import pytest
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.restricted_pickle import read_pickled_arrays
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.layouts.empatica import E4_CHANNELS, Track, join_tracks
+from physio_mae_jax.preparation.layouts.empatica import E4_CHANNELS, Track, align_tracks
 from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 
 RNG = np.random.default_rng(0)
 
@@ -96,7 +96,7 @@ def test_pickles_that_would_run_something_are_rejected_and_run_nothing(tmp_path,
     }[module]
     path = tmp_path / "bad.pkl"
     path.write_bytes(pickle.dumps({"signal": np.arange(3), "then": Reduced(*call)}))
-    with pytest.raises(DataError, match=rf"names {module}\..*nothing of the file was run"):
+    with pytest.raises(DataError, match=rf"names {module}\..*no code of the file was executed"):
         read_pickled_arrays(path)
     assert not list(tmp_path.glob("was_here*"))
     # It would have been run.
@@ -159,7 +159,7 @@ def track(name, rate_hz, num_samples, start_s=0.0, **options):
 
 def test_channels_of_several_rates_and_starts_meet_in_time():
     tracks = [track("A", 64.0, 64 * 60), track("B", 4.0, 4 * 58, 1.25), track("C", 32.0, 1900, 0.5)]
-    joined = join_tracks(tracks, "x")
+    joined = align_tracks(tracks, "x")
     assert joined.sampling_rate_hz == 64
     assert joined.start_s == 1.25
     # B ends first, at its last sample, and nothing is invented after it.
@@ -171,28 +171,28 @@ def test_channels_of_several_rates_and_starts_meet_in_time():
     inner = slice(5 * 64, -5 * 64)
     np.testing.assert_allclose(joined.signal[:, inner], np.stack([expected[inner]] * 3), atol=0.01)
     assert joined.conversions == (
-        "A: cut to the interval that all channels cover",
+        "A: cropped to the common time range",
         "B: 4 to 64 Hz by a low-pass polyphase filter",
         "C: 32 to 64 Hz by a low-pass polyphase filter",
-        "C: cut to the interval that all channels cover",
+        "C: cropped to the common time range",
     )
     assert joined.cut_s[0] == 1.25
 
 
 def test_starts_off_the_grid_are_met_to_half_a_sample_and_said_so():
-    joined = join_tracks([track("A", 64.0, 640), track("B", 64.0, 640, 0.1)], "x")
+    joined = align_tracks([track("A", 64.0, 640), track("B", 64.0, 640, 0.1)], "x")
     assert joined.conversions == (
-        "A: moved by less than a sample onto the common grid",
-        "A: cut to the interval that all channels cover",
-        "B: cut to the interval that all channels cover",
+        "A: shifted by less than a sample onto the common grid",
+        "A: cropped to the common time range",
+        "B: cropped to the common time range",
     )
     assert joined.signal.shape == (2, 640 - 6)
     np.testing.assert_array_equal(joined.signal[0], wave(640, 64.0)[6:].astype(np.float32))
 
 
 def test_channels_without_common_time_are_rejected():
-    with pytest.raises(UnreadableError, match="A and B have no time in common"):
-        join_tracks([track("A", 64.0, 640), track("B", 64.0, 640, 11.0)], "x")
+    with pytest.raises(UnreadableError, match="A and B do not overlap in time"):
+        align_tracks([track("A", 64.0, 640), track("B", 64.0, 640, 11.0)], "x")
 
 
 def test_runs_of_labels_become_intervals_within_the_recording():
@@ -232,7 +232,7 @@ def write_export(folder, seconds=60, start=1644226061.0, acc_start=None):
 def test_empatica_exports(tmp_path, name):
     written = write_export(tmp_path / "S2" / "S2_E4_Data", acc_start=1644226063.5)
     write_export(tmp_path / "S10")
-    layout = layout_of(name)
+    layout = get_layout(name)
     refs = layout.find(tmp_path)
     assert [(r.record_id, r.subject_id) for r in refs] == [("S10", "S10"), ("S2/S2_E4_Data", "S2")]
     recording = layout.read(tmp_path, refs[1])
@@ -252,7 +252,7 @@ def test_empatica_exports(tmp_path, name):
         recording.signal[3:, 320::2][:, :1000], written["ACC"][160:1160].T / 64, atol=0.1
     )
     assert "ACC_X, ACC_Y, ACC_Z: counts divided by 64 are g" in recording.conversions
-    assert "PPG: cut to the interval that all channels cover" in recording.conversions
+    assert "PPG: cropped to the common time range" in recording.conversions
     assert recording.attributes["start_epoch_s"] == 1644226063.5
     assert recording.attributes["cut_at_start_s"] == 2.5
     # Labels need the questionnaires of WESAD, see tests/test_layout_wesad_wrist.py.
@@ -260,7 +260,7 @@ def test_empatica_exports(tmp_path, name):
 
 
 def test_hostile_exports(tmp_path):
-    layout = layout_of("wesad/e4")
+    layout = get_layout("wesad/e4")
     write_export(tmp_path / "S2")
     eda, acc = tmp_path / "S2" / "EDA.csv", tmp_path / "S2" / "ACC.csv"
     content = eda.read_text()
@@ -269,8 +269,8 @@ def test_hostile_exports(tmp_path):
         (content.replace("\n2", "\n\n2", 1), "line 3 is empty"),
         ("", "it has 0 lines"),
         ("1644226061\n0\n1\n2\n", r"begins with '1644226061' and '0'"),
-        ("1644226061,1\n4,4\n1,2\n", r"expected start, samples a second"),
-        (content.replace("1644226061", "1644220000"), "have no time in common"),
+        ("1644226061,1\n4,4\n1,2\n", r"expected start, sampling rate in Hz"),
+        (content.replace("1644226061", "1644220000"), "do not overlap in time"),
     ):
         eda.write_text(text)
         with pytest.raises(UnreadableError, match=match):
@@ -327,7 +327,7 @@ def with_byte_keys(value):
 def test_wesad_chest(tmp_path, convert):
     content = wesad_content()
     write_wesad(tmp_path, convert(content))
-    ref, recording = only(layout_of("wesad"), tmp_path)
+    ref, recording = only(get_layout("wesad"), tmp_path)
     assert (ref.record_id, ref.subject_id) == ("S2", "S2")
     chest = content["signal"]["chest"]
     keys = ("ECG", "ACC", "EMG", "EDA", "Temp", "Resp")
@@ -355,7 +355,7 @@ def test_wesad_chest(tmp_path, convert):
 def test_wesad_wrist(tmp_path):
     content = wesad_content()
     write_wesad(tmp_path, content)
-    _, recording = only(layout_of("wesad/wrist"), tmp_path)
+    _, recording = only(get_layout("wesad/wrist"), tmp_path)
     assert recording.channels == E4_CHANNELS
     assert recording.sampling_rate_hz == 64
     # EDA and TEMP end first, with their sample at 29.75 s.
@@ -373,13 +373,13 @@ def test_wesad_wrist(tmp_path):
 
 
 def test_hostile_wesad_pickles(tmp_path):
-    layout = layout_of("wesad")
+    layout = get_layout("wesad")
     content = wesad_content()
     for changes, match in (
         ({"subject": "S3"}, "has subject 'S3'; its file name has 'S2'"),
         ({"label": content["label"] + 5}, "label 8 occurs; labels of WESAD are 0 to 7"),
         ({"label": content["label"] * 0.5}, "must be a 1-D array of integers"),
-        ({"signal": {"wrist": {}}}, "has no 'chest' where one is expected; it has wrist"),
+        ({"signal": {"wrist": {}}}, "has no 'chest'; it has wrist"),
         ({"signal": {"chest": {"ECG": np.zeros((9, 2))}}}, r"ECG of the chest has shape \(9, 2\)"),
         ({"signal": {"chest": {"ECG": [1.0]}}}, "ECG is a list; an array of numbers"),
     ):
@@ -387,11 +387,13 @@ def test_hostile_wesad_pickles(tmp_path):
         with pytest.raises(UnreadableError, match=match):
             only(layout, tmp_path)
     write_wesad(tmp_path, [content])
-    with pytest.raises(UnreadableError, match=r"no 'subject' where one is expected; it has .*list"):
+    with pytest.raises(UnreadableError, match=r"no 'subject'; it has .*list"):
         only(layout, tmp_path)
     trace = tmp_path / "was_here"
     write_wesad(tmp_path, content | {"more": Reduced(os.system, (f"touch {trace}",))})
-    with pytest.raises(DataError, match=r"S2.pkl names posix.system.*nothing of the file was run"):
+    with pytest.raises(
+        DataError, match=r"S2.pkl names posix.system.*no code of the file was executed"
+    ):
         only(layout, tmp_path)
     assert not trace.exists()
     path = tmp_path / "S2" / "S2.pkl"
@@ -425,7 +427,7 @@ def test_stress_predict(tmp_path):
     unlabelled = stress_members("S01")
     unlabelled["S01_label1hz"][:] = -1
     np.savez(tmp_path / "stress_predict_e4.npz", **members, **unlabelled)
-    layout = layout_of("stress_predict")
+    layout = get_layout("stress_predict")
     first, second = layout.find(tmp_path)
     assert (second.record_id, second.subject_id) == ("S02", "S02")
     recording = layout.read(tmp_path, second)
@@ -443,20 +445,20 @@ def test_stress_predict(tmp_path):
 
 
 def test_hostile_stress_predict_files(tmp_path):
-    layout = layout_of("stress_predict")
+    layout = get_layout("stress_predict")
     path = tmp_path / "stress_predict_e4.npz"
     members = stress_members()
     np.savez(path, **(members | {"S02_label1hz": np.array([0, 1, 2])}))
     with pytest.raises(UnreadableError, match="subject S02: labels 0, 1, 2; expected 1"):
         only(layout, tmp_path)
     np.savez(path, **{k: v for k, v in members.items() if k != "S02_TEMP_t0"})
-    with pytest.raises(DataError, match="lacks the member 'S02_TEMP_t0'"):
+    with pytest.raises(DataError, match="has no member 'S02_TEMP_t0'"):
         only(layout, tmp_path)
     np.savez(path, **(members | {"S02_ACC": np.zeros((10, 2))}))
     with pytest.raises(UnreadableError, match=r"ACC has shape \(10, 2\)"):
         only(layout, tmp_path)
     np.savez(path, **(members | {"S02_BVP_t0": np.float64("nan")}))
-    with pytest.raises(UnreadableError, match="a start reads nan"):
+    with pytest.raises(UnreadableError, match="a start time is nan"):
         only(layout, tmp_path)
     np.savez(path, other=np.zeros(3))
     with pytest.raises(DataError, match="no member such as 'S01_BVP'; it has other"):
@@ -473,7 +475,7 @@ def test_hostile_stress_predict_files(tmp_path):
 
 def test_stress_predict_as_collected(shared):
     source = shared / "data" / "stress_predict"
-    layout = layout_of("stress_predict")
+    layout = get_layout("stress_predict")
     refs = layout.find(source)
     assert len({ref.subject_id for ref in refs}) == len(refs) == 25
     with np.load(source / "stress_predict_e4.npz") as collected:
@@ -498,8 +500,8 @@ def test_stress_predict_as_collected(shared):
 
 def test_an_export_agrees_with_what_was_collected_from_it(shared):
     source = shared / "data" / "stress_predict"
-    _, exported = only(layout_of("stress_predict/e4"), source / "native_e4")
-    layout = layout_of("stress_predict")
+    _, exported = only(get_layout("stress_predict/e4"), source / "native_e4")
+    layout = get_layout("stress_predict")
     collected = layout.read(source, layout.find(source)[0])
     # Collected as float32, exported with six decimals.
     np.testing.assert_allclose(exported.signal, collected.signal, rtol=1e-5, atol=1e-5)

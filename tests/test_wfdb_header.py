@@ -91,10 +91,10 @@ def test_names_of_any_case(tmp_path: Path) -> None:
         ("r 1 250 100\nr.dat 16 200(x)/mV 16 0 0 0 0 II", "the baseline of signal 0 is 'x'"),
         ("r 1 250 100\nr.dat 16x0 200/mV 16 0 0 0 0 II", "0 samples in a frame"),
         ("r 1 250 100\nr.dat 16:-1 200/mV 16 0 0 0 0 II", "has the format '16:-1'"),
-        ("r 1 250 100\nr.dat 99 200/mV 16 0 0 0 0 II", "format 99, which is not known"),
+        ("r 1 250 100\nr.dat 99 200/mV 16 0 0 0 0 II", "format 99, which is not supported"),
         ("r 1 250 100\nr.dat 16 200/mV 16 nan 0 0 0 II", "has 'nan' where its zero"),
         ("r 1 250 100\nr.dat 16 200/mV 16 0 0 x 0 II", "has 'x' where its checksum"),
-        ("r 1 250 100\nr.dat 16+999999 200/mV 16 0 0 0 0 II", "is cut short"),
+        ("r 1 250 100\nr.dat 16+999999 200/mV 16 0 0 0 0 II", "is truncated"),
         ("r 1 250 100\n/etc/passwd 16 200/mV 16 0 0 0 0 II", "'/etc/passwd', which is not in"),
         ("r 1 250 100\n../../x 16 200/mV 16 0 0 0 0 II", "'../../x', which is not in"),
         ("r/0 1 250 100", "0 segments"),
@@ -134,7 +134,7 @@ def test_what_is_no_ordinary_file(tmp_path: Path) -> None:
             tmp_path / "r.dat"
         ).unlink()
     os.mkfifo(tmp_path / "p.hea")
-    with pytest.raises(UnreadableError, match=r"p\.hea is missing, or no file"):
+    with pytest.raises(UnreadableError, match=r"p\.hea is missing or not a file"):
         read_header(tmp_path / "p.hea")
 
 

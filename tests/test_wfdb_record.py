@@ -12,7 +12,7 @@ import pytest
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.folder import FolderSource, open_folder
-from physio_mae_jax.data.formats.several_rates import interpolated, needed_interval
+from physio_mae_jax.data.formats.several_rates import interpolate_slow_channel, source_range
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 
@@ -173,13 +173,13 @@ def test_chosen_signals_of_one_rate_are_read_as_they_are(
 
 def test_interpolation_is_of_the_two_neighbours_alone() -> None:
     values = np.array([0.0, 4.0, np.nan, 2.0, np.inf, 1.0], np.float32)
-    made = interpolated(values, 0, 1, 2, 0, 12)
+    made = interpolate_slow_channel(values, 0, 1, 2, 0, 12)
     expected = [0, 2, 4, np.nan, np.nan, np.nan, 2, np.inf, np.inf, -np.inf, 1, 1]
     np.testing.assert_array_equal(made[:9], expected[:9])
     np.testing.assert_array_equal(made[10:], expected[10:])
     for slow, fast in itertools.product((1, 2, 3, 7), (7, 8, 64)):
         for start, stop in ((0, 1), (5, 9), (fast, 3 * fast)):
-            first, last = needed_interval(slow, fast, 4 * slow, start, stop)
+            first, last = source_range(slow, fast, 4 * slow, start, stop)
             assert 0 <= first < last <= 4 * slow
             assert last - first <= (stop - start) * slow // fast + 3
 
@@ -199,7 +199,10 @@ def test_length_and_rate_that_the_header_leaves_out(
     (tmp_path / "r.hea").write_text(text.replace("r 2 50", "r 2", 1))
     source = open_folder(tmp_path)
     assert source.recordings[0].sampling_rate_hz == 250
-    assert "r.hea: the header gives no sampling rate; 250 Hz are taken" in caplog.text
+    assert (
+        "r.hea: the header states no sampling rate; 250 Hz, the default of the format, is used"
+        in caplog.text
+    )
     caplog.clear()
     (tmp_path / "manifest.json").write_text(
         '{"sampling_rate_hz": 500, "recordings": [{"file": "r.hea"}]}'
@@ -212,7 +215,7 @@ def test_uncalibrated_signals_are_said(tmp_path: Path, caplog: pytest.LogCapture
     (tmp_path / "r.dat").write_bytes(np.arange(100, dtype="<i2").tobytes())
     (tmp_path / "r.hea").write_text("r 2 50 50\nr.dat 16 0/mV 16 0 0 0 0 I\nr.dat 16\n")
     source = open_folder(tmp_path, channels="I")
-    assert "gives no gain for I, unnamed; 200 units" in caplog.text
+    assert "states no gain for I, unnamed; 200 ADC units" in caplog.text
     np.testing.assert_array_equal(whole(source)[0], np.float32(np.arange(0, 100, 2) / 200))
 
 
@@ -252,5 +255,5 @@ def test_files_that_changed_after_opening(tmp_path: Path, caplog: pytest.LogCapt
     with pytest.raises(DataError, match=r"r\.hea changed: it had 122 samples"):
         source.read(0, 0, 5)
     (tmp_path / "r.dat").write_bytes(b"")
-    with pytest.raises(DataError, match=r"r\.dat is cut short"):
+    with pytest.raises(DataError, match=r"r\.dat is truncated"):
         source.read(0, 0, 5)

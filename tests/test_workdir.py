@@ -18,14 +18,14 @@ from physio_mae_jax.locks import LockedError, locked
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.metric_writer import MetricWriter
 from physio_mae_jax.training.metrics_file import drop_lines_after, open_metrics, read_metrics
-from physio_mae_jax.training.work_folder import claim, hold
+from physio_mae_jax.training.work_folder import claim, lock_workdir
 
 REPOSITORY = Path(__file__).parent.parent
 HOLDER = """
 import sys, time
 from pathlib import Path
-from physio_mae_jax.training.work_folder import hold
-with hold(Path(sys.argv[1]), shared="shared" in sys.argv, share="".join(sys.argv[3:])):
+from physio_mae_jax.training.work_folder import lock_workdir
+with lock_workdir(Path(sys.argv[1]), shared="shared" in sys.argv, partition="".join(sys.argv[3:])):
     print("held", flush=True)
     time.sleep(600)
 """
@@ -55,46 +55,47 @@ def start():
 
 
 class TestTheLock:
-    def test_a_second_run_is_told_who_holds_it_and_a_killed_one_is_no_obstacle(
-        self, start, tmp_path
-    ):
+    def test_second_run_is_rejected_and_lock_of_killed_run_is_ignored(self, start, tmp_path):
         folder = tmp_path / "run"
         process = start(folder)
         (folder / "metrics.jsonl").write_text('{"step": 1}\n')
         before = {path.name: path.read_bytes() for path in folder.iterdir()}
         message = rf"in use by another run \(process {process.pid} on .* since 20\d\d-.*\)\. Wait"
-        with pytest.raises(UserError, match=message), hold(folder):
+        with pytest.raises(UserError, match=message), lock_workdir(folder):
             pass
-        with pytest.raises(LockedError), hold(folder, shared=True):
+        with pytest.raises(LockedError), lock_workdir(folder, shared=True):
             pass
         with claim(folder) as is_locked:
             assert not is_locked
         assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
         process.send_signal(signal.SIGKILL)
         process.wait()
-        with hold(folder):  # the lock file is there still, and means nothing
+        with lock_workdir(folder):  # the lock file is there still, and means nothing
             assert json.loads((folder / ".lock").read_text())["pid"] == os.getpid()
 
-    def test_those_that_share_a_folder_on_purpose(self, start, tmp_path):
+    def test_shared_locks(self, start, tmp_path):
         start(tmp_path, "shared")
         start(tmp_path, "shared", "process_0_of_2")
-        with hold(tmp_path, shared=True), hold(tmp_path, share="process_1_of_2"):
+        with (
+            lock_workdir(tmp_path, shared=True),
+            lock_workdir(tmp_path, partition="process_1_of_2"),
+        ):
             pass
-        with pytest.raises(LockedError), hold(tmp_path):
+        with pytest.raises(LockedError), lock_workdir(tmp_path):
             pass
-        with pytest.raises(LockedError), hold(tmp_path, share="process_0_of_2"):
+        with pytest.raises(LockedError), lock_workdir(tmp_path, partition="process_0_of_2"):
             pass
 
-    def test_a_run_may_hold_its_folder_twice_but_claims_an_entry_once(self, tmp_path):
-        with hold(tmp_path), hold(tmp_path):
+    def test_lock_is_reentrant_but_entries_are_claimed_once(self, tmp_path):
+        with lock_workdir(tmp_path), lock_workdir(tmp_path):
             pass
         with claim(tmp_path / "entry") as mine, claim(tmp_path / "entry") as again:
             assert (mine, again) == (True, False)
-            with hold(tmp_path / "entry"):  # as the training of the entry does
+            with lock_workdir(tmp_path / "entry"):  # as the training of the entry does
                 pass
 
-    def test_a_forked_child_does_not_take_itself_for_the_holder(self, tmp_path):
-        with hold(tmp_path):
+    def test_forked_child_does_not_inherit_the_lock(self, tmp_path):
+        with lock_workdir(tmp_path):
             context = multiprocessing.get_context("spawn")
             child = context.Process(target=_must_not_hold, args=(tmp_path,))
             child.start()
@@ -102,7 +103,7 @@ class TestTheLock:
             assert child.exitcode == 0
         locks._held[(tmp_path / ".lock").resolve()] = (os.getpid() + 1, False)  # of a parent
         try:
-            with hold(tmp_path):
+            with lock_workdir(tmp_path):
                 assert locks._held[(tmp_path / ".lock").resolve()] == (os.getpid(), False)
         finally:
             locks._held.clear()
@@ -112,11 +113,11 @@ class TestTheLock:
             raise OSError(locks.errno.ENOLCK, "No locks available")
 
         monkeypatch.setattr(locks.fcntl, "flock", reject)
-        with hold(tmp_path):
+        with lock_workdir(tmp_path):
             pass
         assert "has no locks (No locks available)" in caplog.text
 
-    def test_a_lock_file_that_was_taken_away_is_not_held(self, tmp_path):
+    def test_deleted_lock_file_is_not_locked(self, tmp_path):
         path = tmp_path / "lock"
         with locked(path, "taken", "", remove=True):
             stale = path.open("a+")
@@ -127,29 +128,29 @@ class TestTheLock:
                 pass
 
     @pytest.mark.parametrize("note", ["", "{", "[]", '{"pid": 1}', "[" * 100_000, "\x1b[31m"])
-    def test_whatever_the_lock_file_says(self, note, tmp_path):
+    def test_lock_file_with_any_content(self, note, tmp_path):
         path = tmp_path / ".lock"
         with locked(path, "it is taken", "Wait."):
             path.write_text(note)
             reported = pytest.raises(
                 LockedError, match=r"^it is taken \(its lock file does not name"
             )
-            with reported, locked(path, "it is taken", "Wait.", again=False):
+            with reported, locked(path, "it is taken", "Wait.", reentrant=False):
                 pass
 
-    def test_folders_made_for_nothing_are_taken_away(self, tmp_path):
-        with pytest.raises(ConfigError), hold(tmp_path / "a" / "b"):
+    def test_unused_new_folders_are_removed(self, tmp_path):
+        with pytest.raises(ConfigError), lock_workdir(tmp_path / "a" / "b"):
             raise ConfigError("no such data set")
         assert not list(tmp_path.iterdir())
         (tmp_path / "a").mkdir()
         (tmp_path / "a" / "notes.txt").touch()
-        with pytest.raises(ConfigError), hold(tmp_path / "a" / "b"):
+        with pytest.raises(ConfigError), lock_workdir(tmp_path / "a" / "b"):
             raise ConfigError("later")
         assert [path.name for path in tmp_path.rglob("*")] == ["a", "notes.txt"]
 
 
 def _must_not_hold(folder: Path) -> None:
-    with pytest.raises(LockedError), hold(folder):
+    with pytest.raises(LockedError), lock_workdir(folder):
         pass
 
 
@@ -158,7 +159,7 @@ def metric_writer(workdir: Path, first_step: int) -> MetricWriter:
 
 
 class TestMetrics:
-    def test_two_reporters_lose_nothing(self, tmp_path):
+    def test_concurrent_metric_writers_lose_no_lines(self, tmp_path):
         with metric_writer(tmp_path, 0) as first:
             first.training(1, {"loss": 1.0}, "")
             with pytest.raises(UserError, match="written by another run"):
@@ -168,7 +169,7 @@ class TestMetrics:
             second.training(3, {"loss": 1.0}, "")
         assert [record["step"] for record in read_metrics(tmp_path)] == [1, 2, 3]
 
-    def test_a_file_held_open_stays_the_same_one(self, tmp_path):
+    def test_open_file_keeps_its_inode(self, tmp_path):
         path = tmp_path / "metrics.jsonl"
         with path.open("a") as held:
             held.write('{"step": 1}\n{"step": 2}\n{"step": 3}\n')
@@ -190,7 +191,7 @@ class TestMetrics:
             (b"", b""),
         ],
     )
-    def test_whole_lines_up_to_the_step_are_kept(self, content, kept, tmp_path, caplog):
+    def test_complete_lines_up_to_the_step_are_kept(self, content, kept, tmp_path, caplog):
         path = tmp_path / "metrics.jsonl"
         path.write_bytes(content)
         open_metrics(path, 2).close()
@@ -220,13 +221,13 @@ class TestPaths:
             ("x/" * 2500, "longer than 3,800 bytes"),
         ],
     )
-    def test_what_is_no_path_of_this_machine(self, value, message):
+    def test_remote_paths_are_rejected(self, value, message):
         with pytest.raises(ConfigError, match=rf"--workdir.*{message}") as caught:
             local_folder(value, "--workdir")
         assert len(str(caught.value)) < 400
         assert str(caught.value).isprintable()
 
-    def test_what_is_one(self, tmp_path, monkeypatch):
+    def test_local_paths_are_accepted(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         monkeypatch.setenv("HOME", str(tmp_path))
         for value in ("a:b", "runs/x", "~/x", "C:/x", "a b/ü", "./gs:/x", "x\ny", Path("x")):
@@ -239,7 +240,7 @@ class TestPaths:
                 local_folder(value, "--workdir")
 
     @pytest.mark.parametrize("value", ["gs://bucket/model", "", "~nouser_of_this_name/x", "a\0b"])
-    def test_whoever_makes_a_folder_asks(self, value, tmp_path, monkeypatch):
+    def test_all_folder_creation_checks_for_local_paths(self, value, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(ConfigError, match=r"^folder"):
             atomic_files.prepare_workdir(value, "folder")
@@ -250,8 +251,8 @@ COMMAND = (sys.executable, "-m", "physio_mae_jax.main")
 
 
 @pytest.mark.parametrize("config", ["pretrain.py:preset=debug", "loso.py", "retrieval.py"])
-def test_a_command_in_a_folder_that_is_in_use(config, tmp_path):
-    with hold(tmp_path):
+def test_command_in_locked_folder_fails(config, tmp_path):
+    with lock_workdir(tmp_path):
         before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
         command = [*COMMAND, f"--config=configs/{config}", f"--workdir={tmp_path}"]
         ended = subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True)
@@ -269,12 +270,12 @@ import sys
 from pathlib import Path
 from physio_mae_jax import distributed
 from physio_mae_jax.distributed import ClusterConfig
-from physio_mae_jax.training.work_folder import hold
+from physio_mae_jax.training.work_folder import lock_workdir
 process = int(sys.argv[3])
 distributed.join(ClusterConfig(coordinator=sys.argv[2], num_processes=2, process_id=process,
                                timeout_seconds=100))
 try:
-    with hold(Path(sys.argv[1])), hold(Path(sys.argv[1])):
+    with lock_workdir(Path(sys.argv[1])), lock_workdir(Path(sys.argv[1])):
         print("held", flush=True)
 except Exception as error:
     print(f"{type(error).__name__}: {error}", flush=True)
@@ -301,9 +302,9 @@ def in_two_processes(folder: Path) -> list[str]:
     return [process.communicate(timeout=200)[0].splitlines()[-1] for process in processes]
 
 
-def test_process_0_holds_it_for_all_processes_of_a_run(tmp_path):
+def test_process_0_locks_for_all_processes(tmp_path):
     assert in_two_processes(tmp_path) == ["held"] * 2
-    with hold(tmp_path):
+    with lock_workdir(tmp_path):
         first, second = in_two_processes(tmp_path)
     assert first.startswith(f"LockedError: the work folder {tmp_path} is in use by another run")
-    assert second.startswith("LockedError: process 0 could not take the work folder")
+    assert second.startswith("LockedError: process 0 could not lock the work folder")

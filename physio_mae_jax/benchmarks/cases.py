@@ -36,7 +36,7 @@ from physio_mae_jax.training.pretrain_step import (
 from physio_mae_jax.training.sharding import (
     batch_sharding,
     fsdp_sharding,
-    initialise,
+    initialize_state,
     replicated,
     shard_batch,
     with_mesh,
@@ -166,7 +166,7 @@ def planned_step_gib(bench: BenchmarkSpec) -> float:
 
 def _new_state(bench: BenchmarkSpec) -> Any:
     init = functools.partial(init_state, bench.spec)
-    return initialise(init, jax.random.key(0), bench.mesh)
+    return initialize_state(init, jax.random.key(0), bench.mesh)
 
 
 def _compiled_step(bench: BenchmarkSpec, state: Any, batch: Any) -> jax.stages.Compiled:

@@ -1,12 +1,12 @@
 """Commands of ``physio_mae_jax.main``: one module per command, which builds and runs it.
 
-A module with a function ``run`` is a command, by its name; the first line of its docstring is its
-summary, and a config in ``configs/`` names it. It has
+A module with a function ``run`` is the command of the same name; the first line of its docstring is
+its summary, and a config in ``configs/`` names it. It has
 
-* ``read(config) -> settings``: the tree of dataclasses of a config, where a wrong setting raises,
+* ``read(config) -> settings``: parses a config into dataclasses; an invalid setting raises,
 * ``run(settings, workdir, *, strict)``: builds and runs it,
-* ``lock_share(settings)``, if its processes share a work folder: arguments of
-  ``training.work_folder.hold``.
+* ``lock_arguments(settings)``, if its processes share a work folder: arguments of
+  ``training.work_folder.lock_workdir``.
 
 Commands are listed without importing them, since that takes seconds.
 """
@@ -25,7 +25,7 @@ _FOLDER = Path(__file__).parent
 
 
 def command_summaries() -> dict[str, str]:
-    """Return the summary of every command by its name, in the order of names."""
+    """Return the summary of every command by its name, ordered by name."""
     summaries = {}
     for path in sorted(_FOLDER.glob("*.py")):
         tree = ast.parse(path.read_text(encoding="utf-8"))
@@ -39,7 +39,7 @@ def load_command(config: Mapping[str, Any]) -> ModuleType:
     """Import the module of the command that a config names.
 
     Raises:
-        ConfigError: The config names no command, or one that does not exist.
+        ConfigError: The config does not name a command, or names an unknown one.
     """
     name, known = config.get("command"), list(command_summaries())
     if name not in known:
@@ -52,6 +52,6 @@ def load_command(config: Mapping[str, Any]) -> ModuleType:
     return importlib.import_module(f"physio_mae_jax.commands.{name}")
 
 
-def lock_share(command: ModuleType, settings: Any) -> dict[str, Any]:
-    """Return how the processes of a command share its work folder; {} if one holds it alone."""
-    return dict(command.lock_share(settings)) if hasattr(command, "lock_share") else {}
+def lock_arguments(command: ModuleType, settings: Any) -> dict[str, Any]:
+    """Return how the processes of a command share its work folder; {} if it is not shared."""
+    return dict(command.lock_arguments(settings)) if hasattr(command, "lock_arguments") else {}

@@ -12,7 +12,7 @@ import numpy as np
 
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.commands.probe import PRETRAINED, build_probe, evaluate_probe
-from physio_mae_jax.data.format_version import versioned
+from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.instances import LabelConfig
 from physio_mae_jax.data.opening import DataConfig
 from physio_mae_jax.errors import ConfigError
@@ -31,7 +31,7 @@ from physio_mae_jax.experiment.sweep import (
     check_workers,
     record_settings,
     run_pending,
-    share_of_sweep,
+    sweep_lock_arguments,
 )
 from physio_mae_jax.experiment.typed_config import (
     ExperimentConfig,
@@ -46,7 +46,7 @@ from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.trials import Trial
 
 _LOG = logging.getLogger(__name__)
-# Rows initialised with the weights of --config.init_from; the others train from scratch.
+# Row initialized with the weights of --config.init_from; the others train from scratch.
 _PRETRAINED = "pretrained"
 _SHARED = ("data", "labels", "evaluation")
 # Settings that decide how much of the table is computed and by which worker, not its content.
@@ -73,11 +73,11 @@ class CompareConfig(ExperimentConfig):
     candidates: Mapping[str, Mapping[str, Any]]
 
 
-lock_share = share_of_sweep
+lock_arguments = sweep_lock_arguments
 
 
 def read(config: Mapping[str, Any]) -> CompareConfig:
-    """Check a config and make its tree; sections that are whole configs are the rows."""
+    """Parse a config; sections that are whole configs are the rows."""
     check_settings(config)
     settings = as_settings(config)
     rows = {name: value for name, value in settings.items() if _is_row(value)}
@@ -126,19 +126,19 @@ def build_comparison(config: CompareConfig, workdir: Path, *, strict: bool) -> C
     Args:
         config: Settings.
         workdir: Work folder, created if absent; the settings are written into it.
-        strict: Whether to raise where test data was used to pre-train the encoder.
+        strict: Whether to raise if test data was used to pre-train the encoder.
 
     Raises:
-        UserError: A setting is wrong, or the folder holds a comparison with other settings.
+        UserError: A setting is wrong, or the folder contains a comparison with other settings.
     """
-    rows = _listed("models", config.models, str)
+    rows = _parse_list("models", config.models, str)
     known = list(config.candidates)
     for row in rows:
         if row not in known:
-            raise ConfigError(f"models must be of {', '.join(known)}; got {row!r}.")
+            raise ConfigError(f"models must be among {', '.join(known)}; got {row!r}.")
     fractions, seeds = (
-        _listed("label_fractions", config.label_fractions, float),
-        _listed("seeds", config.seeds, int),
+        _parse_list("label_fractions", config.label_fractions, float),
+        _parse_list("seeds", config.seeds, int),
     )
     for seed in seeds:
         check_settings({"seed": seed})
@@ -191,7 +191,7 @@ class _SharedInputs:
 def _trial_runner(
     shared: _SharedInputs, trial: ComparedTrial, strict: bool
 ) -> Callable[[Path], Any]:
-    """Return the run of one trial in its folder."""
+    """Return the function that runs one trial in its folder."""
 
     def run(folder: Path) -> None:
         settings = _row_settings(shared.config, trial)
@@ -229,14 +229,14 @@ def _row_settings(config: CompareConfig, trial: ComparedTrial) -> dict[str, Any]
     }
 
 
-def _listed(name: str, setting: str, kind: Callable[[str], Any]) -> list[Any]:
-    """Read a comma-separated setting, each value once."""
+def _parse_list(name: str, setting: str, kind: Callable[[str], Any]) -> list[Any]:
+    """Parse a comma-separated setting; drop repeated values."""
     texts = [text.strip() for text in setting.split(",") if text.strip()]
     try:
         values = list(dict.fromkeys(kind(text) for text in texts))
     except ValueError as error:
         shown, why = printable(repr(setting)), printable(error)
-        raise ConfigError(f"{name} is {shown}: {why}; give a list such as '0,1,2'.") from error
+        raise ConfigError(f"{name} is {shown}: {why}; set a list such as '0,1,2'.") from error
     if not values:
         raise ConfigError(f"{name} must name at least one value; got an empty list.")
     if kind is float and not all(0 < value <= 1 and math.isfinite(value) for value in values):
@@ -261,12 +261,17 @@ def compare_models(run: ComparisonRun) -> None:
     metric = words(metric_sets.MAIN_METRICS[compared[0].predictions.kind])
     plot_file = run.workdir / "plots" / "comparison.png"
     atomic_files.write_figure(plot_file, lambda: draw_comparison(series, metric, run.title))
-    how = run.describe()
-    content = {"title": run.title, "how": how, "cells": cells, "shared": compared[0].context}
-    atomic_files.write_json(run.workdir / "comparison.json", versioned(plain(content)))
-    text = render_comparison(run.title, cells, compared[0], how)
+    run_context = run.describe()
+    content = {
+        "title": run.title,
+        "how": run_context,
+        "cells": cells,
+        "shared": compared[0].context,
+    }
+    atomic_files.write_json(run.workdir / "comparison.json", add_version(plain(content)))
+    text = render_comparison(run.title, cells, compared[0], run_context)
     atomic_files.write_text(run.workdir / "comparison.md", text)
-    _LOG.info("the table is in %s", run.workdir / "comparison.md")
+    _LOG.info("wrote the table to %s", run.workdir / "comparison.md")
 
 
 def _series(cells: Sequence[Cell]) -> list[Series]:

@@ -11,11 +11,11 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import check_contamination
 from physio_mae_jax.data.instances import Instances, find_instances
-from physio_mae_jax.data.json_types import typed as check_types
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.splits import SPLITS, is_leaking
-from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
+from physio_mae_jax.data.unclear import warn_about_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
 from physio_mae_jax.evaluation.protocol import (
@@ -33,7 +33,7 @@ from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
-from physio_mae_jax.training.model_spec import model_of_json
+from physio_mae_jax.training.model_spec import parse_model_config
 from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 from physio_mae_jax.training.supervised_step import compile_prediction
@@ -72,7 +72,7 @@ class EvaluateConfig(ExperimentConfig):
 
 
 def read(config: Mapping[str, Any]) -> EvaluateConfig:
-    """Check a config and make its tree; raises a ConfigError."""
+    """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(EvaluateConfig, config)
 
 
@@ -118,7 +118,7 @@ def build_evaluation(config: EvaluateConfig, workdir: Path, *, strict: bool) -> 
     Args:
         config: Settings.
         workdir: Work folder, created if absent.
-        strict: Whether to raise where the model was trained on the evaluation data.
+        strict: Whether to raise if the model was trained on the evaluation data.
 
     Raises:
         UserError: The run does not exist or is unfinished, or the data cannot be opened.
@@ -132,13 +132,13 @@ def build_evaluation(config: EvaluateConfig, workdir: Path, *, strict: bool) -> 
             "overwritten; choose another --workdir."
         )
     past = _FinetunedRun.of(settings, config.init_from)
-    calibration = _calibration_of(config.init_from)
+    calibration = _load_calibration(config.init_from)
     best = Path(config.init_from) / BEST
     with Checkpoints(best, keep=None) as checkpoints:
         checkpoints.reject_damage()
         model_spec = ClassifierSpec.from_json(checkpoints.model_spec(), best)
         seen = checkpoints.trained_on()
-    warn_of_newly_recognized_names(config.init_from, model_spec.input.channels)
+    warn_about_newly_recognized_names(config.init_from, model_spec.input.channels)
     opened, instances = _open_evaluation_data(config, past, model_spec)
     recordings = np.unique(instances.recording).tolist()
     contamination = check_contamination(seen, opened.source, recordings, strict=strict)
@@ -151,7 +151,7 @@ def build_evaluation(config: EvaluateConfig, workdir: Path, *, strict: bool) -> 
         instances=instances,
         calibration=calibration,
         config=config.evaluation,
-        context=_context(config, past, opened, contamination.line()),
+        context=_context(config, past, opened, contamination.format_line()),
     )
 
 
@@ -232,11 +232,11 @@ def _prediction(
     opened: DatasetBundle,
     mesh: Mesh,
 ) -> Callable[[Instances], np.ndarray]:
-    """Load the model; return a function that predicts instances with it."""
+    """Load the model and return its prediction function."""
     encoder = None
     if architecture == MAE:
         where = f"the model in {config.init_from}"
-        encoder = model_of_json(model_spec.model, where).for_platform(jax.default_backend())
+        encoder = parse_model_config(model_spec.model, where).for_platform(jax.default_backend())
     num_outputs = len(model_spec.labels.names)
     model, _ = build_classifier(
         architecture, encoder, _head(model_spec, config.init_from), num_outputs
@@ -270,7 +270,7 @@ def _head(model_spec: ClassifierSpec, run: str) -> HeadConfig:
     return check_types(HeadConfig, dict(model_spec.head), where, HINT)
 
 
-def _calibration_of(run: str) -> Calibration:
+def _load_calibration(run: str) -> Calibration:
     path = Path(run) / "calibration.json"
     if not path.is_file():
         raise ConfigError(

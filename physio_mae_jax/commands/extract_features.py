@@ -36,7 +36,7 @@ class FeatureDataConfig:
 
     Attributes:
         sets, root, path, manifest, split_rule, split_seed: As in ``DataConfig``.
-        files: Comma-separated paths of files that describe themselves, instead of ``sets``.
+        files: Comma-separated paths of self-describing files, instead of ``sets``.
     """
 
     sets: str
@@ -64,14 +64,14 @@ class ExtractFeaturesConfig(ExperimentConfig):
     encoding: EncodingConfig
 
 
-def lock_share(config: ExtractFeaturesConfig) -> dict[str, Any]:
-    """Return how processes share the work folder: each holds its own part of the recordings."""
+def lock_arguments(config: ExtractFeaturesConfig) -> dict[str, Any]:
+    """Return how processes share the work folder: each locks its own part of the recordings."""
     index, count = process_share(config.process_index, config.process_count)
-    return {"share": f"process_{index}_of_{count}" if count > 1 else ""}
+    return {"partition": f"process_{index}_of_{count}" if count > 1 else ""}
 
 
 def read(config: Mapping[str, Any]) -> ExtractFeaturesConfig:
-    """Check a config and make its tree; raises a ConfigError."""
+    """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(ExtractFeaturesConfig, config)
 
 
@@ -93,10 +93,10 @@ def build_features(config: ExtractFeaturesConfig, workdir: Path) -> FeatureRun:
     """
     encoder = _encoder(config)
     sources = _sources(config)
-    joined = ConcatSource(sources, [range(len(source.recordings)) for source in sources])
+    combined = ConcatSource(sources, [range(len(source.recordings)) for source in sources])
     process_index, process_count = process_share(config.process_index, config.process_count)
     labels = [
-        recording_labels(joined, range(len(joined.recordings)), task)
+        recording_labels(combined, range(len(combined.recordings)), task)
         for task in _tasks(config.tasks, sources)
     ]
     for task in labels:
@@ -109,8 +109,8 @@ def build_features(config: ExtractFeaturesConfig, workdir: Path) -> FeatureRun:
             encoding=config.encoding,
         ),
         encoder=encoder,
-        source=joined,
-        splits=_splits(config, joined),
+        source=combined,
+        splits=_splits(config, combined),
         labels=labels,
         content_hashes={
             source.metadata.name: source.metadata.content_hash
@@ -125,7 +125,7 @@ def build_features(config: ExtractFeaturesConfig, workdir: Path) -> FeatureRun:
 def _encoder(config: ExtractFeaturesConfig) -> Encoder:
     if not config.init_from:
         raise ConfigError(
-            "init_from='' names no encoder; give the work folder of a pre-training run or a folder "
+            "init_from is empty; give the work folder of a pre-training run or a folder "
             "of Encoder.save_pretrained with --config.init_from=DIR."
         )
     load = Encoder.from_pretrained if is_saved_model(config.init_from) else Encoder.from_checkpoint
@@ -141,7 +141,7 @@ def _sources(config: ExtractFeaturesConfig) -> list[SignalSource]:
         return [open_files(files, skip_unreadable=skip)]
     if not config.data.sets:
         raise ConfigError(
-            "no recordings to encode are set; give --config.data.sets=NAME of prepared data, "
+            "no recordings to encode; set --config.data.sets=NAME of prepared data, "
             "--config.data.sets=folder with --config.data.path=DIR, or --config.data.files=A,B."
         )
     return [
@@ -159,16 +159,20 @@ def _sources(config: ExtractFeaturesConfig) -> list[SignalSource]:
 
 
 def _tasks(labels: str, sources: Sequence[SignalSource]) -> list[str]:
-    """Return the named tasks, or all tasks that label whole recordings in every data set alike."""
+    """Return the named tasks, or all recording-level tasks that every data set defines alike."""
     if labels:
         return [name.strip() for name in labels.split(",") if name.strip()]
-    found: list[dict[str, tuple[str, ...]]] = []
+    classes_by_task: list[dict[str, tuple[str, ...]]] = []
     for source in sources:
         tasks = source.metadata.tasks if isinstance(source, PreparedSource) else ()
-        found.append(
+        classes_by_task.append(
             {task["name"]: tuple(task["classes"]) for task in tasks if task["level"] == "recording"}
         )
-    return [name for name in found[0] if all(f.get(name) == found[0][name] for f in found)]
+    return [
+        name
+        for name in classes_by_task[0]
+        if all(f.get(name) == classes_by_task[0][name] for f in classes_by_task)
+    ]
 
 
 def _splits(config: ExtractFeaturesConfig, source: ConcatSource) -> dict[int, str]:
@@ -183,7 +187,7 @@ def _splits(config: ExtractFeaturesConfig, source: ConcatSource) -> dict[int, st
                 f"data.split_rule={SAME_AS_RUN!r} reads {rule}, which does not exist; give a run "
                 "with --config.init_from=DIR, or another rule."
             )
-    every = range(len(source.recordings))
-    split = make_split(source.recordings, every, rule, config.data.split_seed)
-    divided = split.divide(source.recordings, every)
+    all_recordings = range(len(source.recordings))
+    split = make_split(source.recordings, all_recordings, rule, config.data.split_seed)
+    divided = split.divide(source.recordings, all_recordings)
     return {index: split for split, indices in divided.items() for index in indices}

@@ -26,7 +26,7 @@ from physio_mae_jax.experiment.classifiers import EncoderInit, build_supervised_
 from physio_mae_jax.experiment.configs import FinetuneConfig
 from physio_mae_jax.experiment.labelled_data import LabelledData, open_labelled, report_context
 from physio_mae_jax.experiment.run_metadata import (
-    channel_names_of,
+    count_channel_names,
     count_devices,
     write_run_metadata,
 )
@@ -40,7 +40,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def read(config: Mapping[str, Any]) -> FinetuneConfig:
-    """Check a config and make its tree; raises a ConfigError."""
+    """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(FinetuneConfig, config)
 
 
@@ -55,10 +55,10 @@ class FinetuneRun:
 
     Attributes:
         training: Run of the training loop.
-        trainable: Job that it trains.
+        trainable: Trainable of that run.
         source: Source of the recordings.
         instances: Labelled instances of 'train', 'validation' and 'test'.
-        target_mean, target_std: Mean and standard deviation [K] that standardise regression
+        target_mean, target_std: Mean and standard deviation [K] that standardize regression
             targets; 0 and 1 otherwise.
         config: Settings of the evaluation.
         context: Context shown on the report.
@@ -75,10 +75,10 @@ class FinetuneRun:
 
 
 def finetune(run: FinetuneRun) -> Evaluation:
-    """Train, select the model best on validation, and evaluate it on test, read only now."""
+    """Train, select the best model on validation, and evaluate it once on test."""
     train(run.training)
     _LOG.info(
-        "best on validation after step %d: %s %.4f; now evaluated on test",
+        "best on validation at step %d: %s %.4f; evaluating on test",
         *(run.trainable.best.step, run.trainable.metric_name, run.trainable.best.value),
     )
     params, model_state = load_best(
@@ -113,7 +113,7 @@ def build_finetuning(
     Args:
         config: Settings.
         workdir: Work folder, created if absent; the settings are written into it.
-        strict: Whether to raise where test data was used to pre-train the encoder.
+        strict: Whether to raise if test data was used to pre-train the encoder.
         encoder_init, data: Initial weights and data of these settings, if already loaded.
 
     Raises:
@@ -122,7 +122,7 @@ def build_finetuning(
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, 1, num_devices)
-    encoder_init = _with_recorded_weights(encoder_init or resolve_init(config), workdir)
+    encoder_init = _with_recorded_channel_names(encoder_init or resolve_init(config), workdir)
     workdir = atomic_files.prepare_workdir(workdir)
     data = data or open_labelled(
         config.data, config.labels, encoder_init.sampling_rate_hz, encoder_init.num_samples
@@ -171,11 +171,11 @@ def build_finetuning(
     )
 
 
-def _with_recorded_weights(encoder_init: EncoderInit, workdir: Path) -> EncoderInit:
-    """Return a new encoder with the channel names of the one already trained in a work folder."""
+def _with_recorded_channel_names(encoder_init: EncoderInit, workdir: Path) -> EncoderInit:
+    """Give a new encoder as many channel names as the model already trained in a work folder."""
     if encoder_init.config is None or encoder_init.pretrained is not None:
         return encoder_init
-    names = channel_names_of(workdir)
+    names = count_channel_names(workdir)
     return encoder_init._replace(
         config=dataclasses.replace(encoder_init.config, num_channel_names=names)
     )
@@ -215,7 +215,7 @@ def _training_run(
 
 
 def standardize_targets(instances: Instances, mean: np.ndarray, std: np.ndarray) -> Instances:
-    """Return instances with standardised targets; class targets remain 0 and 1."""
+    """Return instances with standardized targets; class targets stay 0 or 1."""
     if instances.kind != "regression":
         return instances
     targets = ((instances.targets - mean) / std).astype(np.float32)

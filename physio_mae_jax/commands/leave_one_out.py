@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
-from physio_mae_jax.data.format_version import versioned
+from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.instances import find_instances
 from physio_mae_jax.data.opening import open_data
 from physio_mae_jax.errors import ConfigError, DataError
@@ -20,7 +20,7 @@ from physio_mae_jax.evaluation.calibration import Calibration, load_calibration
 from physio_mae_jax.evaluation.evaluated_run import EvaluatedRun, load_evaluation
 from physio_mae_jax.evaluation.evaluation import evaluate
 from physio_mae_jax.evaluation.fold_pooling import pool
-from physio_mae_jax.evaluation.markdown import escape, named, number, table, words
+from physio_mae_jax.evaluation.markdown import escape, escape_name, number, table, words
 from physio_mae_jax.evaluation.protocol import EvaluationConfig
 from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.evaluation.results import Evaluation, plain
@@ -32,7 +32,7 @@ from physio_mae_jax.experiment.sweep import (
     check_workers,
     record_settings,
     run_pending,
-    share_of_sweep,
+    sweep_lock_arguments,
 )
 from physio_mae_jax.experiment.typed_config import as_settings, read_config
 from physio_mae_jax.training import atomic_files
@@ -55,11 +55,11 @@ class LeaveOneOutConfig(FinetuneConfig):
     worker: bool
 
 
-lock_share = share_of_sweep
+lock_arguments = sweep_lock_arguments
 
 
 def read(config: Mapping[str, Any]) -> LeaveOneOutConfig:
-    """Check a config and make its tree; raises a ConfigError."""
+    """Parse a config; raise a ConfigError if a setting is invalid."""
     # Each fold has a split rule of its own.
     settings = as_settings(config)
     settings["data"] = {**settings["data"], "split_rule": "none"}
@@ -102,10 +102,10 @@ def build_leave_one_out(
     Args:
         config: Settings.
         workdir: Work folder, created if absent; the settings are written into it.
-        strict: Whether to raise where test data was used to pre-train the encoder.
+        strict: Whether to raise if test data was used to pre-train the encoder.
 
     Raises:
-        UserError: A setting is wrong, or the folder holds folds with other settings.
+        UserError: A setting is wrong, or the folder contains folds with other settings.
     """
     check_workers(config.num_workers)
     if "+" in config.data.sets:
@@ -147,20 +147,20 @@ class _Folds:
 
     def trials(self) -> list[Trial]:
         """List the folds, one per requested subject with a label."""
-        there = self._subjects_with_labels
-        wanted = [name.strip() for name in self.config.subjects.split(",") if name.strip()]
-        for name in wanted or there:
-            if name not in there:
+        labelled_subjects = self._subjects_with_labels
+        requested = [name.strip() for name in self.config.subjects.split(",") if name.strip()]
+        for name in requested or labelled_subjects:
+            if name not in labelled_subjects:
                 raise DataError(
                     f"subject {name!r} has no label of task {self.config.labels.task!r}; must be "
-                    f"of {', '.join(there)}."
+                    f"one of {', '.join(labelled_subjects)}."
                 )
             if not _PLAIN.fullmatch(name):
                 raise DataError(
                     f"subject {name!r} cannot be written in a split rule; prepare the data with "
                     "names made of letters, digits, '_', '.', '+' and '-'."
                 )
-        return [Trial(name, self._trial_runner(name)) for name in wanted or there]
+        return [Trial(name, self._trial_runner(name)) for name in requested or labelled_subjects]
 
     @functools.cached_property
     def _subjects_with_labels(self) -> list[str]:
@@ -183,7 +183,7 @@ class _Folds:
         return found
 
     def _trial_runner(self, subject: str) -> Callable[[Path], Any]:
-        """Return the run of a subject's fold in its folder."""
+        """Return the function that runs a subject's fold in its folder."""
 
         def run(folder: Path) -> None:
             config = self._fold_config(subject)
@@ -239,7 +239,7 @@ def leave_one_out(run: LeaveOneOutRun) -> Evaluation | None:
     )
     _write_subjects(run.workdir, run.title, folds)
     metric = words(result.main_metric)
-    _LOG.info("%s %.4f of %d subjects together", metric, result.main.value, len(folds))
+    _LOG.info("%s %.4f over %d subjects, pooled", metric, result.main.value, len(folds))
     return result
 
 
@@ -256,11 +256,11 @@ class _Fold(EvaluatedRun):
 
 
 def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:
-    """Return the line of a fold that is not clean, if there is one."""
-    lines = [str(context.get("contamination", "CONTAMINATION NOT KNOWN.")) for context in contexts]
+    """Return the line of the first contaminated fold, or a line for no contamination."""
+    lines = [str(context.get("contamination", "CONTAMINATION UNKNOWN.")) for context in contexts]
     bad = [line for line in lines if line.startswith("CONTAMINATION")]
     if bad:
-        return f"{bad[0]} So it is in {len(bad)} of {len(lines)} folds."
+        return f"{bad[0]} {len(bad)} of {len(lines)} folds have such a line."
     return f"contamination: none of {len(lines)} subjects was trained on in its own fold."
 
 
@@ -269,29 +269,30 @@ def _write_subjects(workdir: Path, title: str, folds: Mapping[str, _Fold]) -> No
     kind = next(iter(folds.values())).predictions.kind
     names = list(next(iter(folds.values())).metrics)
     if not names:
-        raise DataError("the folds hold no defined metric.")
+        raise DataError("the folds have no defined metric.")
     values = np.asarray([[fold.metrics[name] for name in names] for fold in folds.values()])
-    known = [column[np.isfinite(column)] for column in values.T]
-    means = [float(column.mean()) if len(column) else float("nan") for column in known]
-    spread = [float(column.std(ddof=1)) if len(column) > 1 else float("nan") for column in known]
+    defined = [column[np.isfinite(column)] for column in values.T]
+    means = [float(column.mean()) if len(column) else float("nan") for column in defined]
+    std_devs = [
+        float(column.std(ddof=1)) if len(column) > 1 else float("nan") for column in defined
+    ]
     content = {
         "title": title,
         "subjects": {name: fold.metrics for name, fold in folds.items()},
         "mean": dict(zip(names, means, strict=True)),
-        "std": dict(zip(names, spread, strict=True)),
+        "std": dict(zip(names, std_devs, strict=True)),
     }
-    atomic_files.write_json(workdir / "subjects.json", versioned(plain(content)))
+    atomic_files.write_json(workdir / "subjects.json", add_version(plain(content)))
     rows = [
-        [named(name), f"{fold.predictions.num_instances:,}", *map(number, row)]
+        [escape_name(name), f"{fold.predictions.num_instances:,}", *map(number, row)]
         for (name, fold), row in zip(folds.items(), values, strict=True)
     ]
-    both = [f"{number(m)} ± {number(s)}" for m, s in zip(means, spread, strict=True)]
-    rows.append(["mean ± s.d. over subjects", "", *both])
+    summary = [f"{number(m)} ± {number(s)}" for m, s in zip(means, std_devs, strict=True)]
+    rows.append(["mean ± s.d. over subjects", "", *summary])
     note = (
         f"{words(metric_sets.MAIN_METRICS[kind])} and the other metrics of each subject, by the "
-        "model that never saw that subject; a dash where a subject lacks a class. The pooled "
-        "report "
-        "is evaluation.md; it ranks instances of different subjects by models of different folds."
+        "model that never saw that subject; a dash if a subject lacks a class. evaluation.md is "
+        "the pooled report; it ranks instances of different subjects by models of different folds."
     )
     shown = table(["subject", "instances", *map(words, names)], rows)
     atomic_files.write_text(workdir / "subjects.md", f"# {escape(title)}\n\n{shown}\n\n{note}\n")

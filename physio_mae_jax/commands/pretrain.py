@@ -20,8 +20,8 @@ from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.configs import PretrainConfig
 from physio_mae_jax.experiment.pretrain_spec import build_pretrain_spec, loader_config
 from physio_mae_jax.experiment.run_metadata import (
-    channel_names_of,
     check_attention,
+    count_channel_names,
     count_devices,
     write_run_metadata,
 )
@@ -43,7 +43,7 @@ _LOG = logging.getLogger(__name__)
 
 
 def read(config: Mapping[str, Any]) -> PretrainConfig:
-    """Check a config and make its tree; raises a ConfigError."""
+    """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(PretrainConfig, config)
 
 
@@ -66,7 +66,7 @@ def build_pretraining(config: PretrainConfig, workdir: Path) -> TrainingRun:
     num_devices = count_devices(config.num_devices)
     check_devices(num_devices, config.fsdp)
     check_batch_size(config.batch_size, config.accumulation_steps, num_devices)
-    spec = build_pretrain_spec(config, channel_names_of(workdir))
+    spec = build_pretrain_spec(config, count_channel_names(workdir))
     model = spec.model.config
     check_attention(model)
     workdir = atomic_files.prepare_workdir(workdir)
@@ -77,7 +77,7 @@ def build_pretraining(config: PretrainConfig, workdir: Path) -> TrainingRun:
     held_out = opened.splits["validation"]
     if not held_out and primary:
         _LOG.warning(
-            "data.split_rule=%r holds nothing out: errors are measured on the training data.",
+            "data.split_rule=%r holds out no subjects: errors are measured on the training data.",
             config.data.split_rule,
         )
     loader = loader_config(config, opened)
@@ -114,12 +114,12 @@ def build_pretraining(config: PretrainConfig, workdir: Path) -> TrainingRun:
         recordings=opened.source.recordings,
         sampling_rate_hz=model.sampling_rate_hz,
         model_spec=model_spec,
-        trained_on=TrainingProvenance.of(opened.source, training),
+        trained_on=TrainingProvenance.from_recordings(opened.source, training),
     )
 
 
 def _check_channels(spec: PretrainSpec, opened: DatasetBundle) -> None:
-    """Raise where channels share one embedding, or are not the two of a contrastive model."""
+    """Raise if channels share one embedding, or are not the two of a contrastive model."""
     model = spec.model.config
     if spec.contrastive is None:
         if model.channel_embedding:

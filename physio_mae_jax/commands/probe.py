@@ -1,4 +1,4 @@
-"""Evaluate frozen features of an encoder by a linear probe or nearest neighbours."""
+"""Evaluate frozen features of an encoder by a linear probe or nearest neighbors."""
 
 import dataclasses
 import logging
@@ -15,7 +15,7 @@ from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.evaluation.extractors import Extract, encoder_extractor, wavelet_extractor
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.evaluation.probes import probe_of
+from physio_mae_jax.evaluation.probes import get_probe
 from physio_mae_jax.evaluation.protocol import (
     EvaluationConfig,
     evaluate_and_report,
@@ -35,13 +35,13 @@ from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 
 _LOG = logging.getLogger(__name__)
-# Encoders that features come from.
+# Sources of features.
 PRETRAINED, RANDOM, WAVELETS = "pretrained", "random", "wavelets"
 ENCODERS = (PRETRAINED, RANDOM, WAVELETS)
 
 
 def read(config: Mapping[str, Any]) -> ProbeConfig:
-    """Check a config and make its tree; raises a ConfigError."""
+    """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(ProbeConfig, config)
 
 
@@ -56,8 +56,8 @@ class ProbeRun:
 
     Attributes:
         workdir: Absolute path of the folder of the report.
-        extractors: Functions by name, from window entries [B, …] to features [B, D]; the report is
-            that of the first one, which the others are compared with.
+        extractors: Functions by name, from window entries [B, …] to features [B, D]; the first one
+            is reported and the others are compared with it.
         method: Name of the method, 'probe' or 'knn'.
         refit: Whether to refit on training and validation, see ``evaluation.probes``.
         source, reader: Source and reader of the windows.
@@ -112,7 +112,7 @@ def run_probe(
     targets = {split: instances.targets for split, instances in run.instances.items()}
     kind = run.instances["train"].kind
     metric = selection_metric(kind)[1]
-    result = probe_of(run.method)(features, targets, kind, metric, refit=run.refit)
+    result = get_probe(run.method)(features, targets, kind, metric, refit=run.refit)
     predictions = {
         split: instance_predictions(run.source, run.instances[split], logits)
         for split, logits in result.logits.items()
@@ -140,7 +140,7 @@ def build_probe(
     Args:
         config: Settings.
         workdir: Work folder, created if absent.
-        strict: Whether to raise where the encoder was trained on test data.
+        strict: Whether to raise if the encoder was trained on test data.
         encoder_init, data: Encoder and data of these settings, if already loaded.
 
     Raises:
@@ -148,17 +148,17 @@ def build_probe(
     """
     num_devices = count_devices(config.num_devices)
     check_batch_size(config.batch_size, 1, num_devices)
-    probe_of(config.method)
+    get_probe(config.method)
     names = config.encoder_names
     for name in names:
         if name not in ENCODERS:
             raise ConfigError(
-                f"encoders must be of {', '.join(ENCODERS)}; got {name!r}. The first one is "
+                f"encoders must be among {', '.join(ENCODERS)}; got {name!r}. The first one is "
                 "evaluated and the others are compared with it."
             )
     if not names:
         raise ConfigError("encoders must name at least one, such as pretrained; got an empty list.")
-    encoder_init = encoder_init or _encoder_or_window(config, names)
+    encoder_init = encoder_init or _resolve_init(config, names)
     workdir = atomic_files.prepare_workdir(workdir)
     data = data or open_labelled(
         config.data, config.labels, encoder_init.sampling_rate_hz, encoder_init.num_samples
@@ -195,7 +195,7 @@ def build_probe(
     )
 
 
-def _encoder_or_window(config: ProbeConfig, names: list[str]) -> EncoderInit:
+def _resolve_init(config: ProbeConfig, names: list[str]) -> EncoderInit:
     """Return the encoder whose features are evaluated, or the window for features without one."""
     if names != [WAVELETS]:
         return init_from_encoder(

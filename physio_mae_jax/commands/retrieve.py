@@ -40,7 +40,7 @@ class RetrieveConfig(ExperimentConfig):
 
 
 def read(config: Mapping[str, Any]) -> RetrieveConfig:
-    """Check a config and make its tree; raises a ConfigError."""
+    """Parse a config; raise a ConfigError if a setting is invalid."""
     return read_config(RetrieveConfig, config)
 
 
@@ -50,12 +50,12 @@ def run(config: RetrieveConfig, workdir: Path, *, strict: bool) -> None:
 
 
 def build_retrieval(config: RetrieveConfig, workdir: Path, *, strict: bool) -> RetrievalRun:
-    """Open the data of a contrastive run as it was split, and load its encoder.
+    """Open the data of a contrastive run with its split, and load its encoder.
 
     Args:
         config: Settings.
         workdir: Work folder, created if absent.
-        strict: Whether to raise where the evaluation data was used for training.
+        strict: Whether to raise if the evaluation data was used for training.
 
     Raises:
         UserError: The run does not exist, or it was not contrastive.
@@ -68,8 +68,8 @@ def build_retrieval(config: RetrieveConfig, workdir: Path, *, strict: bool) -> R
     if not isinstance(past.model, ContrastiveAutoencoder):
         raise ConfigError(
             f"the run in {config.init_from} was not contrastive (contrastive.weight=0), so its "
-            "model "
-            "aligns nothing; train one with --config=configs/pretrain.py:variant=contrastive."
+            "model does not align modalities; train one with "
+            "--config=configs/pretrain.py:variant=contrastive."
         )
     opened = past.open()
     if opened.reader.config.num_channels != NUM_MODALITIES:
@@ -96,7 +96,7 @@ def build_retrieval(config: RetrieveConfig, workdir: Path, *, strict: bool) -> R
 
 
 def _true_delay(source: ConcatSource) -> Callable[[int], float] | None:
-    """Return the delay from ECG to PPG of a recording, where it was synthesised."""
+    """Return a function from recording to its ECG-to-PPG delay, or None for real data."""
     origin, _ = source.origin(0)
     if not isinstance(origin, SyntheticCohort):
         return None

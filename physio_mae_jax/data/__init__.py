@@ -7,33 +7,31 @@ Modules::
 
     arrays             recordings that are arrays in memory, or mapped from a file, as a
                        ``SignalSource``
-    channel_plan       which channels of each recording a model is given, and how they are derived
-    contamination      hashes of a model's training data, and whether an evaluation uses any of it
-    fingerprints       hashes of subjects and samples, by which training data is recognised later
+    channel_plan       selection and derivation of the model's input channels for each recording
+    contamination      hashes of training data, and detection of overlap with an evaluation
+    fingerprints       hashes of subjects and samples, which identify training data
     format_version     version of the files that the program writes, and the error for files of
                        another version
-    frame_index        check of the times in a frame's index against the given sampling rate
+    frame_index        checking the index of a data frame against the sampling rate
     frames             columns of pandas, polars and pyarrow tables as arrays
-    gap_scan           selected recordings of a source; unknown gaps are found by reading the
-                       samples once
-    input_spec         input of a model, stored with the model so that others can reproduce it
+    gap_scan           selected recordings of a source; unknown gaps are found in one pass over the
+                       samples
+    input_spec         specification of a model's input, stored with the model
     instances          labelled instances to evaluate: whole recordings, beats, or intervals of one
                        state
-    json_reader        reading untrusted JSON, within bounds and with errors that name the file
-    json_types         from decoded JSON to dataclasses: every value is checked against the type of
-                       its field
+    json_reader        reading untrusted JSON with size limits and errors that name the file
+    json_types         converting decoded JSON to dataclasses, with type checks of every field
     labelled_batches   batches of labelled instances: drawn at random for training, in order for
                        evaluation
     labels             labels of the recordings of prepared data sets
-    listing            complete lists of unusable items in a message of bounded length
-    opening            opening data: from names of sets to readable windows, checked and divided by
+    listing            formatting lists of problems in a message of bounded length
+    opening            opening data: from data set names to readable windows, checked and split by
                        subject
     pickle_reader      an interpreter of untrusted pickles, for the opcodes that describe data
-    pickle_values      values of pickles: texts and numbers decoded, keys checked, containers copied
-                       into a tree
+    pickle_values      decoding and checking the values of pickles
     pipeline           from recordings to batches: Grain for training, a fixed list for validation
-    prefetch           reading ahead in threads while earlier results are processed
-    prepared           A prepared data set as a source of recordings, read from its array_record
+    prefetch           prefetching in threads while earlier results are processed
+    prepared           a prepared data set as a source of recordings, read from its array_record
                        files
     prepared_index     the index of a prepared data set: one JSON line per recording, and their
                        shared metadata
@@ -41,21 +39,18 @@ Modules::
     restricted_pickle  reading arrays from untrusted pickles, without executing anything in them
     sample_cache       bounded in-memory cache of decoded samples, so that later epochs do not
                        decode them again
-    sealed_json        JSON files with hashes of their own content, by which a changed field is
-                       detected and named
-    sets               data sets by name, alone or several as one source
+    sealed_json        JSON files with hashes of their fields, which detect changes
+    sets               opening data sets by name, and concatenating several into one source
     source             the interface between the pipeline and any collection of recordings
-    splits             division of recordings into splits, never through a subject
-    subjects           subject names: one spelling per subject, however the files spell it
-    synthetic          A synthetic cohort with ground truth, so that all programs run without
+    splits             splitting recordings by subject
+    subjects           normalization of subject names: one spelling per subject
+    synthetic          a synthetic cohort with ground truth, so that all programs run without
                        downloads
-    unclear            warnings of unknown channel names and units, logged once where data is opened
-    validation         checking every recording once before training, so that bad data fails in the
-                       first minute
-    window_starts      where windows may begin in a recording with gaps
+    unclear            warnings about unknown channel names and units, logged when data is opened
+    validation         checking every recording before training, so that bad data fails early
+    window_starts      valid window starts in a recording with gaps
     window_transform   from raw samples of a recording to one model-ready window: pure functions of
                        arrays
-    windows            model-ready windows of the recordings of a source
-    formats/           recording files as devices write them: a reader for each format, and folders
-                       of files
+    windows            one model-ready window out of one recording
+    formats/           recording file formats: a reader for each format, and folders of files
 """

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 import numpy as np
 
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.signals.levels import as_float, without_large_offset
-from physio_mae_jax.signals.quality import runs_of
+from physio_mae_jax.signals.levels import as_float, remove_large_offset
+from physio_mae_jax.signals.quality import find_runs
 
-# 1 MiB of float32 at a time, so that a mapped file of days does not have to fit in memory.
+# 1 MiB of float32 per read, so that memory-mapped files may exceed the memory.
 _VALUES_PER_READ = 2**18
 
 
 class ArrayRecordings:
-    """Recordings given as arrays [M, n]; a ``SignalSource``."""
+    """Recordings in memory as arrays [M, n]; a ``SignalSource``."""
 
     def __init__(
         self,
@@ -22,14 +22,14 @@ class ArrayRecordings:
         gains: Sequence[np.ndarray | None],
         absent: Sequence[Sequence[int]],
     ) -> None:
-        """Describe arrays.
+        """Wrap arrays.
 
         Args:
             arrays: Samples [M, n] of each recording, of any numeric type; never modified, and never
                 copied completely.
-            infos: Descriptions with the same shapes.
+            infos: Metadata of each recording.
             gains: Divisors [M] of the samples of each recording; None for none.
-            absent: Rows of each recording without any value, which are read as zero.
+            absent: Rows of each recording that contain no values, which are read as zero.
         """
         self._arrays = tuple(arrays)
         self._recordings = tuple(infos)
@@ -38,7 +38,7 @@ class ArrayRecordings:
 
     @property
     def recordings(self) -> Sequence[RecordingInfo]:
-        """Describe every recording; index i here is index i of ``read``."""
+        """Metadata of every recording; index i is index i of ``read``."""
         return self._recordings
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
@@ -49,16 +49,16 @@ class ArrayRecordings:
         self._recordings[index].reject_outside(start, stop)
         samples, gain = self._arrays[index][:, start:stop], self._gains[index]
         if gain is not None:
-            with np.errstate(over="ignore"):  # becomes infinite and is rejected later
-                samples = without_large_offset(samples) / gain[:, None]
+            with np.errstate(over="ignore"):  # infinite values are rejected later
+                samples = remove_large_offset(samples) / gain[:, None]
         if self._absent[index]:
             samples = samples.astype(np.result_type(samples, np.float32))
             samples[self._absent[index]] = 0.0
         return as_float(samples)
 
 
-def gaps_of(array: np.ndarray) -> tuple[tuple[int, int, int], ...]:
-    """Find (row, start, stop) of non-finite segments of [M, n]; long ones may be split."""
+def find_gaps(array: np.ndarray) -> tuple[tuple[int, int, int], ...]:
+    """Find (row, start, stop) of non-finite segments in [M, n]; long segments may be split."""
     if array.dtype.kind != "f":
         return ()
     step = max(1, _VALUES_PER_READ // max(1, len(array)))
@@ -66,7 +66,7 @@ def gaps_of(array: np.ndarray) -> tuple[tuple[int, int, int], ...]:
     for begin in range(0, array.shape[1], step):
         missing = ~np.isfinite(array[:, begin : begin + step])
         for row in np.flatnonzero(missing.any(axis=1)).tolist():
-            found += [(row, begin + a, begin + b) for a, b in runs_of(missing[row])]
+            found += [(row, begin + a, begin + b) for a, b in find_runs(missing[row])]
     return tuple(found)
 
 

@@ -1,4 +1,4 @@
-"""Which channels of each recording a model is given, and how they are derived."""
+"""Selection and derivation of the model's input channels for each recording."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -53,22 +53,22 @@ class ChannelPlan:
 class ChannelPlanner:
     """Plans the channels of recordings; recordings with equal channels share a plan."""
 
-    def __init__(self, wanted: str, units: Mapping[str, str] | None = None) -> None:
+    def __init__(self, requested: str, units: Mapping[str, str] | None = None) -> None:
         """Create a planner.
 
         Args:
-            wanted: Key of ``signals.channels.CHANNEL_PRESETS``, comma-separated names, or '' for
+            requested: Key of ``signals.channels.CHANNEL_PRESETS``, comma-separated names, or '' for
                 all channels of each recording.
             units: Channel name -> unit that the channel is converted to.
         """
-        self.wanted = wanted
+        self.requested = requested
         self._units = {canonical_name(name): unit for name, unit in (units or {}).items()}
         self._plans: dict[tuple[tuple[str, ...], tuple[str, ...]], ChannelPlan] = {}
 
     @property
     def names_channels(self) -> bool:
         """True if channels are selected by name, so that one may be missing."""
-        return bool(self.wanted.strip()) and self.wanted.strip() not in CHANNEL_PRESETS
+        return bool(self.requested.strip()) and self.requested.strip() not in CHANNEL_PRESETS
 
     def plan(self, info: RecordingInfo) -> ChannelPlan:
         """Plan the channels of a recording.
@@ -79,50 +79,50 @@ class ChannelPlanner:
         """
         key = (info.channel_names, info.units)
         if key not in self._plans:
-            self._plans[key] = self._make(info)
+            self._plans[key] = self._make_plan(info)
         return self._plans[key]
 
-    def _make(self, info: RecordingInfo) -> ChannelPlan:
+    def _make_plan(self, info: RecordingInfo) -> ChannelPlan:
         present = tuple(canonical_name(name) for name in info.channel_names)
         where = f"recording {info.record_id!r}"
-        channels = self._channels(present, where)
+        channels = self._select_channels(present, where)
         montage = derive_channels(
             channels,
             info.channel_names,
             where,
-            wanted_units=[self._units.get(name, "") for name in channels],
+            target_units=[self._units.get(name, "") for name in channels],
             present_units=info.units,
         )
-        return ChannelPlan(channels, np.asarray(self._ids(channels), np.int32), montage)
+        return ChannelPlan(channels, np.asarray(self._select_ids(channels), np.int32), montage)
 
-    def _ids(self, channels: Sequence[str]) -> list[int]:
+    def _select_ids(self, channels: Sequence[str]) -> list[int]:
         return [channel_id(name) for name in channels]
 
-    def _channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
+    def _select_channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
         try:
-            return select_channels(self.wanted, present)
+            return select_channels(self.requested, present)
         except DataError as error:
             raise DataError(f"{where}: {error}") from error
 
 
 def common_units(infos: Sequence[RecordingInfo]) -> dict[str, str]:
-    """Return channel -> unit, the first one found among the recordings.
+    """Return the first unit found for each channel.
 
     Derivable limb leads get the unit of the leads they are derived from.
     """
     units: dict[str, str] = {}
-    others: dict[str, str] = {}  # counts, and unknown units
+    other_units: dict[str, str] = {}  # counts, and unknown units
     for info in infos:
         for name, unit in zip(info.channel_names, map(canonical_unit, info.units), strict=False):
             if unit:
-                kept = units if is_known_unit(unit) else others
-                kept.setdefault(canonical_name(name), unit)
-    units = others | units
+                target = units if is_known_unit(unit) else other_units
+                target.setdefault(canonical_name(name), unit)
+    units = other_units | units
     return derived_units(units) | units
 
 
 class KnownChannels(ChannelPlanner):
-    """Plans the channels of a recording that a model knows, always in the same order."""
+    """Plans the channels of a recording that a model knows, in a fixed order."""
 
     def __init__(
         self, known: Sequence[str], units: Mapping[str, str] | None = None, *, derive: bool = False
@@ -139,10 +139,10 @@ class KnownChannels(ChannelPlanner):
         self._known = sorted(self._trained, key=lambda name: (self._trained[name], name))
         self._derive = derive
 
-    def _ids(self, channels: Sequence[str]) -> list[int]:
+    def _select_ids(self, channels: Sequence[str]) -> list[int]:
         return [self._trained[name] for name in channels]
 
-    def _channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
+    def _select_channels(self, present: tuple[str, ...], where: str) -> tuple[str, ...]:
         """Select known channels from canonical names in any order."""
         if not self._derive:
             return tuple(name for name in self._known if name in present)

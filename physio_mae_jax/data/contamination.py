@@ -1,6 +1,7 @@
-"""Hashes of a model's training data, and whether an evaluation uses any of it.
+"""Hashes of training data, and detection of overlap with an evaluation.
 
-Hashes contain no names and no samples, so they can be published with a model whose data cannot.
+Hashes contain no names and no samples, so they can be published with a model even if its data
+cannot.
 """
 
 import base64
@@ -12,7 +13,7 @@ from typing import Any, Protocol, TypedDict, runtime_checkable
 import numpy as np
 
 from physio_mae_jax.data.fingerprints import block_hashes, subject_hash
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.errors import DataError
 
@@ -45,19 +46,19 @@ class TrainingProvenance:
 
     @classmethod
     def unknown(cls) -> "TrainingProvenance":
-        """Return the record of a model whose training data is unknown."""
-        return cls(_array(()), _array(()), is_complete=False)
+        """Return the provenance of a model whose training data is unknown."""
+        return cls(_to_uint64(()), _to_uint64(()), is_complete=False)
 
     @classmethod
-    def of(cls, source: SignalSource, indices: Sequence[int]) -> "TrainingProvenance":
+    def from_recordings(cls, source: SignalSource, indices: Sequence[int]) -> "TrainingProvenance":
         """Hash recordings of a source, reading those whose hashes are not stored."""
         return cls(
-            _sorted(_subject(source, index) for index in indices),
-            _sorted(value for index in indices for value in hashes_of(source, index)),
+            _unique_hashes(_hash_subject(source, index) for index in indices),
+            _unique_hashes(value for index in indices for value in get_block_hashes(source, index)),
         )
 
-    def joined(self, other: "TrainingProvenance") -> "TrainingProvenance":
-        """Return the union of both records, for a model that is trained further."""
+    def merge(self, other: "TrainingProvenance") -> "TrainingProvenance":
+        """Return the union of both, for a model that is trained further."""
         return TrainingProvenance(
             np.union1d(self.subjects, other.subjects),
             np.union1d(self.blocks, other.blocks),
@@ -74,35 +75,36 @@ class TrainingProvenance:
 
     @classmethod
     def from_json(cls, content: Any, where: str, hint: str) -> "TrainingProvenance":
-        """Invert ``to_json``.
+        """Inverse of ``to_json``.
 
-        A record without hashes does not prove that there was no training data: it counts as
+        Without hashes it is unknown whether there was training data: the result is marked as
         incomplete.
 
         Args:
             content: Decoded JSON.
-            where, hint: Texts for the error, see ``json_types.typed``.
+            where, hint: Texts for the error, see ``json_types.check_types``.
 
         Raises:
             DataError: the content is not what ``to_json`` writes.
         """
-        stored = typed(_Stored, content, where, hint)
+        stored = check_types(_Stored, content, where, hint)
         subjects, blocks = (
-            _decoded(stored[name], f"{where}: {name}", hint) for name in ("subjects", "blocks")
+            _decode_hashes(stored[name], f"{where}: {name}", hint)
+            for name in ("subjects", "blocks")
         )
         known = stored["is_complete"] and len(subjects) > 0 and len(blocks) > 0
         return cls(subjects, blocks, known)
 
 
 class _Stored(TypedDict):
-    """Stored form of a training record: base64 of ascending 64-bit hashes."""
+    """JSON form of ``TrainingProvenance``: base64 of ascending 64-bit hashes."""
 
     subjects: str
     blocks: str
     is_complete: bool
 
 
-def _decoded(text: str, where: str, hint: str) -> np.ndarray:
+def _decode_hashes(text: str, where: str, hint: str) -> np.ndarray:
     try:
         content = base64.b64decode(text, validate=True)
         hashes = np.frombuffer(content, "<u8").astype(np.uint64)
@@ -131,32 +133,32 @@ class ContaminationReport:
     is_complete: bool = True
 
     @property
-    def is_clean(self) -> bool:
-        """True if it is known that none of the evaluation data was trained on."""
+    def is_uncontaminated(self) -> bool:
+        """True if none of the evaluation data is known to be in the complete training data."""
         return self.is_complete and not self.subjects and not self.recordings
 
-    def line(self) -> str:
-        """Format the report on one line."""
-        if self.is_clean:
+    def format_line(self) -> str:
+        """Format the report as one line."""
+        if self.is_uncontaminated:
             return (
                 f"contamination: none of {self.num_subjects} subjects and {self.num_recordings} "
                 "recordings was trained on."
             )
         if not self.subjects and not self.recordings:
             return (
-                "CONTAMINATION NOT KNOWN: the model's training data is not recorded, or not "
+                "CONTAMINATION UNKNOWN: the model's training data is not recorded, or not "
                 f"completely; it may have seen these {self.num_subjects} subjects."
             )
         return (
             f"CONTAMINATION: {len(self.subjects)} of {self.num_subjects} subjects"
-            f"{_abbreviated(self.subjects)} and the samples of {len(self.recordings)} of "
-            f"{self.num_recordings} recordings{_abbreviated(self.recordings)} were trained on; "
+            f"{_abbreviate(self.subjects)} and the samples of {len(self.recordings)} of "
+            f"{self.num_recordings} recordings{_abbreviate(self.recordings)} were trained on; "
             "these metrics say little about new subjects."
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the report for a file."""
-        return dataclasses.asdict(self) | {"line": self.line()}
+        """Return the JSON content of the report."""
+        return dataclasses.asdict(self) | {"line": self.format_line()}
 
 
 def check_contamination(
@@ -165,7 +167,7 @@ def check_contamination(
     """Search the recordings of an evaluation for training data, and log the result.
 
     Args:
-        trained_on: Training record of the model.
+        trained_on: Provenance of the model's training data.
         source: Source of the recordings.
         indices: Indices of the recordings to evaluate.
         strict: Raise an error instead of logging a warning.
@@ -174,8 +176,8 @@ def check_contamination(
         DataError: ``strict``, and there is an overlap or the training data is not fully known.
     """
     infos = source.recordings
-    subjects = {infos[i].subject_key: _subject(source, i) for i in indices}
-    known = np.isin(_array(subjects.values()), trained_on.subjects)
+    subjects = {infos[i].subject_key: _hash_subject(source, i) for i in indices}
+    known = np.isin(_to_uint64(subjects.values()), trained_on.subjects)
     report = ContaminationReport(
         num_recordings=len(indices),
         num_subjects=len(subjects),
@@ -183,28 +185,28 @@ def check_contamination(
         recordings=tuple(
             infos[i].record_id
             for i in indices
-            if np.isin(_array(hashes_of(source, i)), trained_on.blocks).any()
+            if np.isin(_to_uint64(get_block_hashes(source, i)), trained_on.blocks).any()
         ),
         is_complete=trained_on.is_complete,
     )
-    if report.is_clean:
-        _LOG.info("%s", report.line())
+    if report.is_uncontaminated:
+        _LOG.info("%s", report.format_line())
     elif strict:
         raise DataError(
-            f"{report.line()} Evaluate on other recordings, or omit --strict to continue with this "
-            "warning in every report."
+            f"{report.format_line()} Evaluate on other recordings, or omit --strict to continue "
+            "with this warning in every report."
         )
     else:
-        _LOG.warning("%s", report.line())
+        _LOG.warning("%s", report.format_line())
     return report
 
 
-def _subject(source: SignalSource, index: int) -> int:
+def _hash_subject(source: SignalSource, index: int) -> int:
     info = source.recordings[index]
     return subject_hash(info.data_set, info.subject_id)
 
 
-def hashes_of(source: SignalSource, index: int) -> Sequence[int]:
+def get_block_hashes(source: SignalSource, index: int) -> Sequence[int]:
     """Return the block hashes of a recording, reading it if the source has none stored."""
     if isinstance(source, HasBlockHashes):
         return source.block_hashes(index)
@@ -212,14 +214,14 @@ def hashes_of(source: SignalSource, index: int) -> Sequence[int]:
     return block_hashes(source.read(index, 0, info.num_samples), info.sampling_rate_hz)
 
 
-def _array(values: Iterable[int]) -> np.ndarray:
+def _to_uint64(values: Iterable[int]) -> np.ndarray:
     return np.fromiter(values, np.uint64)
 
 
-def _sorted(values: Iterable[int]) -> np.ndarray:
-    return np.unique(_array(values))
+def _unique_hashes(values: Iterable[int]) -> np.ndarray:
+    return np.unique(_to_uint64(values))
 
 
-def _abbreviated(names: Sequence[str]) -> str:
+def _abbreviate(names: Sequence[str]) -> str:
     more = ", …" if len(names) > _SHOWN else ""
     return f" ({', '.join(names[:_SHOWN])}{more})" if names else ""

@@ -1,10 +1,10 @@
-"""Hashes of subjects and samples, by which training data is recognised later.
+"""Hashes of subjects and samples, which identify training data.
 
-Subject hashes identify subjects. Block hashes identify samples: each channel is cut into blocks of
-ten seconds from its first sample, and the unmodified samples of each block are hashed. So a
-recording is recognised under another name, in another file, with other channels or for another
-subject id, if its samples and their start are the same. A copy that was resampled, filtered,
-rescaled or cut elsewhere is recognised by its subject only.
+Subject hashes identify subjects. Block hashes identify samples: each channel is divided into blocks
+of ten seconds from its first sample, and the unmodified samples of each block are hashed. A
+recording is thus recognized under another name, file, channel selection or subject id if its
+samples and its start are the same. A copy that was resampled, filtered, rescaled or cropped
+differently is recognized by its subject only.
 """
 
 import hashlib

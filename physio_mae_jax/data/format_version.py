@@ -1,9 +1,9 @@
-"""Version of the files that the program writes, and the error for files of another version.
+"""Version of the file formats, and the error for files of another version.
 
 All formats share one version, which every JSON file states under ``"format_version"``: settings
 and splits of runs, checkpoints, prepared data sets, tables of features, saved models, exported
-programs and evaluations. It changes when an older file can no longer be read as it is; files of
-``READABLE_VERSIONS`` stay readable.
+programs and evaluations. It changes when older files become unreadable; files of
+``READABLE_VERSIONS`` remain readable.
 """
 
 import os
@@ -19,7 +19,7 @@ VERSION_KEY = "format_version"
 FORMAT_VERSION = "0.2"
 READABLE_VERSIONS = (FORMAT_VERSION,)
 _OLDEST = "0.1"
-# Files by which a folder of a run shows its version.
+# Files that state the version of a run folder.
 _DESCRIPTIONS = (
     *("config.json", "settings.json", "index.json"),
     *("evaluation.json", "comparison.json", "subjects.json", "retrieval.json"),
@@ -30,20 +30,20 @@ class VersionError(DataError):
     """A file has a format version that this program does not read."""
 
 
-def versioned(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a file with the version of its format."""
+def add_version(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the format version to the content of a file."""
     return {VERSION_KEY: FORMAT_VERSION, **content}
 
 
-def unversioned(content: Any, where: str) -> dict[str, Any]:
-    """Return the content of a file without the version of its format.
+def check_version(content: Any, where: str) -> dict[str, Any]:
+    """Check the format version of a file and return its content without it.
 
     Args:
         content: Decoded JSON of the file.
         where: Path of the file, for errors.
 
     Raises:
-        VersionError: The file states no version, or one that this program does not read.
+        VersionError: the file states no version, or an unsupported one.
     """
     if not isinstance(content, dict) or VERSION_KEY not in content:
         raise unreadable_version(where)
@@ -54,7 +54,7 @@ def unversioned(content: Any, where: str) -> dict[str, Any]:
 
 
 def unreadable_version(where: str, version: str = "") -> VersionError:
-    """Return the error for a file of another version; '' stands for a file that states none."""
+    """Return the error for a file of another version; '' means that it states none."""
     found = (
         f"has format version {version}"
         if version
@@ -68,10 +68,10 @@ def unreadable_version(where: str, version: str = "") -> VersionError:
 
 
 def reject_other_version(folder: Path) -> None:
-    """Reject a folder that holds results of another version, before anything is written there.
+    """Reject a folder with results of another version before anything is written to it.
 
     Raises:
-        VersionError: One of its files has another version; the message names it.
+        VersionError: a file has another version; the message names it.
     """
     for name in _DESCRIPTIONS:
         path = folder / name
@@ -81,4 +81,4 @@ def reject_other_version(folder: Path) -> None:
             content = read_json(path, "")
         except DataError:
             continue  # the code that needs it reports a damaged file
-        unversioned(content, str(path))
+        check_version(content, str(path))

@@ -1,4 +1,4 @@
-"""Check of the times in a frame's index against the given sampling rate."""
+"""Checking the index of a data frame against the sampling rate."""
 
 import datetime
 from typing import Any, NamedTuple
@@ -7,17 +7,19 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 
-_MAX_STEPS_OFF = 2.0  # distance from even spacing; coarsely printed times are one step off
-_MAX_RATE_OFF = 0.02
-# Times printed with too few digits repeat; other times must not.
+_MAX_DEVIATION_STEPS = (
+    2.0  # offset_from_grid from even spacing; coarsely rounded times deviate by one step
+)
+_MAX_RATE_DEVIATION = 0.02
+# Only times that are rounded to fewer digits than a step may repeat.
 _COARSE = 0.99
 _DAY_SECONDS = 86_400.0
-_WHOLE_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
+_INTEGER_UNITS = {"s": 1.0, "ms": 1e-3, "us": 1e-6, "ns": 1e-9}
 _HINT = "use frame.reset_index(drop=True) if it is not a time"
 
 
 class _RowTimes(NamedTuple):
-    """Row positions: ``values`` [n] relative to the first row, in seconds or whole numbers."""
+    """Row times: ``values`` [n] relative to the first row, in seconds or as integers."""
 
     values: np.ndarray
     is_integer: bool
@@ -26,8 +28,8 @@ class _RowTimes(NamedTuple):
 def check_index(index: Any, rate_hz: float, name: str) -> str:
     """Reject an index whose row spacing contradicts the sampling rate.
 
-    All kinds of times are checked: with and without time zone, periods, durations, Python objects
-    and text; and numbers: whole numbers may count rows, others are seconds.
+    All time types are supported: with and without time zone, periods, durations, Python objects
+    and text. Integers may count rows; other numbers are seconds.
 
     Args:
         index: Index of a pandas frame or series.
@@ -47,24 +49,24 @@ def check_index(index: Any, rate_hz: float, name: str) -> str:
     rows = _row_times(index)
     if rows is None:
         return (
-            f"the index of the frame is of {index.dtype} that cannot be read as times, so it was "
-            "not checked for gaps and rate"
+            f"the index of the frame has type {index.dtype}, which cannot be read as times, so it "
+            "was not checked for gaps and rate"
         )
     step = _check_order(rows, index, rate_hz, name)
-    off = rows.values - step * np.arange(len(rows.values))
-    if not np.abs(off).max() <= _MAX_STEPS_OFF * abs(step):
+    offset_from_grid = rows.values - step * np.arange(len(rows.values))
+    if not np.abs(offset_from_grid).max() <= _MAX_DEVIATION_STEPS * abs(step):
         row = int(np.argmax(np.abs(np.diff(rows.values) - step)))
         raise DataError(
-            f"{name}: the index of the frame goes from {index[row]} to {index[row + 1]}, but its "
+            f"{name}: the index of the frame jumps from {index[row]} to {index[row + 1]}, but its "
             "rows must be evenly spaced. Insert missing rows as NaN (frame.reindex), "
             f"encode the segments separately, or {_HINT}."
         )
     if rows.is_integer:
-        return _check_whole(step, rate_hz)
-    if abs(step * rate_hz - 1) > _MAX_RATE_OFF:
+        return _check_integer_step(step, rate_hz)
+    if abs(step * rate_hz - 1) > _MAX_RATE_DEVIATION:
         raise DataError(
-            f"{name}: the index of the frame advances by {step:.6g} s a row, which is "
-            f"{1 / step:.6g} samples a second, but sampling_rate_hz is {rate_hz:g}. Give that "
+            f"{name}: the index of the frame advances by {step:.6g} s per row, which is "
+            f"{1 / step:.6g} samples per second, but sampling_rate_hz is {rate_hz:g}. Give that "
             f"rate, or {_HINT} in seconds."
         )
     return ""
@@ -76,7 +78,7 @@ def _check_order(rows: _RowTimes, index: Any, rate_hz: float, name: str) -> floa
     if not np.isfinite(values).all():
         row = int(np.argmin(np.isfinite(values)))
         raise DataError(
-            f"{name}: the index of the frame has no value in row {row}; fill it in, or {_HINT}."
+            f"{name}: the index of the frame has no value in row {row}; fill it, or {_HINT}."
         )
     steps = np.diff(values)
     if (steps < 0).any():
@@ -92,22 +94,22 @@ def _check_order(rows: _RowTimes, index: Any, rate_hz: float, name: str) -> floa
         if rows.is_integer or repeated.all() or 1 / rate_hz > _COARSE * smallest:
             row = int(np.argmax(repeated))
             raise DataError(
-                f"{name}: {index[row]} is twice in the index of the frame ({repeated.sum()} rows "
-                "repeat the one before). Drop duplicated rows "
+                f"{name}: {index[row]} occurs twice in the index of the frame ({repeated.sum()} "
+                "rows repeat the previous one). Drop duplicated rows "
                 f"(frame[~frame.index.duplicated()]), or {_HINT}."
             )
     return float(values[-1] / (len(values) - 1))
 
 
-def _check_whole(step: float, rate_hz: float) -> str:
-    """Check whole numbers that do not count rows against known time units."""
+def _check_integer_step(step: float, rate_hz: float) -> str:
+    """Check integers that do not count rows against the known time units."""
     if abs(step - 1) < 1e-9:
         return ""
-    for seconds in _WHOLE_UNITS.values():
-        if abs(step * seconds * rate_hz - 1) <= _MAX_RATE_OFF:
+    for seconds in _INTEGER_UNITS.values():
+        if abs(step * seconds * rate_hz - 1) <= _MAX_RATE_DEVIATION:
             return ""
     return (
-        f"the index of the frame advances by {step:.6g} a row in no known unit, so the rate of "
+        f"the index of the frame advances by {step:.6g} per row in an unknown unit, so the rate of "
         f"{rate_hz:g} Hz was not checked against it"
     )
 
@@ -123,29 +125,29 @@ def _row_times(index: Any) -> _RowTimes | None:
     if isinstance(index, pd.PeriodIndex):
         index = index.to_timestamp()
     if isinstance(index, pd.DatetimeIndex | pd.TimedeltaIndex):
-        return _of_times(index)
+        return _times_to_rows(index)
     kind = getattr(index.dtype, "kind", "O")
-    if kind in "mM":  # of pyarrow
-        return _of_times(pd.DatetimeIndex(index) if kind == "M" else pd.TimedeltaIndex(index))
+    if kind in "mM":  # pyarrow types
+        return _times_to_rows(pd.DatetimeIndex(index) if kind == "M" else pd.TimedeltaIndex(index))
     if kind in "iu" and not index.hasnans:
         values = index.to_numpy(dtype=np.dtype(f"{kind}8")).astype(np.int64)
         return _RowTimes((values - values[0]).astype(np.float64), True)
     if kind in "fiu":
         values = index.to_numpy(dtype=np.float64, na_value=np.nan)
         return _RowTimes(values - values[0], kind != "f")
-    return None if kind == "b" else _of_objects(index)
+    return None if kind == "b" else _objects_to_rows(index)
 
 
-def _of_times(times: Any) -> _RowTimes:
-    """Return seconds from the first of a DatetimeIndex or TimedeltaIndex; NaN for NaT."""
+def _times_to_rows(times: Any) -> _RowTimes:
+    """Convert a DatetimeIndex or TimedeltaIndex to seconds since its first value; NaN for NaT."""
     if getattr(times, "tz", None) is not None:
         times = times.tz_convert("UTC").tz_localize(None)
     values = times.to_numpy()
     return _RowTimes((values - values[0]) / np.timedelta64(1, "s"), False)
 
 
-def _of_objects(index: Any) -> _RowTimes | None:
-    """Read Python objects and text if all of them are times, durations or numbers."""
+def _objects_to_rows(index: Any) -> _RowTimes | None:
+    """Convert Python objects and text if all of them are times, durations or numbers."""
     import pandas as pd
 
     first = index[0]
@@ -155,11 +157,15 @@ def _of_objects(index: Any) -> _RowTimes | None:
         numbers = pd.to_numeric(pd.Series(index), errors="coerce").to_numpy(np.float64)
         if np.isfinite(numbers).all():
             return _RowTimes(numbers - numbers[0], bool((numbers == np.round(numbers)).all()))
-    found = _parsed(index)
-    return None if found is None or bool(found.hasnans) else _unwrapped(_of_times(found), index[0])
+    found = _parse_times(index)
+    return (
+        None
+        if found is None or bool(found.hasnans)
+        else _unwrap_midnight(_times_to_rows(found), index[0])
+    )
 
 
-def _parsed(index: Any) -> Any:
+def _parse_times(index: Any) -> Any:
     """Parse objects or text as DatetimeIndex or TimedeltaIndex; None if neither fits."""
     import pandas as pd
     from pandas.tseries.api import guess_datetime_format
@@ -181,8 +187,8 @@ def _parsed(index: Any) -> Any:
         return None  # objects that are not times
 
 
-def _unwrapped(rows: _RowTimes, first: Any) -> _RowTimes:
-    """Continue a clock without date past midnight."""
+def _unwrap_midnight(rows: _RowTimes, first: Any) -> _RowTimes:
+    """Unwrap clock times without a date at midnight."""
     if not isinstance(first, str) or ":" not in first or "-" in first or "day" in first:
         return rows
     past = np.cumsum(np.diff(rows.values, prepend=rows.values[0]) < -_DAY_SECONDS / 2)

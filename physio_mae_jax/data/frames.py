@@ -24,7 +24,7 @@ class Columns(NamedTuple):
 
     Attributes:
         values: [M, n] samples of the columns.
-        are_integers: Whether all columns are of integers.
+        are_integers: Whether all columns are integers.
         num_missing: Number of NA values.
     """
 
@@ -34,7 +34,7 @@ class Columns(NamedTuple):
 
 
 def is_series(value: Any) -> bool:
-    """Return whether a value is one column with an index, such as ``pandas.Series``."""
+    """Return whether a value is a single column with an index, such as ``pandas.Series``."""
     named = hasattr(value, "to_numpy") and hasattr(value, "index") and hasattr(value, "iloc")
     return named and getattr(value, "ndim", 0) == 1
 
@@ -69,46 +69,46 @@ def column_names(frame: Frame, name: str) -> list[str]:
     return names
 
 
-def columns_of(frame: Frame, wanted: Sequence[int], name: str) -> Columns:
-    """Read columns of numbers.
+def read_columns(frame: Frame, positions: Sequence[int], name: str) -> Columns:
+    """Read numeric columns.
 
     Args:
         frame: Table with one column per channel.
-        wanted: Positions of the columns to read.
+        positions: Positions of the columns to read.
         name: Name of the recording, for messages.
 
     Raises:
         DataError: a column has values that are not real numbers.
     """
     table: Any = frame
-    every = list(table.columns)
+    all_columns = list(table.columns)
     if hasattr(table, "iloc"):
-        series = [table.iloc[:, position] for position in wanted]
-        plain = {column.dtype for column in series if isinstance(column.dtype, np.dtype)}
+        series = [table.iloc[:, position] for position in positions]
+        numpy_dtypes = {column.dtype for column in series if isinstance(column.dtype, np.dtype)}
         if all(isinstance(column.dtype, np.dtype) for column in series) and all(
-            dtype.kind in "fiu" for dtype in plain
+            dtype.kind in "fiu" for dtype in numpy_dtypes
         ):
-            values = table.iloc[:, list(wanted)].to_numpy().T
+            values = table.iloc[:, list(positions)].to_numpy().T
             return Columns(values, values.dtype.kind in "iu", 0)
     else:  # polars
-        series = [table[every[position]] for position in wanted]
-    read = [
-        _column(column, f"{name}: column {str(every[position])!r}")
-        for column, position in zip(series, wanted, strict=True)
+        series = [table[all_columns[position]] for position in positions]
+    parsed = [
+        _parse_column(column, f"{name}: column {str(all_columns[position])!r}")
+        for column, position in zip(series, positions, strict=True)
     ]
     return Columns(
-        np.stack([values for values, _, _ in read]),
-        all(whole for _, whole, _ in read),
-        sum(missing for _, _, missing in read),
+        np.stack([values for values, _, _ in parsed]),
+        all(whole for _, whole, _ in parsed),
+        sum(missing for _, _, missing in parsed),
     )
 
 
 def series_values(series: Any, name: str) -> Columns:
-    """Read one column as [n]; raises as ``columns_of``."""
-    return Columns(*_column(series, name))
+    """Read one column as [n]; raises as ``read_columns``."""
+    return Columns(*_parse_column(series, name))
 
 
-def _column(column: Any, what: str) -> tuple[np.ndarray, bool, int]:
+def _parse_column(column: Any, what: str) -> tuple[np.ndarray, bool, int]:
     """Return the numbers [n] of a column, whether they are integers, and how many are NA."""
     dtype = column.dtype
     kind = getattr(dtype, "kind", "")
@@ -122,6 +122,6 @@ def _column(column: Any, what: str) -> tuple[np.ndarray, bool, int]:
     if values.dtype.kind not in "fiu":
         raise DataError(
             f"{what} must be real numbers (float or integer); got {dtype}. Convert it, or exclude "
-            "columns that are not signals, such as times, by naming the others in channels."
+            "columns that are not signals, such as times, by listing the others in channels."
         )
     return values, values.dtype.kind in "iu", 0

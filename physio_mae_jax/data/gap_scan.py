@@ -1,19 +1,19 @@
-"""Selected recordings of a source; unknown gaps are found by reading the samples once."""
+"""Selected recordings of a source; unknown gaps are found in one pass over the samples."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from physio_mae_jax.data.arrays import gaps_of
+from physio_mae_jax.data.arrays import find_gaps
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 
-# 4 MiB of float32 at a time, so that a record of days does not have to fit in memory.
+# 4 MiB of float32 per read, so that recordings may exceed the memory.
 _VALUES_PER_READ = 2**20
-# 128 MiB of float32: recordings read at once are kept for the next read.
+# 128 MiB of float32: recordings that fit into one read are cached for the next read.
 _MAX_CACHED_VALUES = 2**25
 
 
@@ -28,7 +28,7 @@ class ScannedRecordings:
     def __init__(
         self, source: ConcatSource, indices: Sequence[int], *, skip_unreadable: bool
     ) -> None:
-        """Read recordings whose gaps are not known.
+        """Scan recordings whose gaps are unknown.
 
         Raises:
             DataError: a recording is unreadable and ``skip_unreadable`` is False.
@@ -37,46 +37,46 @@ class ScannedRecordings:
         self.indices: list[int] = []
         self.unreadable: list[tuple[str, str]] = []
         self._recordings: list[RecordingInfo] = []
-        self._kept: dict[int, np.ndarray] = {}
+        self._cached: dict[int, np.ndarray] = {}
         num_free = _MAX_CACHED_VALUES
         for index in indices:
             try:
-                info, whole = _scanned(source, index)
+                info, samples = _scan(source, index)
             except DataError as error:
                 if not skip_unreadable:
                     raise
                 self.unreadable.append((source.recordings[index].record_id, str(error)))
                 continue
-            if whole is not None and whole.size <= num_free:
-                num_free -= whole.size
-                self._kept[len(self.indices)] = whole
+            if samples is not None and samples.size <= num_free:
+                num_free -= samples.size
+                self._cached[len(self.indices)] = samples
             self.indices.append(index)
             self._recordings.append(info)
 
     @property
     def recordings(self) -> Sequence[RecordingInfo]:
-        """Describe every recording; index i here is index i of ``read``."""
+        """Metadata of every recording; index i is index i of ``read``."""
         return self._recordings
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index``, see ``SignalSource``."""
-        if index in self._kept:
+        if index in self._cached:
             self._recordings[index].reject_outside(start, stop)
-            return self._kept[index][:, start:stop]
+            return self._cached[index][:, start:stop]
         return self._source.read(self.indices[index], start, stop)
 
 
-def _scanned(source: ConcatSource, index: int) -> tuple[RecordingInfo, np.ndarray | None]:
-    """Return a recording with its gaps, and its samples if they were read at once."""
+def _scan(source: ConcatSource, index: int) -> tuple[RecordingInfo, np.ndarray | None]:
+    """Return a recording with its gaps, and its samples if they fit into one read."""
     info = source.recordings[index]
     if isinstance(source.origin(index)[0], PreparedSource):
         return info, None  # its gaps were found when it was prepared
     gaps: list[tuple[int, int, int]] = []
-    whole = None
+    samples = None
     for begin, signal in _chunks(source, index):
-        gaps += [(row, begin + start, begin + stop) for row, start, stop in gaps_of(signal)]
-        whole = signal if signal.shape[1] == info.num_samples else None
-    return dataclasses.replace(info, gaps=tuple(gaps)), whole
+        gaps += [(row, begin + start, begin + stop) for row, start, stop in find_gaps(signal)]
+        samples = signal if signal.shape[1] == info.num_samples else None
+    return dataclasses.replace(info, gaps=tuple(gaps)), samples
 
 
 def _chunks(source: ConcatSource, index: int) -> Iterator[tuple[int, np.ndarray]]:

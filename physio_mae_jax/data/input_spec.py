@@ -1,4 +1,4 @@
-"""Input of a model, stored with the model so that others can reproduce it."""
+"""Specification of a model's input, stored with the model."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class InputSpec:
     filters: Mapping[str, str]
 
     @classmethod
-    def of(
+    def from_window(
         cls, window: WindowConfig, channels: Sequence[str], filters: Mapping[str, str]
     ) -> "InputSpec":
         """Create the specification of windows with the given configuration."""
@@ -62,14 +62,14 @@ class InputSpec:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """Return the specification for a file."""
+        """Return the JSON content of the specification."""
         return dataclasses.asdict(self)
 
 
 def conversion_notes(
     infos: Sequence[RecordingInfo], plans: Sequence[ChannelPlan], window: WindowConfig
 ) -> list[str]:
-    """Describe the conversions from recordings to model input, each one once.
+    """Describe the distinct conversions from recordings to model input.
 
     Args:
         infos: Descriptions of the recordings.
@@ -99,6 +99,6 @@ def rate_note(given_hz: float, wanted_hz: float) -> str:
     if given_hz > wanted_hz:
         return change
     return (
-        f"{change}; it holds nothing above {given_hz / 2:g} Hz, and the model was given all up to "
-        f"{wanted_hz / 2:g} Hz of others"
+        f"{change}; it has no content above {given_hz / 2:g} Hz, but the model was trained on "
+        f"content up to {wanted_hz / 2:g} Hz"
     )

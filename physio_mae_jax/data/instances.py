@@ -1,6 +1,6 @@
 """Labelled instances to evaluate: whole recordings, beats, or intervals of one state.
 
-An *instance* is one thing with one label. A recording is an instance with many windows, whose
+An *instance* is the unit that has a label. A recording is an instance with many windows, whose
 predictions are averaged; a beat or an interval is an instance with one window.
 """
 
@@ -15,8 +15,8 @@ from physio_mae_jax.data.labels import (
     RecordingLabels,
     check_classes,
     class_names,
+    get_task,
     recording_labels,
-    task_of,
 )
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
@@ -38,7 +38,7 @@ class LabelConfig:
         task: Name of a task of the prepared data sets, or 'attribute:age' to predict a number.
         classes: Comma-separated class names; a name with a comma is written in quotes. Instances of
             other classes are excluded. '' for all.
-        require_label: Whether recordings of no class are excluded ('multilabel' only).
+        require_label: Whether recordings without a class are excluded ('multilabel' only).
         max_windows: Maximum number of evenly spread windows that a recording's prediction is
             averaged over.
         event_offset: Position of an event in its window, from 0 (start) to 1 (end).
@@ -88,7 +88,7 @@ class Instances:
         return len(self.recording)
 
     def subset(self, chosen: np.ndarray) -> "Instances":
-        """Return the instances with the given ascending indices."""
+        """Return the instances at the given ascending indices."""
         position = np.full(len(self), -1)
         position[chosen] = np.arange(len(chosen))
         kept = position[self.window_instance] >= 0
@@ -110,7 +110,7 @@ def find_instances(
     """List the labelled instances of some recordings.
 
     Args:
-        source: Joined prepared data sets.
+        source: AlignedTracks prepared data sets.
         reader: Window reader of ``source``.
         indices: Recording indices in ``source``.
         config: Task, classes and window selection.
@@ -119,36 +119,35 @@ def find_instances(
         DataError: a data set has no such task, or no instance has a label.
     """
     if config.task.startswith(_ATTRIBUTE):
-        instances = _numbers(source, reader, indices, config)
-    elif _level(source, indices, config.task) == "recording":
-        instances = _recordings(source, reader, indices, config)
+        instances = _attribute_instances(source, reader, indices, config)
+    elif _get_level(source, indices, config.task) == "recording":
+        instances = _recording_instances(source, reader, indices, config)
     else:
-        instances = _annotations(source, reader, indices, config)
-    instances = _of_classes(instances, config)
+        instances = _annotation_instances(source, reader, indices, config)
+    instances = _select_classes(instances, config)
     if not len(instances):
         raise DataError(f"none of {len(indices)} recordings has a label of task {config.task!r}.")
     return instances
 
 
-def _of_classes(instances: Instances, config: LabelConfig) -> Instances:
-    """Keep the classes named in the settings, in that order."""
-    wanted = class_names(config.classes, instances.classes)
-    if not wanted:
+def _select_classes(instances: Instances, config: LabelConfig) -> Instances:
+    """Keep the classes named in the config, in that order."""
+    class_list = class_names(config.classes, instances.classes)
+    if not class_list:
         return instances
-    for name in wanted:
-        if wanted.count(name) > 1:
+    for name in class_list:
+        if class_list.count(name) > 1:
             raise ConfigError(f"labels.classes names {name!r} more than once.")
         if name not in instances.classes:
             shown = [f'"{known}"' if "," in known else known for known in instances.classes]
             raise ConfigError(
                 f"labels.classes names {name!r}; task {config.task!r} has {', '.join(shown)}. "
-                "Write "
-                "a name with a comma in quotes: labels.classes='\"a, b\",c'."
+                "Write a name with a comma in quotes: labels.classes='\"a, b\",c'."
             )
-    columns = [instances.classes.index(name) for name in wanted]
+    columns = [instances.classes.index(name) for name in class_list]
     instances = dataclasses.replace(
         instances,
-        classes=tuple(wanted),
+        classes=tuple(class_list),
         targets=np.ascontiguousarray(instances.targets[:, columns]),
     )
     if instances.kind == "multiclass" or config.require_label:
@@ -156,12 +155,12 @@ def _of_classes(instances: Instances, config: LabelConfig) -> Instances:
     return instances
 
 
-def _level(source: ConcatSource, indices: Sequence[int], task: str) -> str:
+def _get_level(source: ConcatSource, indices: Sequence[int], task: str) -> str:
     levels = {}
     for index in indices:
         origin, _ = source.origin(index)
         if id(origin) not in levels:
-            levels[id(origin)] = task_of(origin, task)["level"]
+            levels[id(origin)] = get_task(origin, task)["level"]
     if len(set(levels.values())) != 1:
         raise DataError(
             f"task {task!r} has different levels in the data sets; evaluate them separately."
@@ -169,7 +168,7 @@ def _level(source: ConcatSource, indices: Sequence[int], task: str) -> str:
     return next(iter(levels.values()))
 
 
-def _recordings(
+def _recording_instances(
     source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
 ) -> Instances:
     labels: RecordingLabels = recording_labels(source, indices, config.task)
@@ -183,12 +182,12 @@ def _recordings(
         )
     kept = [index for index, keep in zip(indices, used, strict=True) if keep]
     kind: ProblemType = "multiclass" if labels.exclusive else "multilabel"
-    return _whole_recordings(
+    return _make_instances(
         source, reader, kept, config, kind, labels.classes, labels.values[used].astype(np.float32)
     )
 
 
-def _numbers(
+def _attribute_instances(
     source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
 ) -> Instances:
     name = config.task.removeprefix(_ATTRIBUTE)
@@ -203,10 +202,10 @@ def _numbers(
             *(name, len(indices) - len(found), len(indices)),
         )
     targets = np.asarray(list(found.values()), np.float32)[:, None]
-    return _whole_recordings(source, reader, list(found), config, "regression", (name,), targets)
+    return _make_instances(source, reader, list(found), config, "regression", (name,), targets)
 
 
-def _whole_recordings(
+def _make_instances(
     source: ConcatSource,
     reader: WindowReader,
     indices: Sequence[int],
@@ -221,21 +220,21 @@ def _whole_recordings(
         chosen = np.linspace(0, len(starts) - 1, min(config.max_windows, len(starts))).astype(int)
         window_instance += [instance] * len(chosen)
         window_start += [starts[i] for i in chosen]
-    anywhere = np.full(len(indices), -1, np.int64)
+    any_start = np.full(len(indices), -1, np.int64)
     return Instances(
         kind=kind,
         classes=classes,
         recording=np.asarray(indices, np.int64),
         ids=np.asarray([source.name(i) for i in indices], dtype=str),
         targets=targets.reshape(len(indices), len(classes)),
-        first=anywhere,
-        last=anywhere,
+        first=any_start,
+        last=any_start,
         window_instance=np.asarray(window_instance, np.int64),
         window_start=np.asarray(window_start, np.int64),
     )
 
 
-def _annotations(
+def _annotation_instances(
     source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
 ) -> Instances:
     """List events, or windows of intervals, that lie within gap-free signal."""
@@ -245,7 +244,7 @@ def _annotations(
     for index in indices:
         origin, position = source.origin(index)
         assert isinstance(origin, PreparedSource)
-        description = descriptions.setdefault(id(origin), task_of(origin, config.task))
+        description = descriptions.setdefault(id(origin), get_task(origin, config.task))
         starts, info = reader.starts(index), source.recordings[index]
         scale = reader.config.sampling_rate_hz / info.sampling_rate_hz
         find = _window_from_event if description["level"] == "event" else _windows_from_intervals
@@ -255,7 +254,7 @@ def _annotations(
             windows += [(index, *window, label) for window in found]
     if num_excluded:
         _LOG.info(
-            "task %s: %d marks are excluded: too near an end or a gap, or shorter than a window",
+            "task %s: %d annotations are excluded: near an end or a gap, or shorter than a window",
             *(config.task, num_excluded),
         )
     classes = {tuple(description["classes"]) for description in descriptions.values()}
@@ -286,7 +285,7 @@ def _window_from_event(
 ) -> list[tuple[int, int, int]]:
     """Return (start, start, start) of the window around an event, if it has no gap."""
     start = round(begin - config.event_offset * length)
-    return [(start, start, start)] if starts.hold(start) else []
+    return [(start, start, start)] if starts.contains(start) else []
 
 
 def _windows_from_intervals(
@@ -301,7 +300,7 @@ def _windows_from_intervals(
     windows = []
     for start in range(low, high + 1, step):
         first, last = max(low, start - step // 2), min(high, start + step // 2)
-        if starts.hold(start) and starts.hold(first) and starts.hold(last):
+        if starts.contains(start) and starts.contains(first) and starts.contains(last):
             windows.append((start, first, last))
     return windows
 
@@ -329,7 +328,7 @@ def choose_fraction(
     rng = np.random.default_rng(seed)
     chosen: set[str] = set()
     for value in sorted(set(stratum.values())):
-        members = sorted(name for name, of in stratum.items() if of == value)
+        members = sorted(name for name, label in stratum.items() if label == value)
         count = max(1, round(fraction * len(members)))
         chosen |= {members[i] for i in rng.permutation(len(members))[:count]}
     return instances.subset(np.flatnonzero([name in chosen for name in subjects]))
@@ -339,9 +338,12 @@ def rarest_class(targets: np.ndarray, subjects: Sequence[str], kind: str) -> dic
     """Return the rarest class among each subject's instances; -1 for none and for regression."""
     if kind == "regression":
         return dict.fromkeys(subjects, -1)
-    held: dict[str, np.ndarray] = {}
+    classes_by_subject: dict[str, np.ndarray] = {}
     for name, row in zip(subjects, targets > 0, strict=True):
-        held[name] = held.get(name, False) | row
-    count = np.sum(list(held.values()), axis=0)
+        classes_by_subject[name] = classes_by_subject.get(name, False) | row
+    count = np.sum(list(classes_by_subject.values()), axis=0)
     order = np.argsort(count, kind="stable")
-    return {name: next((int(c) for c in order if classes[c]), -1) for name, classes in held.items()}
+    return {
+        name: next((int(c) for c in order if classes[c]), -1)
+        for name, classes in classes_by_subject.items()
+    }

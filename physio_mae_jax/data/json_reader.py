@@ -1,8 +1,8 @@
-"""Reading untrusted JSON, within bounds and with errors that name the file.
+"""Reading untrusted JSON with size limits and errors that name the file.
 
-Rejected are: anything but a regular file, more bytes or deeper nesting than files of this package
-have, text that is not UTF-8, numbers that are not finite or have hundreds of digits, duplicate
-keys, and unpaired surrogates. ``data.json_types`` then checks the values.
+Rejects paths that are not regular files, oversized or deeply nested content, text that is not
+UTF-8, numbers that are not finite or have hundreds of digits, duplicate keys, and unpaired
+surrogates. ``data.json_types`` then checks the values.
 """
 
 import hashlib
@@ -92,8 +92,8 @@ def parse_json(content: bytes, where: str, hint: str) -> Any:
         value = _TOO_DEEP
     except UnicodeEncodeError as error:
         raise DataError(
-            f"{where} holds half of a character (\\u{ord(error.object[error.start]):x} alone); "
-            f"{hint}"
+            f"{where} contains an unpaired surrogate (\\u{ord(error.object[error.start]):x} "
+            f"alone); {hint}"
         ) from error
     except UnicodeDecodeError as error:
         raise DataError(f"{where} is not UTF-8 text ({error.reason}); {hint}") from error
@@ -116,7 +116,7 @@ def _is_deeper(value: Any, bound: int) -> bool:
         children = []
         for container in level:
             values = container.values() if type(container) is dict else container
-            # Long lists hold mostly numbers; their types are collected without a loop in Python.
+            # Long lists contain mostly numbers; set operations avoid a Python loop.
             if not _CONTAINERS.isdisjoint(map(type, values)):
                 children += [child for child in values if type(child) in _CONTAINERS]
         if not children:
@@ -125,39 +125,41 @@ def _is_deeper(value: Any, bound: int) -> bool:
     return True
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
         names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise ValueError(f"key {show(twice)} is given twice")
+        duplicate = next(name for name in names if names.count(name) > 1)
+        raise ValueError(f"key {show(duplicate)} occurs twice")
     return found
 
 
-def _finite(text: str) -> float:
+def _parse_finite(text: str) -> float:
     value = float(text)
     if not math.isfinite(value):
         raise ValueError(f"number {show(text)} is too large")
     return value
 
 
-def _no_number(text: str) -> Any:
+def _reject_constant(text: str) -> Any:
     raise ValueError(f"{text} is not a valid JSON number")
 
 
-def _short_integer(text: str) -> int:
+def _parse_short_integer(text: str) -> int:
     if len(text) >= _MAX_DIGITS:
         raise ValueError(f"a number has {len(text)} digits")
     return int(text)
 
 
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique, parse_float=_finite, parse_constant=_no_number
+    object_pairs_hook=_reject_duplicate_keys,
+    parse_float=_parse_finite,
+    parse_constant=_reject_constant,
 )
-# For texts with long numbers only: a call per integer would slow down lists of hashes.
+# Only for texts with long numbers: a call per integer would slow down lists of hashes.
 _STRICT_DECODER = json.JSONDecoder(
-    object_pairs_hook=_unique,
-    parse_float=_finite,
-    parse_constant=_no_number,
-    parse_int=_short_integer,
+    object_pairs_hook=_reject_duplicate_keys,
+    parse_float=_parse_finite,
+    parse_constant=_reject_constant,
+    parse_int=_parse_short_integer,
 )

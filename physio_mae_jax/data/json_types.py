@@ -1,4 +1,4 @@
-"""From decoded JSON to dataclasses: every value is checked against the type of its field.
+"""Converting decoded JSON to dataclasses, with type checks of every field.
 
 Supported types: str, bool, int, float, ``Any``, ``Literal``, ``X | Y``,
 ``tuple[X, ...]``, ``tuple[X, Y]``, ``Sequence[X]``, ``Mapping[str, X]``, dataclasses and typed
@@ -33,8 +33,8 @@ class Between:
     high: float = math.inf
 
 
-def typed(kind: type[_T], value: Any, where: str, hint: str) -> _T:
-    """Return a JSON value as an instance of a type.
+def check_types(kind: type[_T], value: Any, where: str, hint: str) -> _T:
+    """Convert a JSON value to a type, checking every field.
 
     Args:
         kind: Dataclass, or any type listed in the module's docstring.
@@ -47,14 +47,14 @@ def typed(kind: type[_T], value: Any, where: str, hint: str) -> _T:
             itself rejects the values; the message names the field.
     """
     try:
-        return cast(_T, _check_of(cast(Any, kind))(value))
+        return cast(_T, _make_check(cast(Any, kind))(value))
     except _MismatchError as error:
         raise DataError(f"{where}{error.message()}; {hint}") from error
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """Format a hint at the known names closest to ``name``; empty if there is none."""
-    # The time of a comparison is the product of both lengths.
+    """Format a suggestion of the known names closest to ``name``; '' if there is none."""
+    # The cost of a comparison is the product of both lengths.
     if len(name) > _MAX_NAME:
         return ""
     near = difflib.get_close_matches(name, list(known), n=2)
@@ -74,7 +74,7 @@ class _MismatchError(Exception):
         return f": {path} {self.problem}" if path else f" {self.problem}"
 
 
-def _below(step: str, check: _Check, value: Any) -> Any:
+def _check_at(step: str, check: _Check, value: Any) -> Any:
     try:
         return check(value)
     except _MismatchError as error:
@@ -82,36 +82,36 @@ def _below(step: str, check: _Check, value: Any) -> Any:
         raise
 
 
-def _mismatch(value: Any, wanted: str) -> _MismatchError:
-    return _MismatchError(f"is {show(value)}, where {wanted} is expected")
+def _mismatch(value: Any, expected: str) -> _MismatchError:
+    return _MismatchError(f"is {show(value)}, where {expected} is expected")
 
 
 @functools.cache
-def _check_of(kind: Any) -> _Check:
+def _make_check(kind: Any) -> _Check:
     """Return the function that checks a value against a type and converts it."""
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if kind in _SIMPLE:
-        return _SIMPLE[kind]
+    if kind in _BASIC_CHECKS:
+        return _BASIC_CHECKS[kind]
     if dataclasses.is_dataclass(kind):
-        return _dataclass(cast(type, kind))
+        return _dataclass_check(cast(type, kind))
     if typing.is_typeddict(kind):
-        return _object(dict, typing.get_type_hints(kind, include_extras=True), ())
+        return _object_check(dict, typing.get_type_hints(kind, include_extras=True), ())
     if origin is Annotated:
-        return _number(arguments[0], arguments[1])
+        return _number_check(arguments[0], arguments[1])
     if origin is Literal:
-        return functools.partial(_choice, arguments)
+        return functools.partial(_check_choice, arguments)
     if origin in (Union, types.UnionType):
-        return functools.partial(_any_of, [_check_of(each) for each in arguments])
+        return functools.partial(_check_union, [_make_check(element) for element in arguments])
     if origin is tuple and arguments[-1] is not Ellipsis:
-        return functools.partial(_fixed, [_check_of(each) for each in arguments])
+        return functools.partial(_check_tuple, [_make_check(element) for element in arguments])
     if origin in (tuple, list, Sequence):
-        return functools.partial(_several, tuple if origin is tuple else list, arguments[0])
+        return functools.partial(_check_list, tuple if origin is tuple else list, arguments[0])
     if origin in (dict, Mapping):
-        return functools.partial(_mapping, _check_of(arguments[1]))
+        return functools.partial(_check_mapping, _make_check(arguments[1]))
     raise TypeError(f"no check for {kind!r}")
 
 
-def _dataclass(kind: type) -> _Check:
+def _dataclass_check(kind: type) -> _Check:
     fields = {field.name: field for field in dataclasses.fields(kind) if field.init}
     hints = typing.get_type_hints(kind, include_extras=True)
     absent = [
@@ -119,14 +119,14 @@ def _dataclass(kind: type) -> _Check:
         for name, field in fields.items()
         if not field.default is field.default_factory is dataclasses.MISSING
     ]
-    return _object(kind, {name: hints[name] for name in fields}, absent)
+    return _object_check(kind, {name: hints[name] for name in fields}, absent)
 
 
-def _object(
+def _object_check(
     make: Callable[..., Any], kinds: Mapping[str, Any], optional_keys: Sequence[str]
 ) -> _Check:
     """Return the function that checks the fields of an object and passes them to ``make``."""
-    checks = {name: _check_of(kind) for name, kind in kinds.items()}
+    checks = {name: _make_check(kind) for name, kind in kinds.items()}
     needed = [name for name in kinds if name not in optional_keys]
 
     def check(value: Any) -> Any:
@@ -139,7 +139,9 @@ def _object(
         for name in needed:
             if name not in value:
                 raise _MismatchError(f"lacks {name!r}")
-        found = {name: _below(f".{name}", checks[name], each) for name, each in value.items()}
+        found = {
+            name: _check_at(f".{name}", checks[name], element) for name, element in value.items()
+        }
         try:
             return make(**found)
         except UserError as error:
@@ -150,45 +152,45 @@ def _object(
     return check
 
 
-def _exact(kind: type, wanted: str) -> _Check:
+def _exact_type_check(kind: type, expected: str) -> _Check:
     def check(value: Any) -> Any:
         if type(value) is not kind:
-            raise _mismatch(value, wanted)
+            raise _mismatch(value, expected)
         return value
 
     return check
 
 
 def _limits(kind: type, bounds: Between) -> tuple[float, float]:
-    most = 2**63 - 1 if kind is int else sys.float_info.max
-    low = -most if math.isinf(bounds.low) else bounds.low
-    return low, most if math.isinf(bounds.high) else bounds.high
+    limit = 2**63 - 1 if kind is int else sys.float_info.max
+    low = -limit if math.isinf(bounds.low) else bounds.low
+    return low, limit if math.isinf(bounds.high) else bounds.high
 
 
-def _number(kind: type, bounds: Between) -> _Check:
-    wanted = "a whole number" if kind is int else "a number"
+def _number_check(kind: type, bounds: Between) -> _Check:
+    expected = "an integer" if kind is int else "a number"
     if math.isfinite(bounds.low) and math.isfinite(bounds.high):
-        wanted += f" from {bounds.low:g} to {bounds.high:g}"
+        expected += f" from {bounds.low:g} to {bounds.high:g}"
     elif math.isfinite(bounds.low):
-        wanted += f" of at least {bounds.low:g}"
+        expected += f" of at least {bounds.low:g}"
     low, high = _limits(kind, bounds)
     fits = (int,) if kind is int else (int, float)
 
     def check(value: Any) -> Any:
         if type(value) not in fits or not low <= value <= high:
-            raise _mismatch(value, wanted)
+            raise _mismatch(value, expected)
         return kind(value)
 
     return check
 
 
-def _choice(choices: Sequence[Any], value: Any) -> Any:
+def _check_choice(choices: Sequence[Any], value: Any) -> Any:
     if type(value) not in map(type, choices) or value not in choices:
         raise _mismatch(value, f"one of {', '.join(map(str, choices))}")
     return value
 
 
-def _any_of(checks: Sequence[_Check], value: Any) -> Any:
+def _check_union(checks: Sequence[_Check], value: Any) -> Any:
     problems = []
     for check in checks:
         try:
@@ -199,29 +201,29 @@ def _any_of(checks: Sequence[_Check], value: Any) -> Any:
     raise max(problems, key=lambda problem: len(problem.path))
 
 
-def _fixed(checks: Sequence[_Check], value: Any) -> tuple[Any, ...]:
+def _check_tuple(checks: Sequence[_Check], value: Any) -> tuple[Any, ...]:
     if type(value) is not list or len(value) != len(checks):
         raise _mismatch(value, f"a list of {len(checks)}")
     return tuple(
-        _below(f"[{i}]", check, each)
-        for i, (check, each) in enumerate(zip(checks, value, strict=True))
+        _check_at(f"[{i}]", check, element)
+        for i, (check, element) in enumerate(zip(checks, value, strict=True))
     )
 
 
-def _several(container: type, kind: Any, value: Any) -> Any:
+def _check_list(container: type, kind: Any, value: Any) -> Any:
     if type(value) is not list:
         raise _mismatch(value, "a list")
-    if _all_fit(kind, value):
+    if _check_all_at_once(kind, value):
         return container(value)
-    check = _check_of(kind)
+    check = _make_check(kind)
     try:
         return container(map(check, value))
     except _MismatchError:
-        return container([_below(f"[{i}]", check, each) for i, each in enumerate(value)])
+        return container([_check_at(f"[{i}]", check, element) for i, element in enumerate(value)])
 
 
-def _all_fit(kind: Any, values: Sequence[Any]) -> bool:
-    """Check lists of texts or integers as a whole, without a loop in Python."""
+def _check_all_at_once(kind: Any, values: Sequence[Any]) -> bool:
+    """Check lists of texts or integers at once, without a Python loop."""
     found = set(map(type, values))
     if kind is str or not values:
         return found <= {str}
@@ -232,18 +234,18 @@ def _all_fit(kind: Any, values: Sequence[Any]) -> bool:
     return bool(low <= min(values) and max(values) <= high)
 
 
-def _mapping(check: _Check, value: Any) -> dict[str, Any]:
+def _check_mapping(check: _Check, value: Any) -> dict[str, Any]:
     if type(value) is not dict:
         raise _mismatch(value, "an object")
-    return {name: _below(f"[{show(name)}]", check, each) for name, each in value.items()}
+    return {name: _check_at(f"[{show(name)}]", check, element) for name, element in value.items()}
 
 
-_SIMPLE: dict[Any, _Check] = {
+_BASIC_CHECKS: dict[Any, _Check] = {
     Any: lambda value: value,
-    str: _exact(str, "a text"),
-    bool: _exact(bool, "true or false"),
-    int: _number(int, Between()),
-    float: _number(float, Between()),
-    dict: _exact(dict, "an object"),
-    type(None): _exact(type(None), "null"),
+    str: _exact_type_check(str, "a text"),
+    bool: _exact_type_check(bool, "true or false"),
+    int: _number_check(int, Between()),
+    float: _number_check(float, Between()),
+    dict: _exact_type_check(dict, "an object"),
+    type(None): _exact_type_check(type(None), "null"),
 }

@@ -7,48 +7,57 @@ import grain
 import numpy as np
 
 from physio_mae_jax.data.instances import Instances
-from physio_mae_jax.data.pipeline import InfiniteShuffle, LoaderConfig, augmented, stack
+from physio_mae_jax.data.pipeline import (
+    InfiniteShuffle,
+    LoaderConfig,
+    augment_window,
+    stack_windows,
+)
 from physio_mae_jax.data.prefetch import prefetch
 from physio_mae_jax.data.window_transform import Example
 from physio_mae_jax.data.windows import WindowReader
 
 
 class _RandomInstanceWindow(grain.transforms.RandomMap):
-    """Reads a random window that shows an instance; all such starts are equally likely."""
+    """Reads a random window of an instance; all valid starts are equally likely."""
 
     def __init__(self, reader: WindowReader, instances: Instances, config: LoaderConfig) -> None:
         self._reader = reader
-        self._units = instances
+        self._instances = instances
         self._config = config
 
     def random_map(self, element: int, rng: np.random.Generator) -> Example:
-        instances, recording = self._units, int(self._units.recording[element])
+        instances, recording = self._instances, int(self._instances.recording[element])
         if instances.first[element] < 0:
             starts = self._reader.starts(recording)
             start = starts[int(rng.integers(len(starts)))]
         else:
             start = int(rng.integers(instances.first[element], instances.last[element] + 1))
         window = self._reader.read(recording, start)
-        window = augmented(window, self._config.augment, self._reader.config.sampling_rate_hz, rng)
+        window = augment_window(
+            window, self._config.augment, self._reader.config.sampling_rate_hz, rng
+        )
         return window | {"target": instances.targets[element]}
 
 
 def labelled_training_batches(
     reader: WindowReader, instances: Instances, config: LoaderConfig, *, balanced: bool
 ) -> grain.DatasetIterator:
-    """Yield batches of windows of instances without end; the iterator's state can be checkpointed.
+    """Yield an infinite stream of labelled batches; the iterator's state can be checkpointed.
 
     Args:
         reader: Reader of the windows.
         instances: Training instances.
         config: Batch size, seed and augmentation.
-        balanced: Whether to repeat instances of rarer classes until all classes are about equally
-            frequent (by the rarest class of an instance with several).
+        balanced: Whether to use class-balanced sampling: instances of rarer classes are repeated
+            (according to the rarest class of a multi-label instance).
 
     Yields:
         Entries of ``WindowReader.read`` and 'target' [Y] float32, with a leading axis.
     """
-    slots = np.repeat(np.arange(len(instances)), repeats(instances.targets) if balanced else 1)
+    slots = np.repeat(
+        np.arange(len(instances)), balancing_repeats(instances.targets) if balanced else 1
+    )
     dataset = (
         grain.MapDataset.source(InfiniteShuffle(slots, config.seed))
         .seed(config.seed)
@@ -59,15 +68,15 @@ def labelled_training_batches(
     return iter(dataset.to_iter_dataset(options))
 
 
-def repeats(targets: np.ndarray, most: int = 20) -> np.ndarray:
-    """Return the repetitions [U] that make the classes of targets [U, Y] about equally frequent.
+def balancing_repeats(targets: np.ndarray, max_repeats: int = 20) -> np.ndarray:
+    """Return the repetitions [U] that make the classes of targets [U, K] about equally frequent.
 
-    An instance is repeated according to its rarest class, at most ``most`` times.
+    An instance is repeated according to its rarest class, at most ``max_repeats`` times.
     """
     count = (targets > 0).sum(axis=0)
-    need = count.max() / np.maximum(count, 1)
-    wanted = np.where(targets > 0, need, 1.0).max(axis=1)
-    return np.clip(np.round(wanted), 1, most).astype(int)
+    class_repeats = count.max() / np.maximum(count, 1)
+    ideal_repeats = np.where(targets > 0, class_repeats, 1.0).max(axis=1)
+    return np.clip(np.round(ideal_repeats), 1, max_repeats).astype(int)
 
 
 def evaluation_batches(
@@ -77,16 +86,18 @@ def evaluation_batches(
 
     Yields:
         Entries of ``WindowReader.read`` with a leading axis of ``batch_size``, and the number of
-        actual windows; the rest of the last batch is filled with copies.
+        actual windows; the last batch is padded with copies.
     """
-    windows_of = list(
+    windows_to_read = list(
         zip(instances.recording[instances.window_instance], instances.window_start, strict=True)
     )
 
     def read(batch: Sequence[tuple[Any, Any]]) -> dict[str, np.ndarray]:
         windows = [reader.read(int(recording), int(start)) for recording, start in batch]
-        return stack(windows + [windows[-1]] * (batch_size - len(windows)))
+        return stack_windows(windows + [windows[-1]] * (batch_size - len(windows)))
 
-    batches = [windows_of[i : i + batch_size] for i in range(0, len(windows_of), batch_size)]
+    batches = [
+        windows_to_read[i : i + batch_size] for i in range(0, len(windows_to_read), batch_size)
+    ]
     for batch, entries in prefetch(read, batches, num_threads):
         yield entries, len(batch)

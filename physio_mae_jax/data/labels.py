@@ -36,7 +36,7 @@ def recording_labels(source: ConcatSource, indices: Sequence[int], task: str) ->
     """Look up the labels of recordings.
 
     Args:
-        source: Joined prepared data sets.
+        source: AlignedTracks prepared data sets.
         indices: Recording indices in ``source``.
         task: Task of level 'recording' that every data set has with the same classes.
 
@@ -47,7 +47,7 @@ def recording_labels(source: ConcatSource, indices: Sequence[int], task: str) ->
     labels: list[Sequence[int] | None] = []
     for index in indices:
         origin, position = source.origin(index)
-        description = found.setdefault(id(origin), task_of(origin, task))
+        description = found.setdefault(id(origin), get_task(origin, task))
         if description["level"] != "recording":
             raise DataError(f"task {task!r} labels {description['level']}s, not whole recordings.")
         assert isinstance(origin, PreparedSource)
@@ -60,22 +60,23 @@ def recording_labels(source: ConcatSource, indices: Sequence[int], task: str) ->
     names = classes.pop()
     values = np.zeros((len(labels), len(names)), np.int8)
     exclusive = all(description["exclusive"] for description in found.values())
-    for index, row, held in zip(indices, values, labels, strict=True):
-        if held is None:
+    for index, row, record_labels in zip(indices, values, labels, strict=True):
+        if record_labels is None:
             continue
-        check_classes(held, names, task, source, index)
-        if exclusive and len(held) != 1:
+        check_classes(record_labels, names, task, source, index)
+        if exclusive and len(record_labels) != 1:
             raise DataError(
-                f"recording {source.recordings[index].record_id!r} is of {len(held)} classes of "
-                f"task {task!r}, which exclude each other; fix its labels and prepare it again."
+                f"recording {source.recordings[index].record_id!r} has {len(record_labels)} "
+                f"classes of task {task!r}, which are mutually exclusive; fix its labels and "
+                "prepare it again."
             )
-        row[list(held)] = 1
+        row[list(record_labels)] = 1
     return RecordingLabels(
         task=task,
         classes=names,
         exclusive=exclusive,
         values=values,
-        known=np.asarray([held is not None for held in labels], bool),
+        known=np.asarray([record_labels is not None for record_labels in labels], bool),
     )
 
 
@@ -84,7 +85,7 @@ def class_names(text: str | Sequence[str], known: Sequence[str]) -> list[str]:
 
     Args:
         text: List of names, or comma-separated text; names with commas are in double quotes.
-        known: Existing class names; a text equal to one of them is that single name.
+        known: Existing class names; a text equal to one of them is treated as a single name.
 
     Raises:
         ConfigError: the text cannot be parsed.
@@ -96,24 +97,24 @@ def class_names(text: str | Sequence[str], known: Sequence[str]) -> list[str]:
     try:
         rows = list(csv.reader([text], skipinitialspace=True))
     except csv.Error as error:
-        raise ConfigError(f"labels.classes={text[:80]!r} is not understood: {error}.") from error
+        raise ConfigError(f"labels.classes={text[:80]!r} cannot be parsed: {error}.") from error
     return [name.strip() for name in (rows[0] if rows else []) if name.strip()]
 
 
 def check_classes(
     labels: Sequence[int], classes: Sequence[str], task: str, source: ConcatSource, index: int
 ) -> None:
-    """Raise a DataError if a label of a recording is not the number of a class."""
+    """Raise a DataError if a label of a recording is not a class index."""
     for label in labels:
         if not 0 <= label < len(classes):
             raise DataError(
                 f"recording {source.recordings[index].record_id!r} has label {label} of task "
-                f"{task!r}, whose {len(classes)} classes are numbered from 0; fix its labels and "
+                f"{task!r}, which has {len(classes)} classes, indexed from 0; fix its labels and "
                 "prepare it again."
             )
 
 
-def task_of(source: SignalSource, task: str) -> Mapping[str, Any]:
+def get_task(source: SignalSource, task: str) -> Mapping[str, Any]:
     """Return the description of a task: 'classes', 'level' and 'exclusive'.
 
     Raises:
@@ -122,7 +123,7 @@ def task_of(source: SignalSource, task: str) -> Mapping[str, Any]:
     if not isinstance(source, PreparedSource):
         name = source.recordings[0].data_set or "the data"
         raise DataError(
-            f"{name} has no labels, since it is not a prepared data set; prepare it with "
-            "python -m physio_mae_jax.prepare; for your own folder put the labels in its manifest."
+            f"{name} has no labels, since it is not a prepared data set; prepare it with python -m "
+            "physio_mae_jax.prepare; for your own folder, put the labels into its manifest."
         )
     return source.metadata.task(task)

@@ -1,4 +1,4 @@
-"""Complete lists of unusable items in a message of bounded length."""
+"""Formatting lists of problems in a message of bounded length."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ _MAX_LINE = 600
 def list_problems(problems: Iterable[tuple[str, str]]) -> Lines:
     """Format (name, problem) pairs, one per line; beyond a limit only names are listed."""
     pairs = list(problems)
-    lines = [f"  {_cut(printable(problem, None))}" for _, problem in pairs[:_MAX_DETAILED]]
+    lines = [f"  {_truncate(printable(problem, None))}" for _, problem in pairs[:_MAX_DETAILED]]
     rest = [printable(name) for name, _ in pairs[_MAX_DETAILED:]]
     if rest:
         more = ", ..." if len(rest) > _MAX_NAMED else ""
@@ -20,6 +20,6 @@ def list_problems(problems: Iterable[tuple[str, str]]) -> Lines:
     return Lines("\n".join(lines))
 
 
-def _cut(text: str) -> str:
-    """Shorten a problem so that a long one does not hide the others."""
+def _truncate(text: str) -> str:
+    """Truncate a long problem."""
     return text if len(text) <= _MAX_LINE else text[:_MAX_LINE] + "..."

@@ -1,4 +1,4 @@
-"""Opening data: from names of sets to readable windows, checked and divided by subject."""
+"""Opening data: from data set names to readable windows, checked and split by subject."""
 
 import dataclasses
 import logging
@@ -15,7 +15,7 @@ from physio_mae_jax.data.sets import ConcatSource, open_set, parse_set_names
 from physio_mae_jax.data.source import SignalSource
 from physio_mae_jax.data.splits import SPLITS, SubjectSplits, make_split
 from physio_mae_jax.data.synthetic import CohortConfig
-from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
+from physio_mae_jax.data.unclear import warn_about_names, warn_about_units
 from physio_mae_jax.data.validation import check_recordings
 from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
@@ -150,19 +150,19 @@ def open_data(
     )
     for note in conversion_notes(joined.recordings, plans, window):
         _LOG.info("%s", note)
-    _warn_of_prepared(joined, plans)
-    every = range(len(joined.recordings))
-    split = make_split(joined.recordings, every, data.split_rule, data.split_seed)
-    splits = split.divide(joined.recordings, every)
+    _warn_about_prepared(joined, plans)
+    all_indices = range(len(joined.recordings))
+    split = make_split(joined.recordings, all_indices, data.split_rule, data.split_seed)
+    splits = split.divide(joined.recordings, all_indices)
     channels = tuple(dict.fromkeys(name for plan in plans for name in plan.channels))
-    input_spec = InputSpec.of(window, channels, _filters(sources))
+    input_spec = InputSpec.from_window(window, channels, _filters(sources))
     _log_splits(splits, channels, split)
     return DatasetBundle(
         joined, WindowReader(joined, window), splits, split, input_spec, weights, _hashes(sources)
     )
 
 
-def _warn_of_prepared(joined: ConcatSource, plans: Sequence[ChannelPlan]) -> None:
+def _warn_about_prepared(joined: ConcatSource, plans: Sequence[ChannelPlan]) -> None:
     """Warn of unclear channels of prepared sets; folders are checked when opened."""
     rows: dict[str, list[tuple[str, Sequence[str], Sequence[str]]]] = {}
     for index, (info, plan) in enumerate(zip(joined.recordings, plans, strict=True)):
@@ -172,22 +172,24 @@ def _warn_of_prepared(joined: ConcatSource, plans: Sequence[ChannelPlan]) -> Non
             units = [info.units[row] for row in used]
             rows.setdefault(info.data_set, []).append((info.record_id, names, units))
     for data_set, recordings in rows.items():
-        warn_of_names(data_set, (names for _, names, _ in recordings))
-        warn_of_units(data_set, recordings)
+        warn_about_names(data_set, (names for _, names, _ in recordings))
+        warn_about_units(data_set, recordings)
 
 
-def reject_duplicate_channels(opened: DatasetBundle, num_names: int) -> None:
+def reject_duplicate_channels(bundle: DatasetBundle, num_names: int) -> None:
     """Reject recordings with channels that a model cannot distinguish, see ``unclear``.
 
     Args:
-        opened: Opened data that the model is given.
-        num_names: Number of channel names that the model has vectors for.
+        opened: Input data of the model.
+        num_names: Number of channel names with an embedding in the model.
     """
-    every = range(len(opened.source.recordings))
-    plans = {id(plan): (index, plan) for index in every if (plan := opened.reader.plan(index))}
+    all_indices = range(len(bundle.source.recordings))
+    plans = {
+        id(plan): (index, plan) for index in all_indices if (plan := bundle.reader.plan(index))
+    }
     unclear.reject_duplicate_channels(
         (
-            (opened.source.recordings[index].record_id, *plan.present)
+            (bundle.source.recordings[index].record_id, *plan.present)
             for index, plan in plans.values()
         ),
         num_names,
@@ -209,7 +211,7 @@ def _open(name: str, data: DataConfig, cache: SampleCache) -> SignalSource:
 
 
 def _filters(sources: Sequence[SignalSource]) -> dict[str, str]:
-    """Return how each data set was filtered at its source, as far as known."""
+    """Return the filters applied at the source of each data set, if known."""
     found = {}
     for source in sources:
         name = source.recordings[0].data_set
@@ -237,15 +239,15 @@ def _log_splits(
     _LOG.info("split %s: %s; channels %s", assigned.hash, sizes, ", ".join(channels))
 
 
-def require_split(opened: DatasetBundle, split: str, data: DataConfig) -> list[int]:
+def require_split(bundle: DatasetBundle, split: str, data: DataConfig) -> list[int]:
     """Return the recordings of a split.
 
     Raises:
         ConfigError: the split is empty.
     """
-    if not opened.splits[split]:
+    if not bundle.splits[split]:
         raise ConfigError(
             f"data.split_rule={data.split_rule!r} leaves no recordings for {split}; see the rules "
             f"in {Path(__file__).with_name('splits.py').name}, such as 'random=|0.1|0.1'."
         )
-    return opened.splits[split]
+    return bundle.splits[split]

@@ -1,8 +1,8 @@
 """An interpreter of untrusted pickles, for the opcodes that describe data.
 
 Python's own unpickler executes a pickle: it imports, calls, hashes, sets attributes and allocates.
-Here a pickle creates lists, dictionaries, tuples, texts and numbers, and may use only names that
-the caller provides; each name maps to a function of the caller. Nothing is imported and no
+Here a pickle can only create lists, dictionaries, tuples, texts and numbers, and use names that the
+caller maps to functions. Nothing is imported and no
 attribute is set. Memory is bounded by the file size: lengths are compared with it, keys are texts,
 numbers or flat tuples of these, and the result is a tree of containers (``data.pickle_values``).
 """
@@ -13,16 +13,16 @@ from typing import Any, BinaryIO
 
 from physio_mae_jax.data.pickle_values import (
     Function,
+    PickledObject,
     PickleError,
-    StandIn,
     UnknownNameError,
-    checked_key,
-    escaped_text,
-    integer,
-    latin1_text,
-    tree,
-    unicode_line,
-    utf8_text,
+    copy_tree,
+    decode_escaped,
+    decode_latin1,
+    decode_raw_unicode,
+    decode_utf8,
+    hashable_key,
+    parse_integer,
 )
 from physio_mae_jax.printable import show
 
@@ -39,7 +39,7 @@ class PickleReader:
         self,
         file: BinaryIO,
         size: int,
-        known: Mapping[tuple[str, str], Callable[..., Any] | StandIn],
+        known: Mapping[tuple[str, str], Callable[..., Any] | PickledObject],
         persistent: Callable[[Any], Any] | None = None,
     ) -> None:
         """Create a reader.
@@ -52,7 +52,7 @@ class PickleReader:
         """
         self._file = file
         self._size = size
-        self._known = known
+        self._allowed_names = known
         self._persistent = persistent
         self._stack: list[Any] = []
         self._marks: list[int] = []
@@ -70,7 +70,7 @@ class PickleReader:
         for _ in range(MAX_OPERATIONS):
             code = self._take(1)
             if code == b".":
-                return tree(self._pop(), self._size)
+                return copy_tree(self._pop(), self._size)
             action = _ACTIONS.get(code)
             if action is None:
                 raise PickleError(f"operation {code!r} is not supported")
@@ -107,7 +107,7 @@ class PickleReader:
 
     def _pop(self) -> Any:
         if len(self._stack) <= (self._marks[-1] if self._marks else 0):
-            raise PickleError("it takes more than there is")
+            raise PickleError("it pops from an empty stack")
         return self._stack.pop()
 
     def _top(self) -> Any:
@@ -116,7 +116,7 @@ class PickleReader:
 
     def _pop_marked(self) -> list[Any]:
         if not self._marks:
-            raise PickleError("it takes more than there is")
+            raise PickleError("it pops from an empty stack")
         start = self._marks.pop()
         values = self._stack[start:]
         del self._stack[start:]
@@ -135,7 +135,7 @@ class PickleReader:
 
     def _get(self, key: int) -> None:
         if key not in self._memo:
-            raise PickleError(f"it refers to part {show(key)}, which is not there")
+            raise PickleError(f"it refers to memo entry {show(key)}, which does not exist")
         self._push(self._memo[key])
 
     def _tuple(self, count: int) -> None:
@@ -157,7 +157,7 @@ class PickleReader:
         if not isinstance(target, dict) or len(values) % 2:
             raise PickleError("it sets items of a value that is not a dictionary")
         for key, value in zip(values[::2], values[1::2], strict=True):
-            target[checked_key(key)] = value
+            target[hashable_key(key)] = value
 
     def _append(self, values: list[Any]) -> None:
         target = self._top()
@@ -169,23 +169,25 @@ class PickleReader:
         target = self._top()
         if not isinstance(target, set):
             raise PickleError("it adds to a value that is not a set")
-        target.update(map(checked_key, values))
+        target.update(map(hashable_key, values))
 
-    def _named(self, module: Any, name: Any) -> None:
+    def _push_global(self, module: Any, name: Any) -> None:
         if not isinstance(module, str) or not isinstance(name, str):
             raise PickleError("a name is not a text")
-        known = self._known.get((module, name))
+        known = self._allowed_names.get((module, name))
         if known is None:
             raise UnknownNameError(f"{show(module)[1:-1]}.{show(name)[1:-1]}")
-        self._push(known if isinstance(known, StandIn) else Function(f"{module}.{name}", known))
+        self._push(
+            known if isinstance(known, PickledObject) else Function(f"{module}.{name}", known)
+        )
 
-    def _named_on_lines(self) -> None:
+    def _push_global_from_lines(self) -> None:
         module, name = self._line(_MAX_LINE), self._line(_MAX_LINE)
-        self._named(module.decode("utf-8", "replace"), name.decode("utf-8", "replace"))
+        self._push_global(module.decode("utf-8", "replace"), name.decode("utf-8", "replace"))
 
-    def _named_on_stack(self) -> None:
+    def _push_global_from_stack(self) -> None:
         name, module = self._pop(), self._pop()
-        self._named(module, name)
+        self._push_global(module, name)
 
     def _call(self) -> None:
         arguments, function = self._pop(), self._pop()
@@ -195,13 +197,13 @@ class PickleReader:
 
     def _build(self) -> None:
         state, target = self._pop(), self._top()
-        if not isinstance(target, StandIn):
-            raise PickleError(f"it sets the state of {type(target).__name__}, which has none")
+        if not isinstance(target, PickledObject):
+            raise PickleError(f"it sets the state of {type(target).__name__}, which has no state")
         target.build(state)
 
-    def _refer(self, reference: Any) -> None:
+    def _load_persistent(self, reference: Any) -> None:
         if self._persistent is None:
-            raise PickleError("it refers to something outside the file")
+            raise PickleError("it refers to data outside the file")
         self._push_container(self._persistent(reference))
 
 
@@ -229,11 +231,11 @@ def _numbers() -> dict[bytes, _Action]:
 
 def _texts() -> dict[bytes, _Action]:
     kinds: dict[bytes, tuple[str, Callable[[bytes], Any]]] = {
-        b"T": ("<i", latin1_text),
-        b"U": ("<B", latin1_text),
-        b"X": ("<I", utf8_text),
-        b"\x8c": ("<B", utf8_text),
-        b"\x8d": ("<Q", utf8_text),
+        b"T": ("<i", decode_latin1),
+        b"U": ("<B", decode_latin1),
+        b"X": ("<I", decode_utf8),
+        b"\x8c": ("<B", decode_utf8),
+        b"\x8d": ("<Q", decode_utf8),
         b"B": ("<I", bytes),
         b"C": ("<B", bytes),
         b"\x8e": ("<Q", bytes),
@@ -253,11 +255,11 @@ _ACTIONS: dict[bytes, _Action] = {
     b"N": lambda r: r._push(None),
     b"\x88": lambda r: r._push(True),
     b"\x89": lambda r: r._push(False),
-    b"I": lambda r: r._push(integer(r._line(_MAX_LINE))),
-    b"L": lambda r: r._push(integer(r._line(_MAX_LINE))),
+    b"I": lambda r: r._push(parse_integer(r._line(_MAX_LINE))),
+    b"L": lambda r: r._push(parse_integer(r._line(_MAX_LINE))),
     b"F": lambda r: r._push(float(r._line(_MAX_LINE))),
-    b"S": lambda r: r._push(escaped_text(r._line(r._size))),
-    b"V": lambda r: r._push(unicode_line(r._line(r._size))),
+    b"S": lambda r: r._push(decode_escaped(r._line(r._size))),
+    b"V": lambda r: r._push(decode_raw_unicode(r._line(r._size))),
     b"\x8a": lambda r: r._long("<B"),
     b"\x8b": lambda r: r._long("<i"),
     # Containers.
@@ -272,30 +274,30 @@ _ACTIONS: dict[bytes, _Action] = {
     b"\x85": lambda r: r._tuple(1),
     b"\x86": lambda r: r._tuple(2),
     b"\x87": lambda r: r._tuple(3),
-    b"\x91": lambda r: r._push_container(frozenset(map(checked_key, r._pop_marked()))),
+    b"\x91": lambda r: r._push_container(frozenset(map(hashable_key, r._pop_marked()))),
     b"a": lambda r: r._append([r._pop()]),
     b"e": lambda r: r._append(r._pop_marked()),
     b"s": lambda r: r._set_items([r._pop(), r._pop()][::-1]),
     b"u": lambda r: r._set_items(r._pop_marked()),
     b"\x90": lambda r: r._add(r._pop_marked()),
     # The memo and the stack.
-    b"p": lambda r: r._put(integer(r._line(_MAX_LINE))),
+    b"p": lambda r: r._put(parse_integer(r._line(_MAX_LINE))),
     b"q": lambda r: r._put(r._number("<B")),
     b"r": lambda r: r._put(r._number("<I")),
     b"\x94": lambda r: r._put(len(r._memo)),
-    b"g": lambda r: r._get(integer(r._line(_MAX_LINE))),
+    b"g": lambda r: r._get(parse_integer(r._line(_MAX_LINE))),
     b"h": lambda r: r._get(r._number("<B")),
     b"j": lambda r: r._get(r._number("<I")),
     b"0": lambda r: r._discard(),
     b"1": lambda r: r._pop_marked().clear(),
     b"2": lambda r: r._push(r._top()),
     # Names, calls, states, and external references.
-    b"c": lambda r: r._named_on_lines(),
-    b"\x93": lambda r: r._named_on_stack(),
+    b"c": lambda r: r._push_global_from_lines(),
+    b"\x93": lambda r: r._push_global_from_stack(),
     b"R": lambda r: r._call(),
     b"b": lambda r: r._build(),
-    b"P": lambda r: r._refer(latin1_text(r._line(_MAX_LINE))),
-    b"Q": lambda r: r._refer(r._pop()),
+    b"P": lambda r: r._load_persistent(decode_latin1(r._line(_MAX_LINE))),
+    b"Q": lambda r: r._load_persistent(r._pop()),
     # Opcodes without content.
     b"\x80": _check_protocol,
     b"\x95": _skip_frame,

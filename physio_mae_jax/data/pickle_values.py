@@ -1,4 +1,4 @@
-"""Values of pickles: texts and numbers decoded, keys checked, containers copied into a tree."""
+"""Decoding and checking the values of pickles."""
 
 import codecs
 import warnings
@@ -20,7 +20,7 @@ class UnknownNameError(DataError):
     """A pickle that uses an unknown name, such as that of a function to be called."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"names {name}, which is not allowed; nothing of the file was run")
+        super().__init__(f"names {name}, which is not allowed; no code of the file was executed")
 
 
 class Function(NamedTuple):
@@ -35,31 +35,33 @@ class Function(NamedTuple):
     call: Callable[..., Any]
 
 
-class StandIn:
-    """Base class of objects made by the caller's functions that take a state or have a result."""
+class PickledObject:
+    """Base class of replacement objects, which may accept a state and have a result."""
 
     def build(self, state: Any) -> None:
-        """Take a state from the pickle."""
-        raise PickleError(f"it sets the state of {type(self).__name__}, which has none")
+        """Set the state from the pickle."""
+        raise PickleError(f"it sets the state of {type(self).__name__}, which has no state")
 
     def result(self) -> Any:
         """Return the value that replaces this object in the content."""
-        raise PickleError(f"it holds {type(self).__name__}, which is not data")
+        raise PickleError(f"it contains {type(self).__name__}, which is not data")
 
 
-def checked_key(key: Any) -> Any:
-    """Return a key if it is cheap to hash: a text, a number, or a flat tuple of these."""
+def hashable_key(key: Any) -> Any:
+    """Return a key if it is a text, a number, or a flat tuple of these; raise otherwise."""
     parts = key if type(key) is tuple else (key,)
     for part in parts:
         if type(part) not in _SCALARS:
-            raise PickleError(f"a key is or holds {type(part).__name__}; it must be text or number")
+            raise PickleError(
+                f"a key is or contains {type(part).__name__}; it must be text or a number"
+            )
     return key
 
 
-def tree(value: Any, size: int) -> Any:
+def copy_tree(value: Any, size: int) -> Any:
     """Copy nested containers into a tree of bounded size.
 
-    A pickle of a few bytes may hold nested lists that each contain the next one twice.
+    A pickle of a few bytes may contain nested lists that each reference the next one twice.
 
     Args:
         value: Content of the pickle.
@@ -68,11 +70,11 @@ def tree(value: Any, size: int) -> Any:
     Raises:
         PickleError: there are too many values, or they are nested too deep.
     """
-    return _copied(value, _Budget(min(_MAX_VALUES, 20 * size + 100_000)), 0)
+    return _copy(value, _Budget(min(_MAX_VALUES, 20 * size + 100_000)), 0)
 
 
 class _Budget:
-    """Remaining number of values of a tree."""
+    """Remaining number of values in a tree."""
 
     def __init__(self, left: int) -> None:
         self.left = left
@@ -80,30 +82,30 @@ class _Budget:
     def spend(self, count: int) -> None:
         self.left -= count
         if self.left < 0:
-            raise PickleError("it repeats shared parts over and over")
+            raise PickleError("shared references expand to too many values")
 
 
-def _copied(value: Any, budget: _Budget, depth: int) -> Any:
+def _copy(value: Any, budget: _Budget, depth: int) -> Any:
     if depth > MAX_DEPTH:
         raise PickleError(f"it is nested more than {MAX_DEPTH} deep")
     if isinstance(value, dict):
         budget.spend(len(value))
-        return {key: _copied(part, budget, depth + 1) for key, part in value.items()}
+        return {key: _copy(part, budget, depth + 1) for key, part in value.items()}
     if type(value) in (list, tuple):
         budget.spend(len(value))
-        return type(value)(_copied(part, budget, depth + 1) for part in value)
+        return type(value)(_copy(part, budget, depth + 1) for part in value)
     if type(value) is Function:
-        raise PickleError(f"it holds {value.name}, which is not data")
-    return value.result() if isinstance(value, StandIn) else value
+        raise PickleError(f"it contains {value.name}, which is not data")
+    return value.result() if isinstance(value, PickledObject) else value
 
 
-def integer(line: bytes) -> int | bool:
+def parse_integer(line: bytes) -> int | bool:
     if line in (b"00", b"01"):
         return line == b"01"
     return int(line.removesuffix(b"L"))
 
 
-def escaped_text(line: bytes) -> str:
+def decode_escaped(line: bytes) -> str:
     """Decode a text of Python 2, with each byte unchanged."""
     quote = line[:1]
     if len(line) < 2 or quote not in (b"'", b'"') or line[-1:] != quote:
@@ -113,13 +115,13 @@ def escaped_text(line: bytes) -> str:
         return cast(Any, codecs).escape_decode(line[1:-1])[0].decode("latin1")
 
 
-def latin1_text(content: bytes) -> str:
+def decode_latin1(content: bytes) -> str:
     return content.decode("latin1")
 
 
-def utf8_text(content: bytes) -> str:
+def decode_utf8(content: bytes) -> str:
     return content.decode("utf-8", "surrogatepass")
 
 
-def unicode_line(line: bytes) -> str:
+def decode_raw_unicode(line: bytes) -> str:
     return line.decode("raw-unicode-escape")

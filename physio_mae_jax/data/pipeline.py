@@ -14,19 +14,19 @@ from physio_mae_jax.signals.augment import AugmentConfig, augment
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LoaderConfig:
-    """How batches are made.
+    """Batch size, sampling and augmentation.
 
     Attributes:
         batch_size: Examples per step over all processes.
         seed: Seed of example order and crops.
-        num_threads: Number of threads that read ahead in each process.
+        num_threads: Number of prefetching threads per process.
         speed_perturbation: (slowest, fastest) playback speed factors in training, in steps of 0.05
             and equal for all channels of a window; 1 is as recorded. Varies the heart rate.
         augment: Augmentation of training windows.
         set_weights: Data set -> relative sampling frequency; if empty, data sets are sampled in
             proportion to their recorded time.
         process_index, process_count: Index of this process and number of processes, which select
-            its share of each batch.
+            its partition of each batch.
     """
 
     batch_size: int
@@ -56,7 +56,7 @@ class LoaderConfig:
         return self.batch_size // self.process_count
 
 
-_TEMPO_STEP = 0.05
+_SPEED_STEP = 0.05
 _EPOCHS = 2**31  # more than any training run needs
 _MAX_CACHED_ORDERS = 3
 
@@ -95,17 +95,17 @@ class _RandomCrop(grain.transforms.RandomMap):
     def __init__(self, reader: WindowReader, config: LoaderConfig) -> None:
         self._reader = reader
         self._augment = config.augment
-        steps = [round(bound / _TEMPO_STEP) for bound in config.speed_perturbation]
-        self._tempos = np.arange(steps[0], steps[1] + 1) * _TEMPO_STEP
+        steps = [round(bound / _SPEED_STEP) for bound in config.speed_perturbation]
+        self._speeds = np.arange(steps[0], steps[1] + 1) * _SPEED_STEP
 
     def random_map(self, element: int, rng: np.random.Generator) -> Example:
-        tempo = float(rng.choice(self._tempos)) if len(self._tempos) > 1 else 1.0
-        starts = self._reader.starts(element, tempo)
-        window = self._reader.read(element, starts[int(rng.integers(len(starts)))], tempo)
-        return augmented(window, self._augment, self._reader.config.sampling_rate_hz, rng)
+        speed = float(rng.choice(self._speeds)) if len(self._speeds) > 1 else 1.0
+        starts = self._reader.starts(element, speed)
+        window = self._reader.read(element, starts[int(rng.integers(len(starts)))], speed)
+        return augment_window(window, self._augment, self._reader.config.sampling_rate_hz, rng)
 
 
-def augmented(
+def augment_window(
     window: Example, config: AugmentConfig, sampling_rate_hz: float, rng: np.random.Generator
 ) -> Example:
     """Augment a window of ``WindowReader.read`` for training."""
@@ -120,16 +120,16 @@ def augmented(
 def training_batches(
     reader: WindowReader, recordings: Sequence[int], config: LoaderConfig
 ) -> grain.DatasetIterator:
-    """Yield batches of random windows without end; the iterator's state can be checkpointed.
+    """Yield an infinite stream of random windows; the iterator's state can be checkpointed.
 
-    All processes share one shuffled order, and process p makes the p-th part of each batch, so a
-    batch has the same examples at the same positions for any number of processes.
+    All processes use the same shuffled order, and process p reads part p of each batch, so a batch
+    has the same examples at the same positions for any number of processes.
 
     Yields:
         Entries of ``WindowReader.read`` with a leading axis of ``local_batch_size``.
     """
     dataset = (
-        _shuffled_recordings(reader, recordings, config)
+        _shuffle_recordings(reader, recordings, config)
         .random_map(_RandomCrop(reader, config))
         .batch(config.local_batch_size, drop_remainder=True)
     )[config.process_index :: config.process_count]
@@ -137,23 +137,23 @@ def training_batches(
     return iter(dataset.to_iter_dataset(options))
 
 
-def _shuffled_recordings(
+def _shuffle_recordings(
     reader: WindowReader, recordings: Sequence[int], config: LoaderConfig
 ) -> grain.MapDataset:
-    """Return an endless sequence of recording indices, in proportion to recording length."""
+    """Return an infinite sequence of recording indices, in proportion to recording length."""
 
-    def endless(some: Sequence[int]) -> grain.MapDataset:
-        counts = [len(reader.starts(r).end_to_end(reader.config.num_samples)) for r in some]
-        slots = np.repeat(np.asarray(some, np.int64), counts)
+    def sample_forever(subset: Sequence[int]) -> grain.MapDataset:
+        counts = [len(reader.starts(r).end_to_end(reader.config.num_samples)) for r in subset]
+        slots = np.repeat(np.asarray(subset, np.int64), counts)
         return grain.MapDataset.source(InfiniteShuffle(slots, config.seed))
 
     if not config.set_weights:
-        return endless(recordings).seed(config.seed)
+        return sample_forever(recordings).seed(config.seed)
     by_set: dict[str, list[int]] = {}
     for recording in recordings:
         by_set.setdefault(reader.source.recordings[recording].data_set, []).append(recording)
     mixed = grain.MapDataset.mix(
-        [endless(some) for some in by_set.values()],
+        [sample_forever(subset) for subset in by_set.values()],
         weights=[config.set_weights[name] for name in by_set],
     )
     return mixed.seed(config.seed)
@@ -162,22 +162,22 @@ def _shuffled_recordings(
 def validation_batches(
     reader: WindowReader, recordings: Sequence[int], config: LoaderConfig, max_windows: int
 ) -> list[Example]:
-    """Read the held-out windows, the same ones at every call.
+    """Read the validation windows, which are the same in every call.
 
     Args:
         reader: Window reader of the source.
-        recordings: Indices of held-out recordings.
-        config: Batch size, seed and share of this process.
+        recordings: Indices of validation recordings.
+        config: Batch size, seed, and process index and count.
         max_windows: Maximum number of windows, spread evenly over all contiguous windows.
 
     Returns:
-        Batches as in training plus 'weight' [B] float32: 0 for copies that fill the last
+        Batches as in training plus 'weight' [B] float32: 0 for copies that pad the last
         batch, so that all processes have the same number of batches.
     """
     length = reader.config.num_samples
     starts = [(r, start) for r in recordings for start in reader.starts(r).end_to_end(length)]
     chosen = np.unique(np.linspace(0, len(starts) - 1, min(max_windows, len(starts))).astype(int))
-    # Drawn in a seeded order, so that a batch mixes subjects.
+    # Shuffled, so that a batch contains several subjects.
     chosen = np.random.default_rng(config.seed).permutation(chosen)
     num_batches = -(-len(chosen) // config.batch_size)
     padded = np.resize(chosen, num_batches * config.batch_size)
@@ -185,11 +185,13 @@ def validation_batches(
     size = config.local_batch_size
     firsts = range(config.process_index * size, len(padded), config.batch_size)
     return [
-        stack([reader.read(*starts[padded[i]]) | {"weight": weight[i]} for i in range(f, f + size)])
+        stack_windows(
+            [reader.read(*starts[padded[i]]) | {"weight": weight[i]} for i in range(f, f + size)]
+        )
         for f in firsts
     ]
 
 
-def stack(examples: Sequence[Example]) -> Example:
+def stack_windows(examples: Sequence[Example]) -> Example:
     """Stack the entries of windows on a leading axis."""
     return {name: np.stack([example[name] for example in examples]) for name in examples[0]}

@@ -1,4 +1,4 @@
-"""Reading ahead in threads while earlier results are processed."""
+"""Prefetching in threads while earlier results are processed."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -12,19 +12,19 @@ _Read = TypeVar("_Read")
 def prefetch(
     read: Callable[[_Item], _Read], items: Iterable[_Item], num_threads: int
 ) -> Iterator[tuple[_Item, _Read]]:
-    """Yield each item and its result, in order, reading at most ``num_threads`` ahead."""
-    ahead = max(1, num_threads)
-    with ThreadPoolExecutor(ahead) as pool:
-        waiting: deque[tuple[_Item, Future[_Read]]] = deque()
+    """Yield each item and its result, in order, prefetching at most ``num_threads`` items."""
+    max_pending = max(1, num_threads)
+    with ThreadPoolExecutor(max_pending) as pool:
+        pending: deque[tuple[_Item, Future[_Read]]] = deque()
         try:
             for item in items:
-                waiting.append((item, pool.submit(read, item)))
-                if len(waiting) > ahead:
-                    first, future = waiting.popleft()
+                pending.append((item, pool.submit(read, item)))
+                if len(pending) > max_pending:
+                    first, future = pending.popleft()
                     yield first, future.result()
-            while waiting:
-                first, future = waiting.popleft()
+            while pending:
+                first, future = pending.popleft()
                 yield first, future.result()
         finally:
-            for _, future in waiting:
+            for _, future in pending:
                 future.cancel()

@@ -22,7 +22,7 @@ _LOG = logging.getLogger(__name__)
 
 
 class PreparedSource:
-    """Recordings of a prepared data set; a ``SignalSource`` safe to share between threads.
+    """Recordings of a prepared data set; a thread-safe ``SignalSource``.
 
     Attributes:
         metadata: Properties shared by all recordings.
@@ -30,7 +30,7 @@ class PreparedSource:
     """
 
     def __init__(self, folder: Path, cache: SampleCache | None = None) -> None:
-        """Open the data set in ``folder``; samples are read on demand and kept in ``cache``.
+        """Open the data set in ``folder``; samples are read on demand and cached in ``cache``.
 
         Raises:
             DataError: the data set is missing or damaged.
@@ -47,7 +47,7 @@ class PreparedSource:
 
     @property
     def recordings(self) -> Sequence[RecordingInfo]:
-        """Describe every recording; index i here is index i of ``read``."""
+        """Metadata of every recording; index i is index i of ``read``."""
         return self._recordings
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
@@ -71,14 +71,14 @@ class PreparedSource:
         key = (self._cache_name, record.first_example + number)
         signal = self._cache.get(key)
         if signal is None:
-            signal = self._decoded(record, key[1])
+            signal = self._decode(record, key[1])
             self._cache.add(key, signal)
         return signal
 
-    def _decoded(self, record: PreparedRecord, example: int) -> np.ndarray:
+    def _decode(self, record: PreparedRecord, example: int) -> np.ndarray:
         try:
             record_id, signal = self._examples[example]
-        except Exception as error:  # tfds, array_record and protobuf raise many kinds
+        except Exception as error:  # tfds, array_record and protobuf raise many types
             raise DataError(
                 f"{self.folder} is damaged: the samples of recording {record.record_id} cannot be "
                 f"read ({type(error).__name__}: {str(error)[:300]}); prepare the data set again "
@@ -134,7 +134,7 @@ def _versions(folder: Path) -> list[Path]:
     for child in folder.iterdir():
         numbers = child.name.split(".")
         is_complete = os.path.lexists(child / prepared_index.METADATA_FILE)
-        is_complete |= prepared_index.is_of_former_version(child)
+        is_complete |= prepared_index.has_former_version(child)
         if is_complete and re.fullmatch(r"\d{1,9}(\.\d{1,9}){2}", child.name, re.ASCII):
             found.append((tuple(map(int, numbers)), child))
     return [child for _, child in sorted(found)]
@@ -153,7 +153,7 @@ class _Examples:
     """Signal and record id of each example; other fields are not decoded.
 
     The features are defined here and not read from the folder: tfds would import any module that
-    ``features.json`` names.
+    is named in ``features.json``.
     """
 
     def __init__(self, folder: Path, shards: Sequence[Shard]) -> None:
@@ -191,7 +191,7 @@ def _open_examples(folder: Path, shards: Sequence[Shard]) -> _Examples:
             )
     try:
         return _Examples(folder, shards)
-    except Exception as error:  # tfds, array_record and protobuf raise many kinds
+    except Exception as error:  # tfds, array_record and protobuf raise many types
         raise DataError(
             f"{folder} cannot be opened ({type(error).__name__}: {str(error)[:300]}); prepare the "
             "data set again with --overwrite."

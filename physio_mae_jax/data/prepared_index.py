@@ -16,7 +16,7 @@ from typing import Annotated, Any, Literal, TypedDict
 
 from physio_mae_jax.data.format_version import unreadable_version
 from physio_mae_jax.data.json_reader import read_json_lines
-from physio_mae_jax.data.json_types import Between, typed
+from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.data.regular_file import check_file_name
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
@@ -62,7 +62,7 @@ class PreparedRecord:
 
     Attributes:
         record_id, subject_id: Ids of the recording and its subject.
-        first_example, num_examples: Range of examples of the data set that hold the samples.
+        first_example, num_examples: Range of examples with the samples of the recording.
         segment_samples: Samples per example, except the last.
         num_samples, sampling_rate_hz: Length in samples and rate in Hz of the signal.
         channels, units: Names and units [M] of the channels.
@@ -96,12 +96,12 @@ class PreparedRecord:
 
     @classmethod
     def from_json(cls, values: Any, where: str = INDEX_FILE) -> "PreparedRecord":
-        """Invert ``to_json``.
+        """Inverse of ``to_json``.
 
         Raises:
             DataError: a value is invalid, or two values contradict each other.
         """
-        record = typed(cls, values, where, HINT)
+        record = check_types(cls, values, where, HINT)
         problem = _contradiction(record)
         if problem:
             raise DataError(f"{where}: {problem}; {HINT}")
@@ -124,12 +124,12 @@ class Shard:
 
     def __post_init__(self) -> None:
         check_file_name(self.file)
-        # A record takes at least 8 bytes, so a small file cannot claim to hold very many.
+        # A record takes at least 8 bytes, which bounds the number of examples.
         if 8 * self.num_examples > self.num_bytes:
-            raise DataError(f"{self.num_bytes} bytes cannot hold {self.num_examples} examples.")
+            raise DataError(f"{self.num_bytes} bytes cannot contain {self.num_examples} examples.")
 
     @classmethod
-    def of(cls, path: Path, num_examples: int) -> "Shard":
+    def from_file(cls, path: Path, num_examples: int) -> "Shard":
         """Describe a written file."""
         return cls(file=path.name, num_examples=num_examples, num_bytes=path.stat().st_size)
 
@@ -181,7 +181,7 @@ class PreparedMetadata:
 
 
 def segment_samples(sampling_rate_hz: float) -> int:
-    """Return the samples per example, except the last example of a recording."""
+    """Return the number of samples per example, except the last one of a recording."""
     return max(1, round(SEGMENT_SECONDS * sampling_rate_hz))
 
 
@@ -191,8 +191,8 @@ def index_text(records: Sequence[PreparedRecord]) -> str:
     return "".join(lines)
 
 
-def is_of_former_version(folder: Path) -> bool:
-    """Return whether a folder is a data set that version 0.1 prepared."""
+def has_former_version(folder: Path) -> bool:
+    """Return whether a folder is a data set prepared by version 0.1."""
     found = [os.path.lexists(folder / name) for name in (METADATA_FILE, _FORMER_METADATA_FILE)]
     return found == [False, True]
 
@@ -204,9 +204,9 @@ def read_metadata(folder: Path) -> PreparedMetadata:
         DataError: the metadata is missing, has another format, or was changed.
     """
     path = folder / METADATA_FILE
-    if is_of_former_version(folder):
+    if has_former_version(folder):
         raise unreadable_version(str(folder))
-    return typed(PreparedMetadata, read_sealed(path, HINT), str(path), HINT)
+    return check_types(PreparedMetadata, read_sealed(path, HINT), str(path), HINT)
 
 
 def read_prepared_index(folder: Path, metadata: PreparedMetadata) -> list[PreparedRecord]:
@@ -231,11 +231,11 @@ def read_prepared_index(folder: Path, metadata: PreparedMetadata) -> list[Prepar
             f"{path} was changed after it was written: its SHA-256 is not the one in "
             f"{METADATA_FILE}; {HINT}"
         )
-    held = sum(shard.num_examples for shard in metadata.shards)
-    if held != first_example or len(records) != metadata.num_recordings:
+    num_stored = sum(shard.num_examples for shard in metadata.shards)
+    if num_stored != first_example or len(records) != metadata.num_recordings:
         raise DataError(
             f"{path} lists {len(records)} recordings with {first_example} examples, but "
-            f"{METADATA_FILE} {metadata.num_recordings} with {held}; {HINT}"
+            f"{METADATA_FILE} {metadata.num_recordings} with {num_stored}; {HINT}"
         )
     return records
 
@@ -249,9 +249,9 @@ def _contradiction(record: PreparedRecord) -> str:
         "the number of units": (len(record.units), len(record.channels)),
         "the number of distinct channels": (len(set(record.channels)), len(record.channels)),
     }
-    for name, (found, wanted) in facts.items():
-        if found != wanted:
-            return f"{name} is {found}, but the other values require {wanted}"
+    for name, (found, required) in facts.items():
+        if found != required:
+            return f"{name} is {found}, but the other values require {required}"
     for finding in record.findings:
         if finding["kind"] == NOT_FINITE and finding["channel"] not in record.channels:
             return f"a finding names channel {show(finding['channel'])}, which does not exist"

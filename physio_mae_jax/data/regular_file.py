@@ -1,7 +1,7 @@
 """Opening untrusted files: regular files only, of limited size.
 
-Reading a pipe may block forever, and a device such as /dev/zero has no end; either would hang the
-program. Symbolic links are followed, as disks are often linked and download caches consist of
+Reading a pipe may block forever, and a device such as /dev/zero is infinite; either would hang the
+program. Symbolic links are followed, since data disks are often linked and download caches use
 links.
 """
 
@@ -21,7 +21,7 @@ _KINDS = (
     (stat.S_ISSOCK, "a socket"),
 )
 _FILE_NAME = re.compile(r"[\w.-]{0,200}\w")
-# Opening a pipe for reading must not block until it has a writer.
+# Without O_NONBLOCK, opening a pipe would wait for a writer.
 _FLAGS = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
 
 
@@ -86,7 +86,7 @@ def check_file_name(name: str) -> None:
         DataError: the name is not a plain file name.
     """
     if not _FILE_NAME.fullmatch(name):
-        raise DataError(f"{shortened(name)!r} is not the name of a file in this folder")
+        raise DataError(f"{shorten_path(name)!r} is not the name of a file in this folder")
 
 
 def is_folder(path: Path) -> bool:
@@ -98,18 +98,18 @@ def is_folder(path: Path) -> bool:
 
 
 def unreadable(path: Path, error: BaseException, hint: str) -> DataError:
-    """Return the error for a file that the operating system cannot read."""
+    """Create the error for a file that the operating system cannot read."""
     reason = (isinstance(error, OSError) and error.strerror) or str(error) or type(error).__name__
-    return DataError(f"{shortened(path)} cannot be read ({reason}); {hint}")
+    return DataError(f"{shorten_path(path)} cannot be read ({reason}); {hint}")
 
 
-def shortened(path: Path | str) -> str:
-    """Return a path for a message; very long ones are abbreviated in the middle."""
+def shorten_path(path: Path | str) -> str:
+    """Abbreviate very long paths in the middle, for messages."""
     text = str(path)
     return text if len(text) <= 500 else f"{text[:100]}…{text[-100:]}"
 
 
 def _require_regular(path: Path, mode: int, hint: str) -> None:
     if not stat.S_ISREG(mode):
-        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "no file")
-        raise DataError(f"{path} is {kind}, where an ordinary file is expected; {hint}")
+        kind = next((name for is_kind, name in _KINDS if is_kind(mode)), "not a file")
+        raise DataError(f"{path} is {kind}, where a regular file is expected; {hint}")

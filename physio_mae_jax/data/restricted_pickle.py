@@ -1,9 +1,8 @@
 """Reading arrays from untrusted pickles, without executing anything in them.
 
-A pickle may name any function to be called, so this reader accepts a few names and rejects all
-others. NumPy's own functions are not used: its dtype takes flags from the pickle, with which bytes
-of the file would be read as object addresses. The stand-ins here create plain arrays of numbers
-only.
+A pickle may call any function by name, so this reader accepts a few names and rejects all others.
+NumPy's own functions are not used: a dtype accepts flags from the pickle that would interpret bytes
+of the file as object addresses. The replacements here create numeric arrays only.
 """
 
 import math
@@ -15,15 +14,15 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.pickle_reader import PickleReader
-from physio_mae_jax.data.pickle_values import PickleError, StandIn, UnknownNameError
+from physio_mae_jax.data.pickle_values import PickledObject, PickleError, UnknownNameError
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
 
 _EXPECTED = "a pickle of dictionaries, lists, texts, numbers and NumPy arrays of numbers"
-_HINT = "take the file from where the data set is published."
+_HINT = "download the file from the publisher of the data set."
 # A broken pickle can raise almost any exception.
 _ERRORS = (Exception,)
 _NUMBER_TYPE = re.compile(r"[<>=|]?[biufc]\d{1,2}")
@@ -43,15 +42,15 @@ def read_pickled_arrays(path: Path) -> Any:
         file = open_regular(path, _HINT)
     except DataError as error:
         raise UnreadableError(str(error)) from error
-    with naming(path, _EXPECTED, _ERRORS), file:
+    with name_file_in_errors(path, _EXPECTED, _ERRORS), file:
         try:
-            return PickleReader(file, os.fstat(file.fileno()).st_size, _known()).read()
+            return PickleReader(file, os.fstat(file.fileno()).st_size, _allowed_names()).read()
         except UnknownNameError as error:
             raise DataError(f"{path} {error}. Expected {_EXPECTED}: {_HINT}") from error
 
 
-class _Dtype(StandIn):
-    """Stand-in for ``numpy.dtype``, for numbers only."""
+class _Dtype(PickledObject):
+    """Replacement of ``numpy.dtype``, for numeric types only."""
 
     def __init__(self, code: Any, *_: Any) -> None:
         if not isinstance(code, str) or not _NUMBER_TYPE.fullmatch(code):
@@ -66,8 +65,8 @@ class _Dtype(StandIn):
         self.dtype = self.dtype.newbyteorder(order)
 
 
-class _Array(StandIn):
-    """Stand-in for ``numpy.ndarray``."""
+class _Array(PickledObject):
+    """Replacement of ``numpy.ndarray``."""
 
     def __init__(self, arrays: "_Arrays") -> None:
         self._arrays = arrays
@@ -89,8 +88,8 @@ class _Arrays:
     """Constructors of the arrays of one pickle."""
 
     def __init__(self) -> None:
-        # Text of a Python 2 pickle -> bytes; cached, as many arrays may share one text. The text
-        # is kept too, so that its id stays unique.
+        # Id of a text of a Python 2 pickle -> (text, bytes); many arrays may share one text.
+        # Keeping the text keeps its id unique.
         self._encoded: dict[int, tuple[str, bytes]] = {}
 
     def from_bytes(self, data: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> np.ndarray:
@@ -105,7 +104,7 @@ class _Arrays:
         return np.frombuffer(raw, dtype.dtype).reshape(shape, order="F" if order == "F" else "C")
 
     def encode(self, text: Any, encoding: Any) -> bytes:
-        """Replace ``_codecs.encode``, by which Python 3 writes bytes for Python 2."""
+        """Replace ``_codecs.encode``, which Python 3 uses to write bytes for Python 2."""
         if encoding not in ("latin1", "latin-1") or not isinstance(text, str):
             raise PickleError(f"bytes encoded as {show(encoding)}; latin1 is expected")
         if id(text) not in self._encoded:
@@ -121,27 +120,27 @@ class _Arrays:
         return _Array(self)
 
 
-def _no_bytes() -> bytes:
+def _empty_bytes() -> bytes:
     """Replace ``bytes``, which Python 3 writes for empty bytes in Python 2 pickles."""
     return b""
 
 
-def _no_call(*_: Any) -> Any:
+def _reject_ndarray_call(*_: Any) -> Any:
     raise PickleError("it calls numpy.ndarray itself")
 
 
-def _known() -> Mapping[tuple[str, str], Callable[..., Any] | StandIn]:
-    """Return the stand-in for each (module, name) in one pickle."""
+def _allowed_names() -> Mapping[tuple[str, str], Callable[..., Any] | PickledObject]:
+    """Return the replacement for each allowed (module, name) of one pickle."""
     arrays = _Arrays()
     return {
         ("numpy", "dtype"): _Dtype,
-        ("numpy", "ndarray"): _no_call,  # an argument of array constructors
+        ("numpy", "ndarray"): _reject_ndarray_call,  # an argument of array constructors
         ("_codecs", "encode"): arrays.encode,
-        ("__builtin__", "bytes"): _no_bytes,
+        ("__builtin__", "bytes"): _empty_bytes,
         **{
-            (f"numpy.{core}.{module}", name): stand_in
+            (f"numpy.{core}.{module}", name): replacement
             for core in ("core", "_core")
-            for module, name, stand_in in (
+            for module, name, replacement in (
                 ("multiarray", "_reconstruct", arrays.new),
                 ("multiarray", "scalar", arrays.scalar),
                 ("numeric", "_frombuffer", arrays.from_bytes),

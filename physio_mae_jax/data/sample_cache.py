@@ -8,18 +8,18 @@ _Key = tuple[str, int]
 
 
 class SampleCache:
-    """Cache without eviction: keeps the first entries until full; safe to share between threads.
+    """Thread-safe cache without eviction: keeps the first entries until full.
 
-    Training reads every recording once per epoch in a new order, so a full cache serves exactly its
-    share of the reads, while least-recently-used eviction would serve fewer. A pickled copy is
-    empty.
+    Training reads every recording once per epoch in a new order, so a full cache serves a constant
+    fraction of the reads, while least-recently-used eviction would serve fewer. Unpickling gives
+    an empty cache.
     """
 
     def __init__(self, num_bytes: int) -> None:
         """Create a cache of at most ``num_bytes`` bytes of samples; 0 disables it."""
         self._num_bytes = num_bytes
         self._free = num_bytes
-        self._kept: dict[_Key, np.ndarray] = {}
+        self._cached: dict[_Key, np.ndarray] = {}
         self._lock = threading.Lock()
 
     def __reduce__(self) -> tuple[type["SampleCache"], tuple[int]]:
@@ -33,7 +33,7 @@ class SampleCache:
 
     def get(self, key: _Key) -> np.ndarray | None:
         """Return the samples of (folder, example index), or None if they are not cached."""
-        return self._kept.get(key)
+        return self._cached.get(key)
 
     def add(self, key: _Key, samples: np.ndarray) -> None:
         """Store a read-only copy if it fits and the key is not cached yet."""
@@ -42,6 +42,6 @@ class SampleCache:
         copy = samples.copy()  # decoded samples may be a view of a larger buffer
         copy.setflags(write=False)
         with self._lock:
-            if key not in self._kept and copy.nbytes <= self._free:
-                self._kept[key] = copy
+            if key not in self._cached and copy.nbytes <= self._free:
+                self._cached[key] = copy
                 self._free -= copy.nbytes

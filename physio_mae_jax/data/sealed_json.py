@@ -1,8 +1,8 @@
-"""JSON files with hashes of their own content, by which a changed field is detected and named.
+"""JSON files with hashes of their fields, which detect changes.
 
-Besides its fields such a file has the version of its format, and ``"seal"``: a hash of the value
-of each field. It detects disk errors, truncated copies and accidental edits. It is not a signature:
-a deliberate change can recompute the hashes.
+Such a file contains its format version and, under ``"seal"``, a hash of each field. It detects disk
+errors, truncated copies and accidental edits. It is not a signature: a deliberate change can
+recompute the hashes.
 """
 
 import hashlib
@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.format_version import VERSION_KEY, unversioned, versioned
+from physio_mae_jax.data.format_version import VERSION_KEY, add_version, check_version
 from physio_mae_jax.data.json_reader import MAX_BYTES, read_json
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
@@ -19,14 +19,14 @@ from physio_mae_jax.printable import show
 SEAL = "seal"
 
 
-def sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the content of a file with the version of its format and its seal."""
-    content = versioned(content)
+def add_seal(content: Mapping[str, Any]) -> dict[str, Any]:
+    """Add the format version and the seal to the content of a file."""
+    content = add_version(content)
     return {**content, SEAL: {name: _hash(value) for name, value in content.items()}}
 
 
 def read_sealed(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> dict[str, Any]:
-    """Read a file of ``sealed`` content; see ``json_reader.read_json``.
+    """Read a file written with ``add_seal``; see ``json_reader.read_json``.
 
     Returns:
         The content without its version and seal.
@@ -35,14 +35,17 @@ def read_sealed(path: Path, hint: str, max_bytes: int = MAX_BYTES) -> dict[str, 
         DataError: the file has another version, a field was changed, added or removed after it
             was written, or there is no seal; the message names the field.
     """
-    return unsealed(read_json(path, hint, max_bytes), str(path), hint)
+    return check_seal(read_json(path, hint, max_bytes), str(path), hint)
 
 
-def unsealed(content: Any, where: str, hint: str) -> dict[str, Any]:
-    """Check the seal of decoded JSON and return the rest; raises as ``read_sealed`` does."""
+def check_seal(content: Any, where: str, hint: str) -> dict[str, Any]:
+    """Check the seal of decoded JSON and return the other fields.
+
+    Raises as ``read_sealed`` does.
+    """
     seal = content.get(SEAL) if isinstance(content, dict) else None
     if not isinstance(seal, dict) or VERSION_KEY not in seal:
-        unversioned(content, where)
+        check_version(content, where)
     if not isinstance(seal, dict):
         raise DataError(
             f"{where} has no hashes of its content under {SEAL!r}, which this version of the "
@@ -59,7 +62,7 @@ def unsealed(content: Any, where: str, hint: str) -> dict[str, Any]:
                 f"{where} was changed after it was written: {show(name)} does not match its "
                 f"hash; {hint}"
             )
-    return unversioned(rest, where)
+    return check_version(rest, where)
 
 
 def _hash(value: Any) -> str:

@@ -1,8 +1,8 @@
-"""Data sets by name, alone or several as one source.
+"""Opening data sets by name, and concatenating several into one source.
 
-'ptbxl', 'ptbxl/500hz' or 'ptbxl:2+bidmc:1': names of prepared data sets, joined by +, each with its
-variant after a slash and its weight after a colon. 'synthetic' is the simulated cohort; 'folder' is
-a folder of the user's own recordings, read without preparation.
+'ptbxl', 'ptbxl/500hz' or 'ptbxl:2+bidmc:1': names of prepared data sets, joined by +, each with an
+optional variant after a slash and weight after a colon. 'synthetic' is the simulated cohort;
+'folder' is a folder of the user's own recordings, read without preparation.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.contamination import hashes_of
+from physio_mae_jax.data.contamination import get_block_hashes
 from physio_mae_jax.data.formats.folder import FolderSource, open_folder
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.sample_cache import SampleCache
@@ -27,7 +27,7 @@ _ITEM = re.compile(r"([A-Za-z0-9_]+(?:/[A-Za-z0-9_.]+)?)(?::(\d+(?:\.\d*)?))?")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class DatasetName:
-    """One of the names in 'ptbxl/500hz:2+bidmc'.
+    """One item of 'ptbxl/500hz:2+bidmc'.
 
     Attributes:
         name: Name of the data set, with its variant if any.
@@ -39,7 +39,7 @@ class DatasetName:
 
 
 def parse_set_names(text: str) -> tuple[DatasetName, ...]:
-    """Read the names of data sets.
+    """Parse the names of data sets.
 
     Raises:
         ConfigError: the names are invalid, or some but not all have weights.
@@ -85,7 +85,7 @@ def open_set(
         cohort: Settings of 'synthetic'.
         skip_unreadable: Skip unusable files of a folder with a warning instead of raising.
         cache: Cache of decoded samples of prepared sets; None decodes them at every read.
-        channels: Channels that will be used of a folder, see ``data.formats.folder.open_folder``.
+        channels: Channels of a folder that will be used, see ``data.formats.folder.open_folder``.
 
     Raises:
         ConfigError: there is no such data set; the message says how to prepare it.
@@ -115,10 +115,10 @@ def open_set(
 
 
 class ConcatSource:
-    """Recordings of several sources, one after the other; a ``SignalSource``."""
+    """Concatenation of several sources; a ``SignalSource``."""
 
     def __init__(self, sources: Sequence[SignalSource], indices: Sequence[Sequence[int]]) -> None:
-        """Join some recordings of each source.
+        """Concatenate the selected recordings of each source.
 
         Raises:
             ConfigError: two sources have the same data set name, which must be unique because
@@ -128,16 +128,16 @@ class ConcatSource:
         for name in filter(None, names):
             if names.count(name) > 1:
                 raise ConfigError(
-                    f"data set {name!r} is named {names.count(name)} times, as two variants of it "
-                    "or as a folder of that name; name it once."
+                    f"data set {name!r} occurs {names.count(name)} times, as two variants or as a "
+                    "folder of the same name; list it once."
                 )
         self._sources = tuple(sources)
-        self._origins = tuple((s, i) for s, some in enumerate(indices) for i in some)
+        self._origins = tuple((s, i) for s, selected in enumerate(indices) for i in selected)
         self._recordings = tuple(self._sources[s].recordings[i] for s, i in self._origins)
 
     @property
     def recordings(self) -> Sequence[RecordingInfo]:
-        """Describe every recording; index i here is index i of ``read``."""
+        """Metadata of every recording; index i is index i of ``read``."""
         return self._recordings
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
@@ -147,7 +147,7 @@ class ConcatSource:
 
     def block_hashes(self, index: int) -> Sequence[int]:
         """Return ``data.fingerprints.block_hashes`` of a recording."""
-        return hashes_of(*self.origin(index))
+        return get_block_hashes(*self.origin(index))
 
     def version(self, index: int) -> str:
         """Return a version that changes with the recording's file; '' for prepared recordings."""

@@ -11,7 +11,7 @@ from physio_mae_jax.errors import DataError
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordingInfo:
-    """Description of a recording, known before its samples are read.
+    """Metadata of a recording, available before its samples are read.
 
     Attributes:
         record_id: Id, unique in its source; used in every message about the recording.
@@ -59,14 +59,14 @@ class SignalSource(Protocol):
 
     @property
     def recordings(self) -> Sequence[RecordingInfo]:
-        """Describe every recording; index i here is index i of ``read``."""
+        """Metadata of every recording; index i is index i of ``read``."""
         ...
 
     def read(self, index: int, start: int, stop: int) -> np.ndarray:
         """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].
 
-        Arrays in memory are float64 where float32 cannot represent them, see ``signals.levels``.
-        Values are those of the file (physical units where it gives them), NaN included: the
+        Arrays in memory are float64 if float32 cannot represent them, see ``signals.levels``.
+        Values are unchanged (in physical units if the file states them), including NaN: the
         pipeline checks them.
 
         Raises:

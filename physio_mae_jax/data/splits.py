@@ -1,6 +1,6 @@
-"""Division of recordings into splits, never through a subject.
+"""Splitting recordings by subject.
 
-A rule says how, in one line::
+The split rule is one line::
 
     random=|0.1|0.2              10% of the subjects for validation, 20% for test
     fold=1-8|9|10                by an attribute of the recordings: values, ranges, commas
@@ -10,8 +10,8 @@ A rule says how, in one line::
     subject=|0.2|S05             leave one subject out; an empty first split takes all others
     kfold=5:2                    five folds by subject: test on fold 2, validate on fold 3
     none                         all subjects for training
-    leaky=|0.1|0.2               random windows regardless of subject: wrong on purpose, only for
-                                 labelled tasks, to measure the optimistic bias of such splits
+    leaky=|0.1|0.2               random windows regardless of subject, only for labelled tasks, to
+                                 measure the optimistic bias of such splits
 
 Several data sets: ``ptbxl: fold=1-8|9|10; mitbih: set=DS1|0.2|DS2 -shared; random=|0.1|``; the
 last rule applies to all data sets that are not named. A rule may also be the path of a
@@ -28,10 +28,10 @@ from typing import Any, TypedDict, cast
 import numpy as np
 
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.data.format_version import unversioned
+from physio_mae_jax.data.format_version import check_version
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.data.sealed_json import sealed, unsealed
+from physio_mae_jax.data.json_types import check_types
+from physio_mae_jax.data.sealed_json import add_seal, check_seal
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.local_paths import local_path
@@ -68,13 +68,13 @@ class SubjectSplits:
 
     @property
     def hash(self) -> str:
-        """Short hash of the splits; equal for equal divisions, whatever the rule."""
+        """Short hash of the splits; equal for equal splits, whatever the rule."""
         return text_hash(json.dumps({split: list(self.subjects[split]) for split in SPLITS}))
 
     def to_json(self) -> dict[str, Any]:
         """Return the content of a ``split.json``."""
         splits = {split: list(self.subjects[split]) for split in SPLITS}
-        return sealed({"rule": self.rule, "subjects": splits, "hash": self.hash})
+        return add_seal({"rule": self.rule, "subjects": splits, "hash": self.hash})
 
     def divide(
         self, recordings: Sequence[RecordingInfo], indices: Sequence[int]
@@ -136,8 +136,8 @@ def read_split(path: Path) -> SubjectSplits:
     """
     hint = "give a split.json that a run wrote, or a rule."
     content = read_json(local_path(path, "split"), hint)
-    unversioned(content, f"split {path}")
-    stored = typed(_Stored, content, f"split {path}", hint)
+    check_version(content, f"split {path}")
+    stored = check_types(_Stored, content, f"split {path}", hint)
     split = SubjectSplits(
         rule=stored["rule"], subjects=cast(Mapping[str, tuple[str, ...]], stored["subjects"])
     )
@@ -146,7 +146,7 @@ def read_split(path: Path) -> SubjectSplits:
             f"split {path} was altered: its splits have the hash {split.hash}, the "
             f"file says {show(stored['hash'])}. Recreate it from the rule."
         )
-    unsealed(content, f"split {path}", hint)
+    check_seal(content, f"split {path}", hint)
     return split
 
 
@@ -214,7 +214,8 @@ def _apply(rule: str, infos: Sequence[RecordingInfo], seed: int) -> dict[str, se
         return {"train": set(keys)}
     if len(keys) < 2:
         raise DataError(
-            f"the data has {len(keys)} subject ({', '.join(keys)}), so none can be held out; add "
+            f"the data has {len(keys)} subject ({', '.join(keys)}), so none can be used for "
+            "validation or test; add "
             "recordings of other subjects, give each recording its subject in the manifest, or "
             "train on everything with the split rule 'none'."
         )
@@ -234,17 +235,17 @@ def _apply(rule: str, infos: Sequence[RecordingInfo], seed: int) -> dict[str, se
 
 
 def _random(slots: Sequence[str], keys: Sequence[str], rule: str, seed: int) -> dict[str, set[str]]:
-    shares = [_share(slot, rule) if slot else 0.0 for slot in slots[1:]]
-    if slots[0] or sum(shares) >= 1:
+    fractions = [_parse_fraction(slot, rule) if slot else 0.0 for slot in slots[1:]]
+    if slots[0] or sum(fractions) >= 1:
         raise ConfigError(
-            f"split rule {rule!r} must give the shares of validation and test with a sum below "
-            "1, such as random=|0.1|0.2."
+            f"split rule {rule!r} must give the fractions of validation and test, which sum to "
+            "less than 1, such as random=|0.1|0.2."
         )
     drawn = [keys[i] for i in np.random.default_rng(seed).permutation(len(keys))]
     splits, used = {}, 0
-    for split, share in zip(SPLITS[1:], shares, strict=True):
+    for split, fraction in zip(SPLITS[1:], fractions, strict=True):
         # At least one subject per requested split, and at least one left for training.
-        count = min(max(1, round(len(keys) * share)), len(keys) - 1 - used) if share else 0
+        count = min(max(1, round(len(keys) * fraction)), len(keys) - 1 - used) if fraction else 0
         splits[split] = set(drawn[used : used + count])
         used += count
     return {"train": set(drawn[used:]), **splits}
@@ -282,7 +283,7 @@ def _by_attribute(
     drop_shared: bool,
 ) -> dict[str, set[str]]:
     values = [_attribute(info, name, rule) for info in infos]
-    listed = [set() if _is_share(slot) else _expand(slot, len(set(values))) for slot in slots]
+    listed = [set() if _is_fraction(slot) else _expand(slot, len(set(values))) for slot in slots]
     for value in sorted(set().union(*listed) - set(values)):
         raise DataError(
             f"split rule {rule!r} lists {name} {value!r}, which no recording has; available: "
@@ -291,14 +292,16 @@ def _by_attribute(
     if not slots[0]:
         listed[0] = set(values) - listed[1] - listed[2]
     splits = {
-        split: {info.subject_key for info, v in zip(infos, values, strict=True) if v in wanted}
-        for split, wanted in zip(SPLITS, listed, strict=True)
+        split: {
+            info.subject_key for info, v in zip(infos, values, strict=True) if v in allowed_values
+        }
+        for split, allowed_values in zip(SPLITS, listed, strict=True)
     }
     if drop_shared:
         splits["validation"] -= splits["train"]
         splits["test"] -= splits["train"] | splits["validation"]
     for before, split, slot in zip(SPLITS, SPLITS[1:], slots[1:], strict=False):
-        if _is_share(slot):
+        if _is_fraction(slot):
             if len(splits[before]) < 2:
                 raise DataError(
                     f"split rule {rule!r} draws {split} from {before}, which has "
@@ -322,9 +325,10 @@ def _attribute(info: RecordingInfo, name: str, rule: str) -> str:
 
 
 def _expand(text: str, num_known: int) -> set[str]:
-    """Read '1-8,10' as a set of values.
+    """Parse '1-8,10' as a set of values.
 
-    A span longer than the known values is cut: its first values suffice to find a missing one.
+    A range longer than the known values is truncated: its first values suffice to find a missing
+        one.
     """
     values: set[str] = set()
     for item in filter(None, (split.strip() for split in text.split(","))):
@@ -337,11 +341,11 @@ def _expand(text: str, num_known: int) -> set[str]:
     return values
 
 
-def _is_share(text: str) -> bool:
+def _is_fraction(text: str) -> bool:
     return bool(re.fullmatch(r"0?\.\d+", text))
 
 
-def _share(text: str, rule: str) -> float:
-    if not _is_share(text) or float(text) <= 0:
-        raise ConfigError(f"split rule {rule!r}: shares must be between 0 and 1; got {text!r}.")
+def _parse_fraction(text: str, rule: str) -> float:
+    if not _is_fraction(text) or float(text) <= 0:
+        raise ConfigError(f"split rule {rule!r}: fractions must be between 0 and 1; got {text!r}.")
     return float(text)

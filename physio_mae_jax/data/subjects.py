@@ -1,7 +1,7 @@
-"""Subject names: one spelling per subject, however the files spell it.
+"""Normalization of subject names: one spelling per subject.
 
-Splits keep the recordings of a subject together by this name alone. So 1, '1.0' and ' 1 ' of three
-files must become one name, and a missing id must not become a name.
+Splits group recordings by this name only, so 1, '1.0' and ' 1 ' in different files must map to the
+same name, and a missing id must not become a name.
 """
 
 import logging
@@ -17,7 +17,7 @@ _SHOWN = 5
 
 # Texts that mark a missing value.
 NO_VALUE = frozenset({"", "nan", "none", "<na>", "n/a", "null", "nat"})
-_WHOLE = re.compile(r"([+-]?\d+)\.0*")
+_INTEGER = re.compile(r"([+-]?\d+)\.0*")
 _ZEROS = re.compile(r"(?<![\d.])0+(?=\d)")
 
 
@@ -46,28 +46,28 @@ def subject_name(value: Any) -> str | None:
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     text = unicodedata.normalize("NFKC", str(value)).strip().strip("\0").strip()
-    whole = _WHOLE.fullmatch(text)
-    return whole[1] if whole else text or None
+    integer = _INTEGER.fullmatch(text)
+    return integer[1] if integer else text or None
 
 
-def alike(names: Iterable[str]) -> list[tuple[str, ...]]:
-    """Return the groups of names that differ only in case or leading zeros."""
+def group_similar_names(names: Iterable[str]) -> list[tuple[str, ...]]:
+    """Group names that differ only in case or leading zeros."""
     groups: dict[str, dict[str, None]] = defaultdict(dict)
     for name in names:
-        whole = _WHOLE.fullmatch(name.strip())
-        key = _ZEROS.sub("", (whole[1] if whole else name.strip()).casefold())
+        integer = _INTEGER.fullmatch(name.strip())
+        key = _ZEROS.sub("", (integer[1] if integer else name.strip()).casefold())
         groups[key][name] = None
     return [tuple(group) for group in groups.values() if len(group) > 1]
 
 
-def warn_of_similar_subjects(where: str, names: Iterable[str]) -> None:
-    """Warn of subjects whose names differ only in case or leading zeros.
+def warn_about_similar_subjects(where: str, names: Iterable[str]) -> None:
+    """Warn about subjects whose names differ only in case or leading zeros.
 
     Args:
         where: Name of the folder or data set.
         names: Names of the subjects.
     """
-    groups = alike(names)
+    groups = group_similar_names(names)
     if groups:
         shown = "; ".join(" and ".join(map(repr, group)) for group in groups[:_SHOWN])
         more = f" and {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else ""

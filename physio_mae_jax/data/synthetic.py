@@ -2,9 +2,9 @@
 
 Each recording has twelve ECG leads, a PPG and one EEG channel of one subject. A subject keeps a
 resting heart rate, a breathing rate, a pulse transit time, a heart axis and wave shapes over all
-recordings; each recording has its own rhythm and noise. The rhythms and their shares are in
-``RHYTHMS``. Everything follows from ``CohortConfig.seed`` and the numbers of subject and
-recording, in any order of reading and in every process. Units: mV, arbitrary for the PPG, uV for
+recordings; each recording has its own rhythm and noise. ``RHYTHMS`` lists the rhythms and
+their fractions. Recordings are deterministic functions of ``CohortConfig.seed`` and of the subject
+and recording numbers. Units: mV, arbitrary for the PPG, uV for
 the EEG. The waveforms are those of ``signals.heart_simulator`` and ``signals.noise_simulator``.
 """
 
@@ -24,7 +24,7 @@ from physio_mae_jax.signals import noise_simulator
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 CHANNELS = (*TWELVE_LEADS, "PPG", "EEG")
-# Share of the recordings with each rhythm.
+# Fraction of the recordings with each rhythm.
 RHYTHMS = {
     "sinus": 0.60,
     "atrial_fibrillation": 0.12,
@@ -32,9 +32,9 @@ RHYTHMS = {
     "bradycardia": 0.08,
     "tachycardia": 0.08,
 }
-# I and II stay on: the four limb leads derived from them would fail with them.
+# I and II are excluded: the four limb leads derived from them would drop out too.
 _MAY_DROP_OUT = ("V1", "V2", "V3", "V4", "V5", "V6", "PPG")
-# Streams of random numbers that must not disturb each other.
+# Independent streams of random numbers.
 _SUBJECT, _RHYTHM, _BEATS, _NOISE, _DROPOUT = range(5)
 _CACHE_BYTES = 256 * 1024**2
 _MAX_RECORDINGS = 300_000
@@ -161,7 +161,7 @@ class SyntheticCohort:
         return self._plan(index).truth
 
     def __reduce__(self) -> tuple[type["SyntheticCohort"], tuple[CohortConfig]]:
-        """Pickle the settings only: all else follows from them."""
+        """Pickle only the config, which determines everything else."""
         return (SyntheticCohort, (self.config,))
 
     def _rng(self, index: int, stream: int) -> np.random.Generator:
@@ -216,15 +216,15 @@ class SyntheticCohort:
 
 
 def _draw_subject(rng: np.random.Generator) -> _Subject:
-    turned = Rotation.from_euler("zyx", rng.normal(0, (12, 8, 8)), degrees=True)
+    rotation = Rotation.from_euler("zyx", rng.normal(0, (12, 8, 8)), degrees=True)
     focus = heart.ECTOPIC_FOCI[rng.integers(len(heart.ECTOPIC_FOCI))]
     return _Subject(
         heart_rate_bpm=rng.uniform(55, 88),
         respiration_rate_hz=rng.uniform(0.15, 0.35),
         pulse_transit_time_seconds=rng.uniform(0.15, 0.35),
-        atrial=heart.vary_waves(rng, heart.ATRIAL, turned),
-        ventricular=heart.vary_waves(rng, heart.VENTRICULAR, turned),
-        ectopic=heart.vary_waves(rng, focus, turned),
+        atrial=heart.vary_waves(rng, heart.ATRIAL, rotation),
+        ventricular=heart.vary_waves(rng, heart.VENTRICULAR, rotation),
+        ectopic=heart.vary_waves(rng, focus, rotation),
     )
 
 
@@ -244,14 +244,14 @@ def _draw_beats(
     if rhythm == "atrial_fibrillation":
         times = heart.fibrillation_times(rng, seconds, mean_rr)
         return heart.make_beats(times, np.zeros(times.size, bool), mean_rr)
-    # Breathing moves the rate less when it is high: the vagus has withdrawn.
+    # Respiratory modulation is weaker at high rates because of vagal withdrawal.
     depth = rng.uniform(0.03, 0.10) * min(1.0, 70 / rate_bpm) ** 2
     times = heart.sinus_times(
         rng, seconds, mean_rr, respiration, respiratory_depth=depth, slow_depth=0.6 * depth
     )
     ectopic = np.zeros(times.size, bool)
     if rhythm == "ventricular_ectopy":
-        times, ectopic = heart.add_ectopy(rng, times, seconds, share=0.12)
+        times, ectopic = heart.add_ectopic_beats(rng, times, seconds, fraction=0.12)
     return heart.make_beats(times, ectopic, mean_rr)
 
 
@@ -269,23 +269,23 @@ def _draw_dropouts(
 def _dipole(plan: _Plan, rng: np.random.Generator, length: int, rate: float) -> np.ndarray:
     """Sum the dipoles [3, L] of atria and ventricles over all beats."""
     beats, subject = plan.beats, plan.subject
-    peaks, rr = beats.r_peak_seconds, beats.repolarisation_rr_seconds
+    peaks, rr = beats.r_peak_seconds, beats.repolarization_rr_seconds
     kinds = [(subject.ventricular, ~beats.is_ectopic), (subject.ectopic, beats.is_ectopic)]
     if plan.truth.rhythm != "atrial_fibrillation":
         kinds.append((subject.atrial, ~beats.is_ectopic))
     track = np.zeros((3, length))
-    for waves, which in kinds:
-        ones = np.ones(int(which.sum()))
-        track += heart.dipole_track(waves, peaks[which], rr[which], ones, length, rate)
+    for waves, is_kind in kinds:
+        ones = np.ones(int(is_kind.sum()))
+        track += heart.dipole_track(waves, peaks[is_kind], rr[is_kind], ones, length, rate)
     if plan.truth.rhythm == "atrial_fibrillation":
-        # f-waves are best seen in V1 and II: to the front and the feet.
+        # f-waves are most visible in V1 and II, so they point to the front and the feet.
         waves_hz = noise_simulator.band_noise(rng, length, rate, (4.0, 9.0))
         track += 0.035 * np.array([[0.2], [0.7], [-0.9]]) * waves_hz
     return track
 
 
 def _pulse(plan: _Plan, length: int, rate: float) -> np.ndarray:
-    """Draw the pulse [L]; a premature beat ejects less, the one after its pause more."""
+    """Simulate the pulse [L]; a premature beat ejects less, the beat after its pause more."""
     beats = plan.beats
     filling = np.clip(beats.rr_seconds / beats.mean_rr_seconds, 0.4, 1.5)
     feet = beats.r_peak_seconds + plan.subject.pulse_transit_time_seconds

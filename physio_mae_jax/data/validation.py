@@ -1,4 +1,4 @@
-"""Checking every recording once before training, so that bad data fails in the first minute."""
+"""Checking every recording before training, so that bad data fails early."""
 
 import dataclasses
 import sys
@@ -16,7 +16,7 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.signals.channels import unknown_channel_message
 from physio_mae_jax.signals.rates import check_rate
 
-# 64 MiB of float32 at a time, so that a record of days does not have to fit in memory.
+# 64 MiB of float32 per read, so that recordings may exceed the memory.
 _VALUES_PER_READ = 2**24
 
 UNREADABLE = "unreadable"
@@ -31,15 +31,15 @@ _HINTS = {
     UNREADABLE: "write or copy the file again",
     EMPTY: "remove the file, or list the other files in the manifest",
     IMPLAUSIBLE_RATE: (
-        "correct the rate where it comes from: is it a period, or were milliseconds or sample "
-        "numbers taken for seconds?"
+        "correct the rate at its source: is it a period, or were milliseconds or sample numbers "
+        "read as seconds?"
     ),
     TOO_SHORT: "shorten the windows with --config.window_seconds=...",
     MISSING_CHANNEL: (
         "choose channels that all recordings have with --config.data.channels=..., or mask "
         "missing ones with --config.data.missing_channels=mask"
     ),
-    NOT_FINITE: "fill or cut out the gaps in the file",
+    NOT_FINITE: "fill or remove the gaps in the file",
     FLAT: "all selected channels are constant: check the sensor, or list the other files",
 }
 
@@ -48,8 +48,8 @@ _HINTS = {
 class HasFiles(Protocol):
     """A source that can name the file of a recording."""
 
-    def file_of(self, index: int) -> str:
-        """Return the path of the file that holds recording ``index``."""
+    def get_file(self, index: int) -> str:
+        """Return the path of the file that contains recording ``index``."""
         ...
 
 
@@ -79,7 +79,7 @@ class Issue:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CheckReport:
-    """What a check found.
+    """Result of a check.
 
     Attributes:
         num_checked: Number of recordings of the source.
@@ -117,7 +117,7 @@ def check_recordings(
     on_invalid: str,
     progress: bool,
 ) -> tuple[list[int], CheckReport]:
-    """Decide which recordings can be used, reading each once where its quality is not known yet.
+    """Find the usable recordings, reading each once unless its quality is already known.
 
     A recording is rejected if it cannot be read, is empty or shorter than ``min_seconds``, lacks a
     selected channel ("error") or all of them ("mask"), or if its selected channels have NaN or Inf
@@ -137,7 +137,7 @@ def check_recordings(
         The ascending indices of usable recordings, and the report of the check.
 
     Raises:
-        ConfigError: ``missing_channels`` or ``on_invalid`` is neither of its two values.
+        ConfigError: ``missing_channels`` or ``on_invalid`` has an invalid value.
         DataError: a selected channel is in no recording, a recording is rejected under "error",
             or every recording is rejected.
     """
@@ -147,12 +147,12 @@ def check_recordings(
     problems: dict[int, Issue] = {}
     rows: list[Sequence[int]] = []
     for index, info in enumerate(source.recordings):
-        wanted, found = _check_description(info, planner, min_seconds, missing_channels)
-        rows.append(wanted)
+        channel_rows, found = _check_description(info, planner, min_seconds, missing_channels)
+        rows.append(channel_rows)
         if found:
             problems[index] = _problem(source, index, *found)
     if problems and on_invalid == "error":
-        # Before the samples are read: that may take minutes and cannot change the outcome.
+        # Raised before reading samples, which may take minutes and cannot change the outcome.
         raise DataError(_rejection_message(list(problems.values()), len(source.recordings)))
     shown = progress and sys.stderr.isatty()
     to_read = range(len(rows) if isinstance(source, HasFiles) else 0)
@@ -197,7 +197,7 @@ def reject_unknown_channels(infos: Sequence[RecordingInfo], planner: ChannelPlan
 def _check_description(
     info: RecordingInfo, planner: ChannelPlanner, min_seconds: float, missing_channels: str
 ) -> tuple[Sequence[int], tuple[str, str] | None]:
-    """Return the selected rows, and (reason, detail) if the description rules the recording out."""
+    """Return the selected rows, and (reason, detail) if the metadata rejects the recording."""
     if info.num_samples == 0:
         return (), (EMPTY, "it has no samples")
     try:
@@ -210,7 +210,7 @@ def _check_description(
         check_rate(info.sampling_rate_hz, names, "it", hint=" ")
     except DataError as error:
         return rows, (IMPLAUSIBLE_RATE, str(error).removeprefix("it: ").strip().rstrip("."))
-    # The tolerance covers rounding of seconds = samples / rate only; it is far below a sample.
+    # The tolerance only covers the rounding of samples / rate; it is far below a sample.
     if info.seconds < min_seconds * (1 - 1e-9):
         return rows, (
             TOO_SHORT,
@@ -228,9 +228,9 @@ def _check_gaps(
 ) -> tuple[str, str] | None:
     """Return (reason, detail) if all segments between known gaps are too short."""
     needed = set(rows)
-    edges, at, longest = sorted((a, b) for row, a, b in info.gaps if row in needed), 0, 0
-    for start, stop in [*edges, (info.num_samples, info.num_samples)]:
-        longest, at = max(longest, start - at), max(at, stop)
+    gap_edges, position, longest = sorted((a, b) for row, a, b in info.gaps if row in needed), 0, 0
+    for start, stop in [*gap_edges, (info.num_samples, info.num_samples)]:
+        longest, position = max(longest, start - position), max(position, stop)
     if longest / info.sampling_rate_hz >= min_seconds * (1 - 1e-9):
         return None
     return TOO_SHORT, (
@@ -240,7 +240,7 @@ def _check_gaps(
 
 
 def _check_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tuple[str, str] | None:
-    """Return (reason, detail) if the samples rule the recording out."""
+    """Return (reason, detail) if the recording is rejected because of its samples."""
     info = source.recordings[index]
     num_bad = np.zeros((2, len(rows)), np.int64)
     first_invalid = np.full(len(rows), -1, np.int64)
@@ -251,8 +251,8 @@ def _check_samples(source: SignalSource, index: int, rows: Sequence[int]) -> tup
             if not finite.all():
                 num_bad[0] += np.isnan(signal).sum(axis=1)
                 num_bad[1] += np.isinf(signal).sum(axis=1)
-                new = (first_invalid < 0) & ~finite.all(axis=1)
-                first_invalid[new] = start + np.argmin(finite[new], axis=1)
+                is_first = (first_invalid < 0) & ~finite.all(axis=1)
+                first_invalid[is_first] = start + np.argmin(finite[is_first], axis=1)
             first_value = signal[:, :1] if first_value is None else first_value
             changes |= (signal != first_value).any(axis=1)
     except DataError as error:
@@ -294,7 +294,7 @@ def _problem(source: SignalSource, index: int, reason: str, detail: str) -> Issu
     return Issue(
         index=index,
         record_id=source.recordings[index].record_id,
-        file=source.file_of(index) if isinstance(source, HasFiles) else "",
+        file=source.get_file(index) if isinstance(source, HasFiles) else "",
         reason=reason,
         detail=detail,
     )
@@ -302,13 +302,13 @@ def _problem(source: SignalSource, index: int, reason: str, detail: str) -> Issu
 
 def _rejection_message(problems: Sequence[Issue], num_checked: int) -> str:
     reasons = list(dict.fromkeys(problem.reason for problem in problems))
-    ways = [f"  {reason}: {_HINTS[reason]}" for reason in reasons]
+    hints = [f"  {reason}: {_HINTS[reason]}" for reason in reasons]
     if len(problems) < num_checked:
-        ways.append("  any: exclude such recordings with --config.data.on_invalid=skip")
-    every = "every one" if len(problems) == num_checked else f"{len(problems)}"
+        hints.append("  any: exclude such recordings with --config.data.on_invalid=skip")
+    affected = "every one" if len(problems) == num_checked else f"{len(problems)}"
     return (
-        f"{every} of {num_checked} recordings cannot be used:\n{_format_problems(problems)}\n"
-        "Ways out:\n" + "\n".join(ways)
+        f"{affected} of {num_checked} recordings cannot be used:\n{_format_problems(problems)}\n"
+        "How to fix it:\n" + "\n".join(hints)
     )
 
 

@@ -1,4 +1,4 @@
-"""Where windows may begin in a recording with gaps."""
+"""Valid window starts in a recording with gaps."""
 
 import bisect
 import dataclasses
@@ -12,7 +12,7 @@ from physio_mae_jax.signals.preprocess import Resampler
 
 @dataclasses.dataclass(frozen=True)
 class WindowStarts:
-    """First samples of windows, at the model's rate, as intervals of consecutive ones.
+    """Valid window starts at the model's rate, stored as intervals of consecutive starts.
 
     Attributes:
         first: [k] first start of each interval, ascending.
@@ -31,12 +31,12 @@ class WindowStarts:
         return self._ends[-1] if self._ends else 0
 
     def __getitem__(self, number: int) -> int:
-        """Return start ``number`` of all."""
+        """Return start ``number`` over all intervals."""
         interval = bisect.bisect_right(self._ends, number)
         last = int(self.first[interval] + self.count[interval])
         return last - self._ends[interval] + number
 
-    def hold(self, start: int) -> bool:
+    def contains(self, start: int) -> bool:
         """Return whether a window may begin at ``start``."""
         interval = int(np.searchsorted(self.first, start, side="right")) - 1
         return interval >= 0 and bool(start < self.first[interval] + self.count[interval])
@@ -53,10 +53,11 @@ class WindowStarts:
 def window_starts(
     num_samples: int,
     gaps: Iterable[tuple[int, int]],
-    change: Resampler,
+    resampler: Resampler,
     length: int,
 ) -> WindowStarts:
-    """Find all window starts that no gap affects, directly or through the resampling filter.
+    """Find all window starts that are not affected by gaps, including through the resampling
+    filter.
 
     Args:
         num_samples: Length of the recording in samples at its own rate.
@@ -68,31 +69,31 @@ def window_starts(
         The starts; empty if no window fits.
     """
     first, count = [], []
-    for begin, end in _between(num_samples, gaps):
-        most = change.length_after(end) - length
+    for begin, end in _gap_free_segments(num_samples, gaps):
+        max_start = resampler.length_after(end) - length
 
         def starts_after(start: int, begin: int = begin) -> bool:
-            return change.source_span(start, length, num_samples)[0] >= begin
+            return resampler.source_span(start, length, num_samples)[0] >= begin
 
         def ends_after(start: int, end: int = end) -> bool:
-            return change.source_span(start, length, num_samples)[1] > end
+            return resampler.source_span(start, length, num_samples)[1] > end
 
-        # Both are False for small starts and True from some start on.
-        low = bisect.bisect_left(range(most + 1), True, key=starts_after)
-        high = bisect.bisect_left(range(most + 1), True, key=ends_after) - 1
+        # Both predicates are False for small starts and True from a certain start on.
+        low = bisect.bisect_left(range(max_start + 1), True, key=starts_after)
+        high = bisect.bisect_left(range(max_start + 1), True, key=ends_after) - 1
         if high >= low:
             first.append(low)
             count.append(high - low + 1)
     return WindowStarts(np.asarray(first, np.int64), np.asarray(count, np.int64))
 
 
-def _between(num_samples: int, gaps: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the segments of [0, num_samples) without gaps."""
-    segments, at = [], 0
+def _gap_free_segments(num_samples: int, gaps: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the gap-free segments of [0, num_samples)."""
+    segments, position = [], 0
     for start, stop in sorted(gaps):
-        if start > at:
-            segments.append((at, start))
-        at = max(at, stop)
-    if num_samples > at:
-        segments.append((at, num_samples))
+        if start > position:
+            segments.append((position, start))
+        position = max(position, stop)
+    if num_samples > position:
+        segments.append((position, num_samples))
     return segments

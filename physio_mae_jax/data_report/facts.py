@@ -140,7 +140,7 @@ def _describe(source: FolderSource, index: int, split: str) -> RecordingFacts:
     units = info.units or ("",) * len(info.channel_names)
     return RecordingFacts(
         info=info,
-        file=source.file_of(index),
+        file=source.get_file(index),
         artifacts=find_artifacts(signal, info.channel_names, units, info.sampling_rate_hz),
         heart_rate_bpm=_heart_rate(signal, info),
         excerpt=signal[:, : max(1, round(_EXCERPT_SECONDS * info.sampling_rate_hz))],

@@ -1,20 +1,20 @@
-"""Uncertainty of a metric by resampling subjects (a stratified, paired bootstrap by subject).
+"""Confidence intervals by a stratified, paired bootstrap over subjects.
 
 A replicate draws, in each stratum, as many subjects as there are, with replacement; all instances
 of a drawn subject count as often as it was drawn. It is stored as a multiplicity of each instance,
 so that metrics need no copies, and two models evaluated with the same multiplicities are paired.
 
-Why strata: a plain bootstrap loses rare classes. A class with 3 positive subjects is absent from
-one replicate in twenty, and either the replicate is discarded or the class excluded from its macro
-average. Both change what is estimated, and published intervals lie below their own point estimate
-for it. Here every class keeps a stratum of its positives, and one of its negatives, so each
-replicate averages the same classes as the point estimate. The price: class frequencies are
-taken as given (as AUROC does), and n subjects in a stratum show (n - 1) / n of the variance, so
-intervals of classes with few positive subjects are too narrow. Simulated (normal scores, AUROC
-0.82, 800 subjects, 2,000 times), nominal 95 % intervals of AUROC cover the truth 78 % of the time
-with 5 positive subjects, 85 % with 10, 91 % with 20 and 93 % with 50. Replicates of AUROC scatter
-around the estimate; those of average precision lie above it, by 0.02 with up to 20 positives, since
-a positive drawn twice ranks above the same negatives twice.
+Why strata: an unstratified bootstrap loses rare classes. A class with 3 positive subjects is absent
+from one replicate in twenty, and either the replicate is discarded or the class excluded from its
+macro average. Both change what is estimated, and published intervals can lie below their own point
+estimate as a result. Here every class keeps a stratum of its positives, and one of its negatives,
+so each replicate averages the same classes as the point estimate. The cost: class frequencies are
+fixed (as for AUROC), and a stratum of n subjects shows (n - 1) / n of the variance, so intervals of
+classes with few positive subjects are too narrow. In simulations (normal scores, AUROC 0.82, 800
+subjects, 2,000 repetitions), nominal 95 % intervals of AUROC cover the truth 78 % of the time with
+5 positive subjects, 85 % with 10, 91 % with 20 and 93 % with 50. Replicates of AUROC scatter around
+the estimate; those of average precision lie above it, by 0.02 with up to 20 positives, since a
+positive drawn twice ranks above the same negatives twice.
 """
 
 import dataclasses
@@ -26,14 +26,14 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.predictions import Predictions
 
-# Elements of 8 bytes: metrics hold several arrays of this size at a time.
+# Elements of 8 bytes; metrics allocate several arrays of this size.
 _BLOCK_ELEMENTS = 2_000_000
 _LEVEL = 95.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Estimate:
-    """A metric with its 95 % interval; NaN where undefined."""
+    """A metric with its 95 % interval; NaN if undefined."""
 
     value: float
     low: float = float("nan")
@@ -42,7 +42,7 @@ class Estimate:
 
 @dataclasses.dataclass(frozen=True)
 class PairedDifference:
-    """First minus second on the same replicates.
+    """Metric of the first model minus that of the second, on the same replicates.
 
     Attributes:
         estimate: Difference of the point estimates, with its interval.
@@ -54,12 +54,13 @@ class PairedDifference:
 
 
 def strata(targets: np.ndarray, subjects: np.ndarray) -> np.ndarray:
-    """Put each subject into a stratum: the rarest class that it is positive in.
+    """Assign each subject to a stratum: the rarest class in which it is positive.
 
     A class is rare if few subjects have it. Subjects positive in no class form the last stratum. A
     class whose positives all have a rarer class would have no own stratum and could be absent from
     a replicate; then the stratum with most of them is split in two, with and without it. Negatives
-    are treated alike. So each class with positives and negatives has both in every replicate.
+    are treated in the same way. Hence each class with positives and negatives has both in every
+    replicate.
 
     Args:
         targets: Labels [U, Y], 0 or 1.
@@ -68,22 +69,22 @@ def strata(targets: np.ndarray, subjects: np.ndarray) -> np.ndarray:
     Returns:
         Stratum of each subject [G], integers, in the order of ``np.unique(subjects)``.
     """
-    names, subject_of_unit = np.unique(subjects, return_inverse=True)
-    facts = []
+    names, subject_index_of_instance = np.unique(subjects, return_inverse=True)
+    membership = []
     for value in (1, 0):
         for column in targets.T:
-            has = np.zeros(len(names), bool)
-            has[subject_of_unit[column == value]] = True
-            facts.append(has)
+            is_member = np.zeros(len(names), bool)
+            is_member[subject_index_of_instance[column == value]] = True
+            membership.append(is_member)
     stratum = np.full(len(names), -1)
-    for has in sorted(facts[: targets.shape[1]], key=np.count_nonzero):
-        stratum[has & (stratum < 0)] = stratum.max() + 1
+    for is_member in sorted(membership[: targets.shape[1]], key=np.count_nonzero):
+        stratum[is_member & (stratum < 0)] = stratum.max() + 1
     stratum[stratum < 0] = stratum.max() + 1
-    for has in facts:
+    for is_member in membership:
         members = np.bincount(stratum)
-        inside = np.bincount(stratum[has], minlength=len(members))
-        if has.any() and not ((inside == members) & (members > 0)).any():
-            stratum[has & (stratum == np.argmax(inside))] = len(members)
+        num_inside = np.bincount(stratum[is_member], minlength=len(members))
+        if is_member.any() and not ((num_inside == members) & (members > 0)).any():
+            stratum[is_member & (stratum == np.argmax(num_inside))] = len(members)
     return np.unique(stratum, return_inverse=True)[1]
 
 
@@ -107,14 +108,14 @@ def multiplicities(
 def multiplicity_blocks(
     subjects: np.ndarray, strata: np.ndarray, num_resamples: int, seed: int
 ) -> Iterator[np.ndarray]:
-    """Yield ``multiplicities`` in blocks of replicates [z, U], to bound memory."""
-    names, subject_of_unit = np.unique(subjects, return_inverse=True)
+    """Yield ``multiplicities`` in blocks of replicates [r, U], to bound memory."""
+    names, subject_index_of_instance = np.unique(subjects, return_inverse=True)
     if strata.shape != names.shape:
         raise DataError(f"strata must have shape [{len(names)}]; got {list(strata.shape)}.")
     order = np.argsort(strata, kind="stable")
     _, first, size = np.unique(strata[order], return_index=True, return_counts=True)
     first, size = np.repeat(first, size), np.repeat(size, size)
-    subject_index = np.argsort(order)[subject_of_unit]
+    subject_index = np.argsort(order)[subject_index_of_instance]
     rows = max(1, _BLOCK_ELEMENTS // len(subjects))
     for start in range(0, num_resamples, rows):
         block = np.empty((min(rows, num_resamples - start), len(subjects)))
@@ -151,7 +152,7 @@ def confidence_interval(values: np.ndarray, point: float) -> Estimate:
 
     The plain percentile interval is biased for macro averages with rare labels where replicates
     lose classes; with ``strata`` none does. Dropping undefined replicates would condition on their
-    value, so a single one makes the whole interval undefined.
+    value, so a single undefined replicate makes the interval undefined.
 
     Args:
         values: Values of the replicates [Z].
@@ -171,7 +172,7 @@ def paired_difference(
     num_resamples: int = 1000,
     seed: int = 0,
 ) -> PairedDifference:
-    """Compare two models on the same instances and the same replicates.
+    """Compare two models on the same instances and replicates.
 
     Args:
         metric: Function (predictions, weights [z, U]) -> [z].
@@ -182,37 +183,37 @@ def paired_difference(
         DataError: The predictions are not of the same instances.
     """
     check_pair(first, second)
-    groups = stratum_of(first)
+    groups = get_strata(first)
 
-    def both(weights: np.ndarray) -> dict[str, np.ndarray]:
+    def measure_both(weights: np.ndarray) -> dict[str, np.ndarray]:
         return {"first": metric(first, weights), "second": metric(second, weights)}
 
-    point = both(np.ones((1, first.num_instances)))
-    drawn = replicate(both, first.subjects, groups, num_resamples=num_resamples, seed=seed)
+    point = measure_both(np.ones((1, first.num_instances)))
+    drawn = replicate(measure_both, first.subjects, groups, num_resamples=num_resamples, seed=seed)
     difference = drawn["first"] - drawn["second"]
     estimate = confidence_interval(difference, float((point["first"] - point["second"])[0]))
-    share = float(np.mean(difference <= 0)) if np.isfinite(difference).all() else float("nan")
-    return PairedDifference(estimate, share)
+    fraction = float(np.mean(difference <= 0)) if np.isfinite(difference).all() else float("nan")
+    return PairedDifference(estimate, fraction)
 
 
-def stratum_of(predictions: Predictions) -> np.ndarray:
+def get_strata(predictions: Predictions) -> np.ndarray:
     """Return ``strata`` of predictions; a single stratum for a regression."""
     if predictions.kind == "regression":
         return np.zeros(len(np.unique(predictions.subjects)), int)
     return strata(predictions.targets, predictions.subjects)
 
 
-def varies(strata: np.ndarray) -> bool:
+def has_variation(strata: np.ndarray) -> bool:
     """Return whether replicates differ, i.e. some stratum has at least two subjects."""
     return bool(np.bincount(strata).max() > 1)
 
 
 def check_pair(first: Predictions, second: Predictions) -> None:
-    """Raise where predictions are not of the same instances and targets."""
+    """Raise a DataError unless predictions have the same instances and targets."""
     for name in ("kind", "classes", "instance_ids", "subjects", "targets"):
-        one: Any = getattr(first, name)
-        two: Any = getattr(second, name)
-        if not np.array_equal(one, two):
+        first_value: Any = getattr(first, name)
+        second_value: Any = getattr(second, name)
+        if not np.array_equal(first_value, second_value):
             raise DataError(
                 f"two predictions differ in {name}, so they cannot be paired; evaluate "
                 "both models on the same instances, in the same order."

@@ -1,9 +1,8 @@
-"""Calibration and thresholds, which are chosen on validation only.
+"""Calibration and thresholds, fitted on the validation split only.
 
-A threshold, a temperature or a model chosen on the instances it is then evaluated on biases every
-later metric upwards. So ``fit_calibration`` takes validation, ``evaluation.evaluate`` takes its
-result, and neither has an argument for the other. Decisions store hashes of the subjects they were
-chosen on, so that an evaluation can report an overlap.
+Selecting a threshold, temperature or model on the evaluated instances biases the metrics upwards.
+So ``fit_calibration`` takes the validation split, and ``evaluation.evaluate`` takes its result. A
+calibration stores hashes of its subjects, so that an evaluation can report an overlap.
 """
 
 import dataclasses
@@ -15,35 +14,35 @@ from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.predictions import KINDS, Predictions
 from physio_mae_jax.printable import show
 
-# A Gaussian prior of variance 10 around no calibration, worth a fraction of one instance: it keeps
-# slopes finite where a class is separated and dominates where there are few positives.
+# A Gaussian prior of variance 10 around the identity, weaker than one instance: it keeps slopes
+# finite for separable classes and dominates if there are few positives.
 _RIDGE = 0.1
 _HINT = "copy the run again, or run its command again."
-# A slope stays above zero, so that calibration never reverses the order of instances.
+# Positive slopes preserve the order of instances.
 _MIN_SLOPE = 1e-3
 _LOG_TEMPERATURES = (-4.0, 4.0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Calibration:
-    """How logits become probabilities and probabilities become yes or no.
+    """Calibration of logits to probabilities, and decision thresholds.
 
     Attributes:
         kind, classes: Kind and classes of the matching predictions.
         slopes, intercepts: Platt scaling [Y] of a multilabel task: log-odds are
             a · logit + b, a > 0 (Platt 1999, by class).
         temperature: Divisor of the logits of a multiclass task (Guo et al. 2017).
-        thresholds: Lowest calibrated probability decided positive [Y], for a multilabel task or
-            one of two classes; empty where the most probable class is decided.
-        undecided: Classes without positives or without negatives in validation; they keep their
-            logits and the threshold 0.5.
-        beta: Beta of the F measure that thresholds maximise.
+        thresholds: Minimum calibrated probability of a positive prediction [K], for multilabel and
+            two-class tasks; empty if the most probable class is predicted.
+        undecided: Classes without positives or without negatives in validation; their logits
+            are not calibrated and their threshold is 0.5.
+        beta: Beta of the F measure that the thresholds maximize.
         num_instances: Number of validation instances.
         num_positives: Validation instances in each class [Y]; thresholds from few are unreliable.
         subjects: Sorted hashes (``data.fingerprints.text_hash``) of the validation subjects.
@@ -73,11 +72,11 @@ class Calibration:
             return expit(logits * np.asarray(self.slopes) + np.asarray(self.intercepts))
         return _softmax(self.kind, logits / self.temperature)
 
-    def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the calibration [U, Y], 0 or 1 as float64; one-hot in a multiclass task.
+    def predict_classes(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the predicted classes [U, K], 0 or 1 as float64; one-hot in a multiclass task.
 
-        Ties go to the first of equally probable classes. Of two classes, the second is decided
-        where its probability reaches its threshold.
+        Ties go to the first of equally probable classes. In a two-class task, the second class is
+        predicted if its probability reaches its threshold.
         """
         if self.kind == "multilabel":
             return (probabilities >= np.asarray(self.thresholds)).astype(np.float64)
@@ -87,15 +86,16 @@ class Calibration:
         return np.eye(len(self.classes))[chosen]
 
     def check(self, predictions: Predictions) -> None:
-        """Raise on predictions of another kind or of other classes."""
+        """Raise a DataError for predictions of another kind or with other classes."""
         if (self.kind, self.classes) != (predictions.kind, predictions.classes):
             raise DataError(
-                f"calibration of {self.kind} {self.classes} do not match predictions of "
-                f"{predictions.kind} {predictions.classes}; fit them on its own validation."
+                f"a calibration of {self.kind} {self.classes} does not match predictions of "
+                f"{predictions.kind} {predictions.classes}; fit it on the validation split of the "
+                "same model."
             )
 
     def num_shared_subjects(self, predictions: Predictions) -> int:
-        """Count the subjects of predictions that the calibration were chosen on."""
+        """Count the subjects of predictions on which the calibration was fitted."""
         known = set(self.subjects)
         return sum(text_hash(subject) in known for subject in np.unique(predictions.subjects))
 
@@ -108,12 +108,12 @@ class Calibration:
 
     @classmethod
     def from_json(cls, content: Any, where: str = "calibration") -> "Calibration":
-        """Invert ``to_json``.
+        """Inverse of ``to_json``.
 
         Raises:
-            DataError: The content is not that of calibration; names the field and ``where``.
+            DataError: the content is not a valid calibration; the message names the field.
         """
-        found = typed(cls, content, where, _HINT)
+        found = check_types(cls, content, where, _HINT)
         problem = _contradiction(found)
         if problem:
             raise DataError(f"{where}: {problem}; {_HINT}")
@@ -126,15 +126,15 @@ def load_calibration(path: Path) -> Calibration:
 
 
 def _contradiction(calibration: Calibration) -> str:
-    """Return the problem of invalid calibration; '' where they are valid."""
+    """Return the problem of an invalid calibration; '' if it is valid."""
     if calibration.kind not in KINDS:
         return f"kind must be one of {', '.join(KINDS)}; got {show(calibration.kind)}"
-    wanted = len(calibration.classes)
+    num_classes = len(calibration.classes)
     needed = ("slopes", "intercepts", "thresholds") if calibration.kind == "multilabel" else ()
     for name in ("slopes", "intercepts", "thresholds", "num_positives"):
         found = len(getattr(calibration, name))
-        if found not in ((wanted,) if name in needed else (0, wanted)):
-            return f"{name} must hold {wanted} numbers, one per class; got {found}"
+        if found not in ((num_classes,) if name in needed else (0, num_classes)):
+            return f"{name} must have {num_classes} numbers, one per class; got {found}"
     if calibration.temperature <= 0 or min(calibration.slopes, default=1.0) <= 0:
         return "temperature and slopes must be above 0"
     if calibration.beta <= 0 or not set(calibration.undecided) <= set(calibration.classes):
@@ -154,14 +154,14 @@ def uncalibrated_probabilities(predictions: Predictions) -> np.ndarray:
 
 
 def fit_calibration(validation: Predictions, beta: float = 1.0) -> Calibration:
-    """Choose calibration and thresholds.
+    """Fit calibration and thresholds.
 
     Args:
         validation: Predictions for subjects used neither for training nor for the test.
-        beta: Weight of sensitivity against precision in the F measure, above zero.
+        beta: Weight of sensitivity relative to precision in the F measure, above zero.
 
     Returns:
-        Decisions; empty ones for a regression, which has none.
+        The calibration; empty for a regression.
     """
     if beta <= 0:
         raise DataError(f"beta must be above zero (1 gives F1); got {beta}.")
@@ -212,7 +212,7 @@ def _multiclass(common: Calibration, validation: Predictions, present: np.ndarra
 
 
 def _platt(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
-    """Fit log-odds a · logit + b by penalised likelihood, which is convex; a > 0."""
+    """Fit log-odds a · logit + b by penalized likelihood, which is convex; a > 0."""
 
     def loss(parameters: np.ndarray) -> tuple[float, np.ndarray]:
         odds = parameters[0] * logits + parameters[1]
@@ -228,7 +228,7 @@ def _platt(logits: np.ndarray, targets: np.ndarray) -> tuple[float, float]:
 
 
 def _temperature(validation: Predictions) -> float:
-    """Fit the temperature by penalised likelihood of the true class."""
+    """Fit the temperature by penalized likelihood of the true class."""
 
     def loss(log_temperature: float) -> float:
         scaled = log_softmax(validation.logits / np.exp(log_temperature), axis=1)
@@ -238,14 +238,14 @@ def _temperature(validation: Predictions) -> float:
 
 
 def _threshold(probabilities: np.ndarray, positive: np.ndarray, beta: float) -> float:
-    """Return the threshold of highest F-beta, half-way to the next lower probability.
+    """Return the threshold with the highest F-beta, half-way to the next lower probability.
 
     Ties go to the highest of equally good thresholds.
     """
     values, group = np.unique(probabilities, return_inverse=True)
     true = np.cumsum(np.bincount(group, positive)[::-1])[::-1]
-    decided = np.cumsum(np.bincount(group)[::-1])[::-1]
-    score = (1 + beta**2) * true / (beta**2 * positive.sum() + decided)
+    predicted = np.cumsum(np.bincount(group)[::-1])[::-1]
+    score = (1 + beta**2) * true / (beta**2 * positive.sum() + predicted)
     best = len(score) - 1 - int(np.argmax(score[::-1]))
     lower = values[best - 1] if best else 0.0
     middle = (lower + values[best]) / 2

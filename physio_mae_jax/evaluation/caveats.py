@@ -1,4 +1,4 @@
-"""Caveats that a report shows before its metrics, and how the metrics are defined."""
+"""Caveats shown at the top of a report, and notes on interpreting its metrics."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -6,19 +6,19 @@ from typing import Any
 from physio_mae_jax.evaluation.markdown import bullets, escape
 from physio_mae_jax.evaluation.results import Evaluation
 
-# Start of ``data.contamination.ContaminationReport.line`` where nothing was found.
-_CLEAN = "contamination: none of"
+# Start of ``data.contamination.ContaminationReport.format_line`` if nothing was found.
+_UNCONTAMINATED_PREFIX = "contamination: none of"
 _MIN_SUBJECTS_FOR_INTERVAL = 20
 
 
 def reported_split(evaluations: Mapping[str, Evaluation]) -> str:
-    """Return the split to report: 'test' where there is one."""
+    """Return the split to report: 'test' if available."""
     return "test" if "test" in evaluations else "validation"
 
 
-def is_clean(context: Mapping[str, Any]) -> bool:
-    """Return whether contamination was checked and not found."""
-    return str(context.get("contamination", "")).startswith(_CLEAN)
+def is_uncontaminated(context: Mapping[str, Any]) -> bool:
+    """Return whether contamination was checked and none was found."""
+    return str(context.get("contamination", "")).startswith(_UNCONTAMINATED_PREFIX)
 
 
 def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -> list[str]:
@@ -28,14 +28,14 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -
     found = []
     if not context.get("contamination"):
         found.append("Contamination was not checked: the model may have seen these subjects.")
-    elif not is_clean(context):
+    elif not is_uncontaminated(context):
         found.append(escape(str(context["contamination"])))
     if split != "test":
-        found.append("No test was evaluated. Choices were made on these same instances.")
-    elif evaluated.num_subjects_decided_on:
+        found.append("No test split was evaluated; model selection used these same instances.")
+    elif evaluated.num_threshold_subjects:
         found.append(
-            f"Thresholds were chosen on {evaluated.num_subjects_decided_on} of the "
-            f"{evaluated.num_subjects} subjects of the test; the metrics are biased upwards."
+            f"Thresholds were chosen on {evaluated.num_threshold_subjects} of the "
+            f"{evaluated.num_subjects} subjects of the test split; the metrics are biased upwards."
         )
     if evaluated.num_subjects < _MIN_SUBJECTS_FOR_INTERVAL:
         found.append(
@@ -45,21 +45,20 @@ def caveats(evaluations: Mapping[str, Evaluation], context: Mapping[str, Any]) -
     return found
 
 
-def reading(evaluated: Evaluation) -> str:
-    """Explain intervals, marks and metrics."""
+def interpretation_notes(evaluated: Evaluation) -> str:
+    """Explain intervals, marks and metrics, as Markdown."""
     minimum = evaluated.min_positives
-    strata = (
-        "within strata by the rarest class of the subject, so that no replicate loses a class. "
-    )
+    strata = "stratified by the rarest class of the subject, so that no replicate loses a class. "
     lines = [
         f"Intervals are the 2.5 and 97.5 percentiles of {evaluated.num_resamples:,} bootstrap "
-        f"replicates (seed {evaluated.seed}). Each draws subjects with replacement, all instances "
-        f"of a subject together{'. ' if evaluated.kind == 'regression' else f', {strata}'}"
-        "They show the variation over test subjects of this kind; not over training runs, "
-        "seeds or hospitals. An interval of zero width at a bound, such as 1.000, is a limit "
-        "of the bootstrap and no certainty.",
+        f"replicates (seed {evaluated.seed}). Each draws subjects with replacement, keeping all "
+        "instances of a subject "
+        f"together{'. ' if evaluated.kind == 'regression' else f', {strata}'}"
+        "They show the variation over test subjects of this population, not over training runs, "
+        "seeds or hospitals. An interval of zero width at a bound, such as 1.000, is a limitation "
+        "of the bootstrap, not certainty.",
         "A dash marks an undefined metric, such as the precision of a class that was never "
-        "decided; no number replaces it, and averages over it are undefined too. A "
+        "predicted; averages that include it are undefined too. A "
         "metric without an interval is undefined in some replicate.",
     ]
     if evaluated.kind == "regression":
@@ -69,19 +68,19 @@ def reading(evaluated: Evaluation) -> str:
         "averages without rare classes.",
         f"† positives or negatives of fewer than {minimum} subjects.",
         "Intervals of classes with few positive subjects are too narrow. In a simulation (AUROC "
-        "0.82) they covered the truth 78 % of the time with 5 of them, 85 % with 10, 91 % with 20 "
-        "and 93 % with 50. Those of average precision also lie too high, by 0.02 with up to 20.",
+        "0.82) their coverage was 78 % with 5 positive subjects, 85 % with 10, 91 % with 20 and 93 "
+        "% with 50. Intervals of average precision are also biased upwards, by 0.02 with up to 20.",
         "AUROC and average precision need no threshold. F1, sensitivity, specificity and precision "
-        "are those of the calibration below.",
+        "use the thresholds below.",
         "Subgroups that exclude different classes average over different tasks: do not compare "
         "them.",
         "ECE: expected calibration error, 15 bins. It is above zero even for perfect calibration, "
-        "the more so the fewer the instances; its bootstrap interval would mislead and is not "
-        "given.",
+        "and larger for fewer instances; its bootstrap interval would be misleading and is not "
+        "shown.",
     ]
     if evaluated.kind == "multiclass":
         lines.append(
             "AUROC is that of each class against the rest; balanced accuracy is the mean "
-            "sensitivity. Calibration of the decided class is that of the highest probability."
+            "sensitivity. Calibration of the predicted class is that of the highest probability."
         )
     return bullets(lines)

@@ -20,32 +20,32 @@ from physio_mae_jax.evaluation.summary import Cell, ComparedRun
 
 
 def render_comparison(
-    title: str, cells: Sequence[Cell], first: ComparedRun, how: Mapping[str, Any]
+    title: str, cells: Sequence[Cell], first: ComparedRun, provenance: Mapping[str, Any]
 ) -> str:
-    """Write the report in Markdown."""
+    """Render the report as Markdown."""
     kind = first.predictions.kind
     metric = words(metric_sets.MAIN_METRICS[kind])
     seeds = sorted({seed for cell in cells for seed in cell.values})
     reference = cells[0].row
     sections = [f"# {escape(title)}"]
     for fraction in dict.fromkeys(cell.fraction for cell in cells):
-        shown = [cell for cell in cells if cell.fraction == fraction]
+        subset = [cell for cell in cells if cell.fraction == fraction]
         sections.append(f"## {fraction:.0%} of the training subjects")
-        sections.append(_cells_table(shown, kind, metric, reference))
+        sections.append(_cells_table(subset, kind, metric, reference))
     subjects = len(np.unique(first.predictions.subjects))
     notes = [
         f"Test: {first.predictions.num_instances:,} instances of {subjects:,} subjects, the same "
         "for all.",
         f"Each value is a mean over seeds {', '.join(map(str, seeds))}; ± is their "
-        "standard deviation, brackets hold the 95 % interval over test subjects (1 model in each "
-        "seed, resampled together, so differences are paired).",
+        "standard deviation, brackets are the 95 % interval over test subjects (resampled together "
+        "for all models, so differences are paired).",
         "Intervals are not widened for the number of rows.",
         "Model, calibration and thresholds of every trial were chosen on its validation split.",
         escape(str(first.context.get("contamination", "contamination: not stated"))),
     ]
     sections += [bullets(notes), "![comparison](plots/comparison.png)"]
     split = first.context.get("split", {})
-    rows = [(escape(name), facts(held)) for name, held in {**how, "split": split}.items()]
+    rows = [(escape(name), facts(value)) for name, value in {**provenance, "split": split}.items()]
     sections += ["## How to reproduce it", table(("", ""), rows)]
     return "\n\n".join(sections) + "\n"
 
@@ -66,13 +66,13 @@ def _cells_table(cells: Sequence[Cell], kind: str, metric: str, reference: str) 
                 escape(cell.row),
                 f"{number(cell.mean.value)} ± {number(cell.std)}",
                 format_interval(cell.mean, kind),
-                "" if cell.difference is None else _signed(cell.difference),
+                "" if cell.difference is None else _format_signed(cell.difference),
                 *(number(cell.more[name]) for name in more),
             ]
         )
     return table(header, rows)
 
 
-def _signed(difference: Estimate) -> str:
-    shown = number(difference.value, "+.3f")
-    return f"{shown} [{number(difference.low, '+.3f')}, {number(difference.high, '+.3f')}]"
+def _format_signed(difference: Estimate) -> str:
+    subset = number(difference.value, "+.3f")
+    return f"{subset} [{number(difference.low, '+.3f')}, {number(difference.high, '+.3f')}]"

@@ -12,15 +12,15 @@ from physio_mae_jax.printable import printable
 
 _GRID = np.linspace(0, 1, 501)
 _BINS = 10
-# Maximum number of letters of a class name in a legend.
+# Maximum length of a class name in a legend.
 _MAX_NAME = 80
-# Fractions of fewer instances are too noisy to draw.
+# Bins with fewer instances are too noisy to draw.
 _MIN_IN_BIN = 5
 _Z = 1.959963984540054
 
 
 def shown_classes(evaluation: Evaluation) -> list[int]:
-    """Return the classes to draw: the 8 with the most positives, a fixed rule."""
+    """Return the classes to draw: the 8 with the most positives."""
     rows = [k for k, row in enumerate(evaluation.by_class) if not row.is_absent]
     frequent = sorted(rows, key=lambda k: -evaluation.by_class[k].num_positives)
     return sorted(frequent[:MAX_CURVES])
@@ -29,21 +29,34 @@ def shown_classes(evaluation: Evaluation) -> list[int]:
 def roc_curves(
     predictions: Predictions, evaluation: Evaluation
 ) -> tuple[list[Curve], Curve | None]:
-    """Return curves of some classes and the average over all: mean sensitivity at each 1 - spec."""
+    """Return the curves of the selected classes and the average over all classes.
+
+    Mean sensitivity at each 1 - spec.
+    """
     scores = metric_sets.ranking_scores(predictions)
     lines, averaged = [], []
     for k, row in enumerate(evaluation.by_class):
         if not row.is_absent:
             x, y, _ = roc_curve(predictions.targets[:, k], scores[:, k])
             averaged.append(np.interp(_GRID, x, y))
-            lines.append((k, Curve(label=f"{_named(row)}  {_figure(row, 'auroc')}", x=x, y=y)))
-    return _chosen(lines, evaluation), _average(averaged, evaluation, "macro_auroc")
+            lines.append(
+                (
+                    k,
+                    Curve(
+                        label=f"{_display_class_name(row)}  {_format_metric(row, 'auroc')}",
+                        x=x,
+                        y=y,
+                    ),
+                )
+            )
+    return _select_curves(lines, evaluation), _average(averaged, evaluation, "macro_auroc")
 
 
 def precision_recall_curves(
     predictions: Predictions, evaluation: Evaluation
 ) -> tuple[list[Curve], Curve | None]:
-    """Return curves of some classes and the average over all: mean precision at each sensitivity.
+    """Return the curves of the selected classes and the average over all classes: mean precision at
+    each sensitivity.
 
     Drawn as steps, as average precision sums them: linear interpolation would be optimistic.
     """
@@ -52,52 +65,54 @@ def precision_recall_curves(
     for k, row in enumerate(evaluation.by_class):
         if not row.is_absent:
             precision, recall, _ = precision_recall_curve(predictions.targets[:, k], scores[:, k])
-            # WindowStarts at the first positive found; before it, precision is 0 or undefined.
+            # The curve starts at the first true positive; before it, precision is 0 or undefined.
             found = recall > 0
             precision, recall = precision[found][::-1], recall[found][::-1]
             index = np.searchsorted(recall, _GRID, side="left")
             steps = precision[np.minimum(index, len(precision) - 1)]
             averaged.append(steps)
             label = (
-                f"{_named(row)}  {_figure(row, 'average_precision')}, "
+                f"{_display_class_name(row)}  {_format_metric(row, 'average_precision')}, "
                 f"by chance {row.num_positives / predictions.num_instances:.2f}"
             )
             x, y = _staircase(recall, precision)
             lines.append((k, Curve(label=label, x=x, y=y)))
-    return _chosen(lines, evaluation), _average(averaged, evaluation, "macro_average_precision")
+    return _select_curves(lines, evaluation), _average(
+        averaged, evaluation, "macro_average_precision"
+    )
 
 
 def confusion_table(
     evaluation: Evaluation,
 ) -> tuple[np.ndarray, np.ndarray, list[str], list[str]]:
-    """Return fractions of the truth, counts, and row and column names of a confusion matrix.
+    """Return row-normalized fractions, counts, and row and column names of a confusion matrix.
 
-    Multiclass: truth by decision. Otherwise one row per class: true positives, false negatives,
+    Multiclass: truth by prediction. Otherwise one row per class: true positives, false negatives,
     false positives and true negatives.
     """
     counts = np.asarray(evaluation.confusion)
     names = list(evaluation.classes)
     if evaluation.kind == "multiclass":
-        whole = counts.sum(axis=1, keepdims=True)
+        totals = counts.sum(axis=1, keepdims=True)
         columns = names
     else:
-        whole = np.repeat(counts.reshape(-1, 2, 2).sum(axis=2), 2, axis=1)
+        totals = np.repeat(counts.reshape(-1, 2, 2).sum(axis=2), 2, axis=1)
         columns = [
             "positive,\nfound",
             "positive,\nmissed",
             "negative,\nfalse alarm",
             "negative,\ncorrect",
         ]
-    shares = np.divide(counts, whole, out=np.full(counts.shape, np.nan), where=whole > 0)
-    return shares, counts, names, columns
+    fractions = np.divide(counts, totals, out=np.full(counts.shape, np.nan), where=totals > 0)
+    return fractions, counts, names, columns
 
 
 def reliabilities(
     predictions: Predictions, calibration: Calibration, evaluation: Evaluation
 ) -> list[tuple[str, Reliability, Reliability]]:
-    """Return name and bins before and after calibration of some classes.
+    """Return name and bins before and after calibration of the selected classes.
 
-    5 instances a bin or more.
+    Bins with fewer than 5 instances are omitted.
     """
     before = uncalibrated_probabilities(predictions)
     after = calibration.probabilities(predictions.logits)
@@ -112,7 +127,7 @@ def reliabilities(
 
 
 def agreements(predictions: Predictions, evaluation: Evaluation) -> list[Agreement]:
-    """Return the targets of a regression, at most 8."""
+    """Return the agreement of at most 8 regression targets."""
     found = []
     for k, row in enumerate(evaluation.by_class[:MAX_CURVES]):
         figures = {name: estimate.value for name, estimate in row.metrics.items()}
@@ -132,10 +147,10 @@ def agreements(predictions: Predictions, evaluation: Evaluation) -> list[Agreeme
 
 
 def wilson(successes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return the 95 % interval of a proportion (Wilson 1927); instances count as independent."""
-    share = successes / counts
-    middle = (share + _Z**2 / (2 * counts)) / (1 + _Z**2 / counts)
-    half = _Z * np.sqrt(share * (1 - share) / counts + _Z**2 / (4 * counts**2))
+    """Return the 95 % interval of a proportion (Wilson 1927); assumes independent instances."""
+    fraction = successes / counts
+    middle = (fraction + _Z**2 / (2 * counts)) / (1 + _Z**2 / counts)
+    half = _Z * np.sqrt(fraction * (1 - fraction) / counts + _Z**2 / (4 * counts**2))
     half = half / (1 + _Z**2 / counts)
     return middle - half, middle + half
 
@@ -143,13 +158,13 @@ def wilson(successes: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.nd
 def _reliability(probabilities: np.ndarray, positive: np.ndarray) -> Reliability:
     bins = np.minimum((probabilities * _BINS).astype(int), _BINS - 1)
     counts = np.bincount(bins, minlength=_BINS)
-    full = counts >= _MIN_IN_BIN
-    counts, n = counts[full], counts[full].astype(float)
-    successes = np.bincount(bins, positive, minlength=_BINS)[full]
+    is_full = counts >= _MIN_IN_BIN
+    counts, n = counts[is_full], counts[is_full].astype(float)
+    successes = np.bincount(bins, positive, minlength=_BINS)[is_full]
     low, high = wilson(successes, n)
     error = metrics.expected_calibration_error(probabilities, positive, np.ones(len(positive)))
     return Reliability(
-        predicted=np.bincount(bins, probabilities, minlength=_BINS)[full] / n,
+        predicted=np.bincount(bins, probabilities, minlength=_BINS)[is_full] / n,
         observed=successes / n,
         low=low,
         high=high,
@@ -158,7 +173,7 @@ def _reliability(probabilities: np.ndarray, positive: np.ndarray) -> Reliability
     )
 
 
-def _chosen(lines: list[tuple[int, Curve]], evaluation: Evaluation) -> list[Curve]:
+def _select_curves(lines: list[tuple[int, Curve]], evaluation: Evaluation) -> list[Curve]:
     by_class = dict(lines)
     return [by_class[k] for k in shown_classes(evaluation)]
 
@@ -176,10 +191,10 @@ def _staircase(recall: np.ndarray, precision: np.ndarray) -> tuple[np.ndarray, n
     return np.stack([starts, recall], axis=1).ravel(), np.repeat(precision, 2)
 
 
-def _named(row: ClassResult) -> str:
+def _display_class_name(row: ClassResult) -> str:
     name = printable(row.name, _MAX_NAME)
     return f"{name}*" if row.rare else name
 
 
-def _figure(row: ClassResult, metric: str) -> str:
+def _format_metric(row: ClassResult, metric: str) -> str:
     return f"{row.metrics[metric].value:.3f}"

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.evaluation.predictions import Predictions
 
@@ -29,7 +29,7 @@ class EvaluatedRun:
 
 
 def load_evaluation(folder: Path) -> EvaluatedRun:
-    """Read the folder of a run that has an evaluation report.
+    """Load the evaluation from the folder of a run.
 
     Raises:
         DataError: The report or the predictions are broken, or were changed after they were
@@ -40,11 +40,11 @@ def load_evaluation(folder: Path) -> EvaluatedRun:
 
     def member(content: Any, name: str) -> dict[str, Any]:
         found = content.get(name) if isinstance(content, dict) else None
-        return typed(dict, found, f"{path}: {name}", _HINT)
+        return check_types(dict, found, f"{path}: {name}", _HINT)
 
     overall = member(member(member(report, "evaluations"), "test"), "overall")
     values = {
-        name: typed(_Value, member(overall, name).get("value"), f"{path}: {name}", _HINT)
+        name: check_types(_Value, member(overall, name).get("value"), f"{path}: {name}", _HINT)
         for name in overall
     }
     return EvaluatedRun(

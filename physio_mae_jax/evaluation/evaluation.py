@@ -1,9 +1,9 @@
 """Evaluate predictions: metrics with intervals, rare classes, subgroups, paired comparisons.
 
-Three common sources of optimistic bias are excluded. Thresholds chosen on the evaluated instances:
-they come with the ``Calibration`` of validation. Macro averages that rest on classes with a handful
-of positives, or that silently drop them: both averages are reported. Intervals that treat the
-windows of a subject as independent: subjects are resampled.
+Three common sources of optimistic bias are excluded. Thresholds are not chosen on the evaluated
+instances but come with the ``Calibration`` of the validation split. Macro averages are reported
+with and without classes that have only a few positives. Intervals resample subjects and do not
+treat the windows of a subject as independent.
 """
 
 import dataclasses
@@ -18,10 +18,10 @@ from physio_mae_jax.evaluation.bootstrap import (
     Estimate,
     check_pair,
     confidence_interval,
+    get_strata,
+    has_variation,
     paired_difference,
     replicate,
-    stratum_of,
-    varies,
 )
 from physio_mae_jax.evaluation.calibration import Calibration, uncalibrated_probabilities
 from physio_mae_jax.evaluation.predictions import Predictions
@@ -33,7 +33,7 @@ from physio_mae_jax.evaluation.results import (
 )
 from physio_mae_jax.evaluation.subgroups import evaluate_subgroups, num_unknown
 
-# Fewer subjects have no variance, see ``bootstrap.varies``.
+# Fewer subjects have no variance, see ``bootstrap.has_variation``.
 _MIN_SUBJECTS = 2
 
 
@@ -49,14 +49,14 @@ def evaluate(
 
     Args:
         test: Predictions to evaluate.
-        calibration: Calibration and thresholds, chosen on validation of the same model.
+        calibration: Calibration and thresholds, fitted on the validation split for the same model.
         num_resamples: Number of bootstrap replicates.
         seed: Random seed of the bootstrap.
         min_positives: Minimum of positive and of negative instances below which a class is rare,
             and below which it is excluded from the average of a subgroup.
 
     Raises:
-        DataError: The calibration are of another kind or of other classes.
+        DataError: the calibration is of another kind or has other classes.
     """
     calibration.check(test)
     present, frequent = _classes(test, min_positives)
@@ -67,7 +67,7 @@ def evaluate(
         main_metric=metric_sets.MAIN_METRICS[test.kind],
         num_instances=test.num_instances,
         num_subjects=len(np.unique(test.subjects)),
-        num_subjects_decided_on=calibration.num_shared_subjects(test),
+        num_threshold_subjects=calibration.num_shared_subjects(test),
         overall=metrics.averages(test, present) | metrics.overall(),
         overall_frequent=({} if (frequent == present).all() else metrics.averages(test, frequent)),
         by_class=tuple(
@@ -95,7 +95,7 @@ def compare(
 ) -> tuple[Comparison, ...]:
     """Compare models with a reference on the same instances and replicates.
 
-    The main metric needs no thresholds, so no calibration are required. Intervals are not widened
+    The main metric needs no thresholds, so no calibration is required. Intervals are not widened
     for the number of comparisons.
 
     Args:
@@ -104,7 +104,7 @@ def compare(
         num_resamples, seed, min_positives: Arguments of ``evaluate``.
 
     Returns:
-        Difference of each other model over all classes and, where some are rare, without them.
+        Difference of each other model over all classes and, if some are rare, without these.
 
     Raises:
         DataError: The reference is missing, or predictions are not of the same instances.
@@ -122,7 +122,7 @@ def compare(
         if other == reference:
             continue
         check_pair(predictions, base)
-        for words, classes in sets.items():
+        for label, classes in sets.items():
             metric = functools.partial(metric_sets.main_metric, classes=classes)
             ones = np.ones(base.num_instances)
             difference = paired_difference(
@@ -131,7 +131,7 @@ def compare(
             comparison = Comparison(
                 name=other,
                 reference=reference,
-                metric=words,
+                metric=label,
                 value=float(metric(predictions, ones)),
                 reference_value=float(metric(base, ones)),
                 difference=difference,
@@ -145,9 +145,9 @@ class _Metrics:
     """Metrics of all instances and of every replicate, by name.
 
     Attributes:
-        class_points, class_draws: Metrics of each class, [1, Y] and [Z, Y].
-        overall_points, overall_draws: Metrics of whole instances, [1] and [Z].
-        has_interval: Whether resampling changes anything.
+        class_points, class_draws: Metrics of each class, [1, K] and [R, K].
+        overall_points, overall_draws: Metrics over all classes, [1] and [R].
+        has_interval: Whether replicates differ.
     """
 
     class_points: Mapping[str, np.ndarray]
@@ -157,29 +157,32 @@ class _Metrics:
     has_interval: bool
 
     def averages(self, predictions: Predictions, classes: np.ndarray) -> dict[str, Estimate]:
-        """Average metrics over classes [Y] bool; in a regression only those that can be."""
+        """Average metrics over classes [K] bool.
+
+        In a regression only those that can be averaged.
+        """
         names = {name: f"macro_{name}" for name in self.class_points}
         if predictions.kind == "multiclass":
             names["sensitivity"] = "balanced_accuracy"
         elif predictions.kind == "regression":
-            several = len(predictions.classes) > 1
-            names = {name: name for name in names if name == "mae" or not several}
+            is_multi_target = len(predictions.classes) > 1
+            names = {name: name for name in names if name == "mae" or not is_multi_target}
         return {
-            words: self._estimate(
+            label: self._estimate(
                 metrics.macro(self.class_draws[name], classes),
                 metrics.macro(self.class_points[name], classes),
             )
-            for name, words in names.items()
+            for name, label in names.items()
         }
 
     def overall(self) -> dict[str, Estimate]:
-        """Return the metrics of whole instances."""
+        """Return the metrics over all classes."""
         return {
             name: self._estimate(self.overall_draws[name], point)
             for name, point in self.overall_points.items()
         }
 
-    def of_class(self, k: int, has_interval: bool) -> dict[str, Estimate]:
+    def for_class(self, k: int, has_interval: bool) -> dict[str, Estimate]:
         """Return the metrics of one class."""
         return {
             name: self._estimate(self.class_draws[name][:, k], point[:, k], has_interval)
@@ -197,24 +200,24 @@ class _Metrics:
 def _measure(
     predictions: Predictions, calibration: Calibration, num_resamples: int, seed: int
 ) -> _Metrics:
-    of_classes = metric_sets.class_measure(predictions, calibration)
-    overall_estimates = metric_sets.instance_measure(predictions, calibration)
-    strata = stratum_of(predictions)
+    measure_classes = metric_sets.class_measure(predictions, calibration)
+    measure_overall = metric_sets.instance_measure(predictions, calibration)
+    strata = get_strata(predictions)
     drawn = replicate(
-        lambda weights: of_classes(weights) | overall_estimates(weights),
+        lambda weights: measure_classes(weights) | measure_overall(weights),
         predictions.subjects,
         strata,
         num_resamples=num_resamples,
         seed=seed,
     )
     ones = np.ones((1, predictions.num_instances))
-    class_points, overall_points = of_classes(ones), overall_estimates(ones)
+    class_points, overall_points = measure_classes(ones), measure_overall(ones)
     return _Metrics(
         class_points=class_points,
         class_draws={name: drawn[name] for name in class_points},
         overall_points=overall_points,
         overall_draws={name: drawn[name] for name in overall_points},
-        has_interval=varies(strata),
+        has_interval=has_variation(strata),
     )
 
 
@@ -229,7 +232,7 @@ def _classes(predictions: Predictions, minimum: int) -> tuple[np.ndarray, np.nda
 def _class_result(predictions: Predictions, k: int, rare: bool, metrics: _Metrics) -> ClassResult:
     name = predictions.classes[k]
     if predictions.kind == "regression":
-        return ClassResult(name=name, rare=rare, metrics=metrics.of_class(k, True))
+        return ClassResult(name=name, rare=rare, metrics=metrics.for_class(k, True))
     positive = predictions.targets[:, k] == 1
     subjects = [len(np.unique(predictions.subjects[side])) for side in (positive, ~positive)]
     return ClassResult(
@@ -239,14 +242,14 @@ def _class_result(predictions: Predictions, k: int, rare: bool, metrics: _Metric
         num_positive_subjects=subjects[0],
         num_negative_subjects=subjects[1],
         rare=rare,
-        metrics=metrics.of_class(k, min(subjects) >= _MIN_SUBJECTS),
+        metrics=metrics.for_class(k, min(subjects) >= _MIN_SUBJECTS),
     )
 
 
 def _calibration(
     predictions: Predictions, calibration: Calibration, present: np.ndarray
 ) -> tuple[CalibrationResult, ...]:
-    """Return the whole first, then every class."""
+    """Return the overall calibration first, then that of each class."""
     if predictions.kind == "regression":
         return ()
     sides = [
@@ -258,12 +261,16 @@ def _calibration(
     ]
     names = list(predictions.classes)
     if predictions.kind == "multiclass":
-        names.append("decided class")
+        names.append("predicted class")
     elif present.any():
         names.append("mean of classes")
         for rows in sides:
-            held = [row for row, there in zip(rows, present, strict=True) if there]
-            rows.append({n: float(np.mean([row[n] for row in held])) for n in held[0]})
+            present_rows = [
+                row for row, is_present in zip(rows, present, strict=True) if is_present
+            ]
+            rows.append(
+                {n: float(np.mean([row[n] for row in present_rows])) for n in present_rows[0]}
+            )
     found = [
         CalibrationResult(name=name, before=before, after=after)
         for name, before, after in zip(names, *sides, strict=True)
@@ -274,12 +281,12 @@ def _calibration(
 def _confusion(predictions: Predictions, calibration: Calibration) -> tuple[tuple[int, ...], ...]:
     if predictions.kind == "regression":
         return ()
-    decided = calibration.decide(calibration.probabilities(predictions.logits))
+    predicted = calibration.predict_classes(calibration.probabilities(predictions.logits))
     ones = np.ones(predictions.num_instances)
     if predictions.kind == "multiclass":
-        table = metrics.confusion_matrix(decided, predictions.targets, ones)
+        table = metrics.confusion_matrix(predicted, predictions.targets, ones)
     else:
-        n = metrics.Counts.of(decided, predictions.targets, ones)
+        n = metrics.Counts.from_predictions(predicted, predictions.targets, ones)
         columns = (n.true_positive, n.false_negative, n.false_positive, n.true_negative)
         table = np.stack(columns, axis=1)
     return tuple(tuple(round(value) for value in row) for row in table.tolist())

@@ -1,4 +1,4 @@
-"""Features of windows: the mean token of an encoder, or statistics of wavelet power."""
+"""Features of windows: mean-pooled tokens of an encoder, or wavelet statistics."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -21,7 +21,7 @@ Extract = Callable[[Mapping[str, jax.Array]], jax.Array]
 def encoder_extractor(
     config: MaeConfig, params: Any, mesh: Mesh, *, channel_independent: bool
 ) -> Extract:
-    """Compile an encoder's mean token [B, D] float32 of windows, over a mesh."""
+    """Compile the mean-pooled tokens [B, D] float32 of an encoder, over a mesh."""
 
     def extract(params: Any, batch: Mapping[str, jax.Array]) -> jax.Array:
         latents = encode_windows(config, params, batch, channel_independent=channel_independent)
@@ -37,7 +37,7 @@ def encoder_extractor(
 
 
 def wavelet_extractor(config: WaveletConfig, sampling_rate_hz: float, mesh: Mesh) -> Extract:
-    """Compile features without a model: level and variability of each frequency of each channel.
+    """Compile features without a model: wavelet statistics of each channel.
 
     Mean and standard deviation over time of the log power of each channel and wavelet: [B, 2·M·S].
     """
@@ -45,8 +45,8 @@ def wavelet_extractor(config: WaveletConfig, sampling_rate_hz: float, mesh: Mesh
     def extract(batch: Mapping[str, jax.Array]) -> jax.Array:
         planes = coefficients(batch["signal"], config, sampling_rate_hz)[:, :, 0]
         power = jnp.log(jnp.square(planes) + 1e-4)
-        described = jnp.stack([power.mean(axis=-1), power.std(axis=-1)], axis=-1)
-        present = jnp.where(batch["channel_mask"][:, :, None, None], described, 0.0)
+        statistics = jnp.stack([power.mean(axis=-1), power.std(axis=-1)], axis=-1)
+        present = jnp.where(batch["channel_mask"][:, :, None, None], statistics, 0.0)
         return present.reshape(len(present), -1)
 
     return jax.jit(

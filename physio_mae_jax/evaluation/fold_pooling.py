@@ -1,4 +1,4 @@
-"""Predictions of several folds pooled into one evaluation."""
+"""Pooling the predictions of several folds into one evaluation."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -17,26 +17,27 @@ _MARGIN = 1e-12
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PooledCalibration(Calibration):
-    """Decisions of each fold, for its own instances only.
+    """Calibration of pooled predictions; each fold predicts the classes of its own instances only.
 
     Attributes:
-        decided: Decisions [U, Y] of each instance's fold, in the order of the pooled predictions.
+        predicted: Classes [U, K] predicted by each instance's fold, in the order of the pooled
+            instances.
     """
 
-    decided: np.ndarray
+    predicted: np.ndarray
 
-    def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the calibration of the folds.
+    def predict_classes(self, probabilities: np.ndarray) -> np.ndarray:
+        """Return the classes predicted by the folds.
 
         Raises:
-            DataError: The probabilities are not of the pooled instances.
+            DataError: the probabilities are not of the pooled instances.
         """
-        if probabilities.shape != self.decided.shape:
+        if probabilities.shape != self.predicted.shape:
             raise DataError(
-                f"calibration of folds are for {list(self.decided.shape)} pooled predictions, not "
-                f"for {list(probabilities.shape)}; each fold decides on its own instances only."
+                f"the pooled calibration is for {list(self.predicted.shape)} predictions, not for "
+                f"{list(probabilities.shape)}; it applies only to the pooled instances."
             )
-        return self.decided
+        return self.predicted
 
     def to_json(self) -> dict[str, Any]:
         """Return the content common to all folds; each fold's folder has its own calibration."""
@@ -46,19 +47,19 @@ class PooledCalibration(Calibration):
 def pool(folds: Sequence[tuple[Predictions, Calibration]]) -> tuple[Predictions, Calibration]:
     """Pool the instances of all folds.
 
-    Logits of different models have different scales, so what is pooled are the probabilities that
-    each fold's own calibration gives, as log-odds (or logarithms, where classes exclude each
-    other). Decisions stay those of each fold.
+    Logits of different models have different scales, so the calibrated probabilities of each fold
+    are pooled, as log-odds (or logarithms for multiclass tasks). Predicted classes are those of
+    each fold.
 
     Args:
-        folds: Predictions of each fold's test instances with the calibration chosen on its
-            validation.
+        folds: Predictions of each fold's test instances with the calibration fitted on its
+            validation split.
 
     Raises:
         DataError: The folds are of different tasks, or an instance is in two of them.
     """
     first = folds[0][0]
-    logits, decided = [], []
+    logits, predicted = [], []
     for predictions, calibration in folds:
         if (predictions.kind, predictions.classes) != (first.kind, first.classes):
             raise DataError(
@@ -70,7 +71,7 @@ def pool(folds: Sequence[tuple[Predictions, Calibration]]) -> tuple[Predictions,
             logits.append(predictions.logits)
             continue
         probabilities = calibration.probabilities(predictions.logits)
-        decided.append(calibration.decide(probabilities))
+        predicted.append(calibration.predict_classes(probabilities))
         bounded = np.clip(probabilities, _MARGIN, 1 - _MARGIN)
         logits.append(np.log(bounded) if first.kind == "multiclass" else logit(bounded))
     names = set.intersection(*(set(predictions.attributes) for predictions, _ in folds))
@@ -95,5 +96,5 @@ def pool(folds: Sequence[tuple[Predictions, Calibration]]) -> tuple[Predictions,
         slopes=(1.0,) * count if first.kind == "multilabel" else (),
         intercepts=(0.0,) * count if first.kind == "multilabel" else (),
         num_folds=len(folds),
-        decided=np.concatenate(decided),
+        predicted=np.concatenate(predicted),
     )

@@ -1,4 +1,4 @@
-"""Numbers, names and tables as Markdown."""
+"""Formatting of numbers, names and tables as Markdown."""
 
 import math
 import re
@@ -8,7 +8,7 @@ from typing import Any
 from physio_mae_jax.evaluation.bootstrap import Estimate
 from physio_mae_jax.printable import printable
 
-_WORDS = {
+_DISPLAY_NAMES = {
     "auroc": "AUROC",
     "average_precision": "average precision",
     "f1": "F1",
@@ -22,7 +22,7 @@ _WORDS = {
     "bias": "bias (mean error)",
 }
 
-# Underscores only at the ends of words: within words Markdown takes them literally.
+# Underscores only at word boundaries: within words Markdown treats them literally.
 _SPECIAL = re.compile(r"[\\`*|<>\[\]]|(?<!\w)_|_(?!\w)")
 
 
@@ -35,7 +35,7 @@ def format_interval(estimate: Estimate, kind: str) -> str:
     return f"{number(estimate.value, digits)} [{low}, {high}]"
 
 
-def signed(estimate: Estimate) -> str:
+def format_difference(estimate: Estimate) -> str:
     """Format a difference: '+0.0120 [-0.0010, +0.0250]'."""
     if math.isnan(estimate.low):
         return number(estimate.value, "+.4f")
@@ -44,7 +44,7 @@ def signed(estimate: Estimate) -> str:
 
 
 def number(value: float, digits: str = ".3f") -> str:
-    """Format a number; a dash where it is undefined."""
+    """Format a number; a dash if it is undefined."""
     return "–" if math.isnan(value) else format(value, digits).removesuffix(".")
 
 
@@ -56,7 +56,7 @@ def words(name: str) -> str:
     start, _, rest = name.partition("_")
     if start == "macro":
         return f"macro {words(rest)}"
-    return _WORDS.get(name, name.replace("_", " "))
+    return _DISPLAY_NAMES.get(name, name.replace("_", " "))
 
 
 def escape(text: str) -> str:
@@ -64,7 +64,7 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\g<0>", printable(" ".join(text.split()), None))
 
 
-def named(name: str) -> str:
+def escape_name(name: str) -> str:
     """Escape a name from the data, of any length and content, for Markdown."""
     return escape(printable(" ".join(name.split())))
 

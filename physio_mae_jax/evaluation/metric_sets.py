@@ -1,4 +1,4 @@
-"""Metrics that evaluate each kind of task; pure functions of predictions and weights."""
+"""The metrics of each problem type; pure functions of predictions and weights."""
 
 from collections.abc import Callable
 
@@ -17,8 +17,8 @@ Measure = Callable[[np.ndarray], dict[str, np.ndarray]]
 def ranking_scores(predictions: Predictions) -> np.ndarray:
     """Return scores that order instances in each class, [U, Y], before any calibration.
 
-    Multiclass: the log-odds of each class against the rest. They order instances as probabilities
-    do but do not saturate at 0 and 1, where rounding would make ties.
+    Multiclass: the log-odds of each class against the rest. They order instances like
+    probabilities but do not saturate at 0 and 1, where rounding would create ties.
     """
     if predictions.kind != "multiclass":
         return predictions.logits
@@ -28,15 +28,15 @@ def ranking_scores(predictions: Predictions) -> np.ndarray:
     others[instances, best] = -np.inf
     with np.errstate(divide="ignore"):
         rest = np.log1p(-np.exp(chance))
-    # Near 1 the difference above loses all digits; the sum of the other classes keeps them.
+    # Near 1 the difference above loses precision; summing the other classes does not.
     rest[instances, best] = logsumexp(others, axis=1)
     return chance - rest
 
 
 def evaluated_classes(predictions: Predictions, minimum: int) -> np.ndarray:
-    """Return the classes [Y] bool with at least so many positive and so many negative instances.
+    """Return the classes [K] bool with at least ``minimum`` positive and negative instances.
 
-    In a regression all or none, by the number of instances.
+    In a regression all or none, depending on the number of instances.
     """
     if predictions.kind == "regression":
         return np.full(len(predictions.classes), predictions.num_instances >= minimum)
@@ -74,11 +74,13 @@ def class_measure(predictions: Predictions, calibration: Calibration) -> Measure
         return lambda weights: _regression(predictions.logits, true, weights)
     scores = ranking_scores(predictions)
     probabilities = calibration.probabilities(predictions.logits)
-    decided = calibration.decide(probabilities)
+    predicted = calibration.predict_classes(probabilities)
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
-        columns = [metrics.ranked(s, t, weights) for s, t in zip(scores.T, true.T, strict=True)]
-        counts = metrics.Counts.of(decided, true, weights)
+        columns = [
+            metrics.rank_metrics(s, t, weights) for s, t in zip(scores.T, true.T, strict=True)
+        ]
+        counts = metrics.Counts.from_predictions(predicted, true, weights)
         return {
             "auroc": np.stack([column[0] for column in columns], axis=-1),
             "average_precision": np.stack([column[1] for column in columns], axis=-1),
@@ -98,10 +100,10 @@ def instance_measure(predictions: Predictions, calibration: Calibration) -> Meas
         return lambda weights: {}
     true = predictions.targets
     probabilities = calibration.probabilities(predictions.logits)
-    decided = calibration.decide(probabilities)
+    predicted = calibration.predict_classes(probabilities)
     return lambda weights: {
-        "accuracy": metrics.multiclass_accuracy(decided, true, weights),
-        "cohen_kappa": metrics.cohen_kappa(decided, true, weights),
+        "accuracy": metrics.multiclass_accuracy(predicted, true, weights),
+        "cohen_kappa": metrics.cohen_kappa(predicted, true, weights),
         "multiclass_brier": metrics.multiclass_brier(probabilities, true, weights),
     }
 
@@ -124,10 +126,10 @@ def _regression(
 def calibration_measure(
     probabilities: np.ndarray, targets: np.ndarray, kind: str
 ) -> list[dict[str, float]]:
-    """Return calibration before or after, without intervals.
+    """Return calibration errors, without intervals.
 
-    Calibration errors are biased upwards in small samples, and twice so in bootstrap replicates,
-    whose percentiles might not even include the point estimate.
+    Calibration errors are biased upwards in small samples, even more so in bootstrap replicates,
+    whose percentiles might not include the point estimate.
 
     Args:
         probabilities: Probabilities [U, Y].
@@ -136,7 +138,7 @@ def calibration_measure(
 
     Returns:
         For each class 'ece', 'ece_equal_mass', 'brier' and 'log_loss'; and last, for multiclass
-        tasks, those of the decided class ('ece' of the highest probability, Guo et al. 2017).
+        tasks, those of the predicted class ('ece' of the highest probability, Guo et al. 2017).
     """
     ones = np.ones(len(targets))
     rows = [
@@ -144,8 +146,8 @@ def calibration_measure(
     ]
     if kind == "multiclass":
         best = np.argmax(probabilities, axis=1)
-        right = targets[np.arange(len(targets)), best]
-        row = _binary_calibration(probabilities.max(axis=1), right, ones)
+        num_correct = targets[np.arange(len(targets)), best]
+        row = _binary_calibration(probabilities.max(axis=1), num_correct, ones)
         row["brier"] = float(metrics.multiclass_brier(probabilities, targets, ones))
         row["log_loss"] = float(metrics.multiclass_log_loss(probabilities, targets, ones))
         rows.append(row)

@@ -1,14 +1,14 @@
-"""Metrics of classes from weighted instances, for many weightings at a time; pure NumPy.
+"""Classification metrics of weighted instances, vectorized over bootstrap replicates.
 
-Every function takes ``weights`` [U] or [Z, U]: non-negative multiplicities, where an instance of
-weight 2 counts as that instance twice and one of weight 0 not at all. Results have the shape
-``...`` that precedes U in the weights: scalar or [Z]. Truth (``positive``) and calibration
-(``decided``) are 0 or 1 (or bool): [U] of one class, giving [...], or [U, Y] of several, giving
-[..., Y], which ``macro`` averages. ``targets`` and ``decided`` of the functions named multiclass
-are one-hot.
+Every function takes ``weights`` [U] or [R, U]: non-negative multiplicities, an instance of weight 2
+counts twice and one of weight 0 is ignored. Results have the shape
+``...`` that precedes U in the weights: scalar or [R]. Truth (``positive``) and predictions
+(``predicted``) are 0 or 1 (or bool): [U] of one class, giving [...], or [U, K] of several, giving
+[..., K], which ``macro`` averages. ``targets`` and ``predicted`` of the multiclass
+functions are one-hot.
 
-Undefined values are NaN: no positives or no negatives, nothing decided positive for
-a precision, no weight at all. Otherwise all agree with scikit-learn (tested to 1e-9). Metrics of
+Undefined values are NaN: no positives or no negatives, no positive predictions for a
+precision, or zero total weight. Otherwise all agree with scikit-learn (tested to 1e-9). Metrics of
 regressions are in ``regression``.
 """
 
@@ -22,18 +22,18 @@ from physio_mae_jax.evaluation.weighted import descending, dot, mean, ratio, run
 def auroc(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the area under the receiver operating characteristic of one class.
 
-    It is the probability that a positive scores higher than a negative, ties counting half
+    It is the probability that a positive scores higher than a negative, ties count half
     (Hanley and McNeil 1982).
     """
-    return ranked(scores, positive, weights)[0]
+    return rank_metrics(scores, positive, weights)[0]
 
 
 def average_precision(scores: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the mean over positives of the precision at their score, without interpolation."""
-    return ranked(scores, positive, weights)[1]
+    return rank_metrics(scores, positive, weights)[1]
 
 
-def ranked(
+def rank_metrics(
     scores: np.ndarray, positive: np.ndarray, weights: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return ``auroc`` and ``average_precision`` of one class, computed from one sort.
@@ -48,7 +48,7 @@ def ranked(
     high, low = -scores[positives], -scores[negatives]
     weight = np.take(weights, positives, axis=-1)
     true, false = running_sum(weight), running_sum(np.take(weights, negatives, axis=-1))
-    # For each positive: the weight that scores at least as high, and, for ties, strictly higher.
+    # For each positive: the weight of instances that score at least as high, and strictly higher.
     true_here = np.take(true, np.searchsorted(high, high, side="right"), axis=-1)
     false_here = np.take(false, np.searchsorted(low, high, side="right"), axis=-1)
     false_above = np.take(false, np.searchsorted(low, high, side="left"), axis=-1)
@@ -62,15 +62,15 @@ def ranked(
 def macro_auroc(scores: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return the mean over classes of the AUROC of each against the rest; [U, Y] -> [...].
 
-    Multiclass: give scores that order instances by the probability of the class, such as
-    ``measures.ranking_scores``; logits do not, as they have a free constant in each instance.
+    Multiclass: give use scores that order instances by the probability of the class, such as
+    ``metric_sets.ranking_scores``; logits have an arbitrary constant per instance.
     """
     columns = [auroc(s, t, weights) for s, t in zip(scores.T, targets.T, strict=True)]
     return macro(np.stack(columns, axis=-1))
 
 
 def macro(values: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
-    """Average over classes; NaN where one of them is undefined or there is none.
+    """Average over classes; NaN if one of them is undefined or there is none.
 
     Args:
         values: Values of the classes [..., Y].
@@ -82,7 +82,7 @@ def macro(values: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Counts:
-    """Weights of instances by truth and decision, [...] or [..., Y], and the metrics of them."""
+    """Total weights by truth and prediction, [...] or [..., K], and derived metrics."""
 
     true_positive: np.ndarray
     false_positive: np.ndarray
@@ -90,100 +90,104 @@ class Counts:
     true_negative: np.ndarray
 
     @classmethod
-    def of(cls, decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> "Counts":
-        """Count instances, [U] or [U, Y]."""
-        said, true = np.asarray(decided, np.float64), np.asarray(positive, np.float64)
+    def from_predictions(
+        cls, predicted: np.ndarray, positive: np.ndarray, weights: np.ndarray
+    ) -> "Counts":
+        """Count instances, [U] or [U, K]."""
+        predicted_float, true = np.asarray(predicted, np.float64), np.asarray(positive, np.float64)
         return cls(
-            true_positive=weights @ (said * true),
-            false_positive=weights @ (said * (1 - true)),
-            false_negative=weights @ ((1 - said) * true),
-            true_negative=weights @ ((1 - said) * (1 - true)),
+            true_positive=weights @ (predicted_float * true),
+            false_positive=weights @ (predicted_float * (1 - true)),
+            false_negative=weights @ ((1 - predicted_float) * true),
+            true_negative=weights @ ((1 - predicted_float) * (1 - true)),
         )
 
     def sensitivity(self) -> np.ndarray:
-        """Return the share of positives decided positive (recall)."""
+        """Return the fraction of positives predicted positive (recall)."""
         return ratio(self.true_positive, self.true_positive + self.false_negative)
 
     def specificity(self) -> np.ndarray:
-        """Return the share of negatives decided negative."""
+        """Return the fraction of negatives predicted negative."""
         return ratio(self.true_negative, self.true_negative + self.false_positive)
 
     def precision(self) -> np.ndarray:
-        """Return the share of positives among what was decided positive."""
+        """Return the fraction of positive predictions that are correct."""
         return ratio(self.true_positive, self.true_positive + self.false_positive)
 
     def f1(self) -> np.ndarray:
-        """Return the harmonic mean of precision and sensitivity; 0 where no positive is found."""
+        """Return the harmonic mean of precision and sensitivity; 0 if no positive is found."""
         present = self.true_positive + self.false_negative > 0
         found = 2 * self.true_positive
         score = ratio(found, found + self.false_positive + self.false_negative)
         return np.where(present, score, np.nan)[()]
 
     def accuracy(self) -> np.ndarray:
-        """Return the share decided correctly."""
-        right = self.true_positive + self.true_negative
-        return ratio(right, right + self.false_positive + self.false_negative)
+        """Return the fraction of correct predictions."""
+        num_correct = self.true_positive + self.true_negative
+        return ratio(num_correct, num_correct + self.false_positive + self.false_negative)
 
     def balanced_accuracy(self) -> np.ndarray:
         """Return the mean of sensitivity and specificity."""
         return (self.sensitivity() + self.specificity()) / 2
 
 
-def sensitivity(decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def sensitivity(predicted: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """See ``Counts.sensitivity``."""
-    return Counts.of(decided, positive, weights).sensitivity()
+    return Counts.from_predictions(predicted, positive, weights).sensitivity()
 
 
-def specificity(decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def specificity(predicted: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """See ``Counts.specificity``."""
-    return Counts.of(decided, positive, weights).specificity()
+    return Counts.from_predictions(predicted, positive, weights).specificity()
 
 
-def precision(decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def precision(predicted: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """See ``Counts.precision``."""
-    return Counts.of(decided, positive, weights).precision()
+    return Counts.from_predictions(predicted, positive, weights).precision()
 
 
-def f1(decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def f1(predicted: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """See ``Counts.f1``."""
-    return Counts.of(decided, positive, weights).f1()
+    return Counts.from_predictions(predicted, positive, weights).f1()
 
 
-def accuracy(decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def accuracy(predicted: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """See ``Counts.accuracy``."""
-    return Counts.of(decided, positive, weights).accuracy()
+    return Counts.from_predictions(predicted, positive, weights).accuracy()
 
 
-def balanced_accuracy(decided: np.ndarray, positive: np.ndarray, weights: np.ndarray) -> np.ndarray:
+def balanced_accuracy(
+    predicted: np.ndarray, positive: np.ndarray, weights: np.ndarray
+) -> np.ndarray:
     """See ``Counts.balanced_accuracy``."""
-    return Counts.of(decided, positive, weights).balanced_accuracy()
+    return Counts.from_predictions(predicted, positive, weights).balanced_accuracy()
 
 
 def multiclass_accuracy(
-    decided: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the share of instances whose class was decided; [U, Y] -> [...]."""
-    return mean((decided * targets).sum(axis=-1), weights)
+    """Return the fraction of correctly predicted instances; [U, K] -> [...]."""
+    return mean((predicted * targets).sum(axis=-1), weights)
 
 
 def multiclass_balanced_accuracy(
-    decided: np.ndarray, targets: np.ndarray, weights: np.ndarray
+    predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the mean sensitivity of the classes; [U, Y] -> [...]."""
-    return macro(sensitivity(decided, targets, weights))
+    """Return the mean sensitivity of the classes; [U, K] -> [...]."""
+    return macro(sensitivity(predicted, targets, weights))
 
 
-def cohen_kappa(decided: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return agreement beyond chance, (p - e) / (1 - e) (Cohen 1960); one-hot [U, Y] -> [...]."""
+def cohen_kappa(predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return agreement beyond chance, (p - e) / (1 - e) (Cohen 1960); one-hot [U, K] -> [...]."""
     total = weights.sum(axis=-1)
-    agreed = weights @ (decided * targets).sum(axis=-1)
-    by_chance = ratio(((weights @ decided) * (weights @ targets)).sum(axis=-1), total)
+    agreed = weights @ (predicted * targets).sum(axis=-1)
+    by_chance = ratio(((weights @ predicted) * (weights @ targets)).sum(axis=-1), total)
     return ratio(agreed - by_chance, total - by_chance)
 
 
-def confusion_matrix(decided: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weight of each truth (row) and decision (column), [..., Y, Y], of one-hots."""
-    return np.einsum("...u,uk,ul->...kl", weights, targets, decided * 1.0, optimize=True)
+def confusion_matrix(predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the weight of each truth (row) and prediction (column), [..., K, K], of one-hots."""
+    return np.einsum("...u,uk,ul->...kl", weights, targets, predicted * 1.0, optimize=True)
 
 
 def expected_calibration_error(
@@ -194,18 +198,18 @@ def expected_calibration_error(
     *,
     equal_mass: bool = False,
 ) -> np.ndarray:
-    """Return the mean over instances of |mean probability - share of positives| in their bin.
+    """Return the mean over instances of |mean probability - fraction of positives| in their bin.
 
-    Guo et al. 2017. It is never below zero, so it grows with fewer instances even for a perfectly
-    calibrated model; compare it on the same instances only.
+    Guo et al. 2017. It is non-negative, so it grows with fewer instances even for a perfectly
+    calibrated model; compare it only on the same instances.
 
     Args:
         probabilities: Probabilities [U], 0 to 1.
         positive: Truth [U], 0 or 1.
         weights: Weights of instances [..., U].
         num_bins: Number of bins of equal width from 0 to 1, each with its lower edge.
-        equal_mass: Whether to use bins of equal weight instead. Ties are split in proportion where
-            an edge falls among them, so that the order of instances does not matter.
+        equal_mass: Whether to use bins of equal weight instead. Ties at a bin edge are split
+            proportionally, so that the order of instances does not matter.
     """
     gap = probabilities - positive
     if equal_mass:

@@ -1,4 +1,4 @@
-"""Outputs of a model for instances, and the targets of those instances."""
+"""Model outputs and targets of instances."""
 
 import dataclasses
 import os
@@ -17,7 +17,7 @@ KINDS = ("multilabel", "multiclass", "regression")
 _FIELDS = ("kind", "classes", "instance_ids", "subjects", "logits", "targets")
 _ATTRIBUTE = "attribute."
 _HINT = "give an .npz that Predictions.save wrote."
-# Largest size that a file may unpack to.
+# Maximum size of the unpacked file.
 _FREE_BYTES, _TIMES_THE_FILE = 1 << 30, 50
 
 
@@ -35,10 +35,10 @@ class Predictions:
             of the targets.
         targets: Truth [U, Y] float64. Multilabel: 0 or 1. Multiclass: one-hot. Regression: values.
         attributes: Attributes of instances, [U] each, str or float64, such as 'sex' and 'age'
-            (years); '' or NaN where unknown.
+            (years); '' or NaN if unknown.
 
     Raises:
-        DataError: Shapes disagree, a number is not finite, or targets do not fit the kind.
+        DataError: Shapes disagree, a number is not finite, or targets do not match the kind.
     """
 
     kind: str
@@ -65,10 +65,10 @@ class Predictions:
 
     @property
     def num_instances(self) -> int:
-        """U."""
+        """Number of instances U."""
         return len(self.instance_ids)
 
-    def only(self, instances: np.ndarray) -> "Predictions":
+    def select(self, instances: np.ndarray) -> "Predictions":
         """Return a subset of the instances.
 
         Args:
@@ -92,14 +92,14 @@ class Predictions:
 
     @classmethod
     def load(cls, path: Path) -> "Predictions":
-        """Read what ``save`` wrote.
+        """Read a file written by ``save``.
 
         Raises:
             DataError: The file is not such a file, or its content is invalid.
         """
         try:
             with open_regular(path, _HINT) as file:
-                arrays = _unpacked(file)
+                arrays = _load_arrays(file)
             content: dict[str, Any] = {name: arrays[name] for name in _FIELDS}
             content |= {"kind": str(content["kind"]), "classes": tuple(content["classes"].tolist())}
             attributes = {
@@ -124,19 +124,20 @@ class Predictions:
             )
         if not self.num_instances:
             raise DataError("predictions must have at least one instance; got none.")
-        by_unit = {"subjects": self.subjects, **self.attributes}
-        for name, values in by_unit.items():
+        by_instance = {"subjects": self.subjects, **self.attributes}
+        for name, values in by_instance.items():
             if values.shape != self.instance_ids.shape:
                 raise DataError(
                     f"{name} has shape {list(values.shape)}, expected "
                     f"{list(self.instance_ids.shape)}: one value per instance."
                 )
-        wanted = (self.num_instances, len(self.classes))
+        expected_shape = (self.num_instances, len(self.classes))
         for name in ("logits", "targets"):
-            if getattr(self, name).shape != wanted:
+            if getattr(self, name).shape != expected_shape:
                 raise DataError(
-                    f"{name} has shape {list(getattr(self, name).shape)}, expected {list(wanted)}: "
-                    f"{wanted[0]} instances, {wanted[1]} classes."
+                    f"{name} has shape {list(getattr(self, name).shape)}, expected "
+                    f"{list(expected_shape)}: "
+                    f"{expected_shape[0]} instances, {expected_shape[1]} classes."
                 )
 
     def _check_values(self) -> None:
@@ -153,24 +154,24 @@ class Predictions:
             self._reject(field, ~np.isfinite(getattr(self, field)), "is not finite")
         if self.kind != "regression":
             self._reject("targets", ~np.isin(self.targets, (0.0, 1.0)), "is neither 0 nor 1")
-        held = self.targets.sum(axis=1)
-        if self.kind == "multiclass" and (held != 1).any():
-            first = int(np.flatnonzero(held != 1)[0])
+        num_labels = self.targets.sum(axis=1)
+        if self.kind == "multiclass" and (num_labels != 1).any():
+            first = int(np.flatnonzero(num_labels != 1)[0])
             raise DataError(
-                f"targets of instance {str(self.instance_ids[first])!r} name {held[first]:g} "
+                f"targets of instance {str(self.instance_ids[first])!r} have {num_labels[first]:g} "
                 "classes; multiclass needs exactly one (one-hot); otherwise use multilabel."
             )
 
-    def _reject(self, name: str, bad: np.ndarray, what: str) -> None:
-        if bad.any():
-            first, k = np.argwhere(bad)[0]
+    def _reject(self, name: str, is_invalid: np.ndarray, what: str) -> None:
+        if is_invalid.any():
+            first, k = np.argwhere(is_invalid)[0]
             raise DataError(
                 f"{name} of instance {str(self.instance_ids[first])!r}, class {self.classes[k]!r} "
-                f"{what} ({getattr(self, name)[first, k]}); {bad.sum()} values in all."
+                f"{what} ({getattr(self, name)[first, k]}); {is_invalid.sum()} values in all."
             )
 
 
-def _unpacked(file: BinaryIO) -> dict[str, np.ndarray]:
+def _load_arrays(file: BinaryIO) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(file) as archive:
         size = sum(member.file_size for member in archive.infolist())
     if size > max(_FREE_BYTES, _TIMES_THE_FILE * file.seek(0, os.SEEK_END)):
@@ -186,8 +187,8 @@ def aggregate_windows(
     """Average the logits of the windows of each instance.
 
     Args:
-        instance_of_window: Unit of each window [n], integers from 0 to ``num_instances`` - 1.
-        window_logits: Logits of the windows [n, Y], finite.
+        instance_of_window: Instance of each window [W], integers from 0 to ``num_instances`` - 1.
+        window_logits: Logits of the windows [W, K], finite.
         num_instances: Number of instances U.
 
     Returns:

@@ -1,7 +1,7 @@
-"""Probes of frozen features: a linear model, or nearest neighbours.
+"""Probes of frozen features: linear models and nearest neighbors.
 
-Both are fitted on training instances; validation chooses the hyperparameter, by the metric that
-also selects fine-tuned models; the test is not used.
+Both are fitted on training instances; the hyperparameter is selected on the validation split by the
+metric that also selects fine-tuned models; the test split is not used.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,18 +15,18 @@ from sklearn.preprocessing import StandardScaler
 from physio_mae_jax.errors import ConfigError
 
 _STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
-_NEIGHBOURS = (1, 3, 5, 10, 20, 40, 80)
+_NUM_NEIGHBORS = (1, 3, 5, 10, 20, 40, 80)
 _MAX_ITERATIONS = 2_000
 
 Metric = Callable[[np.ndarray, np.ndarray], float]
 
 
 class ProbeResult(NamedTuple):
-    """Outputs of a probe, and its chosen setting.
+    """Outputs of a probe, and its selected hyperparameter.
 
     Attributes:
-        logits: Outputs [U, Y] of 'validation' and 'test', as in ``predictions.Predictions``.
-        chosen: Setting that validation chose, as text.
+        logits: Outputs [U, K] of 'validation' and 'test', as in ``predictions.Predictions``.
+        chosen: Selected hyperparameter, as text.
     """
 
     logits: dict[str, np.ndarray]
@@ -41,13 +41,14 @@ def linear_probe(
     *,
     refit: bool,
 ) -> ProbeResult:
-    """Fit logistic regressions, or a ridge regression of numbers, on standardised features.
+    """Fit logistic regressions, or a ridge regression for numeric targets, on standardized
+    features.
 
     Args:
         features: Features [U, D] of 'train', 'validation' and 'test'.
         targets: Targets [U, Y] of the same splits.
         kind: 'multilabel' (one model per class), 'multiclass' (one joint model) or 'regression'.
-        metric: Function of validation logits and targets to maximise.
+        metric: Function of validation logits and targets to maximize.
         refit: Whether the test logits come from a model refitted on training and validation with
             the chosen strength. The validation logits never do.
     """
@@ -55,7 +56,9 @@ def linear_probe(
     fitted = {c: _fit_linear(scaled["train"], targets["train"], kind, c) for c in _STRENGTHS}
     logits = {c: model(scaled["validation"]) for c, model in fitted.items()}
     best = max(_STRENGTHS, key=lambda c: metric(logits[c], targets["validation"]))
-    final = _fit_linear(*_joined(scaled, targets), kind, best) if refit else fitted[best]
+    final = (
+        _fit_linear(*_concatenate_splits(scaled, targets), kind, best) if refit else fitted[best]
+    )
     return ProbeResult(
         {"validation": logits[best], "test": final(scaled["test"])}, f"strength C = {best:g}"
     )
@@ -66,19 +69,19 @@ def _fit_linear(
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return a function from features [U, D] to logits [U, Y]."""
     if kind == "regression":
-        # Like C of a logistic regression, alpha weighs the data as a sum over instances.
+        # As for C of a logistic regression, the data term is a sum over instances.
         ridge = Ridge(alpha=1 / regularization).fit(features, targets)
         return lambda values: ridge.predict(values).reshape(len(values), -1)
     if kind == "multiclass":
         model = _logistic(regularization).fit(features, targets.argmax(axis=1))
         if targets.shape[1] == 2:
-            return lambda values: _two_sided(model.decision_function(values))
+            return lambda values: _binary_to_two_logits(model.decision_function(values))
         return lambda values: model.decision_function(values)
     models = [_logistic(regularization).fit(features, column) for column in targets.T]
     return lambda values: np.stack([model.decision_function(values) for model in models], axis=1)
 
 
-def _joined(
+def _concatenate_splits(
     features: Mapping[str, np.ndarray], targets: Mapping[str, np.ndarray]
 ) -> tuple[np.ndarray, np.ndarray]:
     """Concatenate training and validation."""
@@ -93,7 +96,7 @@ def _logistic(regularization: float) -> Any:
     return LogisticRegression(C=regularization, max_iter=_MAX_ITERATIONS)
 
 
-def _two_sided(log_odds: np.ndarray) -> np.ndarray:
+def _binary_to_two_logits(log_odds: np.ndarray) -> np.ndarray:
     return np.stack([-log_odds / 2, log_odds / 2], axis=1)
 
 
@@ -105,37 +108,37 @@ def knn_probe(
     *,
     refit: bool,
 ) -> ProbeResult:
-    """Average the targets of the nearest training instances, by the cosine of standardised
-    features.
+    """Average the targets of the nearest training instances, by cosine similarity of
+    standardized features.
 
-    For classes the logits are log-odds (or logarithms) of the share of neighbours, with half a
-    neighbour added to each side. Arguments as of ``linear_probe``.
+    For classes the logits are log-odds (or logarithms) of the fraction of neighbors, with a
+    pseudo-count of one half. Arguments as for ``linear_probe``.
     """
     scaled = _standardize(features)
-    counts = [k for k in _NEIGHBOURS if k <= len(scaled["train"])]
-    logits = _neighbour_logits(
-        scaled["train"], targets["train"], scaled["validation"], kind, counts
-    )
+    counts = [k for k in _NUM_NEIGHBORS if k <= len(scaled["train"])]
+    logits = _neighbor_logits(scaled["train"], targets["train"], scaled["validation"], kind, counts)
     best = max(counts, key=lambda k: metric(logits[k], targets["validation"]))
-    training = _joined(scaled, targets) if refit else (scaled["train"], targets["train"])
-    final = _neighbour_logits(*training, scaled["test"], kind, [best])[best]
-    return ProbeResult({"validation": logits[best], "test": final}, f"{best} neighbours")
+    training = (
+        _concatenate_splits(scaled, targets) if refit else (scaled["train"], targets["train"])
+    )
+    final = _neighbor_logits(*training, scaled["test"], kind, [best])[best]
+    return ProbeResult({"validation": logits[best], "test": final}, f"{best} neighbors")
 
 
-def _neighbour_logits(
+def _neighbor_logits(
     training: np.ndarray, targets: np.ndarray, queries: np.ndarray, kind: str, counts: list[int]
 ) -> dict[int, np.ndarray]:
-    """Return logits [U, Y] for each number of neighbours."""
+    """Return logits [U, K] for each number of neighbors."""
     search = NearestNeighbors(n_neighbors=max(counts), metric="cosine").fit(training)
     nearest = search.kneighbors(queries, return_distance=False)
     return {k: _vote(targets[nearest[:, :k]], kind) for k in counts}
 
 
-def _vote(held: np.ndarray, kind: str) -> np.ndarray:
-    """Sum up the targets [U, k, Y] of neighbours."""
+def _vote(neighbor_targets: np.ndarray, kind: str) -> np.ndarray:
+    """Aggregate the targets [U, k, K] of neighbors."""
     if kind == "regression":
-        return held.mean(axis=1)
-    positives, count = held.sum(axis=1), held.shape[1]
+        return neighbor_targets.mean(axis=1)
+    positives, count = neighbor_targets.sum(axis=1), neighbor_targets.shape[1]
     if kind == "multiclass":
         return np.log(positives + 0.5)
     return np.log(positives + 0.5) - np.log(count - positives + 0.5)
@@ -144,8 +147,8 @@ def _vote(held: np.ndarray, kind: str) -> np.ndarray:
 METHODS = {"probe": linear_probe, "knn": knn_probe}
 
 
-def probe_of(method: str) -> Callable[..., ProbeResult]:
-    """Return the function of a method's name.
+def get_probe(method: str) -> Callable[..., ProbeResult]:
+    """Return the probe function with the given name.
 
     Raises:
         ConfigError: The method does not exist.
@@ -156,6 +159,6 @@ def probe_of(method: str) -> Callable[..., ProbeResult]:
 
 
 def _standardize(features: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Standardise each feature to mean 0 and standard deviation 1 over the training instances."""
+    """Standardize each feature to mean 0 and standard deviation 1 over the training instances."""
     scaler = StandardScaler().fit(features["train"])
     return {split: scaler.transform(values) for split, values in features.items()}

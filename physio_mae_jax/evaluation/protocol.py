@@ -1,4 +1,4 @@
-"""Protocol of an evaluation: thresholds from validation, then test, then the report."""
+"""Evaluation protocol: fit thresholds on validation, evaluate the test split, write the report."""
 
 import dataclasses
 from collections.abc import Callable, Mapping
@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.instances import Instances
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.evaluation import metrics
 from physio_mae_jax.evaluation.calibration import Calibration, fit_calibration
@@ -52,28 +52,29 @@ def evaluate_and_report(
     others: Mapping[str, Predictions] | None = None,
     name: str = "this model",
 ) -> Evaluation:
-    """Choose thresholds on validation, evaluate test, and write both with their predictions.
+    """Fit thresholds on validation, evaluate the test split, and write results and predictions.
 
     Args:
         workdir: Folder for predictions/, calibration.json, evaluation.json, evaluation.md and
             plots/.
-        predictions: Those of 'validation' and 'test'; the first is optional with ``calibration``.
+        predictions: Predictions of 'validation' and 'test'; the former is optional with
+            ``calibration``.
         config: Settings of the evaluation.
         context: Context shown on the report; its 'title' is the headline.
-        calibration: Decisions chosen before; None to choose them on validation now.
-        others: Predictions of the same test by other models to compare with.
-        name: Name of this model among them.
+        calibration: Existing calibration; None to fit it on validation.
+        others: Predictions of other models on the same test split, for comparison.
+        name: Name of this model in the comparison.
     """
     if calibration is None:
         calibration = fit_calibration(predictions["validation"], config.threshold_beta)
     results = {
         split: evaluate(
-            some,
+            split_predictions,
             calibration,
             num_resamples=config.num_resamples,
             min_positives=config.min_positives,
         )
-        for split, some in predictions.items()
+        for split, split_predictions in predictions.items()
     }
     comparisons = compare(
         {name: predictions["test"], **(others or {})},
@@ -82,9 +83,9 @@ def evaluate_and_report(
         min_positives=config.min_positives,
     )
     if jax.process_index() == 0:
-        for split, some in predictions.items():
-            some.save(workdir / "predictions" / f"{split}.npz")
-        atomic_files.write_json(workdir / "calibration.json", sealed(calibration.to_json()))
+        for split, split_predictions in predictions.items():
+            split_predictions.save(workdir / "predictions" / f"{split}.npz")
+        atomic_files.write_json(workdir / "calibration.json", add_seal(calibration.to_json()))
         write_report(
             workdir,
             title=str(context.get("title", "Evaluation")),
@@ -100,7 +101,7 @@ def evaluate_and_report(
 def instance_predictions(
     source: ConcatSource, instances: Instances, logits: np.ndarray
 ) -> Predictions:
-    """Make ``Predictions`` of instances from logits.
+    """Create ``Predictions`` of instances from logits.
 
     Args:
         source: Source of the recordings.
@@ -125,7 +126,7 @@ def instance_predictions(
 
 
 def selection_metric(kind: str) -> tuple[str, Callable[[np.ndarray, np.ndarray], float]]:
-    """Return name and function of the validation metric to maximise.
+    """Return name and function of the validation metric to maximize.
 
     Macro AUROC over the classes with positives and negatives in validation; for regression, minus
     the mean absolute error (in standard deviations of the training targets).

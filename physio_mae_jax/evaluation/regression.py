@@ -26,18 +26,18 @@ def root_mean_squared_error(
 
 
 def r2(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return 1 - squared error / squared distance of the truth to its mean; NaN if it is constant.
+    """Return the coefficient of determination R²; NaN if the truth is constant.
 
-    The mean is that of the evaluated instances, unknown to the model: 0 is a strong constant
-        baseline.
+    The mean is that of the evaluated instances, which the model does not know, so 0 is a strong
+    constant baseline.
     """
     error = mean((predicted - true) ** 2, weights)
     return 1 - ratio(error, _variance(true, weights))
 
 
 def pearson_r(predicted: np.ndarray, true: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the linear correlation; NaN where either is constant."""
-    p, t = _centred(predicted), _centred(true)
+    """Return the linear correlation; NaN if either is constant."""
+    p, t = _center(predicted), _center(true)
     covariance = mean(p * t, weights) - mean(p, weights) * mean(t, weights)
     product = _variance(predicted, weights) * _variance(true, weights)
     return np.clip(ratio(covariance, np.sqrt(product)), -1, 1)[()]
@@ -53,8 +53,7 @@ def limits_of_agreement(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return bias ∓ 1.96 standard deviations of the error (Bland and Altman 1986).
 
-    Several instances of a subject count as if they were of several subjects. NaN for a single
-    instance.
+    Instances of the same subject are treated as independent. NaN for a single instance.
     """
     total = weights.sum(axis=-1)
     total = total[..., None] if predicted.ndim > 1 else total
@@ -64,14 +63,14 @@ def limits_of_agreement(
     return middle - _TWO_SIDED_95 * spread, middle + _TWO_SIDED_95 * spread
 
 
-def _centred(values: np.ndarray) -> np.ndarray:
-    """Subtract the plain mean, which limits cancellation when squares are subtracted."""
+def _center(values: np.ndarray) -> np.ndarray:
+    """Subtract the unweighted mean, which reduces cancellation."""
     return values - values.mean(axis=0)
 
 
 def _variance(values: np.ndarray, weights: np.ndarray, constant: float = np.nan) -> np.ndarray:
     """Return the variance, or ``constant`` where it is due to rounding errors."""
-    centred = _centred(values)
-    square = mean(centred**2, weights)
-    variance = square - mean(centred, weights) ** 2
+    centered = _center(values)
+    square = mean(centered**2, weights)
+    variance = square - mean(centered, weights) ** 2
     return np.where(variance > _ROUNDING * square, variance, constant)[()]

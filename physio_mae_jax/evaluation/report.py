@@ -1,10 +1,10 @@
-"""The evaluation report: report, JSON and plots of an evaluation in a folder."""
+"""Writing the report, JSON and plots of an evaluation."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import curves
 from physio_mae_jax.evaluation.calibration import Calibration
@@ -17,7 +17,7 @@ from physio_mae_jax.training import atomic_files
 
 _REPORT = "evaluation.md"
 _Plots = dict[str, Callable[[], Any]]
-# Plots of the training of the evaluated model, where it ran in the same folder.
+# Plots of the training of the evaluated model, if it ran in the same folder.
 _LEARNING_CURVES = "plots/learning_curves.png"
 
 
@@ -33,14 +33,14 @@ def write_report(
 ) -> Path:
     """Write plots/*.png, evaluation.json and evaluation.md, each atomically.
 
-    The report is written last, so that where it exists, all files it refers to exist too.
+    The report is written last, so that all files it refers to exist.
 
     Args:
         folder: Folder of the report; created if absent.
         title: Title with the evaluated model and data.
         evaluations: Evaluations by split: 'test', 'validation' or both.
-        predictions: Predictions of the same splits; those of the test are plotted, or those of
-            validation where there is no test.
+        predictions: Predictions of the same splits; those of the test split are plotted, or those
+            of validation if there is no test split.
         calibration: Calibration and thresholds, chosen on validation.
         context: Provenance, for readers and as JSON: 'command' (text), 'versions', 'device',
             'data' (hashes by name), 'split' (rule and hash), 'contamination'
@@ -59,17 +59,21 @@ def write_report(
             f"a report must be of 'test', 'validation' or both; got {list(evaluations)}."
         )
     split = reported_split(evaluations)
-    evaluated, drawn = evaluations[split], predictions.get(split)
-    if drawn is None or (evaluated.num_instances, evaluated.classes) != (
-        drawn.num_instances,
-        drawn.classes,
+    evaluated, plotted = evaluations[split], predictions.get(split)
+    if plotted is None or (evaluated.num_instances, evaluated.classes) != (
+        plotted.num_instances,
+        plotted.classes,
     ):
-        given = f"those of {drawn.num_instances} instances of {drawn.classes}" if drawn else "none"
+        found = (
+            f"those of {plotted.num_instances} instances of {plotted.classes}"
+            if plotted
+            else "none"
+        )
         raise DataError(
             f"the report's predictions of {split} must be of the evaluated "
-            f"{evaluated.num_instances} instances of {evaluated.classes}; got {given}."
+            f"{evaluated.num_instances} instances of {evaluated.classes}; got {found}."
         )
-    plots = _write_plots(folder, drawn, evaluated, calibration, split)
+    plots = _write_plots(folder, plotted, evaluated, calibration, split)
     if (folder / _LEARNING_CURVES).is_file():
         plots.append(_LEARNING_CURVES)
     content = {
@@ -79,7 +83,7 @@ def write_report(
         "calibration": calibration.to_json(),
         "context": context,
     }
-    atomic_files.write_json(folder / "evaluation.json", sealed(plain(content)))
+    atomic_files.write_json(folder / "evaluation.json", add_seal(plain(content)))
     text = render_report(
         title=title,
         evaluations=evaluations,
@@ -93,7 +97,7 @@ def write_report(
 
 
 def has_report(folder: Path) -> bool:
-    """Return whether a folder holds a complete report."""
+    """Return whether a folder contains a complete report."""
     return (folder / _REPORT).is_file()
 
 
@@ -123,8 +127,8 @@ def _write_plots(
         plots_by_name = _curve_plots(predictions, evaluated, calibration, evaluated_on)
         plots_by_name["confusion"] = lambda: figures.draw_confusion(
             *curves.confusion_table(evaluated),
-            labels=("truth", "decided") if exclusive else ("", ""),
-            title=f"Decisions: {evaluated_on}",
+            labels=("truth", "predicted") if exclusive else ("", ""),
+            title=f"Predictions: {evaluated_on}",
             parts=() if exclusive else (2,),
         )
     return [
@@ -137,12 +141,14 @@ def _write_plots(
 def _curve_plots(
     predictions: Predictions, evaluated: Evaluation, calibration: Calibration, evaluated_on: str
 ) -> _Plots:
-    shown = curves.shown_classes(evaluated)
-    if not shown:
+    plotted_classes = curves.shown_classes(evaluated)
+    if not plotted_classes:
         return {}
     present = sum(not row.is_absent for row in evaluated.by_class)
-    if len(shown) < present:
-        evaluated_on += f"\n({len(shown)} of {present} classes, those with the most positives)"
+    if len(plotted_classes) < present:
+        evaluated_on += (
+            f"\n({len(plotted_classes)} of {present} classes, those with the most positives)"
+        )
     return {
         "roc": lambda: figures.draw_roc(
             *curves.roc_curves(predictions, evaluated), f"ROC: {evaluated_on}"

@@ -1,18 +1,23 @@
-"""The report of an evaluation in Markdown: pure text, the caveats first."""
+"""Rendering the evaluation report as Markdown, caveats first."""
 
 import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from physio_mae_jax.evaluation.calibration import Calibration
-from physio_mae_jax.evaluation.caveats import caveats, is_clean, reading, reported_split
+from physio_mae_jax.evaluation.caveats import (
+    caveats,
+    interpretation_notes,
+    is_uncontaminated,
+    reported_split,
+)
 from physio_mae_jax.evaluation.markdown import (
     escape,
+    escape_name,
     facts,
+    format_difference,
     format_interval,
-    named,
     number,
-    signed,
     table,
     words,
 )
@@ -35,7 +40,7 @@ def render_report(
     comparisons: Sequence[Comparison],
     plots: Sequence[str],
 ) -> str:
-    """Write the report.
+    """Render the report.
 
     Args:
         title: Title with the evaluated model and data.
@@ -49,11 +54,11 @@ def render_report(
     evaluated = evaluations[split]
     sections = [
         f"# {escape(title)}",
-        *(f"> **{doubt}**" for doubt in caveats(evaluations, context)),
+        *(f"> **{caveat}**" for caveat in caveats(evaluations, context)),
         _headline(split, evaluated),
-        f"## What was evaluated\n\n{_parts(evaluations, calibration, context)}",
+        f"## What was evaluated\n\n{_splits_table(evaluations, calibration, context)}",
         f"## Metrics, with 95 % intervals\n\n{_overall(evaluations, split)}",
-        f"## Every {_one(evaluated)}\n\n{_by_class(evaluated)}",
+        f"## Every {_class_noun(evaluated)}\n\n{_by_class(evaluated)}",
     ]
     if evaluated.calibration:
         sections.append(f"## Calibration on {split}\n\n{_calibration(evaluated)}")
@@ -64,8 +69,11 @@ def render_report(
         sections.append(f"## Calibration, chosen on validation\n\n{chosen}")
     if comparisons:
         sections.append(f"## Comparison on the same instances\n\n{_comparisons(comparisons)}")
-    sections += ["## Pictures", *(f"![{_plot(name)}]({name})" for name in plots)]
-    sections += [f"## How to read this\n\n{reading(evaluated)}", "## How to reproduce it"]
+    sections += ["## Plots", *(f"![{_plot_title(name)}]({name})" for name in plots)]
+    sections += [
+        f"## How to read this\n\n{interpretation_notes(evaluated)}",
+        "## How to reproduce it",
+    ]
     sections += [_reproduction(context)]
     return "\n\n".join(sections) + "\n"
 
@@ -73,29 +81,30 @@ def render_report(
 def _headline(split: str, evaluated: Evaluation) -> str:
     rare = sum(row.rare and not row.is_absent for row in evaluated.by_class)
     count = _num_averaged(evaluated)
-    of = "" if count == len(evaluated.classes) else f"{count} of "
-    more = ""
+    count_prefix = "" if count == len(evaluated.classes) else f"{count} of "
+    rare_note = ""
     if evaluated.main_metric in evaluated.overall_frequent:
         without = format_interval(evaluated.overall_frequent[evaluated.main_metric], evaluated.kind)
-        more = f" Without {rare} rare {_several(evaluated, rare)}: {without}."
+        rare_note = f" Without {rare} rare {_class_noun_plural(evaluated, rare)}: {without}."
     averaged = evaluated.kind == "regression" and len(evaluated.classes) > 1
     name = words(evaluated.main_metric) + " (average over targets)" * averaged
     return (
         f"**{name} {format_interval(evaluated.main, evaluated.kind)}** on {split}: "
         f"{evaluated.num_instances:,} instances of {evaluated.num_subjects:,} subjects, "
-        f"{of}{len(evaluated.classes)} {_several(evaluated, len(evaluated.classes))}.{more}"
+        f"{count_prefix}{len(evaluated.classes)} "
+        f"{_class_noun_plural(evaluated, len(evaluated.classes))}.{rare_note}"
     )
 
 
-def _parts(
+def _splits_table(
     evaluations: Mapping[str, Evaluation], calibration: Calibration, context: Mapping[str, Any]
 ) -> str:
     roles = {
-        "test": "evaluated; calibration and thresholds come from validation",
-        "validation": "calibration and thresholds were chosen on it, so it is biased upwards",
+        "test": "evaluated; calibration and thresholds are from validation",
+        "validation": "used to fit calibration and thresholds, so it is biased upwards",
     }
     if calibration.kind == "regression":
-        roles = {"test": "evaluated", "validation": "seen before the test"}
+        roles = {"test": "evaluated", "validation": "used for model selection"}
     rows = [
         (split, f"{e.num_instances:,}", f"{e.num_subjects:,}", roles.get(split, ""))
         for split, e in evaluations.items()
@@ -103,28 +112,29 @@ def _parts(
     shown = table(("split", "instances", "subjects", "role"), rows)
     line = escape(str(context.get("contamination", "")))
     # Contamination is shown above already.
-    return f"{shown}\n\n{line}" if is_clean(context) else shown
+    return f"{shown}\n\n{line}" if is_uncontaminated(context) else shown
 
 
 def _overall(evaluations: Mapping[str, Evaluation], split: str) -> str:
     evaluated = evaluations[split]
     frequent = sum(not row.rare for row in evaluated.by_class)
     count = _num_averaged(evaluated)
-    header = ["", f"{split}, {count} {_several(evaluated, count)}"]
+    header = ["", f"{split}, {count} {_class_noun_plural(evaluated, count)}"]
     if evaluated.overall_frequent:
         header.append(f"{split}, {frequent} without rare classes*")
-    others = [other for other in evaluations if other != split]
+    other_splits = [other for other in evaluations if other != split]
     rows = []
     for name, estimate in evaluated.overall.items():
         row = [words(name), format_interval(estimate, evaluated.kind)]
         if evaluated.overall_frequent:
-            held = evaluated.overall_frequent.get(name)
-            row.append("" if held is None else format_interval(held, evaluated.kind))
+            value = evaluated.overall_frequent.get(name)
+            row.append("" if value is None else format_interval(value, evaluated.kind))
         row += [
-            format_interval(evaluations[other].overall[name], evaluated.kind) for other in others
+            format_interval(evaluations[other].overall[name], evaluated.kind)
+            for other in other_splits
         ]
         rows.append(row)
-    return table([*header, *others], rows)
+    return table([*header, *other_splits], rows)
 
 
 def _by_class(evaluated: Evaluation) -> str:
@@ -132,24 +142,24 @@ def _by_class(evaluated: Evaluation) -> str:
         names = list(evaluated.by_class[0].metrics)
         rows = [
             [
-                named(row.name),
+                escape_name(row.name),
                 *(format_interval(row.metrics[name], evaluated.kind) for name in names),
             ]
             for row in evaluated.by_class
         ]
-        return table([_one(evaluated), *map(words, names)], rows)
+        return table([_class_noun(evaluated), *map(words, names)], rows)
     names = [name for name in evaluated.by_class[0].metrics if name != "brier"]
     rows = [
         [
-            named(row.name) + _marks(row, evaluated),
+            escape_name(row.name) + _rarity_mark(row, evaluated),
             f"{row.num_positives:,}",
             f"{row.num_positive_subjects:,}",
             *(format_interval(row.metrics[name], evaluated.kind) for name in names),
         ]
         for row in evaluated.by_class
     ]
-    shown = table([_one(evaluated), "positives", "subjects", *map(words, names)], rows)
-    absent = [named(row.name) for row in evaluated.by_class if row.is_absent]
+    shown = table([_class_noun(evaluated), "positives", "subjects", *map(words, names)], rows)
+    absent = [escape_name(row.name) for row in evaluated.by_class if row.is_absent]
     note = f"\n\nExcluded from all averages, no positives or no negatives: {', '.join(absent)}."
     return shown + (note if absent else "")
 
@@ -163,7 +173,7 @@ def _calibration(evaluated: Evaluation) -> str:
     }
     rows = [
         [
-            named(row.name),
+            escape_name(row.name),
             *(f"{number(row.before[n])} → {number(row.after[n])}" for n in names),
         ]
         for row in evaluated.calibration
@@ -174,10 +184,10 @@ def _calibration(evaluated: Evaluation) -> str:
 def _subgroups(evaluated: Evaluation) -> str:
     rows = []
     for group in evaluated.subgroups:
-        counts = [f"{named(name)} {count:,}" for name, count in group.num_positives.items()]
+        counts = [f"{escape_name(name)} {count:,}" for name, count in group.num_positives.items()]
         rows.append(
             [
-                f"{group.attribute} {named(group.name)}",
+                f"{group.attribute} {escape_name(group.name)}",
                 f"{group.num_instances:,}",
                 f"{group.num_subjects:,}",
                 ", ".join(counts) if len(counts) <= _MAX_LISTED else "see evaluation.json",
@@ -192,7 +202,7 @@ def _subgroups(evaluated: Evaluation) -> str:
     for attribute, count in evaluated.num_unknown.items():
         if count:
             lines.append(
-                f"{count:,} instances have no readable {attribute} and are in none of these."
+                f"{count:,} instances have no valid {attribute} and are in none of these subgroups."
             )
     return "\n\n".join(lines)
 
@@ -202,9 +212,9 @@ def _excluded_channels(group: SubgroupResult) -> str:
         return ""
     if math.isnan(group.estimate.value):
         return "all: too few"
-    more = len(group.excluded) - _MAX_LISTED
-    names = ", ".join(named(name) for name in group.excluded[:_MAX_LISTED])
-    return f"too few: {names}" + (f" and {more} others" if more > 0 else "")
+    rare_note = len(group.excluded) - _MAX_LISTED
+    names = ", ".join(escape_name(name) for name in group.excluded[:_MAX_LISTED])
+    return f"too few: {names}" + (f" and {rare_note} others" if rare_note > 0 else "")
 
 
 def _decisions(calibration: Calibration, min_positives: int) -> str:
@@ -220,13 +230,13 @@ def _decisions(calibration: Calibration, min_positives: int) -> str:
     if calibration.kind == "multiclass":
         lines[0] += f" Temperature {calibration.temperature:.3g}."
         if not calibration.thresholds:
-            lines[0] += " The most probable class is decided."
+            lines[0] += " The most probable class is predicted."
         else:
-            first, second = map(named, calibration.classes)
-            lines[0] += f" {second} is decided where it reaches its threshold, else {first}."
+            first, second = map(escape_name, calibration.classes)
+            lines[0] += f" {second} is predicted if it reaches its threshold, else {first}."
     rows = []
     for k, name in enumerate(calibration.classes):
-        row = [named(name), f"{calibration.num_positives[k]:,}"]
+        row = [escape_name(name), f"{calibration.num_positives[k]:,}"]
         if calibration.thresholds:
             row.append(f"{calibration.thresholds[k]:.3f}")
         if calibration.slopes:
@@ -248,20 +258,28 @@ def _decisions(calibration: Calibration, min_positives: int) -> str:
 def _comparisons(comparisons: Sequence[Comparison]) -> str:
     rows = [
         [
-            named(c.name),
-            named(c.reference),
+            escape_name(c.name),
+            escape_name(c.reference),
             words(c.metric),
             number(c.value),
             number(c.reference_value),
-            signed(c.difference.estimate),
+            format_difference(c.difference.estimate),
             number(c.difference.share_not_above_zero),
         ]
         for c in comparisons
     ]
-    header = ["model", "reference", "metric", "model's", "reference's", "difference", "share ≤ 0"]
+    header = [
+        "model",
+        "reference",
+        "metric",
+        "model's",
+        "reference's",
+        "difference",
+        "fraction ≤ 0",
+    ]
     note = (
         "The difference is the model's metric minus the reference's, both on the same replicates; "
-        "the last column is the share of replicates where it is 0 or less."
+        "the last column is the fraction of replicates where it is 0 or less."
     )
     return f"{table(header, rows)}\n\n{note}"
 
@@ -269,31 +287,35 @@ def _comparisons(comparisons: Sequence[Comparison]) -> str:
 def _reproduction(context: Mapping[str, Any]) -> str:
     command = str(context.get("command", "not stated"))
     block = "\n".join(f"    {printable(line, None)}" for line in command.splitlines())
-    shown = {name: held for name, held in context.items() if name not in _ELSEWHERE}
+    shown = {name: value for name, value in context.items() if name not in _ELSEWHERE}
     for name in CONTEXT:
         # 'split rule' and 'split hash' state the split as well as one entry 'split' does.
-        if name not in _ELSEWHERE and not any(f"{held} ".startswith(f"{name} ") for held in shown):
+        if name not in _ELSEWHERE and not any(
+            f"{value} ".startswith(f"{name} ") for value in shown
+        ):
             shown[name] = "not stated"
-    return f"{block}\n\n{table(['', ''], [[escape(n), facts(held)] for n, held in shown.items()])}"
+    return (
+        f"{block}\n\n{table(['', ''], [[escape(n), facts(value)] for n, value in shown.items()])}"
+    )
 
 
 def _num_averaged(evaluated: Evaluation) -> int:
     return sum(evaluated.kind == "regression" or not row.is_absent for row in evaluated.by_class)
 
 
-def _marks(row: ClassResult, evaluated: Evaluation) -> str:
+def _rarity_mark(row: ClassResult, evaluated: Evaluation) -> str:
     few = min(row.num_positive_subjects, row.num_negative_subjects) < evaluated.min_positives
     return "\\*" if row.rare else "†" if few else ""
 
 
-def _one(evaluated: Evaluation) -> str:
+def _class_noun(evaluated: Evaluation) -> str:
     return {"multilabel": "label", "multiclass": "class", "regression": "target"}[evaluated.kind]
 
 
-def _several(evaluated: Evaluation, count: int) -> str:
-    one = _one(evaluated)
+def _class_noun_plural(evaluated: Evaluation, count: int) -> str:
+    one = _class_noun(evaluated)
     return one if count == 1 else "classes" if one == "class" else f"{one}s"
 
 
-def _plot(name: str) -> str:
+def _plot_title(name: str) -> str:
     return name.rpartition("/")[2].removesuffix(".png").replace("_", " ")

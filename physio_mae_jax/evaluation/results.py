@@ -32,18 +32,18 @@ class ClassResult:
 
     @property
     def is_absent(self) -> bool:
-        """True where only positives or only negatives were evaluated."""
+        """True if only positives or only negatives were evaluated."""
         return not (self.num_positives and self.num_negatives)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class CalibrationResult:
-    """Calibration errors of one class, or of the whole, before and after; point estimates.
+    """Calibration errors of one class, or overall, before and after calibration; point estimates.
 
     Attributes:
-        name: Name of the class, 'mean of classes' or 'decided class'.
+        name: Name of the class, 'mean of classes' or 'predicted class'.
         before: 'ece', 'ece_equal_mass', 'brier', 'log_loss' of the uncalibrated model.
-        after: The same with the calibration chosen on validation.
+        after: The same with the calibration fitted on validation.
     """
 
     name: str
@@ -53,14 +53,14 @@ class CalibrationResult:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SubgroupResult:
-    """The main metric of some of the instances.
+    """The main metric of a subgroup.
 
     Attributes:
         attribute, name: Attribute and subgroup, such as 'sex' and 'female'.
         num_instances, num_subjects: Size of the subgroup.
         num_positives: Positive instances of each class; empty in a regression.
         excluded: Classes excluded from its macro average for too few positives or negatives.
-        estimate: Main metric of the subgroup; undefined where too few instances remain.
+        estimate: Main metric of the subgroup; undefined if too few instances remain.
     """
 
     attribute: str
@@ -80,14 +80,15 @@ class Evaluation:
         kind, classes: Kind and classes of the task.
         main_metric: Name of the main metric, a key of ``overall``.
         num_instances, num_subjects: Number of evaluated instances and subjects.
-        num_subjects_decided_on: Number of these that thresholds were chosen on; 0 in a fair test.
+        num_subjects_decided_on: Number of evaluated subjects on which thresholds were fitted; 0 in
+            a valid test.
         overall: Metrics averaged over all classes that have positives and negatives, and metrics
-            of whole instances.
-        overall_frequent: Averages without the rare classes; empty where there are none.
+            over all classes.
+        overall_frequent: Averages without the rare classes; empty if there are none.
         by_class: Results of each class.
-        calibration: Calibration of the whole, then of each class; empty in a regression.
-        confusion: Instances [Y][Y] by truth (row) and decision of a multiclass task; otherwise
-            [Y][4], true positives, false negatives, false positives, true negatives. Empty in a
+        calibration: Overall calibration, then that of each class; empty in a regression.
+        confusion: Instances [K][K] by truth (row) and prediction of a multiclass task; otherwise
+            [K][4], true positives, false negatives, false positives, true negatives. Empty in a
             regression.
         subgroups: Results by sex and age.
         num_unknown: Number of instances in no subgroup, by attribute.
@@ -99,7 +100,7 @@ class Evaluation:
     main_metric: str
     num_instances: int
     num_subjects: int
-    num_subjects_decided_on: int
+    num_threshold_subjects: int
     overall: Mapping[str, Estimate]
     overall_frequent: Mapping[str, Estimate]
     by_class: tuple[ClassResult, ...]
@@ -117,7 +118,7 @@ class Evaluation:
         return self.overall[self.main_metric]
 
     def to_json(self) -> dict[str, Any]:
-        """Return the JSON content; null where a metric is undefined."""
+        """Return the JSON content; null if a metric is undefined."""
         return plain(self)
 
 
@@ -149,9 +150,9 @@ def plain(value: Any) -> Any:
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return {f.name: plain(getattr(value, f.name)) for f in dataclasses.fields(value)}
     if isinstance(value, Mapping):
-        return {str(name): plain(held) for name, held in value.items()}
+        return {str(name): plain(element) for name, element in value.items()}
     if isinstance(value, np.ndarray | list | tuple):
-        return [plain(held) for held in value]
+        return [plain(element) for element in value]
     if isinstance(value, np.generic):
         return plain(value.item())
     if isinstance(value, float) and not math.isfinite(value):

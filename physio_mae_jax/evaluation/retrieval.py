@@ -19,7 +19,7 @@ from typing import Any, cast
 import jax
 import numpy as np
 
-from physio_mae_jax.data.format_version import versioned
+from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.windows import WindowReader, spread_windows
 from physio_mae_jax.evaluation.batched_map import map_windows, stack_windows
 from physio_mae_jax.evaluation.delay_probe import probe_delay
@@ -111,7 +111,7 @@ def retrieve(run: RetrievalRun) -> dict[str, Any]:
         }
         if run.true_delay_seconds is not None:
             results[encoder]["delay"] = delay_probe(run, params)
-    atomic_files.write_json(run.workdir / "retrieval.json", versioned(results))
+    atomic_files.write_json(run.workdir / "retrieval.json", add_version(results))
     text = retrieval_table(results)
     atomic_files.write_text(run.workdir / "retrieval.md", text)
     plot_file = run.workdir / "plots" / "retrieval.png"

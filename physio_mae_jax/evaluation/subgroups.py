@@ -1,4 +1,4 @@
-"""Metrics by sex and by age, each group on replicates of its own subjects."""
+"""Metrics by sex and age, with a bootstrap within each subgroup."""
 
 import functools
 import re
@@ -10,17 +10,17 @@ from physio_mae_jax.evaluation import metric_sets
 from physio_mae_jax.evaluation.bootstrap import (
     Estimate,
     confidence_interval,
+    get_strata,
+    has_variation,
     replicate,
-    stratum_of,
-    varies,
 )
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.results import SubgroupResult
 
-# From (years) and the name of each bin; a bin ends where the next one starts.
+# Start in years and name of each bin; a bin ends where the next one starts.
 AGE_BINS = ((0.0, "<40"), (40.0, "40-60"), (60.0, "60-80"), (80.0, "≥80"))
 _UNKNOWN = ("", "nan", "none", "null", "unknown", "?", "n/a")
-# '63', '63.5', '>89' (as the rules on privacy have it), '89+', '063Y' (as DICOM has it).
+# '63', '63.5', '>89' (privacy rules), '89+', '063Y' (DICOM).
 _AGE = re.compile(r"[>≥]?=?\s*(\d+(?:\.\d+)?)\s*(?:\+|y|years)?", re.IGNORECASE)
 
 
@@ -30,7 +30,7 @@ def evaluate_subgroups(
     """Evaluate every subgroup with the main metric, see ``evaluation.evaluate``."""
     found = []
     for attribute, name, instances in subgroups(predictions):
-        group = predictions.only(instances)
+        group = predictions.select(instances)
         chosen = metric_sets.evaluated_classes(group, min_positives)
         positives: list[int] = []
         if group.kind != "regression":
@@ -53,8 +53,8 @@ def _estimate(group: Predictions, classes: np.ndarray, num_resamples: int, seed:
         return Estimate(float("nan"))
     metric = functools.partial(metric_sets.main_metric, group, classes=classes)
     point = float(metric(np.ones(group.num_instances)))
-    strata = stratum_of(group)
-    if not varies(strata):
+    strata = get_strata(group)
+    if not has_variation(strata):
         return Estimate(point)
     drawn = replicate(
         lambda weights: {"main": metric(weights)},
@@ -69,7 +69,7 @@ def _estimate(group: Predictions, classes: np.ndarray, num_resamples: int, seed:
 def subgroups(predictions: Predictions) -> Iterator[tuple[str, str, np.ndarray]]:
     """Yield attribute, name and instances [U] bool of every subgroup with instances in it.
 
-    Attributes that predictions lack and instances without a value are skipped.
+    Missing attributes and instances without a value are skipped.
     """
     for attribute, read in (("sex", _sexes), ("age", _ages)):
         if attribute in predictions.attributes:
@@ -89,8 +89,8 @@ def num_unknown(predictions: Predictions) -> dict[str, int]:
     return counts
 
 
-def read_age(text: str) -> float:
-    """Return years of '63', '63.5', '>89', '89+' or '063Y', and NaN of anything else."""
+def parse_age(text: str) -> float:
+    """Parse an age in years, such as '63', '63.5', '>89', '89+' or '063Y'; NaN for other text."""
     match = _AGE.fullmatch(text.strip())
     return float(match[1]) if match else float("nan")
 
@@ -102,7 +102,7 @@ def _sexes(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
 
 
 def _ages(values: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    years = values if values.dtype.kind == "f" else [read_age(text) for text in values.tolist()]
+    years = values if values.dtype.kind == "f" else [parse_age(text) for text in values.tolist()]
     years = np.asarray(years, np.float64)
     names = [name for _, name in AGE_BINS]
     index = np.searchsorted([start for start, _ in AGE_BINS], years, side="right") - 1

@@ -11,18 +11,18 @@ from physio_mae_jax.evaluation.bootstrap import (
     Estimate,
     check_pair,
     confidence_interval,
+    get_strata,
     replicate,
-    stratum_of,
 )
 from physio_mae_jax.evaluation.evaluated_run import EvaluatedRun, load_evaluation
 
-# Shown beside the main metric, for the kinds of tasks that have them.
-_MORE = ("macro_average_precision", "macro_f1", "accuracy", "rmse", "pearson_r")
+# Shown beside the main metric, if the problem type has them.
+_EXTRA_METRICS = ("macro_average_precision", "macro_f1", "accuracy", "rmse", "pearson_r")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ComparedTrial:
-    """One model: a row of the table, a share of the labels, a seed."""
+    """One trained model: a row of the table, a fraction of the labels, and a seed."""
 
     row: str
     fraction: float
@@ -52,7 +52,7 @@ class ComparedRun(EvaluatedRun):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Cell:
-    """A row at one share of the labels, over its seeds.
+    """A row at one fraction of the labels, over its seeds.
 
     Attributes:
         row, fraction: Row of the table and fraction of the labels.
@@ -76,7 +76,7 @@ class Cell:
 def summarize_comparison(
     compared: Sequence[ComparedRun], *, num_resamples: int, seed: int = 0
 ) -> list[Cell]:
-    """Average over seeds and resample subjects, the same ones for every model.
+    """Average over seeds and bootstrap subjects, with the same replicates for every model.
 
     Args:
         compared: Results on the same instances; the first one's row is the reference.
@@ -87,16 +87,16 @@ def summarize_comparison(
     """
     first = compared[0].predictions
     groups: dict[tuple[str, float], list[ComparedRun]] = {}
-    for one in compared:
-        check_pair(one.predictions, first)
-        groups.setdefault((one.trial.row, one.trial.fraction), []).append(one)
+    for run in compared:
+        check_pair(run.predictions, first)
+        groups.setdefault((run.trial.row, run.trial.fraction), []).append(run)
 
     def measure(weights: np.ndarray) -> dict[str, np.ndarray]:
         return {str(key): _mean_metric(group, weights) for key, group in groups.items()}
 
     points = measure(np.ones((1, first.num_instances)))
     drawn = replicate(
-        measure, first.subjects, stratum_of(first), num_resamples=num_resamples, seed=seed
+        measure, first.subjects, get_strata(first), num_resamples=num_resamples, seed=seed
     )
     reference = compared[0].trial.row
     cells = []
@@ -114,14 +114,14 @@ def summarize_comparison(
 
 
 def _mean_metric(group: Sequence[ComparedRun], weights: np.ndarray) -> np.ndarray:
-    """Return the main metric averaged over seeds, [Z, U] -> [Z]."""
-    return np.mean([metric_sets.main_metric(one.predictions, weights) for one in group], axis=0)
+    """Return the main metric averaged over seeds, [R, U] -> [R]."""
+    return np.mean([metric_sets.main_metric(run.predictions, weights) for run in group], axis=0)
 
 
 def _cell(group: Sequence[ComparedRun], mean: Estimate, difference: Estimate | None) -> Cell:
     ones = np.ones(group[0].predictions.num_instances)
     values = {
-        one.trial.seed: float(metric_sets.main_metric(one.predictions, ones)) for one in group
+        run.trial.seed: float(metric_sets.main_metric(run.predictions, ones)) for run in group
     }
     return Cell(
         row=group[0].trial.row,
@@ -130,8 +130,8 @@ def _cell(group: Sequence[ComparedRun], mean: Estimate, difference: Estimate | N
         mean=mean,
         std=float(np.std(list(values.values()), ddof=1)) if len(values) > 1 else np.nan,
         more={
-            name: float(np.mean([one.metrics[name] for one in group]))
-            for name in _MORE
+            name: float(np.mean([run.metrics[name] for run in group]))
+            for name in _EXTRA_METRICS
             if name in group[0].metrics
         },
         difference=difference,

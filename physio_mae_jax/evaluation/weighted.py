@@ -1,16 +1,16 @@
-"""Sums over weighted instances, for the metrics: ``weights`` [..., U] as in ``metrics``."""
+"""Weighted sums and means over instances; ``weights`` [..., U] as in ``metrics``."""
 
 import numpy as np
 
 
 def ratio(top: np.ndarray, bottom: np.ndarray, undefined: float = np.nan) -> np.ndarray:
-    """Divide; ``undefined`` where the divisor is 0."""
+    """Divide; ``undefined`` if the divisor is 0."""
     top, bottom = np.broadcast_arrays(np.asarray(top, np.float64), bottom)
     return np.divide(top, bottom, out=np.full(top.shape, undefined), where=bottom != 0)[()]
 
 
 def mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average over instances, [U] -> [...] or [U, Y] -> [..., Y]; NaN where all weights are 0."""
+    """Average over instances, [U] -> [...] or [U, K] -> [..., K]; NaN if all weights are 0."""
     total = weights.sum(axis=-1)
     return ratio(weights @ values, total[..., None] if values.ndim > 1 else total)
 
@@ -23,7 +23,7 @@ def running_sum(weights: np.ndarray) -> np.ndarray:
 
 
 def dot(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Sum the products over instances, [..., U] twice -> [...]."""
+    """Sum the products over instances, [..., U] and [..., U] -> [...]."""
     return np.einsum("...u,...u->...", first, second)
 
 

@@ -1,4 +1,4 @@
-"""What commands share: config trees, encoders to start from, labelled data, run folders.
+"""Parts that commands share: config trees, initial encoders, labelled data, run folders.
 
 Modules::
 
@@ -10,15 +10,14 @@ Modules::
     configs              config trees that several commands share: pre-training, fine-tuning, probes
     labelled_data        labelled data of a task: opened, split, and ready for training and
                          evaluation
-    model_section        the section ``model`` of a config: a model but for its input window
-    pretrain_spec        what a pre-training step needs besides its state, built from its config
-                         without any data
+    model_section        the section ``model`` of a config: a model without its input window
+    pretrain_spec        static parts of a pre-training step, built from its config without any data
     pretrained_encoders  pre-trained encoders, from a pre-training run or the original's weights,
                          for any window
-    run_directory        finished runs: their settings, and a pre-trained model with its data
+    run_directory        load finished runs: their settings, and a pre-trained model with its data
     run_metadata         checks of the machine of a run; writes config.json and checks it on resume
     sweep                many runs in one folder, each with an evaluation report: settings, workers,
                          completeness
-    typed_config         typed settings: a config as a tree of dataclasses, made once where a
-                         command is started
+    typed_config         typed settings: a config as a tree of dataclasses, built once when a
+                         command starts
 """

@@ -7,14 +7,14 @@ from typing import Any
 
 from physio_mae_jax.data.input_spec import InputSpec
 from physio_mae_jax.data.instances import LabelConfig, ProblemType
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.training.checkpoint import HINT
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class StoredLabels(LabelConfig):
-    """What was evaluated, and the outputs in order."""
+    """Settings of the instances, and the outputs in order."""
 
     kind: ProblemType
     names: tuple[str, ...]
@@ -29,7 +29,7 @@ class StoredLabels(LabelConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TargetStatistics:
-    """Mean and standard deviation [Y] that standardised the targets."""
+    """Mean and standard deviation [K] that standardized the targets."""
 
     mean: Sequence[float]
     std: Sequence[float]
@@ -43,7 +43,7 @@ class ClassifierSpec:
         model: Settings of the encoder, or of a baseline.
         head: Settings of the head.
         input: Sampling rate, length and channels of an input window.
-        split: Split rule and hash of the training subjects.
+        split: Rule and hash of the split by subject.
         labels: Instances that were evaluated, and their classes.
         targets: Mean and standard deviation of the training targets.
     """
@@ -56,12 +56,12 @@ class ClassifierSpec:
     targets: TargetStatistics
 
     def __post_init__(self) -> None:
-        wanted = len(self.labels.names)
+        num_outputs = len(self.labels.names)
         for name in ("mean", "std"):
-            found = len(getattr(self.targets, name))
-            if found != wanted or not wanted:
+            length = len(getattr(self.targets, name))
+            if length != num_outputs or not num_outputs:
                 raise DataError(
-                    f"targets.{name} must hold {wanted} numbers, one per output; got {found}"
+                    f"targets.{name} must have {num_outputs} numbers, one per output; got {length}"
                 )
 
     @classmethod
@@ -71,4 +71,4 @@ class ClassifierSpec:
         Raises:
             DataError: The content is not such a model_spec; the message names the value.
         """
-        return typed(cls, content, f"the model_spec of the checkpoint in {folder}", HINT)
+        return check_types(cls, content, f"the model_spec of the checkpoint in {folder}", HINT)

@@ -8,11 +8,11 @@ import jax
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.configs import FinetuneConfig
-from physio_mae_jax.experiment.model_section import whole_samples
+from physio_mae_jax.experiment.model_section import count_window_samples
 from physio_mae_jax.experiment.pretrained_encoders import (
     PretrainedEncoder,
-    encoder_of_file,
     load_encoder,
+    load_torch_encoder,
 )
 from physio_mae_jax.experiment.run_metadata import check_attention
 from physio_mae_jax.models.config import MaeConfig
@@ -53,7 +53,7 @@ class EncoderInit(NamedTuple):
 
 
 def resolve_init(config: FinetuneConfig) -> EncoderInit:
-    """Return the input of a model: the window its encoder was trained on, unless configured.
+    """Return input window and initial weights: the window of the encoder, unless configured.
 
     Raises:
         UserError: Settings contradict each other, or the encoder does not exist.
@@ -77,7 +77,7 @@ def resolve_init(config: FinetuneConfig) -> EncoderInit:
         )
     seconds = config.labels.window_seconds or config.window_seconds
     if config.architecture != MAE:
-        samples = whole_samples(seconds, config.sampling_rate_hz)
+        samples = count_window_samples(seconds, config.sampling_rate_hz)
         return EncoderInit(config.sampling_rate_hz, samples, None, None)
     model = config.model_from_scratch()
     check_attention(model)
@@ -96,7 +96,7 @@ def init_from_encoder(
         window_seconds: Length of the input window (s); 0 for the length trained on.
 
     Raises:
-        UserError: The encoder does not exist, two are given, or it does not fit the window.
+        UserError: The encoder does not exist, both are set, or it does not fit the window.
     """
     if init_from and torch_weights:
         raise ConfigError(
@@ -105,7 +105,7 @@ def init_from_encoder(
             "remove one of them."
         )
     if torch_weights:
-        start = encoder_of_file(torch_weights, torch_config, window_seconds)
+        start = load_torch_encoder(torch_weights, torch_config, window_seconds)
     else:
         start = load_encoder(init_from, window_seconds)
     return EncoderInit(start.config.sampling_rate_hz, start.config.num_samples, start.config, start)
@@ -134,7 +134,7 @@ def build_classifier(
 def build_supervised_spec(
     config: FinetuneConfig, encoder_init: EncoderInit, instances: Instances, num_channels: int
 ) -> tuple[SupervisedSpec, dict[str, Any]]:
-    """Build what a step needs besides its state, and the model_spec stored in checkpoints.
+    """Build the static parts of a training step, and the model_spec stored in checkpoints.
 
     Args:
         config: Settings of the fine-tuning.
@@ -184,11 +184,11 @@ def _check_learning(config: FinetuneConfig, encoder_init: EncoderInit, kind: str
             "head.arcface=True adds a margin to the single true class: it needs "
             f"architecture={MAE!r}, a task of exclusive classes and objective.mixup=0."
         )
-    of_classes = (
+    classification_settings = (
         *(objective.focal_gamma, objective.label_smoothing, objective.balance != "none"),
         config.balanced_sampling,
     )
-    if kind == "regression" and any(of_classes):
+    if kind == "regression" and any(classification_settings):
         raise ConfigError(
             f"task {config.labels.task!r} is a regression target; objective.focal_gamma, "
             "label_smoothing and balance, and balanced_sampling are for classification only."

@@ -6,28 +6,28 @@ from typing import Any
 _SHOWN = 5
 
 
-def differing(before: Any, now: Any, name: str = "") -> list[str]:
+def find_differences(before: Any, now: Any, name: str = "") -> list[str]:
     """Return the dotted names, below ``name``, at which two JSON values differ.
 
-    A name absent from the earlier value is no difference: a later version added the setting.
+    A name absent from the earlier value does not count: a later version added the setting.
     """
     if not (isinstance(before, dict) and isinstance(now, dict)):
         return [] if before == now else [name]
     found = []
     for key, value in before.items():
-        found += differing(value, now.get(key), f"{name}.{key}" if name else key)
+        found += find_differences(value, now.get(key), f"{name}.{key}" if name else key)
     return found
 
 
-def value_of(settings: Mapping[str, Any], name: str) -> Any:
-    """Look up a dotted name."""
+def get_value(settings: Mapping[str, Any], name: str) -> Any:
+    """Return the value at a dotted name."""
     value: Any = settings
     for key in name.split("."):
         value = value[key]
     return value
 
 
-def some(names: Sequence[str]) -> str:
-    """Format the first few names, and how many more there are."""
+def format_names(names: Sequence[str]) -> str:
+    """Format the first few names and the number of the others."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return f"{', '.join(names[:_SHOWN])}{more}"

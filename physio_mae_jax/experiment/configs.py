@@ -41,8 +41,8 @@ class LabelledConfig(ExperimentConfig):
     """Settings shared by commands that learn from labels; see ``configs/finetune.py``.
 
     Attributes:
-        model, sampling_rate_hz, window_seconds: Those of an encoder from scratch; absent where
-            another command, such as a comparison, provides the encoder.
+        model, sampling_rate_hz, window_seconds: Those of an encoder from scratch; absent if another
+            command, such as a comparison, provides the encoder.
     """
 
     seed: int

@@ -63,7 +63,7 @@ class LabelledData:
         kept = choose_fraction(instances, subjects, fraction, seed)
         if fraction < 1:
             _LOG.info(
-                "labels of %g %%: train %d instances, %s",
+                "labels of %g %% of the subjects: %d training instances; %s",
                 fraction * 100,
                 len(kept),
                 _format_counts(kept),
@@ -73,13 +73,13 @@ class LabelledData:
     def training_provenance(
         self, before: TrainingProvenance | None, splits: Sequence[str] = ("train",)
     ) -> TrainingProvenance:
-        """Hash the training data of a model trained here on ``splits``, added to ``before``."""
+        """Hash the training data of a model trained here on ``splits``, merged with ``before``."""
         seen = [index for split in splits for index in self.as_recordings(split)]
-        record = TrainingProvenance.of(self.opened.source, seen)
-        return record if before is None else record.joined(before)
+        record = TrainingProvenance.from_recordings(self.opened.source, seen)
+        return record if before is None else record.merge(before)
 
     def contamination(self, seen: TrainingProvenance, *, strict: bool) -> ContaminationReport:
-        """Look for training data of a model among the test data, see ``data.contamination``."""
+        """Look for training data of a model in the test data, see ``data.contamination``."""
         return check_contamination(
             seen, self.opened.source, self.as_recordings("test"), strict=strict
         )
@@ -134,10 +134,15 @@ def open_labelled(
             for split in SPLITS
         }
         description = opened.subject_splits.to_json()
-    for name, found in instances.items():
+    for name, split_instances in instances.items():
         _LOG.info(
             "%s: %d instances of %d recordings; %s",
-            *(name, len(found), len(np.unique(found.recording)), _format_counts(found)),
+            *(
+                name,
+                len(split_instances),
+                len(np.unique(split_instances.recording)),
+                _format_counts(split_instances),
+            ),
         )
     _check_classes(instances, labels.task, data.split_rule)
     return LabelledData(opened=opened, instances=instances, split=description, label_config=labels)
@@ -147,9 +152,9 @@ def _leaky_instances(
     opened: DatasetBundle, settings: LabelConfig, data: DataConfig
 ) -> tuple[dict[str, Instances], dict[str, Any]]:
     """Split instances regardless of subject, to measure the optimistic bias of a leaky split."""
-    every = find_instances(opened.source, opened.reader, opened.splits["train"], settings)
-    divided = divide_leaking(len(every), data.split_rule, data.split_seed)
-    instances = {split: every.subset(divided[split]) for split in SPLITS}
+    all_instances = find_instances(opened.source, opened.reader, opened.splits["train"], settings)
+    divided = divide_leaking(len(all_instances), data.split_rule, data.split_seed)
+    instances = {split: all_instances.subset(divided[split]) for split in SPLITS}
     ids = {split: instances[split].ids.tolist() for split in SPLITS}
     _LOG.warning(
         "split %r LEAKS: training and test share subjects. It measures the optimistic bias of "
@@ -164,14 +169,17 @@ def _leaky_instances(
 
 
 def _check_classes(instances: Mapping[str, Instances], task: str, rule: str) -> None:
-    """Raise where a class cannot be learned or a model chosen; log what cannot be evaluated."""
+    """Raise if a class cannot be learned or no model can be selected.
+
+    Log what cannot be evaluated.
+    """
     if instances["train"].kind == "regression":
         return
     for name, count in zip(instances["train"].classes, _positives(instances["train"]), strict=True):
         if not 0 < count < len(instances["train"]):
             raise ConfigError(
-                f"class {name!r} of task {task!r} is in {'every' if count else 'no'} training "
-                f"instance of split {rule!r}, so it cannot be learned; exclude it with "
+                f"class {name!r} of task {task!r} is in {'every' if count else 'no'} "
+                f"training instance of split {rule!r}, so it cannot be learned; exclude it with "
                 "--config.labels.classes=..., or use another split."
             )
     for split in SPLITS[1:]:
@@ -184,8 +192,8 @@ def _check_classes(instances: Mapping[str, Instances], task: str, rule: str) -> 
         if split == "validation" and len(undecided) == len(counts):
             raise DataError(
                 f"validation of split {rule!r} has one class only "
-                f"({_format_counts(instances[split])}), so "
-                "no model can be chosen on it; validate on more subjects, or use another split."
+                f"({_format_counts(instances[split])}), so no model can be selected on it; "
+                "validate on more subjects, or use another split."
             )
         if undecided:
             _LOG.warning(
@@ -217,6 +225,6 @@ def report_context(
         **provenance(),
         "data": data.opened.content_hashes,
         "split": {name: data.split[name] for name in ("rule", "hash")},
-        "contamination": contamination.line(),
+        "contamination": contamination.format_line(),
         "training instances": len(data.instances["train"]),
     }

@@ -1,4 +1,4 @@
-"""The section ``model`` of a config: a model but for its input window."""
+"""The section ``model`` of a config: a model without its input window."""
 
 import dataclasses
 from collections.abc import Mapping
@@ -11,12 +11,12 @@ from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.signals.vocabulary import VOCABULARY
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig
 
-_OF_THE_WINDOW = ("sampling_rate_hz", "num_samples", "num_channel_names")
+_WINDOW_FIELDS = ("sampling_rate_hz", "num_samples", "num_channel_names")
 
 
 @dataclasses.dataclass(frozen=True)
 class ModelSection:
-    """Settings of a model, complete once its window is known.
+    """Settings of a model, complete except for its window.
 
     Attributes:
         values: Fields of ``MaeConfig`` without those of the window.
@@ -28,7 +28,7 @@ class ModelSection:
     def from_section(cls, section: str, values: Mapping[str, Any]) -> "ModelSection":
         """Check the names of a section; raises a ConfigError on unknown and missing ones."""
         fields = [field.name for field in dataclasses.fields(MaeConfig)]
-        check_names(section, values, [name for name in fields if name not in _OF_THE_WINDOW])
+        check_names(section, values, [name for name in fields if name not in _WINDOW_FIELDS])
         if "wavelet" not in values:
             raise ConfigError(f"{section}.wavelet is missing; it must be a section of settings.")
         wavelet = as_section(f"{section}.wavelet", values["wavelet"])
@@ -48,7 +48,7 @@ class ModelSection:
         sampling_rate_hz: float,
         num_channel_names: int = len(VOCABULARY),
     ) -> MaeConfig:
-        """Return the model for windows of a length (s) at a sampling rate (Hz).
+        """Return the model configuration for a window length (s) and a sampling rate (Hz).
 
         Raises:
             ConfigError: A setting is invalid, or contradicts another one or the window.
@@ -56,23 +56,23 @@ class ModelSection:
         values = {
             **self.values,
             "sampling_rate_hz": float(sampling_rate_hz),
-            "num_samples": whole_samples(window_seconds, sampling_rate_hz),
+            "num_samples": count_window_samples(window_seconds, sampling_rate_hz),
             "num_channel_names": num_channel_names,
         }
         return to_dataclass(MaeConfig, "model", values)
 
 
-def whole_samples(window_seconds: float, sampling_rate_hz: float) -> int:
+def count_window_samples(window_seconds: float, sampling_rate_hz: float) -> int:
     """Return the number of samples of a window.
 
     Raises:
-        ConfigError: It is zero, or not a whole number.
+        ConfigError: It is not an integer.
     """
     check_settings({"window_seconds": window_seconds, "sampling_rate_hz": sampling_rate_hz})
     num_samples = window_seconds * sampling_rate_hz
     if abs(num_samples - round(num_samples)) > 1e-6:
         raise ConfigError(
             f"window_seconds={window_seconds} at sampling_rate_hz={sampling_rate_hz} is "
-            f"{num_samples:g} samples, not a whole number; change one of them."
+            f"{num_samples:g} samples, not an integer; change one of them."
         )
     return round(num_samples)

@@ -1,4 +1,4 @@
-"""What a pre-training step needs besides its state, built from its config without any data."""
+"""Static parts of a pre-training step, built from its config without any data."""
 
 import jax
 
@@ -15,7 +15,7 @@ from physio_mae_jax.training.pretrain_step import PretrainSpec
 def build_pretrain_spec(
     config: PretrainConfig, num_channel_names: int = len(VOCABULARY)
 ) -> PretrainSpec:
-    """Build what a step needs besides its state; no data is opened.
+    """Build the static parts of a training step; no data is opened.
 
     Args:
         config: Settings of the pre-training.
@@ -41,7 +41,7 @@ def build_pretrain_spec(
 
 
 def loader_config(config: PretrainConfig, opened: DatasetBundle) -> LoaderConfig:
-    """Return how batches of open data are made, and which of them this process makes."""
+    """Return how batches are made, and which of them this process makes."""
     return LoaderConfig(
         batch_size=config.batch_size,
         seed=config.seed,

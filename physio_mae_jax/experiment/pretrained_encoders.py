@@ -11,11 +11,11 @@ import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.regular_file import is_folder
-from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
+from physio_mae_jax.data.unclear import warn_about_newly_recognized_names
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.model_section import whole_samples
+from physio_mae_jax.experiment.model_section import count_window_samples
 from physio_mae_jax.experiment.run_directory import CONFIG_FILE, check_setting, read_run
 from physio_mae_jax.inference.saved_model import is_saved_model, load_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
@@ -51,7 +51,7 @@ class PretrainedEncoder(NamedTuple):
     channel_independent: bool
 
     def for_training(self) -> InitTransform:
-        """Return the initial parameters of a training."""
+        """Return the transform that starts a training from these parameters."""
         return InitTransform(self.params, self.channel_independent)
 
 
@@ -63,17 +63,17 @@ def load_encoder(folder: str, window_seconds: float) -> PretrainedEncoder:
         window_seconds: Length of the input windows (s); 0 for the length trained on.
 
     Raises:
-        UserError: The run or checkpoint does not exist, or the window is not a whole number of
+        UserError: The run or checkpoint does not exist, or the window is not an integer number of
             columns.
     """
     if not folder:
-        raise ConfigError("init_from='' names no encoder; give one with --config.init_from=DIR.")
+        raise ConfigError("init_from is empty; name an encoder with --config.init_from=DIR.")
     if is_saved_model(folder):
         trained = load_model(folder, allow_hub=False)
     else:
         _reject_other_command(folder)
         trained = load_checkpoint(folder)
-    warn_of_newly_recognized_names(folder, trained.model_spec.input.channels)
+    warn_about_newly_recognized_names(folder, trained.model_spec.input.channels)
     start = PretrainedEncoder(
         config=trained.model_spec.model,
         params=trained.autoencoder_params["encoder"],
@@ -81,18 +81,18 @@ def load_encoder(folder: str, window_seconds: float) -> PretrainedEncoder:
         origin=folder,
         channel_independent=trained.model_spec.channel_independent,
     )
-    return _resized(start, window_seconds)
+    return _adapt_to_window(start, window_seconds)
 
 
 def _reject_other_command(folder: str) -> None:
-    """Return the error for a run that was not a pre-training, with the way out."""
+    """Raise a ConfigError, with a hint, for a run that was not a pre-training."""
     if not (is_folder(Path(folder)) and os.path.lexists(Path(folder) / CONFIG_FILE)):
         return
     settings = read_run(folder)
     command = check_setting(settings, "command", str, folder)
     if command != "pretrain":
         began = settings.get("init_from")
-        other = f", such as the one it was initialised from, {began}" if began else ""
+        other = f", such as the one it was initialized from, {began}" if began else ""
         raise ConfigError(
             f"the run in {folder} was a {command!r} run; an encoder is read from a "
             f"pre-training{other}. A fine-tuned model is evaluated by "
@@ -100,7 +100,7 @@ def _reject_other_command(folder: str) -> None:
         )
 
 
-def encoder_of_file(path: str, config_path: str, window_seconds: float) -> PretrainedEncoder:
+def load_torch_encoder(path: str, config_path: str, window_seconds: float) -> PretrainedEncoder:
     """Load the encoder from weights of the original implementation.
 
     Args:
@@ -118,7 +118,7 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Pretr
     if not config_path:
         raise ConfigError(f"torch_config='' cannot be read (it names no file); {hint}")
     content = read_json(local_path(config_path, "torch_config"), hint)
-    arguments = typed(dict, content, config_path, hint)
+    arguments = check_types(dict, content, config_path, hint)
     model: Any
     model, params = import_state_dict(read_state_dict(path), arguments)
     is_contrastive = isinstance(model, ContrastiveAutoencoder)
@@ -130,7 +130,7 @@ def encoder_of_file(path: str, config_path: str, window_seconds: float) -> Pretr
         origin=path,
         channel_independent=is_contrastive,
     )
-    return _resized(start, window_seconds)
+    return _adapt_to_window(start, window_seconds)
 
 
 def random_init(config: MaeConfig, num_channels: int, seed: int) -> Params:
@@ -140,12 +140,12 @@ def random_init(config: MaeConfig, num_channels: int, seed: int) -> Params:
     return init(jax.random.key(seed))["params"]
 
 
-def _resized(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncoder:
+def _adapt_to_window(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncoder:
     """Adapt an encoder to this machine and to another window."""
     config, params = start.config.for_platform(jax.default_backend()), start.params
     num_samples = config.num_samples
     if window_seconds:
-        num_samples = whole_samples(window_seconds, config.sampling_rate_hz)
+        num_samples = count_window_samples(window_seconds, config.sampling_rate_hz)
     if num_samples != config.num_samples:
         fitted = dataclasses.replace(config, num_samples=num_samples)
         tokenizer = dict(params["tokenizer"])
@@ -153,13 +153,13 @@ def _resized(start: PretrainedEncoder, window_seconds: float) -> PretrainedEncod
             np.asarray(tokenizer["position"]), fitted.num_columns
         )
         _LOG.info(
-            "positions of %s are interpolated from %d to %d columns",
+            "interpolated the position embedding of %s from %d to %d columns",
             *(start.origin, config.num_columns, fitted.num_columns),
         )
         params, config = {**params, "tokenizer": tokenizer}, fitted
     leaves = jax.tree.leaves(params)
     _LOG.info(
-        "%d arrays, %.2f M parameters of the encoder come from %s",
+        "loaded %d arrays, %.2f M parameters of the encoder, from %s",
         *(len(leaves), sum(leaf.size for leaf in leaves) / 1e6, start.origin),
     )
     return start._replace(config=config, params=params)

@@ -1,4 +1,4 @@
-"""Finished runs: their settings, and a pre-trained model with its data."""
+"""Load load finished runs: their settings, and a pre-trained model with its data."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -11,11 +11,11 @@ from physio_mae_jax.data.contamination import (
     ContaminationReport,
     TrainingProvenance,
 )
-from physio_mae_jax.data.json_types import Between, typed
+from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data
-from physio_mae_jax.data.regular_file import is_folder, shortened
+from physio_mae_jax.data.regular_file import is_folder, shorten_path
 from physio_mae_jax.data.sealed_json import read_sealed
-from physio_mae_jax.data.unclear import warn_of_newly_recognized_names
+from physio_mae_jax.data.unclear import warn_about_newly_recognized_names
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.objectives.pretraining import MaskedModel, Params
@@ -65,7 +65,7 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PretrainedRun:
 
     Args:
         folder: Work folder of the run.
-        changes: Data settings to replace, where the data has moved or other data is used.
+        changes: Data settings to replace, if the data has moved or other data is used.
 
     Raises:
         UserError: The run does not exist, or it was not a pre-training.
@@ -74,13 +74,14 @@ def open_run(folder: str, changes: Mapping[str, Any]) -> PretrainedRun:
     command = check_setting(settings, "command", str, folder)
     if command != "pretrain":
         raise ConfigError(
-            f"the run in {folder} was a {command!r} run; name the work folder of a pre-training."
+            f"the run in {folder} was a {command!r} run; give the work folder of a pre-training "
+            "run."
         )
     seed = check_setting(settings, "seed", Seed, folder)
     section = {**check_setting(settings, "data", dict, folder), **changes}
     data = check_setting({"data": section}, "data", DataConfig, folder)
     loaded = load_checkpoint(folder)
-    warn_of_newly_recognized_names(folder, loaded.model_spec.input.channels)
+    warn_about_newly_recognized_names(folder, loaded.model_spec.input.channels)
 
     def untrained() -> Params:
         return jax.jit(loaded.model_spec.new_params)(jax.random.key(seed))
@@ -105,8 +106,8 @@ def read_run(folder: str) -> dict[str, Any]:
     path = Path(folder) / CONFIG_FILE
     if not folder or not (is_folder(Path(folder)) and os.path.lexists(path)):
         raise ConfigError(
-            f"init_from={shortened(folder)!r} is not the work folder of a run ({shortened(path)} "
-            "is absent); give one with --config.init_from=DIR."
+            f"init_from={shorten_path(folder)!r} is not the work folder of a run "
+            f"({shorten_path(path)} is absent); give one with --config.init_from=DIR."
         )
     content = read_sealed(path, HINT)
     return check_setting(content, "config", dict, folder)
@@ -127,4 +128,4 @@ def check_setting(settings: Mapping[str, Any], name: str, kind: type[_T], folder
     where = f"{Path(folder) / CONFIG_FILE}: {name}"
     if name not in settings:
         raise DataError(f"{where} is absent; {HINT}")
-    return typed(kind, settings[name], where, HINT)
+    return check_types(kind, settings[name], where, HINT)

@@ -13,9 +13,9 @@ from typing import Any
 import jax
 
 from physio_mae_jax import __version__
-from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.experiment.config_diff import differing, some, value_of
+from physio_mae_jax.experiment.config_diff import find_differences, format_names, get_value
 from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
@@ -28,27 +28,27 @@ _SAMPLING_KEYS = ("seed", "label_fraction", "data.sets", "balanced_sampling")
 _PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "grain")
 
 
-def count_devices(wanted: int) -> int:
-    """Return the number of devices of a run over all processes; ``wanted`` 0 means all.
+def count_devices(requested: int) -> int:
+    """Return the number of devices of a run over all processes; ``requested`` 0 means all.
 
     Raises:
-        ConfigError: There are fewer, or some processes would have none.
+        ConfigError: Fewer devices exist, or some processes would have none.
     """
-    if wanted > jax.device_count():
+    if requested > jax.device_count():
         raise ConfigError(
-            f"num_devices={wanted}, but this machine has {jax.device_count()}; lower it or set "
+            f"num_devices={requested}, but this machine has {jax.device_count()}; lower it or set "
             "0 for all."
         )
-    if wanted and jax.process_count() > 1 and wanted != jax.device_count():
+    if requested and jax.process_count() > 1 and requested != jax.device_count():
         raise ConfigError(
-            f"num_devices={wanted}, but the {jax.process_count()} processes have "
+            f"num_devices={requested}, but the {jax.process_count()} processes have "
             f"{jax.device_count()}; set 0, and start fewer processes to use fewer."
         )
-    return wanted or jax.device_count()
+    return requested or jax.device_count()
 
 
 def check_attention(model: MaeConfig) -> None:
-    """Raise a ConfigError where this machine lacks the attention implementation of the model."""
+    """Raise a ConfigError if this machine lacks the attention implementation of the model."""
     if model.attention_implementation != "xla" and jax.default_backend() != "gpu":
         raise ConfigError(
             f"model.attention_implementation is {model.attention_implementation!r}, which needs an "
@@ -85,7 +85,7 @@ def provenance() -> dict[str, Any]:
     }
 
 
-def channel_names_of(workdir: Path) -> int:
+def count_channel_names(workdir: Path) -> int:
     """Return the number of channel names with an embedding in the model of a work folder.
 
     The model of a run started with an earlier version has fewer than a new one.
@@ -102,10 +102,10 @@ def write_run_metadata(
 ) -> None:
     """Write config.json and split.json, if this process is the writer.
 
-    Where the folder holds a run to resume, changed settings are logged.
+    If the folder contains a run to resume, changed settings are logged.
 
     Raises:
-        UserError: The disk is full, or the folder holds a run that these settings cannot resume,
+        UserError: The disk is full, or the folder contains a run that these settings cannot resume,
             whose files are kept.
     """
     checkpoints = workdir / "checkpoints"
@@ -115,7 +115,7 @@ def write_run_metadata(
         _compare_settings(workdir, config)
     if jax.process_index() == 0:
         with atomic_files.disk_full_as_user_error(workdir):
-            described = sealed(describe_environment(config, model_spec))
+            described = add_seal(describe_environment(config, model_spec))
             atomic_files.write_json(workdir / "config.json", described)
             atomic_files.write_json(workdir / "split.json", dict(split))
 
@@ -123,29 +123,29 @@ def write_run_metadata(
 def _compare_settings(workdir: Path, config: ExperimentConfig) -> None:
     """Log the settings that change on resume, and raise on those that cannot change.
 
-    Settings that the earlier config.json does not name are of a later version, and ignored.
+    Settings absent from the earlier config.json were added by a later version and are ignored.
 
     Raises:
-        ConfigError: Another task, other examples, or an average of parameters on one side only.
+        ConfigError: The task, the examples or the presence of a parameter average differs.
     """
     path = workdir / "config.json"
     if not path.is_file():
         return
-    hint = "move the file away to use the settings given, or choose another --workdir."
+    hint = "move the file to use the new settings, or choose another --workdir."
     before = read_sealed(path, hint).get("config")
     if not isinstance(before, dict) or "command" not in before:
-        raise DataError(f"{path} holds no settings under 'config'; {hint}")
+        raise DataError(f"{path} has no settings under 'config'; {hint}")
     now = json.loads(json.dumps(dict(config.settings)))
     if before["command"] != now["command"]:
         raise ConfigError(
             f"{workdir} is the folder of a {before['command']!r} run, which "
             f"{now['command']!r} would overwrite; choose another --workdir."
         )
-    changed = differing(before, now)
+    changed = find_differences(before, now)
     for name in _SAMPLING_KEYS:
         if name in changed:
             raise ConfigError(
-                f"{name}={value_of(now, name)!r} differs from {value_of(before, name)!r} of the "
+                f"{name}={get_value(now, name)!r} differs from {get_value(before, name)!r} of the "
                 f"run in {workdir}; it fixes the examples and their order and cannot change on "
                 "resume. Restore that value, or choose another --workdir."
             )
@@ -157,4 +157,4 @@ def _compare_settings(workdir: Path, config: ExperimentConfig) -> None:
             "or choose another --workdir."
         )
     if changed and jax.process_index() == 0:
-        _LOG.warning("resuming with changed settings: %s", some(changed))
+        _LOG.warning("resuming with changed settings: %s", format_names(changed))

@@ -8,10 +8,10 @@ from typing import Any, Protocol
 
 import jax
 
-from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.evaluation.report import has_report
-from physio_mae_jax.experiment.config_diff import differing, some
+from physio_mae_jax.experiment.config_diff import find_differences, format_names
 from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.setting_ranges import check_settings
 from physio_mae_jax.training import atomic_files
@@ -29,13 +29,13 @@ class SweepConfig(Protocol):
         ...
 
 
-def share_of_sweep(config: SweepConfig) -> dict[str, Any]:
+def sweep_lock_arguments(config: SweepConfig) -> dict[str, Any]:
     """Return how a process shares the folder of a sweep: trials are locked one by one."""
-    return {"shared": True, "share": "" if config.worker else "report"}
+    return {"shared": True, "partition": "" if config.worker else "report"}
 
 
 def check_workers(num_workers: int) -> None:
-    """Raise on an invalid number of workers, and in a cluster, whose processes would repeat work.
+    """Raise on an invalid number of workers, or in a cluster, whose processes would repeat work.
 
     Raises:
         ConfigError: The number of workers is invalid, or the process is part of a cluster.
@@ -49,7 +49,7 @@ def check_workers(num_workers: int) -> None:
 
 
 def record_settings(config: ExperimentConfig, workdir: Path, may_differ: Sequence[str]) -> None:
-    """Write the settings into the folder of many runs; raise where they differ on resume.
+    """Write the settings into the folder of many runs; raise if they differ on resume.
 
     Args:
         config: All settings.
@@ -60,19 +60,19 @@ def record_settings(config: ExperimentConfig, workdir: Path, may_differ: Sequenc
         ConfigError: The folder was started with other settings.
     """
     path = workdir / "settings.json"
-    every = json.loads(json.dumps(config.settings))
-    now = {name: value for name, value in every.items() if name not in may_differ}
-    hint = "move it away to use the settings given, or choose another --workdir."
+    all_settings = json.loads(json.dumps(config.settings))
+    now = {name: value for name, value in all_settings.items() if name not in may_differ}
+    hint = "move it to use the new settings, or choose another --workdir."
     before = read_sealed(path, hint) if os.path.lexists(path) else {}
     common = [name for name in now if name in before]
     if common:
-        changed = [name for key in common for name in differing(before[key], now[key], key)]
+        changed = [name for key in common for name in find_differences(before[key], now[key], key)]
         if changed:
             raise ConfigError(
-                f"{workdir} was started with other settings of {some(changed)} ({path}); the "
-                "runs would not be comparable. Restore those, or choose another --workdir."
+                f"{workdir} was started with different values of {format_names(changed)} ({path}); "
+                "the runs would not be comparable. Restore them, or choose another --workdir."
             )
-    atomic_files.write_json(path, sealed(before | now))
+    atomic_files.write_json(path, add_seal(before | now))
 
 
 def run_pending(
@@ -95,10 +95,10 @@ def run_pending(
 
 
 def check_complete(workdir: Path, names: Sequence[str]) -> None:
-    """Raise a UserError where a trial is still running in another process."""
+    """Raise a UserError if a trial is still running in another process."""
     missing = [name for name in names if not has_report(workdir / name)]
     if missing:
         raise UserError(
             f"{len(missing)} of {len(names)} trials are not done yet, such as {missing[0]}: "
-            "another process runs them. Run the same command again when it has ended."
+            "another process is running them. Run the same command again when it has finished."
         )

@@ -1,4 +1,4 @@
-"""Typed settings: a config as a tree of dataclasses, made once where a command is started."""
+"""Typed settings: a config as a tree of dataclasses, built once when a command starts."""
 
 import dataclasses
 import difflib
@@ -12,8 +12,8 @@ from physio_mae_jax.setting_ranges import check_settings
 
 _Config = TypeVar("_Config")
 _HINTS = {
-    "data": " Select your own prepared set with --config.data.sets=NAME; where there are "
-    "labels, also with labels.task, data.channels and data.split_rule (README.md)."
+    "data": " Select your own prepared set with --config.data.sets=NAME; if it has "
+    "labels, also set labels.task, data.channels and data.split_rule (README.md)."
 }
 
 
@@ -31,7 +31,7 @@ class ExperimentConfig:
 
 
 def read_config(kind: type[_Config], config: Mapping[str, Any]) -> _Config:
-    """Check the range of every setting of a config and make its tree of dataclasses.
+    """Check the range of every setting of a config and build its tree of dataclasses.
 
     Args:
         kind: ``ExperimentConfig`` of the command.
@@ -51,7 +51,7 @@ def as_settings(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def to_dataclass(kind: type[_Config], section: str, values: Mapping[str, Any]) -> _Config:
-    """Make a settings dataclass of a section, and those of the sections within it.
+    """Build the settings dataclass of a section, and those of the sections within it.
 
     Args:
         kind: Dataclass; a field of a dataclass type, or of a type with ``from_section``, is a
@@ -70,7 +70,10 @@ def to_dataclass(kind: type[_Config], section: str, values: Mapping[str, Any]) -
             raise ConfigError(f"{_path(section, field.name)} is missing; give it a value.")
     hints = typing.get_type_hints(kind)
     return kind(
-        **{name: _typed(hints[name], _path(section, name), value) for name, value in values.items()}
+        **{
+            name: _convert(hints[name], _path(section, name), value)
+            for name, value in values.items()
+        }
     )
 
 
@@ -90,10 +93,10 @@ def as_section(section: str, value: Any) -> Mapping[str, Any]:
     return cast(Mapping[str, Any], value)
 
 
-def _typed(kind: Any, section: str, value: Any) -> Any:
-    """Make the value of a field of the given type."""
+def _convert(kind: Any, section: str, value: Any) -> Any:
+    """Convert a value to the type of its field."""
     if isinstance(kind, types.UnionType):
-        kind = next(one for one in typing.get_args(kind) if one is not type(None))
+        kind = next(option for option in typing.get_args(kind) if option is not type(None))
         if value is None:
             return None
     if isinstance(value, kind) if isinstance(kind, type) else False:
@@ -135,12 +138,12 @@ def parse_argument(
                 f"config argument {item!r} is unknown; give name=value with a name of "
                 f"{', '.join(choices)}."
             )
-        given = value.split("+") if name == several else [value]
-        if not set(given) <= set(choices[name]):
-            joined = ", or several joined by +" if name == several else ""
+        chosen = value.split("+") if name == several else [value]
+        if not set(chosen) <= set(choices[name]):
+            alternatives = ", or several joined by +" if name == several else ""
             raise ConfigError(
                 f"config argument {name}={value!r} is unknown; choose one of "
-                f"{', '.join(choices[name])}{joined}.{_HINTS.get(name, '')}"
+                f"{', '.join(choices[name])}{alternatives}.{_HINTS.get(name, '')}"
             )
         values[name] = value
     return values

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
-from physio_mae_jax.data.format_version import unversioned, versioned
+from physio_mae_jax.data.format_version import add_version, check_version
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.inference import arguments
@@ -69,7 +69,7 @@ def export_encoder(
             partial.write_bytes(exported.serialize())
         atomic_files.write_json(
             target.with_name(f"{target.name}.json"),
-            versioned(_calling(trained, channels, platforms)),
+            add_version(_calling(trained, channels, platforms)),
         )
     return target
 
@@ -118,4 +118,4 @@ def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> 
 def read_calling(path: str | Path) -> dict[str, Any]:
     """Read the JSON file beside an exported program; DataError if it is invalid."""
     beside, hint = Path(f"{path}.json"), "export the encoder again."
-    return unversioned(read_json(beside, hint), str(beside))
+    return check_version(read_json(beside, hint), str(beside))

@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.arrays import ArrayRecordings, absent_rows, gaps_of
+from physio_mae_jax.data.arrays import ArrayRecordings, absent_rows, find_gaps
 from physio_mae_jax.data.frame_index import check_index
 from physio_mae_jax.data.frames import (
     Frame,
     as_frame,
     column_names,
-    columns_of,
     is_series,
+    read_columns,
     series_values,
 )
 from physio_mae_jax.data.source import RecordingInfo
@@ -33,7 +33,7 @@ from physio_mae_jax.inference.signal_metadata import (
     units_of,
 )
 from physio_mae_jax.printable import show
-from physio_mae_jax.signals.channels import canonical_name, names_of_recording
+from physio_mae_jax.signals.channels import canonical_name, resolve_recording_names
 from physio_mae_jax.signals.units import COUNTS, canonical_unit
 
 _CHANNELS = "name each row, such as channels=['II', 'PPG']"
@@ -114,7 +114,7 @@ def _recording(
     units = units_of(description.units, len(labels), name)
     gain = gain_of(description.gain, len(labels), name)
     check_counts(samples, units, gain, name)
-    gaps = gaps_of(array)
+    gaps = find_gaps(array)
     absent = absent_rows(gaps, array.shape[1])
     info = RecordingInfo(
         record_id=name,
@@ -232,7 +232,7 @@ def _of_frame(frame: Frame, wanted: Any, name: str) -> tuple[Samples, tuple[str,
     if wanted is not None:
         labels = arguments.texts(wanted, f"{name}: channels", _CHANNELS)
     positions = [_position(label, present, name) for label in labels]
-    return Samples(*columns_of(frame, positions, name)), labels
+    return Samples(*read_columns(frame, positions, name)), labels
 
 
 def _position(label: str, present: Sequence[str], name: str) -> int:
@@ -265,7 +265,7 @@ def _notes(signal: Any, samples: Samples, rate_hz: float, name: str) -> list[Not
 
 def _disambiguate(labels: Sequence[str], units: Sequence[str]) -> tuple[str, ...]:
     """Return names as spelled, except those that only their context disambiguates."""
-    found = names_of_recording(labels, units)
+    found = resolve_recording_names(labels, units)
     return tuple(
         label if canonical_name(label) == name else name
         for label, name in zip(labels, found, strict=True)

@@ -77,7 +77,7 @@ def one_window(
     names = planner.plan(info).channels
     reader = WindowReader(recordings, dataclasses.replace(window, num_channels=len(names)), planner)
     start = round(start_seconds * window.sampling_rate_hz)
-    if not reader.starts(0).hold(start):
+    if not reader.starts(0).contains(start):
         raise DataError(
             f"{info.record_id} has no whole window of {window.seconds:g} s from "
             f"{start_seconds:g} s on: it lasts {info.seconds:g} s, and windows keep clear of "

@@ -7,7 +7,7 @@ import numpy as np
 
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
-from physio_mae_jax.signals.levels import without_large_offset
+from physio_mae_jax.signals.levels import remove_large_offset
 
 
 class Samples(NamedTuple):
@@ -83,7 +83,7 @@ def _unmasked(signal: np.ma.MaskedArray, name: str) -> Samples:
         if values.ndim and values.shape[-1]:
             first = np.argmin(mask, axis=-1)[..., None]
             seen = np.where(mask, np.take_along_axis(values, first, axis=-1), values)
-        seen = without_large_offset(seen)
+        seen = remove_large_offset(seen)
         wide = np.float64 if values.dtype.itemsize > 2 else np.float32
         filled = seen.astype(wide)
     else:

@@ -23,9 +23,9 @@ import safetensors.numpy
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.format_version import unreadable_version
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.data.regular_file import is_folder, read_regular, shortened
-from physio_mae_jax.data.sealed_json import sealed, unsealed
+from physio_mae_jax.data.json_types import check_types
+from physio_mae_jax.data.regular_file import is_folder, read_regular, shorten_path
+from physio_mae_jax.data.sealed_json import add_seal, check_seal
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.model_card import Card, render_card
 from physio_mae_jax.inference.trained_model import TrainedModel, expected_params, named_arrays
@@ -92,7 +92,7 @@ def save_model(trained: TrainedModel, folder: str | Path, card: Card) -> Path:
         with atomic_files.atomic_write(target / WEIGHTS) as partial:
             partial.write_bytes(weights)
         atomic_files.write_text(target / CARD, render_card(trained, arrays, card))
-        atomic_files.write_json(target / DESCRIPTION, sealed(description))
+        atomic_files.write_json(target / DESCRIPTION, add_seal(description))
     return target
 
 
@@ -125,7 +125,8 @@ def load_model(name: str | Path, *, allow_hub: bool = False) -> TrainedModel:
 
 def _not_there(folder: Path) -> Path:
     raise DataError(
-        f"{shortened(folder)} is not a folder; give one that save_pretrained wrote. A model of the "
+        f"{shorten_path(folder)} is not a folder; give one that save_pretrained wrote. A model of "
+        "the "
         "Hugging Face hub, 'owner/name', is fetched with allow_hub=True only. A run's work folder "
         "is loaded by Encoder.from_checkpoint."
     )
@@ -136,14 +137,15 @@ def _from_hub(name: str) -> Path:
         from huggingface_hub import snapshot_download
     except ImportError as error:
         raise ConfigError(
-            f"allow_hub=True for {shortened(name)!r} needs huggingface_hub; install it with pip "
+            f"allow_hub=True for {shorten_path(name)!r} needs huggingface_hub; install it with pip "
             "install huggingface_hub, or download the three files yourself and give their folder."
         ) from error
     try:
         return Path(snapshot_download(name, allow_patterns=[WEIGHTS, DESCRIPTION, CARD]))
     except Exception as error:  # huggingface_hub and its dependencies raise many types
         raise DataError(
-            f"{shortened(name)!r} cannot be fetched ({type(error).__name__}: {str(error)[:300]}); "
+            f"{shorten_path(name)!r} cannot be fetched ({type(error).__name__}: "
+            f"{str(error)[:300]}); "
             "check the name and the connection, or download its files and give their folder."
         ) from error
 
@@ -159,7 +161,7 @@ def _description(path: Path) -> _Description:
             "is expected. Save the model again by this version's save_pretrained; weights of the "
             "original are read by interop.torch.checkpoint_file."
         )
-    return typed(_Description, unsealed(content, str(path), _HINT), str(path), _HINT)
+    return check_types(_Description, check_seal(content, str(path), _HINT), str(path), _HINT)
 
 
 def _weights(path: Path, about: _Weights) -> dict[str, np.ndarray]:

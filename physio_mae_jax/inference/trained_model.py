@@ -9,7 +9,7 @@ import jax
 import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingProvenance
-from physio_mae_jax.data.regular_file import is_folder, shortened
+from physio_mae_jax.data.regular_file import is_folder, shorten_path
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
@@ -107,6 +107,6 @@ def _checkpoint_folder(path: Path) -> Path:
             return folder
     found = "holds no checkpoints" if is_folder(path) else "is not there"
     raise UserError(
-        f"{shortened(path)} {found}; name the work folder of a pre-training run, such as "
+        f"{shorten_path(path)} {found}; name the work folder of a pre-training run, such as "
         "runs/first. What save_pretrained wrote is loaded by Encoder.from_pretrained."
     )

@@ -72,7 +72,7 @@ class Tokenizer(nn.Module):
         if cfg.convolutional_stem != "none":
             normalised = cfg.convolutional_stem == "normalised"
             maps = ConvolutionalStem(cfg.width, normalised, cfg.dtype, name="stem")(maps, num_valid)
-        boxes = patches.scalogram_patches(maps, cfg.patch_scales, cfg.patch_samples, column_ids)
+        boxes = patches.patchify_scalogram(maps, cfg.patch_scales, cfg.patch_samples, column_ids)
         tokens = self._project("wavelet", boxes)
         if cfg.waveform_branch:
             columns = patches.signal_columns(

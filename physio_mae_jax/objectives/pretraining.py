@@ -169,7 +169,7 @@ def reconstruction_target(
     scalogram = wavelet.scalogram(
         signal, cfg.wavelet, cfg.sampling_rate_hz, method=cfg.wavelet_method
     )
-    boxes = patches.scalogram_patches(scalogram, cfg.patch_scales, cfg.patch_samples, column_ids)
+    boxes = patches.patchify_scalogram(scalogram, cfg.patch_scales, cfg.patch_samples, column_ids)
     return Reconstruction(boxes, _waveform(cfg, signal, column_ids))
 
 
@@ -240,9 +240,9 @@ def validation_errors(
     guesses = {"model": result.predicted}
     for name, baseline in _baselines(signal, mask, cfg).items():
         planes = wavelet.coefficients(baseline, cfg.wavelet, cfg.sampling_rate_hz)
-        planes = wavelet.normalise_planes(planes, statistics)
+        planes = wavelet.normalize_planes(planes, statistics)
         guesses[name] = Reconstruction(
-            patches.scalogram_patches(
+            patches.patchify_scalogram(
                 planes, cfg.patch_scales, cfg.patch_samples, result.predicted_ids
             ),
             _waveform(cfg, waveforms[name], result.predicted_ids),

@@ -3,11 +3,11 @@
 Modules::
 
     attention       plots of an encoder's attention over waveforms and scalograms
-    comparison      plots of model performance against the share of training labels
+    comparison      plots of model performance against the fraction of training labels
     curves          plots of learning curves and of the scalogram loss weights
     embedding_map   two-dimensional maps of embeddings, by principal components or UMAP
     evaluation      plots of an evaluation: ROC and PR curves, confusion, calibration, agreement
-    names           escape and shorten names from data for display in Matplotlib
+    names           format names from data for display in Matplotlib: escaped and truncated
     reconstruction  plots of the input, the masked columns and the predictions of a masked
                     autoencoder
     retrieval       plots of a retrieval: recall with its chance level, and delays predicted by a

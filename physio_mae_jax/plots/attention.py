@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.image import AxesImage
 
 from physio_mae_jax.inspected_windows import AttendedWindow
-from physio_mae_jax.plots.names import shown
+from physio_mae_jax.plots.names import format_name
 from physio_mae_jax.plots.reconstruction import draw_scalogram
 
 _LINE = "0.15"
@@ -21,9 +21,9 @@ def draw_attention(window: AttendedWindow, max_channels: int = 3) -> Figure:
     count = min(max_channels, len(window.channels))
     extra = window.between is not None
     figure = Figure(figsize=(13 + 4 * extra, 0.9 + 3.6 * count), layout="constrained")
-    figure.suptitle(f"attention: {shown(window.title)}")
+    figure.suptitle(f"attention: {format_name(window.title)}")
     grid = figure.add_gridspec(2 * count, 1 + extra, width_ratios=[5, 2][: 1 + extra])
-    # One colour range for all channels, so that they are comparable.
+    # One color range for all channels, so that they are comparable.
     columns = window.received.mean(axis=2)
     limits = float(columns[:count].min()), float(columns[:count].max())
     waveforms: list[Axes] = []
@@ -55,7 +55,7 @@ def _draw_waveform(
     axes.plot(time, window.signal[row], color=_LINE, linewidth=0.9)
     axes.set_xlim(0, window.seconds)
     axes.set_ylim(low, high)
-    axes.set_ylabel(f"{shown(window.channels[row], longest=_MAX_LETTERS)}\n(z-score)")
+    axes.set_ylabel(f"{format_name(window.channels[row], longest=_MAX_LETTERS)}\n(z-score)")
     return shading
 
 
@@ -79,9 +79,9 @@ def _draw_between(
 ) -> None:
     image = axes.imshow(between, cmap=_MAP, vmin=0)
     indices = np.arange(len(channels))
-    names = [shown(name, longest=_MAX_LETTERS) for name in channels]
+    names = [format_name(name, longest=_MAX_LETTERS) for name in channels]
     axes.set_xticks(indices, names, rotation=90)
     axes.set_yticks(indices, names)
     axes.set_xlabel("attends to")
     axes.set_title("between channels", fontsize=10)
-    figure.colorbar(image, ax=axes, label="share of attention")
+    figure.colorbar(image, ax=axes, label="fraction of attention")

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from physio_mae_jax.plots.names import shown
+from physio_mae_jax.plots.names import format_name
 
 _WORDS = {"macro_auroc": "macro AUROC", "minus_mae": "minus mean absolute error (SD)"}
 
@@ -22,12 +22,14 @@ def draw_learning_curves(records: Sequence[Mapping[str, float | str]]) -> Figure
     evaluated = [r for r in records if r["phase"] != "train"]
     name = "held-out" if all(r["phase"] == "validation" for r in evaluated) else "trained-on"
     for axes, domain in ((waveform, "waveform"), (scalogram, "scalogram")):
-        for guess, style in (("model", "o-"), ("mean", "--"), ("line", ":")):
-            label = {"model": "model", "mean": "mean of the visible", "line": "straight line"}[
-                guess
-            ]
+        for predictor, style in (("model", "o-"), ("mean", "--"), ("line", ":")):
+            label = {
+                "model": "model",
+                "mean": "mean of the visible columns",
+                "line": "straight line",
+            }[predictor]
             steps = [r["step"] for r in evaluated]
-            axes.plot(steps, [r[f"{domain}/{guess}"] for r in evaluated], style, label=label)
+            axes.plot(steps, [r[f"{domain}/{predictor}"] for r in evaluated], style, label=label)
         axes.set_title(f"{name} {domain} error, masked columns")
     for axes in (losses, waveform, scalogram):
         axes.set_xlabel("step")
@@ -42,7 +44,7 @@ def draw_scale_weights(frequencies_hz: np.ndarray, weights: np.ndarray) -> Figur
     axes = figure.subplots()
     axes.semilogx(frequencies_hz, weights, "o-", markersize=3)
     axes.axhline(1.0, color="0.6", linewidth=0.8)
-    axes.set_xlabel("centre frequency of the scale (Hz)")
+    axes.set_xlabel("center frequency of the scale (Hz)")
     axes.set_ylabel("weight in the loss (mean 1)")
     axes.set_title("Scale weights of the scalogram loss")
     axes.grid(alpha=0.3, which="both")
@@ -60,7 +62,7 @@ def draw_supervised_curves(
     losses.set_title("training loss")
     evaluated = [r for r in records if r["phase"] == "validation"]
     metric.plot([r["step"] for r in evaluated], [r[metric_name] for r in evaluated], "o-")
-    metric.set_title(f"validation: {_WORDS.get(metric_name, shown(metric_name))}")
+    metric.set_title(f"validation: {_WORDS.get(metric_name, format_name(metric_name))}")
     for axes in (losses, metric):
         axes.set_xlabel("step")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))

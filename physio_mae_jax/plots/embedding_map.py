@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.plots.names import shown
+from physio_mae_jax.plots.names import format_name
 
 METHODS = ("pca", "umap")
 _SIZE = 9
@@ -68,7 +68,7 @@ def _umap(scaled: np.ndarray) -> np.ndarray:
 def draw_points(
     points: np.ndarray, groups: np.ndarray, axes_names: tuple[str, str], title: str
 ) -> Figure:
-    """Draw points [n, 2], coloured by group: one colour per name, a colour scale for numbers."""
+    """Draw points [N, 2], colored by group: one color per name, a color scale for numbers."""
     figure = Figure(figsize=(7.5, 6), layout="constrained")
     axes = figure.add_subplot()
     names = np.unique(groups)
@@ -86,9 +86,9 @@ def draw_points(
             chosen = points[groups == name]
             drawn_groups.append(axes.scatter(chosen[:, 0], chosen[:, 1], s=_SIZE, alpha=0.7))
         # Passed to the legend as texts, since Matplotlib skips artists labelled '_…'.
-        labels = [f"{shown(name, longest=_MAX_LETTERS)} ({count[name]})" for name in ordered]
+        labels = [f"{format_name(name, longest=_MAX_LETTERS)} ({count[name]})" for name in ordered]
         axes.legend(drawn_groups, labels, fontsize=8, markerscale=2, framealpha=0.9)
     axes.set_xlabel(axes_names[0])
     axes.set_ylabel(axes_names[1])
-    axes.set_title(shown(title))
+    axes.set_title(format_name(title))
     return figure

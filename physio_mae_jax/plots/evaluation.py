@@ -9,11 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from matplotlib.figure import Figure
 
-from physio_mae_jax.plots.names import shown
+from physio_mae_jax.plots.names import format_name
 
-# Colour-blind safe palette (Okabe and Ito 2008), without yellow, which is too pale for a line.
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a5c00", "#999999")
-MAX_CURVES = len(_COLOURS)
+# Color-blind safe palette (Okabe and Ito 2008), without yellow, which is too pale for a line.
+_COLORS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#7a5c00", "#999999")
+MAX_CURVES = len(_COLORS)
 _BEFORE, _AFTER = "#999999", "#d1495b"
 _POINTS, _LINE = "#0072b2", "0.25"
 _MAX_NUMBERS = 20
@@ -29,7 +29,7 @@ _LETTER = 0.0085
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Curve:
-    """A line from left to right.
+    """A curve of points with increasing x.
 
     Attributes:
         label: Label in the legend.
@@ -47,7 +47,7 @@ class Reliability:
 
     Attributes:
         predicted: [n] mean probability of each bin.
-        observed: [n] share of positives.
+        observed: [n] fraction of positives.
         low, high: [n] confidence interval of ``observed``.
         counts: [n] number of instances.
         error: Expected calibration error.
@@ -101,7 +101,7 @@ def draw_precision_recall(curves: Sequence[Curve], macro: Curve | None, title: s
 
 
 def draw_confusion(
-    shares: np.ndarray,
+    fractions: np.ndarray,
     counts: np.ndarray,
     rows: Sequence[str],
     columns: Sequence[str],
@@ -109,21 +109,21 @@ def draw_confusion(
     title: str,
     parts: Sequence[int] = (),
 ) -> Figure:
-    """Draw a confusion matrix, each cell with its share and, if it fits, its count.
+    """Draw a confusion matrix, each cell with its fraction and, if it fits, its count.
 
     Args:
-        shares: [n, m] shares 0 to 1, shown as colour; NaN is left blank.
+        shares: [n, m] fractions from 0 to 1, drawn as color; NaN is left blank.
         counts: [n, m] number of instances.
         rows, columns: Names of the rows and columns.
         labels: Axis labels of the rows and of the columns.
         title: Figure title.
-        parts: Columns at which a new group of shares that sum to 1 begins.
+        parts: Columns at which a new group of fractions that sum to 1 begins.
     """
     few = [len(names) <= _MAX_NUMBERS for names in (rows, columns)]
     numbered = all(few)
     sizes = [9 if small else 6 for small in few]
     rows, columns = (
-        [shown(name, 30 if numbered else 60) for name in names] for names in (rows, columns)
+        [format_name(name, 30 if numbered else 60) for name in names] for names in (rows, columns)
     )
     longest = [max(map(len, "\n".join(names).split("\n"))) for names in (rows, columns)]
     turn = 0 if few[1] and longest[1] <= _SHORT_NAME else 90
@@ -132,20 +132,20 @@ def draw_confusion(
     height = 1.4 + (0.62 if few[0] else 0.2 if few[1] else 0.16) * len(rows)
     height += _LETTER * sizes[1] * longest[1] if turn else 0.3
     figure = Figure(figsize=(max(5.2, width), height), layout="constrained")
-    figure.suptitle(shown(title, *_TITLE), fontsize=10)
+    figure.suptitle(format_name(title, *_TITLE), fontsize=10)
     axes = figure.subplots()
-    image = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1, aspect="auto")
-    for (i, j), share in np.ndenumerate(shares) if numbered else ():
-        text = f"{share:.0%}\n{counts[i, j]:,}" if np.isfinite(share) else "–"
-        colour = "white" if share > 0.6 else "0.15"
-        axes.text(j, i, text, ha="center", va="center", fontsize=8, color=colour)
+    image = axes.imshow(fractions, cmap="Blues", vmin=0, vmax=1, aspect="auto")
+    for (i, j), fraction in np.ndenumerate(fractions) if numbered else ():
+        text = f"{fraction:.0%}\n{counts[i, j]:,}" if np.isfinite(fraction) else "–"
+        color = "white" if fraction > 0.6 else "0.15"
+        axes.text(j, i, text, ha="center", va="center", fontsize=8, color=color)
     axes.set_xticks(range(len(columns)), columns, rotation=turn, fontsize=sizes[1])
     axes.set_yticks(range(len(rows)), rows, fontsize=sizes[0])
     for column in parts:
         axes.axvline(column - 0.5, color="white", linewidth=6)
     axes.set_ylabel(labels[0])
     axes.set_xlabel(labels[1])
-    figure.colorbar(image, ax=axes, label="share of the truth", aspect=30)
+    figure.colorbar(image, ax=axes, label="fraction of the truth", aspect=30)
     return figure
 
 
@@ -160,9 +160,9 @@ def draw_reliability(panels: Sequence[tuple[str, Reliability, Reliability]], tit
     for axes, (name, before, after) in zip(grid, panels, strict=False):
         _draw_bins(axes, before, after)
         axes.set_title(
-            f"{shown(name, _WIDTH)}\nECE {before.error:.3f} → {after.error:.3f}", fontsize=9
+            f"{format_name(name, _WIDTH)}\nECE {before.error:.3f} → {after.error:.3f}", fontsize=9
         )
-        axes.set_ylabel("share of positives")
+        axes.set_ylabel("fraction of positives")
         axes.set_xlabel("probability")
     lines, names = grid[0].get_legend_handles_labels()
     figure.legend(lines, names, loc="outside lower center", ncols=2, fontsize=9, frameon=False)
@@ -181,7 +181,7 @@ def draw_scatter(quantities: Sequence[Agreement], title: str) -> Figure:
         axes.set_xlim(low - margin, high + margin)
         axes.set_ylim(low - margin, high + margin)
         axes.set_aspect("equal")
-        axes.set_title(f"{shown(quantity.name, _WIDTH)}\n{quantity.note}", fontsize=9)
+        axes.set_title(f"{format_name(quantity.name, _WIDTH)}\n{quantity.note}", fontsize=9)
         axes.set_xlabel("truth")
         axes.set_ylabel("prediction")
     return figure
@@ -198,7 +198,7 @@ def draw_bland_altman(quantities: Sequence[Agreement], title: str) -> Figure:
             if np.isfinite(value):
                 axes.axhline(value, color=_AFTER, linewidth=1.1, linestyle=style)
         axes.set_title(
-            f"{shown(quantity.name, _WIDTH)}\nbias {quantity.bias:.3g}, limits "
+            f"{format_name(quantity.name, _WIDTH)}\nbias {quantity.bias:.3g}, limits "
             f"{quantity.low:.3g} to {quantity.high:.3g}",
             fontsize=9,
         )
@@ -214,22 +214,22 @@ def _square(title: str) -> tuple[Figure, Axes]:
     axes.set_xlim(-0.01, 1.01)
     axes.set_ylim(-0.01, 1.01)
     axes.set_box_aspect(1)
-    axes.set_title(shown(title, *_TITLE), fontsize=10, loc="left")
+    axes.set_title(format_name(title, *_TITLE), fontsize=10, loc="left")
     axes.grid(alpha=0.3)
     return figure, axes
 
 
 def _draw_curves(axes: Axes, curves: Sequence[Curve], macro: Curve | None, what: str) -> None:
     lines = [
-        axes.plot(curve.x, curve.y, color=colour, linewidth=1.2)[0]
-        for curve, colour in zip(curves, _COLOURS, strict=False)
+        axes.plot(curve.x, curve.y, color=color, linewidth=1.2)[0]
+        for curve, color in zip(curves, _COLORS, strict=False)
     ]
     if macro is not None:
         lines += axes.plot(macro.x, macro.y, color="black", linewidth=2.2)
     # Passed to the legend as texts, since Matplotlib skips artists labelled '_…'.
     axes.legend(
         lines,
-        [shown(curve.label, 40) for curve in (*curves, *([] if macro is None else [macro]))],
+        [format_name(curve.label, 40) for curve in (*curves, *([] if macro is None else [macro]))],
         title=what,
         loc="center left",
         bbox_to_anchor=(1.02, 0.5),
@@ -264,7 +264,7 @@ def _panels(
     down = -(-count // across)
     size = (max(5.0, width * across), height * down + 0.4)
     figure = Figure(figsize=size, layout="constrained")
-    figure.suptitle(shown(title, *_TITLE), fontsize=10)
+    figure.suptitle(format_name(title, *_TITLE), fontsize=10)
     grid = figure.subplots(down, across, squeeze=False).ravel()
     for axes in grid[count:]:
         axes.set_axis_off()
@@ -275,7 +275,7 @@ def _draw_points(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
     """Draw points, faint if there are many, or a density map if they would overlap."""
     axes.grid(alpha=0.3)
     if len(x) > _MANY_POINTS:
-        # WindowStarts below one, so that single instances are not white.
+        # The color scale starts below one, so that single instances are not white.
         norm = LogNorm(vmin=0.2)
         axes.hexbin(x, y, gridsize=50, cmap="Blues", norm=norm, mincnt=1, linewidths=0.1)
     else:

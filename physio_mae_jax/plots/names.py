@@ -1,11 +1,11 @@
-"""Escape and shorten names from data for display in Matplotlib."""
+"""Format names from data for display in Matplotlib: escaped and truncated."""
 
 import textwrap
 
 from physio_mae_jax.printable import LONGEST_NAME, printable
 
 
-def shown(name: object, width: int | None = None, longest: int = LONGEST_NAME) -> str:
+def format_name(name: object, width: int | None = None, longest: int = LONGEST_NAME) -> str:
     """Return a name for display: formulas escaped, truncated, and wrapped if a width is given.
 
     Args:

@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from matplotlib.gridspec import GridSpec
 
 from physio_mae_jax.inspected_windows import ReconstructedWindow
-from physio_mae_jax.plots.names import shown
+from physio_mae_jax.plots.names import format_name
 
 _TRUTH = "0.25"
 _PREDICTED = "#d1495b"
@@ -21,7 +21,7 @@ def draw_reconstruction(window: ReconstructedWindow, max_channels: int = 3) -> F
     """Draw the waveform over three scalograms (truth, input, prediction) for a few channels."""
     count = min(max_channels, len(window.channels))
     figure = Figure(figsize=(13, 0.9 + 4.0 * count), layout="constrained")
-    figure.suptitle(shown(window.title))
+    figure.suptitle(format_name(window.title))
     grid = figure.add_gridspec(2 * count, 3, height_ratios=[1.0, 1.1] * count)
     for row in range(count):
         _draw_waveform(figure.add_subplot(grid[2 * row, :]), window, row, legend=row == 0)
@@ -37,7 +37,7 @@ def _draw_waveform(axes: Axes, window: ReconstructedWindow, row: int, legend: bo
     axes.plot(time, window.signal[row], color=_TRUTH, linewidth=0.9, label="recorded")
     axes.plot(time, window.predicted[row], color=_PREDICTED, linewidth=1.3, label="predicted")
     axes.set_xlim(0, window.seconds)
-    axes.set_ylabel(f"{shown(window.channels[row], longest=_MAX_LETTERS)}\n(z-score)")
+    axes.set_ylabel(f"{format_name(window.channels[row], longest=_MAX_LETTERS)}\n(z-score)")
     axes.set_xlabel("time (s)")
     if legend:
         axes.legend(loc="upper right", ncols=3, fontsize=8, framealpha=0.9)
@@ -49,7 +49,7 @@ def _draw_scalograms(figure: Figure, grid: GridSpec, window: ReconstructedWindow
         ("encoder input", window.visible_scalogram, True),
         ("masked columns, predicted", window.predicted_scalogram, False),
     )
-    # One colour range from the truth for all three, or a poor prediction could look accurate.
+    # One color range from the truth for all three, or a poor prediction could look accurate.
     limit = float(np.percentile(np.abs(window.scalogram[row]), 99)) or 1.0
     image = None
     axes_row = []
@@ -62,7 +62,9 @@ def _draw_scalograms(figure: Figure, grid: GridSpec, window: ReconstructedWindow
         if shaded:
             for span in window.masked_spans():
                 axes.axvspan(*span, color="white", alpha=0.88, linewidth=0)
-        axes.set_title(f"{shown(window.channels[row], longest=_MAX_LETTERS)}: {name}", fontsize=9)
+        axes.set_title(
+            f"{format_name(window.channels[row], longest=_MAX_LETTERS)}: {name}", fontsize=9
+        )
         axes.set_xlabel("time (s)")
     if image is not None:
         figure.colorbar(image, ax=axes_row, label="|coefficient|", pad=0.01)
@@ -82,10 +84,10 @@ def draw_scalogram(
     Args:
         axes: Axes to draw on.
         values: [S, L] coefficients.
-        frequencies_hz: [S] centre frequencies of the rows, high to low.
+        frequencies_hz: [S] center frequencies of the rows, high to low.
         seconds: Duration in seconds.
-        limit: Upper end of the colour range; None for the 99th percentile.
-        cmap: Name of the colour map.
+        limit: Upper end of the color range; None for the 99th percentile.
+        cmap: Name of the color map.
     """
     largest = limit or float(np.percentile(np.abs(values), 99)) or 1.0
     image = axes.pcolormesh(
@@ -105,9 +107,9 @@ def draw_scalogram(
     return image
 
 
-def _edges(centres: np.ndarray) -> np.ndarray:
-    """Return the S + 1 boundaries of rows with centres about evenly spaced in log frequency."""
-    logs = np.log(centres)
+def _edges(centers: np.ndarray) -> np.ndarray:
+    """Return the S + 1 boundaries of rows with centers about evenly spaced in log frequency."""
+    logs = np.log(centers)
     between = (logs[1:] + logs[:-1]) / 2
     return np.exp(
         np.concatenate([[2 * logs[0] - between[0]], between, [2 * logs[-1] - between[-1]]])

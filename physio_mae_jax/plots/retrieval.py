@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from physio_mae_jax.plots.names import shown
+from physio_mae_jax.plots.names import format_name
 
-_COLOURS = {"pretrained": "C3", "random": "C0"}
+_COLORS = {"pretrained": "C3", "random": "C0"}
 
 
 def draw_retrieval(results: Mapping[str, Any]) -> Figure:
@@ -17,17 +17,17 @@ def draw_retrieval(results: Mapping[str, Any]) -> Figure:
     Args:
         results: Results of ``evaluation.retrieval.retrieve``.
     """
-    delays = {e: results[e]["delay"] for e in _COLOURS if "delay" in results[e]}
+    delays = {e: results[e]["delay"] for e in _COLORS if "delay" in results[e]}
     figure = Figure(figsize=(11 if delays else 6.5, 4), layout="constrained")
     axes = figure.subplots(1, 2 if delays else 1, squeeze=False)[0]
     recall = axes[0]
     directions = [name for name in results["pretrained"] if " to " in name]
     pools = list(results["pretrained"][directions[0]])
-    labels = [f"{shown(direction, 30)}\n{pool}" for direction in directions for pool in pools]
+    labels = [f"{format_name(direction, 30)}\n{pool}" for direction in directions for pool in pools]
     indices = np.arange(len(labels))
     for offset, encoder in ((-0.2, "pretrained"), (0.2, "random")):
         values = [results[encoder][d][p]["recall@1"] for d in directions for p in pools]
-        recall.bar(indices + offset, values, 0.4, color=_COLOURS[encoder], label=encoder)
+        recall.bar(indices + offset, values, 0.4, color=_COLORS[encoder], label=encoder)
     chance = [results["pretrained"][d][p]["chance_recall@1"] for d in directions for p in pools]
     recall.plot(indices, chance, "k_", markersize=18, label="chance")
     recall.set_xticks(indices, labels, fontsize=8)
@@ -38,11 +38,11 @@ def draw_retrieval(results: Mapping[str, Any]) -> Figure:
             delay["true_seconds"],
             delay["predicted_seconds"],
             "o",
-            color=_COLOURS[encoder],
+            color=_COLORS[encoder],
             label=f"{encoder}, r = {delay['correlation']:.2f}",
         )
     if delays:
-        axes[1].axline((0.2, 0.2), slope=1, color="grey", lw=0.8)
+        axes[1].axline((0.2, 0.2), slope=1, color="gray", lw=0.8)
         axes[1].set_xlabel("pulse transit time, truth (s)")
         axes[1].set_ylabel("linear probe of the frozen encoder (s)")
         axes[1].legend()

@@ -1,8 +1,8 @@
 """The tfds builder of every data set: plan shards, write them, move them to their final path.
 
-Shards are written into ``<root>/<name>[/<variant>]/.preparing-<version>``, where an interrupted
-run leaves those that are whole for the next. Only when all are there does the data set appear,
-under its version, in one move.
+Shards are written into ``<root>/<name>[/<variant>]/.preparing-<version>``, where complete
+shards of an interrupted run are reused. The data set is moved to its final path only when all
+shards are complete.
 """
 
 import dataclasses
@@ -19,11 +19,11 @@ import tensorflow_datasets as tfds
 
 from physio_mae_jax.data import prepared_index
 from physio_mae_jax.data.prepared_index import PreparedMetadata, PreparedRecord
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.preparation.channel_units import units_of_records
+from physio_mae_jax.preparation.channel_units import collect_channel_units
 from physio_mae_jax.preparation.examples import features
-from physio_mae_jax.preparation.executors import Executor, in_processes
+from physio_mae_jax.preparation.executors import Executor, process_executor
 from physio_mae_jax.preparation.recording import DatasetLayout
 from physio_mae_jax.preparation.report import PreparationReport, format_rejections
 from physio_mae_jax.preparation.shard_plan import plan_shards, source_bytes
@@ -38,21 +38,21 @@ from physio_mae_jax.preparation.shards import (
 from physio_mae_jax.preparation.staging import (
     LOCK,
     disk_full_as_user_error,
-    hold,
-    link,
+    link_or_copy,
+    lock_staging,
     reject_existing,
-    remove_remains,
+    remove_leftover_staging,
     replace_folder,
 )
 
 _LOG = logging.getLogger(__name__)
-DataPosition = Callable[[ShardSummary], None]
+ProgressCallback = Callable[[ShardSummary], None]
 
-_WHOLE = "whole"
+_COMPLETE = "whole"
 
 
 class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # type: ignore[call-arg]
-    """Base of the builders; ``builder_of`` makes one for a layout."""
+    """Base class of the builders; ``make_builder`` creates one for a layout."""
 
     VERSION = tfds.core.Version("1.0.0")
     layout: DatasetLayout
@@ -63,7 +63,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         source: Path,
         executor: Executor | None = None,
         on_invalid: str = "error",
-        progress: DataPosition = lambda summary: None,
+        progress: ProgressCallback = lambda summary: None,
         **options: Any,
     ) -> None:
         """Create a builder.
@@ -76,12 +76,12 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             **options: Arguments of ``tfds.core.DatasetBuilder``, such as ``data_dir``.
 
         Raises:
-            ConfigError: ``on_invalid`` is neither of its values.
+            ConfigError: ``on_invalid`` has an invalid value.
         """
         if on_invalid not in ("error", "skip"):
             raise ConfigError(f"on_invalid must be 'error' or 'skip'; got {on_invalid!r}.")
         self._source = source.expanduser().absolute()
-        self._executor = executor or in_processes(1)
+        self._executor = executor or process_executor(1)
         self._on_invalid = on_invalid
         self._progress = progress
         super().__init__(**options)
@@ -110,17 +110,17 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             Recordings kept and skipped, and quality findings.
 
         Raises:
-            DataError: the source is not what the layout expects, or recordings of it are of no
-                use and ``on_invalid`` is 'error'; nothing of the data set is visible then.
-            UserError: the data set is there already, another process is preparing it, or the
+            DataError: the source does not match the layout, or recordings are unusable and
+                ``on_invalid`` is 'error'; the data set is not created then.
+            UserError: the data set exists already, another process is preparing it, or the
                 disk is full.
         """
         folder = Path(self.data_dir)
         staging = folder.parent / f".preparing-{self.version}"
         with disk_full_as_user_error(folder.parent):
-            remove_remains(staging, folder)
+            remove_leftover_staging(staging, folder)
             reject_existing(folder, overwrite)
-            with hold(staging):
+            with lock_staging(staging):
                 # Checked again: another process may have finished it before the lock was acquired.
                 reject_existing(folder, overwrite)
                 report = self._write_data_set(staging, folder)
@@ -128,7 +128,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         return report
 
     def download_and_prepare(self, **options: Any) -> None:
-        """Prepare the data set, as tfds calls it; ``options`` are not needed."""
+        """Prepare the data set (tfds interface); ``options`` are ignored."""
         if not Path(self.data_dir).exists():
             self.prepare()
 
@@ -137,7 +137,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
 
     def _write_data_set(self, staging: Path, folder: Path) -> PreparationReport:
         tasks, summaries, seconds = self._write_shards(staging)
-        records, rejections = _join(summaries)
+        records, rejections = _merge_summaries(summaries)
         report = PreparationReport(
             records=records,
             rejections=rejections,
@@ -146,22 +146,22 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             example_bytes=sum(summary.num_bytes for summary in summaries),
         )
         self._reject_invalid(tasks, summaries, report)
-        whole = staging / _WHOLE
-        shutil.rmtree(whole, ignore_errors=True)
-        whole.mkdir()
+        complete = staging / _COMPLETE
+        shutil.rmtree(complete, ignore_errors=True)
+        complete.mkdir()
         for task in tasks:
-            link(task.path, whole / task.path.name)
+            link_or_copy(task.path, complete / task.path.name)
         shards = tuple(
-            prepared_index.Shard.of(task.path, summary.num_examples)
+            prepared_index.Shard.from_file(task.path, summary.num_examples)
             for task, summary in zip(tasks, summaries, strict=True)
         )
-        _write_description(whole, _metadata(self.layout, records, shards), records, report)
-        self._write_info(whole, summaries)
-        replace_folder(whole, folder)
+        _write_description(complete, _metadata(self.layout, records, shards), records, report)
+        self._write_info(complete, summaries)
+        replace_folder(complete, folder)
         return report
 
     def _write_info(self, folder: Path, summaries: Sequence[ShardSummary]) -> None:
-        """Write what tfds needs to open the data set without this class."""
+        """Write the metadata with which tfds opens the data set without this class."""
         info = self._info()
         info.set_file_format("array_record")
         split = tfds.core.SplitInfo(
@@ -182,7 +182,7 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         )
 
     def _write_shards(self, staging: Path) -> tuple[list[ShardTask], list[ShardSummary], float]:
-        """Write what is not there yet; return tasks and summaries in order, and seconds spent."""
+        """Write the missing shards; return tasks and summaries in order, and the seconds spent."""
         template = self._filename_template(staging)
         tasks = plan_shards(
             self.layout,
@@ -198,12 +198,12 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         done = {task.path: summary for task in tasks if (summary := read_summary(task))}
         for summary in done.values():
             self._progress(summary)
-        begun = time.perf_counter()
+        start_time = time.perf_counter()
         missing = [task for task in tasks if task.path not in done]
         for task, summary in self._executor(missing):
             done[task.path] = summary
             self._progress(summary)
-        seconds = time.perf_counter() - begun if missing else 0.0
+        seconds = time.perf_counter() - start_time if missing else 0.0
         return tasks, [done[task.path] for task in tasks], seconds
 
     def _reject_invalid(
@@ -225,12 +225,12 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
             )
             return
         for task, summary in zip(tasks, summaries, strict=True):
-            # Retried next time: the file may have been replaced, or the disk unavailable.
+            # Retried in the next run: the file may have been replaced, or the disk unavailable.
             if any(rejection.reason == UNREADABLE for rejection in summary.rejections):
                 task.summary_path.unlink(missing_ok=True)
         hint = (
             "Fix them and run the same command again, or skip them with --on_invalid=skip; "
-            "what is prepared already is kept."
+            "finished shards are kept."
             if report.records
             else "Check --source and the name of the data set."
         )
@@ -240,8 +240,8 @@ class RecordingBuilder(tfds.core.DatasetBuilder, skip_registration=True):  # typ
         )
 
 
-def builder_of(layout: DatasetLayout) -> type[RecordingBuilder]:
-    """Make the tfds builder class of a layout."""
+def make_builder(layout: DatasetLayout) -> type[RecordingBuilder]:
+    """Create the tfds builder class of a layout."""
     configs = [tfds.core.BuilderConfig(name=layout.variant)] if layout.variant else []
     return type(
         "".join(part.capitalize() for part in layout.name.split("_")),
@@ -257,10 +257,10 @@ def builder_of(layout: DatasetLayout) -> type[RecordingBuilder]:
     )
 
 
-def _join(
+def _merge_summaries(
     summaries: Sequence[ShardSummary],
 ) -> tuple[list[PreparedRecord], list[RejectedRecording]]:
-    """Count the examples of the records through all shards."""
+    """Merge the shards, renumbering the examples of their records."""
     records: list[PreparedRecord] = []
     rejections: list[RejectedRecording] = []
     first = 0
@@ -286,7 +286,7 @@ def _metadata(
         name=layout.name,
         variant=layout.variant,
         version=layout.version,
-        channels=units_of_records(records, layout.name),
+        channels=collect_channel_units(records, layout.name),
         sampling_rates_hz=sorted({record.sampling_rate_hz for record in records}),
         tasks=[cast(prepared_index.StoredTask, dataclasses.asdict(task)) for task in layout.tasks],
         filters=layout.filters,
@@ -312,5 +312,5 @@ def _write_description(
     write_atomically(folder / "report.md", f"# {metadata.name}\n\n{report.table()}")
     write_atomically(
         folder / prepared_index.METADATA_FILE,
-        json.dumps(sealed(dataclasses.asdict(metadata)), indent=2) + "\n",
+        json.dumps(add_seal(dataclasses.asdict(metadata)), indent=2) + "\n",
     )

@@ -1,4 +1,4 @@
-"""One unit for each channel of a data set, by exact factors."""
+"""Converting each channel of a data set to one unit."""
 
 from collections.abc import Mapping, Sequence
 
@@ -9,7 +9,7 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.units import is_known_unit, unit_factor
 
 
-def one_unit_a_channel(
+def choose_channel_units(
     files: Sequence[tuple[str, Sequence[str], Sequence[str]]],
 ) -> dict[str, str]:
     """Choose the unit of each channel: the first that is known.
@@ -29,41 +29,44 @@ def one_unit_a_channel(
             if unit_factor(unit, first) is None:
                 raise DataError(
                     f"channel {channel} is in {first} in {where} and in {unit} in {name}, which "
-                    "are different quantities, so that there is no factor between them. Correct "
+                    "are different quantities and cannot be converted. Correct "
                     "the unit in the file, rename one of the channels in the manifest's "
-                    "'channels', or prepare the files of each unit apart."
+                    "'channels', or prepare the files of each unit separately."
                 )
     return {channel: unit for channel, (unit, _) in chosen.items()}
 
 
 def convert_units(
-    signal: np.ndarray, channels: Sequence[str], units: Sequence[str], wanted: Mapping[str, str]
+    signal: np.ndarray,
+    channels: Sequence[str],
+    units: Sequence[str],
+    target_units: Mapping[str, str],
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Convert the channels of a recording to their units, in place.
 
     Args:
         signal: Samples [M, n] float32.
         channels, units: Channel names and units [M].
-        wanted: Mapping of channel to unit; a channel in an unknown unit stays as it is.
+        target_units: Mapping of channel to unit; a channel in an unknown unit is unchanged.
 
     Returns:
-        The units [M] of the signal now, and what was converted, one sentence each.
+        The new units [M], and the conversions, one sentence each.
     """
-    new, notes = list(units), []
+    new_units, notes = list(units), []
     for row, (channel, unit) in enumerate(zip(channels, units, strict=True)):
-        target = wanted.get(channel, unit)
+        target = target_units.get(channel, unit)
         factor = unit_factor(unit, target) if is_known_unit(unit) else None
         if factor is None or factor == 1.0:
             continue
-        # A power of ten above 1 is a whole number, by which float32 divides to the last digit.
+        # Dividing by an integer power of ten is exact to the last digit in float32.
         signal[row] = signal[row] * factor if factor > 1 else signal[row] / round(1 / factor)
-        new[row] = target
+        new_units[row] = target
         notes.append(f"{channel}: {unit} × {factor:g} = {target}")
-    return tuple(new), tuple(notes)
+    return tuple(new_units), tuple(notes)
 
 
-def units_of_records(records: Sequence[PreparedRecord], name: str) -> dict[str, str]:
-    """Return the unit of each channel of a data set; '' where it is not known of some recordings.
+def collect_channel_units(records: Sequence[PreparedRecord], name: str) -> dict[str, str]:
+    """Return the unit of each channel of a data set; '' if it is unknown in some recordings.
 
     Args:
         records: Records of the data set.
@@ -81,6 +84,6 @@ def units_of_records(records: Sequence[PreparedRecord], name: str) -> dict[str, 
         if len(known) > 1:
             raise DataError(
                 f"channel {channel} of {name} is in {' and '.join(known)}; one unit is needed. "
-                "Prepare the recordings of each unit apart."
+                "Prepare the recordings of each unit separately."
             )
     return {c: next(iter(units)) if len(units) == 1 else "" for c, units in found.items()}

@@ -10,9 +10,9 @@ from physio_mae_jax.errors import DataError
 
 CHECKSUM_LIST = "SHA256SUMS.txt"
 PARTIAL_SUFFIX = ".part"
-# As sha256sum writes them; the star marks files read as binary.
+# Format of sha256sum; the star marks files read as binary.
 _LINE = re.compile(r"([0-9a-fA-F]{64}) [ *](.+)")
-# Limits of file systems, the name with PARTIAL_SUFFIX and the folder before it considered.
+# File system limits, with room for PARTIAL_SUFFIX and the parent folder.
 _LONGEST = 255 - len(PARTIAL_SUFFIX)
 _LONGEST_PATH = 1_000
 _MAX_FOLDERS = 64
@@ -20,18 +20,18 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 def parse_checksums(content: bytes, where: str) -> dict[str, str]:
-    """Read a checksum list: lines '<sha256>  <relative path>'.
+    """Parse a checksum list: lines '<sha256>  <relative path>'.
 
     Args:
         content: Content of the list, UTF-8.
         where: Name of the list in error messages.
 
     Returns:
-        Path, relative to the list and inside its folder -> checksum in small letters.
+        Path, relative to the list and inside its folder -> checksum in lower case.
 
     Raises:
-        DataError: a line is not of this form, a path leads out of the folder or two of them
-            cannot be there together, or nothing is listed.
+        DataError: a line is malformed, a path is outside the folder, two paths conflict, or
+            nothing is listed.
     """
     try:
         text = content.decode("utf-8-sig")
@@ -45,9 +45,9 @@ def parse_checksums(content: bytes, where: str) -> dict[str, str]:
         if match is None:
             raise DataError(
                 f"{where}, line {number} reads {line.strip()[:80]!r}; '<sha256>  <path>' is "
-                "expected. Is the URL that of the files, and are they free to all?"
+                "expected. Is the URL that of the files, and are they publicly accessible?"
             )
-        name = _safe_name(match[2], f"{where}, line {number}")
+        name = _normalize_path(match[2], f"{where}, line {number}")
         checksum = match[1].lower()
         if checksums.setdefault(name, checksum) != checksum:
             raise DataError(f"{where}, line {number}: {name!r} is listed with two checksums.")
@@ -58,7 +58,7 @@ def parse_checksums(content: bytes, where: str) -> dict[str, str]:
     return checksums
 
 
-def choose(checksums: Mapping[str, str], needed: Sequence[str], where: str) -> dict[str, str]:
+def select_files(checksums: Mapping[str, str], needed: Sequence[str], where: str) -> dict[str, str]:
     """Keep the files whose path matches a glob; '*' also matches slashes.
 
     Raises:
@@ -67,7 +67,7 @@ def choose(checksums: Mapping[str, str], needed: Sequence[str], where: str) -> d
     for pattern in needed:
         if not any(fnmatchcase(name, pattern) for name in checksums):
             raise DataError(
-                f"{where} lists nothing like {pattern!r}, which this data set needs; it lists "
+                f"{where} lists no file matching {pattern!r}, which this data set needs; it lists "
                 f"{', '.join(list(checksums)[:5])} ... Is it the URL of this data set?"
             )
     return {
@@ -77,22 +77,26 @@ def choose(checksums: Mapping[str, str], needed: Sequence[str], where: str) -> d
     }
 
 
-def sha256_of(path: Path) -> str:
-    """Return the checksum of a file, in small letters."""
+def file_sha256_hex(path: Path) -> str:
+    """Return the SHA-256 of a file, in lower case."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _safe_name(name: str, where: str) -> str:
+def _normalize_path(name: str, where: str) -> str:
     """Return a normalized path; reject those that leave their folder."""
     path = PurePosixPath(name)
-    if len(path.parts) > _MAX_FOLDERS or len(name) > _LONGEST_PATH or _longest(path) > _LONGEST:
+    if (
+        len(path.parts) > _MAX_FOLDERS
+        or len(name) > _LONGEST_PATH
+        or _longest_name_bytes(path) > _LONGEST
+    ):
         raise DataError(
-            f"{where}: the path {name[:80]!r} of {len(name):,} letters and {len(path.parts):,} "
+            f"{where}: the path {name[:80]!r} of {len(name):,} characters and {len(path.parts):,} "
             "folders is rejected; no file system supports it."
         )
-    odd = not name.isprintable() or "\\" in name or _DRIVE.match(name)
-    if path.is_absolute() or not path.parts or ".." in path.parts or odd:
+    is_unsafe = not name.isprintable() or "\\" in name or _DRIVE.match(name)
+    if path.is_absolute() or not path.parts or ".." in path.parts or is_unsafe:
         raise DataError(
             f"{where}: the path {name[:80]!r} is rejected; it must be relative and stay inside the "
             "folder."
@@ -100,19 +104,19 @@ def _safe_name(name: str, where: str) -> str:
     return path.as_posix()
 
 
-def _longest(path: PurePosixPath) -> int:
-    """Return the bytes of the longest name in a path."""
+def _longest_name_bytes(path: PurePosixPath) -> int:
+    """Return the length in bytes of the longest name in a path."""
     return max((len(part.encode("utf-8", "replace")) for part in path.parts), default=0)
 
 
 def _reject_collisions(names: Mapping[str, str], where: str) -> None:
-    """Reject files that are folders of others, or are named like their unfinished copies."""
+    """Reject files that are also folders, or whose names conflict with partial downloads."""
     for name in names:
         for parent in PurePosixPath(name).parents:
             if parent.as_posix() in names:
                 raise DataError(f"{where}: {parent} is listed as a file and as a folder.")
         if name + PARTIAL_SUFFIX in names:
             raise DataError(
-                f"{where}: {name + PARTIAL_SUFFIX} is named as the unfinished copy of {name}; "
-                "fetch the files by other means."
+                f"{where}: {name + PARTIAL_SUFFIX} has the name of the partial download of {name}; "
+                "download the files by other means."
             )

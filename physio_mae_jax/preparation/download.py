@@ -1,7 +1,7 @@
-"""Raw data from a server: every file of a checksum list, several at a time, resumed and checked.
+"""Resumable parallel downloads of the files in a checksum list.
 
-A file arrives as ``<name>.part`` and gets its name once its checksum is right; so what bears its
-name is whole, and the same command resumes an interrupted one.
+A file is downloaded as ``<name>.part`` and renamed after its checksum is verified, so named files
+are complete, and the same command resumes an interrupted download.
 """
 
 import concurrent.futures
@@ -21,9 +21,9 @@ from physio_mae_jax.locks import locked
 from physio_mae_jax.preparation.checksums import (
     CHECKSUM_LIST,
     PARTIAL_SUFFIX,
-    choose,
+    file_sha256_hex,
     parse_checksums,
-    sha256_of,
+    select_files,
 )
 from physio_mae_jax.preparation.http_client import Response, Server, TransientError
 
@@ -31,9 +31,10 @@ _T = TypeVar("_T")
 _LOCK = ".download.lock"
 # Waits between attempts in seconds; after the last one the download fails.
 PAUSES_S: tuple[float, ...] = (1, 2, 4, 8, 16)
-# DataPosition that resets the attempt count, so that a large file can arrive over a bad line.
+# Progress that resets the attempt count, so that large files can arrive over unreliable
+# connections.
 _PROGRESS_BYTES = 2**20
-# For a file whose length the server does not state: it may be endless.
+# Limit for a file whose length the server does not state.
 MAX_UNSTATED_BYTES = 2**28
 _SHOWN = 5
 
@@ -58,7 +59,7 @@ class DownloadSummary:
         rate = self.num_bytes / 1e6 / max(self.seconds, 1e-3)
         return (
             f"{self.fetched} files downloaded ({self.num_bytes / 1e6:.1f} MB at {rate:.1f} MB/s), "
-            f"{self.present} were there; every checksum is right."
+            f"{self.present} were present; all checksums match."
         )
 
 
@@ -71,7 +72,7 @@ def download(
     num_workers: int = 4,
     progress: Callable[[int], object] = lambda num_bytes: None,
 ) -> DownloadSummary:
-    """Fetch the files of a data set that are missing in a folder, and check all of them.
+    """Download the missing files of a data set and verify all of them.
 
     Args:
         url: URL of the folder on the server, which contains ``SHA256SUMS.txt``.
@@ -82,37 +83,37 @@ def download(
         progress: Called with the number of bytes that arrived, by one thread at a time.
 
     Raises:
-        ConfigError: the URL, a header or the number of workers is impossible.
-        DataError: the server does not have or give the files, or a checksum is wrong.
+        ConfigError: the URL, a header or the number of workers is invalid.
+        DataError: the server does not provide the files, or a checksum differs.
         UserError: the files cannot be written, or the server cannot be reached.
     """
     if num_workers < 1:
         raise ConfigError(f"--download_workers must be >= 1; got {num_workers}.")
-    begun = time.perf_counter()
+    start_time = time.perf_counter()
     run = _Run(Server(url, headers), folder, progress)
-    with _locked(folder):
-        chosen = choose(run.checksums(), needed, run.server.url_of(CHECKSUM_LIST))
+    with _lock_folder(folder):
+        chosen = select_files(run.checksums(), needed, run.server.get_url(CHECKSUM_LIST))
         outcomes = run.fetch_all(chosen, num_workers)
     altered = sorted(name for name, outcome in outcomes.items() if outcome == "altered")
     if altered:
         more = f" and {len(altered) - _SHOWN} more" if len(altered) > _SHOWN else ""
         raise DataError(
             f"{len(altered)} files of {folder} do not have the checksum of {CHECKSUM_LIST}: "
-            f"{', '.join(altered[:_SHOWN])}{more}. They were changed or damaged after they came, "
-            "or are of another version. Delete or move them to download them again, or omit "
-            "--download to use them as they are."
+            f"{', '.join(altered[:_SHOWN])}{more}. They were changed or damaged after the "
+            "download, or are of another version. Delete or move them to download them again, or "
+            "omit --download to use them as they are."
         )
     counts = list(outcomes.values())
     return DownloadSummary(
         fetched=counts.count("fetched"),
         present=counts.count("present"),
         num_bytes=run.num_bytes,
-        seconds=time.perf_counter() - begun,
+        seconds=time.perf_counter() - start_time,
     )
 
 
 class _Run:
-    """One download: threads that fetch a file each, and what they share."""
+    """State shared by the threads of one download."""
 
     def __init__(self, server: Server, folder: Path, progress: Callable[[int], object]) -> None:
         self.server = server
@@ -123,56 +124,59 @@ class _Run:
         self._stop = threading.Event()
 
     def checksums(self) -> dict[str, str]:
-        """Fetch and read the checksum list."""
-        content = self._patiently(CHECKSUM_LIST, lambda: self.server.read(CHECKSUM_LIST), int)
-        return parse_checksums(content, self.server.url_of(CHECKSUM_LIST))
+        """Download and parse the checksum list."""
+        content = self._retry(CHECKSUM_LIST, lambda: self.server.read(CHECKSUM_LIST), int)
+        return parse_checksums(content, self.server.get_url(CHECKSUM_LIST))
 
     def fetch_all(self, checksums: Mapping[str, str], num_workers: int) -> dict[str, str]:
-        """Fetch files by name -> 'fetched', 'present' or 'altered'; the first error ends all."""
+        """Download files in parallel: name -> 'fetched', 'present' or 'altered'.
+
+        Stops at an error.
+        """
         pool = concurrent.futures.ThreadPoolExecutor(num_workers)
         try:
-            waiting = {pool.submit(self._fetch, n, c): n for n, c in checksums.items()}
+            pending = {pool.submit(self._fetch, n, c): n for n, c in checksums.items()}
             return {
-                waiting[done]: done.result() for done in concurrent.futures.as_completed(waiting)
+                pending[done]: done.result() for done in concurrent.futures.as_completed(pending)
             }
         finally:
-            # Running downloads stop within a block; their bytes are kept.
+            # Running downloads stop after the current block; received bytes are kept.
             self._stop.set()
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _fetch(self, name: str, checksum: str) -> str:
         target = self._folder / name
         part = target.with_name(target.name + PARTIAL_SUFFIX)
-        with _writing(target):
+        with _write_errors_as_user_errors(target):
             if not target.parent.resolve().is_relative_to(self._folder.resolve()):
                 raise DataError(
-                    f"{target.parent} leads by a link to {target.parent.resolve()}, outside of "
+                    f"{target.parent} is a link to {target.parent.resolve()}, outside of "
                     f"{self._folder}; nothing is written there."
                 )
             target.parent.mkdir(parents=True, exist_ok=True)
             if target.exists():
-                return "present" if sha256_of(target) == checksum else "altered"
-            inherited = part.exists()
+                return "present" if file_sha256_hex(target) == checksum else "altered"
+            is_resumed = part.exists()
         self._fetch_rest(name, part)
-        if not self._is_right(part, checksum) and inherited:
-            # The beginning came from an earlier run and perhaps from another version.
+        if not self._verify_checksum(part, checksum) and is_resumed:
+            # The beginning is from an earlier run, and perhaps of another version.
             self._fetch_rest(name, part)
-            inherited = False
-            self._is_right(part, checksum)
-        with _writing(target):
+            is_resumed = False
+            self._verify_checksum(part, checksum)
+        with _write_errors_as_user_errors(target):
             if not part.exists():
                 raise DataError(
-                    f"{self.server.url_of(name)} does not have the checksum {checksum} that "
+                    f"{self.server.get_url(name)} does not have the checksum {checksum} that "
                     f"{CHECKSUM_LIST} states; the file was deleted. Run the same command again; "
-                    "if it happens again the server's file is damaged or of another version."
+                    "if it happens again, the server's file is damaged or of another version."
                 )
             os.replace(part, target)
         return "fetched"
 
-    def _is_right(self, part: Path, checksum: str) -> bool:
-        """Compare the checksum of a file that arrived; delete it where it is wrong."""
-        with _writing(part):
-            if sha256_of(part) == checksum:
+    def _verify_checksum(self, part: Path, checksum: str) -> bool:
+        """Verify the checksum of a downloaded file; delete the file if it differs."""
+        with _write_errors_as_user_errors(part):
+            if file_sha256_hex(part) == checksum:
                 return True
             part.unlink()
             return False
@@ -183,16 +187,19 @@ class _Run:
         def size() -> int:
             return part.stat().st_size if part.exists() else 0
 
-        self._patiently(name, lambda: self._append(name, part, size()), size)
+        self._retry(name, lambda: self._append(name, part, size()), size)
 
     def _append(self, name: str, part: Path, start: int) -> None:
-        """Append what follows ``start``, or write all where the server cannot begin there."""
+        """Append the bytes after ``start``, or rewrite the file if the server ignores the range."""
         with self.server.open(name, start) as response:
             if response is None:
                 return  # The server has no more; the checksum shows whether the file is complete.
             expected = response.expected_bytes
             self._reject_too_much(name, part, response)
-            with _writing(part), part.open("ab" if response.start else "wb") as file:
+            with (
+                _write_errors_as_user_errors(part),
+                part.open("ab" if response.start else "wb") as file,
+            ):
                 size = response.start
                 while block := response.read_block():
                     if self._stop.is_set():
@@ -202,9 +209,9 @@ class _Run:
                     if expected is None and size > MAX_UNSTATED_BYTES:
                         part.unlink()
                         raise DataError(
-                            f"{self.server.url_of(name)}: the server does not say how long it is, "
+                            f"{self.server.get_url(name)}: the server does not state its length, "
                             f"and sent more than {MAX_UNSTATED_BYTES:,} bytes; they were deleted. "
-                            f"Fetch it by other means into {part.parent}."
+                            f"Download it by other means into {part.parent}."
                         )
                     with self._lock:
                         self.num_bytes += len(block)
@@ -213,37 +220,38 @@ class _Run:
             raise TransientError(f"the connection ended after {size} of {expected} bytes")
 
     def _reject_too_much(self, name: str, part: Path, response: Response) -> None:
-        """Reject a file that does not fit onto the disk before any of it is written."""
-        with _writing(part):
+        """Reject a file that does not fit on the disk before writing it."""
+        with _write_errors_as_user_errors(part):
             free = shutil.disk_usage(part.parent).free
         if response.expected_bytes is not None and response.expected_bytes - response.start > free:
             raise UserError(
-                f"{self.server.url_of(name)} has {response.expected_bytes:,} bytes as the server "
-                f"says, but {part.parent} has room for {free:,}; free some space or choose another "
-                "--source."
+                f"{self.server.get_url(name)} has {response.expected_bytes:,} bytes according to "
+                f"the server, but {part.parent} has room for {free:,}; free some space or choose "
+                "another --source."
             )
 
-    def _patiently(self, name: str, attempt: Callable[[], _T], size: Callable[[], int]) -> _T:
-        """Call ``attempt`` until it succeeds, with pauses, up to the maximum number of attempts.
+    def _retry(self, name: str, attempt: Callable[[], _T], size: Callable[[], int]) -> _T:
+        """Call ``attempt`` with pauses until it succeeds, up to the maximum number of attempts.
 
         Args:
             name: File name, for messages.
-            attempt: Function to call; raises TransientError where another attempt may succeed.
+            attempt: Function to call; raises TransientError if another attempt may succeed.
             size: Function that returns the number of bytes present.
         """
-        failures, best = 0, size()
+        failures, max_size = 0, size()
         while True:
             if self._stop.is_set():
                 raise _StoppedError
             try:
                 return attempt()
             except TransientError as error:
-                if size() >= best + _PROGRESS_BYTES:
-                    failures, best = 0, size()
+                if size() >= max_size + _PROGRESS_BYTES:
+                    failures, max_size = 0, size()
                 if failures == len(PAUSES_S):
                     raise UserError(
-                        f"{self.server.url_of(name)} cannot be fetched after {failures + 1} "
-                        f"attempts: {error}. What came is kept; run the same command again later."
+                        f"{self.server.get_url(name)} cannot be fetched after {failures + 1} "
+                        f"attempts: {error}. Received data is kept; run the same command again "
+                        "later."
                     ) from error
                 self._stop.wait(PAUSES_S[failures])
                 failures += 1
@@ -254,8 +262,8 @@ class _StoppedError(Exception):
 
 
 @contextlib.contextmanager
-def _writing(path: Path) -> Iterator[None]:
-    """Name the file and the way out where the disk is full or may not be written."""
+def _write_errors_as_user_errors(path: Path) -> Iterator[None]:
+    """Convert errors of a full or read-only disk to a ``UserError``."""
     try:
         yield
     except OSError as error:
@@ -263,18 +271,18 @@ def _writing(path: Path) -> Iterator[None]:
         raise UserError(
             f"{path} cannot be written: {error.strerror or error}. "
             f"{'Free some space' if full else 'Make the folder writable'} or choose another "
-            "--source; what came is kept, and the same command resumes."
+            "--source; received data is kept, and the same command resumes."
         ) from error
 
 
 @contextlib.contextmanager
-def _locked(folder: Path) -> Iterator[None]:
+def _lock_folder(folder: Path) -> Iterator[None]:
     """Create a folder and lock it for this process."""
-    with _writing(folder):
+    with _write_errors_as_user_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    taken = f"another process is downloading into {folder}"
+    message = f"another process is downloading into {folder}"
     hint = "Wait for it, or choose another --source."
     with contextlib.ExitStack() as stack:
-        with _writing(folder):
-            stack.enter_context(locked(folder / _LOCK, taken, hint, again=False, remove=True))
+        with _write_errors_as_user_errors(folder):
+            stack.enter_context(locked(folder / _LOCK, message, hint, reentrant=False, remove=True))
         yield

@@ -1,7 +1,7 @@
-"""A recording as tfds examples.
+"""Conversion of a recording to tfds examples.
 
 Each example is one segment of one recording, so that a window of a long recording is read without
-the rest of it. It is self-contained: ids, channels, units, rate and labels are in each.
+the rest of it. Examples are self-contained: each contains ids, channels, units, rate and labels.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,10 @@ _BYTES = tfds.features.Encoding.BYTES
 
 
 def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
-    """Describe an example; ``labels_known`` is 0 where the source has no label of a task."""
+    """Return the features of an example.
+
+    ``labels_known`` is 0 if the source has no label for a task.
+    """
     parts: dict[str, Any] = {
         "record_id": tfds.features.Text(doc="Unique in the data set."),
         "subject_id": tfds.features.Text(doc="Subject id."),
@@ -48,10 +51,10 @@ def features(tasks: Sequence[LabelTask]) -> tfds.features.FeaturesDict:
     return tfds.features.FeaturesDict(parts)
 
 
-def examples_of(
+def make_examples(
     ref: RecordRef, recording: Recording, tasks: Sequence[LabelTask]
 ) -> list[dict[str, Any]]:
-    """Cut a recording into examples of ``features``, at least one."""
+    """Divide a recording into one or more examples of ``features``."""
     length, total = segment_samples(recording.sampling_rate_hz), recording.signal.shape[1]
     shared: dict[str, Any] = {
         "record_id": ref.record_id,
@@ -82,7 +85,7 @@ def examples_of(
 
 
 def _annotations_between(recording: Recording, task: str, start: int, stop: int) -> np.ndarray:
-    """Return the marks that begin in [start, stop) as [n, 3] int64."""
+    """Return the annotations that begin in [start, stop) as [E, 3] int64."""
     annotations = recording.annotations.get(task)
     if annotations is None:
         return np.zeros((0, 3), np.int64)

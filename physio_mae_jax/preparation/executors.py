@@ -13,11 +13,11 @@ _MAX_WORKERS = 1024
 Executor = Callable[[Sequence[ShardTask]], Iterator[tuple[ShardTask, ShardSummary]]]
 
 
-def in_processes(num_workers: int) -> Executor:
-    """Write with ``num_workers`` processes; one runs in this process.
+def process_executor(num_workers: int) -> Executor:
+    """Create an executor with ``num_workers`` processes; one worker runs in this process.
 
     Raises:
-        ConfigError: fewer than one, or more than a machine can run.
+        ConfigError: the number of workers is out of range.
     """
     if not 1 <= num_workers <= _MAX_WORKERS:
         raise ConfigError(f"--workers must be from 1 to {_MAX_WORKERS:,}; got {num_workers}.")
@@ -26,32 +26,32 @@ def in_processes(num_workers: int) -> Executor:
         if num_workers == 1 or len(tasks) <= 1:
             yield from ((task, write_shard(task)) for task in tasks)
             return
-        # Not forked: JAX and the libraries below have threads by now.
+        # Not forked: JAX and other libraries have started threads.
         context = multiprocessing.get_context("spawn")
         pool = concurrent.futures.ProcessPoolExecutor(
             min(num_workers, len(tasks)), mp_context=context
         )
         try:
-            waiting = {pool.submit(write_shard, task): task for task in tasks}
-            for done in concurrent.futures.as_completed(waiting):
-                yield waiting[done], done.result()
+            pending = {pool.submit(write_shard, task): task for task in tasks}
+            for future in concurrent.futures.as_completed(pending):
+                yield pending[future], future.result()
         except BrokenProcessPool as error:
             raise UserError(
-                "a worker process was ended from outside, as the system does where memory runs "
-                f"out; use fewer than --workers={num_workers}, then run the same command again: "
+                "a worker process was killed, probably by the out-of-memory killer; use fewer "
+                f"than --workers={num_workers}, then run the same command again: "
                 "it resumes where it stopped."
             ) from error
         finally:
-            # Unfinished shards are dropped; the next run finds the complete ones.
+            # Incomplete shards are discarded; the next run reuses the complete ones.
             pool.shutdown(wait=True, cancel_futures=True)
 
     return run
 
 
-def by_beam(runner: str, options: Sequence[str]) -> Executor:
-    """Write with Apache Beam.
+def beam_executor(runner: str, options: Sequence[str]) -> Executor:
+    """Create an executor that uses Apache Beam.
 
-    The workers must see the source folder and the output folder under the paths given, on a
+    The workers must have access to the source and output folders under the same paths, on a
     shared file system.
 
     Args:
@@ -83,8 +83,8 @@ def by_beam(runner: str, options: Sequence[str]) -> Executor:
             summary = read_summary(task)
             if summary is None:
                 raise DataError(
-                    f"Beam runner {runner!r} ended without {task.path}; its workers must see the "
-                    "output folder under the same path as this process."
+                    f"Beam runner {runner!r} ended without writing {task.path}; its workers must "
+                    "have access to the output folder under the same path as this process."
                 )
             yield task, summary
 

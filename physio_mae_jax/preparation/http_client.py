@@ -1,4 +1,4 @@
-"""Files of a web server by urllib, with actionable errors and detection of transient ones."""
+"""HTTP client with actionable errors and detection of transient failures."""
 
 import contextlib
 import http.client
@@ -14,11 +14,11 @@ from typing import Any
 
 from physio_mae_jax import __version__
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.preparation.connections import opener
+from physio_mae_jax.preparation.connections import make_opener
 from physio_mae_jax.printable import printable
 
 _TIMEOUT_S = 30.0
-# A connection that receives less than this in this time is closed.
+# A connection that receives fewer than SLOW_BYTES in SLOW_S is closed.
 SLOW_S = 60.0
 SLOW_BYTES = 2**16
 _BLOCK_BYTES = 2**18
@@ -34,15 +34,15 @@ class TransientError(Exception):
 
 
 class Response:
-    """The body of an answer.
+    """The body of a response.
 
     Attributes:
         start: Position of the first byte in the file.
         expected_bytes: File length up to the last byte that will arrive; None if not stated.
     """
 
-    def __init__(self, raw: Any, asked_start: int) -> None:
-        """Take over an open answer to a request for the bytes from ``asked_start``.
+    def __init__(self, raw: Any, requested_start: int) -> None:
+        """Wrap the open response to a request for the bytes from ``requested_start``.
 
         Raises:
             TransientError: the server sends another part of the file.
@@ -51,28 +51,30 @@ class Response:
         self._block_since, self._block_bytes = time.monotonic(), 0
         self.start = 0
         if raw.status == http.client.PARTIAL_CONTENT:
-            said = _CONTENT_RANGE.match(raw.headers.get("Content-Range", ""))
-            if said is None or int(said[1]) != asked_start:
-                raise TransientError("the server answered with another part of the file")
-            self.start = asked_start
+            content_range = _CONTENT_RANGE.match(raw.headers.get("Content-Range", ""))
+            if content_range is None or int(content_range[1]) != requested_start:
+                raise TransientError("the server sent another part of the file")
+            self.start = requested_start
         length = raw.headers.get("Content-Length", "")
         if len(length) > _MAX_DIGITS:
-            raise TransientError(f"the server states a length of {len(length)} digits")
+            raise TransientError(f"the server states a length with {len(length)} digits")
         self.expected_bytes = self.start + int(length) if length.isdecimal() else None
 
     def read_block(self) -> bytes:
-        """Return the next bytes, as many as there are; none at the end.
+        """Return the next available bytes; empty at the end.
 
         Raises:
-            TransientError: the connection broke, or hardly anything comes through it.
+            TransientError: the connection broke, or is too slow.
         """
         with _transient():
             block = bytes(self._raw.read1(_BLOCK_BYTES))
         self._block_bytes += len(block)
-        waited = time.monotonic() - self._block_since
-        if block and waited > SLOW_S:
+        elapsed_s = time.monotonic() - self._block_since
+        if block and elapsed_s > SLOW_S:
             if self._block_bytes < SLOW_BYTES:
-                raise TransientError(f"only {self._block_bytes:,} bytes came in {waited:.0f} s")
+                raise TransientError(
+                    f"only {self._block_bytes:,} bytes arrived in {elapsed_s:.0f} s"
+                )
             self._block_since, self._block_bytes = time.monotonic(), 0
         return block
 
@@ -81,7 +83,7 @@ class Server:
     """A folder on a web server."""
 
     def __init__(self, url: str, headers: Sequence[str] = ()) -> None:
-        """Prepare requests; proxies are those of the environment.
+        """Prepare requests; proxies are taken from the environment.
 
         Args:
             url: URL of the folder, http or https.
@@ -90,11 +92,11 @@ class Server:
         Raises:
             ConfigError: the URL or a header is not valid.
         """
-        self._base = _checked_url(url)
+        self._base = _validate_url(url)
         self._headers = [_parse_header(text) for text in headers]
-        self._opener = opener(self._headers)
+        self._opener = make_opener(self._headers)
 
-    def url_of(self, name: str) -> str:
+    def get_url(self, name: str) -> str:
         """Return the URL of a file."""
         return f"{self._base}/{urllib.parse.quote(name)}"
 
@@ -103,7 +105,7 @@ class Server:
 
         Raises:
             TransientError: another attempt may succeed.
-            DataError: the server does not have it or does not give it.
+            DataError: the server does not provide the file.
             UserError: the server cannot be reached.
         """
         with self.open(name) as response:
@@ -113,19 +115,19 @@ class Server:
                 blocks.append(block)
                 size += len(block)
                 if size > _MAX_LIST_BYTES:
-                    raise DataError(f"{self.url_of(name)} is too long for a list of files.")
+                    raise DataError(f"{self.get_url(name)} is too long for a list of files.")
             if response.expected_bytes is not None and size < response.expected_bytes:
                 raise TransientError("the connection ended early")
             return b"".join(blocks)
 
     @contextlib.contextmanager
     def open(self, name: str, start: int = 0) -> Iterator[Response | None]:
-        """Ask for a file from byte ``start`` on; None where it has no more bytes.
+        """Request a file from byte ``start``; None if it has no more bytes.
 
         Raises:
             As ``read``.
         """
-        url = self.url_of(name)
+        url = self.get_url(name)
         request = urllib.request.Request(
             url, headers={"User-Agent": f"physio_mae_jax/{__version__}"}
         )
@@ -167,10 +169,10 @@ def _transient() -> Iterator[None]:
             ) from error
         raise TransientError(f"{type(reason).__name__}: {reason}") from error
     except (ValueError, OverflowError) as error:
-        # From an address that it redirects to, or a line that is not HTTP.
+        # Raised for redirects to other schemes and for malformed HTTP.
         raise DataError(
-            f"the answer of the server is not HTTP ({printable(error)}); correct the URL of "
-            "--download, or fetch the files by other means."
+            f"the response of the server is not HTTP ({printable(error)}); correct the URL of "
+            "--download, or download the files by other means."
         ) from error
 
 
@@ -179,21 +181,21 @@ def _http_error(url: str, error: urllib.error.HTTPError) -> Exception:
     code = error.code
     if code in (http.client.NOT_FOUND, http.client.GONE):
         return DataError(
-            f"{url} does not exist on the server ({code}); give the URL of the folder in which "
-            "the files and SHA256SUMS.txt lie, such as https://physionet.org/files/ptb-xl/1.0.3/."
+            f"{url} does not exist on the server ({code}); give the URL of the folder that "
+            "contains the files and SHA256SUMS.txt, such as https://physionet.org/files/ptb-xl/1.0.3/."
         )
     if code in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
         return DataError(
-            f"{url} is not given to everyone ({code}): data of credentialed access needs an "
-            "account that has signed its terms of use. Say who you are with "
+            f"{url} is not public ({code}): credentialed data needs an account that has accepted "
+            "its terms of use. Log in with "
             "--download_header='Authorization: Basic ...' (base64 of user:password)."
         )
     if code >= 500 or code in _TRANSIENT_STATUS:
-        return TransientError(f"the server answers {code} {error.reason}")
-    return DataError(f"{url}: the server answers {code} {error.reason}.")
+        return TransientError(f"the server responded {code} {error.reason}")
+    return DataError(f"{url}: the server responded {code} {error.reason}.")
 
 
-def _checked_url(url: str) -> str:
+def _validate_url(url: str) -> str:
     try:
         parts = urllib.parse.urlsplit(url)
         valid = parts.scheme in ("http", "https") and parts.hostname and parts.port != 0
@@ -206,8 +208,8 @@ def _checked_url(url: str) -> str:
         )
     if parts.username is not None:
         raise ConfigError(
-            "--download names a user in its URL; give --download_header='Authorization: Basic ...' "
-            "(base64 of user:password) instead."
+            "--download has a user name in its URL; give --download_header='Authorization: Basic "
+            "...' (base64 of user:password) instead."
         )
     return url.rstrip("/")
 
@@ -215,7 +217,7 @@ def _checked_url(url: str) -> str:
 def _parse_header(text: str) -> tuple[str, str]:
     match = _HEADER.fullmatch(text.strip())
     if match is None:
-        # Not shown: it may be a secret.
+        # The value is not shown: it may be a secret.
         raise ConfigError(
             "--download_header is not of the form 'Name: value', such as 'Authorization: Basic "
             "...'."

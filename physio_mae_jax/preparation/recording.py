@@ -1,4 +1,4 @@
-"""Parts of a raw data set: recordings with labels, and the layout that finds them."""
+"""Recordings with labels, and the layout of a raw data set."""
 
 import abc
 import dataclasses
@@ -23,7 +23,7 @@ class LabelTask:
         name: Task name, such as 'superclass'.
         classes: Class names, in the order of the labels.
         level: Labelled unit: a recording, an event (a beat) or an interval (a sleep stage).
-        exclusive: True where exactly one class holds, False where any number may.
+        exclusive: True if exactly one class applies, False if any number may.
         description: Description, one sentence.
     """
 
@@ -64,20 +64,20 @@ class Annotations:
     label: np.ndarray
 
     @classmethod
-    def of(cls, annotations: Sequence[tuple[int, int, int]]) -> "Annotations":
-        """Make marks of (start, stop, label) triples, in ascending order."""
+    def from_triples(cls, annotations: Sequence[tuple[int, int, int]]) -> "Annotations":
+        """Create annotations from (start, stop, label) triples, in ascending order."""
         table = np.asarray(sorted(annotations), np.int64).reshape(-1, 3)
         return cls(start=table[:, 0], stop=table[:, 1], label=table[:, 2].astype(np.int16))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class RecordRef:
-    """A recording that a layout found but has not read: small and picklable.
+    """Reference to a recording that is found but not read; small and picklable.
 
     Attributes:
         record_id: Id that is unique in the data set.
         subject_id: Id of the subject.
-        files: Files that hold the recording, relative to the source folder.
+        files: Files of the recording, relative to the source folder.
         details: Data the layout needs to read it, such as a row of a table.
     """
 
@@ -92,11 +92,11 @@ class Recording:
     """A recording as read, without filtering or imputation.
 
     Attributes:
-        signal: Samples [M, n] float32 in ``units``, NaN where the source marks them as invalid.
+        signal: Samples [M, n] float32 in ``units``, NaN if the source marks them as invalid.
         channels: Canonical channel names [M].
-        units: Channel units [M], '' where the source names none.
+        units: Channel units [M], '' if the source states none.
         sampling_rate_hz: Sampling rate of all channels in Hz.
-        labels: Labels [Y] int8 for each task of level 'recording'; a task may be absent where the
+        labels: Labels [K] int8 for each task of level 'recording'; a task is absent if the
             source has no label.
         annotations: Annotations for each task of level 'event' or 'interval'.
         attributes: Other metadata, such as age, sex and fold: texts and numbers.
@@ -116,7 +116,7 @@ class Recording:
         if self.signal.ndim != 2 or len(self.signal) != len(self.channels):
             raise DataError(
                 f"a signal of shape {self.signal.shape} has {len(self.channels)} channel names "
-                f"({', '.join(self.channels)}); expected one row a channel."
+                f"({', '.join(self.channels)}); expected one row per channel."
             )
         if len(set(self.channels)) != len(self.channels):
             raise DataError(f"channel names are not unique: {', '.join(self.channels)}.")
@@ -124,14 +124,14 @@ class Recording:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TrainingDefaults:
-    """Settings that suit a data set; the configs of training start from them.
+    """Default training settings of a data set; the training configs start from them.
 
     Attributes:
         channels: Channel names or a preset of ``signals.channels``; '' for all of each recording.
         max_window_seconds: Longest window that its recordings allow (s); None for any.
-        task: Name of the task that is learned by default; '' if there is none.
+        task: Default task; '' if there is none.
         split_rule: Split for that task, see ``data.splits``.
-        classes: Comma-separated classes of the task that count; '' for all.
+        classes: Comma-separated classes of the task to use; '' for all.
         label_window_seconds: Window length for the task (s); 0 for that of the encoder.
     """
 
@@ -144,7 +144,7 @@ class TrainingDefaults:
 
 
 class DatasetLayout(abc.ABC):
-    """How a data set lies on disk; picklable, since worker processes read with it.
+    """Layout of a data set on disk; picklable, since worker processes use it.
 
     A subclass defines the following as class attributes or properties.
     """
@@ -156,7 +156,7 @@ class DatasetLayout(abc.ABC):
 
     @property
     def variant(self) -> str:
-        """Variant of the preparation; '' where there is only one."""
+        """Variant of the preparation; '' if there is only one."""
         return ""
 
     @property
@@ -181,7 +181,7 @@ class DatasetLayout(abc.ABC):
 
     @property
     def defaults(self) -> TrainingDefaults:
-        """Settings of training that suit the data set."""
+        """Default training settings of the data set."""
         return TrainingDefaults()
 
     @property
@@ -216,7 +216,7 @@ class DatasetLayout(abc.ABC):
 
     @abc.abstractmethod
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the recordings of a source folder, from its tables and headers alone.
+        """List the recordings of a source folder, from its tables and headers only.
 
         Raises:
             DataError: the folder does not have this layout, a table is broken, an id occurs twice
@@ -228,12 +228,12 @@ class DatasetLayout(abc.ABC):
         """Read one recording.
 
         Raises:
-            DataError: its files are missing, cut short, altered or contradict the header.
+            DataError: its files are missing, truncated, altered or contradict the header.
         """
 
 
 def reject_duplicates(refs: Sequence[RecordRef], where: str) -> None:
-    """Raise a DataError where two recordings have the same id."""
+    """Raise a DataError if two recordings have the same id."""
     seen: dict[str, RecordRef] = {}
     for ref in refs:
         if ref.record_id in seen:
@@ -248,7 +248,7 @@ def require_file(path: Path, what: str) -> Path:
     """Return ``path`` if it is a file.
 
     Raises:
-        DataError: it is not; the message says what it should have been.
+        DataError: it is not; the message states the expected file.
     """
     if path.is_file():
         return path

@@ -1,4 +1,4 @@
-"""Every data set that can be prepared, by name and variant."""
+"""Registry of the data sets that can be prepared, by name and variant."""
 
 import difflib
 from collections.abc import Callable, Mapping
@@ -49,11 +49,11 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
 }
 
 
-def layout_of(name: str) -> DatasetLayout:
+def get_layout(name: str) -> DatasetLayout:
     """Return the layout of 'name' or 'name/variant'.
 
     Raises:
-        ConfigError: there is none; the message names those that there are.
+        ConfigError: there is none; the message lists the available ones.
     """
     base, _, variant = name.partition("/")
     if base not in LAYOUTS:
@@ -66,11 +66,11 @@ def layout_of(name: str) -> DatasetLayout:
     variants = LAYOUTS[base]
     if variant and variant not in variants:
         known = ", ".join(f"{base}/{v}" for v in variants if v) or base
-        raise ConfigError(f"data set {name!r} is not known; there is {known}.")
+        raise ConfigError(f"data set {name!r} is not known; available: {known}.")
     return variants[variant or next(iter(variants))]()
 
 
 def training_defaults(name: str) -> TrainingDefaults:
-    """Return the settings of training that suit a data set: those of a variant with a task."""
+    """Return the default training settings of a data set, preferring variants with a task."""
     variants = [make().defaults for make in LAYOUTS[name].values()]
     return next((defaults for defaults in variants if defaults.task), variants[0])

@@ -48,8 +48,8 @@ class PreparationReport:
                 }
         return counts
 
-    def unlabelled(self) -> dict[str, int]:
-        """Count the unlabelled kept recordings, for each task with any labels."""
+    def count_unlabelled(self) -> dict[str, int]:
+        """Count the kept recordings without a label, for each task with any labels."""
         tasks = dict.fromkeys(task for record in self.records for task in record.labels)
         counts = {task: sum(task not in r.labels for r in self.records) for task in tasks}
         return {task: count for task, count in counts.items() if count}
@@ -62,12 +62,12 @@ class PreparationReport:
             "hours": sum(r.num_samples / r.sampling_rate_hz for r in self.records) / 3600,
             "excluded": [dataclasses.asdict(rejection) for rejection in self.rejections],
             "findings": self.finding_counts(),
-            "unlabelled": self.unlabelled(),
+            "unlabelled": self.count_unlabelled(),
             "conversions": dict(Counter(c for r in self.records for c in r.conversions)),
         }
 
     def table(self) -> str:
-        """Write the report as Markdown that also reads well in a terminal."""
+        """Format the report as Markdown that is also readable in a terminal."""
         hours = sum(r.num_samples / r.sampling_rate_hz for r in self.records) / 3600
         total = len(self.records) + len(self.rejections)
         lines = [
@@ -75,8 +75,8 @@ class PreparationReport:
             f"{hours:.2f} hours.",
             *(
                 f"{count} of {len(self.records)} recordings have no label of task {task!r}; they "
-                "are excluded where it is trained or evaluated."
-                for task, count in self.unlabelled().items()
+                "are excluded from its training and evaluation."
+                for task, count in self.count_unlabelled().items()
             ),
             "",
             *_table(("skipped because", "recordings", "such as"), self._rejection_rows()),
@@ -91,8 +91,8 @@ class PreparationReport:
         for rejection in self.rejections:
             by_reason[rejection.reason].append(rejection)
         return [
-            (reason, str(len(some)), f"{some[0].record_id}: {some[0].detail}")
-            for reason, some in by_reason.items()
+            (reason, str(len(rejections)), f"{rejections[0].record_id}: {rejections[0].detail}")
+            for reason, rejections in by_reason.items()
         ]
 
     def _finding_rows(self) -> list[tuple[str, ...]]:
@@ -115,22 +115,22 @@ class PreparationReport:
 
 
 def format_rejections(rejections: Sequence[RejectedRecording]) -> Lines:
-    """Format skipped recordings, a line each; the last of very many by name only."""
+    """Format skipped recordings, one per line; beyond a limit only their names."""
     return list_problems((r.record_id, f"{printable(r.record_id)}: {r.detail}") for r in rejections)
 
 
 def _table(header: tuple[str, ...], rows: Sequence[Sequence[str]]) -> list[str]:
-    """Write a Markdown table with columns of even width; nothing where there are no rows."""
+    """Format a Markdown table with aligned columns; empty if there are no rows."""
     if not rows:
         return []
     table = [header, *([_cell(value) for value in row] for row in rows)]
     widths = [max(len(row[i]) for row in table) for i in range(len(header))]
 
-    def line(row: Sequence[str]) -> str:
+    def format_row(row: Sequence[str]) -> str:
         return "| " + " | ".join(c.ljust(w) for c, w in zip(row, widths, strict=True)) + " |"
 
     rule = "| " + " | ".join("-" * width for width in widths) + " |"
-    return [line(table[0]), rule, *(line(row) for row in table[1:]), ""]
+    return [format_row(table[0]), rule, *(format_row(row) for row in table[1:]), ""]
 
 
 def _cell(value: str) -> str:
@@ -141,7 +141,7 @@ def _cell(value: str) -> str:
 def describe_rate(num_records: int, source_bytes: int, seconds: float, num_workers: int) -> str:
     """Format the throughput of a run."""
     if seconds <= 0 or not num_records:
-        return "everything was prepared before"
+        return "all shards were already prepared"
     rate = num_records / seconds
     megabytes = source_bytes / 1e6 / seconds
     return (

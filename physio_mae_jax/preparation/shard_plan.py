@@ -18,14 +18,14 @@ from physio_mae_jax.printable import printable
 _SHARD_BYTES = 16 * 2**20  # of source
 _MIN_SHARDS = 8
 _MAX_SHARDS = 1024
-# What Python makes of bytes that are no UTF-8, in names of files.
+# Surrogates that Python decodes from file names that are not UTF-8.
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 def plan_shards(
     layout: DatasetLayout, source: Path, path_of: Callable[[int, int], Path]
 ) -> list[ShardTask]:
-    """Divide the recordings of a source into shards, in order and by the bytes of their files.
+    """Divide the recordings of a source into shards of similar size, in order.
 
     Args:
         layout: Layout of the source.
@@ -33,14 +33,14 @@ def plan_shards(
         path_of: Maps a shard number and the shard count to the path of its file.
 
     Raises:
-        DataError: there are no recordings, or two bear one id.
+        DataError: there are no recordings, or two have the same id.
     """
     refs = list(layout.find(source))
     reject_duplicates(refs, str(source))
     if not refs:
-        raise DataError(f"{source} holds no recordings of {layout.name}.")
+        raise DataError(f"{source} contains no recordings of {layout.name}.")
     _reject_broken_names(refs, source)
-    groups = _divide(refs, source)
+    groups = _group_by_size(refs, source)
     return [
         ShardTask(
             layout=layout,
@@ -54,17 +54,17 @@ def plan_shards(
 
 
 def _reject_broken_names(refs: Sequence[RecordRef], source: Path) -> None:
-    """Reject file names that are not UTF-8, which an index and its readers cannot store."""
+    """Reject file names that are not UTF-8, which cannot be stored in the index."""
     names = [name for ref in refs for name in (ref.record_id, *ref.files)]
     broken = [name for name in names if not name.isascii() and _SURROGATE.search(name)]
     if broken:
         raise DataError(
             f"{source} has {len(broken)} names that are not UTF-8, such as "
-            f"{printable(broken[0])}; rename the files (convmv does so for many at once)."
+            f"{printable(broken[0])}; rename the files (convmv renames many files at once)."
         )
 
 
-def _divide(refs: Sequence[RecordRef], source: Path) -> list[list[RecordRef]]:
+def _group_by_size(refs: Sequence[RecordRef], source: Path) -> list[list[RecordRef]]:
     sizes = _source_bytes(refs, source)
     count = min(len(refs), max(_MIN_SHARDS, min(_MAX_SHARDS, int(sizes.sum() // _SHARD_BYTES))))
     ends = np.cumsum(sizes)
@@ -76,22 +76,24 @@ def _divide(refs: Sequence[RecordRef], source: Path) -> list[list[RecordRef]]:
 
 
 def _source_bytes(refs: Sequence[RecordRef], source: Path) -> np.ndarray:
-    """Return the bytes of each recording, those of a shared file in equal parts; 1 at least."""
-    uses = Counter(name for ref in refs for name in ref.files)
-    share: dict[str, float] = {}
-    for name, count in uses.items():
+    """Return the bytes of each recording, at least 1; shared files are divided equally."""
+    num_uses = Counter(name for ref in refs for name in ref.files)
+    file_bytes: dict[str, float] = {}
+    for name, count in num_uses.items():
         with contextlib.suppress(OSError):
-            share[name] = (source / name).stat().st_size / count
-    return np.array([max(1.0, sum(share.get(name, 0.0) for name in ref.files)) for ref in refs])
+            file_bytes[name] = (source / name).stat().st_size / count
+    return np.array(
+        [max(1.0, sum(file_bytes.get(name, 0.0) for name in ref.files)) for ref in refs]
+    )
 
 
 def source_bytes(source: Path, refs: Sequence[RecordRef]) -> int:
-    """Return the bytes of all files of some recordings, each file once."""
+    """Return the total size of the files of recordings, counting each file once."""
     return round(float(_source_bytes(refs, source).sum())) if refs else 0
 
 
 def _fingerprint(layout: DatasetLayout, source: Path, refs: Sequence[RecordRef]) -> str:
-    """Hash what the shard is made from: layout, ids, details, sizes and times of the files."""
+    """Hash the inputs of a shard: layout, ids, details, and sizes and times of the files."""
     digest = hashlib.sha256()
     digest.update(repr((layout.name, layout.variant, layout.version)).encode())
     for ref in refs:

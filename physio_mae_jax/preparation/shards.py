@@ -1,4 +1,4 @@
-"""Writing some recordings of a data set as one array_record file, atomically."""
+"""Writing one shard of recordings as an array_record file, atomically."""
 
 import dataclasses
 import json
@@ -13,27 +13,28 @@ from physio_mae_jax.data.fingerprints import block_hashes
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.prepared_index import PreparedRecord, StoredArtifact, segment_samples
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.examples import examples_of, features
+from physio_mae_jax.preparation.examples import features, make_examples
 from physio_mae_jax.preparation.recording import DatasetLayout, Recording, RecordRef
 from physio_mae_jax.signals import quality
 
 UNREADABLE = "cannot be read"
 EMPTY = "no samples"
-DEAD = "no channel ever changes"
+DEAD = "all channels are constant"
 _MAX_STORED_RUNS = 1_000
 _MAX_SUMMARY_BYTES = 1 << 30
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ShardTask:
-    """One file to write; picklable, for worker processes and other machines.
+    """One shard to write; picklable, for worker processes and other machines.
 
     Attributes:
         layout: Layout that reads the recordings.
         source: Raw data folder.
         refs: Recordings of the shard.
         path: Path of the shard file; ``path + '.json'`` describes its content.
-        fingerprint: Fingerprint of all inputs of the shard; a shard with another one is rewritten.
+        fingerprint: Fingerprint of all inputs of the shard; a shard with a different one is
+            rewritten.
     """
 
     layout: DatasetLayout
@@ -44,7 +45,10 @@ class ShardTask:
 
     @property
     def summary_path(self) -> Path:
-        """The file beside the shard, written last: where it exists the shard is complete."""
+        """Summary file beside the shard, written last.
+
+        Its existence marks the shard as complete.
+        """
         return self.path.with_name(self.path.name + ".json")
 
 
@@ -54,9 +58,9 @@ class RejectedRecording:
 
     Attributes:
         record_id: Id of the recording.
-        files: Files that hold it.
+        files: Files of the recording.
         reason: One of the reasons of this module.
-        detail: What was found.
+        detail: Description of the problem.
     """
 
     record_id: str
@@ -96,7 +100,7 @@ def write_shard(task: ShardTask) -> ShardSummary:
         _flush_to_disk(partial)
         os.replace(partial, task.path)
     except RuntimeError as error:
-        # Raised by the writer where the disk is full or unavailable.
+        # Raised by the writer if the disk is full or unavailable.
         raise OSError(f"cannot write {task.path}: {error}") from error
     finally:
         partial.unlink(missing_ok=True)
@@ -111,11 +115,11 @@ def write_shard(task: ShardTask) -> ShardSummary:
 
 
 def read_summary(task: ShardTask) -> ShardSummary | None:
-    """Return the summary of a shard; None where it is not complete."""
+    """Return the summary of a shard; None if it is not complete."""
     try:
         values = read_json(task.summary_path, "prepare the data set again.", _MAX_SUMMARY_BYTES)
-        whole = values["file_bytes"] == task.path.stat().st_size
-        if values["fingerprint"] != task.fingerprint or not whole:
+        is_complete = values["file_bytes"] == task.path.stat().st_size
+        if values["fingerprint"] != task.fingerprint or not is_complete:
             return None
         return ShardSummary(
             num_examples=values["num_examples"],
@@ -127,11 +131,11 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
             ),
         )
     except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
-        return None  # cut short or altered: the shard is rewritten
+        return None  # truncated or altered: the shard is rewritten
 
 
 def write_atomically(path: Path, text: str) -> None:
-    """Write a text file under a temporary name, make sure it is on disk, and rename it."""
+    """Write a text file to a temporary name, flush it to disk, and rename it."""
     partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
     with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
         file.write(text)
@@ -148,8 +152,8 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
     rejections: list[RejectedRecording] = []
     num_examples = num_bytes = 0
     try:
-        for ref, recording in _readable(task, rejections):
-            examples = examples_of(ref, recording, task.layout.tasks)
+        for ref, recording in _read_usable(task, rejections):
+            examples = make_examples(ref, recording, task.layout.tasks)
             for example in examples:
                 serialized = serializer.serialize_example(spec.encode_example(example))
                 writer.write(serialized)
@@ -166,10 +170,10 @@ def _write(task: ShardTask, path: Path) -> ShardSummary:
     )
 
 
-def _readable(
+def _read_usable(
     task: ShardTask, rejections: list[RejectedRecording]
 ) -> Iterator[tuple[RecordRef, Recording]]:
-    """Read the recordings one after another, adding unusable ones to ``rejections``."""
+    """Yield the usable recordings, appending unusable ones to ``rejections``."""
     for ref in task.refs:
 
         def reject(reason: str, detail: str, ref: RecordRef = ref) -> None:
@@ -185,20 +189,20 @@ def _readable(
             reject(UNREADABLE, str(error))
             continue
         except MemoryError:
-            raise  # Unrelated to the content of the file.
+            raise  # unrelated to the content of the file
         except Exception as error:
-            # One broken file of thousands must not end the work; it is reported like the others.
+            # One broken file in thousands must not stop the run; it is reported like the others.
             reject(UNREADABLE, f"{', '.join(ref.files)}: {type(error).__name__}: {error}")
             continue
         if recording.signal.shape[1] == 0:
-            reject(EMPTY, f"{', '.join(ref.files)} holds no samples")
-        elif not _changes(recording):
+            reject(EMPTY, f"{', '.join(ref.files)} contains no samples")
+        elif not _has_changing_channel(recording):
             reject(DEAD, f"{', '.join(ref.files)}: every channel is constant or missing")
         else:
             yield ref, recording
 
 
-def _changes(recording: Recording) -> bool:
+def _has_changing_channel(recording: Recording) -> bool:
     for values in recording.signal:
         finite = values[(values == values) & (abs(values) != float("inf"))]
         if len(finite) > 1 and finite.min() < finite.max():
@@ -213,7 +217,7 @@ def _describe(
     first_example: int,
     num_examples: int,
 ) -> PreparedRecord:
-    found = quality.find_artifacts(
+    artifacts = quality.find_artifacts(
         recording.signal,
         recording.channels,
         recording.units,
@@ -243,22 +247,26 @@ def _describe(
             for task, annotations in recording.annotations.items()
         },
         attributes=dict(recording.attributes),
-        findings=[_finding(found_one) for found_one in found],
+        findings=[_store_artifact(artifact) for artifact in artifacts],
         conversions=list(recording.conversions),
         block_hashes=block_hashes(recording.signal, recording.sampling_rate_hz),
     )
 
 
-def _finding(found: quality.Artifact) -> StoredArtifact:
-    # Missing samples decide which windows are valid, so all their runs are kept.
-    runs = found.runs if found.kind == quality.NOT_FINITE else found.runs[:_MAX_STORED_RUNS]
+def _store_artifact(artifacts: quality.Artifact) -> StoredArtifact:
+    # All runs of missing samples are kept, since they determine the valid windows.
+    runs = (
+        artifacts.runs
+        if artifacts.kind == quality.NOT_FINITE
+        else artifacts.runs[:_MAX_STORED_RUNS]
+    )
     return {
-        "kind": found.kind,
-        "channel": found.channel,
-        "num_runs": len(found.runs),
-        "num_samples": found.num_samples,
+        "kind": artifacts.kind,
+        "channel": artifacts.channel,
+        "num_runs": len(artifacts.runs),
+        "num_samples": artifacts.num_samples,
         "runs": list(runs),
-        "detail": found.detail,
+        "detail": artifacts.detail,
     }
 
 

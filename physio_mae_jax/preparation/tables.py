@@ -1,4 +1,4 @@
-"""Reading the tables that describe recordings: every cell as text, every needed column named."""
+"""Reading metadata tables as text, with required columns."""
 
 import csv
 from collections.abc import Sequence
@@ -16,11 +16,11 @@ def read_table(path: Path, needed: Sequence[str], delimiter: str = ",") -> list[
         delimiter: Delimiter between cells.
 
     Returns:
-        A dictionary of stripped texts for each row, '' for empty cells.
+        One dictionary of stripped texts per row, '' for empty cells.
 
     Raises:
-        DataError: the file cannot be read, lacks a needed column, or a row has other cells than
-            the header.
+        DataError: the file cannot be read, lacks a needed column, or a row has a different number
+            of cells than the header.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -29,7 +29,7 @@ def read_table(path: Path, needed: Sequence[str], delimiter: str = ",") -> list[
             missing = [name for name in needed if name not in header]
             if missing:
                 raise DataError(
-                    f"{path} lacks the column {', '.join(map(repr, missing))}; it has "
+                    f"{path} has no column {', '.join(map(repr, missing))}; it has "
                     f"{', '.join(header) or 'none'}."
                 )
             rows = []
@@ -39,7 +39,7 @@ def read_table(path: Path, needed: Sequence[str], delimiter: str = ",") -> list[
                 if len(cells) != len(header):
                     raise DataError(
                         f"{path}, row {line}: {len(cells)} cells where the header has "
-                        f"{len(header)} columns; the file is damaged or cut short."
+                        f"{len(header)} columns; the file is damaged or truncated."
                     )
                 rows.append(dict(zip(header, map(str.strip, cells), strict=True)))
     except (OSError, UnicodeError, csv.Error) as error:

@@ -2,21 +2,18 @@
 
 Modules::
 
-    augment             augmentations for training: realistic disturbances added to normalised
-                        windows
-    channel_derivation  map the channels of a recording to those a model expects: select, derive,
-                        convert units
+    augment             training augmentations that add realistic disturbances to windows
+    channel_derivation  mapping the channels of a recording to those of a model
     channels            canonical names of physiological channels, and their vocabulary ids
     data_parallel       data parallelism for per-example functions that the compiler does not
                         partition
     heart_simulator     ECG and PPG simulator: beat times, a cardiac dipole projected on twelve
                         leads, a pulse wave
-    interpolation       band-limited values between samples, for ratios of rates without small whole
-                        numbers
+    interpolation       band-limited interpolation, for sampling-rate ratios without small integers
     levels              magnitudes and offsets of samples that float32 cannot represent or resolve
     noise_simulator     EEG and sensor noise simulators, as seeded random processes
-    patches             cutting signals and scalograms into time columns and patches, and back
-    preprocess          host-side preparation of one window: resampling and normalising (NumPy and
+    patches             splitting signals and scalograms into time columns and patches, and back
+    preprocess          host-side processing of a window: resampling and normalization (NumPy and
                         SciPy)
     quality             artifacts of a recording: runs of missing, constant, clipped or implausible
                         samples

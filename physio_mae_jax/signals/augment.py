@@ -1,6 +1,6 @@
-"""Augmentations for training: realistic disturbances added to normalised windows.
+"""Training augmentations that add realistic disturbances to windows.
 
-Signs are never flipped and channels never swapped: a lead has a name and a polarity
+Signals are never inverted and channels never swapped, since leads have a name and a polarity
 (models.md#input-windows). Amplitudes are in standard deviations of the channel.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from physio_mae_jax.setting_ranges import check_fields
 from physio_mae_jax.signals.preprocess import z_score
 
-# 16 MiB of float32; longer than eight windows in any case.
+# 16 MiB of float32; at least eight windows long.
 _MIN_NOISE_SAMPLES = 2**22
 _WINDOWS_OF_NOISE = 8
 
@@ -25,9 +25,9 @@ class AugmentConfig:
         noise: Maximum standard deviation of white noise.
         baseline_wander: Maximum amplitude of baseline wander, a sine of 0.05 to 0.5 Hz in each
             channel.
-        powerline: Maximum amplitude of powerline interference at 50 or 60 Hz (where below Nyquist).
+        powerline: Maximum amplitude of powerline interference at 50 or 60 Hz (if below Nyquist).
         channel_dropout: Probability of dropping a channel; at least one present channel is kept.
-        time_mask: Maximum share of the window blanked, as one interval across all channels.
+        time_mask: Maximum fraction of the window set to zero, as one interval across all channels.
     """
 
     noise: float = 0.0
@@ -56,7 +56,7 @@ def augment(
 
     Args:
         signal: [M, L] float32, z-scored.
-        present: [M] bool, True for channels that hold a signal.
+        present: [M] bool, True for channels that contain a signal.
         sampling_rate_hz: Sampling rate in Hz.
         config: Strength of each augmentation.
         rng: Generator of all random draws; the result is deterministic in its state.
@@ -66,7 +66,7 @@ def augment(
     """
     channels, samples = signal.shape
     time = np.arange(samples) / sampling_rate_hz
-    # float32 is enough for normalised samples, and this runs for every window.
+    # float32 suffices for normalized samples, and this runs for every window.
     augmented = signal.astype(np.float32)
     if config.noise:
         strength = rng.uniform(0, config.noise, (channels, 1)).astype(np.float32)
@@ -75,7 +75,7 @@ def augment(
         augmented += _waves(rng, channels, time, (0.05, 0.5), config.baseline_wander)
     if config.powerline:
         line_hz = (50.0, 60.0)[int(rng.integers(2))]
-        # Above half the sampling rate an anti-aliasing filter would have removed it.
+        # An anti-aliasing filter would have removed interference above half the sampling rate.
         if line_hz < sampling_rate_hz / 2:
             augmented += _waves(rng, channels, time, (line_hz, line_hz), config.powerline)
     if config.time_mask:
@@ -83,20 +83,20 @@ def augment(
         start = int(rng.integers(samples - length + 1))
         augmented[:, start : start + length] = 0.0
     if config.channel_dropout:
-        present = _dropped(
+        present = _drop_channels(
             present, np.less(rng.uniform(size=channels), config.channel_dropout), rng
         )
-    normalised, varies = z_score(augmented)
+    normalized, varies = z_score(augmented)
     present = present & varies
-    normalised[~present] = 0.0
-    return normalised, present
+    normalized[~present] = 0.0
+    return normalized, present
 
 
 def _white_noise(rng: np.random.Generator, channels: int, samples: int) -> np.ndarray:
     """Draw normal noise of standard deviation 1, [M, L] float32 and read-only.
 
-    It is a random segment of one long precomputed noise: drawing every sample anew took as long
-    as all other processing of a window.
+    A random segment of one long precomputed noise: drawing every sample would take as long as all
+    other processing of a window.
     """
     size = channels * samples
     noise = _long_noise(max(_MIN_NOISE_SAMPLES, _WINDOWS_OF_NOISE * size))
@@ -122,15 +122,15 @@ def _waves(
     frequency = rng.uniform(*band_hz, (channels, 1))
     phase = rng.uniform(0, 2 * np.pi, (channels, 1))
     strength = rng.uniform(0, amplitude, (channels, 1)).astype(np.float32)
-    # The angle grows with time and needs float64; the sine in float32 is ten times as fast.
+    # The angle grows with time and needs float64; the float32 sine is ten times faster.
     angle = (2 * np.pi * frequency * time + phase).astype(np.float32)
     return strength * np.sin(angle)
 
 
-def _dropped(present: np.ndarray, drop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+def _drop_channels(present: np.ndarray, drop: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Drop channels, keeping at least one."""
-    left = present & ~drop
-    if present.any() and not left.any():
-        left = np.zeros_like(present)
-        left[rng.choice(np.flatnonzero(present))] = True
-    return left
+    remaining = present & ~drop
+    if present.any() and not remaining.any():
+        remaining = np.zeros_like(present)
+        remaining[rng.choice(np.flatnonzero(present))] = True
+    return remaining

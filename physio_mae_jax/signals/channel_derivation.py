@@ -1,8 +1,8 @@
-"""Map the channels of a recording to those a model expects: select, derive, convert units.
+"""Mapping the channels of a recording to those of a model: selection, derivation, units.
 
-Only exact mappings are made: another name of the same electrode, a unit of the same quantity, and
-the limb leads that follow from two others by Einthoven's and Goldberger's equations. Any other
-channel is absent and masked in the model's input.
+Only exact mappings are used: synonyms of an electrode, units of the same quantity, and limb leads
+that follow from two others by Einthoven's and Goldberger's equations. Other channels are absent and
+masked in the model's input.
 """
 
 import dataclasses
@@ -32,7 +32,7 @@ class ChannelDerivation:
     """A linear map from the rows of a recording to the requested channels.
 
     Attributes:
-        rows: (row, factor) terms of each requested channel; empty where it is absent.
+        rows: (row, factor) terms of each requested channel; empty if it is absent.
         notes: Derivations and unit conversions applied, one sentence each.
     """
 
@@ -45,68 +45,68 @@ class ChannelDerivation:
         return tuple(sorted({row for terms in self.rows for row, _ in terms}))
 
     @functools.cached_property
-    def _picked(self) -> np.ndarray | None:
+    def _selected_rows(self) -> np.ndarray | None:
         """The row of each channel if all are unmodified rows of the recording, else None."""
-        picked = [terms[0][0] for terms in self.rows if len(terms) == 1 and terms[0][1] == 1.0]
-        return np.asarray(picked, np.intp) if len(picked) == len(self.rows) else None
+        selected = [terms[0][0] for terms in self.rows if len(terms) == 1 and terms[0][1] == 1.0]
+        return np.asarray(selected, np.intp) if len(selected) == len(self.rows) else None
 
     def apply(self, signal: np.ndarray) -> np.ndarray:
-        """Map [M, n] to [wanted, n] of the same type; absent channels are all zero."""
-        if self._picked is not None:
-            return signal[self._picked]
-        made = np.zeros((len(self.rows), signal.shape[1]), signal.dtype)
+        """Map [M, n] to [target, n] of the same type; absent channels are all zero."""
+        if self._selected_rows is not None:
+            return signal[self._selected_rows]
+        result = np.zeros((len(self.rows), signal.shape[1]), signal.dtype)
         for channel, terms in enumerate(self.rows):
             for row, factor in terms:
-                made[channel] += (
+                result[channel] += (
                     signal[row] if factor == 1.0 else signal.dtype.type(factor) * signal[row]
                 )
-        return made
+        return result
 
 
 def derive_channels(
-    wanted: Sequence[str],
+    target_names: Sequence[str],
     present: Sequence[str],
     where: str,
     *,
-    wanted_units: Sequence[str] = (),
+    target_units: Sequence[str] = (),
     present_units: Sequence[str] = (),
 ) -> ChannelDerivation:
-    """Derive the linear map from the present channels to the wanted ones.
+    """Derive the linear map from the present channels to the target ones.
 
     Args:
-        wanted: Canonical channel names in the model's order.
+        target_names: Canonical channel names in the model's order.
         present: Names of the recording's rows, as spelled there.
         where: Name of the recording in error messages.
-        wanted_units: Unit of each wanted channel, in any spelling; '' accepts any. Default: any.
+        target_units: Unit of each target channel, in any spelling; '' accepts any. Default: any.
         present_units: Unit of each present channel; '' if unknown. Default: unknown.
 
     Raises:
-        DataError: two rows bear one wanted name, a row is in a unit of another quantity, or leads
-            to be added up are not both in units that are known.
+        DataError: two rows have the same target name, a row is in a unit of another quantity, or a
+            lead is derived from leads with unknown units.
     """
     names = [canonical_name(name) for name in present]
     counts = Counter(names)
-    rows_of = {name: row for row, name in enumerate(names) if counts[name] == 1}
-    units_wanted = [canonical_unit(unit) for unit in wanted_units] or [""] * len(wanted)
+    row_by_name = {name: row for row, name in enumerate(names) if counts[name] == 1}
+    parsed_units = [canonical_unit(unit) for unit in target_units] or [""] * len(target_names)
     units_present = [canonical_unit(unit) for unit in present_units] or [""] * len(present)
     rows, notes = [], []
-    for name, unit in zip(map(canonical_name, wanted), units_wanted, strict=True):
+    for name, unit in zip(map(canonical_name, target_names), parsed_units, strict=True):
         if counts[name] > 1:
             raise DataError(
                 f"{where} has {counts[name]} channels named {name!r} "
                 f"({', '.join(present)}); rename them in the manifest."
             )
-        terms, note = _terms(name, rows_of)
-        given = [units_present[row] for row, _ in terms]
+        terms, note = _find_terms(name, row_by_name)
+        source_units = [units_present[row] for row, _ in terms]
         if len(terms) > 1:
-            unit = unit or _largest(given)
-            _check_derived(name, [present[row] for row, _ in terms], given, where)
+            unit = unit or _largest_unit(source_units)
+            _check_derived(name, [present[row] for row, _ in terms], source_units, where)
         converted = []
         for row, factor in terms:
-            change = _conversion(units_present[row], unit, present[row], where)
-            if change != 1.0:
-                notes.append(f"{name}: {units_present[row]} × {change:g} = {unit}")
-            converted.append((row, factor * change))
+            conversion = _conversion_factor(units_present[row], unit, present[row], where)
+            if conversion != 1.0:
+                notes.append(f"{name}: {units_present[row]} × {conversion:g} = {unit}")
+            converted.append((row, factor * conversion))
         rows.append(tuple(converted))
         if note:
             notes.append(note)
@@ -114,7 +114,7 @@ def derive_channels(
 
 
 def derived_units(units: Mapping[str, str]) -> dict[str, str]:
-    """Return the units of limb leads that follow from channels of known units.
+    """Return the units of the limb leads that can be derived from channels with known units.
 
     Args:
         units: Unit of each channel in its usual spelling, by canonical name.
@@ -122,14 +122,14 @@ def derived_units(units: Mapping[str, str]) -> dict[str, str]:
     found = {}
     for name, formulas in _DERIVED.items():
         for formula in formulas:
-            given = [units[source] for source, _ in formula if units.get(source)]
-            if len(given) == len(formula):
-                found[name] = _largest(given)
+            source_units = [units[source] for source, _ in formula if units.get(source)]
+            if len(source_units) == len(formula):
+                found[name] = _largest_unit(source_units)
     return found
 
 
-def _largest(units: Sequence[str]) -> str:
-    """Return the largest unit; the first if they are not of one quantity."""
+def _largest_unit(units: Sequence[str]) -> str:
+    """Return the largest unit; the first if they are of different quantities."""
     largest = units[0]
     for unit in units[1:]:
         if (unit_factor(unit, largest) or 0) > 1:
@@ -156,25 +156,27 @@ def _check_derived(name: str, sources: Sequence[str], units: Sequence[str], wher
         )
 
 
-def _terms(name: str, rows: Mapping[str, int]) -> tuple[list[tuple[int, float]], str]:
+def _find_terms(name: str, rows: Mapping[str, int]) -> tuple[list[tuple[int, float]], str]:
     """Find the row of a channel, or derive it; return its terms and a note."""
     if name in rows:
         return [(rows[name], 1.0)], ""
     for formula in _DERIVED.get(name, ()):
         if all(source in rows for source, _ in formula):
-            words = " ".join(f"{factor:+g} {source}" for source, factor in formula)
-            return [(rows[source], factor) for source, factor in formula], f"{name} = {words}"
+            formula_text = " ".join(f"{factor:+g} {source}" for source, factor in formula)
+            return [
+                (rows[source], factor) for source, factor in formula
+            ], f"{name} = {formula_text}"
     return [], ""
 
 
-def _conversion(unit: str, wanted: str, name: str, where: str) -> float:
+def _conversion_factor(unit: str, target_unit: str, name: str, where: str) -> float:
     """Return the conversion factor between units; 1 if either is unknown."""
-    if not (is_known_unit(unit) and is_known_unit(wanted)):
+    if not (is_known_unit(unit) and is_known_unit(target_unit)):
         return 1.0
-    factor = unit_factor(unit, wanted)
+    factor = unit_factor(unit, target_unit)
     if factor is None:
         raise DataError(
-            f"{where}: channel {name!r} must be in {wanted} or a unit of the same quantity; "
+            f"{where}: channel {name!r} must be in {target_unit} or a unit of the same quantity; "
             f"got {unit}. Check the channel's name and unit."
         )
     return factor

@@ -12,8 +12,8 @@ def shard_map_batch(
 ) -> Any:
     """Apply a per-example function with the batch axis sharded over devices.
 
-    The compiler partitions neither an FFT nor a custom kernel over the batch: it would gather all
-    examples on every device. ``shard_map`` partitions them if the caller has set its mesh
+    The compiler does not partition FFTs and custom kernels over the batch, but gathers all examples
+    on every device. ``shard_map`` partitions them if the caller has set its mesh
     (``jax.set_mesh``, or ``jax.sharding.use_abstract_mesh`` within a traced function).
 
     Args:
@@ -23,12 +23,12 @@ def shard_map_batch(
         shared: Arrays replicated on every device.
     """
     mesh = jax.sharding.get_abstract_mesh()
-    is_divided = AxisType.Manual in mesh.axis_types  # by a caller: inputs are local
+    is_divided = AxisType.Manual in mesh.axis_types  # already inside a shard_map: inputs are local
     if mesh.empty or mesh.size == 1 or is_divided or len(values[0]) % mesh.size:
         return function(*values, *shared)
     split = PartitionSpec(mesh.axis_names)
     specs = (*[split] * len(values), *[PartitionSpec()] * len(shared))
-    # A kernel does not declare over which axes its result varies, so that is not checked.
+    # Kernels do not declare the axes over which their results vary, so the check is disabled.
     return jax.shard_map(function, mesh=mesh, in_specs=specs, out_specs=split, check_vma=False)(
         *values, *shared
     )

@@ -1,9 +1,9 @@
-"""ECG and PPG simulator: beat times, a cardiac dipole projected on twelve leads, a pulse wave.
+"""ECG and PPG simulator: beat times, a cardiac dipole projected on twelve leads, and pulse waves.
 
-Every part is a function of continuous time that is sampled last: a seed fixes the subject at any
-sampling rate. Beat times follow the integral pulse frequency model (Mateo & Laguna 2000, IEEE
-TBME 47:985); waves are Gaussians in time around each beat (McSharry et al. 2003, IEEE TBME 50:289),
-here of a dipole vector (Sameni et al. 2007, EURASIP J. Adv. Signal Process. 43407).
+All components are functions of continuous time that are sampled last, so a seed gives the same
+subject at any sampling rate. Beat times follow the integral pulse frequency model (Mateo & Laguna
+2000, IEEE TBME 47:985); waves are Gaussians in time around each beat (McSharry et al. 2003, IEEE
+TBME 50:289), here of a dipole vector (Sameni et al. 2007, EURASIP J. Adv. Signal Process. 43407).
 
 Letters: L samples, n beats, k waves. Vectors are in Frank's frame: X left, Y feet, Z back.
 Not modelled: ST changes, conduction blocks, retrograde P waves, pulse shapes that change with age.
@@ -35,7 +35,7 @@ _LIMB = np.array([[-1.0, 1.0], [-0.5, -0.5], [1.0, -0.5], [-0.5, 1.0]])
 # The pulse: seconds after its systolic wave at an RR of 1 s, width in seconds, height.
 _SYSTOLIC_WIDTH_SECONDS = 0.075
 _LATER_PULSE_WAVES = ((0.17, 0.09, 0.36), (0.34, 0.075, 0.30), (0.50, 0.17, 0.16))
-# Maximum reach of a wave in seconds: beats this far outside a recording still contribute.
+# Maximum extent of a wave in seconds: beats this far outside a recording still contribute.
 MARGIN_SECONDS = 3.0
 
 
@@ -45,25 +45,25 @@ class DipoleWaves:
 
     Attributes:
         moments: [k, 3] peak dipole of each wave, in mV (already scaled as ``_DOWER`` expects).
-        centres_seconds: [k] time of each wave after the R peak, at an RR interval of 1 s.
+        centers_seconds: [k] time of each wave after the R peak, at an RR interval of 1 s.
         widths_seconds: [k] standard deviation of each Gaussian, at an RR interval of 1 s.
         rr_exponents: [k] times scale with RR to this power: 0.5 is Bazett's law, 0 is fixed.
     """
 
     moments: np.ndarray
-    centres_seconds: np.ndarray
+    centers_seconds: np.ndarray
     widths_seconds: np.ndarray
     rr_exponents: np.ndarray
 
 
 def _waves(*rows: tuple[tuple[float, float, float], float, float, float]) -> DipoleWaves:
-    moments, centres, widths, exponents = (np.array(column) for column in zip(*rows, strict=True))
+    moments, centers, widths, exponents = (np.array(column) for column in zip(*rows, strict=True))
     return DipoleWaves(
-        moments=moments, centres_seconds=centres, widths_seconds=widths, rr_exponents=exponents
+        moments=moments, centers_seconds=centers, widths_seconds=widths, rr_exponents=exponents
     )
 
 
-# Right atrium (to the front) before left atrium (to the back): V1 sees a biphasic P.
+# Right atrium (anterior) before left atrium (posterior): a biphasic P wave in V1.
 ATRIAL = _waves(
     ((0.045, 0.060, -0.050), -0.170, 0.018, 0.5),
     ((0.060, 0.065, 0.045), -0.142, 0.019, 0.5),
@@ -77,7 +77,8 @@ VENTRICULAR = _waves(
     ((0.14, 0.10, -0.06), 0.215, 0.055, 0.5),
     ((0.24, 0.17, -0.11), 0.270, 0.034, 0.5),
 )
-# Ectopic foci: wide QRS, T against it. Right ventricular outflow tract; left ventricular apex.
+# Ectopic foci: wide QRS with discordant T wave. Right ventricular outflow tract; left ventricular
+# apex.
 ECTOPIC_FOCI = (
     _waves(
         ((0.35, 0.95, 0.20), -0.030, 0.026, 0.0),
@@ -94,13 +95,13 @@ ECTOPIC_FOCI = (
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Respiration:
-    """Breathing as one sine: ``rate_hz`` in Hz, ``phase`` in radians at time 0."""
+    """Breathing as a sine: ``rate_hz`` in Hz, ``phase`` in radians at time 0."""
 
     rate_hz: float
     phase: float
 
     def at(self, times_seconds: np.ndarray) -> np.ndarray:
-        """Return the breath, -1 to 1 (1 is inspired), at times of any shape in seconds."""
+        """Return the breathing phase, -1 to 1 (1 is full inspiration), at times in seconds."""
         return np.sin(2 * np.pi * self.rate_hz * times_seconds + self.phase)
 
 
@@ -121,13 +122,16 @@ class Beats:
     mean_rr_seconds: float
 
     @property
-    def repolarisation_rr_seconds(self) -> np.ndarray:
-        """The interval [n] that sets QT: it adapts to a rate change only in part within a beat."""
+    def repolarization_rr_seconds(self) -> np.ndarray:
+        """RR interval [n] that determines QT, which adapts only partly within a beat."""
         return np.sqrt(self.rr_seconds * self.mean_rr_seconds)
 
 
 def make_beats(times_seconds: np.ndarray, is_ectopic: np.ndarray, mean_rr_seconds: float) -> Beats:
-    """Build beats from R times [n + 1] and flags [n + 1]; the first only opens the first RR."""
+    """Build beats from R times [n + 1] and flags [n + 1].
+
+    The first one only starts the first RR.
+    """
     return Beats(
         r_peak_seconds=times_seconds[1:],
         rr_seconds=np.diff(times_seconds),
@@ -175,18 +179,18 @@ def fibrillation_times(
     return times[times < seconds + MARGIN_SECONDS]
 
 
-def add_ectopy(
-    rng: np.random.Generator, times_seconds: np.ndarray, seconds: float, share: float
+def add_ectopic_beats(
+    rng: np.random.Generator, times_seconds: np.ndarray, seconds: float, fraction: float
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Make about ``share`` of the beats premature, at 0.58 to 0.72 of their interval.
+    """Make about ``fraction`` of the beats premature, at 0.58 to 0.72 of their interval.
 
-    The sinus node is not reset, so the next beat comes on time: a full compensatory pause. Two
-    ectopic beats never follow each other, and one at least lies within the recording.
+    The sinus node is not reset, so the next beat is on time (a full compensatory pause). Ectopic
+    beats are never consecutive, and at least one is within the recording.
 
     Returns:
         (times [n] in seconds, flags [n]).
     """
-    chosen = rng.uniform(size=times_seconds.size) < share
+    chosen = rng.uniform(size=times_seconds.size) < fraction
     coupling = rng.uniform(0.58, 0.72, times_seconds.size)
     chosen[0] = False
     chosen[1:] &= ~chosen[:-1]
@@ -202,32 +206,32 @@ def add_ectopy(
 def vary_waves(
     rng: np.random.Generator, waves: DipoleWaves, rotation: Rotation, spread: float = 0.12
 ) -> DipoleWaves:
-    """Vary the waves for one subject: heights, times, widths and the heart's orientation.
+    """Vary the waves for one subject: heights, times, widths and the orientation of the heart.
 
     Args:
         rotation: Orientation of the heart in the chest, shared by all waves of one subject.
         spread: Standard deviation of log height; half of it for times and widths.
     """
-    heights, centres, widths = np.exp(rng.normal(0, spread, (3, waves.centres_seconds.size)))
+    heights, centers, widths = np.exp(rng.normal(0, spread, (3, waves.centers_seconds.size)))
     return dataclasses.replace(
         waves,
         moments=rotation.apply(waves.moments * heights[:, None]),
-        centres_seconds=waves.centres_seconds * np.sqrt(centres),
+        centers_seconds=waves.centers_seconds * np.sqrt(centers),
         widths_seconds=waves.widths_seconds * np.sqrt(widths),
     )
 
 
 def gaussian_train(
-    centres_seconds: np.ndarray,
+    centers_seconds: np.ndarray,
     widths_seconds: np.ndarray,
     heights: np.ndarray,
     num_samples: int,
     sampling_rate_hz: float,
 ) -> np.ndarray:
-    """Sum Gaussians height * exp(-(t - centre)^2 / (2 width^2)), each out to 5 widths.
+    """Sum Gaussians height * exp(-(t - center)^2 / (2 width^2)), truncated at 5 widths.
 
     Args:
-        centres_seconds: [n] from the first sample; may lie outside the recording.
+        centers_seconds: [n] from the first sample; may lie outside the recording.
         widths_seconds: [n] standard deviations in seconds.
         heights: [A, n] peak heights, one row for each output.
 
@@ -235,9 +239,9 @@ def gaussian_train(
         float64 [A, L].
     """
     reach = int(np.ceil(5 * np.max(widths_seconds, initial=0) * sampling_rate_hz))
-    nearest = np.rint(centres_seconds * sampling_rate_hz).astype(int)
+    nearest = np.rint(centers_seconds * sampling_rate_hz).astype(int)
     samples = nearest[:, None] + np.arange(-reach, reach + 1)
-    distance = (samples / sampling_rate_hz - centres_seconds[:, None]) / widths_seconds[:, None]
+    distance = (samples / sampling_rate_hz - centers_seconds[:, None]) / widths_seconds[:, None]
     inside = (samples >= 0) & (samples < num_samples)
     bumps, samples = np.exp(-0.5 * distance**2), samples[inside]
     return np.stack(
@@ -259,12 +263,12 @@ def dipole_track(
         r_peak_seconds, rr_seconds, gains: [n] R time, scaling RR interval, height of each beat.
     """
     track = np.zeros((3, num_samples))
-    for moment, centre, width, exponent in zip(
-        waves.moments, waves.centres_seconds, waves.widths_seconds, waves.rr_exponents, strict=True
+    for moment, center, width, exponent in zip(
+        waves.moments, waves.centers_seconds, waves.widths_seconds, waves.rr_exponents, strict=True
     ):
         time_scale = rr_seconds**exponent
         track += gaussian_train(
-            r_peak_seconds + centre * time_scale,
+            r_peak_seconds + center * time_scale,
             width * time_scale,
             moment[:, None] * gains,
             num_samples,
@@ -281,8 +285,8 @@ def independent_leads(dipole: np.ndarray) -> np.ndarray:
 def twelve_leads(independent: np.ndarray) -> np.ndarray:
     """Complete ``INDEPENDENT_LEADS`` [8, L] to ``channels.TWELVE_LEADS`` [12, L].
 
-    III = II - I, aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2. A recorder computes these
-    four from the two it measures, so noise is to be added before this step, not after.
+    III = II - I, aVR = -(I + II) / 2, aVL = I - II / 2, aVF = II - I / 2. Recorders compute these
+    four leads from two measured ones, so noise must be added before this step.
     """
     limb = independent[:2]
     return np.concatenate([limb, _LIMB @ limb, independent[2:]])
@@ -297,9 +301,9 @@ def pulse_wave(
 ) -> np.ndarray:
     """Draw the pulse of each beat: systolic wave, shoulder, dicrotic wave, run-off.
 
-    The foot is where the tangent at the steepest point of the systolic wave meets the baseline:
-    for a Gaussian exactly two widths before its peak. So the systolic peak comes 0.15 s after the
-    foot and the steepest rise 0.075 s after it, in every beat; the later waves scale with
+    The foot is the intersection of the steepest tangent of the systolic wave with the baseline,
+    for a Gaussian exactly two widths before its peak. Hence the systolic peak is 0.15 s and the
+    steepest rise 0.075 s after the foot in every beat; the later waves scale with
     sqrt(RR).
 
     Args:
@@ -313,6 +317,6 @@ def pulse_wave(
     widths = np.full_like(systolic, _SYSTOLIC_WIDTH_SECONDS)
     pulse = gaussian_train(systolic, widths, heights[None], num_samples, sampling_rate_hz)
     for delay, width, height in _LATER_PULSE_WAVES:
-        centres, scaled = systolic + delay * time_scale, height * heights[None]
-        pulse += gaussian_train(centres, width * time_scale, scaled, num_samples, sampling_rate_hz)
+        centers, scaled = systolic + delay * time_scale, height * heights[None]
+        pulse += gaussian_train(centers, width * time_scale, scaled, num_samples, sampling_rate_hz)
     return pulse[0]

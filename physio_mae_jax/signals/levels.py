@@ -1,13 +1,12 @@
 """Magnitudes and offsets of samples that float32 cannot represent or resolve.
 
-A z-score sees neither an offset nor a factor, so rows of such samples are shifted and scaled before
-they are rounded to float32. Factors are powers of two: nothing is rounded by them, and ordinary
-samples are left as they are, to the last bit.
+A z-score is invariant to offset and scale, so such rows are shifted and scaled before they are
+converted to float32. Factors are powers of two, which are exact; ordinary samples are unchanged.
 """
 
 import numpy as np
 
-# Between these, squared differences from the mean and their sum over a window fit float32.
+# In this range, squared differences from the mean and their sum over a window fit float32.
 _MIN_MAGNITUDE, _MAX_MAGNITUDE = 2.0**-40, 2.0**50
 # An offset above this multiple of the samples' range costs float32 precision in the z-score.
 _MAX_OFFSET = 1e4
@@ -16,13 +15,13 @@ _EXACT_INTEGERS = 2**53
 _MIN_STEPS = 256
 
 
-def flat_share(dtype: np.dtype) -> float:
-    """Return the share of the largest value below which a variation is rounding noise."""
+def flat_fraction(dtype: np.dtype) -> float:
+    """Return the fraction of the largest value below which a variation is rounding noise."""
     return 1e-6 if dtype.itemsize <= 4 else 1e-12
 
 
 def exponents(largest: np.ndarray) -> np.ndarray | None:
-    """Return powers of two [M] that bring rows into the range of float32; None if all are.
+    """Return powers of two [M] that bring rows into the range of float32; None if none is needed.
 
     Args:
         largest: [M] maximum magnitude of each row.
@@ -43,21 +42,23 @@ def in_range(samples: np.ndarray) -> bool:
 
 
 def as_float(samples: np.ndarray) -> np.ndarray:
-    """Return numbers [M, n] as float32 where that is enough for each row, else as float64.
+    """Convert numbers [M, n] to float32 if that suffices for each row, else to float64.
 
-    Of 64-bit integers that float64 cannot hold either, each row is given less its first sample.
+    For 64-bit integers beyond float64, the first sample of each row is subtracted.
     """
-    samples = without_large_offset(samples)
+    samples = remove_large_offset(samples)
     narrow = samples.dtype.kind in "iu" and samples.dtype.itemsize <= 2
     if narrow or samples.dtype in (np.float32, np.float16) or not samples.size:
         return np.asarray(samples, np.float32)
     fits = _fit_float32(*_bounds(samples)).all()
-    with np.errstate(over="ignore", invalid="ignore"):  # of long double, rejected as infinite
+    with np.errstate(
+        over="ignore", invalid="ignore"
+    ):  # long double values become infinite and are rejected
         return samples.astype(np.float32 if fits else np.float64)
 
 
-def without_large_offset(samples: np.ndarray) -> np.ndarray:
-    """Return [..., n], each row less its first sample where these are integers beyond float64."""
+def remove_large_offset(samples: np.ndarray) -> np.ndarray:
+    """Subtract the first sample of each row of [..., n] if integers exceed float64."""
     if samples.dtype.kind not in "iu" or samples.dtype.itemsize < 8 or not samples.size:
         return samples
     if int(samples.max()) <= _EXACT_INTEGERS and int(samples.min()) >= -_EXACT_INTEGERS:
@@ -70,31 +71,31 @@ def without_large_offset(samples: np.ndarray) -> np.ndarray:
 
 
 def level_rows(samples: np.ndarray, recorded: np.dtype) -> np.ndarray:
-    """Return finite samples [M, n] as float32, rows that it cannot hold shifted and scaled.
+    """Convert finite samples [M, n] to float32; rows out of its range are shifted and scaled.
 
     Args:
         samples: [M, n] float32 or float64.
         recorded: Recorded type; sets the range below which differences are rounding noise.
 
     Returns:
-        float32; float32 samples in the range of ``in_range`` are returned as they are.
+        float32; float32 samples in the range of ``in_range`` are returned unchanged.
     """
     if samples.dtype == np.float32 or not samples.size:
         return np.asarray(samples, np.float32)
     low, high = _bounds(samples)
     fits = _fit_float32(low, high)
-    middle = low / 2 + high / 2
-    reach = high / 2 - low / 2
+    center = low / 2 + high / 2
+    half_range = high / 2 - low / 2
     largest = _largest(low, high)
     # The offset of float32 samples is kept, so that ``z_score`` detects flat rows as usual.
     is_exact = recorded == np.float64
-    flat = 2 * reach <= flat_share(recorded) * largest if is_exact else reach == 0
-    # So few steps between subnormal numbers carry no signal.
-    flat |= 2 * reach < _MIN_STEPS * float(np.finfo(recorded).smallest_subnormal)
+    flat = 2 * half_range <= flat_fraction(recorded) * largest if is_exact else half_range == 0
+    # A few steps between subnormal numbers are not a signal.
+    flat |= 2 * half_range < _MIN_STEPS * float(np.finfo(recorded).smallest_subnormal)
     shifted = is_exact & ~flat & ~fits
-    rows = samples - np.where(shifted, middle, 0.0)[:, None]
+    rows = samples - np.where(shifted, center, 0.0)[:, None]
     rows[flat & ~fits] = 0.0
-    powers = np.where(fits, 0, -np.frexp(np.where(shifted, reach, largest))[1])
+    powers = np.where(fits, 0, -np.frexp(np.where(shifted, half_range, largest))[1])
     return np.ldexp(rows, powers[:, None]).astype(np.float32)
 
 

@@ -6,7 +6,7 @@ import numpy as np
 from scipy import signal as scipy_signal
 
 
-def coloured_noise(
+def colored_noise(
     rng: np.random.Generator, num_samples: int, sampling_rate_hz: float, exponent: float
 ) -> np.ndarray:
     """Draw noise with a power spectrum of 1 / f ** exponent above 0.5 Hz, flat below.
@@ -45,7 +45,7 @@ def _band_pass(low_hz: float, high_hz: float, sampling_rate_hz: float) -> np.nda
 def slow_envelope(
     rng: np.random.Generator, num_samples: int, sampling_rate_hz: float, period_seconds: float
 ) -> np.ndarray:
-    """Draw a smooth envelope in [0, 1] that waxes and wanes over about ``period_seconds``."""
+    """Draw a smooth envelope in [0, 1] that varies over about ``period_seconds``."""
     knots = max(4, int(num_samples / sampling_rate_hz / period_seconds * 2) + 4)
     heights = rng.uniform(0, 1, knots) ** 2
     return np.interp(np.linspace(0, knots - 1, num_samples), np.arange(knots), heights)
@@ -54,8 +54,8 @@ def slow_envelope(
 def eeg(rng: np.random.Generator, num_samples: int, sampling_rate_hz: float) -> np.ndarray:
     """Draw one EEG channel in microvolts: a 1/f background, alpha spindles, some theta and beta.
 
-    Alpha (8-12 Hz) waxes and wanes over seconds, as over the back of a resting head with closed
-    eyes (Niedermeyer's Electroencephalography, ch. 9).
+    Alpha (8-12 Hz) waxes and wanes over seconds, as in occipital EEG at rest with closed eyes
+    (Niedermeyer's Electroencephalography, ch. 9).
 
     Returns:
         float64 [L].
@@ -64,7 +64,7 @@ def eeg(rng: np.random.Generator, num_samples: int, sampling_rate_hz: float) -> 
     alpha = band_noise(rng, num_samples, sampling_rate_hz, (8.0, 12.0))
     theta = band_noise(rng, num_samples, sampling_rate_hz, (4.0, 7.0))
     beta = band_noise(rng, num_samples, sampling_rate_hz, (14.0, 28.0))
-    background = coloured_noise(rng, num_samples, sampling_rate_hz, 1.5)
+    background = colored_noise(rng, num_samples, sampling_rate_hz, 1.5)
     return 8.0 * background + 28.0 * envelope * alpha + 3.0 * theta + 2.0 * beta
 
 
@@ -74,7 +74,7 @@ def electrode_noise(
     """Draw baseline wander, muscle noise and powerline interference of ECG electrodes in mV.
 
     Returns:
-        float64 [num_leads, L], independent for each lead, of typical clinical size.
+        float64 [num_leads, L], independent for each lead, with typical clinical amplitude.
     """
     time = np.arange(num_samples) / sampling_rate_hz
     noise = np.zeros((num_leads, num_samples))
@@ -95,6 +95,6 @@ def motion_bursts(
     movement = band_noise(rng, num_samples, sampling_rate_hz, (0.5, 5.0))
     gate = np.zeros(num_samples)
     for _ in range(rng.poisson(bursts_per_minute * seconds / 60)):
-        centre, width = rng.uniform(0, seconds), rng.uniform(0.5, 1.5)
-        gate = np.maximum(gate, np.exp(-0.5 * ((time - centre) / (width / 2)) ** 2))
+        center, width = rng.uniform(0, seconds), rng.uniform(0.5, 1.5)
+        gate = np.maximum(gate, np.exp(-0.5 * ((time - center) / (width / 2)) ** 2))
     return gate * movement

@@ -1,4 +1,4 @@
-"""Cutting signals and scalograms into time columns and patches, and back.
+"""Splitting signals and scalograms into time columns and patches, and back.
 
 A *column* is ``patch_samples`` consecutive samples, over all scales; a *patch* is one of its H
 frequency rows of ``patch_scales`` scales. Tokens are ordered by column first: [B, M, W, H, …].
@@ -24,17 +24,17 @@ def take_columns(array: jax.Array, column_ids: jax.Array, axis: int) -> jax.Arra
 
 
 def signal_columns(signal: jax.Array, patch_samples: int) -> jax.Array:
-    """Cut [B, M, L] into columns [B, M, W, patch_samples]."""
+    """Split [B, M, L] into columns [B, M, W, patch_samples]."""
     return signal.reshape(*signal.shape[:-1], -1, patch_samples)
 
 
-def scalogram_patches(
+def patchify_scalogram(
     scalogram: jax.Array,
     patch_scales: int,
     patch_samples: int,
     column_ids: jax.Array | None = None,
 ) -> jax.Array:
-    """Cut a scalogram into patches, of some columns only where ``column_ids`` is given.
+    """Split a scalogram into patches, optionally of selected columns only.
 
     Args:
         scalogram: [B, M, C, S, L].
@@ -48,7 +48,7 @@ def scalogram_patches(
     batch, channels, planes, scales, _ = scalogram.shape
     columns = scalogram.reshape(batch, channels, planes, scales, -1, patch_samples)
     if column_ids is not None:
-        # Selecting before transposing moves a fraction of the data.
+        # Selecting before transposing moves less data.
         columns = take_columns(columns, column_ids, axis=4)
     kept = columns.shape[4]
     rows = scales // patch_scales
@@ -58,7 +58,10 @@ def scalogram_patches(
 
 
 def join_patches(patches: jax.Array, planes: int, patch_scales: int) -> jax.Array:
-    """Invert ``scalogram_patches`` of all columns: [B, M, W, H, C·pf·pt] -> [B, M, C, S, L]."""
+    """Inverse of ``patchify_scalogram`` for all columns.
+
+    [B, M, W, H, C·pf·pt] -> [B, M, C, S, L].
+    """
     batch, channels, columns, rows, size = patches.shape
     patch_samples = size // (planes * patch_scales)
     split = patches.reshape(
@@ -72,8 +75,8 @@ def fill_masked_columns(
 ) -> jax.Array:
     """Fill masked columns by linear interpolation between the nearest visible samples.
 
-    Serves as the model's input signal and as a trivial baseline for its predictions: no masked
-    sample enters. Before the first and after the last visible sample its value is held.
+    Used as the model's input signal and as a trivial baseline of its predictions; masked samples
+    are not used. The first and last visible samples are extended to the ends.
 
     Args:
         signal: [B, M, L].

@@ -1,7 +1,7 @@
-"""Host-side preparation of one window: resampling and normalising (NumPy and SciPy).
+"""Host-side processing of a window: resampling and normalization (NumPy and SciPy).
 
-``scipy.signal`` is imported where it is used, as that takes longer than all else that an encoder
-needs.
+``scipy.signal`` is imported where it is used: importing it takes longer than everything else that
+an encoder needs.
 """
 
 import dataclasses
@@ -13,9 +13,9 @@ import numpy as np
 
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.signals.interpolation import ZERO_CROSSINGS, half_width, interpolate
-from physio_mae_jax.signals.levels import exponents, flat_share
+from physio_mae_jax.signals.levels import exponents, flat_fraction
 
-# Clip after z-scoring, so that one artefact cannot dominate a window (models.md#input-windows).
+# Clip after z-scoring, so that one artifact cannot dominate a window (models.md#input-windows).
 Z_SCORE_LIMIT = 10.0
 # Half length of the polyphase filter in units of max(up, down); scipy's default window design.
 _FILTER_HALF_LENGTH = ZERO_CROSSINGS
@@ -32,8 +32,8 @@ _SETTLING_PERIODS = 3.0
 class Resampler:
     """Rational change of sampling rate, ``up`` / ``down`` in lowest terms.
 
-    Small terms select a polyphase filter. Large ones, as of 1000.01 Hz, only give the position of
-    each new sample, so that neither memory nor time depends on them.
+    Small terms use a polyphase filter. Large ones, as for 1000.01 Hz, only give the position of
+    each new sample, so neither memory nor time depends on them.
     """
 
     up: int
@@ -69,16 +69,16 @@ class Resampler:
         return self.up <= _MAX_PHASES and self.down <= _MAX_DENOMINATOR
 
     def length_after(self, num_samples: int) -> int:
-        """Return the number of new samples within ``num_samples`` old ones."""
+        """Return the number of output samples for ``num_samples`` input samples."""
         return num_samples * self.up // self.down
 
     def source_span(self, start: int, length: int, num_samples: int) -> tuple[int, int, int]:
-        """Return the old samples required for new samples [start, start + length).
+        """Return the input samples required for output samples [start, start + length).
 
         Returns:
-            (first, last, offset): read old samples [first, last), pass them to ``resample`` with
+            (first, last, offset): read input samples [first, last), pass them to ``resample`` with
             ``first``, and the requested samples begin at ``offset``. The result equals that of
-            resampling the whole recording.
+            resampling the complete recording.
         """
         if self.up == self.down:
             return start, min(num_samples, start + length), 0
@@ -93,7 +93,7 @@ class Resampler:
         return first, last, start - self._first_after(first)
 
     def _first_after(self, sample: int) -> int:
-        """Return the first new sample at or after an old one."""
+        """Return the first output sample at or after an input sample."""
         return -(-sample * self.up // self.down)
 
 
@@ -106,20 +106,20 @@ def resample(samples: np.ndarray, change: Resampler, first: int = 0) -> np.ndarr
         first: Index of the first sample in the recording, see ``Resampler.source_span``.
 
     Returns:
-        [M, k] float32, the new samples from the first old sample to the end of the last;
+        [M, k] float32, the output samples from the first input sample to the end of the last;
         k = ceil(n up / down) for ``first`` 0. The ends are padded with their edge values, and a
         constant stays constant.
     """
     if change.up == change.down:
         return samples.astype(np.float32, copy=False)
-    # Relative to the first value, so that a large offset costs no precision in float32.
+    # Relative to the first value, so that a large offset does not reduce float32 precision.
     offset = samples[:, :1].astype(np.float64)
-    centred = np.subtract(samples, offset, dtype=np.float64).astype(np.float32)
+    centered = np.subtract(samples, offset, dtype=np.float64).astype(np.float32)
     if change.is_polyphase:
         from scipy import signal as scipy_signal
 
         resampled = scipy_signal.resample_poly(
-            centred,
+            centered,
             change.up,
             change.down,
             axis=-1,
@@ -129,7 +129,7 @@ def resample(samples: np.ndarray, change: Resampler, first: int = 0) -> np.ndarr
         return (resampled + offset).astype(np.float32)
     begin, end = (-(-at * change.up // change.down) for at in (first, first + samples.shape[-1]))
     position = float(Fraction(begin * change.down, change.up) - first)
-    resampled = interpolate(centred, position, change.down / change.up, end - begin)
+    resampled = interpolate(centered, position, change.down / change.up, end - begin)
     return (resampled + offset).astype(np.float32)
 
 
@@ -137,7 +137,7 @@ def resample(samples: np.ndarray, change: Resampler, first: int = 0) -> np.ndarr
 def _low_pass(up: int, down: int) -> np.ndarray:
     """Design the filter of ``scipy.signal.resample_poly``, but with the same gain in each phase.
 
-    As designed the phases differ by up to 1e-3, which would put a ripple on a constant.
+    In the original design the phases differ by up to 1e-3, which would add ripple to a constant.
     """
     from scipy import signal as scipy_signal
 
@@ -152,7 +152,7 @@ def _low_pass(up: int, down: int) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True)
 class BandPass:
-    """Zero-phase Butterworth band-pass of fourth order, forward and backward.
+    """Zero-phase fourth-order Butterworth band-pass, applied forward and backward.
 
     Attributes:
         low_hz, high_hz: Half-power frequencies of one pass, in Hz.
@@ -166,13 +166,13 @@ class BandPass:
     def __post_init__(self) -> None:
         if not 0 < self.low_hz < self.high_hz < self.sampling_rate_hz / 2:
             raise ConfigError(
-                f"the band-pass of {self.low_hz:g} to {self.high_hz:g} Hz must lie between 0 and "
+                f"the band-pass of {self.low_hz:g} to {self.high_hz:g} Hz must be between 0 and "
                 f"half the sampling rate, {self.sampling_rate_hz / 2:g} Hz."
             )
 
     @property
     def margin_samples(self) -> int:
-        """Context on each side, beyond which a window changes by less than 1e-3."""
+        """Context on each side; more context changes a window by less than 1e-3."""
         return math.ceil(_SETTLING_PERIODS / self.low_hz * self.sampling_rate_hz)
 
     def apply(self, signal: np.ndarray) -> np.ndarray:
@@ -202,11 +202,12 @@ def z_score(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         signal: [M, L] finite samples in any unit.
 
     Returns:
-        signal: [M, L] float32, zeros where a channel is flat.
-        varies: [M] bool, False where a channel is flat over the window (a lead off).
+        signal: [M, L] float32, zeros if a channel is flat.
+        varies: [M] bool, False if a channel is flat over the window (lead off).
     """
-    # Differences from the mean are computed in float64, so that a large offset costs no precision;
-    # they fit float32. Few passes over the samples, since this runs for every window.
+    # Differences from the mean are computed in float64, so that a large offset does not reduce
+    # precision, and then fit float32. Few passes over the samples, since this runs for every
+    # window.
     if signal.dtype.kind != "f":
         signal = signal.astype(np.float64)
     largest = np.maximum(signal.max(axis=-1), -signal.min(axis=-1)).astype(np.float64)
@@ -215,10 +216,10 @@ def z_score(signal: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         signal = np.ldexp(signal.astype(np.float64), powers[:, None]).astype(signal.dtype)
         largest = np.ldexp(largest, powers)
     mean = signal.mean(axis=-1, keepdims=True, dtype=np.float64)
-    centred = np.subtract(signal, mean, dtype=np.float64).astype(np.float32)
-    squares = np.einsum("ml,ml->m", centred, centred, optimize=False)
+    centered = np.subtract(signal, mean, dtype=np.float64).astype(np.float32)
+    squares = np.einsum("ml,ml->m", centered, centered, optimize=False)
     std = np.sqrt(squares.astype(np.float64) / (signal.shape[-1] - 1))
-    varies = std > flat_share(signal.dtype) * largest
+    varies = std > flat_fraction(signal.dtype) * largest
     scale = np.where(varies, 1 / np.where(varies, std, 1.0), 0.0).astype(np.float32)
-    centred *= scale[:, None]
-    return np.clip(centred, -Z_SCORE_LIMIT, Z_SCORE_LIMIT, out=centred), varies
+    centered *= scale[:, None]
+    return np.clip(centered, -Z_SCORE_LIMIT, Z_SCORE_LIMIT, out=centered), varies

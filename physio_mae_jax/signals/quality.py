@@ -1,7 +1,7 @@
 """Artifacts of a recording: runs of missing, constant, clipped or implausible samples.
 
-Artifacts are only reported here; samples are not fixed, removed or filled in. Thresholds are in
-physical units and seconds, so that they mean the same at every sampling rate.
+Artifacts are only reported; samples are not corrected, removed or imputed. Thresholds are in
+physical units and seconds, so that they do not depend on the sampling rate.
 """
 
 import dataclasses
@@ -20,14 +20,14 @@ MISSING = "missing channel"
 KINDS = (NOT_FINITE, FLAT, CLIPPED, OUT_OF_RANGE, HEART_RATE, MISSING)
 
 _FLAT_SECONDS = 1.0
-# Temperature, EDA, SpO2 and a wrist at rest may stay on one quantised value for long.
+# Temperature, EDA, SpO2 and a wrist at rest may stay at one quantized value for long.
 _SLOW = ("TEMP", "EDA", "SPO2", "ACC_X", "ACC_Y", "ACC_Z")
 _SLOW_FLAT_SECONDS = 120.0
 # A clipped signal reaches its rail repeatedly; the peak of a smooth wave once or twice.
 _CLIPPED_RUNS = 3
 _CLIPPED_RUN_SAMPLES = 3
 _CLIPPED_TOTAL_SECONDS = 0.1
-# Physiological range (min, max) of each kind, electrode offset included.
+# Physiological range (min, max) of each kind, including electrode offset.
 _LIMITS = {
     ("ECG", "mV"): (-20.0, 20.0),
     ("EEG", "uV"): (-2_000.0, 2_000.0),
@@ -93,17 +93,17 @@ def find_artifacts(
     return findings if rate is None else [*findings, rate]
 
 
-def runs_of(condition: np.ndarray, least: int = 1) -> list[tuple[int, int]]:
-    """Return (start, stop) of each run of at least ``least`` True in [n] bool."""
+def find_runs(condition: np.ndarray, min_length: int = 1) -> list[tuple[int, int]]:
+    """Return (start, stop) of each run of at least ``min_length`` True in [n] bool."""
     edges = np.flatnonzero(np.diff(np.concatenate([[0], condition.astype(np.int8), [0]])))
     runs = edges.reshape(-1, 2)
-    return [(start, stop) for start, stop in runs[runs[:, 1] - runs[:, 0] >= least].tolist()]
+    return [(start, stop) for start, stop in runs[runs[:, 1] - runs[:, 0] >= min_length].tolist()]
 
 
-def constant_runs(values: np.ndarray, least: int) -> list[tuple[int, int]]:
-    """Return (start, stop) of each run of at least ``least`` equal finite samples."""
+def constant_runs(values: np.ndarray, min_length: int) -> list[tuple[int, int]]:
+    """Return (start, stop) of each run of at least ``min_length`` equal finite samples."""
     same = (values[1:] == values[:-1]) & np.isfinite(values[1:])
-    return [(start, stop + 1) for start, stop in runs_of(same, max(1, least - 1))]
+    return [(start, stop + 1) for start, stop in find_runs(same, max(1, min_length - 1))]
 
 
 def _check_channel(
@@ -116,7 +116,7 @@ def _check_channel(
             findings.append(Artifact(kind=kind, channel=name, runs=tuple(runs), detail=detail))
 
     finite = np.isfinite(values)
-    found(NOT_FINITE, runs_of(~finite))
+    found(NOT_FINITE, find_runs(~finite))
     if not finite.any():
         return findings
     seconds = _SLOW_FLAT_SECONDS if name in _SLOW else _FLAT_SECONDS
@@ -125,11 +125,11 @@ def _check_channel(
     low, high = float(values[finite].min()), float(values[finite].max())
     if low < high and name not in _SLOW:
         found(CLIPPED, _clipped_runs(values, low, high, flat, sampling_rate_hz))
-    limits = _LIMITS.get((_kind_of(name), unit))
+    limits = _LIMITS.get((_signal_kind(name), unit))
     if limits is not None and (low < limits[0] or high > limits[1]):
         with np.errstate(invalid="ignore"):
             outside = (values < limits[0]) | (values > limits[1])
-        found(OUT_OF_RANGE, runs_of(outside), f"{low:g} to {high:g} {unit}")
+        found(OUT_OF_RANGE, find_runs(outside), f"{low:g} to {high:g} {unit}")
     return findings
 
 
@@ -141,15 +141,15 @@ def _clipped_runs(
     sampling_rate_hz: float,
 ) -> list[tuple[int, int]]:
     """Return the plateaus at either rail, flat lines excluded, if long enough in total."""
-    least = _CLIPPED_RUN_SAMPLES
-    runs = sorted(runs_of(values == low, least) + runs_of(values == high, least))
+    min_length = _CLIPPED_RUN_SAMPLES
+    runs = sorted(find_runs(values == low, min_length) + find_runs(values == high, min_length))
     runs = [run for run in runs if not any(a <= run[0] and run[1] <= b for a, b in flat)]
     total = sum(stop - start for start, stop in runs)
-    many = len(runs) >= _CLIPPED_RUNS and total >= _CLIPPED_TOTAL_SECONDS * sampling_rate_hz
-    return runs if many else []
+    is_clipped = len(runs) >= _CLIPPED_RUNS and total >= _CLIPPED_TOTAL_SECONDS * sampling_rate_hz
+    return runs if is_clipped else []
 
 
-def _kind_of(name: str) -> str:
+def _signal_kind(name: str) -> str:
     if is_ecg(name):
         return "ECG"
     return "EEG" if name.upper().startswith("EEG") else name
@@ -162,7 +162,7 @@ def _heart_rate_finding(
     if sampling_rate_hz < _MIN_RATE_FOR_BEATS_HZ:
         return None
     for values, name in zip(signal, channels, strict=True):
-        kind = _kind_of(name)
+        kind = _signal_kind(name)
         if kind not in ("ECG", "PPG"):
             continue
         checked = values[: round(_MAX_HEART_RATE_SECONDS * sampling_rate_hz)]
@@ -177,7 +177,7 @@ def _heart_rate_finding(
         rate = heart_rate_bpm(checked, kind, sampling_rate_hz)
         if rate is not None and _HEART_RATE_BPM[0] <= rate <= _HEART_RATE_BPM[1]:
             return None
-        found = "no beats" if rate is None else f"{rate:.0f} beats a minute"
+        found = "no beats" if rate is None else f"{rate:.0f} beats per minute"
         return Artifact(kind=HEART_RATE, channel=name, detail=found)
     return None
 
@@ -207,7 +207,7 @@ def heart_rate_bpm(values: np.ndarray, kind: str, sampling_rate_hz: float) -> fl
     filtered = scipy_signal.sosfiltfilt(sections, values - values.mean())
     if kind == "ECG":
         width = max(1, round(0.12 * sampling_rate_hz))
-        # A running mean by cumulative sums: its cost does not depend on the width.
+        # A running mean, whose cost does not depend on the width.
         filtered = ndimage.uniform_filter1d(
             np.gradient(filtered) ** 2, width, mode="constant", origin=0
         )

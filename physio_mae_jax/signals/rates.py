@@ -11,20 +11,20 @@ from collections.abc import Sequence
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name, is_ecg
 
-HIGHEST_RATE_HZ = 50_000.0
+MAX_RATE_HZ = 50_000.0
 # Slow signals (respiration, EDA, temperature, SpO2, EMG envelopes) and channels of unknown kind.
-LOWEST_RATE_HZ = 1.0
+MIN_RATE_HZ = 1.0
 # Waveforms with a beat or a rhythm, which cannot be resolved at lower rates.
-LOWEST_WAVEFORM_RATE_HZ = 10.0
+MIN_WAVEFORM_RATE_HZ = 10.0
 _PRESSURES = ("ABP", "CVP", "ICP", "PAP")
 
 
-def lowest_rate_hz(channel: str) -> float:
+def min_plausible_rate_hz(channel: str) -> float:
     """Return the lowest plausible sampling rate of a channel, in Hz."""
     name = canonical_name(channel)
     pulsatile = is_ecg(name) or name.startswith("PPG") or name in _PRESSURES
     waveform = pulsatile or name == "EEG" or name.startswith("EEG_")
-    return LOWEST_WAVEFORM_RATE_HZ if waveform else LOWEST_RATE_HZ
+    return MIN_WAVEFORM_RATE_HZ if waveform else MIN_RATE_HZ
 
 
 def check_rate(rate_hz: float, channels: Sequence[str], where: str, hint: str = "") -> None:
@@ -34,19 +34,19 @@ def check_rate(rate_hz: float, channels: Sequence[str], where: str, hint: str = 
         rate_hz: Sampling rate in Hz.
         channels: Names of the channels recorded at this rate; may be empty.
         where: Source of the rate for the error message, such as a path.
-        hint: Suggested fix, one sentence; empty for a general one.
+        hint: Suggested fix, one sentence; '' for a generic one.
 
     Raises:
-        DataError: The rate is not finite, or outside the plausible range of a channel.
+        DataError: the rate is not finite, or outside the plausible range of a channel.
     """
-    lowest = max(map(lowest_rate_hz, channels), default=LOWEST_RATE_HZ)
-    if math.isfinite(rate_hz) and lowest <= rate_hz <= HIGHEST_RATE_HZ:
+    min_rate_hz = max(map(min_plausible_rate_hz, channels), default=MIN_RATE_HZ)
+    if math.isfinite(rate_hz) and min_rate_hz <= rate_hz <= MAX_RATE_HZ:
         return
-    slow = [name for name in channels if lowest_rate_hz(name) > rate_hz]
-    of = f" of {', '.join(slow[:6])}" if slow else ""
+    slow = [name for name in channels if min_plausible_rate_hz(name) > rate_hz]
+    channel_text = f" of {', '.join(slow[:6])}" if slow else ""
     raise DataError(
-        f"{where}: a sampling rate of {rate_hz:g} Hz{of} is not plausible; {lowest:g} to "
-        f"{HIGHEST_RATE_HZ:g} Hz are expected. "
+        f"{where}: a sampling rate of {rate_hz:g} Hz{channel_text} is not plausible; "
+        f"{min_rate_hz:g} to {MAX_RATE_HZ:g} Hz are expected. "
         + (
             hint
             or "Is it a period in seconds, or were milliseconds or sample numbers read as "

@@ -3,7 +3,7 @@
 A name is a kind ('EEG', 'ECG', 'Lead', ...), a position ('C3', 'II', ...) and a reference ('-REF',
 '-A2', ...), in any case and with any separators. The reference is not the electrode; two scalp
 electrodes ('C3-C4') are a bipolar derivation, distinct from both, and a sign ('-aVR') denotes
-another signal. Only exact spellings are recognised.
+another signal. Only exact spellings are recognized.
 """
 
 import re
@@ -34,7 +34,7 @@ _REFERENCES = (
 _LEADS = {lead.lower(): lead for lead in (*TWELVE_LEADS, "V7", "V8", "V9", "V3R", "V4R")} | {
     **{"di": "I", "dii": "II", "diii": "III"},  # derivación, dérivation, derivação
 }
-# Unambiguous only in a name that mentions an ECG.
+# Unambiguous only in names that mention an ECG.
 _LEADS_OF_ECG = {
     **{"d1": "I", "d2": "II", "d3": "III", "v": "V", "vx": "VX", "vy": "VY", "vz": "VZ"},
     **{"la ra": "I", "ll ra": "II", "ll la": "III", "mcl1": "MCL1", "mcl 1": "MCL1"},
@@ -42,7 +42,7 @@ _LEADS_OF_ECG = {
 _MODIFIED_LEADS = {"mli": "I", "mlii": "II", "ml2": "II", "mliii": "III", "ml5": "V5", "mv1": "V1"}
 _ECG_TERMS = ("ecg", "ekg", "lead")
 
-# Spellings of PhysioNet, Empatica, NSRR and others, each separator as one space.
+# Spellings used by PhysioNet, Empatica, NSRR and others; separators become one space.
 _ALIASES = {
     **_MODIFIED_LEADS,
     **{"mcl 1": "MCL1", "frank x": "VX", "frank y": "VY", "frank z": "VZ"},
@@ -79,12 +79,12 @@ for _side, _words in (("L", ("left", "l", "loc", "left eye")), ("R", ("right", "
         _ALIASES |= {f"eog {_word}": f"EOG_{_side}", f"{_word} eog": f"EOG_{_side}"}
 _ALIASES |= {"loc": "EOG_L", "roc": "EOG_R", "eogl": "EOG_L", "eogr": "EOG_R"}
 _ALIASES |= {"leog": "EOG_L", "reog": "EOG_R"} | {f"acc {a} g": f"ACC_{a.upper()}" for a in "xyz"}
-# Referenced to a mastoid or ear, E1 and E2 are EOG; alone they may be of any numbered net.
+# With a mastoid or ear reference, E1 and E2 are EOG; alone they may belong to any numbered net.
 _EYES = {"loc": "EOG_L", "e1": "EOG_L", "roc": "EOG_R", "e2": "EOG_R"}
 _NAMES = {_SEPARATORS.sub(" ", name).lower(): name for name in VOCABULARY}
 
 
-def bare(name: str) -> str:
+def clean_name(name: str) -> str:
     """Strip spaces, paired quotes and trailing commas from a name."""
     while True:
         stripped = name.strip().rstrip(",").rstrip()  # BIDMC's headers have commas after names
@@ -95,65 +95,65 @@ def bare(name: str) -> str:
         name = stripped
 
 
-def understood(name: str) -> str | None:
+def parse_channel_name(name: str) -> str | None:
     """Return the canonical name of a spelling; None if it is ambiguous or unknown."""
     text = unicodedata.normalize("NFKC", name).translate(_HYPHENS).lower()
     if len(text) > _MAX_LENGTH or "," in text:
         return None
     unit = _BRACKETED_UNIT.match(text)
     if unit and is_known_unit(unit[2]) and (len(unit[2]) > 1 or unit[2] in "v%"):
-        return understood(unit[1])
+        return parse_channel_name(unit[1])
     if _SIGN.search(text):
         return None
-    words = " ".join(_SEPARATORS.sub(" ", _joined_references(text)).split())
+    words = " ".join(_SEPARATORS.sub(" ", _join_references(text)).split())
     words = words.removeprefix("mdc ")  # ISO 11073 writes MDC_ECG_LEAD_II
     if words in _NAMES:
         return _NAMES[words]
-    return _ALIASES.get(words) or _lead(words) or _eye(words) or _electrode(words)
+    return _ALIASES.get(words) or _parse_lead(words) or _parse_eog(words) or _parse_electrode(words)
 
 
-def names_an_electrode_only(name: str) -> bool:
+def is_bare_electrode_name(name: str) -> bool:
     """Return whether a name is a scalp position without a mention of EEG."""
     text = " ".join(_SEPARATORS.sub(" ", name).lower().split())
     return text in _EEG_POSITIONS
 
 
-def reference_of(name: str) -> str:
-    """Return the reference of an electrode, in capitals; '' if not specified."""
-    words = " ".join(_SEPARATORS.sub(" ", _joined_references(name.lower())).split())
+def parse_reference(name: str) -> str:
+    """Return the reference of an electrode, in upper case; '' if not specified."""
+    words = " ".join(_SEPARATORS.sub(" ", _join_references(name.lower())).split())
     electrode, _, reference = words.removeprefix("eeg").strip().partition(" ")
     return (reference or _split_compound(electrode)[1]).upper()
 
 
-def _joined_references(text: str) -> str:
-    """Write '(A1+A2)/2' as 'a1a2'."""
+def _join_references(text: str) -> str:
+    """Replace '(A1+A2)/2' by 'a1a2'."""
     return _MEAN_REFERENCE.sub(r"\1\2", text)
 
 
-def _lead(words: str) -> str | None:
+def _parse_lead(words: str) -> str | None:
     """Parse an ECG lead: 'ii', 'lead ii', 'ecg lead ii', 'ii ecg', 'ecgii'."""
-    electrode, said = words, set()
+    electrode, ecg_terms = words, set()
     while word := next((w for w in _ECG_TERMS if electrode.startswith(w)), None):
         electrode = electrode.removeprefix(word).strip()
-        said.add(word)
+        ecg_terms.add(word)
     while word := next((w for w in _ECG_TERMS if electrode.endswith(f" {w}")), None):
         electrode = electrode.removesuffix(word).strip()
-        said.add(word)
+        ecg_terms.add(word)
     if electrode in _LEADS:
         return _LEADS[electrode]
-    # 'D2' and 'Lead V' alone need not be of an ECG.
-    if not said & {"ecg", "ekg"}:
+    # 'D2' and 'Lead V' alone may not be ECG leads.
+    if not ecg_terms & {"ecg", "ekg"}:
         return None
     return _LEADS_OF_ECG.get(electrode) or _MODIFIED_LEADS.get(electrode)
 
 
-def _eye(words: str) -> str | None:
+def _parse_eog(words: str) -> str | None:
     """Parse an EOG referenced to an ear or mastoid: 'e1 m2', 'loc a2', 'eog roc a1'."""
     electrode, _, reference = words.removeprefix("eog ").partition(" ")
     return _EYES.get(electrode) if reference in _REFERENCES else None
 
 
-def _electrode(words: str) -> str | None:
+def _parse_electrode(words: str) -> str | None:
     """Parse an EEG electrode, with or without its reference."""
     rest = words.removeprefix("eeg").strip()
     if rest in ("fpz cz", "pz oz"):

@@ -1,7 +1,7 @@
 """Physical units of signals: canonical spellings, and exact conversions within a quantity.
 
-'' means an unknown unit: the unit in a file may be empty, a placeholder ('n/a', 'a.u.'), counts
-of a converter, or hold a character lost in encoding ('?V' is as likely mV as µV).
+'' means an unknown unit: the unit in a file may be empty, a placeholder ('n/a', 'a.u.'), ADC
+counts, or contain a character lost in encoding ('?V' may be mV or µV).
 """
 
 import functools
@@ -57,10 +57,10 @@ def canonical_unit(unit: str) -> str:
 
     '' for a placeholder; an unknown unit is returned stripped.
     """
-    stripped = _repaired(unit).strip().strip("\"'[](){}").strip()
+    stripped = _repair_encoding(unit).strip().strip("\"'[](){}").strip()
     key = stripped.lower().replace("µ", "u").replace("μ", "u").replace(" ", "")
     if key in _NO_UNIT or _LOST_PREFIX.fullmatch(key):
-        # 'NA' is nanoampere nowhere in this field; 'nA' is.
+        # 'NA' means not available; only 'nA' is nanoampere.
         return "nA" if stripped == "nA" else ""
     if key in _COUNTS:
         return COUNTS
@@ -73,12 +73,14 @@ def canonical_unit(unit: str) -> str:
 @functools.lru_cache(maxsize=1024)
 def is_known_unit(unit: str) -> bool:
     """Return whether a text is a known unit."""
-    key = _repaired(unit).strip().lower().replace("µ", "u").replace("μ", "u").replace(" ", "")
+    key = (
+        _repair_encoding(unit).strip().lower().replace("µ", "u").replace("μ", "u").replace(" ", "")
+    )
     return key in _UNITS
 
 
 def is_unclear_unit(unit: str) -> bool:
-    """Return whether a text is meant as a unit but not a known one, such as '?V'."""
+    """Return whether a text is an unrecognized unit, such as '?V'."""
     stripped = unit.strip()
     canonical = canonical_unit(stripped)
     if is_known_unit(stripped) or canonical == COUNTS or not stripped:
@@ -91,20 +93,20 @@ def is_voltage(unit: str) -> bool:
     return unit in _EXPONENTS
 
 
-def unit_factor(unit: str, wanted: str) -> float | None:
-    """Return the factor that converts ``unit`` to ``wanted``; None if they are incompatible.
+def unit_factor(unit: str, target: str) -> float | None:
+    """Return the factor that converts ``unit`` to ``target``; None if they are incompatible.
 
     Both are in their canonical spelling, and neither is ''.
     """
-    if unit == wanted:
+    if unit == target:
         return 1.0
     for exponents in _QUANTITIES:
-        if unit in exponents and wanted in exponents:
-            return 10.0 ** (exponents[unit] - exponents[wanted])
+        if unit in exponents and target in exponents:
+            return 10.0 ** (exponents[unit] - exponents[target])
     return None
 
 
-def _repaired(unit: str) -> str:
+def _repair_encoding(unit: str) -> str:
     """Repair 'µ' and '°' in UTF-8 or Shift JIS text decoded as Latin-1, once or twice."""
     text = unicodedata.normalize("NFC", unit).replace("\x83\xca", "µ")
     for _ in range(2):

@@ -23,7 +23,7 @@ TEN_TEN = (
     *("O9", "O10", "IZ", "NZ"),
 )
 
-# Id 0 stands for every channel whose name is not listed.
+# Id 0 is used for all channels whose name is not listed.
 VOCABULARY = (
     "unknown",
     *TWELVE_LEADS,

@@ -1,11 +1,11 @@
 """Continuous wavelet transform inside jit.
 
-Two ways to compute it:
+Two methods:
 
-* ``fft``, in float32, anywhere.
-* ``products``: all wavelets at 64 positions as one float16 matrix, for the tensor cores of an
-  NVIDIA GPU: several times as many operations in a third of the time. The error is 5e-4 of a
-  plane's standard deviation, twice that if most of a signal lies above the wavelets' band;
+* ``fft``: in float32, on any device.
+* ``products``: all wavelets at 64 positions as one float16 matrix, for the tensor cores of NVIDIA
+  GPUs: several times as many operations in a third of the time. The error is 5e-4 of a
+  plane's standard deviation, twice that if most of a signal is above the band of the wavelets;
   bfloat16 is less accurate.
 """
 
@@ -83,11 +83,11 @@ def transform_in_blocks(
     extended = _extend(planes.astype(jnp.float32), bank, num_valid)
 
     def correlate(rows: jax.Array) -> jax.Array:
-        # Rows are scaled to at most 1, so that none leaves the range of float16.
+        # Rows are scaled to at most 1, so that they fit float16.
         peak = jnp.maximum(jnp.abs(rows).max(axis=-1, keepdims=True), 1e-30)
-        reached = (num_blocks + num_pieces - 1) * _BLOCK
-        padding = [*[(0, 0)] * (rows.ndim - 1), (0, max(0, reached - rows.shape[-1]))]
-        padded = jnp.pad(rows / peak, padding)[..., :reached]
+        total_length = (num_blocks + num_pieces - 1) * _BLOCK
+        padding = [*[(0, 0)] * (rows.ndim - 1), (0, max(0, total_length - rows.shape[-1]))]
+        padded = jnp.pad(rows / peak, padding)[..., :total_length]
         pieces = padded.astype(jnp.float16).reshape(*rows.shape[:-1], -1, _BLOCK)
         reach = [pieces[..., first : first + num_blocks, :] for first in range(num_pieces)]
         blocks = jnp.matmul(
@@ -153,36 +153,36 @@ def plane_statistics(
         The mean and the unbiased standard deviation, floored at 1e-5.
     """
     num_samples = coefficients.shape[-1]
-    counted = _counted(num_samples, num_samples, num_valid)
-    return _statistics(coefficients, _over_last_axis(counted, coefficients.ndim), (-2, -1))
+    valid = _valid_mask(num_samples, num_samples, num_valid)
+    return _statistics(coefficients, _over_last_axis(valid, coefficients.ndim), (-2, -1))
 
 
-def _counted(length: int, num_samples: int, num_valid: jax.Array | None) -> jax.Array:
-    """Return 1 for signal and 0 for padding: float32 [B, length], or [1, length]."""
+def _valid_mask(length: int, num_samples: int, num_valid: jax.Array | None) -> jax.Array:
+    """Return 1 for valid samples and 0 for padding: float32 [B, length], or [1, length]."""
     limits = jnp.array([num_samples]) if num_valid is None else num_valid
     return (jnp.arange(length) < limits[:, None]).astype(jnp.float32)
 
 
 def _statistics(
-    coefficients: jax.Array, counted: jax.Array, axes: tuple[int, ...]
+    coefficients: jax.Array, valid: jax.Array, axes: tuple[int, ...]
 ) -> PlaneStatistics:
-    """Compute statistics of [..., S, n] along ``axes`` (scales included), weighted by ``counted``.
+    """Compute statistics of [..., S, X] along ``axes`` (scales included), weighted by ``valid``.
 
-    Wavelets reject a constant, so the mean is small relative to the standard deviation, and
-    squares are summed in the same pass over memory without subtracting it.
+    Wavelets reject constants, so the mean is small relative to the standard deviation, and squares
+    are summed in the same pass without subtracting it.
     """
-    count = counted.sum(axis=axes, keepdims=True) * coefficients.shape[-2]
-    total = (coefficients * counted).sum(axis=axes, keepdims=True)
-    squares = (jnp.square(coefficients) * counted).sum(axis=axes, keepdims=True)
+    count = valid.sum(axis=axes, keepdims=True) * coefficients.shape[-2]
+    total = (coefficients * valid).sum(axis=axes, keepdims=True)
+    squares = (jnp.square(coefficients) * valid).sum(axis=axes, keepdims=True)
     mean = total / count
     variance = (squares - total * mean) / (count - 1)
     return PlaneStatistics(mean, jnp.sqrt(jnp.maximum(variance, 1e-10)))
 
 
-def normalise_planes(coefficients: jax.Array, statistics: PlaneStatistics) -> jax.Array:
-    """Normalise [B, …, S, L] by its plane statistics and clip to ±100 (models.md#normalization).
+def normalize_planes(coefficients: jax.Array, statistics: PlaneStatistics) -> jax.Array:
+    """Normalize [B, …, S, L] by its plane statistics and clip to ±100 (models.md#normalization).
 
-    One mean and standard deviation for all scales preserve their relative energy, which a
+    A common mean and standard deviation preserves the relative energy of the scales, which a
     classifier needs.
     """
     return jnp.clip((coefficients - statistics.mean) / statistics.std, -100.0, 100.0)
@@ -194,7 +194,7 @@ def coefficients(
     sampling_rate_hz: float,
     num_valid: jax.Array | None = None,
 ) -> jax.Array:
-    """Compute the unnormalised wavelet planes [B, M, C, S, L] of [B, M, L] by FFT."""
+    """Compute the unnormalized wavelet planes [B, M, C, S, L] of [B, M, L] by FFT."""
     bank = wavelet_bank(config, sampling_rate_hz, signal.shape[-1])
     return transform(_planes(signal, config, num_valid), bank, num_valid)
 
@@ -215,7 +215,7 @@ def scalogram(
     num_valid: jax.Array | None = None,
     method: Method = "fft",
 ) -> jax.Array:
-    """Compute the normalised wavelet planes of a signal.
+    """Compute the normalized wavelet planes of a signal.
 
     Args:
         signal: [B, M, L].
@@ -232,12 +232,12 @@ def scalogram(
     bank = wavelet_bank(config, sampling_rate_hz, num_samples)
     if method == "fft":
         rows = transform(planes, bank, num_valid)
-        return normalise_planes(rows, plane_statistics(rows, num_valid))
+        return normalize_planes(rows, plane_statistics(rows, num_valid))
     blocks = transform_in_blocks(planes, bank, num_valid)
     num_blocks = blocks.shape[-3]
-    counted = _counted(num_blocks * _BLOCK, num_samples, num_valid)
-    counted = counted.reshape(-1, 1, 1, num_blocks, 1, _BLOCK)
-    # Computed before the transpose, which is then fused into the normalisation pass.
-    blocks = normalise_planes(blocks, _statistics(blocks, counted, (-3, -2, -1)))
+    valid = _valid_mask(num_blocks * _BLOCK, num_samples, num_valid)
+    valid = valid.reshape(-1, 1, 1, num_blocks, 1, _BLOCK)
+    # Computed before the transpose, which is then fused into the normalization pass.
+    blocks = normalize_planes(blocks, _statistics(blocks, valid, (-3, -2, -1)))
     rows = blocks.swapaxes(-3, -2)
     return rows.reshape(*rows.shape[:-2], -1)[..., :num_samples]

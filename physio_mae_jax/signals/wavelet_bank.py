@@ -1,10 +1,9 @@
 """Banks of Ricker wavelets.
 
-* ``hz``: scales from target frequencies in Hz, log spaced, high to low. Kernels are odd, centred
-  and band limited, edges are reflected. One setting means the same physiology at every sampling
-  rate.
+* ``hz``: scales from target frequencies in Hz, log spaced, high to low. Kernels are odd, centered
+  and band-limited; edges are reflected. A setting is independent of the sampling rate.
 * ``samples``: the linear bank of the original CWT-MAE (models.md#banks), scales 0.1, 1.1, 2.1, …
-  samples with zero padded edges, kept with its quirks for exact comparison with that code.
+  samples with zero-padded edges, reproduced exactly for comparison with that code.
 """
 
 import dataclasses
@@ -16,9 +15,9 @@ import numpy as np
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.setting_ranges import check_fields
 
-# |psi| at five scales from its centre is 1e-4 of its peak, below the resolution of bfloat16.
+# |psi| at five scales from its center is 1e-4 of its peak, below the resolution of bfloat16.
 _RADIUS_IN_SCALES = 5.0
-# The Ricker wavelet of scale s (samples) has its spectral peak at sqrt(2) / s radians a sample.
+# The Ricker wavelet of scale s (samples) has its spectral peak at sqrt(2) / s radians per sample.
 _PEAK_RADIANS = math.sqrt(2.0)
 # Maximum number of values in a bank: 256 MiB.
 _MAX_CELLS = 2**25
@@ -31,8 +30,8 @@ class WaveletConfig:
     Attributes:
         bank: 'hz' or 'samples', see the module docstring.
         num_scales: Number of scalogram rows S.
-        lowest_frequency_hz: Centre frequency of the coarsest wavelet ('hz' bank).
-        highest_frequency_hz: Centre frequency of the finest wavelet ('hz' bank), at most half
+        lowest_frequency_hz: Center frequency of the coarsest wavelet ('hz' bank).
+        highest_frequency_hz: Center frequency of the finest wavelet ('hz' bank), at most half
             the sampling rate.
         difference_planes: True gives C = 3 planes (signal, first and second difference),
             False only the signal.
@@ -63,8 +62,8 @@ class WaveletBank:
     """Sampled wavelets.
 
     Attributes:
-        kernels: [S, n] float64, row 0 the finest.
-        frequencies_hz: [S] centre frequencies, high to low.
+        kernels: [S, P] float64, row 0 the finest.
+        frequencies_hz: [S] center frequencies, high to low.
         edge: Padding mode of ``jnp.pad`` past the ends of a signal.
     """
 
@@ -132,7 +131,7 @@ def _band_limited_ricker(scale: float, radius: int) -> np.ndarray:
     transformed back; from scales of about 1.5 samples on the result equals the plain formula.
 
     Returns:
-        [2 radius + 1] kernel, centred, symmetric.
+        [2 radius + 1] kernel, centered, symmetric.
     """
     # Eight times the support keeps the circular images of the kernel's slow tails below 1e-6.
     from scipy import fft as scipy_fft  # takes as long to import as Flax
@@ -147,7 +146,7 @@ def _band_limited_ricker(scale: float, radius: int) -> np.ndarray:
 
 
 def _bank_in_samples(num_scales: int, sampling_rate_hz: float, num_samples: int) -> WaveletBank:
-    """Reproduce the original bank (models.md#banks), its even kernel length included."""
+    """Reproduce the original bank (models.md#banks), including its even kernel length."""
     scales = np.arange(num_scales, dtype=np.float32) + np.float32(0.1)
     length = min(float(scales[-1]) * 10, float(num_samples))
     if length % 2 == 0:

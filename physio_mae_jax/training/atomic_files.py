@@ -1,4 +1,4 @@
-"""Files that describe a run, each written to a temporary file and renamed."""
+"""Atomic writing of the files that describe a run."""
 
 import contextlib
 import errno
@@ -24,7 +24,7 @@ if TYPE_CHECKING:  # Matplotlib takes a second to import, and most callers draw 
     from matplotlib.figure import Figure
 
 _LOG = logging.getLogger(__name__)
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
+_DISK_FULL_ERRNOS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG)
 
 
 def prepare_workdir(workdir: str | Path, setting: str = "--workdir") -> Path:
@@ -51,7 +51,7 @@ def prepare_workdir(workdir: str | Path, setting: str = "--workdir") -> Path:
 
 def check_writable(folder: Path) -> None:
     """Write a file into a folder and remove it again; raises OSError on failure."""
-    # A unique name: other processes of the run do the same at the same time.
+    # A unique name, since other processes of the run do the same at the same time.
     probe = folder / f".write_test_{socket.gethostname()}_{os.getpid()}"
     probe.write_bytes(bytes(4096))
     probe.unlink()
@@ -63,7 +63,7 @@ def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if error.errno not in _DISK_FULL_ERRNOS:
             raise
         raise UserError(
             f"cannot write to {workdir}: {error.strerror}. Free some space or choose another "
@@ -72,14 +72,14 @@ def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def reporting_lost_data(step: int) -> Iterator[None]:
+def read_errors_as_data_errors(step: int) -> Iterator[None]:
     """Convert an error in reading the data of a step to a ``DataError``."""
     try:
         yield
     except OSError as error:
         raise DataError(
             f"the data of step {step} cannot be read: {error}. Is its disk or network drive still "
-            "there? Run the same command again: it resumes from the newest complete checkpoint."
+            "connected? Run the same command again: it resumes from the newest complete checkpoint."
         ) from error
 
 
@@ -103,7 +103,7 @@ def atomic_write(path: Path) -> Iterator[Path]:
 def write_text(path: Path, text: str) -> None:
     """Write a text file atomically."""
     with atomic_write(path) as temporary:
-        # Half of a surrogate pair, possible in broken data, is escaped instead of failing.
+        # Unpaired surrogates, which occur in broken data, are escaped.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
@@ -115,7 +115,7 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
 def write_figure(path: Path, draw: Callable[[], "Figure"]) -> bool:
     """Draw a figure and write it as PNG, atomically.
 
-    A figure never ends a run: one that cannot be drawn is reported by a warning.
+    A figure that cannot be drawn is reported by a warning and does not stop the run.
 
     Args:
         path: Path of the PNG file.
@@ -129,14 +129,14 @@ def write_figure(path: Path, draw: Callable[[], "Figure"]) -> bool:
     """
     try:
         with warnings.catch_warnings(), atomic_write(path) as temporary:
-            # Missing glyphs are drawn as boxes; a warning for each would hide the other messages.
+            # Suppressed: one warning per missing glyph would hide other messages.
             warnings.filterwarnings("ignore", "Glyph .* missing from", UserWarning)
             draw().savefig(temporary, format="png", dpi=110)
     except OSError:
         raise
     except Exception as error:
         _LOG.warning(
-            "%s could not be drawn (%s: %s); everything else continues.",
+            "%s could not be drawn (%s: %s); the run continues.",
             *(path, type(error).__name__, str(error)[:300]),
         )
         return False

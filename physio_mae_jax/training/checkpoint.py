@@ -13,9 +13,9 @@ import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingProvenance
-from physio_mae_jax.data.format_version import unreadable_version, unversioned, versioned
+from physio_mae_jax.data.format_version import add_version, check_version, unreadable_version
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.errors import ConfigError, DataError, UserError, is_peer_loss
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.training import atomic_files
@@ -25,11 +25,11 @@ from physio_mae_jax.training.sharding import fsdp_sharding
 from physio_mae_jax.training.state import TrainState
 
 HINT = "copy the run again, or name another one."
-# Training-data hashes take most of it: 8 bytes per 10 s of a channel.
+# Mostly training-data hashes: 8 bytes per 10 s of a channel.
 _MAX_DESCRIPTION_BYTES = 2 << 30
 _FORMER_MODEL_SPEC = "contract"  # of version 0.1
-# Model settings that affect how the model is computed, not its result.
-_HOW_COMPUTED = ("attention_implementation", "remat", "unroll_layers")
+# Model settings that affect the execution, not the result.
+_EXECUTION_SETTINGS = ("attention_implementation", "remat", "unroll_layers")
 # Values of settings before they were introduced.
 _DEFAULTS = {
     field.name: field.default
@@ -39,10 +39,10 @@ _DEFAULTS = {
 
 
 class Checkpoints:
-    """Numbered checkpoints in one folder; number n holds the state after n steps.
+    """Numbered checkpoints in one folder; checkpoint n contains the state after n steps.
 
     A checkpoint is written to a temporary folder with its checksums and renamed, so a truncated
-    one is never taken for a complete one.
+    one is never mistaken for a complete one.
     """
 
     def __init__(self, directory: Path, keep: int | None) -> None:
@@ -73,7 +73,7 @@ class Checkpoints:
         trace: TracebackType | None,
     ) -> None:
         if error is not None and jax.process_count() > 1:
-            # The others may never reach the barriers inside; this process ends without them.
+            # Other processes may never reach the barriers inside, so this process does not wait.
             return
         try:
             self.wait()
@@ -113,22 +113,22 @@ class Checkpoints:
             return
         items = {
             "state": ocp.args.StandardSave(state),
-            "model_spec": ocp.args.JsonSave(versioned(model_spec)),
+            "model_spec": ocp.args.JsonSave(add_version(model_spec)),
             "trained_on": ocp.args.JsonSave(trained_on.to_json()),
         }
         if progress is not None:
             items["progress"] = ocp.args.JsonSave(progress.to_json())
         args = ocp.args.Composite(**items)
-        # The callback receives no step; the previous save is complete once this one begins.
+        # The callback does not receive the step, so the previous save must be complete.
         self.wait()
-        # With several processes, Orbax would let the others wait five minutes for a failing one.
-        self._reporting_failure(lambda: atomic_files.check_writable(self.directory))
+        # In multi-process runs, Orbax would wait five minutes for a failing process.
+        self._run_or_raise_user_error(lambda: atomic_files.check_writable(self.directory))
         self._saving = step
-        self._reporting_failure(lambda: self._manager.save(step, args=args))
+        self._run_or_raise_user_error(lambda: self._manager.save(step, args=args))
 
     def wait(self) -> None:
         """Block until the current save is complete; raises as ``save`` does."""
-        self._reporting_failure(self._manager.wait_until_finished)
+        self._run_or_raise_user_error(self._manager.wait_until_finished)
 
     def model_spec(self) -> dict[str, Any]:
         """Read the specification of the model in the newest checkpoint."""
@@ -143,7 +143,7 @@ class Checkpoints:
     def progress(self) -> DataPosition:
         """Read the data position of the newest checkpoint."""
         where = f"progress of {self._newest}"
-        return typed(DataPosition, self._json("progress"), where, HINT)
+        return check_types(DataPosition, self._json("progress"), where, HINT)
 
     @property
     def _newest(self) -> Path:
@@ -164,21 +164,21 @@ class Checkpoints:
             abstract,
             fsdp_sharding(abstract, mesh),
         )
-        return self._restored(ocp.args.StandardRestore(target))
+        return self._restore_state(ocp.args.StandardRestore(target))
 
     def reject_damage(self) -> None:
         """Raise a UserError if the newest checkpoint is damaged or there is none."""
         if self.latest_step is None:
-            raise UserError(f"{self.directory} holds no complete checkpoint; name another run.")
+            raise UserError(f"{self.directory} contains no complete checkpoint; name another run.")
         damage = find_damage(self._newest)
         if damage:
             raise UserError(
-                f"the checkpoint {self._newest} is damaged: {damage}. Move it away to use the one "
-                "previous one, or name another run."
+                f"the checkpoint {self._newest} is damaged: {damage}. Move it to use the previous "
+                "one, or name another run."
             )
 
     def parts(self, abstract: dict[str, Any]) -> dict[str, Any]:
-        """Load some entries of the newest checkpoint's state only, onto the first device.
+        """Load selected entries of the newest checkpoint's state onto the first device.
 
         Args:
             abstract: Shapes and types by entry, as ``jax.eval_shape`` returns them.
@@ -192,15 +192,15 @@ class Checkpoints:
             lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=sharding), abstract
         )
         arguments = ocp.checkpoint_utils.construct_restore_args(target)
-        return self._restored(
+        return self._restore_state(
             ocp.args.PyTreeRestore(target, restore_args=arguments, partial_restore=True)
         )
 
-    def _restored(self, wanted: Any) -> Any:
+    def _restore_state(self, abstract_state: Any) -> Any:
         try:
-            return self._manager.restore(self.latest_step, args=ocp.args.Composite(state=wanted))[
-                "state"
-            ]
+            return self._manager.restore(
+                self.latest_step, args=ocp.args.Composite(state=abstract_state)
+            )["state"]
         except Exception as error:  # Orbax, TensorStore and JAX raise many types
             if isinstance(error, UserError) or is_peer_loss(error):
                 raise
@@ -215,7 +215,7 @@ class Checkpoints:
             for folder in self.directory.glob(f"{self._saving}.orbax-checkpoint-tmp*"):
                 write_checksums(folder)
 
-    def _reporting_failure(self, action: Any) -> None:
+    def _run_or_raise_user_error(self, action: Any) -> None:
         try:
             action()
         except (OSError, ValueError) as error:
@@ -225,8 +225,8 @@ class Checkpoints:
             reason = full if full in str(error) else str(error)[:300]
             raise UserError(
                 f"could not write a checkpoint to {self.directory}: {reason}. The last complete "
-                f"one is of step {self.latest_step}. Free some space or choose another --workdir, "
-                "then run the same command again: it resumes."
+                f"checkpoint is of step {self.latest_step}. Free some space or choose another "
+                "--workdir, then run the same command again: it resumes."
             ) from error
 
 
@@ -241,25 +241,25 @@ def load_model_spec(directory: Path) -> dict[str, Any] | None:
     try:
         return _read_model_spec(directory / str(steps[-1]))
     except DataError:
-        return None  # the code that loads a damaged one reports it
+        return None  # damage is reported when the checkpoint is loaded
 
 
 def _read_model_spec(step: Path) -> dict[str, Any]:
     if os.path.lexists(step / _FORMER_MODEL_SPEC):
         raise unreadable_version(str(step))
-    return unversioned(_read_description(step, "model_spec"), str(step / "model_spec"))
+    return check_version(_read_description(step, "model_spec"), str(step / "model_spec"))
 
 
 def _read_description(step: Path, name: str) -> dict[str, Any]:
     """Read a JSON part of a checkpoint, an object of objects and other values."""
     path = step / name / "metadata"
-    return typed(dict, read_json(path, HINT, _MAX_DESCRIPTION_BYTES), str(path), HINT)
+    return check_types(dict, read_json(path, HINT, _MAX_DESCRIPTION_BYTES), str(path), HINT)
 
 
 def _differs(name: str, theirs: Any, ours: Any) -> bool:
     """Return whether a setting of two specifications differs; units only if both specify one."""
     if name == "units" and isinstance(theirs, dict) and isinstance(ours, dict):
-        # A folder may state no units, and a placeholder such as "NU" counts as none.
+        # Units may be missing in one of them.
         return any(theirs[key] != ours[key] for key in theirs.keys() & ours.keys())
     return bool(theirs != ours)
 
@@ -267,25 +267,27 @@ def _differs(name: str, theirs: Any, ours: Any) -> bool:
 def reject_other_model(
     directory: Path, saved: dict[str, Any], model_spec: Mapping[str, Any]
 ) -> None:
-    """Reject a model or kind of input that differs from a checkpoint's.
+    """Reject a model or input that differs from that of a checkpoint.
 
-    How the model is computed may change: the hardware, and what is rematerialized.
+    Execution settings such as the hardware and rematerialization may change.
 
     Raises:
         ConfigError: The specifications differ; the message lists the settings.
     """
-    # Round trip through JSON, as for the saved one, so that tuples compare equal to lists.
+    # JSON round trip, so that tuples compare equal to lists.
     ours = json.loads(json.dumps(model_spec))
     theirs = {name: held if isinstance(held, dict) else {} for name, held in saved.items()}
     theirs["model"] = _DEFAULTS | theirs.get("model", {})
     different = [
-        f"{section}.{name}: {theirs.get(section, {}).get(name)!r} there, {value!r} here"
+        f"{section}.{name}: {theirs.get(section, {}).get(name)!r} in the run, {value!r} in the "
+        "config"
         for section, values in ours.items()
         for name, value in values.items()
-        if name not in _HOW_COMPUTED and _differs(name, theirs.get(section, {}).get(name), value)
+        if name not in _EXECUTION_SETTINGS
+        and _differs(name, theirs.get(section, {}).get(name), value)
     ]
     if different:
         raise ConfigError(
-            f"{directory} holds a run with other settings ({'; '.join(different)}); use those, or "
-            "another --workdir."
+            f"{directory} contains a run with other settings ({'; '.join(different)}); use those, "
+            "or another --workdir."
         )

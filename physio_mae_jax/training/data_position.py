@@ -1,4 +1,4 @@
-"""Position of a run in the training data, from which any number of processes can resume."""
+"""Position in the training data, from which any number of processes can resume."""
 
 import dataclasses
 import logging
@@ -29,7 +29,7 @@ class DataPosition:
     fsdp: int
 
     def after(self, steps: int) -> "DataPosition":
-        """Return the progress after the given number of further steps."""
+        """Return the position after the given number of further steps."""
         return dataclasses.replace(self, examples=self.examples + steps * self.batch_size)
 
     def to_json(self) -> dict[str, Any]:
@@ -42,8 +42,8 @@ def restore_iterator(
 ) -> DataPosition:
     """Move a new iterator to the first example not trained on, and log what changed.
 
-    A batch is the same for any number of processes, each of which produces one part of it; so the
-    position of each process is the number of batches before.
+    A batch does not depend on the number of processes, each of which reads one part of it, so the
+    position of each process is the number of previous batches.
 
     Args:
         iterator: Batch iterator of this process.
@@ -54,20 +54,20 @@ def restore_iterator(
         Position of this run.
 
     Raises:
-        ConfigError: No batch of this run's size begins at that example.
+        ConfigError: no batch of this size begins at that example.
     """
     if saved.examples % now.batch_size:
         raise ConfigError(
             f"batch_size={now.batch_size}, but {saved.examples} examples were trained on in "
-            f"batches of {saved.batch_size}, and no batch of the new size begins there; use "
+            f"batches of {saved.batch_size}, which is not a multiple of the new size; use "
             f"{saved.batch_size} or one that divides {saved.examples}."
         )
     iterator.set_state({"next_index": saved.examples // now.batch_size})
     resumed = dataclasses.replace(now, examples=saved.examples)
     if resumed != saved and jax.process_index() == 0:
         _LOG.warning(
-            "saved with %s, resuming with %s from example %d, each example used exactly once; the "
-            "order of summation differs, so results may differ in their last digits.",
+            "saved with %s, resuming with %s from example %d, using each example exactly once; the "
+            "order of summation differs, so results may differ in the last digits.",
             *(_topology(saved), _topology(resumed), saved.examples),
         )
     return resumed

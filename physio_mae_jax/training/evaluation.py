@@ -1,4 +1,4 @@
-"""Held-out errors and the arrays of a reconstruction picture."""
+"""Validation errors and the arrays of a reconstruction plot."""
 
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,7 +21,7 @@ from physio_mae_jax.signals.patches import join_patches
 from physio_mae_jax.training.pretrain_step import Metrics, PretrainSpec
 from physio_mae_jax.training.sharding import shard_batch
 
-# Held-out masks are the same at every evaluation and in every run, so that metrics compare.
+# Validation masks are the same in every evaluation and run, so that metrics are comparable.
 _EVALUATION_SEED = 20_240
 
 EvaluationStep = Callable[[Params, Batch, jax.Array], Metrics]
@@ -30,9 +30,10 @@ EvaluationStep = Callable[[Params, Batch, jax.Array], Metrics]
 def evaluate(
     step: EvaluationStep, params: Params, batches: Sequence[dict[str, Any]], mesh: Mesh
 ) -> dict[str, float]:
-    """Average the errors of ``objectives.pretraining.validation_errors`` over held-out windows.
+    """Average the errors of ``objectives.pretraining.validation_errors`` over validation windows.
 
-    Also returns '<domain>/explained', the fraction of the mean baseline's error that is removed.
+    Also returns '<domain>/explained', the fraction of the mean baseline's error that the model
+    removes.
     """
     totals: dict[str, float] = {}
     for number, batch in enumerate(batches):
@@ -84,19 +85,19 @@ def reconstruct_masked(
     Returns:
         'signal' and 'predicted' [B, M, L] (predicted: NaN on visible columns), 'masked' [B, W],
         'scalogram', 'visible_scalogram' and 'predicted_scalogram' [B, M, S, L], the plane of the
-        signal itself; the last is the truth with its masked columns replaced by predictions.
+        signal itself; in the last one, masked columns are replaced by predictions.
     """
     cfg = model.config
     mask = predicting_all(mask, cfg)
     result = forward(model, objective, params, examples, mask)
     truth = reconstruction_target(cfg, examples["signal"], None)
-    seen = reconstruction_target(cfg, result.visible_signal, None)
+    visible = reconstruction_target(cfg, result.visible_signal, None)
 
     def by_window(values: jax.Array) -> jax.Array:
         return values.reshape(*shape, *values.shape[2:])
 
-    def plane(boxes: jax.Array) -> jax.Array:
-        return by_window(join_patches(boxes, cfg.wavelet.num_planes, cfg.patch_scales)[:, :, 0])
+    def plane(patches: jax.Array) -> jax.Array:
+        return by_window(join_patches(patches, cfg.wavelet.num_planes, cfg.patch_scales)[:, :, 0])
 
     masked = result.token_weight[..., None] > 0
     drawn = result.column_weight[..., None] > 0
@@ -107,7 +108,7 @@ def reconstruct_masked(
         "predicted": waveform.reshape(*shape, cfg.num_samples),
         "masked": mask.masked_columns[::per_window],
         "scalogram": plane(truth.patches),
-        "visible_scalogram": plane(seen.patches),
+        "visible_scalogram": plane(visible.patches),
         "predicted_scalogram": plane(jnp.where(masked, result.predicted.patches, truth.patches)),
     }
 

@@ -23,23 +23,23 @@ STEP, INPUT, SAVING, EVALUATING = (
     "step_seconds",
     "input_seconds",
     "saving_seconds",
-    "judging_seconds",
+    "evaluating_seconds",
 )
 _TIMES = (STEP, INPUT, SAVING)
 _MEMORY = ("memory_gib", "device_memory_gib")
-# A process lags if its input takes this many times as long as that of the median process, and
-# exceeds it by this fraction of a step and by at least this many seconds.
-_LAG_FACTOR, _LAG_SHARE, _LAG_SECONDS = 2.0, 0.1, 0.05
+# A process lags if its input time exceeds that of the median process by this factor, by this
+# fraction of a step, and by at least this many seconds.
+_LAG_FACTOR, _LAG_FRACTION, _LAG_SECONDS = 2.0, 0.1, 0.05
 _GIB = 2**30
 
 
 class HostMetrics:
     """Measures this process; process 0 writes the metrics of all processes to hosts.jsonl.
 
-    Each line holds, per process: seconds per step since the last line, and the part of them until
-    its batch was on the devices; additional seconds per step spent saving; and the peak memory of
-    process and device (0 if the device does not report it). 'data_order' is a hash of the windows
-    of the step and their positions: the same for any number of processes.
+    Each line contains, per process: seconds per step since the last line, including the input time
+    until its batch was on the devices; additional seconds per step for saving; and the peak memory
+    of process and device (0 if the device does not report it). 'data_order' is a hash of the
+    windows of the step and their positions: the same for any number of processes.
     """
 
     def __init__(self, workdir: Path, first_step: int) -> None:
@@ -54,10 +54,10 @@ class HostMetrics:
 
     @contextlib.contextmanager
     def timing(self, what: str) -> Iterator[None]:
-        """Count the time as INPUT, SAVING or EVALUATING; the last two are not part of a step."""
-        begun = time.perf_counter()
+        """Measure the block as INPUT, SAVING or EVALUATING; the last two are not part of a step."""
+        start_time = time.perf_counter()
         yield
-        self._spent[what] += time.perf_counter() - begun
+        self._spent[what] += time.perf_counter() - start_time
 
     def report(self, step: int, batch: Mapping[str, Any]) -> None:
         """Gather the metrics of all processes (a collective call), write them and check for lag.
@@ -97,18 +97,18 @@ def find_straggler(step_seconds: list[float], input_seconds: list[float]) -> str
     if (
         len(input_seconds) < 2
         or input_seconds[worst] < _LAG_FACTOR * others
-        or excess < max(_LAG_SECONDS, _LAG_SHARE * step_seconds[worst])
+        or excess < max(_LAG_SECONDS, _LAG_FRACTION * step_seconds[worst])
     ):
         return ""
     return (
         f"process {worst} lags: {input_seconds[worst]:.3f} s of a step of "
-        f"{step_seconds[worst]:.3f} s until its batch is there, the others {others:.3f} s; check "
-        "its disk and its CPU, or raise data.cache_mib to the size of all decoded data."
+        f"{step_seconds[worst]:.3f} s until its batch is ready, the others {others:.3f} s; check "
+        "its disk and CPU, or raise data.cache_mib to the size of all decoded data."
     )
 
 
-def order_hash(batch: Mapping[str, Any], first_place: int) -> int:
-    """Hash which windows a batch holds and their positions: 64 bits, a sum over examples.
+def order_hash(batch: Mapping[str, Any], first_position: int) -> int:
+    """Hash the windows of a batch and their positions: 64 bits, a sum over examples.
 
     Args:
         batch: Host batch with 'recording' and 'start' [local B].
@@ -116,7 +116,7 @@ def order_hash(batch: Mapping[str, Any], first_place: int) -> int:
     """
     total = 0
     windows = zip(batch["recording"].tolist(), batch["start"].tolist(), strict=True)
-    for position, (recording, start) in enumerate(windows, start=first_place):
+    for position, (recording, start) in enumerate(windows, start=first_position):
         name = f"{position} {recording} {start}".encode()
         total += int.from_bytes(hashlib.blake2b(name, digest_size=8).digest())
     return total % 2**64
@@ -131,4 +131,6 @@ def _process_memory() -> int:
 def _device_memory() -> int:
     """Return the highest peak memory of a device of this process, in bytes."""
     statistics = [device.memory_stats() or {} for device in jax.local_devices()]
-    return max(some.get("peak_bytes_in_use", 0) for some in statistics)
+    return max(
+        statistics_of_device.get("peak_bytes_in_use", 0) for statistics_of_device in statistics
+    )

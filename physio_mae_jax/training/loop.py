@@ -73,8 +73,8 @@ class TrainingRun:
         mesh: Device mesh the batch is sharded over.
         batch_size: Examples per step, over all processes.
         seed: Random seed of the parameters and of every step.
-        training: Iterator over batches of this process.
-        recordings: Recordings of the source, by which batches name their windows.
+        training: Iterator over the batches of this process.
+        recordings: Recordings of the source, for describing windows.
         sampling_rate_hz: Sampling rate of the windows, Hz.
         model_spec: JSON-able description stored with each checkpoint.
         trained_on: Hashes of the training recordings, stored with each checkpoint.
@@ -94,7 +94,7 @@ class TrainingRun:
 
 
 class _PendingStep(NamedTuple):
-    """A step running on the device, with the data needed if it turns out to be bad."""
+    """A dispatched step, with its batch for error reports."""
 
     step: int
     metrics: Metrics
@@ -102,7 +102,7 @@ class _PendingStep(NamedTuple):
 
 
 class _LoopContext(NamedTuple):
-    """Services of the loop; ``progress`` is that at the first step."""
+    """Services of the loop; ``progress`` is the data position at the first step."""
 
     checkpoints: Checkpoints
     metric_writer: MetricWriter
@@ -116,12 +116,12 @@ class _LoopContext(NamedTuple):
     def wait_for_save(self) -> None:
         """Block until the current save is complete, in every process."""
         self.checkpoints.wait()
-        # A launcher that sees one process end may end those that are still writing.
+        # A launcher may kill the processes that are still writing once one process ends.
         multihost_utils.sync_global_devices("saved")
 
     def save(self, run: TrainingRun, state: TrainState, step: int) -> None:
         """Start saving the state after ``step`` steps."""
-        self.watchdog.watching(f"the save of step {step}")
+        self.watchdog.begin_operation(f"the save of step {step}")
         progress = self.progress.after(step - self.first_step)
         with self.host_metrics.timing(SAVING):
             self.checkpoints.save(step, state, run.model_spec, run.trained_on, progress)
@@ -135,18 +135,18 @@ def train(run: TrainingRun) -> TrainState:
 
     Raises:
         Stopped: A stop was requested; a checkpoint to resume from has been written.
-        UserError: A loss is not finite, and the state before it is saved; or the disk is full, and
-            the last checkpoint is complete.
+        UserError: a loss is not finite (the previous state is saved), or the disk is full
+            (the last checkpoint is complete).
     """
     folder = run.workdir / "checkpoints"
     with contextlib.ExitStack() as stack:
-        stack.enter_context(work_folder.hold(run.workdir))
+        stack.enter_context(work_folder.lock_workdir(run.workdir))
         stack.enter_context(atomic_files.disk_full_as_user_error(run.workdir))
         watchdog = stack.enter_context(Watchdog(run.loop.watchdog_seconds))
         stop = stack.enter_context(PreemptionHandler(run.mesh))
         if jax.process_index() == 0:
             integrity.quarantine_damaged(folder)
-        # The others must not look for the newest checkpoint earlier.
+        # Other processes must look for the newest checkpoint only afterwards.
         multihost_utils.sync_global_devices("checkpoints are tidy")
         checkpoints = stack.enter_context(Checkpoints(folder, run.loop.max_to_keep))
         state, first_step, progress = _start(run, checkpoints)
@@ -168,40 +168,42 @@ def train(run: TrainingRun) -> TrainState:
             first_step=first_step,
             progress=progress,
         )
-        return _steps(run, context, state)
+        return _run_steps(run, context, state)
 
 
-def _steps(run: TrainingRun, context: _LoopContext, state: TrainState) -> TrainState:
+def _run_steps(run: TrainingRun, context: _LoopContext, state: TrainState) -> TrainState:
     take_step = run.trainable.compile_step(run.mesh)
     if context.first_step == 0:
         _evaluate(run, context, state, 0)
     if run.trainable.should_stop(context.first_step):
         return state
-    before: _PendingStep | None = None
+    pending: _PendingStep | None = None
     for step in range(context.first_step + 1, run.loop.num_steps + 1):
-        last = step == run.loop.num_steps
-        judging = last or step % run.loop.evaluate_every_steps == 0
-        saving = last or step % run.loop.checkpoint_every_steps == 0
+        is_last = step == run.loop.num_steps
+        is_evaluating = is_last or step % run.loop.evaluate_every_steps == 0
+        is_saving = is_last or step % run.loop.checkpoint_every_steps == 0
         batch, inputs = _next_batch(run, context, step)
-        context.watchdog.watching(f"step {step}, which all processes take together", patience=1.5)
+        context.watchdog.begin_operation(
+            f"step {step}, which is synchronized over all processes", patience=1.5
+        )
         with context.profiler.step(step):
             state, metrics = take_step(state, inputs)
-        # The device computes this step while the host reads the metrics of the previous one.
-        if before is not None:
-            _log_metrics(run, context, state, before)
-        before = _PendingStep(step, metrics, batch)
-        stopping = context.stop.is_due()
-        if judging or saving or stopping:
-            _log_metrics(run, context, state, before)
-            before = None
-        if judging:
+        # The host reads the metrics of the previous step while the device computes this one.
+        if pending is not None:
+            _log_metrics(run, context, state, pending)
+        pending = _PendingStep(step, metrics, batch)
+        is_stopping = context.stop.should_stop_now()
+        if is_evaluating or is_saving or is_stopping:
+            _log_metrics(run, context, state, pending)
+            pending = None
+        if is_evaluating:
             _evaluate(run, context, state, step)
-            last = last or run.trainable.should_stop(step)
-        if saving or last or stopping:
+            is_last = is_last or run.trainable.should_stop(step)
+        if is_saving or is_last or is_stopping:
             context.save(run, state, step)
-        if last:
+        if is_last:
             break
-        if stopping:
+        if is_stopping:
             context.wait_for_save()
             raise Stopped(
                 f"stopped by {context.stop.reason} after step {step}; the checkpoint is "
@@ -214,15 +216,15 @@ def _next_batch(
     run: TrainingRun, context: _LoopContext, step: int
 ) -> tuple[HostBatch, dict[str, jax.Array]]:
     """Read the batch of a step; return the host batch and its inputs on the devices."""
-    context.watchdog.watching(f"the wait for the data of step {step}")
-    with context.host_metrics.timing(INPUT), atomic_files.reporting_lost_data(step):
+    context.watchdog.begin_operation(f"the wait for the data of step {step}")
+    with context.host_metrics.timing(INPUT), atomic_files.read_errors_as_data_errors(step):
         batch = next(run.training)
         return batch, shard_batch({name: batch[name] for name in run.trainable.inputs}, run.mesh)
 
 
 def _evaluate(run: TrainingRun, context: _LoopContext, state: TrainState, step: int) -> None:
     """Evaluate the model after ``step`` steps, and report the result."""
-    context.watchdog.watching(f"the evaluation after step {step}")
+    context.watchdog.begin_operation(f"the evaluation after step {step}")
     with context.host_metrics.timing(EVALUATING):
         context.metric_writer.evaluation_result(step, run.trainable.evaluate(state, step))
         if step and jax.process_index() == 0:
@@ -230,7 +232,7 @@ def _evaluate(run: TrainingRun, context: _LoopContext, state: TrainState, step: 
 
 
 def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int, DataPosition]:
-    """Restore the newest checkpoint or initialise; return state, step and data progress."""
+    """Restore the newest checkpoint or initialize; return state, step and data position."""
     abstract = jax.eval_shape(run.trainable.init_state, jax.random.key(run.seed))
     summary = atomic_files.parameter_summary(abstract.params)
     _LOG.info("%s on %d %s device(s)", summary, run.mesh.size, jax.default_backend())
@@ -251,7 +253,7 @@ def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int,
     reject_other_model(checkpoints.directory, checkpoints.model_spec(), run.model_spec)
     if step > run.loop.num_steps:
         raise ConfigError(
-            f"{checkpoints.directory} holds step {step}, beyond num_steps={run.loop.num_steps}; "
+            f"{checkpoints.directory} contains step {step}, beyond num_steps={run.loop.num_steps}; "
             "raise num_steps or choose another --workdir."
         )
     _LOG.info("resuming from step %d in %s", step, checkpoints.directory)
@@ -281,7 +283,7 @@ def _stop_on_non_finite(
     done: _PendingStep,
     metrics: dict[str, float],
 ) -> None:
-    """Save the state before the bad step, positioned at its batch, and describe that batch."""
+    """Save the state before the non-finite step, and describe its batch."""
     context.save(
         run, state.replace(non_finite=jax.numpy.zeros_like(state.non_finite)), done.step - 1
     )
@@ -291,7 +293,7 @@ def _stop_on_non_finite(
     numbers = {name: str(value) for name, value in metrics.items()}
     atomic_files.write_json(path, {"step": done.step, "metrics": numbers, "windows": windows})
     raise UserError(
-        f"step {done.step} gave a loss or gradient that is not finite ({numbers}). The state "
+        f"step {done.step} produced a non-finite loss or gradient ({numbers}). The state "
         f"before it is saved as step {done.step - 1}; its windows are described in {path}. Check "
         "them, or lower optimizer.peak_learning_rate, then run the same command again."
     )

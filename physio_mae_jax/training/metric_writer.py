@@ -25,7 +25,7 @@ class MetricWriter:
     ) -> None:
         """Open the files of a run that starts after ``first_step`` steps.
 
-        Lines of an earlier run past that step are dropped: they will be written again.
+        Lines of an earlier run after that step are dropped, since they are written again.
 
         Raises:
             UserError: Another process writes the metrics of this folder.
@@ -62,7 +62,7 @@ class MetricWriter:
             self._file.close()
 
     def advance(self, step: int) -> None:
-        """Move the progress bar to ``step`` steps done."""
+        """Advance the progress bar to ``step`` completed steps."""
         if self._active:
             self._bar.update(step - self._bar.n)
 
@@ -105,7 +105,7 @@ class MetricWriter:
 
 
 class _StepClock:
-    """Mean step time since the last reading, without compilation and evaluations."""
+    """Mean step time since the last call, without compilation and evaluations."""
 
     def __init__(self, first_step: int) -> None:
         self._first_step = first_step

@@ -23,7 +23,7 @@ def open_metrics(path: Path, step: int) -> IO[str]:
     if not try_lock(file, path):
         file.close()
         raise UserError(
-            f"{path} is written by another run at this moment; wait for its end, or choose another "
+            f"{path} is being written by another run; wait until it ends, or choose another "
             "--workdir."
         )
     if drop_lines_after(path, step):

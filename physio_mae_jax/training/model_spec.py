@@ -1,4 +1,4 @@
-"""Description of a model in its checkpoint: enough to build and feed it without a config.
+"""Specification of a model in its checkpoint, sufficient to build it without a config.
 
 Written by ``commands.pretrain`` into every checkpoint, read wherever a trained model is used.
 """
@@ -10,7 +10,7 @@ from typing import Any
 import jax
 
 from physio_mae_jax.data.input_spec import InputSpec
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
@@ -18,7 +18,7 @@ from physio_mae_jax.models.mae import MaskedAutoencoder
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import MaskedModel, ObjectiveConfig, Params
 
-# Sizes beyond which a model_spec is a mistake or an attack: building the model would take hours.
+# Larger sizes are invalid or malicious: building the model would take hours.
 _MAX_SIZES = {"width": 1 << 16, "decoder_width": 1 << 16, "depth": 1000, "decoder_depth": 1000}
 _MAX_SCALOGRAM = 1 << 27
 
@@ -72,7 +72,7 @@ class ModelSpec:
 
     @classmethod
     def from_json(cls, content: Any, where: str) -> "ModelSpec":
-        """Invert ``to_json``.
+        """Inverse of ``to_json``.
 
         Args:
             content: Decoded JSON.
@@ -83,7 +83,7 @@ class ModelSpec:
                 has an invalid value; the message names the value.
         """
         hint = "name a run of configs/pretrain.py, or copy this one again."
-        model_spec = typed(cls, content, f"the model_spec of {where}", hint)
+        model_spec = check_types(cls, content, f"the model_spec of {where}", hint)
         problem = _contradiction(model_spec)
         if problem:
             raise DataError(f"the model_spec of {where}: {problem}; {hint}")
@@ -93,12 +93,12 @@ class ModelSpec:
 def _contradiction(model_spec: ModelSpec) -> str:
     """Describe an invalid value of a model_spec; '' if all are valid."""
     for name in ("sampling_rate_hz", "num_samples"):
-        model, given = getattr(model_spec.model, name), getattr(model_spec.input, name)
-        if model != given:
-            return f"input.{name} is {given}, but model.{name} is {model}"
-    for name, most in _MAX_SIZES.items():
-        if not 1 <= getattr(model_spec.model, name) <= most:
-            return f"model.{name} must be 1 to {most:,}; got {getattr(model_spec.model, name)}"
+        model, stated = getattr(model_spec.model, name), getattr(model_spec.input, name)
+        if model != stated:
+            return f"input.{name} is {stated}, but model.{name} is {model}"
+    for name, max_size in _MAX_SIZES.items():
+        if not 1 <= getattr(model_spec.model, name) <= max_size:
+            return f"model.{name} must be 1 to {max_size:,}; got {getattr(model_spec.model, name)}"
     size = model_spec.model.wavelet.num_scales * model_spec.model.num_samples
     if size > _MAX_SCALOGRAM:
         return f"a scalogram must have at most {_MAX_SCALOGRAM:,} values; got {size:,}"
@@ -117,6 +117,6 @@ def build_autoencoder(cfg: MaeConfig, contrastive: ContrastiveConfig) -> MaskedM
     )
 
 
-def model_of_json(content: Any, where: str) -> MaeConfig:
+def parse_model_config(content: Any, where: str) -> MaeConfig:
     """Read the section 'model' of a model_spec; raises as ``ModelSpec.from_json``."""
-    return typed(MaeConfig, content, where, "copy the run again, or name another one.")
+    return check_types(MaeConfig, content, where, "copy the run again, or name another one.")

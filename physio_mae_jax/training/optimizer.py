@@ -103,8 +103,8 @@ def layerwise_lr_scale(
             leading axis under 'encoder/stack/blocks'.
         layer_decay: Decay of the learning rate per block; 1 for a common rate.
         num_blocks: Number of blocks of the encoder.
-        frozen_blocks: -1 trains everything, 0 freezes the layers before the blocks, k also the
-            first k blocks, ``num_blocks`` the whole encoder.
+        frozen_blocks: -1 trains everything; 0 freezes only the layers before the blocks; k > 0
+            freezes these and the first k blocks; ``num_blocks`` freezes the whole encoder.
 
     Returns:
         Multiplier of the update of each parameter, an array or a scalar.

@@ -22,7 +22,7 @@ def predict_windows(
     batch_size: int,
     num_threads: int,
 ) -> np.ndarray:
-    """Predict every window that instances are evaluated on.
+    """Predict all evaluation windows of instances.
 
     Args:
         predict: Compiled function from entries [B, …] to [B, Y], the same on every process.
@@ -30,23 +30,23 @@ def predict_windows(
         instances: Instances to predict.
         mesh: Device mesh the batch is sharded over.
         batch_size: Windows per batch B, over all processes.
-        num_threads: Threads that read ahead.
+        num_threads: Number of prefetching threads.
 
     Returns:
         Predictions [n, Y], float32, in the order of ``instances.window_instance``.
     """
-    share = batch_size // jax.process_count()
-    mine = slice(jax.process_index() * share, (jax.process_index() + 1) * share)
+    local_size = batch_size // jax.process_count()
+    local_slice = slice(jax.process_index() * local_size, (jax.process_index() + 1) * local_size)
     rows: list[Any] = []
     for batch, count in evaluation_batches(reader, instances, batch_size, num_threads):
-        inputs = {name: batch[name][mine] for name in CHANNEL_ENTRIES}
-        # Fetched one batch late, so that the device computes while the next batch is read.
+        inputs = {name: batch[name][local_slice] for name in CHANNEL_ENTRIES}
+        # Fetched one batch later, so that the device computes while the next batch is read.
         rows.append((predict(shard_batch(inputs, mesh)), count))
         if len(rows) > 1:
-            logits, kept = rows[-2]
-            rows[-2] = np.asarray(logits)[:kept]
-    logits, kept = rows[-1]
-    rows[-1] = np.asarray(logits)[:kept]
+            logits, num_windows = rows[-2]
+            rows[-2] = np.asarray(logits)[:num_windows]
+    logits, num_windows = rows[-1]
+    rows[-1] = np.asarray(logits)[:num_windows]
     return np.concatenate(rows).astype(np.float32)
 
 

@@ -1,4 +1,4 @@
-"""Conversion of a stop request to a flag that the loop reads between steps."""
+"""Converting stop signals to a flag that the loop reads between steps."""
 
 import signal
 from types import FrameType, TracebackType
@@ -16,18 +16,18 @@ class PreemptionHandler:
     """While entered, SIGINT and SIGTERM request a stop instead of ending the program.
 
     Any process of a run may receive the request; all of them stop after the same step. A second
-    signal has its previous effect, to stop at once.
+    signal has its original effect and stops immediately.
 
-    JAX's own preemption service is not used: it counts the agreed step from the start of a process,
-    and drops a request that arrives before the first step of a run resumed from a later one.
+    JAX's own preemption service is not used: it counts steps from the start of a process, and
+    drops requests that arrive before the first step of a resumed run.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self, mesh: Mesh) -> None:
-        self._asked_by = ""
+        self._signal_name = ""
         self._previous: dict[signal.Signals, Any] = {}
-        self._votes_lie = batch_sharding(mesh)
+        self._vote_sharding = batch_sharding(mesh)
         self._any = jax.jit(jnp.any, out_shardings=replicated(mesh))
         self._last_vote: jax.Array | None = None
 
@@ -47,25 +47,25 @@ class PreemptionHandler:
     @property
     def reason(self) -> str:
         """Name of the signal, or a note that another process received it."""
-        return self._asked_by or "a signal to another process"
+        return self._signal_name or "a signal to another process"
 
-    def is_due(self) -> bool:
+    def should_stop_now(self) -> bool:
         """Return whether to stop after this step; all processes call this after each step.
 
-        With several processes the votes of the previous step are counted, which adds no delay: by
-        then that step has completed anyway.
+        With several processes the votes of the previous step are counted, which adds no delay,
+        since that step has already completed.
         """
         if jax.process_count() == 1:
-            return bool(self._asked_by)
-        before, self._last_vote = self._last_vote, self._vote()
-        return before is not None and bool(before)
+            return bool(self._signal_name)
+        previous_vote, self._last_vote = self._last_vote, self._vote()
+        return previous_vote is not None and bool(previous_vote)
 
     def _vote(self) -> jax.Array:
-        mine = np.full(jax.local_device_count(), bool(self._asked_by))
-        return self._any(jax.make_array_from_process_local_data(self._votes_lie, mine))
+        local_votes = np.full(jax.local_device_count(), bool(self._signal_name))
+        return self._any(jax.make_array_from_process_local_data(self._vote_sharding, local_votes))
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        self._asked_by = signal.Signals(number).name
+        self._signal_name = signal.Signals(number).name
         self._restore()
 
     def _restore(self) -> None:

@@ -1,4 +1,4 @@
-"""The step of pre-training: a pure function of state and batch."""
+"""The pre-training step: a pure function of state and batch."""
 
 import dataclasses
 import functools
@@ -41,7 +41,7 @@ MODEL_INPUTS = (*CHANNEL_ENTRIES, "subject")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainSpec:
-    """Components of a step besides its state, fixed for a run.
+    """Fixed components of a training step.
 
     With ``contrastive`` the model is a ``ContrastiveAutoencoder`` and each window of two
     modalities becomes two examples; without, a window is an example.
@@ -73,25 +73,25 @@ class PretrainSpec:
 
 
 def init_state(spec: PretrainSpec, key: jax.Array) -> TrainState:
-    """Initialise parameters and optimizer; jit it with shardings, or use ``jax.eval_shape``."""
+    """Initialize parameters and optimizer; jit it with shardings, or use ``jax.eval_shape``."""
     params = init_params(spec.model, spec.objective.mask, key, 2 if spec.contrastive is None else 1)
     return TrainState.start(key, params, spec.optimizer)
 
 
 def init_params(model: MaskedModel, mask: MaskConfig, key: jax.Array, num_channels: int) -> Params:
-    """Initialise a model for windows of one channel or of several (2 suffice)."""
+    """Initialize a model for single-channel or multi-channel (2 or more) windows."""
     shape, cfg = (1, num_channels), model.config
-    drawn = draw_mask(jax.random.key(0), 1, num_channels, cfg, mask)
+    mask_sample = draw_mask(jax.random.key(0), 1, num_channels, cfg, mask)
     return model.init(
         key,
         Windows.blank(*shape, cfg.num_samples),
-        drawn.visible_ids,
-        drawn.predicted_ids,
+        mask_sample.visible_ids,
+        mask_sample.predicted_ids,
     )["params"]
 
 
 def train_step(spec: PretrainSpec, state: TrainState, batch: Batch) -> tuple[TrainState, Metrics]:
-    """Make one update.
+    """Apply one update.
 
     Returns:
         The new state; the components of ``PretrainSpec.loss``, 'gradient_norm' and 'learning_rate'
@@ -117,12 +117,12 @@ def _mean_gradient(
 
 
 def _accumulated_gradient(
-    spec: PretrainSpec, params: Params, given: tuple[Batch, Mask]
+    spec: PretrainSpec, params: Params, examples_and_mask: tuple[Batch, Mask]
 ) -> tuple[Params, Metrics]:
     """Average gradient and losses over the micro-batches of examples and their masks."""
     differentiate = jax.grad(spec.loss, has_aux=True)
     if spec.accumulation_steps == 1:
-        return differentiate(params, *given)
+        return differentiate(params, *examples_and_mask)
 
     def add_micro_batch(total: Any, micro: Any) -> tuple[Any, None]:
         result = differentiate(params, *micro)
@@ -130,7 +130,7 @@ def _accumulated_gradient(
 
     group = 1 if spec.contrastive is None else NUM_MODALITIES
     micro_batches = jax.tree.map(
-        lambda values: _split_interleaved(values, group, spec.accumulation_steps), given
+        lambda values: _split_interleaved(values, group, spec.accumulation_steps), examples_and_mask
     )
     shapes = jax.eval_shape(
         lambda first: differentiate(params, *first),
@@ -144,7 +144,7 @@ def _accumulated_gradient(
 def _split_interleaved(values: jax.Array, group: int, parts: int) -> jax.Array:
     """Split [B, …] into [parts, B / parts, …], micro-batch i taking every parts-th window.
 
-    Contiguous parts would lie on a few devices each; interleaved ones stay where they are. The
+    Contiguous parts would be on a few devices each; interleaving avoids moving examples. The
     ``group`` examples of a window stay together.
     """
     rest = values.shape[1:]
@@ -153,7 +153,7 @@ def _split_interleaved(values: jax.Array, group: int, parts: int) -> jax.Array:
 
 
 def evaluation_step(spec: PretrainSpec, params: Params, batch: Batch, key: jax.Array) -> Metrics:
-    """Sum the errors of model and baselines over a held-out batch.
+    """Sum the errors of model and baselines over a validation batch.
 
     Returns:
         Entries of ``validation_errors`` as sums weighted by batch['weight'], and 'weight', the

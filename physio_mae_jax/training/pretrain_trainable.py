@@ -1,4 +1,4 @@
-"""Pre-training as a job of the loop: the step, held-out errors, and figures."""
+"""Pre-training for the loop: the step, validation errors, and plots."""
 
 import dataclasses
 import functools
@@ -26,7 +26,12 @@ from physio_mae_jax.training.pretrain_step import (
     compile_train_step,
     init_state,
 )
-from physio_mae_jax.training.sharding import batch_sharding, initialise, replicated, shard_batch
+from physio_mae_jax.training.sharding import (
+    batch_sharding,
+    initialize_state,
+    replicated,
+    shard_batch,
+)
 from physio_mae_jax.training.state import TrainState
 from physio_mae_jax.training.trainable import Step
 
@@ -35,15 +40,15 @@ _DOMAINS = ("waveform", "scalogram")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class PretrainTrainable:
-    """Pre-train an autoencoder; a ``loop.Trainable``.
+    """Pre-training of an autoencoder; a ``trainable.Trainable``.
 
     Attributes:
         workdir: Absolute path of the folder of the figures.
         spec: Model, objective and optimizer.
         mesh: Device mesh the batch is sharded over.
         validation: Batches of this process to evaluate errors on.
-        held_out: False if these are of training recordings, since none are held out.
-        recordings: Recordings of the source, by which batches name their windows.
+        held_out: False if these are training recordings because none are held out.
+        recordings: Recordings of the source, for describing windows.
         channels: Channels of the windows of a recording.
     """
 
@@ -61,12 +66,12 @@ class PretrainTrainable:
         return MODEL_INPUTS
 
     def init_state(self, key: jax.Array) -> TrainState:
-        """Initialise a state."""
+        """Initialize a state."""
         return init_state(self.spec, key)
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
-        """Initialise a state on the devices of a mesh."""
-        return initialise(self.init_state, key, mesh)
+        """Initialize a state on the devices of a mesh."""
+        return initialize_state(self.init_state, key, mesh)
 
     def compile_step(self, mesh: Mesh) -> Step:
         """Compile the update."""
@@ -80,8 +85,8 @@ class PretrainTrainable:
         )
 
     def evaluate(self, state: TrainState, step: int) -> EvaluationResult:
-        """Evaluate errors and those of the baselines; draw a window and the learning curves."""
-        errors = evaluate(self._measure, state.params, self.validation, self.mesh)
+        """Evaluate the errors of model and baselines, and draw a reconstructed window."""
+        errors = evaluate(self._evaluation_step, state.params, self.validation, self.mesh)
         if step:
             self._draw(state, step)
         name = "held-out" if self.held_out else "trained-on (nothing is held out)"
@@ -104,7 +109,7 @@ class PretrainTrainable:
         atomic_files.write_figure(path, lambda: draw_learning_curves(read_metrics(self.workdir)))
 
     @functools.cached_property
-    def _measure(self) -> Any:
+    def _evaluation_step(self) -> Any:
         return compile_evaluation_step(self.spec, self.mesh)
 
     @functools.cached_property
@@ -116,7 +121,7 @@ class PretrainTrainable:
         )
 
     def _draw(self, state: TrainState, step: int) -> None:
-        """Draw a window; all processes compute, since each may hold a part of the parameters."""
+        """Draw a window; all processes compute, since each may have a part of the parameters."""
         window = self.validation[0]
         inputs = {name: window[name] for name in MODEL_INPUTS}
         arrays = jax.device_get(self._reconstruct(state.params, shard_batch(inputs, self.mesh)))
@@ -129,9 +134,9 @@ class PretrainTrainable:
         bank = wavelet_bank(cfg.wavelet, cfg.sampling_rate_hz, cfg.num_samples)
         info = self.recordings[recording]
         start_seconds = int(window["start"][0]) / cfg.sampling_rate_hz
-        known = "held out" if self.held_out else "trained on"
+        split_note = "held out" if self.held_out else "trained on"
         plot_file = ReconstructedWindow(
-            title=f"{info.record_id}, {known}, from {start_seconds:.1f} s, after step {step}",
+            title=f"{info.record_id}, {split_note}, from {start_seconds:.1f} s, after step {step}",
             channels=channels,
             sampling_rate_hz=cfg.sampling_rate_hz,
             frequencies_hz=bank.frequencies_hz,

@@ -1,4 +1,4 @@
-"""Profiles of some steps for TensorBoard, at a configured step or on a signal."""
+"""Profiling of steps for TensorBoard, at a configured step or on a signal."""
 
 import contextlib
 import logging
@@ -24,12 +24,12 @@ class Profiler:
         self._folder = workdir / "profile" / f"process_{jax.process_index()}"
         self._at_step = at_step
         self._num_steps = num_steps
-        self._asked = False
+        self._is_requested = False
         self._ends_at: int | None = None
         self._previous: Any = None
 
     def __enter__(self) -> "Profiler":
-        self._previous = signal.signal(signal.SIGUSR1, self._ask)
+        self._previous = signal.signal(signal.SIGUSR1, self._request)
         return self
 
     def __exit__(
@@ -44,11 +44,11 @@ class Profiler:
     @contextlib.contextmanager
     def step(self, step: int) -> Iterator[None]:
         """Wrap the dispatch of a step."""
-        # When the loop starts a step, it has read the results of the step before the previous one.
+        # When the loop starts a step, the step before the previous one is complete.
         if self._ends_at is not None and step > self._ends_at + 1:
             self._stop()
-        if self._ends_at is None and (self._asked or step == self._at_step):
-            self._asked = False
+        if self._ends_at is None and (self._is_requested or step == self._at_step):
+            self._is_requested = False
             self._ends_at = step + self._num_steps - 1
             jax.profiler.start_trace(str(self._folder))
         with jax.profiler.StepTraceAnnotation("train", step_num=step):
@@ -60,5 +60,5 @@ class Profiler:
             _LOG.info("the profile up to step %d is in %s", self._ends_at, self._folder)
             self._ends_at = None
 
-    def _ask(self, number: int, frame: FrameType | None) -> None:
-        self._asked = True
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        self._is_requested = True

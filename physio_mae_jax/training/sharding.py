@@ -12,7 +12,7 @@ from physio_mae_jax.errors import ConfigError
 
 DATA_AXIS = "data"
 FSDP_AXIS = "fsdp"
-# Arrays of fewer elements are replicated: gathering them would cost more than it saves.
+# Smaller arrays are replicated: gathering them would cost more than it saves.
 _MIN_SIZE_TO_SHARD = 2**14
 
 _State = TypeVar("_State")
@@ -57,8 +57,8 @@ def fsdp_sharding(tree: Any, mesh: Mesh) -> Any:
     """Return the sharding of each array of a state, or of parameters.
 
     Large arrays are split along their longest axis that the 'fsdp' axis divides; small and
-    indivisible ones are replicated. An optimizer's moments have the shapes of the parameters, so
-    they are split alike.
+    indivisible ones are replicated. Optimizer moments have the shapes of the parameters and are
+    therefore split in the same way.
 
     Args:
         tree: Tree of arrays or their shapes.
@@ -67,11 +67,11 @@ def fsdp_sharding(tree: Any, mesh: Mesh) -> Any:
     Returns:
         Tree of shardings.
     """
-    parts = mesh.shape[FSDP_AXIS]
+    num_shards = mesh.shape[FSDP_AXIS]
 
     def sharding(leaf: Any) -> NamedSharding:
-        axes = [axis for axis, size in enumerate(leaf.shape) if size % parts == 0]
-        if parts == 1 or not axes or leaf.size < _MIN_SIZE_TO_SHARD:
+        axes = [axis for axis, size in enumerate(leaf.shape) if size % num_shards == 0]
+        if num_shards == 1 or not axes or leaf.size < _MIN_SIZE_TO_SHARD:
             return replicated(mesh)
         longest = max(axes, key=lambda axis: leaf.shape[axis])
         return NamedSharding(mesh, PartitionSpec(*[None] * longest, FSDP_AXIS))
@@ -79,8 +79,8 @@ def fsdp_sharding(tree: Any, mesh: Mesh) -> Any:
     return jax.tree.map(sharding, tree)
 
 
-def initialise(init: Callable[[jax.Array], _State], key: jax.Array, mesh: Mesh) -> _State:
-    """Initialise a state sharded as in ``fsdp_sharding``, never as a whole on one device."""
+def initialize_state(init: Callable[[jax.Array], _State], key: jax.Array, mesh: Mesh) -> _State:
+    """Initialize a state directly in the shards of ``fsdp_sharding``."""
     shapes = jax.eval_shape(init, key)
     return jax.jit(init, out_shardings=fsdp_sharding(shapes, mesh))(key)
 
@@ -91,7 +91,7 @@ def fsdp_constraint(state: _State, mesh: Mesh) -> _State:
 
 
 def shard(tree: Any, shardings: Any) -> Any:
-    """Copy arrays that every process has to the devices, to each device its shard.
+    """Copy arrays that are available in every process to the devices, one shard each.
 
     Args:
         tree: Tree of arrays that this process can read.
@@ -111,11 +111,11 @@ def with_mesh(function: Callable[_Arguments, _Result], mesh: Mesh) -> Callable[_
     """Make the mesh available inside a function to be jitted, as ``signals.wavelet`` needs."""
 
     @functools.wraps(function)
-    def knowing(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+    def call_with_mesh(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
         with jax.sharding.use_abstract_mesh(mesh.abstract_mesh):
             return function(*args, **kwargs)
 
-    return knowing
+    return call_with_mesh
 
 
 def mean_over_devices(
@@ -125,7 +125,7 @@ def mean_over_devices(
 
     For a function that averages over examples, with equally many on each device: gradients are
     exchanged once instead of once per micro-batch, and each device runs the same program as in a
-    single-device run. If devices share a state, the compiler partitions the work instead.
+    single-device run. With FSDP, the compiler partitions the work instead.
 
     Args:
         function: Maps a state and examples to sums or means, which are averaged.
@@ -136,13 +136,17 @@ def mean_over_devices(
     if mesh.empty or mesh.size == 1 or mesh.shape[FSDP_AXIS] > 1:
         return function(state, batch)
 
-    def own(state: _State, batch: _Batch) -> _Result:
+    def mean_over_own_examples(state: _State, batch: _Batch) -> _Result:
         return jax.lax.pmean(function(state, batch), mesh.axis_names)
 
-    whole, split = PartitionSpec(), PartitionSpec(mesh.axis_names)
-    # Kernels do not declare over which axes their results vary, so the check is disabled.
+    replicated_spec, batch_spec = PartitionSpec(), PartitionSpec(mesh.axis_names)
+    # Kernels do not declare the axes over which their results vary, so the check is disabled.
     averaged: _Result = jax.shard_map(
-        own, mesh=mesh, in_specs=(whole, split), out_specs=whole, check_vma=False
+        mean_over_own_examples,
+        mesh=mesh,
+        in_specs=(replicated_spec, batch_spec),
+        out_specs=replicated_spec,
+        check_vma=False,
     )(state, batch)
     return averaged
 
@@ -193,8 +197,8 @@ def check_devices(num_devices: int, fsdp: int) -> None:
     """
     if fsdp < 1 or num_devices % fsdp:
         raise ConfigError(
-            f"fsdp={fsdp} does not divide the {num_devices} devices; use 1 to keep the parameters "
-            "whole on each, or a divisor."
+            f"fsdp={fsdp} does not divide the {num_devices} devices; use 1 to replicate the "
+            "parameters, or a divisor."
         )
 
 
@@ -204,10 +208,11 @@ def check_batch_size(batch_size: int, accumulation_steps: int, num_devices: int)
     Raises:
         ConfigError: The batch is not a multiple of devices × accumulation steps.
     """
-    unit = num_devices * accumulation_steps
-    if accumulation_steps < 1 or batch_size < 1 or batch_size % unit:
+    required_multiple = num_devices * accumulation_steps
+    if accumulation_steps < 1 or batch_size < 1 or batch_size % required_multiple:
         raise ConfigError(
             f"batch_size={batch_size} is not a multiple of {num_devices} devices × "
-            f"accumulation_steps={accumulation_steps}; use a multiple of {unit}, for example "
-            f"{max(1, round(batch_size / max(1, unit))) * max(1, unit)}."
+            f"accumulation_steps={accumulation_steps}; use a multiple of {required_multiple}, for "
+            "example "
+            f"{max(1, round(batch_size / max(1, required_multiple))) * max(1, required_multiple)}."
         )

@@ -7,17 +7,17 @@ import jax.numpy as jnp
 import optax
 from flax import struct
 
-Params = Any  # a nested dict of arrays, as linen makes it
+Params = Any  # nested dict of arrays, as in linen
 Metrics = dict[str, jax.Array]
 
 
 class TrainState(struct.PyTreeNode):
-    """Everything that a step changes.
+    """The state that a training step updates.
 
     Attributes:
         step: Number of completed updates, int32.
-        key: Data of the random key that the key of every step is derived from. It is an input
-            rather than a constant, so that runs with different seeds share a compiled step.
+        key: Data of the base random key, from which step keys are derived. An input rather than a
+            constant, so that runs with different seeds share a compiled step.
         params: Parameters of the model, float32.
         opt_state: State of the optimizer.
         non_finite: True after a loss or gradient that is not finite, bool. The update that caused
@@ -60,7 +60,7 @@ class TrainState(struct.PyTreeNode):
         return jax.random.fold_in(jax.random.wrap_key_data(self.key), self.step)
 
     @property
-    def best_params(self) -> Params:
+    def eval_params(self) -> Params:
         """The average of the parameters if enabled, else the parameters."""
         return self.ema_params or self.params
 
@@ -82,7 +82,8 @@ def apply_gradients(
         gradient: Gradient of the loss, shaped like the parameters.
         loss: Scalar loss.
         model_state: Model state after this step; None if the model has none.
-        ema_decay: Decay of ``state.ema_params``; smaller early on, to discard the initialisation.
+        ema_decay: Decay of ``state.ema_params``; smaller in early steps, to forget the
+            initialization.
 
     Returns:
         The state after the update; 'gradient_norm' float32 and 'non_finite' bool.
@@ -91,7 +92,7 @@ def apply_gradients(
     updates, opt_state = optimizer.update(gradient, state.opt_state, state.params)
     params = optax.apply_updates(state.params, updates)
     step = state.step + 1
-    keep = jnp.minimum(ema_decay, (1 + step) / (10 + step))
+    decay = jnp.minimum(ema_decay, (1 + step) / (10 + step))
     updated = TrainState(
         step=step,
         key=state.key,
@@ -100,8 +101,8 @@ def apply_gradients(
         non_finite=jnp.zeros((), bool),
         model_state=state.model_state if model_state is None else model_state,
         ema_params=jax.tree.map(
-            # In this form the average of a constant is exactly that constant.
-            lambda mean, new: mean + (1 - keep) * (new - mean),
+            # In this form the average of a constant is exact.
+            lambda mean, new: mean + (1 - decay) * (new - mean),
             state.ema_params,
             params if state.ema_params else {},
         ),

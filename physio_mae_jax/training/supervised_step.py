@@ -36,17 +36,17 @@ class SupervisedModel(Protocol):
         ...
 
     def init(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Make the variables, as linen does."""
+        """Initialize the variables, as linen does."""
         ...
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SupervisedSpec:
-    """Components of a step besides its state, fixed for a run.
+    """Fixed components of a training step.
 
     Attributes:
         model: Model that returns logits.
-        kind: Kind of the spec.
+        kind: Problem type.
         objective: Settings of the loss.
         class_weights: Weights of the classes [Y].
         margin_on_labels: True if the model adds a margin to the true class in training (ArcFace)
@@ -83,14 +83,14 @@ def supervised_step(
         bool.
     """
     key = state.step_key()
-    trained, fixed = _divide(spec, state.params)
+    trained, frozen = _split_frozen(spec, state.params)
 
     def mean_loss(trained: Params) -> tuple[jax.Array, Any]:
-        return _loss(spec, trained | fixed, state.model_state, batch, key)
+        return _loss(spec, trained | frozen, state.model_state, batch, key)
 
     (loss, model_state), gradient = jax.value_and_grad(mean_loss, has_aux=True)(trained)
-    # The optimizer sees every parameter; those not differentiated have no gradient.
-    gradient = gradient | jax.tree.map(jnp.zeros_like, fixed)
+    # The optimizer needs a gradient for every parameter; frozen ones have zero gradients.
+    gradient = gradient | jax.tree.map(jnp.zeros_like, frozen)
     rate = jnp.asarray(spec.learning_rate(state.step), jnp.float32)
     state, outcome = apply_gradients(
         state,
@@ -103,8 +103,8 @@ def supervised_step(
     return state, {"loss": loss, "learning_rate": rate} | outcome
 
 
-def _divide(spec: SupervisedSpec, params: Params) -> tuple[Params, Params]:
-    """Split the parameters into those differentiated and the others."""
+def _split_frozen(spec: SupervisedSpec, params: Params) -> tuple[Params, Params]:
+    """Split the parameters into trainable and frozen ones."""
     if not spec.frozen_encoder:
         return params, {}
     trained = {name: part for name, part in params.items() if name != _ENCODER}
@@ -122,7 +122,7 @@ def _loss(
             mix_key, signal, batch["channel_mask"], target, spec.objective.mixup
         )
     labels = jnp.argmax(target, axis=-1) if spec.margin_on_labels else None
-    logits, changed = spec.model.apply(
+    logits, new_model_state = spec.model.apply(
         {"params": params, **model_state},
         Windows.of(batch)._replace(signal=signal),
         labels=labels,
@@ -133,21 +133,21 @@ def _loss(
     losses = supervised_losses(
         logits, target, spec.kind, jnp.asarray(spec.class_weights), spec.objective
     )
-    return losses.mean(), changed
+    return losses.mean(), new_model_state
 
 
 def init_variables(
     model: SupervisedModel, key: jax.Array, window_shape: tuple[int, int]
 ) -> tuple[Params, Any]:
-    """Initialise the parameters and model state for windows (M, L)."""
+    """Initialize the parameters and model state for windows (M, L)."""
     channels, samples = window_shape
     keys = jax.random.split(key)
-    # Two examples: the unbiased variance of a batch normalisation divides by their number minus 1.
+    # Two examples, since the unbiased variance in batch normalization divides by n - 1.
     variables = model.init(
         {"params": keys[0], "dropout": keys[1]}, Windows.blank(2, channels, samples)
     )
-    kept = {name: part for name, part in variables.items() if name != "params"}
-    return variables["params"], kept
+    model_state = {name: part for name, part in variables.items() if name != "params"}
+    return variables["params"], model_state
 
 
 def predict(model: SupervisedModel, params: Params, model_state: Any, batch: Batch) -> jax.Array:

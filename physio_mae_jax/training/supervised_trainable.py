@@ -1,4 +1,4 @@
-"""Supervised training as a job of the loop: the step, validation, and the best model so far."""
+"""Supervised training for the loop: the step, validation, and the best model."""
 
 import dataclasses
 import functools
@@ -15,8 +15,8 @@ from jax.sharding import Mesh
 
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.instances import Instances
-from physio_mae_jax.data.json_types import typed
-from physio_mae_jax.data.sealed_json import read_sealed, sealed
+from physio_mae_jax.data.json_types import check_types
+from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.plots.curves import draw_supervised_curves
 from physio_mae_jax.training import atomic_files
@@ -25,7 +25,7 @@ from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.init_transform import InitTransform
 from physio_mae_jax.training.metrics_file import read_metrics
 from physio_mae_jax.training.prediction import predict_instances
-from physio_mae_jax.training.sharding import fsdp_sharding, initialise, replicated, shard
+from physio_mae_jax.training.sharding import fsdp_sharding, initialize_state, replicated, shard
 from physio_mae_jax.training.state import Params, TrainState
 from physio_mae_jax.training.supervised_step import (
     SUPERVISED_INPUTS,
@@ -60,34 +60,34 @@ class BestSoFar:
 
     @classmethod
     def read(cls, path: Path) -> "BestSoFar":
-        """Read the record of an earlier run, if there is one."""
+        """Read the best step and metric of an earlier run, if any."""
         if not path.is_file():
             return cls()
-        hint = "move it away; the best model is then chosen from here on."
-        content = typed(_StoredBest, read_sealed(path, hint), str(path), hint)
+        hint = "move it; the best model is then selected from this step on."
+        content = check_types(_StoredBest, read_sealed(path, hint), str(path), hint)
         return cls(content["step"], content["value"])
 
-    def is_beaten_by(self, value: float) -> bool:
+    def is_improved_by(self, value: float) -> bool:
         """Return whether a value is better; NaN never is."""
         return value > self.value
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SupervisedTrainable:
-    """Train a classifier or regressor; a ``job.Trainable``.
+    """Training of a classifier or regressor; a ``trainable.Trainable``.
 
     Attributes:
-        workdir: Absolute path of the run; its folder 'best' keeps the model best on validation.
+        workdir: Absolute path of the run; its folder 'best' contains the best model on validation.
         spec: Model, loss and optimizer.
         mesh: Device mesh the batch is sharded over.
         window_shape: Shape (M, L) of the windows.
-        encoder: Initial parameters of the encoder; None for a random initialisation.
+        encoder: Initial parameters of the encoder; None for random initialization.
         reader: Reader of the windows.
-        validation: Instances on which the best model is chosen.
-        metric: Metric to maximise, from logits [U, Y] and targets [U, Y].
+        validation: Instances for selecting the best model.
+        metric: Metric to maximize, from logits [U, K] and targets [U, K].
         metric_name: Name of the metric.
-        batch_size: Windows predicted at a time.
-        num_threads: Threads that read ahead.
+        batch_size: Batch size of predictions.
+        num_threads: Number of prefetching threads.
         patience_steps: Early stopping: steps without improvement before training stops; 0 disables.
         model_spec, trained_on: Model spec and training-data hashes, stored with the best model.
     """
@@ -113,7 +113,7 @@ class SupervisedTrainable:
         return SUPERVISED_INPUTS
 
     def init_state(self, key: jax.Array) -> TrainState:
-        """Initialise a state."""
+        """Initialize a state."""
         params, model_state = init_variables(self.spec.model, key, self.window_shape)
         return TrainState.start(
             key,
@@ -124,14 +124,14 @@ class SupervisedTrainable:
         )
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
-        """Initialise a state on the devices of a mesh, with the given encoder."""
-        state = initialise(self.init_state, key, mesh)
+        """Initialize a state on the devices of a mesh, with the given encoder."""
+        state = initialize_state(self.init_state, key, mesh)
         if self.encoder is None:
             return state
-        # Copied by ``shard``: a step donates the memory of its state, and other runs may start from
-        # the same encoder.
+        # Copied by ``shard``, since a step donates its state and other runs may use the same
+        # encoder.
         new = state.params[_ENCODER]
-        merged = self.encoder.merged(new)
+        merged = self.encoder.merge_into(new)
         for note in merged.notes():
             _LOG.info("%d channels: %s", self.window_shape[0], note)
         encoder = jax.tree.map(
@@ -167,13 +167,13 @@ class SupervisedTrainable:
         return compile_prediction(self.spec.model, self.mesh)
 
     def evaluate(self, state: TrainState, step: int) -> EvaluationResult | None:
-        """Evaluate the model on validation, and save it if it is the best so far."""
+        """Evaluate the model on validation, and save it if it is the best."""
         if step == 0:
             return None
-        logits = self.predict(state.best_params, state.model_state, self.validation)
+        logits = self.predict(state.eval_params, state.model_state, self.validation)
         value = self.metric(logits, self.validation.targets)
-        if self.best.is_beaten_by(value):
-            self._keep(state, step, value)
+        if self.best.is_improved_by(value):
+            self._save_best(state, step, value)
         line = (
             f"step {step}  validation {self.metric_name} {value:.4f}, best {self.best.value:.4f} "
             f"after step {self.best.step}"
@@ -181,7 +181,7 @@ class SupervisedTrainable:
         return EvaluationResult("validation", {self.metric_name: value}, [line])
 
     def should_stop(self, step: int) -> bool:
-        """Return whether nothing has improved within the patience."""
+        """Return whether the metric has not improved within the patience."""
         return bool(self.patience_steps) and step - self.best.step >= self.patience_steps
 
     @functools.cached_property
@@ -193,17 +193,17 @@ class SupervisedTrainable:
     def _metric_path(self) -> Path:
         return self.workdir / BEST / "metric.json"
 
-    def _keep(self, state: TrainState, step: int, value: float) -> None:
+    def _save_best(self, state: TrainState, step: int, value: float) -> None:
         with Checkpoints(self.workdir / BEST, keep=1) as checkpoints:
-            model = {"params": state.best_params, "model_state": state.model_state}
-            # A run resumed from before its best step may have a better model at an earlier one,
-            # and only the largest number counts. The step itself is recorded beside it.
+            model = {"params": state.eval_params, "model_state": state.model_state}
+            # A run resumed from before its best step may find a better model at an earlier step,
+            # but Orbax loads the largest number. The actual step is recorded in the metric file.
             number = max(step, (checkpoints.latest_step or 0) + 1)
             checkpoints.save(number, model, self.model_spec, self.trained_on)
         self.best.step, self.best.value = step, value
         if jax.process_index() == 0:
             content = {"step": step, "metric": self.metric_name, "value": value}
-            atomic_files.write_json(self._metric_path, sealed(content))
+            atomic_files.write_json(self._metric_path, add_seal(content))
 
     def plot_learning_curves(self) -> None:
         """Plot loss and validation metric from metrics.jsonl."""
@@ -220,7 +220,7 @@ def load_best(
     mesh: Mesh,
     num_channels: int | None = None,
 ) -> tuple[Params, Any]:
-    """Load the parameters that were best on validation, and the model state.
+    """Load the best parameters on validation, and the model state.
 
     Args:
         workdir: Work folder of the run.
@@ -228,7 +228,7 @@ def load_best(
         window_shape: Shape (M, L) of the training windows.
         mesh: Device mesh the parameters are loaded onto.
         num_channels: Number of channels of the windows to predict; None for M. A single-channel
-            model encodes several channels independently: attention across them adds 0.
+            model encodes several channels independently: attention across channels adds 0.
 
     Raises:
         UserError: There is no such checkpoint, or it is of another model.
@@ -238,12 +238,12 @@ def load_best(
         loaded = checkpoints.parts({"params": shapes[0], "model_state": shapes[1]})
     params = loaded["params"]
     if num_channels not in (None, window_shape[0]) and _ENCODER in params:
-        params = _for_channels(params, model, window_shape, num_channels)
+        params = _adapt_channels(params, model, window_shape, num_channels)
     loaded = shard({**loaded, "params": params}, replicated(mesh))
     return loaded["params"], loaded["model_state"]
 
 
-def _for_channels(
+def _adapt_channels(
     params: Params, model: SupervisedModel, window_shape: tuple[int, int], num_channels: int
 ) -> Params:
     """Adapt the encoder's parameters to windows with another number of channels."""
@@ -251,7 +251,7 @@ def _for_channels(
     new, _ = jax.jit(lambda key: init_variables(model, key, (num_channels, num_samples)))(
         jax.random.key(0)
     )
-    merged = InitTransform(params[_ENCODER], trained_channels == 1).merged(new[_ENCODER])
+    merged = InitTransform(params[_ENCODER], trained_channels == 1).merge_into(new[_ENCODER])
     for note in merged.notes():
         _LOG.info("trained on %d channels, %d given: %s", trained_channels, num_channels, note)
     return params | {_ENCODER: merged.params}

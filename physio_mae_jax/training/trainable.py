@@ -1,4 +1,4 @@
-"""Interface of a job of the loop: ``pretrain_job.PretrainTrainable`` or ``supervised_job``'s."""
+"""Interface between the loop and a kind of training."""
 
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ Step = Callable[[TrainState, Any], tuple[TrainState, Metrics]]
 
 
 class Trainable(Protocol):
-    """One kind of training.
+    """A kind of training: ``PretrainTrainable`` or ``SupervisedTrainable``.
 
     Its methods are pure except ``evaluate`` and ``plot_learning_curves``.
     """
@@ -24,11 +24,11 @@ class Trainable(Protocol):
         ...
 
     def init_state(self, key: jax.Array) -> TrainState:
-        """Initialise a state; traceable, for its shapes."""
+        """Initialize a state; traceable, for its shapes."""
         ...
 
     def start(self, key: jax.Array, mesh: Mesh) -> TrainState:
-        """Initialise the state of a new run on the devices of a mesh."""
+        """Initialize the state of a new run on the devices of a mesh."""
         ...
 
     def compile_step(self, mesh: Mesh) -> Step:

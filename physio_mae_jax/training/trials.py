@@ -1,7 +1,7 @@
-"""Many runs below one folder, distributed over independent processes.
+"""Many runs in one folder, distributed over independent processes.
 
 Each process claims a run that is neither finished nor claimed. A claim is a lock that the
-operating system releases when its process ends in any way, so no cleanup is needed, and the same
+operating system releases when its process ends, so no cleanup is needed, and the same
 command resumes an interrupted run.
 """
 
@@ -19,16 +19,16 @@ from physio_mae_jax.training.work_folder import claim
 
 _LOG = logging.getLogger(__name__)
 _POLL_SECONDS = 1.0
-# Fraction of the memory of a GPU that its workers share; the rest is for CUDA itself.
-_SHARED_MEMORY = 0.9
+# Fraction of the GPU memory shared by its workers; the rest is for CUDA.
+_GPU_MEMORY_FRACTION = 0.9
 
 
 class Trial(NamedTuple):
     """One of many runs.
 
     Attributes:
-        name: Name of its folder below the common one.
-        run: Performs the run in the given folder, and resumes where an earlier process stopped.
+        name: Name of its folder in the common folder.
+        run: Function that performs or resumes the run in the given folder.
     """
 
     name: str
@@ -58,7 +58,7 @@ def run_trials(parent: Path, trials: Sequence[Trial], is_done: Callable[[Path], 
 def run_workers(
     parent: Path, num_workers: int, worker_flags: Sequence[str], count: Callable[[], int]
 ) -> None:
-    """Start this command again as several processes, and wait for all of them.
+    """Run this command in several processes, and wait for all of them.
 
     Args:
         parent: Folder of all trials; the output of worker k goes to ``workers/k.log`` in it.
@@ -76,13 +76,13 @@ def run_workers(
     workers = []
     for k, path in enumerate(logs):
         with path.open("w", encoding="utf-8") as log:
-            environment = {**os.environ, **_share_of_gpu(k, num_workers, gpus)}
+            environment = {**os.environ, **_gpu_environment(k, num_workers, gpus)}
             if gpus:
                 environment.pop("XLA_PYTHON_CLIENT_MEM_FRACTION", None)  # former name
-            started = subprocess.Popen(
+            process = subprocess.Popen(
                 command, stdout=log, stderr=subprocess.STDOUT, env=environment
             )
-            workers.append(started)
+            workers.append(process)
     try:
         _wait(workers, count)
     finally:
@@ -93,8 +93,8 @@ def run_workers(
         last = logs[failed[0]].read_text(encoding="utf-8").strip().splitlines()[-1:]
         raise UserError(
             f"{len(failed)} of {num_workers} workers failed; the first one's last line is "
-            f"{(last or ['empty'])[0]!r}, all of it is in {logs[failed[0]]}. The same command "
-            "resumes with what is not done."
+            f"{(last or ['empty'])[0]!r}, see {logs[failed[0]]}. The same command resumes the "
+            "remaining trials."
         )
 
 
@@ -111,19 +111,19 @@ def _wait(workers: Sequence[subprocess.Popen[bytes]], count: Callable[[], int]) 
         time.sleep(_POLL_SECONDS)
 
 
-def _share_of_gpu(worker: int, num_workers: int, gpus: Sequence[str]) -> Mapping[str, str]:
+def _gpu_environment(worker: int, num_workers: int, gpus: Sequence[str]) -> Mapping[str, str]:
     """Return the environment that assigns a worker one GPU and a fraction of its memory."""
     if not gpus:
         return {}
-    neighbours = -(-num_workers // len(gpus))
+    workers_per_gpu = -(-num_workers // len(gpus))
     return {
         "CUDA_VISIBLE_DEVICES": gpus[worker % len(gpus)],
-        "XLA_CLIENT_MEM_FRACTION": f"{_SHARED_MEMORY / neighbours:.3f}",
+        "XLA_CLIENT_MEM_FRACTION": f"{_GPU_MEMORY_FRACTION / workers_per_gpu:.3f}",
     }
 
 
 def _visible_gpus() -> list[str]:
-    """List the NVIDIA GPUs of this machine without allocating memory on them, as JAX would."""
+    """List the NVIDIA GPUs of this machine without allocating memory on them."""
     if "CUDA_VISIBLE_DEVICES" in os.environ:
         return [name for name in os.environ["CUDA_VISIBLE_DEVICES"].split(",") if name]
     query = ["nvidia-smi", "--query-gpu=index", "--format=csv,noheader"]

@@ -10,8 +10,8 @@ import numpy as np
 class ArrayCache:
     """Thread-safe cache that evicts the least recently used arrays.
 
-    The array used last is kept even where it is larger than the bound alone, since it would be
-    read from disk for every segment otherwise. A pickled cache arrives empty.
+    The most recently used array is kept even if it alone exceeds the bound, since it would
+    otherwise be read from disk for every segment. Unpickling gives an empty cache.
     """
 
     def __init__(self, max_bytes: int) -> None:
@@ -23,15 +23,15 @@ class ArrayCache:
 
     @property
     def num_bytes(self) -> int:
-        """Bytes held now."""
+        """Number of bytes in the cache."""
         with self._lock:
             return sum(array.nbytes for array in self._arrays.values())
 
     def get(self, key: Hashable, load: Callable[[], np.ndarray]) -> np.ndarray:
-        """Return the array of ``key``, calling ``load`` if it is not held.
+        """Return the array of ``key``, calling ``load`` if it is not cached.
 
-        Of threads that want the same array at the same time one loads it and the others wait;
-        threads that want other arrays do not wait.
+        If several threads request the same array, one loads it and the others wait; requests for
+        other arrays do not wait.
         """
         with self._lock:
             if key in self._arrays:
@@ -47,16 +47,16 @@ class ArrayCache:
         return array
 
     def put(self, key: Hashable, array: np.ndarray) -> None:
-        """Hold ``array`` under ``key`` and evict others where that exceeds the bound."""
+        """Store ``array`` under ``key`` and evict older arrays beyond the bound."""
         with self._lock:
             self._arrays[key] = array
             self._arrays.move_to_end(key)
             self._loading.pop(key, None)
-            held = sum(a.nbytes for a in self._arrays.values())
-            while held > self._max_bytes and len(self._arrays) > 1:
-                _, given_up = self._arrays.popitem(last=False)
-                held -= given_up.nbytes
+            num_bytes = sum(a.nbytes for a in self._arrays.values())
+            while num_bytes > self._max_bytes and len(self._arrays) > 1:
+                _, evicted = self._arrays.popitem(last=False)
+                num_bytes -= evicted.nbytes
 
     def __reduce__(self) -> tuple[type["ArrayCache"], tuple[int]]:
-        """Pickle the bound alone: locks cannot travel and arrays are read again faster."""
+        """Pickle only the bound: locks cannot be pickled, and reading arrays again is faster."""
         return (ArrayCache, (self._max_bytes,))

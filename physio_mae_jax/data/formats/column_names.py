@@ -1,7 +1,8 @@
 """Classification of table columns by name: channel, time, sample number, label, or unknown.
 
-Programs that export tables write clocks, counters and codes beside the signals. As a channel such
-a column would be learned from: a ramp reveals the position in the recording, a label the answer.
+Programs that export tables write clocks, counters and codes beside the signals. Used as a
+channel, such a column would leak information: a ramp reveals the position in the recording, a
+label reveals the target.
 """
 
 import collections
@@ -30,23 +31,23 @@ _UNIT_TERMS = {
     "d": "d day days",
 }
 _TIME_UNITS = {word: unit for unit, words in _UNIT_TERMS.items() for word in words.split()}
-# Alone they may also be a size, a smallest value, or one part of a date.
-_NO_TIME_ALONE = {"s", "us", "min", "h", "hr", "d", "day", "hour", "minute", "second"}
+# Without a word for time these may mean a size, a minimum, or one part of a date.
+_AMBIGUOUS_ALONE = {"s", "us", "min", "h", "hr", "d", "day", "hour", "minute", "second"}
 _TIME_TERMS = _set(
     "time timestamp timestamps datetime date t ts clock epoch elapsed timecode uptime unixtime "
     "localtime systime systemtime devicetime walltime runtime elapsedtime reltime abstime utctime "
     "gpstime rtctime zeit zeitstempel tiempo 时间 時間 时间戳 時間戳"
 )
-# Beside a word for time they change nothing; with any other word it may be another quantity.
+# Words that do not change the meaning beside a word for time.
 _TIME_FILLERS = _set(
     "unix local utc gmt sensor phone device system sys relative rel since start started from begin "
     "in the of recording record rec sample packet formatted cal raw lsl ntp gps rtc host iso "
     "iso8601 posix absolute abs wall real stamp zone tz session total hh mm ss mmm fff"
 )
-# As the whole name each may be something else: a temperature, an epoch of sleep, a date.
+# Names with another common meaning: a temperature, a sleep epoch, a date.
 _WEAK_TIMES = {"T", "date", "epoch", "clock"}
 _CLOCK_NAME = re.compile(r"(?i:h{1,2}:m{1,2}|m{1,2}:s{1,2})")
-_SECONDS_BEFORE_OTHERS = {"time", "timestamp", "timestamps", "t", "second", "seconds"}
+_SECONDS_WORDS = {"time", "timestamp", "timestamps", "t", "second", "seconds"}
 
 _INDEX_NOUNS = _set(
     "sample samples index idx indices frame frames packet packets row rows counter seq sequence n "
@@ -61,7 +62,7 @@ _LABEL_TERMS = _set(
     "participants person id ids uid uuid pid record records recording recordings age sex gender "
     "fold folds split diagnosis diagnoses dx rhythm groundtruth"
 )
-# They may stand beside the name of a signal, which is then one no more: 'ppg_quality'.
+# Beside the name of a signal they make it something else: 'ppg_quality' is not a signal.
 _QUALIFIERS = _set(
     "code codes state status flag flags quality sqi valid mask group condition activity task "
     "phase block stage stim type category range index idx counter counts number peak peaks beat "
@@ -85,8 +86,9 @@ class TimeName:
 
     Attributes:
         unit: One of 's', 'ms', 'us', 'ns', 'min', 'h', 'd'; None where the name states none.
-        plain: Whether the name means the sample time; otherwise the column is one only if uniform.
-        seconds: Whether the name is usual for seconds; a rate stated beside it must fit exactly.
+        plain: Whether the name means the sample time; otherwise it is one only if its values are
+            uniform.
+        seconds: Whether the name usually means seconds; a stated rate must then match exactly.
     """
 
     unit: str | None
@@ -103,8 +105,8 @@ class Column:
         spelled: Name as in the file, without surrounding blanks.
         name: The same without quotes and unit.
         unit: Unit of the samples as spelled in the file; '' where there is none.
-        kind: Column kind; 'likely' is a signal with a name outside the vocabulary, 'unknown'
-            anything.
+        kind: Column kind; 'likely' is a signal whose name is outside the vocabulary, 'unknown' may
+            be anything.
         time: Meaning of a time column's name; None for other kinds.
     """
 
@@ -115,41 +117,41 @@ class Column:
     kind: Kind
     time: TimeName | None = None
 
-    def listed_as(self, listed: Sequence[str]) -> str:
-        """Return the spelling under which a manifest lists the column, else its plain name."""
-        wanted = set(map(canonical_name, listed))
-        forms = (self.name, self.spelled, unquoted(self.spelled))
-        return next((form for form in forms if canonical_name(form) in wanted), self.name)
+    def get_listed_name(self, listed: Sequence[str]) -> str:
+        """Return the spelling by which a manifest lists the column, else its plain name."""
+        requested_names = set(map(canonical_name, listed))
+        forms = (self.name, self.spelled, unquote(self.spelled))
+        return next((form for form in forms if canonical_name(form) in requested_names), self.name)
 
 
-def name_columns(header: Sequence[str], units: Sequence[str] = ()) -> tuple[Column, ...]:
+def classify_columns(header: Sequence[str], units: Sequence[str] = ()) -> tuple[Column, ...]:
     """Classify each column of a table by its name.
 
     Args:
         header: Column names as in the file, '' for a column without one.
-        units: Cells of the line of units below the names; empty where there is none.
+        units: Cells of the unit line below the names; empty if there is none.
     """
-    plain = [unquoted(name) for name in header]
-    parted = [_part_unit(name) for name in plain]
-    canonical = [canonical_name(name) for name, _ in parted]
+    plain = [unquote(name) for name in header]
+    split_names = [_split_unit(name) for name in plain]
+    canonical = [canonical_name(name) for name, _ in split_names]
     count = collections.Counter(canonical)
-    small = {name.lower() for name in plain}
+    lowercase_names = {name.lower() for name in plain}
     columns = []
-    for index, (name, unit) in enumerate(parted):
-        below = unquoted(units[index]) if index < len(units) else ""
+    for index, (name, unit) in enumerate(split_names):
+        below = unquote(units[index]) if index < len(units) else ""
         time = None
-        # 'T (degC)' is no time; 'us' is microseconds as well as microsiemens.
+        # 'T (degC)' is not a time; 'us' means microseconds or microsiemens.
         if not is_known_channel(name) and (not unit or unit.lower() in _TIME_UNITS):
             time = _time_name(plain[index], below)
-        kind: Kind = "time" if time else _kind(name, small)
+        kind: Kind = "time" if time else _kind(name, lowercase_names)
         if unit and count[canonical[index]] > 1:
-            # 'II (mV)' and 'II (adu)' are two columns only by their units.
+            # 'II (mV)' and 'II (adu)' differ only by their units.
             name = plain[index]
         columns.append(Column(index, header[index].strip(), name, unit or below, kind, time))
     return tuple(columns)
 
 
-def unquoted(name: str) -> str:
+def unquote(name: str) -> str:
     """Return a name without blanks, and without quotes around it."""
     name = name.strip()
     for _ in range(2):
@@ -165,36 +167,39 @@ def is_known_channel(name: str) -> bool:
 
 def is_unit(text: str) -> bool:
     """Return whether a cell below the names is the unit of its column."""
-    text = unquoted(text)
+    text = unquote(text)
     if text.lower() in _TIME_UNITS or _CLOCK_NAME.match(text):
         return True
-    return _names_a_unit(text)
+    return _is_known_unit(text)
 
 
-def _part_unit(name: str) -> tuple[str, str]:
-    """Split 'ECG (mV)' into name and unit; what is no unit stays in the name."""
+def _split_unit(name: str) -> tuple[str, str]:
+    """Split 'ECG (mV)' into name and unit; anything that is not a unit stays in the name."""
     match = _BRACKETED.fullmatch(name)
-    if match and _names_a_unit(match[2].strip()):
+    if match and _is_known_unit(match[2].strip()):
         return match[1], match[2].strip()
     return name, ""
 
 
-def _names_a_unit(text: str) -> bool:
+def _is_known_unit(text: str) -> bool:
     return len(text) <= 20 and canonical_unit(text) in _UNITS
 
 
 def _words(name: str) -> list[str]:
-    """Split a name at blanks, signs and inner capitals: 'LocalTimestamp' is local, timestamp."""
+    """Split a name at blanks, punctuation and inner capitals.
+
+    'LocalTimestamp' is local, timestamp.
+    """
     text = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name.replace("#", " number "))
     words = re.findall(r"[^\W_]+", text.lower())
     return [re.sub(r"^(time|timestamp)\d+$", r"\1", word) for word in words]
 
 
 def _kind(name: str, header: Collection[str]) -> Kind:
-    """Classify a column that is no time; ``header`` has all names, in small letters."""
+    """Classify a column that is not a time; ``header`` contains all names in lower case."""
     if not name:
         return "unnamed"
-    # Written small, as programs do, it is the index of a loop rather than lead I.
+    # In lower case it is a loop index rather than lead I.
     if name == "i":
         return "unknown"
     if is_known_channel(name):
@@ -223,17 +228,17 @@ def _time_name(name: str, below: str = "") -> TimeName | None:
 
     Args:
         name: Column name without quotes, with its unit.
-        below: Cell below it in a line of units.
+        below: Cell below the name in the unit line.
     """
     words = _words(re.sub(r"(?i)(?<=[^a-z])of[ _]day", "", name))
     units = {_TIME_UNITS[word] for word in words if word in _TIME_UNITS}
     unit = units.pop() if len(units) == 1 else None
     bases = [word for word in words if word in _TIME_TERMS]
     if "t" in bases and len(bases) == 1:
-        # One letter among other words means anything; beside a unit or a filler it is the time.
+        # 't' means time only at the start of a name and beside units.
         bases = bases if words[0] == "t" and set(words[1:]) <= set(_TIME_UNITS) else []
     if not bases:
-        alone = len(words) == 1 and unit is not None and words[0] not in _NO_TIME_ALONE
+        alone = len(words) == 1 and unit is not None and words[0] not in _AMBIGUOUS_ALONE
         if not alone and not (_CLOCK_NAME.match(name) and not units):
             return None
     rest = [w for w in words if w not in _TIME_TERMS and w not in _TIME_UNITS and not w.isdigit()]
@@ -243,7 +248,7 @@ def _time_name(name: str, below: str = "") -> TimeName | None:
         unit = None
     seconds = (
         words[:1] != []
-        and words[0] in _SECONDS_BEFORE_OTHERS
+        and words[0] in _SECONDS_WORDS
         and all(_TIME_UNITS.get(word) == "s" for word in words[1:])
     )
     return TimeName(unit=unit or below_unit, plain=plain, seconds=seconds and plain)

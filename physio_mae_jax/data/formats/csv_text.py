@@ -1,8 +1,7 @@
-"""The text of a table, opened so that no file is taken for more than it holds.
+"""Opening text tables with limits on line length, encoding and expansion.
 
-Lines without end, bytes that are no text and archives that expand without bound are rejected as
-they are met; the library that parses the table would keep the first, stop at the second, and go on
-with the third.
+Unbounded lines, binary content and archives that expand without bound are rejected while reading;
+pandas would keep the first in memory, fail on the second, and expand the third.
 """
 
 import contextlib
@@ -13,12 +12,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 
-# Raised on text that cannot be decoded, broken archives, and what is no file.
+# Raised on text that cannot be decoded, broken archives, and paths that are not files.
 TEXT_ERRORS = (OSError, ValueError, EOFError, zlib.error)
 LONGEST_LINE = 1_000_000
-# Numbers of six digits that repeat shrink to a hundredth; zeros to a thousandth.
+# Repeated six-digit numbers compress to 1/100 of their size, zeros to 1/1000.
 _MAX_EXPANSION = 200
 _FREE_BYTES = 2**26
 _EXPECTED = "a table of numbers with a line of column names"
@@ -35,29 +34,29 @@ class CheckedText:
     """
 
     def __init__(self, file: IO[str], path: Path, max_chars: float) -> None:
-        """Take over an open text; nothing is read yet."""
+        """Wrap an open text file; nothing is read yet."""
         self._file, self._path, self._left, self._line = file, path, max_chars, 0
 
     def read(self, size: int = -1) -> str:
         """Read characters."""
-        return self._checked(self._file.read(size))
+        return self._check(self._file.read(size))
 
     def readline(self) -> str:
         """Read a line with its end; '' at the end of the file."""
-        return self._checked(self._file.readline(LONGEST_LINE + 2))
+        return self._check(self._file.readline(LONGEST_LINE + 2))
 
     def __iter__(self) -> Iterator[str]:
         """Return the remaining lines."""
         return iter(self.readline, "")
 
-    def _checked(self, text: str) -> str:
+    def _check(self, text: str) -> str:
         if "\0" in text:
             raise UnreadableError(
                 f"{self._path} has NUL bytes (as after a power loss) or is not text; "
-                "cut them off, or write or copy the file again."
+                "remove them, or write or copy the file again."
             )
         last = max(text.rfind("\n"), text.rfind("\r"))
-        # Between two ends that were read together a line is shorter than the piece.
+        # Lines that end within this chunk are shorter than the chunk.
         self._line = len(text) - last - 1 + (self._line if last < 0 else 0)
         if self._line > LONGEST_LINE:
             raise UnreadableError(
@@ -67,7 +66,7 @@ class CheckedText:
         self._left -= len(text)
         if self._left < 0:
             raise UnreadableError(
-                f"{self._path} expands to more than {_MAX_EXPANSION} times its size; unpack it "
+                f"{self._path} expands to more than {_MAX_EXPANSION} times its size; decompress it "
                 "first if it is to be read."
             )
         return text
@@ -75,34 +74,34 @@ class CheckedText:
 
 @contextlib.contextmanager
 def open_text(path: Path) -> Iterator[tuple[CheckedText, str]]:
-    """Open a table as text, packed by gzip or not.
+    """Open a table as text, gzip-compressed or not.
 
     Yields:
-        The text from its start, and its encoding: UTF-8 or UTF-16 by their marks, else UTF-8, or
-        Latin-1 where its beginning is text in that alone.
+        The text, and its encoding: UTF-8 or UTF-16 by a byte order mark, else UTF-8, or Latin-1 if
+        only that decodes the beginning of the file.
 
     Raises:
-        UnreadableError: the file cannot be opened or decoded, in the block too.
+        UnreadableError: the file cannot be opened or decoded, also inside the block.
     """
     with contextlib.ExitStack() as stack:
-        with naming(path, _EXPECTED, TEXT_ERRORS):
-            packed = path.suffix.lower() == ".gz"
+        with name_file_in_errors(path, _EXPECTED, TEXT_ERRORS):
+            is_gzip = path.suffix.lower() == ".gz"
             file: IO[bytes] = path.open("rb")
             stack.enter_context(file)
-            most = float("inf")
-            if packed:
-                most = _FREE_BYTES + _MAX_EXPANSION * path.stat().st_size
-                unpacked = stack.enter_context(gzip.GzipFile(fileobj=file))
-                file = stack.enter_context(io.BufferedReader(unpacked))
+            max_chars = float("inf")
+            if is_gzip:
+                max_chars = _FREE_BYTES + _MAX_EXPANSION * path.stat().st_size
+                decompressed = stack.enter_context(gzip.GzipFile(fileobj=file))
+                file = stack.enter_context(io.BufferedReader(decompressed))
             encoding = _encoding(file)
             text = io.TextIOWrapper(file, encoding=encoding, newline="")
             stack.callback(text.detach)
-        with naming(path, _EXPECTED, TEXT_ERRORS):
-            yield CheckedText(text, path, most), encoding
+        with name_file_in_errors(path, _EXPECTED, TEXT_ERRORS):
+            yield CheckedText(text, path, max_chars), encoding
 
 
 def _encoding(file: IO[bytes]) -> str:
-    """Detect the encoding from the beginning of a file, which stays at its start."""
+    """Detect the encoding from the beginning of a file without moving its position."""
     head = file.peek(4096)[:4096] if isinstance(file, io.BufferedReader) else b""
     for mark, encoding in _BOMS:
         if head.startswith(mark):
@@ -110,7 +109,7 @@ def _encoding(file: IO[bytes]) -> str:
     try:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
-        # A letter may be cut at the end of the piece.
+        # A multi-byte character may be truncated at the end of the chunk.
         if error.start < len(head) - 4 and _is_latin(head):
             return "latin-1"
     return "utf-8"

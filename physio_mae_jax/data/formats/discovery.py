@@ -9,17 +9,22 @@ from pathlib import Path
 from typing import Any
 
 from physio_mae_jax.data.formats.candidate import Candidate
-from physio_mae_jax.data.formats.drafting import draft_of, format_draft
+from physio_mae_jax.data.formats.drafting import draft_from_candidates, format_draft
 from physio_mae_jax.data.formats.edf_header import looks_like_edf
-from physio_mae_jax.data.formats.file_facts import lacks, missing_facts
-from physio_mae_jax.data.formats.foreign import advice
+from physio_mae_jax.data.formats.file_facts import format_missing_facts, missing_facts
+from physio_mae_jax.data.formats.foreign import conversion_advice
 from physio_mae_jax.data.formats.manifest import (
     MANIFEST_NAME,
     ManifestEntry,
     expand_entries,
     load_manifest,
 )
-from physio_mae_jax.data.formats.readers import READERS, TABLES_OF_TEXT, ending_of, reader_of
+from physio_mae_jax.data.formats.readers import (
+    READERS,
+    TEXT_TABLE_SUFFIXES,
+    file_suffix,
+    get_reader,
+)
 from physio_mae_jax.data.formats.resolve import resolve
 from physio_mae_jax.data.formats.vendors.registry import (
     recording_of_folder,
@@ -32,7 +37,7 @@ from physio_mae_jax.errors import DataError
 _LOG = logging.getLogger(__name__)
 _SHOWN = 5
 _SHOWN_BROKEN = 30
-_WALKED = 2000
+_MAX_WALKED = 2000
 # Endings that other formats have too: the content decides.
 _SHARED_ENDINGS = (".bdf", ".rec")
 
@@ -41,34 +46,35 @@ class UndescribedError(DataError):
     """Files that do not describe themselves and need a manifest."""
 
 
-def described_files(
+def find_described_files(
     folder: Path, manifest_path: str | Path | None = None, *, skip: bool = False
 ) -> tuple[list[Candidate], str]:
     """Probe the files that a manifest lists, or those of a folder that has none.
 
     Args:
-        folder: Folder as returned by ``existing_folder``.
+        folder: Folder as returned by ``require_folder``.
         manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
-        skip: Whether files without a description count as broken, if others have one.
+        skip: Whether files without metadata count as broken, if others have metadata.
 
     Returns:
-        The files, broken ones too, and a hint at files of sub-folders that are not among them.
+        The files, including broken ones, and a hint about files in subfolders, which are not
+        included.
 
     Raises:
-        DataError: the manifest or a file of it is missing, or a file is not described.
+        DataError: the manifest or a listed file is missing, or a file does not describe itself.
     """
     manifest = Path(manifest_path).expanduser() if manifest_path else folder / MANIFEST_NAME
-    if manifest_path or os.path.lexists(manifest):  # a link to nowhere is an error, no absence
+    if manifest_path or os.path.lexists(manifest):  # a dangling link is an error
         entries = expand_entries(folder, load_manifest(manifest))
         return [probe_file(path, entry) for path, entry in entries], ""
-    return self_described(folder, find_candidates(folder), skip=skip), sub_folder_hint(folder)
+    return require_described(folder, find_candidates(folder), skip=skip), subfolder_hint(folder)
 
 
 def find_candidates(folder: Path) -> list[Candidate]:
     """Probe every file directly in ``folder`` that has the ending of a known format.
 
     Raises:
-        DataError: there is none; the message names sub-folders that have some.
+        DataError: there is none; the message names subfolders that contain some.
     """
     children = sorted(p for p in folder.iterdir() if not p.name.startswith("."))
     files = [p for p in children if p.is_file()]
@@ -83,12 +89,12 @@ def find_candidates(folder: Path) -> list[Candidate]:
     folders = [path for path in found if path is not None]
     others = [p for p in files if p not in parts and p not in vendor]
     tables = [p for p in others if _may_be_recording(p)]
-    paths = sorted([*vendor, *folders, *tables]) or _tables_of_text(others)
-    hint = sub_folder_hint(folder)
+    paths = sorted([*vendor, *folders, *tables]) or _find_text_tables(others)
+    hint = subfolder_hint(folder)
     if not paths:
         raise DataError(
             f"{folder} has no recordings: no file ends in {', '.join(READERS)}, and none is an "
-            f"export of a known device.{advice(files)}"
+            f"export of a known device.{conversion_advice(files)}"
             f"{hint or ' Give the folder that holds the recordings.'}"
         )
     if hint:
@@ -100,13 +106,13 @@ def find_candidates(folder: Path) -> list[Candidate]:
     ]
 
 
-def _tables_of_text(files: Sequence[Path]) -> list[Path]:
-    """Return the tables of a folder that has no .csv; .txt are notes beside files of others."""
-    others = {ending_of(p) for p in files} - {*TABLES_OF_TEXT, "", ".md", ".pdf", ".json"}
+def _find_text_tables(files: Sequence[Path]) -> list[Path]:
+    """Return the text tables of a folder without .csv; .txt beside other formats are notes."""
+    others = {file_suffix(p) for p in files} - {*TEXT_TABLE_SUFFIXES, "", ".md", ".pdf", ".json"}
     return [
         p
         for p in files
-        if ending_of(p) in TABLES_OF_TEXT and not (others and ".txt" in ending_of(p))
+        if file_suffix(p) in TEXT_TABLE_SUFFIXES and not (others and ".txt" in file_suffix(p))
     ]
 
 
@@ -116,16 +122,16 @@ def _may_be_recording(path: Path) -> bool:
 
 
 def probe_file(path: Path, entry: ManifestEntry) -> Candidate:
-    """Find out what a file states about itself; one that cannot be used is returned as such.
+    """Read the metadata of a file; a file that cannot be used is returned with its error.
 
     Args:
         path: Path of the file.
         entry: Its manifest entry.
 
     Raises:
-        DataError: no reader for such files, or the entry has fields of another format.
+        DataError: no reader for this format, or the entry has fields of another format.
     """
-    reader = reader_of(path)
+    reader = get_reader(path)
     _reject_unsupported_fields(path, entry)
     try:
         facts = reader.probe(path, entry)
@@ -136,47 +142,52 @@ def probe_file(path: Path, entry: ManifestEntry) -> Candidate:
     return Candidate(path=path, entry=entry, facts=facts, missing=missing)
 
 
-def self_described(
+def require_described(
     folder: Path, candidates: Sequence[Candidate], *, skip: bool = False
 ) -> list[Candidate]:
-    """Return the candidates if every one describes itself (or is broken, for others to report).
+    """Require that every candidate describes itself (or is broken, which is reported later).
 
     Args:
         folder: Folder that contains the candidates.
         candidates: Probed files.
-        skip: Whether files that do not describe themselves count as broken, if others do.
+        skip: Whether files without metadata count as broken, if others have metadata.
 
     Raises:
-        UndescribedError: some do not; the message names them, what they lack, and drafts a
+        UndescribedError: some do not; the message lists them and what they lack, and drafts a
             manifest.
     """
-    mute = [c for c in candidates if c.missing]
-    if not mute:
+    without_metadata = [c for c in candidates if c.missing]
+    if not without_metadata:
         return list(candidates)
     if skip and any(c.facts and not c.missing for c in candidates):
-        return [_as_broken(c) if c.missing else c for c in candidates]
+        return [_mark_as_broken(c) if c.missing else c for c in candidates]
     broken = list(filter(None, map(_problem, candidates)))
-    lines = [f"  {c.path.name} {lacks(c.facts, c.missing)}" for c in mute[:_SHOWN] if c.facts]
-    if len(mute) > _SHOWN:
-        lines.append(f"  ... and {len(mute) - _SHOWN} more")
+    lines = [
+        f"  {c.path.name} {format_missing_facts(c.facts, c.missing)}"
+        for c in without_metadata[:_SHOWN]
+        if c.facts
+    ]
+    if len(without_metadata) > _SHOWN:
+        lines.append(f"  ... and {len(without_metadata) - _SHOWN} more")
     lines += [f"  {problem}" for problem in broken[:_SHOWN_BROKEN]]
     if len(broken) > _SHOWN_BROKEN:
         lines.append(f"  ... and {len(broken) - _SHOWN_BROKEN} more that cannot be used")
-    draft = format_draft(draft_of(candidates))
+    draft = format_draft(draft_from_candidates(candidates))
     if len(draft) > 4000:
         draft = draft[:4000] + "\n..."
     raise UndescribedError(
-        f"{folder} has {len(mute)} of {len(candidates)} files that do not describe themselves:\n"
+        f"{folder} has {len(without_metadata)} of {len(candidates)} files that do not describe "
+        "themselves:\n"
         + "\n".join(lines)
         + f"\nWrite {folder / MANIFEST_NAME} (or point the manifest setting to a file elsewhere). "
-        f"A draft, in which every '?' is to be filled in, 'axes' to be checked and "
-        f"entries that are no recordings to be deleted:\n{draft}"
-        f"\n{sub_folder_hint(folder).strip()}".rstrip()
+        "A draft follows; replace every '?', check 'axes', and delete entries that are not "
+        f"recordings:\n{draft}"
+        f"\n{subfolder_hint(folder).strip()}".rstrip()
     )
 
 
 def _problem(candidate: Candidate) -> str:
-    """Explain why a file that describes itself cannot be used; '' of others."""
+    """Explain why a file cannot be used; '' if it can."""
     if candidate.facts is None or candidate.missing:
         return candidate.error
     try:
@@ -186,9 +197,10 @@ def _problem(candidate: Candidate) -> str:
     return ""
 
 
-def _as_broken(candidate: Candidate) -> Candidate:
+def _mark_as_broken(candidate: Candidate) -> Candidate:
     assert candidate.facts is not None
-    error = f"{candidate.path} {lacks(candidate.facts, candidate.missing)}; say it in a manifest."
+    missing = format_missing_facts(candidate.facts, candidate.missing)
+    error = f"{candidate.path} {missing}; state it in a manifest."
     return dataclasses.replace(candidate, facts=None, missing=(), error=error)
 
 
@@ -199,19 +211,19 @@ def draft_manifest(path: str | Path) -> dict[str, Any]:
         path: Folder to describe.
 
     Returns:
-        The content for ``manifest.json``. Values that no file states are "?", to be filled in.
+        The content for ``manifest.json``. Values that no file states are the placeholder "?".
 
     Raises:
         DataError: the folder does not exist or holds no files of known formats.
     """
-    return draft_of(find_candidates(existing_folder(path)))
+    return draft_from_candidates(find_candidates(require_folder(path)))
 
 
-def existing_folder(path: str | Path) -> Path:
+def require_folder(path: str | Path) -> Path:
     """Return ``path`` with ``~`` expanded, absolute.
 
     Raises:
-        DataError: it does not exist, is no folder, or cannot be listed.
+        DataError: it does not exist, is not a folder, or cannot be listed.
     """
     folder = Path(path).expanduser().absolute()
     try:
@@ -225,37 +237,39 @@ def existing_folder(path: str | Path) -> Path:
         raise DataError(f"{folder} is a file; give the folder that holds it, {folder.parent}.")
     parent = next((p for p in folder.parents if p.is_dir()), folder)
     raise DataError(
-        f"folder {folder} does not exist (the part {parent} does); expected a folder of recordings "
+        f"folder {folder} does not exist ({parent} does); expected a folder of recordings "
         f"({', '.join(READERS)}). Correct the path given for the data."
     )
 
 
 def _reject_unsupported_fields(path: Path, entry: ManifestEntry) -> None:
-    suffix = ending_of(path)
+    suffix = file_suffix(path)
     for key in entry.members:
         if suffix != ".npz" and (suffix, key) != (".mat", "array"):
-            raise DataError(f"{entry.label}: {key!r} names a member of an .npz; {path} is none.")
+            raise DataError(
+                f"{entry.label}: {key!r} names a member of an .npz; {path} is not an .npz file."
+            )
     if entry.axes is not None and suffix not in (".npy", ".npz", ".mat"):
         raise DataError(
-            f"{entry.label}: 'axes' is for arrays; the format of {path} fixes its axes already."
+            f"{entry.label}: 'axes' applies to arrays; the format of {path} fixes its axes."
         )
 
 
-def sub_folder_hint(folder: Path) -> str:
+def subfolder_hint(folder: Path) -> str:
     """Return a hint about recordings in sub-folders; empty where they have none."""
     found: dict[str, str] = {}
     for child in sorted(p for p in folder.iterdir() if p.is_dir() and p.name[0] != "."):
         # Enough for a hint; a whole disk below would take minutes to walk.
         if recording_of_folder(child):
             continue
-        for path in itertools.islice(child.rglob("*"), _WALKED):
+        for path in itertools.islice(child.rglob("*"), _MAX_WALKED):
             if path.suffix.lower() in READERS or vendor_format(path):
                 found.setdefault(child.name, path.suffix.lower())
     if not found:
         return ""
     name, suffix = next(iter(found.items()))
     return (
-        f" Its sub-folders {', '.join(f'{name}/' for name in found)} are not read without a "
-        "manifest; to use their files give such a folder, or list them in "
+        f" Its subfolders {', '.join(f'{name}/' for name in found)} are not read without a "
+        "manifest; to use their files, give such a folder, or list them in "
         f'{folder / MANIFEST_NAME}, such as {{"recordings": [{{"file": "{name}/**/*{suffix}"}}]}}.'
     )

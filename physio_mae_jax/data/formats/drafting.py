@@ -9,7 +9,7 @@ from typing import Any
 
 from physio_mae_jax.data.formats.candidate import Candidate
 from physio_mae_jax.data.formats.origin import origin_by_ending
-from physio_mae_jax.data.formats.readers import ending_of
+from physio_mae_jax.data.formats.readers import file_suffix
 from physio_mae_jax.data.formats.vendors.registry import vendor_format
 
 _FILL_IN = "?"
@@ -22,7 +22,7 @@ def describe_formats(candidates: Sequence[Candidate]) -> str:
     names: dict[str, list[str]] = defaultdict(list)
     for candidate in candidates:
         vendor = vendor_format(candidate.path)
-        usual = origin_by_ending(ending_of(candidate.path)).format
+        usual = origin_by_ending(file_suffix(candidate.path)).format
         names[vendor.name if vendor else usual].append(candidate.entry.file)
     return "; ".join(
         f"{len(found)} {name} ({', '.join(found[:_SHOWN])}{', ...' if len(found) > _SHOWN else ''})"
@@ -37,7 +37,7 @@ def format_draft(draft: dict[str, Any]) -> str:
     return re.sub(r"\[\s+([^\[\]{}]*?)\s+\]", lambda m: f"[{' '.join(m[1].split())}]", text)
 
 
-def draft_of(candidates: Sequence[Candidate]) -> dict[str, Any]:
+def draft_from_candidates(candidates: Sequence[Candidate]) -> dict[str, Any]:
     """Draft a manifest: one entry for files that are alike, by a glob where one fits."""
     alike: dict[str, list[Candidate]] = defaultdict(list)
     for candidate in candidates:

@@ -1,9 +1,9 @@
-"""The headers of EDF, EDF+ and BDF files: fields of fixed width, read strictly.
+"""The headers of EDF, EDF+ and BDF files: fixed-width fields, parsed strictly.
 
-Formats: Kemp et al. 1992 and 2003 (https://www.edfplus.info/specs/), 16 bits a sample; BDF of
-BioSemi (https://www.biosemi.com/faq/file_format.htm) is the same with 24 bits. Beyond them are
-accepted what files in use have: decimal commas, zero bytes for blanks, texts in UTF-8 or Latin-1,
-and dates, ids and versions of any form, which nothing here needs.
+Formats: Kemp et al. 1992 and 2003 (https://www.edfplus.info/specs/), 16 bits per sample; BioSemi's
+BDF (https://www.biosemi.com/faq/file_format.htm) is the same with 24 bits. Common variants are
+accepted: decimal commas, zero bytes for blanks, text in UTF-8 or Latin-1, and dates, ids and
+versions of any form, which are not used here.
 """
 
 import dataclasses
@@ -13,7 +13,7 @@ from fractions import Fraction
 from pathlib import Path
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
-from physio_mae_jax.data.formats.wfdb_header import decoded
+from physio_mae_jax.data.formats.wfdb_header import decode_text
 from physio_mae_jax.data.regular_file import open_regular
 
 BDF_MAGIC = b"\xffBIOSEMI"
@@ -22,7 +22,7 @@ MAX_SIGNALS = 9999
 
 _FIXED_BYTES = 256
 _BYTES_PER_SIGNAL = 256
-# Width of each field of the signals, all values of one field after another.
+# Width of each signal field; the values of one field for all signals are stored together.
 _WIDTHS = {
     "label": 16,
     "transducer": 80,
@@ -47,12 +47,12 @@ class EdfSignal:
     """What the header states about a signal.
 
     Attributes:
-        label: Signal name, '' where there is none.
+        label: Signal name, '' if there is none.
         unit: Physical dimension.
         samples: Samples in a data record.
-        physical, digital: Lowest and highest value, each as in the header.
+        physical, digital: Minimum and maximum, as spelled in the header.
         first_sample: Position of its samples in a data record.
-        is_annotations: True for an EDF+ channel that holds text instead of samples.
+        is_annotations: True for an EDF+ channel that contains text instead of samples.
     """
 
     label: str
@@ -86,12 +86,12 @@ class EdfHeader:
 
     @property
     def record_samples(self) -> int:
-        """Samples of a data record, of all channels."""
+        """Number of samples in a data record, over all channels."""
         return sum(signal.samples for signal in self.signals)
 
     @property
     def record_bytes(self) -> int:
-        """Bytes of a data record."""
+        """Size of a data record in bytes."""
         return self.record_samples * self.bytes_per_sample
 
     @property
@@ -101,7 +101,7 @@ class EdfHeader:
 
 
 def looks_like_edf(path: Path) -> bool:
-    """Return whether a file begins as EDF or BDF does; others have the same endings."""
+    """Return whether a file begins like EDF or BDF; other formats use the same suffixes."""
     try:
         with path.open("rb") as file:
             return file.read(8) in (EDF_MAGIC, BDF_MAGIC)
@@ -113,50 +113,50 @@ def read_edf_header(path: Path) -> EdfHeader:
     """Read the header of a file.
 
     Raises:
-        DataError: the file is no ordinary one.
-        UnreadableError: it is cut short.
-        OSError, ValueError: it cannot be read, or is no EDF file; the message says where.
+        DataError: the path is not a regular file.
+        UnreadableError: the file is truncated.
+        OSError, ValueError: it cannot be read, or is not an EDF file; the message says where.
     """
     with open_regular(path, _HINT) as file:
         fixed = file.read(_FIXED_BYTES)
         if len(fixed) < _FIXED_BYTES:
             raise ValueError(f"a file of {len(fixed)} bytes has no header")
-        num_signals = _integer(fixed[252:256], "number of signals")
+        num_signals = _parse_integer(fixed[252:256], "number of signals")
         if not 0 < num_signals <= MAX_SIGNALS:
             raise ValueError(f"the header states {num_signals} signals")
-        header_bytes = _integer(fixed[184:192], "size of the header")
+        header_bytes = _parse_integer(fixed[184:192], "size of the header")
         if header_bytes != _FIXED_BYTES + _BYTES_PER_SIGNAL * num_signals:
             raise ValueError(f"a header of {header_bytes} bytes for {num_signals} signals")
-        described = file.read(_BYTES_PER_SIGNAL * num_signals)
-    if len(described) < _BYTES_PER_SIGNAL * num_signals:
-        raise UnreadableError(f"{path} is cut short within its header; {_HINT}")
+        signal_bytes = file.read(_BYTES_PER_SIGNAL * num_signals)
+    if len(signal_bytes) < _BYTES_PER_SIGNAL * num_signals:
+        raise UnreadableError(f"{path} is truncated within its header; {_HINT}")
     return EdfHeader(
         bytes_per_sample=3 if fixed[:8] == BDF_MAGIC else 2,
         header_bytes=header_bytes,
-        num_records=_integer(fixed[236:244], "number of data records"),
-        record_seconds=_seconds(fixed[244:252]),
+        num_records=_parse_integer(fixed[236:244], "number of data records"),
+        record_seconds=_parse_seconds(fixed[244:252]),
         is_interrupted=fixed[192:236].startswith((b"EDF+D", b"BDF+D")),
-        signals=_signals(described, num_signals),
+        signals=_parse_signals(signal_bytes, num_signals),
     )
 
 
-def number(text: str) -> float:
-    """Read a number with a decimal point or comma; NaN of what is none."""
+def parse_number(text: str) -> float:
+    """Parse a number with a decimal point or comma; NaN for other text."""
     point = text.replace(",", ".")
     return float(point) if _NUMBER.fullmatch(point) else math.nan
 
 
-def _signals(described: bytes, count: int) -> tuple[EdfSignal, ...]:
+def _parse_signals(signal_bytes: bytes, count: int) -> tuple[EdfSignal, ...]:
     columns: dict[str, list[bytes]] = {}
     start = 0
     for field, width in _WIDTHS.items():
-        columns[field] = [described[start + i * width :][:width] for i in range(count)]
+        columns[field] = [signal_bytes[start + i * width :][:width] for i in range(count)]
         start += width * count
     signals = []
     first = 0
     for i in range(count):
-        text = {field: _text(columns[field][i]) for field in _TEXTS}
-        samples = _integer(columns["samples"][i], f"samples a data record of signal {i}")
+        text = {field: _decode_field(columns[field][i]) for field in _TEXTS}
+        samples = _parse_integer(columns["samples"][i], f"samples per data record of signal {i}")
         if samples < 0:
             raise ValueError(f"the header states {samples} samples in a data record")
         signals.append(
@@ -174,20 +174,20 @@ def _signals(described: bytes, count: int) -> tuple[EdfSignal, ...]:
     return tuple(signals)
 
 
-def _seconds(field: bytes) -> Fraction:
-    seconds = number(_text(field))
+def _parse_seconds(field: bytes) -> Fraction:
+    seconds = parse_number(_decode_field(field))
     if not math.isfinite(seconds) or seconds < 0:
-        raise ValueError(f"data records of {_text(field)!r} seconds, a number is expected")
-    # Exactly what is written, 0.1 being a tenth; of what is too small for a float, 0.
-    return Fraction(_text(field).replace(",", ".")) if seconds else Fraction(0)
+        raise ValueError(f"data records of {_decode_field(field)!r} seconds, a number is expected")
+    # A Fraction is exact for decimals such as 0.1; values too small for a float become 0.
+    return Fraction(_decode_field(field).replace(",", ".")) if seconds else Fraction(0)
 
 
-def _integer(field: bytes, what: str) -> int:
-    match = _INTEGER.fullmatch(_text(field))
+def _parse_integer(field: bytes, what: str) -> int:
+    match = _INTEGER.fullmatch(_decode_field(field))
     if match is None:
-        raise ValueError(f"the {what} is {_text(field)!r}, a whole number is expected")
+        raise ValueError(f"the {what} is {_decode_field(field)!r}, an integer is expected")
     return int(match[1])
 
 
-def _text(field: bytes) -> str:
-    return decoded(field.replace(b"\0", b" ")).strip()
+def _decode_field(field: bytes) -> str:
+    return decode_text(field.replace(b"\0", b" ")).strip()

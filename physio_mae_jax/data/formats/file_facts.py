@@ -1,4 +1,4 @@
-"""Facts that files state about themselves and what is read from them: no disk access."""
+"""Metadata that files state about themselves, joined with a manifest; no disk access."""
 
 import contextlib
 import dataclasses
@@ -11,19 +11,21 @@ from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name, unknown_channel_message
-from physio_mae_jax.signals.spellings import bare
+from physio_mae_jax.signals.spellings import clean_name
 
-# Clocks and printed rates round; a larger difference is another rate.
+# Allows for clock drift and printed digits; a larger difference means a different rate.
 RATE_TOLERANCE = 1e-3
 
 
 class UnreadableError(DataError):
-    """A file whose content is broken, as opposed to one that is described wrongly."""
+    """The content of a file is broken, as opposed to a wrong description of it."""
 
 
 @contextlib.contextmanager
-def naming(path: Path, expected: str, errors: tuple[type[Exception], ...]) -> Iterator[None]:
-    """Turn the errors that a format's library raises inside the block into one naming the file.
+def name_file_in_errors(
+    path: Path, expected: str, errors: tuple[type[Exception], ...]
+) -> Iterator[None]:
+    """Convert errors that a library raises inside the block into errors that name the file.
 
     Args:
         path: Path of the file.
@@ -31,14 +33,14 @@ def naming(path: Path, expected: str, errors: tuple[type[Exception], ...]) -> It
         errors: Exceptions that the library raises on broken files.
 
     Raises:
-        UnreadableError: raised for any of ``errors``; a DataError passes unchanged.
+        UnreadableError: a library error occurred; a DataError passes unchanged.
     """
     try:
         yield
     except DataError:
         raise
     except errors as error:
-        # Errors of this package are complete without the name of their type.
+        # Errors raised by this package do not need the name of their type.
         kind = "" if type(error) is ValueError else f"{type(error).__name__}: "
         raise UnreadableError(
             f"{path} cannot be read ({kind}{str(error)[:300]}); expected "
@@ -48,11 +50,11 @@ def naming(path: Path, expected: str, errors: tuple[type[Exception], ...]) -> It
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FileFacts:
-    """What a file states about itself; None where it says nothing.
+    """What a file states about itself; None for anything it does not state.
 
     Attributes:
-        shape: Shape of the signal array as stored; None where no array could be singled out.
-        axes: Meaning of each axis of ``shape``, where the format fixes it.
+        shape: Shape of the signal array as stored; None if the signal array is ambiguous.
+        axes: Meaning of each axis of ``shape``, if the format fixes it.
         channels: Names along the channel axis, as spelled in the file.
         sampling_rate_hz: Sampling rate in Hz.
         subjects: Subject of each record.
@@ -60,20 +62,21 @@ class FileFacts:
         member: npz member that holds the signal.
         members: Names of all npz members, for messages.
         units: Channel units, as spelled in the file.
-        stored_columns: Table columns or EDF signals that hold the channels of ``shape``, from 0;
-            None where all do.
+        stored_columns: Indices of the table columns or EDF signals that are channels of ``shape``;
+            None for all.
         loaded_bytes: Memory kept after reading, in bytes; 0 for formats that are read in place.
-        companions: Names of the files beside it that hold its samples.
-        samples_per_frame: Samples of each channel in a frame, for files of frames, which may have
-            several rates. ``shape`` then counts frames instead of samples.
-        rates_hz: Rate of each channel of a file of frames in Hz, instead of ``sampling_rate_hz``.
-        rate_note: Note on a rate that is the default of the format and that the manifest may
-            override; '' where the file states its rate.
-        unusable: Mapping of channel index to the reason its samples are unusable, one sentence.
+        companions: Names of the sample files beside it.
+        samples_per_frame: Samples per frame of each channel, for formats with frames, whose
+            channels may differ in rate. ``shape`` then counts frames instead of samples.
+        rates_hz: Rate of each channel in Hz for formats with frames, instead of
+            ``sampling_rate_hz``.
+        rate_note: Note on a default rate of the format, which the manifest may override; '' if the
+            file states its rate.
+        unusable: Mapping of channel index to the reason its samples are unusable (one sentence).
         notes: Assumptions made when reading the file, for a warning.
-        questions: Mapping of manifest field to the reason the file does not settle it.
-        origin: Where the facts came from.
-        is_folder: Whether the recording is all of its folder, which then gives it its name.
+        questions: Mapping of manifest field to the reason it is ambiguous in the file.
+        origin: Source of the facts.
+        is_folder: Whether the recording is a whole folder, whose name it then has.
     """
 
     shape: tuple[int, ...] | None
@@ -106,19 +109,19 @@ class FileRecords:
         path: Path of the file.
         shape: Shape of the stored signal array.
         axes: Meaning of each axis of ``shape``.
-        channel_names: Canonical names [M], in the order in which ``cut`` returns them.
+        channel_names: Canonical names [M], in the order of ``slice_record``.
         columns: Index of each channel along the stored channel axis [M].
         sampling_rate_hz: Sampling rate in Hz.
         num_samples: Number of samples of each record.
-        record_keys: Id of each record inside the file; None where the file is one record.
-        subjects: Subject of each record, None where unknown.
+        record_keys: Id of each record inside the file; None if the file is one record.
+        subjects: Subject of each record; None if unknown.
         member: npz member that holds the signal.
-        units: Channel units [M] by the file, else by the manifest; '' where neither states one, and
-            as spelled where the unit is not known.
-        stored_columns: Table columns or EDF signals that hold the channels of ``shape``; None where
-            all do.
+        units: Channel units [M] from the file, else from the manifest; '' if neither states one,
+            unchanged if the unit is not known.
+        stored_columns: Indices of the table columns or EDF signals that are channels of ``shape``;
+            None for all.
         loaded_bytes: Memory kept after reading, in bytes; 0 for formats that are read in place.
-        companions: Names of the files beside it that hold its samples.
+        companions: Names of the sample files beside it.
         interpolated: (name, own rate in Hz) of channels interpolated to ``sampling_rate_hz``.
         unusable: Why channels that are not requested are missing from ``channel_names``, one
             sentence each.
@@ -151,7 +154,7 @@ class FileRecords:
 
     @property
     def conversions(self) -> tuple[str, ...]:
-        """What reading does to the samples, a phrase each."""
+        """Conversions applied when reading, one phrase each."""
         return tuple(
             f"{name}: {rate_hz:g} to {self.sampling_rate_hz:g} Hz by linear interpolation"
             for name, rate_hz in self.interpolated
@@ -159,10 +162,10 @@ class FileRecords:
 
 
 def missing_facts(facts: FileFacts, entry: ManifestEntry) -> list[str]:
-    """Name the manifest fields without which the file cannot be read; empty when it can be.
+    """List the manifest fields without which the file cannot be read.
 
     Raises:
-        DataError: the array has more than three axes or none.
+        DataError: the array has more than three axes, or none.
     """
     if facts.shape is None:
         return ["array"]
@@ -176,15 +179,15 @@ def missing_facts(facts: FileFacts, entry: ManifestEntry) -> list[str]:
         missing.append("sampling_rate_hz")
     if entry.channels is None and (facts.channels is None or "channels" in facts.questions):
         missing.append("channels")
-    elif len(facts.shape) > 1 and axes_of(facts, entry) is None:
+    elif len(facts.shape) > 1 and resolve_axes(facts, entry) is None:
         missing.append("axes")
     return missing
 
 
-def pick_channels(
+def select_file_channels(
     entry: ManifestEntry, in_file: Sequence[str] | None, where: str
 ) -> tuple[tuple[str, ...], tuple[int, ...]]:
-    """Choose the channels of a file that its entry asks for (see ``manifest``).
+    """Select the channels of a file that its manifest entry lists (see ``manifest``).
 
     Args:
         entry: Manifest entry that lists the file.
@@ -195,7 +198,7 @@ def pick_channels(
         Names to use [M] and the index of each in the file [M].
 
     Raises:
-        DataError: a listed channel is not in the file, or stands for two channels of it.
+        DataError: a listed channel is not in the file, or matches two channels of it.
     """
     if entry.channels is None:
         names = tuple(in_file or ())
@@ -207,13 +210,13 @@ def pick_channels(
     are_distinct = len(set(present)) == len(present) and all(present)
     if not are_distinct and len(used) == len(present):
         return used, tuple(range(len(used)))
-    as_spelled, canonical_names = _columns_of(map(bare, in_file)), _columns_of(present)
+    by_spelling, by_canonical_name = _index_names(map(clean_name, in_file)), _index_names(present)
     columns = []
     for spelled, _ in entry.channels:
         source = canonical_name(spelled)
-        # Of channels that mean the same, the one spelled so is meant.
-        matches = as_spelled.get(bare(spelled), ())
-        matches = matches if len(matches) == 1 else canonical_names.get(source, ())
+        # Among synonyms the exact spelling takes precedence.
+        matches = by_spelling.get(clean_name(spelled), ())
+        matches = matches if len(matches) == 1 else by_canonical_name.get(source, ())
         if not matches:
             raise DataError(f"{entry.label}: " + unknown_channel_message(source, in_file, where))
         if len(matches) > 1:
@@ -225,47 +228,49 @@ def pick_channels(
     return used, tuple(columns)
 
 
-def _columns_of(names: Iterable[str]) -> dict[str, list[int]]:
-    """Return where each name stands."""
+def _index_names(names: Iterable[str]) -> dict[str, list[int]]:
+    """Return the positions of each name."""
     columns: dict[str, list[int]] = {}
     for column, name in enumerate(names):
         columns.setdefault(name, []).append(column)
     return columns
 
 
-def cut(array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: int) -> np.ndarray:
-    """Take samples [start, stop) of one record out of a stored array.
+def slice_record(
+    array: np.ndarray, axes: Sequence[str], record: int, start: int, stop: int
+) -> np.ndarray:
+    """Return samples [start, stop) of one record of a stored array.
 
     Args:
         array: Signal array as stored, with the meaning of its axes in ``axes``.
         axes: Axis names, each "record", "channel" or "sample".
-        record: Index along the record axis; ignored where there is none.
+        record: Index along the record axis; ignored if there is none.
         start: First sample.
         stop: One past the last sample.
 
     Returns:
         float32 [M, stop - start], a copy. Values beyond float32 become infinite.
     """
-    take: dict[str, int | slice] = {
+    index: dict[str, int | slice] = {
         "record": record,
         "sample": slice(start, stop),
         "channel": slice(None),
     }
-    part = array[tuple(take[axis] for axis in axes)]
-    left = [axis for axis in axes if axis != "record"]
-    if "channel" not in left:
+    part = array[tuple(index[axis] for axis in axes)]
+    remaining_axes = [axis for axis in axes if axis != "record"]
+    if "channel" not in remaining_axes:
         part = part[None]
-    elif left == ["sample", "channel"]:
+    elif remaining_axes == ["sample", "channel"]:
         part = part.T
     with np.errstate(over="ignore"):
         return np.array(part, dtype=np.float32, order="C")
 
 
-def lacks(facts: FileFacts, missing: Sequence[str]) -> str:
-    """Return a text on the facts that a file does not state."""
+def format_missing_facts(facts: FileFacts, missing: Sequence[str]) -> str:
+    """Describe the metadata that a file does not state."""
     shape = f" (shape {facts.shape})" if facts.shape is not None else ""
     inside = f" (members: {', '.join(facts.members[:12])})" if facts.members else ""
-    words = {
+    phrases = {
         "array": "which member holds the signal: 'array'",
         "sampling_rate_hz": "its rate: 'sampling_rate_hz'",
         "channels": "which of its columns are channels: 'channels'"
@@ -275,12 +280,12 @@ def lacks(facts: FileFacts, missing: Sequence[str]) -> str:
     }
     for key in missing:
         if key in facts.questions:
-            words[key] += f" ({facts.questions[key]})"
-    return f"does not say {' nor '.join(words[key] for key in missing)}{shape}{inside}"
+            phrases[key] += f" ({facts.questions[key]})"
+    return f"does not say {' nor '.join(phrases[key] for key in missing)}{shape}{inside}"
 
 
-def axes_of(facts: FileFacts, entry: ManifestEntry) -> tuple[str, ...] | None:
-    """Return the meaning of each axis, guessed from the channel count; None where it is open."""
+def resolve_axes(facts: FileFacts, entry: ManifestEntry) -> tuple[str, ...] | None:
+    """Return the meaning of each axis, inferred from the channel count; None if it is ambiguous."""
     if entry.axes is not None or facts.axes is not None:
         return facts.axes or entry.axes
     assert facts.shape is not None

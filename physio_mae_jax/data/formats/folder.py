@@ -1,23 +1,23 @@
 """A folder of recordings as a ``SignalSource``.
 
-With a manifest (see ``manifest``) its entries are read. Without one every file directly in the
-folder that ends in a known format must describe itself:
+With a manifest (see ``manifest``), its entries are read. Without one, every file of a known format
+directly in the folder must describe itself:
 
 * WFDB (``.hea``), EDF and BDF (``.edf``, ``.bdf``, ``.rec``), by their headers;
 * ``.npz`` with the signal in ``X`` or ``signal``, ``channels``, ``fs`` or ``sampling_rate_hz``, and
   perhaps ``subject`` (``subject_id``, ``patient_id``) and ``record`` (``record_id``, ``rec``);
-* ``.csv`` with a header, and ``.parquet``, with a column of times whose unit is known, and without
+* ``.csv`` with a header, and ``.parquet``, with a time column whose unit is known, and without
   columns that may be labels or codes (see ``table_columns``, ``time_column``). ``.tsv``, ``.txt``
-  and ``.csv.gz`` are read alike where a manifest lists them or the folder has no others.
+  and ``.csv.gz`` are read like ``.csv`` if a manifest lists them or the folder has no others.
 
-Exports of devices (see ``vendors``) describe themselves too, and are recognised by their content; a
-sub-folder that is one export, as of an Empatica E4, is one recording.
+Exports of devices (see ``vendors``) describe themselves too, and are recognized by their content; a
+subfolder that is one export, as of an Empatica E4, is one recording.
 
-If a file does not describe itself, nothing is guessed: the error names it and drafts a manifest. So
-a folder that mixes signals with other tables needs a manifest that lists the signals.
+If a file does not describe itself, the error names it and drafts a manifest; nothing is guessed.
+Hence a folder that mixes signals with other tables needs a manifest that lists the signals.
 
-A recording's id is the file's path in the folder without its ending, followed by ``/<id>`` where
-the file holds several.
+A recording's id is the file's path relative to the folder without its suffix, followed by
+``/<id>`` if the file contains several recordings.
 """
 
 import logging
@@ -33,21 +33,21 @@ import numpy as np
 from physio_mae_jax.data.formats.array_cache import ArrayCache
 from physio_mae_jax.data.formats.candidate import Candidate
 from physio_mae_jax.data.formats.discovery import (
-    described_files,
     draft_manifest,
-    existing_folder,
+    find_described_files,
     probe_file,
-    self_described,
+    require_described,
+    require_folder,
 )
 from physio_mae_jax.data.formats.file_facts import FileRecords
 from physio_mae_jax.data.formats.manifest import ManifestEntry, parse_manifest
 from physio_mae_jax.data.formats.origin import Origin
-from physio_mae_jax.data.formats.readers import reader_of
-from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_of_conversions
+from physio_mae_jax.data.formats.readers import get_reader
+from physio_mae_jax.data.formats.usable import report_unusable, usable_files, warn_about_conversions
 from physio_mae_jax.data.formats.vendors.registry import recording_of_folder
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.data.subjects import warn_of_similar_subjects
-from physio_mae_jax.data.unclear import warn_of_names, warn_of_units
+from physio_mae_jax.data.subjects import warn_about_similar_subjects
+from physio_mae_jax.data.unclear import warn_about_names, warn_about_units
 from physio_mae_jax.errors import DataError
 
 __all__ = ["FolderSource", "draft_manifest", "open_file", "open_files", "open_folder"]
@@ -57,41 +57,41 @@ _CACHE_BYTES = 2 * 1024**3
 
 
 class FolderSource:
-    """Recordings of a folder, read at random; a ``SignalSource`` safe to share between threads.
+    """Random access to the recordings of a folder; a thread-safe ``SignalSource``.
 
     ``.npy``, EDF and WFDB are read in place. Arrays of ``.npz``, ``.csv`` and ``.parquet`` are
-    loaded completely and the last used ones kept, 2 GiB in all for each process.
+    loaded completely and cached, up to 2 GiB per process.
     """
 
     def __init__(self, folder: Path, files: Sequence[FileRecords]) -> None:
-        """Lay out the recordings of files that are described already; see ``open_folder``.
+        """Index the recordings of described files; see ``open_folder``.
 
         Raises:
-            DataError: two recordings have one id.
+            DataError: two recordings have the same id.
         """
         self.folder = folder
         self._files = tuple(files)
         self._cache = ArrayCache(_CACHE_BYTES)
-        self._places = tuple((f, r) for f in files for r in range(len(f.subjects)))
-        self._recordings = tuple(_info(folder, f, r) for f, r in self._places)
+        self._locations = tuple((f, r) for f in files for r in range(len(f.subjects)))
+        self._recordings = tuple(_info(folder, f, r) for f, r in self._locations)
         self._reject_duplicate_ids()
 
     @property
     def recordings(self) -> Sequence[RecordingInfo]:
-        """Describe every recording; index i here is index i of ``read``."""
+        """Metadata of every recording; index i is index i of ``read``."""
         return self._recordings
 
-    def file_of(self, index: int) -> str:
-        """Return the path of the file that holds recording ``index``."""
-        return str(self._places[index][0].path)
+    def get_file(self, index: int) -> str:
+        """Return the path of the file that contains recording ``index``."""
+        return str(self._locations[index][0].path)
 
     def origin(self, index: int) -> Origin:
         """Return where rate, names and units of recording ``index`` came from."""
-        return self._places[index][0].origin
+        return self._locations[index][0].origin
 
     def version(self, index: int) -> str:
-        """Return what changes where the file of recording ``index`` is written again."""
-        file = self._places[index][0]
+        """Return a string that changes when the file of recording ``index`` is rewritten."""
+        file = self._locations[index][0]
         paths = (file.path, *(file.path.parent / name for name in file.companions))
         stats = [path.stat() for path in paths if path.exists()]
         return f"{file.path}:{[(stat.st_size, stat.st_mtime_ns) for stat in stats]}"
@@ -100,14 +100,14 @@ class FolderSource:
         """Return samples [start, stop) of recording ``index`` as float32 [M, stop - start].
 
         Raises:
-            DataError: the segment is not inside the recording, the file cannot be read, or it
+            DataError: the segment is not inside the recording, or the file cannot be read or
                 changed since the folder was opened.
         """
-        file, record = self._places[index]
+        file, record = self._locations[index]
         self._recordings[index].reject_outside(start, stop)
         if start == stop:
             return np.zeros((len(file.channel_names), 0), np.float32)
-        reader = reader_of(file.path)
+        reader = get_reader(file.path)
         load = reader.load
         loaded = None
         if load is not None:
@@ -116,16 +116,16 @@ class FolderSource:
         return reader.read(file, loaded, record, start, stop)
 
     def _reject_duplicate_ids(self) -> None:
-        files_of: dict[str, set[str]] = defaultdict(set)
+        paths_by_id: dict[str, set[str]] = defaultdict(set)
         counts = Counter(info.record_id for info in self._recordings)
         for index, info in enumerate(self._recordings):
-            files_of[info.record_id].add(self.file_of(index))
+            paths_by_id[info.record_id].add(self.get_file(index))
         for record_id, count in counts.items():
             if count > 1:
                 raise DataError(
                     f"record id {record_id!r} occurs {count} times "
-                    f"({', '.join(sorted(files_of[record_id]))}); rename a file, or list only one "
-                    "of them in the manifest."
+                    f"({', '.join(sorted(paths_by_id[record_id]))}); rename a file, or list only "
+                    "one of them in the manifest."
                 )
 
 
@@ -136,28 +136,28 @@ def open_folder(
     skip_unreadable: bool = False,
     channels: str = "",
 ) -> FolderSource:
-    """Open a folder of recordings; every file is described now, samples are read later.
+    """Open a folder of recordings; file metadata is read now, samples are read later.
 
     Args:
         path: Folder of the recordings.
         manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
         skip_unreadable: Skip files that cannot be used with a warning instead of raising.
         channels: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
-            Others are included where they have the same rate and can be used.
+            Others are included if they have the same rate and can be used.
 
     Raises:
         DataError: the folder or manifest is missing, a file is not described or cannot be used,
             or manifest and files contradict each other.
     """
-    folder = existing_folder(path)
-    candidates, hint = described_files(folder, manifest_path, skip=skip_unreadable)
+    folder = require_folder(path)
+    candidates, hint = find_described_files(folder, manifest_path, skip=skip_unreadable)
     return _open(folder, candidates, hint, skip_unreadable, channels)
 
 
 def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) -> FolderSource:
-    """Open files that describe themselves, wherever they are.
+    """Open files that describe themselves, from any folder.
 
-    Recordings are named by their path below the folder that holds all of them.
+    Recordings are named by their path relative to the common parent folder.
 
     Raises:
         DataError: a file is missing, does not describe itself or is broken.
@@ -165,12 +165,12 @@ def open_files(paths: Sequence[str | Path], *, skip_unreadable: bool = False) ->
     files = [Path(path).expanduser().absolute() for path in paths]
     missing = [path for path in files if not path.is_file()]
     if missing or not files:
-        raise DataError(f"{missing[0]} is no file." if missing else "no files are named.")
+        raise DataError(f"{missing[0]} is not a file." if missing else "no files are given.")
     folder = Path(os.path.commonpath([path.parent for path in files]))
     candidates = [
         probe_file(path, ManifestEntry(label=f"file {path}", file=path.name)) for path in files
     ]
-    described = self_described(folder, candidates, skip=skip_unreadable)
+    described = require_described(folder, candidates, skip=skip_unreadable)
     return _open(folder, described, "", skip_unreadable)
 
 
@@ -199,7 +199,7 @@ def open_file(path: str | Path, stated: Mapping[str, Any] = MappingProxyType({})
     (entry,) = parse_manifest(content, f"file {found}")
     if not found.is_file():
         raise DataError(f"{found} is no file.")
-    described = self_described(found.parent, [probe_file(found, entry)])
+    described = require_described(found.parent, [probe_file(found, entry)])
     return _open(found.parent, described, "", False)
 
 
@@ -215,11 +215,11 @@ def _open(
     report_unusable(folder, unusable, num_files, skip=skip_unreadable, hint=hint)
     files = list(found.values())
     source = FolderSource(folder, files)
-    _log_what_was_found(folder, files, source.recordings)
+    _log_summary(folder, files, source.recordings)
     return source
 
 
-def record_id_of(folder: Path, file: FileRecords, record: int) -> str:
+def make_record_id(folder: Path, file: FileRecords, record: int) -> str:
     """Return the id of a record of a file, see the docstring of the module."""
     relative = file.path.relative_to(folder)
     stem = relative.with_suffix("").as_posix()
@@ -229,7 +229,7 @@ def record_id_of(folder: Path, file: FileRecords, record: int) -> str:
 
 
 def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
-    record_id = record_id_of(folder, file, record)
+    record_id = make_record_id(folder, file, record)
     return RecordingInfo(
         record_id=record_id,
         subject_id=file.subjects[record] or record_id,
@@ -241,8 +241,8 @@ def _info(folder: Path, file: FileRecords, record: int) -> RecordingInfo:
     )
 
 
-def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None:
-    """Warn that recordings name no subject, or that two are spelled nearly alike."""
+def warn_about_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None:
+    """Warn about recordings without a subject, and about subjects with similar spellings."""
     subjects = [subject for file in files for subject in file.subjects]
     unknown = sum(subject is None for subject in subjects)
     if unknown:
@@ -254,32 +254,32 @@ def warn_of_unknown_subjects(folder: Path, files: Sequence[FileRecords]) -> None
             unknown,
             len(subjects),
         )
-    warn_of_similar_subjects(str(folder), (name for name in subjects if name is not None))
+    warn_about_similar_subjects(str(folder), (name for name in subjects if name is not None))
 
 
-def warn_of_unclear_channels(folder: Path, files: Sequence[FileRecords]) -> None:
-    """Warn of channel names and units that are not known."""
-    warn_of_names(str(folder), (file.channel_names for file in files))
+def warn_about_unclear_channels(folder: Path, files: Sequence[FileRecords]) -> None:
+    """Warn about unknown channel names and units."""
+    warn_about_names(str(folder), (file.channel_names for file in files))
     named = ((str(file.path.relative_to(folder)), file) for file in files)
-    warn_of_units(str(folder), ((name, file.channel_names, file.units) for name, file in named))
+    warn_about_units(str(folder), ((name, file.channel_names, file.units) for name, file in named))
 
 
-def _log_what_was_found(
+def _log_summary(
     folder: Path, files: Sequence[FileRecords], recordings: Sequence[RecordingInfo]
 ) -> None:
     if not recordings:
-        raise DataError(f"{folder}: its {len(files)} files hold no recordings.")
+        raise DataError(f"{folder}: its {len(files)} files contain no recordings.")
     formats = Counter(file.origin.format for file in files)
-    what = ", ".join(f"{count} {name}" for name, count in formats.items())
-    _LOG.info("%s: %d recordings in %d files (%s).", folder, len(recordings), len(files), what)
-    warn_of_unknown_subjects(folder, files)
-    warn_of_unclear_channels(folder, files)
-    warn_of_conversions(folder, files)
+    summary = ", ".join(f"{count} {name}" for name, count in formats.items())
+    _LOG.info("%s: %d recordings in %d files (%s).", folder, len(recordings), len(files), summary)
+    warn_about_unknown_subjects(folder, files)
+    warn_about_unclear_channels(folder, files)
+    warn_about_conversions(folder, files)
     loaded_bytes = sum(file.loaded_bytes for file in files)
     if loaded_bytes > _CACHE_BYTES:
         _LOG.warning(
             "%s: its .npz, .csv and .parquet take %.1f GiB and %.1f GiB are kept in memory, so "
-            "files are loaded again and again; convert them to .npy, which is read in place.",
+            "files are loaded repeatedly; convert them to .npy, which is read in place.",
             folder,
             loaded_bytes / 1024**3,
             _CACHE_BYTES / 1024**3,

@@ -1,4 +1,4 @@
-"""Formats of recordings that are recognised and not read: what to do with such files."""
+"""Recording formats that are recognized but not read, and how to convert them."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ _TABLE = (
     "save them as .csv: one line of column names, then numbers, with a time column in seconds or "
     "the rate in a manifest"
 )
-_LIST = "if they are tables of samples below a line of column names, list them in a manifest"
+_LIST = "if they are tables of samples with a line of column names, list them in a manifest"
 _UNPACK = "unpack them"
 _ADVICE = {
     ".tsv": _LIST,
@@ -31,20 +31,20 @@ _ADVICE = {
     ),
     ".xml": f"read them with the library of their format {_SAVE}",
     ".json": f"read them with Python's json {_SAVE}",
-    ".rec": "these are no EDF files; convert them to EDF or .npz",
-    ".bdf": "these are no 24-bit BDF files; convert them to EDF or .npz",
+    ".rec": "these are not EDF files; convert them to EDF or .npz",
+    ".bdf": "these are not 24-bit BDF files; convert them to EDF or .npz",
 }
 _OTHER = "their format is not known; convert them to .npz, .csv, .parquet, EDF or WFDB"
 _ENDINGS_SHOWN = 6
 _FILES_SHOWN = 3
 
 
-def advice(paths: Sequence[Path]) -> str:
-    """Return which files were seen and what to do with them; '' where there are none."""
+def conversion_advice(paths: Sequence[Path]) -> str:
+    """Describe the files found and how to convert them; '' if there are none."""
     by_ending: dict[str, list[str]] = {}
     for path in paths:
         by_ending.setdefault(path.suffix.lower(), []).append(path.name)
-    # First the endings that something is known of, of these the most frequent.
+    # Suffixes with specific advice first, the most frequent ones before others.
     order = sorted(by_ending, key=lambda e: (e not in _ADVICE, -len(by_ending[e]), e))
     sentences = []
     for ending in order[:_ENDINGS_SHOWN]:

@@ -1,6 +1,6 @@
-"""Labels, folds and attributes of a manifest: fields of its entries, for preparation.
+"""Manifest fields with labels, folds and attributes, for preparation.
 
-Training on a folder has no use for them; ``preparation.layouts.folder`` has.
+Only ``preparation.layouts.folder`` uses them; training on a folder ignores them.
 """
 
 import dataclasses
@@ -20,10 +20,10 @@ FOLD = "fold"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Labelling:
-    """Metadata of the recordings of an entry besides their samples; None where there is none.
+    """Labels, folds and attributes of an entry; None for those that are absent.
 
     Attributes:
-        label: Class of every record of the file.
+        label: Class of all records of the file.
         labels: Mapping of file stem to class.
         label_array: npz member with the class or classes of each record.
         label_names: All class names, in order.
@@ -44,24 +44,28 @@ class Labelling:
 LABELLING_FIELDS = tuple(field.name for field in dataclasses.fields(Labelling))
 
 
-def parse_labelling(given: Mapping[str, Any], defaults: Mapping[str, Any], where: str) -> Labelling:
-    """Check the fields of an entry.
+def parse_labelling(
+    entry_fields: Mapping[str, Any], defaults: Mapping[str, Any], where: str
+) -> Labelling:
+    """Check the labelling fields of an entry.
 
     Args:
-        given: Fields of the entry.
+        entry_fields: Fields of the entry.
         defaults: Fields of the manifest that apply to every entry.
         where: Name of the entry in error messages.
 
     Raises:
-        DataError: a value is not what the docstring of ``manifest`` describes, or two fields say
-            the same.
+        DataError: a value does not match the docstring of ``manifest``, or two fields are
+            redundant.
     """
     for group, what in ((_SOURCES, "label"), (_NAMES, "names of the classes")):
-        said = [key for key in group if key in given]
-        if len(said) > 1:
-            raise DataError(f"{where} gives the {what} twice, by {' and '.join(said)}; keep one.")
-    fields = {**defaults, **given}
-    if "label_names_array" in given:
+        present = [key for key in group if key in entry_fields]
+        if len(present) > 1:
+            raise DataError(
+                f"{where} gives the {what} twice, by {' and '.join(present)}; keep one."
+            )
+    fields = {**defaults, **entry_fields}
+    if "label_names_array" in entry_fields:
         fields.pop("label_names", None)
     if "label" in fields:
         fields["label"] = parse_name(fields["label"], "label", where).strip()
@@ -76,7 +80,7 @@ def parse_labelling(given: Mapping[str, Any], defaults: Mapping[str, Any], where
         fields["attribute_arrays"] = _parse_attributes(fields["attribute_arrays"], where)
         if FOLD in fields["attribute_arrays"] and "fold_array" in fields:
             raise DataError(f"{where} gives the fold twice, by fold_array and attribute_arrays.")
-    if "label_names_array" in given and "label_array" not in given:
+    if "label_names_array" in entry_fields and "label_array" not in entry_fields:
         raise DataError(f"{where}: 'label_names_array' names the classes of a 'label_array'.")
     return Labelling(**fields)
 

@@ -1,4 +1,4 @@
-"""Describing a folder of recordings: the manifest, a small JSON file beside the signals.
+"""The manifest: a JSON file that describes a folder of recordings.
 
 Files that say everything themselves (WFDB, EDF, BDF, CSV and parquet with a time column, npz with
 ``channels`` and ``fs``, exports of devices) need none. For the others one full example,
@@ -20,47 +20,48 @@ Files that say everything themselves (WFDB, EDF, BDF, CSV and parquet with a tim
       ]
     }
 
-Fields of the whole, which are the defaults of every entry:
+Top-level fields, which are defaults for every entry:
 
-* ``sampling_rate_hz``  samples a second. Where the file names a rate too, both must agree; of
-  channels of several rates in one file, the highest counts.
-* ``channels``          a list of names as in the file. It names the channels of a bare array, in
-  order; of a file that names its own channels it takes those listed. Where a file has two
-  channels of one name, a list as long as the file has channels renames them in order. An object
-  ``{"name in the file": "name to use"}`` takes those channels and renames them. Of a table any
-  column of numbers may be listed.
-* ``units``             free text; nothing is converted.
+* ``sampling_rate_hz``  samples per second. If the file also states a rate, both must agree; if the
+  channels of a file differ in rate, it is the highest.
+* ``channels``          a list of names as in the file. It names the channels of a plain array, in
+  order; for a file that names its own channels it selects those listed. If a file has duplicate
+  channel names, a list with one name per channel renames them in order. An object
+  ``{"name in the file": "name to use"}`` selects those channels and renames them. In a table any
+  numeric column may be listed.
+* ``units``             free text; no conversion is applied.
 * ``recordings``        the list of entries.
 
-* ``label_names``, ``fold_array``, ``attribute_arrays``  see below; the latter two are defaults of
+* ``label_names``, ``fold_array``, ``attribute_arrays``  see below; the latter two apply to
   entries whose file ends in .npz.
 
 Fields of an entry: ``file`` (a path in the folder, or a glob; ``**`` descends, hidden files are
 skipped), any of the defaults above, and
 
-* ``array``           name of the npz member that holds the signal (else ``X`` or ``signal``), or of
-  the variable of a MATLAB file.
-* ``axes``            what each axis of an array is: "record", "channel", "sample". Not given, the
-  axis as long as the list of channels is the channel axis and, of three axes, the first is
-  "record".
+* ``array``           name of the npz member, or of the variable of a MATLAB file, with the signal
+  (default: ``X`` or ``signal``).
+* ``axes``            meaning of each axis of an array: "record", "channel", "sample". By default
+  the axis whose length equals the number of channels is the channel axis, and the first of three
+  axes is "record".
 * ``record_array``    npz member with the id of each record.
-* the subject, by one of ``subject`` (its name), ``subject_array`` (npz member, one value a
-  record), ``subject_pattern`` (regular expression; its one group, searched in the path, is the
-  subject) and ``subjects`` (object: file name without ending -> subject).
+* the subject, by one of ``subject`` (its name), ``subject_array`` (npz member, one value per
+  record), ``subject_pattern`` (regular expression with one group, which matches the subject in
+  the path) and ``subjects`` (object: file name without suffix -> subject).
 
 Fields that only ``python -m physio_mae_jax.prepare folder`` reads, such as
 ``"label_array": "y", "label_names": ["normal", "AF"], "attribute_arrays": {"age": "age"}``:
 
 * the label, by one of ``label`` (the class of the whole file), ``labels`` (object: file name
-  without ending -> class) and ``label_array`` (npz member): one class a record, as text or whole
-  number; or a matrix [records, Y] of 0 and 1 where any number of Y classes may hold. Empty
-  text, NaN, 'nan', 'none', 'null', 'n/a', '<NA>' and negative numbers say that there is no answer
-  for the record; 'none' is a class where ``label_names`` lists it.
+  without suffix -> class) and ``label_array`` (npz member): one class per record, as text or
+  integer; or a multi-label matrix [records, K] of 0 and 1. Empty text, NaN, 'nan', 'none',
+  'null', 'n/a', '<NA>' and negative numbers mean that the record has no label; 'none' is a class
+  if ``label_names`` lists it.
 * ``label_names``     list of all classes, in order; ``label_names_array`` is an npz member with
-  the same. A matrix needs one of them. Of whole numbers, n then means the n-th name, from 0.
-* ``fold_array``      npz member with the fold of each record; a subject must be in one fold.
+  the same. A matrix requires one of them. An integer label n then means name n, from 0.
+* ``fold_array``      npz member with the fold of each record; all records of a subject must be in
+  one fold.
 * ``attribute_arrays``  object: attribute (such as ``age``, ``sex``) -> npz member with its value
-  for each record. Empty text and NaN say that it is not known.
+  for each record. Empty text and NaN mean that it is unknown.
 """
 
 import dataclasses
@@ -100,7 +101,7 @@ NPZ_FIELDS = ("array", "record_array", "subject_array")
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class ManifestEntry:
-    """What a manifest states about one file or glob; None where it says nothing.
+    """What a manifest states about one file or glob; None for anything it does not state.
 
     Attributes:
         label: Name of the entry in error messages.
@@ -134,10 +135,10 @@ class ManifestEntry:
 
     @property
     def members(self) -> dict[str, str]:
-        """Fields that name members of an npz -> what they contain."""
+        """Mapping of each field that names an npz member to that name."""
         parts = ((self, NPZ_FIELDS), (self.labelling, LABELLING_MEMBERS))
-        said = {key: getattr(part, key) for part, keys in parts for key in keys}
-        return {key: str(value) for key, value in said.items() if value is not None}
+        names = {key: getattr(part, key) for part, keys in parts for key in keys}
+        return {key: str(value) for key, value in names.items() if value is not None}
 
 
 _ENTRY_KEYS = (
@@ -150,21 +151,21 @@ def load_manifest(path: Path) -> tuple[ManifestEntry, ...]:
     """Read and check a manifest file.
 
     Raises:
-        DataError: the file is missing, is not JSON, or says something that is not understood.
+        DataError: the file is missing, is not JSON, or contains an unknown key or invalid value.
     """
     content = read_json(path, "see the example in physio_mae_jax/data/formats/manifest.py.")
     return parse_manifest(content, f"manifest {path}")
 
 
 def parse_manifest(content: object, where: str) -> tuple[ManifestEntry, ...]:
-    """Check the content of a manifest and spread its defaults over its entries.
+    """Check the content of a manifest and apply its defaults to its entries.
 
     Args:
         content: Decoded JSON.
         where: Name of the manifest in error messages.
 
     Raises:
-        DataError: a key is unknown, or a value is not what the module's docstring describes.
+        DataError: a key is unknown, or a value does not match the module's docstring.
     """
     if not isinstance(content, dict):
         raise DataError(f"{where} must be a JSON object with 'recordings', found {show(content)}.")
@@ -183,7 +184,7 @@ def parse_manifest(content: object, where: str) -> tuple[ManifestEntry, ...]:
 def expand_entries(
     folder: Path, entries: Iterable[ManifestEntry]
 ) -> list[tuple[Path, ManifestEntry]]:
-    """Find the files of each entry; every file of the result exists and occurs once.
+    """Find the files of each entry; every returned file exists and occurs once.
 
     Returns:
         (path under ``folder``, its entry), in the order of the entries, sorted within a glob.
@@ -205,18 +206,18 @@ def expand_entries(
 
 
 def _search_subjects(folder: Path, found: Mapping[Path, ManifestEntry]) -> None:
-    """Search for the subjects of all files of an entry at once, where that is slow one by one."""
+    """Search the subjects of all files of an entry in one batch."""
     texts: dict[tuple[str, str], list[str]] = {}
     for path, entry in found.items():
         if entry.subject_pattern is not None:
             key = (entry.subject_pattern, entry.label)
             texts.setdefault(key, []).append(path.relative_to(folder).as_posix())
-    for (pattern, label), some in texts.items():
-        search_ahead(pattern, some, label)
+    for (pattern, label), paths in texts.items():
+        search_ahead(pattern, paths, label)
 
 
-def subject_of_file(entry: ManifestEntry, relative: Path) -> str | None:
-    """Return the subject that an entry gives to a whole file, None where it gives none.
+def find_file_subject(entry: ManifestEntry, relative: Path) -> str | None:
+    """Return the subject that an entry gives to a whole file; None if it gives none.
 
     Args:
         entry: Manifest entry that lists the file.
@@ -247,7 +248,7 @@ def subject_of_file(entry: ManifestEntry, relative: Path) -> str | None:
 def _matches(folder: Path, entry: ManifestEntry) -> list[Path]:
     literal = folder / entry.file
     try:
-        # A name with brackets may be a file as well as a glob: the file on disk decides.
+        # A name with brackets may be a file or a glob: an existing file takes precedence.
         if literal.is_file():
             return [literal]
         found = sorted(p for p in folder.glob(entry.file) if p.is_file())
@@ -267,7 +268,7 @@ def _matches(folder: Path, entry: ManifestEntry) -> list[Path]:
         )
     if literal.exists():
         raise DataError(
-            f"{entry.label}: {literal} is a pipe or device; an ordinary file is expected."
+            f"{entry.label}: {literal} is a pipe or device; a regular file is expected."
         )
     siblings = [p.name for p in literal.parent.iterdir()] if literal.parent.is_dir() else []
     hint = did_you_mean(literal.name, siblings)
@@ -283,9 +284,11 @@ def _parse_entry(raw: object, defaults: Mapping[str, Any], label: str) -> Manife
     fields: dict[str, Any] = {**defaults, **raw}
     file = parse_file(fields.get("file"), label)
     label = f"{label} ({show(file)})"
-    given = [key for key in _SUBJECT_FIELDS if key in raw]
-    if len(given) > 1:
-        raise DataError(f"{label} gives the subject twice, by {' and '.join(given)}; keep one.")
+    subject_fields = [key for key in _SUBJECT_FIELDS if key in raw]
+    if len(subject_fields) > 1:
+        raise DataError(
+            f"{label} gives the subject twice, by {' and '.join(subject_fields)}; keep one."
+        )
     if "subject" in fields:
         fields["subject"] = parse_name(fields["subject"], "subject", label)
     for key in ("units", *NPZ_FIELDS, "subject_pattern"):

@@ -1,4 +1,4 @@
-"""Checks of single manifest values: each returns the value or raises with the expected one."""
+"""Checks of single manifest values; each returns the value or raises an error."""
 
 import re
 import warnings
@@ -11,7 +11,7 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.printable import show
 
 _MAX_PARTS = 64
-# Each '**' looks at every folder anew from every folder that the one before it found.
+# Nested '**' traverse the same folders repeatedly.
 _MAX_DESCENTS = 3
 _LONGEST_PATTERN = 1000
 AXES = ("record", "channel", "sample")
@@ -33,19 +33,19 @@ def parse_file(value: object, label: str) -> str:
     if parts.count("**") > _MAX_DESCENTS or len(parts) > _MAX_PARTS:
         raise DataError(
             f"{label}: file {show(value)} has {len(parts)} parts, {parts.count('**')} of them "
-            f"'**'; {_MAX_PARTS} and {_MAX_DESCENTS} are the most. One '**/' descends to any "
+            f"'**'; {_MAX_PARTS} and {_MAX_DESCENTS} are the maximum. One '**/' descends to any "
             "depth."
         )
     return value
 
 
 def parse_rate(value: Any, label: str) -> float:
-    """Check a number of samples a second."""
+    """Check a sampling rate in Hz."""
     number = isinstance(value, int | float) and not isinstance(value, bool)
     # The bound keeps integers of hundreds of digits from overflowing float().
     if not number or not 0 < value < 1e12:
         raise DataError(
-            f"{label}: 'sampling_rate_hz' must be a number of samples a second above 0, "
+            f"{label}: 'sampling_rate_hz' must be a number of samples per second above 0, "
             f"found {show(value)}."
         )
     return float(value)
@@ -68,7 +68,7 @@ def parse_channels(value: object, label: str) -> tuple[tuple[str, str], ...]:
 
 
 def parse_axes(value: Any, label: str) -> tuple[str, ...]:
-    """Check the meaning of the axes of an array."""
+    """Check the axis names of an array."""
     valid = isinstance(value, list) and all(isinstance(axis, str) for axis in value)
     if valid and len(set(value)) == len(value) and set(value) <= set(AXES) and "sample" in value:
         return tuple(value)
@@ -79,26 +79,26 @@ def parse_axes(value: Any, label: str) -> tuple[str, ...]:
 
 
 def parse_text(value: object, key: str, label: str) -> str:
-    """Check a text that must not be empty."""
+    """Check a text, which must not be empty."""
     if not isinstance(value, str) or not value:
         raise DataError(f"{label}: {key!r} must be a text, found {show(value)}.")
     return value
 
 
 def parse_by_stem(value: object, key: str, meaning: str, label: str) -> dict[str, str]:
-    """Check an object with a value for each file name."""
+    """Check an object with one value per file name."""
     if not isinstance(value, dict) or not value:
         raise DataError(
-            f"{label}: {key!r} must be an object {{file name without ending: {meaning}}}, "
+            f"{label}: {key!r} must be an object {{file name without suffix: {meaning}}}, "
             f"found {show(value)}."
         )
     return {stem: parse_name(name, f"{key}[{stem!r}]", label) for stem, name in value.items()}
 
 
 def parse_name(value: object, key: str, label: str) -> str:
-    """Return a text or whole number as text."""
+    """Return a text or integer as text."""
     if isinstance(value, bool) or not isinstance(value, str | int) or not str(value).strip():
-        raise DataError(f"{label}: {key} must be a text or whole number, found {show(value)}.")
+        raise DataError(f"{label}: {key} must be a text or integer, found {show(value)}.")
     return str(value)
 
 
@@ -106,11 +106,12 @@ def check_pattern(pattern: str, label: str) -> None:
     """Reject anything but a regular expression with one group."""
     if len(pattern) > _LONGEST_PATTERN:
         raise DataError(
-            f"{label}: subject_pattern has {len(pattern)} letters; {_LONGEST_PATTERN} are the most."
+            f"{label}: subject_pattern has {len(pattern)} characters; {_LONGEST_PATTERN} are the "
+            "maximum."
         )
     try:
         with warnings.catch_warnings():
-            # What is to mean something else one day, such as '[[a-z]', is not what was meant.
+            # Patterns whose meaning will change in Python, such as '[[a-z]', are likely mistakes.
             warnings.simplefilter("error", FutureWarning)
             groups = re.compile(pattern).groups
     except (re.error, OverflowError, RecursionError, FutureWarning) as error:
@@ -122,10 +123,10 @@ def check_pattern(pattern: str, label: str) -> None:
         )
 
 
-def reject_unknown_keys(given: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+def reject_unknown_keys(fields: Mapping[str, Any], known: Iterable[str], where: str) -> None:
     """Reject unknown keys and suggest the nearest known one."""
     known = tuple(known)
-    for key in given:
+    for key in fields:
         if key not in known:
             raise DataError(
                 f"{where}: unknown key {key!r}; known are {', '.join(known)}."

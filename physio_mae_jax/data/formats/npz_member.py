@@ -1,4 +1,4 @@
-"""Reading npz members that describe its signal: names, ids, labels, ages."""
+"""Reading npz members that describe the signal: names, ids, labels, ages."""
 
 import math
 import tokenize
@@ -10,17 +10,17 @@ from typing import IO
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.errors import DataError
 
-# Labels of a million records in a hundred classes; a text of a thousand letters.
+# Enough for labels of a million records in a hundred classes, and texts of a thousand characters.
 _MAX_VALUES = 10**8
 _LONGEST_VALUE = 4096
 _SHOWN = 12
 NPZ_EXPECTED = "an archive written by numpy.savez"
-# What numpy, zipfile and zlib raise on broken files, also where warnings are errors; RuntimeError
-# is an encrypted archive.
+# Raised by numpy, zipfile and zlib on broken files, also if warnings are errors; RuntimeError
+# is raised for encrypted archives.
 NPZ_ERRORS = (
     OSError,
     EOFError,
@@ -45,16 +45,16 @@ def read_member(path: Path, name: str, where: str, max_values: int = _MAX_VALUES
         path: Path of the archive.
         name: Member name.
         where: Source of the request, for messages.
-        max_values: Maximum number of values it may hold.
+        max_values: Maximum number of values.
 
     Returns:
         The array; bytes are decoded to text.
 
     Raises:
         UnreadableError: the archive is broken.
-        DataError: there is no such member, it is an array of objects, or holds more.
+        DataError: there is no such member, it is an object array, or is larger.
     """
-    with naming(path, NPZ_EXPECTED, NPZ_ERRORS), zipfile.ZipFile(path) as archive:
+    with name_file_in_errors(path, NPZ_EXPECTED, NPZ_ERRORS), zipfile.ZipFile(path) as archive:
         names = [member.removesuffix(".npy") for member in archive.namelist()]
         if name not in names:
             raise DataError(f"{where}: {path} has no member {name!r}; it has {abbreviate(names)}.")
@@ -62,7 +62,7 @@ def read_member(path: Path, name: str, where: str, max_values: int = _MAX_VALUES
 
 
 def abbreviate(names: Sequence[str]) -> str:
-    """Return the names of members as text, only the first of many."""
+    """Format member names as text, abbreviated after the first few."""
     more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
     return (", ".join(names[:_SHOWN]) or "none") + more
 
@@ -76,7 +76,7 @@ def member_values(archive: zipfile.ZipFile, name: str, max_values: int = _MAX_VA
         max_values: Maximum number of values; a larger member is not unpacked.
 
     Raises:
-        DataError: it is an array of objects, broken, or larger than said.
+        DataError: it is an object array, broken, or larger than ``max_values``.
     """
     _check_size(archive, name, max_values)
     with archive.open(f"{name}.npy") as file:
@@ -85,24 +85,24 @@ def member_values(archive: zipfile.ZipFile, name: str, max_values: int = _MAX_VA
         except ValueError as error:
             raise DataError(
                 f"{archive.filename}, member {name!r}: {error}. Write it as numbers, or as text "
-                "with '' where there is no value, such as "
+                "with '' for missing values, such as "
                 "numpy.array(['' if v is None or v != v else str(v) for v in values])."
             ) from error
     if values.dtype.kind == "S":
-        return _decoded(values)
+        return _decode_bytes(values)
     if values.dtype.kind == "U" and not _is_text(values):
         raise UnreadableError(
-            f"{archive.filename}, member {name!r} is broken: it holds characters that do not "
-            "exist. Write or copy the file again."
+            f"{archive.filename}, member {name!r} is broken: it contains invalid Unicode code "
+            "points. Write or copy the file again."
         )
     return values
 
 
 def _check_size(archive: zipfile.ZipFile, name: str, max_values: int) -> None:
-    """Reject a member that is larger than plausible, by its header alone."""
+    """Reject an implausibly large member from its header."""
     info = archive.getinfo(f"{name}.npy")
     with archive.open(info) as file:
-        shape, dtype = array_header(file)
+        shape, dtype = read_array_header(file)
     where = f"{archive.filename}, member {name!r}"
     if math.prod(shape) > max_values or dtype.itemsize > _LONGEST_VALUE:
         raise DataError(
@@ -113,11 +113,11 @@ def _check_size(archive: zipfile.ZipFile, name: str, max_values: int) -> None:
     check_memory(where, info.file_size, info.compress_size)
 
 
-def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
+def read_array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     """Read shape and type in the header of an npy file.
 
     Raises:
-        ValueError: it is none, or of a version that numpy does not write for such arrays.
+        ValueError: it is not an npy file, or has an unsupported version.
     """
     version = np.lib.format.read_magic(file)
     if version == (1, 0):
@@ -129,7 +129,7 @@ def array_header(file: IO[bytes]) -> tuple[tuple[int, ...], np.dtype]:
     return shape, dtype
 
 
-def _decoded(values: np.ndarray) -> np.ndarray:
+def _decode_bytes(values: np.ndarray) -> np.ndarray:
     """Decode bytes as UTF-8, else as Latin-1."""
     try:
         return np.char.decode(values, "utf-8")
@@ -138,10 +138,10 @@ def _decoded(values: np.ndarray) -> np.ndarray:
 
 
 def _is_text(values: np.ndarray) -> bool:
-    """Return whether every code point is a character: numpy takes any number for one."""
+    """Return whether every code point is a valid character; numpy does not check this."""
     if values.size == 0 or values.dtype.itemsize == 0:
         return True
-    number = np.dtype(np.uint32).newbyteorder(values.dtype.byteorder)
-    codes = np.ascontiguousarray(values.reshape(-1)).view(number)
+    code_dtype = np.dtype(np.uint32).newbyteorder(values.dtype.byteorder)
+    codes = np.ascontiguousarray(values.reshape(-1)).view(code_dtype)
     surrogates = (codes >= 0xD800) & (codes <= 0xDFFF)
     return not bool(((codes > 0x10FFFF) | surrogates).any())

@@ -1,7 +1,7 @@
-"""Reading .parquet recordings: one file a recording, a column a channel, a row a sample.
+"""Reading .parquet recordings: one column per channel, one row per sample.
 
-``table_columns`` selects the columns that are channels, ``time_column`` handles columns of time:
-numbers, texts, timestamps, durations and clocks of any resolution. Missing values are NaN. A
+``table_columns`` selects the columns that are channels, ``time_column`` handles time columns:
+numbers, text, timestamps, durations and clock times of any resolution. Missing values are NaN. A
 pandas index without a name is skipped.
 """
 
@@ -14,19 +14,19 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.formats.column_content import ColumnContent
-from physio_mae_jax.data.formats.column_names import Column, TimeName, name_columns
+from physio_mae_jax.data.formats.column_names import Column, TimeName, classify_columns
 from physio_mae_jax.data.formats.csv_head import MAX_COLUMNS
-from physio_mae_jax.data.formats.file_facts import FileFacts, UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import FileFacts, UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.table_columns import describe_table, plan_table
-from physio_mae_jax.data.formats.time_column import Context, Times, float32
-from physio_mae_jax.data.formats.time_text import over_midnight
+from physio_mae_jax.data.formats.time_column import Context, Times, to_float32
+from physio_mae_jax.data.formats.time_text import unwrap_midnight
 from physio_mae_jax.data.formats.time_values import TimeValues
 from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a parquet table with a column of numbers for each channel"
 _UNNAMED_INDEX = re.compile(r"__index_level_\d+__")
-# Columns of few values are stored in next to nothing, so a small file may say it has any length.
+# Constant columns compress to almost nothing, so a small file can state any length.
 _MAX_EXPANSION = 4000
 _FREE_BYTES = 2**28
 _UNITS_PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
@@ -41,26 +41,26 @@ def probe_parquet(path: Path, entry: ManifestEntry) -> FileFacts:
 
     Raises:
         UnreadableError: the file is broken, or the times are not uniform.
-        DataError: a wanted column is missing or does not hold numbers.
+        DataError: a requested column is missing or is not numeric.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         schema = file.schema_arrow
         header = ["" if _UNNAMED_INDEX.fullmatch(name) else name for name in schema.names]
         if len(header) > MAX_COLUMNS:
             raise DataError(f"{path} has {len(header)} columns; at most {MAX_COLUMNS} are read.")
         _reject_duplicates(schema.names, path)
-        plan = plan_table(name_columns(header), entry, path)
+        plan = plan_table(classify_columns(header), entry, path)
         for column in plan.numbers:
             _reject_text(schema.field(column.index), path)
         num_samples = _num_rows(file, path)
         inspected = [c for c in plan.inspected if c.name]
-        contents = {c.index: _content(file, schema.field(c.index)) for c in inspected}
+        contents = {c.index: _inspect_column(file, schema.field(c.index)) for c in inspected}
         times = [
-            _times(file, column, schema.names[column.index], str(path))
+            _read_times(file, column, schema.names[column.index], str(path))
             for column in plan.times
             if num_samples > 1
         ]
-        context = Context(str(path), _row, stated_hz=entry.sampling_rate_hz)
+        context = Context(str(path), _format_row, stated_hz=entry.sampling_rate_hz)
         return describe_table(plan, entry, num_samples, contents, times, context)
 
 
@@ -70,103 +70,106 @@ def load_parquet(path: Path, columns: Sequence[int]) -> np.ndarray:
     Raises:
         UnreadableError: the file is broken.
     """
-    with _opened(path) as file:
+    with _open(path) as file:
         names = file.schema_arrow.names
         if columns and max(columns) >= len(names):
             raise UnreadableError(f"{path} changed: it has {len(names)} columns now.")
         values = np.empty((_num_rows(file, path), len(columns)), np.float32)
-        # One after another, so that the table is never held twice.
-        for describe_row, column in enumerate(columns):
-            values[:, describe_row] = float32(_numbers(_column(file, names[column])))
+        # One column at a time, so that the table is never in memory twice.
+        for position, column in enumerate(columns):
+            values[:, position] = to_float32(_to_float64(_read_column(file, names[column])))
         return values
 
 
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[Any]:
-    """Open a file, and name it in whatever pyarrow raises inside the block."""
+def _open(path: Path) -> Iterator[Any]:
+    """Open a file, and convert pyarrow errors inside the block."""
     import pyarrow  # 0.2 s to import; needed only for parquet files.
     import pyarrow.parquet
 
     errors = (OSError, ValueError, TypeError, LookupError, ArithmeticError, MemoryError)
     with (
-        naming(path, _EXPECTED, (*errors, RuntimeError, pyarrow.ArrowException)),
+        name_file_in_errors(path, _EXPECTED, (*errors, RuntimeError, pyarrow.ArrowException)),
         pyarrow.OSFile(str(path), "rb") as stream,
         pyarrow.parquet.ParquetFile(stream, page_checksum_verification=True) as file,
     ):
         yield file
 
 
-def _column(file: Any, name: str) -> Any:
+def _read_column(file: Any, name: str) -> Any:
     """Return one column, checking that it has the length stated by the file."""
-    # 'a' also asks for 'a.b', so the column is taken by its name.
+    # Reading 'a' also returns 'a.b', so the column is selected by its name.
     values = file.read(columns=[name], use_threads=False).column(name)
     if len(values) != file.metadata.num_rows:
         raise ValueError(f"{len(values)} values of {name!r} in {file.metadata.num_rows} rows")
     return values
 
 
-def _numbers(values: Any) -> np.ndarray:
+def _to_float64(values: Any) -> np.ndarray:
     import pyarrow
 
-    # Not checked: whole numbers of more digits than a float has are rounded.
+    # safe=False rounds integers with more digits than a float.
     return np.asarray(values.cast(pyarrow.float64(), safe=False).to_numpy(), np.float64)
 
 
 def _num_rows(file: Any, path: Path) -> int:
-    """Return the number of rows, if the file may hold so many."""
+    """Return the number of rows, if it is plausible for the file size."""
     rows = int(file.metadata.num_rows)
     if rows * 8 > _FREE_BYTES + _MAX_EXPANSION * path.stat().st_size:
         raise UnreadableError(
-            f"{path} states {rows} rows, far more samples than a file of its size can hold; "
-            "write it again."
+            f"{path} states {rows} rows, far more than a file of its size can contain; write it "
+            "again."
         )
     return rows
 
 
-def _content(file: Any, field: Any) -> ColumnContent | str:
-    """Inspect a column that may be no signal; return its content as text if not numeric."""
-    if not _holds_numbers(field.type):
+def _inspect_column(file: Any, field: Any) -> ColumnContent | str:
+    """Inspect a column that may not be a signal; return its type as text if it is not numeric."""
+    if not _is_numeric(field.type):
         return f"holds {field.type}"
     content = ColumnContent()
-    content.add(_numbers(_column(file, field.name)))
+    content.add(_to_float64(_read_column(file, field.name)))
     return content
 
 
-def _times(file: Any, column: Column, name: str, where: str) -> Times:
-    values = _column(file, name)
+def _read_times(file: Any, column: Column, name: str, where: str) -> Times:
+    values = _read_column(file, name)
     if not _is_clock(values.type):
-        gathered = TimeValues(column, where, _row)
-        gathered.add(0, _cells(values))
-        return gathered.times(len(values))
-    said = column.time or TimeName(None, False, False)
-    return Times(name=column.name, values=_seconds(values), unit="s", said=said)
+        time_values = TimeValues(column, where, _format_row)
+        time_values.add(0, _to_cells(values))
+        return time_values.times(len(values))
+    time_name = column.time or TimeName(None, False, False)
+    return Times(name=column.name, values=_to_seconds(values), unit="s", time_name=time_name)
 
 
-def _cells(values: Any) -> np.ndarray:
-    """Return numbers as they are where none is missing, else as floats; texts as objects."""
+def _to_cells(values: Any) -> np.ndarray:
+    """Convert a column.
+
+    Integers without nulls unchanged, other numbers to float64, text to objects.
+    """
     import pyarrow
 
     if pyarrow.types.is_integer(values.type) and not values.null_count:
         return np.asarray(values.to_numpy())
-    if _holds_numbers(values.type):
-        return _numbers(values)
+    if _is_numeric(values.type):
+        return _to_float64(values)
     return np.array(values.to_pylist(), object)
 
 
-def _seconds(values: Any) -> np.ndarray:
-    """Return timestamps, durations or clocks in seconds since the first, which keeps digits."""
+def _to_seconds(values: Any) -> np.ndarray:
+    """Convert timestamps, durations or clock times to seconds since the first one."""
     import pyarrow
 
     kind = values.type
     missing = values.is_null().to_numpy().astype(bool)
-    bits = pyarrow.int32() if pyarrow.types.is_time32(kind) else pyarrow.int64()
-    ticks = values.cast(bits).fill_null(0).to_numpy().astype(np.int64)
+    integer_type = pyarrow.int32() if pyarrow.types.is_time32(kind) else pyarrow.int64()
+    ticks = values.cast(integer_type).fill_null(0).to_numpy().astype(np.int64)
     if missing[0]:
         return np.where(missing, np.nan, 0.0)
-    ticks_a_second = _UNITS_PER_SECOND[kind.unit]
+    ticks_per_second = _UNITS_PER_SECOND[kind.unit]
     if pyarrow.types.is_time(kind):
-        ticks = over_midnight(ticks, 86_400 * ticks_a_second)
-    return np.where(missing, np.nan, (ticks - ticks[0]) / ticks_a_second)
+        ticks = unwrap_midnight(ticks, 86_400 * ticks_per_second)
+    return np.where(missing, np.nan, (ticks - ticks[0]) / ticks_per_second)
 
 
 def _is_clock(kind: Any) -> bool:
@@ -180,25 +183,24 @@ def _reject_duplicates(names: Sequence[str], path: Path) -> None:
     for name in names:
         if names.count(name) > 1:
             raise DataError(
-                f"{path} has {names.count(name)} columns named {name!r}; give each a name of its "
-                "own."
+                f"{path} has {names.count(name)} columns named {name!r}; give each a unique name."
             )
 
 
 def _reject_text(field: Any, path: Path) -> None:
-    if not _holds_numbers(field.type):
+    if not _is_numeric(field.type):
         raise DataError(
             f"{path}: column {field.name!r} holds {field.type} where numbers are expected; list "
             "the columns to use in the manifest's 'channels'."
         )
 
 
-def _holds_numbers(kind: Any) -> bool:
+def _is_numeric(kind: Any) -> bool:
     import pyarrow
 
     types = pyarrow.types
     return bool(types.is_integer(kind) or types.is_floating(kind) or types.is_decimal(kind))
 
 
-def _row(index: int) -> str:
+def _format_row(index: int) -> str:
     return f"row {index}"

@@ -12,7 +12,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import FileFacts, FileRecords, UnreadableError, cut
+from physio_mae_jax.data.formats.file_facts import (
+    FileFacts,
+    FileRecords,
+    UnreadableError,
+    slice_record,
+)
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 
 
@@ -34,7 +39,7 @@ def read_loaded(
     """
     assert loaded is not None
     check_unchanged(records, loaded.shape)
-    signal = cut(loaded, records.axes, record, start, stop)
+    signal = slice_record(loaded, records.axes, record, start, stop)
     if records.columns == tuple(range(len(signal))):
         return signal
     return signal[list(records.columns)]

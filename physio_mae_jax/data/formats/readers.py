@@ -2,7 +2,7 @@
 
 Exports of devices are recognised by their content and read by ``vendors``, whatever their ending.
 
-Nothing is ever unpickled: arrays of objects are rejected.
+Nothing is ever unpickled: object arrays are rejected.
 """
 
 import math
@@ -19,7 +19,7 @@ from physio_mae_jax.data.formats.file_facts import (
     FileFacts,
     FileRecords,
     UnreadableError,
-    naming,
+    name_file_in_errors,
 )
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.memory import check_memory
@@ -27,8 +27,8 @@ from physio_mae_jax.data.formats.npz_member import (
     NPZ_ERRORS,
     NPZ_EXPECTED,
     abbreviate,
-    array_header,
     member_values,
+    read_array_header,
 )
 from physio_mae_jax.data.formats.parquet_table import load_parquet, probe_parquet
 from physio_mae_jax.data.formats.reader import Reader, read_loaded
@@ -36,7 +36,7 @@ from physio_mae_jax.data.formats.vendors.registry import vendor_format
 from physio_mae_jax.data.formats.wfdb_record import probe_wfdb, read_wfdb
 from physio_mae_jax.errors import DataError
 
-# Spellings under which an npz may state what its manifest entry omits.
+# Member names that are recognized if the manifest entry does not name the member.
 _SIGNAL_MEMBERS = ("X", "signal")
 _CHANNEL_MEMBERS = ("channels", "channel_names")
 _RATE_MEMBERS = ("fs", "sampling_rate_hz")
@@ -47,47 +47,47 @@ _FEW_VALUES = 64
 _NPY = "an array of numbers written by numpy.save"
 
 
-def ending_of(path: Path) -> str:
+def file_suffix(path: Path) -> str:
     """Return the ending of a file's name, in small letters; of a packed table both, '.csv.gz'."""
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
-    return "".join(suffixes) if "".join(suffixes) in TABLES_OF_TEXT else "".join(suffixes[-1:])
+    return "".join(suffixes) if "".join(suffixes) in TEXT_TABLE_SUFFIXES else "".join(suffixes[-1:])
 
 
-def reader_of(path: Path) -> Reader:
+def get_reader(path: Path) -> Reader:
     """Return the reader of a file: by its content for exports of devices, else by its ending.
 
     Raises:
-        DataError: no reader for such files.
+        DataError: no reader for this format.
     """
     if vendor := vendor_format(path):
         return vendor.reader
-    suffix = ending_of(path)
-    if suffix in READERS or suffix in TABLES_OF_TEXT:
+    suffix = file_suffix(path)
+    if suffix in READERS or suffix in TEXT_TABLE_SUFFIXES:
         return READERS.get(suffix, READERS[".csv"])
-    hint = " A WFDB record is listed by its header, .hea." if suffix == ".dat" else ""
+    hint = " List a WFDB record by its header, .hea." if suffix == ".dat" else ""
     raise DataError(
-        f"{path}: files ending in {suffix!r} cannot be read; known are {', '.join(READERS)}.{hint}"
+        f"{path}: files ending in {suffix!r} cannot be read; supported: {', '.join(READERS)}.{hint}"
     )
 
 
 def _probe_npy(path: Path, entry: ManifestEntry) -> FileFacts:
-    with naming(path, _NPY, NPZ_ERRORS), path.open("rb") as file:
+    with name_file_in_errors(path, _NPY, NPZ_ERRORS), path.open("rb") as file:
         return FileFacts(shape=_array_header(file, path.stat().st_size, str(path)))
 
 
 def _read_npy(
     records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
 ) -> np.ndarray:
-    with naming(records.path, _NPY, NPZ_ERRORS):
-        # Opened anew each time: thousands of maps held open would use up the file handles.
+    with name_file_in_errors(records.path, _NPY, NPZ_ERRORS):
+        # Opened for each read: thousands of open memory maps would exhaust the file handles.
         array = np.load(records.path, mmap_mode="r", allow_pickle=False)
         return read_loaded(records, array, record, start, stop)
 
 
 def _probe_npz(path: Path, entry: ManifestEntry) -> FileFacts:
-    with naming(path, NPZ_EXPECTED, NPZ_ERRORS), zipfile.ZipFile(path) as archive:
+    with name_file_in_errors(path, NPZ_EXPECTED, NPZ_ERRORS), zipfile.ZipFile(path) as archive:
         names = [name.removesuffix(".npy") for name in archive.namelist()]
-        member = _choose(entry.array, _SIGNAL_MEMBERS, names, "array", entry, path)
+        member = _choose_member(entry.array, _SIGNAL_MEMBERS, names, "array", entry, path)
         if member is None:
             return FileFacts(shape=None, members=tuple(names))
         info = archive.getinfo(f"{member}.npy")
@@ -95,20 +95,20 @@ def _probe_npz(path: Path, entry: ManifestEntry) -> FileFacts:
         with archive.open(info) as file:
             shape = _array_header(file, info.file_size, where)
         check_memory(where, info.file_size, info.compress_size)
-        # One value for each channel or record, the axes of which may not be known yet.
-        most = max(_FEW_VALUES, *shape)
+        # One value per channel or record; the axes may not be known yet.
+        max_values = max(_FEW_VALUES, *shape)
 
-        def texts(stated: str | None, spellings: Sequence[str], key: str) -> Any:
-            name = _choose(stated, spellings, names, key, entry, path)
-            return None if name is None else _texts(archive, name, most)
+        def member_texts(stated: str | None, spellings: Sequence[str], key: str) -> Any:
+            name = _choose_member(stated, spellings, names, key, entry, path)
+            return None if name is None else _read_texts(archive, name, max_values)
 
-        rate = texts(None, _RATE_MEMBERS, "sampling_rate_hz")
+        rate = member_texts(None, _RATE_MEMBERS, "sampling_rate_hz")
         return FileFacts(
             shape=shape,
-            channels=texts(None, _CHANNEL_MEMBERS, "channels"),
-            sampling_rate_hz=None if rate is None else _single_rate(rate, path),
-            subjects=texts(entry.subject_array, _SUBJECT_MEMBERS, "subject_array"),
-            record_keys=texts(entry.record_array, _RECORD_MEMBERS, "record_array"),
+            channels=member_texts(None, _CHANNEL_MEMBERS, "channels"),
+            sampling_rate_hz=None if rate is None else _parse_single_rate(rate, path),
+            subjects=member_texts(entry.subject_array, _SUBJECT_MEMBERS, "subject_array"),
+            record_keys=member_texts(entry.record_array, _RECORD_MEMBERS, "record_array"),
             member=member,
             members=tuple(names),
             loaded_bytes=info.file_size,
@@ -117,7 +117,7 @@ def _probe_npz(path: Path, entry: ManifestEntry) -> FileFacts:
 
 def _load_npz(records: FileRecords) -> np.ndarray:
     with (
-        naming(records.path, NPZ_EXPECTED, NPZ_ERRORS),
+        name_file_in_errors(records.path, NPZ_EXPECTED, NPZ_ERRORS),
         zipfile.ZipFile(records.path) as archive,
     ):
         info = archive.getinfo(f"{records.member}.npy")
@@ -149,7 +149,7 @@ def _read_edf(
     return read_edf(records.path, columns, records.num_samples, start, stop)
 
 
-# The ending of a file's name -> its reader.
+# File suffix -> reader.
 READERS = {
     ".npy": Reader(_probe_npy, None, _read_npy),
     ".npz": Reader(_probe_npz, _load_npz, read_loaded),
@@ -160,18 +160,18 @@ READERS = {
     ".rec": Reader(probe_edf, None, _read_edf),
     ".hea": Reader(probe_wfdb, None, _read_wfdb),
 }
-# Read like .csv where a manifest lists them, or where a folder has nothing else: beside recordings
-# such files are as a rule notes and lists of subjects.
-TABLES_OF_TEXT = (".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
+# Read like .csv if a manifest lists them, or if a folder has nothing else: beside recordings such
+# files are usually notes and subject lists.
+TEXT_TABLE_SUFFIXES = (".tsv", ".txt", ".csv.gz", ".tsv.gz", ".txt.gz")
 
 
 def _array_header(file: IO[bytes], size: int, where: str) -> tuple[int, ...]:
-    """Read the shape in an npy header, and check that numbers of that size can follow."""
-    shape, dtype = array_header(file)
+    """Read the shape from an npy header, and check it against the file size."""
+    shape, dtype = read_array_header(file)
     if dtype.kind not in "fiu":
         raise DataError(
-            f"{where} is an array of {dtype}; a signal is real numbers, float or integer (arrays "
-            "of objects are never unpickled). Save it again with array.astype('float32')."
+            f"{where} is an array of {dtype}; a signal must be real numbers, float or integer "
+            "(object arrays are never unpickled). Save it again with array.astype('float32')."
         )
     expected = file.tell() + math.prod(shape) * dtype.itemsize
     if any(n < 0 for n in shape) or size != expected:
@@ -182,7 +182,7 @@ def _array_header(file: IO[bytes], size: int, where: str) -> tuple[int, ...]:
     return tuple(int(n) for n in shape)
 
 
-def _choose(
+def _choose_member(
     stated: str | None,
     spellings: Sequence[str],
     names: Sequence[str],
@@ -190,7 +190,7 @@ def _choose(
     entry: ManifestEntry,
     path: Path,
 ) -> str | None:
-    """Return the npz member that the manifest states, else the one of a usual spelling."""
+    """Return the npz member that the manifest names, else the one with a default name."""
     if stated is not None:
         if stated in names:
             return stated
@@ -206,18 +206,18 @@ def _choose(
     return found[0] if found else None
 
 
-def _texts(archive: zipfile.ZipFile, name: str, most: int) -> tuple[str, ...]:
-    return tuple(str(value) for value in member_values(archive, name, most).ravel().tolist())
+def _read_texts(archive: zipfile.ZipFile, name: str, max_values: int) -> tuple[str, ...]:
+    return tuple(str(value) for value in member_values(archive, name, max_values).ravel().tolist())
 
 
-def _single_rate(values: tuple[str, ...], path: Path) -> float:
+def _parse_single_rate(values: tuple[str, ...], path: Path) -> float:
     try:
         rates_hz = {float(value) for value in values}
     except ValueError:
         rates_hz = set()
     if len(rates_hz) != 1:
         raise DataError(
-            f"{path}: its sampling rate reads {', '.join(values)[:80] or 'nothing'}; one number of "
-            "samples a second is expected."
+            f"{path}: its sampling rate reads {', '.join(values)[:80] or 'nothing'}; one number in "
+            "samples per second is expected."
         )
     return rates_hz.pop()

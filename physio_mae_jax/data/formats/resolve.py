@@ -1,7 +1,8 @@
-"""Joining the facts of a file with its manifest entry and the requested channels.
+"""Joining file metadata with a manifest entry and the requested channels.
 
-Pure functions, no disk. A channel that cannot be used (no name, two of one name, no physical range,
-an invalid rate) makes the file unusable only where it is requested; else it is skipped.
+Pure functions without disk access. A channel that cannot be used (no name, a duplicate name, no
+physical range, an invalid rate) makes the file unusable only if it is requested; otherwise it is
+skipped.
 """
 
 import math
@@ -15,17 +16,17 @@ from physio_mae_jax.data.formats.file_facts import (
     RATE_TOLERANCE,
     FileFacts,
     FileRecords,
-    axes_of,
-    lacks,
+    format_missing_facts,
     missing_facts,
-    pick_channels,
+    resolve_axes,
+    select_file_channels,
 )
-from physio_mae_jax.data.formats.manifest import ManifestEntry, subject_of_file
+from physio_mae_jax.data.formats.manifest import ManifestEntry, find_file_subject
 from physio_mae_jax.data.formats.origin import Origin, completed
 from physio_mae_jax.data.subjects import subject_name
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channel_derivation import derive_channels
-from physio_mae_jax.signals.channels import names_of_recording, select_channels
+from physio_mae_jax.signals.channels import resolve_recording_names, select_channels
 from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import canonical_unit, is_unclear_unit
 
@@ -45,28 +46,28 @@ class _Channels(NamedTuple):
         columns: Index of each channel along the channel axis of the file.
         rates_hz: Sampling rate of each channel in Hz.
         units: Unit of each channel, see ``FileRecords``.
-        meant: Canonical name of each channel.
+        canonical_names: Canonical name of each channel.
     """
 
     names: tuple[str, ...]
     columns: tuple[int, ...]
     rates_hz: tuple[float, ...]
     units: tuple[str, ...]
-    meant: tuple[str, ...]
+    canonical_names: tuple[str, ...]
 
-    def only(self, columns: Sequence[int]) -> "_Channels":
-        """Return some of them."""
+    def select(self, columns: Sequence[int]) -> "_Channels":
+        """Return the channels at these positions."""
         return _Channels(
             names=tuple(self.names[i] for i in columns),
             columns=tuple(self.columns[i] for i in columns),
             rates_hz=tuple(self.rates_hz[i] for i in columns),
             units=tuple(self.units[i] for i in columns),
-            meant=tuple(self.meant[i] for i in columns),
+            canonical_names=tuple(self.canonical_names[i] for i in columns),
         )
 
 
 def resolve(
-    facts: FileFacts, entry: ManifestEntry, path: Path, relative: Path, wanted: str = ""
+    facts: FileFacts, entry: ManifestEntry, path: Path, relative: Path, requested: str = ""
 ) -> FileRecords:
     """Join the facts of a file with its manifest entry.
 
@@ -75,15 +76,15 @@ def resolve(
         entry: Its manifest entry.
         path: Path under which the file is opened.
         relative: Path of the file relative to the folder.
-        wanted: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
+        requested: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
 
     Raises:
-        DataError: something is missing, file and manifest contradict each other, or a channel
-            that is wanted cannot be used.
+        DataError: metadata is missing, file and manifest contradict each other, or a
+            requested channel cannot be used.
     """
     if missing := missing_facts(facts, entry):
-        raise DataError(f"{path} {lacks(facts, missing)}; say it in the manifest.")
-    axes = axes_of(facts, entry)
+        raise DataError(f"{path} {format_missing_facts(facts, missing)}; state it in the manifest.")
+    axes = resolve_axes(facts, entry)
     assert facts.shape is not None
     assert axes is not None
     if len(axes) != len(facts.shape):
@@ -92,16 +93,16 @@ def resolve(
         )
     sizes = dict(zip(axes, facts.shape, strict=True))
     listed = _listed_channels(facts, entry, path, sizes.get("channel", 1))
-    chosen, unusable = _usable_channels(listed, facts, path, wanted)
+    chosen, unusable = _usable_channels(listed, facts, path, requested)
     highest_hz = max(chosen.rates_hz)
-    rate_hz = _agreed_rate(highest_hz, entry, path)
+    rate_hz = _check_rate_agreement(highest_hz, entry, path)
     _reject_growth(facts, chosen.columns, path)
     num_records = sizes.get("record", 1)
     return FileRecords(
         path=path,
         shape=facts.shape,
         axes=axes,
-        channel_names=chosen.meant,
+        channel_names=chosen.canonical_names,
         columns=chosen.columns,
         sampling_rate_hz=rate_hz,
         num_samples=sizes["sample"] * _samples_per_frame(facts, chosen.columns),
@@ -114,7 +115,7 @@ def resolve(
         companions=facts.companions,
         interpolated=tuple(
             (name, own_hz)
-            for name, own_hz in zip(chosen.meant, chosen.rates_hz, strict=True)
+            for name, own_hz in zip(chosen.canonical_names, chosen.rates_hz, strict=True)
             if own_hz != highest_hz
         ),
         unusable=unusable,
@@ -139,61 +140,61 @@ def _origin(facts: FileFacts, entry: ManifestEntry, path: Path, units: Sequence[
 
 
 def _listed_channels(facts: FileFacts, entry: ManifestEntry, path: Path, size: int) -> _Channels:
-    """Return the channels that the manifest takes, or all, with their rates."""
-    names, columns = pick_channels(entry, facts.channels, str(path))
+    """Return the channels that the manifest lists, or all, with their rates."""
+    names, columns = select_file_channels(entry, facts.channels, str(path))
     named = names if facts.channels is None else facts.channels
     if len(named) != size:
         raise DataError(
             f"{path}: {len(named)} channel names ({_enumerate(named)}) for {size} channels (shape "
             f"{facts.shape}, axes {', '.join(facts.axes or entry.axes or ('as found',))}); list "
-            "one name a channel in 'channels' or correct 'axes'."
+            "one name per channel in 'channels' or correct 'axes'."
         )
     if not names:
         raise DataError(f"{path} has no channels; exclude it from the folder or manifest.")
     units = _units(facts, entry, columns)
-    meant = names_of_recording(names, units)
+    canonical_names = resolve_recording_names(names, units)
     stated = entry.sampling_rate_hz
     if facts.rates_hz is None:
         rate_hz = stated if facts.sampling_rate_hz is None else facts.sampling_rate_hz
         assert rate_hz is not None
-        return _Channels(names, columns, (rate_hz,) * len(names), units, meant)
+        return _Channels(names, columns, (rate_hz,) * len(names), units, canonical_names)
     rates_hz = tuple(facts.rates_hz[column] for column in columns)
     if stated is not None and facts.rate_note:
         highest_hz = max(rates_hz)
         rates_hz = tuple(rate * stated / highest_hz for rate in rates_hz)
-    return _Channels(names, columns, rates_hz, units, meant)
+    return _Channels(names, columns, rates_hz, units, canonical_names)
 
 
 def _usable_channels(
-    listed: _Channels, facts: FileFacts, path: Path, wanted: str
+    listed: _Channels, facts: FileFacts, path: Path, requested: str
 ) -> tuple[_Channels, tuple[str, ...]]:
-    """Skip channels that are not requested and either cannot be used or have another rate.
+    """Drop channels that are not requested and either cannot be used or differ in rate.
 
     Returns:
-        The channels to use, and why others cannot be used.
+        The channels to use, and the reasons why others cannot be used.
 
     Raises:
-        DataError: a wanted channel cannot be used, or none can.
+        DataError: a requested channel cannot be used, or none can.
     """
-    problems = _problems(listed, facts, path)
+    problems = _find_problems(listed, facts, path)
     usable = [i for i in range(len(listed.names)) if i not in problems]
-    needed = _needed(listed.meant, wanted)
+    needed = _find_needed(listed.canonical_names, requested)
     conflicting = [problems[i] for i in (needed or range(len(listed.names))) if i in problems]
-    if conflicting and (needed or not wanted.strip() or not usable):
-        raise DataError(_word(conflicting))
+    if conflicting and (needed or not requested.strip() or not usable):
+        raise DataError(_join_sentences(conflicting))
     rates_hz = {listed.rates_hz[i] for i in needed or usable}
     highest_hz = max(rates_hz)
     kept = [i for i in usable if not needed or i in needed or listed.rates_hz[i] == highest_hz]
-    return listed.only(kept), tuple(dict.fromkeys(problems.values()))
+    return listed.select(kept), tuple(dict.fromkeys(problems.values()))
 
 
-def _problems(listed: _Channels, facts: FileFacts, path: Path) -> dict[int, str]:
-    """Explain why channels cannot be used, by their position among those listed."""
+def _find_problems(listed: _Channels, facts: FileFacts, path: Path) -> dict[int, str]:
+    """Return the positions of unusable channels and the reason for each."""
     found: dict[int, str] = {}
-    counts = Counter(listed.meant)
+    counts = Counter(listed.canonical_names)
     all_names = _enumerate(listed.names)
     for i, (name, column) in enumerate(zip(listed.names, listed.columns, strict=True)):
-        canonical = listed.meant[i]
+        canonical = listed.canonical_names[i]
         if column in facts.unusable:
             found[i] = facts.unusable[column]
         elif not name.strip():
@@ -209,12 +210,12 @@ def _problems(listed: _Channels, facts: FileFacts, path: Path) -> dict[int, str]
             )
     by_rate: dict[float, list[int]] = defaultdict(list)
     for i, rate_hz in enumerate(listed.rates_hz):
-        if i not in found and _rate_problem(rate_hz, [listed.meant[i]], path):
+        if i not in found and _rate_problem(rate_hz, [listed.canonical_names[i]], path):
             by_rate[rate_hz].append(i)
-    for rate_hz, bad in by_rate.items():
-        # One sentence for all channels of a rate.
-        problem = _rate_problem(rate_hz, [listed.meant[i] for i in bad], path)
-        found |= dict.fromkeys(bad, problem)
+    for rate_hz, positions in by_rate.items():
+        # One sentence for all channels with the same rate.
+        problem = _rate_problem(rate_hz, [listed.canonical_names[i] for i in positions], path)
+        found |= dict.fromkeys(positions, problem)
     return found
 
 
@@ -226,10 +227,10 @@ def _rate_problem(rate_hz: float, names: Sequence[str], path: Path) -> str:
     return ""
 
 
-def _needed(names: Sequence[str], wanted: str) -> tuple[int, ...]:
-    """Return the positions of the channels that the requested ones need; none for all."""
+def _find_needed(names: Sequence[str], requested: str) -> tuple[int, ...]:
+    """Return the positions of the channels needed for the requested ones; empty for all."""
     try:
-        chosen = select_channels(wanted, names) if wanted.strip() else ()
+        chosen = select_channels(requested, names) if requested.strip() else ()
     except DataError:
         return ()
     needed: set[int] = set()
@@ -249,7 +250,7 @@ def _enumerate(names: Sequence[str]) -> str:
     return ", ".join(name[:_LONGEST_SHOWN] for name in names[:_NAMES_SHOWN]) + more
 
 
-def _word(problems: Sequence[str]) -> str:
+def _join_sentences(problems: Sequence[str]) -> str:
     distinct = list(dict.fromkeys(problems))
     more = f" (and {len(distinct) - _SHOWN} more)" if len(distinct) > _SHOWN else ""
     return " ".join(distinct[:_SHOWN]) + more
@@ -261,38 +262,38 @@ def _samples_per_frame(facts: FileFacts, columns: Sequence[int]) -> int:
 
 
 def _reject_growth(facts: FileFacts, columns: Sequence[int], path: Path) -> None:
-    """Reject a small file that would become a huge one at the highest of its rates."""
+    """Reject a small file that would become huge when resampled to its highest rate."""
     if facts.samples_per_frame is None or facts.shape is None:
         return
     stored = sum(facts.samples_per_frame[column] for column in columns)
-    made = len(columns) * _samples_per_frame(facts, columns)
-    if made > _MAX_GROWTH * stored and made * facts.shape[0] > _MANY_SAMPLES:
+    num_resampled = len(columns) * _samples_per_frame(facts, columns)
+    if num_resampled > _MAX_GROWTH * stored and num_resampled * facts.shape[0] > _MANY_SAMPLES:
         raise DataError(
-            f"{path}: its {len(columns)} channels differ so much in rate that at the highest they "
-            f"would have {made // stored} times the samples of the file; choose channels with "
-            "--config.data.channels or in the manifest's 'channels'."
+            f"{path}: its {len(columns)} channels differ so much in rate that at the highest rate "
+            f"they would have {num_resampled // stored} times the samples of the file; choose "
+            "channels with --config.data.channels or in the manifest's 'channels'."
         )
 
 
 def _notes(facts: FileFacts, entry: ManifestEntry) -> tuple[str, ...]:
-    is_conflicting = facts.rate_note and entry.sampling_rate_hz is None
-    return (*facts.notes, *([facts.rate_note] if is_conflicting else []))
+    uses_default_rate = facts.rate_note and entry.sampling_rate_hz is None
+    return (*facts.notes, *([facts.rate_note] if uses_default_rate else []))
 
 
-def _agreed_rate(rate_hz: float, entry: ManifestEntry, path: Path) -> float:
+def _check_rate_agreement(rate_hz: float, entry: ManifestEntry, path: Path) -> float:
     stated = entry.sampling_rate_hz
     if stated is not None and not math.isclose(stated, rate_hz, rel_tol=RATE_TOLERANCE):
         raise DataError(
-            f"{path} has {rate_hz:g} samples a second, but {entry.label} states {stated:g}; "
+            f"{path} has {rate_hz:g} samples per second, but {entry.label} states {stated:g}; "
             "correct 'sampling_rate_hz' or omit it."
         )
     return rate_hz
 
 
 def _units(facts: FileFacts, entry: ManifestEntry, columns: Sequence[int]) -> tuple[str, ...]:
-    """Return the usual spelling of what the file says, else of what the manifest does."""
+    """Return the canonical unit stated by the file, else by the manifest."""
     stated = entry.units or ""
-    # Any other text of a manifest describes the processing.
+    # Longer text in a manifest describes processing, not a unit.
     if not is_unclear_unit(stated):
         stated = canonical_unit(stated)
     elif not _MAY_BE_UNIT.fullmatch(stated):
@@ -316,13 +317,13 @@ def _record_keys(facts: FileFacts, num_records: int, path: Path) -> tuple[str, .
 def _subjects(
     facts: FileFacts, entry: ManifestEntry, num_records: int, path: Path, relative: Path
 ) -> tuple[str | None, ...]:
-    stated = subject_of_file(entry, relative)
+    stated = find_file_subject(entry, relative)
     if stated is not None:
         name = subject_name(stated)
         if name is None:
             raise DataError(
-                f"{entry.label}: the subject of {path} reads {stated!r}, which names no "
-                "subject; omit it where it is not known."
+                f"{entry.label}: the subject of {path} reads {stated!r}, which does not identify a "
+                "subject; omit it if it is not known."
             )
         return (name,) * num_records
     if facts.subjects is None:
@@ -333,7 +334,7 @@ def _subjects(
         if name is None:
             raise DataError(
                 f"{path}: record {index} has no subject (found {facts.subjects[index]!r}). Give "
-                "every record one, such as a separate id where the subject is not known."
+                "every record one, such as a separate id if the subject is not known."
             )
     return names
 

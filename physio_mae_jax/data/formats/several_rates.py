@@ -1,9 +1,9 @@
-"""Bringing the channels of a file to the highest of their rates, a segment at a time.
+"""Resampling the channels of a file to the highest of their rates, by segment.
 
-A file of frames (the frames of WFDB, the data records of EDF) has a whole number of samples of each
-channel in a frame. Sample i of the highest rate lies at position i * slow / fast of a slower
-channel, and is interpolated linearly there: a segment is exactly the slice of the whole. Behind
-its last sample a slower channel keeps that value.
+In formats with frames (WFDB frames, EDF data records) each frame has an integer number of samples
+of each channel. Sample i at the highest rate lies at position i * slow / fast of a slower channel
+and is interpolate_slow_channel linearly, so a segment equals the slice of the complete channel.
+After its last sample a slower channel is constant.
 """
 
 from collections.abc import Callable, Sequence
@@ -16,12 +16,12 @@ ReadChannel = Callable[[int, int, int], np.ndarray]
 def read_at_highest_rate(
     read: ReadChannel, samples_per_frame: Sequence[int], num_frames: int, start: int, stop: int
 ) -> np.ndarray:
-    """Read samples [start, stop) of the highest rate.
+    """Read samples [start, stop) at the highest rate.
 
     Args:
         read: (channel, start, stop) -> samples [stop - start] of a channel at its own rate.
-        samples_per_frame: Samples in a frame of each channel [M].
-        num_frames: Number of frames of the file.
+        samples_per_frame: Samples per frame of each channel [M].
+        num_frames: Number of frames in the file.
         start, stop: Sample range at the highest of the rates.
 
     Returns:
@@ -33,35 +33,37 @@ def read_at_highest_rate(
         if slow == fast:
             values[channel] = read(channel, start, stop)
             continue
-        first, last = needed_interval(slow, fast, slow * num_frames, start, stop)
-        values[channel] = interpolated(read(channel, first, last), first, slow, fast, start, stop)
+        first, last = source_range(slow, fast, slow * num_frames, start, stop)
+        values[channel] = interpolate_slow_channel(
+            read(channel, first, last), first, slow, fast, start, stop
+        )
     return values
 
 
-def needed_interval(slow: int, fast: int, length: int, start: int, stop: int) -> tuple[int, int]:
-    """Return the segment of a slower channel that samples [start, stop) are made of.
+def source_range(slow: int, fast: int, length: int, start: int, stop: int) -> tuple[int, int]:
+    """Return the range of a slower channel needed to interpolate samples [start, stop).
 
     Args:
-        slow, fast: Samples in a frame of this channel and of the fastest one.
+        slow, fast: Samples per frame of this channel and of the fastest one.
         length: Number of samples of the channel.
         start, stop: Sample range at the highest rate, at least one sample.
     """
     return start * slow // fast, min((stop - 1) * slow // fast + 2, length)
 
 
-def interpolated(
+def interpolate_slow_channel(
     values: np.ndarray, first: int, slow: int, fast: int, start: int, stop: int
 ) -> np.ndarray:
     """Interpolate a slower channel linearly at samples [start, stop) of the highest rate.
 
     Args:
-        values: Samples of the channel from number ``first`` on, see ``needed_interval``.
-        first: Number of the first of them.
-        slow, fast: Samples in a frame of this channel and of the fastest one.
+        values: Samples of the channel from index ``first``, see ``source_range``.
+        first: Index of the first sample of ``values``.
+        slow, fast: Samples per frame of this channel and of the fastest one.
         start, stop: Sample range at the highest rate.
 
     Returns:
-        float64 [stop - start]; NaN where a sample that is needed is NaN.
+        float64 [stop - start]; NaN where a needed sample is NaN.
     """
     positions = np.arange(start, stop, dtype=np.int64) * slow
     left = positions // fast - first
@@ -69,7 +71,7 @@ def interpolated(
     exact = values.astype(np.float64)
     before = exact[left]
     after = exact[np.minimum(left + 1, len(exact) - 1)]
-    # Times 0 a missing or infinite neighbour would still make NaN.
+    # A weight of 0 times a NaN or infinite neighbor is still NaN; handled by ``where`` below.
     with np.errstate(invalid="ignore"):
         between = before + weight * (after - before)
     return np.where(weight == 0, before, between)

@@ -1,11 +1,11 @@
-"""Which columns of a table are its channels: the same rules for CSV and parquet.
+"""Selecting the channel columns of a table; the same rules for CSV and parquet.
 
-* What a manifest lists under ``channels`` is taken as it is.
-* A column whose name is in the vocabulary of channels is one, whatever it holds.
-* Columns of time and numbers of samples are none. They give the rate or are skipped with a
+* Columns that a manifest lists under ``channels`` are channels.
+* A column whose name is in the channel vocabulary is a channel, whatever its content.
+* Time columns and sample counters are not channels. They give the rate or are skipped with a
   warning.
-* Labels, subjects and other codes, ramps, text, and columns of few values under a name that is not
-  known may be anything: the file then does not describe itself, and a manifest has to say.
+* Labels, subjects, codes, ramps, text, and columns with few distinct values under an unknown name
+  are ambiguous: the file does not describe itself and needs a manifest.
 """
 
 import dataclasses
@@ -15,10 +15,10 @@ from pathlib import Path
 
 from physio_mae_jax.data.formats.column_content import ColumnContent
 from physio_mae_jax.data.formats.column_names import Column
-from physio_mae_jax.data.formats.file_facts import FileFacts, pick_channels
+from physio_mae_jax.data.formats.file_facts import FileFacts, select_file_channels
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.origin import Origin
-from physio_mae_jax.data.formats.time_column import Context, TableRate, Times, rate_of_table
+from physio_mae_jax.data.formats.time_column import Context, TableRate, Times, infer_table_rate
 from physio_mae_jax.signals.channels import canonical_name
 
 _LOG = logging.getLogger(__name__)
@@ -28,7 +28,7 @@ TEXT = "holds text"
 
 @dataclasses.dataclass(frozen=True)
 class TablePlan:
-    """What is to be read of a table to describe it.
+    """The columns to read to describe a table.
 
     Attributes:
         channels: Columns that are, or may be, channels.
@@ -46,7 +46,7 @@ class TablePlan:
 
     @property
     def numbers(self) -> tuple[Column, ...]:
-        """Channels that have to hold numbers."""
+        """Channels that must be numeric."""
         return tuple(c for c in self.channels if self.listed or c.kind == "channel")
 
 
@@ -62,7 +62,7 @@ def plan_table(
         signals_only: Whether the format is a published one with only signals and times.
 
     Raises:
-        DataError: a channel that the manifest lists is not there.
+        DataError: a channel that the manifest lists is missing.
     """
     times = tuple(c for c in columns if c.kind == "time")
     counters = tuple(c for c in columns if c.kind == "index")
@@ -73,15 +73,17 @@ def plan_table(
         inspected = tuple(c for c in columns if c.kind in ("likely", "unknown", "unnamed", "index"))
         return TablePlan(tuple(columns), channels, times, inspected, listed=False)
     sources = [source for source, _ in entry.channels]
-    wanted = {canonical_name(source) for source in sources}
-    # What is listed may be any column; where it is missing, the message names the channels.
+    requested_names = {canonical_name(source) for source in sources}
+    # Any column may be listed; if one is missing, the message lists the channels.
     offered = [
         c
         for c in columns
         if c.kind not in ("time", "index", "unnamed")
-        or (c.name and canonical_name(c.listed_as(sources)) in wanted)
+        or (c.name and canonical_name(c.get_listed_name(sources)) in requested_names)
     ]
-    _, picked = pick_channels(entry, [c.listed_as(sources) for c in offered], str(path))
+    _, picked = select_file_channels(
+        entry, [c.get_listed_name(sources) for c in offered], str(path)
+    )
     channels = tuple(offered[i] for i in picked)
     times = tuple(c for c in times if c not in channels)
     counters = tuple(c for c in counters if c not in channels)
@@ -96,7 +98,7 @@ def describe_table(
     times: Sequence[Times],
     context: Context,
 ) -> FileFacts:
-    """Describe a table by what was read of it.
+    """Describe a table from the columns read.
 
     Args:
         plan: Result of ``plan_table``.
@@ -111,22 +113,22 @@ def describe_table(
         UnreadableError: the times are not uniform.
         DataError: the rate is not plausible, or contradicts the manifest.
     """
-    _warn_of_gaps(plan, contents, context.where)
+    _warn_about_gaps(plan, contents, context.where)
     channels = list(plan.channels)
     excluded: list[str] = []
     doubts: list[str] = []
     if not plan.listed:
         channels, excluded, doubts = _classify(plan, contents)
     sources = [source for source, _ in entry.channels or ()]
-    used = [use for _, use in entry.channels or ()] or [column.name for column in channels]
-    rate = rate_of_table(times, dataclasses.replace(context, channels=used))
+    used_names = [use for _, use in entry.channels or ()] or [column.name for column in channels]
+    rate = infer_table_rate(times, dataclasses.replace(context, channels=used_names))
     if not plan.listed:
         excluded += [column.name for column in plan.times if column.name != rate.column]
     units = tuple(column.unit or entry.units or "" for column in channels)
     return FileFacts(
         shape=(num_samples, len(channels)),
         axes=("sample", "channel"),
-        channels=tuple(column.listed_as(sources) for column in channels),
+        channels=tuple(column.get_listed_name(sources) for column in channels),
         sampling_rate_hz=rate.rate_hz,
         units=units if any(column.unit for column in channels) else None,
         stored_columns=tuple(column.index for column in channels),
@@ -137,16 +139,18 @@ def describe_table(
     )
 
 
-def _warn_of_gaps(plan: TablePlan, contents: Mapping[int, ColumnContent | str], where: str) -> None:
+def _warn_about_gaps(
+    plan: TablePlan, contents: Mapping[int, ColumnContent | str], where: str
+) -> None:
     for column in plan.inspected:
         content = contents.get(column.index)
-        if column.kind == "index" and isinstance(content, ColumnContent) and content.gaps():
+        if column.kind == "index" and isinstance(content, ColumnContent) and content.count_gaps():
             _LOG.warning(
                 "%s: column %r skips numbers at %d positions, where samples may be lost; samples "
                 "before and after are read as if they were adjacent.",
                 where,
                 column.name,
-                content.gaps(),
+                content.count_gaps(),
             )
 
 
@@ -163,29 +167,31 @@ def _classify(
         if column.kind == "channel":
             channels.append(column)
         elif column.kind == "label":
-            doubts.append(f"{column.name!r} is a label or an identity by its name")
+            doubts.append(f"{column.name!r} is a label or an id by its name")
         elif isinstance(content, str) and not column.name:
-            excluded.append(_title(column))
+            excluded.append(_column_label(column))
         elif isinstance(content, str):
-            doubts.append(f"{_title(column)} {content}")
+            doubts.append(f"{_column_label(column)} {content}")
         elif content is not None and content.is_empty:
             excluded += [column.name] if column.name else []
         elif content is not None:
-            doubt = content.ramp() or ("" if column.kind == "likely" else content.few())
+            doubt = content.describe_ramp() or (
+                "" if column.kind == "likely" else content.describe_few_values()
+            )
             if column.kind == "unnamed":
-                # An index, as pandas writes it, has no name.
-                excluded += [] if doubt else [_title(column)]
+                # pandas writes its index as an unnamed column.
+                excluded += [] if doubt else [_column_label(column)]
             elif doubt:
                 doubts.append(f"{column.name!r} {doubt}")
             else:
                 channels.append(column)
     if not channels and not doubts:
         names = [c.name for c in plan.columns if c.name]
-        doubts.append(f"none of {', '.join(map(repr, names[:_SHOWN]))} is known to be a signal")
+        doubts.append(f"none of {', '.join(map(repr, names[:_SHOWN]))} is a known signal name")
     return channels, excluded, doubts
 
 
-def _title(column: Column) -> str:
+def _column_label(column: Column) -> str:
     return repr(column.name) if column.name else f"column {column.index + 1} without a name"
 
 
@@ -195,7 +201,7 @@ def _notes(excluded: Sequence[str]) -> tuple[str, ...]:
     more = f" and {len(excluded) - _SHOWN} more" if len(excluded) > _SHOWN else ""
     names = ", ".join(map(repr, excluded[:_SHOWN]))
     return (
-        f"the columns {names}{more} count time or samples, or are empty, and are not used as "
+        f"the columns {names}{more} are times, sample counters or empty, and are not used as "
         "channels; if one is a signal, list it in the manifest's 'channels'",
     )
 

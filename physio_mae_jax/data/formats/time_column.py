@@ -1,9 +1,9 @@
-"""The sampling rate of a table by its time columns: which of them determines it, in which unit.
+"""The sampling rate of a table from its time columns and their units.
 
-A unit is given by the name of the column, the type of its values (dates, clocks, timestamps), or
-what only one unit can be (a number of milliseconds since 1970). Of a column without one, seconds
-are taken where they give a rate that recorders have; whole numbers may as well be milliseconds or
-numbers of samples, and what reads as 7500 Hz may be 125 Hz in minutes: that is asked.
+The unit follows from the column name, the type of the values (dates, clock times, timestamps), or
+a value that is plausible in one unit only (milliseconds since 1970). A column without a unit is
+assumed to be in seconds if that gives a common recording rate. Integers may also be milliseconds or
+sample numbers, and 7500 Hz in seconds may be 125 Hz in minutes: the user is asked in these cases.
 """
 
 import dataclasses
@@ -17,14 +17,14 @@ from physio_mae_jax.data.formats.file_facts import RATE_TOLERANCE, UnreadableErr
 from physio_mae_jax.data.formats.time_units import (
     NAMES,
     SECONDS,
-    epoch_unit,
-    format_readings,
-    is_usual,
-    plausible_readings,
+    format_rate_candidates,
+    infer_epoch_unit,
+    is_common_rate,
+    plausible_rates,
 )
 from physio_mae_jax.data.formats.uniform_times import (
-    mean_step_of,
-    off_grid,
+    find_off_grid,
+    mean_sampling_interval,
     printed_resolution,
     uniform_rate_hz,
 )
@@ -32,28 +32,28 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.rates import check_rate
 
 _LOG = logging.getLogger(__name__)
-# Clocks of devices run fast or slow by less; a pause of a twentieth of the recording is no jitter.
+# Device clocks drift less than this; a pause of 5 % of the recording is not jitter.
 _CLOCK_TOLERANCE = 0.05
 _COUNTS = ("s", "ms", "us", "ns")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Times:
-    """A column of times.
+    """A time column.
 
     Attributes:
         name: Column name, for messages.
         values: Times [n] in the unit of the column; NaN where missing.
-        unit: Key of ``SECONDS``; None where it is not known.
-        origin: First value, where ``values`` are relative to it.
-        said: Meaning of its name.
-        error: Why it cannot be read; empty where it can.
+        unit: Key of ``SECONDS``; None if it is unknown.
+        origin: First value, if ``values`` are relative to it.
+        time_name: Meaning of its name.
+        error: Why it cannot be read; empty if it can.
     """
 
     name: str
     values: np.ndarray
     unit: str | None
-    said: TimeName
+    time_name: TimeName
     origin: float | None = None
     error: str = ""
 
@@ -63,8 +63,8 @@ class TableRate:
     """The rate of a table.
 
     Attributes:
-        rate_hz: Sampling rate in Hz; None where the times do not determine it.
-        question: Point about the times that a manifest has to settle; empty where there is none.
+        rate_hz: Sampling rate in Hz; None if the times do not determine it.
+        question: Ambiguity that a manifest must resolve; empty if there is none.
         column: Name of the column that determines the rate.
     """
 
@@ -81,7 +81,7 @@ class Context:
         where: Name of the file in error messages.
         describe_row: Formats the position of a sample index in the file, such as 'line 2'.
         channels: Names of the channels of the table.
-        stated_hz: Rate in Hz by the manifest, else by the head of the file; None where neither
+        stated_hz: Rate in Hz from the manifest, else from the file header; None if neither
             states one.
     """
 
@@ -91,8 +91,8 @@ class Context:
     stated_hz: float | None = None
 
 
-def rate_of_table(columns: Sequence[Times], context: Context) -> TableRate:
-    """Infer the rate of a table from its columns of times.
+def infer_table_rate(columns: Sequence[Times], context: Context) -> TableRate:
+    """Infer the sampling rate of a table from its time columns.
 
     Args:
         columns: Time columns, in table order; those with n = 0 or 1 are ignored.
@@ -106,8 +106,8 @@ def rate_of_table(columns: Sequence[Times], context: Context) -> TableRate:
         DataError: the rate is not plausible, or two columns, or a column and the manifest,
             disagree on it.
     """
-    timed = [column for column in map(_with_epoch, columns) if len(column.values) > 1]
-    timed.sort(key=lambda column: (not column.said.plain, column.unit is None))
+    timed = [column for column in map(_infer_unit_from_epoch, columns) if len(column.values) > 1]
+    timed.sort(key=lambda column: (not column.time_name.plain, column.unit is None))
     found: tuple[Times, float] | None = None
     errors: list[UnreadableError] = []
     questions: list[str] = []
@@ -115,12 +115,12 @@ def rate_of_table(columns: Sequence[Times], context: Context) -> TableRate:
         if found is not None and (column.unit is None or column.error):
             continue
         try:
-            rate = _rate_of(column, context)
+            rate = _infer_column_rate(column, context)
         except UnreadableError as error:
-            if column.said.plain:
+            if column.time_name.plain:
                 errors.append(error)
             else:
-                questions.append(f"its column {column.name!r} gives none: {error}")
+                questions.append(f"its column {column.name!r} gives no rate: {error}")
             continue
         if rate.question:
             questions.append(rate.question)
@@ -135,17 +135,17 @@ def rate_of_table(columns: Sequence[Times], context: Context) -> TableRate:
     return TableRate(None, questions[0] if questions and context.stated_hz is None else "")
 
 
-def _with_epoch(column: Times) -> Times:
-    """Give a column without a unit the one of a time since 1970, where it is one."""
+def _infer_unit_from_epoch(column: Times) -> Times:
+    """Infer the unit of a column without one if its values are times since 1970."""
     if column.unit is not None or column.error or not len(column.values):
         return column
     first = column.values[0] if column.origin is None else column.origin
-    unit = epoch_unit(float(first)) if np.isfinite(first) else None
+    unit = infer_epoch_unit(float(first)) if np.isfinite(first) else None
     return dataclasses.replace(column, unit=unit) if unit else column
 
 
-def _rate_of(column: Times, context: Context) -> TableRate:
-    if context.stated_hz is not None and not column.said.seconds:
+def _infer_column_rate(column: Times, context: Context) -> TableRate:
+    if context.stated_hz is not None and not column.time_name.seconds:
         return _check_against_stated(column, context.stated_hz, context)
     if column.error:
         raise UnreadableError(column.error)
@@ -157,75 +157,80 @@ def _rate_of(column: Times, context: Context) -> TableRate:
             context.describe_row,
             SECONDS[column.unit],
         )
-        # The caller that knows the stated rate compares it, with a message for its source.
+        # The caller compares it with the stated rate, since the message depends on its source.
         _check_plausible(rate_hz, column, context)
         return TableRate(rate_hz)
     if context.stated_hz is not None:
-        return _stated_reading(column, context.stated_hz, context)
-    return _unitless_rate(column, context)
+        return _match_stated_rate(column, context.stated_hz, context)
+    return _infer_unitless_rate(column, context)
 
 
-def _unitless_rate(column: Times, context: Context) -> TableRate:
+def _infer_unitless_rate(column: Times, context: Context) -> TableRate:
     """Infer the rate from times without a unit, or ask for the unit."""
-    step = mean_step_of(column.values, context.where, context.describe_row)
+    step = mean_sampling_interval(column.values, context.where, context.describe_row)
     if _are_integers(column.values):
-        exact = off_grid(column.values, step, np.zeros(len(column.values))) is None
-        if not exact and not column.said.plain:
+        is_uniform = find_off_grid(column.values, step, np.zeros(len(column.values))) is None
+        if not is_uniform and not column.time_name.plain:
             raise UnreadableError(f"{context.where}: column {column.name!r} is not uniform.")
-        return TableRate(None, _whole_question(column, step))
+        return TableRate(None, _ask_integer_unit(column, step))
     rate_hz = uniform_rate_hz(column.values, context.where, None, context.describe_row)
     _check_plausible(rate_hz, column, context)
-    if not is_usual(rate_hz, context.channels):
-        others = plausible_readings(step, context.channels, ("ms", "us", "ns", "min", "h", "d"))
-        usual = [unit for unit, hz in others.items() if is_usual(hz, context.channels)]
-        if usual:
-            return TableRate(None, _question(column, f"a mean step of {step:g}", step, usual))
+    if not is_common_rate(rate_hz, context.channels):
+        others = plausible_rates(step, context.channels, ("ms", "us", "ns", "min", "h", "d"))
+        common_units = [unit for unit, hz in others.items() if is_common_rate(hz, context.channels)]
+        if common_units:
+            return TableRate(
+                None, _ask_unit(column, f"a mean step of {step:g}", step, common_units)
+            )
     return TableRate(rate_hz)
 
 
 def _check_against_stated(column: Times, stated_hz: float, context: Context) -> TableRate:
-    """Check times against a stated rate, which counts where they are merely not uniform."""
-    if column.unit is None and not column.said.plain:
+    """Check times against a stated rate, which takes precedence if they are not uniform."""
+    if column.unit is None and not column.time_name.plain:
         return TableRate(None)
     doubt = column.error
     try:
         if not doubt:
             if column.unit is None:
-                return _stated_reading(column, stated_hz, context)
-            step = mean_step_of(column.values, context.where, context.describe_row)
+                return _match_stated_rate(column, stated_hz, context)
+            step = mean_sampling_interval(column.values, context.where, context.describe_row)
             mean_hz = 1.0 / (step * SECONDS[column.unit])
-            if column.said.plain:
+            if column.time_name.plain:
                 _reject_other_rate(mean_hz, stated_hz, _CLOCK_TOLERANCE, column, context)
             rate_hz = uniform_rate_hz(
                 column.values, context.where, stated_hz, context.describe_row, SECONDS[column.unit]
             )
             _reject_other_rate(rate_hz, stated_hz, _CLOCK_TOLERANCE, column, context)
             if abs(rate_hz - stated_hz) > RATE_TOLERANCE * rate_hz:
-                doubt = f"{context.where}: {rate_hz:g} samples a second by {column.name!r}."
+                doubt = f"{context.where}: {rate_hz:g} samples per second by {column.name!r}."
     except UnreadableError as error:
         doubt = str(error)
-    if doubt and column.said.plain:
+    if doubt and column.time_name.plain:
         _LOG.warning("%s The stated rate, %g Hz, is used.", doubt, stated_hz)
-    return TableRate(stated_hz if column.said.plain or not doubt else None)
+    return TableRate(stated_hz if column.time_name.plain or not doubt else None)
 
 
-def _stated_reading(column: Times, stated_hz: float, context: Context) -> TableRate:
-    """Find the unit in which times without one have the stated rate."""
+def _match_stated_rate(column: Times, stated_hz: float, context: Context) -> TableRate:
+    """Find the unit in which times without a unit match the stated rate."""
     values = column.values
-    step = mean_step_of(values, context.where, context.describe_row)
-    whole = _are_integers(values)
-    none = np.zeros(len(values))
+    step = mean_sampling_interval(values, context.where, context.describe_row)
+    is_integer = _are_integers(values)
+    no_rounding = np.zeros(len(values))
     rounding = 0.5 * printed_resolution(values)
-    rounding = rounding if rounding.min() < 0.25 * step else none
+    rounding = rounding if rounding.min() < 0.25 * step else no_rounding
     for unit in ("ms", "us", "ns", "min", "h", "d"):
-        wanted = 1.0 / (stated_hz * SECONDS[unit])
-        if abs(step - wanted) <= 0.01 * wanted and off_grid(values, wanted, rounding) is None:
+        expected_step = 1.0 / (stated_hz * SECONDS[unit])
+        if (
+            abs(step - expected_step) <= 0.01 * expected_step
+            and find_off_grid(values, expected_step, rounding) is None
+        ):
             return TableRate(stated_hz)
-    if whole and off_grid(values, 1.0, none) is None:
-        # Sample numbers, which do not determine the rate.
+    if is_integer and find_off_grid(values, 1.0, no_rounding) is None:
+        # Sample numbers do not determine the rate.
         return TableRate(stated_hz)
     rate_hz = uniform_rate_hz(values, context.where, stated_hz, context.describe_row)
-    if whole or not column.said.seconds:
+    if is_integer or not column.time_name.seconds:
         _reject_other_rate(rate_hz, stated_hz, RATE_TOLERANCE, column, context)
     return TableRate(rate_hz)
 
@@ -241,22 +246,23 @@ def _reject_other_rate(
     if abs(rate_hz - stated_hz) > tolerance * rate_hz:
         unit = NAMES[column.unit] if column.unit else "seconds"
         raise DataError(
-            f"{context.where} has {rate_hz:g} samples a second by its column {column.name!r}, "
-            f"taken for {unit}, but the manifest or its own head states {stated_hz:g}; correct "
-            "'sampling_rate_hz' or omit it, or name the column by its unit, such as "
+            f"{context.where} has {rate_hz:g} samples per second by its column {column.name!r}, "
+            f"read as {unit}, but the manifest or its header states {stated_hz:g}; correct "
+            "'sampling_rate_hz' or omit it, or put the unit into the column name, such as "
             "'time_ms'."
         )
 
 
 def _check_plausible(rate_hz: float, column: Times, context: Context) -> None:
-    taken = f"taken for {NAMES[column.unit or 's']}"
+    reading = f"read as {NAMES[column.unit or 's']}"
     step = 1.0 / rate_hz / SECONDS[column.unit or "s"]
     check_rate(
         rate_hz,
         context.channels,
-        f"{context.where}, column {column.name!r}, {taken}",
-        f"Its steps of {step:.6g} are {format_readings(step)}. If the unit is another one, name "
-        "the column by it, such as 'time_ms', or list the right 'channels' in a manifest.",
+        f"{context.where}, column {column.name!r}, {reading}",
+        f"Its steps of {step:.6g} are {format_rate_candidates(step)}. If the unit is different, "
+        "put it into the column name, such as 'time_ms', or list the right 'channels' in a "
+        "manifest.",
     )
 
 
@@ -265,27 +271,30 @@ def _reject_two_rates(
 ) -> None:
     if abs(first[1] - second[1]) > 0.01 * first[1]:
         raise DataError(
-            f"{context.where} has {first[1]:g} samples a second by its column {first[0].name!r} "
-            f"and {second[1]:g} by {second[0].name!r}; remove the wrong one from the file, or name "
-            "both by their units, such as 'time_ms'."
+            f"{context.where} has {first[1]:g} samples per second by its column {first[0].name!r} "
+            f"and {second[1]:g} by {second[0].name!r}; remove the wrong one from the file, or put "
+            "the unit into both column names, such as 'time_ms'."
         )
 
 
-def _whole_question(column: Times, step: float) -> str:
+def _ask_integer_unit(column: Times, step: float) -> str:
     units = ["s", "ms"] if step < 100 else ["ms", "us", "ns"]
-    return _question(column, f"whole steps of {step:g}", step, units, ", or a number of samples")
+    return _ask_unit(column, f"integer steps of {step:g}", step, units, ", or a number of samples")
 
 
-def _question(column: Times, steps: str, step: float, units: Sequence[str], more: str = "") -> str:
+def _ask_unit(column: Times, steps: str, step: float, units: Sequence[str], more: str = "") -> str:
     units = list(dict.fromkeys(["s", *units]))
     return (
         f"its column {column.name!r} has {steps} and no unit, which is "
-        f"{format_readings(step, units)}{more}; name the column by its unit, such as 'time_s' or "
-        "'time_ms', or state the rate"
+        f"{format_rate_candidates(step, units)}{more}; put the unit into the column name, such as "
+        "'time_s' or 'time_ms', or state the rate"
     )
 
 
-def float32(values: np.ndarray) -> np.ndarray:
-    """Return samples as float32; what is beyond becomes infinite, for the checks to report."""
+def to_float32(values: np.ndarray) -> np.ndarray:
+    """Convert samples to float32.
+
+    Values out of range become infinite and are reported by the checks.
+    """
     with np.errstate(over="ignore"):
         return values.astype(np.float32)

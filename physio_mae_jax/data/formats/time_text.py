@@ -1,4 +1,4 @@
-"""Times written as text: dates by ISO 8601, with or without a zone, and clocks HH:MM:SS.fff."""
+"""Parsing times written as text: ISO 8601 dates and clock times HH:MM:SS.fff."""
 
 import re
 from collections.abc import Sequence
@@ -14,42 +14,42 @@ _DATE = re.compile(r"\d{4}-?\d\d(?:-?\d\d(?:[T ].*)?)?")
 _CLOCK = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2})(?:[.,](\d{1,9}))?")
 
 
-def kind_of_text(cell: str) -> str:
-    """Return ``DATES`` or ``CLOCK`` for a cell that is such a time, '' for another."""
-    cell = _plain(cell)
+def classify_time_text(cell: str) -> str:
+    """Return ``DATES`` or ``CLOCK`` for a cell with such a time, '' for any other."""
+    cell = _strip_cell(cell)
     if _DATE.fullmatch(cell) and len(cell) >= 8 and not cell.isdigit():
         return DATES
     return CLOCK if _CLOCK.fullmatch(cell) else ""
 
 
-def nanoseconds(cells: Sequence[Any], kind: str) -> np.ndarray:
-    """Read times, int64 [n] nanoseconds since 1970 or midnight.
+def parse_times_ns(cells: Sequence[Any], kind: str) -> np.ndarray:
+    """Parse times to int64 [n], nanoseconds since 1970 or midnight.
 
     Args:
-        cells: Texts, all of one kind.
+        cells: Texts of the same kind.
         kind: ``DATES`` or ``CLOCK``.
 
     Raises:
         ValueError: a cell is invalid; its index is the second argument of the exception.
     """
-    texts = [_plain(cell) if isinstance(cell, str) else "" for cell in cells]
-    return _dates(texts) if kind == DATES else _clock(texts)
+    texts = [_strip_cell(cell) if isinstance(cell, str) else "" for cell in cells]
+    return _parse_dates(texts) if kind == DATES else _parse_clock(texts)
 
 
-def over_midnight(times: np.ndarray, day: int = _DAY_NS) -> np.ndarray:
-    """Add a day wherever a clock starts anew at midnight, int64 [n]."""
+def unwrap_midnight(times: np.ndarray, day: int = _DAY_NS) -> np.ndarray:
+    """Unwrap clock times that pass midnight by adding a day, int64 [n]."""
     days = np.cumsum(np.diff(times, prepend=times[:1]) < -(day // 2))
     return times + days * day
 
 
-def _plain(cell: str) -> str:
+def _strip_cell(cell: str) -> str:
     return cell.strip().strip("'\"[]").strip()
 
 
-def _dates(texts: list[str]) -> np.ndarray:
+def _parse_dates(texts: list[str]) -> np.ndarray:
     import pandas
 
-    # ISO 8601 allows a decimal comma; 'UTC' behind a time is as common as 'Z'.
+    # ISO 8601 allows a decimal comma; 'UTC' after a time is as common as 'Z'.
     texts = [re.sub(r"\s*UTC$", "Z", text.replace(",", ".")) for text in texts]
     try:
         times = pandas.to_datetime(pandas.Series(texts), format="ISO8601", utc=True)
@@ -57,20 +57,20 @@ def _dates(texts: list[str]) -> np.ndarray:
             raise ValueError
         return times.dt.tz_localize(None).to_numpy().astype("datetime64[ns]").astype(np.int64)
     except (ValueError, OverflowError):
-        raise ValueError("no date", _first_invalid(texts, DATES)) from None
+        raise ValueError("not a date", _first_invalid(texts, DATES)) from None
 
 
-def _clock(texts: list[str]) -> np.ndarray:
+def _parse_clock(texts: list[str]) -> np.ndarray:
     times_ns = np.empty(len(texts), np.int64)
     for index, text in enumerate(texts):
         match = _CLOCK.fullmatch(text)
         if match is None or (match[1] is None and match[4] is None):
-            # '12:30' may be hours and minutes as well as minutes and seconds.
-            raise ValueError("no clock", index)
+            # '12:30' is ambiguous: hours and minutes, or minutes and seconds.
+            raise ValueError("not a clock time", index)
         seconds = (int(match[1] or 0) * 60 + int(match[2])) * 60 + int(match[3])
         times_ns[index] = seconds * _NS + int((match[4] or "0").ljust(9, "0"))
     return times_ns
 
 
 def _first_invalid(texts: list[str], kind: str) -> int:
-    return next((i for i, text in enumerate(texts) if kind_of_text(text) != kind), 0)
+    return next((i for i, text in enumerate(texts) if classify_time_text(text) != kind), 0)

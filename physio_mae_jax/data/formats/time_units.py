@@ -1,4 +1,4 @@
-"""Units of time: what they are in seconds, and which of them a column without a unit may have."""
+"""Units of time in seconds, and plausible units of a column without one."""
 
 from collections.abc import Sequence
 
@@ -11,15 +11,15 @@ NAMES = {
     **{"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"},
     **{"min": "minutes", "h": "hours", "d": "days"},
 }
-# Rates beyond are not mentioned where others are within.
+# Rates outside this range are listed only if no other rate is inside.
 _TOLERATED_HZ = (0.01, 1e5)
-# Between these years a number of seconds since 1970 is no number of milliseconds, and so on.
+# In this range (1979 to 2128) seconds, milliseconds etc. since 1970 do not overlap.
 _EPOCH_S = (3.0e8, 5.0e9)
 _TOLERANCE = 1e-3
 _SLOW = ("EDA", "TEMP", "SPO2")
-# Rates of recorders in use. A column without a unit that gives one of them is in seconds; one
-# that gives another, but would give one of them in another unit, is not known to be.
-_USUAL_HZ = (
+# Common recording rates. A column without a unit is in seconds if that gives one of them; it is
+# ambiguous if only another unit does.
+_COMMON_HZ = (
     *(1, 2, 4, 5, 8, 10, 15, 16, 20, 25, 30, 31.25, 32, 40, 50, 51.2, 52, 60, 62.4725, 62.5, 64),
     *(75, 80, 100, 120, 125, 128, 130, 135, 150, 160, 173.61, 176, 180, 200, 204.8, 240, 250),
     *(256, 300, 320, 333.333333, 360, 400, 480, 496, 500, 512, 600, 700, 720, 750, 800, 960, 977),
@@ -28,33 +28,33 @@ _USUAL_HZ = (
 )
 
 
-def epoch_unit(value: float) -> str | None:
-    """Return the unit in which a time since 1970 has this value, None where it has in none."""
+def infer_epoch_unit(value: float) -> str | None:
+    """Return the unit in which a value is a plausible time since 1970; None if there is none."""
     for unit in ("s", "ms", "us", "ns"):
         if _EPOCH_S[0] <= value * SECONDS[unit] < _EPOCH_S[1]:
             return unit
     return None
 
 
-def is_usual(rate_hz: float, channels: Sequence[str]) -> bool:
-    """Return whether recorders of such channels have this rate."""
-    usual: Sequence[float] = _USUAL_HZ
+def is_common_rate(rate_hz: float, channels: Sequence[str]) -> bool:
+    """Return whether this is a common recording rate of such channels."""
+    common_hz: Sequence[float] = _COMMON_HZ
     if channels and all(canonical_name(name) in _SLOW for name in channels):
-        # One a second by minutes reads as 60 Hz, four as 240.
-        usual = [rate for rate in _USUAL_HZ if rate % 60]
-    return any(abs(rate_hz - rate) <= _TOLERANCE * rate for rate in usual)
+        # 1 Hz in minutes would read as 60 Hz, 4 Hz as 240 Hz.
+        common_hz = [rate for rate in _COMMON_HZ if rate % 60]
+    return any(abs(rate_hz - rate) <= _TOLERANCE * rate for rate in common_hz)
 
 
-def plausible_readings(
+def plausible_rates(
     step: float, channels: Sequence[str], units: Sequence[str] = tuple(SECONDS)
 ) -> dict[str, float]:
-    """Return unit -> samples a second, for the units in which a step gives a plausible rate."""
+    """Return the rate in Hz for each unit in which a time step gives a plausible rate."""
     rates = {unit: 1.0 / (step * SECONDS[unit]) for unit in units}
     return {unit: rate for unit, rate in rates.items() if is_plausible(rate, channels)}
 
 
 def is_plausible(rate_hz: float, channels: Sequence[str]) -> bool:
-    """Return whether such channels may be recorded at this rate."""
+    """Return whether this rate is plausible for such channels."""
     try:
         check_rate(rate_hz, channels, "")
     except DataError:
@@ -62,8 +62,8 @@ def is_plausible(rate_hz: float, channels: Sequence[str]) -> bool:
     return True
 
 
-def format_readings(step: float, units: Sequence[str] = tuple(SECONDS)) -> str:
-    """Return the rates that a step gives in each unit as text, such as '1 Hz as seconds'."""
+def format_rate_candidates(step: float, units: Sequence[str] = tuple(SECONDS)) -> str:
+    """Format the rate of a time step in each unit, such as '1 Hz as seconds'."""
     rates = [(1.0 / (step * SECONDS[unit]), NAMES[unit]) for unit in units]
     shown = [rate for rate in rates if _TOLERATED_HZ[0] <= rate[0] <= _TOLERATED_HZ[1]] or rates
     return ", ".join(f"{rate:g} Hz as {name}" for rate, name in shown)

@@ -1,4 +1,4 @@
-"""The sampling rate of uniform times, through the rounding of their printed digits."""
+"""The sampling rate of uniform times that are rounded to their printed digits."""
 
 from collections.abc import Callable
 
@@ -6,15 +6,15 @@ import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import RATE_TOLERANCE, UnreadableError
 
-# Seconds since 1970 are below 2e9; beyond this a float has too few digits left for samples.
+# Seconds since 1970 are below 2e9; beyond 1e12 a float cannot resolve samples.
 _LATEST_S = 1e12
 _SHORTEST_STEP_S = 1e-9
-# Times since 1970 rather than since the start of a recording.
+# Larger times are since 1970 rather than since the start of a recording.
 _FAR = 1e8
 
 
-def csv_line(index: int) -> str:
-    """Return the position of a sample in a table whose header is its first line."""
+def format_csv_line(index: int) -> str:
+    """Format the position of a sample in a table whose first line is its header."""
     return f"line {index + 2}"
 
 
@@ -22,67 +22,68 @@ def uniform_rate_hz(
     times: np.ndarray,
     where: str,
     stated_hz: float | None = None,
-    describe_row: Callable[[int], str] = csv_line,
+    describe_row: Callable[[int], str] = format_csv_line,
     unit_s: float = 1.0,
 ) -> float:
-    """Infer the sampling rate from a column of times.
+    """Infer the sampling rate from a time column.
 
-    Every time must lie on the grid of one rate within 1e-3 of a step, besides the rounding of
-    its printed digits. Rounding may exceed a step: BIDMC prints five digits, so that from 100 s
-    on 125 Hz reads 100.00, 100.01, 100.02, 100.02. It does not add up as a lost sample does.
+    Every time must lie on a uniform grid within 1e-3 of a step plus the rounding of its printed
+    digits. Rounding may exceed a step: BIDMC prints five digits, so from 100 s on, 125 Hz reads
+    100.00, 100.01, 100.02, 100.02. Unlike a lost sample, rounding does not accumulate.
 
     Args:
         times: Times [n] in units of ``unit_s``, n >= 2.
         where: Name of the file in error messages.
-        stated_hz: Rate in Hz by the manifest, tried first.
+        stated_hz: Rate in Hz from the manifest, tried first.
         describe_row: Formats the position of a sample index in the file, such as 'line 2'.
         unit_s: Seconds in a unit.
 
     Returns:
-        Samples a second: the stated rate or a whole number where the times lie on its grid, else
+        Rate in Hz: the stated rate, or an integer rate, if the times lie on its grid; otherwise
         the mean rate.
 
     Raises:
         UnreadableError: a time is missing, or the times are not uniform.
     """
-    mean_step = mean_step_of(times, where, describe_row, unit_s)
+    mean_step = mean_sampling_interval(times, where, describe_row, unit_s)
     rounding = 0.5 * printed_resolution(times)
-    if stated_hz is not None and off_grid(times, 1.0 / (stated_hz * unit_s), rounding) is None:
+    if stated_hz is not None and find_off_grid(times, 1.0 / (stated_hz * unit_s), rounding) is None:
         return stated_hz
     if rounding.min() >= 0.25 * mean_step:
-        # Digits as coarse as the steps could hide a lost sample (0.1, 0.2, 0.4 may be 7.5 Hz), so
-        # without a stated rate they are taken literally.
+        # Rounding as coarse as the steps could hide a lost sample (0.1, 0.2, 0.4 may be 7.5 Hz),
+        # so without a stated rate the printed times are taken as exact.
         rounding = np.zeros_like(rounding)
     mean_hz = 1.0 / (mean_step * unit_s)
     whole_hz = float(round(mean_hz))
-    if whole_hz > 0 and off_grid(times, 1.0 / (whole_hz * unit_s), rounding) is None:
+    if whole_hz > 0 and find_off_grid(times, 1.0 / (whole_hz * unit_s), rounding) is None:
         return whole_hz
-    # Its ends are rounded too. Half a step at most, or a lost sample would pass.
+    # Both ends of the mean are rounded too; the bound stays below half a step to detect lost
+    # samples.
     bound = np.minimum(rounding + rounding[-1], 0.49 * mean_step)
-    worst = off_grid(times, mean_step, bound)
+    worst = find_off_grid(times, mean_step, bound)
     if worst is None:
         return mean_hz
     raise UnreadableError(
-        f"{where}, {describe_row(worst)}: the time column is not uniform; from its first time on "
-        "it reads "
-        f"{times[worst] - times[0]:.9g} where equal steps of {mean_step:.6g}, their mean "
-        f"({mean_hz:.6g} samples a second), would be at {worst * mean_step:.9g}. Resample the file "
-        "to a uniform grid, fill gaps, or split it at them; if the times are only printed "
-        "coarsely, state their 'sampling_rate_hz' in a manifest."
+        f"{where}, {describe_row(worst)}: the time column is not uniform; relative to the first "
+        f"time it reads {times[worst] - times[0]:.9g}, but equal steps of {mean_step:.6g}, the "
+        f"mean ({mean_hz:.6g} samples per second), would give {worst * mean_step:.9g}. Resample "
+        "the file "
+        "to a uniform grid, fill the gaps, or split it there; if the times are only coarsely "
+        "rounded, state 'sampling_rate_hz' in a manifest."
     )
 
 
-def mean_step_of(
+def mean_sampling_interval(
     times: np.ndarray, where: str, describe_row: Callable[[int], str], unit_s: float = 1.0
 ) -> float:
-    """Return the mean step of times, in their unit.
+    """Return the mean sampling interval, in the unit of the times.
 
     Raises:
-        UnreadableError: a time is missing or out of bounds, or they do not ascend.
+        UnreadableError: a time is missing or out of range, or the times do not increase.
     """
     if not np.isfinite(times).all():
         missing = describe_row(int(np.argmin(np.isfinite(times))))
-        raise UnreadableError(f"{where}, {missing}: the time column has no number there.")
+        raise UnreadableError(f"{where}, {missing}: the time column has no number.")
     latest = int(np.argmax(np.abs(times)))
     if abs(times[latest]) * unit_s > _LATEST_S:
         raise UnreadableError(
@@ -91,15 +92,15 @@ def mean_step_of(
         )
     mean_step = float(times[-1] - times[0]) / (len(times) - 1)
     if mean_step * unit_s < _SHORTEST_STEP_S:
-        raise UnreadableError(f"{where}: the times do not ascend, but end at {times[-1]:g}.")
+        raise UnreadableError(f"{where}: the times do not increase; the last one is {times[-1]:g}.")
     return mean_step
 
 
-def off_grid(times: np.ndarray, step: float, rounding: np.ndarray) -> int | None:
-    """Return the index of the time farthest off the grid, None if all are on it."""
+def find_off_grid(times: np.ndarray, step: float, rounding: np.ndarray) -> int | None:
+    """Return the index of the time farthest off the grid; None if all are on it."""
     offset = times - times[0] - np.arange(len(times)) * step
     bound = rounding * 1.001 + RATE_TOLERANCE * step
-    # The first time is rounded as well, so the grid may start anywhere that suits all times.
+    # The first time is rounded too, so the origin of the grid is fitted to all times.
     start = 0.5 * ((offset - bound).max() + (offset + bound).min())
     excess = np.abs(offset - start) - bound
     worst = int(np.argmax(excess))
@@ -107,13 +108,13 @@ def off_grid(times: np.ndarray, step: float, rounding: np.ndarray) -> int | None
 
 
 def printed_resolution(times: np.ndarray) -> np.ndarray:
-    """Return the worth of the last printed digit of each time, [n].
+    """Return the decimal unit of the last printed digit of each time, [n].
 
-    Programs print a fixed number of decimals or of significant digits; either is recognised by
-    all times being whole multiples of their last digit.
+    Programs print a fixed number of decimals or of significant digits; either is detected by
+    all times being integer multiples of their last digit.
     """
     if abs(times[0]) >= _FAR:
-        # The digits before the point are the same for all, and would be all that a float has.
+        # Removes the common offset, which would use up the digits of a float.
         times = times - np.floor(times[0])
     size = np.maximum(np.abs(times), np.finfo(float).tiny)
     exponent = np.where(times == 0, -np.inf, np.floor(np.log10(size)))
@@ -128,7 +129,7 @@ def printed_resolution(times: np.ndarray) -> np.ndarray:
             significant = np.where(np.isinf(exponent), 0.0, last)
             break
     coarser = significant > fixed
-    # A few round numbers prove nothing: 0.98, 0.99, 1 has two decimals rather than two digits.
+    # A few round numbers are not enough: 0.98, 0.99, 1 has two decimals rather than two digits.
     return np.where(coarser, significant, fixed) if coarser.sum() >= 20 else fixed
 
 

@@ -19,20 +19,20 @@ _CHANGES_SHOWN = 50
 
 
 def usable_files(
-    folder: Path, candidates: Sequence[Candidate], wanted: str = ""
+    folder: Path, candidates: Sequence[Candidate], requested: str = ""
 ) -> tuple[dict[Path, FileRecords], dict[Path, str]]:
     """Join files with their manifest entries and separate usable from unusable ones.
 
-    Headers without own samples that join or describe others in the folder are skipped
-    with a warning; nothing is lost, since their segments are recordings themselves.
+    WFDB headers without samples that join or describe other records in the folder are skipped
+    with a warning; no data is lost, since their segments are recordings themselves.
 
     Args:
         folder: Folder that contains the files.
         candidates: Probed files.
-        wanted: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
+        requested: Channels that will be used, see ``signals.channels.select_channels``; '' for all.
 
     Returns:
-        The usable files, and why each other file cannot be used.
+        The usable files, and the reason for each unusable file.
     """
     files: dict[Path, FileRecords] = {}
     unusable: dict[Path, str] = {}
@@ -43,11 +43,11 @@ def usable_files(
             continue
         try:
             files[path] = resolve(
-                candidate.facts, candidate.entry, path, path.relative_to(folder), wanted
+                candidate.facts, candidate.entry, path, path.relative_to(folder), requested
             )
         except DataError as error:
             unusable[path] = str(error)
-    joins = _joining_headers(candidates, files, unusable)
+    joins = _find_joining_headers(candidates, files, unusable)
     for header, segments in joins.items():
         subject = header.relative_to(folder).with_suffix("").as_posix()
         for path in segments:
@@ -55,36 +55,36 @@ def usable_files(
                 files[path] = dataclasses.replace(files[path], subjects=(subject,))
     if joins:
         _LOG.warning(
-            "%s: skipped %d headers without own samples (%s): they join or describe "
+            "%s: skipped %d headers without samples of their own (%s): they join or describe "
             "segments, and the segments in this folder are recordings themselves. Segments of one "
             "header count as one subject, unless the manifest names the subjects.",
             folder,
             len(joins),
             _names(list(joins)),
         )
-    return files, {path: why for path, why in unusable.items() if path not in joins}
+    return files, {path: reason for path, reason in unusable.items() if path not in joins}
 
 
 def report_unusable(
     folder: Path, unusable: Mapping[Path, str], num_files: int, *, skip: bool, hint: str = ""
 ) -> None:
-    """Warn of files that cannot be used, all of them, or reject the folder.
+    """Warn about unusable files, or reject the folder.
 
     Args:
         folder: Folder that contains the files.
         unusable: Why each file cannot be used.
         num_files: Number of files, usable ones included.
-        skip: Whether to skip them, if others can be used.
+        skip: Whether to skip them if others can be used.
         hint: Text appended to the error.
 
     Raises:
-        UnreadableError: there are some and ``skip`` is False, or no file is usable.
+        UnreadableError: a file is unusable and ``skip`` is False, or no file is usable.
     """
     if not unusable:
         return
     if num_files == 1:
         raise UnreadableError(next(iter(unusable.values())) + hint)
-    text = f"{len(unusable)} of {num_files} files cannot be read:\n{_list(unusable)}"
+    text = f"{len(unusable)} of {num_files} files cannot be read:\n{_list_by_file(unusable)}"
     if not skip:
         advice = "\nFix or convert them, or skip them with on_invalid=skip."
         raise UnreadableError(f"{folder}: {text}{advice}{hint}")
@@ -93,15 +93,15 @@ def report_unusable(
     _LOG.warning("%s: Skipped: %s", folder, Lines(text))
 
 
-def _list(problems: Mapping[Path, str]) -> Lines:
+def _list_by_file(problems: Mapping[Path, str]) -> Lines:
     return list_problems(
         (path.name, problem if str(path) in problem else f"{path}: {problem}")
         for path, problem in problems.items()
     )
 
 
-def warn_of_conversions(folder: Path, files: Sequence[FileRecords]) -> None:
-    """Warn of interpolated and skipped channels, and of assumptions made."""
+def warn_about_conversions(folder: Path, files: Sequence[FileRecords]) -> None:
+    """Warn about interpolated and skipped channels, and about assumptions."""
     interpolated: dict[str, list[Path]] = defaultdict(list)
     notes: dict[str, list[Path]] = defaultdict(list)
     for file in files:
@@ -131,16 +131,16 @@ def warn_of_conversions(folder: Path, files: Sequence[FileRecords]) -> None:
             "%s: channels that cannot be used and are not requested are skipped in %d files:\n%s",
             folder,
             len(unusable),
-            _list(unusable),
+            _list_by_file(unusable),
         )
 
 
-def _joining_headers(
+def _find_joining_headers(
     candidates: Sequence[Candidate],
     files: Mapping[Path, FileRecords],
     unusable: Mapping[Path, str],
 ) -> dict[Path, list[Path]]:
-    """Return the headers without samples whose segments are all there, and these."""
+    """Map each header without samples to its segments, if all of them exist."""
     joining = {c.path for c in candidates if c.parts}
     by_name = {
         str(path.with_suffix("")).lower(): path

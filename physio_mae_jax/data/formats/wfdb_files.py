@@ -1,4 +1,4 @@
-"""Finding the signal files of a WFDB record, and whether they match its header."""
+"""Finding the signal files of a WFDB record and checking them against its header."""
 
 import contextlib
 import functools
@@ -12,20 +12,20 @@ from physio_mae_jax.data.formats.wfdb_header import NO_FILE, WfdbHeader, WfdbSig
 from physio_mae_jax.data.formats.wfdb_samples import (
     FORMATS,
     SignalFile,
-    needed_bytes,
-    stored_frames,
+    count_stored_frames,
+    min_file_bytes,
 )
 
 
-class Stored(NamedTuple):
-    """Where the samples of a record are.
+class StoredRecord(NamedTuple):
+    """Location of the samples of a record.
 
     Attributes:
         num_frames: Number of frames of the record.
         files: Files with samples.
-        positions: signal -> (index among ``files``, first of its samples in a frame).
+        positions: Signal -> (index in ``files``, index of its first sample in a frame).
         companions: Paths of the files, relative to the folder of the header.
-        unusable: Mapping of signal to the reason its samples cannot be read, one sentence.
+        unusable: Mapping of signal to the reason its samples cannot be read (one sentence).
         notes: Assumptions made, for a warning.
     """
 
@@ -36,12 +36,12 @@ class Stored(NamedTuple):
     unusable: Mapping[int, str]
     notes: tuple[str, ...] = ()
 
-    def file_of(self, signal: int) -> SignalFile:
-        """Return the file with the samples of a signal."""
+    def get_file(self, signal: int) -> SignalFile:
+        """Return the file that contains the samples of a signal."""
         return self.files[self.positions[signal][0]]
 
 
-def locate(path: Path, header: WfdbHeader) -> Stored:
+def locate_signal_files(path: Path, header: WfdbHeader) -> StoredRecord:
     """Find the signal files of a record and compare their sizes with its header.
 
     Args:
@@ -68,27 +68,27 @@ def locate(path: Path, header: WfdbHeader) -> Stored:
             positions[i] = (len(files), begin)
             begin += header.signals[i].samples_per_frame
         files.append(file)
-    num_frames, short, notes = _num_frames(path, header, files)
+    num_frames, truncated, notes = _num_frames(path, header, files)
     for i, (number, _) in positions.items():
-        if number in short:
-            unusable[i] = short[number]
+        if number in truncated:
+            unusable[i] = truncated[number]
     if len(unusable) == len(header.signals):
         raise UnreadableError(" ".join(dict.fromkeys(unusable.values())))
     companions = tuple(os.path.relpath(file.path, path.parent) for file in files)
-    return Stored(num_frames, tuple(files), positions, companions, unusable, notes)
+    return StoredRecord(num_frames, tuple(files), positions, companions, unusable, notes)
 
 
 def _signal_file(path: Path, name: str, signals: Sequence[WfdbSignal]) -> SignalFile:
     """Describe the file of some signals.
 
     Raises:
-        UnreadableError: it is missing or no ordinary file, or its format is not known.
+        UnreadableError: it is missing, not a regular file, or its format is unknown.
     """
     first = signals[0]
     if first.format not in FORMATS:
         raise UnreadableError(
             f"{path}: signal {first.name!r} is stored in format {first.format}, which is not "
-            f"known; known are {', '.join(map(str, FORMATS))}. Convert it, or exclude it."
+            f"supported; supported: {', '.join(map(str, FORMATS))}. Convert it, or exclude it."
         )
     # Writers give the offset in the first line of a file only, or in all of them.
     offsets = {signal.byte_offset for signal in signals[1:]} - {0}
@@ -98,7 +98,7 @@ def _signal_file(path: Path, name: str, signals: Sequence[WfdbSignal]) -> Signal
             "the header again."
         )
     return SignalFile(
-        path=_find(path, name),
+        path=_find_signal_file(path, name),
         format=first.format,
         samples_per_frame=tuple(signal.samples_per_frame for signal in signals),
         initial_values=tuple(signal.initial_value for signal in signals),
@@ -106,19 +106,19 @@ def _signal_file(path: Path, name: str, signals: Sequence[WfdbSignal]) -> Signal
     )
 
 
-def _find(path: Path, name: str) -> Path:
-    """Return the signal file of a name: beside the header, never outside of its folder.
+def _find_signal_file(path: Path, name: str) -> Path:
+    """Find a signal file by name, in the folder of the header or below it.
 
-    Some headers name a folder in which the record once was, or spell the name in other cases.
+    Some headers name the former folder of the record, or differ in letter case.
 
     Raises:
-        UnreadableError: it is not there, or no ordinary file.
+        UnreadableError: it does not exist, or is not a regular file.
     """
     parts = Path(name).parts
-    inside = bool(parts) and not Path(name).is_absolute() and ".." not in parts
-    # A link to a header may lie alone, its signals beside what it leads to.
+    is_relative = bool(parts) and not Path(name).is_absolute() and ".." not in parts
+    # A symbolic link to a header may be alone; its signal files are beside the target.
     folders = [path.parent, *([path.resolve().parent] if path.is_symlink() else [])]
-    candidates = [folder / name for folder in folders if inside]
+    candidates = [folder / name for folder in folders if is_relative]
     candidates += [
         folder / parts[-1] for folder in folders if parts and parts[-1] not in ("..", "/")
     ]
@@ -131,7 +131,7 @@ def _find(path: Path, name: str) -> Path:
         if os.path.lexists(candidate):
             kind = "a folder" if candidate.is_dir() else "a pipe, a device or a broken link"
             raise UnreadableError(
-                f"{candidate}, the signal file of {path.name}, is {kind}; an ordinary file is "
+                f"{candidate}, the signal file of {path.name}, is {kind}; a regular file is "
                 "expected. Copy the record again, or exclude it from the folder or manifest."
             )
     for folder in folders:
@@ -148,7 +148,7 @@ def _find(path: Path, name: str) -> Path:
 
 @functools.lru_cache(maxsize=4)
 def _names_in(folder: Path, version: int) -> Mapping[str, str]:
-    """Return the names in a folder by their small letters; listed once for many records."""
+    """Map lower-case names to the names in a folder; cached across records."""
     return {name.lower(): name for name in os.listdir(folder)}
 
 
@@ -156,16 +156,16 @@ def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
     except (OSError, ValueError):
-        # Of a name that no file system can hold.
+        # The name is not valid on this file system.
         return False
 
 
 def _num_frames(
     path: Path, header: WfdbHeader, files: Sequence[SignalFile]
 ) -> tuple[int, dict[int, str], tuple[str, ...]]:
-    """Return the frames of a record, what is wrong with files too short for them, and a note."""
+    """Return the number of frames, a problem for each truncated file, and notes."""
     if not header.num_frames:
-        found = {file.path.name: stored_frames(file) for file in files}
+        found = {file.path.name: count_stored_frames(file) for file in files}
         shortest = min(found.values(), default=0)
         if max(found.values(), default=0) == shortest:
             return shortest, {}, ()
@@ -173,17 +173,18 @@ def _num_frames(
         return (
             shortest,
             {},
-            (f"the header gives no length, and there are {ends}: the least is read",),
+            (f"the header states no length, and there are {ends}: the smallest number is read",),
         )
-    short = {}
+    truncated = {}
     for number, file in enumerate(files):
-        needed = needed_bytes(file, header.num_frames)
+        needed = min_file_bytes(file, header.num_frames)
         size = file.path.stat().st_size
-        # Of a compressed file only its own header says how much it has.
-        if size < needed or (not needed and stored_frames(file) < header.num_frames):
-            short[number] = (
-                f"{file.path} is cut short: {path.name} states {header.num_frames} samples, about "
+        # The length of a compressed file is only in its own header.
+        if size < needed or (not needed and count_stored_frames(file) < header.num_frames):
+            truncated[number] = (
+                f"{file.path} is truncated: {path.name} states {header.num_frames} samples, "
+                "about "
                 f"{needed} bytes; it has {size}. Copy it again, or exclude the record from the "
                 "folder or manifest."
             )
-    return header.num_frames, short, ()
+    return header.num_frames, truncated, ()

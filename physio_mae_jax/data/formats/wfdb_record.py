@@ -1,8 +1,8 @@
 """Reading WFDB records (a ``.hea`` header and the signal files it names), in physical units.
 
-Every signal is read at its own rate; where the chosen ones differ, all are brought to the highest
-(see ``several_rates``). Records of several segments are not read: their segments are records
-themselves.
+Every signal is read at its own rate; if the rates of the chosen signals differ, all are resampled
+to the highest (see ``several_rates``). Multi-segment records are not read: their segments are
+records themselves.
 """
 
 import functools
@@ -13,15 +13,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import FileFacts, UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import FileFacts, UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.several_rates import read_at_highest_rate
-from physio_mae_jax.data.formats.wfdb_files import Stored, locate
+from physio_mae_jax.data.formats.wfdb_files import StoredRecord, locate_signal_files
 from physio_mae_jax.data.formats.wfdb_header import (
-    GAIN_UNLESS_STATED,
+    DEFAULT_GAIN,
+    DEFAULT_RATE_HZ,
+    DEFAULT_UNIT,
     NO_FILE,
-    RATE_UNLESS_STATED_HZ,
-    UNIT_UNLESS_STATED,
     WfdbHeader,
     WfdbSignal,
     read_header,
@@ -31,42 +31,42 @@ from physio_mae_jax.errors import DataError
 
 _EXPECTED = "a WFDB header and the signal files it names"
 _READING = (OSError, ValueError, MemoryError, RuntimeError)
-# wfdb parses annotations with few checks, so a broken file fails in any of these ways.
+# wfdb parses annotations with few checks, so a broken file may raise any of these.
 _ANNOTATIONS = (*_READING, EOFError, TypeError, LookupError, AttributeError, ArithmeticError)
 _RATE_NOTE = (
-    f"the header gives no sampling rate; {RATE_UNLESS_STATED_HZ:g} Hz are taken, as the format "
-    "says. If that is wrong, say it in the manifest's 'sampling_rate_hz'"
+    f"the header states no sampling rate; {DEFAULT_RATE_HZ:g} Hz, the default of the format, is "
+    "used. If that is wrong, state 'sampling_rate_hz' in a manifest"
 )
 _SHOWN = 5
 _NAME_SHOWN = 80
-_VALUES_AT_ONCE = 2**20
+_CHUNK_SAMPLES = 2**20
 
 
 class SegmentsError(DataError):
-    """A header without own samples that joins or describes other records.
+    """A header without samples of its own that joins or describes other records.
 
     Attributes:
         parts: Names of the records that it joins; empty for one that only describes signals.
     """
 
     def __init__(self, message: str, parts: Sequence[str]) -> None:
-        """Keep the names beside the message."""
+        """Store the names beside the message."""
         super().__init__(message)
         self.parts = tuple(parts)
 
 
 def probe_wfdb(path: Path, entry: ManifestEntry) -> FileFacts:
-    """Describe a record from its header, and check that its signal files are there in full.
+    """Describe a record from its header, and check that its signal files are complete.
 
     Raises:
         UnreadableError: the header is broken, or no signal can be read.
-        SegmentsError: the record has several segments, or no own samples.
+        SegmentsError: the record has several segments, or no samples of its own.
         DataError: the record has no signals.
     """
-    with naming(path, _EXPECTED, _READING):
+    with name_file_in_errors(path, _EXPECTED, _READING):
         header = read_header(path)
         _reject_segments(path, header)
-        stored = locate(path, header)
+        stored = locate_signal_files(path, header)
         per_frame = tuple(signal.samples_per_frame for signal in header.signals)
         names = header.channels
         return FileFacts(
@@ -86,7 +86,7 @@ def probe_wfdb(path: Path, entry: ManifestEntry) -> FileFacts:
 def read_wfdb(
     path: Path, columns: Sequence[int], num_samples: int, start: int, stop: int
 ) -> np.ndarray:
-    """Read samples [start, stop) of some signals, at the highest of their rates.
+    """Read samples [start, stop) of the given signals, at the highest of their rates.
 
     Args:
         path: Path of the header.
@@ -101,9 +101,9 @@ def read_wfdb(
     Raises:
         UnreadableError: the record is broken, or changed since it was opened.
     """
-    with naming(path, _EXPECTED, _READING):
+    with name_file_in_errors(path, _EXPECTED, _READING):
         header = read_header(path)
-        stored = locate(path, header)
+        stored = locate_signal_files(path, header)
         per_frame = [header.signals[column].samples_per_frame for column in columns]
         if max(per_frame) * stored.num_frames != num_samples:
             raise UnreadableError(f"{path} changed: it had {num_samples} samples when opened.")
@@ -117,36 +117,36 @@ class FullRecord(NamedTuple):
     signal: np.ndarray  # [M, n] float32 in physical units, NaN where marked as missing
     channels: tuple[str, ...]  # as spelled in the header
     units: tuple[str, ...]
-    sampling_rate_hz: float  # the highest of the signals
+    sampling_rate_hz: float  # the highest rate of the signals
     comments: tuple[str, ...]
-    conversions: tuple[str, ...] = ()  # resampling applied, a phrase each
+    conversions: tuple[str, ...] = ()  # resampling applied, one phrase each
 
 
 def read_full_record(path: Path, columns: Sequence[int] | None = None) -> FullRecord:
-    """Read all of a record and verify its samples against the checksums of its header.
+    """Read a complete record and verify its samples against the checksums of its header.
 
     Signals whose header has checksum 0, as in CinC 2017, are not verified.
 
     Args:
         path: Path of the header.
-        columns: Indices of the signals to read; all where not given.
+        columns: Indices of the signals to read; default: all.
 
     Raises:
-        UnreadableError: the header is broken, a signal file is missing, cut short or altered, or
+        UnreadableError: the header is broken, a signal file is missing, truncated or altered, or
             there are no samples.
-        SegmentsError: the record has several segments, or no own samples.
+        SegmentsError: the record has several segments, or no samples of its own.
     """
-    with naming(path, _EXPECTED, _READING):
+    with name_file_in_errors(path, _EXPECTED, _READING):
         header = read_header(path)
         _reject_segments(path, header)
-        stored = locate(path, header)
+        stored = locate_signal_files(path, header)
         chosen = range(len(header.signals)) if columns is None else columns
         if stored.num_frames == 0:
             raise UnreadableError(f"{path} states 0 samples; exclude it.")
         signals = [header.signals[column] for column in chosen]
         per_frame = [signal.samples_per_frame for signal in signals]
         reader = _Reader(header, stored, chosen)
-        reader.prove(path)
+        reader.verify_checksums(path)
         fast = max(per_frame)
         rate_hz = fast * header.frame_rate_hz
         return FullRecord(
@@ -167,9 +167,12 @@ def read_full_record(path: Path, columns: Sequence[int] | None = None) -> FullRe
 
 
 class _Reader:
-    """Reads signals of a record; the last frames read are kept for the next signal of a file."""
+    """Reads signals of a record.
 
-    def __init__(self, header: WfdbHeader, stored: Stored, columns: Sequence[int]) -> None:
+    The last frames are cached for the next signal of the same file.
+    """
+
+    def __init__(self, header: WfdbHeader, stored: StoredRecord, columns: Sequence[int]) -> None:
         self._header, self._stored, self._columns = header, stored, columns
         for column in columns:
             if column in stored.unusable:
@@ -183,34 +186,36 @@ class _Reader:
         signal = self._header.signals[column]
         count = signal.samples_per_frame
         first, last = start // count, -(-stop // count)
-        digital = self._digital(column, first + signal.skew, last + signal.skew)
-        physical = _physical(digital, signal, missing_value(self._stored.file_of(column).format))
-        # What the skew moves beyond the end of the file is not there.
+        digital = self._read_digital(column, first + signal.skew, last + signal.skew)
+        physical = _to_physical(
+            digital, signal, missing_value(self._stored.get_file(column).format)
+        )
+        # Samples that the skew moves beyond the end of the file are missing.
         padding = np.full((last - first) * count - len(physical), np.nan, np.float32)
         return np.concatenate([physical, padding])[start - first * count : stop - first * count]
 
-    def prove(self, path: Path) -> None:
-        """Verify the sums of all samples against the checksums.
+    def verify_checksums(self, path: Path) -> None:
+        """Verify the samples against the checksums in the header.
 
         Raises:
-            UnreadableError: one differs.
+            UnreadableError: a checksum differs.
         """
         for column in self._columns:
             signal = self._header.signals[column]
             if not signal.checksum:
                 continue
-            digital = self._digital(column, 0, self._stored.num_frames)
+            digital = self._read_digital(column, 0, self._stored.num_frames)
             found = int(digital.sum(dtype=np.int64)) % 65536
-            # Headers have them signed or unsigned.
+            # Headers store checksums signed or unsigned.
             if signal.checksum % 65536 != found:
                 raise UnreadableError(
                     f"{path}: the samples of signal {signal.name!r} have the checksum {found}, its "
                     f"header states {signal.checksum % 65536}; the file was altered or damaged. "
-                    "Copy it again from where it came from."
+                    "Copy it again from its source."
                 )
 
-    def _digital(self, column: int, first: int, last: int) -> np.ndarray:
-        """Return the samples of frames [first, last) that are in the file, as integers."""
+    def _read_digital(self, column: int, first: int, last: int) -> np.ndarray:
+        """Return the stored integer samples of frames [first, last)."""
         number, begin = self._stored.positions[column]
         first, last = (min(frame, self._stored.num_frames) for frame in (first, last))
         if self._key != (number, first, last):
@@ -220,12 +225,12 @@ class _Reader:
         return self._frames[:, begin : begin + count].reshape(-1)
 
 
-def _physical(digital: np.ndarray, signal: WfdbSignal, missing: int | None) -> np.ndarray:
-    """Convert ADC samples to float32 in physical units; a piece at a time, exactly."""
+def _to_physical(digital: np.ndarray, signal: WfdbSignal, missing: int | None) -> np.ndarray:
+    """Convert ADC samples to float32 in physical units, chunk by chunk in float64."""
     physical = np.empty(len(digital), np.float32)
-    for start in range(0, len(digital), _VALUES_AT_ONCE):
-        part = digital[start : start + _VALUES_AT_ONCE]
-        # Gains near zero: what is beyond float32 becomes infinite.
+    for start in range(0, len(digital), _CHUNK_SAMPLES):
+        part = digital[start : start + _CHUNK_SAMPLES]
+        # Gains near zero: values beyond float32 become infinite.
         with np.errstate(over="ignore"):
             converted = (part.astype(np.float64) - signal.baseline) / signal.gain
             physical[start : start + len(part)] = converted
@@ -253,20 +258,22 @@ def _reject_segments(path: Path, header: WfdbHeader) -> None:
 
 
 def _notes(header: WfdbHeader) -> tuple[str, ...]:
-    bare = [signal.name or "unnamed" for signal in header.signals if not signal.is_calibrated]
-    if not bare:
+    uncalibrated = [
+        signal.name or "unnamed" for signal in header.signals if not signal.is_calibrated
+    ]
+    if not uncalibrated:
         return ()
     return (
-        f"the header gives no gain for {', '.join(bare[:_SHOWN])}"
-        f"{', ...' if len(bare) > _SHOWN else ''}; {GAIN_UNLESS_STATED:g} units of the converter "
-        f"for each {UNIT_UNLESS_STATED} are taken, as the format says",
+        f"the header states no gain for {', '.join(uncalibrated[:_SHOWN])}"
+        f"{', ...' if len(uncalibrated) > _SHOWN else ''}; {DEFAULT_GAIN:g} ADC units per "
+        f"{DEFAULT_UNIT}, the default of the format, are used",
     )
 
 
 @functools.cache
 def _wfdb() -> Any:
     with warnings.catch_warnings():
-        # wfdb 4.3 builds its tables with a keyword that pandas 3.1 deprecates.
+        # wfdb 4.3 uses a keyword that pandas 3.1 deprecates.
         warnings.filterwarnings("ignore", message="The inplace keyword")
         import wfdb
     return wfdb
@@ -278,7 +285,7 @@ def read_annotations(path: Path) -> list[tuple[int, str]]:
     Raises:
         UnreadableError: the file is broken.
     """
-    with naming(path, "WFDB annotations", _ANNOTATIONS):
+    with name_file_in_errors(path, "WFDB annotations", _ANNOTATIONS):
         if not path.is_file():
             raise UnreadableError(f"{path} is missing, or no file; expected WFDB annotations.")
         found = _wfdb().rdann(str(path.with_suffix("")), path.suffix.lstrip("."))

@@ -20,19 +20,19 @@ from tqdm import tqdm
 
 from physio_mae_jax.data.gap_scan import ScannedRecordings
 from physio_mae_jax.data.json_reader import read_json
-from physio_mae_jax.data.json_types import typed
+from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.labels import RecordingLabels
-from physio_mae_jax.data.sealed_json import sealed
+from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.encoder import Encoder
 from physio_mae_jax.inference.encoding_config import EncodingConfig
 from physio_mae_jax.inference.encoding_report import EncodingReport
-from physio_mae_jax.inference.feature_store.files import describe_for_tfds, format_of, write_table
+from physio_mae_jax.inference.feature_store.files import describe_for_tfds, get_format, write_table
 from physio_mae_jax.inference.feature_store.index import (
     INDEX_FILE,
     About,
-    FeatureIndex,
+    FeatureMetadata,
     FeatureShard,
     file_sha256,
 )
@@ -58,7 +58,7 @@ class FeatureConfig:
     encoding: EncodingConfig
 
     def __post_init__(self) -> None:
-        format_of(self.format)
+        get_format(self.format)
         if self.encoding.output != "pooled":
             raise ConfigError(f"output must be 'pooled' for a table; got {self.encoding.output!r}.")
         if self.recordings_per_shard < 1:
@@ -121,7 +121,9 @@ class _Shard:
         """Return the shard's summary; None if it is incomplete or has other settings."""
         try:
             found = read_json(self.summary_path, "run the extraction again.")
-            summary = typed(_Summary, found, str(self.summary_path), "run the extraction again.")
+            summary = check_types(
+                _Summary, found, str(self.summary_path), "run the extraction again."
+            )
         except DataError:
             return None
         there = summary["fingerprint"] == self.fingerprint
@@ -168,7 +170,7 @@ def _shards(run: FeatureRun) -> list[_Shard]:
             _Shard(
                 number=number,
                 indices=indices,
-                path=run.workdir / format_of(run.config.format).name(number, number_of_shards),
+                path=run.workdir / get_format(run.config.format).name(number, number_of_shards),
                 fingerprint=hashlib.sha256(identity.encode()).hexdigest(),
             )
         )
@@ -201,7 +203,7 @@ def _make(run: FeatureRun, shard: _Shard) -> EncodingReport | None:
     num_rows = 0 if table is None else len(table)
     with atomic_files.disk_full_as_user_error(run.workdir):
         if table is not None and num_rows:
-            write_table(table, shard.path, format_of(config.format))
+            write_table(table, shard.path, get_format(config.format))
         atomic_files.write_json(
             shard.summary_path,
             {
@@ -245,7 +247,7 @@ def _write_index(run: FeatureRun, shards: Sequence[_Shard], summaries: Sequence[
     kind, held = run.config.format, [int(summary["num_rows"]) for summary in summaries]
     rejected = {name: why for summary in summaries for name, why in summary["rejected"].items()}
     about, _ = _table(run, [], np.zeros((0, run.encoder.programs.config.width), np.float32))
-    index = FeatureIndex(
+    index = FeatureMetadata(
         format=kind,
         about=About(**about.about()),
         embedding_size=about.embedding.shape[1],
@@ -265,7 +267,7 @@ def _write_index(run: FeatureRun, shards: Sequence[_Shard], summaries: Sequence[
     with atomic_files.disk_full_as_user_error(run.workdir):
         if kind == "array_record":
             describe_for_tfds(run.workdir, about, held)
-        atomic_files.write_json(run.workdir / INDEX_FILE, sealed(dataclasses.asdict(index)))
+        atomic_files.write_json(run.workdir / INDEX_FILE, add_seal(dataclasses.asdict(index)))
     _LOG.info("%d embeddings in %d shards, %d rejected", sum(held), len(shards), len(rejected))
     return run.workdir / INDEX_FILE
 

@@ -14,10 +14,10 @@ from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.feature_store.index import (
     HINT,
     INDEX_FILE,
-    FeatureIndex,
+    FeatureMetadata,
     FeatureShard,
     file_sha256,
-    read_feature_index,
+    read_feature_metadata,
 )
 from physio_mae_jax.inference.feature_store.table import TEXTS, FeatureTable
 from physio_mae_jax.local_paths import local_path
@@ -39,11 +39,11 @@ class Format(NamedTuple):
 
     name: Callable[[int, int], str]
     write: Callable[[FeatureTable, Path], None]
-    read: Callable[[Path, FeatureIndex], dict[str, np.ndarray]]
+    read: Callable[[Path, FeatureMetadata], dict[str, np.ndarray]]
 
 
-def format_of(name: str) -> Format:
-    """Return a format by its name; a ConfigError lists them."""
+def get_format(name: str) -> Format:
+    """Return a format by its name; a ConfigError lists the available ones."""
     if name not in FORMATS:
         raise ConfigError(f"format is {name!r}; choose one of {', '.join(FORMATS)}.")
     return FORMATS[name]
@@ -66,7 +66,7 @@ def _write_npz(table: FeatureTable, path: Path) -> None:
         np.savez(file, about=np.asarray(json.dumps(table.about())), **columns)
 
 
-def _read_npz(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]:
+def _read_npz(path: Path, index: FeatureMetadata) -> dict[str, np.ndarray]:
     with zipfile.ZipFile(path) as archive:
         if any(member.compress_type != zipfile.ZIP_STORED for member in archive.infolist()):
             raise DataError("it is compressed, but the extraction writes uncompressed files")
@@ -90,13 +90,13 @@ def _write_parquet(table: FeatureTable, path: Path) -> None:
     pq.write_table(full, path, write_page_checksum=True)
 
 
-def _read_parquet(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]:
+def _read_parquet(path: Path, index: FeatureMetadata) -> dict[str, np.ndarray]:
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        # Before decompression: a small file can claim to hold very many rows.
+        # Checked before decompression: a small file can claim any number of rows.
         if file.metadata.num_rows > path.stat().st_size:
-            raise DataError(f"{file.metadata.num_rows} rows do not fit into so small a file")
+            raise DataError(f"{file.metadata.num_rows} rows do not fit into a file of this size")
         found = file.read()
     return {name: np.asarray(found.column(name).to_pylist()) for name in found.column_names}
 
@@ -117,16 +117,16 @@ def _write_array_record(table: FeatureTable, path: Path) -> None:
         finally:
             writer.close()
     except RuntimeError as error:
-        # Raised by the writer if the disk is full or gone.
+        # Raised by the writer if the disk is full or unavailable.
         matching = [number for number in _DISK_ERRORS if os.strerror(number) in str(error)]
         number = matching[0] if matching else errno.EIO
         raise OSError(number, os.strerror(number), str(path)) from error
 
 
-def _read_array_record(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]:
+def _read_array_record(path: Path, index: FeatureMetadata) -> dict[str, np.ndarray]:
     from array_record.python import array_record_module
 
-    # Not read from the folder: tfds would import any module that features.json names.
+    # Not read from the folder: tfds would import any module named in features.json.
     spec = _tfds_features(index.empty_table())
     reader = array_record_module.ArrayRecordReader(str(path))
     try:
@@ -141,11 +141,11 @@ def _read_array_record(path: Path, index: FeatureIndex) -> dict[str, np.ndarray]
 
 
 def describe_for_tfds(folder: Path, table: FeatureTable, shard_lengths: Sequence[int]) -> None:
-    """Write the metadata with which ``tfds.builder_from_directory`` opens array_record files.
+    """Write the metadata that ``tfds.builder_from_directory`` needs to open array_record files.
 
     Args:
         folder: Folder of the files.
-        table: Any of the tables, as they share their columns.
+        table: Any of the tables; they share their columns.
         shard_lengths: Number of rows of each file, in file order.
     """
     import tensorflow_datasets as tfds
@@ -185,32 +185,34 @@ def read_features(folder: str | Path) -> FeatureTable:
     """Read all tables of an extraction (``configs/features.py``) as one.
 
     Raises:
-        DataError: the extraction is not finished, or a file is broken or was changed.
+        DataError: the extraction is not complete, or a file is broken or was changed.
     """
     path = local_path(folder, "folder")
-    index = read_feature_index(path)
+    index = read_feature_metadata(path)
     tables = [_read_shard(path, shard, index) for shard in index.shards if shard.num_rows]
     if not tables:
-        raise DataError(f"{path} holds no embeddings: every recording was rejected.")
-    return FeatureTable.joined(tables)
+        raise DataError(f"{path} contains no embeddings: every recording was rejected.")
+    return FeatureTable.concatenate(tables)
 
 
-def _read_shard(folder: Path, shard: FeatureShard, index: FeatureIndex) -> FeatureTable:
+def _read_shard(folder: Path, shard: FeatureShard, index: FeatureMetadata) -> FeatureTable:
     path = folder / shard.file
     found = file_sha256(path)
     if found != shard.sha256:
         raise DataError(
-            f"{path} is damaged or of another extraction: its SHA-256 is {found[:16]}…, but "
+            f"{path} is damaged or from another extraction: its SHA-256 is {found[:16]}…, but "
             f"{INDEX_FILE} has {shard.sha256[:16]}…; {HINT}"
         )
     try:
-        columns = format_of(index.format).read(path, index)
-        wanted = {name: values.shape[1:] for name, values in index.empty_table().columns().items()}
+        columns = get_format(index.format).read(path, index)
+        expected_shapes = {
+            name: values.shape[1:] for name, values in index.empty_table().columns().items()
+        }
         shapes = {name: values.shape for name, values in columns.items()}
-        if shapes != {name: (shard.num_rows, *rest) for name, rest in wanted.items()}:
+        if shapes != {name: (shard.num_rows, *rest) for name, rest in expected_shapes.items()}:
             raise DataError(f"its columns {show(shapes)} do not match {INDEX_FILE}")
-        return FeatureTable.of(columns, vars(index.about))
-    except Exception as error:  # numpy, zipfile, pyarrow and array_record raise many kinds
+        return FeatureTable.from_columns(columns, vars(index.about))
+    except Exception as error:  # numpy, zipfile, pyarrow and array_record raise many types
         raise DataError(
             f"{path} is broken ({type(error).__name__}: {str(error)[:200]}); remove it and run the "
             "extraction again."

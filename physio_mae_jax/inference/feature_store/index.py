@@ -1,7 +1,7 @@
-"""The index of a folder of embedding tables, which describes all of its files.
+"""Metadata of a folder of embedding tables, stored in its ``index.json``.
 
-It has hashes of itself (``data.sealed_json``) and of every file, so a changed or truncated copy is
-detected when the tables are read.
+It contains hashes of itself (``data.sealed_json``) and of every file, so changed or truncated
+copies are detected when the tables are read.
 """
 
 import dataclasses
@@ -12,7 +12,7 @@ from typing import Annotated, Any, cast
 
 import numpy as np
 
-from physio_mae_jax.data.json_types import Between, typed
+from physio_mae_jax.data.json_types import Between, check_types
 from physio_mae_jax.data.regular_file import check_file_name, open_regular
 from physio_mae_jax.data.sealed_json import read_sealed
 from physio_mae_jax.errors import DataError
@@ -25,7 +25,7 @@ _Count = Annotated[int, Between(0)]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FeatureShard:
-    """One file of a folder of tables.
+    """One file of embeddings.
 
     Attributes:
         file: File name; the file does not exist if no recording could be encoded.
@@ -50,8 +50,8 @@ class About:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FeatureIndex:
-    """Description of all tables of a folder.
+class FeatureMetadata:
+    """Metadata of a folder of embedding tables.
 
     Attributes:
         format: File format, one of ``feature_store.files.FORMATS``.
@@ -76,14 +76,14 @@ class FeatureIndex:
     rejected: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        held = sum(shard.num_rows for shard in self.shards)
-        if held != self.num_rows:
-            raise DataError(f"num_rows is {self.num_rows}, but its shards have {held}")
+        num_stored = sum(shard.num_rows for shard in self.shards)
+        if num_stored != self.num_rows:
+            raise DataError(f"num_rows is {self.num_rows}, but its shards have {num_stored}")
 
     def empty_table(self) -> FeatureTable:
-        """Return a table with the columns of all tables and no rows."""
+        """Return an empty table with the columns of the stored tables."""
         sizes = {f"{LABEL}{task}": len(names) for task, names in self.about.classes.items()}
-        return FeatureTable.of(
+        return FeatureTable.from_columns(
             {
                 "embedding": np.zeros((0, self.embedding_size), np.float32),
                 **{name: np.zeros(0, str) for name in TEXTS},
@@ -93,14 +93,14 @@ class FeatureIndex:
         )
 
 
-def read_feature_index(folder: Path) -> FeatureIndex:
-    """Read the index of a folder of tables.
+def read_feature_metadata(folder: Path) -> FeatureMetadata:
+    """Read the metadata of a folder of embedding tables.
 
     Raises:
         DataError: the index is missing, broken or was changed.
     """
     path = folder / INDEX_FILE
-    return typed(FeatureIndex, read_sealed(path, HINT), str(path), HINT)
+    return check_types(FeatureMetadata, read_sealed(path, HINT), str(path), HINT)
 
 
 def file_sha256(path: Path) -> str:

@@ -37,14 +37,16 @@ class FeatureTable:
         return len(self.embedding)
 
     def columns(self) -> dict[str, np.ndarray]:
-        """Return every column by its name in a file."""
+        """Return the stored columns by name."""
         texts = {name: getattr(self, name) for name in TEXTS}
         labels = {f"{LABEL}{task}": values for task, values in self.labels.items()}
         return {"embedding": self.embedding, **texts, **labels}
 
     @classmethod
-    def of(cls, columns: Mapping[str, np.ndarray], about: Mapping[str, Any]) -> "FeatureTable":
-        """Invert ``columns``, with 'classes' and 'model_spec' in ``about``."""
+    def from_columns(
+        cls, columns: Mapping[str, np.ndarray], about: Mapping[str, Any]
+    ) -> "FeatureTable":
+        """Inverse of ``columns``, with 'classes' and 'model_spec' in ``about``."""
         labels = {
             name.removeprefix(LABEL): np.asarray(values, np.int8)
             for name, values in columns.items()
@@ -55,7 +57,7 @@ class FeatureTable:
         return cls(embedding=embedding, labels=labels, **texts, **about)
 
     @classmethod
-    def joined(cls, tables: Sequence["FeatureTable"]) -> "FeatureTable":
+    def concatenate(cls, tables: Sequence["FeatureTable"]) -> "FeatureTable":
         """Concatenate tables with the same columns.
 
         Raises:
@@ -65,13 +67,13 @@ class FeatureTable:
         for table, member in zip(tables, members, strict=True):
             if list(member) != list(members[0]) or dict(table.classes) != dict(tables[0].classes):
                 raise DataError(
-                    f"shards hold different columns ({', '.join(member)}; {', '.join(members[0])}) "
-                    "or classes; they come from several runs. Extract the features again."
+                    f"shards have different columns ({', '.join(member)}; {', '.join(members[0])}) "
+                    "or classes; they come from different runs. Extract the features again."
                 )
-        together = {
+        columns = {
             name: np.concatenate([member[name] for member in members]) for name in members[0]
         }
-        return cls.of(together, tables[0].about())
+        return cls.from_columns(columns, tables[0].about())
 
     def about(self) -> dict[str, Any]:
         """Return the metadata shared by all rows."""

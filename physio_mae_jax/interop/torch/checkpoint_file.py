@@ -18,8 +18,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from physio_mae_jax.data.pickle_reader import PickleReader
-from physio_mae_jax.data.pickle_values import PickleError, StandIn, UnknownNameError, checked_key
-from physio_mae_jax.data.regular_file import open_regular, shortened
+from physio_mae_jax.data.pickle_values import (
+    PickledObject,
+    PickleError,
+    UnknownNameError,
+    hashable_key,
+)
+from physio_mae_jax.data.regular_file import open_regular, shorten_path
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import show
@@ -61,7 +66,7 @@ def read_state_dict(path: str | Path) -> dict[str, np.ndarray]:
     """
     path = local_path(path, "path")
     if not os.path.exists(path):
-        raise DataError(f"weights file {shortened(path)} does not exist.")
+        raise DataError(f"weights file {shorten_path(path)} does not exist.")
     with open_regular(path, _EXPECTED) as file:
         try:
             with zipfile.ZipFile(file) as archive:
@@ -118,21 +123,21 @@ def _find_state_dict(path: Path, content: Any) -> dict[str, np.ndarray]:
 
 
 @dataclasses.dataclass(frozen=True)
-class _StorageType(StandIn):
+class _StorageType(PickledObject):
     """Stand-in for a class such as torch.FloatStorage, which names the number type."""
 
     dtype: np.dtype
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Storage(StandIn):
+class _Storage(PickledObject):
     """The flat numbers of one file of the archive; only the archive creates them."""
 
     numbers: np.ndarray
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Tensor(StandIn):
+class _Tensor(PickledObject):
     """A tensor, as opposed to a storage."""
 
     array: np.ndarray
@@ -142,7 +147,7 @@ class _Tensor(StandIn):
         return self.array
 
 
-class _Ordered(dict[Any, Any], StandIn):
+class _Ordered(dict[Any, Any], PickledObject):
     """Stand-in for ``collections.OrderedDict``."""
 
     def build(self, state: Any) -> None:
@@ -169,9 +174,11 @@ class _TorchArchive:
         if order in self._members and self._read(order) != b"little":
             raise DataError("it was written on a big-endian machine; convert it there")
         content = self._read(f"{self._folder}data.pkl")
-        return PickleReader(io.BytesIO(content), len(content), self._known(), self._storage).read()
+        return PickleReader(
+            io.BytesIO(content), len(content), self._allowed_names(), self._storage
+        ).read()
 
-    def _known(self) -> Mapping[tuple[str, str], Callable[..., Any] | StandIn]:
+    def _allowed_names(self) -> Mapping[tuple[str, str], Callable[..., Any] | PickledObject]:
         types = {("torch", name): _StorageType(dtype) for name, dtype in _DTYPES.items()}
         return {
             ("collections", "OrderedDict"): _ordered,
@@ -217,10 +224,10 @@ class _TorchArchive:
     def _read(self, name: str) -> bytes:
         member = self._members.get(name)
         if member is None:
-            raise PickleError(f"{shortened(name)} is missing in it")
+            raise PickleError(f"{shorten_path(name)} is missing in it")
         # torch.save never compresses; a tiny file could otherwise unpack to fill the memory.
         if member.compress_type != zipfile.ZIP_STORED or member.file_size != member.compress_size:
-            raise PickleError(f"{shortened(name)} is compressed, which torch.save does not do")
+            raise PickleError(f"{shorten_path(name)} is compressed, which torch.save does not do")
         return self._archive.read(member)
 
 
@@ -265,4 +272,4 @@ def _ordered(*values: Any) -> _Ordered:
     pairs = values[0] if len(values) == 1 else []
     if len(values) > 1 or not isinstance(pairs, list):
         raise PickleError("an OrderedDict is made of no list of pairs")
-    return _Ordered((checked_key(key), value) for key, value in pairs)
+    return _Ordered((hashable_key(key), value) for key, value in pairs)

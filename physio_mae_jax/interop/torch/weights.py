@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.regular_file import shortened
+from physio_mae_jax.data.regular_file import shorten_path
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.models.layers import low_rank
 
@@ -131,7 +131,7 @@ class Weights:
 
 def _first(names: list[str]) -> str:
     rest = f", … and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
-    return ", ".join(shortened(name) for name in names[:_SHOWN]) + rest
+    return ", ".join(shorten_path(name) for name in names[:_SHOWN]) + rest
 
 
 def _is_finite(array: np.ndarray) -> bool:

@@ -2,8 +2,7 @@
 
 Modules::
 
-    aux_notes       the notes of WFDB annotations, which ``data.wfdb_record.read_annotations`` does
-                    not return
+    aux_notes       reading the notes of WFDB annotations, which ``read_annotations`` omits
     bidmc           the BIDMC PPG and Respiration Dataset (Pimentel et al.)
     bonn            the EEG segments of the University of Bonn (Andrzejak et al.)
     brugada         Brugada-HUCA (Costa Cortez and Garcia Iglesias 2026)
@@ -12,23 +11,21 @@ Modules::
     cinc2015        the PhysioNet/CinC Challenge 2015 (Clifford et al.)
     cinc2017        the PhysioNet/CinC Challenge 2017 (Clifford et al.)
     eegmat          EEG During Mental Arithmetic Tasks, EEGMAT (Zyma et al.)
-    empatica        recordings of the Empatica E4 wristband, and channels of several rates on one
-                    grid
-    folder          A user's own files: what ``data.formats.folder`` reads, with labels where there
-                    are some
+    empatica        recordings of the Empatica E4 wristband, and alignment of channels with
+                    different rates
+    folder          a user's own files, as read by ``data.formats.folder``, with optional labels
     folder_labels   labels, folds and attributes of a user's own files (see
                     ``data.formats.manifest``)
-    interval_runs   labels given at a steady rate, as intervals of the samples of a recording
+    interval_runs   converting labels with a constant rate to intervals of samples
     ludb            the Lobachevsky University Database (Kalyakulina et al.)
     mimic3          MIMIC-III Waveform Database Matched Subset (Moody et al.)
     mimic_perform   the MIMIC PERform datasets (Charlton et al.)
     mitbih          the MIT-BIH Arrhythmia Database (Moody and Mark 2001) with beats in the classes
                     of AAMI EC57
-    npz_arrays      the members of an ``.npz`` file that holds many recordings, kept for the next of
-                    them
+    npz_arrays      cached members of an ``.npz`` file with many recordings
     packed_flac     recordings packed into one FLAC file of 16-bit integers, beside an ``.npz``
     ppg_rhythm      PPG with six rhythms (Liu et al.)
-    ptbxl           PTB-XL as PhysioNet ships it (Wagner et al.)
+    ptbxl           PTB-XL as published on PhysioNet (Wagner et al.)
     sleep_edf       Sleep-EDF Database Expanded (Kemp et al.)
     snomed_codes    diagnoses of the PhysioNet/CinC Challenges 2020 and 2021, by SNOMED CT code
     stress_predict  the Stress-Predict Dataset (Iqbal et al.)

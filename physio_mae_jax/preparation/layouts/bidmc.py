@@ -1,10 +1,10 @@
 """The BIDMC PPG and Respiration Dataset (Pimentel et al. 2016): 53 recordings of eight minutes.
 
-Form 'csv' is PhysioNet's folder ``bidmc_csv``, form 'wfdb' the records beside it. Several of them
-are of one subject, named in the source by the id of MIMIC-II. Two raters marked the breaths
-independently. Their samples are counted from 1 in the CSV files, which MATLAB wrote, and from 0 in
-WFDB annotations; samples count from 0. CSV files name no units: ECG leads are in mV and pressures
-in mmHg there, as in the WFDB headers, PLETH and RESP have none.
+Form 'csv' is PhysioNet's folder ``bidmc_csv``, form 'wfdb' the records beside it. A subject,
+identified by a MIMIC-II id, may have several recordings. Two annotators marked the breaths
+independently. Breath positions are 1-based in the CSV files (written by MATLAB) and 0-based in the
+WFDB annotations; both become 0-based. CSV files state no units: as in the WFDB headers, ECG leads
+are in mV and pressures in mmHg; PLETH and RESP have no unit.
 """
 
 import dataclasses
@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
@@ -72,7 +72,7 @@ class Bidmc(DatasetLayout):
             classes=ANNOTATORS,
             level="event",
             exclusive=True,
-            description="A breath in the impedance signal, by who marked it.",
+            description="A breath in the impedance signal, by annotator.",
         ),
     )
 
@@ -104,26 +104,28 @@ def _find_tables(source: Path) -> list[RecordRef]:
                 record_id=record_id,
                 subject_id=fixed["MIMIC II matched wdb ID"],
                 files=tuple(files),
-                details=_person(fixed.get("Age"), fixed.get("Gender"), fixed.get("Location")),
+                details=_subject_attributes(
+                    fixed.get("Age"), fixed.get("Gender"), fixed.get("Location")
+                ),
             )
         )
     if not refs:
         raise DataError(
-            f"{folder} holds no files such as bidmc_01_Signals.csv; give the folder bidmc_csv or "
-            "its parent, or prepare 'bidmc/wfdb'."
+            f"{folder} contains no files such as bidmc_01_Signals.csv; give the folder bidmc_csv "
+            "or its parent, or prepare 'bidmc/wfdb'."
         )
     return refs
 
 
 def _read_fixed(path: Path, record_id: str) -> dict[str, str]:
-    """Read the lines 'name: value' of a file that begins with the id of its recording."""
+    """Parse the 'name: value' lines of a file whose first line is the recording id."""
     require_file(path, "age, sex and subject of the recording")
-    with naming(path, "lines such as 'Age: 65'", (OSError, ValueError)):
+    with name_file_in_errors(path, "lines such as 'Age: 65'", (OSError, ValueError)):
         first, *lines = path.read_text(encoding="utf-8-sig").splitlines() or [""]
     pairs = (line.partition(":") for line in lines)
     fixed = {name.strip(): value.strip() for name, colon, value in pairs if colon}
     if first.strip() != record_id:
-        raise DataError(f"{path} is of {first.strip()!r}; {record_id!r} is expected by its name.")
+        raise DataError(f"{path} describes {first.strip()!r}; its name implies {record_id!r}.")
     if not _SUBJECT.fullmatch(fixed.get("MIMIC II matched wdb ID", "")):
         raise DataError(
             f"{path} names the subject {fixed.get('MIMIC II matched wdb ID', '')!r}; a line such "
@@ -132,8 +134,10 @@ def _read_fixed(path: Path, record_id: str) -> dict[str, str]:
     return fixed
 
 
-def _person(age: str | None, sex: str | None, location: str | None) -> dict[str, str | float]:
-    """Return what is known; ages are numbers, or '90+'."""
+def _subject_attributes(
+    age: str | None, sex: str | None, location: str | None
+) -> dict[str, str | float]:
+    """Return the known attributes; ages are numbers, or '90+'."""
     subject_info: dict[str, str | float] = {}
     if age and age.lower() != "nan":
         subject_info["age"] = float(age) if age.isdecimal() else age
@@ -155,7 +159,7 @@ def _read_tables(source: Path, ref: RecordRef) -> Recording:
     assert facts.stored_columns is not None
     if facts.sampling_rate_hz != _RATE_HZ:
         raise UnreadableError(
-            f"{signals} has {facts.sampling_rate_hz or 0:g} samples a second by its times; "
+            f"{signals} has {facts.sampling_rate_hz or 0:g} samples per second by its times; "
             f"{_RATE_HZ:g} are expected. Copy it again."
         )
     samples = load_csv(signals, facts.stored_columns)
@@ -177,8 +181,8 @@ def _read_tables(source: Path, ref: RecordRef) -> Recording:
         channels=channels,
         units=tuple(_unit(name) for name in channels),
         sampling_rate_hz=_RATE_HZ,
-        annotations={"breath": _breaths(annotations, len(samples), breaths)},
-        attributes={**ref.details, **_means(values)},
+        annotations={"breath": _make_breaths(annotations, len(samples), breaths)},
+        attributes={**ref.details, **_mean_numerics(values)},
     )
 
 
@@ -198,16 +202,16 @@ def _number(text: str, where: str) -> float:
 
 
 def _sample(text: str, where: str) -> int | None:
-    """Read a sample number; None where the column of the other annotator is longer."""
+    """Parse a sample number; None if the column of the other annotator is longer."""
     value = _number(text, where)
     if math.isnan(value):
         return None
     if not value.is_integer():
-        raise DataError(f"{where} has {text!r} where the number of a sample is expected.")
+        raise DataError(f"{where} has {text!r} where a sample number is expected.")
     return int(value)
 
 
-def _means(values: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, float]:
+def _mean_numerics(values: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, float]:
     """Return the mean of each series of numerics, missing values excluded."""
     means = {}
     for name, series in values.items():
@@ -218,20 +222,22 @@ def _means(values: Mapping[str, Sequence[float] | np.ndarray]) -> dict[str, floa
     return means
 
 
-def _breaths(annotations: Sequence[tuple[int, int]], num_samples: int, path: Path) -> Annotations:
-    """Make annotations of (sample, annotator) pairs."""
+def _make_breaths(
+    annotations: Sequence[tuple[int, int]], num_samples: int, path: Path
+) -> Annotations:
+    """Create annotations from (sample, annotator) pairs."""
     for sample, _ in annotations:
         if not 0 <= sample < num_samples:
             raise UnreadableError(
-                f"{path} has a breath at sample {sample}, counted from 0, of a recording of "
-                f"{num_samples}; take both files from one version of BIDMC."
+                f"{path} has a breath at sample {sample} (0-based) of a recording with "
+                f"{num_samples} samples; use both files from the same version of BIDMC."
             )
-    return Annotations.of([(sample, sample + 1, label) for sample, label in annotations])
+    return Annotations.from_triples([(sample, sample + 1, label) for sample, label in annotations])
 
 
 def _find_records(source: Path) -> list[RecordRef]:
     refs = []
-    # Headers that end in 'n' are of numerics.
+    # Headers that end in 'n' describe numerics.
     for path in sorted(p for p in source.glob("bidmc*.hea") if re.fullmatch(r"bidmc\d+", p.stem)):
         comments = " ".join(read_header(path).comments)
         subject = _SUBJECT.search(comments)
@@ -246,13 +252,15 @@ def _find_records(source: Path) -> list[RecordRef]:
                 record_id=path.stem,
                 subject_id=subject[0],
                 files=(path.name, f"{path.stem}.dat", f"{path.stem}.breath", f"{path.stem}n.hea"),
-                details=_person(fields.get("age"), fields.get("sex"), fields.get("location")),
+                details=_subject_attributes(
+                    fields.get("age"), fields.get("sex"), fields.get("location")
+                ),
             )
         )
     if not refs:
         raise DataError(
-            f"{source} holds no headers such as bidmc01.hea; give the folder of BIDMC's records, "
-            "or prepare 'bidmc/csv'."
+            f"{source} contains no headers such as bidmc01.hea; give the folder of BIDMC's "
+            "records, or prepare 'bidmc/csv'."
         )
     return refs
 
@@ -268,16 +276,16 @@ def _read_record(source: Path, ref: RecordRef) -> Recording:
             if annotator is None:
                 raise UnreadableError(
                     f"{breaths}: the annotation at sample {sample} has the note {note!r}; 'ann1' "
-                    "or 'ann2' is expected. Copy the file again, or take it away to have no "
-                    "annotations."
+                    "or 'ann2' is expected. Copy the file again, or remove it to prepare the "
+                    "recording without annotations."
                 )
             found.append((sample, int(annotator[1]) - 1))
-        annotations["breath"] = _breaths(found, record.signal.shape[1], breaths)
+        annotations["breath"] = _make_breaths(found, record.signal.shape[1], breaths)
     means: dict[str, float] = {}
     if numerics.is_file():
         minutes = read_full_record(numerics)
         series = dict(zip((n.strip(" ,") for n in minutes.channels), minutes.signal, strict=True))
-        means = _means({name: series[name] for name in _NUMERICS if name in series})
+        means = _mean_numerics({name: series[name] for name in _NUMERICS if name in series})
     return Recording(
         signal=record.signal,
         channels=tuple(canonical_name(name) for name in record.channels),

@@ -1,9 +1,10 @@
 """The EEG segments of the University of Bonn (Andrzejak et al. 2001).
 
-Five sets of a hundred segments: Z and O from the scalp of healthy subjects, eyes open and closed;
-N, F and S from inside the skull of patients, N and F between seizures, S during them. The source
-does not name the subject of a segment, so each counts as a separate subject, and a split by subject
-may have one subject on both sides. Nor does it name the unit; microvolts are usually assumed.
+Five sets of a hundred segments: Z and O are scalp EEG of healthy subjects with eyes open and
+closed; N, F and S are intracranial EEG of patients, N and F between seizures, S during seizures.
+The source does not identify the subject of a segment, so each counts as a separate subject, and a
+split by subject may have one subject on both sides. The unit is not stated; microvolts are usually
+assumed.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import (
@@ -38,7 +39,7 @@ _FILE = re.compile(r"([ZONFS])(\d{3})\.txt", re.IGNORECASE)
 class Bonn(DatasetLayout):
     """Layout of Bonn.
 
-    'npz', one collected file, or 'txt', the published folders of text files.
+    Form 'npz' is one collected file, form 'txt' the published folders of text files.
     """
 
     form: str = "npz"
@@ -106,7 +107,7 @@ def _find_in_npz(source: Path) -> list[RecordRef]:
         if letter not in SETS or match is None or match[1].upper() != letter:
             raise DataError(
                 f"{source / _NPZ}, row {row}: set {str(letter)!r} of segment {str(name)!r}; sets "
-                f"are {', '.join(SETS)}, and names such as 'Z001.txt' begin with theirs. Fix 'y' "
+                f"are {', '.join(SETS)}, and names begin with the set, such as 'Z001.txt'. Fix 'y' "
                 "or 'name'."
             )
         refs.append(_ref(match, _NPZ, {"row": row}))
@@ -114,11 +115,11 @@ def _find_in_npz(source: Path) -> list[RecordRef]:
 
 
 def _arrays(path: Path) -> Mapping[str, np.ndarray]:
-    """Load the collected file and check that its members belong together."""
+    """Load the collected file and check that its members are consistent."""
     arrays = load_npz(path, "the collected segments; for text files prepare 'bonn/txt'")
     missing = [name for name in ("X", "y", "name", "fs") if name not in arrays]
     if missing:
-        raise DataError(f"{path} lacks {', '.join(missing)}; it has {', '.join(arrays)}.")
+        raise DataError(f"{path} has no {', '.join(missing)}; it has {', '.join(arrays)}.")
     shape, rate = arrays["X"].shape, arrays["fs"]
     if shape != (len(arrays["y"]), _NUM_SAMPLES) or len(arrays["name"]) != len(arrays["y"]):
         raise DataError(
@@ -126,7 +127,9 @@ def _arrays(path: Path) -> Mapping[str, np.ndarray]:
             f"{len(arrays['name'])} names; expected a row of {_NUM_SAMPLES} samples for each."
         )
     if rate.shape != () or rate != _RATE_HZ:
-        raise DataError(f"{path}: fs is {rate}; Bonn's segments have {_RATE_HZ} samples a second.")
+        raise DataError(
+            f"{path}: fs is {rate}; Bonn's segments have {_RATE_HZ} samples per second."
+        )
     return arrays
 
 
@@ -138,8 +141,8 @@ def _find_texts(source: Path) -> list[RecordRef]:
             refs.append(_ref(match, path.relative_to(source).as_posix(), {}))
     if not refs:
         raise DataError(
-            f"{source} holds none of the folders Z, O, N, F and S with files such as Z/Z001.txt; "
-            "unpack what was downloaded there, or check --source."
+            f"{source} contains none of the folders Z, O, N, F and S with files such as "
+            "Z/Z001.txt; unpack the downloaded files there, or check --source."
         )
     return refs
 
@@ -156,12 +159,12 @@ def _ref(match: re.Match[str], file: str, details: Mapping[str, int]) -> RecordR
 
 
 def _read_text(path: Path) -> np.ndarray:
-    """Read one whole number a line, [4097] float64."""
-    with naming(path, "one whole number a line", (OSError, ValueError)):
+    """Read one integer per line, [4097]."""
+    with name_file_in_errors(path, "one integer per line", (OSError, ValueError)):
         values = np.loadtxt(path, dtype=np.int64, comments=None, ndmin=1)
     if values.shape != (_NUM_SAMPLES,):
         raise UnreadableError(
-            f"{path} holds numbers of shape {values.shape}; a segment has {_NUM_SAMPLES}, one a "
-            "line. Copy it again from where it came from."
+            f"{path} contains numbers of shape {values.shape}; a segment has {_NUM_SAMPLES}, one "
+            "per line. Copy it again from its source."
         )
     return values

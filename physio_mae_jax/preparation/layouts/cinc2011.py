@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.wfdb_header import WfdbHeader, read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
@@ -174,7 +174,7 @@ def _sums(header: WfdbHeader) -> tuple[tuple[int, int], ...]:
 
 def _read_list(path: Path) -> list[str]:
     require_file(path, "a list of records of set a")
-    with naming(path, "one record a line", (OSError, ValueError)):
+    with name_file_in_errors(path, "one record a line", (OSError, ValueError)):
         return path.read_text(encoding="utf-8-sig").split()
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
@@ -135,7 +135,7 @@ class Cinc2015(DatasetLayout):
             units=tuple(canonical_unit(unit) for unit in units),
             sampling_rate_hz=rate_hz,
             annotations={
-                task.name: Annotations.of(
+                task.name: Annotations.from_triples(
                     [(begin, end, task.classes.index(ref.details[task.name]))]
                 )
                 for task in self.tasks
@@ -203,7 +203,7 @@ def _read_alarms(source: Path) -> dict[str, dict[str, str]]:
         raise DataError(f"{source} holds {len(tables)} tables ALARMS; leave one.")
     labels = {}
     for table in tables:
-        with naming(table, "lines such as 'v100s,Asystole,0'", (OSError, ValueError)):
+        with name_file_in_errors(table, "lines such as 'v100s,Asystole,0'", (OSError, ValueError)):
             lines = table.read_text(encoding="utf-8-sig").splitlines()
         for number, line in enumerate(lines, start=1):
             record, *rest = (part.strip() for part in line.split(","))

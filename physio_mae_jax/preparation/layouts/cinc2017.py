@@ -1,11 +1,11 @@
 """The PhysioNet/CinC Challenge 2017 (Clifford et al. 2017): short ECGs of a hand-held device.
 
-The training set is taken, as a folder ``training2017`` or as PhysioNet's ``training/A00``... .
-Labels are those of ``REFERENCE-v3.csv``, the third revision, where it is there, else those of
-``REFERENCE.csv``. Headers state the checksum 0, meaning none; any other one is verified. Variant
-'flac' reads a packed copy of a part of the set at 150 Hz, in which class shares are not those of
-the set. The source does not name subjects, so each recording counts as a separate subject, except
-that recordings of the packed copy with identical signals share one.
+The training set is read from a folder ``training2017`` or PhysioNet's ``training/A00``... . Labels
+are those of ``REFERENCE-v3.csv`` (the third revision) if present, else of ``REFERENCE.csv``.
+Headers state checksum 0, which means none; other checksums are verified. Variant 'flac' reads a
+packed copy of a part of the set at 150 Hz, with other class frequencies. The source does not
+identify subjects, so each recording counts as a separate subject, except that recordings of the
+packed copy with identical signals share one.
 """
 
 import dataclasses
@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
@@ -38,7 +38,7 @@ from physio_mae_jax.preparation.recording import (
 from physio_mae_jax.signals.units import canonical_unit
 
 CLASSES = ("normal", "af", "other", "noisy")
-_CLASS_OF = {"N": "normal", "A": "af", "O": "other", "~": "noisy"}
+_CLASS_BY_SYMBOL = {"N": "normal", "A": "af", "O": "other", "~": "noisy"}
 _REFERENCES = ("REFERENCE-v3.csv", "REFERENCE.csv")
 _RATE_HZ = 300.0
 _PACKED = "cinc2017_150hz"
@@ -57,7 +57,7 @@ class Cinc2017(DatasetLayout):
 
     name = "cinc2017"
     defaults = TrainingDefaults(channels="I", max_window_seconds=9.0, task="rhythm")
-    description = "PhysioNet/CinC Challenge 2017: single-lead ECGs of 9 to 61 s, rhythm named."
+    description = "PhysioNet/CinC Challenge 2017: single-lead ECGs of 9 to 61 s with rhythm labels."
     homepage = "https://physionet.org/content/challenge-2017/"
     citation = "Clifford et al., AF classification from a short single lead ECG recording, 2017"
     license = "ODC-BY 1.0"
@@ -92,14 +92,14 @@ class Cinc2017(DatasetLayout):
         )
 
     def find(self, source: Path) -> Sequence[RecordRef]:
-        """List the rows of the table of labels, see ``DatasetLayout``."""
+        """List the rows of the label table, see ``DatasetLayout``."""
         if self.form:
             return _find_packed(source)
         headers = {path.stem: path.relative_to(source) for path in sorted(source.rglob("A*.hea"))}
         if not headers:
             raise DataError(
-                f"{source} holds no headers such as A00001.hea; give the folder that has "
-                "training2017 in it."
+                f"{source} contains no headers such as A00001.hea; give the folder that contains "
+                "training2017."
             )
         table = _find_reference(source)
         letters = _read_reference(table)
@@ -107,7 +107,7 @@ class Cinc2017(DatasetLayout):
         if unlabelled:
             raise DataError(
                 f"{table} has no row for {len(unlabelled)} recordings ({', '.join(unlabelled[:5])}"
-                "); use the table of the same revision, or take their files away."
+                "); use the table of the same revision, or remove their files."
             )
         refs = []
         for record, letter in letters:
@@ -118,7 +118,7 @@ class Cinc2017(DatasetLayout):
                     record_id=record,
                     subject_id=record,
                     files=(path.as_posix(), path.with_suffix(".mat").as_posix()),
-                    details={"rhythm": _CLASS_OF[letter]},
+                    details={"rhythm": _CLASS_BY_SYMBOL[letter]},
                 )
             )
         reject_duplicates(refs, str(table))
@@ -162,28 +162,28 @@ def _find_reference(source: Path) -> Path:
         found = sorted(source.rglob(name))
         if len(found) > 1:
             raise DataError(
-                f"{source} holds several tables of labels: {', '.join(map(str, found))}; leave one."
+                f"{source} contains several label tables: {', '.join(map(str, found))}; keep one."
             )
         if found:
             return found[0]
     raise DataError(
-        f"{source} holds neither {' nor '.join(_REFERENCES)}, the tables of labels; copy one there."
+        f"{source} contains neither {' nor '.join(_REFERENCES)}, the label tables; copy one there."
     )
 
 
 def _read_reference(path: Path) -> list[tuple[str, str]]:
     """Return record and letter of each line such as 'A00001,N'."""
-    with naming(path, "lines such as 'A00001,N'", (OSError, ValueError)):
+    with name_file_in_errors(path, "lines such as 'A00001,N'", (OSError, ValueError)):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     rows = []
     for number, line in enumerate(lines, start=1):
         if not line.strip():
             continue
         record, _, letter = (part.strip() for part in line.partition(","))
-        if not record or letter not in _CLASS_OF:
+        if not record or letter not in _CLASS_BY_SYMBOL:
             raise DataError(
                 f"{path}, line {number} reads {line.strip()[:60]!r}; expected a record and one of "
-                f"{', '.join(_CLASS_OF)}, such as 'A00001,N'."
+                f"{', '.join(_CLASS_BY_SYMBOL)}, such as 'A00001,N'."
             )
         rows.append((record, letter))
     return rows
@@ -195,11 +195,12 @@ def _packed(source: Path) -> Mapping[str, np.ndarray]:
         path, (*_ROWS, "fs"), "the packed recordings; for training2017 prepare 'cinc2017'"
     )
     check_rows(path, arrays, _ROWS)
-    unknown = sorted(set(arrays["label"].tolist()) - set(_CLASS_OF))
+    unknown = sorted(set(arrays["label"].tolist()) - set(_CLASS_BY_SYMBOL))
     if unknown or (arrays["length"] <= 0).any():
         raise UnreadableError(
             f"{path} has the labels {', '.join(unknown) or 'expected'} and lengths from "
-            f"{arrays['length'].min()}; labels are {', '.join(_CLASS_OF)}, and lengths are above 0."
+            f"{arrays['length'].min()}; labels are {', '.join(_CLASS_BY_SYMBOL)}, and lengths are "
+            "above 0."
         )
     return arrays
 
@@ -221,7 +222,7 @@ def _find_packed(source: Path) -> list[RecordRef]:
                 subject_id=first_of.setdefault(groups[row], record),
                 files=(f"{_PACKED}.flac", f"{_PACKED}.npz"),
                 details={
-                    "rhythm": _CLASS_OF[letter],
+                    "rhythm": _CLASS_BY_SYMBOL[letter],
                     "start": int(stop - lengths[row]),
                     "stop": int(stop),
                     "has_copies": sizes[groups[row]] > 1,

@@ -1,10 +1,10 @@
-"""Recordings of the Empatica E4 wristband, and channels of several rates on one grid.
+"""Recordings of the Empatica E4 wristband, and alignment of channels with different rates.
 
-The export of Empatica Connect is a folder of one CSV file a sensor: the first line is the start in
-seconds since 1970 (UTC), the second the samples a second, then one line a sample. BVP (64 Hz) has
-no unit, EDA (4 Hz) is in uS, TEMP (4 Hz) in degC, ACC (32 Hz, x y z) in 1/64 g (``info.txt`` of
-the export). An export may also lie in an archive such as ``S2_E4_Data.zip``, which is read without
-unpacking it to disk.
+An export of Empatica Connect is a folder with one CSV file per sensor: the first line is the start
+in seconds since 1970 (UTC), the second the sampling rate in Hz, followed by one line per sample.
+BVP (64 Hz) has no unit, EDA (4 Hz) is in uS, TEMP (4 Hz) in degC, ACC (32 Hz, x y z) in 1/64 g
+(``info.txt`` of the export). An export may also be an archive such as ``S2_E4_Data.zip``, which is
+read without unpacking it to disk.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import Recording, RecordRef, require_file
@@ -26,14 +26,14 @@ from physio_mae_jax.signals.preprocess import Resampler, resample
 ACC_COUNTS_PER_G = 64
 ACC_CONVERSION = f"ACC_X, ACC_Y, ACC_Z: counts divided by {ACC_COUNTS_PER_G} are g"
 E4_CHANNELS = ("PPG", "EDA", "TEMP", "ACC_X", "ACC_Y", "ACC_Z")
-# Sensor -> channels, unit, samples a second, and what a value is divided by.
+# Sensor -> channels, unit, sampling rate in Hz, divisor of the values.
 E4_SENSORS: dict[str, tuple[tuple[str, ...], str, float, int]] = {
     "BVP": (("PPG",), "", 64.0, 1),
     "EDA": (("EDA",), "uS", 4.0, 1),
     "TEMP": (("TEMP",), "degC", 4.0, 1),
     "ACC": (("ACC_X", "ACC_Y", "ACC_Z"), "g", 32.0, ACC_COUNTS_PER_G),
 }
-# Of a sample; epochs in float64 are good to far less at any rate of the E4.
+# In samples; far above the float64 resolution of epoch times at the rates of the E4.
 _SHIFT_TOLERANCE = 1e-3
 _SUBJECT = re.compile(r"(S\d+)(?:_E4_Data)?")
 _ARCHIVE = "*_E4_Data.zip"
@@ -64,14 +64,14 @@ class Track:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Joined:
-    """Channels on one grid.
+class AlignedTracks:
+    """Channels with a common rate and start.
 
     Attributes:
         signal: Samples [M, n] float32.
         sampling_rate_hz: Highest sampling rate of the channels in Hz.
         start_s: Time of the first sample in seconds.
-        cut_s: Largest cut of any channel at the start and at the end, in seconds.
+        cut_s: Maximum time removed from any channel at its start and end, in seconds.
         conversions: Conversions applied, one sentence for each channel.
     """
 
@@ -82,10 +82,10 @@ class Joined:
     conversions: tuple[str, ...]
 
 
-def sensor_tracks(
+def tracks_from_samples(
     sensor: str, values: np.ndarray, rate_hz: float, start_s: float, where: str
 ) -> list[Track]:
-    """Make tracks of what a sensor of the E4 recorded.
+    """Create the tracks of a sensor of the E4.
 
     Args:
         sensor: Key of ``E4_SENSORS``.
@@ -95,7 +95,7 @@ def sensor_tracks(
         where: Name of the source in error messages.
 
     Raises:
-        UnreadableError: there are no values, or not one column for each axis of the sensor.
+        UnreadableError: there are no values, or the number of columns is not that of the sensor.
     """
     names, unit, _, divisor = E4_SENSORS[sensor]
     table = values.reshape(len(values), -1) if values.ndim else values.reshape(0, 1)
@@ -116,55 +116,55 @@ def sensor_tracks(
     ]
 
 
-def join_tracks(tracks: Sequence[Track], where: str) -> Joined:
-    """Bring channels to the highest of their rates and to the segment that all of them cover.
+def align_tracks(tracks: Sequence[Track], where: str) -> AlignedTracks:
+    """Resample channels to their highest rate and crop them to the common time range.
 
-    A slower channel is resampled by a low-pass polyphase filter, up to its last sample and no
-    further. Where channels start at different times, each is cut at its sample nearest to the
-    latest start: at most half a sample of the common rate from it.
+    Slower channels are resampled by a low-pass polyphase filter without extrapolation. If channels
+    start at different times, each is cropped at its sample nearest to the latest start, at most
+    half a sample of the common rate away.
 
     Args:
         tracks: Tracks of one recording, at least one.
         where: Name of the recording in error messages.
 
     Raises:
-        UnreadableError: there is no interval that all channels cover.
-        DataError: the rates have no ratio of whole numbers.
+        UnreadableError: there is no time range common to all channels.
+        DataError: the ratio of the rates is not rational.
     """
     rate_hz = max(track.sampling_rate_hz for track in tracks)
     start_s = max(track.start_s for track in tracks)
-    rows = [_at_rate(track, rate_hz) for track in tracks]
-    late = [(start_s - track.start_s) * rate_hz for track in tracks]
-    skipped = [round(samples) for samples in late]
+    rows = [_resample_track(track, rate_hz) for track in tracks]
+    offsets = [(start_s - track.start_s) * rate_hz for track in tracks]
+    skipped = [round(samples) for samples in offsets]
     lengths = [len(row) - skip for row, skip in zip(rows, skipped, strict=True)]
-    least = min(lengths)
-    if least <= 0:
+    min_length = min(lengths)
+    if min_length <= 0:
         raise UnreadableError(
-            f"{where}: channels {tracks[lengths.index(least)].name} and "
-            f"{tracks[skipped.index(0)].name} have no time in common; check the times of their "
-            "start, or exclude the recording."
+            f"{where}: channels {tracks[lengths.index(min_length)].name} and "
+            f"{tracks[skipped.index(0)].name} do not overlap in time; check their start times, or "
+            "exclude the recording."
         )
     conversions = []
     for i, track in enumerate(tracks):
         if track.sampling_rate_hz != rate_hz:
             change = f"{track.sampling_rate_hz:g} to {rate_hz:g} Hz"
             conversions.append(f"{track.name}: {change} by a low-pass polyphase filter")
-        if abs(late[i] - skipped[i]) > _SHIFT_TOLERANCE:
-            conversions.append(f"{track.name}: moved by less than a sample onto the common grid")
-        if skipped[i] or lengths[i] > least:
-            conversions.append(f"{track.name}: cut to the interval that all channels cover")
-    return Joined(
+        if abs(offsets[i] - skipped[i]) > _SHIFT_TOLERANCE:
+            conversions.append(f"{track.name}: shifted by less than a sample onto the common grid")
+        if skipped[i] or lengths[i] > min_length:
+            conversions.append(f"{track.name}: cropped to the common time range")
+    return AlignedTracks(
         signal=np.stack(
-            [row[skip : skip + least] for row, skip in zip(rows, skipped, strict=True)]
+            [row[skip : skip + min_length] for row, skip in zip(rows, skipped, strict=True)]
         ),
         sampling_rate_hz=rate_hz,
         start_s=start_s,
-        cut_s=(max(skipped) / rate_hz, (max(lengths) - least) / rate_hz),
+        cut_s=(max(skipped) / rate_hz, (max(lengths) - min_length) / rate_hz),
         conversions=tuple(conversions),
     )
 
 
-def _at_rate(track: Track, rate_hz: float) -> np.ndarray:
+def _resample_track(track: Track, rate_hz: float) -> np.ndarray:
     """Resample a track, [n] float32; nothing is extrapolated after its last sample."""
     change = Resampler.between(track.sampling_rate_hz, rate_hz)
     resampled = resample(track.values[None], change)[0]
@@ -172,11 +172,11 @@ def _at_rate(track: Track, rate_hz: float) -> np.ndarray:
 
 
 def find_exports(source: Path) -> list[RecordRef]:
-    """List the folders that hold a ``BVP.csv``, and archives of such folders, at any depth.
+    """List the folders that contain a ``BVP.csv``, and archives of such folders, at any depth.
 
-    The subject is the nearest folder named 'S' and digits, with or without '_E4_Data', else the
-    name of the folder; two sessions of a subject are two recordings. An archive that was unpacked
-    beside itself is not listed a second time.
+    The subject is the nearest folder named like 'S2' or 'S2_E4_Data', else the folder itself; two
+    sessions of a subject are two recordings. An archive that was unpacked beside itself is not
+    listed a second time.
 
     Raises:
         DataError: there is neither.
@@ -200,8 +200,9 @@ def find_exports(source: Path) -> list[RecordRef]:
         refs.setdefault(ref.record_id, ref)
     if not refs:
         raise DataError(
-            f"{source} holds no exports of an Empatica E4: no folder in it has a BVP.csv, and no "
-            f"file is named {_ARCHIVE}. Unpack archives of other names, or check --source."
+            f"{source} contains no exports of an Empatica E4: none of its folders has a BVP.csv, "
+            "and "
+            f"no file is named {_ARCHIVE}. Unpack archives of other names, or check --source."
         )
     return [refs[record_id] for record_id in sorted(refs)]
 
@@ -211,14 +212,14 @@ def _subject_of(source: Path, folder: Path) -> str | None:
     return next((match[1] for match in parts if match), None)
 
 
-def read_export(source: Path, ref: RecordRef) -> Joined:
-    """Read the sensors of an export and join them, channels as in ``E4_CHANNELS``.
+def read_export(source: Path, ref: RecordRef) -> AlignedTracks:
+    """Read and align the sensors of an export, with channels as in ``E4_CHANNELS``.
 
     Raises:
         DataError: a file is missing.
-        UnreadableError: a file is broken, or the sensors have no time in common.
+        UnreadableError: a file is broken, or the sensors do not overlap in time.
     """
-    return join_tracks(export_tracks(source, ref), str(source / ref.files[0]))
+    return align_tracks(export_tracks(source, ref), str(source / ref.files[0]))
 
 
 def export_tracks(source: Path, ref: RecordRef) -> list[Track]:
@@ -234,7 +235,7 @@ def export_tracks(source: Path, ref: RecordRef) -> list[Track]:
         if path.suffix == ".zip":
             return _archived_tracks(require_file(path, "an export of an Empatica E4"))
         require_file(path, f"the {sensor} of an Empatica E4")
-        with naming(path, _expected(sensor), _TEXT_ERRORS):
+        with name_file_in_errors(path, _expected(sensor), _TEXT_ERRORS):
             text = path.read_text(encoding="utf-8-sig")
         tracks += _parse_sensor(sensor, text, path)
     return tracks
@@ -243,7 +244,7 @@ def export_tracks(source: Path, ref: RecordRef) -> list[Track]:
 def _archived_tracks(path: Path) -> list[Track]:
     """Read the sensors of an archive, its files at the top or in one folder."""
     expected = "an archive of BVP.csv, EDA.csv, TEMP.csv and ACC.csv"
-    with naming(path, expected, _ARCHIVE_ERRORS), zipfile.ZipFile(path) as archive:
+    with name_file_in_errors(path, expected, _ARCHIVE_ERRORS), zipfile.ZipFile(path) as archive:
         members = {
             member.filename.rpartition("/")[2]: member
             for member in archive.infolist()
@@ -264,26 +265,26 @@ def _archived_tracks(path: Path) -> list[Track]:
         return tracks
 
 
-def e4_recording(joined: Joined, **more: Any) -> Recording:
-    """Make a recording of channels joined in the order of ``E4_CHANNELS``.
+def e4_recording(aligned: AlignedTracks, **fields: Any) -> Recording:
+    """Create a recording from aligned channels in the order of ``E4_CHANNELS``.
 
     Args:
-        joined: Result of ``join_tracks`` on tracks of ``sensor_tracks``.
-        **more: Annotations and attributes of the recording.
+        aligned: Result of ``align_tracks`` on tracks of ``tracks_from_samples``.
+        **fields: Annotations and attributes of the recording.
     """
     attributes = {
-        "cut_at_start_s": joined.cut_s[0],
-        "cut_at_end_s": joined.cut_s[1],
-        **more.pop("attributes", {}),
+        "cut_at_start_s": aligned.cut_s[0],
+        "cut_at_end_s": aligned.cut_s[1],
+        **fields.pop("attributes", {}),
     }
     return Recording(
-        signal=joined.signal,
+        signal=aligned.signal,
         channels=E4_CHANNELS,
         units=tuple(unit for names, unit, *_ in E4_SENSORS.values() for _ in names),
-        sampling_rate_hz=joined.sampling_rate_hz,
-        conversions=(*joined.conversions, ACC_CONVERSION),
+        sampling_rate_hz=aligned.sampling_rate_hz,
+        conversions=(*aligned.conversions, ACC_CONVERSION),
         attributes=attributes,
-        **more,
+        **fields,
     )
 
 
@@ -295,7 +296,7 @@ def _expected(sensor: str) -> str:
 def _parse_sensor(sensor: str, text: str, path: Path) -> list[Track]:
     """Make tracks of the text of a sensor's file."""
     num_columns = len(E4_SENSORS[sensor][0])
-    with naming(path, _expected(sensor), _TEXT_ERRORS):
+    with name_file_in_errors(path, _expected(sensor), _TEXT_ERRORS):
         lines = text.rstrip().splitlines()
         if len(lines) < 3:
             raise ValueError(f"it has {len(lines)} lines")
@@ -309,4 +310,4 @@ def _parse_sensor(sensor: str, text: str, path: Path) -> list[Track]:
             f"{path} begins with {lines[0]!r} and {lines[1]!r}; expected {_expected(sensor)}. "
             "Export the recording again, or exclude it."
         )
-    return sensor_tracks(sensor, values, float(rates[0]), float(starts[0]), str(path))
+    return tracks_from_samples(sensor, values, float(rates[0]), float(starts[0]), str(path))

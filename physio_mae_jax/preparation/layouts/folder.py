@@ -1,7 +1,7 @@
-"""A user's own files: what ``data.formats.folder`` reads, with labels where there are some.
+"""A user's own files, as read by ``data.formats.folder``, with optional labels.
 
-The manifest (``data.formats.manifest``) says what the files do not say themselves; its fields for
-labels, folds and attributes become the task 'label' and the attributes of the recordings.
+The manifest (``data.formats.manifest``) adds metadata that the files do not state; its labels,
+folds and attributes become the task 'label' and the attributes of the recordings.
 """
 
 import dataclasses
@@ -16,28 +16,32 @@ from physio_mae_jax.data.formats.array_cache import ArrayCache
 from physio_mae_jax.data.formats.candidate import Candidate
 from physio_mae_jax.data.formats.discovery import (
     UndescribedError,
-    described_files,
-    existing_folder,
     find_candidates,
+    find_described_files,
+    require_folder,
 )
-from physio_mae_jax.data.formats.drafting import describe_formats, draft_of, format_draft
+from physio_mae_jax.data.formats.drafting import (
+    describe_formats,
+    draft_from_candidates,
+    format_draft,
+)
 from physio_mae_jax.data.formats.file_facts import FileRecords, UnreadableError
 from physio_mae_jax.data.formats.folder import (
-    record_id_of,
-    warn_of_unclear_channels,
-    warn_of_unknown_subjects,
+    make_record_id,
+    warn_about_unclear_channels,
+    warn_about_unknown_subjects,
 )
 from physio_mae_jax.data.formats.labelling import FOLD
 from physio_mae_jax.data.formats.manifest import MANIFEST_NAME
-from physio_mae_jax.data.formats.readers import reader_of
-from physio_mae_jax.data.formats.usable import usable_files, warn_of_conversions
+from physio_mae_jax.data.formats.readers import get_reader
+from physio_mae_jax.data.formats.usable import usable_files, warn_about_conversions
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.preparation.channel_units import convert_units, one_unit_a_channel
+from physio_mae_jax.preparation.channel_units import choose_channel_units, convert_units
 from physio_mae_jax.preparation.layouts.folder_labels import (
-    RecordLabels,
-    label_task,
-    read_record_labels,
+    FileLabels,
+    make_label_task,
+    read_file_labels,
     reject_subjects_in_two_folds,
     reject_unused_labels,
 )
@@ -45,22 +49,22 @@ from physio_mae_jax.preparation.recording import DatasetLayout, LabelTask, Recor
 from physio_mae_jax.signals.units import canonical_unit
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*")
-# A longer text, or one with commas, describes the processing rather than a unit.
+# Longer texts, or texts with commas, describe processing rather than a unit.
 _LONGEST_UNIT = 12
 _CACHE_BYTES = 2**30
-# For each process: a file of thousands of records is loaded once for all of them.
+# Per process: a file with thousands of records is loaded once.
 _CACHE = ArrayCache(_CACHE_BYTES)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class FolderLayout(DatasetLayout):
-    """Layout of a user's own files; ``open_own_folder`` makes it.
+    """Layout of a user's own files; created by ``open_own_folder``.
 
     Attributes:
         set_name: Name of the data set.
         label_tasks: The task 'label', or none.
         processing: Processing of the samples as stated by the manifest.
-        found: Recordings; not pickled to other processes, which receive only theirs.
+        found: Recordings; not pickled; each worker process receives only its own.
     """
 
     set_name: str
@@ -77,7 +81,7 @@ class FolderLayout(DatasetLayout):
 
     @property
     def tasks(self) -> tuple[LabelTask, ...]:
-        """The task 'label' where the manifest has labels."""
+        """The task 'label' if the manifest has labels."""
         return self.label_tasks
 
     @property
@@ -118,7 +122,7 @@ def open_own_folder(
     name: str,
     source: Path,
     manifest_path: Path | None = None,
-    taken: Sequence[str] = (),
+    other_names: Sequence[str] = (),
     *,
     skip: bool = False,
 ) -> FolderLayout:
@@ -129,22 +133,22 @@ def open_own_folder(
         source: Folder of the recordings.
         manifest_path: Manifest path; defaults to ``manifest.json`` in the folder, if present.
         taken: Names of other data sets.
-        skip: Whether to skip files without a description like broken ones, if others have one.
+        skip: Whether to skip files without metadata like broken ones, if others have metadata.
 
     Raises:
-        ConfigError: the name is not an identifier, or that of another data set.
+        ConfigError: the name is invalid, or that of another data set.
         DataError: a file is not described, or manifest and files contradict each other.
     """
     if not _NAME.fullmatch(name):
         raise ConfigError(
-            f"--name={name!r}: the name of a data set is a word of small letters, digits and "
-            "underscores that begins with a letter, such as --name=my_ecgs."
+            f"--name={name!r}: a data set name consists of lower-case letters, digits and "
+            "underscores and begins with a letter, such as --name=my_ecgs."
         )
-    if name in taken:
+    if name in other_names:
         raise ConfigError(f"--name={name!r} is the name of another data set; choose another.")
-    folder = existing_folder(source)
+    folder = require_folder(source)
     try:
-        candidates, _ = described_files(folder, manifest_path, skip=skip)
+        candidates, _ = find_described_files(folder, manifest_path, skip=skip)
     except UndescribedError as error:
         raise DataError(
             f"{error}\nThe same command with --draft_manifest writes this draft to a file."
@@ -152,18 +156,18 @@ def open_own_folder(
     files, unusable = usable_files(folder, candidates)
     for path in [path for path, file in files.items() if any("," in n for n in file.channel_names)]:
         unusable[path] = (
-            f"{path} has the channels {'; '.join(files.pop(path).channel_names)}; names must be "
-            "without commas. Rename them in the manifest's 'channels'."
+            f"{path} has the channels {'; '.join(files.pop(path).channel_names)}; names must not "
+            "contain commas. Rename them in the manifest's 'channels'."
         )
-    warn_of_unknown_subjects(folder, list(files.values()))
-    warn_of_unclear_channels(folder, list(files.values()))
-    warn_of_conversions(folder, list(files.values()))
+    warn_about_unknown_subjects(folder, list(files.values()))
+    warn_about_unclear_channels(folder, list(files.values()))
+    warn_about_conversions(folder, list(files.values()))
     _reject_unused_labels(candidates)
-    answers = {
-        c.path: read_record_labels(files[c.path], c.entry) for c in candidates if c.path in files
+    file_labels = {
+        c.path: read_file_labels(files[c.path], c.entry) for c in candidates if c.path in files
     }
-    task = label_task(list(answers.values()))
-    units = one_unit_a_channel(
+    task = make_label_task(list(file_labels.values()))
+    units = choose_channel_units(
         [(str(path.relative_to(folder)), f.channel_names, f.units) for path, f in files.items()]
     )
     order = [c.path for c in candidates if c.path in files or c.path in unusable]
@@ -171,7 +175,7 @@ def open_own_folder(
         set_name=name,
         label_tasks=(task,) if task else (),
         processing=_processing(candidates),
-        found=tuple(_references(folder, order, files, unusable, answers, task, units)),
+        found=tuple(_references(folder, order, files, unusable, file_labels, task, units)),
     )
 
 
@@ -183,18 +187,18 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
         manifest_path: Output path; defaults to ``manifest.json`` in the folder.
 
     Returns:
-        What was written where, and what is to be done about it.
+        A message with the path and the next steps.
 
     Raises:
-        UserError: there is one already, or it cannot be written.
-        DataError: the folder holds no files of known formats.
+        UserError: a manifest exists already, or it cannot be written.
+        DataError: the folder contains no files of known formats.
     """
     path = (manifest_path or source / MANIFEST_NAME).expanduser().absolute()
-    existing = f"{path} exists already and is left as it is; edit it, or move it away for a draft."
+    existing = f"{path} exists already and is not changed; edit it, or move it to write a draft."
     if path.exists():
         raise UserError(existing)
-    candidates = find_candidates(existing_folder(source))
-    draft = draft_of(candidates)
+    candidates = find_candidates(require_folder(source))
+    draft = draft_from_candidates(candidates)
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(format_draft(draft) + "\n")
@@ -205,26 +209,31 @@ def write_draft(source: Path, manifest_path: Path | None = None) -> str:
             f"the draft cannot be written to {path}: {error.strerror}. Name another file with "
             "--manifest."
         ) from error
-    open_fields = sorted(
-        {key for entry in draft["recordings"] for key, value in entry.items() if _is_open(value)}
+    missing_fields = sorted(
+        {
+            key
+            for entry in draft["recordings"]
+            for key, value in entry.items()
+            if _is_placeholder(value)
+        }
     )
     todo = (
-        f"Fill in every '?' ({', '.join(open_fields)}), check 'axes' and delete entries that are "
-        "no recordings"
-        if open_fields
-        else "Check that 'channels' lists signals, and no labels or codes"
+        f"Replace every '?' ({', '.join(missing_fields)}), check 'axes' and delete entries that "
+        "are not recordings"
+        if missing_fields
+        else "Check that 'channels' lists only signals, no labels or codes"
         if any("channels" in entry for entry in draft["recordings"])
-        else "The files describe themselves, so there is nothing to fill in"
+        else "The files describe themselves; nothing needs to be added"
     )
     return (
         f"recognised: {describe_formats(candidates)}\n"
         f"written: {path}\n{todo}. Add the subjects ('subject_pattern', 'subjects' or "
-        "'subject_array') and, if there are any, labels; physio_mae_jax/data/formats/manifest.py "
+        "'subject_array') and labels, if any; physio_mae_jax/data/formats/manifest.py "
         "describes all fields. Then run the same command without --draft_manifest."
     )
 
 
-def _is_open(value: Any) -> bool:
+def _is_placeholder(value: Any) -> bool:
     return value == "?" or (isinstance(value, list) and "?" in value)
 
 
@@ -233,11 +242,11 @@ def _references(
     order: Sequence[Path],
     files: Mapping[Path, FileRecords],
     unusable: Mapping[Path, str],
-    answers: Mapping[Path, RecordLabels],
+    file_labels: Mapping[Path, FileLabels],
     task: LabelTask | None,
     units: Mapping[str, str],
 ) -> list[RecordRef]:
-    """List every record of every file, in order; a file that cannot be used counts as one."""
+    """List every record of every file, in order; an unusable file counts as one record."""
     classes = task.classes if task else ()
     refs = []
     for path in order:
@@ -251,7 +260,7 @@ def _references(
         names = tuple(
             (relative.parent / name).as_posix() for name in (relative.name, *files[path].companions)
         )
-        refs += _records_of_file(folder, files[path], answers[path], names, classes, units)
+        refs += _records_of_file(folder, files[path], file_labels[path], names, classes, units)
     reject_subjects_in_two_folds(
         [
             (ref.subject_id, ref.record_id, ref.details["attributes"][FOLD])
@@ -265,13 +274,13 @@ def _references(
 def _records_of_file(
     folder: Path,
     file: FileRecords,
-    known: RecordLabels,
+    file_labels: FileLabels,
     names: tuple[str, ...],
     classes: tuple[str, ...],
     units: Mapping[str, str],
 ) -> list[RecordRef]:
-    # Of each record only what reading it takes: ids and subjects of all would be sent with it.
-    short = dataclasses.replace(
+    # Only the fields needed to read a record are pickled with it.
+    minimal_file = dataclasses.replace(
         file,
         path=file.path.relative_to(folder),
         record_keys=None,
@@ -281,14 +290,14 @@ def _records_of_file(
     )
     refs = []
     for record, subject in enumerate(file.subjects):
-        record_id = record_id_of(folder, file, record)
+        record_id = make_record_id(folder, file, record)
         details = {
-            "file": short,
+            "file": minimal_file,
             "record": record,
-            "labels": known.labels[record],
+            "labels": file_labels.labels[record],
             # Part of the shard fingerprint: label indices depend on the set of classes.
             "classes": classes,
-            "attributes": known.attributes[record],
+            "attributes": file_labels.attributes[record],
             "units": {name: units[name] for name in file.channel_names if name in units},
         }
         refs.append(
@@ -314,13 +323,13 @@ def _read_full(file: FileRecords, record: int) -> np.ndarray:
         return signal
     if file.num_samples == 0:
         return np.zeros((len(file.channel_names), 0), np.float32)
-    reader = reader_of(file.path)
+    reader = get_reader(file.path)
     loaded = None if reader.load is None else _load(file, reader.load)
     return reader.read(file, loaded, record, 0, file.num_samples)
 
 
 def _load(file: FileRecords, load: Callable[[FileRecords], np.ndarray]) -> np.ndarray:
-    """Load the stored array of a file; kept where other records of it will be asked for."""
+    """Load the stored array of a file; cached if the file contains several records."""
     if "record" not in file.axes:
         return load(file)
     try:
@@ -342,6 +351,6 @@ def _unit(text: str) -> str:
 
 
 def _processing(candidates: Sequence[Candidate]) -> str:
-    """Join the texts under 'units' that name no unit."""
+    """Join the 'units' texts that are not units."""
     texts = [c.entry.units for c in candidates if c.entry.units]
     return "; ".join(dict.fromkeys(text for text in texts if not _unit(text)))

@@ -1,4 +1,4 @@
-"""Labels given at a steady rate, as intervals of the samples of a recording."""
+"""Converting labels with a constant rate to intervals of samples."""
 
 import numpy as np
 
@@ -14,22 +14,22 @@ def label_annotations(
     offset_s: float = 0.0,
     excluded: int | None = None,
 ) -> Annotations:
-    """Make an annotation of each run of equal labels.
+    """Create one annotation per run of equal labels.
 
     Args:
         labels: Labels [T], integers.
-        label_rate_hz: Labels a second.
+        label_rate_hz: Rate of the labels in Hz.
         sampling_rate_hz: Sampling rate of the recording in Hz.
         num_samples: Length of the recording in samples; intervals are clipped to it.
         offset_s: Time of the first label from the first sample, in seconds.
-        excluded: Label value that makes no annotations.
+        excluded: Label value without annotations.
     """
     if not len(labels):
-        return Annotations.of([])
+        return Annotations.from_triples([])
     edges = np.concatenate([[0], np.flatnonzero(np.diff(labels)) + 1, [len(labels)]])
     seconds = edges / label_rate_hz + offset_s
     samples = np.clip(np.round(seconds * sampling_rate_hz), 0, num_samples).astype(int)
-    return Annotations.of(
+    return Annotations.from_triples(
         [
             (start, stop, label)
             for start, stop, label in zip(

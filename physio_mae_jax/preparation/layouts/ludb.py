@@ -208,10 +208,10 @@ class Ludb(DatasetLayout):
             marks = read_annotations(source / file)
             _check_marks(marks, num_samples, source / file)
             waves, peaks = _waves_of(marks), _peaks_of(marks)
-            annotations[_wave_task(lead)] = Annotations.of(waves)
+            annotations[_wave_task(lead)] = Annotations.from_triples(waves)
             num_incomplete += len(peaks) - len(waves)
             if lead == REFERENCE_LEAD:
-                annotations["peak"] = Annotations.of(peaks)
+                annotations["peak"] = Annotations.from_triples(peaks)
         task_of = {task.name: task for task in self.tasks}
         return Recording(
             signal=record.signal,

@@ -1,11 +1,11 @@
 """MIMIC-III Waveform Database Matched Subset (Moody et al. 2020), segment by segment.
 
-A folder ``p00/p000020`` holds the records of a subject: master and layout headers, numerics
-('...n'), and segments ``3544749_0001``. Segments are what is taken, those that by their header have
-an ECG lead or PLETH and last ten seconds at least. Shorter ones are skipped when recordings are
-listed: connections that fail leave very many of them, and they hold no window. Nothing is joined
-across segments, since time passes between them. Where signals differ in rate, as an ECG of 500 Hz
-beside a PLETH of 125, all are brought to the highest.
+A folder ``p00/p000020`` contains the records of a subject: master and layout headers, numerics
+('...n'), and segments ``3544749_0001``. Only segments with an ECG lead or PLETH and a length of at
+least ten seconds are used. Shorter ones, which are frequent because of failing connections, are
+shorter than a window and skipped when recordings are listed. Segments are not joined, since there
+are gaps between them. If signals differ in rate, such as an ECG at 500 Hz and a PLETH at 125 Hz,
+all are resampled to the highest.
 """
 
 import dataclasses
@@ -30,12 +30,11 @@ from physio_mae_jax.signals.units import canonical_unit
 _SEGMENT = re.compile(r"\d+_\d+")
 _SUBJECT = re.compile(r"p\d{6}")
 _MIN_SECONDS = 10.0
-# Chest leads of unnamed position, besides the twelve.
 
 
 @dataclasses.dataclass(frozen=True)
 class Mimic3Waveform(DatasetLayout):
-    """Layout of the matched subset, or of some of its folders."""
+    """Layout of the matched subset, or of part of its folders."""
 
     name = "mimic3"
     defaults = TrainingDefaults(channels="ecg_ppg")
@@ -57,7 +56,7 @@ class Mimic3Waveform(DatasetLayout):
             subject = path.parent.name
             if not _SUBJECT.fullmatch(subject):
                 raise DataError(
-                    f"{path} lies in a folder {subject!r}; expected one named after a subject, "
+                    f"{path} is in a folder {subject!r}; expected a folder named after a subject, "
                     "such as p000020. Use the Matched Subset, which names the subjects."
                 )
             if _is_wanted(path):
@@ -71,7 +70,7 @@ class Mimic3Waveform(DatasetLayout):
                 )
         if not refs:
             raise DataError(
-                f"{source} holds {len(headers)} headers of segments such as "
+                f"{source} contains {len(headers)} headers of segments such as "
                 "p00/p000020/3544749_0001.hea, none of them with an ECG or PLETH of "
                 f"{_MIN_SECONDS:g} s; give the folder of the Matched Subset."
             )
@@ -95,21 +94,21 @@ def _is_wanted(path: Path) -> bool:
     try:
         header = read_header(path)
     except UnreadableError:
-        # Kept, so that reading it reports the error and the others continue.
+        # Kept, so that the error is reported when it is read.
         return True
     return (
         not header.segments
         and header.seconds >= _MIN_SECONDS
-        and any(_shows_heart(name) for name in header.channels)
+        and any(_is_cardiac(name) for name in header.channels)
     )
 
 
-def _shows_heart(name: str) -> bool:
+def _is_cardiac(name: str) -> bool:
     return is_ecg(name) or canonical_name(name) == "PPG"
 
 
 def _names(channels: Sequence[str]) -> tuple[str, ...]:
-    """Return canonical names; the spelling of the source where two would have one, as ABP, ART."""
+    """Return canonical names; duplicates (such as ABP and ART) keep the source spelling."""
     names: list[str] = []
     for channel in channels:
         canonical = canonical_name(channel)

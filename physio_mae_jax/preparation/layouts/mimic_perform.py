@@ -1,9 +1,9 @@
-"""The MIMIC PERform datasets (Charlton et al. 2022): PPG, ECG and respiration out of MIMIC-III.
+"""The MIMIC PERform datasets (Charlton et al. 2022): PPG, ECG and respiration from MIMIC-III.
 
-Both published forms are read: a folder of ``mimic_perform_af_001_data.csv`` and ``..._fix.txt``,
-and one ``mimic_perform_af_data.mat`` for a data set. Where a data set is there in both, the CSV
-files are taken. ECG is in mV, PPG and respiration have no unit. The names of the files of the AF
-dataset say the rhythm; the training and testing datasets have no such label.
+Both published forms are read: a folder of ``mimic_perform_af_001_data.csv`` and ``..._fix.txt``
+files, and one ``mimic_perform_af_data.mat`` per data set. If both are present, the CSV files are
+used. ECG is in mV; PPG and respiration have no unit. The file names of the AF data set state the
+rhythm; the training and testing data sets have no such label.
 """
 
 import dataclasses
@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
@@ -48,7 +48,7 @@ _ERRORS = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, z
 
 @dataclasses.dataclass(frozen=True)
 class MimicPerform(DatasetLayout):
-    """Layout of the MIMIC PERform datasets, one or several in a folder."""
+    """Layout of one or more MIMIC PERform data sets in a folder."""
 
     name = "mimic3"
     defaults = TrainingDefaults(channels="ecg_ppg", task="rhythm")
@@ -75,15 +75,15 @@ class MimicPerform(DatasetLayout):
         for path in sorted(source.rglob("mimic_perform_*_data.csv")):
             if match := _CSV.fullmatch(path.name):
                 in_csv.add(match[1])
-                refs.append(_ref_of_table(path, source, match[2]))
+                refs.append(_ref_from_table(path, source, match[2]))
         for path in sorted(source.rglob("mimic_perform_*_data.mat")):
             match = _MAT.fullmatch(path.name)
             if match and match[1] not in in_csv:
-                refs += _refs_of_mat(path, source, match)
+                refs += _refs_from_mat(path, source, match)
         if not refs:
             raise DataError(
-                f"{source} holds no files such as mimic_perform_af_001_data.csv or "
-                "mimic_perform_af_data.mat; unpack what was downloaded there, or check --source."
+                f"{source} contains no files such as mimic_perform_af_001_data.csv or "
+                "mimic_perform_af_data.mat; unpack the downloaded files there, or check --source."
             )
         reject_duplicates(refs, str(source))
         return refs
@@ -106,10 +106,12 @@ class MimicPerform(DatasetLayout):
         )
 
 
-def _ref_of_table(path: Path, source: Path, data_set: str) -> RecordRef:
+def _ref_from_table(path: Path, source: Path, data_set: str) -> RecordRef:
     record_id = path.name.removesuffix("_data.csv")
     fix = require_file(path.with_name(f"{record_id}_fix.txt"), "subject and rate of the recording")
-    with naming(fix, "lines such as 'Sampling frequency: 125 Hz'", (OSError, ValueError)):
+    with name_file_in_errors(
+        fix, "lines such as 'Sampling frequency: 125 Hz'", (OSError, ValueError)
+    ):
         pairs = (line.partition(":") for line in fix.read_text(encoding="utf-8-sig").splitlines())
         fixed = {name.strip(): value.strip() for name, colon, value in pairs if colon}
         rate_hz = float(fixed.get("Sampling frequency", "").removesuffix("Hz"))
@@ -127,7 +129,7 @@ def _ref_of_table(path: Path, source: Path, data_set: str) -> RecordRef:
     )
 
 
-def _refs_of_mat(path: Path, source: Path, match: re.Match[str]) -> list[RecordRef]:
+def _refs_from_mat(path: Path, source: Path, match: re.Match[str]) -> list[RecordRef]:
     refs = []
     for number, element in enumerate(_elements(path), start=1):
         fix = element.get("fix") if isinstance(element, dict) else None
@@ -150,7 +152,7 @@ def _refs_of_mat(path: Path, source: Path, match: re.Match[str]) -> list[RecordR
 
 
 def _text(value: Any) -> str:
-    """Write an id that MATLAB keeps as text or number; '' for an empty matrix."""
+    """Format an id that MATLAB stores as text or number; '' for an empty matrix."""
     return str(value) if isinstance(value, str | int | float) else ""
 
 
@@ -184,8 +186,8 @@ def _read_table(path: Path, rate_hz: float) -> tuple[np.ndarray, tuple[str, ...]
     assert facts.stored_columns is not None
     if facts.sampling_rate_hz != rate_hz:
         raise UnreadableError(
-            f"{path} has {facts.sampling_rate_hz or 0:g} samples a second by its times, its "
-            f"..._fix.txt states {rate_hz:g}; use both from one download."
+            f"{path} has {facts.sampling_rate_hz or 0:g} samples per second by its times, but its "
+            f"..._fix.txt states {rate_hz:g}; use both from the same download."
         )
     signal = np.ascontiguousarray(load_csv(path, facts.stored_columns).T)
     return signal, tuple(canonical_name(name) for name in facts.channels), rate_hz
@@ -199,9 +201,9 @@ def _read_element(path: Path, index: int) -> tuple[np.ndarray, tuple[str, ...], 
     rates = set()
     for key, (channel, _) in _SIGNALS.items():
         part = element.get(key)
-        if not isinstance(part, dict):  # an empty matrix where it was not recorded
+        if not isinstance(part, dict):  # an empty matrix if it was not recorded
             continue
-        with naming(
+        with name_file_in_errors(
             path,
             f"numbers in data({index + 1}).{key}.v and .fs",
             (ValueError, TypeError, LookupError),
@@ -225,10 +227,12 @@ def _elements(path: Path) -> list[Any]:
 
 @functools.lru_cache(maxsize=1)
 def _load_mat(path: Path, changed_ns: int, size: int) -> list[Any]:
-    """Load the elements of 'data', kept for the next recording of the same file."""
+    """Load the elements of 'data'; cached for the next recording of the same file."""
     from scipy import io  # 0.2 s to import; needed only for .mat files.
 
-    with naming(path, "a .mat file of MATLAB 5 to 7.2 with a struct array 'data'", _ERRORS):
+    with name_file_in_errors(
+        path, "a .mat file of MATLAB 5 to 7.2 with a struct array 'data'", _ERRORS
+    ):
         try:
             data = io.loadmat(path, simplify_cells=True, variable_names=["data"]).get("data")
         except NotImplementedError as error:
@@ -239,7 +243,6 @@ def _load_mat(path: Path, changed_ns: int, size: int) -> list[Any]:
         elements = data if isinstance(data, list) else [data]
         if not all(isinstance(element, dict) for element in elements):
             raise UnreadableError(
-                f"{path} has no struct array 'data'; take the .mat file of MIMIC PERform as it is "
-                "published."
+                f"{path} has no struct array 'data'; use the published .mat file of MIMIC PERform."
             )
         return elements

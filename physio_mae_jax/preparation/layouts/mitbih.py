@@ -21,7 +21,7 @@ from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.units import canonical_unit
 
 CLASSES = ("N", "S", "V", "F", "Q")
-_CLASS_OF = {
+_CLASS_BY_SYMBOL = {
     **dict.fromkeys("NLRej", "N"),
     **dict.fromkeys("AaJS", "S"),
     **dict.fromkeys("VE", "V"),
@@ -38,9 +38,9 @@ _SETS = {
     ),
     "paced": "102 104 107 217",
 }
-_SET_OF = {record: name for name, records in _SETS.items() for record in records.split()}
-# Two records of one subject, on both sides of the usual split; here they share one id.
-_SUBJECT_OF = {"202": "201"}
+_SET_BY_RECORD = {record: name for name, records in _SETS.items() for record in records.split()}
+# Two records of one subject, which the usual split separates; here they share one id.
+_SUBJECT_BY_RECORD = {"202": "201"}
 _SUBJECT_INFO = re.compile(r"\s*(\d+|-1)\s+([MF])\b")
 
 
@@ -74,11 +74,13 @@ class MitBih(DatasetLayout):
         """List the headers of the folder, see ``DatasetLayout``."""
         headers = sorted(source.glob("*.hea"))
         if not headers:
-            raise DataError(f"{source} holds no WFDB headers (.hea); give the folder of MIT-BIH.")
+            raise DataError(
+                f"{source} contains no WFDB headers (.hea); give the folder of MIT-BIH."
+            )
         return [
             RecordRef(
                 record_id=path.stem,
-                subject_id=_SUBJECT_OF.get(path.stem, path.stem),
+                subject_id=_SUBJECT_BY_RECORD.get(path.stem, path.stem),
                 files=(f"{path.stem}.hea", f"{path.stem}.dat", f"{path.stem}.atr"),
             )
             for path in headers
@@ -89,11 +91,11 @@ class MitBih(DatasetLayout):
         record = read_full_record(source / ref.files[0])
         annotations = read_annotations(require_file(source / ref.files[2], "beat annotations"))
         beats = [
-            (sample, sample + 1, CLASSES.index(_CLASS_OF[symbol]))
+            (sample, sample + 1, CLASSES.index(_CLASS_BY_SYMBOL[symbol]))
             for sample, symbol in annotations
-            if symbol in _CLASS_OF
+            if symbol in _CLASS_BY_SYMBOL
         ]
-        attributes: dict[str, Any] = {"set": _SET_OF.get(ref.record_id, "other")}
+        attributes: dict[str, Any] = {"set": _SET_BY_RECORD.get(ref.record_id, "other")}
         if record.comments and (subject_info := _SUBJECT_INFO.match(record.comments[0])):
             if subject_info[1] != "-1":
                 attributes["age"] = float(subject_info[1])
@@ -103,6 +105,6 @@ class MitBih(DatasetLayout):
             channels=tuple(canonical_name(name) for name in record.channels),
             units=tuple(canonical_unit(unit) for unit in record.units),
             sampling_rate_hz=record.sampling_rate_hz,
-            annotations={"beat": Annotations.of(beats)},
+            annotations={"beat": Annotations.from_triples(beats)},
             attributes=attributes,
         )

@@ -1,4 +1,4 @@
-"""The members of an ``.npz`` file that holds many recordings, kept for the next of them."""
+"""Cached members of an ``.npz`` file with many recordings."""
 
 import functools
 from collections.abc import Mapping
@@ -6,24 +6,24 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import naming
+from physio_mae_jax.data.formats.file_facts import name_file_in_errors
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.preparation.recording import require_file
 
-# NumPy parses the header of a member as Python, so a damaged one can raise nearly anything.
+# NumPy evaluates member headers as Python literals, so a damaged one can raise almost any error.
 _ERRORS = (Exception,)
 
 
 def load_npz(path: Path, what: str) -> Mapping[str, np.ndarray]:
-    """Return all members of a file, from memory if it was the last one asked for.
+    """Return all members of a file; the last file is cached.
 
     Args:
         path: Path of the file.
-        what: Expected content, for the message where the file is missing.
+        what: Expected content, for the message if the file is missing.
 
     Raises:
         DataError: the file is missing.
-        UnreadableError: it is damaged, cut short, or holds objects other than arrays.
+        UnreadableError: it is damaged, truncated, or contains objects other than arrays.
     """
     status = require_file(path, what).stat()
     return _load(path, status.st_mtime_ns, status.st_size)
@@ -32,8 +32,8 @@ def load_npz(path: Path, what: str) -> Mapping[str, np.ndarray]:
 @functools.lru_cache(maxsize=1)
 def _load(path: Path, changed_ns: int, size: int) -> Mapping[str, np.ndarray]:
     """Load a file; its modification time and size distinguish versions in the cache."""
-    # Opened here: of a damaged file NumPy would leave the handle open.
-    with naming(path, "an .npz file of arrays", _ERRORS), path.open("rb") as file:
+    # Opened here, since NumPy leaves the handle of a damaged file open.
+    with name_file_in_errors(path, "an .npz file of arrays", _ERRORS), path.open("rb") as file:
         members = np.load(file)
         listed = members.zip.infolist()
         check_memory(

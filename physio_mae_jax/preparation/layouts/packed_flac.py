@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.memory import check_memory
-from physio_mae_jax.data.formats.wfdb_samples import SignalFile, read_frames, stored_frames
+from physio_mae_jax.data.formats.wfdb_samples import SignalFile, count_stored_frames, read_frames
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import require_file
@@ -71,8 +71,8 @@ def check_length(path: Path, num_values: int) -> None:
         UnreadableError: it is no FLAC file, or has another length.
     """
     require_file(path, _EXPECTED)
-    with naming(path, _EXPECTED, _ERRORS):
-        found = stored_frames(_signal_file(path))
+    with name_file_in_errors(path, _EXPECTED, _ERRORS):
+        found = count_stored_frames(_signal_file(path))
     if found != num_values:
         raise UnreadableError(
             f"{path} has {found:,} values; the .npz beside it describes {num_values:,}. Copy both "
@@ -99,9 +99,9 @@ def read_values(path: Path, start: int, stop: int) -> np.ndarray:
 @functools.lru_cache(maxsize=1)
 def _load(path: Path, changed_ns: int, size: int) -> np.ndarray:
     """Decode a file: to seek in FLAC takes as long as to decode many recordings."""
-    with naming(path, _EXPECTED, _ERRORS):
+    with name_file_in_errors(path, _EXPECTED, _ERRORS):
         file = _signal_file(path)
-        num_values = stored_frames(file)
+        num_values = count_stored_frames(file)
         check_memory(str(path), 2 * num_values, size)
         values = read_frames(file, 0, num_values)[:, 0]
     values.flags.writeable = False

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import (
     check_length,
@@ -155,7 +155,9 @@ def _load_mat(path: Path, changed_ns: int, size: int) -> tuple[np.ndarray, np.nd
     """Load a file, kept for the next segment of the same patient."""
     from scipy import io  # 0.2 s to import; needed only for .mat files.
 
-    with naming(path, "a .mat file of MATLAB 5 to 7.2 with 'ppgseg' and 'labels'", _ERRORS):
+    with name_file_in_errors(
+        path, "a .mat file of MATLAB 5 to 7.2 with 'ppgseg' and 'labels'", _ERRORS
+    ):
         try:
             content: dict[str, Any] = io.loadmat(path, variable_names=["ppgseg", "labels"])
         except NotImplementedError as error:

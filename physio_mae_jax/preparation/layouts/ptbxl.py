@@ -1,7 +1,7 @@
-"""PTB-XL as PhysioNet ships it (Wagner et al. 2020), at 100 or 500 Hz.
+"""PTB-XL as published on PhysioNet (Wagner et al. 2020), at 100 or 500 Hz.
 
-Labels are those of the published benchmark (Strodthoff et al. 2021): every statement of a record
-counts, whatever its likelihood; sub- and superclasses follow from its diagnostic statements.
+Labels are those of the published benchmark (Strodthoff et al. 2021): all statements of a record
+are used, whatever their likelihood; sub- and superclasses follow from the diagnostic statements.
 """
 
 import ast
@@ -49,13 +49,13 @@ _RHYTHM = (
 )
 _ALL = tuple(dict.fromkeys((*_DIAGNOSTIC, *_FORM, *_RHYTHM)))
 _KINDS = {"diagnostic": _DIAGNOSTIC, "form": _FORM, "rhythm": _RHYTHM, "all": _ALL}
-# Ages over 89 are given as 300, to prevent identification.
-_ANONYMISED_AGE = 300
+# Ages over 89 are stored as 300 for anonymization.
+_ANONYMIZED_AGE = 300
 
 
 @dataclasses.dataclass(frozen=True)
 class PtbXl(DatasetLayout):
-    """Layout of PTB-XL; ``ptbxl_database.csv`` may be cut to fewer rows."""
+    """Layout of PTB-XL; ``ptbxl_database.csv`` may contain a subset of the rows."""
 
     sampling_rate_hz: int = 100
 
@@ -106,18 +106,22 @@ class PtbXl(DatasetLayout):
                 if code not in classes:
                     raise DataError(
                         f"{database}, line {line}: statement {code!r} is not in "
-                        "scp_statements.csv; use the two files of one version of PTB-XL."
+                        "scp_statements.csv; use both files from the same version of PTB-XL."
                     )
             refs.append(
                 RecordRef(
                     record_id=row["ecg_id"],
-                    subject_id=_whole(row["patient_id"], f"{database}, line {line}: patient_id"),
+                    subject_id=_to_integer(
+                        row["patient_id"], f"{database}, line {line}: patient_id"
+                    ),
                     files=(f"{row[column]}.dat", f"{row[column]}.hea"),
                     details={
                         "codes": codes,
                         "superclass": sorted({classes[c][0] for c in codes if classes[c][0]}),
                         "subclass": sorted({classes[c][1] for c in codes if classes[c][1]}),
-                        "fold": int(_whole(row["strat_fold"], f"{database}, line {line}: fold")),
+                        "fold": int(
+                            _to_integer(row["strat_fold"], f"{database}, line {line}: fold")
+                        ),
                         "age": row["age"],
                         "sex": row["sex"],
                     },
@@ -131,7 +135,7 @@ class PtbXl(DatasetLayout):
         record = read_full_record(require_file(source / ref.files[1], "a header of PTB-XL"))
         if record.sampling_rate_hz != self.sampling_rate_hz:
             raise UnreadableError(
-                f"{source / ref.files[1]} has {record.sampling_rate_hz:g} samples a second where "
+                f"{source / ref.files[1]} has {record.sampling_rate_hz:g} samples per second; "
                 f"{self.sampling_rate_hz} are expected."
             )
         details = ref.details
@@ -148,7 +152,7 @@ class PtbXl(DatasetLayout):
             attributes["sex"] = ("male", "female")[int(details["sex"])]
         if details["age"]:
             age = float(details["age"])
-            attributes["age"] = ">89" if age == _ANONYMISED_AGE else age
+            attributes["age"] = ">89" if age == _ANONYMIZED_AGE else age
         return Recording(
             signal=record.signal,
             channels=tuple(canonical_name(name) for name in record.channels),
@@ -174,7 +178,7 @@ def _read_statements(path: Path) -> dict[str, tuple[str, str]]:
 
 
 def _parse_codes(text: str, where: str) -> list[str]:
-    """Read a dictionary {statement: likelihood} as Python writes it."""
+    """Parse a Python dictionary {statement: likelihood}."""
     try:
         codes = ast.literal_eval(text)
         if isinstance(codes, dict) and all(isinstance(code, str) for code in codes):
@@ -187,15 +191,15 @@ def _parse_codes(text: str, where: str) -> list[str]:
     )
 
 
-def _whole(text: str, where: str) -> str:
-    """Bring '15709.0' and '15709' to one spelling."""
+def _to_integer(text: str, where: str) -> str:
+    """Normalize '15709.0' and '15709' to the same text."""
     try:
         number = float(text)
         if math.isfinite(number) and number == int(number):
             return str(int(number))
     except ValueError:
         pass
-    raise DataError(f"{where} is {text!r}; a whole number is expected.")
+    raise DataError(f"{where} is {text!r}; an integer is expected.")
 
 
 def _reject_patients_in_two_folds(refs: Sequence[RecordRef], database: Path) -> None:
@@ -205,6 +209,6 @@ def _reject_patients_in_two_folds(refs: Sequence[RecordRef], database: Path) -> 
         if fold != ref.details["fold"]:
             raise DataError(
                 f"{database}: patient {ref.subject_id} is in fold {fold} (record {first}) and in "
-                f"fold {ref.details['fold']} (record {ref.record_id}); official folds keep each "
-                "patient in one. Fix strat_fold or patient_id."
+                f"fold {ref.details['fold']} (record {ref.record_id}); all records of a patient "
+                "must be in one fold. Fix strat_fold or patient_id."
             )

@@ -1,7 +1,7 @@
 """The Stress-Predict Dataset (Iqbal et al. 2022): an Empatica E4 during tasks and rest.
 
-Of its form 'npz', one collected file, label ``k`` holds for second ``k`` since the start of the
-BVP. The form 'e4', the folders that the device exported, has no labels.
+In form 'npz', one collected file, label ``k`` applies to second ``k`` since the start of the BVP.
+Form 'e4', the exported folders of the device, has no labels.
 """
 
 import dataclasses
@@ -16,12 +16,12 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import (
     E4_CHANNELS,
     E4_SENSORS,
-    Joined,
+    AlignedTracks,
+    align_tracks,
     e4_recording,
     find_exports,
-    join_tracks,
     read_export,
-    sensor_tracks,
+    tracks_from_samples,
 )
 from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
@@ -62,7 +62,7 @@ class StressPredict(DatasetLayout):
 
     @property
     def tasks(self) -> tuple[LabelTask, ...]:
-        """Stress or not, where the form has labels."""
+        """The task 'stress', if the form has labels."""
         task = LabelTask(
             name="stress",
             classes=CLASSES,
@@ -94,27 +94,29 @@ class StressPredict(DatasetLayout):
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a subject, see ``DatasetLayout``."""
         if self.form == "e4":
-            joined = read_export(source, ref)
-            return e4_recording(joined, attributes={"start_epoch_s": joined.start_s})
+            aligned = read_export(source, ref)
+            return e4_recording(aligned, attributes={"start_epoch_s": aligned.start_s})
         path = source / _NPZ
         arrays = _arrays(path)
         where = f"{path}, subject {ref.record_id}"
 
         def member(name: str) -> np.ndarray:
             if f"{ref.record_id}_{name}" not in arrays:
-                raise DataError(f"{path} lacks the member '{ref.record_id}_{name}'.")
+                raise DataError(f"{path} has no member '{ref.record_id}_{name}'.")
             return arrays[f"{ref.record_id}_{name}"]
 
         starts_s = {sensor: _number(member(f"{sensor}_t0"), where) for sensor in E4_SENSORS}
         tracks = [
             track
             for sensor, (_, _, rate_hz, _) in E4_SENSORS.items()
-            for track in sensor_tracks(sensor, member(sensor), rate_hz, starts_s[sensor], where)
+            for track in tracks_from_samples(
+                sensor, member(sensor), rate_hz, starts_s[sensor], where
+            )
         ]
-        joined = join_tracks(tracks, where)
-        annotations = _annotations(member("label1hz"), joined, starts_s["BVP"], where)
+        aligned = align_tracks(tracks, where)
+        annotations = _annotations(member("label1hz"), aligned, starts_s["BVP"], where)
         return e4_recording(
-            joined, annotations=annotations, attributes={"start_epoch_s": joined.start_s}
+            aligned, annotations=annotations, attributes={"start_epoch_s": aligned.start_s}
         )
 
 
@@ -124,16 +126,16 @@ def _arrays(path: Path) -> Mapping[str, np.ndarray]:
 
 def _number(value: np.ndarray, where: str) -> float:
     if value.shape != () or not np.isfinite(value):
-        raise UnreadableError(f"{where}: a start reads {value}; seconds since 1970 are expected.")
+        raise UnreadableError(f"{where}: a start time is {value}; seconds since 1970 are expected.")
     return float(value)
 
 
 def _annotations(
-    labels: np.ndarray, joined: Joined, start_s: float, where: str
+    labels: np.ndarray, aligned: AlignedTracks, start_s: float, where: str
 ) -> dict[str, Annotations]:
-    """Make annotations of labels [seconds] that begin at ``start_s``.
+    """Create annotations from labels [seconds] that begin at ``start_s``.
 
-    None where there are no labels.
+    Empty if there are no labels.
     """
     if not np.isin(labels, (_NO_LABEL, *range(len(CLASSES)))).all():
         raise UnreadableError(
@@ -145,9 +147,9 @@ def _annotations(
     annotations = label_annotations(
         labels,
         label_rate_hz=1.0,
-        offset_s=start_s - joined.start_s,
-        sampling_rate_hz=joined.sampling_rate_hz,
-        num_samples=joined.signal.shape[1],
+        offset_s=start_s - aligned.start_s,
+        sampling_rate_hz=aligned.sampling_rate_hz,
+        num_samples=aligned.signal.shape[1],
         excluded=_NO_LABEL,
     )
     return {"stress": annotations}

@@ -1,4 +1,4 @@
-"""WESAD (Schmidt et al. 2018): a chest belt and an Empatica E4 during a protocol of affect.
+"""WESAD (Schmidt et al. 2018): a chest belt and an Empatica E4 during an affect protocol.
 
 Variants 'chest' (RespiBAN, 700 Hz) and 'wrist' (E4, brought to 64 Hz) read ``S2/S2.pkl``, in which
 the authors synchronised both devices and labelled them at 700 Hz. Its chest is in mV, uS, degC, g
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.layouts.empatica import E4_CHANNELS, e4_recording, join_tracks
+from physio_mae_jax.preparation.layouts.empatica import E4_CHANNELS, align_tracks, e4_recording
 from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.layouts.wesad_pickle import (
     CHEST,
@@ -105,7 +105,7 @@ class Wesad(DatasetLayout):
         paths = [path for path in sorted(source.rglob("S*.pkl")) if _SUBJECT.fullmatch(path.stem)]
         if not paths:
             raise DataError(
-                f"{source} holds no pickles such as S2/S2.pkl; give the folder WESAD, unpacked."
+                f"{source} contains no pickles such as S2/S2.pkl; give the unpacked folder WESAD."
             )
         refs = [
             RecordRef(
@@ -130,21 +130,21 @@ class Wesad(DatasetLayout):
         tracks = (
             chest_tracks(sensors, path) if self.device == "chest" else wrist_tracks(sensors, path)
         )
-        joined = join_tracks(tracks, str(path))
+        aligned = align_tracks(tracks, str(path))
         affect = label_annotations(
             affect_labels(content, path),
             label_rate_hz=CHEST_RATE_HZ,
-            sampling_rate_hz=joined.sampling_rate_hz,
-            num_samples=joined.signal.shape[1],
+            sampling_rate_hz=aligned.sampling_rate_hz,
+            num_samples=aligned.signal.shape[1],
         )
         annotations = {"affect": affect, "stress": stress_annotations(affect)}
         if self.device == "wrist":
-            return e4_recording(joined, annotations=annotations)
+            return e4_recording(aligned, annotations=annotations)
         return Recording(
-            signal=joined.signal,
+            signal=aligned.signal,
             channels=tuple(track.name for track in tracks),
             units=tuple(track.unit for track in tracks),
-            sampling_rate_hz=joined.sampling_rate_hz,
+            sampling_rate_hz=aligned.sampling_rate_hz,
             annotations=annotations,
-            conversions=joined.conversions,
+            conversions=aligned.conversions,
         )

@@ -11,7 +11,7 @@ import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.restricted_pickle import read_pickled_arrays
-from physio_mae_jax.preparation.layouts.empatica import E4_SENSORS, Track, sensor_tracks
+from physio_mae_jax.preparation.layouts.empatica import E4_SENSORS, Track, tracks_from_samples
 from physio_mae_jax.preparation.layouts.wesad_protocol import CLASSES
 
 CHEST_RATE_HZ = 700.0
@@ -103,7 +103,9 @@ def wrist_tracks(sensors: Any, path: Path) -> list[Track]:
     return [
         track
         for key, (_, _, rate_hz, _) in E4_SENSORS.items()
-        for track in sensor_tracks(key, sensor_values(sensors, key, path), rate_hz, 0.0, str(path))
+        for track in tracks_from_samples(
+            key, sensor_values(sensors, key, path), rate_hz, 0.0, str(path)
+        )
     ]
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import Annotations, require_file
 
@@ -79,7 +79,9 @@ def read_protocol(path: Path) -> tuple[Condition, ...]:
         UnreadableError: names and times do not belong together, or are not understood.
     """
     require_file(path, "the questionnaires of WESAD")
-    with naming(path, "lines '# ORDER', '# START' and '# END' with ';'", (OSError, ValueError)):
+    with name_file_in_errors(
+        path, "lines '# ORDER', '# START' and '# END' with ';'", (OSError, ValueError)
+    ):
         lines = path.read_text(encoding="utf-8-sig").splitlines()
     rows: dict[str, list[str]] = {}
     for line in lines:
@@ -166,12 +168,12 @@ def affect_annotations(
             marks += [(end, first, 0), (first, last, condition.label)]
             end = last
     marks.append((end, num_samples, 0))
-    return Annotations.of([mark for mark in marks if mark[0] < mark[1]])
+    return Annotations.from_triples([mark for mark in marks if mark[0] < mark[1]])
 
 
 def stress_annotations(affect: Annotations) -> Annotations:
     """Mark stress, and baseline and amusement as its absence."""
-    return Annotations.of(
+    return Annotations.from_triples(
         [
             (start, stop, _STRESS_OF[label])
             for start, stop, label in zip(

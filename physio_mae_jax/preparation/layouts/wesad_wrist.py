@@ -19,13 +19,13 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import (
     ACC_COUNTS_PER_G,
     E4_SENSORS,
-    Joined,
+    AlignedTracks,
     Track,
+    align_tracks,
     e4_recording,
     export_tracks,
     find_exports,
-    join_tracks,
-    sensor_tracks,
+    tracks_from_samples,
 )
 from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
@@ -93,27 +93,27 @@ def read_wrist(source: Path, ref: RecordRef) -> Recording:
         UnreadableError: a file is broken, or the start of the protocol is not found.
     """
     tracks = export_tracks(source, ref)
-    joined = join_tracks(tracks, str(source / ref.files[0]))
-    attributes: dict[str, Any] = {"start_epoch_s": joined.start_s}
+    aligned = align_tracks(tracks, str(source / ref.files[0]))
+    attributes: dict[str, Any] = {"start_epoch_s": aligned.start_s}
     affect, notes = None, []
     if "pickle" in ref.details:
-        affect = _labels_of_pickle(source / ref.details["pickle"], ref.subject_id, tracks, joined)
+        affect = _labels_of_pickle(source / ref.details["pickle"], ref.subject_id, tracks, aligned)
         notes.append(NOT_FOUND if affect is None else BY_PICKLE)
     if affect is None and "quest" in ref.details:
-        affect, found, more = _labels_of_protocol(source / ref.details["quest"], tracks, joined)
+        affect, found, more = _labels_of_protocol(source / ref.details["quest"], tracks, aligned)
         attributes |= found
         notes += more
-    return _recording(joined, affect, notes, attributes)
+    return _recording(aligned, affect, notes, attributes)
 
 
 def _recording(
-    joined: Joined,
+    aligned: AlignedTracks,
     affect: Annotations | None,
     notes: Sequence[str],
     attributes: Mapping[str, Any],
 ) -> Recording:
     annotations = {} if affect is None else {"affect": affect, "stress": stress_annotations(affect)}
-    recording = e4_recording(joined, annotations=annotations, attributes=attributes)
+    recording = e4_recording(aligned, annotations=annotations, attributes=attributes)
     return dataclasses.replace(recording, conversions=(*recording.conversions, *notes))
 
 
@@ -124,7 +124,7 @@ def _acceleration(tracks: Sequence[Track]) -> tuple[np.ndarray, float]:
 
 
 def _labels_of_protocol(
-    path: Path, tracks: Sequence[Track], joined: Joined
+    path: Path, tracks: Sequence[Track], aligned: AlignedTracks
 ) -> tuple[Annotations, dict[str, Any], list[str]]:
     """Return annotations of affect, what was found, and how, by the double tap."""
     conditions = read_protocol(path)
@@ -138,9 +138,9 @@ def _labels_of_protocol(
             f"{max(0.0, seconds - last_s):g} s, after which the protocol of {last_s:g} s would not "
             "fit. Move this file away to prepare the recording without labels, or exclude it."
         )
-    start_s = tap.time_s + acc_start_s - joined.start_s
+    start_s = tap.time_s + acc_start_s - aligned.start_s
     affect = affect_annotations(
-        conditions, start_s, joined.sampling_rate_hz, joined.signal.shape[1]
+        conditions, start_s, aligned.sampling_rate_hz, aligned.signal.shape[1]
     )
     found = {
         "protocol_start_s": start_s,
@@ -152,7 +152,7 @@ def _labels_of_protocol(
 
 
 def _labels_of_pickle(
-    path: Path, subject: str, tracks: Sequence[Track], joined: Joined
+    path: Path, subject: str, tracks: Sequence[Track], aligned: AlignedTracks
 ) -> Annotations | None:
     """Return annotations of affect; None where the ACC of the pickle is not in the export."""
     content = read_subject(path, subject)
@@ -164,9 +164,9 @@ def _labels_of_pickle(
     return label_annotations(
         affect_labels(content, path),
         label_rate_hz=CHEST_RATE_HZ,
-        offset_s=first / _ACC_RATE_HZ + acc_start_s - joined.start_s,
-        sampling_rate_hz=joined.sampling_rate_hz,
-        num_samples=joined.signal.shape[1],
+        offset_s=first / _ACC_RATE_HZ + acc_start_s - aligned.start_s,
+        sampling_rate_hz=aligned.sampling_rate_hz,
+        num_samples=aligned.signal.shape[1],
     )
 
 
@@ -220,8 +220,8 @@ def read_collected(source: Path, ref: RecordRef) -> Recording:
         values = member(sensor)
         if sensor == "BVP" and values.dtype.kind in "iuf":
             values = values / _BVP_SCALE
-        tracks += sensor_tracks(sensor, values, rate_hz, 0.0, where)
-    joined = join_tracks(tracks, where)
+        tracks += tracks_from_samples(sensor, values, rate_hz, 0.0, where)
+    aligned = align_tracks(tracks, where)
     labels = member("label1hz")
     if labels.ndim != 1 or not np.isin(labels, range(_NUM_LABELS)).all():
         raise UnreadableError(
@@ -230,14 +230,14 @@ def read_collected(source: Path, ref: RecordRef) -> Recording:
     affect = label_annotations(
         np.where(labels < len(CLASSES), labels, 0),
         label_rate_hz=1.0,
-        sampling_rate_hz=joined.sampling_rate_hz,
-        num_samples=joined.signal.shape[1],
+        sampling_rate_hz=aligned.sampling_rate_hz,
+        num_samples=aligned.signal.shape[1],
     )
     attributes = {
         "start_epoch_s": float(member("t0_unix")),
         "protocol_start_s": float(member("protocol_offset_s")),
     }
-    return _recording(joined, affect, (), attributes)
+    return _recording(aligned, affect, (), attributes)
 
 
 def _arrays(source: Path) -> Mapping[str, np.ndarray]:

@@ -18,13 +18,13 @@ from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.csv_table import numbers_of
+from physio_mae_jax.data.formats.csv_table import parse_numbers
 from physio_mae_jax.data.formats.csv_text import TEXT_ERRORS, CheckedText, open_text
-from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.reader import Reader
-from physio_mae_jax.data.formats.time_column import float32
+from physio_mae_jax.data.formats.time_column import to_float32
 from physio_mae_jax.data.formats.vendors.sensor_frames import (
     Frames,
     Sensor,
@@ -127,7 +127,10 @@ def _frames_of_zip(path: Path) -> Frames:
         UnreadableError: the zip or a file in it is broken, or the sensors have no time in common.
         DataError: it holds several recordings, or expands without bound.
     """
-    with naming(path, "a zip of an Empatica E4", _ERRORS), zipfile.ZipFile(path) as archive:
+    with (
+        name_file_in_errors(path, "a zip of an Empatica E4", _ERRORS),
+        zipfile.ZipFile(path) as archive,
+    ):
         members: dict[str, zipfile.ZipInfo] = {}
         for info in archive.infolist():
             name = Path(info.filename)
@@ -167,7 +170,7 @@ def _read_sensor(text: CheckedText, sensor: str, where: str) -> Sensor:
 
     names, unit, divisor = _SENSORS[sensor]
     no_samples = Sensor(names, unit, np.empty((0, len(names)), np.float32), 1.0, 0.0)
-    with naming(Path(where), _EXPECTED, (*_ERRORS, pandas.errors.ParserError)):
+    with name_file_in_errors(Path(where), _EXPECTED, (*_ERRORS, pandas.errors.ParserError)):
         lines = [text.readline().rstrip("\r\n") for _ in range(2)]
         if not any(lines):
             return no_samples
@@ -184,7 +187,7 @@ def _read_sensor(text: CheckedText, sensor: str, where: str) -> Sensor:
                 text, header=None, chunksize=_ROWS_AT_ONCE, skip_blank_lines=False
             ):
                 values = _numbers(frame, len(names), line, where)
-                pieces.append(float32(values / divisor))
+                pieces.append(to_float32(values / divisor))
                 line += len(frame)
         except pandas.errors.EmptyDataError:
             return no_samples
@@ -205,7 +208,7 @@ def _numbers(frame: Any, num_columns: int, line: int, where: str) -> np.ndarray:
         )
     values = np.full(frame.shape, np.nan)
     for column in range(num_columns):
-        values[:, column], text = numbers_of(frame[column], ".")
+        values[:, column], text = parse_numbers(frame[column], ".")
         missing = ~np.isfinite(values[:, column])
         if text is not None or missing.any():
             row = int(missing.argmax()) if text is None else text

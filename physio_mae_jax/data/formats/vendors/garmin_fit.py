@@ -22,14 +22,14 @@ from physio_mae_jax.data.formats.file_facts import (
     FileFacts,
     FileRecords,
     UnreadableError,
-    naming,
-    pick_channels,
+    name_file_in_errors,
+    select_file_channels,
 )
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.reader import Reader, read_loaded
-from physio_mae_jax.data.formats.time_column import Context, Times, float32, rate_of_table
+from physio_mae_jax.data.formats.time_column import Context, Times, infer_table_rate, to_float32
 from physio_mae_jax.data.formats.vendors.vendor_format import Head, VendorFormat
 from physio_mae_jax.signals.rates import check_rate
 
@@ -116,7 +116,7 @@ def _read(path: Path) -> _Activity:
     return _Activity(
         names=tuple(columns),
         units=tuple(units[name] for name in columns),
-        values=float32(values),
+        values=to_float32(values),
         times=np.asarray(times),
         lines=np.asarray(lines),
     )
@@ -141,25 +141,27 @@ def _probe(path: Path, entry: ManifestEntry) -> FileFacts:
         UnreadableError: the file is broken, or the times are not uniform.
         DataError: a channel that the manifest lists is not there, or the rate is not plausible.
     """
-    with naming(path, _EXPECTED, _ERRORS):
+    with name_file_in_errors(path, _EXPECTED, _ERRORS):
         activity = _read(path)
         chosen = tuple(i for i, name in enumerate(activity.names) if name in _SIGNALS)
         if entry.channels is not None:
-            _, chosen = pick_channels(entry, activity.names, str(path))
+            _, chosen = select_file_channels(entry, activity.names, str(path))
         if not chosen:
             raise UnreadableError(
                 f"{path} has none of {', '.join(_SIGNALS)} ({', '.join(activity.names)[:200]}); "
                 "list channels in a manifest, or exclude the file."
             )
         names = [activity.names[i] for i in chosen]
-        clock = Times(name=_TIME, values=activity.times, unit="s", said=TimeName("s", True, False))
+        clock = Times(
+            name=_TIME, values=activity.times, unit="s", time_name=TimeName("s", True, False)
+        )
         context = Context(
             str(path),
             lambda index: f"line {activity.lines[index]}",
             channels=names,
             stated_hz=entry.sampling_rate_hz,
         )
-        rate_hz = rate_of_table([clock], context).rate_hz
+        rate_hz = infer_table_rate([clock], context).rate_hz
         if rate_hz is not None:
             check_rate(rate_hz, names, str(path))
         others = [name for i, name in enumerate(activity.names) if i not in chosen]
@@ -179,7 +181,7 @@ def _probe(path: Path, entry: ManifestEntry) -> FileFacts:
 
 
 def _load(records: FileRecords) -> np.ndarray:
-    with naming(records.path, _EXPECTED, _ERRORS):
+    with name_file_in_errors(records.path, _EXPECTED, _ERRORS):
         activity = _read(records.path)
         columns = list(records.stored_columns or ())
         if max(columns, default=0) >= len(activity.names):

@@ -16,7 +16,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import FileFacts, FileRecords, UnreadableError, naming
+from physio_mae_jax.data.formats.file_facts import (
+    FileFacts,
+    FileRecords,
+    UnreadableError,
+    name_file_in_errors,
+)
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.reader import Reader
@@ -139,7 +144,7 @@ def crc_ccitt(data: bytes) -> int:
 
 
 def _probe(path: Path, entry: ManifestEntry) -> FileFacts:
-    with naming(path, _EXPECTED, (OSError, ValueError, struct.error)):
+    with name_file_in_errors(path, _EXPECTED, (OSError, ValueError, struct.error)):
         header = read_ishne_header(path)
     return FileFacts(
         shape=(header.num_samples, len(header.names)),
@@ -158,7 +163,7 @@ def _read(
     records: FileRecords, loaded: np.ndarray | None, record: int, start: int, stop: int
 ) -> np.ndarray:
     """Read samples [start, stop) in mV, float32 [M, stop - start]."""
-    with naming(records.path, _EXPECTED, (OSError, ValueError, struct.error)):
+    with name_file_in_errors(records.path, _EXPECTED, (OSError, ValueError, struct.error)):
         header = read_ishne_header(records.path)
         if (header.num_samples, len(header.names)) != records.shape:
             raise UnreadableError(f"{records.path} changed since it was opened.")

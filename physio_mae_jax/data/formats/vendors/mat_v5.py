@@ -10,7 +10,7 @@ from physio_mae_jax.data.formats.file_facts import (
     FileFacts,
     FileRecords,
     UnreadableError,
-    naming,
+    name_file_in_errors,
 )
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.memory import check_memory
@@ -48,7 +48,7 @@ def _probe(path: Path, entry: ManifestEntry) -> FileFacts:
         UnreadableError: the file is broken.
         DataError: it has no signal, or one that is too large.
     """
-    with naming(path, _EXPECTED, _ERRORS):
+    with name_file_in_errors(path, _EXPECTED, _ERRORS):
         found, order = read_variables(path)
         variables = {
             name: Variable(v.shape, "text" if v.kind in ("char", "cell") else v.kind)
@@ -68,7 +68,7 @@ def _probe(path: Path, entry: ManifestEntry) -> FileFacts:
 
 
 def _load(records: FileRecords) -> np.ndarray:
-    with naming(records.path, _EXPECTED, _ERRORS):
+    with name_file_in_errors(records.path, _EXPECTED, _ERRORS):
         found, order = read_variables(records.path)
         if records.member not in found or found[records.member].kind != "numeric":
             raise UnreadableError(

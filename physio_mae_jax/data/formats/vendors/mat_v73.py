@@ -14,7 +14,7 @@ from physio_mae_jax.data.formats.file_facts import (
     FileFacts,
     FileRecords,
     UnreadableError,
-    naming,
+    name_file_in_errors,
 )
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.memory import check_memory
@@ -109,7 +109,7 @@ def _probe(path: Path, entry: ManifestEntry) -> FileFacts:
         DataError: h5py is not installed, or the file has no signal, or one that is too large.
     """
     h5py = _h5py(path)
-    with naming(path, _EXPECTED, _ERRORS), h5py.File(path, "r") as file:
+    with name_file_in_errors(path, _EXPECTED, _ERRORS), h5py.File(path, "r") as file:
         datasets = _datasets(h5py, file)
         content = Content(
             _variables(datasets),
@@ -129,7 +129,10 @@ def _check(path: Path, name: str, item: Any) -> None:
 def _load(records: FileRecords) -> np.ndarray:
     h5py, name = _h5py(records.path), records.member
     assert name is not None
-    with naming(records.path, _EXPECTED, _ERRORS), h5py.File(records.path, "r") as file:
+    with (
+        name_file_in_errors(records.path, _EXPECTED, _ERRORS),
+        h5py.File(records.path, "r") as file,
+    ):
         item = _datasets(h5py, file)[name]
         _check(records.path, name, item)
         if item.dtype.kind not in "iuf":

@@ -12,7 +12,7 @@ import numpy as np
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.time_column import Context, Times
 from physio_mae_jax.data.formats.time_units import SECONDS
-from physio_mae_jax.data.formats.uniform_times import mean_step_of
+from physio_mae_jax.data.formats.uniform_times import mean_sampling_interval
 
 # Clocks of device and receiver differ by less.
 _NOMINAL_TOLERANCE = 0.01
@@ -48,7 +48,7 @@ def packet_rate_hz(
             "follows. State 'sampling_rate_hz' in a manifest, or exclude the file."
         )
     seconds = (times.values - times.values[0]) * SECONDS[times.unit]
-    mean_step = mean_step_of(seconds, where, context.describe_row)
+    mean_step = mean_sampling_interval(seconds, where, context.describe_row)
     off = np.abs(seconds - np.arange(len(seconds)) * mean_step)
     steps = np.diff(seconds)
     if off.max() > jitter_s or steps.max() > jitter_s + mean_step:

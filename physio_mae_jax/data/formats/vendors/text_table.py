@@ -17,23 +17,23 @@ from physio_mae_jax.data.formats.column_names import Column, TimeName
 from physio_mae_jax.data.formats.csv_head import CsvHead
 from physio_mae_jax.data.formats.csv_table import (
     NumberColumn,
-    filled_length,
-    line_of,
-    read_pieces,
+    iterate_chunks,
+    line_formatter,
+    trim_empty_rows,
 )
 from physio_mae_jax.data.formats.csv_text import TEXT_ERRORS
 from physio_mae_jax.data.formats.file_facts import (
     FileFacts,
     FileRecords,
     UnreadableError,
-    naming,
-    pick_channels,
+    name_file_in_errors,
+    select_file_channels,
 )
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.reader import Reader, read_loaded
-from physio_mae_jax.data.formats.time_column import Context, float32, rate_of_table
+from physio_mae_jax.data.formats.time_column import Context, infer_table_rate, to_float32
 from physio_mae_jax.data.formats.time_units import SECONDS
 from physio_mae_jax.data.formats.time_values import TimeValues
 from physio_mae_jax.data.formats.vendors.packet_times import packet_rate_hz
@@ -115,11 +115,11 @@ def text_reader(describe: Callable[[Path], TextTable]) -> Reader:
     """Make a reader of tables whose head ``describe`` understands."""
 
     def probe(path: Path, entry: ManifestEntry) -> FileFacts:
-        with naming(path, "a table of numbers below its head", _ERRORS):
+        with name_file_in_errors(path, "a table of numbers below its head", _ERRORS):
             return _probe(path, entry, describe(path))
 
     def load(records: FileRecords) -> np.ndarray:
-        with naming(records.path, "a table of numbers below its head", _ERRORS):
+        with name_file_in_errors(records.path, "a table of numbers below its head", _ERRORS):
             table = describe(records.path)
             by_index = {column.position: column for column in table.columns}
             stored = records.stored_columns or ()
@@ -156,7 +156,7 @@ def read_text_table(path: Path, table: TextTable) -> ReadTable:
     clock = table.clock
     assert clock is not None
     assert clock.unit is not None
-    with naming(path, "a table of numbers below its head", _ERRORS):
+    with name_file_in_errors(path, "a table of numbers below its head", _ERRORS):
         times = _times_of(table, path)
         assert times is not None
         values = [np.empty((0, len(table.columns)), np.float32)]
@@ -164,7 +164,7 @@ def read_text_table(path: Path, table: TextTable) -> ReadTable:
             values.append(piece.values)
             times.add(piece.start, piece.times)
         joined = np.concatenate(values)
-        context = Context(str(path), line_of(table.head))
+        context = Context(str(path), line_formatter(table.head))
         found = times.times(len(joined))
         rate_hz = packet_rate_hz(found, clock.jitter_s, clock.nominal_hz, context)
         first = found.values[0] if found.origin is None else found.origin
@@ -180,7 +180,7 @@ def _probe(path: Path, entry: ManifestEntry, table: TextTable) -> FileFacts:
     """
     columns = [c for c in table.columns if entry.channels is not None or c.is_default]
     if entry.channels is not None:
-        _, picked = pick_channels(entry, [c.name for c in columns], str(path))
+        _, picked = select_file_channels(entry, [c.name for c in columns], str(path))
         columns = [columns[i] for i in picked]
     if not columns:
         raise UnreadableError(
@@ -243,9 +243,9 @@ def _pieces(path: Path, table: TextTable, columns: Sequence[TextColumn]) -> Iter
     offsets = np.array([c.offset for c in columns])
     held: _Piece | None = None
     previous: float | None = None
-    for start, frame in read_pieces(path, table.head):
+    for start, frame in iterate_chunks(path, table.head):
         values = np.stack([r.read(start, frame[r.column.index]) for r in readers], axis=1)
-        kept = np.arange(len(frame)) < filled_length(start, frame, start) - start
+        kept = np.arange(len(frame)) < trim_empty_rows(start, frame, start) - start
         if table.skips_events:
             kept &= ~np.isnan(values).all(axis=1)
         missed = 0
@@ -258,7 +258,7 @@ def _pieces(path: Path, table: TextTable, columns: Sequence[TextColumn]) -> Iter
         cells = frame[table.clock.position].to_numpy()[kept] if table.clock else np.empty(0)
         if held is not None:
             yield held
-        held = _Piece(start, float32(values[kept] * gains + offsets), cells, missed)
+        held = _Piece(start, to_float32(values[kept] * gains + offsets), cells, missed)
     if held is not None:
         yield held
 
@@ -273,7 +273,7 @@ def _times_of(table: TextTable, path: Path) -> TimeValues | None:
         return None
     name = TimeName(unit=clock.unit, plain=True, seconds=False)
     column = Column(clock.position, clock.name, clock.name, "", "time", name)
-    return TimeValues(column, str(path), line_of(table.head), table.head.decimal)
+    return TimeValues(column, str(path), line_formatter(table.head), table.head.decimal)
 
 
 def _rate(
@@ -289,11 +289,11 @@ def _rate(
         return None
     context = Context(
         str(path),
-        line_of(table.head),
+        line_formatter(table.head),
         channels=[c.name for c in columns],
         stated_hz=entry.sampling_rate_hz,
     )
     found = times.times(length)
     if table.clock.jitter_s and entry.sampling_rate_hz is None:
         return packet_rate_hz(found, table.clock.jitter_s, table.clock.nominal_hz, context)
-    return rate_of_table([found], context).rate_hz
+    return infer_table_rate([found], context).rate_hz
