@@ -87,7 +87,7 @@ class EvaluationRun:
 
     Attributes:
         workdir: Absolute path of the folder of the report.
-        predict: Function from instances to logits [U, K].
+        predict: Function from instances to logits [U, Y].
         source: Source of the recordings.
         instances: Instances to evaluate.
         calibration: Calibration and thresholds chosen on validation of its training run.

@@ -58,7 +58,7 @@ class FinetuneRun:
         trainable: Trainable of that run.
         source: Source of the recordings.
         instances: Labelled instances of 'train', 'validation' and 'test'.
-        target_mean, target_std: Mean and standard deviation [K] that standardize regression
+        target_mean, target_std: Mean and standard deviation [Y] that standardize regression
             targets; 0 and 1 otherwise.
         config: Settings of the evaluation.
         context: Context shown on the report.

@@ -69,7 +69,7 @@ def labelled_training_batches(
 
 
 def balancing_repeats(targets: np.ndarray, max_repeats: int = 20) -> np.ndarray:
-    """Return the repetitions [U] that make the classes of targets [U, K] about equally frequent.
+    """Return the repetitions [U] that make the classes of targets [U, Y] about equally frequent.
 
     An instance is repeated according to its rarest class, at most ``max_repeats`` times.
     """

@@ -38,7 +38,7 @@ class Calibration:
         slopes, intercepts: Platt scaling [Y] of a multilabel task: log-odds are
             a · logit + b, a > 0 (Platt 1999, by class).
         temperature: Divisor of the logits of a multiclass task (Guo et al. 2017).
-        thresholds: Minimum calibrated probability of a positive prediction [K], for multilabel and
+        thresholds: Minimum calibrated probability of a positive prediction [Y], for multilabel and
             two-class tasks; empty if the most probable class is predicted.
         undecided: Classes without positives or without negatives in validation; their logits
             are not calibrated and their threshold is 0.5.
@@ -73,7 +73,7 @@ class Calibration:
         return _softmax(self.kind, logits / self.temperature)
 
     def predict_classes(self, probabilities: np.ndarray) -> np.ndarray:
-        """Return the predicted classes [U, K], 0 or 1 as float64; one-hot in a multiclass task.
+        """Return the predicted classes [U, Y], 0 or 1 as float64; one-hot in a multiclass task.
 
         Ties go to the first of equally probable classes. In a two-class task, the second class is
         predicted if its probability reaches its threshold.

@@ -145,8 +145,8 @@ class _Metrics:
     """Metrics of all instances and of every replicate, by name.
 
     Attributes:
-        class_points, class_draws: Metrics of each class, [1, K] and [R, K].
-        overall_points, overall_draws: Metrics over all classes, [1] and [R].
+        class_points, class_draws: Metrics of each class, [1, Y] and [Z, Y].
+        overall_points, overall_draws: Metrics over all classes, [1] and [Z].
         has_interval: Whether replicates differ.
     """
 
@@ -157,7 +157,7 @@ class _Metrics:
     has_interval: bool
 
     def averages(self, predictions: Predictions, classes: np.ndarray) -> dict[str, Estimate]:
-        """Average metrics over classes [K] bool.
+        """Average metrics over classes [Y] bool.
 
         In a regression only those that can be averaged.
         """

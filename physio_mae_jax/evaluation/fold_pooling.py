@@ -20,7 +20,7 @@ class PooledCalibration(Calibration):
     """Calibration of pooled predictions; each fold predicts the classes of its own instances only.
 
     Attributes:
-        predicted: Classes [U, K] predicted by each instance's fold, in the order of the pooled
+        predicted: Classes [U, Y] predicted by each instance's fold, in the order of the pooled
             instances.
     """
 

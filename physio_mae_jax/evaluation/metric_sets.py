@@ -34,7 +34,7 @@ def ranking_scores(predictions: Predictions) -> np.ndarray:
 
 
 def evaluated_classes(predictions: Predictions, minimum: int) -> np.ndarray:
-    """Return the classes [K] bool with at least ``minimum`` positive and negative instances.
+    """Return the classes [Y] bool with at least ``minimum`` positive and negative instances.
 
     In a regression all or none, depending on the number of instances.
     """

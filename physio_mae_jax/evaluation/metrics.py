@@ -1,10 +1,10 @@
 """Classification metrics of weighted instances, vectorized over bootstrap replicates.
 
-Every function takes ``weights`` [U] or [R, U]: non-negative multiplicities, an instance of weight 2
+Every function takes ``weights`` [U] or [Z, U]: non-negative multiplicities, an instance of weight 2
 counts twice and one of weight 0 is ignored. Results have the shape
-``...`` that precedes U in the weights: scalar or [R]. Truth (``positive``) and predictions
-(``predicted``) are 0 or 1 (or bool): [U] of one class, giving [...], or [U, K] of several, giving
-[..., K], which ``macro`` averages. ``targets`` and ``predicted`` of the multiclass
+``...`` that precedes U in the weights: scalar or [Z]. Truth (``positive``) and predictions
+(``predicted``) are 0 or 1 (or bool): [U] of one class, giving [...], or [U, Y] of several, giving
+[..., Y], which ``macro`` averages. ``targets`` and ``predicted`` of the multiclass
 functions are one-hot.
 
 Undefined values are NaN: no positives or no negatives, no positive predictions for a
@@ -82,7 +82,7 @@ def macro(values: np.ndarray, classes: np.ndarray | None = None) -> np.ndarray:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Counts:
-    """Total weights by truth and prediction, [...] or [..., K], and derived metrics."""
+    """Total weights by truth and prediction, [...] or [..., Y], and derived metrics."""
 
     true_positive: np.ndarray
     false_positive: np.ndarray
@@ -93,7 +93,7 @@ class Counts:
     def from_predictions(
         cls, predicted: np.ndarray, positive: np.ndarray, weights: np.ndarray
     ) -> "Counts":
-        """Count instances, [U] or [U, K]."""
+        """Count instances, [U] or [U, Y]."""
         predicted_float, true = np.asarray(predicted, np.float64), np.asarray(positive, np.float64)
         return cls(
             true_positive=weights @ (predicted_float * true),
@@ -166,19 +166,19 @@ def balanced_accuracy(
 def multiclass_accuracy(
     predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the fraction of correctly predicted instances; [U, K] -> [...]."""
+    """Return the fraction of correctly predicted instances; [U, Y] -> [...]."""
     return mean((predicted * targets).sum(axis=-1), weights)
 
 
 def multiclass_balanced_accuracy(
     predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray
 ) -> np.ndarray:
-    """Return the mean sensitivity of the classes; [U, K] -> [...]."""
+    """Return the mean sensitivity of the classes; [U, Y] -> [...]."""
     return macro(sensitivity(predicted, targets, weights))
 
 
 def cohen_kappa(predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return agreement beyond chance, (p - e) / (1 - e) (Cohen 1960); one-hot [U, K] -> [...]."""
+    """Return agreement beyond chance, (p - e) / (1 - e) (Cohen 1960); one-hot [U, Y] -> [...]."""
     total = weights.sum(axis=-1)
     agreed = weights @ (predicted * targets).sum(axis=-1)
     by_chance = ratio(((weights @ predicted) * (weights @ targets)).sum(axis=-1), total)
@@ -186,7 +186,7 @@ def cohen_kappa(predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray)
 
 
 def confusion_matrix(predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the weight of each truth (row) and prediction (column), [..., K, K], of one-hots."""
+    """Return the weight of each truth (row) and prediction (column), [..., Y, Y], of one-hots."""
     return np.einsum("...u,uk,ul->...kl", weights, targets, predicted * 1.0, optimize=True)
 
 

@@ -187,8 +187,8 @@ def aggregate_windows(
     """Average the logits of the windows of each instance.
 
     Args:
-        instance_of_window: Instance of each window [W], integers from 0 to ``num_instances`` - 1.
-        window_logits: Logits of the windows [W, K], finite.
+        instance_of_window: Instance of each window [n], integers from 0 to ``num_instances`` - 1.
+        window_logits: Logits of the windows [n, Y], finite.
         num_instances: Number of instances U.
 
     Returns:

@@ -25,7 +25,7 @@ class ProbeResult(NamedTuple):
     """Outputs of a probe, and its selected hyperparameter.
 
     Attributes:
-        logits: Outputs [U, K] of 'validation' and 'test', as in ``predictions.Predictions``.
+        logits: Outputs [U, Y] of 'validation' and 'test', as in ``predictions.Predictions``.
         chosen: Selected hyperparameter, as text.
     """
 
@@ -128,14 +128,14 @@ def knn_probe(
 def _neighbor_logits(
     training: np.ndarray, targets: np.ndarray, queries: np.ndarray, kind: str, counts: list[int]
 ) -> dict[int, np.ndarray]:
-    """Return logits [U, K] for each number of neighbors."""
+    """Return logits [U, Y] for each number of neighbors."""
     search = NearestNeighbors(n_neighbors=max(counts), metric="cosine").fit(training)
     nearest = search.kneighbors(queries, return_distance=False)
     return {k: _vote(targets[nearest[:, :k]], kind) for k in counts}
 
 
 def _vote(neighbor_targets: np.ndarray, kind: str) -> np.ndarray:
-    """Aggregate the targets [U, k, K] of neighbors."""
+    """Aggregate the targets [U, k, Y] of neighbors."""
     if kind == "regression":
         return neighbor_targets.mean(axis=1)
     positives, count = neighbor_targets.sum(axis=1), neighbor_targets.shape[1]

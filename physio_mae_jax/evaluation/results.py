@@ -87,8 +87,8 @@ class Evaluation:
         overall_frequent: Averages without the rare classes; empty if there are none.
         by_class: Results of each class.
         calibration: Overall calibration, then that of each class; empty in a regression.
-        confusion: Instances [K][K] by truth (row) and prediction of a multiclass task; otherwise
-            [K][4], true positives, false negatives, false positives, true negatives. Empty in a
+        confusion: Instances [Y][Y] by truth (row) and prediction of a multiclass task; otherwise
+            [Y][4], true positives, false negatives, false positives, true negatives. Empty in a
             regression.
         subgroups: Results by sex and age.
         num_unknown: Number of instances in no subgroup, by attribute.

@@ -114,7 +114,7 @@ def summarize_comparison(
 
 
 def _mean_metric(group: Sequence[ComparedRun], weights: np.ndarray) -> np.ndarray:
-    """Return the main metric averaged over seeds, [R, U] -> [R]."""
+    """Return the main metric averaged over seeds, [Z, U] -> [Z]."""
     return np.mean([metric_sets.main_metric(run.predictions, weights) for run in group], axis=0)
 
 

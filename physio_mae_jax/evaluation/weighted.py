@@ -10,7 +10,7 @@ def ratio(top: np.ndarray, bottom: np.ndarray, undefined: float = np.nan) -> np.
 
 
 def mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Average over instances, [U] -> [...] or [U, K] -> [..., K]; NaN if all weights are 0."""
+    """Average over instances, [U] -> [...] or [U, Y] -> [..., Y]; NaN if all weights are 0."""
     total = weights.sum(axis=-1)
     return ratio(weights @ values, total[..., None] if values.ndim > 1 else total)
 

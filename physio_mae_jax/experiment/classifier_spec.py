@@ -29,7 +29,7 @@ class StoredLabels(LabelConfig):
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class TargetStatistics:
-    """Mean and standard deviation [K] that standardized the targets."""
+    """Mean and standard deviation [Y] that standardized the targets."""
 
     mean: Sequence[float]
     std: Sequence[float]

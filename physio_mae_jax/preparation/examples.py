@@ -85,7 +85,7 @@ def make_examples(
 
 
 def _annotations_between(recording: Recording, task: str, start: int, stop: int) -> np.ndarray:
-    """Return the annotations that begin in [start, stop) as [E, 3] int64."""
+    """Return the annotations that begin in [start, stop) as [n, 3] int64."""
     annotations = recording.annotations.get(task)
     if annotations is None:
         return np.zeros((0, 3), np.int64)

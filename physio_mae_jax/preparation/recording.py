@@ -96,7 +96,7 @@ class Recording:
         channels: Canonical channel names [M].
         units: Channel units [M], '' if the source states none.
         sampling_rate_hz: Sampling rate of all channels in Hz.
-        labels: Labels [K] int8 for each task of level 'recording'; a task is absent if the
+        labels: Labels [Y] int8 for each task of level 'recording'; a task is absent if the
             source has no label.
         annotations: Annotations for each task of level 'event' or 'interval'.
         attributes: Other metadata, such as age, sex and fold: texts and numbers.

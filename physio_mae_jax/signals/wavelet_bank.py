@@ -62,7 +62,7 @@ class WaveletBank:
     """Sampled wavelets.
 
     Attributes:
-        kernels: [S, P] float64, row 0 the finest.
+        kernels: [S, n] float64, row 0 the finest.
         frequencies_hz: [S] center frequencies, high to low.
         edge: Padding mode of ``jnp.pad`` past the ends of a signal.
     """

@@ -84,7 +84,7 @@ class SupervisedTrainable:
         encoder: Initial parameters of the encoder; None for random initialization.
         reader: Reader of the windows.
         validation: Instances for selecting the best model.
-        metric: Metric to maximize, from logits [U, K] and targets [U, K].
+        metric: Metric to maximize, from logits [U, Y] and targets [U, Y].
         metric_name: Name of the metric.
         batch_size: Batch size of predictions.
         num_threads: Number of prefetching threads.

@@ -53,7 +53,7 @@ Fields that only ``python -m physio_mae_jax.prepare folder`` reads, such as
 
 * the label, by one of ``label`` (the class of the whole file), ``labels`` (object: file name
   without suffix -> class) and ``label_array`` (npz member): one class per record, as text or
-  integer; or a multi-label matrix [records, K] of 0 and 1. Empty text, NaN, 'nan', 'none',
+  integer; or a multi-label matrix [records, Y] of 0 and 1. Empty text, NaN, 'nan', 'none',
   'null', 'n/a', '<NA>' and negative numbers mean that the record has no label; 'none' is a class
   if ``label_names`` lists it.
 * ``label_names``     list of all classes, in order; ``label_names_array`` is an npz member with

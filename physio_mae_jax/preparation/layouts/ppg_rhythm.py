@@ -145,7 +145,7 @@ def _find_patients(source: Path) -> list[RecordRef]:
 
 
 def _patient(path: Path) -> tuple[np.ndarray, np.ndarray]:
-    """Return segments [S, 1000] float64 and labels [S] of a patient."""
+    """Return segments [n, 1000] float64 and labels [n] of a patient."""
     status = path.stat()
     return _load_mat(path, status.st_mtime_ns, status.st_size)
 
