@@ -18,7 +18,8 @@ Arguments after the colon, the first of each being the default:
                debug     two steps of a toy model, as a smoke test
     data       synthetic     generated, nothing to download: 12-lead ECG, PPG, EEG
                folder        your own recordings: --config.data.path=DIR, see README.md
-               ptbxl, bidmc, mimic3, wesad, mitbih, cinc2017, sleep_edf, stress_predict, bonn
+               ptbxl, bidmc, mimic3, wesad, mitbih, cinc2011, cinc2015, cinc2017, ppg_rhythm,
+               sleep_edf, stress_predict, bonn, challenge2021, ludb, brugada, eegmat
                              sets prepared into $PHYSIO_MAE_DATA by physio_mae_jax.prepare; several
                              at once, as ptbxl+bidmc, also with different channels
                ptbxl_subset  z-scored PTB-XL records, one npz, in $PHYSIO_MAE_DATA/ptbxl_subset

@@ -12,6 +12,7 @@ from physio_mae_jax.data.sets import SYNTHETIC
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_folder, local_path
 from physio_mae_jax.preparation.builder import builder_of
+from physio_mae_jax.preparation.data_set_list import describe_data_sets
 from physio_mae_jax.preparation.download import download
 from physio_mae_jax.preparation.executors import by_beam, in_processes
 from physio_mae_jax.preparation.layouts.folder import open_own_folder, write_draft
@@ -135,6 +136,15 @@ def _download(options: argparse.Namespace) -> None:
     print(summary)
 
 
+class _List(argparse.Action):
+    """Print the data sets and stop, whatever else is given."""
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
+        """Print the list."""
+        print(describe_data_sets())
+        parser.exit()
+
+
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m physio_mae_jax.prepare",
@@ -146,6 +156,9 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         "data_set",
         metavar="DATA_SET",
         help=f"one of {', '.join(names)}; or {OWN_FILES}, for your own files",
+    )
+    parser.add_argument(
+        "--list", action=_List, nargs=0, help="print what each data set needs and has, and stop"
     )
     parser.add_argument("--source", required=True, help="folder of the raw data set")
     parser.add_argument("--out", help="folder of all prepared data sets")

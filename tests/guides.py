@@ -22,7 +22,7 @@ _CODE_SPAN = re.compile(r"`([^`\n]+)`")
 _DEFINED = re.compile(r"(?:DEFINE_\w+|add_argument)\(\s*\"(?:--)?(\w+)\"")
 # Programs of the shell blocks that are not ours and have no flags to check.
 _FOREIGN = ("export", "kubectl", "pip", "kill")
-_SWITCHES = ("--draft_manifest", "--overwrite", "--strict")
+_SWITCHES = ("--draft_manifest", "--list", "--overwrite", "--strict")
 # Launch scripts that hand their arguments on to physio_mae_jax.main.
 _LAUNCHERS = ("launch/pretrain.sh", "launch/slurm.sbatch", "launch/tpu_slice.sh")
 

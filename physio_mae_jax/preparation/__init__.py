@@ -11,6 +11,8 @@ Modules::
     checksums      checksum lists such as PhysioNet's SHA256SUMS.txt: the files of a data set and
                    their hashes
     connections    connections to a web server with a response timeout, and handlers of urllib
+    data_set_list  what can be prepared: variants, what to download, licence and tasks of each data
+                   set
     download       raw data from a server: every file of a checksum list, several at a time, resumed
                    and checked
     examples       A recording as tfds examples

@@ -11,6 +11,8 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 
 LabelLevel = Literal["recording", "event", "interval"]
+# Value of ``DatasetLayout.download``.
+COLLECTED_COPY = "a collected copy, which is not published"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -186,6 +188,11 @@ class DatasetLayout(abc.ABC):
     def needed_files(self) -> tuple[str, ...]:
         """Globs of the files that ``--download`` fetches; '*' also matches slashes."""
         return ("*",)
+
+    @property
+    def download(self) -> str:
+        """What to download: a URL, with the size in brackets if known; '' for ``homepage``."""
+        return ""
 
     @property
     @abc.abstractmethod

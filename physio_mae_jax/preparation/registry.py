@@ -6,10 +6,17 @@ from collections.abc import Callable, Mapping
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.preparation.layouts.bidmc import Bidmc
 from physio_mae_jax.preparation.layouts.bonn import Bonn
+from physio_mae_jax.preparation.layouts.brugada import Brugada
+from physio_mae_jax.preparation.layouts.challenge2021 import Challenge2021
+from physio_mae_jax.preparation.layouts.cinc2011 import Cinc2011
+from physio_mae_jax.preparation.layouts.cinc2015 import Cinc2015
 from physio_mae_jax.preparation.layouts.cinc2017 import Cinc2017
+from physio_mae_jax.preparation.layouts.eegmat import Eegmat
+from physio_mae_jax.preparation.layouts.ludb import Ludb
 from physio_mae_jax.preparation.layouts.mimic3 import Mimic3Waveform
 from physio_mae_jax.preparation.layouts.mimic_perform import MimicPerform
 from physio_mae_jax.preparation.layouts.mitbih import MitBih
+from physio_mae_jax.preparation.layouts.ppg_rhythm import PpgRhythm
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
 from physio_mae_jax.preparation.layouts.sleep_edf import SleepEdf
 from physio_mae_jax.preparation.layouts.stress_predict import StressPredict
@@ -22,10 +29,22 @@ LAYOUTS: Mapping[str, Mapping[str, Callable[[], DatasetLayout]]] = {
     "mitbih": {"": MitBih},
     "bidmc": {"csv": Bidmc, "wfdb": lambda: Bidmc("wfdb")},
     "mimic3": {"waveform": Mimic3Waveform, "perform": MimicPerform},
-    "wesad": {"chest": Wesad, "wrist": lambda: Wesad("wrist"), "e4": lambda: Wesad("e4")},
+    "wesad": {
+        "chest": Wesad,
+        "wrist": lambda: Wesad("wrist"),
+        "e4": lambda: Wesad("e4"),
+        "npz": lambda: Wesad("npz"),
+    },
     "stress_predict": {"npz": StressPredict, "e4": lambda: StressPredict("e4")},
-    "cinc2017": {"": Cinc2017},
+    "cinc2017": {"": Cinc2017, "flac": lambda: Cinc2017("flac")},
+    "cinc2011": {"wfdb": Cinc2011, "flac": lambda: Cinc2011("flac")},
+    "cinc2015": {"wfdb": Cinc2015, "flac": lambda: Cinc2015("flac")},
+    "ppg_rhythm": {"mat": PpgRhythm, "flac": lambda: PpgRhythm("flac")},
+    "challenge2021": {"": Challenge2021},
+    "ludb": {"": Ludb},
+    "brugada": {"wfdb": Brugada, "flac": lambda: Brugada("flac")},
     "sleep_edf": {"": SleepEdf},
+    "eegmat": {"edf": Eegmat, "flac": lambda: Eegmat("flac")},
     "bonn": {"npz": Bonn, "txt": lambda: Bonn("txt")},
 }
 

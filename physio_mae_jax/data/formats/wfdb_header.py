@@ -2,8 +2,9 @@
 
 Format: G. B. Moody, WFDB Applications Guide, header(5),
 https://physionet.org/physiotools/wag/header-5.htm. Beyond it are accepted what files in use have:
-any encoding, a byte order mark, folders in the names of records and signal files, and dates and
-times of any form, which nothing here needs.
+any encoding, a byte order mark, folders in the names of records and signal files, a record name
+that ends as its signal file does ('E00271.mat'), and dates and times of any form, which nothing
+here needs.
 """
 
 import dataclasses

@@ -4,9 +4,14 @@ Modules::
 
     aux_notes       the notes of WFDB annotations, which ``data.wfdb_record.read_annotations`` does
                     not return
-    bidmc           the BIDMC PPG and Respiration Dataset (Pimentel et al
-    bonn            the EEG segments of the University of Bonn (Andrzejak et al
-    cinc2017        the PhysioNet/CinC Challenge 2017 (Clifford et al
+    bidmc           the BIDMC PPG and Respiration Dataset (Pimentel et al.)
+    bonn            the EEG segments of the University of Bonn (Andrzejak et al.)
+    brugada         Brugada-HUCA (Costa Cortez and Garcia Iglesias 2026)
+    challenge2021   the PhysioNet/CinC Challenges 2020 and 2021 (Reyna et al.)
+    cinc2011        the PhysioNet/CinC Challenge 2011 (Silva et al.)
+    cinc2015        the PhysioNet/CinC Challenge 2015 (Clifford et al.)
+    cinc2017        the PhysioNet/CinC Challenge 2017 (Clifford et al.)
+    eegmat          EEG During Mental Arithmetic Tasks, EEGMAT (Zyma et al.)
     empatica        recordings of the Empatica E4 wristband, and channels of several rates on one
                     grid
     folder          A user's own files: what ``data.formats.folder`` reads, with labels where there
@@ -14,14 +19,24 @@ Modules::
     folder_labels   labels, folds and attributes of a user's own files (see
                     ``data.formats.manifest``)
     interval_runs   labels given at a steady rate, as intervals of the samples of a recording
-    mimic3          MIMIC-III Waveform Database Matched Subset (Moody et al
-    mimic_perform   the MIMIC PERform datasets (Charlton et al
+    ludb            the Lobachevsky University Database (Kalyakulina et al.)
+    mimic3          MIMIC-III Waveform Database Matched Subset (Moody et al.)
+    mimic_perform   the MIMIC PERform datasets (Charlton et al.)
     mitbih          the MIT-BIH Arrhythmia Database (Moody and Mark 2001) with beats in the classes
                     of AAMI EC57
     npz_arrays      the members of an ``.npz`` file that holds many recordings, kept for the next of
                     them
-    ptbxl           PTB-XL as PhysioNet ships it (Wagner et al
-    sleep_edf       Sleep-EDF Database Expanded (Kemp et al
-    stress_predict  the Stress-Predict Dataset (Iqbal et al
-    wesad           WESAD (Schmidt et al
+    packed_flac     recordings packed into one FLAC file of 16-bit integers, beside an ``.npz``
+    ppg_rhythm      PPG with six rhythms (Liu et al.)
+    ptbxl           PTB-XL as PhysioNet ships it (Wagner et al.)
+    sleep_edf       Sleep-EDF Database Expanded (Kemp et al.)
+    snomed_codes    diagnoses of the PhysioNet/CinC Challenges 2020 and 2021, by SNOMED CT code
+    stress_predict  the Stress-Predict Dataset (Iqbal et al.)
+    wesad           WESAD (Schmidt et al.)
+    wesad_pickle    the pickles of WESAD, ``S2/S2.pkl``: what both devices recorded, synchronised
+                    and labelled
+    wesad_protocol  the protocol of WESAD: when its conditions were, and where it begins in what the
+                    wrist recorded
+    wesad_wrist     the wrist of WESAD as the Empatica E4 exported it, longer than in the pickles,
+                    with labels
 """

@@ -64,6 +64,7 @@ class Bidmc(DatasetLayout):
     homepage = "https://physionet.org/content/bidmc/"
     citation = "Pimentel et al., Toward a robust estimation of respiratory rate, 2017"
     license = "ODC-BY 1.0"
+    download = "https://physionet.org/files/bidmc/1.0.0/"
     expected_channels = ("II", "PPG", "RESP")
     tasks = (
         LabelTask(

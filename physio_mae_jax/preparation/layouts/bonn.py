@@ -17,6 +17,7 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import (
+    COLLECTED_COPY,
     DatasetLayout,
     LabelTask,
     Recording,
@@ -66,6 +67,11 @@ class Bonn(DatasetLayout):
     def variant(self) -> str:
         """'npz' or 'txt'."""
         return self.form
+
+    @property
+    def download(self) -> str:
+        """URL of the source; a collected copy has none."""
+        return self.homepage if self.form == "txt" else COLLECTED_COPY
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the segments, see ``DatasetLayout``."""

@@ -2,19 +2,32 @@
 
 The training set is taken, as a folder ``training2017`` or as PhysioNet's ``training/A00``... .
 Labels are those of ``REFERENCE-v3.csv``, the third revision, where it is there, else those of
-``REFERENCE.csv``. Headers state the checksum 0, meaning none; any other one is verified. The
-source does not name subjects, so each recording counts as a separate subject.
+``REFERENCE.csv``. Headers state the checksum 0, meaning none; any other one is verified. Variant
+'flac' reads a packed copy of a part of the set at 150 Hz, in which class shares are not those of
+the set. The source does not name subjects, so each recording counts as a separate subject, except
+that recordings of the packed copy with identical signals share one.
 """
 
 import dataclasses
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+
+import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.packed_flac import (
+    COPY,
+    check_length,
+    check_rows,
+    packed_table,
+    read_values,
+)
 from physio_mae_jax.preparation.recording import (
+    COLLECTED_COPY,
     DatasetLayout,
     LabelTask,
     Recording,
@@ -28,11 +41,19 @@ CLASSES = ("normal", "af", "other", "noisy")
 _CLASS_OF = {"N": "normal", "A": "af", "O": "other", "~": "noisy"}
 _REFERENCES = ("REFERENCE-v3.csv", "REFERENCE.csv")
 _RATE_HZ = 300.0
+_PACKED = "cinc2017_150hz"
+_UNITS_PER_MV = 1000
+_ROWS = ("rec", "label", "length", "signal_group")
 
 
 @dataclasses.dataclass(frozen=True)
 class Cinc2017(DatasetLayout):
-    """Layout of the challenge: ``A00001.hea`` and ``.mat`` pairs with a table of labels."""
+    """Layout of the challenge: ``A00001.hea`` and ``.mat`` pairs with a table of labels.
+
+    With ``form`` 'flac', a packed copy instead.
+    """
+
+    form: str = ""
 
     name = "cinc2017"
     defaults = TrainingDefaults(channels="I", max_window_seconds=9.0, task="rhythm")
@@ -40,7 +61,6 @@ class Cinc2017(DatasetLayout):
     homepage = "https://physionet.org/content/challenge-2017/"
     citation = "Clifford et al., AF classification from a short single lead ECG recording, 2017"
     license = "ODC-BY 1.0"
-    filters = "band-pass of the AliveCor device"
     expected_channels = ("I",)
     tasks = (
         LabelTask(
@@ -51,8 +71,30 @@ class Cinc2017(DatasetLayout):
         ),
     )
 
+    @property
+    def variant(self) -> str:
+        """'' or 'flac'."""
+        return self.form
+
+    @property
+    def filters(self) -> str:
+        """Filter of the device, and what the packed copy was brought to."""
+        recorded = "band-pass of the AliveCor device"
+        return f"{recorded}; resampled from 300 to 150 Hz" if self.form else recorded
+
+    @property
+    def download(self) -> str:
+        """URL of the source; a collected copy has none."""
+        return (
+            "https://physionet.org/files/challenge-2017/1.0.0/ (0.2 GB)"
+            if not self.form
+            else COLLECTED_COPY
+        )
+
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the rows of the table of labels, see ``DatasetLayout``."""
+        if self.form:
+            return _find_packed(source)
         headers = {path.stem: path.relative_to(source) for path in sorted(source.rglob("A*.hea"))}
         if not headers:
             raise DataError(
@@ -84,26 +126,35 @@ class Cinc2017(DatasetLayout):
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a recording, see ``DatasetLayout``."""
-        path = source / ref.files[0]
-        header = read_header(path)
-        if (
-            header.channels not in (("ECG",), ("I",))
-            or header.frame_rate_hz != _RATE_HZ
-            or canonical_unit(header.units[0]) != "mV"
-        ):
-            raise UnreadableError(
-                f"{path} names the signals {', '.join(header.channels) or 'none'} in "
-                f"{', '.join(header.units)} at {header.frame_rate_hz:g} Hz; one ECG in mV at "
-                f"{_RATE_HZ:g} Hz is expected. Copy it again, or exclude it."
-            )
+        if self.form:
+            signal, rate_hz = _read_packed(source, ref)
+        else:
+            signal, rate_hz = _read_record(source / ref.files[0]), _RATE_HZ
         return Recording(
-            signal=read_full_record(path).signal,
+            signal=signal,
             channels=("I",),
             units=("mV",),
-            sampling_rate_hz=_RATE_HZ,
+            sampling_rate_hz=rate_hz,
             labels={"rhythm": self.tasks[0].encode([ref.details["rhythm"]])},
             attributes={"subject_known": False},
+            conversions=(COPY,) if ref.details.get("has_copies") else (),
         )
+
+
+def _read_record(path: Path) -> np.ndarray:
+    """Read the signal [1, n] of a record in mV."""
+    header = read_header(path)
+    if (
+        header.channels not in (("ECG",), ("I",))
+        or header.frame_rate_hz != _RATE_HZ
+        or canonical_unit(header.units[0]) != "mV"
+    ):
+        raise UnreadableError(
+            f"{path} names the signals {', '.join(header.channels) or 'none'} in "
+            f"{', '.join(header.units)} at {header.frame_rate_hz:g} Hz; one ECG in mV at "
+            f"{_RATE_HZ:g} Hz is expected. Copy it again, or exclude it."
+        )
+    return read_full_record(path).signal
 
 
 def _find_reference(source: Path) -> Path:
@@ -136,3 +187,51 @@ def _read_reference(path: Path) -> list[tuple[str, str]]:
             )
         rows.append((record, letter))
     return rows
+
+
+def _packed(source: Path) -> Mapping[str, np.ndarray]:
+    path = source / f"{_PACKED}.npz"
+    arrays = packed_table(
+        path, (*_ROWS, "fs"), "the packed recordings; for training2017 prepare 'cinc2017'"
+    )
+    check_rows(path, arrays, _ROWS)
+    unknown = sorted(set(arrays["label"].tolist()) - set(_CLASS_OF))
+    if unknown or (arrays["length"] <= 0).any():
+        raise UnreadableError(
+            f"{path} has the labels {', '.join(unknown) or 'expected'} and lengths from "
+            f"{arrays['length'].min()}; labels are {', '.join(_CLASS_OF)}, and lengths are above 0."
+        )
+    return arrays
+
+
+def _find_packed(source: Path) -> list[RecordRef]:
+    """List the packed recordings; the first of those with an identical signal is the subject."""
+    arrays = _packed(source)
+    lengths = arrays["length"].astype(np.int64)
+    check_length(source / f"{_PACKED}.flac", int(lengths.sum()))
+    groups = arrays["signal_group"].tolist()
+    sizes, first_of = Counter(groups), dict[int, str]()
+    refs = []
+    for row, (record, letter, stop) in enumerate(
+        zip(arrays["rec"].tolist(), arrays["label"].tolist(), np.cumsum(lengths), strict=True)
+    ):
+        refs.append(
+            RecordRef(
+                record_id=record,
+                subject_id=first_of.setdefault(groups[row], record),
+                files=(f"{_PACKED}.flac", f"{_PACKED}.npz"),
+                details={
+                    "rhythm": _CLASS_OF[letter],
+                    "start": int(stop - lengths[row]),
+                    "stop": int(stop),
+                    "has_copies": sizes[groups[row]] > 1,
+                },
+            )
+        )
+    reject_duplicates(refs, str(source / f"{_PACKED}.npz"))
+    return refs
+
+
+def _read_packed(source: Path, ref: RecordRef) -> tuple[np.ndarray, float]:
+    values = read_values(source / ref.files[0], ref.details["start"], ref.details["stop"])
+    return values[None] / np.float32(_UNITS_PER_MV), float(_packed(source)["fs"])

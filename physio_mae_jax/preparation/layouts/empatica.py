@@ -3,11 +3,14 @@
 The export of Empatica Connect is a folder of one CSV file a sensor: the first line is the start in
 seconds since 1970 (UTC), the second the samples a second, then one line a sample. BVP (64 Hz) has
 no unit, EDA (4 Hz) is in uS, TEMP (4 Hz) in degC, ACC (32 Hz, x y z) in 1/64 g (``info.txt`` of
-the export).
+the export). An export may also lie in an archive such as ``S2_E4_Data.zip``, which is read without
+unpacking it to disk.
 """
 
 import dataclasses
 import re
+import zipfile
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import Recording, RecordRef, require_file
 from physio_mae_jax.signals.preprocess import Resampler, resample
@@ -32,6 +36,12 @@ E4_SENSORS: dict[str, tuple[tuple[str, ...], str, float, int]] = {
 # Of a sample; epochs in float64 are good to far less at any rate of the E4.
 _SHIFT_TOLERANCE = 1e-3
 _SUBJECT = re.compile(r"(S\d+)(?:_E4_Data)?")
+_ARCHIVE = "*_E4_Data.zip"
+_TEXT_ERRORS = (OSError, ValueError)
+_ARCHIVE_ERRORS = (
+    *_TEXT_ERRORS,
+    *(EOFError, KeyError, RuntimeError, NotImplementedError, zipfile.BadZipFile, zlib.error),
+)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -162,32 +172,43 @@ def _at_rate(track: Track, rate_hz: float) -> np.ndarray:
 
 
 def find_exports(source: Path) -> list[RecordRef]:
-    """List the folders that hold a ``BVP.csv``, at any depth.
+    """List the folders that hold a ``BVP.csv``, and archives of such folders, at any depth.
 
     The subject is the nearest folder named 'S' and digits, with or without '_E4_Data', else the
-    name of the folder; two sessions of a subject are two recordings.
+    name of the folder; two sessions of a subject are two recordings. An archive that was unpacked
+    beside itself is not listed a second time.
 
     Raises:
-        DataError: there is no such folder.
+        DataError: there is neither.
     """
-    refs = []
+    refs = {}
     for path in sorted(source.rglob("BVP.csv")):
         folder = path.parent.relative_to(source)
-        parts = [_SUBJECT.fullmatch(part) for part in reversed((source.name, *folder.parts))]
-        subject = next((match[1] for match in parts if match), path.parent.name)
-        refs.append(
-            RecordRef(
-                record_id=folder.as_posix() if folder.parts else source.name,
-                subject_id=subject,
-                files=tuple((folder / f"{sensor}.csv").as_posix() for sensor in E4_SENSORS),
-            )
+        record_id = folder.as_posix() if folder.parts else source.name
+        refs[record_id] = RecordRef(
+            record_id=record_id,
+            subject_id=_subject_of(source, folder) or path.parent.name,
+            files=tuple((folder / f"{sensor}.csv").as_posix() for sensor in E4_SENSORS),
         )
+    for path in sorted(source.rglob(_ARCHIVE)):
+        folder = path.relative_to(source).with_suffix("")
+        ref = RecordRef(
+            record_id=folder.as_posix(),
+            subject_id=_subject_of(source, folder) or path.stem,
+            files=(folder.with_suffix(".zip").as_posix(),),
+        )
+        refs.setdefault(ref.record_id, ref)
     if not refs:
         raise DataError(
-            f"{source} holds no exports of an Empatica E4: no folder in it has a BVP.csv. Unpack "
-            "the .zip files that it may hold, or check --source."
+            f"{source} holds no exports of an Empatica E4: no folder in it has a BVP.csv, and no "
+            f"file is named {_ARCHIVE}. Unpack archives of other names, or check --source."
         )
-    return refs
+    return [refs[record_id] for record_id in sorted(refs)]
+
+
+def _subject_of(source: Path, folder: Path) -> str | None:
+    parts = [_SUBJECT.fullmatch(part) for part in reversed((source.name, *folder.parts))]
+    return next((match[1] for match in parts if match), None)
 
 
 def read_export(source: Path, ref: RecordRef) -> Joined:
@@ -197,12 +218,50 @@ def read_export(source: Path, ref: RecordRef) -> Joined:
         DataError: a file is missing.
         UnreadableError: a file is broken, or the sensors have no time in common.
     """
+    return join_tracks(export_tracks(source, ref), str(source / ref.files[0]))
+
+
+def export_tracks(source: Path, ref: RecordRef) -> list[Track]:
+    """Read the sensors of an export that ``find_exports`` listed, channels as in ``E4_CHANNELS``.
+
+    Raises:
+        DataError: a file is missing, or does not fit into memory.
+        UnreadableError: a file is broken.
+    """
     tracks = []
-    for sensor, name in zip(E4_SENSORS, ref.files, strict=True):
-        path = require_file(source / name, f"the {sensor} of an Empatica E4")
-        values, rate_hz, start_s = _read_sensor(path, len(E4_SENSORS[sensor][0]))
-        tracks += sensor_tracks(sensor, values, rate_hz, start_s, str(path))
-    return join_tracks(tracks, str(source / ref.files[0]))
+    for sensor, name in zip(E4_SENSORS, ref.files, strict=False):
+        path = source / name
+        if path.suffix == ".zip":
+            return _archived_tracks(require_file(path, "an export of an Empatica E4"))
+        require_file(path, f"the {sensor} of an Empatica E4")
+        with naming(path, _expected(sensor), _TEXT_ERRORS):
+            text = path.read_text(encoding="utf-8-sig")
+        tracks += _parse_sensor(sensor, text, path)
+    return tracks
+
+
+def _archived_tracks(path: Path) -> list[Track]:
+    """Read the sensors of an archive, its files at the top or in one folder."""
+    expected = "an archive of BVP.csv, EDA.csv, TEMP.csv and ACC.csv"
+    with naming(path, expected, _ARCHIVE_ERRORS), zipfile.ZipFile(path) as archive:
+        members = {
+            member.filename.rpartition("/")[2]: member
+            for member in archive.infolist()
+            if not member.filename.startswith("__MACOSX/")
+        }
+        missing = {f"{sensor}.csv" for sensor in E4_SENSORS} - set(members)
+        if missing:
+            raise DataError(
+                f"{path} lacks {', '.join(sorted(missing))}; it has {', '.join(members)}. Download "
+                "it again, or exclude it."
+            )
+        tracks = []
+        for sensor in E4_SENSORS:
+            member = members[f"{sensor}.csv"]
+            check_memory(f"{path}, {member.filename},", member.file_size, member.compress_size)
+            text = archive.read(member).decode("utf-8-sig")
+            tracks += _parse_sensor(sensor, text, path / member.filename)
+        return tracks
 
 
 def e4_recording(joined: Joined, **more: Any) -> Recording:
@@ -228,11 +287,16 @@ def e4_recording(joined: Joined, **more: Any) -> Recording:
     )
 
 
-def _read_sensor(path: Path, num_columns: int) -> tuple[np.ndarray, float, float]:
-    """Return values [n, num_columns], samples a second and start in seconds."""
-    expected = f"start, samples a second and then samples, in {num_columns} columns"
-    with naming(path, expected, (OSError, ValueError)):
-        lines = path.read_text(encoding="utf-8-sig").rstrip().splitlines()
+def _expected(sensor: str) -> str:
+    num_columns = len(E4_SENSORS[sensor][0])
+    return f"start, samples a second and then samples, in {num_columns} columns"
+
+
+def _parse_sensor(sensor: str, text: str, path: Path) -> list[Track]:
+    """Make tracks of the text of a sensor's file."""
+    num_columns = len(E4_SENSORS[sensor][0])
+    with naming(path, _expected(sensor), _TEXT_ERRORS):
+        lines = text.rstrip().splitlines()
         if len(lines) < 3:
             raise ValueError(f"it has {len(lines)} lines")
         if "" in lines:
@@ -242,7 +306,7 @@ def _read_sensor(path: Path, num_columns: int) -> tuple[np.ndarray, float, float
     same = (starts == starts[0]).all() and (rates == rates[0]).all()
     if table.shape[1] != num_columns or not same or not np.isfinite(starts[0]) or not rates[0] > 0:
         raise UnreadableError(
-            f"{path} begins with {lines[0]!r} and {lines[1]!r}; expected {expected}. Export the "
-            "recording again, or exclude it."
+            f"{path} begins with {lines[0]!r} and {lines[1]!r}; expected {_expected(sensor)}. "
+            "Export the recording again, or exclude it."
         )
-    return values, float(rates[0]), float(starts[0])
+    return sensor_tracks(sensor, values, float(rates[0]), float(starts[0]), str(path))

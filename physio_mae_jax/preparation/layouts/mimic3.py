@@ -45,6 +45,9 @@ class Mimic3Waveform(DatasetLayout):
     homepage = "https://physionet.org/content/mimic3wdb-matched/"
     citation = "Moody et al., MIMIC-III Waveform Database Matched Subset, 2020"
     license = "ODbL 1.0"
+    download = (
+        "https://physionet.org/files/mimic3wdb-matched/1.0/ (2.4 TB; a part of it also works)"
+    )
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the segments with an ECG or PLETH of ten seconds at least, see ``DatasetLayout``."""

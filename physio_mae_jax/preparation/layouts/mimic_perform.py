@@ -57,6 +57,7 @@ class MimicPerform(DatasetLayout):
     homepage = "https://ppg-beats.readthedocs.io/en/latest/datasets/mimic_perform_af/"
     citation = "Charlton et al., Detecting beats in the photoplethysmogram, 2022"
     license = "ODbL 1.0"
+    download = "https://doi.org/10.5281/zenodo.6807402"
     expected_channels = ("PPG", "ECG")
     tasks = (
         LabelTask(

@@ -59,6 +59,7 @@ class MitBih(DatasetLayout):
     homepage = "https://physionet.org/content/mitdb/"
     citation = "Moody and Mark, The impact of the MIT-BIH Arrhythmia Database, 2001"
     license = "ODC-BY 1.0"
+    download = "https://physionet.org/files/mitdb/1.0.0/ (0.1 GB)"
     tasks = (
         LabelTask(
             name="beat",

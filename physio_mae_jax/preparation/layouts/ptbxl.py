@@ -87,6 +87,12 @@ class PtbXl(DatasetLayout):
         """The two tables and the records of this rate."""
         return ("ptbxl_database.csv", "scp_statements.csv", f"records{self.sampling_rate_hz}/*")
 
+    @property
+    def download(self) -> str:
+        """URL of the source; only the files of this rate are needed."""
+        size = "0.5 GB" if self.sampling_rate_hz == 100 else "2.6 GB"
+        return f"https://physionet.org/files/ptb-xl/1.0.3/ ({size})"
+
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the rows of the database, see ``DatasetLayout``."""
         database = require_file(source / "ptbxl_database.csv", "the database of PTB-XL")

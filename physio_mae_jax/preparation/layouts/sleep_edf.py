@@ -64,6 +64,7 @@ class SleepEdf(DatasetLayout):
     homepage = "https://physionet.org/content/sleep-edfx/"
     citation = "Kemp et al., Analysis of a sleep-dependent neuronal feedback loop, 2000"
     license = "ODC-BY 1.0"
+    download = "https://physionet.org/files/sleep-edfx/1.0.0/ (8.1 GB)"
     expected_channels = ("EEG_FPZ_CZ", "EEG_PZ_OZ", "EOG")
     tasks = (
         LabelTask(

@@ -26,6 +26,7 @@ from physio_mae_jax.preparation.layouts.empatica import (
 from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import (
+    COLLECTED_COPY,
     Annotations,
     DatasetLayout,
     LabelTask,
@@ -70,6 +71,11 @@ class StressPredict(DatasetLayout):
             description="A stressful task, or rest.",
         )
         return (task,) if self.form == "npz" else ()
+
+    @property
+    def download(self) -> str:
+        """URL of the source; a collected copy has none."""
+        return self.homepage if self.form == "e4" else COLLECTED_COPY
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the subjects, see ``DatasetLayout``."""

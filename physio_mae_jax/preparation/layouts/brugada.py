@@ -1,0 +1,220 @@
+"""Brugada-HUCA (Costa Cortez and Garcia Iglesias 2026): twelve-lead ECGs of Brugada syndrome.
+
+Variant 'wfdb' reads PhysioNet's folder, ``metadata.csv`` and ``files/<id>/<id>.hea``; 'flac' reads
+a packed copy. The source numbers the diagnosis 0, 1 and 2: no Brugada syndrome, Brugada syndrome,
+and seven subjects of another kind, which users of the data understand in different ways; training
+uses the first two classes unless set otherwise. Four pairs of ids have identical signals: the ids
+of a pair count as one subject, so the copies are never on two sides of a split.
+"""
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.data.formats.file_facts import UnreadableError
+from physio_mae_jax.data.formats.wfdb_record import read_full_record
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.packed_flac import (
+    check_length,
+    check_rows,
+    packed_table,
+    read_values,
+)
+from physio_mae_jax.preparation.recording import (
+    DatasetLayout,
+    LabelTask,
+    Recording,
+    RecordRef,
+    TrainingDefaults,
+    reject_duplicates,
+    require_file,
+)
+from physio_mae_jax.preparation.tables import read_table
+from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
+from physio_mae_jax.signals.units import canonical_unit
+
+CLASSES = ("no_brugada", "brugada", "other")
+# id -> the id that has the same signal.
+SAME_SIGNAL = {"844915": "841869", "1220716": "972330", "1366050": "1228746", "1307673": "1303729"}
+_COPY = "signal identical to that of another id: both count as one subject"
+_PACKED = "brugada363_100hz"
+_LABELS = ("brugada", "basal_pattern", "sudden_death")
+_RATE_HZ = 100.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Brugada(DatasetLayout):
+    """Layout of Brugada-HUCA, form 'wfdb' or 'flac'."""
+
+    form: str = "wfdb"
+
+    name = "brugada"
+    defaults = TrainingDefaults(
+        channels="12_lead",
+        max_window_seconds=12.0,
+        task="brugada",
+        classes="no_brugada,brugada",
+    )
+    description = (
+        "Brugada-HUCA: twelve-lead ECGs of 12 s of 363 ids, four pairs of which have identical "
+        "signals and count as one subject each."
+    )
+    homepage = "https://physionet.org/content/brugada-huca/"
+    citation = (
+        "Costa Cortez and Garcia Iglesias, Brugada-HUCA: 12-lead ECG recordings for the study of "
+        "Brugada syndrome, 2026"
+    )
+    license = "CC BY-SA 4.0"
+    expected_channels = TWELVE_LEADS
+    tasks = (
+        LabelTask(
+            name="brugada",
+            classes=CLASSES,
+            exclusive=True,
+            description="Diagnosis of Brugada syndrome: 0, 1 and 2 of the source.",
+        ),
+        LabelTask(
+            name="basal_pattern",
+            classes=("no", "yes"),
+            exclusive=True,
+            description="Whether the baseline ECG is pathological.",
+        ),
+        LabelTask(
+            name="sudden_death",
+            classes=("no", "yes"),
+            exclusive=True,
+            description="Sudden cardiac death of the subject.",
+        ),
+    )
+
+    @property
+    def variant(self) -> str:
+        """'wfdb' or 'flac'."""
+        return self.form
+
+    def find(self, source: Path) -> Sequence[RecordRef]:
+        """List the rows of the table, see ``DatasetLayout``."""
+        refs = _find_records(source) if self.form == "wfdb" else _find_packed(source)
+        reject_duplicates(refs, str(source))
+        return refs
+
+    def read(self, source: Path, ref: RecordRef) -> Recording:
+        """Read a recording, see ``DatasetLayout``."""
+        signal = _read_record(source, ref) if self.form == "wfdb" else _read_packed(source, ref)
+        return Recording(
+            signal=signal,
+            channels=TWELVE_LEADS,
+            units=("mV",) * len(TWELVE_LEADS),
+            sampling_rate_hz=_RATE_HZ,
+            labels={
+                task.name: task.encode([task.classes[ref.details[task.name]]])
+                for task in self.tasks
+            },
+            conversions=(_COPY,) if ref.details["has_copy"] else (),
+        )
+
+
+def _ref(
+    patient: str, files: tuple[str, ...], labels: Mapping[str, int], where: str, row: int = 0
+) -> RecordRef:
+    for name, most in zip(_LABELS, (2, 1, 1), strict=True):
+        if not 0 <= labels[name] <= most:
+            raise DataError(
+                f"{where}: {name} of {patient} is {labels[name]}; 0 to {most} is expected. Copy "
+                "the table again."
+            )
+    subject = SAME_SIGNAL.get(patient, patient)
+    return RecordRef(
+        record_id=patient,
+        subject_id=subject,
+        files=files,
+        details={
+            **labels,
+            "row": row,
+            "has_copy": patient in SAME_SIGNAL or patient in SAME_SIGNAL.values(),
+        },
+    )
+
+
+def _find_records(source: Path) -> list[RecordRef]:
+    table = require_file(
+        source / "metadata.csv", "the table of Brugada-HUCA; a packed copy is 'brugada/flac'"
+    )
+    refs = []
+    for row in read_table(table, ("patient_id", *_LABELS)):
+        patient = row["patient_id"]
+        folder = f"files/{patient}"
+        labels = {name: _whole(row[name], f"{table}: {name} of {patient}") for name in _LABELS}
+        files = (f"{folder}/{patient}.hea", f"{folder}/{patient}.dat")
+        refs.append(_ref(patient, files, labels, str(table)))
+    return refs
+
+
+def _whole(text: str, where: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise DataError(f"{where} reads {text[:40]!r}; a whole number is expected.")
+    return int(text)
+
+
+def _read_record(source: Path, ref: RecordRef) -> np.ndarray:
+    path = require_file(source / ref.files[0], "a header of Brugada-HUCA")
+    record = read_full_record(path)
+    channels = tuple(canonical_name(name) for name in record.channels)
+    units = {canonical_unit(unit) for unit in record.units}
+    if (
+        sorted(channels) != sorted(TWELVE_LEADS)
+        or units != {"mV"}
+        or record.sampling_rate_hz != _RATE_HZ
+    ):
+        raise UnreadableError(
+            f"{path} names the signals {', '.join(record.channels)} in {', '.join(sorted(units))} "
+            f"at {record.sampling_rate_hz:g} Hz; the twelve leads in mV at {_RATE_HZ:g} Hz are "
+            "expected. Copy it again, or exclude it."
+        )
+    return record.signal[[channels.index(lead) for lead in TWELVE_LEADS]]
+
+
+def _packed(source: Path) -> Mapping[str, np.ndarray]:
+    path = source / f"{_PACKED}.npz"
+    members = ("patient", *_LABELS, "leads", "fs", "adu_per_mV", "shape")
+    arrays = packed_table(path, members, "the packed recordings; PhysioNet's folder is 'wfdb'")
+    rows = check_rows(path, arrays, ("patient", *_LABELS))
+    shape, leads = tuple(arrays["shape"].tolist()), tuple(arrays["leads"].tolist())
+    if len(shape) != 3 or shape[:2] != (rows, len(TWELVE_LEADS)) or leads != TWELVE_LEADS:
+        raise UnreadableError(
+            f"{path} has shape {shape} and leads {', '.join(leads)} for {rows} rows; ({rows}, 12, "
+            f"samples) and {', '.join(TWELVE_LEADS)} are expected. Copy the file again."
+        )
+    if arrays["fs"] != _RATE_HZ or not arrays["adu_per_mV"] > 0:
+        raise UnreadableError(
+            f"{path} states {arrays['fs']} Hz and {arrays['adu_per_mV']} units a mV; {_RATE_HZ:g} "
+            "Hz and a number above 0 are expected. Copy the file again."
+        )
+    return arrays
+
+
+def _find_packed(source: Path) -> list[RecordRef]:
+    arrays = _packed(source)
+    check_length(source / f"{_PACKED}.flac", int(np.prod(arrays["shape"])))
+    columns = {name: arrays[name].tolist() for name in _LABELS}
+    return [
+        _ref(
+            str(patient),
+            (f"{_PACKED}.flac", f"{_PACKED}.npz"),
+            {name: int(columns[name][row]) for name in _LABELS},
+            str(source / f"{_PACKED}.npz"),
+            row,
+        )
+        for row, patient in enumerate(arrays["patient"].tolist())
+    ]
+
+
+def _read_packed(source: Path, ref: RecordRef) -> np.ndarray:
+    arrays = _packed(source)
+    shape = tuple(arrays["shape"].tolist()[1:])
+    size = int(np.prod(shape))
+    start = ref.details["row"] * size
+    values = read_values(source / ref.files[0], start, start + size).reshape(shape)
+    return values.astype(np.float32) / np.float32(arrays["adu_per_mV"])

@@ -1,0 +1,245 @@
+"""The PhysioNet/CinC Challenge 2011 (Silva et al. 2011): twelve-lead ECGs of a phone, by quality.
+
+Set a is taken, whose labels are known. Variant 'wfdb' reads the ``set-a`` of PhysioNet, 500 Hz,
+with its lists ``RECORDS-acceptable`` and ``RECORDS-unacceptable``; 'flac' reads a packed copy at
+250 Hz. Some recordings are copies of one signal, most of them flat in every lead. The source names
+no subjects: each signal counts as a subject, so copies are never on two sides of a split.
+"""
+
+import dataclasses
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.wfdb_header import WfdbHeader, read_header
+from physio_mae_jax.data.formats.wfdb_record import read_full_record
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.packed_flac import (
+    COPY,
+    check_length,
+    check_rows,
+    packed_table,
+    read_values,
+)
+from physio_mae_jax.preparation.recording import (
+    COLLECTED_COPY,
+    DatasetLayout,
+    LabelTask,
+    Recording,
+    RecordRef,
+    TrainingDefaults,
+    reject_duplicates,
+    require_file,
+)
+from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
+from physio_mae_jax.signals.units import canonical_unit
+
+CLASSES = ("unacceptable", "acceptable")
+_PACKED = "cinc2011_seta_250hz"
+_MEMBERS = ("rec", "acceptable", "signal_group", "leads", "uv_per_unit", "fs", "shape")
+_ROWS = ("rec", "acceptable", "signal_group")
+_NO_LABEL = -1
+_AGE = re.compile(r"\bage\W*(\d+)", re.IGNORECASE)
+_SEX = re.compile(r"\b(?:sex|gender)\W*([MF])", re.IGNORECASE)
+# Ages over 89 are given as 90, unknown ones as 0.
+_OLDEST = 90
+
+
+@dataclasses.dataclass(frozen=True)
+class Cinc2011(DatasetLayout):
+    """Layout of set a of the challenge, form 'wfdb' or 'flac'."""
+
+    form: str = "wfdb"
+
+    name = "cinc2011"
+    defaults = TrainingDefaults(channels="12_lead", max_window_seconds=10.0, task="quality")
+    description = (
+        "PhysioNet/CinC Challenge 2011, set a: 12-lead ECGs of 10 s from a phone, with their "
+        "quality; copies of one signal count as one subject."
+    )
+    homepage = "https://physionet.org/content/challenge-2011/"
+    citation = "Silva et al., Improving the quality of ECGs collected using mobile phones, 2011"
+    license = "ODC-BY 1.0"
+    expected_channels = TWELVE_LEADS
+    needed_files = ("set-a/*.hea", "set-a/*.dat", "set-a/RECORDS*")
+    tasks = (
+        LabelTask(
+            name="quality",
+            classes=CLASSES,
+            exclusive=True,
+            description="Whether the ECG is good enough to be interpreted.",
+        ),
+    )
+
+    @property
+    def variant(self) -> str:
+        """'wfdb' or 'flac'."""
+        return self.form
+
+    @property
+    def filters(self) -> str:
+        """Diagnostic bandwidth, and what the packed copy was brought to."""
+        recorded = "bandwidth of the device, 0.05 to 100 Hz"
+        return recorded if self.form == "wfdb" else f"{recorded}; resampled from 500 to 250 Hz"
+
+    @property
+    def download(self) -> str:
+        """URL of the source; a collected copy has none."""
+        return (
+            "https://physionet.org/files/challenge-2011/1.0.0/ (0.12 GB)"
+            if self.form == "wfdb"
+            else COLLECTED_COPY
+        )
+
+    def find(self, source: Path) -> Sequence[RecordRef]:
+        """List the recordings of set a, see ``DatasetLayout``."""
+        refs = _find_records(source) if self.form == "wfdb" else _find_packed(source)
+        reject_duplicates(refs, str(source))
+        return _with_copies(refs)
+
+    def read(self, source: Path, ref: RecordRef) -> Recording:
+        """Read a recording, see ``DatasetLayout``."""
+        signal, rate_hz, attributes = (
+            _read_record(source, ref) if self.form == "wfdb" else _read_packed(source, ref)
+        )
+        quality = ref.details["quality"]
+        return Recording(
+            signal=signal,
+            channels=TWELVE_LEADS,
+            units=("mV",) * len(TWELVE_LEADS),
+            sampling_rate_hz=rate_hz,
+            labels={"quality": self.tasks[0].encode([quality])} if quality else {},
+            attributes={"subject_known": False, **attributes},
+            conversions=(COPY,) if ref.details["has_copies"] else (),
+        )
+
+
+def _with_copies(refs: Sequence[RecordRef]) -> list[RecordRef]:
+    """Mark the recordings that share their subject with others."""
+    counts = Counter(ref.subject_id for ref in refs)
+    return [
+        dataclasses.replace(ref, details={**ref.details, "has_copies": counts[ref.subject_id] > 1})
+        for ref in refs
+    ]
+
+
+def _find_records(source: Path) -> list[RecordRef]:
+    """List the headers of ``set-a``, with the labels of its two lists."""
+    folders = sorted({path.parent for path in source.rglob("RECORDS-acceptable")})
+    if len(folders) != 1:
+        raise DataError(
+            f"{source} holds {len(folders)} lists RECORDS-acceptable; give the folder that has "
+            "set-a, once, with its lists and headers."
+        )
+    folder = folders[0]
+    labels: dict[str, str] = {}
+    for quality in CLASSES:
+        for record in _read_list(folder / f"RECORDS-{quality}"):
+            if labels.setdefault(record, quality) != quality:
+                raise DataError(
+                    f"{folder} lists {record} both as acceptable and as unacceptable; copy its two "
+                    "lists again."
+                )
+    headers = {path.stem: path for path in sorted(folder.glob("*.hea"))}
+    # A record without files is reported when it is read.
+    names = sorted(set(headers) | set(labels))
+    first_with: dict[tuple[tuple[int, int], ...], str] = {}
+    refs = []
+    for name in names:
+        path = (folder / f"{name}.hea").relative_to(source)
+        sums = _sums(read_header(headers[name])) if name in headers else ()
+        refs.append(
+            RecordRef(
+                record_id=name,
+                subject_id=first_with.setdefault(sums, name) if sums else name,
+                files=(path.as_posix(), path.with_suffix(".dat").as_posix()),
+                details={"quality": labels.get(name, "")},
+            )
+        )
+    return refs
+
+
+def _sums(header: WfdbHeader) -> tuple[tuple[int, int], ...]:
+    """Return first value and checksum of each lead, equal for equal signals; () where not given.
+
+    Twelve sums of 16 bits do not agree by chance.
+    """
+    sums = [(signal.initial_value, signal.checksum) for signal in header.signals]
+    return tuple((first, total) for first, total in sums if total is not None)
+
+
+def _read_list(path: Path) -> list[str]:
+    require_file(path, "a list of records of set a")
+    with naming(path, "one record a line", (OSError, ValueError)):
+        return path.read_text(encoding="utf-8-sig").split()
+
+
+def _read_record(source: Path, ref: RecordRef) -> tuple[np.ndarray, float, dict[str, str | float]]:
+    path = source / ref.files[0]
+    record = read_full_record(path)
+    channels = tuple(canonical_name(name) for name in record.channels)
+    units = {canonical_unit(unit) for unit in record.units}
+    if sorted(channels) != sorted(TWELVE_LEADS) or units != {"mV"}:
+        raise UnreadableError(
+            f"{path} names the signals {', '.join(record.channels)} in {', '.join(sorted(units))}; "
+            "the twelve leads in mV are expected. Copy it again, or exclude it."
+        )
+    order = [channels.index(lead) for lead in TWELVE_LEADS]
+    return record.signal[order], record.sampling_rate_hz, _subject_info(record.comments)
+
+
+def _subject_info(comments: Sequence[str]) -> dict[str, str | float]:
+    text = " ".join(comments)
+    attributes: dict[str, str | float] = {}
+    if (age := _AGE.search(text)) and int(age[1]):
+        attributes["age"] = "90+" if int(age[1]) >= _OLDEST else float(age[1])
+    if sex := _SEX.search(text):
+        attributes["sex"] = {"M": "male", "F": "female"}[sex[1].upper()]
+    return attributes
+
+
+def _packed(source: Path) -> Mapping[str, np.ndarray]:
+    path = source / f"{_PACKED}.npz"
+    arrays = packed_table(path, _MEMBERS, "the packed set a; for PhysioNet's set-a take 'wfdb'")
+    rows = check_rows(path, arrays, _ROWS)
+    shape, leads = tuple(arrays["shape"].tolist()), tuple(arrays["leads"].tolist())
+    if len(shape) != 3 or shape[:2] != (rows, len(TWELVE_LEADS)) or leads != TWELVE_LEADS:
+        raise UnreadableError(
+            f"{path} has shape {shape} and leads {', '.join(leads)} for {rows} records; "
+            f"({rows}, 12, samples) and {', '.join(TWELVE_LEADS)} are expected."
+        )
+    if not np.isin(arrays["acceptable"], (_NO_LABEL, *range(len(CLASSES)))).all():
+        raise UnreadableError(
+            f"{path}: 'acceptable' has {', '.join(map(str, np.unique(arrays['acceptable'])))}; "
+            "1 (acceptable), 0 (unacceptable) and -1 (no label) are expected."
+        )
+    return arrays
+
+
+def _find_packed(source: Path) -> list[RecordRef]:
+    arrays = _packed(source)
+    check_length(source / f"{_PACKED}.flac", int(np.prod(arrays["shape"])))
+    return [
+        RecordRef(
+            record_id=str(record),
+            subject_id=str(group),
+            files=(f"{_PACKED}.flac", f"{_PACKED}.npz"),
+            details={"row": row, "quality": "" if label == _NO_LABEL else CLASSES[label]},
+        )
+        for row, (record, label, group) in enumerate(
+            zip(*(arrays[name].tolist() for name in _ROWS), strict=True)
+        )
+    ]
+
+
+def _read_packed(source: Path, ref: RecordRef) -> tuple[np.ndarray, float, dict[str, str | float]]:
+    arrays = _packed(source)
+    num_values = int(np.prod(arrays["shape"][1:]))
+    start = ref.details["row"] * num_values
+    values = read_values(source / f"{_PACKED}.flac", start, start + num_values)
+    microvolts = values.reshape(len(TWELVE_LEADS), -1) * np.float32(arrays["uv_per_unit"])
+    return microvolts / np.float32(1000), float(arrays["fs"]), {}

@@ -1,0 +1,112 @@
+"""Recordings packed into one FLAC file of 16-bit integers, beside an ``.npz`` that describes them.
+
+The file has one channel, in which the values of all recordings follow each other. Its own sampling
+rate has no meaning. Several copies of public data sets are kept in this form, as it takes a third
+of the space.
+"""
+
+import functools
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.data.formats.memory import check_memory
+from physio_mae_jax.data.formats.wfdb_samples import SignalFile, read_frames, stored_frames
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
+from physio_mae_jax.preparation.recording import require_file
+
+# Conversion of a recording whose signal other recordings have too.
+COPY = "signal identical to that of other recordings: all of them count as one subject"
+_FLAC_16 = 516  # of WFDB: FLAC of at most 16 bits
+_EXPECTED = "FLAC of 16-bit integers in one channel"
+_ERRORS = (OSError, ValueError, RuntimeError)
+
+
+def packed_table(path: Path, members: Sequence[str], what: str) -> Mapping[str, np.ndarray]:
+    """Load the ``.npz`` that describes packed recordings.
+
+    Args:
+        path: Path of the file.
+        members: Names of the members that are needed.
+        what: Expected content, for the message where the file is missing.
+
+    Raises:
+        DataError: the file or a member is missing.
+        UnreadableError: the file is damaged.
+    """
+    arrays = load_npz(path, what)
+    missing = [name for name in members if name not in arrays]
+    if missing:
+        raise DataError(
+            f"{path} lacks the members {', '.join(missing)}; it has {', '.join(arrays)}. Copy the "
+            "file again from where it came from."
+        )
+    return arrays
+
+
+def check_rows(path: Path, arrays: Mapping[str, np.ndarray], names: Sequence[str]) -> int:
+    """Return the number of rows that the named members have in common.
+
+    Raises:
+        UnreadableError: they differ.
+    """
+    rows = {name: len(arrays[name]) if arrays[name].ndim else 0 for name in names}
+    if len(set(rows.values())) != 1:
+        found = ", ".join(f"{name} {count}" for name, count in rows.items())
+        raise UnreadableError(
+            f"{path}: the members differ in their number of rows ({found}); one row a recording is "
+            "expected in each. Copy the file again."
+        )
+    return rows[names[0]]
+
+
+def check_length(path: Path, num_values: int) -> None:
+    """Compare the length of a FLAC file, by its header, with that of its recordings.
+
+    Raises:
+        DataError: the file is missing.
+        UnreadableError: it is no FLAC file, or has another length.
+    """
+    require_file(path, _EXPECTED)
+    with naming(path, _EXPECTED, _ERRORS):
+        found = stored_frames(_signal_file(path))
+    if found != num_values:
+        raise UnreadableError(
+            f"{path} has {found:,} values; the .npz beside it describes {num_values:,}. Copy both "
+            "files again."
+        )
+
+
+def read_values(path: Path, start: int, stop: int) -> np.ndarray:
+    """Return values [start, stop) as int16, from memory if it was the last file asked for.
+
+    Raises:
+        DataError: the file is missing or too large for the memory.
+        UnreadableError: it is damaged or ends before ``stop``.
+    """
+    status = require_file(path, _EXPECTED).stat()
+    values = _load(path, status.st_mtime_ns, status.st_size)
+    if stop > len(values):
+        raise UnreadableError(
+            f"{path} has {len(values):,} values; {stop:,} are needed. Copy it again."
+        )
+    return values[start:stop]
+
+
+@functools.lru_cache(maxsize=1)
+def _load(path: Path, changed_ns: int, size: int) -> np.ndarray:
+    """Decode a file: to seek in FLAC takes as long as to decode many recordings."""
+    with naming(path, _EXPECTED, _ERRORS):
+        file = _signal_file(path)
+        num_values = stored_frames(file)
+        check_memory(str(path), 2 * num_values, size)
+        values = read_frames(file, 0, num_values)[:, 0]
+    values.flags.writeable = False
+    return values
+
+
+def _signal_file(path: Path) -> SignalFile:
+    return SignalFile(path=path, format=_FLAC_16, samples_per_frame=(1,), initial_values=(0,))

@@ -1,0 +1,242 @@
+"""The protocol of WESAD: when its conditions were, and where it begins in what the wrist recorded.
+
+``S2_quest.csv`` lists the conditions under '# ORDER' and their times under '# START' and '# END',
+in minutes and seconds with a dot between ('7.08' is 7 min 8 s, '50.3' is 50 min 30 s), counted from
+the start of the protocol. Subjects tapped their wrist twice at that moment, by which the authors
+synchronised the devices. In the accelerometer this is a pair of jolts between two moments of rest.
+"""
+
+import dataclasses
+import itertools
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.data.formats.file_facts import UnreadableError, naming
+from physio_mae_jax.errors import DataError
+from physio_mae_jax.preparation.recording import Annotations, require_file
+
+CLASSES = ("undefined", "baseline", "stress", "amusement", "meditation")
+STRESS_CLASSES = ("no_stress", "stress")
+# Affect -> stress, as in the paper of the set; other conditions have no label of stress.
+_STRESS_OF = {1: 0, 2: 1, 3: 0}
+_CONDITIONS = {"Base": 1, "TSST": 2, "Fun": 3, "Medi 1": 4, "Medi 2": 4}
+# Conditions in which questionnaires were read.
+_READING = re.compile(r"[bsf]Read")
+_TIME = re.compile(r"(\d{1,3})(?:\.(\d{1,2}))?", re.ASCII)
+# The authors' own labels exclude as much at both ends of a condition.
+MARGIN_S = 10.0
+
+# A tap in the accelerometer: change from one sample to the next, in g.
+_LOWEST_JOLT_G = 0.5
+_BETWEEN_TAPS_S = (0.2, 1.5)
+# Rest is measured from one to four seconds before and after the taps, beyond the sensor's noise.
+_REST_S = (1.0, 4.0)
+_NOISE_G = 0.03
+_REST_QUANTILE = 0.95
+# Of ten subjects the right pair has 20 to 65, the clearest wrong one 13.
+_LOWEST_CONTRAST = 10.0
+# Jolts shortly before the clearest two, and half as strong, belong to the same taps.
+_SAME_TAPS_S = 0.75
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A condition of the protocol.
+
+    Attributes:
+        label: Index of ``CLASSES``.
+        start_s, stop_s: Start and end in seconds from the start of the protocol.
+    """
+
+    label: int
+    start_s: float
+    stop_s: float
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class DoubleTap:
+    """Two taps of the wrist.
+
+    Attributes:
+        time_s: Time of the first tap in seconds from the first sample.
+        contrast: Strength of the weaker tap, divided by the movement around both.
+        next_contrast: Contrast of the second-clearest pair elsewhere; 0 where there is none.
+    """
+
+    time_s: float
+    contrast: float
+    next_contrast: float
+
+
+def read_protocol(path: Path) -> tuple[Condition, ...]:
+    """Read the conditions of ``S2_quest.csv``, in order of time.
+
+    Raises:
+        DataError: the file is missing, or a line is.
+        UnreadableError: names and times do not belong together, or are not understood.
+    """
+    require_file(path, "the questionnaires of WESAD")
+    with naming(path, "lines '# ORDER', '# START' and '# END' with ';'", (OSError, ValueError)):
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    rows: dict[str, list[str]] = {}
+    for line in lines:
+        key, *cells = (cell.strip() for cell in line.split(";"))
+        if key in ("# ORDER", "# START", "# END"):
+            while cells and not cells[-1]:
+                cells.pop()
+            rows.setdefault(key, cells)
+    missing = {"# ORDER", "# START", "# END"} - set(rows)
+    if missing:
+        raise DataError(
+            f"{path} lacks the lines {', '.join(sorted(missing))}; take the file as the authors "
+            "publish it."
+        )
+    names, starts, stops = (rows[key] for key in ("# ORDER", "# START", "# END"))
+    if not len(names) == len(starts) == len(stops):
+        raise UnreadableError(
+            f"{path} names {len(names)} conditions with {len(starts)} starts and {len(stops)} "
+            "ends; one of each is expected. Correct the line, or exclude the subject."
+        )
+    found = [
+        _condition(name, start, stop, path)
+        for name, start, stop in zip(names, starts, stops, strict=True)
+    ]
+    ordered = sorted(found, key=lambda condition: condition.start_s)
+    for before, after in itertools.pairwise(ordered):
+        if after.start_s < before.stop_s:
+            raise UnreadableError(
+                f"{path}: a condition begins at {after.start_s:g} s, before the one from "
+                f"{before.start_s:g} s ends at {before.stop_s:g} s. Correct the times, or exclude "
+                "the subject."
+            )
+    return tuple(ordered)
+
+
+def _condition(name: str, start: str, stop: str, path: Path) -> Condition:
+    if name not in _CONDITIONS and not _READING.fullmatch(name):
+        raise UnreadableError(
+            f"{path} names the condition {name!r}; {', '.join(_CONDITIONS)}, sRead, bRead and "
+            "fRead are known. Correct the line, or exclude the subject."
+        )
+    start_s, stop_s = _seconds(start, path), _seconds(stop, path)
+    if stop_s <= start_s:
+        raise UnreadableError(
+            f"{path}: {name} ends at {stop}, before its start at {start} (minutes.seconds). "
+            "Correct the line, or exclude the subject."
+        )
+    return Condition(label=_CONDITIONS.get(name, 0), start_s=start_s, stop_s=stop_s)
+
+
+def _seconds(text: str, path: Path) -> float:
+    """Read '50.3' as 50 min 30 s: a spreadsheet dropped the zero at the end."""
+    match = _TIME.fullmatch(text)
+    seconds = int((match[2] or "").ljust(2, "0")) if match else 60
+    if match is None or seconds >= 60:
+        raise UnreadableError(
+            f"{path} has the time {text!r}; minutes and seconds such as 7.08 are expected. Correct "
+            "the line, or exclude the subject."
+        )
+    return 60.0 * int(match[1]) + seconds
+
+
+def affect_annotations(
+    conditions: Sequence[Condition], start_s: float, rate_hz: float, num_samples: int
+) -> Annotations:
+    """Mark conditions without their margins; what is between them is 'undefined'.
+
+    Args:
+        conditions: Conditions in order of time.
+        start_s: Start of the protocol in seconds from the first sample; may be negative.
+        rate_hz: Sampling rate of the recording in Hz.
+        num_samples: Length of the recording in samples, to which intervals are clipped.
+    """
+    marks: list[tuple[int, int, int]] = []
+    end = 0
+    for condition in conditions:
+        if not condition.label:
+            continue
+        first, last = (
+            min(max(round((start_s + time_s) * rate_hz), 0), num_samples)
+            for time_s in (condition.start_s + MARGIN_S, condition.stop_s - MARGIN_S)
+        )
+        if first < last:
+            marks += [(end, first, 0), (first, last, condition.label)]
+            end = last
+    marks.append((end, num_samples, 0))
+    return Annotations.of([mark for mark in marks if mark[0] < mark[1]])
+
+
+def stress_annotations(affect: Annotations) -> Annotations:
+    """Mark stress, and baseline and amusement as its absence."""
+    return Annotations.of(
+        [
+            (start, stop, _STRESS_OF[label])
+            for start, stop, label in zip(
+                affect.start.tolist(), affect.stop.tolist(), affect.label.tolist(), strict=True
+            )
+            if label in _STRESS_OF
+        ]
+    )
+
+
+def find_double_tap(acceleration: np.ndarray, rate_hz: float, latest_s: float) -> DoubleTap | None:
+    """Find the clearest pair of taps in what an accelerometer recorded.
+
+    Args:
+        acceleration: Samples [n, 3] in g.
+        rate_hz: Sampling rate in Hz.
+        latest_s: Latest time of the taps in seconds from the first sample.
+
+    Returns:
+        The pair; None where none stands out.
+    """
+    # Of sample i + 1 against sample i.
+    jolts = np.abs(np.diff(acceleration, axis=0)).max(axis=1)
+    near, far = (round(time_s * rate_hz) for time_s in _REST_S)
+    shortest, longest = (round(time_s * rate_hz) for time_s in _BETWEEN_TAPS_S)
+    peaks = _peaks(jolts, shortest)
+    pairs: list[tuple[float, int]] = []
+    for number, (first, second) in enumerate(itertools.pairwise(peaks)):
+        before, after = (
+            jolts[max(0, first - far) : first - near],
+            jolts[second + near : second + far],
+        )
+        in_time = first - near > 0 and first <= latest_s * rate_hz
+        if second - first > longest or not in_time or not len(after):
+            continue
+        rest = max(np.quantile(before, _REST_QUANTILE), np.quantile(after, _REST_QUANTILE))
+        pairs.append((float(min(jolts[first], jolts[second]) / (rest + _NOISE_G)), number))
+    contrast, number = max(pairs, default=(0.0, 0))
+    if contrast < _LOWEST_CONTRAST:
+        return None
+    chosen = peaks[number]
+    others = [c for c, n in pairs if abs(peaks[n] - chosen) > far]
+    weakest = min(jolts[chosen], jolts[peaks[number + 1]]) / 2
+    while (
+        number
+        and peaks[number] - peaks[number - 1] <= _SAME_TAPS_S * rate_hz
+        and jolts[peaks[number - 1]] >= weakest
+    ):
+        number -= 1
+    return DoubleTap(
+        time_s=(peaks[number] + 1) / rate_hz,
+        contrast=contrast,
+        next_contrast=max(others, default=0.0),
+    )
+
+
+def _peaks(jolts: np.ndarray, distance: int) -> list[int]:
+    """Return the positions of jolts that are the strongest within a distance, in order."""
+    inner = jolts[1:-1]
+    is_peak = (inner >= _LOWEST_JOLT_G) & (inner >= jolts[:-2]) & (inner > jolts[2:])
+    peaks: list[int] = []
+    for index in (np.flatnonzero(is_peak) + 1).tolist():
+        if peaks and index - peaks[-1] < distance:
+            if jolts[index] > jolts[peaks[-1]]:
+                peaks[-1] = index
+        else:
+            peaks.append(index)
+    return peaks
