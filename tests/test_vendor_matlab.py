@@ -115,6 +115,17 @@ def test_broken_and_expanding_files_are_named(tmp_path: Path) -> None:
         assert str(path) in str(error.value)
 
 
+def test_a_text_of_another_shape_than_its_length(tmp_path: Path) -> None:
+    io.savemat(tmp_path / "a.mat", {"X": X, "channels": ["II", "PP"], "fs": 125.0})
+    path = tmp_path / "a.mat"
+    assert open_folder(tmp_path).recordings[0].channel_names == ("II", "PP")
+    data = path.read_bytes()
+    at = data.index(struct.pack("<IIII", 5, 8, 2, 2), data.index(b"channels") - 40)
+    path.write_bytes(data[:at] + struct.pack("<IIii", 5, 8, 2**31 - 1, 2) + data[at + 16 :])
+    with pytest.raises(DataError, match=r"a\.mat cannot be read \(a text of 4 characters"):
+        open_folder(tmp_path)
+
+
 def test_samples_of_wfdb_headers_are_no_recordings(tmp_path: Path) -> None:
     wfdb.wrsamp("r", fs=100, units=["mV"], sig_name=["II"], p_signal=X[:1].T, fmt=["16"],
                 write_dir=str(tmp_path))  # fmt: skip

@@ -244,5 +244,7 @@ def _rows(
     text = bytes(data).decode(encoding, "replace")
     if shape[0] <= 1:
         return (text.strip(),)
+    if math.prod(shape) != len(text):
+        raise ValueError(f"a text of {len(text)} characters has the shape {shape}")
     # Column after column.
     return tuple(text[row :: shape[0]].strip() for row in range(shape[0]))

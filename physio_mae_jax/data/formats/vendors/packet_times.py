@@ -6,6 +6,7 @@ constant rate by more than packets do, is an error.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
@@ -14,18 +15,31 @@ from physio_mae_jax.data.formats.time_column import Context, Times
 from physio_mae_jax.data.formats.time_units import SECONDS
 from physio_mae_jax.data.formats.uniform_times import mean_sampling_interval
 
-# Clocks of device and receiver differ by less.
 _NOMINAL_TOLERANCE = 0.01
+# Clocks of device and receiver differ by less.
+_CLOCK_TOLERANCE = 0.001
 _WAY_OUT = (
     "Split the file where samples were lost, or state 'sampling_rate_hz' in a manifest to read its "
     "samples as if none were."
 )
 
 
-def packet_rate_hz(
+class PacketRate(NamedTuple):
+    """The rate of samples by such times.
+
+    Attributes:
+        rate_hz: Sampling rate in Hz.
+        note: Doubt about it, for a warning; '' where there is none.
+    """
+
+    rate_hz: float
+    note: str = ""
+
+
+def packet_rate(
     times: Times, jitter_s: float, nominal_hz: Sequence[float], context: Context
-) -> float:
-    """Return the rate of samples with such times in Hz.
+) -> PacketRate:
+    """Return the rate of samples with such times.
 
     Args:
         times: Times [n] in their unit; of dates, seconds from the first one.
@@ -34,7 +48,8 @@ def packet_rate_hz(
         context: Context for messages.
 
     Returns:
-        The nominal rate that the mean rate is within 1 % of, else the mean rate.
+        The nominal rate, of which the mean rate must be within 1 %, or the mean rate where there
+        is none.
 
     Raises:
         UnreadableError: times are missing, samples were lost, or the rate is none of the device.
@@ -60,7 +75,7 @@ def packet_rate_hz(
         )
     mean_hz = 1.0 / mean_step
     if not nominal_hz:
-        return mean_hz
+        return PacketRate(mean_hz)
     # The ends of a short recording are stamped no better than its other samples.
     tolerance = max(_NOMINAL_TOLERANCE, 2 * jitter_s / float(seconds[-1]))
     nearest = min(nominal_hz, key=lambda rate: abs(rate - mean_hz))
@@ -70,4 +85,11 @@ def packet_rate_hz(
             f"{where}: column {times.name!r} gives {mean_hz:.6g} samples a second, where the "
             f"device has {rates}. {_WAY_OUT}"
         )
-    return nearest
+    lost = (nearest - mean_hz) * float(seconds[-1])
+    if lost > max(_CLOCK_TOLERANCE * len(seconds), jitter_s * nearest):
+        return PacketRate(
+            nearest,
+            f"column {times.name!r} gives {mean_hz:.6g} samples a second instead of {nearest:g}: "
+            f"about {lost:.0f} samples may be lost",
+        )
+    return PacketRate(nearest)

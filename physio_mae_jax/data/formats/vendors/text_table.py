@@ -33,10 +33,10 @@ from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.data.formats.origin import Origin
 from physio_mae_jax.data.formats.reader import Reader, read_loaded
-from physio_mae_jax.data.formats.time_column import Context, infer_table_rate, to_float32
+from physio_mae_jax.data.formats.time_column import Context, Times, infer_table_rate, to_float32
 from physio_mae_jax.data.formats.time_units import SECONDS
 from physio_mae_jax.data.formats.time_values import TimeValues
-from physio_mae_jax.data.formats.vendors.packet_times import packet_rate_hz
+from physio_mae_jax.data.formats.vendors.packet_times import packet_rate
 from physio_mae_jax.signals.rates import check_rate
 
 _ERRORS = (*TEXT_ERRORS, csv.Error, OverflowError, MemoryError)
@@ -166,7 +166,7 @@ def read_text_table(path: Path, table: TextTable) -> ReadTable:
         joined = np.concatenate(values)
         context = Context(str(path), line_formatter(table.head))
         found = times.times(len(joined))
-        rate_hz = packet_rate_hz(found, clock.jitter_s, clock.nominal_hz, context)
+        rate_hz, _ = packet_rate(found, clock.jitter_s, clock.nominal_hz, context)
         first = found.values[0] if found.origin is None else found.origin
         return ReadTable(joined, rate_hz, float(first) * SECONDS[clock.unit])
 
@@ -197,11 +197,13 @@ def _probe(path: Path, entry: ManifestEntry, table: TextTable) -> FileFacts:
     if length == 0:
         raise UnreadableError(f"{path} has no samples below its head; exclude it.")
     check_memory(str(path), 4 * length * len(columns), path.stat().st_size)
-    rate_hz = table.sampling_rate_hz or _rate(table, times, length, columns, path, entry)
+    rate_hz, doubt = table.sampling_rate_hz, ""
+    if times is not None:
+        rate_hz, doubt = _rate(table, times.times(length), columns, path, entry)
     if rate_hz is not None:
         check_rate(rate_hz, [c.name for c in columns], str(path))
     others = [c for c in table.columns if not c.is_default]
-    notes = list(table.notes)
+    notes = [*table.notes, *([doubt] if doubt else [])]
     if others and entry.channels is None:
         notes.append(
             f"the columns {_listed(others)} are not used; if one is wanted, list channels in a "
@@ -278,22 +280,19 @@ def _times_of(table: TextTable, path: Path) -> TimeValues | None:
 
 def _rate(
     table: TextTable,
-    times: TimeValues | None,
-    length: int,
+    found: Times,
     columns: Sequence[TextColumn],
     path: Path,
     entry: ManifestEntry,
-) -> float | None:
-    """Return the rate by the clock, None where only a manifest can state it."""
-    if times is None or table.clock is None:
-        return None
+) -> tuple[float | None, str]:
+    """Return the rate by the clock, None where only a manifest can state it, and a doubt."""
+    assert table.clock is not None
     context = Context(
         str(path),
         line_formatter(table.head),
         channels=[c.name for c in columns],
         stated_hz=entry.sampling_rate_hz,
     )
-    found = times.times(length)
     if table.clock.jitter_s and entry.sampling_rate_hz is None:
-        return packet_rate_hz(found, table.clock.jitter_s, table.clock.nominal_hz, context)
-    return infer_table_rate([found], context).rate_hz
+        return packet_rate(found, table.clock.jitter_s, table.clock.nominal_hz, context)
+    return infer_table_rate([found], context).rate_hz, ""
