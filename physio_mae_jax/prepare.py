@@ -15,7 +15,8 @@ from physio_mae_jax.preparation.builder import make_builder
 from physio_mae_jax.preparation.data_set_list import describe_data_sets
 from physio_mae_jax.preparation.download import download
 from physio_mae_jax.preparation.executors import beam_executor, process_executor
-from physio_mae_jax.preparation.layouts.folder import open_own_folder, write_draft
+from physio_mae_jax.preparation.layouts.folder import open_own_folder
+from physio_mae_jax.preparation.layouts.folder_draft import write_draft
 from physio_mae_jax.preparation.recording import DatasetLayout
 from physio_mae_jax.preparation.registry import LAYOUTS, get_layout
 from physio_mae_jax.preparation.report import describe_rate

@@ -15,7 +15,8 @@ from physio_mae_jax.data.formats import readers
 from physio_mae_jax.data.formats.manifest import parse_manifest
 from physio_mae_jax.data.prepared_index import read_metadata, read_prepared_index
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.preparation.layouts.folder import FolderLayout, open_own_folder, write_draft
+from physio_mae_jax.preparation.layouts.folder import FolderLayout, open_own_folder
+from physio_mae_jax.preparation.layouts.folder_draft import write_draft
 from physio_mae_jax.preparation.registry import LAYOUTS
 from tests.test_folder import MANIFESTS, write_csv, write_manifest, write_wfdb
 

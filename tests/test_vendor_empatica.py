@@ -127,7 +127,7 @@ def test_draft_says_what_was_recognised(tmp_path: Path, capsys) -> None:
     }
     assert prepare(["folder", f"--source={tmp_path}", "--draft_manifest"]) == 0
     out = capsys.readouterr().out
-    assert "recognised: 2 Empatica E4 (folder) (p1/BVP.csv, p2/BVP.csv)" in out
+    assert "recognized: 2 Empatica E4 (folder) (p1/BVP.csv, p2/BVP.csv)" in out
     assert len(open_folder(tmp_path).recordings) == 2
 
 

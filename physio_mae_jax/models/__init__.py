@@ -17,14 +17,15 @@ Modules::
                        adjacent ones
     mae                the masked autoencoder: one model, configured as v1, v2 or v3 by its
                        ``MaeConfig``
+    pooling            mean of the tokens of a window
     position_embedding  resizing of a learned position table to a window of another length
     rematerialization  activations saved for the backward pass, which rematerializes the cheap ones
     residual           residual sums of a block, its norms and smoothing
     resnet             supervised convolutional baselines: resnet1d_wang and xresnet1d101 of the
                        PTB-XL benchmark
-    resnet_classifier  A convolutional baseline with its published head
+    resnet_classifier  a convolutional baseline with its published head
     rotary             rotary positions of tokens
-    stack              A stack of blocks over token sequences, and the layouts of tokens in
+    stack              a stack of blocks over token sequences, and the layouts of tokens in
                        sequences
     tokenizer          from a signal to tokens: wavelet patches and waveform columns, embedded and
                        fused

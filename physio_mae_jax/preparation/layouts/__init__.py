@@ -14,6 +14,7 @@ Modules::
     empatica        recordings of the Empatica E4 wristband, and alignment of channels with
                     different rates
     folder          a user's own files, as read by ``data.formats.folder``, with optional labels
+    folder_draft    drafting a manifest for a user's own files
     folder_labels   labels, folds and attributes of a user's own files (see
                     ``data.formats.manifest``)
     interval_runs   converting labels with a constant rate to intervals of samples
