@@ -179,7 +179,7 @@ def test_a_probe_takes_any_number_of_channels(waves_root, runs, tmp_path, name, 
 def test_a_run_is_not_resumed_on_other_channels(waves_root, pretrained, tmp_path):
     begun = shutil.copytree(pretrained, tmp_path / "run")
     config = pretraining_config(waves_root, **{"data.channels": "II"})
-    with pytest.raises(ConfigError, match=r"input\.num_channels: 2 there, 1 here"):
+    with pytest.raises(ConfigError, match=r"input\.num_channels: 2 in the run, 1 in the config"):
         build_pretraining(typed(config), begun)
 
 

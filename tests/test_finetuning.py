@@ -126,8 +126,8 @@ def test_a_finished_run_is_not_replaced(waves_root, pretrained, fine_tuned):
     finished, _ = fine_tuned("wave")
     swapped = {"init_from": str(pretrained), "labels.classes": "fast,slow"}
     for workdir, changes, message in (
-        (finished, swapped, r"labels\.classes: '' there, 'fast,slow' here"),
-        (pretrained, {}, r"labels\.task: None there, 'wave' here"),
+        (finished, swapped, r"labels\.classes: '' in the run, 'fast,slow' in the config"),
+        (pretrained, {}, r"labels\.task: None in the run, 'wave' in the config"),
     ):
         described = (workdir / "config.json").read_bytes()
         with pytest.raises(ConfigError, match=message):

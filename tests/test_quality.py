@@ -89,7 +89,7 @@ def test_a_heart_that_beats_too_slowly_or_not_at_all_is_found(clean):
     spikes = noise.copy()
     spikes[0, 200:3000:600] += 1.0  # every six seconds
     finding = found(spikes)[quality.HEART_RATE, "II"]
-    assert "10 beats a minute" in finding.detail
+    assert "10 beats per minute" in finding.detail
 
 
 def test_no_heart_rate_is_looked_for_where_none_could_be_seen():

@@ -301,7 +301,7 @@ def test_a_finished_run_is_not_trained_further_and_other_settings_are_rejected(u
     assert (workdir / "metrics.jsonl").read_bytes() == before
     other = _run(workdir)
     other.model_spec["model"] = {"width": 32}
-    with pytest.raises(ConfigError, match=r"model\.width: 16 there, 32 here"):
+    with pytest.raises(ConfigError, match=r"model\.width: 16 in the run, 32 in the config"):
         train_and_evaluate(other)
     with pytest.raises(ConfigError, match="holds step 6, beyond num_steps=3"):
         train_and_evaluate(_run(workdir, num_steps=3))
