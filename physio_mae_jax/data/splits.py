@@ -114,8 +114,7 @@ def make_split(
     for name in rules:
         if name and name not in by_set:
             raise ConfigError(
-                f"split {rule!r} names data set {name!r}, which is not among the data sets "
-                f"{', '.join(by_set)}."
+                f"split {rule!r} names data set {name!r}; the data sets are {', '.join(by_set)}."
             )
     splits: dict[str, set[str]] = {split: set() for split in SPLITS}
     for name, infos in by_set.items():
