@@ -1,4 +1,4 @@
-"""Compare models on one labelled task: models × fractions of the labels × seeds.
+"""Compare models on one labeled task: models × fractions of the labels × seeds.
 
     python -m physio_mae_jax.main --config=configs/compare.py:data=ptbxl
     --config.init_from=runs/ptbxl \

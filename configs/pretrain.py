@@ -136,7 +136,7 @@ def _defaults() -> ConfigDict:
     config.model.class_token = False  # joint attention only
     config.model.rotary_positions = "column"  # 'token': sequence position, as in v1 and v2
     config.model.waveform_branch = True  # raw samples beside wavelets
-    config.model.convolutional_stem = "none"  # 'normalised': two convolutions before the patches
+    config.model.convolutional_stem = "none"  # 'normalized': two convolutions before the patches
     config.model.waveform_head_norm = True
     config.model.channel_embedding = True  # a learned vector for each channel name
     config.model.decoder_channel_embedding = False
@@ -226,7 +226,7 @@ def _small(config: ConfigDict) -> None:
     config.model.depth = 8
     config.model.num_heads = 4
     config.model.decoder_width = 128
-    config.model.remat = "full"  # labelled windows are encoded whole: 17 GiB without, at batch 64
+    config.model.remat = "full"  # labeled windows are encoded whole: 17 GiB without, at batch 64
     config.model.compute_dtype = "bfloat16"
     config.optimizer.peak_learning_rate = 1e-3
     config.optimizer.warmup_steps = 150

@@ -16,7 +16,7 @@ TASKS = tuple(name for name, defaults in DEFAULTS.items() if defaults.task)
 
 
 def add_task(config: ConfigDict, name: str, data: ConfigDict) -> None:
-    """Give a config the sections ``data``, ``labels`` and ``evaluation`` of a labelled task.
+    """Give a config the sections ``data``, ``labels`` and ``evaluation`` of a labeled task.
 
     Args:
         config: ConfigDict that receives the sections.

@@ -74,7 +74,7 @@ def _joint_upstream(config: ConfigDict, preset: str, patch_samples: int) -> None
 
 def _v1_upstream(config: ConfigDict, preset: str) -> None:
     _joint_upstream(config, preset, patch_samples=25)
-    config.model.convolutional_stem = "normalised"
+    config.model.convolutional_stem = "normalized"
 
 
 def _v2_upstream(config: ConfigDict, preset: str) -> None:

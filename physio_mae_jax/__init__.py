@@ -19,7 +19,7 @@ tests/test_imports.py enforces it)::
 * ``preparation`` raw data sets -> prepared ones of array_record files.
 * ``models``      Flax modules; no loss, no data, no random masks inside.
 * ``objectives``  masks and losses: pure functions of arrays and keys.
-* ``training``    optimiser, mesh, checkpoints, metrics and the one loop.
+* ``training``    optimizer, mesh, checkpoints, metrics and the one loop.
 * ``plots``       arrays -> matplotlib pictures.
 * ``inference``   use of trained models: embeddings, sharing, export, inspection.
 * ``interop``     models of other programs: the original's weights.

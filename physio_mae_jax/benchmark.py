@@ -60,7 +60,7 @@ def main(argv: list[str]) -> None:
         CASES,
         benchmark_sizes,
         describe_machine,
-        with_utilisation,
+        with_utilization,
     )
     from physio_mae_jax.commands.benchmarking import build_benchmark
     from physio_mae_jax.experiment.configs import PretrainConfig
@@ -90,7 +90,7 @@ def main(argv: list[str]) -> None:
         return
     for name in _BENCHMARKS.value:
         _print(
-            with_utilisation(CASES[name](bench), machine)
+            with_utilization(CASES[name](bench), machine)
             | benchmark_sizes(bench)
             | machine
             | common

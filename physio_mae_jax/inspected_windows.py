@@ -13,7 +13,7 @@ class ReconstructedWindow:
         title: Recording and training step.
         channels: Channel names [M].
         sampling_rate_hz: Sampling rate of the window, in Hz.
-        frequencies_hz: [S] centre of each scalogram row, high to low.
+        frequencies_hz: [S] center of each scalogram row, high to low.
         signal: [M, L] z-scored truth.
         predicted: [M, L], NaN on visible columns.
         masked: [W] bool, True for masked columns.
@@ -52,7 +52,7 @@ class AttendedWindow:
         title: Recording and layer.
         channels: Channel names [M].
         sampling_rate_hz: Sampling rate of the window, in Hz.
-        frequencies_hz: [S] centre of each scalogram row, high to low.
+        frequencies_hz: [S] center of each scalogram row, high to low.
         signal: [M, L] z-scored.
         scalogram: [M, S, L].
         received: [M, W, H] attention that each token receives; 1 if uniform.

@@ -124,7 +124,7 @@ SETTINGS: dict[str, Kind] = {
     "model.decoder_class_position": Choice(("always", "never", "one_channel")),
     "model.rotary_positions": Choice(("column", "token")),
     "model.waveform_branch": Flag(),
-    "model.convolutional_stem": Choice(("none", "normalised", "folded")),
+    "model.convolutional_stem": Choice(("none", "normalized", "folded")),
     "model.waveform_head_norm": Flag(),
     "model.channel_embedding": Flag(),
     "model.decoder_channel_embedding": Flag(),

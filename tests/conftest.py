@@ -9,7 +9,7 @@ import pytest
 
 from tests.runs import typed
 
-# Before JAX is imported, and for the processes that tests start: less optimisation, as compiling
+# Before JAX is imported, and for the processes that tests start: less optimization, as compiling
 # takes most of the time; and patience where eight virtual devices wait for each other on two cores.
 if os.environ.get("JAX_PLATFORMS", "cpu") == "cpu":
     os.environ["XLA_FLAGS"] = (

@@ -10,7 +10,7 @@ import numpy as np
 from physio_mae_jax import Encoder
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.input_spec import InputSpec
-from physio_mae_jax.data.window_transform import NORMALISATION
+from physio_mae_jax.data.window_transform import NORMALIZATION
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.masking import MaskConfig
@@ -35,7 +35,7 @@ def untrained(**changes: Any) -> TrainedModel:
         "sampling_rate_hz": RATE_HZ,
         "num_samples": 400,
         "band_hz": None,
-        "normalisation": NORMALISATION,
+        "normalization": NORMALIZATION,
         "filters": {"made_up": "as recorded"},
     }
     joint = changes.get("encoder_attention") == "joint"

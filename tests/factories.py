@@ -51,7 +51,7 @@ def random_mask(batch: int, columns: int = 20, seed: int = 1, ratio: float = 0.7
 
 
 def random_params(model: MaskedAutoencoder, seed: int = 2) -> Any:
-    """Initialise and then perturb, so that no bias or mask token is zero or equal to another."""
+    """Initialize and then perturb, so that no bias or mask token is zero or equal to another."""
     batch, mask = (
         random_batch(1, 2, model.config.num_samples),
         random_mask(1, model.config.num_columns),

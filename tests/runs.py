@@ -23,7 +23,7 @@ def pretraining_config(root: Path, **changes: Any) -> ConfigDict:
 def finetuning_config(root: Path, **changes: Any) -> ConfigDict:
     """Return the settings of 60 steps on windows of 3 s, enough to learn any task of the waves.
 
-    Runs with as many classes and the same kind of initialisation share what they compile, so change
+    Runs with as many classes and the same kind of initialization share what they compile, so change
     no more than a test is about.
     """
     config = _on_waves(finetune.get_config("preset=debug"), root, {})

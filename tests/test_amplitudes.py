@@ -34,7 +34,7 @@ def wanted(made):
 
 
 def plain_z_score(signal):
-    """Normalise in long double, as the definition says."""
+    """Normalize in long double, as the definition says."""
     wide = signal.astype(np.longdouble)
     wide = wide - wide.mean(axis=-1, keepdims=True)
     return np.clip(wide / wide.std(axis=-1, ddof=1, keepdims=True), -10, 10).astype(np.float32)

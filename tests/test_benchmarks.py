@@ -102,8 +102,8 @@ def test_every_case_measures_and_says_what():
         assert result["samples_per_s"] * result["ms"] / 1e3 == pytest.approx(bench.batch_size)
         json.dumps(result)
     machine = cases.describe_machine(bench)
-    shown = cases.with_utilisation({"tflop_per_s": machine["product_tflop_per_s"] / 2}, machine)
-    assert shown["utilisation"] == pytest.approx(0.5)
+    shown = cases.with_utilization({"tflop_per_s": machine["product_tflop_per_s"] / 2}, machine)
+    assert shown["utilization"] == pytest.approx(0.5)
 
 
 def test_the_import_of_the_encoder_is_measured_in_new_processes():

@@ -192,8 +192,8 @@ def test_calibration_survives_json():
             json.loads(json.dumps(calibration.to_json(), allow_nan=False))
         )
         assert again == calibration
-    with pytest.raises(DataError, match="calibration has an unknown key 'colour'"):
-        Calibration.from_json({"kind": "multilabel", "colour": 3})
+    with pytest.raises(DataError, match="calibration has an unknown key 'color'"):
+        Calibration.from_json({"kind": "multilabel", "color": 3})
     with pytest.raises(DataError, match=r"calibration is \[\], where an object is expected"):
         Calibration.from_json([])
     short = fit_calibration(miscalibrated(0)).to_json() | {"slopes": [1.0]}

@@ -166,8 +166,8 @@ def run_main(*arguments, **variables):
             "/no/such/folder",
         ),
         (
-            ["--config=configs/pretrain.py", "--config.optimiser.peak_learning_rate=1"],
-            "optimiser",
+            ["--config=configs/pretrain.py", "--config.optimizer.peak_learning_rate=1"],
+            "optimizer",
         ),
         (["--config=configs/none.py"], "configs/none.py"),
         (

@@ -1,4 +1,4 @@
-"""What was trained on is recognised, under whatever name it comes back."""
+"""What was trained on is recognized, under whatever name it comes back."""
 
 import dataclasses
 import json

@@ -1,4 +1,4 @@
-"""Laws of what feeds the model: resampling, normalising, windows, splits and batches."""
+"""Laws of what feeds the model: resampling, normalizing, windows, splits and batches."""
 
 import dataclasses
 import itertools
@@ -72,7 +72,7 @@ def test_z_score_has_mean_0_and_unbiased_deviation_1_and_knows_flat_channels():
     assert not normal[1].any()
 
 
-def test_z_score_clips_an_artefact_at_10_deviations():
+def test_z_score_clips_an_artifact_at_10_deviations():
     signal = np.zeros((1, 1000))
     signal[0, 0], signal[0, 1] = 1e6, 1e-3
     assert z_score(signal)[0].max() == 10
@@ -285,7 +285,7 @@ def test_a_mixture_keeps_its_weights_and_its_order_over_processes():
         np.testing.assert_array_equal(whole["signal"], both)
 
 
-def test_augmented_windows_stay_normalised_and_follow_from_the_generator_alone():
+def test_augmented_windows_stay_normalized_and_follow_from_the_generator_alone():
     signal, _ = z_score(_recordings([500], channels=3)[0])
     present = np.array([True, True, False])
     config = AugmentConfig(

@@ -1,4 +1,4 @@
-"""``prepare --list`` names every data set with its variants, source, licence, tasks and classes."""
+"""``prepare --list`` names every data set with its variants, source, license, tasks and classes."""
 
 import re
 
@@ -38,7 +38,7 @@ def test_a_paragraph_has_what_the_layouts_state(name):
 
 def test_what_variants_share_is_listed_once_and_else_by_variant():
     text = describe_data_sets()
-    assert "  licence    CC BY 4.0\n" in text
+    assert "  license    CC BY 4.0\n" in text
     assert "[cinc2011/flac] a collected copy, which is not published" in text
     assert "[mimic3/waveform] none" in text
     assert "bidmc/csv]" not in text

@@ -17,7 +17,7 @@ from tests.factories import predictions
 
 
 @st.composite
-def labelled_subjects(draw):
+def labeled_subjects(draw):
     """Labels [U, K], some very rare or very common, and subjects with several instances."""
     count, classes = draw(st.integers(4, 60)), draw(st.integers(1, 6))
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
@@ -31,9 +31,9 @@ def labelled_subjects(draw):
 
 
 @settings(max_examples=150, deadline=None)
-@given(labelled_subjects())
-def test_subjects_come_whole_and_no_class_is_lost(labelled):
-    targets, subjects = labelled
+@given(labeled_subjects())
+def test_subjects_come_whole_and_no_class_is_lost(labeled):
+    targets, subjects = labeled
     strata = bootstrap.strata(targets, subjects)
     weights = bootstrap.multiplicities(subjects, strata, 30, seed=3)
     names, unit_subject = np.unique(subjects, return_inverse=True)

@@ -24,7 +24,7 @@ def test_what_is_hidden_does_not_reach_the_prediction(made):
     signal = beats(5, 250)
     changed = signal.copy()
     changed[:, 250:500] += 0.1 * np.random.default_rng(0).normal(size=(3, 250))
-    # The mean and standard deviation of the window, which normalise it, are all that may change.
+    # The mean and standard deviation of the window, which normalize it, are all that may change.
     first, second = (
         made.reconstruct(s, masked_seconds=[(0.9, 2.1)], **GIVEN) for s in (signal, changed)
     )
@@ -95,7 +95,7 @@ def test_a_map_keeps_groups_apart(monkeypatch):
         "a (40)",
         "b (30)",
     ]
-    assert len(draw_map(table, np.arange(70.0)).axes) == 2  # a scale of colours
+    assert len(draw_map(table, np.arange(70.0)).axes) == 2  # a scale of colors
     monkeypatch.setitem(sys.modules, "umap", None)
     with pytest.raises(ConfigError, match="pip install umap-learn"):
         draw_map(table, groups, method="umap")

@@ -1,13 +1,13 @@
-"""Labelled instances: what is evaluated, where its windows lie, and who is trained on."""
+"""Labeled instances: what is evaluated, where its windows lie, and who is trained on."""
 
 import numpy as np
 import pytest
 
 from physio_mae_jax.data.instances import LabelConfig, choose_fraction, find_instances, rarest_class
-from physio_mae_jax.data.labelled_batches import (
+from physio_mae_jax.data.labeled_batches import (
     balancing_repeats,
     evaluation_batches,
-    labelled_training_batches,
+    labeled_training_batches,
 )
 from physio_mae_jax.data.labels import class_names
 from physio_mae_jax.data.pipeline import LoaderConfig
@@ -179,7 +179,7 @@ def test_repeats_even_out_the_classes():
 def test_training_batches_show_their_units_and_go_on_where_they_were(source):
     instances, reader = instances_of(source, "state", seconds=2.0), get_reader(source, 2.0)
     config = LoaderConfig(batch_size=8, seed=0, num_threads=2)
-    batches = labelled_training_batches(reader, instances, config, balanced=False)
+    batches = labeled_training_batches(reader, instances, config, balanced=False)
     for _ in range(10):
         batch = next(batches)
         for recording, start, target in zip(
@@ -190,7 +190,7 @@ def test_training_batches_show_their_units_and_go_on_where_they_were(source):
             assert 0 <= recording < 48
     state = batches.get_state()
     expected = next(batches)
-    again = labelled_training_batches(reader, instances, config, balanced=False)
+    again = labeled_training_batches(reader, instances, config, balanced=False)
     again.set_state(state)
     np.testing.assert_array_equal(next(again)["signal"], expected["signal"])
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from physio_mae_jax.models.kernels.gelu import gelu_and_product
-from physio_mae_jax.models.kernels.layer_norm import add_and_normalise, normalise
+from physio_mae_jax.models.kernels.layer_norm import add_and_normalize, normalize
 from physio_mae_jax.models.kernels.rotary import project_and_rotate
-from physio_mae_jax.models.kernels.smoothing import smooth_and_normalise
+from physio_mae_jax.models.kernels.smoothing import smooth_and_normalize
 from physio_mae_jax.models.residual import DepthwiseKernel
 from physio_mae_jax.models.rotary import rotary_rotation, rotate
 from physio_mae_jax.training.sharding import batch_sharding, make_mesh, with_mesh
@@ -28,7 +28,7 @@ def norm_example(*shape):
 
 
 def kernel_norm(tokens, scale, bias):
-    return normalise(tokens, scale, bias, _EPSILON, interpret=True)
+    return normalize(tokens, scale, bias, _EPSILON, interpret=True)
 
 
 def plain_norm(tokens, scale, bias):
@@ -67,7 +67,7 @@ def test_sum_and_norm_equal_plain_ones_and_so_do_their_gradients(shape):
 
     def ours(tokens, branch, branch_bias, scale, bias):
         given = (tokens, branch, branch_bias, share, scale, bias)
-        return add_and_normalise(*given, _EPSILON, interpret=True)
+        return add_and_normalize(*given, _EPSILON, interpret=True)
 
     def theirs(tokens, branch, branch_bias, scale, bias):
         shares = share.reshape(-1, *[1] * (tokens.ndim - 1))
@@ -82,7 +82,7 @@ def test_smoothing_and_norm_equal_plain_ones_and_so_do_their_gradients(shape):
     taps, taps_bias = draw((3, shape[-1]), shape[-1:])
 
     def ours(*arguments):
-        return smooth_and_normalise(*arguments, _EPSILON, interpret=True)
+        return smooth_and_normalize(*arguments, _EPSILON, interpret=True)
 
     def theirs(tokens, taps, taps_bias, scale, bias):
         smoothed = DepthwiseKernel(taps, taps_bias).applied_to(tokens)
@@ -160,11 +160,11 @@ def test_each_device_works_on_its_own_examples():
     def added(tokens, branch_bias):
         share = jnp.ones(len(tokens))
         norm = (*arguments[1:], _EPSILON)
-        return add_and_normalise(tokens, tokens, branch_bias, share, *norm, interpret=True)
+        return add_and_normalize(tokens, tokens, branch_bias, share, *norm, interpret=True)
 
     def smoothed(tokens, taps):
         norm = (*arguments[1:], _EPSILON)
-        return smooth_and_normalise(tokens, taps, arguments[1], *norm, interpret=True)
+        return smooth_and_normalize(tokens, taps, arguments[1], *norm, interpret=True)
 
     def all_of_them(tokens, gradient, values, rotation, gradients):
         _, pull_norm = jax.vjp(kernel_norm, tokens, *arguments[1:])
@@ -201,10 +201,10 @@ def test_kernels_lower_for_a_gpu_without_one():
 
     def total(tokens, scale, bias, taps, sequences, positions):
         norm = (scale, bias, _EPSILON)
-        tokens, normed = normalise(tokens, *norm)
+        tokens, normed = normalize(tokens, *norm)
         share = jnp.ones(len(tokens), jnp.float32)
-        tokens, normed = add_and_normalise(tokens, normed, bias, share, *norm)
-        tokens, smoothed = smooth_and_normalise(tokens, taps, bias, *norm)
+        tokens, normed = add_and_normalize(tokens, normed, bias, share, *norm)
+        tokens, smoothed = smooth_and_normalize(tokens, taps, bias, *norm)
         hidden = gelu_and_product(normed, bias, jnp.ones((768, 64), jnp.bfloat16))
         kernel = jnp.ones((768, 3 * 768), jnp.bfloat16)
         parts = project_and_rotate(sequences, kernel, rotary_rotation(positions, 64), 12)

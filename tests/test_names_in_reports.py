@@ -199,11 +199,11 @@ class TestPictures:
 
     def test_one_that_fails_is_told_and_ends_nothing(self, tmp_path, caplog):
         def fail():
-            raise ValueError("no such colour\x1b[0m")
+            raise ValueError("no such color\x1b[0m")
 
         path = tmp_path / "plots" / "it.png"
         assert not atomic_files.write_figure(path, fail)
-        assert "it.png could not be drawn (ValueError: no such colour" in caplog.text
+        assert "it.png could not be drawn (ValueError: no such color" in caplog.text
         assert not list(path.parent.iterdir())
 
     def test_a_full_disk_is_no_fault_of_a_picture(self, tmp_path):

@@ -33,7 +33,7 @@ def params() -> Any:
     return random_params(MODEL)
 
 
-def test_scale_weights_favour_the_band_and_keep_the_size_of_the_loss() -> None:
+def test_scale_weights_favor_the_band_and_keep_the_size_of_the_loss() -> None:
     frequencies = np.geomspace(250, 0.05, 200)
     weights = scale_weights(frequencies, **BAND)
     assert weights.mean() == pytest.approx(1.0, abs=1e-5)

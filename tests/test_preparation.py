@@ -311,7 +311,7 @@ def test_a_mended_recording_is_taken_up_without_doing_the_others_again(tmp_path)
         ),
     )
     assert len(builder.prepare().records) == 16
-    # Shards are divided by the bytes of their files, so a neighbour may change hands.
+    # Shards are divided by the bytes of their files, so a neighbor may change hands.
     assert 1 <= len(written) <= 2
     assert len(before) == 7
 

@@ -100,7 +100,7 @@ def test_a_fine_tuned_run_is_no_encoder_and_says_what_it_is(waves_root, tmp_path
     settings = {"config": {"command": "finetune", "init_from": "runs/first"}}
     path = tmp_path / "tuned" / "config.json"
     path.write_text(json.dumps(add_seal(settings)), encoding="utf-8")
-    with pytest.raises(ConfigError, match=r"a 'finetune' run.*initialised from, runs/fir.*=head"):
+    with pytest.raises(ConfigError, match=r"a 'finetune' run.*initialized from, runs/fir.*=head"):
         build(waves_root, tmp_path / "probe", init_from=str(tmp_path / "tuned"))
 
 

@@ -34,14 +34,14 @@ def fill(path: tuple[Any, ...], position: int, shape: tuple[int, ...]) -> jax.Ar
     """Fill a parameter with a wave of its own, of a size that keeps activations near one."""
     wave = np.sin((1 + 0.37 * position) * np.arange(1, np.prod(shape) + 1)).reshape(shape)
     kind = path[-1].key
-    size, centre = {
+    size, center = {
         "kernel": (2 / np.sqrt(np.prod(shape[:-1])), 0.0),
         "scale": (0.2, 1.0),
         "bias": (0.2, 0.0),
         "mean": (0.2, 0.0),
         "var": (0.4, 1.0),
     }[kind]
-    return jnp.asarray(centre + size * wave, jnp.float32)
+    return jnp.asarray(center + size * wave, jnp.float32)
 
 
 def patterned(config: ResNetConfig, channels: int = 3) -> Any:
@@ -199,7 +199,7 @@ def test_running_statistics_come_to_those_of_the_batch(config: ResNetConfig) -> 
 
 
 @pytest.mark.parametrize("steps", [10, 11])
-def test_a_strided_convolution_is_centred_on_the_steps_it_keeps(steps: int) -> None:
+def test_a_strided_convolution_is_centered_on_the_steps_it_keeps(steps: int) -> None:
     values = jax.random.normal(jax.random.key(0), (2, steps, 4))
     module = ConvNorm(4, 5, jnp.dtype("float32"), stride=2, rectify=False)
     variables = jax.jit(functools.partial(module.init, train=False))(jax.random.key(1), values)

@@ -23,7 +23,7 @@ def made():
 @pytest.fixture
 def saved(made, tmp_path):
     return made.save_pretrained(
-        tmp_path / "shared", licence="CC-BY-4.0", intended_use="Studies.", evaluation="AUROC 0.9"
+        tmp_path / "shared", license="CC-BY-4.0", intended_use="Studies.", evaluation="AUROC 0.9"
     )
 
 

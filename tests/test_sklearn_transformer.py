@@ -22,7 +22,7 @@ def made():
 
 
 @pytest.fixture(scope="module")
-def labelled():
+def labeled():
     """Slow and fast waves in noise."""
     rng = np.random.default_rng(0)
     time = np.arange(500) / 100
@@ -31,25 +31,25 @@ def labelled():
     return wave[:, None] + 0.3 * rng.normal(size=(24, 2, 500)), fast
 
 
-def test_a_pipeline_learns_from_embeddings(made, labelled):
-    signals, fast = labelled
+def test_a_pipeline_learns_from_embeddings(made, labeled):
+    signals, fast = labeled
     pipeline = make_pipeline(
         EncoderTransformer(made, **GIVEN), StandardScaler(), LogisticRegression()
     )
     assert pipeline.fit(signals[:12], fast[:12]).score(signals[12:], fast[12:]) > 0.9
 
 
-def test_clones_are_equal_and_share_the_encoder(made, labelled):
+def test_clones_are_equal_and_share_the_encoder(made, labeled):
     first = EncoderTransformer(made, overlap=0.25, **GIVEN)
     second = clone(first)
     assert second.get_params() == first.get_params()
     assert second.encoder is made
-    assert second.set_params(output="channels").fit_transform(labelled[0]).shape == (24, 64)
-    assert first.fit_transform(labelled[0]).shape == (24, 32)
+    assert second.set_params(output="channels").fit_transform(labeled[0]).shape == (24, 64)
+    assert first.fit_transform(labeled[0]).shape == (24, 32)
 
 
-def test_grid_search_and_clustering(made, labelled):
-    signals, fast = labelled
+def test_grid_search_and_clustering(made, labeled):
+    signals, fast = labeled
     pipeline = make_pipeline(EncoderTransformer(made, **GIVEN), LogisticRegression())
     grid = {"encodertransformer__output": ["pooled", "channels"]}
     search = GridSearchCV(pipeline, grid, cv=2).fit(signals, fast)
@@ -58,11 +58,11 @@ def test_grid_search_and_clustering(made, labelled):
     assert set(clusters.fit_predict(signals)) == {0, 1}
 
 
-def test_it_is_opened_by_its_folder(made, labelled, tmp_path):
-    wanted = EncoderTransformer(made, **GIVEN).fit_transform(labelled[0])
+def test_it_is_opened_by_its_folder(made, labeled, tmp_path):
+    wanted = EncoderTransformer(made, **GIVEN).fit_transform(labeled[0])
     made.save_pretrained(tmp_path / "shared")
     for folder in (write_run(tmp_path / "run"), tmp_path / "shared"):
-        found = EncoderTransformer(str(folder), **GIVEN).fit_transform(labelled[0])
+        found = EncoderTransformer(str(folder), **GIVEN).fit_transform(labeled[0])
         np.testing.assert_allclose(found, wanted, atol=2e-5)
 
 

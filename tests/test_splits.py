@@ -89,7 +89,7 @@ def test_a_share_is_drawn_from_the_part_before_it():
         divided(infos, "fold=1||0.5")
 
 
-def test_a_leaky_division_is_of_units_and_for_labelled_tasks_only():
+def test_a_leaky_division_is_of_units_and_for_labeled_tasks_only():
     parts = divide_leaking(50, "leaky=|0.2|0.3", seed=1)
     assert [len(parts[part]) for part in SPLITS] == [25, 10, 15]
     assert sorted(np.concatenate(list(parts.values()))) == list(range(50))

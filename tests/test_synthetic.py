@@ -274,8 +274,8 @@ def test_a_clean_cohort_has_the_same_hearts_and_no_noise(
 def test_eeg_shows_alpha_over_its_background(clean: SyntheticCohort) -> None:
     for index in range(6):
         signal = whole(clean, index)[CHANNELS.index("EEG")]
-        neighbours = band_power(signal, 5, 7) + band_power(signal, 14, 16)
-        assert band_power(signal, 8.5, 11.5) > 2 * neighbours
+        neighbors = band_power(signal, 5, 7) + band_power(signal, 14, 16)
+        assert band_power(signal, 8.5, 11.5) > 2 * neighbors
         assert band_power(signal, 1, 3) > band_power(signal, 30, 40)
         assert 5 < signal.std() < 60
 

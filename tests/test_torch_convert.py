@@ -128,7 +128,7 @@ def joint_state(small, stem=False):
     return state, config
 
 
-def test_a_stem_with_its_batch_normalisation_is_folded_exactly(small):
+def test_a_stem_with_its_batch_normalization_is_folded_exactly(small):
     state, config = joint_state(small, stem=True)
     _, params = import_state_dict(state, config)
     stem = params["encoder"]["tokenizer"]["stem"]["convolution_0"]
@@ -216,8 +216,8 @@ def test_the_reasoning_head_computes_what_its_weights_say(small):
     tokens = np.asarray(tokens, np.float64).reshape(-1, 8)
 
     def norm(values, name):
-        centred = values - values.mean(axis=1, keepdims=True)
-        scaled = centred / np.sqrt(values.var(axis=1, keepdims=True) + 1e-5)
+        centered = values - values.mean(axis=1, keepdims=True)
+        scaled = centered / np.sqrt(values.var(axis=1, keepdims=True) + 1e-5)
         return scaled * state[f"head.{name}.weight"] + state[f"head.{name}.bias"]
 
     queries = state["head.reasoning_tokens"][0].astype(np.float64)

@@ -188,7 +188,7 @@ def test_a_small_file_does_not_become_a_huge_one(tmp_path: Path) -> None:
     assert open_folder(tmp_path, channels="II").recordings[0].sampling_rate_hz == 50_000
 
 
-def test_other_formats_are_recognised(tmp_path: Path) -> None:
+def test_other_formats_are_recognized(tmp_path: Path) -> None:
     for name in ("d.mat", "e.xyz", "f.rec", "g.vhdr", "h.avro"):
         (tmp_path / name).write_text("x")
     with pytest.raises(DataError, match="has no recordings") as error:

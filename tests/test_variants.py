@@ -173,7 +173,7 @@ def test_low_rank_layers_are_smaller():
 
 
 def test_the_stem_sees_nothing_behind_the_end_of_a_signal():
-    model = tiny_model(convolutional_stem="normalised")
+    model = tiny_model(convolutional_stem="normalized")
     params = init_params(model, MaskConfig(), jax.random.key(0), 2)
     batch = random_batch(2, 2)
     valid = jnp.array([12, 12])

@@ -119,7 +119,7 @@ def test_a_sensor_that_was_off_is_absent(tmp_path: Path) -> None:
     assert open_one(tmp_path / "p1").recordings[0].channel_names == ("ACC_X", "ACC_Y", "ACC_Z")
 
 
-def test_draft_says_what_was_recognised(tmp_path: Path, capsys) -> None:
+def test_draft_says_what_was_recognized(tmp_path: Path, capsys) -> None:
     for name in ("p1", "p2"):
         write_e4(tmp_path / name)
     assert draft_manifest(tmp_path) == {

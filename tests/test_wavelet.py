@@ -55,8 +55,8 @@ def test_narrow_wavelets_are_those_of_the_band_limited_signal(rate: float) -> No
     ours = wavelet.coefficients(jnp.asarray(signal, jnp.float32)[None, None], config, rate)
     bank = wavelet_bank(config, rate, len(signal))
     middle = len(time) // 2
-    for row, centre_hz in enumerate(bank.frequencies_hz[:4]):
-        scale = np.sqrt(2) * rate / (2 * np.pi * centre_hz)
+    for row, center_hz in enumerate(bank.frequencies_hz[:4]):
+        scale = np.sqrt(2) * rate / (2 * np.pi * center_hz)
         gain, _ = integrate.quad(
             lambda t, s=scale: float(ricker(np.asarray(t), s)) * np.cos(2 * np.pi * 30 * t / rate),
             -8 * scale,
@@ -67,7 +67,7 @@ def test_narrow_wavelets_are_those_of_the_band_limited_signal(rate: float) -> No
 
 
 def test_same_physiology_at_every_rate() -> None:
-    """Scales in Hz: the normalised scalogram of one signal agrees between 100 and 500 Hz."""
+    """Scales in Hz: the normalized scalogram of one signal agrees between 100 and 500 Hz."""
     config = WaveletConfig(num_scales=32, difference_planes=False)
     low, high = (
         wavelet.scalogram(jnp.asarray(band_limited_noise(8, r, 35.0))[None, None], config, r)
@@ -119,7 +119,7 @@ def test_difference_planes_follow_the_formula() -> None:
     np.testing.assert_allclose(planes, np.stack([signal, first, second]), atol=1e-6)
 
 
-def test_normalisation_is_over_scales_and_time_with_unbiased_deviation() -> None:
+def test_normalization_is_over_scales_and_time_with_unbiased_deviation() -> None:
     values = np.random.default_rng(2).normal(3, 5, (2, 3, 4, 50)).astype(np.float32)
     ours = wavelet.normalize_planes(values, wavelet.plane_statistics(jnp.asarray(values)))
     mean = values.mean(axis=(2, 3), keepdims=True)
@@ -147,7 +147,7 @@ def test_padding_changes_nothing_in_front_of_it(bank: str) -> None:
 def test_products_equal_the_fft(bank: str, num_samples: int, rate: float, unit: float) -> None:
     config = WaveletConfig(bank=bank, num_scales=32, lowest_frequency_hz=0.8)
     signal = np.random.default_rng(5).normal(size=(3, 2, num_samples))
-    signal[1, 0, 300] = 1000.0  # an artefact, which must not drown the rest in rounding
+    signal[1, 0, 300] = 1000.0  # an artifact, which must not drown the rest in rounding
     signal[2, 1] = 7.0  # a lead that came off
     signal = jnp.asarray(unit * signal, jnp.float32)
     exact = wavelet.scalogram(signal, config, rate)

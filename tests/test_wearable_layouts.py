@@ -424,9 +424,9 @@ def stress_members(subject="S02", seconds=60, acc_start=100.5):
 
 def test_stress_predict(tmp_path):
     members = stress_members()
-    unlabelled = stress_members("S01")
-    unlabelled["S01_label1hz"][:] = -1
-    np.savez(tmp_path / "stress_predict_e4.npz", **members, **unlabelled)
+    unlabeled = stress_members("S01")
+    unlabeled["S01_label1hz"][:] = -1
+    np.savez(tmp_path / "stress_predict_e4.npz", **members, **unlabeled)
     layout = get_layout("stress_predict")
     first, second = layout.find(tmp_path)
     assert (second.record_id, second.subject_id) == ("S02", "S02")

@@ -171,7 +171,7 @@ def test_chosen_signals_of_one_rate_are_read_as_they_are(
     assert "RESP 1 from 50 to 100 Hz" in caplog.text
 
 
-def test_interpolation_is_of_the_two_neighbours_alone() -> None:
+def test_interpolation_is_of_the_two_neighbors_alone() -> None:
     values = np.array([0.0, 4.0, np.nan, 2.0, np.inf, 1.0], np.float32)
     made = interpolate_slow_channel(values, 0, 1, 2, 0, 12)
     expected = [0, 2, 4, np.nan, np.nan, np.nan, 2, np.inf, np.inf, -np.inf, 1, 1]

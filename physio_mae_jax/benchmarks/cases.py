@@ -224,7 +224,7 @@ def measure_features(bench: BenchmarkSpec) -> dict[str, Any]:
 
 
 def measure_wavelets(bench: BenchmarkSpec) -> dict[str, Any]:
-    """Time the normalised scalogram of a batch, written to memory in full."""
+    """Time the normalized scalogram of a batch, written to memory in full."""
     cfg = bench.model
 
     def transform(signal: jax.Array) -> jax.Array:
@@ -236,7 +236,7 @@ def measure_wavelets(bench: BenchmarkSpec) -> dict[str, Any]:
     signals = [random_batch(bench, seed)["signal"] for seed in range(_NUM_INPUTS)]
     timing = time_calls(lambda n: compiled(signals[n % _NUM_INPUTS]), bench.repeats)
     operations = flops.wavelet_operations(cfg, bench.num_channels)
-    return {"case": "wavelets", **_rates(bench, timing, operations, utilisation=False)}
+    return {"case": "wavelets", **_rates(bench, timing, operations, utilization=False)}
 
 
 def measure_pipeline(bench: BenchmarkSpec) -> dict[str, Any]:
@@ -295,16 +295,16 @@ def describe_machine(bench: BenchmarkSpec) -> dict[str, Any]:
     }
 
 
-def with_utilisation(result: dict[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
+def with_utilization(result: dict[str, Any], machine: Mapping[str, Any]) -> dict[str, Any]:
     """Add the model's FLOP rate as a share of the matmul rate of all devices."""
     if "tflop_per_s" not in result:
         return result
     limit = machine["product_tflop_per_s"] * machine["num_devices"]
-    return result | {"utilisation": result["tflop_per_s"] / limit}
+    return result | {"utilization": result["tflop_per_s"] / limit}
 
 
 def _rates(
-    bench: BenchmarkSpec, timing: Timing, operations: float, *, utilisation: bool = True
+    bench: BenchmarkSpec, timing: Timing, operations: float, *, utilization: bool = True
 ) -> dict[str, Any]:
     rates: dict[str, Any] = {
         "samples_per_s": bench.batch_size / timing.seconds,
@@ -313,6 +313,6 @@ def _rates(
         "gflop_per_sample": operations / 1e9,
         "allocator_peak_gib": allocator_peak_gib(bench.mesh.devices.flat[0]),
     }
-    if utilisation:
+    if utilization:
         rates["tflop_per_s"] = operations * bench.batch_size / timing.seconds / 1e12
     return rates

@@ -2,7 +2,7 @@
 
 A matmul of [m, k] and [k, n] counts 2·m·k·n. Norms, activations, rotations and the optimizer are
 excluded: they are a per cent or two. Rematerialization is not counted either, so that time spent
-on it shows as lower utilisation (Chowdhery et al. 2022).
+on it shows as lower utilization (Chowdhery et al. 2022).
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Compare models on one labelled task: models × fractions of the labels × seeds."""
+"""Compare models on one labeled task: models × fractions of the labels × seeds."""
 
 import dataclasses
 import functools
@@ -24,7 +24,7 @@ from physio_mae_jax.evaluation.results import plain
 from physio_mae_jax.evaluation.summary import Cell, ComparedRun, ComparedTrial, summarize_comparison
 from physio_mae_jax.experiment.classifiers import MAE, EncoderInit, init_from_encoder
 from physio_mae_jax.experiment.configs import FinetuneConfig, ProbeConfig
-from physio_mae_jax.experiment.labelled_data import LabelledData, open_labelled
+from physio_mae_jax.experiment.labeled_data import LabeledData, open_labeled
 from physio_mae_jax.experiment.run_metadata import provenance
 from physio_mae_jax.experiment.sweep import (
     check_complete,
@@ -178,9 +178,9 @@ class _SharedInputs:
         return init_from_encoder(self.config.init_from, "", "", self.config.labels.window_seconds)
 
     @functools.cached_property
-    def data(self) -> LabelledData:
-        """Labelled data of the task."""
-        return open_labelled(
+    def data(self) -> LabeledData:
+        """Labeled data of the task."""
+        return open_labeled(
             self.config.data,
             self.config.labels,
             self.encoder.sampling_rate_hz,

@@ -11,7 +11,7 @@ import numpy as np
 
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.instances import Instances
-from physio_mae_jax.data.labelled_batches import labelled_training_batches
+from physio_mae_jax.data.labeled_batches import labeled_training_batches
 from physio_mae_jax.data.opening import reject_duplicate_channels
 from physio_mae_jax.data.pipeline import LoaderConfig
 from physio_mae_jax.data.sets import ConcatSource
@@ -24,7 +24,7 @@ from physio_mae_jax.evaluation.protocol import (
 from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.experiment.classifiers import EncoderInit, build_supervised_spec, resolve_init
 from physio_mae_jax.experiment.configs import FinetuneConfig
-from physio_mae_jax.experiment.labelled_data import LabelledData, open_labelled, report_context
+from physio_mae_jax.experiment.labeled_data import LabeledData, open_labeled, report_context
 from physio_mae_jax.experiment.run_metadata import (
     count_channel_names,
     count_devices,
@@ -57,7 +57,7 @@ class FinetuneRun:
         training: Run of the training loop.
         trainable: Trainable of that run.
         source: Source of the recordings.
-        instances: Labelled instances of 'train', 'validation' and 'test'.
+        instances: Labeled instances of 'train', 'validation' and 'test'.
         target_mean, target_std: Mean and standard deviation [Y] that standardize regression
             targets; 0 and 1 otherwise.
         config: Settings of the evaluation.
@@ -106,7 +106,7 @@ def build_finetuning(
     *,
     strict: bool,
     encoder_init: EncoderInit | None = None,
-    data: LabelledData | None = None,
+    data: LabeledData | None = None,
 ) -> FinetuneRun:
     """Open data and encoder, and build the parts of a run.
 
@@ -124,7 +124,7 @@ def build_finetuning(
     check_batch_size(config.batch_size, 1, num_devices)
     encoder_init = _with_recorded_channel_names(encoder_init or resolve_init(config), workdir)
     workdir = atomic_files.prepare_workdir(workdir)
-    data = data or open_labelled(
+    data = data or open_labeled(
         config.data, config.labels, encoder_init.sampling_rate_hz, encoder_init.num_samples
     )
     if encoder_init.config is not None and encoder_init.config.channel_embedding:
@@ -184,7 +184,7 @@ def _with_recorded_channel_names(encoder_init: EncoderInit, workdir: Path) -> En
 def _training_run(
     config: FinetuneConfig,
     trainable: SupervisedTrainable,
-    data: LabelledData,
+    data: LabeledData,
     training: Instances,
     seen: TrainingProvenance,
 ) -> TrainingRun:
@@ -204,7 +204,7 @@ def _training_run(
         mesh=trainable.mesh,
         batch_size=config.batch_size,
         seed=config.seed,
-        training=labelled_training_batches(
+        training=labeled_training_batches(
             reader, training, loader, balanced=config.balanced_sampling
         ),
         recordings=data.opened.source.recordings,

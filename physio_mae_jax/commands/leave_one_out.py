@@ -147,20 +147,20 @@ class _Folds:
 
     def trials(self) -> list[Trial]:
         """List the folds, one per requested subject with a label."""
-        labelled_subjects = self._subjects_with_labels
+        labeled_subjects = self._subjects_with_labels
         requested = [name.strip() for name in self.config.subjects.split(",") if name.strip()]
-        for name in requested or labelled_subjects:
-            if name not in labelled_subjects:
+        for name in requested or labeled_subjects:
+            if name not in labeled_subjects:
                 raise DataError(
                     f"subject {name!r} has no label of task {self.config.labels.task!r}; must be "
-                    f"one of {', '.join(labelled_subjects)}."
+                    f"one of {', '.join(labeled_subjects)}."
                 )
             if not _PLAIN.fullmatch(name):
                 raise DataError(
                     f"subject {name!r} cannot be written in a split rule; prepare the data with "
                     "names made of letters, digits, '_', '.', '+' and '-'."
                 )
-        return [Trial(name, self._trial_runner(name)) for name in requested or labelled_subjects]
+        return [Trial(name, self._trial_runner(name)) for name in requested or labeled_subjects]
 
     @functools.cached_property
     def _subjects_with_labels(self) -> list[str]:

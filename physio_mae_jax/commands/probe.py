@@ -25,7 +25,7 @@ from physio_mae_jax.evaluation.protocol import (
 from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.experiment.classifiers import EncoderInit, init_from_encoder
 from physio_mae_jax.experiment.configs import ProbeConfig
-from physio_mae_jax.experiment.labelled_data import LabelledData, open_labelled, report_context
+from physio_mae_jax.experiment.labeled_data import LabeledData, open_labeled, report_context
 from physio_mae_jax.experiment.pretrained_encoders import random_init
 from physio_mae_jax.experiment.run_metadata import count_devices, write_run_metadata
 from physio_mae_jax.experiment.typed_config import read_config
@@ -61,7 +61,7 @@ class ProbeRun:
         method: Name of the method, 'probe' or 'knn'.
         refit: Whether to refit on training and validation, see ``evaluation.probes``.
         source, reader: Source and reader of the windows.
-        instances: Labelled instances of 'train', 'validation' and 'test'.
+        instances: Labeled instances of 'train', 'validation' and 'test'.
         mesh: Device mesh the batch is sharded over.
         batch_size, num_threads: Windows per batch and reader threads of the extraction.
         config: Settings of the evaluation.
@@ -133,9 +133,9 @@ def build_probe(
     *,
     strict: bool,
     encoder_init: EncoderInit | None = None,
-    data: LabelledData | None = None,
+    data: LabeledData | None = None,
 ) -> ProbeRun:
-    """Open labelled data and build its feature extractors.
+    """Open labeled data and build its feature extractors.
 
     Args:
         config: Settings.
@@ -160,7 +160,7 @@ def build_probe(
         raise ConfigError("encoders must name at least one, such as pretrained; got an empty list.")
     encoder_init = encoder_init or _resolve_init(config, names)
     workdir = atomic_files.prepare_workdir(workdir)
-    data = data or open_labelled(
+    data = data or open_labeled(
         config.data, config.labels, encoder_init.sampling_rate_hz, encoder_init.num_samples
     )
     data = data.with_fraction(config.label_fraction, config.seed)

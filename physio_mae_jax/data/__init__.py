@@ -17,11 +17,11 @@ Modules::
     gap_scan           selected recordings of a source; unknown gaps are found in one pass over the
                        samples
     input_spec         specification of a model's input, stored with the model
-    instances          labelled instances to evaluate: whole recordings, beats, or intervals of one
+    instances          labeled instances to evaluate: whole recordings, beats, or intervals of one
                        state
     json_reader        reading untrusted JSON with size limits and errors that name the file
     json_types         converting decoded JSON to dataclasses, with type checks of every field
-    labelled_batches   batches of labelled instances: drawn at random for training, in order for
+    labeled_batches   batches of labeled instances: drawn at random for training, in order for
                        evaluation
     labels             labels of the recordings of prepared data sets
     listing            formatting lists of problems in a message of bounded length

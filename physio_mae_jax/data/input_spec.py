@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from physio_mae_jax.data.channel_plan import ChannelPlan
 from physio_mae_jax.data.json_types import Between
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.data.window_transform import NORMALISATION, WindowConfig
+from physio_mae_jax.data.window_transform import NORMALIZATION, WindowConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -20,7 +20,7 @@ class InputSpec:
         units: Channel name -> unit, for channels that have one.
         sampling_rate_hz, num_samples: Rate in Hz and length in samples of a window.
         band_hz: (low, high) in Hz of the band-pass applied by the reader; None for no filter.
-        normalisation: Description of the normalisation as text.
+        normalization: Description of the normalization as text.
         filters: Data set -> description of filters applied at its source.
     """
 
@@ -30,7 +30,7 @@ class InputSpec:
     sampling_rate_hz: Annotated[float, Between(1e-9)]
     num_samples: Annotated[int, Between(1)]
     band_hz: tuple[float, float] | None
-    normalisation: str
+    normalization: str
     filters: Mapping[str, str]
 
     @classmethod
@@ -45,7 +45,7 @@ class InputSpec:
             sampling_rate_hz=window.sampling_rate_hz,
             num_samples=window.num_samples,
             band_hz=window.band_hz,
-            normalisation=NORMALISATION,
+            normalization=NORMALIZATION,
             filters=dict(filters),
         )
 

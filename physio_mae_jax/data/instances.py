@@ -1,4 +1,4 @@
-"""Labelled instances to evaluate: whole recordings, beats, or intervals of one state.
+"""Labeled instances to evaluate: whole recordings, beats, or intervals of one state.
 
 An *instance* is the unit that has a label. A recording is an instance with many windows, whose
 predictions are averaged; a beat or an interval is an instance with one window.
@@ -32,7 +32,7 @@ _ATTRIBUTE = "attribute:"
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class LabelConfig:
-    """Which labelled instances are evaluated.
+    """Which labeled instances are evaluated.
 
     Attributes:
         task: Name of a task of the prepared data sets, or 'attribute:age' to predict a number.
@@ -60,7 +60,7 @@ class LabelConfig:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Instances:
-    """Labelled instances of some recordings.
+    """Labeled instances of some recordings.
 
     Attributes:
         kind: Kind of the task.
@@ -107,7 +107,7 @@ class Instances:
 def find_instances(
     source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
 ) -> Instances:
-    """List the labelled instances of some recordings.
+    """List the labeled instances of some recordings.
 
     Args:
         source: AlignedTracks prepared data sets.

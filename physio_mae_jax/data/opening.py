@@ -40,7 +40,7 @@ class DataConfig:
             comma-separated names, or '' for all channels of each recording.
         missing_channels: 'error' rejects recordings that lack a named channel; 'mask' masks it.
         on_invalid: 'error' raises for an unusable recording; 'skip' excludes and reports it.
-        band_hz: (low, high) in Hz of the band-pass before normalisation; (0, 0) for none.
+        band_hz: (low, high) in Hz of the band-pass before normalization; (0, 0) for none.
         split_rule: Rule or file that divides the subjects, see ``data.splits``.
         split_seed: Seed of the random draws of the rule.
         max_validation_windows: Maximum number of validation windows during training.

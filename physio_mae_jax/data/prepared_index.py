@@ -47,7 +47,7 @@ class StoredArtifact(TypedDict):
 
 
 class StoredTask(TypedDict):
-    """A labelled task of the data set, see ``preparation.recording.LabelTask``."""
+    """A labeled task of the data set, see ``preparation.recording.LabelTask``."""
 
     name: str
     classes: Sequence[str]

@@ -10,7 +10,7 @@ The split rule is one line::
     subject=|0.2|S05             leave one subject out; an empty first split takes all others
     kfold=5:2                    five folds by subject: test on fold 2, validate on fold 3
     none                         all subjects for training
-    leaky=|0.1|0.2               random windows regardless of subject, only for labelled tasks, to
+    leaky=|0.1|0.2               random windows regardless of subject, only for labeled tasks, to
                                  measure the optimistic bias of such splits
 
 Several data sets: ``ptbxl: fold=1-8|9|10; mitbih: set=DS1|0.2|DS2 -shared; random=|0.1|``; the
@@ -221,7 +221,7 @@ def _apply(rule: str, infos: Sequence[RecordingInfo], seed: int) -> dict[str, se
     if name == _LEAKY:
         raise ConfigError(
             f"split rule {rule!r} divides windows, not subjects; it is available only for "
-            "fine-tuning and evaluation of labelled windows, to measure its optimistic bias."
+            "fine-tuning and evaluation of labeled windows, to measure its optimistic bias."
         )
     if equals and name == "kfold":
         return _k_folds(rest, keys, rule, seed)

@@ -19,7 +19,7 @@ from physio_mae_jax.signals.levels import in_range, level_rows
 from physio_mae_jax.signals.preprocess import BandPass, Resampler, resample, z_score
 
 Example = dict[str, Any]  # NumPy arrays and scalars, see make_window
-NORMALISATION = "z-score of each channel over the window, clipped to 10 standard deviations"
+NORMALIZATION = "z-score of each channel over the window, clipped to 10 standard deviations"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class WindowConfig:
         units: Canonical channel name -> unit that the channel is converted to.
         sampling_rate_hz: Sampling rate in Hz that every recording is resampled to.
         num_samples: Window length L in samples at that rate.
-        band_hz: (low, high) in Hz of the band-pass before normalisation; None for no filter.
+        band_hz: (low, high) in Hz of the band-pass before normalization; None for no filter.
 
     Raises:
         ConfigError: The band-pass does not fit the sampling rate.
@@ -139,7 +139,7 @@ def _context(
 
 
 def make_window(raw: np.ndarray, spec: WindowSpec) -> Example:
-    """Derive, resample, filter and normalise the channels of one window.
+    """Derive, resample, filter and normalize the channels of one window.
 
     Args:
         raw: Samples [m, last - first] of the recording, float32 or float64.

@@ -1,6 +1,6 @@
 """Linear probe of the delay between two channels, from a frozen single-channel encoder.
 
-The latents of both channels in each time column are centred and reduced to their principal
+The latents of both channels in each time column are centered and reduced to their principal
 components. The features are the mean over columns of the products of one channel's components with
 the other's, at equal columns and one column later. A ridge regression from these to the known delay
 is fitted on training recordings and evaluated on held-out ones.

@@ -1,14 +1,14 @@
-"""Parts that commands share: config trees, initial encoders, labelled data, run folders.
+"""Parts that commands share: config trees, initial encoders, labeled data, run folders.
 
 Modules::
 
     classifier_spec      specification of a fine-tuned model, stored with its checkpoint; every
                          value is validated
-    classifiers          models of labelled windows: their input, their initial weights and their
+    classifiers          models of labeled windows: their input, their initial weights and their
                          training step
     config_diff          differences between the settings of two runs
     configs              config trees that several commands share: pre-training, fine-tuning, probes
-    labelled_data        labelled data of a task: opened, split, and ready for training and
+    labeled_data        labeled data of a task: opened, split, and ready for training and
                          evaluation
     model_section        the section ``model`` of a config: a model without its input window
     pretrain_spec        static parts of a pre-training step, built from its config without any data

@@ -1,4 +1,4 @@
-"""Models of labelled windows: their input, their initial weights and their training step."""
+"""Models of labeled windows: their input, their initial weights and their training step."""
 
 import dataclasses
 from typing import Any, NamedTuple

@@ -37,7 +37,7 @@ class PretrainConfig(ExperimentConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LabelledConfig(ExperimentConfig):
+class LabeledConfig(ExperimentConfig):
     """Settings shared by commands that learn from labels; see ``configs/finetune.py``.
 
     Attributes:
@@ -73,7 +73,7 @@ class LabelledConfig(ExperimentConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class FinetuneConfig(LabelledConfig):
+class FinetuneConfig(LabeledConfig):
     """Settings of a fine-tuning; ``configs/finetune.py`` explains each."""
 
     fsdp: int
@@ -90,7 +90,7 @@ class FinetuneConfig(LabelledConfig):
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class ProbeConfig(LabelledConfig):
+class ProbeConfig(LabeledConfig):
     """Settings of a probe; ``configs/evaluate.py`` explains each."""
 
     method: str

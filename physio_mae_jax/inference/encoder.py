@@ -112,7 +112,7 @@ class Encoder:
         self,
         folder: str | Path,
         *,
-        licence: str = "",
+        license: str = "",
         intended_use: str = "",
         evaluation: str = "",
     ) -> Path:
@@ -120,9 +120,9 @@ class Encoder:
 
         Args:
             folder: Target folder, created if absent.
-            licence, intended_use, evaluation: Texts of the card, see ``model_card.Card``.
+            license, intended_use, evaluation: Texts of the card, see ``model_card.Card``.
         """
-        card = Card(licence=licence, intended_use=intended_use, evaluation=evaluation)
+        card = Card(license=license, intended_use=intended_use, evaluation=evaluation)
         return save_model(self.trained, folder, card)
 
     def export(
@@ -194,7 +194,7 @@ class Encoder:
     ) -> Encoded:
         """Encode recordings and report the preprocessing applied to them.
 
-        Each channel is resampled, cut into windows and normalised as in training. Overlapping
+        Each channel is resampled, cut into windows and normalized as in training. Overlapping
         windows are averaged so that every instant has the same weight; padding is masked.
 
         Args:

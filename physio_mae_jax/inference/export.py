@@ -105,7 +105,7 @@ def _calling(trained: TrainedModel, channels: int, platforms: Sequence[str]) -> 
         "call": "jax.export.deserialize(open(path, 'rb').read()).call(signal, mask, ids)",
         "platforms": list(platforms),
         "inputs": {
-            "signal": f"float32 [b, {channels}, {length}], {model_spec.input.normalisation}",
+            "signal": f"float32 [b, {channels}, {length}], {model_spec.input.normalization}",
             "channel_mask": f"bool [b, {channels}], True where a channel is present and varies",
             "channel_ids": f"int32 [b, {channels}], see channel_ids below",
         },

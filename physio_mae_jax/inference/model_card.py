@@ -17,12 +17,12 @@ class Card:
     """Texts of a model card that cannot be derived from the model.
 
     Attributes:
-        licence: Licence of the weights, as its SPDX identifier.
+        license: License of the weights, as its SPDX identifier.
         intended_use: Intended use of the model.
         evaluation: Evaluation results as Markdown, such as the text of an evaluation.md.
     """
 
-    licence: str = ""
+    license: str = ""
     intended_use: str = ""
     evaluation: str = ""
 
@@ -38,8 +38,8 @@ def render_card(trained: TrainedModel, arrays: Mapping[str, np.ndarray], card: C
     subjects = trained.trained_on
     more = "" if subjects.is_complete else "; more that are not known"
     front = ["library_name: physio_mae_jax", "tags: [physiological-signals, jax]"]
-    if card.licence:
-        front.insert(0, f"license: {card.licence.lower()}")
+    if card.license:
+        front.insert(0, f"license: {card.license.lower()}")
     size = sum(array.size for array in arrays.values())
     front_matter = "\n".join(front)
     return f"""---
@@ -60,7 +60,7 @@ embedding = encoder.encode(signal, sampling_rate_hz=500, channels=["I", "II"])
 ## Input
 
 Channels it knows: {", ".join(map(printable, given.channels))}. Windows of {seconds:g} s at
-{given.sampling_rate_hz:g} Hz, {given.normalisation}; other rates, lengths, orders and subsets of
+{given.sampling_rate_hz:g} Hz, {given.normalization}; other rates, lengths, orders and subsets of
 channels are brought to that, and a report says how.
 
 ## Training data
@@ -84,7 +84,7 @@ whether its data were used for training. Split
 
 Not a medical device: nothing here was tested for diagnosis or care.
 
-## Licence
+## License
 
-{card.licence or _UNSPECIFIED}
+{card.license or _UNSPECIFIED}
 """

@@ -1,6 +1,6 @@
 """What a model accepts, does and returns, as text."""
 
-from physio_mae_jax.data.window_transform import NORMALISATION
+from physio_mae_jax.data.window_transform import NORMALIZATION
 from physio_mae_jax.inference.trained_model import TrainedModel
 from physio_mae_jax.models.config import MaeConfig
 
@@ -27,9 +27,9 @@ def describe(trained: TrainedModel, config: MaeConfig) -> str:
         "window": f"{given.num_samples / given.sampling_rate_hz:g} s, {config.num_columns} columns "
         f"of {config.patch_samples / given.sampling_rate_hz:g} s",
         "band-pass": band,
-        "normalised": NORMALISATION
-        if given.normalisation == NORMALISATION
-        else given.normalisation,
+        "normalized": NORMALIZATION
+        if given.normalization == NORMALIZATION
+        else given.normalization,
         "trained on": f"{subjects}; filtered before: {filters}",
         "embedding": f"{config.width} numbers, or of each of {config.num_rows} bands of "
         "frequency in each column of each channel",

@@ -111,6 +111,6 @@ def check_counts(
         raise DataError(
             f"{name} is {dtype if dtype.kind in 'iu' else 'masked integers'}, which looks like "
             "ADC counts (ADU); give gain= (counts in one unit, such as gain=1000 for "
-            f"1000/mV). Or say units={COUNTS!r}: each channel is normalised, so a separate gain "
+            f"1000/mV). Or say units={COUNTS!r}: each channel is normalized, so a separate gain "
             "changes nothing, but derived leads need one gain for all."
         )

@@ -47,7 +47,7 @@ class MultiHeadAttention(nn.Module):
     def sow_weights(self) -> bool:
         """Whether the caller requests attention weights (``ATTENTION`` is mutable).
 
-        During initialisation every collection is mutable, and none is requested.
+        During initialization every collection is mutable, and none is requested.
         """
         return self.is_mutable_collection(ATTENTION) and not self.is_initializing()
 

@@ -45,10 +45,10 @@ class MaeConfig:
         rotary_positions: Rotary position of a token: its 'column' (time) or, as in the original
             v1 and v2, its 'token' index, row after row.
         waveform_branch: Add raw samples to the wavelet tokens.
-        convolutional_stem: 'normalised' puts two 3 × 3 convolutions, each with a group
-            normalisation, before the patches; 'folded' has the convolutions only, for weights of
-            the original, whose trained batch normalisation is folded into them; or 'none'.
-        waveform_head_norm: Normalise within the head that predicts samples.
+        convolutional_stem: 'normalized' puts two 3 × 3 convolutions, each with a group
+            normalization, before the patches; 'folded' has the convolutions only, for weights of
+            the original, whose trained batch normalization is folded into them; or 'none'.
+        waveform_head_norm: Normalize within the head that predicts samples.
         channel_embedding: Add a learned embedding of each channel's name to the encoder tokens.
         decoder_channel_embedding: Add one to the decoder tokens too, for masks of whole channels.
         num_channel_names: Number of names of ``signals.vocabulary`` with an embedding; the others

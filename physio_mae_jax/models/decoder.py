@@ -24,7 +24,7 @@ class Reconstruction(NamedTuple):
     """Predictions for P columns.
 
     Attributes:
-        patches: [B, M, P, H, C · pf · pt] normalised scalogram, float32.
+        patches: [B, M, P, H, C · pf · pt] normalized scalogram, float32.
         waveform: [B, M, P, pt] z-scored samples, float32.
         embedding: [B, E] embedding of the whole example, from contrastive models; else None.
     """

@@ -9,7 +9,7 @@ Which tokens are visible is an argument: the model draws nothing at random. ``vi
 
 * ``[B, K]`` with a factorized encoder: K whole time columns, the same for all channels;
 * ``[B, K, R]`` with a factorized encoder: tokens w · H + h, R of them at each of K positions in
-  time, the same for all channels; neighbours along K should be neighbours in time;
+  time, the same for all channels; neighbors along K should be neighbors in time;
 * ``[B, T]`` with a joint encoder: tokens (m · H + h) · W + w, any tokens of any channel
   (models.md#tokenizer).
 """

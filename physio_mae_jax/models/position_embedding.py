@@ -9,7 +9,7 @@ _CUBIC = -0.75
 def resize_columns(table: np.ndarray, num_columns: int) -> np.ndarray:
     """Interpolate a position table along time, as the original does (original_weights.md#import).
 
-    Cubic convolution between the centres of columns, the ends repeated; frequency rows are
+    Cubic convolution between the centers of columns, the ends repeated; frequency rows are
     unchanged. The table is interpolated over the window: column i of n represents the same
     fraction of a window as before, not the same time.
 
@@ -23,17 +23,17 @@ def resize_columns(table: np.ndarray, num_columns: int) -> np.ndarray:
     old = len(table)
     if old == num_columns:
         return table
-    centre = (np.arange(num_columns) + 0.5) * old / num_columns - 0.5
-    first = np.floor(centre).astype(int)
+    center = (np.arange(num_columns) + 0.5) * old / num_columns - 0.5
+    first = np.floor(center).astype(int)
     matrix = np.zeros((num_columns, old))
     for tap in range(-1, 3):
-        neighbour = np.clip(first + tap, 0, old - 1)
-        np.add.at(matrix, (np.arange(num_columns), neighbour), _cubic(centre - first - tap))
+        neighbor = np.clip(first + tap, 0, old - 1)
+        np.add.at(matrix, (np.arange(num_columns), neighbor), _cubic(center - first - tap))
     return np.tensordot(matrix, table, axes=1).astype(table.dtype)
 
 
 def _cubic(distance: np.ndarray) -> np.ndarray:
-    """Return the weight of a neighbour at ``distance`` columns."""
+    """Return the weight of a neighbor at ``distance`` columns."""
     x = np.abs(distance)
     near = ((_CUBIC + 2) * x - (_CUBIC + 3)) * x**2 + 1
     far = ((_CUBIC * x - 5 * _CUBIC) * x + 8 * _CUBIC) * x - 4 * _CUBIC

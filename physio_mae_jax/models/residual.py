@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from physio_mae_jax.models.kernels import layer_norm as norm_kernel
-from physio_mae_jax.models.kernels.smoothing import smooth_and_normalise
+from physio_mae_jax.models.kernels.smoothing import smooth_and_normalize
 from physio_mae_jax.models.layers import NORM_EPSILON
 from physio_mae_jax.models.rematerialization import save_for_backward
 
@@ -55,7 +55,7 @@ class ResidualBranch(NamedTuple):
 
 
 class ResidualNorm(nn.Module):
-    """Residual sum and LayerNorm: adds a branch to tokens and also returns the normalised sum.
+    """Residual sum and LayerNorm: adds a branch to tokens and also returns the normalized sum.
 
     Attributes:
         dtype: Compute type.
@@ -113,7 +113,7 @@ class DepthwiseKernel(NamedTuple):
 class TemporalSmoothing(nn.Module):
     """Learned taps that smooth each frequency row along time columns.
 
-    Under a mask, the neighbours are the nearest visible columns in time.
+    Under a mask, the neighbors are the nearest visible columns in time.
     """
 
     @nn.compact
@@ -143,7 +143,7 @@ def _by_kernels(
     if branch is not None:
         none = jnp.zeros(tokens.shape[-1:], jnp.float32)
         all_of_it = jnp.ones(tokens.shape[0], jnp.float32)
-        return norm_kernel.add_and_normalise(
+        return norm_kernel.add_and_normalize(
             tokens,
             branch.values.reshape(tokens.shape),
             none if branch.bias is None else branch.bias,
@@ -154,5 +154,5 @@ def _by_kernels(
         )
     if smoothing is not None:
         kernel, taps_bias = smoothing
-        return smooth_and_normalise(tokens, kernel, taps_bias, scale, bias, NORM_EPSILON)
-    return norm_kernel.normalise(tokens, scale, bias, NORM_EPSILON)
+        return smooth_and_normalize(tokens, kernel, taps_bias, scale, bias, NORM_EPSILON)
+    return norm_kernel.normalize(tokens, scale, bias, NORM_EPSILON)

@@ -24,7 +24,7 @@ _EXPANSION = 4
 _NORM_EPSILON = 1e-5
 # Decay of the running statistics; PyTorch's momentum is one minus this.
 _NORM_MOMENTUM = 0.9
-# The authors' initialisation of every convolution; ``he_normal`` would truncate the normal.
+# The authors' initialization of every convolution; ``he_normal`` would truncate the normal.
 _kernel_init = nn.initializers.variance_scaling(2.0, "fan_in", "normal")
 
 
@@ -78,7 +78,7 @@ class ResNetConfig:
 
 
 class ConvNorm(nn.Module):
-    """A convolution without bias, a batch normalisation and an optional ReLU.
+    """A convolution without bias, a batch normalization and an optional ReLU.
 
     Attributes:
         features: Number of output features.
@@ -86,7 +86,7 @@ class ConvNorm(nn.Module):
         dtype: Compute type.
         stride: Stride of the convolution.
         rectify: Whether to end with a ReLU.
-        zero_scale: Initialise the scale of the normalisation to 0, not 1.
+        zero_scale: Initialize the scale of the normalization to 0, not 1.
     """
 
     features: int
@@ -179,7 +179,7 @@ class Bottleneck(nn.Module):
 class ConvolutionalBaseline(nn.Module):
     """Common base of the networks: maps a window to one vector.
 
-    Running statistics of the batch normalisations live in the collection 'batch_stats';
+    Running statistics of the batch normalizations live in the collection 'batch_stats';
     ``train=True`` with ``mutable=['batch_stats']`` updates them. Batch statistics include every
     example, so a training batch must not be padded with empty ones.
     """
@@ -198,7 +198,7 @@ class ConvolutionalBaseline(nn.Module):
         Args:
             windows: Full windows. M and the order of channels must be those of the parameters,
                 unlike in the autoencoder. An absent channel counts as zeros; ids are unused.
-            train: Normalise by batch statistics instead of running statistics.
+            train: Normalize by batch statistics instead of running statistics.
 
         Returns:
             [B, D] float32: the maximum over time of each feature, then the mean of each.

@@ -31,7 +31,7 @@ class ConvolutionalClassifier(nn.Module):
         Args:
             windows: As in ``models.resnet.ConvolutionalBaseline``.
             labels: Unused.
-            train: Apply dropout (needs a 'dropout' key) and normalise by batch statistics.
+            train: Apply dropout (needs a 'dropout' key) and normalize by batch statistics.
         """
         del labels
         network = make_baseline(self.config, name="network")

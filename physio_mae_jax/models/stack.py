@@ -82,7 +82,7 @@ class Stack(nn.Module):
             split_rngs={"params": True},
             in_axes=nn.broadcast,
             length=self.depth,
-            # Initialisation is always a loop: unrolled it would take a minute to compile.
+            # Initialization is always a loop: unrolled it would take a minute to compile.
             unroll=self.depth if self.unroll_layers and not self.is_initializing() else 1,
         )(self.settings, self.unroll_layers, name="blocks")
         tokens, _ = blocks(tokens, Geometry(times, rotation, token_mask), sequence_mask)

@@ -16,12 +16,12 @@ from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES
 class ConvolutionalStem(nn.Module):
     """Two 3 × 3 convolutions over a scalogram before it is cut into patches (models.md#tokenizer).
 
-    Unlike the original's batch normalisation, this normalises each example separately, so that the
+    Unlike the original's batch normalization, this normalizes each example separately, so that the
     result depends neither on the other examples of a batch nor on the number of devices.
     """
 
     width: int
-    normalised: bool
+    normalized: bool
     dtype: jnp.dtype
 
     @nn.compact
@@ -38,12 +38,12 @@ class ConvolutionalStem(nn.Module):
             maps = nn.Conv(
                 features,
                 (3, 3),
-                use_bias=not self.normalised,
+                use_bias=not self.normalized,
                 dtype=self.dtype,
                 kernel_init=convolution_init,
                 name=f"convolution_{number}",
             )(jnp.where(valid, maps, 0))
-            if self.normalised:
+            if self.normalized:
                 norm = nn.GroupNorm(num_groups=1, dtype=self.dtype, name=f"norm_{number}")
                 maps = norm(maps, mask=jnp.broadcast_to(valid, maps.shape))
             maps = nn.gelu(maps, approximate=False)
@@ -70,8 +70,8 @@ class Tokenizer(nn.Module):
             signal, cfg.wavelet, cfg.sampling_rate_hz, num_valid, cfg.wavelet_method
         )
         if cfg.convolutional_stem != "none":
-            normalised = cfg.convolutional_stem == "normalised"
-            maps = ConvolutionalStem(cfg.width, normalised, cfg.dtype, name="stem")(maps, num_valid)
+            normalized = cfg.convolutional_stem == "normalized"
+            maps = ConvolutionalStem(cfg.width, normalized, cfg.dtype, name="stem")(maps, num_valid)
         boxes = patches.patchify_scalogram(maps, cfg.patch_scales, cfg.patch_samples, column_ids)
         tokens = self._project("wavelet", boxes)
         if cfg.waveform_branch:
@@ -92,7 +92,7 @@ class Tokenizer(nn.Module):
         return tokens
 
     def _project(self, name: str, values: jax.Array) -> jax.Array:
-        """Project the last axis to D and normalise: a convolution with stride = kernel size."""
+        """Project the last axis to D and normalize: a convolution with stride = kernel size."""
         cfg = self.config
         projected = Linear(
             cfg.width, dtype=cfg.dtype, kernel_init=convolution_init, name=f"{name}_projection"
@@ -125,6 +125,6 @@ def normalize_samples(signal: jax.Array, num_valid: jax.Array | None) -> jax.Arr
         valid = jnp.arange(signal.shape[-1]) < num_valid[:, None]
     weight = valid[:, None, :].astype(jnp.float32)
     count = weight.sum(axis=-1, keepdims=True)
-    centred = signal - (signal * weight).sum(axis=-1, keepdims=True) / count
-    variance = (jnp.square(centred) * weight).sum(axis=-1, keepdims=True) / (count - 1)
-    return centred / jnp.maximum(jnp.sqrt(variance), 1e-5)
+    centered = signal - (signal * weight).sum(axis=-1, keepdims=True) / count
+    variance = (jnp.square(centered) * weight).sum(axis=-1, keepdims=True) / (count - 1)
+    return centered / jnp.maximum(jnp.sqrt(variance), 1e-5)

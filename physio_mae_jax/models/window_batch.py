@@ -34,7 +34,7 @@ class Windows(NamedTuple):
 
     @classmethod
     def blank(cls, batch: int, num_channels: int, num_samples: int) -> "Windows":
-        """Return windows of zeros with all channels present, to initialise a model with."""
+        """Return windows of zeros with all channels present, to initialize a model with."""
         shape = (batch, num_channels)
         return cls(
             jnp.zeros((*shape, num_samples)), jnp.ones(shape, bool), jnp.zeros(shape, jnp.int32)

@@ -7,5 +7,5 @@ Modules::
     masking      masks: which tokens a model may see, drawn here from keys or noise and passed to
                  the model
     pretraining  masked reconstruction in both domains: from a batch and a mask to a loss
-    supervised   losses of labelled windows: multilabel, multiclass and regression
+    supervised   losses of labeled windows: multilabel, multiclass and regression
 """

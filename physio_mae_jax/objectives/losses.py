@@ -18,14 +18,14 @@ def scale_weights(
     Two factors, divided by the mean of their product so that the loss keeps its scale:
 
     * band: 1 inside ``band_hz``, ``floor`` outside, joined by half a cosine in log frequency that
-      is ``edge_octaves`` wide and centred on each end of the band, as the half-power points of a
+      is ``edge_octaves`` wide and centered on each end of the band, as the half-power points of a
       filter are. It reduces the weight of drift below and of muscle noise above.
     * tilt: frequency ** tilt. Energy of physiological signals falls with frequency, so without
       it the slow rows dominate the loss (models.md#losses); 1 would weight all rows of a 1/f
       signal equally and the noise at the top as much as the heart beat.
 
     Args:
-        frequencies_hz: [S] centre frequencies.
+        frequencies_hz: [S] center frequencies.
         band_hz: (low, high) of the physiological band, in Hz.
         edge_octaves: Width of each edge, > 0.
         floor: Weight outside the band, in [0, 1].

@@ -140,7 +140,7 @@ def draw_mask(
 def column_mask(noise: jax.Array, ratio: float) -> Mask:
     """Mask the columns with the largest noise [B, W], the same for all channels (tubes).
 
-    Ids are ascending, so that neighbours in the list are neighbours in time (the
+    Ids are ascending, so that neighbors in the list are neighbors in time (the
     original keeps visible columns in random order, models.md#masks).
     """
     visible, masked, is_masked = _split(noise, ratio)

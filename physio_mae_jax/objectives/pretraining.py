@@ -41,7 +41,7 @@ class MaskedModel(Protocol):
         ...
 
     def init(self, rngs: Any, *args: Any, **kwargs: Any) -> Any:
-        """Initialise the variables, as ``nn.Module.init``."""
+        """Initialize the variables, as ``nn.Module.init``."""
         ...
 
 
@@ -134,7 +134,7 @@ def forward(
     )
     target = reconstruction_target(cfg, signal, mask.predicted_ids)
     target = target._replace(
-        waveform=_waveform(cfg, normalised_waveform(signal), mask.predicted_ids)
+        waveform=_waveform(cfg, normalized_waveform(signal), mask.predicted_ids)
     )
     counted = present[:, :, None, None]
     masked = counted if mask.scored is None else counted & mask.scored
@@ -173,7 +173,7 @@ def reconstruction_target(
     return Reconstruction(boxes, _waveform(cfg, signal, column_ids))
 
 
-def normalised_waveform(signal: jax.Array) -> jax.Array:
+def normalized_waveform(signal: jax.Array) -> jax.Array:
     """Z-score each channel of [B, M, L], clipped to ±10: the target of the waveform loss."""
     return jnp.clip(normalize_samples(signal, None), -10.0, 10.0)
 
@@ -236,7 +236,7 @@ def validation_errors(
     statistics = wavelet.plane_statistics(
         wavelet.coefficients(signal, cfg.wavelet, cfg.sampling_rate_hz)
     )
-    waveforms = _baselines(normalised_waveform(signal), mask, cfg)
+    waveforms = _baselines(normalized_waveform(signal), mask, cfg)
     guesses = {"model": result.predicted}
     for name, baseline in _baselines(signal, mask, cfg).items():
         planes = wavelet.coefficients(baseline, cfg.wavelet, cfg.sampling_rate_hz)

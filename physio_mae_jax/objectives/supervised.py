@@ -1,4 +1,4 @@
-"""Losses of labelled windows: multilabel, multiclass and regression."""
+"""Losses of labeled windows: multilabel, multiclass and regression."""
 
 import dataclasses
 from typing import Literal
@@ -14,7 +14,7 @@ ProblemType = Literal["multilabel", "multiclass", "regression"]
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class SupervisedConfig:
-    """Losses and mixing of labelled windows.
+    """Losses and mixing of labeled windows.
 
     Attributes:
         focal_gamma: Focal loss exponent: each term is weighted by (1 - p)^gamma, p being the
@@ -78,7 +78,7 @@ def supervised_losses(
     """Return the loss of each window.
 
     Args:
-        logits: [B, Y] float32; predictions of standardised targets for 'regression'.
+        logits: [B, Y] float32; predictions of standardized targets for 'regression'.
         targets: [B, Y]; rows of 'multiclass' sum to 1 (mixed windows have several classes).
         kind: Issue type.
         weights: [Y] from ``class_weights``.

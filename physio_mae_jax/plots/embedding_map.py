@@ -15,7 +15,7 @@ _MAX_LETTERS = 60
 def draw_map(
     embeddings: np.ndarray, groups: np.ndarray, *, method: str = "pca", title: str = ""
 ) -> Figure:
-    """Draw embeddings as points coloured by group.
+    """Draw embeddings as points colored by group.
 
     Args:
         embeddings: Embeddings [N, D].
@@ -41,8 +41,8 @@ def project(embeddings: np.ndarray, method: str) -> tuple[np.ndarray, tuple[str,
             f"embeddings of shape {embeddings.shape} cannot be laid out; at least three finite "
             "rows [N, D] are needed (recordings that were rejected are rows of NaN)."
         )
-    centred = embeddings - embeddings.mean(axis=0)
-    scaled = centred / np.maximum(embeddings.std(axis=0), 1e-6)
+    centered = embeddings - embeddings.mean(axis=0)
+    scaled = centered / np.maximum(embeddings.std(axis=0), 1e-6)
     if method == "umap":
         return _umap(scaled), ("UMAP 1", "UMAP 2")
     from sklearn.decomposition import PCA  # takes a second to import
@@ -85,7 +85,7 @@ def draw_points(
         for name in ordered:
             chosen = points[groups == name]
             drawn_groups.append(axes.scatter(chosen[:, 0], chosen[:, 1], s=_SIZE, alpha=0.7))
-        # Passed to the legend as texts, since Matplotlib skips artists labelled '_…'.
+        # Passed to the legend as texts, since Matplotlib skips artists labeled '_…'.
         labels = [f"{format_name(name, longest=_MAX_LETTERS)} ({count[name]})" for name in ordered]
         axes.legend(drawn_groups, labels, fontsize=8, markerscale=2, framealpha=0.9)
     axes.set_xlabel(axes_names[0])

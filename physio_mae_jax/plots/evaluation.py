@@ -226,7 +226,7 @@ def _draw_curves(axes: Axes, curves: Sequence[Curve], macro: Curve | None, what:
     ]
     if macro is not None:
         lines += axes.plot(macro.x, macro.y, color="black", linewidth=2.2)
-    # Passed to the legend as texts, since Matplotlib skips artists labelled '_…'.
+    # Passed to the legend as texts, since Matplotlib skips artists labeled '_…'.
     axes.legend(
         lines,
         [format_name(curve.label, 40) for curve in (*curves, *([] if macro is None else [macro]))],

@@ -11,7 +11,7 @@ Modules::
     checksums      checksum lists such as PhysioNet's SHA256SUMS.txt: the files of a data set and
                    their hashes
     connections    connections to a web server with a response timeout, and handlers of urllib
-    data_set_list  what can be prepared: variants, what to download, licence and tasks of each data
+    data_set_list  what can be prepared: variants, what to download, license and tasks of each data
                    set
     download       resumable parallel downloads of the files in a checksum list
     examples       conversion of a recording to tfds examples

@@ -1,4 +1,4 @@
-"""What can be prepared: variants, what to download, licence and tasks of each data set.
+"""What can be prepared: variants, what to download, license and tasks of each data set.
 
 ``python -m physio_mae_jax.prepare --list`` prints it.
 """
@@ -33,7 +33,7 @@ def _describe(name: str, variants: Mapping[str, Callable[[], DatasetLayout]]) ->
             *textwrap.wrap(f"{name}: {' '.join(descriptions)}", _WIDTH, subsequent_indent="  "),
             *_field("variants", [", ".join(names)]),
             *_field("download", _by_variant(layouts, lambda one: [one.download or one.homepage])),
-            *_field("licence", _by_variant(layouts, lambda one: [one.license])),
+            *_field("license", _by_variant(layouts, lambda one: [one.license])),
             *_field("tasks", _by_variant(layouts, lambda one: _tasks(one, default_task))),
         ]
     )

@@ -22,7 +22,7 @@ class LabelTask:
     Attributes:
         name: Task name, such as 'superclass'.
         classes: Class names, in the order of the labels.
-        level: Labelled unit: a recording, an event (a beat) or an interval (a sleep stage).
+        level: Labeled unit: a recording, an event (a beat) or an interval (a sleep stage).
         exclusive: True if exactly one class applies, False if any number may.
         description: Description, one sentence.
     """
@@ -52,7 +52,7 @@ class LabelTask:
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Annotations:
-    """Labelled positions of a recording, in samples of its signal.
+    """Labeled positions of a recording, in samples of its signal.
 
     Attributes:
         start, stop: Sample range of each annotation [n] int64; an event has ``stop = start + 1``.

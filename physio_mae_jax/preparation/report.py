@@ -48,7 +48,7 @@ class PreparationReport:
                 }
         return counts
 
-    def count_unlabelled(self) -> dict[str, int]:
+    def count_unlabeled(self) -> dict[str, int]:
         """Count the kept recordings without a label, for each task with any labels."""
         tasks = dict.fromkeys(task for record in self.records for task in record.labels)
         counts = {task: sum(task not in r.labels for r in self.records) for task in tasks}
@@ -62,7 +62,7 @@ class PreparationReport:
             "hours": sum(r.num_samples / r.sampling_rate_hz for r in self.records) / 3600,
             "excluded": [dataclasses.asdict(rejection) for rejection in self.rejections],
             "findings": self.finding_counts(),
-            "unlabelled": self.count_unlabelled(),
+            "unlabeled": self.count_unlabeled(),
             "conversions": dict(Counter(c for r in self.records for c in r.conversions)),
         }
 
@@ -76,7 +76,7 @@ class PreparationReport:
             *(
                 f"{count} of {len(self.records)} recordings have no label of task {task!r}; they "
                 "are excluded from its training and evaluation."
-                for task, count in self.count_unlabelled().items()
+                for task, count in self.count_unlabeled().items()
             ),
             "",
             *_table(("skipped because", "recordings", "such as"), self._rejection_rows()),

@@ -20,7 +20,7 @@ Modules::
                           process
     model_spec            specification of a model, stored in its checkpoint
     optimizer             AdamW with warm-up, cosine decay and clipping
-    prediction            predictions of labelled instances by a model during or after training
+    prediction            predictions of labeled instances by a model during or after training
     preemption            converting stop signals to a flag that the loop reads between steps
     pretrain_step         the step of pre-training: a pure function of state and batch
     pretrain_trainable    pre-training for the loop: the step, validation errors, and plots

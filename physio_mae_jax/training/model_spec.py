@@ -51,7 +51,7 @@ class ModelSpec:
         return build_autoencoder(self.model.for_platform(jax.default_backend()), self.contrastive)
 
     def new_params(self, key: jax.Array) -> Params:
-        """Initialise the parameters."""
+        """Initialize the parameters."""
         # Takes Optax, which the use of a trained model must not wait for.
         from physio_mae_jax.training.pretrain_step import init_params
 

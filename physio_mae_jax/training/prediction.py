@@ -1,4 +1,4 @@
-"""Predictions of labelled instances by a model during or after training."""
+"""Predictions of labeled instances by a model during or after training."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +8,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from physio_mae_jax.data.instances import Instances
-from physio_mae_jax.data.labelled_batches import evaluation_batches
+from physio_mae_jax.data.labeled_batches import evaluation_batches
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.models.window_batch import CHANNEL_ENTRIES
 from physio_mae_jax.training.sharding import shard_batch

@@ -29,7 +29,7 @@ _ENCODER = "encoder"
 
 
 class SupervisedModel(Protocol):
-    """A model of labelled windows: ``heads.classifier.Classifier`` or a convolutional one."""
+    """A model of labeled windows: ``heads.classifier.Classifier`` or a convolutional one."""
 
     def apply(self, variables: Any, *args: Any, **kwargs: Any) -> Any:
         """Return logits [B, Y] of ``Windows``, as linen does."""

@@ -14,14 +14,14 @@ Modules::
     csv_text         opening text tables with limits on line length, encoding and expansion
     discovery        finding the recordings of a folder that has no manifest, and drafting one for
                      it
-    drafting         drafting a manifest for files, and saying what they were recognised as
+    drafting         drafting a manifest for files, and saying what they were recognized as
     edf_header       the headers of EDF, EDF+ and BDF files: fixed-width fields, parsed strictly
     edf_record       reading EDF, EDF+ and BDF recordings, in the physical units of the header
     file_facts       metadata that files state about themselves, joined with a manifest; no disk
                      access
     folder           A folder of recordings as a ``SignalSource``
     foreign          recording formats that are recognized but not read, and how to convert them
-    labelling        manifest fields with labels, folds and attributes, for preparation
+    labeling        manifest fields with labels, folds and attributes, for preparation
     manifest         the manifest: a JSON file that describes a folder of recordings
     manifest_values  checks of single manifest values; each returns the value or raises an error
     memory           memory limits of arrays, checked from the header before unpacking
@@ -50,5 +50,5 @@ Modules::
     wfdb_record      reading WFDB records (a ``.hea`` header and the signal files it names), in
                      physical units
     wfdb_samples     samples of WFDB signal files, in ADC units
-    vendors/         exports of devices: one module for each format, recognised by content
+    vendors/         exports of devices: one module for each format, recognized by content
 """

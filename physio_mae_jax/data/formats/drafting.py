@@ -1,4 +1,4 @@
-"""Drafting a manifest for files, and saying what they were recognised as."""
+"""Drafting a manifest for files, and saying what they were recognized as."""
 
 import json
 import re
@@ -18,7 +18,7 @@ _MAX_CHANNELS = 64
 
 
 def describe_formats(candidates: Sequence[Candidate]) -> str:
-    """Return what files were recognised as, a phrase for each format and its first names."""
+    """Return what files were recognized as, a phrase for each format and its first names."""
     names: dict[str, list[str]] = defaultdict(list)
     for candidate in candidates:
         vendor = vendor_format(candidate.path)

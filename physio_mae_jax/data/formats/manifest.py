@@ -69,11 +69,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from physio_mae_jax.data.formats.labelling import (
-    LABELLING_FIELDS,
-    LABELLING_MEMBERS,
-    Labelling,
-    parse_labelling,
+from physio_mae_jax.data.formats.labeling import (
+    LABELING_FIELDS,
+    LABELING_MEMBERS,
+    Labeling,
+    parse_labeling,
 )
 from physio_mae_jax.data.formats.manifest_values import (
     check_pattern,
@@ -94,7 +94,7 @@ from physio_mae_jax.printable import show
 
 MANIFEST_NAME = "manifest.json"
 _DEFAULTS = ("sampling_rate_hz", "channels", "units")
-_LABELLING_DEFAULTS = ("label_names", "fold_array", "attribute_arrays")
+_LABELING_DEFAULTS = ("label_names", "fold_array", "attribute_arrays")
 _SUBJECT_FIELDS = ("subject", "subject_array", "subject_pattern", "subjects")
 NPZ_FIELDS = ("array", "record_array", "subject_array")
 
@@ -116,7 +116,7 @@ class ManifestEntry:
         record_array: npz member with the id of each record.
         subject_pattern: Regular expression with one group, searched in the relative path.
         subjects: Mapping of file stem to subject.
-        labelling: Labels, folds and attributes.
+        labeling: Labels, folds and attributes.
     """
 
     label: str
@@ -131,19 +131,19 @@ class ManifestEntry:
     record_array: str | None = None
     subject_pattern: str | None = None
     subjects: Mapping[str, str] | None = None
-    labelling: Labelling = dataclasses.field(default_factory=Labelling)
+    labeling: Labeling = dataclasses.field(default_factory=Labeling)
 
     @property
     def members(self) -> dict[str, str]:
         """Mapping of each field that names an npz member to that name."""
-        parts = ((self, NPZ_FIELDS), (self.labelling, LABELLING_MEMBERS))
+        parts = ((self, NPZ_FIELDS), (self.labeling, LABELING_MEMBERS))
         names = {key: getattr(part, key) for part, keys in parts for key in keys}
         return {key: str(value) for key, value in names.items() if value is not None}
 
 
 _ENTRY_KEYS = (
-    *(f.name for f in dataclasses.fields(ManifestEntry) if f.name not in ("label", "labelling")),
-    *LABELLING_FIELDS,
+    *(f.name for f in dataclasses.fields(ManifestEntry) if f.name not in ("label", "labeling")),
+    *LABELING_FIELDS,
 )
 
 
@@ -169,14 +169,14 @@ def parse_manifest(content: object, where: str) -> tuple[ManifestEntry, ...]:
     """
     if not isinstance(content, dict):
         raise DataError(f"{where} must be a JSON object with 'recordings', found {show(content)}.")
-    reject_unknown_keys(content, (*_DEFAULTS, *_LABELLING_DEFAULTS, "recordings"), where)
+    reject_unknown_keys(content, (*_DEFAULTS, *_LABELING_DEFAULTS, "recordings"), where)
     listed = content.get("recordings")
     if not isinstance(listed, list) or not listed:
         raise DataError(
             f"{where}: 'recordings' must be a list of entries such as "
             f'[{{"file": "*.npz"}}], found {show(listed)}.'
         )
-    known = (*_DEFAULTS, *_LABELLING_DEFAULTS)
+    known = (*_DEFAULTS, *_LABELING_DEFAULTS)
     defaults = {key: content[key] for key in known if key in content}
     return tuple(_parse_entry(raw, defaults, f"{where}, entry {i}") for i, raw in enumerate(listed))
 
@@ -305,21 +305,21 @@ def _parse_entry(raw: object, defaults: Mapping[str, Any], label: str) -> Manife
     ):
         if key in fields:
             fields[key] = parse(fields[key], label)
-    fields = {key: value for key, value in fields.items() if key not in LABELLING_FIELDS}
-    labelling = _parse_labelling(raw, defaults, file, label)
-    return ManifestEntry(**{**fields, "file": file, "label": label, "labelling": labelling})
+    fields = {key: value for key, value in fields.items() if key not in LABELING_FIELDS}
+    labeling = _parse_labeling(raw, defaults, file, label)
+    return ManifestEntry(**{**fields, "file": file, "label": label, "labeling": labeling})
 
 
-def _parse_labelling(
+def _parse_labeling(
     raw: Mapping[str, Any], defaults: Mapping[str, Any], file: str, label: str
-) -> Labelling:
+) -> Labeling:
     npz = file.lower().endswith(".npz")
-    return parse_labelling(
-        {key: raw[key] for key in LABELLING_FIELDS if key in raw},
+    return parse_labeling(
+        {key: raw[key] for key in LABELING_FIELDS if key in raw},
         {
             key: defaults[key]
-            for key in _LABELLING_DEFAULTS
-            if key in defaults and (npz or key not in LABELLING_MEMBERS)
+            for key in _LABELING_DEFAULTS
+            if key in defaults and (npz or key not in LABELING_MEMBERS)
         },
         label,
     )

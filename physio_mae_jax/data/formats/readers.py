@@ -1,6 +1,6 @@
 """One reader for each format of recordings: .npy, .npz, .csv, .parquet, EDF, BDF and WFDB.
 
-Exports of devices are recognised by their content and read by ``vendors``, whatever their ending.
+Exports of devices are recognized by their content and read by ``vendors``, whatever their ending.
 
 Nothing is ever unpickled: object arrays are rejected.
 """

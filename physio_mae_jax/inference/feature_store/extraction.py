@@ -243,7 +243,7 @@ def _table(
 
 
 def _write_index(run: FeatureRun, shards: Sequence[_Shard], summaries: Sequence[_Summary]) -> Path:
-    """Summarise all shards; every process would write the same index."""
+    """Summarize all shards; every process would write the same index."""
     kind, held = run.config.format, [int(summary["num_rows"]) for summary in summaries]
     rejected = {name: why for summary in summaries for name, why in summary["rejected"].items()}
     about, _ = _table(run, [], np.zeros((0, run.encoder.programs.config.width), np.float32))

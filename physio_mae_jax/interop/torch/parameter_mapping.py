@@ -145,9 +145,9 @@ def _residual_mlp(weights: Weights, width: int, head: HeadConfig) -> Params:
 
 
 def _folded_stem(weights: Weights, planes: int, width: int) -> Params:
-    """Take the convolutional stem, its batch normalisation folded into the convolutions.
+    """Take the convolutional stem, its batch normalization folded into the convolutions.
 
-    With its training statistics a batch normalisation is one factor and one offset per map.
+    With its training statistics a batch normalization is one factor and one offset per map.
     """
     params: Params = {}
     layers = ((0, 1, planes, width // 4), (3, 4, width // 4, width // 2))

@@ -10,7 +10,7 @@ from physio_mae_jax.models.layers import Linear, layer_norm
 
 
 class AttentionHead(nn.Module):
-    """The mean of the tokens, weighted separately in each attention head, normalised."""
+    """The mean of the tokens, weighted separately in each attention head, normalized."""
 
     model: MaeConfig
     settings: HeadConfig
@@ -37,7 +37,7 @@ class AttentionPool(nn.Module):
         batch, count, width = tokens.shape
         tokens = jnp.where(token_mask[:, :, None], tokens.astype(jnp.float32), 0.0)
         tokens = layer_norm("norm", jnp.dtype("float32"))(tokens)
-        # Zero initialisation gives the plain mean.
+        # Zero initialization gives the plain mean.
         scores = Linear(self.num_heads, kernel_init=nn.initializers.zeros, name="query")(tokens)
         scores = jnp.where(token_mask[:, :, None], scores, -jnp.inf)
         weights = jax.nn.softmax(scores, axis=1)

@@ -58,7 +58,7 @@ class HeadConfig:
 
 
 class Head(Protocol):
-    """A Flax module that summarises the tokens of a window in one vector.
+    """A Flax module that summarizes the tokens of a window in one vector.
 
     The layer that gives logits follows it, see ``classifier.Classifier``.
     """

@@ -11,7 +11,7 @@ from physio_mae_jax.models.pooling import pool_tokens
 
 
 class LinearHead(nn.Module):
-    """The mean token, normalised."""
+    """The mean token, normalized."""
 
     model: MaeConfig
     settings: HeadConfig

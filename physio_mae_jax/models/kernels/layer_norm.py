@@ -16,7 +16,7 @@ from jax.experimental import pallas as pl
 from physio_mae_jax.models.kernels.launch import Ref, like
 from physio_mae_jax.models.kernels.rows import (
     Rows,
-    Standardised,
+    Standardized,
     add_to_sums,
     launch_rows,
     store_sums,
@@ -39,10 +39,10 @@ class _Sizes(NamedTuple):
         return cls(Rows.of(tokens), epsilon)
 
 
-def normalise(
+def normalize(
     tokens: jax.Array, scale: jax.Array, bias: jax.Array, epsilon: float, *, interpret: bool = False
 ) -> tuple[jax.Array, jax.Array]:
-    """Normalise each token (Ba et al. 2016).
+    """Normalize each token (Ba et al. 2016).
 
     Args:
         tokens: [B, …, D].
@@ -52,15 +52,15 @@ def normalise(
         interpret: Run in interpreter mode on any device, for tests.
 
     Returns:
-        (tokens, normalised), both [B, …, D]. Further uses of the tokens should take the first
+        (tokens, normalized), both [B, …, D]. Further uses of the tokens should take the first
         output, so that the backward kernel adds both gradients. Computed in float32.
     """
     flat = tokens.reshape(tokens.shape[0], -1, tokens.shape[-1])
-    same, normed = _normalise(epsilon, interpret, flat, scale, bias)
+    same, normed = _normalize(epsilon, interpret, flat, scale, bias)
     return same.reshape(tokens.shape), normed.reshape(tokens.shape)
 
 
-def add_and_normalise(
+def add_and_normalize(
     tokens: jax.Array,
     branch: jax.Array,
     branch_bias: jax.Array,
@@ -71,17 +71,17 @@ def add_and_normalise(
     *,
     interpret: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """Add ``branch + share · branch_bias`` to tokens, and normalise the sum.
+    """Add ``branch + share · branch_bias`` to tokens, and normalize the sum.
 
     Args:
         tokens: [B, …, D].
         branch: [B, …, D].
         branch_bias: [D].
         share: [B] float32, factor of the bias in each example; not differentiated.
-        scale, bias, epsilon, interpret: As in ``normalise``.
+        scale, bias, epsilon, interpret: As in ``normalize``.
 
     Returns:
-        (sum, normalised sum), both [B, …, D] of the type of ``tokens``, computed in float32.
+        (sum, normalized sum), both [B, …, D] of the type of ``tokens``, computed in float32.
     """
     shape = tokens.shape
     flat = (values.reshape(shape[0], -1, shape[-1]) for values in (tokens, branch))
@@ -90,7 +90,7 @@ def add_and_normalise(
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
-def _normalise(
+def _normalize(
     epsilon: float, interpret: bool, tokens: jax.Array, scale: jax.Array, bias: jax.Array
 ) -> tuple[jax.Array, jax.Array]:
     def forward(tokens: jax.Array, scale: jax.Array, bias: jax.Array) -> jax.Array:
@@ -104,14 +104,14 @@ def _normalise(
     return tokens, shard_map_batch(forward, tokens, shared=(scale, bias))
 
 
-def _normalise_forward(
+def _normalize_forward(
     epsilon: float, interpret: bool, tokens: jax.Array, scale: jax.Array, bias: jax.Array
 ) -> tuple[tuple[jax.Array, jax.Array], tuple[jax.Array, jax.Array]]:
-    _, normed = _normalise(epsilon, interpret, tokens, scale, bias)
+    _, normed = _normalize(epsilon, interpret, tokens, scale, bias)
     return (tokens, save_for_backward(normed)), (tokens, scale)
 
 
-def _normalise_backward(
+def _normalize_backward(
     epsilon: float,
     interpret: bool,
     kept: tuple[jax.Array, jax.Array],
@@ -121,7 +121,7 @@ def _normalise_backward(
     return of_tokens, of_scale, of_bias
 
 
-_normalise.defvjp(_normalise_forward, _normalise_backward)
+_normalize.defvjp(_normalize_forward, _normalize_backward)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0, 1))
@@ -182,7 +182,7 @@ def _backward_to_input(
 ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
     """Return the gradients of tokens, scale and bias, and each example's sum of the first [B, D].
 
-    ``gradients`` are those of both outputs: the passed-through tokens and the normalised ones.
+    ``gradients`` are those of both outputs: the passed-through tokens and the normalized ones.
     """
 
     def backward(tokens: jax.Array, *rest: jax.Array) -> tuple[jax.Array, ...]:
@@ -203,15 +203,15 @@ def _once(sizes: _Sizes) -> Tile:
     return sizes.rows.tile(pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
 
 
-def _standardised(sizes: _Sizes, tile: Tile, tokens: jax.Array) -> Standardised:
-    return Standardised.of(tokens, tile.inside, sizes.rows.features, sizes.epsilon)
+def _standardized(sizes: _Sizes, tile: Tile, tokens: jax.Array) -> Standardized:
+    return Standardized.of(tokens, tile.inside, sizes.rows.features, sizes.epsilon)
 
 
 def _norm_kernel(
     sizes: _Sizes, tokens_ref: Ref, scale_ref: Ref, bias_ref: Ref, normed_ref: Ref
 ) -> None:
     rows = _once(sizes)
-    standard = _standardised(sizes, rows, rows.load(tokens_ref))
+    standard = _standardized(sizes, rows, rows.load(tokens_ref))
     standard.store(normed_ref, rows, scale_ref, bias_ref)
 
 
@@ -233,7 +233,7 @@ def _sum_kernel(
     # The norm uses the sum as stored (rounded), which the backward pass starts from.
     total = jnp.where(rows.inside, total.astype(total_ref.dtype).astype(jnp.float32), 0.0)
     rows.store(total_ref, total)
-    _standardised(sizes, rows, total).store(normed_ref, rows, scale_ref, bias_ref)
+    _standardized(sizes, rows, total).store(normed_ref, rows, scale_ref, bias_ref)
 
 
 def _backward_kernel(
@@ -252,7 +252,7 @@ def _backward_kernel(
     def take(number: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         first = (part * _ROUNDS + number) * _GRADIENT_ROWS
         rows = sizes.rows.tile(example, first, _GRADIENT_ROWS)
-        standard = _standardised(sizes, rows, rows.load(tokens_ref))
+        standard = _standardized(sizes, rows, rows.load(tokens_ref))
         of_normed = rows.load(of_normed_ref)
         of_tokens = rows.load(of_passed_ref) + standard.pull(of_normed * scale)
         rows.store(of_tokens_ref, of_tokens)

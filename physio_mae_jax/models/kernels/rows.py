@@ -95,7 +95,7 @@ def store_sums(
         triton.store(at, values, mask=feature < num_features)
 
 
-class Standardised(NamedTuple):
+class Standardized(NamedTuple):
     """Tokens minus their mean, divided by their standard deviation.
 
     Attributes:
@@ -111,13 +111,13 @@ class Standardised(NamedTuple):
     @classmethod
     def of(
         cls, tokens: jax.Array, inside: jax.Array, num_features: int, epsilon: float
-    ) -> "Standardised":
-        """Standardise [r, c] of which F features are ``inside``."""
+    ) -> "Standardized":
+        """Standardize [r, c] of which F features are ``inside``."""
         mean = jnp.sum(tokens, axis=1, keepdims=True) / num_features
-        centred = jnp.where(inside, tokens - mean, 0.0)
-        variance = jnp.sum(centred * centred, axis=1, keepdims=True) / num_features
+        centered = jnp.where(inside, tokens - mean, 0.0)
+        variance = jnp.sum(centered * centered, axis=1, keepdims=True) / num_features
         inverse = jax.lax.rsqrt(variance + epsilon)
-        return cls(centred * inverse, inverse, num_features)
+        return cls(centered * inverse, inverse, num_features)
 
     def pull(self, gradient: jax.Array) -> jax.Array:
         """Return the gradient of the tokens from that of ``values``, both [r, c]."""

@@ -1,6 +1,6 @@
 """Smoothing in time and the LayerNorm after it: one pass over memory forward, two backward.
 
-A program also reads the neighbours of its tokens; what is close in time is close in memory, so they
+A program also reads the neighbors of its tokens; what is close in time is close in memory, so they
 come from the cache. The smoothed tokens are never written.
 """
 
@@ -15,7 +15,7 @@ from jax.experimental import pallas as pl
 from physio_mae_jax.models.kernels.launch import Ref, like
 from physio_mae_jax.models.kernels.rows import (
     Rows,
-    Standardised,
+    Standardized,
     add_to_sums,
     launch_rows,
     store_sums,
@@ -32,7 +32,7 @@ _ROUNDS = 8  # iterations of that kernel, which accumulate partial sums
 class _Sizes(NamedTuple):
     rows: Rows
     sequence: int  # tokens per sequence
-    position: int  # tokens of one time position: the distance to a neighbour
+    position: int  # tokens of one time position: the distance to a neighbor
     epsilon: float
 
     @classmethod
@@ -40,7 +40,7 @@ class _Sizes(NamedTuple):
         return cls(Rows.of(tokens), *lengths, epsilon)
 
 
-def smooth_and_normalise(
+def smooth_and_normalize(
     tokens: jax.Array,
     taps: jax.Array,
     taps_bias: jax.Array,
@@ -50,7 +50,7 @@ def smooth_and_normalise(
     *,
     interpret: bool = False,
 ) -> tuple[jax.Array, jax.Array]:
-    """Smooth along K with zeros past both ends, and normalise each smoothed token.
+    """Smooth along K with zeros past both ends, and normalize each smoothed token.
 
     Args:
         tokens: [B, M, K, R, D].
@@ -61,7 +61,7 @@ def smooth_and_normalise(
         interpret: Run in interpreter mode on any device, for tests.
 
     Returns:
-        (tokens, normalised), as in ``layer_norm.normalise``. Computed in float32.
+        (tokens, normalized), as in ``layer_norm.normalize``. Computed in float32.
     """
     shape = tokens.shape
     lengths = (shape[2] * shape[3], shape[3])
@@ -142,7 +142,7 @@ def _smooth_backward(
 _smooth.defvjp(_smooth_forward, _smooth_backward)
 
 
-class _Neighbours(NamedTuple):
+class _Neighbors(NamedTuple):
     """Tokens at one time position, at the previous and at the next."""
 
     earlier: Tile
@@ -150,9 +150,7 @@ class _Neighbours(NamedTuple):
     later: Tile
 
     @classmethod
-    def at(
-        cls, sizes: _Sizes, example: jax.Array, first: jax.Array, num_rows: int
-    ) -> "_Neighbours":
+    def at(cls, sizes: _Sizes, example: jax.Array, first: jax.Array, num_rows: int) -> "_Neighbors":
         """Return ``num_rows`` tokens of an example from ``first`` on."""
         own = sizes.rows.tile(example, first, num_rows)
         within = own.token % sizes.sequence
@@ -186,10 +184,10 @@ def _forward_kernel(
     bias_ref: Ref,
     normed_ref: Ref,
 ) -> None:
-    rows = _Neighbours.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
+    rows = _Neighbors.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
     taps_bias = load_parameter(taps_bias_ref, rows.own.feature, sizes.rows.features)
     smoothed = _weighed(taps_bias, _load_taps(sizes, taps_ref), rows.load(tokens_ref))
-    standard = Standardised.of(smoothed, rows.own.inside, sizes.rows.features, sizes.epsilon)
+    standard = Standardized.of(smoothed, rows.own.inside, sizes.rows.features, sizes.epsilon)
     standard.store(normed_ref, rows.own, scale_ref, bias_ref)
 
 
@@ -212,10 +210,10 @@ def _norm_gradient_kernel(
 
     def take(number: jax.Array, sums: tuple[jax.Array, ...]) -> tuple[jax.Array, ...]:
         first = (part * _ROUNDS + number) * _GRADIENT_ROWS
-        rows = _Neighbours.at(sizes, example, first, _GRADIENT_ROWS)
+        rows = _Neighbors.at(sizes, example, first, _GRADIENT_ROWS)
         tokens = rows.load(tokens_ref)
         smoothed = _weighed(taps_bias, taps, tokens)
-        standard = Standardised.of(smoothed, rows.own.inside, sizes.rows.features, sizes.epsilon)
+        standard = Standardized.of(smoothed, rows.own.inside, sizes.rows.features, sizes.epsilon)
         of_normed = rows.own.load(of_normed_ref)
         of_smoothed = jnp.where(rows.own.inside, standard.pull(of_normed * scale), 0.0)
         rows.own.store(of_smoothed_ref, of_smoothed)
@@ -235,8 +233,8 @@ def _norm_gradient_kernel(
 def _kernel_gradient_kernel(
     sizes: _Sizes, of_smoothed_ref: Ref, of_passed_ref: Ref, taps_ref: Ref, of_tokens_ref: Ref
 ) -> None:
-    rows = _Neighbours.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
-    # A token is the previous neighbour of its next one.
+    rows = _Neighbors.at(sizes, pl.program_id(0), pl.program_id(1) * _ROWS, _ROWS)
+    # A token is the previous neighbor of its next one.
     taps = _load_taps(sizes, taps_ref)[::-1]
     of_tokens = _weighed(rows.own.load(of_passed_ref), taps, rows.load(of_smoothed_ref))
     rows.own.store(of_tokens_ref, of_tokens)

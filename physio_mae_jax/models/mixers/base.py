@@ -13,7 +13,7 @@ class Geometry(NamedTuple):
     """Where the tokens [B, M, K, R, D] of a stack are, the same for all M sequences.
 
     Attributes:
-        times: [B, K, R] int, time column of each token. Under a mask, neighbours along K may be
+        times: [B, K, R] int, time column of each token. Under a mask, neighbors along K may be
             several columns apart. The class token of a joint sequence is at 0.
         rotation: Rotary angles of the K · R tokens of a sequence, [B, K · R, d / 2].
         token_mask: [B, K, R] bool, False = padding, of which nothing may reach other tokens; None
@@ -65,7 +65,7 @@ class TimeMixer(Protocol):
         """Return what is added to the tokens.
 
         Args:
-            tokens: [B, M, K, R, D], normalised.
+            tokens: [B, M, K, R, D], normalized.
             geometry: Times, rotary angles and mask of the tokens.
         """
         ...

@@ -31,8 +31,8 @@ Modules::
     snomed_codes    diagnoses of the PhysioNet/CinC Challenges 2020 and 2021, by SNOMED CT code
     stress_predict  the Stress-Predict Dataset (Iqbal et al.)
     wesad           WESAD (Schmidt et al.)
-    wesad_pickle    the pickles of WESAD, ``S2/S2.pkl``: what both devices recorded, synchronised
-                    and labelled
+    wesad_pickle    the pickles of WESAD, ``S2/S2.pkl``: what both devices recorded, synchronized
+                    and labeled
     wesad_protocol  the protocol of WESAD: when its conditions were, and where it begins in what the
                     wrist recorded
     wesad_wrist     the wrist of WESAD as the Empatica E4 exported it, longer than in the pickles,

@@ -103,10 +103,10 @@ class Cinc2017(DatasetLayout):
             )
         table = _find_reference(source)
         letters = _read_reference(table)
-        unlabelled = sorted(set(headers) - {record for record, _ in letters})
-        if unlabelled:
+        unlabeled = sorted(set(headers) - {record for record, _ in letters})
+        if unlabeled:
             raise DataError(
-                f"{table} has no row for {len(unlabelled)} recordings ({', '.join(unlabelled[:5])}"
+                f"{table} has no row for {len(unlabeled)} recordings ({', '.join(unlabeled[:5])}"
                 "); use the table of the same revision, or remove their files."
             )
         refs = []

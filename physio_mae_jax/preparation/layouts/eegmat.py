@@ -90,7 +90,7 @@ class Eegmat(DatasetLayout):
     @property
     def filters(self) -> str:
         """Processing by the authors, and the rate that the packed copy was brought to."""
-        published = "high-pass, notch at 50 Hz, artefacts removed by independent component analysis"
+        published = "high-pass, notch at 50 Hz, artifacts removed by independent component analysis"
         return published if self.form == "edf" else f"{published}; resampled from 500 to 128 Hz"
 
     def find(self, source: Path) -> Sequence[RecordRef]:

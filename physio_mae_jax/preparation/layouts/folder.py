@@ -25,7 +25,7 @@ from physio_mae_jax.data.formats.folder import (
     warn_about_unclear_channels,
     warn_about_unknown_subjects,
 )
-from physio_mae_jax.data.formats.labelling import FOLD
+from physio_mae_jax.data.formats.labeling import FOLD
 from physio_mae_jax.data.formats.readers import get_reader
 from physio_mae_jax.data.formats.usable import usable_files, warn_about_conversions
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
@@ -276,7 +276,7 @@ def _load(file: FileRecords, load: Callable[[FileRecords], np.ndarray]) -> np.nd
 
 
 def _reject_unused_labels(candidates: Sequence[Candidate]) -> None:
-    entries = {id(c.entry): c.entry for c in candidates if c.entry.labelling.labels is not None}
+    entries = {id(c.entry): c.entry for c in candidates if c.entry.labeling.labels is not None}
     for key, entry in entries.items():
         reject_unused_labels(entry, [c.path.stem for c in candidates if id(c.entry) == key])
 

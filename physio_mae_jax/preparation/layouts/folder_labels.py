@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import FileRecords
-from physio_mae_jax.data.formats.labelling import FOLD, Labelling
+from physio_mae_jax.data.formats.labeling import FOLD, Labeling
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.npz_member import read_member
 from physio_mae_jax.data.subjects import group_similar_names, is_missing
@@ -27,7 +27,7 @@ class FileLabels:
 
     Attributes:
         where: Name of the label source in error messages; '' if there is none.
-        labels: Classes of each record; None if it is unlabelled.
+        labels: Classes of each record; None if it is unlabeled.
         names: Declared classes; None if they are not declared.
         exclusive: Whether exactly one class applies to each record.
         attributes: Attributes of each record.
@@ -46,27 +46,27 @@ def read_file_labels(file: FileRecords, entry: ManifestEntry) -> FileLabels:
     Raises:
         DataError: a member is missing or does not have one value per record, or a value is invalid.
     """
-    labelling, count = entry.labelling, len(file.subjects)
+    labeling, count = entry.labeling, len(file.subjects)
     attributes: list[dict[str, Any]] = [{} for _ in range(count)]
-    members = dict(labelling.attribute_arrays or {})
-    if labelling.fold_array is not None:
-        members[FOLD] = labelling.fold_array
+    members = dict(labeling.attribute_arrays or {})
+    if labeling.fold_array is not None:
+        members[FOLD] = labeling.fold_array
     for name, member in members.items():
         where = f"{entry.label}: {name!r} of {file.path}, member {member!r}"
         values = _values_per_record(read_member(file.path, member, entry.label), count, where)
         for record, value in enumerate(values):
             if value is not None:
                 attributes[record][name] = _to_integer(value) if name == FOLD else value
-    where, labels, names, exclusive = "", _repeat(None, count), labelling.label_names, True
-    if labelling.label_array is not None:
-        where = f"{entry.label}: 'label_array' of {file.path}, member {labelling.label_array!r}"
+    where, labels, names, exclusive = "", _repeat(None, count), labeling.label_names, True
+    if labeling.label_array is not None:
+        where = f"{entry.label}: 'label_array' of {file.path}, member {labeling.label_array!r}"
         labels, names, exclusive = _label_array(file.path, entry, count, where)
-    elif labelling.label is not None:
+    elif labeling.label is not None:
         where = f"{entry.label}: 'label'"
-        labels = _repeat(_parse_class(labelling.label, labelling.label_names), count)
-    elif labelling.labels is not None:
-        where, text = f"{entry.label}: 'labels'", labelling.labels.get(file.path.stem)
-        labels = _repeat(_parse_class(text, labelling.label_names), count)
+        labels = _repeat(_parse_class(labeling.label, labeling.label_names), count)
+    elif labeling.labels is not None:
+        where, text = f"{entry.label}: 'labels'", labeling.labels.get(file.path.stem)
+        labels = _repeat(_parse_class(text, labeling.label_names), count)
     return FileLabels(
         where=where,
         labels=labels,
@@ -83,11 +83,11 @@ def make_label_task(file_labels: Sequence[FileLabels]) -> LabelTask | None:
         DataError: files contradict each other, a label is not among the declared classes, or
             no record has a label.
     """
-    labelled = [one for one in file_labels if one.where]
-    if not labelled:
+    labeled = [one for one in file_labels if one.where]
+    if not labeled:
         return None
-    first = labelled[0]
-    for other in labelled:
+    first = labeled[0]
+    for other in labeled:
         if other.exclusive != first.exclusive:
             raise DataError(
                 f"{first.where} and {other.where}: one gives one class per record and the other a "
@@ -98,12 +98,12 @@ def make_label_task(file_labels: Sequence[FileLabels]) -> LabelTask | None:
                 f"{other.where} has the classes {_list(other.names)}, {first.where} has "
                 f"{_list(first.names)}; all matrices must have the same classes in the same order."
             )
-    found = {name: one.where for one in labelled for names in one.labels for name in names or ()}
-    if not any(names is not None for one in labelled for names in one.labels):
+    found = {name: one.where for one in labeled for names in one.labels for name in names or ()}
+    if not any(names is not None for one in labeled for names in one.labels):
         raise DataError(
             f"{first.where}: no record has a label; omit the field or correct the values."
         )
-    declared = dict.fromkeys(name for one in labelled for name in one.names or ())
+    declared = dict.fromkeys(name for one in labeled for name in one.names or ())
     classes = tuple(declared) or _sort_classes(found)
     _warn_about_similar_classes(first.where, classes)
     for name, where in found.items():
@@ -143,7 +143,7 @@ def _warn_about_similar_classes(where: str, classes: Sequence[str]) -> None:
 
 def reject_unused_labels(entry: ManifestEntry, stems: Sequence[str]) -> None:
     """Raise a DataError if 'labels' names a file that the entry does not list."""
-    unused = sorted(set(entry.labelling.labels or ()) - set(stems))
+    unused = sorted(set(entry.labeling.labels or ()) - set(stems))
     if unused:
         raise DataError(
             f"{entry.label}: 'labels' names {_list(unused)}, which are not among its files "
@@ -168,8 +168,8 @@ def _label_array(
     path: Path, entry: ManifestEntry, count: int, where: str
 ) -> tuple[tuple[tuple[str, ...] | None, ...], tuple[str, ...] | None, bool]:
     """Return the classes of each record, the declared classes, and whether they are exclusive."""
-    assert entry.labelling.label_array is not None
-    values = read_member(path, entry.labelling.label_array, entry.label)
+    assert entry.labeling.label_array is not None
+    values = read_member(path, entry.labeling.label_array, entry.label)
     names = _declared_names(path, entry)
     if values.ndim == 2:
         return _matrix_labels(values, names, count, where), names, False
@@ -181,18 +181,18 @@ def _label_array(
 
 
 def _declared_names(path: Path, entry: ManifestEntry) -> tuple[str, ...] | None:
-    labelling: Labelling = entry.labelling
-    if labelling.label_names_array is None:
-        _reject_missing_markers(labelling.label_names or (), f"{entry.label}: 'label_names'")
-        return labelling.label_names
-    values = read_member(path, labelling.label_names_array, entry.label)
+    labeling: Labeling = entry.labeling
+    if labeling.label_names_array is None:
+        _reject_missing_markers(labeling.label_names or (), f"{entry.label}: 'label_names'")
+        return labeling.label_names
+    values = read_member(path, labeling.label_names_array, entry.label)
     names = tuple(str(value).strip() for value in values.ravel().tolist())
     _reject_missing_markers(
-        names, f"{entry.label}: member {labelling.label_names_array!r} of {path}"
+        names, f"{entry.label}: member {labeling.label_names_array!r} of {path}"
     )
     if not names or not all(names) or len(set(names)) < len(names):
         raise DataError(
-            f"{entry.label}: member {labelling.label_names_array!r} of {path} reads "
+            f"{entry.label}: member {labeling.label_names_array!r} of {path} reads "
             f"{_list(names)}; each class must occur once."
         )
     return names
@@ -221,8 +221,8 @@ def _matrix_labels(
     if values.dtype.kind not in "fiub":
         raise DataError(f"{where} is a matrix of {values.dtype}; 0 and 1 are expected.")
     numbers = values.astype(np.float64)
-    is_unlabelled = np.asarray((np.isnan(numbers) | (numbers < 0)).any(axis=1))
-    wrong = ~np.isin(numbers, (0.0, 1.0)).all(axis=1) & ~is_unlabelled
+    is_unlabeled = np.asarray((np.isnan(numbers) | (numbers < 0)).any(axis=1))
+    wrong = ~np.isin(numbers, (0.0, 1.0)).all(axis=1) & ~is_unlabeled
     if wrong.any():
         record = int(np.argmax(wrong))
         raise DataError(
@@ -231,7 +231,7 @@ def _matrix_labels(
         )
     return tuple(
         None if missing else tuple(names[i] for i in np.flatnonzero(row))
-        for row, missing in zip(numbers, is_unlabelled, strict=True)
+        for row, missing in zip(numbers, is_unlabeled, strict=True)
     )
 
 

@@ -3,7 +3,7 @@
 Variant 'mat' reads the published folder ``valid_testDataset``, one MATLAB file a patient with
 ``ppgseg`` [segments, 1000] and ``labels`` [segments, 1]; 'flac' reads a packed copy of some
 patients. The authors scaled each segment to 0 to 1, so amplitudes cannot be compared, and left them
-in order of time: neighbours are alike. The file names the patient, by whom the set is divided.
+in order of time: neighbors are alike. The file names the patient, by whom the set is divided.
 """
 
 import dataclasses

@@ -1,7 +1,7 @@
 """WESAD (Schmidt et al. 2018): a chest belt and an Empatica E4 during an affect protocol.
 
 Variants 'chest' (RespiBAN, 700 Hz) and 'wrist' (E4, brought to 64 Hz) read ``S2/S2.pkl``, in which
-the authors synchronised both devices and labelled them at 700 Hz. Its chest is in mV, uS, degC, g
+the authors synchronized both devices and labeled them at 700 Hz. Its chest is in mV, uS, degC, g
 and per cent, its wrist as the E4 exports it, ACC in 1/64 g (``wesad_readme.pdf``). 'e4' reads the
 whole export of the wrist, ``S2/S2_E4_Data`` or its ``.zip``, with labels of the pickle where it is
 there, else of the questionnaires. 'npz' reads a collected file of some of the subjects.

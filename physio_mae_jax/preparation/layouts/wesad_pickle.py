@@ -1,4 +1,4 @@
-"""The pickles of WESAD, ``S2/S2.pkl``: what both devices recorded, synchronised and labelled.
+"""The pickles of WESAD, ``S2/S2.pkl``: what both devices recorded, synchronized and labeled.
 
 A pickle is {'signal': {'chest': ..., 'wrist': ...}, 'label': ..., 'subject': ...}, with labels at
 700 Hz. It is read without running what it holds.

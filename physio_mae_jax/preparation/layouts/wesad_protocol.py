@@ -3,7 +3,7 @@
 ``S2_quest.csv`` lists the conditions under '# ORDER' and their times under '# START' and '# END',
 in minutes and seconds with a dot between ('7.08' is 7 min 8 s, '50.3' is 50 min 30 s), counted from
 the start of the protocol. Subjects tapped their wrist twice at that moment, by which the authors
-synchronised the devices. In the accelerometer this is a pair of jolts between two moments of rest.
+synchronized the devices. In the accelerometer this is a pair of jolts between two moments of rest.
 """
 
 import dataclasses

@@ -1,4 +1,4 @@
-"""Exports of devices: one module for each format, recognised by content rather than by ending.
+"""Exports of devices: one module for each format, recognized by content rather than by ending.
 
 Modules::
 
@@ -33,5 +33,5 @@ Modules::
                    read from
     text_table     tables of text whose columns a format defines: samples by physical units, rate by
                    clock or head
-    vendor_format  what an export format of a device is: how it is recognised, and its reader
+    vendor_format  what an export format of a device is: how it is recognized, and its reader
 """

@@ -45,14 +45,14 @@ _REMEMBERED = 65_536
 
 
 def vendor_format(path: Path) -> VendorFormat | None:
-    """Return the format that a file is recognised as; None for other files, or where it is none."""
+    """Return the format that a file is recognized as; None for other files, or where it is none."""
     if path.suffix.lower() not in _ENDINGS:
         return None
     try:
         status = path.stat()
     except (OSError, ValueError):
         return None
-    return _recognised(path, status.st_size, status.st_mtime_ns)
+    return _recognized(path, status.st_size, status.st_mtime_ns)
 
 
 def vendor_recordings(files: Sequence[Path]) -> tuple[list[Path], set[Path]]:
@@ -81,10 +81,10 @@ def recording_of_folder(folder: Path) -> Path | None:
 
 
 @functools.lru_cache(maxsize=_REMEMBERED)
-def _recognised(path: Path, size: int, modified_ns: int) -> VendorFormat | None:
+def _recognized(path: Path, size: int, modified_ns: int) -> VendorFormat | None:
     try:
         head = read_head(path)
     except DataError:
         return None
     ending = path.suffix.lower()
-    return next((f for f in FORMATS if ending in f.endings and f.recognise(head)), None)
+    return next((f for f in FORMATS if ending in f.endings and f.recognize(head)), None)

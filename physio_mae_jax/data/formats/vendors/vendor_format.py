@@ -1,4 +1,4 @@
-"""What an export format of a device is: how it is recognised, and its reader."""
+"""What an export format of a device is: how it is recognized, and its reader."""
 
 import gzip
 import zlib
@@ -38,7 +38,7 @@ class VendorFormat(NamedTuple):
     Attributes:
         name: Name of the format, for messages.
         endings: Endings that such files have; others are not opened to look.
-        recognise: Whether a file that begins so is of the format.
+        recognize: Whether a file that begins so is of the format.
         reader: How it is probed, loaded and read.
         parts: For a recording of several files in a folder: name of the first file, by the names
             of all files -> names of the others that belong to it; None for single files.
@@ -47,7 +47,7 @@ class VendorFormat(NamedTuple):
 
     name: str
     endings: tuple[str, ...]
-    recognise: Callable[[Head], bool]
+    recognize: Callable[[Head], bool]
     reader: Reader
     parts: Callable[[Path, Collection[str]], frozenset[str]] | None = None
     firsts: tuple[str, ...] = ()

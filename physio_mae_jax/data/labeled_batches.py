@@ -1,4 +1,4 @@
-"""Batches of labelled instances: drawn at random for training, in order for evaluation."""
+"""Batches of labeled instances: drawn at random for training, in order for evaluation."""
 
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -40,10 +40,10 @@ class _RandomInstanceWindow(grain.transforms.RandomMap):
         return window | {"target": instances.targets[element]}
 
 
-def labelled_training_batches(
+def labeled_training_batches(
     reader: WindowReader, instances: Instances, config: LoaderConfig, *, balanced: bool
 ) -> grain.DatasetIterator:
-    """Yield an infinite stream of labelled batches; the iterator's state can be checkpointed.
+    """Yield an infinite stream of labeled batches; the iterator's state can be checkpointed.
 
     Args:
         reader: Reader of the windows.

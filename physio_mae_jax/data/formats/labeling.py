@@ -14,12 +14,12 @@ from physio_mae_jax.printable import show
 _SOURCES = ("label", "labels", "label_array")
 _NAMES = ("label_names", "label_names_array")
 # Fields that name members of an npz.
-LABELLING_MEMBERS = ("label_array", "label_names_array", "fold_array", "attribute_arrays")
+LABELING_MEMBERS = ("label_array", "label_names_array", "fold_array", "attribute_arrays")
 FOLD = "fold"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class Labelling:
+class Labeling:
     """Labels, folds and attributes of an entry; None for those that are absent.
 
     Attributes:
@@ -41,13 +41,13 @@ class Labelling:
     attribute_arrays: Mapping[str, str] | None = None
 
 
-LABELLING_FIELDS = tuple(field.name for field in dataclasses.fields(Labelling))
+LABELING_FIELDS = tuple(field.name for field in dataclasses.fields(Labeling))
 
 
-def parse_labelling(
+def parse_labeling(
     entry_fields: Mapping[str, Any], defaults: Mapping[str, Any], where: str
-) -> Labelling:
-    """Check the labelling fields of an entry.
+) -> Labeling:
+    """Check the labeling fields of an entry.
 
     Args:
         entry_fields: Fields of the entry.
@@ -82,7 +82,7 @@ def parse_labelling(
             raise DataError(f"{where} gives the fold twice, by fold_array and attribute_arrays.")
     if "label_names_array" in entry_fields and "label_array" not in entry_fields:
         raise DataError(f"{where}: 'label_names_array' names the classes of a 'label_array'.")
-    return Labelling(**fields)
+    return Labeling(**fields)
 
 
 def _parse_names(value: Any, where: str) -> tuple[str, ...]:

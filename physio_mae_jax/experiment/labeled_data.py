@@ -1,4 +1,4 @@
-"""Labelled data of a task: opened, split, and ready for training and evaluation."""
+"""Labeled data of a task: opened, split, and ready for training and evaluation."""
 
 import dataclasses
 import json
@@ -19,19 +19,19 @@ from physio_mae_jax.data.instances import Instances, LabelConfig, choose_fractio
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
 from physio_mae_jax.data.splits import SPLITS, divide_leaking, is_leaking
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.experiment.configs import LabelledConfig
+from physio_mae_jax.experiment.configs import LabeledConfig
 from physio_mae_jax.experiment.run_metadata import provenance
 
 _LOG = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LabelledData:
+class LabeledData:
     """Instances of 'train', 'validation' and 'test', and their recordings.
 
     Attributes:
         opened: Source, reader and split of the recordings.
-        instances: Labelled instances of each split, by the name of the split.
+        instances: Labeled instances of each split, by the name of the split.
         split: Content of split.json.
         label_config: Settings that selected the instances.
     """
@@ -55,7 +55,7 @@ class LabelledData:
         """Return the recordings that contain the instances of a split."""
         return np.unique(self.instances[split].recording).tolist()
 
-    def with_fraction(self, fraction: float, seed: int) -> "LabelledData":
+    def with_fraction(self, fraction: float, seed: int) -> "LabeledData":
         """Keep a fraction of the training subjects, see ``data.instances.choose_fraction``."""
         instances = self.instances["train"]
         recordings = self.opened.source.recordings
@@ -103,9 +103,9 @@ class LabelledData:
         }
 
 
-def open_labelled(
+def open_labeled(
     data: DataConfig, labels: LabelConfig, sampling_rate_hz: float, num_samples: int
-) -> LabelledData:
+) -> LabeledData:
     """Open the data of a task and list its instances.
 
     Args:
@@ -145,7 +145,7 @@ def open_labelled(
             ),
         )
     _check_classes(instances, labels.task, data.split_rule)
-    return LabelledData(opened=opened, instances=instances, split=description, label_config=labels)
+    return LabeledData(opened=opened, instances=instances, split=description, label_config=labels)
 
 
 def _leaky_instances(
@@ -216,7 +216,7 @@ def _format_counts(instances: Instances) -> str:
 
 
 def report_context(
-    config: LabelledConfig, data: LabelledData, contamination: ContaminationReport
+    config: LabeledConfig, data: LabeledData, contamination: ContaminationReport
 ) -> dict[str, Any]:
     """Return the context of an evaluation report, shown beside the metrics."""
     leaking = is_leaking(str(data.split["rule"]))
