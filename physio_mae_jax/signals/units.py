@@ -42,18 +42,7 @@ _NO_UNIT = frozenset(
         *("", "-", "--", "?", "n/a", "na", "n.a.", "none", "null", "nan", "<na>", "unknown"),
         *("unk", "undefined", "unspecified", "notknown", "a.u.", "au", "a.u", "arb", "arb."),
         *("arbitrary", "arbitraryunits", "arb.units", "nu", "nd", "pm", "mv/nu", "normalized"),
-        *(
-            "normalized",
-            "normalised",
-            "dimensionless",
-            "unitless",
-            "1",
-            "x",
-            "raw",
-            "scalar",
-            "unit",
-            "units",
-        ),
+        *("normalised", "dimensionless", "unitless", "1", "x", "raw", "scalar", "unit", "units"),
         *("nounit", "missing", "tbd", "[]", "()"),
     }
 )
