@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
+from physio_mae_jax.atomic_files import disk_full_as_user_error, write_text
 from physio_mae_jax.cli import report_error, set_up_logging
 from physio_mae_jax.data.formats.folder import open_files, open_folder
 from physio_mae_jax.data_report.facts import ReportConfig, collect_facts
@@ -15,7 +16,6 @@ from physio_mae_jax.data_report.page import render_page
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training.atomic_files import disk_full_as_user_error, write_text
 
 _LOG = logging.getLogger("physio_mae_jax")
 

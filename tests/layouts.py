@@ -8,11 +8,11 @@ import pytest
 import soundfile
 
 from configs import finetune as finetune_config
+from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.preparation.builder import builder_of
 from physio_mae_jax.preparation.recording import DatasetLayout, Recording, RecordRef
 from physio_mae_jax.preparation.registry import layout_of
-from physio_mae_jax.training import atomic_files
 from tests.runs import read_json, typed
 
 

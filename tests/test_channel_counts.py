@@ -14,6 +14,7 @@ import pytest
 from configs.finetune import get_config as finetune_config
 from configs.pretrain import get_config
 from configs.retrieval import get_config as retrieval_config
+from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.evaluate import build_evaluation, evaluate_run
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.commands.pretrain import build_pretraining
@@ -27,7 +28,6 @@ from physio_mae_jax.experiment.pretrained_encoders import PretrainedEncoder
 from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.objectives.contrastive import ContrastiveConfig
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.init_transform import InitTransform
 from physio_mae_jax.training.model_spec import build_autoencoder
 from physio_mae_jax.training.optimizer import OptimizerConfig, make_optimizer

@@ -18,8 +18,8 @@ from physio_mae_jax.benchmarks.planning import USABLE_SHARE
 from physio_mae_jax.cli import set_gpu_memory_fraction
 from physio_mae_jax.commands.pretrain import build_pretraining
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.training.atomic_files import parameter_summary
 from physio_mae_jax.training.pretrain_step import train_step
+from physio_mae_jax.training.run_description import parameter_summary
 from tests.factories import train_and_evaluate
 from tests.runs import typed
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import curves, subgroups
 from physio_mae_jax.evaluation.calibration import Calibration, fit_calibration
@@ -18,7 +19,6 @@ from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.evaluation.report_text import render_report
 from physio_mae_jax.plots.evaluation import draw_roc
-from physio_mae_jax.training import atomic_files
 
 REPLICATES = 60
 CLEAN = "contamination: none of 90 subjects and 100 recordings was trained on."

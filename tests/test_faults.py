@@ -8,8 +8,9 @@ import jax
 import numpy as np
 import pytest
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.errors import ConfigError, Interrupted, UserError
-from physio_mae_jax.training import atomic_files, integrity
+from physio_mae_jax.training import integrity
 from physio_mae_jax.training.data_position import DataPosition, restore_iterator
 from physio_mae_jax.training.host_metrics import find_straggler, order_hash
 from physio_mae_jax.training.profiling import Profiler

@@ -6,11 +6,11 @@ import re
 import numpy as np
 import pytest
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.evaluate import build_evaluation, evaluate_run
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation.predictions import Predictions
-from physio_mae_jax.training import atomic_files
 from tests.prepared import waves
 from tests.runs import finetuning_config, head_config, read_json, reported, typed
 

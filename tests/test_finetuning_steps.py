@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.evaluate import build_evaluation
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.evaluation.predictions import Predictions
@@ -17,7 +18,6 @@ from physio_mae_jax.inference.compiled_encoder import encode_windows
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.interop.torch.convert import import_state_dict
 from physio_mae_jax.models.position_embedding import resize_columns
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import train
 from physio_mae_jax.training.sharding import shard_batch

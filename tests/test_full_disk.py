@@ -11,11 +11,10 @@ import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from physio_mae_jax import cli
+from physio_mae_jax import atomic_files, cli
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.inference.feature_store import files
 from physio_mae_jax.inference.feature_store.table import FeatureTable
-from physio_mae_jax.training import atomic_files
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,15 @@ PACKAGES = {
 }
 # Below all packages, without a heavy library.
 BASE = (
-    *("errors", "__version__", "inspected_windows", "local_paths", "locks", "printable"),
+    *(
+        "errors",
+        "__version__",
+        "atomic_files",
+        "inspected_windows",
+        "local_paths",
+        "locks",
+        "printable",
+    ),
     *("setting_kinds", "setting_ranges"),
 )
 # Between the command line and the packages; only they know of each other.
@@ -49,7 +57,7 @@ LIBRARIES = {
     "grain": {"data", "training"},
     "ml_collections": {"main.py", "benchmark.py"},
     "absl": {"main.py", "benchmark.py", "cli.py"},
-    "matplotlib": {"plots", "training/atomic_files.py"},
+    "matplotlib": {"plots", "atomic_files.py"},
     "sklearn": {"inference/sklearn_transformer.py", "evaluation", "plots/embedding_map.py"},
     "wfdb": {"data"},
     "pandas": {"data"},

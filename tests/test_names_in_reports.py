@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.evaluation.markdown import escape, escape_name, facts
 from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.inference.encoding_report import EncodingReport
@@ -33,7 +34,6 @@ from physio_mae_jax.printable import (
     printable,
     printable_lines,
 )
-from physio_mae_jax.training import atomic_files
 from tests.test_evaluation_report import CONTEXT, evaluated
 
 NASTY = (

@@ -17,6 +17,7 @@ import pytest
 import tensorflow_datasets as tfds
 import wfdb
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.sets import ConcatSource
@@ -357,8 +358,6 @@ def test_broken_tables_are_told_before_anything_is_written(kind, tmp_path):
 
 
 def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(source, tmp_path, monkeypatch):
-    from physio_mae_jax.preparation import shards
-
     replace, calls = os.replace, []
 
     def full(old, new):
@@ -367,7 +366,7 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(source, tmp_
             raise OSError(28, "No space left on device")
         replace(old, new)
 
-    monkeypatch.setattr(shards.os, "replace", full)
+    monkeypatch.setattr(atomic_files.os, "replace", full)
     with pytest.raises(UserError, match=r"No space left on device.*resumes where it stopped"):
         prepare(source, tmp_path)
     monkeypatch.undo()

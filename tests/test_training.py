@@ -9,13 +9,13 @@ import jax
 import numpy as np
 import pytest
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validation_batches
 from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun, train
 from physio_mae_jax.training.optimizer import (

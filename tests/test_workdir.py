@@ -11,11 +11,10 @@ from pathlib import Path
 
 import pytest
 
-from physio_mae_jax import locks
+from physio_mae_jax import atomic_files, locks
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.local_paths import local_folder, local_path
 from physio_mae_jax.locks import LockedError, locked
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.metric_writer import MetricWriter
 from physio_mae_jax.training.metrics_file import drop_lines_after, open_metrics, read_metrics
 from physio_mae_jax.training.work_folder import claim, lock_workdir

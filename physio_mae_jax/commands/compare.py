@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.commands.probe import PRETRAINED, build_probe, evaluate_probe
 from physio_mae_jax.data.format_version import add_version
@@ -42,7 +43,6 @@ from physio_mae_jax.experiment.typed_config import (
 from physio_mae_jax.plots.comparison import Series, draw_comparison
 from physio_mae_jax.printable import printable
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.trials import Trial
 
 _LOG = logging.getLogger(__name__)

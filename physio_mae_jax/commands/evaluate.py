@@ -9,6 +9,7 @@ import jax
 import numpy as np
 from jax.sharding import Mesh
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import check_contamination
 from physio_mae_jax.data.instances import Instances, find_instances
 from physio_mae_jax.data.json_types import check_types
@@ -31,7 +32,6 @@ from physio_mae_jax.experiment.run_metadata import count_devices, provenance
 from physio_mae_jax.experiment.typed_config import ExperimentConfig, read_config, to_dataclass
 from physio_mae_jax.models.heads.base import HeadConfig
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.model_spec import parse_model_config
 from physio_mae_jax.training.prediction import predict_instances

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.formats.folder import open_files
 from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource
@@ -24,7 +25,6 @@ from physio_mae_jax.inference.feature_store.extraction import (
     process_share,
 )
 from physio_mae_jax.inference.saved_model import is_saved_model
-from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 SAME_AS_RUN = "run"

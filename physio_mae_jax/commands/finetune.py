@@ -9,6 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.labeled_batches import labeled_training_batches
@@ -31,7 +32,6 @@ from physio_mae_jax.experiment.run_metadata import (
     write_run_metadata,
 )
 from physio_mae_jax.experiment.typed_config import read_config
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.loop import TrainingRun, train
 from physio_mae_jax.training.sharding import check_batch_size, check_devices, make_mesh
 from physio_mae_jax.training.supervised_trainable import SupervisedTrainable, load_best

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.instances import find_instances
@@ -35,7 +36,6 @@ from physio_mae_jax.experiment.sweep import (
     sweep_lock_arguments,
 )
 from physio_mae_jax.experiment.typed_config import as_settings, read_config
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.trials import Trial
 
 _LOG = logging.getLogger(__name__)

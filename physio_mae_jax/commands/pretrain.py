@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.opening import (
     DatasetBundle,
@@ -32,7 +33,6 @@ from physio_mae_jax.objectives.losses import scale_weights
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.plots.curves import draw_scale_weights
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.loop import TrainingRun, train
 from physio_mae_jax.training.model_spec import ModelSpec
 from physio_mae_jax.training.pretrain_step import PretrainSpec

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from jax.sharding import Mesh
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.data.windows import WindowReader
@@ -30,7 +31,6 @@ from physio_mae_jax.experiment.pretrained_encoders import random_init
 from physio_mae_jax.experiment.run_metadata import count_devices, write_run_metadata
 from physio_mae_jax.experiment.typed_config import read_config
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.prediction import predict_instances
 from physio_mae_jax.training.sharding import check_batch_size, make_mesh
 

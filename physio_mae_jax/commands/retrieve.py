@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import check_contamination
 from physio_mae_jax.data.opening import require_split
 from physio_mae_jax.data.sets import ConcatSource
@@ -15,7 +16,6 @@ from physio_mae_jax.experiment.run_directory import open_run
 from physio_mae_jax.experiment.typed_config import ExperimentConfig, read_config
 from physio_mae_jax.models.contrastive import ContrastiveAutoencoder
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES
-from physio_mae_jax.training import atomic_files
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

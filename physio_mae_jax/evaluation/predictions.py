@@ -9,9 +9,9 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from physio_mae_jax.atomic_files import atomic_write
 from physio_mae_jax.data.regular_file import open_regular
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.training.atomic_files import atomic_write
 
 KINDS = ("multilabel", "multiclass", "regression")
 _FIELDS = ("kind", "classes", "instance_ids", "subjects", "logits", "targets")

@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.data.sets import ConcatSource
@@ -18,7 +19,6 @@ from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.report import write_report
 from physio_mae_jax.evaluation.results import Evaluation
 from physio_mae_jax.setting_ranges import check_fields
-from physio_mae_jax.training import atomic_files
 
 # Recording attributes that define subgroups.
 _SUBGROUP_ATTRIBUTES = ("sex", "age")

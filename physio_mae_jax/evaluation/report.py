@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import curves
@@ -13,7 +14,6 @@ from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.evaluation.report_text import render_report
 from physio_mae_jax.evaluation.results import Comparison, Evaluation, plain
 from physio_mae_jax.plots import evaluation as figures
-from physio_mae_jax.training import atomic_files
 
 _REPORT = "evaluation.md"
 _Plots = dict[str, Callable[[], Any]]

@@ -19,6 +19,7 @@ from typing import Any, cast
 import jax
 import numpy as np
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.data.windows import WindowReader, spread_windows
 from physio_mae_jax.evaluation.batched_map import map_windows, stack_windows
@@ -28,7 +29,6 @@ from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.contrastive import NUM_MODALITIES, split_modalities
 from physio_mae_jax.plots.retrieval import draw_retrieval
 from physio_mae_jax.printable import Lines, printable
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.pretrain_step import MODEL_INPUTS
 
 _LOG = logging.getLogger(__name__)

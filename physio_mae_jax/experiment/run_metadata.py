@@ -12,14 +12,13 @@ from typing import Any
 
 import jax
 
-from physio_mae_jax import __version__
+from physio_mae_jax import __version__, atomic_files
 from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.experiment.config_diff import find_differences, format_names, get_value
 from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import load_model_spec, reject_other_model
 
 _LOG = logging.getLogger(__name__)

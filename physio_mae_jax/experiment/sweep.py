@@ -8,13 +8,13 @@ from typing import Any, Protocol
 
 import jax
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.evaluation.report import has_report
 from physio_mae_jax.experiment.config_diff import find_differences, format_names
 from physio_mae_jax.experiment.typed_config import ExperimentConfig
 from physio_mae_jax.setting_ranges import check_settings
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.trials import Trial, run_trials, run_workers
 
 _WORKER_FLAGS = ("--config.num_workers=1", "--config.worker=True")

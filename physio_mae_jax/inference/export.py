@@ -14,6 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import export
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.format_version import add_version, check_version
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.errors import ConfigError
@@ -24,7 +25,6 @@ from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.models.pooling import pool_tokens
 from physio_mae_jax.setting_kinds import Number
 from physio_mae_jax.signals.channels import trained_channel_id
-from physio_mae_jax.training import atomic_files
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 _NUM_CHANNELS = Number(low=1, high=4096, whole=True, example=12)

@@ -20,6 +20,7 @@ import numpy as np
 import safetensors
 import safetensors.numpy
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.format_version import unreadable_version
 from physio_mae_jax.data.json_reader import read_json
@@ -31,7 +32,6 @@ from physio_mae_jax.inference.model_card import Card, render_card
 from physio_mae_jax.inference.trained_model import TrainedModel, expected_params, named_arrays
 from physio_mae_jax.local_paths import local_path
 from physio_mae_jax.printable import show
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.model_spec import ModelSpec
 
 WEIGHTS, DESCRIPTION, CARD = "model.safetensors", "config.json", "README.md"

@@ -17,6 +17,7 @@ from typing import Any, cast
 
 import tensorflow_datasets as tfds
 
+from physio_mae_jax.atomic_files import write_text
 from physio_mae_jax.data import prepared_index
 from physio_mae_jax.data.prepared_index import PreparedMetadata, PreparedRecord
 from physio_mae_jax.data.sealed_json import add_seal
@@ -33,7 +34,6 @@ from physio_mae_jax.preparation.shards import (
     ShardSummary,
     ShardTask,
     read_summary,
-    write_atomically,
 )
 from physio_mae_jax.preparation.staging import (
     LOCK,
@@ -307,10 +307,11 @@ def _write_description(
     records: Sequence[PreparedRecord],
     report: PreparationReport,
 ) -> None:
-    write_atomically(folder / prepared_index.INDEX_FILE, prepared_index.index_text(records))
-    write_atomically(folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n")
-    write_atomically(folder / "report.md", f"# {metadata.name}\n\n{report.table()}")
-    write_atomically(
+    write_text(folder / prepared_index.INDEX_FILE, prepared_index.index_text(records), flush=True)
+    write_text(folder / "report.json", json.dumps(report.to_json(), indent=2) + "\n", flush=True)
+    write_text(folder / "report.md", f"# {metadata.name}\n\n{report.table()}", flush=True)
+    write_text(
         folder / prepared_index.METADATA_FILE,
         json.dumps(add_seal(dataclasses.asdict(metadata)), indent=2) + "\n",
+        flush=True,
     )

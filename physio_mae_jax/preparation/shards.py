@@ -2,13 +2,13 @@
 
 import dataclasses
 import json
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from array_record.python import array_record_module
 from tensorflow_datasets.core import example_serializer
 
+from physio_mae_jax.atomic_files import atomic_write, write_text
 from physio_mae_jax.data.fingerprints import block_hashes
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.prepared_index import PreparedRecord, StoredArtifact, segment_samples
@@ -93,24 +93,19 @@ def write_shard(task: ShardTask) -> ShardSummary:
     """
     if (done := read_summary(task)) is not None:
         return done
-    partial = task.path.with_name(f".partial-{os.getpid()}-{task.path.name}")
-    partial.unlink(missing_ok=True)
     try:
-        summary = _write(task, partial)
-        _flush_to_disk(partial)
-        os.replace(partial, task.path)
+        with atomic_write(task.path, flush=True) as temporary:
+            summary = _write(task, temporary)
     except RuntimeError as error:
         # Raised by the writer if the disk is full or unavailable.
         raise OSError(f"cannot write {task.path}: {error}") from error
-    finally:
-        partial.unlink(missing_ok=True)
     content = vars(summary) | {
         "file_bytes": task.path.stat().st_size,
         "records": [record.to_json() for record in summary.records],
         "rejections": [vars(rejection) for rejection in summary.rejections],
         "fingerprint": task.fingerprint,
     }
-    write_atomically(task.summary_path, json.dumps(content))
+    write_text(task.summary_path, json.dumps(content), flush=True)
     return summary
 
 
@@ -132,16 +127,6 @@ def read_summary(task: ShardTask) -> ShardSummary | None:
         )
     except (DataError, OSError, ValueError, KeyError, TypeError, AttributeError):
         return None  # truncated or altered: the shard is rewritten
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write a text file to a temporary name, flush it to disk, and rename it."""
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    with partial.open("w", encoding="utf-8", errors="backslashreplace") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
 
 
 def _write(task: ShardTask, path: Path) -> ShardSummary:
@@ -268,8 +253,3 @@ def _store_artifact(artifacts: quality.Artifact) -> StoredArtifact:
         "runs": list(runs),
         "detail": artifacts.detail,
     }
-
-
-def _flush_to_disk(path: Path) -> None:
-    with path.open("rb") as file:
-        os.fsync(file.fileno())

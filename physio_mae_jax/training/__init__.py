@@ -2,7 +2,6 @@
 
 Modules::
 
-    atomic_files          atomic writing of the files that describe a run
     checkpoint            checkpoints of everything a run needs to resume; the only module that uses
                           Orbax
     data_position         position in the training data, for resuming with any number of processes
@@ -25,6 +24,7 @@ Modules::
     pretrain_step         the step of pre-training: a pure function of state and batch
     pretrain_trainable    pre-training for the loop: the step, validation errors, and plots
     profiling             profiling of steps for TensorBoard, at a configured step or on a signal
+    run_description       description of a model and of a batch, for the files and messages of a run
     sharding              the device mesh: batches split over all devices, the state replicated or
                           sharded over 'fsdp'
     state                 the training state and its update

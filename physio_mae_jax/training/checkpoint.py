@@ -12,13 +12,13 @@ import jax
 import orbax.checkpoint as ocp
 from jax.sharding import Mesh
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.format_version import add_version, check_version, unreadable_version
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.errors import ConfigError, DataError, UserError, is_peer_loss
 from physio_mae_jax.models.config import MaeConfig
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.data_position import DataPosition
 from physio_mae_jax.training.integrity import find_damage, step_numbers, write_checksums
 from physio_mae_jax.training.sharding import fsdp_sharding

@@ -13,12 +13,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TypedDict
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.format_version import VersionError
 from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.regular_file import is_folder
 from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 

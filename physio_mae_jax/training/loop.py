@@ -3,7 +3,7 @@
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,11 +13,12 @@ import numpy as np
 from jax.experimental import multihost_utils
 from jax.sharding import Mesh
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.errors import ConfigError, Stopped, UserError
+from physio_mae_jax.errors import ConfigError, DataError, Stopped, UserError
 from physio_mae_jax.setting_ranges import check_fields
-from physio_mae_jax.training import atomic_files, integrity, work_folder
+from physio_mae_jax.training import integrity, run_description, work_folder
 from physio_mae_jax.training.checkpoint import Checkpoints, reject_other_model
 from physio_mae_jax.training.data_position import DataPosition, restore_iterator
 from physio_mae_jax.training.host_metrics import EVALUATING, INPUT, SAVING, HostMetrics
@@ -217,7 +218,7 @@ def _next_batch(
 ) -> tuple[HostBatch, dict[str, jax.Array]]:
     """Read the batch of a step; return the host batch and its inputs on the devices."""
     context.watchdog.begin_operation(f"the wait for the data of step {step}")
-    with context.host_metrics.timing(INPUT), atomic_files.read_errors_as_data_errors(step):
+    with context.host_metrics.timing(INPUT), _read_errors_as_data_errors(step):
         batch = next(run.training)
         return batch, shard_batch({name: batch[name] for name in run.trainable.inputs}, run.mesh)
 
@@ -234,11 +235,11 @@ def _evaluate(run: TrainingRun, context: _LoopContext, state: TrainState, step: 
 def _start(run: TrainingRun, checkpoints: Checkpoints) -> tuple[TrainState, int, DataPosition]:
     """Restore the newest checkpoint or initialize; return state, step and data position."""
     abstract = jax.eval_shape(run.trainable.init_state, jax.random.key(run.seed))
-    summary = atomic_files.parameter_summary(abstract.params)
+    summary = run_description.parameter_summary(abstract.params)
     _LOG.info("%s on %d %s device(s)", summary, run.mesh.size, jax.default_backend())
     if jax.process_index() == 0:
         atomic_files.write_text(
-            run.workdir / "parameters.txt", atomic_files.parameter_table(abstract.params)
+            run.workdir / "parameters.txt", run_description.parameter_table(abstract.params)
         )
     progress = DataPosition(
         examples=0,
@@ -289,7 +290,7 @@ def _stop_on_non_finite(
     )
     context.wait_for_save()
     path = run.workdir / f"non_finite_step_{done.step}_process_{jax.process_index()}.json"
-    windows = atomic_files.describe_batch(done.batch, run.recordings, run.sampling_rate_hz)
+    windows = run_description.describe_batch(done.batch, run.recordings, run.sampling_rate_hz)
     numbers = {name: str(value) for name, value in metrics.items()}
     atomic_files.write_json(path, {"step": done.step, "metrics": numbers, "windows": windows})
     raise UserError(
@@ -297,3 +298,15 @@ def _stop_on_non_finite(
         f"before it is saved as step {done.step - 1}; its windows are described in {path}. Check "
         "them, or lower optimizer.peak_learning_rate, then run the same command again."
     )
+
+
+@contextlib.contextmanager
+def _read_errors_as_data_errors(step: int) -> Iterator[None]:
+    """Convert an error in reading the data of a step to a ``DataError``."""
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"the data of step {step} cannot be read: {error}. Is its disk or network drive still "
+            "connected? Run the same command again: it resumes from the newest complete checkpoint."
+        ) from error

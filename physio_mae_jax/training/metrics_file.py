@@ -5,9 +5,9 @@ import logging
 from pathlib import Path
 from typing import IO, Any
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.errors import UserError
 from physio_mae_jax.locks import try_lock
-from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 METRICS = "metrics.jsonl"

@@ -9,12 +9,12 @@ from typing import Any
 import jax
 from jax.sharding import Mesh
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.inspected_windows import ReconstructedWindow
 from physio_mae_jax.plots.curves import draw_learning_curves
 from physio_mae_jax.plots.reconstruction import draw_reconstruction
 from physio_mae_jax.signals.wavelet_bank import wavelet_bank
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.evaluation import evaluate, first_examples, reconstruct
 from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.loop import HostBatch

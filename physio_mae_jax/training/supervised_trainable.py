@@ -13,13 +13,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import Mesh
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import TrainingProvenance
 from physio_mae_jax.data.instances import Instances
 from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.sealed_json import add_seal, read_sealed
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.plots.curves import draw_supervised_curves
-from physio_mae_jax.training import atomic_files
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.evaluation_result import EvaluationResult
 from physio_mae_jax.training.init_transform import InitTransform

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 from jax.experimental import multihost_utils
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.format_version import reject_other_version
 from physio_mae_jax.locks import LockedError, locked
-from physio_mae_jax.training import atomic_files
 
 LOCK = ".lock"
 _HINT = (

@@ -18,6 +18,7 @@ import jax
 import numpy as np
 from tqdm import tqdm
 
+from physio_mae_jax import atomic_files
 from physio_mae_jax.data.gap_scan import ScannedRecordings
 from physio_mae_jax.data.json_reader import read_json
 from physio_mae_jax.data.json_types import check_types
@@ -38,7 +39,6 @@ from physio_mae_jax.inference.feature_store.index import (
 )
 from physio_mae_jax.inference.feature_store.table import FeatureTable
 from physio_mae_jax.inference.notes import REJECTED
-from physio_mae_jax.training import atomic_files
 
 _LOG = logging.getLogger(__name__)
 

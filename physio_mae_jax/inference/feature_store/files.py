@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from physio_mae_jax.atomic_files import atomic_write
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.inference.feature_store.index import (
     HINT,
@@ -51,13 +52,8 @@ def get_format(name: str) -> Format:
 
 def write_table(table: FeatureTable, path: Path, kind: Format) -> None:
     """Write a table atomically: to a temporary file that is then renamed."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".partial-{os.getpid()}-{path.name}")
-    try:
-        kind.write(table, partial)
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with atomic_write(path) as temporary:
+        kind.write(table, temporary)
 
 
 def _write_npz(table: FeatureTable, path: Path) -> None:

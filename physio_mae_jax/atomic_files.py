@@ -1,4 +1,4 @@
-"""Atomic writing of the files that describe a run."""
+"""Atomic writing of files, and folders that can be written to."""
 
 import contextlib
 import errno
@@ -8,17 +8,12 @@ import os
 import socket
 import uuid
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import jax
-import numpy as np
-
-from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.errors import DataError, UserError
+from physio_mae_jax.errors import UserError
 from physio_mae_jax.local_paths import local_path
-from physio_mae_jax.objectives.pretraining import Params
 
 if TYPE_CHECKING:  # Matplotlib takes a second to import, and most callers draw nothing
     from matplotlib.figure import Figure
@@ -72,37 +67,33 @@ def disk_full_as_user_error(workdir: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def read_errors_as_data_errors(step: int) -> Iterator[None]:
-    """Convert an error in reading the data of a step to a ``DataError``."""
-    try:
-        yield
-    except OSError as error:
-        raise DataError(
-            f"the data of step {step} cannot be read: {error}. Is its disk or network drive still "
-            "connected? Run the same command again: it resumes from the newest complete checkpoint."
-        ) from error
-
-
-@contextlib.contextmanager
-def atomic_write(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path, *, flush: bool = False) -> Iterator[Path]:
     """Write a file atomically, also from several processes at the same time.
 
+    Args:
+        path: File, replaced if it exists; its folder is created.
+        flush: Whether to flush the content to the disk before the file is renamed, so that it
+            survives a power failure.
+
     Yields:
-        A unique temporary path in the same folder, which is renamed to ``path`` at the end and
-        deleted after an error.
+        A unique temporary path in the same folder with the same suffix, which is renamed to
+        ``path`` at the end and deleted after an error.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
+    temporary = path.with_name(f".partial-{uuid.uuid4().hex}-{path.name}")
     try:
         yield temporary
+        if flush:
+            with temporary.open("rb") as file:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
 
 
-def write_text(path: Path, text: str) -> None:
-    """Write a text file atomically."""
-    with atomic_write(path) as temporary:
+def write_text(path: Path, text: str, *, flush: bool = False) -> None:
+    """Write a text file atomically; ``flush`` as in ``atomic_write``."""
+    with atomic_write(path, flush=flush) as temporary:
         # Unpaired surrogates, which occur in broken data, are escaped.
         temporary.write_text(text, encoding="utf-8", errors="backslashreplace")
 
@@ -141,53 +132,3 @@ def write_figure(path: Path, draw: Callable[[], "Figure"]) -> bool:
         )
         return False
     return True
-
-
-def parameter_table(params: Params) -> str:
-    """List every parameter array with shape and count, and the totals of each part."""
-    rows = []
-    totals: dict[str, int] = {}
-    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
-        names = [str(getattr(key, "key", key)) for key in path]
-        size = int(np.prod(leaf.shape))
-        rows.append(f"{'/'.join(names):<58} {leaf.shape!s:<22} {size:>12,}")
-        totals[names[0]] = totals.get(names[0], 0) + size
-    summary = [f"{part:<81} {count:>12,}" for part, count in totals.items()]
-    total = f"{'total':<81} {sum(totals.values()):>12,}"
-    return "\n".join([*rows, "", *summary, total]) + "\n"
-
-
-def parameter_summary(params: Params) -> str:
-    """Return the number of parameters of a model and of its parts on one line."""
-    counts = {
-        part: sum(int(np.prod(leaf.shape)) for leaf in jax.tree.leaves(tree))
-        for part, tree in params.items()
-    }
-    parts = ", ".join(f"{part} {count / 1e6:.2f} M" for part, count in counts.items())
-    return f"{sum(counts.values()) / 1e6:.2f} M parameters ({parts})"
-
-
-def describe_batch(
-    batch: Mapping[str, np.ndarray], recordings: Sequence[RecordingInfo], sampling_rate_hz: float
-) -> list[dict[str, Any]]:
-    """Describe each window of a host batch, so that it can be found in the data again.
-
-    Args:
-        batch: Stacked entries of ``data.windows.WindowReader.read``.
-        recordings: Recordings of the source of the batch.
-        sampling_rate_hz: Sampling rate of the windows, Hz.
-    """
-    return [
-        {
-            "recording": recordings[int(recording)].record_id,
-            "subject": recordings[int(recording)].subject_id,
-            "start_seconds": int(start) / sampling_rate_hz,
-            "channels_present": present.tolist(),
-            "finite": bool(np.isfinite(signal).all()),
-            "minimum": signal.min(axis=-1).tolist(),
-            "maximum": signal.max(axis=-1).tolist(),
-        }
-        for recording, start, present, signal in zip(
-            batch["recording"], batch["start"], batch["channel_mask"], batch["signal"], strict=True
-        )
-    ]
