@@ -11,7 +11,7 @@ from sklearn import metrics as reference
 
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation import metric_sets, metrics, regression
-from physio_mae_jax.evaluation.predictions import Predictions, aggregate_windows
+from physio_mae_jax.evaluation.predictions import Predictions
 
 CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 RANKING = {
@@ -78,7 +78,6 @@ def test_metrics_of_several_classes_agree_with_scikit_learn(instances):
     said = np.argmax(logits, axis=1)
     pairs = {
         metrics.multiclass_accuracy: reference.accuracy_score,
-        metrics.multiclass_balanced_accuracy: reference.balanced_accuracy_score,
         metrics.cohen_kappa: reference.cohen_kappa_score,
         metrics.confusion_matrix: lambda t, d, sample_weight: reference.confusion_matrix(
             t, d, sample_weight=sample_weight, labels=range(4)
@@ -162,7 +161,6 @@ def every_metric(scores, truth, numbers):
         f.__name__: (f, chosen, both)
         for f in (
             metrics.multiclass_accuracy,
-            metrics.multiclass_balanced_accuracy,
             metrics.cohen_kappa,
             metrics.confusion_matrix,
         )
@@ -360,21 +358,3 @@ def test_other_files_are_rejected(tmp_path):
     np.save(path.with_suffix(".npy"), np.zeros(3))
     with pytest.raises(DataError, match="cannot be read"):
         Predictions.load(path.with_suffix(".npy"))
-
-
-def test_windows_are_averaged():
-    rng = np.random.default_rng(0)
-    instances, logits = np.array([2, 0, 2, 1, 2]), rng.normal(size=(5, 3))
-    found = aggregate_windows(instances, logits, 3)
-    np.testing.assert_allclose(found, [logits[1], logits[3], logits[[0, 2, 4]].mean(axis=0)])
-    order = rng.permutation(5)
-    np.testing.assert_allclose(aggregate_windows(instances[order], logits[order], 3), found)
-    for wrong, message in (
-        ((instances, logits, 4), "1 of 4 instances have no window, the first is instance 3"),
-        ((instances, logits, 2), r"must be in \[0, 1\]"),
-        ((instances[:4], logits, 3), r"expected \[n, Y\]"),
-        ((instances * 1.0, logits, 3), "expected"),
-        ((instances, logits * np.inf, 3), r"window_logits\[0, 0\]"),
-    ):
-        with pytest.raises(DataError, match=message):
-            aggregate_windows(*wrong)

@@ -170,13 +170,6 @@ def multiclass_accuracy(
     return mean((predicted * targets).sum(axis=-1), weights)
 
 
-def multiclass_balanced_accuracy(
-    predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray
-) -> np.ndarray:
-    """Return the mean sensitivity of the classes; [U, Y] -> [...]."""
-    return macro(sensitivity(predicted, targets, weights))
-
-
 def cohen_kappa(predicted: np.ndarray, targets: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Return agreement beyond chance, (p - e) / (1 - e) (Cohen 1960); one-hot [U, Y] -> [...]."""
     total = weights.sum(axis=-1)

@@ -181,45 +181,6 @@ def _load_arrays(file: BinaryIO) -> dict[str, np.ndarray]:
         return {name: found[name] for name in found.files}
 
 
-def aggregate_windows(
-    instance_of_window: np.ndarray, window_logits: np.ndarray, num_instances: int
-) -> np.ndarray:
-    """Average the logits of the windows of each instance.
-
-    Args:
-        instance_of_window: Instance of each window [n], integers from 0 to ``num_instances`` - 1.
-        window_logits: Logits of the windows [n, Y], finite.
-        num_instances: Number of instances U.
-
-    Returns:
-        Logits of the instances [U, Y] float64.
-
-    Raises:
-        DataError: Shapes disagree, a number is out of range or not finite, or an instance has no
-            window.
-    """
-    instances, logits = np.asarray(instance_of_window), _numbers("window_logits", window_logits)
-    if logits.ndim != 2 or instances.shape != logits.shape[:1] or instances.dtype.kind not in "iu":
-        raise DataError(
-            f"window_logits has shape {list(logits.shape)} and instance_of_window "
-            f"{instances.dtype} {list(instances.shape)}; expected [n, Y] and integers [n]."
-        )
-    if len(instances) and not 0 <= instances.min() <= instances.max() < num_instances:
-        raise DataError(f"instance_of_window must be in [0, {num_instances - 1}].")
-    if not np.isfinite(logits).all():
-        window, k = np.argwhere(~np.isfinite(logits))[0]
-        raise DataError(f"window_logits[{window}, {k}] is {logits[window, k]}, not finite.")
-    counts = np.bincount(instances, minlength=num_instances)
-    if (counts == 0).any():
-        missing = np.flatnonzero(counts == 0)
-        raise DataError(
-            f"{len(missing)} of {num_instances} instances have no window, the first is instance "
-            f"{missing[0]}; exclude them from the evaluation, and report it."
-        )
-    sums = [np.bincount(instances, column, minlength=num_instances) for column in logits.T]
-    return np.stack(sums, axis=1) / counts[:, None]
-
-
 def _texts(name: str, values: Any) -> np.ndarray:
     array = np.asarray(values)
     texts = array.dtype.kind == "U" or (
