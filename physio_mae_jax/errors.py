@@ -8,7 +8,10 @@ import re
 
 
 class UserError(ValueError):
-    """A wrong setting or wrong data; the message names it, the expected one and the way out."""
+    """A wrong setting or wrong data.
+
+    The message gives the value found, the value expected and a fix.
+    """
 
     status = 2
 

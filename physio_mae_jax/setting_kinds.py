@@ -130,7 +130,7 @@ Kind = Number | Numbers | Choice | Flag | Text
 
 
 def check_setting_value(kind: Kind, key: str, value: Any) -> None:
-    """Raise a ConfigError where a value is not of a kind, with the setting, value and way out.
+    """Raise a ConfigError where a value is not of a kind, with the setting, its value and a fix.
 
     Args:
         kind: Kind of the setting.

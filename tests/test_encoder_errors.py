@@ -1,4 +1,4 @@
-"""Wrong arguments of an encoder: each is named with a way out."""
+"""Wrong arguments of an encoder: each error states a fix."""
 
 import numpy as np
 import pandas as pd
