@@ -10,9 +10,9 @@ import soundfile
 from configs import finetune as finetune_config
 from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
-from physio_mae_jax.preparation.builder import builder_of
+from physio_mae_jax.preparation.builder import make_builder
 from physio_mae_jax.preparation.recording import DatasetLayout, Recording, RecordRef
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 from tests.runs import read_json, typed
 
 
@@ -32,7 +32,7 @@ def write_packed(folder: Path, name: str, values: np.ndarray, **members: Any) ->
 
 def prepare(name: str, source: Path, out: Path, on_invalid: str = "error") -> Any:
     """Prepare a data set by its name; return the report."""
-    builder = builder_of(layout_of(name))(source=source, data_dir=out, on_invalid=on_invalid)
+    builder = make_builder(get_layout(name))(source=source, data_dir=out, on_invalid=on_invalid)
     return builder.prepare()
 
 

@@ -107,7 +107,7 @@ def test_every_case_measures_and_says_what():
 
 
 def test_the_import_of_the_encoder_is_measured_in_new_processes():
-    bench = build_benchmark(small(), num_channels=2, repeats=1, with_data=False)
+    bench = build_benchmark(typed(small()), num_channels=2, repeats=1, with_data=False)
     result = cases.CASES["import"](bench)
     assert result["case"] == "import"
     assert result["jax_import_s"] > 0

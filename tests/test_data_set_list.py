@@ -6,7 +6,7 @@ import pytest
 
 from physio_mae_jax import prepare
 from physio_mae_jax.preparation.data_set_list import describe_data_sets
-from physio_mae_jax.preparation.registry import LAYOUTS, layout_of, training_defaults
+from physio_mae_jax.preparation.registry import LAYOUTS, get_layout, training_defaults
 
 
 def paragraphs():
@@ -24,7 +24,7 @@ def test_a_paragraph_has_what_the_layouts_state(name):
     text = paragraphs()[name]
     for variant in LAYOUTS[name]:
         full = f"{name}/{variant}" if variant else name
-        layout = layout_of(full)
+        layout = get_layout(full)
         assert full in text
         assert layout.license in text
         assert (layout.download or layout.homepage) in text

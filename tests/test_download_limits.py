@@ -113,7 +113,7 @@ ANY = "cannot be fetched|is not HTTP|does not have the checksum"
 @pytest.mark.parametrize(
     ("answer", "message"),
     [
-        (raw(OK + b"Content-Length: " + DIGITS + b"\r\n\r\n"), "a length of 5000 digits"),
+        (raw(OK + b"Content-Length: " + DIGITS + b"\r\n\r\n"), "a length with 5000 digits"),
         (raw(OK + b"Content-Length: " + b"9" * 15 + b"\r\n\r\n"), "has room for"),
         (raw(OK + b"Content-Length: -5\r\n\r\n"), "does not have the checksum"),
         (raw(OK + b"Content-Length: 2000\r\n\r\n" + BODY), "ended after 1000 of 2000 bytes"),
@@ -148,7 +148,7 @@ def test_invalid_server_responses_are_reported(
 def test_endless_body_without_length(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_UNSTATED_BYTES", 10**6)
     with reported(raw(OK + b"\r\n", bytes(10**5), times=10_000), tmp_path) as said:
-        assert "does not say how long it is, and sent more than 1,000,000 bytes" in said[0]
+        assert "does not state its length, and sent more than 1,000,000 bytes" in said[0]
     assert [path.name for path in tmp_path.iterdir()] == []
 
 

@@ -176,8 +176,11 @@ def test_recordings_that_were_not_finished(
     data = edf_bytes([part], num_records="-1")
     assert opened(tmp_path, data).recordings[0].num_samples == 1000
     assert "a.edf: the recording was not finalized" in caplog.text
-    for broken, message in ((data[:-2], "19 and 98 bytes"), (data[:512], "0 and 0 bytes")):
-        with pytest.raises(DataError, match=rf"a\.edf was not finished: .* {message}"):
+    for broken, message in (
+        (data[:-2], "19 records and 98 bytes"),
+        (data[:512], "0 records and 0 bytes"),
+    ):
+        with pytest.raises(DataError, match=rf"a\.edf was not finalized: .* {message}"):
             opened(tmp_path, broken)
 
 

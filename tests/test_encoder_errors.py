@@ -18,12 +18,12 @@ def made():
 @pytest.mark.parametrize(
     ("index", "rate_hz", "message"),
     [
-        (np.delete(np.arange(620), slice(300, 320)), 100, "goes from 299 to 320"),
-        (np.arange(600) / 100, 200, "is 100 samples a second, but sampling_rate_hz is 200"),
+        (np.delete(np.arange(620), slice(300, 320)), 100, "jumps from 299 to 320"),
+        (np.arange(600) / 100, 200, "is 100 samples per second, but sampling_rate_hz is 200"),
         (np.arange(600) / 100, 100, ""),
         (np.round(np.arange(600) / 120, 2), 120, ""),
         (np.arange(600) * np.timedelta64(10, "ms"), 100, ""),
-        (np.arange(600) * np.timedelta64(10, "ms"), 50, "is 100 samples a second"),
+        (np.arange(600) * np.timedelta64(10, "ms"), 50, "is 100 samples per second"),
         (np.arange(7, 607), 100, ""),
     ],
 )

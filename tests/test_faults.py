@@ -50,7 +50,7 @@ def _flip(path):
 
 @pytest.mark.parametrize(
     ("damage", "words"),
-    [(_remove, "is missing"), (_cut, "4 bytes instead of 10"), (_flip, "other bytes")],
+    [(_remove, "is missing"), (_cut, "4 bytes instead of 10"), (_flip, "checksum")],
 )
 def test_damaged_checkpoint_is_replaced_by_the_previous(damage, words, tmp_path, said):
     folder = tmp_path / "checkpoints"
@@ -96,7 +96,7 @@ def test_resume_on_other_devices_continues_at_the_same_example(said):
     assert iterator.state == {"next_index": 12}
     assert resumed.after(2).examples == 112
     assert "saved with 2 process(es), 4 device(s), fsdp 2" in said.text
-    assert "from example 96, each example used exactly once" in said.text
+    assert "from example 96, using each example exactly once" in said.text
 
 
 def test_another_batch_size_goes_on_where_one_of_its_batches_begins(said):

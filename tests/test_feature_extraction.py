@@ -173,7 +173,7 @@ def test_a_folder_and_files_are_encoded_and_what_is_broken_is_listed(prepared, f
 
 
 def test_what_is_not_named_is_asked_for(prepared, tmp_path):
-    with pytest.raises(ConfigError, match="no recordings to encode are set"):
+    with pytest.raises(ConfigError, match="no recordings to encode; set"):
         run_of(prepared, tmp_path, **{"data.sets": ""})
     with pytest.raises(ConfigError, match="init_from is empty"):
         run_of(prepared, tmp_path, init_from="")

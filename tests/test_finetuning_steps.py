@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import logging
+import re
 
 import jax
 import jax.numpy as jnp
@@ -63,9 +64,8 @@ def test_an_encoder_comes_whole_and_that_is_said(waves_root, pretrained, encoder
     assert_same(run.trainable.encoder.params, encoder)
     leaves = jax.tree.leaves(encoder)
     millions = sum(leaf.size for leaf in leaves) / 1e6
-    line = (
-        f"{len(leaves)} arrays, {millions:.2f} M parameters of the encoder come from {pretrained}"
-    )
+    size = f"{len(leaves)} arrays, {millions:.2f} M parameters of the encoder"
+    line = f"loaded {size}, from {pretrained}"
     assert caplog.text.count(line) == 1
 
 
@@ -82,7 +82,7 @@ def test_another_window_stretches_the_positions_alone(
     assert_same(*tokenizers)
     assert len(theirs_at) == 30
     np.testing.assert_array_equal(ours_at, resize_columns(np.asarray(theirs_at), 15))
-    assert "are interpolated from 30 to 15 columns" in caplog.text
+    assert re.search("interpolated the position .* from 30 to 15 columns", caplog.text)
 
 
 @pytest.mark.usefixtures("no_pictures")
@@ -250,7 +250,7 @@ def test_weights_of_the_original_can_be_fine_tuned(waves_root, tmp_path, caplog)
     )
     _, imported = import_state_dict(state, arguments)
     assert_same(run.trainable.encoder.params["stack"], imported["encoder"]["stack"])
-    assert "arrays, 0.00 M parameters of the encoder come from" in caplog.text
+    assert "arrays, 0.00 M parameters of the encoder, from" in caplog.text
     assert run.context["contamination"].startswith("CONTAMINATION UNKNOWN")
     before = run.trainable.encoder.params
     train(run.training)

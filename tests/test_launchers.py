@@ -134,10 +134,10 @@ def test_an_environment_of_ones_own_is_used_as_it_is_or_rejected(tmp_path):
     )
     _program(tmp_path, "whole", "exit 0\n")
     _program(tmp_path, "bare", "exit 1\n")
-    whole, clean_name = (
+    whole, bare = (
         _bash(script, folder=tmp_path, PHYSIO_MAE_PYTHON=str(tmp_path / name))
         for name in ("whole", "bare")
     )
     assert whole.stdout.strip() == str(tmp_path / "whole")
-    assert clean_name.returncode == 1
-    assert f"PHYSIO_MAE_PYTHON={tmp_path / 'clean_name'} lacks" in clean_name.stderr
+    assert bare.returncode == 1
+    assert f"PHYSIO_MAE_PYTHON={tmp_path / 'bare'} lacks" in bare.stderr

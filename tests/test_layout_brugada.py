@@ -10,11 +10,11 @@ import wfdb
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.brugada import SAME_SIGNAL
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from tests.layouts import debug_run, prepare, write_packed
 
-NATIVE, PACKED = layout_of("brugada/wfdb"), layout_of("brugada/flac")
+NATIVE, PACKED = get_layout("brugada/wfdb"), get_layout("brugada/flac")
 NPZ = "brugada363_100hz"
 RNG = np.random.default_rng(0)
 

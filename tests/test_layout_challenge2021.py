@@ -10,11 +10,11 @@ from scipy import io as scipy_io
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from tests.layouts import debug_run, prepare
 
-LAYOUT = layout_of("challenge2021")
+LAYOUT = get_layout("challenge2021")
 DIAGNOSIS, UNSCORED = LAYOUT.tasks
 
 
@@ -131,7 +131,7 @@ def test_files_that_are_not_of_the_challenge_are_rejected(tmp_path):
     with pytest.raises(UnreadableError, match=r"checksum"):
         LAYOUT.read(tmp_path, ref)
     matrix.write_bytes(content[:-10])
-    with pytest.raises(UnreadableError, match=r"A0001\.mat is cut short"):
+    with pytest.raises(UnreadableError, match=r"A0001\.mat is truncated"):
         LAYOUT.read(tmp_path, ref)
     write_recording(tmp_path / "b", "A0001")
     with pytest.raises(DataError, match=r"record id 'A0001' occurs twice"):

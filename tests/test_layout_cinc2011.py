@@ -7,7 +7,7 @@ import wfdb
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import COPY
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from tests.layouts import debug_run, prepare, write_packed
 
@@ -59,7 +59,7 @@ def members(count=8, samples=2500, **changes):
 
 
 def test_records_of_set_a(tmp_path):
-    layout = layout_of("cinc2011")
+    layout = get_layout("cinc2011")
     digital = write_set_a(tmp_path / "set-a")
     refs = {ref.record_id: ref for ref in layout.find(tmp_path)}
     assert [ref.subject_id for ref in refs.values()] == ["1000", "1001", "1002", "1002"]
@@ -90,7 +90,7 @@ def test_records_of_set_a(tmp_path):
 
 
 def test_leads_of_another_order_are_put_into_order(tmp_path):
-    layout = layout_of("cinc2011")
+    layout = get_layout("cinc2011")
     digital = RNG.integers(-400, 400, (5000, 12))
     write_record(tmp_path, "1000", digital, leads=TWELVE_LEADS[::-1])
     (tmp_path / "RECORDS-acceptable").write_text("1000\n")
@@ -100,7 +100,7 @@ def test_leads_of_another_order_are_put_into_order(tmp_path):
 
 
 def test_hostile_sets(tmp_path):
-    layout = layout_of("cinc2011")
+    layout = get_layout("cinc2011")
     folder = tmp_path / "set-a"
     write_set_a(folder)
     (folder / "RECORDS-unacceptable").write_text("1000\n")
@@ -127,7 +127,7 @@ def test_hostile_sets(tmp_path):
 
 
 def test_packed_recordings(tmp_path):
-    layout = layout_of("cinc2011/flac")
+    layout = get_layout("cinc2011/flac")
     values = RNG.integers(-3000, 3000, (8, 12, 2500))
     values[-1] = values[-2]
     labels = np.array([0, 1, -1, 1, 0, 1, 0, 0], np.int8)
@@ -159,11 +159,11 @@ def test_packed_recordings(tmp_path):
 def test_hostile_packed_files(tmp_path, changes, message):
     write_packed(tmp_path, NAME, np.zeros((8, 12, 2500)), **members(**changes))
     with pytest.raises(DataError, match=message):
-        layout_of("cinc2011/flac").find(tmp_path)
+        get_layout("cinc2011/flac").find(tmp_path)
 
 
 def test_damaged_packed_files(tmp_path):
-    layout = layout_of("cinc2011/flac")
+    layout = get_layout("cinc2011/flac")
     write_packed(tmp_path, NAME, RNG.integers(-99, 99, (8, 12, 2500)), **members())
     refs = layout.find(tmp_path)
     path = tmp_path / f"{NAME}.flac"
@@ -198,7 +198,7 @@ def test_the_packed_set_as_collected(shared):
     source = shared / "data" / "cinc2011"
     if not source.is_dir():
         pytest.skip(f"needs {source}")
-    layout = layout_of("cinc2011/flac")
+    layout = get_layout("cinc2011/flac")
     refs = layout.find(source)
     assert len(refs) == 1000
     assert len({ref.subject_id for ref in refs}) == 1000 - 59

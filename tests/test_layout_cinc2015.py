@@ -6,7 +6,7 @@ import wfdb
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 from tests.layouts import debug_run, only, prepare, write_packed
 
 RNG = np.random.default_rng(0)
@@ -40,7 +40,7 @@ def intervals(recording):
 
 
 def test_records_of_the_training_set(tmp_path):
-    layout = layout_of("cinc2015")
+    layout = get_layout("cinc2015")
     values = digital(82_500)
     write_record(tmp_path / "training", "a103l", values, ("Ventricular_Flutter_Fib", "True alarm"))
     (tmp_path / "training" / "ALARMS").write_text("a103l,Ventricular_Flutter_Fib,1\n")
@@ -65,7 +65,7 @@ def test_records_of_the_training_set(tmp_path):
 
 
 def test_hostile_records(tmp_path):
-    layout = layout_of("cinc2015")
+    layout = get_layout("cinc2015")
     write_record(tmp_path, "a103l", digital())
     table = tmp_path / "ALARMS"
     for text, message in (
@@ -81,7 +81,7 @@ def test_hostile_records(tmp_path):
     ref, _ = only(layout, tmp_path)
     content = (tmp_path / "a103l.mat").read_bytes()
     (tmp_path / "a103l.mat").write_bytes(content[:-100])
-    with pytest.raises(UnreadableError, match=r"a103l.mat is cut short"):
+    with pytest.raises(UnreadableError, match=r"a103l.mat is truncated"):
         layout.read(tmp_path, ref)
     (tmp_path / "a103l.mat").write_bytes(content[:-2] + b"\0\0")
     with pytest.raises(UnreadableError, match=r"checksum"):
@@ -122,7 +122,7 @@ def write_part(folder, number, lengths, **changes):
 
 
 def test_packed_parts(tmp_path):
-    layout = layout_of("cinc2015/flac")
+    layout = get_layout("cinc2015/flac")
     first = write_part(tmp_path, 0, [37_500, 41_250])
     # One recording of this part has two channels only.
     table = members([37_500, 41_250], rec=np.array(["t1s", "t2l"]), n_ch=np.array([2, 3], np.int8))
@@ -160,7 +160,7 @@ def test_packed_parts(tmp_path):
 def test_hostile_packed_parts(tmp_path, changes, message):
     write_part(tmp_path, 0, [37_500, 41_250], **changes)
     with pytest.raises(DataError, match=message):
-        layout_of("cinc2015/flac").find(tmp_path)
+        get_layout("cinc2015/flac").find(tmp_path)
 
 
 def test_a_debug_run_learns_alarms(tmp_path):
@@ -174,7 +174,7 @@ def test_the_packed_parts_as_collected(shared):
     source = shared / "data" / "cinc2015"
     if not source.is_dir():
         pytest.skip(f"needs {source}")
-    layout = layout_of("cinc2015/flac")
+    layout = get_layout("cinc2015/flac")
     refs = layout.find(source)
     assert len(refs) == len({ref.record_id for ref in refs}) == 485
     for ref in refs[::60]:

@@ -6,7 +6,7 @@ import pytest
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import COPY
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 from tests.layouts import debug_run, prepare, write_packed
 
 RNG = np.random.default_rng(0)
@@ -31,7 +31,7 @@ def write(folder, lengths, **changes):
 
 
 def test_packed_recordings(tmp_path):
-    layout = layout_of("cinc2017/flac")
+    layout = get_layout("cinc2017/flac")
     signals = write(tmp_path, [1400, 4500, 9000, 2700, 2700])
     refs = layout.find(tmp_path)
     assert [ref.subject_id for ref in refs] == ["A00001", "A00002", "A00003", "A00004", "A00004"]
@@ -44,7 +44,7 @@ def test_packed_recordings(tmp_path):
         assert layout.tasks[0].classes[recording.labels["rhythm"].argmax()] == CLASSES[row % 4]
         assert recording.conversions == ((COPY,) if row > 2 else ())
     assert "150 Hz" in layout.filters
-    assert layout_of("cinc2017").variant == ""
+    assert get_layout("cinc2017").variant == ""
 
 
 @pytest.mark.parametrize(
@@ -60,11 +60,11 @@ def test_packed_recordings(tmp_path):
 def test_hostile_packed_files(tmp_path, changes, message):
     write(tmp_path, [1400] * 3, **changes)
     with pytest.raises(DataError, match=message):
-        layout_of("cinc2017/flac").find(tmp_path)
+        get_layout("cinc2017/flac").find(tmp_path)
 
 
 def test_another_file_than_the_one_described(tmp_path):
-    layout = layout_of("cinc2017/flac")
+    layout = get_layout("cinc2017/flac")
     write(tmp_path, [1400] * 3)
     refs = layout.find(tmp_path)
     write(tmp_path, [1400] * 2)
@@ -85,7 +85,7 @@ def test_the_packed_set_as_collected(shared):
     source = shared / "data" / "cinc2017"
     if not source.is_dir():
         pytest.skip(f"needs {source}")
-    layout = layout_of("cinc2017/flac")
+    layout = get_layout("cinc2017/flac")
     refs = layout.find(source)
     assert len(refs) == 4216
     names = {name: sum(ref.details["rhythm"] == name for ref in refs) for name in CLASSES}

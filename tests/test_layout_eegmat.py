@@ -8,10 +8,10 @@ import soundfile
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.eegmat import ELECTRODES
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 from tests.layouts import debug_run, prepare, write_packed
 
-NATIVE, PACKED = layout_of("eegmat/edf"), layout_of("eegmat/flac")
+NATIVE, PACKED = get_layout("eegmat/edf"), get_layout("eegmat/flac")
 NPZ = "eegmat_128hz"
 LABELS = (
     *("EEG Fp1", "EEG Fp2", "EEG F3", "EEG F4", "EEG F7", "EEG F8", "EEG T3", "EEG T4", "EEG C3"),

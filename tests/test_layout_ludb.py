@@ -10,11 +10,11 @@ import wfdb
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from tests.layouts import debug_run, prepare
 
-LAYOUT = layout_of("ludb")
+LAYOUT = get_layout("ludb")
 TASKS = {task.name: task for task in LAYOUT.tasks}
 COLUMNS = (
     *("ID", "Sex", "Age", "Rhythms", "Electric axis of the heart", "Conduction abnormalities"),

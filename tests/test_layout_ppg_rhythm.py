@@ -7,7 +7,7 @@ from scipy import io as scipy_io
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.ppg_rhythm import CLASSES
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 from tests.layouts import debug_run, prepare, write_packed
 
 RNG = np.random.default_rng(0)
@@ -40,7 +40,7 @@ def labels_of(recording):
 
 
 def test_patients_as_published(tmp_path):
-    layout = layout_of("ppg_rhythm")
+    layout = get_layout("ppg_rhythm")
     folder = tmp_path / "valid_testDataset"
     written = {
         "MPA_1": write_patient(folder, "MPA_1", [0, 5, 3]),
@@ -76,11 +76,11 @@ def test_patients_as_published(tmp_path):
 def test_hostile_patients(tmp_path, changes, message):
     write_patient(tmp_path, "MPA_1", [0], **changes)
     with pytest.raises(UnreadableError, match=message):
-        layout_of("ppg_rhythm").find(tmp_path)
+        get_layout("ppg_rhythm").find(tmp_path)
 
 
 def test_broken_matlab_files(tmp_path):
-    layout = layout_of("ppg_rhythm")
+    layout = get_layout("ppg_rhythm")
     path = tmp_path / "MPA_1.mat"
     scipy_io.savemat(path, {"labels": np.zeros((1, 1))})
     with pytest.raises(UnreadableError, match=r"MPA_1.mat cannot be read .*ppgseg"):
@@ -100,7 +100,7 @@ def test_broken_matlab_files(tmp_path):
 
 
 def test_packed_segments(tmp_path):
-    layout = layout_of("ppg_rhythm/flac")
+    layout = get_layout("ppg_rhythm/flac")
     values = RNG.integers(0, 2048, (5, 1000))
     write_packed(tmp_path, NAME, values, **members(["a", "a", "b", "a", "b"]))
     refs = layout.find(tmp_path)
@@ -124,7 +124,7 @@ def test_packed_segments(tmp_path):
 def test_hostile_packed_files(tmp_path, changes, message):
     write_packed(tmp_path, NAME, np.zeros((2, 1000)), **members(["a", "b"], **changes))
     with pytest.raises(DataError, match=message):
-        layout_of("ppg_rhythm/flac").find(tmp_path)
+        get_layout("ppg_rhythm/flac").find(tmp_path)
 
 
 @pytest.mark.parametrize("task", ["rhythm", "af"])
@@ -143,7 +143,7 @@ def test_the_packed_set_as_collected(shared):
     source = shared / "data" / "ppg_rhythm"
     if not source.is_dir():
         pytest.skip(f"needs {source}")
-    layout = layout_of("ppg_rhythm/flac")
+    layout = get_layout("ppg_rhythm/flac")
     refs = layout.find(source)
     assert len(refs) == 10_620
     assert len({ref.subject_id for ref in refs}) == 28

@@ -16,7 +16,7 @@ from physio_mae_jax.preparation.layouts.wesad_wrist import (
     NOT_FOUND,
     find_part,
 )
-from physio_mae_jax.preparation.registry import layout_of
+from physio_mae_jax.preparation.registry import get_layout
 from tests.layouts import debug_run, only, prepare
 
 RNG = np.random.default_rng(0)
@@ -74,7 +74,7 @@ def marks_of(recording, task):
 def test_archives_are_read_without_unpacking(tmp_path, inside):
     values = sensors()
     write_archive(tmp_path / "S2", values, inside=inside)
-    ref, recording = only(layout_of("wesad/e4"), tmp_path)
+    ref, recording = only(get_layout("wesad/e4"), tmp_path)
     assert (ref.record_id, ref.subject_id) == ("S2/S2_E4_Data", "S2")
     assert recording.channels == E4_CHANNELS
     length = recording.signal.shape[1]
@@ -88,9 +88,9 @@ def test_an_archive_that_was_unpacked_counts_once(tmp_path):
     write_subject(tmp_path)
     with zipfile.ZipFile(tmp_path / "S2" / "S2_E4_Data.zip") as archive:
         archive.extractall(tmp_path / "S2" / "S2_E4_Data")
-    packed = layout_of("wesad/e4").read(tmp_path, layout_of("wesad/e4").find(tmp_path)[0])
+    packed = get_layout("wesad/e4").read(tmp_path, get_layout("wesad/e4").find(tmp_path)[0])
     (tmp_path / "S2" / "S2_E4_Data" / "__MACOSX" / "BVP.csv").unlink()
-    ref, unpacked = only(layout_of("wesad/e4"), tmp_path)
+    ref, unpacked = only(get_layout("wesad/e4"), tmp_path)
     assert ref.files[0] == "S2/S2_E4_Data/BVP.csv"
     assert ref.files[-1] == "S2/S2_quest.csv"
     np.testing.assert_array_equal(packed.signal, unpacked.signal)
@@ -99,7 +99,7 @@ def test_an_archive_that_was_unpacked_counts_once(tmp_path):
 
 def test_labels_by_the_double_tap(tmp_path):
     write_subject(tmp_path)
-    _, recording = only(layout_of("wesad/e4"), tmp_path)
+    _, recording = only(get_layout("wesad/e4"), tmp_path)
     length_s = recording.signal.shape[1] / 64
     assert recording.attributes["protocol_start_s"] == TAP_S
     # Ten seconds at both ends of a condition have no label.
@@ -119,7 +119,7 @@ def test_labels_by_the_double_tap(tmp_path):
 
 def test_a_second_pair_of_taps_is_reported(tmp_path):
     write_subject(tmp_path, taps=(TAP_S, TAP_S + 0.4, 28, 28.4))
-    _, recording = only(layout_of("wesad/e4"), tmp_path)
+    _, recording = only(get_layout("wesad/e4"), tmp_path)
     assert AMBIGUOUS in recording.conversions
     assert recording.attributes["next_tap_contrast"] > 0.8 * recording.attributes["tap_contrast"]
 
@@ -129,7 +129,7 @@ def test_a_protocol_without_a_tap_is_an_error(tmp_path):
     with pytest.raises(
         UnreadableError, match=r"no double tap is found in the first 40 s, .* 160 s"
     ):
-        only(layout_of("wesad/e4"), tmp_path)
+        only(get_layout("wesad/e4"), tmp_path)
 
 
 def write_pickle(root, values, first, subject="S2"):
@@ -149,7 +149,7 @@ def write_pickle(root, values, first, subject="S2"):
 def test_labels_of_the_pickle(tmp_path):
     values = write_subject(tmp_path)
     write_pickle(tmp_path, values, first=640)
-    _, recording = only(layout_of("wesad/e4"), tmp_path)
+    _, recording = only(get_layout("wesad/e4"), tmp_path)
     length_s = recording.signal.shape[1] / 64
     assert marks_of(recording, "affect") == [
         (20.0, 21.0, 0),
@@ -166,10 +166,10 @@ def test_labels_of_the_pickle(tmp_path):
 def test_a_pickle_of_another_recording_is_not_used(tmp_path):
     write_subject(tmp_path)
     write_pickle(tmp_path, sensors(), first=640)
-    _, recording = only(layout_of("wesad/e4"), tmp_path)
+    _, recording = only(get_layout("wesad/e4"), tmp_path)
     assert recording.conversions[-2:] == (NOT_FOUND, BY_TAP)
     (tmp_path / "S2" / "S2_quest.csv").unlink()
-    _, recording = only(layout_of("wesad/e4"), tmp_path)
+    _, recording = only(get_layout("wesad/e4"), tmp_path)
     assert recording.conversions[-1] == NOT_FOUND
     assert recording.annotations == {}
 
@@ -187,7 +187,7 @@ def test_parts_that_are_there_once_only_are_found():
 
 
 def test_hostile_archives(tmp_path):
-    layout = layout_of("wesad/e4")
+    layout = get_layout("wesad/e4")
     path = tmp_path / "S2_E4_Data.zip"
     write_archive(tmp_path, sensors(60))
     content = path.read_bytes()
@@ -231,7 +231,7 @@ def members(subject="S7", **changes):
 def test_the_collected_file(tmp_path):
     content = members()
     np.savez(tmp_path / "wesad_e4.npz", **content)
-    ref, recording = only(layout_of("wesad/npz"), tmp_path)
+    ref, recording = only(get_layout("wesad/npz"), tmp_path)
     assert ref.subject_id == "S7"
     length = recording.signal.shape[1]
     np.testing.assert_allclose(recording.signal[0], content["S7_BVP"][:length] / 100, rtol=1e-6)
@@ -250,7 +250,7 @@ def test_the_collected_file(tmp_path):
 
 
 def test_hostile_collected_files(tmp_path):
-    layout = layout_of("wesad/npz")
+    layout = get_layout("wesad/npz")
     path = tmp_path / "wesad_e4.npz"
     np.savez(path, **members(label1hz=np.array([0, 8])))
     with pytest.raises(
@@ -285,7 +285,7 @@ def test_exports_agree_with_the_collected_file(shared):
     source = shared / "data" / "wesad_e4"
     if not source.is_dir():
         pytest.skip(f"needs {source}")
-    collected_layout, layout = layout_of("wesad/npz"), layout_of("wesad/e4")
+    collected_layout, layout = get_layout("wesad/npz"), get_layout("wesad/e4")
     collected = {ref.record_id: ref for ref in collected_layout.find(source)}
     assert len(collected) == 10
     for ref in layout.find(source / "native"):

@@ -8,11 +8,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from physio_mae_jax.experiment.pretraining import build_pretrain_spec
 
 from configs.pretrain import get_config
 from physio_mae_jax.benchmarks import flops
 from physio_mae_jax.errors import ConfigError
+from physio_mae_jax.experiment.pretrain_spec import build_pretrain_spec
 from physio_mae_jax.inference import Encoder
 from physio_mae_jax.models.block_config import BlockConfig
 from physio_mae_jax.models.layers import Linear, linear_operations
@@ -22,11 +22,12 @@ from physio_mae_jax.models.residual import ResidualBranch
 from physio_mae_jax.models.stack import Stack
 from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.training.checkpoint import reject_other_model
-from physio_mae_jax.training.model_spec import model_of_json
+from physio_mae_jax.training.model_spec import parse_model_config
 from physio_mae_jax.training.pretrain_step import init_params, train_step
 from physio_mae_jax.training.state import TrainState
 from tests.encoders import beats, encoder, write_run
 from tests.factories import random_batch, random_params, tiny_model
+from tests.runs import typed
 
 
 class MovingAverage(nn.Module):
@@ -134,7 +135,7 @@ def test_parameters_lie_under_the_name_of_the_mixer(mixer):
 def small_spec(mixer):
     config = get_config("preset=debug")
     config.model.time_mixer, config.num_devices = mixer, 1
-    return build_pretrain_spec(config)
+    return build_pretrain_spec(typed(config))
 
 
 def test_a_new_mixer_trains():
@@ -179,7 +180,7 @@ def test_a_mixer_without_weights_shows_no_attention():
 def test_a_model_written_without_a_mixer_has_attention(tmp_path):
     content = dataclasses.asdict(tiny_model().config)
     earlier = {name: value for name, value in content.items() if name != "time_mixer"}
-    assert model_of_json(earlier, "a run").time_mixer == "attention"
+    assert parse_model_config(earlier, "a run").time_mixer == "attention"
     reject_other_model(tmp_path, {"model": earlier}, {"model": content})
     with pytest.raises(ConfigError, match=r"model\.time_mixer: 'attention' there, 'average' here"):
         reject_other_model(

@@ -131,7 +131,9 @@ def test_characters_that_do_not_exist(tmp_path: Path) -> None:
         names = np.array(["II", "PPG", "RESP"])
         names.view(np.uint32)[0] = code
         np.savez(tmp_path / "a.npz", X=SIGNAL, channels=names, fs=100)
-        with pytest.raises(DataError, match=r"member 'channels' is broken: it holds characters"):
+        with pytest.raises(
+            DataError, match=r"member 'channels' is broken: it contains invalid Unicode"
+        ):
             open_folder(tmp_path)
     big_endian = np.array(["II", "PPG", "RESP"]).astype(">U4")
     np.savez(tmp_path / "a.npz", X=SIGNAL, channels=big_endian, fs=100)

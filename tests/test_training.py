@@ -267,7 +267,7 @@ def test_non_finite_loss_saves_the_state_before_it_and_names_the_windows(tmp_pat
         if step == 4:
             batch["signal"][0, 0, 7] = np.inf
 
-    with pytest.raises(UserError, match=r"step 4 gave .* not finite"):
+    with pytest.raises(UserError, match=r"step 4 produced a non-finite"):
         train_and_evaluate(_run(tmp_path, poison_4))
     report = json.loads((tmp_path / "non_finite_step_4_process_0.json").read_text())
     assert [window["finite"] for window in report["windows"]] == [False, True, True, True]
@@ -303,7 +303,7 @@ def test_a_finished_run_is_not_trained_further_and_other_settings_are_rejected(u
     other.model_spec["model"] = {"width": 32}
     with pytest.raises(ConfigError, match=r"model\.width: 16 in the run, 32 in the config"):
         train_and_evaluate(other)
-    with pytest.raises(ConfigError, match="holds step 6, beyond num_steps=3"):
+    with pytest.raises(ConfigError, match="contains step 6, beyond num_steps=3"):
         train_and_evaluate(_run(workdir, num_steps=3))
 
 

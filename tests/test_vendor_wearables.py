@@ -60,7 +60,7 @@ def test_lost_samples_of_polar_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"ECG.txt, line 803: .* jumps by 3\.085 s, where steps"):
         open_folder(tmp_path)
     write_polar(tmp_path, "ECG", 200)
-    with pytest.raises(DataError, match="gives 200 samples a second, where the device has 130"):
+    with pytest.raises(DataError, match="gives 200 samples per second, where the device has 130"):
         open_folder(tmp_path)
     entry = {"file": "Polar_H10_1_ECG.txt", "sampling_rate_hz": 200}
     (tmp_path / "manifest.json").write_text(json.dumps({"recordings": [entry]}))
@@ -114,7 +114,7 @@ def test_mind_monitor(rate_hz: float, tmp_path: Path) -> None:
 
 def test_muse_recorded_slowly_or_with_gaps(tmp_path: Path) -> None:
     write_muse(tmp_path, rate_hz=10)
-    with pytest.raises(DataError, match=r"mindMonitor.csv.*(jumps|samples a second)"):
+    with pytest.raises(DataError, match=r"mindMonitor.csv.*(jumps|samples per second)"):
         open_folder(tmp_path)
     write_muse(tmp_path, gap_s=3)
     with pytest.raises(DataError, match=r"mindMonitor.csv, line \d+: .* jumps by 3\.0"):
@@ -129,7 +129,7 @@ def test_packets_lost_here_and_there_are_reported(tmp_path: Path, caplog) -> Non
     frame.insert(0, "timestamps", (1.7e9 + times).round(3))
     frame.to_csv(tmp_path / "EEG_recording.csv", index=False)
     assert open_folder(tmp_path).recordings[0].sampling_rate_hz == 256
-    assert "gives 254.378 samples a second instead of 256: about 228 samples" in caplog.text
+    assert "gives 254.378 samples per second instead of 256: about 228 samples" in caplog.text
 
 
 def test_muselsl(tmp_path: Path) -> None:

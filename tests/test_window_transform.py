@@ -124,5 +124,5 @@ def test_a_value_that_is_not_finite_is_named_with_its_time():
 
 
 def test_a_band_beyond_the_rate_is_rejected_before_anything_is_read():
-    with pytest.raises(ConfigError, match=r"0\.5 to 60 Hz must lie between 0 and .* 50 Hz"):
+    with pytest.raises(ConfigError, match=r"0\.5 to 60 Hz must be between 0 and .* 50 Hz"):
         config_of((0.5, 60.0))

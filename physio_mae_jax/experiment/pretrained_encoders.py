@@ -116,7 +116,7 @@ def load_torch_encoder(path: str, config_path: str, window_seconds: float) -> Pr
         "signal_len, as torch_config."
     )
     if not config_path:
-        raise ConfigError(f"torch_config='' cannot be read (it names no file); {hint}")
+        raise ConfigError(f"torch_config is empty; {hint}")
     content = read_json(local_path(config_path, "torch_config"), hint)
     arguments = check_types(dict, content, config_path, hint)
     model: Any

@@ -54,7 +54,7 @@ def number(value: Any, what: str, meant: str) -> float:
     Args:
         value: Number, or array of one element.
         what: Name of the value, for the message.
-        meant: Expected value, such as 'a number of samples a second, such as 500'.
+        meant: Expected value, such as 'a number of samples per second, such as 500'.
 
     Raises:
         DataError: The value is text, not a number, or missing.

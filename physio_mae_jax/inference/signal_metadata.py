@@ -13,7 +13,7 @@ from physio_mae_jax.printable import show
 from physio_mae_jax.signals.rates import check_rate
 from physio_mae_jax.signals.units import COUNTS
 
-_RATE = "a number of samples a second, such as 500"
+_RATE = "a number of samples per second, such as 500"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

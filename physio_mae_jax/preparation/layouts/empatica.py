@@ -290,7 +290,7 @@ def e4_recording(aligned: AlignedTracks, **fields: Any) -> Recording:
 
 def _expected(sensor: str) -> str:
     num_columns = len(E4_SENSORS[sensor][0])
-    return f"start, samples a second and then samples, in {num_columns} columns"
+    return f"start, sampling rate in Hz and then samples, in {num_columns} columns"
 
 
 def _parse_sensor(sensor: str, text: str, path: Path) -> list[Track]:

@@ -143,6 +143,6 @@ def _part(content: Any, key: str, path: Path) -> Any:
         return content[key]
     found = ", ".join(map(str, content)) if isinstance(content, dict) else str(type(content))
     raise UnreadableError(
-        f"{path} has no {key!r} where one is expected; it has {found}. A pickle of WESAD is "
+        f"{path} has no {key!r}; it has {found}. A pickle of WESAD is "
         "{'signal': {'chest': ..., 'wrist': ...}, 'label': ..., 'subject': ...}."
     )

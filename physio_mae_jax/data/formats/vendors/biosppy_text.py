@@ -60,7 +60,7 @@ def _rate_hz(text: str, path: Path) -> float:
         rate_hz = 0.0
     if not rate_hz > 0:
         raise UnreadableError(
-            f"{path}: '# Sampling Rate (Hz):=' reads {text[:40]!r}; a number of samples a second "
+            f"{path}: '# Sampling Rate (Hz):=' reads {text[:40]!r}; a number of samples per second "
             "is expected. Correct it, or exclude the file."
         )
     return rate_hz

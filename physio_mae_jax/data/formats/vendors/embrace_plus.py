@@ -38,7 +38,7 @@ from physio_mae_jax.errors import DataError
 _NAME = "Empatica EmbracePlus CSV"
 _TIME = "unix_timestamp"
 _XYZ = ("x", "y", "z")
-# Name of the file -> columns, channels, unit, and samples a second; the first is the recording.
+# Name of the file -> columns, channels, unit, and sampling rate in Hz; the first is the recording.
 _SENSORS: dict[str, tuple[tuple[str, ...], tuple[str, ...], str, float]] = {
     "bvp": (("bvp",), ("PPG",), "", 64.0),
     "accelerometer": (_XYZ, ("ACC_X", "ACC_Y", "ACC_Z"), "g", 64.0),

@@ -1,9 +1,9 @@
 """Exports of the Empatica E4 wristband: a folder or a zip of one CSV file a sensor.
 
 By the ``info.txt`` of the export, in each file the first line is the start in seconds since 1970
-(UTC), the second the samples a second, then follows one line a sample. BVP has no unit, EDA is in
-microsiemens, TEMP in degrees Celsius, ACC (x, y, z) in 1/64 g. HR, IBI and tags are computed from
-these and no signals.
+(UTC), the second the sampling rate in Hz, then follows one line a sample. BVP has no unit, EDA is
+in microsiemens, TEMP in degrees Celsius, ACC (x, y, z) in 1/64 g. HR, IBI and tags are computed
+from these and no signals.
 
 Of a folder the recording is ``BVP.csv``, to which the other sensors belong; where the E4 recorded
 no BVP, it is the first of ACC, EDA and TEMP.
@@ -49,7 +49,7 @@ _FIRST_YEAR_S, _LAST_YEAR_S = 1e9, 1e10
 _MAX_MEMBERS = 1000
 _ROWS_AT_ONCE = 250_000
 _ERRORS = (*TEXT_ERRORS, zipfile.BadZipFile, NotImplementedError, RuntimeError, OverflowError)
-_EXPECTED = "a start in seconds since 1970, samples a second, and then a line a sample"
+_EXPECTED = "a start in seconds since 1970, sampling rate in Hz, and then one line per sample"
 
 
 def _is_sensor(head: Head) -> bool:

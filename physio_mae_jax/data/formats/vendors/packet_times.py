@@ -82,14 +82,14 @@ def packet_rate(
     if abs(nearest - mean_hz) > min(tolerance, 0.1) * nearest:
         rates = " or ".join(f"{rate:g}" for rate in nominal_hz)
         raise UnreadableError(
-            f"{where}: column {times.name!r} gives {mean_hz:.6g} samples a second, where the "
+            f"{where}: column {times.name!r} gives {mean_hz:.6g} samples per second, where the "
             f"device has {rates}. {_WAY_OUT}"
         )
     lost = (nearest - mean_hz) * float(seconds[-1])
     if lost > max(_CLOCK_TOLERANCE * len(seconds), jitter_s * nearest):
         return PacketRate(
             nearest,
-            f"column {times.name!r} gives {mean_hz:.6g} samples a second instead of {nearest:g}: "
+            f"column {times.name!r} gives {mean_hz:.6g} samples per second instead of {nearest:g}: "
             f"about {lost:.0f} samples may be lost",
         )
     return PacketRate(nearest)
