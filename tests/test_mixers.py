@@ -182,7 +182,8 @@ def test_a_model_written_without_a_mixer_has_attention(tmp_path):
     earlier = {name: value for name, value in content.items() if name != "time_mixer"}
     assert parse_model_config(earlier, "a run").time_mixer == "attention"
     reject_other_model(tmp_path, {"model": earlier}, {"model": content})
-    with pytest.raises(ConfigError, match=r"model\.time_mixer: 'attention' there, 'average' here"):
+    message = r"model\.time_mixer: 'attention' in the run, 'average' in the config"
+    with pytest.raises(ConfigError, match=message):
         reject_other_model(
             tmp_path, {"model": earlier}, {"model": content | {"time_mixer": "average"}}
         )
