@@ -30,6 +30,7 @@ Modules::
     sleep_edf       Sleep-EDF Database Expanded (Kemp et al.)
     snomed_codes    diagnoses of the PhysioNet/CinC Challenges 2020 and 2021, by SNOMED CT code
     stress_predict  the Stress-Predict Dataset (Iqbal et al.)
+    twelve_leads    twelve-lead ECGs in mV: a WFDB record, and packed recordings
     wesad           WESAD (Schmidt et al.)
     wesad_pickle    the pickles of WESAD, ``S2/S2.pkl``: what both devices recorded, synchronized
                     and labeled

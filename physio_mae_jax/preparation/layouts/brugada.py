@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
-from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import (
     check_length,
@@ -22,6 +21,7 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     packed_table,
     read_values,
 )
+from physio_mae_jax.preparation.layouts.twelve_leads import check_twelve_leads, read_twelve_leads
 from physio_mae_jax.preparation.recording import (
     DatasetLayout,
     LabelTask,
@@ -32,8 +32,7 @@ from physio_mae_jax.preparation.recording import (
     require_file,
 )
 from physio_mae_jax.preparation.tables import read_table
-from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 CLASSES = ("no_brugada", "brugada", "other")
 # id -> the id that has the same signal.
@@ -160,20 +159,7 @@ def _whole(text: str, where: str) -> int:
 
 def _read_record(source: Path, ref: RecordRef) -> np.ndarray:
     path = require_file(source / ref.files[0], "a header of Brugada-HUCA")
-    record = read_full_record(path)
-    channels = tuple(canonical_name(name) for name in record.channels)
-    units = {canonical_unit(unit) for unit in record.units}
-    if (
-        sorted(channels) != sorted(TWELVE_LEADS)
-        or units != {"mV"}
-        or record.sampling_rate_hz != _RATE_HZ
-    ):
-        raise UnreadableError(
-            f"{path} names the signals {', '.join(record.channels)} in {', '.join(sorted(units))} "
-            f"at {record.sampling_rate_hz:g} Hz; the twelve leads in mV at {_RATE_HZ:g} Hz are "
-            "expected. Copy it again, or exclude it."
-        )
-    return record.signal[[channels.index(lead) for lead in TWELVE_LEADS]]
+    return read_twelve_leads(path, _RATE_HZ)[0]
 
 
 def _packed(source: Path) -> Mapping[str, np.ndarray]:
@@ -181,12 +167,7 @@ def _packed(source: Path) -> Mapping[str, np.ndarray]:
     members = ("patient", *_LABELS, "leads", "fs", "adu_per_mV", "shape")
     arrays = packed_table(path, members, "the packed recordings; PhysioNet's folder is 'wfdb'")
     rows = check_rows(path, arrays, ("patient", *_LABELS))
-    shape, leads = tuple(arrays["shape"].tolist()), tuple(arrays["leads"].tolist())
-    if len(shape) != 3 or shape[:2] != (rows, len(TWELVE_LEADS)) or leads != TWELVE_LEADS:
-        raise UnreadableError(
-            f"{path} has shape {shape} and leads {', '.join(leads)} for {rows} rows; ({rows}, 12, "
-            f"samples) and {', '.join(TWELVE_LEADS)} are expected. Copy the file again."
-        )
+    check_twelve_leads(path, arrays, rows)
     if arrays["fs"] != _RATE_HZ or not arrays["adu_per_mV"] > 0:
         raise UnreadableError(
             f"{path} states {arrays['fs']} Hz and {arrays['adu_per_mV']} units a mV; {_RATE_HZ:g} "

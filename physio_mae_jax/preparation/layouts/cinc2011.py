@@ -16,7 +16,6 @@ import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.wfdb_header import WfdbHeader, read_header
-from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import (
     COPY,
@@ -25,6 +24,7 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     packed_table,
     read_values,
 )
+from physio_mae_jax.preparation.layouts.twelve_leads import check_twelve_leads, read_twelve_leads
 from physio_mae_jax.preparation.recording import (
     COLLECTED_COPY,
     DatasetLayout,
@@ -35,8 +35,7 @@ from physio_mae_jax.preparation.recording import (
     reject_duplicates,
     require_file,
 )
-from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
-from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 CLASSES = ("unacceptable", "acceptable")
 _PACKED = "cinc2011_seta_250hz"
@@ -180,16 +179,8 @@ def _read_list(path: Path) -> list[str]:
 
 def _read_record(source: Path, ref: RecordRef) -> tuple[np.ndarray, float, dict[str, str | float]]:
     path = source / ref.files[0]
-    record = read_full_record(path)
-    channels = tuple(canonical_name(name) for name in record.channels)
-    units = {canonical_unit(unit) for unit in record.units}
-    if sorted(channels) != sorted(TWELVE_LEADS) or units != {"mV"}:
-        raise UnreadableError(
-            f"{path} names the signals {', '.join(record.channels)} in {', '.join(sorted(units))}; "
-            "the twelve leads in mV are expected. Copy it again, or exclude it."
-        )
-    order = [channels.index(lead) for lead in TWELVE_LEADS]
-    return record.signal[order], record.sampling_rate_hz, _subject_info(record.comments)
+    signal, record = read_twelve_leads(path)
+    return signal, record.sampling_rate_hz, _subject_info(record.comments)
 
 
 def _subject_info(comments: Sequence[str]) -> dict[str, str | float]:
@@ -206,12 +197,7 @@ def _packed(source: Path) -> Mapping[str, np.ndarray]:
     path = source / f"{_PACKED}.npz"
     arrays = packed_table(path, _MEMBERS, "the packed set a; for PhysioNet's set-a take 'wfdb'")
     rows = check_rows(path, arrays, _ROWS)
-    shape, leads = tuple(arrays["shape"].tolist()), tuple(arrays["leads"].tolist())
-    if len(shape) != 3 or shape[:2] != (rows, len(TWELVE_LEADS)) or leads != TWELVE_LEADS:
-        raise UnreadableError(
-            f"{path} has shape {shape} and leads {', '.join(leads)} for {rows} records; "
-            f"({rows}, 12, samples) and {', '.join(TWELVE_LEADS)} are expected."
-        )
+    check_twelve_leads(path, arrays, rows)
     if not np.isin(arrays["acceptable"], (_NO_LABEL, *range(len(CLASSES)))).all():
         raise UnreadableError(
             f"{path}: 'acceptable' has {', '.join(map(str, np.unique(arrays['acceptable'])))}; "

@@ -1,0 +1,53 @@
+"""Twelve-lead ECGs in mV: a WFDB record in the order of the leads, and packed recordings."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from physio_mae_jax.data.formats.file_facts import UnreadableError
+from physio_mae_jax.data.formats.wfdb_record import FullRecord, read_full_record
+from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
+from physio_mae_jax.signals.units import canonical_unit
+
+
+def read_twelve_leads(
+    path: Path, sampling_rate_hz: float | None = None
+) -> tuple[np.ndarray, FullRecord]:
+    """Read the signal [12, L] of a WFDB record in the order of ``TWELVE_LEADS``, and the record.
+
+    Args:
+        path: Header of the record.
+        sampling_rate_hz: Expected sampling rate in Hz; None for any.
+
+    Raises:
+        UnreadableError: it has other leads, units or another rate.
+    """
+    record = read_full_record(path)
+    channels = tuple(canonical_name(name) for name in record.channels)
+    units = {canonical_unit(unit) for unit in record.units}
+    has_rate = sampling_rate_hz in (None, record.sampling_rate_hz)
+    if sorted(channels) != sorted(TWELVE_LEADS) or units != {"mV"} or not has_rate:
+        found, expected = "", ""
+        if sampling_rate_hz is not None:
+            found = f" at {record.sampling_rate_hz:g} Hz"
+            expected = f" at {sampling_rate_hz:g} Hz"
+        raise UnreadableError(
+            f"{path} names the signals {', '.join(record.channels)} in {', '.join(sorted(units))}"
+            f"{found}; the twelve leads in mV{expected} are expected. Copy it again, or exclude it."
+        )
+    return record.signal[[channels.index(lead) for lead in TWELVE_LEADS]], record
+
+
+def check_twelve_leads(path: Path, arrays: Mapping[str, np.ndarray], rows: int) -> None:
+    """Check 'shape' and 'leads' of packed recordings, which must be (rows, 12, samples).
+
+    Raises:
+        UnreadableError: they are others.
+    """
+    shape, leads = tuple(arrays["shape"].tolist()), tuple(arrays["leads"].tolist())
+    if len(shape) != 3 or shape[:2] != (rows, len(TWELVE_LEADS)) or leads != TWELVE_LEADS:
+        raise UnreadableError(
+            f"{path} has shape {shape} and leads {', '.join(leads)} for {rows} rows; ({rows}, 12, "
+            f"samples) and {', '.join(TWELVE_LEADS)} are expected. Copy the file again."
+        )
