@@ -166,7 +166,7 @@ def run_main(*arguments, **variables):
             "/no/such/folder",
         ),
         (
-            ["--config=configs/pretrain.py", "--config.optimizer.peak_learning_rate=1"],
+            ["--config=configs/pretrain.py", "--config.optimizer.peak_lr=1"],
             "optimizer",
         ),
         (["--config=configs/none.py"], "configs/none.py"),
