@@ -21,6 +21,8 @@ if os.environ.get("JAX_PLATFORMS", "cpu") == "cpu":
 import jax
 from absl import flags
 
+from tests.paths import REPOSITORY
+
 # JAX_PLATFORMS=cuda runs the tests that need a GPU, which are skipped otherwise.
 jax.config.update("jax_platforms", os.environ.get("JAX_PLATFORMS", "cpu"))
 jax.config.update("jax_num_cpu_devices", 8)
@@ -34,8 +36,6 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
 jax.config.update("jax_numpy_rank_promotion", "allow")
 # Grain reads a flag that only app.run would have parsed.
 flags.FLAGS.mark_as_parsed()
-
-REPOSITORY = Path(__file__).parent.parent
 
 
 @pytest.fixture(scope="module", autouse=True)

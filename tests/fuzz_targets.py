@@ -11,8 +11,8 @@ import numpy as np
 
 from tests import fuzz_seeds as seeds
 from tests.fuzz_mutations import JSON_VALUES, VALUES, draw_bytes, draw_json
+from tests.paths import TORCH_FILES
 
-TORCH_FILES = Path(__file__).parent / "data" / "torch"
 Run = Callable[[Any, np.random.Generator, Path], None]
 
 

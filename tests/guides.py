@@ -11,8 +11,9 @@ from pathlib import Path
 from absl import flags
 from ml_collections import config_flags
 
-REPOSITORY = Path(__file__).parent.parent
-GUIDES = REPOSITORY / "physio_mae_jax" / "guides"
+from tests.paths import PACKAGE, REPOSITORY
+
+GUIDES = PACKAGE / "guides"
 PAGES = sorted([*REPOSITORY.glob("README*.md"), *GUIDES.glob("*.md")])
 CHINESE = ".zh-CN.md"
 

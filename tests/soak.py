@@ -26,7 +26,8 @@ import jax
 import numpy as np
 import orbax.checkpoint as ocp
 
-REPOSITORY = Path(__file__).resolve().parent.parent
+from tests.paths import REPOSITORY
+
 # A model that compiles in seconds, and saves so often that most kills meet a save.
 SMALL_RUN = (
     "--config=configs/pretrain.py:preset=debug",

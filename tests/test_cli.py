@@ -8,7 +8,6 @@ import os
 import runpy
 import subprocess
 import sys
-from pathlib import Path
 
 import jax
 import numpy as np
@@ -21,9 +20,9 @@ from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.training.pretrain_step import train_step
 from physio_mae_jax.training.run_description import parameter_summary
 from tests.factories import train_and_evaluate
+from tests.paths import REPOSITORY
 from tests.runs import typed
 
-REPOSITORY = Path(__file__).parent.parent
 PRETRAIN = runpy.run_path(str(REPOSITORY / "configs" / "pretrain.py"))
 TWELVE = "I,II,III,aVR,aVL,aVF,V1,V2,V3,V4,V5,V6"
 

@@ -4,14 +4,13 @@ import os
 import socket
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 
 from physio_mae_jax.distributed import ClusterConfig, detect
 from physio_mae_jax.errors import ConfigError
+from tests.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parent.parent
 SLURM = {
     "SLURM_JOB_ID": "4217",
     "SLURM_NTASKS": "2",

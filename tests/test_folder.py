@@ -21,8 +21,9 @@ from physio_mae_jax.data.formats.folder import FolderSource, draft_manifest, ope
 from physio_mae_jax.data.formats.manifest import parse_manifest
 from physio_mae_jax.data.formats.uniform_times import uniform_rate_hz
 from physio_mae_jax.errors import DataError
+from tests.paths import REPOSITORY
 
-MANIFESTS = Path(__file__).parent.parent / "configs" / "manifests"
+MANIFESTS = REPOSITORY / "configs" / "manifests"
 NAMES = ("II", "PPG", "RESP")
 
 

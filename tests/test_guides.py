@@ -30,7 +30,8 @@ from physio_mae_jax.training.checkpoint import Checkpoints
 from tests import guides
 from tests.encoders import beats, untrained
 from tests.factories import small_state_dict
-from tests.guides import GUIDES, PAGES, REPOSITORY, blocks_of, name_of
+from tests.guides import GUIDES, PAGES, blocks_of, name_of
+from tests.paths import PACKAGE, REPOSITORY
 from tests.prepared import waves
 from tests.runs import typed
 from tests.test_torch_convert import classifier_state
@@ -221,7 +222,7 @@ def test_links_lead_to_files_and_headings(page):
 
 
 def test_docstrings_point_to_sections_that_exist():
-    for module in sorted((REPOSITORY / "physio_mae_jax").rglob("*.py")):
+    for module in sorted(PACKAGE.rglob("*.py")):
         for page, anchor in re.findall(r"([a-z_]+\.md)#([\w-]+)", module.read_text("utf-8")):
             assert anchor in guides.anchors_of(GUIDES / page), f"{module}: {page}#{anchor}"
 

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parent.parent / "physio_mae_jax"
+from tests.paths import PACKAGE
+
 PACKAGES = {
     "signals": set(),
     "plots": {"signals"},

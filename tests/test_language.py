@@ -6,20 +6,23 @@ from pathlib import Path
 import pytest
 
 from tests.language import BANNED
+from tests.paths import REPOSITORY
 
-ROOT = Path(__file__).parents[1]
 FOLDERS = ("physio_mae_jax", "configs", "launch", "tests")
 ENDINGS = (".py", ".md", ".sh", ".yaml", ".sbatch")
 # They name what is banned.
-EXEMPT = {ROOT / "tests" / "language.py", Path(__file__)}
+EXEMPT = {REPOSITORY / "tests" / "language.py", Path(__file__)}
 
 
 def texts():
     """Yield each file's path and its lines."""
-    files = [ROOT / "README.md", *(p for name in FOLDERS for p in (ROOT / name).rglob("*"))]
+    files = [
+        REPOSITORY / "README.md",
+        *(p for name in FOLDERS for p in (REPOSITORY / name).rglob("*")),
+    ]
     for path in sorted(set(files) - EXEMPT):
         if path.suffix in ENDINGS and "zh-CN" not in path.name:
-            yield path.relative_to(ROOT), path.read_text(encoding="utf-8").splitlines()
+            yield path.relative_to(REPOSITORY), path.read_text(encoding="utf-8").splitlines()
 
 
 @pytest.fixture(scope="module")

@@ -4,14 +4,14 @@ import os
 import re
 import stat
 import subprocess
-from pathlib import Path
 
 import pytest
 import yaml
 
 from physio_mae_jax.errors import Interrupted, UserError
+from tests.paths import REPOSITORY
 
-LAUNCH = Path(__file__).parent.parent / "launch"
+LAUNCH = REPOSITORY / "launch"
 
 
 @pytest.mark.parametrize(

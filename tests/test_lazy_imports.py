@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-REPOSITORY = Path(__file__).parents[1]
+from tests.paths import REPOSITORY
+
 HEAVY = (
     *("matplotlib", "grain", "orbax", "optax", "array_record", "tensorflow_datasets"),
     *("sklearn", "pandas", "pyarrow", "wfdb", "ml_collections", "tensorstore", "scipy"),

@@ -1,11 +1,11 @@
 """The docstring of every package lists all of its modules, so that it is a map of the package."""
 
 import ast
-from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "physio_mae_jax"
+from tests.paths import PACKAGE
+
 # Commands are listed by ``physio_mae_jax.main``, so that a new one is one module and one config.
 LISTED_ELSEWHERE = {PACKAGE, PACKAGE / "commands"}
 FOLDERS = sorted({path.parent for path in PACKAGE.rglob("__init__.py")} - LISTED_ELSEWHERE)

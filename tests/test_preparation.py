@@ -27,8 +27,8 @@ from physio_mae_jax.preparation.executors import process_executor
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
 from physio_mae_jax.preparation.registry import LAYOUTS, get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
+from tests.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parent.parent
 HEADER = "ecg_id,patient_id,age,sex,scp_codes,strat_fold,filename_lr,filename_hr"
 STATEMENTS = """,description,diagnostic,form,rhythm,diagnostic_class,diagnostic_subclass
 NORM,normal,1.0,,,NORM,NORM

@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,8 +16,7 @@ from physio_mae_jax.preparation.builder import make_builder
 from physio_mae_jax.preparation.executors import process_executor
 from physio_mae_jax.preparation.layouts.folder import open_own_folder
 from physio_mae_jax.preparation.shards import read_summary, write_shard
-
-REPOSITORY = Path(__file__).parent.parent
+from tests.paths import REPOSITORY
 
 
 @pytest.fixture(scope="module")

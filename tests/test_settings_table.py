@@ -4,7 +4,6 @@ import copy
 import dataclasses
 import math
 import runpy
-from pathlib import Path
 
 import pytest
 from ml_collections import ConfigDict
@@ -19,9 +18,10 @@ from physio_mae_jax.setting_kinds import Choice, Flag, LocalPath, Number, Number
 from physio_mae_jax.setting_ranges import SETTINGS, check_settings, path_settings
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
 from physio_mae_jax.training.model_spec import parse_model_config
+from tests.paths import REPOSITORY
 from tests.runs import typed
 
-CONFIGS = Path(__file__).parent.parent / "configs"
+CONFIGS = REPOSITORY / "configs"
 VARIANTS = {
     "pretrain": ("", "variant=contrastive", "variant=v1_upstream,preset=upstream", "data=ptbxl"),
     "finetune": ("", "architecture=resnet1d_wang,preset=debug"),

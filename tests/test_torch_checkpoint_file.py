@@ -3,7 +3,6 @@
 import os
 import pickle
 import zipfile
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,13 +10,12 @@ import pytest
 from physio_mae_jax.data.pickle_values import PickleError
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.interop.torch.checkpoint_file import _rebuild_tensor, read_state_dict
-
-FILES = Path(__file__).parent / "data" / "torch"
+from tests.paths import TORCH_FILES
 
 
 def test_a_checkpoint_of_pytorch_gives_its_arrays():
-    state = read_state_dict(FILES / "checkpoint.pth")
-    with np.load(FILES / "truth.npz") as truth:
+    state = read_state_dict(TORCH_FILES / "checkpoint.pth")
+    with np.load(TORCH_FILES / "truth.npz") as truth:
         assert set(state) == set(truth.files)
         for name, array in state.items():
             assert array.shape == truth[name].shape
@@ -33,7 +31,7 @@ def test_an_npz_is_read_as_it_is(tmp_path):
 
 def test_a_whole_model_is_rejected_by_the_name_of_its_class():
     with pytest.raises(DataError, match=r"names torch\.nn\.modules.* Save the state dict alone"):
-        read_state_dict(FILES / "whole_model.pth")
+        read_state_dict(TORCH_FILES / "whole_model.pth")
 
 
 class _Hostile:
@@ -81,7 +79,7 @@ def test_a_tensor_outside_its_storage_is_rejected(offset, shape, strides):
 
 
 def test_broken_files_are_reported(tmp_path):
-    whole = (FILES / "checkpoint.pth").read_bytes()
+    whole = (TORCH_FILES / "checkpoint.pth").read_bytes()
     (tmp_path / "cut.pth").write_bytes(whole[: len(whole) // 2])
     np.savez(tmp_path / "objects.npz", a=np.array([{}], dtype=object))
     write_archive(tmp_path / "none.pth", pickle.dumps({"epoch": 3}))

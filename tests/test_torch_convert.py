@@ -1,7 +1,5 @@
 """A state dict that does not fit is reported, and every kind that fits finds its model."""
 
-from pathlib import Path
-
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -12,8 +10,7 @@ from physio_mae_jax.interop.torch.convert import import_state_dict
 from physio_mae_jax.models.position_embedding import resize_columns
 from physio_mae_jax.models.window_batch import Windows
 from tests.factories import small_state_dict
-
-FILES = Path(__file__).parent / "data" / "torch"
+from tests.paths import TORCH_FILES
 
 
 @pytest.fixture
@@ -59,7 +56,7 @@ def test_another_number_of_heads_is_noticed(small):
 
 @pytest.mark.parametrize("num_columns", [7, 10, 16, 25])
 def test_positions_are_stretched_as_pytorch_does(num_columns):
-    with np.load(FILES / "positions.npz") as file:
+    with np.load(TORCH_FILES / "positions.npz") as file:
         table = file["table"].reshape(3, 10, 4).swapaxes(0, 1)
         wanted = file[f"to_{num_columns}"].reshape(3, num_columns, 4).swapaxes(0, 1)
     np.testing.assert_allclose(resize_columns(table, num_columns), wanted, atol=1e-5)

@@ -18,8 +18,8 @@ from physio_mae_jax.locks import LockedError, locked
 from physio_mae_jax.training.metric_writer import MetricWriter
 from physio_mae_jax.training.metrics_file import drop_lines_after, open_metrics, read_metrics
 from physio_mae_jax.training.work_folder import claim, lock_workdir
+from tests.paths import REPOSITORY
 
-REPOSITORY = Path(__file__).parent.parent
 HOLDER = """
 import sys, time
 from pathlib import Path
