@@ -1,7 +1,7 @@
 """Masked autoencoders for multi-channel physiological signals (ECG, PPG, EEG) in JAX.
 
 The packages and the direction of imports (an arrow reads "may import";
-tests/test_imports.py enforces it)::
+tests/program/test_imports.py enforces it)::
 
     main -> experiment -> evaluation -> inference -> training -> objectives -> models -> signals
                        -> interop -> models, data

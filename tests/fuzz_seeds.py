@@ -13,11 +13,15 @@ import numpy as np
 import pandas
 from scipy import io
 
-from tests.test_folder import write_csv, write_manifest, write_wfdb
-from tests.test_vendor_empatica import write_e4
-from tests.test_vendor_ishne import ishne
-from tests.test_vendor_text import write_biosppy, write_open_signals, write_shimmer
-from tests.test_vendor_wearables import write_garmin, write_muse, write_polar
+from tests.data.formats.test_folder import write_csv, write_manifest, write_wfdb
+from tests.data.formats.vendors.test_empatica_e4 import write_e4
+from tests.data.formats.vendors.test_ishne import ishne
+from tests.data.formats.vendors.test_text_table import (
+    write_biosppy,
+    write_open_signals,
+    write_shimmer,
+)
+from tests.data.formats.vendors.test_wearables import write_garmin, write_muse, write_polar
 
 NAMES = ("II", "PPG", "RESP")
 SIGNAL = np.random.default_rng(0).normal(size=(3, 60)).astype(np.float32)

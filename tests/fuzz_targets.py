@@ -220,8 +220,8 @@ def _run_checkpoint(valid: Path, rng: np.random.Generator, folder: Path) -> None
 def _make_features(folder: Path) -> Path:
     from physio_mae_jax.inference.feature_store.extraction import extract_features
     from tests.encoders import write_run
+    from tests.inference.test_feature_store import run_of
     from tests.prepared import waves
-    from tests.test_feature_extraction import run_of
 
     waves(folder, subjects=6, seconds=8)
     prepared = (folder, write_run(folder / "run"))

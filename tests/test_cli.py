@@ -1,227 +1,120 @@
-"""Every preset resolves, counts and traces; the debug preset runs.
+"""A disk or memory that is full ends a command with one line, the last one."""
 
-Wrong input is reported early.
-"""
-
-import json
+import errno
+import gc
+import logging
 import os
-import runpy
-import subprocess
 import sys
+import threading
 
-import jax
 import numpy as np
 import pytest
+from ml_collections import ConfigDict
 
-from physio_mae_jax.benchmarks.planning import USABLE_SHARE
-from physio_mae_jax.cli import set_gpu_memory_fraction
-from physio_mae_jax.commands.pretrain import build_pretraining
+from physio_mae_jax import atomic_files, cli
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.training.pretrain_step import train_step
-from physio_mae_jax.training.run_description import parameter_summary
-from tests.factories import train_and_evaluate
-from tests.paths import REPOSITORY
-from tests.runs import typed
-
-PRETRAIN = runpy.run_path(str(REPOSITORY / "configs" / "pretrain.py"))
-TWELVE = "I,II,III,aVR,aVL,aVF,V1,V2,V3,V4,V5,V6"
+from physio_mae_jax.inference.feature_store import files
+from physio_mae_jax.inference.feature_store.table import FeatureTable
 
 
-def config_of(argument, **changes):
-    config = PRETRAIN["get_config"](argument)
-    config.num_devices = 1
-    config.update_from_flattened_dict(changes)
-    return config
+@pytest.fixture(autouse=True)
+def hooks(monkeypatch):
+    monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
+    monkeypatch.setattr(threading, "excepthook", threading.excepthook)
 
 
-def build(argument, workdir, **changes):
-    return build_pretraining(typed(config_of(argument, **changes)), workdir)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
+def test_array_record_reports_the_disk_error(number, tmp_path, monkeypatch):
+    from array_record.python import array_record_module
+
+    class Full:
+        def __init__(self, *args):
+            pass
+
+        def close(self):
+            raise RuntimeError(f"write() failed: {os.strerror(number)}; writing x; at byte 4096")
+
+        def write(self, record):
+            self.close()
+
+    monkeypatch.setattr(array_record_module, "ArrayRecordWriter", Full)
+    names = np.array(["a"])
+    table = FeatureTable(
+        embedding=np.zeros((1, 2), np.float32),
+        record_id=names,
+        subject_id=names,
+        data_set=names,
+        split=names,
+        labels={},
+        classes={},
+        model_spec={},
+    )
+    kind = files.get_format("array_record")
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        files.write_table(table, tmp_path / "it", kind)
+    assert caught.value.errno == number
+    assert list(tmp_path.iterdir()) == []
 
 
-@pytest.fixture
-def folder(tmp_path):
-    """Eight recordings of 12 s at 125 Hz, with channel names of PhysioNet."""
-    path = tmp_path / "recordings"
-    path.mkdir()
-    rng = np.random.default_rng(0)
-    for number in range(8):
-        np.savez(
-            path / f"r{number}.npz",
-            signal=rng.normal(size=(2, 1500)).cumsum(axis=1).astype(np.float32),
-            channels=np.array(["MLII", "PLETH"]),
-            fs=125.0,
-            subject=f"p{number}",
-        )
-    return path
+def test_full_disk_is_reported_with_a_fix(tmp_path):
+    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
+        reported = pytest.raises(UserError, match=rf"{os.strerror(number)}\. Free some space")
+        with reported, atomic_files.disk_full_as_user_error(tmp_path):
+            raise OSError(number, os.strerror(number))
 
 
-@pytest.mark.parametrize(
-    ("preset", "millions"), [("tiny", 0.9), ("base", 56), ("upstream", 151), ("debug", 0.074)]
-)
-def test_every_preset_traces_a_step_of_the_size_it_claims(preset, millions, tmp_path):
-    run = build(f"preset={preset}", tmp_path, **{"data.max_validation_windows": 2})
-    abstract = jax.eval_shape(run.trainable.init_state, jax.random.key(0))
-    count = sum(leaf.size for leaf in jax.tree.leaves(abstract.params)) / 1e6
-    assert count == pytest.approx(millions, rel=0.1), parameter_summary(abstract.params)
-    shape = (run.batch_size, len(run.trainable.channels(0)))
-    samples = run.trainable.spec.model.config.num_samples
-    batch = {
-        "signal": jax.ShapeDtypeStruct((*shape, samples), np.float32),
-        "channel_mask": jax.ShapeDtypeStruct(shape, bool),
-        "channel_ids": jax.ShapeDtypeStruct(shape, np.int32),
-        "subject": jax.ShapeDtypeStruct(shape[:1], np.int32),
-    }
-    _, metrics = jax.eval_shape(lambda s, b: train_step(run.trainable.spec, s, b), abstract, batch)
-    assert metrics["loss"].shape == ()
+def raised(error):
+    try:
+        raise error
+    except Exception as caught:
+        return caught
 
 
-def test_two_steps_on_synthetic_data(tmp_path):
-    errors = train_and_evaluate(build("preset=debug", tmp_path))
-    assert np.isfinite(list(errors.values())).all()
-
-
-def test_two_steps_with_nothing_held_out_say_so(tmp_path):
-    run = build("preset=debug", tmp_path, **{"data.split_rule": "none"})
-    assert not run.trainable.held_out
-    train_and_evaluate(run)
-    lines = (tmp_path / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
-    assert {json.loads(line)["phase"] for line in lines} == {"train", "trained_on"}
-    assert json.loads((tmp_path / "split.json").read_text())["subjects"]["validation"] == []
-
-
-def test_two_steps_on_a_folder_with_channels_of_its_own(folder, tmp_path):
-    workdir = tmp_path / "run"
-    run = build("preset=debug,data=folder", workdir, **{"data.path": str(folder)})
-    assert run.trainable.channels(0) == ("II", "PPG")
-    assert np.isfinite(list(train_and_evaluate(run).values())).all()
+def lacking():
+    try:
+        return ConfigDict({}).num_devices
+    except AttributeError as error:
+        return error
 
 
 @pytest.mark.parametrize(
-    ("data", "channels"), [("bidmc", "II,PPG"), ("ptbxl_subset", TWELVE)]
-)  # fmt: skip
-def test_two_steps_on_real_data(data, channels, shared, tmp_path, monkeypatch):
-    monkeypatch.setenv("PHYSIO_MAE_DATA", str(shared / "data"))
-    run = build(f"preset=debug,data={data}", tmp_path)
-    assert ",".join(run.trainable.channels(0)) == channels
-    assert np.isfinite(list(train_and_evaluate(run).values())).all()
-
-
-WRONG = {
-    "window": ({"window_seconds": 6.1}, r"window of 610 samples .* set window_seconds to 6"),
-    "fraction": ({"window_seconds": 6.001}, r"600\.1 samples, not an integer"),
-    "heads": ({"model.num_heads": 3}, r"model\.width=32 is not divisible by model\.num_heads=3"),
-    "devices": ({"num_devices": 64}, r"num_devices=64, but this machine has 8"),
-    "batch": ({"num_devices": 8, "batch_size": 12}, r"batch_size=12 is not a multiple of 8"),
-    "scales": ({"model.patch_scales": 5}, r"num_scales=32 is not a multiple"),
-    "mask": ({"objective.mask.mask_ratio": 0.99}, r"leaves 0 of 30 columns visible"),
-    "planes": ({"objective.plane_weights": (1.0,)}, r"plane_weights has 1 entries"),
-    "nyquist": ({"model.wavelet.highest_frequency_hz": 80.0}, r"highest_frequency_hz.*80"),
-    "warm-up": ({"optimizer.warmup_steps": 5}, r"warmup_steps=5"),
-    "channel": ({"data.channels": "II,XYZ"}, r"'XYZ'"),
-    "set": ({"data.sets": "web"}, r"data set 'web' is not in .*prepare web --source"),
-    "weights": ({"data.sets": "ptbxl:1+bidmc"}, r"give every set a weight"),
-    "split": ({"data.split_rule": "random=0.1"}, r"split rule 'random=0\.1' is invalid"),
-    "cudnn": (
-        {"model.attention_implementation": "cudnn", "model.compute_dtype": "bfloat16"},
-        r"needs an NVIDIA GPU",
-    ),
-    "steps": ({"loop.num_steps": 0}, r"num_steps"),
-}
-
-
-@pytest.mark.parametrize("name", WRONG)
-def test_wrong_settings_are_rejected_before_anything_is_compiled(name, tmp_path):
-    changes, message = WRONG[name]
-    with pytest.raises(UserError, match=message):
-        build("preset=debug", tmp_path, **changes)
-
-
-@pytest.mark.parametrize(
-    ("argument", "message"),
+    ("error", "said", "status"),
     [
-        ("preset=huge", r"preset='huge' is unknown; choose one of tiny, small"),
-        ("size=3", r"'size=3' is unknown; give name=value with a name of variant, preset, data"),
+        (UserError("a\n12:00 done\x1b[2J"), "error: a\n  12:00 done\\x1b[2J\n", 2),
+        (ConfigError("x"), "error: x\n", 2),
+        (MemoryError(), "error: there is not enough memory (MemoryError). Lower batch_size", 2),
+        (RuntimeError("RESOURCE_EXHAUSTED: out of memory\nx"), "error: there is not enough", 2),
+        (SystemError("error return without exception set"), "error: there is not enough", 2),
+        (ImportError("x.so: failed to map segment from shared object"), "error: there is not", 2),
+        (OSError(28, "No space left on device", "/x"), "error: [Errno 28] No space left", 2),
+        (lacking(), "error: the config lacks a setting: ", 2),
+        (KeyError("fault of the program"), "Traceback", 1),
     ],
 )
-def test_wrong_config_arguments_name_the_choices(argument, message):
-    with pytest.raises(ConfigError, match=message):
-        PRETRAIN["get_config"](argument)
+def test_errors_end_a_command_with_one_line(error, said, status, capsys):
+    assert cli.report_error(raised(error)) == status
+    assert capsys.readouterr().err.startswith(said)
 
 
-def run_main(*arguments, **variables):
-    return subprocess.run(
-        [sys.executable, "-m", "physio_mae_jax.main", *arguments],
-        cwd=REPOSITORY, capture_output=True, text=True, timeout=240, check=False,
-        env=os.environ | variables,
-    )  # fmt: skip
+def test_nothing_is_said_after_the_error(capsys):
+    class Noisy:
+        def __del__(self):
+            raise RuntimeError("Event loop is closed")
+
+    cli.report_error(UserError("the disk is full"))
+    noisy = Noisy()
+    del noisy
+    gc.collect()
+    thread = threading.Thread(target=lambda: 1 / 0)
+    thread.start()
+    thread.join()
+    assert capsys.readouterr().err == "error: the disk is full\n"
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--config=configs/pretrain.py:preset=huge"], "preset='huge' is unknown"),
-        (
-            ["--config=configs/pretrain.py:data=folder", "--config.data.path=/no/such/folder"],
-            "/no/such/folder",
-        ),
-        (
-            ["--config=configs/pretrain.py", "--config.optimizer.peak_lr=1"],
-            "optimizer",
-        ),
-        (["--config=configs/none.py"], "configs/none.py"),
-        (
-            ["--config=configs/compare.py:data=ptbxl_subset", "--config.init_from=no/such/run"],
-            "no/such/run is not there",
-        ),
-    ],
-)
-def test_the_command_line_tells_what_is_wrong_in_one_line(arguments, message, tmp_path):
-    result = run_main(*arguments, f"--workdir={tmp_path / 'run'}")
-    assert result.returncode != 0
-    assert message in result.stderr
-    assert "Traceback" not in result.stderr
-    assert not (tmp_path / "run" / "config.json").exists()
-
-
-def test_a_home_folder_is_found_behind_an_equals_sign(tmp_path):
-    """No shell expands '~' there, and a folder of that name is nobody's wish."""
-    result = run_main(
-        "--config=configs/evaluate.py:method=head",
-        "--config.init_from=~/absent",
-        "--workdir=~/evaluated",
-        HOME=str(tmp_path),
-    )
-    assert result.returncode == 2
-    assert f"{tmp_path}/absent" in result.stderr
-    assert not (REPOSITORY / "~").exists()
-
-
-@pytest.mark.parametrize("named", [False, True])
-def test_what_a_run_compiles_is_kept_where_jax_was_told_or_among_caches(named, tmp_path):
-    caches, own = tmp_path / "caches", tmp_path / "own"
-    environment = os.environ | {"XDG_CACHE_HOME": str(caches), "JAX_PLATFORMS": "cpu"}
-    environment["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
-    environment.pop("JAX_COMPILATION_CACHE_DIR", None)
-    if named:
-        environment["JAX_COMPILATION_CACHE_DIR"] = str(own)
-    program = (
-        "import jax; from physio_mae_jax.cli import enable_compilation_cache as keep\n"
-        "keep(); jax.jit(lambda x: x @ x)(jax.numpy.ones((4, 4)))"
-    )
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True, timeout=120)
-    assert any(own.rglob("*")) == named
-    assert any((caches / "physio_mae_jax/programs").rglob("*")) != named
-
-
-@pytest.mark.parametrize(
-    "variable", [None, "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"]
-)
-def test_a_gpu_is_taken_nearly_whole_unless_jax_is_configured_otherwise(variable, monkeypatch):
-    new, old = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
-    for name in (new, old):
-        monkeypatch.setenv(name, "0.4")  # so that what is set below is undone
-        if name != variable:
-            monkeypatch.delenv(name)
-    set_gpu_memory_fraction()
-    given = {name: float(os.environ[name]) for name in (new, old) if name in os.environ}
-    assert given == {variable or new: 0.4 if variable else pytest.approx(USABLE_SHARE, abs=0.05)}
+def test_a_thread_that_fails_is_told_in_a_line(caplog, monkeypatch):
+    monkeypatch.setattr(logging.getLogger("physio_mae_jax"), "propagate", True)
+    monkeypatch.setattr(threading, "excepthook", cli._log_thread_error)
+    thread = threading.Thread(target=lambda: 1 / 0, name="events")
+    thread.start()
+    thread.join()
+    assert caplog.messages == ["events ended: ZeroDivisionError: division by zero"]

@@ -255,7 +255,7 @@ def test_empatica_exports(tmp_path, name):
     assert "PPG: cropped to the common time range" in recording.conversions
     assert recording.attributes["start_epoch_s"] == 1644226063.5
     assert recording.attributes["cut_at_start_s"] == 2.5
-    # Labels need the questionnaires of WESAD, see tests/test_layout_wesad_wrist.py.
+    # Labels need the questionnaires of WESAD, see tests/preparation/layouts/test_wesad_wrist.py.
     assert recording.annotations == {}
 
 

@@ -12,10 +12,10 @@ from scipy import io
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.inference.notes import READ, REJECTED
+from tests.data.formats.vendors.test_empatica_e4 import write_e4
+from tests.data.formats.vendors.test_ishne import ishne
+from tests.data.formats.vendors.test_text_table import write_biosppy
 from tests.encoders import beats, encoder
-from tests.test_vendor_empatica import write_e4
-from tests.test_vendor_ishne import ishne
-from tests.test_vendor_text import write_biosppy
 from tests.vendor_files import read_all, real_exports
 
 SIGNAL = beats(12, 125, leads=2)

@@ -18,7 +18,7 @@ from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.preparation.layouts.folder import FolderLayout, open_own_folder
 from physio_mae_jax.preparation.layouts.folder_draft import write_draft
 from physio_mae_jax.preparation.registry import LAYOUTS
-from tests.test_folder import MANIFESTS, write_csv, write_manifest, write_wfdb
+from tests.data.formats.test_folder import MANIFESTS, write_csv, write_manifest, write_wfdb
 
 NAMES = ("II", "PPG", "RESP")
 

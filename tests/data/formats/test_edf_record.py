@@ -13,7 +13,7 @@ from physio_mae_jax.data.formats.edf_header import looks_like_edf
 from physio_mae_jax.data.formats.folder import FolderSource, open_folder
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.units import canonical_unit
-from tests.test_wfdb_record import assert_stretches, whole
+from tests.data.formats.test_wfdb_record import assert_stretches, whole
 
 
 class Channel(NamedTuple):

@@ -1,6 +1,6 @@
 """Fused attention agrees with XLA's in every version, for one channel, two and twelve.
 
-Needs an NVIDIA GPU: ``JAX_PLATFORMS=cuda python -m pytest tests/test_fused_attention.py``.
+Needs an NVIDIA GPU: ``JAX_PLATFORMS=cuda python -m pytest tests/models/test_attention_fused.py``.
 """
 
 import dataclasses

@@ -27,10 +27,10 @@ from physio_mae_jax.data.formats.manifest import expand_entries, load_manifest
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.checksums import parse_checksums
 from physio_mae_jax.preparation.tables import read_table
+from tests.data.formats.test_folder import write_manifest, write_wfdb
 from tests.fuzz_mutations import KINDS, VALUES, change_bytes
 from tests.fuzz_seeds import FILES, MANIFEST, NAMES, SIGNAL, SUMS, TABLE, valid_files
 from tests.fuzz_targets import read_everything
-from tests.test_folder import write_manifest, write_wfdb
 
 SECONDS = 10.0
 # A change: what, where (share of the file), a number, some bytes.

@@ -31,10 +31,10 @@ from tests import guides
 from tests.encoders import beats, untrained
 from tests.factories import small_state_dict
 from tests.guides import GUIDES, PAGES, blocks_of, name_of
+from tests.interop.torch.test_convert import classifier_state
 from tests.paths import PACKAGE, REPOSITORY
 from tests.prepared import waves
 from tests.runs import typed
-from tests.test_torch_convert import classifier_state
 
 CHANNELS = (*TWELVE_LEADS, "PPG", "RESP", "V")
 # Where the files of the pages lie in the shared folder.
@@ -44,7 +44,7 @@ SHARED = {
     "mitbih": "mitbih_ds1",
     "stress_predict": "stress_predict/native_e4",
 }
-# Pages in Chinese have the blocks of the English ones, see tests/test_translations.py.
+# Pages in Chinese have the blocks of the English ones, see tests/program/test_translations.py.
 RUN = [
     page
     for page in PAGES

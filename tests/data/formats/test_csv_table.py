@@ -15,8 +15,8 @@ from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
 from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.errors import DataError
+from tests.data.formats.test_folder import whole
 from tests.tables import NUM_SAMPLES, noise, times_s, write_text
-from tests.test_folder import whole
 
 SIGNAL = np.float32([noise(), noise(1)])
 WATCH = (

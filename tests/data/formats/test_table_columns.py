@@ -11,8 +11,8 @@ from physio_mae_jax.data.formats.column_content import ColumnContent
 from physio_mae_jax.data.formats.column_names import classify_columns
 from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
 from physio_mae_jax.errors import DataError
+from tests.data.formats.test_folder import whole
 from tests.tables import NUM_SAMPLES, RATE_HZ, noise, times_s, write_table
-from tests.test_folder import whole
 
 COUNT = np.arange(NUM_SAMPLES)
 TIMES = (

@@ -16,7 +16,7 @@ from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
 from physio_mae_jax.data.formats.manifest import ManifestEntry
 from physio_mae_jax.data.formats.readers import get_reader
 from physio_mae_jax.errors import DataError
-from tests.test_folder import whole, write_manifest
+from tests.data.formats.test_folder import whole, write_manifest
 
 NAMES = ("II", "PPG", "RESP")
 RATE_HZ = 250.0

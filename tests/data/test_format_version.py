@@ -35,10 +35,10 @@ from physio_mae_jax.inference.saved_model import load_model
 from physio_mae_jax.inference.trained_model import load_checkpoint
 from physio_mae_jax.preparation.staging import reject_existing
 from physio_mae_jax.training.work_folder import lock_workdir
+from tests.data.test_sealed_json import write_features
 from tests.encoders import write_run
 from tests.prepared import waves
 from tests.runs import evaluation_config, pretraining_config, typed
-from tests.test_received_data import write_features
 
 UNVERSIONED = r"states no 'format_version', so physio_mae_jax 0\.1 or another program wrote it"
 

@@ -12,7 +12,7 @@ from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.folder import open_own_folder
 from physio_mae_jax.prepare import main as prepare
-from tests.test_edf_record import channel, clock, edf_bytes
+from tests.data.formats.test_edf_record import channel, clock, edf_bytes
 
 RATE_HZ = 50
 

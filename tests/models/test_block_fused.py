@@ -15,8 +15,8 @@ from physio_mae_jax.models.kernels import launch
 from physio_mae_jax.models.mixers import attention
 from physio_mae_jax.models.stack import Stack
 from tests.factories import tiny_model
-from tests.test_fused_attention import outcome as whole_outcome
-from tests.test_fused_attention import relative
+from tests.models.test_attention_fused import outcome as whole_outcome
+from tests.models.test_attention_fused import relative
 
 
 @pytest.fixture(autouse=True)
@@ -88,7 +88,7 @@ def test_fused_layers_in_bfloat16_are_as_near_float32_as_plain_ones():
 
 
 def test_a_whole_fused_model_is_as_near_float32_as_a_plain_one():
-    """Wavelets by products and all; tests.test_fused_attention does it on a GPU."""
+    """Wavelets by products and all; tests.models.test_attention_fused does it on a GPU."""
     exact = whole_outcome("v3", 2, "xla", "float32")
     plain = whole_outcome("v3", 2, "xla", "bfloat16")
     fused = whole_outcome("v3", 2, "fused", "bfloat16")
