@@ -34,7 +34,7 @@ from physio_mae_jax.printable import (
     printable,
     printable_lines,
 )
-from tests.evaluation.test_evaluation import CONTEXT, evaluated
+from tests.evaluations import CONTEXT, evaluated
 
 NASTY = (
     *(r"$\frac$", r"$\frac{", "$", "a_b^c$", r"\$x$", "_hidden", "{x:g}", "%s", "100 %"),

@@ -1,19 +1,15 @@
-"""Metrics agree with scikit-learn, weights are multiplicities, predictions reject nonsense."""
+"""Metrics agree with scikit-learn, and weights are multiplicities."""
 
-import dataclasses
 import inspect
 
 import numpy as np
-import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
-from physio_mae_jax.errors import DataError
-from physio_mae_jax.evaluation import metric_sets, metrics, regression
-from physio_mae_jax.evaluation.predictions import Predictions
+from physio_mae_jax.evaluation import metrics, regression
+from tests.evaluations import CLOSE, MEASURING, weighted_units
 
-CLOSE = {"rtol": 1e-9, "atol": 1e-9}
 RANKING = {
     metrics.auroc: reference.roc_auc_score,
     metrics.average_precision: reference.average_precision_score,
@@ -26,27 +22,6 @@ DECIDING = {
     metrics.balanced_accuracy: reference.balanced_accuracy_score,
 }
 PROBABLE = {metrics.brier: reference.brier_score_loss, metrics.log_loss: reference.log_loss}
-MEASURING = {
-    regression.mean_absolute_error: reference.mean_absolute_error,
-    regression.root_mean_squared_error: reference.root_mean_squared_error,
-    regression.r2: reference.r2_score,
-}
-
-
-@st.composite
-def weighted_units(draw, num_classes=1):
-    """Scores with many ties, truth of every class both ways, whole or fractional weights."""
-    count = draw(st.integers(2 * num_classes + 2, 40))
-    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    levels = draw(st.sampled_from([2, 5, 1000]))
-    scores = rng.integers(levels, size=(count, num_classes)) / levels
-    truth = rng.permutation(np.arange(count) % max(2, num_classes))
-    weights = rng.integers(0, 4, count) if draw(st.booleans()) else rng.random(count)
-    # Every class keeps an instance of positive weight.
-    weights = np.where(
-        np.isin(np.arange(count), np.unique(truth, return_index=True)[1]), 1, weights
-    )
-    return scores, truth, weights.astype(float)
 
 
 @settings(max_examples=80, deadline=None)
@@ -99,48 +74,6 @@ def test_metrics_of_several_classes_agree_with_scikit_learn(instances):
     ):
         expected = theirs(truth, probabilities, sample_weight=weights, labels=range(4))
         np.testing.assert_allclose(ours(probabilities, targets, weights), expected, **CLOSE)
-
-
-@settings(max_examples=40, deadline=None)
-@given(weighted_units(num_classes=3), st.integers(0, 2**32 - 1))
-def test_multiclass_auroc_is_that_of_probabilities(instances, seed):
-    _, truth, weights = instances
-    logits = np.random.default_rng(seed).normal(size=(len(truth), 3)) * 3
-    predictions = of(logits=logits, targets=np.eye(3)[truth], kind="multiclass")
-    odds = np.exp(logits)
-    probabilities = odds / odds.sum(axis=1, keepdims=True)
-    expected = reference.roc_auc_score(
-        truth, probabilities, multi_class="ovr", sample_weight=weights, labels=range(3)
-    )
-    scores = metric_sets.ranking_scores(predictions)
-    np.testing.assert_allclose(scores, np.log(probabilities / (1 - probabilities)), rtol=1e-7)
-    found = metrics.macro_auroc(scores, predictions.targets, weights)
-    np.testing.assert_allclose(found, expected, **CLOSE)
-
-
-def test_scores_of_sure_models_still_differ():
-    """Where probabilities are all 1 in floating point, order is still known."""
-    logits = np.array([[800.0, 0.0, 1.0], [900.0, 0.0, 1.0], [0.0, 850.0, 1.0], [0.0, 1.0, 5.0]])
-    predictions = of(logits=logits, targets=np.eye(3)[[0, 0, 1, 2]], kind="multiclass")
-    scores = metric_sets.ranking_scores(predictions)
-    assert np.isfinite(scores).all()
-    np.testing.assert_array_equal(np.argsort(scores[:, 0]), [2, 3, 0, 1])
-
-
-@settings(max_examples=60, deadline=None)
-@given(weighted_units(num_classes=2))
-def test_regression_agrees_with_scikit_learn(instances):
-    scores, truth, weights = instances
-    true = truth + 3.0 * scores[:, 0] + np.sqrt(np.arange(len(truth))) + 100
-    predicted = true + scores[:, 1] - 0.4
-    for ours, theirs in MEASURING.items():
-        expected = theirs(true, predicted, sample_weight=weights)
-        np.testing.assert_allclose(ours(predicted, true, weights), expected, **CLOSE)
-    covariance = np.cov(predicted, true, aweights=weights)
-    expected = covariance[0, 1] / np.sqrt(covariance[0, 0] * covariance[1, 1])
-    np.testing.assert_allclose(regression.pearson_r(predicted, true, weights), expected, **CLOSE)
-    error = np.average(predicted - true, weights=weights)
-    np.testing.assert_allclose(regression.bias(predicted, true, weights), error, **CLOSE)
 
 
 def every_metric(scores, truth, numbers):
@@ -267,94 +200,3 @@ def test_calibration_errors_of_known_cases():
     # More instances, less error, for a model that is perfectly calibrated.
     many = rng.random(200_000)
     assert error(many, (rng.random(200_000) < many) * 1.0, np.ones(200_000)) < 0.01
-
-
-def of(**changes):
-    """Return three valid instances, or what the changes make of them."""
-    kind = changes.pop("kind", "multilabel")
-    logits = np.asarray(changes.get("logits", [[0.1, 2.0], [1.0, -1.0], [0.0, 3.0]]), float)
-    entries = {
-        "kind": kind,
-        "classes": tuple("abcdef"[: logits.shape[1]]) if logits.ndim == 2 else ("a", "b"),
-        "instance_ids": [f"u{i}" for i in range(len(logits))],
-        "subjects": [f"s{i % 2}" for i in range(len(logits))],
-        "logits": logits,
-        "targets": [[1.0, 0.0], [0.0, 1.0], [1.0, 0.0]],
-    }
-    return Predictions(**(entries | changes))
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"kind": "ranking"}, "got 'ranking'"),
-        ({"classes": ("a", "a")}, "each once"),
-        (
-            {"logits": [[0.1, np.nan], [1, 1], [1, 1]]},
-            "logits of instance 'u0', class 'b' is not fin",
-        ),
-        ({"logits": [[0.1, 1], [1, 1], [-np.inf, 1]]}, "instance 'u2', class 'a' is not finite"),
-        ({"targets": [[1, 0], [0, 1], [1, 0.5]]}, "instance 'u2', class 'b' is neither 0 nor 1"),
-        ({"targets": [[1, 0], [0, 1], [1, 1]], "kind": "multiclass"}, "'u2' have 2 classes"),
-        ({"targets": [[1, 0], [0, 1]]}, r"targets has shape \[2, 2\], expected \[3, 2\]"),
-        ({"logits": np.zeros((3, 3)), "classes": ("a", "b")}, r"logits has shape \[3, 3\]"),
-        ({"logits": np.zeros(3)}, r"logits has shape \[3\]"),
-        ({"subjects": ["s", "t"]}, r"subjects has shape \[2\]"),
-        ({"subjects": ["s", "", "t"]}, "instance 'u1' has no subject"),
-        ({"subjects": ["s", None, "t"]}, "expected names"),
-        ({"instance_ids": ["u", "u", "v"]}, "'u' occurs 2 times"),
-        ({"attributes": {"sex": np.array(["f", "m"])}}, r"sex has shape \[2\]"),
-        ({"attributes": {"sex": np.zeros(3, complex)}}, "'sex' is complex"),
-        ({"logits": [["x", "y"]] * 3, "classes": ("a", "b")}, "logits are not all numbers"),
-    ],
-)
-def test_predictions_reject_invalid_values(changes, message):
-    valid = of()
-    entries = {f.name: getattr(valid, f.name) for f in dataclasses.fields(valid)}
-    with pytest.raises(DataError, match=message):
-        Predictions(**(entries | changes))
-
-
-def test_empty_predictions_are_rejected():
-    with pytest.raises(DataError, match="at least one instance"):
-        of(logits=np.zeros((0, 2)), targets=np.zeros((0, 2)), instance_ids=np.array([], str),
-           subjects=np.array([], str))  # fmt: skip
-
-
-def test_predictions_come_back_from_disk(tmp_path):
-    attributes = {"sex": ["m", "f", None], "age": [40.0, np.nan, 80.5], "site": np.array([1, 2, 3])}
-    saved = of(attributes=attributes, classes=("α|β", "b c"))
-    path = tmp_path / "deep" / "test.npz"
-    saved.save(path)
-    found = Predictions.load(path)
-    for field in dataclasses.fields(Predictions):
-        if field.name != "attributes":
-            np.testing.assert_array_equal(getattr(found, field.name), getattr(saved, field.name))
-    assert found.classes == ("α|β", "b c")
-    assert list(found.attributes) == ["sex", "age", "site"]
-    for name, values in saved.attributes.items():
-        np.testing.assert_array_equal(found.attributes[name], values)
-    assert [file.name for file in path.parent.iterdir()] == ["test.npz"]
-    part = found.select(np.array([True, False, True]))
-    assert part.instance_ids.tolist() == ["u0", "u2"]
-    assert part.attributes["sex"].tolist() == ["m", ""]
-
-
-def test_other_files_are_rejected(tmp_path):
-    path = tmp_path / "x.npz"
-    with pytest.raises(DataError, match="cannot be read"):
-        Predictions.load(path)
-    path.write_bytes(b"PK nonsense")
-    with pytest.raises(DataError, match="cannot be read"):
-        Predictions.load(path)
-    np.savez(path, kind="multilabel")
-    with pytest.raises(DataError, match="cannot be read"):
-        Predictions.load(path)
-    of().save(path)
-    content = dict(np.load(path))
-    np.savez(path, **(content | {"instance_ids": np.array(["a", None, "b"], object)}))
-    with pytest.raises(DataError, match="cannot be read"):
-        Predictions.load(path)
-    np.save(path.with_suffix(".npy"), np.zeros(3))
-    with pytest.raises(DataError, match="cannot be read"):
-        Predictions.load(path.with_suffix(".npy"))

@@ -5,18 +5,14 @@ import itertools
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.channel_plan import ChannelPlanner
+from physio_mae_jax.data.channel_plan import ChannelPlanner, common_units
 from physio_mae_jax.data.source import RecordingInfo
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channel_derivation import derive_channels
-from physio_mae_jax.signals.channels import (
-    TEN_TWENTY,
-    TWELVE_LEADS,
-    VOCABULARY,
-    channel_id,
-    select_channels,
+from physio_mae_jax.signals.units import (
+    canonical_unit,
+    unit_factor,
 )
-from physio_mae_jax.signals.units import canonical_unit, unit_factor
 
 
 def test_limb_leads_follow_from_any_two_of_the_first_three():
@@ -71,54 +67,45 @@ def test_two_rows_of_one_name_are_rejected():
         derive_channels(["II"], ["II", "MLII"], "rec")
 
 
-CHANNEL_PRESETS = {
-    ("12_lead", TWELVE_LEADS[::-1]): TWELVE_LEADS,
-    ("ecg_ppg", ("RESP", "PPG", "V1", "II")): ("II", "PPG"),
-    ("ecg_ppg", ("PPG", "V1")): ("V1", "PPG"),
-    ("ppg_only", ("II", "PPG")): ("PPG",),
-    ("default_5ch", ("ECG", "ACC_Z", "ACC_X", "ACC_Y", "PPG")): (
-        *("ECG", "ACC_X", "ACC_Y", "ACC_Z", "PPG"),
-    ),
-    ("default_5ch", ("PPG", "ACC_X")): ("ACC_X", "PPG"),
-    ("", ("B", "A")): ("B", "A"),
-    ("pleth, MLII", ("II",)): ("PPG", "II"),
-}
-
-
-@pytest.mark.parametrize("case", CHANNEL_PRESETS, ids=lambda case: f"{case[0]} of {len(case[1])}")
-def test_policies_take_what_is_there_and_lists_what_is_named(case):
-    assert select_channels(*case) == CHANNEL_PRESETS[case]
-
-
-def test_policies_without_a_channel_and_doubled_names_are_reported():
-    with pytest.raises(DataError, match=r"'ppg_only' requires PPG; the data has II"):
-        select_channels("ppg_only", ("II",))
-    with pytest.raises(DataError, match=r"lists a channel more than once"):
-        select_channels("II,MLII", ("II",))
-
-
-def test_recordings_alike_share_a_plan_and_say_what_they_lack():
-    planner = ChannelPlanner("I,III,PPG")
-    info = RecordingInfo(
-        record_id="r",
+def info(units, names=("I", "II"), record_id="r"):
+    return RecordingInfo(
+        record_id=record_id,
         subject_id="s",
-        channel_names=("I", "II"),
-        sampling_rate_hz=100.0,
+        channel_names=names,
+        sampling_rate_hz=250.0,
         num_samples=10,
+        units=units,
     )
-    plan = planner.plan(info)
-    assert plan.missing == ("PPG",)
-    assert plan.ids.tolist() == [channel_id("I"), channel_id("III"), channel_id("PPG")]
-    assert planner.plan(info) is plan
 
 
-def test_ids_of_channels_never_change():
-    """A changed order would re-label the channels of trained models: append only."""
-    first = ("unknown", *TWELVE_LEADS, "PPG", "EEG", "RESP", "ACC_X", "ACC_Y", "ACC_Z", "EDA")
-    assert VOCABULARY[: len(first)] == first
-    assert VOCABULARY.index("ECG") == 24
-    assert VOCABULARY[24:29] == ("ECG", "SPO2", "CVP", "ICP", "EEG_FPZ_CZ")
-    assert VOCABULARY[30:54] == tuple(f"EEG_{position}" for position in TEN_TWENTY)
-    assert VOCABULARY[54:57] == ("EEG_FPZ", "EEG_AF7", "EEG_AF3")
-    assert len(VOCABULARY) == 142
-    assert len(set(VOCABULARY)) == len(VOCABULARY)
+@pytest.mark.parametrize("units", [("mV", "uV"), ("uV", "mV"), ("V", "nV"), ("uV", "uV")])
+def test_a_derived_lead_is_made_of_terms_of_one_unit(units):
+    volts = np.array([[1e-3], [2e-3]])
+    signal = np.stack([v * unit_factor("V", u) for v, u in zip(volts, units, strict=True)])
+    recordings = [info(units), info(("mV", "mV"), record_id="q")]
+    planner = ChannelPlanner("I,II,III,aVF", common_units(recordings))
+    made = planner.plan(recordings[0]).montage.apply(signal.astype(np.float32))
+    shared = common_units(recordings)
+    expected = {"I": 1e-3, "II": 2e-3, "III": 1e-3, "aVF": 1.5e-3}
+    for name, row in zip(("I", "II", "III", "aVF"), made, strict=True):
+        assert row[0] * unit_factor(shared[name], "V") == pytest.approx(expected[name], rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("units", "words"),
+    [
+        (("mV", ""), "an unknown unit"),
+        (("", "uV"), "an unknown unit"),
+        (("adu", "mV"), "cannot be derived from"),
+        (("mV", "mmHg"), "different quantities"),
+    ],
+)
+def test_a_lead_is_not_derived_of_what_cannot_be_added(units, words):
+    with pytest.raises(DataError, match=words):
+        derive_channels(["III"], ["I", "II"], "rec", present_units=units)
+
+
+@pytest.mark.parametrize("units", [(), ("", ""), ("adu", "adu"), ("foo", "foo")])
+def test_a_lead_is_derived_where_nothing_is_known_of_any_unit(units):
+    montage = derive_channels(["III"], ["I", "II"], "rec", present_units=units)
+    assert sorted(montage.rows[0]) == [(0, -1.0), (1, 1.0)]

@@ -11,6 +11,7 @@ from physio_mae_jax.data.window_starts import window_starts
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.preprocess import Resampler, resample
 from tests.encoders import beats, cosine, encoder
+from tests.window_readers import random_recordings
 
 ODD = [1.0001, 10.0001, 62.4725, 250.0002, 333.333, 999.999, 1000.01, 1 / 0.004000041, 49_999.99]
 
@@ -133,3 +134,28 @@ def test_a_beat_at_an_odd_rate_has_the_same_embedding(made):
 def test_what_is_no_rate_is_not_resampled(rate_hz):
     with pytest.raises(DataError, match="must be positive numbers"):
         Resampler.between(rate_hz, 100.0)
+
+
+@pytest.mark.parametrize("rate", [125.0, 250.0, 500.0, 128.0, 173.61, 64.0])
+def test_resampling_a_crop_is_cropping_the_resampled(rate):
+    (signal,) = random_recordings([round(rate * 20)])
+    change = Resampler.between(rate, 100.0)
+    whole = resample(signal, change)
+    for start in (0, 1, 333, 777, 1500):
+        first, last, offset = change.source_span(start, 400, signal.shape[1])
+        crop = resample(signal[:, first:last], change)[:, offset : offset + 400]
+        np.testing.assert_allclose(crop, whole[:, start : start + 400], atol=1e-4)
+
+
+@pytest.mark.parametrize("rate", [125.0, 250.0, 500.0])
+def test_resampling_keeps_a_sine_and_its_time(rate):
+    time = np.arange(round(rate * 10)) / rate
+    ours = resample(np.sin(2 * np.pi * 7 * time)[None], Resampler.between(rate, 100.0))[0]
+    expected = np.sin(2 * np.pi * 7 * np.arange(len(ours)) / 100)
+    np.testing.assert_allclose(ours[50:-50], expected[50:-50], atol=5e-3)
+
+
+def test_resampling_removes_what_the_new_rate_cannot_hold():
+    time = np.arange(5000) / 500
+    ours = resample(np.sin(2 * np.pi * 80 * time)[None], Resampler.between(500.0, 100.0))[0]
+    assert np.abs(ours[50:-50]).max() < 0.05

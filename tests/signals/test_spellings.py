@@ -12,10 +12,8 @@ from physio_mae_jax.signals.channels import (
     channel_id,
     find_unidentified,
     is_ecg,
-    resolve_recording_names,
-    trained_channel_id,
 )
-from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, TEN_TEN
+from physio_mae_jax.signals.vocabulary import TEN_TEN
 
 SPELLINGS = {
     "EEG_FP1": (
@@ -150,42 +148,3 @@ def test_a_canonical_name_is_its_own(name):
 def test_case_and_surroundings_do_not_matter(spelling, around):
     for variant in (spelling.upper(), spelling.lower(), f"{around}{spelling}{around}"):
         assert canonical_name(variant) == canonical_name(spelling)
-
-
-BESIDE = {
-    ("mmHg tells a pressure", ("ECG", "P3", "ABP"), ("mV", "mmHg", "mmHg")): (1,),
-    ("oxygen beside carbon dioxide", ("ECG", "O2", "CO2"), ()): (1,),
-    ("pressures without units", ("ABP", "P1", "P2"), ()): (1, 2),
-    ("chest leads of the IEC", ("II", "C1", "C2", "C6"), ()): (1, 2, 3),
-    ("inputs of a converter", ("A1", "A2", "A5"), ()): (0, 1, 2),
-    ("electrodes", ("Fp1", "C3", "O1", "O2"), ("uV",) * 4): (),
-    ("electrodes and an ECG", ("C3", "C4", "O2", "II"), ()): (),
-    ("an electrode alone", ("O2",), ()): (),
-    ("counts", ("C3", "C4"), ("adu", "adu")): (),
-}
-
-
-@pytest.mark.parametrize("case", BESIDE, ids=lambda case: case[0])
-def test_what_is_beside_a_channel_tells_what_it_is(case):
-    _, names, units = case
-    without = [
-        row for row, n in enumerate(resolve_recording_names(names, units)) if not channel_id(n)
-    ]
-    assert tuple(without) == BESIDE[case]
-
-
-def test_names_of_a_recording_stay_as_they_are_when_read_again():
-    for _, names, units in BESIDE:
-        found = resolve_recording_names(names, units)
-        assert resolve_recording_names(found, units) == tuple(map(canonical_name, found)) == found
-
-
-def test_one_electrode_against_two_references_stays_two_channels():
-    found = resolve_recording_names(["C3-A1", "C3-A2", "C4-A1"])
-    assert found == ("EEG_C3 vs A1", "EEG_C3 vs A2", "EEG_C4")
-    assert resolve_recording_names(["II", "MLII"]) == ("II", "II")
-
-
-def test_a_name_understood_since_is_what_it_was_to_a_trained_model():
-    assert (trained_channel_id("Fp1"), trained_channel_id("EEG_FP1")) == (0, channel_id("Fp1"))
-    assert VOCABULARY.index("EEG_FPZ") == NUM_FIRST_NAMES

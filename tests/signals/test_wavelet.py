@@ -6,19 +6,9 @@ import numpy as np
 import pytest
 from scipy import integrate
 
-from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
-
-
-def ricker(time: np.ndarray, scale: float) -> np.ndarray:
-    """Evaluate the Ricker wavelet (models.md#banks) in float64."""
-    amplitude = 2 / (np.sqrt(3 * scale) * np.pi**0.25)
-    return amplitude * (1 - (time / scale) ** 2) * np.exp(-((time / scale) ** 2) / 2)
-
-
-def relative_error(ours: np.ndarray, reference: np.ndarray) -> float:
-    return float(np.linalg.norm(np.asarray(ours) - reference) / np.linalg.norm(reference))
+from tests.wavelets import relative_error, ricker
 
 
 def band_limited_noise(seconds: float, rate: float, highest_hz: float) -> np.ndarray:
@@ -94,23 +84,6 @@ def test_a_constant_gives_nothing_and_a_sine_peaks_at_its_own_row() -> None:
         assert abs(np.log2(peak_hz / frequency_hz)) < 0.1
 
 
-@pytest.mark.parametrize("num_scales", [16, 64])
-@pytest.mark.parametrize("num_samples", [500, 1000])
-def test_bank_in_samples_follows_the_original(num_scales: int, num_samples: int) -> None:
-    config = WaveletConfig(bank="samples", num_scales=num_scales, difference_planes=False)
-    bank = wavelet_bank(config, 100.0, num_samples)
-    if num_scales == 64:  # As in the original: float32(63.1) · 10 truncates to an even 630
-        assert bank.kernels.shape[1] == (630 if num_samples == 1000 else 501)
-    signal = np.random.default_rng(0).normal(size=num_samples)
-    ours = wavelet.coefficients(jnp.asarray(signal, jnp.float32)[None, None], config, 100.0)
-    length = bank.kernels.shape[1]
-    padded = np.pad(signal, length // 2)
-    time = np.arange(length) - (length - 1) / 2
-    for row in range(1, num_scales):
-        reference = np.correlate(padded, ricker(time, row + 0.1), mode="valid")[:num_samples]
-        assert relative_error(ours[0, 0, 0, row], reference) < 1e-4
-
-
 def test_difference_planes_follow_the_formula() -> None:
     signal = np.random.default_rng(1).normal(size=50).astype(np.float32)
     planes = wavelet.difference_planes(jnp.asarray(signal), WaveletConfig())
@@ -168,22 +141,6 @@ def test_padding_changes_nothing_in_front_of_it_by_products(bank: str) -> None:
     ours = wavelet.scalogram(signal, config, 100.0, valid, "products")
     for row, length in enumerate((400, 470)):
         np.testing.assert_allclose(ours[row, ..., :length], exact[row, ..., :length], atol=1e-2)
-
-
-def test_impossible_banks_name_the_setting() -> None:
-    with pytest.raises(ConfigError, match="highest_frequency_hz is 60"):
-        wavelet_bank(WaveletConfig(highest_frequency_hz=60.0), 100.0, 1000)
-    with pytest.raises(ConfigError, match="lengthen the window"):
-        wavelet_bank(WaveletConfig(), 100.0, 200)
-    with pytest.raises(ConfigError, match="choose one of hz, samples"):
-        WaveletConfig(bank="morlet")
-
-
-def test_suggested_frequency_is_accepted() -> None:
-    with pytest.raises(ConfigError) as caught:
-        wavelet_bank(WaveletConfig(), 100.0, 200)
-    suggestion = float(str(caught.value).split("set the frequency to ")[1].split(" Hz")[0])
-    wavelet_bank(WaveletConfig(lowest_frequency_hz=suggestion), 100.0, 200)
 
 
 @pytest.mark.parametrize("method", ["fft", "products"])

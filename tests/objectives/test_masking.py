@@ -1,0 +1,41 @@
+"""Masks divide the columns, and have an exact number of visible ones."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physio_mae_jax.objectives.masking import column_mask, num_visible
+from physio_mae_jax.signals import patches
+
+
+def test_selected_columns_are_those_of_all_columns() -> None:
+    scalogram = jax.random.normal(jax.random.key(0), (2, 2, 1, 8, 100))
+    ids = jnp.array([[0, 3], [4, 1]])
+    some = patches.patchify_scalogram(scalogram, 4, 20, ids)
+    every = patches.patchify_scalogram(scalogram, 4, 20)
+    for row in range(2):
+        np.testing.assert_array_equal(some[row], every[row][:, ids[row]])
+
+
+@pytest.mark.parametrize("ratio", [0.1, 0.5, 0.75, 0.9])
+def test_a_mask_divides_the_columns_in_order_of_time(ratio: float) -> None:
+    mask = column_mask(jax.random.uniform(jax.random.key(5), (7, 40)), ratio)
+    assert mask.visible_ids.shape == (7, num_visible(40, ratio))
+    for visible, hidden, flags in zip(*mask[:3], strict=True):
+        assert sorted([*visible.tolist(), *hidden.tolist()]) == list(range(40))
+        assert (np.diff(visible) > 0).all()
+        assert (np.diff(hidden) > 0).all()
+        assert flags[hidden].all()
+        assert not flags[visible].any()
+    assert len({tuple(ids.tolist()) for ids in mask.visible_ids}) > 1, "examples share one mask"
+
+
+def test_the_columns_with_least_noise_stay_visible() -> None:
+    noise = jnp.array([[0.9, 0.1, 0.5, 0.3, 0.7, 0.2, 0.8, 0.6]])
+    assert column_mask(noise, 0.75).visible_ids.tolist() == [[1, 5]]
+
+
+def test_number_of_visible_columns_is_floored_without_rounding_error() -> None:
+    assert [num_visible(100, r) for r in (0.9, 0.75, 0.3)] == [10, 25, 70]
+    assert num_visible(50, 0.75) == 12
