@@ -13,15 +13,15 @@ import numpy as np
 import pandas
 from scipy import io
 
-from tests.data.formats.test_folder import write_csv, write_manifest, write_wfdb
+from tests.data.formats.vendors.test_biosppy_text import write_biosppy
 from tests.data.formats.vendors.test_empatica_e4 import write_e4
+from tests.data.formats.vendors.test_garmin_fit import write_garmin
 from tests.data.formats.vendors.test_ishne import ishne
-from tests.data.formats.vendors.test_text_table import (
-    write_biosppy,
-    write_open_signals,
-    write_shimmer,
-)
-from tests.data.formats.vendors.test_wearables import write_garmin, write_muse, write_polar
+from tests.data.formats.vendors.test_muse import write_muse
+from tests.data.formats.vendors.test_opensignals import write_open_signals
+from tests.data.formats.vendors.test_polar import write_polar
+from tests.data.formats.vendors.test_shimmer import write_shimmer
+from tests.folders import write_csv, write_manifest, write_wfdb
 
 NAMES = ("II", "PPG", "RESP")
 SIGNAL = np.random.default_rng(0).normal(size=(3, 60)).astype(np.float32)

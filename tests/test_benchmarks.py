@@ -10,7 +10,6 @@ import jax.extend
 import jax.numpy as jnp
 import pytest
 
-from configs import pretrain as pretrain_config
 from physio_mae_jax.benchmarks import cases, flops, sweep
 from physio_mae_jax.benchmarks.collectives import count_collectives, exchanged_bytes
 from physio_mae_jax.benchmarks.planning import USABLE_SHARE, plan_batches
@@ -20,15 +19,8 @@ from physio_mae_jax.commands.benchmarking import build_benchmark, token_counts
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.pretrain_spec import build_pretrain_spec
 from physio_mae_jax.models.window_batch import Windows
+from tests.benchmark_specs import small
 from tests.runs import typed
-
-
-def small(argument="preset=debug", **model):
-    config = pretrain_config.get_config(argument)
-    for name, value in model.items():
-        config.model[name] = value
-    config.num_devices = 1
-    return config
 
 
 def count_products(jaxpr):
@@ -94,37 +86,12 @@ def test_time_is_the_median_over_repeats_of_work_that_is_done():
     assert slow.seconds > fast.seconds
 
 
-def test_every_case_measures_and_says_what():
-    bench = build_benchmark(typed(small()), num_channels=2, repeats=1, with_data=False)
-    for name in ("train", "features", "wavelets"):
-        result = cases.CASES[name](bench)
-        assert result["case"] == name
-        assert result["samples_per_s"] * result["ms"] / 1e3 == pytest.approx(bench.batch_size)
-        json.dumps(result)
-    machine = cases.describe_machine(bench)
-    shown = cases.with_utilization({"tflop_per_s": machine["product_tflop_per_s"] / 2}, machine)
-    assert shown["utilization"] == pytest.approx(0.5)
-
-
 def test_the_import_of_the_encoder_is_measured_in_new_processes():
     bench = build_benchmark(typed(small()), num_channels=2, repeats=1, with_data=False)
     result = cases.CASES["import"](bench)
     assert result["case"] == "import"
     assert result["jax_import_s"] > 0
     assert result["encoder_import_s"] > 0
-
-
-def test_real_batches_feed_the_step():
-    bench = build_benchmark(typed(small()), num_channels=2, repeats=1, with_data=True)
-    assert bench.num_channels == 3  # of the data, whatever was asked for
-    result = cases.measure_pipeline(bench)
-    assert result["pipeline_samples_per_s"] > 0
-    assert result["fed_over_resident"] > 0
-
-
-def test_wrong_numbers_are_rejected():
-    with pytest.raises(ConfigError, match="channels=0"):
-        build_benchmark(typed(small()), num_channels=0, repeats=1, with_data=False)
 
 
 def test_planning_finds_the_largest_batch_that_fits():

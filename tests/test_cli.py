@@ -1,66 +1,24 @@
-"""A disk or memory that is full ends a command with one line, the last one."""
+"""Errors end a command with one line, the last one."""
 
-import errno
 import gc
 import logging
 import os
 import sys
 import threading
 
-import numpy as np
 import pytest
 from ml_collections import ConfigDict
 
-from physio_mae_jax import atomic_files, cli
+from physio_mae_jax import cli
+from physio_mae_jax.benchmarks.planning import USABLE_SHARE
+from physio_mae_jax.cli import set_gpu_memory_fraction
 from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.inference.feature_store import files
-from physio_mae_jax.inference.feature_store.table import FeatureTable
 
 
 @pytest.fixture(autouse=True)
 def hooks(monkeypatch):
     monkeypatch.setattr(sys, "unraisablehook", sys.unraisablehook)
     monkeypatch.setattr(threading, "excepthook", threading.excepthook)
-
-
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO])
-def test_array_record_reports_the_disk_error(number, tmp_path, monkeypatch):
-    from array_record.python import array_record_module
-
-    class Full:
-        def __init__(self, *args):
-            pass
-
-        def close(self):
-            raise RuntimeError(f"write() failed: {os.strerror(number)}; writing x; at byte 4096")
-
-        def write(self, record):
-            self.close()
-
-    monkeypatch.setattr(array_record_module, "ArrayRecordWriter", Full)
-    names = np.array(["a"])
-    table = FeatureTable(
-        embedding=np.zeros((1, 2), np.float32),
-        record_id=names,
-        subject_id=names,
-        data_set=names,
-        split=names,
-        labels={},
-        classes={},
-        model_spec={},
-    )
-    kind = files.get_format("array_record")
-    with pytest.raises(OSError, match=os.strerror(number)) as caught:
-        files.write_table(table, tmp_path / "it", kind)
-    assert caught.value.errno == number
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_full_disk_is_reported_with_a_fix(tmp_path):
-    for number in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EFBIG):
-        reported = pytest.raises(UserError, match=rf"{os.strerror(number)}\. Free some space")
-        with reported, atomic_files.disk_full_as_user_error(tmp_path):
-            raise OSError(number, os.strerror(number))
 
 
 def raised(error):
@@ -118,3 +76,17 @@ def test_a_thread_that_fails_is_told_in_a_line(caplog, monkeypatch):
     thread.start()
     thread.join()
     assert caplog.messages == ["events ended: ZeroDivisionError: division by zero"]
+
+
+@pytest.mark.parametrize(
+    "variable", [None, "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"]
+)
+def test_a_gpu_is_taken_nearly_whole_unless_jax_is_configured_otherwise(variable, monkeypatch):
+    new, old = "XLA_CLIENT_MEM_FRACTION", "XLA_PYTHON_CLIENT_MEM_FRACTION"
+    for name in (new, old):
+        monkeypatch.setenv(name, "0.4")  # so that what is set below is undone
+        if name != variable:
+            monkeypatch.delenv(name)
+    set_gpu_memory_fraction()
+    given = {name: float(os.environ[name]) for name in (new, old) if name in os.environ}
+    assert given == {variable or new: 0.4 if variable else pytest.approx(USABLE_SHARE, abs=0.05)}

@@ -1,12 +1,23 @@
 """Values in messages: short, on one line, whatever they are."""
 
+import logging
 import time
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from physio_mae_jax.printable import show
+from physio_mae_jax.printable import (
+    LONGEST_NAME,
+    Lines,
+    PrintableFormatter,
+    printable,
+    printable_lines,
+    show,
+)
+from tests.hostile_names import NASTY, is_harmless
 
 
 class Broken:
@@ -44,3 +55,42 @@ def test_huge_values_are_shown_at_once() -> None:
     assert len(show(value)) <= 80
     assert len(show("y" * 10**6)) <= 80
     assert time.perf_counter() - start < 1
+
+
+@given(st.text(alphabet=st.characters(), max_size=300) | st.sampled_from(NASTY))
+def test_no_name_acts(name):
+    text = printable(name)
+    assert is_harmless(text)
+    assert "\n" not in text
+    assert len(text) <= 10 * LONGEST_NAME
+    assert printable(text, None) == text
+    text.encode("utf-8")
+    if name.isprintable():
+        assert printable(name, None) == name
+    assert is_harmless(printable_lines(name).replace("\t", ""))
+    assert all(line.startswith(("  ", "|")) for line in printable_lines(name).split("\n")[1:])
+
+
+def test_names_that_spell_stay_as_they_are():
+    for name in ("心电图", "ا\u200cب", "Fläche µV", "🫀", "a\u00a0b"):
+        assert printable(name) == name
+    assert printable("a\x1b[31m\n\ud800") == r"a\x1b[31m\n\ud800"
+    assert printable("x" * 500) == "x" * (LONGEST_NAME - 1) + "…"
+
+
+def formatted(message, *args):
+    record = logging.LogRecord("it", logging.INFO, "it.py", 1, message, args, None)
+    return PrintableFormatter("12:00:00  %(message)s").format(record)
+
+
+def test_log_records_are_one_however_names_are():
+    fake = "p1\n12:00:00  done; all is well\x1b[2J"
+    assert formatted("subject %s", fake) == (
+        r"12:00:00  subject p1\n12:00:00  done; all is well\x1b[2J"
+    )
+    assert formatted("%s", ValueError(fake)) == (
+        "12:00:00  p1\n  12:00:00  done; all is well\\x1b[2J"
+    )
+    assert formatted(f"subject {fake}").count("\n12") == 0
+    assert formatted("\n%s", Lines("a\nb")) == "12:00:00  \n  a\n  b"
+    assert formatted("%s, %d", "a", 3) == "12:00:00  a, 3"

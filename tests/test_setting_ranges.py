@@ -1,27 +1,16 @@
 """One table says what each setting may be; nothing else is accepted."""
 
-import copy
-import dataclasses
 import math
-import runpy
 
 import pytest
-from ml_collections import ConfigDict
 
 from physio_mae_jax.data.opening import DataConfig
-from physio_mae_jax.errors import ConfigError, UserError
-from physio_mae_jax.experiment.model_section import ModelSection
-from physio_mae_jax.experiment.pretrain_spec import build_pretrain_spec
+from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.typed_config import to_dataclass
-from physio_mae_jax.models.config import MaeConfig
 from physio_mae_jax.setting_kinds import Choice, Flag, LocalPath, Number, Numbers
 from physio_mae_jax.setting_ranges import SETTINGS, check_settings, path_settings
-from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
-from physio_mae_jax.training.model_spec import parse_model_config
-from tests.paths import REPOSITORY
-from tests.runs import typed
+from tests.settings import config_of, with_value
 
-CONFIGS = REPOSITORY / "configs"
 VARIANTS = {
     "pretrain": ("", "variant=contrastive", "variant=v1_upstream,preset=upstream", "data=ptbxl"),
     "finetune": ("", "architecture=resnet1d_wang,preset=debug"),
@@ -33,29 +22,12 @@ VARIANTS = {
 }
 
 
-def config_of(name: str, argument: str | None) -> ConfigDict:
-    get = runpy.run_path(str(CONFIGS / f"{name}.py"))["get_config"]
-    return get() if argument is None else get(argument)
-
-
 def leaves(values, prefix=""):
     for name, value in values.items():
         if hasattr(value, "items"):
             yield from leaves(value, f"{prefix}{name}.")
         else:
             yield f"{prefix}{name}", value
-
-
-def with_value(config: ConfigDict, key: str, value) -> ConfigDict:
-    changed = copy.deepcopy(config)
-    *sections, last = key.split(".")
-    holder = changed
-    for name in sections:
-        holder = holder[name]
-    with holder.unlocked():
-        del holder[last]  # and with it its type
-        holder[last] = value
-    return changed
 
 
 def kind_of(key: str):
@@ -165,65 +137,6 @@ def test_a_row_of_a_comparison_is_checked_by_its_own_name():
         check_settings(with_value(config, "pretrained.batch_size", 0))
 
 
-def test_missing_sections_and_settings_are_named():
-    config = config_of("pretrain", "preset=debug")
-    with pytest.raises(ConfigError, match=r"model\.wavelet is missing"):
-        build_pretrain_spec(typed(with_value(config, "model", ConfigDict())))
-    no_width = copy.deepcopy(config)
-    with no_width.unlocked():
-        del no_width.model.width
-    with pytest.raises(ConfigError, match=r"model\.width is missing"):
-        build_pretrain_spec(typed(no_width))
-    section = config.data.to_dict()
-    del section["sets"]
-    with pytest.raises(ConfigError, match=r"data\.sets is missing"):
-        to_dataclass(DataConfig, "data", section)
-    assert {field.name for field in dataclasses.fields(DataConfig)} >= set(section)
-
-
-class TestSharedModels:
-    """A model's config.json is of somebody else, and goes through the same table."""
-
-    @pytest.fixture
-    def content(self):
-        config = config_of("pretrain", "preset=debug")
-        model = ModelSection.from_section("model", config.model).for_window(
-            config.window_seconds, config.sampling_rate_hz
-        )
-        return dataclasses.asdict(model)
-
-    def test_as_it_was(self, content):
-        assert dataclasses.asdict(parse_model_config(content, "it")) == content
-
-    @pytest.mark.parametrize(
-        ("name", "value"),
-        [
-            *(("width", v) for v in ("768", 1e30, None, math.nan, 0, 10**9, True, [])),
-            *(("depth", v) for v in (10**6, -1, 2.5)),
-            *(("num_samples", v) for v in (2**63, 0, -600, 1e3, "600")),
-            *(("sampling_rate_hz", v) for v in (math.nan, 0, 1e302, "100")),
-            *(("remat", v) for v in (None, 3, "all")),
-            ("channel_attention", "yes"),
-            ("attention_block_seconds", math.inf),
-        ],
-    )
-    def test_of_the_model(self, content, name, value):
-        with pytest.raises(UserError, match=rf"\b{name}\b"):
-            parse_model_config(content | {name: value}, "config.json")
-
-    @pytest.mark.parametrize("value", [10**6, 10**8, "64", None, math.nan, 1])
-    def test_of_the_wavelets(self, content, value):
-        wavelet = content["wavelet"] | {"num_scales": value}
-        with pytest.raises(UserError, match=r"wavelet\.num_scales\b"):
-            parse_model_config(content | {"wavelet": wavelet}, "config.json")
-
-
-def test_a_bank_that_takes_all_memory_is_rejected():
-    huge = WaveletConfig(num_scales=1024, lowest_frequency_hz=0.001, highest_frequency_hz=40.0)
-    with pytest.raises(ConfigError, match=r"num_scales=1024 wavelets of up to .* lower it"):
-        wavelet_bank(huge, 100.0, 10_000_000)
-
-
 def test_paths_are_found_wherever_they_are():
     config = config_of("finetune", "")
     config.init_from, config.data.root = "~/run", "~/data"
@@ -232,13 +145,3 @@ def test_paths_are_found_wherever_they_are():
     assert all(
         isinstance(SETTINGS[key], LocalPath) for key in ("init_from", "torch_weights", "data.path")
     )
-
-
-def test_a_number_of_numpy_is_a_number():
-    import numpy as np
-
-    config = to_dataclass(WaveletConfig, "model.wavelet", {"num_scales": np.int64(8)})
-    assert config.num_scales == 8
-    assert MaeConfig.__name__ == "MaeConfig"
-    with pytest.raises(ConfigError, match="num_scales is nan"):
-        to_dataclass(WaveletConfig, "model.wavelet", {"num_scales": np.float32("nan")})

@@ -5,11 +5,10 @@ import json
 import pytest
 
 from configs.finetune import get_config
-from physio_mae_jax.commands.evaluate import build_evaluation
 from physio_mae_jax.commands.finetune import build_finetuning
 from physio_mae_jax.errors import ConfigError, UserError
 from tests.prepared import waves
-from tests.runs import finetuning_config, head_config, typed
+from tests.runs import finetuning_config, typed
 from tests.tampering import rewrite_index
 
 
@@ -168,17 +167,3 @@ def unfinished(waves_root, tmp_path):
 def test_an_encoder_comes_of_a_pretraining_only(waves_root, unfinished, tmp_path):
     message = r"unfinished was a 'finetune' run; an encoder is read from a pre-training"
     reject(waves_root, tmp_path / "run", message, init_from=str(unfinished))
-
-
-def test_only_a_finished_run_is_evaluated_again(unfinished, tmp_path):
-    for run, message in (
-        (unfinished, r"has no calibration\.json, so it is unfinished; repeat its command"),
-        ("/none", r"/none/config\.json is absent"),
-    ):
-        with pytest.raises(ConfigError, match=message):
-            build_evaluation(typed(head_config(run)), tmp_path / "card", strict=True)
-
-
-def test_a_pretraining_has_no_head_to_evaluate(pretrained, tmp_path):
-    with pytest.raises(ConfigError, match=r"a 'pretrain' run and has no head; .*method=probe"):
-        build_evaluation(typed(head_config(pretrained)), tmp_path, strict=True)

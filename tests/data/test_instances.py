@@ -3,20 +3,11 @@
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.instances import LabelConfig, choose_fraction, find_instances, rarest_class
-from physio_mae_jax.data.labeled_batches import (
-    balancing_repeats,
-    evaluation_batches,
-    labeled_training_batches,
-)
-from physio_mae_jax.data.labels import class_names
-from physio_mae_jax.data.pipeline import LoaderConfig
+from physio_mae_jax.data.instances import choose_fraction, rarest_class
 from physio_mae_jax.data.prepared import PreparedSource
 from physio_mae_jax.data.sets import ConcatSource
-from physio_mae_jax.data.window_transform import WindowConfig
-from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError
-from physio_mae_jax.training.prediction import average_by_instance
+from tests.data.instances import get_reader, instances_of
 from tests.prepared import waves
 
 
@@ -24,38 +15,6 @@ from tests.prepared import waves
 def source(tmp_path_factory):
     prepared = PreparedSource(waves(tmp_path_factory.mktemp("sets")))
     return ConcatSource([prepared], [range(len(prepared.recordings))])
-
-
-def test_units_of_several_sets_are_told_apart_though_their_recordings_have_one_name(tmp_path):
-    sets = [PreparedSource(waves(tmp_path, name, subjects=4)) for name in ("ward_a", "ward_b")]
-    joined = ConcatSource(sets, [range(8), range(8)])
-    for task in ("wave", "beat"):
-        ids = instances_of(joined, task).ids
-        assert len(set(ids.tolist())) == len(ids)
-    assert instances_of(joined, "wave").ids[0] == "ward_a:p0_0"
-
-
-def test_one_data_set_is_not_joined_twice(tmp_path):
-    prepared = PreparedSource(waves(tmp_path, subjects=4))
-    with pytest.raises(ConfigError, match=r"data set 'waves' occurs 2 times.*list it once"):
-        ConcatSource([prepared, prepared], [range(2), range(2)])
-
-
-def get_reader(source, seconds=3.0, rate=50.0):
-    window = WindowConfig(
-        channels="II,PPG",
-        num_channels=2,
-        sampling_rate_hz=rate,
-        num_samples=round(seconds * rate),
-    )
-    return WindowReader(source, window)
-
-
-def instances_of(source, task, seconds=3.0, **settings):
-    indices = range(len(source.recordings))
-    return find_instances(
-        source, get_reader(source, seconds), indices, LabelConfig(task=task, **settings)
-    )
 
 
 def test_recordings_are_evaluated_by_windows_spread_over_them(source):
@@ -167,75 +126,3 @@ def test_the_stratum_of_a_subject_is_their_rarest_class():
     assert strata["p"] == 0
     assert strata["q"] in (1, 2)
     assert strata["r"] == -1
-
-
-def test_repeats_even_out_the_classes():
-    targets = np.eye(3)[np.repeat([0, 1, 2], [60, 20, 3])]
-    counts = (targets * balancing_repeats(targets)[:, None]).sum(axis=0)
-    np.testing.assert_allclose(counts, 60, rtol=0.05)
-    assert balancing_repeats(targets, max_repeats=5).max() == 5
-
-
-def test_training_batches_show_their_units_and_go_on_where_they_were(source):
-    instances, reader = instances_of(source, "state", seconds=2.0), get_reader(source, 2.0)
-    config = LoaderConfig(batch_size=8, seed=0, num_threads=2)
-    batches = labeled_training_batches(reader, instances, config, balanced=False)
-    for _ in range(10):
-        batch = next(batches)
-        for recording, start, target in zip(
-            batch["recording"], batch["start"], batch["target"], strict=True
-        ):
-            low = 0 if target.argmax() == 0 else 300
-            assert low <= start <= low + 200
-            assert 0 <= recording < 48
-    state = batches.get_state()
-    expected = next(batches)
-    again = labeled_training_batches(reader, instances, config, balanced=False)
-    again.set_state(state)
-    np.testing.assert_array_equal(next(again)["signal"], expected["signal"])
-
-
-def test_evaluated_batches_hold_every_window_once_and_in_order(source):
-    instances, reader = instances_of(source, "wave", max_windows=3), get_reader(source)
-    rows, kept = [], 0
-    for batch, count in evaluation_batches(reader, instances, 32, num_threads=3):
-        assert len(batch["signal"]) == 32
-        rows += list(zip(batch["recording"][:count], batch["start"][:count], strict=True))
-        kept += count
-    expected = list(
-        zip(instances.recording[instances.window_instance], instances.window_start, strict=True)
-    )
-    assert rows == expected
-    assert kept == 144
-
-
-def test_predictions_are_averaged_over_the_windows_of_a_unit(source):
-    instances = instances_of(source, "wave", max_windows=3)
-    windows = np.arange(144, dtype=np.float32)[:, None]
-    np.testing.assert_allclose(
-        average_by_instance(windows, instances)[:, 0], np.arange(144).reshape(48, 3).mean(axis=1)
-    )
-    some = instances.subset(np.array([2, 7]))
-    np.testing.assert_allclose(average_by_instance(windows[:6], some)[:, 0], [1, 4])
-
-
-COMMAS = {
-    '"a, b",c': ["a, b", "c"],
-    "a, b": ["a, b"],
-    "c": ["c"],
-    'c , "a, b"': ["c", "a, b"],
-    "x,y": ["x", "y"],
-    "": [],
-    " , ": [],
-}
-
-
-@pytest.mark.parametrize("text", COMMAS)
-def test_names_of_classes_may_hold_commas(text):
-    assert class_names(text, ("a, b", "c")) == COMMAS[text]
-    assert class_names(COMMAS[text], ("a, b", "c")) == COMMAS[text]
-
-
-def test_classes_that_cannot_be_parted_are_rejected():
-    with pytest.raises(ConfigError, match=r"labels\.classes=.* cannot be parsed"):
-        class_names("a\nb", ("c",))

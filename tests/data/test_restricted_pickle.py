@@ -1,7 +1,5 @@
 """Pickles of strangers make data or are rejected at once, and never more than they are large."""
 
-import contextlib
-import io
 import os
 import pickle
 import struct
@@ -16,8 +14,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from physio_mae_jax.data.pickle_reader import PickleReader
-from physio_mae_jax.data.pickle_values import PickleError
 from physio_mae_jax.data.restricted_pickle import read_pickled_arrays
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.interop.torch.checkpoint_file import read_state_dict
@@ -91,42 +87,6 @@ def rejection(action: Callable[[], None]) -> str:
     except DataError as error:
         return str(error)
     return ""
-
-
-def read(content: bytes) -> object:
-    return PickleReader(io.BytesIO(content), len(content), {}).read()
-
-
-DATA = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(2**200), 2**200)
-    | st.floats(allow_nan=False)
-    | st.text()
-    | st.binary(max_size=300),
-    lambda child: (
-        st.lists(child, max_size=4)
-        | st.dictionaries(st.text() | st.integers(), child, max_size=4)
-        | st.tuples(child, child)
-        | st.sets(st.integers())
-    ),
-    max_leaves=25,
-)
-
-
-@given(DATA, st.integers(2, pickle.HIGHEST_PROTOCOL))
-def test_data_comes_back_as_python_wrote_it(value, protocol):
-    content = pickle.dumps(value, protocol)
-    # Sets, and bytes of protocol 2, are calls of builtins there.
-    if b"builtin" not in content and b"_codecs" not in content:
-        assert read(content) == value
-
-
-@settings(max_examples=300)
-@given(st.binary(max_size=100))
-def test_any_bytes_are_read_or_rejected(content):
-    with contextlib.suppress(PickleError, DataError, ValueError, TypeError, ArithmeticError):
-        read(content)
 
 
 @settings(max_examples=300, deadline=None)

@@ -10,10 +10,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.contamination import TrainingProvenance, check_contamination
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.sealed_json import add_seal
-from physio_mae_jax.data.splits import make_split, read_split
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.inference.feature_store.files import (
     FORMATS,
@@ -28,7 +26,6 @@ from physio_mae_jax.inference.feature_store.index import (
     file_sha256,
 )
 from physio_mae_jax.inference.feature_store.table import FeatureTable
-from tests.factories import ArraySource
 from tests.prepared import waves
 from tests.tampering import MAKE_NO_FILE, rewrite_index, tally
 
@@ -244,61 +241,3 @@ def test_folders_with_odd_digits_are_no_versions(copied, tmp_path):
     for name in ("1.0.²", "1.0.٣", "1.0." + "9" * 200):
         shutil.copytree(folder, tmp_path / "waves" / name)
     assert find_prepared(tmp_path, "waves") is None
-
-
-# Contamination
-
-
-def test_who_was_trained_on_is_unknown_where_nothing_is_said(caplog):
-    source = ArraySource([np.random.default_rng(0).normal(size=(2, 3000))], ("II", "PPG"))
-    known = TrainingProvenance.from_recordings(source, [0])
-    for content in (
-        known.to_json() | {"subjects": ""},
-        known.to_json() | {"blocks": ""},
-        known.to_json() | {"is_complete": False, "subjects": "", "blocks": ""},
-        TrainingProvenance.unknown().to_json(),
-    ):
-        record = TrainingProvenance.from_json(content, "a.json", "copy it.")
-        assert not record.is_complete
-        assert not known.merge(record).is_complete
-        other = ArraySource([np.random.default_rng(1).normal(size=(2, 3000))], ("II", "PPG"))
-        other.recordings[0] = other.recordings[0].__class__(
-            **{**vars(other.recordings[0]), "subject_id": "somebody"}
-        )
-        report = check_contamination(record, other, [0], strict=False)
-        assert not report.is_uncontaminated
-        with pytest.raises(DataError, match=r"CONTAMINATION UNKNOWN.*omit --strict"):
-            check_contamination(record, other, [0], strict=True)
-    assert "it may have seen these 1 subjects" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"subjects": "%%%"}, "subjects must be hashes in base64"),
-        ({"subjects": "AAAA"}, "subjects must be hashes in base64"),
-        ({"subjects": 3}, "subjects is 3, where a text"),
-        ({"blocks": "AAAAAAAAAAAAAAAAAAAAAA=="}, "blocks must be ascending hashes"),
-        ({"is_complete": "yes"}, "is_complete is 'yes'"),
-        ({"other": 1}, "unknown key 'other'"),
-    ],
-)
-def test_hashes_that_are_none_are_named(changes, message):
-    content = TrainingProvenance.unknown().to_json() | changes
-    with pytest.raises(DataError, match=rf"a\.json.*{message}.*copy it\."):
-        TrainingProvenance.from_json(content, "a.json", "copy it.")
-
-
-# Splits
-
-
-def test_every_change_of_a_split_is_named(tmp_path):
-    infos = [
-        ArraySource([np.zeros((1, 9))], ("II",), subjects=[f"s{i}"]).recordings[0] for i in range(6)
-    ]
-    path = tmp_path / "split.json"
-    path.write_text(json.dumps(make_split(infos, range(6), "random=|0.2|0.2", 0).to_json()))
-    read_split(path)
-    found = tally(path, lambda: read_split(path), seal=False)
-    assert set(found) <= {"named", "unnamed"}  # of subjects in two parts, by the rule
-    assert not [line for line in found.get("unnamed", []) if "both into" not in line]

@@ -11,7 +11,6 @@ from physio_mae_jax.commands.finetune import build_finetuning
 from physio_mae_jax.commands.pretrain import build_pretraining
 from physio_mae_jax.data.format_version import add_version
 from physio_mae_jax.errors import ConfigError
-from physio_mae_jax.experiment.config_diff import find_differences, format_names
 from tests.runs import finetuning_config, head_config, pretraining_config, typed
 from tests.tampering import resealed
 
@@ -101,10 +100,3 @@ def test_a_run_is_not_evaluated_in_its_own_folder(pretrained):
         build_evaluation(
             typed(head_config(pretrained)), pretrained / ".." / pretrained.name, strict=False
         )
-
-
-def test_find_differences_and_format_names():
-    before = {"a": 1, "b": {"c": [1, 2], "d": 2}}
-    assert find_differences(before, {"a": 1, "b": {"c": [1], "e": 0}}) == ["b.c", "b.d"]
-    assert find_differences(before, before) == []
-    assert format_names([f"s{number}" for number in range(7)]) == "s0, s1, s2, s3, s4 and 2 more"

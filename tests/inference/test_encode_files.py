@@ -12,9 +12,9 @@ from scipy import io
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.inference.notes import READ, REJECTED
+from tests.data.formats.vendors.test_biosppy_text import write_biosppy
 from tests.data.formats.vendors.test_empatica_e4 import write_e4
 from tests.data.formats.vendors.test_ishne import ishne
-from tests.data.formats.vendors.test_text_table import write_biosppy
 from tests.encoders import beats, encoder
 from tests.vendor_files import read_all, real_exports
 

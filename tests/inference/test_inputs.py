@@ -1,172 +1,19 @@
-"""Inputs of a caller are taken for what they are: values of any form, masked arrays, frames."""
-
-import collections
-import datetime
-import decimal
-import fractions
+"""Signals of a caller are taken for what they are: arrays of any library and masked ones."""
 
 import jax.numpy as jnp
 import numpy as np
-import pandas as pd
-import pyarrow
 import pytest
 
 from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.inference.inputs import as_recordings
 from physio_mae_jax.inference.signal_metadata import SignalMetadata
-from tests.encoders import beats, encoder
-
-LEADS = ["I", "II", "V1"]
-SIGNAL = beats(5, 100)
-GIVEN = {"sampling_rate_hz": 100, "channels": LEADS}
+from tests.encoders import encoder
+from tests.inference.input_signals import GIVEN, LEADS, SIGNAL, read
 
 
 @pytest.fixture(scope="module")
 def made():
     return encoder()
-
-
-def read(signal=SIGNAL, **changes):
-    """Return what is read of one recording, and what is said of it."""
-    recordings, _ = as_recordings(signal, SignalMetadata(**GIVEN | changes))
-    info = recordings.recordings[0]
-    return recordings.read(0, 0, info.num_samples), info
-
-
-@pytest.mark.parametrize(
-    "rate",
-    [
-        np.array(100),
-        np.array([[100.0]]),
-        np.float32(100),
-        np.longdouble(100),
-        jnp.array(100),
-        jnp.float32(100),
-        decimal.Decimal(100),
-        fractions.Fraction(100),
-        np.array(100, object),
-        [100],
-        np.array([100]),
-        pd.Series([100]),
-    ],
-)
-def test_a_rate_is_a_number_in_any_form(rate):
-    assert read(sampling_rate_hz=rate)[1].sampling_rate_hz == 100.0
-
-
-@pytest.mark.parametrize(
-    ("rate", "message"),
-    [
-        ("125", r"is the text '125'; give a number"),
-        (np.array("125"), r"is the text '125'"),
-        (b"125", r"is the text '125'"),
-        (["125"], r"is the text '125'"),
-        (True, r"is True; give a number"),
-        (100j, r"is 100j; give a number"),
-        (np.nan, r"is missing \(nan\)"),
-        (pd.NA, r"is missing \(<NA>\)"),
-        (np.ma.masked, "is missing"),
-        (np.ma.array(100, mask=True), "is missing"),
-        (10**400, "beyond any number"),
-        (datetime.timedelta(milliseconds=10), r"is datetime\.timedelta"),
-        (0.004, r"is 0\.004: .* not plausible"),
-        (-100, r"is -100: .* not plausible"),
-        (5, r"5 Hz of I, II, V1 is not plausible; 10 to 50000"),
-        (1e302, "not plausible"),
-        (np.inf, "not plausible"),
-        ({"fs": 100}, "is a mapping"),
-        ({100}, "is a set, which has no order"),
-        (iter([100]), "is an iterator"),
-        (object(), "is <object object"),
-        ([100, 100], "2 entries for 1 recordings"),
-        ([], "0 entries for 1 recordings"),
-    ],
-)
-def test_what_is_no_rate_is_named(rate, message):
-    with pytest.raises(DataError, match=message):
-        read(sampling_rate_hz=rate)
-
-
-@pytest.mark.parametrize(
-    "channels",
-    [
-        "I,II,V1",
-        np.array("I,II,V1"),
-        b"I,II,V1",
-        tuple(LEADS),
-        np.array(LEADS),
-        np.array(LEADS, object),
-        np.array(LEADS, "S"),
-        np.array([LEADS]),
-        [np.array(name) for name in LEADS],
-        pd.Index(LEADS),
-        pd.CategoricalIndex(LEADS),
-        pd.Series(LEADS, dtype="string"),
-        pd.Index(LEADS, dtype="string[pyarrow]"),
-        dict.fromkeys(LEADS).keys(),
-        collections.deque(LEADS),
-        [LEADS],
-    ],
-)
-def test_names_are_a_list_in_any_form(channels):
-    assert read(channels=channels)[1].channel_names == tuple(LEADS)
-
-
-@pytest.mark.parametrize(
-    ("channels", "message"),
-    [
-        ([3], r"has 3 \(int\) among its names"),
-        (3, "is 3; give a list of names"),
-        (["I", "II", np.nan], r"has nan \(float\)"),
-        (["I", None, "II"], r"has None \(NoneType\)"),
-        (["I", pd.NA, "II"], r"has <NA> \(NAType\)"),
-        (np.ma.array(LEADS, mask=[0, 1, 0]), r"has None \(NoneType\)"),
-        ((name for name in LEADS), "is an iterator"),
-        (set(LEADS), "is a set"),
-        (dict.fromkeys(LEADS), "is a mapping"),
-        ([], "is empty"),
-        ("", "an empty name"),
-        (["I", " ", "II"], "an empty name"),
-        (["I", "II", "x" * 5000], "a name of 5000 letters"),
-        (object(), "is <object object"),
-    ],
-)
-def test_what_is_no_name_is_named(channels, message):
-    with pytest.raises(DataError, match=message):
-        read(channels=channels)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"units": 5}, "units is 5; give text"),
-        ({"units": [1, 2, 3]}, r"units has 1 \(int\)"),
-        ({"units": {"I": "mV"}}, "units is a mapping"),
-        ({"units": ["mV"]}, "units has 1 entries"),
-        ({"gain": "x"}, "gain is the text 'x'"),
-        ({"gain": [1, "2", 3]}, "gain is the text '2'"),
-        ({"gain": [1, np.nan, 3]}, r"gain is missing \(nan\)"),
-        ({"gain": np.ma.array([1, 2, 3], mask=[0, 1, 0])}, "gain is missing"),
-        ({"gain": 0}, "never 0"),
-        ({"gain": True}, "gain is True"),
-        ({"gain": {"I": 2}}, "gain is a mapping"),
-        ({"names": [np.nan]}, "names has nan"),
-        ({"names": 5}, "names is 5"),
-        ({"names": ["a", "b"]}, "2 names are given for 1 recordings"),
-    ],
-)
-def test_what_describes_nothing_is_named(changes, message):
-    with pytest.raises(DataError, match=message):
-        read(**changes)
-
-
-def test_units_gains_and_names_come_in_any_form():
-    for units in (None, np.nan, pd.NA, ["mV", None, np.nan], np.array(["mV", "", ""])):
-        assert read(units=units)[1].units[1:] == ("", "")
-    for gain in (200, np.array(200), [200] * 3, pd.Series([200] * 3), np.full((3, 1), 200.0)):
-        np.testing.assert_allclose(read(gain=gain)[0], SIGNAL / 200, atol=1e-6)
-    for names in ("p1", b"p1", ["p1"], np.array(["p1"]), pd.Series(["p1"])):
-        assert read(names=names)[1].record_id == "p1"
 
 
 class Tensor:
@@ -257,57 +104,6 @@ def test_masked_integers_are_still_counts():
         read(counts)
     found = read([1, np.ma.masked, 3, 4], channels="I", units="adu")[0]
     np.testing.assert_array_equal(found, [[1, np.nan, 3, 4]])
-
-
-FRAME = pd.DataFrame(SIGNAL.T, columns=LEADS)
-
-
-@pytest.mark.parametrize("backend", ["numpy_nullable", "pyarrow"])
-def test_na_of_a_frame_is_missing(backend):
-    frame = FRAME.convert_dtypes(dtype_backend=backend)
-    np.testing.assert_allclose(read(frame, channels=None)[0], SIGNAL, atol=1e-6)
-    frame.iloc[7, 1] = pd.NA
-    found, info = read(frame, channels=None)
-    assert np.isnan(found[1, 7])
-    assert info.gaps == ((1, 7, 8),)
-
-
-def test_nullable_integers_are_counts_with_and_without_na():
-    frame = (FRAME * 1000).round().astype("Int64")
-    for missing in (False, True):
-        if missing:
-            frame.iloc[3, 0] = pd.NA
-        with pytest.raises(DataError, match=r"\(ADU\)"):
-            read(frame, channels=None)
-        found = read(frame, channels=None, units="adu")[0]
-        assert np.isnan(found).sum() == missing
-
-
-def test_a_table_and_a_series_are_frames():
-    table = pyarrow.Table.from_pandas(FRAME)
-    np.testing.assert_allclose(read(table, channels=None)[0], SIGNAL, atol=1e-6)
-    series = FRAME["II"]
-    np.testing.assert_allclose(read(series, channels=None)[0], SIGNAL[1:2], atol=1e-6)
-    assert read(FRAME.set_axis([" I", "II ", "V1"], axis=1))[1].channel_names == tuple(LEADS)
-
-
-@pytest.mark.parametrize(
-    ("frame", "message"),
-    [
-        (FRAME.set_axis(["I", "II", "I"], axis=1), "2 columns of the frame are named 'I'"),
-        (FRAME.assign(label="x"), "column 'label' must be real"),
-        (FRAME.assign(when=pd.Timestamp(0)), "column 'when' must .* got datetime64"),
-        (FRAME.astype("category"), "column 'I' must .* got category"),
-        (FRAME.set_axis(["I", "II", np.nan], axis=1), "column 3 of the frame has no name"),
-        (FRAME.set_axis(pd.MultiIndex.from_product([["a"], LEADS]), axis=1), "multi-level names"),
-        (FRAME[[]], "has no columns"),
-    ],
-)
-def test_columns_that_cannot_be_told_are_named(frame, message):
-    with pytest.raises(DataError, match=message):
-        read(frame, channels=None)
-    if "named 'I'" in message:
-        read(frame.iloc[:, 1:], channels=["II", "I"])
 
 
 def test_names_without_an_identity_are_reported():

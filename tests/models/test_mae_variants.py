@@ -1,4 +1,4 @@
-"""Versions, masks and attention layouts: what they share and where they must agree."""
+"""Versions and attention layouts: what they share and where they must agree."""
 
 import dataclasses
 
@@ -16,9 +16,6 @@ from physio_mae_jax.models.window_batch import Windows
 from physio_mae_jax.objectives.masking import (
     MaskConfig,
     draw_mask,
-    row_mask,
-    time_scale_mask,
-    token_mask,
 )
 from physio_mae_jax.objectives.pretraining import ObjectiveConfig, forward, pretraining_loss
 from physio_mae_jax.training.pretrain_step import init_params
@@ -104,36 +101,6 @@ def test_other_masks_run_and_score_what_is_masked(kind):
     )
     assert np.isfinite(result.predicted.patches).all()
     assert result.token_weight.sum() > 0
-
-
-def test_random_rows_keep_as_many_columns_in_each_row():
-    mask = row_mask(jax.random.uniform(jax.random.key(0), (3, 4, 20)), 0.75)
-    assert mask.visible_ids.shape == (3, 5, 4)
-    assert (np.asarray(mask.visible_ids) % 4 == np.arange(4)).all()
-    assert (np.diff(mask.visible_ids, axis=1) > 0).all()
-    shown = ~np.asarray(mask.scored)[:, 0].reshape(3, -1)
-    for example in range(3):
-        assert set(np.flatnonzero(shown[example])) == set(np.ravel(mask.visible_ids[example]))
-
-
-def test_time_scale_masks_hide_whole_columns_and_rows():
-    keys = jax.random.split(jax.random.key(0))
-    config = MaskConfig(kind="time_scale", mask_ratio=0.75, row_mask_ratio=0.5)
-    noise, rows = jax.random.uniform(keys[0], (2, 20)), jax.random.uniform(keys[1], (2, 4))
-    mask = time_scale_mask(noise, rows, config)
-    assert mask.visible_ids.shape == (2, 5, 2)
-    shown = ~np.asarray(mask.scored)[:, 0]
-    assert (shown.sum(axis=2).max(axis=1) == 2).all()
-    assert (shown.any(axis=2).sum(axis=1) == 5).all()
-
-
-def test_random_tokens_cover_every_channel_row_by_row():
-    cfg = tiny_model().config
-    mask = token_mask(jax.random.uniform(jax.random.key(0), (2, 3 * 80)), 0.75, cfg)
-    shown = ~np.asarray(mask.scored)  # [B, M, W, H]
-    flat = shown.swapaxes(2, 3).reshape(2, -1)
-    for example in range(2):
-        np.testing.assert_array_equal(np.flatnonzero(flat[example]), mask.visible_ids[example])
 
 
 def test_a_dropped_channel_reaches_nothing_but_its_own_score():

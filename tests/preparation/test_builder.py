@@ -1,11 +1,7 @@
 """Preparing: nothing half-written, nothing lost, the same samples and labels as in the source."""
 
-import ast
-import csv
-import dataclasses
 import json
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -15,69 +11,23 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tensorflow_datasets as tfds
-import wfdb
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.sets import ConcatSource
-from physio_mae_jax.errors import ConfigError, DataError, UserError
+from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.preparation.builder import make_builder
 from physio_mae_jax.preparation.executors import process_executor
 from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
-from physio_mae_jax.preparation.registry import LAYOUTS, get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from tests.paths import REPOSITORY
-
-HEADER = "ecg_id,patient_id,age,sex,scp_codes,strat_fold,filename_lr,filename_hr"
-STATEMENTS = """,description,diagnostic,form,rhythm,diagnostic_class,diagnostic_subclass
-NORM,normal,1.0,,,NORM,NORM
-IMI,infarction,1.0,,,MI,IMI
-SR,sinus,,,1.0,,
-PVC,ectopic,,1.0,,,
-"""
-CODES = ("{'NORM': 100.0, 'SR': 0.0}", "{'IMI': 15.0, 'PVC': 100.0}", "{'SR': 0.0}")
-
-
-def make_source(folder, count=24, rate=100, samples=1000):
-    """Write a small PTB-XL with signals that are known."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "scp_statements.csv").write_text(STATEMENTS, encoding="utf-8")
-    rows = [HEADER]
-    for number in range(1, count + 1):
-        position = folder / "records100" / "00000"
-        position.mkdir(parents=True, exist_ok=True)
-        digital = np.random.default_rng(number).integers(-900, 900, (samples, 12))
-        wfdb.wrsamp(
-            f"{number:05d}_lr",
-            fs=rate,
-            units=["mV"] * 12,
-            sig_name=[name.upper() for name in TWELVE_LEADS],
-            d_signal=digital,
-            fmt=["16"] * 12,
-            adc_gain=[1000.0] * 12,
-            baseline=[0] * 12,
-            write_dir=str(position),
-        )
-        codes = CODES[number % 3]
-        path = f"records100/00000/{number:05d}_lr"
-        rows.append(f'{number},{number // 2}.0,56.0,1,"{codes}",{number // 2 % 10 + 1},{path},x')
-    (folder / "ptbxl_database.csv").write_text("\n".join(rows) + "\n", encoding="utf-8")
-    return folder
+from tests.preparation.ptbxl_source import files, make_source, prepare
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     return make_source(tmp_path_factory.mktemp("raw") / "ptbxl")
-
-
-def prepare(source, out, **options):
-    builder = make_builder(PtbXl())(source=source, data_dir=out, **options)
-    return builder, builder.prepare()
-
-
-def files(folder):
-    return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
 
 
 def test_samples_labels_and_ids_are_those_of_the_source(source, tmp_path):
@@ -112,29 +62,6 @@ def test_tfds_opens_it_without_our_code(source, tmp_path):
     assert example["signal"].shape == (12, 1000)
     assert example["labels_rhythm"].tolist() == [1] + [0] * 11
     assert example["units"] == ",".join(["mV"] * 12).encode()
-
-
-def test_interval_is_read_across_segments(tmp_path):
-    source = make_source(tmp_path / "raw", count=2, samples=14_000)
-    builder, _ = prepare(source, tmp_path / "out")
-    prepared = PreparedSource(Path(builder.data_dir))
-    assert prepared.records[1].num_examples == 3
-    expected = np.random.default_rng(2).integers(-900, 900, (14_000, 12)).T
-    for start, stop in ((0, 14_000), (5_990, 6_010), (11_999, 12_001), (13_999, 14_000), (7, 7)):
-        ours = prepared.read(1, start, stop)
-        assert ours.shape == (12, stop - start)
-        np.testing.assert_allclose(ours * 1000, expected[:, start:stop], atol=0.4)
-    with pytest.raises(DataError, match=r"samples \[13999, 14001\)"):
-        prepared.read(1, 13_999, 14_001)
-
-
-def test_processes_write_what_one_does(source, tmp_path):
-    prepare(source, tmp_path / "one")
-    prepare(source, tmp_path / "two", executor=process_executor(2))
-    ours, theirs = (find_prepared(tmp_path / name, "ptbxl") for name in ("one", "two"))
-    assert files(ours) == files(theirs)
-    for name in ("recordings.jsonl", "dataset.json", "dataset_info.json"):
-        assert (ours / name).read_text() == (theirs / name).read_text()
 
 
 def run_command(source, out, *arguments, **options):
@@ -317,46 +244,6 @@ def test_a_mended_recording_is_taken_up_without_doing_the_others_again(tmp_path)
     assert len(before) == 7
 
 
-def rows_of(source):
-    path = source / "ptbxl_database.csv"
-    return path, path.read_text(encoding="utf-8").splitlines()
-
-
-def change(source, line, old, new):
-    path, lines = rows_of(source)
-    assert old in lines[line], lines[line]
-    lines[line] = lines[line].replace(old, new, 1)
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-
-
-TABLES = {
-    "two folds": (
-        lambda s: change(s, 2, ",2,records", ",9,records"),
-        r"patient 1 is in fold 9 \(record 2\) and in fold 2 \(record 3\)",
-    ),
-    "one id": (
-        lambda s: change(s, 2, "2,1.0", "1,1.0"),
-        r"record id '1' occurs twice \(records100/00000/00002_lr\.dat",
-    ),
-    "codes": (lambda s: change(s, 1, "{'IMI'", "{IMI"), r"line 2: scp_codes reads .\{IMI"),
-    "unknown code": (lambda s: change(s, 1, "IMI", "XYZ"), r"statement 'XYZ' is not in scp_st"),
-    "patient": (lambda s: change(s, 1, "1,0.0", "1,who"), r"patient_id is 'who'; an integer"),
-    "cells": (lambda s: change(s, 3, ",x", ""), r"row 4: 7 cells where the header has 8"),
-    "columns": (lambda s: change(s, 0, "strat_fold", "fold"), r"has no column 'strat_fold'"),
-    "no table": (lambda s: (s / "scp_statements.csv").unlink(), r"scp_statements\.csv is missing"),
-}
-
-
-@pytest.mark.parametrize("kind", TABLES)
-def test_broken_tables_are_told_before_anything_is_written(kind, tmp_path):
-    damage, message = TABLES[kind]
-    source = make_source(tmp_path / "raw", count=5)
-    damage(source)
-    with pytest.raises(DataError, match=message):
-        prepare(source, tmp_path / "out")
-    assert files(tmp_path / "out") in ([], ["ptbxl/100hz/.preparing-1.0.0/.lock"])
-
-
 def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(source, tmp_path, monkeypatch):
     replace, calls = os.replace, []
 
@@ -386,135 +273,6 @@ def test_overwriting_keeps_the_old_set_until_the_new_one_is_whole(tmp_path):
     PreparedSource(Path(builder.data_dir)).read(2, 0, 1000)
 
 
-DAMAGE = {
-    "index": (
-        lambda f: (f / "recordings.jsonl").write_text("{"),
-        r"recordings\.jsonl, line 1 cannot be read",
-    ),
-    "model_spec": (
-        lambda f: (f / "dataset.json").write_text("{}"),
-        r"dataset\.json states no 'format_version'",
-    ),
-    "shard": (
-        lambda f: next(f.glob("*array_record*")).write_bytes(b"not a record file"),
-        r"has 17 bytes, but [\d,]+ were written",
-    ),
-    "shard gone": (
-        lambda f: next(f.glob("*array_record*")).unlink(),
-        r"array_record-\d+-of-\d+ cannot be read \(No such file",
-    ),
-    "rows": (
-        lambda f: (f / "recordings.jsonl").write_text(
-            "".join((f / "recordings.jsonl").read_text().splitlines(True)[:-1])
-        ),
-        r"recordings\.jsonl was changed after it was written",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", DAMAGE)
-def test_damaged_data_set_is_rejected_with_a_fix(kind, source, tmp_path):
-    builder, _ = prepare(source, tmp_path)
-    damage, message = DAMAGE[kind]
-    damage(Path(builder.data_dir))
-    with pytest.raises(DataError, match=message) as caught:
-        read_all(Path(builder.data_dir))
-    assert "--overwrite" in str(caught.value)
-
-
-def read_all(folder):
-    prepared = PreparedSource(folder)
-    for index in range(len(prepared.recordings)):
-        prepared.read(index, 0, 10)
-
-
-def test_unknown_names_suggest_similar_ones():
-    with pytest.raises(ConfigError, match=r"Did you mean 'ptbxl'\?"):
-        get_layout("ptbx")
-    with pytest.raises(ConfigError, match=r"available: ptbxl/100hz, ptbxl/500hz"):
-        get_layout("ptbxl/250hz")
-    with pytest.raises(ConfigError, match="--workers must be from 1 to"):
-        process_executor(0)
-    assert {"ptbxl", "mitbih"} <= set(LAYOUTS)
-
-
 def test_a_source_without_recordings_is_reported(tmp_path):
     with pytest.raises(DataError, match=r"ptbxl_database\.csv is missing"):
         prepare(tmp_path / "nowhere", tmp_path / "out")
-
-
-def test_beam_writes_what_processes_do(source, tmp_path):
-    pytest.importorskip("apache_beam", reason="needs Apache Beam: pip install apache-beam")
-    from physio_mae_jax.preparation.executors import beam_executor
-
-    prepare(source, tmp_path / "one")
-    prepare(source, tmp_path / "two", executor=beam_executor("DirectRunner", []))
-    ours, theirs = (find_prepared(tmp_path / name, "ptbxl") for name in ("one", "two"))
-    assert (ours / "recordings.jsonl").read_text() == (theirs / "recordings.jsonl").read_text()
-
-
-def test_a_missing_beam_is_reported(monkeypatch):
-    from physio_mae_jax.preparation.executors import beam_executor
-
-    monkeypatch.setitem(sys.modules, "apache_beam", None)
-    with pytest.raises(ConfigError, match="pip install apache-beam"):
-        beam_executor("FlinkRunner", [])
-
-
-def test_ptbxl_as_it_is_shipped(shared, tmp_path):
-    """Every sample of every record through wfdb, every label against the tables."""
-    raw = shared / "data" / "ptbxl_native"
-    builder, report = prepare(raw, tmp_path)
-    assert not report.rejections
-    prepared = PreparedSource(Path(builder.data_dir))
-    with (raw / "ptbxl_database.csv").open(encoding="utf-8") as file:
-        rows = {row["ecg_id"]: row for row in csv.DictReader(file)}
-    with (raw / "scp_statements.csv").open(encoding="utf-8") as file:
-        statements = {row[""]: row for row in csv.DictReader(file)}
-    assert set(rows) == {info.record_id for info in prepared.recordings}
-    for index, (info, record) in enumerate(zip(prepared.recordings, prepared.records, strict=True)):
-        row = rows[info.record_id]
-        reference = wfdb.rdrecord(str(raw / row["filename_lr"]))
-        ours = prepared.read(index, 0, info.num_samples)
-        assert np.abs(ours.T - reference.p_signal).max() <= 0.5 / reference.adc_gain[0]
-        codes = set(ast.literal_eval(row["scp_codes"]))
-        named = {
-            task["name"]: {task["classes"][i] for i in record.labels[task["name"]]}
-            for task in prepared.metadata.tasks
-        }
-        diagnostic = {c for c in codes if statements[c]["diagnostic"] == "1.0"}
-        assert named["all"] == codes
-        assert named["diagnostic"] == diagnostic
-        assert named["form"] == {c for c in codes if statements[c]["form"] == "1.0"}
-        assert named["rhythm"] == {c for c in codes if statements[c]["rhythm"] == "1.0"}
-        assert named["superclass"] == {statements[c]["diagnostic_class"] for c in diagnostic}
-        assert named["subclass"] == {statements[c]["diagnostic_subclass"] for c in diagnostic}
-        assert info.subject_id == str(int(float(row["patient_id"])))
-        assert info.attributes["fold"] == int(row["strat_fold"])
-
-
-def test_mitbih_as_it_is_shipped(shared, tmp_path):
-    raw = tmp_path / "mitbih"
-    raw.mkdir()
-    for name in ("101", "114", "201"):
-        for path in (shared / "data" / "mitbih_ds1").glob(f"{name}.*"):
-            shutil.copy(path, raw)
-    builder = make_builder(get_layout("mitbih"))(source=raw, data_dir=tmp_path / "out")
-    builder.prepare()
-    prepared = PreparedSource(Path(builder.data_dir))
-    classes = prepared.metadata.task("beat")["classes"]
-    for index, record in enumerate(prepared.records):
-        reference = wfdb.rdrecord(str(raw / record.record_id))
-        ours = prepared.read(index, 0, record.num_samples)
-        assert np.abs(ours.T - reference.p_signal).max() <= 0.5 / min(reference.adc_gain)
-        beats = wfdb.rdann(str(raw / record.record_id), "atr")
-        normal = [int(s) for s, c in zip(beats.sample, beats.symbol, strict=True) if c in "NLRej"]
-        assert [m[0] for m in record.annotations["beat"] if classes[m[2]] == "N"] == normal
-        assert record.attributes["set"] == "DS1"
-    assert prepared.recordings[1].channel_names == ("V5", "II")
-
-
-def test_a_layout_is_a_value():
-    """Two equal ones make the same data set, also in another process."""
-    assert dataclasses.asdict(PtbXl()) == {"sampling_rate_hz": 100}
-    assert PtbXl() == PtbXl(100) != PtbXl(500)

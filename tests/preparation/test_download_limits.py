@@ -1,83 +1,14 @@
-"""A server that lies about what it sends, or hardly sends anything, is reported and given up."""
+"""A server that lies about what it sends is reported and given up."""
 
-import contextlib
-import hashlib
 import re
-import socket
-import threading
-import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
-from physio_mae_jax.errors import DataError, UserError
 from physio_mae_jax.preparation import connections, http_client
 from physio_mae_jax.preparation import download as module
-from physio_mae_jax.preparation.checksums import parse_checksums
 from physio_mae_jax.preparation.download import download
-
-BODY = b"0123456789" * 100
-SUM = hashlib.sha256(BODY).hexdigest()
-LIST = f"{SUM}  a.dat\n".encode()
-
-Answer = Callable[[socket.socket], None]
-
-
-class Liar:
-    """A server on loopback that answers with raw bytes, of the checksum list or of all else."""
-
-    def __init__(self, answer: Answer, listing: Answer | None = None) -> None:
-        self.listing = listing or sends(LIST)
-        self.answer = answer
-        self.requests = 0
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.threads: list[threading.Thread] = []
-        self.thread = threading.Thread(target=self._serve)
-        self.thread.start()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.socket.getsockname()[1]}/data"
-
-    def close(self) -> None:
-        self.socket.shutdown(socket.SHUT_RDWR)
-        self.thread.join()
-        self.socket.close()
-        for thread in self.threads:
-            thread.join()
-
-    def _serve(self) -> None:
-        with contextlib.suppress(OSError):
-            while True:
-                connection, _ = self.socket.accept()
-                self.requests += 1
-                thread = threading.Thread(target=self._handle, args=(connection,))
-                thread.start()
-                self.threads.append(thread)
-
-    def _handle(self, connection: socket.socket) -> None:
-        with connection, contextlib.suppress(OSError):
-            connection.settimeout(5)
-            request = connection.recv(65536)
-            (self.listing if b"SHA256SUMS" in request else self.answer)(connection)
-
-
-def raw(*parts: bytes, pause_s: float = 0.0, times: int = 1) -> Answer:
-    """Return what sends the first part, and then the second so many times."""
-
-    def answer(connection: socket.socket) -> None:
-        connection.sendall(parts[0])
-        for _ in range(times if len(parts) > 1 else 0):
-            time.sleep(pause_s)
-            connection.sendall(parts[1])
-
-    return answer
-
-
-def sends(body: bytes, **options: float) -> Answer:
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n".encode()
-    return raw(head + body)
+from tests.preparation.lying_server import BODY, OK, SUM, Answer, Liar, raw, reported, sends
 
 
 @pytest.fixture(autouse=True)
@@ -89,23 +20,6 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-@contextlib.contextmanager
-def reported(answer: Answer, folder: Path, listing: Answer | None = None) -> Iterator[list[str]]:
-    """Download from a liar, and yield the message of the error."""
-    liar, said = Liar(answer, listing), []
-    begun = time.monotonic()
-    try:
-        with pytest.raises(UserError) as caught:
-            download(liar.url, folder)
-        said.append(str(caught.value))
-    finally:
-        liar.close()
-    assert time.monotonic() - begun < 20
-    assert not (folder / "a.dat").exists()
-    yield said
-
-
-OK = b"HTTP/1.1 200 OK\r\n"
 DIGITS = b"9" * 5000
 ANY = "cannot be fetched|is not HTTP|does not have the checksum"
 
@@ -156,49 +70,6 @@ def test_endless_redirect_body(tmp_path: Path) -> None:
     head = b"HTTP/1.1 302 F\r\nLocation: /data/a.dat\r\n\r\n"
     with reported(raw(head, bytes(10**5), times=2_000), tmp_path) as said:
         assert "redirect" in said[0] or "cannot be fetched" in said[0]
-
-
-@pytest.mark.parametrize(
-    "answer",
-    [
-        raw(OK + b"Content-Length: 1000\r\n\r\n", b"0", pause_s=0.05, times=200),
-        raw(OK + b"\r\n", b"0", pause_s=0.05, times=200),
-        raw(OK, b"X", pause_s=0.05, times=200),
-        raw(b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 100 C\r\n\r\n", pause_s=0.01, times=2_000),
-    ],
-    ids=["body", "endless body", "head", "continue"],
-)
-def test_too_slow_transfer_is_aborted(answer: Answer, tmp_path: Path) -> None:
-    with reported(answer, tmp_path) as said:
-        assert "cannot be fetched after 2 attempts" in said[0]
-
-
-def test_too_slow_checksum_list_is_aborted(tmp_path: Path) -> None:
-    listing = raw(OK + b"Content-Length: 999\r\n\r\n", b"0", pause_s=0.05, times=200)
-    with reported(sends(BODY), tmp_path, listing) as said:
-        assert "SHA256SUMS.txt cannot be fetched" in said[0]
-
-
-def test_slow_but_sufficient_transfer_succeeds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_client, "SLOW_BYTES", 50)
-    head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(BODY)}\r\n\r\n".encode()
-    liar = Liar(raw(head, BODY[:10], pause_s=0.01, times=100))
-    try:
-        assert download(liar.url, tmp_path).fetched == 1
-    finally:
-        liar.close()
-
-
-@pytest.mark.parametrize(
-    "name",
-    ["x/" * 2000 + "x", "y" * 252, "z" * 250 + "/" + "é" * 130, "a/" * 600 + "b", "w" * 2000],
-)
-def test_too_long_paths_are_rejected(name: str) -> None:
-    with pytest.raises(DataError, match=r"line 1: the path .* is rejected; no file") as caught:
-        parse_checksums(f"{SUM}  {name}\n".encode(), "it")
-    assert len(str(caught.value)) < 300
 
 
 def test_deep_valid_path_is_accepted(tmp_path: Path) -> None:

@@ -31,10 +31,10 @@ from tests import guides
 from tests.encoders import beats, untrained
 from tests.factories import small_state_dict
 from tests.guides import GUIDES, PAGES, blocks_of, name_of
-from tests.interop.torch.test_convert import classifier_state
 from tests.paths import PACKAGE, REPOSITORY
 from tests.prepared import waves
 from tests.runs import typed
+from tests.state_dicts import classifier_state
 
 CHANNELS = (*TWELVE_LEADS, "PPG", "RESP", "V")
 # Where the files of the pages lie in the shared folder.

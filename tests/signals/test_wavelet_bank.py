@@ -41,3 +41,9 @@ def test_suggested_frequency_is_accepted() -> None:
         wavelet_bank(WaveletConfig(), 100.0, 200)
     suggestion = float(str(caught.value).split("set the frequency to ")[1].split(" Hz")[0])
     wavelet_bank(WaveletConfig(lowest_frequency_hz=suggestion), 100.0, 200)
+
+
+def test_a_bank_that_takes_all_memory_is_rejected():
+    huge = WaveletConfig(num_scales=1024, lowest_frequency_hz=0.001, highest_frequency_hz=40.0)
+    with pytest.raises(ConfigError, match=r"num_scales=1024 wavelets of up to .* lower it"):
+        wavelet_bank(huge, 100.0, 10_000_000)

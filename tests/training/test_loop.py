@@ -1,4 +1,4 @@
-"""Laws of the training step and of the loop: devices, accumulation, resuming, non-finite losses."""
+"""Laws of the loop: what a run writes, its end and its resuming."""
 
 import errno
 import json
@@ -15,137 +15,13 @@ from physio_mae_jax.data.pipeline import LoaderConfig, training_batches, validat
 from physio_mae_jax.data.window_transform import WindowConfig
 from physio_mae_jax.data.windows import WindowReader
 from physio_mae_jax.errors import ConfigError, DataError, UserError
-from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import LoopConfig, TrainingRun, train
-from physio_mae_jax.training.optimizer import (
-    OptimizerConfig,
-    learning_rate_schedule,
-    make_optimizer,
-    weight_decay_mask,
-)
-from physio_mae_jax.training.pretrain_step import (
-    PretrainSpec,
-    compile_train_step,
-    evaluation_step,
-    init_state,
-    train_step,
-)
 from physio_mae_jax.training.pretrain_trainable import PretrainTrainable
-from physio_mae_jax.training.sharding import check_batch_size, make_mesh, replicated, shard_batch
-from tests.factories import ArraySource, random_batch, tiny_model, train_and_evaluate
+from physio_mae_jax.training.sharding import make_mesh
+from tests.factories import ArraySource, train_and_evaluate
 from tests.runs import HookedIterator, reported
-
-NUM_STEPS = 6
-
-
-def _task(accumulation_steps=1, **changes):
-    config = OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=1)
-    return PretrainSpec(
-        model=tiny_model(depth=1, width=16, **changes),
-        objective=ObjectiveConfig(),
-        optimizer=make_optimizer(config, NUM_STEPS),
-        learning_rate=learning_rate_schedule(config, NUM_STEPS),
-        accumulation_steps=accumulation_steps,
-    )
-
-
-def _two_steps(task, num_devices, batch):
-    mesh = make_mesh(num_devices)
-    state = jax.jit(lambda: init_state(task, jax.random.key(0)), out_shardings=replicated(mesh))()
-    step = compile_train_step(task, mesh)
-    for _ in range(2):
-        state, metrics = step(state, shard_batch(batch, mesh))
-    return jax.device_get(state.params), jax.device_get(metrics)
-
-
-def _assert_close(ours, theirs, tolerance):
-    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
-        np.testing.assert_allclose(a, b, atol=tolerance)
-
-
-def _batch():
-    batch = {name: np.array(value) for name, value in random_batch(8, 3).items()} | {
-        "subject": np.arange(8)
-    }
-    batch["channel_mask"][3, 1] = False
-    return batch
-
-
-def test_eight_devices_update_as_one_does():
-    one, one_metrics = _two_steps(_task(), 1, _batch())
-    eight, eight_metrics = _two_steps(_task(), 8, _batch())
-    assert eight_metrics["loss"] == pytest.approx(one_metrics["loss"], rel=1e-5)
-    assert eight_metrics["gradient_norm"] == pytest.approx(one_metrics["gradient_norm"], rel=1e-4)
-    _assert_close(one, eight, 2e-5)
-
-
-def test_accumulated_micro_batches_update_as_the_whole_batch():
-    whole, whole_metrics = _two_steps(_task(), 2, _batch())
-    parts, parts_metrics = _two_steps(_task(accumulation_steps=4), 2, _batch())
-    assert parts_metrics["loss"] == pytest.approx(whole_metrics["loss"], rel=1e-5)
-    _assert_close(whole, parts, 2e-5)
-
-
-def test_a_bad_batch_changes_nothing_and_halts_for_good():
-    task = _task()
-    step = jax.jit(lambda state, batch: train_step(task, state, batch))
-    before = jax.jit(lambda: init_state(task, jax.random.key(0)))()
-    bad = _batch()
-    bad["signal"][0, 0, 0] = np.nan
-    after, metrics = step(before, bad)
-    assert metrics["non_finite"]
-    still, metrics = step(after, _batch())
-    assert metrics["non_finite"]
-    for state in (after, still):
-        assert state.step == 0
-        jax.tree.map(np.testing.assert_array_equal, state.params, before.params)
-        jax.tree.map(np.testing.assert_array_equal, state.opt_state, before.opt_state)
-
-
-def test_windows_of_weight_0_do_not_count_in_an_evaluation():
-    task = _task()
-    params = jax.jit(lambda: init_state(task, jax.random.key(0)))().params
-    measure = jax.jit(lambda batch: evaluation_step(task, params, batch, jax.random.key(0)))
-    batch = _batch() | {"weight": np.array([1, 1, 1, 1, 1, 0, 0, 0], np.float32)}
-    changed = {name: value.copy() for name, value in batch.items()}
-    changed["signal"][5:] *= 3
-    ours, theirs = jax.device_get((measure(batch), measure(changed)))
-    assert ours["weight"] == 5
-    for name in ours:
-        assert ours[name] == pytest.approx(theirs[name], rel=1e-6)
-
-
-def test_weight_decay_spares_biases_norms_positions_and_tokens():
-    params = jax.eval_shape(lambda: init_state(_task(), jax.random.key(0))).params
-    names = {
-        "/".join(key.key for key in path): on
-        for path, on in jax.tree_util.tree_leaves_with_path(weight_decay_mask(params))
-    }
-    assert names["encoder/stack/blocks/mlp/expand/kernel"]
-    assert names["encoder/tokenizer/wavelet_projection/kernel"]
-    spared = [name for name, on in names.items() if not on]
-    assert {name.rsplit("/")[-1] for name in spared} == {
-        "bias", "scale", "position", "mask_token", "embedding",
-    }  # fmt: skip
-
-
-def test_schedule_rises_to_the_peak_and_falls_to_the_end():
-    config = OptimizerConfig(peak_learning_rate=1e-3, end_learning_rate=1e-5, warmup_steps=10)
-    rate = learning_rate_schedule(config, 100)
-    assert rate(0) == 0
-    assert float(rate(5)) == pytest.approx(5e-4)
-    assert float(rate(10)) == pytest.approx(1e-3)
-    assert float(rate(55)) == pytest.approx((1e-3 + 1e-5) / 2)
-    assert float(rate(100)) == pytest.approx(1e-5)
-    with pytest.raises(ConfigError, match="warmup_steps=100"):
-        learning_rate_schedule(OptimizerConfig(peak_learning_rate=1, warmup_steps=100), 100)
-
-
-def test_batch_size_must_divide_over_devices_and_accumulation():
-    check_batch_size(16, 2, 8)
-    with pytest.raises(ConfigError, match=r"batch_size=12 .* 8 devices .* for example 16"):
-        check_batch_size(12, 1, 8)
+from tests.training.pretrain_tasks import NUM_STEPS, pretrain_task
 
 
 def _run(workdir, hook=None, **loop):
@@ -158,7 +34,7 @@ def _run(workdir, hook=None, **loop):
     loader = LoaderConfig(batch_size=4, seed=0, num_threads=1)
     training = training_batches(reader, [0, 1, 2, 3], loader)
     settings = {"log_every_steps": 1, "evaluate_every_steps": 3, "checkpoint_every_steps": 2}
-    task, mesh = _task(), make_mesh(2)
+    task, mesh = pretrain_task(), make_mesh(2)
     trainable = PretrainTrainable(
         workdir=workdir,
         spec=task,

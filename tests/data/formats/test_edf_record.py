@@ -1,74 +1,15 @@
-"""EDF and BDF files: values of every channel at its own rate, headers as recorders write them."""
+"""EDF and BDF files: values of every channel at its own rate."""
 
-import struct
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
 
 import edfio
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.formats.edf_header import looks_like_edf
-from physio_mae_jax.data.formats.folder import FolderSource, open_folder
+from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.signals.units import canonical_unit
-from tests.data.formats.test_wfdb_record import assert_stretches, whole
-
-
-class Channel(NamedTuple):
-    """A channel to be written: samples [records, n] and header fields as they stand there."""
-
-    digital: np.ndarray
-    label: str = "RESP"
-    unit: bytes = b"mV"
-    physical: tuple[str, str] = ("-10", "10")
-    limits: tuple[str, str] = ("-32768", "32767")
-
-
-def edf_bytes(
-    channels: Sequence[Channel],
-    *,
-    seconds: str = "1",
-    num_records: str | None = None,
-    magic: bytes = b"0",
-    reserved: bytes = b"",
-) -> bytes:
-    """Write a file of which every field is given; 24 bits a sample with the magic of BDF."""
-    count, records = len(channels), len(channels[0].digital)
-    fixed = (
-        (magic, 8), (b"patient", 80), (b"recording", 80), (b"01.02.03", 8), (b"04.05.06", 8),
-        (str(256 * (count + 1)).encode(), 8), (reserved, 44),
-        (str(records if num_records is None else num_records).encode(), 8),
-        (seconds.encode(), 8), (str(count).encode(), 4),
-    )  # fmt: skip
-    per_channel = (
-        ([c.label.encode("latin-1") for c in channels], 16),
-        ([b""] * count, 80),
-        ([c.unit for c in channels], 8),
-        *([[c.physical[i].encode() for c in channels], 8] for i in (0, 1)),
-        *([[c.limits[i].encode() for c in channels], 8] for i in (0, 1)),
-        ([b""] * count, 80),
-        ([str(c.digital.shape[1]).encode() for c in channels], 8),
-        ([b""] * count, 32),
-    )
-    header = b"".join(value.ljust(width) for value, width in fixed)
-    header += b"".join(value.ljust(width) for values, width in per_channel for value in values)
-    samples = np.concatenate([c.digital for c in channels], axis=1)
-    if magic == b"0":
-        return header + samples.astype("<i2").tobytes()
-    return header + b"".join(struct.pack("<i", v)[:3] for v in samples.ravel().tolist())
-
-
-def channel(samples: int, records: int = 20, bits: int = 16, **fields: Any) -> Channel:
-    rng = np.random.default_rng(samples)
-    limit = 2 ** (bits - 1)
-    return Channel(rng.integers(-limit, limit, (records, samples)), **fields)
-
-
-def opened(folder: Path, data: bytes, name: str = "a.edf", **options: Any) -> FolderSource:
-    (folder / name).write_bytes(data)
-    return open_folder(folder, **options)
+from tests.data.formats.edf_files import channel, clock, edf_bytes, opened
+from tests.data.formats.wfdb_files import assert_stretches, whole
 
 
 @pytest.mark.parametrize("seconds", ["1", "0.5", "0.23814", "0,25", "3", "1.000041"])
@@ -140,56 +81,6 @@ def test_24_bits(tmp_path: Path, name: str, caplog: pytest.LogCaptureFixture) ->
     )
 
 
-def test_edf_by_its_older_ending(tmp_path: Path) -> None:
-    source = opened(tmp_path, edf_bytes([channel(50, label="II")]), "night.REC")
-    assert source.recordings[0].record_id == "night"
-    (tmp_path / "other.rec").write_text("0,36.8,37.8,6\n")
-    (tmp_path / "font.bdf").write_text("STARTFONT 2.1\n")
-    assert not looks_like_edf(tmp_path / "other.rec")
-    assert len(open_folder(tmp_path).recordings) == 1
-
-
-@pytest.mark.parametrize("unit", ["µV", "μV", "uV", "°C"])
-@pytest.mark.parametrize("encoding", ["utf-8", "latin-1"])
-def test_units_are_decoded(tmp_path: Path, unit: str, encoding: str) -> None:
-    try:
-        written = unit.encode(encoding)
-    except UnicodeEncodeError:
-        return
-    source = opened(tmp_path, edf_bytes([channel(50, label="Fp1", unit=written)]))
-    assert source._files[0].units == (canonical_unit(unit),)
-
-
-def test_decimal_commas(tmp_path: Path) -> None:
-    part = channel(50, label="II", physical=("-3276,8", "3276,7"))
-    comma = whole(opened(tmp_path, edf_bytes([part])))
-    point = part._replace(physical=("-3276.8", "3276.7"))
-    np.testing.assert_array_equal(comma, whole(opened(tmp_path, edf_bytes([point]))))
-    with pytest.raises(DataError, match=r"'II' maps samples .* onto values 1\.234,5 to 9, which"):
-        opened(tmp_path, edf_bytes([part._replace(physical=("1.234,5", "9"))]))
-
-
-def test_recordings_that_were_not_finished(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    part = channel(50, label="II")
-    data = edf_bytes([part], num_records="-1")
-    assert opened(tmp_path, data).recordings[0].num_samples == 1000
-    assert "a.edf: the recording was not finalized" in caplog.text
-    for broken, message in (
-        (data[:-2], "19 records and 98 bytes"),
-        (data[:512], "0 records and 0 bytes"),
-    ):
-        with pytest.raises(DataError, match=rf"a\.edf was not finalized: .* {message}"):
-            opened(tmp_path, broken)
-
-
-def clock(times: Sequence[str], label: str = "EDF Annotations") -> Channel:
-    """Make a channel of annotations that says when each data record begins."""
-    texts = [f"+{time}\x14\x14\0".encode().ljust(20, b"\0") for time in times]
-    return Channel(np.stack([np.frombuffer(text, "<i2") for text in texts]), label)
-
-
 @pytest.mark.parametrize(
     ("times", "is_read"),
     [
@@ -253,11 +144,3 @@ def test_channels_that_others_are_made_of_are_wanted(tmp_path: Path) -> None:
     parts[1] = parts[1]._replace(physical=("5", "5"))
     with pytest.raises(DataError, match="'II' maps samples"):
         opened(tmp_path, edf_bytes(parts), channels="III")
-
-
-def test_zero_bytes_stand_for_blanks(tmp_path: Path) -> None:
-    data = edf_bytes([channel(50, label="II")])
-    header, samples = data[:512], data[512:]
-    assert (
-        opened(tmp_path, header.replace(b"  ", b" \0") + samples).recordings[0].num_samples == 1000
-    )

@@ -5,19 +5,10 @@ import time
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.formats import memory
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.formats.npz_member import read_member
 from physio_mae_jax.errors import DataError
-
-
-def write(folder, *, compressed=True, **members):
-    given = {
-        "X": np.random.default_rng(0).normal(size=(3, 2, 200)).astype(np.float32),
-        "channels": np.array(["II", "PPG"]),
-        "fs": np.array(100.0),
-    } | members
-    (np.savez_compressed if compressed else np.savez)(folder / "a.npz", **given)
+from tests.data.formats.npz_files import write
 
 
 @pytest.mark.parametrize(
@@ -56,25 +47,6 @@ def test_a_rate_that_is_none_is_rejected_with_the_range(tmp_path, fs):
     write(tmp_path, fs=np.array(fs))
     with pytest.raises(DataError, match=r"a\.npz: a sampling rate of .* Hz .*is not plausible; 10"):
         open_folder(tmp_path)
-
-
-def test_repetition_that_would_fill_memory_is_rejected(tmp_path, monkeypatch):
-    monkeypatch.setattr(memory, "_SMALL_BYTES", 0)
-    monkeypatch.setattr(memory, "_LARGE_BYTES", 2**20)
-    write(tmp_path, X=np.zeros((2, 2, 200_000), np.float32))
-    with pytest.raises(DataError, match=r"'X' unpacks from [\d,]+ bytes to 3,200,128"):
-        open_folder(tmp_path)
-    write(tmp_path, compressed=False, X=np.ones((2, 2, 200_000), np.float32))
-    assert len(open_folder(tmp_path).recordings) == 2
-
-
-def test_a_signal_larger_than_memory_is_rejected_by_name(tmp_path, monkeypatch):
-    write(tmp_path)
-    source = open_folder(tmp_path)
-    monkeypatch.setattr(memory, "_SMALL_BYTES", 0)
-    monkeypatch.setattr(memory, "available_bytes", lambda: 1000)
-    with pytest.raises(DataError, match=r"a\.npz, member 'X' takes .* GiB of memory, .* are free"):
-        source.read(0, 0, 10)
 
 
 def test_a_member_read_whole_has_a_limit_too(tmp_path):

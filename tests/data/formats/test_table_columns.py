@@ -7,57 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.formats.column_content import ColumnContent
-from physio_mae_jax.data.formats.column_names import classify_columns
 from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
 from physio_mae_jax.errors import DataError
-from tests.data.formats.test_folder import whole
+from tests.folders import whole
 from tests.tables import NUM_SAMPLES, RATE_HZ, noise, times_s, write_table
 
 COUNT = np.arange(NUM_SAMPLES)
-TIMES = (
-    "time|t|T|ts|sec|secs|seconds|seconds_elapsed|elapsed_s|Elapsed time|datetime|date|clock|epoch|"
-    "unix_timestamp|LocalTimestamp|Shimmer_40AC_Timestamp_Unix_CAL|hh:mm:ss|hh:mm:ss.mmm|Time [s]|"
-    "time_ms|Time (ms)|timestamp_us|t_ms|t [ns]|time stamp|TimeStamp|Timestamp (Formatted)|millis|"
-    "Phone timestamp|sensor timestamp [ns]|time_of_day|Zeit [s]|时间|Timestamp[µs]|Time/s|minutes"
-)
-INDICES = (
-    "sample|sample number|sample #|Sample Index|index|idx|n|frame|counter|row|Unnamed: 0|packet|"
-    "seq|nSeq|packet_id|#|SampleNumber|No."
-)
-LABELS = (
-    "label|class|rhythm_code|annotation|target|event|marker|subject|PatientID|id|record|age|sex|"
-    "fold|ECG_label|eeg_marker|subject_id|trigger"
-)
-CHANNELS = "II|'MLII'|\"V1\"|ECG (mV)|II [uV]|PLETH|EDA|SpO2|I|V|TEMP (°C)|EDA [uS]|acc x|ABP"
-OTHERS = "timer|TIMEX|T (degC)|perfusion_index|value|S|Accel|HR|batt|min|i"
-
-
-@pytest.mark.parametrize(
-    ("names", "kinds"),
-    [
-        (TIMES, {"time"}),
-        (INDICES, {"index"}),
-        (LABELS, {"label"}),
-        (CHANNELS, {"channel"}),
-        (OTHERS, {"likely", "unknown"}),
-    ],
-)
-def test_kinds_of_names(names: str, kinds: set[str]) -> None:
-    for name in names.split("|"):
-        (column,) = classify_columns([name])
-        assert column.kind in kinds, name
-
-
-def test_quotes_and_units_are_no_part_of_a_name() -> None:
-    columns = classify_columns(
-        ["'MLII'", "ECG (mV)", "V5 [uV]", "x (raw)", "PPG (mV)", "PPG (adu)"]
-    )
-    assert [(c.name, c.unit) for c in columns] == [
-        *(("MLII", ""), ("ECG", "mV"), ("V5", "uV"), ("x (raw)", "")),
-        # Two columns that differ by their unit alone keep it.
-        *(("PPG (mV)", "mV"), ("PPG (adu)", "adu")),
-    ]
 
 
 def signals(**columns: Any) -> dict[str, Any]:
@@ -182,15 +137,3 @@ class TestColumns:
         write_table(tmp_path, kind, {"time": times_s(), "sample": COUNT})
         with pytest.raises(DataError, match="none of 'time', 'sample' is a known signal name"):
             open_folder(tmp_path)
-
-
-def test_content_is_the_same_in_pieces() -> None:
-    rng = np.random.default_rng(0)
-    for values in (COUNT, COUNT % 7, noise(), np.full(50, 3.0), np.repeat([1.5, 2.5], 40)):
-        whole_content, pieces = ColumnContent(), ColumnContent()
-        whole_content.add(np.asarray(values, float))
-        for piece in np.split(values, np.sort(rng.integers(20, len(values), 3))):
-            pieces.add(np.asarray(piece, float))
-        assert pieces.describe_ramp() == whole_content.describe_ramp()
-        assert pieces.describe_few_values() == whole_content.describe_few_values()
-    assert ColumnContent().is_empty

@@ -12,7 +12,7 @@ from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.folder import open_own_folder
 from physio_mae_jax.prepare import main as prepare
-from tests.data.formats.test_edf_record import channel, clock, edf_bytes
+from tests.data.formats.edf_files import channel, clock, edf_bytes
 
 RATE_HZ = 50
 
@@ -186,20 +186,6 @@ def test_a_small_file_does_not_become_a_huge_one(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="would have 980 times the samples of the file"):
         open_folder(tmp_path)
     assert open_folder(tmp_path, channels="II").recordings[0].sampling_rate_hz == 50_000
-
-
-def test_other_formats_are_recognized(tmp_path: Path) -> None:
-    for name in ("d.mat", "e.xyz", "f.rec", "g.vhdr", "h.avro"):
-        (tmp_path / name).write_text("x")
-    with pytest.raises(DataError, match="has no recordings") as error:
-        open_folder(tmp_path)
-    for words in (
-        "1 .mat (d.mat): these are no files of MATLAB",
-        "1 .rec (f.rec)",
-        "MNE",
-        "h.avro",
-    ):
-        assert words in str(error.value)
 
 
 def test_a_pipe_in_place_of_a_file_is_named(tmp_path: Path, caplog: Any) -> None:

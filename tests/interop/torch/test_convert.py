@@ -10,7 +10,7 @@ from physio_mae_jax.interop.torch.convert import import_state_dict
 from physio_mae_jax.models.position_embedding import resize_columns
 from physio_mae_jax.models.window_batch import Windows
 from tests.factories import small_state_dict
-from tests.paths import TORCH_FILES
+from tests.state_dicts import classifier_state
 
 
 @pytest.fixture
@@ -52,14 +52,6 @@ def test_another_number_of_heads_is_noticed(small):
     state, config = small
     with pytest.raises(DataError, match=r"rope_encoder\.inv_freq is \(2,\), not \(4,\)"):
         import_state_dict(state, config | {"num_heads": 1})
-
-
-@pytest.mark.parametrize("num_columns", [7, 10, 16, 25])
-def test_positions_are_stretched_as_pytorch_does(num_columns):
-    with np.load(TORCH_FILES / "positions.npz") as file:
-        table = file["table"].reshape(3, 10, 4).swapaxes(0, 1)
-        wanted = file[f"to_{num_columns}"].reshape(3, num_columns, 4).swapaxes(0, 1)
-    np.testing.assert_allclose(resize_columns(table, num_columns), wanted, atol=1e-5)
 
 
 def test_weights_of_another_window_length_are_imported_with_stretched_positions(small):
@@ -148,38 +140,6 @@ def test_the_version_says_where_the_class_token_stands(small):
         assert model.config.decoder_class_position == position
     with pytest.raises(ConfigError, match="version='v3'"):
         import_state_dict(state, config | {"version": "v3"})
-
-
-def classifier_state(small, kind):
-    state, config = small
-    rng = np.random.default_rng(2)
-    decoder = ("decoder_", "mask_token", "time_", "rope_decoder")
-    state = {
-        f"encoder_model.{name}": values
-        for name, values in state.items()
-        if not name.startswith(decoder)
-    }
-    if kind == "reasoning":
-        shapes = {
-            "reasoning_tokens": (1, 5, 8), "ffn.0.weight": (32, 8), "ffn.0.bias": (32,),
-            "ffn.3.weight": (8, 32), "ffn.3.bias": (8,), "classifier.weight": (3, 8),
-            "classifier.bias": (3,),
-        }  # fmt: skip
-        for name in ("cross_attn", "self_attn"):
-            shapes |= {f"{name}.in_proj_weight": (24, 8), f"{name}.in_proj_bias": (24,)}
-            shapes |= {f"{name}.out_proj.weight": (8, 8), f"{name}.out_proj.bias": (8,)}
-        for name in ("norm1", "norm2", "norm3"):
-            shapes |= {f"{name}.weight": (8,), f"{name}.bias": (8,)}
-    else:
-        shapes = {
-            "0.weight": (8,), "0.bias": (8,), "1.weight": (6, 8), "1.bias": (6,),
-            "5.weight": (6,), "5.bias": (6,), "6.weight": (3, 6), "6.bias": (3,),
-            "4.norm.weight": (6,), "4.norm.bias": (6,), "4.net.0.weight": (6, 6),
-            "4.net.0.bias": (6,), "4.net.3.weight": (6, 6), "4.net.3.bias": (6,),
-        }  # fmt: skip
-    return state | {
-        f"head.{name}": rng.normal(size=shape).astype(np.float32) for name, shape in shapes.items()
-    }, config
 
 
 def numpy_attention(queries, tokens, state, name, num_heads):

@@ -9,13 +9,7 @@ import numpy as np
 import pytest
 
 from physio_mae_jax import prepare
-from physio_mae_jax.errors import ConfigError, UserError
 from physio_mae_jax.preparation import builder as module
-from physio_mae_jax.preparation import executors
-from physio_mae_jax.preparation.builder import make_builder
-from physio_mae_jax.preparation.executors import process_executor
-from physio_mae_jax.preparation.layouts.folder import open_own_folder
-from physio_mae_jax.preparation.shards import read_summary, write_shard
 from tests.paths import REPOSITORY
 
 
@@ -32,11 +26,6 @@ def source(tmp_path_factory):
 
 def command(source, out, *more):
     return ["folder", "--name=own", f"--source={source}", f"--out={out}", *more]
-
-
-def content(out):
-    position = out / "own" / "1.0.0"
-    return [(position / name).read_bytes() for name in ("recordings.jsonl", "dataset.json")]
 
 
 def leftovers(out):
@@ -121,61 +110,6 @@ def test_killed_before_anything_that_it_does(source, tmp_path, overwrite):
     assert len(statuses) > 10
     assert set(statuses[:-1]) == {9}
     assert statuses[-1] == 0
-
-
-def test_a_shard_that_was_cut_or_altered_is_written_again(source, tmp_path):
-    layout = open_own_folder("own", source, None, ())
-    tasks = []
-
-    def note(given):
-        tasks.extend(given)
-        yield from ((task, write_shard(task)) for task in given)
-
-    def prepared(executor):
-        tasks.clear()
-        made = make_builder(layout)(source=source, data_dir=tmp_path, executor=executor)
-        with pytest.raises(UserError, match="1 of 4"):
-            made.prepare()
-        return len(tasks)
-
-    count = prepared(note)
-    assert count == len(tasks) > 1
-    assert prepared(note) == 0
-    everything = sorted((tmp_path / "own" / ".preparing-1.0.0").glob("*.json"))
-    for number, damage in enumerate(("{", "[]", '{"fingerprint": 1}', "null", "[" * 50_000)):
-        path = everything[number % len(everything)]
-        path.write_text(damage)
-        assert prepared(note) == 1, damage
-    shard = everything[0].with_suffix("")
-    shard.write_bytes(shard.read_bytes()[:-1])
-    assert prepared(note) == 1
-    assert read_summary(tasks[0]) is not None
-
-
-class TestWorkers:
-    def test_no_idle_workers_are_started(self, monkeypatch):
-        monkeypatch.setattr(executors.concurrent.futures, "ProcessPoolExecutor", None)
-        assert list(process_executor(8)([])) == []
-
-    @pytest.mark.parametrize("count", [0, -3, 10**9])
-    def test_impossible_numbers(self, count):
-        with pytest.raises(ConfigError, match=rf"--workers must be from 1 to 1,024; got {count}"):
-            process_executor(count)
-
-    def test_killed_worker_is_reported(self):
-        with pytest.raises(
-            UserError,
-            match=r"was killed, probably by the out-of-memory killer.*fewer than --workers=2",
-        ):
-            list(process_executor(2)([_Deadly(), _Deadly()]))
-
-
-class _Deadly:
-    """Stands for a task whose worker runs out of memory."""
-
-    @property
-    def summary_path(self):
-        os._exit(137)
 
 
 def test_a_source_that_vanishes_is_reported(source, tmp_path, monkeypatch, capsys):

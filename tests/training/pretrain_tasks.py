@@ -1,0 +1,25 @@
+"""A small pre-training step."""
+
+from physio_mae_jax.objectives.pretraining import ObjectiveConfig
+from physio_mae_jax.training.optimizer import (
+    OptimizerConfig,
+    learning_rate_schedule,
+    make_optimizer,
+)
+from physio_mae_jax.training.pretrain_step import (
+    PretrainSpec,
+)
+from tests.factories import tiny_model
+
+NUM_STEPS = 6
+
+
+def pretrain_task(accumulation_steps=1, **changes):
+    config = OptimizerConfig(peak_learning_rate=1e-2, warmup_steps=1)
+    return PretrainSpec(
+        model=tiny_model(depth=1, width=16, **changes),
+        objective=ObjectiveConfig(),
+        optimizer=make_optimizer(config, NUM_STEPS),
+        learning_rate=learning_rate_schedule(config, NUM_STEPS),
+        accumulation_steps=accumulation_steps,
+    )

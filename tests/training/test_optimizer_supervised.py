@@ -1,0 +1,74 @@
+"""Learning rates by depth, frozen parts and weight decay of fine-tuning."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from physio_mae_jax.models.heads.base import HeadConfig
+from physio_mae_jax.models.heads.classifier import Classifier
+from physio_mae_jax.models.window_batch import Windows
+from physio_mae_jax.training.optimizer import (
+    OptimizerConfig,
+    layerwise_lr_scale,
+    make_optimizer,
+    weight_decay_mask,
+)
+from tests.factories import tiny_model
+
+
+@functools.cache
+def classifier_params():
+    cfg = tiny_model(depth=3).config
+    model = Classifier(cfg, HeadConfig(num_classes=2))
+    return model.init(jax.random.key(0), Windows.blank(2, 2, cfg.num_samples))["params"]
+
+
+def test_learning_rates_really_decay_with_depth():
+    """Constant gradients under plain descent: each step is the learning rate of its parameter."""
+    params = classifier_params()
+    multipliers = layerwise_lr_scale(params, 0.5, num_blocks=3)
+    optimizer = make_optimizer(
+        OptimizerConfig(peak_learning_rate=0.1, end_learning_rate=0.1, weight_decay=0.0),
+        10,
+        multipliers,
+    )
+    ones = jax.tree.map(jnp.ones_like, params)
+    updates, _ = optimizer.update(ones, optimizer.init(params), params)
+    blocks = updates["encoder"]["stack"]["blocks"]["mlp"]["expand"]["kernel"]
+    np.testing.assert_allclose(
+        -np.asarray(blocks)[:, 0, 0], 0.1 * np.array([0.125, 0.25, 0.5]), rtol=1e-3
+    )
+    tokenizer = updates["encoder"]["tokenizer"]["position"]
+    np.testing.assert_allclose(-np.asarray(tokenizer).ravel()[0], 0.1 * 0.0625, rtol=1e-3)
+    np.testing.assert_allclose(-np.asarray(updates["output"]["kernel"]).ravel()[0], 0.1, rtol=1e-3)
+
+
+@pytest.mark.parametrize("frozen", [0, 2, 3])
+def test_frozen_parts_do_not_move_whatever_the_weight_decay(frozen):
+    params = classifier_params()
+    optimizer = make_optimizer(
+        OptimizerConfig(peak_learning_rate=0.1, weight_decay=0.5),
+        10,
+        layerwise_lr_scale(params, 0.75, 3, frozen),
+    )
+    ones = jax.tree.map(jnp.ones_like, params)
+    updates, _ = optimizer.update(ones, optimizer.init(params), params)
+    moved = jax.tree.map(lambda u: np.abs(np.asarray(u)).max() > 0, updates)
+    assert not any(jax.tree.leaves(moved["encoder"]["tokenizer"]))
+    blocks = updates["encoder"]["stack"]["blocks"]["mlp"]["expand"]["bias"]
+    still = [not np.abs(np.asarray(block)).max() for block in blocks]
+    assert still == [i < frozen for i in range(3)]
+    assert all(jax.tree.leaves(moved["encoder"]["stack"]["norm"])) == (frozen < 3)
+    assert all(jax.tree.leaves((moved["head"], moved["output"])))
+
+
+def test_weight_decay_leaves_norms_biases_and_positions_alone():
+    params = classifier_params()
+    flags = weight_decay_mask(params)
+    assert not flags["encoder"]["tokenizer"]["position"]
+    assert not flags["encoder"]["stack"]["norm"]["scale"]
+    assert flags["output"]["kernel"]
+    assert not flags["output"]["bias"]

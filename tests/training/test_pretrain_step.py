@@ -1,0 +1,81 @@
+"""Laws of the pre-training step: devices, accumulation, non-finite losses."""
+
+import jax
+import numpy as np
+import pytest
+
+from physio_mae_jax.training.pretrain_step import (
+    compile_train_step,
+    evaluation_step,
+    init_state,
+    train_step,
+)
+from physio_mae_jax.training.sharding import make_mesh, replicated, shard_batch
+from tests.factories import random_batch
+from tests.training.pretrain_tasks import pretrain_task
+
+
+def _two_steps(task, num_devices, batch):
+    mesh = make_mesh(num_devices)
+    state = jax.jit(lambda: init_state(task, jax.random.key(0)), out_shardings=replicated(mesh))()
+    step = compile_train_step(task, mesh)
+    for _ in range(2):
+        state, metrics = step(state, shard_batch(batch, mesh))
+    return jax.device_get(state.params), jax.device_get(metrics)
+
+
+def _assert_close(ours, theirs, tolerance):
+    for a, b in zip(jax.tree.leaves(ours), jax.tree.leaves(theirs), strict=True):
+        np.testing.assert_allclose(a, b, atol=tolerance)
+
+
+def _batch():
+    batch = {name: np.array(value) for name, value in random_batch(8, 3).items()} | {
+        "subject": np.arange(8)
+    }
+    batch["channel_mask"][3, 1] = False
+    return batch
+
+
+def test_eight_devices_update_as_one_does():
+    one, one_metrics = _two_steps(pretrain_task(), 1, _batch())
+    eight, eight_metrics = _two_steps(pretrain_task(), 8, _batch())
+    assert eight_metrics["loss"] == pytest.approx(one_metrics["loss"], rel=1e-5)
+    assert eight_metrics["gradient_norm"] == pytest.approx(one_metrics["gradient_norm"], rel=1e-4)
+    _assert_close(one, eight, 2e-5)
+
+
+def test_accumulated_micro_batches_update_as_the_whole_batch():
+    whole, whole_metrics = _two_steps(pretrain_task(), 2, _batch())
+    parts, parts_metrics = _two_steps(pretrain_task(accumulation_steps=4), 2, _batch())
+    assert parts_metrics["loss"] == pytest.approx(whole_metrics["loss"], rel=1e-5)
+    _assert_close(whole, parts, 2e-5)
+
+
+def test_a_bad_batch_changes_nothing_and_halts_for_good():
+    task = pretrain_task()
+    step = jax.jit(lambda state, batch: train_step(task, state, batch))
+    before = jax.jit(lambda: init_state(task, jax.random.key(0)))()
+    bad = _batch()
+    bad["signal"][0, 0, 0] = np.nan
+    after, metrics = step(before, bad)
+    assert metrics["non_finite"]
+    still, metrics = step(after, _batch())
+    assert metrics["non_finite"]
+    for state in (after, still):
+        assert state.step == 0
+        jax.tree.map(np.testing.assert_array_equal, state.params, before.params)
+        jax.tree.map(np.testing.assert_array_equal, state.opt_state, before.opt_state)
+
+
+def test_windows_of_weight_0_do_not_count_in_an_evaluation():
+    task = pretrain_task()
+    params = jax.jit(lambda: init_state(task, jax.random.key(0)))().params
+    measure = jax.jit(lambda batch: evaluation_step(task, params, batch, jax.random.key(0)))
+    batch = _batch() | {"weight": np.array([1, 1, 1, 1, 1, 0, 0, 0], np.float32)}
+    changed = {name: value.copy() for name, value in batch.items()}
+    changed["signal"][5:] *= 3
+    ours, theirs = jax.device_get((measure(batch), measure(changed)))
+    assert ours["weight"] == 5
+    for name in ours:
+        assert ours[name] == pytest.approx(theirs[name], rel=1e-6)
