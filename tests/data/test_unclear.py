@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from physio_mae_jax.commands.pretrain import build_pretraining
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.unclear import (
     reject_duplicate_channels,
@@ -18,20 +17,7 @@ from physio_mae_jax.data.unclear import (
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.prepare import main
 from physio_mae_jax.signals.vocabulary import NUM_FIRST_NAMES, VOCABULARY
-from tests.runs import pretraining_config, typed
-
-
-def write(folder: Path, name: str, channels: list[str], **more) -> None:
-    folder.mkdir(exist_ok=True)
-    signal = np.random.default_rng(len(name)).normal(size=(1, len(channels), 1500))
-    np.savez(
-        folder / f"{name}.npz",
-        X=signal.astype(np.float32),
-        channels=np.array(channels),
-        fs=100,
-        subject=np.array([name]),
-        **more,
-    )
+from tests.data.unclear_folders import write
 
 
 def manifest(folder: Path, *entries: dict, **defaults) -> None:
@@ -73,32 +59,6 @@ def test_a_folder_tells_its_unknown_names_when_it_is_opened(tmp_path, caplog):
         open_folder(tmp_path / "f")
     reported = [r.getMessage() for r in caplog.records if "left hand" in r.getMessage()]
     assert len(reported) == 1
-
-
-def pretrain(folder: Path, workdir: Path, **changes):
-    config = pretraining_config(folder.parent)
-    config.data.sets, config.data.path, config.data.channels = "folder", str(folder), ""
-    config.data.split_rule = "random=|0.5|"
-    for name, value in changes.items():
-        config.model[name] = value
-    return build_pretraining(typed(config), workdir)
-
-
-def test_training_on_channels_that_names_do_not_tell_apart_is_rejected(tmp_path):
-    for name in "abcd":
-        write(tmp_path / "f", name, ["left", "right"])
-    with pytest.raises(ConfigError, match=r"does not know left, right.*channel_embedding=False"):
-        pretrain(tmp_path / "f", tmp_path / "w")
-    run = pretrain(tmp_path / "f", tmp_path / "v", channel_embedding=False)
-    assert list(run.model_spec["input"]["channels"]) == ["left", "right"]
-
-
-def test_bare_electrodes_are_told_apart(tmp_path):
-    for name in "abcd":
-        write(tmp_path / "f", name, ["Fp1", "C3", "AF3"])
-    run = pretrain(tmp_path / "f", tmp_path / "w")
-    assert tuple(run.model_spec["input"]["channels"]) == ("EEG_FP1", "EEG_C3", "EEG_AF3")
-    assert run.model_spec["model"]["num_channel_names"] == len(VOCABULARY)
 
 
 def prepared(folder: Path, out: Path) -> tuple[dict, list[dict], str]:

@@ -1,73 +1,14 @@
 """The check before training rejects what a model cannot learn from, and says how to go on."""
 
-import dataclasses
 import re
-from typing import Any
 
 import numpy as np
 import pytest
 
 from physio_mae_jax.data import validation
 from physio_mae_jax.data.channel_plan import ChannelPlanner
-from physio_mae_jax.data.source import RecordingInfo
-from physio_mae_jax.data.validation import CheckReport, check_recordings
 from physio_mae_jax.errors import ConfigError, DataError
-
-
-@dataclasses.dataclass
-class Recordings:
-    """A source in memory, 100 Hz; an Exception in place of a signal is raised on reading."""
-
-    signals: list
-    names: list[tuple[str, ...]]
-
-    @property
-    def recordings(self) -> list[RecordingInfo]:
-        return [
-            RecordingInfo(
-                record_id=f"r{i}",
-                subject_id=f"s{i}",
-                channel_names=names,
-                sampling_rate_hz=100.0,
-                num_samples=1000 if isinstance(signal, Exception) else signal.shape[1],
-            )
-            for i, (signal, names) in enumerate(zip(self.signals, self.names, strict=True))
-        ]
-
-    def get_file(self, index: int) -> str:
-        return ""
-
-    def read(self, index: int, start: int, stop: int) -> np.ndarray:
-        if isinstance(self.signals[index], Exception):
-            raise self.signals[index]
-        return self.signals[index][:, start:stop]
-
-
-def good(num_samples: int = 1000, channels: int = 2) -> np.ndarray:
-    noise = np.random.default_rng(0).normal(size=(channels, num_samples))
-    return noise.astype(np.float32)
-
-
-def source_of(*signals: object, names: tuple[str, ...] = ("II", "PPG")) -> Recordings:
-    return Recordings(list(signals), [names] * len(signals))
-
-
-def run(source: Recordings, **changes: Any) -> tuple[list[int], CheckReport]:
-    settings: dict[str, Any] = {
-        "min_seconds": 5.0,
-        "planner": ChannelPlanner("II,PPG"),
-        "missing_channels": "error",
-        "on_invalid": "error",
-        "progress": False,
-    }
-    return check_recordings(source, **(settings | changes))
-
-
-def broken(row: int, first: int, count: int, value: float) -> np.ndarray:
-    signal = good()
-    signal[row, first : first + count] = value
-    return signal
-
+from tests.data.raw_recordings import Recordings, broken, good, run, source_of
 
 BAD = {
     validation.NOT_FINITE: (
@@ -101,15 +42,6 @@ def test_good_recordings_are_all_kept() -> None:
     kept, report = run(source_of(good(), good(500)))
     assert kept == [0, 1]
     assert report.summary() == "2 of 2 recordings are used."
-
-
-def test_inf_is_counted_apart_and_across_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
-    signal = broken(0, 498, 4, np.inf)
-    signal[0, 900] = np.nan
-    signal[1, 300] = -np.inf
-    monkeypatch.setattr(validation, "_VALUES_PER_READ", 1000)
-    with pytest.raises(DataError, match=r"II has 1 NaN and 4 Inf .* sample 498 .*PPG has 1 Inf"):
-        run(source_of(good(), signal))
 
 
 def test_only_wanted_channels_are_evaluated() -> None:

@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from configs.pretrain import ARGUMENTS, get_config
-from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment.model_section import ModelSection
 from physio_mae_jax.experiment.typed_config import to_dataclass
 from physio_mae_jax.models.mae import MaskedAutoencoder
@@ -137,44 +136,3 @@ def test_low_rank_layers_are_smaller():
     )
     count = lambda tree: sum(leaf.size for leaf in jax.tree.leaves(tree["encoder"]["stack"]))  # noqa: E731
     assert count(thin) < 0.6 * count(full)
-
-
-def test_the_stem_sees_nothing_behind_the_end_of_a_signal():
-    model = tiny_model(convolutional_stem="normalized")
-    params = init_params(model, MaskConfig(), jax.random.key(0), 2)
-    batch = random_batch(2, 2)
-    valid = jnp.array([12, 12])
-    other = batch | {"signal": batch["signal"].at[:, :, 240:].set(50.0)}
-
-    def features(b):
-        windows = Windows.of(b | {"num_valid_columns": valid})
-        return model.apply({"params": params}, windows, method="features")
-
-    np.testing.assert_allclose(features(batch), features(other), atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"class_token": True}, "needs one sequence"),
-        ({"mlp_rank_ratio": 1.5}, r"mlp_rank_ratio is 1\.5"),
-        ({"rotary_positions": "time"}, "choose one of column, token"),
-    ],
-)
-def test_variants_that_make_no_sense_are_rejected(changes, message):
-    with pytest.raises(ConfigError, match=message):
-        tiny_model(**changes)
-
-
-@pytest.mark.parametrize(
-    ("mask", "changes", "message"),
-    [
-        ({"kind": "random"}, {}, "must be tube, random_rows, time_scale"),
-        ({"kind": "tube"}, JOINT, "must be random with"),
-        ({"kind": "random_rows"}, {}, r"set model\.waveform_branch to False"),
-        ({"channel_mask_ratio": 0.5}, {}, "decoder_channel_embedding=True"),
-    ],
-)
-def test_masks_that_do_not_fit_the_model_are_rejected(mask, changes, message):
-    with pytest.raises(ConfigError, match=message):
-        MaskConfig(**mask).check_against(tiny_model(**changes).config)

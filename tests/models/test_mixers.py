@@ -203,14 +203,3 @@ def test_a_model_written_without_a_mixer_has_attention(tmp_path):
 def test_mixers_that_cannot_be_are_rejected(changes, message):
     with pytest.raises(ConfigError, match=message):
         tiny_model(**changes)
-
-
-def test_blocks_have_the_settings_of_their_model():
-    cfg = tiny_model(
-        mlp_rank_ratio=0.5, attention_rank_ratio=0.25, channel_attention=False, num_heads=4
-    ).config
-    encoder_blocks, decoder_blocks = BlockConfig.of_encoder(cfg), BlockConfig.of_decoder(cfg)
-    assert encoder_blocks == BlockConfig(
-        4, cfg.dtype, mlp_rank_ratio=0.5, attention_rank_ratio=0.25, channel_attention=False
-    )
-    assert decoder_blocks == BlockConfig(2, cfg.dtype)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.objectives.masking import (
     MaskConfig,
     column_mask,
@@ -77,3 +78,26 @@ def test_random_tokens_cover_every_channel_row_by_row():
     flat = shown.swapaxes(2, 3).reshape(2, -1)
     for example in range(2):
         np.testing.assert_array_equal(np.flatnonzero(flat[example]), mask.visible_ids[example])
+
+
+JOINT = {
+    "encoder_attention": "joint",
+    "decoder_attention": "joint",
+    "class_token": True,
+    "waveform_branch": False,
+    "waveform_head_norm": False,
+}
+
+
+@pytest.mark.parametrize(
+    ("mask", "changes", "message"),
+    [
+        ({"kind": "random"}, {}, "must be tube, random_rows, time_scale"),
+        ({"kind": "tube"}, JOINT, "must be random with"),
+        ({"kind": "random_rows"}, {}, r"set model\.waveform_branch to False"),
+        ({"channel_mask_ratio": 0.5}, {}, "decoder_channel_embedding=True"),
+    ],
+)
+def test_masks_that_do_not_fit_the_model_are_rejected(mask, changes, message):
+    with pytest.raises(ConfigError, match=message):
+        MaskConfig(**mask).check_against(tiny_model(**changes).config)

@@ -51,3 +51,8 @@ def prepare(source, out, **options):
 
 def files(folder):
     return sorted(str(p.relative_to(folder)) for p in folder.rglob("*") if p.is_file())
+
+
+def damage_dat(folder):
+    path = folder / "records100" / "00000" / "00003_lr.dat"
+    path.write_bytes(path.read_bytes()[:5000])

@@ -10,24 +10,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tensorflow_datasets as tfds
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.data.labels import recording_labels
 from physio_mae_jax.data.prepared import PreparedSource, find_prepared
 from physio_mae_jax.data.sets import ConcatSource
 from physio_mae_jax.errors import DataError, UserError
-from physio_mae_jax.preparation.builder import make_builder
-from physio_mae_jax.preparation.executors import process_executor
-from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from tests.paths import REPOSITORY
-from tests.preparation.ptbxl_source import files, make_source, prepare
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return make_source(tmp_path_factory.mktemp("raw") / "ptbxl")
+from tests.preparation.ptbxl_source import damage_dat, files, make_source, prepare
 
 
 def test_samples_labels_and_ids_are_those_of_the_source(source, tmp_path):
@@ -51,17 +42,6 @@ def test_samples_labels_and_ids_are_those_of_the_source(source, tmp_path):
     assert labels.classes == ("NORM", "MI", "STTC", "CD", "HYP")
     for row, info in zip(labels.values, prepared.recordings, strict=True):
         assert row.tolist() == [[1, 0, 0, 0, 0], [0, 1, 0, 0, 0], [0] * 5][int(info.record_id) % 3]
-
-
-def test_tfds_opens_it_without_our_code(source, tmp_path):
-    builder, _ = prepare(source, tmp_path)
-    examples = tfds.builder_from_directory(builder.data_dir).as_data_source(split="recordings")
-    assert len(examples) == 24
-    example = examples[2]
-    assert example["record_id"] == b"3"
-    assert example["signal"].shape == (12, 1000)
-    assert example["labels_rhythm"].tolist() == [1] + [0] * 11
-    assert example["units"] == ",".join(["mV"] * 12).encode()
 
 
 def run_command(source, out, *arguments, **options):
@@ -164,11 +144,6 @@ def test_concurrent_preparations_are_rejected(source, tmp_path):
         process.wait()
 
 
-def damage_dat(folder):
-    path = folder / "records100" / "00000" / "00003_lr.dat"
-    path.write_bytes(path.read_bytes()[:5000])
-
-
 def damage_header(folder):
     (folder / "records100" / "00000" / "00003_lr.dat").unlink()
 
@@ -220,30 +195,6 @@ def test_a_broken_recording_is_named_and_nothing_is_written_unless_it_is_skipped
     assert stored["excluded"][0]["record_id"] == "3"
 
 
-def test_a_mended_recording_is_taken_up_without_doing_the_others_again(tmp_path):
-    source = make_source(tmp_path / "raw", count=16)
-    path = source / "records100" / "00000" / "00003_lr.dat"
-    whole = path.read_bytes()
-    damage_dat(source)
-    with pytest.raises(DataError):
-        prepare(source, tmp_path / "out")
-    path.write_bytes(whole)
-    staging = tmp_path / "out" / "ptbxl" / "100hz" / ".preparing-1.0.0"
-    before = {p.name: p.stat().st_mtime_ns for p in staging.glob("*.json")}
-    written = []
-    builder = make_builder(PtbXl())(
-        source=source,
-        data_dir=tmp_path / "out",
-        executor=lambda tasks: (
-            written.extend(task.path.name for task in tasks) or process_executor(1)(tasks)
-        ),
-    )
-    assert len(builder.prepare().records) == 16
-    # Shards are divided by the bytes of their files, so a neighbor may change hands.
-    assert 1 <= len(written) <= 2
-    assert len(before) == 7
-
-
 def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(source, tmp_path, monkeypatch):
     replace, calls = os.replace, []
 
@@ -260,17 +211,6 @@ def test_a_full_disk_is_told_and_the_run_goes_on_once_there_is_room(source, tmp_
     assert find_prepared(tmp_path, "ptbxl") is None
     assert not [name for name in files(tmp_path) if ".partial" in name]
     assert len(prepare(source, tmp_path)[1].records) == 24
-
-
-def test_overwriting_keeps_the_old_set_until_the_new_one_is_whole(tmp_path):
-    source = make_source(tmp_path / "raw", count=5)
-    builder, _ = prepare(source, tmp_path / "out")
-    before = files(Path(builder.data_dir))
-    damage_dat(source)
-    with pytest.raises(DataError):
-        make_builder(PtbXl())(source=source, data_dir=tmp_path / "out").prepare(overwrite=True)
-    assert files(Path(builder.data_dir)) == before
-    PreparedSource(Path(builder.data_dir)).read(2, 0, 1000)
 
 
 def test_a_source_without_recordings_is_reported(tmp_path):

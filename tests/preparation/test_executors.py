@@ -7,12 +7,7 @@ import pytest
 from physio_mae_jax.data.prepared import find_prepared
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.preparation.executors import process_executor
-from tests.preparation.ptbxl_source import files, make_source, prepare
-
-
-@pytest.fixture(scope="module")
-def source(tmp_path_factory):
-    return make_source(tmp_path_factory.mktemp("raw") / "ptbxl")
+from tests.preparation.ptbxl_source import files, prepare
 
 
 def test_processes_write_what_one_does(source, tmp_path):

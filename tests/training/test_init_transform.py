@@ -1,18 +1,14 @@
 """A model pre-trained on some number of channels is used and fine-tuned on any other."""
 
-import functools
 import json
 import logging
 import shutil
-from types import SimpleNamespace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from configs.finetune import get_config as finetune_config
-from configs.pretrain import get_config
 from configs.retrieval import get_config as retrieval_config
 from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.evaluate import build_evaluation, evaluate_run
@@ -22,77 +18,17 @@ from physio_mae_jax.commands.probe import build_probe, evaluate_probe
 from physio_mae_jax.commands.retrieve import build_retrieval
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.experiment import run_directory
-from physio_mae_jax.experiment.classifiers import EncoderInit, build_supervised_spec
-from physio_mae_jax.experiment.model_section import ModelSection
-from physio_mae_jax.experiment.pretrained_encoders import PretrainedEncoder
-from physio_mae_jax.experiment.typed_config import to_dataclass
-from physio_mae_jax.objectives.contrastive import ContrastiveConfig
-from physio_mae_jax.objectives.pretraining import ObjectiveConfig
 from physio_mae_jax.training.init_transform import InitTransform
-from physio_mae_jax.training.model_spec import build_autoencoder
 from physio_mae_jax.training.optimizer import OptimizerConfig, make_optimizer
-from physio_mae_jax.training.pretrain_step import init_params
-from physio_mae_jax.training.state import TrainState, apply_gradients
-from physio_mae_jax.training.supervised_step import init_variables
 from tests.encoders import write_contrastive_run, write_run
 from tests.prepared import waves
 from tests.runs import evaluation_config, finetuning_config, head_config, pretraining_config, typed
-
-MODELS = ("v1", "v2", "v3", "contrastive")
-COUNTS = (1, 2, 12)
+from tests.training.pretrained_shapes import pretrained_shapes
 
 
 @pytest.fixture
 def no_pictures(monkeypatch):
     monkeypatch.setattr(atomic_files, "write_figure", lambda path, figure: None)
-
-
-@functools.cache
-def pretrained_shapes(model: str, channels: int):
-    """Return the configuration, the encoder's shapes and whether it is channel-independent."""
-    config = get_config(f"preset=debug,variant={model}")
-    settings = ModelSection.from_section("model", config.model).for_window(
-        config.window_seconds, config.sampling_rate_hz
-    )
-    contrastive = to_dataclass(ContrastiveConfig, "contrastive", config.contrastive)
-    mask = to_dataclass(ObjectiveConfig, "objective", config.objective).mask
-    init_channels = 1 if contrastive.weight else 2
-    params = jax.eval_shape(
-        lambda: init_params(
-            build_autoencoder(settings, contrastive), mask, jax.random.key(0), init_channels
-        )
-    )
-    tree = params["autoencoder"] if contrastive.weight else params
-    return settings, tree["encoder"], bool(contrastive.weight) or channels == 1
-
-
-@pytest.mark.parametrize(("model", "frozen_blocks"), [*((m, -1) for m in MODELS), ("v3", 100)])
-@pytest.mark.parametrize("before", COUNTS)
-@pytest.mark.parametrize("after", COUNTS)
-def test_parameters_gradient_and_optimizer_have_one_structure(model, before, after, frozen_blocks):
-    settings, encoder, alone = pretrained_shapes(model, before)
-    start = PretrainedEncoder(settings, encoder, None, "run", alone)
-    config = finetune_config("preset=debug")
-    config.frozen_blocks = min(frozen_blocks, settings.depth)
-    encoder_init = EncoderInit(settings.sampling_rate_hz, settings.num_samples, settings, start)
-    units = SimpleNamespace(targets=np.eye(2, dtype=np.float32)[[0, 1, 1]], kind="multiclass")
-    task, _ = build_supervised_spec(typed(config), encoder_init, units, after)
-    new, _ = jax.eval_shape(
-        lambda: init_variables(task.model, jax.random.key(0), (after, settings.num_samples))
-    )
-    merged = start.for_training().merge_into(new["encoder"])
-    params = new | {"encoder": merged.params}
-    assert jax.tree.structure(params) == jax.tree.structure(new)
-    assert [x.shape for x in jax.tree.leaves(params)] == [x.shape for x in jax.tree.leaves(new)]
-    params = jax.tree.map(lambda leaf: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype), params)
-
-    def update(params):
-        state = TrainState.start(jax.random.key(0), params, task.optimizer, keep_ema=True)
-        return apply_gradients(state, task.optimizer, params, jnp.zeros(()), ema_decay=0.9)[
-            0
-        ].params
-
-    assert jax.tree.structure(jax.eval_shape(update, params)) == jax.tree.structure(new)
 
 
 def test_what_is_excluded_or_new_is_counted_and_named():

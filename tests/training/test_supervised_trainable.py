@@ -1,4 +1,4 @@
-"""What a fine-tuning begins with and what its steps change: resuming, averages, frozen parts."""
+"""What a fine-tuning begins with, and which model it keeps."""
 
 import dataclasses
 import json
@@ -6,13 +6,12 @@ import logging
 import re
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.evaluate import build_evaluation
-from physio_mae_jax.commands.finetune import build_finetuning, finetune
+from physio_mae_jax.commands.finetune import finetune
 from physio_mae_jax.evaluation.predictions import Predictions
 from physio_mae_jax.experiment.run_directory import open_run
 from physio_mae_jax.inference.compiled_encoder import encode_windows
@@ -21,18 +20,14 @@ from physio_mae_jax.interop.torch.convert import import_state_dict
 from physio_mae_jax.models.position_embedding import resize_columns
 from physio_mae_jax.training.checkpoint import Checkpoints
 from physio_mae_jax.training.loop import train
-from physio_mae_jax.training.sharding import shard_batch
 from physio_mae_jax.training.supervised_trainable import load_best
 from tests.encoders import write_contrastive_run
 from tests.factories import small_state_dict
-from tests.runs import HookedIterator, finetuning_config, head_config, read_json, reported, typed
+from tests.runs import HookedIterator, head_config, read_json, reported, typed
+from tests.training.fine_tunings import assert_same, build, take_steps
 
 # Evaluated often, and over after ten steps without a better validation.
 IMPATIENT = {"loop.evaluate_every_steps": 5, "loop.checkpoint_every_steps": 10, "patience": 2}
-
-
-def build(root, workdir, strict=True, **changes):
-    return build_finetuning(typed(finetuning_config(root, **changes)), workdir, strict=strict)
 
 
 @pytest.fixture(scope="module")
@@ -45,10 +40,6 @@ def encoder(pretrained):
 def no_pictures(monkeypatch):
     """Nobody looks at them, and they take longer than the steps."""
     monkeypatch.setattr(atomic_files, "write_figure", lambda path, figure: None)
-
-
-def assert_same(ours, theirs):
-    jax.tree.map(np.testing.assert_array_equal, jax.device_get(ours), jax.device_get(theirs))
 
 
 def final_state(run):
@@ -152,86 +143,6 @@ def test_a_better_model_of_an_earlier_step_takes_the_place_of_the_best(
     kept, _ = load_best(tmp_path, trainable.spec.model, trainable.window_shape, trainable.mesh)
     assert_same(kept, first.ema_params)
     assert read_json(tmp_path / "best" / "metric.json")["step"] == 10
-
-
-def take_steps(run, count):
-    """Take some steps; return the states before the first and after each."""
-    step = run.trainable.compile_step(run.trainable.mesh)
-    state = run.trainable.start(jax.random.key(0), run.trainable.mesh)
-    states = [jax.device_get(state)]
-    for _ in range(count):
-        batch = next(run.training.training)
-        inputs = {name: batch[name] for name in run.trainable.inputs}
-        state, _ = step(state, shard_batch(inputs, run.trainable.mesh))
-        states.append(jax.device_get(state))
-    return states
-
-
-def test_the_average_is_that_of_all_steps_and_is_what_is_kept(waves_root, pretrained, tmp_path):
-    run = build(waves_root, tmp_path, init_from=str(pretrained))
-    states = take_steps(run, 4)
-    average = states[0].params
-    assert_same(states[0].ema_params, average)
-    for number, state in enumerate(states[1:], start=1):
-        keep = min(0.9, (1 + number) / (10 + number))
-        average = jax.tree.map(
-            lambda mean, new, keep=keep: keep * mean + (1 - keep) * new, average, state.params
-        )
-        jax.tree.map(
-            lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-7),
-            state.ema_params,
-            average,
-        )
-    run.trainable.evaluate(states[-1], 4)
-    kept, _ = load_best(
-        tmp_path, run.trainable.spec.model, run.trainable.window_shape, run.trainable.mesh
-    )
-    assert_same(kept, states[-1].ema_params)
-
-
-def test_a_frozen_encoder_stays_bit_for_bit_as_it_came(waves_root, pretrained, tmp_path):
-    run = build(waves_root, tmp_path, init_from=str(pretrained), frozen_blocks=1)
-    before, *_, after = take_steps(run, 3)
-    assert_same(before.params["encoder"], run.trainable.encoder.params)
-    assert_same(after.params["encoder"], run.trainable.encoder.params)
-    assert_same(after.ema_params["encoder"], run.trainable.encoder.params)
-    for name in ("head", "output"):
-        moved = jax.tree.map(lambda a, b: np.abs(a - b).max(), before.params, after.params)[name]
-        assert all(distance > 0 for distance in jax.tree.leaves(moved))
-
-
-@pytest.mark.parametrize(
-    ("changes", "rates"),
-    [
-        ({"layer_decay": 0.5}, (0.25, 0.5, 1.0)),
-        ({"layer_decay": 0.5, "frozen_blocks": 0}, (0.0, 0.5, 1.0)),
-        # What was never trained has nothing to be careful with.
-        ({"layer_decay": 0.5, "init_from": ""}, (1.0, 1.0, 1.0)),
-    ],
-)
-def test_the_settings_decide_the_learning_rates(waves_root, pretrained, tmp_path, changes, rates):
-    """Adam's steps on constant gradients are the learning rates; embedding, block, after it."""
-    run = build(waves_root, tmp_path, **{"init_from": str(pretrained)} | changes)
-    shapes = jax.eval_shape(run.trainable.init_state, jax.random.key(0)).params
-    # Parameters of 0 do not decay.
-    zeros = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape), shapes)
-    ones = jax.tree.map(jnp.ones_like, zeros)
-    optimizer = run.trainable.spec.optimizer
-
-    @jax.jit
-    def second_update():
-        _, state = optimizer.update(ones, optimizer.init(zeros), zeros)
-        return optimizer.update(ones, state, zeros)[0]
-
-    updates = second_update()
-    encoder = updates["encoder"]
-    full = run.trainable.spec.learning_rate(1)
-    parts = (encoder["tokenizer"], encoder["stack"]["blocks"], encoder["stack"]["norm"])
-    for part, rate in zip(parts, rates, strict=True):
-        for leaf in jax.tree.leaves(part):
-            np.testing.assert_allclose(leaf, -rate * full, rtol=1e-3)
-    for leaf in jax.tree.leaves((updates["head"], updates["output"])):
-        np.testing.assert_allclose(leaf, -full, rtol=1e-3)
 
 
 @pytest.mark.usefixtures("no_pictures")

@@ -1,15 +1,14 @@
-"""Folders without a manifest are searched, and answered with a draft of one."""
+"""Folders without a manifest are searched for recordings."""
 
-import json
 import logging
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.formats.folder import draft_manifest, open_folder
+from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.errors import DataError
-from tests.folders import NAMES, whole, write_csv, write_wfdb
+from tests.folders import write_csv, write_wfdb
 
 
 def test_unknown_subjects_and_unread_folders_are_said(
@@ -41,19 +40,3 @@ def test_missing_folder_names_the_part_that_exists(tmp_path: Path) -> None:
     (tmp_path / "x.npz").unlink()
     with pytest.raises(DataError, match="has no recordings"):
         open_folder(tmp_path)
-
-
-def test_mute_files_are_answered_with_a_draft_that_works(
-    tmp_path: Path, signal: np.ndarray
-) -> None:
-    for name in ("a.npy", "b.npy"):
-        np.save(tmp_path / name, signal)
-    with pytest.raises(DataError, match=r"(?s)a\.npy does not say its rate.*\"file\": \"\*\.npy\""):
-        open_folder(tmp_path)
-    draft = draft_manifest(tmp_path)
-    (entry,) = draft["recordings"]
-    entry["sampling_rate_hz"], entry["channels"] = 100, NAMES
-    (tmp_path / "manifest.json").write_text(json.dumps(draft), encoding="utf-8")
-    source = open_folder(tmp_path)
-    assert len(source.recordings) == 2
-    np.testing.assert_array_equal(whole(source), signal)

@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from physio_mae_jax.data.formats.folder import open_folder
-from physio_mae_jax.data.formats.manifest import parse_manifest
 from physio_mae_jax.errors import DataError
 from tests.folders import NAMES, write_manifest
 
@@ -33,33 +32,6 @@ def test_subjects_by_pattern_mapping_and_name(tmp_path: Path, signal: np.ndarray
     write_manifest(tmp_path, {"file": "*.npz", "subject_pattern": r"^(q\d+)"})
     with pytest.raises(DataError, match=r"finds no subject in 'p1_night1\.npz'"):
         open_folder(tmp_path)
-
-
-ENTRY = {"file": "a.npz"}
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ([], "must be a JSON object"),
-        ({}, "'recordings' must be a list"),
-        ({"recordings": [ENTRY], "sampling_rate": 5}, "Did you mean 'sampling_rate_hz'"),
-        ({"recordings": [{"flie": "a.npz"}]}, "entry 0: unknown key 'flie'.*'file'"),
-        ({"recordings": ["a.npz"]}, "entry 0 must be an object"),
-        ({"recordings": [{"file": "/etc/a.npz"}]}, "relative to the folder"),
-        ({"recordings": [{"file": "../a.npz"}]}, "stay inside"),
-        ({"recordings": [{**ENTRY, "sampling_rate_hz": "?"}]}, "above 0, found '\\?'"),
-        ({"recordings": [{**ENTRY, "sampling_rate_hz": -1}]}, "found -1"),
-        ({"recordings": [{**ENTRY, "channels": ["?"]}]}, "'\\?' in 'channels'"),
-        ({"recordings": [{**ENTRY, "axes": ["time"]}]}, "record, channel, sample"),
-        ({"recordings": [{**ENTRY, "subject_pattern": "("}]}, "is not valid"),
-        ({"recordings": [{**ENTRY, "subject_pattern": "a"}]}, "has 0 groups"),
-        ({"recordings": [{**ENTRY, "subject": "a", "subjects": {}}]}, "subject twice"),
-    ],
-)
-def test_manifest_mistakes_are_named(content: object, message: str) -> None:
-    with pytest.raises(DataError, match=f"(?s)M.*{message}"):
-        parse_manifest(content, "M")
 
 
 def test_files_of_a_manifest_must_exist_once(tmp_path: Path, signal: np.ndarray) -> None:
