@@ -10,7 +10,7 @@ from physio_mae_jax.data.sealed_json import add_seal
 from physio_mae_jax.errors import ConfigError, DataError, UserError
 from physio_mae_jax.inference import Encoder
 from tests.encoders import write_contrastive_run
-from tests.probes import SHORT, build, read
+from tests.evaluation.probes import SHORT, build, read
 from tests.runs import read_json
 
 

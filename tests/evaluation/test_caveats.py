@@ -6,7 +6,7 @@ import numpy as np
 
 from physio_mae_jax.evaluation.caveats import caveats
 from physio_mae_jax.evaluation.evaluation import evaluate
-from tests.evaluations import CONTEXT, REPLICATES, evaluated
+from tests.evaluation.evaluations import CONTEXT, REPLICATES, evaluated
 
 
 def test_one_subject_has_no_interval():

@@ -5,7 +5,7 @@ import pytest
 
 from physio_mae_jax.evaluation import curves
 from physio_mae_jax.plots.evaluation import draw_roc
-from tests.evaluations import evaluated
+from tests.evaluation.evaluations import evaluated
 
 
 def test_plots_show_the_most_frequent_classes():

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.evaluation import compare, evaluate
-from tests.evaluations import REPLICATES, evaluated, simulate
+from tests.evaluation.evaluations import REPLICATES, evaluated, simulate
 
 
 def test_averages_are_shown_with_and_without_rare_classes():

@@ -6,7 +6,7 @@ import pytest
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.calibration import fit_calibration
 from physio_mae_jax.evaluation.fold_pooling import pool
-from tests.fold_predictions import predictions
+from tests.evaluation.fold_predictions import predictions
 
 
 @pytest.mark.parametrize("kind", ["multilabel", "multiclass"])

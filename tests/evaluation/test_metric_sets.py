@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from physio_mae_jax.evaluation import metric_sets, metrics
-from tests.evaluations import CLOSE, of, weighted_units
+from tests.evaluation.evaluations import CLOSE, of, weighted_units
 
 
 @settings(max_examples=40, deadline=None)

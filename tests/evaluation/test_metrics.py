@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from physio_mae_jax.evaluation import metrics, regression
-from tests.evaluations import CLOSE, MEASURING, weighted_units
+from tests.evaluation.evaluations import CLOSE, MEASURING, weighted_units
 
 RANKING = {
     metrics.auroc: reference.roc_auc_score,

@@ -7,7 +7,7 @@ import pytest
 
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.predictions import Predictions
-from tests.evaluations import of
+from tests.evaluation.evaluations import of
 
 
 @pytest.mark.parametrize(

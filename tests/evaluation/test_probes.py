@@ -7,8 +7,8 @@ from sklearn.metrics import roc_auc_score
 from physio_mae_jax.commands.probe import evaluate_probe
 from physio_mae_jax.evaluation.probes import METHODS
 from physio_mae_jax.evaluation.protocol import selection_metric
+from tests.evaluation.probes import SHORT, build, read
 from tests.prepared import waves
-from tests.probes import SHORT, build, read
 from tests.runs import read_json
 
 FLAGS = {"labels.task": "flags", "labels.classes": "a,b", "labels.require_label": False}

@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 
 from physio_mae_jax.evaluation import regression
-from tests.evaluations import CLOSE, MEASURING, weighted_units
+from tests.evaluation.evaluations import CLOSE, MEASURING, weighted_units
 
 
 @settings(max_examples=60, deadline=None)

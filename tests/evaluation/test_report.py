@@ -12,7 +12,7 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.calibration import Calibration
 from physio_mae_jax.evaluation.evaluation import compare, evaluate
 from physio_mae_jax.evaluation.report import write_report
-from tests.evaluations import CONTEXT, REPLICATES, SHARES, evaluated
+from tests.evaluation.evaluations import CONTEXT, REPLICATES, SHARES, evaluated
 
 
 def write(folder, kind="multilabel", shares=SHARES):

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from physio_mae_jax.evaluation.report import write_report
-from tests.evaluations import CONTEXT, evaluated
+from tests.evaluation.evaluations import CONTEXT, evaluated
 from tests.hostile_names import NASTY, is_harmless
 
 

@@ -8,7 +8,7 @@ import pytest
 from physio_mae_jax.evaluation.caveats import caveats
 from physio_mae_jax.evaluation.evaluation import evaluate
 from physio_mae_jax.evaluation.report_text import render_report
-from tests.evaluations import CONTEXT, REPLICATES, SHARES, evaluated
+from tests.evaluation.evaluations import CONTEXT, REPLICATES, SHARES, evaluated
 
 
 def report(kind="multilabel", shares=SHARES, context=CONTEXT, parts=("test", "validation")):

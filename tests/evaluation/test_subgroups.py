@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from physio_mae_jax.evaluation import subgroups
 from physio_mae_jax.evaluation.calibration import fit_calibration
 from physio_mae_jax.evaluation.evaluation import evaluate
-from tests.evaluations import evaluated, simulate
+from tests.evaluation.evaluations import evaluated, simulate
 
 
 def test_subgroups_exclude_what_is_too_rare_in_them():

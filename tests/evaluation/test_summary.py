@@ -8,7 +8,7 @@ import pytest
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.evaluation.metric_sets import main_metric
 from physio_mae_jax.evaluation.summary import ComparedRun, ComparedTrial, summarize_comparison
-from tests.fold_predictions import predictions
+from tests.evaluation.fold_predictions import predictions
 
 
 def compared(row, seed, made, fraction=1.0):

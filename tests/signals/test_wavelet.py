@@ -8,7 +8,7 @@ from scipy import integrate
 
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
-from tests.wavelets import relative_error, ricker
+from tests.signals.wavelets import relative_error, ricker
 
 
 def band_limited_noise(seconds: float, rate: float, highest_hz: float) -> np.ndarray:

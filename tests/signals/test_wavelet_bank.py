@@ -7,7 +7,7 @@ import pytest
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.signals import wavelet
 from physio_mae_jax.signals.wavelet_bank import WaveletConfig, wavelet_bank
-from tests.wavelets import relative_error, ricker
+from tests.signals.wavelets import relative_error, ricker
 
 
 @pytest.mark.parametrize("num_scales", [16, 64])
