@@ -51,10 +51,10 @@ def test_huge_values_are_shown_at_once() -> None:
     value: Any = "x"
     for _ in range(60):
         value = (value,) * 10
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(show(value)) <= 80
     assert len(show("y" * 10**6)) <= 80
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
 
 
 @given(st.text(alphabet=st.characters(), max_size=300) | st.sampled_from(NASTY))

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import select
 import socket
 import threading
 import time
@@ -65,7 +66,8 @@ def raw(*parts: bytes, pause_s: float = 0.0, times: int = 1) -> Answer:
     def answer(connection: socket.socket) -> None:
         connection.sendall(parts[0])
         for _ in range(times if len(parts) > 1 else 0):
-            time.sleep(pause_s)
+            # Until the client gives up, at most for the pause.
+            select.select([connection], [], [], pause_s)
             connection.sendall(parts[1])
 
     return answer

@@ -1,11 +1,10 @@
 """Preparing: nothing half-written, nothing lost, the same samples and labels as in the source."""
 
+import contextlib
 import json
 import os
-import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -71,23 +70,56 @@ def test_the_command_prepares_says_what_it_kept_and_rejects_to_do_it_twice(sourc
     assert run_command(source, tmp_path, "--overwrite").returncode == 0
 
 
+HELD = """
+import signal, sys
+from pathlib import Path
+from physio_mae_jax.preparation.builder import make_builder
+from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
+
+class Held(PtbXl):
+    reads = 0
+
+    def read(self, source, ref):
+        if Held.reads == int(sys.argv[3]):
+            print("held", flush=True)
+            signal.pause()
+        Held.reads += 1
+        return super().read(source, ref)
+
+# The real layout is fingerprinted, so that the next run takes the shards over.
+class HeldBuilder(make_builder(PtbXl()), skip_registration=True):
+    name = "ptbxl"
+    layout = Held()
+
+HeldBuilder(source=Path(sys.argv[1]), data_dir=sys.argv[2]).prepare()
+"""
+
+
+@contextlib.contextmanager
+def held_after(num_reads, source, out):
+    """Prepare in another process, which stops after some recordings and is killed at the end."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HELD, str(source), str(out), str(num_reads)],
+        cwd=REPOSITORY,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        try:
+            assert process.stdout.readline() == "held\n", "the process ended too early"
+            yield
+        finally:
+            process.kill()
+
+
 def test_killed_preparation_leaves_no_data_set_and_resumes(source, tmp_path):
     """SIGKILL at several moments; the result is that of an undisturbed run."""
     prepare(source, tmp_path / "whole")
     out = tmp_path / "killed"
     staging = out / "ptbxl" / "100hz" / ".preparing-1.0.0"
-    for shards_before_the_kill in (0, 0, 2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", SLOW, str(source), str(out)], cwd=REPOSITORY
-        )
-        wait_for(staging.is_dir, process)
-
-        def enough(count=shards_before_the_kill):
-            return len(list(staging.glob("*.json"))) >= count
-
-        wait_for(enough, process)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
+    for num_reads in (0, 1, 12):
+        with held_after(num_reads, source, out):
+            assert staging.is_dir()
         assert find_prepared(out, "ptbxl") is None
     assert 2 <= len(list(staging.glob("*.json"))) < 8
     builder, _ = prepare(source, out)
@@ -100,48 +132,10 @@ def test_killed_preparation_leaves_no_data_set_and_resumes(source, tmp_path):
         np.testing.assert_array_equal(ours.read(index, 0, 1000), theirs.read(index, 0, 1000))
 
 
-def wait_for(condition, process, seconds=60):
-    """Wait until something is true while a process runs."""
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert process.poll() is None, "the process ended too early"
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
-
-
-SLOW = """
-import sys, time
-from pathlib import Path
-from physio_mae_jax.preparation.builder import make_builder
-from physio_mae_jax.preparation.layouts.ptbxl import PtbXl
-
-class Slow(PtbXl):
-    def read(self, source, ref):
-        time.sleep(0.05)
-        return super().read(source, ref)
-
-# The real layout is fingerprinted, so that the next run takes the shards over.
-class SlowBuilder(make_builder(PtbXl()), skip_registration=True):
-    name = "ptbxl"
-    layout = Slow()
-
-SlowBuilder(source=Path(sys.argv[1]), data_dir=sys.argv[2]).prepare()
-"""
-
-
 def test_concurrent_preparations_are_rejected(source, tmp_path):
-    process = subprocess.Popen(
-        [sys.executable, "-c", SLOW, str(source), str(tmp_path)], cwd=REPOSITORY
-    )
-    try:
-        lock = tmp_path / "ptbxl" / "100hz" / ".preparing-1.0.0" / ".lock"
-        wait_for(lock.exists, process)
-        time.sleep(0.1)
-        with pytest.raises(UserError, match="another process is preparing"):
-            prepare(source, tmp_path)
-    finally:
-        process.kill()
-        process.wait()
+    rejected = pytest.raises(UserError, match="another process is preparing")
+    with held_after(0, source, tmp_path), rejected:
+        prepare(source, tmp_path)
 
 
 def damage_header(folder):

@@ -3,7 +3,6 @@
 import multiprocessing
 import stat
 import sys
-import time
 
 import pytest
 
@@ -45,13 +44,16 @@ def test_failed_trials_are_retried(tmp_path):
 
 
 def share_out(parent, log, barrier):
+    met = []
+
     def run(folder):
         with log.open("a") as file:
             file.write(folder.name + "\n")
-        time.sleep(0.05)
+        if not met:
+            met.append(barrier.wait(60))  # each process has claimed a trial
         (folder / "done").touch()
 
-    barrier.wait()
+    barrier.wait(60)
     run_trials(parent, [Trial(str(k), run) for k in range(12)], is_done)
 
 

@@ -1,11 +1,12 @@
 """Operations that hang are ended and named."""
 
 import logging
-import time
+import threading
 
 import pytest
 
 from physio_mae_jax.errors import Interrupted
+from physio_mae_jax.training import watchdog as watchdog_module
 from physio_mae_jax.training.watchdog import Watchdog
 
 
@@ -18,15 +19,43 @@ def said(caplog):
     logger.removeHandler(caplog.handler)
 
 
-def test_watchdog_ends_and_names_a_hanging_operation(said, capfd):
-    ended = []
-    with Watchdog(0.2, ended.append) as watchdog:
+class Clock:
+    """Time that passes when the test says so."""
+
+    def __init__(self):
+        self.now_s, self._looks, self._looked = 0.0, 0, threading.Condition()
+
+    def monotonic(self):
+        if threading.current_thread() is not threading.main_thread():
+            with self._looked:
+                self._looks += 1
+                self._looked.notify()
+        return self.now_s
+
+    def wait_for_looks(self, count=2):
+        """Wait until the watchdog has looked again; the first look may have begun before."""
+        with self._looked:
+            wanted = self._looks + count
+            assert self._looked.wait_for(lambda: self._looks >= wanted, timeout=60)
+
+
+def test_watchdog_ends_and_names_a_hanging_operation(said, capfd, monkeypatch):
+    clock, over, ended = Clock(), threading.Event(), []
+
+    def end(status):
+        ended.append(status)
+        over.set()
+
+    monkeypatch.setattr(watchdog_module, "time", clock)
+    with Watchdog(0.2, end) as watchdog:
         for _ in range(4):  # slow, but it moves
             watchdog.begin_operation("step 1")
-            time.sleep(0.1)
+            clock.now_s += 0.1
+            clock.wait_for_looks()
         assert not ended
         watchdog.begin_operation("the wait for the data of step 2")
-        time.sleep(0.6)
+        clock.now_s += 0.6
+        assert over.wait(60)
     assert ended == [Interrupted.status]
     assert "stuck in the wait for the data of step 2" in said.text
-    assert "test_faults.py" in capfd.readouterr().err  # where the main thread was
+    assert "test_watchdog.py" in capfd.readouterr().err  # where the main thread was

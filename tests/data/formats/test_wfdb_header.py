@@ -111,10 +111,10 @@ def test_broken_headers_are_named_in_no_time(
     tmp_path: Path, text: str | bytes, message: str
 ) -> None:
     write(tmp_path, text)
-    begun = time.perf_counter()
+    begun = time.process_time()
     with pytest.raises(DataError, match=f"(?s)r\\.(hea|dat).*{message}") as error:
         open_folder(tmp_path)
-    assert time.perf_counter() - begun < 2
+    assert time.process_time() - begun < 2
     assert len(str(error.value)) < 1500
 
 
