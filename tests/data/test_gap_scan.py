@@ -1,4 +1,4 @@
-"""Values that are not finite are counted by kind, across stretches."""
+"""Values that are not finite are counted by kind, across segments."""
 
 import numpy as np
 import pytest

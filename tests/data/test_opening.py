@@ -1,4 +1,4 @@
-"""Data whose channels cannot be told apart is rejected when it is opened."""
+"""Data whose channels cannot be distinguished is rejected when it is opened."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A recording that was mended is read again, and no other."""
+"""A recording that was corrected is read again, and no other."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""A site on loopback whose connections fail as they are told."""
+"""A site on loopback with connections that fail in stated ways."""
 
 import contextlib
 import hashlib

@@ -23,20 +23,20 @@ class Clock:
     """Time that passes when the test says so."""
 
     def __init__(self):
-        self.now_s, self._looks, self._looked = 0.0, 0, threading.Condition()
+        self.now_s, self._readings, self._read = 0.0, 0, threading.Condition()
 
     def monotonic(self):
         if threading.current_thread() is not threading.main_thread():
-            with self._looked:
-                self._looks += 1
-                self._looked.notify()
+            with self._read:
+                self._readings += 1
+                self._read.notify()
         return self.now_s
 
-    def wait_for_looks(self, count=2):
-        """Wait until the watchdog has looked again; the first look may have begun before."""
-        with self._looked:
-            wanted = self._looks + count
-            assert self._looked.wait_for(lambda: self._looks >= wanted, timeout=60)
+    def wait_for_two_readings(self):
+        """Wait for two more readings, as one may have begun before the time was changed."""
+        with self._read:
+            wanted = self._readings + 2
+            assert self._read.wait_for(lambda: self._readings >= wanted, timeout=60)
 
 
 def test_watchdog_ends_and_names_a_hanging_operation(said, capfd, monkeypatch):
@@ -51,7 +51,7 @@ def test_watchdog_ends_and_names_a_hanging_operation(said, capfd, monkeypatch):
         for _ in range(4):  # slow, but it moves
             watchdog.begin_operation("step 1")
             clock.now_s += 0.1
-            clock.wait_for_looks()
+            clock.wait_for_two_readings()
         assert not ended
         watchdog.begin_operation("the wait for the data of step 2")
         clock.now_s += 0.6
