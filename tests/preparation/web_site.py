@@ -4,11 +4,8 @@ import contextlib
 import hashlib
 import http.server
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 
 class Site:
@@ -114,13 +111,6 @@ QUOTED = "records/1%20%28first%29.dat"
 class Quoting(Site):
     def content(self, name: str) -> bytes | None:
         return super().content(LONG if name == QUOTED else name)
-
-
-@pytest.fixture
-def site() -> Iterator[Site]:
-    site = Quoting(FILES)
-    yield site
-    site.close()
 
 
 def assert_whole(folder: Path, files: dict[str, bytes] = FILES) -> None:

@@ -1,22 +1,11 @@
 """Runs are resumed at the same example of their data."""
 
-import logging
-
 import pytest
 
 from physio_mae_jax.errors import ConfigError
 from physio_mae_jax.training.data_position import DataPosition, restore_iterator
 
 HERE = DataPosition(examples=0, batch_size=8, processes=1, devices=8, fsdp=1)
-
-
-@pytest.fixture
-def said(caplog):
-    """What the package logs, though it does not propagate once main has set it up."""
-    logger = logging.getLogger("physio_mae_jax")
-    logger.addHandler(caplog.handler)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 class _Placed:

@@ -1,19 +1,8 @@
 """Damaged checkpoints are replaced by the previous ones."""
 
-import logging
-
 import pytest
 
 from physio_mae_jax.training import integrity
-
-
-@pytest.fixture
-def said(caplog):
-    """What the package logs, though it does not propagate once main has set it up."""
-    logger = logging.getLogger("physio_mae_jax")
-    logger.addHandler(caplog.handler)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 def _checkpoint(folder, content=b"0123456789"):

@@ -1,22 +1,10 @@
 """Operations that hang are ended and named."""
 
-import logging
 import threading
-
-import pytest
 
 from physio_mae_jax.errors import Interrupted
 from physio_mae_jax.training import watchdog as watchdog_module
 from physio_mae_jax.training.watchdog import Watchdog
-
-
-@pytest.fixture
-def said(caplog):
-    """What the package logs, though it does not propagate once main has set it up."""
-    logger = logging.getLogger("physio_mae_jax")
-    logger.addHandler(caplog.handler)
-    yield caplog
-    logger.removeHandler(caplog.handler)
 
 
 class Clock:

@@ -10,7 +10,7 @@ from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.units import canonical_unit
 from tests.data.formats.edf_files import channel, edf_bytes, opened
-from tests.data.formats.wfdb_files import whole
+from tests.folders import whole
 
 
 def test_edf_by_its_older_ending(tmp_path: Path) -> None:

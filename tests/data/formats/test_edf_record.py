@@ -9,7 +9,8 @@ import pytest
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.errors import DataError
 from tests.data.formats.edf_files import channel, clock, edf_bytes, opened
-from tests.data.formats.wfdb_files import assert_stretches, whole
+from tests.data.formats.wfdb_files import assert_stretches
+from tests.folders import whole
 
 
 @pytest.mark.parametrize("seconds", ["1", "0.5", "0.23814", "0,25", "3", "1.000041"])

@@ -10,14 +10,8 @@ import pytest
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.formats.several_rates import interpolate_slow_channel, source_range
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
-from tests.data.formats.wfdb_files import (
-    FRAMES,
-    RATE_HZ,
-    assert_stretches,
-    by_wfdb,
-    whole,
-    write_bytes,
-)
+from tests.data.formats.wfdb_files import FRAMES, RATE_HZ, assert_stretches, by_wfdb, write_bytes
+from tests.folders import whole
 
 with warnings.catch_warnings():
     # wfdb 4.3 calls pandas 3.1 with a keyword that it deprecates.

@@ -11,7 +11,8 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
-from tests.data.formats.wfdb_files import FRAMES, by_wfdb, whole, write_bytes
+from tests.data.formats.wfdb_files import FRAMES, by_wfdb, write_bytes
+from tests.folders import whole
 
 with warnings.catch_warnings():
     # wfdb 4.3 calls pandas 3.1 with a keyword that it deprecates.

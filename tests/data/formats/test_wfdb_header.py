@@ -11,7 +11,7 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.errors import DataError
-from tests.data.formats.wfdb_files import whole
+from tests.folders import whole
 
 SIGNAL = "r.dat 16 200/mV 16 0 0 0 0 II"
 SAMPLES = np.arange(100, dtype="<i2")

@@ -9,7 +9,8 @@ import pytest
 
 from physio_mae_jax.data.formats.folder import open_folder
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
-from tests.data.formats.wfdb_files import by_wfdb, whole
+from tests.data.formats.wfdb_files import by_wfdb
+from tests.folders import whole
 
 with warnings.catch_warnings():
     # wfdb 4.3 calls pandas 3.1 with a keyword that it deprecates.

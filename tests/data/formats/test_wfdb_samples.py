@@ -15,9 +15,9 @@ from tests.data.formats.wfdb_files import (
     RATE_HZ,
     assert_stretches,
     by_wfdb,
-    whole,
     write_bytes,
 )
+from tests.folders import whole
 
 with warnings.catch_warnings():
     # wfdb 4.3 calls pandas 3.1 with a keyword that it deprecates.

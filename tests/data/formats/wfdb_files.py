@@ -54,10 +54,6 @@ def by_wfdb(folder: Path, name: str = "r", **options: Any) -> list[np.ndarray]:
     return [np.asarray(values, np.float32) for values in record.e_p_signal]
 
 
-def whole(source: FolderSource, index: int = 0) -> np.ndarray:
-    return source.read(index, 0, source.recordings[index].num_samples)
-
-
 def assert_stretches(source: FolderSource, expected: np.ndarray, count: int = 40) -> None:
     rng = np.random.default_rng(0)
     for _ in range(count):
