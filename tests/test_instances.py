@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.instances import LabelConfig, choose_fraction, find_instances, rarest_class
+from physio_mae_jax.data.instances import LabelConfig, choose_fraction, collect_instances, rarest_class
 from physio_mae_jax.data.labeled_batches import (
     balancing_repeats,
     evaluation_batches,
@@ -53,7 +53,7 @@ def get_reader(source, seconds=3.0, rate=50.0):
 
 def instances_of(source, task, seconds=3.0, **settings):
     indices = range(len(source.recordings))
-    return find_instances(
+    return collect_instances(
         source, get_reader(source, seconds), indices, LabelConfig(task=task, **settings)
     )
 

@@ -11,7 +11,7 @@ from jax.sharding import Mesh
 
 from physio_mae_jax import atomic_files
 from physio_mae_jax.data.contamination import check_contamination
-from physio_mae_jax.data.instances import Instances, find_instances
+from physio_mae_jax.data.instances import Instances, collect_instances
 from physio_mae_jax.data.json_types import check_types
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
 from physio_mae_jax.data.sets import ConcatSource
@@ -220,7 +220,7 @@ def _open_evaluation_data(
     # In the order of the outputs; the data may define more classes.
     classes = instances.classes if instances.kind == "regression" else ",".join(instances.names)
     recordings = require_split(opened, split, data)
-    return opened, find_instances(
+    return opened, collect_instances(
         opened.source, opened.reader, recordings, instances.settings(classes)
     )
 

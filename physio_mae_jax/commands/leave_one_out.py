@@ -13,7 +13,7 @@ import numpy as np
 from physio_mae_jax import atomic_files
 from physio_mae_jax.commands.finetune import build_finetuning, finetune
 from physio_mae_jax.data.format_version import add_version
-from physio_mae_jax.data.instances import find_instances
+from physio_mae_jax.data.instances import collect_instances
 from physio_mae_jax.data.opening import open_data
 from physio_mae_jax.errors import ConfigError, DataError
 from physio_mae_jax.evaluation import metric_sets
@@ -171,7 +171,7 @@ class _Folds:
             encoder_init.num_samples,
             progress=False,
         )
-        instances = find_instances(
+        instances = collect_instances(
             opened.source, opened.reader, opened.splits["train"], self.config.labels
         )
         found = sorted({opened.source.recordings[int(i)].subject_id for i in instances.recording})

@@ -104,7 +104,7 @@ class Instances:
         )
 
 
-def find_instances(
+def collect_instances(
     source: ConcatSource, reader: WindowReader, indices: Sequence[int], config: LabelConfig
 ) -> Instances:
     """List the labeled instances of some recordings.

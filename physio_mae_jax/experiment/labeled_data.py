@@ -15,7 +15,7 @@ from physio_mae_jax.data.contamination import (
     check_contamination,
 )
 from physio_mae_jax.data.fingerprints import text_hash
-from physio_mae_jax.data.instances import Instances, LabelConfig, choose_fraction, find_instances
+from physio_mae_jax.data.instances import Instances, LabelConfig, choose_fraction, collect_instances
 from physio_mae_jax.data.opening import DataConfig, DatasetBundle, open_data, require_split
 from physio_mae_jax.data.splits import SPLITS, divide_leaking, is_leaking
 from physio_mae_jax.errors import ConfigError, DataError
@@ -128,7 +128,7 @@ def open_labeled(
         instances, description = _leaky_instances(opened, labels, data)
     else:
         instances = {
-            split: find_instances(
+            split: collect_instances(
                 opened.source, opened.reader, require_split(opened, split, data), labels
             )
             for split in SPLITS
@@ -152,7 +152,7 @@ def _leaky_instances(
     opened: DatasetBundle, settings: LabelConfig, data: DataConfig
 ) -> tuple[dict[str, Instances], dict[str, Any]]:
     """Split instances regardless of subject, to measure the optimistic bias of a leaky split."""
-    all_instances = find_instances(opened.source, opened.reader, opened.splits["train"], settings)
+    all_instances = collect_instances(opened.source, opened.reader, opened.splits["train"], settings)
     divided = divide_leaking(len(all_instances), data.split_rule, data.split_seed)
     instances = {split: all_instances.subset(divided[split]) for split in SPLITS}
     ids = {split: instances[split].ids.tolist() for split in SPLITS}
