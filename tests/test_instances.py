@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 
-from physio_mae_jax.data.instances import LabelConfig, choose_fraction, collect_instances, rarest_class
+from physio_mae_jax.data.instances import (
+    LabelConfig,
+    choose_fraction,
+    collect_instances,
+    rarest_class,
+)
 from physio_mae_jax.data.labeled_batches import (
     balancing_repeats,
     evaluation_batches,

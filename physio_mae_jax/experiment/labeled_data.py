@@ -152,7 +152,9 @@ def _leaky_instances(
     opened: DatasetBundle, settings: LabelConfig, data: DataConfig
 ) -> tuple[dict[str, Instances], dict[str, Any]]:
     """Split instances regardless of subject, to measure the optimistic bias of a leaky split."""
-    all_instances = collect_instances(opened.source, opened.reader, opened.splits["train"], settings)
+    all_instances = collect_instances(
+        opened.source, opened.reader, opened.splits["train"], settings
+    )
     divided = divide_leaking(len(all_instances), data.split_rule, data.split_seed)
     instances = {split: all_instances.subset(divided[split]) for split in SPLITS}
     ids = {split: instances[split].ids.tolist() for split in SPLITS}
