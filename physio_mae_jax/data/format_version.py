@@ -2,8 +2,8 @@
 
 All formats share one version, which every JSON file states under ``"format_version"``: settings
 and splits of runs, checkpoints, prepared data sets, tables of features, saved models, exported
-programs and evaluations. It changes when older files become unreadable; files of
-``READABLE_VERSIONS`` remain readable.
+programs and evaluations. A change of any format gives a new version, and files of all
+``READABLE_VERSIONS`` remain readable (contributing.md#change-a-file-format).
 """
 
 import os
