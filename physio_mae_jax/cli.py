@@ -7,7 +7,6 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Any
 
 import jax
 from absl import flags
@@ -77,7 +76,7 @@ def enable_compilation_cache() -> None:
         os.environ["XLA_FLAGS"] = f"{flags_of_xla} --xla_gpu_shard_autotuning=false".strip()
 
 
-def parse_flags(argv: list[str], config: flags.FlagHolder[Any]) -> list[str]:
+def parse_flags(argv: list[str], config: flags.FlagHolder[object]) -> list[str]:
     """Parse the flags; invalid flags and errors of a config file raise a ``UserError``."""
     try:
         rest = flags.FLAGS(argv)

@@ -32,6 +32,7 @@ BASE = (
         "local_paths",
         "locks",
         "printable",
+        "types",
     ),
     *("setting_kinds", "setting_ranges"),
 )

@@ -6,7 +6,6 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -37,6 +36,7 @@ from physio_mae_jax.experiment.sweep import (
 )
 from physio_mae_jax.experiment.typed_config import as_settings, read_config
 from physio_mae_jax.training.trials import Trial
+from physio_mae_jax.types import JsonMapping, Settings
 
 _LOG = logging.getLogger(__name__)
 _CHANGEABLE_KEYS = ("subjects", "num_workers", "worker")
@@ -58,7 +58,7 @@ class LeaveOneOutConfig(FinetuneConfig):
 lock_arguments = sweep_lock_arguments
 
 
-def read(config: Mapping[str, Any]) -> LeaveOneOutConfig:
+def read(config: Settings) -> LeaveOneOutConfig:
     """Parse a config; raise a ConfigError if a setting is invalid."""
     # Each fold has a split rule of its own.
     settings = as_settings(config)
@@ -91,7 +91,7 @@ class LeaveOneOutRun:
     writes_report: bool
     config: EvaluationConfig
     title: str
-    describe: Callable[[], Mapping[str, Any]]
+    describe: Callable[[], JsonMapping]
 
 
 def build_leave_one_out(
@@ -182,7 +182,7 @@ class _Folds:
             )
         return found
 
-    def _trial_runner(self, subject: str) -> Callable[[Path], Any]:
+    def _trial_runner(self, subject: str) -> Callable[[Path], object]:
         """Return the function that runs a subject's fold in its folder."""
 
         def run(folder: Path) -> None:
@@ -255,7 +255,7 @@ class _Fold(EvaluatedRun):
         return cls(calibration=calibration, **vars(load_evaluation(folder)))
 
 
-def _contamination(contexts: Sequence[Mapping[str, Any]]) -> str:
+def _contamination(contexts: Sequence[Mapping[str, object]]) -> str:
     """Return the line of the first contaminated fold, or a line for no contamination."""
     lines = [str(context.get("contamination", "CONTAMINATION UNKNOWN.")) for context in contexts]
     bad = [line for line in lines if line.startswith("CONTAMINATION")]

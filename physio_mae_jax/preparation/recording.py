@@ -4,11 +4,12 @@ import abc
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
 from physio_mae_jax.errors import DataError
+from physio_mae_jax.types import JsonMapping
 
 LabelLevel = Literal["recording", "event", "interval"]
 # Value of ``DatasetLayout.download``.
@@ -84,7 +85,7 @@ class RecordRef:
     record_id: str
     subject_id: str
     files: tuple[str, ...]
-    details: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    details: JsonMapping = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

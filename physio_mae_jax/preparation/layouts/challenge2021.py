@@ -15,7 +15,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -38,6 +37,7 @@ from physio_mae_jax.preparation.recording import (
 )
 from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
 from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.types import JsonObject
 
 _NAME = re.compile(r"(A|Q|I|S|HR|E|JS)(\d{2,5})", re.ASCII)
 _SOURCES = {
@@ -170,9 +170,9 @@ def _codes(text: str, path: Path) -> list[str]:
     return list(dict.fromkeys(codes))
 
 
-def _patient(fields: Mapping[str, str]) -> dict[str, Any]:
+def _patient(fields: Mapping[str, str]) -> JsonObject:
     """Return age and sex where they are known; an impossible age is a code for unknown."""
-    patient: dict[str, Any] = {}
+    patient: JsonObject = {}
     try:
         age = float(fields.get("age", ""))
     except ValueError:

@@ -13,7 +13,6 @@ by subject may have one patient on both sides.
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -39,6 +38,7 @@ from physio_mae_jax.preparation.recording import (
 )
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.types import JsonMapping
 
 ALARM_S = 300.0
 EVENT_S = 10.0
@@ -221,7 +221,7 @@ def _read_alarms(source: Path) -> dict[str, dict[str, str]]:
 _Signals = tuple[np.ndarray, Sequence[str], Sequence[str], float]
 
 
-def _read_record(path: Path, details: Mapping[str, Any]) -> _Signals:
+def _read_record(path: Path, details: Mapping[str, object]) -> _Signals:
     record = read_full_record(path)
     return record.signal, record.channels, record.units, record.sampling_rate_hz
 
@@ -280,7 +280,7 @@ def _find_packed(source: Path) -> list[RecordRef]:
     return refs
 
 
-def _read_packed(path: Path, details: Mapping[str, Any]) -> _Signals:
+def _read_packed(path: Path, details: JsonMapping) -> _Signals:
     arrays = _table(path.with_suffix(".npz"))
     row, start = details["row"], details["start"]
     count, length = int(arrays["n_ch"][row]), int(arrays["n_samp"][row])

@@ -13,7 +13,6 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -154,10 +153,10 @@ def _num_samples_before_padding(signal: np.ndarray, rate_hz: float) -> int:
     return num_samples - padding if num_samples > padding else num_samples
 
 
-def _read_subjects(path: Path) -> dict[str, dict[str, Any]]:
+def _read_subjects(path: Path) -> dict[str, dict[str, object]]:
     """Return the attributes of each subject."""
     require_file(path, "the table of the subjects of EEGMAT")
-    subjects: dict[str, dict[str, Any]] = {}
+    subjects: dict[str, dict[str, object]] = {}
     for row in read_table(path, _INFO):
         try:
             subjects[row["Subject"]] = {
@@ -175,7 +174,7 @@ def _read_subjects(path: Path) -> dict[str, dict[str, Any]]:
     return subjects
 
 
-def _ref(subject: str, condition: int, files: tuple[str, ...], **details: Any) -> RecordRef:
+def _ref(subject: str, condition: int, files: tuple[str, ...], **details: object) -> RecordRef:
     return RecordRef(
         record_id=f"{subject}_{condition}",
         subject_id=subject,

@@ -11,16 +11,15 @@ import dataclasses
 import re
 import zipfile
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.memory import check_memory
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.recording import Recording, RecordRef, require_file
+from physio_mae_jax.preparation.recording import Annotations, Recording, RecordRef, require_file
 from physio_mae_jax.signals.preprocess import Resampler, resample
 
 ACC_COUNTS_PER_G = 64
@@ -265,26 +264,28 @@ def _archived_tracks(path: Path) -> list[Track]:
         return tracks
 
 
-def e4_recording(aligned: AlignedTracks, **fields: Any) -> Recording:
+def e4_recording(
+    aligned: AlignedTracks,
+    *,
+    annotations: Mapping[str, Annotations] | None = None,
+    attributes: Mapping[str, str | float | int] | None = None,
+) -> Recording:
     """Create a recording from aligned channels in the order of ``E4_CHANNELS``.
 
     Args:
         aligned: Result of ``align_tracks`` on tracks of ``tracks_from_samples``.
-        **fields: Annotations and attributes of the recording.
+        annotations: Annotations of the recording, by task.
+        attributes: Attributes of the recording besides the seconds that are cut.
     """
-    attributes = {
-        "cut_at_start_s": aligned.cut_s[0],
-        "cut_at_end_s": aligned.cut_s[1],
-        **fields.pop("attributes", {}),
-    }
+    cut = {"cut_at_start_s": aligned.cut_s[0], "cut_at_end_s": aligned.cut_s[1]}
     return Recording(
         signal=aligned.signal,
         channels=E4_CHANNELS,
         units=tuple(unit for names, unit, *_ in E4_SENSORS.values() for _ in names),
         sampling_rate_hz=aligned.sampling_rate_hz,
         conversions=(*aligned.conversions, ACC_CONVERSION),
-        attributes=attributes,
-        **fields,
+        annotations=annotations or {},
+        attributes={**cut, **(attributes or {})},
     )
 
 

@@ -8,7 +8,6 @@ import dataclasses
 import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -106,7 +105,7 @@ class FolderLayout(DatasetLayout):
             conversions=(*file.conversions, *conversions),
         )
 
-    def __getstate__(self) -> dict[str, Any]:
+    def __getstate__(self) -> dict[str, object]:
         """Exclude the recordings, which would be pickled with each shard."""
         return self.__dict__ | {"found": ()}
 

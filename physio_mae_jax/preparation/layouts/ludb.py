@@ -14,7 +14,6 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_record import read_annotations, read_full_record
@@ -32,6 +31,7 @@ from physio_mae_jax.preparation.recording import (
 from physio_mae_jax.preparation.tables import read_table
 from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
 from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.types import JsonObject
 
 WAVES = ("P", "QRS", "T")
 REFERENCE_LEAD = "II"
@@ -262,9 +262,9 @@ def _begins(statement: str, start: str) -> bool:
     return statement.lower().startswith(start)
 
 
-def _attributes(row: Mapping[str, str]) -> dict[str, Any]:
+def _attributes(row: Mapping[str, str]) -> JsonObject:
     """Return age, sex, and all statements of a row as they are spelled."""
-    attributes: dict[str, Any] = {}
+    attributes: JsonObject = {}
     if sex := {"M": "male", "F": "female"}.get(row["Sex"]):
         attributes["sex"] = sex
     if row["Age"]:

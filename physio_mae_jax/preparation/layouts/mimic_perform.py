@@ -12,7 +12,6 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -151,7 +150,7 @@ def _refs_from_mat(path: Path, source: Path, match: re.Match[str]) -> list[Recor
     return refs
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Format an id that MATLAB stores as text or number; '' for an empty matrix."""
     return str(value) if isinstance(value, str | int | float) else ""
 
@@ -162,7 +161,7 @@ def _ref(
     data_set: str,
     where: Path,
     files: tuple[str, ...],
-    details: Mapping[str, Any],
+    details: Mapping[str, object],
 ) -> RecordRef:
     if not subject:
         raise DataError(
@@ -220,13 +219,13 @@ def _read_element(path: Path, index: int) -> tuple[np.ndarray, tuple[str, ...], 
     return np.stack(list(parts.values())), tuple(parts), rates.pop()
 
 
-def _elements(path: Path) -> list[Any]:
+def _elements(path: Path) -> list[dict[str, object]]:
     status = path.stat()
     return _load_mat(path, status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=1)
-def _load_mat(path: Path, changed_ns: int, size: int) -> list[Any]:
+def _load_mat(path: Path, changed_ns: int, size: int) -> list[dict[str, object]]:
     """Load the elements of 'data'; cached for the next recording of the same file."""
     from scipy import io  # 0.2 s to import; needed only for .mat files.
 

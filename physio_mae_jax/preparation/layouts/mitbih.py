@@ -4,7 +4,6 @@ import dataclasses
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.formats.wfdb_record import read_annotations, read_full_record
 from physio_mae_jax.errors import DataError
@@ -19,6 +18,7 @@ from physio_mae_jax.preparation.recording import (
 )
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.types import JsonObject
 
 CLASSES = ("N", "S", "V", "F", "Q")
 _CLASS_BY_SYMBOL = {
@@ -95,7 +95,7 @@ class MitBih(DatasetLayout):
             for sample, symbol in annotations
             if symbol in _CLASS_BY_SYMBOL
         ]
-        attributes: dict[str, Any] = {"set": _SET_BY_RECORD.get(ref.record_id, "other")}
+        attributes: JsonObject = {"set": _SET_BY_RECORD.get(ref.record_id, "other")}
         if record.comments and (subject_info := _SUBJECT_INFO.match(record.comments[0])):
             if subject_info[1] != "-1":
                 attributes["age"] = float(subject_info[1])

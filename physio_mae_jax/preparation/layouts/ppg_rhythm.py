@@ -12,7 +12,6 @@ import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -159,7 +158,7 @@ def _load_mat(path: Path, changed_ns: int, size: int) -> tuple[np.ndarray, np.nd
         path, "a .mat file of MATLAB 5 to 7.2 with 'ppgseg' and 'labels'", _ERRORS
     ):
         try:
-            content: dict[str, Any] = io.loadmat(path, variable_names=["ppgseg", "labels"])
+            content: dict[str, object] = io.loadmat(path, variable_names=["ppgseg", "labels"])
         except NotImplementedError as error:
             raise DataError(
                 f"{path} is a MATLAB 7.3 file (HDF5), which is not read; take the published one, "

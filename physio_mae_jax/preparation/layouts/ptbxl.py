@@ -9,7 +9,6 @@ import dataclasses
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
@@ -25,6 +24,7 @@ from physio_mae_jax.preparation.recording import (
 from physio_mae_jax.preparation.tables import read_table
 from physio_mae_jax.signals.channels import TWELVE_LEADS, canonical_name
 from physio_mae_jax.signals.units import canonical_unit
+from physio_mae_jax.types import JsonObject
 
 SUPERCLASSES = ("NORM", "MI", "STTC", "CD", "HYP")
 _SUBCLASSES = (
@@ -147,7 +147,7 @@ class PtbXl(DatasetLayout):
             )
             for task in self.tasks
         }
-        attributes: dict[str, Any] = {"fold": details["fold"]}
+        attributes: JsonObject = {"fold": details["fold"]}
         if details["sex"] in ("0", "1"):
             attributes["sex"] = ("male", "female")[int(details["sex"])]
         if details["age"]:

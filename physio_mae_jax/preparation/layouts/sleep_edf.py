@@ -12,7 +12,7 @@ import re
 import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -29,6 +29,9 @@ from physio_mae_jax.preparation.recording import (
 )
 from physio_mae_jax.signals.channels import canonical_name
 from physio_mae_jax.signals.units import canonical_unit
+
+if TYPE_CHECKING:
+    import edfio
 
 STAGES = ("W", "N1", "N2", "N3", "REM")
 _STAGE_BY_CODE = {"W": "W", "1": "N1", "2": "N2", "3": "N3", "4": "N3", "R": "REM"}
@@ -134,7 +137,7 @@ class SleepEdf(DatasetLayout):
 
 
 @contextlib.contextmanager
-def _open_edf(path: Path) -> Iterator[Any]:
+def _open_edf(path: Path) -> Iterator["edfio.Edf"]:
     """Open an EDF file; warnings of edfio become errors that name the file."""
     import edfio  # Imported only for EDF files.
 
@@ -148,7 +151,9 @@ def _open_edf(path: Path) -> Iterator[Any]:
         yield edf
 
 
-def _choose(signals: Sequence[Any], path: Path) -> tuple[list[Any], list[str]]:
+def _choose(
+    signals: Sequence["edfio.EdfSignal"], path: Path
+) -> tuple[list["edfio.EdfSignal"], list[str]]:
     """Return the selected signals at the rate of the first one, and notes on excluded ones."""
     by_name = {signal.label.strip(): signal for signal in signals}
     available = [by_name[name] for name in _CHANNELS_TO_READ if name in by_name]

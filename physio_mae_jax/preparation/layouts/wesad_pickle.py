@@ -5,7 +5,6 @@ A pickle is {'signal': {'chest': ..., 'wrist': ...}, 'label': ..., 'subject': ..
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -28,7 +27,7 @@ CHEST: dict[str, tuple[tuple[str, ...], str]] = {
 _NUM_LABELS = 8
 
 
-def read_subject(path: Path, subject: str) -> dict[str, Any]:
+def read_subject(path: Path, subject: str) -> object:
     """Read the pickle of a subject.
 
     Returns:
@@ -48,7 +47,7 @@ def read_subject(path: Path, subject: str) -> dict[str, Any]:
     return content
 
 
-def sensors_of(content: Any, device: str, path: Path) -> Any:
+def sensors_of(content: object, device: str, path: Path) -> object:
     """Return the sensors of a device, 'chest' or 'wrist'.
 
     Raises:
@@ -57,7 +56,7 @@ def sensors_of(content: Any, device: str, path: Path) -> Any:
     return _part(_part(content, "signal", path), device, path)
 
 
-def sensor_values(sensors: Any, key: str, path: Path) -> np.ndarray:
+def sensor_values(sensors: object, key: str, path: Path) -> np.ndarray:
     """Return the values of a sensor, 'Temp' and 'TEMP' alike.
 
     Raises:
@@ -73,7 +72,7 @@ def sensor_values(sensors: Any, key: str, path: Path) -> np.ndarray:
     return values
 
 
-def chest_tracks(sensors: Any, path: Path) -> list[Track]:
+def chest_tracks(sensors: object, path: Path) -> list[Track]:
     """Make tracks of the sensors of the chest.
 
     Raises:
@@ -94,7 +93,7 @@ def chest_tracks(sensors: Any, path: Path) -> list[Track]:
     return tracks
 
 
-def wrist_tracks(sensors: Any, path: Path) -> list[Track]:
+def wrist_tracks(sensors: object, path: Path) -> list[Track]:
     """Make tracks of the sensors of the wrist, as of an Empatica E4.
 
     Raises:
@@ -109,7 +108,7 @@ def wrist_tracks(sensors: Any, path: Path) -> list[Track]:
     ]
 
 
-def affect_labels(content: Any, path: Path) -> np.ndarray:
+def affect_labels(content: object, path: Path) -> np.ndarray:
     """Return labels [T] at 700 Hz as indices of ``CLASSES``.
 
     Raises:
@@ -126,18 +125,18 @@ def affect_labels(content: Any, path: Path) -> np.ndarray:
     return np.where(labels < len(CLASSES), labels, 0)
 
 
-def _text(value: Any) -> Any:
+def _text(value: object) -> object:
     return value.decode("latin1") if isinstance(value, bytes) else value
 
 
-def _with_text_keys(value: Any) -> Any:
+def _with_text_keys(value: object) -> object:
     """Make the keys of nested dictionaries texts: a pickle of Python 2 may have bytes."""
     if not isinstance(value, dict):
         return value
     return {_text(key): _with_text_keys(part) for key, part in value.items()}
 
 
-def _part(content: Any, key: str, path: Path) -> Any:
+def _part(content: object, key: str, path: Path) -> object:
     """Return an entry of a dictionary of the pickle."""
     if isinstance(content, dict) and key in content:
         return content[key]

@@ -10,7 +10,6 @@ import dataclasses
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -44,6 +43,7 @@ from physio_mae_jax.preparation.layouts.wesad_protocol import (
     stress_annotations,
 )
 from physio_mae_jax.preparation.recording import Annotations, Recording, RecordRef
+from physio_mae_jax.types import JsonMapping, JsonObject
 
 BY_PICKLE = "labels: of the pickle, whose ACC was found in that of the export"
 BY_TAP = "labels: conditions of the questionnaires, from the double tap of the wrist found in ACC"
@@ -94,7 +94,7 @@ def read_wrist(source: Path, ref: RecordRef) -> Recording:
     """
     tracks = export_tracks(source, ref)
     aligned = align_tracks(tracks, str(source / ref.files[0]))
-    attributes: dict[str, Any] = {"start_epoch_s": aligned.start_s}
+    attributes: JsonObject = {"start_epoch_s": aligned.start_s}
     affect, notes = None, []
     if "pickle" in ref.details:
         affect = _labels_of_pickle(source / ref.details["pickle"], ref.subject_id, tracks, aligned)
@@ -110,7 +110,7 @@ def _recording(
     aligned: AlignedTracks,
     affect: Annotations | None,
     notes: Sequence[str],
-    attributes: Mapping[str, Any],
+    attributes: JsonMapping,
 ) -> Recording:
     annotations = {} if affect is None else {"affect": affect, "stress": stress_annotations(affect)}
     recording = e4_recording(aligned, annotations=annotations, attributes=attributes)
@@ -125,7 +125,7 @@ def _acceleration(tracks: Sequence[Track]) -> tuple[np.ndarray, float]:
 
 def _labels_of_protocol(
     path: Path, tracks: Sequence[Track], aligned: AlignedTracks
-) -> tuple[Annotations, dict[str, Any], list[str]]:
+) -> tuple[Annotations, JsonObject, list[str]]:
     """Return annotations of affect, what was found, and how, by the double tap."""
     conditions = read_protocol(path)
     acceleration, acc_start_s = _acceleration(tracks)

@@ -14,7 +14,7 @@ import re
 import zipfile
 from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -33,6 +33,9 @@ from physio_mae_jax.data.formats.vendors.sensor_frames import (
 )
 from physio_mae_jax.data.formats.vendors.vendor_format import Head, VendorFormat
 from physio_mae_jax.errors import DataError
+
+if TYPE_CHECKING:
+    import pandas
 
 _COUNTS_PER_G = 64
 # Sensor -> channels, unit, and what a value is divided by; the first is the recording.
@@ -194,7 +197,7 @@ def _read_sensor(text: CheckedText, sensor: str, where: str) -> Sensor:
     return Sensor(names, unit, np.concatenate(pieces), rate_hz, start_s)
 
 
-def _numbers(frame: Any, num_columns: int, line: int, where: str) -> np.ndarray:
+def _numbers(frame: "pandas.DataFrame", num_columns: int, line: int, where: str) -> np.ndarray:
     """Return a piece as float64 [n, num_columns]; ``line`` is the number of its first line.
 
     Raises:

@@ -15,7 +15,6 @@ import json
 import re
 from collections import Counter
 from pathlib import Path
-from typing import Any
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.data.formats.origin import Origin
@@ -24,6 +23,7 @@ from physio_mae_jax.data.formats.vendors.text_table import TextColumn, TextTable
 from physio_mae_jax.data.formats.vendors.vendor_format import Head, VendorFormat
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.signals.channels import canonical_name
+from physio_mae_jax.types import JsonObject
 
 _NAME = "OpenSignals text"
 _TITLE = "# OpenSignals Text File Format"
@@ -79,7 +79,7 @@ def _describe(path: Path) -> TextTable:
     )
 
 
-def _device(path: Path, lines: list[str]) -> dict[str, Any]:
+def _device(path: Path, lines: list[str]) -> JsonObject:
     """Return the description of the one device."""
     text = next((line[1:].strip() for line in lines if line.startswith("# {")), "")
     try:
@@ -100,7 +100,7 @@ def _device(path: Path, lines: list[str]) -> dict[str, Any]:
     return found[0]
 
 
-def _texts(device: dict[str, Any], key: str, path: Path) -> list[str]:
+def _texts(device: JsonObject, key: str, path: Path) -> list[str]:
     values = device.get(key)
     if isinstance(values, list) and values and all(isinstance(v, str) for v in values):
         return values
@@ -110,7 +110,7 @@ def _texts(device: dict[str, Any], key: str, path: Path) -> list[str]:
     )
 
 
-def _rate_hz(device: dict[str, Any], path: Path) -> float:
+def _rate_hz(device: JsonObject, path: Path) -> float:
     rate_hz = device.get("sampling rate")
     if isinstance(rate_hz, int | float) and not isinstance(rate_hz, bool) and rate_hz > 0:
         return float(rate_hz)
@@ -120,7 +120,7 @@ def _rate_hz(device: dict[str, Any], path: Path) -> float:
     )
 
 
-def _channels(device: dict[str, Any], columns: list[str], path: Path) -> tuple[TextColumn, ...]:
+def _channels(device: JsonObject, columns: list[str], path: Path) -> tuple[TextColumn, ...]:
     labels, sensors = _texts(device, "label", path), _texts(device, "sensor", path)
     missing = [label for label in labels if label not in columns]
     if missing or len(labels) != len(sensors) or not len(labels) <= _MAX_CHANNELS:
@@ -144,7 +144,7 @@ def _channels(device: dict[str, Any], columns: list[str], path: Path) -> tuple[T
 
 
 def _transfer(
-    device: dict[str, Any], kind: str, label: str, columns: list[str]
+    device: JsonObject, kind: str, label: str, columns: list[str]
 ) -> tuple[float, float, str]:
     """Return gain, offset and unit of a channel."""
     family = next((f for f in _ECG_SENSORS if str(device.get("device", "")).startswith(f)), "")
@@ -156,7 +156,7 @@ def _transfer(
     return range_mv / 2**bits, -range_mv / 2, "mV"
 
 
-def _bits(device: dict[str, Any], column: int, columns: list[str]) -> int:
+def _bits(device: JsonObject, column: int, columns: list[str]) -> int:
     """Return the resolution of a column in bits, 0 where the head does not state it."""
     resolution = device.get("resolution")
     if not isinstance(resolution, list):
@@ -167,7 +167,7 @@ def _bits(device: dict[str, Any], column: int, columns: list[str]) -> int:
     return bits if isinstance(bits, int) and 0 < bits <= 32 else 0
 
 
-def _notes(channels: tuple[TextColumn, ...], device: dict[str, Any]) -> tuple[str, ...]:
+def _notes(channels: tuple[TextColumn, ...], device: JsonObject) -> tuple[str, ...]:
     raw = [c.name for c in channels if not c.unit]
     if not raw or device.get("convertedValues"):
         return ()
