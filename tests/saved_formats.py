@@ -2,7 +2,7 @@
 
     python -m tests.saved_formats
 
-writes ``tests/data/formats/VERSION``: one archive for each kind of folder, and ``expected.npz``
+writes ``tests/formats/VERSION``: one archive for each kind of folder, and ``expected.npz``
 with what is read from them. A version that is there is never written again.
 """
 
@@ -25,7 +25,7 @@ from physio_mae_jax.data.format_version import FORMAT_VERSION
 from tests.prepared import waves
 from tests.runs import evaluation_config, finetuning_config, head_config, pretraining_config
 
-FORMATS = Path(__file__).parent / "data" / "formats"
+FORMATS = Path(__file__).parent / "formats"
 DATA = Path("data")
 _ONE_STEP = {
     f"loop.{name}": 1
