@@ -108,9 +108,9 @@ class StressPredict(DatasetLayout):
         starts_s = {sensor: _number(member(f"{sensor}_t0"), where) for sensor in E4_SENSORS}
         tracks = [
             track
-            for sensor, (_, _, rate_hz, _) in E4_SENSORS.items()
+            for sensor, kind in E4_SENSORS.items()
             for track in tracks_from_samples(
-                sensor, member(sensor), rate_hz, starts_s[sensor], where
+                sensor, member(sensor), kind.rate_hz, starts_s[sensor], where
             )
         ]
         aligned = align_tracks(tracks, where)

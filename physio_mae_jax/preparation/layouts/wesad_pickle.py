@@ -102,9 +102,9 @@ def wrist_tracks(sensors: Any, path: Path) -> list[Track]:
     """
     return [
         track
-        for key, (_, _, rate_hz, _) in E4_SENSORS.items()
+        for key, kind in E4_SENSORS.items()
         for track in tracks_from_samples(
-            key, sensor_values(sensors, key, path), rate_hz, 0.0, str(path)
+            key, sensor_values(sensors, key, path), kind.rate_hz, 0.0, str(path)
         )
     ]
 

@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
+from physio_mae_jax.data.formats.vendors.empatica_e4 import ACC_COUNTS_PER_G
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import (
-    ACC_COUNTS_PER_G,
     E4_SENSORS,
     AlignedTracks,
     Track,
@@ -50,7 +50,7 @@ BY_TAP = "labels: conditions of the questionnaires, from the double tap of the w
 NOT_FOUND = "labels: the ACC of the pickle is not in that of the export, so it was not used"
 AMBIGUOUS = "labels: another pair of taps is nearly as clear as the one that was taken"
 _AMBIGUOUS_FROM = 0.8  # of its contrast
-_ACC_RATE_HZ = E4_SENSORS["ACC"][2]
+_ACC_RATE_HZ = E4_SENSORS["ACC"].rate_hz
 # Samples of ACC that are compared first; 20 s of movement occur only once.
 _COMPARED = 640
 _NPZ = "wesad_e4.npz"
@@ -216,11 +216,11 @@ def read_collected(source: Path, ref: RecordRef) -> Recording:
         return arrays[f"{ref.record_id}_{name}"]
 
     tracks = []
-    for sensor, (_, _, rate_hz, _) in E4_SENSORS.items():
+    for sensor, kind in E4_SENSORS.items():
         values = member(sensor)
         if sensor == "BVP" and values.dtype.kind in "iuf":
             values = values / _BVP_SCALE
-        tracks += tracks_from_samples(sensor, values, rate_hz, 0.0, where)
+        tracks += tracks_from_samples(sensor, values, kind.rate_hz, 0.0, where)
     aligned = align_tracks(tracks, where)
     labels = member("label1hz")
     if labels.ndim != 1 or not np.isin(labels, range(_NUM_LABELS)).all():

@@ -29,7 +29,7 @@ class Sensor(NamedTuple):
     Attributes:
         names: Channel names [k].
         unit: Unit of the samples, '' where there is none.
-        values: Samples [n, k], float32.
+        values: Samples [n, k]; ``as_frames`` takes float32.
         rate_hz: Sampling rate in Hz.
         start_s: Time of the first sample in seconds.
     """
