@@ -6,7 +6,7 @@ import wfdb
 
 from physio_mae_jax.data.formats.file_facts import UnreadableError
 from physio_mae_jax.errors import DataError
-from physio_mae_jax.preparation.layouts.packed_flac import COPY
+from physio_mae_jax.preparation.layouts.signal_copies import COPY
 from physio_mae_jax.preparation.registry import get_layout
 from physio_mae_jax.signals.channels import TWELVE_LEADS
 from tests.layouts import debug_run, prepare, write_packed

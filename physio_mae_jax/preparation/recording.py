@@ -11,8 +11,6 @@ import numpy as np
 from physio_mae_jax.errors import DataError
 
 LabelLevel = Literal["recording", "event", "interval"]
-# Value of ``DatasetLayout.download``.
-COLLECTED_COPY = "a collected copy, which is not published"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

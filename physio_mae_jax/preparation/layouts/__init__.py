@@ -27,6 +27,9 @@ Modules::
     packed_flac     recordings packed into one FLAC file of 16-bit integers, beside an ``.npz``
     ppg_rhythm      PPG with six rhythms (Liu et al.)
     ptbxl           PTB-XL as published on PhysioNet (Wagner et al.)
+    several_forms   layouts of data sets in several forms: as published, and as a copy that is not
+                    published
+    signal_copies   recordings with identical signals, which count as one subject
     sleep_edf       Sleep-EDF Database Expanded (Kemp et al.)
     snomed_codes    diagnoses of the PhysioNet/CinC Challenges 2020 and 2021, by SNOMED CT code
     stress_predict  the Stress-Predict Dataset (Iqbal et al.)

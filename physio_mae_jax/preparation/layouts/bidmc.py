@@ -22,9 +22,9 @@ from physio_mae_jax.data.formats.wfdb_header import read_header
 from physio_mae_jax.data.formats.wfdb_record import read_full_record
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.aux_notes import read_notes
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.recording import (
     Annotations,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -50,7 +50,7 @@ _SEXES = {"M": "male", "F": "female"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Bidmc(DatasetLayout):
+class Bidmc(SeveralForms):
     """Layout of BIDMC, form 'csv' or 'wfdb'.
 
     The source may be ``bidmc_csv`` or its parent.
@@ -64,7 +64,7 @@ class Bidmc(DatasetLayout):
     homepage = "https://physionet.org/content/bidmc/"
     citation = "Pimentel et al., Toward a robust estimation of respiratory rate, 2017"
     license = "ODC-BY 1.0"
-    download = "https://physionet.org/files/bidmc/1.0.0/"
+    published_download = "https://physionet.org/files/bidmc/1.0.0/"
     expected_channels = ("II", "PPG", "RESP")
     tasks = (
         LabelTask(
@@ -75,11 +75,6 @@ class Bidmc(DatasetLayout):
             description="A breath in the impedance signal, by annotator.",
         ),
     )
-
-    @property
-    def variant(self) -> str:
-        """'csv' or 'wfdb'."""
-        return self.form
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the recordings, see ``DatasetLayout``."""

@@ -8,7 +8,6 @@ no subjects: each signal counts as a subject, so copies are never on two sides o
 
 import dataclasses
 import re
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,16 +17,13 @@ from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in
 from physio_mae_jax.data.formats.wfdb_header import WfdbHeader, read_header
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import (
-    COPY,
     check_length,
-    check_rows,
-    packed_table,
-    read_values,
+    read_row,
 )
-from physio_mae_jax.preparation.layouts.twelve_leads import check_twelve_leads, read_twelve_leads
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
+from physio_mae_jax.preparation.layouts.signal_copies import COPY, mark_copies
+from physio_mae_jax.preparation.layouts.twelve_leads import packed_twelve_leads, read_twelve_leads
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -39,7 +35,6 @@ from physio_mae_jax.signals.channels import TWELVE_LEADS
 
 CLASSES = ("unacceptable", "acceptable")
 _PACKED = "cinc2011_seta_250hz"
-_MEMBERS = ("rec", "acceptable", "signal_group", "leads", "uv_per_unit", "fs", "shape")
 _ROWS = ("rec", "acceptable", "signal_group")
 _NO_LABEL = -1
 _AGE = re.compile(r"\bage\W*(\d+)", re.IGNORECASE)
@@ -49,7 +44,7 @@ _OLDEST = 90
 
 
 @dataclasses.dataclass(frozen=True)
-class Cinc2011(DatasetLayout):
+class Cinc2011(SeveralForms):
     """Layout of set a of the challenge, form 'wfdb' or 'flac'."""
 
     form: str = "wfdb"
@@ -64,6 +59,10 @@ class Cinc2011(DatasetLayout):
     citation = "Silva et al., Improving the quality of ECGs collected using mobile phones, 2011"
     license = "ODC-BY 1.0"
     expected_channels = TWELVE_LEADS
+    collected_form = "flac"
+    published_download = "https://physionet.org/files/challenge-2011/1.0.0/ (0.12 GB)"
+    source_filters = "bandwidth of the device, 0.05 to 100 Hz"
+    collected_filters = "resampled from 500 to 250 Hz"
     needed_files = ("set-a/*.hea", "set-a/*.dat", "set-a/RECORDS*")
     tasks = (
         LabelTask(
@@ -74,37 +73,16 @@ class Cinc2011(DatasetLayout):
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'wfdb' or 'flac'."""
-        return self.form
-
-    @property
-    def filters(self) -> str:
-        """Diagnostic bandwidth, and what the packed copy was brought to."""
-        recorded = "bandwidth of the device, 0.05 to 100 Hz"
-        return recorded if self.form == "wfdb" else f"{recorded}; resampled from 500 to 250 Hz"
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return (
-            "https://physionet.org/files/challenge-2011/1.0.0/ (0.12 GB)"
-            if self.form == "wfdb"
-            else COLLECTED_COPY
-        )
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the recordings of set a, see ``DatasetLayout``."""
-        refs = _find_records(source) if self.form == "wfdb" else _find_packed(source)
+        refs = _find_packed(source) if self.is_collected else _find_records(source)
         reject_duplicates(refs, str(source))
-        return _with_copies(refs)
+        return mark_copies(refs)
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a recording, see ``DatasetLayout``."""
-        signal, rate_hz, attributes = (
-            _read_record(source, ref) if self.form == "wfdb" else _read_packed(source, ref)
-        )
+        read = _read_packed if self.is_collected else _read_record
+        signal, rate_hz, attributes = read(source, ref)
         quality = ref.details["quality"]
         return Recording(
             signal=signal,
@@ -115,15 +93,6 @@ class Cinc2011(DatasetLayout):
             attributes={"subject_known": False, **attributes},
             conversions=(COPY,) if ref.details["has_copies"] else (),
         )
-
-
-def _with_copies(refs: Sequence[RecordRef]) -> list[RecordRef]:
-    """Mark the recordings that share their subject with others."""
-    counts = Counter(ref.subject_id for ref in refs)
-    return [
-        dataclasses.replace(ref, details={**ref.details, "has_copies": counts[ref.subject_id] > 1})
-        for ref in refs
-    ]
 
 
 def _find_records(source: Path) -> list[RecordRef]:
@@ -195,9 +164,12 @@ def _subject_info(comments: Sequence[str]) -> dict[str, str | float]:
 
 def _packed(source: Path) -> Mapping[str, np.ndarray]:
     path = source / f"{_PACKED}.npz"
-    arrays = packed_table(path, _MEMBERS, "the packed set a; for PhysioNet's set-a take 'wfdb'")
-    rows = check_rows(path, arrays, _ROWS)
-    check_twelve_leads(path, arrays, rows)
+    arrays = packed_twelve_leads(
+        path,
+        _ROWS,
+        ("uv_per_unit", "fs"),
+        "the packed set a; for PhysioNet's set-a prepare 'cinc2011/wfdb'",
+    )
     if not np.isin(arrays["acceptable"], (_NO_LABEL, *range(len(CLASSES)))).all():
         raise UnreadableError(
             f"{path}: 'acceptable' has {', '.join(map(str, np.unique(arrays['acceptable'])))}; "
@@ -224,8 +196,7 @@ def _find_packed(source: Path) -> list[RecordRef]:
 
 def _read_packed(source: Path, ref: RecordRef) -> tuple[np.ndarray, float, dict[str, str | float]]:
     arrays = _packed(source)
-    num_values = int(np.prod(arrays["shape"][1:]))
-    start = ref.details["row"] * num_values
-    values = read_values(source / f"{_PACKED}.flac", start, start + num_values)
-    microvolts = values.reshape(len(TWELVE_LEADS), -1) * np.float32(arrays["uv_per_unit"])
+    shape = arrays["shape"].tolist()[1:]
+    values = read_row(source / ref.files[0], ref.details["row"], shape)
+    microvolts = values * np.float32(arrays["uv_per_unit"])
     return microvolts / np.float32(1000), float(arrays["fs"]), {}

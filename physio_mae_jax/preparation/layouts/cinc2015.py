@@ -27,10 +27,9 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     packed_table,
     read_values,
 )
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
     Annotations,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -58,7 +57,7 @@ _ROWS = ("rec", "n_ch", "n_samp", "ch", "gain", "baseline", "unit", "alarm", "tr
 
 
 @dataclasses.dataclass(frozen=True)
-class Cinc2015(DatasetLayout):
+class Cinc2015(SeveralForms):
     """Layout of the training set of the challenge, form 'wfdb' or 'flac'."""
 
     form: str = "wfdb"
@@ -74,6 +73,10 @@ class Cinc2015(DatasetLayout):
     homepage = "https://physionet.org/content/challenge-2015/"
     citation = "Clifford et al., Reducing false arrhythmia alarms in the ICU, 2015"
     license = "ODC-BY 1.0"
+    collected_form = "flac"
+    published_download = "https://physionet.org/files/challenge-2015/1.0.0/ (0.4 GB)"
+    source_filters = "FIR band-pass of 0.05 to 40 Hz and notch filters, by the source"
+    collected_filters = "resampled from 250 to 125 Hz"
     needed_files = ("training/*",)
     tasks = (
         LabelTask(
@@ -92,35 +95,15 @@ class Cinc2015(DatasetLayout):
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'wfdb' or 'flac'."""
-        return self.form
-
-    @property
-    def filters(self) -> str:
-        """Filters of the source, and what the packed copy was brought to."""
-        recorded = "FIR band-pass of 0.05 to 40 Hz and notch filters, by the source"
-        return recorded if self.form == "wfdb" else f"{recorded}; resampled from 250 to 125 Hz"
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return (
-            "https://physionet.org/files/challenge-2015/1.0.0/ (0.4 GB)"
-            if self.form == "wfdb"
-            else COLLECTED_COPY
-        )
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the recordings with their alarms, see ``DatasetLayout``."""
-        refs = _find_records(source) if self.form == "wfdb" else _find_packed(source)
+        refs = _find_packed(source) if self.is_collected else _find_records(source)
         reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a recording, see ``DatasetLayout``."""
-        read = _read_record if self.form == "wfdb" else _read_packed
+        read = _read_packed if self.is_collected else _read_record
         signal, channels, units, rate_hz = read(source / ref.files[0], ref.details)
         begin, end = (round(time_s * rate_hz) for time_s in (ALARM_S - EVENT_S, ALARM_S))
         if signal.shape[1] < end:

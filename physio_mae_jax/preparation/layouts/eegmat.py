@@ -27,8 +27,8 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     packed_table,
     read_values,
 )
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.recording import (
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -59,7 +59,7 @@ _PERFORMANCES = {"0": "bad", "1": "good"}
 
 
 @dataclasses.dataclass(frozen=True)
-class Eegmat(DatasetLayout):
+class Eegmat(SeveralForms):
     """Layout of EEGMAT, form 'edf' or 'flac'."""
 
     form: str = "edf"
@@ -73,6 +73,11 @@ class Eegmat(DatasetLayout):
     citation = "Zyma et al., Electroencephalograms during mental arithmetic task performance, 2019"
     license = "ODC-BY 1.0"
     expected_channels = _CHANNELS
+    collected_form = "flac"
+    source_filters = (
+        "high-pass, notch at 50 Hz, artifacts removed by independent component analysis"
+    )
+    collected_filters = "resampled from 500 to 128 Hz"
     tasks = (
         LabelTask(
             name="arithmetic",
@@ -82,21 +87,10 @@ class Eegmat(DatasetLayout):
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'edf' or 'flac'."""
-        return self.form
-
-    @property
-    def filters(self) -> str:
-        """Processing by the authors, and the rate that the packed copy was brought to."""
-        published = "high-pass, notch at 50 Hz, artifacts removed by independent component analysis"
-        return published if self.form == "edf" else f"{published}; resampled from 500 to 128 Hz"
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the recordings, see ``DatasetLayout``."""
         subjects = _read_subjects(source / "subject-info.csv")
-        refs = _find_files(source) if self.form == "edf" else _find_packed(source)
+        refs = _find_packed(source) if self.is_collected else _find_files(source)
         reject_duplicates(refs, str(source))
         for ref in refs:
             if ref.subject_id not in subjects:
@@ -113,7 +107,7 @@ class Eegmat(DatasetLayout):
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a recording, see ``DatasetLayout``."""
-        read = _read_file if self.form == "edf" else _read_packed
+        read = _read_packed if self.is_collected else _read_file
         signal, labels, units, rate_hz = read(source, ref)
         num_samples = _num_samples_before_padding(signal, rate_hz)
         channels = [canonical_name(label) for label in labels]

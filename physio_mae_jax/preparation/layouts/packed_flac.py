@@ -6,6 +6,7 @@ of the space.
 """
 
 import functools
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -18,8 +19,6 @@ from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.npz_arrays import load_npz
 from physio_mae_jax.preparation.recording import require_file
 
-# Conversion of a recording whose signal other recordings have too.
-COPY = "signal identical to that of other recordings: all of them count as one subject"
 _FLAC_16 = 516  # of WFDB: FLAC of at most 16 bits
 _EXPECTED = "FLAC of 16-bit integers in one channel"
 _ERRORS = (OSError, ValueError, RuntimeError)
@@ -94,6 +93,16 @@ def read_values(path: Path, start: int, stop: int) -> np.ndarray:
             f"{path} has {len(values):,} values; {stop:,} are needed. Copy it again."
         )
     return values[start:stop]
+
+
+def read_row(path: Path, row: int, shape: Sequence[int]) -> np.ndarray:
+    """Return recording ``row`` of packed recordings of one size as int16 [*shape].
+
+    Raises:
+        DataError, UnreadableError: see ``read_values``.
+    """
+    size = math.prod(shape)
+    return read_values(path, row * size, (row + 1) * size).reshape(tuple(shape))
 
 
 @functools.lru_cache(maxsize=1)

@@ -22,11 +22,10 @@ from physio_mae_jax.preparation.layouts.packed_flac import (
     check_length,
     check_rows,
     packed_table,
-    read_values,
+    read_row,
 )
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -44,7 +43,7 @@ _ERRORS = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, z
 
 
 @dataclasses.dataclass(frozen=True)
-class PpgRhythm(DatasetLayout):
+class PpgRhythm(SeveralForms):
     """Layout of the segments, form 'mat' or 'flac'; each segment is a recording."""
 
     form: str = "mat"
@@ -58,8 +57,9 @@ class PpgRhythm(DatasetLayout):
         "signals using a deep convolutional neural network, 2022"
     )
     license = "for research with citation; redistribution not granted"
-    filters = "each segment scaled to 0 to 1 by the authors"
+    source_filters = "each segment scaled to 0 to 1 by the authors"
     expected_channels = ("PPG",)
+    collected_form = "flac"
     tasks = (
         LabelTask(
             name="rhythm",
@@ -75,26 +75,16 @@ class PpgRhythm(DatasetLayout):
         ),
     )
 
-    @property
-    def variant(self) -> str:
-        """'mat' or 'flac'."""
-        return self.form
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return self.homepage if self.form == "mat" else COLLECTED_COPY
-
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the segments of all patients, see ``DatasetLayout``."""
-        refs = _find_patients(source) if self.form == "mat" else _find_packed(source)
+        refs = _find_packed(source) if self.is_collected else _find_patients(source)
         reject_duplicates(refs, str(source))
         return refs
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a segment, see ``DatasetLayout``."""
         path, row = source / ref.files[0], ref.details["row"]
-        values = _patient(path)[0][row] if self.form == "mat" else _read_packed(path, row)
+        values = _read_packed(path, row) if self.is_collected else _patient(path)[0][row]
         rhythm = CLASSES[ref.details["label"]]
         rhythm_task, af_task = self.tasks
         return Recording(
@@ -206,5 +196,5 @@ def _find_packed(source: Path) -> list[RecordRef]:
 
 
 def _read_packed(path: Path, row: int) -> np.ndarray:
-    values = read_values(path, row * _NUM_SAMPLES, (row + 1) * _NUM_SAMPLES)
+    values = read_row(path, row, (_NUM_SAMPLES,))
     return values / np.float32(_packed(path.with_suffix(".npz"))["scale"])

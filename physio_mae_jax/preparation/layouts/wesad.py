@@ -15,6 +15,7 @@ from pathlib import Path
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.empatica import E4_CHANNELS, align_tracks, e4_recording
 from physio_mae_jax.preparation.layouts.interval_runs import label_annotations
+from physio_mae_jax.preparation.layouts.several_forms import SeveralForms
 from physio_mae_jax.preparation.layouts.wesad_pickle import (
     CHEST,
     CHEST_RATE_HZ,
@@ -36,8 +37,6 @@ from physio_mae_jax.preparation.layouts.wesad_wrist import (
     read_wrist,
 )
 from physio_mae_jax.preparation.recording import (
-    COLLECTED_COPY,
-    DatasetLayout,
     LabelTask,
     Recording,
     RecordRef,
@@ -49,10 +48,10 @@ _SUBJECT = re.compile(r"S\d+")
 
 
 @dataclasses.dataclass(frozen=True)
-class Wesad(DatasetLayout):
+class Wesad(SeveralForms):
     """Layout of WESAD, variant 'chest', 'wrist', 'e4' or 'npz'."""
 
-    device: str = "chest"
+    form: str = "chest"
 
     name = "wesad"
     version = "1.1.0"  # with labels of stress, and labels of exports
@@ -63,6 +62,7 @@ class Wesad(DatasetLayout):
     homepage = "https://archive.ics.uci.edu/dataset/465/wesad"
     citation = "Schmidt et al., Introducing WESAD, a multimodal dataset for wearable stress, 2018"
     license = "free for research and teaching"
+    collected_form = "npz"
     tasks = (
         LabelTask(
             name="affect",
@@ -81,26 +81,16 @@ class Wesad(DatasetLayout):
     )
 
     @property
-    def variant(self) -> str:
-        """'chest', 'wrist', 'e4' or 'npz'."""
-        return self.device
-
-    @property
     def expected_channels(self) -> tuple[str, ...]:
         """All of the device."""
         chest = tuple(channel for channels, _ in CHEST.values() for channel in channels)
-        return chest if self.device == "chest" else E4_CHANNELS
-
-    @property
-    def download(self) -> str:
-        """URL of the source; a collected copy has none."""
-        return self.homepage if self.device != "npz" else COLLECTED_COPY
+        return chest if self.form == "chest" else E4_CHANNELS
 
     def find(self, source: Path) -> Sequence[RecordRef]:
         """List the subjects, see ``DatasetLayout``."""
-        if self.device == "e4":
+        if self.form == "e4":
             return find_wrists(source)
-        if self.device == "npz":
+        if self.is_collected:
             return find_collected(source)
         paths = [path for path in sorted(source.rglob("S*.pkl")) if _SUBJECT.fullmatch(path.stem)]
         if not paths:
@@ -120,15 +110,15 @@ class Wesad(DatasetLayout):
 
     def read(self, source: Path, ref: RecordRef) -> Recording:
         """Read a subject, see ``DatasetLayout``."""
-        if self.device == "e4":
+        if self.form == "e4":
             return read_wrist(source, ref)
-        if self.device == "npz":
+        if self.is_collected:
             return read_collected(source, ref)
         path = source / ref.files[0]
         content = read_subject(path, ref.subject_id)
-        sensors = sensors_of(content, self.device, path)
+        sensors = sensors_of(content, self.form, path)
         tracks = (
-            chest_tracks(sensors, path) if self.device == "chest" else wrist_tracks(sensors, path)
+            chest_tracks(sensors, path) if self.form == "chest" else wrist_tracks(sensors, path)
         )
         aligned = align_tracks(tracks, str(path))
         affect = label_annotations(
@@ -138,7 +128,7 @@ class Wesad(DatasetLayout):
             num_samples=aligned.signal.shape[1],
         )
         annotations = {"affect": affect, "stress": stress_annotations(affect)}
-        if self.device == "wrist":
+        if self.form == "wrist":
             return e4_recording(aligned, annotations=annotations)
         return Recording(
             signal=aligned.signal,

@@ -8,8 +8,8 @@ Modules::
                    examples are stored
     embrace_plus   CSV files of the Empatica EmbracePlus: one a sensor, as Empatica's script writes
                    them from Avro
-    empatica_e4    exports of the Empatica E4 wristband: a folder or a zip file with one CSV file per
-                   sensor
+    empatica_e4    exports of the Empatica E4 wristband: a folder or a zip file with one CSV file
+                   per sensor
     garmin_fit     activities of Garmin devices, as FitCSVTool of the FIT SDK writes them from .fit
                    files
     ishne          ISHNE Holter files (.ecg): 16-bit samples of up to twelve leads behind a header
