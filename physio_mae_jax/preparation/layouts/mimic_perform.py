@@ -9,7 +9,6 @@ rhythm; the training and testing data sets have no such label.
 import dataclasses
 import functools
 import re
-import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ import numpy as np
 from physio_mae_jax.data.formats.csv_table import load_csv, probe_csv
 from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
 from physio_mae_jax.data.formats.manifest import ManifestEntry
+from physio_mae_jax.data.formats.vendors.mat_v5 import read_struct_array
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.recording import (
     DatasetLayout,
@@ -43,7 +43,6 @@ _SIGNALS = {
     "abp": ("ABP", "mmHg"),
 }
 _UNITS = dict(_SIGNALS.values())
-_ERRORS = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -132,8 +131,7 @@ def _ref_from_table(path: Path, source: Path, data_set: str) -> RecordRef:
 def _refs_from_mat(path: Path, source: Path, match: re.Match[str]) -> list[RecordRef]:
     refs = []
     for number, element in enumerate(_elements(path), start=1):
-        fix = element.get("fix") if isinstance(element, dict) else None
-        fixed = fix if isinstance(fix, dict) else {}
+        fixed = _only_struct(element.get("fix")) or {}
         refs.append(
             _ref(
                 f"{match[1]}_{number:03d}",
@@ -153,7 +151,14 @@ def _refs_from_mat(path: Path, source: Path, match: re.Match[str]) -> list[Recor
 
 def _text(value: Any) -> str:
     """Format an id that MATLAB stores as text or number; '' for an empty matrix."""
-    return str(value) if isinstance(value, str | int | float) else ""
+    if isinstance(value, np.ndarray) and value.size == 1:
+        return str(value.item())
+    return value if isinstance(value, str) else ""
+
+
+def _only_struct(value: Any) -> dict[str, Any] | None:
+    """Return the element of a 1x1 struct; None for other values, such as an empty matrix."""
+    return value[0] if isinstance(value, list) and len(value) == 1 else None
 
 
 def _ref(
@@ -200,16 +205,16 @@ def _read_element(path: Path, index: int) -> tuple[np.ndarray, tuple[str, ...], 
     parts: dict[str, np.ndarray] = {}
     rates = set()
     for key, (channel, _) in _SIGNALS.items():
-        part = element.get(key)
-        if not isinstance(part, dict):  # an empty matrix if it was not recorded
+        part = _only_struct(element.get(key))
+        if part is None:  # an empty matrix if it was not recorded
             continue
         with name_file_in_errors(
             path,
             f"numbers in data({index + 1}).{key}.v and .fs",
             (ValueError, TypeError, LookupError),
         ):
-            parts[channel] = np.atleast_1d(np.asarray(part["v"], np.float32))
-            rates.add(float(part["fs"]))
+            parts[channel] = np.atleast_1d(np.squeeze(np.asarray(part["v"], np.float32)))
+            rates.add(float(np.asarray(part["fs"], np.float64).item()))
     lengths = {values.shape for values in parts.values()}
     if len(lengths) != 1 or len(rates) != 1 or len(next(iter(lengths))) != 1:
         raise UnreadableError(
@@ -220,29 +225,12 @@ def _read_element(path: Path, index: int) -> tuple[np.ndarray, tuple[str, ...], 
     return np.stack(list(parts.values())), tuple(parts), rates.pop()
 
 
-def _elements(path: Path) -> list[Any]:
+def _elements(path: Path) -> list[dict[str, Any]]:
     status = path.stat()
     return _load_mat(path, status.st_mtime_ns, status.st_size)
 
 
 @functools.lru_cache(maxsize=1)
-def _load_mat(path: Path, changed_ns: int, size: int) -> list[Any]:
+def _load_mat(path: Path, changed_ns: int, size: int) -> list[dict[str, Any]]:
     """Load the elements of 'data'; cached for the next recording of the same file."""
-    from scipy import io  # 0.2 s to import; needed only for .mat files.
-
-    with name_file_in_errors(
-        path, "a .mat file of MATLAB 5 to 7.2 with a struct array 'data'", _ERRORS
-    ):
-        try:
-            data = io.loadmat(path, simplify_cells=True, variable_names=["data"]).get("data")
-        except NotImplementedError as error:
-            raise DataError(
-                f"{path} is a MATLAB 7.3 file (HDF5), which is not read; save it in MATLAB with "
-                "save(..., '-v7'), or use the CSV files of the data set."
-            ) from error
-        elements = data if isinstance(data, list) else [data]
-        if not all(isinstance(element, dict) for element in elements):
-            raise UnreadableError(
-                f"{path} has no struct array 'data'; use the published .mat file of MIMIC PERform."
-            )
-        return elements
+    return read_struct_array(path, "data")

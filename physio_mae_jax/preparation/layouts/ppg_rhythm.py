@@ -8,15 +8,14 @@ in order of time: neighbors are alike. The file names the patient, by whom the s
 
 import dataclasses
 import functools
-import zlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from physio_mae_jax.data.formats.file_facts import UnreadableError, name_file_in_errors
+from physio_mae_jax.data.formats.file_facts import UnreadableError
+from physio_mae_jax.data.formats.vendors.mat_v5 import read_arrays
 from physio_mae_jax.errors import DataError
 from physio_mae_jax.preparation.layouts.packed_flac import (
     check_length,
@@ -39,7 +38,6 @@ _RATE_HZ = 100.0
 _NUM_SAMPLES = 1000
 _PACKED = "ppg6rhythm"
 _MEMBERS = ("label", "patient", "classes", "fs", "scale", "shape")
-_ERRORS = (OSError, EOFError, ValueError, TypeError, LookupError, MemoryError, zlib.error)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -142,21 +140,10 @@ def _patient(path: Path) -> tuple[np.ndarray, np.ndarray]:
 
 @functools.lru_cache(maxsize=1)
 def _load_mat(path: Path, changed_ns: int, size: int) -> tuple[np.ndarray, np.ndarray]:
-    """Load a file, kept for the next segment of the same patient."""
-    from scipy import io  # 0.2 s to import; needed only for .mat files.
-
-    with name_file_in_errors(
-        path, "a .mat file of MATLAB 5 to 7.2 with 'ppgseg' and 'labels'", _ERRORS
-    ):
-        try:
-            content: dict[str, Any] = io.loadmat(path, variable_names=["ppgseg", "labels"])
-        except NotImplementedError as error:
-            raise DataError(
-                f"{path} is a MATLAB 7.3 file (HDF5), which is not read; take the published one, "
-                "or save it in MATLAB with save(..., '-v7')."
-            ) from error
-        segments, labels = np.asarray(content["ppgseg"]), np.asarray(content["labels"]).reshape(-1)
-    if segments.shape != (len(labels), _NUM_SAMPLES) or segments.dtype.kind not in "iuf":
+    """Load a file; cached for the next segment of the same patient."""
+    segments, labels = read_arrays(path, ("ppgseg", "labels"))
+    labels = labels.reshape(-1)
+    if segments.shape != (len(labels), _NUM_SAMPLES):
         raise UnreadableError(
             f"{path} has segments of shape {segments.shape} and {len(labels)} labels; a row of "
             f"{_NUM_SAMPLES} numbers for each label is expected. Download it again."

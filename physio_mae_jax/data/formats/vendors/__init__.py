@@ -16,6 +16,8 @@ Modules::
                    of 522 bytes
     mat_elements   the elements of MATLAB files of version 5 to 7: arrays of numbers, texts and
                    cells of texts
+    mat_structs    struct arrays of MATLAB files of version 5 to 7, with fields of numbers, texts
+                   and structs
     mat_v5         MATLAB files of version 5 to 7 (``save -v6``, ``-v7``)
     mat_v73        MATLAB files of version 7.3 (``save -v7.3``), which are HDF5: by h5py, an
                    optional dependency
